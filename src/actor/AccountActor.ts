@@ -1,0 +1,141 @@
+import { Effect, Queue } from "effect"
+import {
+  type Account,
+  decide,
+  type Decision,
+  type Delivered,
+  dueSegment,
+  evolve,
+  isEmpty,
+  revisionOf
+} from "../domain/Account.ts"
+import { encodePurchaseText } from "../domain/PurchaseMessage.ts"
+import { encodeRevision, encodeSegment } from "../domain/Revision.ts"
+import { accountKey, rejectedKey, segmentKey } from "../domain/Subject.ts"
+import { AccountReader } from "../ledger/AccountReader.ts"
+import type { InputMessage } from "../ledger/InputProgress.ts"
+import { type CommitEpoch, Journal } from "../ledger/Journal.ts"
+import { encodeRejection } from "../ledger/Rejection.ts"
+import type { Write } from "../nats/LedgerBucket.ts"
+
+/** The most purchases that one revision applies, unless a single message brings more for one user. */
+export const revisionPurchasesMax = 1_000
+/** The most characters of ids and texts in one revision, again unless a single message brings more: 256 KiB. */
+export const revisionCharactersMax = 256 * 1024
+
+/** One user's part of a message of the input log. */
+export interface PurchasesEnvelope<Tag> {
+  readonly kind: "purchases"
+  readonly deliveries: ReadonlyArray<Delivered>
+  readonly message: InputMessage<Tag>
+}
+
+/** Looks at the account when everything before it in the mailbox is committed. It must not change or keep it. */
+export interface LookEnvelope {
+  readonly kind: "look"
+  readonly look: (account: Account) => void
+}
+
+export type Envelope<Tag> = PurchasesEnvelope<Tag> | LookEnvelope
+
+export interface ActorContext<Tag> {
+  readonly userToken: string
+  readonly epoch: CommitEpoch<Tag>
+  readonly mailbox: Queue.Dequeue<Envelope<Tag>>
+  /** Told when the actor has done what it took. */
+  readonly finished: () => void
+  /** A purchase came again with another content; `rejectedAs` is the key of its record. */
+  readonly conflict: (delivered: Delivered, rejectedAs: string) => void
+}
+
+interface Work<Tag> {
+  readonly purchases: Array<PurchasesEnvelope<Tag>>
+  readonly deliveries: Array<Delivered>
+  readonly looks: Array<LookEnvelope>
+}
+
+const charactersOf = (deliveries: ReadonlyArray<Delivered>): number => {
+  let characters = 0
+  for (const { purchase } of deliveries) {
+    characters += purchase.purchaseId.length + purchase.productName.length + purchase.productType.length
+  }
+  return characters
+}
+
+/** Takes what is in the mailbox, up to what one revision holds. Looks that were taken come after all purchases. */
+const takeWork = <Tag>(mailbox: Queue.Dequeue<Envelope<Tag>>): Effect.Effect<Work<Tag>> =>
+  Effect.map(Queue.take(mailbox), (first) => {
+    const work: Work<Tag> = { purchases: [], deliveries: [], looks: [] }
+    let characters = 0
+    for (let envelope: Envelope<Tag> | undefined = first; envelope !== undefined; ) {
+      if (envelope.kind === "look") work.looks.push(envelope)
+      else {
+        work.purchases.push(envelope)
+        work.deliveries.push(...envelope.deliveries)
+        characters += charactersOf(envelope.deliveries)
+      }
+      if (work.deliveries.length >= revisionPurchasesMax || characters >= revisionCharactersMax) break
+      const next = Queue.takeUnsafe(mailbox)
+      envelope = next?._tag === "Success" ? next.value : undefined
+    }
+    return work
+  })
+
+/** What a decision writes: the conflicts' records, a segment when one is due, and the revision as the last. */
+const writesOf = (userToken: string, account: Account, decision: Decision) => {
+  const segment = dueSegment(account)
+  const revision = revisionOf(account, decision, segment !== undefined)
+  const writes: Array<Write> = decision.conflicts.map((delivered) => ({
+    key: rejectedKey(delivered.inputSequence, delivered.inputIndex),
+    value: encodeRejection({
+      reason: `purchase ${delivered.purchase.purchaseId} was applied before with another content`,
+      payload: encodePurchaseText(delivered.purchase),
+      encoding: "text",
+      inputSequence: delivered.inputSequence,
+      index: delivered.inputIndex
+    })
+  }))
+  if (segment !== undefined) {
+    writes.push({ key: segmentKey(userToken, revision.segments), value: encodeSegment(segment), expected: 0 })
+  }
+  writes.push({ key: accountKey(userToken), value: encodeRevision(revision), expected: account.revision })
+  return { revision, writes }
+}
+
+/**
+ * The actor of one user: loads the account with its purchaseId set, and then takes its mailbox in order: decides what
+ * came together as one, has it committed as one revision, and goes on when that is durable. It ends with its epoch.
+ */
+export const accountActor = <Tag>(
+  context: ActorContext<Tag>
+): Effect.Effect<never, never, AccountReader | Journal> =>
+  Effect.gen(function* () {
+    const reader = yield* AccountReader
+    const journal = yield* Journal
+    const { userToken, epoch, mailbox } = context
+    const account = yield* reader.load(userToken).pipe(
+      Effect.tapError((failure) => Effect.sync(() => epoch.failed(`account ${userToken}: ${failure.message}`))),
+      // The epoch is over, and its end interrupts this fiber.
+      Effect.catch(() => Effect.never)
+    )
+    while (true) {
+      const work = yield* takeWork(mailbox)
+      if (work.purchases.length > 0) {
+        const parts = work.purchases.map((envelope) => envelope.message)
+        const decision = decide(account, work.deliveries)
+        if (isEmpty(decision)) journal.submit({ epoch, writes: [], parts, committed: () => undefined })
+        else {
+          const { revision, writes } = writesOf(userToken, account, decision)
+          const sequence = yield* Effect.callback<number>((resume) =>
+            journal.submit({ epoch, writes, parts, committed: (last) => resume(Effect.succeed(last)) })
+          )
+          evolve(account, revision, sequence)
+          for (const delivered of decision.conflicts) {
+            context.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
+          }
+        }
+      }
+      for (const { look } of work.looks) look(account)
+      context.finished()
+    }
+  })

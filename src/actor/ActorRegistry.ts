@@ -1,0 +1,172 @@
+import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, type Scope } from "effect"
+import type { AccountReader } from "../ledger/AccountReader.ts"
+import type { CommitEpoch, Journal } from "../ledger/Journal.ts"
+import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
+
+export interface ActorSettings {
+  /** How many actors live at once in a worker. */
+  readonly residentMax: number
+  /** How long an actor without work stays, in milliseconds. */
+  readonly idleMilliseconds: number
+}
+
+/** An actor in its place: its mailbox, its fiber, and whether it has anything to do. */
+class Resident<Tag> {
+  usedAt = 0
+  fiber: Fiber.Fiber<never> | undefined
+  private hasWork = true
+  readonly userToken: string
+  readonly mailbox: Queue.Queue<Envelope<Tag>>
+  private readonly residents: Map<string, Resident<Tag>>
+
+  constructor(userToken: string, mailbox: Queue.Queue<Envelope<Tag>>, residents: Map<string, Resident<Tag>>) {
+    this.userToken = userToken
+    this.mailbox = mailbox
+    this.residents = residents
+    residents.set(userToken, this)
+  }
+
+  // Work is marked here and not by the actor's fiber, which may take an envelope a turn before it runs.
+  offer(envelope: Envelope<Tag>): boolean {
+    const taken = Queue.offerUnsafe(this.mailbox, envelope)
+    this.hasWork = true
+    return taken
+  }
+
+  finished() {
+    if (Queue.sizeUnsafe(this.mailbox) === 0) this.hasWork = false
+  }
+
+  isPassive(): boolean {
+    return !this.hasWork
+  }
+
+  end() {
+    this.residents.delete(this.userToken)
+    this.fiber?.interruptUnsafe()
+  }
+}
+
+/** What the list of all residents knows of one, whatever its epoch. */
+type Listed = Pick<Resident<never>, "usedAt" | "isPassive" | "end">
+
+/** The actors of one partition epoch. They end when its scope closes. */
+export interface EpochActors<Tag> {
+  /** Puts an envelope into a user's mailbox, and wakes the actor up if need be; false when there is no room for it. */
+  readonly tell: (userToken: string, envelope: Envelope<Tag>) => boolean
+}
+
+export interface EpochActorsOptions<Tag> {
+  readonly epoch: CommitEpoch<Tag>
+  /** The most envelopes that one actor has waiting. */
+  readonly mailboxMax: number
+  readonly conflict: ActorContext<Tag>["conflict"]
+}
+
+/** How many actors at the old end of the list are looked at to make room for another. */
+const evictionLooksMax = 64
+
+/**
+ * The actors of a worker: one a user, with a bounded mailbox each. One that has nothing to do is passivated after a
+ * while, or at once when another needs its place, longest unused first. When all places are taken by actors with
+ * work, `tell` says no and `room` waits; whoever delivers stops then, and the broker keeps the rest.
+ */
+export class ActorRegistry extends Context.Service<
+  ActorRegistry,
+  {
+    readonly forEpoch: <Tag>(
+      options: EpochActorsOptions<Tag>
+    ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | AccountReader | Journal>
+    /** Waits until an actor has finished its work. */
+    readonly room: Effect.Effect<void>
+    readonly resident: () => number
+  }
+>()("purchases/actor/ActorRegistry") {
+  static readonly layer = (settings: ActorSettings) =>
+    Layer.effect(
+      ActorRegistry,
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock
+        // In the order of use, longest unused first; actors of all epochs, because they share the places.
+        const byUse = new Set<Listed>()
+        const someFinished = Latch.makeUnsafe(false)
+
+        const passivate = (resident: Listed) => {
+          byUse.delete(resident)
+          resident.end()
+        }
+
+        const makeRoom = (): boolean => {
+          if (byUse.size < settings.residentMax) return true
+          let looks = 0
+          for (const resident of byUse) {
+            if (resident.isPassive()) {
+              passivate(resident)
+              return true
+            }
+            looks += 1
+            if (looks === evictionLooksMax) break
+          }
+          someFinished.closeUnsafe()
+          return false
+        }
+
+        const passivateUnused = Effect.sync(() => {
+          const before = clock.currentTimeMillisUnsafe() - settings.idleMilliseconds
+          for (const resident of byUse) {
+            if (resident.usedAt > before) break
+            if (resident.isPassive()) passivate(resident)
+          }
+        })
+        yield* passivateUnused.pipe(
+          Effect.delay(Math.max(10, settings.idleMilliseconds / 4)),
+          Effect.forever,
+          Effect.forkScoped
+        )
+
+        const forEpoch = <Tag>(options: EpochActorsOptions<Tag>) =>
+          Effect.gen(function* () {
+            const run = Effect.runForkWith(yield* Effect.context<AccountReader | Journal>())
+            const { epoch, conflict, mailboxMax } = options
+            const residents = new Map<string, Resident<Tag>>()
+            yield* Effect.addFinalizer(() =>
+              Effect.sync(() => {
+                for (const resident of residents.values()) passivate(resident)
+              })
+            )
+
+            const spawn = (userToken: string): Resident<Tag> => {
+              const mailbox = Effect.runSync(Queue.bounded<Envelope<Tag>>(mailboxMax))
+              const resident = new Resident(userToken, mailbox, residents)
+              const finished = () => {
+                resident.finished()
+                someFinished.openUnsafe()
+              }
+              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, conflict, finished }))
+              resident.fiber.addObserver((exit) => {
+                if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
+                  epoch.failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)
+                }
+              })
+              return resident
+            }
+
+            return {
+              tell: (userToken: string, envelope: Envelope<Tag>) => {
+                let resident = residents.get(userToken)
+                if (resident === undefined) {
+                  if (!makeRoom()) return false
+                  resident = spawn(userToken)
+                }
+                byUse.delete(resident)
+                byUse.add(resident)
+                resident.usedAt = clock.currentTimeMillisUnsafe()
+                return resident.offer(envelope)
+              }
+            }
+          })
+
+        return ActorRegistry.of({ forEpoch, room: someFinished.await, resident: () => byUse.size })
+      })
+    )
+}

@@ -1,0 +1,34 @@
+import { Schema } from "effect"
+
+/** The broker could not be asked: surely nothing was stored or changed. Asking again later helps. */
+export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("BrokerUnavailable", {
+  operation: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.operation}: the broker is not available (${this.reason})`
+  }
+}
+
+/** The broker was asked and did not answer: it may have done it, or may still do it. */
+export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
+  operation: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.operation}: the broker did not answer, the outcome is unknown (${this.reason})`
+  }
+}
+
+/** The broker answered with an error of its JetStream API. `code` is its `err_code`. */
+export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRefused", {
+  operation: Schema.String,
+  code: Schema.Number,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.operation}: the broker refused (${this.code} ${this.reason})`
+  }
+}
+
+export type BrokerFailure = BrokerUnavailable | OutcomeUnknown | BrokerRefused

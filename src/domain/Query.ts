@@ -1,0 +1,87 @@
+import { Schema } from "effect"
+
+/** The most questions that one request to a partition carries. */
+export const questionsMax = 256
+/** The most purchases on one page of history. */
+export const pageLimitMax = 1000
+
+/** A place in an account's history: a revision, and how many of its purchases are on newer pages already. */
+export const HistoryPlace = Schema.Struct({
+  revision: Schema.Int.check(Schema.isGreaterThan(0)),
+  taken: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+})
+export type HistoryPlace = typeof HistoryPlace.Type
+
+const TotalQuestion = Schema.Struct({ kind: Schema.Literal("total"), userId: Schema.String })
+const PageQuestion = Schema.Struct({
+  kind: Schema.Literal("page"),
+  userId: Schema.String,
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })),
+  place: Schema.optionalKey(HistoryPlace)
+})
+const ReceiptQuestion = Schema.Struct({
+  kind: Schema.Literal("receipt"),
+  userId: Schema.String,
+  purchaseId: Schema.String
+})
+
+/** What the edge asks the owner of a partition. Each answer is as of the moment of asking, or newer. */
+export const Question = Schema.Union([TotalQuestion, PageQuestion, ReceiptQuestion])
+export type Question = typeof Question.Type
+
+/** A purchase as the ledger holds it; cents as text, because totals may pass what a JSON number keeps exactly. */
+export const LedgerEntry = Schema.Struct({
+  /** The account numbers its purchases 1, 2, 3, … in the order of application. */
+  number: Schema.Number,
+  purchaseId: Schema.String,
+  productName: Schema.String,
+  productType: Schema.String,
+  valueCents: Schema.BigIntFromString,
+  quantity: Schema.Number,
+  inputSequence: Schema.Number,
+  inputIndex: Schema.Number,
+  /** When the broker stored it, in milliseconds since 1970. */
+  storedAt: Schema.Number,
+  /** The sequence of the revision that applied it. */
+  ledgerSequence: Schema.Number,
+  /** The account's total after it. */
+  totalAfter: Schema.BigIntFromString
+})
+export type LedgerEntry = typeof LedgerEntry.Type
+
+export const Receipt = Schema.Struct({
+  entry: LedgerEntry,
+  /** When the broker stored the revision that applied it, in milliseconds since 1970. */
+  appliedAt: Schema.Number,
+  /** How often it came again with the same content, and with another one, past the broker's duplicate window. */
+  repeats: Schema.Number,
+  conflicts: Schema.Number
+})
+export type Receipt = typeof Receipt.Type
+
+const TotalAnswer = Schema.Struct({
+  kind: Schema.Literal("total"),
+  total: Schema.BigIntFromString,
+  count: Schema.Number
+})
+const PageAnswer = Schema.Struct({
+  kind: Schema.Literal("page"),
+  total: Schema.BigIntFromString,
+  count: Schema.Number,
+  /** Newest first. */
+  entries: Schema.Array(LedgerEntry),
+  next: Schema.optionalKey(HistoryPlace)
+})
+const ReceiptAnswer = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
+/** `place`: the asked-for place is not one of this account. `busy`: a bound was reached, ask again. */
+const RefusedAnswer = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
+
+export const Answer = Schema.Union([TotalAnswer, PageAnswer, ReceiptAnswer, RefusedAnswer])
+export type Answer = typeof Answer.Type
+
+/** The payload of a request: questions for users of one partition. */
+export const Questions = Schema.fromJsonString(
+  Schema.Array(Question).check(Schema.isMinLength(1), Schema.isMaxLength(questionsMax))
+)
+/** The payload of a reply: the answers in the order of the questions. */
+export const Answers = Schema.fromJsonString(Schema.Array(Answer))

@@ -1,0 +1,62 @@
+/** Names on the broker: the streams, their subjects, the keys of the ledger bucket. */
+export const inputStream = "PURCHASES"
+export const ledgerBucket = "ledger"
+export const ledgerStream = `KV_${ledgerBucket}`
+export const ledgerPrefix = `$KV.${ledgerBucket}.`
+
+const plainToken = /^[A-Za-z0-9_-]+$/
+const bytesOf = new TextEncoder()
+const textOf = new TextDecoder("utf-8", { fatal: true })
+
+/**
+ * Writes an id as one subject token and KV key part: each UTF-8 byte outside of A-Z a-z 0-9 _ - becomes =HH.
+ * The result is reversible, and holds no wildcard and no separator.
+ */
+export const encodeToken = (id: string): string => {
+  if (plainToken.test(id)) return id
+  let token = ""
+  for (const byte of bytesOf.encode(id)) {
+    const character = String.fromCharCode(byte)
+    token += plainToken.test(character) ? character : `=${byte.toString(16).toUpperCase().padStart(2, "0")}`
+  }
+  return token
+}
+
+/** The id that {@link encodeToken} wrote as this token. */
+export const decodeToken = (token: string): string => {
+  const bytes: Array<number> = []
+  for (let index = 0; index < token.length; index += 1) {
+    if (token[index] === "=") {
+      bytes.push(Number.parseInt(token.slice(index + 1, index + 3), 16))
+      index += 2
+    } else bytes.push(token.charCodeAt(index))
+  }
+  return textOf.decode(Uint8Array.from(bytes))
+}
+
+/**
+ * The partition of a user: FNV-1a, 32 bits, over the bytes of the user's token, modulo the number of partitions.
+ * It is what the broker's own `partition()` subject transform computes.
+ */
+export const partitionOf = (userToken: string, partitions: number): number => {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < userToken.length; index += 1) {
+    hash = Math.imul(hash ^ userToken.charCodeAt(index), 0x01000193)
+  }
+  return (hash >>> 0) % partitions
+}
+
+/** Stands in the place of a user where a message carries purchases of many; no token of a user begins like this. */
+const manyUsers = "=many"
+
+export const purchaseSubject = (partition: number, userToken: string): string => `purchases.${partition}.${userToken}`
+export const groupSubject = (partition: number): string => `purchases.${partition}.${manyUsers}`
+export const partitionFilter = (partition: number): string => `purchases.${partition}.*`
+
+export const accountKey = (userToken: string): string => `account.${userToken}`
+export const segmentKey = (userToken: string, segment: number): string => `seen.${userToken}.${segment}`
+export const positionKey = (partition: number): string => `position.${partition}`
+export const ownerKey = (partition: number): string => `owner.${partition}`
+export const rejectedKey = (inputSequence: number, index: number): string => `rejected.${inputSequence}.${index}`
+
+export const querySubject = (partition: number): string => `query.${partition}`

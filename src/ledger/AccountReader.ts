@@ -1,0 +1,105 @@
+import { Context, Effect, Layer, Schema } from "effect"
+import { type Account, emptyAccount, restore, type StoredRevision } from "../domain/Account.ts"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { decodeRevision, decodeSegment } from "../domain/Revision.ts"
+import { accountKey, segmentKey } from "../domain/Subject.ts"
+import { LedgerBucket, type LedgerValue } from "../nats/LedgerBucket.ts"
+
+/** How many reads of one account are under way at once. */
+const readsAtOnceMax = 64
+
+/** The ledger holds something that an account's own records say it cannot hold. Nobody but the ledger may write it. */
+export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
+  problem: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+export interface ReadRevision extends StoredRevision {
+  /** When the broker stored it, in milliseconds since 1970. */
+  readonly storedAt: number
+}
+
+const readRevision = (stored: LedgerValue): ReadRevision => ({
+  sequence: stored.sequence,
+  revision: decodeRevision(stored.value),
+  storedAt: stored.storedAt
+})
+
+/** Reads accounts from the ledger's leader. */
+export class AccountReader extends Context.Service<
+  AccountReader,
+  {
+    /**
+     * An account with its whole purchaseId set, as one snapshot: the newest revision first, and then exactly the
+     * revisions and segments that it names.
+     */
+    readonly load: (userToken: string) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
+    /** The revision of an account that is stored at a sequence; nothing when something else is there. */
+    readonly revisionAt: (userToken: string, sequence: number) => Effect.Effect<ReadRevision | undefined, BrokerFailure>
+  }
+>()("purchases/ledger/AccountReader") {
+  static readonly layer = Layer.effect(
+    AccountReader,
+    Effect.gen(function* () {
+      const bucket = yield* LedgerBucket
+
+      const revisionAt = (userToken: string, sequence: number) =>
+        Effect.map(bucket.at(sequence), (stored) =>
+          stored?.key === accountKey(userToken) ? readRevision(stored) : undefined
+        )
+
+      const namedRevision = (userToken: string, sequence: number) =>
+        Effect.flatMap(revisionAt(userToken, sequence), (found) =>
+          found === undefined
+            ? Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: revision ${sequence} is missing` }))
+            : Effect.succeed(found)
+        )
+
+      const segment = (userToken: string, number: number) =>
+        Effect.flatMap(bucket.latest(segmentKey(userToken, number)), (stored) =>
+          stored === undefined
+            ? Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: segment ${number} is missing` }))
+            : Effect.succeed(decodeSegment(stored.value))
+        )
+
+      /** The unsealed revisions, oldest first, by way of the predecessors that each of them names. */
+      const unsealed = Effect.fnUntraced(function* (userToken: string, newest: ReadRevision) {
+        const newestFirst = [newest]
+        for (let oldest = newest; newestFirst.length < newest.revision.unsealed; ) {
+          const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
+          const read = yield* Effect.forEach(wanted, (sequence) => namedRevision(userToken, sequence), {
+            concurrency: readsAtOnceMax
+          })
+          const last = read.at(-1)
+          if (last === undefined) {
+            return yield* new LedgerInconsistent({ problem: `account ${userToken}: its chain of revisions ends early` })
+          }
+          newestFirst.push(...read)
+          oldest = last
+        }
+        return newestFirst.reverse()
+      })
+
+      const load = Effect.fnUntraced(function* (userToken: string) {
+        const stored = yield* bucket.latest(accountKey(userToken))
+        if (stored === undefined) return emptyAccount()
+        const newest = readRevision(stored)
+        if (newest.revision.segments === 0 && newest.revision.unsealed === 1) return restore([], [newest])
+        const numbers = Array.from({ length: newest.revision.segments }, (_, index) => index + 1)
+        const [revisions, segments] = yield* Effect.all(
+          [
+            unsealed(userToken, newest),
+            Effect.forEach(numbers, (number) => segment(userToken, number), { concurrency: readsAtOnceMax })
+          ],
+          { concurrency: 2 }
+        )
+        return restore(segments, revisions)
+      })
+
+      return AccountReader.of({ load, revisionAt })
+    })
+  )
+}

@@ -1,0 +1,105 @@
+import { Context, Effect, Layer } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { purchaseTotal } from "../domain/Purchase.ts"
+import type { HistoryPlace, LedgerEntry, Receipt } from "../domain/Query.ts"
+import { AccountReader, LedgerInconsistent, type ReadRevision } from "./AccountReader.ts"
+import type { StoredRevision } from "../domain/Account.ts"
+
+/** How many revisions of one history are read at once. */
+const readsAtOnceMax = 20
+
+export interface HistoryPage {
+  /** Newest first. */
+  readonly entries: ReadonlyArray<LedgerEntry>
+  readonly next?: HistoryPlace
+}
+
+/** The purchases of a revision, newest first, with the number and the running total of each. */
+export const entriesOf = ({ sequence, revision }: StoredRevision): Array<LedgerEntry> => {
+  let number = revision.count
+  let totalAfter = revision.total
+  const entries: Array<LedgerEntry> = []
+  for (const purchase of revision.purchases.toReversed()) {
+    entries.push({ ...purchase, number, ledgerSequence: sequence, totalAfter })
+    number -= 1
+    totalAfter -= purchaseTotal(purchase)
+  }
+  return entries
+}
+
+/** Reads what was applied. Revisions never change, so nothing here has to wait for the account's actor. */
+export class History extends Context.Service<
+  History,
+  {
+    /** A page that starts at a place; nothing when the place is none of this account. */
+    readonly page: (
+      userToken: string,
+      place: HistoryPlace,
+      limit: number
+    ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
+    readonly receipt: (
+      userToken: string,
+      purchaseId: string,
+      seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number }
+    ) => Effect.Effect<Receipt, BrokerFailure | LedgerInconsistent>
+  }
+>()("purchases/ledger/History") {
+  static readonly layer = Layer.effect(
+    History,
+    Effect.gen(function* () {
+      const reader = yield* AccountReader
+
+      const existing = (userToken: string, sequence: number) =>
+        Effect.flatMap(reader.revisionAt(userToken, sequence), (found) =>
+          found === undefined
+            ? Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: revision ${sequence} is missing` }))
+            : Effect.succeed(found)
+        )
+
+      const page = Effect.fnUntraced(function* (userToken: string, place: HistoryPlace, limit: number) {
+        const start = yield* reader.revisionAt(userToken, place.revision)
+        if (start === undefined || place.taken > start.revision.purchases.length) return undefined
+        const entries: Array<LedgerEntry> = []
+        let waiting: Array<ReadRevision> = [start]
+        let skip = place.taken
+        let oldest = start
+        while (true) {
+          for (const stored of waiting) {
+            const all = entriesOf(stored)
+            const taken = all.slice(skip, skip + limit - entries.length)
+            entries.push(...taken)
+            skip += taken.length
+            const more = skip < all.length || stored.revision.previous.length > 0
+            if (entries.length === limit) {
+              return more ? { entries, next: { revision: stored.sequence, taken: skip } } : { entries }
+            }
+            skip = 0
+            oldest = stored
+          }
+          const wanted = oldest.revision.previous.slice(0, Math.min(readsAtOnceMax, limit - entries.length))
+          if (wanted.length === 0) return { entries }
+          waiting = yield* Effect.forEach(wanted, (sequence) => existing(userToken, sequence), {
+            concurrency: readsAtOnceMax
+          })
+        }
+      })
+
+      const receipt = Effect.fnUntraced(function* (
+        userToken: string,
+        purchaseId: string,
+        seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number }
+      ) {
+        const stored = yield* existing(userToken, seen.revision)
+        const entry = entriesOf(stored).find((candidate) => candidate.purchaseId === purchaseId)
+        if (entry === undefined) {
+          return yield* new LedgerInconsistent({
+            problem: `account ${userToken}: revision ${seen.revision} does not hold purchase ${purchaseId}`
+          })
+        }
+        return { entry, appliedAt: stored.storedAt, repeats: seen.repeats, conflicts: seen.conflicts }
+      })
+
+      return History.of({ page, receipt })
+    })
+  )
+}

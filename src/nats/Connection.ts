@@ -1,0 +1,113 @@
+import { Context, Effect, Layer, type Scope } from "effect"
+import { connect, Events, type NatsConnection } from "nats"
+import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
+import { BrokerUnavailable } from "../domain/BrokerError.ts"
+
+/** How long the client waits between attempts to reach the broker again. */
+const reconnectWaitMilliseconds = 100
+/** A broker that answers none of two pings, two seconds apart, is gone. */
+const pingIntervalMilliseconds = 2_000
+const pingsUnansweredMax = 2
+
+export interface ConnectionSettings {
+  readonly url: string
+  /** The name under which the broker lists this connection. */
+  readonly name: string
+}
+
+export interface BrokerConnection {
+  readonly client: NatsConnection
+  readonly request: RequestInbox["request"]
+  readonly isConnected: () => boolean
+  /** Waits until the broker can be asked; fails when that takes longer than `waitMilliseconds`. */
+  readonly awaitConnected: (operation: string, waitMilliseconds: number) => Effect.Effect<void, BrokerUnavailable>
+  /** Calls the listener each time the connection was lost and is there again, until the scope closes. */
+  readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
+}
+
+const acquire = (settings: ConnectionSettings) =>
+  Effect.acquireRelease(
+    Effect.promise(() =>
+      connect({
+        servers: settings.url.split(","),
+        name: settings.name,
+        waitOnFirstConnect: true,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: reconnectWaitMilliseconds,
+        reconnectJitter: reconnectWaitMilliseconds,
+        pingInterval: pingIntervalMilliseconds,
+        maxPingOut: pingsUnansweredMax,
+        timeout: pingIntervalMilliseconds
+      })
+    ),
+    (client) => Effect.promise(() => client.close())
+  )
+
+/** The one connection of a process to its broker; it comes back by itself for as long as the process lives. */
+export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {
+  static readonly layer = (settings: ConnectionSettings) =>
+    Layer.effect(
+      Connection,
+      Effect.gen(function* () {
+        yield* Effect.logDebug("connecting to the broker").pipe(Effect.annotateLogs({ url: settings.url }))
+        const client = yield* acquire(settings)
+        const run = Effect.runForkWith(yield* Effect.context<never>())
+        const listeners = new Set<() => void>()
+        const waiters = new Set<() => void>()
+        let connected = true
+        const inbox = yield* Effect.acquireRelease(
+          Effect.sync(() => makeRequestInbox(client, () => connected)),
+          (opened) => Effect.sync(() => opened.close())
+        )
+        const lost = () => {
+          if (!connected) return
+          connected = false
+          run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url: settings.url })))
+          inbox.disconnected()
+        }
+        const back = () => {
+          if (connected) return
+          connected = true
+          run(Effect.logInfo("broker back").pipe(Effect.annotateLogs({ url: client.getServer() })))
+          for (const listener of [...waiters, ...listeners]) listener()
+          waiters.clear()
+        }
+        const watch = async () => {
+          for await (const status of client.status()) {
+            if (status.type === Events.Disconnect) lost()
+            else if (status.type === Events.Reconnect) back()
+          }
+        }
+        void watch()
+        void client.closed().then(lost)
+
+        const awaitConnected = (operation: string, waitMilliseconds: number) =>
+          connected
+            ? Effect.void
+            : Effect.callback<void>((resume) => {
+                const waiter = () => resume(Effect.void)
+                waiters.add(waiter)
+                return Effect.sync(() => void waiters.delete(waiter))
+              }).pipe(
+                Effect.timeoutOrElse({
+                  duration: waitMilliseconds,
+                  orElse: () => Effect.fail(new BrokerUnavailable({ operation, reason: "not connected" }))
+                })
+              )
+
+        const onReconnect = (listener: () => void) =>
+          Effect.acquireRelease(
+            Effect.sync(() => void listeners.add(listener)),
+            () => Effect.sync(() => void listeners.delete(listener))
+          )
+
+        return Connection.of({
+          client,
+          request: (request: Request) => inbox.request(request),
+          isConnected: () => connected,
+          awaitConnected,
+          onReconnect
+        })
+      })
+    )
+}

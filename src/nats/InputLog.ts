@@ -1,0 +1,98 @@
+import { Context, Effect, Layer } from "effect"
+import { type MsgHdrs, headers } from "nats"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { inputStream, partitionFilter } from "../domain/Subject.ts"
+import { Connection } from "./Connection.ts"
+import { apiCode, askJetStream, refusalOf } from "./JetStreamApi.ts"
+
+/** How long the broker may take to store a message. */
+const appendWaitMilliseconds = 5_000
+
+export interface Stored {
+  /** The sequence in the input log; of the first message of this id where this one is a duplicate. */
+  readonly sequence: number
+  /** Whether the broker has stored this message id before, within its duplicate window. */
+  readonly duplicate: boolean
+}
+
+/** A message of the input log, without its payload. */
+interface StoredAt {
+  readonly sequence: number
+  /** In milliseconds since 1970. */
+  readonly storedAt: number
+}
+
+interface StreamMessage {
+  readonly message: { readonly seq: number; readonly time: string }
+}
+
+const messageIdHeaders = (messageId: string): MsgHdrs => {
+  const written = headers()
+  written.set("Nats-Msg-Id", messageId)
+  return written
+}
+
+/** The stream of purchases as they came in. Every read asks its leader. */
+export class InputLog extends Context.Service<
+  InputLog,
+  {
+    /** Stores one message. Sending it again with the same id is safe for as long as the duplicate window lasts. */
+    readonly append: (subject: string, messageId: string, payload: string) => Effect.Effect<Stored, BrokerFailure>
+    /** The sequence of a partition's newest message, 0 when there is none. */
+    readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
+    /** The first and last sequence of the whole log. */
+    readonly bounds: Effect.Effect<{ readonly first: number; readonly last: number }, BrokerFailure>
+    /** The first message at or after a sequence. */
+    readonly messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, BrokerFailure>
+    /** Removes everything below a sequence. */
+    readonly purgeBelow: (sequence: number) => Effect.Effect<void, BrokerFailure>
+  }
+>()("purchases/nats/InputLog") {
+  static readonly layer = Layer.effect(
+    InputLog,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+
+      const message = (query: object): Effect.Effect<StoredAt | undefined, BrokerFailure> =>
+        askJetStream<StreamMessage>(connection, `STREAM.MSG.GET.${inputStream}`, query).pipe(
+          Effect.map((answer) => ({ sequence: answer.message.seq, storedAt: Date.parse(answer.message.time) })),
+          Effect.catchTag("BrokerRefused", (refused) =>
+            refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
+          )
+        )
+
+      return InputLog.of({
+        append: (subject, messageId, payload) =>
+          connection
+            .request({
+              operation: "append",
+              subject,
+              payload,
+              headers: messageIdHeaders(messageId),
+              timeoutMilliseconds: appendWaitMilliseconds
+            })
+            .pipe(
+              Effect.flatMap((reply) => {
+                const answer = reply.json<{
+                  readonly seq: number
+                  readonly duplicate?: boolean
+                  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
+                }>()
+                return answer.error === undefined
+                  ? Effect.succeed({ sequence: answer.seq, duplicate: answer.duplicate === true })
+                  : Effect.fail(refusalOf("append", answer.error))
+              })
+            ),
+        lastSequence: (partition) =>
+          message({ last_by_subj: partitionFilter(partition) }).pipe(Effect.map((last) => last?.sequence ?? 0)),
+        bounds: askJetStream<{ readonly state: { readonly first_seq: number; readonly last_seq: number } }>(
+          connection,
+          `STREAM.INFO.${inputStream}`,
+          {}
+        ).pipe(Effect.map(({ state }) => ({ first: state.first_seq, last: state.last_seq }))),
+        messageFrom: (sequence) => message({ seq: sequence, next_by_subj: ">" }),
+        purgeBelow: (sequence) => askJetStream(connection, `STREAM.PURGE.${inputStream}`, { seq: sequence })
+      })
+    })
+  )
+}

@@ -1,0 +1,171 @@
+import { Context, Effect, Layer, Schema } from "effect"
+import { nuid } from "nats"
+import { BrokerRefused, OutcomeUnknown, type BrokerFailure, type BrokerUnavailable } from "../domain/BrokerError.ts"
+import { ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
+import { writtenHeaders } from "./BatchHeaders.ts"
+import { Connection } from "./Connection.ts"
+import { apiCode, apiWaitMilliseconds, askJetStream, refusalOf } from "./JetStreamApi.ts"
+
+/** The most messages of one atomic batch; the broker refuses more. */
+export const batchMessagesMax = 1_000
+
+/** How long the broker may take to commit a batch before its outcome counts as unknown. */
+const commitWaitMilliseconds = 5_000
+
+/** One write of an atomic batch. */
+export interface Write {
+  readonly key: string
+  readonly value: string
+  /** The revision that the key must have, 0 for a key that must not exist; not checked when left out. */
+  readonly expected?: number
+  /** Another key, not written by the batch, that must have this revision: what fences an old owner off. */
+  readonly guard?: { readonly key: string; readonly revision: number }
+}
+
+/** A value of the bucket as its leader has it. */
+export interface LedgerValue {
+  readonly key: string
+  readonly value: string
+  readonly sequence: number
+  /** When the broker stored it, in milliseconds since 1970. */
+  readonly storedAt: number
+}
+
+/** A guard or an expected revision did not hold. Nothing of the batch was written. */
+export class CommitConflict extends Schema.TaggedError<CommitConflict>()("CommitConflict", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the commit lost a compare-and-set (${this.reason})`
+  }
+}
+
+export type CommitFailure = BrokerUnavailable | OutcomeUnknown | BrokerRefused | CommitConflict
+
+interface StreamMessage {
+  readonly message: { readonly subject: string; readonly seq: number; readonly data?: string; readonly time: string }
+}
+
+interface CommitReply {
+  readonly seq: number
+  readonly count?: number
+  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
+}
+
+const fieldsOf = (batch: string, index: number, write: Write, last: boolean): string => {
+  let fields = `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${index + 1}\r\n`
+  if (write.guard !== undefined) {
+    fields += `Nats-Expected-Last-Subject-Sequence: ${write.guard.revision}\r\n`
+    fields += `Nats-Expected-Last-Subject-Sequence-Subject: ${ledgerPrefix}${write.guard.key}\r\n`
+  } else if (write.expected !== undefined) {
+    fields += `Nats-Expected-Last-Subject-Sequence: ${write.expected}\r\n`
+  }
+  return last ? `${fields}Nats-Batch-Commit: 1\r\n` : fields
+}
+
+/** The bucket `ledger`. Reads ask its leader, writes are durable when they are answered. */
+export class LedgerBucket extends Context.Service<
+  LedgerBucket,
+  {
+    readonly latest: (key: string) => Effect.Effect<LedgerValue | undefined, BrokerFailure>
+    readonly at: (sequence: number) => Effect.Effect<LedgerValue | undefined, BrokerFailure>
+    /** Writes one key whatever its revision, and answers the new one. */
+    readonly put: (key: string, value: string) => Effect.Effect<number, BrokerFailure>
+    /**
+     * Writes all or nothing, and answers the sequence of the first write; the others follow it one by one. After
+     * `OutcomeUnknown` the batch may be there, or may still come.
+     */
+    readonly commit: (writes: ReadonlyArray<Write>) => Effect.Effect<number, CommitFailure>
+    /** Keeps the newest value alone of a key whose history says nothing. */
+    readonly forgetHistory: (key: string) => Effect.Effect<void, BrokerFailure>
+  }
+>()("purchases/nats/LedgerBucket") {
+  static readonly layer = Layer.effect(
+    LedgerBucket,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+
+      const read = (query: object): Effect.Effect<LedgerValue | undefined, BrokerFailure> =>
+        askJetStream<StreamMessage>(connection, `STREAM.MSG.GET.${ledgerStream}`, query).pipe(
+          Effect.map(({ message }) => ({
+            key: message.subject.slice(ledgerPrefix.length),
+            value: Buffer.from(message.data ?? "", "base64").toString("utf8"),
+            sequence: message.seq,
+            storedAt: Date.parse(message.time)
+          })),
+          Effect.catchTag("BrokerRefused", (refused) =>
+            refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
+          )
+        )
+
+      const put = (key: string, value: string): Effect.Effect<number, BrokerFailure> =>
+        connection
+          .request({
+            operation: `put ${key}`,
+            subject: ledgerPrefix + key,
+            payload: value,
+            timeoutMilliseconds: apiWaitMilliseconds
+          })
+          .pipe(
+            Effect.flatMap((reply) => {
+              const answer = reply.json<CommitReply>()
+              return answer.error === undefined
+                ? Effect.succeed(answer.seq)
+                : Effect.fail(refusalOf(`put ${key}`, answer.error))
+            })
+          )
+
+      const commit = (writes: ReadonlyArray<Write>): Effect.Effect<number, CommitFailure> =>
+        Effect.suspend(() => {
+          const batch = nuid.next()
+          const lastIndex = writes.length - 1
+          const last = writes[lastIndex]
+          if (last === undefined) return Effect.die(new Error("a commit needs at least one write"))
+          const publishMembers = () => {
+            for (let index = 0; index < lastIndex; index += 1) {
+              const write = writes[index]
+              if (write === undefined) continue
+              connection.client.publish(ledgerPrefix + write.key, write.value, {
+                headers: writtenHeaders(fieldsOf(batch, index, write, false))
+              })
+            }
+          }
+          return connection
+            .request({
+              operation: "commit",
+              subject: ledgerPrefix + last.key,
+              payload: last.value,
+              headers: writtenHeaders(fieldsOf(batch, lastIndex, last, true)),
+              timeoutMilliseconds: commitWaitMilliseconds,
+              before: publishMembers
+            })
+            .pipe(Effect.flatMap((reply) => outcomeOf(reply.data, writes.length)))
+        })
+
+      return LedgerBucket.of({
+        latest: (key) => read({ last_by_subj: ledgerPrefix + key }),
+        at: (sequence) => read({ seq: sequence }),
+        put,
+        commit,
+        forgetHistory: (key) =>
+          askJetStream(connection, `STREAM.PURGE.${ledgerStream}`, { filter: ledgerPrefix + key, keep: 1 })
+      })
+    })
+  )
+}
+
+const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
+
+const outcomeOf = (reply: Uint8Array, count: number): Effect.Effect<number, CommitFailure> => {
+  // An empty answer only says that a batch was begun; the reply subject is on its last member, so none should come.
+  if (reply.length === 0) return Effect.fail(new OutcomeUnknown({ operation: "commit", reason: "empty answer" }))
+  const answer: CommitReply = JSON.parse(Buffer.from(reply).toString("utf8"))
+  if (answer.error === undefined) {
+    return answer.count === count
+      ? Effect.succeed(answer.seq - count + 1)
+      : Effect.fail(new OutcomeUnknown({ operation: "commit", reason: `${answer.count} of ${count} writes counted` }))
+  }
+  return lostCompareAndSet.has(answer.error.err_code)
+    ? Effect.fail(new CommitConflict({ reason: answer.error.description }))
+    : Effect.fail(refusalOf("commit", answer.error))
+}

@@ -1,0 +1,229 @@
+import { Context, Effect, Layer, type Scope } from "effect"
+import { createInbox, type Msg } from "nats"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { inputStream, partitionFilter } from "../domain/Subject.ts"
+import { Connection } from "./Connection.ts"
+import { askJetStream } from "./JetStreamApi.ts"
+
+const nanosecondsPerMillisecond = 1_000_000
+/** A pull request ends by itself after this long, and is followed by another. */
+const pullExpiresMilliseconds = 30_000
+/** The broker says at least this often that a pull request is alive. */
+export const pullHeartbeatMilliseconds = 2_000
+/** A delivery that is not acknowledged comes again after this long; it is dropped as seen, so it costs little. */
+const ackWaitMilliseconds = 60_000
+/** The broker removes a consumer that nobody pulls from for this long: what a crashed worker left. */
+const inactiveMilliseconds = 300_000
+const doubleAckWaitMilliseconds = 30_000
+
+/** One delivery of a message of the input log. */
+export interface Delivery {
+  readonly payload: Uint8Array
+  /** The message's sequence in the input log. */
+  readonly sequence: number
+  /** The consumer's own count of deliveries, from 1 without a gap. */
+  readonly deliverySequence: number
+  /** When the broker stored the message, in milliseconds since 1970. */
+  readonly storedAt: number
+  /** What it counts for against the bytes of a pull request. */
+  readonly bytes: number
+  /** Where to acknowledge it. */
+  readonly acknowledgeSubject: string
+}
+
+/** What a pull request still may deliver. */
+interface Demand {
+  messages: number
+  bytes: number
+}
+
+export interface Pull {
+  /** Asks for more deliveries, at most so many messages and bytes. */
+  readonly request: (messages: number, bytes: number) => void
+  /** What is asked for and has not come. */
+  readonly outstanding: () => Readonly<Demand>
+  /** Acknowledges after the state is written, and asks the broker to confirm it; nothing waits for that. */
+  readonly acknowledge: (delivery: Delivery) => void
+  /** For how many milliseconds the broker was not heard on this pull. */
+  readonly silence: () => number
+}
+
+export interface PullEvents {
+  readonly delivered: (delivery: Delivery) => void
+  /** A pull request ended with room left: ask again. */
+  readonly ended: () => void
+  /** The consumer is gone: a later owner deleted it, or the broker lost it. */
+  readonly lost: (reason: string) => void
+}
+
+const consumerName = (partition: number, epoch: number): string => `p${partition}-${epoch}`
+
+/** Reads a delivery's place from its reply subject, which has 9 parts, or more with a domain and an account hash. */
+const deliveryOf = (message: Msg): Delivery => {
+  const parts = (message.reply ?? "").split(".")
+  const base = parts.length > 9 ? 7 : 5
+  return {
+    payload: message.data,
+    sequence: Number(parts[base]),
+    deliverySequence: Number(parts[base + 1]),
+    storedAt: Math.floor(Number(parts[base + 2]) / nanosecondsPerMillisecond),
+    bytes: message.data.length + message.subject.length + (message.reply?.length ?? 0) + headerBytesMax,
+    acknowledgeSubject: message.reply ?? ""
+  }
+}
+
+// A message id and its field name; counted in full so that our sum is never below the broker's.
+const headerBytesMax = 512
+
+const consumerGone = /consumer (deleted|not found)|no responders|server shutdown|leadership change/i
+
+/** The durable pull consumers of the input log: one a partition and epoch, pulled by the owner of that epoch alone. */
+export class PartitionConsumer extends Context.Service<
+  PartitionConsumer,
+  {
+    /** Creates the consumer of an epoch, which starts at `from`. */
+    readonly create: (
+      partition: number,
+      epoch: number,
+      from: number,
+      unacknowledgedMax: number
+    ) => Effect.Effect<void, BrokerFailure>
+    /** Deletes a partition's consumers of epochs before this one. */
+    readonly deleteBefore: (partition: number, epoch: number) => Effect.Effect<void, BrokerFailure>
+    /** Pulls from the consumer of an epoch until the scope closes. */
+    readonly pull: (partition: number, epoch: number, events: PullEvents) => Effect.Effect<Pull, never, Scope.Scope>
+  }
+>()("purchases/nats/PartitionConsumer") {
+  static readonly layer = Layer.effect(
+    PartitionConsumer,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      const { client } = connection
+      const run = Effect.runForkWith(yield* Effect.context<never>())
+
+      const create = (partition: number, epoch: number, from: number, unacknowledgedMax: number) => {
+        const name = consumerName(partition, epoch)
+        const filter = partitionFilter(partition)
+        return askJetStream<object>(connection, `CONSUMER.CREATE.${inputStream}.${name}.${filter}`, {
+          stream_name: inputStream,
+          config: {
+            name,
+            durable_name: name,
+            filter_subject: filter,
+            ack_policy: "explicit",
+            ack_wait: ackWaitMilliseconds * nanosecondsPerMillisecond,
+            max_ack_pending: unacknowledgedMax,
+            deliver_policy: "by_start_sequence",
+            opt_start_seq: from,
+            inactive_threshold: inactiveMilliseconds * nanosecondsPerMillisecond
+          }
+        }).pipe(Effect.asVoid)
+      }
+
+      const deleteBefore = (partition: number, epoch: number) =>
+        Effect.gen(function* () {
+          const prefix = consumerName(partition, 0).slice(0, -1)
+          const page = { subject: partitionFilter(partition), offset: 0 }
+          const { consumers } = yield* askJetStream<{ readonly consumers: ReadonlyArray<string> | null }>(
+            connection,
+            `CONSUMER.NAMES.${inputStream}`,
+            page
+          )
+          const older = (consumers ?? []).filter(
+            (name) => name.startsWith(prefix) && Number(name.slice(prefix.length)) < epoch
+          )
+          yield* Effect.forEach(
+            older,
+            (name) =>
+              askJetStream(connection, `CONSUMER.DELETE.${inputStream}.${name}`, {}).pipe(
+                Effect.catchTag("BrokerRefused", () => Effect.void)
+              ),
+            { discard: true, concurrency: 8 }
+          )
+        })
+
+      const pull = (partition: number, epoch: number, events: PullEvents) =>
+        Effect.gen(function* () {
+          const next = `$JS.API.CONSUMER.MSG.NEXT.${inputStream}.${consumerName(partition, epoch)}`
+          const prefix = `${createInbox()}.`
+          const demands = new Map<string, Demand>()
+          let pulls = 0
+          let heardAt = performance.now()
+
+          const take = (delivery: Delivery) => {
+            for (const [id, demand] of demands) {
+              demand.messages -= 1
+              demand.bytes -= delivery.bytes
+              if (demand.messages <= 0) demands.delete(id)
+              return
+            }
+          }
+
+          const status = (message: Msg) => {
+            const code = message.headers?.code ?? 0
+            const description = message.headers?.description ?? ""
+            if (code === 100) return
+            demands.delete(message.subject.slice(prefix.length))
+            if (code === 503 || consumerGone.test(description)) events.lost(`${code} ${description}`.trim())
+            else events.ended()
+          }
+
+          yield* Effect.acquireRelease(
+            Effect.sync(() =>
+              client.subscribe(`${prefix}*`, {
+                callback: (_error, message) => {
+                  heardAt = performance.now()
+                  if (message.reply === undefined || message.reply === "" || !message.reply.startsWith("$JS.ACK.")) {
+                    return status(message)
+                  }
+                  const delivery = deliveryOf(message)
+                  take(delivery)
+                  events.delivered(delivery)
+                }
+              })
+            ),
+            (subscription) => Effect.sync(() => subscription.unsubscribe())
+          )
+
+          return {
+            request: (messages: number, bytes: number) => {
+              pulls += 1
+              const id = String(pulls)
+              demands.set(id, { messages, bytes })
+              const body = {
+                batch: messages,
+                max_bytes: bytes,
+                expires: pullExpiresMilliseconds * nanosecondsPerMillisecond,
+                idle_heartbeat: pullHeartbeatMilliseconds * nanosecondsPerMillisecond
+              }
+              if (connection.isConnected()) client.publish(next, JSON.stringify(body), { reply: prefix + id })
+            },
+            outstanding: () => {
+              let messages = 0
+              let bytes = 0
+              for (const demand of demands.values()) {
+                messages += demand.messages
+                bytes += demand.bytes
+              }
+              return { messages, bytes: Math.max(0, bytes) }
+            },
+            acknowledge: (delivery: Delivery) => {
+              run(
+                connection
+                  .request({
+                    operation: "acknowledge",
+                    subject: delivery.acknowledgeSubject,
+                    payload: "+ACK",
+                    timeoutMilliseconds: doubleAckWaitMilliseconds
+                  })
+                  .pipe(Effect.ignore)
+              )
+            },
+            silence: () => performance.now() - heardAt
+          }
+        })
+
+      return PartitionConsumer.of({ create, deleteBefore, pull })
+    })
+  )
+}

@@ -1,0 +1,71 @@
+import { Context, Effect, Layer, type Scope } from "effect"
+import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
+import { querySubject } from "../domain/Subject.ts"
+import { Connection } from "./Connection.ts"
+
+/** The name under which `nats micro list` shows those who answer. */
+const serviceName = "ledger"
+const serviceVersion = "1.0.0"
+
+/** Requests and replies between the edge and the owners of partitions: a NATS micro service. */
+export class QueryTransport extends Context.Service<
+  QueryTransport,
+  {
+    readonly ask: (
+      partition: number,
+      payload: string,
+      waitMilliseconds: number
+    ) => Effect.Effect<string, BrokerUnavailable | OutcomeUnknown>
+    /**
+     * Hands each request for a partition to `handle` until the scope closes. Who may not answer stays silent: every
+     * worker that believes to be the owner gets every request, and only one that can prove it answers.
+     */
+    readonly serve: (
+      partition: number,
+      identity: { readonly worker: string; readonly epoch: number },
+      handle: (payload: string, reply: (payload: string) => void) => void
+    ) => Effect.Effect<void, BrokerUnavailable, Scope.Scope>
+  }
+>()("purchases/nats/QueryTransport") {
+  static readonly layer = Layer.effect(
+    QueryTransport,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      return QueryTransport.of({
+        ask: (partition, payload, waitMilliseconds) =>
+          connection
+            .request({
+              operation: "query",
+              subject: querySubject(partition),
+              payload,
+              timeoutMilliseconds: waitMilliseconds
+            })
+            .pipe(Effect.map((message) => message.string())),
+        serve: (partition, { worker, epoch }, handle) =>
+          Effect.acquireRelease(
+            Effect.tryPromise({
+              catch: (cause) => new BrokerUnavailable({ operation: "serve queries", reason: String(cause) }),
+              try: async () => {
+              const service = await connection.client.services.add({
+                name: serviceName,
+                version: serviceVersion,
+                description: "Totals, histories and receipts of one partition",
+                metadata: { worker, partition: String(partition), epoch: String(epoch) },
+                // A queue group of its own, so that a request reaches each who serves the partition.
+                queue: `epoch-${epoch}`
+              })
+              service.addEndpoint(`partition-${partition}`, {
+                subject: querySubject(partition),
+                handler: (error, message) => {
+                  if (error === null) handle(message.string(), (answer) => void message.respond(answer))
+                }
+              })
+              return service
+            }}),
+            // Nothing waits for the broker here: without a connection it would not answer.
+            (service) => Effect.sync(() => void service.stop().catch(() => undefined))
+          ).pipe(Effect.asVoid)
+      })
+    })
+  )
+}

@@ -1,0 +1,142 @@
+import { Context, Effect, Layer, Schema } from "effect"
+import { BrokerRefused, type BrokerFailure } from "../domain/BrokerError.ts"
+import { inputStream, ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
+import { Connection } from "./Connection.ts"
+import { apiCode, askJetStream } from "./JetStreamApi.ts"
+
+/** The oldest broker with atomic batches and without false refusals of guarded ones. */
+const brokerVersionMin = [2, 12, 0] as const
+const partitionsMetadata = "purchases.partitions"
+const nanosecondsPerMillisecond = 1_000_000
+
+/** The broker lacks what the protocol needs, or was set up for something else. Nothing was changed. */
+export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("TopologyMismatch", {
+  problem: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+export interface TopologySettings {
+  /** How many partitions the input log gets when it is created; later the stored number counts. */
+  readonly partitions: number
+  readonly replicas: number
+  /** In milliseconds. */
+  readonly duplicateWindow: number
+  /** The most bytes that the input log keeps; above it the broker refuses purchases. */
+  readonly inputBytesMax: number
+}
+
+interface StreamInfo {
+  readonly config: { readonly metadata?: Record<string, string>; readonly allow_atomic?: boolean }
+}
+
+const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
+  name: inputStream,
+  description: "Purchases as they came in; what is applied is purged later",
+  subjects: ["purchases.*", "purchases.*.*"],
+  subject_transform: {
+    src: "purchases.*",
+    dest: `purchases.{{partition(${settings.partitions},1)}}.{{wildcard(1)}}`
+  },
+  // Not work-queue: each of its acks would be a synced delete. Not interest: it drops what comes without a consumer.
+  retention: "limits",
+  storage: "file",
+  discard: "new",
+  max_bytes: settings.inputBytesMax,
+  max_msg_size: messageBytesMax,
+  num_replicas: settings.replicas,
+  duplicate_window: settings.duplicateWindow * nanosecondsPerMillisecond,
+  metadata: { [partitionsMetadata]: String(settings.partitions) }
+})
+
+const ledgerConfig = (settings: TopologySettings) => ({
+  name: ledgerStream,
+  description: "Accounts, their purchaseId sets, positions, owners and what was rejected",
+  subjects: [`${ledgerPrefix}>`],
+  retention: "limits",
+  storage: "file",
+  discard: "new",
+  // Every revision of an account is a part of its history.
+  max_msgs_per_subject: -1,
+  num_replicas: settings.replicas,
+  allow_atomic: true,
+  allow_direct: true,
+  allow_rollup_hdrs: true,
+  deny_delete: true
+})
+
+const versionOf = (text: string): ReadonlyArray<number> => text.split(/[.-]/).slice(0, 3).map(Number)
+
+const isOlder = (version: ReadonlyArray<number>, than: ReadonlyArray<number>): boolean => {
+  for (const [index, needed] of than.entries()) {
+    const part = version[index] ?? 0
+    if (part !== needed) return part < needed
+  }
+  return false
+}
+
+/** The streams and the bucket on the broker, created when they are missing. */
+export class Topology extends Context.Service<
+  Topology,
+  {
+    /** The number of partitions that the input log was created with. */
+    readonly partitions: number
+    /** The most bytes of one message of the input log: half of what the broker takes. */
+    readonly messageBytesMax: number
+  }
+>()("purchases/nats/Topology") {
+  static readonly layer = (settings: TopologySettings) =>
+    Layer.effect(
+      Topology,
+      Effect.gen(function* () {
+        const connection = yield* Connection
+        const server = connection.client.info
+        const version = server?.version ?? "0"
+        if (isOlder(versionOf(version), brokerVersionMin)) {
+          const needed = brokerVersionMin.join(".")
+          return yield* new TopologyMismatch({
+            problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
+          })
+        }
+        if (server?.jetstream !== true) {
+          return yield* new TopologyMismatch({
+            problem: "The broker runs without JetStream. Start it with the project's nats.conf, or with -js."
+          })
+        }
+        const messageBytesMax = Math.floor(server.max_payload / 2)
+
+        const ensure = (config: { readonly name: string }): Effect.Effect<StreamInfo, BrokerFailure> => {
+          const info = askJetStream<StreamInfo>(connection, `STREAM.INFO.${config.name}`, {})
+          return info.pipe(
+            Effect.catchTag("BrokerRefused", (refused: BrokerRefused) =>
+              refused.code === apiCode.streamNotFound
+                ? askJetStream<StreamInfo>(connection, `STREAM.CREATE.${config.name}`, config).pipe(
+                    // Another process was faster, with settings of its own.
+                    Effect.catchTag("BrokerRefused", (lost: BrokerRefused) =>
+                      lost.code === apiCode.streamNameInUse ? info : Effect.fail(lost)
+                    )
+                  )
+                : Effect.fail(refused)
+            )
+          )
+        }
+
+        const input = yield* ensure(inputConfig(settings, messageBytesMax))
+        const ledger = yield* ensure(ledgerConfig(settings))
+        if (ledger.config.allow_atomic !== true) {
+          return yield* new TopologyMismatch({
+            problem: `The stream ${ledgerStream} exists without allow_atomic. It was made by something else: move it away.`
+          })
+        }
+        const partitions = Number(input.config.metadata?.[partitionsMetadata])
+        if (!Number.isInteger(partitions) || partitions < 1) {
+          return yield* new TopologyMismatch({
+            problem: `The stream ${inputStream} exists without its number of partitions. It was made by something else: move it away.`
+          })
+        }
+        return Topology.of({ partitions, messageBytesMax })
+      })
+    )
+}

@@ -1,0 +1,71 @@
+import { Clock, Effect } from "effect"
+import { ownerKey, positionKey } from "../domain/Subject.ts"
+import { readPosition } from "../ledger/Position.ts"
+import { InputLog } from "../nats/InputLog.ts"
+import { LedgerBucket } from "../nats/LedgerBucket.ts"
+import { Topology } from "../nats/Topology.ts"
+
+export interface JanitorSettings {
+  /** How often it cleans, in milliseconds. */
+  readonly everyMilliseconds: number
+  /** How long applied input is kept, in milliseconds. */
+  readonly retentionMilliseconds: number
+}
+
+/**
+ * The first input sequence that may still be needed. A partition whose newest input is applied needs nothing up to
+ * the end of the log as it was before that was asked; the others need what comes after their position.
+ */
+const firstNeeded = Effect.gen(function* () {
+  const input = yield* InputLog
+  const { partitions } = yield* Topology
+  const { last } = yield* input.bounds
+  let lowest = last
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const newest = yield* input.lastSequence(partition)
+    const position = yield* readPosition(partition)
+    if (newest > position) lowest = Math.min(lowest, position)
+  }
+  return lowest + 1
+})
+
+/** The first sequence in [from, to) that was stored at or after a time, by halving; `to` where there is none. */
+const firstStoredSince = Effect.fnUntraced(function* (from: number, to: number, since: number) {
+  const input = yield* InputLog
+  let low = from
+  let high = to
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const found = yield* input.messageFrom(middle)
+    if (found === undefined || found.storedAt >= since) high = middle
+    else low = found.sequence + 1
+  }
+  return Math.min(low, to)
+})
+
+/** Removes applied input that is older than the retention, and the history of keys whose history says nothing. */
+export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings) {
+  const input = yield* InputLog
+  const bucket = yield* LedgerBucket
+  const { partitions } = yield* Topology
+  const now = yield* Clock.currentTimeMillis
+  const needed = yield* firstNeeded
+  const { first } = yield* input.bounds
+  const below = yield* firstStoredSince(first, needed, now - settings.retentionMilliseconds)
+  if (below > first) {
+    yield* input.purgeBelow(below)
+    yield* Effect.logDebug("purged applied input").pipe(Effect.annotateLogs({ below, purged: below - first }))
+  }
+  for (let partition = 0; partition < partitions; partition += 1) {
+    yield* bucket.forgetHistory(positionKey(partition))
+    yield* bucket.forgetHistory(ownerKey(partition))
+  }
+})
+
+/** Cleans for as long as it runs, when this worker is the one to do it. */
+export const janitor = (settings: JanitorSettings, isMine: () => boolean) =>
+  Effect.suspend(() => (isMine() ? cleanOnce(settings) : Effect.void)).pipe(
+    Effect.catch((failure) => Effect.logWarning("could not clean up", failure.message)),
+    Effect.delay(settings.everyMilliseconds),
+    Effect.forever
+  )

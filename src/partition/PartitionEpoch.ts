@@ -1,0 +1,298 @@
+import { Deferred, Effect, type Exit, Latch, Queue } from "effect"
+import { ActorRegistry } from "../actor/ActorRegistry.ts"
+import type { Account, Delivered } from "../domain/Account.ts"
+import { decodePurchases, encodePurchaseText, type Unreadable } from "../domain/PurchaseMessage.ts"
+import { questionsMax } from "../domain/Query.ts"
+import { encodeToken, ownerKey, partitionOf, rejectedKey } from "../domain/Subject.ts"
+import { type InputMessage, InputProgress } from "../ledger/InputProgress.ts"
+import { type CommitEpoch, Journal } from "../ledger/Journal.ts"
+import { readPosition } from "../ledger/Position.ts"
+import { encodeRejection } from "../ledger/Rejection.ts"
+import { InputLog } from "../nats/InputLog.ts"
+import { LedgerBucket } from "../nats/LedgerBucket.ts"
+import { type Delivery, PartitionConsumer, pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
+import { QueryTransport } from "../nats/QueryTransport.ts"
+import { answerRequest } from "../query/QueryServer.ts"
+import { encodeOwner } from "./Owner.ts"
+import { makeSharedRead } from "./SharedRead.ts"
+
+/** The most messages and bytes of one partition that a worker holds; above it the consumer is not pulled. */
+export const inHandMessagesMax = 512
+export const inHandBytesMax = 4 * 1024 * 1024
+/** The most requests of one partition that are being answered at once; others get no answer, and ask again. */
+export const requestsAnsweredMax = 256
+
+/** Every so often an epoch looks whether it is stuck. */
+const watchEveryMilliseconds = 1_000
+/** A broker that was not heard on a pull for this long does not know our consumer any more. */
+const pullSilenceMax = 3 * pullHeartbeatMilliseconds
+/** A query's sequence that the consumer does not reach in this time, while nothing else comes, was lost on the way. */
+const barrierStuckMilliseconds = 2_000
+
+export interface EpochIdentity {
+  readonly worker: string
+  readonly partition: number
+  readonly partitions: number
+}
+
+/** An epoch that runs: what its owner can do with it. */
+export interface RunningEpoch {
+  readonly epoch: number
+  /** Ends with the reason when the epoch is over. */
+  readonly over: Effect.Effect<string>
+  /** Pulls no more, and waits until all that is in hand is committed. */
+  readonly drain: Effect.Effect<void>
+  readonly fail: (reason: string) => void
+}
+
+/** What stands between an epoch's queries and its input: which sequence the actors have been given. */
+const makeDispatched = (from: number) => {
+  let through = from
+  let waiters: Array<{ readonly sequence: number; readonly resume: () => void }> = []
+  return {
+    get through() {
+      return through
+    },
+    get awaited() {
+      return waiters.length > 0
+    },
+    reach(sequence: number) {
+      through = sequence
+      if (waiters.length === 0) return
+      const ready = waiters.filter((waiter) => waiter.sequence <= through)
+      waiters = waiters.filter((waiter) => waiter.sequence > through)
+      for (const waiter of ready) waiter.resume()
+    },
+    wait: (sequence: number) =>
+      Effect.callback<void>((resume) => {
+        if (sequence <= through) return resume(Effect.void)
+        const waiter = { sequence, resume: () => resume(Effect.void) }
+        waiters.push(waiter)
+        return Effect.sync(() => void (waiters = waiters.filter((other) => other !== waiter)))
+      })
+  }
+}
+
+/** The purchases of a message by user, and what of it cannot be applied. */
+export const sortDelivery = (
+  delivery: Pick<Delivery, "payload" | "sequence" | "storedAt">,
+  { partition, partitions }: Pick<EpochIdentity, "partition" | "partitions">
+) => {
+  const decoded = decodePurchases(delivery.payload)
+  const unreadable: Array<Unreadable> = [...decoded.unreadable]
+  const byUser = new Map<string, Array<Delivered>>()
+  const tokens = new Map<string, string>()
+  for (const { index, purchase } of decoded.purchases) {
+    let token = tokens.get(purchase.userId)
+    if (token === undefined) {
+      token = encodeToken(purchase.userId)
+      tokens.set(purchase.userId, token)
+    }
+    const deliveries = byUser.get(token)
+    const delivered = { purchase, inputSequence: delivery.sequence, inputIndex: index, storedAt: delivery.storedAt }
+    if (deliveries !== undefined) deliveries.push(delivered)
+    else if (partitionOf(token, partitions) === partition) byUser.set(token, [delivered])
+    else {
+      const reason = `user ${purchase.userId} belongs to partition ${partitionOf(token, partitions)}, not ${partition}`
+      unreadable.push({ index, reason, payload: encodePurchaseText(purchase), encoding: "text" })
+    }
+  }
+  return { byUser, unreadable }
+}
+
+/**
+ * Takes a partition over and runs it until the scope closes. The order is the protocol's: the owner's record is
+ * written, which is the epoch; after that the position is read; then a consumer of this epoch alone starts behind it.
+ */
+export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIdentity) {
+  const { partition, worker } = identity
+  const bucket = yield* LedgerBucket
+  const input = yield* InputLog
+  const consumers = yield* PartitionConsumer
+  const transport = yield* QueryTransport
+  const journal = yield* Journal
+  const registry = yield* ActorRegistry
+  const scope = yield* Effect.scope
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+
+  const epoch = yield* bucket.put(ownerKey(partition), encodeOwner(worker))
+  const position = yield* readPosition(partition)
+  yield* consumers.create(partition, epoch, position + 1, 2 * inHandMessagesMax)
+
+  const over = yield* Deferred.make<string>()
+  let isOpen = true
+  const fail = (reason: string) => {
+    isOpen = false
+    Deferred.doneUnsafe(over, Effect.succeed(reason))
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => fail("closed")))
+
+  const progress = new InputProgress<Delivery>(position)
+  const dispatched = makeDispatched(position)
+  const emptied = Latch.makeUnsafe(true)
+  const deliveries = yield* Queue.unbounded<Delivery>()
+  let isDraining = false
+  let inHandMessages = 0
+  let inHandBytes = 0
+  let lastDelivery = 0
+  let lastSequence = position
+
+  const commitEpoch: CommitEpoch<Delivery> = {
+    partition,
+    epoch,
+    progress,
+    isOpen: () => isOpen,
+    failed: fail,
+    committed: (messages) => {
+      for (const { tag } of messages) {
+        pull.acknowledge(tag)
+        inHandMessages -= 1
+        inHandBytes -= tag.bytes
+      }
+      if (inHandMessages === 0) emptied.openUnsafe()
+      demand()
+    }
+  }
+
+  const logRejection = (key: string, reason: string) =>
+    run(
+      Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record: key, reason })) //
+    )
+
+  const actors = yield* registry.forEpoch<Delivery>({
+    epoch: commitEpoch,
+    // Each message brings one envelope to a user at most, and each request one for each of its questions.
+    mailboxMax: inHandMessagesMax + requestsAnsweredMax * questionsMax,
+    conflict: (delivered, key) =>
+      void logRejection(key, `purchase ${delivered.purchase.purchaseId} was applied before with another content`)
+  })
+
+  const receive = (delivery: Delivery) => {
+    if (!isOpen) return
+    if (delivery.deliverySequence !== lastDelivery + 1) {
+      return fail(`delivery ${delivery.deliverySequence} came after ${lastDelivery}: the ones between were lost`)
+    }
+    lastDelivery = delivery.deliverySequence
+    // Delivered again, because an acknowledgement is slow or lost.
+    if (delivery.sequence <= lastSequence) {
+      if (delivery.sequence <= progress.position) pull.acknowledge(delivery)
+      return
+    }
+    lastSequence = delivery.sequence
+    inHandMessages += 1
+    inHandBytes += delivery.bytes
+    emptied.closeUnsafe()
+    Queue.offerUnsafe(deliveries, delivery)
+  }
+
+  const pull = yield* consumers.pull(partition, epoch, {
+    delivered: receive,
+    ended: () => demand(),
+    lost: (reason) => fail(`the consumer is gone: ${reason}`)
+  })
+
+  const demand = () => {
+    if (isDraining || !isOpen) return
+    const outstanding = pull.outstanding()
+    const messages = inHandMessagesMax - inHandMessages - outstanding.messages
+    const bytes = inHandBytesMax - inHandBytes - outstanding.bytes
+    // One request for half of the room is cheaper than one for each message that leaves.
+    if (messages * 2 >= inHandMessagesMax && bytes * 2 >= inHandBytesMax) pull.request(messages, bytes)
+  }
+
+  const reject = (delivery: Delivery, unreadable: ReadonlyArray<Unreadable>, message: InputMessage<Delivery>) =>
+    journal.submit({
+      epoch: commitEpoch,
+      parts: [message],
+      writes: unreadable.map((part) => ({
+        key: rejectedKey(delivery.sequence, part.index),
+        value: encodeRejection({ ...part, inputSequence: delivery.sequence })
+      })),
+      committed: () => {
+        for (const part of unreadable) logRejection(rejectedKey(delivery.sequence, part.index), part.reason)
+      }
+    })
+
+  const dispatch = Effect.fnUntraced(function* (delivery: Delivery) {
+    const { byUser, unreadable } = sortDelivery(delivery, identity)
+    const parts = byUser.size + (unreadable.length > 0 ? 1 : 0)
+    const message = progress.receive(delivery.sequence, parts, delivery)
+    if (unreadable.length > 0) reject(delivery, unreadable, message)
+    for (const [userToken, ofUser] of byUser) {
+      while (!actors.tell(userToken, { kind: "purchases", deliveries: ofUser, message })) yield* registry.room
+    }
+    dispatched.reach(delivery.sequence)
+  })
+
+  yield* Queue.take(deliveries).pipe(Effect.flatMap(dispatch), Effect.forever, Effect.forkIn(scope))
+
+  const watch = Effect.gen(function* () {
+    let before = -1
+    let stuck = 0
+    while (true) {
+      yield* Effect.sleep(watchEveryMilliseconds)
+      if (pull.silence() > pullSilenceMax) return fail(`the broker was not heard for ${pullSilenceMax} ms`)
+      const isStuck = dispatched.awaited && dispatched.through === before && inHandMessages === 0
+      stuck = isStuck ? stuck + watchEveryMilliseconds : 0
+      if (stuck > barrierStuckMilliseconds) return fail("a sequence that a query waits for did not come")
+      before = dispatched.through
+    }
+  })
+  yield* Effect.forkIn(watch, scope)
+
+  const settleIn = <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) =>
+    void run(effect).addObserver(done)
+  const newestInput = makeSharedRead(input.lastSequence(partition), settleIn)
+  const owner = makeSharedRead(bucket.latest(ownerKey(partition)), settleIn)
+
+  const answering = {
+    current: Effect.flatMap(newestInput, dispatched.wait),
+    look: <A>(userToken: string, look: (account: Account) => A) =>
+      Effect.callback<A>((resume) => {
+        const tell = () =>
+          actors.tell(userToken, { kind: "look", look: (account) => resume(Effect.succeed(look(account))) })
+        if (tell()) return
+        const retry = run(
+          Effect.suspend(() => (tell() ? Effect.succeed(true) : Effect.as(registry.room, false))).pipe(
+            Effect.repeat({ until: (told) => told })
+          )
+        )
+        return Effect.sync(() => retry.interruptUnsafe())
+      }),
+    stillOwner: Effect.map(owner, (stored) => {
+      if (stored?.sequence === epoch) return isOpen
+      fail(`another epoch owns the partition: ${stored?.sequence}`)
+      return false
+    })
+  }
+
+  let answeringNow = 0
+  const answer = yield* Effect.map(Effect.context<Effect.Services<ReturnType<typeof answerRequest>>>(), (context) =>
+    Effect.runForkWith(context)
+  )
+  yield* transport.serve(partition, { worker, epoch }, (payload, reply) => {
+    if (!isOpen || answeringNow >= requestsAnsweredMax) return
+    answeringNow += 1
+    const answered = answerRequest(answering, payload).pipe(
+      Effect.tap((text) => Effect.sync(() => text !== undefined && isOpen && reply(text))),
+      Effect.catch((failure) => Effect.logDebug("a query was not answered", failure.message)),
+      Effect.ensuring(Effect.sync(() => void (answeringNow -= 1))),
+      Effect.forkIn(scope)
+    )
+    answer(answered)
+  })
+
+  demand()
+  yield* consumers.deleteBefore(partition, epoch).pipe(Effect.ignore, Effect.forkIn(scope))
+
+  const running: RunningEpoch = {
+    epoch,
+    over: Deferred.await(over),
+    drain: Effect.suspend(() => {
+      isDraining = true
+      return Effect.raceFirst(emptied.await, Effect.asVoid(Deferred.await(over)))
+    }),
+    fail
+  }
+  return running
+})

@@ -1,0 +1,78 @@
+import { Context, Effect, Layer } from "effect"
+import { ActorRegistry } from "../actor/ActorRegistry.ts"
+import { Connection } from "../nats/Connection.ts"
+import { Topology } from "../nats/Topology.ts"
+import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
+
+/** Waits between two epochs of a partition: the first is short, for most reasons pass at once. */
+const retakeWaitMilliseconds = 50
+const retakeWaitMaxMilliseconds = 2_000
+/** An epoch that lived this long was a good one, and the next begins without delay. */
+const epochGoodMilliseconds = 5_000
+/** How long a worker that is told to stop waits for what it has in hand. */
+const drainWaitMilliseconds = 10_000
+
+/** The partitions that this worker runs, each in one epoch after another. */
+export class PartitionWorker extends Context.Service<
+  PartitionWorker,
+  {
+    /** Commits and acknowledges what is in hand, and takes nothing more. */
+    readonly drain: Effect.Effect<void>
+    /** The partitions whose epochs run now. */
+    readonly owned: () => ReadonlyArray<number>
+  }
+>()("purchases/partition/PartitionWorker") {
+  static readonly layer = (worker: string) =>
+    Layer.effect(
+      PartitionWorker,
+      Effect.gen(function* () {
+        const { partitions } = yield* Topology
+        const connection = yield* Connection
+        const registry = yield* ActorRegistry
+        const running = new Map<number, RunningEpoch>()
+        let isDraining = false
+
+        yield* connection.onReconnect(() => {
+          for (const epoch of running.values()) epoch.fail("the connection to the broker broke")
+        })
+
+        const runEpoch = Effect.fnUntraced(function* (partition: number) {
+          const epoch = yield* runPartitionEpoch({ worker, partition, partitions })
+          yield* Effect.acquireRelease(
+            Effect.sync(() => running.set(partition, epoch)),
+            () => Effect.sync(() => running.delete(partition))
+          )
+          yield* Effect.logInfo("took a partition over").pipe(Effect.annotateLogs({ epoch: epoch.epoch }))
+          return yield* epoch.over
+        })
+
+        const supervise = (partition: number) => {
+          let wait = retakeWaitMilliseconds
+          return Effect.gen(function* () {
+            const started = performance.now()
+            const reason = yield* Effect.scoped(runEpoch(partition)).pipe(Effect.catch((failure) => Effect.succeed(failure.message)))
+            if (isDraining) return yield* Effect.never
+            yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
+            if (performance.now() - started > epochGoodMilliseconds) wait = retakeWaitMilliseconds
+            yield* Effect.sleep(wait)
+            wait = Math.min(wait * 2, retakeWaitMaxMilliseconds)
+          }).pipe(Effect.forever, Effect.annotateLogs({ partition }))
+        }
+
+        for (let partition = 0; partition < partitions; partition += 1) yield* Effect.forkScoped(supervise(partition))
+
+        const drain = Effect.gen(function* () {
+          isDraining = true
+          yield* Effect.logInfo("draining").pipe(Effect.annotateLogs({ actors: registry.resident() }))
+          yield* Effect.forEach(running.values(), (epoch) => epoch.drain, { concurrency: "unbounded", discard: true })
+        }).pipe(
+          Effect.timeoutOrElse({
+            duration: drainWaitMilliseconds,
+            orElse: () => Effect.logWarning("stopped with purchases in hand; the next owner applies them")
+          })
+        )
+
+        return PartitionWorker.of({ drain, owned: () => [...running.keys()] })
+      })
+    )
+}

@@ -61,15 +61,26 @@ fail() {
   exit 1
 }
 
+mkdir -p "$run" "$logs"
+
+# Of two runs at the same time the second waits, or each would overwrite the pids of the other. The
+# lock is a link that names the pid of its holder: it appears at once with its content.
+lock=$run/starting
+until ln -s $$ "$lock" 2>/dev/null; do
+  [[ $(command_of "$(readlink "$lock")") == *start.sh* ]] || rm -f "$lock"
+  sleep 0.05
+done
+
 # Whatever goes wrong before everything is ready, nothing that this run started stays.
 started=()
 ready=0
-undo() {
+finish() {
   if ((!ready && ${#started[@]})); then
     scripts/stop.sh "${started[@]}" >&2
   fi
+  rm -f "$lock"
 }
-trap undo EXIT
+trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
 runs() { pid_of "$1" >/dev/null; }
@@ -148,12 +159,12 @@ wait_for() {
   shift 3
   while true; do
     for name in "$@"; do
-      kill -0 "$(cat "$run/$name.pid")" 2>/dev/null || not_ready "$name" "$name ended at once"
+      kill -0 "$(cat "$run/$name.pid")" 2>/dev/null || not_ready "$name" "$name ended before it was ready"
     done
     if answers_200 "${address[@]}"; then
       return
     fi
-    ((SECONDS < deadline)) || not_ready "$name" "$name was not ready within 30 s"
+    ((SECONDS <= deadline)) || not_ready "$name" "$name was not ready within 30 s"
     sleep 0.05
   done
 }
@@ -173,7 +184,6 @@ elif ! runs broker; then
 fi
 runs edge-1 || check_free "$host" "$port" PORT
 install
-mkdir -p "$run" "$logs"
 echo "$settings" >"$run/settings"
 
 for name in "${names[@]}"; do

@@ -57,7 +57,7 @@ for kind in edge worker broker; do
     nothing=0
     outcome="stopped"
     while pid=$(pid_of "$name"); do
-      if ((SECONDS >= deadline)); then
+      if ((SECONDS > deadline)); then
         kill -KILL "$pid" 2>/dev/null || true
         outcome="killed, as it had not ended within $drain_seconds s"
       fi

@@ -1,9 +1,13 @@
 import { Schema } from "effect"
 
-/** The broker could not be asked: surely nothing was stored or changed. Asking again later helps. */
+/**
+ * The broker could not be asked: surely nothing was stored or changed. Asking again later helps. `unserved`: there is
+ * a connection, but nobody listens on the subject.
+ */
 export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("BrokerUnavailable", {
   operation: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  unserved: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
     return `${this.operation}: the broker is not available (${this.reason})`

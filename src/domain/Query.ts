@@ -62,12 +62,15 @@ export type Receipt = typeof Receipt.Type
 const TotalAnswer = Schema.Struct({
   kind: Schema.Literal("total"),
   total: Schema.BigIntFromString,
-  count: Schema.Number
+  count: Schema.Number,
+  /** The ledger sequence of the account's newest revision, 0 before the first. */
+  revision: Schema.Number
 })
 const PageAnswer = Schema.Struct({
   kind: Schema.Literal("page"),
   total: Schema.BigIntFromString,
   count: Schema.Number,
+  revision: Schema.Number,
   /** Newest first. */
   entries: Schema.Array(LedgerEntry),
   next: Schema.optionalKey(HistoryPlace)
@@ -79,9 +82,19 @@ const RefusedAnswer = Schema.Struct({ kind: Schema.Literal("refused"), reason: S
 export const Answer = Schema.Union([TotalAnswer, PageAnswer, ReceiptAnswer, RefusedAnswer])
 export type Answer = typeof Answer.Type
 
+/**
+ * Strong: everything that was acknowledged before the question is in the answer. Eventual: what the owner has applied,
+ * asked of nobody else.
+ */
+export const Consistency = Schema.Literals(["strong", "eventual"])
+export type Consistency = typeof Consistency.Type
+
 /** The payload of a request: questions for users of one partition. */
 export const Questions = Schema.fromJsonString(
-  Schema.Array(Question).check(Schema.isMinLength(1), Schema.isMaxLength(questionsMax))
+  Schema.Struct({
+    consistency: Consistency,
+    questions: Schema.Array(Question).check(Schema.isMinLength(1), Schema.isMaxLength(questionsMax))
+  })
 )
 /** The payload of a reply: the answers in the order of the questions. */
 export const Answers = Schema.fromJsonString(Schema.Array(Answer))

@@ -1,7 +1,6 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { connect, Events, type NatsConnection } from "nats"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
-import { BrokerUnavailable } from "../domain/BrokerError.ts"
 
 /** How long the client waits between attempts to reach the broker again. */
 const reconnectWaitMilliseconds = 100
@@ -19,8 +18,6 @@ export interface BrokerConnection {
   readonly client: NatsConnection
   readonly request: RequestInbox["request"]
   readonly isConnected: () => boolean
-  /** Waits until the broker can be asked; fails when that takes longer than `waitMilliseconds`. */
-  readonly awaitConnected: (operation: string, waitMilliseconds: number) => Effect.Effect<void, BrokerUnavailable>
   /** Calls the listener each time the connection was lost and is there again, until the scope closes. */
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
@@ -53,7 +50,6 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         const client = yield* acquire(settings)
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const listeners = new Set<() => void>()
-        const waiters = new Set<() => void>()
         let connected = true
         const inbox = yield* Effect.acquireRelease(
           Effect.sync(() => makeRequestInbox(client, () => connected)),
@@ -69,8 +65,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
           if (connected) return
           connected = true
           run(Effect.logInfo("broker back").pipe(Effect.annotateLogs({ url: client.getServer() })))
-          for (const listener of [...waiters, ...listeners]) listener()
-          waiters.clear()
+          for (const listener of listeners) listener()
         }
         const watch = async () => {
           for await (const status of client.status()) {
@@ -80,20 +75,6 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         }
         void watch()
         void client.closed().then(lost)
-
-        const awaitConnected = (operation: string, waitMilliseconds: number) =>
-          connected
-            ? Effect.void
-            : Effect.callback<void>((resume) => {
-                const waiter = () => resume(Effect.void)
-                waiters.add(waiter)
-                return Effect.sync(() => void waiters.delete(waiter))
-              }).pipe(
-                Effect.timeoutOrElse({
-                  duration: waitMilliseconds,
-                  orElse: () => Effect.fail(new BrokerUnavailable({ operation, reason: "not connected" }))
-                })
-              )
 
         const onReconnect = (listener: () => void) =>
           Effect.acquireRelease(
@@ -105,7 +86,6 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
           client,
           request: (request: Request) => inbox.request(request),
           isConnected: () => connected,
-          awaitConnected,
           onReconnect
         })
       })

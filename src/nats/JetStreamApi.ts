@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { BrokerRefused, type BrokerFailure } from "../domain/BrokerError.ts"
+import { BrokerRefused, type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
 
 /** How long an answer of the broker's API may take. */
@@ -12,9 +12,14 @@ interface ApiError {
   readonly description?: string
 }
 
-/** A refusal, where an answer of the broker carries one. */
-export const refusalOf = (operation: string, error: ApiError): BrokerRefused =>
-  new BrokerRefused({ operation, code: error.err_code ?? error.code, reason: error.description ?? "no description" })
+/** What an error in an answer of the broker means: without a leader it can be asked again, else it refused. */
+export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
+  const reason = error.description ?? "no description"
+  const code = error.err_code ?? error.code
+  return code === apiCode.temporarilyUnavailable
+    ? new BrokerUnavailable({ operation, reason })
+    : new BrokerRefused({ operation, code, reason })
+}
 
 /**
  * Asks the JetStream API, whose answers come from the leader, and reads the answer's JSON. The broker's own answers
@@ -41,6 +46,7 @@ export const askJetStream = <A>(
 
 /** Error codes of the API that mean something to us. */
 export const apiCode = {
+  temporarilyUnavailable: 10_008,
   streamNotFound: 10_059,
   consumerNotFound: 10_014,
   messageNotFound: 10_037,

@@ -123,11 +123,10 @@ export class PartitionConsumer extends Context.Service<
       const deleteBefore = (partition: number, epoch: number) =>
         Effect.gen(function* () {
           const prefix = consumerName(partition, 0).slice(0, -1)
-          const page = { subject: partitionFilter(partition), offset: 0 }
           const { consumers } = yield* askJetStream<{ readonly consumers: ReadonlyArray<string> | null }>(
             connection,
             `CONSUMER.NAMES.${inputStream}`,
-            page
+            { offset: 0 }
           )
           const older = (consumers ?? []).filter(
             (name) => name.startsWith(prefix) && Number(name.slice(prefix.length)) < epoch

@@ -54,7 +54,13 @@ export const makeRequestInbox = (connection: NatsConnection, isConnected: () => 
       const refused = message.data.length === 0 && message.headers?.code === noResponders
       waiting.settle(
         refused
-          ? Effect.fail(new BrokerUnavailable({ operation: waiting.operation, reason: "nobody serves this subject" }))
+          ? Effect.fail(
+              new BrokerUnavailable({
+                operation: waiting.operation,
+                reason: "nobody serves this subject",
+                unserved: true
+              })
+            )
           : Effect.succeed(message)
       )
     }

@@ -45,8 +45,8 @@ export const answerRequest = Effect.fnUntraced(function* (
   payload: string
 ): Effect.fn.Return<string | undefined, BrokerFailure | LedgerInconsistent, History> {
   const history = yield* History
-  const questions = decodeQuestions(payload)
-  if (Exit.isFailure(questions)) {
+  const request = decodeQuestions(payload)
+  if (Exit.isFailure(request)) {
     yield* Effect.logWarning("a query was not readable").pipe(Effect.annotateLogs({ payload: payload.slice(0, 500) }))
     return undefined
   }
@@ -59,12 +59,12 @@ export const answerRequest = Effect.fnUntraced(function* (
     const { total, count, revision, seen } = yield* epoch.look(userToken, snapshotFor(question))
     switch (question.kind) {
       case "total":
-        return { kind: "total", total, count }
+        return { kind: "total", total, count, revision }
       case "page": {
-        if (revision === 0 && question.place === undefined) return { kind: "page", total, count, entries: [] }
+        if (revision === 0 && question.place === undefined) return { kind: "page", total, count, revision, entries: [] }
         const place = question.place ?? { revision, taken: 0 }
         const page = yield* history.page(userToken, place, question.limit)
-        return page === undefined ? { kind: "refused", reason: "place" } : { kind: "page", total, count, ...page }
+        return page === undefined ? { kind: "refused", reason: "place" } : { kind: "page", total, count, revision, ...page }
       }
       case "receipt":
         return seen === undefined
@@ -73,7 +73,9 @@ export const answerRequest = Effect.fnUntraced(function* (
     }
   })
 
-  yield* epoch.current
-  const answers = yield* Effect.forEach(questions.value, answer, { concurrency: "unbounded" })
-  return (yield* epoch.stillOwner) ? encodeAnswers(answers) : undefined
+  const { consistency, questions } = request.value
+  if (consistency === "strong") yield* epoch.current
+  const answers = yield* Effect.forEach(questions, answer, { concurrency: "unbounded" })
+  const isCurrent = consistency === "eventual" || (yield* epoch.stillOwner)
+  return isCurrent ? encodeAnswers(answers) : undefined
 })

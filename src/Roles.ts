@@ -1,0 +1,66 @@
+import { Duration, Effect, Layer, Option } from "effect"
+import { ActorRegistry } from "./actor/ActorRegistry.ts"
+import { PurchasePublisher } from "./edge/PurchasePublisher.ts"
+import { AccountReader } from "./ledger/AccountReader.ts"
+import { crashPointLayer } from "./ledger/CrashPoint.ts"
+import { History } from "./ledger/History.ts"
+import { Journal } from "./ledger/Journal.ts"
+import { Connection } from "./nats/Connection.ts"
+import { InputLog } from "./nats/InputLog.ts"
+import { LedgerBucket } from "./nats/LedgerBucket.ts"
+import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
+import { QueryTransport } from "./nats/QueryTransport.ts"
+import { Topology } from "./nats/Topology.ts"
+import { janitor } from "./partition/Janitor.ts"
+import { PartitionWorker } from "./partition/PartitionWorker.ts"
+import { QueryClient } from "./query/QueryClient.ts"
+import type { Settings } from "./Settings.ts"
+
+/** All that talks to the broker: one connection, and the services on top of it. */
+export const brokerLayer = (settings: Settings, name: string) =>
+  Layer.mergeAll(InputLog.layer, LedgerBucket.layer, PartitionConsumer.layer, QueryTransport.layer).pipe(
+    Layer.provideMerge(
+      Topology.layer({
+        partitions: settings.partitions,
+        replicas: settings.replicas,
+        duplicateWindow: Duration.toMillis(settings.duplicateWindow),
+        inputBytesMax: settings.inputBytesMax
+      })
+    ),
+    Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
+  )
+
+/** What an edge needs beside the broker. */
+export const edgeLayer = Layer.mergeAll(PurchasePublisher.layer, QueryClient.layer)
+
+const janitorLayer = (settings: Settings) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const worker = yield* PartitionWorker
+      yield* Effect.forkScoped(
+        janitor(
+          {
+            everyMilliseconds: Duration.toMillis(settings.janitorInterval),
+            retentionMilliseconds: Duration.toMillis(settings.inputRetention)
+          },
+          // One janitor is enough; it is whoever owns the first partition.
+          () => worker.owned().includes(0)
+        )
+      )
+    })
+  )
+
+/** What a worker needs beside the broker: from the pull loop down to the journal. */
+export const workerLayer = (settings: Settings) =>
+  janitorLayer(settings).pipe(
+    Layer.provideMerge(PartitionWorker.layer(settings.workerId)),
+    Layer.provideMerge(
+      ActorRegistry.layer({
+        residentMax: settings.actorsResidentMax,
+        idleMilliseconds: Duration.toMillis(settings.actorIdle)
+      })
+    ),
+    Layer.provideMerge(History.layer),
+    Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
+    Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
+  )

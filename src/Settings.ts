@@ -1,0 +1,32 @@
+import { hostname } from "node:os"
+import { Config, Duration, Schema } from "effect"
+
+const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) =>
+  Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })),
+    name
+  ).pipe(Config.withDefault(fallback))
+
+const duration = (name: string, fallback: Duration.Input) =>
+  Config.Duration(name).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
+
+/** Every environment variable of the processes, with its default. Durations are like "2 minutes"; README lists them. */
+export const settings = Config.all({
+  natsUrl: Config.String("NATS_URL").pipe(Config.withDefault("nats://127.0.0.1:4222")),
+  host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: wholeNumber("PORT", 8081, 0, 65_535),
+  partitions: wholeNumber("PARTITIONS", 8, 1, 256),
+  replicas: wholeNumber("REPLICAS", 1, 1, 5),
+  duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),
+  inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
+  inputRetention: duration("INPUT_RETENTION", "1 hour"),
+  janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
+  actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 50_000, 1, 10_000_000),
+  actorIdle: duration("ACTOR_IDLE", "2 minutes"),
+  workerId: Config.String("WORKER_ID").pipe(Config.withDefault(`${hostname()}-${process.pid}`)),
+  logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
+  /** Only for tests: the step of a commit at which the worker kills itself, and on which commit, like `commit-sent:7`. */
+  testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option)
+})
+
+export type Settings = Config.Success<typeof settings>

@@ -1,0 +1,71 @@
+import { type Context, Hono } from "hono"
+import { accepts } from "hono/accepts"
+import type { Edge } from "./Edge.ts"
+import { problem, problemResponse } from "./Problem.ts"
+import { compatibleRoutes } from "./routes/compatible.ts"
+import { probeRoutes } from "./routes/probes.ts"
+import { purchaseRoutes } from "./routes/purchases.ts"
+import { userRoutes } from "./routes/users.ts"
+
+const offered = "application/json"
+const matching: ReadonlySet<string> = new Set([offered, "application/problem+json", "application/*", "*/*"])
+
+/** Whether a caller takes JSON: a request that names no type does. */
+const takesJson = (http: Context): boolean =>
+  http.req.header("accept") === undefined ||
+  accepts(http, {
+    header: "Accept",
+    supports: [],
+    default: "",
+    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.has(type)) ? offered : "")
+  }) === offered
+
+const isDecodable = (url: string): boolean => {
+  try {
+    decodeURIComponent(url)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The HTTP application: routes, and what is the same for all of them. It opens no socket. */
+export const makeApp = (edge: Edge): Hono => {
+  const app = new Hono({ strict: false })
+
+  app.use(async (http, next) => {
+    if (!isDecodable(http.req.url)) {
+      const detail = "The path or query has a malformed percent-encoding."
+      return problemResponse(problem("malformed-request", detail), "/")
+    }
+    if (!takesJson(http)) return problemResponse(problem("not-acceptable", `Answers are ${offered}.`), http.req.path)
+    return next()
+  })
+
+  probeRoutes(app, edge)
+  compatibleRoutes(app, edge)
+  purchaseRoutes(app, edge)
+  userRoutes(app, edge)
+
+  // After all routes: a path that is known, with a method that is not.
+  const methods = new Map<string, Set<string>>()
+  for (const route of app.routes) {
+    if (route.method === "ALL") continue
+    const known = methods.get(route.path) ?? new Set()
+    methods.set(route.path, known.add(route.method))
+  }
+  for (const [path, known] of methods) {
+    const allow = [...known, ...(known.has("GET") ? ["HEAD"] : [])].join(", ")
+    app.all(path, (http) =>
+      problemResponse(problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }), http.req.path)
+    )
+  }
+
+  app.notFound((http) =>
+    problemResponse(problem("not-found", `There is nothing at ${http.req.path}. GET / lists what there is.`), http.req.path)
+  )
+  app.onError((_error, http) =>
+    problemResponse(problem("internal-error", "This is a mistake of the server."), http.req.path)
+  )
+  return app
+}

@@ -1,0 +1,58 @@
+import { Cause, Context, Effect, Exit } from "effect"
+import type { Context as HttpContext } from "hono"
+import type { InputLog } from "../nats/InputLog.ts"
+import type { Connection } from "../nats/Connection.ts"
+import type { QueryClient } from "../query/QueryClient.ts"
+import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
+import { type Problem, problem, problemResponse } from "./Problem.ts"
+import type { PurchasePublisher } from "./PurchasePublisher.ts"
+
+export type EdgeServices = PurchasePublisher | QueryClient | InputLog | Connection
+
+/** Where purchase ids come from that no caller gave; tests give their own. */
+export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
+  defaultValue: () => () => crypto.randomUUID()
+})
+
+/** What routes need of the process around them. */
+export interface Edge {
+  readonly runPromiseExit: <A, E>(
+    effect: Effect.Effect<A, E, EdgeServices>,
+    options?: { readonly signal: AbortSignal }
+  ) => Promise<Exit.Exit<A, E>>
+  /** Whether the process was told to stop: what was accepted is finished, nothing new is accepted. */
+  readonly isDraining: () => boolean
+}
+
+/** Runs a route's effect for as long as its caller is there, and answers its failure as a problem. */
+export const respond = async (
+  edge: Edge,
+  http: HttpContext,
+  effect: Effect.Effect<Response, EdgeFailure, EdgeServices>
+): Promise<Response> => {
+  const exit = await edge.runPromiseExit(effect, { signal: http.req.raw.signal })
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = Exit.findErrorOption(exit)
+  if (failure._tag === "Some") return problemResponse(problemOf(failure.value), http.req.path)
+  const gone = Cause.hasInterruptsOnly(exit.cause)
+  if (!gone) await edge.runPromiseExit(Effect.logError("a request failed", exit.cause))
+  return problemResponse(
+    gone
+      ? problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
+      : problem("internal-error", "This is a mistake of the server; it was logged. What was stored is safe."),
+    http.req.path
+  )
+}
+
+/** A JSON answer. Nothing that is read here may be kept by caches. */
+export const json = (status: number, body: object, headers?: Record<string, string>): Response =>
+  new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/json", "cache-control": "no-store", ...headers }
+  })
+
+/** Fails with a problem where a check found one. */
+export const accepted = <A>(checked: A | Problem): Effect.Effect<A, Problem> =>
+  typeof checked === "object" && checked !== null && "kind" in checked && "detail" in checked
+    ? Effect.fail(checked)
+    : Effect.succeed(checked as A)

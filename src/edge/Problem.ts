@@ -1,0 +1,53 @@
+/** An answer to a request that cannot be served, after RFC 9457. */
+export interface Problem {
+  readonly status: number
+  /** Names the kind of problem, for programs. */
+  readonly kind: string
+  readonly title: string
+  /** What was wrong, with what, and what to do, for people. */
+  readonly detail: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+const titles = {
+  "malformed-request": [400, "The request is malformed"],
+  "unauthenticated": [401, "Credentials are needed"],
+  "forbidden": [403, "This is not yours"],
+  "not-found": [404, "There is no such thing"],
+  "method-not-allowed": [405, "The method is not allowed here"],
+  "not-acceptable": [406, "No acceptable form of the answer"],
+  "body-too-large": [413, "The body is too large"],
+  "unsupported-media-type": [415, "The content type is not supported"],
+  "refused-by-rules": [422, "The rules refuse this value"],
+  "conflicting-purchase": [422, "This id was used for another purchase"],
+  "too-many-requests": [429, "Too many requests"],
+  "internal-error": [500, "The server made a mistake"],
+  "unavailable": [503, "The service is not available now"],
+  "outcome-unknown": [504, "The outcome is unknown"],
+  "not-current": [504, "The answer could not be made current in time"]
+} as const satisfies Record<string, readonly [number, string]>
+
+export type ProblemKind = keyof typeof titles
+
+export const problem = (kind: ProblemKind, detail: string, headers?: Readonly<Record<string, string>>): Problem => {
+  const [status, title] = titles[kind]
+  return { status, kind, title, detail, ...(headers === undefined ? {} : { headers }) }
+}
+
+export const isProblem = (value: object): value is Problem => "kind" in value && "detail" in value && "title" in value
+
+/** The problem as a response; `instance` is the path that was asked for. */
+export const problemResponse = (what: Problem, instance: string): Response =>
+  new Response(
+    JSON.stringify({
+      type: `urn:purchase-ledger:problem:${what.kind}`,
+      title: what.title,
+      status: what.status,
+      detail: what.detail,
+      instance
+    }),
+    {
+      status: what.status,
+      headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...what.headers }
+    }
+  )

@@ -1,0 +1,122 @@
+import { Effect, Exit } from "effect"
+import type { Context as HttpContext, Hono } from "hono"
+import { bodyLimit } from "hono/body-limit"
+import { decimalFromCents } from "../../domain/Money.ts"
+import { type Purchase, sameContent } from "../../domain/Purchase.ts"
+import type { Receipt } from "../../domain/Query.ts"
+import { NotCurrent } from "../../query/QueryClient.ts"
+import { accepted, type Edge, json, NewId, respond } from "../Edge.ts"
+import { type Problem, problem, problemResponse } from "../Problem.ts"
+import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
+import { readPurchase } from "../PurchaseRequest.ts"
+import { receipt } from "../Reading.ts"
+import { appliedBody, purchaseBody, receiptPath } from "../Representation.ts"
+
+/** The largest body of one purchase, in bytes. */
+export const purchaseBodyBytesMax = 16 * 1024
+/** The longest that `Prefer: wait` may ask for, in seconds; more is taken as this. */
+export const preferWaitMax = 30
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const bodyText = (http: HttpContext): Effect.Effect<string, Problem> =>
+  Effect.tryPromise({
+    try: async () => utf8.decode(await http.req.arrayBuffer()),
+    catch: () => problem("malformed-request", "The body could not be read as UTF-8 text.")
+  })
+
+/** The seconds of `Prefer: wait=N` (RFC 7240); other and unreadable preferences are ignored, as the RFC says. */
+const preferredWait = (http: HttpContext): number | undefined => {
+  for (const preference of (http.req.header("prefer") ?? "").split(",")) {
+    const match = /^\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?:;.*)?$/i.exec(preference)
+    if (match !== null) return Math.min(Number(match[1]), preferWaitMax)
+  }
+  return undefined
+}
+
+/** The key of the draft standard is a quoted string; a bare one is common, and as clear. */
+const idempotencyKey = (http: HttpContext): string | undefined => {
+  const header = http.req.header("idempotency-key")
+  return header?.replace(/^"(.*)"$/, "$1")
+}
+
+const stored = (purchase: Purchase, replayed: boolean, waited: Record<string, string> = {}): Response =>
+  json(
+    202,
+    { ...purchaseBody(purchase.userId, purchase), status: "stored" },
+    {
+      location: receiptPath(purchase.userId, purchase.purchaseId),
+      ...(replayed ? { "idempotent-replayed": "true" } : {}),
+      ...waited
+    }
+  )
+
+const conflictOf = (purchase: Purchase, { entry }: Receipt): Problem =>
+  problem(
+    "conflicting-purchase",
+    `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for ${entry.quantity} × ${entry.productName} at ${decimalFromCents(entry.valueCents)}. Nothing was applied; use a new id for a new purchase.`,
+    { location: receiptPath(purchase.userId, purchase.purchaseId) }
+  )
+
+const applied = (purchase: Purchase, published: Published, found: Receipt, seconds: number): Response => {
+  const { entry } = found
+  if (!sameContent(entry, purchase)) return problemResponse(conflictOf(purchase, found), "/purchases")
+  const isFirst = entry.inputSequence === published.sequence && entry.inputIndex === published.index
+  return json(201, appliedBody(purchase.userId, entry), {
+    location: receiptPath(purchase.userId, purchase.purchaseId),
+    "preference-applied": `wait=${seconds}`,
+    ...(isFirst && !published.duplicate ? {} : { "idempotent-replayed": "true" })
+  })
+}
+
+const mediaType = (http: HttpContext): string =>
+  (http.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
+
+export const purchaseRoutes = (app: Hono, edge: Edge): void => {
+  app.post(
+    "/purchases",
+    async (http, next) => {
+      if (mediaType(http) === "application/json") return next()
+      return problemResponse(
+        problem("unsupported-media-type", "Send one purchase as application/json."),
+        http.req.path
+      )
+    },
+    bodyLimit({
+      maxSize: purchaseBodyBytesMax,
+      onError: (http) =>
+        problemResponse(
+          problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`),
+          http.req.path
+        )
+    }),
+    (http) =>
+      respond(
+        edge,
+        http,
+        Effect.gen(function* () {
+          if (edge.isDraining()) {
+            return yield* Effect.fail(problem("unavailable", "This edge is stopping.", { "retry-after": "1" }))
+          }
+          const newId = yield* NewId
+          const purchase = yield* accepted(readPurchase(yield* bodyText(http), idempotencyKey(http), newId))
+          const publisher = yield* PurchasePublisher
+          const [result] = yield* publisher.publish([purchase])
+          const published = yield* result ?? Exit.die("no result of a publish")
+          const seconds = preferredWait(http)
+          if (seconds === undefined || seconds === 0) return stored(purchase, published.duplicate)
+          const found = yield* receipt(http, purchase.userId, purchase.purchaseId, seconds * 1_000).pipe(
+            // What is stored is stored: a wait in vain is no failure.
+            Effect.catch((failure) =>
+              failure instanceof NotCurrent || "_tag" in failure
+                ? Effect.succeed({ receipt: undefined })
+                : Effect.fail(failure)
+            )
+          )
+          return found.receipt === undefined
+            ? stored(purchase, published.duplicate)
+            : applied(purchase, published, found.receipt, seconds)
+        })
+      )
+  )
+}

@@ -1,0 +1,91 @@
+import { parseArgs } from "node:util"
+import { Cause, ConfigProvider, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scope } from "effect"
+import { makeApp } from "./edge/App.ts"
+import type { EdgeServices } from "./edge/Edge.ts"
+import { serveHttp } from "./edge/HttpServer.ts"
+import { PartitionWorker } from "./partition/PartitionWorker.ts"
+import { brokerLayer, edgeLayer, workerLayer } from "./Roles.ts"
+import { settings as readSettings, type Settings } from "./Settings.ts"
+
+const roles = ["edge", "worker", "all"] as const
+type Role = (typeof roles)[number]
+
+const usage = `usage: main.ts --role ${roles.join("|")}`
+
+/** Ends the process with what a person has to know. */
+const refuse = (message: string): never => {
+  process.stderr.write(`${message}\n`)
+  process.exit(1)
+}
+
+const readRole = (): Role => {
+  try {
+    const { values } = parseArgs({ options: { role: { type: "string", default: "all" } } })
+    return roles.find((role) => role === values.role) ?? refuse(usage)
+  } catch {
+    return refuse(usage)
+  }
+}
+
+const loggingLayer = (settings: Settings) =>
+  Layer.merge(Logger.layer([Logger.consoleJson]), Layer.succeed(References.MinimumLogLevel, settings.logLevel))
+
+const stopSignal = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve())
+  })
+
+const runWorker = async (settings: Settings, logging: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
+  const layer = workerLayer(settings).pipe(
+    Layer.provideMerge(brokerLayer(settings, `worker ${settings.workerId}`)),
+    Layer.provideMerge(logging)
+  )
+  const runtime = ManagedRuntime.make(layer)
+  const worker = await start(runtime.runPromiseExit(Effect.service(PartitionWorker)), stop)
+  await stop
+  await runtime.runPromise(worker.drain)
+  await runtime.dispose()
+}
+
+const runEdge = async (settings: Settings, logging: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
+  const layer = edgeLayer.pipe(
+    Layer.provideMerge(brokerLayer(settings, `edge ${settings.workerId}`)),
+    Layer.provideMerge(logging)
+  )
+  const runtime = ManagedRuntime.make(layer)
+  const services = await start(runtime.runPromiseExit(Effect.context<EdgeServices>()), stop)
+  let isDraining = false
+  const app = makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+  const scope = Effect.runSync(Scope.make())
+  const serving = serveHttp(app, settings.host, settings.port).pipe(
+    Effect.tap((port) => Effect.logInfo("serving HTTP").pipe(Effect.annotateLogs({ host: settings.host, port }))),
+    Scope.provide(scope)
+  )
+  await start(runtime.runPromiseExit(serving), stop)
+  await stop
+  isDraining = true
+  await runtime.runPromise(Effect.andThen(Effect.logInfo("draining"), Scope.close(scope, Exit.void)))
+  await runtime.dispose()
+}
+
+/** The result of a step of starting; a failure ends the process, and so does a signal that comes before. */
+const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>): Promise<A> => {
+  const exit = await Promise.race([step, stop.then(() => process.exit(0))])
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = Exit.findErrorOption(exit)
+  const message = failure._tag === "Some" && failure.value instanceof Error ? failure.value.message : undefined
+  return refuse(message ?? Cause.pretty(exit.cause))
+}
+
+const role = readRole()
+const stop = stopSignal()
+const settings = await start(
+  Effect.runPromiseExit(readSettings.parse(ConfigProvider.fromEnv()) as Effect.Effect<Settings, Error>),
+  stop
+)
+const logging = loggingLayer(settings)
+await Promise.all([
+  ...(role === "edge" ? [] : [runWorker(settings, logging, stop)]),
+  ...(role === "worker" ? [] : [runEdge(settings, logging, stop)])
+])
+process.exit(0)

@@ -1,0 +1,142 @@
+import { Clock, Context, Effect, Exit, Layer, Schema } from "effect"
+import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
+import { type Answer, Answers, type Consistency, type Question, Questions, questionsMax } from "../domain/Query.ts"
+import { encodeToken, partitionOf } from "../domain/Subject.ts"
+import { QueryTransport } from "../nats/QueryTransport.ts"
+import { Topology } from "../nats/Topology.ts"
+
+/** The most questions of one partition that wait at an edge; above it a question fails as unavailable. */
+export const questionsWaitingMax = 8_192
+/** The most requests of one partition that are under way; what is asked meanwhile goes out together. */
+const requestsInFlightMax = 4
+/** An owner that has not answered after this long is asked again, or another is by then. */
+const attemptWaitMilliseconds = 2_400
+/** How long a partition may be without an owner, or the broker without an answer, before it is asked again. */
+const retryWaitMilliseconds = 50
+/** An edge without a broker says so after this long. */
+const disconnectedWaitMilliseconds = 1_000
+
+/** The owner of the user's partition did not answer in time with everything that was acknowledged. Ask again. */
+export class NotCurrent extends Schema.TaggedError<NotCurrent>()("NotCurrent", {
+  waitedMilliseconds: Schema.Number
+}) {
+  override get message() {
+    return `no current answer within ${this.waitedMilliseconds} ms`
+  }
+}
+
+export interface AskOptions {
+  readonly consistency: Consistency
+  readonly waitMilliseconds: number
+}
+
+interface Waiting {
+  readonly question: Question
+  readonly consistency: Consistency
+  readonly settle: (result: Effect.Effect<Answer, BrokerUnavailable | NotCurrent>) => void
+  readonly askedAt: number
+  isSettled: boolean
+}
+
+const decodeAnswers = Schema.decodeUnknownExit(Answers)
+const encodeQuestions = Schema.encodeSync(Questions)
+
+/** Asks the owners of partitions. */
+export class QueryClient extends Context.Service<
+  QueryClient,
+  {
+    readonly ask: (question: Question, options: AskOptions) => Effect.Effect<Answer, BrokerUnavailable | NotCurrent>
+  }
+>()("purchases/query/QueryClient") {
+  static readonly layer = Layer.effect(
+    QueryClient,
+    Effect.gen(function* () {
+      const transport = yield* QueryTransport
+      const { partitions } = yield* Topology
+      const clock = yield* Clock.Clock
+      const scope = yield* Effect.scope
+      const run = Effect.runForkWith(yield* Effect.context<never>())
+
+      const lanes = Array.from({ length: partitions }, () => ({ waiting: new Array<Waiting>(), inFlight: 0 }))
+
+      const again = (group: ReadonlyArray<Waiting>, failure: BrokerUnavailable | OutcomeUnknown | undefined) => {
+        const isDisconnected = failure?._tag === "BrokerUnavailable" && failure.unserved !== true
+        const now = clock.currentTimeMillisUnsafe()
+        const kept = group.filter((waiting) => {
+          if (waiting.isSettled) return false
+          if (!isDisconnected || now - waiting.askedAt < disconnectedWaitMilliseconds) return true
+          waiting.settle(Effect.fail(failure))
+          return false
+        })
+        return kept
+      }
+
+      const send = (partition: number, group: ReadonlyArray<Waiting>, consistency: Consistency) =>
+        Effect.gen(function* () {
+          const payload = encodeQuestions({ consistency, questions: group.map(({ question }) => question) })
+          const reply = yield* Effect.exit(transport.ask(partition, payload, attemptWaitMilliseconds))
+          const answers = Exit.isSuccess(reply) ? decodeAnswers(reply.value) : undefined
+          if (answers !== undefined && Exit.isSuccess(answers)) {
+            for (const [index, waiting] of group.entries()) {
+              const answer = answers.value[index]
+              if (answer !== undefined) waiting.settle(Effect.succeed(answer))
+            }
+            return
+          }
+          yield* Effect.sleep(retryWaitMilliseconds)
+          const failure = Exit.isFailure(reply) ? Exit.findErrorOption(reply) : undefined
+          lanes[partition]?.waiting.unshift(...again(group, failure?._tag === "Some" ? failure.value : undefined))
+        })
+
+      const pump = (partition: number) => {
+        const lane = lanes[partition]
+        if (lane === undefined) return
+        while (lane.inFlight < requestsInFlightMax && lane.waiting.length > 0) {
+          const group: Array<Waiting> = []
+          const consistency = lane.waiting[0]?.consistency ?? "strong"
+          while (group.length < questionsMax && lane.waiting[0]?.consistency === consistency) {
+            const waiting = lane.waiting.shift()
+            if (waiting?.isSettled === false) group.push(waiting)
+          }
+          if (group.length === 0) continue
+          lane.inFlight += 1
+          const done = Effect.sync(() => {
+            lane.inFlight -= 1
+            pump(partition)
+          })
+          run(Effect.forkIn(Effect.ensuring(send(partition, group, consistency), done), scope))
+        }
+      }
+
+      const ask = (question: Question, options: AskOptions) =>
+        Effect.callback<Answer, BrokerUnavailable | NotCurrent>((resume) => {
+          const partition = partitionOf(encodeToken(question.userId), partitions)
+          const lane = lanes[partition]
+          if (lane === undefined || lane.waiting.length >= questionsWaitingMax) {
+            const reason = `${questionsWaitingMax} questions wait already`
+            return resume(Effect.fail(new BrokerUnavailable({ operation: "query", reason })))
+          }
+          const waiting: Waiting = {
+            question,
+            consistency: options.consistency,
+            askedAt: clock.currentTimeMillisUnsafe(),
+            isSettled: false,
+            settle: (result) => {
+              waiting.isSettled = true
+              resume(result)
+            }
+          }
+          lane.waiting.push(waiting)
+          pump(partition)
+          return Effect.sync(() => void (waiting.isSettled = true))
+        }).pipe(
+          Effect.timeoutOrElse({
+            duration: options.waitMilliseconds,
+            orElse: () => Effect.fail(new NotCurrent({ waitedMilliseconds: options.waitMilliseconds }))
+          })
+        )
+
+      return QueryClient.of({ ask })
+    })
+  )
+}

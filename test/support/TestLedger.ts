@@ -1,0 +1,41 @@
+import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } from "effect"
+import type { Hono } from "hono"
+import { makeApp } from "../../src/edge/App.ts"
+import type { EdgeServices } from "../../src/edge/Edge.ts"
+import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
+import { brokerLayer, edgeLayer, workerLayer } from "../../src/Roles.ts"
+import { type Settings, settings as readSettings } from "../../src/Settings.ts"
+
+/** The settings of a test's processes, as their environment would give them. */
+export const testSettings = (environment: Record<string, string>): Settings =>
+  Effect.runSync(readSettings.parse(ConfigProvider.fromEnvRecord({ LOG_LEVEL: "Error", ...environment })))
+
+const quiet = (settings: Settings) => Layer.succeed(References.MinimumLogLevel, settings.logLevel)
+
+/** A worker inside of the test's process, on a broker of the test. `replace` swaps services of the broker. */
+export const startWorker = async (settings: Settings) => {
+  const broker = brokerLayer(settings, "test worker")
+  const runtime = ManagedRuntime.make(
+    workerLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
+  )
+  const worker = await runtime.runPromise(Effect.service(PartitionWorker))
+  return { runtime, worker, stop: () => runtime.dispose() }
+}
+
+export interface TestEdge {
+  readonly app: Hono
+  readonly services: Context.Context<EdgeServices>
+  readonly drain: () => void
+  readonly stop: () => Promise<void>
+}
+
+/** An edge inside of the test's process; requests go to `app.request`, without a socket. */
+export const startEdge = async (settings: Settings): Promise<TestEdge> => {
+  const runtime = ManagedRuntime.make(
+    edgeLayer.pipe(Layer.provideMerge(brokerLayer(settings, "test edge")), Layer.provideMerge(quiet(settings)))
+  )
+  const services = await runtime.runPromise(Effect.context<EdgeServices>())
+  let isDraining = false
+  const app = makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+  return { app, services, drain: () => void (isDraining = true), stop: () => runtime.dispose() }
+}

@@ -2,10 +2,9 @@ import { hostname } from "node:os"
 import { Config, Duration, Schema } from "effect"
 
 const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) =>
-  Config.schema(
-    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })),
-    name
-  ).pipe(Config.withDefault(fallback))
+  Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })), name).pipe(
+    Config.withDefault(fallback)
+  )
 
 const duration = (name: string, fallback: Duration.Input) =>
   Config.Duration(name).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))

@@ -67,7 +67,7 @@ const takeWork = <Tag>(mailbox: Queue.Dequeue<Envelope<Tag>>): Effect.Effect<Wor
   Effect.map(Queue.take(mailbox), (first) => {
     const work: Work<Tag> = { purchases: [], deliveries: [], looks: [] }
     let characters = 0
-    for (let envelope: Envelope<Tag> | undefined = first; envelope !== undefined; ) {
+    for (let envelope: Envelope<Tag> | undefined = first; envelope !== undefined;) {
       if (envelope.kind === "look") work.looks.push(envelope)
       else {
         work.purchases.push(envelope)
@@ -106,9 +106,7 @@ const writesOf = (userToken: string, account: Account, decision: Decision) => {
  * The actor of one user: loads the account with its purchaseId set, and then takes its mailbox in order: decides what
  * came together as one, has it committed as one revision, and goes on when that is durable. It ends with its epoch.
  */
-export const accountActor = <Tag>(
-  context: ActorContext<Tag>
-): Effect.Effect<never, never, AccountReader | Journal> =>
+export const accountActor = <Tag>(context: ActorContext<Tag>): Effect.Effect<never, never, AccountReader | Journal> =>
   Effect.gen(function* () {
     const reader = yield* AccountReader
     const journal = yield* Journal

@@ -1,14 +1,14 @@
 import { type Context, Hono } from "hono"
 import { accepts } from "hono/accepts"
 import type { Edge } from "./Edge.ts"
-import { problem, problemResponse } from "./Problem.ts"
+import { problem, problemMediaType, problemResponse } from "./Problem.ts"
 import { compatibleRoutes } from "./routes/compatible.ts"
 import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
 import { userRoutes } from "./routes/users.ts"
 
 const offered = "application/json"
-const matching: ReadonlySet<string> = new Set([offered, "application/problem+json", "application/*", "*/*"])
+const matching: ReadonlySet<string> = new Set([offered, problemMediaType, "application/*", "*/*"])
 
 /** Whether a caller takes JSON: a request that names no type does. */
 const takesJson = (http: Context): boolean =>
@@ -57,12 +57,18 @@ export const makeApp = (edge: Edge): Hono => {
   for (const [path, known] of methods) {
     const allow = [...known, ...(known.has("GET") ? ["HEAD"] : [])].join(", ")
     app.all(path, (http) =>
-      problemResponse(problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }), http.req.path)
+      problemResponse(
+        problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }),
+        http.req.path
+      )
     )
   }
 
   app.notFound((http) =>
-    problemResponse(problem("not-found", `There is nothing at ${http.req.path}. GET / lists what there is.`), http.req.path)
+    problemResponse(
+      problem("not-found", `There is nothing at ${http.req.path}. GET / lists what there is.`),
+      http.req.path
+    )
   )
   app.onError((_error, http) =>
     problemResponse(problem("internal-error", "This is a mistake of the server."), http.req.path)

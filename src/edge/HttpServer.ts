@@ -1,8 +1,8 @@
-import type { Server } from "node:http"
+import { type Server, STATUS_CODES } from "node:http"
 import { createAdaptorServer } from "@hono/node-server"
 import { Effect, Schema } from "effect"
 import type { Hono } from "hono"
-import { problem, problemResponse } from "./Problem.ts"
+import { problem, problemBody, problemMediaType } from "./Problem.ts"
 
 /** The most bytes of a request's headers; more is answered with 431. */
 export const headerBytesMax = 16 * 1024
@@ -29,11 +29,16 @@ const protocolProblems: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, "The request took too long to arrive."]
 }
 
-const rawProblem = async (code: string): Promise<string> => {
+const rawProblem = (code: string): string => {
   const [status, detail] = protocolProblems[code] ?? [400, "This is not a readable HTTP request."]
-  const response = problemResponse({ ...problem("malformed-request", detail), status }, "/")
-  const body = await response.text()
-  return `HTTP/1.1 ${status} Refused\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+  const body = problemBody({ ...problem("malformed-request", detail), status }, "/")
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `content-type: ${problemMediaType}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    "connection: close"
+  ]
+  return `${head.join("\r\n")}\r\n\r\n${body}`
 }
 
 /** Serves the application until the scope closes; then it answers what it has accepted. Succeeds with the port. */
@@ -50,7 +55,8 @@ export const serveHttp = (app: Hono, host: string, port: number) =>
         }
       }) as Server
       server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-        void rawProblem(error.code ?? "").then((text) => (socket.writable ? socket.end(text) : socket.destroy()))
+        if (socket.writable) socket.end(rawProblem(error.code ?? ""))
+        else socket.destroy()
       })
       server.once("error", (error) => resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message }))))
       server.listen(port, host, () => resume(Effect.succeed(server)))

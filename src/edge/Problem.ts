@@ -11,8 +11,8 @@ export interface Problem {
 
 const titles = {
   "malformed-request": [400, "The request is malformed"],
-  "unauthenticated": [401, "Credentials are needed"],
-  "forbidden": [403, "This is not yours"],
+  unauthenticated: [401, "Credentials are needed"],
+  forbidden: [403, "This is not yours"],
   "not-found": [404, "There is no such thing"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
@@ -22,7 +22,7 @@ const titles = {
   "conflicting-purchase": [422, "This id was used for another purchase"],
   "too-many-requests": [429, "Too many requests"],
   "internal-error": [500, "The server made a mistake"],
-  "unavailable": [503, "The service is not available now"],
+  unavailable: [503, "The service is not available now"],
   "outcome-unknown": [504, "The outcome is unknown"],
   "not-current": [504, "The answer could not be made current in time"]
 } as const satisfies Record<string, readonly [number, string]>
@@ -36,18 +36,20 @@ export const problem = (kind: ProblemKind, detail: string, headers?: Readonly<Re
 
 export const isProblem = (value: object): value is Problem => "kind" in value && "detail" in value && "title" in value
 
-/** The problem as a response; `instance` is the path that was asked for. */
+/** The body of the problem; `instance` is the path that was asked for. */
+export const problemBody = (what: Problem, instance: string): string =>
+  JSON.stringify({
+    type: `urn:purchase-ledger:problem:${what.kind}`,
+    title: what.title,
+    status: what.status,
+    detail: what.detail,
+    instance
+  })
+
+export const problemMediaType = "application/problem+json"
+
 export const problemResponse = (what: Problem, instance: string): Response =>
-  new Response(
-    JSON.stringify({
-      type: `urn:purchase-ledger:problem:${what.kind}`,
-      title: what.title,
-      status: what.status,
-      detail: what.detail,
-      instance
-    }),
-    {
-      status: what.status,
-      headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...what.headers }
-    }
-  )
+  new Response(problemBody(what, instance), {
+    status: what.status,
+    headers: { "content-type": problemMediaType, "cache-control": "no-store", ...what.headers }
+  })

@@ -112,10 +112,11 @@ export class PurchasePublisher extends Context.Service<
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
       const run = Effect.runForkWith(yield* Effect.context<never>())
-      const lanes = Array.from(
-        { length: partitions },
-        (_, partition): Lane => ({ partition, waiting: [], isPublishing: false })
-      )
+      const lanes = Array.from({ length: partitions }, (_, partition): Lane => ({
+        partition,
+        waiting: [],
+        isPublishing: false
+      }))
       let waitingCount = 0
 
       const append = Effect.fnUntraced(function* (group: Group): Effect.fn.Return<Stored, BrokerFailure> {

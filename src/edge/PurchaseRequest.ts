@@ -131,7 +131,10 @@ export const readPurchase = (
       return malformed("purchaseId and Idempotency-Key differ: send one of them.")
     }
   }
-  const purchaseId = check(members.has("purchaseId") ? textOf("purchaseId") : (idempotencyKey ?? newId()), checkedPurchaseId)
+  const purchaseId = check(
+    members.has("purchaseId") ? textOf("purchaseId") : (idempotencyKey ?? newId()),
+    checkedPurchaseId
+  )
   if (typeof purchaseId !== "string") return purchaseId
   const userId = check(textOf("userId"), checkedUserId)
   if (typeof userId !== "string") return userId

@@ -31,10 +31,8 @@ const read = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
 
 export const total = (http: HttpContext, userId: string) => read<"total">(http, { kind: "total", userId })
 
-export const historyPage = (
-  http: HttpContext,
-  page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">
-) => read<"page">(http, { kind: "page", ...page })
+export const historyPage = (http: HttpContext, page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">) =>
+  read<"page">(http, { kind: "page", ...page })
 
 export const receipt = (http: HttpContext, userId: string, purchaseId: string, waitMilliseconds?: number) =>
   read<"receipt">(http, { kind: "receipt", userId, purchaseId }, waitMilliseconds)

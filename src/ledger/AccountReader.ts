@@ -68,7 +68,7 @@ export class AccountReader extends Context.Service<
       /** The unsealed revisions, oldest first, by way of the predecessors that each of them names. */
       const unsealed = Effect.fnUntraced(function* (userToken: string, newest: ReadRevision) {
         const newestFirst = [newest]
-        for (let oldest = newest; newestFirst.length < newest.revision.unsealed; ) {
+        for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
           const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
           const read = yield* Effect.forEach(wanted, (sequence) => namedRevision(userToken, sequence), {
             concurrency: readsAtOnceMax
@@ -80,7 +80,7 @@ export class AccountReader extends Context.Service<
           newestFirst.push(...read)
           oldest = last
         }
-        return newestFirst.reverse()
+        return newestFirst.toReversed()
       })
 
       const load = Effect.fnUntraced(function* (userToken: string) {

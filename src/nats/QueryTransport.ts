@@ -46,22 +46,23 @@ export class QueryTransport extends Context.Service<
             Effect.tryPromise({
               catch: (cause) => new BrokerUnavailable({ operation: "serve queries", reason: String(cause) }),
               try: async () => {
-              const service = await connection.client.services.add({
-                name: serviceName,
-                version: serviceVersion,
-                description: "Totals, histories and receipts of one partition",
-                metadata: { worker, partition: String(partition), epoch: String(epoch) },
-                // A queue group of its own, so that a request reaches each who serves the partition.
-                queue: `epoch-${epoch}`
-              })
-              service.addEndpoint(`partition-${partition}`, {
-                subject: querySubject(partition),
-                handler: (error, message) => {
-                  if (error === null) handle(message.string(), (answer) => void message.respond(answer))
-                }
-              })
-              return service
-            }}),
+                const service = await connection.client.services.add({
+                  name: serviceName,
+                  version: serviceVersion,
+                  description: "Totals, histories and receipts of one partition",
+                  metadata: { worker, partition: String(partition), epoch: String(epoch) },
+                  // A queue group of its own, so that a request reaches each who serves the partition.
+                  queue: `epoch-${epoch}`
+                })
+                service.addEndpoint(`partition-${partition}`, {
+                  subject: querySubject(partition),
+                  handler: (error, message) => {
+                    if (error === null) handle(message.string(), (answer) => void message.respond(answer))
+                  }
+                })
+                return service
+              }
+            }),
             // Nothing waits for the broker here: without a connection it would not answer.
             (service) => Effect.sync(() => void service.stop().catch(() => undefined))
           ).pipe(Effect.asVoid)

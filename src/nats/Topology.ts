@@ -4,8 +4,8 @@ import { inputStream, ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
-/** The oldest broker with atomic batches and without false refusals of guarded ones. */
-const brokerVersionMin = [2, 12, 0] as const
+/** The oldest broker with atomic batches that does not refuse guarded ones by mistake. */
+const brokerVersionMin = [2, 15, 0] as const
 const partitionsMetadata = "purchases.partitions"
 const nanosecondsPerMillisecond = 1_000_000
 

@@ -50,7 +50,9 @@ export class PartitionWorker extends Context.Service<
           let wait = retakeWaitMilliseconds
           return Effect.gen(function* () {
             const started = performance.now()
-            const reason = yield* Effect.scoped(runEpoch(partition)).pipe(Effect.catch((failure) => Effect.succeed(failure.message)))
+            const reason = yield* Effect.scoped(runEpoch(partition)).pipe(
+              Effect.catch((failure) => Effect.succeed(failure.message))
+            )
             if (isDraining) return yield* Effect.never
             yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
             if (performance.now() - started > epochGoodMilliseconds) wait = retakeWaitMilliseconds

@@ -51,10 +51,9 @@ export const answerRequest = Effect.fnUntraced(function* (
     return undefined
   }
 
-  const answer = Effect.fnUntraced(function* (question: Question): Effect.fn.Return<
-    Answer,
-    BrokerFailure | LedgerInconsistent
-  > {
+  const answer = Effect.fnUntraced(function* (
+    question: Question
+  ): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
     const userToken = encodeToken(question.userId)
     const { total, count, revision, seen } = yield* epoch.look(userToken, snapshotFor(question))
     switch (question.kind) {
@@ -64,7 +63,9 @@ export const answerRequest = Effect.fnUntraced(function* (
         if (revision === 0 && question.place === undefined) return { kind: "page", total, count, revision, entries: [] }
         const place = question.place ?? { revision, taken: 0 }
         const page = yield* history.page(userToken, place, question.limit)
-        return page === undefined ? { kind: "refused", reason: "place" } : { kind: "page", total, count, revision, ...page }
+        return page === undefined
+          ? { kind: "refused", reason: "place" }
+          : { kind: "page", total, count, revision, ...page }
       }
       case "receipt":
         return seen === undefined

@@ -34,7 +34,10 @@ const checkedCount = (text: string): number | Problem => {
   const count = /^[0-9]{1,9}$/.test(text) ? Number(text) : 0
   return count >= 1 && count <= bulkCountMax
     ? count
-    : problem("malformed-request", `count must be a whole number from 1 to ${bulkCountMax}, and is ${text.slice(0, 40)}.`)
+    : problem(
+        "malformed-request",
+        `count must be a whole number from 1 to ${bulkCountMax}, and is ${text.slice(0, 40)}.`
+      )
 }
 
 const choice = (from: ReadonlyArray<string>) =>

@@ -77,10 +77,7 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
     "/purchases",
     async (http, next) => {
       if (mediaType(http) === "application/json") return next()
-      return problemResponse(
-        problem("unsupported-media-type", "Send one purchase as application/json."),
-        http.req.path
-      )
+      return problemResponse(problem("unsupported-media-type", "Send one purchase as application/json."), http.req.path)
     },
     bodyLimit({
       maxSize: purchaseBodyBytesMax,

@@ -16,7 +16,10 @@ const checkedLimit = (text: string | undefined): number | Problem => {
   const limit = /^[0-9]{1,6}$/.test(text) ? Number(text) : 0
   return limit >= 1 && limit <= pageLimitMax
     ? limit
-    : problem("malformed-request", `limit must be a whole number from 1 to ${pageLimitMax}, and is ${text.slice(0, 40)}.`)
+    : problem(
+        "malformed-request",
+        `limit must be a whole number from 1 to ${pageLimitMax}, and is ${text.slice(0, 40)}.`
+      )
 }
 
 const isPlace = Schema.is(HistoryPlace)

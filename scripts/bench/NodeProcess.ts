@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import type { Stoppable } from "./Ending.ts"
+
+const linesKeptMax = 20
+const stopWaitMilliseconds = 20_000
+
+export interface NodeProcessOptions {
+  /** Names it in what is printed, and names its profile. */
+  readonly name: string
+  readonly script: string
+  readonly arguments?: ReadonlyArray<string>
+  readonly environment: Readonly<Record<string, string>>
+  /** A directory for a profile of its processor time. It is written when the process ends by itself. */
+  readonly profiles?: string | undefined
+}
+
+/** A node process of the benchmark: its messages, and the lines that it logs. */
+export class NodeProcess implements Stoppable {
+  readonly name: string
+  /** What it printed, as far as kept. A process that logs warnings alone should have printed nothing. */
+  readonly lines: Array<string> = []
+  private readonly process: ChildProcess
+
+  constructor(options: NodeProcessOptions) {
+    this.name = options.name
+    const profiling =
+      options.profiles === undefined
+        ? []
+        : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
+    this.process = spawn(process.execPath, [...profiling, options.script, ...(options.arguments ?? [])], {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      serialization: "advanced",
+      env: { ...process.env, ...options.environment }
+    })
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      if (stream === null) continue
+      createInterface(stream).on("line", (line) => this.lines.length < linesKeptMax && this.lines.push(line))
+    }
+  }
+
+  get pid(): number {
+    if (this.process.pid === undefined) throw new Error(`${this.name} could not be started`)
+    return this.process.pid
+  }
+
+  get hasEnded(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null
+  }
+
+  send(message: object): void {
+    this.process.send(message)
+  }
+
+  /** The next message of a kind; others that come before it go to `between`. */
+  message<Message extends { readonly kind: string }, Kind extends Message["kind"]>(
+    kind: Kind,
+    between: (message: Message) => void = () => undefined
+  ): Promise<Extract<Message, { readonly kind: Kind }>> {
+    return new Promise((resolve, reject) => {
+      const ended = () => reject(new Error(`${this.name} ended before it was done: ${this.lines.join("\n")}`))
+      const listen = (message: Message) => {
+        if (message.kind !== kind) return between(message)
+        this.process.off("message", listen)
+        this.process.off("exit", ended)
+        resolve(message as Extract<Message, { readonly kind: Kind }>)
+      }
+      this.process.on("message", listen)
+      this.process.once("exit", ended)
+      if (this.hasEnded) ended()
+    })
+  }
+
+  /** Lets it finish what it has begun; one that doesn't end by itself is killed. */
+  async stop(): Promise<void> {
+    if (this.hasEnded) return
+    const ended = once(this.process, "exit")
+    this.process.kill("SIGTERM")
+    const impatient = setTimeout(() => this.process.kill("SIGKILL"), stopWaitMilliseconds)
+    await ended
+    clearTimeout(impatient)
+  }
+}

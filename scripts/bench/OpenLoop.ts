@@ -1,0 +1,24 @@
+export interface OpenLoop {
+  readonly perSecond: number
+  readonly requests: number
+  /** Sends one request and ends when it is answered; `due` is when it should have been sent. */
+  readonly send: (index: number, due: number) => Promise<void>
+}
+
+/**
+ * Sends requests when they are due, whether or not earlier ones are answered. One that goes out late has `due` in the
+ * past, so that what kept it waiting counts for its latency.
+ */
+export const openLoop = async ({ perSecond, requests, send }: OpenLoop): Promise<void> => {
+  const began = performance.now()
+  const sent: Array<Promise<void>> = []
+  while (sent.length < requests) {
+    for (let due = began; sent.length < requests;) {
+      due = began + (sent.length * 1_000) / perSecond
+      if (due > performance.now()) break
+      sent.push(send(sent.length, due))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await Promise.all(sent)
+}

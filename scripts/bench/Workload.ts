@@ -1,0 +1,46 @@
+import type { Purchase } from "../../src/domain/Purchase.ts"
+
+/** Purchases made from their index alone: cheap, the same in every process, and nothing is kept of them. */
+export interface Workload {
+  readonly purchases: number
+  readonly users: number
+  /** Each such purchase is sent under the id and with the content of an earlier one; 0 for none. */
+  readonly repeatEvery: number
+}
+
+/** How far back the earlier one may be. */
+const repeatDistanceMax = 20_000
+
+const products = ["Mechanical Keyboard", "Noise Cancelling Headphones", "Standing Desk", "Monitor Arm", "Backpack"]
+const productTypes = ["Electronics", "Audio", "Furniture", "Accessories", "Outdoor"]
+
+/** Spreads an index over 32 bits (the finalizer of MurmurHash3). */
+const spread = (index: number): number => {
+  let hash = index + 0x9e3779b9
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+export const userAt = (number: number): string => `customer-${number.toString().padStart(6, "0")}`
+
+const originalAt = ({ users }: Workload, index: number): Purchase => {
+  const hash = spread(index)
+  return {
+    purchaseId: `6f1d2c3b-8a4e-4f70-9b25-${index.toString(16).padStart(12, "0")}`,
+    userId: userAt(hash % users),
+    productName: products[hash % 5] ?? "",
+    productType: productTypes[hash % 5] ?? "",
+    valueCents: BigInt(100 + (hash % 99_900)),
+    quantity: 1 + (hash % 9)
+  } as Purchase
+}
+
+/** The purchase that is sent at an index. */
+export const purchaseAt = (workload: Workload, index: number): Purchase => {
+  const { repeatEvery } = workload
+  if (repeatEvery === 0 || index % repeatEvery !== repeatEvery - 1) return originalAt(workload, index)
+  const earlier = index - 1 - (spread(index) % Math.min(index, repeatDistanceMax))
+  // The one before a repeat is none.
+  return originalAt(workload, earlier % repeatEvery === repeatEvery - 1 ? earlier - 1 : earlier)
+}

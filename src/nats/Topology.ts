@@ -6,6 +6,7 @@ import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
 /** The oldest broker with atomic batches that does not refuse guarded ones by mistake. */
 const brokerVersionMin = [2, 15, 0] as const
+const accountRevisionsMax = 1_000_000_000_000
 const partitionsMetadata = "purchases.partitions"
 const nanosecondsPerMillisecond = 1_000_000
 
@@ -58,8 +59,9 @@ const ledgerConfig = (settings: TopologySettings) => ({
   retention: "limits",
   storage: "file",
   discard: "new",
-  // Every revision of an account is a part of its history.
-  max_msgs_per_subject: -1,
+  // Every revision of an account is a part of its history. The nats CLI takes a stream for a bucket only when this
+  // is above 0, so it is a number that no account reaches.
+  max_msgs_per_subject: accountRevisionsMax,
   num_replicas: settings.replicas,
   allow_atomic: true,
   allow_direct: true,

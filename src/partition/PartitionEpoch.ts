@@ -168,7 +168,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   })
 
   const receive = (delivery: Delivery) => {
-    if (!isOpen) return
+    // What still comes while draining is left to the next owner, whose consumer starts behind our position.
+    if (!isOpen || isDraining) return
     if (delivery.deliverySequence !== lastDelivery + 1) {
       return fail(`delivery ${delivery.deliverySequence} came after ${lastDelivery}: the ones between were lost`)
     }

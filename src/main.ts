@@ -68,9 +68,10 @@ const runEdge = async (settings: Settings, logging: Layer.Layer<never>, stop: Pr
   await runtime.dispose()
 }
 
-/** The result of a step of starting; a failure ends the process, and so does a signal that comes before. */
+/** The result of a step of starting; a failure ends the process, and so does a signal that comes before it. */
 const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>): Promise<A> => {
-  const exit = await Promise.race([step, stop.then(() => process.exit(0))])
+  const exit = await Promise.race([step, stop])
+  if (exit === undefined) return process.exit(0)
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Exit.findErrorOption(exit)
   const message = failure._tag === "Some" && failure.value instanceof Error ? failure.value.message : undefined

@@ -51,12 +51,13 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const listeners = new Set<() => void>()
         let connected = true
+        let isClosing = false
         const inbox = yield* Effect.acquireRelease(
           Effect.sync(() => makeRequestInbox(client, () => connected)),
           (opened) => Effect.sync(() => opened.close())
         )
         const lost = () => {
-          if (!connected) return
+          if (!connected || isClosing) return
           connected = false
           run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url: settings.url })))
           inbox.disconnected()
@@ -75,6 +76,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         }
         void watch()
         void client.closed().then(lost)
+        yield* Effect.addFinalizer(() => Effect.sync(() => void (isClosing = true)))
 
         const onReconnect = (listener: () => void) =>
           Effect.acquireRelease(

@@ -2,6 +2,8 @@ import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } fr
 import type { Hono } from "hono"
 import { makeApp } from "../../src/edge/App.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
+import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, workerLayer } from "../../src/Roles.ts"
 import { type Settings, settings as readSettings } from "../../src/Settings.ts"
@@ -12,15 +14,32 @@ export const testSettings = (environment: Record<string, string>): Settings =>
 
 const quiet = (settings: Settings) => Layer.succeed(References.MinimumLogLevel, settings.logLevel)
 
+type Bucket = (typeof LedgerBucket)["Service"]
+type Consumer = (typeof PartitionConsumer)["Service"]
+
+/** What stands between a worker and its broker; each gets the real service and answers the one to use. */
+export interface Replacements {
+  readonly bucket?: (real: Bucket) => Bucket
+  readonly consumer?: (real: Consumer) => Consumer
+}
+
+const same = <A>(real: A): A => real
+
 /** A worker inside of the test's process, on a broker of the test. `replace` swaps services of the broker. */
-export const startWorker = async (settings: Settings) => {
-  const broker = brokerLayer(settings, "test worker")
+export const startWorker = async (settings: Settings, replace: Replacements = {}) => {
+  const replaced = Layer.mergeAll(
+    Layer.effect(LedgerBucket, Effect.map(Effect.service(LedgerBucket), replace.bucket ?? same)),
+    Layer.effect(PartitionConsumer, Effect.map(Effect.service(PartitionConsumer), replace.consumer ?? same))
+  )
+  const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test worker")))
   const runtime = ManagedRuntime.make(
     workerLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
   )
   const worker = await runtime.runPromise(Effect.service(PartitionWorker))
   return { runtime, worker, stop: () => runtime.dispose() }
 }
+
+export type TestWorker = Awaited<ReturnType<typeof startWorker>>
 
 export interface TestEdge {
   readonly app: Hono

@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono"
 import { accepts } from "hono/accepts"
 import type { Edge } from "./Edge.ts"
-import { problem, problemMediaType, problemResponse } from "./Problem.ts"
+import { instanceOf, problem, problemMediaType, problemResponse } from "./Problem.ts"
 import { compatibleRoutes } from "./routes/compatible.ts"
 import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
@@ -38,7 +38,7 @@ export const makeApp = (edge: Edge): Hono => {
       const detail = "The path or query has a malformed percent-encoding."
       return problemResponse(problem("malformed-request", detail), "/")
     }
-    if (!takesJson(http)) return problemResponse(problem("not-acceptable", `Answers are ${offered}.`), http.req.path)
+    if (!takesJson(http)) return problemResponse(problem("not-acceptable", `Answers are ${offered}.`), instanceOf(http))
     return next()
   })
 
@@ -59,19 +59,19 @@ export const makeApp = (edge: Edge): Hono => {
     app.all(path, (http) =>
       problemResponse(
         problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }),
-        http.req.path
+        instanceOf(http)
       )
     )
   }
 
   app.notFound((http) =>
     problemResponse(
-      problem("not-found", `There is nothing at ${http.req.path}. GET / lists what there is.`),
-      http.req.path
+      problem("not-found", `There is nothing at ${instanceOf(http)}. GET / lists what there is.`),
+      instanceOf(http)
     )
   )
   app.onError((_error, http) =>
-    problemResponse(problem("internal-error", "This is a mistake of the server."), http.req.path)
+    problemResponse(problem("internal-error", "This is a mistake of the server."), instanceOf(http))
   )
   return app
 }

@@ -4,7 +4,7 @@ import type { InputLog } from "../nats/InputLog.ts"
 import type { Connection } from "../nats/Connection.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
-import { type Problem, problem, problemResponse } from "./Problem.ts"
+import { instanceOf, type Problem, problem, problemResponse } from "./Problem.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
 
 export type EdgeServices = PurchasePublisher | QueryClient | InputLog | Connection
@@ -33,14 +33,14 @@ export const respond = async (
   const exit = await edge.runPromiseExit(effect, { signal: http.req.raw.signal })
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Exit.findErrorOption(exit)
-  if (failure._tag === "Some") return problemResponse(problemOf(failure.value), http.req.path)
+  if (failure._tag === "Some") return problemResponse(problemOf(failure.value), instanceOf(http))
   const gone = Cause.hasInterruptsOnly(exit.cause)
   if (!gone) await edge.runPromiseExit(Effect.logError("a request failed", exit.cause))
   return problemResponse(
     gone
       ? problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
       : problem("internal-error", "This is a mistake of the server; it was logged. What was stored is safe."),
-    http.req.path
+    instanceOf(http)
   )
 }
 

@@ -48,6 +48,9 @@ export const problemBody = (what: Problem, instance: string): string =>
 
 export const problemMediaType = "application/problem+json"
 
+/** The path that was asked for, as it was written: a decoded one is no URI reference. */
+export const instanceOf = (http: { readonly req: { readonly url: string } }): string => new URL(http.req.url).pathname
+
 export const problemResponse = (what: Problem, instance: string): Response =>
   new Response(problemBody(what, instance), {
     status: what.status,

@@ -6,7 +6,7 @@ import { type Purchase, sameContent } from "../../domain/Purchase.ts"
 import type { Receipt } from "../../domain/Query.ts"
 import { NotCurrent } from "../../query/QueryClient.ts"
 import { accepted, type Edge, json, NewId, respond } from "../Edge.ts"
-import { type Problem, problem, problemResponse } from "../Problem.ts"
+import { instanceOf, type Problem, problem, problemResponse } from "../Problem.ts"
 import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase } from "../PurchaseRequest.ts"
 import { receipt } from "../Reading.ts"
@@ -77,14 +77,17 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
     "/purchases",
     async (http, next) => {
       if (mediaType(http) === "application/json") return next()
-      return problemResponse(problem("unsupported-media-type", "Send one purchase as application/json."), http.req.path)
+      return problemResponse(
+        problem("unsupported-media-type", "Send one purchase as application/json."),
+        instanceOf(http)
+      )
     },
     bodyLimit({
       maxSize: purchaseBodyBytesMax,
       onError: (http) =>
         problemResponse(
           problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`),
-          http.req.path
+          instanceOf(http)
         )
     }),
     (http) =>

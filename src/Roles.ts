@@ -12,7 +12,9 @@ import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
 import { Topology } from "./nats/Topology.ts"
 import { janitor } from "./partition/Janitor.ts"
+import { Membership } from "./partition/Membership.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
+import { WorkerBucket } from "./nats/WorkerBucket.ts"
 import { QueryClient } from "./query/QueryClient.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -54,6 +56,14 @@ const janitorLayer = (settings: Settings) =>
 export const workerLayer = (settings: Settings) =>
   janitorLayer(settings).pipe(
     Layer.provideMerge(PartitionWorker.layer(settings.workerId)),
+    Layer.provideMerge(
+      Membership.layer({
+        worker: settings.workerId,
+        heartbeatMilliseconds: Duration.toMillis(settings.workerHeartbeat),
+        leaseMilliseconds: Duration.toMillis(settings.workerLease)
+      })
+    ),
+    Layer.provideMerge(WorkerBucket.layer(settings.replicas)),
     Layer.provideMerge(
       ActorRegistry.layer({
         residentMax: settings.actorsResidentMax,

@@ -23,6 +23,8 @@ export const settings = Config.all({
   actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 50_000, 1, 10_000_000),
   actorIdle: duration("ACTOR_IDLE", "2 minutes"),
   workerId: Config.String("WORKER_ID").pipe(Config.withDefault(`${hostname()}-${process.pid}`)),
+  workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),
+  workerLease: duration("WORKER_LEASE", "3 seconds"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   /** Only for tests: the step of a commit at which the worker kills itself, and on which commit, like `commit-sent:7`. */
   testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option)

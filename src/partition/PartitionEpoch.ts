@@ -1,4 +1,4 @@
-import { Deferred, Effect, type Exit, Latch, Queue } from "effect"
+import { Deferred, Effect, Exit, Latch, Queue } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import type { Account, Delivered } from "../domain/Account.ts"
 import { decodePurchases, encodePurchaseText, type Unreadable } from "../domain/PurchaseMessage.ts"
@@ -12,7 +12,7 @@ import { InputLog } from "../nats/InputLog.ts"
 import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { type Delivery, PartitionConsumer, pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
-import { answerRequest } from "../query/QueryServer.ts"
+import { answerRequest, notAnswered } from "../query/QueryServer.ts"
 import { encodeOwner } from "./Owner.ts"
 import { makeSharedRead } from "./SharedRead.ts"
 
@@ -272,12 +272,16 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     Effect.runForkWith(context)
   )
   yield* transport.serve(partition, { worker, epoch }, (payload, reply) => {
-    if (!isOpen || answeringNow >= requestsAnsweredMax) return
+    if (!isOpen || answeringNow >= requestsAnsweredMax) return reply(notAnswered)
     answeringNow += 1
     const answered = answerRequest(answering, payload).pipe(
-      Effect.tap((text) => Effect.sync(() => text !== undefined && isOpen && reply(text))),
-      Effect.catch((failure) => Effect.logDebug("a query was not answered", failure.message)),
-      Effect.ensuring(Effect.sync(() => void (answeringNow -= 1))),
+      Effect.catch((failure) => Effect.as(Effect.logDebug("a query was not answered", failure.message), undefined)),
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          answeringNow -= 1
+          reply(Exit.isSuccess(exit) && exit.value !== undefined && isOpen ? exit.value : notAnswered)
+        })
+      ),
       Effect.forkIn(scope)
     )
     answer(answered)

@@ -1,7 +1,8 @@
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { Connection } from "../nats/Connection.ts"
 import { Topology } from "../nats/Topology.ts"
+import { Membership } from "./Membership.ts"
 import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
 
 /** Waits between two epochs of a partition: the first is short, for most reasons pass at once. */
@@ -9,6 +10,8 @@ const retakeWaitMilliseconds = 50
 const retakeWaitMaxMilliseconds = 2_000
 /** An epoch that lived this long was a good one, and the next begins without delay. */
 const epochGoodMilliseconds = 5_000
+/** How long what is in hand may take when a partition goes to another worker; the epochs settle the rest. */
+const handOverWaitMilliseconds = 500
 /** How long a worker that is told to stop waits for what it has in hand. */
 const drainWaitMilliseconds = 10_000
 
@@ -27,6 +30,8 @@ export class PartitionWorker extends Context.Service<
       PartitionWorker,
       Effect.gen(function* () {
         const { partitions } = yield* Topology
+        const membership = yield* Membership
+        const scope = yield* Effect.scope
         const connection = yield* Connection
         const registry = yield* ActorRegistry
         const running = new Map<number, RunningEpoch>()
@@ -61,12 +66,36 @@ export class PartitionWorker extends Context.Service<
           }).pipe(Effect.forever, Effect.annotateLogs({ partition }))
         }
 
-        for (let partition = 0; partition < partitions; partition += 1) yield* Effect.forkScoped(supervise(partition))
+        const supervised = new Map<number, Fiber.Fiber<void>>()
+
+        /** Commits what is in hand of a partition that is another's now, and lets go of it. */
+        const handOver = Effect.fnUntraced(function* (partition: number, fiber: Fiber.Fiber<void>) {
+          supervised.delete(partition)
+          const draining = running.get(partition)?.drain ?? Effect.void
+          yield* draining.pipe(Effect.timeoutOption(handOverWaitMilliseconds))
+          yield* Fiber.interrupt(fiber)
+          yield* Effect.logInfo("handed a partition over").pipe(Effect.annotateLogs({ partition }))
+        })
+
+        yield* Effect.gen(function* () {
+          yield* membership.changed
+          if (isDraining) return yield* Effect.never
+          const assigned = membership.assigned()
+          for (const partition of assigned) {
+            if (!supervised.has(partition)) supervised.set(partition, yield* Effect.forkIn(supervise(partition), scope))
+          }
+          const others = [...supervised].filter(([partition]) => !assigned.has(partition))
+          yield* Effect.forEach(others, ([partition, fiber]) => handOver(partition, fiber), {
+            concurrency: "unbounded",
+            discard: true
+          })
+        }).pipe(Effect.forever, Effect.forkIn(scope))
 
         const drain = Effect.gen(function* () {
           isDraining = true
           yield* Effect.logInfo("draining").pipe(Effect.annotateLogs({ actors: registry.resident() }))
           yield* Effect.forEach(running.values(), (epoch) => epoch.drain, { concurrency: "unbounded", discard: true })
+          yield* membership.leave
         }).pipe(
           Effect.timeoutOrElse({
             duration: drainWaitMilliseconds,

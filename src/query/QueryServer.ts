@@ -33,6 +33,9 @@ const snapshotFor =
     seen: question.kind === "receipt" ? account.seen.get(question.purchaseId) : undefined
   })
 
+/** The reply of one who may not, or cannot, answer: ask again, perhaps another serves the partition by then. */
+export const notAnswered = ""
+
 const decodeQuestions = Schema.decodeUnknownExit(Questions)
 const encodeAnswers = Schema.encodeSync(Answers)
 

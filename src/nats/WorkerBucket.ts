@@ -1,0 +1,152 @@
+import { Context, Effect, Layer, type Scope } from "effect"
+import { headers } from "nats"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { decodeToken, encodeToken } from "../domain/Subject.ts"
+import { Connection } from "./Connection.ts"
+import { apiCode, askJetStream, refusalOf } from "./JetStreamApi.ts"
+
+const bucket = "workers"
+const stream = `KV_${bucket}`
+const prefix = `$KV.${bucket}.`
+const announceWaitMilliseconds = 1_000
+/** A worker that was not heard for this long is not even listed any more. */
+const forgottenAfterMilliseconds = 60_000
+const nanosecondsPerMillisecond = 1_000_000
+
+/** A sign of life of a worker as the bucket has it. */
+export interface WorkerSign {
+  readonly worker: string
+  /** Counts up over all processes; a process that runs under the same name later has a higher one. 0: not known yet. */
+  readonly instance: number
+  /** When the broker stored it, in milliseconds since 1970; 0 where it was heard in passing. */
+  readonly storedAt: number
+  /** The worker said goodbye. */
+  readonly isLeaving: boolean
+}
+
+interface SignValue {
+  readonly instance: number
+}
+
+interface StreamMessage {
+  readonly message: {
+    readonly subject: string
+    readonly seq: number
+    readonly time: string
+    readonly data?: string
+    readonly hdrs?: string
+  }
+}
+
+const operationHeader = "KV-Operation"
+
+const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: number): WorkerSign => {
+  const value: SignValue = data === "" ? { instance: 0 } : JSON.parse(data)
+  return { worker: decodeToken(subject.slice(prefix.length)), instance: value.instance, storedAt, isLeaving }
+}
+
+/** The bucket `workers`, in which workers give signs of life. In memory: it says what is now, and nothing rests on it. */
+export class WorkerBucket extends Context.Service<
+  WorkerBucket,
+  {
+    /** Gives a sign of life, and answers the sequence that the broker gave it. */
+    readonly announce: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
+    readonly leave: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
+    /** The newest sign of each worker that has not said goodbye. */
+    readonly read: Effect.Effect<ReadonlyArray<WorkerSign>, BrokerFailure>
+    /** Hands on each sign as it is given, until the scope closes. */
+    readonly watch: (heard: (sign: WorkerSign) => void) => Effect.Effect<void, never, Scope.Scope>
+  }
+>()("purchases/nats/WorkerBucket") {
+  static readonly layer = (replicas: number) =>
+    Layer.effect(
+      WorkerBucket,
+      Effect.gen(function* () {
+        const connection = yield* Connection
+
+        yield* askJetStream(connection, `STREAM.CREATE.${stream}`, {
+          name: stream,
+          description: "Signs of life of workers",
+          subjects: [`${prefix}*`],
+          storage: "memory",
+          discard: "new",
+          max_msgs_per_subject: 1,
+          max_age: forgottenAfterMilliseconds * nanosecondsPerMillisecond,
+          num_replicas: replicas,
+          allow_direct: true,
+          allow_rollup_hdrs: true,
+          deny_delete: true
+        }).pipe(
+          // It is there already, with what another process was set to.
+          Effect.catchTag("BrokerRefused", (refused) =>
+            refused.code === apiCode.streamNameInUse ? Effect.void : Effect.fail(refused)
+          )
+        )
+
+        const write = (worker: string, instance: number, isLeaving: boolean) => {
+          const written = headers()
+          if (isLeaving) written.set(operationHeader, "DEL")
+          const value: SignValue = { instance }
+          return connection
+            .request({
+              operation: "announce a worker",
+              subject: prefix + encodeToken(worker),
+              payload: JSON.stringify(value),
+              headers: written,
+              timeoutMilliseconds: announceWaitMilliseconds
+            })
+            .pipe(
+              Effect.flatMap((reply) => {
+                const answer = reply.json<{
+                  readonly seq: number
+                  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
+                }>()
+                return answer.error === undefined
+                  ? Effect.succeed(answer.seq)
+                  : Effect.fail(refusalOf("announce a worker", answer.error))
+              })
+            )
+        }
+
+        const newest = (subject: string) =>
+          askJetStream<StreamMessage>(connection, `STREAM.MSG.GET.${stream}`, { last_by_subj: subject }).pipe(
+            Effect.map(({ message }) => {
+              const text = (encoded: string | undefined) => Buffer.from(encoded ?? "", "base64").toString("utf8")
+              const isLeaving = text(message.hdrs).includes(operationHeader)
+              return signOf(message.subject, text(message.data), isLeaving, Date.parse(message.time))
+            }),
+            Effect.catchTag("BrokerRefused", (refused) =>
+              refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
+            )
+          )
+
+        const read = Effect.gen(function* () {
+          const info = yield* askJetStream<{ readonly state: { readonly subjects?: Record<string, number> } }>(
+            connection,
+            `STREAM.INFO.${stream}`,
+            { subjects_filter: `${prefix}*` }
+          )
+          const signs = yield* Effect.forEach(Object.keys(info.state.subjects ?? {}), newest, { concurrency: 16 })
+          return signs.filter((sign) => sign !== undefined && !sign.isLeaving) as ReadonlyArray<WorkerSign>
+        })
+
+        const watch = (heard: (sign: WorkerSign) => void) =>
+          Effect.acquireRelease(
+            Effect.sync(() =>
+              connection.client.subscribe(`${prefix}*`, {
+                callback: (_error, message) =>
+                  heard(signOf(message.subject, message.string(), message.headers?.has(operationHeader) === true, 0))
+              })
+            ),
+            (subscription) => Effect.sync(() => subscription.unsubscribe())
+          ).pipe(Effect.asVoid)
+
+        return WorkerBucket.of({
+          announce: (worker, instance) => write(worker, instance, false),
+          leave: (worker, instance) => write(worker, instance, true),
+          read,
+          watch
+        })
+      })
+    )
+}

@@ -8,13 +8,15 @@ source scripts/stop.sh
 
 usage() {
   cat <<'TEXT'
-usage: ./start.sh
+usage: ./start.sh [--workers N] [--edges N]
 
-Installs what is missing, starts the broker, a worker and an edge in the background, and waits until
-they are ready. What runs already stays. scripts/stop.sh stops everything.
+Installs what is missing, starts the broker, the workers and the edges (one of each, unless told
+otherwise) in the background, and waits until they are ready. What runs already stays.
+scripts/stop.sh stops everything.
 
 Settings, by environment variable:
-  HOST, PORT          where the edge listens             (127.0.0.1, 8081)
+  HOST, PORT          where the edge listens; further edges take the ports after it
+                                                         (127.0.0.1, 8081)
   NATS_PORT           port of the broker                 (4222)
   NATS_MONITOR_PORT   port of the broker's monitoring    (8222)
   NATS_URL            a broker that runs already, to use instead of an own one
@@ -22,16 +24,27 @@ Settings, by environment variable:
 TEXT
 }
 
-for option in "$@"; do
-  case "$option" in
+wrong_usage() {
+  echo "start.sh: $*" >&2
+  usage >&2
+  exit 2
+}
+
+workers=1
+edges=1
+while (($#)); do
+  case "$1" in
     --help)
       usage
       exit
       ;;
+    --workers | --edges)
+      [[ ${2-} =~ ^[1-9][0-9]?$ ]] || wrong_usage "$1 takes a number from 1 to 99"
+      declare "${1#--}=$2"
+      shift 2
+      ;;
     *)
-      echo "start.sh: unknown option $option" >&2
-      usage >&2
-      exit 2
+      wrong_usage "unknown option $1"
       ;;
   esac
 done
@@ -42,7 +55,9 @@ nats_port=${NATS_PORT:-4222}
 monitor_port=${NATS_MONITOR_PORT:-8222}
 logs=$data/logs
 node=$root/node_modules/.bin/node
-names=(worker-1 edge-1)
+names=()
+for ((number = 1; number <= workers; number++)); do names+=("worker-$number"); done
+for ((number = 1; number <= edges; number++)); do names+=("edge-$number"); done
 settings="HOST=$host PORT=$port"
 if [[ -n ${NATS_URL-} ]]; then
   nats_url=$NATS_URL
@@ -83,11 +98,14 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
+# The first edge has PORT, the second the one after it, and so on.
+port_of() { echo $((port + ${1##*-} - 1)); }
+
 runs() { pid_of "$1" >/dev/null; }
 
 check_settings() {
   local name
-  for name in broker worker-1 edge-1; do
+  for name in broker "${names[@]}"; do
     if runs "$name" && [[ $(cat "$run/settings" 2>/dev/null) != "$settings" ]]; then
       fail "$name runs already, with other settings ($(cat "$run/settings" 2>/dev/null)). Run scripts/stop.sh first."
     fi
@@ -138,8 +156,10 @@ start() {
         NATS_STORE_DIR="\"$data/nats\"" "$server" -c "$root/nats.conf"
       ;;
     *)
-      launch "$1" env -u NODE_OPTIONS HOST="$host" PORT="$port" NATS_URL="$nats_url" \
-        "$node" "$root/src/main.ts" --role "${1%-*}"
+      # A worker that comes back under its name takes its partitions at once, where the lease of a
+      # stranger would have to end first.
+      launch "$1" env -u NODE_OPTIONS HOST="$host" PORT="$(port_of "$1")" NATS_URL="$nats_url" \
+        WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" "$root/src/main.ts" --role "${1%-*}"
       ;;
   esac
 }
@@ -182,7 +202,9 @@ elif ! runs broker; then
   check_free 127.0.0.1 "$nats_port" NATS_PORT
   check_free 127.0.0.1 "$monitor_port" NATS_MONITOR_PORT
 fi
-runs edge-1 || check_free "$host" "$port" PORT
+for name in "${names[@]}"; do
+  [[ $name != edge-* ]] || runs "$name" || check_free "$host" "$(port_of "$name")" PORT
+done
 install
 echo "$settings" >"$run/settings"
 
@@ -199,12 +221,14 @@ for name in "${names[@]}"; do
     wait_for 127.0.0.1 "$monitor_port" /healthz broker
   fi
 done
-wait_for "$host" "$port" /readyz "${names[@]}"
+for name in "${names[@]}"; do
+  [[ $name != edge-* ]] || wait_for "$host" "$(port_of "$name")" /readyz "${names[@]}"
+done
 ready=1
 
 cat <<TEXT
 Ready.
-  HTTP     http://$host:$port
+  HTTP     http://$host:$port$( ((edges == 1)) || echo " to $(port_of "edge-$edges")")
   broker   $broker
   logs     $logs
 Stop it with ${DATA_DIR:+DATA_DIR=$DATA_DIR }scripts/stop.sh

@@ -1,8 +1,8 @@
 import { type Context, Hono } from "hono"
 import { accepts } from "hono/accepts"
-import type { Edge } from "./Edge.ts"
+import { type Edge, stopping } from "./Edge.ts"
 import { instanceOf, problem, problemMediaType, problemResponse } from "./Problem.ts"
-import { compatibleRoutes } from "./routes/compatible.ts"
+import { compatibleRoutes, writesByGet } from "./routes/compatible.ts"
 import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
 import { userRoutes } from "./routes/users.ts"
@@ -29,6 +29,12 @@ const isDecodable = (url: string): boolean => {
   }
 }
 
+const notAllowed = (http: Context, allow: string): Response =>
+  problemResponse(
+    problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }),
+    instanceOf(http)
+  )
+
 /** The HTTP application: routes, and what is the same for all of them. It opens no socket. */
 export const makeApp = (edge: Edge): Hono => {
   const app = new Hono({ strict: false })
@@ -41,6 +47,14 @@ export const makeApp = (edge: Edge): Hono => {
     if (!takesJson(http)) return problemResponse(problem("not-acceptable", `Answers are ${offered}.`), instanceOf(http))
     return next()
   })
+
+  for (const path of writesByGet) {
+    app.use(path, async (http, next) => {
+      // Previews and link checkers send a HEAD to look, and must not write by it.
+      if (http.req.method === "HEAD") return notAllowed(http, "GET")
+      return edge.isDraining() ? problemResponse(stopping, instanceOf(http)) : next()
+    })
+  }
 
   probeRoutes(app, edge)
   compatibleRoutes(app, edge)
@@ -55,13 +69,8 @@ export const makeApp = (edge: Edge): Hono => {
     methods.set(route.path, known.add(route.method))
   }
   for (const [path, known] of methods) {
-    const allow = [...known, ...(known.has("GET") ? ["HEAD"] : [])].join(", ")
-    app.all(path, (http) =>
-      problemResponse(
-        problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }),
-        instanceOf(http)
-      )
-    )
+    const allow = [...known, ...(known.has("GET") && !writesByGet.has(path) ? ["HEAD"] : [])].join(", ")
+    app.all(path, (http) => notAllowed(http, allow))
   }
 
   app.notFound((http) =>

@@ -24,6 +24,9 @@ export interface Edge {
   readonly isDraining: () => boolean
 }
 
+/** What a request to store something gets while the process stops. */
+export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
+
 /** Runs a route's effect for as long as its caller is there, and answers its failure as a problem. */
 export const respond = async (
   edge: Edge,

@@ -107,9 +107,16 @@ const contentId = (content: ReadonlyArray<string>): string => {
   return digest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 }
 
+const generatePath = "/generate/:count/:id"
+const duplicatePath = "/duplicate/:count/:id"
+const idempotentPath = "/idempotent-test/:userId/:product/:value/:qty"
+
+/** The paths on which a GET stores something. */
+export const writesByGet: ReadonlySet<string> = new Set([generatePath, duplicatePath, idempotentPath])
+
 /** The routes of the system that this one re-implements, with its fields. Scripts use GET to write; so they stay. */
 export const compatibleRoutes = (app: Hono, edge: Edge): void => {
-  app.get("/generate/:count/:id", (http) =>
+  app.get(generatePath, (http) =>
     respond(
       edge,
       http,
@@ -122,7 +129,7 @@ export const compatibleRoutes = (app: Hono, edge: Edge): void => {
     )
   )
 
-  app.get("/duplicate/:count/:id", (http) =>
+  app.get(duplicatePath, (http) =>
     respond(
       edge,
       http,
@@ -175,7 +182,7 @@ export const compatibleRoutes = (app: Hono, edge: Edge): void => {
     )
   )
 
-  app.get("/idempotent-test/:userId/:product/:value/:qty", (http) =>
+  app.get(idempotentPath, (http) =>
     respond(
       edge,
       http,

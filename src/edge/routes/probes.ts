@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Hono } from "hono"
 import { Connection } from "../../nats/Connection.ts"
 import { InputLog } from "../../nats/InputLog.ts"
-import { type Edge, json, respond } from "../Edge.ts"
+import { type Edge, json, respond, stopping } from "../Edge.ts"
 import { problem } from "../Problem.ts"
 
 /** How long the broker may take to answer a probe. */
@@ -37,7 +37,7 @@ export const probeRoutes = (app: Hono, edge: Edge): void => {
       edge,
       http,
       Effect.gen(function* () {
-        if (edge.isDraining()) return yield* Effect.fail(unready("This edge is stopping."))
+        if (edge.isDraining()) return yield* Effect.fail(stopping)
         const connection = yield* Connection
         if (!connection.isConnected()) return yield* Effect.fail(unready("There is no connection to the broker."))
         const input = yield* InputLog

@@ -5,7 +5,7 @@ import { decimalFromCents } from "../../domain/Money.ts"
 import { type Purchase, sameContent } from "../../domain/Purchase.ts"
 import type { Receipt } from "../../domain/Query.ts"
 import { NotCurrent } from "../../query/QueryClient.ts"
-import { accepted, type Edge, json, NewId, respond } from "../Edge.ts"
+import { accepted, type Edge, json, NewId, respond, stopping } from "../Edge.ts"
 import { instanceOf, type Problem, problem, problemResponse } from "../Problem.ts"
 import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase } from "../PurchaseRequest.ts"
@@ -95,9 +95,7 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
         edge,
         http,
         Effect.gen(function* () {
-          if (edge.isDraining()) {
-            return yield* Effect.fail(problem("unavailable", "This edge is stopping.", { "retry-after": "1" }))
-          }
+          if (edge.isDraining()) return yield* Effect.fail(stopping)
           const newId = yield* NewId
           const purchase = yield* accepted(readPurchase(yield* bodyText(http), idempotencyKey(http), newId))
           const publisher = yield* PurchasePublisher

@@ -1,0 +1,120 @@
+import { Context, Effect } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { NewId } from "../../src/edge/Edge.ts"
+import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import {
+  answered,
+  appOn,
+  inputMessages,
+  refusal,
+  seen,
+  startService,
+  type TestService
+} from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(() => service.stop())
+
+const storedOf = async (userId: string) =>
+  (await inputMessages(service.client)).flatMap(({ purchases }) => purchases).filter((one) => one.userId === userId)
+
+const decimal = (cents: number) => `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`
+
+describe("GET /generate/{count}/{id}", () => {
+  it("answers when all are stored: random purchases of the known products, types, values and quantities", async () => {
+    expect(await service.get("/generate/1200/gen")).toEqual(
+      answered(200, '{"userId":"gen","purchasesGenerated":1200,"status":"success"}')
+    )
+    const stored = await storedOf("gen")
+    expect(stored).toHaveLength(1200)
+    expect(new Set(stored.map(({ purchaseId }) => purchaseId)).size).toBe(1200)
+    expect(new Set(stored.map(({ productName }) => productName)).size).toBe(10)
+    expect(new Set(stored.map(({ productType }) => productType)).size).toBe(5)
+    expect(new Set(stored.map(({ quantity }) => quantity))).toEqual(new Set([1, 2, 3, 4, 5]))
+    expect(stored.filter(({ valueCents }) => valueCents < 1_000 || valueCents > 100_000)).toEqual([])
+
+    const cents = stored.reduce((sum, { valueCents, quantity }) => sum + valueCents * quantity, 0)
+    const { body } = await service.get("/users/gen/total")
+    expect(body).toBe(`{"userId":"gen","total":${decimal(cents)},"currency":"USD","purchaseCount":1200}`)
+  })
+
+  it("generates one", async () => {
+    expect(await service.get("/generate/1/single")).toEqual(
+      answered(200, '{"userId":"single","purchasesGenerated":1,"status":"success"}')
+    )
+    expect(await storedOf("single")).toHaveLength(1)
+  })
+
+  it("holds no more than its share of the edge while it streams", async () => {
+    const publisher = Context.get(service.edge.services, PurchasePublisher)
+    let most = 0
+    const watched = PurchasePublisher.of({
+      ...publisher,
+      publish: (purchases, options) =>
+        Effect.suspend(() => {
+          most = Math.max(most, publisher.waiting() + purchases.length)
+          return publisher.publish(purchases, options)
+        })
+    })
+    const app = appOn(Context.add(service.edge.services, PurchasePublisher, watched))
+    expect(await seen(app.request("/generate/10000/streamed"))).toEqual(
+      answered(200, '{"userId":"streamed","purchasesGenerated":10000,"status":"success"}')
+    )
+    expect(most).toBe(2_000)
+    expect(publisher.waiting()).toBe(0)
+  })
+})
+
+describe("GET /duplicate/{count}/{id}", () => {
+  const note = "All of them carry one purchaseId, so the account counts one purchase."
+
+  it("really publishes the same purchase count times, and the account counts it once", async () => {
+    const app = appOn(Context.add(service.edge.services, NewId, () => "the-one"))
+    expect(await seen(app.request("/duplicate/700/dup"))).toEqual(
+      answered(200, `{"userId":"dup","purchaseId":"the-one","duplicatesSent":700,"status":"success","note":"${note}"}`)
+    )
+    const copy = {
+      purchaseId: "the-one",
+      userId: "dup",
+      productName: "Laptop",
+      productType: "Electronics",
+      valueCents: 5_000,
+      quantity: 2
+    }
+    expect(await storedOf("dup")).toEqual(Array.from({ length: 700 }, () => copy))
+    expect((await service.get("/users/dup/total")).body).toBe(
+      '{"userId":"dup","total":100.00,"currency":"USD","purchaseCount":1}'
+    )
+    const receipt = await service.get("/users/dup/purchases/the-one")
+    expect(receipt.body).toContain('"repeatsDropped":699,"conflictsRejected":0')
+  })
+
+  it("takes a new id for each request", async () => {
+    await service.get("/duplicate/1/fresh")
+    await service.get("/duplicate/1/fresh")
+    const ids = (await storedOf("fresh")).map(({ purchaseId }) => purchaseId)
+    expect(new Set(ids).size).toBe(2)
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  })
+})
+
+describe("count", () => {
+  const counts = ["0", "-1", "1e3", "1e9", "1000001", "1000000000", "01x", "1.0", "+1", "NaN", "0x10", "%201"]
+  const cases = ["generate", "duplicate"].flatMap((route) => counts.map((count) => [route, count] as const))
+  it.each(cases)("of /%s may not be %s", async (route, count) => {
+    expect(await service.get(`/${route}/${count}/counted`)).toEqual(
+      refusal(
+        "malformed-request",
+        `count must be a whole number from 1 to 1000000, and is ${decodeURIComponent(count)}.`,
+        `/${route}/${count}/counted`
+      )
+    )
+  })
+
+  it("that is refused stores nothing", async () => {
+    expect(await storedOf("counted")).toEqual([])
+  })
+})

@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { inputMessages, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+const accepted: Array<string> = []
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(async () => {
+  // Of all that this file sends, nothing gets to the broker but what a test names as accepted.
+  const stored = (await inputMessages(service.client)).flatMap(({ purchases }) => purchases)
+  expect(stored.map(({ purchaseId }) => purchaseId).sort()).toEqual(accepted.sort())
+  await service.stop()
+})
+
+/** The JSON text of a purchase with one member's text as it stands. */
+const withMember = (name: string, json: string): string =>
+  purchaseText({ [name]: undefined }).replace("{", `{${JSON.stringify(name)}:${json},`)
+
+const malformed = (detail: string) => refusal("malformed-request", detail, "/purchases")
+const refused = (detail: string) => refusal("refused-by-rules", detail, "/purchases")
+const plain = "is not a plain decimal number: write it without an exponent, like 12.50."
+
+describe("an amount", () => {
+  it.each([
+    ["value", "1e400", refused(`value 1e400 ${plain}`)],
+    ["value", "1e2", refused(`value 1e2 ${plain}`)],
+    ["value", "9007199254740993", refused("value 9007199254740993 is out of range.")],
+    ["value", "999999999999999", refused("value must be at most 1000000.00, and is 999999999999999.")],
+    ["value", "1".repeat(400), refused(`value ${"1".repeat(40)} is out of range.`)],
+    ["value", "0", refused("value must be above 0, and is 0.")],
+    ["value", "0.00", refused("value must be above 0, and is 0.00.")],
+    ["value", "-1", refused("value must be above 0, and is -1.")],
+    ["value", "-0", refused("value must be above 0, and is -0.")],
+    ["value", "1.005", refused("value 1.005 has more than two decimal places.")],
+    ["value", "1000000.01", refused("value must be at most 1000000.00, and is 1000000.01.")],
+    ["value", '"5"', malformed("value must be a number.")],
+    ["value", "null", malformed("value must be a number.")],
+    ["value", "true", malformed("value must be a number.")],
+    ["value", "[5]", malformed("value must be a text or a number.")],
+    ["value", '{"a":5}', malformed("value must be a text or a number.")],
+    ["quantity", "0", refused("quantity must be a whole number from 1 to 100000, and is 0.")],
+    ["quantity", "-1", refused("quantity must be a whole number from 1 to 100000, and is -1.")],
+    ["quantity", "-0", refused("quantity must be a whole number from 1 to 100000, and is -0.")],
+    ["quantity", "1.0", refused("quantity must be a whole number from 1 to 100000, and is 1.0.")],
+    ["quantity", "1e400", refused("quantity must be a whole number from 1 to 100000, and is 1e400.")],
+    ["quantity", "100001", refused("quantity must be a whole number from 1 to 100000, and is 100001.")],
+    [
+      "quantity",
+      "9007199254740993",
+      refused("quantity must be a whole number from 1 to 100000, and is 9007199254740993.")
+    ],
+    ["quantity", '"5"', malformed("quantity must be a number.")],
+    ["total", "9007199254740993", refused("total must be value times quantity, 25.00, or be left out.")],
+    ["total", "1e400", refused("total must be value times quantity, 25.00, or be left out.")],
+    ["total", '"25"', malformed("total must be a number.")]
+  ])("%s %s is refused", async (name, json, expected) => {
+    expect(await service.post(withMember(name, json))).toEqual(expected)
+  })
+
+  it.each(["NaN", "Infinity", "-Infinity", "+1", "01", "1.", ".5", "0x10", "1_000"])("%s is no JSON", async (json) => {
+    const { status, body } = await service.post(withMember("value", json))
+    expect(status).toBe(400)
+    expect(body).toContain('"detail":"The body is not JSON: ')
+  })
+
+  it("is refused where value times quantity is above its bound", async () => {
+    expect(await service.post(purchaseText({ value: 1_000_000, quantity: 10_001 }))).toEqual(
+      refused("value times quantity must be at most 10000000000.00.")
+    )
+  })
+})
+
+describe("a body", () => {
+  const unknown = (name: string) =>
+    malformed(
+      `The field ${JSON.stringify(name)} is unknown. Known: userId, productName, productType, value, quantity, purchaseId, total.`
+    )
+  it.each([
+    [
+      "repeats a key",
+      purchaseText().replace("{", '{"value":1,'),
+      malformed("The key value stands there more than once.")
+    ],
+    [
+      "repeats a key in other characters",
+      purchaseText().replace("{", '{"\\u0076alue":1,'),
+      malformed("The key value stands there more than once.")
+    ],
+    ["has __proto__", withMember("__proto__", "1"), unknown("__proto__")],
+    ["has an object at __proto__", withMember("__proto__", "{}"), malformed("__proto__ must be a text or a number.")],
+    ["has constructor", withMember("constructor", "1"), unknown("constructor")],
+    ["has an unknown field", withMember("price", "1"), unknown("price")],
+    ["is arrays 7,000 deep", "[".repeat(7_000) + "]".repeat(7_000), malformed("The body must be one JSON object.")],
+    [
+      "has arrays 7,000 deep",
+      withMember("productName", "[".repeat(7_000) + "]".repeat(7_000)),
+      malformed("productName must be a text or a number.")
+    ],
+    ["is an array", `[${purchaseText()}]`, malformed("The body must be one JSON object.")],
+    ["is null", "null", malformed("The body must be one JSON object.")],
+    ["is a text", '"purchase"', malformed("The body must be one JSON object.")],
+    ["is a number", "5", malformed("The body must be one JSON object.")],
+    ["is an empty object", "{}", malformed("The field userId is missing.")],
+    ["is not UTF-8", Uint8Array.of(0x22, 0xff, 0x22), malformed("The body could not be read as UTF-8 text.")]
+  ])("that %s is refused", async (_what, body, expected) => {
+    expect(await service.post(body)).toEqual(expected)
+  })
+
+  it.each(["userId", "productName", "productType", "value", "quantity"])("without %s is refused", async (name) => {
+    expect(await service.post(purchaseText({ [name]: undefined }))).toEqual(malformed(`The field ${name} is missing.`))
+  })
+
+  it.each(["purchaseId", "userId", "productName", "productType"])("with a number as %s is refused", async (name) => {
+    expect(await service.post(purchaseText({ [name]: 5 }))).toEqual(malformed(`${name} must be a text.`))
+  })
+
+  it.each([
+    "",
+    " ",
+    "{",
+    `${purchaseText()}x`,
+    `${purchaseText()}\n${purchaseText()}`,
+    `\uFEFF${purchaseText()}`,
+    "\0"
+  ])("%j is no JSON", async (body) => {
+    const answer = await service.post(body)
+    expect(answer.status).toBe(400)
+    expect(answer.body).toContain('"detail":"The body is not JSON: ')
+  })
+})
+
+describe("an id", () => {
+  const printable = "must not contain control, format or unpaired surrogate characters."
+  const segment = "must not contain / or \\, nor be . or .. (an id is one segment of a path)."
+  const bad: ReadonlyArray<readonly [id: string, wrong: string]> = [
+    ["a\0b", printable],
+    ["a\r\nb", printable],
+    ["a\u202Eb", printable],
+    ["a\u200Bb", printable],
+    ["a\u2028b", printable],
+    ["../x", segment],
+    ["a/b", segment],
+    ["a\\b", segment],
+    ["x".repeat(65), "must have at most 64 characters."]
+  ]
+  it.each(bad)("%j is refused as a user in a body and in each path", async (id, wrong) => {
+    expect(await service.post(purchaseText({ userId: id }))).toEqual(refused(`userId ${wrong}`))
+    const user = encodeURIComponent(id)
+    const paths = [
+      `/total/${user}`,
+      `/history/${user}`,
+      `/generate/1/${user}`,
+      `/duplicate/1/${user}`,
+      `/idempotent-test/${user}/A/1/1`,
+      `/users/${user}/total`,
+      `/users/${user}/purchases`,
+      `/users/${user}/purchases/p1`
+    ]
+    for (const path of paths) {
+      expect(await service.get(path)).toEqual(refusal("refused-by-rules", `userId ${wrong}`, path))
+    }
+  })
+
+  const badPurchaseIds = [...bad.slice(0, -1), ["x".repeat(129), "must have at most 128 characters."] as const]
+  it.each(badPurchaseIds)("%j is refused as a purchase", async (id, wrong) => {
+    expect(await service.post(purchaseText({ purchaseId: id }))).toEqual(refused(`purchaseId ${wrong}`))
+    const path = `/users/ann/purchases/${encodeURIComponent(id)}`
+    expect(await service.get(path)).toEqual(refusal("refused-by-rules", `purchaseId ${wrong}`, path))
+  })
+
+  it.each([
+    ["userId", "", "must not be empty."],
+    ["purchaseId", "", "must not be empty."],
+    ["productName", "", "must not be empty."],
+    ["productType", "a\nb", printable],
+    ["productName", "x".repeat(201), "must have at most 200 characters."],
+    ["userId", "\uD800", printable],
+    ["userId", "..", segment],
+    ["purchaseId", ".", segment]
+  ])("%s %j is refused", async (name, text, wrong) => {
+    expect(await service.post(purchaseText({ [name]: text }))).toEqual(refused(`${name} ${wrong}`))
+  })
+
+  it.each(["%", "%zz", "%ff", "%ED%A0%80", "%C3"])("%s is no encoding of one", async (encoded) => {
+    const detail = "The path or query has a malformed percent-encoding."
+    expect(await service.get(`/total/${encoded}`)).toEqual(refusal("malformed-request", detail, "/"))
+    expect(await service.get(`/users/ann/purchases?cursor=${encoded}`)).toEqual(
+      refusal("malformed-request", detail, "/")
+    )
+  })
+
+  it.each(["*", ">", "a.b", "*.*", "$KV", "=many", "a b", "x".repeat(64)])(
+    "%s is one user among others, and no pattern",
+    async (userId) => {
+      for (const buyer of [userId, "bystander"]) {
+        const purchaseId = `${accepted.length}`
+        accepted.push(purchaseId)
+        expect((await service.post(purchaseText({ userId: buyer, purchaseId }))).status).toBe(202)
+      }
+      const { body } = await service.get(`/users/${encodeURIComponent(userId)}/total`)
+      expect(body).toBe(`{"userId":"${userId}","total":25.00,"currency":"USD","purchaseCount":1}`)
+    }
+  )
+
+  it("is one user, whether its é is composed or not", async () => {
+    for (const userId of ["Ren\u00e9", "Rene\u0301"]) {
+      const purchaseId = `${accepted.length}`
+      accepted.push(purchaseId)
+      const answer = await service.post(purchaseText({ userId, purchaseId }))
+      expect(answer.status).toBe(202)
+      expect(answer.headers["location"]).toBe(`/users/Ren%C3%A9/purchases/${purchaseId}`)
+    }
+    for (const userId of ["Ren\u00e9", "Rene\u0301"]) {
+      const { body } = await service.get(`/total/${encodeURIComponent(userId)}`)
+      expect(body).toBe('{"userId":"Ren\u00e9","totalDebt":50.00,"currency":"USD"}')
+    }
+  })
+})
+
+describe("a large body", () => {
+  const tooLarge = refusal("body-too-large", "A purchase has at most 16384 bytes.", "/purchases")
+  const padded = (bytes: number) => purchaseText().padEnd(bytes, " ")
+
+  it("is refused one byte above the bound", async () => {
+    accepted.push("padded")
+    expect((await service.post(purchaseText({ purchaseId: "padded" }).padEnd(16_384, " "))).status).toBe(202)
+    expect(await service.post(padded(16_385))).toEqual(tooLarge)
+    expect(await service.post(padded(16_385), { "content-length": "16385" })).toEqual(tooLarge)
+  })
+
+  it("that comes in chunks is refused without being read to its end", async () => {
+    let sent = 0
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        sent += 64 * 1024
+        controller.enqueue(new Uint8Array(64 * 1024).fill(0x20))
+        if (sent >= 10 * 1024 * 1024) controller.close()
+      }
+    })
+    const request = new Request("http://localhost/purchases", {
+      method: "POST",
+      body,
+      duplex: "half",
+      headers: { "content-type": "application/json" }
+    })
+    expect(await seen(service.edge.app.request(request))).toEqual(tooLarge)
+    expect(sent).toBeLessThanOrEqual(4 * 64 * 1024)
+  })
+})

@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import {
+  answered,
+  appOn,
+  inputMessages,
+  postTo,
+  purchaseText,
+  refusal,
+  seen,
+  startService,
+  type TestService
+} from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService({ withoutWorker: true })
+})
+afterAll(() => service.stop())
+
+const ask = (method: string, path: string, headers: Record<string, string> = {}) =>
+  seen(service.edge.app.request(path, { method, headers }))
+
+const nothingStored = async () => expect(await inputMessages(service.client)).toEqual([])
+
+describe("a method that a path does not have", () => {
+  const reads = [
+    "/",
+    "/livez",
+    "/readyz",
+    "/total/ann",
+    "/history/ann",
+    "/users/ann/total",
+    "/users/ann/purchases",
+    "/users/ann/purchases/p1"
+  ]
+  const writes = ["/generate/1/ann", "/duplicate/1/ann", "/idempotent-test/ann/Lamp/1/1"]
+  const cases: ReadonlyArray<readonly [string, string, string]> = [
+    ...reads.flatMap((path) =>
+      ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, path, "GET, HEAD"] as const)
+    ),
+    // A HEAD is sent to look, by previews and link checkers, so it may not write.
+    ...writes.flatMap((path) =>
+      ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"].map((method) => [method, path, "GET"] as const)
+    ),
+    ...["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, "/purchases", "POST"] as const)
+  ]
+
+  it.each(cases)("%s %s is 405, with Allow: %s", async (method, path, allow) => {
+    const expected = refusal("method-not-allowed", `${method} is not allowed here. Allowed: ${allow}.`, path, { allow })
+    expect(await ask(method, path)).toEqual(method === "HEAD" ? { ...expected, body: "" } : expected)
+    await nothingStored()
+  })
+})
+
+describe("HEAD", () => {
+  it("is GET without the body, where GET only reads", async () => {
+    expect(await ask("HEAD", "/livez")).toEqual(answered(200, ""))
+  })
+})
+
+describe("a path that is not there", () => {
+  it.each([
+    "/nothing",
+    "/total",
+    "/total/a/b",
+    "/generate/5",
+    "/users/ann",
+    "/users/ann/purchases/p1/x",
+    "/%20",
+    "/Total/a"
+  ])("%s is 404", async (path) => {
+    const expected = refusal("not-found", `There is nothing at ${path}. GET / lists what there is.`, path)
+    expect(await ask("GET", path)).toEqual(expected)
+    expect(await ask("DELETE", path)).toEqual(expected)
+  })
+})
+
+describe("Accept", () => {
+  it.each(["text/html", "application/xml", "text/*", "application/json;q=0", "application/x-ndjson"])(
+    "%s is 406, and a write is not done",
+    async (accept) => {
+      for (const path of ["/livez", "/total/ann", "/generate/1/ann", "/nothing"]) {
+        expect(await ask("GET", path, { accept })).toEqual(
+          refusal("not-acceptable", "Answers are application/json.", path)
+        )
+      }
+      expect(await service.post(purchaseText(), { accept })).toEqual(
+        refusal("not-acceptable", "Answers are application/json.", "/purchases")
+      )
+      await nothingStored()
+    }
+  )
+
+  it.each([
+    "application/json",
+    "*/*",
+    "application/*",
+    "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8",
+    "application/problem+json",
+    "text/html, application/json;q=0.1"
+  ])("%s gets JSON", async (accept) => {
+    expect(await ask("GET", "/livez", { accept })).toEqual(answered(200, '{"status":"alive"}'))
+  })
+})
+
+describe("Content-Type", () => {
+  it.each(["text/plain", "text/json", "application/x-ndjson", "application/x-www-form-urlencoded", "json", ""])(
+    "%j is 415",
+    async (type) => {
+      expect(await service.post(purchaseText(), { "content-type": type })).toEqual(
+        refusal("unsupported-media-type", "Send one purchase as application/json.", "/purchases")
+      )
+      await nothingStored()
+    }
+  )
+
+  it("that is missing is 415", async () => {
+    const body = new TextEncoder().encode(purchaseText())
+    expect(await seen(service.edge.app.request("/purchases", { method: "POST", body }))).toEqual(
+      refusal("unsupported-media-type", "Send one purchase as application/json.", "/purchases")
+    )
+    await nothingStored()
+  })
+
+  it.each(["application/json; charset=utf-8", "Application/JSON"])("%s is taken", async (type) => {
+    // The body is read, and refused for its own sake.
+    expect(await service.post("{}", { "content-type": type })).toEqual(
+      refusal("malformed-request", "The field userId is missing.", "/purchases")
+    )
+  })
+})
+
+describe("GET /, /livez and /readyz", () => {
+  it("list the routes, and say that the edge is alive and ready", async () => {
+    const { status, body } = await service.get("/")
+    expect(status).toBe(200)
+    expect(JSON.parse(body)).toEqual({
+      service: "purchase-ledger",
+      routes: [
+        "POST /purchases",
+        "GET /users/{id}/total",
+        "GET /users/{id}/purchases?limit=&cursor=",
+        "GET /users/{id}/purchases/{purchaseId}",
+        "GET /generate/{count}/{id}",
+        "GET /duplicate/{count}/{id}",
+        "GET /total/{id}",
+        "GET /history/{id}",
+        "GET /idempotent-test/{userId}/{product}/{value}/{qty}",
+        "GET /livez",
+        "GET /readyz"
+      ]
+    })
+    expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))
+    expect(await service.get("/readyz")).toEqual(answered(200, '{"status":"ready"}'))
+  })
+})
+
+describe("an edge that is stopping", () => {
+  const stopping = (instance: string) =>
+    refusal("unavailable", "This edge is stopping.", instance, { "retry-after": "1" })
+
+  it("is alive, not ready, and stores nothing new", async () => {
+    const app = appOn(service.edge.services, true)
+    expect(await seen(app.request("/livez"))).toEqual(answered(200, '{"status":"alive"}'))
+    expect(await seen(app.request("/readyz"))).toEqual(stopping("/readyz"))
+    expect(await postTo(app, purchaseText())).toEqual(stopping("/purchases"))
+    for (const path of ["/generate/1/ann", "/duplicate/1/ann", "/idempotent-test/ann/Lamp/1/1"]) {
+      expect(await seen(app.request(path))).toEqual(stopping(path))
+    }
+    await nothingStored()
+  })
+})

@@ -1,0 +1,220 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import {
+  answered,
+  inputMessages,
+  purchaseText,
+  refusal,
+  startService,
+  type TestService
+} from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(() => service.stop())
+
+const buy = async (userId: string, purchaseId: string, value = 12.5) => {
+  const { status } = await service.post(purchaseText({ userId, purchaseId, value }))
+  expect(status).toBe(202)
+}
+const cached = (etag: string | undefined, headers: Record<string, string> = {}) => ({
+  "cache-control": "private, no-cache",
+  etag: etag ?? "",
+  ...headers
+})
+const unchanged = (etag: string | undefined) => ({ status: 304, headers: cached(etag), body: "" })
+
+/** The newest revision of an account, as the broker has it. */
+const newestRevision = async (userId: string) => {
+  const manager = await service.client.jetstreamManager()
+  const { seq, time } = await manager.streams.getMessage("KV_ledger", { last_by_subj: `$KV.ledger.account.${userId}` })
+  return { sequence: seq, time: time.toISOString() }
+}
+const storedAt = async (purchaseId: string) => {
+  const messages = await inputMessages(service.client)
+  const [message] = messages.filter(({ purchases }) => purchases.some((one) => one.purchaseId === purchaseId))
+  return message
+}
+
+describe("GET /users/{id}/total", () => {
+  it("is the exact total, the count and, as the ETag, the account's revision", async () => {
+    await buy("totals", "t1", 0.1)
+    await buy("totals", "t2", 0.05)
+    const answer = await service.get("/users/totals/total")
+    const { sequence } = await newestRevision("totals")
+    expect(answer).toEqual(
+      answered(200, '{"userId":"totals","total":0.30,"currency":"USD","purchaseCount":2}', cached(`"${sequence}"`))
+    )
+  })
+
+  it("is 0 for an unknown user", async () => {
+    expect(await service.get("/users/nobody/total")).toEqual(
+      answered(200, '{"userId":"nobody","total":0.00,"currency":"USD","purchaseCount":0}', cached('"0"'))
+    )
+  })
+
+  it("is 304 until something is applied", async () => {
+    await buy("etags", "e1")
+    const { etag } = (await service.get("/users/etags/total")).headers
+    for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+      expect(await service.get("/users/etags/total", { "if-none-match": known ?? "" })).toEqual(unchanged(etag))
+    }
+    expect((await service.get("/users/etags/total", { "if-none-match": '"other"' })).status).toBe(200)
+    await buy("etags", "e2")
+    const changed = await service.get("/users/etags/total", { "if-none-match": etag ?? "" })
+    expect([changed.status, changed.body]).toEqual([
+      200,
+      '{"userId":"etags","total":50.00,"currency":"USD","purchaseCount":2}'
+    ])
+    expect(changed.headers["etag"]).not.toBe(etag)
+  })
+})
+
+describe("GET /users/{id}/purchases", () => {
+  const entry = async (number: number, runningTotal: string) =>
+    `{"number":${number},"purchaseId":"b${number}","userId":"pager","productName":"Lamp","productType":"Office","value":12.50,"quantity":2,"total":25.00,"runningTotal":${runningTotal},"storedAt":"${(await storedAt(`b${number}`))?.time}"}`
+
+  it("is newest first, with a link to the next page", async () => {
+    for (const number of [1, 2, 3]) await buy("pager", `b${number}`)
+    const first = await service.get("/users/pager/purchases?limit=2")
+    const { next } = JSON.parse(first.body) as { next: string }
+    expect(next).toMatch(/^\/users\/pager\/purchases\?limit=2&cursor=[A-Za-z0-9_-]+$/)
+    const { sequence } = await newestRevision("pager")
+    const account = '"userId":"pager","total":75.00,"currency":"USD","purchaseCount":3'
+    expect(first).toEqual(
+      answered(
+        200,
+        `{${account},"purchases":[${await entry(3, "75.00")},${await entry(2, "50.00")}],"next":"${next}"}`,
+        cached(`"${sequence}..2"`, { link: `<${next}>; rel="next"` })
+      )
+    )
+    const last = await service.get(next)
+    const cursor = new URLSearchParams(next.split("?")[1]).get("cursor")
+    expect(last).toEqual(
+      answered(200, `{${account},"purchases":[${await entry(1, "25.00")}]}`, cached(`"${sequence}.${cursor}.2"`))
+    )
+    expect(await service.get(next, { "if-none-match": last.headers["etag"] ?? "" })).toEqual(
+      unchanged(last.headers["etag"])
+    )
+  })
+
+  it("is empty for an unknown user", async () => {
+    expect(await service.get("/users/nobody/purchases")).toEqual(
+      answered(
+        200,
+        '{"userId":"nobody","total":0.00,"currency":"USD","purchaseCount":0,"purchases":[]}',
+        cached('"0..20"')
+      )
+    )
+  })
+
+  interface Page {
+    readonly purchases: ReadonlyArray<{ readonly number: number; readonly purchaseId: string }>
+    readonly next?: string
+  }
+  const page = async (path: string) => {
+    const { status, body } = await service.get(path)
+    expect(status).toBe(200)
+    return JSON.parse(body) as Page
+  }
+  const numbers = ({ purchases }: Page) => purchases.map(({ number }) => number)
+  const down = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, index) => from - index)
+
+  it("gives each purchase on one page, also when purchases come between two pages", async () => {
+    await service.get("/generate/60/reader")
+    const path = "/users/reader/purchases"
+    expect(numbers(await page(path))).toEqual(down(60, 41))
+    expect(numbers(await page(`${path}?limit=1000`))).toEqual(down(60, 1))
+    const found: Array<number> = []
+    let next: string | undefined = `${path}?limit=7`
+    while (next !== undefined) {
+      const read: Page = await page(next)
+      found.push(...numbers(read))
+      next = read.next
+      await buy("reader", `later${found.length}`)
+    }
+    expect(found).toEqual(down(60, 1))
+  })
+
+  it.each(["0", "-1", "1001", "1e2", "1.5", "", "all"])("refuses limit=%s", async (limit) => {
+    expect(await service.get(`/users/reader/purchases?limit=${limit}`)).toEqual(
+      refusal(
+        "malformed-request",
+        `limit must be a whole number from 1 to 1000, and is ${limit}.`,
+        "/users/reader/purchases"
+      )
+    )
+  })
+
+  const forged = (text: string) => Buffer.from(text).toString("base64url")
+  it.each([
+    "",
+    "zz",
+    "%00",
+    forged("1"),
+    forged("-1.0"),
+    forged("1.-1"),
+    forged("1.0.0"),
+    forged("0.0"),
+    forged("1e1.0")
+  ])("refuses cursor=%s", async (cursor) => {
+    expect(await service.get(`/users/reader/purchases?cursor=${cursor}`)).toEqual(
+      refusal("malformed-request", "cursor is not one that this service gave out.", "/users/reader/purchases")
+    )
+  })
+
+  it("refuses a cursor of another user, of the future, and past the revision that it names", async () => {
+    await service.get("/generate/2/other")
+    expect((await service.get("/users/other/total")).status).toBe(200)
+    const other = await newestRevision("other")
+    const own = await newestRevision("reader")
+    for (const place of [`${other.sequence}.0`, "999999999999999.0", `${own.sequence}.999`]) {
+      expect(await service.get(`/users/reader/purchases?cursor=${forged(place)}`)).toEqual(
+        refusal(
+          "malformed-request",
+          "cursor is none of this user's history. Begin without one.",
+          "/users/reader/purchases"
+        )
+      )
+    }
+  })
+})
+
+describe("GET /users/{id}/purchases/{purchaseId}", () => {
+  const path = "/users/holder/purchases/r2"
+
+  it("is the receipt: content, times, sequences, the total after it, and repeats", async () => {
+    await buy("holder", "r1")
+    expect((await service.get("/users/holder/purchases/r1")).status).toBe(200)
+    await buy("holder", "r2", 0.01)
+    const answer = await service.get(path)
+    const message = await storedAt("r2")
+    const revision = await newestRevision("holder")
+    expect(answer).toEqual(
+      answered(
+        200,
+        `{"number":2,"purchaseId":"r2","userId":"holder","productName":"Lamp","productType":"Office","value":0.01,"quantity":2,"total":0.02,"status":"applied","runningTotal":25.02,"currency":"USD","storedAt":"${message?.time}","appliedAt":"${revision.time}","inputSequence":${message?.sequence},"ledgerSequence":${revision.sequence},"repeatsDropped":0,"conflictsRejected":0}`,
+        cached(`"${revision.sequence}.0.0"`)
+      )
+    )
+    const { etag } = answer.headers
+    expect(await service.get(path, { "if-none-match": etag ?? "" })).toEqual(unchanged(etag))
+    // What comes later changes nothing of it.
+    await buy("holder", "r3")
+    expect(await service.get(path)).toEqual(answer)
+  })
+
+  it.each([
+    ["holder", "r9"],
+    ["nobody", "r2"]
+  ])("of user %s is 404 where %s was not applied", async (userId, purchaseId) => {
+    expect(await service.get(`/users/${userId}/purchases/${purchaseId}`)).toEqual(
+      refusal(
+        "not-found",
+        `User ${userId} has no purchase ${purchaseId}. A rejected one is in the records rejected.*.`,
+        `/users/${userId}/purchases/${purchaseId}`
+      )
+    )
+  })
+})

@@ -1,0 +1,139 @@
+import { type Context, Effect } from "effect"
+import type { Hono } from "hono"
+import { connect, type NatsConnection } from "nats"
+import { makeApp } from "../../src/edge/App.ts"
+import type { EdgeServices } from "../../src/edge/Edge.ts"
+import type { Settings } from "../../src/Settings.ts"
+import { TestBroker } from "./TestBroker.ts"
+import { startEdge, startWorker, type TestEdge, testSettings } from "./TestLedger.ts"
+
+type Body = Exclude<RequestInit["body"], undefined>
+
+/** What a caller sees of an answer: bodies are compared as text, so that no amount goes through a float. */
+export interface Seen {
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly body: string
+}
+
+export const seen = async (answer: Response | Promise<Response>): Promise<Seen> => {
+  const response = await answer
+  return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() }
+}
+
+const titles: Record<string, readonly [number, string]> = {
+  "malformed-request": [400, "The request is malformed"],
+  "not-found": [404, "There is no such thing"],
+  "method-not-allowed": [405, "The method is not allowed here"],
+  "not-acceptable": [406, "No acceptable form of the answer"],
+  "body-too-large": [413, "The body is too large"],
+  "unsupported-media-type": [415, "The content type is not supported"],
+  "refused-by-rules": [422, "The rules refuse this value"],
+  "conflicting-purchase": [422, "This id was used for another purchase"],
+  unavailable: [503, "The service is not available now"],
+  "outcome-unknown": [504, "The outcome is unknown"],
+  "not-current": [504, "The answer could not be made current in time"]
+}
+
+/** The whole answer with a JSON body. */
+export const answered = (status: number, body: string, headers: Record<string, string> = {}): Seen => ({
+  status,
+  headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
+  body
+})
+
+/** The whole answer of a problem: all of its members, and all headers. */
+export const refusal = (
+  kind: keyof typeof titles,
+  detail: string,
+  instance: string,
+  headers: Record<string, string> = {}
+): Seen => {
+  const [status = 0, title = ""] = titles[kind] ?? []
+  return {
+    status,
+    headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
+    body: JSON.stringify({ type: `urn:purchase-ledger:problem:${kind}`, title, status, detail, instance })
+  }
+}
+
+/** The JSON text of a purchase: 2 lamps at 12.50 for ann. Members with `undefined` are left out. */
+export const purchaseText = (members: Record<string, unknown> = {}): string =>
+  JSON.stringify({ userId: "ann", productName: "Lamp", productType: "Office", value: 12.5, quantity: 2, ...members })
+
+export const postTo = (app: Hono, body: Body, headers: Record<string, string> = {}): Promise<Seen> =>
+  seen(app.request("/purchases", { method: "POST", body, headers: { "content-type": "application/json", ...headers } }))
+
+/** The application over an edge's services, some of which a test may have replaced. */
+export const appOn = (services: Context.Context<EdgeServices>, isDraining = false): Hono =>
+  makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+
+interface LoggedMessage {
+  readonly sequence: number
+  readonly subject: string
+  readonly time: string
+  readonly purchases: ReadonlyArray<{
+    readonly purchaseId: string
+    readonly userId: string
+    readonly productName: string
+    readonly productType: string
+    readonly valueCents: number
+    readonly quantity: number
+  }>
+}
+
+/** Everything in the input log, read by the client alone. */
+export const inputMessages = async (client: NatsConnection): Promise<ReadonlyArray<LoggedMessage>> => {
+  const manager = await client.jetstreamManager()
+  const { state } = await manager.streams.info("PURCHASES")
+  const sequences = Array.from({ length: state.messages }, (_, index) => state.first_seq + index)
+  return Promise.all(
+    sequences.map(async (seq) => {
+      const message = await manager.streams.getMessage("PURCHASES", { seq })
+      const { purchases } = message.json<Pick<LoggedMessage, "purchases">>()
+      return { sequence: seq, subject: message.subject, time: message.time.toISOString(), purchases }
+    })
+  )
+}
+
+/** A broker, an edge and a worker of one test file. */
+export interface TestService {
+  readonly broker: TestBroker
+  readonly settings: Settings
+  readonly edge: TestEdge
+  readonly client: NatsConnection
+  readonly get: (path: string, headers?: Record<string, string>) => Promise<Seen>
+  readonly post: (body: Body, headers?: Record<string, string>) => Promise<Seen>
+  /** Starts the worker, where it was left out at first. */
+  readonly startWorker: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+export const startService = async (
+  options: { readonly environment?: Record<string, string>; readonly withoutWorker?: true } = {}
+): Promise<TestService> => {
+  const broker = await TestBroker.start()
+  const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "2", ...options.environment })
+  const edge = await startEdge(settings)
+  const client = await connect({ servers: broker.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
+  let worker: Awaited<ReturnType<typeof startWorker>> | undefined
+  const start = async () => {
+    worker = await startWorker(settings)
+  }
+  if (options.withoutWorker === undefined) await start()
+  return {
+    broker,
+    settings,
+    edge,
+    client,
+    get: (path, headers = {}) => seen(edge.app.request(path, { headers })),
+    post: (body, headers) => postTo(edge.app, body, headers),
+    startWorker: start,
+    stop: async () => {
+      await client.close()
+      await edge.stop()
+      await worker?.stop()
+      await broker.stop()
+    }
+  }
+}

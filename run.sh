@@ -163,10 +163,21 @@ show_duplicates() {
   expect "it counts once" "$(decimal "$sum")" 100.00
 }
 
-# Starts $purchases purchases of the user $1, and kills the worker as soon as it has applied some.
+# Prints the pids of the workers that run: worker-1, and others if start.sh was told to start more.
+worker_pids() {
+  local file
+  for file in "$run"/worker-*.pid; do
+    pid_of "$(basename "$file" .pid)" || true
+  done
+}
+
+# Starts $purchases purchases of the user $1, and kills the worker as soon as some are applied: all
+# workers, or another one would go on.
 kill_worker_amid() {
-  local user=$1 pid request seen=0 deadline=$((SECONDS + 30))
-  pid=$(pid_of worker-1) || fail "there is no worker that runs"
+  local user=$1 pids request seen=0 deadline=$((SECONDS + 30))
+  pids=$(worker_pids)
+  [[ -n $pids ]] || fail "there is no worker that runs"
+  workers=$(wc -l <<<"$pids" | tr -d ' ')
   "${curl[@]}" --max-time 60 "$base/generate/$purchases/$user" >"$tmp/generate" &
   request=$!
   until ((seen > 0)); do
@@ -175,9 +186,9 @@ kill_worker_amid() {
     [[ $(get "/users/$user/total?consistency=eventual") =~ \"purchaseCount\":([0-9]+) ]] &&
       seen=${BASH_REMATCH[1]}
   done
-  kill -9 "$pid"
-  while pid_of worker-1 >/dev/null; do sleep 0.01; done
-  say "kill -9 $pid, when $seen of $purchases were applied"
+  xargs kill -9 <<<"$pids"
+  while [[ -n $(worker_pids) ]]; do sleep 0.01; done
+  say "kill -9 ${pids//$'\n'/ }, when $seen of $purchases were applied"
 
   wait "$request" || fail "GET /generate/$purchases/$user failed"
   expect "all are stored, though no worker runs" "$(field purchasesGenerated <"$tmp/generate")" "$purchases"
@@ -200,7 +211,7 @@ applied_before() {
 }
 
 show_kill() {
-  local attempt witness receipt killed_by survived
+  local attempt witness workers receipt killed_by survived
   for ((attempt = 1; attempt <= attempts_max; attempt++)); do
     big=carol-$id-$attempt
     title "$purchases purchases of $big, and the worker is killed meanwhile"
@@ -213,7 +224,7 @@ show_kill() {
     expect "one more, of $witness" "$(field status <"$tmp/post")" stored
 
     title "The worker again: start.sh"
-    ./start.sh || fail "start.sh failed"
+    ./start.sh --workers "$workers" || fail "start.sh failed"
     expect_exact "$big" "$purchases"
     expect "total of $witness, stored while no worker ran" \
       "$(get "/total/$witness" | field totalDebt)" 59.97

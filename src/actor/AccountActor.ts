@@ -9,19 +9,25 @@ import {
   isEmpty,
   revisionOf
 } from "../domain/Account.ts"
-import { encodePurchaseText } from "../domain/PurchaseMessage.ts"
+import { encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import { encodeRevision, encodeSegment } from "../domain/Revision.ts"
 import { accountKey, rejectedKey, segmentKey } from "../domain/Subject.ts"
 import { AccountReader } from "../ledger/AccountReader.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
 import { type CommitEpoch, Journal } from "../ledger/Journal.ts"
 import { encodeRejection } from "../ledger/Rejection.ts"
-import type { Write } from "../nats/LedgerBucket.ts"
+import { batchMessagesMax, type Write } from "../nats/LedgerBucket.ts"
 
-/** The most purchases that one revision applies, unless a single message brings more for one user. */
-export const revisionPurchasesMax = 1_000
-/** The most characters of ids and texts in one revision, again unless a single message brings more: 256 KiB. */
-export const revisionCharactersMax = 256 * 1024
+/**
+ * With this many purchases an actor takes no further message into a revision. Each purchase may be a conflict with a
+ * record of its own, and the last message may bring its most; with segment, revision and position that still fits.
+ */
+export const revisionPurchasesMax = batchMessagesMax - messagePurchasesMax - 2
+/**
+ * With this many bytes neither: together with one more message, which has half of the broker's `max_payload` at most,
+ * a revision stays below it. A UTF-16 unit counts as three bytes, the most that it takes.
+ */
+export const revisionBytesMax = 256 * 1024
 
 /** One user's part of a message of the input log. */
 export interface PurchasesEnvelope<Tag> {
@@ -54,27 +60,27 @@ interface Work<Tag> {
   readonly looks: Array<LookEnvelope>
 }
 
-const charactersOf = (deliveries: ReadonlyArray<Delivered>): number => {
-  let characters = 0
+const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
+  let units = 0
   for (const { purchase } of deliveries) {
-    characters += purchase.purchaseId.length + purchase.productName.length + purchase.productType.length
+    units += purchase.purchaseId.length + purchase.productName.length + purchase.productType.length
   }
-  return characters
+  return units * 3
 }
 
 /** Takes what is in the mailbox, up to what one revision holds. Looks that were taken come after all purchases. */
 const takeWork = <Tag>(mailbox: Queue.Dequeue<Envelope<Tag>>): Effect.Effect<Work<Tag>> =>
   Effect.map(Queue.take(mailbox), (first) => {
     const work: Work<Tag> = { purchases: [], deliveries: [], looks: [] }
-    let characters = 0
+    let bytes = 0
     for (let envelope: Envelope<Tag> | undefined = first; envelope !== undefined;) {
       if (envelope.kind === "look") work.looks.push(envelope)
       else {
         work.purchases.push(envelope)
         work.deliveries.push(...envelope.deliveries)
-        characters += charactersOf(envelope.deliveries)
+        bytes += bytesOf(envelope.deliveries)
       }
-      if (work.deliveries.length >= revisionPurchasesMax || characters >= revisionCharactersMax) break
+      if (work.deliveries.length >= revisionPurchasesMax || bytes >= revisionBytesMax) break
       const next = Queue.takeUnsafe(mailbox)
       envelope = next?._tag === "Success" ? next.value : undefined
     }

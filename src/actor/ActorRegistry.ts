@@ -94,6 +94,7 @@ export class ActorRegistry extends Context.Service<
         const passivate = (resident: Listed) => {
           byUse.delete(resident)
           resident.end()
+          someFinished.openUnsafe()
         }
 
         const makeRoom = (): boolean => {

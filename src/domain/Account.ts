@@ -9,7 +9,7 @@ import {
   type SegmentEntry
 } from "./Revision.ts"
 
-/** A segment of the purchaseId set is sealed when this many ids, or this many revisions, are in none. */
+/** A segment of the purchaseId set is sealed when so many ids and counts of repeats, or revisions, are in none. */
 export const unsealedMax = 256
 
 /** A purchase of one user as the input log delivered it. */
@@ -115,7 +115,8 @@ export const isEmpty = (decision: Decision): boolean => decision.applied.length 
 
 /** The segment that has to be sealed together with the next revision, if one is due. */
 export const dueSegment = (account: Account): Segment | undefined =>
-  account.unsealedEntries.length >= unsealedMax || account.unsealedRevisions >= unsealedMax
+  account.unsealedEntries.length + account.unsealedRepeats.size >= unsealedMax ||
+  account.unsealedRevisions >= unsealedMax
     ? { entries: account.unsealedEntries, repeats: account.unsealedRepeats }
     : undefined
 
@@ -150,13 +151,10 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
 /** Adds what one unsealed revision brought to the purchaseId set. */
 const takeMembers = (account: Account, revision: Revision, sequence: number): void => {
   for (const purchase of revision.purchases) {
-    const entry = {
-      purchaseId: purchase.purchaseId,
-      revision: sequence,
-      fingerprint: contentFingerprint(purchase)
-    }
-    account.unsealedEntries.push(entry)
-    account.seen.set(entry.purchaseId, { ...noRepeats, revision: sequence, fingerprint: entry.fingerprint })
+    const { purchaseId } = purchase
+    const fingerprint = contentFingerprint(purchase)
+    account.unsealedEntries.push({ purchaseId, revision: sequence, fingerprint })
+    account.seen.set(purchaseId, { revision: sequence, fingerprint, repeats: 0, conflicts: 0 })
   }
   for (const [purchaseId, counts] of revision.repeats) {
     account.unsealedRepeats.set(purchaseId, added(account.unsealedRepeats.get(purchaseId) ?? noRepeats, counts))
@@ -167,7 +165,9 @@ const takeMembers = (account: Account, revision: Revision, sequence: number): vo
 const takeRepeats = (account: Account, repeats: ReadonlyMap<string, Repeats>): void => {
   for (const [purchaseId, counts] of repeats) {
     const entry = account.seen.get(purchaseId)
-    if (entry !== undefined) account.seen.set(purchaseId, { ...entry, ...added(entry, counts) })
+    if (entry === undefined) continue
+    const { revision, fingerprint } = entry
+    account.seen.set(purchaseId, { revision, fingerprint, ...added(entry, counts) })
   }
 }
 
@@ -185,7 +185,7 @@ export const restore = (segments: ReadonlyArray<Segment>, unsealed: ReadonlyArra
   const account = emptyAccount()
   for (const segment of segments) {
     for (const { purchaseId, revision, fingerprint } of segment.entries) {
-      account.seen.set(purchaseId, { ...noRepeats, revision, fingerprint })
+      account.seen.set(purchaseId, { revision, fingerprint, repeats: 0, conflicts: 0 })
     }
     takeRepeats(account, segment.repeats)
   }

@@ -41,16 +41,27 @@ export const sameContent = (one: Content, other: Content): boolean =>
 
 /**
  * 53 bits that stand for what was bought, so that the set of applied ids can tell a repeat from another purchase
- * under the same id without keeping its content: two FNV-1a passes with different bases over the UTF-16 units.
+ * under the same id without keeping its content: two multiplicative hashes (FNV-1a, and one with murmur's multiplier)
+ * over the UTF-16 units of the texts, each with its length, and the amounts.
  */
 export const contentFingerprint = (content: Content): number => {
-  const text = `${content.productName}\n${content.productType}\n${content.valueCents}\n${content.quantity}`
   let low = 0x811c9dc5
   let high = 0x9747b28c
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index)
-    low = Math.imul(low ^ unit, 0x01000193)
-    high = Math.imul(high ^ unit, 0x85ebca6b)
+  for (const text of [content.productName, content.productType]) {
+    for (let index = 0; index < text.length; index += 1) {
+      const unit = text.charCodeAt(index)
+      low = Math.imul(low ^ unit, 0x01000193)
+      high = Math.imul(high ^ unit, 0x85ebca6b)
+    }
+    low = Math.imul(low ^ text.length, 0x01000193)
+    high = Math.imul(high ^ text.length, 0x85ebca6b)
+  }
+  const value = Number(content.valueCents)
+  for (const amount of [value >>> 0, Math.floor(value / 0x1_0000_0000), content.quantity]) {
+    low = Math.imul(low ^ amount, 0x01000193)
+    high = Math.imul(high ^ amount, 0x85ebca6b)
+    low ^= low >>> 15
+    high ^= high >>> 13
   }
   return ((high >>> 0) & 0x1fffff) * 0x1_0000_0000 + (low >>> 0)
 }

@@ -14,7 +14,6 @@ const Message = Schema.Struct({ version: Schema.Literal(version), purchases: Sch
 const decodeShape = Schema.decodeUnknownExit(MessageShape)
 const decodeMessage = Schema.decodeUnknownExit(Message)
 const decodePurchase = Schema.decodeUnknownExit(Purchase)
-const encodePurchase = Schema.encodeSync(Purchase)
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /** A part of a message that cannot be applied, with the reason for people and what came. */
@@ -32,7 +31,15 @@ export interface DecodedMessage {
 }
 
 /** The JSON text of one purchase, as {@link encodePurchases} takes it. */
-export const encodePurchaseText = (purchase: Purchase): string => JSON.stringify(encodePurchase(purchase))
+export const encodePurchaseText = (purchase: Purchase): string =>
+  JSON.stringify({
+    purchaseId: purchase.purchaseId,
+    userId: purchase.userId,
+    productName: purchase.productName,
+    productType: purchase.productType,
+    valueCents: Number(purchase.valueCents),
+    quantity: purchase.quantity
+  } satisfies typeof Purchase.Encoded)
 
 /** The payload of a message, from the JSON texts of its purchases. */
 export const encodePurchases = (texts: ReadonlyArray<string>): string =>

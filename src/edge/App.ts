@@ -17,7 +17,7 @@ const takesJson = (http: Context): boolean =>
     header: "Accept",
     supports: [],
     default: "",
-    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.has(type)) ? offered : "")
+    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.has(type.toLowerCase())) ? offered : "")
   }) === offered
 
 const isDecodable = (url: string): boolean => {
@@ -55,6 +55,12 @@ export const makeApp = (edge: Edge): Hono => {
       return edge.isDraining() ? problemResponse(stopping, instanceOf(http)) : next()
     })
   }
+
+  // A kept connection would hold the stopping process up until its client lets go of it.
+  app.use(async (http, next) => {
+    await next()
+    if (edge.isDraining()) http.res.headers.set("connection", "close")
+  })
 
   probeRoutes(app, edge)
   compatibleRoutes(app, edge)

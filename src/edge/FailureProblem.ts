@@ -15,7 +15,7 @@ export const problemOf = (failure: EdgeFailure): Problem => {
     case "BrokerUnavailable":
     case "BrokerRefused":
     case "EdgeOverloaded":
-      return problem("unavailable", `Nothing was stored by this request: ${failure.message}. Try again.`, {
+      return problem("unavailable", `${failure.message}. Nothing was changed; try again.`, {
         "retry-after": retryAfterSeconds
       })
     case "OutcomeUnknown":

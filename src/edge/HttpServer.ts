@@ -1,16 +1,23 @@
-import { type Server, STATUS_CODES } from "node:http"
-import { createAdaptorServer } from "@hono/node-server"
+import { createServer, type Server, STATUS_CODES } from "node:http"
+import { getRequestListener } from "@hono/node-server"
 import { Effect, Schema } from "effect"
 import type { Hono } from "hono"
-import { problem, problemBody, problemMediaType } from "./Problem.ts"
+import { problem, problemBody, problemMediaType, problemResponse } from "./Problem.ts"
 
 /** The most bytes of a request's headers; more is answered with 431. */
 export const headerBytesMax = 16 * 1024
-/** How long a client may take to send its headers, and its whole request. */
-const headersWaitMilliseconds = 10_000
-const requestWaitMilliseconds = 60_000
-/** How long the answers to what was accepted may take when the process stops. */
-const drainWaitMilliseconds = 10_000
+
+/** How long the server waits for others, in milliseconds. */
+export const httpWaits = {
+  /** For all headers of a request. */
+  headers: 10_000,
+  /** For a whole request. */
+  request: 60_000,
+  /** Between two looks at what is late. */
+  check: 1_000,
+  /** For the answers to what was accepted, when the process stops. */
+  drain: 10_000
+}
 
 /** The HTTP port cannot be opened. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
@@ -29,8 +36,10 @@ const protocolProblems: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, "The request took too long to arrive."]
 }
 
+const unreadable = problem("malformed-request", "This is not a readable HTTP request.")
+
 const rawProblem = (code: string): string => {
-  const [status, detail] = protocolProblems[code] ?? [400, "This is not a readable HTTP request."]
+  const [status, detail] = protocolProblems[code] ?? [400, unreadable.detail]
   const body = problemBody({ ...problem("malformed-request", detail), status }, "/")
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -42,18 +51,17 @@ const rawProblem = (code: string): string => {
 }
 
 /** Serves the application until the scope closes; then it answers what it has accepted. Succeeds with the port. */
-export const serveHttp = (app: Hono, host: string, port: number) =>
+export const serveHttp = (app: Hono, host: string, port: number, waits = httpWaits) =>
   Effect.acquireRelease(
     Effect.callback<Server, PortUnavailable>((resume) => {
-      const server = createAdaptorServer({
-        fetch: app.fetch,
-        serverOptions: {
-          maxHeaderSize: headerBytesMax,
-          headersTimeout: headersWaitMilliseconds,
-          requestTimeout: requestWaitMilliseconds,
-          connectionsCheckingInterval: 1_000
-        }
-      }) as Server
+      const listener = getRequestListener(app.fetch, { errorHandler: () => problemResponse(unreadable, "/") })
+      const limits = {
+        maxHeaderSize: headerBytesMax,
+        headersTimeout: waits.headers,
+        requestTimeout: waits.request,
+        connectionsCheckingInterval: waits.check
+      }
+      const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing))
       server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
         if (socket.writable) socket.end(rawProblem(error.code ?? ""))
         else socket.destroy()
@@ -66,7 +74,7 @@ export const serveHttp = (app: Hono, host: string, port: number) =>
         server.close(() => resume(Effect.void))
       }).pipe(
         Effect.timeoutOrElse({
-          duration: drainWaitMilliseconds,
+          duration: waits.drain,
           orElse: () =>
             Effect.andThen(
               Effect.logWarning("stopped with requests unanswered"),

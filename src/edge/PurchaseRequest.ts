@@ -69,6 +69,8 @@ export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">
     ? purchase
     : refused(`value times quantity must be at most ${decimalFromCents(purchaseTotalMax)}.`)
 
+const jsonText = /"(?:[^"\\]|\\.)*"/g
+
 /** The members of a flat JSON object with the source text of each number, or what is wrong with it. */
 const membersOf = (text: string): ReadonlyMap<string, ValueNode> | Problem => {
   let json: unknown
@@ -80,9 +82,11 @@ const membersOf = (text: string): ReadonlyMap<string, ValueNode> | Problem => {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     return malformed("The body must be one JSON object.")
   }
-  // Every value is a text or a number; what is nested is refused before it can cost anything.
-  const nested = Object.entries(json).find(([, value]) => typeof value === "object" && value !== null)
-  if (nested !== undefined) return malformed(`${nested[0].slice(0, 40)} must be a text or a number.`)
+  // Every value is a text or a number. What is nested is refused by the text, where no repeated key can hide it,
+  // before the parser below would follow it down.
+  if (/[[{]/.test(text.replaceAll(jsonText, "").trim().slice(1))) {
+    return malformed("Each field of a purchase must be a text or a number; nothing is nested.")
+  }
   // JSON.parse rounds numbers and keeps the last of repeated keys; the tree has both as they were written.
   const tree = parse(text, { mode: "json", ranges: true })
   const members = new Map<string, ValueNode>()

@@ -1,26 +1,28 @@
 import { Effect } from "effect"
 import type { Context as HttpContext } from "hono"
-import type { Answer, Question } from "../domain/Query.ts"
-import { NotCurrent, QueryClient } from "../query/QueryClient.ts"
-import { problem } from "./Problem.ts"
+import type { Answer, Consistency, Question } from "../domain/Query.ts"
+import { type AskOptions, NotCurrent, QueryClient } from "../query/QueryClient.ts"
+import { accepted } from "./Edge.ts"
+import { type Problem, problem } from "./Problem.ts"
 
 /** How long a read may take to become current before it is given up. */
 export const readWaitMilliseconds = 5_000
 
 type AnswerOf<Kind extends Question["kind"]> = Extract<Answer, { readonly kind: Kind }>
 
-/** Asks a question, strong unless the caller wrote `?consistency=eventual`. */
-const read = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
-  http: HttpContext,
-  question: Extract<Question, { readonly kind: Kind }>,
-  waitMilliseconds = readWaitMilliseconds
-) {
+const askedConsistency = (http: HttpContext): Consistency | Problem => {
   const asked = http.req.query("consistency") ?? "strong"
-  if (asked !== "strong" && asked !== "eventual") {
-    return yield* Effect.fail(problem("malformed-request", "consistency must be strong or eventual."))
-  }
+  return asked === "strong" || asked === "eventual"
+    ? asked
+    : problem("malformed-request", "consistency must be strong or eventual.")
+}
+
+const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
+  question: Extract<Question, { readonly kind: Kind }>,
+  options: AskOptions
+) {
   const client = yield* QueryClient
-  const answer = yield* client.ask(question, { consistency: asked, waitMilliseconds })
+  const answer = yield* client.ask(question, options)
   if (answer.kind === question.kind) return answer as AnswerOf<Kind>
   return yield* Effect.fail(
     answer.kind === "refused" && answer.reason === "place"
@@ -29,10 +31,20 @@ const read = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   )
 })
 
+/** Asks what a caller reads: strong, unless `?consistency=eventual` is written. */
+const read = <Kind extends Question["kind"]>(http: HttpContext, question: Extract<Question, { readonly kind: Kind }>) =>
+  Effect.flatMap(accepted(askedConsistency(http)), (consistency) =>
+    ask<Kind>(question, { consistency, waitMilliseconds: readWaitMilliseconds })
+  )
+
 export const total = (http: HttpContext, userId: string) => read<"total">(http, { kind: "total", userId })
 
 export const historyPage = (http: HttpContext, page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">) =>
   read<"page">(http, { kind: "page", ...page })
 
-export const receipt = (http: HttpContext, userId: string, purchaseId: string, waitMilliseconds?: number) =>
-  read<"receipt">(http, { kind: "receipt", userId, purchaseId }, waitMilliseconds)
+export const receipt = (http: HttpContext, userId: string, purchaseId: string) =>
+  read<"receipt">(http, { kind: "receipt", userId, purchaseId })
+
+/** The receipt of a purchase that was stored just now, so always a strong one. */
+export const receiptWithin = (userId: string, purchaseId: string, waitMilliseconds: number) =>
+  ask<"receipt">({ kind: "receipt", userId, purchaseId }, { consistency: "strong", waitMilliseconds })

@@ -58,6 +58,12 @@ export const composeBatch = (pending: Array<Proposal<unknown>>): Batch => {
     if (proposal.epoch.isOpen()) {
       const room = batchMessagesMax - writes.length - epochs.size - (epochs.has(proposal.epoch) ? 0 : 1)
       const size = bytesOf(proposal.writes)
+      if (proposals.length === 0 && proposal.writes.length > room) {
+        // Its own bounds keep every proposal below this; one that did not would stop all others for ever.
+        proposal.epoch.failed(`a proposal of ${proposal.writes.length} writes does not fit into a batch`)
+        taken += 1
+        continue
+      }
       if (proposal.writes.length > room || (proposals.length > 0 && bytes + size > commitBytesMax)) break
       bytes += size
       proposals.push(proposal)

@@ -1,6 +1,6 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { BrokerRefused, type BrokerFailure } from "../domain/BrokerError.ts"
-import { inputStream, ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
+import { inputStream, ledgerPrefix, ledgerStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
@@ -36,7 +36,11 @@ interface StreamInfo {
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
   name: inputStream,
   description: "Purchases as they came in; what is applied is purged later",
-  subjects: ["purchases.*", "purchases.*.*"],
+  // Each partition by its name, so that the broker refuses what is sent to one that does not exist.
+  subjects: [
+    "purchases.*",
+    ...Array.from({ length: settings.partitions }, (_, partition) => partitionFilter(partition))
+  ],
   subject_transform: {
     src: "purchases.*",
     dest: `purchases.{{partition(${settings.partitions},1)}}.{{wildcard(1)}}`

@@ -99,6 +99,8 @@ const storeMany = Effect.fnUntraced(function* (
   )
 })
 
+const jsonNumber = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/
+
 /** A UUID that names the content (version 8: made by a hash of our own choice). */
 const contentId = (content: ReadonlyArray<string>): string => {
   const digest = createHash("sha256").update(JSON.stringify(content)).digest()
@@ -190,8 +192,9 @@ export const compatibleRoutes = (app: Hono, edge: Edge): void => {
         const { product, value, qty } = http.req.param()
         const userId = yield* accepted(checkedUserId(http.req.param("userId")))
         const productName = yield* accepted(checkedProductText("product", product))
-        if (!/^-?[0-9.]+(?:[eE][+-]?[0-9]+)?$/.test(value)) {
-          return yield* Effect.fail(problem("malformed-request", `value ${value.slice(0, 40)} is not a number.`))
+        for (const [name, text] of Object.entries({ value, qty })) {
+          if (jsonNumber.test(text)) continue
+          return yield* Effect.fail(problem("malformed-request", `${name} ${text.slice(0, 40)} is not a number.`))
         }
         const valueCents = yield* accepted(checkedValue(value))
         const quantity = yield* accepted(checkedQuantity(qty))

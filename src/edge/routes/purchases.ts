@@ -9,7 +9,7 @@ import { accepted, type Edge, json, NewId, respond, stopping } from "../Edge.ts"
 import { instanceOf, type Problem, problem, problemResponse } from "../Problem.ts"
 import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase } from "../PurchaseRequest.ts"
-import { receipt } from "../Reading.ts"
+import { receiptWithin } from "../Reading.ts"
 import { appliedBody, purchaseBody, receiptPath } from "../Representation.ts"
 
 /** The largest body of one purchase, in bytes. */
@@ -103,7 +103,7 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
           const published = yield* result ?? Exit.die("no result of a publish")
           const seconds = preferredWait(http)
           if (seconds === undefined || seconds === 0) return stored(purchase, published.duplicate)
-          const found = yield* receipt(http, purchase.userId, purchase.purchaseId, seconds * 1_000).pipe(
+          const found = yield* receiptWithin(purchase.userId, purchase.purchaseId, seconds * 1_000).pipe(
             // What is stored is stored: a wait in vain is no failure.
             Effect.catch((failure) =>
               failure instanceof NotCurrent || "_tag" in failure

@@ -30,7 +30,9 @@ const encodeCursor = (place: HistoryPlace): string =>
 const checkedCursor = (text: string): HistoryPlace | Problem => {
   const match = /^([0-9]{1,15})\.([0-9]{1,9})$/.exec(Buffer.from(text.slice(0, 64), "base64url").toString("latin1"))
   const place = { revision: Number(match?.[1]), taken: Number(match?.[2]) }
-  return isPlace(place) ? place : problem("malformed-request", "cursor is not one that this service gave out.")
+  return isPlace(place) && encodeCursor(place) === text
+    ? place
+    : problem("malformed-request", "cursor is not one that this service gave out.")
 }
 
 /** A strong answer with its revision as the ETag; 304 where the caller has it already. */

@@ -67,6 +67,7 @@ export const workerLayer = (settings: Settings) =>
     Layer.provideMerge(
       ActorRegistry.layer({
         residentMax: settings.actorsResidentMax,
+        membersMax: settings.purchaseIdsResidentMax,
         idleMilliseconds: Duration.toMillis(settings.actorIdle)
       })
     ),

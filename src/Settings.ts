@@ -21,6 +21,7 @@ export const settings = Config.all({
   inputRetention: duration("INPUT_RETENTION", "1 hour"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
   actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 50_000, 1, 10_000_000),
+  purchaseIdsResidentMax: wholeNumber("PURCHASE_IDS_RESIDENT_MAX", 4_000_000, 1, 1_000_000_000),
   actorIdle: duration("ACTOR_IDLE", "2 minutes"),
   workerId: Config.String("WORKER_ID").pipe(Config.withDefault(`${hostname()}-${process.pid}`)),
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),

@@ -48,8 +48,8 @@ export interface ActorContext<Tag> {
   readonly userToken: string
   readonly epoch: CommitEpoch<Tag>
   readonly mailbox: Queue.Dequeue<Envelope<Tag>>
-  /** Told when the actor has done what it took. */
-  readonly finished: () => void
+  /** Told when the actor has done what it took; `members` is the size of its purchaseId set. */
+  readonly finished: (members: number) => void
   /** A purchase came again with another content; `rejectedAs` is the key of its record. */
   readonly conflict: (delivered: Delivered, rejectedAs: string) => void
 }
@@ -140,6 +140,6 @@ export const accountActor = <Tag>(context: ActorContext<Tag>): Effect.Effect<nev
         }
       }
       for (const { look } of work.looks) look(account)
-      context.finished()
+      context.finished(account.seen.size)
     }
   })

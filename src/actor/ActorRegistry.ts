@@ -6,6 +6,8 @@ import { accountActor, type ActorContext, type Envelope } from "./AccountActor.t
 export interface ActorSettings {
   /** How many actors live at once in a worker. */
   readonly residentMax: number
+  /** How many purchase ids all of them together keep, unless actors with work need more: 150 bytes each. */
+  readonly membersMax: number
   /** How long an actor without work stays, in milliseconds. */
   readonly idleMilliseconds: number
 }
@@ -13,6 +15,7 @@ export interface ActorSettings {
 /** An actor in its place: its mailbox, its fiber, and whether it has anything to do. */
 class Resident<Tag> {
   usedAt = 0
+  members = 0
   fiber: Fiber.Fiber<never> | undefined
   private hasWork = true
   readonly userToken: string
@@ -48,7 +51,7 @@ class Resident<Tag> {
 }
 
 /** What the list of all residents knows of one, whatever its epoch. */
-type Listed = Pick<Resident<never>, "usedAt" | "isPassive" | "end">
+type Listed = Pick<Resident<never>, "usedAt" | "members" | "isPassive" | "end">
 
 /** The actors of one partition epoch. They end when its scope closes. */
 export interface EpochActors<Tag> {
@@ -91,14 +94,16 @@ export class ActorRegistry extends Context.Service<
         const byUse = new Set<Listed>()
         const someFinished = Latch.makeUnsafe(false)
 
+        let members = 0
+
         const passivate = (resident: Listed) => {
-          byUse.delete(resident)
+          if (byUse.delete(resident)) members -= resident.members
           resident.end()
           someFinished.openUnsafe()
         }
 
-        const makeRoom = (): boolean => {
-          if (byUse.size < settings.residentMax) return true
+        /** Passivates the actor that was unused for longest; false when none of the oldest is without work. */
+        const evict = (): boolean => {
           let looks = 0
           for (const resident of byUse) {
             if (resident.isPassive()) {
@@ -108,8 +113,20 @@ export class ActorRegistry extends Context.Service<
             looks += 1
             if (looks === evictionLooksMax) break
           }
+          return false
+        }
+
+        const makeRoom = (): boolean => {
+          if (byUse.size < settings.residentMax || evict()) return true
           someFinished.closeUnsafe()
           return false
+        }
+
+        const weigh = (resident: Listed, now: number) => {
+          if (!byUse.has(resident)) return
+          members += now - resident.members
+          resident.members = now
+          while (members > settings.membersMax && byUse.size > 1 && evict());
         }
 
         const passivateUnused = Effect.sync(() => {
@@ -139,8 +156,9 @@ export class ActorRegistry extends Context.Service<
             const spawn = (userToken: string): Resident<Tag> => {
               const mailbox = Effect.runSync(Queue.bounded<Envelope<Tag>>(mailboxMax))
               const resident = new Resident(userToken, mailbox, residents)
-              const finished = () => {
+              const finished = (size: number) => {
                 resident.finished()
+                weigh(resident, size)
                 someFinished.openUnsafe()
               }
               resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, conflict, finished }))

@@ -39,6 +39,12 @@ const notAllowed = (http: Context, allow: string): Response =>
 export const makeApp = (edge: Edge): Hono => {
   const app = new Hono({ strict: false })
 
+  // A kept connection would hold the stopping process up until its client lets go of it.
+  app.use(async (http, next) => {
+    await next()
+    if (edge.isDraining()) http.res.headers.set("connection", "close")
+  })
+
   app.use(async (http, next) => {
     if (!isDecodable(http.req.url)) {
       const detail = "The path or query has a malformed percent-encoding."
@@ -55,12 +61,6 @@ export const makeApp = (edge: Edge): Hono => {
       return edge.isDraining() ? problemResponse(stopping, instanceOf(http)) : next()
     })
   }
-
-  // A kept connection would hold the stopping process up until its client lets go of it.
-  app.use(async (http, next) => {
-    await next()
-    if (edge.isDraining()) http.res.headers.set("connection", "close")
-  })
 
   probeRoutes(app, edge)
   compatibleRoutes(app, edge)

@@ -5,6 +5,7 @@ import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
 import { History } from "./ledger/History.ts"
 import { Journal } from "./ledger/Journal.ts"
+import { BrokerLink } from "./nats/BrokerLink.ts"
 import { Connection } from "./nats/Connection.ts"
 import { InputLog } from "./nats/InputLog.ts"
 import { LedgerBucket } from "./nats/LedgerBucket.ts"
@@ -20,7 +21,13 @@ import type { Settings } from "./Settings.ts"
 
 /** All that talks to the broker: one connection, and the services on top of it. */
 export const brokerLayer = (settings: Settings, name: string) =>
-  Layer.mergeAll(InputLog.layer, LedgerBucket.layer, PartitionConsumer.layer, QueryTransport.layer).pipe(
+  Layer.mergeAll(
+    BrokerLink.layer,
+    InputLog.layer,
+    LedgerBucket.layer,
+    PartitionConsumer.layer,
+    QueryTransport.layer
+  ).pipe(
     Layer.provideMerge(
       Topology.layer({
         partitions: settings.partitions,

@@ -1,13 +1,13 @@
 import { Cause, Context, Effect, Exit } from "effect"
 import type { Context as HttpContext } from "hono"
 import type { InputLog } from "../nats/InputLog.ts"
-import type { Connection } from "../nats/Connection.ts"
+import type { BrokerLink } from "../nats/BrokerLink.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
 import { instanceOf, type Problem, problem, problemResponse } from "./Problem.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
 
-export type EdgeServices = PurchasePublisher | QueryClient | InputLog | Connection
+export type EdgeServices = PurchasePublisher | QueryClient | InputLog | BrokerLink
 
 /** Where purchase ids come from that no caller gave; tests give their own. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {

@@ -1,5 +1,5 @@
 import { Clock, Context, Effect, Layer } from "effect"
-import { Connection } from "../nats/Connection.ts"
+import { BrokerLink } from "../nats/BrokerLink.ts"
 import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { partitionsOf } from "./Assignment.ts"
@@ -38,7 +38,7 @@ export class Membership extends Context.Service<
       Effect.gen(function* () {
         const { worker, heartbeatMilliseconds, leaseMilliseconds } = settings
         const bucket = yield* WorkerBucket
-        const connection = yield* Connection
+        const broker = yield* BrokerLink
         const { partitions } = yield* Topology
         const clock = yield* Clock.Clock
         const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -94,7 +94,7 @@ export class Membership extends Context.Service<
         const forgive = () => {
           for (const member of members.values()) member.heardAt = now()
         }
-        yield* connection.onReconnect(forgive)
+        yield* broker.onReconnect(forgive)
 
         const beat = Effect.gen(function* () {
           const before = now()

@@ -1,6 +1,6 @@
-import { Context, Effect, Fiber, Layer } from "effect"
+import { Clock, Context, Effect, Fiber, Layer } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
-import { Connection } from "../nats/Connection.ts"
+import { BrokerLink } from "../nats/BrokerLink.ts"
 import { Topology } from "../nats/Topology.ts"
 import { Membership } from "./Membership.ts"
 import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
@@ -32,12 +32,12 @@ export class PartitionWorker extends Context.Service<
         const { partitions } = yield* Topology
         const membership = yield* Membership
         const scope = yield* Effect.scope
-        const connection = yield* Connection
+        const broker = yield* BrokerLink
         const registry = yield* ActorRegistry
         const running = new Map<number, RunningEpoch>()
         let isDraining = false
 
-        yield* connection.onReconnect(() => {
+        yield* broker.onReconnect(() => {
           for (const epoch of running.values()) epoch.fail("the connection to the broker broke")
         })
 
@@ -54,13 +54,13 @@ export class PartitionWorker extends Context.Service<
         const supervise = (partition: number) => {
           let wait = retakeWaitMilliseconds
           return Effect.gen(function* () {
-            const started = performance.now()
+            const started = yield* Clock.currentTimeMillis
             const reason = yield* Effect.scoped(runEpoch(partition)).pipe(
               Effect.catch((failure) => Effect.succeed(failure.message))
             )
             if (isDraining) return yield* Effect.never
             yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
-            if (performance.now() - started > epochGoodMilliseconds) wait = retakeWaitMilliseconds
+            if ((yield* Clock.currentTimeMillis) - started > epochGoodMilliseconds) wait = retakeWaitMilliseconds
             yield* Effect.sleep(wait)
             wait = Math.min(wait * 2, retakeWaitMaxMilliseconds)
           }).pipe(Effect.forever, Effect.annotateLogs({ partition }))

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { Hono } from "hono"
-import { Connection } from "../../nats/Connection.ts"
+import { BrokerLink } from "../../nats/BrokerLink.ts"
 import { InputLog } from "../../nats/InputLog.ts"
 import { type Edge, json, respond, stopping } from "../Edge.ts"
 import { problem } from "../Problem.ts"
@@ -38,8 +38,8 @@ export const probeRoutes = (app: Hono, edge: Edge): void => {
       http,
       Effect.gen(function* () {
         if (edge.isDraining()) return yield* Effect.fail(stopping)
-        const connection = yield* Connection
-        if (!connection.isConnected()) return yield* Effect.fail(unready("There is no connection to the broker."))
+        const broker = yield* BrokerLink
+        if (!broker.isConnected()) return yield* Effect.fail(unready("There is no connection to the broker."))
         const input = yield* InputLog
         yield* input.bounds.pipe(
           Effect.timeout(probeWaitMilliseconds),

@@ -1,0 +1,115 @@
+import type { Hono } from "hono"
+import { postBody, type Sold } from "./Sold.ts"
+
+/** A request to an edge: `app.request`, or `fetch` to a process. */
+export type Ask = (path: string, init?: RequestInit) => Promise<Response>
+
+/** An edge inside of the test's process. */
+export const askApp = (app: Hono): Ask => {
+  return async (path, init) => app.request(path, init)
+}
+
+/** An edge in a process of its own. */
+export const askAt = (port: number): Ask => {
+  return (path, init) => fetch(`http://127.0.0.1:${port}${path}`, init)
+}
+
+export const post = async (ask: Ask, sale: Sold, headers: Record<string, string> = {}): Promise<Response> =>
+  ask("/purchases", {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: postBody(sale)
+  })
+
+/** An entry of a history, with its amounts as cents. */
+export interface Entry extends Sold {
+  readonly number: number
+  readonly runningTotal: bigint
+}
+
+export interface ReadAccount {
+  readonly total: bigint
+  readonly count: number
+  /** Oldest first. */
+  readonly entries: ReadonlyArray<Entry>
+}
+
+const amounts = new Set(["total", "value", "runningTotal", "totalDebt"])
+
+/** Reads JSON, with amounts as cents from their text: a float never sees them. */
+// oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+export const exactJson = (text: string): any => {
+  const revive = (key: string, value: unknown, context: { readonly source?: string }): unknown =>
+    typeof value === "number" && amounts.has(key) ? BigInt((context.source ?? "").replace(".", "")) : value
+  return JSON.parse(text, revive as (key: string, value: unknown) => unknown)
+}
+
+/** Asks until the answer is 200: a partition may be without an owner for a moment. */
+export const read = async (ask: Ask, path: string, tries = 20): Promise<ReturnType<typeof exactJson>> => {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await ask(path).catch((cause: unknown) => cause as Error)
+    if (answer instanceof Response && answer.status === 200) return exactJson(await answer.text())
+    if (attempt < tries && (answer instanceof Error || answer.status >= 503)) continue
+    throw new Error(`GET ${path}: ${answer instanceof Response ? await answer.text() : answer.message}`)
+  }
+}
+
+/** The receipt of a purchase, or nothing where there is none. */
+export const receiptOf = async (ask: Ask, userId: string, purchaseId: string) => {
+  const path = `/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}`
+  const answer = await ask(path)
+  return answer.status === 404 ? undefined : exactJson(await answer.text())
+}
+
+/** An account with its whole history, by all pages of it. */
+export const readAccount = async (ask: Ask, userId: string, limit = 1000): Promise<ReadAccount> => {
+  const newestFirst: Array<Entry> = []
+  let path: string | undefined = `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}`
+  let page = { total: 0n, purchaseCount: 0 }
+  while (path !== undefined) {
+    const found = await read(ask, path)
+    page = found
+    for (const { value, total: _total, storedAt: _storedAt, ...entry } of found.purchases) {
+      newestFirst.push({ ...entry, valueCents: Number(value) })
+    }
+    path = found.next
+  }
+  return { total: page.total, count: page.purchaseCount, entries: newestFirst.toReversed() }
+}
+
+/** What is wrong with an account that was sent `sales`, of which `acknowledged` were answered as stored. */
+export const mistakesIn = (
+  account: ReadAccount,
+  sales: ReadonlyMap<string, Sold>,
+  acknowledged: Iterable<string>
+): ReadonlyArray<string> => {
+  const mistakes: Array<string> = []
+  const found = new Set<string>()
+  let sum = 0n
+  for (const [index, { number, runningTotal, ...entry }] of account.entries.entries()) {
+    const { purchaseId } = entry
+    sum += BigInt(entry.valueCents) * BigInt(entry.quantity)
+    if (number !== index + 1) mistakes.push(`${purchaseId} is number ${number} in place ${index + 1}`)
+    if (runningTotal !== sum) mistakes.push(`${purchaseId}: the running total is ${runningTotal}, the sum ${sum}`)
+    if (found.has(purchaseId)) mistakes.push(`${purchaseId} is there twice`)
+    found.add(purchaseId)
+    const sale = sales.get(purchaseId)
+    if (sale === undefined) mistakes.push(`${purchaseId} was never sent`)
+    else if (contentOf(entry) !== contentOf(sale)) mistakes.push(`${purchaseId} has another content`)
+  }
+  for (const purchaseId of acknowledged) if (!found.has(purchaseId)) mistakes.push(`${purchaseId} is lost`)
+  if (account.count !== account.entries.length) {
+    mistakes.push(`the count is ${account.count}, the history has ${account.entries.length}`)
+  }
+  if (account.total !== sum) mistakes.push(`the total is ${account.total}, the history sums to ${sum}`)
+  return mistakes
+}
+
+const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
+  JSON.stringify([purchaseId, userId, productName, productType, valueCents, quantity])
+
+/** What is wrong with an account to which exactly these were sent, all acknowledged. */
+export const mistakesAfter = (account: ReadAccount, sales: ReadonlyArray<Sold>): ReadonlyArray<string> => {
+  const byId = new Map(sales.map((sale) => [sale.purchaseId, sale]))
+  return mistakesIn(account, byId, byId.keys())
+}

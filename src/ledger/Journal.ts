@@ -1,6 +1,6 @@
 import { Context, Effect, Fiber, Latch, Layer } from "effect"
 import { ownerKey, positionKey } from "../domain/Subject.ts"
-import { batchMessagesMax, type CommitFailure, LedgerBucket, type Write } from "../nats/LedgerBucket.ts"
+import { batchMessagesMax, LedgerBucket, type Write } from "../nats/LedgerBucket.ts"
 import { CrashPoint } from "./CrashPoint.ts"
 import type { InputMessage, InputProgress } from "./InputProgress.ts"
 import { encodePosition } from "./Position.ts"
@@ -113,8 +113,8 @@ export class Journal extends Context.Service<
         for (const [epoch, messages] of batch.epochs) epoch.committed(messages)
       }
 
-      const fail = (batch: Batch, failure: CommitFailure) => {
-        for (const epoch of batch.epochs.keys()) epoch.failed(failure.message)
+      const fail = (batch: Batch, reason: string) => {
+        for (const epoch of batch.epochs.keys()) epoch.failed(reason)
       }
 
       const commitBatch = Effect.fnUntraced(function* (batch: Batch) {
@@ -133,7 +133,10 @@ export class Journal extends Context.Service<
         const batch = composeBatch(pending)
         if (pending.length === 0) proposed.closeUnsafe()
         if (batch.writes.length === 0) return
-        yield* commitBatch(batch).pipe(Effect.catch((failure) => Effect.sync(() => fail(batch, failure))))
+        yield* commitBatch(batch).pipe(
+          Effect.catch((failure) => Effect.sync(() => fail(batch, failure.message))),
+          Effect.catchDefect((defect) => Effect.sync(() => fail(batch, `defect: ${String(defect)}`)))
+        )
       }).pipe(Effect.forever, Effect.forkScoped)
 
       return Journal.of({

@@ -225,7 +225,12 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     dispatched.reach(delivery.sequence)
   })
 
-  yield* Queue.take(deliveries).pipe(Effect.flatMap(dispatch), Effect.forever, Effect.forkIn(scope))
+  yield* Queue.take(deliveries).pipe(
+    Effect.flatMap(dispatch),
+    Effect.forever,
+    Effect.catchDefect((defect) => Effect.sync(() => fail(`defect: ${String(defect)}`))),
+    Effect.forkIn(scope)
+  )
 
   const watch = Effect.gen(function* () {
     let before = -1

@@ -56,7 +56,9 @@ export class PartitionWorker extends Context.Service<
           return Effect.gen(function* () {
             const started = yield* Clock.currentTimeMillis
             const reason = yield* Effect.scoped(runEpoch(partition)).pipe(
-              Effect.catch((failure) => Effect.succeed(failure.message))
+              Effect.catch((failure) => Effect.succeed(failure.message)),
+              // A mistake of ours must not leave the partition without an owner for good.
+              Effect.catchDefect((defect) => Effect.succeed(`defect: ${String(defect)}`))
             )
             if (isDraining) return yield* Effect.never
             yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))

@@ -97,6 +97,7 @@ describe("Accept", () => {
     "application/*",
     "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8",
     "application/problem+json",
+    "Application/JSON",
     "text/html, application/json;q=0.1"
   ])("%s gets JSON", async (accept) => {
     expect(await ask("GET", "/livez", { accept })).toEqual(answered(200, '{"status":"alive"}'))
@@ -157,11 +158,11 @@ describe("GET /, /livez and /readyz", () => {
 
 describe("an edge that is stopping", () => {
   const stopping = (instance: string) =>
-    refusal("unavailable", "This edge is stopping.", instance, { "retry-after": "1" })
+    refusal("unavailable", "This edge is stopping.", instance, { "retry-after": "1", connection: "close" })
 
   it("is alive, not ready, and stores nothing new", async () => {
     const app = appOn(service.edge.services, true)
-    expect(await seen(app.request("/livez"))).toEqual(answered(200, '{"status":"alive"}'))
+    expect(await seen(app.request("/livez"))).toEqual(answered(200, '{"status":"alive"}', { connection: "close" }))
     expect(await seen(app.request("/readyz"))).toEqual(stopping("/readyz"))
     expect(await postTo(app, purchaseText())).toEqual(stopping("/purchases"))
     for (const path of ["/generate/1/ann", "/duplicate/1/ann", "/idempotent-test/ann/Lamp/1/1"]) {

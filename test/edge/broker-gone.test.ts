@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { until } from "../support/TestBroker.ts"
+import {
+  answered,
+  inputMessages,
+  purchaseText,
+  refusal,
+  startService,
+  type TestService
+} from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(() => service.stop())
+
+const ready = (status: number) =>
+  until(`readyz is ${status}`, async () => (await service.get("/readyz")).status === status)
+const buy = (purchaseId: string, headers: Record<string, string> = {}) =>
+  service.post(purchaseText({ purchaseId }), headers)
+const retry = { "retry-after": "1" }
+
+describe("while the broker is gone", () => {
+  beforeAll(async () => {
+    expect((await buy("before")).status).toBe(202)
+    await service.broker.kill()
+    await ready(503)
+  })
+
+  it("a purchase is 503 with Retry-After", async () => {
+    const detail = "append: the broker is not available (not connected). Nothing was changed; try again."
+    const gone = refusal("unavailable", detail, "/purchases", retry)
+    const byGet = "/idempotent-test/ann/Lamp/1/1"
+    const posts = [buy("during"), buy("during", { prefer: "wait=30" }), buy("other")]
+    expect(await Promise.all([...posts, service.get(byGet)])).toEqual([
+      ...posts.map(() => gone),
+      refusal("unavailable", detail, byGet, retry)
+    ])
+  })
+
+  it("a write by GET is 503, and says that nothing is stored", async () => {
+    const detail = "0 purchases were stored before this failed: append: the broker is not available (not connected)."
+    const paths = ["/generate/2000/ann", "/duplicate/2000/ann"]
+    expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(
+      paths.map((path) => refusal("unavailable", detail, path, retry))
+    )
+  })
+
+  it("a read is 503 with Retry-After, and no 0", async () => {
+    const paths = [
+      "/total/ann",
+      "/total/ann?consistency=eventual",
+      "/history/ann",
+      "/users/ann/total",
+      "/users/ann/purchases",
+      "/users/ann/purchases/before"
+    ]
+    const detail = "query: the broker is not available (not connected). Nothing was changed; try again."
+    expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(
+      paths.map((path) => refusal("unavailable", detail, path.split("?")[0] ?? "", retry))
+    )
+  })
+
+  it("the edge is alive, and not ready", async () => {
+    expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))
+    expect(await service.get("/readyz")).toEqual(
+      refusal("unavailable", "There is no connection to the broker.", "/readyz", retry)
+    )
+  })
+})
+
+describe("when the broker is back", () => {
+  it("the same edge goes on, and only what was acknowledged is there", async () => {
+    await service.broker.run()
+    await ready(200)
+    await until("a read is answered", async () => (await service.get("/total/ann")).status === 200)
+    expect((await service.get("/users/ann/total")).body).toBe(
+      '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1}'
+    )
+    const again = await buy("during", { prefer: "wait=30" })
+    expect([again.status, again.headers["idempotent-replayed"]]).toEqual([201, undefined])
+    expect(again.body).toContain('"runningTotal":50.00')
+    expect((await service.get("/generate/10/ann")).status).toBe(200)
+  })
+})
+
+describe("when the broker does not answer", () => {
+  it("a purchase is 504 with what to do, and counts once when it is sent again", async () => {
+    const before = (await inputMessages(service.client)).length
+    process.kill(service.broker.pid, "SIGSTOP")
+    const unknown = await buy("unknown")
+    process.kill(service.broker.pid, "SIGCONT")
+    expect(unknown).toEqual(
+      refusal(
+        "outcome-unknown",
+        "It is not known whether the purchase was stored. Send it again with the same purchaseId; it counts once.",
+        "/purchases"
+      )
+    )
+    await ready(200)
+    await until("it is stored", async () => (await buy("unknown")).status === 202)
+    await until("a read is answered", async () => (await service.get("/total/ann")).status === 200)
+    expect((await service.get("/users/ann/total")).body).toContain('"purchaseCount":13')
+    expect((await inputMessages(service.client)).length).toBe(before + 1)
+  })
+})

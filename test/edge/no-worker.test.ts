@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { answered, purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+
+// Nobody owns a partition, so nothing is applied and nobody answers questions.
+let service: TestService
+beforeAll(async () => {
+  service = await startService({ withoutWorker: true })
+})
+afterAll(() => service.stop())
+
+const paths = [
+  "/total/ann",
+  "/history/ann",
+  "/users/ann/total",
+  "/users/ann/purchases",
+  "/users/ann/purchases/p1",
+  "/total/ann?consistency=eventual"
+]
+const notCurrent = (path: string) =>
+  refusal(
+    "not-current",
+    "The owner of this account gave no current answer within 5000 ms. Try again, or ask for what is known with ?consistency=eventual.",
+    path.split("?")[0] ?? ""
+  )
+
+describe("without a worker", () => {
+  it("a read that cannot be made current is 504, and no 0", async () => {
+    expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(paths.map(notCurrent))
+  })
+
+  it("a purchase is stored, and 202 when the seconds of Prefer: wait pass first", async () => {
+    const posted = await service.post(purchaseText({ purchaseId: "p1" }), { prefer: "wait=1" })
+    expect(posted).toEqual(
+      answered(
+        202,
+        '{"purchaseId":"p1","userId":"ann","productName":"Lamp","productType":"Office","value":12.50,"quantity":2,"total":25.00,"status":"stored"}',
+        { location: "/users/ann/purchases/p1" }
+      )
+    )
+    expect((await service.get("/generate/10/ann")).status).toBe(200)
+    expect((await service.get("/readyz")).status).toBe(200)
+  })
+
+  it("what was stored meanwhile is in the first read after a worker came", async () => {
+    await service.startWorker()
+    const { status, body } = await service.get("/users/ann/total")
+    expect(status).toBe(200)
+    expect(body).toContain('"purchaseCount":11')
+    expect((await service.get("/users/ann/purchases/p1")).body).toContain('"number":1,"purchaseId":"p1"')
+  })
+})

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { inputMessages, purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService({ environment: { INPUT_BYTES_MAX: String(1024 ** 2), JANITOR_INTERVAL: "1 hour" } })
+})
+afterAll(() => service.stop())
+
+const retry = { "retry-after": "1" }
+const full = "append: the broker refused (10077 maximum bytes exceeded)"
+
+describe("a broker that takes no more", () => {
+  it.each(["/generate/20000/filler", "/duplicate/20000/filler"])("ends %s with how many are stored", async (path) => {
+    const stored = async () => (await inputMessages(service.client)).flatMap(({ purchases }) => purchases).length
+    const before = await stored()
+    const answer = await service.get(path)
+    const after = await stored()
+    expect(after).toBeLessThan(20_000)
+    expect(answer).toEqual(
+      refusal("unavailable", `${after - before} purchases were stored before this failed: ${full}.`, path, retry)
+    )
+  })
+
+  it("makes a purchase 503 with Retry-After, while reads go on", async () => {
+    const large = purchaseText({ purchaseId: "late", productName: "\u{1f6d2}".repeat(200) })
+    for (;;) {
+      const answer = await service.post(large.replace("late", `late${crypto.randomUUID()}`))
+      if (answer.status === 202) continue
+      expect(answer).toEqual(refusal("unavailable", `${full}. Nothing was changed; try again.`, "/purchases", retry))
+      break
+    }
+    const { status, body } = await service.get("/users/filler/total")
+    expect(status).toBe(200)
+    const counted = (await inputMessages(service.client))
+      .flatMap(({ purchases }) => purchases)
+      .filter(({ userId }) => userId === "filler")
+    expect(body).toContain(`"purchaseCount":${new Set(counted.map(({ purchaseId }) => purchaseId)).size}}`)
+  })
+
+  it("is used again as soon as it has room", async () => {
+    const manager = await service.client.jetstreamManager()
+    await manager.streams.purge("PURCHASES")
+    const answer = await service.post(purchaseText({ purchaseId: "room" }), { prefer: "wait=30" })
+    expect([answer.status, answer.headers["preference-applied"]]).toEqual([201, "wait=30"])
+  })
+})

@@ -10,7 +10,7 @@ export interface Measurement {
   readonly spent?: Spent
 }
 
-export interface Outcome {
+interface Outcome {
   readonly measurements: ReadonlyArray<Measurement>
   /** What was wrong: totals, answers. Empty for a good run. */
   readonly wrong: ReadonlyArray<string>
@@ -18,7 +18,7 @@ export interface Outcome {
   readonly notes: ReadonlyArray<string>
 }
 
-export interface CaseInput {
+interface CaseInput {
   readonly system: System
   readonly progress: Progress
   /** How many purchases the case that can be scaled sends. */
@@ -30,5 +30,7 @@ export interface Case {
   readonly name: string
   /** The names of what it measures. */
   readonly measures: ReadonlyArray<string>
+  /** Whether it goes through the HTTP edge. */
+  readonly usesEdge: boolean
   readonly run: (input: CaseInput) => Promise<Outcome>
 }

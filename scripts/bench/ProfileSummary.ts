@@ -1,42 +1,69 @@
 import { readFileSync } from "node:fs"
 import { projectRoot } from "../../test/support/TestBroker.ts"
 
+interface CallFrame {
+  readonly functionName: string
+  readonly url: string
+  readonly lineNumber: number
+}
+
+/** A .cpuprofile, as far as it is read. */
 interface Profile {
-  readonly nodes: ReadonlyArray<{
-    readonly id: number
-    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number }
-  }>
+  readonly nodes: ReadonlyArray<{ readonly id: number; readonly callFrame: CallFrame }>
   readonly samples: ReadonlyArray<number>
   readonly timeDeltas: ReadonlyArray<number>
 }
 
 const functionsShown = 25
+const partsShown = 12
 const nowhere: ReadonlySet<string> = new Set(["(idle)", "(root)"])
 
-const placeOf = ({ url, lineNumber }: Profile["nodes"][number]["callFrame"]): string =>
-  url === "" ? "" : `${url.replace(`file://${projectRoot}`, "").replace("node_modules/", "")}:${lineNumber + 1}`
+const fileOf = ({ url }: CallFrame): string =>
+  url.replace(/^.*\/node_modules\//, "").replace(`file://${projectRoot}`, "")
 
-/** The functions of a profile that took the most time themselves, as a share of the time the process was busy. */
+const functionOf = (frame: CallFrame): string => {
+  const place = frame.url === "" ? "" : `  ${fileOf(frame)}:${frame.lineNumber + 1}`
+  return (frame.functionName === "" ? "(anonymous)" : frame.functionName) + place
+}
+
+/** A file of the project, a package, or what of node it is. */
+const partOf = (frame: CallFrame): string => {
+  if (frame.url === "") return frame.functionName === "(garbage collector)" ? frame.functionName : "native code"
+  const file = fileOf(frame)
+  if (/^(src|scripts|test)\//.test(file)) return file
+  return file.startsWith("node:") ? "node" : (/^(@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? file)
+}
+
+const largest = (times: ReadonlyMap<string, number>, count: number, all: number): Array<string> =>
+  Array.from(times)
+    .sort(([, one], [, other]) => other - one)
+    .slice(0, count)
+    .map(([name, time]) => {
+      const milliseconds = (time / 1_000).toFixed(0).padStart(7)
+      return `${((100 * time) / all).toFixed(1).padStart(5)} % ${milliseconds} ms  ${name}`
+    })
+
+/** Where a process spent its time, as shares of the time it was busy: functions and parts by their own time. */
 export const profileSummary = (file: string): string => {
   const profile: Profile = JSON.parse(readFileSync(file, "utf8"))
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
-  const selfTimes = new Map<string, number>()
+  const functions = new Map<string, number>()
+  const parts = new Map<string, number>()
   let busy = 0
+  const add = (times: Map<string, number>, name: string, time: number) => times.set(name, (times.get(name) ?? 0) + time)
   for (const [index, id] of profile.samples.entries()) {
     const frame = frames.get(id)
-    // A delta is the time before its sample.
+    // A delta is the time since the sample before, so the time of a sample is the delta of the next.
     const time = profile.timeDeltas[index + 1] ?? 0
     if (frame === undefined || nowhere.has(frame.functionName)) continue
     busy += time
-    const key = `${frame.functionName === "" ? "(anonymous)" : frame.functionName}  ${placeOf(frame)}`
-    selfTimes.set(key, (selfTimes.get(key) ?? 0) + time)
+    add(functions, functionOf(frame), time)
+    add(parts, partOf(frame), time)
   }
-  const top = Array.from(selfTimes)
-    .sort(([, one], [, other]) => other - one)
-    .slice(0, functionsShown)
-  const lines = top.map(([key, time]) => {
-    const milliseconds = (time / 1_000).toFixed(0).padStart(7)
-    return `${((100 * time) / busy).toFixed(1).padStart(5)} % ${milliseconds} ms  ${key}`
-  })
-  return [`${file.replace(projectRoot, "")}: busy ${(busy / 1e6).toFixed(2)} s`, ...lines].join("\n")
+  return [
+    `${file.replace(projectRoot, "")}: busy for ${(busy / 1e6).toFixed(2)} s`,
+    ...largest(functions, functionsShown, busy),
+    "  by part",
+    ...largest(parts, partsShown, busy)
+  ].join("\n")
 }

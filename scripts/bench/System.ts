@@ -10,6 +10,8 @@ export interface SystemOptions {
   /** Ends the names of the profiles. */
   readonly run: number
   readonly profiles: string | undefined
+  /** Whether the edge has anything to do that is worth a profile. */
+  readonly usesEdge: boolean
 }
 
 /** A broker, a worker and an edge that nobody else uses, each a process, on an empty ledger. */
@@ -45,7 +47,7 @@ export class System implements Stoppable {
         script: mainScript,
         arguments: ["--role", name],
         environment: environmentOf(broker, { PORT: String(port) }),
-        profiles: options.profiles
+        profiles: name === "edge" && !options.usesEdge ? undefined : options.profiles
       })
     const system = new System(broker, role("worker"), role("edge"), port, options)
     try {

@@ -29,9 +29,16 @@ export type LoadMessage =
       readonly posts: Latency
       readonly reads: Latency
       readonly readsSent: number
+      /** Sent again, because the edge had closed the idle connection at the moment of its use. */
+      readonly resent: number
       readonly failures: ReadonlyArray<string>
       readonly failuresCount: number
     }
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
 
 const connectionsMax = 256
 const answerWaitMilliseconds = 20_000
@@ -61,6 +68,7 @@ const run = async (order: LoadOrder): Promise<void> => {
   const reads: Array<number> = []
   const failures: Array<string> = []
   let failuresCount = 0
+  let resent = 0
   let posted = 0
 
   const fail = (failure: string) => {
@@ -68,11 +76,16 @@ const run = async (order: LoadOrder): Promise<void> => {
     if (failures.length < failuresNamedMax) failures.push(failure)
   }
 
-  const exchange = (method: string, path: string, headers: Record<string, string>, body?: string) =>
-    new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
+  // Every request names what it is about, so that sending it twice does no harm.
+  const exchange = (method: string, path: string, headers: Record<string, string>, body?: string): Promise<Answer> =>
+    new Promise((resolve, reject) => {
       const sending = httpRequest({ agent, hostname, port, method, path, headers, timeout: answerWaitMilliseconds })
       sending.once("timeout", () => sending.destroy(new Error(`no answer within ${answerWaitMilliseconds} ms`)))
-      sending.once("error", reject)
+      sending.once("error", (error: NodeJS.ErrnoException) => {
+        if (!sending.reusedSocket || error.code !== "ECONNRESET") return reject(error)
+        resent += 1
+        exchange(method, path, headers, body).then(resolve, reject)
+      })
       sending.once("response", (response) => {
         let text = ""
         response.setEncoding("utf8")
@@ -125,7 +138,7 @@ const run = async (order: LoadOrder): Promise<void> => {
   ])
   clearInterval(progress)
   agent.destroy()
-  tell({ kind: "done", posts: latencyOf(posts), reads: latencyOf(reads), readsSent, failures, failuresCount })
+  tell({ kind: "done", posts: latencyOf(posts), reads: latencyOf(reads), readsSent, resent, failures, failuresCount })
 }
 
 // The benchmark ends it by a signal, and a broken channel means that the benchmark is gone.

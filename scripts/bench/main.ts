@@ -68,7 +68,7 @@ const profilesOf = (one: Case): string | undefined => {
 const runOnce = async (one: Case, run: number, profiles: string | undefined) => {
   const step = `${one.name}, run ${run} of ${options.runs}`
   progress.begin(step)
-  const system = await started(() => System.start({ run, profiles }))
+  const system = await started(() => System.start({ run, profiles, usesEdge: one.usesEdge }))
   const outcome = await one.run({ system, progress, purchases: options.purchases })
   await stopped(system)
   for (const note of outcome.notes) print(`${step}: ${note}`)

@@ -15,6 +15,7 @@ const repeatEvery = 20
 export const endToEnd: Case = {
   name: "end-to-end",
   measures: ["end-to-end"],
+  usesEdge: false,
   run: async ({ system, progress, purchases }) => {
     const workload = { purchases, users, repeatEvery }
     const script = fileURLToPath(new URL("../publisher.ts", import.meta.url))

@@ -20,6 +20,7 @@ const generateFor = async (edgeUrl: string, userId: string, purchases: number): 
 export const generate: Case = {
   name: "generate",
   measures: ["generate"],
+  usesEdge: true,
   run: async ({ system, progress }) => {
     const { edgeUrl } = system
     progress.show("warming up")

@@ -45,7 +45,7 @@ export const exactJson = (text: string): any => {
 }
 
 /** Asks until the answer is 200: a partition may be without an owner for a moment. */
-export const read = async (ask: Ask, path: string, tries = 20): Promise<ReturnType<typeof exactJson>> => {
+export const read = async (ask: Ask, path: string, tries = 6): Promise<ReturnType<typeof exactJson>> => {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await ask(path).catch((cause: unknown) => cause as Error)
     if (answer instanceof Response && answer.status === 200) return exactJson(await answer.text())

@@ -22,6 +22,14 @@ export const sold = (userId: string, purchaseId: string, different: Partial<Sold
 export const manySold = (userId: string, count: number, prefix = "p"): Array<Sold> =>
   Array.from({ length: count }, (_, index) => sold(userId, `${prefix}${index + 1}`, { valueCents: 100 + index }))
 
+/** Purchases whose texts are as long as they may be, and take three bytes a character. */
+export const wideSold = (userId: string, count: number): Array<Sold> => {
+  const text = "購".repeat(200)
+  return Array.from({ length: count }, (_, index) =>
+    sold(userId, `${index}`.padEnd(128, "購"), { productName: text, productType: text })
+  )
+}
+
 export const totalOf = (sales: Iterable<Sold>): bigint => {
   let total = 0n
   for (const { valueCents, quantity } of sales) total += BigInt(valueCents) * BigInt(quantity)

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { mistakesAfter, post, readAccount } from "../support/Shopper.ts"
+import { inputMessage, sold } from "../support/Sold.ts"
+import { TestSystem, userIn } from "../support/TestSystem.ts"
+
+const partitions = 4
+const user = userIn(1, partitions, "poisoned")
+const stranger = userIn(2, partitions, "stranger")
+const message = (purchase: unknown) => JSON.stringify({ version: 1, purchases: [purchase] })
+const notUtf8 = Uint8Array.from([0x7b, 0xff, 0xfe, 0x7d])
+
+const poisons: ReadonlyArray<readonly [string, string | Uint8Array]> = [
+  ["no JSON", "{"],
+  ["an empty message", ""],
+  ["JSON of another shape", `{"hello":"world"}`],
+  ["a list", "[1,2]"],
+  ["another version", JSON.stringify({ version: 2, purchases: [sold(user, "v2")] })],
+  ["an empty list of purchases", `{"version":1,"purchases":[]}`],
+  ["501 purchases", inputMessage(Array.from({ length: 501 }, (_, index) => sold(user, `many${index}`)))],
+  ["no UTF-8", notUtf8]
+]
+
+const badPurchases: ReadonlyArray<readonly [string, unknown]> = [
+  ["a negative value", sold(user, "negative", { valueCents: -5 })],
+  ["a quantity of 0", sold(user, "none", { quantity: 0 })],
+  ["a fraction of a cent", sold(user, "fraction", { valueCents: 10.5 })],
+  ["a missing field", { purchaseId: "missing", userId: user }],
+  ["null", null],
+  ["an id with a control character", sold(user, "bad\u0000id")],
+  ["a user of another partition", sold(stranger, "elsewhere")]
+]
+
+describe("What cannot be applied", () => {
+  let system: TestSystem
+
+  beforeAll(async () => {
+    system = await TestSystem.start({ PARTITIONS: String(partitions) })
+    await system.startWorker()
+  })
+
+  afterAll(() => system.stop())
+
+  const publish = (payload: string | Uint8Array) => system.admin.publish(`purchases.1.${user}`, payload)
+
+  /** What the records of one message say was its payload. */
+  const recordsOf = async (sequence: number) => {
+    await system.admin.untilApplied()
+    const keys = await system.admin.keys(`rejected.${sequence}.>`)
+    expect(Object.values(keys).every((count) => count === 1)).toBe(true)
+    return Promise.all(Object.keys(keys).map(async (key) => ({ key, ...(await system.admin.value(key)) })))
+  }
+
+  it.each(poisons)("%s is one record, and the partition goes on", async (name, payload) => {
+    const sequence = await publish(payload)
+    const next = sold(user, `after ${name}`)
+    expect((await post(system.ask, next, { prefer: "wait=20" })).status).toBe(201)
+    const records = await recordsOf(sequence)
+    expect(records).toMatchObject([{ key: `rejected.${sequence}.0`, inputSequence: sequence, index: 0 }])
+    const [{ encoding, payload: kept }] = records as [{ encoding: BufferEncoding | "text"; payload: string }]
+    expect(Buffer.from(kept, encoding === "text" ? "utf8" : encoding)).toEqual(Buffer.from(payload))
+  })
+
+  it("one bad purchase of a message leaves the others", async () => {
+    const good = sold(user, "good")
+    const also = sold(user, "also good")
+    const all = [good, ...badPurchases.map(([, bad]) => bad), also]
+    const sequence = await publish(JSON.stringify({ version: 1, purchases: all }))
+    const records = await recordsOf(sequence)
+    expect(records.map(({ key }) => key).toSorted()).toEqual(
+      badPurchases.map((_, index) => `rejected.${sequence}.${index + 1}`)
+    )
+    for (const { index, payload } of records) expect(JSON.parse(payload)).toEqual(all[index])
+    const { entries } = await readAccount(system.ask, user)
+    expect(entries.slice(-2).map(({ purchaseId }) => purchaseId)).toEqual(["good", "also good"])
+  })
+
+  it.each(badPurchases)("%s alone is one record", async (_name, bad) => {
+    const sequence = await publish(message(bad))
+    const records = await recordsOf(sequence)
+    expect(records).toMatchObject([{ key: `rejected.${sequence}.0`, encoding: "text" }])
+    expect(JSON.parse(records[0]?.payload)).toEqual(bad)
+  })
+
+  it("a user of another partition gets nothing from it, and can still use the id", async () => {
+    await publish(message(sold(stranger, "mine")))
+    await system.admin.untilApplied()
+    expect((await readAccount(system.ask, stranger)).count).toBe(0)
+    const sale = sold(stranger, "mine")
+    expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
+    expect(mistakesAfter(await readAccount(system.ask, stranger), [sale])).toEqual([])
+  })
+
+  it("what is published as purchases.<user> goes to the user's partition", async () => {
+    const sale = sold(stranger, "by hand")
+    await system.admin.publish(`purchases.${stranger}`, inputMessage([sale]))
+    await system.admin.untilApplied()
+    expect((await readAccount(system.ask, stranger)).entries.at(-1)).toMatchObject(sale)
+  })
+})

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { inputStream } from "../../src/domain/Subject.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
+import { manySold, postBody, sold, type Sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import { TestSystem } from "../support/TestSystem.ts"
+
+describe("Repeats", () => {
+  let system: TestSystem
+
+  beforeAll(async () => {
+    system = await TestSystem.start({ DUPLICATE_WINDOW: "2 seconds" })
+    await system.startWorker()
+  })
+
+  afterAll(() => system.stop())
+
+  const stored = async () => (await system.admin.state(inputStream)).messages
+
+  /** Posts it until the broker has forgotten it and stores it once more. */
+  const postAfterTheWindow = (sale: Sold) =>
+    until("the broker has forgotten the message id", async () => {
+      const answer = await post(system.ask, sale)
+      expect(answer.status).toBe(202)
+      return !answer.headers.has("idempotent-replayed")
+    })
+
+  it("are dropped by the broker within the duplicate window, and by the account after it", async () => {
+    const sale = sold("again", "one")
+    const first = await post(system.ask, sale)
+    expect([first.status, first.headers.get("idempotent-replayed")]).toEqual([202, null])
+    const before = await stored()
+    const second = await post(system.ask, sale)
+    expect([second.status, second.headers.get("idempotent-replayed")]).toEqual([202, "true"])
+    expect(await second.text()).toBe(await first.text())
+    expect(await stored()).toBe(before)
+    expect((await receiptOf(system.ask, "again", "one")).repeatsDropped).toBe(0)
+
+    await postAfterTheWindow(sale)
+    expect(await stored()).toBe(before + 1)
+    await postAfterTheWindow(sale)
+    expect(await stored()).toBe(before + 2)
+    expect((await receiptOf(system.ask, "again", "one")).repeatsDropped).toBe(2)
+    expect(mistakesAfter(await readAccount(system.ask, "again"), [sale])).toEqual([])
+  })
+
+  it("with another content are conflicts, with a record and a count", async () => {
+    const sale = sold("clash", "one")
+    const other = sold("clash", "one", { valueCents: 1_051 })
+    await post(system.ask, sale)
+    expect((await post(system.ask, other)).status).toBe(202)
+    const sequence = await system.admin.newestInput(system.partitionOf("clash"))
+    const receipt = await receiptOf(system.ask, "clash", "one")
+    expect(receipt).toMatchObject({ value: 1_050n, conflictsRejected: 1, repeatsDropped: 0 })
+    expect(await system.admin.keys("rejected.>")).toEqual({ [`rejected.${sequence}.0`]: 1 })
+    const record = await system.admin.value(`rejected.${sequence}.0`)
+    expect(record).toMatchObject({ inputSequence: sequence, index: 0, encoding: "text" })
+    expect(JSON.parse(record.payload)).toEqual(other)
+
+    const waited = await post(system.ask, sold("clash", "one", { quantity: 3 }), { prefer: "wait=20" })
+    expect(waited.status).toBe(422)
+    expect((await receiptOf(system.ask, "clash", "one")).conflictsRejected).toBe(2)
+    expect(mistakesAfter(await readAccount(system.ask, "clash"), [sale])).toEqual([])
+  })
+
+  it("of one id belong to their users", async () => {
+    const sales = ["ann", "ben"].map((user) => sold(user, "same"))
+    for (const sale of sales) expect((await post(system.ask, sale)).headers.has("idempotent-replayed")).toBe(false)
+    for (const sale of sales) {
+      expect(mistakesAfter(await readAccount(system.ask, sale.userId), [sale])).toEqual([])
+    }
+  })
+
+  it("count once when 200 are posted at once", async () => {
+    const sale = sold("burst", "one")
+    const answers = await Promise.all(Array.from({ length: 200 }, () => post(system.ask, sale, { prefer: "wait=20" })))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
+    expect(answers.filter(({ headers }) => !headers.has("idempotent-replayed"))).toHaveLength(1)
+    expect(new Set(await Promise.all(answers.map((answer) => answer.text()))).size).toBe(1)
+    expect(mistakesAfter(await readAccount(system.ask, "burst"), [sale])).toEqual([])
+  })
+
+  it("do not come from 8 × 500 posts at once for one user, and each poster's order is kept", async () => {
+    const lanes = Array.from({ length: 8 }, (_, lane) => manySold("shared", 500, `lane${lane}-`))
+    const postAll = async (sales: ReadonlyArray<Sold>) => {
+      for (const sale of sales) {
+        const answer = await post(system.ask, sale)
+        if (answer.status !== 202) throw new Error(`${postBody(sale)}: ${answer.status}`)
+      }
+    }
+    await Promise.all(lanes.map(postAll))
+    const account = await readAccount(system.ask, "shared")
+    expect(mistakesAfter(account, lanes.flat())).toEqual([])
+    for (const [lane, sales] of lanes.entries()) {
+      const ids = account.entries.map(({ purchaseId }) => purchaseId).filter((id) => id.startsWith(`lane${lane}-`))
+      expect(ids).toEqual(sales.map(({ purchaseId }) => purchaseId))
+    }
+    const counts = await Promise.all(lanes.map(([first]) => receiptOf(system.ask, "shared", first?.purchaseId ?? "")))
+    expect(counts.map(({ repeatsDropped }) => repeatsDropped)).toEqual(lanes.map(() => 0))
+  })
+})

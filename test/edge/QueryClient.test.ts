@@ -1,0 +1,110 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import type { Consistency } from "../../src/domain/Query.ts"
+import { readWaitMilliseconds } from "../../src/edge/Reading.ts"
+import { QueryTransport } from "../../src/nats/QueryTransport.ts"
+import { Topology } from "../../src/nats/Topology.ts"
+import { NotCurrent, QueryClient } from "../../src/query/QueryClient.ts"
+
+const gone = new BrokerUnavailable({ operation: "query", reason: "not connected" })
+const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })
+const unknown = new OutcomeUnknown({ operation: "query", reason: "no answer in time" })
+
+interface Asked {
+  readonly consistency: Consistency
+  readonly questions: ReadonlyArray<{ readonly userId: string }>
+}
+
+const answerTo = ({ questions }: Asked): string =>
+  JSON.stringify(questions.map((_, index) => ({ kind: "total", total: String(index), count: 1, revision: 1 })))
+
+type Reply = (asked: Asked, attempt: number) => Effect.Effect<string, BrokerUnavailable | OutcomeUnknown>
+
+const clientOver = Effect.fnUntraced(function* (reply: Reply) {
+  const asked: Array<Asked> = []
+  const transport = Layer.mock(QueryTransport, {
+    ask: (_partition, payload) =>
+      Effect.suspend(() => {
+        const request = JSON.parse(payload) as Asked
+        asked.push(request)
+        return reply(request, asked.length)
+      })
+  })
+  const topology = Layer.succeed(Topology, Topology.of({ partitions: 1, messageBytesMax: 1_000 }))
+  const services = yield* Layer.build(QueryClient.layer.pipe(Layer.provide([transport, topology])))
+  const client = yield* Effect.provide(Effect.service(QueryClient), services)
+  const total = (userId: string, consistency: Consistency = "strong") =>
+    client.ask({ kind: "total", userId }, { consistency, waitMilliseconds: readWaitMilliseconds })
+  return { total, asked }
+})
+
+const totalOf = (cents: bigint) => Exit.succeed({ kind: "total", total: cents, count: 1, revision: 1 })
+
+describe("a question", () => {
+  it.effect("fails within two seconds without a broker", () =>
+    Effect.gen(function* () {
+      const { total } = yield* clientOver(() => Effect.fail(gone))
+      const asking = yield* Effect.forkChild(total("ann"))
+      yield* TestClock.adjust("2 seconds")
+      expect(asking.pollUnsafe()).toEqual(Exit.fail(gone))
+    })
+  )
+
+  it.effect("waits five seconds for an owner, and no longer", () =>
+    Effect.gen(function* () {
+      const { total } = yield* clientOver(() => Effect.fail(unserved))
+      const asking = yield* Effect.forkChild(total("ann"))
+      yield* TestClock.adjust("4999 millis")
+      expect(asking.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 millis")
+      expect(asking.pollUnsafe()).toEqual(Exit.fail(new NotCurrent({ waitedMilliseconds: 5_000 })))
+    })
+  )
+
+  it.effect("is asked again after no answer, an unreadable one, and while there is no owner", () =>
+    Effect.gen(function* () {
+      const { total, asked } = yield* clientOver((request, attempt) => {
+        if (attempt === 1) return Effect.fail(unknown)
+        if (attempt === 2) return Effect.succeed("{}")
+        return attempt === 3 ? Effect.fail(unserved) : Effect.succeed(answerTo(request))
+      })
+      const asking = yield* Effect.forkChild(total("ann"))
+      yield* TestClock.adjust("1 second")
+      expect(asking.pollUnsafe()).toEqual(totalOf(0n))
+      expect(asked).toHaveLength(4)
+    })
+  )
+
+  it.effect("that nobody waits for any more is not asked again", () =>
+    Effect.gen(function* () {
+      const { total, asked } = yield* clientOver(() => Effect.fail(unserved))
+      yield* Effect.forkChild(total("ann"))
+      yield* TestClock.adjust("6 seconds")
+      const before = asked.length
+      yield* TestClock.adjust("6 seconds")
+      expect(asked).toHaveLength(before)
+    })
+  )
+
+  it.effect("goes out with those that came meanwhile, each with its own answer, strong and eventual apart", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { total, asked } = yield* clientOver((request) => Effect.as(Deferred.await(gate), answerTo(request)))
+      const first = ["a", "b", "c", "d"]
+      const fibers = yield* Effect.forEach([...first, "e", "f"], (userId) =>
+        Effect.forkChild(total(userId), { startImmediately: true })
+      )
+      const eventual = yield* Effect.forkChild(total("g", "eventual"), { startImmediately: true })
+      yield* TestClock.adjust("1 millis")
+      yield* Deferred.succeed(gate, undefined)
+      yield* TestClock.adjust("1 millis")
+      expect(fibers.map((fiber) => fiber.pollUnsafe())).toEqual([0n, 0n, 0n, 0n, 0n, 1n].map(totalOf))
+      expect(eventual.pollUnsafe()).toEqual(totalOf(0n))
+      expect(
+        asked.map(({ consistency, questions }) => [consistency, questions.map(({ userId }) => userId).join("")])
+      ).toEqual([...first.map((userId) => ["strong", userId]), ["strong", "ef"], ["eventual", "g"]])
+    })
+  )
+})

@@ -26,7 +26,8 @@ export const brokerLayer = (settings: Settings, name: string) =>
     InputLog.layer,
     LedgerBucket.layer,
     PartitionConsumer.layer,
-    QueryTransport.layer
+    QueryTransport.layer,
+    WorkerBucket.layer(settings.replicas)
   ).pipe(
     Layer.provideMerge(
       Topology.layer({
@@ -70,7 +71,6 @@ export const workerLayer = (settings: Settings) =>
         leaseMilliseconds: Duration.toMillis(settings.workerLease)
       })
     ),
-    Layer.provideMerge(WorkerBucket.layer(settings.replicas)),
     Layer.provideMerge(
       ActorRegistry.layer({
         residentMax: settings.actorsResidentMax,

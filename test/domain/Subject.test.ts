@@ -1,0 +1,79 @@
+import { randomUUID } from "node:crypto"
+import { assert, property, sample, string } from "fast-check"
+import { connect, type JetStreamManager, type NatsConnection } from "nats"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { decodeToken, encodeToken, partitionOf, purchaseSubject } from "../../src/domain/Subject.ts"
+import { TestBroker } from "../support/TestBroker.ts"
+import { startEdge, testSettings } from "../support/TestLedger.ts"
+
+const ids = string({ unit: "grapheme", minLength: 1, maxLength: 64 })
+const hostile = ["*", ">", "a.b", "..", "=", "=many", "=41", "$JS.API.>", " ", "\t\r\n", "\0", "\u202e", "\u{1f6d2}"]
+
+describe("encodeToken", () => {
+  it.each([
+    ["ann", "ann"],
+    ["Ann_9-x", "Ann_9-x"],
+    ["ann@x.org", "ann=40x=2Eorg"],
+    ["*", "=2A"],
+    [">", "=3E"],
+    ["=", "=3D"],
+    [" ", "=20"],
+    ["\u00e9", "=C3=A9"],
+    ["\u{1f6d2}", "=F0=9F=9B=92"]
+  ])("writes %j as %s", (id, token) => {
+    expect(encodeToken(id)).toBe(token)
+  })
+
+  it("is reversible, and gives no wildcard, no separator and nothing but ASCII", () => {
+    assert(
+      property(ids, (id) => {
+        const token = encodeToken(id)
+        expect(token).toMatch(/^[A-Za-z0-9_=-]+$/)
+        expect(decodeToken(token)).toBe(id)
+      })
+    )
+    for (const id of hostile) {
+      expect(encodeToken(id)).toMatch(/^[A-Za-z0-9_=-]+$/)
+      expect(decodeToken(encodeToken(id))).toBe(id)
+    }
+  })
+
+  it("gives no two users one token, and none the token of many users", () => {
+    assert(
+      property(ids, ids, (one, other) => {
+        expect(encodeToken(one) === encodeToken(other)).toBe(one === other)
+        expect(encodeToken(one)).not.toBe("=many")
+      })
+    )
+    expect(encodeToken("=many")).toBe("=3Dmany")
+  })
+})
+
+describe("partitionOf", () => {
+  let broker: TestBroker
+  let client: NatsConnection
+  let manager: JetStreamManager
+  beforeAll(async () => {
+    broker = await TestBroker.start()
+    client = await connect({ servers: broker.url })
+    manager = await client.jetstreamManager()
+  })
+  afterAll(async () => {
+    await client.close()
+    await broker.stop()
+  })
+
+  it.each([1, 2, 3, 8, 256])("agrees with the broker's transform of purchases.<token> to %i", async (partitions) => {
+    // The edge creates the stream, with the transform.
+    await (await startEdge(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))).stop()
+    const users = [...hostile, ...Array.from({ length: 40 }, () => randomUUID()), ...sample(ids, 40)]
+    const found: Array<string> = []
+    for (const user of users) {
+      const { seq } = await client.jetstream().publish(`purchases.${encodeToken(user)}`, "{}")
+      found.push((await manager.streams.getMessage("PURCHASES", { seq })).subject)
+    }
+    const tokens = users.map(encodeToken)
+    expect(found).toEqual(tokens.map((token) => purchaseSubject(partitionOf(token, partitions), token)))
+    await manager.streams.delete("PURCHASES")
+  })
+})

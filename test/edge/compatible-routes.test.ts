@@ -1,4 +1,8 @@
+import { Context, Effect, Exit } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
+import { valueMax } from "../../src/domain/Money.ts"
+import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import {
   answered,
   inputMessages,
@@ -26,6 +30,23 @@ describe("GET /total/{id}", () => {
     await buy({ userId: "exact", purchaseId: "c", value: 756_966.99, quantity: 2 })
     expect(await service.get("/total/exact")).toEqual(
       answered(200, '{"userId":"exact","totalDebt":1513934.28,"currency":"USD"}')
+    )
+  })
+
+  it("is exact beyond what a float holds", async () => {
+    const publisher = Context.get(service.edge.services, PurchasePublisher)
+    const most = { productName: "Yacht", productType: "Outdoor", valueCents: valueMax, quantity: 10_000 }
+    const purchases = Array.from({ length: 9_100 }, (_, index) => ({
+      ...most,
+      userId: "rich" as UserId,
+      purchaseId: `y${index}` as PurchaseId
+    }))
+    const results = await Effect.runPromise(publisher.publish(purchases))
+    expect(results.every(Exit.isSuccess)).toBe(true)
+    const posted = await service.post(purchaseText({ userId: "rich", value: 0.01, quantity: 1 }), { prefer: "wait=30" })
+    expect(posted.body).toContain('"runningTotal":91000000000000.01,')
+    expect((await service.get("/total/rich")).body).toBe(
+      '{"userId":"rich","totalDebt":91000000000000.01,"currency":"USD"}'
     )
   })
 

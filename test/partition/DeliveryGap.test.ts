@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { ownerKey } from "../../src/domain/Subject.ts"
+import type { Delivery } from "../../src/nats/PartitionConsumer.ts"
+import { mistakesAfter, readAccount } from "../support/Shopper.ts"
+import { manySold } from "../support/Sold.ts"
+import type { Replacements } from "../support/TestLedger.ts"
+import { TestSystem } from "../support/TestSystem.ts"
+
+describe("A delivery that does not arrive", () => {
+  let system: TestSystem
+  const user = "gap"
+  const sales = manySold(user, 200)
+
+  beforeEach(async () => {
+    system = await TestSystem.start({ PARTITIONS: "1" })
+  })
+
+  afterEach(() => system.stop())
+
+  /** Drops the first delivery that is to be dropped, as a broken network could. */
+  const dropOnce = (isDropped: (delivery: Delivery) => boolean) => {
+    const dropped: Array<number> = []
+    const replace: Replacements = {
+      consumer: (real) => ({
+        ...real,
+        pull: (partition, epoch, events) =>
+          real.pull(partition, epoch, {
+            ...events,
+            delivered: (delivery) => {
+              if (dropped.length === 0 && isDropped(delivery)) dropped.push(delivery.sequence)
+              else events.delivered(delivery)
+            }
+          })
+      })
+    }
+    return { replace, dropped }
+  }
+
+  const epochs = async () => (await system.admin.keys("owner.>"))[ownerKey(0)]
+
+  it("begins a new epoch when a later one shows the gap; nothing is lost, and the order is kept", async () => {
+    const lossy = dropOnce(({ sequence }) => sequence === 77)
+    await system.startWorker(lossy.replace)
+    await system.publish(sales, 1)
+    await system.admin.untilApplied()
+    expect(lossy.dropped).toEqual([77])
+    expect(await epochs()).toBe(2)
+    const account = await readAccount(system.ask, user)
+    expect(mistakesAfter(account, sales)).toEqual([])
+    expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
+  })
+
+  it("is missed by a read that has to see it, when nothing comes after it", async () => {
+    const lossy = dropOnce(({ sequence }) => sequence === 200)
+    await system.startWorker(lossy.replace)
+    await system.publish(sales, 1)
+    const account = await readAccount(system.ask, user)
+    expect(lossy.dropped).toEqual([200])
+    expect(await epochs()).toBe(2)
+    expect(mistakesAfter(account, sales)).toEqual([])
+  })
+
+  it("that arrives twice counts once", async () => {
+    await system.startWorker({
+      consumer: (real) => ({
+        ...real,
+        // The broker redelivers under the next number of the consumer; so all numbers after it are one higher.
+        pull: (partition, epoch, events) => {
+          let shift = 0
+          return real.pull(partition, epoch, {
+            ...events,
+            delivered: (delivery) => {
+              events.delivered({ ...delivery, deliverySequence: delivery.deliverySequence + shift })
+              if (delivery.sequence % 10 !== 0) return
+              shift += 1
+              events.delivered({ ...delivery, deliverySequence: delivery.deliverySequence + shift })
+            }
+          })
+        }
+      })
+    })
+    await system.publish(sales, 1)
+    await system.admin.untilApplied()
+    expect(await epochs()).toBe(1)
+    expect(mistakesAfter(await readAccount(system.ask, user), sales)).toEqual([])
+  })
+})

@@ -1,0 +1,121 @@
+import { Effect } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { inputStream, positionKey } from "../../src/domain/Subject.ts"
+import { cleanOnce } from "../../src/partition/Janitor.ts"
+import { makeGate } from "../support/Faults.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
+import { manySold, sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import type { TestWorker } from "../support/TestLedger.ts"
+import { TestSystem, userIn } from "../support/TestSystem.ts"
+
+const [fast, slow] = [userIn(0, 2, "fast"), userIn(1, 2, "slow")]
+const ofFast = manySold(fast, 300)
+const ofSlow = manySold(slow, 300)
+
+describe("The janitor", () => {
+  let system: TestSystem
+
+  beforeEach(async () => {
+    system = await TestSystem.start({ PARTITIONS: "2" })
+  })
+
+  afterEach(() => system.stop())
+
+  const clean = (worker: TestWorker, retentionMilliseconds = 0) =>
+    worker.runtime.runPromise(cleanOnce({ everyMilliseconds: 1, retentionMilliseconds }))
+
+  const publishBoth = async () => {
+    for (let index = 0; index < ofFast.length; index += 100) {
+      await system.publish(ofFast.slice(index, index + 100), 1)
+      await system.publish(ofSlow.slice(index, index + 100), 1)
+    }
+  }
+
+  it("purges what is applied in every partition, and never more", async () => {
+    const gate = makeGate()
+    let isShut = false
+    const worker = await system.startWorker({
+      bucket: (real) => ({
+        ...real,
+        // The journal has one commit in flight: with this one all partitions stand still.
+        commit: (writes) =>
+          Effect.suspend(() => {
+            isShut ||= writes.some(({ key }) => key === positionKey(1))
+            return isShut ? Effect.andThen(gate.pass, real.commit(writes)) : real.commit(writes)
+          })
+      })
+    })
+    await system.publish(ofFast, 1)
+    await system.admin.untilApplied()
+    await publishBoth()
+    await until("a commit is held back", () => isShut)
+    const applied = await system.admin.position(0)
+    expect(await system.admin.position(1)).toBe(0)
+
+    // Nothing of the slow partition is applied, so nothing may go at all: its position is below the log's first.
+    await clean(worker)
+    expect((await system.admin.state(inputStream)).first_seq).toBe(1)
+    expect(applied).toBeGreaterThanOrEqual(300)
+
+    gate.open()
+    await system.admin.untilApplied()
+    await clean(worker)
+    const after = await system.admin.state(inputStream)
+    expect([after.messages, after.last_seq]).toEqual([0, 900])
+    expect(mistakesAfter(await readAccount(system.ask, fast), ofFast)).toEqual([])
+    expect(mistakesAfter(await readAccount(system.ask, slow), ofSlow)).toEqual([])
+  })
+
+  it("keeps what a partition has not applied while others go on", async () => {
+    await system.publish(ofFast, 1)
+    await system.publish(ofSlow, 1)
+    await system.publish(manySold(fast, 10, "later"), 1)
+    const first = await system.startWorker()
+    await system.admin.untilApplied()
+    await system.stopWorkers()
+    await system.publish(manySold(slow, 10, "later"), 1)
+    expect(first.worker.owned()).toEqual([])
+
+    // A worker that gets nothing of what came since: its janitor sees the partition behind.
+    const idle = await system.startWorker({
+      consumer: (real) => ({
+        ...real,
+        pull: (partition, epoch, events) => real.pull(partition, epoch, { ...events, delivered: () => undefined })
+      })
+    })
+    await clean(idle)
+    // The slow partition is applied up to 600; the fast one, with all of its input applied, does not count.
+    expect((await system.admin.state(inputStream)).first_seq).toBe(601)
+    await system.stopWorkers()
+    await system.startWorker()
+    await system.admin.untilApplied()
+    const sales = [...ofSlow, ...manySold(slow, 10, "later")]
+    expect(mistakesAfter(await readAccount(system.ask, slow), sales)).toEqual([])
+  })
+
+  it("keeps what is younger than the retention, and one value of each position and owner", async () => {
+    const worker = await system.startWorker()
+    await publishBoth()
+    await system.admin.untilApplied()
+    await clean(worker, 3_600_000)
+    expect((await system.admin.state(inputStream)).messages).toBe(600)
+    expect(await system.admin.keys("position.>")).toEqual({ "position.0": 1, "position.1": 1 })
+    expect(await system.admin.keys("owner.>")).toEqual({ "owner.0": 1, "owner.1": 1 })
+  })
+
+  it("leaves a ledger that a new worker reads: repeats are known, and new purchases go on", async () => {
+    const worker = await system.startWorker()
+    await publishBoth()
+    await system.admin.untilApplied()
+    await clean(worker)
+    await system.stopWorkers()
+    await system.startWorker()
+    await publishBoth()
+    const more = sold(fast, "more")
+    expect((await post(system.ask, more, { prefer: "wait=20" })).status).toBe(201)
+    expect(mistakesAfter(await readAccount(system.ask, fast), [...ofFast, more])).toEqual([])
+    expect(mistakesAfter(await readAccount(system.ask, slow), ofSlow)).toEqual([])
+    expect((await receiptOf(system.ask, slow, "p300")).repeatsDropped).toBe(1)
+  })
+})

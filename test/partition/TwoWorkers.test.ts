@@ -1,0 +1,64 @@
+import { Duration } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
+import { manySold, type Sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import { TestSystem } from "../support/TestSystem.ts"
+
+describe("Two workers", () => {
+  let system: TestSystem
+
+  beforeEach(async () => {
+    system = await TestSystem.start()
+  })
+
+  afterEach(() => system.stop())
+
+  const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
+  const lanes = users.map((user) => manySold(user, 150))
+
+  const postLane = async (sales: ReadonlyArray<Sold>) => {
+    for (const sale of sales) {
+      await until("the purchase is stored", async () => (await post(system.ask, sale)).status === 202)
+    }
+  }
+
+  const expectExact = async () => {
+    for (const sales of lanes) {
+      const user = sales[0]?.userId ?? ""
+      const account = await readAccount(system.ask, user)
+      expect(mistakesAfter(account, sales)).toEqual([])
+      expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
+      const receipts = await Promise.all(sales.map(({ purchaseId }) => receiptOf(system.ask, user, purchaseId)))
+      expect(receipts.filter(({ repeatsDropped, conflictsRejected }) => repeatsDropped + conflictsRejected)).toEqual([])
+    }
+  }
+
+  it("that take all partitions from each other apply everything once, in order", async () => {
+    // Each counts the other as gone at once, and so wants everything.
+    const alone = { workerLease: Duration.millis(1), workerHeartbeat: Duration.millis(40) }
+    await system.startWorker({}, { ...alone, workerId: "one" })
+    await system.startWorker({}, { ...alone, workerId: "two" })
+    await Promise.all(lanes.map(postLane))
+    await system.admin.untilApplied()
+    const owners = await system.admin.keys("owner.>")
+    expect(Object.values(owners).reduce((sum, epochs) => sum + epochs, 0)).toBeGreaterThan(8)
+    await system.stopWorkers()
+    await system.startWorker()
+    await expectExact()
+  })
+
+  it("that share the partitions hand them over as they come and go", async () => {
+    const one = await system.startWorker({}, { workerId: "one" })
+    await until("the first has all", () => one.worker.owned().length === 4)
+    const posted = Promise.all(lanes.map(postLane))
+    const two = await system.startWorker({}, { workerId: "two" })
+    await until("they share", () => one.worker.owned().length + two.worker.owned().length === 4)
+    await until("the second has some", () => two.worker.owned().length > 0)
+    await one.runtime.runPromise(one.worker.drain)
+    await one.stop()
+    await until("the second has all", () => two.worker.owned().length === 4)
+    await posted
+    await expectExact()
+  })
+})

@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, type Scope } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, Scheduler, type Scope } from "effect"
 import type { AccountReader } from "../ledger/AccountReader.ts"
 import type { CommitEpoch, Journal } from "../ledger/Journal.ts"
 import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
@@ -55,7 +55,10 @@ type Listed = Pick<Resident<never>, "usedAt" | "members" | "isPassive" | "end">
 
 /** The actors of one partition epoch. They end when its scope closes. */
 export interface EpochActors<Tag> {
-  /** Puts an envelope into a user's mailbox, and wakes the actor up if need be; false when there is no room for it. */
+  /**
+   * Puts an envelope into a user's mailbox, and wakes the actor up if need be; false when there is no room for it.
+   * When the epoch is over it is dropped, as everything that the epoch had in hand.
+   */
   readonly tell: (userToken: string, envelope: Envelope<Tag>) => boolean
 }
 
@@ -90,6 +93,16 @@ export class ActorRegistry extends Context.Service<
       ActorRegistry,
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
+        const scheduler = yield* Scheduler.Scheduler
+        const dispatcher = scheduler.makeDispatcher()
+        // One queue of tasks for all actors: each of its own would ask for a turn of the event loop of its own.
+        const shared = {
+          scheduler: {
+            executionMode: scheduler.executionMode,
+            shouldYield: (fiber: Fiber.Fiber<unknown, unknown>) => scheduler.shouldYield(fiber),
+            makeDispatcher: () => dispatcher
+          }
+        }
         // In the order of use, longest unused first; actors of all epochs, because they share the places.
         const byUse = new Set<Listed>()
         const someFinished = Latch.makeUnsafe(false)
@@ -147,21 +160,25 @@ export class ActorRegistry extends Context.Service<
             const run = Effect.runForkWith(yield* Effect.context<AccountReader | Journal>())
             const { epoch, conflict, mailboxMax } = options
             const residents = new Map<string, Resident<Tag>>()
+            let isOver = false
             yield* Effect.addFinalizer(() =>
               Effect.sync(() => {
+                isOver = true
                 for (const resident of residents.values()) passivate(resident)
               })
             )
 
             const spawn = (userToken: string): Resident<Tag> => {
-              const mailbox = Effect.runSync(Queue.bounded<Envelope<Tag>>(mailboxMax))
+              const made = run(Queue.bounded<Envelope<Tag>>(mailboxMax), shared).pollUnsafe()
+              if (made === undefined || Exit.isFailure(made)) throw new Error("a mailbox is made at once")
+              const mailbox = made.value
               const resident = new Resident(userToken, mailbox, residents)
               const finished = (size: number) => {
                 resident.finished()
                 weigh(resident, size)
                 someFinished.openUnsafe()
               }
-              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, conflict, finished }))
+              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, conflict, finished }), shared)
               resident.fiber.addObserver((exit) => {
                 if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
                   epoch.failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)
@@ -172,6 +189,8 @@ export class ActorRegistry extends Context.Service<
 
             return {
               tell: (userToken: string, envelope: Envelope<Tag>) => {
+                // An actor that came to life now would have nobody to end it, and keep its place for ever.
+                if (isOver) return true
                 let resident = residents.get(userToken)
                 if (resident === undefined) {
                   if (!makeRoom()) return false

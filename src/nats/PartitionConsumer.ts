@@ -11,7 +11,7 @@ const pullExpiresMilliseconds = 30_000
 /** The broker says at least this often that a pull request is alive. */
 export const pullHeartbeatMilliseconds = 2_000
 /** A delivery that is not acknowledged comes again after this long; it is dropped as seen, so it costs little. */
-const ackWaitMilliseconds = 60_000
+const ackWaitMilliseconds = 30_000
 /** The broker removes a consumer that nobody pulls from for this long: what a crashed worker left. */
 const inactiveMilliseconds = 300_000
 const doubleAckWaitMilliseconds = 30_000

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 const microsecondsPerTick = 10_000
 
 /** How much processor time a process has used so far, in microseconds; NaN where there is no /proc. */
-export const processorTime = (pid: number): number => {
+const processorTime = (pid: number): number => {
   let stat: string
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "utf8")

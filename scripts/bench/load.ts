@@ -41,6 +41,7 @@ interface Answer {
 }
 
 const connectionsMax = 256
+/** The longest that an answer may take before it counts as a failure. */
 const answerWaitMilliseconds = 20_000
 const progressEveryMilliseconds = 500
 const failuresNamedMax = 5
@@ -76,16 +77,13 @@ const run = async (order: LoadOrder): Promise<void> => {
     if (failures.length < failuresNamedMax) failures.push(failure)
   }
 
-  // Every request names what it is about, so that sending it twice does no harm.
-  const exchange = (method: string, path: string, headers: Record<string, string>, body?: string): Promise<Answer> =>
-    new Promise((resolve, reject) => {
+  const exchangeOnce = (method: string, path: string, headers: Record<string, string>, body?: string) =>
+    new Promise<Answer | "connection closed">((resolve, reject) => {
       const sending = httpRequest({ agent, hostname, port, method, path, headers, timeout: answerWaitMilliseconds })
       sending.once("timeout", () => sending.destroy(new Error(`no answer within ${answerWaitMilliseconds} ms`)))
-      sending.once("error", (error: NodeJS.ErrnoException) => {
-        if (!sending.reusedSocket || error.code !== "ECONNRESET") return reject(error)
-        resent += 1
-        exchange(method, path, headers, body).then(resolve, reject)
-      })
+      sending.once("error", (error: NodeJS.ErrnoException) =>
+        sending.reusedSocket && error.code === "ECONNRESET" ? resolve("connection closed") : reject(error)
+      )
       sending.once("response", (response) => {
         let text = ""
         response.setEncoding("utf8")
@@ -95,6 +93,15 @@ const run = async (order: LoadOrder): Promise<void> => {
       })
       sending.end(body)
     })
+
+  // Every purchase has its id, so that sending it twice does no harm.
+  const exchange = async (...request: Parameters<typeof exchangeOnce>): Promise<Answer> => {
+    for (;;) {
+      const answer = await exchangeOnce(...request)
+      if (answer !== "connection closed") return answer
+      resent += 1
+    }
+  }
 
   const post = async (index: number, due: number) => {
     const body = bodies[index] ?? ""

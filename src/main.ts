@@ -1,11 +1,23 @@
 import { parseArgs } from "node:util"
-import { Cause, ConfigProvider, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scope } from "effect"
+import {
+  Cause,
+  ConfigProvider,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  ManagedRuntime,
+  References,
+  Scheduler,
+  Scope
+} from "effect"
 import { makeApp } from "./edge/App.ts"
 import type { EdgeServices } from "./edge/Edge.ts"
 import { serveHttp } from "./edge/HttpServer.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, workerLayer } from "./Roles.ts"
 import { settings as readSettings, type Settings } from "./Settings.ts"
+import { SharedScheduler } from "./SharedScheduler.ts"
 
 const roles = ["edge", "worker", "all"] as const
 type Role = (typeof roles)[number]
@@ -27,18 +39,22 @@ const readRole = (): Role => {
   }
 }
 
-const loggingLayer = (settings: Settings) =>
-  Layer.merge(Logger.layer([Logger.consoleJson]), Layer.succeed(References.MinimumLogLevel, settings.logLevel))
+const processLayer = (settings: Settings) =>
+  Layer.mergeAll(
+    Logger.layer([Logger.consoleJson]),
+    Layer.succeed(References.MinimumLogLevel, settings.logLevel),
+    Layer.succeed(Scheduler.Scheduler, new SharedScheduler())
+  )
 
 const stopSignal = (): Promise<void> =>
   new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve())
   })
 
-const runWorker = async (settings: Settings, logging: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
+const runWorker = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
   const layer = workerLayer(settings).pipe(
     Layer.provideMerge(brokerLayer(settings, `worker ${settings.workerId}`)),
-    Layer.provideMerge(logging)
+    Layer.provideMerge(around)
   )
   const runtime = ManagedRuntime.make(layer)
   const worker = await start(runtime.runPromiseExit(Effect.service(PartitionWorker)), stop)
@@ -47,10 +63,10 @@ const runWorker = async (settings: Settings, logging: Layer.Layer<never>, stop: 
   await runtime.dispose()
 }
 
-const runEdge = async (settings: Settings, logging: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
+const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
   const layer = edgeLayer.pipe(
     Layer.provideMerge(brokerLayer(settings, `edge ${settings.workerId}`)),
-    Layer.provideMerge(logging)
+    Layer.provideMerge(around)
   )
   const runtime = ManagedRuntime.make(layer)
   const services = await start(runtime.runPromiseExit(Effect.context<EdgeServices>()), stop)
@@ -84,9 +100,9 @@ const settings = await start(
   Effect.runPromiseExit(readSettings.parse(ConfigProvider.fromEnv()) as Effect.Effect<Settings, Error>),
   stop
 )
-const logging = loggingLayer(settings)
+const around = processLayer(settings)
 await Promise.all([
-  ...(role === "edge" ? [] : [runWorker(settings, logging, stop)]),
-  ...(role === "worker" ? [] : [runEdge(settings, logging, stop)])
+  ...(role === "edge" ? [] : [runWorker(settings, around, stop)]),
+  ...(role === "worker" ? [] : [runEdge(settings, around, stop)])
 ])
 process.exit(0)

@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, Scheduler, type Scope } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, type Scope } from "effect"
 import type { AccountReader } from "../ledger/AccountReader.ts"
 import type { CommitEpoch, Journal } from "../ledger/Journal.ts"
 import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
@@ -93,16 +93,6 @@ export class ActorRegistry extends Context.Service<
       ActorRegistry,
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
-        const scheduler = yield* Scheduler.Scheduler
-        const dispatcher = scheduler.makeDispatcher()
-        // One queue of tasks for all actors: each of its own would ask for a turn of the event loop of its own.
-        const shared = {
-          scheduler: {
-            executionMode: scheduler.executionMode,
-            shouldYield: (fiber: Fiber.Fiber<unknown, unknown>) => scheduler.shouldYield(fiber),
-            makeDispatcher: () => dispatcher
-          }
-        }
         // In the order of use, longest unused first; actors of all epochs, because they share the places.
         const byUse = new Set<Listed>()
         const someFinished = Latch.makeUnsafe(false)
@@ -169,7 +159,8 @@ export class ActorRegistry extends Context.Service<
             )
 
             const spawn = (userToken: string): Resident<Tag> => {
-              const made = run(Queue.bounded<Envelope<Tag>>(mailboxMax), shared).pollUnsafe()
+              // Not runSync: the mailbox would keep the scheduler of that call, beside the one of everything else.
+              const made = run(Queue.bounded<Envelope<Tag>>(mailboxMax)).pollUnsafe()
               if (made === undefined || Exit.isFailure(made)) throw new Error("a mailbox is made at once")
               const mailbox = made.value
               const resident = new Resident(userToken, mailbox, residents)
@@ -178,7 +169,7 @@ export class ActorRegistry extends Context.Service<
                 weigh(resident, size)
                 someFinished.openUnsafe()
               }
-              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, conflict, finished }), shared)
+              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, conflict, finished }))
               resident.fiber.addObserver((exit) => {
                 if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
                   epoch.failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)

@@ -4,7 +4,7 @@ import type { Hono } from "hono"
 import { currency } from "../../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../../domain/Purchase.ts"
 import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
-import { accepted, type Edge, json, NewId, respond } from "../Edge.ts"
+import { accepted, type Edge, json, NewId, respond, respondWhileAwaited } from "../Edge.ts"
 import { exactAmount } from "../ExactJson.ts"
 import { partialProblemOf } from "../FailureProblem.ts"
 import { type Problem, problem } from "../Problem.ts"
@@ -119,7 +119,7 @@ export const writesByGet: ReadonlySet<string> = new Set([generatePath, duplicate
 /** The routes of the system that this one re-implements, with its fields. Scripts use GET to write; so they stay. */
 export const compatibleRoutes = (app: Hono, edge: Edge): void => {
   app.get(generatePath, (http) =>
-    respond(
+    respondWhileAwaited(
       edge,
       http,
       Effect.gen(function* () {
@@ -132,7 +132,7 @@ export const compatibleRoutes = (app: Hono, edge: Edge): void => {
   )
 
   app.get(duplicatePath, (http) =>
-    respond(
+    respondWhileAwaited(
       edge,
       http,
       Effect.gen(function* () {

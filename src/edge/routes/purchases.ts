@@ -1,10 +1,10 @@
 import { Effect, Exit } from "effect"
 import type { Context as HttpContext, Hono } from "hono"
-import { bodyLimit } from "hono/body-limit"
 import { decimalFromCents } from "../../domain/Money.ts"
 import { type Purchase, sameContent } from "../../domain/Purchase.ts"
 import type { Receipt } from "../../domain/Query.ts"
 import { NotCurrent } from "../../query/QueryClient.ts"
+import { limitBody } from "../BodyLimit.ts"
 import { accepted, type Edge, json, NewId, respond, stopping } from "../Edge.ts"
 import { instanceOf, type Problem, problem, problemResponse } from "../Problem.ts"
 import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
@@ -82,14 +82,7 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
         instanceOf(http)
       )
     },
-    bodyLimit({
-      maxSize: purchaseBodyBytesMax,
-      onError: (http) =>
-        problemResponse(
-          problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`),
-          instanceOf(http)
-        )
-    }),
+    limitBody(purchaseBodyBytesMax, `A purchase has at most ${purchaseBodyBytesMax} bytes.`),
     (http) =>
       respond(
         edge,

@@ -76,6 +76,13 @@ export class BrokerAdmin {
     return found && JSON.parse(Buffer.from(found.message.data ?? "", "base64").toString("utf8"))
   }
 
+  /** A message of the input log, as JSON. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  async input(sequence: number): Promise<any> {
+    const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, { seq: sequence })
+    return found && JSON.parse(Buffer.from(found.message.data ?? "", "base64").toString("utf8"))
+  }
+
   async position(partition: number): Promise<number> {
     return (await this.value(positionKey(partition)))?.position ?? 0
   }

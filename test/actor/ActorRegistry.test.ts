@@ -1,0 +1,152 @@
+import { Effect, Exit, Layer, ManagedRuntime, Scope } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { ActorRegistry, type EpochActors } from "../../src/actor/ActorRegistry.ts"
+import { type Account, emptyAccount } from "../../src/domain/Account.ts"
+import type { Purchase } from "../../src/domain/Purchase.ts"
+import { AccountReader } from "../../src/ledger/AccountReader.ts"
+import { Journal, type Proposal } from "../../src/ledger/Journal.ts"
+import { sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import { TestEpoch } from "../support/TestEpoch.ts"
+
+/** A registry whose actors load at once, and whose proposals wait for the test. */
+const makeRegistry = (settings: { readonly residentMax: number; readonly idleMilliseconds?: number }) => {
+  const proposals: Array<Proposal<unknown>> = []
+  let loads = 0
+  const load = () =>
+    Effect.sync(() => {
+      loads += 1
+      return emptyAccount()
+    })
+  const submit = (proposal: unknown) => void proposals.push(proposal as Proposal<unknown>)
+  const runtime = ManagedRuntime.make(
+    ActorRegistry.layer({ idleMilliseconds: 3_600_000, membersMax: 1_000_000, ...settings }).pipe(
+      Layer.provideMerge(Layer.mergeAll(Layer.mock(AccountReader, { load }), Layer.mock(Journal, { submit })))
+    )
+  )
+  return { runtime, proposals, loads: () => loads }
+}
+
+describe("ActorRegistry", () => {
+  let made: ReturnType<typeof makeRegistry>
+  let registry: (typeof ActorRegistry)["Service"]
+  let scope: Scope.Closeable
+  let epoch: TestEpoch
+  let actors: EpochActors<number>
+
+  const open = async (settings: Parameters<typeof makeRegistry>[0], mailboxMax = 10) => {
+    made = makeRegistry(settings)
+    registry = await made.runtime.runPromise(Effect.service(ActorRegistry))
+    actors = await beginEpoch(epoch, scope, mailboxMax)
+  }
+
+  const beginEpoch = (of: TestEpoch, within: Scope.Closeable, mailboxMax = 10) =>
+    made.runtime.runPromise(
+      Effect.provideService(
+        registry.forEpoch({ epoch: of, mailboxMax, conflict: () => undefined }),
+        Scope.Scope,
+        within
+      )
+    )
+
+  beforeEach(() => {
+    scope = Effect.runSync(Scope.make())
+    epoch = new TestEpoch(0, 1)
+  })
+
+  afterEach(async () => {
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    await made.runtime.dispose()
+  })
+
+  /** Gives an actor one purchase; whether there was room. */
+  const sell = (user: string, id: string, to = actors): boolean => {
+    const message = epoch.receive()
+    const { valueCents, ...rest } = sold(user, id)
+    const purchase = { ...rest, valueCents: BigInt(valueCents) } as unknown as Purchase
+    const deliveries = [{ purchase, inputSequence: message.sequence, inputIndex: 0, storedAt: 0 }]
+    return to.tell(user, { kind: "purchases", deliveries, message })
+  }
+
+  const proposalsAre = (count: number) => until(`${count} proposals`, () => made.proposals.length === count)
+  const commit = (index: number, sequence: number) => made.proposals[index]?.committed(sequence)
+
+  const look = (user: string, to = actors): Promise<Account> =>
+    new Promise((resolve, reject) => {
+      if (!to.tell(user, { kind: "look", look: resolve })) reject(new Error("no room"))
+    })
+
+  it("bounds a mailbox: what has no room is refused, and taken when the actor has gone on", async () => {
+    await open({ residentMax: 10 }, 2)
+    expect(sell("ann", "1")).toBe(true)
+    await proposalsAre(1)
+    expect([sell("ann", "2"), sell("ann", "3"), sell("ann", "4")]).toEqual([true, true, false])
+    commit(0, 10)
+    await proposalsAre(2)
+    expect(sell("ann", "4")).toBe(true)
+    commit(1, 20)
+    await proposalsAre(3)
+    commit(2, 30)
+    expect((await look("ann")).count).toBe(4)
+    expect(made.loads()).toBe(1)
+  })
+
+  it("answers a look when all that came before it is committed", async () => {
+    await open({ residentMax: 10 })
+    sell("ann", "1")
+    await proposalsAre(1)
+    let seen: number | undefined
+    actors.tell("ann", { kind: "look", look: ({ count }) => (seen = count) })
+    sell("ann", "2")
+    commit(0, 10)
+    await proposalsAre(2)
+    expect(seen).toBeUndefined()
+    commit(1, 20)
+    await until("the look is answered", () => seen !== undefined)
+    expect(seen).toBe(2)
+  })
+
+  it("bounds the actors: one that has work keeps its place, one that has none gives it up", async () => {
+    await open({ residentMax: 2 })
+    sell("ann", "1")
+    sell("ben", "1")
+    await proposalsAre(2)
+    expect([sell("cat", "1"), registry.resident()]).toEqual([false, 2])
+    const room = made.runtime.runPromise(registry.room)
+    commit(1, 10)
+    await room
+    expect([sell("cat", "1"), registry.resident()]).toEqual([true, 2])
+    await proposalsAre(3)
+    commit(2, 11)
+    commit(0, 12)
+    // Ben was passivated and is loaded again; Ann's place or Cat's is his.
+    expect((await look("ben")).count).toBe(0)
+    expect([made.loads(), registry.resident()]).toEqual([4, 2])
+  })
+
+  it("has a place again for others when an epoch ends with its actors in it", async () => {
+    await open({ residentMax: 1 })
+    sell("ann", "1")
+    await proposalsAre(1)
+    const otherScope = Effect.runSync(Scope.make())
+    const other = await beginEpoch(new TestEpoch(1, 2), otherScope)
+    expect(sell("ben", "1", other)).toBe(false)
+    const room = made.runtime.runPromise(registry.room)
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    await room
+    expect([sell("ben", "1", other), registry.resident()]).toEqual([true, 1])
+    await Effect.runPromise(Scope.close(otherScope, Exit.void))
+    expect(registry.resident()).toBe(0)
+  })
+
+  it("passivates what has nothing to do for a while, and nothing else", async () => {
+    await open({ residentMax: 10, idleMilliseconds: 20 })
+    sell("busy", "1")
+    await look("idle")
+    await until("one is passivated", () => registry.resident() === 1)
+    await proposalsAre(1)
+    commit(0, 10)
+    await until("the other is passivated too", () => registry.resident() === 0)
+    expect(made.loads()).toBe(2)
+  })
+})

@@ -1,0 +1,88 @@
+import { Duration, Effect } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { ActorRegistry } from "../../src/actor/ActorRegistry.ts"
+import { unsealedMax } from "../../src/domain/Account.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
+import { manySold, sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import { TestSystem } from "../support/TestSystem.ts"
+
+describe("An actor that is passivated and loaded again", () => {
+  let system: TestSystem
+
+  beforeEach(async () => {
+    system = await TestSystem.start()
+  })
+
+  afterEach(() => system.stop())
+
+  it("knows an account of many segments", async () => {
+    const worker = await system.startWorker({}, { actorIdle: Duration.millis(40) })
+    const registry = await worker.runtime.runPromise(Effect.service(ActorRegistry))
+    const passivated = () => until("the actor is passivated", () => registry.resident() === 0)
+    const sales = manySold("long", 1_500)
+    await system.publish(sales, 40)
+    await system.admin.untilApplied()
+    await passivated()
+    const segments = Object.keys(await system.admin.keys("seen.long.>"))
+    expect(segments.length).toBeGreaterThanOrEqual(3)
+    expect(segments.length).toBeLessThanOrEqual(1_500 / unsealedMax)
+
+    await system.publish(sales, 250)
+    await system.admin.untilApplied()
+    await passivated()
+    const more = manySold("long", 300, "more")
+    await system.publish(more, 1)
+    await system.admin.untilApplied()
+    await passivated()
+    await system.publish([sold("long", "p7", { quantity: 9 })])
+
+    const account = await readAccount(system.ask, "long")
+    expect(mistakesAfter(account, [...sales, ...more])).toEqual([])
+    expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(
+      [...sales, ...more].map(({ purchaseId }) => purchaseId)
+    )
+    for (const id of ["p1", "p700", "p1500"]) {
+      expect(await receiptOf(system.ask, "long", id)).toMatchObject({ repeatsDropped: 1, conflictsRejected: 0 })
+    }
+    expect(await receiptOf(system.ask, "long", "p7")).toMatchObject({ repeatsDropped: 1, conflictsRejected: 1 })
+    expect(await receiptOf(system.ask, "long", "more1")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 0 })
+  })
+
+  it("by eviction all the time, with two places for 25 users", async () => {
+    let most = 0
+    let look = () => 0
+    const worker = await system.startWorker(
+      {
+        bucket: (real) => ({
+          ...real,
+          commit: (writes) =>
+            Effect.suspend(() => {
+              most = Math.max(most, look())
+              return real.commit(writes)
+            })
+        })
+      },
+      { actorsResidentMax: 2 }
+    )
+    const registry = await worker.runtime.runPromise(Effect.service(ActorRegistry))
+    look = () => registry.resident()
+    const users = Array.from({ length: 25 }, (_, index) => `user${index}`)
+    const lanes = users.map((user) => manySold(user, 8))
+    const postRound = async (round: number) => {
+      const sales = lanes.flatMap((lane) => lane[round] ?? [])
+      const answers = await Promise.all(sales.map((sale) => post(system.ask, sale)))
+      expect(answers.every(({ status }) => status === 202)).toBe(true)
+    }
+    for (let round = 0; round < 8; round += 1) await postRound(round)
+    // A second time, past the broker's window of message ids.
+    for (const sales of lanes) await system.publish(sales)
+    await system.admin.untilApplied(40_000)
+    expect(most).toBe(2)
+    for (const [index, sales] of lanes.entries()) {
+      const user = users[index] ?? ""
+      expect(mistakesAfter(await readAccount(system.ask, user), sales)).toEqual([])
+      expect(await receiptOf(system.ask, user, "p8")).toMatchObject({ repeatsDropped: 1, conflictsRejected: 0 })
+    }
+  })
+})

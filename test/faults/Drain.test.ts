@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { inputStream } from "../../src/domain/Subject.ts"
+import { holdFirstCommit } from "../support/Faults.ts"
+import { askAt, mistakesAfter, post, readAccount } from "../support/Shopper.ts"
+import { manySold, sold } from "../support/Sold.ts"
+import { freePort, until } from "../support/TestBroker.ts"
+import { TestProcess } from "../support/TestProcess.ts"
+import { TestSystem, userIn } from "../support/TestSystem.ts"
+
+describe("A process that is told to stop", () => {
+  let system: TestSystem
+  const processes = new Set<TestProcess>()
+
+  beforeEach(async () => {
+    system = await TestSystem.start()
+  })
+
+  afterEach(async () => {
+    for (const one of processes) await one.kill()
+    processes.clear()
+    await system.stop()
+  })
+
+  const start = (role: "worker" | "edge", environment: Record<string, string> = {}) => {
+    const started = new TestProcess(role, { NATS_URL: system.broker.url, ...environment })
+    processes.add(started)
+    return started
+  }
+
+  const users = [0, 1, 2, 3].map((partition) => userIn(partition, 4, "user"))
+  const lanes = users.map((user) => manySold(user, 300))
+
+  /** What the broker knows of each partition's consumer: how far it is acknowledged, and what is not. */
+  const acknowledged = async () => {
+    const consumers = await system.admin.consumers()
+    const newest = (partition: number) =>
+      consumers
+        .filter(({ name }) => name.startsWith(`p${partition}-`))
+        .toSorted((a, b) => (a.created < b.created ? 1 : -1))[0]
+    return [0, 1, 2, 3].map((partition) => {
+      const consumer = newest(partition)
+      return [consumer?.ack_floor.stream_seq, consumer?.num_ack_pending]
+    })
+  }
+
+  it("commits and acknowledges all that it holds, when it is a worker", async () => {
+    const held = holdFirstCommit()
+    const { worker, stop, runtime } = await system.startWorker(held.replace)
+    for (const sales of lanes) await system.publish(sales, 1)
+    await until("all is in hand", async () => {
+      const delivered = (await system.admin.consumers()).map(({ delivered: { stream_seq } }) => stream_seq)
+      return delivered.toSorted((a, b) => a - b).join() === "300,600,900,1200"
+    })
+    for (const user of users) await until("all is handed out", () => held.hasLoaded(user))
+    const drained = runtime.runPromise(worker.drain)
+    held.release()
+    await drained
+    await stop()
+    const positions = await Promise.all([0, 1, 2, 3].map((partition) => system.admin.position(partition)))
+    expect(positions).toEqual([300, 600, 900, 1_200])
+    expect(await acknowledged()).toEqual(positions.map((position) => [position, 0]))
+  })
+
+  it("ends in order and leaves the rest to the next, when it is a worker in the middle of its work", async () => {
+    const first = start("worker")
+    await until("it works", async () => (await system.admin.consumers()).length === 4)
+    for (const sales of lanes) await system.publish(sales, 1)
+    expect(await first.kill("SIGTERM")).toEqual({ code: 0, signal: null })
+    expect(first.output).not.toContain("stopped with purchases in hand")
+    const positions = await Promise.all([0, 1, 2, 3].map((partition) => system.admin.position(partition)))
+    expect((await acknowledged()).map(([floor]) => floor)).toEqual(positions)
+    start("worker")
+    await system.admin.untilApplied()
+    for (const [index, sales] of lanes.entries()) {
+      expect(mistakesAfter(await readAccount(system.ask, users[index] ?? ""), sales)).toEqual([])
+    }
+  })
+
+  /** How many purchases the messages of the input log hold. */
+  const storedPurchases = async () => {
+    const { last_seq: last } = await system.admin.state(inputStream)
+    let purchases = 0
+    for (let sequence = 1; sequence <= last; sequence += 1) {
+      purchases += (await system.admin.input(sequence)).purchases.length
+    }
+    return purchases
+  }
+
+  it("answers what it has accepted and takes nothing more, when it is an edge", async () => {
+    const port = await freePort()
+    const edge = start("edge", { PORT: String(port) })
+    const ask = askAt(port)
+    const isReady = () =>
+      ask("/readyz").then(
+        ({ ok }) => ok,
+        () => false
+      )
+    await until("the edge is ready", isReady)
+    const sales = manySold("waiting", 20)
+    // Nobody applies anything yet, so these wait.
+    const answers = sales.map((sale) => post(ask, sale, { prefer: "wait=20" }))
+    await until("all are stored", async () => (await storedPurchases()) === 20)
+    const ended = edge.kill("SIGTERM")
+    await until("the edge takes nothing more", async () => !(await isReady()))
+    await expect(post(ask, sold("late", "one"))).rejects.toThrow("fetch failed")
+    await system.startWorker()
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(sales.map(() => 201))
+    expect(await ended).toEqual({ code: 0, signal: null })
+    expect(mistakesAfter(await readAccount(system.ask, "waiting"), sales)).toEqual([])
+    expect((await readAccount(system.ask, "late")).count).toBe(0)
+  })
+})

@@ -1,0 +1,42 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { join } from "node:path"
+import { projectRoot } from "./TestBroker.ts"
+
+/** How a process ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+const outputMax = 200_000
+
+/** A worker or an edge in a process of its own, as start.sh starts it. */
+export class TestProcess {
+  private readonly child: ChildProcess
+  /** How it ended; pending while it lives. */
+  readonly ended: Promise<Ended>
+  private text = ""
+
+  constructor(role: "worker" | "edge", environment: Readonly<Record<string, string>>) {
+    this.child = spawn(join(projectRoot, "node_modules/.bin/node"), ["src/main.ts", "--role", role], {
+      cwd: projectRoot,
+      env: { PATH: process.env["PATH"], LOG_LEVEL: "Warn", ...environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on("data", (chunk: Buffer) => void (this.text = (this.text + chunk.toString()).slice(-outputMax)))
+    }
+    this.ended = once(this.child, "exit").then(([code, signal]) => ({ code, signal }))
+  }
+
+  /** What it wrote last. */
+  get output(): string {
+    return this.text
+  }
+
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Ended> {
+    this.child.kill(signal)
+    return this.ended
+  }
+}

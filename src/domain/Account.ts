@@ -38,6 +38,8 @@ export interface Account {
   decidedThrough: number
   /** The ledger sequence of the newest revision, 0 before the first. */
   revision: number
+  /** What that revision did. */
+  newest: Revision | undefined
   /** The sequences of the newest revisions, newest first. */
   previous: ReadonlyArray<number>
   segments: number
@@ -62,6 +64,7 @@ export const emptyAccount = (): Account => ({
   count: 0,
   decidedThrough: 0,
   revision: 0,
+  newest: undefined,
   previous: [],
   segments: 0,
   unsealedRevisions: 0,
@@ -142,6 +145,7 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
   account.count = revision.count
   account.decidedThrough = revision.decidedThrough
   account.revision = sequence
+  account.newest = revision
   account.previous = [sequence, ...revision.previous.slice(0, previousRevisionsMax - 1)]
   account.segments = revision.segments
   account.unsealedRevisions = revision.unsealed

@@ -25,8 +25,15 @@ const ReceiptQuestion = Schema.Struct({
   purchaseId: Schema.String
 })
 
+/** How a purchase that was stored just now came out; the owner knows that from memory, unlike a whole receipt. */
+const OutcomeQuestion = Schema.Struct({
+  kind: Schema.Literal("outcome"),
+  userId: Schema.String,
+  purchaseId: Schema.String
+})
+
 /** What the edge asks the owner of a partition. Each answer is as of the moment of asking, or newer. */
-export const Question = Schema.Union([TotalQuestion, PageQuestion, ReceiptQuestion])
+export const Question = Schema.Union([TotalQuestion, PageQuestion, ReceiptQuestion, OutcomeQuestion])
 export type Question = typeof Question.Type
 
 /** A purchase as the ledger holds it; cents as text, because totals may pass what a JSON number keeps exactly. */
@@ -76,10 +83,11 @@ const PageAnswer = Schema.Struct({
   next: Schema.optionalKey(HistoryPlace)
 })
 const ReceiptAnswer = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
+const OutcomeAnswer = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
 /** `place`: the asked-for place is not one of this account. `busy`: a bound was reached, ask again. */
 const RefusedAnswer = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
 
-export const Answer = Schema.Union([TotalAnswer, PageAnswer, ReceiptAnswer, RefusedAnswer])
+export const Answer = Schema.Union([TotalAnswer, PageAnswer, ReceiptAnswer, OutcomeAnswer, RefusedAnswer])
 export type Answer = typeof Answer.Type
 
 /**

@@ -45,6 +45,6 @@ export const historyPage = (http: HttpContext, page: Omit<Extract<Question, { re
 export const receipt = (http: HttpContext, userId: string, purchaseId: string) =>
   read<"receipt">(http, { kind: "receipt", userId, purchaseId })
 
-/** The receipt of a purchase that was stored just now, so always a strong one. */
-export const receiptWithin = (userId: string, purchaseId: string, waitMilliseconds: number) =>
-  ask<"receipt">({ kind: "receipt", userId, purchaseId }, { consistency: "strong", waitMilliseconds })
+/** How a purchase that was stored just now came out: a strong read, for a caller who waits so long. */
+export const outcomeWithin = (userId: string, purchaseId: string, waitMilliseconds: number) =>
+  ask<"outcome">({ kind: "outcome", userId, purchaseId }, { consistency: "strong", waitMilliseconds })

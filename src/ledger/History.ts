@@ -27,6 +27,10 @@ export const entriesOf = ({ sequence, revision }: StoredRevision): Array<LedgerE
   return entries
 }
 
+/** One purchase of a revision. */
+export const entryOf = (stored: StoredRevision, purchaseId: string): LedgerEntry | undefined =>
+  entriesOf(stored).find((entry) => entry.purchaseId === purchaseId)
+
 /** Reads what was applied. Revisions never change, so nothing here has to wait for the account's actor. */
 export class History extends Context.Service<
   History,
@@ -90,7 +94,7 @@ export class History extends Context.Service<
         seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number }
       ) {
         const stored = yield* existing(userToken, seen.revision)
-        const entry = entriesOf(stored).find((candidate) => candidate.purchaseId === purchaseId)
+        const entry = entryOf(stored, purchaseId)
         if (entry === undefined) {
           return yield* new LedgerInconsistent({
             problem: `account ${userToken}: revision ${seen.revision} does not hold purchase ${purchaseId}`

@@ -1,10 +1,10 @@
 import { Effect, Exit, Schema } from "effect"
-import type { Account, SeenPurchase } from "../domain/Account.ts"
+import type { Account, SeenPurchase, StoredRevision } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { type Answer, Answers, type Question, Questions } from "../domain/Query.ts"
 import { encodeToken } from "../domain/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
-import { History } from "../ledger/History.ts"
+import { entryOf, History } from "../ledger/History.ts"
 
 /** What answering needs of the epoch that owns the partition. */
 export interface AnsweringEpoch {
@@ -22,6 +22,7 @@ interface Snapshot {
   readonly count: number
   readonly revision: number
   readonly seen: SeenPurchase | undefined
+  readonly newest: StoredRevision | undefined
 }
 
 const snapshotFor =
@@ -30,7 +31,8 @@ const snapshotFor =
     total: account.total,
     count: account.count,
     revision: account.revision,
-    seen: question.kind === "receipt" ? account.seen.get(question.purchaseId) : undefined
+    seen: "purchaseId" in question ? account.seen.get(question.purchaseId) : undefined,
+    newest: account.newest === undefined ? undefined : { sequence: account.revision, revision: account.newest }
   })
 
 /** The reply of one who may not, or cannot, answer: ask again, perhaps another serves the partition by then. */
@@ -58,7 +60,7 @@ export const answerRequest = Effect.fnUntraced(function* (
     question: Question
   ): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
     const userToken = encodeToken(question.userId)
-    const { total, count, revision, seen } = yield* epoch.look(userToken, snapshotFor(question))
+    const { total, count, revision, seen, newest } = yield* epoch.look(userToken, snapshotFor(question))
     switch (question.kind) {
       case "total":
         return { kind: "total", total, count, revision }
@@ -74,6 +76,13 @@ export const answerRequest = Effect.fnUntraced(function* (
         return seen === undefined
           ? { kind: "receipt" }
           : { kind: "receipt", receipt: yield* history.receipt(userToken, question.purchaseId, seen) }
+      case "outcome": {
+        if (seen === undefined) return { kind: "outcome" }
+        const remembered = newest?.sequence === seen.revision ? entryOf(newest, question.purchaseId) : undefined
+        if (remembered !== undefined) return { kind: "outcome", entry: remembered }
+        const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
+        return { kind: "outcome", entry }
+      }
     }
   })
 

@@ -2,14 +2,14 @@ import { Effect, Exit } from "effect"
 import type { Context as HttpContext, Hono } from "hono"
 import { decimalFromCents } from "../../domain/Money.ts"
 import { type Purchase, sameContent } from "../../domain/Purchase.ts"
-import type { Receipt } from "../../domain/Query.ts"
+import type { LedgerEntry } from "../../domain/Query.ts"
 import { NotCurrent } from "../../query/QueryClient.ts"
 import { limitBody } from "../BodyLimit.ts"
 import { accepted, type Edge, json, NewId, respond, stopping } from "../Edge.ts"
 import { instanceOf, type Problem, problem, problemResponse } from "../Problem.ts"
 import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase } from "../PurchaseRequest.ts"
-import { receiptWithin } from "../Reading.ts"
+import { outcomeWithin } from "../Reading.ts"
 import { appliedBody, purchaseBody, receiptPath } from "../Representation.ts"
 
 /** The largest body of one purchase, in bytes. */
@@ -51,16 +51,15 @@ const stored = (purchase: Purchase, replayed: boolean, waited: Record<string, st
     }
   )
 
-const conflictOf = (purchase: Purchase, { entry }: Receipt): Problem =>
+const conflictOf = (purchase: Purchase, entry: LedgerEntry): Problem =>
   problem(
     "conflicting-purchase",
     `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for ${entry.quantity} × ${entry.productName} at ${decimalFromCents(entry.valueCents)}. Nothing was applied; use a new id for a new purchase.`,
     { location: receiptPath(purchase.userId, purchase.purchaseId) }
   )
 
-const applied = (purchase: Purchase, published: Published, found: Receipt, seconds: number): Response => {
-  const { entry } = found
-  if (!sameContent(entry, purchase)) return problemResponse(conflictOf(purchase, found), "/purchases")
+const applied = (purchase: Purchase, published: Published, entry: LedgerEntry, seconds: number): Response => {
+  if (!sameContent(entry, purchase)) return problemResponse(conflictOf(purchase, entry), "/purchases")
   const isFirst = entry.inputSequence === published.sequence && entry.inputIndex === published.index
   return json(201, appliedBody(purchase.userId, entry), {
     location: receiptPath(purchase.userId, purchase.purchaseId),
@@ -96,17 +95,17 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
           const published = yield* result ?? Exit.die("no result of a publish")
           const seconds = preferredWait(http)
           if (seconds === undefined || seconds === 0) return stored(purchase, published.duplicate)
-          const found = yield* receiptWithin(purchase.userId, purchase.purchaseId, seconds * 1_000).pipe(
+          const found = yield* outcomeWithin(purchase.userId, purchase.purchaseId, seconds * 1_000).pipe(
             // What is stored is stored: a wait in vain is no failure.
             Effect.catch((failure) =>
               failure instanceof NotCurrent || "_tag" in failure
-                ? Effect.succeed({ receipt: undefined })
+                ? Effect.succeed({ entry: undefined })
                 : Effect.fail(failure)
             )
           )
-          return found.receipt === undefined
+          return found.entry === undefined
             ? stored(purchase, published.duplicate)
-            : applied(purchase, published, found.receipt, seconds)
+            : applied(purchase, published, found.entry, seconds)
         })
       )
   )

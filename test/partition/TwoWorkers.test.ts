@@ -15,7 +15,7 @@ describe("Two workers", () => {
   afterEach(() => system.stop())
 
   const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
-  const lanes = users.map((user) => manySold(user, 150))
+  const lanes = users.map((user) => manySold(user, 80))
 
   const postLane = async (sales: ReadonlyArray<Sold>) => {
     for (const sale of sales) {

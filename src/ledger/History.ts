@@ -5,6 +5,9 @@ import type { HistoryPlace, LedgerEntry, Receipt } from "../domain/Query.ts"
 import { AccountReader, LedgerInconsistent, type ReadRevision } from "./AccountReader.ts"
 import type { StoredRevision } from "../domain/Account.ts"
 
+/** A page ends early when it has this many bytes, so that it fits into a reply. Texts count three bytes a character. */
+export const pageBytesMax = 512 * 1024
+
 /** How many revisions of one history are read at once. */
 const readsAtOnceMax = 20
 
@@ -26,6 +29,9 @@ export const entriesOf = ({ sequence, revision }: StoredRevision): Array<LedgerE
   }
   return entries
 }
+
+const bytesOf = (entry: LedgerEntry): number =>
+  3 * (entry.purchaseId.length + entry.productName.length + entry.productType.length) + 300
 
 /** One purchase of a revision. */
 export const entryOf = (stored: StoredRevision, purchaseId: string): LedgerEntry | undefined =>
@@ -66,15 +72,19 @@ export class History extends Context.Service<
         const entries: Array<LedgerEntry> = []
         let waiting: Array<ReadRevision> = [start]
         let skip = place.taken
+        let bytes = 0
         let oldest = start
         while (true) {
           for (const stored of waiting) {
             const all = entriesOf(stored)
-            const taken = all.slice(skip, skip + limit - entries.length)
-            entries.push(...taken)
-            skip += taken.length
-            const more = skip < all.length || stored.revision.previous.length > 0
-            if (entries.length === limit) {
+            for (const entry of all.slice(skip)) {
+              if (entries.length === limit || bytes >= pageBytesMax) break
+              entries.push(entry)
+              bytes += bytesOf(entry)
+              skip += 1
+            }
+            if (entries.length === limit || bytes >= pageBytesMax) {
+              const more = skip < all.length || stored.revision.previous.length > 0
               return more ? { entries, next: { revision: stored.sequence, taken: skip } } : { entries }
             }
             skip = 0

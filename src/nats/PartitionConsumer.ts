@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Latch, Layer, type Scope } from "effect"
 import { createInbox, type Msg } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
@@ -14,7 +14,6 @@ export const pullHeartbeatMilliseconds = 2_000
 const ackWaitMilliseconds = 30_000
 /** The broker removes a consumer that nobody pulls from for this long: what a crashed worker left. */
 const inactiveMilliseconds = 300_000
-const doubleAckWaitMilliseconds = 30_000
 
 /** One delivery of a message of the input log. */
 export interface Delivery {
@@ -42,8 +41,10 @@ export interface Pull {
   readonly request: (messages: number, bytes: number) => void
   /** What is asked for and has not come. */
   readonly outstanding: () => Readonly<Demand>
-  /** Acknowledges after the state is written, and asks the broker to confirm it; nothing waits for that. */
+  /** Acknowledges after the state is written, and asks the broker to confirm it. */
   readonly acknowledge: (delivery: Delivery) => void
+  /** Waits until the broker has confirmed all acknowledgements; only a process that stops has a reason to. */
+  readonly confirmed: Effect.Effect<void>
   /** For how many milliseconds the broker was not heard on this pull. */
   readonly silence: () => number
 }
@@ -55,6 +56,9 @@ export interface PullEvents {
   /** The consumer is gone: a later owner deleted it, or the broker lost it. */
   readonly lost: (reason: string) => void
 }
+
+/** The token of our inbox at which acknowledgements are confirmed; those of pull requests are numbers. */
+const confirmation = "confirmed"
 
 const consumerName = (partition: number, epoch: number): string => `p${partition}-${epoch}`
 
@@ -99,8 +103,6 @@ export class PartitionConsumer extends Context.Service<
     Effect.gen(function* () {
       const connection = yield* Connection
       const { client } = connection
-      const run = Effect.runForkWith(yield* Effect.context<never>())
-
       const create = (partition: number, epoch: number, from: number, unacknowledgedMax: number) => {
         const name = consumerName(partition, epoch)
         const filter = partitionFilter(partition)
@@ -148,6 +150,8 @@ export class PartitionConsumer extends Context.Service<
           const demands = new Map<string, Demand>()
           let pulls = 0
           let heardAt = performance.now()
+          let unconfirmed = 0
+          const allConfirmed = Latch.makeUnsafe(true)
 
           const take = (delivery: Delivery) => {
             for (const [id, demand] of demands) {
@@ -172,6 +176,11 @@ export class PartitionConsumer extends Context.Service<
               client.subscribe(`${prefix}*`, {
                 callback: (_error, message) => {
                   heardAt = performance.now()
+                  if (message.subject === prefix + confirmation) {
+                    unconfirmed -= 1
+                    if (unconfirmed === 0) allConfirmed.openUnsafe()
+                    return
+                  }
                   if (message.reply === undefined || message.reply === "" || !message.reply.startsWith("$JS.ACK.")) {
                     return status(message)
                   }
@@ -207,17 +216,12 @@ export class PartitionConsumer extends Context.Service<
               return { messages, bytes: Math.max(0, bytes) }
             },
             acknowledge: (delivery: Delivery) => {
-              run(
-                connection
-                  .request({
-                    operation: "acknowledge",
-                    subject: delivery.acknowledgeSubject,
-                    payload: "+ACK",
-                    timeoutMilliseconds: doubleAckWaitMilliseconds
-                  })
-                  .pipe(Effect.ignore)
-              )
+              if (!connection.isConnected()) return
+              unconfirmed += 1
+              allConfirmed.closeUnsafe()
+              client.publish(delivery.acknowledgeSubject, "+ACK", { reply: prefix + confirmation })
             },
+            confirmed: allConfirmed.await,
             silence: () => performance.now() - heardAt
           }
         })

@@ -300,7 +300,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     over: Deferred.await(over),
     drain: Effect.suspend(() => {
       isDraining = true
-      return Effect.raceFirst(emptied.await, Effect.asVoid(Deferred.await(over)))
+      return Effect.raceFirst(Effect.andThen(emptied.await, pull.confirmed), Effect.asVoid(Deferred.await(over)))
     }),
     fail
   }

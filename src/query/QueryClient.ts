@@ -95,8 +95,12 @@ export class QueryClient extends Context.Service<
           const group: Array<Waiting> = []
           const consistency = lane.waiting[0]?.consistency ?? "strong"
           while (group.length < questionsMax && lane.waiting[0]?.consistency === consistency) {
+            // The answer to a page may fill a message, so it travels alone.
+            if (group.length > 0 && lane.waiting[0].question.kind === "page") break
             const waiting = lane.waiting.shift()
-            if (waiting?.isSettled === false) group.push(waiting)
+            if (waiting?.isSettled !== false) continue
+            group.push(waiting)
+            if (waiting.question.kind === "page") break
           }
           if (group.length === 0) continue
           lane.inFlight += 1

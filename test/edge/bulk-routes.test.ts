@@ -73,8 +73,8 @@ describe("GET /duplicate/{count}/{id}", () => {
 
   it("really publishes the same purchase count times, and the account counts it once", async () => {
     const app = appOn(Context.add(service.edge.services, NewId, () => "the-one"))
-    expect(await seen(app.request("/duplicate/700/dup"))).toEqual(
-      answered(200, `{"userId":"dup","purchaseId":"the-one","duplicatesSent":700,"status":"success","note":"${note}"}`)
+    expect(await seen(app.request("/duplicate/1200/dup"))).toEqual(
+      answered(200, `{"userId":"dup","purchaseId":"the-one","duplicatesSent":1200,"status":"success","note":"${note}"}`)
     )
     const copy = {
       purchaseId: "the-one",
@@ -84,12 +84,12 @@ describe("GET /duplicate/{count}/{id}", () => {
       valueCents: 5_000,
       quantity: 2
     }
-    expect(await storedOf("dup")).toEqual(Array.from({ length: 700 }, () => copy))
+    expect(await storedOf("dup")).toEqual(Array.from({ length: 1_200 }, () => copy))
     expect((await service.get("/users/dup/total")).body).toBe(
       '{"userId":"dup","total":100.00,"currency":"USD","purchaseCount":1}'
     )
     const receipt = await service.get("/users/dup/purchases/the-one")
-    expect(receipt.body).toContain('"repeatsDropped":699,"conflictsRejected":0')
+    expect(receipt.body).toContain('"repeatsDropped":1199,"conflictsRejected":0')
   })
 
   it("takes a new id for each request", async () => {

@@ -66,15 +66,24 @@ describe("what is no request of the application's", () => {
     )
   })
 
-  it.each(["NONSENSE\r\n\r\n", "GET /livez HTTP/1.1\r\nbad header\r\n\r\n", "GET / HTTP/1.1\r\n\r\n\0\r\n\r\n"])(
-    "%j is refused",
-    async (text) => {
-      const socket = await open((await serve()).port)
-      socket.write(text)
-      const answer = await rest(socket)
-      expect(answer.slice(0, 12)).toBe("HTTP/1.1 400")
-    }
-  )
+  it.each([
+    "NONSENSE\r\n\r\n",
+    "GET /livez HTTP/1.1\r\nbad header\r\n\r\n",
+    "GET /livez HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
+    "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+  ])("%j is refused", async (text) => {
+    const socket = await open((await serve()).port)
+    socket.write(text)
+    expect(await rest(socket)).toBe(rawProblem("400 Bad Request", "This is not a readable HTTP request."))
+  })
+
+  it("a host that is none is refused", async () => {
+    const socket = await open((await serve()).port)
+    socket.write("GET /livez HTTP/1.1\r\nhost: a/b c\r\nconnection: close\r\n\r\n")
+    const answer = await rest(socket)
+    expect(answer.slice(0, 12)).toBe("HTTP/1.1 400")
+    expect(answer.toLowerCase()).toContain("\r\ncontent-type: application/problem+json\r\n")
+  })
 
   it("headers that do not end are refused when their time is over", async () => {
     const socket = await open((await serve({ headers: 50, check: 10 })).port)

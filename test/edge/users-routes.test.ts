@@ -157,7 +157,10 @@ describe("GET /users/{id}/purchases", () => {
     forged("1.-1"),
     forged("1.0.0"),
     forged("0.0"),
-    forged("1e1.0")
+    forged("1e1.0"),
+    forged("01.0"),
+    `${forged("1.0")}=`,
+    `${forged("1.0")}!`
   ])("refuses cursor=%s", async (cursor) => {
     expect(await service.get(`/users/reader/purchases?cursor=${cursor}`)).toEqual(
       refusal("malformed-request", "cursor is not one that this service gave out.", "/users/reader/purchases")

@@ -52,6 +52,8 @@ describe("A process that is told to stop", () => {
       return delivered.toSorted((a, b) => a - b).join() === "300,600,900,1200"
     })
     for (const user of users) await until("all is handed out", () => held.hasLoaded(user))
+    // Nothing is acknowledged that no commit holds.
+    expect(await acknowledged()).toEqual([0, 1, 2, 3].map(() => [0, 300]))
     const drained = runtime.runPromise(worker.drain)
     held.release()
     await drained

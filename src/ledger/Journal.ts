@@ -1,4 +1,4 @@
-import { Context, Effect, Fiber, Latch, Layer } from "effect"
+import { Clock, Context, Effect, Fiber, Latch, Layer } from "effect"
 import { ownerKey, positionKey } from "../domain/Subject.ts"
 import { batchMessagesMax, LedgerBucket, type Write } from "../nats/LedgerBucket.ts"
 import { CrashPoint } from "./CrashPoint.ts"
@@ -7,6 +7,14 @@ import { encodePosition } from "./Position.ts"
 
 /** The most bytes of one commit. */
 export const commitBytesMax = 8 * 1024 * 1024
+
+/**
+ * Commits begin at least this far apart, unless much waits: what a commit costs hardly depends on what is in it, so at a
+ * middling load two purchases in one cost half as much, for two more milliseconds until they are seen.
+ */
+const commitIntervalMilliseconds = 4
+/** With this many proposals waiting the next commit begins at once. */
+const commitAtOnceProposals = 200
 
 /** The partition epoch under whose guard a proposal is committed. */
 export interface CommitEpoch<Tag> {
@@ -102,6 +110,7 @@ export class Journal extends Context.Service<
       const bucket = yield* LedgerBucket
       const crashPoint = yield* CrashPoint
       const pending: Array<Proposal<unknown>> = []
+      let begun = 0
       const proposed = Latch.makeUnsafe(false)
 
       const succeed = (batch: Batch, first: number) => {
@@ -130,6 +139,9 @@ export class Journal extends Context.Service<
         yield* proposed.await
         // Actors that were woken in this turn propose before it ends, and share the commit.
         yield* Effect.yieldNow
+        const rest = begun + commitIntervalMilliseconds - (yield* Clock.currentTimeMillis)
+        if (rest > 0 && pending.length < commitAtOnceProposals) yield* Effect.sleep(rest)
+        begun = yield* Clock.currentTimeMillis
         const batch = composeBatch(pending)
         if (pending.length === 0) proposed.closeUnsafe()
         if (batch.writes.length === 0) return

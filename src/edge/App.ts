@@ -1,6 +1,7 @@
+import { Effect } from "effect"
 import { type Context, Hono } from "hono"
 import { accepts } from "hono/accepts"
-import { type Edge, stopping } from "./Edge.ts"
+import { type Edge, serverMistake, stopping } from "./Edge.ts"
 import { instanceOf, problem, problemMediaType, problemResponse } from "./Problem.ts"
 import { compatibleRoutes, writesByGet } from "./routes/compatible.ts"
 import { probeRoutes } from "./routes/probes.ts"
@@ -85,8 +86,9 @@ export const makeApp = (edge: Edge): Hono => {
       instanceOf(http)
     )
   )
-  app.onError((_error, http) =>
-    problemResponse(problem("internal-error", "This is a mistake of the server."), instanceOf(http))
-  )
+  app.onError(async (error, http) => {
+    await edge.runPromiseExit(Effect.logError("a request failed", error))
+    return problemResponse(serverMistake, instanceOf(http))
+  })
   return app
 }

@@ -24,6 +24,12 @@ export interface Edge {
   readonly isDraining: () => boolean
 }
 
+/** What a request gets that met a mistake of ours, which is in the log. */
+export const serverMistake = problem(
+  "internal-error",
+  "This is a mistake of the server; it was logged. What was stored is safe."
+)
+
 /** What a request to store something gets while the process stops. */
 export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
 
@@ -43,7 +49,7 @@ export const respond = async (
   return problemResponse(
     gone
       ? problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
-      : problem("internal-error", "This is a mistake of the server; it was logged. What was stored is safe."),
+      : serverMistake,
     instanceOf(http)
   )
 }

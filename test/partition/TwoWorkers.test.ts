@@ -9,7 +9,7 @@ describe("Two workers", () => {
   let system: TestSystem
 
   beforeEach(async () => {
-    system = await TestSystem.start()
+    system = await TestSystem.start({ PARTITIONS: "8" })
   })
 
   afterEach(() => system.stop())
@@ -42,22 +42,22 @@ describe("Two workers", () => {
     await Promise.all(lanes.map(postLane))
     await system.admin.untilApplied()
     const owners = await system.admin.keys("owner.>")
-    expect(Object.values(owners).reduce((sum, epochs) => sum + epochs, 0)).toBeGreaterThan(8)
+    expect(Object.values(owners).reduce((sum, epochs) => sum + epochs, 0)).toBeGreaterThan(2 * 8)
     await system.stopWorkers()
     await system.startWorker()
     await expectExact()
   })
 
   it("that share the partitions hand them over as they come and go", async () => {
-    const one = await system.startWorker({}, { workerId: "one" })
-    await until("the first has all", () => one.worker.owned().length === 4)
+    // With these names each of the two is assigned four partitions.
+    const one = await system.startWorker({}, { workerId: "worker-1" })
+    await until("the first has all", () => one.worker.owned().length === 8)
     const posted = Promise.all(lanes.map(postLane))
-    const two = await system.startWorker({}, { workerId: "two" })
-    await until("they share", () => one.worker.owned().length + two.worker.owned().length === 4)
-    await until("the second has some", () => two.worker.owned().length > 0)
+    const two = await system.startWorker({}, { workerId: "worker-2" })
+    await until("they share", () => one.worker.owned().length === 4 && two.worker.owned().length === 4)
     await one.runtime.runPromise(one.worker.drain)
     await one.stop()
-    await until("the second has all", () => two.worker.owned().length === 4)
+    await until("the second has all", () => two.worker.owned().length === 8)
     await posted
     await expectExact()
   })

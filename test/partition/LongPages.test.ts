@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { mistakesAfter, readAccount } from "../support/Shopper.ts"
+import { manySold, wideSold } from "../support/Sold.ts"
+import { TestSystem } from "../support/TestSystem.ts"
+
+// A reply of an owner is one message of the broker, which has a largest size.
+describe("Long pages", () => {
+  let system: TestSystem
+
+  beforeAll(async () => {
+    system = await TestSystem.start({ PARTITIONS: "1" })
+    await system.startWorker()
+  })
+
+  afterAll(() => system.stop())
+
+  it("answers a page of the longest texts", async () => {
+    const sales = wideSold("page", 1_000)
+    await system.publish(sales, 250)
+    await system.admin.untilApplied()
+    expect(mistakesAfter(await readAccount(system.ask, "page", 1_000), sales)).toEqual([])
+  })
+
+  it("answers many long pages at once", async () => {
+    const sales = manySold("pages", 1_000)
+    await system.publish(sales)
+    await system.admin.untilApplied()
+    const accounts = await Promise.all(Array.from({ length: 40 }, () => readAccount(system.ask, "pages", 1_000)))
+    for (const account of accounts) expect(mistakesAfter(account, sales)).toEqual([])
+  })
+})

@@ -1,10 +1,9 @@
-import type { Purchase } from "../../src/domain/Purchase.ts"
-import { purchaseTotal, sameContent } from "../../src/domain/Purchase.ts"
-import { decodeRevision } from "../../src/domain/Revision.ts"
+import { type Purchase, purchaseTotal, sameContent } from "../../src/domain/Purchase.ts"
+import { type AppliedPurchase, decodeRevision } from "../../src/domain/Revision.ts"
 import { decodeToken } from "../../src/domain/Subject.ts"
-import type { MemoryBroker } from "./MemoryBroker.ts"
+import type { LedgerMessage } from "./MemoryBroker.ts"
 
-/** A purchase that a client sent: `ok` when it was told that it is stored, `info` when it does not know. */
+/** A purchase that a client sent: `fail` when it was told that it is surely not stored, `info` when it does not know. */
 export interface Sent {
   readonly client: number
   readonly purchase: Purchase
@@ -13,7 +12,7 @@ export interface Sent {
   answeredAt: number
 }
 
-/** A total or the count of a history that a client was told. */
+/** A total, or a whole history, that a client was told. */
 export interface Read {
   readonly client: number
   readonly userId: string
@@ -21,46 +20,68 @@ export interface Read {
   readonly answeredAt: number
   readonly total: bigint
   readonly count: number
+  /** Newest first. */
+  readonly entries: ReadonlyArray<string> | undefined
 }
 
-export interface Applied extends Pick<Purchase, "productName" | "productType" | "valueCents" | "quantity"> {
-  readonly purchaseId: string
-  readonly inputSequence: number
-}
+/** Sees each value that the ledger takes, also those that a janitor removes later, and what is wrong with them. */
+export class LedgerWatch {
+  readonly histories = new Map<string, Array<AppliedPurchase>>()
+  readonly problems: Array<string> = []
+  private readonly positions = new Map<number, number>()
+  private readonly rejections = new Map<string, string>()
 
-/** What the ledger says of each user in the end, revision by revision, and what is wrong with its revisions. */
-export const readLedger = (broker: MemoryBroker) => {
-  const histories = new Map<string, Array<Applied>>()
-  const problems: Array<string> = []
-  const positions = new Map<string, number>()
-  for (const { key, value } of broker.ledger) {
-    if (key.startsWith("position.")) {
-      const { position } = JSON.parse(value) as { readonly position: number }
-      if (position < (positions.get(key) ?? 0)) problems.push(`${key} went back to ${position}`)
-      positions.set(key, position)
-    }
-    if (!key.startsWith("account.")) continue
+  stored({ key, value }: LedgerMessage): void {
+    const [kind, name] = key.split(".")
+    if (kind === "position") this.storedPosition(Number(name), value)
+    else if (kind === "account" && name !== undefined) this.storedRevision(decodeToken(name), value)
+    else if (kind === "rejected") this.rejections.set(key, value)
+  }
+
+  positionOf(partition: number): number {
+    return this.positions.get(partition) ?? 0
+  }
+
+  /** How many records of rejected input hold a text. One may be written again, by an epoch that reads its input again. */
+  rejected(text: string): number {
+    return [...this.rejections.values()].filter((value) => value.includes(text)).length
+  }
+
+  private storedPosition(partition: number, value: string): void {
+    const { position } = JSON.parse(value) as { readonly position: number }
+    const before = this.positionOf(partition)
+    if (position < before) this.problems.push(`position of ${partition} went back from ${before} to ${position}`)
+    this.positions.set(partition, position)
+  }
+
+  private storedRevision(userId: string, value: string): void {
     const revision = decodeRevision(value)
-    const userId = decodeToken(key.slice("account.".length))
-    const history = histories.get(userId) ?? []
-    histories.set(userId, history)
+    const history = this.histories.get(userId) ?? []
+    this.histories.set(userId, history)
     history.push(...revision.purchases)
-    const sum = history.reduce((total, purchase) => total + purchaseTotal(purchase), 0n)
-    if (revision.total !== sum) problems.push(`I4 ${userId}: a revision says ${revision.total}, its history ${sum}`)
+    const sum = sumOf(history)
+    if (revision.total !== sum) this.problems.push(`I4 ${userId}: a revision says ${revision.total}, its history ${sum}`)
     if (revision.count !== history.length) {
-      problems.push(`I5 ${userId}: a revision counts ${revision.count} of ${history.length}`)
+      this.problems.push(`I5 ${userId}: a revision counts ${revision.count} of ${history.length}`)
     }
   }
-  return { histories, problems }
 }
+
+const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
+  let total = 0n
+  for (const purchase of purchases) total += purchaseTotal(purchase)
+  return total
+}
+
+const idOf = ({ userId, purchaseId }: Pick<Purchase, "userId" | "purchaseId">): string => `${userId}/${purchaseId}`
 
 /** Holds what clients saw against what the ledger has in the end: I1 to I6 of the promise. */
 export const checkHistory = (
-  broker: MemoryBroker,
+  { histories, problems: seen }: LedgerWatch,
   sent: ReadonlyArray<Sent>,
   reads: ReadonlyArray<Read>
 ): Array<string> => {
-  const { histories, problems } = readLedger(broker)
+  const problems = [...seen]
   const placeOf = new Map<string, number>()
   for (const [userId, history] of histories) {
     let lastInput = 0
@@ -70,19 +91,14 @@ export const checkHistory = (
       placeOf.set(id, place)
       if (applied.inputSequence < lastInput) problems.push(`I5 out of the log's order: ${id}`)
       lastInput = applied.inputSequence
-      const origin = sent.some(
-        ({ purchase, outcome }) =>
-          outcome !== "fail" &&
-          purchase.userId === userId &&
-          purchase.purchaseId === applied.purchaseId &&
-          sameContent(purchase, applied)
+      const isSent = sent.some(
+        ({ purchase, outcome }) => outcome !== "fail" && idOf(purchase) === id && sameContent(purchase, applied)
       )
-      if (!origin) problems.push(`I3 phantom: ${id}`)
+      if (!isSent) problems.push(`I3 phantom: ${id}`)
     }
   }
   for (const { purchase, outcome } of sent) {
-    const id = `${purchase.userId}/${purchase.purchaseId}`
-    if (outcome === "ok" && !placeOf.has(id)) problems.push(`I1 lost: ${id}`)
+    if (outcome === "ok" && !placeOf.has(idOf(purchase))) problems.push(`I1 lost: ${idOf(purchase)}`)
   }
   problems.push(...checkOrder(sent, placeOf), ...checkReads(histories, sent, reads, placeOf))
   return problems
@@ -92,14 +108,14 @@ const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, numb
   const problems: Array<string> = []
   const firsts = new Map<string, Sent>()
   for (const one of sent) {
-    const id = `${one.purchase.userId}/${one.purchase.purchaseId}`
+    const id = idOf(one.purchase)
     if (!firsts.has(id)) firsts.set(id, one)
   }
   for (const [id, one] of firsts) {
+    if (one.outcome !== "ok") continue
+    const place = placeOf.get(id)
     for (const [otherId, other] of firsts) {
-      if (one.purchase.userId !== other.purchase.userId || one.outcome !== "ok") continue
-      if (one.answeredAt >= other.sentAt) continue
-      const place = placeOf.get(id)
+      if (one.purchase.userId !== other.purchase.userId || one.answeredAt >= other.sentAt) continue
       const otherPlace = placeOf.get(otherId)
       if (place !== undefined && otherPlace !== undefined && place > otherPlace) {
         problems.push(`I5 order: ${id} was acknowledged before ${otherId} was sent, and comes after it`)
@@ -110,21 +126,23 @@ const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, numb
 }
 
 const checkReads = (
-  histories: ReadonlyMap<string, ReadonlyArray<Applied>>,
+  histories: ReadonlyMap<string, ReadonlyArray<AppliedPurchase>>,
   sent: ReadonlyArray<Sent>,
   reads: ReadonlyArray<Read>,
   placeOf: ReadonlyMap<string, number>
 ): Array<string> => {
   const problems: Array<string> = []
   for (const read of reads) {
-    const history = histories.get(read.userId) ?? []
-    const sum = history.slice(0, read.count).reduce((total, purchase) => total + purchaseTotal(purchase), 0n)
-    if (read.count > history.length || sum !== read.total) {
-      problems.push(`I6 ${read.userId}: ${read.count} with ${read.total} is no prefix of the history`)
+    const history = (histories.get(read.userId) ?? []).slice(0, read.count)
+    const isPrefix = history.length === read.count && sumOf(history) === read.total
+    if (!isPrefix) problems.push(`I6 ${read.userId}: ${read.count} with ${read.total} is no prefix of the history`)
+    const ids = history.map(({ purchaseId }) => purchaseId).toReversed()
+    if (read.entries !== undefined && read.entries.join() !== ids.join()) {
+      problems.push(`I6 ${read.userId}: the page ${read.entries.join()} is not ${ids.join()}`)
     }
     for (const { purchase, outcome, answeredAt } of sent) {
       if (purchase.userId !== read.userId || outcome !== "ok" || answeredAt >= read.askedAt) continue
-      const place = placeOf.get(`${purchase.userId}/${purchase.purchaseId}`)
+      const place = placeOf.get(idOf(purchase))
       if (place !== undefined && place >= read.count) {
         problems.push(`I6 stale: ${purchase.purchaseId} was acknowledged before the read of ${read.count}`)
       }

@@ -1,7 +1,7 @@
-import { encodeToken, ownerKey, partitionOf } from "../../src/domain/Subject.ts"
-import type { Write } from "../../src/nats/LedgerBucket.ts"
+import { partitionOf } from "../../src/domain/Subject.ts"
+import { batchMessagesMax, type Write } from "../../src/nats/LedgerBucket.ts"
 
-export interface InputMessage {
+interface InputMessage {
   readonly sequence: number
   readonly partition: number
   readonly subject: string
@@ -16,31 +16,60 @@ export interface LedgerMessage {
   readonly storedAt: number
 }
 
+/** One delivery of a message, under the consumer's own number. */
+interface Delivered {
+  readonly message: InputMessage
+  readonly deliverySequence: number
+}
+
 interface Consumer {
   readonly partition: number
   readonly epoch: number
-  /** The next input sequence to deliver. */
+  readonly from: number
+  readonly unacknowledgedMax: number
+  /** The next input sequence to deliver for the first time. */
   next: number
   /** The number of the last delivery. */
   delivered: number
-  readonly unacknowledged: Map<number, InputMessage>
+  /** What was delivered and not acknowledged, with the time from which on it is to come again. */
+  readonly unacknowledged: Map<number, number>
+}
+
+interface Sign {
+  readonly instance: number
+  readonly storedAt: number
+  readonly isLeaving: boolean
 }
 
 export interface MemoryBrokerOptions {
   readonly partitions: number
   readonly duplicateWindow: number
   readonly messageBytesMax: number
+  readonly inputBytesMax: number
   /** The broker's clock, in milliseconds. */
   readonly now: () => number
 }
 
-/** What the broker answers to a batch. */
-export type CommitResult =
-  | { readonly kind: "committed"; readonly first: number }
-  | { readonly kind: "conflict"; readonly reason: string }
-  | { readonly kind: "refused"; readonly code: number; readonly reason: string }
+/** An error of the broker's API: `err_code` and description. */
+export class ApiFailure {
+  readonly code: number
+  readonly reason: string
 
-const batchMessagesMax = 1_000
+  constructor(code: number, reason: string) {
+    this.code = code
+    this.reason = reason
+  }
+}
+
+const messageTooLarge = 10_054
+const streamFull = 10_077
+const wrongLastSequence = 10_071
+const batchTooLarge = 10_199
+/** A delivery that is not acknowledged comes again after this long, as the consumers of `src` are set up. */
+export const ackWaitMilliseconds = 30_000
+const workersForgottenAfterMilliseconds = 60_000
+
+const consumerName = (partition: number, epoch: number): string => `p${partition}-${epoch}`
 
 /**
  * What a broker keeps, and its rules, in memory and at once: whoever puts a network in front of it decides when a
@@ -48,20 +77,18 @@ const batchMessagesMax = 1_000
  */
 export class MemoryBroker {
   readonly options: MemoryBrokerOptions
-  readonly input: Array<InputMessage> = []
-  readonly ledger: Array<LedgerMessage> = []
-  private readonly newest = new Map<string, LedgerMessage>()
-  private readonly messageIds = new Map<string, { readonly sequence: number; readonly at: number }>()
-  private readonly consumers = new Map<string, Consumer>()
-  readonly signs = new Map<
-    string,
-    { readonly instance: number; readonly storedAt: number; readonly isLeaving: boolean }
-  >()
-  private signSequence = 0
+  private readonly input: Array<InputMessage> = []
+  private inputBytes = 0
   private inputSequence = 0
+  private readonly messageIds = new Map<string, { readonly sequence: number; readonly at: number }>()
+  private readonly ledger = new Map<number, LedgerMessage>()
+  private readonly newest = new Map<string, LedgerMessage>()
   private ledgerSequence = 0
-  /** Told of each new input message, so that waiting pulls are served. */
-  onInput: (() => void) | undefined
+  private readonly consumers = new Map<string, Consumer>()
+  private readonly signs = new Map<string, Sign>()
+  private signSequence = 0
+  /** Told of each value that the ledger takes. */
+  onStored: ((message: LedgerMessage) => void) | undefined
 
   constructor(options: MemoryBrokerOptions) {
     this.options = options
@@ -69,26 +96,28 @@ export class MemoryBroker {
 
   // The input log.
 
-  append(subject: string, messageId: string, payload: string): { sequence: number; duplicate: boolean } | undefined {
+  /** Answers nothing where no stream listens on the subject. */
+  append(
+    subject: string,
+    messageId: string,
+    payload: string
+  ): { readonly sequence: number; readonly duplicate: boolean } | ApiFailure | undefined {
+    const { partitions, duplicateWindow, messageBytesMax, inputBytesMax, now } = this.options
     const parts = subject.split(".")
     const user = parts.length === 2 ? parts[1] : undefined
-    const partition = user === undefined ? Number(parts[1]) : partitionOf(user, this.options.partitions)
-    if (!(partition < this.options.partitions)) return undefined
+    const partition = user === undefined ? Number(parts[1]) : partitionOf(user, partitions)
+    if (!(partition < partitions)) return undefined
     const known = this.messageIds.get(messageId)
-    if (known !== undefined && this.options.now() - known.at < this.options.duplicateWindow) {
-      return { sequence: known.sequence, duplicate: true }
-    }
+    if (known !== undefined && now() - known.at < duplicateWindow) return { sequence: known.sequence, duplicate: true }
+    const bytes = Buffer.from(payload)
+    if (bytes.length > messageBytesMax) return new ApiFailure(messageTooLarge, "message size exceeds maximum allowed")
+    if (this.inputBytes + bytes.length > inputBytesMax) return new ApiFailure(streamFull, "maximum bytes exceeded")
     this.inputSequence += 1
+    this.inputBytes += bytes.length
     const sequence = this.inputSequence
-    this.messageIds.set(messageId, { sequence, at: this.options.now() })
-    this.input.push({
-      sequence,
-      partition,
-      subject: user === undefined ? subject : `purchases.${partition}.${user}`,
-      payload: Buffer.from(payload),
-      storedAt: this.options.now()
-    })
-    this.onInput?.()
+    if (messageId !== "") this.messageIds.set(messageId, { sequence, at: now() })
+    const stored = user === undefined ? subject : `purchases.${partition}.${user}`
+    this.input.push({ sequence, partition, subject: stored, payload: bytes, storedAt: now() })
     return { sequence, duplicate: false }
   }
 
@@ -101,7 +130,7 @@ export class MemoryBroker {
     return this.input.findLast((message) => message.partition === partition)?.sequence ?? 0
   }
 
-  bounds(): { first: number; last: number } {
+  bounds(): { readonly first: number; readonly last: number } {
     return { first: this.input[0]?.sequence ?? this.inputSequence + 1, last: this.inputSequence }
   }
 
@@ -110,8 +139,10 @@ export class MemoryBroker {
   }
 
   purgeBelow(sequence: number): void {
-    const kept = this.input.filter((message) => message.sequence >= sequence)
-    this.input.splice(0, this.input.length, ...kept)
+    const first = this.input.findIndex((message) => message.sequence >= sequence)
+    for (const { payload } of this.input.splice(0, first < 0 ? this.input.length : first)) {
+      this.inputBytes -= payload.length
+    }
   }
 
   // The ledger bucket.
@@ -121,52 +152,54 @@ export class MemoryBroker {
   }
 
   at(sequence: number): LedgerMessage | undefined {
-    return this.ledger.find((message) => message.sequence === sequence)
+    return this.ledger.get(sequence)
   }
 
   put(key: string, value: string): number {
     this.ledgerSequence += 1
     const message = { sequence: this.ledgerSequence, key, value, storedAt: this.options.now() }
-    this.ledger.push(message)
+    this.ledger.set(message.sequence, message)
     this.newest.set(key, message)
+    this.onStored?.(message)
     return message.sequence
   }
 
-  commit(writes: ReadonlyArray<Write>): CommitResult {
-    if (writes.length > batchMessagesMax) {
-      return { kind: "refused", code: 10_199, reason: "atomic publish batch is too large" }
-    }
+  /** Writes all or nothing, and answers the sequence of the first write. */
+  commit(writes: ReadonlyArray<Write>): number | ApiFailure {
+    if (writes.length > batchMessagesMax) return new ApiFailure(batchTooLarge, "atomic publish batch is too large")
     const written = new Set<string>()
     for (const write of writes) {
-      const guarded = write.guard
-      if (guarded !== undefined && written.has(guarded.key)) {
-        return { kind: "conflict", reason: `the batch writes the guarded key ${guarded.key}` }
-      }
-      const expected = guarded === undefined ? write.expected : guarded.revision
-      const key = guarded === undefined ? write.key : guarded.key
+      const key = write.guard?.key ?? write.key
+      const expected = write.guard?.revision ?? write.expected
       const last = this.newest.get(key)?.sequence ?? 0
       if (expected !== undefined && (last !== expected || written.has(key))) {
-        return { kind: "conflict", reason: `wrong last sequence: ${last} for ${key}` }
+        return new ApiFailure(wrongLastSequence, `wrong last sequence: ${last}`)
       }
       written.add(write.key)
     }
     const first = this.ledgerSequence + 1
     for (const write of writes) this.put(write.key, write.value)
-    return { kind: "committed", first }
+    return first
   }
 
   forgetHistory(key: string): void {
     const newest = this.newest.get(key)
-    const kept = this.ledger.filter((message) => message.key !== key || message === newest)
-    this.ledger.splice(0, this.ledger.length, ...kept)
+    for (const [sequence, message] of this.ledger) {
+      if (message.key === key && message !== newest) this.ledger.delete(sequence)
+    }
   }
 
   // Consumers of the input log.
 
-  createConsumer(partition: number, epoch: number, from: number): void {
-    this.consumers.set(`p${partition}-${epoch}`, {
+  /** One that exists already stays as it is. */
+  createConsumer(partition: number, epoch: number, from: number, unacknowledgedMax: number): void {
+    const name = consumerName(partition, epoch)
+    if (this.consumers.has(name)) return
+    this.consumers.set(name, {
       partition,
       epoch,
+      from,
+      unacknowledgedMax,
       next: from,
       delivered: 0,
       unacknowledged: new Map()
@@ -174,39 +207,50 @@ export class MemoryBroker {
   }
 
   hasConsumer(partition: number, epoch: number): boolean {
-    return this.consumers.has(`p${partition}-${epoch}`)
+    return this.consumers.has(consumerName(partition, epoch))
   }
 
-  deleteConsumersBefore(partition: number, epoch: number): void {
-    for (const [name, consumer] of this.consumers) {
-      if (consumer.partition === partition && consumer.epoch < epoch) this.consumers.delete(name)
+  deleteConsumers(isDeleted: (partition: number, epoch: number) => boolean): void {
+    for (const [name, { partition, epoch }] of this.consumers) {
+      if (isDeleted(partition, epoch)) this.consumers.delete(name)
     }
   }
 
-  /** The next delivery of a consumer, if there is something to deliver. */
-  deliver(partition: number, epoch: number): { message: InputMessage; deliverySequence: number } | undefined {
-    const consumer = this.consumers.get(`p${partition}-${epoch}`)
+  /** The next delivery of a consumer, if there is something to deliver: first what is to come again. */
+  deliver(partition: number, epoch: number): Delivered | undefined {
+    const consumer = this.consumers.get(consumerName(partition, epoch))
     if (consumer === undefined) return undefined
-    const { next } = consumer
-    const message = this.input.find((candidate) => candidate.partition === partition && candidate.sequence >= next)
+    const now = this.options.now()
+    for (const [sequence, againAt] of consumer.unacknowledged) {
+      if (againAt > now) continue
+      const message = this.input.find((candidate) => candidate.sequence === sequence)
+      if (message !== undefined) return this.delivered(consumer, message)
+      consumer.unacknowledged.delete(sequence)
+    }
+    if (consumer.unacknowledged.size >= consumer.unacknowledgedMax) return undefined
+    const message = this.input.find(
+      (candidate) => candidate.partition === partition && candidate.sequence >= consumer.next
+    )
     if (message === undefined) return undefined
     consumer.next = message.sequence + 1
-    consumer.delivered += 1
-    consumer.unacknowledged.set(message.sequence, message)
-    return { message, deliverySequence: consumer.delivered }
+    return this.delivered(consumer, message)
   }
 
-  /** Delivers something unacknowledged once more, under a new delivery number. */
-  redeliver(partition: number, epoch: number): { message: InputMessage; deliverySequence: number } | undefined {
-    const consumer = this.consumers.get(`p${partition}-${epoch}`)
-    const message = consumer?.unacknowledged.values().next().value
-    if (consumer === undefined || message === undefined) return undefined
+  private delivered(consumer: Consumer, message: InputMessage): Delivered {
     consumer.delivered += 1
+    consumer.unacknowledged.set(message.sequence, this.options.now() + ackWaitMilliseconds)
     return { message, deliverySequence: consumer.delivered }
   }
 
   acknowledge(partition: number, epoch: number, sequence: number): void {
-    this.consumers.get(`p${partition}-${epoch}`)?.unacknowledged.delete(sequence)
+    this.consumers.get(consumerName(partition, epoch))?.unacknowledged.delete(sequence)
+  }
+
+  /** Has something unacknowledged delivered again, as if its acknowledgement had been waited for in vain. */
+  redeliver(partition: number, epoch: number, sequence?: number): void {
+    const waiting = this.consumers.get(consumerName(partition, epoch))?.unacknowledged
+    const again = sequence ?? waiting?.keys().next().value
+    if (again !== undefined && waiting?.has(again) === true) waiting.set(again, 0)
   }
 
   // Signs of life.
@@ -217,13 +261,24 @@ export class MemoryBroker {
     return this.signSequence
   }
 
-  // What tests look at.
-
-  ownerEpoch(partition: number): number {
-    return this.latest(ownerKey(partition))?.sequence ?? 0
+  /** The newest sign of each worker that has not said goodbye. */
+  livingSigns(): ReadonlyArray<Sign & { readonly worker: string }> {
+    const since = this.options.now() - workersForgottenAfterMilliseconds
+    return Array.from(this.signs, ([worker, sign]) => ({ worker, ...sign })).filter(
+      (sign) => !sign.isLeaving && sign.storedAt > since
+    )
   }
 
-  accountOf(userId: string): LedgerMessage | undefined {
-    return this.latest(`account.${encodeToken(userId)}`)
+  // What tests do and look at.
+
+  /** What was acknowledged is on disk; signs are kept in memory alone, and how far consumers were is synced later. */
+  restart(): void {
+    this.signs.clear()
+    this.signSequence = 0
+    for (const consumer of this.consumers.values()) {
+      consumer.next = consumer.from
+      consumer.delivered = 0
+      consumer.unacknowledged.clear()
+    }
   }
 }

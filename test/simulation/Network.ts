@@ -1,44 +1,29 @@
 import { Effect, type Scope } from "effect"
-import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
-import type { Randomness } from "./Randomness.ts"
+import { BrokerRefused, BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import type { World } from "./World.ts"
 
-/** How unkind the way between a process and the broker is. Chances are of each request. */
-export interface Unkindness {
-  /** The request never arrives. */
-  readonly requestLost: number
-  /** The request arrives, its answer does not. */
-  readonly answerLost: number
-  /** The request arrives long after its sender gave up. */
-  readonly requestLate: number
-  /** A delivery never arrives. */
-  readonly deliveryLost: number
-  /** A delivery comes once more. */
-  readonly redelivered: number
-}
-
-export const kind: Unkindness = {
-  requestLost: 0,
-  answerLost: 0,
-  requestLate: 0,
-  deliveryLost: 0,
-  redelivered: 0
-}
-
-const travelMillisecondsMax = 4
 const answerWaitMilliseconds = 5_000
 const lateMillisecondsMax = 20_000
+/** The broker has "insufficient resources" for what it refuses without a reason of its own. */
+const refusedCode = 10_023
 
 /**
  * The way between one process and the broker. What is on its way is the network's, not the process's: it arrives also
- * when its sender is dead by then. `freeze` holds everything back that goes to and from the process.
+ * when its sender is dead by then.
  */
 export class Link {
   readonly name: string
   private readonly world: World
   isUp = true
   isDead = false
+  private isHeld = false
+  private deafUntil = 0
+  private readonly held: Array<() => void> = []
+  /** Counts the connections, because what is brought over one is gone with it. */
+  private connection = 0
+  private lastArrival = 0
   private readonly reconnects = new Set<() => void>()
-  private readonly disconnects = new Set<() => void>()
+  private readonly underWay = new Set<() => void>()
 
   constructor(name: string, world: World) {
     this.name = name
@@ -46,56 +31,120 @@ export class Link {
   }
 
   /** Asks the broker: `apply` runs at the broker when the request arrives. */
-  ask<A>(operation: string, apply: () => A): Effect.Effect<A, BrokerUnavailable | OutcomeUnknown> {
+  ask<A>(operation: string, apply: () => A): Effect.Effect<A, BrokerUnavailable | OutcomeUnknown | BrokerRefused> {
     const { world } = this
-    const unknown = (reason: string) => Effect.fail(new OutcomeUnknown({ operation, reason }))
-    return Effect.callback<A, BrokerUnavailable | OutcomeUnknown>((resume) => {
+    const { random, unkindness } = world
+    return Effect.callback((resume) => {
       if (!this.isUp) return resume(Effect.fail(new BrokerUnavailable({ operation, reason: "not connected" })))
-      const { random, unkindness } = world
-      const fate = random.next()
-      const { requestLost, answerLost, requestLate } = unkindness
-      const isLost = fate < requestLost
-      const isLate = !isLost && fate < requestLost + requestLate
-      const isAnswerLost = isLate || (!isLost && fate < requestLost + requestLate + answerLost)
+      const { requestLost, requestLate, answerLost, refused } = unkindness
+      let fate = random.next()
+      const falls = (chance: number): boolean => {
+        fate -= chance
+        return fate < 0 && fate + chance >= 0
+      }
+      const isLost = falls(requestLost)
+      const isLate = falls(requestLate)
+      const isAnswerLost = falls(answerLost)
+      const isRefused = falls(refused)
       let isSettled = false
-      const settle = (result: Effect.Effect<A, BrokerUnavailable | OutcomeUnknown>) => {
+      const settle = (result: Effect.Effect<A, OutcomeUnknown | BrokerRefused>) => {
         if (isSettled || this.isDead) return
         isSettled = true
-        this.disconnects.delete(broke)
+        cancelWait()
+        this.underWay.delete(broke)
         resume(result)
       }
-      const broke = () => settle(unknown("the connection broke"))
-      this.disconnects.add(broke)
-      if (isLost || isAnswerLost) world.after(answerWaitMilliseconds, () => settle(unknown("no answer in time")))
+      const broke = () => settle(Effect.fail(new OutcomeUnknown({ operation, reason: "the connection broke" })))
+      const unanswered = () => settle(Effect.fail(new OutcomeUnknown({ operation, reason: "no answer in time" })))
+      this.underWay.add(broke)
+      const cancelWait = world.after(answerWaitMilliseconds, unanswered)
       if (isLost) return
+      const { connection } = this
+      const arrive = () => {
+        // What a broken connection had not brought yet may be gone with it.
+        if (this.connection !== connection && random.chance(0.5)) return
+        const answer = isRefused ? undefined : { value: apply() }
+        if (isLate || isAnswerLost) return
+        const reply = () =>
+          settle(
+            answer === undefined
+              ? Effect.fail(new BrokerRefused({ operation, code: refusedCode, reason: "insufficient resources" }))
+              : Effect.succeed(answer.value)
+          )
+        world.after(world.travel(), () => this.pass(reply))
+      }
       const travel = isLate ? answerWaitMilliseconds + random.below(lateMillisecondsMax) : world.travel()
-      world.after(travel, () => {
-        const answer = apply()
-        if (!isAnswerLost) world.after(world.travel(), () => settle(Effect.succeed(answer)))
+      world.after(travel, () => this.pass(arrive))
+    })
+  }
+
+  /** Says something to the broker that nobody waits for. */
+  tell(apply: () => void): void {
+    if (!this.isUp || this.world.random.chance(this.world.unkindness.requestLost)) return
+    const { connection } = this
+    this.world.after(this.world.travel(), () =>
+      this.pass(() => {
+        if (this.connection === connection) apply()
       })
-    })
+    )
   }
 
-  /** Brings something from the broker, unless the process is dead or away when it arrives. */
+  /** Brings something from the broker, in the order in which it was sent, unless the process is dead or away then. */
   bring(arrive: () => void): void {
-    if (!this.isUp || this.isDead) return
-    const { reconnected } = this
-    this.world.afterInOrder(this.name, () => {
-      if (!this.isDead && this.isUp && this.reconnected === reconnected) arrive()
-    })
+    this.bringAt(Math.max(this.world.now() + this.world.travel(), this.lastArrival), arrive)
   }
 
-  private reconnected = 0
+  /** Brings something, and what comes after it may be faster. */
+  bringLate(arrive: () => void): void {
+    const { lastArrival } = this
+    this.bringAt(this.world.now() + 4 * this.world.travel(), arrive)
+    this.lastArrival = lastArrival
+  }
+
+  private bringAt(at: number, arrive: () => void): void {
+    if (!this.isUp || this.isDead) return
+    const { connection } = this
+    this.lastArrival = at
+    this.world.after(at - this.world.now(), () =>
+      this.pass(() => {
+        if (!this.isDead && this.isUp && this.connection === connection) arrive()
+      })
+    )
+  }
+
+  private pass(happens: () => void): void {
+    if (this.isHeld) this.held.push(happens)
+    else happens()
+  }
+
+  /** From now on nothing goes to or from the process, and nothing is lost: a process that is stopped, or far away. */
+  hold(): void {
+    this.isHeld = true
+  }
+
+  release(): void {
+    this.isHeld = false
+    for (const happens of this.held.splice(0)) this.world.after(this.world.travel(), () => this.pass(happens))
+  }
+
+  /** For a while, signs of life and deliveries are lost on their way to it, and its questions and answers are not. */
+  deafen(milliseconds: number): void {
+    this.deafUntil = this.world.now() + milliseconds
+  }
+
+  get isDeaf(): boolean {
+    return this.world.now() < this.deafUntil
+  }
 
   disconnect(): void {
     this.isUp = false
-    for (const broke of [...this.disconnects]) broke()
+    this.connection += 1
+    for (const broke of this.underWay) broke()
   }
 
   reconnect(): void {
-    if (this.isUp) return
+    if (this.isUp || this.isDead) return
     this.isUp = true
-    this.reconnected += 1
     for (const listener of this.reconnects) listener()
   }
 
@@ -103,7 +152,7 @@ export class Link {
   die(): void {
     this.isDead = true
     this.isUp = false
-    this.disconnects.clear()
+    this.underWay.clear()
   }
 
   onReconnect(listener: () => void): Effect.Effect<void, never, Scope.Scope> {
@@ -111,41 +160,5 @@ export class Link {
       Effect.sync(() => void this.reconnects.add(listener)),
       () => Effect.sync(() => void this.reconnects.delete(listener))
     )
-  }
-}
-
-/** Time and chance of one simulated run. Time is Effect's TestClock; everything that is not instant sleeps on it. */
-export class World {
-  readonly random: Randomness
-  unkindness: Unkindness
-  readonly now: () => number
-  private readonly run: (effect: Effect.Effect<void>) => void
-  private readonly lastArrival = new Map<string, number>()
-
-  constructor(
-    random: Randomness,
-    unkindness: Unkindness,
-    now: () => number,
-    run: (effect: Effect.Effect<void>) => void
-  ) {
-    this.random = random
-    this.unkindness = unkindness
-    this.now = now
-    this.run = run
-  }
-
-  travel(): number {
-    return 1 + this.random.below(travelMillisecondsMax)
-  }
-
-  after(milliseconds: number, happens: () => void): void {
-    this.run(Effect.andThen(Effect.sleep(Math.max(1, milliseconds)), Effect.sync(happens)))
-  }
-
-  /** Events of one connection arrive in the order in which they were sent. */
-  afterInOrder(connection: string, happens: () => void): void {
-    const at = Math.max(this.now() + this.travel(), this.lastArrival.get(connection) ?? 0)
-    this.lastArrival.set(connection, at)
-    this.after(at - this.now(), happens)
   }
 }

@@ -3,45 +3,37 @@ import type { Randomness } from "./Randomness.ts"
 
 /**
  * Runs what fibers have ready in an order that a seed decides, so that a run shows interleavings that the order of
- * scheduling alone would never show, and shows them again.
+ * scheduling alone would never show, and shows them again. Nothing runs by itself: whoever turns the clock calls `run`.
  */
 export class SeededScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async"
   private readonly random: Randomness
-  private tasks: Array<() => void> = []
-  private isPumping = false
+  private readonly tasks: Array<() => void> = []
+  private readonly dispatcher: Scheduler.SchedulerDispatcher
 
   constructor(random: Randomness) {
     this.random = random
+    this.dispatcher = { scheduleTask: (task) => void this.tasks.push(task), flush: () => this.run() }
   }
 
   shouldYield(): boolean {
     return false
   }
 
-  private readonly pump = () => {
-    while (this.tasks.length > 0) {
-      const index = this.random.below(this.tasks.length)
-      const last = this.tasks.length - 1
-      const task = this.tasks[index]
-      const moved = this.tasks[last]
-      if (task === undefined || moved === undefined) break
-      this.tasks[index] = moved
-      this.tasks.pop()
-      task()
-    }
-    this.isPumping = false
+  makeDispatcher(): Scheduler.SchedulerDispatcher {
+    return this.dispatcher
   }
 
-  makeDispatcher(): Scheduler.SchedulerDispatcher {
-    return {
-      scheduleTask: (task) => {
-        this.tasks.push(task)
-        if (this.isPumping) return
-        this.isPumping = true
-        queueMicrotask(this.pump)
-      },
-      flush: () => this.pump()
+  /** Runs everything that is ready, and what becomes ready by that, until all fibers wait. */
+  run(): void {
+    const { tasks } = this
+    while (tasks.length > 0) {
+      const index = tasks.length === 1 ? 0 : this.random.below(tasks.length)
+      const task = tasks[index]
+      const last = tasks.pop()
+      if (task === undefined || last === undefined) return
+      if (index < tasks.length) tasks[index] = last
+      task()
     }
   }
 }

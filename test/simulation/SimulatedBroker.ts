@@ -1,52 +1,72 @@
-import { Context, Effect, Layer } from "effect"
-import { BrokerRefused, BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { Context, Effect, Latch, Layer } from "effect"
+import { BrokerRefused, BrokerUnavailable, type BrokerFailure, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { BrokerLink } from "../../src/nats/BrokerLink.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { CommitConflict, type CommitFailure, LedgerBucket } from "../../src/nats/LedgerBucket.ts"
-import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
+import { type Delivery, PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
-import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
-import type { MemoryBroker } from "./MemoryBroker.ts"
-import type { Link, World } from "./Network.ts"
+import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
+import { ackWaitMilliseconds, ApiFailure, type MemoryBroker } from "./MemoryBroker.ts"
+import type { Link } from "./Network.ts"
+import type { World } from "./World.ts"
 
 type Handler = (payload: string, reply: (payload: string) => void) => void
 
-/** What all processes of a run share: the broker's state, and who serves which queries and pulls. */
+/** What all processes of a run share: the broker, and who waits for what it brings. */
 export class Exchange {
   readonly broker: MemoryBroker
   readonly world: World
   readonly servers = new Map<number, Set<{ readonly link: Link; readonly handle: Handler }>>()
   readonly pulls = new Set<() => void>()
-  readonly signListeners = new Set<(worker: string, instance: number, isLeaving: boolean) => void>()
+  readonly signListeners = new Set<(sign: Omit<WorkerSign, "storedAt">) => void>()
 
   constructor(broker: MemoryBroker, world: World) {
     this.broker = broker
     this.world = world
-    broker.onInput = () => this.serve()
   }
 
   /** Lets every waiting pull take what there is. */
   serve(): void {
     for (const pull of this.pulls) pull()
   }
+
+  /** Stores a message, and has it delivered. */
+  append(subject: string, messageId: string, payload: string) {
+    const stored = this.broker.append(subject, messageId, payload)
+    this.serve()
+    return stored
+  }
 }
 
-const inputLog = ({ broker }: Exchange, link: Link) =>
-  InputLog.of({
+const inputLog = (exchange: Exchange, link: Link) => {
+  const { broker } = exchange
+  return InputLog.of({
     append: (subject, messageId, payload) =>
       Effect.flatMap(
-        link.ask("append", () => broker.append(subject, messageId, payload)),
-        (stored) =>
-          stored === undefined
-            ? Effect.fail(new BrokerUnavailable({ operation: "append", reason: "no such subject", unserved: true }))
+        link.ask("append", () => exchange.append(subject, messageId, payload)),
+        (stored): Effect.Effect<{ readonly sequence: number; readonly duplicate: boolean }, BrokerFailure> => {
+          if (stored === undefined) {
+            const reason = "nobody serves this subject"
+            return Effect.fail(new BrokerUnavailable({ operation: "append", reason, unserved: true }))
+          }
+          return stored instanceof ApiFailure
+            ? Effect.fail(new BrokerRefused({ operation: "append", code: stored.code, reason: stored.reason }))
             : Effect.succeed(stored)
+        }
       ),
     lastSequence: (partition) => link.ask("last sequence", () => broker.lastInput(partition)),
     bounds: link.ask("bounds", () => broker.bounds()),
-    messageFrom: (sequence) => link.ask("message", () => broker.inputFrom(sequence)),
+    messageFrom: (sequence) =>
+      link.ask("message", () => {
+        const found = broker.inputFrom(sequence)
+        return found && { sequence: found.sequence, storedAt: found.storedAt }
+      }),
     purgeBelow: (sequence) => link.ask("purge", () => broker.purgeBelow(sequence))
   })
+}
+
+const lostCompareAndSet = 10_071
 
 const ledgerBucket = ({ broker }: Exchange, link: Link) =>
   LedgerBucket.of({
@@ -57,14 +77,11 @@ const ledgerBucket = ({ broker }: Exchange, link: Link) =>
       Effect.flatMap(
         link.ask("commit", () => broker.commit(writes)),
         (result): Effect.Effect<number, CommitFailure> => {
-          switch (result.kind) {
-            case "committed":
-              return Effect.succeed(result.first)
-            case "conflict":
-              return Effect.fail(new CommitConflict({ reason: result.reason }))
-            case "refused":
-              return Effect.fail(new BrokerRefused({ operation: "commit", code: result.code, reason: result.reason }))
-          }
+          if (!(result instanceof ApiFailure)) return Effect.succeed(result)
+          const { code, reason } = result
+          return code === lostCompareAndSet
+            ? Effect.fail(new CommitConflict({ reason }))
+            : Effect.fail(new BrokerRefused({ operation: "commit", code, reason }))
         }
       ),
     forgetHistory: (key) => link.ask("forget", () => broker.forgetHistory(key))
@@ -72,65 +89,92 @@ const ledgerBucket = ({ broker }: Exchange, link: Link) =>
 
 const partitionConsumer = (exchange: Exchange, link: Link) => {
   const { broker, world } = exchange
+  const pull: (typeof PartitionConsumer)["Service"]["pull"] = (partition, epoch, events) =>
+    Effect.gen(function* () {
+      // What the process asked for, and what of it the broker knows; a request that is lost is not among the latter.
+      let outstanding = 0
+      let demand = 0
+      let unconfirmed = 0
+      const allConfirmed = Latch.makeUnsafe(true)
+      let heardAt = world.now()
+      const isHeard = () => link.isUp && !link.isDeaf && demand > 0 && broker.hasConsumer(partition, epoch)
+      const bring = (delivery: Delivery) => {
+        const { random, unkindness } = world
+        if (link.isDeaf || random.chance(unkindness.deliveryLost)) return
+        const arrive = () => {
+          outstanding -= 1
+          heardAt = world.now()
+          events.delivered(delivery)
+        }
+        if (random.chance(unkindness.reordered)) link.bringLate(arrive)
+        else link.bring(arrive)
+      }
+      const serve = () => {
+        if (demand === 0 || link.isDead || !link.isUp) return
+        if (!broker.hasConsumer(partition, epoch)) {
+          demand = 0
+          if (!link.isDeaf) link.bring(() => events.lost("consumer deleted"))
+          return
+        }
+        while (demand > 0) {
+          if (world.random.chance(world.unkindness.redelivered)) broker.redeliver(partition, epoch)
+          const next = broker.deliver(partition, epoch)
+          if (next === undefined) return
+          demand -= 1
+          const { message, deliverySequence } = next
+          const { payload, sequence, storedAt } = message
+          world.after(ackWaitMilliseconds, serve)
+          bring({
+            payload,
+            sequence,
+            deliverySequence,
+            storedAt,
+            bytes: payload.length + 600,
+            acknowledgeSubject: `${partition}.${epoch}.${sequence}`
+          })
+        }
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void exchange.pulls.add(serve)),
+        () => Effect.sync(() => void exchange.pulls.delete(serve))
+      )
+      return {
+        request: (messages: number) => {
+          outstanding += messages
+          link.tell(() => {
+            demand += messages
+            serve()
+          })
+        },
+        outstanding: () => ({ messages: outstanding, bytes: 0 }),
+        acknowledge: ({ sequence }: Delivery) => {
+          if (!link.isUp) return
+          unconfirmed += 1
+          allConfirmed.closeUnsafe()
+          link.tell(() => {
+            broker.acknowledge(partition, epoch, sequence)
+            link.bring(() => {
+              unconfirmed -= 1
+              if (unconfirmed === 0) allConfirmed.openUnsafe()
+            })
+          })
+        },
+        confirmed: allConfirmed.await,
+        silence: () => {
+          if (isHeard()) heardAt = world.now()
+          return world.now() - heardAt
+        }
+      }
+    })
   return PartitionConsumer.of({
-    create: (partition, epoch, from) =>
-      link.ask("create consumer", () => broker.createConsumer(partition, epoch, from)),
+    create: (partition, epoch, from, unacknowledgedMax) =>
+      link.ask("create consumer", () => broker.createConsumer(partition, epoch, from, unacknowledgedMax)),
     deleteBefore: (partition, epoch) =>
       link.ask("delete consumers", () => {
-        broker.deleteConsumersBefore(partition, epoch)
+        broker.deleteConsumers((ofPartition, older) => ofPartition === partition && older < epoch)
         exchange.serve()
       }),
-    pull: (partition, epoch, events) =>
-      Effect.gen(function* () {
-        let demand = 0
-        let heardAt = world.now()
-        const serve = () => {
-          if (link.isDead || !link.isUp) return
-          if (!broker.hasConsumer(partition, epoch)) {
-            if (demand > 0) link.bring(() => events.lost("consumer deleted"))
-            demand = 0
-            return
-          }
-          while (demand > 0) {
-            const again = world.random.chance(world.unkindness.redelivered)
-            const next = (again ? broker.redeliver(partition, epoch) : undefined) ?? broker.deliver(partition, epoch)
-            if (next === undefined) return
-            demand -= 1
-            if (world.random.chance(world.unkindness.deliveryLost)) continue
-            const { message, deliverySequence } = next
-            link.bring(() => {
-              heardAt = world.now()
-              events.delivered({
-                payload: message.payload,
-                sequence: message.sequence,
-                deliverySequence,
-                storedAt: message.storedAt,
-                bytes: message.payload.length + 600,
-                acknowledgeSubject: `${partition}.${epoch}.${message.sequence}`
-              })
-            })
-          }
-        }
-        yield* Effect.acquireRelease(
-          Effect.sync(() => void exchange.pulls.add(serve)),
-          () => Effect.sync(() => void exchange.pulls.delete(serve))
-        )
-        return {
-          request: (messages: number) => {
-            world.after(world.travel(), () => {
-              demand += messages
-              serve()
-            })
-          },
-          outstanding: () => ({ messages: demand, bytes: 0 }),
-          acknowledge: (delivery: { readonly sequence: number }) => {
-            if (!link.isUp) return
-            world.after(world.travel(), () => broker.acknowledge(partition, epoch, delivery.sequence))
-          },
-          // Heartbeats are not simulated: a pull counts as heard while its connection is up.
-          silence: () => (link.isUp ? 0 : world.now() - heardAt)
-        }
-      })
+    pull
   })
 }
 
@@ -139,26 +183,26 @@ const queryTransport = (exchange: Exchange, link: Link) => {
   return QueryTransport.of({
     ask: (partition, payload, waitMilliseconds) =>
       Effect.callback<string, BrokerUnavailable | OutcomeUnknown>((resume) => {
+        const unavailable = (reason: string, unserved: boolean) =>
+          resume(Effect.fail(new BrokerUnavailable({ operation: "query", reason, ...(unserved ? { unserved } : {}) })))
+        if (!link.isUp) return unavailable("not connected", false)
         const serving = [...(servers.get(partition) ?? [])].filter((server) => server.link.isUp)
-        if (serving.length === 0) {
-          return resume(
-            Effect.fail(new BrokerUnavailable({ operation: "query", reason: "nobody serves", unserved: true }))
-          )
-        }
+        if (serving.length === 0) return unavailable("nobody serves this subject", true)
         let isSettled = false
         const settle = (result: Effect.Effect<string, OutcomeUnknown>) => {
           if (isSettled) return
           isSettled = true
+          cancelWait()
           resume(result)
         }
-        world.after(waitMilliseconds, () =>
+        const cancelWait = world.after(waitMilliseconds, () =>
           settle(Effect.fail(new OutcomeUnknown({ operation: "query", reason: "no answer in time" })))
         )
         for (const server of serving) {
           server.link.bring(() =>
-            server.handle(payload, (reply) => {
-              if (server.link.isUp && link.isUp) world.after(world.travel(), () => settle(Effect.succeed(reply)))
-            })
+            server.handle(payload, (reply) =>
+              server.link.tell(() => link.bring(() => settle(Effect.succeed(reply))))
+            )
           )
         }
       }),
@@ -166,8 +210,7 @@ const queryTransport = (exchange: Exchange, link: Link) => {
       Effect.acquireRelease(
         Effect.sync(() => {
           const server = { link, handle }
-          const serving = servers.get(partition) ?? new Set()
-          servers.set(partition, serving.add(server))
+          servers.set(partition, (servers.get(partition) ?? new Set()).add(server))
           return server
         }),
         (server) => Effect.sync(() => void servers.get(partition)?.delete(server))
@@ -180,20 +223,19 @@ const workerBucket = (exchange: Exchange, link: Link) => {
   const write = (worker: string, instance: number, isLeaving: boolean) =>
     link.ask("sign", () => {
       const sequence = broker.sign(worker, instance, isLeaving)
-      for (const listener of signListeners) listener(worker, instance, isLeaving)
+      for (const listener of signListeners) listener({ worker, instance, isLeaving })
       return sequence
     })
   return WorkerBucket.of({
     announce: (worker, instance) => write(worker, instance, false),
     leave: (worker, instance) => write(worker, instance, true),
-    read: link.ask("read signs", () =>
-      [...broker.signs].filter(([, sign]) => !sign.isLeaving).map(([worker, sign]) => ({ worker, ...sign }))
-    ),
+    read: link.ask("read signs", () => broker.livingSigns()),
     watch: (heard) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          const listener = (worker: string, instance: number, isLeaving: boolean) =>
-            link.bring(() => heard({ worker, instance, isLeaving, storedAt: 0 }))
+          const listener = (sign: Omit<WorkerSign, "storedAt">) => {
+            if (!link.isDeaf) link.bring(() => heard({ ...sign, storedAt: 0 }))
+          }
           signListeners.add(listener)
           return listener
         }),
@@ -211,8 +253,21 @@ export type BrokerServices =
   | Topology
   | WorkerBucket
 
+/** What stands between a process and its broker; each gets the service of the broker and answers the one to use. */
+export interface Swaps {
+  readonly input?: (real: (typeof InputLog)["Service"]) => (typeof InputLog)["Service"]
+  readonly bucket?: (real: (typeof LedgerBucket)["Service"]) => (typeof LedgerBucket)["Service"]
+  readonly consumer?: (real: (typeof PartitionConsumer)["Service"]) => (typeof PartitionConsumer)["Service"]
+}
+
+const same = <A>(real: A): A => real
+
 /** The services of the broker as one process sees them, over its own link. */
-export const simulatedBrokerLayer = (exchange: Exchange, link: Link): Layer.Layer<BrokerServices> => {
+export const simulatedBrokerLayer = (
+  exchange: Exchange,
+  link: Link,
+  { input = same, bucket = same, consumer = same }: Swaps = {}
+): Layer.Layer<BrokerServices> => {
   const { partitions, messageBytesMax } = exchange.broker.options
   return Layer.succeedContext(
     Context.empty().pipe(
@@ -220,9 +275,9 @@ export const simulatedBrokerLayer = (exchange: Exchange, link: Link): Layer.Laye
         BrokerLink,
         BrokerLink.of({ isConnected: () => link.isUp, onReconnect: (listener) => link.onReconnect(listener) })
       ),
-      Context.add(InputLog, inputLog(exchange, link)),
-      Context.add(LedgerBucket, ledgerBucket(exchange, link)),
-      Context.add(PartitionConsumer, partitionConsumer(exchange, link)),
+      Context.add(InputLog, input(inputLog(exchange, link))),
+      Context.add(LedgerBucket, bucket(ledgerBucket(exchange, link))),
+      Context.add(PartitionConsumer, consumer(partitionConsumer(exchange, link))),
       Context.add(QueryTransport, queryTransport(exchange, link)),
       Context.add(WorkerBucket, workerBucket(exchange, link)),
       Context.add(Topology, Topology.of({ partitions, messageBytesMax }))

@@ -1,273 +1,311 @@
-import { Clock, ConfigProvider, Context, Effect, Exit, Fiber, Layer, Logger, References, Scope } from "effect"
-import { TestClock } from "effect/testing"
-import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
+import { ConfigProvider, Context, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
 import type { Purchase } from "../../src/domain/Purchase.ts"
-import { encodeToken, partitionOf } from "../../src/domain/Subject.ts"
+import type { Question } from "../../src/domain/Query.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { cleanOnce } from "../../src/partition/Janitor.ts"
+import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { QueryClient } from "../../src/query/QueryClient.ts"
 import { edgeLayer, workerLayer } from "../../src/Roles.ts"
 import { settings as readSettings, type Settings } from "../../src/Settings.ts"
-import { checkHistory, type Read, type Sent } from "./History.ts"
+import { checkHistory, LedgerWatch, type Read, type Sent } from "./History.ts"
 import { MemoryBroker } from "./MemoryBroker.ts"
-import { kind, Link, type Unkindness, World } from "./Network.ts"
-import { Randomness } from "./Randomness.ts"
-import { SeededScheduler } from "./SeededScheduler.ts"
-import { type BrokerServices, Exchange, simulatedBrokerLayer } from "./SimulatedBroker.ts"
+import { Link } from "./Network.ts"
+import { activeMilliseconds, clients, type Fault, type Operation, partitions, type Plan } from "./Plan.ts"
+import { Exchange, simulatedBrokerLayer, type Swaps } from "./SimulatedBroker.ts"
+import { kind, World } from "./World.ts"
 
-/** What happens in a run; a smaller one is a shorter history of the same seed. */
-export interface Plan {
-  readonly seed: number
-  readonly purchases: number
-  readonly faults: number
-  readonly reads: number
-}
-
-export const planOf = (seed: number): Plan => ({ seed, purchases: 24, faults: 6, reads: 8 })
-
-/** Swaps parts of the system for broken ones, to see that the run notices. */
-export type Plant = (services: Layer.Layer<BrokerServices>) => Layer.Layer<BrokerServices>
+/** A mistake that is planted: the services of the broker that some processes get instead of the right ones. */
+export type Plant = (process: "worker" | "edge" | "janitor") => Swaps
 
 export interface Outcome {
   readonly problems: ReadonlyArray<string>
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
-  readonly faults: number
 }
 
-const partitions = 2
-const users = ["ann", "bob", "cat"] as unknown as ReadonlyArray<UserId>
-const activeMilliseconds = 8_000
 /** After the last fault everything has to be applied within this time (I7). */
 const drainMilliseconds = 60_000
+const workersMax = 3
+const brokerDownMillisecondsMax = 2_000
 
-const unkindnessOf = (random: Randomness): Unkindness => {
-  const some = () => (random.chance(0.4) ? 0.04 * random.next() : 0)
-  return {
-    requestLost: some(),
-    answerLost: some(),
-    requestLate: some(),
-    deliveryLost: some(),
-    redelivered: random.chance(0.4) ? 0.3 : 0
-  }
-}
-
-const workerSettings = (name: string): Settings =>
-  Effect.runSync(
-    readSettings.parse(
-      ConfigProvider.fromEnvRecord({ WORKER_ID: name, ACTOR_IDLE: "2 seconds", ACTORS_RESIDENT_MAX: "2" })
-    )
+const settings: Settings = Effect.runSync(
+  readSettings.parse(
+    ConfigProvider.fromEnvRecord({
+      ACTOR_IDLE: "3 seconds",
+      ACTORS_RESIDENT_MAX: "2",
+      WORKER_HEARTBEAT: "1 second",
+      WORKER_LEASE: "3 seconds",
+      // The janitor is a fault here, and comes when the plan says so.
+      JANITOR_INTERVAL: "1 day"
+    })
   )
+)
 
 interface Process {
   readonly name: string
   readonly link: Link
   readonly scope: Scope.Closeable
+  worker: (typeof PartitionWorker)["Service"] | undefined
 }
 
-/** Runs one seed from the first purchase to the checks. The same plan gives the same run. */
-export const simulate = (plan: Plan, plant: Plant = (services) => services): Promise<Outcome> => {
-  const random = new Randomness(plan.seed)
-  const events: Array<string> = []
-  const logged = (message: unknown, fiber: Fiber.Fiber<unknown, unknown>) => {
-    const clock = fiber.getRef(Clock.Clock)
-    const about = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).map(([key, value]) => `${key}=${value}`)
-    events.push(`${String(clock.currentTimeMillisUnsafe()).padStart(6)} log ${message} ${about.join(" ")}`)
-  }
-  const program = Effect.gen(function* () {
-    const context = yield* Effect.context<never>()
-    const clock = yield* Clock.Clock
-    const fork = Effect.runForkWith(context)
-    const world = new World(random, unkindnessOf(random), () => clock.currentTimeMillisUnsafe(), fork)
-    const broker = new MemoryBroker({
+type Acting = Effect.Effect<void, never, PurchasePublisher | QueryClient>
+type EdgeContext = Context.Context<PurchasePublisher | QueryClient>
+
+/** One run: the processes, their broker, and what clients were told. */
+class Run {
+  readonly plan: Plan
+  readonly world: World
+  readonly broker: MemoryBroker
+  readonly watch = new LedgerWatch()
+  readonly sent: Array<Sent> = []
+  readonly reads: Array<Read> = []
+  readonly events: Array<string> = []
+  private readonly plant: Plant
+  private readonly exchange: Exchange
+  private readonly workers: Array<Process> = []
+  private readonly edges: Array<{ readonly link: Link; readonly context: EdgeContext }> = []
+  private readonly edgeScope = Scope.makeUnsafe()
+  private workersStarted = 0
+  private poisoned = 0
+  private clientsDone = 0
+
+  constructor(plan: Plan, plant: Plant) {
+    this.plan = plan
+    this.plant = plant
+    // Another stream of chance than the one that made the plan, so that a plan that is cut down stays comparable.
+    this.world = new World(plan.seed ^ 0x5eed, plan.unkindness)
+    this.broker = new MemoryBroker({
       partitions,
-      duplicateWindow: random.chance(0.5) ? 120_000 : 500,
+      duplicateWindow: plan.duplicateWindow,
       messageBytesMax: 512 * 1024,
-      now: world.now
+      inputBytesMax: 1024 ** 3,
+      now: this.world.now
     })
-    const exchange = new Exchange(broker, world)
-    const note = (text: string) => void events.push(`${String(world.now()).padStart(6)} ${text}`)
-    let workersStarted = 0
-    const workers: Array<Process> = []
+    this.broker.onStored = (message) => this.watch.stored(message)
+    this.exchange = new Exchange(this.broker, this.world)
+  }
 
-    const startWorker = Effect.fnUntraced(function* (name?: string) {
-      workersStarted += 1
-      const link = new Link(name ?? `worker-${workersStarted}`, world)
-      const scope = yield* Scope.make()
-      const worker = { name: link.name, link, scope }
-      workers.push(worker)
-      note(`start ${worker.name}`)
-      const layer = workerLayer(workerSettings(worker.name)).pipe(
-        Layer.provide(plant(simulatedBrokerLayer(exchange, link)))
-      )
-      // A start that fails for the broker's unkindness is tried again, as whoever watches over processes would.
-      const build: Effect.Effect<void> = Effect.suspend(() =>
-        link.isDead ? Effect.void : Effect.asVoid(Layer.buildWithScope(Layer.fresh(layer), scope))
-      ).pipe(
-        Effect.catchCause(() => Effect.andThen(Effect.sleep(100), build)),
-        Effect.asVoid
-      )
-      fork(build)
+  private note(text: string): void {
+    this.events.push(`${String(this.world.now()).padStart(6)} ${text}`)
+  }
+
+  private readonly logger = Logger.layer([
+    Logger.make(({ message, fiber }: { readonly message: unknown; readonly fiber: Fiber.Fiber<unknown, unknown> }) => {
+      const about = Object.entries(fiber.getRef(References.CurrentLogAnnotations))
+      this.note(`  ${String(message)} ${about.map(([key, value]) => `${key}=${value}`).join(" ")}`)
     })
+  ])
 
-    const crash = (worker: Process) => {
-      workers.splice(workers.indexOf(worker), 1)
-      note(`kill ${worker.name}`)
-      worker.link.die()
-      fork(Scope.close(worker.scope, Exit.void))
-    }
+  private fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
+    return this.world.fork(Effect.provide(effect, this.logger))
+  }
 
-    const faults: ReadonlyArray<() => void> = [
-      () => {
-        if (workers.length === 0) return
-        const worker = random.choose(workers)
-        crash(worker)
-        world.after(random.below(2_000), () => fork(startWorker(random.chance(0.5) ? worker.name : undefined)))
-      },
-      () => {
-        if (workers.length < 3) fork(startWorker())
-      },
-      () => {
-        if (workers.length === 0) return
-        const { link, name } = random.choose(workers)
-        note(`cut off ${name}`)
-        link.disconnect()
-        world.after(random.below(6_000), () => {
-          note(`back ${name}`)
-          link.reconnect()
-        })
-      },
-      () => {
-        note("the broker forgets its message ids")
-        broker.forgetMessageIds()
-      },
-      () => {
-        note("the janitor purges")
-        fork(
-          cleanOnce({ everyMilliseconds: 1, retentionMilliseconds: 0 }).pipe(
-            Effect.provide(plant(simulatedBrokerLayer(exchange, new Link("janitor", world)))),
-            Effect.ignore
-          )
-        )
-      },
-      () => {
-        const partition = random.below(partitions)
-        note(`a stray owner write on ${partition}`)
-        broker.put(`owner.${partition}`, "stray")
-      }
-    ]
+  // Processes.
 
-    const edgeScope = yield* Scope.make()
-    const edges: Array<Context.Context<PurchasePublisher | QueryClient>> = []
-    for (const name of ["edge-1", "edge-2"]) {
-      const services = plant(simulatedBrokerLayer(exchange, new Link(name, world)))
-      edges.push(yield* Layer.buildWithScope(Layer.fresh(edgeLayer.pipe(Layer.provide(services))), edgeScope))
-    }
-
-    const sent: Array<Sent> = []
-    const reads: Array<Read> = []
-
-    const post = (client: number, purchase: Purchase) =>
-      Effect.gen(function* () {
-        const one: Sent = { client, purchase, sentAt: world.now(), outcome: "info", answeredAt: 0 }
-        sent.push(one)
-        const publisher = yield* PurchasePublisher
-        const [result] = yield* publisher.publish([purchase])
-        one.answeredAt = world.now()
-        one.outcome = result !== undefined && Exit.isSuccess(result) ? "ok" : "info"
-        note(`client ${client}: ${purchase.userId}/${purchase.purchaseId} ${one.outcome}`)
-      }).pipe(Effect.provide(random.choose(edges)))
-
-    const read = (client: number, userId: UserId) =>
-      Effect.gen(function* () {
-        const askedAt = world.now()
-        const queries = yield* QueryClient
-        const answer = yield* queries.ask({ kind: "total", userId }, { consistency: "strong", waitMilliseconds: 5_000 })
-        if (answer.kind !== "total") return
-        const { total, count } = answer
-        reads.push({ client, userId, askedAt, answeredAt: world.now(), total, count })
-        note(`client ${client}: ${userId} has ${count} with ${total}`)
-      }).pipe(Effect.provide(random.choose(edges)), Effect.ignore)
-
-    let purchases = 0
-    const nextPurchase = (): Purchase => {
-      const repeated = sent.length > 0 && random.chance(0.3) ? random.choose(sent).purchase : undefined
-      if (repeated !== undefined) return random.chance(0.8) ? repeated : { ...repeated, valueCents: 77n }
-      purchases += 1
-      return {
-        purchaseId: `p${purchases}` as PurchaseId,
-        userId: random.choose(users),
-        productName: "Laptop",
-        productType: "Electronics",
-        valueCents: BigInt(100 + purchases),
-        quantity: 1
-      }
-    }
-
-    const clientOf = (client: number, posts: number, asks: number) =>
-      Effect.gen(function* () {
-        let postsLeft = posts
-        let asksLeft = asks
-        while (postsLeft + asksLeft > 0) {
-          yield* Effect.sleep(1 + random.below((2 * activeMilliseconds) / (posts + asks + 1)))
-          if (random.below(postsLeft + asksLeft) < postsLeft) {
-            postsLeft -= 1
-            yield* post(client, nextPurchase())
-          } else {
-            asksLeft -= 1
-            yield* read(client, random.choose(users))
-          }
-        }
-      })
-
-    yield* startWorker()
-    if (random.chance(0.7)) yield* startWorker()
-    for (let fault = 0; fault < plan.faults; fault += 1) {
-      const inject = random.choose(faults)
-      world.after(random.below(activeMilliseconds), inject)
-    }
-    const clients = 3
-    const running = yield* Effect.forEach(
-      Array.from({ length: clients }, (_, client) => client),
-      (client) =>
-        Effect.forkChild(clientOf(client, Math.ceil(plan.purchases / clients), Math.ceil(plan.reads / clients)))
+  private startWorker(name?: string): void {
+    this.workersStarted += 1
+    const link = new Link(name ?? `worker-${this.workersStarted}`, this.world)
+    const process: Process = { name: link.name, link, scope: Scope.makeUnsafe(), worker: undefined }
+    this.workers.push(process)
+    this.note(`start ${process.name}`)
+    const layer = Layer.fresh(
+      workerLayer({ ...settings, workerId: process.name }).pipe(
+        Layer.provide(simulatedBrokerLayer(this.exchange, link, this.plant("worker"))),
+        Layer.provideMerge(this.logger)
+      )
     )
-    yield* TestClock.adjust(activeMilliseconds)
+    // A start that fails for the broker's unkindness is tried again, as whoever watches over processes would.
+    const build: Effect.Effect<void> = Effect.suspend(() =>
+      link.isDead
+        ? Effect.void
+        : Effect.map(Layer.buildWithScope(layer, process.scope), (context) => {
+            process.worker = Context.get(context, PartitionWorker)
+          })
+    ).pipe(Effect.catchCause(() => Effect.andThen(Effect.sleep(100), build)))
+    this.fork(build)
+  }
 
-    // The faults end: everybody can reach the broker, and somebody is there to work.
-    world.unkindness = kind
-    for (const { link } of workers) link.reconnect()
-    if (workers.length === 0) yield* startWorker()
-    const applied = () =>
-      Array.from({ length: partitions }, (_, partition) => partition).every((partition) => {
-        const position = broker.latest(`position.${partition}`)?.value
-        const reached = position === undefined ? 0 : (JSON.parse(position) as { readonly position: number }).position
-        return reached >= broker.lastInput(partition)
-      })
-    const isDone = () => running.every((fiber) => fiber.pollUnsafe() !== undefined) && applied()
-    for (let waited = 0; waited < drainMilliseconds && !isDone(); waited += 1_000) yield* TestClock.adjust(1_000)
+  private end(process: Process): void {
+    const index = this.workers.indexOf(process)
+    if (index >= 0) this.workers.splice(index, 1)
+    process.link.die()
+    this.fork(Scope.close(process.scope, Exit.void))
+  }
 
-    const problems = checkHistory(broker, sent, reads)
-    if (!isDone()) problems.push(`I7 not drained within ${drainMilliseconds} ms`)
-    for (const worker of [...workers]) crash(worker)
-    yield* Scope.close(edgeScope, Exit.void)
-    yield* Fiber.interruptAll(running)
-    return {
-      problems,
-      events,
-      acknowledged: sent.filter(({ outcome }) => outcome === "ok").length,
-      faults: plan.faults
+  private kill(process: Process): void {
+    this.note(`kill ${process.name}`)
+    this.end(process)
+  }
+
+  private leave(process: Process): void {
+    this.note(`${process.name} leaves`)
+    this.workers.splice(this.workers.indexOf(process), 1)
+    const drained = Effect.suspend(() => process.worker?.drain ?? Effect.void)
+    this.fork(Effect.andThen(drained, Effect.sync(() => this.end(process))))
+  }
+
+  private startEdges(): void {
+    for (const name of ["edge-1", "edge-2"]) {
+      const link = new Link(name, this.world)
+      const services = simulatedBrokerLayer(this.exchange, link, this.plant("edge"))
+      const layer = Layer.fresh(edgeLayer.pipe(Layer.provide(services)))
+      this.fork(
+        Effect.map(Layer.buildWithScope(layer, this.edgeScope), (context) => void this.edges.push({ link, context }))
+      )
     }
-  })
-  return Effect.runPromise(
-    program.pipe(
-      Effect.provide(TestClock.layer()),
-      Effect.provide(Logger.layer([Logger.make(({ message, fiber }) => logged(message, fiber))])),
-      Effect.scoped
-    ),
-    { scheduler: new SeededScheduler(random) }
-  )
+    this.world.run(this.world.now())
+  }
+
+  // Faults.
+
+  private inject({ kind, choice, lasts }: Fault): void {
+    const { world, broker, workers } = this
+    const process = workers[Math.floor(choice * workers.length)]
+    const chosen = process?.link
+    this.note(`${kind}${kind.includes("worker") ? `: ${chosen?.name ?? "none"}` : ""}`)
+    switch (kind) {
+      case "kill a worker":
+      case "a worker leaves":
+      case "a worker joins": {
+        if (process === undefined || (kind === "a worker joins" && workers.length < workersMax)) {
+          return this.startWorker()
+        }
+        if (kind === "a worker leaves") this.leave(process)
+        else this.kill(process)
+        const name = lasts % 2 === 0 ? process.name : undefined
+        world.after(lasts / 2, () => this.startWorker(name))
+        return
+      }
+      case "cut a worker off":
+        chosen?.disconnect()
+        world.after(lasts, () => chosen?.reconnect())
+        return
+      case "hold a worker back":
+        chosen?.hold()
+        world.after(lasts, () => chosen?.release())
+        return
+      case "a worker is deaf":
+        return chosen?.deafen(lasts)
+      case "the broker restarts": {
+        const links = [...workers, ...this.edges].map(({ link }) => link)
+        for (const link of links) link.disconnect()
+        broker.restart()
+        for (const link of links) world.after(world.random.below(brokerDownMillisecondsMax), () => link.reconnect())
+        return
+      }
+      case "the broker forgets its message ids":
+        return broker.forgetMessageIds()
+      case "the janitor purges": {
+        const services = simulatedBrokerLayer(this.exchange, new Link("janitor", world), this.plant("janitor"))
+        const cleaning = cleanOnce({ everyMilliseconds: 1, retentionMilliseconds: 0 })
+        this.fork(cleaning.pipe(Effect.provide(services), Effect.ignore))
+        return
+      }
+      case "a stray owner write":
+        broker.put(`owner.${Math.floor(choice * partitions)}`, "stray")
+        return
+      case "a consumer is deleted": {
+        const partition = Math.floor(choice * partitions)
+        broker.deleteConsumers((ofPartition) => ofPartition === partition)
+        return this.exchange.serve()
+      }
+      case "poison":
+        this.poisoned += 1
+        this.exchange.append(`purchases.${Math.floor(choice * partitions)}.poison`, "", "no JSON")
+    }
+  }
+
+  // Clients.
+
+  private buy(client: number, purchases: ReadonlyArray<Purchase>): Acting {
+    return Effect.gen({ self: this }, function* () {
+      const sent = purchases.map(
+        (purchase): Sent => ({ client, purchase, sentAt: this.world.now(), outcome: "info", answeredAt: 0 })
+      )
+      this.sent.push(...sent)
+      const publisher = yield* PurchasePublisher
+      const results = yield* publisher.publish(purchases)
+      for (const [index, one] of sent.entries()) {
+        const result = results[index]
+        one.answeredAt = this.world.now()
+        if (result !== undefined && Exit.isSuccess(result)) one.outcome = "ok"
+        else if (result !== undefined) {
+          const failure = Exit.findErrorOption(result)
+          one.outcome = failure._tag === "Some" && failure.value._tag === "OutcomeUnknown" ? "info" : "fail"
+        }
+        this.note(`client ${client}: ${one.purchase.userId}/${one.purchase.purchaseId} ${one.outcome}`)
+      }
+    })
+  }
+
+  private ask(client: number, operation: Extract<Operation, { readonly do: "total" | "page" }>): Acting {
+    return Effect.gen({ self: this }, function* () {
+      const { userId } = operation
+      const askedAt = this.world.now()
+      const queries = yield* QueryClient
+      const question: Question =
+        operation.do === "total" ? { kind: "total", userId } : { kind: "page", userId, limit: 100 }
+      const answer = yield* queries.ask(question, { consistency: "strong", waitMilliseconds: 5_000 })
+      if (answer.kind !== "total" && answer.kind !== "page") return
+      const { total, count } = answer
+      const entries = answer.kind === "page" ? answer.entries.map(({ purchaseId }) => purchaseId) : undefined
+      this.reads.push({ client, userId, askedAt, answeredAt: this.world.now(), total, count, entries })
+      this.note(`client ${client}: ${userId} has ${count} with ${total}`)
+    }).pipe(Effect.ignore)
+  }
+
+  private startClient(client: number): void {
+    const operations = this.plan.operations.filter((operation) => operation.client === client)
+    const acting = Effect.gen({ self: this }, function* () {
+      for (const operation of operations) {
+        yield* Effect.sleep(operation.at - this.world.now())
+        const { context } = this.world.random.choose(this.edges)
+        const act = operation.do === "buy" ? this.buy(client, operation.purchases) : this.ask(client, operation)
+        yield* Effect.provide(act, context)
+      }
+      this.clientsDone += 1
+    })
+    this.fork(acting)
+  }
+
+  private isDone(): boolean {
+    if (this.clientsDone < clients) return false
+    for (let partition = 0; partition < partitions; partition += 1) {
+      if (this.watch.positionOf(partition) < this.broker.lastInput(partition)) return false
+    }
+    return true
+  }
+
+  run(): Outcome {
+    const { world, plan, workers } = this
+    this.startEdges()
+    for (let started = 0; started < plan.workers; started += 1) this.startWorker()
+    for (const fault of plan.faults) world.after(fault.at, () => this.inject(fault))
+    for (let client = 0; client < clients; client += 1) this.startClient(client)
+    world.run(activeMilliseconds)
+
+    this.note("the faults end")
+    world.unkindness = kind
+    for (const { link } of [...workers, ...this.edges]) {
+      link.release()
+      link.reconnect()
+    }
+    if (workers.length === 0) this.startWorker()
+    world.run(activeMilliseconds + drainMilliseconds, () => this.isDone())
+
+    const problems = checkHistory(this.watch, this.sent, this.reads)
+    if (!this.isDone()) problems.push(`I7 not drained within ${drainMilliseconds} ms`)
+    if (this.isDone() && this.watch.rejected("no JSON") !== this.poisoned) {
+      problems.push(`${this.poisoned} poisoned messages left ${this.watch.rejected("no JSON")} records`)
+    }
+    const acknowledged = this.sent.filter(({ outcome }) => outcome === "ok").length
+    if (acknowledged * 2 < this.sent.length) problems.push(`invalid: ${acknowledged} of ${this.sent.length} acknowledged`)
+    for (const process of [...workers]) this.end(process)
+    this.fork(Scope.close(this.edgeScope, Exit.void))
+    world.run(world.now())
+    return { problems, events: this.events, acknowledged }
+  }
 }
 
-/** Which partition a user of the runs belongs to, for people who read a history. */
-export const partitionOfUser = (userId: string): number => partitionOf(encodeToken(userId), partitions)
+/** Runs a plan from the first purchase to the checks. The same plan gives the same run. */
+export const simulate = (plan: Plan, plant: Plant = () => ({})): Outcome => new Run(plan, plant).run()

@@ -1,0 +1,118 @@
+import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
+import type { Purchase } from "../../src/domain/Purchase.ts"
+import { Randomness } from "./Randomness.ts"
+import { kind, type Unkindness } from "./World.ts"
+
+/** What a client does, not before a time and not before the one before it is answered. */
+export type Operation =
+  | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }
+  | { readonly do: "total" | "page"; readonly client: number; readonly at: number; readonly userId: UserId }
+
+export const faultKinds = [
+  "kill a worker",
+  "a worker joins",
+  "a worker leaves",
+  "cut a worker off",
+  "hold a worker back",
+  "a worker is deaf",
+  "the broker restarts",
+  "the broker forgets its message ids",
+  "the janitor purges",
+  "a stray owner write",
+  "a consumer is deleted",
+  "poison"
+] as const
+
+export interface Fault {
+  readonly at: number
+  readonly kind: (typeof faultKinds)[number]
+  /** Picks one of those that it can happen to, and how it goes. */
+  readonly choice: number
+  /** In milliseconds, where it is over at some time. */
+  readonly lasts: number
+}
+
+/** All that happens in a run, but for what the network does to each request, which the seed decides as it comes. */
+export interface Plan {
+  readonly seed: number
+  readonly workers: number
+  readonly duplicateWindow: number
+  readonly unkindness: Unkindness
+  readonly operations: ReadonlyArray<Operation>
+  readonly faults: ReadonlyArray<Fault>
+}
+
+export const partitions = 2
+export const clients = 3
+const users = ["ann", "bob", "cat"] as unknown as ReadonlyArray<UserId>
+/** Faults and first attempts of clients lie in this time; then the faults end, and what is left to do is done. */
+export const activeMilliseconds = 6_000
+const faultsPlanned = 6
+const purchasesPlanned = 24
+const readsPlanned = 8
+
+const unkindnessOf = (random: Randomness): Unkindness => {
+  const some = (most: number) => (random.chance(0.4) ? most * random.next() : 0)
+  return {
+    requestLost: some(0.04),
+    answerLost: some(0.04),
+    requestLate: some(0.04),
+    refused: some(0.04),
+    deliveryLost: some(0.1),
+    redelivered: some(0.3),
+    reordered: some(0.1)
+  }
+}
+
+const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
+  const bought: Array<Purchase> = []
+  const next = (): Purchase => {
+    const again = bought.length > 0 && random.chance(0.3) ? random.choose(bought) : undefined
+    // The same again, or something else under the same id.
+    if (again !== undefined) return random.chance(0.8) ? again : { ...again, quantity: again.quantity + 1 }
+    const purchase: Purchase = {
+      purchaseId: `p${bought.length + 1}` as PurchaseId,
+      userId: random.choose(users),
+      productName: "Laptop",
+      productType: "Electronics",
+      valueCents: BigInt(100 + bought.length),
+      quantity: 1
+    }
+    bought.push(purchase)
+    return purchase
+  }
+  const operations: Array<Operation> = []
+  const somebody = () => ({ client: random.below(clients), at: random.below(activeMilliseconds) })
+  for (let planned = 0; planned < purchasesPlanned;) {
+    const count = random.chance(0.3) ? 2 + random.below(3) : 1
+    operations.push({ do: "buy", ...somebody(), purchases: Array.from({ length: count }, next) })
+    planned += count
+  }
+  for (let planned = 0; planned < readsPlanned; planned += 1) {
+    operations.push({ do: random.chance(0.5) ? "total" : "page", ...somebody(), userId: random.choose(users) })
+  }
+  return operations.sort((one, other) => one.at - other.at)
+}
+
+const faultsOf = (random: Randomness): ReadonlyArray<Fault> =>
+  Array.from(
+    { length: faultsPlanned },
+    (): Fault => ({
+      at: random.below(activeMilliseconds),
+      kind: random.choose(faultKinds),
+      choice: random.next(),
+      lasts: 200 + random.below(4_800)
+    })
+  ).sort((one, other) => one.at - other.at)
+
+export const planOf = (seed: number): Plan => {
+  const random = new Randomness(seed)
+  return {
+    seed,
+    workers: 1 + random.below(2),
+    duplicateWindow: random.chance(0.5) ? 120_000 : 500,
+    unkindness: random.chance(0.1) ? kind : unkindnessOf(random),
+    operations: operationsOf(random),
+    faults: faultsOf(random)
+  }
+}

@@ -1,0 +1,298 @@
+/** One step of a system: what is shared after it, and what became of the worker that took it. */
+export interface Step<Shared, Worker> {
+  readonly name: string
+  readonly shared: Shared
+  readonly worker: Worker
+  /** The step makes every other worker lose its ownership. */
+  readonly disowns?: boolean
+  /** Not to be counted on: a way to finish has to do without it. */
+  readonly fault?: boolean
+  /** The invariant that the step itself breaks. */
+  readonly breaks?: string | undefined
+}
+
+/** Two workers of the same kind that meet in nothing but what they share. Everything in it is plain data. */
+export interface System<Shared, Worker> {
+  readonly initial: Shared
+  readonly idle: Worker
+  /** Steps that no worker takes; `disowns` concerns both workers. */
+  readonly environment: (shared: Shared) => ReadonlyArray<Omit<Step<Shared, Worker>, "worker">>
+  readonly steps: (shared: Shared, worker: Worker) => ReadonlyArray<Step<Shared, Worker>>
+  readonly disowned: (worker: Worker) => Worker
+  /** The invariants that do not hold in what is shared. */
+  readonly broken: (shared: Shared) => ReadonlyArray<string>
+  readonly isFinished: (shared: Shared) => boolean
+}
+
+export interface ExploreOptions {
+  /** Stop at these invariants alone; at all of them when left out. */
+  readonly invariants?: ReadonlyArray<string>
+  /** Throws above this many states: then a bound is needed, and not more memory. */
+  readonly statesMax: number
+}
+
+export interface Violation {
+  readonly invariant: string
+  /** The names of the steps that lead to it, or to the first state from which nothing finishes. No history is shorter. */
+  readonly history: ReadonlyArray<string>
+}
+
+export interface Exploration {
+  readonly states: number
+  readonly transitions: number
+  /** How many steps the farthest state is away. */
+  readonly depth: number
+  readonly violation?: Violation
+}
+
+/** Numbers for values that are equal as data. */
+class Interned<Value> {
+  private readonly numbers = new Map<string, number>()
+  readonly values: Array<Value> = []
+
+  numberOf(value: Value): number {
+    const text = JSON.stringify(value)
+    let number = this.numbers.get(text)
+    if (number === undefined) {
+      number = this.values.length
+      this.numbers.set(text, number)
+      this.values.push(value)
+    }
+    return number
+  }
+
+  at(number: number): Value {
+    return this.values[number] as Value
+  }
+}
+
+/** The states that were found, in that order: three numbers and a parent each, behind an open hash table. */
+class StateTable {
+  size = 0
+  private fields = new Int32Array(4 << 16)
+  private slots = new Int32Array(1 << 17)
+
+  shared = (index: number) => this.fields[4 * index] as number
+  first = (index: number) => this.fields[4 * index + 1] as number
+  second = (index: number) => this.fields[4 * index + 2] as number
+  parent = (index: number) => this.fields[4 * index + 3] as number
+
+  private slotOf(shared: number, first: number, second: number): number {
+    let hash = Math.imul(shared, 0x9e3779b1) ^ Math.imul(first, 0x85ebca6b) ^ Math.imul(second + 1, 0xc2b2ae35)
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+    const mask = this.slots.length - 1
+    for (let slot = (hash ^ (hash >>> 13)) & mask; ; slot = (slot + 1) & mask) {
+      const index = (this.slots[slot] as number) - 1
+      if (index < 0) return slot
+      const at = 4 * index
+      if (this.fields[at] === shared && this.fields[at + 1] === first && this.fields[at + 2] === second) return slot
+    }
+  }
+
+  /** The index of a state, or -1. The workers are alike, so that which is which does not matter. */
+  find(shared: number, one: number, other: number): number {
+    const slot = one <= other ? this.slotOf(shared, one, other) : this.slotOf(shared, other, one)
+    return (this.slots[slot] as number) - 1
+  }
+
+  /** Whether the state was new. */
+  add(shared: number, one: number, other: number, parent: number): boolean {
+    if (4 * this.size === this.fields.length) this.grow()
+    const first = Math.min(one, other)
+    const second = Math.max(one, other)
+    const slot = this.slotOf(shared, first, second)
+    if (this.slots[slot] !== 0) return false
+    this.fields.set([shared, first, second, parent], 4 * this.size)
+    this.size += 1
+    this.slots[slot] = this.size
+    return true
+  }
+
+  private grow() {
+    const fields = new Int32Array(2 * this.fields.length)
+    fields.set(this.fields)
+    this.fields = fields
+    this.slots = new Int32Array(2 * this.slots.length)
+    for (let index = 0; index < this.size; index += 1) {
+      this.slots[this.slotOf(this.shared(index), this.first(index), this.second(index))] = index + 1
+    }
+  }
+}
+
+/** A step between numbered parts. */
+interface Move {
+  readonly name: string
+  readonly shared: number
+  readonly worker: number
+  readonly disowns: boolean
+  readonly fault: boolean
+  readonly breaks: string | undefined
+}
+
+type Visit = (shared: number, one: number, other: number, move: Move, worker: 0 | 1 | undefined) => void
+
+/**
+ * The moves of a system. What a worker can do depends on itself and on what is shared, never on the other worker; so
+ * it is worked out once for each such pair, and a state costs little more than looking it up.
+ */
+class Moves<Shared, Worker> {
+  private readonly shareds = new Interned<Shared>()
+  private readonly workers = new Interned<Worker>()
+  private readonly ofEnvironment: Array<ReadonlyArray<Move>> = []
+  private readonly ofWorker = new Map<number, ReadonlyArray<Move>>()
+  private readonly disowned: Array<number> = []
+  private readonly brokenIn: Array<ReadonlyArray<string>> = []
+  private readonly finishedIn: Array<boolean> = []
+  readonly initial: number
+  readonly idle: number
+  private readonly system: System<Shared, Worker>
+
+  constructor(system: System<Shared, Worker>) {
+    this.system = system
+    this.initial = this.shareds.numberOf(system.initial)
+    this.idle = this.workers.numberOf(system.idle)
+  }
+
+  private readonly moveOf = (step: Omit<Step<Shared, Worker>, "worker">, worker: number): Move => ({
+    name: step.name,
+    shared: this.shareds.numberOf(step.shared),
+    worker,
+    disowns: step.disowns === true,
+    fault: step.fault === true,
+    breaks: step.breaks
+  })
+
+  private environment(shared: number): ReadonlyArray<Move> {
+    return (this.ofEnvironment[shared] ??= this.system
+      .environment(this.shareds.at(shared))
+      .map((step) => this.moveOf(step, -1)))
+  }
+
+  private worker(shared: number, worker: number): ReadonlyArray<Move> {
+    const pair = shared * 2 ** 26 + worker
+    let moves = this.ofWorker.get(pair)
+    if (moves === undefined) {
+      moves = this.system
+        .steps(this.shareds.at(shared), this.workers.at(worker))
+        .map((step) => this.moveOf(step, this.workers.numberOf(step.worker)))
+      this.ofWorker.set(pair, moves)
+    }
+    return moves
+  }
+
+  private afterLoss(worker: number): number {
+    return (this.disowned[worker] ??= this.workers.numberOf(this.system.disowned(this.workers.at(worker))))
+  }
+
+  broken(shared: number): ReadonlyArray<string> {
+    return (this.brokenIn[shared] ??= this.system.broken(this.shareds.at(shared)))
+  }
+
+  isFinished(shared: number): boolean {
+    return (this.finishedIn[shared] ??= this.system.isFinished(this.shareds.at(shared)))
+  }
+
+  from(shared: number, one: number, other: number, visit: Visit): void {
+    for (const move of this.environment(shared)) {
+      if (move.disowns) visit(move.shared, this.afterLoss(one), this.afterLoss(other), move, undefined)
+      else visit(move.shared, one, other, move, undefined)
+    }
+    for (const move of this.worker(shared, one)) {
+      visit(move.shared, move.worker, move.disowns ? this.afterLoss(other) : other, move, 0)
+    }
+    for (const move of this.worker(shared, other)) {
+      visit(move.shared, move.disowns ? this.afterLoss(one) : one, move.worker, move, 1)
+    }
+  }
+}
+
+const isAmong = (invariants: ReadonlyArray<string> | undefined, name: string) =>
+  invariants === undefined || invariants.includes(name)
+
+const namedMove = (move: Move, worker: 0 | 1 | undefined): string =>
+  worker === undefined ? move.name : `worker ${worker + 1} ${move.name}`
+
+/** Finds every state that can be reached, nearest first, and then those from which there is no way to finish. */
+export const explore = <Shared, Worker>(system: System<Shared, Worker>, options: ExploreOptions): Exploration => {
+  const moves = new Moves(system)
+  const table = new StateTable()
+  let transitions = 0
+  let depth = 0
+
+  /** The steps to a state. The table forgets which worker is which, so they are taken again with their names. */
+  const historyOf = (index: number) => {
+    const path: Array<number> = []
+    for (let at = index; at > 0; at = table.parent(at)) path.push(at)
+    let state: readonly [number, number, number] = [moves.initial, moves.idle, moves.idle]
+    const history: Array<string> = []
+    for (const target of path.toReversed()) {
+      let next: { readonly name: string; readonly state: typeof state } | undefined
+      moves.from(...state, (shared, one, other, move, worker) => {
+        if (table.find(shared, one, other) === target) {
+          next ??= { name: namedMove(move, worker), state: [shared, one, other] }
+        }
+      })
+      if (next === undefined) throw new Error("a state was not reached from its parent")
+      history.push(next.name)
+      state = next.state
+    }
+    return { history, state }
+  }
+
+  const search = (): Violation | undefined => {
+    const found: Array<{ readonly invariant: string; readonly from: number }> = []
+    let levelEnd = 1
+    table.add(moves.initial, moves.idle, moves.idle, 0)
+    for (let index = 0; index < table.size && found.length === 0; index += 1) {
+      if (index === levelEnd) {
+        depth += 1
+        levelEnd = table.size
+      }
+      moves.from(table.shared(index), table.first(index), table.second(index), (shared, one, other, move) => {
+        transitions += 1
+        const broken = move.breaks === undefined ? moves.broken(shared) : [move.breaks, ...moves.broken(shared)]
+        const invariant = broken.find((name) => isAmong(options.invariants, name))
+        if (invariant !== undefined) found.push({ invariant, from: index })
+        table.add(shared, one, other, index)
+      })
+      if (table.size > options.statesMax) throw new Error(`more than ${options.statesMax} states`)
+    }
+    const [first] = found
+    if (first === undefined) return undefined
+    const { history, state } = historyOf(first.from)
+    const breaking: Array<string> = []
+    moves.from(...state, (shared, _one, _other, move, worker) => {
+      if (move.breaks === first.invariant || moves.broken(shared).includes(first.invariant)) {
+        breaking.push(namedMove(move, worker))
+      }
+    })
+    return { invariant: first.invariant, history: [...history, ...breaking.slice(0, 1)] }
+  }
+
+  /** Goes backwards from the finished states, until nothing is added. */
+  const findStuck = (): Violation | undefined => {
+    const canFinish = new Uint8Array(table.size)
+    let added = true
+    while (added) {
+      added = false
+      for (let index = table.size - 1; index >= 0; index -= 1) {
+        if (canFinish[index] === 1) continue
+        const shared = table.shared(index)
+        let can = moves.isFinished(shared)
+        if (!can) {
+          moves.from(shared, table.first(index), table.second(index), (nextShared, one, other, move) => {
+            if (!can && !move.fault) can = canFinish[table.find(nextShared, one, other)] === 1
+          })
+        }
+        if (!can) continue
+        canFinish[index] = 1
+        added = true
+      }
+    }
+    const stuck = canFinish.indexOf(0)
+    return stuck < 0 ? undefined : { invariant: "finish", history: historyOf(stuck).history }
+  }
+
+  const violation = search() ?? (isAmong(options.invariants, "finish") ? findStuck() : undefined)
+  return { states: table.size, transitions, depth, ...(violation === undefined ? {} : { violation }) }
+}

@@ -3,7 +3,7 @@ import { type MsgHdrs, headers } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
-import { apiCode, askJetStream, refusalOf } from "./JetStreamApi.ts"
+import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
 
 /** How long the broker may take to store a message. */
 const appendWaitMilliseconds = 5_000
@@ -20,10 +20,6 @@ interface StoredAt {
   readonly sequence: number
   /** In milliseconds since 1970. */
   readonly storedAt: number
-}
-
-interface StreamMessage {
-  readonly message: { readonly seq: number; readonly time: string }
 }
 
 const messageIdHeaders = (messageId: string): MsgHdrs => {
@@ -53,44 +49,26 @@ export class InputLog extends Context.Service<
     Effect.gen(function* () {
       const connection = yield* Connection
 
-      const message = (query: object): Effect.Effect<StoredAt | undefined, BrokerFailure> =>
-        askJetStream<StreamMessage>(connection, `STREAM.MSG.GET.${inputStream}`, query).pipe(
-          Effect.map((answer) => ({ sequence: answer.message.seq, storedAt: Date.parse(answer.message.time) })),
-          Effect.catchTag("BrokerRefused", (refused) =>
-            refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
-          )
-        )
-
       return InputLog.of({
         append: (subject, messageId, payload) =>
-          connection
-            .request({
-              operation: "append",
-              subject,
-              payload,
-              headers: messageIdHeaders(messageId),
-              timeoutMilliseconds: appendWaitMilliseconds
-            })
-            .pipe(
-              Effect.flatMap((reply) => {
-                const answer = reply.json<{
-                  readonly seq: number
-                  readonly duplicate?: boolean
-                  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
-                }>()
-                return answer.error === undefined
-                  ? Effect.succeed({ sequence: answer.seq, duplicate: answer.duplicate === true })
-                  : Effect.fail(refusalOf("append", answer.error))
-              })
-            ),
+          storeMessage(connection, {
+            operation: "append",
+            subject,
+            payload,
+            headers: messageIdHeaders(messageId),
+            timeoutMilliseconds: appendWaitMilliseconds
+          }).pipe(Effect.map(({ seq, duplicate }) => ({ sequence: seq, duplicate: duplicate === true }))),
         lastSequence: (partition) =>
-          message({ last_by_subj: partitionFilter(partition) }).pipe(Effect.map((last) => last?.sequence ?? 0)),
+          Effect.map(
+            readMessage(connection, inputStream, { last_by_subj: partitionFilter(partition) }),
+            (last) => last?.sequence ?? 0
+          ),
         bounds: askJetStream<{ readonly state: { readonly first_seq: number; readonly last_seq: number } }>(
           connection,
           `STREAM.INFO.${inputStream}`,
           {}
         ).pipe(Effect.map(({ state }) => ({ first: state.first_seq, last: state.last_seq }))),
-        messageFrom: (sequence) => message({ seq: sequence, next_by_subj: ">" }),
+        messageFrom: (sequence) => readMessage(connection, inputStream, { seq: sequence, next_by_subj: ">" }),
         purgeBelow: (sequence) => askJetStream(connection, `STREAM.PURGE.${inputStream}`, { seq: sequence })
       })
     })

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { BrokerRefused, type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
+import type { Request } from "./RequestInbox.ts"
 
 /** How long an answer of the broker's API may take. */
 export const apiWaitMilliseconds = 5_000
@@ -57,3 +58,62 @@ export const apiCode = {
   streamFull: 10_077,
   insufficientResources: 10_023
 } as const
+
+/** A message as a stream's leader has it. */
+export interface StreamMessage {
+  readonly subject: string
+  readonly sequence: number
+  /** When the broker stored it, in milliseconds since 1970. */
+  readonly storedAt: number
+  readonly text: string
+  /** The header block as it was sent. */
+  readonly headers: string
+}
+
+interface StreamMessageAnswer {
+  readonly message: {
+    readonly subject: string
+    readonly seq: number
+    readonly time: string
+    readonly data?: string
+    readonly hdrs?: string
+  }
+}
+
+const textOf = (base64: string | undefined): string => Buffer.from(base64 ?? "", "base64").toString("utf8")
+
+/** Reads one message from the leader of a stream; nothing when there is none that fits the query. */
+export const readMessage = (
+  connection: Pick<BrokerConnection, "request">,
+  stream: string,
+  query: object
+): Effect.Effect<StreamMessage | undefined, BrokerFailure> =>
+  askJetStream<StreamMessageAnswer>(connection, `STREAM.MSG.GET.${stream}`, query).pipe(
+    Effect.map(({ message }) => ({
+      subject: message.subject,
+      sequence: message.seq,
+      storedAt: Date.parse(message.time),
+      text: textOf(message.data),
+      headers: textOf(message.hdrs)
+    })),
+    Effect.catchTag("BrokerRefused", (refused) =>
+      refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
+    )
+  )
+
+/** What the broker answers to a message that a stream has stored. */
+interface StoredAnswer {
+  readonly seq: number
+  readonly duplicate?: boolean
+  readonly error?: ApiError
+}
+
+/** Publishes a message into a stream, and waits until it is stored. */
+export const storeMessage = (
+  connection: Pick<BrokerConnection, "request">,
+  request: Request
+): Effect.Effect<StoredAnswer, BrokerFailure> =>
+  Effect.flatMap(connection.request(request), (reply) => {
+    const answer = reply.json<StoredAnswer>()
+    return answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(request.operation, answer.error))
+  })

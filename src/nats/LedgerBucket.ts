@@ -4,7 +4,7 @@ import { BrokerRefused, OutcomeUnknown, type BrokerFailure, type BrokerUnavailab
 import { ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
 import { writtenHeaders } from "./BatchHeaders.ts"
 import { Connection } from "./Connection.ts"
-import { apiCode, apiWaitMilliseconds, askJetStream, refusalOf } from "./JetStreamApi.ts"
+import { apiCode, apiWaitMilliseconds, askJetStream, readMessage, refusalOf, storeMessage } from "./JetStreamApi.ts"
 
 /** The most messages of one atomic batch; the broker refuses more. */
 export const batchMessagesMax = 1_000
@@ -41,10 +41,6 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
 }
 
 export type CommitFailure = BrokerUnavailable | OutcomeUnknown | BrokerRefused | CommitConflict
-
-interface StreamMessage {
-  readonly message: { readonly subject: string; readonly seq: number; readonly data?: string; readonly time: string }
-}
 
 interface CommitReply {
   readonly seq: number
@@ -86,34 +82,19 @@ export class LedgerBucket extends Context.Service<
       const connection = yield* Connection
 
       const read = (query: object): Effect.Effect<LedgerValue | undefined, BrokerFailure> =>
-        askJetStream<StreamMessage>(connection, `STREAM.MSG.GET.${ledgerStream}`, query).pipe(
-          Effect.map(({ message }) => ({
-            key: message.subject.slice(ledgerPrefix.length),
-            value: Buffer.from(message.data ?? "", "base64").toString("utf8"),
-            sequence: message.seq,
-            storedAt: Date.parse(message.time)
-          })),
-          Effect.catchTag("BrokerRefused", (refused) =>
-            refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
-          )
-        )
+        Effect.map(readMessage(connection, ledgerStream, query), (message) => {
+          if (message === undefined) return undefined
+          const { subject, text, sequence, storedAt } = message
+          return { key: subject.slice(ledgerPrefix.length), value: text, sequence, storedAt }
+        })
 
       const put = (key: string, value: string): Effect.Effect<number, BrokerFailure> =>
-        connection
-          .request({
-            operation: `put ${key}`,
-            subject: ledgerPrefix + key,
-            payload: value,
-            timeoutMilliseconds: apiWaitMilliseconds
-          })
-          .pipe(
-            Effect.flatMap((reply) => {
-              const answer = reply.json<CommitReply>()
-              return answer.error === undefined
-                ? Effect.succeed(answer.seq)
-                : Effect.fail(refusalOf(`put ${key}`, answer.error))
-            })
-          )
+        storeMessage(connection, {
+          operation: `put ${key}`,
+          subject: ledgerPrefix + key,
+          payload: value,
+          timeoutMilliseconds: apiWaitMilliseconds
+        }).pipe(Effect.map(({ seq }) => seq))
 
       const commit = (writes: ReadonlyArray<Write>): Effect.Effect<number, CommitFailure> =>
         Effect.suspend(() => {

@@ -3,7 +3,7 @@ import { headers } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { decodeToken, encodeToken } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
-import { apiCode, askJetStream, refusalOf } from "./JetStreamApi.ts"
+import { apiCode, askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
 
 const bucket = "workers"
 const stream = `KV_${bucket}`
@@ -26,16 +26,6 @@ export interface WorkerSign {
 
 interface SignValue {
   readonly instance: number
-}
-
-interface StreamMessage {
-  readonly message: {
-    readonly subject: string
-    readonly seq: number
-    readonly time: string
-    readonly data?: string
-    readonly hdrs?: string
-  }
 }
 
 const operationHeader = "KV-Operation"
@@ -87,37 +77,20 @@ export class WorkerBucket extends Context.Service<
           const written = headers()
           if (isLeaving) written.set(operationHeader, "DEL")
           const value: SignValue = { instance }
-          return connection
-            .request({
-              operation: "announce a worker",
-              subject: prefix + encodeToken(worker),
-              payload: JSON.stringify(value),
-              headers: written,
-              timeoutMilliseconds: announceWaitMilliseconds
-            })
-            .pipe(
-              Effect.flatMap((reply) => {
-                const answer = reply.json<{
-                  readonly seq: number
-                  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
-                }>()
-                return answer.error === undefined
-                  ? Effect.succeed(answer.seq)
-                  : Effect.fail(refusalOf("announce a worker", answer.error))
-              })
-            )
+          return storeMessage(connection, {
+            operation: "announce a worker",
+            subject: prefix + encodeToken(worker),
+            payload: JSON.stringify(value),
+            headers: written,
+            timeoutMilliseconds: announceWaitMilliseconds
+          }).pipe(Effect.map(({ seq }) => seq))
         }
 
         const newest = (subject: string) =>
-          askJetStream<StreamMessage>(connection, `STREAM.MSG.GET.${stream}`, { last_by_subj: subject }).pipe(
-            Effect.map(({ message }) => {
-              const text = (encoded: string | undefined) => Buffer.from(encoded ?? "", "base64").toString("utf8")
-              const isLeaving = text(message.hdrs).includes(operationHeader)
-              return signOf(message.subject, text(message.data), isLeaving, Date.parse(message.time))
-            }),
-            Effect.catchTag("BrokerRefused", (refused) =>
-              refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
-            )
+          Effect.map(readMessage(connection, stream, { last_by_subj: subject }), (message) =>
+            message === undefined
+              ? undefined
+              : signOf(subject, message.text, message.headers.includes(operationHeader), message.storedAt)
           )
 
         const read = Effect.gen(function* () {

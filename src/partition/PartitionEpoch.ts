@@ -1,9 +1,9 @@
 import { Deferred, Effect, Exit, Latch, Queue } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
-import type { Account, Delivered } from "../domain/Account.ts"
-import { decodePurchases, encodePurchaseText, type Unreadable } from "../domain/PurchaseMessage.ts"
+import type { Account } from "../domain/Account.ts"
+import type { Unreadable } from "../domain/PurchaseMessage.ts"
 import { questionsMax } from "../domain/Query.ts"
-import { encodeToken, ownerKey, partitionOf, rejectedKey } from "../domain/Subject.ts"
+import { ownerKey, rejectedKey } from "../domain/Subject.ts"
 import { type InputMessage, InputProgress } from "../ledger/InputProgress.ts"
 import { type CommitEpoch, Journal } from "../ledger/Journal.ts"
 import { readPosition } from "../ledger/Position.ts"
@@ -13,8 +13,10 @@ import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { type Delivery, PartitionConsumer, pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { answerRequest, notAnswered } from "../query/QueryServer.ts"
+import { makeDispatched } from "./Dispatched.ts"
 import { encodeOwner } from "./Owner.ts"
 import { makeSharedRead } from "./SharedRead.ts"
+import { sortDelivery } from "./SortedDelivery.ts"
 
 /** The most messages and bytes of one partition that a worker holds; above it the consumer is not pulled. */
 export const inHandMessagesMax = 512
@@ -43,61 +45,6 @@ export interface RunningEpoch {
   /** Pulls no more, and waits until all that is in hand is committed. */
   readonly drain: Effect.Effect<void>
   readonly fail: (reason: string) => void
-}
-
-/** What stands between an epoch's queries and its input: which sequence the actors have been given. */
-const makeDispatched = (from: number) => {
-  let through = from
-  let waiters: Array<{ readonly sequence: number; readonly resume: () => void }> = []
-  return {
-    get through() {
-      return through
-    },
-    get awaited() {
-      return waiters.length > 0
-    },
-    reach(sequence: number) {
-      through = sequence
-      if (waiters.length === 0) return
-      const ready = waiters.filter((waiter) => waiter.sequence <= through)
-      waiters = waiters.filter((waiter) => waiter.sequence > through)
-      for (const waiter of ready) waiter.resume()
-    },
-    wait: (sequence: number) =>
-      Effect.callback<void>((resume) => {
-        if (sequence <= through) return resume(Effect.void)
-        const waiter = { sequence, resume: () => resume(Effect.void) }
-        waiters.push(waiter)
-        return Effect.sync(() => void (waiters = waiters.filter((other) => other !== waiter)))
-      })
-  }
-}
-
-/** The purchases of a message by user, and what of it cannot be applied. */
-export const sortDelivery = (
-  delivery: Pick<Delivery, "payload" | "sequence" | "storedAt">,
-  { partition, partitions }: Pick<EpochIdentity, "partition" | "partitions">
-) => {
-  const decoded = decodePurchases(delivery.payload)
-  const unreadable: Array<Unreadable> = [...decoded.unreadable]
-  const byUser = new Map<string, Array<Delivered>>()
-  const tokens = new Map<string, string>()
-  for (const { index, purchase } of decoded.purchases) {
-    let token = tokens.get(purchase.userId)
-    if (token === undefined) {
-      token = encodeToken(purchase.userId)
-      tokens.set(purchase.userId, token)
-    }
-    const deliveries = byUser.get(token)
-    const delivered = { purchase, inputSequence: delivery.sequence, inputIndex: index, storedAt: delivery.storedAt }
-    if (deliveries !== undefined) deliveries.push(delivered)
-    else if (partitionOf(token, partitions) === partition) byUser.set(token, [delivered])
-    else {
-      const reason = `user ${purchase.userId} belongs to partition ${partitionOf(token, partitions)}, not ${partition}`
-      unreadable.push({ index, reason, payload: encodePurchaseText(purchase), encoding: "text" })
-    }
-  }
-  return { byUser, unreadable }
 }
 
 /**

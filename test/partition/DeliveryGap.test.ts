@@ -60,28 +60,37 @@ describe("A delivery that does not arrive", () => {
     expect(mistakesAfter(account, sales)).toEqual([])
   })
 
-  it("that arrives twice counts once", async () => {
+  it("that arrives twice counts once, and moves nothing back", async () => {
+    const first: Array<Delivery> = []
     await system.startWorker({
       consumer: (real) => ({
         ...real,
         // The broker redelivers under the next number of the consumer; so all numbers after it are one higher.
         pull: (partition, epoch, events) => {
           let shift = 0
+          const deliver = (delivery: Delivery, deliverySequence: number) =>
+            events.delivered({ ...delivery, deliverySequence: deliverySequence + shift })
           return real.pull(partition, epoch, {
             ...events,
             delivered: (delivery) => {
-              events.delivered({ ...delivery, deliverySequence: delivery.deliverySequence + shift })
-              if (delivery.sequence % 10 !== 0) return
-              shift += 1
-              events.delivered({ ...delivery, deliverySequence: delivery.deliverySequence + shift })
+              if (first.length < 10) first.push(delivery)
+              deliver(delivery, delivery.deliverySequence)
+              if (delivery.sequence % 20 !== 0) return
+              for (const again of [delivery, first[delivery.sequence / 20 - 1] ?? delivery]) {
+                shift += 1
+                deliver(again, delivery.deliverySequence)
+              }
             }
           })
         }
       })
     })
-    await system.publish(sales, 1)
+    for (const sale of sales) await system.publish([sale])
     await system.admin.untilApplied()
-    expect(await epochs()).toBe(1)
     expect(mistakesAfter(await readAccount(system.ask, user), sales)).toEqual([])
+    expect(await epochs()).toBe(1)
+    const positions = await system.admin.positions(0)
+    expect(positions).toEqual(positions.toSorted((a, b) => a - b))
+    expect(positions.at(-1)).toBe(200)
   })
 })

@@ -24,6 +24,10 @@ describe("Two workers", () => {
   }
 
   const expectExact = async () => {
+    for (let partition = 0; partition < 8; partition += 1) {
+      const positions = await system.admin.positions(partition)
+      expect(positions).toEqual(positions.toSorted((a, b) => a - b))
+    }
     for (const sales of lanes) {
       const user = sales[0]?.userId ?? ""
       const account = await readAccount(system.ask, user)

@@ -83,6 +83,24 @@ export class BrokerAdmin {
     return found && JSON.parse(Buffer.from(found.message.data ?? "", "base64").toString("utf8"))
   }
 
+  /** All values that a key of the ledger has had, oldest first, as JSON. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  async history(key: string): Promise<ReadonlyArray<any>> {
+    const values: Array<unknown> = []
+    for (let from = 1; ;) {
+      const query = { seq: from, next_by_subj: ledgerPrefix + key }
+      const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${ledgerStream}`, query)
+      if (found === undefined) return values
+      values.push(JSON.parse(Buffer.from(found.message.data ?? "", "base64").toString("utf8")))
+      from = found.message.seq + 1
+    }
+  }
+
+  /** All positions that a partition has had, oldest first. */
+  async positions(partition: number): Promise<ReadonlyArray<number>> {
+    return (await this.history(positionKey(partition))).map(({ position }) => position)
+  }
+
   async position(partition: number): Promise<number> {
     return (await this.value(positionKey(partition)))?.position ?? 0
   }

@@ -1,0 +1,89 @@
+import { Effect, Exit, Scope } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { inputStream } from "../../src/domain/Subject.ts"
+import type { Delivery, PullEvents } from "../../src/nats/PartitionConsumer.ts"
+import { cleanOnce } from "../../src/partition/Janitor.ts"
+import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
+import { mistakesAfter, post, read, readAccount } from "../support/Shopper.ts"
+import { manySold, sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import type { Replacements } from "../support/TestLedger.ts"
+import { TestSystem } from "../support/TestSystem.ts"
+
+/** Lets a worker hear of its consumer what the test wants it to hear. */
+const listening = (events: (real: PullEvents) => PullEvents): Replacements => ({
+  consumer: (real) => ({
+    ...real,
+    pull: (partition, epoch, told) => real.pull(partition, epoch, events(told))
+  })
+})
+
+describe("A read", () => {
+  let system: TestSystem
+  const user = "user"
+
+  beforeEach(async () => {
+    system = await TestSystem.start({ PARTITIONS: "1" })
+  })
+
+  afterEach(() => system.stop())
+
+  it("waits for what was acknowledged before it and is not delivered yet", async () => {
+    const late: Array<() => void> = []
+    let isLate = true
+    await system.startWorker(
+      listening((told) => ({
+        ...told,
+        delivered: (delivery: Delivery) => {
+          if (isLate) late.push(() => told.delivered(delivery))
+          else told.delivered(delivery)
+        }
+      }))
+    )
+    const sale = sold(user, "one")
+    expect((await post(system.ask, sale)).status).toBe(202)
+    await until("it is delivered", () => late.length === 1)
+    let isAnswered = false
+    const strong = read(system.ask, `/users/${user}/total`).finally(() => (isAnswered = true))
+    // These were asked later, and have come back: the first one was received by the owner long ago.
+    for (let asked = 0; asked < 20; asked += 1) {
+      expect((await read(system.ask, `/users/${user}/total?consistency=eventual`)).purchaseCount).toBe(0)
+    }
+    expect(isAnswered).toBe(false)
+    isLate = false
+    for (const deliver of late) deliver()
+    expect(await strong).toMatchObject({ purchaseCount: 1, total: 2_100n })
+  })
+
+  it("is not answered by an old owner, even where the janitor has purged all that it missed", async () => {
+    let isDeaf = false
+    await system.startWorker(
+      // Deaf, it hears neither deliveries nor that the next owner has deleted its consumer.
+      listening((told) => ({
+        delivered: (delivery) => isDeaf || told.delivered(delivery),
+        ended: () => isDeaf || told.ended(),
+        lost: (reason) => isDeaf || told.lost(reason)
+      }))
+    )
+    const first = manySold(user, 10)
+    await system.publish(first)
+    expect(mistakesAfter(await readAccount(system.ask, user), first)).toEqual([])
+    isDeaf = true
+
+    // No partition is assigned to this one; the test has it take one over, and the old one does not hear of it.
+    const next = await system.startWorker({}, { workerId: "next" })
+    const scope = Effect.runSync(Scope.make())
+    const identity = { worker: "next", partition: 0, partitions: 1 }
+    await next.runtime.runPromise(Scope.provide(runPartitionEpoch(identity), scope))
+    const more = manySold(user, 10, "more")
+    await system.publish(more)
+    await system.admin.untilApplied()
+    await next.runtime.runPromise(cleanOnce({ everyMilliseconds: 1, retentionMilliseconds: 0 }))
+    expect((await system.admin.state(inputStream)).messages).toBe(0)
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    expect(await system.admin.keys("owner.>")).toEqual({ "owner.0": 1 })
+
+    isDeaf = false
+    expect(mistakesAfter(await readAccount(system.ask, user), [...first, ...more])).toEqual([])
+  })
+})

@@ -8,17 +8,22 @@ source scripts/stop.sh
 
 usage() {
   cat <<'TEXT'
-usage: ./start.sh [--workers N] [--edges N]
+usage: ./start.sh [--workers N] [--edges N] [--cluster]
 
 Installs what is missing, starts the broker, the workers and the edges (one of each, unless told
 otherwise) in the background, and waits until they are ready. What runs already stays.
 scripts/stop.sh stops everything.
+
+With --cluster, scripts/cluster.sh starts three brokers instead, and each of them has everything. An
+installation that was started so stays so; scripts/cluster.sh move makes one of an older one.
 
 Settings, by environment variable:
   HOST, PORT          where the edge listens; further edges take the ports after it
                                                          (127.0.0.1, 8081)
   NATS_PORT           port of the broker                 (4222)
   NATS_MONITOR_PORT   port of the broker's monitoring    (8222)
+  NATS_ROUTE_PORT     port between brokers of a cluster  (6222)
+                      Of these three a cluster takes the two ports after them as well.
   NATS_URL            a broker that runs already, to use instead of an own one
   DATA_DIR            where data, logs and pids are kept (.data)
 TEXT
@@ -32,6 +37,7 @@ wrong_usage() {
 
 workers=1
 edges=1
+cluster=0
 while (($#)); do
   case "$1" in
     --help)
@@ -43,6 +49,10 @@ while (($#)); do
       declare "${1#--}=$2"
       shift 2
       ;;
+    --cluster)
+      cluster=1
+      shift
+      ;;
     *)
       wrong_usage "unknown option $1"
       ;;
@@ -53,17 +63,24 @@ host=${HOST:-127.0.0.1}
 port=${PORT:-8081}
 nats_port=${NATS_PORT:-4222}
 monitor_port=${NATS_MONITOR_PORT:-8222}
-logs=$data/logs
+route_port=${NATS_ROUTE_PORT:-6222}
 node=$root/node_modules/.bin/node
 names=()
 for ((number = 1; number <= workers; number++)); do names+=("worker-$number"); done
 for ((number = 1; number <= edges; number++)); do names+=("edge-$number"); done
 settings="HOST=$host PORT=$port"
 if [[ -n ${NATS_URL-} ]]; then
+  ((!cluster)) || wrong_usage "--cluster starts brokers of its own, so NATS_URL cannot be set"
   nats_url=$NATS_URL
   # What is shown and kept does not contain passwords.
   broker=$(printf '%s' "$nats_url" | sed 's#[^/,@]*@##g')
   settings="$settings NATS_URL=$broker"
+elif ((cluster)) || [[ -d $data/cluster ]]; then
+  cluster=1
+  nats_url=nats://127.0.0.1:$nats_port,nats://127.0.0.1:$((nats_port + 1)),nats://127.0.0.1:$((nats_port + 2))
+  broker="$nats_url (scripts/cluster.sh status)"
+  settings="$settings NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$route_port"
+  export REPLICAS=${REPLICAS:-3}
 else
   nats_url=nats://127.0.0.1:$nats_port
   broker="$nats_url (monitoring http://127.0.0.1:$monitor_port)"
@@ -71,37 +88,10 @@ else
   names=(broker "${names[@]}")
 fi
 
-fail() {
-  echo "start.sh: $*" >&2
-  exit 1
-}
-
-mkdir -p "$run" "$logs"
-
-# Of two runs at the same time the second waits, or each would overwrite the pids of the other. The
-# lock is a link that names the pid of its holder: it appears at once with its content.
-lock=$run/starting
-until ln -s $$ "$lock" 2>/dev/null; do
-  [[ $(command_of "$(readlink "$lock")") == *start.sh* ]] || rm -f "$lock"
-  sleep 0.05
-done
-
-# Whatever goes wrong before everything is ready, nothing that this run started stays.
-started=()
-ready=0
-finish() {
-  if ((!ready && ${#started[@]})); then
-    scripts/stop.sh "${started[@]}" >&2
-  fi
-  rm -f "$lock"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM HUP
+begin_start
 
 # The first edge has PORT, the second the one after it, and so on.
 port_of() { echo $((port + ${1##*-} - 1)); }
-
-runs() { pid_of "$1" >/dev/null; }
 
 check_settings() {
   local name
@@ -110,12 +100,6 @@ check_settings() {
       fail "$name runs already, with other settings ($(cat "$run/settings" 2>/dev/null)). Run scripts/stop.sh first."
     fi
   done
-}
-
-check_free() {
-  if (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; then
-    fail "port $2 on $1 is taken by another program. Set $3 to a port that is free."
-  fi
 }
 
 # npm replaces the whole of node_modules, so a copy of the lock file in there is from our last
@@ -131,29 +115,10 @@ install() {
   [[ -e $copy ]] || cp package-lock.json "$copy"
 }
 
-# A session of its own keeps a process alive when the terminal closes. nohup would not: Node resets
-# the signals it inherits. macOS has no setsid(1), but perl.
-launch() {
-  local name=$1
-  shift
-  (
-    exec </dev/null >>"$logs/${name%-*}.log" 2>&1
-    if type -P setsid >/dev/null; then
-      exec setsid "$@"
-    else
-      exec perl -MPOSIX -e 'POSIX::setsid(); exec @ARGV or die "$ARGV[0]: $!\n"' "$@"
-    fi
-  ) &
-  echo $! >"$run/$name.pid"
-  started+=("$name")
-}
-
 start() {
   case "$1" in
     broker)
-      # The quotes are for the parser of nats.conf, in case the path has a space.
-      launch broker env NATS_PORT="$nats_port" NATS_MONITOR_PORT="$monitor_port" \
-        NATS_STORE_DIR="\"$data/nats\"" "$server" -c "$root/nats.conf"
+      launch_broker "$server" broker "$nats_port" "$monitor_port" "$data/nats"
       ;;
     *)
       # A worker that comes back under its name takes its partitions at once, where the lease of a
@@ -164,41 +129,10 @@ start() {
   esac
 }
 
-answers_200() {
-  local status=""
-  (
-    exec 3<>"/dev/tcp/$1/$2"
-    printf 'GET %s HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n' "$3" "$1" "$2" >&3
-    read -r -t 2 _ status _ <&3 && [[ $status == 200 ]]
-  ) 2>/dev/null
-}
-
-# Waits until http://$1:$2$3 answers 200 while the processes that the rest names live.
-wait_for() {
-  local name deadline=$((SECONDS + 30)) address=("$1" "$2" "$3")
-  shift 3
-  while true; do
-    for name in "$@"; do
-      kill -0 "$(cat "$run/$name.pid")" 2>/dev/null || not_ready "$name" "$name ended before it was ready"
-    done
-    if answers_200 "${address[@]}"; then
-      return
-    fi
-    ((SECONDS <= deadline)) || not_ready "$name" "$name was not ready within 30 s"
-    sleep 0.05
-  done
-}
-
-not_ready() {
-  echo "The last lines of $logs/${1%-*}.log:" >&2
-  tail -n 20 "$logs/${1%-*}.log" >&2
-  fail "$2"
-}
-
 check_settings
 if [[ -n ${NATS_URL-} ]]; then
   scripts/nats.sh server >/dev/null || exit 1
-elif ! runs broker; then
+elif ((!cluster)) && ! runs broker; then
   check_free 127.0.0.1 "$nats_port" NATS_PORT
   check_free 127.0.0.1 "$monitor_port" NATS_MONITOR_PORT
 fi
@@ -206,6 +140,12 @@ for name in "${names[@]}"; do
   [[ $name != edge-* ]] || runs "$name" || check_free "$host" "$(port_of "$name")" PORT
 done
 install
+if ((cluster)); then
+  stopped=()
+  for name in broker-1 broker-2 broker-3; do runs "$name" || stopped+=("$name"); done
+  scripts/cluster.sh start || exit 1
+  started+=(${stopped[@]+"${stopped[@]}"})
+fi
 echo "$settings" >"$run/settings"
 
 for name in "${names[@]}"; do

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Stops what start.sh started: first the edges, so that nothing new comes in, then the workers, then
-# the broker. Each may finish what it has begun. start.sh reads this file for its functions.
+# Stops what start.sh and cluster.sh started: first the edges, so that nothing new comes in, then the
+# workers, then the brokers. Each may finish what it has begun. Both scripts read this file for the
+# functions that they share.
 #
 #   scripts/stop.sh            stops everything
 #   scripts/stop.sh NAME...    stops only these, for instance worker-1
@@ -11,6 +12,12 @@ root=$(pwd -P)
 data=${DATA_DIR:-.data}
 [[ $data == /* ]] || data=$root/$data
 run=$data/run
+logs=$data/logs
+
+fail() {
+  echo "${0##*/}: $*" >&2
+  exit 1
+}
 
 # Minimal images have no ps, and macOS has no /proc.
 command_of() {
@@ -28,9 +35,102 @@ pid_of() {
   pid=$(cat "$run/$1.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
   command=$(command_of "$pid") || return 1
   case "$1" in
-    broker) [[ $command == *"nats-server -c $root/nats.conf"* ]] ;;
+    broker | broker-*) [[ $command == *"nats-server -c $root/nats.conf"* ]] ;;
     *) [[ $command == *"$root/src/main.ts --role ${1%-*}"* ]] ;;
   esac && echo "$pid"
+}
+
+runs() { pid_of "$1" >/dev/null; }
+
+# Of two runs of a script at the same time the second waits, or each would overwrite the pids of the
+# other. The lock is a link that names the pid of its holder: it appears at once with its content.
+# Whatever goes wrong before ready is set, nothing that this run started stays.
+begin_start() {
+  mkdir -p "$run" "$logs"
+  lock=$run/${0##*/}.lock
+  until ln -s $$ "$lock" 2>/dev/null; do
+    [[ $(command_of "$(readlink "$lock")") == *"${0##*/}"* ]] || rm -f "$lock"
+    sleep 0.05
+  done
+  started=()
+  ready=0
+  trap end_start EXIT
+  trap 'exit 130' INT TERM HUP
+}
+
+end_start() {
+  if ((!ready && ${#started[@]})); then
+    scripts/stop.sh "${started[@]}" >&2
+  fi
+  rm -f "$lock"
+}
+
+check_free() {
+  if (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; then
+    fail "port $2 on $1 is taken by another program. Set $3 to a port that is free."
+  fi
+}
+
+# A session of its own keeps a process alive when the terminal closes. nohup would not: Node resets
+# the signals it inherits. macOS has no setsid(1), but perl.
+launch() {
+  local name=$1
+  shift
+  (
+    exec </dev/null >>"$logs/${name%-*}.log" 2>&1
+    if type -P setsid >/dev/null; then
+      exec setsid "$@"
+    else
+      exec perl -MPOSIX -e 'POSIX::setsid(); exec @ARGV or die "$ARGV[0]: $!\n"' "$@"
+    fi
+  ) &
+  echo $! >"$run/$name.pid"
+  started+=("$name")
+}
+
+# Starts the server $1 under the name $2 with the ports $3 (clients) and $4 (monitoring), and its
+# data in $5; further options of nats-server follow.
+launch_broker() {
+  local server=$1 name=$2 port=$3 monitor_port=$4 store=$5
+  shift 5
+  # The quotes are for the parser of nats.conf, in case the path has a space.
+  launch "$name" env NATS_PORT="$port" NATS_MONITOR_PORT="$monitor_port" NATS_STORE_DIR="\"$store\"" \
+    "$server" -c "$root/nats.conf" "$@"
+}
+
+# Prints what http://$1:$2$3 answers, with its status and headers.
+http_get() {
+  local line=""
+  (
+    exec 3<>"/dev/tcp/$1/$2"
+    printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\n\r\n' "$3" "$1" "$2" >&3
+    # The last line has no end.
+    while IFS= read -r -t 2 line <&3 || [[ -n $line ]]; do echo "$line"; done
+  ) 2>/dev/null
+}
+
+answers_200() { [[ $(http_get "$@") == HTTP/1.?" 200 "* ]]; }
+
+# Waits until http://$1:$2$3 answers 200 while the processes that the rest names live.
+wait_for() {
+  local name deadline=$((SECONDS + 30)) address=("$1" "$2" "$3")
+  shift 3
+  while true; do
+    for name in "$@"; do
+      kill -0 "$(cat "$run/$name.pid")" 2>/dev/null || not_ready "$name" "$name ended before it was ready"
+    done
+    if answers_200 "${address[@]}"; then
+      return
+    fi
+    ((SECONDS <= deadline)) || not_ready "$name" "$name was not ready within 30 s"
+    sleep 0.05
+  done
+}
+
+not_ready() {
+  echo "The last lines of $logs/${1%-*}.log:" >&2
+  tail -n 20 "$logs/${1%-*}.log" >&2
+  fail "$2"
 }
 
 [[ ${BASH_SOURCE[0]} == "$0" ]] || return 0

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Three brokers on this machine that replicate what they store, to try what one broker alone cannot:
+# any one of them may go.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/stop.sh
+source scripts/stop.sh
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/cluster.sh start|stop|status|restart|move
+
+  start     starts those of the three brokers that do not run, and waits until all are healthy
+  stop      stops them
+  status    tells how each of them is; exits 1 unless all three are healthy
+  restart   restarts one after the other, each when the one before is healthy again
+  move      moves the data of the one broker of start.sh to a new cluster, and keeps a copy
+
+Settings, by environment variable; each port is that of the first broker, and the other two take the
+two after it:
+  NATS_PORT           for clients                 (4222)
+  NATS_MONITOR_PORT   for monitoring              (8222)
+  NATS_ROUTE_PORT     between the brokers         (6222)
+  DATA_DIR            where data, logs and pids are kept (.data)
+TEXT
+}
+
+nats_port=${NATS_PORT:-4222}
+monitor_port=${NATS_MONITOR_PORT:-8222}
+route_port=${NATS_ROUTE_PORT:-6222}
+settings="NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$route_port"
+names=(broker-1 broker-2 broker-3)
+
+# The port of broker $2, when that of the first is $1.
+port_of() { echo $(($1 + ${2##*-} - 1)); }
+
+# Each broker gets the addresses of all three: from their number a new cluster knows how many make a
+# majority.
+routes() {
+  local name list=""
+  for name in "${names[@]}"; do list="$list,nats://127.0.0.1:$(port_of "$route_port" "$name")"; done
+  echo "${list#,}"
+}
+
+check_start() {
+  local name running
+  for name in "${names[@]}"; do
+    if runs "$name"; then
+      running=$(cat "$run/cluster-settings" 2>/dev/null || true)
+      [[ $running == "$settings" ]] || fail "$name runs already, with other settings ($running). Run scripts/stop.sh first."
+    else
+      check_free 127.0.0.1 "$(port_of "$nats_port" "$name")" NATS_PORT
+      check_free 127.0.0.1 "$(port_of "$monitor_port" "$name")" NATS_MONITOR_PORT
+      check_free 127.0.0.1 "$(port_of "$route_port" "$name")" NATS_ROUTE_PORT
+    fi
+  done
+}
+
+monitoring() { http_get 127.0.0.1 "$(port_of "$monitor_port" "$1")" "$2"; }
+
+# Prints the broker that leads the group which decides on streams, as broker $1 knows it.
+leader_by() { monitoring "$1" /jsz | sed -n 's/^ *"leader": "purchase-ledger-\([0-9]*\)".*$/broker-\1/p' | grep .; }
+
+start_brokers() {
+  local name pid server deadline
+  check_start
+  server=$(env -u NATS_URL scripts/nats.sh server)
+  echo "$settings" >"$run/cluster-settings"
+  for name in "${names[@]}"; do
+    if pid=$(pid_of "$name"); then
+      echo "$name runs already (pid $pid)"
+      continue
+    fi
+    launch_broker "$server" "$name" "$(port_of "$nats_port" "$name")" "$(port_of "$monitor_port" "$name")" \
+      "$data/cluster/$name" --server_name "purchase-ledger-${name##*-}" --cluster_name purchase-ledger \
+      --cluster "nats://127.0.0.1:$(port_of "$route_port" "$name")" --routes "$(routes)"
+  done
+  for name in "${names[@]}"; do
+    wait_for 127.0.0.1 "$(port_of "$monitor_port" "$name")" /healthz "${names[@]}"
+  done
+  deadline=$((SECONDS + 30))
+  until leader_by broker-1 >/dev/null; do
+    ((SECONDS <= deadline)) || not_ready broker-1 "the brokers elected no leader within 30 s"
+    sleep 0.1
+  done
+}
+
+start() {
+  begin_start
+  start_brokers
+  ready=1
+}
+
+status() {
+  local name pid state leads all_healthy=1
+  for name in "${names[@]}"; do
+    if ! pid=$(pid_of "$name"); then
+      all_healthy=0
+      echo "$name: does not run"
+      continue
+    fi
+    state=$(monitoring "$name" /healthz | tail -n 1)
+    if [[ $state == *'"ok"'* ]]; then
+      state=healthy
+    else
+      all_healthy=0
+      state="not healthy: ${state:-no answer}"
+    fi
+    leads=""
+    [[ $(leader_by "$name") != "$name" ]] || leads=", leader"
+    echo "$name: $state (pid $pid, nats://127.0.0.1:$(port_of "$nats_port" "$name")," \
+      "monitoring http://127.0.0.1:$(port_of "$monitor_port" "$name")$leads)"
+  done
+  ((all_healthy))
+}
+
+# A broker counts as healthy when it has caught up with what was written while it was gone. Before
+# that the next one must not go, or there is no majority.
+restart() {
+  local name
+  begin_start
+  start_brokers
+  for name in "${names[@]}"; do
+    scripts/stop.sh "$name"
+    start_brokers >/dev/null
+    echo "$name: healthy again"
+  done
+  ready=1
+}
+
+case "${1-}" in
+  start | status | restart) "$1" ;;
+  stop) scripts/stop.sh "${names[@]}" ;;
+  --help) usage ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac

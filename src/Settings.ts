@@ -1,13 +1,22 @@
 import { hostname } from "node:os"
-import { Config, Duration, Schema } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
 
 const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) =>
   Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })), name).pipe(
     Config.withDefault(fallback)
   )
 
-const duration = (name: string, fallback: Duration.Input) =>
-  Config.Duration(name).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
+const duration = (name: string, fallback: Duration.Input, minimum: Duration.Input = "1 millis") =>
+  Config.schema(
+    Schema.DurationFromString.check(
+      Schema.makeFilter((value: Duration.Duration) =>
+        Duration.isFinite(value) && Duration.isGreaterThanOrEqualTo(value, Duration.fromInputUnsafe(minimum))
+          ? undefined
+          : `Expected a duration of at least ${String(minimum)}`
+      )
+    ),
+    name
+  ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
 
 /** Every environment variable of the processes, with its default. Durations are like "2 minutes"; README lists them. */
 export const settings = Config.all({
@@ -18,7 +27,7 @@ export const settings = Config.all({
   replicas: wholeNumber("REPLICAS", 1, 1, 5),
   duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),
   inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
-  inputRetention: duration("INPUT_RETENTION", "1 hour"),
+  inputRetention: duration("INPUT_RETENTION", "1 hour", "0 millis"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
   actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 50_000, 1, 10_000_000),
   purchaseIdsResidentMax: wholeNumber("PURCHASE_IDS_RESIDENT_MAX", 4_000_000, 1, 1_000_000_000),
@@ -32,3 +41,29 @@ export const settings = Config.all({
 })
 
 export type Settings = Config.Success<typeof settings>
+
+/** A setting that cannot be used; the process does not start. */
+export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.problem}. README.md lists the settings.`
+  }
+}
+
+const invalid = (error: Config.ConfigError) => {
+  const [problem = "", place = ""] = error.cause.message.split("\n  at ")
+  const name = place.replaceAll(/[^A-Z_]/g, "")
+  return new SettingInvalid({ problem: `The setting ${name} is wrong (${process.env[name]}): ${problem}` })
+}
+
+/** The settings of this process, from its environment. */
+export const readEnvironment: Effect.Effect<Settings, SettingInvalid> = Effect.suspend(() =>
+  settings.parse(ConfigProvider.fromEnv())
+).pipe(
+  Effect.mapError(invalid),
+  Effect.filterOrFail(
+    ({ workerHeartbeat, workerLease }) => Duration.toMillis(workerLease) >= 2 * Duration.toMillis(workerHeartbeat),
+    () => new SettingInvalid({ problem: "WORKER_LEASE must be at least twice WORKER_HEARTBEAT" })
+  )
+)

@@ -1,22 +1,11 @@
 import { parseArgs } from "node:util"
-import {
-  Cause,
-  ConfigProvider,
-  Effect,
-  Exit,
-  Layer,
-  Logger,
-  ManagedRuntime,
-  References,
-  Scheduler,
-  Scope
-} from "effect"
+import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
 import { makeApp } from "./edge/App.ts"
 import type { EdgeServices } from "./edge/Edge.ts"
 import { serveHttp } from "./edge/HttpServer.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, workerLayer } from "./Roles.ts"
-import { settings as readSettings, type Settings } from "./Settings.ts"
+import { readEnvironment, type Settings } from "./Settings.ts"
 import { SharedScheduler } from "./SharedScheduler.ts"
 
 const roles = ["edge", "worker", "all"] as const
@@ -96,10 +85,7 @@ const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>):
 
 const role = readRole()
 const stop = stopSignal()
-const settings = await start(
-  Effect.runPromiseExit(readSettings.parse(ConfigProvider.fromEnv()) as Effect.Effect<Settings, Error>),
-  stop
-)
+const settings = await start(Effect.runPromiseExit(readEnvironment), stop)
 const around = processLayer(settings)
 await Promise.all([
   ...(role === "edge" ? [] : [runWorker(settings, around, stop)]),

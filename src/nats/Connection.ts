@@ -1,7 +1,9 @@
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Fiber, Layer, type Scope } from "effect"
 import { connect, Events, type NatsConnection } from "nats"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
+/** A process that starts before its broker waits for it, and says so after this long. */
+const connectWaitSaidAfterMilliseconds = 2_000
 /** How long the client waits between attempts to reach the broker again. */
 const reconnectWaitMilliseconds = 100
 /** A broker that answers none of two pings, two seconds apart, is gone. */
@@ -46,8 +48,14 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
     Layer.effect(
       Connection,
       Effect.gen(function* () {
-        yield* Effect.logDebug("connecting to the broker").pipe(Effect.annotateLogs({ url: settings.url }))
+        const waiting = yield* Effect.forkChild(
+          Effect.logWarning("waiting for the broker").pipe(
+            Effect.annotateLogs({ url: settings.url }),
+            Effect.delay(connectWaitSaidAfterMilliseconds)
+          )
+        )
         const client = yield* acquire(settings)
+        yield* Fiber.interrupt(waiting)
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const listeners = new Set<() => void>()
         let connected = true

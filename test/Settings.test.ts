@@ -1,0 +1,53 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { join } from "node:path"
+import { text } from "node:stream/consumers"
+import { describe, expect, it } from "vitest"
+import { projectRoot } from "./support/TestBroker.ts"
+import { testSettings } from "./support/TestLedger.ts"
+
+/** Starts a process that has nothing to connect to, and gives what it says when it refuses. */
+const refusalOf = async (environment: Record<string, string>, ...options: ReadonlyArray<string>) => {
+  const started = spawn(join(projectRoot, "node_modules/.bin/node"), [join(projectRoot, "src/main.ts"), ...options], {
+    env: { PATH: process.env["PATH"], NATS_URL: "nats://127.0.0.1:1", ...environment },
+    stdio: ["ignore", "ignore", "pipe"]
+  })
+  const [message] = await Promise.all([text(started.stderr), once(started, "exit")])
+  return { code: started.exitCode, message }
+}
+
+describe("settings", () => {
+  it.each([
+    ["PORT", "http", "Expected an integer"],
+    ["PORT", "70000", "Expected a value between 0 and 65535"],
+    ["PARTITIONS", "0", "Expected a value between 1 and 256"],
+    ["ACTOR_IDLE", "soon", "Expected a valid Duration string"],
+    ["ACTOR_IDLE", "0 millis", "Expected a duration of at least 1 millis"]
+  ])("%s=%s is refused at start, with its name and what is wrong", async (name, value, problem) => {
+    expect(await refusalOf({ [name]: value }, "--role", "edge")).toEqual({
+      code: 1,
+      message: `The setting ${name} is wrong (${value}): ${problem}. README.md lists the settings.\n`
+    })
+  })
+
+  it("that contradict each other are refused", async () => {
+    expect(await refusalOf({ WORKER_LEASE: "1 second" }, "--role", "worker")).toEqual({
+      code: 1,
+      message: "WORKER_LEASE must be at least twice WORKER_HEARTBEAT. README.md lists the settings.\n"
+    })
+  })
+
+  it("have the defaults that the README lists", () => {
+    const { partitions, port, actorsResidentMax, natsUrl } = testSettings({})
+    expect({ partitions, port, actorsResidentMax, natsUrl }).toEqual({
+      partitions: 8,
+      port: 8081,
+      actorsResidentMax: 50_000,
+      natsUrl: "nats://127.0.0.1:4222"
+    })
+  })
+
+  it.each([[["--role", "both"]], [["--roll"]]])("a command line of %s gets the usage", async (options) => {
+    expect(await refusalOf({}, ...options)).toEqual({ code: 1, message: "usage: main.ts --role edge|worker|all\n" })
+  })
+})

@@ -31,6 +31,7 @@ monitor_port=${NATS_MONITOR_PORT:-8222}
 route_port=${NATS_ROUTE_PORT:-6222}
 settings="NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$route_port"
 names=(broker-1 broker-2 broker-3)
+stores=$data/cluster
 
 # The port of broker $2, when that of the first is $1.
 port_of() { echo $(($1 + ${2##*-} - 1)); }
@@ -45,6 +46,8 @@ routes() {
 
 check_start() {
   local name running
+  [[ -d $stores || ! -d $data/nats ]] ||
+    fail "$data/nats has the data of one broker, and a cluster would begin without it. Run scripts/cluster.sh move first."
   for name in "${names[@]}"; do
     if runs "$name"; then
       running=$(cat "$run/cluster-settings" 2>/dev/null || true)
@@ -63,7 +66,7 @@ monitoring() { http_get 127.0.0.1 "$(port_of "$monitor_port" "$1")" "$2"; }
 leader_by() { monitoring "$1" /jsz | sed -n 's/^ *"leader": "purchase-ledger-\([0-9]*\)".*$/broker-\1/p' | grep .; }
 
 start_brokers() {
-  local name pid server deadline
+  local name pid server
   check_start
   server=$(env -u NATS_URL scripts/nats.sh server)
   echo "$settings" >"$run/cluster-settings"
@@ -73,9 +76,14 @@ start_brokers() {
       continue
     fi
     launch_broker "$server" "$name" "$(port_of "$nats_port" "$name")" "$(port_of "$monitor_port" "$name")" \
-      "$data/cluster/$name" --server_name "purchase-ledger-${name##*-}" --cluster_name purchase-ledger \
+      "$stores/$name" --server_name "purchase-ledger-${name##*-}" --cluster_name purchase-ledger \
       --cluster "nats://127.0.0.1:$(port_of "$route_port" "$name")" --routes "$(routes)"
   done
+  wait_until_healthy
+}
+
+wait_until_healthy() {
+  local name deadline
   for name in "${names[@]}"; do
     wait_for 127.0.0.1 "$(port_of "$monitor_port" "$name")" /healthz "${names[@]}"
   done
@@ -129,8 +137,63 @@ restart() {
   ready=1
 }
 
+# Prints what stream $2 of the server $1 holds. That it has consumers does not count: workers make
+# new ones.
+contents() {
+  "$nats" --no-context -s "$1" request --raw "\$JS.API.STREAM.INFO.$2" "" |
+    sed -n 's/^.*"state":{\(.*\),"consumer_count".*$/\1/p' | grep .
+}
+
+# The store of a broker on its own cannot become that of a broker of a cluster: such a broker removes
+# streams that the cluster does not know. So they go through a backup. The new stores get their name
+# when they are complete, and the old one is only renamed, so nothing is lost wherever this stops.
+move() {
+  local name stream url="nats://127.0.0.1:$nats_port"
+  local streams=(KV_ledger PURCHASES) before=()
+  begin_start
+  [[ -d $data/nats ]] || fail "there is no data of one broker in $data/nats"
+  [[ ! -e $data/cluster ]] || fail "there is a cluster in $data/cluster already"
+  [[ ! -e $data/nats-moved ]] || fail "$data/nats-moved is left of an earlier move. Move it away first."
+  for name in "$run"/*.pid; do
+    name=$(basename "$name" .pid)
+    ! runs "$name" || fail "$name runs. Run scripts/stop.sh first."
+  done
+  nats=$(scripts/nats.sh cli)
+  server=$(env -u NATS_URL scripts/nats.sh server)
+  stores=$data/cluster-moving
+  rm -rf "$stores"
+  mkdir -p "$stores/backup"
+  check_start
+
+  launch_broker "$server" broker "$nats_port" "$monitor_port" "$data/nats"
+  wait_for 127.0.0.1 "$monitor_port" /healthz broker
+  for stream in "${streams[@]}"; do
+    before+=("$(contents "$url" "$stream")")
+    "$nats" --no-context -s "$url" backup stream "$stream" "$stores/backup/$stream" --no-consumers --no-progress \
+      >>"$logs/move.log" 2>&1 || not_ready move "$stream could not be backed up"
+  done
+  scripts/stop.sh broker
+
+  start_brokers
+  for stream in "${streams[@]}"; do
+    "$nats" --no-context -s "$url" backup restore stream "$stores/backup/$stream" --replicas 3 --no-progress \
+      >>"$logs/move.log" 2>&1 || not_ready move "$stream could not be restored"
+    [[ $(contents "$url" "$stream") == "${before[0]}" ]] || fail "$stream came out different from what it was"
+    echo "$stream is the same as before: ${before[0]//\"/}"
+    before=("${before[@]:1}")
+  done
+  wait_until_healthy
+  scripts/stop.sh "${names[@]}"
+
+  rm -rf "$stores/backup"
+  mv "$stores" "$data/cluster"
+  mv "$data/nats" "$data/nats-moved"
+  ready=1
+  echo "Moved. ./start.sh uses the cluster from now on; $data/nats-moved is the old store, to be removed by you."
+}
+
 case "${1-}" in
-  start | status | restart) "$1" ;;
+  start | status | restart | move) "$1" ;;
   stop) scripts/stop.sh "${names[@]}" ;;
   --help) usage ;;
   *)

@@ -30,7 +30,11 @@ export interface TopologySettings {
 }
 
 interface StreamInfo {
-  readonly config: { readonly metadata?: Record<string, string>; readonly allow_atomic?: boolean }
+  readonly config: {
+    readonly num_replicas: number
+    readonly metadata?: Record<string, string>
+    readonly allow_atomic?: boolean
+  }
 }
 
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
@@ -113,6 +117,18 @@ export class Topology extends Context.Service<
         }
         const messageBytesMax = Math.floor(server.max_payload / 2)
 
+        /**
+         * Gives a stream the replicas that are set now, when it was created with fewer, as before a move to a cluster.
+         * It never takes any away: that would be for somebody to decide who knows why there are more.
+         */
+        const raiseReplicas = (name: string, info: StreamInfo): Effect.Effect<StreamInfo, BrokerFailure> =>
+          info.config.num_replicas >= settings.replicas
+            ? Effect.succeed(info)
+            : askJetStream<StreamInfo>(connection, `STREAM.UPDATE.${name}`, {
+                ...info.config,
+                num_replicas: settings.replicas
+              })
+
         const ensure = (config: { readonly name: string }): Effect.Effect<StreamInfo, BrokerFailure> => {
           const info = askJetStream<StreamInfo>(connection, `STREAM.INFO.${config.name}`, {})
           return info.pipe(
@@ -125,7 +141,8 @@ export class Topology extends Context.Service<
                     )
                   )
                 : Effect.fail(refused)
-            )
+            ),
+            Effect.flatMap((found) => raiseReplicas(config.name, found))
           )
         }
 

@@ -25,11 +25,12 @@ const ReceiptQuestion = Schema.Struct({
   purchaseId: Schema.String
 })
 
-/** How a purchase that was stored just now came out; the owner knows that from memory, unlike a whole receipt. */
+/** How a purchase came out that is stored at this sequence of the input log. */
 const OutcomeQuestion = Schema.Struct({
   kind: Schema.Literal("outcome"),
   userId: Schema.String,
-  purchaseId: Schema.String
+  purchaseId: Schema.String,
+  inputSequence: Schema.Int
 })
 
 /** What the edge asks the owner of a partition. Each answer is as of the moment of asking, or newer. */
@@ -92,9 +93,10 @@ export type Answer = typeof Answer.Type
 
 /**
  * Strong: everything that was acknowledged before the question is in the answer. Eventual: what the owner has applied,
- * asked of nobody else.
+ * asked of nobody else. Committed is for outcomes: that a purchase was applied stays true whoever says it, so neither
+ * the end of the log nor the owner has to be looked up.
  */
-export const Consistency = Schema.Literals(["strong", "eventual"])
+export const Consistency = Schema.Literals(["strong", "eventual", "committed"])
 export type Consistency = typeof Consistency.Type
 
 /** The payload of a request: questions for users of one partition. */

@@ -13,6 +13,8 @@ export const httpWaits = {
   headers: 10_000,
   /** For a whole request. */
   request: 60_000,
+  /** For the next request on a kept connection; longer than clients keep theirs, so that they do not meet the end. */
+  keepAlive: 75_000,
   /** Between two looks at what is late. */
   check: 1_000,
   /** For the answers to what was accepted, when the process stops. */
@@ -59,6 +61,7 @@ export const serveHttp = (app: Hono, host: string, port: number, waits = httpWai
         maxHeaderSize: headerBytesMax,
         headersTimeout: waits.headers,
         requestTimeout: waits.request,
+        keepAliveTimeout: waits.keepAlive,
         connectionsCheckingInterval: waits.check
       }
       const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing))

@@ -45,6 +45,13 @@ export const historyPage = (http: HttpContext, page: Omit<Extract<Question, { re
 export const receipt = (http: HttpContext, userId: string, purchaseId: string) =>
   read<"receipt">(http, { kind: "receipt", userId, purchaseId })
 
-/** How a purchase that was stored just now came out: a strong read, for a caller who waits so long. */
-export const outcomeWithin = (userId: string, purchaseId: string, waitMilliseconds: number) =>
-  ask<"outcome">({ kind: "outcome", userId, purchaseId }, { consistency: "strong", waitMilliseconds })
+/** How a purchase that is stored at a sequence of the input log came out, for a caller who waits so long. */
+export const outcomeWithin = (
+  purchase: { readonly userId: string; readonly purchaseId: string },
+  inputSequence: number,
+  waitMilliseconds: number
+) => {
+  const { userId, purchaseId } = purchase
+  const question = { kind: "outcome", userId, purchaseId, inputSequence } as const
+  return ask<"outcome">(question, { consistency: "committed", waitMilliseconds })
+}

@@ -200,6 +200,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const answering = {
     current: Effect.flatMap(newestInput, dispatched.wait),
+    given: dispatched.wait,
     look: <A>(userToken: string, look: (account: Account) => A) =>
       Effect.callback<A>((resume) => {
         const tell = () =>

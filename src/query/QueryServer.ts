@@ -10,6 +10,8 @@ import { entryOf, History } from "../ledger/History.ts"
 export interface AnsweringEpoch {
   /** Waits until everything that the broker has stored of the partition is in the mailboxes of its actors. */
   readonly current: Effect.Effect<void, BrokerFailure>
+  /** Waits until the input up to a sequence is in the mailboxes of its actors. */
+  readonly given: (inputSequence: number) => Effect.Effect<void>
   /** Waits until the actor of a user has committed what it was given, and looks at its account. */
   readonly look: <A>(userToken: string, look: (account: Account) => A) => Effect.Effect<A>
   /** Reads from the leader whether this epoch still owns the partition. */
@@ -43,7 +45,7 @@ const encodeAnswers = Schema.encodeSync(Answers)
 
 /**
  * Answers one request, or nothing when it may not or cannot: the asker tries again. The order of the steps is what
- * makes the answer strong: first the barrier, then the actors, and the owner's check after both.
+ * makes a strong answer: first the barrier, then the actors, and the owner's check after both.
  */
 export const answerRequest = Effect.fnUntraced(function* (
   epoch: AnsweringEpoch,
@@ -60,6 +62,7 @@ export const answerRequest = Effect.fnUntraced(function* (
     question: Question
   ): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
     const userToken = encodeToken(question.userId)
+    if (question.kind === "outcome") yield* epoch.given(question.inputSequence)
     const { total, count, revision, seen, newest } = yield* epoch.look(userToken, snapshotFor(question))
     switch (question.kind) {
       case "total":
@@ -89,6 +92,6 @@ export const answerRequest = Effect.fnUntraced(function* (
   const { consistency, questions } = request.value
   if (consistency === "strong") yield* epoch.current
   const answers = yield* Effect.forEach(questions, answer, { concurrency: "unbounded" })
-  const isCurrent = consistency === "eventual" || (yield* epoch.stillOwner)
-  return isCurrent ? encodeAnswers(answers) : undefined
+  const isOwner = consistency !== "strong" || (yield* epoch.stillOwner)
+  return isOwner ? encodeAnswers(answers) : undefined
 })

@@ -95,7 +95,7 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
           const published = yield* result ?? Exit.die("no result of a publish")
           const seconds = preferredWait(http)
           if (seconds === undefined || seconds === 0) return stored(purchase, published.duplicate)
-          const found = yield* outcomeWithin(purchase.userId, purchase.purchaseId, seconds * 1_000).pipe(
+          const found = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000).pipe(
             // What is stored is stored: a wait in vain is no failure.
             Effect.catch((failure) =>
               failure instanceof NotCurrent || "_tag" in failure

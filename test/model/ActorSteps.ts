@@ -40,7 +40,7 @@ export const passivate: WorkerSteps = (rules, ledger, worker) =>
     .filter((user) => worker.actors[user] !== undefined)
     .filter((user) => mailbox(rules, worker, user).length === 0 && !isCommitting(worker, user))
     .flatMap((user) => {
-      const { [user]: _, ...actors } = worker.actors
+      const actors = { ...worker.actors, [user]: undefined }
       return asFault(ledger, { name: `passivates ${user}`, shared: ledger, worker: { ...worker, actors } })
     })
 
@@ -72,9 +72,21 @@ const batchesOf = (
   const sets = writes.map((write) => ({ ...write, part: "set" as const }))
   const accounts = writes.map((write) => ({ ...write, part: "account" as const }))
   if (writes.length > 0) {
-    if (mistakes.has("position before accounts")) return [{ writes: [], position }, { writes }]
-    if (mistakes.has("set after account")) return [{ writes: accounts }, { writes: sets, position }]
-    if (mistakes.has("set before account")) return [{ writes: sets }, { writes: accounts, position }]
+    if (mistakes.has("position before accounts"))
+      return [
+        { writes: [], position },
+        { writes, position: undefined }
+      ]
+    if (mistakes.has("set after account"))
+      return [
+        { writes: accounts, position: undefined },
+        { writes: sets, position }
+      ]
+    if (mistakes.has("set before account"))
+      return [
+        { writes: sets, position: undefined },
+        { writes: accounts, position }
+      ]
   }
   return [{ writes, position }]
 }
@@ -98,8 +110,9 @@ const propose = (rules: Rules, ledger: Ledger, worker: Worker, taken: Readonly<R
   const firstOpen = worker.inHand.findIndex(isOpen)
   const finished = firstOpen < 0 ? worker.inHand : worker.inHand.slice(0, firstOpen)
   const reached = finished.at(-1) ?? worker.reached
-  const [first = { writes: [] }, ...after] = batchesOf(rules, writes, reached)
-  const evolved = Object.fromEntries(writes.map(({ user, account }) => [user, account]))
+  const [first = { writes, position: reached }, ...after] = batchesOf(rules, writes, reached)
+  const accountOf = (user: User) => writes.find((write) => write.user === user)?.account
+  const evolved = { ann: accountOf("ann"), bob: accountOf("bob") }
   const inFlight: InFlight = { ...first, guardHolds: worker.owns, outcome: "open", after, evolved }
   const about = users.filter((user) => taken[user] > 0).map((user) => `${user} through ${decided[user]}`)
   return {
@@ -126,8 +139,8 @@ const succeed = (worker: Worker, inFlight: InFlight): Worker => {
   if (next !== undefined) {
     return { ...worker, inFlight: { ...next, guardHolds: worker.owns, outcome: "open", after, evolved } }
   }
-  const { inFlight: _, ...told } = worker
-  return { ...told, actors: { ...worker.actors, ...evolved } }
+  const actors = { ann: evolved.ann ?? worker.actors.ann, bob: evolved.bob ?? worker.actors.bob }
+  return { ...worker, actors, inFlight: undefined }
 }
 
 const giveUp = (rules: Rules, ledger: Ledger, worker: Worker, inFlight: InFlight): WorkerStep => {

@@ -1,3 +1,4 @@
+import { users } from "./Ledger.ts"
 import { asFault, idleWorker, over, ownerWritten, type Worker, type WorkerStep, type WorkerSteps } from "./Worker.ts"
 
 /** Owner, then position, then a consumer of its own: as src/partition/PartitionEpoch.ts begins. */
@@ -53,7 +54,7 @@ export const receive: WorkerSteps = (rules, ledger, worker) => {
 
 /** A worker that dies, and one that leaves its epoch for any other reason than it must. */
 export const endings: WorkerSteps = (rules, ledger, worker) =>
-  worker.phase === "idle" && Object.keys(worker.actors).length === 0
+  worker.phase === "idle" && users.every((user) => worker.actors[user] === undefined)
     ? []
     : [
         ...asFault(ledger, { ...over(rules, ledger, worker, "crashes"), worker: idleWorker }),

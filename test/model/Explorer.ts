@@ -11,7 +11,10 @@ export interface Step<Shared, Worker> {
   readonly breaks?: string | undefined
 }
 
-/** Two workers of the same kind that meet in nothing but what they share. Everything in it is plain data. */
+/**
+ * Two workers of the same kind that meet in nothing but what they share. Both are plain data whose fields always come in
+ * the same order, so that equal ones have equal JSON.
+ */
 export interface System<Shared, Worker> {
   readonly initial: Shared
   readonly idle: Worker
@@ -45,17 +48,22 @@ export interface Exploration {
   readonly violation?: Violation
 }
 
-/** Numbers for values that are equal as data. */
-class Interned<Value> {
-  private readonly numbers = new Map<string, number>()
-  readonly values: Array<Value> = []
+/** Numbers for values: the same one for two that are equal as data. */
+class Numbered<Value> {
+  private readonly byText = new Map<string, number>()
+  // Most steps leave one of the two parts as it is.
+  private readonly byIdentity = new Map<Value, number>()
+  private readonly values: Array<Value> = []
 
   numberOf(value: Value): number {
+    const known = this.byIdentity.get(value)
+    if (known !== undefined) return known
     const text = JSON.stringify(value)
-    let number = this.numbers.get(text)
+    let number = this.byText.get(text)
     if (number === undefined) {
       number = this.values.length
-      this.numbers.set(text, number)
+      this.byText.set(text, number)
+      this.byIdentity.set(value, number)
       this.values.push(value)
     }
     return number
@@ -136,8 +144,8 @@ type Visit = (shared: number, one: number, other: number, move: Move, worker: 0 
  * it is worked out once for each such pair, and a state costs little more than looking it up.
  */
 class Moves<Shared, Worker> {
-  private readonly shareds = new Interned<Shared>()
-  private readonly workers = new Interned<Worker>()
+  private readonly shareds = new Numbered<Shared>()
+  private readonly workers = new Numbered<Worker>()
   private readonly ofEnvironment: Array<ReadonlyArray<Move>> = []
   private readonly ofWorker = new Map<number, ReadonlyArray<Move>>()
   private readonly disowned: Array<number> = []
@@ -152,15 +160,6 @@ class Moves<Shared, Worker> {
     this.initial = this.shareds.numberOf(system.initial)
     this.idle = this.workers.numberOf(system.idle)
   }
-
-  private readonly moveOf = (step: Omit<Step<Shared, Worker>, "worker">, worker: number): Move => ({
-    name: step.name,
-    shared: this.shareds.numberOf(step.shared),
-    worker,
-    disowns: step.disowns === true,
-    fault: step.fault === true,
-    breaks: step.breaks
-  })
 
   private environment(shared: number): ReadonlyArray<Move> {
     return (this.ofEnvironment[shared] ??= this.system
@@ -178,6 +177,17 @@ class Moves<Shared, Worker> {
       this.ofWorker.set(pair, moves)
     }
     return moves
+  }
+
+  private moveOf(step: Omit<Step<Shared, Worker>, "worker">, worker: number): Move {
+    return {
+      name: step.name,
+      shared: this.shareds.numberOf(step.shared),
+      worker,
+      disowns: step.disowns === true,
+      fault: step.fault === true,
+      breaks: step.breaks
+    }
   }
 
   private afterLoss(worker: number): number {

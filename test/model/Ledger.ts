@@ -29,7 +29,7 @@ export interface StoredAccount extends Account {
   /** The purchases of all revisions that were ever written, in that order. */
   readonly applied: ReadonlyArray<number>
   /** The account before its newest revision, where a replica may still answer with it. */
-  readonly older?: Account
+  readonly older: Account | undefined
 }
 
 export const emptyAccount: StoredAccount = {
@@ -38,7 +38,8 @@ export const emptyAccount: StoredAccount = {
   seen: [],
   decidedThrough: 0,
   repeats: 0,
-  applied: []
+  applied: [],
+  older: undefined
 }
 
 /** What a batch writes of one user. The protocol writes account and set as one; the mistakes do not. */
@@ -52,7 +53,7 @@ export interface Write {
 
 export interface BatchContent {
   readonly writes: ReadonlyArray<Write>
-  readonly position?: number
+  readonly position: number | undefined
 }
 
 /** A batch that was sent. */
@@ -91,7 +92,7 @@ const writtenAccount = (stored: StoredAccount, { part, adds, account }: Write, k
     revision: stored.revision + 1,
     seen: part === "both" ? account.seen : stored.seen,
     applied: [...applied, ...adds],
-    ...(keepsOlder ? { older: before } : {})
+    older: keepsOlder ? before : undefined
   }
 }
 

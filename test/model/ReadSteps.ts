@@ -3,19 +3,18 @@ import { type Ledger, users } from "./Ledger.ts"
 import type { Rules } from "./Rules.ts"
 import { isCommitting, mailbox, over, type Read, type Worker, type WorkerStep, type WorkerSteps } from "./Worker.ts"
 
-const withoutRead = (worker: Worker): Worker => {
-  const { read: _, ...others } = worker
-  return others
-}
-
 const begin: WorkerSteps = ({ script }, ledger, worker) =>
   ledger.isReading || ledger.readsLeft === 0
     ? []
-    : users.map((user) => ({
-        name: `is asked for ${user}`,
-        shared: { ...ledger, isReading: true, readsLeft: ledger.readsLeft - 1 },
-        worker: { ...worker, read: { user, required: distinctPurchases(script, user, ledger.stored).length } }
-      }))
+    : users.map((user) => {
+        const required = distinctPurchases(script, user, ledger.stored).length
+        const asked = { user, required, barrier: undefined, answer: undefined }
+        return {
+          name: `is asked for ${user}`,
+          shared: { ...ledger, isReading: true, readsLeft: ledger.readsLeft - 1 },
+          worker: { ...worker, read: asked }
+        }
+      })
 
 const lastSequences = ({ mistakes }: Rules, { stored, purged }: Ledger): ReadonlyArray<number> => {
   if (mistakes.has("read without barrier")) return [0]
@@ -46,7 +45,7 @@ const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): Read
     {
       name: `answers with ${answer.length} purchases of ${user}`,
       shared: { ...ledger, isReading: false },
-      worker: withoutRead(worker),
+      worker: { ...worker, read: undefined },
       breaks: brokenByAnswer(ledger, user, required, answer)
     }
   ]
@@ -56,6 +55,6 @@ const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): Read
 export const read: WorkerSteps = (rules, ledger, worker) => {
   if (worker.read === undefined) return begin(rules, ledger, worker)
   const shared = { ...ledger, isReading: false }
-  const forgotten = { name: "is waited for no longer", shared, worker: withoutRead(worker), fault: true }
+  const forgotten = { name: "is waited for no longer", shared, worker: { ...worker, read: undefined }, fault: true }
   return [...proceed(rules, ledger, worker, worker.read), forgotten]
 }

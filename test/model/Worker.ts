@@ -2,13 +2,15 @@ import type { Step } from "./Explorer.ts"
 import { type Account, type Batch, type BatchContent, type Ledger, purchaseAt, type User } from "./Ledger.ts"
 import type { Rules } from "./Rules.ts"
 
+type Actors = Readonly<Record<User, Account | undefined>>
+
 export interface Read {
   readonly user: User
   /** How many purchases the answer has to hold. */
   readonly required: number
   /** The newest input when the owner asked the leader. */
-  readonly barrier?: number
-  readonly answer?: ReadonlyArray<number>
+  readonly barrier: number | undefined
+  readonly answer: ReadonlyArray<number> | undefined
 }
 
 /** The batch that a worker waits for, and what it would send after that. */
@@ -16,7 +18,7 @@ export interface InFlight extends Batch {
   readonly outcome: "open" | "applied" | "refused"
   readonly after: ReadonlyArray<BatchContent>
   /** What the actors hold when all of it is committed. */
-  readonly evolved: Readonly<Partial<Record<User, Account>>>
+  readonly evolved: Actors
 }
 
 export interface Worker {
@@ -33,9 +35,9 @@ export interface Worker {
   readonly reached: number
   readonly inHand: ReadonlyArray<number>
   readonly decided: Readonly<Record<User, number>>
-  readonly actors: Readonly<Partial<Record<User, Account>>>
-  readonly inFlight?: InFlight
-  readonly read?: Read
+  readonly actors: Actors
+  readonly inFlight: InFlight | undefined
+  readonly read: Read | undefined
 }
 
 export type WorkerStep = Step<Ledger, Worker>
@@ -50,7 +52,9 @@ export const idleWorker: Worker = {
   reached: 0,
   inHand: [],
   decided: { ann: 0, bob: 0 },
-  actors: {}
+  actors: { ann: undefined, bob: undefined },
+  inFlight: undefined,
+  read: undefined
 }
 
 /** What of a user a worker has received and not decided. */
@@ -67,11 +71,7 @@ const withoutGuard = <Sent extends Batch>(batch: Sent): Sent => ({ ...batch, gua
 export const disowned = ({ bounds }: Rules, worker: Worker): Worker =>
   bounds.zombies === "rest"
     ? idleWorker
-    : {
-        ...worker,
-        owns: false,
-        ...(worker.inFlight === undefined ? {} : { inFlight: withoutGuard(worker.inFlight) })
-      }
+    : { ...worker, owns: false, inFlight: worker.inFlight && withoutGuard(worker.inFlight) }
 
 /** Whether a batch that nobody waits for can do anything: one whose guard has failed cannot be told from none. */
 const canArrive = ({ broker }: Rules, batch: Batch) => batch.guardHolds || !broker.checksGuard
@@ -90,8 +90,7 @@ const lateMax = 1
 export const leftOnItsWay = (rules: Rules, ledger: Ledger, { inFlight }: Worker): Ledger => {
   if (inFlight?.outcome !== "open" || !canArrive(rules, inFlight) || ledger.late.length >= lateMax) return ledger
   const { writes, position, guardHolds } = inFlight
-  const batch = { writes, guardHolds, ...(position === undefined ? {} : { position }) }
-  return { ...ledger, late: [...ledger.late, batch] }
+  return { ...ledger, late: [...ledger.late, { writes, position, guardHolds }] }
 }
 
 /** The end of an epoch: everything that it held is dropped. */

@@ -11,7 +11,8 @@ import type { Bounds, Mistake } from "./Rules.ts"
 // the same: acks (nothing depends on them), redeliveries of what was received (dropped by sequence), deleted consumers
 // (the epoch begins anew).
 //
-// MODEL_BOUND=large explores longer scripts and more faults at once; it takes minutes and 2 GB.
+// MODEL_BOUND=large explores longer scripts and more faults at once, and prints the histories of the mistakes; it takes
+// some minutes and 2 GB.
 const isLarge = process.env["MODEL_BOUND"] === "large"
 const statesMax = 40_000_000
 const minutes = 60_000
@@ -38,12 +39,13 @@ describe("the protocol keeps every invariant", () => {
   const explorations: ReadonlyArray<readonly [string, Script, Bounds]> = [
     ["3 messages, any faults and reads", three, { faults: Infinity, reads: Infinity, zombies: "rest" }],
     ["3 messages, both workers go on", three, { faults: 0, reads: 0, zombies: "act" }],
-    ["2 messages, both workers go on, 1 fault", two, { faults: 1, reads: 0, zombies: "act" }],
+    ["2 messages, both workers go on, 2 faults", two, { faults: 2, reads: 0, zombies: "act" }],
     ["2 messages, both workers go on, 1 read", two, { faults: 0, reads: 1, zombies: "act" }]
   ]
   const larger: typeof explorations = [
     ["4 messages, any faults and reads", four, { faults: Infinity, reads: Infinity, zombies: "rest" }],
     ["3 messages, both workers go on, 1 fault", three, { faults: 1, reads: 0, zombies: "act" }],
+    ["a repeat, both workers go on, 2 faults, 1 read", repeat, { faults: 2, reads: 1, zombies: "act" }],
     ["2 messages, both workers go on, 1 fault, 1 read", two, { faults: 1, reads: 1, zombies: "act" }]
   ]
   it.each(isLarge ? [...explorations, ...larger] : explorations)(
@@ -113,6 +115,15 @@ describe("a planted mistake breaks an invariant", () => {
       breaks: "applied",
       steps: 11,
       last: "worker 1 has its batch applied"
+    },
+    {
+      mistakes: ["deciding beyond a gap"],
+      script: two,
+      faults: 1,
+      reads: 1,
+      breaks: "read",
+      steps: 12,
+      last: "worker 1 answers with 0 purchases of ann"
     },
     {
       mistakes: ["unknown taken for success"],

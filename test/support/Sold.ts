@@ -30,12 +30,6 @@ export const wideSold = (userId: string, count: number): Array<Sold> => {
   )
 }
 
-export const totalOf = (sales: Iterable<Sold>): bigint => {
-  let total = 0n
-  for (const { valueCents, quantity } of sales) total += BigInt(valueCents) * BigInt(quantity)
-  return total
-}
-
 /** A message of the input log, as an edge would write it. */
 export const inputMessage = (sales: ReadonlyArray<Sold>): string => JSON.stringify({ version: 1, purchases: sales })
 

@@ -12,7 +12,7 @@ import type { Bounds, Mistake } from "./Rules.ts"
 // (the epoch begins anew).
 //
 // MODEL_BOUND=large explores longer scripts and more faults at once, and prints the histories of the mistakes; it takes
-// some minutes and 2 GB.
+// some minutes and 1 GB.
 const isLarge = process.env["MODEL_BOUND"] === "large"
 const statesMax = 40_000_000
 const minutes = 60_000

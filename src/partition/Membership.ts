@@ -47,13 +47,22 @@ export class Membership extends Context.Service<
         const members = new Map<string, Member>()
         let assigned: ReadonlySet<number> = new Set()
         let isLeft = false
+        /** When a later process under the same name was last heard. */
+        let successorHeardAt = Number.NEGATIVE_INFINITY
         let waiters: Array<() => void> = []
         let isDirty = true
+
+        // While it lives, and no longer: the numbers begin again with a broker that restarts, so the process that
+        // looks like the later one may be the one that ends.
+        const isSucceeded = () => now() - successorHeardAt < leaseMilliseconds
 
         const reassign = () => {
           const living = [...members].filter(([, member]) => now() - member.heardAt < leaseMilliseconds)
           const before = assigned
-          assigned = isLeft ? new Set() : partitionsOf(worker, [worker, ...living.map(([name]) => name)], partitions)
+          assigned =
+            isLeft || isSucceeded()
+              ? new Set()
+              : partitionsOf(worker, [worker, ...living.map(([name]) => name)], partitions)
           if (before.size === assigned.size && [...before].every((partition) => assigned.has(partition))) return
           isDirty = true
           for (const wake of waiters.splice(0)) wake()
@@ -62,16 +71,18 @@ export class Membership extends Context.Service<
         // The first sign gives the process its number; before it is answered the number is 0, which is nobody's.
         const instance = yield* bucket.announce(worker, 0)
 
-        const resign = () => {
-          if (isLeft) return
-          isLeft = true
-          run(Effect.logError(`another process runs as ${worker}; this one gives its partitions up`))
+        const heardSuccessor = (sign: WorkerSign) => {
+          const wasSucceeded = isSucceeded()
+          successorHeardAt = sign.isLeaving ? Number.NEGATIVE_INFINITY : now()
+          if (isSucceeded() && !wasSucceeded) {
+            run(Effect.logError(`another process runs as ${worker}; this one gives its partitions up`))
+          }
           reassign()
         }
 
         const heard = (sign: WorkerSign) => {
           if (sign.worker === worker) {
-            if (sign.instance > instance) resign()
+            if (sign.instance > instance) heardSuccessor(sign)
             return
           }
           if (sign.isLeaving) members.delete(sign.worker)
@@ -100,7 +111,7 @@ export class Membership extends Context.Service<
           const before = now()
           yield* Effect.sleep(heartbeatMilliseconds)
           if (now() - before > heartbeatMilliseconds + leaseMilliseconds / 2) forgive()
-          if (!isLeft) yield* bucket.announce(worker, instance)
+          if (!isLeft && !isSucceeded()) yield* bucket.announce(worker, instance)
           reassign()
         }).pipe(
           Effect.catch((failure) => Effect.logDebug("no sign of life given", failure.message)),

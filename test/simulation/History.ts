@@ -60,7 +60,8 @@ export class LedgerWatch {
     this.histories.set(userId, history)
     history.push(...revision.purchases)
     const sum = sumOf(history)
-    if (revision.total !== sum) this.problems.push(`I4 ${userId}: a revision says ${revision.total}, its history ${sum}`)
+    if (revision.total !== sum)
+      this.problems.push(`I4 ${userId}: a revision says ${revision.total}, its history ${sum}`)
     if (revision.count !== history.length) {
       this.problems.push(`I5 ${userId}: a revision counts ${revision.count} of ${history.length}`)
     }

@@ -86,7 +86,8 @@ export class MemoryBroker {
   private ledgerSequence = 0
   private readonly consumers = new Map<string, Consumer>()
   private readonly signs = new Map<string, Sign>()
-  private signSequence = 0
+  // As of a broker that has run for a while.
+  private signSequence = 1_000
   /** Told of each value that the ledger takes. */
   onStored: ((message: LedgerMessage) => void) | undefined
 

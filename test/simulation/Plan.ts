@@ -12,12 +12,13 @@ export const faultKinds = [
   "kill a worker",
   "a worker joins",
   "a worker leaves",
+  "a worker is replaced under its name",
   "cut a worker off",
   "hold a worker back",
   "a worker is deaf",
+  "two owners at once",
   "the broker restarts",
   "the broker forgets its message ids",
-  "the janitor purges",
   "a stray owner write",
   "a consumer is deleted",
   "poison"
@@ -38,6 +39,8 @@ export interface Plan {
   readonly workers: number
   readonly duplicateWindow: number
   readonly unkindness: Unkindness
+  /** How often the janitor removes all input that is applied, in milliseconds; 0 for never. */
+  readonly cleaningEvery: number
   readonly operations: ReadonlyArray<Operation>
   readonly faults: ReadonlyArray<Fault>
 }
@@ -49,15 +52,15 @@ const users = ["ann", "bob", "cat"] as unknown as ReadonlyArray<UserId>
 export const activeMilliseconds = 6_000
 const faultsPlanned = 6
 const purchasesPlanned = 24
-const readsPlanned = 8
+const readsPlanned = [4, 8, 14]
 
 const unkindnessOf = (random: Randomness): Unkindness => {
-  const some = (most: number) => (random.chance(0.4) ? most * random.next() : 0)
+  const some = (most: number) => (random.chance(0.3) ? most * random.next() : 0)
   return {
-    requestLost: some(0.04),
-    answerLost: some(0.04),
-    requestLate: some(0.04),
-    refused: some(0.04),
+    requestLost: some(0.1),
+    answerLost: some(0.1),
+    requestLate: some(0.1),
+    refused: some(0.1),
     deliveryLost: some(0.1),
     redelivered: some(0.3),
     reordered: some(0.1)
@@ -65,6 +68,8 @@ const unkindnessOf = (random: Randomness): Unkindness => {
 }
 
 const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
+  const manyAtOnce = random.choose([0, 0.2, 0.7])
+  const reads = random.choose(readsPlanned)
   const bought: Array<Purchase> = []
   const next = (): Purchase => {
     const again = bought.length > 0 && random.chance(0.3) ? random.choose(bought) : undefined
@@ -84,26 +89,27 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
   const operations: Array<Operation> = []
   const somebody = () => ({ client: random.below(clients), at: random.below(activeMilliseconds) })
   for (let planned = 0; planned < purchasesPlanned;) {
-    const count = random.chance(0.3) ? 2 + random.below(3) : 1
+    const count = random.chance(manyAtOnce) ? 2 + random.below(3) : 1
     operations.push({ do: "buy", ...somebody(), purchases: Array.from({ length: count }, next) })
     planned += count
   }
-  for (let planned = 0; planned < readsPlanned; planned += 1) {
+  for (let planned = 0; planned < reads; planned += 1) {
     operations.push({ do: random.chance(0.5) ? "total" : "page", ...somebody(), userId: random.choose(users) })
   }
   return operations.sort((one, other) => one.at - other.at)
 }
 
-const faultsOf = (random: Randomness): ReadonlyArray<Fault> =>
-  Array.from(
-    { length: faultsPlanned },
-    (): Fault => ({
-      at: random.below(activeMilliseconds),
-      kind: random.choose(faultKinds),
-      choice: random.next(),
-      lasts: 200 + random.below(4_800)
-    })
-  ).sort((one, other) => one.at - other.at)
+/** A run has few kinds of faults, and those often: what takes two of a kind is rare among all kinds. */
+const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
+  const kinds = Array.from({ length: 1 + random.below(4) }, () => random.choose(faultKinds))
+  const fault = (): Fault => ({
+    at: random.below(activeMilliseconds),
+    kind: random.choose(kinds),
+    choice: random.next(),
+    lasts: 200 + random.below(4_800)
+  })
+  return Array.from({ length: faultsPlanned }, fault).sort((one, other) => one.at - other.at)
+}
 
 export const planOf = (seed: number): Plan => {
   const random = new Randomness(seed)
@@ -112,6 +118,7 @@ export const planOf = (seed: number): Plan => {
     workers: 1 + random.below(2),
     duplicateWindow: random.chance(0.5) ? 120_000 : 500,
     unkindness: random.chance(0.1) ? kind : unkindnessOf(random),
+    cleaningEvery: random.chance(0.6) ? 400 + random.below(1_600) : 0,
     operations: operationsOf(random),
     faults: faultsOf(random)
   }

@@ -23,6 +23,10 @@ export class Randomness {
     return this.next() < probability
   }
 
+  letter(): string {
+    return String.fromCharCode(97 + this.below(26))
+  }
+
   choose<A>(from: ReadonlyArray<A>): A {
     const chosen = from[this.below(from.length)]
     if (chosen === undefined) throw new Error("nothing to choose from")

@@ -178,16 +178,18 @@ const partitionConsumer = (exchange: Exchange, link: Link) => {
   })
 }
 
+// Made once: askers try again often, and an error is the dearest part of that.
+const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })
+const disconnected = new BrokerUnavailable({ operation: "query", reason: "not connected" })
+
 const queryTransport = (exchange: Exchange, link: Link) => {
   const { world, servers } = exchange
   return QueryTransport.of({
     ask: (partition, payload, waitMilliseconds) =>
       Effect.callback<string, BrokerUnavailable | OutcomeUnknown>((resume) => {
-        const unavailable = (reason: string, unserved: boolean) =>
-          resume(Effect.fail(new BrokerUnavailable({ operation: "query", reason, ...(unserved ? { unserved } : {}) })))
-        if (!link.isUp) return unavailable("not connected", false)
+        if (!link.isUp) return resume(Effect.fail(disconnected))
         const serving = [...(servers.get(partition) ?? [])].filter((server) => server.link.isUp)
-        if (serving.length === 0) return unavailable("nobody serves this subject", true)
+        if (serving.length === 0) return resume(Effect.fail(unserved))
         let isSettled = false
         const settle = (result: Effect.Effect<string, OutcomeUnknown>) => {
           if (isSettled) return
@@ -200,9 +202,7 @@ const queryTransport = (exchange: Exchange, link: Link) => {
         )
         for (const server of serving) {
           server.link.bring(() =>
-            server.handle(payload, (reply) =>
-              server.link.tell(() => link.bring(() => settle(Effect.succeed(reply))))
-            )
+            server.handle(payload, (reply) => server.link.tell(() => link.bring(() => settle(Effect.succeed(reply)))))
           )
         }
       }),

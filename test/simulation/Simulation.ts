@@ -2,7 +2,7 @@ import { ConfigProvider, Context, Effect, Exit, type Fiber, Layer, Logger, Refer
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import type { Question } from "../../src/domain/Query.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
-import { cleanOnce } from "../../src/partition/Janitor.ts"
+import { janitor } from "../../src/partition/Janitor.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { QueryClient } from "../../src/query/QueryClient.ts"
 import { edgeLayer, workerLayer } from "../../src/Roles.ts"
@@ -26,7 +26,7 @@ export interface Outcome {
 /** After the last fault everything has to be applied within this time (I7). */
 const drainMilliseconds = 60_000
 const workersMax = 3
-const brokerDownMillisecondsMax = 2_000
+const brokerDownMillisecondsMax = 900
 
 const settings: Settings = Effect.runSync(
   readSettings.parse(
@@ -104,7 +104,8 @@ class Run {
 
   private startWorker(name?: string): void {
     this.workersStarted += 1
-    const link = new Link(name ?? `worker-${this.workersStarted}`, this.world)
+    // The names decide who gets which partition, so they differ from run to run.
+    const link = new Link(name ?? `worker-${this.workersStarted}${this.world.random.letter()}`, this.world)
     const process: Process = { name: link.name, link, scope: Scope.makeUnsafe(), worker: undefined }
     this.workers.push(process)
     this.note(`start ${process.name}`)
@@ -133,6 +134,7 @@ class Run {
   }
 
   private kill(process: Process): void {
+    if (process.link.isDead) return
     this.note(`kill ${process.name}`)
     this.end(process)
   }
@@ -141,7 +143,12 @@ class Run {
     this.note(`${process.name} leaves`)
     this.workers.splice(this.workers.indexOf(process), 1)
     const drained = Effect.suspend(() => process.worker?.drain ?? Effect.void)
-    this.fork(Effect.andThen(drained, Effect.sync(() => this.end(process))))
+    this.fork(
+      Effect.andThen(
+        drained,
+        Effect.sync(() => this.end(process))
+      )
+    )
   }
 
   private startEdges(): void {
@@ -176,6 +183,10 @@ class Run {
         world.after(lasts / 2, () => this.startWorker(name))
         return
       }
+      case "a worker is replaced under its name":
+        this.startWorker(process?.name)
+        if (process !== undefined) world.after(lasts, () => this.kill(process))
+        return
       case "cut a worker off":
         chosen?.disconnect()
         world.after(lasts, () => chosen?.reconnect())
@@ -186,6 +197,9 @@ class Run {
         return
       case "a worker is deaf":
         return chosen?.deafen(lasts)
+      case "two owners at once":
+        chosen?.deafen(lasts + 1_000)
+        return this.startWorker()
       case "the broker restarts": {
         const links = [...workers, ...this.edges].map(({ link }) => link)
         for (const link of links) link.disconnect()
@@ -195,12 +209,6 @@ class Run {
       }
       case "the broker forgets its message ids":
         return broker.forgetMessageIds()
-      case "the janitor purges": {
-        const services = simulatedBrokerLayer(this.exchange, new Link("janitor", world), this.plant("janitor"))
-        const cleaning = cleanOnce({ everyMilliseconds: 1, retentionMilliseconds: 0 })
-        this.fork(cleaning.pipe(Effect.provide(services), Effect.ignore))
-        return
-      }
       case "a stray owner write":
         broker.put(`owner.${Math.floor(choice * partitions)}`, "stray")
         return
@@ -215,13 +223,25 @@ class Run {
     }
   }
 
+  private startJanitor(): void {
+    const { cleaningEvery } = this.plan
+    if (cleaningEvery === 0) return
+    const services = simulatedBrokerLayer(this.exchange, new Link("janitor", this.world), this.plant("janitor"))
+    const cleaning = janitor({ everyMilliseconds: cleaningEvery, retentionMilliseconds: 0 }, () => true)
+    this.fork(Effect.provide(cleaning, services))
+  }
+
   // Clients.
 
   private buy(client: number, purchases: ReadonlyArray<Purchase>): Acting {
     return Effect.gen({ self: this }, function* () {
-      const sent = purchases.map(
-        (purchase): Sent => ({ client, purchase, sentAt: this.world.now(), outcome: "info", answeredAt: 0 })
-      )
+      const sent = purchases.map((purchase): Sent => ({
+        client,
+        purchase,
+        sentAt: this.world.now(),
+        outcome: "info",
+        answeredAt: 0
+      }))
       this.sent.push(...sent)
       const publisher = yield* PurchasePublisher
       const results = yield* publisher.publish(purchases)
@@ -280,6 +300,7 @@ class Run {
     const { world, plan, workers } = this
     this.startEdges()
     for (let started = 0; started < plan.workers; started += 1) this.startWorker()
+    this.startJanitor()
     for (const fault of plan.faults) world.after(fault.at, () => this.inject(fault))
     for (let client = 0; client < clients; client += 1) this.startClient(client)
     world.run(activeMilliseconds)
@@ -299,8 +320,9 @@ class Run {
       problems.push(`${this.poisoned} poisoned messages left ${this.watch.rejected("no JSON")} records`)
     }
     const acknowledged = this.sent.filter(({ outcome }) => outcome === "ok").length
-    if (acknowledged * 2 < this.sent.length) problems.push(`invalid: ${acknowledged} of ${this.sent.length} acknowledged`)
-    for (const process of [...workers]) this.end(process)
+    if (acknowledged * 2 < this.sent.length)
+      problems.push(`invalid: ${acknowledged} of ${this.sent.length} acknowledged`)
+    for (const process of workers.slice()) this.end(process)
     this.fork(Scope.close(this.edgeScope, Exit.void))
     world.run(world.now())
     return { problems, events: this.events, acknowledged }

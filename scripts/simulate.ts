@@ -1,0 +1,56 @@
+import { availableParallelism } from "node:os"
+import { parseArgs } from "node:util"
+import { planOf } from "../test/simulation/Plan.ts"
+import { runSeeds } from "../test/simulation/Seeds.ts"
+import { describeShrunk, shrink } from "../test/simulation/Shrink.ts"
+import { simulate } from "../test/simulation/Simulation.ts"
+
+const usage = `npm run simulate -- --seeds 100000     runs so many seeds, from 1 on or from --first
+npm run simulate -- --seed 17          shows what happens in one`
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "2000" },
+    first: { type: "string", default: "1" },
+    seed: { type: "string" },
+    threads: { type: "string", default: String(availableParallelism()) },
+    help: { type: "boolean", default: false }
+  }
+})
+
+const numberOf = (text: string): number => {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`not a whole number above 0: ${text}\n${usage}`)
+  return number
+}
+
+const showOne = (seed: number): boolean => {
+  const { events, problems } = simulate(planOf(seed))
+  console.log([...events, ...problems].join("\n"))
+  if (problems.length > 0) console.log(`\n${describeShrunk(seed, shrink(planOf(seed)))}`)
+  return problems.length === 0
+}
+
+const showMany = async (first: number, count: number, threads: number): Promise<boolean> => {
+  const started = performance.now()
+  const { failures, acknowledged, processorMilliseconds } = await runSeeds(first, count, threads)
+  const seconds = (performance.now() - started) / 1_000
+  console.log(
+    `${count} seeds from ${first} on, ${acknowledged} purchases acknowledged, ${failures.length} seeds with problems\n` +
+      `${(count / seconds).toFixed(0)} seeds/s on ${threads} threads, ` +
+      `${(processorMilliseconds / count).toFixed(1)} ms of processor time a seed`
+  )
+  for (const { seed, problems } of failures) console.log(`seed ${seed}: ${problems.join("; ")}`)
+  const shortest = failures[0]
+  if (shortest !== undefined) console.log(`\n${describeShrunk(shortest.seed, shrink(planOf(shortest.seed)))}`)
+  return failures.length === 0
+}
+
+if (values.help) console.log(usage)
+else {
+  const isGood =
+    values.seed === undefined
+      ? await showMany(numberOf(values.first), numberOf(values.seeds), numberOf(values.threads))
+      : showOne(numberOf(values.seed))
+  process.exitCode = isGood ? 0 : 1
+}

@@ -1,0 +1,41 @@
+import { once } from "node:events"
+import { Worker } from "node:worker_threads"
+
+/** The seeds that one thread runs: every `step`th from `first` on, below `end`. */
+export interface Share {
+  readonly first: number
+  readonly end: number
+  readonly step: number
+}
+
+/** What a thread answers. */
+export interface ShareResult {
+  readonly failures: ReadonlyArray<{ readonly seed: number; readonly problems: ReadonlyArray<string> }>
+  readonly acknowledged: number
+  /** Of the processor, in milliseconds, without the start. */
+  readonly processorMilliseconds: number
+}
+
+const runShare = async (share: Share): Promise<ShareResult> => {
+  const thread = new Worker(new URL("./SeedThread.ts", import.meta.url), {
+    workerData: share,
+    execArgv: [],
+    // A run makes much and keeps little; with room for it, less of the time goes into collecting it.
+    resourceLimits: { maxYoungGenerationSizeMb: 96 }
+  })
+  const [result] = (await once(thread, "message")) as [ShareResult]
+  return result
+}
+
+/** Runs as many seeds as asked for, on so many threads, and answers those that fail. */
+export const runSeeds = async (first: number, count: number, threads: number): Promise<ShareResult> => {
+  const shares = Array.from({ length: threads }, (_, thread) =>
+    runShare({ first: first + thread, end: first + count, step: threads })
+  )
+  const results = await Promise.all(shares)
+  return {
+    failures: results.flatMap(({ failures }) => failures).sort((one, other) => one.seed - other.seed),
+    acknowledged: results.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
+    processorMilliseconds: results.reduce((sum, result) => sum + result.processorMilliseconds, 0)
+  }
+}

@@ -1,0 +1,85 @@
+import type { Operation, Plan } from "./Plan.ts"
+import { type Outcome, type Plant, simulate } from "./Simulation.ts"
+import { kind, type Unkindness } from "./World.ts"
+
+/** The most runs that looking for a shorter history may take. */
+const attemptsMax = 600
+/** A plan that is cut down meets other chances on the network; so many streams of them are tried. */
+const chancesTried = 3
+
+export interface Shrunk {
+  readonly plan: Plan
+  readonly outcome: Outcome
+}
+
+/** Lists without a part of them: first without each half, then without each quarter, down to single members. */
+const shorter = function* <A>(list: ReadonlyArray<A>): Generator<ReadonlyArray<A>> {
+  for (let size = Math.ceil(list.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let from = 0; from < list.length; from += size) yield [...list.slice(0, from), ...list.slice(from + size)]
+  }
+}
+
+const fewerPurchases = function* (operations: ReadonlyArray<Operation>): Generator<ReadonlyArray<Operation>> {
+  for (const [index, operation] of operations.entries()) {
+    if (operation.do !== "buy" || operation.purchases.length < 2) continue
+    for (const purchases of shorter(operation.purchases)) {
+      if (purchases.length > 0) yield operations.with(index, { ...operation, purchases })
+    }
+  }
+}
+
+const smaller = function* (plan: Plan): Generator<Plan> {
+  for (const operations of shorter(plan.operations)) yield { ...plan, operations }
+  for (const faults of shorter(plan.faults)) yield { ...plan, faults }
+  for (const name of Object.keys(kind) as Array<keyof Unkindness>) {
+    if (plan.unkindness[name] > 0) yield { ...plan, unkindness: { ...plan.unkindness, [name]: 0 } }
+  }
+  for (const operations of fewerPurchases(plan.operations)) yield { ...plan, operations }
+  if (plan.cleaningEvery > 0) yield { ...plan, cleaningEvery: 0 }
+  if (plan.workers > 1) yield { ...plan, workers: 1 }
+}
+
+/** The invariant that a problem breaks, which the shorter histories have to break as well. */
+const invariantOf = (problem: string): string => problem.split(" ")[0] ?? ""
+
+/** Cuts a plan that fails down, for as long as what is left fails in the same way. */
+export const shrink = (failing: Plan, plant?: Plant): Shrunk => {
+  let plan = failing
+  let outcome = simulate(plan, plant)
+  const wanted = new Set(outcome.problems.map(invariantOf))
+  let attempts = 0
+
+  const fails = (candidate: Plan): Shrunk | undefined => {
+    for (let chance = 0; chance < chancesTried && attempts < attemptsMax; chance += 1) {
+      attempts += 1
+      const tried = { ...candidate, seed: (candidate.seed + chance * 0x9e37) >>> 0 }
+      const result = simulate(tried, plant)
+      if (result.problems.some((problem) => wanted.has(invariantOf(problem)))) return { plan: tried, outcome: result }
+    }
+    return undefined
+  }
+
+  for (let isShorter = true; isShorter;) {
+    isShorter = false
+    for (const candidate of smaller(plan)) {
+      const found = fails(candidate)
+      if (found === undefined) continue
+      ;({ plan, outcome } = found)
+      isShorter = true
+      break
+    }
+  }
+  return { plan, outcome }
+}
+
+/** The shortest history of a failure for people: what was planned, what happened, and what is wrong with it. */
+export const describeShrunk = (seed: number, { plan, outcome }: Shrunk): string => {
+  const dials = Object.entries(plan.unkindness).filter(([, chance]) => chance > 0)
+  return [
+    `seed ${seed} fails; the shortest history found has ${plan.operations.length} operations, ${plan.faults.length} faults,`,
+    `and a network with ${dials.map(([name, chance]) => `${name} ${chance.toFixed(3)}`).join(", ") || "no faults"}:`,
+    ...outcome.events,
+    "problems:",
+    ...outcome.problems.map((problem) => `  ${problem}`)
+  ].join("\n")
+}

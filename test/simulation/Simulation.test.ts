@@ -1,0 +1,48 @@
+import { describe, expect, it, vi } from "vitest"
+import { planOf } from "./Plan.ts"
+import { runSeeds } from "./Seeds.ts"
+import { describeShrunk, shrink } from "./Shrink.ts"
+import { simulate } from "./Simulation.ts"
+
+const seeds = 2_000
+const threads = 2
+
+describe("The simulation", () => {
+  it("runs the same again for the same seed, and another for another", () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const { events } = simulate(planOf(seed))
+      expect(events.length).toBeGreaterThan(20)
+      expect(simulate(planOf(seed)).events).toEqual(events)
+      expect(simulate(planOf(seed + 1)).events).not.toEqual(events)
+    }
+  })
+
+  it("asks neither the machine's clock nor its chance", () => {
+    const { events } = simulate(planOf(7))
+    const asked: Array<string> = []
+    const spies = [
+      vi.spyOn(Date, "now").mockImplementation(() => asked.push("Date.now")),
+      vi.spyOn(performance, "now").mockImplementation(() => asked.push("performance.now")),
+      vi.spyOn(Math, "random").mockImplementation(() => asked.push("Math.random"))
+    ]
+    try {
+      expect(simulate(planOf(7)).events).toEqual(events)
+    } finally {
+      for (const spy of spies) spy.mockRestore()
+    }
+    expect(asked).toEqual([])
+  })
+
+  it(`finds nothing in ${seeds} seeds`, { timeout: 600_000 }, async () => {
+    const started = performance.now()
+    const { failures, acknowledged, processorMilliseconds } = await runSeeds(1, seeds, threads)
+    const seconds = (performance.now() - started) / 1_000
+    console.log(
+      `${seeds} seeds in ${seconds.toFixed(0)} s, ${(seeds / seconds).toFixed(0)} a second; ` +
+        `${(processorMilliseconds / seeds).toFixed(1)} ms of processor time each`
+    )
+    const [first] = failures
+    if (first !== undefined) throw new Error(describeShrunk(first.seed, shrink(planOf(first.seed))))
+    expect(acknowledged).toBeGreaterThan(seeds * 20)
+  })
+})

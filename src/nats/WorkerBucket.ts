@@ -35,7 +35,7 @@ const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: num
   return { worker: decodeToken(subject.slice(prefix.length)), instance: value.instance, storedAt, isLeaving }
 }
 
-/** The bucket `workers`, in which workers give signs of life. In memory: it says what is now, and nothing rests on it. */
+/** The bucket `workers`, in which workers give signs of life. No safety rests on what it says. */
 export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {
@@ -58,7 +58,8 @@ export class WorkerBucket extends Context.Service<
           name: stream,
           description: "Signs of life of workers",
           subjects: [`${prefix}*`],
-          storage: "memory",
+          // In memory it would be gone with a broker that restarts, and the numbers of processes would begin again.
+          storage: "file",
           discard: "new",
           max_msgs_per_subject: 1,
           max_age: forgottenAfterMilliseconds * nanosecondsPerMillisecond,

@@ -52,8 +52,7 @@ export class Membership extends Context.Service<
         let waiters: Array<() => void> = []
         let isDirty = true
 
-        // While it lives, and no longer: the numbers begin again with a broker that restarts, so the process that
-        // looks like the later one may be the one that ends.
+        // While it lives, and no longer: when it ends before this process, nobody else would take the partitions.
         const isSucceeded = () => now() - successorHeardAt < leaseMilliseconds
 
         const reassign = () => {

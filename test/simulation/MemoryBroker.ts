@@ -86,8 +86,7 @@ export class MemoryBroker {
   private ledgerSequence = 0
   private readonly consumers = new Map<string, Consumer>()
   private readonly signs = new Map<string, Sign>()
-  // As of a broker that has run for a while.
-  private signSequence = 1_000
+  private signSequence = 0
   /** Told of each value that the ledger takes. */
   onStored: ((message: LedgerMessage) => void) | undefined
 
@@ -270,12 +269,10 @@ export class MemoryBroker {
     )
   }
 
-  // What tests do and look at.
+  // What tests do.
 
-  /** What was acknowledged is on disk; signs are kept in memory alone, and how far consumers were is synced later. */
+  /** What was acknowledged is on disk; how far consumers were is written later, so that may be lost. */
   restart(): void {
-    this.signs.clear()
-    this.signSequence = 0
     for (const consumer of this.consumers.values()) {
       consumer.next = consumer.from
       consumer.delivered = 0

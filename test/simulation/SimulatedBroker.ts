@@ -153,6 +153,7 @@ const partitionConsumer = (exchange: Exchange, link: Link) => {
           allConfirmed.closeUnsafe()
           link.tell(() => {
             broker.acknowledge(partition, epoch, sequence)
+            serve()
             link.bring(() => {
               unconfirmed -= 1
               if (unconfirmed === 0) allConfirmed.openUnsafe()

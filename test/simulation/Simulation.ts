@@ -102,7 +102,7 @@ class Run {
 
   // Processes.
 
-  private startWorker(name?: string): void {
+  private startWorker(name?: string): Process {
     this.workersStarted += 1
     // The names decide who gets which partition, so they differ from run to run.
     const link = new Link(name ?? `worker-${this.workersStarted}${this.world.random.letter()}`, this.world)
@@ -124,6 +124,7 @@ class Run {
           })
     ).pipe(Effect.catchCause(() => Effect.andThen(Effect.sleep(100), build)))
     this.fork(build)
+    return process
   }
 
   private end(process: Process): void {
@@ -175,7 +176,8 @@ class Run {
       case "a worker leaves":
       case "a worker joins": {
         if (process === undefined || (kind === "a worker joins" && workers.length < workersMax)) {
-          return this.startWorker()
+          this.startWorker()
+          return
         }
         if (kind === "a worker leaves") this.leave(process)
         else this.kill(process)
@@ -183,10 +185,12 @@ class Run {
         world.after(lasts / 2, () => this.startWorker(name))
         return
       }
-      case "a worker is replaced under its name":
-        this.startWorker(process?.name)
-        if (process !== undefined) world.after(lasts, () => this.kill(process))
+      case "a worker is replaced under its name": {
+        if (process === undefined) return void this.startWorker()
+        const successor = this.startWorker(process.name)
+        world.after(lasts, () => this.kill(choice < 0.5 ? process : successor))
         return
+      }
       case "cut a worker off":
         chosen?.disconnect()
         world.after(lasts, () => chosen?.reconnect())
@@ -199,7 +203,8 @@ class Run {
         return chosen?.deafen(lasts)
       case "two owners at once":
         chosen?.deafen(lasts + 1_000)
-        return this.startWorker()
+        this.startWorker()
+        return
       case "the broker restarts": {
         const links = [...workers, ...this.edges].map(({ link }) => link)
         for (const link of links) link.disconnect()

@@ -1,0 +1,90 @@
+import { Effect, Exit, Layer, ManagedRuntime, type Scope } from "effect"
+import { connect } from "nats"
+import type { Delivery } from "../../src/nats/PartitionConsumer.ts"
+import { brokerLayer } from "../../src/Roles.ts"
+import { MemoryBroker } from "../simulation/MemoryBroker.ts"
+import { Link } from "../simulation/Network.ts"
+import { type BrokerServices, Exchange, simulatedBrokerLayer } from "../simulation/SimulatedBroker.ts"
+import { kind, World } from "../simulation/World.ts"
+import { TestBroker } from "../support/TestBroker.ts"
+import { testSettings } from "../support/TestLedger.ts"
+
+export interface BenchOptions {
+  readonly partitions: number
+  readonly duplicateWindowMilliseconds: number
+  readonly inputBytesMax: number
+}
+
+/** A broker, real or simulated, and one process that has its services. */
+export interface Bench {
+  readonly run: <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>) => Promise<Exit.Exit<A, E>>
+  /** Tells the broker that a delivery was not worked off, so that it comes again at once. */
+  readonly refuse: (delivery: Delivery) => Effect.Effect<void>
+  readonly restart: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+export const realBench = async (options: BenchOptions): Promise<Bench> => {
+  const broker = await TestBroker.start()
+  const settings = testSettings({
+    NATS_URL: broker.url,
+    PARTITIONS: String(options.partitions),
+    DUPLICATE_WINDOW: `${options.duplicateWindowMilliseconds} millis`,
+    INPUT_BYTES_MAX: String(options.inputBytesMax)
+  })
+  const runtime = ManagedRuntime.make(brokerLayer(settings, "contract").pipe(Layer.orDie))
+  const admin = await connect({ servers: broker.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+  return {
+    run: (effect) => runtime.runPromiseExit(Effect.scoped(effect)),
+    refuse: ({ acknowledgeSubject }) =>
+      Effect.promise(() => {
+        admin.publish(acknowledgeSubject, "-NAK")
+        return admin.flush()
+      }),
+    restart: async () => {
+      await broker.kill()
+      await broker.run()
+    },
+    stop: async () => {
+      await admin.close()
+      await runtime.dispose()
+      await broker.stop()
+    }
+  }
+}
+
+const givenUpAfterMilliseconds = 120_000
+
+export const memoryBench = async (options: BenchOptions): Promise<Bench> => {
+  const world = new World(1, kind)
+  const broker = new MemoryBroker({
+    partitions: options.partitions,
+    duplicateWindow: options.duplicateWindowMilliseconds,
+    messageBytesMax: 512 * 1024,
+    inputBytesMax: options.inputBytesMax,
+    now: world.now
+  })
+  const exchange = new Exchange(broker, world)
+  const link = new Link("contract", world)
+  const services = simulatedBrokerLayer(exchange, link)
+  return {
+    run: async (effect) => {
+      const fiber = world.fork(effect.pipe(Effect.scoped, Effect.provide(services)))
+      world.run(world.now() + givenUpAfterMilliseconds, () => fiber.pollUnsafe() !== undefined)
+      return fiber.pollUnsafe() ?? Exit.die(new Error("it did not end"))
+    },
+    refuse: ({ acknowledgeSubject }) =>
+      Effect.sync(() => {
+        const [partition, epoch, sequence] = acknowledgeSubject.split(".").map(Number)
+        if (partition === undefined || epoch === undefined) throw new Error(`no delivery: ${acknowledgeSubject}`)
+        broker.redeliver(partition, epoch, sequence)
+        exchange.serve()
+      }),
+    restart: async () => {
+      link.disconnect()
+      broker.restart()
+      link.reconnect()
+    },
+    stop: async () => undefined
+  }
+}

@@ -32,6 +32,8 @@ route_port=${NATS_ROUTE_PORT:-6222}
 settings="NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$route_port"
 names=(broker-1 broker-2 broker-3)
 stores=$data/cluster
+# A broker that comes back has to catch up before it is healthy.
+ready_seconds=120
 
 # The port of broker $2, when that of the first is $1.
 port_of() { echo $(($1 + ${2##*-} - 1)); }
@@ -65,6 +67,15 @@ monitoring() { http_get 127.0.0.1 "$(port_of "$monitor_port" "$1")" "$2"; }
 # Prints the broker that leads the group which decides on streams, as broker $1 knows it.
 leader_by() { monitoring "$1" /jsz | sed -n 's/^ *"leader": "purchase-ledger-\([0-9]*\)".*$/broker-\1/p' | grep .; }
 
+# Does broker $1 know a leader of the group which decides on streams, and of each stream? Without the
+# latter a broker calls itself healthy, but nothing answers for the stream.
+knows_leaders() {
+  local answer groups
+  answer=$(monitoring "$1" "/jsz?accounts=1&streams=1") || return 1
+  groups=$(grep -c '"\(meta_\)*cluster": {' <<<"$answer") || return 1
+  (($(grep -c '"leader": "' <<<"$answer") >= groups))
+}
+
 start_brokers() {
   local name pid server
   check_start
@@ -83,14 +94,13 @@ start_brokers() {
 }
 
 wait_until_healthy() {
-  local name deadline
+  local name deadline=$((SECONDS + ready_seconds))
   for name in "${names[@]}"; do
     wait_for 127.0.0.1 "$(port_of "$monitor_port" "$name")" /healthz "${names[@]}"
-  done
-  deadline=$((SECONDS + 30))
-  until leader_by broker-1 >/dev/null; do
-    ((SECONDS <= deadline)) || not_ready broker-1 "the brokers elected no leader within 30 s"
-    sleep 0.1
+    until knows_leaders "$name"; do
+      ((SECONDS <= deadline)) || not_ready "$name" "$name knew no leader of each stream within $ready_seconds s"
+      sleep 0.1
+    done
   done
 }
 
@@ -108,7 +118,7 @@ status() {
       echo "$name: does not run"
       continue
     fi
-    state=$(monitoring "$name" /healthz | tail -n 1)
+    state=$(monitoring "$name" /healthz | tail -n 1) || true
     if [[ $state == *'"ok"'* ]]; then
       state=healthy
     else
@@ -129,12 +139,13 @@ restart() {
   local name
   begin_start
   start_brokers
+  # What goes wrong from here on must not stop those that are up again.
+  ready=1
   for name in "${names[@]}"; do
     scripts/stop.sh "$name"
     start_brokers >/dev/null
     echo "$name: healthy again"
   done
-  ready=1
 }
 
 # Prints what stream $2 of the server $1 holds. That it has consumers does not count: workers make
@@ -148,8 +159,7 @@ contents() {
 # streams that the cluster does not know. So they go through a backup. The new stores get their name
 # when they are complete, and the old one is only renamed, so nothing is lost wherever this stops.
 move() {
-  local name stream url="nats://127.0.0.1:$nats_port"
-  local streams=(KV_ledger PURCHASES) before=()
+  local name stream backup url="nats://127.0.0.1:$nats_port" streams=(KV_ledger PURCHASES)
   begin_start
   [[ -d $data/nats ]] || fail "there is no data of one broker in $data/nats"
   [[ ! -e $data/cluster ]] || fail "there is a cluster in $data/cluster already"
@@ -161,31 +171,31 @@ move() {
   nats=$(scripts/nats.sh cli)
   server=$(env -u NATS_URL scripts/nats.sh server)
   stores=$data/cluster-moving
+  backup=$stores/backup
   rm -rf "$stores"
-  mkdir -p "$stores/backup"
+  mkdir -p "$backup"
   check_start
 
   launch_broker "$server" broker "$nats_port" "$monitor_port" "$data/nats"
   wait_for 127.0.0.1 "$monitor_port" /healthz broker
   for stream in "${streams[@]}"; do
-    before+=("$(contents "$url" "$stream")")
-    "$nats" --no-context -s "$url" backup stream "$stream" "$stores/backup/$stream" --no-consumers --no-progress \
+    contents "$url" "$stream" >"$backup/$stream.contents" || fail "$data/nats has no stream $stream"
+    "$nats" --no-context -s "$url" backup stream "$stream" "$backup/$stream" --no-consumers --no-progress \
       >>"$logs/move.log" 2>&1 || not_ready move "$stream could not be backed up"
   done
   scripts/stop.sh broker
 
   start_brokers
   for stream in "${streams[@]}"; do
-    "$nats" --no-context -s "$url" backup restore stream "$stores/backup/$stream" --replicas 3 --no-progress \
+    "$nats" --no-context -s "$url" backup restore stream "$backup/$stream" --replicas 3 --no-progress \
       >>"$logs/move.log" 2>&1 || not_ready move "$stream could not be restored"
-    [[ $(contents "$url" "$stream") == "${before[0]}" ]] || fail "$stream came out different from what it was"
-    echo "$stream is the same as before: ${before[0]//\"/}"
-    before=("${before[@]:1}")
+    contents "$url" "$stream" | cmp -s - "$backup/$stream.contents" || fail "$stream is not the same as before"
+    echo "$stream is the same as before: $(tr -d '"' <"$backup/$stream.contents")"
   done
   wait_until_healthy
   scripts/stop.sh "${names[@]}"
 
-  rm -rf "$stores/backup"
+  rm -rf "$backup"
   mv "$stores" "$data/cluster"
   mv "$data/nats" "$data/nats-moved"
   ready=1

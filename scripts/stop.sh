@@ -13,6 +13,7 @@ data=${DATA_DIR:-.data}
 [[ $data == /* ]] || data=$root/$data
 run=$data/run
 logs=$data/logs
+ready_seconds=30
 
 fail() {
   echo "${0##*/}: $*" >&2
@@ -113,7 +114,7 @@ answers_200() { [[ $(http_get "$@") == HTTP/1.?" 200 "* ]]; }
 
 # Waits until http://$1:$2$3 answers 200 while the processes that the rest names live.
 wait_for() {
-  local name deadline=$((SECONDS + 30)) address=("$1" "$2" "$3")
+  local name deadline=$((SECONDS + ready_seconds)) address=("$1" "$2" "$3")
   shift 3
   while true; do
     for name in "$@"; do
@@ -122,7 +123,7 @@ wait_for() {
     if answers_200 "${address[@]}"; then
       return
     fi
-    ((SECONDS <= deadline)) || not_ready "$name" "$name was not ready within 30 s"
+    ((SECONDS <= deadline)) || not_ready "$name" "$name was not ready within $ready_seconds s"
     sleep 0.05
   done
 }

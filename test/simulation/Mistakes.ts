@@ -145,8 +145,12 @@ export const mistakes: ReadonlyArray<Mistake> = [
     name: "7 no guard",
     breaks: /^position/,
     plant: bucketOf((real) => ({ ...real, commit: (writes) => real.commit(writes.map(withoutGuard)) })),
-    // Late batches that no expected revision stops: those of input that an earlier epoch applied in part.
-    sharpen: (plan) => ({ ...plan, unkindness: { ...plan.unkindness, answerLost: 0.1, requestLate: 0.15 } })
+    // Late batches that no expected revision stops: those of input that is only rejected.
+    sharpen: (plan) => ({
+      ...plan,
+      unkindness: { ...plan.unkindness, answerLost: 0.1, requestLate: 0.15 },
+      faults: plan.faults.map((fault, index) => (index % 2 === 0 ? { ...fault, kind: "poison" } : fault))
+    })
   },
   {
     name: "8 a purge beyond the position",

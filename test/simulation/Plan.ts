@@ -49,7 +49,7 @@ export const partitions = 2
 export const clients = 3
 const users = ["ann", "bob", "cat"] as unknown as ReadonlyArray<UserId>
 /** Faults and first attempts of clients lie in this time; then the faults end, and what is left to do is done. */
-export const activeMilliseconds = 6_000
+export const activeMilliseconds = 4_000
 const faultsPlanned = 6
 const purchasesPlanned = 24
 const readsPlanned = [4, 8, 14]
@@ -106,7 +106,7 @@ const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
     at: random.below(activeMilliseconds),
     kind: random.choose(kinds),
     choice: random.next(),
-    lasts: 200 + random.below(4_800)
+    lasts: 200 + random.below(3_300)
   })
   return Array.from({ length: faultsPlanned }, fault).sort((one, other) => one.at - other.at)
 }
@@ -118,7 +118,7 @@ export const planOf = (seed: number): Plan => {
     workers: 1 + random.below(2),
     duplicateWindow: random.chance(0.5) ? 120_000 : 500,
     unkindness: random.chance(0.1) ? kind : unkindnessOf(random),
-    cleaningEvery: random.chance(0.6) ? 400 + random.below(1_600) : 0,
+    cleaningEvery: random.chance(0.5) ? 600 + random.below(1_200) : 0,
     operations: operationsOf(random),
     faults: faultsOf(random)
   }

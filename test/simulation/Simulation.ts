@@ -34,7 +34,7 @@ const settings: Settings = Effect.runSync(
       ACTOR_IDLE: "3 seconds",
       ACTORS_RESIDENT_MAX: "2",
       WORKER_HEARTBEAT: "1 second",
-      WORKER_LEASE: "3 seconds",
+      WORKER_LEASE: "2 seconds",
       // The janitor is a fault here, and comes when the plan says so.
       JANITOR_INTERVAL: "1 day"
     })

@@ -60,7 +60,7 @@ const unkindnessOf = (random: Randomness): Unkindness => {
     requestLost: some(0.1),
     answerLost: some(0.1),
     requestLate: some(0.1),
-    refused: some(0.1),
+    refused: some(0.06),
     deliveryLost: some(0.1),
     redelivered: some(0.3),
     reordered: some(0.1)

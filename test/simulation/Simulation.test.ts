@@ -3,6 +3,7 @@ import { planOf } from "./Plan.ts"
 import { runSeeds } from "./Seeds.ts"
 import { describeShrunk, shrink } from "./Shrink.ts"
 import { simulate } from "./Simulation.ts"
+import { kind } from "./World.ts"
 
 const seeds = 2_000
 const threads = 2
@@ -31,6 +32,15 @@ describe("The simulation", () => {
       for (const spy of spies) spy.mockRestore()
     }
     expect(asked).toEqual([])
+  })
+
+  it.each([
+    ["the older", 0],
+    ["the newer", 0.9]
+  ])("of two workers under one name, when %s ends, the other has the partitions", (_which, choice) => {
+    const faults = [{ at: 500, kind: "a worker is replaced under its name", choice, lasts: 1_500 }] as const
+    const plan = { ...planOf(1), unkindness: kind, cleaningEvery: 0, workers: 1, faults }
+    expect(simulate(plan).problems).toEqual([])
   })
 
   it(`finds nothing in ${seeds} seeds`, { timeout: 600_000 }, async () => {

@@ -26,7 +26,7 @@ export interface Outcome {
 /** After the last fault everything has to be applied within this time (I7). */
 const drainMilliseconds = 60_000
 const workersMax = 3
-const brokerDownMillisecondsMax = 900
+const brokerDownMillisecondsMax = 700
 
 const settings: Settings = Effect.runSync(
   readSettings.parse(

@@ -1,6 +1,6 @@
 import { Context, Effect, Layer } from "effect"
 import { type MsgHdrs, headers } from "nats"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
@@ -20,6 +20,12 @@ interface StoredAt {
   readonly sequence: number
   /** In milliseconds since 1970. */
   readonly storedAt: number
+}
+
+interface InputInfo {
+  readonly state: { readonly first_seq: number; readonly last_seq: number }
+  /** Only of a broker in a cluster. One without a leader answers too, with what it last knew. */
+  readonly cluster?: { readonly leader?: string }
 }
 
 const messageIdHeaders = (messageId: string): MsgHdrs => {
@@ -63,11 +69,13 @@ export class InputLog extends Context.Service<
             readMessage(connection, inputStream, { last_by_subj: partitionFilter(partition) }),
             (last) => last?.sequence ?? 0
           ),
-        bounds: askJetStream<{ readonly state: { readonly first_seq: number; readonly last_seq: number } }>(
-          connection,
-          `STREAM.INFO.${inputStream}`,
-          {}
-        ).pipe(Effect.map(({ state }) => ({ first: state.first_seq, last: state.last_seq }))),
+        bounds: askJetStream<InputInfo>(connection, `STREAM.INFO.${inputStream}`, {}).pipe(
+          Effect.flatMap(({ state, cluster }) =>
+            cluster === undefined || cluster.leader !== undefined
+              ? Effect.succeed({ first: state.first_seq, last: state.last_seq })
+              : Effect.fail(new BrokerUnavailable({ operation: "bounds", reason: "the input log has no leader" }))
+          )
+        ),
         messageFrom: (sequence) => readMessage(connection, inputStream, { seq: sequence, next_by_subj: ">" }),
         purgeBelow: (sequence) => askJetStream(connection, `STREAM.PURGE.${inputStream}`, { seq: sequence })
       })

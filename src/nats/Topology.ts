@@ -1,8 +1,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
-import { BrokerRefused, type BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, ledgerPrefix, ledgerStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
-import { apiCode, askJetStream } from "./JetStreamApi.ts"
+import { ensureStream } from "./StreamSetup.ts"
 
 /** The oldest broker with atomic batches that does not refuse guarded ones by mistake. */
 const brokerVersionMin = [2, 15, 0] as const
@@ -27,14 +26,6 @@ export interface TopologySettings {
   readonly duplicateWindow: number
   /** The most bytes that the input log keeps; above it the broker refuses purchases. */
   readonly inputBytesMax: number
-}
-
-interface StreamInfo {
-  readonly config: {
-    readonly num_replicas: number
-    readonly metadata?: Record<string, string>
-    readonly allow_atomic?: boolean
-  }
 }
 
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
@@ -117,43 +108,14 @@ export class Topology extends Context.Service<
         }
         const messageBytesMax = Math.floor(server.max_payload / 2)
 
-        /**
-         * Gives a stream the replicas that are set now, when it was created with fewer, as before a move to a cluster.
-         * It never takes any away: that would be for somebody to decide who knows why there are more.
-         */
-        const raiseReplicas = (name: string, info: StreamInfo): Effect.Effect<StreamInfo, BrokerFailure> =>
-          info.config.num_replicas >= settings.replicas
-            ? Effect.succeed(info)
-            : askJetStream<StreamInfo>(connection, `STREAM.UPDATE.${name}`, {
-                ...info.config,
-                num_replicas: settings.replicas
-              })
-
-        const ensure = (config: { readonly name: string }): Effect.Effect<StreamInfo, BrokerFailure> => {
-          const info = askJetStream<StreamInfo>(connection, `STREAM.INFO.${config.name}`, {})
-          return info.pipe(
-            Effect.catchTag("BrokerRefused", (refused: BrokerRefused) =>
-              refused.code === apiCode.streamNotFound
-                ? askJetStream<StreamInfo>(connection, `STREAM.CREATE.${config.name}`, config).pipe(
-                    // Another process was faster, with settings of its own.
-                    Effect.catchTag("BrokerRefused", (lost: BrokerRefused) =>
-                      lost.code === apiCode.streamNameInUse ? info : Effect.fail(lost)
-                    )
-                  )
-                : Effect.fail(refused)
-            ),
-            Effect.flatMap((found) => raiseReplicas(config.name, found))
-          )
-        }
-
-        const input = yield* ensure(inputConfig(settings, messageBytesMax))
-        const ledger = yield* ensure(ledgerConfig(settings))
-        if (ledger.config.allow_atomic !== true) {
+        const input = yield* ensureStream(connection, inputConfig(settings, messageBytesMax))
+        const ledger = yield* ensureStream(connection, ledgerConfig(settings))
+        if (ledger.allow_atomic !== true) {
           return yield* new TopologyMismatch({
             problem: `The stream ${ledgerStream} exists without allow_atomic. It was made by something else: move it away.`
           })
         }
-        const partitions = Number(input.config.metadata?.[partitionsMetadata])
+        const partitions = Number(input.metadata?.[partitionsMetadata])
         if (!Number.isInteger(partitions) || partitions < 1) {
           return yield* new TopologyMismatch({
             problem: `The stream ${inputStream} exists without its number of partitions. It was made by something else: move it away.`

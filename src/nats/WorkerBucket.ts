@@ -3,7 +3,8 @@ import { headers } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { decodeToken, encodeToken } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
-import { apiCode, askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
+import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
+import { ensureStream } from "./StreamSetup.ts"
 
 const bucket = "workers"
 const stream = `KV_${bucket}`
@@ -27,6 +28,21 @@ export interface WorkerSign {
 interface SignValue {
   readonly instance: number
 }
+
+const streamConfig = (replicas: number) => ({
+  name: stream,
+  description: "Signs of life of workers",
+  subjects: [`${prefix}*`],
+  // In memory it would be gone with a broker that restarts, and the numbers of processes would begin again.
+  storage: "file",
+  discard: "new",
+  max_msgs_per_subject: 1,
+  max_age: forgottenAfterMilliseconds * nanosecondsPerMillisecond,
+  num_replicas: replicas,
+  allow_direct: true,
+  allow_rollup_hdrs: true,
+  deny_delete: true
+})
 
 const operationHeader = "KV-Operation"
 
@@ -54,25 +70,7 @@ export class WorkerBucket extends Context.Service<
       Effect.gen(function* () {
         const connection = yield* Connection
 
-        yield* askJetStream(connection, `STREAM.CREATE.${stream}`, {
-          name: stream,
-          description: "Signs of life of workers",
-          subjects: [`${prefix}*`],
-          // In memory it would be gone with a broker that restarts, and the numbers of processes would begin again.
-          storage: "file",
-          discard: "new",
-          max_msgs_per_subject: 1,
-          max_age: forgottenAfterMilliseconds * nanosecondsPerMillisecond,
-          num_replicas: replicas,
-          allow_direct: true,
-          allow_rollup_hdrs: true,
-          deny_delete: true
-        }).pipe(
-          // It is there already, with what another process was set to.
-          Effect.catchTag("BrokerRefused", (refused) =>
-            refused.code === apiCode.streamNameInUse ? Effect.void : Effect.fail(refused)
-          )
-        )
+        yield* ensureStream(connection, streamConfig(replicas))
 
         const write = (worker: string, instance: number, isLeaving: boolean) => {
           const written = headers()

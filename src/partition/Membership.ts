@@ -1,6 +1,7 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { BrokerLink } from "../nats/BrokerLink.ts"
 import { Topology } from "../nats/Topology.ts"
+import { untilAnswered } from "../nats/StreamSetup.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { partitionsOf } from "./Assignment.ts"
 
@@ -68,7 +69,7 @@ export class Membership extends Context.Service<
         }
 
         // The first sign gives the process its number; before it is answered the number is 0, which is nobody's.
-        const instance = yield* bucket.announce(worker, 0)
+        const instance = yield* untilAnswered(bucket.announce(worker, 0))
 
         const heardSuccessor = (sign: WorkerSign) => {
           const wasSucceeded = isSucceeded()
@@ -90,7 +91,7 @@ export class Membership extends Context.Service<
         }
         yield* bucket.watch(heard)
 
-        const signs = yield* bucket.read
+        const signs = yield* untilAnswered(bucket.read)
         const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))
         for (const sign of signs) {
           if (sign.worker === worker) continue
@@ -116,7 +117,7 @@ export class Membership extends Context.Service<
           Effect.catch((failure) => Effect.logDebug("no sign of life given", failure.message)),
           Effect.forever
         )
-        yield* bucket.announce(worker, instance)
+        yield* untilAnswered(bucket.announce(worker, instance))
         yield* Effect.forkScoped(beat)
 
         return Membership.of({

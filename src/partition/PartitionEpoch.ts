@@ -1,4 +1,4 @@
-import { Deferred, Effect, Exit, Latch, Queue } from "effect"
+import { Deferred, Effect, Exit, Latch, Queue, Schema } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import type { Account } from "../domain/Account.ts"
 import type { Unreadable } from "../domain/PurchaseMessage.ts"
@@ -30,6 +30,20 @@ const watchEveryMilliseconds = 1_000
 const pullSilenceMax = 3 * pullHeartbeatMilliseconds
 /** A query's sequence that the consumer does not reach in this time, while nothing else comes, was lost on the way. */
 const barrierStuckMilliseconds = 2_000
+
+/**
+ * The ledger is newer than the input log: one of them was restored, or made anew. To go on would skip what is stored
+ * below the position from now on, so the partition waits for somebody who knows.
+ */
+export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("PositionBeyondLog", {
+  partition: Schema.Number,
+  position: Schema.Number,
+  last: Schema.Number
+}) {
+  override get message() {
+    return `position.${this.partition} is ${this.position}, and the input log ends at ${this.last}: restore both from one backup`
+  }
+}
 
 export interface EpochIdentity {
   readonly worker: string
@@ -64,6 +78,10 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const epoch = yield* bucket.put(ownerKey(partition), encodeOwner(worker))
   const position = yield* readPosition(partition)
+  const { last } = yield* input.bounds
+  if (last < position) {
+    return yield* new PositionBeyondLog({ partition, position, last })
+  }
   yield* consumers.create(partition, epoch, position + 1, 2 * inHandMessagesMax)
 
   const over = yield* Deferred.make<string>()

@@ -1,0 +1,54 @@
+import { Effect, Schedule } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { apiCode, askJetStream } from "./JetStreamApi.ts"
+
+/** A starting process waits this long for a cluster that elects its leaders; an election takes some seconds. */
+const startAttemptsMax = 120
+const startAttemptWait = "250 millis"
+
+export interface StreamConfig {
+  readonly name: string
+  readonly num_replicas: number
+  readonly metadata?: Record<string, string>
+  readonly allow_atomic?: boolean
+}
+
+interface StreamInfo {
+  readonly config: StreamConfig
+}
+
+/** Tries again what a starting process asks of a broker that may be without a leader; refusals are final. */
+export const untilAnswered = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
+  Effect.retry(asked, {
+    while: (failure) => failure._tag !== "BrokerRefused",
+    schedule: Schedule.spaced(startAttemptWait).pipe(Schedule.upTo({ times: startAttemptsMax }))
+  })
+
+/**
+ * A stream with at least these replicas: created when it is missing, and given more replicas when it was created with
+ * fewer, as before a move to a cluster. None are ever taken away: that is for somebody who knows why there are more.
+ * Answers the configuration that the stream has, which another process may have set.
+ */
+export const ensureStream = (
+  connection: Pick<BrokerConnection, "request">,
+  config: StreamConfig
+): Effect.Effect<StreamConfig, BrokerFailure> => {
+  const { name, num_replicas } = config
+  const info = askJetStream<StreamInfo>(connection, `STREAM.INFO.${name}`, {})
+  const created = askJetStream<StreamInfo>(connection, `STREAM.CREATE.${name}`, config).pipe(
+    Effect.catchTag("BrokerRefused", (lost) => (lost.code === apiCode.streamNameInUse ? info : Effect.fail(lost)))
+  )
+  return info.pipe(
+    Effect.catchTag("BrokerRefused", (refused) =>
+      refused.code === apiCode.streamNotFound ? created : Effect.fail(refused)
+    ),
+    Effect.flatMap((found) =>
+      found.config.num_replicas >= num_replicas
+        ? Effect.succeed(found)
+        : askJetStream<StreamInfo>(connection, `STREAM.UPDATE.${name}`, { ...found.config, num_replicas })
+    ),
+    Effect.map((found) => found.config),
+    untilAnswered
+  )
+}

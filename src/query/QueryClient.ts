@@ -11,6 +11,8 @@ export const questionsWaitingMax = 8_192
 const requestsInFlightMax = 4
 /** An owner that has not answered after this long is asked again, or another is by then. */
 const attemptWaitMilliseconds = 2_400
+/** Questions that nobody answered in time are looked for this often: one timer for all costs less than one for each. */
+const overdueEveryMilliseconds = 100
 /** How long a partition may be without an owner, or the broker without an answer, before it is asked again. */
 const retryWaitMilliseconds = 50
 /** An edge without a broker says so after this long. */
@@ -35,6 +37,7 @@ interface Waiting {
   readonly consistency: Consistency
   readonly settle: (result: Effect.Effect<Answer, BrokerUnavailable | NotCurrent>) => void
   readonly askedAt: number
+  readonly waitMilliseconds: number
   isSettled: boolean
 }
 
@@ -57,6 +60,11 @@ export class QueryClient extends Context.Service<
       const scope = yield* Effect.scope
       const run = Effect.runForkWith(yield* Effect.context<never>())
 
+      const open = new Set<Waiting>()
+      const close = (waiting: Waiting) => {
+        waiting.isSettled = true
+        open.delete(waiting)
+      }
       const lanes = Array.from({ length: partitions }, () => ({ waiting: new Array<Waiting>(), inFlight: 0 }))
 
       const again = (group: ReadonlyArray<Waiting>, failure: BrokerUnavailable | OutcomeUnknown | undefined) => {
@@ -122,23 +130,30 @@ export class QueryClient extends Context.Service<
           }
           const waiting: Waiting = {
             question,
+            waitMilliseconds: options.waitMilliseconds,
             consistency: options.consistency,
             askedAt: clock.currentTimeMillisUnsafe(),
             isSettled: false,
             settle: (result) => {
-              waiting.isSettled = true
+              close(waiting)
               resume(result)
             }
           }
+          open.add(waiting)
           lane.waiting.push(waiting)
           pump(partition)
-          return Effect.sync(() => void (waiting.isSettled = true))
-        }).pipe(
-          Effect.timeoutOrElse({
-            duration: options.waitMilliseconds,
-            orElse: () => Effect.fail(new NotCurrent({ waitedMilliseconds: options.waitMilliseconds }))
-          })
-        )
+          return Effect.sync(() => close(waiting))
+        })
+
+      const failOverdue = Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        for (const { askedAt, waitMilliseconds, settle } of open) {
+          if (now - askedAt >= waitMilliseconds) {
+            settle(Effect.fail(new NotCurrent({ waitedMilliseconds: waitMilliseconds })))
+          }
+        }
+      })
+      yield* failOverdue.pipe(Effect.delay(overdueEveryMilliseconds), Effect.forever, Effect.forkScoped)
 
       return QueryClient.of({ ask })
     })

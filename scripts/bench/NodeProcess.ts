@@ -29,7 +29,9 @@ export class NodeProcess implements Stoppable {
       options.profiles === undefined
         ? []
         : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
-    this.process = spawn(process.execPath, [...profiling, options.script, ...(options.arguments ?? [])], {
+    // The room for short-lived objects that start.sh gives as well.
+    const memory = "--max-semi-space-size=32"
+    this.process = spawn(process.execPath, [memory, ...profiling, options.script, ...(options.arguments ?? [])], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       serialization: "advanced",
       env: { ...process.env, ...options.environment }

@@ -12,7 +12,7 @@ export const commitBytesMax = 8 * 1024 * 1024
  * Commits begin at least this far apart, unless much waits: what a commit costs hardly depends on what is in it, so at a
  * middling load two purchases in one cost half as much, for two more milliseconds until they are seen.
  */
-const commitIntervalMilliseconds = 5
+const commitIntervalMilliseconds = 4
 /** With this many proposals waiting the next commit begins at once. */
 const commitAtOnceProposals = 200
 

@@ -79,9 +79,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const epoch = yield* bucket.put(ownerKey(partition), encodeOwner(worker))
   const position = yield* readPosition(partition)
   const { last } = yield* input.bounds
-  if (last < position) {
-    return yield* new PositionBeyondLog({ partition, position, last })
-  }
+  if (last < position) return yield* new PositionBeyondLog({ partition, position, last })
   yield* consumers.create(partition, epoch, position + 1, 2 * inHandMessagesMax)
 
   const over = yield* Deferred.make<string>()
@@ -120,9 +118,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   }
 
   const logRejection = (key: string, reason: string) =>
-    run(
-      Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record: key, reason })) //
-    )
+    run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record: key, reason })))
 
   const actors = yield* registry.forEpoch<Delivery>({
     epoch: commitEpoch,

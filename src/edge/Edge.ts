@@ -4,7 +4,7 @@ import type { InputLog } from "../nats/InputLog.ts"
 import type { BrokerLink } from "../nats/BrokerLink.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
-import { instanceOf, type Problem, problem, problemResponse } from "./Problem.ts"
+import { instanceOf, isProblem, type Problem, problem, problemResponse } from "./Problem.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
 
 export type EdgeServices = PurchasePublisher | QueryClient | InputLog | BrokerLink
@@ -55,8 +55,8 @@ export const respond = async (
 }
 
 /**
- * The same for as long as the caller is there, for what takes long. To learn of a caller's leaving costs a quarter of
- * what a short request costs, so those do without.
+ * The same for as long as the caller is there, for what takes long. To learn of a caller's leaving, the adapter makes
+ * an AbortController and a whole Request, so short requests do without.
  */
 export const respondWhileAwaited = (
   edge: Edge,
@@ -73,6 +73,6 @@ export const json = (status: number, body: object, headers?: Record<string, stri
 
 /** Fails with a problem where a check found one. */
 export const accepted = <A>(checked: A | Problem): Effect.Effect<A, Problem> =>
-  typeof checked === "object" && checked !== null && "kind" in checked && "detail" in checked
+  typeof checked === "object" && checked !== null && isProblem(checked)
     ? Effect.fail(checked)
     : Effect.succeed(checked as A)

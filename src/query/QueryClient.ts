@@ -70,13 +70,12 @@ export class QueryClient extends Context.Service<
       const again = (group: ReadonlyArray<Waiting>, failure: BrokerUnavailable | OutcomeUnknown | undefined) => {
         const isDisconnected = failure?._tag === "BrokerUnavailable" && failure.unserved !== true
         const now = clock.currentTimeMillisUnsafe()
-        const kept = group.filter((waiting) => {
+        return group.filter((waiting) => {
           if (waiting.isSettled) return false
           if (!isDisconnected || now - waiting.askedAt < disconnectedWaitMilliseconds) return true
           waiting.settle(Effect.fail(failure))
           return false
         })
-        return kept
       }
 
       const send = (partition: number, group: ReadonlyArray<Waiting>, consistency: Consistency) =>

@@ -3,7 +3,6 @@ import type { Context as HttpContext, Hono } from "hono"
 import { decimalFromCents } from "../../domain/Money.ts"
 import { type Purchase, sameContent } from "../../domain/Purchase.ts"
 import type { LedgerEntry } from "../../domain/Query.ts"
-import { NotCurrent } from "../../query/QueryClient.ts"
 import { limitBody } from "../BodyLimit.ts"
 import { accepted, type Edge, json, NewId, respond, stopping } from "../Edge.ts"
 import { instanceOf, type Problem, problem, problemResponse } from "../Problem.ts"
@@ -40,14 +39,13 @@ const idempotencyKey = (http: HttpContext): string | undefined => {
   return header?.replace(/^"(.*)"$/, "$1")
 }
 
-const stored = (purchase: Purchase, replayed: boolean, waited: Record<string, string> = {}): Response =>
+const stored = (purchase: Purchase, replayed: boolean): Response =>
   json(
     202,
     { ...purchaseBody(purchase.userId, purchase), status: "stored" },
     {
       location: receiptPath(purchase.userId, purchase.purchaseId),
-      ...(replayed ? { "idempotent-replayed": "true" } : {}),
-      ...waited
+      ...(replayed ? { "idempotent-replayed": "true" } : {})
     }
   )
 
@@ -97,11 +95,7 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
           if (seconds === undefined || seconds === 0) return stored(purchase, published.duplicate)
           const found = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000).pipe(
             // What is stored is stored: a wait in vain is no failure.
-            Effect.catch((failure) =>
-              failure instanceof NotCurrent || "_tag" in failure
-                ? Effect.succeed({ entry: undefined })
-                : Effect.fail(failure)
-            )
+            Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
           )
           return found.entry === undefined
             ? stored(purchase, published.duplicate)

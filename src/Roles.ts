@@ -9,6 +9,7 @@ import { BrokerLink } from "./nats/BrokerLink.ts"
 import { Connection } from "./nats/Connection.ts"
 import { InputLog } from "./nats/InputLog.ts"
 import { LedgerBucket } from "./nats/LedgerBucket.ts"
+import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
 import { Topology } from "./nats/Topology.ts"
@@ -16,6 +17,8 @@ import { janitor } from "./partition/Janitor.ts"
 import { Membership } from "./partition/Membership.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { WorkerBucket } from "./nats/WorkerBucket.ts"
+import { NoticeInbox } from "./query/NoticeInbox.ts"
+import { NoticeSender } from "./query/NoticeSender.ts"
 import { QueryClient } from "./query/QueryClient.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -25,6 +28,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     BrokerLink.layer,
     InputLog.layer,
     LedgerBucket.layer,
+    NoticeTransport.layer,
     PartitionConsumer.layer,
     QueryTransport.layer,
     WorkerBucket.layer(settings.replicas)
@@ -41,7 +45,10 @@ export const brokerLayer = (settings: Settings, name: string) =>
   )
 
 /** What an edge needs beside the broker. */
-export const edgeLayer = Layer.mergeAll(PurchasePublisher.layer, QueryClient.layer)
+export const edgeLayer = Layer.mergeAll(
+  PurchasePublisher.layer.pipe(Layer.provide(NoticeInbox.layer)),
+  QueryClient.layer
+)
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(
@@ -78,7 +85,7 @@ export const workerLayer = (settings: Settings) =>
         idleMilliseconds: Duration.toMillis(settings.actorIdle)
       })
     ),
-    Layer.provideMerge(History.layer),
+    Layer.provideMerge(Layer.mergeAll(History.layer, NoticeSender.layer)),
     Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
     Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
   )

@@ -10,7 +10,7 @@ import {
   revisionOf
 } from "../domain/Account.ts"
 import { encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
-import { encodeRevision, encodeSegment } from "../domain/Revision.ts"
+import { encodeRevision, encodeSegment, type Revision } from "../domain/Revision.ts"
 import { accountKey, rejectedKey, segmentKey } from "../domain/Subject.ts"
 import { AccountReader } from "../ledger/AccountReader.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
@@ -50,6 +50,8 @@ export interface ActorContext<Tag> {
   readonly mailbox: Queue.Dequeue<Envelope<Tag>>
   /** Told when the actor has done what it took; `members` is the size of its purchaseId set. */
   readonly finished: (members: number) => void
+  /** A revision is committed that holds purchases of these messages. */
+  readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
   /** A purchase came again with another content; `rejectedAs` is the key of its record. */
   readonly conflict: (delivered: Delivered, rejectedAs: string) => void
 }
@@ -130,10 +132,18 @@ export const accountActor = <Tag>(context: ActorContext<Tag>): Effect.Effect<nev
         if (isEmpty(decision)) journal.submit({ epoch, writes: [], parts, committed: () => undefined })
         else {
           const { revision, writes } = writesOf(userToken, account, decision)
-          const sequence = yield* Effect.callback<number>((resume) =>
-            journal.submit({ epoch, writes, parts, committed: (last) => resume(Effect.succeed(last)) })
+          yield* Effect.callback<void>((resume) =>
+            journal.submit({
+              epoch,
+              writes,
+              parts,
+              committed: (sequence) => {
+                evolve(account, revision, sequence)
+                context.applied(revision, parts)
+                resume(Effect.void)
+              }
+            })
           )
-          evolve(account, revision, sequence)
           for (const delivered of decision.conflicts) {
             context.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
           }

@@ -66,6 +66,7 @@ export interface EpochActorsOptions<Tag> {
   readonly epoch: CommitEpoch<Tag>
   /** The most envelopes that one actor has waiting. */
   readonly mailboxMax: number
+  readonly applied: ActorContext<Tag>["applied"]
   readonly conflict: ActorContext<Tag>["conflict"]
 }
 
@@ -148,7 +149,7 @@ export class ActorRegistry extends Context.Service<
         const forEpoch = <Tag>(options: EpochActorsOptions<Tag>) =>
           Effect.gen(function* () {
             const run = Effect.runForkWith(yield* Effect.context<AccountReader | Journal>())
-            const { epoch, conflict, mailboxMax } = options
+            const { epoch, applied, conflict, mailboxMax } = options
             const residents = new Map<string, Resident<Tag>>()
             let isOver = false
             yield* Effect.addFinalizer(() =>
@@ -169,7 +170,7 @@ export class ActorRegistry extends Context.Service<
                 weigh(resident, size)
                 someFinished.openUnsafe()
               }
-              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, conflict, finished }))
+              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, applied, conflict, finished }))
               resident.fiber.addObserver((exit) => {
                 if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
                   epoch.failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)

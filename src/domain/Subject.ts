@@ -59,4 +59,7 @@ export const positionKey = (partition: number): string => `position.${partition}
 export const ownerKey = (partition: number): string => `owner.${partition}`
 export const rejectedKey = (inputSequence: number, index: number): string => `rejected.${inputSequence}.${index}`
 
+/** Before the name of an edge: what workers tell it without being asked. */
+export const noticePrefix = "notice."
+
 export const querySubject = (partition: number): string => `query.${partition}`

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto"
 import { Clock, Context, Effect, Exit, Layer, Option, Schema } from "effect"
 import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
+import type { Cents } from "../domain/Money.ts"
 import { contentFingerprint, type Purchase } from "../domain/Purchase.ts"
 import { encodePurchases, encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import { encodeToken, groupSubject, partitionOf, purchaseSubject } from "../domain/Subject.ts"
 import { InputLog, type Stored } from "../nats/InputLog.ts"
 import { Topology } from "../nats/Topology.ts"
+import { type Expected, NoticeInbox, type NoticeListener } from "../query/NoticeInbox.ts"
 
 /** The most purchases that wait at an edge to be stored; above it a purchase is refused. */
 export const purchasesWaitingMax = 20_000
@@ -14,6 +16,13 @@ const publishWaitMilliseconds = 5_000
 /** An edge without a broker says so after this long. */
 const disconnectedWaitMilliseconds = 1_000
 const retryWaitMilliseconds = 50
+/**
+ * Messages of all partitions leave together, and at least this far apart: what it costs to wake up the broker and the
+ * workers is then shared by what came meanwhile. A purchase that comes alone leaves at once.
+ */
+export const publishIntervalMilliseconds = 4
+/** A partition for which so many purchases wait does not wait for the others. */
+export const publishAtOncePurchases = 100
 
 /** The edge holds as many purchases as it may. Nothing was stored; send it again in a moment. */
 export class EdgeOverloaded extends Schema.TaggedError<EdgeOverloaded>()("EdgeOverloaded", {}) {
@@ -32,12 +41,19 @@ export interface Published extends Stored {
 
 export type PublishResult = Exit.Exit<Published, PublishFailure>
 
+/** How a purchase came out that was waited for; when nobody said in time that it is applied, its owner can be asked. */
+export type PublishedOutcome =
+  | { readonly kind: "applied"; readonly totalAfter: Cents }
+  | { readonly kind: "stored"; readonly published: Published }
+
 interface Waiting {
   readonly userToken: string
   readonly purchase: Purchase
   readonly text: string
   readonly isDistinct: boolean
   readonly settle: (result: PublishResult) => void
+  /** Waits for the notice that it is applied. */
+  readonly notice?: NoticeListener
 }
 
 interface Lane {
@@ -100,6 +116,8 @@ export class PurchasePublisher extends Context.Service<
       purchases: ReadonlyArray<Purchase>,
       options?: { readonly isDistinct: boolean }
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
+    /** Stores a purchase, and waits until it is applied or, when no notice of that comes, only stored. */
+    readonly publishAwaited: (purchase: Purchase) => Effect.Effect<PublishedOutcome, PublishFailure>
     /** How many purchases wait to be stored. */
     readonly waiting: () => number
   }
@@ -108,6 +126,7 @@ export class PurchasePublisher extends Context.Service<
     PurchasePublisher,
     Effect.gen(function* () {
       const input = yield* InputLog
+      const inbox = yield* NoticeInbox
       const { partitions, messageBytesMax } = yield* Topology
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
@@ -119,11 +138,14 @@ export class PurchasePublisher extends Context.Service<
       }))
       let waitingCount = 0
 
-      const append = Effect.fnUntraced(function* (group: Group): Effect.fn.Return<Stored, BrokerFailure> {
+      const append = Effect.fnUntraced(function* (
+        group: Group,
+        noticeTo: string | undefined
+      ): Effect.fn.Return<Stored, BrokerFailure> {
         const started = clock.currentTimeMillisUnsafe()
         let unknown: BrokerFailure | undefined
         while (true) {
-          const exit = yield* Effect.exit(input.append(group.subject, group.messageId, group.payload))
+          const exit = yield* Effect.exit(input.append(group.subject, group.messageId, group.payload, noticeTo))
           if (Exit.isSuccess(exit)) return exit.value
           const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
           if (failure === undefined) return yield* Effect.failCause(exit.cause)
@@ -141,14 +163,25 @@ export class PurchasePublisher extends Context.Service<
         for (const [index, waiting] of group.entries()) waiting.settle(result(index))
       }
 
+      const expectNotices = (group: ReadonlyArray<Waiting>): Expected | undefined => {
+        const listeners = new Map<number, NoticeListener>()
+        for (const [index, { notice }] of group.entries()) if (notice !== undefined) listeners.set(index, notice)
+        return listeners.size === 0 ? undefined : inbox.expect(listeners)
+      }
+
       const publishNext = (lane: Lane) => {
         if (lane.isPublishing || lane.waiting.length === 0) return
         lane.isPublishing = true
         const group = takeGroup(lane, messageBytesMax)
-        const publishing = Effect.exit(append(messageOf(lane.partition, group, () => crypto.randomUUID()))).pipe(
+        const expected = expectNotices(group)
+        const message = messageOf(lane.partition, group, () => crypto.randomUUID())
+        const publishing = Effect.exit(append(message, expected?.address)).pipe(
           Effect.map((exit) => {
-            if (Exit.isSuccess(exit)) settleAll(group, (index) => Exit.succeed({ ...exit.value, index }))
-            else {
+            if (Exit.isSuccess(exit)) {
+              settleAll(group, (index) => Exit.succeed({ ...exit.value, index }))
+              expected?.stored()
+            } else {
+              expected?.forget()
               const failed = Exit.failCause(exit.cause)
               settleAll(group, () => failed)
               // Those behind it would wait for the same broker one after the other.
@@ -157,10 +190,50 @@ export class PurchasePublisher extends Context.Service<
               }
             }
             lane.isPublishing = false
-            publishNext(lane)
+            publishSoon(lane)
           })
         )
         run(Effect.forkIn(publishing, scope))
+      }
+
+      const due = new Set<Lane>()
+      let publishedAt = Number.NEGATIVE_INFINITY
+      let isScheduled = false
+
+      const publishDue = () => {
+        publishedAt = clock.currentTimeMillisUnsafe()
+        for (const lane of due) publishNext(lane)
+        due.clear()
+      }
+
+      const publishSoon = (lane: Lane) => {
+        if (lane.isPublishing || lane.waiting.length === 0) return
+        if (lane.waiting.length >= publishAtOncePurchases) return publishNext(lane)
+        due.add(lane)
+        if (isScheduled) return
+        const rest = publishedAt + publishIntervalMilliseconds - clock.currentTimeMillisUnsafe()
+        if (rest <= 0) return publishDue()
+        isScheduled = true
+        run(
+          Effect.forkIn(
+            Effect.andThen(Effect.sleep(rest), () =>
+              Effect.sync(() => {
+                isScheduled = false
+                publishDue()
+              })
+            ),
+            scope
+          )
+        )
+      }
+
+      const enqueue = (purchase: Purchase, waiting: Pick<Waiting, "isDistinct" | "settle" | "notice">): Lane => {
+        const userToken = encodeToken(purchase.userId)
+        const lane = lanes[partitionOf(userToken, partitions)]
+        if (lane === undefined) throw new Error("a partition is below the number of partitions")
+        lane.waiting.push({ userToken, purchase, text: encodePurchaseText(purchase), ...waiting })
+        waitingCount += 1
+        return lane
       }
 
       const publish = (purchases: ReadonlyArray<Purchase>, options?: { readonly isDistinct: boolean }) =>
@@ -170,17 +243,9 @@ export class PurchasePublisher extends Context.Service<
             return resume(Effect.succeed(purchases.map(() => Exit.fail(new EdgeOverloaded()))))
           }
           let open = purchases.length
-          waitingCount += open
           const touched = new Set<Lane>()
           for (const [index, purchase] of purchases.entries()) {
-            const userToken = encodeToken(purchase.userId)
-            const lane = lanes[partitionOf(userToken, partitions)]
-            if (lane === undefined) continue
-            touched.add(lane)
-            lane.waiting.push({
-              userToken,
-              purchase,
-              text: encodePurchaseText(purchase),
+            const lane = enqueue(purchase, {
               isDistinct: options?.isDistinct === true,
               settle: (result) => {
                 results[index] = result
@@ -188,8 +253,32 @@ export class PurchasePublisher extends Context.Service<
                 if (open === 0) resume(Effect.succeed(results))
               }
             })
+            touched.add(lane)
           }
-          for (const lane of touched) publishNext(lane)
+          for (const lane of touched) publishSoon(lane)
+        })
+
+      const publishAwaited = (purchase: Purchase) =>
+        Effect.callback<PublishedOutcome, PublishFailure>((resume) => {
+          if (waitingCount >= purchasesWaitingMax) return resume(Effect.fail(new EdgeOverloaded()))
+          let published: Published | undefined
+          const ask = () => {
+            if (published !== undefined) resume(Effect.succeed({ kind: "stored", published }))
+          }
+          const lane = enqueue(purchase, {
+            isDistinct: false,
+            settle: (result) => {
+              if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
+              published = result.value
+              // The notice of the first message with this id went to whoever sent that.
+              if (published.duplicate) ask()
+            },
+            notice: {
+              applied: (totalAfter) => resume(Effect.succeed({ kind: "applied", totalAfter })),
+              missed: ask
+            }
+          })
+          publishSoon(lane)
         })
 
       yield* Effect.addFinalizer(() =>
@@ -199,7 +288,7 @@ export class PurchasePublisher extends Context.Service<
         })
       )
 
-      return PurchasePublisher.of({ publish, waiting: () => waitingCount })
+      return PurchasePublisher.of({ publish, publishAwaited, waiting: () => waitingCount })
     })
   )
 }

@@ -27,7 +27,7 @@ export const entryBody = (userId: string, entry: LedgerEntry) => ({
 })
 
 /** A purchase that is applied, as the answer to posting it: the same for every repeat. */
-export const appliedBody = (userId: string, entry: LedgerEntry) => ({
+export const appliedBody = (userId: string, entry: Content & Pick<LedgerEntry, "totalAfter">) => ({
   ...purchaseBody(userId, entry),
   status: "applied",
   runningTotal: exactAmount(entry.totalAfter),

@@ -1,7 +1,8 @@
 import { Context, Effect, Layer } from "effect"
-import { type MsgHdrs, headers } from "nats"
+import type { MsgHdrs } from "nats"
 import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
+import { writtenHeaders } from "./WrittenHeaders.ts"
 import { Connection } from "./Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
 
@@ -28,18 +29,26 @@ interface InputInfo {
   readonly cluster?: { readonly leader?: string }
 }
 
-const messageIdHeaders = (messageId: string): MsgHdrs => {
-  const written = headers()
-  written.set("Nats-Msg-Id", messageId)
-  return written
-}
+/** In a message of the input log: where its sender wants to be told that its purchases are applied. */
+export const noticeHeader = "Notice-To"
+
+const headersOf = (messageId: string, noticeTo: string | undefined): MsgHdrs =>
+  writtenHeaders(`Nats-Msg-Id: ${messageId}\r\n${noticeTo === undefined ? "" : `${noticeHeader}: ${noticeTo}\r\n`}`)
 
 /** The stream of purchases as they came in. Every read asks its leader. */
 export class InputLog extends Context.Service<
   InputLog,
   {
-    /** Stores one message. Sending it again with the same id is safe for as long as the duplicate window lasts. */
-    readonly append: (subject: string, messageId: string, payload: string) => Effect.Effect<Stored, BrokerFailure>
+    /**
+     * Stores one message. Sending it again with the same id is safe for as long as the duplicate window lasts.
+     * `noticeTo` is where its sender wants to be told that its purchases are applied.
+     */
+    readonly append: (
+      subject: string,
+      messageId: string,
+      payload: string,
+      noticeTo?: string
+    ) => Effect.Effect<Stored, BrokerFailure>
     /** The sequence of a partition's newest message, 0 when there is none. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /** The first and last sequence of the whole log. */
@@ -56,12 +65,12 @@ export class InputLog extends Context.Service<
       const connection = yield* Connection
 
       return InputLog.of({
-        append: (subject, messageId, payload) =>
+        append: (subject, messageId, payload, noticeTo) =>
           storeMessage(connection, {
             operation: "append",
             subject,
             payload,
-            headers: messageIdHeaders(messageId),
+            headers: headersOf(messageId, noticeTo),
             timeoutMilliseconds: appendWaitMilliseconds
           }).pipe(Effect.map(({ seq, duplicate }) => ({ sequence: seq, duplicate: duplicate === true }))),
         lastSequence: (partition) =>

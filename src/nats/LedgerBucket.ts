@@ -2,7 +2,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { nuid } from "nats"
 import { BrokerRefused, OutcomeUnknown, type BrokerFailure, type BrokerUnavailable } from "../domain/BrokerError.ts"
 import { ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
-import { writtenHeaders } from "./BatchHeaders.ts"
+import { writtenHeaders } from "./WrittenHeaders.ts"
 import { Connection } from "./Connection.ts"
 import { apiCode, apiWaitMilliseconds, askJetStream, readMessage, refusalOf, storeMessage } from "./JetStreamApi.ts"
 

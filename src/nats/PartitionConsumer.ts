@@ -3,6 +3,7 @@ import { createInbox, type Msg } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
+import { noticeHeader } from "./InputLog.ts"
 import { askJetStream } from "./JetStreamApi.ts"
 
 const nanosecondsPerMillisecond = 1_000_000
@@ -26,6 +27,8 @@ export interface Delivery {
   readonly storedAt: number
   /** What it counts for against the bytes of a pull request. */
   readonly bytes: number
+  /** Where its sender wants to be told that its purchases are applied, as the message says it. */
+  readonly noticeTo: string | undefined
   /** Where to acknowledge it. */
   readonly acknowledgeSubject: string
 }
@@ -72,6 +75,7 @@ const deliveryOf = (message: Msg): Delivery => {
     deliverySequence: Number(parts[base + 1]),
     storedAt: Math.floor(Number(parts[base + 2]) / nanosecondsPerMillisecond),
     bytes: message.data.length + message.subject.length + (message.reply?.length ?? 0) + headerBytesMax,
+    noticeTo: message.headers?.get(noticeHeader) || undefined,
     acknowledgeSubject: message.reply ?? ""
   }
 }

@@ -1,8 +1,10 @@
 import { Deferred, Effect, Exit, Latch, Queue, Schema } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import type { Account } from "../domain/Account.ts"
+import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
 import type { Unreadable } from "../domain/PurchaseMessage.ts"
 import { questionsMax } from "../domain/Query.ts"
+import type { Revision } from "../domain/Revision.ts"
 import { ownerKey, rejectedKey } from "../domain/Subject.ts"
 import { type InputMessage, InputProgress } from "../ledger/InputProgress.ts"
 import { type CommitEpoch, Journal } from "../ledger/Journal.ts"
@@ -12,6 +14,7 @@ import { InputLog } from "../nats/InputLog.ts"
 import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { type Delivery, PartitionConsumer, pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
+import { NoticeSender } from "../query/NoticeSender.ts"
 import { answerRequest, notAnswered } from "../query/QueryServer.ts"
 import { makeDispatched } from "./Dispatched.ts"
 import { encodeOwner } from "./Owner.ts"
@@ -72,6 +75,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const consumers = yield* PartitionConsumer
   const transport = yield* QueryTransport
   const journal = yield* Journal
+  const notices = yield* NoticeSender
   const registry = yield* ActorRegistry
   const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -112,9 +116,20 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
         inHandMessages -= 1
         inHandBytes -= tag.bytes
       }
+      notices.flush()
       if (inHandMessages === 0) emptied.openUnsafe()
       demand()
     }
+  }
+
+  const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<Delivery>>) => {
+    const addresses = new Map<number, NoticeAddress>()
+    for (const { sequence, tag } of messages) {
+      const address = tag.noticeTo === undefined ? undefined : decodeNoticeAddress(tag.noticeTo)
+      if (address !== undefined) addresses.set(sequence, address)
+    }
+    if (addresses.size === 0) return
+    for (const { edge, notice } of noticesOf(revision, addresses)) notices.add(edge, notice)
   }
 
   const logRejection = (key: string, reason: string) =>
@@ -124,6 +139,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     epoch: commitEpoch,
     // Each message brings one envelope to a user at most, and each request one for each of its questions.
     mailboxMax: inHandMessagesMax + requestsAnsweredMax * questionsMax,
+    applied: tellApplied,
     conflict: (delivered, key) =>
       void logRejection(key, `purchase ${delivered.purchase.purchaseId} was applied before with another content`)
   })

@@ -43,7 +43,7 @@ describe("ActorRegistry", () => {
   const beginEpoch = (of: TestEpoch, within: Scope.Closeable, mailboxMax = 10) =>
     made.runtime.runPromise(
       Effect.provideService(
-        registry.forEpoch({ epoch: of, mailboxMax, conflict: () => undefined }),
+        registry.forEpoch({ epoch: of, mailboxMax, applied: () => undefined, conflict: () => undefined }),
         Scope.Scope,
         within
       )

@@ -2,11 +2,20 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { type BrokerFailure, BrokerRefused, BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { type AppliedNotice, encodeNotices } from "../../src/domain/AppliedNotice.ts"
 import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
 import type { Purchase } from "../../src/domain/Purchase.ts"
-import { EdgeOverloaded, PurchasePublisher, purchasesWaitingMax } from "../../src/edge/PurchasePublisher.ts"
+import {
+  EdgeOverloaded,
+  publishAtOncePurchases,
+  publishIntervalMilliseconds,
+  PurchasePublisher,
+  purchasesWaitingMax
+} from "../../src/edge/PurchasePublisher.ts"
 import { InputLog, type Stored } from "../../src/nats/InputLog.ts"
+import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
+import { NoticeInbox, noticeWaitMilliseconds } from "../../src/query/NoticeInbox.ts"
 
 // Only the times of these are tested against answers that no real broker gives on demand.
 const unavailable = new BrokerUnavailable({ operation: "append", reason: "not connected" })
@@ -25,20 +34,41 @@ type Answer = (attempt: number) => Effect.Effect<Stored, BrokerFailure>
 const publisherOver = Effect.fnUntraced(function* (answer: Answer, messageBytesMax = 512 * 1024) {
   const sent: Array<Sent> = []
   const sizes: Array<number> = []
+  const addresses: Array<string | undefined> = []
+  const told: Array<(payload: string) => void> = []
+  const notices = Layer.succeed(
+    NoticeTransport,
+    NoticeTransport.of({
+      listen: (heard) =>
+        Effect.as(
+          Effect.sync(() => void told.push(heard)),
+          "e"
+        ),
+      tell: () => undefined
+    })
+  )
   const input = Layer.mock(InputLog, {
-    append: (subject, messageId, payload) =>
+    append: (subject, messageId, payload, noticeTo) =>
       Effect.suspend(() => {
         const { purchases } = JSON.parse(payload) as { purchases: ReadonlyArray<{ purchaseId: string }> }
         sent.push({ subject, messageId, ids: purchases.map(({ purchaseId }) => purchaseId) })
         sizes.push(Buffer.byteLength(payload))
+        addresses.push(noticeTo)
         return answer(sent.length)
       })
   })
   const topology = Layer.succeed(Topology, Topology.of({ partitions: 1, messageBytesMax }))
-  const services = yield* Layer.build(PurchasePublisher.layer.pipe(Layer.provide([input, topology])))
+  const inbox = NoticeInbox.layer.pipe(Layer.provide(notices))
+  const services = yield* Layer.build(PurchasePublisher.layer.pipe(Layer.provide([input, topology, inbox])))
   const publisher = yield* Effect.provide(Effect.service(PurchasePublisher), services)
-  return { publisher, sent, sizes }
+  const tell = (...applied: ReadonlyArray<AppliedNotice>) => told[0]?.(encodeNotices(applied))
+  return { publisher, sent, sizes, addresses, tell }
 })
+
+/** Lets what is due now be sent. */
+const sending = TestClock.adjust(0)
+/** Lets the time pass in which what is published next waits for company. */
+const paced = TestClock.adjust(publishIntervalMilliseconds)
 
 const purchase = (purchaseId: string, userId = "ann"): Purchase => ({
   purchaseId: purchaseId as PurchaseId,
@@ -115,6 +145,7 @@ describe("a broker that refuses", () => {
       const first = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
       const second = yield* Effect.forkChild(publisher.publish([purchase("p2")]))
       expect(yield* Fiber.join(first)).toEqual([Exit.fail(refused)])
+      yield* paced
       expect(yield* Fiber.join(second)).toEqual([storedAs(8)])
       expect(sent.map(({ ids }) => ids)).toEqual([["p1"], ["p2"]])
     })
@@ -133,12 +164,46 @@ describe("the messages", () => {
       )
       expect(publisher.waiting()).toBe(4)
       yield* Deferred.succeed(gate, { sequence: 1, duplicate: false })
+      yield* paced
       const results = yield* Effect.forEach(fibers, Fiber.join)
       expect(results).toEqual([[storedAs(1)], [storedAs(2, 0)], [storedAs(2, 1)], [storedAs(2, 2)]])
       expect(sent).toEqual([
         { subject: "purchases.0.user-p1", messageId: expect.stringMatching(/^user-p1\.p1\./), ids: ["p1"] },
         { subject: "purchases.0.=many", messageId: expect.any(String), ids: ["p2", "p3", "p4"] }
       ])
+    })
+  )
+
+  it.effect("of all partitions leave together, and what comes alone leaves at once", () =>
+    Effect.gen(function* () {
+      const { publisher, sent } = yield* publisherOver((attempt) =>
+        Effect.succeed({ sequence: attempt, duplicate: false })
+      )
+      const publish = (id: string) => Effect.forkChild(publisher.publish([purchase(id)]), { startImmediately: true })
+      yield* publish("p1")
+      yield* sending
+      expect(sent.map(({ ids }) => ids)).toEqual([["p1"]])
+      yield* publish("p2")
+      yield* publish("p3")
+      yield* TestClock.adjust(publishIntervalMilliseconds - 1)
+      expect(sent).toHaveLength(1)
+      yield* TestClock.adjust(1)
+      expect(sent.map(({ ids }) => ids)).toEqual([["p1"], ["p2", "p3"]])
+      yield* paced
+      yield* publish("p4")
+      yield* sending
+      expect(sent).toHaveLength(3)
+    })
+  )
+
+  it.effect("do not wait for company when they have enough", () =>
+    Effect.gen(function* () {
+      const { publisher, sent } = yield* publisherOver((attempt) =>
+        Effect.succeed({ sequence: attempt, duplicate: false })
+      )
+      yield* publisher.publish([purchase("first")])
+      yield* publisher.publish(many(publishAtOncePurchases))
+      expect(sent.map(({ ids }) => ids.length)).toEqual([1, publishAtOncePurchases])
     })
   )
 
@@ -151,7 +216,9 @@ describe("the messages", () => {
       expect(wide.sent.flatMap(({ ids }) => ids)).toEqual(many(1_201).map(({ purchaseId }) => purchaseId))
 
       const narrow = yield* publisherOver(() => stored, 2_000)
-      yield* narrow.publisher.publish(many(100))
+      const publishing = yield* Effect.forkChild(narrow.publisher.publish(many(100)))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(publishing)
       expect(Math.max(...narrow.sizes)).toBeLessThanOrEqual(2_000)
       expect(narrow.sent.flatMap(({ ids }) => ids)).toHaveLength(100)
     })
@@ -162,10 +229,86 @@ describe("the messages", () => {
       const { publisher, sent } = yield* publisherOver(() => Effect.succeed({ sequence: 1, duplicate: false }))
       for (const isDistinct of [true, true, false, false]) {
         yield* publisher.publish([purchase("p1")], { isDistinct })
+        yield* paced
       }
       const [one, two, three, four] = sent.map(({ messageId }) => messageId)
       expect(new Set([one, two, three]).size).toBe(3)
       expect(four).toBe(three)
+    })
+  )
+})
+
+describe("a purchase that is waited for", () => {
+  const stored = { sequence: 7, duplicate: false }
+  const awaited = (publisher: (typeof PurchasePublisher)["Service"], id = "p1") =>
+    Effect.forkChild(publisher.publishAwaited(purchase(id)), { startImmediately: true })
+
+  it.effect("is answered when its notice comes, before or after the broker's answer", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<Stored>()
+      const { publisher, addresses, tell } = yield* publisherOver((attempt) =>
+        attempt === 1 ? Deferred.await(gate) : Effect.succeed(stored)
+      )
+      const first = yield* awaited(publisher)
+      yield* sending
+      expect(addresses).toEqual(["e.1"])
+      tell({ message: 1, index: 0, totalAfter: 2_500n })
+      expect(yield* Fiber.join(first)).toEqual({ kind: "applied", totalAfter: 2_500n })
+      yield* Deferred.succeed(gate, stored)
+      yield* paced
+      const second = yield* awaited(publisher, "p2")
+      yield* TestClock.adjust(noticeWaitMilliseconds - 1)
+      expect(second.pollUnsafe()).toBeUndefined()
+      tell({ message: 2, index: 0, totalAfter: 5_000n })
+      expect(yield* Fiber.join(second)).toEqual({ kind: "applied", totalAfter: 5_000n })
+      expect(publisher.waiting()).toBe(0)
+    })
+  )
+
+  it.effect("is only stored when no notice of it comes, and each of a group has its own", () =>
+    Effect.gen(function* () {
+      const { publisher, sent, tell } = yield* publisherOver(() => Effect.succeed(stored))
+      yield* publisher.publish([purchase("first")])
+      const told = yield* awaited(publisher, "told")
+      const untold = yield* awaited(publisher, "untold")
+      yield* paced
+      expect(sent[1]?.ids).toEqual(["told", "untold"])
+      tell({ message: 1, index: 0, totalAfter: 9n }, { message: 99, index: 0, totalAfter: 1n })
+      expect(yield* Fiber.join(told)).toEqual({ kind: "applied", totalAfter: 9n })
+      yield* TestClock.adjust(noticeWaitMilliseconds + 200)
+      expect(yield* Fiber.join(untold)).toEqual({ kind: "stored", published: { ...stored, index: 1 } })
+    })
+  )
+
+  it.effect("does not count what is told twice, or to nobody, for another", () =>
+    Effect.gen(function* () {
+      const { publisher, tell } = yield* publisherOver(() => Effect.succeed(stored))
+      yield* publisher.publish([purchase("first")])
+      const one = yield* awaited(publisher, "one")
+      yield* Effect.forkChild(publisher.publish([purchase("unawaited")]), { startImmediately: true })
+      const other = yield* awaited(publisher, "other")
+      yield* paced
+      tell(...[0, 0, 1].map((index) => ({ message: 1, index, totalAfter: 9n })))
+      expect(yield* Fiber.join(one)).toEqual({ kind: "applied", totalAfter: 9n })
+      tell({ message: 1, index: 2, totalAfter: 11n })
+      expect(yield* Fiber.join(other)).toEqual({ kind: "applied", totalAfter: 11n })
+    })
+  )
+
+  it.effect("is asked for at once when the broker had it before, for its notice went to somebody else", () =>
+    Effect.gen(function* () {
+      const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
+      const published = { sequence: 7, duplicate: true, index: 0 }
+      expect(yield* publisher.publishAwaited(purchase("p1"))).toEqual({ kind: "stored", published })
+    })
+  )
+
+  it.effect("fails when it cannot be stored, and a notice that comes after all harms nobody", () =>
+    Effect.gen(function* () {
+      const { publisher, tell } = yield* publisherOver(() => Effect.fail(refused))
+      expect(yield* Effect.exit(publisher.publishAwaited(purchase("p1")))).toEqual(Exit.fail(refused))
+      tell({ message: 1, index: 0, totalAfter: 9n })
+      expect(publisher.waiting()).toBe(0)
     })
   )
 })
@@ -182,6 +325,7 @@ describe("an edge that holds as much as it may", () => {
       expect(yield* publisher.publish([purchase("late")])).toEqual(overloaded)
       yield* Deferred.succeed(gate, { sequence: 1, duplicate: false })
       expect((yield* Fiber.join(most)).every(Exit.isSuccess)).toBe(true)
+      yield* paced
       expect(yield* publisher.publish([purchase("late")])).toEqual([storedAs(1)])
     })
   )

@@ -10,6 +10,8 @@ export interface Sent {
   readonly sentAt: number
   outcome: "ok" | "fail" | "info"
   answeredAt: number
+  /** The total after it, when the client was told that it is applied. */
+  toldTotal?: bigint
 }
 
 /** A total, or a whole history, that a client was told. */
@@ -98,8 +100,15 @@ export const checkHistory = (
       if (!isSent) problems.push(`I3 phantom: ${id}`)
     }
   }
-  for (const { purchase, outcome } of sent) {
-    if (outcome === "ok" && !placeOf.has(idOf(purchase))) problems.push(`I1 lost: ${idOf(purchase)}`)
+  for (const { purchase, outcome, toldTotal } of sent) {
+    const id = idOf(purchase)
+    const place = placeOf.get(id)
+    if (outcome === "ok" && place === undefined) problems.push(`I1 lost: ${id}`)
+    if (toldTotal === undefined || place === undefined) continue
+    const history = histories.get(purchase.userId)?.slice(0, place + 1) ?? []
+    const applied = history.at(-1)
+    if (sumOf(history) !== toldTotal) problems.push(`I6 told ${toldTotal} after ${id}, and it is ${sumOf(history)}`)
+    if (applied !== undefined && !sameContent(applied, purchase)) problems.push(`I6 told of another content: ${id}`)
   }
   problems.push(...checkOrder(sent, placeOf), ...checkReads(histories, sent, reads, placeOf))
   return problems

@@ -7,6 +7,7 @@ interface InputMessage {
   readonly subject: string
   readonly payload: Uint8Array
   readonly storedAt: number
+  readonly noticeTo: string | undefined
 }
 
 export interface LedgerMessage {
@@ -100,7 +101,8 @@ export class MemoryBroker {
   append(
     subject: string,
     messageId: string,
-    payload: string
+    payload: string,
+    noticeTo?: string
   ): { readonly sequence: number; readonly duplicate: boolean } | ApiFailure | undefined {
     const { partitions, duplicateWindow, messageBytesMax, inputBytesMax, now } = this.options
     const parts = subject.split(".")
@@ -117,7 +119,7 @@ export class MemoryBroker {
     const sequence = this.inputSequence
     if (messageId !== "") this.messageIds.set(messageId, { sequence, at: now() })
     const stored = user === undefined ? subject : `purchases.${partition}.${user}`
-    this.input.push({ sequence, partition, subject: stored, payload: bytes, storedAt: now() })
+    this.input.push({ sequence, partition, subject: stored, payload: bytes, storedAt: now(), noticeTo })
     return { sequence, duplicate: false }
   }
 

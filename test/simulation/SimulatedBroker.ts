@@ -3,6 +3,7 @@ import { BrokerRefused, BrokerUnavailable, type BrokerFailure, OutcomeUnknown } 
 import { BrokerLink } from "../../src/nats/BrokerLink.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { CommitConflict, type CommitFailure, LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
 import { type Delivery, PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
@@ -18,6 +19,7 @@ export class Exchange {
   readonly broker: MemoryBroker
   readonly world: World
   readonly servers = new Map<number, Set<{ readonly link: Link; readonly handle: Handler }>>()
+  readonly noticeListeners = new Map<string, { readonly link: Link; readonly heard: (payload: string) => void }>()
   readonly pulls = new Set<() => void>()
   readonly signListeners = new Set<(sign: Omit<WorkerSign, "storedAt">) => void>()
 
@@ -32,8 +34,8 @@ export class Exchange {
   }
 
   /** Stores a message, and has it delivered. */
-  append(subject: string, messageId: string, payload: string) {
-    const stored = this.broker.append(subject, messageId, payload)
+  append(...message: Parameters<MemoryBroker["append"]>) {
+    const stored = this.broker.append(...message)
     this.serve()
     return stored
   }
@@ -42,9 +44,9 @@ export class Exchange {
 const inputLog = (exchange: Exchange, link: Link) => {
   const { broker } = exchange
   return InputLog.of({
-    append: (subject, messageId, payload) =>
+    append: (...message) =>
       Effect.flatMap(
-        link.ask("append", () => exchange.append(subject, messageId, payload)),
+        link.ask("append", () => exchange.append(...message)),
         (stored): Effect.Effect<{ readonly sequence: number; readonly duplicate: boolean }, BrokerFailure> => {
           if (stored === undefined) {
             const reason = "nobody serves this subject"
@@ -122,13 +124,14 @@ const partitionConsumer = (exchange: Exchange, link: Link) => {
           if (next === undefined) return
           demand -= 1
           const { message, deliverySequence } = next
-          const { payload, sequence, storedAt } = message
+          const { payload, sequence, storedAt, noticeTo } = message
           world.after(ackWaitMilliseconds, serve)
           bring({
             payload,
             sequence,
             deliverySequence,
             storedAt,
+            noticeTo,
             bytes: payload.length + 600,
             acknowledgeSubject: `${partition}.${epoch}.${sequence}`
           })
@@ -219,6 +222,24 @@ const queryTransport = (exchange: Exchange, link: Link) => {
   })
 }
 
+const noticeTransport = ({ noticeListeners, world }: Exchange, link: Link) =>
+  NoticeTransport.of({
+    listen: (heard) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const edge = `edge${noticeListeners.size + 1}`
+          noticeListeners.set(edge, { link, heard })
+          return edge
+        }),
+        (edge) => Effect.sync(() => void noticeListeners.delete(edge))
+      ),
+    tell: (edge, payload) =>
+      link.tell(() => {
+        const listener = noticeListeners.get(edge)
+        if (!world.random.chance(world.unkindness.deliveryLost)) listener?.link.bring(() => listener.heard(payload))
+      })
+  })
+
 const workerBucket = (exchange: Exchange, link: Link) => {
   const { broker, signListeners } = exchange
   const write = (worker: string, instance: number, isLeaving: boolean) =>
@@ -249,6 +270,7 @@ export type BrokerServices =
   | BrokerLink
   | InputLog
   | LedgerBucket
+  | NoticeTransport
   | PartitionConsumer
   | QueryTransport
   | Topology
@@ -259,6 +281,7 @@ export interface Swaps {
   readonly input?: (real: (typeof InputLog)["Service"]) => (typeof InputLog)["Service"]
   readonly bucket?: (real: (typeof LedgerBucket)["Service"]) => (typeof LedgerBucket)["Service"]
   readonly consumer?: (real: (typeof PartitionConsumer)["Service"]) => (typeof PartitionConsumer)["Service"]
+  readonly notices?: (real: (typeof NoticeTransport)["Service"]) => (typeof NoticeTransport)["Service"]
 }
 
 const same = <A>(real: A): A => real
@@ -267,7 +290,7 @@ const same = <A>(real: A): A => real
 export const simulatedBrokerLayer = (
   exchange: Exchange,
   link: Link,
-  { input = same, bucket = same, consumer = same }: Swaps = {}
+  { input = same, bucket = same, consumer = same, notices = same }: Swaps = {}
 ): Layer.Layer<BrokerServices> => {
   const { partitions, messageBytesMax } = exchange.broker.options
   return Layer.succeedContext(
@@ -278,6 +301,7 @@ export const simulatedBrokerLayer = (
       ),
       Context.add(InputLog, input(inputLog(exchange, link))),
       Context.add(LedgerBucket, bucket(ledgerBucket(exchange, link))),
+      Context.add(NoticeTransport, notices(noticeTransport(exchange, link))),
       Context.add(PartitionConsumer, consumer(partitionConsumer(exchange, link))),
       Context.add(QueryTransport, queryTransport(exchange, link)),
       Context.add(WorkerBucket, workerBucket(exchange, link)),

@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from "vitest"
+import { decodeNotices, encodeNotices } from "../../src/domain/AppliedNotice.ts"
 import { planOf } from "./Plan.ts"
 import { runSeeds } from "./Seeds.ts"
 import { describeShrunk, shrink } from "./Shrink.ts"
-import { simulate } from "./Simulation.ts"
+import { type Plant, simulate } from "./Simulation.ts"
 import { kind } from "./World.ts"
 
 const seeds = 2_000
@@ -41,6 +42,28 @@ describe("The simulation", () => {
     const faults = [{ at: 500, kind: "a worker is replaced under its name", choice, lasts: 1_500 }] as const
     const plan = { ...planOf(1), unkindness: kind, cleaningEvery: 0, workers: 1, faults }
     expect(simulate(plan).problems).toEqual([])
+  })
+
+  it("tells most of those who wait, and has the others ask", () => {
+    const told = { applied: 0, stored: 0 }
+    for (let seed = 1; seed <= 50; seed += 1) {
+      const run = simulate(planOf(seed))
+      told.applied += run.told.applied
+      told.stored += run.told.stored
+    }
+    expect(told.applied).toBeGreaterThan(told.stored)
+    expect(told.stored).toBeGreaterThan(50)
+  })
+
+  it("catches a notice with another total", () => {
+    const oneMore = (payload: string) =>
+      encodeNotices(decodeNotices(payload).map((notice) => ({ ...notice, totalAfter: notice.totalAfter + 1n })))
+    const plant: Plant = (process) =>
+      process === "edge"
+        ? {}
+        : { notices: (real) => ({ ...real, tell: (edge, payload) => real.tell(edge, oneMore(payload)) }) }
+    const problems = [1, 2, 3].flatMap((seed) => simulate(planOf(seed), plant).problems)
+    expect(problems.filter((problem) => problem.startsWith("I6 told")).length).toBeGreaterThan(0)
   })
 
   it(`finds nothing in ${seeds} seeds`, { timeout: 600_000 }, async () => {

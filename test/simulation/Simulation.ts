@@ -1,7 +1,7 @@
 import { ConfigProvider, Context, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import type { Question } from "../../src/domain/Query.ts"
-import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import { type PublishedOutcome, type PublishFailure, PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { janitor } from "../../src/partition/Janitor.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { QueryClient } from "../../src/query/QueryClient.ts"
@@ -21,6 +21,8 @@ export interface Outcome {
   readonly problems: ReadonlyArray<string>
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
+  /** How many of those who waited for their purchase were told that it is applied, and how many had to ask. */
+  readonly told: Readonly<Record<PublishedOutcome["kind"], number>>
 }
 
 /** After the last fault everything has to be applied within this time (I7). */
@@ -60,6 +62,7 @@ class Run {
   readonly sent: Array<Sent> = []
   readonly reads: Array<Read> = []
   readonly events: Array<string> = []
+  readonly told = { applied: 0, stored: 0 }
   private readonly plant: Plant
   private readonly exchange: Exchange
   private readonly workers: Array<Process> = []
@@ -249,7 +252,11 @@ class Run {
       }))
       this.sent.push(...sent)
       const publisher = yield* PurchasePublisher
-      const results = yield* publisher.publish(purchases)
+      const only = purchases.length === 1 ? sent[0] : undefined
+      const results: ReadonlyArray<Exit.Exit<unknown, PublishFailure> | undefined> =
+        only !== undefined && this.world.random.chance(0.5)
+          ? [yield* Effect.exit(this.buyAwaited(publisher, only))]
+          : yield* publisher.publish(purchases)
       for (const [index, one] of sent.entries()) {
         const result = results[index]
         one.answeredAt = this.world.now()
@@ -260,6 +267,14 @@ class Run {
         }
         this.note(`client ${client}: ${one.purchase.userId}/${one.purchase.purchaseId} ${one.outcome}`)
       }
+    })
+  }
+
+  private buyAwaited(publisher: (typeof PurchasePublisher)["Service"], sent: Sent) {
+    return Effect.map(publisher.publishAwaited(sent.purchase), (outcome) => {
+      if (outcome.kind === "applied") sent.toldTotal = outcome.totalAfter
+      this.told[outcome.kind] += 1
+      return outcome
     })
   }
 
@@ -330,7 +345,7 @@ class Run {
     for (const process of workers.slice()) this.end(process)
     this.fork(Scope.close(this.edgeScope, Exit.void))
     world.run(world.now())
-    return { problems, events: this.events, acknowledged }
+    return { problems, events: this.events, acknowledged, told: this.told }
   }
 }
 

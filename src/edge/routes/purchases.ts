@@ -1,6 +1,6 @@
 import { Effect, Exit } from "effect"
 import type { Context as HttpContext, Hono } from "hono"
-import { decimalFromCents } from "../../domain/Money.ts"
+import { type Cents, decimalFromCents } from "../../domain/Money.ts"
 import { type Purchase, sameContent } from "../../domain/Purchase.ts"
 import type { LedgerEntry } from "../../domain/Query.ts"
 import { limitBody } from "../BodyLimit.ts"
@@ -56,15 +56,16 @@ const conflictOf = (purchase: Purchase, entry: LedgerEntry): Problem =>
     { location: receiptPath(purchase.userId, purchase.purchaseId) }
   )
 
-const applied = (purchase: Purchase, published: Published, entry: LedgerEntry, seconds: number): Response => {
-  if (!sameContent(entry, purchase)) return problemResponse(conflictOf(purchase, entry), "/purchases")
-  const isFirst = entry.inputSequence === published.sequence && entry.inputIndex === published.index
-  return json(201, appliedBody(purchase.userId, entry), {
+/** Whether what was published is what was applied, and no repeat of it. */
+const isFirst = (published: Published, entry: LedgerEntry): boolean =>
+  !published.duplicate && entry.inputSequence === published.sequence && entry.inputIndex === published.index
+
+const applied = (purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false): Response =>
+  json(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
     location: receiptPath(purchase.userId, purchase.purchaseId),
     "preference-applied": `wait=${seconds}`,
-    ...(isFirst && !published.duplicate ? {} : { "idempotent-replayed": "true" })
+    ...(replayed ? { "idempotent-replayed": "true" } : {})
   })
-}
 
 const mediaType = (http: HttpContext): string =>
   (http.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
@@ -89,17 +90,23 @@ export const purchaseRoutes = (app: Hono, edge: Edge): void => {
           const newId = yield* NewId
           const purchase = yield* accepted(readPurchase(yield* bodyText(http), idempotencyKey(http), newId))
           const publisher = yield* PurchasePublisher
-          const [result] = yield* publisher.publish([purchase])
-          const published = yield* result ?? Exit.die("no result of a publish")
           const seconds = preferredWait(http)
-          if (seconds === undefined || seconds === 0) return stored(purchase, published.duplicate)
+          if (seconds === undefined || seconds === 0) {
+            const [result] = yield* publisher.publish([purchase])
+            const published = yield* result ?? Exit.die("no result of a publish")
+            return stored(purchase, published.duplicate)
+          }
+          const outcome = yield* publisher.publishAwaited(purchase)
+          if (outcome.kind === "applied") return applied(purchase, outcome.totalAfter, seconds)
+          const { published } = outcome
           const found = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000).pipe(
             // What is stored is stored: a wait in vain is no failure.
             Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
           )
-          return found.entry === undefined
-            ? stored(purchase, published.duplicate)
-            : applied(purchase, published, found.entry, seconds)
+          if (found.entry === undefined) return stored(purchase, published.duplicate)
+          if (!sameContent(found.entry, purchase))
+            return problemResponse(conflictOf(purchase, found.entry), "/purchases")
+          return applied(purchase, found.entry.totalAfter, seconds, !isFirst(published, found.entry))
         })
       )
   )

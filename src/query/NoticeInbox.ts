@@ -1,0 +1,99 @@
+import { Clock, Context, Effect, Layer } from "effect"
+import { decodeNotices, encodeNoticeAddress } from "../domain/AppliedNotice.ts"
+import type { Cents } from "../domain/Money.ts"
+import { NoticeTransport } from "../nats/NoticeTransport.ts"
+
+/** The most messages whose notices an edge expects; what is sent above it is asked for. */
+export const messagesExpectedMax = 65_536
+/** A message that is stored for this long without all of its notices is given up: a worker died, or a notice was lost. */
+export const noticeWaitMilliseconds = 1_000
+const overdueEveryMilliseconds = 100
+
+/** Who waits for the notice of one purchase; one of the two is called, once. */
+export interface NoticeListener {
+  readonly applied: (totalAfter: Cents) => void
+  /** No notice has come in time. */
+  readonly missed: () => void
+}
+
+/** The expectation of one message. */
+export interface Expected {
+  /** What the message has to say about where to tell its notices. */
+  readonly address: string | undefined
+  /** The broker has stored the message: from now on the notices are due. */
+  readonly stored: () => void
+  readonly forget: () => void
+}
+
+interface Open {
+  /** Those who wait still, by the place of their purchase in the message. */
+  readonly listeners: Map<number, NoticeListener>
+  dueAt: number
+}
+
+const miss = (listeners: ReadonlyMap<number, NoticeListener>) => {
+  for (const { missed } of listeners.values()) missed()
+}
+
+/** The notices that workers send to this edge. */
+export class NoticeInbox extends Context.Service<
+  NoticeInbox,
+  {
+    /**
+     * Begins to expect notices of a message, by the places of the purchases in it. Where too many messages are expected
+     * already, they count as missed as soon as the message is stored.
+     */
+    readonly expect: (listeners: Map<number, NoticeListener>) => Expected
+  }
+>()("purchases/query/NoticeInbox") {
+  static readonly layer = Layer.effect(
+    NoticeInbox,
+    Effect.gen(function* () {
+      const transport = yield* NoticeTransport
+      const clock = yield* Clock.Clock
+      const open = new Map<number, Open>()
+      let messages = 0
+
+      const edge = yield* transport.listen((payload) => {
+        for (const { message, index, totalAfter } of decodeNotices(payload)) {
+          const waiting = open.get(message)
+          // A message that is delivered again is told of again, and of some purchases nobody wants to hear.
+          const listener = waiting?.listeners.get(index)
+          if (waiting === undefined || listener === undefined) continue
+          waiting.listeners.delete(index)
+          if (waiting.listeners.size === 0) open.delete(message)
+          listener.applied(totalAfter)
+        }
+      })
+
+      const giveUpOverdue = Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        for (const [message, waiting] of open) {
+          if (waiting.dueAt > now) continue
+          open.delete(message)
+          miss(waiting.listeners)
+        }
+      })
+      yield* giveUpOverdue.pipe(Effect.delay(overdueEveryMilliseconds), Effect.forever, Effect.forkScoped)
+
+      return NoticeInbox.of({
+        expect: (listeners) => {
+          if (open.size >= messagesExpectedMax) {
+            return { address: undefined, stored: () => miss(listeners), forget: () => undefined }
+          }
+          messages += 1
+          const message = messages
+          const waiting: Open = { listeners, dueAt: Number.POSITIVE_INFINITY }
+          open.set(message, waiting)
+          return {
+            address: encodeNoticeAddress({ edge, message }),
+            stored: () => {
+              waiting.dueAt = clock.currentTimeMillisUnsafe() + noticeWaitMilliseconds
+            },
+            forget: () => void open.delete(message)
+          }
+        }
+      })
+    })
+  )
+}

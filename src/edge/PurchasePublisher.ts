@@ -2,6 +2,7 @@ import { createHash } from "node:crypto"
 import { Clock, Context, Effect, Exit, Layer, Option, Schema } from "effect"
 import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import type { Cents } from "../domain/Money.ts"
+import { paceOf } from "../domain/Pace.ts"
 import { contentFingerprint, type Purchase } from "../domain/Purchase.ts"
 import { encodePurchases, encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import { encodeToken, groupSubject, partitionOf, purchaseSubject } from "../domain/Subject.ts"
@@ -17,11 +18,10 @@ const publishWaitMilliseconds = 5_000
 const disconnectedWaitMilliseconds = 1_000
 const retryWaitMilliseconds = 50
 /**
- * Messages of all partitions leave together, and at least this far apart: what it costs to wake up the broker and the
- * workers is then shared by what came meanwhile. A purchase that comes alone leaves at once.
+ * Messages of all partitions leave together, at a pace: what it costs to wake up the broker and the workers is then
+ * shared by what came meanwhile. A purchase that comes alone leaves at once, and a partition for which so many
+ * purchases wait does not wait for the others.
  */
-export const publishIntervalMilliseconds = 4
-/** A partition for which so many purchases wait does not wait for the others. */
 export const publishAtOncePurchases = 100
 
 /** The edge holds as many purchases as it may. Nothing was stored; send it again in a moment. */
@@ -137,6 +137,10 @@ export class PurchasePublisher extends Context.Service<
         isPublishing: false
       }))
       let waitingCount = 0
+      const due = new Set<Lane>()
+      let publishedAt = Number.NEGATIVE_INFINITY
+      let answeredAfter = 0
+      let isScheduled = false
 
       const append = Effect.fnUntraced(function* (
         group: Group,
@@ -172,6 +176,7 @@ export class PurchasePublisher extends Context.Service<
       const publishNext = (lane: Lane) => {
         if (lane.isPublishing || lane.waiting.length === 0) return
         lane.isPublishing = true
+        const started = clock.currentTimeMillisUnsafe()
         const group = takeGroup(lane, messageBytesMax)
         const expected = expectNotices(group)
         const message = messageOf(lane.partition, group, () => crypto.randomUUID())
@@ -189,16 +194,13 @@ export class PurchasePublisher extends Context.Service<
                 settleAll(lane.waiting.splice(0), () => failed)
               }
             }
+            answeredAfter = clock.currentTimeMillisUnsafe() - started
             lane.isPublishing = false
             publishSoon(lane)
           })
         )
         run(Effect.forkIn(publishing, scope))
       }
-
-      const due = new Set<Lane>()
-      let publishedAt = Number.NEGATIVE_INFINITY
-      let isScheduled = false
 
       const publishDue = () => {
         publishedAt = clock.currentTimeMillisUnsafe()
@@ -211,7 +213,7 @@ export class PurchasePublisher extends Context.Service<
         if (lane.waiting.length >= publishAtOncePurchases) return publishNext(lane)
         due.add(lane)
         if (isScheduled) return
-        const rest = publishedAt + publishIntervalMilliseconds - clock.currentTimeMillisUnsafe()
+        const rest = publishedAt + paceOf(answeredAfter) - clock.currentTimeMillisUnsafe()
         if (rest <= 0) return publishDue()
         isScheduled = true
         run(

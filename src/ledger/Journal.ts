@@ -1,4 +1,5 @@
 import { Clock, Context, Effect, Fiber, Latch, Layer } from "effect"
+import { paceOf } from "../domain/Pace.ts"
 import { ownerKey, positionKey } from "../domain/Subject.ts"
 import { batchMessagesMax, LedgerBucket, type Write } from "../nats/LedgerBucket.ts"
 import { CrashPoint } from "./CrashPoint.ts"
@@ -8,12 +9,7 @@ import { encodePosition } from "./Position.ts"
 /** The most bytes of one commit. */
 export const commitBytesMax = 8 * 1024 * 1024
 
-/**
- * Commits begin at least this far apart, unless much waits: what a commit costs hardly depends on what is in it, so at a
- * middling load two purchases in one cost half as much, for two more milliseconds until they are seen.
- */
-const commitIntervalMilliseconds = 4
-/** With this many proposals waiting the next commit begins at once. */
+/** With this many proposals waiting the next commit begins at once; with fewer, commits begin at a pace. */
 const commitAtOnceProposals = 200
 
 /** The partition epoch under whose guard a proposal is committed. */
@@ -111,6 +107,7 @@ export class Journal extends Context.Service<
       const crashPoint = yield* CrashPoint
       const pending: Array<Proposal<unknown>> = []
       let begun = 0
+      let answeredAfter = 0
       const proposed = Latch.makeUnsafe(false)
 
       const succeed = (batch: Batch, first: number) => {
@@ -139,7 +136,7 @@ export class Journal extends Context.Service<
         yield* proposed.await
         // Actors that were woken in this turn propose before it ends, and share the commit.
         yield* Effect.yieldNow
-        const rest = begun + commitIntervalMilliseconds - (yield* Clock.currentTimeMillis)
+        const rest = begun + paceOf(answeredAfter) - (yield* Clock.currentTimeMillis)
         if (rest > 0 && pending.length < commitAtOnceProposals) yield* Effect.sleep(rest)
         begun = yield* Clock.currentTimeMillis
         const batch = composeBatch(pending)
@@ -149,6 +146,7 @@ export class Journal extends Context.Service<
           Effect.catch((failure) => Effect.sync(() => fail(batch, failure.message))),
           Effect.catchDefect((defect) => Effect.sync(() => fail(batch, `defect: ${String(defect)}`)))
         )
+        answeredAfter = (yield* Clock.currentTimeMillis) - begun
       }).pipe(Effect.forever, Effect.forkScoped)
 
       return Journal.of({

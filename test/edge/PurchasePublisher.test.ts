@@ -3,12 +3,12 @@ import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { type BrokerFailure, BrokerRefused, BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { type AppliedNotice, encodeNotices } from "../../src/domain/AppliedNotice.ts"
+import { paceMillisecondsMin } from "../../src/domain/Pace.ts"
 import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import {
   EdgeOverloaded,
   publishAtOncePurchases,
-  publishIntervalMilliseconds,
   PurchasePublisher,
   purchasesWaitingMax
 } from "../../src/edge/PurchasePublisher.ts"
@@ -68,7 +68,7 @@ const publisherOver = Effect.fnUntraced(function* (answer: Answer, messageBytesM
 /** Lets what is due now be sent. */
 const sending = TestClock.adjust(0)
 /** Lets the time pass in which what is published next waits for company. */
-const paced = TestClock.adjust(publishIntervalMilliseconds)
+const paced = TestClock.adjust(paceMillisecondsMin)
 
 const purchase = (purchaseId: string, userId = "ann"): Purchase => ({
   purchaseId: purchaseId as PurchaseId,
@@ -185,7 +185,7 @@ describe("the messages", () => {
       expect(sent.map(({ ids }) => ids)).toEqual([["p1"]])
       yield* publish("p2")
       yield* publish("p3")
-      yield* TestClock.adjust(publishIntervalMilliseconds - 1)
+      yield* TestClock.adjust(paceMillisecondsMin - 1)
       expect(sent).toHaveLength(1)
       yield* TestClock.adjust(1)
       expect(sent.map(({ ids }) => ids)).toEqual([["p1"], ["p2", "p3"]])

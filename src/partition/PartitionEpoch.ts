@@ -1,6 +1,5 @@
 import { Deferred, Effect, Exit, Latch, Queue, Schema } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
-import type { Account } from "../domain/Account.ts"
 import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
 import type { Unreadable } from "../domain/PurchaseMessage.ts"
 import { questionsMax } from "../domain/Query.ts"
@@ -15,7 +14,7 @@ import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { type Delivery, PartitionConsumer, pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { NoticeSender } from "../query/NoticeSender.ts"
-import { answerRequest, notAnswered } from "../query/QueryServer.ts"
+import { answerRequest, type Look, notAnswered } from "../query/QueryServer.ts"
 import { makeDispatched } from "./Dispatched.ts"
 import { encodeOwner } from "./Owner.ts"
 import { makeSharedRead } from "./SharedRead.ts"
@@ -231,17 +230,29 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const answering = {
     current: Effect.flatMap(newestInput, dispatched.wait),
     given: dispatched.wait,
-    look: <A>(userToken: string, look: (account: Account) => A) =>
-      Effect.callback<A>((resume) => {
-        const tell = () =>
-          actors.tell(userToken, { kind: "look", look: (account) => resume(Effect.succeed(look(account))) })
-        if (tell()) return
-        const retry = run(
-          Effect.suspend(() => (tell() ? Effect.succeed(true) : Effect.as(registry.room, false))).pipe(
-            Effect.repeat({ until: (told) => told })
-          )
-        )
-        return Effect.sync(() => retry.interruptUnsafe())
+    lookAll: <A>(looks: ReadonlyArray<Look<A>>) =>
+      Effect.callback<ReadonlyArray<A>>((resume) => {
+        const seen: Array<A> = []
+        let open = looks.length
+        const tell = (index: number) => {
+          const { userToken, look } = looks[index] as Look<A>
+          return actors.tell(userToken, {
+            kind: "look",
+            look: (account) => {
+              seen[index] = look(account)
+              open -= 1
+              if (open === 0) resume(Effect.succeed(seen))
+            }
+          })
+        }
+        let told = 0
+        while (told < looks.length && tell(told)) told += 1
+        if (told === looks.length) return
+        const rest = Effect.gen(function* () {
+          for (; told < looks.length; told += 1) while (!tell(told)) yield* registry.room
+        })
+        const telling = run(rest)
+        return Effect.sync(() => telling.interruptUnsafe())
       }),
     stillOwner: Effect.map(owner, (stored) => {
       if (stored?.sequence === epoch) return isOpen

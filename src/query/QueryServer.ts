@@ -6,14 +6,20 @@ import { encodeToken } from "../domain/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { entryOf, History } from "../ledger/History.ts"
 
+/** A look at an account: it reads what it needs, and keeps nothing of it. */
+export interface Look<A> {
+  readonly userToken: string
+  readonly look: (account: Account) => A
+}
+
 /** What answering needs of the epoch that owns the partition. */
 export interface AnsweringEpoch {
   /** Waits until everything that the broker has stored of the partition is in the mailboxes of its actors. */
   readonly current: Effect.Effect<void, BrokerFailure>
   /** Waits until the input up to a sequence is in the mailboxes of its actors. */
   readonly given: (inputSequence: number) => Effect.Effect<void>
-  /** Waits until the actor of a user has committed what it was given, and looks at its account. */
-  readonly look: <A>(userToken: string, look: (account: Account) => A) => Effect.Effect<A>
+  /** Looks at the account of each user when its actor has committed what it was given; answers when all have. */
+  readonly lookAll: <A>(looks: ReadonlyArray<Look<A>>) => Effect.Effect<ReadonlyArray<A>>
   /** Reads from the leader whether this epoch still owns the partition. */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
@@ -37,6 +43,8 @@ const snapshotFor =
     newest: account.newest === undefined ? undefined : { sequence: account.revision, revision: account.newest }
   })
 
+const totalOf = ({ total, count, revision }: Snapshot): Answer => ({ kind: "total", total, count, revision })
+
 /** The reply of one who may not, or cannot, answer: ask again, perhaps another serves the partition by then. */
 export const notAnswered = ""
 
@@ -58,15 +66,14 @@ export const answerRequest = Effect.fnUntraced(function* (
     return undefined
   }
 
-  const answer = Effect.fnUntraced(function* (
-    question: Question
+  /** The answer to a question that takes more than the account as its actor holds it. */
+  const readOn = Effect.fnUntraced(function* (
+    question: Exclude<Question, { readonly kind: "total" }>,
+    snapshot: Snapshot
   ): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
+    const { total, count, revision, seen, newest } = snapshot
     const userToken = encodeToken(question.userId)
-    if (question.kind === "outcome") yield* epoch.given(question.inputSequence)
-    const { total, count, revision, seen, newest } = yield* epoch.look(userToken, snapshotFor(question))
     switch (question.kind) {
-      case "total":
-        return { kind: "total", total, count, revision }
       case "page": {
         if (revision === 0 && question.place === undefined) return { kind: "page", total, count, revision, entries: [] }
         const place = question.place ?? { revision, taken: 0 }
@@ -91,7 +98,19 @@ export const answerRequest = Effect.fnUntraced(function* (
 
   const { consistency, questions } = request.value
   if (consistency === "strong") yield* epoch.current
-  const answers = yield* Effect.forEach(questions, answer, { concurrency: "unbounded" })
+  const given = Math.max(0, ...questions.map((question) => (question.kind === "outcome" ? question.inputSequence : 0)))
+  if (given > 0) yield* epoch.given(given)
+  const snapshots = yield* epoch.lookAll(
+    questions.map((question) => ({ userToken: encodeToken(question.userId), look: snapshotFor(question) }))
+  )
+  const answers: Array<Answer> = []
+  const readingOn: Array<Effect.Effect<void, BrokerFailure | LedgerInconsistent>> = []
+  for (const [index, question] of questions.entries()) {
+    const snapshot = snapshots[index] as Snapshot
+    if (question.kind === "total") answers[index] = totalOf(snapshot)
+    else readingOn.push(Effect.map(readOn(question, snapshot), (answer) => void (answers[index] = answer)))
+  }
+  yield* Effect.all(readingOn, { concurrency: "unbounded", discard: true })
   const isOwner = consistency !== "strong" || (yield* epoch.stillOwner)
   return isOwner ? encodeAnswers(answers) : undefined
 })

@@ -9,7 +9,8 @@ export const productTextLengthMax = 200
 
 const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
 // Control, format and unpaired surrogate characters, and line and paragraph separators.
-const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
+const unprintableClasses = "\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}"
+const unprintable = new RegExp(`[${unprintableClasses}]`, "u")
 // An id is a segment of a path, so it can neither hold a separator nor be one that clients resolve away.
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
@@ -39,17 +40,22 @@ export const purchaseIdProblem = (text: string): string | undefined => idProblem
 export const productTextProblem = (text: string): string | undefined => textProblem(text, productTextLengthMax)
 
 // Plain texts are in normalization form C; asking costs as much as all the other checks of a purchase.
-const normalized = (problem: (text: string) => string | undefined) =>
+// JSON Schema says the same but for the form, in which its lengths and patterns are counted.
+const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
   Schema.String.check(
-    Schema.makeFilter((text: string) =>
-      plain.test(text) || text.normalize("NFC") === text ? problem(text) : "must be in Unicode normalization form C"
+    Schema.makeFilter(
+      (text: string) =>
+        plain.test(text) || text.normalize("NFC") === text ? problem(text) : "must be in Unicode normalization form C",
+      { toJsonSchema: () => ({ minLength: 1, maxLength, pattern }) }
     )
   )
 
-export const UserId = normalized(userIdProblem).pipe(Schema.brand("UserId"))
+const idPattern = `^(?!\\.{1,2}$)[^/\\\\${unprintableClasses}]+$`
+
+export const UserId = normalized(userIdProblem, userIdLengthMax, idPattern).pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
 
-export const PurchaseId = normalized(purchaseIdProblem).pipe(Schema.brand("PurchaseId"))
+export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
-export const ProductText = normalized(productTextProblem)
+export const ProductText = normalized(productTextProblem, productTextLengthMax, `^[^${unprintableClasses}]+$`)

@@ -8,7 +8,7 @@ export const quantityMax = 100_000
 /** The highest total (value times quantity) of one purchase: 10,000,000,000.00. */
 export const purchaseTotalMax: Cents = 1_000_000_000_000n
 
-export const currency = "USD"
+export const currency = "USD" as const
 
 const decimal = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?$/
 

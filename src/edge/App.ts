@@ -1,25 +1,9 @@
 import { Effect } from "effect"
-import { type Context, Hono } from "hono"
-import { accepts } from "hono/accepts"
-import { type Edge, serverMistake, stopping } from "./Edge.ts"
-import { instanceOf, problem, problemMediaType, problemResponse } from "./Problem.ts"
-import { compatibleRoutes, writesByGet } from "./routes/compatible.ts"
-import { probeRoutes } from "./routes/probes.ts"
-import { purchaseRoutes } from "./routes/purchases.ts"
-import { userRoutes } from "./routes/users.ts"
-
-const offered = "application/json"
-const matching: ReadonlySet<string> = new Set([offered, problemMediaType, "application/*", "*/*"])
-
-/** Whether a caller takes JSON: a request that names no type does. */
-const takesJson = (http: Context): boolean =>
-  http.req.header("accept") === undefined ||
-  accepts(http, {
-    header: "Accept",
-    supports: [],
-    default: "",
-    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.has(type.toLowerCase())) ? offered : "")
-  }) === offered
+import { Hono } from "hono"
+import { admit, notAllowed, unlessAccepted } from "./Admission.ts"
+import { type Edge, serverMistake } from "./Edge.ts"
+import { instanceOf, problem, problemResponse } from "./Problem.ts"
+import { routes } from "./Routes.ts"
 
 const isDecodable = (url: string): boolean => {
   try {
@@ -30,11 +14,8 @@ const isDecodable = (url: string): boolean => {
   }
 }
 
-const notAllowed = (http: Context, allow: string): Response =>
-  problemResponse(
-    problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }),
-    instanceOf(http)
-  )
+/** The path in the spelling of the router. */
+const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
 
 /** The HTTP application: routes, and what is the same for all of them. It opens no socket. */
 export const makeApp = (edge: Edge): Hono => {
@@ -47,44 +28,28 @@ export const makeApp = (edge: Edge): Hono => {
   })
 
   app.use(async (http, next) => {
-    if (!isDecodable(http.req.url)) {
-      const detail = "The path or query has a malformed percent-encoding."
-      return problemResponse(problem("malformed-request", detail), "/")
-    }
-    if (!takesJson(http)) return problemResponse(problem("not-acceptable", `Answers are ${offered}.`), instanceOf(http))
-    return next()
+    if (isDecodable(http.req.url)) return next()
+    const detail = "The path or query has a malformed percent-encoding."
+    return problemResponse(problem("malformed-request", detail), "/")
   })
 
-  for (const path of writesByGet) {
-    app.use(path, async (http, next) => {
-      // Previews and link checkers send a HEAD to look, and must not write by it.
-      if (http.req.method === "HEAD") return notAllowed(http, "GET")
-      return edge.isDraining() ? problemResponse(stopping, instanceOf(http)) : next()
-    })
+  for (const route of routes) {
+    app.on(route.method, routerPath(route.path), admit(route, edge), (http) => route.serve(edge, http))
   }
-
-  probeRoutes(app, edge)
-  compatibleRoutes(app, edge)
-  purchaseRoutes(app, edge)
-  userRoutes(app, edge)
 
   // After all routes: a path that is known, with a method that is not.
-  const methods = new Map<string, Set<string>>()
-  for (const route of app.routes) {
-    if (route.method === "ALL") continue
-    const known = methods.get(route.path) ?? new Set()
-    methods.set(route.path, known.add(route.method))
-  }
-  for (const [path, known] of methods) {
-    const allow = [...known, ...(known.has("GET") && !writesByGet.has(path) ? ["HEAD"] : [])].join(", ")
-    app.all(path, (http) => notAllowed(http, allow))
+  for (const [path, known] of Map.groupBy(routes, (route) => route.path)) {
+    const methods = known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method]))
+    app.all(routerPath(path), (http) => unlessAccepted(http) ?? notAllowed(http, methods.join(", ")))
   }
 
-  app.notFound((http) =>
-    problemResponse(
-      problem("not-found", `There is nothing at ${instanceOf(http)}. GET / lists what there is.`),
-      instanceOf(http)
-    )
+  app.notFound(
+    (http) =>
+      unlessAccepted(http) ??
+      problemResponse(
+        problem("not-found", `There is nothing at ${instanceOf(http)}. GET / lists what there is.`),
+        instanceOf(http)
+      )
   )
   app.onError(async (error, http) => {
     await edge.runPromiseExit(Effect.logError("a request failed", error))

@@ -4,7 +4,7 @@ import type { InputLog } from "../nats/InputLog.ts"
 import type { BrokerLink } from "../nats/BrokerLink.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
-import { instanceOf, isProblem, type Problem, problem, problemResponse } from "./Problem.ts"
+import { instanceOf, isProblem, type Problem, problem, type ProblemKind, problemResponse } from "./Problem.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
 
 export type EdgeServices = PurchasePublisher | QueryClient | InputLog | BrokerLink
@@ -33,7 +33,7 @@ export const serverMistake = problem(
 /** What a request to store something gets while the process stops. */
 export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
 
-/** Runs a route's effect, and answers its failure as a problem. */
+/** Runs a route's effect, and answers its failure as a problem. A signal ends it early. */
 export const respond = async (
   edge: Edge,
   http: HttpContext,
@@ -54,25 +54,6 @@ export const respond = async (
   )
 }
 
-/**
- * The same for as long as the caller is there, for what takes long. To learn of a caller's leaving, the adapter makes
- * an AbortController and a whole Request, so short requests do without.
- */
-export const respondWhileAwaited = (
-  edge: Edge,
-  http: HttpContext,
-  effect: Effect.Effect<Response, EdgeFailure, EdgeServices>
-): Promise<Response> => respond(edge, http, effect, { signal: http.req.raw.signal })
-
-/** A JSON answer. Nothing that is read here may be kept by caches. */
-export const json = (status: number, body: object, headers?: Record<string, string>): Response =>
-  new Response(JSON.stringify(body), {
-    status,
-    headers: { "content-type": "application/json", "cache-control": "no-store", ...headers }
-  })
-
 /** Fails with a problem where a check found one. */
-export const accepted = <A>(checked: A | Problem): Effect.Effect<A, Problem> =>
-  typeof checked === "object" && checked !== null && isProblem(checked)
-    ? Effect.fail(checked)
-    : Effect.succeed(checked as A)
+export const accepted = <A, Kind extends ProblemKind>(checked: A | Problem<Kind>): Effect.Effect<A, Problem<Kind>> =>
+  isProblem(checked) ? Effect.fail(checked as Problem<Kind>) : Effect.succeed(checked as A)

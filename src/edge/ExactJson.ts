@@ -1,11 +1,32 @@
+import { Schema, SchemaGetter } from "effect"
 import { type Cents, decimalFromCents } from "../domain/Money.ts"
+
+/** What `JSON.stringify` writes as it stands. */
+export interface RawJson {
+  readonly rawJSON: string
+}
 
 declare global {
   interface JSON {
     /** Puts a JSON text into the output of `stringify` as it stands (ES2026; not in TypeScript's library yet). */
-    rawJSON(text: string): object
+    rawJSON(text: string): RawJson
   }
 }
 
 /** An amount that `JSON.stringify` writes as an exact decimal number, like 50.00, of any size. */
-export const exactAmount = (cents: Cents): object => JSON.rawJSON(decimalFromCents(cents))
+export const exactAmount = (cents: Cents): RawJson => JSON.rawJSON(decimalFromCents(cents))
+
+/** An amount in an answer. It is there to be described: `JSON.stringify` writes it, and nobody reads it here. */
+export const Amount = Schema.Finite.annotate({
+  identifier: "Amount",
+  description:
+    "US dollars as an exact decimal with two places; of any size, so read it without a float where cents count."
+}).pipe(
+  Schema.decodeTo(
+    Schema.declare((value: unknown): value is RawJson => typeof value === "object" && value !== null),
+    {
+      decode: SchemaGetter.forbidden(() => "Amounts are not read from answers."),
+      encode: SchemaGetter.forbidden(() => "JSON.stringify writes amounts.")
+    }
+  )
+)

@@ -1,15 +1,16 @@
 /** An answer to a request that cannot be served, after RFC 9457. */
-export interface Problem {
+export interface Problem<Kind extends ProblemKind = ProblemKind> {
   readonly status: number
   /** Names the kind of problem, for programs. */
-  readonly kind: string
+  readonly kind: Kind
   readonly title: string
   /** What was wrong, with what, and what to do, for people. */
   readonly detail: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
-const titles = {
+/** Each kind of problem with its status and title. */
+export const problemKinds = {
   "malformed-request": [400, "The request is malformed"],
   unauthenticated: [401, "Credentials are needed"],
   forbidden: [403, "This is not yours"],
@@ -27,19 +28,27 @@ const titles = {
   "not-current": [504, "The answer could not be made current in time"]
 } as const satisfies Record<string, readonly [number, string]>
 
-export type ProblemKind = keyof typeof titles
+export type ProblemKind = keyof typeof problemKinds
 
-export const problem = (kind: ProblemKind, detail: string, headers?: Readonly<Record<string, string>>): Problem => {
-  const [status, title] = titles[kind]
+export const problem = <Kind extends ProblemKind>(
+  kind: Kind,
+  detail: string,
+  headers?: Readonly<Record<string, string>>
+): Problem<Kind> => {
+  const [status, title] = problemKinds[kind]
   return { status, kind, title, detail, ...(headers === undefined ? {} : { headers }) }
 }
 
-export const isProblem = (value: object): value is Problem => "kind" in value && "detail" in value && "title" in value
+export const isProblem = (value: unknown): value is Problem =>
+  typeof value === "object" && value !== null && "kind" in value && "detail" in value && "title" in value
+
+/** The URI that names a kind of problem. */
+export const problemType = (kind: ProblemKind): string => `urn:purchase-ledger:problem:${kind}`
 
 /** The body of the problem; `instance` is the path that was asked for. */
 export const problemBody = (what: Problem, instance: string): string =>
   JSON.stringify({
-    type: `urn:purchase-ledger:problem:${what.kind}`,
+    type: problemType(what.kind),
     title: what.title,
     status: what.status,
     detail: what.detail,

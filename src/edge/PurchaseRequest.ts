@@ -1,70 +1,49 @@
 import { type MemberNode, parse, type ValueNode } from "@humanwhocodes/momoa"
-import {
-  productTextProblem,
-  type PurchaseId,
-  purchaseIdProblem,
-  type UserId,
-  userIdProblem
-} from "../domain/Identifier.ts"
-import {
-  type Cents,
-  centsFromDecimal,
-  decimalFromCents,
-  purchaseTotalMax,
-  quantityMax,
-  valueMax
-} from "../domain/Money.ts"
+import { Schema } from "effect"
+import { centsFromDecimal, decimalFromCents, purchaseTotalMax } from "../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../domain/Purchase.ts"
+import { Amount } from "./ExactJson.ts"
+import {
+  type FieldProblem,
+  productTextField,
+  purchaseIdField,
+  quantityField,
+  userIdField,
+  valueField
+} from "./Field.ts"
 import { isProblem, type Problem, problem } from "./Problem.ts"
 
-const required = ["userId", "productName", "productType", "value", "quantity"] as const
+const fields = {
+  userId: userIdField,
+  productName: productTextField("productName"),
+  productType: productTextField("productType"),
+  value: valueField,
+  quantity: quantityField
+}
+const required = Object.keys(fields)
 const known: ReadonlySet<string> = new Set([...required, "purchaseId", "total"])
 
-const malformed = (detail: string): Problem => problem("malformed-request", detail)
-const refused = (detail: string): Problem => problem("refused-by-rules", detail)
+/** The body of `POST /purchases`. What reads it is below; the document has it from the same fields. */
+export const PurchaseRequest = Schema.Struct({
+  userId: fields.userId.documented,
+  productName: fields.productName.documented,
+  productType: fields.productType.documented,
+  value: fields.value.documented,
+  quantity: fields.quantity.documented,
+  purchaseId: Schema.optionalKey(purchaseIdField.documented),
+  total: Schema.optionalKey(Schema.toEncoded(Amount))
+}).annotate({
+  identifier: "PurchaseRequest",
+  description: `Value times quantity is at most ${decimalFromCents(purchaseTotalMax)}. Each key stands there once.`
+})
 
-/** A text in normalization form C, or what is wrong with it. */
-const checkedText = <Text extends string>(
-  name: string,
-  text: string,
-  rule: (text: string) => string | undefined
-): Text | Problem => {
-  const normal = text.normalize("NFC")
-  const wrong = rule(normal)
-  return wrong === undefined ? (normal as Text) : refused(`${name} ${wrong}.`)
-}
-
-export const checkedUserId = (text: string): UserId | Problem => checkedText("userId", text, userIdProblem)
-export const checkedPurchaseId = (text: string): PurchaseId | Problem =>
-  checkedText("purchaseId", text, purchaseIdProblem)
-export const checkedProductText = (name: string, text: string): string | Problem =>
-  checkedText(name, text, productTextProblem)
-
-const decimalProblems = {
-  exponent: "is not a plain decimal number: write it without an exponent, like 12.50",
-  places: "has more than two decimal places",
-  size: `is out of range`
-}
-
-/** An amount from the text of a JSON number, exactly. */
-const checkedAmount = (name: string, text: string, max: Cents): Cents | Problem => {
-  const cents = centsFromDecimal(text)
-  if (typeof cents === "string") return refused(`${name} ${text.slice(0, 40)} ${decimalProblems[cents]}.`)
-  if (cents <= 0n) return refused(`${name} must be above 0, and is ${text}.`)
-  return cents > max ? refused(`${name} must be at most ${decimalFromCents(max)}, and is ${text}.`) : cents
-}
-
-export const checkedValue = (text: string): Cents | Problem => checkedAmount("value", text, valueMax)
-
-export const checkedQuantity = (text: string): number | Problem => {
-  const whole = /^-?[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN
-  return whole >= 1 && whole <= quantityMax
-    ? whole
-    : refused(`quantity must be a whole number from 1 to ${quantityMax}, and is ${text.slice(0, 40)}.`)
-}
+const malformed = (detail: string) => problem("malformed-request", detail)
+const refused = (detail: string) => problem("refused-by-rules", detail)
 
 /** Holds the total of a purchase against its bound. */
-export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">>(purchase: P): P | Problem =>
+export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">>(
+  purchase: P
+): P | Problem<FieldProblem> =>
   purchaseTotal(purchase) <= purchaseTotalMax
     ? purchase
     : refused(`value times quantity must be at most ${decimalFromCents(purchaseTotalMax)}.`)
@@ -72,7 +51,7 @@ export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">
 const jsonText = /"(?:[^"\\]|\\.)*"/g
 
 /** The members of a flat JSON object with the source text of each number, or what is wrong with it. */
-const membersOf = (text: string): ReadonlyMap<string, ValueNode> | Problem => {
+const membersOf = (text: string): ReadonlyMap<string, ValueNode> | Problem<FieldProblem> => {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -111,23 +90,25 @@ export const readPurchase = (
   text: string,
   idempotencyKey: string | undefined,
   newId: () => string
-): Purchase | Problem => {
+): Purchase | Problem<FieldProblem> => {
   const members = membersOf(text)
   if (isProblem(members)) return members
   for (const name of required) if (!members.has(name)) return malformed(`The field ${name} is missing.`)
 
-  const textOf = (name: string): string | Problem => {
+  const textOf = (name: string): string | Problem<FieldProblem> => {
     const node: ValueNode | undefined = members.get(name)
     return node?.type === "String" ? node.value : malformed(`${name} must be a text.`)
   }
-  const numberOf = (name: string): string | Problem => {
+  const numberOf = (name: string): string | Problem<FieldProblem> => {
     const node: ValueNode | undefined = members.get(name)
     return node?.type === "Number" && node.range !== undefined
       ? text.slice(...node.range)
       : malformed(`${name} must be a number.`)
   }
-  const check = <A>(raw: string | Problem, rule: (text: string) => A | Problem): A | Problem =>
-    typeof raw === "string" ? rule(raw) : raw
+  const check = <A>(
+    raw: string | Problem<FieldProblem>,
+    rule: (text: string) => A | Problem<FieldProblem>
+  ): A | Problem<FieldProblem> => (typeof raw === "string" ? rule(raw) : raw)
 
   if (members.has("purchaseId") && idempotencyKey !== undefined) {
     const named = textOf("purchaseId")
@@ -137,18 +118,18 @@ export const readPurchase = (
   }
   const purchaseId = check(
     members.has("purchaseId") ? textOf("purchaseId") : (idempotencyKey ?? newId()),
-    checkedPurchaseId
+    purchaseIdField.read
   )
   if (typeof purchaseId !== "string") return purchaseId
-  const userId = check(textOf("userId"), checkedUserId)
+  const userId = check(textOf("userId"), fields.userId.read)
   if (typeof userId !== "string") return userId
-  const productName = check(textOf("productName"), (raw) => checkedProductText("productName", raw))
+  const productName = check(textOf("productName"), fields.productName.read)
   if (typeof productName !== "string") return productName
-  const productType = check(textOf("productType"), (raw) => checkedProductText("productType", raw))
+  const productType = check(textOf("productType"), fields.productType.read)
   if (typeof productType !== "string") return productType
-  const valueCents = check(numberOf("value"), checkedValue)
+  const valueCents = check(numberOf("value"), fields.value.read)
   if (typeof valueCents !== "bigint") return valueCents
-  const quantity = check(numberOf("quantity"), checkedQuantity)
+  const quantity = check(numberOf("quantity"), fields.quantity.read)
   if (typeof quantity !== "number") return quantity
   const purchase = checkedTotal({ purchaseId, userId, productName, productType, valueCents, quantity })
   if (isProblem(purchase) || !members.has("total")) return purchase

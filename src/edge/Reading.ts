@@ -1,21 +1,25 @@
 import { Effect } from "effect"
-import type { Context as HttpContext } from "hono"
 import type { Answer, Consistency, Question } from "../domain/Query.ts"
 import { type AskOptions, NotCurrent, QueryClient } from "../query/QueryClient.ts"
-import { accepted } from "./Edge.ts"
-import { type Problem, problem } from "./Problem.ts"
+import { wordField } from "./Field.ts"
+import { problem } from "./Problem.ts"
+import { optional } from "./Route.ts"
 
 /** How long a read may take to become current before it is given up. */
 export const readWaitMilliseconds = 5_000
 
 type AnswerOf<Kind extends Question["kind"]> = Extract<Answer, { readonly kind: Kind }>
 
-const askedConsistency = (http: HttpContext): Consistency | Problem => {
-  const asked = http.req.query("consistency") ?? "strong"
-  return asked === "strong" || asked === "eventual"
-    ? asked
-    : problem("malformed-request", "consistency must be strong or eventual.")
-}
+/** What a caller reads: everything acknowledged before, unless `?consistency=eventual` is written. */
+export const consistencyParameter = optional(
+  wordField("consistency", ["strong", "eventual"]),
+  "strong",
+  "Strong answers hold everything that was acknowledged before the question; eventual ones what the owner knows."
+)
+type AskedConsistency = Exclude<Consistency, "committed">
+
+/** What a route that reads may fail with. */
+export const readProblems = ["not-current", "unavailable"] as const
 
 const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   question: Extract<Question, { readonly kind: Kind }>,
@@ -31,19 +35,22 @@ const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   )
 })
 
-/** Asks what a caller reads: strong, unless `?consistency=eventual` is written. */
-const read = <Kind extends Question["kind"]>(http: HttpContext, question: Extract<Question, { readonly kind: Kind }>) =>
-  Effect.flatMap(accepted(askedConsistency(http)), (consistency) =>
-    ask<Kind>(question, { consistency, waitMilliseconds: readWaitMilliseconds })
-  )
+/** Asks what a caller reads. */
+const read = <Kind extends Question["kind"]>(
+  question: Extract<Question, { readonly kind: Kind }>,
+  consistency: AskedConsistency
+) => ask<Kind>(question, { consistency, waitMilliseconds: readWaitMilliseconds })
 
-export const total = (http: HttpContext, userId: string) => read<"total">(http, { kind: "total", userId })
+export const total = (userId: string, consistency: AskedConsistency) =>
+  read<"total">({ kind: "total", userId }, consistency)
 
-export const historyPage = (http: HttpContext, page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">) =>
-  read<"page">(http, { kind: "page", ...page })
+export const historyPage = (
+  page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">,
+  consistency: AskedConsistency
+) => read<"page">({ kind: "page", ...page }, consistency)
 
-export const receipt = (http: HttpContext, userId: string, purchaseId: string) =>
-  read<"receipt">(http, { kind: "receipt", userId, purchaseId })
+export const receipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
+  read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
 /** How a purchase that is stored at a sequence of the input log came out, for a caller who waits so long. */
 export const outcomeWithin = (

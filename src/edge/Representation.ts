@@ -1,14 +1,62 @@
+import { Schema } from "effect"
 import { currency } from "../domain/Money.ts"
 import { purchaseTotal } from "../domain/Purchase.ts"
 import type { LedgerEntry, Receipt } from "../domain/Query.ts"
-import { exactAmount } from "./ExactJson.ts"
+import { Amount, exactAmount } from "./ExactJson.ts"
 
 /** What callers see of what the ledger holds; amounts are exact decimals. */
+const contentMembers = {
+  purchaseId: Schema.String,
+  userId: Schema.String,
+  productName: Schema.String,
+  productType: Schema.String,
+  value: Amount,
+  quantity: Schema.Int,
+  total: Amount
+}
+/** Whole numbers that begin with 0. */
+export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({ identifier: "Count" })
+export const Currency = Schema.Literal(currency)
+const Instant = Schema.String.annotate({ identifier: "Instant", format: "date-time" })
+
+export const PurchaseContent = Schema.Struct(contentMembers).annotate({ identifier: "PurchaseContent" })
+
+export const StoredPurchase = Schema.Struct({ ...contentMembers, status: Schema.Literal("stored") }).annotate({
+  identifier: "StoredPurchase"
+})
+
+/** A purchase on a page of history. */
+export const HistoryEntry = Schema.Struct({
+  number: Count.annotate({ description: "The account numbers its purchases 1, 2, 3, … as it applies them." }),
+  ...contentMembers,
+  runningTotal: Amount,
+  storedAt: Instant
+}).annotate({ identifier: "HistoryEntry" })
+
+const appliedMembers = {
+  ...contentMembers,
+  status: Schema.Literal("applied"),
+  runningTotal: Amount,
+  currency: Currency
+}
+export const AppliedPurchase = Schema.Struct(appliedMembers).annotate({ identifier: "AppliedPurchase" })
+
+export const PurchaseReceipt = Schema.Struct({
+  number: Count,
+  ...appliedMembers,
+  storedAt: Instant,
+  appliedAt: Instant,
+  inputSequence: Count,
+  ledgerSequence: Count,
+  repeatsDropped: Count.annotate({ description: "How often it came again, past the broker's duplicate window." }),
+  conflictsRejected: Count.annotate({ description: "How often its id came with another content." })
+}).annotate({ identifier: "PurchaseReceipt" })
+
 type Content = Pick<LedgerEntry, "purchaseId" | "productName" | "productType" | "valueCents" | "quantity">
 
 const instant = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
-export const purchaseBody = (userId: string, content: Content) => ({
+export const purchaseBody = (userId: string, content: Content): typeof PurchaseContent.Type => ({
   purchaseId: content.purchaseId,
   userId,
   productName: content.productName,
@@ -18,8 +66,12 @@ export const purchaseBody = (userId: string, content: Content) => ({
   total: exactAmount(purchaseTotal(content))
 })
 
-/** A purchase on a page of history. */
-export const entryBody = (userId: string, entry: LedgerEntry) => ({
+export const storedBody = (userId: string, content: Content): typeof StoredPurchase.Type => ({
+  ...purchaseBody(userId, content),
+  status: "stored"
+})
+
+export const entryBody = (userId: string, entry: LedgerEntry): typeof HistoryEntry.Type => ({
   number: entry.number,
   ...purchaseBody(userId, entry),
   runningTotal: exactAmount(entry.totalAfter),
@@ -27,14 +79,17 @@ export const entryBody = (userId: string, entry: LedgerEntry) => ({
 })
 
 /** A purchase that is applied, as the answer to posting it: the same for every repeat. */
-export const appliedBody = (userId: string, entry: Content & Pick<LedgerEntry, "totalAfter">) => ({
+export const appliedBody = (
+  userId: string,
+  entry: Content & Pick<LedgerEntry, "totalAfter">
+): typeof AppliedPurchase.Type => ({
   ...purchaseBody(userId, entry),
   status: "applied",
   runningTotal: exactAmount(entry.totalAfter),
   currency
 })
 
-export const receiptBody = (userId: string, receipt: Receipt) => ({
+export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseReceipt.Type => ({
   number: receipt.entry.number,
   ...appliedBody(userId, receipt.entry),
   storedAt: instant(receipt.entry.storedAt),

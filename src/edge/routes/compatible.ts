@@ -1,24 +1,27 @@
 import { createHash } from "node:crypto"
-import { Effect, Exit, Option, Random, Ref } from "effect"
-import type { Hono } from "hono"
+import { Effect, Exit, Option, Random, Ref, Schema } from "effect"
 import { currency } from "../../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../../domain/Purchase.ts"
 import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
-import { accepted, type Edge, json, NewId, respond, respondWhileAwaited } from "../Edge.ts"
-import { exactAmount } from "../ExactJson.ts"
+import { jsonAnswer, reply } from "../Answer.ts"
+import { accepted, NewId } from "../Edge.ts"
+import { Amount, exactAmount } from "../ExactJson.ts"
 import { partialProblemOf } from "../FailureProblem.ts"
-import { type Problem, problem } from "../Problem.ts"
-import { PurchasePublisher } from "../PurchasePublisher.ts"
 import {
-  checkedProductText,
-  checkedPurchaseId,
-  checkedQuantity,
-  checkedTotal,
-  checkedUserId,
-  checkedValue
-} from "../PurchaseRequest.ts"
-import { purchaseBody } from "../Representation.ts"
-import { historyPage, total } from "../Reading.ts"
+  type Field,
+  productTextField,
+  purchaseIdField,
+  quantityField,
+  userIdField,
+  valueField,
+  wholeNumberField
+} from "../Field.ts"
+import { problem } from "../Problem.ts"
+import { PurchasePublisher } from "../PurchasePublisher.ts"
+import { checkedTotal } from "../PurchaseRequest.ts"
+import { consistencyParameter, historyPage, readProblems, total } from "../Reading.ts"
+import { Count, Currency, purchaseBody, PurchaseContent } from "../Representation.ts"
+import { route } from "../Route.ts"
 
 /** The most purchases of one `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
@@ -30,15 +33,7 @@ const historyEntries = 20
 const products = ["Laptop", "Phone", "Tablet", "Headphones", "Monitor", "Keyboard", "Desk", "Chair", "Lamp", "Backpack"]
 const productTypes = ["Electronics", "Furniture", "Accessories", "Office", "Outdoor"]
 
-const checkedCount = (text: string): number | Problem => {
-  const count = /^[0-9]{1,9}$/.test(text) ? Number(text) : 0
-  return count >= 1 && count <= bulkCountMax
-    ? count
-    : problem(
-        "malformed-request",
-        `count must be a whole number from 1 to ${bulkCountMax}, and is ${text.slice(0, 40)}.`
-      )
-}
+const countField = wholeNumberField("count", "malformed-request", 1, bulkCountMax)
 
 const choice = (from: ReadonlyArray<string>) =>
   Effect.map(Random.nextIntBetween(0, from.length, { halfOpen: true }), (index) => from[index] ?? "")
@@ -46,7 +41,7 @@ const choice = (from: ReadonlyArray<string>) =>
 const randomPurchase = Effect.fnUntraced(function* (userId: Purchase["userId"]) {
   const newId = yield* NewId
   return {
-    purchaseId: yield* Effect.orDie(accepted(checkedPurchaseId(newId()))),
+    purchaseId: yield* Effect.orDie(accepted(purchaseIdField.read(newId()))),
     userId,
     productName: yield* choice(products),
     productType: yield* choice(productTypes),
@@ -109,112 +104,172 @@ const contentId = (content: ReadonlyArray<string>): string => {
   return digest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 }
 
-const generatePath = "/generate/:count/:id"
-const duplicatePath = "/duplicate/:count/:id"
-const idempotentPath = "/idempotent-test/:userId/:product/:value/:qty"
+/** A field that is a number in JSON too: what is none is malformed, before any rule. */
+const numberIn = <A>(field: Field<A>): Field<A> => ({
+  ...field,
+  read: (text) =>
+    jsonNumber.test(text)
+      ? field.read(text)
+      : problem("malformed-request", `${field.name} ${text.slice(0, 40)} is not a number.`)
+})
 
-/** The paths on which a GET stores something. */
-export const writesByGet: ReadonlySet<string> = new Set([generatePath, duplicatePath, idempotentPath])
+const storeProblems = ["unavailable", "outcome-unknown"] as const
+
+const generateRoute = route({
+  method: "GET",
+  path: "/generate/{count}/{id}",
+  name: "generate",
+  group: "Compatible",
+  summary: "Store so many random purchases of a user",
+  stores: true,
+  isLong: true,
+  parameters: { count: countField, id: userIdField },
+  answers: {
+    200: jsonAnswer(
+      "All of them are stored.",
+      Schema.Struct({ userId: Schema.String, purchasesGenerated: Count, status: Schema.Literal("success") })
+    )
+  },
+  problems: storeProblems,
+  handle: Effect.fnUntraced(function* ({ count, id: userId }) {
+    yield* storeMany("generate", userId, count, randomPurchase(userId), { isDistinct: false })
+    return reply(200, { userId, purchasesGenerated: count, status: "success" })
+  })
+})
+
+const duplicateRoute = route({
+  method: "GET",
+  path: "/duplicate/{count}/{id}",
+  name: "duplicate",
+  group: "Compatible",
+  summary: "Store one purchase of a user so many times under one purchaseId",
+  stores: true,
+  isLong: true,
+  parameters: { count: countField, id: userIdField },
+  answers: {
+    200: jsonAnswer(
+      "All of them are stored, and one will count.",
+      Schema.Struct({
+        userId: Schema.String,
+        purchaseId: Schema.String,
+        duplicatesSent: Count,
+        status: Schema.Literal("success"),
+        note: Schema.String
+      })
+    )
+  },
+  problems: storeProblems,
+  handle: Effect.fnUntraced(function* ({ count, id: userId }) {
+    const newId = yield* NewId
+    const purchase = {
+      purchaseId: yield* accepted(purchaseIdField.read(newId())),
+      userId,
+      productName: "Laptop",
+      productType: "Electronics",
+      valueCents: 5_000n,
+      quantity: 2
+    }
+    yield* storeMany("duplicate", userId, count, Effect.succeed(purchase), { isDistinct: true })
+    return reply(200, {
+      userId,
+      purchaseId: purchase.purchaseId,
+      duplicatesSent: count,
+      status: "success",
+      note: "All of them carry one purchaseId, so the account counts one purchase."
+    })
+  })
+})
+
+const totalRoute = route({
+  method: "GET",
+  path: "/total/{id}",
+  name: "readTotalDebt",
+  group: "Compatible",
+  summary: "The total of a user",
+  parameters: { id: userIdField },
+  query: { consistency: consistencyParameter },
+  answers: {
+    200: jsonAnswer(
+      "The total, 0.00 for a user of whom nothing is known.",
+      Schema.Struct({ userId: Schema.String, totalDebt: Amount, currency: Currency })
+    )
+  },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* ({ id: userId, consistency }) {
+    const answer = yield* total(userId, consistency)
+    return reply(200, { userId, totalDebt: exactAmount(answer.total), currency })
+  })
+})
+
+const historyRoute = route({
+  method: "GET",
+  path: "/history/{id}",
+  name: "readNewest",
+  group: "Compatible",
+  summary: `The newest ${historyEntries} purchases of a user, oldest of them first, beside the count of all`,
+  parameters: { id: userIdField },
+  query: { consistency: consistencyParameter },
+  answers: {
+    200: jsonAnswer(
+      "The purchases, none for a user of whom nothing is known.",
+      Schema.Struct({ userId: Schema.String, purchaseCount: Count, purchases: Schema.Array(PurchaseContent) })
+    )
+  },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* ({ id: userId, consistency }) {
+    const page = yield* historyPage({ userId, limit: historyEntries }, consistency)
+    const purchases = page.entries.toReversed().map((entry) => purchaseBody(userId, entry))
+    return reply(200, { userId, purchaseCount: page.count, purchases })
+  })
+})
+
+const idempotentRoute = route({
+  method: "GET",
+  path: "/idempotent-test/{userId}/{product}/{value}/{qty}",
+  name: "storeByContent",
+  group: "Compatible",
+  summary: "Store a purchase whose purchaseId is made from its content",
+  stores: true,
+  parameters: {
+    userId: userIdField,
+    product: productTextField("product"),
+    value: numberIn(valueField),
+    qty: numberIn(quantityField)
+  },
+  answers: {
+    200: jsonAnswer(
+      "It is stored, and counts once.",
+      Schema.Struct({
+        userId: Schema.String,
+        purchaseId: Schema.String,
+        product: Schema.String,
+        value: Amount,
+        quantity: Count,
+        total: Amount,
+        note: Schema.String
+      })
+    )
+  },
+  problems: storeProblems,
+  handle: Effect.fnUntraced(function* ({ userId, product: productName, value: valueCents, qty: quantity }) {
+    const content = { userId, productName, productType: "General", valueCents, quantity }
+    const id = contentId([userId, productName, valueCents.toString(), String(quantity)])
+    const purchaseId = yield* accepted(purchaseIdField.read(id))
+    const purchase = yield* accepted(checkedTotal({ ...content, purchaseId }))
+    const publisher = yield* PurchasePublisher
+    const [result] = yield* publisher.publish([purchase])
+    if (result !== undefined) yield* result
+    return reply(200, {
+      userId,
+      purchaseId,
+      product: productName,
+      value: exactAmount(valueCents),
+      quantity,
+      total: exactAmount(purchaseTotal(purchase)),
+      note: "The purchaseId is made from the content, so the same purchase again counts once."
+    })
+  })
+})
 
 /** The routes of the system that this one re-implements, with its fields. Scripts use GET to write; so they stay. */
-export const compatibleRoutes = (app: Hono, edge: Edge): void => {
-  app.get(generatePath, (http) =>
-    respondWhileAwaited(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const count = yield* accepted(checkedCount(http.req.param("count")))
-        const userId = yield* accepted(checkedUserId(http.req.param("id")))
-        yield* storeMany("generate", userId, count, randomPurchase(userId), { isDistinct: false })
-        return json(200, { userId, purchasesGenerated: count, status: "success" })
-      })
-    )
-  )
-
-  app.get(duplicatePath, (http) =>
-    respondWhileAwaited(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const count = yield* accepted(checkedCount(http.req.param("count")))
-        const userId = yield* accepted(checkedUserId(http.req.param("id")))
-        const newId = yield* NewId
-        const purchase = {
-          purchaseId: yield* accepted(checkedPurchaseId(newId())),
-          userId,
-          productName: "Laptop",
-          productType: "Electronics",
-          valueCents: 5_000n,
-          quantity: 2
-        }
-        yield* storeMany("duplicate", userId, count, Effect.succeed(purchase), { isDistinct: true })
-        return json(200, {
-          userId,
-          purchaseId: purchase.purchaseId,
-          duplicatesSent: count,
-          status: "success",
-          note: "All of them carry one purchaseId, so the account counts one purchase."
-        })
-      })
-    )
-  )
-
-  app.get("/total/:id", (http) =>
-    respond(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const userId = yield* accepted(checkedUserId(http.req.param("id")))
-        const answer = yield* total(http, userId)
-        return json(200, { userId, totalDebt: exactAmount(answer.total), currency })
-      })
-    )
-  )
-
-  app.get("/history/:id", (http) =>
-    respond(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const userId = yield* accepted(checkedUserId(http.req.param("id")))
-        const page = yield* historyPage(http, { userId, limit: historyEntries })
-        const purchases = page.entries.toReversed().map((entry) => purchaseBody(userId, entry))
-        return json(200, { userId, purchaseCount: page.count, purchases })
-      })
-    )
-  )
-
-  app.get(idempotentPath, (http) =>
-    respond(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const { product, value, qty } = http.req.param()
-        const userId = yield* accepted(checkedUserId(http.req.param("userId")))
-        const productName = yield* accepted(checkedProductText("product", product))
-        for (const [name, text] of Object.entries({ value, qty })) {
-          if (jsonNumber.test(text)) continue
-          return yield* Effect.fail(problem("malformed-request", `${name} ${text.slice(0, 40)} is not a number.`))
-        }
-        const valueCents = yield* accepted(checkedValue(value))
-        const quantity = yield* accepted(checkedQuantity(qty))
-        const content = { userId, productName, productType: "General", valueCents, quantity }
-        const id = contentId([userId, productName, valueCents.toString(), String(quantity)])
-        const purchaseId = yield* accepted(checkedPurchaseId(id))
-        const purchase = yield* accepted(checkedTotal({ ...content, purchaseId }))
-        const publisher = yield* PurchasePublisher
-        const [result] = yield* publisher.publish([purchase])
-        if (result !== undefined) yield* result
-        return json(200, {
-          userId,
-          purchaseId,
-          product: productName,
-          value: exactAmount(valueCents),
-          quantity,
-          total: exactAmount(purchaseTotal(purchase)),
-          note: "The purchaseId is made from the content, so the same purchase again counts once."
-        })
-      })
-    )
-  )
-}
+export const compatibleRoutes = [generateRoute, duplicateRoute, totalRoute, historyRoute, idempotentRoute]

@@ -1,15 +1,17 @@
-import { Effect, Exit } from "effect"
-import type { Context as HttpContext, Hono } from "hono"
+import { Effect, Exit, Schema } from "effect"
+import type { Context as HttpContext } from "hono"
 import { type Cents, decimalFromCents } from "../../domain/Money.ts"
 import { type Purchase, sameContent } from "../../domain/Purchase.ts"
 import type { LedgerEntry } from "../../domain/Query.ts"
-import { limitBody } from "../BodyLimit.ts"
-import { accepted, type Edge, json, NewId, respond, stopping } from "../Edge.ts"
-import { instanceOf, type Problem, problem, problemResponse } from "../Problem.ts"
+import { jsonAnswer, jsonMediaType, reply } from "../Answer.ts"
+import { accepted, NewId } from "../Edge.ts"
+import { purchaseIdField } from "../Field.ts"
+import { problem } from "../Problem.ts"
 import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
-import { readPurchase } from "../PurchaseRequest.ts"
+import { PurchaseRequest, readPurchase } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../Reading.ts"
-import { appliedBody, purchaseBody, receiptPath } from "../Representation.ts"
+import { appliedBody, AppliedPurchase, receiptPath, storedBody, StoredPurchase } from "../Representation.ts"
+import { type Body, type Parameter, route } from "../Route.ts"
 
 /** The largest body of one purchase, in bytes. */
 export const purchaseBodyBytesMax = 16 * 1024
@@ -18,38 +20,47 @@ export const preferWaitMax = 30
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-const bodyText = (http: HttpContext): Effect.Effect<string, Problem> =>
-  Effect.tryPromise({
-    try: async () => utf8.decode(await http.req.arrayBuffer()),
-    catch: () => problem("malformed-request", "The body could not be read as UTF-8 text.")
-  })
+const onePurchase: Body<string> = {
+  mediaType: jsonMediaType,
+  documented: PurchaseRequest,
+  bytesMax: purchaseBodyBytesMax,
+  what: "one purchase",
+  tooLarge: `A purchase has at most ${purchaseBodyBytesMax} bytes.`,
+  read: (http: HttpContext) =>
+    Effect.tryPromise({
+      try: async () => utf8.decode(await http.req.arrayBuffer()),
+      catch: () => problem("malformed-request", "The body could not be read as UTF-8 text.")
+    })
+}
 
 /** The seconds of `Prefer: wait=N` (RFC 7240); other and unreadable preferences are ignored, as the RFC says. */
-const preferredWait = (http: HttpContext): number | undefined => {
-  for (const preference of (http.req.header("prefer") ?? "").split(",")) {
-    const match = /^\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?:;.*)?$/i.exec(preference)
-    if (match !== null) return Math.min(Number(match[1]), preferWaitMax)
+const preferredWait: Parameter<number | undefined> = {
+  description: `\`wait=5\` waits up to so many seconds, at most ${preferWaitMax}, until the purchase is applied.`,
+  documented: Schema.String,
+  read: (text = "") => {
+    for (const preference of text.split(",")) {
+      const match = /^\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?:;.*)?$/i.exec(preference)
+      if (match !== null) return Math.min(Number(match[1]), preferWaitMax)
+    }
+    return undefined
   }
-  return undefined
 }
 
 /** The key of the draft standard is a quoted string; a bare one is common, and as clear. */
-const idempotencyKey = (http: HttpContext): string | undefined => {
-  const header = http.req.header("idempotency-key")
-  return header?.replace(/^"(.*)"$/, "$1")
+const idempotencyKey: Parameter<string | undefined> = {
+  description: "The purchaseId, where the body has none.",
+  documented: purchaseIdField.documented,
+  kind: purchaseIdField.kind,
+  read: (text) => text?.replace(/^"(.*)"$/, "$1")
 }
 
-const stored = (purchase: Purchase, replayed: boolean): Response =>
-  json(
-    202,
-    { ...purchaseBody(purchase.userId, purchase), status: "stored" },
-    {
-      location: receiptPath(purchase.userId, purchase.purchaseId),
-      ...(replayed ? { "idempotent-replayed": "true" } : {})
-    }
-  )
+const stored = (purchase: Purchase, replayed: boolean) =>
+  reply(202, storedBody(purchase.userId, purchase), {
+    location: receiptPath(purchase.userId, purchase.purchaseId),
+    ...(replayed ? { "idempotent-replayed": "true" } : {})
+  })
 
-const conflictOf = (purchase: Purchase, entry: LedgerEntry): Problem =>
+const conflictOf = (purchase: Purchase, entry: LedgerEntry) =>
   problem(
     "conflicting-purchase",
     `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for ${entry.quantity} × ${entry.productName} at ${decimalFromCents(entry.valueCents)}. Nothing was applied; use a new id for a new purchase.`,
@@ -60,54 +71,56 @@ const conflictOf = (purchase: Purchase, entry: LedgerEntry): Problem =>
 const isFirst = (published: Published, entry: LedgerEntry): boolean =>
   !published.duplicate && entry.inputSequence === published.sequence && entry.inputIndex === published.index
 
-const applied = (purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false): Response =>
-  json(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
+const applied = (purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false) =>
+  reply(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
     location: receiptPath(purchase.userId, purchase.purchaseId),
     "preference-applied": `wait=${seconds}`,
     ...(replayed ? { "idempotent-replayed": "true" } : {})
   })
 
-const mediaType = (http: HttpContext): string =>
-  (http.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
+const postRoute = route({
+  method: "POST",
+  path: "/purchases",
+  name: "postPurchase",
+  group: "Purchases",
+  summary: "Store a purchase, to be applied exactly once",
+  description:
+    "Without purchaseId and Idempotency-Key it gets a new id. The same purchase again is answered as before, and counts once.",
+  stores: true,
+  parameters: {},
+  headers: { prefer: preferredWait, "idempotency-key": idempotencyKey },
+  bodies: [onePurchase],
+  answers: {
+    201: jsonAnswer("It is applied, as `Prefer: wait` asked.", AppliedPurchase, [
+      "location",
+      "preference-applied",
+      "idempotent-replayed"
+    ]),
+    202: jsonAnswer("It is on the broker's disk, and will be applied.", StoredPurchase, [
+      "location",
+      "idempotent-replayed"
+    ])
+  },
+  problems: ["conflicting-purchase", "unavailable", "outcome-unknown"],
+  handle: Effect.fnUntraced(function* ({ body, prefer: seconds, "idempotency-key": key }) {
+    const purchase = yield* accepted(readPurchase(body, key, yield* NewId))
+    const publisher = yield* PurchasePublisher
+    if (seconds === undefined || seconds === 0) {
+      const [result] = yield* publisher.publish([purchase])
+      const published = yield* result ?? Exit.die("no result of a publish")
+      return stored(purchase, published.duplicate)
+    }
+    const outcome = yield* publisher.publishAwaited(purchase)
+    if (outcome.kind === "applied") return applied(purchase, outcome.totalAfter, seconds)
+    const { published } = outcome
+    const found = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000).pipe(
+      // What is stored is stored: a wait in vain is no failure.
+      Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
+    )
+    if (found.entry === undefined) return stored(purchase, published.duplicate)
+    if (!sameContent(found.entry, purchase)) return yield* Effect.fail(conflictOf(purchase, found.entry))
+    return applied(purchase, found.entry.totalAfter, seconds, !isFirst(published, found.entry))
+  })
+})
 
-export const purchaseRoutes = (app: Hono, edge: Edge): void => {
-  app.post(
-    "/purchases",
-    async (http, next) => {
-      if (mediaType(http) === "application/json") return next()
-      return problemResponse(
-        problem("unsupported-media-type", "Send one purchase as application/json."),
-        instanceOf(http)
-      )
-    },
-    limitBody(purchaseBodyBytesMax, `A purchase has at most ${purchaseBodyBytesMax} bytes.`),
-    (http) =>
-      respond(
-        edge,
-        http,
-        Effect.gen(function* () {
-          if (edge.isDraining()) return yield* Effect.fail(stopping)
-          const newId = yield* NewId
-          const purchase = yield* accepted(readPurchase(yield* bodyText(http), idempotencyKey(http), newId))
-          const publisher = yield* PurchasePublisher
-          const seconds = preferredWait(http)
-          if (seconds === undefined || seconds === 0) {
-            const [result] = yield* publisher.publish([purchase])
-            const published = yield* result ?? Exit.die("no result of a publish")
-            return stored(purchase, published.duplicate)
-          }
-          const outcome = yield* publisher.publishAwaited(purchase)
-          if (outcome.kind === "applied") return applied(purchase, outcome.totalAfter, seconds)
-          const { published } = outcome
-          const found = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000).pipe(
-            // What is stored is stored: a wait in vain is no failure.
-            Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
-          )
-          if (found.entry === undefined) return stored(purchase, published.duplicate)
-          if (!sameContent(found.entry, purchase))
-            return problemResponse(conflictOf(purchase, found.entry), "/purchases")
-          return applied(purchase, found.entry.totalAfter, seconds, !isFirst(published, found.entry))
-        })
-      )
-  )
-}
+export const purchaseRoutes = [postRoute]

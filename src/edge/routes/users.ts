@@ -1,113 +1,170 @@
-import { Effect, Schema } from "effect"
-import type { Context as HttpContext, Hono } from "hono"
+import { Effect, Schema, SchemaGetter } from "effect"
 import { currency } from "../../domain/Money.ts"
 import { HistoryPlace, pageLimitMax } from "../../domain/Query.ts"
-import { accepted, type Edge, json, respond } from "../Edge.ts"
-import { exactAmount } from "../ExactJson.ts"
-import { type Problem, problem } from "../Problem.ts"
-import { checkedPurchaseId, checkedUserId } from "../PurchaseRequest.ts"
-import { historyPage, receipt, total } from "../Reading.ts"
-import { entryBody, receiptBody } from "../Representation.ts"
+import { type AnswerHeader, emptyAnswer, jsonAnswer, reply } from "../Answer.ts"
+import { Amount, exactAmount } from "../ExactJson.ts"
+import { field, purchaseIdField, userIdField, wholeNumberField } from "../Field.ts"
+import { problem } from "../Problem.ts"
+import { consistencyParameter, historyPage, readProblems, receipt, total } from "../Reading.ts"
+import { Count, Currency, entryBody, HistoryEntry, PurchaseReceipt, receiptBody } from "../Representation.ts"
+import { optional, type Parameter, route } from "../Route.ts"
 
 const limitDefault = 20
-
-const checkedLimit = (text: string | undefined): number | Problem => {
-  if (text === undefined) return limitDefault
-  const limit = /^[0-9]{1,6}$/.test(text) ? Number(text) : 0
-  return limit >= 1 && limit <= pageLimitMax
-    ? limit
-    : problem(
-        "malformed-request",
-        `limit must be a whole number from 1 to ${pageLimitMax}, and is ${text.slice(0, 40)}.`
-      )
-}
-
-const isPlace = Schema.is(HistoryPlace)
 
 const encodeCursor = (place: HistoryPlace): string =>
   Buffer.from(`${place.revision}.${place.taken}`).toString("base64url")
 
-const checkedCursor = (text: string): HistoryPlace | Problem => {
+const decodeCursor = (text: string): HistoryPlace => {
   const match = /^([0-9]{1,15})\.([0-9]{1,9})$/.exec(Buffer.from(text.slice(0, 64), "base64url").toString("latin1"))
-  const place = { revision: Number(match?.[1]), taken: Number(match?.[2]) }
-  return isPlace(place) && encodeCursor(place) === text
-    ? place
-    : problem("malformed-request", "cursor is not one that this service gave out.")
+  return { revision: Number(match?.[1]), taken: Number(match?.[2]) }
 }
+
+const isPlace = Schema.is(HistoryPlace)
+const CursorText = Schema.String.check(
+  Schema.makeFilter((text: string) => {
+    const place = decodeCursor(text)
+    return isPlace(place) && encodeCursor(place) === text ? undefined : "is not one that this service gave out"
+  })
+)
+const cursorField = field(
+  "cursor",
+  "malformed-request",
+  CursorText.pipe(
+    Schema.decodeTo(HistoryPlace, {
+      decode: SchemaGetter.transform(decodeCursor),
+      encode: SchemaGetter.transform(encodeCursor)
+    })
+  ),
+  CursorText
+)
+
+/** The tags in If-None-Match that a caller has already. */
+const knownTags: Parameter<ReadonlyArray<string>> = {
+  description: "ETags of answers that the caller has: one that still holds is answered with 304.",
+  documented: Schema.String,
+  read: (text = "") => text.split(",").map((one) => one.trim().replace(/^W\//, ""))
+}
+
+const unchanged = emptyAnswer("What the caller has still holds.", ["etag", "link"])
 
 /** A strong answer with its revision as the ETag; 304 where the caller has it already. */
-const tagged = (http: HttpContext, tag: string, body: () => object, headers: Record<string, string> = {}): Response => {
+const tagged = <Body, const Headers extends { [Header in AnswerHeader]?: string } = {}>(
+  known: ReadonlyArray<string>,
+  tag: string,
+  body: () => Body,
+  headers?: Headers
+) => {
   const etag = `"${tag}"`
-  const known = (http.req.header("if-none-match") ?? "").split(",").map((one) => one.trim().replace(/^W\//, ""))
   // A cache may keep it, and has to ask each time whether it still holds.
   const cached = { etag, "cache-control": "private, no-cache", ...headers }
-  return known.includes(etag) || known.includes("*")
-    ? new Response(null, { status: 304, headers: cached })
-    : json(200, body(), cached)
+  return known.includes(etag) || known.includes("*") ? reply(304, undefined, cached) : reply(200, body(), cached)
 }
 
-export const userRoutes = (app: Hono, edge: Edge): void => {
-  app.get("/users/:id/total", (http) =>
-    respond(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const userId = yield* accepted(checkedUserId(http.req.param("id")))
-        const answer = yield* total(http, userId)
-        return tagged(http, String(answer.revision), () => ({
-          userId,
-          total: exactAmount(answer.total),
-          currency,
-          purchaseCount: answer.count
-        }))
-      })
-    )
-  )
+const accountMembers = { userId: Schema.String, total: Amount, currency: Currency, purchaseCount: Count }
+const accountBody = (userId: string, account: { readonly total: bigint; readonly count: number }) => ({
+  userId,
+  total: exactAmount(account.total),
+  currency,
+  purchaseCount: account.count
+})
 
-  app.get("/users/:id/purchases", (http) =>
-    respond(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const userId = yield* accepted(checkedUserId(http.req.param("id")))
-        const limit = yield* accepted(checkedLimit(http.req.query("limit")))
-        const cursor = http.req.query("cursor")
-        const place = cursor === undefined ? undefined : yield* accepted(checkedCursor(cursor))
-        const page = yield* historyPage(http, { userId, limit, ...(place === undefined ? {} : { place }) })
-        const next =
-          page.next === undefined
-            ? undefined
-            : `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor(page.next)}`
-        const tag = `${page.revision}.${cursor ?? ""}.${limit}`
-        const body = () => ({
-          userId,
-          total: exactAmount(page.total),
-          currency,
-          purchaseCount: page.count,
-          purchases: page.entries.map((entry) => entryBody(userId, entry)),
-          ...(next === undefined ? {} : { next })
-        })
-        return tagged(http, tag, body, next === undefined ? {} : { link: `<${next}>; rel="next"` })
-      })
-    )
-  )
+const totalRoute = route({
+  method: "GET",
+  path: "/users/{id}/total",
+  name: "readTotal",
+  group: "Users",
+  summary: "The total of a user, exact and current",
+  parameters: { id: userIdField },
+  query: { consistency: consistencyParameter },
+  headers: { "if-none-match": knownTags },
+  answers: {
+    200: jsonAnswer(
+      "The total, 0.00 for a user of whom nothing is known.",
+      Schema.Struct(accountMembers).annotate({ identifier: "Account" }),
+      ["etag"]
+    ),
+    304: unchanged
+  },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* ({ id: userId, consistency, "if-none-match": known }) {
+    const answer = yield* total(userId, consistency)
+    return tagged(known, String(answer.revision), () => accountBody(userId, answer))
+  })
+})
 
-  app.get("/users/:id/purchases/:purchaseId", (http) =>
-    respond(
-      edge,
-      http,
-      Effect.gen(function* () {
-        const userId = yield* accepted(checkedUserId(http.req.param("id")))
-        const purchaseId = yield* accepted(checkedPurchaseId(http.req.param("purchaseId")))
-        const answer = yield* receipt(http, userId, purchaseId)
-        const found = answer.receipt
-        if (found === undefined) {
-          const detail = `User ${userId} has no purchase ${purchaseId}. A rejected one is in the records rejected.*.`
-          return yield* Effect.fail(problem("not-found", detail))
-        }
-        const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}`
-        return tagged(http, tag, () => receiptBody(userId, found))
-      })
-    )
-  )
-}
+const historyRoute = route({
+  method: "GET",
+  path: "/users/{id}/purchases",
+  name: "readHistory",
+  group: "Users",
+  summary: "The history of a user, newest first, in pages",
+  parameters: { id: userIdField },
+  query: {
+    limit: optional(
+      wholeNumberField("limit", "malformed-request", 1, pageLimitMax),
+      limitDefault,
+      "The most purchases on the page; long texts make it shorter."
+    ),
+    cursor: optional(
+      cursorField,
+      undefined,
+      "Where the page begins, from the page before; without one it is the newest."
+    ),
+    consistency: consistencyParameter
+  },
+  headers: { "if-none-match": knownTags },
+  answers: {
+    200: jsonAnswer(
+      "A page. Each purchase is on one page, also when others come between two pages.",
+      Schema.Struct({
+        ...accountMembers,
+        purchases: Schema.Array(HistoryEntry),
+        next: Schema.optionalKey(
+          Schema.String.annotate({ description: "The path of the next page; none on the last." })
+        )
+      }).annotate({ identifier: "HistoryPage" }),
+      ["etag", "link"]
+    ),
+    304: unchanged
+  },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }) {
+    const page = yield* historyPage({ userId, limit, ...(cursor === undefined ? {} : { place: cursor }) }, consistency)
+    const next =
+      page.next === undefined
+        ? undefined
+        : `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor(page.next)}`
+    const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
+    const body = () => ({
+      ...accountBody(userId, page),
+      purchases: page.entries.map((entry) => entryBody(userId, entry)),
+      ...(next === undefined ? {} : { next })
+    })
+    return tagged(known, tag, body, next === undefined ? {} : { link: `<${next}>; rel="next"` })
+  })
+})
+
+const receiptRoute = route({
+  method: "GET",
+  path: "/users/{id}/purchases/{purchaseId}",
+  name: "readReceipt",
+  group: "Users",
+  summary: "The receipt of a purchase",
+  parameters: { id: userIdField, purchaseId: purchaseIdField },
+  query: { consistency: consistencyParameter },
+  headers: { "if-none-match": knownTags },
+  answers: { 200: jsonAnswer("The purchase was applied.", PurchaseReceipt, ["etag"]), 304: unchanged },
+  problems: ["not-found", ...readProblems],
+  handle: Effect.fnUntraced(function* ({ id: userId, purchaseId, consistency, "if-none-match": known }) {
+    const answer = yield* receipt(userId, purchaseId, consistency)
+    const found = answer.receipt
+    if (found === undefined) {
+      const detail = `User ${userId} has no purchase ${purchaseId}. A rejected one is in the records rejected.*.`
+      return yield* Effect.fail(problem("not-found", detail))
+    }
+    const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}`
+    return tagged(known, tag, () => receiptBody(userId, found))
+  })
+})
+
+export const userRoutes = [totalRoute, historyRoute, receiptRoute]

@@ -1,0 +1,54 @@
+import type { Context, MiddlewareHandler } from "hono"
+import { accepts } from "hono/accepts"
+import { jsonMediaType } from "./Answer.ts"
+import { limitBody } from "./BodyLimit.ts"
+import { type Edge, stopping } from "./Edge.ts"
+import { instanceOf, problem, problemMediaType, problemResponse } from "./Problem.ts"
+import { mediaTypeOf, type Route } from "./Route.ts"
+
+/** Answers where a caller does not take what there is: JSON, but for routes that say otherwise. */
+export const unlessAccepted = (http: Context, offered = jsonMediaType): Response | undefined => {
+  if (http.req.header("accept") === undefined) return undefined
+  const matching = [offered, problemMediaType, `${offered.split("/")[0]}/*`, "*/*"]
+  const taken = accepts(http, {
+    header: "Accept",
+    supports: [],
+    default: "",
+    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.includes(type.toLowerCase())) ? offered : "")
+  })
+  if (taken === offered) return undefined
+  return problemResponse(problem("not-acceptable", `Answers are ${offered}.`), instanceOf(http))
+}
+
+export const notAllowed = (http: Context, allow: string): Response =>
+  problemResponse(
+    problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }),
+    instanceOf(http)
+  )
+
+/** The media type of what a route answers when all goes well. */
+const offeredBy = (route: Route): string => Object.values(route.answers)[0]?.mediaType ?? jsonMediaType
+
+/** What is asked of a request before a route looks at it. */
+export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
+  const offered = offeredBy(route)
+  const limits = new Map(
+    route.bodies.map(({ mediaType, bytesMax, tooLarge }) => [mediaType, limitBody(bytesMax, tooLarge)])
+  )
+  const unsupported = problem(
+    "unsupported-media-type",
+    `Send ${route.bodies.map(({ what, mediaType }) => `${what} as ${mediaType}`).join(", or ")}.`
+  )
+  return async (http, next) => {
+    const refused = unlessAccepted(http, offered)
+    if (refused !== undefined) return refused
+    if (route.stores) {
+      // Previews and link checkers send a HEAD to look, and must not write by it.
+      if (http.req.method === "HEAD") return notAllowed(http, route.method)
+      if (edge.isDraining()) return problemResponse(stopping, instanceOf(http))
+    }
+    if (limits.size === 0) return next()
+    const limited = limits.get(mediaTypeOf(http))
+    return limited === undefined ? problemResponse(unsupported, instanceOf(http)) : limited(http, next)
+  }
+}

@@ -1,0 +1,122 @@
+import { Exit, Schema, SchemaGetter } from "effect"
+import { ProductText, PurchaseId, UserId } from "../domain/Identifier.ts"
+import { centsFromDecimal, decimalFromCents, type DecimalProblem, quantityMax, valueMax } from "../domain/Money.ts"
+import { type Problem, problem } from "./Problem.ts"
+
+/** What a field can be wrong with. */
+export type FieldProblem = "malformed-request" | "refused-by-rules"
+
+/** One text that callers send, as a parameter or in a body: what reads it, and what the document says of it. */
+export interface Field<A> {
+  /** What messages call it. */
+  readonly name: string
+  /** The kind of problem that it is when it is wrong. */
+  readonly kind: FieldProblem
+  readonly read: (text: string) => A | Problem<FieldProblem>
+  readonly documented: Schema.Constraint
+}
+
+/** A field that a schema reads. The document says what the schema reads it as, unless another one is given. */
+export const field = <A>(
+  name: string,
+  kind: FieldProblem,
+  schema: Schema.Codec<A, string>,
+  documented: Schema.Constraint = Schema.toType(schema)
+): Field<A> => {
+  const decode = Schema.decodeUnknownExit(schema)
+  return {
+    name,
+    kind,
+    documented,
+    read: (text) => {
+      const exit = decode(text)
+      if (Exit.isSuccess(exit)) return exit.value
+      const wrong = Exit.findErrorOption(exit)
+      return problem(kind, `${name} ${wrong._tag === "Some" ? wrong.value.message : "cannot be read"}.`)
+    }
+  }
+}
+
+/** Texts in other forms of Unicode are taken for what they are in form C. */
+const normalizedTo = <S extends Schema.Codec<string, string>>(schema: S) =>
+  Schema.String.pipe(
+    Schema.decodeTo(schema, {
+      decode: SchemaGetter.transform((text: string) => text.normalize("NFC")),
+      encode: SchemaGetter.passthrough()
+    })
+  )
+
+export const userIdField = field(
+  "userId",
+  "refused-by-rules",
+  normalizedTo(UserId.annotate({ identifier: "UserId", description: "Of a user; in Unicode normalization form C." }))
+)
+
+export const purchaseIdField = field(
+  "purchaseId",
+  "refused-by-rules",
+  normalizedTo(PurchaseId.annotate({ identifier: "PurchaseId", description: "Of a purchase; it belongs to its user." }))
+)
+
+export const productTextField = (name: string) =>
+  field(name, "refused-by-rules", normalizedTo(ProductText.annotate({ identifier: "ProductText" })))
+
+/** A whole number of a range, in digits alone. */
+export const wholeNumberField = (name: string, kind: FieldProblem, minimum: number, maximum: number) => {
+  const isInRange = (text: string) => /^[0-9]{1,15}$/.test(text) && Number(text) >= minimum && Number(text) <= maximum
+  return field(
+    name,
+    kind,
+    Schema.String.check(
+      Schema.makeFilter((text: string) =>
+        isInRange(text)
+          ? undefined
+          : `must be a whole number from ${minimum} to ${maximum}, and is ${text.slice(0, 40)}`
+      )
+    ).pipe(
+      Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum, maximum })), {
+        decode: SchemaGetter.transform(Number),
+        encode: SchemaGetter.transform(String)
+      })
+    )
+  )
+}
+
+export const quantityField = wholeNumberField("quantity", "refused-by-rules", 1, quantityMax)
+
+const decimalProblems: Record<DecimalProblem, string> = {
+  exponent: "is not a plain decimal number: write it without an exponent, like 12.50",
+  places: "has more than two decimal places",
+  size: "is out of range"
+}
+
+const valueProblem = (text: string): string | undefined => {
+  const cents = centsFromDecimal(text)
+  if (typeof cents === "string") return `${text.slice(0, 40)} ${decimalProblems[cents]}`
+  if (cents <= 0n) return `must be above 0, and is ${text}`
+  return cents > valueMax ? `must be at most ${decimalFromCents(valueMax)}, and is ${text}` : undefined
+}
+
+/** The price of a piece, from the text of a JSON number, as exact cents. */
+export const valueField = field(
+  "value",
+  "refused-by-rules",
+  Schema.String.check(Schema.makeFilter(valueProblem)).pipe(
+    Schema.decodeTo(Schema.BigInt, {
+      decode: SchemaGetter.transform((text: string) => BigInt(centsFromDecimal(text))),
+      encode: SchemaGetter.transform(decimalFromCents)
+    })
+  ),
+  Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(Number(valueMax) / 100)).annotate({
+    identifier: "Value",
+    description: "The price of a piece: a decimal with at most two places and without an exponent."
+  })
+)
+
+/** One of some words. */
+export const wordField = <const Words extends ReadonlyArray<string>>(name: string, words: Words) =>
+  field<Words[number]>(
+    name,
+    "malformed-request",
+    Schema.Literals(words).annotate({ message: `must be ${words.join(" or ")}` })
+  )

@@ -1,0 +1,184 @@
+import { Effect, type Schema } from "effect"
+import type { Context as HttpContext } from "hono"
+import { type Answers, type Reply, replyResponse } from "./Answer.ts"
+import { type Edge, type EdgeServices, respond } from "./Edge.ts"
+import type { EdgeFailure } from "./FailureProblem.ts"
+import type { Field, FieldProblem } from "./Field.ts"
+import { isProblem, type Problem, type ProblemKind } from "./Problem.ts"
+
+/** A parameter of the query, or a header. It may be left out. */
+export interface Parameter<A> {
+  readonly description: string
+  readonly documented: Schema.Constraint
+  /** What stands for it where it is left out. */
+  readonly otherwise?: unknown
+  /** What a wrong one is; without it none is wrong. */
+  readonly kind?: FieldProblem
+  readonly read: (text: string | undefined) => A | Problem<FieldProblem>
+}
+
+/** A field that may be left out, and what stands for it then. */
+export const optional = <A, const B>(field: Field<A>, otherwise: B, description: string): Parameter<A | B> => ({
+  description,
+  documented: field.documented,
+  otherwise,
+  kind: field.kind,
+  read: (text) => (text === undefined ? otherwise : field.read(text))
+})
+
+/** What a route takes as a body of one media type. */
+export interface Body<A> {
+  readonly mediaType: string
+  readonly documented: Schema.Constraint
+  readonly bytesMax: number
+  /** What a body of it is, like `one purchase`. */
+  readonly what: string
+  /** Says to a caller how large it may be. */
+  readonly tooLarge: string
+  readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem>>
+}
+
+/** Problems that every route may answer with, so that none declares them. */
+export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
+
+/** What is said of a route once: it is served by this, and described by this. */
+export interface Route {
+  readonly method: "GET" | "POST"
+  /** With its parameters in braces, like `/users/{id}/total`. */
+  readonly path: string
+  /** A name for programs. */
+  readonly name: string
+  readonly group: "Purchases" | "Users" | "Compatible" | "Service"
+  readonly summary: string
+  readonly description?: string
+  /** The parameters in the path, in the order in which they are read. */
+  readonly parameters: Readonly<Record<string, Field<unknown>>>
+  readonly query: Readonly<Record<string, Parameter<unknown>>>
+  readonly headers: Readonly<Record<string, Parameter<unknown>>>
+  /** The bodies that it takes; without any it does not look at one. */
+  readonly bodies: ReadonlyArray<Body<unknown>>
+  readonly answers: Answers
+  readonly problems: ReadonlyArray<ProblemKind>
+  /** Whether it stores something: it does not begin while the edge stops, and no HEAD does it. */
+  readonly stores: boolean
+  readonly serve: (edge: Edge, http: HttpContext) => Promise<Response>
+}
+
+type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | PathNames<Rest>
+  : never
+
+type ReadOf<P> = {
+  readonly [Name in keyof P]: P[Name] extends Field<infer A> ? A : P[Name] extends Parameter<infer A> ? A : never
+}
+
+type Bodies = ReadonlyArray<Body<unknown>>
+type BodyOf<B extends Bodies> = B[number] extends Body<infer A> ? A : never
+
+interface Declaration<
+  Path extends string,
+  Path_,
+  Query,
+  Headers,
+  B extends Bodies,
+  A extends Answers,
+  Kind extends ProblemKind
+> {
+  readonly method: Route["method"]
+  readonly path: Path
+  readonly name: string
+  readonly group: Route["group"]
+  readonly summary: string
+  readonly description?: string
+  readonly parameters: Path_
+  readonly query?: Query
+  readonly headers?: Headers
+  readonly bodies?: B
+  readonly answers: A
+  readonly problems?: ReadonlyArray<Kind>
+  readonly stores?: true
+  /**
+   * Ends when the caller leaves, which costs more to learn than a short request costs in all: the adapter makes an
+   * AbortController and a whole Request.
+   */
+  readonly isLong?: true
+  readonly handle: (
+    request: ReadOf<Path_> & ReadOf<Query> & ReadOf<Headers> & { readonly body: BodyOf<B> },
+    edge: Edge
+  ) => Effect.Effect<
+    Reply<A>,
+    EdgeFailure<NoInfer<Kind> | FieldProblem | (typeof commonProblems)[number]>,
+    EdgeServices
+  >
+}
+
+export const mediaTypeOf = (http: HttpContext): string =>
+  (http.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
+
+/**
+ * Declares a route. What is declared is what reads requests and what the document says; `handle` can answer nothing
+ * else, and cannot fail with a problem that is not declared.
+ */
+export const route = <
+  const Path extends string,
+  const Path_ extends { readonly [Name in PathNames<Path>]: Field<unknown> },
+  const A extends Answers,
+  const Query extends Readonly<Record<string, Parameter<unknown>>> = {},
+  const Headers extends Readonly<Record<string, Parameter<unknown>>> = {},
+  const B extends Bodies = [],
+  const Kind extends ProblemKind = never
+>(
+  declaration: Declaration<Path, Path_, Query, Headers, B, A, Kind>
+): Route => {
+  const { handle, isLong, ...declared } = declaration
+  const parameters = Object.entries<Field<unknown>>(declared.parameters)
+  const query = Object.entries<Parameter<unknown>>(declared.query ?? {})
+  const headers = Object.entries<Parameter<unknown>>(declared.headers ?? {})
+  const bodies = declared.bodies ?? []
+
+  /** The values of all parameters, or what is wrong with the first that is wrong. */
+  const readParameters = (http: HttpContext): Record<string, unknown> | Problem => {
+    const values: Record<string, unknown> = {}
+    const keep = (name: string, value: unknown) => (values[name] = value)
+    for (const [name, { read }] of parameters) {
+      const value = keep(name, read(http.req.param(name) ?? ""))
+      if (isProblem(value)) return value
+    }
+    for (const [name, { read }] of query) {
+      const value = keep(name, read(http.req.query(name)))
+      if (isProblem(value)) return value
+    }
+    for (const [name, { read }] of headers) {
+      const value = keep(name, read(http.req.header(name)))
+      if (isProblem(value)) return value
+    }
+    return values
+  }
+
+  const serve = (edge: Edge, http: HttpContext): Promise<Response> => {
+    type Request = Parameters<typeof handle>[0]
+    const values = readParameters(http)
+    const answered: Effect.Effect<Reply<A>, EdgeFailure, EdgeServices> = isProblem(values)
+      ? Effect.fail(values)
+      : Effect.flatMap(
+          bodies.find(({ mediaType }) => mediaType === mediaTypeOf(http))?.read(http) ?? Effect.undefined,
+          (body) => handle({ ...values, body } as Request, edge) as typeof answered
+        )
+    return respond(
+      edge,
+      http,
+      Effect.map(answered, (answer) => replyResponse(answer, declared.answers)),
+      isLong ? { signal: http.req.raw.signal } : undefined
+    )
+  }
+
+  return {
+    ...declared,
+    query: declared.query ?? {},
+    headers: declared.headers ?? {},
+    bodies,
+    problems: declared.problems ?? [],
+    stores: declared.stores ?? false,
+    serve
+  }
+}

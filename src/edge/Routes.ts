@@ -1,0 +1,15 @@
+import type { Route } from "./Route.ts"
+import { compatibleRoutes } from "./routes/compatible.ts"
+import { documentRoutes } from "./routes/documents.ts"
+import { probeRoutes } from "./routes/probes.ts"
+import { purchaseRoutes } from "./routes/purchases.ts"
+import { userRoutes } from "./routes/users.ts"
+
+/** Every route, in the order in which the list and the document have them. */
+export const routes: ReadonlyArray<Route> = [
+  ...purchaseRoutes,
+  ...userRoutes,
+  ...compatibleRoutes,
+  ...probeRoutes,
+  ...documentRoutes(() => routes)
+]

@@ -1,4 +1,4 @@
-import type { Schema } from "effect"
+import { Schema } from "effect"
 
 /** Each header that an answer may have, and what it means. */
 export const answerHeaders = {
@@ -32,6 +32,13 @@ export const jsonAnswer = <Body extends Schema.Constraint, Header extends Answer
   body: Body,
   headers: ReadonlyArray<Header> = []
 ): Answer<Body, Header> => ({ description, mediaType: jsonMediaType, body, headers })
+
+/** An answer of a media type whose bodies a route gives as texts. */
+export const textAnswer = <Header extends AnswerHeader = never>(
+  mediaType: string,
+  description: string,
+  headers: ReadonlyArray<Header> = []
+): Answer<typeof Schema.String, Header> => ({ description, mediaType, body: Schema.String, headers })
 
 /** An answer without a body. */
 export const emptyAnswer = <Header extends AnswerHeader = never>(
@@ -71,14 +78,17 @@ interface Outgoing {
   readonly headers: object
 }
 
+const contentType = (mediaType: string): string =>
+  mediaType.startsWith("text/") ? `${mediaType}; charset=utf-8` : mediaType
+
 /** The answer as it goes out. */
 export const replyResponse = ({ status, body, headers }: Outgoing, answers: Answers): Response => {
-  const mediaType = answers[Number(status)]?.mediaType
+  const mediaType = answers[Number(status)]?.mediaType ?? jsonMediaType
   const isJson = mediaType === jsonMediaType
   return new Response(isJson ? (body === undefined ? null : JSON.stringify(body)) : (body as string | ReadableStream), {
     status: Number(status),
     headers: {
-      ...(body === undefined ? {} : { "content-type": mediaType ?? jsonMediaType }),
+      ...(body === undefined ? {} : { "content-type": contentType(mediaType) }),
       "cache-control": "no-store",
       ...headers
     }

@@ -58,8 +58,8 @@ export const purchaseIdField = field(
   normalizedTo(PurchaseId.annotate({ identifier: "PurchaseId", description: "Of a purchase; it belongs to its user." }))
 )
 
-export const productTextField = (name: string) =>
-  field(name, "refused-by-rules", normalizedTo(ProductText.annotate({ identifier: "ProductText" })))
+const productText = normalizedTo(ProductText.annotate({ identifier: "ProductText" }))
+export const productTextField = (name: string) => field(name, "refused-by-rules", productText)
 
 /** A whole number of a range, in digits alone. */
 export const wholeNumberField = (name: string, kind: FieldProblem, minimum: number, maximum: number) => {

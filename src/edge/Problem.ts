@@ -1,3 +1,5 @@
+import { Schema } from "effect"
+
 /** An answer to a request that cannot be served, after RFC 9457. */
 export interface Problem<Kind extends ProblemKind = ProblemKind> {
   readonly status: number
@@ -45,15 +47,26 @@ export const isProblem = (value: unknown): value is Problem =>
 /** The URI that names a kind of problem. */
 export const problemType = (kind: ProblemKind): string => `urn:purchase-ledger:problem:${kind}`
 
+/** The body of every problem. */
+export const ProblemBody = Schema.Struct({
+  type: Schema.String.annotate({ format: "uri", description: "Names the kind of problem, for programs." }),
+  title: Schema.String,
+  status: Schema.Int,
+  detail: Schema.String.annotate({ description: "What was wrong, with what, and what to do, for people." }),
+  instance: Schema.String.annotate({ format: "uri-reference", description: "The path that was asked for." })
+}).annotate({ identifier: "Problem", description: "What went wrong, after RFC 9457." })
+
 /** The body of the problem; `instance` is the path that was asked for. */
-export const problemBody = (what: Problem, instance: string): string =>
-  JSON.stringify({
+export const problemBody = (what: Problem, instance: string): string => {
+  const body: typeof ProblemBody.Type = {
     type: problemType(what.kind),
     title: what.title,
     status: what.status,
     detail: what.detail,
     instance
-  })
+  }
+  return JSON.stringify(body)
+}
 
 export const problemMediaType = "application/problem+json"
 

@@ -4,6 +4,8 @@ import { purchaseTotal } from "../domain/Purchase.ts"
 import type { LedgerEntry, Receipt } from "../domain/Query.ts"
 import { Amount, exactAmount } from "./ExactJson.ts"
 
+export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
 /** What callers see of what the ledger holds; amounts are exact decimals. */
 const contentMembers = {
   purchaseId: Schema.String,
@@ -11,13 +13,11 @@ const contentMembers = {
   productName: Schema.String,
   productType: Schema.String,
   value: Amount,
-  quantity: Schema.Int,
+  quantity: Count,
   total: Amount
 }
-/** Whole numbers that begin with 0. */
-export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({ identifier: "Count" })
 export const Currency = Schema.Literal(currency)
-const Instant = Schema.String.annotate({ identifier: "Instant", format: "date-time" })
+const Instant = Schema.String.annotate({ format: "date-time" })
 
 export const PurchaseContent = Schema.Struct(contentMembers).annotate({ identifier: "PurchaseContent" })
 
@@ -27,7 +27,7 @@ export const StoredPurchase = Schema.Struct({ ...contentMembers, status: Schema.
 
 /** A purchase on a page of history. */
 export const HistoryEntry = Schema.Struct({
-  number: Count.annotate({ description: "The account numbers its purchases 1, 2, 3, … as it applies them." }),
+  number: Count.annotateKey({ description: "The account numbers its purchases 1, 2, 3, … as it applies them." }),
   ...contentMembers,
   runningTotal: Amount,
   storedAt: Instant
@@ -48,8 +48,8 @@ export const PurchaseReceipt = Schema.Struct({
   appliedAt: Instant,
   inputSequence: Count,
   ledgerSequence: Count,
-  repeatsDropped: Count.annotate({ description: "How often it came again, past the broker's duplicate window." }),
-  conflictsRejected: Count.annotate({ description: "How often its id came with another content." })
+  repeatsDropped: Count.annotateKey({ description: "How often it came again, past the broker's duplicate window." }),
+  conflictsRejected: Count.annotateKey({ description: "How often its id came with another content." })
 }).annotate({ identifier: "PurchaseReceipt" })
 
 type Content = Pick<LedgerEntry, "purchaseId" | "productName" | "productType" | "valueCents" | "quantity">

@@ -105,11 +105,7 @@ interface Declaration<
   readonly handle: (
     request: ReadOf<Path_> & ReadOf<Query> & ReadOf<Headers> & { readonly body: BodyOf<B> },
     edge: Edge
-  ) => Effect.Effect<
-    Reply<A>,
-    EdgeFailure<NoInfer<Kind> | FieldProblem | (typeof commonProblems)[number]>,
-    EdgeServices
-  >
+  ) => Effect.Effect<Reply<A>, EdgeFailure<NoInfer<Kind> | (typeof commonProblems)[number]>, EdgeServices>
 }
 
 export const mediaTypeOf = (http: HttpContext): string =>

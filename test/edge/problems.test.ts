@@ -148,7 +148,9 @@ describe("GET /, /livez and /readyz", () => {
         "GET /history/{id}",
         "GET /idempotent-test/{userId}/{product}/{value}/{qty}",
         "GET /livez",
-        "GET /readyz"
+        "GET /readyz",
+        "GET /openapi.json",
+        "GET /docs"
       ]
     })
     expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))

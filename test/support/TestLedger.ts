@@ -7,6 +7,7 @@ import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, workerLayer } from "../../src/Roles.ts"
 import { type Settings, settings as readSettings } from "../../src/Settings.ts"
+import { describedApp } from "./Description.ts"
 
 /** The settings of a test's processes, as their environment would give them. */
 export const testSettings = (environment: Record<string, string>): Settings =>
@@ -55,6 +56,8 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   )
   const services = await runtime.runPromise(Effect.context<EdgeServices>())
   let isDraining = false
-  const app = makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+  const app = describedApp(
+    makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+  )
   return { app, services, drain: () => void (isDraining = true), stop: () => runtime.dispose() }
 }

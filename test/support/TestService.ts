@@ -4,6 +4,7 @@ import { connect, type NatsConnection } from "nats"
 import { makeApp } from "../../src/edge/App.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
 import type { Settings } from "../../src/Settings.ts"
+import { describedApp } from "./Description.ts"
 import { TestBroker } from "./TestBroker.ts"
 import { startEdge, startWorker, type TestEdge, testSettings } from "./TestLedger.ts"
 
@@ -66,7 +67,7 @@ export const postTo = (app: Hono, body: Body, headers: Record<string, string> = 
 
 /** The application over an edge's services, some of which a test may have replaced. */
 export const appOn = (services: Context.Context<EdgeServices>, isDraining = false): Hono =>
-  makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+  describedApp(makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining }))
 
 interface LoggedMessage {
   readonly sequence: number

@@ -113,7 +113,7 @@ const numberIn = <A>(field: Field<A>): Field<A> => ({
       : problem("malformed-request", `${field.name} ${text.slice(0, 40)} is not a number.`)
 })
 
-const storeProblems = ["unavailable", "outcome-unknown"] as const
+const storeProblems = ["refused-by-rules", "unavailable", "outcome-unknown"] as const
 
 const generateRoute = route({
   method: "GET",

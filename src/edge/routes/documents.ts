@@ -1,5 +1,7 @@
 import { Effect, Schema } from "effect"
-import { jsonAnswer, reply } from "../Answer.ts"
+import { jsonAnswer, reply, textAnswer } from "../Answer.ts"
+import { documentPage, documentPagePolicy } from "../DocumentPage.ts"
+import { type OpenApi, openApi } from "../OpenApi.ts"
 import { type Route, route } from "../Route.ts"
 
 /** What each read takes; lists of routes leave it out. */
@@ -11,8 +13,11 @@ const lineOf = ({ method, path, query }: Route): string => {
 }
 
 /** The routes that tell of all routes. */
-export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => [
-  route({
+export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => {
+  let made: OpenApi | undefined
+  const document = () => (made ??= openApi(routes()))
+
+  const listRoute = route({
     method: "GET",
     path: "/",
     name: "listRoutes",
@@ -30,4 +35,29 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
       return Effect.succeed(reply(200, { service: "purchase-ledger", routes: others.map(lineOf) }))
     }
   })
-]
+
+  const documentRoute = route({
+    method: "GET",
+    path: "/openapi.json",
+    name: "readDocument",
+    group: "Service",
+    summary: "This description of the service, for programs",
+    parameters: {},
+    answers: { 200: jsonAnswer("An OpenAPI document.", Schema.Record(Schema.String, Schema.Unknown)) },
+    handle: () => Effect.sync(() => reply(200, { ...document() }))
+  })
+
+  const pageRoute = route({
+    method: "GET",
+    path: "/docs",
+    name: "readPage",
+    group: "Service",
+    summary: "This description of the service, for people",
+    parameters: {},
+    answers: { 200: textAnswer("text/html", "A page that loads nothing else.", ["content-security-policy"]) },
+    handle: () =>
+      Effect.sync(() => reply(200, documentPage(document()), { "content-security-policy": documentPagePolicy }))
+  })
+
+  return [listRoute, documentRoute, pageRoute]
+}

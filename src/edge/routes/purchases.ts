@@ -101,7 +101,7 @@ const postRoute = route({
       "idempotent-replayed"
     ])
   },
-  problems: ["conflicting-purchase", "unavailable", "outcome-unknown"],
+  problems: ["refused-by-rules", "conflicting-purchase", "unavailable", "outcome-unknown"],
   handle: Effect.fnUntraced(function* ({ body, prefer: seconds, "idempotency-key": key }) {
     const purchase = yield* accepted(readPurchase(body, key, yield* NewId))
     const publisher = yield* PurchasePublisher

@@ -1,0 +1,168 @@
+import { createHash } from "node:crypto"
+import type { DescribedAnswer, DescribedParameter, OpenApi, Operation } from "./OpenApi.ts"
+
+type Json = Readonly<Record<string, unknown>>
+
+const style = `
+:root { color-scheme: light dark; --line: light-dark(#d5d9e0, #3a404b); --soft: light-dark(#f4f6f9, #1d2128); --link: light-dark(#0a58b8, #7ab4ff) }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem 1.25rem 4rem; font: 16px/1.5 system-ui, sans-serif; background: light-dark(#fff, #14171c); color: light-dark(#1b1f26, #e4e7ec) }
+a { color: var(--link) }
+h2 { margin-top: 3rem; border-bottom: 1px solid var(--line) }
+article { margin: 1.5rem 0; padding: .25rem 1rem 1rem; border: 1px solid var(--line); border-radius: .5rem }
+h3 { font-family: ui-monospace, monospace; font-size: 1rem; overflow-wrap: anywhere }
+h4 { margin: 1rem 0 .25rem }
+code { font: .9em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: .25em; overflow-wrap: anywhere }
+div.wide { overflow-x: auto }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line) }
+`
+
+/** What a browser may do with the page: show it with its own style, and nothing else. */
+export const documentPagePolicy = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'"
+].join("; ")
+
+const escaped = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;")
+
+/** A text of the document: what is between backticks is code, and an empty line begins a paragraph. */
+const prose = (text = ""): string =>
+  escaped(text)
+    .replaceAll(/`([^`]+)`/g, "<code>$1</code>")
+    .replaceAll("\n\n", "<br><br>")
+
+const nameIn = (reference: string): string => reference.slice(reference.lastIndexOf("/") + 1)
+
+const bounds = {
+  minimum: "at least",
+  exclusiveMinimum: "above",
+  maximum: "at most",
+  minLength: "at least",
+  maxLength: "at most"
+}
+
+/** A schema on one line, in HTML: what it is, and what bounds it. */
+const schemaLine = (schema: Json): string => {
+  if (typeof schema["$ref"] === "string") {
+    const name = escaped(nameIn(schema["$ref"]))
+    return `<a href="#schema-${name}">${name}</a>`
+  }
+  if (Array.isArray(schema["enum"]))
+    return schema["enum"].map((one) => `<code>${escaped(String(one))}</code>`).join(" or ")
+  const items = schema["items"]
+  if (typeof items === "object" && items !== null) return `list of ${schemaLine(items as Json)}`
+  const limits = Object.entries(bounds).flatMap(([key, words]) => {
+    const bound = schema[key]
+    if (typeof bound !== "number" || Math.abs(bound) === Number.MAX_SAFE_INTEGER) return []
+    return `${words} ${bound}${key.endsWith("Length") ? " characters" : ""}`
+  })
+  const pattern = typeof schema["pattern"] === "string" ? [`like <code>${escaped(schema["pattern"])}</code>`] : []
+  const format = typeof schema["format"] === "string" ? [escaped(schema["format"])] : []
+  return [escaped(String(schema["type"] ?? "anything")), ...format, ...limits, ...pattern].join(", ")
+}
+
+const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
+  `<div class="wide"><table><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join("")}</tr></thead><tbody>${rows
+    .map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`)
+    .join("")}</tbody></table></div>`
+
+const parameterRow = ({ name, in: place, required, description, schema }: DescribedParameter) => [
+  `<code>${escaped(name)}</code>`,
+  required ? place : `${place}, may be left out`,
+  schemaLine(schema),
+  `${prose(description)}${schema["default"] === undefined ? "" : ` Without it: <code>${escaped(String(schema["default"]))}</code>.`}`
+]
+
+const contentLine = (content: DescribedAnswer["content"] = {}): string =>
+  Object.entries(content)
+    .map(([mediaType, { schema }]) => {
+      const parts = Array.isArray(schema["allOf"]) ? (schema["allOf"][0] as Json) : schema
+      return `<code>${escaped(mediaType)}</code> ${schemaLine(parts)}`
+    })
+    .join("<br>")
+
+const answerRow = (document: OpenApi, status: string, answer: Operation["responses"][string]) => {
+  const { description, headers, content } =
+    "$ref" in answer ? (document.components.responses[nameIn(answer.$ref)] ?? { description: "", headers: {} }) : answer
+  const names = Object.keys(headers).filter((name) => name !== "cache-control")
+  return [
+    escaped(status),
+    prose(description),
+    contentLine(content),
+    names.map((name) => `<code>${escaped(name)}</code>`).join(" ")
+  ]
+}
+
+const operationArticle = (document: OpenApi, method: string, path: string, operation: Operation): string => {
+  const id = escaped(operation.operationId)
+  const { parameters, requestBody, responses } = operation
+  return [
+    `<article aria-labelledby="${id}"><h3 id="${id}">${method.toUpperCase()} ${escaped(path)}</h3>`,
+    `<p>${prose(operation.summary)}. ${prose(operation.description)}</p>`,
+    parameters.length === 0 ? "" : table(["Parameter", "Where", "What", ""], parameters.map(parameterRow)),
+    requestBody === undefined ? "" : `<h4>Body</h4><p>${contentLine(requestBody.content)}</p>`,
+    "<h4>Answers</h4>",
+    table(
+      ["Status", "Meaning", "Body", "Headers"],
+      Object.entries(responses).map(([status, answer]) => answerRow(document, status, answer))
+    ),
+    "</article>"
+  ].join("")
+}
+
+const schemaArticle = (name: string, schema: Json): string => {
+  const id = `schema-${escaped(name)}`
+  const required = new Set((schema["required"] as ReadonlyArray<string> | undefined) ?? [])
+  const members = Object.entries((schema["properties"] as Readonly<Record<string, Json>> | undefined) ?? {})
+  return [
+    `<article aria-labelledby="${id}"><h3 id="${id}">${escaped(name)}</h3>`,
+    `<p>${prose(schema["description"] as string | undefined)}</p>`,
+    members.length === 0
+      ? `<p>${schemaLine(schema)}</p>`
+      : table(
+          ["Member", "What", ""],
+          members.map(([member, what]) => [
+            `<code>${escaped(member)}</code>${required.has(member) ? "" : ", may be left out"}`,
+            schemaLine(what),
+            prose(what["description"] as string | undefined)
+          ])
+        ),
+    "</article>"
+  ].join("")
+}
+
+/** A page for people that says what the document says. It has no script, and loads nothing. */
+export const documentPage = (document: OpenApi): string => {
+  const { info, tags, paths, components } = document
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ method, path, operation }))
+  )
+  const groups = tags.map(({ name, description }) => {
+    const own = operations.filter(({ operation }) => operation.tags.includes(name))
+    const links = own.map(
+      ({ method, path, operation }) =>
+        `<li><a href="#${escaped(operation.operationId)}">${method.toUpperCase()} ${escaped(path)}</a>: ${prose(operation.summary)}</li>`
+    )
+    return {
+      contents: `<h2>${escaped(name)}</h2><p>${prose(description)}</p><ul>${links.join("")}</ul>`,
+      articles: own.map(({ method, path, operation }) => operationArticle(document, method, path, operation)).join("")
+    }
+  })
+  return [
+    `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">`,
+    `<title>${escaped(info.title)}</title><style>${style}</style></head><body><main>`,
+    `<h1>${escaped(info.title)} ${escaped(info.version)}</h1><p>${prose(info.description)}</p>`,
+    `<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI ${document.openapi})</p>`,
+    `<nav aria-label="Routes">${groups.map(({ contents }) => contents).join("")}</nav>`,
+    `<h2>Each route</h2>${groups.map(({ articles }) => articles).join("")}`,
+    `<h2>Schemas</h2>${Object.entries(components.schemas)
+      .map(([name, schema]) => schemaArticle(name, schema))
+      .join("")}`,
+    "</main></body></html>"
+  ].join("\n")
+}

@@ -9,8 +9,7 @@ export const productTextLengthMax = 200
 
 const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
 // Control, format and unpaired surrogate characters, and line and paragraph separators.
-const unprintableClasses = "\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}"
-const unprintable = new RegExp(`[${unprintableClasses}]`, "u")
+const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 // An id is a segment of a path, so it can neither hold a separator nor be one that clients resolve away.
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
@@ -40,17 +39,18 @@ export const purchaseIdProblem = (text: string): string | undefined => idProblem
 export const productTextProblem = (text: string): string | undefined => textProblem(text, productTextLengthMax)
 
 // Plain texts are in normalization form C; asking costs as much as all the other checks of a purchase.
-// JSON Schema says the same but for the form, in which its lengths and patterns are counted.
+// A pattern for JSON Schema that all tools can read: what the rules refuse beyond it is in the descriptions.
 const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
   Schema.String.check(
     Schema.makeFilter(
       (text: string) =>
         plain.test(text) || text.normalize("NFC") === text ? problem(text) : "must be in Unicode normalization form C",
-      { toJsonSchema: () => ({ minLength: 1, maxLength, pattern }) }
+      { toJsonSchema: () => [{ minLength: 1, maxLength, pattern }, true] }
     )
   )
 
-const idPattern = `^(?!\\.{1,2}$)[^/\\\\${unprintableClasses}]+$`
+const idPattern = "^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$"
+const textPattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
 
 export const UserId = normalized(userIdProblem, userIdLengthMax, idPattern).pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
@@ -58,4 +58,4 @@ export type UserId = typeof UserId.Type
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
-export const ProductText = normalized(productTextProblem, productTextLengthMax, `^[^${unprintableClasses}]+$`)
+export const ProductText = normalized(productTextProblem, productTextLengthMax, textPattern)

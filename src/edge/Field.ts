@@ -49,16 +49,29 @@ const normalizedTo = <S extends Schema.Codec<string, string>>(schema: S) =>
 export const userIdField = field(
   "userId",
   "refused-by-rules",
-  normalizedTo(UserId.annotate({ identifier: "UserId", description: "Of a user; in Unicode normalization form C." }))
+  normalizedTo(
+    UserId.annotate({
+      identifier: "UserId",
+      description:
+        "Names a user; not `.` or `..`, and without control and format characters. Its Unicode form does not matter."
+    })
+  )
 )
 
 export const purchaseIdField = field(
   "purchaseId",
   "refused-by-rules",
-  normalizedTo(PurchaseId.annotate({ identifier: "PurchaseId", description: "Of a purchase; it belongs to its user." }))
+  normalizedTo(
+    PurchaseId.annotate({
+      identifier: "PurchaseId",
+      description: "Names a purchase of its user; not `.` or `..`, and without control and format characters."
+    })
+  )
 )
 
-const productText = normalizedTo(ProductText.annotate({ identifier: "ProductText" }))
+const productText = normalizedTo(
+  ProductText.annotate({ identifier: "ProductText", description: "Without control and format characters." })
+)
 export const productTextField = (name: string) => field(name, "refused-by-rules", productText)
 
 /** A whole number of a range, in digits alone. */

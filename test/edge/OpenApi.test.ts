@@ -1,0 +1,224 @@
+import { createHash } from "node:crypto"
+import { Validator } from "@seriousme/openapi-schema-validator"
+import { Ajv2020 } from "ajv/dist/2020.js"
+import { Effect, Schema } from "effect"
+import { assert, double, integer, oneof, property, string } from "fast-check"
+import { describe, expect, it } from "vitest"
+import { makeApp } from "../../src/edge/App.ts"
+import {
+  type Field,
+  productTextField,
+  purchaseIdField,
+  quantityField,
+  userIdField,
+  valueField,
+  wholeNumberField
+} from "../../src/edge/Field.ts"
+import { openApi } from "../../src/edge/OpenApi.ts"
+import { isProblem } from "../../src/edge/Problem.ts"
+import { routes } from "../../src/edge/Routes.ts"
+import { Description } from "../support/Description.ts"
+
+const document = openApi(routes)
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ method, path, operation }))
+)
+// No route is asked here that needs a service.
+const app = makeApp({
+  runPromiseExit: (effect, options) => Effect.runPromiseExit(effect as Effect.Effect<never>, options),
+  isDraining: () => false
+})
+
+describe("GET /openapi.json", () => {
+  it("is a valid OpenAPI 3.1 document of every route", async () => {
+    const answer = await app.request("/openapi.json")
+    const body = (await answer.json()) as Record<string, unknown>
+    expect(body).toEqual(document)
+    const validator = new Validator()
+    expect(await validator.validate(body)).toEqual({ valid: true })
+    expect(validator.version).toBe("3.1")
+    expect(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort()).toEqual(
+      routes.map(({ method, path }) => `${method} ${path}`).sort()
+    )
+    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(routes.length)
+  })
+
+  it("has no reference that leads nowhere", () => {
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]*)"/g)].map(([, place = ""]) => place)
+    expect(references.length).toBeGreaterThan(100)
+    for (const place of references) {
+      const found = place.split("/").reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], document)
+      expect(found, place).toBeDefined()
+    }
+  })
+
+  it("says which purchases, pages and problems there are", () => {
+    const post = document.paths["/purchases"]?.["post"]
+    expect(Object.keys(post?.responses ?? {})).toEqual("201 202 400 406 413 415 422 500 503 504".split(" "))
+    expect(post?.responses["422"]).toEqual({ $ref: "#/components/responses/refused-by-rules-or-conflicting-purchase" })
+    expect(post?.parameters.map(({ name, in: place }) => `${place} ${name}`)).toEqual([
+      "header prefer",
+      "header idempotency-key"
+    ])
+    expect(document.components.schemas["PurchaseRequest"]).toMatchObject({
+      required: ["userId", "productName", "productType", "value", "quantity"],
+      additionalProperties: false,
+      properties: { quantity: { type: "integer", minimum: 1, maximum: 100_000 } }
+    })
+    const history = document.paths["/users/{id}/purchases"]?.["get"]
+    expect(history?.parameters.find(({ name }) => name === "limit")?.schema).toEqual({
+      type: "integer",
+      minimum: 1,
+      maximum: 1_000,
+      default: 20
+    })
+    expect(Object.keys(document.components.responses["unavailable"]?.headers ?? {})).toContain("retry-after")
+  })
+})
+
+describe("a field", () => {
+  const documentedBy = (field: Field<unknown>) => {
+    const { schema, definitions } = Schema.toJsonSchemaDocument(field.documented)
+    return new Ajv2020({ strict: false }).compile({ ...schema, $defs: definitions })
+  }
+  const texts = oneof(string({ unit: "grapheme", maxLength: 70 }), string({ unit: "binary", maxLength: 5 }))
+  const numbers = oneof(
+    integer({ min: -3, max: 110_000 }).map(String),
+    integer({ min: -300, max: 100_000_300 }).map((cents) => String(cents / 100)),
+    double({ noNaN: true, noDefaultInfinity: true }).map(String)
+  )
+
+  it.each([userIdField, purchaseIdField, productTextField("product")].map((field) => [field.name, field] as const))(
+    "%s reads nothing that its schema refuses",
+    (_name, field) => {
+      const isDocumented = documentedBy(field)
+      assert(
+        property(texts, (text) => {
+          const read = field.read(text)
+          if (!isProblem(read)) expect(isDocumented(read), JSON.stringify(read)).toBe(true)
+        })
+      )
+    }
+  )
+
+  const count = wholeNumberField("count", "malformed-request", 1, 1_000)
+  it.each([quantityField, count].map((field) => [field.name, field] as const))(
+    "%s reads what its schema says, and nothing else",
+    (_name, field) => {
+      const isDocumented = documentedBy(field)
+      assert(
+        property(numbers, (text) => {
+          expect(!isProblem(field.read(text)), text).toBe(isDocumented(Number(text)) && /^[0-9]+$/.test(text))
+        })
+      )
+    }
+  )
+
+  it("value reads what its schema says, with at most two places and no exponent", () => {
+    const isDocumented = documentedBy(valueField)
+    assert(
+      property(numbers, (text) => {
+        const isPlain = /^-?[0-9]+(\.[0-9]{1,2})?$/.test(text)
+        expect(!isProblem(valueField.read(text)), text).toBe(isPlain && isDocumented(Number(text)))
+      })
+    )
+  })
+})
+
+describe("GET /docs", () => {
+  it("has every route and schema, no script, and nothing from elsewhere; its policy allows its style alone", async () => {
+    const answer = await app.request("/docs")
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"])
+    const page = await answer.text()
+    for (const { method, path, operation } of operations) {
+      expect(page).toContain(`<h3 id="${operation.operationId}">${method.toUpperCase()} ${path}</h3>`)
+    }
+    for (const [, target] of page.matchAll(/href="#([^"]*)"/g)) expect(page).toContain(`id="${target}"`)
+    expect(page).not.toMatch(/<script|<link|<img|<iframe|\ssrc=|\sstyle=|\son\w+=|url\(|https?:/i)
+    const style = /<style>([\s\S]*)<\/style>/.exec(page)?.[1] ?? ""
+    const hash = createHash("sha256").update(style).digest("base64")
+    expect(answer.headers.get("content-security-policy")).toBe(
+      `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+    )
+  })
+
+  it("is a page for those who take pages, and for no others", async () => {
+    const status = async (accept: string) => (await app.request("/docs", { headers: { accept } })).status
+    expect(await status("text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8")).toBe(200)
+    expect(await status("text/html")).toBe(200)
+    expect(await status("application/json")).toBe(406)
+  })
+})
+
+// The other tests of this folder hold every answer against the document: this says that they would see a mistake.
+describe("an answer that the document does not describe", () => {
+  const description = new Description(document)
+  const total = '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1}'
+  const mistakes = (method: string, path: string, status: number, body: string, headers: Record<string, string> = {}) =>
+    description.mistakesIn(method, path, {
+      status,
+      body,
+      headers: new Headers({
+        "content-type": status < 400 ? "application/json" : "application/problem+json",
+        ...headers
+      })
+    })
+  const refusal = (kind: string, status: number) =>
+    `{"type":"urn:purchase-ledger:problem:${kind}","title":"t","status":${status},"detail":"d","instance":"/"}`
+
+  it.each([
+    ["is described", "GET", "/users/ann/total", 200, total, {}, []],
+    ["is a problem of the route", "GET", "/users/ann/total", 504, refusal("not-current", 504), {}, []],
+    ["has no route", "GET", "/nothing", 404, refusal("not-found", 404), {}, []],
+    ["has another status", "GET", "/users/ann/total", 201, total, {}, ["201 is not described"]],
+    ["has another type", "GET", "/livez", 200, "x", { "content-type": "text/plain" }, ["text/plain is not described"]],
+    [
+      "has another header",
+      "GET",
+      "/livez",
+      200,
+      '{"status":"alive"}',
+      { etag: '"1"' },
+      ["the header etag is not described"]
+    ],
+    ["is a problem of others", "GET", "/livez", 504, refusal("not-current", 504), {}, ["504 is not described"]],
+    [
+      "has a number as a text",
+      "GET",
+      "/users/ann/total",
+      200,
+      total.replace("25.00", '"25"'),
+      {},
+      [expect.stringMatching(/^\/total must be number/)]
+    ],
+    [
+      "has a member more",
+      "GET",
+      "/users/ann/total",
+      200,
+      total.replace("{", '{"x":1,'),
+      {},
+      [expect.stringContaining('{"additionalProperty":"x"}')]
+    ],
+    [
+      "has a member less",
+      "GET",
+      "/users/ann/total",
+      200,
+      total.replace('"userId":"ann",', ""),
+      {},
+      [expect.stringContaining('{"missingProperty":"userId"}')]
+    ],
+    [
+      "is a problem of another kind",
+      "GET",
+      "/users/ann/total",
+      504,
+      refusal("outcome-unknown", 504),
+      {},
+      [expect.stringMatching(/^\/type must be equal/)]
+    ]
+  ] as const)("%s", (_what, method, path, status, body, headers, expected) => {
+    expect(mistakes(method, path, status, body, headers)).toEqual(expected)
+  })
+})

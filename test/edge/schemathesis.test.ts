@@ -1,0 +1,36 @@
+import { Effect, Exit, Scope } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { makeApp } from "../../src/edge/App.ts"
+import { httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
+import { findSchemathesis, runSchemathesis } from "../support/Schemathesis.ts"
+import { startService, type TestService } from "../support/TestService.ts"
+
+const schemathesis = await findSchemathesis()
+const scope = Effect.runSync(Scope.make())
+let service: TestService
+let port: number
+beforeAll(async () => {
+  service = await startService()
+  // Not the service's own, which holds answers against the document before schemathesis could see them.
+  const app = makeApp({
+    runPromiseExit: Effect.runPromiseExitWith(service.edge.services),
+    isDraining: () => false
+  })
+  port = await Effect.runPromise(Scope.provide(serveHttp(app, "127.0.0.1", 0, httpWaits), scope))
+})
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await service.stop()
+})
+
+describe("schemathesis", () => {
+  it.skipIf("missing" in schemathesis)(
+    `finds no answer that the document does not describe, and no 500${"missing" in schemathesis ? ` (${schemathesis.missing})` : ""}`,
+    async () => {
+      const path = "path" in schemathesis ? schemathesis.path : ""
+      const { code, output } = await runSchemathesis(path, port, ["--max-examples", "20", "--seed", "1"])
+      expect(code, output).toBe(0)
+    },
+    300_000
+  )
+})

@@ -1,0 +1,47 @@
+import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { projectRoot } from "./TestBroker.ts"
+
+const version = "4.32.5"
+const run = promisify(execFile)
+
+/** Where schemathesis is, or why there is none. */
+export type Schemathesis = { readonly path: string } | { readonly missing: string }
+
+/** Finds schemathesis in the cache, or installs it there from PyPI with the machine's python3. */
+export const findSchemathesis = async (): Promise<Schemathesis> => {
+  const { PURCHASE_LEDGER_CACHE, XDG_CACHE_HOME } = process.env
+  const cache = PURCHASE_LEDGER_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "purchase-ledger")
+  const directory = join(cache, `schemathesis-${version}`)
+  const path = join(directory, "bin", "schemathesis")
+  if (existsSync(path)) return { path }
+  try {
+    await run("python3", ["-m", "venv", directory])
+    await run(join(directory, "bin", "pip"), ["install", "--quiet", `schemathesis==${version}`])
+    return { path }
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message.trim().split("\n").at(-1) : String(cause)
+    return { missing: `python3 and pip could not provide schemathesis ${version}: ${said}` }
+  }
+}
+
+export interface Ran {
+  readonly code: number
+  readonly output: string
+}
+
+/** Runs it against an edge, with what test/edge/schemathesis.toml says. */
+export const runSchemathesis = async (path: string, port: number, options: ReadonlyArray<string>): Promise<Ran> => {
+  const config = join(projectRoot, "test/edge/schemathesis.toml")
+  const url = `http://127.0.0.1:${port}/openapi.json`
+  const args = ["--no-color", "--config-file", config, "run", url, ...options]
+  return new Promise((resolve) => {
+    // Away from the project, in which it would leave its database of examples.
+    execFile(path, args, { cwd: join(path, "../.."), maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr })
+    )
+  })
+}

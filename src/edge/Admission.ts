@@ -32,23 +32,23 @@ const offeredBy = (route: Route): string => Object.values(route.answers)[0]?.med
 /** What is asked of a request before a route looks at it. */
 export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
   const offered = offeredBy(route)
-  const limits = new Map(
-    route.bodies.map(({ mediaType, bytesMax, tooLarge }) => [mediaType, limitBody(bytesMax, tooLarge)])
+  const bodies = new Map(
+    route.bodies.map(({ mediaType, limit, answeredAs }) => [
+      mediaType,
+      { limited: limit === undefined ? undefined : limitBody(limit.bytesMax, limit.tooLarge), answeredAs }
+    ])
   )
-  const unsupported = problem(
-    "unsupported-media-type",
-    `Send ${route.bodies.map(({ what, mediaType }) => `${what} as ${mediaType}`).join(", or ")}.`
-  )
+  const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
   return async (http, next) => {
-    const refused = unlessAccepted(http, offered)
+    const body = bodies.get(mediaTypeOf(http))
+    const refused = unlessAccepted(http, body?.answeredAs ?? offered)
     if (refused !== undefined) return refused
     if (route.stores) {
       // Previews and link checkers send a HEAD to look, and must not write by it.
       if (http.req.method === "HEAD") return notAllowed(http, route.method)
       if (edge.isDraining()) return problemResponse(stopping, instanceOf(http))
     }
-    if (limits.size === 0) return next()
-    const limited = limits.get(mediaTypeOf(http))
-    return limited === undefined ? problemResponse(unsupported, instanceOf(http)) : limited(http, next)
+    if (body === undefined && bodies.size > 0) return problemResponse(unsupported, instanceOf(http))
+    return body?.limited === undefined ? next() : body.limited(http, next)
   }
 }

@@ -29,12 +29,13 @@ export const optional = <A, const B>(field: Field<A>, otherwise: B, description:
 /** What a route takes as a body of one media type. */
 export interface Body<A> {
   readonly mediaType: string
+  /** What to send, like `one purchase as application/json`, for those who send something else. */
+  readonly asked: string
   readonly documented: Schema.Constraint
-  readonly bytesMax: number
-  /** What a body of it is, like `one purchase`. */
-  readonly what: string
-  /** Says to a caller how large it may be. */
-  readonly tooLarge: string
+  /** How large it may be, and what is said of a larger one. Without it `read` sees to a bound. */
+  readonly limit?: { readonly bytesMax: number; readonly tooLarge: string }
+  /** The media type of the answers to it, where that is not the route's first. */
+  readonly answeredAs?: string
   readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem>>
 }
 
@@ -104,8 +105,14 @@ interface Declaration<
   readonly isLong?: true
   readonly handle: (
     request: ReadOf<Path_> & ReadOf<Query> & ReadOf<Headers> & { readonly body: BodyOf<B> },
-    edge: Edge
-  ) => Effect.Effect<Reply<A>, EdgeFailure<NoInfer<Kind> | (typeof commonProblems)[number]>, EdgeServices>
+    edge: Edge,
+    http: HttpContext
+  ) => Effect.Effect<
+    // A stream may make its Response itself.
+    Reply<A> | Response,
+    EdgeFailure<NoInfer<Kind> | (typeof commonProblems)[number]>,
+    EdgeServices
+  >
 }
 
 export const mediaTypeOf = (http: HttpContext): string =>
@@ -154,16 +161,16 @@ export const route = <
   const serve = (edge: Edge, http: HttpContext): Promise<Response> => {
     type Request = Parameters<typeof handle>[0]
     const values = readParameters(http)
-    const answered: Effect.Effect<Reply<A>, EdgeFailure, EdgeServices> = isProblem(values)
+    const answered: Effect.Effect<Reply<A> | Response, EdgeFailure, EdgeServices> = isProblem(values)
       ? Effect.fail(values)
       : Effect.flatMap(
           bodies.find(({ mediaType }) => mediaType === mediaTypeOf(http))?.read(http) ?? Effect.undefined,
-          (body) => handle({ ...values, body } as Request, edge) as typeof answered
+          (body) => handle({ ...values, body } as Request, edge, http) as typeof answered
         )
     return respond(
       edge,
       http,
-      Effect.map(answered, (answer) => replyResponse(answer, declared.answers)),
+      Effect.map(answered, (answer) => (answer instanceof Response ? answer : replyResponse(answer, declared.answers))),
       isLong ? { signal: http.req.raw.signal } : undefined
     )
   }

@@ -3,7 +3,9 @@ import type { Hono } from "hono"
 import { type OpenApi, openApi } from "../../src/edge/OpenApi.ts"
 import { routes } from "../../src/edge/Routes.ts"
 
-/** What an answer is held against. */
+const isJson = /^application\/(?:problem\+)?json(?:;|$)/
+
+/** What is seen of an answer. */
 interface Seen {
   readonly status: number
   readonly headers: Headers
@@ -70,7 +72,7 @@ export class Description {
     const mediaType = seen.headers.get("content-type")?.split(";")[0]
     if (mediaType === undefined) return [...unknown, ...(seen.body === "" ? [] : ["a body has no type"])]
     if (!(mediaType in content)) return [...unknown, `${mediaType} is not described`]
-    if (!mediaType.endsWith("json")) return unknown
+    if (!isJson.test(mediaType)) return unknown
     const pointer = [...place, "content", mediaType, "schema"].map(segment).join("/")
     const validate = this.compiled.get(pointer) ?? this.validator.compile({ $ref: `document#/${encodeURI(pointer)}` })
     this.compiled.set(pointer, validate)
@@ -89,8 +91,8 @@ export const describedApp = (app: Hono): Hono => {
   const answer = app.fetch
   app.fetch = async (request, ...rest) => {
     const response = await answer(request, ...rest)
-    const isRead = !(response.headers.get("content-type") ?? "").startsWith("text/event-stream")
-    const body = isRead ? await response.clone().text() : ""
+    // A stream is not waited for: it may have no end.
+    const body = isJson.test(response.headers.get("content-type") ?? "") ? await response.clone().text() : ""
     const { pathname } = new URL(request.url)
     const mistakes = description.mistakesIn(request.method, pathname, {
       status: response.status,

@@ -22,10 +22,9 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 const onePurchase: Body<string> = {
   mediaType: jsonMediaType,
+  asked: `one purchase as ${jsonMediaType}`,
   documented: PurchaseRequest,
-  bytesMax: purchaseBodyBytesMax,
-  what: "one purchase",
-  tooLarge: `A purchase has at most ${purchaseBodyBytesMax} bytes.`,
+  limit: { bytesMax: purchaseBodyBytesMax, tooLarge: `A purchase has at most ${purchaseBodyBytesMax} bytes.` },
   read: (http: HttpContext) =>
     Effect.tryPromise({
       try: async () => utf8.decode(await http.req.arrayBuffer()),

@@ -1,6 +1,7 @@
+import type { Floor } from "./Floor.ts"
 import type { Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
-import type { System } from "./System.ts"
+import type { System, SystemNeeds } from "./System.ts"
 
 /** One number of one run. */
 export interface Measurement {
@@ -10,7 +11,8 @@ export interface Measurement {
   readonly spent?: Spent
 }
 
-interface Outcome {
+/** What came of one run. */
+export interface Outcome {
   readonly measurements: ReadonlyArray<Measurement>
   /** What was wrong: totals, answers. Empty for a good run. */
   readonly wrong: ReadonlyArray<string>
@@ -18,19 +20,22 @@ interface Outcome {
   readonly notes: ReadonlyArray<string>
 }
 
-interface CaseInput {
-  readonly system: System
+export interface CaseInput {
+  /** Counts from 1. Where a case compares, odd runs begin with the floor and even ones with the system. */
+  readonly run: number
   readonly progress: Progress
-  /** How many purchases the case that can be scaled sends. */
-  readonly purchases: number
+  /** Starts broker, worker and edge on an empty ledger. What a case leaves running ends with its run. */
+  readonly startSystem: (needs: SystemNeeds) => Promise<System>
+  /** Starts the bare protocol on a broker of its own. */
+  readonly startFloor: () => Promise<Floor>
 }
 
-/** A part of the benchmark. Each run of it gets a system of its own. */
+/** A part of the benchmark. */
 export interface Case {
   readonly name: string
-  /** The names of what it measures. */
-  readonly measures: ReadonlyArray<string>
-  /** Whether it goes through the HTTP edge. */
-  readonly usesEdge: boolean
+  /** What it measures, in a line. */
+  readonly about: string
+  /** Whether it runs only when it is named, or with --all. */
+  readonly isLong: boolean
   readonly run: (input: CaseInput) => Promise<Outcome>
 }

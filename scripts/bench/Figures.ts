@@ -9,8 +9,8 @@ export interface Figure {
   readonly min: number
   readonly max: number
   readonly runs: number
-  /** The median of each; null where a figure is not about what a purchase costs. */
-  readonly cpuMicrosecondsPerPurchase: Spent | null
+  /** The median of each process; empty where a figure is not about what a purchase or a request costs. */
+  readonly cpuMicrosecondsPerPurchase: Spent
 }
 
 const medianOf = (values: ReadonlyArray<number>): number => {
@@ -20,9 +20,15 @@ const medianOf = (values: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
 }
 
+const spentOf = (spent: ReadonlyArray<Spent>): Spent => {
+  const byProcess = Map.groupBy(spent.flatMap(Object.entries<number>), ([process]) => process)
+  return Object.fromEntries(
+    Array.from(byProcess, ([process, entries]) => [process, medianOf(entries.map(([, time]) => time))])
+  )
+}
+
 const figureOf = (name: string, measurements: ReadonlyArray<Measurement>): Figure => {
   const values = measurements.map(({ value }) => value)
-  const spent = measurements.flatMap((measurement) => measurement.spent ?? [])
   return {
     name,
     unit: measurements[0]?.unit ?? "",
@@ -30,14 +36,7 @@ const figureOf = (name: string, measurements: ReadonlyArray<Measurement>): Figur
     min: Math.min(...values),
     max: Math.max(...values),
     runs: values.length,
-    cpuMicrosecondsPerPurchase:
-      spent.length === 0
-        ? null
-        : {
-            edge: medianOf(spent.map(({ edge }) => edge)),
-            worker: medianOf(spent.map(({ worker }) => worker)),
-            broker: medianOf(spent.map(({ broker }) => broker))
-          }
+    cpuMicrosecondsPerPurchase: spentOf(measurements.flatMap(({ spent }) => (spent === undefined ? [] : [spent])))
   }
 }
 
@@ -50,12 +49,14 @@ export const figuresOf = (measurements: ReadonlyArray<Measurement>): Array<Figur
 const rounded = (value: number): string =>
   value.toLocaleString("en", value >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 })
 
-const spentText = (spent: Spent | null): string =>
-  spent === null ? "" : [spent.edge, spent.worker, spent.broker].map(rounded).join(" + ")
+const spentText = (spent: Spent): string =>
+  Object.entries(spent)
+    .map(([process, time]) => `${process} ${rounded(time)}`)
+    .join(" + ")
 
 /** The figures as lines of a table. */
 export const tableOf = (figures: ReadonlyArray<Figure>): string => {
-  const head = ["", "unit", "median", "min", "max", "runs", "µs of CPU a purchase: edge + worker + broker"]
+  const head = ["", "unit", "median", "min", "max", "runs", "µs of CPU a purchase or request"]
   const rows = figures.map((figure) => [
     figure.name,
     figure.unit,

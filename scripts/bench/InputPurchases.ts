@@ -1,4 +1,5 @@
-import { connect } from "nats"
+import { inputStream } from "../../src/domain/Subject.ts"
+import { withClient } from "./BrokerClient.ts"
 
 interface Message {
   readonly purchases: ReadonlyArray<{
@@ -10,14 +11,13 @@ interface Message {
 }
 
 /** Everything that the input log holds, read with the client's own means: for what an edge has made up by itself. */
-export const inputPurchases = async (brokerUrl: string) => {
-  const connection = await connect({ servers: brokerUrl, name: "benchmark" })
-  try {
-    const manager = await connection.jetstreamManager()
-    const { state } = await manager.streams.info("PURCHASES")
+export const inputPurchases = (brokerUrl: string) =>
+  withClient(brokerUrl, async (client) => {
+    const manager = await client.jetstreamManager()
+    const { state } = await manager.streams.info(inputStream)
     const purchases = []
     if (state.last_seq === 0) return []
-    const consumer = await connection.jetstream().consumers.get("PURCHASES")
+    const consumer = await client.jetstream().consumers.get(inputStream)
     for await (const message of await consumer.consume()) {
       for (const purchase of message.json<Message>().purchases) {
         purchases.push({ ...purchase, valueCents: BigInt(purchase.valueCents) })
@@ -25,7 +25,4 @@ export const inputPurchases = async (brokerUrl: string) => {
       if (message.seq >= state.last_seq) break
     }
     return purchases
-  } finally {
-    await connection.close()
-  }
-}
+  })

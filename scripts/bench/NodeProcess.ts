@@ -19,8 +19,7 @@ export interface NodeProcessOptions {
 /** A node process of the benchmark: its messages, and the lines that it logs. */
 export class NodeProcess implements Stoppable {
   readonly name: string
-  /** What it printed, as far as kept. A process that logs warnings alone should have printed nothing. */
-  readonly lines: Array<string> = []
+  private readonly lines: Array<string> = []
   private readonly process: ChildProcess
 
   constructor(options: NodeProcessOptions) {
@@ -51,6 +50,11 @@ export class NodeProcess implements Stoppable {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
+  /** What it printed, as far as kept. A process that logs warnings alone should have printed nothing. */
+  said(): Array<string> {
+    return this.lines.map((line) => `${this.name}: ${line}`)
+  }
+
   send(message: object): void {
     this.process.send(message)
   }
@@ -72,6 +76,14 @@ export class NodeProcess implements Stoppable {
       this.process.once("exit", ended)
       if (this.hasEnded) ended()
     })
+  }
+
+  /** Ends it at once, as a crash does. */
+  async kill(): Promise<void> {
+    if (this.hasEnded) return
+    const ended = once(this.process, "exit")
+    this.process.kill("SIGKILL")
+    await ended
   }
 
   /** Lets it finish what it has begun; one that doesn't end by itself is killed. */

@@ -16,29 +16,13 @@ const processorTime = (pid: number): number => {
   return (Number(fields[11]) + Number(fields[12])) * microsecondsPerTick
 }
 
-/** Who spends processor time on a purchase. */
-export interface Spent {
-  readonly edge: number
-  readonly worker: number
-  readonly broker: number
-}
+/** Microseconds of processor time that one purchase, or one request, costs in each process, by its name. */
+export type Spent = Readonly<Record<string, number>>
 
-export type Spenders = Readonly<Record<keyof Spent, number>>
-
-/** Starts counting for three processes, given by their ids; the answer says what each used since, for a purchase. */
-export const countProcessorTime = (pids: Spenders): ((purchases: number) => Spent) => {
-  const read = () => ({
-    edge: processorTime(pids.edge),
-    worker: processorTime(pids.worker),
-    broker: processorTime(pids.broker)
-  })
-  const before = read()
-  return (purchases) => {
-    const after = read()
-    return {
-      edge: (after.edge - before.edge) / purchases,
-      worker: (after.worker - before.worker) / purchases,
-      broker: (after.broker - before.broker) / purchases
-    }
-  }
+/** Starts counting for some processes, each named and given by its id; the answer divides what each used since. */
+export const countProcessorTime = (processes: Readonly<Record<string, { readonly pid: number }>>) => {
+  const read = () => Object.entries(processes).map(([name, { pid }]) => [name, processorTime(pid)] as const)
+  const before = new Map(read())
+  return (purchases: number): Spent =>
+    Object.fromEntries(read().map(([name, time]) => [name, (time - (before.get(name) ?? 0)) / purchases]))
 }

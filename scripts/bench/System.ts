@@ -1,57 +1,59 @@
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { freePort, projectRoot, TestBroker, until } from "../../test/support/TestBroker.ts"
 import type { Stoppable } from "./Ending.ts"
 import { NodeProcess, type NodeProcessOptions } from "./NodeProcess.ts"
+import type { PublisherMessage } from "./publisher.ts"
 import { wrongTotals } from "./Totals.ts"
 
 const mainScript = join(projectRoot, "src/main.ts")
+/** What PARTITIONS is when nobody sets it. */
+const partitionsDefault = 8
 
-export interface SystemOptions {
+/** What a case asks of its system. */
+export interface SystemNeeds {
+  /** Whether the edge has anything to do that is worth a profile. */
+  readonly usesEdge: boolean
+  /** Settings other than their defaults. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+export interface SystemOptions extends SystemNeeds {
   /** Ends the names of the profiles. */
   readonly run: number
   readonly profiles: string | undefined
-  /** Whether the edge has anything to do that is worth a profile. */
-  readonly usesEdge: boolean
 }
 
 /** A broker, a worker and an edge that nobody else uses, each a process, on an empty ledger. */
 export class System implements Stoppable {
   readonly broker: TestBroker
-  readonly worker: NodeProcess
   readonly edge: NodeProcess
   readonly edgeUrl: string
+  readonly partitions = partitionsDefault
+  private currentWorker: NodeProcess
   private readonly options: SystemOptions
   private readonly processes: Array<NodeProcess>
 
-  private constructor(
-    broker: TestBroker,
-    worker: NodeProcess,
-    edge: NodeProcess,
-    port: number,
-    options: SystemOptions
-  ) {
+  private constructor(broker: TestBroker, port: number, options: SystemOptions) {
     this.broker = broker
-    this.worker = worker
-    this.edge = edge
-    this.edgeUrl = `http://127.0.0.1:${port}`
     this.options = options
-    this.processes = [worker, edge]
+    this.edgeUrl = `http://127.0.0.1:${port}`
+    this.processes = []
+    this.currentWorker = this.startWorker("worker")
+    this.edge = this.spawn({
+      name: "edge",
+      script: mainScript,
+      arguments: ["--role", "edge"],
+      environment: { PORT: String(port) },
+      isProfiled: options.usesEdge
+    })
   }
 
   static async start(options: SystemOptions): Promise<System> {
     const port = await freePort()
-    const broker = await TestBroker.start()
-    const role = (name: "worker" | "edge") =>
-      new NodeProcess({
-        name: `${name}-${options.run}`,
-        script: mainScript,
-        arguments: ["--role", name],
-        environment: environmentOf(broker, { PORT: String(port) }),
-        profiles: name === "edge" && !options.usesEdge ? undefined : options.profiles
-      })
-    const system = new System(broker, role("worker"), role("edge"), port, options)
+    const system = new System(await TestBroker.start(), port, options)
     try {
-      await until("the edge is ready, and the worker answers for every partition", () => system.isReady())
+      await system.ready()
     } catch (cause) {
       await system.stop()
       throw new Error([String(cause), ...system.said()].join("\n"), { cause })
@@ -59,27 +61,66 @@ export class System implements Stoppable {
     return system
   }
 
+  /** Waits until the edge is ready, and the worker answers for every partition. */
+  ready(): Promise<void> {
+    return until("the edge is ready, and the worker answers for every partition", () => this.isReady())
+  }
+
+  get worker(): NodeProcess {
+    return this.currentWorker
+  }
+
   /** A further process on this system. It ends with it. */
-  spawn(options: Omit<NodeProcessOptions, "environment" | "profiles"> & { readonly isProfiled: boolean }): NodeProcess {
-    const { name, isProfiled, ...rest } = options
+  spawn(options: Omit<NodeProcessOptions, "profiles"> & { readonly isProfiled: boolean }): NodeProcess {
+    const { name, isProfiled, environment, ...rest } = options
     const process = new NodeProcess({
       ...rest,
       name: `${name}-${this.options.run}`,
-      environment: environmentOf(this.broker, {}),
+      environment: {
+        NATS_URL: this.broker.url,
+        HOST: "127.0.0.1",
+        LOG_LEVEL: "Warn",
+        ...this.options.settings,
+        ...environment
+      },
       profiles: isProfiled ? this.options.profiles : undefined
     })
     this.processes.push(process)
     return process
   }
 
+  /** Publishes through the edge's own layers, past HTTP. */
+  async startPublisher(): Promise<NodeProcess> {
+    const script = fileURLToPath(new URL("publisher.ts", import.meta.url))
+    const publisher = this.spawn({ name: "publisher", script, environment: {}, isProfiled: true })
+    await publisher.message<PublisherMessage, "ready">("ready")
+    return publisher
+  }
+
+  /** Ends the worker, by kill -9 or after its work, and starts another under its name, as start.sh does. */
+  async replaceWorker(how: "kill" | "stop"): Promise<void> {
+    await this.currentWorker[how]()
+    this.currentWorker = this.startWorker("worker-again")
+  }
+
   /** What its processes logged: warnings and errors. */
   said(): Array<string> {
-    return this.processes.flatMap(({ name, lines }) => lines.map((line) => `${name}: ${line}`))
+    return this.processes.flatMap((process) => process.said())
   }
 
   async stop(): Promise<void> {
     for (const process of this.processes.toReversed()) await process.stop()
     await this.broker.stop()
+  }
+
+  private startWorker(name: string): NodeProcess {
+    return this.spawn({
+      name,
+      script: mainScript,
+      arguments: ["--role", "worker"],
+      environment: { WORKER_ID: "benchmark" },
+      isProfiled: true
+    })
   }
 
   // A user of each partition is among these many, as good as certainly.
@@ -94,10 +135,3 @@ export class System implements Stoppable {
     }
   }
 }
-
-const environmentOf = (broker: TestBroker, more: Record<string, string>) => ({
-  NATS_URL: broker.url,
-  HOST: "127.0.0.1",
-  LOG_LEVEL: "Warn",
-  ...more
-})

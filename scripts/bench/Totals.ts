@@ -1,11 +1,6 @@
-import type { Workload } from "./Workload.ts"
-import { purchaseAt } from "./Workload.ts"
-
-/** What an account has to say. */
-export interface Total {
-  readonly count: number
-  readonly cents: bigint
-}
+import { accountsOf } from "./LedgerAccounts.ts"
+import { type Total, totalIn } from "./TotalBody.ts"
+import { originalsOf, type Workload } from "./Workload.ts"
 
 /** The content of a purchase, as far as totals need it. */
 interface Counted {
@@ -18,35 +13,32 @@ interface Counted {
 const readsAtOnce = 16
 const readTriesMax = 30
 const wrongNamedMax = 10
+/** With more accounts than this, so many are read over HTTP, evenly spread, and all from the bucket. */
+const readsOverHttpMax = 2_000
 
 /** Adds purchases up by nothing but their ids and amounts, to hold the ledger against. */
 export const totalsOf = (purchases: Iterable<Counted>): Map<string, Total> => {
   const applied = new Set<string>()
   const totals = new Map<string, Total>()
-  for (const { userId, purchaseId, valueCents, quantity } of purchases) {
-    const id = `${userId} ${purchaseId}`
+  for (const purchase of purchases) {
+    const id = `${purchase.userId} ${purchase.purchaseId}`
     if (applied.has(id)) continue
     applied.add(id)
-    const before = totals.get(userId) ?? { count: 0, cents: 0n }
-    totals.set(userId, { count: before.count + 1, cents: before.cents + valueCents * BigInt(quantity) })
+    add(totals, purchase)
   }
   return totals
 }
 
-function* purchasesOf(workload: Workload) {
-  for (let index = 0; index < workload.purchases; index += 1) yield purchaseAt(workload, index)
+/** The totals that a workload has to end in. Its ids need not be kept to find the repeats: it knows them. */
+export const totalsOfWorkload = (workload: Workload): Map<string, Total> => {
+  const totals = new Map<string, Total>()
+  for (const purchase of originalsOf(workload)) add(totals, purchase)
+  return totals
 }
 
-/** The totals that a workload has to end in. */
-export const totalsOfWorkload = (workload: Workload): Map<string, Total> => totalsOf(purchasesOf(workload))
-
-/** Reads the answer of `GET /users/{id}/total` without a float. */
-export const totalIn = (body: string): Total | undefined => {
-  const amount = /"total":(-?[0-9]+)\.([0-9]{2})[,}]/.exec(body)
-  const count = /"purchaseCount":([0-9]+)[,}]/.exec(body)
-  return amount === null || count === null
-    ? undefined
-    : { count: Number(count[1]), cents: BigInt(`${amount[1]}${amount[2]}`) }
+const add = (totals: Map<string, Total>, { userId, valueCents, quantity }: Counted): void => {
+  const before = totals.get(userId) ?? { count: 0, cents: 0n }
+  totals.set(userId, { count: before.count + 1, cents: before.cents + valueCents * BigInt(quantity) })
 }
 
 /** A strong read of a total over HTTP. An edge that says it is not current in time is asked again. */
@@ -62,18 +54,51 @@ export const readTotal = async (edgeUrl: string, userId: string): Promise<Total>
   }
 }
 
-/** Reads every total and names those that are not what they have to be. */
+const isSame = (one: Total, other: Total): boolean => one.count === other.count && one.cents === other.cents
+
+const difference = (userId: string, found: Total, expected: Total): string =>
+  `${userId} has ${found.count} purchases of ${found.cents} cents, not ${expected.count} of ${expected.cents}`
+
+const shortened = (wrong: ReadonlyArray<string>): Array<string> => {
+  const more = wrong.length - wrongNamedMax
+  return more > 0 ? [...wrong.slice(0, wrongNamedMax), `and ${more} more totals are wrong`] : [...wrong]
+}
+
+/** Reads every total over HTTP and names those that are not what they have to be. */
 export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string, Total>): Promise<Array<string>> => {
   const wrong: Array<string> = []
   const rest = expected.entries()
   const reader = async () => {
-    for (const [userId, { count, cents }] of rest) {
-      const total = await readTotal(edgeUrl, userId)
-      if (total.count === count && total.cents === cents) continue
-      wrong.push(`${userId} has ${total.count} purchases of ${total.cents} cents, not ${count} of ${cents}`)
+    for (const [userId, total] of rest) {
+      const found = await readTotal(edgeUrl, userId)
+      if (!isSame(found, total)) wrong.push(difference(userId, found, total))
     }
   }
   await Promise.all(Array.from({ length: readsAtOnce }, reader))
-  const more = wrong.length - wrongNamedMax
-  return more > 0 ? [...wrong.slice(0, wrongNamedMax), `and ${more} more totals are wrong`] : wrong
+  return shortened(wrong)
+}
+
+/** Reads the newest revision of every account from the bucket itself, and names what is wrong, missing or too much. */
+export const wrongAccounts = async (
+  brokerUrl: string,
+  expected: ReadonlyMap<string, Total>
+): Promise<Array<string>> => {
+  const accounts = await accountsOf(brokerUrl)
+  const wrong: Array<string> = []
+  for (const [userId, total] of expected) {
+    const found = accounts.get(userId) ?? { count: 0, cents: 0n }
+    if (!isSame(found, total)) wrong.push(difference(userId, found, total))
+  }
+  for (const userId of accounts.keys()) if (!expected.has(userId)) wrong.push(`${userId} bought nothing`)
+  return shortened(wrong)
+}
+
+/** Holds a whole ledger against what was sent: the bucket entirely, and strong reads over HTTP, of each or of many. */
+export const wrongLedger = async (
+  { edgeUrl, broker }: { readonly edgeUrl: string; readonly broker: { readonly url: string } },
+  expected: ReadonlyMap<string, Total>
+): Promise<Array<string>> => {
+  const step = Math.ceil(expected.size / readsOverHttpMax)
+  const read = new Map(Array.from(expected).filter((_, index) => index % step === 0))
+  return [...(await wrongAccounts(broker.url, expected)), ...(await wrongTotals(edgeUrl, read))]
 }

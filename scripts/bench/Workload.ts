@@ -8,6 +8,15 @@ export interface Workload {
   readonly repeatEvery: number
 }
 
+/** A part of a workload: the purchases from one index up to, and without, another. */
+export interface Range {
+  readonly from: number
+  readonly to: number
+}
+
+/** Every twentieth: 5 %. */
+export const repeatEveryUsual = 20
+
 /** How far back the earlier one may be. */
 const repeatDistanceMax = 20_000
 
@@ -36,11 +45,21 @@ const originalAt = ({ users }: Workload, index: number): Purchase => {
   } as Purchase
 }
 
+/** Whether the purchase at an index is one that was sent before. */
+const isRepeatAt = ({ repeatEvery }: Workload, index: number): boolean =>
+  repeatEvery > 0 && index % repeatEvery === repeatEvery - 1
+
 /** The purchase that is sent at an index. */
 export const purchaseAt = (workload: Workload, index: number): Purchase => {
-  const { repeatEvery } = workload
-  if (repeatEvery === 0 || index % repeatEvery !== repeatEvery - 1) return originalAt(workload, index)
+  if (!isRepeatAt(workload, index)) return originalAt(workload, index)
   const earlier = index - 1 - (spread(index) % Math.min(index, repeatDistanceMax))
   // The one before a repeat is none.
-  return originalAt(workload, earlier % repeatEvery === repeatEvery - 1 ? earlier - 1 : earlier)
+  return originalAt(workload, isRepeatAt(workload, earlier) ? earlier - 1 : earlier)
+}
+
+/** The purchases of a workload that count: every one that is no repeat. */
+export function* originalsOf(workload: Workload): Generator<Purchase> {
+  for (let index = 0; index < workload.purchases; index += 1) {
+    if (!isRepeatAt(workload, index)) yield originalAt(workload, index)
+  }
 }

@@ -1,53 +1,16 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { projectRoot } from "../../test/support/TestBroker.ts"
-import type { Case, Measurement } from "./Case.ts"
-import { endToEnd } from "./cases/EndToEnd.ts"
-import { generate } from "./cases/Generate.ts"
-import { requests } from "./cases/Requests.ts"
-import { started, stopAll, stopped } from "./Ending.ts"
-import { figuresOf, tableOf } from "./Figures.ts"
+import type { Case, Measurement, Outcome } from "./Case.ts"
+import { draw } from "./Charts.ts"
+import { started, stopAll, stopped, type Stoppable } from "./Ending.ts"
+import { type Figure, figuresOf, tableOf } from "./Figures.ts"
+import { Floor } from "./Floor.ts"
 import { machine } from "./Machine.ts"
+import { readOptions } from "./Options.ts"
 import { profileSummary } from "./ProfileSummary.ts"
 import { Progress } from "./Progress.ts"
 import { System } from "./System.ts"
-
-const cases: ReadonlyArray<Case> = [generate, endToEnd, requests]
-const names = cases.flatMap(({ measures }) => measures)
-
-const usage = `usage: npm run bench -- [options]
-  --only NAME     runs one case: ${names.join(", ")}
-  --runs N        runs each case N times, 3 unless told
-  --purchases N   how many purchases end-to-end sends, 500000 unless told
-  --json FILE     writes the figures to a file as well
-  --profile       leaves processor profiles of edge and worker in .data/profiles/<case>/`
-
-const refuse = (message: string): never => {
-  process.stderr.write(`${message}\n${usage}\n`)
-  process.exit(2)
-}
-
-const readOptions = () => {
-  try {
-    const { values } = parseArgs({
-      options: {
-        only: { type: "string" },
-        runs: { type: "string", default: "3" },
-        purchases: { type: "string", default: "500000" },
-        json: { type: "string" },
-        profile: { type: "boolean", default: false }
-      }
-    })
-    const count = (name: "runs" | "purchases") =>
-      /^[1-9][0-9]{0,7}$/.test(values[name]) ? Number(values[name]) : refuse(`--${name} must be a whole number from 1`)
-    const { only } = values
-    if (only !== undefined && !names.includes(only)) return refuse(`there is no case ${only}`)
-    return { ...values, runs: count("runs"), purchases: count("purchases") }
-  } catch (cause) {
-    return refuse(String(cause))
-  }
-}
 
 const options = readOptions()
 const progress = new Progress()
@@ -57,32 +20,45 @@ const print = (text: string) => {
 }
 
 const profilesOf = (one: Case): string | undefined => {
-  if (!options.profile) return undefined
+  if (!options.isProfiling) return undefined
   const directory = join(projectRoot, ".data/profiles", one.name)
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
   return directory
 }
 
-/** Runs a case on a system of its own. */
-const runOnce = async (one: Case, run: number, profiles: string | undefined) => {
+/** Runs a case once, and ends what it leaves running. */
+const runOnce = async (one: Case, run: number, profiles: string | undefined): Promise<Outcome> => {
   const step = `${one.name}, run ${run} of ${options.runs}`
   progress.begin(step)
-  const system = await started(() => System.start({ run, profiles, usesEdge: one.usesEdge }))
-  const outcome = await one.run({ system, progress, purchases: options.purchases })
-  await stopped(system)
+  const running: Array<Stoppable & { said: () => Array<string> }> = []
+  const starting = async <R extends Stoppable & { said: () => Array<string> }>(start: () => Promise<R>): Promise<R> => {
+    const begun = await started(start)
+    running.push(begun)
+    return begun
+  }
+  const outcome = await one
+    .run({
+      run,
+      progress,
+      startSystem: (needs) => starting(() => System.start({ run, profiles, ...needs })),
+      startFloor: () => starting(() => Floor.start())
+    })
+    .catch((cause: unknown) => {
+      throw new Error([String(cause), ...running.flatMap((begun) => begun.said())].join("\n"), { cause })
+    })
+  for (const begun of running) await stopped(begun)
   for (const note of outcome.notes) print(`${step}: ${note}`)
-  for (const line of system.said()) print(`${step}: ${line}`)
+  for (const line of running.flatMap((begun) => begun.said())) print(`${step}: ${line}`)
   for (const problem of outcome.wrong) print(`${step}: WRONG: ${problem}`)
   return outcome
 }
 
-const runAll = async (): Promise<boolean> => {
+const runAll = async (): Promise<{ readonly figures: ReadonlyArray<Figure>; readonly isRight: boolean }> => {
   const measurements: Array<Measurement> = []
   let isRight = true
   print(`${machine()}\n`)
-  for (const one of cases) {
-    if (options.only !== undefined && !one.measures.includes(options.only)) continue
+  for (const one of options.cases) {
     const profiles = profilesOf(one)
     for (let run = 1; run <= options.runs; run += 1) {
       const outcome = await runOnce(one, run, profiles)
@@ -90,12 +66,21 @@ const runAll = async (): Promise<boolean> => {
       if (outcome.wrong.length > 0) isRight = false
     }
     if (profiles === undefined) continue
-    for (const file of readdirSync(profiles)) print(`\n${profileSummary(join(profiles, file))}`)
+    const last = readdirSync(profiles).filter((file) => file.endsWith(`-${options.runs}.cpuprofile`))
+    for (const file of last) print(`\n${profileSummary(join(profiles, file))}`)
   }
-  const figures = figuresOf(measurements)
+  return { figures: figuresOf(measurements), isRight }
+}
+
+const bench = async (): Promise<boolean> => {
+  const { from, json, charts } = options
+  const earlier = from === undefined ? undefined : { figures: JSON.parse(readFileSync(from, "utf8")), isRight: true }
+  const { figures, isRight } = earlier ?? (await runAll())
   print(`\n${tableOf(figures)}`)
-  print(isRight ? "\nEvery total is right." : "\nSomething is WRONG, see above.")
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`)
+  if (earlier === undefined) print(isRight ? "\nEvery total is right." : "\nSomething is WRONG, see above.")
+  if (options.isProfiling) print("The figures include what the profiler takes.")
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(figures, null, 2)}\n`)
+  if (charts !== undefined) for (const file of draw(figures, charts)) print(file)
   return isRight
 }
 
@@ -107,7 +92,7 @@ for (const [signal, status] of [
 }
 
 try {
-  process.exitCode = (await runAll()) ? 0 : 1
+  process.exitCode = (await bench()) ? 0 : 1
 } catch (cause) {
   progress.clear()
   await stopAll()

@@ -1,58 +1,120 @@
-import { fileURLToPath } from "node:url"
-import type { Case } from "../Case.ts"
-import { countProcessorTime } from "../ProcessorTime.ts"
-import type { PublisherMessage } from "../publisher.ts"
-import { totalsOfWorkload, wrongTotals } from "../Totals.ts"
+import type { Case, CaseInput, Measurement } from "../Case.ts"
+import { bytesPerMebibyte, processMemory } from "../ProcessMemory.ts"
+import { throughput } from "../Throughput.ts"
+import { totalsOfWorkload, wrongAccounts, wrongLedger } from "../Totals.ts"
+import { repeatEveryUsual, type Workload } from "../Workload.ts"
 
-const users = 1_000
-/** 5 %. */
-const repeatEvery = 20
-
-/**
- * Purchases from a publisher with a bounded number on the way, until strong reads of every account say that all are
- * applied. Repeats count as purchases: each has to be stored, recognised and dropped.
- */
-export const endToEnd: Case = {
-  name: "end-to-end",
-  measures: ["end-to-end"],
-  usesEdge: false,
-  run: async ({ system, progress, purchases }) => {
-    const workload = { purchases, users, repeatEvery }
-    const script = fileURLToPath(new URL("../publisher.ts", import.meta.url))
-    const publisher = system.spawn({ name: "publisher", script, isProfiled: true })
-    const ready = publisher.message<PublisherMessage, "ready">("ready")
-    publisher.send(workload)
-    await ready
-
-    const done = publisher.message<PublisherMessage, "done">("done", (message) => {
-      if (message.kind === "progress") progress.show(`published ${message.published.toLocaleString("en")}`)
-    })
-    const spentSince = countProcessorTime({
-      edge: publisher.pid,
-      worker: system.worker.pid,
-      broker: system.broker.pid
-    })
-    publisher.send({})
-    const { publishedMilliseconds, appliedMilliseconds, generatingMilliseconds, counted } = await done
-    const spent = spentSince(purchases)
-
-    progress.show("reading every total")
-    const expected = totalsOfWorkload(workload)
-    const distinct = Array.from(expected.values()).reduce((sum, { count }) => sum + count, 0)
-    const wrong = await wrongTotals(system.edgeUrl, expected)
-    if (counted !== distinct) wrong.push(`strong reads at the end counted ${counted} purchases, not ${distinct}`)
-    const generating = ((generatingMilliseconds * 1_000) / purchases).toFixed(2)
-    return {
-      measurements: [
-        { name: "end-to-end", unit: "purchases/s", value: purchases / (appliedMilliseconds / 1_000), spent }
-      ],
-      wrong,
-      notes: [
-        `all stored after ${seconds(publishedMilliseconds)}, all applied after ${seconds(appliedMilliseconds)}; ` +
-          `making a purchase is ${generating} µs of the edge's`
-      ]
-    }
-  }
+interface EndToEndOptions {
+  readonly name: string
+  readonly about: string
+  readonly isLong?: boolean
+  readonly users: number
+  /** Published and applied before the clock starts, so that the processes have compiled what they run. */
+  readonly warmUp: number
+  /** Published and applied while it runs. */
+  readonly measured: number
+  readonly showsMemory?: boolean
 }
 
+/** Runs the same workload through the bare protocol, on a broker of its own. */
+const runFloor = async ({ startFloor, progress }: CaseInput, workload: Workload, warmUp: number) => {
+  const floor = await startFloor()
+  progress.show("floor: warming up")
+  await throughput(floor, { workload, from: 0, to: warmUp }, progress)
+  const figures = await throughput(floor, { workload, from: warmUp, to: workload.purchases }, progress)
+  const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, totalsOfWorkload(workload)))]
+  await floor.stop()
+  return { figures, wrong: wrong.map((problem) => `floor: ${problem}`) }
+}
+
+const runSystem = async (
+  { startSystem, progress }: CaseInput,
+  { name, showsMemory = false }: EndToEndOptions,
+  workload: Workload,
+  warmUp: number
+) => {
+  const system = await startSystem({ usesEdge: false })
+  const publisher = await system.startPublisher()
+  const line = { publisher, worker: system.worker, broker: system.broker, partitions: system.partitions }
+  const brokerBefore = processMemory(system.broker.pid).resident
+  progress.show("warming up")
+  await throughput(line, { workload, from: 0, to: warmUp }, progress)
+  const figures = await throughput(line, { workload, from: warmUp, to: workload.purchases }, progress)
+  const memory: Array<Measurement> = []
+  if (showsMemory) {
+    const [worker, broker] = [system.worker, system.broker].map(({ pid }) => processMemory(pid).resident)
+    memory.push(
+      { name: `${name} memory of the worker`, unit: "MiB", value: (worker ?? 0) / bytesPerMebibyte },
+      { name: `${name} memory of the broker`, unit: "MiB", value: (broker ?? 0) / bytesPerMebibyte },
+      { name: `${name} broker's memory a user`, unit: "bytes", value: ((broker ?? 0) - brokerBefore) / workload.users }
+    )
+  }
+  progress.show("reading every total")
+  const wrong = await wrongLedger(system, totalsOfWorkload(workload))
+  await system.stop()
+  return { figures, memory, wrong }
+}
+
+/**
+ * Purchases from a publisher with a bounded number on the way, until the last commit; and the same through the floor
+ * program before it, or after it. Repeats count as purchases: each has to be stored, recognised and dropped.
+ */
+const endToEndCase = (options: EndToEndOptions): Case => ({
+  name: options.name,
+  about: options.about,
+  isLong: options.isLong ?? false,
+  run: async (input) => {
+    const { name, users, warmUp, measured } = options
+    const workload: Workload = { purchases: warmUp + measured, users, repeatEvery: repeatEveryUsual }
+    const isFloorFirst = input.run % 2 === 1
+    const before = isFloorFirst ? await runFloor(input, workload, warmUp) : undefined
+    const system = await runSystem(input, options, workload, warmUp)
+    const floor = before ?? (await runFloor(input, workload, warmUp))
+    const { perSecond, publishedMilliseconds, appliedMilliseconds, spent } = system.figures
+    return {
+      measurements: [
+        { name, unit: "purchases/s", value: perSecond, spent },
+        { name: `${name} floor`, unit: "purchases/s", value: floor.figures.perSecond, spent: floor.figures.spent },
+        { name: `${name} of its floor`, unit: "ratio", value: perSecond / floor.figures.perSecond },
+        ...system.memory
+      ],
+      wrong: [...system.wrong, ...floor.wrong],
+      notes: [`all stored after ${seconds(publishedMilliseconds)}, all applied after ${seconds(appliedMilliseconds)}`]
+    }
+  }
+})
+
 const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(2)} s`
+
+export const endToEndCases: ReadonlyArray<Case> = [
+  endToEndCase({
+    name: "end-to-end",
+    about: "grouped publish to the last commit, 1,000 users, 5 % repeats; and the floor",
+    users: 1_000,
+    warmUp: 50_000,
+    measured: 500_000
+  }),
+  endToEndCase({
+    name: "end-to-end-100k",
+    about: "the same with 100,000 users",
+    users: 100_000,
+    warmUp: 20_000,
+    measured: 250_000
+  }),
+  endToEndCase({
+    name: "hot-user",
+    about: "the same with one user",
+    users: 1,
+    warmUp: 20_000,
+    measured: 200_000
+  }),
+  endToEndCase({
+    name: "end-to-end-1m",
+    about: "the same with 1,000,000 users and as many purchases; and memory",
+    isLong: true,
+    users: 1_000_000,
+    warmUp: 50_000,
+    measured: 1_000_000,
+    showsMemory: true
+  })
+]

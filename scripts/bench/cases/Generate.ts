@@ -1,10 +1,12 @@
 import type { Case } from "../Case.ts"
 import { inputPurchases } from "../InputPurchases.ts"
 import { countProcessorTime } from "../ProcessorTime.ts"
-import { readTotal, totalsOf, wrongTotals } from "../Totals.ts"
+import { readTotal, totalsOf, wrongLedger } from "../Totals.ts"
 
 const callers = 4
-const callerPurchases = 10_000
+/** The most that one call generates. */
+const callPurchases = 10_000
+const calls = 3
 /** Generated before the clock starts, so that the processes have compiled what they run. */
 const warmUpPurchases = 10_000
 
@@ -12,39 +14,37 @@ const generateFor = async (edgeUrl: string, userId: string, purchases: number): 
   const response = await fetch(`${edgeUrl}/generate/${purchases}/${userId}`)
   const body = await response.text()
   if (!response.ok) throw new Error(`/generate answered ${response.status}: ${body}`)
-  const { count } = await readTotal(edgeUrl, userId)
-  if (count !== purchases) throw new Error(`${userId} has ${count} purchases after ${purchases} were acknowledged`)
 }
 
-/** Callers of `/generate` for a user each, at the same time, until a strong read after each call has all of it. */
+/** Callers of `/generate` for a user each, at the same time, until a strong read after the last call has all of it. */
 export const generate: Case = {
   name: "generate",
-  measures: ["generate"],
-  usesEdge: true,
-  run: async ({ system, progress }) => {
-    const { edgeUrl } = system
+  about: `${callers} callers of /generate/${callPurchases}, each ${calls} times, until all totals are right`,
+  isLong: false,
+  run: async ({ startSystem, progress }) => {
+    const { edge, worker, broker, edgeUrl } = await startSystem({ usesEdge: true })
     progress.show("warming up")
     await generateFor(edgeUrl, "warm-up", warmUpPurchases)
+    await readTotal(edgeUrl, "warm-up")
 
     progress.show(`${callers} callers`)
     const userIds = Array.from({ length: callers }, (_, caller) => `caller-${caller}`)
-    const spentSince = countProcessorTime({
-      edge: system.edge.pid,
-      worker: system.worker.pid,
-      broker: system.broker.pid
-    })
+    const spentSince = countProcessorTime({ edge, worker, broker })
     const began = performance.now()
-    await Promise.all(userIds.map((userId) => generateFor(edgeUrl, userId, callerPurchases)))
+    const counts = await Promise.all(
+      userIds.map(async (userId) => {
+        for (let call = 0; call < calls; call += 1) await generateFor(edgeUrl, userId, callPurchases)
+        return (await readTotal(edgeUrl, userId)).count
+      })
+    )
     const seconds = (performance.now() - began) / 1_000
-    const purchases = callers * callerPurchases
+    const purchases = callers * calls * callPurchases
     const spent = spentSince(purchases)
 
     progress.show("reading every total")
-    const expected = totalsOf(await inputPurchases(system.broker.url))
-    const wrong = await wrongTotals(edgeUrl, expected)
-    for (const userId of userIds) {
-      const stored = expected.get(userId)?.count
-      if (stored !== callerPurchases) wrong.push(`${stored} purchases of ${userId} are in the input log`)
+    const wrong = await wrongLedger({ edgeUrl, broker }, totalsOf(await inputPurchases(broker.url)))
+    for (const count of counts) {
+      if (count !== calls * callPurchases) wrong.push(`a read after all calls counted ${count} purchases`)
     }
     return {
       measurements: [{ name: "generate", unit: "purchases/s", value: purchases / seconds, spent }],

@@ -1,55 +1,57 @@
-import { fileURLToPath } from "node:url"
-import type { Case } from "../Case.ts"
-import type { LoadMessage, LoadOrder } from "../load.ts"
-import { countProcessorTime } from "../ProcessorTime.ts"
-import { totalsOfWorkload, wrongTotals } from "../Totals.ts"
+import type { Case, Measurement } from "../Case.ts"
+import type { Latency } from "../Latency.ts"
+import { LoadProcess } from "../LoadProcess.ts"
+import type { Spent } from "../ProcessorTime.ts"
+import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
 
-const postsPerSecond = 1_000
-const readsPerSecond = 200
-const warmUpSeconds = 3
-const measuredSeconds = 10
-const workload = { purchases: postsPerSecond * (warmUpSeconds + measuredSeconds), users: 1_000, repeatEvery: 0 }
+const perSecond = 1_000
+const readsBesidePerSecond = 200
+const warmUpSeconds = 2
+const measuredSeconds = 6
+const warmUp = perSecond * warmUpSeconds
+const measured = perSecond * measuredSeconds
+const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
+
+const latencies = (name: string, { p50, p99 }: Latency, spent?: Spent): Array<Measurement> => [
+  { name: `${name} p50`, unit: "ms", value: p50, ...(spent === undefined ? {} : { spent }) },
+  { name: `${name} p99`, unit: "ms", value: p99 }
+]
 
 /**
- * Purchases over HTTP at a fixed rate, each answered when it is applied, and strong reads of totals meanwhile. What a
- * purchase costs includes the reads.
+ * Requests when they are due, whatever became of earlier ones: purchases, each answered when it is applied; strong
+ * reads of totals; then purchases with some reads beside them, of which the processor time is one figure.
  */
 export const requests: Case = {
   name: "requests",
-  measures: ["post-wait", "read-total"],
-  usesEdge: true,
-  run: async ({ system, progress }) => {
-    const script = fileURLToPath(new URL("../load.ts", import.meta.url))
-    const load = system.spawn({ name: "load", script, isProfiled: false })
-    const order: LoadOrder = { edgeUrl: system.edgeUrl, workload, postsPerSecond, readsPerSecond, warmUpSeconds }
-    const done = load.message<LoadMessage, "done">("done", (message) => {
-      if (message.kind === "progress") progress.show(`posted ${message.posted.toLocaleString("en")}`)
+  about: `latencies in an open loop: ${perSecond} posts/s until applied, ${perSecond} strong reads/s, posts and ${readsBesidePerSecond} reads/s`,
+  isLong: false,
+  run: async ({ startSystem, progress }) => {
+    const system = await startSystem({ usesEdge: true })
+    const load = new LoadProcess(system, progress)
+    const pace = { perSecond }
+    const posts = (from: number, count: number) => ({ from, to: from + count, pace, until: "applied" as const })
+    const reads = (rate: number, seconds: number) => ({ count: rate * seconds, pace: { perSecond: rate } })
+    const warmedUp = await load.run({ workload, posts: posts(0, warmUp), reads: reads(perSecond, warmUpSeconds) })
+    const posting = await load.run({ workload, posts: posts(warmUp, measured) })
+    const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
+    const both = await load.run({
+      workload,
+      posts: posts(warmUp + measured, measured),
+      reads: reads(readsBesidePerSecond, measuredSeconds)
     })
-    const spentSince = countProcessorTime({
-      edge: system.edge.pid,
-      worker: system.worker.pid,
-      broker: system.broker.pid
-    })
-    load.send(order)
-    const { posts, reads, readsSent, resent, failures, failuresCount } = await done
-    const spent = spentSince(workload.purchases)
-
     progress.show("reading every total")
-    const wrong = await wrongTotals(system.edgeUrl, totalsOfWorkload(workload))
-    if (failuresCount > 0) {
-      wrong.push(`${failuresCount} of ${workload.purchases + readsSent} requests failed, for instance`, ...failures)
-    }
+    const all = [warmedUp, posting, reading, both]
     return {
       measurements: [
-        { name: "post-wait p50", unit: "ms", value: posts.p50, spent },
-        { name: "post-wait p99", unit: "ms", value: posts.p99 },
-        { name: "read-total p50", unit: "ms", value: reads.p50 },
-        { name: "read-total p99", unit: "ms", value: reads.p99 }
+        ...latencies("post-wait", posting.posts, posting.spent),
+        ...latencies("read-total", reading.reads, reading.spent),
+        ...latencies("post-wait beside reads", both.posts, both.spent),
+        ...latencies("read-total beside posts", both.reads)
       ],
-      wrong,
+      wrong: [...all.flatMap(({ wrong }) => wrong), ...(await wrongLedger(system, totalsOfWorkload(workload)))],
       notes: [
-        `the slowest post took ${posts.max.toFixed(1)} ms, the slowest read ${reads.max.toFixed(1)} ms; ` +
-          `${resent} requests met a connection that the edge was closing, and were sent again`
+        `the slowest post took ${posting.posts.max.toFixed(1)} ms, the slowest read ${reading.reads.max.toFixed(1)} ms; ` +
+          `${all.reduce((sum, { resent }) => sum + resent, 0)} requests were sent again on another connection`
       ]
     }
   }

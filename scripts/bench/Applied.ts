@@ -1,0 +1,53 @@
+import type { JetStreamManager } from "nats"
+import { inputStream, ledgerPrefix, ledgerStream, partitionFilter, positionKey } from "../../src/domain/Subject.ts"
+import { withClient } from "./BrokerClient.ts"
+
+const lookEveryMilliseconds = 2
+/** A position that stands still for so long will not move any more. */
+const stillMilliseconds = 60_000
+const noMessage = "10037"
+
+const newest = async (manager: JetStreamManager, stream: string, subject: string) => {
+  try {
+    return await manager.streams.getMessage(stream, { last_by_subj: subject })
+  } catch (cause) {
+    const { api_error } = cause as { api_error?: { err_code: number } }
+    if (String(api_error?.err_code) === noMessage) return undefined
+    throw cause
+  }
+}
+
+/** What applies, and where. */
+export interface Applying {
+  readonly worker: { readonly pid: number; readonly hasEnded: boolean }
+  readonly broker: { readonly pid: number; readonly url: string }
+  readonly partitions: number
+}
+
+/**
+ * Waits until the position of each partition, which is in the same atomic batch as the accounts, has reached the newest
+ * message of the input log: until the last commit. It asks the broker alone, one question at a time.
+ */
+export const untilApplied = ({ worker, broker, partitions }: Applying): Promise<void> =>
+  withClient(broker.url, async (client) => {
+    const manager = await client.jetstreamManager()
+    const position = async (partition: number) => {
+      const stored = await newest(manager, ledgerStream, ledgerPrefix + positionKey(partition))
+      return stored?.json<{ readonly position: number }>().position ?? 0
+    }
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const last = (await newest(manager, inputStream, partitionFilter(partition)))?.seq ?? 0
+      let reached = -1
+      let movedAt = performance.now()
+      for (let at = await position(partition); at < last; at = await position(partition)) {
+        if (at !== reached) movedAt = performance.now()
+        reached = at
+        if (worker.hasEnded || performance.now() - movedAt > stillMilliseconds) {
+          throw new Error(
+            `partition ${partition} stays at ${at} of ${last}${worker.hasEnded ? ": the worker ended" : ""}`
+          )
+        }
+        await new Promise((resolve) => setTimeout(resolve, lookEveryMilliseconds))
+      }
+    }
+  })

@@ -1,0 +1,23 @@
+import type { Case } from "./Case.ts"
+import { endToEndCases } from "./cases/EndToEnd.ts"
+import { generate } from "./cases/Generate.ts"
+import { growthCases } from "./cases/Growth.ts"
+import { longAccount } from "./cases/LongAccount.ts"
+import { posts } from "./cases/Posts.ts"
+import { reads } from "./cases/Reads.ts"
+import { recovery } from "./cases/Recovery.ts"
+import { requests } from "./cases/Requests.ts"
+import { start } from "./cases/Start.ts"
+
+/** Everything that can be measured, in the order in which it is. */
+export const cases: ReadonlyArray<Case> = [
+  ...endToEndCases,
+  generate,
+  posts,
+  requests,
+  reads,
+  start,
+  recovery,
+  longAccount,
+  ...growthCases
+]

@@ -1,0 +1,96 @@
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { BarChart, CustomChart } from "echarts/charts"
+import { GridComponent, TitleComponent } from "echarts/components"
+import { init, use } from "echarts/core"
+import { SVGRenderer } from "echarts/renderers"
+import type { Figure } from "./Figures.ts"
+
+use([BarChart, CustomChart, GridComponent, TitleComponent, SVGRenderer])
+
+const width = 760
+const rowHeight = 30
+const frameHeight = 90
+const colours = { system: "#2f6fb0", floor: "#b8bec6", range: "#333333" }
+
+interface Chart {
+  readonly file: string
+  readonly title: string
+  readonly figures: ReadonlyArray<Figure>
+}
+
+const rounded = (value: number): string =>
+  value.toLocaleString("en", value >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 })
+
+/** A bar a figure: its length is the median, and the thin line over it goes from the smallest run to the largest. */
+const drawn = ({ title, figures }: Chart): string => {
+  const height = frameHeight + rowHeight * figures.length
+  const chart = init(null, null, { renderer: "svg", ssr: true, width, height })
+  chart.setOption({
+    animation: false,
+    backgroundColor: "#ffffff",
+    title: { text: title, textStyle: { fontSize: 14, fontWeight: "normal" } },
+    grid: { left: 8, right: 90, top: 40, bottom: 8, containLabel: true },
+    xAxis: { type: "value", min: 0, axisLabel: { hideOverlap: true } },
+    yAxis: { type: "category", inverse: true, data: figures.map(({ name }) => name), axisTick: { show: false } },
+    series: [
+      {
+        type: "bar",
+        barWidth: "60%",
+        data: figures.map(({ name, median, max }) => ({
+          value: median,
+          itemStyle: { color: name.includes("floor") ? colours.floor : colours.system },
+          label: {
+            show: true,
+            position: "right",
+            distance: 8,
+            formatter: rounded(median),
+            color: "#333333",
+            offset: [max > median ? 20 : 0, 0]
+          }
+        }))
+      },
+      {
+        type: "custom",
+        data: figures.map(({ min, max }, index) => [index, min, max]),
+        encode: { x: [1, 2], y: 0 },
+        renderItem: (
+          _params: unknown,
+          api: { value: (index: number) => number; coord: (point: Array<number>) => Array<number> }
+        ) => {
+          const [from = 0, y = 0] = api.coord([api.value(1), api.value(0)])
+          const [to = 0] = api.coord([api.value(2), api.value(0)])
+          const line = (x1: number, y1: number, x2: number, y2: number) => ({
+            type: "line" as const,
+            shape: { x1, y1, x2, y2 },
+            style: { stroke: colours.range }
+          })
+          return {
+            type: "group" as const,
+            children: [line(from, y, to, y), line(from, y - 4, from, y + 4), line(to, y - 4, to, y + 4)]
+          }
+        }
+      }
+    ]
+  })
+  const svg = chart.renderToSVGString()
+  chart.dispose()
+  return svg
+}
+
+const runsText = (figures: ReadonlyArray<Figure>): string => {
+  const runs = new Set(figures.map((figure) => figure.runs))
+  return `median and range of ${Array.from(runs).join(" or ")} runs`
+}
+
+/** One chart for each unit that more than one figure has. Ratios are in the others already. */
+export const draw = (figures: ReadonlyArray<Figure>, directory: string): Array<string> => {
+  mkdirSync(directory, { recursive: true })
+  const byUnit = Map.groupBy(figures, ({ unit }) => unit)
+  byUnit.delete("ratio")
+  return Array.from(byUnit, ([unit, group]) => {
+    const file = join(directory, `${unit.replaceAll(/[^a-z]+/gi, "-")}.svg`)
+    writeFileSync(file, `${drawn({ file, title: `${unit}: ${runsText(group)}`, figures: group })}\n`)
+    return file
+  })
+}

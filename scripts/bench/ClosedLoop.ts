@@ -1,0 +1,19 @@
+export interface ClosedLoop {
+  /** How many requests wait for their answers at any time. */
+  readonly atOnce: number
+  readonly requests: number
+  readonly send: (index: number) => Promise<void>
+}
+
+/** Sends a request whenever one is answered: for how much a server can take, not for how long an answer takes. */
+export const closedLoop = async ({ atOnce, requests, send }: ClosedLoop): Promise<void> => {
+  let next = 0
+  const sender = async () => {
+    while (next < requests) {
+      const index = next
+      next += 1
+      await send(index)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, requests) }, sender))
+}

@@ -1,0 +1,10 @@
+import { inputStream, ledgerStream } from "../../src/domain/Subject.ts"
+import { withClient } from "./BrokerClient.ts"
+
+/** How many bytes the two streams hold on disk, as the broker counts them. */
+export const storeUse = (brokerUrl: string): Promise<{ readonly inputBytes: number; readonly ledgerBytes: number }> =>
+  withClient(brokerUrl, async (client) => {
+    const manager = await client.jetstreamManager()
+    const bytesOf = async (stream: string) => (await manager.streams.info(stream)).state.bytes
+    return { inputBytes: await bytesOf(inputStream), ledgerBytes: await bytesOf(ledgerStream) }
+  })

@@ -1,0 +1,40 @@
+import { type Applying, untilApplied } from "./Applied.ts"
+import type { NodeProcess } from "./NodeProcess.ts"
+import { countProcessorTime, type Spent } from "./ProcessorTime.ts"
+import type { Progress } from "./Progress.ts"
+import type { PublishOrder } from "./PublishOrder.ts"
+import type { PublisherMessage } from "./publisher.ts"
+
+/** What publishes, what applies, and the broker between: of the system or of the floor. */
+interface Line extends Applying {
+  readonly publisher: NodeProcess
+}
+
+export interface Throughput {
+  readonly perSecond: number
+  readonly publishedMilliseconds: number
+  readonly appliedMilliseconds: number
+  readonly spent: Spent
+}
+
+/** Publishes a part of a workload, and stops the clock when the ledger's positions say that all of it is applied. */
+export const throughput = async (line: Line, order: PublishOrder, progress: Progress): Promise<Throughput> => {
+  const { publisher, worker, broker } = line
+  const published = publisher.message<PublisherMessage, "published">("published", (message) => {
+    if (message.kind === "progress") progress.show(`published ${message.published.toLocaleString("en")}`)
+  })
+  const spentSince = countProcessorTime({ publisher, worker, broker })
+  const began = performance.now()
+  publisher.send(order)
+  await published
+  const publishedMilliseconds = performance.now() - began
+  await untilApplied(line)
+  const appliedMilliseconds = performance.now() - began
+  const purchases = order.to - order.from
+  return {
+    perSecond: purchases / (appliedMilliseconds / 1_000),
+    publishedMilliseconds,
+    appliedMilliseconds,
+    spent: spentSince(purchases)
+  }
+}

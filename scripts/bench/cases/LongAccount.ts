@@ -1,0 +1,77 @@
+import type { Case } from "../Case.ts"
+import { HttpConnections } from "../HttpConnections.ts"
+import { latencyOf } from "../Latency.ts"
+import { throughput } from "../Throughput.ts"
+import { readTotal, totalsOfWorkload, wrongLedger } from "../Totals.ts"
+import { repeatEveryUsual, userAt } from "../Workload.ts"
+
+const workload = { purchases: 1_060_000, users: 1, repeatEvery: repeatEveryUsual }
+const userId = userAt(0)
+/** Purchases on a page that is measured, and on one that is only walked over. */
+const pageLimit = 20
+const walkLimit = 1_000
+const depths = [0, 1_000, 10_000, 100_000, 500_000, 1_000_000]
+const pagesMeasured = 50
+
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: ledger\r\n\r\n`
+
+/** Walks through the history, newest first, and keeps where each depth begins. */
+const placesAt = async (connections: HttpConnections): Promise<Map<number, string>> => {
+  const places = new Map<number, string>()
+  let walked = 0
+  for (let path: string | undefined = `/users/${userId}/purchases?limit=${walkLimit}`; path !== undefined;) {
+    const { status, text } = await connections.exchange(get(path))
+    if (status !== 200) throw new Error(`${path} answered ${status}: ${text.slice(0, 300)}`)
+    if (depths.includes(walked)) places.set(walked, path.replace(`limit=${walkLimit}`, `limit=${pageLimit}`))
+    const page: { readonly purchases: ReadonlyArray<unknown>; readonly next?: string } = JSON.parse(text)
+    walked += page.purchases.length
+    path = page.next
+  }
+  return places
+}
+
+/** One user with a million purchases: the first read after a restart, and pages of its history at several depths. */
+export const longAccount: Case = {
+  name: "long-account",
+  about: "a user with 1,000,000 purchases: the first read after a restart, a page of history at several depths",
+  isLong: true,
+  run: async ({ startSystem, progress }) => {
+    const system = await startSystem({ usesEdge: true })
+    const { worker, broker, partitions } = system
+    const publisher = await system.startPublisher()
+    await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
+    await publisher.stop()
+
+    progress.show("waking the account")
+    await system.replaceWorker("stop")
+    await system.ready()
+    const began = performance.now()
+    await readTotal(system.edgeUrl, userId)
+    const woken = (performance.now() - began) / 1_000
+
+    progress.show("walking through its history")
+    const connections = new HttpConnections(system.edgeUrl, 1)
+    const places = await placesAt(connections)
+    const pages = []
+    for (const depth of depths) {
+      const path = places.get(depth)
+      if (path === undefined) throw new Error(`no page of the history begins at ${depth}`)
+      const times: Array<number> = []
+      for (let page = 0; page < pagesMeasured; page += 1) {
+        const asked = performance.now()
+        const { status } = await connections.exchange(get(path))
+        times.push(performance.now() - asked)
+        if (status !== 200) throw new Error(`${path} answered ${status}`)
+      }
+      const { p50, p99 } = latencyOf(times)
+      const name = `long-account page at ${depth.toLocaleString("en")}`
+      pages.push({ name: `${name} p50`, unit: "ms", value: p50 }, { name: `${name} p99`, unit: "ms", value: p99 })
+    }
+    connections.close()
+    return {
+      measurements: [{ name: "long-account wakes", unit: "s", value: woken }, ...pages],
+      wrong: await wrongLedger(system, totalsOfWorkload(workload)),
+      notes: []
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { untilApplied } from "../Applied.ts"
+import type { Case } from "../Case.ts"
+import { LoadProcess } from "../LoadProcess.ts"
+import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
+
+const atOnce = 256
+const warmUp = 20_000
+const measured = 60_000
+const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
+
+/** Single posts, each on the heels of an answer: first until all are stored and applied, then each until it is applied. */
+export const posts: Case = {
+  name: "posts",
+  about: `single POSTs over ${atOnce} kept connections, closed loop, until stored and all applied; until each is applied`,
+  isLong: false,
+  run: async ({ startSystem, progress }) => {
+    const system = await startSystem({ usesEdge: true })
+    const load = new LoadProcess(system, progress)
+    const pace = { atOnce }
+    const first = await load.run({ workload, posts: { from: 0, to: warmUp, pace, until: "applied" } })
+    const middle = warmUp + measured
+    const stored = await load.run({ workload, posts: { from: warmUp, to: middle, pace, until: "stored" } })
+    const answered = performance.now()
+    await untilApplied(system)
+    const storedMilliseconds = stored.milliseconds + (performance.now() - answered)
+    const applied = await load.run({
+      workload,
+      posts: { from: middle, to: workload.purchases, pace, until: "applied" }
+    })
+    progress.show("reading every total")
+    const perSecond = (milliseconds: number) => measured / (milliseconds / 1_000)
+    return {
+      measurements: [
+        { name: "posts", unit: "purchases/s", value: perSecond(storedMilliseconds), spent: stored.spent },
+        {
+          name: "posts, each waited for",
+          unit: "purchases/s",
+          value: perSecond(applied.milliseconds),
+          spent: applied.spent
+        }
+      ],
+      wrong: [
+        ...[first, stored, applied].flatMap(({ wrong }) => wrong),
+        ...(await wrongLedger(system, totalsOfWorkload(workload)))
+      ],
+      notes: [
+        `of ${atOnce} at once, p50 and p99 were ` +
+          `${stored.posts.p50.toFixed(1)} and ${stored.posts.p99.toFixed(1)} ms until stored, ` +
+          `${applied.posts.p50.toFixed(1)} and ${applied.posts.p99.toFixed(1)} ms until applied`
+      ]
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { Case } from "../Case.ts"
+import { throughput } from "../Throughput.ts"
+import { totalsOfWorkload, wrongLedger, wrongTotals } from "../Totals.ts"
+import { repeatEveryUsual } from "../Workload.ts"
+
+const workload = { purchases: 1_060_000, users: 1_000, repeatEvery: repeatEveryUsual }
+/** So many users are in every partition, as good as certainly. */
+const usersAsked = 64
+
+/** The only worker is killed and started again, until strong reads of users of every partition are answered. */
+export const recovery: Case = {
+  name: "recovery",
+  about: "kill -9 of the only worker with 1,000,000 purchases in the ledger, until strong reads of every partition",
+  isLong: true,
+  run: async ({ startSystem, progress }) => {
+    const system = await startSystem({ usesEdge: false })
+    const { worker, broker, partitions } = system
+    const publisher = await system.startPublisher()
+    await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
+    await publisher.stop()
+    const expected = totalsOfWorkload(workload)
+    const asked = new Map(Array.from(expected).slice(0, usersAsked))
+    progress.show("killing the worker")
+    const began = performance.now()
+    await system.replaceWorker("kill")
+    const wrong = await wrongTotals(system.edgeUrl, asked)
+    const recovered = (performance.now() - began) / 1_000
+    progress.show("reading every total")
+    return {
+      measurements: [{ name: "recovery", unit: "s", value: recovered }],
+      wrong: [...wrong, ...(await wrongLedger(system, expected))],
+      notes: []
+    }
+  }
+}

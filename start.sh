@@ -122,7 +122,7 @@ start() {
       ;;
     *)
       # Much is allocated for a moment. With more room for it, posts that wait took a third less time
-      # at 1,000 a second (npm run bench -- --only post-wait).
+      # at 1,000 a second (npm run bench -- --only requests).
       # A worker that comes back under its name takes its partitions at once, where the lease of a
       # stranger would have to end first.
       launch "$1" env -u NODE_OPTIONS HOST="$host" PORT="$(port_of "$1")" NATS_URL="$nats_url" \

@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest"
+import { totalsOf, totalsOfWorkload } from "../../scripts/bench/Totals.ts"
+import { purchaseAt } from "../../scripts/bench/Workload.ts"
+
+const all = (workload: Parameters<typeof purchaseAt>[0]) =>
+  Array.from({ length: workload.purchases }, (_, index) => purchaseAt(workload, index))
+
+describe("the workload of the benchmark", () => {
+  const workload = { purchases: 50_000, users: 300, repeatEvery: 20 }
+
+  it("repeats one of twenty, under the id and with the content of an earlier one", () => {
+    const seen = new Map<string, unknown>()
+    let repeats = 0
+    for (const purchase of all(workload)) {
+      if (seen.has(purchase.purchaseId)) {
+        repeats += 1
+        expect(purchase).toEqual(seen.get(purchase.purchaseId))
+      }
+      seen.set(purchase.purchaseId, purchase)
+    }
+    expect(repeats).toBe(workload.purchases / 20)
+  })
+
+  it("expects the totals that adding up each id once gives", () => {
+    expect(totalsOfWorkload(workload)).toEqual(totalsOf(all(workload)))
+  })
+
+  it("gives every user about the same", () => {
+    const counts = Array.from(totalsOfWorkload(workload).values(), ({ count }) => count)
+    expect(counts).toHaveLength(workload.users)
+    expect(Math.min(...counts)).toBeGreaterThan(100)
+    expect(Math.max(...counts)).toBeLessThan(230)
+  })
+})

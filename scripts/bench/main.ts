@@ -54,8 +54,10 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
   return outcome
 }
 
-const runAll = async (): Promise<{ readonly figures: ReadonlyArray<Figure>; readonly isRight: boolean }> => {
-  const measurements: Array<Measurement> = []
+/** What was measured so far: it is told even when the benchmark ends early. */
+const measurements: Array<Measurement> = []
+
+const runAll = async (): Promise<boolean> => {
   let isRight = true
   print(`${machine()}\n`)
   for (const one of options.cases) {
@@ -69,18 +71,25 @@ const runAll = async (): Promise<{ readonly figures: ReadonlyArray<Figure>; read
     const last = readdirSync(profiles).filter((file) => file.endsWith(`-${options.runs}.cpuprofile`))
     for (const file of last) print(`\n${profileSummary(join(profiles, file))}`)
   }
-  return { figures: figuresOf(measurements), isRight }
+  return isRight
 }
 
-const bench = async (): Promise<boolean> => {
-  const { from, json, charts } = options
-  const earlier = from === undefined ? undefined : { figures: JSON.parse(readFileSync(from, "utf8")), isRight: true }
-  const { figures, isRight } = earlier ?? (await runAll())
+const tell = (figures: ReadonlyArray<Figure>): void => {
+  const { json, charts } = options
   print(`\n${tableOf(figures)}`)
-  if (earlier === undefined) print(isRight ? "\nEvery total is right." : "\nSomething is WRONG, see above.")
   if (options.isProfiling) print("The figures include what the profiler takes.")
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(figures, null, 2)}\n`)
   if (charts !== undefined) for (const file of draw(figures, charts)) print(file)
+}
+
+const bench = async (): Promise<boolean> => {
+  if (options.from !== undefined) {
+    tell(JSON.parse(readFileSync(options.from, "utf8")))
+    return true
+  }
+  const isRight = await runAll()
+  tell(figuresOf(measurements))
+  print(isRight ? "\nEvery total is right." : "\nSomething is WRONG, see above.")
   return isRight
 }
 
@@ -88,7 +97,10 @@ for (const [signal, status] of [
   ["SIGINT", 130],
   ["SIGTERM", 143]
 ] as const) {
-  process.once(signal, () => void stopAll().then(() => process.exit(status)))
+  process.once(signal, () => {
+    tell(figuresOf(measurements))
+    void stopAll().then(() => process.exit(status))
+  })
 }
 
 try {
@@ -96,6 +108,7 @@ try {
 } catch (cause) {
   progress.clear()
   await stopAll()
+  tell(figuresOf(measurements))
   process.stderr.write(`${cause instanceof Error ? cause.message : cause}\n`)
   process.exitCode = 1
 }

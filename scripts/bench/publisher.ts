@@ -1,7 +1,7 @@
 // A process that publishes workloads through the edge's own layers. Its processor time counts as the edge's.
 import { ConfigProvider, Effect, Exit, Layer, ManagedRuntime, References } from "effect"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
-import { brokerLayer } from "../../src/Roles.ts"
+import { brokerLayer, edgeLayer } from "../../src/Roles.ts"
 import { settings as readSettings } from "../../src/Settings.ts"
 import { callPurchases, outstandingMax, type PublishOrder } from "./PublishOrder.ts"
 import { purchaseAt } from "./Workload.ts"
@@ -17,7 +17,7 @@ const tell = (message: PublisherMessage) => process.send?.(message)
 
 const settings = Effect.runSync(readSettings.parse(ConfigProvider.fromEnv()))
 const runtime = ManagedRuntime.make(
-  PurchasePublisher.layer.pipe(
+  edgeLayer.pipe(
     Layer.provideMerge(brokerLayer(settings, "benchmark publisher")),
     Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel))
   )

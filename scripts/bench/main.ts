@@ -7,10 +7,14 @@ import { started, stopAll, stopped, type Stoppable } from "./Ending.ts"
 import { type Figure, figuresOf, tableOf } from "./Figures.ts"
 import { Floor } from "./Floor.ts"
 import { machine } from "./Machine.ts"
+import { watchOtherLoad } from "./OtherLoad.ts"
 import { readOptions } from "./Options.ts"
 import { profileSummary } from "./ProfileSummary.ts"
 import { Progress } from "./Progress.ts"
 import { System } from "./System.ts"
+
+/** From this share of the processors on, what others do is told: figures are then about them, too. */
+const otherLoadTold = 0.03
 
 const options = readOptions()
 const progress = new Progress()
@@ -31,6 +35,7 @@ const profilesOf = (one: Case): string | undefined => {
 const runOnce = async (one: Case, run: number, profiles: string | undefined): Promise<Outcome> => {
   const step = `${one.name}, run ${run} of ${options.runs}`
   progress.begin(step)
+  const otherLoad = watchOtherLoad()
   const running: Array<Stoppable & { said: () => Array<string> }> = []
   const starting = async <R extends Stoppable & { said: () => Array<string> }>(start: () => Promise<R>): Promise<R> => {
     const begun = await started(start)
@@ -48,6 +53,11 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
       throw new Error([String(cause), ...running.flatMap((begun) => begun.said())].join("\n"), { cause })
     })
   for (const begun of running) await stopped(begun)
+  const others = otherLoad()
+  // A case that starts nothing here starts what runs in the background, which cannot be told from others.
+  if (running.length > 0 && others >= otherLoadTold) {
+    print(`${step}: other programs used ${(100 * others).toFixed(0)} % of the processors meanwhile`)
+  }
   for (const note of outcome.notes) print(`${step}: ${note}`)
   for (const line of running.flatMap((begun) => begun.said())) print(`${step}: ${line}`)
   for (const problem of outcome.wrong) print(`${step}: WRONG: ${problem}`)

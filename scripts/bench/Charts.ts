@@ -10,6 +10,7 @@ use([BarChart, CustomChart, GridComponent, TitleComponent, SVGRenderer])
 
 const width = 760
 const rowHeight = 30
+const characterWidth = 7.5
 const frameHeight = 90
 const colours = { system: "#2f6fb0", floor: "#b8bec6", range: "#333333" }
 
@@ -24,30 +25,24 @@ const rounded = (value: number): string =>
 
 /** A bar a figure: its length is the median, and the thin line over it goes from the smallest run to the largest. */
 const drawn = ({ title, figures }: Chart): string => {
+  // Without a browser nobody can measure text, so this is what a wide font takes.
+  const nameWidth = 16 + characterWidth * Math.max(...figures.map(({ name }) => name.length))
   const height = frameHeight + rowHeight * figures.length
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height })
   chart.setOption({
     animation: false,
     backgroundColor: "#ffffff",
-    title: { text: title, textStyle: { fontSize: 14, fontWeight: "normal" } },
-    grid: { left: 8, right: 90, top: 40, bottom: 8, containLabel: true },
+    title: { text: title, left: 8, textStyle: { fontSize: 14, fontWeight: "normal" } },
+    grid: { left: nameWidth, right: 90, top: 40, bottom: 28, outerBoundsMode: "none" },
     xAxis: { type: "value", min: 0, axisLabel: { hideOverlap: true } },
     yAxis: { type: "category", inverse: true, data: figures.map(({ name }) => name), axisTick: { show: false } },
     series: [
       {
         type: "bar",
         barWidth: "60%",
-        data: figures.map(({ name, median, max }) => ({
+        data: figures.map(({ name, median }) => ({
           value: median,
-          itemStyle: { color: name.includes("floor") ? colours.floor : colours.system },
-          label: {
-            show: true,
-            position: "right",
-            distance: 8,
-            formatter: rounded(median),
-            color: "#333333",
-            offset: [max > median ? 20 : 0, 0]
-          }
+          itemStyle: { color: name.includes("floor") ? colours.floor : colours.system }
         }))
       },
       {
@@ -65,10 +60,10 @@ const drawn = ({ title, figures }: Chart): string => {
             shape: { x1, y1, x2, y2 },
             style: { stroke: colours.range }
           })
-          return {
-            type: "group" as const,
-            children: [line(from, y, to, y), line(from, y - 4, from, y + 4), line(to, y - 4, to, y + 4)]
-          }
+          const range = [line(from, y, to, y), line(from, y - 4, from, y + 4), line(to, y - 4, to, y + 4)]
+          const text = rounded(figures[api.value(0)]?.median ?? 0)
+          const label = { text, x: to + 8, y, verticalAlign: "middle" as const, fill: colours.range, fontSize: 12 }
+          return { type: "group" as const, children: [...range, { type: "text" as const, style: label }] }
         }
       }
     ]

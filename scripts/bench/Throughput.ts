@@ -4,6 +4,8 @@ import { countProcessorTime, type Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
 import type { PublishOrder } from "./PublishOrder.ts"
 import type { PublisherMessage } from "./publisher.ts"
+import type { System } from "./System.ts"
+import type { Workload } from "./Workload.ts"
 
 /** What publishes, what applies, and the broker between: of the system or of the floor. */
 interface Line extends Applying {
@@ -37,4 +39,12 @@ export const throughput = async (line: Line, order: PublishOrder, progress: Prog
     appliedMilliseconds,
     spent: spentSince(purchases)
   }
+}
+
+/** Fills a ledger with a whole workload, for what is measured on it afterwards. */
+export const fill = async (system: System, workload: Workload, progress: Progress): Promise<void> => {
+  const { worker, broker, partitions } = system
+  const publisher = await system.startPublisher()
+  await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
+  await publisher.stop()
 }

@@ -1,7 +1,7 @@
 import type { Case } from "../Case.ts"
 import { HttpConnections } from "../HttpConnections.ts"
 import { latencyOf } from "../Latency.ts"
-import { throughput } from "../Throughput.ts"
+import { fill } from "../Throughput.ts"
 import { readTotal, totalsOfWorkload, wrongLedger } from "../Totals.ts"
 import { repeatEveryUsual, userAt } from "../Workload.ts"
 
@@ -37,10 +37,7 @@ export const longAccount: Case = {
   isLong: true,
   run: async ({ startSystem, progress }) => {
     const system = await startSystem({ usesEdge: true })
-    const { worker, broker, partitions } = system
-    const publisher = await system.startPublisher()
-    await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
-    await publisher.stop()
+    await fill(system, workload, progress)
 
     progress.show("waking the account")
     await system.replaceWorker("stop")

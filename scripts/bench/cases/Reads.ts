@@ -1,6 +1,6 @@
 import type { Case } from "../Case.ts"
 import { LoadProcess } from "../LoadProcess.ts"
-import { throughput } from "../Throughput.ts"
+import { fill } from "../Throughput.ts"
 import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
 
 const atOnce = 256
@@ -15,10 +15,7 @@ export const reads: Case = {
   isLong: false,
   run: async ({ startSystem, progress }) => {
     const system = await startSystem({ usesEdge: true })
-    const { worker, broker, partitions } = system
-    const publisher = await system.startPublisher()
-    await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
-    await publisher.stop()
+    await fill(system, workload, progress)
     const load = new LoadProcess(system, progress)
     const first = await load.run({ workload, reads: { count: warmUp, pace: { atOnce } } })
     const { milliseconds, spent, wrong } = await load.run({ workload, reads: { count: measured, pace: { atOnce } } })

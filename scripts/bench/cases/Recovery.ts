@@ -1,5 +1,5 @@
 import type { Case } from "../Case.ts"
-import { throughput } from "../Throughput.ts"
+import { fill } from "../Throughput.ts"
 import { totalsOfWorkload, wrongLedger, wrongTotals } from "../Totals.ts"
 import { repeatEveryUsual } from "../Workload.ts"
 
@@ -14,10 +14,7 @@ export const recovery: Case = {
   isLong: true,
   run: async ({ startSystem, progress }) => {
     const system = await startSystem({ usesEdge: false })
-    const { worker, broker, partitions } = system
-    const publisher = await system.startPublisher()
-    await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
-    await publisher.stop()
+    await fill(system, workload, progress)
     const expected = totalsOfWorkload(workload)
     const asked = new Map(Array.from(expected).slice(0, usersAsked))
     progress.show("killing the worker")

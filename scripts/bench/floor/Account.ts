@@ -1,12 +1,7 @@
+import type { Purchase } from "../../../src/domain/Purchase.ts"
+
 /** A purchase as a message carries it. */
-export interface FloorPurchase {
-  readonly purchaseId: string
-  readonly userId: string
-  readonly productName: string
-  readonly productType: string
-  readonly valueCents: number
-  readonly quantity: number
-}
+export type FloorPurchase = typeof Purchase.Encoded
 
 /** A write to the bucket, with the revision that its key must have. */
 export interface FloorWrite {

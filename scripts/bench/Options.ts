@@ -6,7 +6,7 @@ const runsDefault = 5
 
 const usage = `usage: npm run bench -- [options]
   --only NAMES    runs these cases, with commas between them; --list names them
-  --all           runs the long cases as well, which takes the better part of an hour
+  --all           runs the long cases as well
   --runs N        runs each case N times, ${runsDefault} unless told
   --json FILE     writes the figures to a file as well
   --charts DIR    draws the figures into a directory as SVG

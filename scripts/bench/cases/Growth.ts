@@ -80,7 +80,7 @@ export const growthCases: ReadonlyArray<Case> = [
   ),
   growthCase(
     "growth-10m",
-    "growth up to 10 million purchases: takes minutes and some 4 GB of disk a run",
+    "growth up to 10 million purchases: some 4 GB of disk a run",
     [10_000, 100_000, 1_000_000, 10_000_000]
   )
 ]

@@ -23,8 +23,8 @@ export class OperationLog {
     return count
   }
 
-  /** Sends a purchase again and again until it is acknowledged. */
-  async sell(ask: Ask, sale: Sold): Promise<void> {
+  /** Sends a purchase again and again until it is acknowledged, or nobody wants to wait for that any more. */
+  async sell(ask: Ask, sale: Sold, givenUp?: AbortSignal): Promise<void> {
     const ofUser = this.sales.get(sale.userId) ?? new Map<string, Sold>()
     this.sales.set(sale.userId, ofUser.set(sale.purchaseId, sale))
     this.clock += 1
@@ -35,6 +35,7 @@ export class OperationLog {
       if (answer?.ok === true) break
       if (answer !== undefined && answer.status < 500) throw new Error(`${sale.purchaseId}: ${answer.status}`)
       this.failures += 1
+      if (givenUp?.aborted === true) return
       await new Promise((resolve) => setTimeout(resolve, retryMilliseconds))
     }
     this.clock += 1

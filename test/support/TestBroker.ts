@@ -39,22 +39,30 @@ const environment = (): NodeJS.ProcessEnv => {
 const serverPath = (): string =>
   execFileSync(join(projectRoot, "scripts/nats.sh"), ["server"], { encoding: "utf8", env: environment() }).trim()
 
-/** A broker of a test's own: free ports, a temporary directory, the project's nats.conf. */
+export interface TestBrokerOptions {
+  /** Where it keeps its data, instead of a temporary directory. */
+  readonly directory?: string
+  /** Its configuration, instead of the project's nats.conf. */
+  readonly configuration?: string
+}
+
+/** A broker of a test's own: free ports, and unless told otherwise a temporary directory and the project's nats.conf. */
 export class TestBroker {
   readonly port: number
   readonly monitorPort: number
   readonly directory: string
+  private readonly configuration: string
   private process: ChildProcess | undefined
 
-  private constructor(port: number, monitorPort: number, directory: string) {
+  private constructor(port: number, monitorPort: number, options: TestBrokerOptions) {
     this.port = port
     this.monitorPort = monitorPort
-    this.directory = directory
+    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
+    this.configuration = options.configuration ?? join(projectRoot, "nats.conf")
   }
 
-  static async start(): Promise<TestBroker> {
-    const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
-    const broker = new TestBroker(await freePort(), await freePort(), directory)
+  static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
+    const broker = new TestBroker(await freePort(), await freePort(), options)
     await broker.run()
     return broker
   }
@@ -71,7 +79,7 @@ export class TestBroker {
 
   /** Starts it on the data that it left. */
   async run(): Promise<void> {
-    const started = spawn(serverPath(), ["-c", join(projectRoot, "nats.conf")], {
+    const started = spawn(serverPath(), ["-c", this.configuration], {
       stdio: "ignore",
       env: {
         ...environment(),

@@ -1,0 +1,178 @@
+import { spawnSync } from "node:child_process"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+
+const directoryPrefix = "purchase-ledger-disk-"
+const diskBytes = 1024 ** 3
+const unmountTriesMax = 100
+const unmountWaitMilliseconds = 50
+
+/** Cutting the power of a disk is not possible on this machine; the message says why. */
+export class NoCuttableDisk extends Error {}
+
+// What makes disks is for administrators, and their directories are not on everybody's path.
+const environment = { ...process.env, PATH: [process.env["PATH"], "/usr/sbin", "/sbin"].join(delimiter) }
+
+/** What is wrong when a program did not do its work, nothing when it did. */
+const failureOf = (program: string, ...args: ReadonlyArray<string>): string | undefined => {
+  const { error, status, stderr } = spawnSync(program, args, { env: environment, encoding: "utf8" })
+  if (error !== undefined) return `${program} cannot be run: ${error.message}`
+  return status === 0 ? undefined : `${program} failed: ${stderr.trim()}`
+}
+
+const run = (program: string, ...args: ReadonlyArray<string>): void => {
+  const failure = failureOf(program, ...args)
+  if (failure !== undefined) throw new NoCuttableDisk(failure)
+}
+
+/**
+ * FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH. Node has no ioctl; Perl is a part of nearly every system, and
+ * Python of most others.
+ */
+const shutdownScripts = [
+  [
+    "perl",
+    "-e",
+    'open(my $d, "<", $ARGV[0]) or die "$!\\n"; my $flag = pack("I", 2); ioctl($d, 0x8004587d, $flag) or die "$!\\n"'
+  ],
+  [
+    "python3",
+    "-c",
+    'import fcntl, os, struct, sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587d, struct.pack("I", 2))'
+  ]
+] as const
+
+const shutDown = (mountPoint: string): void => {
+  const failures: Array<string> = []
+  for (const [program, ...args] of shutdownScripts) {
+    const failure = failureOf(program, ...args, mountPoint)
+    if (failure === undefined) return
+    failures.push(failure)
+  }
+  throw new NoCuttableDisk(failures.join("; "))
+}
+
+/** The processes that were started with this directory in their environment. */
+const usersOf = (directory: string): Array<number> =>
+  readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return pid > 0 && pid !== process.pid && readFileSync(`/proc/${pid}/environ`, "utf8").includes(`=${directory}`)
+      } catch {
+        return false
+      }
+    })
+
+const isMounted = (mountPoint: string): boolean => readFileSync("/proc/mounts", "utf8").includes(` ${mountPoint} `)
+
+const remove = (directory: string): void => {
+  for (const pid of usersOf(directory)) process.kill(pid, "SIGKILL")
+  const mountPoint = join(directory, "mounted")
+  // A process that was killed keeps the disk busy until it has ended.
+  for (let tries = 1; isMounted(mountPoint) && tries <= unmountTriesMax; tries += 1) {
+    const failure = failureOf("umount", mountPoint)
+    if (failure !== undefined) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, unmountWaitMilliseconds)
+  }
+  if (isMounted(mountPoint)) run("umount", "--lazy", mountPoint)
+  rmSync(directory, { recursive: true, force: true })
+}
+
+/** Removes the disks of processes that were killed before they could do it. */
+const removeForgotten = (): void => {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(directoryPrefix)) continue
+    const [pid = ""] = name.slice(directoryPrefix.length).split("-")
+    if (!existsSync(`/proc/${pid}`)) remove(join(tmpdir(), name))
+  }
+}
+
+/**
+ * An ext4 file system in a file, on a loop device. A cut of its power loses everything that was written to it and not
+ * synced; what had already reached the device stays, as in a disk without a cache of its own.
+ *
+ * Processes that use it carry its directory in their environment, so that whoever removes it can end them. That is
+ * done when this process exits at the latest; what a killed one left behind, the next one removes.
+ */
+export class CuttableDisk {
+  readonly directory: string
+  /** Where its files are. */
+  readonly mountPoint: string
+
+  private constructor(directory: string) {
+    this.directory = directory
+    this.mountPoint = join(directory, "mounted")
+  }
+
+  /** Fails with `NoCuttableDisk` where the machine does not allow it, or where a cut loses nothing. */
+  static create(): CuttableDisk {
+    if (process.platform !== "linux") throw new NoCuttableDisk("only Linux can shut a file system down")
+    if (process.getuid?.() !== 0) throw new NoCuttableDisk("only root can mount a file system, and this is not root")
+    removeForgotten()
+    const disk = new CuttableDisk(mkdtempSync(join(tmpdir(), `${directoryPrefix}${process.pid}-`)))
+    process.once("exit", disk.removeAtExit)
+    try {
+      writeFileSync(disk.image, "")
+      truncateSync(disk.image, diskBytes)
+      mkdirSync(disk.mountPoint)
+      run("mkfs.ext4", "-q", "-F", disk.image)
+      disk.mount()
+      disk.tryOut()
+    } catch (cause) {
+      disk.remove()
+      throw cause
+    }
+    return disk
+  }
+
+  /** Everything that was written until now outlives the next cut. */
+  sync(): void {
+    run("sync", "--file-system", this.mountPoint)
+  }
+
+  /** Cuts the power: from now on nothing reaches the disk. */
+  cutPower(): void {
+    shutDown(this.mountPoint)
+  }
+
+  /** Mounts it again as it was left. Whoever used it has to have ended. */
+  restorePower(): void {
+    run("umount", this.mountPoint)
+    this.mount()
+  }
+
+  /** Ends who uses it, and leaves nothing behind. */
+  remove(): void {
+    process.removeListener("exit", this.removeAtExit)
+    remove(this.directory)
+  }
+
+  private readonly removeAtExit = () => remove(this.directory)
+
+  private get image(): string {
+    return join(this.directory, "image")
+  }
+
+  private mount(): void {
+    // With this option the loop device is given back as soon as the file system is unmounted.
+    run("mount", "-o", "loop", this.image, this.mountPoint)
+  }
+
+  private tryOut(): void {
+    const file = join(this.mountPoint, "not-synced")
+    writeFileSync(file, "lost")
+    this.cutPower()
+    this.restorePower()
+    if (existsSync(file)) throw new NoCuttableDisk("what was not synced outlives the cut here")
+  }
+}

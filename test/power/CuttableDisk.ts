@@ -88,12 +88,12 @@ const remove = (directory: string): void => {
   rmSync(directory, { recursive: true, force: true })
 }
 
-/** Removes the disks of processes that were killed before they could do it. */
+/** Removes the disks of processes that were killed before they could do it: one that ended has no directory to work in. */
 const removeForgotten = (): void => {
   for (const name of readdirSync(tmpdir())) {
     if (!name.startsWith(directoryPrefix)) continue
     const [pid = ""] = name.slice(directoryPrefix.length).split("-")
-    if (!existsSync(`/proc/${pid}`)) remove(join(tmpdir(), name))
+    if (!existsSync(`/proc/${pid}/cwd`)) remove(join(tmpdir(), name))
   }
 }
 

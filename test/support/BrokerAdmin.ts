@@ -14,6 +14,7 @@ export interface StreamState {
   readonly messages: number
   readonly first_seq: number
   readonly last_seq: number
+  readonly num_subjects: number
   readonly subjects?: Readonly<Record<string, number>>
 }
 

@@ -11,6 +11,11 @@ export interface Ended {
 
 const outputMax = 200_000
 
+export interface TestProcessOptions {
+  /** Options of node itself. */
+  readonly nodeArguments?: ReadonlyArray<string>
+}
+
 /** A worker or an edge in a process of its own, as start.sh starts it. */
 export class TestProcess {
   private readonly child: ChildProcess
@@ -18,11 +23,16 @@ export class TestProcess {
   readonly ended: Promise<Ended>
   private text = ""
 
-  constructor(role: "worker" | "edge", environment: Readonly<Record<string, string>>) {
-    this.child = spawn(join(projectRoot, "node_modules/.bin/node"), ["src/main.ts", "--role", role], {
+  constructor(
+    role: "worker" | "edge",
+    environment: Readonly<Record<string, string>>,
+    { nodeArguments = [] }: TestProcessOptions = {}
+  ) {
+    const program = join(projectRoot, "node_modules/.bin/node")
+    this.child = spawn(program, [...nodeArguments, "src/main.ts", "--role", role], {
       cwd: projectRoot,
       env: { PATH: process.env["PATH"], LOG_LEVEL: "Warn", ...environment },
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio: ["ignore", "pipe", "pipe", "ipc"]
     })
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on("data", (chunk: Buffer) => void (this.text = (this.text + chunk.toString()).slice(-outputMax)))
@@ -33,6 +43,13 @@ export class TestProcess {
   /** What it wrote last. */
   get output(): string {
     return this.text
+  }
+
+  /** Asks a module that `nodeArguments` imported into it. */
+  async request(message: object): Promise<unknown> {
+    const answered = once(this.child, "message")
+    this.child.send(message)
+    return (await answered)[0]
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Ended> {

@@ -1,0 +1,41 @@
+import { parseArgs } from "node:util"
+import { describeGrowth, isTooMuch } from "../test/soak/Growth.ts"
+import { soak } from "../test/soak/Soak.ts"
+
+const usage = `npm run soak -- --minutes 10     loads a system for so long, and shows whether it grew`
+
+/** With fewer requests nothing would have been tried. */
+const operationsMin = 3_000
+
+const { values } = parseArgs({
+  options: { minutes: { type: "string", default: "10" }, help: { type: "boolean", default: false } }
+})
+
+const run = async (minutes: number): Promise<boolean> => {
+  const { growth, operations, arrivals, mistakes } = await soak({
+    seed: Math.ceil(Math.random() * 2 ** 31),
+    warmUp: { milliseconds: 30_000, operationsMin },
+    load: { milliseconds: minutes * 60_000, operationsMin },
+    report: console.log,
+    signal: interrupted.signal
+  })
+  console.log(`${minutes} minutes, ${operations} requests, another worker came and went ${arrivals} times`)
+  for (const one of growth) console.log(describeGrowth(one))
+  for (const mistake of mistakes) console.log(`WRONG: ${mistake}`)
+  return mistakes.length === 0 && !growth.some(isTooMuch)
+}
+
+const interrupted = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort())
+
+if (values.help) console.log(usage)
+else {
+  const minutes = Number(values.minutes)
+  if (!(minutes > 0)) throw new Error(`not a number above 0: ${values.minutes}\n${usage}`)
+  try {
+    process.exitCode = (await run(minutes)) ? 0 : 1
+  } catch (cause) {
+    console.error(cause instanceof Error ? cause.message : cause)
+    process.exit(1)
+  }
+}

@@ -1,0 +1,104 @@
+import type { ProcessFigures } from "./preload/Introspection.ts"
+import { soakLanes } from "./Crowd.ts"
+
+export interface BrokerFigures {
+  readonly residentBytes: number
+  /** Known on Linux alone. */
+  readonly descriptors: number | undefined
+  readonly connections: number
+  readonly subscriptions: number
+  readonly consumers: number
+  /** Keys of the ledger, which cost the broker memory for ever. */
+  readonly keys: number
+}
+
+/** What everybody holds on to while nothing is asked of them. */
+export interface Snapshot {
+  readonly edge: ProcessFigures
+  readonly worker: ProcessFigures
+  readonly broker: BrokerFigures
+}
+
+const mebibyte = 1024 ** 2
+
+const brokerAllowances = {
+  residentBytes: 64 * mebibyte,
+  descriptors: 8,
+  connections: 0,
+  subscriptions: 2,
+  consumers: 0
+}
+
+/** By how much a process of ours may have grown: what the garbage collector and the compiler keep, and no more. */
+const processAllowances: Readonly<Record<keyof ProcessFigures, number>> = {
+  residentBytes: 64 * mebibyte,
+  heapBytes: 4 * mebibyte,
+  // Clients may keep as many connections for their next request as they have lanes.
+  descriptors: soakLanes,
+  sockets: soakLanes,
+  timers: 4,
+  otherHandles: 2
+}
+
+/** What a key of the ledger takes of the broker's memory at most; see README.md, Sizes. */
+const brokerBytesPerKeyMax = 1_000
+
+export interface Growth {
+  /** Like "edge heapBytes". */
+  readonly name: string
+  readonly before: number
+  readonly after: number
+  readonly allowed: number
+}
+
+const growthOf = <Name extends string>(
+  owner: keyof Snapshot,
+  before: { readonly [name in NoInfer<Name>]: number | undefined },
+  after: { readonly [name in NoInfer<Name>]: number | undefined },
+  allowances: Readonly<Record<Name, number>>
+): ReadonlyArray<Growth> =>
+  (Object.keys(allowances) as Array<Name>).flatMap((name) => {
+    const [first, last] = [before[name], after[name]]
+    if (first === undefined || last === undefined) return []
+    return [{ name: `${owner} ${name}`, before: first, after: last, allowed: allowances[name] }]
+  })
+
+/** How everything has grown, and how much of that is allowed. */
+export const growthBetween = (before: Snapshot, after: Snapshot): ReadonlyArray<Growth> => {
+  const keys = Math.max(0, after.broker.keys - before.broker.keys)
+  const residentBytes = brokerAllowances.residentBytes + keys * brokerBytesPerKeyMax
+  return [
+    ...growthOf("edge", before.edge, after.edge, processAllowances),
+    ...growthOf("worker", before.worker, after.worker, processAllowances),
+    ...growthOf("broker", before.broker, after.broker, { ...brokerAllowances, residentBytes })
+  ]
+}
+
+export const isTooMuch = ({ before, after, allowed }: Growth): boolean => after - before > allowed
+
+/** The least of each figure: what remains when all that can be let go is let go. */
+export const leastOf = (snapshots: readonly [Snapshot, ...ReadonlyArray<Snapshot>]): Snapshot =>
+  snapshots.reduce((least, next) => ({
+    edge: leastFigures(least.edge, next.edge),
+    worker: leastFigures(least.worker, next.worker),
+    broker: leastFigures(least.broker, next.broker)
+  }))
+
+const leastFigures = <Figures extends object>(one: Figures, other: Figures): Figures =>
+  Object.fromEntries(
+    Object.entries(one).map(([name, figure]: [string, number | undefined]) => {
+      const another = (other as Record<string, number | undefined>)[name]
+      return [name, figure === undefined || another === undefined ? undefined : Math.min(figure, another)]
+    })
+  ) as Figures
+
+export const mebibytes = (bytes: number): string => `${(bytes / mebibyte).toFixed(1)} MiB`
+
+export const describeGrowth = (growth: Growth): string => {
+  const { name, before, after, allowed } = growth
+  const size = (figure: number) => (name.endsWith("Bytes") ? mebibytes(figure) : String(figure))
+  return (
+    `${isTooMuch(growth) ? "GREW" : "  ok"}  ${name.padEnd(22)} ${size(before).padStart(10)} → ` +
+    `${size(after).padStart(10)}  (at most ${size(allowed)} more)`
+  )
+}

@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest"
+import { describeGrowth, isTooMuch } from "./Growth.ts"
+import { soak, type SoakPlan } from "./Soak.ts"
+
+const warmUp = { milliseconds: 5_000, operationsMin: 1_500 }
+const load = { milliseconds: 10_000, operationsMin: 3_000 }
+
+const soaked = async (leaks: SoakPlan["leaks"] = {}) => {
+  const outcome = await soak({ seed: 1, warmUp, load, leaks })
+  console.info(outcome.growth.map(describeGrowth).join("\n"))
+  return { ...outcome, grown: outcome.growth.filter(isTooMuch).map(({ name }) => name) }
+}
+
+describe("memory and handles of edge, worker and broker", () => {
+  it("do not grow while users, actors, readers and another worker come and go", async () => {
+    const { grown, mistakes, arrivals } = await soaked()
+    expect(grown).toEqual([])
+    expect(mistakes).toEqual([])
+    expect(arrivals).toBeGreaterThan(1)
+  }, 360_000)
+
+  it("are seen to grow when an edge forgets its subscriptions, and a worker its actors", async () => {
+    const { grown, mistakes } = await soaked({ edge: "ForgottenSubscriptions", worker: "EndlessActors" })
+    expect(grown).toContain("broker subscriptions")
+    expect(grown).toContain("worker heapBytes")
+    // These leaks harm nothing else, so nothing else would have found them.
+    expect(mistakes).toEqual([])
+  }, 360_000)
+})

@@ -1,0 +1,223 @@
+import { existsSync, readdirSync } from "node:fs"
+import { ledgerStream } from "../../src/domain/Subject.ts"
+import { BrokerAdmin } from "../support/BrokerAdmin.ts"
+import { askAt } from "../support/Shopper.ts"
+import { freePort, TestBroker, until } from "../support/TestBroker.ts"
+import { TestProcess } from "../support/TestProcess.ts"
+import { Crowd } from "./Crowd.ts"
+import { type BrokerFigures, type Growth, growthBetween, leastOf, mebibytes, type Snapshot } from "./Growth.ts"
+import type { ProcessFigures } from "./preload/Introspection.ts"
+
+const partitions = 8
+/** The other worker stays for so long before it is stopped or killed, and comes back at once. */
+const workerStayMilliseconds = 5_000
+/** How long all is quiet before a snapshot is complete: longer than anything that is kept for later use. */
+const loadWaitMilliseconds = 120_000
+const reportEveryMilliseconds = 60_000
+const quietReadings = 5
+const quietReadingEveryMilliseconds = 1_000
+
+/** Whoever is not needed goes soon, and nothing is remembered for long. */
+const environment = {
+  PARTITIONS: String(partitions),
+  ACTOR_IDLE: "1 second",
+  ACTORS_RESIDENT_MAX: "200",
+  DUPLICATE_WINDOW: "2 seconds",
+  INPUT_RETENTION: "2 seconds",
+  JANITOR_INTERVAL: "1 second",
+  WORKER_HEARTBEAT: "250 millis",
+  WORKER_LEASE: "1 second"
+}
+
+/** A leak that is planted in a process: a module of `preload/` that it imports first. */
+export type Leak = "EndlessActors" | "ForgottenSubscriptions"
+
+/** How much load: for so long, and until there were so many requests, however slow the machine is. */
+export interface Load {
+  readonly milliseconds: number
+  readonly operationsMin: number
+}
+
+export interface SoakPlan {
+  readonly seed: number
+  /** Before the first snapshot. */
+  readonly warmUp: Load
+  /** Between the two snapshots. */
+  readonly load: Load
+  readonly leaks?: { readonly edge?: Leak; readonly worker?: Leak }
+  readonly report?: (line: string) => void
+  /** Ends the run, and everything that it started. */
+  readonly signal?: AbortSignal
+}
+
+export interface SoakOutcome {
+  readonly growth: ReadonlyArray<Growth>
+  /** Requests between the two snapshots. */
+  readonly operations: number
+  /** How often the other worker came, and took its partitions. */
+  readonly arrivals: number
+  /** What is wrong with the accounts. */
+  readonly mistakes: ReadonlyArray<string>
+}
+
+/** What the pages of the broker's monitoring say, as far as it is looked at here. */
+type GeneralPage = Readonly<Record<"mem" | "connections" | "subscriptions", number>>
+type JetStreamPage = Readonly<Record<"consumers", number>>
+
+const preloaded = (module: string) => ["--import", `./test/soak/preload/${module}.ts`]
+
+const heapsOf = ({ edge, worker, broker }: Snapshot): string =>
+  `under load: heap of the edge ${mebibytes(edge.heapBytes)}, of the worker ${mebibytes(worker.heapBytes)}; ` +
+  `memory of the broker ${mebibytes(broker.residentBytes)} at ${broker.keys} keys`
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
+
+/** An edge, a worker that stays and one that comes and goes, and a broker. */
+class SoakedSystem {
+  readonly crowd: Crowd
+  arrivals = 0
+  private readonly broker: TestBroker
+  private readonly admin: BrokerAdmin
+  private readonly edge: TestProcess
+  private readonly worker: TestProcess
+  private other: TestProcess | undefined
+  private isStopped = false
+
+  private constructor(broker: TestBroker, admin: BrokerAdmin, port: number, plan: SoakPlan) {
+    this.broker = broker
+    this.admin = admin
+    this.crowd = new Crowd(askAt(port), plan.seed)
+    const start = (role: "edge" | "worker", leak: Leak | undefined) =>
+      new TestProcess(
+        role,
+        { ...environment, NATS_URL: broker.url, WORKER_ID: role, PORT: String(port) },
+        {
+          nodeArguments: ["--expose-gc", ...preloaded("Introspection"), ...(leak === undefined ? [] : preloaded(leak))]
+        }
+      )
+    this.edge = start("edge", plan.leaks?.edge)
+    this.worker = start("worker", plan.leaks?.worker)
+  }
+
+  static async start(plan: SoakPlan): Promise<SoakedSystem> {
+    const port = await freePort()
+    const broker = await TestBroker.start()
+    const admin = await BrokerAdmin.open(broker.url, partitions)
+    const system = new SoakedSystem(broker, admin, port, plan)
+    const isReady = () =>
+      fetch(`http://127.0.0.1:${port}/readyz`).then(
+        ({ ok }) => ok,
+        () => false
+      )
+    try {
+      await until("the edge is ready", isReady)
+    } catch (cause) {
+      await system.stop()
+      throw cause
+    }
+    return system
+  }
+
+  /** Lets the crowd shop, while the other worker comes and goes. */
+  async load({ milliseconds, operationsMin }: Load, report?: (line: string) => void): Promise<void> {
+    const enough = new AbortController()
+    const wanted = this.crowd.operations + operationsMin
+    const shopping = Promise.all([this.crowd.shop(enough.signal), this.comeAndGo(enough.signal)])
+    const reporting = setInterval(
+      () => void this.reading().then((one) => report?.(heapsOf(one))),
+      reportEveryMilliseconds
+    )
+    try {
+      await pause(milliseconds)
+      await until(`there were ${operationsMin} requests`, () => this.crowd.operations >= wanted, loadWaitMilliseconds)
+    } finally {
+      clearInterval(reporting)
+      enough.abort()
+      await shopping
+    }
+  }
+
+  /** What remains when everything is applied and nobody wants anything. */
+  async snapshot(): Promise<Snapshot> {
+    await this.admin.untilApplied(60_000)
+    const first = await this.reading()
+    const more: Array<Snapshot> = []
+    while (more.length < quietReadings) {
+      await pause(quietReadingEveryMilliseconds)
+      more.push(await this.reading())
+    }
+    return leastOf([first, ...more])
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true
+    await Promise.all([this.edge.kill(), this.worker.kill(), this.other?.kill()])
+    await this.admin.close()
+    await this.broker.stop()
+  }
+
+  private async comeAndGo(enough: AbortSignal): Promise<void> {
+    while (!enough.aborted && !this.isStopped) {
+      this.other = new TestProcess("worker", { ...environment, NATS_URL: this.broker.url, WORKER_ID: "other" })
+      this.arrivals += 1
+      await pause(workerStayMilliseconds)
+      await this.other.kill(this.arrivals % 2 === 0 ? "SIGKILL" : "SIGTERM")
+    }
+  }
+
+  private async reading(): Promise<Snapshot> {
+    const [edge, worker, broker] = await Promise.all([
+      this.edge.request({}) as Promise<ProcessFigures>,
+      this.worker.request({}) as Promise<ProcessFigures>,
+      this.brokerFigures()
+    ])
+    return { edge, worker, broker }
+  }
+
+  private async brokerFigures(): Promise<BrokerFigures> {
+    const page = async <A>(name: string) =>
+      (await fetch(`http://127.0.0.1:${this.broker.monitorPort}/${name}`)).json() as A
+    const [general, jetStream, ledger] = await Promise.all([
+      page<GeneralPage>("varz"),
+      page<JetStreamPage>("jsz"),
+      this.admin.state(ledgerStream)
+    ])
+    const descriptors = `/proc/${this.broker.pid}/fd`
+    return {
+      residentBytes: general.mem,
+      descriptors: existsSync(descriptors) ? readdirSync(descriptors).length : undefined,
+      connections: general.connections,
+      subscriptions: general.subscriptions,
+      consumers: jetStream.consumers,
+      keys: ledger.num_subjects
+    }
+  }
+}
+
+const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcome> => {
+  await system.load(plan.warmUp)
+  const before = await system.snapshot()
+  const [operations, arrivals] = [system.crowd.operations, system.arrivals]
+  await system.load(plan.load, plan.report)
+  const after = await system.snapshot()
+  return {
+    growth: growthBetween(before, after),
+    operations: system.crowd.operations - operations,
+    arrivals: system.arrivals - arrivals,
+    mistakes: await system.crowd.mistakes()
+  }
+}
+
+/** Loads a system of many users, and tells what it holds on to afterwards that it did not before. */
+export const soak = async (plan: SoakPlan): Promise<SoakOutcome> => {
+  const system = await SoakedSystem.start(plan)
+  const interrupted = new Promise<never>((_, reject) => {
+    plan.signal?.addEventListener("abort", () => reject(new Error("the soak was interrupted")))
+  })
+  try {
+    plan.signal?.throwIfAborted()
+    return await Promise.race([measure(system, plan), interrupted])
+  } finally {
+    await system.stop()
+  }
+}

@@ -1,4 +1,5 @@
 import { Context, Effect, Layer, type Scope } from "effect"
+import type { NatsConnection, Service } from "nats"
 import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
 import { querySubject } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
@@ -6,6 +7,32 @@ import { Connection } from "./Connection.ts"
 /** The name under which `nats micro list` shows those who answer. */
 const serviceName = "ledger"
 const serviceVersion = "1.0.0"
+
+interface Served {
+  readonly service: Service
+  readonly stop: () => void
+}
+
+/**
+ * Adds a service to a connection. The client keeps a service, and all that its handler knows, until its connection is
+ * closed, even one that was stopped long ago; so each is shown a connection that is closed when the service stops.
+ */
+const addService = async (
+  client: NatsConnection,
+  config: Parameters<NatsConnection["services"]["add"]>[0]
+): Promise<Served> => {
+  const stopped = Promise.withResolvers<void>()
+  const shown: NatsConnection = Object.create(client, { closed: { value: () => stopped.promise } })
+  const service = await shown.services.add(config)
+  return {
+    service,
+    stop: () => {
+      // Nothing waits for the broker here: without a connection it would not answer.
+      void service.stop().catch(() => undefined)
+      stopped.resolve()
+    }
+  }
+}
 
 /** Requests and replies between the edge and the owners of partitions: a NATS micro service. */
 export class QueryTransport extends Context.Service<
@@ -46,7 +73,7 @@ export class QueryTransport extends Context.Service<
             Effect.tryPromise({
               catch: (cause) => new BrokerUnavailable({ operation: "serve queries", reason: String(cause) }),
               try: async () => {
-                const service = await connection.client.services.add({
+                const served = await addService(connection.client, {
                   name: serviceName,
                   version: serviceVersion,
                   description: "Totals, histories and receipts of one partition",
@@ -54,17 +81,16 @@ export class QueryTransport extends Context.Service<
                   // A queue group of its own, so that a request reaches each who serves the partition.
                   queue: `epoch-${epoch}`
                 })
-                service.addEndpoint(`partition-${partition}`, {
+                served.service.addEndpoint(`partition-${partition}`, {
                   subject: querySubject(partition),
                   handler: (error, message) => {
                     if (error === null) handle(message.string(), (answer) => void message.respond(answer))
                   }
                 })
-                return service
+                return served
               }
             }),
-            // Nothing waits for the broker here: without a connection it would not answer.
-            (service) => Effect.sync(() => void service.stop().catch(() => undefined))
+            ({ stop }) => Effect.sync(stop)
           ).pipe(Effect.asVoid)
       })
     })

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from "node:fs"
 import { ledgerStream } from "../../src/domain/Subject.ts"
 import { BrokerAdmin } from "../support/BrokerAdmin.ts"
-import { askAt } from "../support/Shopper.ts"
+import { type Ask, askAt, read } from "../support/Shopper.ts"
 import { freePort, TestBroker, until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
+import { userIn } from "../support/TestSystem.ts"
 import { Crowd } from "./Crowd.ts"
 import { type BrokerFigures, type Growth, growthBetween, leastOf, mebibytes, type Snapshot } from "./Growth.ts"
 import type { ProcessFigures } from "./preload/Introspection.ts"
@@ -16,6 +17,11 @@ const loadWaitMilliseconds = 120_000
 const reportEveryMilliseconds = 60_000
 const quietReadings = 5
 const quietReadingEveryMilliseconds = 1_000
+
+const settleWaitMilliseconds = 60_000
+const usersOfEachPartition = Array.from({ length: partitions }, (_, partition) =>
+  userIn(partition, partitions, "nobody")
+)
 
 /** Whoever is not needed goes soon, and nothing is remembered for long. */
 const environment = {
@@ -76,6 +82,7 @@ const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeou
 class SoakedSystem {
   readonly crowd: Crowd
   arrivals = 0
+  private readonly ask: Ask
   private readonly broker: TestBroker
   private readonly admin: BrokerAdmin
   private readonly edge: TestProcess
@@ -86,7 +93,8 @@ class SoakedSystem {
   private constructor(broker: TestBroker, admin: BrokerAdmin, port: number, plan: SoakPlan) {
     this.broker = broker
     this.admin = admin
-    this.crowd = new Crowd(askAt(port), plan.seed)
+    this.ask = askAt(port)
+    this.crowd = new Crowd(this.ask, plan.seed)
     const start = (role: "edge" | "worker", leak: Leak | undefined) =>
       new TestProcess(
         role,
@@ -105,7 +113,7 @@ class SoakedSystem {
     const admin = await BrokerAdmin.open(broker.url, partitions)
     const system = new SoakedSystem(broker, admin, port, plan)
     const isReady = () =>
-      fetch(`http://127.0.0.1:${port}/readyz`).then(
+      system.ask("/readyz").then(
         ({ ok }) => ok,
         () => false
       )
@@ -139,7 +147,9 @@ class SoakedSystem {
 
   /** What remains when everything is applied and nobody wants anything. */
   async snapshot(): Promise<Snapshot> {
-    await this.admin.untilApplied(60_000)
+    await this.admin.untilApplied(settleWaitMilliseconds)
+    // Only who owns a partition answers, so after this the worker that stays owns all of them.
+    for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)
     const first = await this.reading()
     const more: Array<Snapshot> = []
     while (more.length < quietReadings) {

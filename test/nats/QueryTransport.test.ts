@@ -1,0 +1,42 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { Effect, ManagedRuntime } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { QueryTransport } from "../../src/nats/QueryTransport.ts"
+import { brokerLayer } from "../../src/Roles.ts"
+import { TestBroker, until } from "../support/TestBroker.ts"
+import { testSettings } from "../support/TestLedger.ts"
+
+setFlagsFromString("--expose-gc")
+const collectGarbage: () => void = runInNewContext("gc")
+
+describe("an epoch that serves queries", () => {
+  let broker: TestBroker
+
+  beforeAll(async () => {
+    broker = await TestBroker.start()
+  })
+
+  afterAll(() => broker.stop())
+
+  // Found by `npm run soak`: 36 KiB for each epoch that a worker ever had.
+  it("is forgotten by the connection when it is over", async () => {
+    const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url, PARTITIONS: "1" }), "test"))
+    const serveOnce = Effect.scoped(
+      Effect.gen(function* () {
+        const transport = yield* QueryTransport
+        const handle = (payload: string, reply: (payload: string) => void) => reply(`answer to ${payload}`)
+        yield* transport.serve(0, { worker: "test", epoch: 1 }, handle)
+        const answer = yield* transport.ask(0, "a question", 5_000)
+        return { answer, handle: new WeakRef(handle) }
+      })
+    )
+    const { answer, handle } = await runtime.runPromise(serveOnce)
+    expect(answer).toBe("answer to a question")
+    await until("nobody remembers the epoch", () => {
+      collectGarbage()
+      return handle.deref() === undefined
+    })
+    await runtime.dispose()
+  })
+})

@@ -2,6 +2,8 @@ import { type Ask, mistakesIn, post, type ReadAccount } from "./Shopper.ts"
 import type { Sold } from "./Sold.ts"
 
 const retryMilliseconds = 20
+/** Of an edge that had to wait too long for the rest of a request, as when this process was frozen. */
+const requestTimeout = 408
 
 /** What clients sent and were told, in the order in which it happened. */
 export class OperationLog {
@@ -33,7 +35,8 @@ export class OperationLog {
       const answer = await post(ask, sale).catch(() => undefined)
       await answer?.arrayBuffer().catch(() => undefined)
       if (answer?.ok === true) break
-      if (answer !== undefined && answer.status < 500) throw new Error(`${sale.purchaseId}: ${answer.status}`)
+      const isFinal = answer !== undefined && answer.status < 500 && answer.status !== requestTimeout
+      if (isFinal) throw new Error(`${sale.purchaseId}: ${answer.status}`)
       this.failures += 1
       if (givenUp?.aborted === true) return
       await new Promise((resolve) => setTimeout(resolve, retryMilliseconds))

@@ -47,9 +47,10 @@ export class TestProcess {
 
   /** Asks a module that `nodeArguments` imported into it. */
   async request(message: object): Promise<unknown> {
-    const answered = once(this.child, "message")
+    const answered = once(this.child, "message").then(([answer]) => answer)
     this.child.send(message)
-    return (await answered)[0]
+    const ended = this.ended.then(() => Promise.reject(new Error(`the process ended: ${this.text}`)))
+    return Promise.race([answered, ended])
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Ended> {

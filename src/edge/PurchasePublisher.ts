@@ -12,7 +12,9 @@ import { type Expected, NoticeInbox, type NoticeListener } from "../query/Notice
 
 /** The most purchases that wait at an edge to be stored; above it a purchase is refused. */
 export const purchasesWaitingMax = 20_000
-/** A message whose outcome is unknown is sent again, with the same id, for this long. */
+/** A message is sent again, with the same id, for this long while a leader is elected, which takes up to 9 s. */
+const electionWaitMilliseconds = 10_000
+/** A message whose outcome is unknown is sent again for this long when the broker is gone after it. */
 const publishWaitMilliseconds = 5_000
 /** An edge without a broker says so after this long. */
 const disconnectedWaitMilliseconds = 1_000
@@ -143,6 +145,7 @@ export class PurchasePublisher extends Context.Service<
       let isScheduled = false
 
       const append = Effect.fnUntraced(function* (
+        lane: Lane,
         group: Group,
         noticeTo: string | undefined
       ): Effect.fn.Return<Stored, BrokerFailure> {
@@ -154,9 +157,14 @@ export class PurchasePublisher extends Context.Service<
           const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
           if (failure === undefined) return yield* Effect.failCause(exit.cause)
           if (failure._tag === "OutcomeUnknown") unknown = failure
+          const waited = clock.currentTimeMillisUnsafe() - started
+          const isGone = failure._tag === "BrokerUnavailable" && failure.unserved !== true
+          // Those behind it would wait for the same broker.
+          if (isGone && waited >= disconnectedWaitMilliseconds)
+            settleAll(lane.waiting.splice(0), () => Exit.fail(failure))
           // A message that may be on its way makes every later failure an unknown outcome.
-          const waitMax = unknown === undefined ? disconnectedWaitMilliseconds : publishWaitMilliseconds
-          const isOver = clock.currentTimeMillisUnsafe() - started >= waitMax
+          const goneWait = unknown === undefined ? disconnectedWaitMilliseconds : publishWaitMilliseconds
+          const isOver = waited >= (isGone ? goneWait : electionWaitMilliseconds)
           if (failure._tag === "BrokerRefused" || isOver) return yield* Effect.fail(unknown ?? failure)
           yield* Effect.sleep(retryWaitMilliseconds)
         }
@@ -180,7 +188,7 @@ export class PurchasePublisher extends Context.Service<
         const group = takeGroup(lane, messageBytesMax)
         const expected = expectNotices(group)
         const message = messageOf(lane.partition, group, () => crypto.randomUUID())
-        const publishing = Effect.exit(append(message, expected?.address)).pipe(
+        const publishing = Effect.exit(append(lane, message, expected?.address)).pipe(
           Effect.map((exit) => {
             if (Exit.isSuccess(exit)) {
               settleAll(group, (index) => Exit.succeed({ ...exit.value, index }))

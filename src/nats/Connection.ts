@@ -1,5 +1,6 @@
 import { Context, Effect, Fiber, Layer, type Scope } from "effect"
 import { connect, Events, type NatsConnection } from "nats"
+import { BrokerUnavailable } from "../domain/BrokerError.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
 /** A process that starts before its broker waits for it, and says so after this long. */
@@ -20,6 +21,11 @@ export interface BrokerConnection {
   readonly client: NatsConnection
   readonly request: RequestInbox["request"]
   readonly isConnected: () => boolean
+  /**
+   * Whether the broker of this connection knows of more than half of the addresses that its cluster had at most. A
+   * hint to be less patient: it is wrong where brokers have several addresses each, or some were taken away for good.
+   */
+  readonly hasMajority: () => boolean
   /** Calls the listener each time the connection was lost and is there again, until the scope closes. */
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
@@ -42,6 +48,20 @@ const acquire = (settings: ConnectionSettings) =>
     (client) => Effect.promise(() => client.close())
   )
 
+/** The failure of what needs a majority of brokers while there is none. */
+export const noMajority = (operation: string): BrokerUnavailable =>
+  new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
+
+/** Counts the addresses of brokers, of which a broker tells its clients as others come and go. */
+const makeMajority = (client: NatsConnection): (() => boolean) => {
+  let most = 1
+  return () => {
+    const reachable = client.info?.connect_urls?.length ?? 1
+    most = Math.max(most, reachable)
+    return reachable * 2 > most
+  }
+}
+
 /** The one connection of a process to its broker; it comes back by itself for as long as the process lives. */
 export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {
   static readonly layer = (settings: ConnectionSettings) =>
@@ -58,6 +78,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         yield* Fiber.interrupt(waiting)
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const listeners = new Set<() => void>()
+        const hasMajority = makeMajority(client)
         let connected = true
         let isClosing = false
         const inbox = yield* Effect.acquireRelease(
@@ -78,6 +99,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         }
         const watch = async () => {
           for await (const status of client.status()) {
+            hasMajority()
             if (status.type === Events.Disconnect) lost()
             else if (status.type === Events.Reconnect) back()
           }
@@ -94,8 +116,17 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
 
         return Connection.of({
           client,
-          request: (request: Request) => inbox.request(request),
+          request: (request: Request) =>
+            inbox.request(request).pipe(
+              // Without a majority nobody will serve it soon: there can be no election.
+              Effect.mapError((failure) =>
+                failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
+                  ? noMajority(failure.operation)
+                  : failure
+              )
+            ),
           isConnected: () => connected,
+          hasMajority,
           onReconnect
         })
       })

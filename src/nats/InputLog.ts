@@ -1,13 +1,15 @@
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Exit, Layer } from "effect"
 import type { MsgHdrs } from "nats"
 import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
-import { Connection } from "./Connection.ts"
+import { Connection, noMajority } from "./Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
 
-/** How long the broker may take to store a message. */
-const appendWaitMilliseconds = 5_000
+/** How long the broker may take to store a message before it is sent again: less than the shortest election. */
+const appendWaitMilliseconds = 2_000
+/** While most brokers are gone, and nothing could be stored last, one message is tried this often. */
+const minorityTryEveryMilliseconds = 1_000
 
 export interface Stored {
   /** The sequence in the input log; of the first message of this id where this one is a duplicate. */
@@ -63,6 +65,19 @@ export class InputLog extends Context.Service<
     InputLog,
     Effect.gen(function* () {
       const connection = yield* Connection
+      let isFailing = false
+      let triedAt = Number.NEGATIVE_INFINITY
+
+      /** A leader that has lost the others takes a message and never answers, so hardly any is sent to it. */
+      const unlessHopeless = <A>(append: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
+        Effect.suspend(() => {
+          const now = performance.now()
+          if (isFailing && now - triedAt < minorityTryEveryMilliseconds && !connection.hasMajority()) {
+            return Effect.fail(noMajority("append"))
+          }
+          triedAt = now
+          return Effect.onExit(append, (exit) => Effect.sync(() => void (isFailing = Exit.isFailure(exit))))
+        })
 
       return InputLog.of({
         append: (subject, messageId, payload, noticeTo) =>
@@ -72,7 +87,10 @@ export class InputLog extends Context.Service<
             payload,
             headers: headersOf(messageId, noticeTo),
             timeoutMilliseconds: appendWaitMilliseconds
-          }).pipe(Effect.map(({ seq, duplicate }) => ({ sequence: seq, duplicate: duplicate === true }))),
+          }).pipe(
+            unlessHopeless,
+            Effect.map(({ seq, duplicate }) => ({ sequence: seq, duplicate: duplicate === true }))
+          ),
         lastSequence: (partition) =>
           Effect.map(
             readMessage(connection, inputStream, { last_by_subj: partitionFilter(partition) }),

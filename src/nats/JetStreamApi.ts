@@ -3,8 +3,12 @@ import { BrokerRefused, type BrokerFailure, BrokerUnavailable } from "../domain/
 import type { BrokerConnection } from "./Connection.ts"
 import type { Request } from "./RequestInbox.ts"
 
-/** How long an answer of the broker's API may take. */
-export const apiWaitMilliseconds = 5_000
+/**
+ * How long an answer of the broker's API may take before it is asked again: a leader that is gone does not answer, and
+ * the next one was not asked.
+ */
+export const apiWaitMilliseconds = 1_000
+const apiAttemptsMax = 5
 
 /** An error of the API as the broker writes it. */
 interface ApiError {
@@ -23,20 +27,21 @@ export const refusalOf = (operation: string, error: ApiError): BrokerRefused | B
 }
 
 /**
- * Asks the JetStream API, whose answers come from the leader, and reads the answer's JSON. The broker's own answers
- * are trusted to have the shape that its version documents; the version is checked when a process starts.
+ * Asks the JetStream API once, and reads the answer's JSON. The broker's own answers are trusted to have the shape that
+ * its version documents; the version is checked when a process starts.
  */
-export const askJetStream = <A>(
+export const askJetStreamOnce = <A>(
   connection: Pick<BrokerConnection, "request">,
   subject: string,
-  body: object
+  body: object,
+  timeoutMilliseconds: number
 ): Effect.Effect<A, BrokerFailure> =>
   connection
     .request({
       operation: subject,
       subject: `$JS.API.${subject}`,
       payload: JSON.stringify(body),
-      timeoutMilliseconds: apiWaitMilliseconds
+      timeoutMilliseconds
     })
     .pipe(
       Effect.flatMap((message) => {
@@ -44,6 +49,20 @@ export const askJetStream = <A>(
         return answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(subject, answer.error))
       })
     )
+
+/**
+ * Asks the JetStream API, whose answers come from the leader, until it answers. All that is asked here may be asked
+ * twice: it reads, or it says how something shall be.
+ */
+export const askJetStream = <A>(
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  subject: string,
+  body: object
+): Effect.Effect<A, BrokerFailure> =>
+  Effect.retry(askJetStreamOnce<A>(connection, subject, body, apiWaitMilliseconds), {
+    while: (failure) => failure._tag === "OutcomeUnknown" && connection.hasMajority(),
+    times: apiAttemptsMax - 1
+  })
 
 /** Error codes of the API that mean something to us. */
 export const apiCode = {
@@ -84,7 +103,7 @@ const textOf = (base64: string | undefined): string => Buffer.from(base64 ?? "",
 
 /** Reads one message from the leader of a stream; nothing when there is none that fits the query. */
 export const readMessage = (
-  connection: Pick<BrokerConnection, "request">,
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,
   query: object
 ): Effect.Effect<StreamMessage | undefined, BrokerFailure> =>

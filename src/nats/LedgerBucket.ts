@@ -4,11 +4,13 @@ import { BrokerRefused, OutcomeUnknown, type BrokerFailure, type BrokerUnavailab
 import { ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 import { Connection } from "./Connection.ts"
-import { apiCode, apiWaitMilliseconds, askJetStream, readMessage, refusalOf, storeMessage } from "./JetStreamApi.ts"
+import { apiCode, askJetStream, readMessage, refusalOf, storeMessage } from "./JetStreamApi.ts"
 
 /** The most messages of one atomic batch; the broker refuses more. */
 export const batchMessagesMax = 1_000
 
+/** How long the broker may take to write a key. Who writes one whose fate is unknown again only begins another epoch. */
+const putWaitMilliseconds = 2_000
 /** How long the broker may take to commit a batch before its outcome counts as unknown. */
 const commitWaitMilliseconds = 5_000
 
@@ -93,7 +95,7 @@ export class LedgerBucket extends Context.Service<
           operation: `put ${key}`,
           subject: ledgerPrefix + key,
           payload: value,
-          timeoutMilliseconds: apiWaitMilliseconds
+          timeoutMilliseconds: putWaitMilliseconds
         }).pipe(Effect.map(({ seq }) => seq))
 
       const commit = (writes: ReadonlyArray<Write>): Effect.Effect<number, CommitFailure> =>

@@ -4,13 +4,21 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { noticeHeader } from "./InputLog.ts"
-import { askJetStream } from "./JetStreamApi.ts"
+import { askJetStream, askJetStreamOnce } from "./JetStreamApi.ts"
 
 const nanosecondsPerMillisecond = 1_000_000
 /** A pull request ends by itself after this long, and is followed by another. */
 const pullExpiresMilliseconds = 30_000
 /** The broker says at least this often that a pull request is alive. */
-export const pullHeartbeatMilliseconds = 2_000
+export const pullHeartbeatMilliseconds = 1_000
+/**
+ * A consumer lives on one broker, and the cluster may put it on one that has just died: it learns of that minutes
+ * later. So another is created after this long, and the first that answers is used.
+ */
+const createAgainAfterMilliseconds = 400
+const createWaitMilliseconds = 5_000
+/** Of three brokers one is dead: that all of them are put there is one case in 243. */
+const createAttemptsMax = 5
 /** A delivery that is not acknowledged comes again after this long; it is dropped as seen, so it costs little. */
 const ackWaitMilliseconds = 30_000
 /** The broker removes a consumer that nobody pulls from for this long: what a crashed worker left. */
@@ -63,7 +71,8 @@ export interface PullEvents {
 /** The token of our inbox at which acknowledgements are confirmed; those of pull requests are numbers. */
 const confirmation = "confirmed"
 
-const consumerName = (partition: number, epoch: number): string => `p${partition}-${epoch}`
+const consumerName = (partition: number, epoch: number, attempt: number): string =>
+  attempt === 1 ? `p${partition}-${epoch}` : `p${partition}-${epoch}-${attempt}`
 
 /** Reads a delivery's place from its reply subject, which has 9 parts, or more with a domain and an account hash. */
 const deliveryOf = (message: Msg): Delivery => {
@@ -107,38 +116,71 @@ export class PartitionConsumer extends Context.Service<
     Effect.gen(function* () {
       const connection = yield* Connection
       const { client } = connection
-      const create = (partition: number, epoch: number, from: number, unacknowledgedMax: number) => {
-        const name = consumerName(partition, epoch)
+      /** Which attempt made the newest consumer of a partition. */
+      const made = new Map<number, { readonly epoch: number; readonly attempt: number }>()
+      const nameOf = (partition: number, epoch: number): string => {
+        const newest = made.get(partition)
+        return consumerName(partition, epoch, newest?.epoch === epoch ? newest.attempt : 1)
+      }
+
+      const createOnce = (
+        partition: number,
+        epoch: number,
+        attempt: number,
+        from: number,
+        unacknowledgedMax: number
+      ) => {
         const filter = partitionFilter(partition)
-        return askJetStream<object>(connection, `CONSUMER.CREATE.${inputStream}.${name}.${filter}`, {
-          stream_name: inputStream,
-          config: {
-            name,
-            durable_name: name,
-            filter_subject: filter,
-            ack_policy: "explicit",
-            ack_wait: ackWaitMilliseconds * nanosecondsPerMillisecond,
-            max_ack_pending: unacknowledgedMax,
-            deliver_policy: "by_start_sequence",
-            opt_start_seq: from,
-            // Nothing rests on what is acknowledged: the position is in the ledger. On disk each acknowledgement would
-            // be a synced write, a fifth of the broker's work.
-            mem_storage: true,
-            inactive_threshold: inactiveMilliseconds * nanosecondsPerMillisecond
-          }
-        }).pipe(Effect.asVoid)
+        const name = consumerName(partition, epoch, attempt)
+        const config = {
+          name,
+          durable_name: name,
+          filter_subject: filter,
+          ack_policy: "explicit",
+          ack_wait: ackWaitMilliseconds * nanosecondsPerMillisecond,
+          max_ack_pending: unacknowledgedMax,
+          deliver_policy: "by_start_sequence",
+          opt_start_seq: from,
+          // Nothing rests on what is acknowledged: the position is in the ledger. On disk each acknowledgement would
+          // be a synced write, a fifth of the broker's work, and replicas would have to elect a leader first.
+          mem_storage: true,
+          num_replicas: 1,
+          inactive_threshold: inactiveMilliseconds * nanosecondsPerMillisecond
+        }
+        return askJetStreamOnce<object>(
+          connection,
+          `CONSUMER.CREATE.${inputStream}.${name}.${filter}`,
+          { stream_name: inputStream, config },
+          createWaitMilliseconds
+        ).pipe(Effect.map(() => void made.set(partition, { epoch, attempt })))
+      }
+
+      const create = (partition: number, epoch: number, from: number, unacknowledgedMax: number) => {
+        const attempt = (number: number): Effect.Effect<void, BrokerFailure> => {
+          const first = createOnce(partition, epoch, number, from, unacknowledgedMax)
+          return number === createAttemptsMax
+            ? first
+            : Effect.raceFirst(
+                first,
+                Effect.delay(
+                  Effect.suspend(() => attempt(number + 1)),
+                  createAgainAfterMilliseconds
+                )
+              )
+        }
+        return attempt(1)
       }
 
       const deleteBefore = (partition: number, epoch: number) =>
         Effect.gen(function* () {
-          const prefix = consumerName(partition, 0).slice(0, -1)
+          const prefix = `p${partition}-`
           const { consumers } = yield* askJetStream<{ readonly consumers: ReadonlyArray<string> | null }>(
             connection,
             `CONSUMER.NAMES.${inputStream}`,
             { offset: 0 }
           )
           const older = (consumers ?? []).filter(
-            (name) => name.startsWith(prefix) && Number(name.slice(prefix.length)) < epoch
+            (name) => name.startsWith(prefix) && Number.parseInt(name.slice(prefix.length), 10) < epoch
           )
           yield* Effect.forEach(
             older,
@@ -152,7 +194,7 @@ export class PartitionConsumer extends Context.Service<
 
       const pull = (partition: number, epoch: number, events: PullEvents) =>
         Effect.gen(function* () {
-          const next = `$JS.API.CONSUMER.MSG.NEXT.${inputStream}.${consumerName(partition, epoch)}`
+          const next = `$JS.API.CONSUMER.MSG.NEXT.${inputStream}.${nameOf(partition, epoch)}`
           const prefix = `${createInbox()}.`
           const demands = new Map<string, Demand>()
           let pulls = 0

@@ -2,7 +2,7 @@ import { Context, Effect, Layer, type Scope } from "effect"
 import type { NatsConnection, Service } from "nats"
 import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
 import { querySubject } from "../domain/Subject.ts"
-import { Connection } from "./Connection.ts"
+import { Connection, noMajority } from "./Connection.ts"
 
 /** The name under which `nats micro list` shows those who answer. */
 const serviceName = "ledger"
@@ -67,7 +67,17 @@ export class QueryTransport extends Context.Service<
               payload,
               timeoutMilliseconds: waitMilliseconds
             })
-            .pipe(Effect.map((message) => message.string())),
+            .pipe(
+              Effect.map((message) => message.string()),
+              // An owner that cannot ask the leader says nothing, and will not for as long as there is none.
+              Effect.catchTag("OutcomeUnknown", (unknown) =>
+                Effect.fail(connection.hasMajority() ? unknown : noMajority("query"))
+              ),
+              Effect.filterOrFail(
+                (answer) => answer !== "" || connection.hasMajority(),
+                () => noMajority("query")
+              )
+            ),
         serve: (partition, { worker, epoch }, handle) =>
           Effect.acquireRelease(
             Effect.tryPromise({

@@ -31,7 +31,7 @@ export const untilAnswered = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): 
  * Answers the configuration that the stream has, which another process may have set.
  */
 export const ensureStream = (
-  connection: Pick<BrokerConnection, "request">,
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
   config: StreamConfig
 ): Effect.Effect<StreamConfig, BrokerFailure> => {
   const { name, num_replicas } = config

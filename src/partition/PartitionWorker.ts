@@ -8,12 +8,17 @@ import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
 /** Waits between two epochs of a partition: the first is short, for most reasons pass at once. */
 const retakeWaitMilliseconds = 50
 const retakeWaitMaxMilliseconds = 2_000
+/** A leader that is being elected is asked for this often; whoever reads waits for it. */
+const brokerRetryWaitMilliseconds = 200
 /** An epoch that lived this long was a good one, and the next begins without delay. */
 const epochGoodMilliseconds = 5_000
 /** How long what is in hand may take when a partition goes to another worker; the epochs settle the rest. */
 const handOverWaitMilliseconds = 500
 /** How long a worker that is told to stop waits for what it has in hand. */
 const drainWaitMilliseconds = 10_000
+
+/** Failures to take a partition that pass as soon as there is a leader. */
+const brokerFailed: ReadonlySet<string> = new Set(["BrokerUnavailable", "OutcomeUnknown"])
 
 /** The partitions that this worker runs, each in one epoch after another. */
 export class PartitionWorker extends Context.Service<
@@ -53,17 +58,27 @@ export class PartitionWorker extends Context.Service<
 
         const supervise = (partition: number) => {
           let wait = retakeWaitMilliseconds
+          let told = ""
           return Effect.gen(function* () {
             const started = yield* Clock.currentTimeMillis
+            let waitMax = retakeWaitMaxMilliseconds
             const reason = yield* Effect.scoped(runEpoch(partition)).pipe(
-              Effect.catch((failure) => Effect.succeed(failure.message)),
+              Effect.catch((failure) => {
+                if (brokerFailed.has(failure._tag)) waitMax = brokerRetryWaitMilliseconds
+                return Effect.succeed(failure.message)
+              }),
               // A mistake of ours must not leave the partition without an owner for good.
               Effect.catchDefect((defect) => Effect.succeed(`defect: ${String(defect)}`))
             )
             if (isDraining) return yield* Effect.never
-            yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
-            if ((yield* Clock.currentTimeMillis) - started > epochGoodMilliseconds) wait = retakeWaitMilliseconds
-            yield* Effect.sleep(wait)
+            const lived = (yield* Clock.currentTimeMillis) - started
+            if (lived > epochGoodMilliseconds) wait = retakeWaitMilliseconds
+            // What fails again and again for one reason is said once.
+            if (reason !== told || lived > epochGoodMilliseconds) {
+              yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
+            }
+            told = reason
+            yield* Effect.sleep(Math.min(wait, waitMax))
             wait = Math.min(wait * 2, retakeWaitMaxMilliseconds)
           }).pipe(Effect.forever, Effect.annotateLogs({ partition }))
         }
@@ -96,8 +111,13 @@ export class PartitionWorker extends Context.Service<
         const drain = Effect.gen(function* () {
           isDraining = true
           yield* Effect.logInfo("draining").pipe(Effect.annotateLogs({ actors: registry.resident() }))
-          yield* Effect.forEach(running.values(), (epoch) => epoch.drain, { concurrency: "unbounded", discard: true })
+          const draining = yield* Effect.forkChild(
+            Effect.forEach(running.values(), (epoch) => epoch.drain, { concurrency: "unbounded", discard: true })
+          )
+          // Whoever reads waits for the next owner, which applies what is not committed by then.
+          yield* Fiber.join(draining).pipe(Effect.timeoutOption(handOverWaitMilliseconds))
           yield* membership.leave
+          yield* Fiber.join(draining)
         }).pipe(
           Effect.timeoutOrElse({
             duration: drainWaitMilliseconds,

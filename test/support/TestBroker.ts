@@ -36,14 +36,23 @@ const environment = (): NodeJS.ProcessEnv => {
   return rest
 }
 
-const serverPath = (): string =>
-  execFileSync(join(projectRoot, "scripts/nats.sh"), ["server"], { encoding: "utf8", env: environment() }).trim()
+let foundServer: string | undefined
+
+const serverPath = (): string => {
+  foundServer ??= execFileSync(join(projectRoot, "scripts/nats.sh"), ["server"], {
+    encoding: "utf8",
+    env: environment()
+  }).trim()
+  return foundServer
+}
 
 export interface TestBrokerOptions {
-  /** Where it keeps its data, instead of a temporary directory. */
+  /** Where it keeps its data, instead of in a temporary directory; they are left there in the end. */
   readonly directory?: string
   /** Its configuration, instead of the project's nats.conf. */
   readonly configuration?: string
+  /** Arguments of the server beside its configuration. */
+  readonly arguments?: ReadonlyArray<string>
 }
 
 /** A broker of a test's own: free ports, and unless told otherwise a temporary directory and the project's nats.conf. */
@@ -51,18 +60,25 @@ export class TestBroker {
   readonly port: number
   readonly monitorPort: number
   readonly directory: string
-  private readonly configuration: string
+  private readonly isTemporary: boolean
+  private readonly commandLine: ReadonlyArray<string>
   private process: ChildProcess | undefined
 
   private constructor(port: number, monitorPort: number, options: TestBrokerOptions) {
     this.port = port
     this.monitorPort = monitorPort
+    this.isTemporary = options.directory === undefined
     this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
-    this.configuration = options.configuration ?? join(projectRoot, "nats.conf")
+    this.commandLine = ["-c", options.configuration ?? join(projectRoot, "nats.conf"), ...(options.arguments ?? [])]
+  }
+
+  /** A broker with its ports, not started yet. */
+  static async create(options: TestBrokerOptions = {}): Promise<TestBroker> {
+    return new TestBroker(await freePort(), await freePort(), options)
   }
 
   static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
-    const broker = new TestBroker(await freePort(), await freePort(), options)
+    const broker = await TestBroker.create(options)
     await broker.run()
     return broker
   }
@@ -77,9 +93,28 @@ export class TestBroker {
     return pid
   }
 
-  /** Starts it on the data that it left. */
-  async run(): Promise<void> {
-    const started = spawn(serverPath(), ["-c", this.configuration], {
+  /** What its monitoring answers; nothing when it does not run. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  monitoring(path: string): Promise<any> {
+    return fetch(`http://127.0.0.1:${this.monitorPort}${path}`).then(
+      (response) => response.json(),
+      () => undefined
+    )
+  }
+
+  get isRunning(): boolean {
+    return this.process !== undefined && this.process.exitCode === null && this.process.signalCode === null
+  }
+
+  /** Starts it on the data that it left, and waits until it is healthy. */
+  async run(withinMilliseconds?: number): Promise<void> {
+    this.launch()
+    await this.untilHealthy(withinMilliseconds)
+  }
+
+  /** Starts it, and waits for nothing: one broker of a cluster is not healthy without another. */
+  launch(): void {
+    this.process = spawn(serverPath(), this.commandLine, {
       stdio: "ignore",
       env: {
         ...environment(),
@@ -88,27 +123,32 @@ export class TestBroker {
         NATS_STORE_DIR: join(this.directory, "nats")
       }
     })
-    this.process = started
-    await until("the broker is healthy", async () => {
-      if (started.exitCode !== null) throw new Error(`the broker ended with ${started.exitCode}`)
-      return fetch(`http://127.0.0.1:${this.monitorPort}/healthz`).then(
-        (response) => response.ok,
-        () => false
-      )
-    })
+  }
+
+  async untilHealthy(withinMilliseconds?: number): Promise<void> {
+    const isHealthy = async () => {
+      if (!this.isRunning) throw new Error(`the broker ended with ${this.process?.exitCode}`)
+      return (await this.monitoring("/healthz"))?.status === "ok"
+    }
+    await until("the broker is healthy", isHealthy, withinMilliseconds)
+  }
+
+  /** Sends a signal and does not wait for what comes of it. */
+  signal(signal: NodeJS.Signals): void {
+    this.process?.kill(signal)
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const running = this.process
-    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return
+    if (running === undefined || !this.isRunning) return
     const ended = once(running, "exit")
     running.kill(signal)
     await ended
   }
 
-  /** Ends it and removes its data. */
+  /** Ends it and removes its data, where they are temporary. */
   async stop(): Promise<void> {
     await this.kill("SIGKILL")
-    rmSync(this.directory, { recursive: true, force: true })
+    if (this.isTemporary) rmSync(this.directory, { recursive: true, force: true })
   }
 }

@@ -1,0 +1,159 @@
+import { parseArgs } from "node:util"
+import { inputStream, ledgerStream } from "../src/domain/Subject.ts"
+import { until } from "../test/support/TestBroker.ts"
+import type { Led } from "../test/support/TestCluster.ts"
+import { Installation } from "./failover/Installation.ts"
+import type { Felt } from "./failover/Traffic.ts"
+
+const usage = `npm run failover -- --broker 10 --worker 5 --drain 5 --majority 3
+  kills so many times the broker that leads, a worker with -9, a worker with SIGTERM, and two of three brokers,
+  and prints how long callers waited; exits 1 above the limits, or when anything is lost, doubled or out of order`
+
+const { values } = parseArgs({
+  options: {
+    broker: { type: "string", default: "10" },
+    worker: { type: "string", default: "5" },
+    drain: { type: "string", default: "5" },
+    majority: { type: "string", default: "3" },
+    output: { type: "boolean", default: false },
+    help: { type: "boolean", default: false }
+  }
+})
+
+/** How long after a fault its effects may begin: a consumer that is gone is noticed late. */
+const observedMilliseconds = 12_000
+const passedWithinMilliseconds = 60_000
+const startedWithinMilliseconds = 30_000
+
+interface Result {
+  readonly fault: string
+  readonly measured: string
+  readonly milliseconds: number
+  readonly limit: number
+  readonly errors: Felt["errors"]
+}
+
+const results: Array<Result> = []
+const leaders: ReadonlyArray<Led> = [ledgerStream, inputStream, "meta"]
+
+const observe = async (
+  installation: Installation,
+  fault: string,
+  limit: { write: number; read: number },
+  at: number
+) => {
+  const { traffic } = installation
+  await until("the callers go on", () => traffic.hasPassed(at + observedMilliseconds), passedWithinMilliseconds)
+  for (const kind of ["write", "read"] as const) {
+    const { waited, errors } = traffic.feltSince(kind, at)
+    results.push({ fault, measured: `${kind} waits`, milliseconds: waited, limit: limit[kind], errors })
+    console.log(`${fault}: ${kind} ${(waited / 1_000).toFixed(2)} s ${JSON.stringify(errors)}`)
+  }
+}
+
+const killLeader = async (installation: Installation, number: number) => {
+  const led = leaders[number % leaders.length] ?? "meta"
+  const broker = await installation.cluster.leaderOf(led)
+  if (broker === undefined) throw new Error(`nobody leads ${led}`)
+  const at = performance.now()
+  await broker.kill()
+  await observe(installation, `kill -9 of the leader of ${led}`, { write: 10_000, read: 10_000 }, at)
+  broker.launch()
+  await installation.cluster.untilWhole()
+}
+
+const endWorker = async (installation: Installation, number: number, signal: NodeJS.Signals) => {
+  const name = `worker-${(number % 2) + 1}`
+  const at = performance.now()
+  await installation.endWorker(name, signal)
+  const read = signal === "SIGKILL" ? 5_000 : 1_000
+  await observe(installation, `${signal} of a worker`, { write: 1_000, read }, at)
+  installation.startWorker(name)
+  const joinedAt = performance.now()
+  await observe(installation, "a worker joins", { write: 1_000, read: 1_000 }, joinedAt)
+}
+
+const majorityLostMilliseconds = 30_000
+
+const killTwo = async (installation: Installation, number: number) => {
+  const { cluster, traffic } = installation
+  const kept = cluster.brokers[number % cluster.brokers.length]
+  const [first, second] = cluster.brokers.filter((broker) => broker !== kept)
+  if (first === undefined || second === undefined) throw new Error("no two brokers")
+  const at = performance.now()
+  await Promise.all([first.kill(), second.kill()])
+  await new Promise((resolve) => setTimeout(resolve, majorityLostMilliseconds))
+  const attempts = traffic.attemptsSince("write", at).filter(({ startedAt }) => startedAt > at)
+  const refused = attempts.filter(({ status }) => status === 503)
+  const until503 = (refused[0]?.endedAt ?? Infinity) - at
+  const slow = Math.max(
+    ...attempts.filter(({ startedAt }) => startedAt > at + 10_000).map(({ startedAt, endedAt }) => endedAt - startedAt)
+  )
+  const { errors } = traffic.feltSince("write", at)
+  const push = (measured: string, milliseconds: number, limit: number) => {
+    results.push({ fault: "two of three brokers gone", measured, milliseconds, limit, errors })
+    console.log(`two gone: ${measured} ${(milliseconds / 1_000).toFixed(2)} s ${JSON.stringify(errors)}`)
+  }
+  push("first 503 after", until503, 2_000)
+  push("slowest answer after 10 s", slow, 2_000)
+  const backAt = performance.now()
+  first.launch()
+  await until("the callers go on", () => traffic.hasPassed(backAt), passedWithinMilliseconds)
+  const ok = (kind: "write" | "read") => {
+    const good = traffic.attemptsSince(kind, backAt).filter(({ status }) => status === 200 || status === 202)
+    return (good[0]?.endedAt ?? Infinity) - backAt
+  }
+  push("first write after one is started", ok("write"), startedWithinMilliseconds)
+  push("all callers go on", performance.now() - backAt, startedWithinMilliseconds)
+  second.launch()
+  await cluster.untilWhole()
+}
+
+const seconds = (milliseconds: number) => (milliseconds / 1_000).toFixed(2).padStart(6)
+
+const print = (): boolean => {
+  let isGood = true
+  const groups = Map.groupBy(results, ({ fault, measured }) => `${fault}: ${measured}`)
+  console.log(`\n${"".padEnd(58)}    n    min median    max  limit s  answers that were errors`)
+  for (const [name, group] of groups) {
+    const sorted = group.map(({ milliseconds }) => milliseconds).toSorted((one, other) => one - other)
+    const limit = group[0]?.limit ?? 0
+    const max = sorted.at(-1) ?? Number.NaN
+    const errors: Record<string, number> = {}
+    for (const one of group) {
+      for (const [status, count] of Object.entries(one.errors)) errors[status] = (errors[status] ?? 0) + count
+    }
+    const isAbove = !(max <= limit)
+    if (isAbove) isGood = false
+    const figures = [sorted[0] ?? Number.NaN, sorted[sorted.length >> 1] ?? Number.NaN, max, limit]
+      .map(seconds)
+      .join(" ")
+    console.log(
+      `${name.padEnd(58)} ${String(sorted.length).padStart(4)} ${figures}${isAbove ? " ABOVE" : ""}  ${JSON.stringify(errors)}`
+    )
+  }
+  return isGood
+}
+
+const run = async (): Promise<boolean> => {
+  const installation = await Installation.start()
+  try {
+    const each = async (count: string, fault: (number: number) => Promise<void>) => {
+      for (let number = 0; number < Number(count); number += 1) await fault(number)
+    }
+    await each(values.broker, (number) => killLeader(installation, number))
+    await each(values.worker, (number) => endWorker(installation, number, "SIGKILL"))
+    await each(values.drain, (number) => endWorker(installation, number, "SIGTERM"))
+    await each(values.majority, (number) => killTwo(installation, number))
+    const mistakes = await installation.mistakes()
+    for (const mistake of mistakes) console.log(mistake)
+    console.log(`${installation.traffic.log.acknowledged} purchases acknowledged, ${mistakes.length} mistakes`)
+    return print() && mistakes.length === 0
+  } finally {
+    if (values.output) console.log(installation.output())
+    await installation.stop()
+  }
+}
+
+if (values.help) console.log(usage)
+else process.exitCode = (await run()) ? 0 : 1

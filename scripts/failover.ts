@@ -2,8 +2,8 @@ import { parseArgs } from "node:util"
 import { inputStream, ledgerStream } from "../src/domain/Subject.ts"
 import { until } from "../test/support/TestBroker.ts"
 import type { Led } from "../test/support/TestCluster.ts"
-import { Installation } from "./failover/Installation.ts"
-import type { Felt } from "./failover/Traffic.ts"
+import { Installation } from "../test/support/Installation.ts"
+import type { Felt } from "../test/support/Traffic.ts"
 
 const usage = `npm run failover -- --broker 10 --worker 5 --drain 5 --majority 3
   kills so many times the broker that leads, a worker with -9, a worker with SIGTERM, and two of three brokers,
@@ -20,8 +20,9 @@ const { values } = parseArgs({
   }
 })
 
-/** How long after a fault its effects may begin: a consumer that is gone is noticed late. */
-const observedMilliseconds = 12_000
+/** How long after a fault its effects may begin: a consumer that is gone with its broker is noticed late. */
+const brokerObservedMilliseconds = 12_000
+const workerObservedMilliseconds = 5_000
 const passedWithinMilliseconds = 60_000
 const startedWithinMilliseconds = 30_000
 
@@ -34,43 +35,55 @@ interface Result {
 }
 
 const results: Array<Result> = []
+
+const record = (result: Result) => {
+  results.push(result)
+  const { fault, measured, milliseconds, errors } = result
+  const time = new Date().toISOString().slice(11, 19)
+  console.log(`${time} ${fault}: ${measured} ${(milliseconds / 1_000).toFixed(2)} s ${JSON.stringify(errors)}`)
+}
+
 const leaders: ReadonlyArray<Led> = [ledgerStream, inputStream, "meta"]
 
-const observe = async (
-  installation: Installation,
-  fault: string,
-  limit: { write: number; read: number },
-  at: number
-) => {
+interface Expected {
+  readonly fault: string
+  /** In milliseconds. */
+  readonly observed: number
+  readonly write: number
+  readonly read: number
+}
+
+/** Has something happen, and measures what the callers feel of it. */
+const observe = async (installation: Installation, expected: Expected, happen: () => unknown) => {
   const { traffic } = installation
-  await until("the callers go on", () => traffic.hasPassed(at + observedMilliseconds), passedWithinMilliseconds)
+  const at = performance.now()
+  await happen()
+  await until("the callers go on", () => traffic.hasPassed(at + expected.observed), passedWithinMilliseconds)
   for (const kind of ["write", "read"] as const) {
     const { waited, errors } = traffic.feltSince(kind, at)
-    results.push({ fault, measured: `${kind} waits`, milliseconds: waited, limit: limit[kind], errors })
-    console.log(`${fault}: ${kind} ${(waited / 1_000).toFixed(2)} s ${JSON.stringify(errors)}`)
+    record({ fault: expected.fault, measured: `${kind} waits`, milliseconds: waited, limit: expected[kind], errors })
   }
 }
 
 const killLeader = async (installation: Installation, number: number) => {
+  const { cluster } = installation
   const led = leaders[number % leaders.length] ?? "meta"
-  const broker = await installation.cluster.leaderOf(led)
+  const broker = await cluster.leaderOf(led)
   if (broker === undefined) throw new Error(`nobody leads ${led}`)
-  const at = performance.now()
-  await broker.kill()
-  await observe(installation, `kill -9 of the leader of ${led}`, { write: 10_000, read: 10_000 }, at)
+  const fault = `kill -9 of the leader of ${led}`
+  const expected = { fault, observed: brokerObservedMilliseconds, write: 10_000, read: 10_000 }
+  await observe(installation, expected, () => broker.kill())
   broker.launch()
-  await installation.cluster.untilWhole()
+  await cluster.untilWhole()
 }
 
 const endWorker = async (installation: Installation, number: number, signal: NodeJS.Signals) => {
   const name = `worker-${(number % 2) + 1}`
-  const at = performance.now()
-  await installation.endWorker(name, signal)
-  const read = signal === "SIGKILL" ? 5_000 : 1_000
-  await observe(installation, `${signal} of a worker`, { write: 1_000, read }, at)
-  installation.startWorker(name)
-  const joinedAt = performance.now()
-  await observe(installation, "a worker joins", { write: 1_000, read: 1_000 }, joinedAt)
+  const observed = workerObservedMilliseconds
+  const ended = { fault: `${signal} of a worker`, observed, write: 1_000, read: signal === "SIGKILL" ? 5_000 : 1_000 }
+  await observe(installation, ended, () => installation.end(name, signal))
+  const joined = { fault: `worker starts after ${signal}`, observed, write: 1_000, read: 1_000 }
+  await observe(installation, joined, () => installation.start(name))
 }
 
 const majorityLostMilliseconds = 30_000
@@ -90,10 +103,8 @@ const killTwo = async (installation: Installation, number: number) => {
     ...attempts.filter(({ startedAt }) => startedAt > at + 10_000).map(({ startedAt, endedAt }) => endedAt - startedAt)
   )
   const { errors } = traffic.feltSince("write", at)
-  const push = (measured: string, milliseconds: number, limit: number) => {
-    results.push({ fault: "two of three brokers gone", measured, milliseconds, limit, errors })
-    console.log(`two gone: ${measured} ${(milliseconds / 1_000).toFixed(2)} s ${JSON.stringify(errors)}`)
-  }
+  const push = (measured: string, milliseconds: number, limit: number) =>
+    record({ fault: "two of three brokers gone", measured, milliseconds, limit, errors })
   push("first 503 after", until503, 2_000)
   push("slowest answer after 10 s", slow, 2_000)
   const backAt = performance.now()

@@ -36,7 +36,7 @@ export const settings = Config.all({
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),
   workerLease: duration("WORKER_LEASE", "3 seconds"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
-  /** Only for tests: the step of a commit at which the worker kills itself, and on which commit, like `commit-sent:7`. */
+  /** Only for tests: the step of a commit at which the worker kills or freezes itself, and on which commit. */
   testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option)
 })
 

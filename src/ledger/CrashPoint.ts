@@ -1,11 +1,11 @@
 import { Context, Effect, Layer, Schema } from "effect"
 
-/** The steps of a commit between which a process can be made to die. */
+/** The steps of a commit between which a process can be made to die, or to freeze. */
 export const CrashPointName = Schema.Literals(["before-commit", "commit-sent", "committed"])
 export type CrashPointName = typeof CrashPointName.Type
 
 /**
- * Where tests make a worker kill itself; it does nothing unless the setting for tests arms it. A reference with a
+ * Where tests make a worker kill or freeze itself; it does nothing unless the setting for tests arms it. A reference with a
  * default, so that the journal names its steps and knows nothing of how tests use them.
  */
 export const CrashPoint = Context.Reference<{ readonly reached: (name: CrashPointName) => Effect.Effect<void> }>(
@@ -18,18 +18,27 @@ export class CrashPointUnknown extends Schema.TaggedError<CrashPointUnknown>()("
   armed: Schema.String
 }) {
   override get message() {
-    return `TEST_CRASH_POINT must be a step and a number of commits, like commit-sent:7, and is ${this.armed}.`
+    return `TEST_CRASH_POINT must be a step and a number of commits, like commit-sent:7 or before-commit:2:freeze, and is ${this.armed}.`
   }
 }
 
 const isName = Schema.is(CrashPointName)
 
-/** Arms one step: the process kills itself, as kill -9 would, when it gets there for the `n`th time. */
+const signals: ReadonlyMap<string | undefined, NodeJS.Signals> = new Map([
+  [undefined, "SIGKILL"],
+  ["freeze", "SIGSTOP"]
+])
+
+/**
+ * Arms one step: the process kills itself, as kill -9 would, when it gets there for the `n`th time; or it freezes, until
+ * somebody lets it go on.
+ */
 export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, CrashPointUnknown> => {
   if (armed === undefined) return Layer.empty
-  const [name, count = "1"] = armed.split(":")
+  const [name, count = "1", then] = armed.split(":")
+  const signal = signals.get(then)
   let left = Number(count)
-  if (!isName(name) || !Number.isInteger(left) || left < 1) {
+  if (!isName(name) || signal === undefined || !Number.isInteger(left) || left < 1) {
     return Layer.effectDiscard(Effect.fail(new CrashPointUnknown({ armed })))
   }
   return Layer.succeed(CrashPoint, {
@@ -37,11 +46,11 @@ export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, C
       Effect.suspend(() => {
         if (at !== name) return Effect.void
         left -= 1
-        if (left > 0) return Effect.void
+        if (left !== 0) return Effect.void
         // The kernel has to have what was written before, as it would have had with a process that dies later.
         return Effect.andThen(
           Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void))),
-          Effect.sync(() => void process.kill(process.pid, "SIGKILL"))
+          Effect.sync(() => void process.kill(process.pid, signal))
         )
       })
   })

@@ -11,6 +11,9 @@ const reconnectWaitMilliseconds = 100
 const pingIntervalMilliseconds = 2_000
 const pingsUnansweredMax = 2
 
+/** How long a process that stops waits for a broker to take what it said last. */
+const lastWordsWaitMilliseconds = 250
+
 export interface ConnectionSettings {
   readonly url: string
   /** The name under which the broker lists this connection. */
@@ -45,7 +48,12 @@ const acquire = (settings: ConnectionSettings) =>
         timeout: pingIntervalMilliseconds
       })
     ),
-    (client) => Effect.promise(() => client.close())
+    // What was said last still goes out, such as that a query is not answered here any more.
+    (client) =>
+      Effect.promise(() => client.flush().catch(() => undefined)).pipe(
+        Effect.timeoutOption(lastWordsWaitMilliseconds),
+        Effect.andThen(Effect.promise(() => client.close()))
+      )
   )
 
 /** The failure of what needs a majority of brokers while there is none. */

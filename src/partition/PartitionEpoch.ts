@@ -261,18 +261,26 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     })
   }
 
-  let answeringNow = 0
+  // Who asks would wait for an answer that an epoch at its end does not give any more.
+  const unanswered = new Set<() => void>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const decline of unanswered) decline()
+      unanswered.clear()
+    })
+  )
   const answer = yield* Effect.map(Effect.context<Effect.Services<ReturnType<typeof answerRequest>>>(), (context) =>
     Effect.runForkWith(context)
   )
   yield* transport.serve(partition, { worker, epoch }, (payload, reply) => {
-    if (!isOpen || answeringNow >= requestsAnsweredMax) return reply(notAnswered)
-    answeringNow += 1
+    const decline = () => reply(notAnswered)
+    if (!isOpen || unanswered.size >= requestsAnsweredMax) return decline()
+    unanswered.add(decline)
     const answered = answerRequest(answering, payload).pipe(
       Effect.catch((failure) => Effect.as(Effect.logDebug("a query was not answered", failure.message), undefined)),
       Effect.onExit((exit) =>
         Effect.sync(() => {
-          answeringNow -= 1
+          if (!unanswered.delete(decline)) return
           reply(Exit.isSuccess(exit) && exit.value !== undefined && isOpen ? exit.value : notAnswered)
         })
       ),

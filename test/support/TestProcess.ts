@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { projectRoot } from "./TestBroker.ts"
@@ -51,6 +51,20 @@ export class TestProcess {
     this.child.send(message)
     const ended = this.ended.then(() => Promise.reject(new Error(`the process ended: ${this.text}`)))
     return Promise.race([answered, ended])
+  }
+
+  /** Whether it was stopped, by SIGSTOP, and waits for SIGCONT. */
+  get isFrozen(): boolean {
+    const { stdout } = spawnSync("ps", ["-o", "state=", "-p", String(this.child.pid)], { encoding: "utf8" })
+    return stdout.trim().startsWith("T")
+  }
+
+  freeze(): void {
+    this.child.kill("SIGSTOP")
+  }
+
+  wake(): void {
+    this.child.kill("SIGCONT")
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Ended> {

@@ -1,6 +1,6 @@
-import { OperationLog } from "../../test/support/OperationLog.ts"
-import { type Ask, exactJson } from "../../test/support/Shopper.ts"
-import { sold } from "../../test/support/Sold.ts"
+import { OperationLog } from "./OperationLog.ts"
+import { type Ask, exactJson } from "./Shopper.ts"
+import { sold } from "./Sold.ts"
 
 /** What one caller does next, after this many milliseconds of rest. */
 const restMilliseconds = 50

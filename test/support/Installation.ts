@@ -1,0 +1,90 @@
+import { BrokerAdmin } from "./BrokerAdmin.ts"
+import { type Ask, askAt, readAccount } from "./Shopper.ts"
+import { freePort, until } from "./TestBroker.ts"
+import { TestCluster } from "./TestCluster.ts"
+import { TestProcess } from "./TestProcess.ts"
+import { userIn } from "./TestSystem.ts"
+import { Traffic } from "./Traffic.ts"
+
+const partitions = 8
+const workers = 2
+const edges = 2
+const startWaitMilliseconds = 60_000
+
+/** Three brokers, workers and edges at the default settings, in processes of their own, under a light load. */
+export class Installation {
+  readonly cluster: TestCluster
+  readonly traffic: Traffic
+  private readonly asks: ReadonlyArray<Ask>
+  private readonly environments: ReadonlyMap<string, Readonly<Record<string, string>>>
+  private readonly processes: Map<string, TestProcess>
+  private readonly users = Array.from({ length: partitions }, (_, partition) => userIn(partition, partitions, "user"))
+
+  private constructor(
+    cluster: TestCluster,
+    asks: ReadonlyArray<Ask>,
+    environments: ReadonlyMap<string, Readonly<Record<string, string>>>
+  ) {
+    this.cluster = cluster
+    this.asks = asks
+    this.environments = environments
+    this.processes = new Map()
+    for (const name of environments.keys()) this.start(name)
+    this.traffic = new Traffic(this.users, asks)
+  }
+
+  /** Starts `worker-1`, `worker-2`, …, `edge-1`, `edge-2`, …, and waits until reads are answered. */
+  static async start(): Promise<Installation> {
+    const cluster = await TestCluster.start()
+    const common = {
+      NATS_URL: cluster.url,
+      PARTITIONS: String(partitions),
+      REPLICAS: "3",
+      LOG_LEVEL: process.env["LOG_LEVEL"] ?? "Warn"
+    }
+    const ports = await Promise.all(Array.from({ length: edges }, freePort))
+    const environments = new Map<string, Readonly<Record<string, string>>>()
+    for (const [index, port] of ports.entries()) {
+      environments.set(`edge-${index + 1}`, { ...common, PORT: String(port) })
+    }
+    for (let number = 1; number <= workers; number += 1) {
+      environments.set(`worker-${number}`, { ...common, WORKER_ID: `worker-${number}` })
+    }
+    const installation = new Installation(cluster, ports.map(askAt), environments)
+    await until("all callers are answered", () => installation.traffic.hasPassed(0), startWaitMilliseconds)
+    await cluster.untilWhole()
+    return installation
+  }
+
+  start(name: string): void {
+    const role = name.startsWith("edge-") ? "edge" : "worker"
+    this.processes.set(name, new TestProcess(role, this.environments.get(name) ?? {}))
+  }
+
+  async end(name: string, signal: NodeJS.Signals): Promise<void> {
+    await this.processes.get(name)?.kill(signal)
+  }
+
+  /** What is wrong with the accounts after all. */
+  async mistakes(): Promise<ReadonlyArray<string>> {
+    await this.traffic.stop()
+    const admin = await BrokerAdmin.open(this.cluster.url, partitions)
+    await admin.untilApplied(startWaitMilliseconds)
+    await admin.close()
+    const [ask] = this.asks
+    if (ask === undefined) return []
+    const found = await Promise.all(
+      this.users.map(async (user) => this.traffic.log.mistakesOf(user, await readAccount(ask, user)))
+    )
+    return [...found.flat(), ...this.traffic.readProblems]
+  }
+
+  output(): string {
+    return [...this.processes].map(([name, process]) => `${name}:\n${process.output}`).join("\n")
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.processes.values()].map((process) => process.kill()))
+    await this.cluster.stop()
+  }
+}

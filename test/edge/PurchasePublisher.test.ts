@@ -19,6 +19,7 @@ import { NoticeInbox, noticeWaitMilliseconds } from "../../src/query/NoticeInbox
 
 // Only the times of these are tested against answers that no real broker gives on demand.
 const unavailable = new BrokerUnavailable({ operation: "append", reason: "not connected" })
+const leaderless = new BrokerUnavailable({ operation: "append", reason: "nobody serves this subject", unserved: true })
 const unknown = new OutcomeUnknown({ operation: "append", reason: "no answer in time" })
 const refused = new BrokerRefused({ operation: "append", code: 10_077, reason: "maximum bytes exceeded" })
 
@@ -110,6 +111,33 @@ describe("a broker that cannot be asked", () => {
   )
 })
 
+describe("a cluster that elects a leader", () => {
+  it.effect("is waited for, and sent the same message under the same id", () =>
+    Effect.gen(function* () {
+      let isElected = false
+      const { publisher, sent } = yield* publisherOver(() =>
+        isElected ? Effect.succeed({ sequence: 7, duplicate: false }) : Effect.fail(leaderless)
+      )
+      const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
+      yield* TestClock.adjust("9 seconds")
+      expect(publishing.pollUnsafe()).toBeUndefined()
+      isElected = true
+      yield* TestClock.adjust("100 millis")
+      expect(publishing.pollUnsafe()).toEqual(Exit.succeed([storedAs(7)]))
+      expect(new Set(sent.map(({ messageId }) => messageId)).size).toBe(1)
+    })
+  )
+
+  it.effect("and has none after ten seconds, fails a purchase", () =>
+    Effect.gen(function* () {
+      const { publisher } = yield* publisherOver(() => Effect.fail(leaderless))
+      const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
+      yield* TestClock.adjust("10100 millis")
+      expect(publishing.pollUnsafe()).toEqual(Exit.succeed([Exit.fail(leaderless)]))
+    })
+  )
+})
+
 describe("a broker that does not answer", () => {
   it.effect("is sent the same message under the same id", () =>
     Effect.gen(function* () {
@@ -128,7 +156,11 @@ describe("a broker that does not answer", () => {
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver((attempt) => Effect.fail(attempt === 1 ? unknown : unavailable))
       const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
-      yield* TestClock.adjust("4900 millis")
+      const behind = yield* Effect.forkChild(publisher.publish([purchase("p2")]))
+      yield* TestClock.adjust("1100 millis")
+      // What was not sent surely is not stored, and need not wait.
+      expect(behind.pollUnsafe()).toEqual(Exit.succeed([Exit.fail(unavailable)]))
+      yield* TestClock.adjust("3800 millis")
       expect(publishing.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("200 millis")
       expect(publishing.pollUnsafe()).toEqual(Exit.succeed([Exit.fail(unknown)]))

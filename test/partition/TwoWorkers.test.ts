@@ -54,11 +54,12 @@ describe("Two workers", () => {
   })
 
   it("that share the partitions hand them over as they come and go", async () => {
-    // With these names each of the two is assigned four partitions.
-    const one = await system.startWorker({}, { workerId: "worker-1" })
+    // With these names each of the two is assigned four partitions. No lease ends here: who goes says so.
+    const forEver = { workerLease: Duration.hours(1) }
+    const one = await system.startWorker({}, { ...forEver, workerId: "worker-1" })
     await until("the first has all", () => one.worker.owned().length === 8)
     const posted = Promise.all(lanes.map(postLane))
-    const two = await system.startWorker({}, { workerId: "worker-2" })
+    const two = await system.startWorker({}, { ...forEver, workerId: "worker-2" })
     await until("they share", () => one.worker.owned().length === 4 && two.worker.owned().length === 4)
     await one.runtime.runPromise(one.worker.drain)
     await one.stop()

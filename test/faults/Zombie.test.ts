@@ -132,7 +132,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     expect(await system.admin.revisions(user)).toBe(2)
   })
 
-  it("answers no read with what is old", async () => {
+  it("leaves no read that it was asked without a reply, and answers none with what is old", async () => {
     const sales = manySold(user, 12)
     const frozen = startZombie()
     for (const sale of sales.slice(0, 2)) {

@@ -31,7 +31,10 @@ export class BrokerAdmin {
   }
 
   static async open(url: string, partitions: number): Promise<BrokerAdmin> {
-    return new BrokerAdmin(await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 50 }), partitions)
+    return new BrokerAdmin(
+      await connect({ servers: url.split(","), maxReconnectAttempts: -1, reconnectTimeWait: 50 }),
+      partitions
+    )
   }
 
   async close(): Promise<void> {

@@ -105,7 +105,8 @@ export const mistakesIn = (
   return mistakes
 }
 
-const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
+/** What two requests have in common that are the same purchase. */
+export const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
   JSON.stringify([purchaseId, userId, productName, productType, valueCents, quantity])
 
 /** What is wrong with an account to which exactly these were sent, all acknowledged. */

@@ -14,6 +14,8 @@ const outputMax = 200_000
 export interface TestProcessOptions {
   /** Options of node itself. */
   readonly nodeArguments?: ReadonlyArray<string>
+  /** What it runs instead of the product's own, for a process with a planted mistake. */
+  readonly program?: string
 }
 
 /** A worker or an edge in a process of its own, as start.sh starts it. */
@@ -26,10 +28,10 @@ export class TestProcess {
   constructor(
     role: "worker" | "edge",
     environment: Readonly<Record<string, string>>,
-    { nodeArguments = [] }: TestProcessOptions = {}
+    { nodeArguments = [], program = "src/main.ts" }: TestProcessOptions = {}
   ) {
-    const program = join(projectRoot, "node_modules/.bin/node")
-    this.child = spawn(program, [...nodeArguments, "src/main.ts", "--role", role], {
+    const node = join(projectRoot, "node_modules/.bin/node")
+    this.child = spawn(node, [...nodeArguments, program, "--role", role], {
       cwd: projectRoot,
       env: { PATH: process.env["PATH"], LOG_LEVEL: "Warn", ...environment },
       stdio: ["ignore", "pipe", "pipe", "ipc"]
@@ -59,16 +61,21 @@ export class TestProcess {
     return stdout.trim().startsWith("T")
   }
 
+  /** Sends a signal and does not wait for what comes of it. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal)
+  }
+
   freeze(): void {
-    this.child.kill("SIGSTOP")
+    this.signal("SIGSTOP")
   }
 
   wake(): void {
-    this.child.kill("SIGCONT")
+    this.signal("SIGCONT")
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Ended> {
-    this.child.kill(signal)
+    this.signal(signal)
     return this.ended
   }
 }

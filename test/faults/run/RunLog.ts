@@ -1,0 +1,69 @@
+import { once } from "node:events"
+import { createReadStream, createWriteStream, type WriteStream } from "node:fs"
+import { createInterface } from "node:readline"
+import type { Completed, Invoked, LogLine } from "./LogLine.ts"
+
+/** Above this no further request is begun: a log is read into memory in the end. */
+const operationsMax = 3_000_000
+
+type Request = Invoked extends infer Each ? (Each extends Invoked ? Omit<Each, "operation" | "at"> : never) : never
+
+/** The operation log: a line of JSON before each request, and one after it, in a file. */
+export class RunLog {
+  readonly path: string
+  private readonly file: WriteStream
+  private readonly began = performance.now()
+  private operations = 0
+  private writable: Promise<void> | undefined
+  /** How the requests so far came out; for people who watch. */
+  readonly counts = { ok: 0, fail: 0, info: 0 }
+
+  constructor(path: string) {
+    this.path = path
+    this.file = createWriteStream(path)
+  }
+
+  /** Milliseconds since the run began. */
+  get now(): number {
+    return Math.round(performance.now() - this.began)
+  }
+
+  get isFull(): boolean {
+    return this.operations >= operationsMax
+  }
+
+  /** Resolves when the file has taken what was written, so that lines do not gather in memory. */
+  async ready(): Promise<void> {
+    await this.writable
+  }
+
+  begin(request: Request): number {
+    this.operations += 1
+    this.write({ operation: this.operations, at: this.now, ...request })
+    return this.operations
+  }
+
+  end(operation: number, answer: Omit<Completed, "operation" | "at">): void {
+    this.counts[answer.outcome] += 1
+    this.write({ operation, at: this.now, ...answer })
+  }
+
+  note(note: string): void {
+    this.write({ at: this.now, note })
+  }
+
+  async close(): Promise<void> {
+    this.file.end()
+    await once(this.file, "close")
+  }
+
+  private write(line: LogLine): void {
+    if (this.file.write(`${JSON.stringify(line)}\n`)) return
+    this.writable ??= once(this.file, "drain").then(() => void (this.writable = undefined))
+  }
+}
+
+/** The lines of a log that was written. */
+export async function* linesOf(path: string): AsyncGenerator<LogLine> {
+  for await (const line of createInterface({ input: createReadStream(path) })) yield JSON.parse(line)
+}

@@ -1,0 +1,68 @@
+import { execFileSync } from "node:child_process"
+import { appendFileSync, mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+/** Sparse: it takes no more of the real disk than is written. An hour's run writes a small part of this. */
+const diskBytes = 2 * 1024 ** 3
+const pieceBytes = 4_096
+
+const run = (program: string, ...args: ReadonlyArray<string>): void =>
+  void execFileSync(program, args, { stdio: ["ignore", "ignore", "pipe"] })
+
+/** A file system of its own, small enough to be filled: ext4 in a file, on a loop device. */
+export class SmallDisk {
+  readonly directory: string
+  private readonly image: string
+  private readonly ballast: string
+
+  private constructor(image: string, directory: string) {
+    this.image = image
+    this.directory = directory
+    this.ballast = join(directory, "ballast")
+  }
+
+  /** Mounts one below a directory, or says why this machine does not let us. */
+  static mount(below: string): SmallDisk | { readonly refused: string } {
+    const disk = new SmallDisk(join(below, "disk.img"), join(below, "disk"))
+    try {
+      writeFileSync(disk.image, "")
+      truncateSync(disk.image, diskBytes)
+      mkdirSync(disk.directory)
+      run("mkfs.ext4", "-q", "-m", "0", disk.image)
+      run("mount", "-o", "loop", disk.image, disk.directory)
+      return disk
+    } catch (cause) {
+      rmSync(disk.image, { force: true })
+      return { refused: `no file system on a loop device: ${String(cause).split("\n").slice(0, 2).join(" ").trim()}` }
+    }
+  }
+
+  /** Leaves no room on it. */
+  fill(): void {
+    const { bavail, bsize } = statfsSync(this.directory)
+    const room = bavail * bsize - 64 * pieceBytes
+    if (room > 0) run("fallocate", "-l", String(room), this.ballast)
+    // What is left goes piece by piece, until nothing does: a broker may write meanwhile.
+    const piece = Buffer.alloc(pieceBytes)
+    try {
+      for (;;) appendFileSync(this.ballast, piece)
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "ENOSPC") throw cause
+    }
+  }
+
+  free(): void {
+    rmSync(this.ballast, { force: true })
+  }
+
+  /** Nobody may use it any more; the loop device goes with the mount. */
+  unmount(): void {
+    try {
+      run("umount", this.directory)
+    } catch {
+      // Somebody still looks into it: it goes when they are done.
+      run("umount", "--lazy", this.directory)
+    }
+    rmSync(this.image, { force: true })
+  }
+}

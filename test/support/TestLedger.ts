@@ -2,6 +2,7 @@ import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } fr
 import type { Hono } from "hono"
 import { makeApp } from "../../src/edge/App.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
+import { InputLog } from "../../src/nats/InputLog.ts"
 import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
@@ -17,11 +18,13 @@ const quiet = (settings: Settings) => Layer.succeed(References.MinimumLogLevel, 
 
 type Bucket = (typeof LedgerBucket)["Service"]
 type Consumer = (typeof PartitionConsumer)["Service"]
+type Input = (typeof InputLog)["Service"]
 
 /** What stands between a worker and its broker; each gets the real service and answers the one to use. */
 export interface Replacements {
   readonly bucket?: (real: Bucket) => Bucket
   readonly consumer?: (real: Consumer) => Consumer
+  readonly input?: (real: Input) => Input
 }
 
 const same = <A>(real: A): A => real
@@ -30,7 +33,8 @@ const same = <A>(real: A): A => real
 export const startWorker = async (settings: Settings, replace: Replacements = {}) => {
   const replaced = Layer.mergeAll(
     Layer.effect(LedgerBucket, Effect.map(Effect.service(LedgerBucket), replace.bucket ?? same)),
-    Layer.effect(PartitionConsumer, Effect.map(Effect.service(PartitionConsumer), replace.consumer ?? same))
+    Layer.effect(PartitionConsumer, Effect.map(Effect.service(PartitionConsumer), replace.consumer ?? same)),
+    Layer.effect(InputLog, Effect.map(Effect.service(InputLog), replace.input ?? same))
   )
   const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test worker")))
   const runtime = ManagedRuntime.make(

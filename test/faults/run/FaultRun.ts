@@ -20,6 +20,7 @@ const drainWithin = 60_000
 /** In milliseconds; short, so that many a repeat comes after it. */
 const duplicateWindow = 2_000
 const recordsReadAtOnce = 50
+const mistakenWorker = "test/faults/run/mistaken-worker.ts"
 
 export interface RunOptions {
   readonly seed: number
@@ -27,9 +28,8 @@ export interface RunOptions {
   readonly isCluster: boolean
   /** Where the operation log is written. */
   readonly logPath: string
-  /** What workers run instead of the product's own program, and settings of theirs beside those of the run. */
-  readonly workerProgram?: string
-  readonly environment?: Readonly<Record<string, string>>
+  /** One of the mistakes of the simulation, by its number, that workers are to make. */
+  readonly mistake?: number
   /** Told each second how far it is. */
   readonly progress?: (text: string) => void
 }
@@ -75,15 +75,16 @@ const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<b
 
 /** Starts a system of processes, has clients use it while the planned faults happen, and holds it to its promise. */
 export const runFaults = async (options: RunOptions): Promise<RunResult> => {
-  const { seed, minutes, isCluster, progress = () => undefined } = options
+  const { seed, minutes, isCluster, mistake, progress = () => undefined } = options
   const log = new RunLog(options.logPath)
   const fleet = await Fleet.start({
     workers,
     edges,
     isCluster,
-    environment: { ...environment, ...options.environment },
     note: (text) => log.note(text),
-    ...(options.workerProgram === undefined ? {} : { workerProgram: options.workerProgram })
+    ...(mistake === undefined
+      ? { environment }
+      : { environment: { ...environment, MISTAKE: String(mistake) }, workerProgram: mistakenWorker })
   })
   const admin = await BrokerAdmin.open(fleet.brokerUrls, partitions)
   const plan = planFaults({ seed, minutes, isCluster, hasSmallDisk: fleet.disk instanceof SmallDisk })

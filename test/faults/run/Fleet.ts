@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
 import { type Ask, askAt } from "../../support/Shopper.ts"
 import { freePort, TestBroker, until } from "../../support/TestBroker.ts"
 import { TestProcess } from "../../support/TestProcess.ts"
@@ -147,17 +148,20 @@ export class Fleet {
       member.role === "worker" ? this.options.workerProgram : undefined
     )
     member.process = started
-    void started.ended.then(({ code, signal }) => {
-      this.refusedCommits += started.output.match(refusedCommit)?.length ?? 0
-      if (member.process !== started || this.isStopping || member.isLeaving) return
-      member.process = undefined
-      const what = `${member.name} ended by itself (${signal ?? code}): ${started.output.slice(-lastWordsMax)}`
-      this.options.note(what)
-      this.endedByThemselves.push(what)
-      setTimeout(() => {
-        if (member.process === undefined && !member.isLeaving) this.launch(member)
-      }, restartPause)
-    })
+    void this.watch(member, started)
+  }
+
+  /** Starts a process again that ends though nobody told it to. */
+  private async watch(member: Member, started: TestProcess): Promise<void> {
+    const { code, signal } = await started.ended
+    this.refusedCommits += started.output.match(refusedCommit)?.length ?? 0
+    if (member.process !== started || this.isStopping || member.isLeaving) return
+    member.process = undefined
+    const what = `${member.name} ended by itself (${signal ?? code}): ${started.output.slice(-lastWordsMax)}`
+    this.options.note(what)
+    this.endedByThemselves.push(what)
+    await pause(restartPause)
+    if (member.process === undefined && !member.isLeaving) this.launch(member)
   }
 
   /** kill -9, and nothing is started instead. */
@@ -274,8 +278,12 @@ const clusterOf = async (
       const broker = await TestBroker.create({
         directory: directoryOf(name),
         arguments: [
-          ...["--server_name", name, "--cluster_name", "faults", "--cluster", `nats://127.0.0.1:${ports[index]}`],
-          ...["--cluster_advertise", nowhere, "--no_advertise=true", "--routes", outgoing.join(",")]
+          `--server_name=${name}`,
+          "--cluster_name=faults",
+          `--cluster=nats://127.0.0.1:${ports[index]}`,
+          `--cluster_advertise=${nowhere}`,
+          "--no_advertise=true",
+          `--routes=${outgoing.join(",")}`
         ]
       })
       const routes = ways.filter(({ from, to }) => from === name || to === name).map(({ proxy }) => proxy)

@@ -78,6 +78,11 @@ const isOlder = (version: ReadonlyArray<number>, than: ReadonlyArray<number>): b
   return false
 }
 
+const withoutJetStream = () =>
+  new TopologyMismatch({
+    problem: "The broker runs without JetStream. Start it with the project's nats.conf, or with -js."
+  })
+
 /** The streams and the bucket on the broker, created when they are missing. */
 export class Topology extends Context.Service<
   Topology,
@@ -95,20 +100,20 @@ export class Topology extends Context.Service<
         const connection = yield* Connection
         const server = connection.client.info
         const version = server?.version ?? "0"
-        if (isOlder(versionOf(version), brokerVersionMin)) {
+        if (server === undefined || isOlder(versionOf(version), brokerVersionMin)) {
           const needed = brokerVersionMin.join(".")
           return yield* new TopologyMismatch({
             problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
           })
         }
-        if (server?.jetstream !== true) {
-          return yield* new TopologyMismatch({
-            problem: "The broker runs without JetStream. Start it with the project's nats.conf, or with -js."
-          })
-        }
+        // A broker of a cluster whose disk is full goes on without JetStream, and passes on what is asked of the others.
+        const hasJetStream = server.jetstream === true
+        if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
         const messageBytesMax = Math.floor(server.max_payload / 2)
 
-        const input = yield* ensureStream(connection, inputConfig(settings, messageBytesMax))
+        const input = yield* ensureStream(connection, inputConfig(settings, messageBytesMax)).pipe(
+          Effect.catchTag("BrokerUnavailable", (gone) => Effect.fail(hasJetStream ? gone : withoutJetStream()))
+        )
         const ledger = yield* ensureStream(connection, ledgerConfig(settings))
         if (ledger.allow_atomic !== true) {
           return yield* new TopologyMismatch({

@@ -13,7 +13,7 @@ import type { RunResult } from "./Verdict.ts"
 
 const partitions = 8
 const workers = 3
-const edges = 2
+const edges = 3
 const users = 32
 const sessions = 16
 const drainWithin = 60_000
@@ -133,7 +133,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
       injected: injector.injected,
       skipped: "refused" in fleet.disk ? [`full disk: ${fleet.disk.refused}`] : [],
       findings,
-      unexpected: shoppers.unexpected,
+      unexpected: [...shoppers.unexpected, ...fleet.endedByThemselves],
       worstPause: operations.worstPause,
       drained,
       refusedCommits: fleet.refusedCommits

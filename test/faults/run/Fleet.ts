@@ -21,6 +21,7 @@ export interface FleetOptions {
 }
 
 const startWithin = 120_000
+const readyWithin = 5_000
 /** How long a process that was told to stop may take; then it is killed. */
 const leaveWithin = 30_000
 /** What a worker logs when the broker refused a commit by its guard or by an expected revision. */
@@ -124,6 +125,16 @@ export class Fleet {
     return [...this.members].filter(({ role }) => role === "edge")
   }
 
+  /** How many edges say that they are ready. */
+  async readyEdges(): Promise<number> {
+    const isReady = ({ ask }: Member) =>
+      ask("/readyz", { signal: AbortSignal.timeout(readyWithin) }).then(
+        ({ ok }) => ok,
+        () => false
+      )
+    return (await Promise.all(this.edges.map(isReady))).filter(Boolean).length
+  }
+
   async add(role: "worker" | "edge", name: string): Promise<Member> {
     const proxies = await Promise.all(this.brokers.map(({ broker }) => Proxy.to(broker.port)))
     const member = new Member(role, name, proxies, role === "edge" ? await freePort() : 0)
@@ -209,19 +220,9 @@ export class Fleet {
   }
 
   private async untilReady(): Promise<void> {
-    for (const { name, ask } of this.edges) {
-      const isReady = () =>
-        ask("/readyz", { signal: AbortSignal.timeout(5_000) }).then(
-          ({ ok }) => ok,
-          () => false
-        )
-      const known = this.endedByThemselves.length
-      await until(
-        `${name} is ready`,
-        async () => (await isReady()) || this.endedByThemselves.length > known,
-        startWithin
-      )
-    }
+    const known = this.endedByThemselves.length
+    const isThere = async () => (await this.readyEdges()) === this.edges.length || this.endedByThemselves.length > known
+    await until("all edges are ready", isThere, startWithin)
   }
 
   /** kill -9 of every process at once; then all are started again. */

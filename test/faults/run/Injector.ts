@@ -14,6 +14,8 @@ import { SmallDisk } from "./SmallDisk.ts"
 const crashSteps = ["before-commit", "commit-sent", "committed"]
 /** A worker that has nothing to commit does not get to the step at which it is to die. */
 const deathWithin = 60_000
+/** How long a fault waits for those that it can happen to. */
+const chooseWithin = 120_000
 const repeatsAtOnce = 1_000
 const lateRepeats = 10
 const poisonTries = 50
@@ -122,7 +124,7 @@ export class Injector {
     choice: number
   ): Promise<A> {
     let free: ReadonlyArray<A> = []
-    await until("somebody can be chosen", () => (free = all().filter(({ isHeld }) => !isHeld)).length > 0, 120_000)
+    await until("somebody can be chosen", () => (free = all().filter(({ isHeld }) => !isHeld)).length > 0, chooseWithin)
     const chosen = free[Math.floor(choice * free.length)]
     if (chosen === undefined) throw new Error(`no choice ${choice} among ${free.length}`)
     return chosen
@@ -207,7 +209,7 @@ export class Injector {
     const { disk, brokers } = this.fleet
     const [first] = brokers
     if (!(disk instanceof SmallDisk) || first === undefined) return false
-    await until("the broker on the small disk is free", () => !first.isHeld, 120_000)
+    await until("the broker on the small disk is free", () => !first.isHeld, chooseWithin)
     first.isHeld = true
     this.log.note("full disk")
     disk.fill()
@@ -234,6 +236,9 @@ export class Injector {
   }
 
   private async repeatAtOnce(): Promise<true> {
+    // To be sent a thousand times to edges that are not there would be no test of repeats.
+    const areSeveralReady = async () => (await this.fleet.readyEdges()) >= 2
+    await until("several edges are ready", areSeveralReady, chooseWithin)
     const sale = this.shoppers.newSale()
     this.log.note(`${repeatsAtOnce} times at once: ${sale.userId}/${sale.purchaseId}`)
     await Promise.all(Array.from({ length: repeatsAtOnce }, () => this.shoppers.send(sale)))

@@ -14,6 +14,8 @@ export interface Shop {
 /** A request that is not answered by then is given up; its outcome is unknown. */
 const answerWithin = 15_000
 const retryPause = 250
+/** An edge that could not do what it was asked is asked again after this, as behind a load balancer. */
+const avoidedFor = 1_000
 const thinkMost = 250
 /** Of the acknowledged purchases so many are remembered, to be sent again. */
 const rememberedMax = 2_000
@@ -48,6 +50,8 @@ export class Shoppers {
   private isOver = false
   private isGivenUp = false
   readonly users: ReadonlyArray<string>
+  /** Until when an edge is not asked while there is another, by its name. */
+  private readonly avoidedUntil = new Map<string, number>()
   /** Answers that no fault explains. */
   readonly unexpected: Array<string> = []
 
@@ -98,13 +102,13 @@ export class Shoppers {
 
   /** Sends a purchase once. */
   async send(sale: Sold): Promise<Answer> {
-    const { name, ask } = this.chosen(this.shops())
+    const { name, ask } = this.shop()
     const waits: Record<string, string> = this.random() < 0.3 ? { prefer: "wait=5" } : {}
     const operation = this.log.begin({ edge: name, does: "buy", sale })
     const answer = await post(withLimit(ask), sale, waits)
       .then((response) => this.answerOfPost(response))
       .catch(answerOfBroken)
-    this.log.end(operation, answer)
+    this.ended(operation, name, answer)
     return answer
   }
 
@@ -130,13 +134,13 @@ export class Shoppers {
 
   private async read(does: "total" | "page"): Promise<void> {
     const userId = this.chosen(this.users)
-    const { name, ask } = this.chosen(this.shops())
+    const { name, ask } = this.shop()
     const path = does === "total" ? `/users/${userId}/total` : `/users/${userId}/purchases?limit=${pageLimit}`
     const operation = this.log.begin({ edge: name, does, userId })
     const answer = await withLimit(ask)(path)
       .then((response) => this.answerOfRead(path, response))
       .catch((): Answer => ({ outcome: "fail" }))
-    this.log.end(operation, answer)
+    this.ended(operation, name, answer)
     if (answer.outcome !== "ok") await pause(retryPause)
   }
 
@@ -174,6 +178,18 @@ export class Shoppers {
     const one = { sale, at: this.log.now }
     if (this.remembered.length < rememberedMax) this.remembered.push(one)
     else this.remembered[Math.floor(this.random() * rememberedMax)] = one
+  }
+
+  private shop(): Shop {
+    const all = this.shops()
+    const well = all.filter(({ name }) => (this.avoidedUntil.get(name) ?? 0) <= this.log.now)
+    return this.chosen(well.length > 0 ? well : all)
+  }
+
+  private ended(operation: number, shop: string, answer: Answer): void {
+    this.log.end(operation, answer)
+    const isUnwell = answer.outcome !== "ok" && answer.status !== 422
+    if (isUnwell) this.avoidedUntil.set(shop, this.log.now + avoidedFor)
   }
 
   private chosen<A>(from: ReadonlyArray<A>): A {

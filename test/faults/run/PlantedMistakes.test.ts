@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { runFaults } from "./FaultRun.ts"
+import { isAsPromised } from "./Verdict.ts"
+
+/** A plan of 24 seconds in which workers die twice just when a commit was sent. */
+const seed = 71
+const minutes = 0.4
+
+describe("A fault run", () => {
+  let directory: string
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
+  })
+
+  afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+  it.each([
+    ["does not load the ids of an account", 1, "doubled"],
+    ["writes its position before the accounts", 3, "lost"]
+  ] as const)(
+    "shows that a worker %s",
+    async (_name, mistake, found) => {
+      const logPath = join(directory, "log.jsonl")
+      const result = await runFaults({ seed, minutes, isCluster: false, logPath, mistake })
+      expect(result.findings.count(found)).toBeGreaterThan(0)
+      expect(isAsPromised(result)).toBe(false)
+    },
+    180_000
+  )
+})

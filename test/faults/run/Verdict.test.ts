@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest"
+import { Findings } from "./Findings.ts"
+import { describeResult, invalidOf, isAsPromised, type RunResult } from "./Verdict.ts"
+
+const good: RunResult = {
+  seed: 7,
+  operations: { ok: 50, failed: 30, unknown: 20 },
+  planned: new Map([["poison", 2]]),
+  injected: new Map([["poison", 2]]),
+  skipped: [],
+  findings: new Findings(),
+  unexpected: [],
+  worstPause: 1_500,
+  drained: 200,
+  refusedCommits: 1
+}
+
+const broken = () => {
+  const findings = new Findings()
+  for (let count = 0; count < 25; count += 1) findings.add("lost", `ann/${count}`)
+  return { ...good, findings }
+}
+
+describe("The verdict on a fault run", () => {
+  it("is good when all faults happened, half of the operations were ok, and nothing was found", () => {
+    expect(isAsPromised(good)).toBe(true)
+    expect(describeResult(good)).toContain("All is as promised. Seed 7 repeats the plan.")
+  })
+
+  it("is bad when something was found, of which ten examples are shown", () => {
+    expect([isAsPromised(broken()), invalidOf(broken())]).toEqual([false, []])
+    const text = describeResult(broken())
+    expect(text).toMatch(/lost +25\n/)
+    expect(text.match(/lost: ann/g)).toHaveLength(10)
+    expect(text).toContain("BROKEN")
+  })
+
+  it("is bad when something happened that no fault explains", () => {
+    expect(isAsPromised({ ...good, unexpected: ["POST /purchases: 500"] })).toBe(false)
+  })
+
+  const incomplete: ReadonlyArray<readonly [string, Partial<RunResult>]> = [
+    ["less than half of the operations were ok", { operations: { ok: 49, failed: 31, unknown: 20 } }],
+    ["less than half of the operations were ok", { operations: { ok: 0, failed: 0, unknown: 0 } }],
+    ["poison: 1 of 2 planned", { injected: new Map([["poison", 1]]) }],
+    ["poison: 0 of 2 planned", { injected: new Map() }]
+  ]
+
+  it.each(incomplete)("is invalid when %s", (reason, different) => {
+    const result = { ...good, ...different }
+    expect([isAsPromised(result), invalidOf(result)]).toEqual([false, [reason]])
+    expect(describeResult(result)).toContain(`INVALID, this run proves nothing: ${reason}`)
+  })
+})

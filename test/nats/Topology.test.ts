@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { expect, it } from "vitest"
+import { askApp, mistakesAfter, post, readAccount } from "../support/Shopper.ts"
+import { sold } from "../support/Sold.ts"
+import { freePort, TestBroker } from "../support/TestBroker.ts"
+import { startEdge, startWorker, testSettings } from "../support/TestLedger.ts"
+
+const plainConfiguration = "host: 127.0.0.1, port: $NATS_PORT, http_port: $NATS_MONITOR_PORT"
+
+// As when the disk of one broker is full: it goes on without JetStream, and leads on to those that have it.
+it("A process works through a broker of a cluster that runs without JetStream", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
+  const plainPath = join(directory, "plain.conf")
+  writeFileSync(plainPath, plainConfiguration)
+  const routePorts = [await freePort(), await freePort(), await freePort()]
+  const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`)
+  const brokers: Array<TestBroker> = []
+  for (const [index, route] of routes.entries()) {
+    const cluster = [
+      `--server_name=broker-${index}`,
+      "--cluster_name=test",
+      `--cluster=${route}`,
+      "--no_advertise=true"
+    ]
+    const configuration = index === 0 ? ["-c", plainPath] : []
+    const broker = await TestBroker.create({
+      directory: join(directory, `broker-${index}`),
+      arguments: [...configuration, ...cluster, `--routes=${routes.join(",")}`]
+    })
+    brokers.push(broker)
+    broker.launch()
+  }
+  try {
+    for (const broker of brokers) await broker.untilHealthy()
+    const settings = testSettings({ NATS_URL: brokers[0]?.url ?? "", PARTITIONS: "2" })
+    const edge = await startEdge(settings)
+    const worker = await startWorker(settings)
+    const ask = askApp(edge.app)
+    const sale = sold("ann", "one")
+    expect((await post(ask, sale, { prefer: "wait=20" })).status).toBe(201)
+    expect(mistakesAfter(await readAccount(ask, "ann"), [sale])).toEqual([])
+    await worker.stop()
+    await edge.stop()
+  } finally {
+    for (const broker of brokers) await broker.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
+})

@@ -156,7 +156,9 @@ export class Fleet {
         PORT: String(member.port),
         ...environment
       },
-      member.role === "worker" ? this.options.workerProgram : undefined
+      member.role === "worker" && this.options.workerProgram !== undefined
+        ? { program: this.options.workerProgram }
+        : {}
     )
     member.process = started
     void this.watch(member, started)

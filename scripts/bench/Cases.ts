@@ -2,6 +2,7 @@ import type { Case } from "./Case.ts"
 import { endToEndCases } from "./cases/EndToEnd.ts"
 import { generate } from "./cases/Generate.ts"
 import { growthCases } from "./cases/Growth.ts"
+import { lines } from "./cases/Lines.ts"
 import { longAccount } from "./cases/LongAccount.ts"
 import { posts } from "./cases/Posts.ts"
 import { reads } from "./cases/Reads.ts"
@@ -12,6 +13,7 @@ import { start } from "./cases/Start.ts"
 /** Everything that can be measured, in the order in which it is. */
 export const cases: ReadonlyArray<Case> = [
   ...endToEndCases,
+  lines,
   generate,
   posts,
   requests,

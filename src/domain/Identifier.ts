@@ -13,6 +13,9 @@ const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 // An id is a segment of a path, so it can neither hold a separator nor be one that clients resolve away.
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
+/** The text in normalization form C. Plain texts are; to ask costs as much as all the other checks of a purchase. */
+export const inNormalForm = (text: string): string => (plain.test(text) ? text : text.normalize("NFC"))
+
 const length = (text: string): number => {
   let characters = 0
   for (const _ of text) characters += 1
@@ -38,13 +41,11 @@ export const purchaseIdProblem = (text: string): string | undefined => idProblem
 /** What is wrong with a product's name or type that is NFC already, or nothing. */
 export const productTextProblem = (text: string): string | undefined => textProblem(text, productTextLengthMax)
 
-// Plain texts are in normalization form C; asking costs as much as all the other checks of a purchase.
 // A pattern for JSON Schema that all tools can read: what the rules refuse beyond it is in the descriptions.
 const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
   Schema.String.check(
     Schema.makeFilter(
-      (text: string) =>
-        plain.test(text) || text.normalize("NFC") === text ? problem(text) : "must be in Unicode normalization form C",
+      (text: string) => (inNormalForm(text) === text ? problem(text) : "must be in Unicode normalization form C"),
       { toJsonSchema: () => [{ minLength: 1, maxLength, pattern }, true] }
     )
   )

@@ -1,4 +1,5 @@
 import { Exit, Option, Schema } from "effect"
+import { jsonText } from "./JsonText.ts"
 import { Purchase } from "./Purchase.ts"
 
 /** The most purchases that one message of the input log carries. */
@@ -30,16 +31,9 @@ export interface DecodedMessage {
   readonly unreadable: ReadonlyArray<Unreadable>
 }
 
-/** The JSON text of one purchase, as {@link encodePurchases} takes it. */
+/** The JSON text of one purchase, as {@link encodePurchases} takes it; by hand, since an edge writes each purchase. */
 export const encodePurchaseText = (purchase: Purchase): string =>
-  JSON.stringify({
-    purchaseId: purchase.purchaseId,
-    userId: purchase.userId,
-    productName: purchase.productName,
-    productType: purchase.productType,
-    valueCents: Number(purchase.valueCents),
-    quantity: purchase.quantity
-  } satisfies typeof Purchase.Encoded)
+  `{"purchaseId":${jsonText(purchase.purchaseId)},"userId":${jsonText(purchase.userId)},"productName":${jsonText(purchase.productName)},"productType":${jsonText(purchase.productType)},"valueCents":${purchase.valueCents},"quantity":${purchase.quantity}}`
 
 /** The payload of a message, from the JSON texts of its purchases. */
 export const encodePurchases = (texts: ReadonlyArray<string>): string =>

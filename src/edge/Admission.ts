@@ -41,14 +41,15 @@ export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
   return async (http, next) => {
     const body = bodies.get(mediaTypeOf(http))
-    const refused = unlessAccepted(http, body?.answeredAs ?? offered)
+    const isSupported = body !== undefined || bodies.size === 0
+    const refused = isSupported ? unlessAccepted(http, body?.answeredAs ?? offered) : undefined
     if (refused !== undefined) return refused
     if (route.stores) {
       // Previews and link checkers send a HEAD to look, and must not write by it.
       if (http.req.method === "HEAD") return notAllowed(http, route.method)
       if (edge.isDraining()) return problemResponse(stopping, instanceOf(http))
     }
-    if (body === undefined && bodies.size > 0) return problemResponse(unsupported, instanceOf(http))
+    if (!isSupported) return problemResponse(unsupported, instanceOf(http))
     return body?.limited === undefined ? next() : body.limited(http, next)
   }
 }

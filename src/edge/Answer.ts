@@ -2,6 +2,7 @@ import { Schema } from "effect"
 
 /** Each header that an answer may have, and what it means. */
 export const answerHeaders = {
+  "accept-encoding": "The content encodings that a body may have.",
   allow: "The methods that the path has.",
   "cache-control": "Whether caches may keep the answer.",
   "content-security-policy": "What a browser may load for the page.",
@@ -26,6 +27,11 @@ export interface Answer<
 }
 
 export const jsonMediaType = "application/json"
+export const linesMediaType = "application/x-ndjson"
+
+/** The media type in a content-type header, without its parameters. */
+export const mediaTypeIn = (header: string | undefined): string =>
+  (header ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
 
 export const jsonAnswer = <Body extends Schema.Constraint, Header extends AnswerHeader = never>(
   description: string,

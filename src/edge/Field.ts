@@ -1,6 +1,21 @@
 import { Exit, Schema, SchemaGetter } from "effect"
-import { ProductText, PurchaseId, UserId } from "../domain/Identifier.ts"
-import { centsFromDecimal, decimalFromCents, type DecimalProblem, quantityMax, valueMax } from "../domain/Money.ts"
+import {
+  inNormalForm,
+  ProductText,
+  productTextProblem,
+  PurchaseId,
+  purchaseIdProblem,
+  UserId,
+  userIdProblem
+} from "../domain/Identifier.ts"
+import {
+  type Cents,
+  centsFromDecimal,
+  decimalFromCents,
+  type DecimalProblem,
+  quantityMax,
+  valueMax
+} from "../domain/Money.ts"
 import { type Problem, problem } from "./Problem.ts"
 
 /** What a field can be wrong with. */
@@ -37,62 +52,63 @@ export const field = <A>(
   }
 }
 
-/** Texts in other forms of Unicode are taken for what they are in form C. */
-const normalizedTo = <S extends Schema.Codec<string, string>>(schema: S) =>
-  Schema.String.pipe(
-    Schema.decodeTo(schema, {
-      decode: SchemaGetter.transform((text: string) => text.normalize("NFC")),
-      encode: SchemaGetter.passthrough()
-    })
-  )
+/**
+ * A field whose text is taken for what it is in normalization form C. The rule is the schema's own: a purchase has
+ * four texts, and to read them by the schema costs more than all else that is done for it.
+ */
+const textField = <Text extends string>(
+  name: string,
+  schema: Schema.Codec<Text, string>,
+  rule: (text: string) => string | undefined
+): Field<Text> => ({
+  ...field(name, "refused-by-rules", schema),
+  read: (text) => {
+    const normal = inNormalForm(text)
+    const wrong = rule(normal)
+    return wrong === undefined ? (normal as Text) : problem("refused-by-rules", `${name} ${wrong}.`)
+  }
+})
 
-export const userIdField = field(
+export const userIdField = textField(
   "userId",
-  "refused-by-rules",
-  normalizedTo(
-    UserId.annotate({
-      identifier: "UserId",
-      description:
-        "Names a user; not `.` or `..`, and without control and format characters. Its Unicode form does not matter."
-    })
-  )
+  UserId.annotate({
+    identifier: "UserId",
+    description:
+      "Names a user; not `.` or `..`, and without control and format characters. Its Unicode form does not matter."
+  }),
+  userIdProblem
 )
 
-export const purchaseIdField = field(
+export const purchaseIdField = textField(
   "purchaseId",
-  "refused-by-rules",
-  normalizedTo(
-    PurchaseId.annotate({
-      identifier: "PurchaseId",
-      description: "Names a purchase of its user; not `.` or `..`, and without control and format characters."
-    })
-  )
+  PurchaseId.annotate({
+    identifier: "PurchaseId",
+    description: "Names a purchase of its user; not `.` or `..`, and without control and format characters."
+  }),
+  purchaseIdProblem
 )
 
-const productText = normalizedTo(
-  ProductText.annotate({ identifier: "ProductText", description: "Without control and format characters." })
-)
-export const productTextField = (name: string) => field(name, "refused-by-rules", productText)
+const productText = ProductText.annotate({
+  identifier: "ProductText",
+  description: "Without control and format characters."
+})
+export const productTextField = (name: string) => textField(name, productText, productTextProblem)
 
 /** A whole number of a range, in digits alone. */
 export const wholeNumberField = (name: string, kind: FieldProblem, minimum: number, maximum: number) => {
+  const read = (text: string) => (isInRange(text) ? Number(text) : problem(kind, `${name} ${outOfRange(text)}.`))
+  const outOfRange = (text: string) =>
+    `must be a whole number from ${minimum} to ${maximum}, and is ${text.slice(0, 40)}`
   const isInRange = (text: string) => /^[0-9]{1,15}$/.test(text) && Number(text) >= minimum && Number(text) <= maximum
-  return field(
-    name,
-    kind,
-    Schema.String.check(
-      Schema.makeFilter((text: string) =>
-        isInRange(text)
-          ? undefined
-          : `must be a whole number from ${minimum} to ${maximum}, and is ${text.slice(0, 40)}`
-      )
-    ).pipe(
-      Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum, maximum })), {
-        decode: SchemaGetter.transform(Number),
-        encode: SchemaGetter.transform(String)
-      })
-    )
+  const schema = Schema.String.check(
+    Schema.makeFilter((text: string) => (isInRange(text) ? undefined : outOfRange(text)))
+  ).pipe(
+    Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum, maximum })), {
+      decode: SchemaGetter.transform(Number),
+      encode: SchemaGetter.transform(String)
+    })
   )
+  return { ...field(name, kind, schema), read }
 }
 
 export const quantityField = wholeNumberField("quantity", "refused-by-rules", 1, quantityMax)
@@ -103,28 +119,36 @@ const decimalProblems: Record<DecimalProblem, string> = {
   size: "is out of range"
 }
 
-const valueProblem = (text: string): string | undefined => {
-  const cents = centsFromDecimal(text)
+const valueProblem = (text: string, cents = centsFromDecimal(text)): string | undefined => {
   if (typeof cents === "string") return `${text.slice(0, 40)} ${decimalProblems[cents]}`
   if (cents <= 0n) return `must be above 0, and is ${text}`
   return cents > valueMax ? `must be at most ${decimalFromCents(valueMax)}, and is ${text}` : undefined
 }
 
 /** The price of a piece, from the text of a JSON number, as exact cents. */
-export const valueField = field(
-  "value",
-  "refused-by-rules",
-  Schema.String.check(Schema.makeFilter(valueProblem)).pipe(
-    Schema.decodeTo(Schema.BigInt, {
-      decode: SchemaGetter.transform((text: string) => BigInt(centsFromDecimal(text))),
-      encode: SchemaGetter.transform(decimalFromCents)
+export const valueField: Field<Cents> = {
+  ...field(
+    "value",
+    "refused-by-rules",
+    Schema.String.check(Schema.makeFilter((text: string) => valueProblem(text))).pipe(
+      Schema.decodeTo(Schema.BigInt, {
+        decode: SchemaGetter.transform((text: string) => BigInt(centsFromDecimal(text))),
+        encode: SchemaGetter.transform(decimalFromCents)
+      })
+    ),
+    Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(Number(valueMax) / 100)).annotate({
+      identifier: "Value",
+      description: "The price of a piece: a decimal with at most two places and without an exponent."
     })
   ),
-  Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(Number(valueMax) / 100)).annotate({
-    identifier: "Value",
-    description: "The price of a piece: a decimal with at most two places and without an exponent."
-  })
-)
+  read: (text) => {
+    const cents = centsFromDecimal(text)
+    const wrong = valueProblem(text, cents)
+    return typeof cents === "bigint" && wrong === undefined
+      ? cents
+      : problem("refused-by-rules", `value ${wrong ?? "cannot be read"}.`)
+  }
+}
 
 /** One of some words. */
 export const wordField = <const Words extends ReadonlyArray<string>>(name: string, words: Words) =>

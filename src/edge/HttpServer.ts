@@ -1,7 +1,9 @@
-import { createServer, type Server, STATUS_CODES } from "node:http"
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
+import type { Duplex } from "node:stream"
 import { getRequestListener } from "@hono/node-server"
 import { Effect, Schema } from "effect"
 import type { Hono } from "hono"
+import { linesMediaType, mediaTypeIn } from "./Answer.ts"
 import { problem, problemBody, problemMediaType, problemResponse } from "./Problem.ts"
 
 /** The most bytes of a request's headers; more is answered with 431. */
@@ -11,8 +13,10 @@ export const headerBytesMax = 16 * 1024
 export const httpWaits = {
   /** For all headers of a request. */
   headers: 10_000,
-  /** For a whole request. */
+  /** For a whole request, unless its body is one of lines, which may be as long as it likes. */
   request: 60_000,
+  /** For the next bytes of a body of lines, and for the next bytes of its answer to be taken. */
+  lines: 60_000,
   /** For the next request on a kept connection; longer than clients keep theirs, so that they do not meet the end. */
   keepAlive: 75_000,
   /** Between two looks at what is late. */
@@ -52,6 +56,8 @@ const rawProblem = (code: string): string => {
   return `${head.join("\r\n")}\r\n\r\n${body}`
 }
 
+const isOfLines = ({ headers }: IncomingMessage): boolean => mediaTypeIn(headers["content-type"]) === linesMediaType
+
 /** Serves the application until the scope closes; then it answers what it has accepted. Succeeds with the port. */
 export const serveHttp = (app: Hono, host: string, port: number, waits = httpWaits) =>
   Effect.acquireRelease(
@@ -64,8 +70,19 @@ export const serveHttp = (app: Hono, host: string, port: number, waits = httpWai
         keepAliveTimeout: waits.keepAlive,
         connectionsCheckingInterval: waits.check
       }
-      const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing))
+      const streaming = new WeakSet<Duplex>()
+      const server = createServer(limits, (incoming, outgoing) => {
+        if (isOfLines(incoming)) {
+          const { socket } = incoming
+          streaming.add(socket)
+          outgoing.once("close", () => streaming.delete(socket))
+          // Node ends a socket on which nothing went in or out for so long, when nobody listens for that.
+          outgoing.setTimeout(waits.lines)
+        }
+        void listener(incoming, outgoing)
+      })
       server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+        if (error.code === "ERR_HTTP_REQUEST_TIMEOUT" && streaming.has(socket)) return
         if (socket.writable) socket.end(rawProblem(error.code ?? ""))
         else socket.destroy()
       })

@@ -63,6 +63,7 @@ const groups: Record<Route["group"], string> = {
 
 const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHeader> } = {
   "method-not-allowed": ["allow"],
+  "unsupported-media-type": ["accept-encoding"],
   "conflicting-purchase": ["location"],
   unavailable: ["retry-after"]
 }

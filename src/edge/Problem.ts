@@ -56,17 +56,15 @@ export const ProblemBody = Schema.Struct({
   instance: Schema.String.annotate({ format: "uri-reference", description: "The path that was asked for." })
 }).annotate({ identifier: "Problem", description: "What went wrong, after RFC 9457." })
 
-/** The body of the problem; `instance` is the path that was asked for. */
-export const problemBody = (what: Problem, instance: string): string => {
-  const body: typeof ProblemBody.Type = {
+/** The body of the problem; `instance` is the path that was asked for, where the problem is the whole answer. */
+export const problemBody = (what: Problem, instance?: string): string =>
+  JSON.stringify({
     type: problemType(what.kind),
     title: what.title,
     status: what.status,
     detail: what.detail,
     instance
-  }
-  return JSON.stringify(body)
-}
+  } satisfies Record<keyof typeof ProblemBody.Type, unknown>)
 
 export const problemMediaType = "application/problem+json"
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { Clock, Context, Effect, Exit, Layer, Option, Schema } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Layer, Option, Schema } from "effect"
 import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import type { Cents } from "../domain/Money.ts"
 import { paceOf } from "../domain/Pace.ts"
@@ -12,6 +12,8 @@ import { type Expected, NoticeInbox, type NoticeListener } from "../query/Notice
 
 /** The most purchases that wait at an edge to be stored; above it a purchase is refused. */
 export const purchasesWaitingMax = 20_000
+/** How many of these may come from streams, which wait for room, so that single ones find some. */
+export const streamedWaitingMax = 10_000
 /** A message is sent again, with the same id, for this long while a leader is elected, which takes up to 9 s. */
 const electionWaitMilliseconds = 10_000
 /** A message whose outcome is unknown is sent again for this long when the broker is gone after it. */
@@ -48,14 +50,29 @@ export type PublishedOutcome =
   | { readonly kind: "applied"; readonly totalAfter: Cents }
   | { readonly kind: "stored"; readonly published: Published }
 
+/** Purchases that came together, and what became of them so far. */
+interface Call {
+  readonly purchases: ReadonlyArray<Purchase>
+  readonly isDistinct: boolean
+  readonly results: Array<PublishResult>
+  open: number
+  readonly done: (results: ReadonlyArray<PublishResult>) => void
+}
+
 interface Waiting {
   readonly userToken: string
   readonly purchase: Purchase
-  readonly text: string
-  readonly isDistinct: boolean
-  readonly settle: (result: PublishResult) => void
+  readonly call: Call
+  /** Its place in the call. */
+  readonly place: number
   /** Waits for the notice that it is applied. */
-  readonly notice?: NoticeListener
+  readonly notice: NoticeListener | undefined
+}
+
+/** A call that waits for room. */
+interface Submission {
+  readonly call: Call
+  readonly admitted: () => void
 }
 
 interface Lane {
@@ -65,6 +82,7 @@ interface Lane {
 }
 
 interface Group {
+  readonly members: ReadonlyArray<Waiting>
   readonly subject: string
   readonly messageId: string
   readonly payload: string
@@ -72,35 +90,38 @@ interface Group {
 
 // Around the purchases of a message: the version, the brackets, and a comma each.
 const frameBytes = 64
+// UTF-8 has at most three bytes for a unit of a text; to count them exactly costs as much as all else of a purchase.
+const unitBytesMax = 3
 
-/** Takes the next group from the front of a lane, as many as fit into one message. */
-const takeGroup = (lane: Lane, bytesMax: number): Array<Waiting> => {
+/** Takes the next purchases from the front of a lane, as many as surely fit into one message, and their texts. */
+const takeNext = (lane: Lane, bytesMax: number) => {
+  const texts: Array<string> = []
   let bytes = frameBytes
-  let count = 0
-  for (const { text } of lane.waiting) {
-    bytes += Buffer.byteLength(text) + 1
-    if (count > 0 && (bytes > bytesMax || count === messagePurchasesMax)) break
-    count += 1
+  for (const { purchase } of lane.waiting) {
+    const text = encodePurchaseText(purchase)
+    bytes += (text.length + 1) * unitBytesMax
+    if (texts.length > 0 && (bytes > bytesMax || texts.length === messagePurchasesMax)) break
+    texts.push(text)
   }
-  return lane.waiting.splice(0, count)
+  return { members: lane.waiting.splice(0, texts.length), payload: encodePurchases(texts) }
 }
 
 /**
- * The message of a group. Its id names the content, so that the broker drops the same again: a lone purchase by its
- * own id and fingerprint, a group by a digest. Where every copy has to be stored, the id is one of its own.
+ * The next message of a lane. Its id names the content, so that the broker drops the same again: a lone purchase by
+ * its own id and fingerprint, a group by a digest. Where every copy has to be stored, the id is one of its own.
  */
-const messageOf = (partition: number, group: ReadonlyArray<Waiting>, uniqueId: () => string): Group => {
-  const payload = encodePurchases(group.map(({ text }) => text))
-  const isDistinct = group.some((waiting) => waiting.isDistinct)
-  const only = group.length === 1 ? group[0] : undefined
-  const subject = only === undefined ? groupSubject(partition) : purchaseSubject(partition, only.userToken)
-  if (isDistinct) return { subject, messageId: uniqueId(), payload }
+const takeGroup = (lane: Lane, bytesMax: number, uniqueId: () => string): Group => {
+  const { members, payload } = takeNext(lane, bytesMax)
+  const isDistinct = members.some(({ call }) => call.isDistinct)
+  const only = members.length === 1 ? members[0] : undefined
+  const subject = only === undefined ? groupSubject(lane.partition) : purchaseSubject(lane.partition, only.userToken)
+  if (isDistinct) return { members, subject, messageId: uniqueId(), payload }
   if (only === undefined) {
-    return { subject, messageId: createHash("sha256").update(payload).digest("base64url"), payload }
+    return { members, subject, messageId: createHash("sha256").update(payload).digest("base64url"), payload }
   }
   const { purchaseId } = only.purchase
   const messageId = `${only.userToken}.${encodeToken(purchaseId)}.${contentFingerprint(only.purchase).toString(36)}`
-  return { subject, messageId, payload }
+  return { members, subject, messageId, payload }
 }
 
 /**
@@ -120,6 +141,11 @@ export class PurchasePublisher extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
     /** Stores a purchase, and waits until it is applied or, when no notice of that comes, only stored. */
     readonly publishAwaited: (purchase: Purchase) => Effect.Effect<PublishedOutcome, PublishFailure>
+    /**
+     * The same for a stream of purchases: it waits for room, takes calls in their order, and succeeds with the wait for
+     * the results as soon as the purchases have their places.
+     */
+    readonly submit: (purchases: ReadonlyArray<Purchase>) => Effect.Effect<Effect.Effect<ReadonlyArray<PublishResult>>>
     /** How many purchases wait to be stored. */
     readonly waiting: () => number
   }
@@ -170,9 +196,15 @@ export class PurchasePublisher extends Context.Service<
         }
       })
 
+      const submissions: Array<Submission> = []
+
       const settleAll = (group: ReadonlyArray<Waiting>, result: (index: number) => PublishResult) => {
         waitingCount -= group.length
-        for (const [index, waiting] of group.entries()) waiting.settle(result(index))
+        for (const [index, { call, place }] of group.entries()) {
+          call.results[place] = result(index)
+          call.open -= 1
+          if (call.open === 0) call.done(call.results)
+        }
       }
 
       const expectNotices = (group: ReadonlyArray<Waiting>): Expected | undefined => {
@@ -185,18 +217,17 @@ export class PurchasePublisher extends Context.Service<
         if (lane.isPublishing || lane.waiting.length === 0) return
         lane.isPublishing = true
         const started = clock.currentTimeMillisUnsafe()
-        const group = takeGroup(lane, messageBytesMax)
-        const expected = expectNotices(group)
-        const message = messageOf(lane.partition, group, () => crypto.randomUUID())
-        const publishing = Effect.exit(append(lane, message, expected?.address)).pipe(
+        const group = takeGroup(lane, messageBytesMax, () => crypto.randomUUID())
+        const expected = expectNotices(group.members)
+        const publishing = Effect.exit(append(lane, group, expected?.address)).pipe(
           Effect.map((exit) => {
             if (Exit.isSuccess(exit)) {
-              settleAll(group, (index) => Exit.succeed({ ...exit.value, index }))
+              settleAll(group.members, (index) => Exit.succeed({ ...exit.value, index }))
               expected?.stored()
             } else {
               expected?.forget()
               const failed = Exit.failCause(exit.cause)
-              settleAll(group, () => failed)
+              settleAll(group.members, () => failed)
               // Those behind it would wait for the same broker one after the other.
               if (Option.getOrUndefined(Exit.findErrorOption(exit))?._tag === "BrokerUnavailable") {
                 settleAll(lane.waiting.splice(0), () => failed)
@@ -205,6 +236,7 @@ export class PurchasePublisher extends Context.Service<
             answeredAfter = clock.currentTimeMillisUnsafe() - started
             lane.isPublishing = false
             publishSoon(lane)
+            admitNext()
           })
         )
         run(Effect.forkIn(publishing, scope))
@@ -237,35 +269,58 @@ export class PurchasePublisher extends Context.Service<
         )
       }
 
-      const enqueue = (purchase: Purchase, waiting: Pick<Waiting, "isDistinct" | "settle" | "notice">): Lane => {
-        const userToken = encodeToken(purchase.userId)
-        const lane = lanes[partitionOf(userToken, partitions)]
-        if (lane === undefined) throw new Error("a partition is below the number of partitions")
-        lane.waiting.push({ userToken, purchase, text: encodePurchaseText(purchase), ...waiting })
-        waitingCount += 1
-        return lane
+      const callOf = (purchases: ReadonlyArray<Purchase>, isDistinct: boolean, done: Call["done"]): Call => ({
+        purchases,
+        isDistinct,
+        results: [],
+        open: purchases.length,
+        done
+      })
+
+      const admit = (call: Call, notice?: NoticeListener) => {
+        waitingCount += call.purchases.length
+        const touched = new Set<Lane>()
+        for (const [place, purchase] of call.purchases.entries()) {
+          const userToken = encodeToken(purchase.userId)
+          const lane = lanes[partitionOf(userToken, partitions)]
+          if (lane === undefined) throw new Error("a partition is below the number of partitions")
+          touched.add(lane)
+          lane.waiting.push({ userToken, purchase, call, place, notice })
+        }
+        for (const lane of touched) publishSoon(lane)
+      }
+
+      const admitNext = () => {
+        for (let next = submissions[0]; next !== undefined; next = submissions[0]) {
+          if (waitingCount + next.call.purchases.length > streamedWaitingMax) return
+          submissions.shift()
+          admit(next.call)
+          next.admitted()
+        }
       }
 
       const publish = (purchases: ReadonlyArray<Purchase>, options?: { readonly isDistinct: boolean }) =>
         Effect.callback<ReadonlyArray<PublishResult>>((resume) => {
-          const results: Array<PublishResult> = []
           if (waitingCount + purchases.length > purchasesWaitingMax) {
             return resume(Effect.succeed(purchases.map(() => Exit.fail(new EdgeOverloaded()))))
           }
-          let open = purchases.length
-          const touched = new Set<Lane>()
-          for (const [index, purchase] of purchases.entries()) {
-            const lane = enqueue(purchase, {
-              isDistinct: options?.isDistinct === true,
-              settle: (result) => {
-                results[index] = result
-                open -= 1
-                if (open === 0) resume(Effect.succeed(results))
-              }
-            })
-            touched.add(lane)
+          admit(callOf(purchases, options?.isDistinct === true, (results) => resume(Effect.succeed(results))))
+        })
+
+      const submit = (purchases: ReadonlyArray<Purchase>) =>
+        Effect.callback<Effect.Effect<ReadonlyArray<PublishResult>>>((resume) => {
+          if (purchases.length === 0) return resume(Effect.succeed(Effect.succeed([])))
+          const settled = Deferred.makeUnsafe<ReadonlyArray<PublishResult>>()
+          const submission: Submission = {
+            call: callOf(purchases, false, (results) => Deferred.doneUnsafe(settled, Exit.succeed(results))),
+            admitted: () => resume(Effect.succeed(Deferred.await(settled)))
           }
-          for (const lane of touched) publishSoon(lane)
+          submissions.push(submission)
+          admitNext()
+          return Effect.sync(() => {
+            const place = submissions.indexOf(submission)
+            if (place >= 0) submissions.splice(place, 1)
+          })
         })
 
       const publishAwaited = (purchase: Purchase) =>
@@ -275,30 +330,31 @@ export class PurchasePublisher extends Context.Service<
           const ask = () => {
             if (published !== undefined) resume(Effect.succeed({ kind: "stored", published }))
           }
-          const lane = enqueue(purchase, {
-            isDistinct: false,
-            settle: (result) => {
-              if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
-              published = result.value
-              // The notice of the first message with this id went to whoever sent that.
-              if (published.duplicate) ask()
-            },
-            notice: {
-              applied: (totalAfter) => resume(Effect.succeed({ kind: "applied", totalAfter })),
-              missed: ask
-            }
+          const call = callOf([purchase], false, ([result]) => {
+            if (result === undefined) return
+            if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
+            published = result.value
+            // The notice of the first message with this id went to whoever sent that.
+            if (published.duplicate) ask()
           })
-          publishSoon(lane)
+          admit(call, {
+            applied: (totalAfter) => resume(Effect.succeed({ kind: "applied", totalAfter })),
+            missed: ask
+          })
         })
 
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           const closed = Exit.fail(new BrokerUnavailable({ operation: "append", reason: "the edge is stopping" }))
           for (const lane of lanes) settleAll(lane.waiting.splice(0), () => closed)
+          for (const { call, admitted } of submissions.splice(0)) {
+            call.done(call.purchases.map(() => closed))
+            admitted()
+          }
         })
       )
 
-      return PurchasePublisher.of({ publish, publishAwaited, waiting: () => waitingCount })
+      return PurchasePublisher.of({ publish, publishAwaited, submit, waiting: () => waitingCount })
     })
   )
 }

@@ -1,4 +1,3 @@
-import { type MemberNode, parse, type ValueNode } from "@humanwhocodes/momoa"
 import { Schema } from "effect"
 import { centsFromDecimal, decimalFromCents, purchaseTotalMax } from "../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../domain/Purchase.ts"
@@ -11,6 +10,7 @@ import {
   userIdField,
   valueField
 } from "./Field.ts"
+import { FlatObject, type MemberKind, type ObjectFlaw } from "./FlatObject.ts"
 import { isProblem, type Problem, problem } from "./Problem.ts"
 
 const fields = {
@@ -20,8 +20,19 @@ const fields = {
   value: valueField,
   quantity: quantityField
 }
-const required = Object.keys(fields)
-const known: ReadonlySet<string> = new Set([...required, "purchaseId", "total"])
+const required = ["userId", "productName", "productType", "value", "quantity"] as const
+const known = [...required, "purchaseId", "total"] as const
+type Name = (typeof known)[number]
+
+/** A purchase as a caller wrote it: a part of a text, and what people call it. */
+export interface Written {
+  readonly what: "body" | "line"
+  readonly text: string
+  readonly from: number
+  readonly to: number
+}
+
+export const writtenBody = (text: string): Written => ({ what: "body", text, from: 0, to: text.length })
 
 /** The body of `POST /purchases`. What reads it is below; the document has it from the same fields. */
 export const PurchaseRequest = Schema.Struct({
@@ -48,92 +59,74 @@ export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">
     ? purchase
     : refused(`value times quantity must be at most ${decimalFromCents(purchaseTotalMax)}.`)
 
-const jsonText = /"(?:[^"\\]|\\.)*"/g
-
-/** The members of a flat JSON object with the source text of each number, or what is wrong with it. */
-const membersOf = (text: string): ReadonlyMap<string, ValueNode> | Problem<FieldProblem> => {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    return malformed(`The body is not JSON: ${cause instanceof Error ? cause.message : "unreadable"}.`)
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    return malformed("The body must be one JSON object.")
-  }
-  // Every value is a text or a number. What is nested is refused by the text, where no repeated key can hide it,
-  // before the parser below would follow it down.
-  if (/[[{]/.test(text.replaceAll(jsonText, "").trim().slice(1))) {
-    return malformed("Each field of a purchase must be a text or a number; nothing is nested.")
-  }
-  // JSON.parse rounds numbers and keeps the last of repeated keys; the tree has both as they were written.
-  const tree = parse(text, { mode: "json", ranges: true })
-  const members = new Map<string, ValueNode>()
-  for (const member of tree.body.type === "Object" ? tree.body.members : []) {
-    const name = nameOf(member)
-    if (members.has(name)) return malformed(`The key ${name.slice(0, 40)} stands there more than once.`)
-    if (!known.has(name)) {
-      return malformed(`The field ${JSON.stringify(name.slice(0, 40))} is unknown. Known: ${[...known].join(", ")}.`)
+const flawProblem = (flaw: ObjectFlaw, { what, text, from, to }: Written): Problem<FieldProblem> => {
+  switch (flaw.kind) {
+    case "repeated":
+      return malformed(`The key ${flaw.name.slice(0, 40)} stands there more than once.`)
+    case "unknown":
+      return malformed(`The field ${JSON.stringify(flaw.name.slice(0, 40))} is unknown. Known: ${known.join(", ")}.`)
+    case "irregular": {
+      let json: unknown
+      try {
+        json = JSON.parse(text.slice(from, to))
+      } catch (cause) {
+        return malformed(`The ${what} is not JSON: ${cause instanceof Error ? cause.message : "unreadable"}.`)
+      }
+      return typeof json !== "object" || json === null || Array.isArray(json)
+        ? malformed(`The ${what} must be one JSON object.`)
+        : malformed("Each field of a purchase must be a text or a number; nothing is nested.")
     }
-    members.set(name, member.value)
   }
-  return members
 }
 
-const nameOf = (member: MemberNode): string => (member.name.type === "String" ? member.name.value : member.name.name)
+const members = new FlatObject(known)
+const places = Object.fromEntries(known.map((name, place) => [name, place])) as Record<Name, number>
+
+const has = (name: Name): boolean => members.kindOf(places[name]) !== "none"
+
+/** What stands at a name, if it is of a kind and a rule takes it. */
+const checked = <A>(
+  name: Name,
+  kind: MemberKind,
+  rule: (text: string) => A | Problem<FieldProblem>
+): A | Problem<FieldProblem> =>
+  members.kindOf(places[name]) === kind ? rule(members.textOf(places[name])) : malformed(`${name} must be a ${kind}.`)
 
 /**
  * Reads one purchase from a JSON text. Amounts are read from the text as it stands, repeated and unknown keys are
  * refused. `idempotencyKey` is the purchase id where the body names none, and `newId` where there is neither.
  */
 export const readPurchase = (
-  text: string,
+  written: Written,
   idempotencyKey: string | undefined,
   newId: () => string
 ): Purchase | Problem<FieldProblem> => {
-  const members = membersOf(text)
-  if (isProblem(members)) return members
-  for (const name of required) if (!members.has(name)) return malformed(`The field ${name} is missing.`)
-
-  const textOf = (name: string): string | Problem<FieldProblem> => {
-    const node: ValueNode | undefined = members.get(name)
-    return node?.type === "String" ? node.value : malformed(`${name} must be a text.`)
-  }
-  const numberOf = (name: string): string | Problem<FieldProblem> => {
-    const node: ValueNode | undefined = members.get(name)
-    return node?.type === "Number" && node.range !== undefined
-      ? text.slice(...node.range)
-      : malformed(`${name} must be a number.`)
-  }
-  const check = <A>(
-    raw: string | Problem<FieldProblem>,
-    rule: (text: string) => A | Problem<FieldProblem>
-  ): A | Problem<FieldProblem> => (typeof raw === "string" ? rule(raw) : raw)
-
-  if (members.has("purchaseId") && idempotencyKey !== undefined) {
-    const named = textOf("purchaseId")
+  const flaw = members.read(written.text, written.from, written.to)
+  if (flaw !== undefined) return flawProblem(flaw, written)
+  for (const name of required) if (!has(name)) return malformed(`The field ${name} is missing.`)
+  if (idempotencyKey !== undefined && has("purchaseId")) {
+    const named = checked("purchaseId", "text", (text) => text)
     if (typeof named === "string" && named !== idempotencyKey) {
       return malformed("purchaseId and Idempotency-Key differ: send one of them.")
     }
   }
-  const purchaseId = check(
-    members.has("purchaseId") ? textOf("purchaseId") : (idempotencyKey ?? newId()),
-    purchaseIdField.read
-  )
+  const purchaseId = has("purchaseId")
+    ? checked("purchaseId", "text", purchaseIdField.read)
+    : purchaseIdField.read(idempotencyKey ?? newId())
   if (typeof purchaseId !== "string") return purchaseId
-  const userId = check(textOf("userId"), fields.userId.read)
+  const userId = checked("userId", "text", fields.userId.read)
   if (typeof userId !== "string") return userId
-  const productName = check(textOf("productName"), fields.productName.read)
+  const productName = checked("productName", "text", fields.productName.read)
   if (typeof productName !== "string") return productName
-  const productType = check(textOf("productType"), fields.productType.read)
+  const productType = checked("productType", "text", fields.productType.read)
   if (typeof productType !== "string") return productType
-  const valueCents = check(numberOf("value"), fields.value.read)
+  const valueCents = checked("value", "number", fields.value.read)
   if (typeof valueCents !== "bigint") return valueCents
-  const quantity = check(numberOf("quantity"), fields.quantity.read)
+  const quantity = checked("quantity", "number", fields.quantity.read)
   if (typeof quantity !== "number") return quantity
   const purchase = checkedTotal({ purchaseId, userId, productName, productType, valueCents, quantity })
-  if (isProblem(purchase) || !members.has("total")) return purchase
-  const total = check(numberOf("total"), centsFromDecimal)
+  if (isProblem(purchase) || !has("total")) return purchase
+  const total = checked("total", "number", centsFromDecimal)
   if (typeof total === "object") return total
   return total === purchaseTotal(purchase)
     ? purchase

@@ -1,6 +1,6 @@
 import { Effect, type Schema } from "effect"
 import type { Context as HttpContext } from "hono"
-import { type Answers, type Reply, replyResponse } from "./Answer.ts"
+import { type Answers, mediaTypeIn, type Reply, replyResponse } from "./Answer.ts"
 import { type Edge, type EdgeServices, respond } from "./Edge.ts"
 import type { EdgeFailure } from "./FailureProblem.ts"
 import type { Field, FieldProblem } from "./Field.ts"
@@ -26,6 +26,9 @@ export const optional = <A, const B>(field: Field<A>, otherwise: B, description:
   read: (text) => (text === undefined ? otherwise : field.read(text))
 })
 
+/** What a body can be wrong with as a whole. */
+export type BodyProblem = "body-too-large" | "unsupported-media-type"
+
 /** What a route takes as a body of one media type. */
 export interface Body<A> {
   readonly mediaType: string
@@ -36,7 +39,7 @@ export interface Body<A> {
   readonly limit?: { readonly bytesMax: number; readonly tooLarge: string }
   /** The media type of the answers to it, where that is not the route's first. */
   readonly answeredAs?: string
-  readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem>>
+  readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem | BodyProblem>>
 }
 
 /** Problems that every route may answer with, so that none declares them. */
@@ -115,8 +118,7 @@ interface Declaration<
   >
 }
 
-export const mediaTypeOf = (http: HttpContext): string =>
-  (http.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
+export const mediaTypeOf = (http: HttpContext): string => mediaTypeIn(http.req.header("content-type"))
 
 /**
  * Declares a route. What is declared is what reads requests and what the document says; `handle` can answer nothing

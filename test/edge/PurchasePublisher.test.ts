@@ -10,7 +10,8 @@ import {
   EdgeOverloaded,
   publishAtOncePurchases,
   PurchasePublisher,
-  purchasesWaitingMax
+  purchasesWaitingMax,
+  streamedWaitingMax
 } from "../../src/edge/PurchasePublisher.ts"
 import { InputLog, type Stored } from "../../src/nats/InputLog.ts"
 import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
@@ -359,6 +360,47 @@ describe("an edge that holds as much as it may", () => {
       expect((yield* Fiber.join(most)).every(Exit.isSuccess)).toBe(true)
       yield* paced
       expect(yield* publisher.publish([purchase("late")])).toEqual([storedAs(1)])
+    })
+  )
+})
+
+describe("streams of purchases", () => {
+  const stored = { sequence: 1, duplicate: false }
+
+  it.effect("wait for room in their share, are taken in their order, and leave room for single ones", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<Stored>()
+      const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))
+      const first = yield* publisher.submit(many(streamedWaitingMax))
+      const second = yield* Effect.forkChild(publisher.submit([purchase("second")]), { startImmediately: true })
+      const third = yield* Effect.forkChild(publisher.submit([purchase("third")]), { startImmediately: true })
+      const single = yield* Effect.forkChild(publisher.publish([purchase("single")]), { startImmediately: true })
+      expect(publisher.waiting()).toBe(streamedWaitingMax + 1)
+      expect([second.pollUnsafe(), third.pollUnsafe()]).toEqual([undefined, undefined])
+      yield* Deferred.succeed(gate, stored)
+      expect((yield* first).every(Exit.isSuccess)).toBe(true)
+      for (const submitting of [second, third]) {
+        expect((yield* yield* Fiber.join(submitting)).map(Exit.isSuccess)).toEqual([true])
+      }
+      expect((yield* Fiber.join(single)).map(Exit.isSuccess)).toEqual([true])
+      const ids = sent.flatMap(({ ids }) => ids)
+      expect(ids.slice(0, streamedWaitingMax)).toEqual(many(streamedWaitingMax).map(({ purchaseId }) => purchaseId))
+      expect(ids.indexOf("third")).toBeGreaterThan(ids.indexOf("second"))
+      expect(publisher.waiting()).toBe(0)
+    })
+  )
+
+  it.effect("that are given up while they wait are not stored", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<Stored>()
+      const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))
+      const first = yield* publisher.submit(many(streamedWaitingMax))
+      const left = yield* Effect.forkChild(publisher.submit([purchase("left")]), { startImmediately: true })
+      yield* Fiber.interrupt(left)
+      yield* Deferred.succeed(gate, stored)
+      yield* first
+      yield* yield* publisher.submit([purchase("after")])
+      expect(sent.flatMap(({ ids }) => ids).filter((id) => !id.startsWith("p"))).toEqual(["after"])
     })
   )
 })

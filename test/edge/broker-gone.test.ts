@@ -5,6 +5,7 @@ import {
   inputMessages,
   purchaseText,
   refusal,
+  seen,
   startService,
   type TestService
 } from "../support/TestService.ts"
@@ -36,6 +37,23 @@ describe("while the broker is gone", () => {
     expect(await Promise.all([...posts, service.get(byGet)])).toEqual([
       ...posts.map(() => gone),
       refusal("unavailable", detail, byGet, retry)
+    ])
+  })
+
+  it("a body of lines is refused line by line, and ends before its end", async () => {
+    const detail = "append: the broker is not available (not connected). Nothing was changed; try again."
+    const problem = (text: string) =>
+      `{"type":"urn:purchase-ledger:problem:unavailable","title":"The service is not available now","status":503,"detail":"${text}"}`
+    // It is never ended by its sender.
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(`${purchaseText({ purchaseId: "line" })}\n`))
+    })
+    const headers = { "content-type": "application/x-ndjson" }
+    const request = new Request("http://localhost/purchases", { method: "POST", body, duplex: "half", headers })
+    expect((await seen(service.edge.app.request(request))).body.split("\n")).toEqual([
+      `{"line":1,"status":"refused","problem":${problem(detail)}}`,
+      `{"line":1,"status":"ended","problem":${problem(`${detail} Lines up to 1 are answered above; nothing after that was stored.`)}}`,
+      ""
     ])
   })
 

@@ -1,12 +1,12 @@
 import { once } from "node:events"
 import { Agent, get, type IncomingMessage, request } from "node:http"
-import { connect, type Socket } from "node:net"
-import { Context, Effect, Exit, Logger, References, Scope } from "effect"
+import { Context, Effect, Logger, References } from "effect"
 import type { Hono } from "hono"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { PortUnavailable, httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { until } from "../support/TestBroker.ts"
+import { open, rest, serve as serveApp } from "../support/TestServer.ts"
 import { appOn, inputMessages, purchaseText, startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -21,25 +21,9 @@ afterEach(async () => {
 })
 
 const serve = async (waits: Partial<typeof httpWaits> = {}, app: Hono = service.edge.app) => {
-  const scope = Effect.runSync(Scope.make())
-  const port = await Effect.runPromise(Scope.provide(serveHttp(app, "127.0.0.1", 0, { ...httpWaits, ...waits }), scope))
-  const quiet = Effect.provideService(References.MinimumLogLevel, "Error")
-  const close = () => Effect.runPromise(quiet(Scope.close(scope, Exit.void)))
-  closers.push(close)
-  return { port, close }
-}
-
-const open = async (port: number): Promise<Socket> => {
-  const socket = connect(port, "127.0.0.1")
-  await once(socket, "connect")
-  return socket
-}
-
-/** All that comes on a socket until the server closes it. */
-const rest = async (socket: Socket): Promise<string> => {
-  let text = ""
-  for await (const chunk of socket) text += String(chunk)
-  return text
+  const server = await serveApp(app, waits)
+  closers.push(server.close)
+  return server
 }
 
 const storedOf = async (userId: string) =>

@@ -105,21 +105,23 @@ describe("Accept", () => {
 })
 
 describe("Content-Type", () => {
-  it.each(["text/plain", "text/json", "application/x-ndjson", "application/x-www-form-urlencoded", "json", ""])(
+  const unsupported = refusal(
+    "unsupported-media-type",
+    "Send one purchase as application/json, or many, one a line, as application/x-ndjson.",
+    "/purchases"
+  )
+
+  it.each(["text/plain", "text/json", "application/ndjson", "application/x-www-form-urlencoded", "json", ""])(
     "%j is 415",
     async (type) => {
-      expect(await service.post(purchaseText(), { "content-type": type })).toEqual(
-        refusal("unsupported-media-type", "Send one purchase as application/json.", "/purchases")
-      )
+      expect(await service.post(purchaseText(), { "content-type": type })).toEqual(unsupported)
       await nothingStored()
     }
   )
 
   it("that is missing is 415", async () => {
     const body = new TextEncoder().encode(purchaseText())
-    expect(await seen(service.edge.app.request("/purchases", { method: "POST", body }))).toEqual(
-      refusal("unsupported-media-type", "Send one purchase as application/json.", "/purchases")
-    )
+    expect(await seen(service.edge.app.request("/purchases", { method: "POST", body }))).toEqual(unsupported)
     await nothingStored()
   })
 

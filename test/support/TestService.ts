@@ -66,8 +66,13 @@ export const postTo = (app: Hono, body: Body, headers: Record<string, string> = 
   seen(app.request("/purchases", { method: "POST", body, headers: { "content-type": "application/json", ...headers } }))
 
 /** The application over an edge's services, some of which a test may have replaced. */
-export const appOn = (services: Context.Context<EdgeServices>, isDraining = false): Hono =>
-  describedApp(makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining }))
+export const appOn = (services: Context.Context<EdgeServices>, isDraining: boolean | (() => boolean) = false): Hono =>
+  describedApp(
+    makeApp({
+      runPromiseExit: Effect.runPromiseExitWith(services),
+      isDraining: typeof isDraining === "function" ? isDraining : () => isDraining
+    })
+  )
 
 interface LoggedMessage {
   readonly sequence: number

@@ -1,17 +1,19 @@
 import { Effect, Exit, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
-import { type Cents, decimalFromCents } from "../../domain/Money.ts"
-import { type Purchase, sameContent } from "../../domain/Purchase.ts"
-import type { LedgerEntry } from "../../domain/Query.ts"
-import { jsonAnswer, jsonMediaType, reply } from "../Answer.ts"
+import type { Cents } from "../../domain/Money.ts"
+import type { Purchase } from "../../domain/Purchase.ts"
+import { jsonAnswer, jsonMediaType, linesMediaType, reply, textAnswer } from "../Answer.ts"
+import { type ContentEncoding, contentEncoding, unpacked } from "../ContentEncoding.ts"
 import { accepted, NewId } from "../Edge.ts"
 import { purchaseIdField } from "../Field.ts"
 import { problem } from "../Problem.ts"
-import { type Published, PurchasePublisher } from "../PurchasePublisher.ts"
-import { PurchaseRequest, readPurchase } from "../PurchaseRequest.ts"
+import { appliedOf } from "../PurchaseOutcome.ts"
+import { PurchasePublisher } from "../PurchasePublisher.ts"
+import { PurchaseRequest, readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../Reading.ts"
 import { appliedBody, AppliedPurchase, receiptPath, storedBody, StoredPurchase } from "../Representation.ts"
 import { type Body, type Parameter, route } from "../Route.ts"
+import { storeLines } from "./purchaseLines.ts"
 
 /** The largest body of one purchase, in bytes. */
 export const purchaseBodyBytesMax = 16 * 1024
@@ -20,16 +22,36 @@ export const preferWaitMax = 30
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
+const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
+const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")
+
+const encodingOf = (http: HttpContext) => accepted(contentEncoding(http.req.header("content-encoding")))
+
 const onePurchase: Body<string> = {
   mediaType: jsonMediaType,
   asked: `one purchase as ${jsonMediaType}`,
   documented: PurchaseRequest,
-  limit: { bytesMax: purchaseBodyBytesMax, tooLarge: `A purchase has at most ${purchaseBodyBytesMax} bytes.` },
-  read: (http: HttpContext) =>
-    Effect.tryPromise({
-      try: async () => utf8.decode(await http.req.arrayBuffer()),
-      catch: () => problem("malformed-request", "The body could not be read as UTF-8 text.")
-    })
+  limit: { bytesMax: purchaseBodyBytesMax, tooLarge: tooLarge.detail },
+  answeredAs: jsonMediaType,
+  read: Effect.fnUntraced(function* (http: HttpContext) {
+    const encoding = yield* encodingOf(http)
+    const body = yield* Effect.tryPromise({ try: () => http.req.arrayBuffer(), catch: () => notText })
+    const bytes =
+      encoding === "identity"
+        ? body
+        : yield* Effect.promise(() => unpacked(new Uint8Array(body), purchaseBodyBytesMax, tooLarge)).pipe(
+            Effect.flatMap(accepted)
+          )
+    return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
+  })
+}
+
+const manyPurchases: Body<{ readonly encoding: ContentEncoding }> = {
+  mediaType: linesMediaType,
+  asked: `many, one a line, as ${linesMediaType}`,
+  documented: Schema.String.annotate({ description: "Any number of lines, each a PurchaseRequest or blank." }),
+  answeredAs: linesMediaType,
+  read: (http) => Effect.map(encodingOf(http), (encoding) => ({ encoding }))
 }
 
 /** The seconds of `Prefer: wait=N` (RFC 7240); other and unreadable preferences are ignored, as the RFC says. */
@@ -59,17 +81,6 @@ const stored = (purchase: Purchase, replayed: boolean) =>
     ...(replayed ? { "idempotent-replayed": "true" } : {})
   })
 
-const conflictOf = (purchase: Purchase, entry: LedgerEntry) =>
-  problem(
-    "conflicting-purchase",
-    `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for ${entry.quantity} × ${entry.productName} at ${decimalFromCents(entry.valueCents)}. Nothing was applied; use a new id for a new purchase.`,
-    { location: receiptPath(purchase.userId, purchase.purchaseId) }
-  )
-
-/** Whether what was published is what was applied, and no repeat of it. */
-const isFirst = (published: Published, entry: LedgerEntry): boolean =>
-  !published.duplicate && entry.inputSequence === published.sequence && entry.inputIndex === published.index
-
 const applied = (purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false) =>
   reply(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
     location: receiptPath(purchase.userId, purchase.purchaseId),
@@ -88,8 +99,13 @@ const postRoute = route({
   stores: true,
   parameters: {},
   headers: { prefer: preferredWait, "idempotency-key": idempotencyKey },
-  bodies: [onePurchase],
+  bodies: [onePurchase, manyPurchases],
   answers: {
+    200: textAnswer(
+      linesMediaType,
+      "A line for each line that is not blank, in their order: what became of it, as soon as that is known. A last line of status `ended` says why an answer ends before the body does.",
+      ["preference-applied"]
+    ),
     201: jsonAnswer("It is applied, as `Prefer: wait` asked.", AppliedPurchase, [
       "location",
       "preference-applied",
@@ -101,8 +117,16 @@ const postRoute = route({
     ])
   },
   problems: ["refused-by-rules", "conflicting-purchase", "unavailable", "outcome-unknown"],
-  handle: Effect.fnUntraced(function* ({ body, prefer: seconds, "idempotency-key": key }) {
-    const purchase = yield* accepted(readPurchase(body, key, yield* NewId))
+  handle: Effect.fnUntraced(function* ({ body, prefer: seconds, "idempotency-key": key }, edge, http) {
+    if (typeof body !== "string") {
+      const { encoding } = body
+      return yield* storeLines(edge, http, key, {
+        encoding,
+        lineBytesMax: purchaseBodyBytesMax,
+        waitSeconds: seconds ?? 0
+      })
+    }
+    const purchase = yield* accepted(readPurchase(writtenBody(body), key, yield* NewId))
     const publisher = yield* PurchasePublisher
     if (seconds === undefined || seconds === 0) {
       const [result] = yield* publisher.publish([purchase])
@@ -117,8 +141,8 @@ const postRoute = route({
       Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
     )
     if (found.entry === undefined) return stored(purchase, published.duplicate)
-    if (!sameContent(found.entry, purchase)) return yield* Effect.fail(conflictOf(purchase, found.entry))
-    return applied(purchase, found.entry.totalAfter, seconds, !isFirst(published, found.entry))
+    const { entry, isRepeat } = yield* accepted(appliedOf(purchase, published, found.entry))
+    return applied(purchase, entry.totalAfter, seconds, isRepeat)
   })
 })
 

@@ -1,0 +1,196 @@
+/** What stands at a name: a text (unescaped), a number (as it was written), or a literal: true, false, null. */
+export type MemberKind = "none" | "text" | "number" | "literal"
+
+/** Why an object was not read. `irregular`: it is no JSON, or no object, or something in it is nested. */
+export type ObjectFlaw =
+  | { readonly kind: "irregular" }
+  | { readonly kind: "repeated" | "unknown"; readonly name: string }
+
+const irregular: ObjectFlaw = { kind: "irregular" }
+const literals = ["true", "false", "null"]
+
+const code = (character: string): number => character.charCodeAt(0)
+const quote = code('"')
+const backslash = code("\\")
+const braceOpen = code("{")
+const braceClose = code("}")
+const colon = code(":")
+const comma = code(",")
+const minus = code("-")
+const plus = code("+")
+const point = code(".")
+const digit0 = code("0")
+const digit9 = code("9")
+const space = code(" ")
+const tab = code("\t")
+const lineFeed = code("\n")
+const carriageReturn = code("\r")
+const exponents = [code("e"), code("E")]
+
+/**
+ * Reads flat JSON objects with a fixed set of names out of a larger text. JSON.parse rounds numbers and keeps the last
+ * of repeated keys, and a parser that makes a tree costs more than all else that is done for a purchase; this takes
+ * exactly the flat objects that JSON.parse takes, in one pass, and has numbers as they were written. It keeps the last
+ * object that it read, so one of it serves one caller at a time.
+ */
+export class FlatObject {
+  private readonly names: ReadonlyArray<string>
+  private readonly kinds: Array<MemberKind>
+  private readonly texts: Array<string>
+  private text = ""
+  private at = 0
+  private end = 0
+
+  constructor(names: ReadonlyArray<string>) {
+    this.names = names
+    this.kinds = names.map(() => "none")
+    this.texts = names.map(() => "")
+  }
+
+  /** What stands at the name with this place in the set, and its text. */
+  kindOf(name: number): MemberKind {
+    return this.kinds[name] ?? "none"
+  }
+
+  textOf(name: number): string {
+    return this.texts[name] ?? ""
+  }
+
+  /** Reads the object that is all of the text from one place to before another, but for space around it. */
+  read(text: string, from: number, to: number): ObjectFlaw | undefined {
+    this.text = text
+    this.at = from
+    this.end = to
+    this.kinds.fill("none")
+    let flaw: ObjectFlaw | undefined
+    if (!this.takes(braceOpen)) return irregular
+    this.skipSpace()
+    if (this.code() === braceClose) this.at += 1
+    else {
+      do {
+        this.skipSpace()
+        if (this.code() !== quote) return irregular
+        const opened = this.at
+        const isPlain = this.skipText()
+        if (isPlain === undefined) return irregular
+        const member = isPlain ? this.placeOf(opened + 1, this.at - 1) : -1
+        // A name with escapes may be one of the set in other characters.
+        const written = member < 0 ? this.textFrom(opened, isPlain) : ""
+        if (written === undefined) return irregular
+        const name = member < 0 ? this.names.indexOf(written) : member
+        if (!this.takes(colon)) return irregular
+        this.skipSpace()
+        const kind = this.takeValue(name)
+        if (kind === undefined) return irregular
+        if (name < 0) flaw ??= { kind: "unknown", name: written }
+        else if (this.kinds[name] === "none") this.kinds[name] = kind
+        else flaw ??= { kind: "repeated", name: this.names[name] ?? "" }
+      } while (this.takes(comma))
+      if (!this.takes(braceClose)) return irregular
+    }
+    this.skipSpace()
+    return this.at === this.end ? flaw : irregular
+  }
+
+  private code(): number {
+    return this.at < this.end ? this.text.charCodeAt(this.at) : -1
+  }
+
+  private skipSpace(): void {
+    for (let next = this.code(); ; next = this.code()) {
+      if (next !== space && next !== lineFeed && next !== carriageReturn && next !== tab) return
+      this.at += 1
+    }
+  }
+
+  private takes(wanted: number): boolean {
+    this.skipSpace()
+    if (this.code() !== wanted) return false
+    this.at += 1
+    return true
+  }
+
+  /** Steps over a text with its quotes: whether it is without escapes, or nothing when it does not end well. */
+  private skipText(): boolean | undefined {
+    const { text, end } = this
+    let isPlain = true
+    for (let at = this.at + 1; at < end; at += 1) {
+      const next = text.charCodeAt(at)
+      if (next === quote) {
+        this.at = at + 1
+        return isPlain
+      }
+      if (next < space) return undefined
+      if (next === backslash) {
+        isPlain = false
+        at += 1
+      }
+    }
+    return undefined
+  }
+
+  /** The text that opens at a place and was just stepped over. */
+  private textFrom(opened: number, isPlain: boolean): string | undefined {
+    if (isPlain) return this.text.slice(opened + 1, this.at - 1)
+    try {
+      return JSON.parse(this.text.slice(opened, this.at)) as string
+    } catch {
+      return undefined
+    }
+  }
+
+  private placeOf(from: number, to: number): number {
+    const { names, text } = this
+    const length = to - from
+    for (let place = 0; place < names.length; place += 1) {
+      const name = names[place] ?? ""
+      if (name.length === length && text.startsWith(name, from)) return place
+    }
+    return -1
+  }
+
+  /** Takes the value that begins here, and keeps its text for the first member of a name. */
+  private takeValue(name: number): MemberKind | undefined {
+    const opened = this.at
+    const first = this.code()
+    if (first === quote) {
+      const isPlain = this.skipText()
+      const value = isPlain === undefined ? undefined : this.textFrom(opened, isPlain)
+      if (value === undefined) return undefined
+      if (name >= 0) this.texts[name] = value
+      return "text"
+    }
+    if (first === minus || (first >= digit0 && first <= digit9)) {
+      if (!this.skipNumber()) return undefined
+      if (name >= 0) this.texts[name] = this.text.slice(opened, this.at)
+      return "number"
+    }
+    const literal = literals.find((word) => this.text.startsWith(word, opened))
+    if (literal === undefined || opened + literal.length > this.end) return undefined
+    this.at += literal.length
+    return "literal"
+  }
+
+  private skipNumber(): boolean {
+    if (this.code() === minus) this.at += 1
+    if (this.code() === digit0) this.at += 1
+    else if (!this.skipDigits()) return false
+    if (this.code() === point) {
+      this.at += 1
+      if (!this.skipDigits()) return false
+    }
+    if (exponents.includes(this.code())) {
+      this.at += 1
+      const sign = this.code()
+      if (sign === plus || sign === minus) this.at += 1
+      return this.skipDigits()
+    }
+    return true
+  }
+
+  private skipDigits(): boolean {
+    const before = this.at
+    for (let next = this.code(); next >= digit0 && next <= digit9; next = this.code()) this.at += 1
+    return this.at > before
+  }
+}

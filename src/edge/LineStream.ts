@@ -1,0 +1,128 @@
+import type { Readable } from "node:stream"
+import { type Cause, Deferred, Effect, Exit, Stream } from "effect"
+import type { Purchase } from "../domain/Purchase.ts"
+import { type ContentEncoding, unpackedStream } from "./ContentEncoding.ts"
+import { type Edge, type EdgeServices, NewId, stopping } from "./Edge.ts"
+import { problemOf } from "./FailureProblem.ts"
+import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.ts"
+import { isProblem, type Problem, problem } from "./Problem.ts"
+import { type Line, PurchaseLines } from "./PurchaseLines.ts"
+import { appliedOf } from "./PurchaseOutcome.ts"
+import { PurchasePublisher, type PublishResult } from "./PurchasePublisher.ts"
+import { outcomeWithin } from "./Reading.ts"
+
+/** The most batches of lines of one body that were read and whose answers were not yet taken. */
+export const batchesOpenMax = 16
+/** How many purchases of a batch wait for their outcome at once. */
+const outcomesAtOnceMax = 256
+/** How often a body is asked whether it has to end because the edge stops. */
+const drainingEveryMilliseconds = 100
+
+const brokenOff = problem("malformed-request", "The body broke off.")
+
+/** Destroying a socket's body would end the socket, and with it the answer. */
+const bytesOf = (body: Readable, encoding: ContentEncoding): AsyncIterable<Uint8Array> =>
+  encoding === "gzip" ? unpackedStream(body) : body.iterator({ destroyOnReturn: false })
+
+async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines) {
+  for await (const chunk of body) yield* lines.read(chunk)
+  yield* lines.end()
+}
+
+const untilDraining = (edge: Edge): Effect.Effect<never, Problem> =>
+  Effect.suspend(() =>
+    edge.isDraining()
+      ? Effect.fail(stopping)
+      : Effect.andThen(Effect.sleep(drainingEveryMilliseconds), untilDraining(edge))
+  )
+
+const isPurchase = (read: Line["read"]): read is Purchase => !isProblem(read)
+
+/** What became of the lines of a batch, whose purchases have these results. */
+const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, published: ReadonlyArray<PublishResult>) {
+  const results: Array<LineResult> = []
+  let place = 0
+  for (const { number, read } of batch) {
+    if (!isPurchase(read)) {
+      results.push({ number, result: read })
+      continue
+    }
+    const exit = published[place]
+    place += 1
+    if (exit === undefined) return yield* Effect.die("no result of a publish")
+    if (Exit.isSuccess(exit)) {
+      results.push({ number, result: { purchase: read, published: exit.value, isRepeat: exit.value.duplicate } })
+    } else {
+      const failure = Exit.findErrorOption(exit)
+      if (failure._tag === "None") return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
+      results.push({ number, result: problemOf(failure.value) })
+    }
+  }
+  return results
+})
+
+/** The same of a line whose caller waits so long for its purchase to be applied. What is not by then stays stored. */
+const withOutcome = Effect.fnUntraced(function* (line: LineResult, waitSeconds: number) {
+  const { number, result } = line
+  if (!isStored(result)) return line
+  const { purchase, published } = result
+  const outcome = yield* Effect.exit(outcomeWithin(purchase, published.sequence, waitSeconds * 1_000))
+  const entry = Exit.isSuccess(outcome) ? outcome.value.entry : undefined
+  if (entry === undefined) return line
+  const applied = appliedOf(purchase, published, entry)
+  return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
+})
+
+/** Whether the broker, and not the caller, is why a line was not stored. */
+const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && result.status >= 500
+
+export interface LinesOptions {
+  readonly encoding: ContentEncoding
+  readonly lineBytesMax: number
+  /** How long to wait for each purchase to be applied, once it is stored. */
+  readonly waitSeconds: number
+}
+
+/**
+ * Stores the purchases of a body of lines as they come, and answers a line for each that is not blank, in their order.
+ * No more is read than the answers to what was read are taken. What ends the body before its end, ends the answer
+ * with a line that says so.
+ */
+export const answerLines = Effect.fnUntraced(function* (edge: Edge, body: Readable, options: LinesOptions) {
+  const { encoding, lineBytesMax, waitSeconds } = options
+  const publisher = yield* PurchasePublisher
+  const lines = new PurchaseLines(lineBytesMax, yield* NewId)
+  const brokerGone = yield* Deferred.make<never, Problem>()
+  let answered = 0
+
+  const submit = (batch: ReadonlyArray<Line>) =>
+    Effect.map(publisher.submit(batch.map(({ read }) => read).filter(isPurchase)), (publishing) =>
+      Effect.gen(function* () {
+        const results = yield* resultsOf(batch, yield* publishing)
+        if (waitSeconds === 0) return results
+        return yield* Effect.forEach(results, (line) => withOutcome(line, waitSeconds), {
+          concurrency: outcomesAtOnceMax
+        })
+      })
+    )
+
+  const answer = (part: ReadonlyArray<LineResult> | Problem): Uint8Array => {
+    if (isProblem(part)) return Buffer.from(`${endAnswer(answered, part)}\n`)
+    answered = part.at(-1)?.number ?? answered
+    const failed = part.find(isOfBroker)
+    if (failed !== undefined && !isStored(failed.result)) Deferred.doneUnsafe(brokerGone, Effect.fail(failed.result))
+    return Buffer.from(part.map((line) => `${lineAnswer(line)}\n`).join(""))
+  }
+
+  const batches = Stream.fromAsyncIterable(batchesOf(bytesOf(body, encoding), lines), (cause) =>
+    typeof cause === "object" && cause !== null && isProblem(cause) ? cause : brokenOff
+  ).pipe(Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone))))
+  type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>
+  return batches.pipe(
+    Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(batch)),
+    Stream.catch((why) => Stream.succeed<Answering>(Effect.succeed(why))),
+    // Their answers are awaited at the same time, and given in their order.
+    Stream.mapEffect((answering) => answering, { concurrency: batchesOpenMax }),
+    Stream.map(answer)
+  )
+})

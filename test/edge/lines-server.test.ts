@@ -1,0 +1,148 @@
+import { once } from "node:events"
+import { type IncomingMessage, request } from "node:http"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import type { httpWaits } from "../../src/edge/HttpServer.ts"
+import { until } from "../support/TestBroker.ts"
+import { open, rest, serve as serveApp } from "../support/TestServer.ts"
+import { inputMessages, purchaseText, startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService({ withoutWorker: true })
+})
+afterAll(() => service.stop())
+
+const closers: Array<() => Promise<void>> = []
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+})
+
+const serve = async (waits: Partial<typeof httpWaits> = {}) => {
+  const server = await serveApp(service.edge.app, { drain: 50, ...waits })
+  closers.push(server.close)
+  return server.port
+}
+
+const begin = (port: number) => {
+  const headers = { "content-type": "application/x-ndjson" }
+  const sending = request({ port, host: "127.0.0.1", method: "POST", path: "/purchases", headers })
+  sending.on("error", () => undefined)
+  const answer = once(sending, "response") as Promise<[IncomingMessage]>
+  return { sending, answer }
+}
+const line = (userId: string, purchaseId: string) => `${purchaseText({ userId, purchaseId })}\n`
+const linesOf = (userId: string, count: number, first = 0) =>
+  Array.from({ length: count }, (_, index) => line(userId, `p${first + index}`)).join("")
+const stored = (number: number, userId: string, purchaseId: string) =>
+  `{"line":${number},"status":"stored","userId":"${userId}","purchaseId":"${purchaseId}"}`
+const idsOf = async (userId: string) =>
+  (await inputMessages(service.client))
+    .flatMap(({ purchases }) => purchases)
+    .filter((purchase) => purchase.userId === userId)
+    .map(({ purchaseId }) => purchaseId)
+
+/** What has come so far, and more as it comes. */
+const received = (response: IncomingMessage) => {
+  let text = ""
+  response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
+  response.on("error", () => undefined)
+  return { lines: () => text.split("\n").slice(0, -1) }
+}
+
+describe("a body of lines over a socket", () => {
+  it("is answered while it comes", async () => {
+    const { sending, answer } = begin(await serve())
+    sending.write(linesOf("talks", 3))
+    const [response] = await answer
+    expect([response.statusCode, response.headers["content-type"]]).toEqual([200, "application/x-ndjson"])
+    const { lines } = received(response)
+    await until("three answers", () => lines().length === 3)
+    sending.end(line("talks", "p3"))
+    await once(response, "end")
+    expect(lines()).toEqual([0, 1, 2, 3].map((number) => stored(number + 1, "talks", `p${number}`)))
+  })
+
+  it("that breaks off leaves all that was answered stored, and nothing of a line that did not end", async () => {
+    const port = await serve()
+    const { sending, answer } = begin(port)
+    const last = line("breaks", "last").slice(0, -1)
+    sending.write(linesOf("breaks", 1_000) + last)
+    const [response] = await answer
+    const { lines } = received(response)
+    await until("each line is answered", () => lines().length === 1_000)
+    sending.destroy()
+    await once(sending, "close")
+    expect(lines()).toEqual(Array.from({ length: 1_000 }, (_, index) => stored(index + 1, "breaks", `p${index}`)))
+    // What comes later is in the log behind it.
+    expect((await service.post(purchaseText({ userId: "later", purchaseId: "p1" }))).status).toBe(202)
+    expect(await idsOf("breaks")).toEqual(Array.from({ length: 1_000 }, (_, index) => `p${index}`))
+  })
+
+  it("that breaks off in its midst stores what was answered, once, and no line before one that came earlier", async () => {
+    const port = await serve()
+    const { sending, answer } = begin(port)
+    for (let piece = 0; piece < 40; piece += 1) sending.write(linesOf("midst", 400, piece * 400))
+    const [response] = await answer
+    const { lines } = received(response)
+    await until("some are answered", () => lines().length > 400)
+    sending.destroy()
+    await once(sending, "close")
+    const answered = lines().map((text) => (JSON.parse(text) as { purchaseId: string }).purchaseId)
+    const ids = await idsOf("midst")
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids).toEqual(expect.arrayContaining(answered))
+    expect(ids).toEqual(ids.map((_, index) => `p${index}`))
+  })
+
+  it("is not read while its answers are not", async () => {
+    const { sending, answer } = begin(await serve())
+    const piece = linesOf("slow", 500)
+    const piecesMax = 1_000
+    let sent = 0
+    let isFull = false
+    const write = () => {
+      isFull = false
+      for (; sent < piecesMax && !isFull; sent += 1) isFull = !sending.write(piece)
+      if (sent === piecesMax) sending.end()
+      else sending.once("drain", write)
+    }
+    write()
+    const [response] = await answer
+    response.pause()
+    let before = 0
+    let looks = 0
+    await until("no more is taken", () => {
+      looks = sent === before ? looks + 1 : 0
+      before = sent
+      return looks === 50
+    })
+    // Some megabytes are in the buffers of the sockets.
+    expect(sent).toBeLessThan(piecesMax / 2)
+    let count = 0
+    for await (const chunk of response) count += String(chunk).split("\n").length - 1
+    expect(count).toBe(piecesMax * 500)
+  })
+
+  it("may take longer than other requests, as long as something comes", async () => {
+    const port = await serve({ headers: 50, request: 50, check: 10 })
+    const { sending, answer } = begin(port)
+    sending.write(line("long", "p0"))
+    const [response] = await answer
+    const { lines } = received(response)
+    // This one came later, and its time is over.
+    const other = await open(port)
+    other.write("POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
+    expect((await rest(other)).slice(0, 12)).toBe("HTTP/1.1 408")
+    sending.end(line("long", "p1"))
+    await once(response, "end")
+    expect(lines()).toEqual([stored(1, "long", "p0"), stored(2, "long", "p1")])
+  })
+
+  it("is given up when nothing comes any more", async () => {
+    const socket = await open(await serve({ lines: 50 }))
+    socket.write(
+      "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: 1000\r\n\r\n{"
+    )
+    expect(await rest(socket)).toContain("HTTP/1.1 200 OK")
+  })
+})

@@ -166,7 +166,8 @@ export class FlatObject {
       return "number"
     }
     const literal = literals.find((word) => this.text.startsWith(word, opened))
-    if (literal === undefined || opened + literal.length > this.end) return undefined
+    if (literal === undefined) return undefined
+    // One that goes on behind the end is followed by nothing, and so by no brace.
     this.at += literal.length
     return "literal"
   }

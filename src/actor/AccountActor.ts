@@ -14,7 +14,8 @@ import { encodeRevision, encodeSegment, type Revision } from "../domain/Revision
 import { accountKey, rejectedKey, segmentKey } from "../domain/Subject.ts"
 import { AccountReader } from "../ledger/AccountReader.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
-import { type CommitEpoch, Journal } from "../ledger/Journal.ts"
+import { Journal } from "../ledger/Journal.ts"
+import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { encodeRejection } from "../ledger/Rejection.ts"
 import { batchMessagesMax, type Write } from "../nats/LedgerBucket.ts"
 

@@ -1,6 +1,7 @@
 import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, type Scope } from "effect"
 import type { AccountReader } from "../ledger/AccountReader.ts"
-import type { CommitEpoch, Journal } from "../ledger/Journal.ts"
+import type { Journal } from "../ledger/Journal.ts"
+import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
 
 export interface ActorSettings {

@@ -50,16 +50,18 @@ interface CommitReply {
   readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
 }
 
-const fieldsOf = (batch: string, index: number, write: Write, last: boolean): string => {
-  let fields = `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${index + 1}\r\n`
-  if (write.guard !== undefined) {
-    fields += `Nats-Expected-Last-Subject-Sequence: ${write.guard.revision}\r\n`
-    fields += `Nats-Expected-Last-Subject-Sequence-Subject: ${ledgerPrefix}${write.guard.key}\r\n`
-  } else if (write.expected !== undefined) {
-    fields += `Nats-Expected-Last-Subject-Sequence: ${write.expected}\r\n`
+const conditionOf = ({ guard, expected }: Write): string => {
+  if (guard !== undefined) {
+    return (
+      `Nats-Expected-Last-Subject-Sequence: ${guard.revision}\r\n` +
+      `Nats-Expected-Last-Subject-Sequence-Subject: ${ledgerPrefix}${guard.key}\r\n`
+    )
   }
-  return last ? `${fields}Nats-Batch-Commit: 1\r\n` : fields
+  return expected === undefined ? "" : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`
 }
+
+const memberOf = (batch: string, index: number, write: Write): string =>
+  `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${index + 1}\r\n${conditionOf(write)}`
 
 /** The bucket `ledger`. Reads ask its leader, writes are durable when they are answered. */
 export class LedgerBucket extends Context.Service<
@@ -70,7 +72,8 @@ export class LedgerBucket extends Context.Service<
     /** Writes one key whatever its revision, and answers the new one. */
     readonly put: (key: string, value: string) => Effect.Effect<number, BrokerFailure>
     /**
-     * Writes all or nothing, and answers the sequence of the first write; the others follow it one by one. After
+     * Writes all or nothing, and answers the sequence of the first write; the others follow it one by one. A write has
+     * one condition: where it has a guard, what is expected of the key itself is not checked. After
      * `OutcomeUnknown` the batch may be there, or may still come.
      */
     readonly commit: (writes: ReadonlyArray<Write>) => Effect.Effect<number, CommitFailure>
@@ -109,7 +112,7 @@ export class LedgerBucket extends Context.Service<
               const write = writes[index]
               if (write === undefined) continue
               connection.client.publish(ledgerPrefix + write.key, write.value, {
-                headers: writtenHeaders(fieldsOf(batch, index, write, false))
+                headers: writtenHeaders(memberOf(batch, index, write))
               })
             }
           }
@@ -118,7 +121,10 @@ export class LedgerBucket extends Context.Service<
               operation: "commit",
               subject: ledgerPrefix + last.key,
               payload: last.value,
-              headers: writtenHeaders(fieldsOf(batch, lastIndex, last, true)),
+              // One write is a message like any other: a batch makes the broker create and remove a store of its own.
+              headers: writtenHeaders(
+                lastIndex === 0 ? conditionOf(last) : `${memberOf(batch, lastIndex, last)}Nats-Batch-Commit: 1\r\n`
+              ),
               timeoutMilliseconds: commitWaitMilliseconds,
               before: publishMembers
             })
@@ -144,7 +150,7 @@ const outcomeOf = (reply: Uint8Array, count: number): Effect.Effect<number, Comm
   if (reply.length === 0) return Effect.fail(new OutcomeUnknown({ operation: "commit", reason: "empty answer" }))
   const answer: CommitReply = JSON.parse(Buffer.from(reply).toString("utf8"))
   if (answer.error === undefined) {
-    return answer.count === count
+    return (answer.count ?? 1) === count
       ? Effect.succeed(answer.seq - count + 1)
       : Effect.fail(new OutcomeUnknown({ operation: "commit", reason: `${answer.count} of ${count} writes counted` }))
   }

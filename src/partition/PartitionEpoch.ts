@@ -6,7 +6,8 @@ import { questionsMax } from "../domain/Query.ts"
 import type { Revision } from "../domain/Revision.ts"
 import { ownerKey, rejectedKey } from "../domain/Subject.ts"
 import { type InputMessage, InputProgress } from "../ledger/InputProgress.ts"
-import { type CommitEpoch, Journal } from "../ledger/Journal.ts"
+import { Journal } from "../ledger/Journal.ts"
+import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { readPosition } from "../ledger/Position.ts"
 import { encodeRejection } from "../ledger/Rejection.ts"
 import { InputLog } from "../nats/InputLog.ts"
@@ -297,7 +298,10 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     over: Deferred.await(over),
     drain: Effect.suspend(() => {
       isDraining = true
-      return Effect.raceFirst(Effect.andThen(emptied.await, pull.confirmed), Effect.asVoid(Deferred.await(over)))
+      return Effect.raceFirst(
+        emptied.await.pipe(Effect.andThen(journal.settle(commitEpoch)), Effect.andThen(pull.confirmed)),
+        Effect.asVoid(Deferred.await(over))
+      )
     }),
     fail
   }

@@ -1,6 +1,7 @@
 import { array, assert, boolean, integer, property, record } from "fast-check"
 import { describe, expect, it } from "vitest"
-import { composeBatch, commitBytesMax, type Proposal } from "../../src/ledger/Journal.ts"
+import { composeBatch, commitBytesMax } from "../../src/ledger/Batch.ts"
+import type { Proposal } from "../../src/ledger/Proposal.ts"
 import { batchMessagesMax } from "../../src/nats/LedgerBucket.ts"
 import { TestEpoch, write, writes } from "../support/TestEpoch.ts"
 

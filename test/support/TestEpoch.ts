@@ -1,5 +1,5 @@
 import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
-import type { CommitEpoch, Proposal } from "../../src/ledger/Journal.ts"
+import type { CommitEpoch, Proposal } from "../../src/ledger/Proposal.ts"
 import type { Write } from "../../src/nats/LedgerBucket.ts"
 
 /** A partition epoch that only remembers what the journal told it. */

@@ -48,7 +48,7 @@ describe("Three brokers, two workers and two edges under load", () => {
       return exits.map((exit, index) => ({ exit, isThere: found[index] !== undefined, guard: guard.revision }))
     })
     const outcomes = await runtime.runPromise(commits)
-    const mine = wire.batches.filter(({ guard }) => guard === outcomes[0]?.guard)
+    const mine = wire.commits.filter(({ guard }) => guard === outcomes[0]?.guard)
     expect(new Set(mine.map(({ answer }) => answer))).toEqual(new Set([0, 10_164]))
     for (const { exit, isThere } of outcomes) {
       expect(isThere).toBe(Exit.isSuccess(exit))

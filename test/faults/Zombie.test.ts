@@ -1,7 +1,7 @@
 import { Effect, Exit, Scope } from "effect"
 import { connect, createInbox } from "nats"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { accountKey, ownerKey, querySubject } from "../../src/domain/Subject.ts"
+import { accountKey, ownerKey, positionKey, querySubject } from "../../src/domain/Subject.ts"
 import type { CommitFailure } from "../../src/nats/LedgerBucket.ts"
 import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { holdFirstCommit, makeGate } from "../support/Faults.ts"
@@ -63,8 +63,10 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
   it("in the middle of a commit, is refused by the guard, though nobody has touched its accounts", async () => {
     const [first, second, third] = manySold(user, 3)
     if (first === undefined || second === undefined || third === undefined) throw new Error("three are sold")
-    const frozen = startZombie({ TEST_CRASH_POINT: "before-commit:2:freeze" })
+    const frozen = startZombie({ TEST_CRASH_POINT: "before-commit:3:freeze" })
     expect((await post(system.ask, first, { prefer: "wait=20" })).status).toBe(201)
+    // The first purchase and its position are two commits of their own; in the third it freezes.
+    await system.admin.untilApplied()
     const old = await epochNow()
     expect((await post(system.ask, second)).status).toBe(202)
     await until("it is frozen", () => frozen.isFrozen)
@@ -76,20 +78,24 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     expect(await epochNow()).toBeGreaterThan(old)
     expect(await system.admin.revisions(user)).toBe(1)
     const isLate = ({ guard }: { readonly guard: number }) => guard === old
-    expect(wire.batches.filter(isLate)).toEqual([{ guard: old, answer: 0 }])
+    expect(wire.commits.filter(isLate)).toEqual([
+      { key: accountKey(user), guard: old, answer: 0 },
+      { key: positionKey(0), guard: old, answer: 0 }
+    ])
 
     frozen.wake()
-    await until("its late commit is answered", () => wire.batches.filter(isLate)[1]?.answer !== undefined)
-    expect(wire.batches.filter(isLate)[1]).toEqual({ guard: old, answer: 10_071 })
+    await until("its late commit is answered", () => wire.commits.filter(isLate)[2]?.answer !== undefined)
+    expect(wire.commits.filter(isLate)[2]).toEqual({ key: accountKey(user), guard: old, answer: 10_071 })
     held.release()
     expect((await post(system.ask, third, { prefer: "wait=20" })).status).toBe(201)
     await expectExact([first, second, third])
     expect(await system.admin.revisions(user)).toBe(3)
   })
 
-  it("in the middle of a commit without a guard, is refused by the expected revision", async () => {
-    const [first, second] = manySold(user, 2)
-    if (first === undefined || second === undefined) throw new Error("two are sold")
+  it("in the middle of a batch without a guard, is refused by the expected revisions", async () => {
+    const first = sold(user, "first")
+    // More of one partition than is written alone.
+    const batch = [user, "ben", "cat"].map((buyer) => sold(buyer, "second"))
     const gate = makeGate()
     let isHeld = false
     let late: Exit.Exit<number, CommitFailure> | undefined
@@ -98,8 +104,8 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
         ...real,
         commit: (writes) =>
           Effect.suspend(() => {
-            const isSecond = writes.some(({ key, expected }) => key === accountKey(user) && expected !== 0)
-            if (!isSecond || isHeld) return real.commit(writes)
+            const isBatch = writes.some(({ key, expected }) => key === accountKey(user) && expected !== undefined)
+            if (!isBatch || isHeld) return real.commit(writes)
             isHeld = true
             const unguarded = writes.map(({ key, value, expected }) => ({
               key,
@@ -113,7 +119,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
       })
     })
     expect((await post(system.ask, first, { prefer: "wait=20" })).status).toBe(201)
-    expect((await post(system.ask, second)).status).toBe(202)
+    await system.publish(batch)
     await until("the commit is under way", () => isHeld)
 
     // No partition is assigned to this one, and so the old one does not hear of it.
@@ -128,7 +134,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     await until("the late commit is answered", () => late !== undefined)
     expect(late !== undefined && Exit.findErrorOption(late)).toMatchObject({ value: { _tag: "CommitConflict" } })
     await Effect.runPromise(Scope.close(scope, Exit.void))
-    await expectExact([first, second])
+    await expectExact([first, ...batch.slice(0, 1)])
     expect(await system.admin.revisions(user)).toBe(2)
   })
 

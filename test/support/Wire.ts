@@ -1,8 +1,9 @@
 import { connect, type NatsConnection } from "nats"
 import { ledgerPrefix } from "../../src/domain/Subject.ts"
 
-/** A batch as it went over the wire, with the broker's answer once it came. */
-export interface SentBatch {
+/** A guarded write, or the last one of a batch, as it went over the wire, with the broker's answer once it came. */
+export interface SentCommit {
+  readonly key: string
   /** The revision of `owner.<partition>` that it was guarded by. */
   readonly guard: number
   /** The error code; 0 where it was committed. */
@@ -11,26 +12,28 @@ export interface SentBatch {
 
 /** Listens to what workers send to the broker, and what it answers, as any client of it may. */
 export class Wire {
-  readonly batches: Array<SentBatch> = []
+  readonly commits: Array<SentCommit> = []
   private readonly client: NatsConnection
-  private readonly unanswered = new Map<string, SentBatch>()
+  private readonly unanswered = new Map<string, SentCommit>()
 
   private constructor(client: NatsConnection) {
     this.client = client
-    client.subscribe(`${ledgerPrefix}position.>`, {
-      callback: (_error, { reply, headers }) => {
-        if (reply === undefined || headers?.has("Nats-Batch-Commit") !== true) return
-        const batch: SentBatch = { guard: Number(headers.get("Nats-Expected-Last-Subject-Sequence")) }
-        this.batches.push(batch)
-        this.unanswered.set(reply, batch)
+    client.subscribe(`${ledgerPrefix}>`, {
+      callback: (_error, { subject, reply, headers }) => {
+        const isGuarded = headers?.has("Nats-Expected-Last-Subject-Sequence-Subject") === true
+        if (!isGuarded || reply === undefined || reply === "") return
+        const guard = Number(headers.get("Nats-Expected-Last-Subject-Sequence"))
+        const commit: SentCommit = { key: subject.slice(ledgerPrefix.length), guard }
+        this.commits.push(commit)
+        this.unanswered.set(reply, commit)
       }
     })
     client.subscribe("_INBOX.>", {
       callback: (_error, message) => {
-        const batch = this.unanswered.get(message.subject)
-        if (batch === undefined) return
+        const commit = this.unanswered.get(message.subject)
+        if (commit === undefined) return
         this.unanswered.delete(message.subject)
-        batch.answer = message.json<{ readonly error?: { readonly err_code: number } }>().error?.err_code ?? 0
+        commit.answer = message.json<{ readonly error?: { readonly err_code: number } }>().error?.err_code ?? 0
       }
     })
   }

@@ -95,7 +95,13 @@ const batchesOf = (
  * Sends one batch with what the actors decide about the first `taken` messages of their mailboxes. Deciding depends on
  * what the actor holds alone, so it needs no step of its own before that.
  */
-const propose = (rules: Rules, ledger: Ledger, worker: Worker, taken: Readonly<Record<User, number>>): WorkerStep => {
+const propose = (
+  rules: Rules,
+  ledger: Ledger,
+  worker: Worker,
+  taken: Readonly<Record<User, number>>,
+  alone = false
+): WorkerStep => {
   const writes: Array<Write> = []
   const decided = { ...worker.decided }
   for (const user of users) {
@@ -110,13 +116,15 @@ const propose = (rules: Rules, ledger: Ledger, worker: Worker, taken: Readonly<R
   const firstOpen = worker.inHand.findIndex(isOpen)
   const finished = firstOpen < 0 ? worker.inHand : worker.inHand.slice(0, firstOpen)
   const reached = finished.at(-1) ?? worker.reached
-  const [first = { writes, position: reached }, ...after] = batchesOf(rules, writes, reached)
+  const [first = { writes, position: reached }, ...after] = alone
+    ? [{ writes: writes.map((write) => ({ ...write, expected: undefined })), position: undefined }]
+    : batchesOf(rules, writes, reached)
   const accountOf = (user: User) => writes.find((write) => write.user === user)?.account
   const evolved = { ann: accountOf("ann"), bob: accountOf("bob") }
   const inFlight: InFlight = { ...first, guardHolds: worker.owns, outcome: "open", after, evolved }
   const about = users.filter((user) => taken[user] > 0).map((user) => `${user} through ${decided[user]}`)
   return {
-    name: `sends a batch: ${about.join(", ")}, position ${reached}`,
+    name: alone ? `sends ${about.join()} alone` : `sends a batch: ${about.join(", ")}, position ${reached}`,
     shared: ledger,
     worker: { ...proposed, reached, inHand: worker.inHand.slice(finished.length), inFlight }
   }
@@ -127,20 +135,34 @@ const proposals: WorkerSteps = (rules, ledger, worker) => {
   const steps: Array<WorkerStep> = []
   for (let ann = 0; ann <= most("ann"); ann += 1) {
     for (let bob = 0; bob <= most("bob"); bob += 1) {
-      if (ann + bob > 0) steps.push(propose(rules, ledger, worker, { ann, bob }))
+      if (ann + bob === 0) continue
+      steps.push(propose(rules, ledger, worker, { ann, bob }))
+      if ((ann === 0 || bob === 0) && rules.bounds.batchesOnly !== true)
+        steps.push(propose(rules, ledger, worker, { ann, bob }, true))
     }
   }
-  return steps
+  return worker.reached > worker.written ? [...steps, sendPosition(ledger, worker)] : steps
+}
+
+/** Writes that stood alone are followed by the position, under the same guard. */
+const sendPosition = (ledger: Ledger, worker: Worker): WorkerStep => {
+  const evolved = { ann: undefined, bob: undefined }
+  const content = { writes: [], position: worker.reached, after: [], evolved }
+  return {
+    name: `sends position ${worker.reached}`,
+    shared: ledger,
+    worker: { ...worker, inFlight: { ...content, guardHolds: worker.owns, outcome: "open" } }
+  }
 }
 
 const succeed = (worker: Worker, inFlight: InFlight): Worker => {
-  const { evolved } = inFlight
+  const { evolved, position } = inFlight
   const [next, ...after] = inFlight.after
   if (next !== undefined) {
     return { ...worker, inFlight: { ...next, guardHolds: worker.owns, outcome: "open", after, evolved } }
   }
   const actors = { ann: evolved.ann ?? worker.actors.ann, bob: evolved.bob ?? worker.actors.bob }
-  return { ...worker, actors, inFlight: undefined }
+  return { ...worker, actors, written: position ?? worker.written, inFlight: undefined }
 }
 
 const giveUp = (rules: Rules, ledger: Ledger, worker: Worker, inFlight: InFlight): WorkerStep => {

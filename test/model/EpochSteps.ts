@@ -12,7 +12,7 @@ export const takeOver: WorkerSteps = (rules, ledger, worker) => {
   const readPosition = (phase: Worker["phase"]): WorkerStep => ({
     name: `reads position ${ledger.position}`,
     shared: ledger,
-    worker: { ...worker, phase, reached: ledger.position }
+    worker: { ...worker, phase, reached: ledger.position, written: ledger.position }
   })
   const createConsumer = (): WorkerStep => {
     const from = worker.reached

@@ -46,7 +46,8 @@ export const emptyAccount: StoredAccount = {
 export interface Write {
   readonly user: User
   readonly part: "both" | "account" | "set"
-  readonly expected: number
+  /** Not checked in a write that stands alone: it has room for one condition, and that is the guard. */
+  readonly expected: number | undefined
   readonly adds: ReadonlyArray<number>
   readonly account: Account
 }
@@ -100,7 +101,8 @@ const writtenAccount = (stored: StoredAccount, { part, adds, account }: Write, k
 export const commit = (ledger: Ledger, batch: Batch, rules: BrokerRules): Ledger | undefined => {
   if (rules.checksGuard && !batch.guardHolds) return undefined
   const conflicts = batch.writes.some(
-    ({ user, part, expected }) => part !== "set" && expected !== ledger.accounts[user].revision
+    ({ user, part, expected }) =>
+      part !== "set" && expected !== undefined && expected !== ledger.accounts[user].revision
   )
   if (rules.checksRevisions && conflicts) return undefined
   const accounts = { ...ledger.accounts }

@@ -29,6 +29,8 @@ export interface Bounds {
    * longer scripts. Of a protocol with a mistake that says nothing.
    */
   readonly zombies: "act" | "rest"
+  /** Everything is written in batches: to see what the expected revisions hold by themselves, which only those have. */
+  readonly batchesOnly?: true
 }
 
 export interface Rules {

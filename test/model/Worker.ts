@@ -33,6 +33,8 @@ export interface Worker {
   readonly dispatched: number
   /** The input up to which everything is in a batch, and the messages after it that are not yet. */
   readonly reached: number
+  /** The position that it has written, or began with. */
+  readonly written: number
   readonly inHand: ReadonlyArray<number>
   readonly decided: Readonly<Record<User, number>>
   readonly actors: Actors
@@ -50,6 +52,7 @@ export const idleWorker: Worker = {
   hasGap: false,
   dispatched: 0,
   reached: 0,
+  written: 0,
   inHand: [],
   decided: { ann: 0, bob: 0 },
   actors: { ann: undefined, bob: undefined },

@@ -38,13 +38,15 @@ const exploreAll = (name: string, script: Script, bounds: Bounds): Exploration =
 describe("the protocol keeps every invariant", () => {
   const explorations: ReadonlyArray<readonly [string, Script, Bounds]> = [
     ["3 messages, any faults and reads", three, { faults: Infinity, reads: Infinity, zombies: "rest" }],
-    ["3 messages, both workers go on", three, { faults: 0, reads: 0, zombies: "act" }],
-    ["2 messages, both workers go on, 2 faults", two, { faults: 2, reads: 0, zombies: "act" }],
-    ["2 messages, both workers go on, 1 read", two, { faults: 0, reads: 1, zombies: "act" }]
+    ["2 messages, both workers go on", two, { faults: 0, reads: 0, zombies: "act" }],
+    ["a repeat, both workers go on, 1 fault", repeat, { faults: 1, reads: 0, zombies: "act" }],
+    ["2 messages, both workers go on, 1 read", two, { faults: 0, reads: 1, zombies: "act" }],
+    ["1 message of two users, both workers go on, 1 fault, 1 read", both, { faults: 1, reads: 1, zombies: "act" }]
   ]
   const larger: typeof explorations = [
     ["4 messages, any faults and reads", four, { faults: Infinity, reads: Infinity, zombies: "rest" }],
-    ["3 messages, both workers go on, 1 fault", three, { faults: 1, reads: 0, zombies: "act" }],
+    ["3 messages, both workers go on", three, { faults: 0, reads: 0, zombies: "act" }],
+    ["2 messages, both workers go on, 2 faults", two, { faults: 2, reads: 0, zombies: "act" }],
     ["a repeat, both workers go on, 2 faults, 1 read", repeat, { faults: 2, reads: 1, zombies: "act" }],
     ["2 messages, both workers go on, 1 fault, 1 read", two, { faults: 1, reads: 1, zombies: "act" }]
   ]
@@ -68,9 +70,10 @@ interface Planted {
 
 const exploreMistakes = (
   { mistakes, script, faults = 0, reads = 0 }: Pick<Planted, "mistakes" | "script" | "faults" | "reads">,
-  invariants?: ReadonlyArray<Invariant>
+  invariants?: ReadonlyArray<Invariant>,
+  bounds: Pick<Bounds, "batchesOnly"> = {}
 ) =>
-  explore(protocol(script, { faults, reads, zombies: "act" }, ...mistakes), {
+  explore(protocol(script, { faults, reads, zombies: "act", ...bounds }, ...mistakes), {
     statesMax,
     ...(invariants === undefined ? {} : { invariants })
   })
@@ -155,7 +158,7 @@ describe("a planted mistake breaks an invariant", () => {
       script: two,
       faults: 1,
       breaks: "position",
-      steps: 23,
+      steps: 19,
       last: "a late batch is applied"
     },
     { mistakes: ["no guard"], script: repeat, breaks: "position", steps: 17, last: "worker 1 has its batch applied" },
@@ -248,8 +251,8 @@ describe("a planted mistake breaks an invariant", () => {
   )
 })
 
-// The guard and the expected revisions are each other's second line: no purchase is applied twice while one of them
-// holds. Of the two only the guard is needed for the position, and for reads.
+// In batches the guard and the expected revisions are each other's second line: no purchase is applied twice while one
+// of them holds. What is written alone has the guard, which is also what position and reads need.
 describe("one of guard and expected revisions suffices", () => {
   it("for everything, when it is the guard", () => {
     const mistakes = ["no expected revisions"] as const
@@ -258,10 +261,13 @@ describe("one of guard and expected revisions suffices", () => {
     expect(exploreMistakes({ mistakes, script: two }).violation).toBeUndefined()
   })
 
-  it("for once, when it is the expected revisions", () => {
+  it("for once, when it is the expected revisions, and for nothing that is written alone", () => {
     const invariants = ["once", "order", "agreement"] as const
     const mistakes = ["no guard", "tried again in the epoch"] as const
-    expect(exploreMistakes({ mistakes: ["no guard"], script: repeat, faults: 1 }, invariants).violation).toBeUndefined()
-    expect(exploreMistakes({ mistakes, script: repeat, faults: 1 }, invariants).violation).toBeUndefined()
+    const batches = { batchesOnly: true } as const
+    const unguarded = { mistakes: ["no guard"], script: repeat, faults: 1 } as const
+    expect(exploreMistakes(unguarded, invariants, batches).violation).toBeUndefined()
+    expect(exploreMistakes({ mistakes, script: repeat, faults: 1 }, invariants, batches).violation).toBeUndefined()
+    expect(exploreMistakes(unguarded, ["once"]).violation?.invariant).toBe("once")
   })
 })

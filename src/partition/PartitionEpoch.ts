@@ -229,7 +229,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const owner = makeSharedRead(bucket.latest(ownerKey(partition)), settleIn)
 
   const answering = {
-    current: Effect.flatMap(newestInput, dispatched.wait),
+    newestInput,
+    through: () => dispatched.through,
     given: dispatched.wait,
     lookAll: <A>(looks: ReadonlyArray<Look<A>>) =>
       Effect.callback<ReadonlyArray<A>>((resume) => {

@@ -14,8 +14,10 @@ export interface Look<A> {
 
 /** What answering needs of the epoch that owns the partition. */
 export interface AnsweringEpoch {
-  /** Waits until everything that the broker has stored of the partition is in the mailboxes of its actors. */
-  readonly current: Effect.Effect<void, BrokerFailure>
+  /** The sequence of the newest input that the broker has stored of the partition, read from the leader. */
+  readonly newestInput: Effect.Effect<number, BrokerFailure>
+  /** The input sequence up to which everything is in the mailboxes of its actors. */
+  readonly through: () => number
   /** Waits until the input up to a sequence is in the mailboxes of its actors. */
   readonly given: (inputSequence: number) => Effect.Effect<void>
   /** Looks at the account of each user when its actor has committed what it was given; answers when all have. */
@@ -52,9 +54,22 @@ const decodeQuestions = Schema.decodeUnknownExit(Questions)
 const encodeAnswers = Schema.encodeSync(Answers)
 
 /**
- * Answers one request, or nothing when it may not or cannot: the asker tries again. The order of the steps is what
- * makes a strong answer: first the barrier, then the actors, and the owner's check after both.
+ * A look that holds everything that was stored before it was asked for; nothing when the epoch is over. What the actors
+ * had been given before the look is in it, so that one look is enough when the log, read after that, has nothing newer;
+ * and the owner's check comes after the look. Else they are given what is newer, and looked at once more.
  */
+const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: Effect.Effect<A>) {
+  const through = epoch.through()
+  const early = yield* look
+  const [newest, isOwner] = yield* Effect.all([epoch.newestInput, epoch.stillOwner], { concurrency: 2 })
+  if (!isOwner) return undefined
+  if (newest <= through) return early
+  yield* epoch.given(newest)
+  const later = yield* look
+  return (yield* epoch.stillOwner) ? later : undefined
+})
+
+/** Answers one request, or nothing when it may not or cannot: the asker tries again. */
 export const answerRequest = Effect.fnUntraced(function* (
   epoch: AnsweringEpoch,
   payload: string
@@ -97,12 +112,13 @@ export const answerRequest = Effect.fnUntraced(function* (
   })
 
   const { consistency, questions } = request.value
-  if (consistency === "strong") yield* epoch.current
   const given = Math.max(0, ...questions.map((question) => (question.kind === "outcome" ? question.inputSequence : 0)))
   if (given > 0) yield* epoch.given(given)
-  const snapshots = yield* epoch.lookAll(
+  const look = epoch.lookAll(
     questions.map((question) => ({ userToken: encodeToken(question.userId), look: snapshotFor(question) }))
   )
+  const snapshots = yield* consistency === "strong" ? lookStrong(epoch, look) : look
+  if (snapshots === undefined) return undefined
   const answers: Array<Answer> = []
   const readingOn: Array<Effect.Effect<void, BrokerFailure | LedgerInconsistent>> = []
   for (const [index, question] of questions.entries()) {
@@ -111,6 +127,5 @@ export const answerRequest = Effect.fnUntraced(function* (
     else readingOn.push(Effect.map(readOn(question, snapshot), (answer) => void (answers[index] = answer)))
   }
   yield* Effect.all(readingOn, { concurrency: "unbounded", discard: true })
-  const isOwner = consistency !== "strong" || (yield* epoch.stillOwner)
-  return isOwner ? encodeAnswers(answers) : undefined
+  return encodeAnswers(answers)
 })

@@ -1,6 +1,7 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import { ActorRegistry } from "./actor/ActorRegistry.ts"
 import { PurchasePublisher } from "./edge/PurchasePublisher.ts"
+import { Feed } from "./feed/Feed.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
 import { History } from "./ledger/History.ts"
@@ -9,6 +10,7 @@ import { BrokerLink } from "./nats/BrokerLink.ts"
 import { Connection } from "./nats/Connection.ts"
 import { InputLog } from "./nats/InputLog.ts"
 import { LedgerBucket } from "./nats/LedgerBucket.ts"
+import { LedgerStream } from "./nats/LedgerStream.ts"
 import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
@@ -28,6 +30,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     BrokerLink.layer,
     InputLog.layer,
     LedgerBucket.layer,
+    LedgerStream.layer,
     NoticeTransport.layer,
     PartitionConsumer.layer,
     QueryTransport.layer,
@@ -38,17 +41,21 @@ export const brokerLayer = (settings: Settings, name: string) =>
         partitions: settings.partitions,
         replicas: settings.replicas,
         duplicateWindow: Duration.toMillis(settings.duplicateWindow),
-        inputBytesMax: settings.inputBytesMax
+        inputBytesMax: settings.inputBytesMax,
+        feedSubjects: settings.feedSubjects
       })
     ),
     Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
   )
 
-/** What an edge needs beside the broker. */
-export const edgeLayer = Layer.mergeAll(
+/** What an edge needs beside the broker, for purchases and questions. */
+export const purchasesLayer = Layer.mergeAll(
   PurchasePublisher.layer.pipe(Layer.provide(NoticeInbox.layer)),
   QueryClient.layer
 )
+
+/** What an edge needs beside the broker. */
+export const edgeLayer = Layer.mergeAll(purchasesLayer, Feed.layer)
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(

@@ -3,6 +3,7 @@ import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References, Schedul
 import { makeApp } from "./edge/App.ts"
 import type { EdgeServices } from "./edge/Edge.ts"
 import { serveHttp } from "./edge/HttpServer.ts"
+import { Feed } from "./feed/Feed.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, workerLayer } from "./Roles.ts"
 import { readEnvironment, type Settings } from "./Settings.ts"
@@ -69,7 +70,8 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
   await start(runtime.runPromiseExit(serving), stop)
   await stop
   isDraining = true
-  await runtime.runPromise(Effect.andThen(Effect.logInfo("draining"), Scope.close(scope, Exit.void)))
+  const endFeeds = Effect.flatMap(Feed, (feed) => feed.stop)
+  await runtime.runPromise(Effect.all([Effect.logInfo("draining"), endFeeds, Scope.close(scope, Exit.void)]))
   await runtime.dispose()
 }
 

@@ -1,5 +1,6 @@
 import type { Case } from "./Case.ts"
 import { endToEndCases } from "./cases/EndToEnd.ts"
+import { feeds } from "./cases/Feeds.ts"
 import { generate } from "./cases/Generate.ts"
 import { growthCases } from "./cases/Growth.ts"
 import { lines } from "./cases/Lines.ts"
@@ -18,6 +19,7 @@ export const cases: ReadonlyArray<Case> = [
   posts,
   requests,
   reads,
+  feeds,
   start,
   recovery,
   longAccount,

@@ -59,6 +59,13 @@ export const positionKey = (partition: number): string => `position.${partition}
 export const ownerKey = (partition: number): string => `owner.${partition}`
 export const rejectedKey = (inputSequence: number, index: number): string => `rejected.${inputSequence}.${index}`
 
+/** Every revision of one account, or of all of them, in the ledger's stream. */
+export const revisionFilter = (userToken = "*"): string => ledgerPrefix + accountKey(userToken)
+/** The user of a subject that {@link revisionFilter} takes. */
+export const userTokenOf = (revisionSubject: string): string => revisionSubject.slice(revisionFilter("").length)
+/** Where the broker repeats the revisions of an account, when it is told to. */
+export const feedSubject = (userToken: string): string => `feed.${userToken}`
+
 /** Before the name of an edge: what workers tell it without being asked. */
 export const noticePrefix = "notice."
 

@@ -1,4 +1,5 @@
 import { OutcomeUnknown } from "../domain/BrokerError.ts"
+import type { FeedFailure } from "../feed/Feed.ts"
 import type { NotCurrent } from "../query/QueryClient.ts"
 import { isProblem, type Problem, problem, type ProblemKind } from "./Problem.ts"
 import type { PublishFailure } from "./PurchasePublisher.ts"
@@ -7,13 +8,13 @@ import type { PublishFailure } from "./PurchasePublisher.ts"
 export type EdgeFailure<Kind extends ProblemKind = ProblemKind> =
   | Problem<Kind>
   | ("outcome-unknown" extends Kind ? OutcomeUnknown : never)
-  | ("unavailable" extends Kind ? Exclude<PublishFailure, OutcomeUnknown> : never)
+  | ("unavailable" extends Kind ? Exclude<PublishFailure, OutcomeUnknown> | FeedFailure : never)
   | ("not-current" extends Kind ? NotCurrent : never)
 
 /** Seconds after which a caller of an unavailable service may try again. */
 const retryAfterSeconds = "1"
 
-const problemOfPublish = (failure: PublishFailure) =>
+const problemOfBroker = (failure: PublishFailure | FeedFailure) =>
   failure._tag === "OutcomeUnknown"
     ? problem(
         "outcome-unknown",
@@ -26,7 +27,7 @@ const problemOfPublish = (failure: PublishFailure) =>
 /** What a failure means for the caller. */
 export const problemOf = (failure: EdgeFailure): Problem => {
   if (isProblem(failure)) return failure
-  if (failure._tag !== "NotCurrent") return problemOfPublish(failure)
+  if (failure._tag !== "NotCurrent") return problemOfBroker(failure)
   return problem(
     "not-current",
     `The owner of this account gave no current answer within ${failure.waitedMilliseconds} ms. Try again, or ask for what is known with ?consistency=eventual.`
@@ -38,7 +39,7 @@ export const partialProblemOf = (
   failure: PublishFailure,
   stored: number
 ): Problem<"unavailable" | "outcome-unknown"> => {
-  const whole = problemOfPublish(failure)
+  const whole = problemOfBroker(failure)
   const rest = failure instanceof OutcomeUnknown ? " Whether more were stored is not known." : ""
   return { ...whole, detail: `${stored} purchases were stored before this failed: ${failure.message}.${rest}` }
 }

@@ -1,7 +1,9 @@
 import { Schema } from "effect"
+import type { StoredRevision } from "../domain/Account.ts"
 import { currency } from "../domain/Money.ts"
 import { purchaseTotal } from "../domain/Purchase.ts"
 import type { LedgerEntry, Receipt } from "../domain/Query.ts"
+import { entriesOf } from "../domain/RevisionEntries.ts"
 import { Amount, exactAmount } from "./ExactJson.ts"
 
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -98,6 +100,23 @@ export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseRe
   ledgerSequence: receipt.entry.ledgerSequence,
   repeatsDropped: receipt.repeats,
   conflictsRejected: receipt.conflicts
+})
+
+/** What one commit did to an account, as a feed tells it; oldest purchase first. */
+export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number) => ({
+  userId,
+  purchases: entriesOf(stored)
+    .toReversed()
+    .map((entry) => entryBody(userId, entry)),
+  repeats: Array.from(stored.revision.repeats, ([purchaseId, { repeats, conflicts }]) => ({
+    purchaseId,
+    repeatsDropped: repeats,
+    conflictsRejected: conflicts
+  })),
+  total: exactAmount(stored.revision.total),
+  currency,
+  purchaseCount: stored.revision.count,
+  appliedAt: instant(appliedAt)
 })
 
 /** The path of a purchase's receipt. */

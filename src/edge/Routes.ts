@@ -1,6 +1,7 @@
 import type { Route } from "./Route.ts"
 import { compatibleRoutes } from "./routes/compatible.ts"
 import { documentRoutes } from "./routes/documents.ts"
+import { feedRoutes } from "./routes/feed.ts"
 import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
 import { userRoutes } from "./routes/users.ts"
@@ -9,6 +10,7 @@ import { userRoutes } from "./routes/users.ts"
 export const routes: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...userRoutes,
+  ...feedRoutes,
   ...compatibleRoutes,
   ...probeRoutes,
   ...documentRoutes(() => routes)

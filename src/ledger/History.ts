@@ -1,9 +1,8 @@
 import { Context, Effect, Layer } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { purchaseTotal } from "../domain/Purchase.ts"
 import type { HistoryPlace, LedgerEntry, Receipt } from "../domain/Query.ts"
+import { entriesOf, entryOf } from "../domain/RevisionEntries.ts"
 import { AccountReader, LedgerInconsistent, type ReadRevision } from "./AccountReader.ts"
-import type { StoredRevision } from "../domain/Account.ts"
 
 /** A page ends early when it has this many bytes, so that it fits into a reply. Texts count three bytes a character. */
 export const pageBytesMax = 512 * 1024
@@ -17,25 +16,8 @@ export interface HistoryPage {
   readonly next?: HistoryPlace
 }
 
-/** The purchases of a revision, newest first, with the number and the running total of each. */
-export const entriesOf = ({ sequence, revision }: StoredRevision): Array<LedgerEntry> => {
-  let number = revision.count
-  let totalAfter = revision.total
-  const entries: Array<LedgerEntry> = []
-  for (const purchase of revision.purchases.toReversed()) {
-    entries.push({ ...purchase, number, ledgerSequence: sequence, totalAfter })
-    number -= 1
-    totalAfter -= purchaseTotal(purchase)
-  }
-  return entries
-}
-
 const bytesOf = (entry: LedgerEntry): number =>
   3 * (entry.purchaseId.length + entry.productName.length + entry.productType.length) + 300
-
-/** One purchase of a revision. */
-export const entryOf = (stored: StoredRevision, purchaseId: string): LedgerEntry | undefined =>
-  entriesOf(stored).find((entry) => entry.purchaseId === purchaseId)
 
 /** Reads what was applied. Revisions never change, so nothing here has to wait for the account's actor. */
 export class History extends Context.Service<

@@ -3,6 +3,7 @@ import { createInbox, type Msg } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
+import { type DeliveryPlace, deliveryPlace } from "./DeliveryPlace.ts"
 import { noticeHeader } from "./InputLog.ts"
 import { askJetStream, askJetStreamOnce } from "./JetStreamApi.ts"
 
@@ -25,14 +26,8 @@ const ackWaitMilliseconds = 30_000
 const inactiveMilliseconds = 300_000
 
 /** One delivery of a message of the input log. */
-export interface Delivery {
+export interface Delivery extends DeliveryPlace {
   readonly payload: Uint8Array
-  /** The message's sequence in the input log. */
-  readonly sequence: number
-  /** The consumer's own count of deliveries, from 1 without a gap. */
-  readonly deliverySequence: number
-  /** When the broker stored the message, in milliseconds since 1970. */
-  readonly storedAt: number
   /** What it counts for against the bytes of a pull request. */
   readonly bytes: number
   /** Where its sender wants to be told that its purchases are applied, as the message says it. */
@@ -74,18 +69,14 @@ const confirmation = "confirmed"
 const consumerName = (partition: number, epoch: number, attempt: number): string =>
   attempt === 1 ? `p${partition}-${epoch}` : `p${partition}-${epoch}-${attempt}`
 
-/** Reads a delivery's place from its reply subject, which has 9 parts, or more with a domain and an account hash. */
 const deliveryOf = (message: Msg): Delivery => {
-  const parts = (message.reply ?? "").split(".")
-  const base = parts.length > 9 ? 7 : 5
+  const acknowledgeSubject = message.reply ?? ""
   return {
+    ...deliveryPlace(acknowledgeSubject),
     payload: message.data,
-    sequence: Number(parts[base]),
-    deliverySequence: Number(parts[base + 1]),
-    storedAt: Math.floor(Number(parts[base + 2]) / nanosecondsPerMillisecond),
-    bytes: message.data.length + message.subject.length + (message.reply?.length ?? 0) + headerBytesMax,
+    bytes: message.data.length + message.subject.length + acknowledgeSubject.length + headerBytesMax,
     noticeTo: message.headers?.get(noticeHeader) || undefined,
-    acknowledgeSubject: message.reply ?? ""
+    acknowledgeSubject
   }
 }
 

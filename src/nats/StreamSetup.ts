@@ -12,6 +12,8 @@ export interface StreamConfig {
   readonly num_replicas: number
   readonly metadata?: Record<string, string>
   readonly allow_atomic?: boolean
+  /** Where the broker repeats what it has stored. */
+  readonly republish?: { readonly src: string; readonly dest: string }
 }
 
 interface StreamInfo {
@@ -25,16 +27,24 @@ export const untilAnswered = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): 
     schedule: Schedule.spaced(startAttemptWait).pipe(Schedule.upTo({ times: startAttemptsMax }))
   })
 
+/** What a stream that exists has to get. Nothing is ever taken away: that is for somebody who knows why it is there. */
+const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> => ({
+  ...(found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}),
+  ...(wanted.republish !== undefined && found.republish?.dest !== wanted.republish.dest
+    ? { republish: wanted.republish }
+    : {})
+})
+
 /**
  * A stream with at least these replicas: created when it is missing, and given more replicas when it was created with
- * fewer, as before a move to a cluster. None are ever taken away: that is for somebody who knows why there are more.
- * Answers the configuration that the stream has, which another process may have set.
+ * fewer, as before a move to a cluster, or the subjects of feeds when it was created without them. Answers the
+ * configuration that the stream has, which another process may have set.
  */
 export const ensureStream = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   config: StreamConfig
 ): Effect.Effect<StreamConfig, BrokerFailure> => {
-  const { name, num_replicas } = config
+  const { name } = config
   const info = askJetStream<StreamInfo>(connection, `STREAM.INFO.${name}`, {})
   const created = askJetStream<StreamInfo>(connection, `STREAM.CREATE.${name}`, config).pipe(
     Effect.catchTag("BrokerRefused", (lost) => (lost.code === apiCode.streamNameInUse ? info : Effect.fail(lost)))
@@ -43,11 +53,12 @@ export const ensureStream = (
     Effect.catchTag("BrokerRefused", (refused) =>
       refused.code === apiCode.streamNotFound ? created : Effect.fail(refused)
     ),
-    Effect.flatMap((found) =>
-      found.config.num_replicas >= num_replicas
+    Effect.flatMap((found) => {
+      const changes = lacking(found.config, config)
+      return Object.keys(changes).length === 0
         ? Effect.succeed(found)
-        : askJetStream<StreamInfo>(connection, `STREAM.UPDATE.${name}`, { ...found.config, num_replicas })
-    ),
+        : askJetStream<StreamInfo>(connection, `STREAM.UPDATE.${name}`, { ...found.config, ...changes })
+    }),
     Effect.map((found) => found.config),
     untilAnswered
   )

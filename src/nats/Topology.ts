@@ -1,5 +1,12 @@
 import { Context, Effect, Layer, Schema } from "effect"
-import { inputStream, ledgerPrefix, ledgerStream, partitionFilter } from "../domain/Subject.ts"
+import {
+  feedSubject,
+  inputStream,
+  ledgerPrefix,
+  ledgerStream,
+  partitionFilter,
+  revisionFilter
+} from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { ensureStream } from "./StreamSetup.ts"
 
@@ -26,6 +33,8 @@ export interface TopologySettings {
   readonly duplicateWindow: number
   /** The most bytes that the input log keeps; above it the broker refuses purchases. */
   readonly inputBytesMax: number
+  /** Whether the broker repeats each revision of an account on a subject of its user. */
+  readonly feedSubjects: boolean
 }
 
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
@@ -65,7 +74,9 @@ const ledgerConfig = (settings: TopologySettings) => ({
   allow_atomic: true,
   allow_direct: true,
   allow_rollup_hdrs: true,
-  deny_delete: true
+  deny_delete: true,
+  // A batch that is refused is not repeated. It costs the broker a look-up of the revision before, so it has to be asked for.
+  ...(settings.feedSubjects ? { republish: { src: revisionFilter(), dest: feedSubject("{{wildcard(1)}}") } } : {})
 })
 
 const versionOf = (text: string): ReadonlyArray<number> => text.split(/[.-]/).slice(0, 3).map(Number)

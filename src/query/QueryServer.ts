@@ -2,9 +2,10 @@ import { Effect, Exit, Schema } from "effect"
 import type { Account, SeenPurchase, StoredRevision } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { type Answer, Answers, type Question, Questions } from "../domain/Query.ts"
+import { entryOf } from "../domain/RevisionEntries.ts"
 import { encodeToken } from "../domain/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
-import { entryOf, History } from "../ledger/History.ts"
+import { History } from "../ledger/History.ts"
 
 /** A look at an account: it reads what it needs, and keeps nothing of it. */
 export interface Look<A> {

@@ -144,6 +144,8 @@ describe("GET /, /livez and /readyz", () => {
         "GET /users/{id}/total",
         "GET /users/{id}/purchases?limit=&cursor=",
         "GET /users/{id}/purchases/{purchaseId}",
+        "GET /users/{id}/feed",
+        "GET /feed",
         "GET /generate/{count}/{id}",
         "GET /duplicate/{count}/{id}",
         "GET /total/{id}",

@@ -5,7 +5,7 @@ import { type PublishedOutcome, type PublishFailure, PurchasePublisher } from ".
 import { janitor } from "../../src/partition/Janitor.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { QueryClient } from "../../src/query/QueryClient.ts"
-import { edgeLayer, workerLayer } from "../../src/Roles.ts"
+import { purchasesLayer, workerLayer } from "../../src/Roles.ts"
 import { settings as readSettings, type Settings } from "../../src/Settings.ts"
 import { checkHistory, LedgerWatch, type Read, type Sent } from "./History.ts"
 import { MemoryBroker } from "./MemoryBroker.ts"
@@ -159,7 +159,7 @@ class Run {
     for (const name of ["edge-1", "edge-2"]) {
       const link = new Link(name, this.world)
       const services = simulatedBrokerLayer(this.exchange, link, this.plant("edge"))
-      const layer = Layer.fresh(edgeLayer.pipe(Layer.provide(services)))
+      const layer = Layer.fresh(purchasesLayer.pipe(Layer.provide(services)))
       this.fork(
         Effect.map(Layer.buildWithScope(layer, this.edgeScope), (context) => void this.edges.push({ link, context }))
       )

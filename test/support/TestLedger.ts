@@ -2,6 +2,7 @@ import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } fr
 import type { Hono } from "hono"
 import { makeApp } from "../../src/edge/App.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
+import { Feed } from "../../src/feed/Feed.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
@@ -63,5 +64,9 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   const app = describedApp(
     makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
   )
-  return { app, services, drain: () => void (isDraining = true), stop: () => runtime.dispose() }
+  const drain = () => {
+    isDraining = true
+    Effect.runSync(Context.get(services, Feed).stop)
+  }
+  return { app, services, drain, stop: () => runtime.dispose() }
 }

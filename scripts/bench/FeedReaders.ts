@@ -1,0 +1,67 @@
+import { once } from "node:events"
+import { connect, type Socket } from "node:net"
+import { until } from "../../test/support/TestBroker.ts"
+
+const openedAtOnce = 100
+
+/** One event of a feed has one of these; the place at its beginning has one as well. */
+const idField = Buffer.from("\nid: ")
+const idsIn = (chunk: Buffer): number => {
+  let ids = 0
+  for (let at = chunk.indexOf(idField); at !== -1; at = chunk.indexOf(idField, at + 1)) ids += 1
+  return ids
+}
+
+/** Many readers of an edge's feeds, each with a connection of its own. */
+export class FeedReaders {
+  private readonly sockets: Array<Socket> = []
+  private readonly events: Array<number> = []
+  private readonly begun = new Set<Socket>()
+  /** How many feeds ended that nobody here has closed. */
+  lost = 0
+
+  /** Opens the feeds of these paths. The first `stuck` of them take their beginning and nothing more. */
+  static async open(edgeUrl: string, paths: ReadonlyArray<string>, stuck = 0): Promise<FeedReaders> {
+    const readers = new FeedReaders()
+    for (const [index, path] of paths.entries()) {
+      readers.add(Number(new URL(edgeUrl).port), path, index < stuck)
+      if (index % openedAtOnce === openedAtOnce - 1) await readers.haveBegun()
+    }
+    await readers.haveBegun()
+    return readers
+  }
+
+  /** How many events came in all. */
+  get total(): number {
+    return this.events.reduce((sum, events) => sum + events, 0)
+  }
+
+  /** Waits until nothing more can come: so many events in all. */
+  async haveAll(total: number): Promise<void> {
+    await until(`${total} events have come to the readers`, () => this.total >= total, 60_000)
+  }
+
+  async close(): Promise<void> {
+    const ended = this.sockets.filter(({ closed }) => !closed).map((socket) => once(socket, "close"))
+    for (const socket of this.sockets) socket.removeAllListeners("end").destroy()
+    await Promise.all(ended)
+  }
+
+  private haveBegun(): Promise<void> {
+    return until("the feeds have begun", () => this.begun.size === this.sockets.length, 60_000)
+  }
+
+  private add(port: number, path: string, isStuck: boolean): void {
+    const index = this.events.push(0) - 1
+    const socket = connect(port, "127.0.0.1", () => socket.write(`GET ${path} HTTP/1.1\r\nhost: ledger\r\n\r\n`))
+    this.sockets.push(socket)
+    socket.on("error", () => undefined)
+    socket.once("end", () => void (this.lost += 1))
+    socket.on("data", (chunk: Buffer) => {
+      const isFirst = !this.begun.has(socket)
+      this.begun.add(socket)
+      this.events[index] = (this.events[index] ?? 0) + idsIn(chunk) - (isFirst ? 1 : 0)
+      if (isFirst && isStuck) socket.pause()
+    })
+  }
+}

@@ -1,0 +1,144 @@
+import type { ServerResponse } from "node:http"
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
+import { Effect, Result } from "effect"
+import type { Context as HttpContext } from "hono"
+import { type Observable, Subscription } from "rxjs"
+import { decodeRevision } from "../domain/Revision.ts"
+import { decodeToken } from "../domain/Subject.ts"
+import type { FeedFailure } from "../feed/Feed.ts"
+import type { EndReason, FeedItem, ResetReason } from "../feed/FeedItem.ts"
+import type { RevisionMessage } from "../nats/LedgerStream.ts"
+import { revisionBody } from "./Representation.ts"
+
+export const eventStreamMediaType = "text/event-stream"
+
+export const eventStreamHeaders = {
+  "content-type": eventStreamMediaType,
+  "cache-control": "no-store",
+  connection: "close",
+  // Proxies that gather what they pass on would hold events back.
+  "x-accel-buffering": "no"
+}
+
+/** A reader with more bytes than this waiting for it, when the next event comes, is too slow. */
+export const readerBytesMax = 128 * 1024
+/** How long a client waits before it asks again, in milliseconds. */
+const retryMilliseconds = 1_000
+/** How long a reader has to take the end of its feed, in milliseconds, before the connection is cut. */
+const endWaitMilliseconds = 5_000
+
+const resetDetails: Readonly<Record<ResetReason, string>> = {
+  "not-a-sequence": "Last-Event-ID is not an id of this feed.",
+  "beyond-the-end": "Last-Event-ID is beyond the end of the ledger.",
+  "no-longer-kept": "The ledger does not keep what follows Last-Event-ID."
+}
+
+const endDetails: Readonly<Record<EndReason, string>> = {
+  stopping: "This edge is stopping.",
+  "too-slow": `More than ${readerBytesMax} bytes waited to be read, or none were read for some time.`,
+  "ledger-replaced": "The ledger was replaced by another one.",
+  unavailable: "The ledger cannot be read now."
+}
+
+const eventOf = (fields: { readonly name?: string; readonly id?: number; readonly data?: object }): string =>
+  (fields.name === undefined ? "" : `event: ${fields.name}\n`) +
+  (fields.id === undefined ? "" : `id: ${fields.id}\n`) +
+  (fields.data === undefined ? "" : `data: ${JSON.stringify(fields.data)}\n`) +
+  "\n"
+
+/** One revision as an event; nothing where the ledger holds something else, which nobody but a hand could write. */
+const appliedEvent = ({ userToken, sequence, storedAt, text }: RevisionMessage): string => {
+  const revision = Result.getOrUndefined(Result.try(() => decodeRevision(text)))
+  if (revision === undefined) return ""
+  return eventOf({ id: sequence, data: revisionBody(decodeToken(userToken), { sequence, revision }, storedAt) })
+}
+
+const events = new WeakMap<RevisionMessage, string>()
+const gatheredBytes = new WeakMap<ReadonlyArray<RevisionMessage>, Buffer>()
+
+const remembered = <Key extends object, Value>(
+  known: WeakMap<Key, Value>,
+  key: Key,
+  make: (key: Key) => Value
+): Value => {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const made = make(key)
+  known.set(key, made)
+  return made
+}
+
+/** What is written for an item. Readers of the same revisions share its bytes. */
+const bytesOf = (item: FeedItem): Buffer | string => {
+  switch (item.kind) {
+    case "place":
+      return `retry: ${retryMilliseconds}\n${eventOf({ id: item.sequence })}`
+    case "reset": {
+      const { sequence, reason } = item
+      const data = { reason, detail: `${resetDetails[reason]} The feed goes on after ${sequence}.`, sequence }
+      return `retry: ${retryMilliseconds}\n${eventOf({ name: "reset", id: sequence, data })}`
+    }
+    case "applied":
+      return remembered(gatheredBytes, item.revisions, (revisions) =>
+        Buffer.from(revisions.map((revision) => remembered(events, revision, appliedEvent)).join(""))
+      )
+    case "heartbeat":
+      return ": still here\n\n"
+    case "end": {
+      const detail = `${endDetails[item.reason]} Ask again with the last id.`
+      return eventOf({ name: "end", data: { reason: item.reason, detail } })
+    }
+  }
+}
+
+/**
+ * Writes a feed to the socket itself: through a web stream each event would cost each reader some promises. What waits
+ * in the socket's buffer is the only queue that a reader has. Succeeds when the answer has begun.
+ */
+export const sendEvents = (
+  http: HttpContext,
+  open: (ready: () => Promise<void>) => Observable<FeedItem>
+): Effect.Effect<Response, FeedFailure> =>
+  Effect.callback((resume) => {
+    const { outgoing }: { readonly outgoing: ServerResponse } = http.env
+    let taken = Promise.withResolvers<void>()
+    let isStuck = false
+
+    const write = (item: FeedItem) => {
+      if (!outgoing.headersSent) {
+        outgoing.writeHead(200, eventStreamHeaders)
+        resume(Effect.succeed(RESPONSE_ALREADY_SENT))
+      }
+      const bytes = bytesOf(item)
+      if (bytes.length > 0) outgoing.write(bytes)
+    }
+
+    const end = (reason: EndReason) => {
+      reading.unsubscribe()
+      write({ kind: "end", reason })
+      outgoing.end()
+      const cut = setTimeout(() => outgoing.destroy(), endWaitMilliseconds)
+      outgoing.once("close", () => clearTimeout(cut))
+    }
+
+    const take = (item: FeedItem) => {
+      if (item.kind === "end") return end(item.reason)
+      if (item.kind === "heartbeat" && outgoing.writableNeedDrain) {
+        if (isStuck) return end("too-slow")
+        isStuck = true
+        return
+      }
+      if (outgoing.writableLength > readerBytesMax) return end("too-slow")
+      write(item)
+    }
+
+    outgoing.on("drain", () => {
+      isStuck = false
+      taken.resolve()
+      taken = Promise.withResolvers()
+    })
+    outgoing.once("close", () => reading.unsubscribe())
+    const reading = new Subscription()
+    const items = open(async () => (outgoing.writableNeedDrain ? taken.promise : undefined))
+    reading.add(items.subscribe({ next: take, error: (failure: FeedFailure) => resume(Effect.fail(failure)) }))
+  })

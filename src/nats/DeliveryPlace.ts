@@ -1,0 +1,22 @@
+const nanosecondsPerMillisecond = 1_000_000
+
+/** What the reply subject of a delivery says about it. */
+export interface DeliveryPlace {
+  /** The message's sequence in its stream. */
+  readonly sequence: number
+  /** The consumer's own count of deliveries, from 1 without a gap. */
+  readonly deliverySequence: number
+  /** When the broker stored the message, in milliseconds since 1970. */
+  readonly storedAt: number
+}
+
+/** Reads the reply subject of a delivery, which has 9 parts, or more with a domain and an account hash. */
+export const deliveryPlace = (reply: string): DeliveryPlace => {
+  const parts = reply.split(".")
+  const base = parts.length > 9 ? 7 : 5
+  return {
+    sequence: Number(parts[base]),
+    deliverySequence: Number(parts[base + 1]),
+    storedAt: Math.floor(Number(parts[base + 2]) / nanosecondsPerMillisecond)
+  }
+}

@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { serveEdge } from "../support/FeedEdge.ts"
+import { exactJson } from "../support/Shopper.ts"
+import { until } from "../support/TestBroker.ts"
+import { startEdge } from "../support/TestLedger.ts"
+import { purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+let served: Awaited<ReturnType<typeof serveEdge>>
+beforeAll(async () => {
+  service = await startService()
+  served = await serveEdge(service.edge)
+})
+afterAll(async () => {
+  await served.close()
+  await service.stop()
+})
+
+const ask = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${served.port}${path}`, init)
+
+describe("the feed of a user", () => {
+  it("tells each purchase as it is applied, with its receipt's amounts and number", async () => {
+    const reader = await served.open("/users/ann@x.org/feed")
+    const others = await served.open("/users/bob/feed")
+    const answers = []
+    for (const [purchaseId, value] of [
+      ["p1", 12.5],
+      ["p2", 0.01]
+    ] as const) {
+      const text = purchaseText({ userId: "ann@x.org", purchaseId, value })
+      answers.push(exactJson((await service.post(text, { prefer: "wait=5" })).body))
+    }
+    await until("both are told", () => reader.purchaseIds.length === 2)
+    expect(reader.applied.map(({ data }) => data)).toEqual(
+      answers.map(({ status: _status, currency, ...purchase }, index) => ({
+        userId: "ann@x.org",
+        purchases: [{ ...purchase, number: index + 1, storedAt: expect.stringMatching(/^20.*Z$/) }],
+        repeats: [],
+        total: purchase.runningTotal,
+        currency,
+        purchaseCount: index + 1,
+        appliedAt: expect.stringMatching(/^20.*Z$/)
+      }))
+    )
+    const receipt = exactJson((await service.get("/users/ann@x.org/purchases/p2")).body)
+    expect(reader.lastEventId).toBe(receipt.ledgerSequence)
+    expect(others.applied).toEqual([])
+    reader.close()
+    others.close()
+  })
+
+  it("tells repeats and conflicts", async () => {
+    const reader = await served.open("/users/carl/feed")
+    await service.post(purchaseText({ userId: "carl", purchaseId: "p1" }), { prefer: "wait=5" })
+    await service.post(purchaseText({ userId: "carl", purchaseId: "p1", quantity: 3 }), { prefer: "wait=5" })
+    await until("it is told", () => reader.applied.length === 2)
+    expect(reader.applied[1]?.data).toMatchObject({
+      purchases: [],
+      repeats: [{ purchaseId: "p1", repeatsDropped: 0, conflictsRejected: 1 }],
+      total: 2_500n,
+      purchaseCount: 1
+    })
+    reader.close()
+  })
+
+  it("goes on after the last id, and is reset where there is no such place", async () => {
+    for (const purchaseId of ["p1", "p2", "p3"]) {
+      await service.post(purchaseText({ userId: "dora", purchaseId }), { prefer: "wait=5" })
+    }
+    const all = await served.open("/users/dora/feed", 0)
+    await until("all is told", () => all.purchaseIds.length === 3)
+    const [first] = all.applied
+    const rest = await served.open("/users/dora/feed", first?.id)
+    await until("the rest is told", () => rest.purchaseIds.length === 2)
+    expect(rest.applied).toEqual(all.applied.slice(1))
+    expect(rest.events[0]).toEqual({ name: "message", id: first?.id })
+    const beyond = await served.open("/users/dora/feed", 1_000_000)
+    const wrong = await served.open("/users/dora/feed", "p1")
+    expect([beyond, wrong].map(({ events: [event] }) => [event?.name, event?.data.reason])).toEqual([
+      ["reset", "beyond-the-end"],
+      ["reset", "not-a-sequence"]
+    ])
+    for (const reader of [all, rest, beyond, wrong]) reader.close()
+  })
+})
+
+describe("a request for a feed", () => {
+  it.each(["/feed", "/users/ann/feed"])("of who takes no events is refused (%s)", async (path) => {
+    for (const accept of ["application/json", "text/html", "text/event-stream;q=0"]) {
+      const answer = await seen(service.edge.app.request(path, { headers: { accept } }))
+      expect(answer).toEqual(refusal("not-acceptable", "Answers are text/event-stream.", path))
+    }
+    for (const accept of ["text/event-stream", "text/*", "*/*", "text/html, text/event-stream;q=0.5"]) {
+      expect((await service.edge.app.request(path, { method: "HEAD", headers: { accept } })).status).toBe(200)
+    }
+  })
+
+  it("with HEAD gets the headers and no feed", async () => {
+    const answer = await ask("/feed", { method: "HEAD" })
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"])
+    expect(await answer.text()).toBe("")
+  })
+
+  it("for a user id that is none is refused", async () => {
+    const answer = await ask("/users/..%2F/feed", { headers: { accept: "text/event-stream" } })
+    expect(answer.status).toBe(422)
+    expect(answer.headers.get("content-type")).toBe("application/problem+json")
+  })
+
+  it("with another method is refused", async () => {
+    const answer = await ask("/feed", { method: "POST", body: "x", headers: { accept: "*/*" } })
+    expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD"])
+  })
+})
+
+describe("an edge", () => {
+  it("that stops ends its feeds with a reason, and opens none", async () => {
+    const edge = await startEdge(service.settings)
+    const stopping = await serveEdge(edge)
+    const [all, ann] = [await stopping.open("/feed"), await stopping.open("/users/ann/feed")]
+    edge.drain()
+    await until("both have ended", () => all.hasEnded && ann.hasEnded)
+    for (const { events } of [all, ann]) {
+      expect(events.at(-1)).toMatchObject({ name: "end", data: { reason: "stopping" } })
+    }
+    expect(await seen(edge.app.request("/feed"))).toEqual(
+      refusal("unavailable", "This edge is stopping.", "/feed", { "retry-after": "1", connection: "close" })
+    )
+    await stopping.close()
+    await edge.stop()
+  })
+
+  it("without a broker opens none, and keeps those that are open until it is back", async () => {
+    const other = await startEdge(service.settings)
+    const reader = await served.open("/users/eve/feed")
+    await service.post(purchaseText({ userId: "eve", purchaseId: "before" }), { prefer: "wait=5" })
+    await until("it is told", () => reader.purchaseIds.length === 1)
+    await service.broker.kill()
+    await until("the edge knows", async () => (await other.app.request("/readyz")).status === 503)
+    const detail = "read the ledger: the broker is not available (not connected). Nothing was changed; try again."
+    const without = await serveEdge(other)
+    expect(await seen(fetch(`http://127.0.0.1:${without.port}/feed`))).toMatchObject({
+      status: 503,
+      headers: { "retry-after": "1" },
+      body: refusal("unavailable", detail, "/feed").body
+    })
+    await service.broker.run()
+    await until("purchases are applied again", async () => {
+      const answer = await service.post(purchaseText({ userId: "eve", purchaseId: "after" }), { prefer: "wait=5" })
+      return answer.status === 201
+    })
+    await until("it is told", () => reader.purchaseIds.length === 2)
+    expect(reader.purchaseIds).toEqual(["before", "after"])
+    reader.close()
+    await without.close()
+    await other.stop()
+  })
+})

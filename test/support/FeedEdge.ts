@@ -1,0 +1,15 @@
+import { Effect, Exit, Scope } from "effect"
+import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { FeedReader } from "./FeedReader.ts"
+import type { TestEdge } from "./TestLedger.ts"
+
+/** An edge inside of the test's process, and a socket of its own for feeds. */
+export const serveEdge = async ({ app }: Pick<TestEdge, "app">) => {
+  const scope = Effect.runSync(Scope.make())
+  const port = await Effect.runPromise(Scope.provide(serveHttp(app, "127.0.0.1", 0), scope))
+  return {
+    port,
+    open: (path: string, lastEventId?: number | string) => FeedReader.open(port, path, lastEventId),
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}

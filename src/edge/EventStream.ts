@@ -27,6 +27,10 @@ const retryMilliseconds = 1_000
 /** How long a reader has to take the end of its feed, in milliseconds, before the connection is cut. */
 const endWaitMilliseconds = 5_000
 
+// A clone is never the adapter's own light Response, in which it does not look for this mark: what the constant itself is
+// depends on the order of imports.
+const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
+
 const resetDetails: Readonly<Record<ResetReason, string>> = {
   "not-a-sequence": "Last-Event-ID is not an id of this feed.",
   "beyond-the-end": "Last-Event-ID is beyond the end of the ledger.",
@@ -107,7 +111,7 @@ export const sendEvents = (
     const write = (item: FeedItem) => {
       if (!outgoing.headersSent) {
         outgoing.writeHead(200, eventStreamHeaders)
-        resume(Effect.succeed(RESPONSE_ALREADY_SENT))
+        resume(Effect.succeed(answeredAlready()))
       }
       const bytes = bytesOf(item)
       if (bytes.length > 0) outgoing.write(bytes)

@@ -120,6 +120,9 @@ interface Declaration<
 
 export const mediaTypeOf = (http: HttpContext): string => mediaTypeIn(http.req.header("content-type"))
 
+/** Whether a route made its Response itself. The adapter puts a class of its own in the place of node's: both are one. */
+const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
+
 /**
  * Declares a route. What is declared is what reads requests and what the document says; `handle` can answer nothing
  * else, and cannot fail with a problem that is not declared.
@@ -172,7 +175,7 @@ export const route = <
     return respond(
       edge,
       http,
-      Effect.map(answered, (answer) => (answer instanceof Response ? answer : replyResponse(answer, declared.answers))),
+      Effect.map(answered, (answer) => (isResponse(answer) ? answer : replyResponse(answer, declared.answers))),
       isLong ? { signal: http.req.raw.signal } : undefined
     )
   }

@@ -23,6 +23,7 @@ class MemoryLedger {
   pages = 0
   isAvailable = true
   gate: Effect.Effect<void> = Effect.void
+  private readonly newest = new Map<string, number>()
   private hear: ((revision: RevisionMessage) => void) | undefined
   private replaced: (() => void) | undefined
 
@@ -30,11 +31,14 @@ class MemoryLedger {
     return 2 * this.revisions.length
   }
 
-  grow(count: number): void {
+  grow(count: number, userToken?: string): void {
     for (let index = 0; index < count; index += 1) {
       const sequence = this.last + 2
+      const user = userToken ?? (sequence % 4 === 2 ? "ann" : "bob")
+      const previous = this.newest.get(user)
+      this.newest.set(user, sequence)
       const revision = {
-        userToken: sequence % 4 === 2 ? "ann" : "bob",
+        userToken: user,
         sequence,
         storedAt: 0,
         text: encodeRevision({
@@ -43,7 +47,7 @@ class MemoryLedger {
           decidedThrough: 0,
           purchases: [],
           repeats: new Map(),
-          previous: sequence > 4 ? [sequence - 4] : [],
+          previous: previous === undefined ? [] : [previous],
           segments: 0,
           unsealed: 1
         })
@@ -197,6 +201,23 @@ describe("The feed", () => {
     expect(ann.sequences()).toEqual(expectedOfAnn)
     // Not more was read than they needed until they could join.
     expect(ledger.pages).toBeLessThan(2 + ledger.last / pageMax)
+  })
+
+  it("does not lose what came and was forgotten while a page was read that was empty", async () => {
+    ledger.grow(50)
+    await read().begun()
+    const gate = makeGate()
+    ledger.gate = gate.pass
+    const carl = read({ lastEventId: "0", userToken: "carl" })
+    await until("it waits for a page", () => ledger.pages === 1)
+    ledger.grow(1, "carl")
+    ledger.grow(2 * recentRevisionsMax)
+    handOn()
+    gate.open()
+    await until("there is no more to read", () => ledger.pages === 3)
+    ledger.grow(1, "carl")
+    handOn()
+    expect(carl.sequences()).toEqual([102, ledger.last])
   })
 
   it("reads on only when the reader has taken what it has", async () => {

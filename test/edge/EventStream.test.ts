@@ -74,6 +74,16 @@ const responseTo = async (asking: ReturnType<typeof get>) => {
   return response
 }
 
+const large: FeedItem = { kind: "applied", revisions: [revision(1, 20_000)] }
+
+/** Sends to a reader who takes nothing until something waits for it; the socket gets its turns to take what it can. */
+const fill = async (items: Subject<FeedItem>, outgoing: ServerResponse) => {
+  for (let sent = 0; !outgoing.writableNeedDrain && sent < 10_000; sent += 1) {
+    items.next(large)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
 describe("A feed on a socket", () => {
   it("is written as server-sent events with exact amounts", async () => {
     const items = new Subject<FeedItem>()
@@ -141,7 +151,6 @@ describe("A feed on a socket", () => {
     items.next({ kind: "place", sequence: 0 })
     const response = await responseTo(asking)
     response.pause()
-    const large: FeedItem = { kind: "applied", revisions: [revision(1, 20_000)] }
     let most = 0
     for (let sent = 0; items.observed && sent < 10_000; sent += 1) {
       items.next(large)
@@ -165,11 +174,7 @@ describe("A feed on a socket", () => {
     items.next({ kind: "place", sequence: 0 })
     const response = await responseTo(asking)
     response.pause()
-    const large: FeedItem = { kind: "applied", revisions: [revision(1, 20_000)] }
-    for (let sent = 0; !outgoing.writableNeedDrain && sent < 10_000; sent += 1) {
-      items.next(large)
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    await fill(items, outgoing)
     items.next({ kind: "heartbeat" })
     expect(items.observed).toBe(true)
     items.next({ kind: "heartbeat" })
@@ -187,11 +192,7 @@ describe("A feed on a socket", () => {
     const response = await responseTo(asking)
     await ready()
     response.pause()
-    const large: FeedItem = { kind: "applied", revisions: [revision(1, 20_000)] }
-    for (let sent = 0; !outgoing.writableNeedDrain && sent < 10_000; sent += 1) {
-      items.next(large)
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    await fill(items, outgoing)
     let isReady = false
     const waiting = ready().then(() => (isReady = true))
     await new Promise((resolve) => setImmediate(resolve))

@@ -51,11 +51,14 @@ const eventOf = (fields: { readonly name?: string; readonly id?: number; readonl
   "\n"
 
 /** One revision as an event; nothing where the ledger holds something else, which nobody but a hand could write. */
-const appliedEvent = ({ userToken, sequence, storedAt, text }: RevisionMessage): string => {
-  const revision = Result.getOrUndefined(Result.try(() => decodeRevision(text)))
-  if (revision === undefined) return ""
-  return eventOf({ id: sequence, data: revisionBody(decodeToken(userToken), { sequence, revision }, storedAt) })
-}
+const appliedEvent = ({ userToken, sequence, storedAt, text }: RevisionMessage): string =>
+  Result.getOrElse(
+    Result.try(() => {
+      const stored = { sequence, revision: decodeRevision(text) }
+      return eventOf({ id: sequence, data: revisionBody(decodeToken(userToken), stored, storedAt) })
+    }),
+    () => ""
+  )
 
 const events = new WeakMap<RevisionMessage, string>()
 const gatheredBytes = new WeakMap<ReadonlyArray<RevisionMessage>, Buffer>()
@@ -141,7 +144,11 @@ export const sendEvents = (
       taken.resolve()
       taken = Promise.withResolvers()
     })
-    outgoing.once("close", () => reading.unsubscribe())
+    outgoing.once("close", () => {
+      reading.unsubscribe()
+      // Does nothing where the answer has begun.
+      resume(Effect.interrupt)
+    })
     const reading = new Subscription()
     const items = open(async () => (outgoing.writableNeedDrain ? taken.promise : undefined))
     reading.add(items.subscribe({ next: take, error: (failure: FeedFailure) => resume(Effect.fail(failure)) }))

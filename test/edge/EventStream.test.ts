@@ -121,6 +121,7 @@ describe("A feed on a socket", () => {
     const response = await responseTo(asking)
     items.next({ kind: "applied", revisions: [{ ...revision(4), text: "by hand" }, revision(5)] })
     items.next({ kind: "applied", revisions: [{ ...revision(6), text: "" }] })
+    items.next({ kind: "applied", revisions: [{ ...revision(7), userToken: "=FF" }] })
     items.next({ kind: "end", reason: "stopping" })
     let text = ""
     for await (const chunk of response) text += String(chunk)
@@ -143,6 +144,14 @@ describe("A feed on a socket", () => {
     await responseTo(asking)
     asking.destroy()
     await until("nobody listens", () => !items.observed)
+  })
+
+  it("is over when the reader goes away before its beginning", async () => {
+    const items = new Subject<FeedItem>()
+    const { asking, sent } = await connected(() => items)
+    asking.destroy()
+    expect(await sent).toMatchObject({ _tag: "Failure" })
+    expect(items.observed).toBe(false)
   })
 
   it("is ended for a reader who does not read, with a reason, before much waits for it", async () => {

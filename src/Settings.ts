@@ -1,5 +1,6 @@
 import { hostname } from "node:os"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
+import { isBrokerAddress } from "./nats/BrokerAddress.ts"
 
 const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) =>
   Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })), name).pipe(
@@ -20,7 +21,12 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
 
 /** Every environment variable of the processes, with its default. Durations are like "2 minutes"; README lists them. */
 export const settings = Config.all({
-  natsUrl: Config.String("NATS_URL").pipe(Config.withDefault("nats://127.0.0.1:4222")),
+  natsUrl: Config.schema(
+    Schema.String.check(
+      Schema.makeFilter((urls: string) => (isBrokerAddress(urls) ? undefined : "Expected URLs like nats://host:4222"))
+    ),
+    "NATS_URL"
+  ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
   port: wholeNumber("PORT", 8081, 0, 65_535),
   partitions: wholeNumber("PARTITIONS", 8, 1, 256),

@@ -19,6 +19,7 @@ const refusalOf = async (environment: Record<string, string>, ...options: Readon
 describe("settings", () => {
   it.each([
     ["PORT", "http", "Expected an integer"],
+    ["NATS_URL", "nats://a b", "Expected URLs like nats://host:4222"],
     ["PORT", "70000", "Expected a value between 0 and 65535"],
     ["PARTITIONS", "0", "Expected a value between 1 and 256"],
     ["ACTOR_IDLE", "soon", "Expected a valid Duration string"],

@@ -1,6 +1,7 @@
 import { Context, Effect, Fiber, Layer, type Scope } from "effect"
 import { connect, Events, type NatsConnection } from "nats"
 import { BrokerUnavailable } from "../domain/BrokerError.ts"
+import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
 /** A process that starts before its broker waits for it, and says so after this long. */
@@ -33,12 +34,13 @@ export interface BrokerConnection {
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
-const acquire = (settings: ConnectionSettings) =>
+const acquire = ({ servers, credentials }: BrokerAddress, name: string) =>
   Effect.acquireRelease(
     Effect.promise(() =>
       connect({
-        servers: settings.url.split(","),
-        name: settings.name,
+        servers: [...servers],
+        ...credentials,
+        name,
         waitOnFirstConnect: true,
         maxReconnectAttempts: -1,
         reconnectTimeWait: reconnectWaitMilliseconds,
@@ -76,13 +78,15 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
     Layer.effect(
       Connection,
       Effect.gen(function* () {
+        const address = readBrokerAddress(settings.url)
+        const url = address.servers.join(",")
         const waiting = yield* Effect.forkChild(
           Effect.logWarning("waiting for the broker").pipe(
-            Effect.annotateLogs({ url: settings.url }),
+            Effect.annotateLogs({ url }),
             Effect.delay(connectWaitSaidAfterMilliseconds)
           )
         )
-        const client = yield* acquire(settings)
+        const client = yield* acquire(address, settings.name)
         yield* Fiber.interrupt(waiting)
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const listeners = new Set<() => void>()
@@ -96,7 +100,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         const lost = () => {
           if (!connected || isClosing) return
           connected = false
-          run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url: settings.url })))
+          run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url })))
           inbox.disconnected()
         }
         const back = () => {

@@ -1,0 +1,29 @@
+/** Where the broker is, and as whom to connect: what `NATS_URL` says. */
+export interface BrokerAddress {
+  /** Without names and passwords, so that they may be logged. */
+  readonly servers: ReadonlyArray<string>
+  readonly credentials: { readonly user: string; readonly pass: string } | { readonly token: string } | {}
+}
+
+const defaultPort = "4222"
+
+const urlsOf = (urls: string): ReadonlyArray<string> =>
+  urls.split(",").map((url) => (url.includes("://") ? url.trim() : `nats://${url.trim()}`))
+
+/** Whether a text is a list of URLs. */
+export const isBrokerAddress = (urls: string): boolean =>
+  urlsOf(urls).every((url) => URL.canParse(url) && new URL(url).hostname !== "")
+
+/**
+ * Reads a list of broker URLs with commas. The client library takes no credentials in a URL, so they are taken out of
+ * the first that has some, and hold for all: the brokers of a cluster know the same users.
+ */
+export const readBrokerAddress = (urls: string): BrokerAddress => {
+  const parsed = urlsOf(urls).map((url) => new URL(url))
+  const servers = parsed.map(({ protocol, hostname, port }) => `${protocol}//${hostname}:${port || defaultPort}`)
+  const known = parsed.find(({ username }) => username !== "")
+  const name = decodeURIComponent(known?.username ?? "")
+  const password = decodeURIComponent(known?.password ?? "")
+  if (name === "") return { servers, credentials: {} }
+  return { servers, credentials: password === "" ? { token: name } : { user: name, pass: password } }
+}

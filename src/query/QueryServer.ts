@@ -56,17 +56,19 @@ const encodeAnswers = Schema.encodeSync(Answers)
 
 /**
  * A look that holds everything that was stored before it was asked for; nothing when the epoch is over. What the actors
- * had been given before the look is in it, so that one look is enough when the log, read after that, has nothing newer;
- * and the owner's check comes after the look. Else they are given what is newer, and looked at once more.
+ * had been given before the look is in it, so that one look is enough when the log, read after that, has something and
+ * nothing newer; and the owner's check comes after the look. Else the actors are given what is newer, and looked at once
+ * more. A log without a message says nothing by itself: what was in it may be applied and purged since the look, by this
+ * owner or by another one, so that the owner's check has to come after that.
  */
 const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: Effect.Effect<A>) {
   const through = epoch.through()
   const early = yield* look
   const [newest, isOwner] = yield* Effect.all([epoch.newestInput, epoch.stillOwner], { concurrency: 2 })
   if (!isOwner) return undefined
-  if (newest <= through) return early
+  if (newest > 0 && newest <= through) return early
   yield* epoch.given(newest)
-  const later = yield* look
+  const later = epoch.through() > through ? yield* look : early
   return (yield* epoch.stillOwner) ? later : undefined
 })
 

@@ -8,7 +8,7 @@ const begin: WorkerSteps = ({ script }, ledger, worker) =>
     ? []
     : users.map((user) => {
         const required = distinctPurchases(script, user, ledger.stored).length
-        const asked = { user, required, barrier: undefined, answer: undefined }
+        const asked = { user, required, barrier: undefined, answer: undefined, through: 0, isChecked: false }
         return {
           name: `is asked for ${user}`,
           shared: { ...ledger, isReading: true, readsLeft: ledger.readsLeft - 1 },
@@ -22,25 +22,46 @@ const lastSequences = ({ mistakes }: Rules, { stored, purged }: Ledger): Readonl
   return mistakes.has("last sequence from a replica") && last > 0 ? [last, last - 1] : [last]
 }
 
+const look = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): ReadonlyArray<WorkerStep> => {
+  const account = worker.actors[read.user]
+  if (account === undefined || mailbox(rules, worker, read.user).length > 0 || isCommitting(worker, read.user))
+    return []
+  const looked = { ...read, answer: account.entries, through: worker.dispatched }
+  return [{ name: `looks at ${read.user}`, shared: ledger, worker: { ...worker, read: looked } }]
+}
+
+/**
+ * Where something newer came than what was looked at: once more, when the actors have been given that. A log without a
+ * message says nothing by itself, for what was in it may be applied and purged since the look.
+ */
+const heldAgainst = ({ mistakes }: Rules, worker: Worker, read: Read, last: number): Read => {
+  if (mistakes.has("read without barrier")) return { ...read, barrier: 0 }
+  const isTrusted = last > 0 || mistakes.has("read trusts an empty log")
+  if (isTrusted && last <= read.through) return { ...read, barrier: last }
+  const answer = Math.max(last, worker.dispatched) > read.through ? undefined : read.answer
+  return { ...read, barrier: last, answer, isChecked: false }
+}
+
 const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): ReadonlyArray<WorkerStep> => {
-  const { user, required, barrier, answer } = read
-  if (barrier === undefined) {
-    return lastSequences(rules, ledger).map((sequence) => ({
-      name: `reads the last sequence ${sequence}`,
-      shared: ledger,
-      worker: { ...worker, read: { ...read, barrier: sequence } }
-    }))
-  }
+  const { user, required, barrier, answer, isChecked } = read
   if (answer === undefined) {
-    const account = worker.actors[user]
-    const isBehind = mailbox(rules, worker, user).some((sequence) => sequence <= barrier)
-    if (account === undefined || worker.dispatched < barrier || isBehind || isCommitting(worker, user)) return []
-    const looked = { ...read, answer: account.entries }
-    return [{ name: `looks at ${user}`, shared: ledger, worker: { ...worker, read: looked } }]
+    return barrier === undefined || worker.dispatched >= barrier ? look(rules, ledger, worker, read) : []
   }
-  if (!worker.owns && !rules.mistakes.has("read without owner check")) {
-    return [over(rules, ledger, worker, "finds that it is not the owner")]
+  const steps: Array<WorkerStep> = []
+  if (barrier === undefined) {
+    for (const sequence of lastSequences(rules, ledger)) {
+      const name = `reads the last sequence ${sequence}`
+      steps.push({ name, shared: ledger, worker: { ...worker, read: heldAgainst(rules, worker, read, sequence) } })
+    }
   }
+  if (!isChecked) {
+    steps.push(
+      worker.owns || rules.mistakes.has("read without owner check")
+        ? { name: "is the owner still", shared: ledger, worker: { ...worker, read: { ...read, isChecked: true } } }
+        : over(rules, ledger, worker, "finds that it is not the owner")
+    )
+  }
+  if (barrier === undefined || !isChecked) return steps
   return [
     {
       name: `answers with ${answer.length} purchases of ${user}`,
@@ -51,7 +72,10 @@ const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): Read
   ]
 }
 
-/** Barrier, actor, owner's check, as src/query/QueryServer.ts answers; or the asker waits no longer. */
+/**
+ * A look, and after it the end of the log and the owner's check in either order, as src/query/QueryServer.ts answers;
+ * or the asker waits no longer.
+ */
 export const read: WorkerSteps = (rules, ledger, worker) => {
   if (worker.read === undefined) return begin(rules, ledger, worker)
   const shared = { ...ledger, isReading: false }

@@ -13,6 +13,7 @@ export type Mistake =
   | "no guard"
   | "purge beyond the position"
   | "read without barrier"
+  | "read trusts an empty log"
   | "read without owner check"
   | "position read before owner"
   | "actors kept"

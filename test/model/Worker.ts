@@ -11,6 +11,10 @@ export interface Read {
   /** The newest input when the owner asked the leader. */
   readonly barrier: number | undefined
   readonly answer: ReadonlyArray<number> | undefined
+  /** What the actors had been given at the look; it holds until the log is found to have something newer. */
+  readonly through: number
+  /** The owner's check was made after the look. */
+  readonly isChecked: boolean
 }
 
 /** The batch that a worker waits for, and what it would send after that. */

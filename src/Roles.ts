@@ -6,6 +6,7 @@ import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
 import { History } from "./ledger/History.ts"
 import { Journal } from "./ledger/Journal.ts"
+import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { BrokerLink } from "./nats/BrokerLink.ts"
 import { Connection } from "./nats/Connection.ts"
 import { InputLog } from "./nats/InputLog.ts"
@@ -92,7 +93,7 @@ export const workerLayer = (settings: Settings) =>
         idleMilliseconds: Duration.toMillis(settings.actorIdle)
       })
     ),
-    Layer.provideMerge(Layer.mergeAll(History.layer, NoticeSender.layer)),
+    Layer.provideMerge(Layer.mergeAll(History.layer, NoticeSender.layer, TotalsBefore.layer)),
     Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
     Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
   )

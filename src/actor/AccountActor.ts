@@ -16,7 +16,7 @@ import { AccountReader } from "../ledger/AccountReader.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
 import { Journal } from "../ledger/Journal.ts"
 import type { CommitEpoch } from "../ledger/Proposal.ts"
-import { encodeRejection } from "../ledger/Rejection.ts"
+import { encodeRejection } from "../domain/Rejection.ts"
 import { batchMessagesMax, type Write } from "../nats/LedgerBucket.ts"
 
 /**

@@ -47,6 +47,8 @@ export interface Account {
   unsealedEntries: Array<SegmentEntry>
   unsealedRepeats: Map<string, Repeats>
   readonly seen: Map<string, SeenPurchase>
+  /** The ledger sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
+  readonly applying: Array<number>
 }
 
 /** What becomes of the purchases that were delivered, decided against one revision of the account. */
@@ -70,7 +72,8 @@ export const emptyAccount = (): Account => ({
   unsealedRevisions: 0,
   unsealedEntries: [],
   unsealedRepeats: new Map(),
-  seen: new Map()
+  seen: new Map(),
+  applying: []
 })
 
 const noRepeats: Repeats = { repeats: 0, conflicts: 0 }
@@ -154,6 +157,7 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
 
 /** Adds what one unsealed revision brought to the purchaseId set. */
 const takeMembers = (account: Account, revision: Revision, sequence: number): void => {
+  if (revision.purchases.length > 0) account.applying.push(sequence)
   for (const purchase of revision.purchases) {
     const { purchaseId } = purchase
     const fingerprint = contentFingerprint(purchase)
@@ -190,6 +194,7 @@ export const restore = (segments: ReadonlyArray<Segment>, unsealed: ReadonlyArra
   for (const segment of segments) {
     for (const { purchaseId, revision, fingerprint } of segment.entries) {
       account.seen.set(purchaseId, { revision, fingerprint, repeats: 0, conflicts: 0 })
+      if (account.applying.at(-1) !== revision) account.applying.push(revision)
     }
     takeRepeats(account, segment.repeats)
   }

@@ -2,6 +2,8 @@ import { Schema } from "effect"
 
 /** The most questions that one request to a partition carries. */
 export const questionsMax = 256
+/** The most moments that one question names; each takes up to some twenty reads of the ledger. */
+export const momentsMax = 401
 /** The most purchases on one page of history. */
 export const pageLimitMax = 1000
 
@@ -33,8 +35,24 @@ const OutcomeQuestion = Schema.Struct({
   inputSequence: Schema.Int
 })
 
+/**
+ * What the account held before each of some moments, in milliseconds since 1970, oldest first: the total after the
+ * last purchase that the broker had stored before it.
+ */
+const TotalsBeforeQuestion = Schema.Struct({
+  kind: Schema.Literal("totalsBefore"),
+  userId: Schema.String,
+  moments: Schema.Array(Schema.Int).check(Schema.isMinLength(1), Schema.isMaxLength(momentsMax))
+})
+
 /** What the edge asks the owner of a partition. Each answer is as of the moment of asking, or newer. */
-export const Question = Schema.Union([TotalQuestion, PageQuestion, ReceiptQuestion, OutcomeQuestion])
+export const Question = Schema.Union([
+  TotalQuestion,
+  PageQuestion,
+  ReceiptQuestion,
+  OutcomeQuestion,
+  TotalsBeforeQuestion
+])
 export type Question = typeof Question.Type
 
 /** A purchase as the ledger holds it; cents as text, because totals may pass what a JSON number keeps exactly. */
@@ -85,10 +103,27 @@ const PageAnswer = Schema.Struct({
 })
 const ReceiptAnswer = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
 const OutcomeAnswer = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
+/** What an account held at one moment. */
+export const TotalBefore = Schema.Struct({ total: Schema.BigIntFromString, count: Schema.Number })
+export type TotalBefore = typeof TotalBefore.Type
+const TotalsBeforeAnswer = Schema.Struct({
+  kind: Schema.Literal("totalsBefore"),
+  /** The ledger sequence of the account's newest revision, 0 before the first. */
+  revision: Schema.Number,
+  /** In the order of the moments that were asked for. */
+  totals: Schema.Array(TotalBefore)
+})
 /** `place`: the asked-for place is not one of this account. `busy`: a bound was reached, ask again. */
 const RefusedAnswer = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
 
-export const Answer = Schema.Union([TotalAnswer, PageAnswer, ReceiptAnswer, OutcomeAnswer, RefusedAnswer])
+export const Answer = Schema.Union([
+  TotalAnswer,
+  PageAnswer,
+  ReceiptAnswer,
+  OutcomeAnswer,
+  TotalsBeforeAnswer,
+  RefusedAnswer
+])
 export type Answer = typeof Answer.Type
 
 /**

@@ -150,6 +150,43 @@ export const valueField: Field<Cents> = {
   }
 }
 
+const momentPattern =
+  "^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+const isMoment = new RegExp(momentPattern)
+
+const momentOf = (text: string): number | undefined => {
+  if (!isMoment.test(text)) return undefined
+  try {
+    return Temporal.Instant.from(text.toUpperCase()).epochMilliseconds
+  } catch {
+    return undefined
+  }
+}
+
+const Moment = Schema.String.annotate({ identifier: "Moment" }).check(
+  Schema.makeFilter(
+    (text: string) =>
+      momentOf(text) === undefined
+        ? `must be a time from 1970 to 2999 with its offset, like 2026-11-24T18:30:00Z (in a path, + is written %2B), and is ${text.slice(0, 40)}`
+        : undefined,
+    { toJsonSchema: () => [{ format: "date-time", pattern: momentPattern }, true] }
+  )
+)
+
+/** A moment, read as milliseconds since 1970. */
+export const momentField = (name: string) =>
+  field(
+    name,
+    "malformed-request",
+    Moment.pipe(
+      Schema.decodeTo(Schema.Int, {
+        decode: SchemaGetter.transform((text: string) => momentOf(text) ?? Number.NaN),
+        encode: SchemaGetter.transform((at: number) => new Date(at).toISOString())
+      })
+    ),
+    Moment
+  )
+
 /** One of some words. */
 export const wordField = <const Words extends ReadonlyArray<string>>(name: string, words: Words) =>
   field<Words[number]>(

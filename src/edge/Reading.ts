@@ -49,6 +49,10 @@ export const historyPage = (
   consistency: AskedConsistency
 ) => read<"page">({ kind: "page", ...page }, consistency)
 
+/** What an account held before each of some moments, in milliseconds since 1970. */
+export const totalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
+  read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)
+
 export const receipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 

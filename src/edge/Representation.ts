@@ -19,7 +19,7 @@ const contentMembers = {
   total: Amount
 }
 export const Currency = Schema.Literal(currency)
-const Instant = Schema.String.annotate({ format: "date-time" })
+export const Instant = Schema.String.annotate({ format: "date-time" })
 
 export const PurchaseContent = Schema.Struct(contentMembers).annotate({ identifier: "PurchaseContent" })
 
@@ -56,7 +56,7 @@ export const PurchaseReceipt = Schema.Struct({
 
 type Content = Pick<LedgerEntry, "purchaseId" | "productName" | "productType" | "valueCents" | "quantity">
 
-const instant = (milliseconds: number): string => new Date(milliseconds).toISOString()
+export const instant = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 export const purchaseBody = (userId: string, content: Content): typeof PurchaseContent.Type => ({
   purchaseId: content.purchaseId,

@@ -4,12 +4,14 @@ import { documentRoutes } from "./routes/documents.ts"
 import { feedRoutes } from "./routes/feed.ts"
 import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
+import { spendingRoutes } from "./routes/spending.ts"
 import { userRoutes } from "./routes/users.ts"
 
 /** Every route, in the order in which the list and the document have them. */
 export const routes: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...userRoutes,
+  ...spendingRoutes,
   ...feedRoutes,
   ...compatibleRoutes,
   ...probeRoutes,

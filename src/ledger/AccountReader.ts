@@ -28,6 +28,18 @@ const readRevision = (stored: LedgerValue): ReadRevision => ({
   storedAt: stored.storedAt
 })
 
+/** A revision that the account's own records name, so that it has to be there. */
+export const namedRevision = (
+  { revisionAt }: Pick<(typeof AccountReader)["Service"], "revisionAt">,
+  userToken: string,
+  sequence: number
+): Effect.Effect<ReadRevision, BrokerFailure | LedgerInconsistent> =>
+  Effect.flatMap(revisionAt(userToken, sequence), (found) =>
+    found === undefined
+      ? Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: revision ${sequence} is missing` }))
+      : Effect.succeed(found)
+  )
+
 /** Reads accounts from the ledger's leader. */
 export class AccountReader extends Context.Service<
   AccountReader,
@@ -51,13 +63,6 @@ export class AccountReader extends Context.Service<
           stored?.key === accountKey(userToken) ? readRevision(stored) : undefined
         )
 
-      const namedRevision = (userToken: string, sequence: number) =>
-        Effect.flatMap(revisionAt(userToken, sequence), (found) =>
-          found === undefined
-            ? Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: revision ${sequence} is missing` }))
-            : Effect.succeed(found)
-        )
-
       const segment = (userToken: string, number: number) =>
         Effect.flatMap(bucket.latest(segmentKey(userToken, number)), (stored) =>
           stored === undefined
@@ -70,7 +75,7 @@ export class AccountReader extends Context.Service<
         const newestFirst = [newest]
         for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
           const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
-          const read = yield* Effect.forEach(wanted, (sequence) => namedRevision(userToken, sequence), {
+          const read = yield* Effect.forEach(wanted, (sequence) => namedRevision({ revisionAt }, userToken, sequence), {
             concurrency: readsAtOnceMax
           })
           const last = read.at(-1)

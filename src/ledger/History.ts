@@ -2,7 +2,7 @@ import { Context, Effect, Layer } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { HistoryPlace, LedgerEntry, Receipt } from "../domain/Query.ts"
 import { entriesOf, entryOf } from "../domain/RevisionEntries.ts"
-import { AccountReader, LedgerInconsistent, type ReadRevision } from "./AccountReader.ts"
+import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
 /** A page ends early when it has this many bytes, so that it fits into a reply. Texts count three bytes a character. */
 export const pageBytesMax = 512 * 1024
@@ -41,13 +41,6 @@ export class History extends Context.Service<
     Effect.gen(function* () {
       const reader = yield* AccountReader
 
-      const existing = (userToken: string, sequence: number) =>
-        Effect.flatMap(reader.revisionAt(userToken, sequence), (found) =>
-          found === undefined
-            ? Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: revision ${sequence} is missing` }))
-            : Effect.succeed(found)
-        )
-
       const page = Effect.fnUntraced(function* (userToken: string, place: HistoryPlace, limit: number) {
         const start = yield* reader.revisionAt(userToken, place.revision)
         if (start === undefined || place.taken > start.revision.purchases.length) return undefined
@@ -74,7 +67,7 @@ export class History extends Context.Service<
           }
           const wanted = oldest.revision.previous.slice(0, Math.min(readsAtOnceMax, limit - entries.length))
           if (wanted.length === 0) return { entries }
-          waiting = yield* Effect.forEach(wanted, (sequence) => existing(userToken, sequence), {
+          waiting = yield* Effect.forEach(wanted, (sequence) => namedRevision(reader, userToken, sequence), {
             concurrency: readsAtOnceMax
           })
         }
@@ -85,7 +78,7 @@ export class History extends Context.Service<
         purchaseId: string,
         seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number }
       ) {
-        const stored = yield* existing(userToken, seen.revision)
+        const stored = yield* namedRevision(reader, userToken, seen.revision)
         const entry = entryOf(stored, purchaseId)
         if (entry === undefined) {
           return yield* new LedgerInconsistent({

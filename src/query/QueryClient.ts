@@ -41,6 +41,9 @@ interface Waiting {
   isSettled: boolean
 }
 
+/** Whether the question, or the answer to it, may fill a message, so that it travels alone. */
+const travelsAlone = ({ kind }: Question): boolean => kind === "page" || kind === "totalsBefore"
+
 const decodeAnswers = Schema.decodeUnknownExit(Answers)
 const encodeQuestions = Schema.encodeSync(Questions)
 
@@ -102,12 +105,11 @@ export class QueryClient extends Context.Service<
           const group: Array<Waiting> = []
           const consistency = lane.waiting[0]?.consistency ?? "strong"
           while (group.length < questionsMax && lane.waiting[0]?.consistency === consistency) {
-            // The answer to a page may fill a message, so it travels alone.
-            if (group.length > 0 && lane.waiting[0].question.kind === "page") break
+            if (group.length > 0 && travelsAlone(lane.waiting[0].question)) break
             const waiting = lane.waiting.shift()
             if (waiting?.isSettled !== false) continue
             group.push(waiting)
-            if (waiting.question.kind === "page") break
+            if (travelsAlone(waiting.question)) break
           }
           if (group.length === 0) continue
           lane.inFlight += 1

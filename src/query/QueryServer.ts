@@ -6,6 +6,7 @@ import { entryOf } from "../domain/RevisionEntries.ts"
 import { encodeToken } from "../domain/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
+import { type ApplyingRevisions, TotalsBefore } from "../ledger/TotalsBefore.ts"
 
 /** A look at an account: it reads what it needs, and keeps nothing of it. */
 export interface Look<A> {
@@ -34,6 +35,7 @@ interface Snapshot {
   readonly revision: number
   readonly seen: SeenPurchase | undefined
   readonly newest: StoredRevision | undefined
+  readonly applying: ApplyingRevisions
 }
 
 const snapshotFor =
@@ -43,7 +45,8 @@ const snapshotFor =
     count: account.count,
     revision: account.revision,
     seen: "purchaseId" in question ? account.seen.get(question.purchaseId) : undefined,
-    newest: account.newest === undefined ? undefined : { sequence: account.revision, revision: account.newest }
+    newest: account.newest === undefined ? undefined : { sequence: account.revision, revision: account.newest },
+    applying: { sequences: account.applying, count: account.applying.length }
   })
 
 const totalOf = ({ total, count, revision }: Snapshot): Answer => ({ kind: "total", total, count, revision })
@@ -76,8 +79,9 @@ const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: 
 export const answerRequest = Effect.fnUntraced(function* (
   epoch: AnsweringEpoch,
   payload: string
-): Effect.fn.Return<string | undefined, BrokerFailure | LedgerInconsistent, History> {
+): Effect.fn.Return<string | undefined, BrokerFailure | LedgerInconsistent, History | TotalsBefore> {
   const history = yield* History
+  const totalsBefore = yield* TotalsBefore
   const request = decodeQuestions(payload)
   if (Exit.isFailure(request)) {
     yield* Effect.logWarning("a query was not readable").pipe(Effect.annotateLogs({ payload: payload.slice(0, 500) }))
@@ -89,7 +93,7 @@ export const answerRequest = Effect.fnUntraced(function* (
     question: Exclude<Question, { readonly kind: "total" }>,
     snapshot: Snapshot
   ): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
-    const { total, count, revision, seen, newest } = snapshot
+    const { total, count, revision, seen, newest, applying } = snapshot
     const userToken = encodeToken(question.userId)
     switch (question.kind) {
       case "page": {
@@ -111,6 +115,12 @@ export const answerRequest = Effect.fnUntraced(function* (
         const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
         return { kind: "outcome", entry }
       }
+      case "totalsBefore":
+        return {
+          kind: "totalsBefore",
+          revision,
+          totals: yield* totalsBefore.read(userToken, applying, question.moments)
+        }
     }
   })
 

@@ -5,6 +5,7 @@ import { AccountReader } from "../../src/ledger/AccountReader.ts"
 import { History } from "../../src/ledger/History.ts"
 import { Journal } from "../../src/ledger/Journal.ts"
 import { encodePosition } from "../../src/ledger/Position.ts"
+import { TotalsBefore } from "../../src/ledger/TotalsBefore.ts"
 import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
 import { PositionBeyondLog, runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { NoticeSender } from "../../src/query/NoticeSender.ts"
@@ -26,7 +27,7 @@ describe("a position beyond the input log", () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
     const runtime = ManagedRuntime.make(
       ActorRegistry.layer({ residentMax: 10, membersMax: 1_000, idleMilliseconds: 60_000 }).pipe(
-        Layer.provideMerge(Layer.mergeAll(History.layer, NoticeSender.layer)),
+        Layer.provideMerge(Layer.mergeAll(History.layer, NoticeSender.layer, TotalsBefore.layer)),
         Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
         Layer.provideMerge(brokerLayer(settings, "test"))
       )

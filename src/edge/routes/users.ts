@@ -1,13 +1,23 @@
 import { Effect, Schema, SchemaGetter } from "effect"
 import { currency } from "../../domain/Money.ts"
 import { HistoryPlace, pageLimitMax } from "../../domain/Query.ts"
-import { type AnswerHeader, emptyAnswer, jsonAnswer, reply } from "../Answer.ts"
+import { jsonAnswer } from "../Answer.ts"
 import { Amount, exactAmount } from "../ExactJson.ts"
-import { field, purchaseIdField, userIdField, wholeNumberField } from "../Field.ts"
+import { field, momentField, purchaseIdField, userIdField, wholeNumberField } from "../Field.ts"
 import { problem } from "../Problem.ts"
-import { consistencyParameter, historyPage, readProblems, receipt, total } from "../Reading.ts"
-import { Count, Currency, entryBody, HistoryEntry, PurchaseReceipt, receiptBody } from "../Representation.ts"
-import { optional, type Parameter, route } from "../Route.ts"
+import { consistencyParameter, historyPage, readProblems, receipt, total, totalsBefore } from "../Reading.ts"
+import {
+  Count,
+  Currency,
+  entryBody,
+  HistoryEntry,
+  Instant,
+  instant,
+  PurchaseReceipt,
+  receiptBody
+} from "../Representation.ts"
+import { optional, route } from "../Route.ts"
+import { knownTags, tagged, unchanged } from "../Tag.ts"
 
 const limitDefault = 20
 
@@ -38,28 +48,6 @@ const cursorField = field(
   CursorText
 )
 
-/** The tags in If-None-Match that a caller has already. */
-const knownTags: Parameter<ReadonlyArray<string>> = {
-  description: "ETags of answers that the caller has: one that still holds is answered with 304.",
-  documented: Schema.String,
-  read: (text = "") => text.split(",").map((one) => one.trim().replace(/^W\//, ""))
-}
-
-const unchanged = emptyAnswer("What the caller has still holds.", ["etag", "link"])
-
-/** A strong answer with its revision as the ETag; 304 where the caller has it already. */
-const tagged = <Body, const Headers extends { [Header in AnswerHeader]?: string } = {}>(
-  known: ReadonlyArray<string>,
-  tag: string,
-  body: () => Body,
-  headers?: Headers
-) => {
-  const etag = `"${tag}"`
-  // A cache may keep it, and has to ask each time whether it still holds.
-  const cached = { etag, "cache-control": "private, no-cache", ...headers }
-  return known.includes(etag) || known.includes("*") ? reply(304, undefined, cached) : reply(200, body(), cached)
-}
-
 const accountMembers = { userId: Schema.String, total: Amount, currency: Currency, purchaseCount: Count }
 const accountBody = (userId: string, account: { readonly total: bigint; readonly count: number }) => ({
   userId,
@@ -68,25 +56,42 @@ const accountBody = (userId: string, account: { readonly total: bigint; readonly
   purchaseCount: account.count
 })
 
+const nothing = { total: 0n, count: 0 }
+
 const totalRoute = route({
   method: "GET",
   path: "/users/{id}/total",
   name: "readTotal",
   group: "Users",
-  summary: "The total of a user, exact and current",
+  summary: "The total of a user, exact and current, or what it was",
   parameters: { id: userIdField },
-  query: { consistency: consistencyParameter },
+  query: {
+    at: optional(
+      momentField("at"),
+      undefined,
+      "Asks what the total was then: after the last purchase that the broker had stored (`storedAt`) at or before this time."
+    ),
+    consistency: consistencyParameter
+  },
   headers: { "if-none-match": knownTags },
   answers: {
     200: jsonAnswer(
       "The total, 0.00 for a user of whom nothing is known.",
-      Schema.Struct(accountMembers).annotate({ identifier: "Account" }),
+      Schema.Struct({ ...accountMembers, at: Schema.optionalKey(Instant) }).annotate({ identifier: "Account" }),
       ["etag"]
     ),
     304: unchanged
   },
   problems: readProblems,
-  handle: Effect.fnUntraced(function* ({ id: userId, consistency, "if-none-match": known }) {
+  handle: Effect.fnUntraced(function* ({ id: userId, at, consistency, "if-none-match": known }) {
+    if (at !== undefined) {
+      // The broker's times are kept in whole milliseconds.
+      const { revision, totals } = yield* totalsBefore(userId, [at + 1], consistency)
+      return tagged(known, `${revision}.${at}`, () => ({
+        ...accountBody(userId, totals[0] ?? nothing),
+        at: instant(at)
+      }))
+    }
     const answer = yield* total(userId, consistency)
     return tagged(known, String(answer.revision), () => accountBody(userId, answer))
   })

@@ -1,0 +1,130 @@
+import { Clock, Effect, Schema } from "effect"
+import { currency } from "../../domain/Money.ts"
+import { momentsMax } from "../../domain/Query.ts"
+import {
+  clockTime,
+  isTimeZone,
+  type Window,
+  windowEnd,
+  type WindowKind,
+  windowsOf,
+  windowStartBefore,
+  type WindowUnit,
+  windowUnits
+} from "../../domain/SpendingWindow.ts"
+import { jsonAnswer } from "../Answer.ts"
+import { Amount, exactAmount } from "../ExactJson.ts"
+import { field, momentField, userIdField, wordField } from "../Field.ts"
+import { problem } from "../Problem.ts"
+import { consistencyParameter, readProblems, totalsBefore } from "../Reading.ts"
+import { Count, Currency, Instant, instant } from "../Representation.ts"
+import { optional, route } from "../Route.ts"
+import { knownTags, tagged, unchanged } from "../Tag.ts"
+
+/** The most windows of one answer; `next` leads on. */
+export const windowsMax = momentsMax - 1
+/** How many windows there are where nobody says when they begin. */
+const windowsDefault: Record<WindowUnit, number> = { hour: 24, day: 30, month: 12 }
+
+const timeZoneField = field(
+  "timeZone",
+  "malformed-request",
+  Schema.String.check(
+    Schema.makeFilter(
+      (name: string) =>
+        name.length <= 64 && isTimeZone(name)
+          ? undefined
+          : `must be the name of a time zone like Europe/Berlin, and is ${name.slice(0, 40)}`,
+      { toJsonSchema: () => [{ minLength: 1, maxLength: 64, pattern: "^[A-Za-z][A-Za-z0-9_/+-]*$" }, true] }
+    )
+  )
+)
+
+const spent = { total: Amount, purchaseCount: Count }
+
+const Spending = Schema.Struct({
+  userId: Schema.String,
+  by: Schema.Literals(windowUnits),
+  timeZone: Schema.String,
+  from: Instant,
+  to: Instant,
+  currency: Currency,
+  ...spent,
+  windows: Schema.Array(
+    Schema.Struct({ from: Instant, to: Instant.annotateKey({ description: "The first moment after it." }), ...spent })
+  ).annotateKey({ description: "Oldest first, also those in which nothing was bought." }),
+  next: Schema.optionalKey(
+    Schema.String.annotate({ description: "The path of the windows after these; none where the range ends." })
+  )
+}).annotate({
+  identifier: "Spending",
+  description: "What was bought in windows of time. total and purchaseCount are the sums of the windows that are here."
+})
+
+/** The range that a caller means: up to the end of the window of now, and some windows long, if nothing is said. */
+const rangeOf = (kind: WindowKind, from: number | undefined, to: number | undefined, now: number): Window => {
+  const end = to ?? windowEnd(kind, now)
+  return { from: from ?? windowStartBefore(kind, end - 1, windowsDefault[kind.by] - 1), to: end }
+}
+
+const spendingRoute = route({
+  method: "GET",
+  path: "/users/{id}/spending",
+  name: "readSpending",
+  group: "Users",
+  summary: "What a user has bought in each hour, day or month, exact and current",
+  description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). Windows are those of the zone's clock and calendar: where it is put forward or back a day has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
+  parameters: { id: userIdField },
+  query: {
+    by: optional(wordField("by", windowUnits), "day", "How long a window is."),
+    from: optional(
+      momentField("from"),
+      undefined,
+      "Where the first window begins; it may be within one. Without it there are 24 hours, 30 days or 12 months."
+    ),
+    to: optional(
+      momentField("to"),
+      undefined,
+      "Where the last window ends, without this moment itself. Without it that is where the current one does."
+    ),
+    timeZone: optional(timeZoneField, "UTC", "Whose clock and calendar cut the windows: a name of the IANA database."),
+    consistency: consistencyParameter
+  },
+  headers: { "if-none-match": knownTags },
+  answers: { 200: jsonAnswer("The windows.", Spending, ["etag", "link"]), 304: unchanged },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* ({ id: userId, by, timeZone, consistency, "if-none-match": known, ...asked }) {
+    const kind = { by, timeZone }
+    const range = rangeOf(kind, asked.from, asked.to, yield* Clock.currentTimeMillis)
+    if (range.from >= range.to) {
+      const detail = `from must be before to, and is ${instant(range.from)}; to is ${instant(range.to)}.`
+      return yield* Effect.fail(problem("malformed-request", detail))
+    }
+    const windows = windowsOf(kind, range, windowsMax)
+    const end = windows.at(-1)?.to ?? range.to
+    const moments = [range.from, ...windows.map(({ to }) => to)]
+    const { revision, totals } = yield* totalsBefore(userId, moments, consistency)
+
+    const spentBetween = (first: number, last: number) => ({
+      total: exactAmount((totals[last]?.total ?? 0n) - (totals[first]?.total ?? 0n)),
+      purchaseCount: (totals[last]?.count ?? 0) - (totals[first]?.count ?? 0)
+    })
+    const shown = ({ from, to }: Window) => ({ from: clockTime(from, timeZone), to: clockTime(to, timeZone) })
+    const rest = new URLSearchParams({ by, from: instant(end), to: instant(range.to), timeZone })
+    const next = end === range.to ? undefined : `/users/${encodeURIComponent(userId)}/spending?${rest}`
+    const body = () => ({
+      userId,
+      by,
+      timeZone,
+      ...shown({ from: range.from, to: end }),
+      currency,
+      ...spentBetween(0, windows.length),
+      windows: windows.map((window, index) => ({ ...shown(window), ...spentBetween(index, index + 1) })),
+      ...(next === undefined ? {} : { next })
+    })
+    const tag = `${revision}.${by}.${range.from}.${range.to}.${timeZone}`
+    return tagged(known, tag, body, next === undefined ? {} : { link: `<${next}>; rel="next"` })
+  })
+})
+
+export const spendingRoutes = [spendingRoute]

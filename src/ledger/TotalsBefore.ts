@@ -1,0 +1,103 @@
+import { Context, Effect, Layer, Semaphore } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import type { TotalBefore } from "../domain/Query.ts"
+import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
+import { entriesOf } from "./History.ts"
+
+/** How many revisions are read at once for all such questions of a worker, so that they leave room for everything else. */
+const readsAtOnceMax = 20
+/** One question splits in two as often as this while it searches, and so has 8 reads under way at most. */
+const splitsMax = 3
+
+/** The revisions of an account that applied something, as they were at one moment: the list may grow meanwhile. */
+export interface ApplyingRevisions {
+  /** Their ledger sequences, oldest first. */
+  readonly sequences: ReadonlyArray<number>
+  readonly count: number
+}
+
+/**
+ * The number of a range at which a search looks next: the one that the most twos divide. Unlike the middle it is the
+ * same however far a list of numbers 1, 2, 3, … has grown, as long as what was added lies after what is searched.
+ */
+export const probeIn = (low: number, high: number): number => {
+  const highestDifference = 31 - Math.clz32((low - 1) ^ high)
+  return (high >>> highestDifference) << highestDifference
+}
+
+const nothing: TotalBefore = { total: 0n, count: 0 }
+
+/** What the account held after the last purchase of a revision that was stored before a moment. */
+const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefore => {
+  const last = stored && entriesOf(stored).find(({ storedAt }) => storedAt < moment)
+  return last === undefined ? nothing : { total: last.totalAfter, count: last.number }
+}
+
+/**
+ * Reads what an account held at moments of the past. An account applies purchases in the order of the input log, so the
+ * times at which the broker stored them rise, and one search through its revisions finds the place of each moment: all
+ * moments of a question go down the same tree, which reads no revision twice and at most 1 + log2(revisions) a moment.
+ *
+ * Should the broker's clock step back, times overlap for a while. The search then still sees the same revisions in
+ * the same order each time, whoever asks for whichever moments, and a later moment never finds an earlier place: so
+ * answers repeat, and differences between moments add up.
+ */
+export class TotalsBefore extends Context.Service<
+  TotalsBefore,
+  {
+    readonly read: (
+      userToken: string,
+      applying: ApplyingRevisions,
+      moments: ReadonlyArray<number>
+    ) => Effect.Effect<ReadonlyArray<TotalBefore>, BrokerFailure | LedgerInconsistent>
+  }
+>()("purchases/ledger/TotalsBefore") {
+  static readonly layer = Layer.effect(
+    TotalsBefore,
+    Effect.gen(function* () {
+      const reader = yield* AccountReader
+      const reads = yield* Semaphore.make(readsAtOnceMax)
+
+      const read = Effect.fnUntraced(function* (
+        userToken: string,
+        applying: ApplyingRevisions,
+        moments: ReadonlyArray<number>
+      ) {
+        const found = new Map<number, TotalBefore>()
+
+        /** Places moments that are known to lie after the revision `floor`, and before number `high + 1`. */
+        const place = (
+          low: number,
+          high: number,
+          floor: ReadRevision | undefined,
+          wanted: ReadonlyArray<number>,
+          splits: number
+        ): Effect.Effect<void, BrokerFailure | LedgerInconsistent> =>
+          Effect.gen(function* () {
+            if (low > high) {
+              for (const moment of wanted) found.set(moment, heldWithin(floor, moment))
+              return
+            }
+            const probe = probeIn(low, high)
+            const stored = yield* reads.withPermit(namedRevision(reader, userToken, applying.sequences[probe - 1] ?? 0))
+            const first = stored.revision.purchases[0]?.storedAt ?? 0
+            const earlier = wanted.filter((moment) => moment <= first)
+            const later = wanted.filter((moment) => moment > first)
+            const splitting = earlier.length > 0 && later.length > 0 ? splits + 1 : splits
+            yield* Effect.all(
+              [
+                ...(earlier.length > 0 ? [place(low, probe - 1, floor, earlier, splitting)] : []),
+                ...(later.length > 0 ? [place(probe + 1, high, stored, later, splitting)] : [])
+              ],
+              { concurrency: splitting <= splitsMax ? 2 : 1, discard: true }
+            )
+          })
+
+        yield* place(1, applying.count, undefined, moments, 0)
+        return moments.map((moment) => found.get(moment) ?? nothing)
+      })
+
+      return TotalsBefore.of({ read })
+    })
+  )
+}

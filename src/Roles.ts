@@ -15,6 +15,7 @@ import { LedgerStream } from "./nats/LedgerStream.ts"
 import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
+import { RejectedRecords } from "./nats/RejectedRecords.ts"
 import { Topology } from "./nats/Topology.ts"
 import { janitor } from "./partition/Janitor.ts"
 import { Membership } from "./partition/Membership.ts"
@@ -35,6 +36,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     NoticeTransport.layer,
     PartitionConsumer.layer,
     QueryTransport.layer,
+    RejectedRecords.layer.pipe(Layer.provide(LedgerBucket.layer)),
     WorkerBucket.layer(settings.replicas)
   ).pipe(
     Layer.provideMerge(

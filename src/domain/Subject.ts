@@ -57,6 +57,8 @@ export const accountKey = (userToken: string): string => `account.${userToken}`
 export const segmentKey = (userToken: string, segment: number): string => `seen.${userToken}.${segment}`
 export const positionKey = (partition: number): string => `position.${partition}`
 export const ownerKey = (partition: number): string => `owner.${partition}`
+export const rejectedFilter = "rejected.*.*"
+export const replayedKey = (inputSequence: number, index: number): string => `replayed.${inputSequence}.${index}`
 export const rejectedKey = (inputSequence: number, index: number): string => `rejected.${inputSequence}.${index}`
 
 /** Every revision of one account, or of all of them, in the ledger's stream. */

@@ -3,12 +3,13 @@ import type { Context as HttpContext } from "hono"
 import type { Feed } from "../feed/Feed.ts"
 import type { InputLog } from "../nats/InputLog.ts"
 import type { BrokerLink } from "../nats/BrokerLink.ts"
+import type { RejectedRecords } from "../nats/RejectedRecords.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
 import { instanceOf, isProblem, type Problem, problem, type ProblemKind, problemResponse } from "./Problem.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
 
-export type EdgeServices = PurchasePublisher | QueryClient | InputLog | BrokerLink | Feed
+export type EdgeServices = PurchasePublisher | QueryClient | InputLog | BrokerLink | RejectedRecords | Feed
 
 /** Where purchase ids come from that no caller gave; tests give their own. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {

@@ -57,6 +57,7 @@ Errors are \`${problemMediaType}\`. HEAD is GET without the body where a GET sto
 const groups: Record<Route["group"], string> = {
   Purchases: "Storing purchases.",
   Users: "What users have bought.",
+  Rejected: "What could not be applied, and sending it again as it was meant.",
   Feeds: "What is applied, as it is applied.",
   Compatible: "The routes of the system that this one re-implements. Some store by GET, since scripts do so.",
   Service: "The service itself."

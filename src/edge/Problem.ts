@@ -19,6 +19,7 @@ export const problemKinds = {
   "not-found": [404, "There is no such thing"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
+  "already-replayed": [409, "This was sent again with another content"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
   "refused-by-rules": [422, "The rules refuse this value"],

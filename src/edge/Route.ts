@@ -52,7 +52,7 @@ export interface Route {
   readonly path: string
   /** A name for programs. */
   readonly name: string
-  readonly group: "Purchases" | "Users" | "Feeds" | "Compatible" | "Service"
+  readonly group: "Purchases" | "Users" | "Rejected" | "Feeds" | "Compatible" | "Service"
   readonly summary: string
   readonly description?: string
   /** The parameters in the path, in the order in which they are read. */

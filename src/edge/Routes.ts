@@ -4,6 +4,7 @@ import { documentRoutes } from "./routes/documents.ts"
 import { feedRoutes } from "./routes/feed.ts"
 import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
+import { rejectedRoutes } from "./routes/rejected.ts"
 import { spendingRoutes } from "./routes/spending.ts"
 import { userRoutes } from "./routes/users.ts"
 
@@ -12,6 +13,7 @@ export const routes: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...userRoutes,
   ...spendingRoutes,
+  ...rejectedRoutes,
   ...feedRoutes,
   ...compatibleRoutes,
   ...probeRoutes,

@@ -31,7 +31,9 @@ describe("a method that a path does not have", () => {
     "/history/ann",
     "/users/ann/total",
     "/users/ann/purchases",
-    "/users/ann/purchases/p1"
+    "/users/ann/purchases/p1",
+    "/users/ann/spending",
+    "/rejected/1/0"
   ]
   const writes = ["/generate/1/ann", "/duplicate/1/ann", "/idempotent-test/ann/Lamp/1/1"]
   const cases: ReadonlyArray<readonly [string, string, string]> = [
@@ -42,7 +44,9 @@ describe("a method that a path does not have", () => {
     ...writes.flatMap((path) =>
       ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"].map((method) => [method, path, "GET"] as const)
     ),
-    ...["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, "/purchases", "POST"] as const)
+    ...["/purchases", "/rejected/1/0/replay"].flatMap((path) =>
+      ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, path, "POST"] as const)
+    )
   ]
 
   it.each(cases)("%s %s is 405, with Allow: %s", async (method, path, allow) => {
@@ -141,9 +145,13 @@ describe("GET /, /livez and /readyz", () => {
       service: "purchase-ledger",
       routes: [
         "POST /purchases",
-        "GET /users/{id}/total",
+        "GET /users/{id}/total?at=",
         "GET /users/{id}/purchases?limit=&cursor=",
         "GET /users/{id}/purchases/{purchaseId}",
+        "GET /users/{id}/spending?by=&from=&to=&timeZone=",
+        "GET /rejected?limit=&cursor=",
+        "GET /rejected/{inputSequence}/{index}",
+        "POST /rejected/{inputSequence}/{index}/replay",
         "GET /users/{id}/feed",
         "GET /feed",
         "GET /generate/{count}/{id}",

@@ -1,58 +1,20 @@
 import { Effect, Exit, Schema } from "effect"
-import type { Context as HttpContext } from "hono"
 import type { Cents } from "../../domain/Money.ts"
 import type { Purchase } from "../../domain/Purchase.ts"
-import { jsonAnswer, jsonMediaType, linesMediaType, reply, textAnswer } from "../Answer.ts"
-import { type ContentEncoding, contentEncoding, unpacked } from "../ContentEncoding.ts"
+import { jsonAnswer, linesMediaType, reply, textAnswer } from "../Answer.ts"
 import { accepted, NewId } from "../Edge.ts"
 import { purchaseIdField } from "../Field.ts"
-import { problem } from "../Problem.ts"
+import { manyPurchases, onePurchase, purchaseBodyBytesMax } from "../PurchaseBody.ts"
 import { appliedOf } from "../PurchaseOutcome.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
-import { PurchaseRequest, readPurchase, writtenBody } from "../PurchaseRequest.ts"
+import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../Reading.ts"
 import { appliedBody, AppliedPurchase, receiptPath, storedBody, StoredPurchase } from "../Representation.ts"
-import { type Body, type Parameter, route } from "../Route.ts"
+import { type Parameter, route } from "../Route.ts"
 import { storeLines } from "./purchaseLines.ts"
 
-/** The largest body of one purchase, in bytes. */
-export const purchaseBodyBytesMax = 16 * 1024
 /** The longest that `Prefer: wait` may ask for, in seconds; more is taken as this. */
 export const preferWaitMax = 30
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
-const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")
-
-const encodingOf = (http: HttpContext) => accepted(contentEncoding(http.req.header("content-encoding")))
-
-const onePurchase: Body<string> = {
-  mediaType: jsonMediaType,
-  asked: `one purchase as ${jsonMediaType}`,
-  documented: PurchaseRequest,
-  limit: { bytesMax: purchaseBodyBytesMax, tooLarge: tooLarge.detail },
-  answeredAs: jsonMediaType,
-  read: Effect.fnUntraced(function* (http: HttpContext) {
-    const encoding = yield* encodingOf(http)
-    const body = yield* Effect.tryPromise({ try: () => http.req.arrayBuffer(), catch: () => notText })
-    const bytes =
-      encoding === "identity"
-        ? body
-        : yield* Effect.promise(() => unpacked(new Uint8Array(body), purchaseBodyBytesMax, tooLarge)).pipe(
-            Effect.flatMap(accepted)
-          )
-    return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
-  })
-}
-
-const manyPurchases: Body<{ readonly encoding: ContentEncoding }> = {
-  mediaType: linesMediaType,
-  asked: `many, one a line, as ${linesMediaType}`,
-  documented: Schema.String.annotate({ description: "Any number of lines, each a PurchaseRequest or blank." }),
-  answeredAs: linesMediaType,
-  read: (http) => Effect.map(encodingOf(http), (encoding) => ({ encoding }))
-}
 
 /** The seconds of `Prefer: wait=N` (RFC 7240); other and unreadable preferences are ignored, as the RFC says. */
 const preferredWait: Parameter<number | undefined> = {

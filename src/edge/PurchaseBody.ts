@@ -1,0 +1,47 @@
+import { Effect, Schema } from "effect"
+import type { Context as HttpContext } from "hono"
+import { jsonMediaType, linesMediaType } from "./Answer.ts"
+import { type ContentEncoding, contentEncoding, unpacked } from "./ContentEncoding.ts"
+import { accepted } from "./Edge.ts"
+import { problem } from "./Problem.ts"
+import { PurchaseRequest } from "./PurchaseRequest.ts"
+import type { Body } from "./Route.ts"
+
+/** The largest body of one purchase, in bytes. */
+export const purchaseBodyBytesMax = 16 * 1024
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
+const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")
+
+const encodingOf = (http: HttpContext) => accepted(contentEncoding(http.req.header("content-encoding")))
+
+/** The text of one purchase. */
+export const onePurchase: Body<string> = {
+  mediaType: jsonMediaType,
+  asked: `one purchase as ${jsonMediaType}`,
+  documented: PurchaseRequest,
+  limit: { bytesMax: purchaseBodyBytesMax, tooLarge: tooLarge.detail },
+  answeredAs: jsonMediaType,
+  read: Effect.fnUntraced(function* (http: HttpContext) {
+    const encoding = yield* encodingOf(http)
+    const body = yield* Effect.tryPromise({ try: () => http.req.arrayBuffer(), catch: () => notText })
+    const bytes =
+      encoding === "identity"
+        ? body
+        : yield* Effect.promise(() => unpacked(new Uint8Array(body), purchaseBodyBytesMax, tooLarge)).pipe(
+            Effect.flatMap(accepted)
+          )
+    return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
+  })
+}
+
+/** How the lines of many purchases are packed; whoever reads them goes on with the body. */
+export const manyPurchases: Body<{ readonly encoding: ContentEncoding }> = {
+  mediaType: linesMediaType,
+  asked: `many, one a line, as ${linesMediaType}`,
+  documented: Schema.String.annotate({ description: "Any number of lines, each a PurchaseRequest or blank." }),
+  answeredAs: linesMediaType,
+  read: (http) => Effect.map(encodingOf(http), (encoding) => ({ encoding }))
+}

@@ -1,0 +1,208 @@
+import { Effect, Schema } from "effect"
+import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
+import { replayedPurchaseId, replayStates } from "../../domain/Replay.ts"
+import {
+  type RejectedPlace,
+  RejectedRecords,
+  type StoredRejection,
+  type StoredReplay
+} from "../../nats/RejectedRecords.ts"
+import { jsonAnswer, reply } from "../Answer.ts"
+import { accepted } from "../Edge.ts"
+import { wholeNumberField } from "../Field.ts"
+import { problem } from "../Problem.ts"
+import { onePurchase } from "../PurchaseBody.ts"
+import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
+import { replay } from "../Replaying.ts"
+import { Count, Instant, instant, purchaseBody, PurchaseContent, receiptPath } from "../Representation.ts"
+import { optional, route } from "../Route.ts"
+
+/** The most records on a page. */
+export const rejectedLimitMax = 100
+const limitDefault = 20
+/** The most characters of a payload on a page; the record itself has all of them. */
+export const payloadShownMax = 1_000
+/** How many records of a page are looked up at once in the ledger. */
+const readsAtOnceMax = 10
+const sequenceMax = 999_999_999_999_999
+
+const placeParameters = {
+  inputSequence: wholeNumberField("inputSequence", "malformed-request", 1, sequenceMax),
+  index: wholeNumberField("index", "malformed-request", 0, messagePurchasesMax - 1)
+}
+
+const recordMembers = {
+  inputSequence: Count.annotateKey({ description: "The message of the input log that brought it." }),
+  index: Count.annotateKey({ description: "Its place in that message, from 0." }),
+  reason: Schema.String,
+  rejectedAt: Instant,
+  encoding: Schema.Literals(["text", "base64"]).annotateKey({ description: "How payload writes what came." }),
+  payloadLength: Count,
+  payload: Schema.String,
+  replay: Schema.Literals(["none", ...replayStates]).annotateKey({
+    description:
+      "Whether it was sent again: settled what to send, stored in the input log, applied, or refused since its id was used for another purchase."
+  })
+}
+
+const RejectedListed = Schema.Struct(recordMembers).annotate({
+  identifier: "RejectedListed",
+  description: `A record, with up to ${payloadShownMax} characters of its payload.`
+})
+
+const RejectedRecord = Schema.Struct({
+  ...recordMembers,
+  trail: Schema.Array(
+    Schema.Struct({
+      state: Schema.Literals(replayStates),
+      at: Instant,
+      inputSequence: Schema.optionalKey(Count),
+      purchase: PurchaseContent,
+      receipt: Schema.String.annotateKey({ description: "The path of the receipt, once it is applied." })
+    })
+  ).annotateKey({ description: "What was done when, oldest first; who did it is not known." })
+}).annotate({ identifier: "RejectedRecord" })
+
+const recordBody = (record: StoredRejection, step: StoredReplay | undefined) => ({
+  inputSequence: record.inputSequence,
+  index: record.index,
+  reason: record.reason,
+  rejectedAt: instant(record.rejectedAt),
+  encoding: record.encoding,
+  payloadLength: record.payload.length,
+  payload: record.payload,
+  replay: step?.state ?? ("none" as const)
+})
+
+const listedBody = (record: StoredRejection, step: StoredReplay | undefined): typeof RejectedListed.Type => ({
+  ...recordBody(record, step),
+  payload: record.payload.slice(0, payloadShownMax)
+})
+
+const wholeBody = (record: StoredRejection, trail: ReadonlyArray<StoredReplay>): typeof RejectedRecord.Type => ({
+  ...recordBody(record, trail.at(-1)),
+  trail: trail.map(({ state, at, inputSequence, purchase }) => ({
+    state,
+    at: instant(at),
+    ...(inputSequence === undefined ? {} : { inputSequence }),
+    purchase: purchaseBody(purchase.userId, purchase),
+    receipt: receiptPath(purchase.userId, purchase.purchaseId)
+  }))
+})
+
+const found = Effect.fnUntraced(function* (place: RejectedPlace) {
+  const records = yield* RejectedRecords
+  const record = yield* records.find(place)
+  if (record !== undefined) return record
+  const detail = `Nothing of message ${place.inputSequence}, place ${place.index}, was rejected. GET /rejected lists what was.`
+  return yield* Effect.fail(problem("not-found", detail))
+})
+
+const listRoute = route({
+  method: "GET",
+  path: "/rejected",
+  name: "listRejected",
+  group: "Rejected",
+  summary: "What could not be applied, newest first, in pages",
+  parameters: {},
+  query: {
+    limit: optional(
+      wholeNumberField("limit", "malformed-request", 1, rejectedLimitMax),
+      limitDefault,
+      "The most records on the page; long payloads make it shorter."
+    ),
+    cursor: optional(
+      wholeNumberField("cursor", "malformed-request", 1, sequenceMax),
+      undefined,
+      "Where the page begins, from the page before; without one it is the newest."
+    )
+  },
+  answers: {
+    200: jsonAnswer(
+      "A page.",
+      Schema.Struct({
+        rejected: Schema.Array(RejectedListed),
+        next: Schema.optionalKey(
+          Schema.String.annotate({ description: "The path of the next page; none on the last." })
+        )
+      }).annotate({ identifier: "RejectedPage" }),
+      ["link"]
+    )
+  },
+  problems: ["unavailable", "outcome-unknown"],
+  handle: Effect.fnUntraced(function* ({ limit, cursor }) {
+    const records = yield* RejectedRecords
+    const page = yield* records.page(limit, cursor)
+    const rejected = yield* Effect.forEach(
+      page.records,
+      (record) => Effect.map(records.replay(record), (step) => listedBody(record, step)),
+      { concurrency: readsAtOnceMax }
+    )
+    if (page.next === undefined) return reply(200, { rejected })
+    const next = `/rejected?limit=${limit}&cursor=${page.next}`
+    return reply(200, { rejected, next }, { link: `<${next}>; rel="next"` })
+  })
+})
+
+const readRoute = route({
+  method: "GET",
+  path: "/rejected/{inputSequence}/{index}",
+  name: "readRejected",
+  group: "Rejected",
+  summary: "One record of what could not be applied, and what was done about it",
+  parameters: placeParameters,
+  answers: { 200: jsonAnswer("The record.", RejectedRecord) },
+  problems: ["not-found", "unavailable", "outcome-unknown"],
+  handle: Effect.fnUntraced(function* (place) {
+    const record = yield* found(place)
+    const records = yield* RejectedRecords
+    return reply(200, wholeBody(record, yield* records.trail(place)))
+  })
+})
+
+const replayRoute = route({
+  method: "POST",
+  path: "/rejected/{inputSequence}/{index}/replay",
+  name: "replayRejected",
+  group: "Rejected",
+  summary: "Send a purchase as it was meant, once for each record",
+  description:
+    "The body is the corrected purchase. Without a purchaseId its id is made from the record. The first replay of a record settles what is sent: the same again finishes what was broken off and counts once, and another content is refused, unless the first was because its id is of another purchase.",
+  stores: true,
+  parameters: placeParameters,
+  bodies: [onePurchase],
+  answers: {
+    200: jsonAnswer("It is applied.", RejectedRecord, ["location", "idempotent-replayed"]),
+    202: jsonAnswer(
+      "It is on the broker's disk, and will be applied. The same again says whether it is.",
+      RejectedRecord,
+      ["location"]
+    )
+  },
+  problems: [
+    "not-found",
+    "already-replayed",
+    "refused-by-rules",
+    "conflicting-purchase",
+    "unavailable",
+    "outcome-unknown"
+  ],
+  handle: Effect.fnUntraced(function* ({ body, ...place }) {
+    const record = yield* found(place)
+    const newId = () => replayedPurchaseId(place.inputSequence, place.index)
+    const purchase = yield* accepted(readPurchase(writtenBody(body), undefined, newId))
+    const { step, wasFinished } = yield* replay(place, purchase)
+    const location = receiptPath(purchase.userId, purchase.purchaseId)
+    if (step.state === "conflicting") {
+      const detail = `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for another purchase, so nothing was applied. Replay it with another purchaseId.`
+      return yield* Effect.fail(problem("conflicting-purchase", detail, { location }))
+    }
+    const records = yield* RejectedRecords
+    const answer = wholeBody(record, yield* records.trail(place))
+    return step.state === "applied"
+      ? reply(200, answer, { location, ...(wasFinished ? { "idempotent-replayed": "true" } : {}) })
+      : reply(202, answer, { location })
+  })
+})
+
+export const rejectedRoutes = [listRoute, readRoute, replayRoute]

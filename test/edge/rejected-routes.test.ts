@@ -1,0 +1,250 @@
+import { Context, Effect } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { EdgeServices } from "../../src/edge/Edge.ts"
+import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
+import { NotCurrent, QueryClient } from "../../src/query/QueryClient.ts"
+import { inputMessage, sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import { appOn, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService({ environment: { PARTITIONS: "1" } })
+})
+afterAll(() => service.stop())
+
+interface Step {
+  readonly state: string
+  readonly at: string
+  readonly inputSequence?: number
+  readonly purchase: { readonly purchaseId: string; readonly total: number }
+  readonly receipt: string
+}
+interface Rejected {
+  readonly inputSequence: number
+  readonly index: number
+  readonly reason: string
+  readonly payload: string
+  readonly payloadLength: number
+  readonly replay: string
+  readonly trail: ReadonlyArray<Step>
+}
+
+/** Stores a message past the edge that cannot be applied, and answers its sequence when it is rejected. */
+const reject = async (payload: string): Promise<number> => {
+  const { seq } = await (await service.client.jetstream()).publish("purchases.0.=many", payload)
+  await until(`message ${seq} is rejected`, async () => (await service.get(`/rejected/${seq}/0`)).status === 200)
+  return seq
+}
+const negative = (userId: string) => inputMessage([sold(userId, `wrong-${userId}`, { valueCents: -5 })])
+
+const record = async (sequence: number): Promise<Rejected> =>
+  JSON.parse((await service.get(`/rejected/${sequence}/0`)).body) as Rejected
+
+/** Replays a record through an application, which may stand on other services than the real ones. */
+const replayOn = (services: Context.Context<EdgeServices>, sequence: number, body: string) =>
+  seen(
+    appOn(services).request(`/rejected/${sequence}/0/replay`, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/json" }
+    })
+  )
+const replay = (sequence: number, body: string) => replayOn(service.edge.services, sequence, body)
+
+const account = async (userId: string) =>
+  JSON.parse((await service.get(`/users/${userId}/total`)).body) as { total: number; purchaseCount: number }
+
+/** The sequence of the newest message of the input log. */
+const newestInput = async () =>
+  (await (await service.client.jetstreamManager()).streams.info("PURCHASES")).state.last_seq
+
+const states = (trail: ReadonlyArray<Step>) => trail.map(({ state }) => state)
+
+describe("GET /rejected", () => {
+  it("lists what was rejected, newest first, in pages", async () => {
+    const rejected: Array<number> = []
+    for (let number = 0; number < 7; number += 1) {
+      await service.post(purchaseText({ userId: "between", purchaseId: `b${number}` }))
+      rejected.unshift(await reject(`{"number":${number}`))
+    }
+    const listed: Array<number> = []
+    const sizes: Array<number> = []
+    let path: string | undefined = "/rejected?limit=3"
+    while (path !== undefined) {
+      const answer = await service.get(path)
+      const page = JSON.parse(answer.body) as { rejected: ReadonlyArray<Rejected>; next?: string }
+      expect(answer.headers["link"]).toBe(page.next === undefined ? undefined : `<${page.next}>; rel="next"`)
+      sizes.push(page.rejected.length)
+      listed.push(...page.rejected.map(({ inputSequence }) => inputSequence))
+      expect(page.rejected[0]).toMatchObject({ index: 0, reason: "the message is not JSON", replay: "none" })
+      path = page.next
+    }
+    expect(listed).toEqual(rejected)
+    expect(sizes).toEqual([3, 3, 1])
+  })
+
+  it("shows the beginning of a long payload, and the record all of it", async () => {
+    const payload = `{"long":"${"x".repeat(5_000)}"}`
+    const sequence = await reject(payload)
+    const { rejected } = JSON.parse((await service.get("/rejected?limit=1")).body) as { rejected: [Rejected] }
+    expect(rejected[0]).toMatchObject({
+      inputSequence: sequence,
+      payloadLength: 5_011,
+      payload: payload.slice(0, 1_000)
+    })
+    expect(await record(sequence)).toMatchObject({ payload, payloadLength: 5_011, replay: "none", trail: [] })
+  })
+
+  it("refuses what is no record", async () => {
+    expect(await service.get("/rejected/999999/0")).toEqual(
+      refusal(
+        "not-found",
+        "Nothing of message 999999, place 0, was rejected. GET /rejected lists what was.",
+        "/rejected/999999/0"
+      )
+    )
+    expect((await replay(999_999, purchaseText())).status).toBe(404)
+    expect((await service.get("/rejected/0/0")).status).toBe(400)
+    expect((await service.get("/rejected?limit=101")).status).toBe(400)
+  })
+})
+
+describe("POST /rejected/{inputSequence}/{index}/replay", () => {
+  it("applies the corrected purchase once, however often it is sent, and keeps what was done when", async () => {
+    const sequence = await reject(negative("once"))
+    const body = purchaseText({ userId: "once", value: 5 })
+    const first = await replay(sequence, body)
+    expect([first.status, first.headers["location"]]).toEqual([200, `/users/once/purchases/replay-${sequence}-0`])
+    const before = await newestInput()
+    const again = await replay(sequence, body)
+    expect([again.status, again.headers["idempotent-replayed"], again.body]).toEqual([200, "true", first.body])
+    expect(await newestInput()).toBe(before)
+    expect(await account("once")).toMatchObject({ total: 10, purchaseCount: 1 })
+
+    const { replay: state, trail } = await record(sequence)
+    expect([state, states(trail)]).toEqual(["applied", ["begun", "applied"]])
+    expect(trail[1]?.inputSequence).toBe(before)
+    expect(trail[1]?.purchase).toMatchObject({ purchaseId: `replay-${sequence}-0`, userId: "once", total: 10 })
+    expect(trail.every(({ at }, index) => index === 0 || at >= (trail[index - 1]?.at ?? ""))).toBe(true)
+    expect((await service.get(trail[1]?.receipt ?? "")).status).toBe(200)
+  })
+
+  it("refuses another content after the first", async () => {
+    const sequence = await reject(negative("fixed"))
+    expect((await replay(sequence, purchaseText({ userId: "fixed", purchaseId: "mine" }))).status).toBe(200)
+    for (const other of [{ quantity: 3 }, { userId: "somebody-else" }, { purchaseId: "other" }]) {
+      const answer = await replay(sequence, purchaseText({ userId: "fixed", purchaseId: "mine", ...other }))
+      expect(answer).toEqual(
+        refusal(
+          "already-replayed",
+          "This record is replayed as purchase mine of user fixed with another content, and a record counts once. Send the same again to finish that, or post a new purchase.",
+          `/rejected/${sequence}/0/replay`
+        )
+      )
+    }
+    expect(await account("fixed")).toMatchObject({ total: 25, purchaseCount: 1 })
+    expect((await account("somebody-else")).purchaseCount).toBe(0)
+  })
+
+  it("sends nothing for a body that no purchase is, and settles nothing", async () => {
+    const sequence = await reject(negative("careless"))
+    const before = await newestInput()
+    expect((await replay(sequence, "{")).status).toBe(400)
+    expect((await replay(sequence, purchaseText({ userId: "careless", quantity: 0 }))).status).toBe(422)
+    expect(await newestInput()).toBe(before)
+    expect((await record(sequence)).trail).toEqual([])
+  })
+
+  it("goes on where it was broken off before the purchase was sent", async () => {
+    const sequence = await reject(negative("early"))
+    const broken = Context.add(
+      service.edge.services,
+      PurchasePublisher,
+      PurchasePublisher.of({
+        ...Context.get(service.edge.services, PurchasePublisher),
+        publish: () => Effect.interrupt
+      })
+    )
+    const body = purchaseText({ userId: "early" })
+    expect((await replayOn(broken, sequence, body)).status).toBe(503)
+    expect(states((await record(sequence)).trail)).toEqual(["begun"])
+    expect((await account("early")).purchaseCount).toBe(0)
+    expect((await replay(sequence, purchaseText({ userId: "early", quantity: 9 }))).status).toBe(409)
+    expect((await replay(sequence, body)).status).toBe(200)
+    expect(states((await record(sequence)).trail)).toEqual(["begun", "applied"])
+    expect(await account("early")).toMatchObject({ total: 25, purchaseCount: 1 })
+  })
+
+  it("goes on where it was broken off after the purchase was sent", async () => {
+    const sequence = await reject(negative("late"))
+    const records = Context.get(service.edge.services, RejectedRecords)
+    const broken = Context.add(
+      service.edge.services,
+      RejectedRecords,
+      RejectedRecords.of({
+        ...records,
+        step: (place, step, after) => (step.state === "begun" ? records.step(place, step, after) : Effect.interrupt)
+      })
+    )
+    const body = purchaseText({ userId: "late" })
+    expect((await replayOn(broken, sequence, body)).status).toBe(503)
+    expect(states((await record(sequence)).trail)).toEqual(["begun"])
+    expect((await account("late")).purchaseCount).toBe(1)
+    expect((await replay(sequence, body)).status).toBe(200)
+    expect(states((await record(sequence)).trail)).toEqual(["begun", "applied"])
+    expect(await account("late")).toMatchObject({ total: 25, purchaseCount: 1 })
+  })
+
+  it("is 202 while it is not known how it came out, and the same again says it without sending more", async () => {
+    const sequence = await reject(negative("patient"))
+    const unanswered = Context.add(
+      service.edge.services,
+      QueryClient,
+      QueryClient.of({ ask: () => Effect.fail(new NotCurrent({ waitedMilliseconds: 5_000 })) })
+    )
+    const body = purchaseText({ userId: "patient" })
+    for (const _ of [1, 2]) {
+      expect((await replayOn(unanswered, sequence, body)).status).toBe(202)
+      expect(states((await record(sequence)).trail)).toEqual(["begun", "stored"])
+    }
+    const before = await newestInput()
+    expect((await replay(sequence, body)).status).toBe(200)
+    expect(states((await record(sequence)).trail)).toEqual(["begun", "stored", "applied"])
+    expect(await newestInput()).toBe(before)
+    expect(await account("patient")).toMatchObject({ total: 25, purchaseCount: 1 })
+  })
+
+  it("lets one of many different ones at once begin", async () => {
+    const sequence = await reject(negative("crowd"))
+    const answers = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map((quantity) => replay(sequence, purchaseText({ userId: "crowd", quantity })))
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409, 409])
+    expect((await account("crowd")).purchaseCount).toBe(1)
+    expect(states((await record(sequence)).trail)).toEqual(["begun", "applied"])
+  })
+
+  it("says when the id is another purchase's, and takes another id then", async () => {
+    await service.post(purchaseText({ userId: "twice", purchaseId: "taken" }))
+    const sequence = await reject(negative("twice"))
+    const body = purchaseText({ userId: "twice", purchaseId: "taken", quantity: 7 })
+    for (const _ of [1, 2]) {
+      expect(await replay(sequence, body)).toEqual(
+        refusal(
+          "conflicting-purchase",
+          "The purchaseId taken of user twice was used before for another purchase, so nothing was applied. Replay it with another purchaseId.",
+          `/rejected/${sequence}/0/replay`,
+          { location: "/users/twice/purchases/taken" }
+        )
+      )
+    }
+    expect((await replay(sequence, purchaseText({ userId: "twice", purchaseId: "free", quantity: 7 }))).status).toBe(
+      200
+    )
+    expect(states((await record(sequence)).trail)).toEqual(["begun", "conflicting", "begun", "applied"])
+    expect((await replay(sequence, purchaseText({ userId: "twice", quantity: 8 }))).status).toBe(409)
+    expect(await account("twice")).toMatchObject({ total: 112.5, purchaseCount: 2 })
+  })
+})

@@ -37,7 +37,9 @@ const clientOver = Effect.fnUntraced(function* (reply: Reply) {
   const client = yield* Effect.provide(Effect.service(QueryClient), services)
   const total = (userId: string, consistency: Consistency = "strong") =>
     client.ask({ kind: "total", userId }, { consistency, waitMilliseconds: readWaitMilliseconds })
-  return { total, asked }
+  const totalsBefore = (userId: string) =>
+    client.ask({ kind: "totalsBefore", userId, moments: [1] }, { consistency: "strong", waitMilliseconds: 5_000 })
+  return { total, totalsBefore, asked }
 })
 
 const totalOf = (cents: bigint) => Exit.succeed({ kind: "total", total: cents, count: 1, revision: 1 })
@@ -105,6 +107,23 @@ describe("a question", () => {
       expect(
         asked.map(({ consistency, questions }) => [consistency, questions.map(({ userId }) => userId).join("")])
       ).toEqual([...first.map((userId) => ["strong", userId]), ["strong", "ef"], ["eventual", "g"]])
+    })
+  )
+
+  it.effect("for many totals of the past goes out alone, since it may fill a message", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { total, totalsBefore, asked } = yield* clientOver((request) =>
+        Effect.as(Deferred.await(gate), answerTo(request))
+      )
+      const first = ["a", "b", "c", "d"].map((userId) => total(userId))
+      const waiting = [total("e"), totalsBefore("f"), totalsBefore("g"), total("h"), total("i")]
+      yield* Effect.forEach([...first, ...waiting], (asking) => Effect.forkChild(asking, { startImmediately: true }))
+      yield* TestClock.adjust("1 millis")
+      yield* Deferred.succeed(gate, undefined)
+      yield* TestClock.adjust("1 millis")
+      const groups = asked.map(({ questions }) => questions.map(({ userId }) => userId).join(""))
+      expect(groups.slice(4)).toEqual(["e", "f", "g", "hi"])
     })
   )
 })

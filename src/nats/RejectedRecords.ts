@@ -10,6 +10,8 @@ import { newestFirst } from "./NewestFirst.ts"
 
 /** A page ends early when its records have so many characters: one alone may have half of the broker's largest message. */
 export const recordsLengthMax = 2 * 1024 * 1024
+/** How many records of a page are looked up at once. */
+const readsAtOnceMax = 10
 /** The most steps of one record's trail that are read, the oldest of them; three are usual. */
 const replayStepsMax = 100
 
@@ -58,7 +60,7 @@ const storedReplay = ({ text, sequence, storedAt }: StreamMessage): StoredReplay
 export class RejectedRecords extends Context.Service<
   RejectedRecords,
   {
-    /** The newest records below a sequence of the ledger, or of all. */
+    /** The newest records below a sequence of the ledger, or of all; fewer where one was written twice, or is long. */
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
     readonly find: (place: RejectedPlace) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
     /** The newest step of a record's replay; nothing before the first. */
@@ -78,6 +80,10 @@ export class RejectedRecords extends Context.Service<
       const firstFrom = (key: string) => (sequence: number) =>
         readMessage(connection, ledgerStream, { seq: sequence, next_by_subj: ledgerPrefix + key })
 
+      // A worker that ended between a record and its position has the next one write the same again.
+      const isNewest = ({ inputSequence, index, sequence }: StoredRejection) =>
+        Effect.map(newest(rejectedKey(inputSequence, index)), (found) => found?.sequence === sequence)
+
       const page = Effect.fnUntraced(function* (limit: number, below?: number) {
         const last = yield* newest(rejectedFilter)
         const oldest = yield* firstFrom(rejectedFilter)(1)
@@ -91,7 +97,8 @@ export class RejectedRecords extends Context.Service<
           return records.length >= limit || length >= recordsLengthMax ? "enough" : "more"
         })
         const reached = records.at(-1)?.sequence ?? 0
-        return reached > oldest.sequence ? { records, next: reached } : { records }
+        const once = yield* Effect.filter(records, isNewest, { concurrency: readsAtOnceMax })
+        return reached > oldest.sequence ? { records: once, next: reached } : { records: once }
       })
 
       const trail = Effect.fnUntraced(function* ({ inputSequence, index }: RejectedPlace) {

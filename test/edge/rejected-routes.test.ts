@@ -90,6 +90,21 @@ describe("GET /rejected", () => {
     expect(sizes).toEqual([3, 3, 1])
   })
 
+  it("lists a record once that was written again after a crash", async () => {
+    const sequence = await reject("[")
+    const key = `$KV.ledger.rejected.${sequence}.0`
+    const { data } = await (
+      await service.client.jetstreamManager()
+    ).streams.getMessage("KV_ledger", {
+      last_by_subj: key
+    })
+    await (await service.client.jetstream()).publish(key, data)
+    const { rejected } = JSON.parse((await service.get("/rejected?limit=100")).body) as {
+      rejected: ReadonlyArray<Rejected>
+    }
+    expect(rejected.filter(({ inputSequence }) => inputSequence === sequence)).toHaveLength(1)
+  })
+
   it("shows the beginning of a long payload, and the record all of it", async () => {
     const payload = `{"long":"${"x".repeat(5_000)}"}`
     const sequence = await reject(payload)

@@ -215,7 +215,7 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
     expect(await service.get(`/users/${userId}/purchases/${purchaseId}`)).toEqual(
       refusal(
         "not-found",
-        `User ${userId} has no purchase ${purchaseId}. A rejected one is in the records rejected.*.`,
+        `User ${userId} has no purchase ${purchaseId}. GET /rejected lists what was rejected.`,
         `/users/${userId}/purchases/${purchaseId}`
       )
     )

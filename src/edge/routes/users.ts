@@ -164,7 +164,7 @@ const receiptRoute = route({
     const answer = yield* receipt(userId, purchaseId, consistency)
     const found = answer.receipt
     if (found === undefined) {
-      const detail = `User ${userId} has no purchase ${purchaseId}. A rejected one is in the records rejected.*.`
+      const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists what was rejected.`
       return yield* Effect.fail(problem("not-found", detail))
     }
     const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}`

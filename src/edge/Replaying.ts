@@ -1,4 +1,5 @@
 import { Effect, Exit } from "effect"
+import { BrokerUnavailable } from "../domain/BrokerError.ts"
 import { type Purchase, sameContent } from "../domain/Purchase.ts"
 import type { Replay } from "../domain/Replay.ts"
 import { type RejectedPlace, RejectedRecords } from "../nats/RejectedRecords.ts"
@@ -26,7 +27,9 @@ const step = Effect.fnUntraced(function* (place: RejectedPlace, replay: Replay, 
   const records = yield* RejectedRecords
   yield* records.step(place, replay, after).pipe(Effect.catchTag("CommitConflict", () => Effect.void))
   const newest = yield* records.replay(place)
-  return newest ?? (yield* Effect.die(new Error("a step that was written is there")))
+  if (newest !== undefined) return newest
+  // The other one is still on its way to the disk.
+  return yield* new BrokerUnavailable({ operation: "replay", reason: "another replay of this record begins now" })
 })
 
 /** Where the input log has the purchase; a replay that got so far before sends nothing more. */

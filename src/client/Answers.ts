@@ -1,0 +1,91 @@
+import type { Decimal } from "./Amount.ts"
+
+/** What callers send. Without a purchaseId the client makes one, so that it can send the purchase again. */
+export interface NewPurchase {
+  readonly purchaseId?: string
+  readonly userId: string
+  readonly productName: string
+  readonly productType: string
+  /** The price of a piece: an exact decimal, or integer cents. */
+  readonly value: Decimal | bigint
+  readonly quantity: number
+}
+
+export interface PurchaseContent {
+  readonly purchaseId: string
+  readonly userId: string
+  readonly productName: string
+  readonly productType: string
+  readonly value: Decimal
+  readonly quantity: number
+  readonly total: Decimal
+}
+
+/** It is on the broker's disk, and will be applied. */
+export interface StoredPurchase extends PurchaseContent {
+  readonly status: "stored"
+}
+
+export interface AppliedPurchase extends PurchaseContent {
+  readonly status: "applied"
+  readonly runningTotal: Decimal
+  readonly currency: "USD"
+}
+
+export interface HistoryEntry extends PurchaseContent {
+  /** The account numbers its purchases 1, 2, 3, … as it applies them. */
+  readonly number: number
+  readonly runningTotal: Decimal
+  readonly storedAt: string
+}
+
+export interface PurchaseReceipt extends AppliedPurchase {
+  readonly number: number
+  readonly storedAt: string
+  readonly appliedAt: string
+  readonly inputSequence: number
+  readonly ledgerSequence: number
+  /** How often it came again, past the broker's duplicate window. */
+  readonly repeatsDropped: number
+  /** How often its id came with another content. */
+  readonly conflictsRejected: number
+}
+
+export interface Account {
+  readonly userId: string
+  readonly total: Decimal
+  readonly currency: "USD"
+  readonly purchaseCount: number
+}
+
+export interface HistoryPage extends Account {
+  readonly purchases: ReadonlyArray<HistoryEntry>
+  /** The path of the next page; none on the last. */
+  readonly next?: string
+}
+
+export interface Generated {
+  readonly userId: string
+  readonly purchasesGenerated: number
+  readonly status: "success"
+}
+
+/** The body of every problem, after RFC 9457. */
+export interface ProblemBody {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly instance: string
+}
+
+/** What one commit did to an account, as a feed tells it; oldest purchase first. */
+export interface AppliedRevision extends Account {
+  readonly purchases: ReadonlyArray<HistoryEntry>
+  readonly repeats: ReadonlyArray<{
+    readonly purchaseId: string
+    readonly repeatsDropped: number
+    readonly conflictsRejected: number
+  }>
+  readonly appliedAt: string
+}

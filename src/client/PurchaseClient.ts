@@ -1,0 +1,111 @@
+import type {
+  Account,
+  AppliedPurchase,
+  Generated,
+  HistoryEntry,
+  HistoryPage,
+  NewPurchase,
+  PurchaseReceipt,
+  StoredPurchase
+} from "./Answers.ts"
+import { type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
+import { postHeaders, purchaseText, withId } from "./NewPurchase.ts"
+import { type PostedLine, type PostOptions, postPurchases } from "./PurchaseStream.ts"
+import { type CallOptions, type ClientSettings, Transport } from "./Transport.ts"
+
+export interface ReadOptions extends CallOptions {
+  /** `eventual` asks for what the owner of the account knows, instead of what is current. */
+  readonly consistency?: "strong" | "eventual"
+}
+
+/** How many purchases {@link PurchaseClient.history} asks for at once. */
+const historyPageLimit = 100
+
+const userPath = (userId: string): string => `/users/${encodeURIComponent(userId)}`
+
+/**
+ * A client of the service. Every call sends its request again, with the same purchaseId, while the service says "not
+ * now" (429, 502, 503, 504) or cannot be reached, and then throws a `ProblemError`, a `NoAnswer` or a `ForeignAnswer`;
+ * a signal that is aborted ends it with the signal's reason.
+ */
+export class PurchaseClient {
+  private readonly transport: Transport
+
+  constructor(settings: ClientSettings) {
+    this.transport = new Transport(settings)
+  }
+
+  /** Stores a purchase; one that was applied in the time that `waitSeconds` gives has its running total. */
+  async post(purchase: NewPurchase, options: PostOptions = {}): Promise<StoredPurchase | AppliedPurchase> {
+    const body = purchaseText(withId(purchase))
+    const headers = postHeaders("application/json", options.waitSeconds)
+    const answer = await this.transport.json("/purchases", { method: "POST", headers, body }, options.signal)
+    return answer as StoredPurchase | AppliedPurchase
+  }
+
+  /**
+   * Stores purchases of any number, and tells what became of each, in their order. It takes no more of them than go out
+   * and are answered. When the connection breaks off, those without an answer are sent again under their ids.
+   */
+  postAll(
+    purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>,
+    options: PostOptions = {}
+  ): AsyncGenerator<PostedLine> {
+    return postPurchases(this.transport, purchases, options)
+  }
+
+  /** The total of a user, exact and current. */
+  async total(userId: string, options: ReadOptions = {}): Promise<Account> {
+    return (await this.read(`${userPath(userId)}/total`, options)) as Account
+  }
+
+  /** One page of a user's history, newest first; `next` of a page leads to the one after it. */
+  async historyPage(
+    userId: string,
+    options: ReadOptions & { readonly limit?: number; readonly next?: string | undefined } = {}
+  ): Promise<HistoryPage> {
+    const { limit, next } = options
+    const first = `${userPath(userId)}/purchases${limit === undefined ? "" : `?limit=${limit}`}`
+    return (await this.read(next ?? first, options)) as HistoryPage
+  }
+
+  /** A user's whole history, newest first, page by page as it is taken. */
+  async *history(userId: string, options: ReadOptions = {}): AsyncGenerator<HistoryEntry> {
+    let next: string | undefined
+    do {
+      const page = await this.historyPage(userId, { limit: historyPageLimit, ...options, next })
+      yield* page.purchases
+      next = page.next
+    } while (next !== undefined)
+  }
+
+  /** The receipt of a purchase that was applied; of another one it is a problem of the kind `not-found`. */
+  async receipt(userId: string, purchaseId: string, options: ReadOptions = {}): Promise<PurchaseReceipt> {
+    const path = `${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`
+    return (await this.read(path, options)) as PurchaseReceipt
+  }
+
+  /** Has so many random purchases of a user stored. It is sent once, since the service makes their ids. */
+  async generate(count: number, userId: string, { signal }: CallOptions = {}): Promise<Generated> {
+    return (await this.transport.jsonOnce(`/generate/${count}/${encodeURIComponent(userId)}`, {}, signal)) as Generated
+  }
+
+  /** Whether purchases and reads can be sent now; a problem of the kind `unavailable` says why not. It is sent once. */
+  async ready({ signal }: CallOptions = {}): Promise<void> {
+    await this.transport.jsonOnce("/readyz", {}, signal)
+  }
+
+  /**
+   * What is applied, as it is applied, to one user's account or to all, until the signal is aborted. When it breaks off
+   * it goes on after the last event, without a gap or a repeat, at the edge that answers then.
+   */
+  feed(options: FeedOptions = {}): AsyncGenerator<FeedEvent> {
+    const path = options.userId === undefined ? "/feed" : `${userPath(options.userId)}/feed`
+    return readFeed(this.transport, path, options)
+  }
+
+  private read(path: string, { consistency, signal }: ReadOptions): Promise<unknown> {
+    const query = consistency === undefined ? "" : `${path.includes("?") ? "&" : "?"}consistency=${consistency}`
+    return this.transport.json(path + query, {}, signal)
+  }
+}

@@ -1,0 +1,169 @@
+import { parseExact } from "./Amount.ts"
+import type { NewPurchase, ProblemBody } from "./Answers.ts"
+import { NoAnswer, ProblemError } from "./Failure.ts"
+import { linesOf } from "./Lines.ts"
+import { type Identified, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
+import type { CallOptions, Transport } from "./Transport.ts"
+
+/** The most purchases that are sent and not answered yet. */
+export const unansweredMax = 2_000
+
+export interface PostOptions extends CallOptions {
+  /** How long the service shall wait until a purchase is applied, in seconds; by default it does not wait. */
+  readonly waitSeconds?: number
+}
+
+interface Kept {
+  readonly userId: string
+  readonly purchaseId: string
+  /** The same purchase was known before. */
+  readonly repeat?: true
+}
+
+type Outcome =
+  | ({ readonly status: "stored" } & Kept)
+  | ({ readonly status: "applied"; readonly runningTotal: string } & Kept)
+  /** `unknown` is worth sending again with the same purchaseId; what is refused was not stored. */
+  | { readonly status: "refused" | "unknown"; readonly problem: Omit<ProblemBody, "instance"> }
+
+/** What became of one purchase of many. `place` counts the given purchases from 0. */
+export interface PostedLine {
+  readonly place: number
+  readonly purchase: Identified
+  readonly outcome: Outcome
+}
+
+type Line = { readonly line: number } & (
+  | Outcome
+  | { readonly status: "ended"; readonly problem: Omit<ProblemBody, "instance"> }
+)
+
+/** A purchase that was taken from the caller, and its JSON. */
+interface Taken {
+  readonly purchase: Identified
+  readonly text: string
+}
+
+/** The purchases of the caller, one after the other; what was begun to be taken is not lost when a request ends. */
+class Source {
+  private readonly iterator: Iterator<NewPurchase> | AsyncIterator<NewPurchase>
+  private taking: Promise<Taken | undefined> | undefined
+  failure: unknown
+  isFailed = false
+
+  constructor(purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>) {
+    this.iterator = Symbol.asyncIterator in purchases ? purchases[Symbol.asyncIterator]() : purchases[Symbol.iterator]()
+  }
+
+  /** The next one, again and again until it is kept. */
+  next(): Promise<Taken | undefined> {
+    this.taking ??= this.take()
+    return this.taking
+  }
+
+  kept(): void {
+    this.taking = undefined
+  }
+
+  async close(): Promise<void> {
+    await this.iterator.return?.()
+  }
+
+  private async take(): Promise<Taken | undefined> {
+    try {
+      const { done, value } = await this.iterator.next()
+      if (done === true) return undefined
+      const purchase = withId(value as NewPurchase)
+      return { purchase, text: purchaseText(purchase) }
+    } catch (thrown) {
+      this.failure = thrown
+      this.isFailed = true
+      return undefined
+    }
+  }
+}
+
+/** One request: what is unanswered of the requests before it, and then what comes. */
+class Upload {
+  readonly body: ReadableStream<Uint8Array>
+  private sent = 0
+  private isOver = false
+  private room = Promise.withResolvers<void>()
+
+  constructor(unanswered: Array<Taken>, source: Source) {
+    const encoder = new TextEncoder()
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      while (!this.isOver && unanswered.length >= unansweredMax && this.sent === unanswered.length) {
+        await this.room.promise
+      }
+      if (this.sent === unanswered.length) {
+        const next = await source.next()
+        if (this.isOver) return
+        if (next === undefined) return controller.close()
+        source.kept()
+        unanswered.push(next)
+      }
+      const next = unanswered[this.sent]
+      this.sent += 1
+      controller.enqueue(encoder.encode(`${next?.text}\n`))
+    }
+    this.body = new ReadableStream({ pull, cancel: () => this.end() }, { highWaterMark: 0 })
+  }
+
+  /** The first unanswered one has its answer. */
+  answered(): void {
+    this.sent -= 1
+    this.room.resolve()
+    this.room = Promise.withResolvers()
+  }
+
+  end(): void {
+    this.isOver = true
+    this.room.resolve()
+  }
+}
+
+/** Stores purchases through one request, and through another with those that have no answer when it breaks off. */
+export async function* postPurchases(
+  transport: Transport,
+  purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>,
+  { waitSeconds, signal }: PostOptions
+): AsyncGenerator<PostedLine> {
+  const source = new Source(purchases)
+  const unanswered: Array<Taken> = []
+  const headers = postHeaders("application/x-ndjson", waitSeconds)
+  let place = 0
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      const upload = new Upload(unanswered, source)
+      const given = new AbortController()
+      try {
+        const signals = AbortSignal.any([given.signal, ...(signal === undefined ? [] : [signal])])
+        const { body } = await transport.send("/purchases", { method: "POST", headers, body: upload.body }, signals)
+        for await (const text of linesOf(body)) {
+          const { line: _line, ...outcome } = parseExact(text) as Line
+          if (outcome.status === "ended") throw new ProblemError(outcome.problem, outcome.problem.status)
+          const first = unanswered.shift()
+          if (first === undefined) throw new Error("more lines were answered than sent")
+          upload.answered()
+          attempt = 0
+          yield { place, purchase: first.purchase, outcome }
+          place += 1
+        }
+        if (unanswered.length > 0 || (await source.next()) !== undefined) {
+          throw new NoAnswer("the answer ended before all purchases were answered")
+        }
+        if (source.isFailed) throw source.failure
+        return
+      } catch (failure) {
+        if (source.isFailed && failure === source.failure) throw failure
+        await transport.beforeNext(Math.max(1, attempt), failure, signal)
+      } finally {
+        upload.end()
+        given.abort()
+      }
+    }
+  } finally {
+    await source.close()
+  }
+}

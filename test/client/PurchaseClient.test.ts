@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { NewPurchase } from "../../src/client/Answers.ts"
+import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.ts"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { unansweredMax } from "../../src/client/PurchaseStream.ts"
+import { startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(() => service.stop())
+
+const lamp = (userId: string, members: Partial<NewPurchase> = {}): NewPurchase => ({
+  userId,
+  productName: "Lamp",
+  productType: "Office",
+  value: "12.50",
+  quantity: 2,
+  ...members
+})
+
+type Ask = (request: Request, attempt: number) => Response | Promise<Response>
+
+/** A client that waits in no time, and what it did; `ask` stands between it and the service. */
+const clientOf = (ask: Ask = (request) => service.edge.app.fetch(request)) => {
+  const waits: Array<number> = []
+  let attempts = 0
+  const client = new PurchaseClient({
+    url: "http://ledger/",
+    fetch: (request) => ask(request, (attempts += 1)),
+    sleep: async (milliseconds) => void waits.push(milliseconds),
+    random: () => 0.5
+  })
+  return { client, waits, attempts: () => attempts }
+}
+
+const unavailable = (headers: Record<string, string> = {}) =>
+  Response.json(
+    { type: "urn:purchase-ledger:problem:unavailable", title: "t", status: 503, detail: "not now", instance: "/" },
+    { status: 503, headers }
+  )
+
+const taken = async <A>(items: AsyncIterable<A>): Promise<ReadonlyArray<A>> => {
+  const all: Array<A> = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+describe("a purchase", () => {
+  it("is posted, and found in total, history and receipt with exact amounts", async () => {
+    const { client } = clientOf()
+    const posted = await client.post(lamp("ann@x.org", { purchaseId: "p1", value: 99_999_999n }), { waitSeconds: 10 })
+    expect(posted).toMatchObject({ status: "applied", value: "999999.99", runningTotal: "1999999.98" })
+    expect(await client.total("ann@x.org")).toEqual({
+      userId: "ann@x.org",
+      total: "1999999.98",
+      currency: "USD",
+      purchaseCount: 1
+    })
+    expect(await taken(client.history("ann@x.org"))).toMatchObject([{ purchaseId: "p1", total: "1999999.98" }])
+    expect(await client.receipt("ann@x.org", "p1")).toMatchObject({ number: 1, value: "999999.99" })
+  })
+
+  it("that is answered 503 or not at all is sent again under one id, and counts once", async () => {
+    const ids = new Set<unknown>()
+    const { client, waits, attempts } = clientOf(async (request, attempt) => {
+      const copy = request.clone()
+      ids.add(((await copy.json()) as NewPurchase).purchaseId)
+      if (attempt === 1) return unavailable({ "retry-after": "2" })
+      const answer = await service.edge.app.fetch(request)
+      // Stored, and the answer is lost.
+      if (attempt === 2) throw new TypeError("terminated")
+      return answer
+    })
+    await client.post(lamp("ben"), { waitSeconds: 10 })
+    expect(attempts()).toBe(3)
+    expect(ids.size).toBe(1)
+    expect(waits).toEqual([2_050, 300])
+    expect(await clientOf().client.total("ben")).toMatchObject({ purchaseCount: 1, total: "25.00" })
+  })
+
+  it("is given up after so many attempts, with what was wrong last", async () => {
+    const gone = clientOf(() => Promise.reject(new TypeError("fetch failed")))
+    await expect(gone.client.post(lamp("cid"))).rejects.toThrow(NoAnswer)
+    expect(gone.attempts()).toBe(8)
+    expect(Math.max(...gone.waits)).toBeLessThanOrEqual(5_000)
+  })
+
+  it("that is refused is not sent again", async () => {
+    const { client, attempts } = clientOf()
+    const refused = await client.post(lamp("dan", { quantity: 0 })).catch((failure: unknown) => failure)
+    expect(refused).toBeInstanceOf(ProblemError)
+    expect(refused).toMatchObject({ kind: "refused-by-rules", status: 422 })
+    expect(attempts()).toBe(1)
+  })
+
+  it("with a value that is no decimal is not sent", async () => {
+    const { client, attempts } = clientOf()
+    await expect(client.post(lamp("dan", { value: "1.005" }))).rejects.toThrow("1.005 is no decimal")
+    expect(attempts()).toBe(0)
+  })
+
+  it("that something else answers fails with that", async () => {
+    const { client } = clientOf(() => new Response("<html>", { status: 404 }))
+    await expect(client.post(lamp("dan"))).rejects.toThrow(ForeignAnswer)
+  })
+
+  it("is not waited for when the caller gives up", async () => {
+    const controller = new AbortController()
+    const { client, attempts } = clientOf(() => {
+      controller.abort(new Error("enough"))
+      return unavailable()
+    })
+    await expect(client.post(lamp("dan"), { signal: controller.signal })).rejects.toThrow("enough")
+    expect(attempts()).toBe(1)
+  })
+})
+
+it("a missing receipt is a problem of its kind", async () => {
+  await expect(clientOf().client.receipt("eve", "none")).rejects.toMatchObject({ kind: "not-found" })
+})
+
+it("a history is read page by page", async () => {
+  const { client, attempts } = clientOf()
+  await client.generate(250, "finn")
+  const history = await taken(client.history("finn"))
+  expect(history.map(({ number }) => number)).toEqual(Array.from({ length: 250 }, (_, index) => 250 - index))
+  expect(attempts()).toBe(4)
+})
+
+/** Lets so many lines of an answer through, and then breaks the connection. */
+const brokenAfter = (response: Response, linesMax: number): Response => {
+  let lines = 0
+  const cut = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (chunk, controller) => {
+      const text = new TextDecoder().decode(chunk)
+      for (const line of text.split("\n").slice(0, -1)) {
+        if (lines === linesMax) return controller.error(new TypeError("terminated"))
+        lines += 1
+        controller.enqueue(new TextEncoder().encode(`${line}\n`))
+      }
+    }
+  })
+  return new Response(response.body?.pipeThrough(cut) ?? null, response)
+}
+
+describe("many purchases", () => {
+  it("are answered in their order, also where connections break, and count once each", async () => {
+    const count = 3_000
+    const many = Array.from({ length: count }, (_, index) => lamp("gil", { purchaseId: `p${index}` }))
+    const { client, attempts } = clientOf(async (request, attempt) => {
+      const answer = await service.edge.app.fetch(request)
+      return attempt <= 2 ? brokenAfter(answer, attempt * 700) : answer
+    })
+    const lines = await taken(client.postAll(many))
+    expect(attempts()).toBe(3)
+    expect(lines.map(({ place }) => place)).toEqual(many.map((_, index) => index))
+    expect(lines.every(({ outcome }, place) => "purchaseId" in outcome && outcome.purchaseId === `p${place}`)).toBe(
+      true
+    )
+    expect(await client.total("gil")).toMatchObject({ purchaseCount: count, total: "75000.00" })
+  })
+
+  it("that are refused are told beside those that are stored", async () => {
+    const lines = await taken(clientOf().client.postAll([lamp("hal"), lamp("hal", { quantity: 0 }), lamp("hal")]))
+    expect(lines.map(({ outcome }) => outcome.status)).toEqual(["stored", "refused", "stored"])
+  })
+
+  it("are not taken faster than they are answered", async () => {
+    let given = 0
+    function* endless() {
+      while (true) {
+        given += 1
+        yield lamp("ida")
+      }
+    }
+    const answers = new TransformStream<Uint8Array, Uint8Array>()
+    const full = Promise.withResolvers<void>()
+    const { client } = clientOf((request) => {
+      let lines = 0
+      void request.body?.pipeTo(
+        new WritableStream({ write: () => ((lines += 1) === unansweredMax ? full.resolve() : undefined) })
+      )
+      return new Response(answers.readable)
+    })
+    const posting = client.postAll(endless())
+    const first = posting.next()
+    await full.promise
+    // All that is ready to run has run after a turn of the event loop.
+    await new Promise(setImmediate)
+    expect(given).toBe(unansweredMax)
+    const writer = answers.writable.getWriter()
+    void writer.write(new TextEncoder().encode('{"line":1,"status":"stored","userId":"ida","purchaseId":"p"}\n'))
+    expect(await first).toMatchObject({ value: { place: 0, outcome: { status: "stored" } } })
+    await new Promise(setImmediate)
+    expect(given).toBe(unansweredMax + 1)
+    await posting.return(undefined)
+  })
+
+  it("that cannot be taken end it with the reason", async () => {
+    const failing = (function* () {
+      yield lamp("jon")
+      throw new Error("no more paper")
+    })()
+    await expect(taken(clientOf().client.postAll(failing))).rejects.toThrow("no more paper")
+  })
+})
+
+describe("a feed", () => {
+  const event = (id: number) => `id: ${id}\ndata: {"userId":"kim","total":${id}.10}\n\n`
+  const feedOf = (...texts: ReadonlyArray<string>) => {
+    const asked: Array<string | null> = []
+    const { client, waits } = clientOf((request, attempt) => {
+      asked.push(request.headers.get("last-event-id"))
+      return new Response(texts[attempt - 1] ?? null)
+    })
+    return { client, asked, waits }
+  }
+  const some = async (client: PurchaseClient, count: number, after?: string) => {
+    const ids: Array<string> = []
+    for await (const { id, ...told } of client.feed(after === undefined ? {} : { after })) {
+      ids.push(told.kind === "applied" ? `${id} ${told.applied.total}` : `${told.kind} ${told.reason} ${id}`)
+      if (ids.length === count) break
+    }
+    return ids
+  }
+
+  it("goes on after its last event when it breaks off, in the middle of an event too", async () => {
+    const { client, asked } = feedOf(
+      `retry: 1000\nid: 3\n\n${event(4)}: still here\n\n${event(5).slice(0, 20)}`,
+      event(5)
+    )
+    expect(await some(client, 2)).toEqual(["4 4.10", "5 5.10"])
+    expect(asked).toEqual([null, "4"])
+  })
+
+  it("goes on where the service ends it, and tells of a place that is none", async () => {
+    const end = `event: end\ndata: {"reason":"stopping","detail":"This edge is stopping."}\n\n`
+    const reset = `event: reset\nid: 9\ndata: {"reason":"no-longer-kept","detail":"gone","sequence":9}\n\n`
+    const { client, asked } = feedOf(event(7) + end, reset + event(10))
+    expect(await some(client, 3, "6")).toEqual(["7 7.10", "reset no-longer-kept 9", "10 10.10"])
+    expect(asked).toEqual(["6", "7"])
+  })
+
+  it("is given up when nothing comes any more", async () => {
+    const { client, asked } = feedOf()
+    await expect(some(client, 1)).rejects.toThrow(NoAnswer)
+    expect(asked).toHaveLength(8)
+  })
+})

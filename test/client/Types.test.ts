@@ -1,0 +1,61 @@
+import type { Schema } from "effect"
+import { describe, expect, it } from "vitest"
+import type * as Client from "../../src/client/Answers.ts"
+import { problemKinds } from "../../src/client/Failure.ts"
+import type { RawJson } from "../../src/edge/ExactJson.ts"
+import { type ProblemBody, problemKinds as servedKinds } from "../../src/edge/Problem.ts"
+import type * as Served from "../../src/edge/Representation.ts"
+import { openApi } from "../../src/edge/OpenApi.ts"
+import { routes } from "../../src/edge/Routes.ts"
+
+/** What a caller reads of a schema's value: amounts are texts. */
+type Read<A> = A extends RawJson
+  ? string
+  : A extends ReadonlyArray<infer Item>
+    ? ReadonlyArray<Read<Item>>
+    : A extends object
+      ? { readonly [Key in keyof A]: Read<A[Key]> }
+      : A
+type Plain<A> = { readonly [Key in keyof A]: A[Key] }
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+type Agrees<S extends Schema.Constraint, Mine> = Same<Read<S["Type"]>, Plain<Mine>>
+
+// These do not compile where the client's types are not those of the service.
+const agreements: ReadonlyArray<true> = [
+  true satisfies Agrees<typeof Served.PurchaseContent, Client.PurchaseContent>,
+  true satisfies Agrees<typeof Served.StoredPurchase, Client.StoredPurchase>,
+  true satisfies Agrees<typeof Served.AppliedPurchase, Client.AppliedPurchase>,
+  true satisfies Agrees<typeof Served.HistoryEntry, Client.HistoryEntry>,
+  true satisfies Agrees<typeof Served.PurchaseReceipt, Client.PurchaseReceipt>,
+  true satisfies Agrees<typeof ProblemBody, Client.ProblemBody>
+]
+
+/** The members of a described answer, required or not. */
+const membersOf = (name: string) => {
+  const { required = [], properties = {} } = (openApi(routes).components.schemas[name] ?? {}) as {
+    required?: ReadonlyArray<string>
+    properties?: object
+  }
+  return { required: required.toSorted(), all: Object.keys(properties).toSorted() }
+}
+
+describe("the types of the client", () => {
+  it("are those of the service's schemas", () => {
+    expect(agreements.every(Boolean)).toBe(true)
+  })
+
+  it("are those of the document", () => {
+    const account: Record<keyof Client.Account, 1> = { userId: 1, total: 1, currency: 1, purchaseCount: 1 }
+    const members = Object.keys(account).toSorted()
+    expect(membersOf("Account")).toEqual({ required: members, all: members })
+    const page: Record<keyof Client.HistoryPage, 1> = { ...account, purchases: 1, next: 1 }
+    expect(membersOf("HistoryPage")).toEqual({
+      required: [...members, "purchases"].toSorted(),
+      all: Object.keys(page).toSorted()
+    })
+  })
+
+  it("name each kind of problem", () => {
+    expect([...problemKinds].toSorted()).toEqual(Object.keys(servedKinds).toSorted())
+  })
+})

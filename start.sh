@@ -25,6 +25,8 @@ Settings, by environment variable:
   NATS_ROUTE_PORT     port between brokers of a cluster  (6222)
                       Of these three a cluster takes the two ports after them as well.
   NATS_URL            a broker that runs already, to use instead of an own one
+  METRICS_PORT        where the first worker serves its metrics, on 127.0.0.1; further workers take
+                      the ports after it                 (none)
   DATA_DIR            where data, logs and pids are kept (.data)
 TEXT
 }
@@ -64,6 +66,8 @@ port=${PORT:-8081}
 nats_port=${NATS_PORT:-4222}
 monitor_port=${NATS_MONITOR_PORT:-8222}
 route_port=${NATS_ROUTE_PORT:-6222}
+metrics_port=${METRICS_PORT:-0}
+[[ $metrics_port =~ ^[0-9]{1,5}$ ]] || wrong_usage "METRICS_PORT is a port, not $metrics_port"
 node=$root/node_modules/.bin/node
 names=()
 for ((number = 1; number <= workers; number++)); do names+=("worker-$number"); done
@@ -92,6 +96,9 @@ begin_start
 
 # The first edge has PORT, the second the one after it, and so on.
 port_of() { echo $((port + ${1##*-} - 1)); }
+
+# The same for METRICS_PORT and the workers; 0 is none.
+metrics_port_of() { echo $((metrics_port == 0 ? 0 : metrics_port + ${1##*-} - 1)); }
 
 check_settings() {
   local name
@@ -125,7 +132,7 @@ start() {
       # at 1,000 a second (npm run bench -- --only requests).
       # A worker that comes back under its name takes its partitions at once, where the lease of a
       # stranger would have to end first.
-      launch "$1" env -u NODE_OPTIONS HOST="$host" PORT="$(port_of "$1")" NATS_URL="$nats_url" \
+      launch "$1" env -u NODE_OPTIONS HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" NATS_URL="$nats_url" \
         WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=32 "$root/src/main.ts" --role "${1%-*}"
       ;;
   esac
@@ -139,6 +146,8 @@ elif ((!cluster)) && ! runs broker; then
   check_free 127.0.0.1 "$monitor_port" NATS_MONITOR_PORT
 fi
 for name in "${names[@]}"; do
+  [[ $name != worker-* || $metrics_port == 0 ]] || runs "$name" ||
+    check_free 127.0.0.1 "$(metrics_port_of "$name")" METRICS_PORT
   [[ $name != edge-* ]] || runs "$name" || check_free "$host" "$(port_of "$name")" PORT
 done
 install

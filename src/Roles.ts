@@ -1,5 +1,6 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import { ActorRegistry } from "./actor/ActorRegistry.ts"
+import { edgeMetricsLayer } from "./edge/EdgeMetrics.ts"
 import { PurchasePublisher } from "./edge/PurchasePublisher.ts"
 import { Feed } from "./feed/Feed.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
@@ -16,10 +17,12 @@ import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
 import { RejectedRecords } from "./nats/RejectedRecords.ts"
+import { QueueDepth } from "./nats/QueueDepth.ts"
 import { Topology } from "./nats/Topology.ts"
 import { janitor } from "./partition/Janitor.ts"
 import { Membership } from "./partition/Membership.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
+import { workerMetricsLayer } from "./partition/WorkerMetrics.ts"
 import { WorkerBucket } from "./nats/WorkerBucket.ts"
 import { NoticeInbox } from "./query/NoticeInbox.ts"
 import { NoticeSender } from "./query/NoticeSender.ts"
@@ -37,6 +40,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     PartitionConsumer.layer,
     QueryTransport.layer,
     RejectedRecords.layer.pipe(Layer.provide(LedgerBucket.layer)),
+    QueueDepth.layer,
     WorkerBucket.layer(settings.replicas)
   ).pipe(
     Layer.provideMerge(
@@ -58,7 +62,7 @@ export const purchasesLayer = Layer.mergeAll(
 )
 
 /** What an edge needs beside the broker. */
-export const edgeLayer = Layer.mergeAll(purchasesLayer, Feed.layer)
+export const edgeLayer = edgeMetricsLayer.pipe(Layer.provideMerge(Layer.mergeAll(purchasesLayer, Feed.layer)))
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(
@@ -99,3 +103,7 @@ export const workerLayer = (settings: Settings) =>
     Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
     Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
   )
+
+/** The same, with what its metrics look up. */
+export const measuredWorkerLayer = (settings: Settings) =>
+  workerMetricsLayer.pipe(Layer.provideMerge(workerLayer(settings)))

@@ -29,6 +29,7 @@ export const settings = Config.all({
   ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
   port: wholeNumber("PORT", 8081, 0, 65_535),
+  metricsPort: wholeNumber("METRICS_PORT", 0, 0, 65_535),
   partitions: wholeNumber("PARTITIONS", 8, 1, 256),
   replicas: wholeNumber("REPLICAS", 1, 1, 5),
   duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),

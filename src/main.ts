@@ -4,8 +4,9 @@ import { makeApp } from "./edge/App.ts"
 import type { EdgeServices } from "./edge/Edge.ts"
 import { serveHttp } from "./edge/HttpServer.ts"
 import { Feed } from "./feed/Feed.ts"
+import { metricsApp } from "./metrics/MetricsApp.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
-import { brokerLayer, edgeLayer, workerLayer } from "./Roles.ts"
+import { brokerLayer, edgeLayer, measuredWorkerLayer } from "./Roles.ts"
 import { readEnvironment, type Settings } from "./Settings.ts"
 import { SharedScheduler } from "./SharedScheduler.ts"
 
@@ -41,15 +42,25 @@ const stopSignal = (): Promise<void> =>
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve())
   })
 
+/** Where Prometheus finds a worker: on this machine alone. */
+const serveMetrics = (port: number, scope: Scope.Scope) =>
+  serveHttp(metricsApp(Effect.runPromise), "127.0.0.1", port, undefined, "METRICS_PORT").pipe(
+    Effect.tap((opened) => Effect.logInfo("serving metrics").pipe(Effect.annotateLogs({ port: opened }))),
+    Scope.provide(scope)
+  )
+
 const runWorker = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
-  const layer = workerLayer(settings).pipe(
+  const layer = measuredWorkerLayer(settings).pipe(
     Layer.provideMerge(brokerLayer(settings, `worker ${settings.workerId}`)),
     Layer.provideMerge(around)
   )
   const runtime = ManagedRuntime.make(layer)
+  const scope = Effect.runSync(Scope.make())
   const worker = await start(runtime.runPromiseExit(Effect.service(PartitionWorker)), stop)
+  if (settings.metricsPort > 0) await start(runtime.runPromiseExit(serveMetrics(settings.metricsPort, scope)), stop)
   await stop
   await runtime.runPromise(worker.drain)
+  await runtime.runPromise(Scope.close(scope, Exit.void))
   await runtime.dispose()
 }
 

@@ -2,6 +2,7 @@ import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, t
 import type { AccountReader } from "../ledger/AccountReader.ts"
 import type { Journal } from "../ledger/Journal.ts"
 import type { CommitEpoch } from "../ledger/Proposal.ts"
+import { actorPassivated } from "../metrics/Measures.ts"
 import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
 
 export interface ActorSettings {
@@ -104,6 +105,7 @@ export class ActorRegistry extends Context.Service<
         const passivate = (resident: Listed) => {
           if (byUse.delete(resident)) members -= resident.members
           resident.end()
+          actorPassivated()
           someFinished.openUnsafe()
         }
 

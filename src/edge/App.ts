@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { Hono } from "hono"
 import { admit, notAllowed, unlessAccepted } from "./Admission.ts"
 import { type Edge, serverMistake } from "./Edge.ts"
+import { measured } from "./EdgeMetrics.ts"
 import { instanceOf, problem, problemResponse } from "./Problem.ts"
 import { routes } from "./Routes.ts"
 
@@ -34,13 +35,15 @@ export const makeApp = (edge: Edge): Hono => {
   })
 
   for (const route of routes) {
-    app.on(route.method, routerPath(route.path), admit(route, edge), (http) => route.serve(edge, http))
+    app.on(route.method, routerPath(route.path), measured(route.path), admit(route, edge), (http) =>
+      route.serve(edge, http)
+    )
   }
 
   // After all routes: a path that is known, with a method that is not.
   for (const [path, known] of Map.groupBy(routes, (route) => route.path)) {
     const methods = known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method]))
-    app.all(routerPath(path), (http) => unlessAccepted(http) ?? notAllowed(http, methods.join(", ")))
+    app.all(routerPath(path), measured(path), (http) => unlessAccepted(http) ?? notAllowed(http, methods.join(", ")))
   }
 
   app.notFound(

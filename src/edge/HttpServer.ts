@@ -29,10 +29,12 @@ export const httpWaits = {
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   host: Schema.String,
   port: Schema.Number,
-  reason: Schema.String
+  reason: Schema.String,
+  /** What sets it. */
+  setting: Schema.String
 }) {
   override get message() {
-    return `Cannot listen on ${this.host}:${this.port} (${this.reason}). Set PORT or HOST to another one.`
+    return `Cannot listen on ${this.host}:${this.port} (${this.reason}). Set ${this.setting} to another one.`
   }
 }
 
@@ -59,7 +61,7 @@ const rawProblem = (code: string): string => {
 const isOfLines = ({ headers }: IncomingMessage): boolean => mediaTypeIn(headers["content-type"]) === linesMediaType
 
 /** Serves the application until the scope closes; then it answers what it has accepted. Succeeds with the port. */
-export const serveHttp = (app: Hono, host: string, port: number, waits = httpWaits) =>
+export const serveHttp = (app: Hono, host: string, port: number, waits = httpWaits, setting = "PORT or HOST") =>
   Effect.acquireRelease(
     Effect.callback<Server, PortUnavailable>((resume) => {
       const listener = getRequestListener(app.fetch, { errorHandler: () => problemResponse(unreadable, "/") })
@@ -86,7 +88,9 @@ export const serveHttp = (app: Hono, host: string, port: number, waits = httpWai
         if (socket.writable) socket.end(rawProblem(error.code ?? ""))
         else socket.destroy()
       })
-      server.once("error", (error) => resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message }))))
+      server.once("error", (error) =>
+        resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message, setting })))
+      )
       server.listen(port, host, () => resume(Effect.succeed(server)))
     }),
     (server) =>

@@ -6,6 +6,7 @@ import { paceOf } from "../domain/Pace.ts"
 import { contentFingerprint, type Purchase } from "../domain/Purchase.ts"
 import { encodePurchases, encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import { encodeToken, groupSubject, partitionOf, purchaseSubject } from "../domain/Subject.ts"
+import { groupPublished } from "../metrics/Measures.ts"
 import { InputLog, type Stored } from "../nats/InputLog.ts"
 import { Topology } from "../nats/Topology.ts"
 import { type Expected, NoticeInbox, type NoticeListener } from "../query/NoticeInbox.ts"
@@ -87,6 +88,9 @@ interface Group {
   readonly messageId: string
   readonly payload: string
 }
+
+const outcomeOf = (exit: Exit.Exit<Stored, BrokerFailure>) =>
+  Exit.isFailure(exit) ? "failed" : exit.value.duplicate ? "repeat" : "stored"
 
 // Around the purchases of a message: the version, the brackets, and a comma each.
 const frameBytes = 64
@@ -234,6 +238,7 @@ export class PurchasePublisher extends Context.Service<
               }
             }
             answeredAfter = clock.currentTimeMillisUnsafe() - started
+            groupPublished(group.members.length, outcomeOf(exit), answeredAfter)
             lane.isPublishing = false
             publishSoon(lane)
             admitNext()

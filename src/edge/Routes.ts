@@ -2,6 +2,7 @@ import type { Route } from "./Route.ts"
 import { compatibleRoutes } from "./routes/compatible.ts"
 import { documentRoutes } from "./routes/documents.ts"
 import { feedRoutes } from "./routes/feed.ts"
+import { metricsRoutes } from "./routes/metrics.ts"
 import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
 import { rejectedRoutes } from "./routes/rejected.ts"
@@ -17,5 +18,6 @@ export const routes: ReadonlyArray<Route> = [
   ...feedRoutes,
   ...compatibleRoutes,
   ...probeRoutes,
+  ...metricsRoutes,
   ...documentRoutes(() => routes)
 ]

@@ -1,5 +1,6 @@
 import { Clock, Context, Effect, Exit, Fiber, Latch, Layer } from "effect"
 import { paceOf } from "../domain/Pace.ts"
+import { measuredCommit } from "../metrics/Measures.ts"
 import { type CommitFailure, LedgerBucket, type Write } from "../nats/LedgerBucket.ts"
 import { type Batch, composeBatch } from "./Batch.ts"
 import { CrashPoint } from "./CrashPoint.ts"
@@ -64,7 +65,7 @@ export class Journal extends Context.Service<
 
       const commit = Effect.fnUntraced(function* (writes: ReadonlyArray<Write>) {
         yield* crashPoint.reached("before-commit")
-        const committing = yield* Effect.forkChild(bucket.commit(writes), { startImmediately: true })
+        const committing = yield* Effect.forkChild(measuredCommit(writes.length, bucket.commit(writes)), { startImmediately: true })
         yield* crashPoint.reached("commit-sent")
         const first = yield* Fiber.join(committing)
         yield* crashPoint.reached("committed")

@@ -10,6 +10,7 @@ import { Journal } from "../ledger/Journal.ts"
 import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { readPosition } from "../ledger/Position.ts"
 import { encodeRejection } from "../domain/Rejection.ts"
+import { revisionApplied, unreadableRejected } from "../metrics/Measures.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { type Delivery, PartitionConsumer, pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
@@ -123,6 +124,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   }
 
   const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<Delivery>>) => {
+    revisionApplied(revision)
     const addresses = new Map<number, NoticeAddress>()
     for (const { sequence, tag } of messages) {
       const address = tag.noticeTo === undefined ? undefined : decodeNoticeAddress(tag.noticeTo)
@@ -187,6 +189,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
         value: encodeRejection({ ...part, inputSequence: delivery.sequence })
       })),
       committed: () => {
+        unreadableRejected(unreadable.length)
         for (const part of unreadable) logRejection(rejectedKey(delivery.sequence, part.index), part.reason)
       }
     })

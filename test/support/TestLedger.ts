@@ -7,7 +7,7 @@ import { InputLog } from "../../src/nats/InputLog.ts"
 import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
-import { brokerLayer, edgeLayer, workerLayer } from "../../src/Roles.ts"
+import { brokerLayer, edgeLayer, measuredWorkerLayer } from "../../src/Roles.ts"
 import { type Settings, settings as readSettings } from "../../src/Settings.ts"
 import { describedApp } from "./Description.ts"
 
@@ -39,7 +39,7 @@ export const startWorker = async (settings: Settings, replace: Replacements = {}
   )
   const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test worker")))
   const runtime = ManagedRuntime.make(
-    workerLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
+    measuredWorkerLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
   )
   const worker = await runtime.runPromise(Effect.service(PartitionWorker))
   return { runtime, worker, stop: () => runtime.dispose() }

@@ -1,0 +1,136 @@
+import { Context, Effect, Exit, Metric } from "effect"
+
+const context = Context.empty()
+
+/** Upper bounds in seconds: from what a fast disk takes to what an election takes. */
+const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+/** Upper bounds of how many came together. */
+const sizeBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
+
+const named = (name: string): string => `purchase_ledger_${name}`
+const counter = (name: string, description: string) => Metric.counter(named(name), { description, incremental: true })
+const histogram = (name: string, description: string, boundaries: ReadonlyArray<number>) =>
+  Metric.histogram(named(name), { description, boundaries })
+
+/** The series of a metric, one for each combination of labels, made when it is first counted. */
+const labelled = <Input, State>(metric: Metric.Metric<Input, State>, ...labels: ReadonlyArray<string>) => {
+  const series = new Map<string, Metric.Metric<Input, State>>()
+  return (input: Input, ...values: ReadonlyArray<string>): void => {
+    const key = values.join("\n")
+    let one = series.get(key)
+    if (one === undefined) {
+      one = Metric.withAttributes(
+        metric,
+        Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ""]))
+      )
+      series.set(key, one)
+    }
+    one.updateUnsafe(input, context)
+  }
+}
+
+const requests = labelled(
+  counter("http_requests_total", "Requests answered; those of status 5xx are errors."),
+  "method",
+  "route",
+  "status"
+)
+const requestSeconds = labelled(
+  histogram(
+    "http_request_duration_seconds",
+    "Time until an answer began; an answer that is a stream goes on after it.",
+    secondsBoundaries
+  ),
+  "method",
+  "route"
+)
+
+/** A request was answered. */
+export const requestAnswered = (method: string, route: string, status: number, seconds: number): void => {
+  requests(1, method, route, String(status))
+  requestSeconds(seconds, method, route)
+}
+
+const published = labelled(
+  counter("published_purchases_total", "Purchases that an edge sent to the input log, by what became of them."),
+  "outcome"
+)
+const publishSeconds = histogram(
+  "publish_duration_seconds",
+  "Time to store one message of purchases.",
+  secondsBoundaries
+)
+const publishSize = histogram("publish_purchases", "Purchases of one message.", sizeBoundaries)
+const repeats = labelled(
+  counter("repeats_total", "Purchases that came again, by the net that caught them: broker-window or purchase-id-set."),
+  "net"
+)
+
+/** A message of so many purchases was stored, was stored before, or could not be stored. */
+export const groupPublished = (
+  purchases: number,
+  outcome: "stored" | "repeat" | "failed",
+  milliseconds: number
+): void => {
+  published(purchases, outcome)
+  publishSeconds.updateUnsafe(milliseconds / 1_000, context)
+  publishSize.updateUnsafe(purchases, context)
+  if (outcome === "repeat") repeats(purchases, "broker-window")
+}
+
+const commitSeconds = histogram("commit_duration_seconds", "Time of one commit: an atomic batch, or a write that stands alone.", secondsBoundaries)
+const commitSize = histogram("commit_writes", "Writes of one commit.", sizeBoundaries)
+const commits = labelled(counter("commits_total", "Commits, by what became of them."), "outcome")
+
+/** Counts a commit of so many writes, its time, and what became of it. */
+export const measuredCommit = <A, E, R>(writes: number, commit: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const began = performance.now()
+    return Effect.onExit(commit, (exit) =>
+      Effect.sync(() => {
+        commits(1, Exit.isSuccess(exit) ? "committed" : "failed")
+        commitSeconds.updateUnsafe((performance.now() - began) / 1_000, context)
+        commitSize.updateUnsafe(writes, context)
+      })
+    )
+  })
+
+const applied = counter("applied_purchases_total", "Purchases that were applied.")
+const rejected = labelled(counter("rejected_purchases_total", "Records rejected.* by reason."), "reason")
+
+/** A revision was committed. */
+export const revisionApplied = (revision: {
+  readonly purchases: { readonly length: number }
+  readonly repeats: ReadonlyMap<string, { readonly repeats: number; readonly conflicts: number }>
+}): void => {
+  if (revision.purchases.length > 0) applied.updateUnsafe(revision.purchases.length, context)
+  for (const counts of revision.repeats.values()) {
+    if (counts.repeats > 0) repeats(counts.repeats, "purchase-id-set")
+    if (counts.conflicts > 0) rejected(counts.conflicts, "conflict")
+  }
+}
+
+/** Purchases of a message could not be read. */
+export const unreadableRejected = (count: number): void => rejected(count, "unreadable")
+
+const passivated = counter("actors_passivated_total", "Actors that left memory.")
+export const actorPassivated = (): void => passivated.updateUnsafe(1, context)
+
+const gauges = new Map<string, Metric.Metric<number, unknown>>()
+
+/** Sets what is known when it is asked for; `undefined` takes it away. */
+export const setGauge = (
+  name: string,
+  description: string,
+  value: number | undefined,
+  attributes: Readonly<Record<string, string>> = {}
+): void => {
+  const key = `${name} ${JSON.stringify(attributes)}`
+  let gauge = gauges.get(key)
+  if (gauge === undefined) {
+    gauge = Metric.withAttributes(Metric.gauge(named(name), { description }), attributes)
+    gauges.set(key, gauge)
+  }
+  if (value === undefined) Metric.removeUnsafe(gauge, context)
+  else gauge.updateUnsafe(value, context)
+}

@@ -1,0 +1,41 @@
+import { Effect, Layer } from "effect"
+import { ActorRegistry } from "../actor/ActorRegistry.ts"
+import { whenAsked } from "../metrics/Exposition.ts"
+import { setGauge } from "../metrics/Measures.ts"
+import { BrokerLink } from "../nats/BrokerLink.ts"
+import { QueueDepth } from "../nats/QueueDepth.ts"
+import { Topology } from "../nats/Topology.ts"
+import { PartitionWorker } from "./PartitionWorker.ts"
+
+/** What is looked up when the metrics of a worker are asked for. */
+export const workerMetricsLayer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const worker = yield* PartitionWorker
+    const registry = yield* ActorRegistry
+    const broker = yield* BrokerLink
+    const depth = yield* QueueDepth
+    const { partitions } = yield* Topology
+
+    const lookAtWorker = Effect.sync(() => {
+      setGauge("actors_resident", "Actors in memory.", registry.resident())
+      setGauge("partitions_owned", "Partitions whose epochs run in this worker.", worker.owned().length)
+      setGauge("broker_connected", "1 while the broker can be reached, else 0.", broker.isConnected() ? 1 : 0)
+    })
+
+    const lookAtQueue = Effect.gen(function* () {
+      const waiting = yield* depth.waiting.pipe(Effect.catch(() => Effect.succeed(new Map<number, number>())))
+      const owned = new Set(worker.owned())
+      for (let partition = 0; partition < partitions; partition += 1) {
+        setGauge(
+          "input_waiting_messages",
+          "Messages of the input log that the partition's owner has not applied; only its owner tells.",
+          owned.has(partition) ? waiting.get(partition) : undefined,
+          { partition: String(partition) }
+        )
+      }
+    })
+
+    yield* whenAsked(lookAtWorker)
+    yield* whenAsked(lookAtQueue)
+  })
+)

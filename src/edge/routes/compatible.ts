@@ -3,6 +3,7 @@ import { Effect, Exit, Option, Random, Ref, Schema } from "effect"
 import { currency } from "../../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../../domain/Purchase.ts"
 import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
+import { sampleProducts, sampleProductTypes } from "../../domain/SamplePurchase.ts"
 import { jsonAnswer, reply } from "../Answer.ts"
 import { accepted, NewId } from "../Edge.ts"
 import { Amount, exactAmount } from "../ExactJson.ts"
@@ -30,9 +31,6 @@ const groupsAtOnceMax = 4
 const overloadWaitMilliseconds = 20
 const historyEntries = 20
 
-const products = ["Laptop", "Phone", "Tablet", "Headphones", "Monitor", "Keyboard", "Desk", "Chair", "Lamp", "Backpack"]
-const productTypes = ["Electronics", "Furniture", "Accessories", "Office", "Outdoor"]
-
 const countField = wholeNumberField("count", "malformed-request", 1, bulkCountMax)
 
 const choice = (from: ReadonlyArray<string>) =>
@@ -43,8 +41,8 @@ const randomPurchase = Effect.fnUntraced(function* (userId: Purchase["userId"]) 
   return {
     purchaseId: yield* Effect.orDie(accepted(purchaseIdField.read(newId()))),
     userId,
-    productName: yield* choice(products),
-    productType: yield* choice(productTypes),
+    productName: yield* choice(sampleProducts),
+    productType: yield* choice(sampleProductTypes),
     valueCents: BigInt(yield* Random.nextIntBetween(1_000, 100_000)),
     quantity: yield* Random.nextIntBetween(1, 5)
   }

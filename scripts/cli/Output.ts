@@ -1,0 +1,48 @@
+import type { HistoryEntry } from "../../src/client/Answers.ts"
+
+const barCells = 30
+/** The bar is drawn at most this often, in milliseconds. */
+const drawEveryMilliseconds = 100
+
+/** Texts from others may hold what a terminal would obey. */
+export const plain = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFFD")
+
+const pad = (text: string | number, width: number): string => String(text).padStart(width)
+
+/** One purchase as a line for people. */
+export const entryLine = ({
+  number,
+  storedAt,
+  quantity,
+  productName,
+  value,
+  total,
+  runningTotal,
+  purchaseId
+}: HistoryEntry) =>
+  `${pad(number, 6)}  ${storedAt.slice(0, 19)}  ${pad(quantity, 6)} × ${plain(productName).padEnd(12)} at ${pad(value, 10)} = ${pad(total, 12)}  → ${pad(runningTotal, 14)}  ${plain(purchaseId)}`
+
+/** A bar on stderr for what takes long. Where stderr is no terminal there is none. */
+export class ProgressBar {
+  private readonly what: string
+  private readonly whole: number
+  private drawnAt = Number.NEGATIVE_INFINITY
+
+  constructor(what: string, whole: number) {
+    this.what = what
+    this.whole = whole
+  }
+
+  show(done: number): void {
+    const now = performance.now()
+    if (!process.stderr.isTTY || (done < this.whole && now - this.drawnAt < drawEveryMilliseconds)) return
+    this.drawnAt = now
+    const cells = Math.floor((done / this.whole) * barCells)
+    const bar = "█".repeat(cells) + "░".repeat(barCells - cells)
+    process.stderr.write(`\r\u001B[K${this.what} ${bar} ${done}/${this.whole}`)
+  }
+
+  clear(): void {
+    if (process.stderr.isTTY) process.stderr.write("\r\u001B[K")
+  }
+}

@@ -1,0 +1,258 @@
+import { Console, Effect, Option, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import type { NewPurchase } from "../../src/client/Answers.ts"
+import { centsOf } from "../../src/client/Amount.ts"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { sampleProducts, sampleProductTypes } from "../../src/domain/SamplePurchase.ts"
+import { entryLine, plain, ProgressBar } from "./Output.ts"
+
+/** The most purchases of one `generate`. */
+const generateMax = 10_000_000
+
+const isDecimal = (text: string): boolean => {
+  try {
+    return centsOf(text) > 0n
+  } catch {
+    return false
+  }
+}
+
+const PositiveInt = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 1, maximum }))
+
+const root = Command.make("purchases").pipe(
+  Command.withSharedFlags({
+    url: Flag.String("url").pipe(
+      Flag.withDescription("Where an edge listens; PURCHASES_URL sets it too"),
+      Flag.withDefault(process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081")
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Print JSON, a value a line, with amounts as strings"),
+      Flag.withDefault(false)
+    )
+  }),
+  Command.withDescription(
+    "Store purchases and see what the ledger holds.\n\nExit codes: 0 done; 1 refused, or there is no such thing; 2 wrong command line; 3 the service cannot be reached or cannot do it now."
+  ),
+  Command.withExamples([
+    {
+      command: "purchases post ann Lamp 12.50 --quantity 2 --wait 5",
+      description: "Buy two lamps, and wait for the total"
+    },
+    { command: "purchases total ann", description: "What ann has bought in all" },
+    { command: "purchases --json history ann --all", description: "All of it, as JSON lines" },
+    { command: "purchases feed --after 0", description: "All that was ever applied, and what comes" }
+  ])
+)
+
+interface Asked {
+  readonly client: PurchaseClient
+  readonly signal: AbortSignal
+  /** Prints a value: as JSON where that was asked for, else as the text for people. */
+  readonly print: (value: unknown, text: string) => void
+}
+
+/** What a command does with the service. */
+const asking = (ask: (asked: Asked) => Promise<void>) =>
+  Effect.gen(function* () {
+    const { url, json } = yield* root
+    const output = yield* Console.Console
+    const client = new PurchaseClient({ url })
+    yield* Effect.tryPromise({
+      try: (signal) => ask({ client, signal, print: (value, text) => output.log(json ? JSON.stringify(value) : text) }),
+      catch: (failure) => failure
+    })
+  })
+
+const user = Argument.String("user").pipe(Argument.withDescription("The id of the user"))
+
+const total = Command.make("total", { user }, (given) =>
+  asking(async ({ client, signal, print }) => {
+    const account = await client.total(given.user, { signal })
+    print(account, `${account.total} ${account.currency} in ${account.purchaseCount} purchases`)
+  })
+).pipe(
+  Command.withDescription("The total of a user, exact and current"),
+  Command.withExamples([{ command: "purchases total ann", description: "What ann has bought in all" }])
+)
+
+const history = Command.make(
+  "history",
+  {
+    user,
+    limit: Flag.Int("limit").pipe(
+      Flag.withSchema(PositiveInt(Number.MAX_SAFE_INTEGER)),
+      Flag.withDescription("The most purchases"),
+      Flag.withDefault(20)
+    ),
+    all: Flag.Boolean("all").pipe(Flag.withDescription("The whole history"), Flag.withDefault(false))
+  },
+  (given) =>
+    asking(async ({ client, signal, print }) => {
+      let shown = 0
+      for await (const entry of client.history(given.user, { signal })) {
+        print(entry, entryLine(entry))
+        shown += 1
+        if (!given.all && shown === given.limit) break
+      }
+    })
+).pipe(
+  Command.withDescription("The purchases of a user, newest first"),
+  Command.withExamples([{ command: "purchases history ann --limit 5", description: "The newest five" }])
+)
+
+const receipt = Command.make(
+  "receipt",
+  { user, purchase: Argument.String("purchase").pipe(Argument.withDescription("The id of the purchase")) },
+  (given) =>
+    asking(async ({ client, signal, print }) => {
+      const found = await client.receipt(given.user, given.purchase, { signal })
+      const members = Object.entries(found).map(([name, value]) => `${name.padEnd(18)} ${plain(String(value))}`)
+      print(found, members.join("\n"))
+    })
+).pipe(
+  Command.withDescription("The receipt of a purchase that was applied"),
+  Command.withExamples([
+    { command: "purchases receipt ann order-1", description: "When it was applied, and how often it came again" }
+  ])
+)
+
+const post = Command.make(
+  "post",
+  {
+    user,
+    product: Argument.String("product").pipe(Argument.withDescription("The name of the product")),
+    value: Argument.String("value").pipe(
+      Argument.withSchema(
+        Schema.String.check(Schema.makeFilter((text: string) => isDecimal(text) || "is no price like 12.50"))
+      ),
+      Argument.withDescription("The price of a piece, an exact decimal")
+    ),
+    quantity: Flag.Int("quantity").pipe(Flag.withDescription("How many pieces"), Flag.withDefault(1)),
+    type: Flag.String("type").pipe(Flag.withDescription("The type of the product"), Flag.withDefault("General")),
+    id: Flag.String("id").pipe(
+      Flag.withDescription("The purchaseId; the same again counts once. Without it, it is a new one"),
+      Flag.optional
+    ),
+    wait: Flag.Int("wait").pipe(
+      Flag.withDescription("Seconds to wait until it is applied, at most 30"),
+      Flag.withDefault(0)
+    )
+  },
+  (given) =>
+    asking(async ({ client, signal, print }) => {
+      const purchase: NewPurchase = {
+        userId: given.user,
+        productName: given.product,
+        productType: given.type,
+        value: given.value,
+        quantity: given.quantity,
+        ...(Option.isSome(given.id) ? { purchaseId: given.id.value } : {})
+      }
+      const posted = await client.post(purchase, { waitSeconds: given.wait, signal })
+      const became = posted.status === "applied" ? `applied; the total is ${posted.runningTotal}` : "stored"
+      print(posted, `${plain(posted.purchaseId)} of ${posted.total} is ${became}`)
+    })
+).pipe(
+  Command.withDescription("Store a purchase, to be applied exactly once"),
+  Command.withExamples([
+    { command: "purchases post ann Lamp 12.50 --id order-1 --wait 5", description: "Sending it again counts once" }
+  ])
+)
+
+const chosen = (from: ReadonlyArray<string>): string => from[Math.floor(Math.random() * from.length)] ?? ""
+
+function* randomPurchases(userId: string, count: number): Generator<NewPurchase> {
+  for (let made = 0; made < count; made += 1) {
+    yield {
+      userId,
+      productName: chosen(sampleProducts),
+      productType: chosen(sampleProductTypes),
+      value: BigInt(1_000 + Math.floor(Math.random() * 99_001)),
+      quantity: 1 + Math.floor(Math.random() * 5)
+    }
+  }
+}
+
+const generate = Command.make(
+  "generate",
+  {
+    count: Argument.Int("count").pipe(
+      Argument.withSchema(PositiveInt(generateMax)),
+      Argument.withDescription("How many purchases")
+    ),
+    user
+  },
+  (given) =>
+    asking(async ({ client, signal, print }) => {
+      const bar = new ProgressBar("stored", given.count)
+      const counts = { stored: 0, failed: 0 }
+      for await (const { outcome } of client.postAll(randomPurchases(given.user, given.count), { signal })) {
+        if ("problem" in outcome) {
+          counts.failed += 1
+          if (counts.failed === 1) process.stderr.write(`${outcome.problem.detail}\n`)
+        } else counts.stored += 1
+        bar.show(counts.stored + counts.failed)
+      }
+      bar.clear()
+      print({ userId: given.user, ...counts }, `${counts.stored} purchases of ${given.user} are stored`)
+      if (counts.failed > 0) throw new Error(`${counts.failed} of ${given.count} purchases were not stored`)
+    })
+).pipe(
+  Command.withDescription("Store random purchases of a user; a broken connection costs and doubles none"),
+  Command.withExamples([
+    { command: "purchases generate 100000 ann", description: "With a bar that shows how far it is" }
+  ])
+)
+
+const feed = Command.make(
+  "feed",
+  {
+    user: Flag.String("user").pipe(Flag.withDescription("One user's; without it that of all"), Flag.optional),
+    after: Flag.String("after").pipe(
+      Flag.withDescription("Go on after this place; 0 is the beginning. Without it, from now on"),
+      Flag.optional
+    ),
+    count: Flag.Int("count").pipe(
+      Flag.withSchema(PositiveInt(Number.MAX_SAFE_INTEGER)),
+      Flag.withDescription("End after so many commits"),
+      Flag.optional
+    )
+  },
+  (given) =>
+    asking(async ({ client, signal, print }) => {
+      const options = {
+        signal,
+        ...(Option.isSome(given.user) ? { userId: given.user.value } : {}),
+        ...(Option.isSome(given.after) ? { after: given.after.value } : {})
+      }
+      let shown = 0
+      for await (const event of client.feed(options)) {
+        if (event.kind === "reset") {
+          print(event, `at ${event.id}: ${event.detail}`)
+          continue
+        }
+        const { userId, purchases } = event.applied
+        const lines = purchases.map(
+          (entry) => `${event.id.padStart(8)} ${plain(userId).padEnd(16)} ${entryLine(entry)}`
+        )
+        if (lines.length > 0) print(event, lines.join("\n"))
+        shown += 1
+        if (Option.contains(given.count, shown)) break
+      }
+    })
+).pipe(
+  Command.withDescription("What is applied, as it is applied"),
+  Command.withExamples([{ command: "purchases feed --user ann", description: "Until Ctrl-C" }])
+)
+
+const status = Command.make("status", {}, () =>
+  asking(async ({ client, signal, print }) => {
+    await client.ready({ signal })
+    print({ status: "ready" }, "ready: purchases and reads can be sent")
+  })
+).pipe(
+  Command.withDescription("Whether the service takes purchases now"),
+  Command.withExamples([{ command: "purchases status", description: "Exit code 3 where it does not" }])
+)
+
+export const purchases = root.pipe(Command.withSubcommands([post, total, history, receipt, generate, feed, status]))

@@ -1,0 +1,89 @@
+import { execFile } from "node:child_process"
+import { join } from "node:path"
+import { Effect, Exit, Scope } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { projectRoot } from "../support/TestBroker.ts"
+import { startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+let url: string
+const scope = Effect.runSync(Scope.make())
+beforeAll(async () => {
+  service = await startService()
+  const port = await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0), scope))
+  url = `http://127.0.0.1:${port}`
+})
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await service.stop()
+})
+
+interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly error: string
+}
+
+const purchases = (...words: ReadonlyArray<string>): Promise<Ended> =>
+  new Promise((resolve) => {
+    const environment = { ...process.env, PURCHASES_URL: url }
+    execFile(join(projectRoot, "scripts/purchases"), words, { env: environment }, (failure, out, error) =>
+      resolve({ code: failure === null ? 0 : Number(failure.code), out, error })
+    )
+  })
+
+const done = (out: string): Ended => ({ code: 0, out, error: "" })
+
+describe("scripts/purchases", () => {
+  it("posts a purchase once, and shows it in total, history and receipt", async () => {
+    const post = ["post", "ann", "Lamp", "12.50", "--id", "order-1", "--quantity", "2", "--wait", "10"]
+    const posted = done("order-1 of 25.00 is applied; the total is 25.00\n")
+    expect(await purchases(...post)).toEqual(posted)
+    expect(await purchases(...post)).toEqual(posted)
+    expect(await purchases("total", "ann")).toEqual(done("25.00 USD in 1 purchases\n"))
+    const total = `{"userId":"ann","total":"25.00","currency":"USD","purchaseCount":1}\n`
+    expect(await purchases("--json", "total", "ann")).toEqual(done(total))
+    const { out } = await purchases("history", "ann")
+    expect(out).toMatch(/^ +1 .* 2 × Lamp .*= +25\.00 .*order-1\n$/)
+    expect((await purchases("receipt", "ann", "order-1")).out).toContain("runningTotal       25.00\n")
+  })
+
+  it("generates as many as it was told", async () => {
+    expect(await purchases("generate", "1200", "bob")).toEqual(done("1200 purchases of bob are stored\n"))
+    const { out } = await purchases("--json", "history", "bob", "--all")
+    expect(out.trim().split("\n")).toHaveLength(1_200)
+  })
+
+  it("ends with 1 where it is refused or is not there", async () => {
+    expect(await purchases("receipt", "ann", "none")).toMatchObject({
+      code: 1,
+      out: "",
+      error: expect.stringContaining("User ann has no purchase none")
+    })
+    expect(await purchases("post", "ann", "Lamp", "12.50", "--quantity", "0")).toMatchObject({ code: 1 })
+  })
+
+  it("ends with 2 where the command line is wrong", async () => {
+    for (const words of [["total"], ["nothing"], ["post", "ann", "Lamp", "1.005"], ["total", "ann", "--far"]]) {
+      expect([words, (await purchases(...words)).code]).toEqual([words, 2])
+    }
+  })
+
+  it("ends with 3 where the service cannot be reached, and says so", async () => {
+    expect(await purchases("--url", "http://127.0.0.1:1", "status")).toMatchObject({
+      code: 3,
+      error: expect.stringContaining("The service cannot be reached")
+    })
+    expect(await purchases("status")).toEqual(done("ready: purchases and reads can be sent\n"))
+  })
+
+  it("helps, with examples", async () => {
+    for (const command of ["post", "total", "history", "receipt", "generate", "feed", "status"]) {
+      const { code, out } = await purchases(command, "--help")
+      expect(code).toBe(0)
+      expect(out).toContain(`EXAMPLES`)
+      expect(out).toContain(`purchases ${command}`)
+    }
+  })
+})

@@ -65,7 +65,9 @@ export class Journal extends Context.Service<
 
       const commit = Effect.fnUntraced(function* (writes: ReadonlyArray<Write>) {
         yield* crashPoint.reached("before-commit")
-        const committing = yield* Effect.forkChild(measuredCommit(writes.length, bucket.commit(writes)), { startImmediately: true })
+        const committing = yield* Effect.forkChild(measuredCommit(writes.length, bucket.commit(writes)), {
+          startImmediately: true
+        })
         yield* crashPoint.reached("commit-sent")
         const first = yield* Fiber.join(committing)
         yield* crashPoint.reached("committed")

@@ -78,7 +78,11 @@ export const groupPublished = (
   if (outcome === "repeat") repeats(purchases, "broker-window")
 }
 
-const commitSeconds = histogram("commit_duration_seconds", "Time of one commit: an atomic batch, or a write that stands alone.", secondsBoundaries)
+const commitSeconds = histogram(
+  "commit_duration_seconds",
+  "Time of one commit: an atomic batch, or a write that stands alone.",
+  secondsBoundaries
+)
 const commitSize = histogram("commit_writes", "Writes of one commit.", sizeBoundaries)
 const commits = labelled(counter("commits_total", "Commits, by what became of them."), "outcome")
 

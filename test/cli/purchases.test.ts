@@ -55,6 +55,16 @@ describe("scripts/purchases", () => {
     expect(out.trim().split("\n")).toHaveLength(1_200)
   })
 
+  it("tells what is applied, from the beginning on", async () => {
+    await purchases("post", "cid", "Desk", "99.90", "--id", "order-2", "--wait", "10")
+    const { code, out } = await purchases("--json", "feed", "--user", "cid", "--after", "0", "--count", "1")
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      kind: "applied",
+      applied: { userId: "cid", total: "99.90", purchases: [{ purchaseId: "order-2", value: "99.90" }] }
+    })
+  })
+
   it("ends with 1 where it is refused or is not there", async () => {
     expect(await purchases("receipt", "ann", "none")).toMatchObject({
       code: 1,

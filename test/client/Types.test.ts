@@ -27,7 +27,8 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof Served.AppliedPurchase, Client.AppliedPurchase>,
   true satisfies Agrees<typeof Served.HistoryEntry, Client.HistoryEntry>,
   true satisfies Agrees<typeof Served.PurchaseReceipt, Client.PurchaseReceipt>,
-  true satisfies Agrees<typeof ProblemBody, Client.ProblemBody>
+  true satisfies Agrees<typeof ProblemBody, Client.ProblemBody>,
+  true satisfies Same<Read<ReturnType<typeof Served.revisionBody>>, Plain<Client.AppliedRevision>>
 ]
 
 /** The members of a described answer, required or not. */

@@ -58,6 +58,12 @@ export interface Account {
   readonly purchaseCount: number
 }
 
+/** An account's total, of now or of another time. */
+export interface AccountTotal extends Account {
+  /** The time that was asked for; none where it is now. */
+  readonly at?: string
+}
+
 export interface HistoryPage extends Account {
   readonly purchases: ReadonlyArray<HistoryEntry>
   /** The path of the next page; none on the last. */

@@ -12,6 +12,7 @@ export const problemKinds = [
   "unsupported-media-type",
   "refused-by-rules",
   "conflicting-purchase",
+  "already-replayed",
   "too-many-requests",
   "internal-error",
   "unavailable",

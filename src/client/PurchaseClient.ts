@@ -1,5 +1,5 @@
 import type {
-  Account,
+  AccountTotal,
   AppliedPurchase,
   Generated,
   HistoryEntry,
@@ -54,9 +54,10 @@ export class PurchaseClient {
     return postPurchases(this.transport, purchases, options)
   }
 
-  /** The total of a user, exact and current. */
-  async total(userId: string, options: ReadOptions = {}): Promise<Account> {
-    return (await this.read(`${userPath(userId)}/total`, options)) as Account
+  /** The total of a user, exact and current, or as it was at a time, like `2026-01-31T12:00:00Z`. */
+  async total(userId: string, options: ReadOptions & { readonly at?: string } = {}): Promise<AccountTotal> {
+    const at = options.at === undefined ? "" : `?at=${encodeURIComponent(options.at)}`
+    return (await this.read(`${userPath(userId)}/total${at}`, options)) as AccountTotal
   }
 
   /** One page of a user's history, newest first; `next` of a page leads to the one after it. */

@@ -88,12 +88,12 @@ const commits = labelled(counter("commits_total", "Commits, by what became of th
 
 /** Counts a commit of so many writes, its time, and what became of it. */
 export const measuredCommit = <A, E, R>(writes: number, commit: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => {
-    const began = performance.now()
+  Effect.clockWith((clock) => {
+    const began = clock.currentTimeNanosUnsafe()
     return Effect.onExit(commit, (exit) =>
       Effect.sync(() => {
         commits(1, Exit.isSuccess(exit) ? "committed" : "failed")
-        commitSeconds.updateUnsafe((performance.now() - began) / 1_000, context)
+        commitSeconds.updateUnsafe(Number(clock.currentTimeNanosUnsafe() - began) / 1e9, context)
         commitSize.updateUnsafe(writes, context)
       })
     )

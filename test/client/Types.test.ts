@@ -48,7 +48,8 @@ describe("the types of the client", () => {
   it("are those of the document", () => {
     const account: Record<keyof Client.Account, 1> = { userId: 1, total: 1, currency: 1, purchaseCount: 1 }
     const members = Object.keys(account).toSorted()
-    expect(membersOf("Account")).toEqual({ required: members, all: members })
+    const total: Record<keyof Client.AccountTotal, 1> = { ...account, at: 1 }
+    expect(membersOf("Account")).toEqual({ required: members, all: Object.keys(total).toSorted() })
     const page: Record<keyof Client.HistoryPage, 1> = { ...account, purchases: 1, next: 1 }
     expect(membersOf("HistoryPage")).toEqual({
       required: [...members, "purchases"].toSorted(),

@@ -161,6 +161,7 @@ describe("GET /, /livez and /readyz", () => {
         "GET /idempotent-test/{userId}/{product}/{value}/{qty}",
         "GET /livez",
         "GET /readyz",
+        "GET /metrics",
         "GET /openapi.json",
         "GET /docs"
       ]

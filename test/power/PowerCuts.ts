@@ -74,9 +74,18 @@ class Machine {
     return machine
   }
 
+  /**
+   * Without power nothing runs. A broker that ran on between the end of its disk and its own would see writes fail, which
+   * no power cut shows to anybody, and could confirm what it had only begun to write.
+   */
+  private cutPower(): void {
+    this.broker.signal("SIGSTOP")
+    this.disk.cutPower()
+  }
+
   /** Cuts the power of the broker alone, and starts it again. */
   async loseBroker(): Promise<void> {
-    this.disk.cutPower()
+    this.cutPower()
     await this.broker.kill()
     this.disk.restorePower()
     await this.broker.run()
@@ -84,7 +93,7 @@ class Machine {
 
   /** Cuts the power of all three, and starts them again. */
   async loseEverything(): Promise<void> {
-    this.disk.cutPower()
+    this.cutPower()
     await Promise.all([this.broker.kill(), this.killProcesses()])
     this.disk.restorePower()
     await this.broker.run()

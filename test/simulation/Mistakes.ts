@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { decodeRevision, encodeRevision } from "../../src/domain/Revision.ts"
+import { encodePosition } from "../../src/ledger/Position.ts"
 import type { Write } from "../../src/nats/LedgerBucket.ts"
 import type { Plan } from "./Plan.ts"
 import type { Plant } from "./Simulation.ts"
@@ -40,6 +41,18 @@ const keepIds = (value: string, isKept: (purchaseId: string) => boolean): string
   const purchases = revision.purchases.filter(({ purchaseId }) => isKept(purchaseId))
   return encodeRevision({ ...revision, purchases })
 }
+
+/** The position that follows an account which is written alone, for a mistaken bucket that writes it first. */
+const positionBefore = ({ key, value, guard }: Write): ReadonlyArray<Write> =>
+  isAccount(key) && guard !== undefined
+    ? [
+        {
+          key: guard.key.replace("owner", "position"),
+          value: encodePosition(decodeRevision(value).decidedThrough),
+          guard
+        }
+      ]
+    : []
 
 export const mistakes: ReadonlyArray<Mistake> = [
   {
@@ -98,8 +111,12 @@ export const mistakes: ReadonlyArray<Mistake> = [
       ...real,
       commit: (writes) => {
         const accounts = writes.filter(({ key }) => !isPosition(key))
-        const positions = real.commit(writes.filter(({ key }) => isPosition(key)))
-        return accounts.length === 0 ? positions : Effect.andThen(positions, real.commit(accounts))
+        const positions =
+          writes.length === 1 ? writes.flatMap(positionBefore) : writes.filter(({ key }) => isPosition(key))
+        if (accounts.length === 0) return real.commit(writes)
+        return positions.length === 0
+          ? real.commit(accounts)
+          : Effect.andThen(real.commit(positions), real.commit(accounts))
       }
     }))
   },

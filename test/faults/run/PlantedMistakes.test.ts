@@ -20,7 +20,7 @@ describe("A fault run", () => {
 
   it.each([
     ["does not load the ids of an account", 1, "doubled"],
-    ["writes its position before the accounts", 3, "lost"]
+    ["writes account and ids apart", 2, "doubled"]
   ] as const)(
     "shows that a worker %s",
     async (_name, mistake, found) => {

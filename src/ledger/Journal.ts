@@ -92,25 +92,28 @@ export class Journal extends Context.Service<
       })
 
       const commitAlone = Effect.fnUntraced(function* (proposals: ReadonlyArray<Proposal<unknown>>) {
-        const exits = yield* Effect.forEach(
+        const outcomes = yield* Effect.forEach(
           proposals,
           (proposal) => {
             const write = loneWrite(proposal)
-            return Effect.exit(write === undefined ? Effect.succeed(0) : commit([write]))
+            const written = write === undefined ? Effect.succeed(0) : commit([write])
+            return Effect.map(Effect.exit(written), (exit) => ({ proposal, exit }))
           },
           { concurrency: "unbounded" }
         )
-        const committed = proposals.filter((proposal, index) => {
-          const exit = exits[index]
-          if (exit === undefined || Exit.isFailure(exit)) {
-            proposal.epoch.failed(exit === undefined ? "defect: no outcome" : reasonOf(exit))
-            return false
+        const advanced: Array<CommitEpoch<unknown>> = []
+        for (const { proposal, exit } of outcomes) {
+          const { epoch, parts } = proposal
+          if (Exit.isFailure(exit)) {
+            epoch.failed(reasonOf(exit))
+            continue
           }
-          for (const part of proposal.parts) part.remaining -= 1
+          for (const part of parts) part.remaining -= 1
           proposal.committed(exit.value)
-          return true
-        })
-        for (const { epoch } of committed) {
+          advanced.push(epoch)
+        }
+        // Only then, so that what all of them have to tell goes out together.
+        for (const epoch of advanced) {
           const messages = epoch.progress.advance()
           if (messages.length > 0) isAhead(epoch)
           epoch.committed(messages)

@@ -4,6 +4,7 @@ import type { Journal } from "../ledger/Journal.ts"
 import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
 import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
+import { Used, UseOrder } from "./UseOrder.ts"
 
 export interface ActorSettings {
   /** How many actors live at once in a worker. */
@@ -14,10 +15,16 @@ export interface ActorSettings {
   readonly idleMilliseconds: number
 }
 
-/** An actor in its place: its mailbox, its fiber, and whether it has anything to do. */
-class Resident<Tag> {
+/** What the order of all residents knows of one, whatever its epoch. */
+abstract class Listed extends Used {
   usedAt = 0
   members = 0
+  abstract isPassive(): boolean
+  abstract end(): void
+}
+
+/** An actor in its place: its mailbox, its fiber, and whether it has anything to do. */
+class Resident<Tag> extends Listed {
   fiber: Fiber.Fiber<never> | undefined
   private hasWork = true
   readonly userToken: string
@@ -25,6 +32,7 @@ class Resident<Tag> {
   private readonly residents: Map<string, Resident<Tag>>
 
   constructor(userToken: string, mailbox: Queue.Queue<Envelope<Tag>>, residents: Map<string, Resident<Tag>>) {
+    super()
     this.userToken = userToken
     this.mailbox = mailbox
     this.residents = residents
@@ -51,9 +59,6 @@ class Resident<Tag> {
     this.fiber?.interruptUnsafe()
   }
 }
-
-/** What the list of all residents knows of one, whatever its epoch. */
-type Listed = Pick<Resident<never>, "usedAt" | "members" | "isPassive" | "end">
 
 /** The actors of one partition epoch. They end when its scope closes. */
 export interface EpochActors<Tag> {
@@ -96,8 +101,8 @@ export class ActorRegistry extends Context.Service<
       ActorRegistry,
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
-        // In the order of use, longest unused first; actors of all epochs, because they share the places.
-        const byUse = new Set<Listed>()
+        // Actors of all epochs, because they share the places.
+        const byUse = new UseOrder<Listed>()
         const someFinished = Latch.makeUnsafe(false)
 
         let members = 0
@@ -111,14 +116,13 @@ export class ActorRegistry extends Context.Service<
 
         /** Passivates the actor that was unused for longest; false when none of the oldest is without work. */
         const evict = (): boolean => {
-          let looks = 0
-          for (const resident of byUse) {
+          let resident = byUse.oldest
+          for (let looks = 0; resident !== undefined && looks < evictionLooksMax; looks += 1) {
             if (resident.isPassive()) {
               passivate(resident)
               return true
             }
-            looks += 1
-            if (looks === evictionLooksMax) break
+            resident = resident.newer
           }
           return false
         }
@@ -138,9 +142,10 @@ export class ActorRegistry extends Context.Service<
 
         const passivateUnused = Effect.sync(() => {
           const before = clock.currentTimeMillisUnsafe() - settings.idleMilliseconds
-          for (const resident of byUse) {
-            if (resident.usedAt > before) break
+          for (let resident = byUse.oldest; resident !== undefined && resident.usedAt <= before;) {
+            const { newer } = resident
             if (resident.isPassive()) passivate(resident)
+            resident = newer
           }
         })
         yield* passivateUnused.pipe(
@@ -191,8 +196,7 @@ export class ActorRegistry extends Context.Service<
                   if (!makeRoom()) return false
                   resident = spawn(userToken)
                 }
-                byUse.delete(resident)
-                byUse.add(resident)
+                byUse.use(resident)
                 resident.usedAt = clock.currentTimeMillisUnsafe()
                 return resident.offer(envelope)
               }

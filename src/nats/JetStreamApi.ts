@@ -27,42 +27,50 @@ export const refusalOf = (operation: string, error: ApiError): BrokerRefused | B
 }
 
 /**
- * Asks the JetStream API once, and reads the answer's JSON. The broker's own answers are trusted to have the shape that
- * its version documents; the version is checked when a process starts.
+ * What the JetStream API answers, be it an error. The broker's own answers are trusted to have the shape that its
+ * version documents; the version is checked when a process starts.
  */
+const answerOf = <A>(
+  connection: Pick<BrokerConnection, "request">,
+  subject: string,
+  body: object,
+  timeoutMilliseconds: number
+): Effect.Effect<A & { readonly error?: ApiError }, BrokerFailure> =>
+  Effect.map(
+    connection.request({
+      operation: subject,
+      subject: `$JS.API.${subject}`,
+      payload: JSON.stringify(body),
+      timeoutMilliseconds
+    }),
+    (message) => message.json()
+  )
+
+/** Asks the JetStream API once. */
 export const askJetStreamOnce = <A>(
   connection: Pick<BrokerConnection, "request">,
   subject: string,
   body: object,
   timeoutMilliseconds: number
 ): Effect.Effect<A, BrokerFailure> =>
-  connection
-    .request({
-      operation: subject,
-      subject: `$JS.API.${subject}`,
-      payload: JSON.stringify(body),
-      timeoutMilliseconds
-    })
-    .pipe(
-      Effect.flatMap((message) => {
-        const answer: A & { readonly error?: ApiError } = message.json()
-        return answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(subject, answer.error))
-      })
-    )
+  Effect.flatMap(answerOf<A>(connection, subject, body, timeoutMilliseconds), (answer) =>
+    answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(subject, answer.error))
+  )
 
-/**
- * Asks the JetStream API, whose answers come from the leader, until it answers. All that is asked here may be asked
- * twice: it reads, or it says how something shall be.
- */
+/** Asks again what was not answered; so all that is asked like this reads, or says how something shall be. */
+const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
+  Effect.retry(asked, {
+    while: (failure) => failure._tag === "OutcomeUnknown" && connection.hasMajority(),
+    times: apiAttemptsMax - 1
+  })
+
+/** Asks the JetStream API, whose answers come from the leader, until it answers. */
 export const askJetStream = <A>(
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   subject: string,
   body: object
 ): Effect.Effect<A, BrokerFailure> =>
-  Effect.retry(askJetStreamOnce<A>(connection, subject, body, apiWaitMilliseconds), {
-    while: (failure) => failure._tag === "OutcomeUnknown" && connection.hasMajority(),
-    times: apiAttemptsMax - 1
-  })
+  untilAnswered(connection, askJetStreamOnce<A>(connection, subject, body, apiWaitMilliseconds))
 
 /** Error codes of the API that mean something to us. */
 export const apiCode = {
@@ -106,19 +114,24 @@ export const readMessage = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,
   query: object
-): Effect.Effect<StreamMessage | undefined, BrokerFailure> =>
-  askJetStream<StreamMessageAnswer>(connection, `STREAM.MSG.GET.${stream}`, query).pipe(
-    Effect.map(({ message }) => ({
-      subject: message.subject,
-      sequence: message.seq,
-      storedAt: Date.parse(message.time),
-      text: textOf(message.data),
-      headers: textOf(message.hdrs)
-    })),
-    Effect.catchTag("BrokerRefused", (refused) =>
-      refused.code === apiCode.messageNotFound ? Effect.succeed(undefined) : Effect.fail(refused)
-    )
+): Effect.Effect<StreamMessage | undefined, BrokerFailure> => {
+  const subject = `STREAM.MSG.GET.${stream}`
+  return Effect.flatMap(
+    untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiWaitMilliseconds)),
+    ({ message, error }) => {
+      // Not a refusal: that an account does not exist yet is usual, and an error object for each would cost.
+      if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
+      if (error !== undefined) return Effect.fail(refusalOf(subject, error))
+      return Effect.succeed({
+        subject: message.subject,
+        sequence: message.seq,
+        storedAt: Date.parse(message.time),
+        text: textOf(message.data),
+        headers: textOf(message.hdrs)
+      })
+    }
   )
+}
 
 /** What the broker answers to a message that a stream has stored. */
 interface StoredAnswer {

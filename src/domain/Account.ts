@@ -1,13 +1,7 @@
 import type { Cents } from "./Money.ts"
 import { contentFingerprint, type Purchase, purchaseTotal } from "./Purchase.ts"
-import {
-  type AppliedPurchase,
-  previousRevisionsMax,
-  type Repeats,
-  type Revision,
-  type Segment,
-  type SegmentEntry
-} from "./Revision.ts"
+import { addRepeats, PurchaseIdSet, type SeenPurchase } from "./PurchaseIdSet.ts"
+import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision, type Segment } from "./Revision.ts"
 
 /** A segment of the purchaseId set is sealed when so many ids and counts of repeats, or revisions, are in none. */
 export const unsealedMax = 256
@@ -21,16 +15,9 @@ export interface Delivered {
   readonly storedAt: number
 }
 
-/** One member of the purchaseId set. */
-export interface SeenPurchase extends Repeats {
-  /** The ledger sequence of the revision that applied it. */
-  readonly revision: number
-  readonly fingerprint: number
-}
-
 /**
- * An account as its actor holds it. `seen` is the whole purchaseId set; only {@link evolve} and {@link restore}
- * change it, in place, because it can have a million members.
+ * An account as its actor holds it. `seen` is the whole purchaseId set; only {@link evolve} and
+ * {@link takeSegment} change it, in place, because it can have a million members.
  */
 export interface Account {
   total: Cents
@@ -44,9 +31,10 @@ export interface Account {
   previous: ReadonlyArray<number>
   segments: number
   unsealedRevisions: number
-  unsealedEntries: Array<SegmentEntry>
-  unsealedRepeats: Map<string, Repeats>
-  readonly seen: Map<string, SeenPurchase>
+  unsealedIds: Array<string>
+  /** Nothing while there are none, as in most accounts. */
+  unsealedRepeats: Map<string, Repeats> | undefined
+  readonly seen: PurchaseIdSet
   /** The ledger sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
   readonly applying: Array<number>
 }
@@ -70,17 +58,10 @@ export const emptyAccount = (): Account => ({
   previous: [],
   segments: 0,
   unsealedRevisions: 0,
-  unsealedEntries: [],
-  unsealedRepeats: new Map(),
-  seen: new Map(),
+  unsealedIds: [],
+  unsealedRepeats: undefined,
+  seen: new PurchaseIdSet(),
   applying: []
-})
-
-const noRepeats: Repeats = { repeats: 0, conflicts: 0 }
-
-const added = (one: Repeats, other: Repeats): Repeats => ({
-  repeats: one.repeats + other.repeats,
-  conflicts: one.conflicts + other.conflicts
 })
 
 /**
@@ -99,7 +80,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
     const { purchase, inputSequence, inputIndex, storedAt } = delivered
     const { purchaseId } = purchase
     const fingerprint = contentFingerprint(purchase)
-    const known = account.seen.get(purchaseId)?.fingerprint ?? appliedFingerprints.get(purchaseId)
+    const known = account.seen.fingerprintOf(purchaseId) ?? appliedFingerprints.get(purchaseId)
     if (known === undefined) {
       appliedFingerprints.set(purchaseId, fingerprint)
       total += purchaseTotal(purchase)
@@ -107,8 +88,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
       applied.push({ purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt })
     } else if (inputSequence > account.decidedThrough) {
       const conflicting = known !== fingerprint
-      const before = repeats.get(purchaseId) ?? noRepeats
-      repeats.set(purchaseId, added(before, { repeats: conflicting ? 0 : 1, conflicts: conflicting ? 1 : 0 }))
+      addRepeats(repeats, purchaseId, { repeats: conflicting ? 0 : 1, conflicts: conflicting ? 1 : 0 })
       if (conflicting) conflicts.push(delivered)
     }
     if (inputSequence > decidedThrough) decidedThrough = inputSequence
@@ -120,11 +100,15 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
 /** The segment that has to be sealed together with the next revision, if one is due. */
-export const dueSegment = (account: Account): Segment | undefined =>
-  account.unsealedEntries.length + account.unsealedRepeats.size >= unsealedMax ||
-  account.unsealedRevisions >= unsealedMax
-    ? { entries: account.unsealedEntries, repeats: account.unsealedRepeats }
-    : undefined
+export const dueSegment = (account: Account): Segment | undefined => {
+  const { unsealedIds, unsealedRevisions, unsealedRepeats = new Map(), seen } = account
+  if (unsealedIds.length + unsealedRepeats.size < unsealedMax && unsealedRevisions < unsealedMax) return undefined
+  const entries = unsealedIds.map((purchaseId) => {
+    const { revision, fingerprint } = seen.get(purchaseId) as SeenPurchase
+    return { purchaseId, revision, fingerprint }
+  })
+  return { entries, repeats: unsealedRepeats }
+}
 
 /** The revision that records a decision, on top of the account that it was decided against. */
 export const revisionOf = (account: Account, decision: Decision, sealed: boolean): Revision => ({
@@ -141,8 +125,8 @@ export const revisionOf = (account: Account, decision: Decision, sealed: boolean
 /** Takes a committed revision into the account. `sequence` is the ledger sequence that the commit gave it. */
 export const evolve = (account: Account, revision: Revision, sequence: number): void => {
   if (revision.segments > account.segments) {
-    account.unsealedEntries = []
-    account.unsealedRepeats = new Map()
+    account.unsealedIds = []
+    account.unsealedRepeats = undefined
   }
   account.total = revision.total
   account.count = revision.count
@@ -159,46 +143,34 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
 const takeMembers = (account: Account, revision: Revision, sequence: number): void => {
   if (revision.purchases.length > 0) account.applying.push(sequence)
   for (const purchase of revision.purchases) {
-    const { purchaseId } = purchase
-    const fingerprint = contentFingerprint(purchase)
-    account.unsealedEntries.push({ purchaseId, revision: sequence, fingerprint })
-    account.seen.set(purchaseId, { revision: sequence, fingerprint, repeats: 0, conflicts: 0 })
+    account.unsealedIds.push(purchase.purchaseId)
+    account.seen.add(purchase.purchaseId, sequence, contentFingerprint(purchase))
   }
   for (const [purchaseId, counts] of revision.repeats) {
-    account.unsealedRepeats.set(purchaseId, added(account.unsealedRepeats.get(purchaseId) ?? noRepeats, counts))
+    account.unsealedRepeats ??= new Map()
+    addRepeats(account.unsealedRepeats, purchaseId, counts)
+    account.seen.repeat(purchaseId, counts)
   }
-  takeRepeats(account, revision.repeats)
 }
 
-const takeRepeats = (account: Account, repeats: ReadonlyMap<string, Repeats>): void => {
-  for (const [purchaseId, counts] of repeats) {
-    const entry = account.seen.get(purchaseId)
-    if (entry === undefined) continue
-    const { revision, fingerprint } = entry
-    account.seen.set(purchaseId, { revision, fingerprint, ...added(entry, counts) })
+/**
+ * Takes a sealed segment into an account that is read from the ledger: all of its segments, in any order, and then the
+ * revisions that none covers, by {@link evolve}, the oldest first. Answers the sequences of the revisions whose purchases
+ * it holds, oldest first; {@link Account.applying} wants them in the order of the segments.
+ */
+export const takeSegment = (account: Account, segment: Segment): ReadonlyArray<number> => {
+  const applying: Array<number> = []
+  for (const { purchaseId, revision, fingerprint } of segment.entries) {
+    account.seen.add(purchaseId, revision, fingerprint)
+    if (applying.at(-1) !== revision) applying.push(revision)
   }
+  for (const [purchaseId, counts] of segment.repeats) account.seen.repeat(purchaseId, counts)
+  account.segments += 1
+  return applying
 }
 
 /** A revision with the ledger sequence under which it is stored. */
 export interface StoredRevision {
   readonly sequence: number
   readonly revision: Revision
-}
-
-/**
- * The account as of its newest revision. `unsealed` are the revisions that no segment covers, oldest first, the newest
- * one last; `segments` are all sealed ones in their order.
- */
-export const restore = (segments: ReadonlyArray<Segment>, unsealed: ReadonlyArray<StoredRevision>): Account => {
-  const account = emptyAccount()
-  for (const segment of segments) {
-    for (const { purchaseId, revision, fingerprint } of segment.entries) {
-      account.seen.set(purchaseId, { revision, fingerprint, repeats: 0, conflicts: 0 })
-      if (account.applying.at(-1) !== revision) account.applying.push(revision)
-    }
-    takeRepeats(account, segment.repeats)
-  }
-  account.segments = segments.length
-  for (const { revision, sequence } of unsealed) evolve(account, revision, sequence)
-  return account
 }

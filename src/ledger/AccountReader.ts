@@ -1,5 +1,5 @@
 import { Context, Effect, Layer, Schema } from "effect"
-import { type Account, emptyAccount, restore, type StoredRevision } from "../domain/Account.ts"
+import { type Account, emptyAccount, evolve, type StoredRevision, takeSegment } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { decodeRevision, decodeSegment } from "../domain/Revision.ts"
 import { accountKey, segmentKey } from "../domain/Subject.ts"
@@ -89,19 +89,22 @@ export class AccountReader extends Context.Service<
       })
 
       const load = Effect.fnUntraced(function* (userToken: string) {
+        const account = emptyAccount()
         const stored = yield* bucket.latest(accountKey(userToken))
-        if (stored === undefined) return emptyAccount()
+        if (stored === undefined) return account
         const newest = readRevision(stored)
-        if (newest.revision.segments === 0 && newest.revision.unsealed === 1) return restore([], [newest])
         const numbers = Array.from({ length: newest.revision.segments }, (_, index) => index + 1)
-        const [revisions, segments] = yield* Effect.all(
-          [
-            unsealed(userToken, newest),
-            Effect.forEach(numbers, (number) => segment(userToken, number), { concurrency: readsAtOnceMax })
-          ],
-          { concurrency: 2 }
-        )
-        return restore(segments, revisions)
+        const takeNumbered = (number: number) =>
+          Effect.map(segment(userToken, number), (read) => takeSegment(account, read))
+        // Each segment is taken in when it comes, and others of the process have their turn meanwhile.
+        const applying = yield* Effect.forEach(numbers, takeNumbered, { concurrency: readsAtOnceMax })
+        for (const sequences of applying) account.applying.push(...sequences)
+        const revisions = newest.revision.unsealed === 1 ? [newest] : yield* unsealed(userToken, newest)
+        for (const { revision, sequence } of revisions) evolve(account, revision, sequence)
+        if (account.seen.size === account.count) return account
+        return yield* new LedgerInconsistent({
+          problem: `account ${userToken}: ${account.seen.size} ids of ${account.count} purchases are there`
+        })
       })
 
       return AccountReader.of({ load, revisionAt })

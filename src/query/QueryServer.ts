@@ -1,6 +1,7 @@
 import { Effect, Exit, Schema } from "effect"
-import type { Account, SeenPurchase, StoredRevision } from "../domain/Account.ts"
+import type { Account, StoredRevision } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
+import type { SeenPurchase } from "../domain/PurchaseIdSet.ts"
 import { type Answer, Answers, type Question, Questions } from "../domain/Query.ts"
 import { entryOf } from "../domain/RevisionEntries.ts"
 import { encodeToken } from "../domain/Subject.ts"

@@ -8,9 +8,9 @@ import {
   emptyAccount,
   evolve,
   isEmpty,
-  restore,
   revisionOf,
   type StoredRevision,
+  takeSegment,
   unsealedMax
 } from "../../src/domain/Account.ts"
 import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
@@ -59,7 +59,11 @@ const makeLedger = () => {
       const unsealed = revisions
         .slice(-newest.unsealed)
         .map((stored) => ({ sequence: stored.sequence, revision: decodeRevision(stored.text) }))
-      return restore(segments.map(decodeSegment), unsealed)
+      const account = emptyAccount()
+      const applying = segments.toReversed().map((text) => takeSegment(account, decodeSegment(text)))
+      account.applying.push(...applying.toReversed().flat())
+      for (const { revision, sequence } of unsealed) evolve(account, revision, sequence)
+      return account
     },
     revisions,
     segments
@@ -86,11 +90,20 @@ const expectedOf = (purchases: ReadonlyArray<Purchase>) => {
   return { ids: [...first.keys()], total, counts }
 }
 
+/** All of an account, whatever the order in which its set was filled. */
+const contentOf = ({ seen, ...rest }: Account) => ({
+  ...rest,
+  seen: new Map(Array.from(seen.ids(), (id) => [id, seen.get(id)] as const))
+})
+
 const observed = (account: Account) => ({
   total: account.total,
   count: account.count,
   seen: new Map(
-    [...account.seen].map(([id, entry]) => [id, { repeats: entry.repeats, conflicts: entry.conflicts }] as const)
+    Array.from(account.seen.ids(), (id) => {
+      const { repeats = -1, conflicts = -1 } = account.seen.get(id) ?? {}
+      return [id, { repeats, conflicts }] as const
+    })
   )
 })
 
@@ -209,9 +222,10 @@ describe("the purchaseId set", () => {
     for (const group of grouped(log, [1, 3, 40])) ledger.commit(account, group)
     expect(ledger.segments.length).toBeGreaterThanOrEqual(3)
     const loaded = ledger.load()
-    expect(loaded).toEqual(account)
+    expect(contentOf(loaded)).toEqual(contentOf(account))
     expect(loaded.seen.size).toBe(all.length)
-    expect([...loaded.seen.values()].filter(({ repeats }) => repeats === 1)).toHaveLength(Math.ceil(all.length / 5))
+    const cameAgain = Array.from(loaded.seen.ids()).filter((id) => loaded.seen.get(id)?.repeats === 1)
+    expect(cameAgain).toHaveLength(Math.ceil(all.length / 5))
     expect(
       decide(
         loaded,
@@ -226,7 +240,7 @@ describe("the purchaseId set", () => {
     const log = delivered(Array.from({ length: 3 * unsealedMax }, () => purchaseOf(1, 5)))
     for (const one of log) ledger.commit(account, [one])
     expect(account.unsealedRevisions).toBeLessThanOrEqual(unsealedMax)
-    expect(ledger.load()).toEqual(account)
+    expect(contentOf(ledger.load())).toEqual(contentOf(account))
     expect(account.seen.get("p1")?.repeats).toBe(log.length - 1)
   })
 
@@ -249,7 +263,11 @@ describe("the encodings", () => {
         const account = emptyAccount()
         for (const group of grouped(delivered(all), [7])) ledger.commit(account, group)
         for (const { revision, text } of ledger.revisions) expect(decodeRevision(text)).toEqual(revision)
-        const segment = { entries: account.unsealedEntries, repeats: account.unsealedRepeats }
+        const entries = Array.from(account.seen.ids(), (purchaseId) => {
+          const { revision = -1, fingerprint = -1 } = account.seen.get(purchaseId) ?? {}
+          return { purchaseId, revision, fingerprint }
+        })
+        const segment = { entries, repeats: account.unsealedRepeats ?? new Map() }
         expect(decodeSegment(encodeSegment(segment))).toEqual(segment)
       })
     )

@@ -4,9 +4,15 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { decodeRevision, decodeSegment } from "../domain/Revision.ts"
 import { accountKey, segmentKey } from "../domain/Subject.ts"
 import { LedgerBucket, type LedgerValue } from "../nats/LedgerBucket.ts"
+import { makeTurns } from "./Turns.ts"
 
 /** How many reads of one account are under way at once. */
 const readsAtOnceMax = 64
+/**
+ * How many reads of all accounts that are loaded are under way at once; the others wait for their turn. The broker
+ * answers some thousands a second and is asked again after one, so more at once would only ask it the same twice.
+ */
+export const loadingReadsMax = 256
 
 /** The ledger holds something that an account's own records say it cannot hold. Nobody but the ledger may write it. */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
@@ -58,6 +64,8 @@ export class AccountReader extends Context.Service<
     Effect.gen(function* () {
       const bucket = yield* LedgerBucket
 
+      const inTurn = makeTurns(loadingReadsMax)
+
       const revisionAt = (userToken: string, sequence: number) =>
         Effect.map(bucket.at(sequence), (stored) =>
           stored?.key === accountKey(userToken) ? readRevision(stored) : undefined
@@ -75,7 +83,8 @@ export class AccountReader extends Context.Service<
         const newestFirst = [newest]
         for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
           const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
-          const read = yield* Effect.forEach(wanted, (sequence) => namedRevision({ revisionAt }, userToken, sequence), {
+          const namedInTurn = (sequence: number) => inTurn(namedRevision({ revisionAt }, userToken, sequence))
+          const read = yield* Effect.forEach(wanted, namedInTurn, {
             concurrency: readsAtOnceMax
           })
           const last = read.at(-1)
@@ -90,12 +99,12 @@ export class AccountReader extends Context.Service<
 
       const load = Effect.fnUntraced(function* (userToken: string) {
         const account = emptyAccount()
-        const stored = yield* bucket.latest(accountKey(userToken))
+        const stored = yield* inTurn(bucket.latest(accountKey(userToken)))
         if (stored === undefined) return account
         const newest = readRevision(stored)
         const numbers = Array.from({ length: newest.revision.segments }, (_, index) => index + 1)
         const takeNumbered = (number: number) =>
-          Effect.map(segment(userToken, number), (read) => takeSegment(account, read))
+          Effect.map(inTurn(segment(userToken, number)), (read) => takeSegment(account, read))
         // Each segment is taken in when it comes, and others of the process have their turn meanwhile.
         const applying = yield* Effect.forEach(numbers, takeNumbered, { concurrency: readsAtOnceMax })
         for (const sequences of applying) account.applying.push(...sequences)

@@ -1,6 +1,6 @@
 import type { Cents } from "./Money.ts"
 import { contentFingerprint, type Purchase, purchaseTotal } from "./Purchase.ts"
-import { addRepeats, PurchaseIdSet, type SeenPurchase } from "./PurchaseIdSet.ts"
+import { addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
 import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision, type Segment } from "./Revision.ts"
 
 /** A segment of the purchaseId set is sealed when so many ids and counts of repeats, or revisions, are in none. */
@@ -31,7 +31,6 @@ export interface Account {
   previous: ReadonlyArray<number>
   segments: number
   unsealedRevisions: number
-  unsealedIds: Array<string>
   /** Nothing while there are none, as in most accounts. */
   unsealedRepeats: Map<string, Repeats> | undefined
   readonly seen: PurchaseIdSet
@@ -58,7 +57,6 @@ export const emptyAccount = (): Account => ({
   previous: [],
   segments: 0,
   unsealedRevisions: 0,
-  unsealedIds: [],
   unsealedRepeats: undefined,
   seen: new PurchaseIdSet(),
   applying: []
@@ -100,15 +98,10 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
 /** The segment that has to be sealed together with the next revision, if one is due. */
-export const dueSegment = (account: Account): Segment | undefined => {
-  const { unsealedIds, unsealedRevisions, unsealedRepeats = new Map(), seen } = account
-  if (unsealedIds.length + unsealedRepeats.size < unsealedMax && unsealedRevisions < unsealedMax) return undefined
-  const entries = unsealedIds.map((purchaseId) => {
-    const { revision, fingerprint } = seen.get(purchaseId) as SeenPurchase
-    return { purchaseId, revision, fingerprint }
-  })
-  return { entries, repeats: unsealedRepeats }
-}
+export const dueSegment = ({ seen, unsealedRevisions, unsealedRepeats = new Map() }: Account): Segment | undefined =>
+  seen.unsealedSize + unsealedRepeats.size >= unsealedMax || unsealedRevisions >= unsealedMax
+    ? { entries: seen.unsealedEntries(), repeats: unsealedRepeats }
+    : undefined
 
 /** The revision that records a decision, on top of the account that it was decided against. */
 export const revisionOf = (account: Account, decision: Decision, sealed: boolean): Revision => ({
@@ -125,7 +118,7 @@ export const revisionOf = (account: Account, decision: Decision, sealed: boolean
 /** Takes a committed revision into the account. `sequence` is the ledger sequence that the commit gave it. */
 export const evolve = (account: Account, revision: Revision, sequence: number): void => {
   if (revision.segments > account.segments) {
-    account.unsealedIds = []
+    account.seen.seal()
     account.unsealedRepeats = undefined
   }
   account.total = revision.total
@@ -143,7 +136,6 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
 const takeMembers = (account: Account, revision: Revision, sequence: number): void => {
   if (revision.purchases.length > 0) account.applying.push(sequence)
   for (const purchase of revision.purchases) {
-    account.unsealedIds.push(purchase.purchaseId)
     account.seen.add(purchase.purchaseId, sequence, contentFingerprint(purchase))
   }
   for (const [purchaseId, counts] of revision.repeats) {
@@ -160,10 +152,8 @@ const takeMembers = (account: Account, revision: Revision, sequence: number): vo
  */
 export const takeSegment = (account: Account, segment: Segment): ReadonlyArray<number> => {
   const applying: Array<number> = []
-  for (const { purchaseId, revision, fingerprint } of segment.entries) {
-    account.seen.add(purchaseId, revision, fingerprint)
-    if (applying.at(-1) !== revision) applying.push(revision)
-  }
+  for (const { revision } of segment.entries) if (applying.at(-1) !== revision) applying.push(revision)
+  account.seen.addSealed(segment.entries)
   for (const [purchaseId, counts] of segment.repeats) account.seen.repeat(purchaseId, counts)
   account.segments += 1
   return applying

@@ -37,7 +37,7 @@ export const settings = Config.all({
   feedSubjects: Config.Boolean("FEED_SUBJECTS").pipe(Config.withDefault(false)),
   inputRetention: duration("INPUT_RETENTION", "1 hour", "0 millis"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
-  actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 50_000, 1, 10_000_000),
+  actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 200_000, 1, 10_000_000),
   purchaseIdsResidentMax: wholeNumber("PURCHASE_IDS_RESIDENT_MAX", 4_000_000, 1, 1_000_000_000),
   actorIdle: duration("ACTOR_IDLE", "2 minutes"),
   workerId: Config.String("WORKER_ID").pipe(Config.withDefault(`${hostname()}-${process.pid}`)),

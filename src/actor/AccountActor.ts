@@ -49,6 +49,8 @@ export interface ActorContext<Tag> {
   readonly userToken: string
   readonly epoch: CommitEpoch<Tag>
   readonly mailbox: Queue.Dequeue<Envelope<Tag>>
+  /** Told when the actor has its account. */
+  readonly loaded: () => void
   /** Told when the actor has done what it took; `members` is the size of its purchaseId set. */
   readonly finished: (members: number) => void
   /** A revision is committed that holds purchases of these messages. */
@@ -125,6 +127,7 @@ export const accountActor = <Tag>(context: ActorContext<Tag>): Effect.Effect<nev
       // The epoch is over, and its end interrupts this fiber.
       Effect.catch(() => Effect.never)
     )
+    context.loaded()
     while (true) {
       const work = yield* takeWork(mailbox)
       if (work.purchases.length > 0) {

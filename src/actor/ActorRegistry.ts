@@ -9,7 +9,7 @@ import { Used, UseOrder } from "./UseOrder.ts"
 export interface ActorSettings {
   /** How many actors live at once in a worker. */
   readonly residentMax: number
-  /** How many purchase ids all of them together keep, unless actors with work need more: 150 bytes each. */
+  /** How many purchase ids all of them together keep, unless actors with work need more: 100 to 140 bytes each. */
   readonly membersMax: number
   /** How long an actor without work stays, in milliseconds. */
   readonly idleMilliseconds: number
@@ -19,6 +19,7 @@ export interface ActorSettings {
 abstract class Listed extends Used {
   usedAt = 0
   members = 0
+  isLoading = true
   abstract isPassive(): boolean
   abstract end(): void
 }
@@ -77,6 +78,12 @@ export interface EpochActorsOptions<Tag> {
   readonly conflict: ActorContext<Tag>["conflict"]
 }
 
+/**
+ * How many actors load their account at once; with so many, other users wait until half of them have it. The input can
+ * name users faster than the broker answers reads, and an actor that waits takes memory that its purchases do not.
+ */
+export const loadingMax = 512
+
 /** How many actors at the old end of the list are looked at to make room for another. */
 const evictionLooksMax = 64
 
@@ -91,7 +98,7 @@ export class ActorRegistry extends Context.Service<
     readonly forEpoch: <Tag>(
       options: EpochActorsOptions<Tag>
     ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | AccountReader | Journal>
-    /** Waits until an actor has finished its work. */
+    /** Waits until an actor has finished its work, or enough of them have loaded. */
     readonly room: Effect.Effect<void>
     readonly resident: () => number
   }
@@ -106,12 +113,28 @@ export class ActorRegistry extends Context.Service<
         const someFinished = Latch.makeUnsafe(false)
 
         let members = 0
+        let loading = 0
+        let isLoadingFull = false
+
+        const loaded = (resident: Listed) => {
+          if (!resident.isLoading) return
+          resident.isLoading = false
+          loading -= 1
+          if (loading * 2 <= loadingMax) isLoadingFull = false
+          giveRoom()
+        }
+
+        // Woken for each actor that has loaded, all who wait would mostly find that another took its place.
+        const giveRoom = () => {
+          if (!isLoadingFull) someFinished.openUnsafe()
+        }
 
         const passivate = (resident: Listed) => {
           if (byUse.delete(resident)) members -= resident.members
           resident.end()
+          loaded(resident)
           actorPassivated()
-          someFinished.openUnsafe()
+          giveRoom()
         }
 
         /** Passivates the actor that was unused for longest; false when none of the oldest is without work. */
@@ -128,7 +151,8 @@ export class ActorRegistry extends Context.Service<
         }
 
         const makeRoom = (): boolean => {
-          if (byUse.size < settings.residentMax || evict()) return true
+          isLoadingFull ||= loading >= loadingMax
+          if (!isLoadingFull && (byUse.size < settings.residentMax || evict())) return true
           someFinished.closeUnsafe()
           return false
         }
@@ -176,9 +200,20 @@ export class ActorRegistry extends Context.Service<
               const finished = (size: number) => {
                 resident.finished()
                 weigh(resident, size)
-                someFinished.openUnsafe()
+                giveRoom()
               }
-              resident.fiber = run(accountActor<Tag>({ userToken, epoch, mailbox, applied, conflict, finished }))
+              loading += 1
+              resident.fiber = run(
+                accountActor<Tag>({
+                  userToken,
+                  epoch,
+                  mailbox,
+                  applied,
+                  conflict,
+                  loaded: () => loaded(resident),
+                  finished
+                })
+              )
               resident.fiber.addObserver((exit) => {
                 if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
                   epoch.failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)

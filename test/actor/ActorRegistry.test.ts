@@ -1,6 +1,6 @@
-import { Effect, Exit, Layer, ManagedRuntime, Scope } from "effect"
+import { Effect, Exit, Latch, Layer, ManagedRuntime, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { ActorRegistry, type EpochActors } from "../../src/actor/ActorRegistry.ts"
+import { ActorRegistry, type EpochActors, loadingMax } from "../../src/actor/ActorRegistry.ts"
 import { type Account, emptyAccount } from "../../src/domain/Account.ts"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import { AccountReader } from "../../src/ledger/AccountReader.ts"
@@ -10,14 +10,15 @@ import { sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestEpoch } from "../support/TestEpoch.ts"
 
-/** A registry whose actors load at once, and whose proposals wait for the test. */
+/** A registry whose actors load at once unless the test holds them up, and whose proposals wait for the test. */
 const makeRegistry = (settings: { readonly residentMax: number; readonly idleMilliseconds?: number }) => {
   const proposals: Array<Proposal<unknown>> = []
   let loads = 0
+  const mayLoad = Latch.makeUnsafe(true)
   const load = () =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
       loads += 1
-      return emptyAccount()
+      return Effect.as(mayLoad.await, emptyAccount())
     })
   const submit = (proposal: unknown) => void proposals.push(proposal as Proposal<unknown>)
   const runtime = ManagedRuntime.make(
@@ -25,7 +26,7 @@ const makeRegistry = (settings: { readonly residentMax: number; readonly idleMil
       Layer.provideMerge(Layer.mergeAll(Layer.mock(AccountReader, { load }), Layer.mock(Journal, { submit })))
     )
   )
-  return { runtime, proposals, loads: () => loads }
+  return { runtime, proposals, mayLoad, loads: () => loads }
 }
 
 describe("ActorRegistry", () => {
@@ -123,6 +124,31 @@ describe("ActorRegistry", () => {
     // Ben was passivated and is loaded again; Ann's place or Cat's is his.
     expect((await look("ben")).count).toBe(0)
     expect([made.loads(), registry.resident()]).toEqual([4, 2])
+  })
+
+  it("bounds the accounts that are loaded at once, and has room again when they are there or their epoch ends", async () => {
+    await open({ residentMax: 10 * loadingMax })
+    made.mayLoad.closeUnsafe()
+    const users = Array.from({ length: loadingMax }, (_, user) => `user${user}`)
+    expect(users.every((user) => sell(user, "1"))).toBe(true)
+    expect([sell("user0", "2"), sell("one more", "1"), registry.resident()]).toEqual([true, false, loadingMax])
+    const room = made.runtime.runPromise(registry.room)
+    made.mayLoad.openUnsafe()
+    await room
+    expect(sell("one more", "1")).toBe(true)
+
+    await proposalsAre(loadingMax + 1)
+    made.mayLoad.closeUnsafe()
+    const others = users.map((user) => `other ${user}`)
+    expect(others.every((user) => sell(user, "1"))).toBe(true)
+    expect(sell("two more", "1")).toBe(false)
+    const again = made.runtime.runPromise(registry.room)
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    await again
+    const otherScope = Effect.runSync(Scope.make())
+    const other = await beginEpoch(new TestEpoch(1, 2), otherScope)
+    expect([sell("two more", "1", other), registry.resident()]).toEqual([true, 1])
+    await Effect.runPromise(Scope.close(otherScope, Exit.void))
   })
 
   it("has a place again for others when an epoch ends with its actors in it", async () => {

@@ -51,7 +51,7 @@ export interface Pull {
   readonly acknowledge: (delivery: Delivery) => void
   /** Waits until the broker has confirmed all acknowledgements; only a process that stops has a reason to. */
   readonly confirmed: Effect.Effect<void>
-  /** For how many milliseconds the broker was not heard on this pull. */
+  /** For how many milliseconds the broker was not heard on this pull, while it was asked for something. */
   readonly silence: () => number
 }
 
@@ -238,6 +238,7 @@ export class PartitionConsumer extends Context.Service<
               pulls += 1
               const id = String(pulls)
               demands.set(id, { messages, bytes })
+              if (demands.size === 1) heardAt = performance.now()
               const body = {
                 batch: messages,
                 max_bytes: bytes,
@@ -262,7 +263,8 @@ export class PartitionConsumer extends Context.Service<
               client.publish(delivery.acknowledgeSubject, "+ACK", { reply: prefix + confirmation })
             },
             confirmed: allConfirmed.await,
-            silence: () => performance.now() - heardAt
+            // Without a request the broker owes no sign of life: so it is while a worker has all in hand that it may.
+            silence: () => (demands.size === 0 ? 0 : performance.now() - heardAt)
           }
         })
 

@@ -8,7 +8,7 @@ const load = { milliseconds: 10_000, operationsMin: 3_000 }
 const leakingLoad = { milliseconds: 10_000, operationsMin: 10_000 }
 
 const soaked = async (load: SoakPlan["load"], leaks: SoakPlan["leaks"] = {}) => {
-  const outcome = await soak({ seed: 1, warmUp, load, leaks })
+  const outcome = await soak({ seed: 1, warmUp, quietMilliseconds: 5_000, load, leaks })
   console.info(outcome.growth.map(describeGrowth).join("\n"))
   return { ...outcome, grown: outcome.growth.filter(isTooMuch).map(({ name }) => name) }
 }

@@ -21,9 +21,14 @@ describe("memory and handles of edge, worker and broker", () => {
     expect(arrivals).toBeGreaterThan(1)
   }, 360_000)
 
-  it("are seen to grow when an edge forgets its subscriptions, and a worker its actors", async () => {
-    const { grown, mistakes } = await soaked(leakingLoad, { edge: "ForgottenSubscriptions", worker: "EndlessActors" })
+  it("are seen to grow when an edge forgets subscriptions and keeps buffers, and a worker forgets its actors", async () => {
+    const { grown, mistakes } = await soaked(leakingLoad, {
+      edge: ["ForgottenSubscriptions", "KeptBuffers"],
+      worker: ["EndlessActors"]
+    })
     expect(grown).toContain("broker subscriptions")
+    expect(grown).toContain("broker heapBytes")
+    expect(grown).toContain("edge externalBytes")
     expect(grown).toContain("worker heapBytes")
     // These leaks harm nothing else, so nothing else would have found them.
     expect(mistakes).toEqual([])

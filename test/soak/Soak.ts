@@ -51,7 +51,7 @@ const environment = {
 const asStarted = ["--max-semi-space-size=32"]
 
 /** A leak that is planted in a process: a module of `preload/` that it imports first. */
-export type Leak = "EndlessActors" | "ForgottenSubscriptions"
+export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 
 /** How much load: for so long, and until there were so many requests, however slow the machine is. */
 export interface Load {
@@ -67,7 +67,7 @@ export interface SoakPlan {
   readonly quietMilliseconds: number
   /** Between the two snapshots. */
   readonly load: Load
-  readonly leaks?: { readonly edge?: Leak; readonly worker?: Leak }
+  readonly leaks?: { readonly edge?: ReadonlyArray<Leak>; readonly worker?: ReadonlyArray<Leak> }
   readonly report?: (line: string) => void
   /** Ends the run, and everything that it started. */
   readonly signal?: AbortSignal
@@ -118,17 +118,12 @@ class SoakedSystem {
     this.admin = admin
     this.ask = askAt(port)
     this.crowd = new Crowd(this.ask, plan.seed)
-    const start = (role: "edge" | "worker", leak: Leak | undefined) =>
+    const start = (role: "edge" | "worker", leaks: ReadonlyArray<Leak> = []) =>
       new TestProcess(
         role,
         { ...environment, NATS_URL: broker.url, WORKER_ID: role, PORT: String(port) },
         {
-          nodeArguments: [
-            ...asStarted,
-            "--expose-gc",
-            ...preloaded("Introspection"),
-            ...(leak === undefined ? [] : preloaded(leak))
-          ]
+          nodeArguments: [...asStarted, "--expose-gc", ...["Introspection", ...leaks].flatMap(preloaded)]
         }
       )
     this.edge = start("edge", plan.leaks?.edge)

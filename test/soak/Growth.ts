@@ -24,9 +24,9 @@ export interface Snapshot {
 const mebibyte = 1024 ** 2
 
 const brokerAllowances = {
-  // What Go keeps for its next collection, which lets the heap double before, and has not given back yet.
+  // Under load Go lets its heap double before it collects, and it gives memory back bit by bit.
   residentBytes: 64 * mebibyte,
-  // A block of messages of each stream.
+  // A block of messages (8 MiB) of each stream.
   heapBytes: 16 * mebibyte,
   descriptors: 8,
   connections: 0,
@@ -36,7 +36,8 @@ const brokerAllowances = {
 
 /** By how much a process of ours may have grown: what the garbage collector and the compiler keep, and no more. */
 const processAllowances: Readonly<Record<keyof ProcessFigures, number>> = {
-  // The young generation of V8, which is given back only in part, and what malloc keeps in pieces.
+  // It follows the load of a moment more than what is kept, which heap and buffers tell: the young generation of V8
+  // takes up to 96 MiB under load and is not always given back, and malloc keeps pieces.
   residentBytes: 64 * mebibyte,
   heapBytes: 4 * mebibyte,
   externalBytes: 8 * mebibyte,

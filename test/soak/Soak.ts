@@ -63,7 +63,7 @@ export interface SoakPlan {
   readonly seed: number
   /** Before the first snapshot. */
   readonly warmUp: Load
-  /** Quiet before the first snapshot; what is not given back until then is not seen to grow. */
+  /** Quiet before each snapshot, at least; what is not given back before the first one is not seen to grow. */
   readonly quietMilliseconds: number
   /** Between the two snapshots. */
   readonly load: Load
@@ -247,7 +247,9 @@ const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcom
   const [operations, arrivals] = [system.crowd.operations, system.arrivals]
   await system.load(plan.load, plan.report)
   const after = await system.snapshot(
-    (least, quiet) => quiet >= quietMillisecondsMax || !growthBetween(before, least).some(isTooMuch)
+    (least, quiet) =>
+      quiet >= quietMillisecondsMax ||
+      (quiet >= plan.quietMilliseconds && !growthBetween(before, least).some(isTooMuch))
   )
   return {
     growth: growthBetween(before, after),

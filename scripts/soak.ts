@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util"
 import { describeGrowth, isTooMuch } from "../test/soak/Growth.ts"
-import { soak } from "../test/soak/Soak.ts"
+import { quietMillisecondsMax, soak } from "../test/soak/Soak.ts"
 
 const usage = `npm run soak -- --minutes 10     loads a system for so long, and shows whether it grew`
 
@@ -15,6 +15,7 @@ const run = async (minutes: number): Promise<boolean> => {
   const { growth, operations, arrivals, mistakes } = await soak({
     seed: Math.ceil(Math.random() * 2 ** 31),
     warmUp: { milliseconds: 30_000, operationsMin },
+    quietMilliseconds: quietMillisecondsMax,
     load: { milliseconds: minutes * 60_000, operationsMin },
     report: console.log,
     signal: interrupted.signal

@@ -8,7 +8,7 @@ const load = { milliseconds: 10_000, operationsMin: 3_000 }
 const leakingLoad = { milliseconds: 10_000, operationsMin: 10_000 }
 
 const soaked = async (load: SoakPlan["load"], leaks: SoakPlan["leaks"] = {}) => {
-  const outcome = await soak({ seed: 1, warmUp, load, leaks })
+  const outcome = await soak({ seed: 1, warmUp, quietMilliseconds: 5_000, load, leaks })
   console.info(outcome.growth.map(describeGrowth).join("\n"))
   return { ...outcome, grown: outcome.growth.filter(isTooMuch).map(({ name }) => name) }
 }
@@ -21,9 +21,14 @@ describe("memory and handles of edge, worker and broker", () => {
     expect(arrivals).toBeGreaterThan(1)
   }, 360_000)
 
-  it("are seen to grow when an edge forgets its subscriptions, and a worker its actors", async () => {
-    const { grown, mistakes } = await soaked(leakingLoad, { edge: "ForgottenSubscriptions", worker: "EndlessActors" })
+  it("are seen to grow when an edge forgets subscriptions and keeps buffers, and a worker forgets its actors", async () => {
+    const { grown, mistakes } = await soaked(leakingLoad, {
+      edge: ["ForgottenSubscriptions", "KeptBuffers"],
+      worker: ["EndlessActors"]
+    })
     expect(grown).toContain("broker subscriptions")
+    expect(grown).toContain("broker heapBytes")
+    expect(grown).toContain("edge externalBytes")
     expect(grown).toContain("worker heapBytes")
     // These leaks harm nothing else, so nothing else would have found them.
     expect(mistakes).toEqual([])

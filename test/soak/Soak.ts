@@ -6,17 +6,29 @@ import { freePort, TestBroker, until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
 import { userIn } from "../support/TestSystem.ts"
 import { Crowd } from "./Crowd.ts"
-import { type BrokerFigures, type Growth, growthBetween, leastOf, mebibytes, type Snapshot } from "./Growth.ts"
+import {
+  type BrokerFigures,
+  type Growth,
+  growthBetween,
+  isTooMuch,
+  leastOf,
+  mebibytes,
+  type Snapshot
+} from "./Growth.ts"
 import type { ProcessFigures } from "./preload/Introspection.ts"
 
 const partitions = 8
 /** The other worker stays for so long before it is stopped or killed, and comes back at once. */
 const workerStayMilliseconds = 5_000
-/** How long all is quiet before a snapshot is complete: longer than anything that is kept for later use. */
 const loadWaitMilliseconds = 120_000
 const reportEveryMilliseconds = 60_000
-const quietReadings = 5
 const quietReadingEveryMilliseconds = 1_000
+/**
+ * How long all is quiet at most before a snapshot is complete: longer than anything is kept for later use. V8 gives
+ * back the pages of its young generation after some 10 seconds, and the broker the blocks of messages that it read or
+ * wrote (8 MiB each) after 10 seconds and two collections.
+ */
+export const quietMillisecondsMax = 45_000
 
 const settleWaitMilliseconds = 60_000
 const usersOfEachPartition = Array.from({ length: partitions }, (_, partition) =>
@@ -35,8 +47,11 @@ const environment = {
   WORKER_LEASE: "1 second"
 }
 
+/** What start.sh gives to node: it decides how much a process keeps under load. */
+const asStarted = ["--max-semi-space-size=32"]
+
 /** A leak that is planted in a process: a module of `preload/` that it imports first. */
-export type Leak = "EndlessActors" | "ForgottenSubscriptions"
+export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 
 /** How much load: for so long, and until there were so many requests, however slow the machine is. */
 export interface Load {
@@ -48,9 +63,11 @@ export interface SoakPlan {
   readonly seed: number
   /** Before the first snapshot. */
   readonly warmUp: Load
+  /** Quiet before each snapshot, at least; what is not given back before the first one is not seen to grow. */
+  readonly quietMilliseconds: number
   /** Between the two snapshots. */
   readonly load: Load
-  readonly leaks?: { readonly edge?: Leak; readonly worker?: Leak }
+  readonly leaks?: { readonly edge?: ReadonlyArray<Leak>; readonly worker?: ReadonlyArray<Leak> }
   readonly report?: (line: string) => void
   /** Ends the run, and everything that it started. */
   readonly signal?: AbortSignal
@@ -69,12 +86,16 @@ export interface SoakOutcome {
 /** What the pages of the broker's monitoring say, as far as it is looked at here. */
 type GeneralPage = Readonly<Record<"mem" | "connections" | "subscriptions", number>>
 type JetStreamPage = Readonly<Record<"consumers", number>>
+const heapAllocated = /^# HeapAlloc = (\d+)$/m
 
 const preloaded = (module: string) => ["--import", `./test/soak/preload/${module}.ts`]
 
 const heapsOf = ({ edge, worker, broker }: Snapshot): string =>
-  `under load: heap of the edge ${mebibytes(edge.heapBytes)}, of the worker ${mebibytes(worker.heapBytes)}; ` +
-  `memory of the broker ${mebibytes(broker.residentBytes)} at ${broker.keys} keys`
+  `under load, heap of resident: edge ${heapOf(edge)}, worker ${heapOf(worker)}, ` +
+  `broker ${heapOf(broker)} at ${broker.keys} keys`
+
+const heapOf = ({ heapBytes, residentBytes }: ProcessFigures | BrokerFigures): string =>
+  `${mebibytes(heapBytes)} of ${mebibytes(residentBytes)}`
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
 
@@ -84,23 +105,25 @@ class SoakedSystem {
   arrivals = 0
   private readonly ask: Ask
   private readonly broker: TestBroker
+  private readonly profilePort: number
   private readonly admin: BrokerAdmin
   private readonly edge: TestProcess
   private readonly worker: TestProcess
   private other: TestProcess | undefined
   private isStopped = false
 
-  private constructor(broker: TestBroker, admin: BrokerAdmin, port: number, plan: SoakPlan) {
+  private constructor(broker: TestBroker, profilePort: number, admin: BrokerAdmin, port: number, plan: SoakPlan) {
     this.broker = broker
+    this.profilePort = profilePort
     this.admin = admin
     this.ask = askAt(port)
     this.crowd = new Crowd(this.ask, plan.seed)
-    const start = (role: "edge" | "worker", leak: Leak | undefined) =>
+    const start = (role: "edge" | "worker", leaks: ReadonlyArray<Leak> = []) =>
       new TestProcess(
         role,
         { ...environment, NATS_URL: broker.url, WORKER_ID: role, PORT: String(port) },
         {
-          nodeArguments: ["--expose-gc", ...preloaded("Introspection"), ...(leak === undefined ? [] : preloaded(leak))]
+          nodeArguments: [...asStarted, "--expose-gc", ...["Introspection", ...leaks].flatMap(preloaded)]
         }
       )
     this.edge = start("edge", plan.leaks?.edge)
@@ -109,9 +132,10 @@ class SoakedSystem {
 
   static async start(plan: SoakPlan): Promise<SoakedSystem> {
     const port = await freePort()
-    const broker = await TestBroker.start()
+    const profilePort = await freePort()
+    const broker = await TestBroker.start({ arguments: ["--profile", String(profilePort)] })
     const admin = await BrokerAdmin.open(broker.url, partitions)
-    const system = new SoakedSystem(broker, admin, port, plan)
+    const system = new SoakedSystem(broker, profilePort, admin, port, plan)
     const isReady = () =>
       system.ask("/readyz").then(
         ({ ok }) => ok,
@@ -153,18 +177,18 @@ class SoakedSystem {
     }
   }
 
-  /** What remains when everything is applied and nobody wants anything. */
-  async snapshot(): Promise<Snapshot> {
+  /** What remains when everything is applied and nobody wants anything: the least of each figure until it is enough. */
+  async snapshot(isEnough: (least: Snapshot, quietMilliseconds: number) => boolean): Promise<Snapshot> {
     await this.admin.untilApplied(settleWaitMilliseconds)
     // Only who owns a partition answers, so after this the worker that stays owns all of them.
     for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)
-    const first = await this.reading()
-    const more: Array<Snapshot> = []
-    while (more.length < quietReadings) {
+    const begun = performance.now()
+    let least = await this.reading()
+    while (!isEnough(least, performance.now() - begun)) {
       await pause(quietReadingEveryMilliseconds)
-      more.push(await this.reading())
+      least = leastOf(least, await this.reading())
     }
-    return leastOf([first, ...more])
+    return least
   }
 
   async stop(): Promise<void> {
@@ -195,6 +219,10 @@ class SoakedSystem {
   private async brokerFigures(): Promise<BrokerFigures> {
     const page = async <A>(name: string) =>
       (await fetch(`http://127.0.0.1:${this.broker.monitorPort}/${name}`)).json() as A
+    // Like the figures of our own processes, after a collection.
+    const profile = await fetch(`http://127.0.0.1:${this.profilePort}/debug/pprof/heap?debug=1&gc=1`)
+    const heap = heapAllocated.exec(await profile.text())?.[1]
+    if (heap === undefined) throw new Error("the broker's profile does not tell its heap")
     const [general, jetStream, ledger] = await Promise.all([
       page<GeneralPage>("varz"),
       page<JetStreamPage>("jsz"),
@@ -203,6 +231,7 @@ class SoakedSystem {
     const descriptors = `/proc/${this.broker.pid}/fd`
     return {
       residentBytes: general.mem,
+      heapBytes: Number(heap),
       descriptors: existsSync(descriptors) ? readdirSync(descriptors).length : undefined,
       connections: general.connections,
       subscriptions: general.subscriptions,
@@ -214,10 +243,14 @@ class SoakedSystem {
 
 const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcome> => {
   await system.load(plan.warmUp)
-  const before = await system.snapshot()
+  const before = await system.snapshot((_, quiet) => quiet >= plan.quietMilliseconds)
   const [operations, arrivals] = [system.crowd.operations, system.arrivals]
   await system.load(plan.load, plan.report)
-  const after = await system.snapshot()
+  const after = await system.snapshot(
+    (least, quiet) =>
+      quiet >= quietMillisecondsMax ||
+      (quiet >= plan.quietMilliseconds && !growthBetween(before, least).some(isTooMuch))
+  )
   return {
     growth: growthBetween(before, after),
     operations: system.crowd.operations - operations,

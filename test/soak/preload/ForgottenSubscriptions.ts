@@ -3,6 +3,8 @@ import { Connection } from "../../../src/nats/Connection.ts"
 import { QueryTransport } from "../../../src/nats/QueryTransport.ts"
 
 const real = QueryTransport.layer
+/** So long that the broker's heap shows it as well as its count. */
+const subject = `forgotten.${"x".repeat(3_000)}`
 
 /** A planted leak: each question of an edge leaves a subscription behind. */
 const leaking = Layer.effect(
@@ -16,7 +18,7 @@ const leaking = Layer.effect(
       ask: (...question) =>
         Effect.suspend(() => {
           questions += 1
-          client.subscribe(`forgotten.${questions}`)
+          client.subscribe(`${subject}.${questions}`)
           return transport.ask(...question)
         })
     })

@@ -5,6 +5,8 @@ export interface ProcessFigures {
   readonly residentBytes: number
   /** Of JavaScript's objects, after everything that nobody needs was collected. */
   readonly heapBytes: number
+  /** Of buffers and whatever else JavaScript's objects hold outside of that heap. */
+  readonly externalBytes: number
   readonly descriptors: number
   readonly sockets: number
   readonly timers: number
@@ -17,13 +19,14 @@ const figures = (): ProcessFigures => {
   // What the first collection sets free by its finalizers, the second one takes.
   globalThis.gc()
   globalThis.gc()
-  const { rss, heapUsed } = process.memoryUsage()
+  const { rss, heapUsed, external } = process.memoryUsage()
   const handles = process.getActiveResourcesInfo()
   const sockets = handles.filter((kind) => kind.endsWith("SocketWrap") || kind === "PipeWrap").length
   const timers = handles.filter((kind) => kind === "Timeout" || kind === "Immediate").length
   return {
     residentBytes: rss,
     heapBytes: heapUsed,
+    externalBytes: external,
     descriptors: readdirSync("/dev/fd").length,
     sockets,
     timers,

@@ -35,11 +35,14 @@ const withoutExpected = ({ expected: _expected, ...write }: Write): Write => wri
 /** The key under which a mistaken bucket keeps the ids of an account apart from the account. */
 const setKey = (key: string): string => `set.${key}`
 
-/** An account that is loaded looks as if it had none but some of its ids. */
-const keepIds = (value: string, isKept: (purchaseId: string) => boolean): string => {
+/**
+ * An account that is loaded looks as if it had no other ids. Its count is that of the ids, for an account whose count
+ * says that ids are missing is refused.
+ */
+const keepIds = (value: string, ids: ReadonlySet<string>): string => {
   const revision = decodeRevision(value)
-  const purchases = revision.purchases.filter(({ purchaseId }) => isKept(purchaseId))
-  return encodeRevision({ ...revision, purchases })
+  const purchases = revision.purchases.filter(({ purchaseId }) => ids.has(purchaseId))
+  return encodeRevision({ ...revision, purchases, count: ids.size })
 }
 
 /** The position that follows an account which is written alone, for a mistaken bucket that writes it first. */
@@ -64,7 +67,7 @@ export const mistakes: ReadonlyArray<Mistake> = [
         Effect.map(real.latest(key), (stored) => {
           if (stored === undefined || !isAccount(key)) return stored
           const revision = decodeRevision(stored.value)
-          const value = { ...revision, purchases: [], repeats: new Map(), segments: 0, unsealed: 1 }
+          const value = { ...revision, purchases: [], repeats: new Map(), count: 0, segments: 0, unsealed: 1 }
           return { ...stored, value: encodeRevision(value) }
         })
     }))
@@ -75,7 +78,7 @@ export const mistakes: ReadonlyArray<Mistake> = [
     plant: bucketOf((real) => {
       const setOf = (key: string) =>
         Effect.map(real.latest(setKey(key)), (stored) => new Set<string>(JSON.parse(stored?.value ?? "[]")))
-      const known = (key: string, value: string) => Effect.map(setOf(key), (ids) => keepIds(value, (id) => ids.has(id)))
+      const known = (key: string, value: string) => Effect.map(setOf(key), (ids) => keepIds(value, ids))
       return {
         ...real,
         latest: (key) =>

@@ -16,7 +16,7 @@ const barWidth = 14
 /** The least that a bar with something in it is high. */
 const barHeightMin = 2
 /** About how many labels stand under the bars. */
-const labelsMax = 6
+const labelsMax = 5
 
 const monthNames = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")
 
@@ -47,11 +47,11 @@ const bars = ({ by, windows }) => {
 const labels = ({ by, windows }) => {
   const every = Math.ceil(windows.length / labelsMax)
   const names = windows.flatMap(({ from }, index) => {
-    const isLast = index === windows.length - 1
-    if ((windows.length - 1 - index) % every > 0) return []
+    const fromEnd = windows.length - 1 - index
+    if (fromEnd % every > 0) return []
     const name = make("span", {}, nameOf(from, by))
-    if (isLast) name.style.right = "0"
-    else name.style.left = `${(index / windows.length) * 100}%`
+    // The last one keeps to the right edge.
+    if (fromEnd > 0) name.style.left = `${((index + 0.5) / windows.length) * 100}%`
     return name
   })
   return make("div", { class: "labels", "aria-hidden": "true" }, ...names)

@@ -63,7 +63,9 @@ export const purchasesLayer = Layer.mergeAll(
 )
 
 /** What an edge needs beside the broker. */
-export const edgeLayer = edgeMetricsLayer.pipe(Layer.provideMerge(Layer.mergeAll(purchasesLayer, Feed.layer, SystemStatus.layer)))
+export const edgeLayer = edgeMetricsLayer.pipe(
+  Layer.provideMerge(Layer.mergeAll(purchasesLayer, Feed.layer, SystemStatus.layer))
+)
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(

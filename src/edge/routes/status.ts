@@ -60,7 +60,9 @@ const statusRoute = route({
     const publisher = yield* PurchasePublisher
     const feed = yield* Feed
     const { at, partitions, workers } = yield* status.current.pipe(
-      Effect.mapError((failure) => problem("unavailable", `The status cannot be read: ${failure.message}.`, { "retry-after": "1" }))
+      Effect.mapError((failure) =>
+        problem("unavailable", `The status cannot be read: ${failure.message}.`, { "retry-after": "1" })
+      )
     )
     return reply(200, {
       at: instant(at),

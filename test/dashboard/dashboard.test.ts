@@ -48,6 +48,12 @@ describe.skipIf("missing" in chromium)(`the dashboard in a browser${why}`, () =>
   const buy = (userId: string, purchaseId: string, more: Record<string, unknown> = {}) =>
     service.post(purchaseText({ userId, purchaseId, ...more }), { prefer: "wait=10" })
 
+  /** Stores a purchase past the edge that cannot be applied. */
+  const reject = async (userId: string) => {
+    const payload = inputMessage([sold(userId, "wrong", { valueCents: -1_250 })])
+    await (await service.client.jetstream()).publish("purchases.0.=many", payload)
+  }
+
   const textOf = async (selector: string): Promise<string> => (await page.locator(selector).innerText()).trim()
   const untilText = (selector: string, expected: string | RegExp) =>
     until(`${selector} is ${String(expected)}`, async () => {
@@ -269,8 +275,7 @@ describe.skipIf("missing" in chromium)(`the dashboard in a browser${why}`, () =>
 
   it("shows what was rejected, and sends it again as it was meant", async () => {
     await open()
-    const payload = inputMessage([sold("ivy", "wrong", { valueCents: -1_250 })])
-    await (await service.client.jetstream()).publish("purchases.0.=many", payload)
+    await reject("ivy")
     await untilText("#rejected tbody td:nth-child(4)", "no")
     expect(await textOf("#rejected tbody code")).toContain("-1250")
     await page.getByRole("button", { name: /^Replay / }).click()
@@ -342,6 +347,7 @@ describe.skipIf("missing" in chromium)(`the dashboard in a browser${why}`, () =>
     await untilText("#user-total", "91,357.80")
     await buy(userId, "l2")
     await page.locator("#newest tbody tr").first().waitFor()
+    await reject("jon")
     await page.locator("#rejected tbody tr").first().waitFor()
     expect(await accessibilityMistakes(page)).toEqual([])
     await keepScreenshot(page, colorScheme)
@@ -363,6 +369,7 @@ describe.skipIf("missing" in chromium)(`the dashboard in a browser${why}`, () =>
     await untilText("#user-total", "10,000,000,000.00")
     await buy("mia", `m2-${width}`)
     await page.locator("#newest tbody tr").first().waitFor()
+    await reject("jon")
     await page.locator("#rejected tbody tr").first().waitFor()
     expect(await page.evaluate("[innerWidth, document.documentElement.scrollWidth]")).toEqual([width, width])
     expect(await accessibilityMistakes(page)).toEqual([])

@@ -10,6 +10,9 @@ import { purchaseText, startService, type TestService } from "../support/TestSer
 const chromium = findChromium()
 const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ` (pictures in ${screenshots})`
 
+// The usual reporter does not name what is skipped.
+if ("missing" in chromium) console.warn(`The dashboard is not tested in a browser: ${chromium.missing}.`)
+
 describe.skipIf("missing" in chromium)(`the dashboard in a browser${why}`, () => {
   let service: TestService
   let server: TestServer

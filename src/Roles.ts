@@ -2,6 +2,7 @@ import { Duration, Effect, Layer, Option } from "effect"
 import { ActorRegistry } from "./actor/ActorRegistry.ts"
 import { edgeMetricsLayer } from "./edge/EdgeMetrics.ts"
 import { PurchasePublisher } from "./edge/PurchasePublisher.ts"
+import { SystemStatus } from "./edge/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
@@ -62,7 +63,9 @@ export const purchasesLayer = Layer.mergeAll(
 )
 
 /** What an edge needs beside the broker. */
-export const edgeLayer = edgeMetricsLayer.pipe(Layer.provideMerge(Layer.mergeAll(purchasesLayer, Feed.layer)))
+export const edgeLayer = edgeMetricsLayer.pipe(
+  Layer.provideMerge(Layer.mergeAll(purchasesLayer, Feed.layer, SystemStatus.layer))
+)
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(

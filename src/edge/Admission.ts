@@ -1,23 +1,26 @@
 import type { Context, MiddlewareHandler } from "hono"
 import { accepts } from "hono/accepts"
-import { jsonMediaType } from "./Answer.ts"
+import { jsonMediaType, mediaTypesOf } from "./Answer.ts"
 import { limitBody } from "./BodyLimit.ts"
 import { type Edge, stopping } from "./Edge.ts"
 import { instanceOf, problem, problemMediaType, problemResponse } from "./Problem.ts"
 import { mediaTypeOf, type Route } from "./Route.ts"
 
-/** Answers where a caller does not take what there is: JSON, but for routes that say otherwise. */
-export const unlessAccepted = (http: Context, offered = jsonMediaType): Response | undefined => {
+/** Answers where a caller takes nothing of what there is: JSON, but for routes that say otherwise. */
+export const unlessAccepted = (
+  http: Context,
+  offered: ReadonlyArray<string> = [jsonMediaType]
+): Response | undefined => {
   if (http.req.header("accept") === undefined) return undefined
-  const matching = [offered, problemMediaType, `${offered.split("/")[0]}/*`, "*/*"]
+  const matching = new Set([...offered, problemMediaType, ...offered.map((type) => `${type.split("/")[0]}/*`), "*/*"])
   const taken = accepts(http, {
     header: "Accept",
     supports: [],
     default: "",
-    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.includes(type.toLowerCase())) ? offered : "")
+    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.has(type.toLowerCase())) ? "something" : "")
   })
-  if (taken === offered) return undefined
-  return problemResponse(problem("not-acceptable", `Answers are ${offered}.`), instanceOf(http))
+  if (taken !== "") return undefined
+  return problemResponse(problem("not-acceptable", `Answers are ${offered.join(" or ")}.`), instanceOf(http))
 }
 
 export const notAllowed = (http: Context, allow: string): Response =>
@@ -26,8 +29,8 @@ export const notAllowed = (http: Context, allow: string): Response =>
     instanceOf(http)
   )
 
-/** The media type of what a route answers when all goes well. */
-const offeredBy = (route: Route): string => Object.values(route.answers)[0]?.mediaType ?? jsonMediaType
+/** The media types of what a route answers when all goes well. */
+const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.values(route.answers).map(mediaTypesOf)[0]
 
 /** What is asked of a request before a route looks at it. */
 export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
@@ -35,7 +38,10 @@ export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
   const bodies = new Map(
     route.bodies.map(({ mediaType, limit, answeredAs }) => [
       mediaType,
-      { limited: limit === undefined ? undefined : limitBody(limit.bytesMax, limit.tooLarge), answeredAs }
+      {
+        limited: limit === undefined ? undefined : limitBody(limit.bytesMax, limit.tooLarge),
+        answeredAs: answeredAs === undefined ? undefined : [answeredAs]
+      }
     ])
   )
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)

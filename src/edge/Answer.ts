@@ -22,12 +22,20 @@ export interface Answer<
 > {
   readonly description: string
   readonly mediaType: string
+  /** What it may be instead, as a text; a route that gives one makes the Response itself. */
+  readonly otherMediaTypes?: ReadonlyArray<string>
   readonly body: Body
   readonly headers: ReadonlyArray<Header>
 }
 
 export const jsonMediaType = "application/json"
 export const linesMediaType = "application/x-ndjson"
+
+/** Every media type of an answer, the usual one first. */
+export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: Answer): ReadonlyArray<string> => [
+  mediaType,
+  ...otherMediaTypes
+]
 
 /** The media type in a content-type header, without its parameters. */
 export const mediaTypeIn = (header: string | undefined): string =>

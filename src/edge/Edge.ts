@@ -8,8 +8,16 @@ import type { QueryClient } from "../query/QueryClient.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
 import { instanceOf, isProblem, type Problem, problem, type ProblemKind, problemResponse } from "./Problem.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
+import type { SystemStatus } from "./SystemStatus.ts"
 
-export type EdgeServices = PurchasePublisher | QueryClient | InputLog | BrokerLink | RejectedRecords | Feed
+export type EdgeServices =
+  | PurchasePublisher
+  | QueryClient
+  | InputLog
+  | BrokerLink
+  | RejectedRecords
+  | Feed
+  | SystemStatus
 
 /** Where purchase ids come from that no caller gave; tests give their own. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {

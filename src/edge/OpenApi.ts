@@ -106,11 +106,18 @@ export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
       ["cache-control" as const, ...names].map((name) => [name, { $ref: `#/components/headers/${name}` }])
     )
 
-  const describeAnswer = ({ description, mediaType, body, headers }: Answer): DescribedAnswer => ({
-    description,
-    headers: describeHeaders(headers),
-    ...(body === undefined ? {} : { content: { [mediaType]: { schema: describe(body) } } })
-  })
+  const describeAnswer = ({ description, mediaType, otherMediaTypes = [], body, headers }: Answer): DescribedAnswer => {
+    const others = otherMediaTypes.map((other) => [other, { schema: describe(Schema.String) }])
+    const content = (schema: Schema.Constraint) => ({
+      [mediaType]: { schema: describe(schema) },
+      ...Object.fromEntries(others)
+    })
+    return {
+      description,
+      headers: describeHeaders(headers),
+      ...(body === undefined ? {} : { content: content(body) })
+    }
+  }
 
   /** A reference to the answer with one of these problems of one status. */
   const problemAnswer = (kinds: ReadonlyArray<ProblemKind>): Reference => {

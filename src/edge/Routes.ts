@@ -1,5 +1,6 @@
 import type { Route } from "./Route.ts"
 import { compatibleRoutes } from "./routes/compatible.ts"
+import { dashboardRoutes } from "./routes/dashboard.ts"
 import { documentRoutes } from "./routes/documents.ts"
 import { feedRoutes } from "./routes/feed.ts"
 import { metricsRoutes } from "./routes/metrics.ts"
@@ -7,6 +8,7 @@ import { probeRoutes } from "./routes/probes.ts"
 import { purchaseRoutes } from "./routes/purchases.ts"
 import { rejectedRoutes } from "./routes/rejected.ts"
 import { spendingRoutes } from "./routes/spending.ts"
+import { statusRoutes } from "./routes/status.ts"
 import { userRoutes } from "./routes/users.ts"
 
 /** Every route, in the order in which the list and the document have them. */
@@ -18,6 +20,8 @@ export const routes: ReadonlyArray<Route> = [
   ...feedRoutes,
   ...compatibleRoutes,
   ...probeRoutes,
+  ...statusRoutes,
   ...metricsRoutes,
+  ...dashboardRoutes,
   ...documentRoutes(() => routes)
 ]

@@ -102,20 +102,30 @@ export const measuredCommit = <A, E, R>(writes: number, commit: Effect.Effect<A,
 const applied = counter("applied_purchases_total", "Purchases that were applied.")
 const rejected = labelled(counter("rejected_purchases_total", "Records rejected.* by reason."), "reason")
 
+const work = { applied: 0, repeats: 0, rejected: 0 }
+/** What this process has applied, dropped as repeats, and rejected since it began. */
+export const workDone = (): Readonly<typeof work> => work
+
 /** A revision was committed. */
 export const revisionApplied = (revision: {
   readonly purchases: { readonly length: number }
   readonly repeats: ReadonlyMap<string, { readonly repeats: number; readonly conflicts: number }>
 }): void => {
   if (revision.purchases.length > 0) applied.updateUnsafe(revision.purchases.length, context)
+  work.applied += revision.purchases.length
   for (const counts of revision.repeats.values()) {
     if (counts.repeats > 0) repeats(counts.repeats, "purchase-id-set")
     if (counts.conflicts > 0) rejected(counts.conflicts, "conflict")
+    work.repeats += counts.repeats
+    work.rejected += counts.conflicts
   }
 }
 
 /** Purchases of a message could not be read. */
-export const unreadableRejected = (count: number): void => rejected(count, "unreadable")
+export const unreadableRejected = (count: number): void => {
+  rejected(count, "unreadable")
+  work.rejected += count
+}
 
 const passivated = counter("actors_passivated_total", "Actors that left memory.")
 export const actorPassivated = (): void => passivated.updateUnsafe(1, context)

@@ -10,12 +10,20 @@ interface ConsumerInfo {
   readonly num_ack_pending: number
 }
 
+/** The queue of a partition. */
+export interface PartitionQueue {
+  /** The newest epoch that has begun to read it. */
+  readonly epoch: number
+  /** How many messages wait in it. */
+  readonly depth: number
+}
+
 /**
  * What waits in each partition, in messages: of the consumers of its newest epoch the one that is furthest, since an
  * epoch may have made several of which it uses one.
  */
-export const depthsOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, number> => {
-  const newest = new Map<number, { readonly epoch: number; readonly depth: number }>()
+export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {
+  const newest = new Map<number, PartitionQueue>()
   for (const { name, num_pending, num_ack_pending } of consumers) {
     const [, partition, epoch] = (/^p([0-9]+)-([0-9]+)(?:-[0-9]+)?$/.exec(name) ?? []).map(Number)
     if (partition === undefined || epoch === undefined) continue
@@ -25,7 +33,7 @@ export const depthsOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<nu
       newest.set(partition, { epoch, depth })
     }
   }
-  return new Map(Array.from(newest, ([partition, { depth }]) => [partition, depth]))
+  return newest
 }
 
 /** How much of the input log waits for its owners. */
@@ -33,7 +41,7 @@ export class QueueDepth extends Context.Service<
   QueueDepth,
   {
     /** By partition, the messages that are not applied, or whose acknowledgement has not arrived. */
-    readonly waiting: Effect.Effect<ReadonlyMap<number, number>, BrokerFailure>
+    readonly waiting: Effect.Effect<ReadonlyMap<number, PartitionQueue>, BrokerFailure>
   }
 >()("purchases/nats/QueueDepth") {
   static readonly layer = Layer.effect(
@@ -50,7 +58,7 @@ export class QueueDepth extends Context.Service<
         while (true) {
           const { consumers: some, total } = yield* page(consumers.length)
           consumers.push(...(some ?? []))
-          if (some === null || some.length === 0 || consumers.length >= total) return depthsOf(consumers)
+          if (some === null || some.length === 0 || consumers.length >= total) return queuesOf(consumers)
         }
       })
       return QueueDepth.of({ waiting })

@@ -14,6 +14,14 @@ const announceWaitMilliseconds = 1_000
 const forgottenAfterMilliseconds = 60_000
 const nanosecondsPerMillisecond = 1_000_000
 
+/** What a worker has done since its process began. It is for people: nothing is decided by it. */
+export interface WorkDone {
+  readonly applied: number
+  /** Repeats that accounts knew by their purchaseId; those that the broker drops reach no worker. */
+  readonly repeats: number
+  readonly rejected: number
+}
+
 /** A sign of life of a worker as the bucket has it. */
 export interface WorkerSign {
   readonly worker: string
@@ -23,10 +31,13 @@ export interface WorkerSign {
   readonly storedAt: number
   /** The worker said goodbye. */
   readonly isLeaving: boolean
+  /** What it had done by then, where it tells. */
+  readonly work?: WorkDone
 }
 
 interface SignValue {
   readonly instance: number
+  readonly work?: WorkDone
 }
 
 const streamConfig = (replicas: number) => ({
@@ -48,7 +59,7 @@ const operationHeader = "KV-Operation"
 
 const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: number): WorkerSign => {
   const value: SignValue = data === "" ? { instance: 0 } : JSON.parse(data)
-  return { worker: decodeToken(subject.slice(prefix.length)), instance: value.instance, storedAt, isLeaving }
+  return { worker: decodeToken(subject.slice(prefix.length)), storedAt, isLeaving, ...value }
 }
 
 /** The bucket `workers`, in which workers give signs of life. No safety rests on what it says. */
@@ -56,7 +67,7 @@ export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {
     /** Gives a sign of life, and answers the sequence that the broker gave it. */
-    readonly announce: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
+    readonly announce: (worker: string, instance: number, work?: WorkDone) => Effect.Effect<number, BrokerFailure>
     readonly leave: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
     /** The newest sign of each worker that has not said goodbye. */
     readonly read: Effect.Effect<ReadonlyArray<WorkerSign>, BrokerFailure>
@@ -72,10 +83,9 @@ export class WorkerBucket extends Context.Service<
 
         yield* ensureStream(connection, streamConfig(replicas))
 
-        const write = (worker: string, instance: number, isLeaving: boolean) => {
+        const write = (worker: string, isLeaving: boolean, value: SignValue) => {
           const written = headers()
           if (isLeaving) written.set(operationHeader, "DEL")
-          const value: SignValue = { instance }
           return storeMessage(connection, {
             operation: "announce a worker",
             subject: prefix + encodeToken(worker),
@@ -114,8 +124,9 @@ export class WorkerBucket extends Context.Service<
           ).pipe(Effect.asVoid)
 
         return WorkerBucket.of({
-          announce: (worker, instance) => write(worker, instance, false),
-          leave: (worker, instance) => write(worker, instance, true),
+          announce: (worker, instance, work) =>
+            write(worker, false, { instance, ...(work === undefined ? {} : { work }) }),
+          leave: (worker, instance) => write(worker, true, { instance }),
           read,
           watch
         })

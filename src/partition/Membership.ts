@@ -1,4 +1,5 @@
 import { Clock, Context, Effect, Layer } from "effect"
+import { workDone } from "../metrics/Measures.ts"
 import { BrokerLink } from "../nats/BrokerLink.ts"
 import { Topology } from "../nats/Topology.ts"
 import { untilAnswered } from "../nats/StreamSetup.ts"
@@ -111,7 +112,7 @@ export class Membership extends Context.Service<
           const before = now()
           yield* Effect.sleep(heartbeatMilliseconds)
           if (now() - before > heartbeatMilliseconds + leaseMilliseconds / 2) forgive()
-          if (!isLeft && !isSucceeded()) yield* bucket.announce(worker, instance)
+          if (!isLeft && !isSucceeded()) yield* bucket.announce(worker, instance, workDone())
           reassign()
         }).pipe(
           Effect.catch((failure) => Effect.logDebug("no sign of life given", failure.message)),

@@ -3,7 +3,7 @@ import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { whenAsked } from "../metrics/Exposition.ts"
 import { setGauge } from "../metrics/Measures.ts"
 import { BrokerLink } from "../nats/BrokerLink.ts"
-import { QueueDepth } from "../nats/QueueDepth.ts"
+import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
 import { Topology } from "../nats/Topology.ts"
 import { PartitionWorker } from "./PartitionWorker.ts"
 
@@ -23,13 +23,13 @@ export const workerMetricsLayer = Layer.effectDiscard(
     })
 
     const lookAtQueue = Effect.gen(function* () {
-      const waiting = yield* depth.waiting.pipe(Effect.catch(() => Effect.succeed(new Map<number, number>())))
+      const waiting = yield* depth.waiting.pipe(Effect.catch(() => Effect.succeed(new Map<number, PartitionQueue>())))
       const owned = new Set(worker.owned())
       for (let partition = 0; partition < partitions; partition += 1) {
         setGauge(
           "input_waiting_messages",
           "Messages of the input log that the partition's owner has not applied; only its owner tells.",
-          owned.has(partition) ? waiting.get(partition) : undefined,
+          owned.has(partition) ? waiting.get(partition)?.depth : undefined,
           { partition: String(partition) }
         )
       }

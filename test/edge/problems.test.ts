@@ -161,7 +161,9 @@ describe("GET /, /livez and /readyz", () => {
         "GET /idempotent-test/{userId}/{product}/{value}/{qty}",
         "GET /livez",
         "GET /readyz",
+        "GET /status",
         "GET /metrics",
+        "GET /dashboard/{file}",
         "GET /openapi.json",
         "GET /docs"
       ]

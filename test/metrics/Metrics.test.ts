@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { depthsOf } from "../../src/nats/QueueDepth.ts"
+import { queuesOf } from "../../src/nats/QueueDepth.ts"
 import { purchaseText, startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -100,8 +100,8 @@ it("the depth of a partition is that of the furthest consumer of its newest epoc
     consumer("p1-9", 0, 0),
     consumer("somebody", 8, 8)
   ]
-  expect([...depthsOf(consumers)]).toEqual([
-    [0, 5],
-    [1, 0]
+  expect([...queuesOf(consumers)]).toEqual([
+    [0, { epoch: 12, depth: 5 }],
+    [1, { epoch: 9, depth: 0 }]
   ])
 })

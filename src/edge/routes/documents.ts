@@ -3,6 +3,7 @@ import { jsonAnswer, reply, textAnswer } from "../Answer.ts"
 import { documentPage, documentPagePolicy } from "../DocumentPage.ts"
 import { type OpenApi, openApi } from "../OpenApi.ts"
 import { type Route, route } from "../Route.ts"
+import { dashboardPage, isPageWanted, orPage } from "./dashboard.ts"
 
 /** What each read takes; lists of routes leave it out. */
 const everywhere = "consistency"
@@ -22,15 +23,19 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     path: "/",
     name: "listRoutes",
     group: "Service",
-    summary: "What there is",
+    summary: "What there is; for a browser the dashboard",
     parameters: {},
     answers: {
-      200: jsonAnswer(
-        "The routes.",
-        Schema.Struct({ service: Schema.Literal("purchase-ledger"), routes: Schema.Array(Schema.String) })
+      200: orPage(
+        jsonAnswer(
+          "The routes; or, for those who take text/html rather than JSON, a page that shows the system at work.",
+          Schema.Struct({ service: Schema.Literal("purchase-ledger"), routes: Schema.Array(Schema.String) }),
+          ["content-security-policy"]
+        )
       )
     },
-    handle: () => {
+    handle: (_request, _edge, http) => {
+      if (isPageWanted(http)) return Effect.succeed(dashboardPage())
       const others = routes().filter(({ path }) => path !== "/")
       return Effect.succeed(reply(200, { service: "purchase-ledger", routes: others.map(lineOf) }))
     }

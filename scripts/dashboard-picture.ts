@@ -1,0 +1,65 @@
+import { mkdirSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { findChromium, launchChromium } from "../test/support/Browser.ts"
+import { freePort, projectRoot, TestBroker, until } from "../test/support/TestBroker.ts"
+import { TestProcess } from "../test/support/TestProcess.ts"
+
+const usage = `npm run picture
+  starts a ledger of its own, lets some customers buy for 45 seconds, and draws the dashboard into docs/dashboard.png`
+
+const buyMilliseconds = 45_000
+const customers = ["ann@x.org", "bob", "café-12", "dora", "erin", "購入者", "k.lopez", "mia"]
+const shown = "ann@x.org"
+const place = join(projectRoot, "docs/dashboard.png")
+
+if (process.argv.length > 2) {
+  process.stdout.write(`${usage}\n`)
+  process.exit(process.argv.includes("--help") ? 0 : 2)
+}
+
+const chromium = findChromium()
+if ("missing" in chromium) throw new Error(chromium.missing)
+
+const broker = await TestBroker.start()
+const port = await freePort()
+const common = { NATS_URL: broker.url, PORT: String(port) }
+const processes = [
+  new TestProcess("edge", common),
+  new TestProcess("worker", { ...common, WORKER_ID: "worker-1" }),
+  new TestProcess("worker", { ...common, WORKER_ID: "worker-2" })
+]
+const browser = await launchChromium(chromium.path)
+const url = `http://127.0.0.1:${port}`
+
+/** Stores purchases in waves, as a day has them, until it is told to end. */
+const buy = async (until: number): Promise<void> => {
+  for (let turn = 0; performance.now() < until; turn += 1) {
+    const customer = encodeURIComponent(customers[turn % customers.length] ?? "")
+    const many = Math.round(60 + 50 * Math.sin(turn / 14))
+    await fetch(`${url}/generate/${many}/${customer}`)
+    if (turn % 5 === 0) await fetch(`${url}/duplicate/30/${customer}`)
+    await new Promise((resolve) => setTimeout(resolve, 60))
+  }
+}
+
+try {
+  await until("the ledger answers", () =>
+    fetch(`${url}/users/x/total`).then(
+      ({ ok }) => ok,
+      () => false
+    )
+  )
+  const page = await browser.newPage({ viewport: { width: 1_280, height: 1_030 }, colorScheme: "light" })
+  const bought = buy(performance.now() + buyMilliseconds)
+  await page.goto(`${url}/#${new URLSearchParams({ user: shown })}`)
+  await page.locator("#user-account").waitFor()
+  await page.getByLabel("Hours").check()
+  await bought
+  mkdirSync(dirname(place), { recursive: true })
+  await page.screenshot({ path: place })
+  process.stdout.write(`${place}\n`)
+} finally {
+  await browser.close()
+  await Promise.all(processes.map((process) => process.kill("SIGKILL")))
+  await broker.stop()
+}

@@ -1,0 +1,64 @@
+/**
+ * The element of the page with this id.
+ *
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @param {new () => T} [kind]
+ * @returns {T}
+ */
+export const byId = (id, kind) => {
+  const found = document.getElementById(id)
+  if (found === null || (kind !== undefined && !(found instanceof kind))) throw new Error(`The page has no ${id}.`)
+  return /** @type {T} */ (found)
+}
+
+/**
+ * Makes an element. Texts are only ever set as texts, so nothing of what users have named is taken for markup.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string>} attributes
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export const make = (tag, attributes, ...children) => {
+  const element = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
+  element.append(...children)
+  return element
+}
+
+const svgNamespace = "http://www.w3.org/2000/svg"
+
+/**
+ * The same for SVG.
+ *
+ * @param {string} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {...(Node | string)} children
+ */
+export const draw = (tag, attributes, ...children) => {
+  const element = document.createElementNS(svgNamespace, tag)
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value))
+  element.append(...children)
+  return element
+}
+
+/** The rows of a table. @param {string} tableId */
+export const bodyOf = (tableId) => {
+  const body = byId(tableId, HTMLTableElement).tBodies[0]
+  if (body === undefined) throw new Error(`The table ${tableId} has no body.`)
+  return body
+}
+
+/**
+ * Puts the answer to what somebody did under it, where it is read aloud.
+ *
+ * @param {HTMLElement} output
+ * @param {string} text
+ * @param {"result" | "problem"} [kind]
+ */
+export const say = (output, text, kind = "result") => {
+  output.textContent = text
+  output.dataset["kind"] = kind
+}

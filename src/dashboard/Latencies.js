@@ -1,0 +1,28 @@
+/** What is older than this says nothing of now, in milliseconds. */
+const windowMilliseconds = 60_000
+const samplesMax = 2_000
+
+/** How long the purchases that were seen in the last minute took, in milliseconds. */
+export class Latencies {
+  /** @type {Array<{ at: number, milliseconds: number }>} */
+  samples = []
+
+  /** @param {number} at @param {number} milliseconds */
+  add(at, milliseconds) {
+    this.samples.push({ at, milliseconds })
+  }
+
+  /**
+   * Two quantiles, and of how many; nothing where there were none.
+   *
+   * @param {number} now
+   */
+  at(now) {
+    this.samples = this.samples.filter(({ at }) => now - at < windowMilliseconds).slice(-samplesMax)
+    const sorted = this.samples.map(({ milliseconds }) => milliseconds).sort((one, other) => one - other)
+    if (sorted.length === 0) return undefined
+    /** @param {number} share */
+    const quantile = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+    return { median: quantile(0.5), high: quantile(0.99), count: sorted.length }
+  }
+}

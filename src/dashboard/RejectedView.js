@@ -1,0 +1,66 @@
+import { bodyOf, byId, make, say } from "./Elements.js"
+import { moment } from "./Format.js"
+import { ReplayDialog } from "./ReplayDialog.js"
+import { ask, messageOf } from "./Service.js"
+
+const pageLimit = 10
+/** The most characters of what came that stand in the list; the dialog has more. */
+const payloadShownMax = 120
+
+/** @type {Readonly<Record<string, string>>} */
+const states = {
+  none: "no",
+  begun: "begun",
+  stored: "stored, not applied yet",
+  applied: "applied",
+  conflicting: "refused: its id is another purchase's"
+}
+
+/** What could not be applied, a page at a time. */
+export class RejectedView {
+  /** @type {string | undefined} */
+  next = undefined
+  message = byId("rejected-message")
+  older = byId("rejected-older", HTMLButtonElement)
+  newest = byId("rejected-newest", HTMLButtonElement)
+  dialog = new ReplayDialog(() => void this.load(undefined))
+
+  constructor() {
+    this.newest.addEventListener("click", () => void this.load(undefined))
+    this.older.addEventListener("click", () => void this.load(this.next))
+  }
+
+  /** @param {string | undefined} path the page after another one; without it the newest */
+  async load(path) {
+    try {
+      const page = await ask(path ?? `/rejected?limit=${pageLimit}`)
+      this.next = page.next
+      if (this.next === undefined && document.activeElement === this.older) this.newest.focus()
+      this.older.disabled = this.next === undefined
+      byId("rejected-empty").hidden = page.rejected.length > 0
+      byId("rejected").hidden = page.rejected.length === 0
+      bodyOf("rejected").replaceChildren(...page.rejected.map((/** @type {any} */ record) => this.row(record)))
+      say(this.message, "")
+    } catch (failure) {
+      say(this.message, messageOf(failure), "problem")
+    }
+  }
+
+  /** @param {any} record */
+  row({ inputSequence, index, reason, rejectedAt, payload, replay }) {
+    const replayed = replay === "applied"
+    const open = make("button", { type: "button", class: "quiet" }, replayed ? "Trail" : "Replay")
+    open.setAttribute("aria-label", `${replayed ? "Trail of" : "Replay"} ${inputSequence}/${index}`)
+    open.addEventListener("click", () => void this.dialog.open(inputSequence, index))
+    const cut = payload.length > payloadShownMax ? `${payload.slice(0, payloadShownMax)}…` : payload
+    return make(
+      "tr",
+      {},
+      make("td", {}, make("time", { datetime: rejectedAt }, moment(rejectedAt))),
+      make("td", {}, reason),
+      make("td", {}, make("code", {}, cut)),
+      make("td", {}, states[replay] ?? replay),
+      make("td", {}, open)
+    )
+  }
+}

@@ -1,0 +1,109 @@
+import { byId, make, say } from "./Elements.js"
+import { amount, count, moment } from "./Format.js"
+import { ask, messageOf } from "./Service.js"
+
+const members = /** @type {const} */ (["userId", "purchaseId", "productName", "productType", "value", "quantity"])
+/** The members that are numbers in JSON; what is no number is sent as a text, and the service says what is wrong. */
+const numbers = new Set(["value", "quantity"])
+const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
+/** The most characters of what came that are shown. */
+const payloadShownMax = 4_000
+
+/** Integer cents as a decimal, without a float. @param {unknown} cents */
+const decimalOf = (cents) => {
+  if (!Number.isSafeInteger(cents)) return ""
+  const digits = String(cents).replace("-", "").padStart(3, "0")
+  return `${Number(cents) < 0 ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`
+}
+
+/** What a record says of each member, as far as it can be read. @param {string} payload */
+const readable = (payload) => {
+  try {
+    const { valueCents, ...rest } = JSON.parse(payload)
+    return { ...rest, value: decimalOf(valueCents) }
+  } catch {
+    return {}
+  }
+}
+
+/** The body of a replay, with its numbers as they were written. @param {FormData} form */
+const bodyOf = (form) => {
+  const texts = members.flatMap((name) => {
+    const text = String(form.get(name) ?? "").trim()
+    if (text === "") return []
+    return `${JSON.stringify(name)}:${numbers.has(name) && number.test(text) ? text : JSON.stringify(text)}`
+  })
+  return `{${texts.join(",")}}`
+}
+
+/** In which a rejected purchase is corrected and sent again. */
+export class ReplayDialog {
+  path = ""
+  element = byId("replay", HTMLDialogElement)
+  form = byId("replay-form", HTMLFormElement)
+  message = byId("replay-message")
+
+  /** @param {() => void} replayed */
+  constructor(replayed) {
+    this.replayed = replayed
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault()
+      void this.send()
+    })
+  }
+
+  /** @param {number} inputSequence @param {number} index */
+  async open(inputSequence, index) {
+    this.path = `/rejected/${inputSequence}/${index}`
+    this.form.reset()
+    this.form.hidden = true
+    byId("replay-note").textContent = `Message ${count(inputSequence)}, place ${index}`
+    byId("replay-payload").textContent = ""
+    byId("replay-trail").replaceChildren()
+    say(this.message, "Reading")
+    if (!this.element.open) this.element.showModal()
+    try {
+      const record = await ask(this.path)
+      say(this.message, "")
+      byId("replay-note").textContent += `: ${record.reason}`
+      byId("replay-payload").textContent = record.payload.slice(0, payloadShownMax)
+      // What was settled by a first replay is what may be sent.
+      const settled = record.trail.at(-1)?.purchase
+      const known = settled ?? (record.encoding === "text" ? readable(record.payload) : {})
+      for (const name of members) byId(`replay-${name}`, HTMLInputElement).value = String(known[name] ?? "")
+      this.show(record)
+    } catch (failure) {
+      say(this.message, messageOf(failure), "problem")
+    }
+  }
+
+  async send() {
+    say(this.message, "Sending")
+    try {
+      const headers = { "content-type": "application/json" }
+      const record = await ask(`${this.path}/replay`, {
+        method: "POST",
+        headers,
+        body: bodyOf(new FormData(this.form))
+      })
+      say(this.message, record.replay === "applied" ? "It is applied." : "It is stored, and will be applied.")
+      this.show(record)
+      this.replayed()
+    } catch (failure) {
+      say(this.message, messageOf(failure), "problem")
+    }
+  }
+
+  /** Shows what was done about a record, and the form where something can be. @param {any} record */
+  show({ replay, trail }) {
+    this.form.hidden = replay === "applied"
+    const steps = trail.map((/** @type {any} */ { state, at, purchase }) =>
+      make(
+        "li",
+        {},
+        `${moment(at)}: ${state}, ${amount(purchase.total)} USD for ${purchase.userId} as ${purchase.purchaseId}`
+      )
+    )
+    byId("replay-trail").replaceChildren(...steps)
+  }
+}

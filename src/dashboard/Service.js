@@ -1,0 +1,45 @@
+import { parseExact } from "./ExactJson.js"
+
+/** The service answered with a problem, or nothing answered; the message is for people. */
+export class ServiceProblem extends Error {}
+
+/** @param {Response} response @param {string} text */
+const problemIn = (response, text) => {
+  try {
+    const { detail } = JSON.parse(text)
+    if (typeof detail === "string") return detail
+  } catch {
+    // It is no problem of the service.
+  }
+  return `The answer was ${response.status} ${response.statusText}.`
+}
+
+/**
+ * Asks the service, and reads what it answers.
+ *
+ * @param {string} path
+ * @param {RequestInit} [init]
+ * @returns {Promise<any>}
+ */
+export const ask = async (path, init = {}) => {
+  const headers = { accept: "application/json", ...init.headers }
+  /** @type {Response} */
+  let response
+  /** @type {string} */
+  let text
+  try {
+    response = await fetch(path, { cache: "no-cache", ...init, headers })
+    text = await response.text()
+  } catch (failure) {
+    if (init.signal?.aborted) throw failure
+    throw new ServiceProblem("The service cannot be reached.")
+  }
+  if (!response.ok) throw new ServiceProblem(problemIn(response, text))
+  return parseExact(text)
+}
+
+/** @param {string} userId */
+export const userPath = (userId) => `/users/${encodeURIComponent(userId)}`
+
+/** What to say of a failure. @param {unknown} failure */
+export const messageOf = (failure) => (failure instanceof Error ? failure.message : String(failure))

@@ -1,0 +1,34 @@
+import { draw } from "./Elements.js"
+
+/** How many of the newest values are drawn: two minutes, at one a second. */
+const valuesMax = 120
+const width = 240
+const height = 40
+
+/** A line of the newest values of a figure. What it says stands beside it as a number. */
+export class Sparkline {
+  /** @type {Array<number>} */
+  values = []
+
+  /** @param {HTMLElement} place */
+  constructor(place) {
+    this.area = draw("path", { class: "area" })
+    this.stroke = draw("path", { class: "stroke" })
+    const box = { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" }
+    place.append(draw("svg", box, this.area, this.stroke))
+  }
+
+  /** @param {number} value */
+  add(value) {
+    this.values.push(value)
+    if (this.values.length > valuesMax) this.values.shift()
+    const top = Math.max(1, ...this.values)
+    const step = width / (valuesMax - 1)
+    const start = width - (this.values.length - 1) * step
+    const points = this.values.map(
+      (one, index) => `${(start + index * step).toFixed(1)} ${(height - 1 - (one / top) * (height - 3)).toFixed(1)}`
+    )
+    this.stroke.setAttribute("d", `M${points.join("L")}`)
+    this.area.setAttribute("d", `M${start.toFixed(1)} ${height}L${points.join("L")}L${width} ${height}Z`)
+  }
+}

@@ -1,0 +1,31 @@
+import { byId } from "./Elements.js"
+import { count, plural, rate } from "./Format.js"
+import { Sparkline } from "./Sparkline.js"
+
+/** The figures on top. */
+export class TilesView {
+  line = new Sparkline(byId("applied-line"))
+
+  /**
+   * @param {{ partitions: ReadonlyArray<{ waitingMessages?: number }>, edge: { waitingPurchases: number } }} status
+   * @param {import("./Rates.js").Rate | undefined} rates
+   */
+  showStatus({ partitions, edge }, rates) {
+    const waiting = partitions.reduce((sum, { waitingMessages = 0 }) => sum + waitingMessages, 0)
+    const isKnown = partitions.every(({ waitingMessages }) => waitingMessages !== undefined)
+    byId("waiting").textContent = isKnown ? count(waiting) : `${count(waiting)}+`
+    byId("waiting-edge").textContent = `and ${plural(edge.waitingPurchases, "purchase")} at this edge`
+    byId("applied").textContent = rates === undefined ? "–" : rate(rates.applied)
+    byId("repeats").textContent = rates === undefined ? "–" : rate(rates.repeats)
+    if (rates !== undefined) this.line.add(rates.applied)
+  }
+
+  /** @param {ReturnType<import("./Latencies.js").Latencies["at"]>} latency */
+  showLatency(latency) {
+    byId("latency-median").textContent = latency === undefined ? "–" : count(latency.median)
+    byId("latency-note").textContent =
+      latency === undefined
+        ? "nothing was applied in the last minute"
+        : `p99 ${count(latency.high)} ms, of ${count(latency.count)} seen in a minute, by the broker's clock`
+  }
+}

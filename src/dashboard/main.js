@@ -1,0 +1,109 @@
+import { byId } from "./Elements.js"
+import { Feed } from "./Feed.js"
+import { Latencies } from "./Latencies.js"
+import { NewestView } from "./NewestView.js"
+import { showPartitions, showWorkers } from "./PartitionsView.js"
+import { Rates } from "./Rates.js"
+import { showReceipt } from "./ReceiptDialog.js"
+import { RejectedView } from "./RejectedView.js"
+import { StatusPoll } from "./StatusPoll.js"
+import { TilesView } from "./TilesView.js"
+import { UserView } from "./UserView.js"
+
+/** What is applied is drawn at most this often, in milliseconds, and of so many purchases at once. */
+const drawEveryMilliseconds = 400
+const readPurchasesMax = 200
+
+const rates = new Rates()
+const latencies = new Latencies()
+const tiles = new TilesView()
+const user = new UserView()
+const rejected = new RejectedView()
+const newest = new NewestView({
+  showUser: (userId) => {
+    void user.show(userId)
+    byId("user").scrollIntoView({ block: "start" })
+    byId("user-id").focus({ preventScroll: true })
+  },
+  showReceipt: (userId, purchaseId) => void showReceipt(userId, purchaseId)
+})
+
+let problem = ""
+
+const showConnection = () => {
+  const connection = byId("connection")
+  const isLive = problem === "" && feed.isOpen
+  connection.dataset["state"] = isLive ? "live" : "gone"
+  const text = isLive ? "Live" : `${problem || "The feed broke off."} Asking again.`
+  // What is read aloud is only what has changed.
+  if (connection.textContent !== text) connection.textContent = text
+  document.body.classList.toggle("stale", problem !== "")
+}
+
+/** The counts of rejections when the list was last read. */
+let rejectedCount = -1
+
+const poll = new StatusPoll(
+  (status) => {
+    problem = ""
+    rates.take(status)
+    tiles.showStatus(status, rates.all)
+    showPartitions(status)
+    showWorkers(status, rates)
+    tiles.showLatency(latencies.at(Date.now()))
+    const count = status.workers.reduce(
+      (/** @type {number} */ sum, /** @type {any} */ one) => sum + (one.rejected ?? 0),
+      0
+    )
+    if (count !== rejectedCount) void rejected.load(undefined)
+    rejectedCount = count
+    showConnection()
+  },
+  (message) => {
+    problem = message
+    showConnection()
+  }
+)
+
+let isDrawn = true
+const drawFeed = () => {
+  isDrawn = true
+  /** @type {Array<import("./NewestView.js").Shown>} */
+  const purchases = []
+  const now = Date.now()
+  for (const { purchases: applied, appliedAt } of feed.newest()) {
+    for (const purchase of applied.toReversed()) {
+      purchases.push({ ...purchase, appliedAt })
+      latencies.add(now, Date.parse(appliedAt) - Date.parse(purchase.storedAt))
+    }
+    if (purchases.length >= readPurchasesMax) break
+  }
+  if (purchases.length > 0) newest.take(purchases)
+  tiles.showLatency(latencies.at(now))
+  showConnection()
+}
+
+const feed = new Feed("/feed", () => {
+  if (isDrawn) setTimeout(drawFeed, drawEveryMilliseconds)
+  isDrawn = false
+})
+
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.addEventListener("click", () => button.closest("dialog")?.close())
+}
+
+/** A page that nobody sees asks for nothing. */
+const look = () => {
+  if (document.hidden) {
+    poll.stop()
+    feed.close()
+    user.hide()
+    return
+  }
+  feed.open()
+  poll.start()
+  user.watch()
+}
+document.addEventListener("visibilitychange", look)
+newest.draw()
+look()

@@ -1,0 +1,69 @@
+import { Effect, Schema } from "effect"
+import type { Context as HttpContext } from "hono"
+import { accepts } from "hono/accepts"
+import { type Answer, jsonMediaType, reply, replyResponse, textAnswer } from "../Answer.ts"
+import { dashboardFiles, dashboardMediaTypes, dashboardPageText } from "../DashboardFiles.ts"
+import type { Field } from "../Field.ts"
+import { problem } from "../Problem.ts"
+import { route } from "../Route.ts"
+import { knownTags, tagged, unchanged } from "../Tag.ts"
+
+const pageMediaType = "text/html"
+
+/** What a browser may do with the page: load its files, and ask this edge. */
+const pagePolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'"
+].join("; ")
+
+/** Whether a caller takes a page rather than JSON, as browsers do and programs do not. */
+export const isPageWanted = (http: HttpContext): boolean =>
+  accepts(http, { header: "Accept", supports: [jsonMediaType, pageMediaType], default: jsonMediaType }) ===
+  pageMediaType
+
+/** An answer in whose place those who take a page get one. */
+export const orPage = <A extends Answer>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
+
+/** The dashboard, which loads its files and asks for the rest by itself. */
+export const dashboardPage = (): Response =>
+  replyResponse(reply(200, dashboardPageText, { "content-security-policy": pagePolicy }), {
+    200: textAnswer(pageMediaType, "")
+  })
+
+const [firstMediaType = "", ...otherMediaTypes] = dashboardMediaTypes
+
+const fileField: Field<string> = {
+  name: "file",
+  kind: "malformed-request",
+  documented: Schema.Literals([...dashboardFiles.keys()]),
+  // One that is none is not found, rather than malformed.
+  read: (text) => text
+}
+
+const fileRoute = route({
+  method: "GET",
+  path: "/dashboard/{file}",
+  name: "readDashboardFile",
+  group: "Service",
+  summary: "A file that the dashboard at / loads",
+  parameters: { file: fileField },
+  headers: { "if-none-match": knownTags },
+  answers: { 200: { ...textAnswer(firstMediaType, "The file.", ["etag"]), otherMediaTypes }, 304: unchanged },
+  problems: ["not-found"],
+  handle: Effect.fnUntraced(function* ({ file, "if-none-match": known }) {
+    const found = dashboardFiles.get(file)
+    if (found === undefined) return yield* Effect.fail(problem("not-found", `The dashboard has no file ${file}.`))
+    return replyResponse(
+      tagged(known, found.tag, () => found.text),
+      { 200: textAnswer(found.mediaType, ""), 304: unchanged }
+    )
+  })
+})
+
+export const dashboardRoutes = [fileRoute]

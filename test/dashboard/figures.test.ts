@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest"
+import { parseExact } from "../../src/dashboard/ExactJson.js"
+import { amount, rate } from "../../src/dashboard/Format.js"
+import { Latencies } from "../../src/dashboard/Latencies.js"
+import { Rates } from "../../src/dashboard/Rates.js"
+
+const at = (second: number) => new Date(1_700_000_000_000 + second * 1_000).toISOString()
+const worker = (name: string, second: number, applied?: number, process = 1) => ({
+  worker: name,
+  process,
+  heardAt: at(second),
+  partitions: [],
+  ...(applied === undefined ? {} : { applied, repeats: applied / 10, rejected: 0 })
+})
+
+describe("rates", () => {
+  it("are what was done between two signs of life, by their own times", () => {
+    const rates = new Rates()
+    rates.take({ at: at(10), workers: [worker("one", 9, 100), worker("two", 10, 0)] })
+    expect(rates.all).toBeUndefined()
+    rates.take({ at: at(12), workers: [worker("one", 11, 500), worker("two", 11, 50)] })
+    expect(rates.of("one")).toEqual({ applied: 200, repeats: 20 })
+    expect(rates.all).toEqual({ applied: 250, repeats: 25 })
+  })
+
+  it("stay while no newer sign has come, and are 0 when none comes any more", () => {
+    const rates = new Rates()
+    rates.take({ at: at(10), workers: [worker("one", 9, 100)] })
+    rates.take({ at: at(11), workers: [worker("one", 10, 300)] })
+    rates.take({ at: at(12), workers: [worker("one", 10, 300)] })
+    expect(rates.all).toEqual({ applied: 200, repeats: 20 })
+    rates.take({ at: at(14), workers: [worker("one", 10, 300)] })
+    expect(rates.all).toEqual({ applied: 0, repeats: 0 })
+  })
+
+  it("do not take a process that began anew for one that went backwards", () => {
+    const rates = new Rates()
+    rates.take({ at: at(10), workers: [worker("one", 9, 100)] })
+    rates.take({ at: at(11), workers: [worker("one", 10, 5, 2)] })
+    expect(rates.of("one")).toBeUndefined()
+    rates.take({ at: at(12), workers: [worker("one", 11, 15, 2)] })
+    expect(rates.of("one")).toEqual({ applied: 10, repeats: 1 })
+  })
+
+  it("are not known of workers that tell no counts", () => {
+    const rates = new Rates()
+    rates.take({ at: at(10), workers: [worker("one", 9)] })
+    rates.take({ at: at(11), workers: [worker("one", 10, 7)] })
+    expect(rates.all).toBeUndefined()
+  })
+})
+
+describe("latencies", () => {
+  it("are quantiles of the last minute", () => {
+    const latencies = new Latencies()
+    expect(latencies.at(0)).toBeUndefined()
+    for (let milliseconds = 100; milliseconds > 0; milliseconds -= 1) latencies.add(1_000, milliseconds)
+    expect(latencies.at(1_000)).toEqual({ median: 51, high: 100, count: 100 })
+    latencies.add(50_000, 7)
+    expect(latencies.at(61_000)).toEqual({ median: 7, high: 7, count: 1 })
+    expect(latencies.at(110_000)).toBeUndefined()
+  })
+
+  it("are of a bounded number of purchases, the newest", () => {
+    const latencies = new Latencies()
+    for (let number = 0; number < 10_000; number += 1) latencies.add(0, number)
+    expect(latencies.at(0)?.count).toBe(2_000)
+    expect(latencies.at(0)?.median).toBe(9_000)
+  })
+})
+
+describe("amounts", () => {
+  it("are read as they stand, at any size, and shown with their thousands apart", () => {
+    const { total, purchaseCount } = parseExact('{"total":90071992547409919.10,"purchaseCount":12}')
+    expect([total, purchaseCount]).toEqual(["90071992547409919.10", 12])
+    expect(amount(total)).toBe("90,071,992,547,409,919.10")
+    expect(["0.10", "-5.00", "999.99", "1000.00"].map(amount)).toEqual(["0.10", "-5.00", "999.99", "1,000.00"])
+  })
+
+  it("rates that are small are not shown as none", () => {
+    expect([0, 0.25, 9.94, 10, 1234.5].map(rate)).toEqual(["0", "0.3", "9.9", "10", "1,235"])
+  })
+})

@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { describe, expect, it } from "vitest"
+import { makeApp } from "../../src/edge/App.ts"
+import { describedApp } from "../support/Description.ts"
+import { projectRoot } from "../support/TestBroker.ts"
+import { refusal, seen } from "../support/TestService.ts"
+
+// No route is asked here that needs a service.
+const app = describedApp(
+  makeApp({
+    runPromiseExit: (effect, options) => Effect.runPromiseExit(effect as Effect.Effect<never>, options),
+    isDraining: () => false
+  })
+)
+const get = (path: string, headers: Record<string, string> = {}) => seen(app.request(path, { headers }))
+const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+const directory = join(projectRoot, "src/dashboard")
+const files = readdirSync(directory).filter((name) => /\.(js|css|svg)$/.test(name))
+
+describe("GET /", () => {
+  it.each([
+    [browser, "text/html; charset=utf-8"],
+    ["text/html", "text/html; charset=utf-8"],
+    ["*/*", "application/json"],
+    ["application/json", "application/json"],
+    ["application/json, text/html;q=0.9", "application/json"],
+    ["application/json;q=0.5, text/html", "text/html; charset=utf-8"]
+  ])("to %s is %s", async (accept, type) => {
+    const { status, headers } = await get("/", { accept })
+    expect([status, headers["content-type"]]).toEqual([200, type])
+  })
+
+  it("is JSON to those who do not say what they take, and nothing to those who take neither", async () => {
+    expect((await get("/")).headers["content-type"]).toBe("application/json")
+    expect(await get("/", { accept: "image/png" })).toEqual(
+      refusal("not-acceptable", "Answers are application/json or text/html.", "/")
+    )
+  })
+
+  it("is a page that may load its own files alone, and has nothing from elsewhere and no script or style within", async () => {
+    const { headers, body } = await get("/", { accept: browser })
+    expect(headers["content-security-policy"]).toBe(
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    expect(body).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:|(?:src|href)="(?:https?:|\/\/)/i)
+    expect(body.match(/<script/g)).toHaveLength(1)
+    for (const [, path = ""] of body.matchAll(/(?:src|href)="(\/[^"]*)"/g)) {
+      expect([path, (await app.request(path)).status]).toEqual([path, 200])
+    }
+  })
+})
+
+describe("GET /dashboard/{file}", () => {
+  const types = { js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8", svg: "image/svg+xml" }
+
+  it.each(files)("%s is as it lies in the folder, and is not sent to those who have it", async (name) => {
+    const { status, headers, body } = await get(`/dashboard/${name}`, { accept: "*/*" })
+    expect([status, headers["content-type"], headers["cache-control"]]).toEqual([
+      200,
+      types[name.split(".").at(-1) as keyof typeof types],
+      "private, no-cache"
+    ])
+    expect(body).toBe(readFileSync(join(directory, name), "utf8"))
+    const again = await get(`/dashboard/${name}`, { "if-none-match": headers["etag"] ?? "" })
+    expect([again.status, again.body]).toEqual([304, ""])
+  })
+
+  it("has every module that another one imports", () => {
+    for (const name of files.filter((file) => file.endsWith(".js"))) {
+      const imported = [...readFileSync(join(directory, name), "utf8").matchAll(/ from "([^"]*)"/g)]
+      for (const [, path = ""] of imported) expect(files.map((file) => `./${file}`)).toContain(path)
+    }
+  })
+
+  it("has nothing else", async () => {
+    for (const name of ["none.js", "page.html", "tsconfig.json", "..%2Fmain.ts", "constructor"]) {
+      expect([name, (await get(`/dashboard/${name}`)).status]).toEqual([name, 404])
+    }
+    expect(await get("/dashboard/none.js")).toEqual(
+      refusal("not-found", "The dashboard has no file none.js.", "/dashboard/none.js")
+    )
+  })
+})

@@ -1,0 +1,165 @@
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
+import { encodeOwner } from "../../src/domain/Owner.ts"
+import { SystemStatus } from "../../src/edge/SystemStatus.ts"
+import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import { QueueDepth } from "../../src/nats/QueueDepth.ts"
+import { Topology } from "../../src/nats/Topology.ts"
+import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
+import { until } from "../support/TestBroker.ts"
+import { purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+
+describe("GET /status", () => {
+  let service: TestService
+  beforeAll(async () => {
+    service = await startService({ environment: { WORKER_ID: "worker/1" }, withoutWorker: true })
+  })
+  afterAll(() => service.stop())
+
+  const status = async () => JSON.parse((await service.get("/status")).body) as Record<string, unknown>
+  const untilStatus = async (expected: unknown) => {
+    let found: unknown
+    await until("the status is as expected", async () => {
+      found = await status()
+      try {
+        expect(found).toMatchObject(expected as object)
+        return true
+      } catch {
+        return false
+      }
+    }).catch(() => expect(found).toMatchObject(expected as object))
+  }
+
+  it("tells nothing of what it does not know, while there was no worker", async () => {
+    await service.post(purchaseText({ purchaseId: "p1" }))
+    expect(await status()).toEqual({
+      at: expect.any(String),
+      partitions: [{ partition: 0 }, { partition: 1 }],
+      workers: [],
+      edge: { waitingPurchases: 0, feedReaders: 0 }
+    })
+  })
+
+  it("tells what waits, who owns it, and what each worker has done", async () => {
+    await service.startWorker()
+    await service.post(purchaseText({ purchaseId: "p1", quantity: 9 }), { prefer: "wait=10" })
+    await service.get("/duplicate/3/bob")
+    const owner = "worker/1"
+    await untilStatus({
+      partitions: [
+        { partition: 0, waitingMessages: 0, owner },
+        { partition: 1, waitingMessages: 0, owner }
+      ],
+      workers: [{ worker: owner, partitions: [0, 1], applied: 2, repeats: 2, rejected: 1 }]
+    })
+  })
+
+  it("says that the broker is gone", async () => {
+    await service.broker.kill()
+    await until("the status is refused", async () => (await service.get("/status")).status === 503)
+    const gone = refusal("unavailable", "", "/status", { "retry-after": "1" })
+    const { body, ...rest } = await service.get("/status")
+    expect({ ...rest, body: "" }).toEqual({ ...gone, body: "" })
+    expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining("the broker is not available") })
+  })
+})
+
+describe("a reading of the status", () => {
+  const unused = () => Effect.die("is not asked for")
+  /** Services that count how often they are asked. */
+  const counted = (waiting: (typeof QueueDepth)["Service"]["waiting"]) => {
+    const asked = { queues: 0, workers: 0, owners: [] as Array<number> }
+    const layer = SystemStatus.layer.pipe(
+      Layer.provide(
+        Layer.mergeAll(
+          Layer.succeed(
+            QueueDepth,
+            QueueDepth.of({
+              waiting: Effect.andThen(
+                Effect.sync(() => (asked.queues += 1)),
+                waiting
+              )
+            })
+          ),
+          Layer.succeed(
+            WorkerBucket,
+            WorkerBucket.of({
+              announce: unused,
+              leave: unused,
+              watch: unused,
+              read: Effect.sync(() => {
+                asked.workers += 1
+                return []
+              })
+            })
+          ),
+          Layer.succeed(
+            LedgerBucket,
+            LedgerBucket.of({
+              latest: unused,
+              put: unused,
+              commit: unused,
+              forgetHistory: unused,
+              at: (sequence) =>
+                Effect.sync(() => {
+                  asked.owners.push(sequence)
+                  return { key: "owner.0", value: encodeOwner(`of-${sequence}`), sequence, storedAt: 0 }
+                })
+            })
+          ),
+          Layer.succeed(Topology, Topology.of({ partitions: 1, messageBytesMax: 1 }))
+        )
+      )
+    )
+    const run = <A, E>(effect: Effect.Effect<A, E, SystemStatus>) =>
+      Effect.runPromise(Effect.provide(effect, Layer.merge(layer, TestClock.layer())))
+    return { asked, run }
+  }
+  const current = Effect.flatMap(SystemStatus, (status) => status.current)
+
+  it("is made once a second, however many ask, and an owner is looked up once an epoch", async () => {
+    let epoch = 7
+    const { asked, run } = counted(Effect.sync(() => new Map([[0, { epoch, depth: 3 }]])))
+    const owners = await run(
+      Effect.gen(function* () {
+        const first = yield* Effect.all(
+          Array.from({ length: 50 }, () => current),
+          { concurrency: "unbounded" }
+        )
+        yield* TestClock.adjust("999 millis")
+        yield* current
+        expect(asked).toEqual({ queues: 1, workers: 1, owners: [7] })
+        yield* TestClock.adjust("1 millis")
+        yield* current
+        expect(asked).toEqual({ queues: 2, workers: 2, owners: [7] })
+        epoch = 9
+        yield* TestClock.adjust("1 second")
+        return [first.at(-1), yield* current].map((reading) => reading?.partitions[0]?.owner)
+      })
+    )
+    expect(owners).toEqual(["of-7", "of-9"])
+    expect(asked.owners).toEqual([7, 9])
+  })
+
+  it("is not asked for again at once where the broker does not answer", async () => {
+    const gone = new BrokerUnavailable({ operation: "list", reason: "gone" })
+    const { asked, run } = counted(Effect.fail(gone))
+    const failures = await run(Effect.all(Array.from({ length: 5 }, () => Effect.flip(current))))
+    expect(failures).toEqual([gone, gone, gone, gone, gone])
+    expect(asked.queues).toBe(1)
+  })
+
+  it("is given up when it takes too long", async () => {
+    const { run } = counted(Effect.never)
+    const failure = await run(
+      Effect.gen(function* () {
+        const asking = yield* Effect.forkChild(Effect.flip(current))
+        yield* TestClock.adjust("2500 millis")
+        return yield* Fiber.join(asking)
+      })
+    )
+    expect(failure).toBeInstanceOf(BrokerUnavailable)
+  })
+})

@@ -14,7 +14,7 @@ const commands = commandsOf(readFileSync(join(projectRoot, "README.md"), "utf8")
 /** How long a command may take, in milliseconds. */
 const commandMillisecondsMax = 100_000
 
-const natsCli = spawnSync("scripts/nats.sh", ["cli"], { cwd: projectRoot, encoding: "utf8" }).stdout.trim()
+const natsCli = spawnSync(join(projectRoot, "scripts/nats.sh"), ["cli"], { encoding: "utf8" }).stdout.trim()
 
 interface Ended {
   /** None where a signal ended it. */

@@ -9,6 +9,12 @@ export const plain = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFF
 
 const pad = (text: string | number, width: number): string => String(text).padStart(width)
 
+/** The members of an answer as lines for people. */
+export const membersText = (answer: object): string =>
+  Object.entries(answer)
+    .map(([name, value]) => `${name.padEnd(18)} ${plain(String(value))}`)
+    .join("\n")
+
 /** One purchase as a line for people. */
 export const entryLine = ({
   number,

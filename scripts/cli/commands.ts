@@ -1,69 +1,15 @@
-import { Console, Effect, Option, Schema } from "effect"
+import { Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { NewPurchase } from "../../src/client/Answers.ts"
-import { centsOf } from "../../src/client/Amount.ts"
-import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { sampleProducts, sampleProductTypes } from "../../src/domain/SamplePurchase.ts"
-import { entryLine, plain, ProgressBar } from "./Output.ts"
+import { asking, PositiveInt, root } from "./Asking.ts"
+import { listed, listFlags } from "./Listing.ts"
+import { entryLine, membersText, plain, ProgressBar } from "./Output.ts"
+import { purchaseArguments, purchaseOf, user } from "./PurchaseArguments.ts"
+import { rejected } from "./rejected.ts"
 
 /** The most purchases of one `generate`. */
 const generateMax = 10_000_000
-
-const isDecimal = (text: string): boolean => {
-  try {
-    return centsOf(text) > 0n
-  } catch {
-    return false
-  }
-}
-
-const PositiveInt = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 1, maximum }))
-
-const root = Command.make("purchases").pipe(
-  Command.withSharedFlags({
-    url: Flag.String("url").pipe(
-      Flag.withDescription("Where an edge listens; PURCHASES_URL sets it too"),
-      Flag.withDefault(process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081")
-    ),
-    json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print JSON, a value a line, with amounts as strings"),
-      Flag.withDefault(false)
-    )
-  }),
-  Command.withDescription(
-    "Store purchases and see what the ledger holds.\n\nExit codes: 0 done; 1 refused, or there is no such thing; 2 wrong command line; 3 the service cannot be reached or cannot do it now."
-  ),
-  Command.withExamples([
-    {
-      command: "purchases post ann Lamp 12.50 --quantity 2 --wait 5",
-      description: "Buy two lamps, and wait for the total"
-    },
-    { command: "purchases total ann", description: "What ann has bought in all" },
-    { command: "purchases --json history ann --all", description: "All of it, as JSON lines" },
-    { command: "purchases feed --after 0", description: "All that was ever applied, and what comes" }
-  ])
-)
-
-interface Asked {
-  readonly client: PurchaseClient
-  readonly signal: AbortSignal
-  /** Prints a value: as JSON where that was asked for, else as the text for people. */
-  readonly print: (value: unknown, text: string) => void
-}
-
-/** What a command does with the service. */
-const asking = (ask: (asked: Asked) => Promise<void>) =>
-  Effect.gen(function* () {
-    const { url, json } = yield* root
-    const output = yield* Console.Console
-    const client = new PurchaseClient({ url })
-    yield* Effect.tryPromise({
-      try: (signal) => ask({ client, signal, print: (value, text) => output.log(json ? JSON.stringify(value) : text) }),
-      catch: (failure) => failure
-    })
-  })
-
-const user = Argument.String("user").pipe(Argument.withDescription("The id of the user"))
 
 const total = Command.make("total", { user }, (given) =>
   asking(async ({ client, signal, print }) => {
@@ -75,26 +21,10 @@ const total = Command.make("total", { user }, (given) =>
   Command.withExamples([{ command: "purchases total ann", description: "What ann has bought in all" }])
 )
 
-const history = Command.make(
-  "history",
-  {
-    user,
-    limit: Flag.Int("limit").pipe(
-      Flag.withSchema(PositiveInt(Number.MAX_SAFE_INTEGER)),
-      Flag.withDescription("The most purchases"),
-      Flag.withDefault(20)
-    ),
-    all: Flag.Boolean("all").pipe(Flag.withDescription("The whole history"), Flag.withDefault(false))
-  },
-  (given) =>
-    asking(async ({ client, signal, print }) => {
-      let shown = 0
-      for await (const entry of client.history(given.user, { signal })) {
-        print(entry, entryLine(entry))
-        shown += 1
-        if (!given.all && shown === given.limit) break
-      }
-    })
+const history = Command.make("history", { user, ...listFlags }, (given) =>
+  asking(async ({ client, signal, print }) => {
+    for await (const entry of listed(client.history(given.user, { signal }), given)) print(entry, entryLine(entry))
+  })
 ).pipe(
   Command.withDescription("The purchases of a user, newest first"),
   Command.withExamples([{ command: "purchases history ann --limit 5", description: "The newest five" }])
@@ -106,8 +36,7 @@ const receipt = Command.make(
   (given) =>
     asking(async ({ client, signal, print }) => {
       const found = await client.receipt(given.user, given.purchase, { signal })
-      const members = Object.entries(found).map(([name, value]) => `${name.padEnd(18)} ${plain(String(value))}`)
-      print(found, members.join("\n"))
+      print(found, membersText(found))
     })
 ).pipe(
   Command.withDescription("The receipt of a purchase that was applied"),
@@ -119,20 +48,7 @@ const receipt = Command.make(
 const post = Command.make(
   "post",
   {
-    user,
-    product: Argument.String("product").pipe(Argument.withDescription("The name of the product")),
-    value: Argument.String("value").pipe(
-      Argument.withSchema(
-        Schema.String.check(Schema.makeFilter((text: string) => isDecimal(text) || "is no price like 12.50"))
-      ),
-      Argument.withDescription("The price of a piece, an exact decimal")
-    ),
-    quantity: Flag.Int("quantity").pipe(Flag.withDescription("How many pieces"), Flag.withDefault(1)),
-    type: Flag.String("type").pipe(Flag.withDescription("The type of the product"), Flag.withDefault("General")),
-    id: Flag.String("id").pipe(
-      Flag.withDescription("The purchaseId; the same again counts once. Without it, it is a new one"),
-      Flag.optional
-    ),
+    ...purchaseArguments,
     wait: Flag.Int("wait").pipe(
       Flag.withDescription("Seconds to wait until it is applied, at most 30"),
       Flag.withDefault(0)
@@ -140,15 +56,7 @@ const post = Command.make(
   },
   (given) =>
     asking(async ({ client, signal, print }) => {
-      const purchase: NewPurchase = {
-        userId: given.user,
-        productName: given.product,
-        productType: given.type,
-        value: given.value,
-        quantity: given.quantity,
-        ...(Option.isSome(given.id) ? { purchaseId: given.id.value } : {})
-      }
-      const posted = await client.post(purchase, { waitSeconds: given.wait, signal })
+      const posted = await client.post(purchaseOf(given), { waitSeconds: given.wait, signal })
       const became = posted.status === "applied" ? `applied; the total is ${posted.runningTotal}` : "stored"
       print(posted, `${plain(posted.purchaseId)} of ${posted.total} is ${became}`)
     })
@@ -255,4 +163,6 @@ const status = Command.make("status", {}, () =>
   Command.withExamples([{ command: "purchases status", description: "Exit code 3 where it does not" }])
 )
 
-export const purchases = root.pipe(Command.withSubcommands([post, total, history, receipt, generate, feed, status]))
+export const purchases = root.pipe(
+  Command.withSubcommands([post, total, history, receipt, generate, feed, rejected, status])
+)

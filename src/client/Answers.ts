@@ -95,3 +95,44 @@ export interface AppliedRevision extends Account {
   }>
   readonly appliedAt: string
 }
+
+/** Names what could not be applied: the message of the input log that brought it, and its place in there, from 0. */
+export interface RejectedPlace {
+  readonly inputSequence: number
+  readonly index: number
+}
+
+/** What could not be applied, as a page lists it: of a long payload it has the beginning. */
+export interface RejectedListed extends RejectedPlace {
+  readonly reason: string
+  readonly rejectedAt: string
+  readonly encoding: "text" | "base64"
+  /** Of the whole payload, in characters. */
+  readonly payloadLength: number
+  readonly payload: string
+  /** How far its replay has come; `conflicting` waits for another purchaseId. */
+  readonly replay: "none" | ReplayState
+}
+
+export type ReplayState = "begun" | "stored" | "applied" | "conflicting"
+
+/** One step of what was done about it. */
+export interface ReplayStep {
+  readonly state: ReplayState
+  readonly at: string
+  readonly inputSequence?: number
+  readonly purchase: PurchaseContent
+  /** The path of the receipt, once it is applied. */
+  readonly receipt: string
+}
+
+/** What could not be applied, whole, with what was done when, oldest first. */
+export interface RejectedRecord extends RejectedListed {
+  readonly trail: ReadonlyArray<ReplayStep>
+}
+
+export interface RejectedPage {
+  readonly rejected: ReadonlyArray<RejectedListed>
+  /** The path of the next page; none on the last. */
+  readonly next?: string
+}

@@ -10,7 +10,7 @@ export const withId = (purchase: NewPurchase): Identified => ({
 })
 
 /** The JSON of a purchase; its value stands in it digit by digit. */
-export const purchaseText = ({ value, ...rest }: Identified): string => {
+export const purchaseText = ({ value, ...rest }: NewPurchase): string => {
   const exact = decimalOf(typeof value === "bigint" ? value : centsOf(value))
   return `${JSON.stringify(rest).slice(0, -1)},"value":${exact}}`
 }

@@ -6,6 +6,10 @@ import type {
   HistoryPage,
   NewPurchase,
   PurchaseReceipt,
+  RejectedListed,
+  RejectedPage,
+  RejectedPlace,
+  RejectedRecord,
   StoredPurchase
 } from "./Answers.ts"
 import { type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
@@ -18,8 +22,33 @@ export interface ReadOptions extends CallOptions {
   readonly consistency?: "strong" | "eventual"
 }
 
-/** How many purchases {@link PurchaseClient.history} asks for at once. */
-const historyPageLimit = 100
+export interface PageOptions extends CallOptions {
+  /** The most items of the first page; the pages after it have as many. */
+  readonly limit?: number
+  /** The `next` of the page before. */
+  readonly next?: string | undefined
+}
+
+/** How many purchases {@link PurchaseClient.history} and records {@link PurchaseClient.rejected} ask for at once. */
+const pageLimit = 100
+
+const pagePath = (path: string, { limit, next }: PageOptions): string =>
+  next ?? `${path}${limit === undefined ? "" : `?limit=${limit}`}`
+
+/** The items of all pages, each of which is asked for when those before it are taken. */
+async function* itemsOf<Page extends { readonly next?: string }, Item>(
+  ask: (next: string | undefined) => Promise<Page>,
+  items: (page: Page) => ReadonlyArray<Item>
+): AsyncGenerator<Item> {
+  let next: string | undefined
+  do {
+    const page = await ask(next)
+    yield* items(page)
+    next = page.next
+  } while (next !== undefined)
+}
+
+const rejectedPath = ({ inputSequence, index }: RejectedPlace): string => `/rejected/${inputSequence}/${index}`
 
 const userPath = (userId: string): string => `/users/${encodeURIComponent(userId)}`
 
@@ -61,29 +90,54 @@ export class PurchaseClient {
   }
 
   /** One page of a user's history, newest first; `next` of a page leads to the one after it. */
-  async historyPage(
-    userId: string,
-    options: ReadOptions & { readonly limit?: number; readonly next?: string | undefined } = {}
-  ): Promise<HistoryPage> {
-    const { limit, next } = options
-    const first = `${userPath(userId)}/purchases${limit === undefined ? "" : `?limit=${limit}`}`
-    return (await this.read(next ?? first, options)) as HistoryPage
+  async historyPage(userId: string, options: ReadOptions & PageOptions = {}): Promise<HistoryPage> {
+    return (await this.read(pagePath(`${userPath(userId)}/purchases`, options), options)) as HistoryPage
   }
 
   /** A user's whole history, newest first, page by page as it is taken. */
-  async *history(userId: string, options: ReadOptions = {}): AsyncGenerator<HistoryEntry> {
-    let next: string | undefined
-    do {
-      const page = await this.historyPage(userId, { limit: historyPageLimit, ...options, next })
-      yield* page.purchases
-      next = page.next
-    } while (next !== undefined)
+  history(userId: string, options: ReadOptions = {}): AsyncGenerator<HistoryEntry> {
+    return itemsOf(
+      (next) => this.historyPage(userId, { limit: pageLimit, ...options, next }),
+      ({ purchases }) => purchases
+    )
   }
 
   /** The receipt of a purchase that was applied; of another one it is a problem of the kind `not-found`. */
   async receipt(userId: string, purchaseId: string, options: ReadOptions = {}): Promise<PurchaseReceipt> {
     const path = `${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`
     return (await this.read(path, options)) as PurchaseReceipt
+  }
+
+  /** One page of what could not be applied, newest first; `next` of a page leads to the one after it. */
+  async rejectedPage(options: PageOptions = {}): Promise<RejectedPage> {
+    return (await this.read(pagePath("/rejected", options), options)) as RejectedPage
+  }
+
+  /** All that could not be applied, newest first, page by page as it is taken. */
+  rejected(options: CallOptions = {}): AsyncGenerator<RejectedListed> {
+    return itemsOf(
+      (next) => this.rejectedPage({ limit: pageLimit, ...options, next }),
+      ({ rejected }) => rejected
+    )
+  }
+
+  /** One record of what could not be applied, and what was done about it. */
+  async rejectedRecord(place: RejectedPlace, options: CallOptions = {}): Promise<RejectedRecord> {
+    return (await this.read(rejectedPath(place), options)) as RejectedRecord
+  }
+
+  /**
+   * Sends a purchase as it was meant, once for each record: the first settles what is sent, the same again finishes it,
+   * and another content is a problem of the kind `already-replayed`. Without a purchaseId the record makes one. The
+   * answer's `replay` is `applied`, or else `stored`, and then the same again says whether it is applied.
+   */
+  async replayRejected(
+    place: RejectedPlace,
+    purchase: NewPurchase,
+    { signal }: CallOptions = {}
+  ): Promise<RejectedRecord> {
+    const request = { method: "POST", headers: postHeaders("application/json"), body: purchaseText(purchase) }
+    return (await this.transport.json(`${rejectedPath(place)}/replay`, request, signal)) as RejectedRecord
   }
 
   /** Has so many random purchases of a user stored. It is sent once, since the service makes their ids. */

@@ -13,6 +13,9 @@ export interface PostOptions extends CallOptions {
   readonly waitSeconds?: number
 }
 
+/** The most purchases that are sent in one chunk of the body. */
+const chunkLinesMax = 500
+
 interface Kept {
   readonly userId: string
   readonly purchaseId: string
@@ -86,26 +89,30 @@ class Source {
 /** One request: what is unanswered of the requests before it, and then what comes. */
 class Upload {
   readonly body: ReadableStream<Uint8Array>
+  private readonly unanswered: Array<Taken>
+  private readonly source: Source
   private sent = 0
   private isOver = false
   private room = Promise.withResolvers<void>()
 
   constructor(unanswered: Array<Taken>, source: Source) {
+    this.unanswered = unanswered
+    this.source = source
     const encoder = new TextEncoder()
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-      while (!this.isOver && unanswered.length >= unansweredMax && this.sent === unanswered.length) {
-        await this.room.promise
-      }
-      if (this.sent === unanswered.length) {
-        const next = await source.next()
+      const first = await this.next()
+      if (this.isOver) return
+      if (first === undefined) return controller.close()
+      // A line alone costs each who carries it as much as many together, so what comes in this turn goes with it.
+      let text = this.taken(first)
+      const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined))
+      for (let lines = 1; lines < chunkLinesMax; lines += 1) {
+        const next = await Promise.race([this.next(), turn])
         if (this.isOver) return
-        if (next === undefined) return controller.close()
-        source.kept()
-        unanswered.push(next)
+        if (next === undefined) break
+        text += this.taken(next)
       }
-      const next = unanswered[this.sent]
-      this.sent += 1
-      controller.enqueue(encoder.encode(`${next?.text}\n`))
+      controller.enqueue(encoder.encode(text))
     }
     this.body = new ReadableStream({ pull, cancel: () => this.end() }, { highWaterMark: 0 })
   }
@@ -113,13 +120,33 @@ class Upload {
   /** The first unanswered one has its answer. */
   answered(): void {
     this.sent -= 1
-    this.room.resolve()
-    this.room = Promise.withResolvers()
+    this.makeRoom()
   }
 
   end(): void {
     this.isOver = true
+    this.makeRoom()
+  }
+
+  private makeRoom(): void {
     this.room.resolve()
+    this.room = Promise.withResolvers()
+  }
+
+  /** The next one to send, when there is room for it. It stays the next until it is taken. */
+  private async next(): Promise<Taken | undefined> {
+    if (this.sent < this.unanswered.length) return this.unanswered[this.sent]
+    while (!this.isOver && this.unanswered.length >= unansweredMax) await this.room.promise
+    return this.source.next()
+  }
+
+  private taken(next: Taken): string {
+    if (this.sent === this.unanswered.length) {
+      this.source.kept()
+      this.unanswered.push(next)
+    }
+    this.sent += 1
+    return `${next.text}\n`
   }
 }
 

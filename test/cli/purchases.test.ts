@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { inputMessage, sold } from "../support/Sold.ts"
 import { projectRoot } from "../support/TestBroker.ts"
 import { startService, type TestService } from "../support/TestService.ts"
 
@@ -49,9 +50,10 @@ describe("scripts/purchases", () => {
     expect((await purchases("receipt", "ann", "order-1")).out).toContain("runningTotal       25.00\n")
   })
 
-  it("generates as many as it was told", async () => {
-    expect(await purchases("generate", "1200", "bob")).toEqual(done("1200 purchases of bob are stored\n"))
-    const { out } = await purchases("--json", "history", "bob", "--all")
+  it("generates as many as it was told, in many batches", async () => {
+    expect(await purchases("generate", "12000", "bob")).toEqual(done("12000 purchases of bob are stored\n"))
+    expect((await purchases("total", "bob")).out).toMatch(/ in 12000 purchases\n$/)
+    const { out } = await purchases("--json", "history", "bob", "--limit", "1200")
     expect(out.trim().split("\n")).toHaveLength(1_200)
   })
 
@@ -65,6 +67,33 @@ describe("scripts/purchases", () => {
     })
   })
 
+  it("lists and shows what was rejected, and replays it once as it was meant", async () => {
+    const broken = await service.reject("{")
+    const sequence = await service.reject(inputMessage([sold("dora", "wrong", { valueCents: -5 })]))
+    const names = (out: string) => out.match(/\d+\/0 /g)?.map((name) => name.trim())
+    const { out } = await purchases("rejected", "list")
+    expect(names(out)).toEqual([`${sequence}/0`, `${broken}/0`])
+    expect(out).toMatch(/ none +the message is not JSON: \{\n$/)
+    expect(names((await purchases("rejected", "list", "--limit", "1")).out)).toEqual([`${sequence}/0`])
+
+    const place = `${sequence}/0`
+    const corrected = ["rejected", "replay", place, "dora", "Lamp", "0.05", "--quantity", "2"]
+    const replayed = done(`${place} is replayed: replay-${sequence}-0 of 0.10 is applied\n`)
+    expect(await purchases(...corrected)).toEqual(replayed)
+    expect(await purchases(...corrected)).toEqual(replayed)
+    expect(await purchases("total", "dora")).toEqual(done("0.10 USD in 1 purchases\n"))
+    expect((await purchases("rejected", "show", place)).out).toMatch(
+      /replay +applied\n(.*\n)*.* begun .*\n.* applied +replay-\d+-0 of dora: 2 × Lamp at 0\.05 = 0\.10\n$/
+    )
+    const { out: json } = await purchases("--json", "rejected", "show", place)
+    expect(JSON.parse(json)).toMatchObject({ inputSequence: sequence, replay: "applied", trail: [{}, {}] })
+    expect(await purchases("rejected", "replay", place, "dora", "Lamp", "0.07")).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("with another content")
+    })
+    expect(await purchases("rejected", "show", "999999/0")).toMatchObject({ code: 1 })
+  })
+
   it("ends with 1 where it is refused or is not there", async () => {
     expect(await purchases("receipt", "ann", "none")).toMatchObject({
       code: 1,
@@ -75,7 +104,13 @@ describe("scripts/purchases", () => {
   })
 
   it("ends with 2 where the command line is wrong", async () => {
-    for (const words of [["total"], ["nothing"], ["post", "ann", "Lamp", "1.005"], ["total", "ann", "--far"]]) {
+    for (const words of [
+      ["total"],
+      ["nothing"],
+      ["post", "ann", "Lamp", "1.005"],
+      ["total", "ann", "--far"],
+      ["rejected", "show", "7"]
+    ]) {
       expect([words, (await purchases(...words)).code]).toEqual([words, 2])
     }
   })
@@ -89,8 +124,9 @@ describe("scripts/purchases", () => {
   })
 
   it("helps, with examples", async () => {
-    for (const command of ["post", "total", "history", "receipt", "generate", "feed", "status"]) {
-      const { code, out } = await purchases(command, "--help")
+    const rejected = ["rejected", "rejected list", "rejected show", "rejected replay"]
+    for (const command of ["post", "total", "history", "receipt", "generate", "feed", "status", ...rejected]) {
+      const { code, out } = await purchases(...command.split(" "), "--help")
       expect(code).toBe(0)
       expect(out).toContain(`EXAMPLES`)
       expect(out).toContain(`purchases ${command}`)

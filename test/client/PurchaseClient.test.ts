@@ -3,6 +3,7 @@ import type { NewPurchase } from "../../src/client/Answers.ts"
 import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { unansweredMax } from "../../src/client/PurchaseStream.ts"
+import { inputMessage, sold } from "../support/Sold.ts"
 import { startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -129,6 +130,48 @@ it("a history is read page by page", async () => {
   expect(attempts()).toBe(4)
 })
 
+describe("what was rejected", () => {
+  it("is listed page by page, newest first, and found", async () => {
+    const sequences: Array<number> = []
+    for (let number = 0; number < 5; number += 1) sequences.unshift(await service.reject(`{"number":${number}`))
+    const { client, attempts } = clientOf((request) => {
+      const url = new URL(request.url)
+      if (url.searchParams.has("limit")) url.searchParams.set("limit", "2")
+      return service.edge.app.fetch(new Request(url, request))
+    })
+    const listed = await taken(client.rejected())
+    expect(listed.map(({ inputSequence }) => inputSequence)).toEqual(sequences)
+    expect(attempts()).toBe(3)
+    const [inputSequence = 0] = sequences
+    expect(await client.rejectedRecord({ inputSequence, index: 0 })).toEqual({ ...listed[0], trail: [] })
+    const none = { inputSequence: 999_999, index: 0 }
+    await expect(client.rejectedRecord(none)).rejects.toMatchObject({ kind: "not-found" })
+  })
+
+  it("is replayed once under the record's own id, also where the answer is lost, and then no other way", async () => {
+    const inputSequence = await service.reject(inputMessage([sold("lea", "wrong", { valueCents: -5 })]))
+    const place = { inputSequence, index: 0 }
+    const { client, attempts } = clientOf(async (request, attempt) => {
+      const answer = await service.edge.app.fetch(request)
+      if (attempt === 1) throw new TypeError("terminated")
+      return answer
+    })
+    const record = await client.replayRejected(place, lamp("lea"))
+    expect(attempts()).toBe(2)
+    expect(record).toMatchObject({
+      ...place,
+      replay: "applied",
+      trail: [
+        { state: "begun" },
+        { state: "applied", purchase: { purchaseId: `replay-${inputSequence}-0`, total: "25.00" } }
+      ]
+    })
+    expect(await client.total("lea")).toMatchObject({ purchaseCount: 1, total: "25.00" })
+    const other = client.replayRejected(place, lamp("lea", { quantity: 3 }))
+    await expect(other).rejects.toMatchObject({ kind: "already-replayed", status: 409 })
+  })
+})
+
 /** Lets so many lines of an answer through, and then breaks the connection. */
 const brokenAfter = (response: Response, linesMax: number): Response => {
   let lines = 0
@@ -145,6 +188,8 @@ const brokenAfter = (response: Response, linesMax: number): Response => {
   return new Response(response.body?.pipeThrough(cut) ?? null, response)
 }
 
+const linesIn = (chunk: Uint8Array): number => new TextDecoder().decode(chunk).split("\n").length - 1
+
 describe("many purchases", () => {
   it("are answered in their order, also where connections break, and count once each", async () => {
     const count = 3_000
@@ -160,6 +205,30 @@ describe("many purchases", () => {
       true
     )
     expect(await client.total("gil")).toMatchObject({ purchaseCount: count, total: "75000.00" })
+  })
+
+  it("go many in a chunk, and one that nothing follows goes alone", async () => {
+    const chunks: Array<number> = []
+    const { client } = clientOf((request) => {
+      const counted = new TransformStream<Uint8Array, Uint8Array>({
+        transform: (chunk, controller) => {
+          chunks.push(linesIn(chunk))
+          controller.enqueue(chunk)
+        }
+      })
+      const body = request.body?.pipeThrough(counted) ?? null
+      return service.edge.app.fetch(new Request(request, { body, duplex: "half" } as RequestInit))
+    })
+    const answered = Promise.withResolvers<void>()
+    async function* slow() {
+      yield lamp("joy")
+      await answered.promise
+      for (let number = 1; number < 2_500; number += 1) yield lamp("joy")
+    }
+    for await (const { place } of client.postAll(slow())) if (place === 0) answered.resolve()
+    expect(chunks[0]).toBe(1)
+    expect(chunks.length).toBeLessThan(100)
+    expect(await client.total("joy")).toMatchObject({ purchaseCount: 2_500 })
   })
 
   it("that are refused are told beside those that are stored", async () => {
@@ -180,7 +249,12 @@ describe("many purchases", () => {
     const { client } = clientOf((request) => {
       let lines = 0
       void request.body?.pipeTo(
-        new WritableStream({ write: () => ((lines += 1) === unansweredMax ? full.resolve() : undefined) })
+        new WritableStream({
+          write: (chunk: Uint8Array) => {
+            lines += linesIn(chunk)
+            if (lines === unansweredMax) full.resolve()
+          }
+        })
       )
       return new Response(answers.readable)
     })

@@ -7,6 +7,7 @@ import { type ProblemBody, problemKinds as servedKinds } from "../../src/edge/Pr
 import type * as Served from "../../src/edge/Representation.ts"
 import { openApi } from "../../src/edge/OpenApi.ts"
 import { routes } from "../../src/edge/Routes.ts"
+import type * as ServedRejected from "../../src/edge/routes/rejected.ts"
 
 /** What a caller reads of a schema's value: amounts are texts. */
 type Read<A> = A extends RawJson
@@ -27,6 +28,8 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof Served.AppliedPurchase, Client.AppliedPurchase>,
   true satisfies Agrees<typeof Served.HistoryEntry, Client.HistoryEntry>,
   true satisfies Agrees<typeof Served.PurchaseReceipt, Client.PurchaseReceipt>,
+  true satisfies Agrees<typeof ServedRejected.RejectedListed, Client.RejectedListed>,
+  true satisfies Agrees<typeof ServedRejected.RejectedRecord, Client.RejectedRecord>,
   true satisfies Agrees<typeof ProblemBody, Client.ProblemBody>,
   true satisfies Same<Read<ReturnType<typeof Served.revisionBody>>, Plain<Client.AppliedRevision>>
 ]
@@ -55,6 +58,8 @@ describe("the types of the client", () => {
       required: [...members, "purchases"].toSorted(),
       all: Object.keys(page).toSorted()
     })
+    const rejected: Record<keyof Client.RejectedPage, 1> = { rejected: 1, next: 1 }
+    expect(membersOf("RejectedPage")).toEqual({ required: ["rejected"], all: Object.keys(rejected).toSorted() })
   })
 
   it("name each kind of problem", () => {

@@ -5,7 +5,6 @@ import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { NotCurrent, QueryClient } from "../../src/query/QueryClient.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
-import { until } from "../support/TestBroker.ts"
 import { appOn, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -31,12 +30,6 @@ interface Rejected {
   readonly trail: ReadonlyArray<Step>
 }
 
-/** Stores a message past the edge that cannot be applied, and answers its sequence when it is rejected. */
-const reject = async (payload: string): Promise<number> => {
-  const { seq } = await (await service.client.jetstream()).publish("purchases.0.=many", payload)
-  await until(`message ${seq} is rejected`, async () => (await service.get(`/rejected/${seq}/0`)).status === 200)
-  return seq
-}
 const negative = (userId: string) => inputMessage([sold(userId, `wrong-${userId}`, { valueCents: -5 })])
 
 const record = async (sequence: number): Promise<Rejected> =>
@@ -72,7 +65,7 @@ describe("GET /rejected", () => {
     const rejected: Array<number> = []
     for (let number = 0; number < 7; number += 1) {
       await service.post(purchaseText({ userId: "between", purchaseId: `b${number}` }))
-      rejected.unshift(await reject(`{"number":${number}`))
+      rejected.unshift(await service.reject(`{"number":${number}`))
     }
     const listed: Array<number> = []
     const sizes: Array<number> = []
@@ -91,7 +84,7 @@ describe("GET /rejected", () => {
   })
 
   it("lists a record once that was written again after a crash", async () => {
-    const sequence = await reject("[")
+    const sequence = await service.reject("[")
     const key = `$KV.ledger.rejected.${sequence}.0`
     const { data } = await (
       await service.client.jetstreamManager()
@@ -107,7 +100,7 @@ describe("GET /rejected", () => {
 
   it("shows the beginning of a long payload, and the record all of it", async () => {
     const payload = `{"long":"${"x".repeat(5_000)}"}`
-    const sequence = await reject(payload)
+    const sequence = await service.reject(payload)
     const { rejected } = JSON.parse((await service.get("/rejected?limit=1")).body) as { rejected: [Rejected] }
     expect(rejected[0]).toMatchObject({
       inputSequence: sequence,
@@ -133,7 +126,7 @@ describe("GET /rejected", () => {
 
 describe("POST /rejected/{inputSequence}/{index}/replay", () => {
   it("applies the corrected purchase once, however often it is sent, and keeps what was done when", async () => {
-    const sequence = await reject(negative("once"))
+    const sequence = await service.reject(negative("once"))
     const body = purchaseText({ userId: "once", value: 5 })
     const first = await replay(sequence, body)
     expect([first.status, first.headers["location"]]).toEqual([200, `/users/once/purchases/replay-${sequence}-0`])
@@ -152,7 +145,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
   })
 
   it("refuses another content after the first", async () => {
-    const sequence = await reject(negative("fixed"))
+    const sequence = await service.reject(negative("fixed"))
     expect((await replay(sequence, purchaseText({ userId: "fixed", purchaseId: "mine" }))).status).toBe(200)
     for (const other of [{ quantity: 3 }, { userId: "somebody-else" }, { purchaseId: "other" }]) {
       const answer = await replay(sequence, purchaseText({ userId: "fixed", purchaseId: "mine", ...other }))
@@ -169,7 +162,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
   })
 
   it("sends nothing for a body that no purchase is, and settles nothing", async () => {
-    const sequence = await reject(negative("careless"))
+    const sequence = await service.reject(negative("careless"))
     const before = await newestInput()
     expect((await replay(sequence, "{")).status).toBe(400)
     expect((await replay(sequence, purchaseText({ userId: "careless", quantity: 0 }))).status).toBe(422)
@@ -178,7 +171,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
   })
 
   it("goes on where it was broken off before the purchase was sent", async () => {
-    const sequence = await reject(negative("early"))
+    const sequence = await service.reject(negative("early"))
     const body = purchaseText({ userId: "early" })
     const broken = withPublisher(() => Effect.interrupt)
     expect((await replayOn(broken, sequence, body)).status).toBe(503)
@@ -191,7 +184,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
   })
 
   it("goes on where it was broken off after the purchase was sent", async () => {
-    const sequence = await reject(negative("late"))
+    const sequence = await service.reject(negative("late"))
     const records = Context.get(service.edge.services, RejectedRecords)
     const broken = Context.add(
       service.edge.services,
@@ -211,7 +204,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
   })
 
   it("is 202 while it is not known how it came out, and the same again says it without sending more", async () => {
-    const sequence = await reject(negative("patient"))
+    const sequence = await service.reject(negative("patient"))
     const unanswered = Context.add(
       service.edge.services,
       QueryClient,
@@ -230,7 +223,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
   })
 
   it("lets one of many different ones at once begin", async () => {
-    const sequence = await reject(negative("crowd"))
+    const sequence = await service.reject(negative("crowd"))
     const answers = await Promise.all(
       [1, 2, 3, 4, 5, 6].map((quantity) => replay(sequence, purchaseText({ userId: "crowd", quantity })))
     )
@@ -241,7 +234,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
 
   it("says when the id is another purchase's, and takes another id then", async () => {
     await service.post(purchaseText({ userId: "twice", purchaseId: "taken" }))
-    const sequence = await reject(negative("twice"))
+    const sequence = await service.reject(negative("twice"))
     const body = purchaseText({ userId: "twice", purchaseId: "taken", quantity: 7 })
     for (const _ of [1, 2]) {
       expect(await replay(sequence, body)).toEqual(

@@ -5,7 +5,7 @@ import { makeApp } from "../../src/edge/App.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
 import type { Settings } from "../../src/Settings.ts"
 import { describedApp } from "./Description.ts"
-import { TestBroker } from "./TestBroker.ts"
+import { TestBroker, until } from "./TestBroker.ts"
 import { startEdge, startWorker, type TestEdge, testSettings } from "./TestLedger.ts"
 
 type Body = Exclude<RequestInit["body"], undefined>
@@ -111,6 +111,8 @@ export interface TestService {
   readonly client: NatsConnection
   readonly get: (path: string, headers?: Record<string, string>) => Promise<Seen>
   readonly post: (body: Body, headers?: Record<string, string>) => Promise<Seen>
+  /** Stores a message past the edge that cannot be applied, and answers its sequence when it is rejected. */
+  readonly reject: (payload: string) => Promise<number>
   /** Starts the worker, where it was left out at first. */
   readonly startWorker: () => Promise<void>
   readonly stop: () => Promise<void>
@@ -128,13 +130,19 @@ export const startService = async (
     worker = await startWorker(settings)
   }
   if (options.withoutWorker === undefined) await start()
+  const get = (path: string, headers: Record<string, string> = {}) => seen(edge.app.request(path, { headers }))
   return {
     broker,
     settings,
     edge,
     client,
-    get: (path, headers = {}) => seen(edge.app.request(path, { headers })),
+    get,
     post: (body, headers) => postTo(edge.app, body, headers),
+    reject: async (payload) => {
+      const { seq } = await (await client.jetstream()).publish("purchases.0.=many", payload)
+      await until(`message ${seq} is rejected`, async () => (await get(`/rejected/${seq}/0`)).status === 200)
+      return seq
+    },
     startWorker: start,
     stop: async () => {
       await client.close()

@@ -45,12 +45,12 @@ const recordMembers = {
   })
 }
 
-const RejectedListed = Schema.Struct(recordMembers).annotate({
+export const RejectedListed = Schema.Struct(recordMembers).annotate({
   identifier: "RejectedListed",
   description: `A record, with up to ${payloadShownMax} characters of its payload.`
 })
 
-const RejectedRecord = Schema.Struct({
+export const RejectedRecord = Schema.Struct({
   ...recordMembers,
   trail: Schema.Array(
     Schema.Struct({

@@ -1,0 +1,24 @@
+import { Flag } from "effect/cli"
+import { PositiveInt } from "./Asking.ts"
+
+export const listFlags = {
+  limit: Flag.Int("limit").pipe(
+    Flag.withSchema(PositiveInt(Number.MAX_SAFE_INTEGER)),
+    Flag.withDescription("The most of them"),
+    Flag.withDefault(20)
+  ),
+  all: Flag.Boolean("all").pipe(Flag.withDescription("All of them"), Flag.withDefault(false))
+}
+
+/** As many of the items as the flags ask for. */
+export async function* listed<Item>(
+  items: AsyncIterable<Item>,
+  { limit, all }: { readonly limit: number; readonly all: boolean }
+): AsyncGenerator<Item> {
+  let taken = 0
+  for await (const item of items) {
+    yield item
+    taken += 1
+    if (!all && taken === limit) return
+  }
+}

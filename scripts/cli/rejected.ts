@@ -1,0 +1,87 @@
+import { Schema } from "effect"
+import { Argument, Command } from "effect/cli"
+import type { RejectedListed, RejectedPlace, RejectedRecord } from "../../src/client/Answers.ts"
+import { asking } from "./Asking.ts"
+import { listed, listFlags } from "./Listing.ts"
+import { membersText, plain } from "./Output.ts"
+import { purchaseArguments, purchaseOf } from "./PurchaseArguments.ts"
+
+/** The most characters of a payload in a list. */
+const payloadShownMax = 60
+
+const placePattern = /^([1-9][0-9]{0,14})\/([0-9]{1,4})$/
+
+const record = Argument.String("record").pipe(
+  Argument.withSchema(
+    Schema.String.check(
+      Schema.makeFilter((text: string) => placePattern.test(text) || "is no record like 7/0, as the list names them")
+    )
+  ),
+  Argument.withDescription(
+    "The record, as the list names it: its message of the input log and its place in that, like 7/0"
+  )
+)
+
+const placeOf = (text: string): RejectedPlace => {
+  const [, inputSequence, index] = placePattern.exec(text) ?? []
+  return { inputSequence: Number(inputSequence), index: Number(index) }
+}
+
+const placeText = ({ inputSequence, index }: RejectedPlace): string => `${inputSequence}/${index}`
+
+const listedText = (one: RejectedListed): string =>
+  `${placeText(one).padStart(10)}  ${one.rejectedAt.slice(0, 19)}  ${one.replay.padEnd(11)}  ${plain(one.reason)}: ${plain(one.payload.slice(0, payloadShownMax))}`
+
+const recordText = ({ trail, ...members }: RejectedRecord): string =>
+  [
+    membersText(members),
+    ...trail.map(
+      ({ state, at, purchase: { purchaseId, userId, quantity, productName, value, total } }) =>
+        `${at}  ${state.padEnd(11)}  ${plain(purchaseId)} of ${plain(userId)}: ${quantity} × ${plain(productName)} at ${value} = ${total}`
+    )
+  ].join("\n")
+
+const list = Command.make("list", listFlags, (given) =>
+  asking(async ({ client, signal, print }) => {
+    for await (const one of listed(client.rejected({ signal }), given)) print(one, listedText(one))
+  })
+).pipe(
+  Command.withDescription("What could not be applied, newest first, and how far its replay is"),
+  Command.withExamples([{ command: "purchases rejected list --limit 5", description: "The newest five" }])
+)
+
+const show = Command.make("show", { record }, (given) =>
+  asking(async ({ client, signal, print }) => {
+    const found = await client.rejectedRecord(placeOf(given.record), { signal })
+    print(found, recordText(found))
+  })
+).pipe(
+  Command.withDescription("One record with its whole payload, and what was done about it when"),
+  Command.withExamples([{ command: "purchases rejected show 7/0", description: "Record 7/0 of the list" }])
+)
+
+const replay = Command.make("replay", { record, ...purchaseArguments }, (given) =>
+  asking(async ({ client, signal, print }) => {
+    const replayed = await client.replayRejected(placeOf(given.record), purchaseOf(given), { signal })
+    const sent = replayed.trail.at(-1)?.purchase
+    const became = replayed.replay === "applied" ? "applied" : "stored; the same again says whether it is applied"
+    print(replayed, `${given.record} is replayed: ${plain(sent?.purchaseId ?? "")} of ${sent?.total} is ${became}`)
+  })
+).pipe(
+  Command.withDescription(
+    "Send a purchase as it was meant, once for each record; the same again finishes what broke off"
+  ),
+  Command.withExamples([
+    {
+      command: "purchases rejected replay 7/0 ann Lamp 12.50 --quantity 2",
+      description: "Under an id that the record makes"
+    },
+    { command: "purchases rejected replay 7/0 ann Lamp 12.50 --id order-9", description: "Under an id of your own" }
+  ])
+)
+
+export const rejected = Command.make("rejected").pipe(
+  Command.withDescription("What could not be applied: list it, show it, and send it as it was meant"),
+  Command.withExamples([{ command: "purchases rejected list", description: "The newest twenty" }]),
+  Command.withSubcommands([list, show, replay])
+)

@@ -1,0 +1,122 @@
+import { spawn, spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { connect } from "nats"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { inputMessage, sold } from "../support/Sold.ts"
+import { freePort, projectRoot, TestBroker, until } from "../support/TestBroker.ts"
+import { type Command, commandsOf, missing } from "./Commands.ts"
+import { type Place, ruleOf, rules } from "./Rules.ts"
+
+const commands = commandsOf(readFileSync(join(projectRoot, "README.md"), "utf8"))
+
+/** How long a command may take, in milliseconds. */
+const commandMillisecondsMax = 100_000
+
+const natsCli = spawnSync(join(projectRoot, "scripts/nats.sh"), ["cli"], { encoding: "utf8" }).stdout.trim()
+
+interface Ended {
+  /** None where a signal ended it. */
+  readonly code: number | null
+  readonly output: string
+}
+
+let environment: Record<string, string>
+let place: Place
+let emptyBroker: TestBroker
+
+/** Runs a command in the shell. What goes on for ever is ended when its output is enough. */
+const run = (text: string, isEnough: (output: string) => boolean = () => false): Promise<Ended> =>
+  new Promise((resolve) => {
+    // curl calls an answer of 404 a success, and nats asks the broker that its user works with.
+    const script = `
+      curl() { command curl --fail-with-body -sS "$@"; }
+      nats() { NATS_URL=\${BROKER:-nats://127.0.0.1:$NATS_PORT} "${natsCli}" --no-context "$@"; }
+      ${text}`
+    const child = spawn("bash", ["-eo", "pipefail", "-c", script], {
+      cwd: projectRoot,
+      env: environment,
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true
+    })
+    let output = ""
+    let isEnded = false
+    const end = () => {
+      isEnded = true
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM")
+    }
+    const timer = setTimeout(end, commandMillisecondsMax)
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk: Buffer) => {
+        output += chunk.toString()
+        if (!isEnded && isEnough(output)) end()
+      })
+    }
+    child.once("close", (code) => {
+      clearTimeout(timer)
+      resolve({ code, output })
+    })
+  })
+
+beforeAll(async () => {
+  const directory = mkdtempSync(join(tmpdir(), "readme-"))
+  const [port, natsPort, monitorPort] = await Promise.all([freePort(), freePort(), freePort()])
+  emptyBroker = await TestBroker.start()
+  place = { port, directory, rejected: "", emptyBroker: emptyBroker.url }
+  environment = {
+    HOME: process.env["HOME"] ?? "",
+    PATH: [join(projectRoot, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
+    PORT: String(port),
+    NATS_PORT: String(natsPort),
+    NATS_MONITOR_PORT: String(monitorPort),
+    DATA_DIR: join(directory, "data"),
+    PURCHASES_URL: `http://127.0.0.1:${port}`
+  }
+})
+afterAll(async () => {
+  await run("scripts/stop.sh")
+  await emptyBroker.stop()
+  rmSync(place.directory, { recursive: true })
+})
+
+/** The record that some commands are about: a message that cannot be applied. */
+const rejectedRecord = async (): Promise<string> => {
+  const client = await connect({ servers: `nats://127.0.0.1:${environment["NATS_PORT"]}` })
+  const message = inputMessage([sold("bob", "wrong", { valueCents: -5 })])
+  const { seq } = await (await client.jetstream()).publish("purchases.0.=many", message)
+  await client.close()
+  const at = `${environment["PURCHASES_URL"]}/rejected/${seq}/0`
+  await until("the record is there", async () => (await fetch(at)).ok)
+  return `${seq}/0`
+}
+
+const attempt = async ({ text, claims }: Command): Promise<void> => {
+  const rule = ruleOf(text)
+  if (rule?.isSkipped === true) return
+  if (rule?.needsRejected === true && place.rejected === "") place = { ...place, rejected: await rejectedRecord() }
+  const meant = (rule?.run?.(text, place) ?? text).replaceAll("localhost:8081", `localhost:${place.port}`)
+  if (rule?.isEndless === true) {
+    const { code, output } = await run(meant, (printed) => printed !== "" && missing(claims, printed).length === 0)
+    expect([meant, code, missing(claims, output)], output).toEqual([meant, null, []])
+    return
+  }
+  const { code, output } = await run(meant)
+  expect([meant, code, missing(claims, output)], output).toEqual([meant, 0, []])
+}
+
+describe("README.md", () => {
+  for (const command of commands) {
+    const isNats = command.text.startsWith("nats ")
+    it.skipIf(isNats && natsCli === "")(
+      `${command.line}: ${command.text}`,
+      () => attempt(command),
+      commandMillisecondsMax + 10_000
+    )
+  }
+
+  it("has a command for each rule", () => {
+    const unused = rules.filter((rule) => !commands.some(({ text }) => ruleOf(text) === rule))
+    expect(unused.map(({ matches }) => matches.source)).toEqual([])
+  })
+})

@@ -1,0 +1,87 @@
+/** What the commands meet. */
+export interface Place {
+  readonly port: number
+  /** A directory that goes with the test. */
+  readonly directory: string
+  /** A record of what was rejected. */
+  readonly rejected: string
+  /** A broker without streams. */
+  readonly emptyBroker: string
+}
+
+/** A command that is not run as it stands in the README. */
+interface Rule {
+  readonly matches: RegExp
+  readonly why: string
+  /** What is run instead. */
+  readonly run?: (text: string, place: Place) => string
+  readonly isSkipped?: true
+  /** It is about a record that could not be applied, which there has to be first. */
+  readonly needsRejected?: true
+  /** It never ends by itself: it is ended when it has printed what it shall, and not before. */
+  readonly isEndless?: true
+}
+
+/** The first one that matches is taken; of those that are taken by no command of the README, the test complains. */
+export const rules: ReadonlyArray<Rule> = [
+  {
+    matches: /^npm cit?$/,
+    why: "it is what runs this test, and replaces the packages under its feet",
+    isSkipped: true
+  },
+  {
+    matches: /^npx vitest run /,
+    why: "npm cit runs them all; here the files have to be there",
+    run: (text) => `ls -d ${text.slice("npx vitest run ".length)}`
+  },
+  {
+    matches: /^npm run bench -- --only/,
+    why: "it takes minutes: the case has to be in the list, and the options are read",
+    run: (text) => {
+      const [, name = ""] = /--only ([a-z-]+)/.exec(text) ?? []
+      return `npm run -s bench -- --list | grep '^${name} ' && ${text} --help`
+    }
+  },
+  {
+    matches: /^npm run (?:faults|soak|simulate|power-cuts|failover|bench)\b/,
+    why: "it takes minutes: with --help the same parser refuses an option that is none",
+    run: (text) => `${text}${text.includes(" -- ") ? "" : " --"} --help`
+  },
+  {
+    matches: /^\.\/start\.sh --cluster$/,
+    why: "three brokers are tested in test/cluster: here the option is read",
+    run: (text) => `${text} --help`
+  },
+  {
+    matches: /scripts\/cluster\.sh (?:move|status|restart)/,
+    why: "a cluster takes minutes: what is around it is run, and it has to know the word",
+    run: (text) => text.replace(/scripts\/cluster\.sh ([a-z]+)/, "scripts/cluster.sh --help | grep '^  $1 '")
+  },
+  { matches: /^curl -N /, why: "a feed goes on until its reader leaves", isEndless: true },
+  { matches: /^nats sub /, why: "a subscription goes on until it is ended", isEndless: true },
+  {
+    matches: /rejected\/7\/0|rejected (?:show|replay) 7\/0/,
+    why: "the numbers are those of the record that this test had rejected",
+    needsRejected: true,
+    run: (text, { rejected }) => text.replace("7/0", rejected)
+  },
+  {
+    matches: /^nats backup stream /,
+    why: "the backup goes with the test",
+    run: (text, { directory }) => text.replace(" backup/", ` ${directory}/backup/`)
+  },
+  {
+    matches: /^nats backup restore /,
+    why: "into one broker without streams, from the backup of this test",
+    run: (text, { directory, emptyBroker }) =>
+      `BROKER=${emptyBroker} ${text.replace("--replicas 3", "--replicas 1").replace(" backup/", ` ${directory}/backup/`)}`
+  },
+  {
+    matches: /^nats stream edit /,
+    why: "it asks on a terminal whether that is meant",
+    run: (text) => `{ ${text} --dry-run || true; } | grep ^Differences`
+  },
+  { matches: /^nats kv get$/, why: "it names the command, and is none", isSkipped: true }
+]
+
+export const ruleOf = (text: string): Rule | undefined => rules.find(({ matches }) => matches.test(text))

@@ -1,7 +1,8 @@
-import { Context, Effect, Latch, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { createInbox, type Msg } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, partitionFilter } from "../domain/Subject.ts"
+import { makeAcknowledgements } from "./Acknowledgements.ts"
 import { Connection } from "./Connection.ts"
 import { type DeliveryPlace, deliveryPlace } from "./DeliveryPlace.ts"
 import { noticeHeader } from "./InputLog.ts"
@@ -47,7 +48,7 @@ export interface Pull {
   readonly request: (messages: number, bytes: number) => void
   /** What is asked for and has not come. */
   readonly outstanding: () => Readonly<Demand>
-  /** Acknowledges after the state is written, and asks the broker to confirm it. */
+  /** Acknowledges after the state is written, soon and together with others, and asks the broker to confirm it. */
   readonly acknowledge: (delivery: Delivery) => void
   /** Waits until the broker has confirmed all acknowledgements; only a process that stops has a reason to. */
   readonly confirmed: Effect.Effect<void>
@@ -190,8 +191,7 @@ export class PartitionConsumer extends Context.Service<
           const demands = new Map<string, Demand>()
           let pulls = 0
           let heardAt = performance.now()
-          let unconfirmed = 0
-          const allConfirmed = Latch.makeUnsafe(true)
+          const acknowledgements = makeAcknowledgements(client, connection.isConnected, prefix + confirmation)
 
           const take = (delivery: Delivery) => {
             for (const [id, demand] of demands) {
@@ -216,11 +216,7 @@ export class PartitionConsumer extends Context.Service<
               client.subscribe(`${prefix}*`, {
                 callback: (_error, message) => {
                   heardAt = performance.now()
-                  if (message.subject === prefix + confirmation) {
-                    unconfirmed -= 1
-                    if (unconfirmed === 0) allConfirmed.openUnsafe()
-                    return
-                  }
+                  if (message.subject === prefix + confirmation) return acknowledgements.heard()
                   if (message.reply === undefined || message.reply === "" || !message.reply.startsWith("$JS.ACK.")) {
                     return status(message)
                   }
@@ -230,7 +226,11 @@ export class PartitionConsumer extends Context.Service<
                 }
               })
             ),
-            (subscription) => Effect.sync(() => subscription.unsubscribe())
+            (subscription) =>
+              Effect.sync(() => {
+                acknowledgements.close()
+                subscription.unsubscribe()
+              })
           )
 
           return {
@@ -256,13 +256,8 @@ export class PartitionConsumer extends Context.Service<
               }
               return { messages, bytes: Math.max(0, bytes) }
             },
-            acknowledge: (delivery: Delivery) => {
-              if (!connection.isConnected()) return
-              unconfirmed += 1
-              allConfirmed.closeUnsafe()
-              client.publish(delivery.acknowledgeSubject, "+ACK", { reply: prefix + confirmation })
-            },
-            confirmed: allConfirmed.await,
+            acknowledge: (delivery: Delivery) => acknowledgements.add(delivery.acknowledgeSubject),
+            confirmed: acknowledgements.confirmed,
             // Without a request the broker owes no sign of life: so it is while a worker has all in hand that it may.
             silence: () => (demands.size === 0 ? 0 : performance.now() - heardAt)
           }

@@ -143,9 +143,9 @@ export class Fleet {
     return member
   }
 
-  /** Starts the process of a member. */
+  /** Starts the process of a member, but not of one that leaves: nobody would end it. */
   launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
-    if (this.isStopping) return
+    if (this.isStopping || member.isLeaving) return
     const started = new TestProcess(
       member.role,
       {
@@ -174,7 +174,7 @@ export class Fleet {
     this.options.note(what)
     this.endedByThemselves.push(what)
     await pause(restartPause)
-    if (member.process === undefined && !member.isLeaving) this.launch(member)
+    if (member.process === undefined) this.launch(member)
   }
 
   /** kill -9, and nothing is started instead. */

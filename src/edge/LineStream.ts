@@ -1,7 +1,8 @@
 import type { Readable } from "node:stream"
 import { type Cause, Deferred, Effect, Exit, Stream } from "effect"
 import type { Purchase } from "../domain/Purchase.ts"
-import { type ContentEncoding, unpackedStream } from "./ContentEncoding.ts"
+import { bodyBytes } from "./BodyBytes.ts"
+import type { ContentEncoding } from "./ContentEncoding.ts"
 import { type Edge, type EdgeServices, NewId, stopping } from "./Edge.ts"
 import { problemOf } from "./FailureProblem.ts"
 import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.ts"
@@ -19,10 +20,6 @@ const outcomesAtOnceMax = 256
 const drainingEveryMilliseconds = 100
 
 const brokenOff = problem("malformed-request", "The body broke off.")
-
-/** Destroying a socket's body would end the socket, and with it the answer. */
-const bytesOf = (body: Readable, encoding: ContentEncoding): AsyncIterable<Uint8Array> =>
-  encoding === "gzip" ? unpackedStream(body) : body.iterator({ destroyOnReturn: false })
 
 async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines) {
   for await (const chunk of body) yield* lines.read(chunk)
@@ -114,7 +111,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: Edge, body: Readab
     return Buffer.from(part.map((line) => `${lineAnswer(line)}\n`).join(""))
   }
 
-  const batches = Stream.fromAsyncIterable(batchesOf(bytesOf(body, encoding), lines), (cause) =>
+  const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), (cause) =>
     typeof cause === "object" && cause !== null && isProblem(cause) ? cause : brokenOff
   ).pipe(Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone))))
   type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>

@@ -3,7 +3,8 @@ import type { NatsConnection } from "nats"
 
 /**
  * How long an acknowledgement waits for others, in milliseconds. Nobody waits for one: what is applied is told by
- * notices, and nothing but a second delivery rests on it. One by one they took a twentieth of a waiting post.
+ * notices, and nothing but a second delivery rests on it. Each that leaves alone wakes the broker, and its confirmation
+ * the worker.
  */
 const acknowledgeWithinMilliseconds = 20
 /** So many leave without waiting longer; far fewer than a consumer may have unacknowledged. */

@@ -4,7 +4,9 @@
 # functions that they share.
 #
 #   scripts/stop.sh            stops everything
-#   scripts/stop.sh NAME...    stops only these, for instance worker-1
+#   scripts/stop.sh NAME...    stops only these, for instance worker-1, or all of a kind: worker
+#   scripts/stop.sh --kill worker
+#                              kills all workers with -9, as a crash would
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -137,6 +139,11 @@ not_ready() {
 [[ ${BASH_SOURCE[0]} == "$0" ]] || return 0
 
 drain_seconds=15
+signal=TERM
+if [[ ${1-} == --kill ]]; then
+  signal=KILL
+  shift
+fi
 only=" $* "
 nothing=1
 
@@ -144,9 +151,9 @@ for kind in edge worker broker; do
   names=""
   for file in "$run/$kind"*.pid; do
     name=$(basename "$file" .pid)
-    [[ -e $file && ($only == "  " || $only == *" $name "*) ]] || continue
+    [[ -e $file && ($only == "  " || $only == *" $name "* || $only == *" $kind "*) ]] || continue
     if pid=$(pid_of "$name"); then
-      kill -TERM "$pid" 2>/dev/null || true
+      kill "-$signal" "$pid" 2>/dev/null || true
       names="$names $name"
     else
       rm -f "$file"
@@ -157,6 +164,7 @@ for kind in edge worker broker; do
   for name in $names; do
     nothing=0
     outcome="stopped"
+    [[ $signal == TERM ]] || outcome="killed"
     while pid=$(pid_of "$name"); do
       if ((SECONDS > deadline)); then
         kill -KILL "$pid" 2>/dev/null || true

@@ -32,6 +32,12 @@ export interface AppliedPurchase extends PurchaseContent {
   readonly currency: "USD"
 }
 
+/** What became of a purchase that was posted. */
+export type PostedPurchase = (StoredPurchase | AppliedPurchase) & {
+  /** The same purchase was known before; also where an attempt before this one stored it and its answer was lost. */
+  readonly repeat?: true
+}
+
 export interface HistoryEntry extends PurchaseContent {
   /** The account numbers its purchases 1, 2, 3, … as it applies them. */
   readonly number: number
@@ -74,6 +80,14 @@ export interface Generated {
   readonly userId: string
   readonly purchasesGenerated: number
   readonly status: "success"
+}
+
+export interface Duplicated {
+  readonly userId: string
+  readonly purchaseId: string
+  readonly duplicatesSent: number
+  readonly status: "success"
+  readonly note: string
 }
 
 /** The body of every problem, after RFC 9457. */

@@ -1,10 +1,12 @@
 import type {
   AccountTotal,
   AppliedPurchase,
+  Duplicated,
   Generated,
   HistoryEntry,
   HistoryPage,
   NewPurchase,
+  PostedPurchase,
   PurchaseReceipt,
   RejectedListed,
   RejectedPage,
@@ -29,7 +31,7 @@ export interface PageOptions extends CallOptions {
   readonly next?: string | undefined
 }
 
-/** How many purchases {@link PurchaseClient.history} and records {@link PurchaseClient.rejected} ask for at once. */
+/** How many purchases {@link PurchaseClient.history} asks for at once by itself, and {@link PurchaseClient.rejected} records. */
 const pageLimit = 100
 
 const pagePath = (path: string, { limit, next }: PageOptions): string =>
@@ -65,11 +67,15 @@ export class PurchaseClient {
   }
 
   /** Stores a purchase; one that was applied in the time that `waitSeconds` gives has its running total. */
-  async post(purchase: NewPurchase, options: PostOptions = {}): Promise<StoredPurchase | AppliedPurchase> {
-    const body = purchaseText(withId(purchase))
-    const headers = postHeaders("application/json", options.waitSeconds)
-    const answer = await this.transport.json("/purchases", { method: "POST", headers, body }, options.signal)
-    return answer as StoredPurchase | AppliedPurchase
+  async post(purchase: NewPurchase, options: PostOptions = {}): Promise<PostedPurchase> {
+    const request = {
+      method: "POST",
+      headers: postHeaders("application/json", options.waitSeconds),
+      body: purchaseText(withId(purchase))
+    }
+    const { body, headers } = await this.transport.answer("/purchases", request, options.signal)
+    const isRepeat = headers.get("idempotent-replayed") === "true"
+    return { ...(body as StoredPurchase | AppliedPurchase), ...(isRepeat ? { repeat: true } : {}) }
   }
 
   /**
@@ -94,10 +100,13 @@ export class PurchaseClient {
     return (await this.read(pagePath(`${userPath(userId)}/purchases`, options), options)) as HistoryPage
   }
 
-  /** A user's whole history, newest first, page by page as it is taken. */
-  history(userId: string, options: ReadOptions = {}): AsyncGenerator<HistoryEntry> {
+  /** A user's whole history, newest first, page by page as it is taken; `pagePurchases` says how many a page has. */
+  history(
+    userId: string,
+    { pagePurchases = pageLimit, ...options }: ReadOptions & { readonly pagePurchases?: number } = {}
+  ): AsyncGenerator<HistoryEntry> {
     return itemsOf(
-      (next) => this.historyPage(userId, { limit: pageLimit, ...options, next }),
+      (next) => this.historyPage(userId, { limit: pagePurchases, ...options, next }),
       ({ purchases }) => purchases
     )
   }
@@ -143,6 +152,12 @@ export class PurchaseClient {
   /** Has so many random purchases of a user stored. It is sent once, since the service makes their ids. */
   async generate(count: number, userId: string, { signal }: CallOptions = {}): Promise<Generated> {
     return (await this.transport.jsonOnce(`/generate/${count}/${encodeURIComponent(userId)}`, {}, signal)) as Generated
+  }
+
+  /** Has one purchase of a user stored so many times under one purchaseId. It is sent once, as {@link generate}. */
+  async duplicate(count: number, userId: string, { signal }: CallOptions = {}): Promise<Duplicated> {
+    const path = `/duplicate/${count}/${encodeURIComponent(userId)}`
+    return (await this.transport.jsonOnce(path, {}, signal)) as Duplicated
   }
 
   /** Whether purchases and reads can be sent now; a problem of the kind `unavailable` says why not. It is sent once. */

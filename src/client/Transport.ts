@@ -20,6 +20,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
+/** The JSON of an answer, with exact amounts, and what its headers say. */
+interface Answer {
+  readonly body: unknown
+  readonly headers: Headers
+}
+
 const sleepAwhile = (milliseconds: number, signal: AbortSignal | undefined): Promise<void> =>
   new Promise((resolve, reject) => {
     const stop = () => {
@@ -72,21 +78,31 @@ export class Transport {
     }
   }
 
-  async jsonOnce(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<unknown> {
+  async answerOnce(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Answer> {
     const response = await this.send(path, init, signal)
     const text = await response.text().catch((thrown: unknown) => Promise.reject(failureOf(thrown)))
-    return parseExact(text)
+    return { body: parseExact(text), headers: response.headers }
   }
 
   /** The same, sent again while that may help. */
-  async json(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<unknown> {
+  async answer(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.jsonOnce(path, init, signal)
+        return await this.answerOnce(path, init, signal)
       } catch (failure) {
         await this.beforeNext(attempt, failure, signal)
       }
     }
+  }
+
+  /** The body of {@link answer}. */
+  async json(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<unknown> {
+    return (await this.answer(path, init, signal)).body
+  }
+
+  /** The body of {@link answerOnce}. */
+  async jsonOnce(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<unknown> {
+    return (await this.answerOnce(path, init, signal)).body
   }
 
   /** Waits until another attempt is due, or throws the failure of this one where there shall be none. */

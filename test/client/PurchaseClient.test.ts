@@ -81,6 +81,25 @@ describe("a purchase", () => {
     expect(await clientOf().client.total("ben")).toMatchObject({ purchaseCount: 1, total: "25.00" })
   })
 
+  it("that comes again is answered as the first time, and called a repeat", async () => {
+    const { client } = clientOf()
+    const twice = lamp("mia", { purchaseId: "p1" })
+    const first = await client.post(twice, { waitSeconds: 10 })
+    expect(first).not.toHaveProperty("repeat")
+    expect(await client.post(twice, { waitSeconds: 10 })).toEqual({ ...first, repeat: true })
+    expect(await client.total("mia")).toMatchObject({ purchaseCount: 1, total: "25.00" })
+  })
+
+  it("that is duplicated counts once, and is not sent again by itself", async () => {
+    const { client } = clientOf()
+    const { purchaseId, ...answer } = await client.duplicate(700, "n@x.org")
+    expect(answer).toMatchObject({ userId: "n@x.org", duplicatesSent: 700, status: "success" })
+    expect(await taken(client.history("n@x.org"))).toMatchObject([{ purchaseId, number: 1, total: "100.00" }])
+    const failing = clientOf(() => unavailable())
+    await expect(failing.client.duplicate(2, "ann")).rejects.toMatchObject({ kind: "unavailable" })
+    expect(failing.attempts()).toBe(1)
+  })
+
   it("is given up after so many attempts, with what was wrong last", async () => {
     const gone = clientOf(() => Promise.reject(new TypeError("fetch failed")))
     await expect(gone.client.post(lamp("cid"))).rejects.toThrow(NoAnswer)
@@ -128,6 +147,8 @@ it("a history is read page by page", async () => {
   const history = await taken(client.history("finn"))
   expect(history.map(({ number }) => number)).toEqual(Array.from({ length: 250 }, (_, index) => 250 - index))
   expect(attempts()).toBe(4)
+  expect(await taken(client.history("finn", { pagePurchases: 250 }))).toEqual(history)
+  expect(attempts()).toBe(5)
 })
 
 describe("what was rejected", () => {

@@ -1,0 +1,41 @@
+import { decimalOf } from "../../src/client/Amount.ts"
+import type { HistoryEntry } from "../../src/client/Answers.ts"
+import type { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { addedUp } from "./Audit.ts"
+import type { Report } from "./Report.ts"
+
+/** What each step of the demo works with. */
+export interface Demonstration {
+  readonly client: PurchaseClient
+  readonly report: Report
+  /** The id of a user whom nobody had before. */
+  readonly newUser: (name: string) => string
+}
+
+/** A user's account, after its total was held against its whole history. */
+export interface Audited {
+  /** Oldest first. */
+  readonly entries: ReadonlyArray<HistoryEntry>
+  readonly cents: bigint
+}
+
+/** How many purchases are read at once: the most that the service gives. */
+const pagePurchases = 1_000
+
+/** Reads a user's whole history, claims that it has so many purchases, and that the total is their sum. */
+export const expectExact = async (
+  { client, report }: Demonstration,
+  userId: string,
+  purchases: number
+): Promise<Audited> => {
+  const entries = (await Array.fromAsync(client.history(userId, { pagePurchases }))).toReversed()
+  const cents = addedUp(entries)
+  report.expect(
+    `purchases in the history, numbered 1 to ${purchases}, each with an id of its own`,
+    entries.length,
+    purchases
+  )
+  const account = await client.total(userId)
+  report.expect("total, the same as all pages of the history added up in cents", account.total, decimalOf(cents))
+  return { entries, cents }
+}

@@ -1,0 +1,98 @@
+import { decimalOf } from "../../src/client/Amount.ts"
+import type { AppliedRevision } from "../../src/client/Answers.ts"
+import { addedUp } from "./Audit.ts"
+import { type Audited, type Demonstration, expectExact } from "./Demonstration.ts"
+import type { Workers } from "./Workers.ts"
+
+/** How often a kill is tried that comes too early or too late. */
+const attemptsMax = 3
+/** How long the first purchase may take to be applied, in milliseconds. */
+const firstAppliedMillisecondsMax = 30_000
+
+export interface Survivor extends Audited {
+  readonly userId: string
+  /** The ledger sequence of the last commit. */
+  readonly ledgerSequence: number
+}
+
+/** Waits until some purchases are applied, and answers how many. */
+const someApplied = async ({ client }: Demonstration, userId: string): Promise<number> => {
+  const deadline = performance.now() + firstAppliedMillisecondsMax
+  while (performance.now() < deadline) {
+    // What is applied now, not what has been stored: that would wait for all of it.
+    const { purchaseCount } = await client.total(userId, { consistency: "eventual" })
+    if (purchaseCount > 0) return purchaseCount
+  }
+  throw new Error(`nothing of ${userId} was applied within ${firstAppliedMillisecondsMax / 1_000} s`)
+}
+
+/** What each commit did to an account, from its first one on. */
+const revisionsOf = async (
+  { client }: Demonstration,
+  userId: string,
+  purchases: number
+): Promise<ReadonlyArray<AppliedRevision>> => {
+  const revisions: Array<AppliedRevision> = []
+  for await (const event of client.feed({ userId, after: "0" })) {
+    if (event.kind !== "applied") continue
+    revisions.push(event.applied)
+    if (event.applied.purchaseCount >= purchases) break
+  }
+  return revisions
+}
+
+/** Kills the workers while they apply the purchases of a user, and stores one more for another user, the witness. */
+const killAmid = async (demonstration: Demonstration, workers: Workers, userId: string, purchases: number) => {
+  const { client, report, newUser } = demonstration
+  const kill = async () => {
+    const applied = await someApplied(demonstration, userId)
+    const killed = await workers.kill()
+    report.say(`kill -9 of ${killed.join(", ")}, when ${applied} of ${purchases} were applied`)
+    return killed
+  }
+  const [generated, killed] = await Promise.all([client.generate(purchases, userId), kill()])
+  report.expect("all are stored, though no worker runs", generated.purchasesGenerated, purchases)
+  const witness = newUser("dave")
+  const lamps = { purchaseId: "first", userId: witness, productName: "Lamp", productType: "Office", quantity: 3 }
+  const { status } = await client.post({ ...lamps, value: "19.99" })
+  report.expect(`one more, of ${witness}`, status, "stored")
+  return { witness, killed: killed.length }
+}
+
+/**
+ * Has the workers killed in the middle of so many purchases of a user, starts them again, and claims that none is lost
+ * or doubled.
+ */
+export const showKill = async (
+  demonstration: Demonstration,
+  workers: Workers,
+  purchases: number,
+  attempt = 1
+): Promise<Survivor> => {
+  const { client, report, newUser } = demonstration
+  const userId = newUser("carol")
+  report.title(`${purchases} purchases of ${userId}, and the worker is killed meanwhile`)
+  const { witness, killed } = await killAmid(demonstration, workers, userId, purchases)
+
+  report.title("The worker again: start.sh")
+  await workers.start(killed)
+  const audited = await expectExact(demonstration, userId, purchases)
+  const revisions = await revisionsOf(demonstration, userId, purchases)
+  const fed = addedUp(revisions.flatMap((revision) => revision.purchases))
+  report.expect("sum of the feed from the beginning, each purchase once", decimalOf(fed), decimalOf(audited.cents))
+  const lamps = await client.receipt(witness, "first")
+  report.expect(`total of ${witness}, stored while no worker ran`, lamps.runningTotal, "59.97")
+
+  // The witness was stored between the death of one worker and the start of the next, so that tells what each of them
+  // has applied, by the broker's own clock.
+  const before = revisions.findLast(({ appliedAt }) => appliedAt < lamps.storedAt)?.purchaseCount ?? 0
+  const isAmid = before > 0 && before < purchases
+  if (!isAmid && attempt < attemptsMax) {
+    report.say(`That was not in the middle: ${before} of ${purchases} were applied before the kill. Once more.`)
+    return showKill(demonstration, workers, purchases, attempt + 1)
+  }
+  const parts = `${before} were applied before the kill, ${purchases - before} after it`
+  report.holds(`it was in the middle: ${parts}`, isAmid)
+  const newest = await client.receipt(userId, audited.entries.at(-1)?.purchaseId ?? "")
+  return { ...audited, userId, ledgerSequence: newest.ledgerSequence }
+}

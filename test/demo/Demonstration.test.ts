@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { Demonstration } from "../../scripts/demo/Demonstration.ts"
+import { Report, WrongClaim } from "../../scripts/demo/Report.ts"
+import { showKill } from "../../scripts/demo/showKill.ts"
+import { showDuplicates, showGenerated, showRepeat } from "../../scripts/demo/steps.ts"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { startWorker } from "../support/TestLedger.ts"
+import { startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(() => service.stop())
+
+type Ask = (request: Request) => Response | Promise<Response>
+
+/** A demo of what `ask` answers, and what it prints. */
+const demonstrationOf = (of: TestService, ask: Ask = (request) => of.edge.app.fetch(request)) => {
+  const printed: Array<string> = []
+  const users = crypto.randomUUID().slice(0, 8)
+  const demonstration: Demonstration = {
+    client: new PurchaseClient({ url: "http://ledger", fetch: ask, attemptsMax: 1 }),
+    report: new Report((line) => printed.push(line)),
+    newUser: (name) => `${name}-${users}`
+  }
+  return { demonstration, printed }
+}
+
+/** Answers of the service with another body where the path matches. */
+const lying =
+  (path: RegExp, change: (body: string) => string): Ask =>
+  async (request) => {
+    const answer = await service.edge.app.fetch(request)
+    if (!path.test(new URL(request.url).pathname)) return answer
+    return new Response(change(await answer.text()), answer)
+  }
+
+const steps = { showGenerated, showDuplicates, showRepeat }
+
+describe("the demo", () => {
+  it("claims of this service what holds", async () => {
+    const { demonstration, printed } = demonstrationOf(service)
+    for (const show of Object.values(steps)) await show(demonstration)
+    expect(printed.filter((line) => line.startsWith(" ✓ ")).length).toBeGreaterThan(10)
+  })
+
+  it.each([
+    ["showGenerated", "generates fewer", /^\/generate/, /1000,/, "999,", "generated: came back as '999'"],
+    ["showGenerated", "has another count", /purchases$/, /"purchaseCount":1000/, '"purchaseCount":1001', "'1001'"],
+    ["showDuplicates", "sends fewer", /^\/duplicate/, /500,/, "499,", "sent: came back as '499', and should be '500'"],
+    ["showDuplicates", "has another total", /total$/, /100\.00/, "200.00", "came back as '200.00'"],
+    ["showDuplicates", "has no history", /purchases$/, /"purchases":.*\]/, '"purchases":[]', "came back as '0'"],
+    ["showRepeat", "answers with another sum", /^\/purchases$/, /1492\.74/, "1492.73", "came back as '1492.73'"]
+  ] as const)("ends %s of a service that %s", async (step, _what, path, text, lie, said) => {
+    const lied: Array<string> = []
+    const ask = lying(path, (body) => {
+      const changed = body.replace(text, lie)
+      if (changed !== body) lied.push(changed)
+      return changed
+    })
+    const shown = steps[step](demonstrationOf(service, ask).demonstration)
+    await expect(shown).rejects.toThrow(WrongClaim)
+    await expect(shown).rejects.toThrow(said)
+    expect(lied).not.toEqual([])
+  })
+
+  it("ends where a repeat is not called one, is answered differently, or counts", async () => {
+    const again = (change: (request: Request) => Promise<Response>): Ask => {
+      let lamps = 0
+      return async (request) => {
+        const isLamp = request.method === "POST" && (await request.clone().text()).includes(`"lamp"`)
+        if (isLamp) lamps += 1
+        return isLamp && lamps === 2 ? change(request) : service.edge.app.fetch(request)
+      }
+    }
+    const app = service.edge.app
+    const unmarked = again(async (request) => new Response((await app.fetch(request)).body, { status: 201 }))
+    const different = again(async (request) => {
+      const answer = await app.fetch(request)
+      return new Response((await answer.text()).replace(`"runningTotal":0.30`, `"runningTotal":1492.74`), answer)
+    })
+    const counted = again(async (request) => {
+      const body = (await request.clone().text()).replace(`"lamp"`, `"lamp-2"`)
+      await app.fetch(new Request(request.url, { method: "POST", headers: request.headers, body }))
+      return app.fetch(request)
+    })
+    for (const [ask, said] of [
+      [unmarked, "Idempotent-Replayed: came back as 'false'"],
+      [different, "the answer is the same as the first time"],
+      [counted, "came back as '4', and should be '3'"]
+    ] as const) {
+      await expect(showRepeat(demonstrationOf(service, ask).demonstration)).rejects.toThrow(said)
+    }
+  })
+
+  it("ends where the worker that was killed does not come back", async () => {
+    const alone = await startService({ withoutWorker: true })
+    const worker = await startWorker(alone.settings)
+    const { demonstration, printed } = demonstrationOf(alone)
+    const kill = async () => {
+      await worker.stop()
+      return ["worker-1"]
+    }
+    const shown = showKill(demonstration, { kill, start: async () => undefined }, 1_000)
+    await expect(shown).rejects.toMatchObject({
+      name: "ProblemError",
+      status: expect.toSatisfy((status) => status > 500)
+    })
+    expect(printed.at(-1)).toContain("The worker again")
+    await alone.stop()
+  })
+})

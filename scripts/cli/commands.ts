@@ -7,6 +7,7 @@ import { listed, listFlags } from "./Listing.ts"
 import { entryLine, membersText, plain, ProgressBar } from "./Output.ts"
 import { purchaseArguments, purchaseOf, user } from "./PurchaseArguments.ts"
 import { rejected } from "./rejected.ts"
+import { status } from "./status.ts"
 
 /** The most purchases of one `generate`. */
 const generateMax = 10_000_000
@@ -151,16 +152,6 @@ const feed = Command.make(
 ).pipe(
   Command.withDescription("What is applied, as it is applied"),
   Command.withExamples([{ command: "purchases feed --user ann", description: "Until Ctrl-C" }])
-)
-
-const status = Command.make("status", {}, () =>
-  asking(async ({ client, signal, print }) => {
-    await client.ready({ signal })
-    print({ status: "ready" }, "ready: purchases and reads can be sent")
-  })
-).pipe(
-  Command.withDescription("Whether the service takes purchases now"),
-  Command.withExamples([{ command: "purchases status", description: "Exit code 3 where it does not" }])
 )
 
 export const purchases = root.pipe(

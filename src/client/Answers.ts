@@ -150,3 +150,39 @@ export interface RejectedPage {
   /** The path of the next page; none on the last. */
   readonly next?: string
 }
+
+export interface PartitionStatus {
+  readonly partition: number
+  /** Messages of up to 500 purchases that are not applied; not known where no worker has read it for some minutes. */
+  readonly waitingMessages?: number
+  /** The worker that took it last; none where nobody has. */
+  readonly owner?: string
+}
+
+/** A worker and what its process has done; no counts where it has told none yet. */
+export interface WorkerStatus {
+  readonly worker: string
+  /** A later process under the same name has a higher one. */
+  readonly process: number
+  /** When the broker stored its newest sign of life. */
+  readonly heardAt: string
+  readonly partitions: ReadonlyArray<number>
+  readonly applied?: number
+  readonly repeats?: number
+  readonly rejected?: number
+}
+
+/** What goes on in the whole system. */
+export interface SystemStatus {
+  /** When it was read; it is at most a second old. */
+  readonly at: string
+  readonly partitions: ReadonlyArray<PartitionStatus>
+  /** Those that were heard in the last minute and have not said goodbye. */
+  readonly workers: ReadonlyArray<WorkerStatus>
+  /** The edge that answers. */
+  readonly edge: {
+    /** Purchases that it has taken and not stored yet. */
+    readonly waitingPurchases: number
+    readonly feedReaders: number
+  }
+}

@@ -12,7 +12,8 @@ import type {
   RejectedPage,
   RejectedPlace,
   RejectedRecord,
-  StoredPurchase
+  StoredPurchase,
+  SystemStatus
 } from "./Answers.ts"
 import { type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
 import { postHeaders, purchaseText, withId } from "./NewPurchase.ts"
@@ -163,6 +164,11 @@ export class PurchaseClient {
   /** Whether purchases and reads can be sent now; a problem of the kind `unavailable` says why not. It is sent once. */
   async ready({ signal }: CallOptions = {}): Promise<void> {
     await this.transport.jsonOnce("/readyz", {}, signal)
+  }
+
+  /** What waits in each partition, who owns it, and what each worker has done. */
+  async status({ signal }: CallOptions = {}): Promise<SystemStatus> {
+    return (await this.transport.json("/status", {}, signal)) as SystemStatus
   }
 
   /**

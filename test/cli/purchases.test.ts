@@ -2,9 +2,10 @@ import { execFile } from "node:child_process"
 import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
-import { projectRoot } from "../support/TestBroker.ts"
+import { projectRoot, until } from "../support/TestBroker.ts"
 import { startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -120,7 +121,31 @@ describe("scripts/purchases", () => {
       code: 3,
       error: expect.stringContaining("The service cannot be reached")
     })
-    expect(await purchases("status")).toEqual(done("ready: purchases and reads can be sent\n"))
+  })
+
+  it("shows the partitions, who owns them, and what the workers have done", async () => {
+    const isSettled = async () => {
+      const { workers } = await new PurchaseClient({ url }).status()
+      return workers.length === 1 && workers[0]?.partitions.length === 2 && workers[0].applied !== undefined
+    }
+    await until("the worker has told what it did", isSettled)
+    const { code, out, error } = await purchases("status")
+    expect([code, error]).toEqual([0, ""])
+    const worker = service.settings.workerId
+    expect(out).toMatch(/^ready: purchases and reads can be sent\npartition  waiting messages  owner\n/)
+    for (const partition of [0, 1]) expect(out).toMatch(new RegExp(`^ +${partition} +\\d+  ${worker}$`, "m"))
+    expect(out).toMatch(new RegExp(`^${worker}: \\d+ applied, .* partitions 0, 1$`, "m"))
+    expect(out).toMatch(/this edge: 0 purchases not stored yet, 0 readers of feeds\n$/)
+    const { out: json } = await purchases("--json", "status")
+    expect(JSON.parse(json)).toMatchObject({
+      status: "ready",
+      partitions: [
+        { partition: 0, owner: worker },
+        { partition: 1, owner: worker }
+      ],
+      workers: [{ worker, partitions: [0, 1] }],
+      edge: { waitingPurchases: 0 }
+    })
   })
 
   it("helps, with examples", async () => {

@@ -4,6 +4,7 @@ import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { unansweredMax } from "../../src/client/PurchaseStream.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
 import { startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -149,6 +150,23 @@ it("a history is read page by page", async () => {
   expect(attempts()).toBe(4)
   expect(await taken(client.history("finn", { pagePurchases: 250 }))).toEqual(history)
   expect(attempts()).toBe(5)
+})
+
+it("the status tells of each partition and who owns it, and is asked for again where it is not known now", async () => {
+  const { client, attempts } = clientOf((request, attempt) =>
+    attempt === 1 ? unavailable() : service.edge.app.fetch(request)
+  )
+  await client.status()
+  expect(attempts()).toBe(2)
+  const owner = service.settings.workerId
+  await until("the owners are known", async () => (await client.status()).workers[0]?.partitions.length === 2)
+  const { partitions, workers, edge } = await client.status()
+  expect(partitions).toMatchObject([
+    { partition: 0, owner },
+    { partition: 1, owner }
+  ])
+  expect(workers).toMatchObject([{ worker: owner, partitions: [0, 1] }])
+  expect(edge).toEqual({ waitingPurchases: 0, feedReaders: 0 })
 })
 
 describe("what was rejected", () => {

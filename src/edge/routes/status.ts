@@ -7,7 +7,7 @@ import { Count, Instant, instant } from "../Representation.ts"
 import { route } from "../Route.ts"
 import { SystemStatus } from "../SystemStatus.ts"
 
-const SystemState = Schema.Struct({
+export const SystemState = Schema.Struct({
   at: Instant.annotateKey({ description: "When it was read, by the clock of this edge; it is at most a second old." }),
   partitions: Schema.Array(
     Schema.Struct({

@@ -42,13 +42,18 @@ const run = async (url: string, file: string): Promise<void> => {
   writeFileSync(file, `${userId} ${entries.length} ${cents} ${ledgerSequence}\n`)
 }
 
+const messageOf = (failure: unknown): string => {
+  if (!(failure instanceof Error)) return String(failure)
+  return failure.name === "TimeoutError" ? `no whole answer within ${answerMillisecondsMax / 1_000} s` : failure.message
+}
+
 if (values.help) console.log(usage)
 else {
   try {
     if (values.url === undefined || values.survivor === undefined) throw new Error(usage)
     await run(values.url, values.survivor)
   } catch (failure) {
-    console.error(`demo: ${failure instanceof Error ? failure.message : String(failure)}`)
+    console.error(`demo: ${messageOf(failure)}`)
     // A request that is still on its way would keep the process.
     process.exit(1)
   }

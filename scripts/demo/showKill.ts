@@ -2,6 +2,7 @@ import { decimalOf } from "../../src/client/Amount.ts"
 import type { AppliedRevision } from "../../src/client/Answers.ts"
 import { addedUp } from "./Audit.ts"
 import { type Audited, type Demonstration, expectExact } from "./Demonstration.ts"
+import { WrongClaim } from "./Report.ts"
 import type { Workers } from "./Workers.ts"
 
 /** How often a kill is tried that comes too early or too late. */
@@ -26,17 +27,17 @@ const someApplied = async ({ client }: Demonstration, userId: string): Promise<n
   throw new Error(`nothing of ${userId} was applied within ${firstAppliedMillisecondsMax / 1_000} s`)
 }
 
-/** What each commit did to an account, from its first one on. */
-const revisionsOf = async (
+/** What each commit did to an account, from its first one up to that of a ledger sequence. */
+const revisionsUpTo = async (
   { client }: Demonstration,
   userId: string,
-  purchases: number
+  ledgerSequence: number
 ): Promise<ReadonlyArray<AppliedRevision>> => {
   const revisions: Array<AppliedRevision> = []
   for await (const event of client.feed({ userId, after: "0" })) {
-    if (event.kind !== "applied") continue
+    if (event.kind === "reset") throw new WrongClaim(`the feed has no beginning: ${event.detail}`)
     revisions.push(event.applied)
-    if (event.applied.purchaseCount >= purchases) break
+    if (Number(event.id) >= ledgerSequence) break
   }
   return revisions
 }
@@ -77,7 +78,8 @@ export const showKill = async (
   report.title("The worker again: start.sh")
   await workers.start(killed)
   const audited = await expectExact(demonstration, userId, purchases)
-  const revisions = await revisionsOf(demonstration, userId, purchases)
+  const { ledgerSequence } = await client.receipt(userId, audited.entries.at(-1)?.purchaseId ?? "")
+  const revisions = await revisionsUpTo(demonstration, userId, ledgerSequence)
   const fed = addedUp(revisions.flatMap((revision) => revision.purchases))
   report.expect("sum of the feed from the beginning, each purchase once", decimalOf(fed), decimalOf(audited.cents))
   const lamps = await client.receipt(witness, "first")
@@ -93,6 +95,5 @@ export const showKill = async (
   }
   const parts = `${before} were applied before the kill, ${purchases - before} after it`
   report.holds(`it was in the middle: ${parts}`, isAmid)
-  const newest = await client.receipt(userId, audited.entries.at(-1)?.purchaseId ?? "")
-  return { ...audited, userId, ledgerSequence: newest.ledgerSequence }
+  return { ...audited, userId, ledgerSequence }
 }

@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Effect, Exit, Scope } from "effect"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import type { Demonstration } from "../../scripts/demo/Demonstration.ts"
 import { Report, WrongClaim } from "../../scripts/demo/Report.ts"
 import { showKill } from "../../scripts/demo/showKill.ts"
 import { showDuplicates, showGenerated, showRepeat } from "../../scripts/demo/steps.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
-import { startWorker } from "../support/TestLedger.ts"
+import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { startWorker, type TestWorker } from "../support/TestLedger.ts"
 import { startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -94,20 +96,51 @@ describe("the demo", () => {
     }
   })
 
-  it("ends where the worker that was killed does not come back", async () => {
-    const alone = await startService({ withoutWorker: true })
-    const worker = await startWorker(alone.settings)
-    const { demonstration, printed } = demonstrationOf(alone)
+  describe("with a worker that is stopped amid purchases", () => {
+    const purchases = 1_000
+    let alone: TestService
+    let worker: TestWorker
+    beforeEach(async () => {
+      alone = await startService({ withoutWorker: true })
+      worker = await startWorker(alone.settings)
+    })
+    afterEach(async () => {
+      await worker.stop()
+      await alone.stop()
+    })
     const kill = async () => {
       await worker.stop()
       return ["worker-1"]
     }
-    const shown = showKill(demonstration, { kill, start: async () => undefined }, 1_000)
-    await expect(shown).rejects.toMatchObject({
-      name: "ProblemError",
-      status: expect.toSatisfy((status) => status > 500)
+    const start = async () => {
+      worker = await startWorker(alone.settings)
+    }
+
+    it("ends where none comes back", async () => {
+      const { demonstration, printed } = demonstrationOf(alone)
+      const shown = showKill(demonstration, { kill, start: async () => undefined }, purchases)
+      await expect(shown).rejects.toMatchObject({ name: "ProblemError", kind: "not-current" })
+      expect(printed.at(-1)).toContain("The worker again")
     })
-    expect(printed.at(-1)).toContain("The worker again")
-    await alone.stop()
+
+    it("ends where the feed tells something else than the history", async () => {
+      const lies = () =>
+        new TransformStream<string, string>({
+          transform: (text, controller) => controller.enqueue(text.replace(`"number":2,`, `"number":3,`))
+        })
+      const scope = Effect.runSync(Scope.make())
+      const port = await Effect.runPromise(Scope.provide(serveHttp(alone.edge.app, "127.0.0.1", 0), scope))
+      const { demonstration } = demonstrationOf(alone, async (request) => {
+        const { pathname } = new URL(request.url)
+        if (!pathname.endsWith("/feed")) return alone.edge.app.fetch(request)
+        // A feed writes to the socket.
+        const answer = await fetch(new Request(`http://127.0.0.1:${port}${pathname}`, request))
+        const text = answer.body?.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+        return new Response(text?.pipeThrough(lies()).pipeThrough(new TextEncoderStream()) ?? null, answer)
+      })
+      const shown = showKill(demonstration, { kill, start }, purchases)
+      await expect(shown).rejects.toThrow("purchase 2 is numbered 3")
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+    })
   })
 })

@@ -43,8 +43,8 @@ export const rules: ReadonlyArray<Rule> = [
     }
   },
   {
-    matches: /^npm run (?:faults|soak|simulate|power-cuts|failover|bench)\b/,
-    why: "it takes minutes: with --help the same parser refuses an option that is none",
+    matches: /^npm run (?:faults|soak|simulate|power-cuts|failover|bench|picture)\b/,
+    why: "it takes minutes, or writes into docs: with --help the same parser refuses an option that is none",
     run: (text) => `${text}${text.includes(" -- ") ? "" : " --"} --help`
   },
   {

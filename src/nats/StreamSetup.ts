@@ -3,8 +3,11 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
-/** A starting process waits this long for a cluster that elects its leaders; an election takes some seconds. */
-const startAttemptsMax = 120
+/**
+ * A starting process waits a minute for a broker that restarts, or a cluster that elects its leaders. An election takes
+ * some seconds; half a minute was once not enough, under faults on a machine with much else to do.
+ */
+const startAttemptsMax = 240
 const startAttemptWait = "250 millis"
 
 export interface StreamConfig {

@@ -39,6 +39,16 @@ describe("The verdict on a fault run", () => {
     expect(isAsPromised({ ...good, unexpected: ["POST /purchases: 500"] })).toBe(false)
   })
 
+  it("is good when nearly all that was planned happened, and invalid when less did", () => {
+    const planned = new Map([["death at a step of a commit", 100]] as const)
+    const happened = (count: number): RunResult => ({
+      ...good,
+      planned,
+      injected: new Map([["death at a step of a commit", count]])
+    })
+    expect([isAsPromised(happened(90)), isAsPromised(happened(89))]).toEqual([true, false])
+  })
+
   const incomplete: ReadonlyArray<readonly [string, Partial<RunResult>]> = [
     ["less than half of the operations were ok", { operations: { ok: 49, failed: 31, unknown: 20 } }],
     ["less than half of the operations were ok", { operations: { ok: 0, failed: 0, unknown: 0 } }],

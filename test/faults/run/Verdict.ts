@@ -22,6 +22,11 @@ export interface RunResult {
 
 /** A run in which a smaller part of the requests succeeded has not tested much. */
 const okShareMin = 0.5
+/**
+ * Nor has one in which fewer of the planned faults of a kind happened. Some do not: a worker that shall die at its 18th
+ * commit may lose its partitions before, when others come and go.
+ */
+const happenedShareMin = 0.9
 
 /** Why a run proves nothing, whatever it found. */
 export const invalidOf = ({ operations, planned, injected }: RunResult): ReadonlyArray<string> => {
@@ -30,7 +35,7 @@ export const invalidOf = ({ operations, planned, injected }: RunResult): Readonl
   if (ok < (ok + failed + unknown) * okShareMin || ok === 0) reasons.push("less than half of the operations were ok")
   for (const [kind, count] of planned) {
     const happened = injected.get(kind) ?? 0
-    if (happened < count) reasons.push(`${kind}: ${happened} of ${count} planned`)
+    if (happened < count * happenedShareMin) reasons.push(`${kind}: ${happened} of ${count} planned`)
   }
   return reasons
 }

@@ -7,8 +7,13 @@ import { Topology } from "../nats/Topology.ts"
 
 /** The most questions of one partition that wait at an edge; above it a question fails as unavailable. */
 export const questionsWaitingMax = 8_192
-/** The most requests of one partition that are under way; what is asked meanwhile goes out together. */
+/** The most requests of one partition that are under way. */
 const requestsInFlightMax = 4
+/**
+ * How long what is asked waits for the answer to the request before, in milliseconds; then another request takes it,
+ * for some answers are slow. Under load fewer and larger requests save nearly a fifth of what a read costs.
+ */
+export const togetherMilliseconds = 10
 /** An owner that has not answered after this long is asked again, or another is by then. */
 const attemptWaitMilliseconds = 2_400
 /** Questions that nobody answered in time are looked for this often: one timer for all costs less than one for each. */
@@ -68,7 +73,12 @@ export class QueryClient extends Context.Service<
         waiting.isSettled = true
         open.delete(waiting)
       }
-      const lanes = Array.from({ length: partitions }, () => ({ waiting: new Array<Waiting>(), inFlight: 0 }))
+      const lanes = Array.from({ length: partitions }, () => ({
+        waiting: new Array<Waiting>(),
+        inFlight: 0,
+        sentAt: 0,
+        isDue: false
+      }))
 
       const again = (group: ReadonlyArray<Waiting>, failure: BrokerUnavailable | OutcomeUnknown | undefined) => {
         const isDisconnected = failure?._tag === "BrokerUnavailable" && failure.unserved !== true
@@ -102,6 +112,10 @@ export class QueryClient extends Context.Service<
         const lane = lanes[partition]
         if (lane === undefined) return
         while (lane.inFlight < requestsInFlightMax && lane.waiting.length > 0) {
+          const now = clock.currentTimeMillisUnsafe()
+          const isAlone = lane.waiting[0] !== undefined && travelsAlone(lane.waiting[0].question)
+          const early = lane.inFlight === 0 || isAlone ? 0 : lane.sentAt + togetherMilliseconds - now
+          if (early > 0) return pumpAfter(partition, Math.min(early, togetherMilliseconds))
           const group: Array<Waiting> = []
           const consistency = lane.waiting[0]?.consistency ?? "strong"
           while (group.length < questionsMax && lane.waiting[0]?.consistency === consistency) {
@@ -113,12 +127,24 @@ export class QueryClient extends Context.Service<
           }
           if (group.length === 0) continue
           lane.inFlight += 1
+          lane.sentAt = now
           const done = Effect.sync(() => {
             lane.inFlight -= 1
             pump(partition)
           })
           run(Effect.forkIn(Effect.ensuring(send(partition, group, consistency), done), scope))
         }
+      }
+
+      const pumpAfter = (partition: number, milliseconds: number) => {
+        const lane = lanes[partition]
+        if (lane === undefined || lane.isDue) return
+        lane.isDue = true
+        const due = Effect.sync(() => {
+          lane.isDue = false
+          pump(partition)
+        })
+        run(Effect.forkIn(Effect.delay(due, milliseconds), scope))
       }
 
       const ask = (question: Question, options: AskOptions) =>

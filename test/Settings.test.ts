@@ -43,7 +43,7 @@ describe("settings", () => {
     expect({ partitions, port, actorsResidentMax, natsUrl }).toEqual({
       partitions: 8,
       port: 8081,
-      actorsResidentMax: 50_000,
+      actorsResidentMax: 200_000,
       natsUrl: "nats://127.0.0.1:4222"
     })
   })

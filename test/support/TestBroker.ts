@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -7,15 +8,23 @@ import { join } from "node:path"
 
 export const projectRoot = new URL("../..", import.meta.url).pathname
 
-/** A port of the loopback interface that nobody uses now. */
+/** Below the ports that systems give to outgoing connections, which could take one before its server does. */
+const freePorts = { from: 20_000, to: 32_000 }
+
+/** A port on which nobody listens. */
 export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  if (typeof address !== "object" || address === null) throw new Error("no port")
-  return address.port
+  while (true) {
+    const port = randomInt(freePorts.from, freePorts.to)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false))
+      server.listen(port, "127.0.0.1", () => resolve(true))
+    })
+    if (!isFree) continue
+    server.close()
+    await once(server, "close")
+    return port
+  }
 }
 
 /** Waits until a condition holds, looking again and again; fails with its name after `withinMilliseconds`. */

@@ -125,8 +125,11 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     await system.publish(batch)
     await until("the commit is under way", () => isHeld)
 
-    // No partition is assigned to this one, and so the old one does not hear of it.
-    const next = await system.startWorker({}, { workerId: "next" })
+    // No partition is assigned to this one, and it leaves the old one's consumer, so that the old one does not hear of it.
+    const next = await system.startWorker(
+      { consumer: (real) => ({ ...real, deleteBefore: () => Effect.void }) },
+      { workerId: "next" }
+    )
     const scope = Effect.runSync(Scope.make())
     await next.runtime.runPromise(
       Scope.provide(runPartitionEpoch({ worker: "next", partition: 0, partitions: 1 }), scope)

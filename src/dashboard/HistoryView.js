@@ -1,5 +1,6 @@
 import { bodyOf, byId, make } from "./Elements.js"
 import { amount, count, moment } from "./Format.js"
+import { Pager } from "./Pager.js"
 import { ask, userPath } from "./Service.js"
 
 const pageLimit = 10
@@ -7,11 +8,6 @@ const pageLimit = 10
 /** A user's history, a page at a time, newest first. */
 export class HistoryView {
   userId = ""
-  /** @type {string | undefined} */
-  next = undefined
-  isNewest = true
-  older = byId("history-older", HTMLButtonElement)
-  newest = byId("history-newest", HTMLButtonElement)
 
   /**
    * @param {(userId: string, purchaseId: string) => void} showReceipt
@@ -19,8 +15,7 @@ export class HistoryView {
    */
   constructor(showReceipt, failed) {
     this.showReceipt = showReceipt
-    this.older.addEventListener("click", () => this.load(this.next).catch(failed))
-    this.newest.addEventListener("click", () => this.load(undefined).catch(failed))
+    this.pager = new Pager("history", (path) => void this.load(path).catch(failed))
   }
 
   /** Shows the newest page of a user, and answers the account that it speaks of. @param {string} userId */
@@ -34,11 +29,7 @@ export class HistoryView {
     const { userId } = this
     const page = await ask(path ?? `${userPath(userId)}/purchases?limit=${pageLimit}`)
     if (userId !== this.userId) return page
-    this.isNewest = path === undefined
-    this.next = page.next
-    // A button that is disabled loses the focus, and whoever moves by keyboard their place.
-    if (this.next === undefined && document.activeElement === this.older) this.newest.focus()
-    this.older.disabled = this.next === undefined
+    this.pager.shown(path, page.next)
     const [first] = page.purchases
     const last = page.purchases.at(-1)
     byId("history-note").textContent =

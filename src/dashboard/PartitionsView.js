@@ -1,8 +1,6 @@
-import { byId, make } from "./Elements.js"
+import { bodyOf, byId, make } from "./Elements.js"
 import { count, plural, rate } from "./Format.js"
-
-/** After this long without a sign of life a worker is shown as silent, in milliseconds: its lease ends by then. */
-const silentAfterMilliseconds = 3_500
+import { silentAfterMilliseconds } from "./Rates.js"
 
 /**
  * @typedef {object} Status
@@ -61,5 +59,5 @@ export const showWorkers = ({ at, workers }, rates) => {
   })
   byId("workers-empty").hidden = rows.length > 0
   byId("workers").hidden = rows.length === 0
-  byId("workers", HTMLTableElement).tBodies[0]?.replaceChildren(...rows)
+  bodyOf("workers").replaceChildren(...rows)
 }

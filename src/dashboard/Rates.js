@@ -13,8 +13,11 @@
  * @property {number} repeats a second
  */
 
-/** A process that said nothing new for this long does nothing that is known of, in milliseconds. */
-const silentAfterMilliseconds = 3_500
+/**
+ * A worker without a sign of life for this long is silent, and does nothing that is known of, in milliseconds: its lease
+ * ends by then.
+ */
+export const silentAfterMilliseconds = 3_500
 
 /** How fast each worker is, from the counts that come with its signs of life and the broker's times of these. */
 export class Rates {

@@ -1,5 +1,6 @@
 import { bodyOf, byId, make, say } from "./Elements.js"
 import { moment } from "./Format.js"
+import { Pager } from "./Pager.js"
 import { ReplayDialog } from "./ReplayDialog.js"
 import { ask, messageOf } from "./Service.js"
 
@@ -18,25 +19,15 @@ const states = {
 
 /** What could not be applied, a page at a time. */
 export class RejectedView {
-  /** @type {string | undefined} */
-  next = undefined
   message = byId("rejected-message")
-  older = byId("rejected-older", HTMLButtonElement)
-  newest = byId("rejected-newest", HTMLButtonElement)
+  pager = new Pager("rejected", (path) => void this.load(path))
   dialog = new ReplayDialog(() => void this.load(undefined))
-
-  constructor() {
-    this.newest.addEventListener("click", () => void this.load(undefined))
-    this.older.addEventListener("click", () => void this.load(this.next))
-  }
 
   /** @param {string | undefined} path the page after another one; without it the newest */
   async load(path) {
     try {
       const page = await ask(path ?? `/rejected?limit=${pageLimit}`)
-      this.next = page.next
-      if (this.next === undefined && document.activeElement === this.older) this.newest.focus()
-      this.older.disabled = this.next === undefined
+      this.pager.shown(path, page.next)
       byId("rejected-empty").hidden = page.rejected.length > 0
       byId("rejected").hidden = page.rejected.length === 0
       bodyOf("rejected").replaceChildren(...page.rejected.map((/** @type {any} */ record) => this.row(record)))

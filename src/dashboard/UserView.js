@@ -95,7 +95,8 @@ export class UserView {
   async read() {
     const { userId } = this
     // Whoever looks at an older page keeps it.
-    const account = this.history.isNewest || this.history.userId !== userId ? this.history.show(userId) : undefined
+    const account =
+      this.history.pager.isNewest || this.history.userId !== userId ? this.history.show(userId) : undefined
     const [total] = await Promise.all([account ?? ask(`${userPath(userId)}/total`), this.readSpending()])
     if (userId !== this.userId) return
     byId("user-name").textContent = userId

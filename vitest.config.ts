@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/FetchedBroker.ts"],
     // The tests of one file share a broker; files run side by side, as many as there are cores.
     maxWorkers: 2,
     testTimeout: 60_000,

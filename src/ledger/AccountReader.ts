@@ -3,16 +3,17 @@ import { type Account, emptyAccount, evolve, type StoredRevision, takeSegment } 
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { decodeRevision, decodeSegment } from "../domain/Revision.ts"
 import { accountKey, segmentKey } from "../domain/Subject.ts"
+import { keysAtOnceMax } from "../nats/CausalReads.ts"
 import { LedgerBucket, type LedgerValue } from "../nats/LedgerBucket.ts"
 import { makeTurns } from "./Turns.ts"
 
-/** How many reads of one account are under way at once. */
-const readsAtOnceMax = 64
+/** How many segments of one account are asked for at once: while as many as one request names come, others are read. */
+const segmentsAtOnceMax = 2 * keysAtOnceMax
 /**
- * How many reads of all accounts that are loaded are under way at once; the others wait for their turn. The broker
+ * How many revisions of all accounts that are loaded are asked for at once; the others wait for their turn. The broker
  * answers some thousands a second and is asked again after one, so more at once would only ask it the same twice.
  */
-export const loadingReadsMax = 256
+export const revisionReadsMax = 256
 
 /** The ledger holds something that an account's own records say it cannot hold. Nobody but the ledger may write it. */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
@@ -46,13 +47,15 @@ export const namedRevision = (
       : Effect.succeed(found)
   )
 
-/** Reads accounts from the ledger's leader. */
+/** Reads accounts. */
 export class AccountReader extends Context.Service<
   AccountReader,
   {
     /**
      * An account with its whole purchaseId set, as one snapshot: the newest revision first, and then exactly the
-     * revisions and segments that it names.
+     * revisions and segments that it names. It is one of a moment after all that this process had been told: whoever
+     * owns its partition was told of that, so it has what owners before wrote. What owners after wrote it may lack, and
+     * those refuse what is decided upon it.
      */
     readonly load: (userToken: string) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
     /** The revision of an account that is stored at a sequence; nothing when something else is there. */
@@ -64,7 +67,7 @@ export class AccountReader extends Context.Service<
     Effect.gen(function* () {
       const bucket = yield* LedgerBucket
 
-      const inTurn = makeTurns(loadingReadsMax)
+      const inTurn = makeTurns(revisionReadsMax)
 
       const revisionAt = (userToken: string, sequence: number) =>
         Effect.map(bucket.at(sequence), (stored) =>
@@ -72,7 +75,7 @@ export class AccountReader extends Context.Service<
         )
 
       const segment = (userToken: string, number: number) =>
-        Effect.flatMap(bucket.latest(segmentKey(userToken, number)), (stored) =>
+        Effect.flatMap(bucket.latestTold(segmentKey(userToken, number)), (stored) =>
           stored === undefined
             ? Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: segment ${number} is missing` }))
             : Effect.succeed(decodeSegment(stored.value))
@@ -84,9 +87,8 @@ export class AccountReader extends Context.Service<
         for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
           const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
           const namedInTurn = (sequence: number) => inTurn(namedRevision({ revisionAt }, userToken, sequence))
-          const read = yield* Effect.forEach(wanted, namedInTurn, {
-            concurrency: readsAtOnceMax
-          })
+          // A revision names few others.
+          const read = yield* Effect.forEach(wanted, namedInTurn, { concurrency: "unbounded" })
           const last = read.at(-1)
           if (last === undefined) {
             return yield* new LedgerInconsistent({ problem: `account ${userToken}: its chain of revisions ends early` })
@@ -99,14 +101,14 @@ export class AccountReader extends Context.Service<
 
       const load = Effect.fnUntraced(function* (userToken: string) {
         const account = emptyAccount()
-        const stored = yield* inTurn(bucket.latest(accountKey(userToken)))
+        const stored = yield* bucket.latestTold(accountKey(userToken))
         if (stored === undefined) return account
         const newest = readRevision(stored)
         const numbers = Array.from({ length: newest.revision.segments }, (_, index) => index + 1)
         const takeNumbered = (number: number) =>
-          Effect.map(inTurn(segment(userToken, number)), (read) => takeSegment(account, read))
+          Effect.map(segment(userToken, number), (read) => takeSegment(account, read))
         // Each segment is taken in when it comes, and others of the process have their turn meanwhile.
-        const applying = yield* Effect.forEach(numbers, takeNumbered, { concurrency: readsAtOnceMax })
+        const applying = yield* Effect.forEach(numbers, takeNumbered, { concurrency: segmentsAtOnceMax })
         for (const sequences of applying) account.applying.push(...sequences)
         const revisions = newest.revision.unsealed === 1 ? [newest] : yield* unsealed(userToken, newest)
         for (const { revision, sequence } of revisions) evolve(account, revision, sequence)

@@ -1,6 +1,6 @@
 import { Context, Effect, Fiber, Layer, type Scope } from "effect"
 import { connect, Events, type NatsConnection } from "nats"
-import { BrokerUnavailable } from "../domain/BrokerError.ts"
+import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
 import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
@@ -24,6 +24,7 @@ export interface ConnectionSettings {
 export interface BrokerConnection {
   readonly client: NatsConnection
   readonly request: RequestInbox["request"]
+  readonly requestAll: RequestInbox["requestAll"]
   readonly isConnected: () => boolean
   /**
    * Whether the broker of this connection knows of more than half of the addresses that its cluster had at most. A
@@ -126,17 +127,16 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
             () => Effect.sync(() => void listeners.delete(listener))
           )
 
+        // Without a majority nobody will serve it soon: there can be no election.
+        const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
+          failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
+            ? noMajority(failure.operation)
+            : failure
+
         return Connection.of({
           client,
-          request: (request: Request) =>
-            inbox.request(request).pipe(
-              // Without a majority nobody will serve it soon: there can be no election.
-              Effect.mapError((failure) =>
-                failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
-                  ? noMajority(failure.operation)
-                  : failure
-              )
-            ),
+          request: (request: Request) => Effect.mapError(inbox.request(request), withoutMajority),
+          requestAll: (request, isLast) => Effect.mapError(inbox.requestAll(request, isLast), withoutMajority),
           isConnected: () => connected,
           hasMajority,
           onReconnect

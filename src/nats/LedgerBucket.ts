@@ -2,9 +2,11 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { nuid } from "nats"
 import { BrokerRefused, OutcomeUnknown, type BrokerFailure, type BrokerUnavailable } from "../domain/BrokerError.ts"
 import { ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
-import { writtenHeaders } from "./WrittenHeaders.ts"
+import { makeCausalReads } from "./CausalReads.ts"
 import { Connection } from "./Connection.ts"
 import { apiCode, askJetStream, readMessage, refusalOf, storeMessage } from "./JetStreamApi.ts"
+import { readReplica, type ReplicaMessage } from "./ReplicaRead.ts"
+import { writtenHeaders } from "./WrittenHeaders.ts"
 
 /** The most messages of one atomic batch; the broker refuses more. */
 export const batchMessagesMax = 1_000
@@ -13,6 +15,9 @@ export const batchMessagesMax = 1_000
 const putWaitMilliseconds = 2_000
 /** How long the broker may take to commit a batch before its outcome counts as unknown. */
 const commitWaitMilliseconds = 5_000
+
+/** About the most bytes of values in one answer of a replica: while the broker reads them, nothing is written. */
+const replicaBytesMax = 512 * 1024
 
 /** One write of an atomic batch. */
 export interface Write {
@@ -24,7 +29,7 @@ export interface Write {
   readonly guard?: { readonly key: string; readonly revision: number }
 }
 
-/** A value of the bucket as its leader has it. */
+/** A value of the bucket. */
 export interface LedgerValue {
   readonly key: string
   readonly value: string
@@ -63,11 +68,18 @@ const conditionOf = ({ guard, expected }: Write): string => {
 const memberOf = (batch: string, index: number, write: Write): string =>
   `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${index + 1}\r\n${conditionOf(write)}`
 
-/** The bucket `ledger`. Reads ask its leader, writes are durable when they are answered. */
+/** The bucket `ledger`. Writes are durable when they are answered. */
 export class LedgerBucket extends Context.Service<
   LedgerBucket,
   {
+    /** The newest value of a key, as the leader has it. */
     readonly latest: (key: string) => Effect.Effect<LedgerValue | undefined, BrokerFailure>
+    /**
+     * The newest value of a key at some moment after everything that this process had been told of the bucket when it
+     * asked: what it wrote, and what it read. Others may have written since. Many at once cost little more than one.
+     */
+    readonly latestTold: (key: string) => Effect.Effect<LedgerValue | undefined, BrokerFailure>
+    /** What is stored at a sequence, as the leader has it. */
     readonly at: (sequence: number) => Effect.Effect<LedgerValue | undefined, BrokerFailure>
     /** Writes one key whatever its revision, and answers the new one. */
     readonly put: (key: string, value: string) => Effect.Effect<number, BrokerFailure>
@@ -86,12 +98,36 @@ export class LedgerBucket extends Context.Service<
     Effect.gen(function* () {
       const connection = yield* Connection
 
+      let toldThrough = 0
+      const told = (sequence: number) => {
+        if (sequence > toldThrough) toldThrough = sequence
+      }
+
+      const valueOf = ({ subject, text, sequence, storedAt }: ReplicaMessage): LedgerValue => {
+        told(sequence)
+        return { key: subject.slice(ledgerPrefix.length), value: text, sequence, storedAt }
+      }
+
       const read = (query: object): Effect.Effect<LedgerValue | undefined, BrokerFailure> =>
-        Effect.map(readMessage(connection, ledgerStream, query), (message) => {
-          if (message === undefined) return undefined
-          const { subject, text, sequence, storedAt } = message
-          return { key: subject.slice(ledgerPrefix.length), value: text, sequence, storedAt }
-        })
+        Effect.map(readMessage(connection, ledgerStream, query), (message) => message && valueOf(message))
+
+      const latest = (key: string) => read({ last_by_subj: ledgerPrefix + key })
+
+      // A key that is there for ever: a replica that finds nothing does not say how far it is.
+      let witness: string | undefined
+      const latestTold = yield* makeCausalReads({
+        leader: latest,
+        toldThrough: () => toldThrough,
+        replica: (keys) => {
+          const subjects = [...keys, ...(witness === undefined ? [] : [witness])].map((key) => ledgerPrefix + key)
+          const query = { multi_last: subjects, max_bytes: replicaBytesMax }
+          return Effect.map(readReplica(connection, ledgerStream, query), ({ messages, through, pending }) => ({
+            values: messages.map(valueOf),
+            through,
+            isCut: pending > 0
+          }))
+        }
+      })
 
       const put = (key: string, value: string): Effect.Effect<number, BrokerFailure> =>
         storeMessage(connection, {
@@ -99,7 +135,13 @@ export class LedgerBucket extends Context.Service<
           subject: ledgerPrefix + key,
           payload: value,
           timeoutMilliseconds: putWaitMilliseconds
-        }).pipe(Effect.map(({ seq }) => seq))
+        }).pipe(
+          Effect.map(({ seq }) => {
+            told(seq)
+            witness = key
+            return seq
+          })
+        )
 
       const commit = (writes: ReadonlyArray<Write>): Effect.Effect<number, CommitFailure> =>
         Effect.suspend(() => {
@@ -128,11 +170,15 @@ export class LedgerBucket extends Context.Service<
               timeoutMilliseconds: commitWaitMilliseconds,
               before: publishMembers
             })
-            .pipe(Effect.flatMap((reply) => outcomeOf(reply.data, writes.length)))
+            .pipe(
+              Effect.flatMap((reply) => outcomeOf(reply.data, writes.length)),
+              Effect.tap((first) => Effect.sync(() => told(first + lastIndex)))
+            )
         })
 
       return LedgerBucket.of({
-        latest: (key) => read({ last_by_subj: ledgerPrefix + key }),
+        latest,
+        latestTold,
         at: (sequence) => read({ seq: sequence }),
         put,
         commit,

@@ -1,10 +1,11 @@
 import { Context, Deferred, Effect, Layer, Schema } from "effect"
-import { createInbox, type Msg, nuid, RequestStrategy } from "nats"
+import { createInbox, type Msg, nuid } from "nats"
 import { type BrokerFailure, type BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
 import { ledgerStream, revisionFilter, userTokenOf } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { deliveryPlace } from "./DeliveryPlace.ts"
-import { apiWaitMilliseconds, askJetStream, readMessage, type StreamMessage } from "./JetStreamApi.ts"
+import { askJetStream, readMessage } from "./JetStreamApi.ts"
+import { readReplica, type ReplicaMessage } from "./ReplicaRead.ts"
 
 /** The most revisions, and about the most bytes, of one page: while the broker reads it, nothing is written. */
 export const pageRevisionsMax = 128
@@ -38,18 +39,11 @@ export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("Ledger
   }
 }
 
-const ofLeader = ({ subject, sequence, storedAt, text }: StreamMessage): RevisionMessage => ({
+const revisionOf = ({ subject, sequence, storedAt, text }: ReplicaMessage): RevisionMessage => ({
   userToken: userTokenOf(subject),
   sequence,
   storedAt,
   text
-})
-
-const ofPage = (message: Msg): RevisionMessage => ({
-  userToken: userTokenOf(message.headers?.get("Nats-Subject") ?? ""),
-  sequence: Number(message.headers?.get("Nats-Sequence")),
-  storedAt: Date.parse(message.headers?.get("Nats-Time-Stamp") ?? ""),
-  text: message.string()
 })
 
 const isStatus = (message: Msg): boolean => (message.headers?.code ?? 0) !== 0
@@ -100,19 +94,15 @@ export class LedgerStream extends Context.Service<
 
       /** What any replica has from a sequence on: in order and without a gap, but it may lack the newest. */
       const pageOfReplica = (from: number, filter: string) =>
-        Effect.tryPromise({
-          catch: (cause) => new BrokerUnavailable({ operation, reason: String(cause) }),
-          try: async () => {
-            const query = { seq: from, next_by_subj: filter, batch: pageRevisionsMax, max_bytes: pageBytesMax }
-            const subject = `$JS.API.DIRECT.GET.${ledgerStream}`
-            const options = { strategy: RequestStrategy.SentinelMsg, maxWait: apiWaitMilliseconds }
-            const revisions: Array<RevisionMessage> = []
-            for await (const message of await client.requestMany(subject, JSON.stringify(query), options)) {
-              if (!isStatus(message)) revisions.push(ofPage(message))
-            }
-            return revisions
-          }
-        })
+        Effect.map(
+          readReplica(connection, ledgerStream, {
+            seq: from,
+            next_by_subj: filter,
+            batch: pageRevisionsMax,
+            max_bytes: pageBytesMax
+          }),
+          ({ messages }) => messages.map(revisionOf)
+        )
 
       const page = (after: number, userToken?: string) =>
         Effect.gen(function* () {
@@ -120,7 +110,7 @@ export class LedgerStream extends Context.Service<
           const first = yield* readMessage(connection, ledgerStream, { seq: after + 1, next_by_subj: filter })
           if (first === undefined) return []
           const revisions = yield* pageOfReplica(first.sequence, filter)
-          return revisions[0]?.sequence === first.sequence ? revisions : [ofLeader(first)]
+          return revisions[0]?.sequence === first.sequence ? revisions : [revisionOf(first)]
         }).pipe(reading)
 
       /** One consumer from its creation to its end: a gap, silence, or a connection that broke. */

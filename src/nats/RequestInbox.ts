@@ -10,8 +10,10 @@ const noResponders = 503
 
 interface Waiting {
   readonly deadline: number
-  readonly settle: (result: Effect.Effect<Msg, BrokerUnavailable | OutcomeUnknown>) => void
   readonly operation: string
+  /** Takes an answer, and says whether it was the last. */
+  readonly answered: (message: Msg) => boolean
+  readonly failed: (failure: Effect.Effect<never, BrokerUnavailable | OutcomeUnknown>) => void
 }
 
 export interface Request {
@@ -28,13 +30,18 @@ export interface Request {
 export interface RequestInbox {
   /** Publishes and waits for one answer. */
   readonly request: (request: Request) => Effect.Effect<Msg, BrokerUnavailable | OutcomeUnknown>
+  /** Publishes and gathers all answers, of which the last one is known when it comes. */
+  readonly requestAll: (
+    request: Request,
+    isLast: (message: Msg) => boolean
+  ) => Effect.Effect<ReadonlyArray<Msg>, BrokerUnavailable | OutcomeUnknown>
   /** Fails everything that waits: the connection is gone, so no answer will come. */
   readonly disconnected: () => void
   readonly close: () => void
 }
 
 const unanswered = (waiting: Waiting, reason: string) =>
-  waiting.settle(Effect.fail(new OutcomeUnknown({ operation: waiting.operation, reason })))
+  waiting.failed(Effect.fail(new OutcomeUnknown({ operation: waiting.operation, reason })))
 
 /**
  * Requests over one subscription of its own. The client's `request` makes a timer and a promise for each call, which
@@ -50,18 +57,14 @@ export const makeRequestInbox = (connection: NatsConnection, isConnected: () => 
       const token = message.subject.slice(prefix.length)
       const waiting = waitingByToken.get(token)
       if (waiting === undefined) return
+      if (message.data.length > 0 || message.headers?.code !== noResponders) {
+        if (waiting.answered(message)) waitingByToken.delete(token)
+        return
+      }
       waitingByToken.delete(token)
-      const refused = message.data.length === 0 && message.headers?.code === noResponders
-      waiting.settle(
-        refused
-          ? Effect.fail(
-              new BrokerUnavailable({
-                operation: waiting.operation,
-                reason: "nobody serves this subject",
-                unserved: true
-              })
-            )
-          : Effect.succeed(message)
+      const { operation } = waiting
+      waiting.failed(
+        Effect.fail(new BrokerUnavailable({ operation, reason: "nobody serves this subject", unserved: true }))
       )
     }
   })
@@ -75,15 +78,23 @@ export const makeRequestInbox = (connection: NatsConnection, isConnected: () => 
     }
   }, sweepEveryMilliseconds)
 
-  const request: RequestInbox["request"] = (request) =>
-    Effect.callback<Msg, BrokerUnavailable | OutcomeUnknown>((settle) => {
+  const publishing = <A>(
+    request: Request,
+    answeredBy: (succeed: (answer: A) => void) => Waiting["answered"]
+  ): Effect.Effect<A, BrokerUnavailable | OutcomeUnknown> =>
+    Effect.callback((settle) => {
       const { operation } = request
       const unavailable = (reason: string) => settle(Effect.fail(new BrokerUnavailable({ operation, reason })))
       if (!isConnected()) return unavailable("not connected")
       if (waitingByToken.size >= requestsWaitingMax) return unavailable(`${requestsWaitingMax} requests wait already`)
       tokens += 1
       const token = tokens.toString(36)
-      waitingByToken.set(token, { deadline: performance.now() + request.timeoutMilliseconds, settle, operation })
+      waitingByToken.set(token, {
+        deadline: performance.now() + request.timeoutMilliseconds,
+        operation,
+        answered: answeredBy((answer) => settle(Effect.succeed(answer))),
+        failed: settle
+      })
       try {
         request.before?.()
         const headers = request.headers === undefined ? undefined : { headers: request.headers }
@@ -95,6 +106,23 @@ export const makeRequestInbox = (connection: NatsConnection, isConnected: () => 
       return Effect.sync(() => void waitingByToken.delete(token))
     })
 
+  const request: RequestInbox["request"] = (request) =>
+    publishing<Msg>(request, (succeed) => (message) => {
+      succeed(message)
+      return true
+    })
+
+  const requestAll: RequestInbox["requestAll"] = (request, isLast) =>
+    publishing<ReadonlyArray<Msg>>(request, (succeed) => {
+      const messages: Array<Msg> = []
+      return (message) => {
+        messages.push(message)
+        if (!isLast(message)) return false
+        succeed(messages)
+        return true
+      }
+    })
+
   const disconnected = () => {
     const lost = Array.from(waitingByToken.values())
     waitingByToken.clear()
@@ -103,6 +131,7 @@ export const makeRequestInbox = (connection: NatsConnection, isConnected: () => 
 
   return {
     request,
+    requestAll,
     disconnected,
     close: () => {
       clearInterval(sweep)

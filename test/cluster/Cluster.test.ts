@@ -60,6 +60,29 @@ describe("Three brokers, two workers and two edges under load", () => {
     await runtime.dispose()
   })
 
+  it("a broker that does not lead the ledger gives what it was told of, though it learns of it later", async () => {
+    const leader = await installation.cluster.leaderOf(ledgerStream)
+    const follower = installation.cluster.brokers.find((broker) => broker !== leader)
+    if (follower === undefined) return expect.unreachable()
+    const settings = testSettings({ NATS_URL: follower.url, REPLICAS: "3" })
+    const runtime = ManagedRuntime.make(brokerLayer(settings, "contract"))
+    const rounds = 200
+    const reads = Effect.gen(function* () {
+      const bucket = yield* LedgerBucket
+      const late: Array<number> = []
+      for (let round = 1; round <= rounds; round += 1) {
+        const written = yield* bucket.put("told", String(round))
+        const [found] = yield* Effect.all([bucket.latestTold("told"), bucket.latestTold("told-none")], {
+          concurrency: "unbounded"
+        })
+        if (found?.sequence !== written) late.push(round)
+      }
+      return late
+    })
+    expect(await runtime.runPromise(reads)).toEqual([])
+    await runtime.dispose()
+  })
+
   it("lose nothing and go on when whoever leads, a worker and an edge are killed, again and again", async () => {
     const { cluster, traffic } = installation
     const felt = performance.now()

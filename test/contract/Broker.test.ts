@@ -134,6 +134,27 @@ describe.each(kinds)("On $name", ({ open }) => {
       expect(await bucket((ledger) => ledger.at(first + 999))).toMatchObject({ key: "f999" })
     })
 
+    it("reads many keys at once, whatever this process was told of them, those that are not there, and large ones", async () => {
+      const read = (keys: ReadonlyArray<string>) =>
+        bucket((ledger) => Effect.forEach(keys, ledger.latestTold, { concurrency: "unbounded" }))
+      await put("owner.h")
+      expect(await read(["h-none", "h-never"])).toEqual([undefined, undefined])
+      expect(await read(["owner.h"])).toMatchObject([{ key: "owner.h", value: "v" }])
+      // More than one request names, and more than one answer holds.
+      const large = "x".repeat(100_000)
+      const writes = Array.from({ length: 700 }, (_, index) => ({
+        key: `h${index}`,
+        value: index < 12 ? large : `${index}`
+      }))
+      const first = Number(await commit(...writes))
+      const keys = writes.flatMap(({ key }) => [key, `${key}-none`])
+      const found = await read([...keys, ...keys])
+      if (!Array.isArray(found)) throw found
+      const wanted = writes.flatMap(({ key, value }, index) => [{ key, value, sequence: first + index }, undefined])
+      const plain = found.map((value) => value && { key: value.key, value: value.value, sequence: value.sequence })
+      expect(plain).toEqual([...wanted, ...wanted])
+    })
+
     it("forgets the history of a key, and keeps its newest value and everything else", async () => {
       const other = await put("g-other")
       const old = await put("g", "1")

@@ -99,6 +99,7 @@ describe("a reading of the status", () => {
             LedgerBucket,
             LedgerBucket.of({
               latest: unused,
+              latestTold: unused,
               put: unused,
               commit: unused,
               forgetHistory: unused,

@@ -1,13 +1,12 @@
 import { Deferred, Effect, Layer, ManagedRuntime } from "effect"
 import { describe, expect, it } from "vitest"
-import type { BrokerFailure } from "../../src/domain/BrokerError.ts"
 import { encodeRevision, encodeSegment, type Revision } from "../../src/domain/Revision.ts"
-import { AccountReader, loadingReadsMax } from "../../src/ledger/AccountReader.ts"
+import { AccountReader, revisionReadsMax } from "../../src/ledger/AccountReader.ts"
 import { LedgerBucket, type LedgerValue } from "../../src/nats/LedgerBucket.ts"
 import { until } from "../support/TestBroker.ts"
 
-const makeReader = (latest: (key: string) => Effect.Effect<LedgerValue | undefined, BrokerFailure>) =>
-  ManagedRuntime.make(AccountReader.layer.pipe(Layer.provide(Layer.mock(LedgerBucket, { latest }))))
+const makeReader = (bucket: Partial<(typeof LedgerBucket)["Service"]>) =>
+  ManagedRuntime.make(AccountReader.layer.pipe(Layer.provide(Layer.mock(LedgerBucket, bucket))))
 
 const stored = (key: string, value: string): LedgerValue => ({ key, value, sequence: 9, storedAt: 0 })
 
@@ -37,37 +36,41 @@ const segmentOf = (...ids: ReadonlyArray<string>) =>
   })
 
 describe("AccountReader", () => {
-  it("has a bounded number of reads under way, however many accounts are loaded", async () => {
+  it("has a bounded number of reads of revisions under way, however many accounts are loaded", async () => {
     let open = 0
     let most = 0
     const answers: Array<Deferred.Deferred<void>> = []
-    const runtime = makeReader(() =>
-      Effect.gen(function* () {
-        open += 1
-        most = Math.max(most, open)
-        const answer = Deferred.makeUnsafe<void>()
-        answers.push(answer)
-        yield* Deferred.await(answer)
-        open -= 1
-        return undefined
-      })
-    )
+    const before = encodeRevision({ ...revision, count: 1, segments: 0 })
+    const newest = encodeRevision({ ...revision, count: 1, segments: 0, purchases: [], previous: [8], unsealed: 2 })
+    const runtime = makeReader({
+      latestTold: (key) => Effect.succeed(stored(key, newest)),
+      at: () =>
+        Effect.gen(function* () {
+          open += 1
+          most = Math.max(most, open)
+          const answer = Deferred.makeUnsafe<void>()
+          answers.push(answer)
+          yield* Deferred.await(answer)
+          open -= 1
+          return stored("account.ann", before)
+        })
+    })
     const reader = await runtime.runPromise(Effect.service(AccountReader))
-    const accounts = 3 * loadingReadsMax
-    const loads = Promise.all(Array.from({ length: accounts }, (_, user) => Effect.runPromise(reader.load(`u${user}`))))
+    const accounts = 3 * revisionReadsMax
+    const loads = Promise.all(Array.from({ length: accounts }, () => Effect.runPromise(reader.load("ann"))))
     for (let answered = 0; answered < accounts; answered += 1) {
       await until("a read is under way", () => answers.length > answered)
       Deferred.doneUnsafe(answers[answered] as Deferred.Deferred<void>, Effect.void)
     }
-    expect((await loads).every(({ count }) => count === 0)).toBe(true)
-    expect(most).toBe(loadingReadsMax)
+    expect((await loads).every(({ count }) => count === 1)).toBe(true)
+    expect(most).toBe(revisionReadsMax)
     await runtime.dispose()
   })
 
   const load = async (values: Record<string, string>) => {
-    const runtime = makeReader((key) =>
-      Effect.succeed(values[key] === undefined ? undefined : stored(key, values[key]))
-    )
+    const runtime = makeReader({
+      latestTold: (key) => Effect.succeed(values[key] === undefined ? undefined : stored(key, values[key]))
+    })
     const reader = await runtime.runPromise(Effect.service(AccountReader))
     const exit = await Effect.runPromise(Effect.result(reader.load("ann")))
     await runtime.dispose()

@@ -25,11 +25,11 @@ describe("Input that a new epoch reads again", () => {
     await system.startWorker({
       bucket: (real) => ({
         ...real,
-        latest: (key) =>
+        latestTold: (key) =>
           Effect.suspend(() => {
-            if (key !== accountKey("slow")) return real.latest(key)
+            if (key !== accountKey("slow")) return real.latestTold(key)
             loads += 1
-            if (loads > 1) return real.latest(key)
+            if (loads > 1) return real.latestTold(key)
             const unavailable = new BrokerUnavailable({ operation: "read", reason: "a test broke it" })
             return Effect.andThen(gate.pass, Effect.fail(unavailable))
           })

@@ -149,8 +149,15 @@ export class MemoryBroker {
 
   // The ledger bucket.
 
-  latest(key: string): LedgerMessage | undefined {
-    return this.newest.get(key)
+  /** The newest value of a key; or what it was when the ledger went only so far. */
+  latest(key: string, through = this.ledgerSequence): LedgerMessage | undefined {
+    const newest = this.newest.get(key)
+    if (newest === undefined || newest.sequence <= through) return newest
+    for (let sequence = through; sequence > 0; sequence -= 1) {
+      const older = this.ledger.get(sequence)
+      if (older?.key === key) return older
+    }
+    return undefined
   }
 
   at(sequence: number): LedgerMessage | undefined {

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { decodeRevision, encodeRevision } from "../../src/domain/Revision.ts"
 import { encodePosition } from "../../src/ledger/Position.ts"
-import type { Write } from "../../src/nats/LedgerBucket.ts"
+import type { LedgerValue, Write } from "../../src/nats/LedgerBucket.ts"
 import type { Plan } from "./Plan.ts"
 import type { Plant } from "./Simulation.ts"
 import type { Swaps } from "./SimulatedBroker.ts"
@@ -63,8 +63,8 @@ export const mistakes: ReadonlyArray<Mistake> = [
     breaks: /^I2/,
     plant: bucketOf((real) => ({
       ...real,
-      latest: (key) =>
-        Effect.map(real.latest(key), (stored) => {
+      latestTold: (key) =>
+        Effect.map(real.latestTold(key), (stored) => {
           if (stored === undefined || !isAccount(key)) return stored
           const revision = decodeRevision(stored.value)
           const value = { ...revision, purchases: [], repeats: new Map(), count: 0, segments: 0, unsealed: 1 }
@@ -81,8 +81,8 @@ export const mistakes: ReadonlyArray<Mistake> = [
       const known = (key: string, value: string) => Effect.map(setOf(key), (ids) => keepIds(value, ids))
       return {
         ...real,
-        latest: (key) =>
-          Effect.flatMap(real.latest(key), (stored) =>
+        latestTold: (key) =>
+          Effect.flatMap(real.latestTold(key), (stored) =>
             stored === undefined || !isAccount(key)
               ? Effect.succeed(stored)
               : Effect.map(known(key, stored.value), (value) => ({ ...stored, value }))
@@ -203,6 +203,21 @@ export const mistakes: ReadonlyArray<Mistake> = [
           const sequence = isOwner(key) ? mine.get(key) : undefined
           return sequence === undefined ? real.latest(key) : Effect.succeed({ key, value: "", sequence, storedAt: 0 })
         }
+      }
+    })
+  },
+  {
+    name: "11 an account is loaded from a replica that lacks what the process was told of",
+    breaks: /^I2/,
+    plant: bucketOf((real) => {
+      const old = new Map<string, LedgerValue | undefined>()
+      return {
+        ...real,
+        latestTold: (key) =>
+          Effect.suspend(() => {
+            if (isAccount(key) && old.has(key)) return Effect.succeed(old.get(key))
+            return Effect.tap(real.latestTold(key), (stored) => Effect.sync(() => old.set(key, stored)))
+          })
       }
     })
   }

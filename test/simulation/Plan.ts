@@ -63,7 +63,8 @@ const unkindnessOf = (random: Randomness): Unkindness => {
     refused: some(0.06),
     deliveryLost: some(0.1),
     redelivered: some(0.3),
-    reordered: some(0.1)
+    reordered: some(0.1),
+    behind: some(1)
   }
 }
 

@@ -8,7 +8,7 @@ import { type Delivery, PartitionConsumer } from "../../src/nats/PartitionConsum
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
-import { ackWaitMilliseconds, ApiFailure, type MemoryBroker } from "./MemoryBroker.ts"
+import { ackWaitMilliseconds, ApiFailure, type LedgerMessage, type MemoryBroker } from "./MemoryBroker.ts"
 import type { Link } from "./Network.ts"
 import type { World } from "./World.ts"
 
@@ -70,16 +70,38 @@ const inputLog = (exchange: Exchange, link: Link) => {
 
 const lostCompareAndSet = 10_071
 
-const ledgerBucket = ({ broker }: Exchange, link: Link) =>
-  LedgerBucket.of({
-    latest: (key) => link.ask(`latest ${key}`, () => broker.latest(key)),
-    at: (sequence) => link.ask(`at ${sequence}`, () => broker.at(sequence)),
-    put: (key, value) => link.ask(`put ${key}`, () => broker.put(key, value)),
+const ledgerBucket = ({ broker, world }: Exchange, link: Link) => {
+  let toldThrough = 0
+  const told = (sequence: number | undefined) => {
+    toldThrough = Math.max(toldThrough, sequence ?? 0)
+  }
+  const read = (operation: string, apply: () => LedgerMessage | undefined) =>
+    Effect.map(link.ask(operation, apply), (found) => {
+      told(found?.sequence)
+      return found
+    })
+  return LedgerBucket.of({
+    latest: (key) => read(`latest ${key}`, () => broker.latest(key)),
+    latestTold: (key) =>
+      Effect.suspend(() => {
+        // A replica that has no more than it must have.
+        const through = world.random.chance(world.unkindness.behind) ? toldThrough : undefined
+        return read(`latest told ${key}`, () => broker.latest(key, through))
+      }),
+    at: (sequence) => read(`at ${sequence}`, () => broker.at(sequence)),
+    put: (key, value) =>
+      Effect.tap(
+        link.ask(`put ${key}`, () => broker.put(key, value)),
+        (sequence) => Effect.sync(() => told(sequence))
+      ),
     commit: (writes) =>
       Effect.flatMap(
         link.ask("commit", () => broker.commit(writes)),
         (result): Effect.Effect<number, CommitFailure> => {
-          if (!(result instanceof ApiFailure)) return Effect.succeed(result)
+          if (!(result instanceof ApiFailure)) {
+            told(result + writes.length - 1)
+            return Effect.succeed(result)
+          }
           const { code, reason } = result
           return code === lostCompareAndSet
             ? Effect.fail(new CommitConflict({ reason }))
@@ -88,6 +110,7 @@ const ledgerBucket = ({ broker }: Exchange, link: Link) =>
       ),
     forgetHistory: (key) => link.ask("forget", () => broker.forgetHistory(key))
   })
+}
 
 const partitionConsumer = (exchange: Exchange, link: Link) => {
   const { broker, world } = exchange

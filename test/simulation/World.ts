@@ -19,6 +19,8 @@ export interface Unkindness {
   readonly redelivered: number
   /** A delivery comes after the one behind it. */
   readonly reordered: number
+  /** A replica answers a read that may be behind, with nothing newer than what the process was told of. */
+  readonly behind: number
 }
 
 export const kind: Unkindness = {
@@ -28,7 +30,8 @@ export const kind: Unkindness = {
   refused: 0,
   deliveryLost: 0,
   redelivered: 0,
-  reordered: 0
+  reordered: 0,
+  behind: 0
 }
 
 /** A message takes one to so many milliseconds from one process to another. */

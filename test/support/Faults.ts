@@ -16,10 +16,10 @@ export const holdFirstCommit = () => {
   const replace: Replacements = {
     bucket: (real) => ({
       ...real,
-      latest: (key) =>
+      latestTold: (key) =>
         Effect.andThen(
           Effect.sync(() => loaded.add(key)),
-          real.latest(key)
+          real.latestTold(key)
         ),
       commit: (writes) =>
         Effect.suspend(() => {

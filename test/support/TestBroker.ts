@@ -47,7 +47,8 @@ const environment = (): NodeJS.ProcessEnv => {
 
 let foundServer: string | undefined
 
-const serverPath = (): string => {
+/** Where the broker's program is. It is fetched, or built, when the machine has none yet. */
+export const serverPath = (): string => {
   foundServer ??= execFileSync(join(projectRoot, "scripts/nats.sh"), ["server"], {
     encoding: "utf8",
     env: environment()

@@ -1,4 +1,4 @@
-import { Effect, Queue } from "effect"
+import { Effect } from "effect"
 import {
   type Account,
   decide,
@@ -18,6 +18,7 @@ import { Journal } from "../ledger/Journal.ts"
 import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { encodeRejection } from "../domain/Rejection.ts"
 import { batchMessagesMax, type Write } from "../nats/LedgerBucket.ts"
+import type { Mailbox } from "./Mailbox.ts"
 
 /**
  * With this many purchases an actor takes no further message into a revision. Each purchase may be a conflict with a
@@ -48,7 +49,7 @@ export type Envelope<Tag> = PurchasesEnvelope<Tag> | LookEnvelope
 export interface ActorContext<Tag> {
   readonly userToken: string
   readonly epoch: CommitEpoch<Tag>
-  readonly mailbox: Queue.Dequeue<Envelope<Tag>>
+  readonly mailbox: Mailbox<Envelope<Tag>>
   /** Told when the actor has its account. */
   readonly loaded: () => void
   /** Told when the actor has done what it took; `members` is the size of its purchaseId set. */
@@ -74,11 +75,11 @@ const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
 }
 
 /** Takes what is in the mailbox, up to what one revision holds. Looks that were taken come after all purchases. */
-const takeWork = <Tag>(mailbox: Queue.Dequeue<Envelope<Tag>>): Effect.Effect<Work<Tag>> =>
-  Effect.map(Queue.take(mailbox), (first) => {
+const takeWork = <Tag>(mailbox: Mailbox<Envelope<Tag>>): Effect.Effect<Work<Tag>> =>
+  Effect.map(mailbox.filled, () => {
     const work: Work<Tag> = { purchases: [], deliveries: [], looks: [] }
     let bytes = 0
-    for (let envelope: Envelope<Tag> | undefined = first; envelope !== undefined;) {
+    for (let envelope = mailbox.take(); envelope !== undefined; envelope = mailbox.take()) {
       if (envelope.kind === "look") work.looks.push(envelope)
       else {
         work.purchases.push(envelope)
@@ -86,8 +87,6 @@ const takeWork = <Tag>(mailbox: Queue.Dequeue<Envelope<Tag>>): Effect.Effect<Wor
         bytes += bytesOf(envelope.deliveries)
       }
       if (work.deliveries.length >= revisionPurchasesMax || bytes >= revisionBytesMax) break
-      const next = Queue.takeUnsafe(mailbox)
-      envelope = next?._tag === "Success" ? next.value : undefined
     }
     return work
   })

@@ -1,9 +1,10 @@
-import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Queue, type Scope } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Scheduler, type Scope } from "effect"
 import type { AccountReader } from "../ledger/AccountReader.ts"
 import type { Journal } from "../ledger/Journal.ts"
 import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
 import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
+import { Mailbox } from "./Mailbox.ts"
 import { Used, UseOrder } from "./UseOrder.ts"
 
 export interface ActorSettings {
@@ -29,10 +30,10 @@ class Resident<Tag> extends Listed {
   fiber: Fiber.Fiber<never> | undefined
   private hasWork = true
   readonly userToken: string
-  readonly mailbox: Queue.Queue<Envelope<Tag>>
+  readonly mailbox: Mailbox<Envelope<Tag>>
   private readonly residents: Map<string, Resident<Tag>>
 
-  constructor(userToken: string, mailbox: Queue.Queue<Envelope<Tag>>, residents: Map<string, Resident<Tag>>) {
+  constructor(userToken: string, mailbox: Mailbox<Envelope<Tag>>, residents: Map<string, Resident<Tag>>) {
     super()
     this.userToken = userToken
     this.mailbox = mailbox
@@ -42,13 +43,13 @@ class Resident<Tag> extends Listed {
 
   // Work is marked here and not by the actor's fiber, which may take an envelope a turn before it runs.
   offer(envelope: Envelope<Tag>): boolean {
-    const taken = Queue.offerUnsafe(this.mailbox, envelope)
+    const taken = this.mailbox.offer(envelope)
     this.hasWork = true
     return taken
   }
 
   finished() {
-    if (Queue.sizeUnsafe(this.mailbox) === 0) this.hasWork = false
+    if (this.mailbox.size === 0) this.hasWork = false
   }
 
   isPassive(): boolean {
@@ -108,6 +109,7 @@ export class ActorRegistry extends Context.Service<
       ActorRegistry,
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
+        const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
         // Actors of all epochs, because they share the places.
         const byUse = new UseOrder<Listed>()
         const someFinished = Latch.makeUnsafe(false)
@@ -192,10 +194,7 @@ export class ActorRegistry extends Context.Service<
             )
 
             const spawn = (userToken: string): Resident<Tag> => {
-              // Not runSync: the mailbox would keep the scheduler of that call, beside the one of everything else.
-              const made = run(Queue.bounded<Envelope<Tag>>(mailboxMax)).pollUnsafe()
-              if (made === undefined || Exit.isFailure(made)) throw new Error("a mailbox is made at once")
-              const mailbox = made.value
+              const mailbox = new Mailbox<Envelope<Tag>>(mailboxMax, dispatcher)
               const resident = new Resident(userToken, mailbox, residents)
               const finished = (size: number) => {
                 resident.finished()

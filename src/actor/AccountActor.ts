@@ -46,18 +46,23 @@ export interface LookEnvelope {
 
 export type Envelope<Tag> = PurchasesEnvelope<Tag> | LookEnvelope
 
+/** What all actors of an epoch have in common. */
 export interface ActorContext<Tag> {
-  readonly userToken: string
   readonly epoch: CommitEpoch<Tag>
-  readonly mailbox: Mailbox<Envelope<Tag>>
-  /** Told when the actor has its account. */
-  readonly loaded: () => void
-  /** Told when the actor has done what it took; `members` is the size of its purchaseId set. */
-  readonly finished: (members: number) => void
   /** A revision is committed that holds purchases of these messages. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
   /** A purchase came again with another content; `rejectedAs` is the key of its record. */
   readonly conflict: (delivered: Delivered, rejectedAs: string) => void
+}
+
+/** The place of one actor among those of its worker. */
+export interface ActorPlace<Tag> {
+  readonly userToken: string
+  readonly mailbox: Mailbox<Envelope<Tag>>
+  /** Told when the actor has its account. */
+  loaded(): void
+  /** Told when the actor has done what it took; `members` is the size of its purchaseId set. */
+  finished(members: number): void
 }
 
 interface Work<Tag> {
@@ -116,43 +121,46 @@ const writesOf = (userToken: string, account: Account, decision: Decision) => {
  * The actor of one user: loads the account with its purchaseId set, and then takes its mailbox in order: decides what
  * came together as one, has it committed as one revision, and goes on when that is durable. It ends with its epoch.
  */
-export const accountActor = <Tag>(context: ActorContext<Tag>): Effect.Effect<never, never, AccountReader | Journal> =>
-  Effect.gen(function* () {
-    const reader = yield* AccountReader
-    const journal = yield* Journal
-    const { userToken, epoch, mailbox } = context
-    const account = yield* reader.load(userToken).pipe(
-      Effect.tapError((failure) => Effect.sync(() => epoch.failed(`account ${userToken}: ${failure.message}`))),
-      // The epoch is over, and its end interrupts this fiber.
-      Effect.catch(() => Effect.never)
-    )
-    context.loaded()
-    while (true) {
-      const work = yield* takeWork(mailbox)
-      if (work.purchases.length > 0) {
-        const parts = work.purchases.map((envelope) => envelope.message)
-        const decision = decide(account, work.deliveries)
-        if (isEmpty(decision)) journal.submit({ epoch, writes: [], parts, committed: () => undefined })
-        else {
-          const { revision, writes } = writesOf(userToken, account, decision)
-          yield* Effect.callback<void>((resume) =>
-            journal.submit({
-              epoch,
-              writes,
-              parts,
-              committed: (sequence) => {
-                evolve(account, revision, sequence)
-                context.applied(revision, parts)
-                resume(Effect.void)
-              }
-            })
-          )
-          for (const delivered of decision.conflicts) {
-            context.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
-          }
+export const accountActor = Effect.fnUntraced(function* <Tag>(
+  context: ActorContext<Tag>,
+  place: ActorPlace<Tag>
+): Effect.fn.Return<never, never, AccountReader | Journal> {
+  const reader = yield* AccountReader
+  const journal = yield* Journal
+  const { epoch } = context
+  const { userToken, mailbox } = place
+  const account = yield* reader.load(userToken).pipe(
+    Effect.tapError((failure) => Effect.sync(() => epoch.failed(`account ${userToken}: ${failure.message}`))),
+    // The epoch is over, and its end interrupts this fiber.
+    Effect.catch(() => Effect.never)
+  )
+  place.loaded()
+  while (true) {
+    const work = yield* takeWork(mailbox)
+    if (work.purchases.length > 0) {
+      const parts = work.purchases.map((envelope) => envelope.message)
+      const decision = decide(account, work.deliveries)
+      if (isEmpty(decision)) journal.submit({ epoch, writes: [], parts, committed: () => undefined })
+      else {
+        const { revision, writes } = writesOf(userToken, account, decision)
+        yield* Effect.callback<void>((resume) =>
+          journal.submit({
+            epoch,
+            writes,
+            parts,
+            committed: (sequence) => {
+              evolve(account, revision, sequence)
+              context.applied(revision, parts)
+              resume(Effect.void)
+            }
+          })
+        )
+        for (const delivered of decision.conflicts) {
+          context.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
         }
       }
-      for (const { look } of work.looks) look(account)
-      context.finished(account.seen.size)
     }
-  })
+    for (const { look } of work.looks) look(account)
+    place.finished(account.seen.size)
+  }
+})

@@ -1,9 +1,8 @@
 import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Scheduler, type Scope } from "effect"
 import type { AccountReader } from "../ledger/AccountReader.ts"
 import type { Journal } from "../ledger/Journal.ts"
-import type { CommitEpoch } from "../ledger/Proposal.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
-import { accountActor, type ActorContext, type Envelope } from "./AccountActor.ts"
+import { accountActor, type ActorContext, type ActorPlace, type Envelope } from "./AccountActor.ts"
 import { Mailbox } from "./Mailbox.ts"
 import { Used, UseOrder } from "./UseOrder.ts"
 
@@ -25,19 +24,32 @@ abstract class Listed extends Used {
   abstract end(): void
 }
 
+/** Told of what residents do. */
+interface Residence {
+  readonly loaded: (resident: Listed) => void
+  readonly finished: (resident: Listed, members: number) => void
+}
+
 /** An actor in its place: its mailbox, its fiber, and whether it has anything to do. */
-class Resident<Tag> extends Listed {
+class Resident<Tag> extends Listed implements ActorPlace<Tag> {
   fiber: Fiber.Fiber<never> | undefined
   private hasWork = true
   readonly userToken: string
   readonly mailbox: Mailbox<Envelope<Tag>>
   private readonly residents: Map<string, Resident<Tag>>
+  private readonly residence: Residence
 
-  constructor(userToken: string, mailbox: Mailbox<Envelope<Tag>>, residents: Map<string, Resident<Tag>>) {
+  constructor(
+    userToken: string,
+    mailbox: Mailbox<Envelope<Tag>>,
+    residents: Map<string, Resident<Tag>>,
+    residence: Residence
+  ) {
     super()
     this.userToken = userToken
     this.mailbox = mailbox
     this.residents = residents
+    this.residence = residence
     residents.set(userToken, this)
   }
 
@@ -48,8 +60,13 @@ class Resident<Tag> extends Listed {
     return taken
   }
 
-  finished() {
+  loaded() {
+    this.residence.loaded(this)
+  }
+
+  finished(members: number) {
     if (this.mailbox.size === 0) this.hasWork = false
+    this.residence.finished(this, members)
   }
 
   isPassive(): boolean {
@@ -71,12 +88,9 @@ export interface EpochActors<Tag> {
   readonly tell: (userToken: string, envelope: Envelope<Tag>) => boolean
 }
 
-export interface EpochActorsOptions<Tag> {
-  readonly epoch: CommitEpoch<Tag>
+export interface EpochActorsOptions<Tag> extends ActorContext<Tag> {
   /** The most envelopes that one actor has waiting. */
   readonly mailboxMax: number
-  readonly applied: ActorContext<Tag>["applied"]
-  readonly conflict: ActorContext<Tag>["conflict"]
 }
 
 /**
@@ -166,6 +180,14 @@ export class ActorRegistry extends Context.Service<
           while (members > settings.membersMax && byUse.size > 1 && evict());
         }
 
+        const residence: Residence = {
+          loaded,
+          finished: (resident, members) => {
+            weigh(resident, members)
+            giveRoom()
+          }
+        }
+
         const passivateUnused = Effect.sync(() => {
           const before = clock.currentTimeMillisUnsafe() - settings.idleMilliseconds
           for (let resident = byUse.oldest; resident !== undefined && resident.usedAt <= before;) {
@@ -183,7 +205,7 @@ export class ActorRegistry extends Context.Service<
         const forEpoch = <Tag>(options: EpochActorsOptions<Tag>) =>
           Effect.gen(function* () {
             const run = Effect.runForkWith(yield* Effect.context<AccountReader | Journal>())
-            const { epoch, applied, conflict, mailboxMax } = options
+            const { epoch, mailboxMax } = options
             const residents = new Map<string, Resident<Tag>>()
             let isOver = false
             yield* Effect.addFinalizer(() =>
@@ -195,24 +217,9 @@ export class ActorRegistry extends Context.Service<
 
             const spawn = (userToken: string): Resident<Tag> => {
               const mailbox = new Mailbox<Envelope<Tag>>(mailboxMax, dispatcher)
-              const resident = new Resident(userToken, mailbox, residents)
-              const finished = (size: number) => {
-                resident.finished()
-                weigh(resident, size)
-                giveRoom()
-              }
+              const resident = new Resident(userToken, mailbox, residents, residence)
               loading += 1
-              resident.fiber = run(
-                accountActor<Tag>({
-                  userToken,
-                  epoch,
-                  mailbox,
-                  applied,
-                  conflict,
-                  loaded: () => loaded(resident),
-                  finished
-                })
-              )
+              resident.fiber = run(accountActor(options, resident))
               resident.fiber.addObserver((exit) => {
                 if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
                   epoch.failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)

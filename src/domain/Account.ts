@@ -48,6 +48,9 @@ export interface Decision {
   readonly decidedThrough: number
 }
 
+/** One for all: most decisions, and most accounts, have no repeats. */
+const noRepeats: ReadonlyMap<string, Repeats> = new Map()
+
 export const emptyAccount = (): Account => ({
   total: 0n,
   count: 0,
@@ -69,8 +72,8 @@ export const emptyAccount = (): Account => ({
  */
 export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): Decision => {
   const applied: Array<AppliedPurchase> = []
-  const appliedFingerprints = new Map<string, number>()
-  const repeats = new Map<string, Repeats>()
+  let appliedFingerprints: Map<string, number> | undefined
+  let repeats: Map<string, Repeats> | undefined
   const conflicts: Array<Delivered> = []
   let total = account.total
   let decidedThrough = account.decidedThrough
@@ -78,30 +81,33 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
     const { purchase, inputSequence, inputIndex, storedAt } = delivered
     const { purchaseId } = purchase
     const fingerprint = contentFingerprint(purchase)
-    const known = account.seen.fingerprintOf(purchaseId) ?? appliedFingerprints.get(purchaseId)
+    const known = account.seen.fingerprintOf(purchaseId) ?? appliedFingerprints?.get(purchaseId)
     if (known === undefined) {
-      appliedFingerprints.set(purchaseId, fingerprint)
+      if (deliveries.length > 1) appliedFingerprints = (appliedFingerprints ?? new Map()).set(purchaseId, fingerprint)
       total += purchaseTotal(purchase)
       const { productName, productType, valueCents, quantity } = purchase
       applied.push({ purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt })
     } else if (inputSequence > account.decidedThrough) {
       const conflicting = known !== fingerprint
+      repeats ??= new Map()
       addRepeats(repeats, purchaseId, { repeats: conflicting ? 0 : 1, conflicts: conflicting ? 1 : 0 })
       if (conflicting) conflicts.push(delivered)
     }
     if (inputSequence > decidedThrough) decidedThrough = inputSequence
   }
-  return { applied, repeats, conflicts, total, decidedThrough }
+  return { applied, repeats: repeats ?? noRepeats, conflicts, total, decidedThrough }
 }
 
 /** Whether a decision leaves nothing to write: all that came had been decided before. */
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
 /** The segment that has to be sealed together with the next revision, if one is due. */
-export const dueSegment = ({ seen, unsealedRevisions, unsealedRepeats = new Map() }: Account): Segment | undefined =>
-  seen.unsealedSize + unsealedRepeats.size >= unsealedMax || unsealedRevisions >= unsealedMax
-    ? { entries: seen.unsealedEntries(), repeats: unsealedRepeats }
+export const dueSegment = ({ seen, unsealedRevisions, unsealedRepeats }: Account): Segment | undefined => {
+  const repeats = unsealedRepeats ?? noRepeats
+  return seen.unsealedSize + repeats.size >= unsealedMax || unsealedRevisions >= unsealedMax
+    ? { entries: seen.unsealedEntries(), repeats }
     : undefined
+}
 
 /** The revision that records a decision, on top of the account that it was decided against. */
 export const revisionOf = (account: Account, decision: Decision, sealed: boolean): Revision => ({

@@ -91,22 +91,25 @@ export class QueryClient extends Context.Service<
         })
       }
 
-      const send = (partition: number, group: ReadonlyArray<Waiting>, consistency: Consistency) =>
-        Effect.gen(function* () {
-          const payload = encodeQuestions({ consistency, questions: group.map(({ question }) => question) })
-          const reply = yield* Effect.exit(transport.ask(partition, payload, attemptWaitMilliseconds))
-          const answers = Exit.isSuccess(reply) ? decodeAnswers(reply.value) : undefined
-          if (answers !== undefined && Exit.isSuccess(answers)) {
-            for (const [index, waiting] of group.entries()) {
-              const answer = answers.value[index]
-              if (answer !== undefined) waiting.settle(Effect.succeed(answer))
-            }
-            return
+      const send = Effect.fnUntraced(function* (
+        partition: number,
+        group: ReadonlyArray<Waiting>,
+        consistency: Consistency
+      ) {
+        const payload = encodeQuestions({ consistency, questions: group.map(({ question }) => question) })
+        const reply = yield* Effect.exit(transport.ask(partition, payload, attemptWaitMilliseconds))
+        const answers = Exit.isSuccess(reply) ? decodeAnswers(reply.value) : undefined
+        if (answers !== undefined && Exit.isSuccess(answers)) {
+          for (const [index, waiting] of group.entries()) {
+            const answer = answers.value[index]
+            if (answer !== undefined) waiting.settle(Effect.succeed(answer))
           }
-          yield* Effect.sleep(retryWaitMilliseconds)
-          const failure = Exit.isFailure(reply) ? Exit.findErrorOption(reply) : undefined
-          lanes[partition]?.waiting.unshift(...again(group, failure?._tag === "Some" ? failure.value : undefined))
-        })
+          return
+        }
+        yield* Effect.sleep(retryWaitMilliseconds)
+        const failure = Exit.isFailure(reply) ? Exit.findErrorOption(reply) : undefined
+        lanes[partition]?.waiting.unshift(...again(group, failure?._tag === "Some" ? failure.value : undefined))
+      })
 
       const pump = (partition: number) => {
         const lane = lanes[partition]

@@ -76,6 +76,44 @@ const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: 
   return (yield* epoch.stillOwner) ? later : undefined
 })
 
+/** The answer to a question that takes more than the account as its actor holds it. */
+const readOn = Effect.fnUntraced(function* (
+  history: (typeof History)["Service"],
+  totalsBefore: (typeof TotalsBefore)["Service"],
+  question: Exclude<Question, { readonly kind: "total" }>,
+  snapshot: Snapshot
+): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
+  const { total, count, revision, seen, newest, applying } = snapshot
+  const userToken = encodeToken(question.userId)
+  switch (question.kind) {
+    case "page": {
+      if (revision === 0 && question.place === undefined) return { kind: "page", total, count, revision, entries: [] }
+      const place = question.place ?? { revision, taken: 0 }
+      const page = yield* history.page(userToken, place, question.limit)
+      return page === undefined
+        ? { kind: "refused", reason: "place" }
+        : { kind: "page", total, count, revision, ...page }
+    }
+    case "receipt":
+      return seen === undefined
+        ? { kind: "receipt" }
+        : { kind: "receipt", receipt: yield* history.receipt(userToken, question.purchaseId, seen) }
+    case "outcome": {
+      if (seen === undefined) return { kind: "outcome" }
+      const remembered = newest?.sequence === seen.revision ? entryOf(newest, question.purchaseId) : undefined
+      if (remembered !== undefined) return { kind: "outcome", entry: remembered }
+      const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
+      return { kind: "outcome", entry }
+    }
+    case "totalsBefore":
+      return {
+        kind: "totalsBefore",
+        revision,
+        totals: yield* totalsBefore.read(userToken, applying, question.moments)
+      }
+  }
+})
+
 /** Answers one request, or nothing when it may not or cannot: the asker tries again. */
 export const answerRequest = Effect.fnUntraced(function* (
   epoch: AnsweringEpoch,
@@ -88,42 +126,6 @@ export const answerRequest = Effect.fnUntraced(function* (
     yield* Effect.logWarning("a query was not readable").pipe(Effect.annotateLogs({ payload: payload.slice(0, 500) }))
     return undefined
   }
-
-  /** The answer to a question that takes more than the account as its actor holds it. */
-  const readOn = Effect.fnUntraced(function* (
-    question: Exclude<Question, { readonly kind: "total" }>,
-    snapshot: Snapshot
-  ): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
-    const { total, count, revision, seen, newest, applying } = snapshot
-    const userToken = encodeToken(question.userId)
-    switch (question.kind) {
-      case "page": {
-        if (revision === 0 && question.place === undefined) return { kind: "page", total, count, revision, entries: [] }
-        const place = question.place ?? { revision, taken: 0 }
-        const page = yield* history.page(userToken, place, question.limit)
-        return page === undefined
-          ? { kind: "refused", reason: "place" }
-          : { kind: "page", total, count, revision, ...page }
-      }
-      case "receipt":
-        return seen === undefined
-          ? { kind: "receipt" }
-          : { kind: "receipt", receipt: yield* history.receipt(userToken, question.purchaseId, seen) }
-      case "outcome": {
-        if (seen === undefined) return { kind: "outcome" }
-        const remembered = newest?.sequence === seen.revision ? entryOf(newest, question.purchaseId) : undefined
-        if (remembered !== undefined) return { kind: "outcome", entry: remembered }
-        const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
-        return { kind: "outcome", entry }
-      }
-      case "totalsBefore":
-        return {
-          kind: "totalsBefore",
-          revision,
-          totals: yield* totalsBefore.read(userToken, applying, question.moments)
-        }
-    }
-  })
 
   const { consistency, questions } = request.value
   const given = Math.max(0, ...questions.map((question) => (question.kind === "outcome" ? question.inputSequence : 0)))
@@ -138,7 +140,10 @@ export const answerRequest = Effect.fnUntraced(function* (
   for (const [index, question] of questions.entries()) {
     const snapshot = snapshots[index] as Snapshot
     if (question.kind === "total") answers[index] = totalOf(snapshot)
-    else readingOn.push(Effect.map(readOn(question, snapshot), (answer) => void (answers[index] = answer)))
+    else
+      readingOn.push(
+        Effect.map(readOn(history, totalsBefore, question, snapshot), (answer) => void (answers[index] = answer))
+      )
   }
   yield* Effect.all(readingOn, { concurrency: "unbounded", discard: true })
   return encodeAnswers(answers)

@@ -1,4 +1,4 @@
-import { Deferred, Effect, Exit, Latch, Queue, Schema } from "effect"
+import { Deferred, Effect, Queue, Schema } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
 import { encodeOwner } from "../domain/Owner.ts"
@@ -14,26 +14,13 @@ import { encodeRejection } from "../domain/Rejection.ts"
 import { revisionApplied, unreadableRejected } from "../metrics/Measures.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { LedgerBucket } from "../nats/LedgerBucket.ts"
-import { type Delivery, PartitionConsumer, pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
-import { QueryTransport } from "../nats/QueryTransport.ts"
+import { type Delivery, PartitionConsumer } from "../nats/PartitionConsumer.ts"
 import { NoticeSender } from "../query/NoticeSender.ts"
-import { answerRequest, type Look, notAnswered } from "../query/QueryServer.ts"
 import { makeDispatched } from "./Dispatched.ts"
-import { makeSharedRead } from "./SharedRead.ts"
+import { InHand, inHandMessagesMax } from "./InHand.ts"
+import { requestsAnsweredMax, serveQueries } from "./QueryService.ts"
 import { sortDelivery } from "./SortedDelivery.ts"
-
-/** The most messages and bytes of one partition that a worker holds; above it the consumer is not pulled. */
-export const inHandMessagesMax = 512
-export const inHandBytesMax = 4 * 1024 * 1024
-/** The most requests of one partition that are being answered at once; others get no answer, and ask again. */
-export const requestsAnsweredMax = 256
-
-/** Every so often an epoch looks whether it is stuck. */
-const watchEveryMilliseconds = 1_000
-/** A broker that was not heard on a pull for this long does not know our consumer any more. */
-const pullSilenceMax = 3 * pullHeartbeatMilliseconds
-/** A query's sequence that the consumer does not reach in this time, while nothing else comes, was lost on the way. */
-const barrierStuckMilliseconds = 2_000
+import { untilStuck } from "./StuckWatch.ts"
 
 /**
  * The ledger is newer than the input log: one of them was restored, or made anew. To go on would skip what is stored
@@ -74,7 +61,6 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const bucket = yield* LedgerBucket
   const input = yield* InputLog
   const consumers = yield* PartitionConsumer
-  const transport = yield* QueryTransport
   const journal = yield* Journal
   const notices = yield* NoticeSender
   const registry = yield* ActorRegistry
@@ -97,11 +83,9 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const progress = new InputProgress<Delivery>(position)
   const dispatched = makeDispatched(position)
-  const emptied = Latch.makeUnsafe(true)
+  const inHand = new InHand()
   const deliveries = yield* Queue.unbounded<Delivery>()
   let isDraining = false
-  let inHandMessages = 0
-  let inHandBytes = 0
   let lastDelivery = 0
   let lastSequence = position
 
@@ -114,11 +98,9 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     committed: (messages) => {
       for (const { tag } of messages) {
         pull.acknowledge(tag)
-        inHandMessages -= 1
-        inHandBytes -= tag.bytes
+        inHand.release(tag.bytes)
       }
       notices.flush()
-      if (inHandMessages === 0) emptied.openUnsafe()
       demand()
     }
   }
@@ -159,9 +141,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
       return
     }
     lastSequence = delivery.sequence
-    inHandMessages += 1
-    inHandBytes += delivery.bytes
-    emptied.closeUnsafe()
+    inHand.take(delivery.bytes)
     Queue.offerUnsafe(deliveries, delivery)
   }
 
@@ -173,11 +153,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const demand = () => {
     if (isDraining || !isOpen) return
-    const outstanding = pull.outstanding()
-    const messages = inHandMessagesMax - inHandMessages - outstanding.messages
-    const bytes = inHandBytesMax - inHandBytes - outstanding.bytes
-    // One request for half of the room is cheaper than one for each message that leaves.
-    if (messages * 2 >= inHandMessagesMax && bytes * 2 >= inHandBytesMax) pull.request(messages, bytes)
+    const wanted = inHand.wanted(pull.outstanding())
+    if (wanted !== undefined) pull.request(wanted.messages, wanted.bytes)
   }
 
   const reject = (delivery: Delivery, unreadable: ReadonlyArray<Unreadable>, message: InputMessage<Delivery>) =>
@@ -212,87 +189,11 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     Effect.forkIn(scope)
   )
 
-  const watch = Effect.gen(function* () {
-    let before = -1
-    let stuck = 0
-    while (true) {
-      yield* Effect.sleep(watchEveryMilliseconds)
-      if (pull.silence() > pullSilenceMax) return fail(`the broker was not heard for ${pullSilenceMax} ms`)
-      const isStuck = dispatched.awaited && dispatched.through === before && inHandMessages === 0
-      stuck = isStuck ? stuck + watchEveryMilliseconds : 0
-      if (stuck > barrierStuckMilliseconds) return fail("a sequence that a query waits for did not come")
-      before = dispatched.through
-    }
-  })
-  yield* Effect.forkIn(watch, scope)
-
-  const settleIn = <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) =>
-    void run(effect).addObserver(done)
-  const newestInput = makeSharedRead(input.lastSequence(partition), settleIn)
-  const owner = makeSharedRead(bucket.latest(ownerKey(partition)), settleIn)
-
-  const answering = {
-    newestInput,
-    through: () => dispatched.through,
-    given: dispatched.wait,
-    lookAll: <A>(looks: ReadonlyArray<Look<A>>) =>
-      Effect.callback<ReadonlyArray<A>>((resume) => {
-        const seen: Array<A> = []
-        let open = looks.length
-        const tell = (index: number) => {
-          const { userToken, look } = looks[index] as Look<A>
-          return actors.tell(userToken, {
-            kind: "look",
-            look: (account) => {
-              seen[index] = look(account)
-              open -= 1
-              if (open === 0) resume(Effect.succeed(seen))
-            }
-          })
-        }
-        let told = 0
-        while (told < looks.length && tell(told)) told += 1
-        if (told === looks.length) return
-        const rest = Effect.gen(function* () {
-          for (; told < looks.length; told += 1) while (!tell(told)) yield* registry.room
-        })
-        const telling = run(rest)
-        return Effect.sync(() => telling.interruptUnsafe())
-      }),
-    stillOwner: Effect.map(owner, (stored) => {
-      if (stored?.sequence === epoch) return isOpen
-      fail(`another epoch owns the partition: ${stored?.sequence}`)
-      return false
-    })
-  }
-
-  // Who asks would wait for an answer that an epoch at its end does not give any more.
-  const unanswered = new Set<() => void>()
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      for (const decline of unanswered) decline()
-      unanswered.clear()
-    })
+  yield* untilStuck({ silence: pull.silence, dispatched, inHand }).pipe(
+    Effect.flatMap((reason) => Effect.sync(() => fail(reason))),
+    Effect.forkIn(scope)
   )
-  const answer = yield* Effect.map(Effect.context<Effect.Services<ReturnType<typeof answerRequest>>>(), (context) =>
-    Effect.runForkWith(context)
-  )
-  yield* transport.serve(partition, { worker, epoch }, (payload, reply) => {
-    const decline = () => reply(notAnswered)
-    if (!isOpen || unanswered.size >= requestsAnsweredMax) return decline()
-    unanswered.add(decline)
-    const answered = answerRequest(answering, payload).pipe(
-      Effect.catch((failure) => Effect.as(Effect.logDebug("a query was not answered", failure.message), undefined)),
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          if (!unanswered.delete(decline)) return
-          reply(Exit.isSuccess(exit) && exit.value !== undefined && isOpen ? exit.value : notAnswered)
-        })
-      ),
-      Effect.forkIn(scope)
-    )
-    answer(answered)
-  })
+  yield* serveQueries({ partition, worker, epoch, isOpen: () => isOpen, fail, actors, dispatched })
 
   demand()
   yield* consumers.deleteBefore(partition, epoch).pipe(Effect.ignore, Effect.forkIn(scope))
@@ -303,7 +204,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     drain: Effect.suspend(() => {
       isDraining = true
       return Effect.raceFirst(
-        emptied.await.pipe(Effect.andThen(journal.settle(commitEpoch)), Effect.andThen(pull.confirmed)),
+        inHand.emptied.pipe(Effect.andThen(journal.settle(commitEpoch)), Effect.andThen(pull.confirmed)),
         Effect.asVoid(Deferred.await(over))
       )
     }),

@@ -1,0 +1,103 @@
+import { Effect, Exit } from "effect"
+import type { LookEnvelope } from "../actor/AccountActor.ts"
+import { ActorRegistry } from "../actor/ActorRegistry.ts"
+import { ownerKey } from "../domain/Subject.ts"
+import { InputLog } from "../nats/InputLog.ts"
+import { LedgerBucket } from "../nats/LedgerBucket.ts"
+import { QueryTransport } from "../nats/QueryTransport.ts"
+import { answerRequest, type Look, notAnswered } from "../query/QueryServer.ts"
+import type { makeDispatched } from "./Dispatched.ts"
+import { makeSharedRead } from "./SharedRead.ts"
+
+/** The most requests of one partition that are being answered at once; others get no answer, and ask again. */
+export const requestsAnsweredMax = 256
+
+/** What serving queries needs of the epoch in whose name it does. */
+export interface ServingEpoch {
+  readonly partition: number
+  readonly worker: string
+  readonly epoch: number
+  readonly isOpen: () => boolean
+  readonly fail: (reason: string) => void
+  readonly actors: { readonly tell: (userToken: string, envelope: LookEnvelope) => boolean }
+  readonly dispatched: ReturnType<typeof makeDispatched>
+}
+
+/** Answers the queries of a partition until the scope closes. */
+export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) {
+  const { partition, worker, epoch, isOpen, fail, actors, dispatched } = serving
+  const bucket = yield* LedgerBucket
+  const input = yield* InputLog
+  const registry = yield* ActorRegistry
+  const transport = yield* QueryTransport
+  const scope = yield* Effect.scope
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+
+  const settleIn = <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) =>
+    void run(effect).addObserver(done)
+  const newestInput = makeSharedRead(input.lastSequence(partition), settleIn)
+  const owner = makeSharedRead(bucket.latest(ownerKey(partition)), settleIn)
+
+  const answering = {
+    newestInput,
+    through: () => dispatched.through,
+    given: dispatched.wait,
+    lookAll: <A>(looks: ReadonlyArray<Look<A>>) =>
+      Effect.callback<ReadonlyArray<A>>((resume) => {
+        const seen: Array<A> = []
+        let open = looks.length
+        const tell = (index: number) => {
+          const { userToken, look } = looks[index] as Look<A>
+          return actors.tell(userToken, {
+            kind: "look",
+            look: (account) => {
+              seen[index] = look(account)
+              open -= 1
+              if (open === 0) resume(Effect.succeed(seen))
+            }
+          })
+        }
+        let told = 0
+        while (told < looks.length && tell(told)) told += 1
+        if (told === looks.length) return
+        const rest = Effect.gen(function* () {
+          for (; told < looks.length; told += 1) while (!tell(told)) yield* registry.room
+        })
+        const telling = run(rest)
+        return Effect.sync(() => telling.interruptUnsafe())
+      }),
+    stillOwner: Effect.map(owner, (stored) => {
+      if (stored?.sequence === epoch) return isOpen()
+      fail(`another epoch owns the partition: ${stored?.sequence}`)
+      return false
+    })
+  }
+
+  // Who asks would wait for an answer that an epoch at its end does not give any more.
+  const unanswered = new Set<() => void>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const decline of unanswered) decline()
+      unanswered.clear()
+    })
+  )
+  const answer = yield* Effect.map(Effect.context<Effect.Services<ReturnType<typeof answerRequest>>>(), (context) =>
+    Effect.runForkWith(context)
+  )
+  yield* transport.serve(partition, { worker, epoch }, (payload, reply) => {
+    const decline = () => reply(notAnswered)
+    if (!isOpen() || unanswered.size >= requestsAnsweredMax) return decline()
+    unanswered.add(decline)
+    const answered = answerRequest(answering, payload).pipe(
+      Effect.catch((failure) => Effect.as(Effect.logDebug("a query was not answered", failure.message), undefined)),
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (!unanswered.delete(decline)) return
+          reply(Exit.isSuccess(exit) && exit.value !== undefined && isOpen() ? exit.value : notAnswered)
+        })
+      ),
+      Effect.forkIn(scope)
+    )
+    answer(answered)
+  })
+})

@@ -53,6 +53,11 @@ export class InputLog extends Context.Service<
     ) => Effect.Effect<Stored, BrokerFailure>
     /** The sequence of a partition's newest message, 0 when there is none. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
+    /**
+     * The sequence of a partition's newest message, or the given one when there is none after it. That there is none
+     * is a small answer, whereas the newest message comes with all that is in it.
+     */
+    readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** The first and last sequence of the whole log. */
     readonly bounds: Effect.Effect<{ readonly first: number; readonly last: number }, BrokerFailure>
     /** The first message at or after a sequence. */
@@ -79,6 +84,12 @@ export class InputLog extends Context.Service<
           return Effect.onExit(append, (exit) => Effect.sync(() => void (isFailing = Exit.isFailure(exit))))
         })
 
+      const lastSequence = (partition: number) =>
+        Effect.map(
+          readMessage(connection, inputStream, { last_by_subj: partitionFilter(partition) }),
+          (last) => last?.sequence ?? 0
+        )
+
       return InputLog.of({
         append: (subject, messageId, payload, noticeTo) =>
           storeMessage(connection, {
@@ -91,10 +102,14 @@ export class InputLog extends Context.Service<
             unlessHopeless,
             Effect.map(({ seq, duplicate }) => ({ sequence: seq, duplicate: duplicate === true }))
           ),
-        lastSequence: (partition) =>
-          Effect.map(
-            readMessage(connection, inputStream, { last_by_subj: partitionFilter(partition) }),
-            (last) => last?.sequence ?? 0
+        lastSequence,
+        newestAfter: (partition, sequence) =>
+          Effect.flatMap(
+            readMessage(connection, inputStream, { seq: sequence + 1, next_by_subj: partitionFilter(partition) }),
+            (next) =>
+              next === undefined
+                ? Effect.succeed(sequence)
+                : Effect.map(lastSequence(partition), (last) => Math.max(sequence, last))
           ),
         bounds: askJetStream<InputInfo>(connection, `STREAM.INFO.${inputStream}`, {}).pipe(
           Effect.flatMap(({ state, cluster }) =>

@@ -24,7 +24,7 @@ interface StreamInfo {
 }
 
 /** Tries again what a starting process asks of a broker that may be without a leader; refusals are final. */
-export const untilAnswered = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
+export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
   Effect.retry(asked, {
     while: (failure) => failure._tag !== "BrokerRefused",
     schedule: Schedule.spaced(startAttemptWait).pipe(Schedule.upTo({ times: startAttemptsMax }))
@@ -63,6 +63,6 @@ export const ensureStream = (
         : askJetStream<StreamInfo>(connection, `STREAM.UPDATE.${name}`, { ...found.config, ...changes })
     }),
     Effect.map((found) => found.config),
-    untilAnswered
+    untilReady
   )
 }

@@ -2,7 +2,7 @@ import { Clock, Context, Effect, Layer } from "effect"
 import { workDone } from "../metrics/Measures.ts"
 import { BrokerLink } from "../nats/BrokerLink.ts"
 import { Topology } from "../nats/Topology.ts"
-import { untilAnswered } from "../nats/StreamSetup.ts"
+import { untilReady } from "../nats/StreamSetup.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { partitionsOf } from "./Assignment.ts"
 
@@ -70,7 +70,7 @@ export class Membership extends Context.Service<
         }
 
         // The first sign gives the process its number; before it is answered the number is 0, which is nobody's.
-        const instance = yield* untilAnswered(bucket.announce(worker, 0))
+        const instance = yield* untilReady(bucket.announce(worker, 0))
 
         const heardSuccessor = (sign: WorkerSign) => {
           const wasSucceeded = isSucceeded()
@@ -92,7 +92,7 @@ export class Membership extends Context.Service<
         }
         yield* bucket.watch(heard)
 
-        const signs = yield* untilAnswered(bucket.read)
+        const signs = yield* untilReady(bucket.read)
         const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))
         for (const sign of signs) {
           if (sign.worker === worker) continue
@@ -118,7 +118,7 @@ export class Membership extends Context.Service<
           Effect.catch((failure) => Effect.logDebug("no sign of life given", failure.message)),
           Effect.forever
         )
-        yield* untilAnswered(bucket.announce(worker, instance))
+        yield* untilReady(bucket.announce(worker, instance))
         yield* Effect.forkScoped(beat)
 
         return Membership.of({

@@ -35,7 +35,10 @@ export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) 
 
   const settleIn = <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) =>
     void run(effect).addObserver(done)
-  const newestInput = makeSharedRead(input.lastSequence(partition), settleIn)
+  const newestInput = makeSharedRead(
+    Effect.suspend(() => input.newestAfter(partition, dispatched.through)),
+    settleIn
+  )
   const owner = makeSharedRead(bucket.latest(ownerKey(partition)), settleIn)
 
   const answering = {

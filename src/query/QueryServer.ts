@@ -17,7 +17,10 @@ export interface Look<A> {
 
 /** What answering needs of the epoch that owns the partition. */
 export interface AnsweringEpoch {
-  /** The sequence of the newest input that the broker has stored of the partition, read from the leader. */
+  /**
+   * The sequence of the newest input of the partition, read from the leader: of what the log has, or of what the actors
+   * had been given by then where the log has nothing after it.
+   */
   readonly newestInput: Effect.Effect<number, BrokerFailure>
   /** The input sequence up to which everything is in the mailboxes of its actors. */
   readonly through: () => number
@@ -60,20 +63,19 @@ const encodeAnswers = Schema.encodeSync(Answers)
 
 /**
  * A look that holds everything that was stored before it was asked for; nothing when the epoch is over. What the actors
- * had been given before the look is in it, so that one look is enough when the log, read after that, has something and
- * nothing newer; and the owner's check comes after the look. Else the actors are given what is newer, and looked at once
- * more. A log without a message says nothing by itself: what was in it may be applied and purged since the look, by this
- * owner or by another one, so that the owner's check has to come after that.
+ * had been given before the look is in it, so one look is enough where the log, read after that, has nothing newer; else
+ * they are given what is newer, and looked at once more. The owner's check comes last: what another owner has applied
+ * may be purged, and then the log does not show it.
  */
 const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: Effect.Effect<A>) {
   const through = epoch.through()
-  const early = yield* look
-  const [newest, isOwner] = yield* Effect.all([epoch.newestInput, epoch.stillOwner], { concurrency: 2 })
-  if (!isOwner) return undefined
-  if (newest > 0 && newest <= through) return early
-  yield* epoch.given(newest)
-  const later = epoch.through() > through ? yield* look : early
-  return (yield* epoch.stillOwner) ? later : undefined
+  let seen = yield* look
+  const newest = yield* epoch.newestInput
+  if (newest > through) {
+    yield* epoch.given(newest)
+    seen = yield* look
+  }
+  return (yield* epoch.stillOwner) ? seen : undefined
 })
 
 /** The answer to a question that takes more than the account as its actor holds it. */

@@ -209,6 +209,24 @@ describe.each(kinds)("On $name", ({ open }) => {
       expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
     })
 
+    it("knows the newest message of a partition after a sequence, or that there is none", async () => {
+      const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
+      expect(await after(5)).toBe(5)
+      const one = await append("purchases.7.one", "after-1")
+      const two = await append("purchases.7.=many", "after-2")
+      const other = await append("purchases.5.one", "after-3")
+      expect([await after(0), await after(one.sequence - 1), await after(one.sequence)]).toEqual([
+        two.sequence,
+        two.sequence,
+        two.sequence
+      ])
+      expect([await after(two.sequence), await after(other.sequence), await after(other.sequence + 9)]).toEqual([
+        two.sequence,
+        other.sequence,
+        other.sequence + 9
+      ])
+    })
+
     it("refuses a message that is too large, and stores the next", async () => {
       const bytesMax = Number(await outcome(Effect.map(Topology, ({ messageBytesMax }) => messageBytesMax)))
       expect(await input((log) => log.append("purchases.1.large", "large", "x".repeat(bytesMax + 1)))).toMatchObject({

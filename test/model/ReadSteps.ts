@@ -16,10 +16,15 @@ const begin: WorkerSteps = ({ script }, ledger, worker) =>
         }
       })
 
-const lastSequences = ({ mistakes }: Rules, { stored, purged }: Ledger): ReadonlyArray<number> => {
+/** The newest input: what the actors were given, unless the log has something after that. */
+const newestInputs = (
+  { mistakes }: Rules,
+  { stored, purged }: Ledger,
+  { dispatched }: Worker
+): ReadonlyArray<number> => {
   if (mistakes.has("read without barrier")) return [0]
-  const last = stored > purged ? stored : 0
-  return mistakes.has("last sequence from a replica") && last > 0 ? [last, last - 1] : [last]
+  const newest = stored > purged ? Math.max(stored, dispatched) : dispatched
+  return mistakes.has("newest input from a replica") && newest > dispatched ? [newest, newest - 1] : [newest]
 }
 
 const look = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): ReadonlyArray<WorkerStep> => {
@@ -30,17 +35,12 @@ const look = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): Readonl
   return [{ name: `looks at ${read.user}`, shared: ledger, worker: { ...worker, read: looked } }]
 }
 
-/**
- * Where something newer came than what was looked at: once more, when the actors have been given that. A log without a
- * message says nothing by itself, for what was in it may be applied and purged since the look.
- */
-const heldAgainst = ({ mistakes }: Rules, worker: Worker, read: Read, last: number): Read => {
-  if (mistakes.has("read without barrier")) return { ...read, barrier: 0 }
-  const isTrusted = last > 0 || mistakes.has("read trusts an empty log")
-  if (isTrusted && last <= read.through) return { ...read, barrier: last }
-  const answer = Math.max(last, worker.dispatched) > read.through ? undefined : read.answer
-  return { ...read, barrier: last, answer, isChecked: false }
-}
+/** Where something newer came than what was looked at: once more, when the actors have been given that. */
+const heldAgainst = (read: Read, newest: number): Read => ({
+  ...read,
+  barrier: newest,
+  answer: newest > read.through ? undefined : read.answer
+})
 
 const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): ReadonlyArray<WorkerStep> => {
   const { user, required, barrier, answer, isChecked } = read
@@ -49,12 +49,13 @@ const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): Read
   }
   const steps: Array<WorkerStep> = []
   if (barrier === undefined) {
-    for (const sequence of lastSequences(rules, ledger)) {
-      const name = `reads the last sequence ${sequence}`
-      steps.push({ name, shared: ledger, worker: { ...worker, read: heldAgainst(rules, worker, read, sequence) } })
+    for (const newest of newestInputs(rules, ledger, worker)) {
+      const name = `reads that the newest input is ${newest}`
+      steps.push({ name, shared: ledger, worker: { ...worker, read: heldAgainst(read, newest) } })
     }
   }
-  if (!isChecked) {
+  // What is applied elsewhere may be purged from the log, so that only a check after it says that nothing is.
+  if (!isChecked && (barrier !== undefined || rules.mistakes.has("owner checked before the log is read"))) {
     steps.push(
       worker.owns || rules.mistakes.has("read without owner check")
         ? { name: "is the owner still", shared: ledger, worker: { ...worker, read: { ...read, isChecked: true } } }
@@ -73,8 +74,8 @@ const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): Read
 }
 
 /**
- * A look, and after it the end of the log and the owner's check in either order, as src/query/QueryServer.ts answers;
- * or the asker waits no longer.
+ * A look, the newest input after it, and then the owner's check, as src/query/QueryServer.ts answers; or the asker waits
+ * no longer.
  */
 export const read: WorkerSteps = (rules, ledger, worker) => {
   if (worker.read === undefined) return begin(rules, ledger, worker)

@@ -13,12 +13,12 @@ export type Mistake =
   | "no guard"
   | "purge beyond the position"
   | "read without barrier"
-  | "read trusts an empty log"
+  | "owner checked before the log is read"
   | "read without owner check"
   | "position read before owner"
   | "actors kept"
   | "account from a replica"
-  | "last sequence from a replica"
+  | "newest input from a replica"
 
 export interface Bounds {
   /** Crashes, lost deliveries, unknown outcomes, epochs begun anew, late owner writes and passivations together. */

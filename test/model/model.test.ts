@@ -197,11 +197,11 @@ describe("a planted mistake breaks an invariant", () => {
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
-      mistakes: ["read trusts an empty log"],
+      mistakes: ["owner checked before the log is read"],
       script: one,
       reads: 1,
       breaks: "read",
-      steps: 14,
+      steps: 18,
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
@@ -238,7 +238,7 @@ describe("a planted mistake breaks an invariant", () => {
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
-      mistakes: ["last sequence from a replica"],
+      mistakes: ["newest input from a replica"],
       script: one,
       reads: 1,
       breaks: "read",

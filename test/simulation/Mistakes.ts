@@ -183,7 +183,7 @@ export const mistakes: ReadonlyArray<Mistake> = [
   {
     name: "9 a read that skips the barrier",
     breaks: /^I6/,
-    plant: inWorkers(() => ({ input: (real) => ({ ...real, lastSequence: () => Effect.succeed(0) }) }))
+    plant: inWorkers(() => ({ input: (real) => ({ ...real, newestAfter: () => Effect.succeed(0) }) }))
   },
   {
     name: "10 a read that skips the owner's check after it",

@@ -58,6 +58,18 @@ const inputLog = (exchange: Exchange, link: Link) => {
         }
       ),
     lastSequence: (partition) => link.ask("last sequence", () => broker.lastInput(partition)),
+    // Two requests, as of the real one.
+    newestAfter: (partition, sequence) =>
+      Effect.flatMap(
+        link.ask("newest input", () => broker.lastInput(partition)),
+        (next) =>
+          next <= sequence
+            ? Effect.succeed(sequence)
+            : Effect.map(
+                link.ask("last sequence", () => broker.lastInput(partition)),
+                (last) => Math.max(sequence, last)
+              )
+      ),
     bounds: link.ask("bounds", () => broker.bounds()),
     messageFrom: (sequence) =>
       link.ask("message", () => {

@@ -11,9 +11,11 @@ export const projectRoot = new URL("../..", import.meta.url).pathname
 /** Below the ports that systems give to outgoing connections, which could take one before its server does. */
 const freePorts = { from: 20_000, to: 32_000 }
 
+const portsTriedMax = 1_000
+
 /** A port on which nobody listens. */
 export const freePort = async (): Promise<number> => {
-  while (true) {
+  for (let tried = 0; tried < portsTriedMax; tried += 1) {
     const port = randomInt(freePorts.from, freePorts.to)
     const server = createServer()
     const isFree = await new Promise<boolean>((resolve) => {
@@ -25,6 +27,7 @@ export const freePort = async (): Promise<number> => {
     await once(server, "close")
     return port
   }
+  throw new Error(`${portsTriedMax} ports between ${freePorts.from} and ${freePorts.to} are taken`)
 }
 
 /** Waits until a condition holds, looking again and again; fails with its name after `withinMilliseconds`. */

@@ -1,4 +1,4 @@
-import type { Floor } from "./Floor.ts"
+import type { Floor, FloorOptions } from "./Floor.ts"
 import type { Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
 import type { System, SystemNeeds } from "./System.ts"
@@ -27,7 +27,7 @@ export interface CaseInput {
   /** Starts broker, worker and edge on an empty ledger. What a case leaves running ends with its run. */
   readonly startSystem: (needs: SystemNeeds) => Promise<System>
   /** Starts the bare protocol on a broker of its own. */
-  readonly startFloor: () => Promise<Floor>
+  readonly startFloor: (options?: FloorOptions) => Promise<Floor>
 }
 
 /** A part of the benchmark. */

@@ -29,6 +29,11 @@ const createStreams = (brokerUrl: string): Promise<void> =>
     }
   })
 
+export interface FloorOptions {
+  /** On how many shelves its accounts stand, instead of each by itself. */
+  readonly shelves?: number
+}
+
 /**
  * The bare protocol: what it costs on this machine to store, apply and acknowledge purchases with the same broker, the
  * same settings and the same writes, without anything that makes a product of it. A publisher and a worker.
@@ -39,18 +44,18 @@ export class Floor implements Stoppable {
   readonly publisher: NodeProcess
   readonly worker: NodeProcess
 
-  private constructor(broker: TestBroker) {
-    const process = (name: string) =>
-      new NodeProcess({ name: `floor-${name}`, script: scriptOf(name), environment: { NATS_URL: broker.url } })
+  private constructor(broker: TestBroker, { shelves = 0 }: FloorOptions) {
+    const environment = { NATS_URL: broker.url, SHELVES: String(shelves) }
+    const process = (name: string) => new NodeProcess({ name: `floor-${name}`, script: scriptOf(name), environment })
     this.broker = broker
     this.publisher = process("publisher")
     this.worker = process("worker")
   }
 
-  static async start(): Promise<Floor> {
+  static async start(options: FloorOptions): Promise<Floor> {
     const broker = await TestBroker.start()
     await createStreams(broker.url)
-    const floor = new Floor(broker)
+    const floor = new Floor(broker, options)
     try {
       await Promise.all([floor.publisher, floor.worker].map((one) => one.message<FloorMessage, "ready">("ready")))
       return floor

@@ -1,6 +1,7 @@
 import { DeliverPolicy } from "nats"
 import { accountKey, decodeToken, ledgerPrefix, ledgerStream } from "../../src/domain/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
+import { shelfPrefix } from "./floor/Shelves.ts"
 import type { Total } from "./TotalBody.ts"
 
 const prefix = ledgerPrefix + accountKey("")
@@ -22,6 +23,23 @@ export const accountsOf = (brokerUrl: string): Promise<Map<string, Total>> =>
         count: Number(found[2]),
         cents: BigInt(found[1] ?? "")
       })
+      if (message.info.pending === 0) break
+    }
+    return accounts
+  })
+
+/** The same where accounts stand on shelves: the newest that any message of theirs says of each. */
+export const accountsOnShelves = (brokerUrl: string): Promise<Map<string, Total>> =>
+  withClient(brokerUrl, async (client) => {
+    const accounts = new Map<string, Total>()
+    const consumer = await client.jetstream().consumers.get(ledgerStream, {
+      filterSubjects: `${ledgerPrefix}${shelfPrefix}>`
+    })
+    for await (const message of await consumer.consume()) {
+      const { revisions } = message.json<{ revisions: Record<string, { total: string; count: number }> }>()
+      for (const [userId, { total, count }] of Object.entries(revisions)) {
+        accounts.set(userId, { count, cents: BigInt(total) })
+      }
       if (message.info.pending === 0) break
     }
     return accounts

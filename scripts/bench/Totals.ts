@@ -81,9 +81,10 @@ export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string,
 /** Reads the newest revision of every account from the bucket itself, and names what is wrong, missing or too much. */
 export const wrongAccounts = async (
   brokerUrl: string,
-  expected: ReadonlyMap<string, Total>
+  expected: ReadonlyMap<string, Total>,
+  read: (brokerUrl: string) => Promise<Map<string, Total>> = accountsOf
 ): Promise<Array<string>> => {
-  const accounts = await accountsOf(brokerUrl)
+  const accounts = await read(brokerUrl)
   const wrong: Array<string> = []
   for (const [userId, total] of expected) {
     const found = accounts.get(userId) ?? { count: 0, cents: 0n }

@@ -47,7 +47,7 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
       run,
       progress,
       startSystem: (needs) => starting(() => System.start({ run, profiles, ...needs })),
-      startFloor: () => starting(() => Floor.start())
+      startFloor: (options = {}) => starting(() => Floor.start(options))
     })
     .catch((cause: unknown) => {
       throw new Error([String(cause), ...running.flatMap((begun) => begun.said())].join("\n"), { cause })

@@ -1,4 +1,6 @@
 import type { Case, CaseInput, Measurement } from "../Case.ts"
+import type { FloorOptions } from "../Floor.ts"
+import { accountsOf, accountsOnShelves } from "../LedgerAccounts.ts"
 import { bytesPerMebibyte, processMemory } from "../ProcessMemory.ts"
 import { throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongAccounts, wrongLedger } from "../Totals.ts"
@@ -17,12 +19,18 @@ interface EndToEndOptions {
 }
 
 /** Runs the same workload through the bare protocol, on a broker of its own. */
-const runFloor = async ({ startFloor, progress }: CaseInput, workload: Workload, warmUp: number) => {
-  const floor = await startFloor()
+const runFloor = async (
+  { startFloor, progress }: CaseInput,
+  workload: Workload,
+  warmUp: number,
+  options: FloorOptions = {}
+) => {
+  const floor = await startFloor(options)
   progress.show("floor: warming up")
   await throughput(floor, { workload, from: 0, to: warmUp }, progress)
   const figures = await throughput(floor, { workload, from: warmUp, to: workload.purchases }, progress)
-  const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, totalsOfWorkload(workload)))]
+  const read = options.shelves === undefined ? accountsOf : accountsOnShelves
+  const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, totalsOfWorkload(workload), read))]
   await floor.stop()
   return { figures, wrong: wrong.map((problem) => `floor: ${problem}`) }
 }
@@ -84,9 +92,41 @@ const endToEndCase = (options: EndToEndOptions): Case => ({
   }
 })
 
+/** What a layout with fewer messages a commit would give, on the floor program, beside the floor with the ledger's. */
+const shelvesCase: Case = {
+  name: "shelves-100k",
+  about: "a prototype: the floor with 100,000 users on 64 shelves, one message a shelf and commit; and the floor",
+  isLong: true,
+  run: async (input) => {
+    const warmUp = 20_000
+    const workload: Workload = { purchases: warmUp + 250_000, users: 100_000, repeatEvery: repeatEveryUsual }
+    const onShelves = await runFloor(input, workload, warmUp, { shelves: 64 })
+    const floor = await runFloor(input, workload, warmUp)
+    return {
+      measurements: [
+        {
+          name: "shelves-100k",
+          unit: "purchases/s",
+          value: onShelves.figures.perSecond,
+          spent: onShelves.figures.spent
+        },
+        { name: "shelves-100k floor", unit: "purchases/s", value: floor.figures.perSecond, spent: floor.figures.spent },
+        {
+          name: "shelves-100k to the floor",
+          unit: "ratio",
+          value: onShelves.figures.perSecond / floor.figures.perSecond
+        }
+      ],
+      wrong: [...onShelves.wrong, ...floor.wrong],
+      notes: []
+    }
+  }
+}
+
 const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(2)} s`
 
 export const endToEndCases: ReadonlyArray<Case> = [
+  shelvesCase,
   endToEndCase({
     name: "end-to-end",
     about: "grouped publish to the last commit, 1,000 users, 5 % repeats; and the floor",

@@ -4,6 +4,7 @@ import { connect, createInbox, type Msg, nuid } from "nats"
 import { inputStream, ledgerPrefix, ownerKey, partitionFilter, positionKey } from "../../../src/domain/Subject.ts"
 import { FloorAccount, type FloorPurchase, type FloorWrite } from "./Account.ts"
 import { endWithBenchmark, fail, floorPartitions, headersOf, replies, tell } from "./Protocol.ts"
+import { Shelves } from "./Shelves.ts"
 
 interface Delivery {
   readonly purchases: ReadonlyArray<FloorPurchase>
@@ -20,6 +21,7 @@ interface Lane {
 
 const pullMessages = 256
 const batchMessagesMax = 1_000
+const batchAccountsOnShelvesMax = 4_000
 const revisionPurchasesMax = 2_000
 const batchPurchasesMax = 8_000
 
@@ -29,6 +31,8 @@ const publish = replies(client)
 const confirmations = createInbox()
 client.subscribe(confirmations, { callback: () => undefined })
 const accounts = new Map<string, FloorAccount>()
+const shelvesCount = Number(process.env["SHELVES"] ?? 0)
+const shelves = shelvesCount > 0 ? new Shelves(shelvesCount) : undefined
 const lanes: Array<Lane> = []
 let isCommitting = false
 
@@ -43,9 +47,11 @@ const accountOf = (userId: string): FloorAccount => {
 /** Takes whole messages as long as what they touch fits into one batch. */
 const compose = () => {
   const touched = new Set<FloorAccount>()
+  // On shelves a segment is all that an account writes by itself, and those are few.
+  const most = shelves === undefined ? batchMessagesMax : batchAccountsOnShelvesMax
   const taken = new Map<Lane, Array<Delivery>>()
   let purchases = 0
-  let room = batchMessagesMax - floorPartitions
+  let room = most - floorPartitions
   for (const lane of lanes) {
     const { received } = lane
     const deliveries: Array<Delivery> = []
@@ -75,8 +81,9 @@ const commit = (): void => {
   const { touched, taken } = compose()
   if (taken.size === 0) return
   isCommitting = true
-  const writes: Array<FloorWrite> = []
-  for (const account of touched) writes.push(...account.writes())
+  const ofAccounts: Array<FloorWrite> = []
+  for (const account of touched) ofAccounts.push(...account.writes())
+  const writes = shelves?.packed(ofAccounts) ?? ofAccounts
   const batch = nuid.next()
   const member = (index: number) => `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${index + 1}\r\n`
   for (const [index, { key, value, expected }] of writes.entries()) {

@@ -6,11 +6,13 @@ import { Purchase } from "./Purchase.ts"
 export const messagePurchasesMax = 500
 
 const version = 1
-const MessageShape = Schema.Struct({
-  version: Schema.Literal(version),
-  purchases: Schema.Array(Schema.Unknown).check(Schema.isMinLength(1), Schema.isMaxLength(messagePurchasesMax))
-})
-const Message = Schema.Struct({ version: Schema.Literal(version), purchases: Schema.Array(Purchase) })
+const messageOf = <S extends Schema.Constraint>(purchase: S) =>
+  Schema.Struct({
+    version: Schema.Literal(version),
+    purchases: Schema.Array(purchase).check(Schema.isMinLength(1), Schema.isMaxLength(messagePurchasesMax))
+  })
+const MessageShape = messageOf(Schema.Unknown)
+const Message = messageOf(Purchase)
 
 const decodeShape = Schema.decodeUnknownExit(MessageShape)
 const decodeMessage = Schema.decodeUnknownExit(Message)
@@ -80,12 +82,12 @@ export const decodePurchases = (payload: Uint8Array): DecodedMessage => {
   if (text === undefined) return whole("the message is not UTF-8", payload)
   const json = parse(text)
   if (json === undefined) return whole("the message is not JSON", payload, text)
-  const shape = decodeShape(json)
-  if (Exit.isFailure(shape)) return whole(reasonOf(shape), payload, text)
   const message = decodeMessage(json)
   if (Exit.isSuccess(message)) {
     return { purchases: message.value.purchases.map((purchase, index) => ({ index, purchase })), unreadable: [] }
   }
+  const shape = decodeShape(json)
+  if (Exit.isFailure(shape)) return whole(reasonOf(shape), payload, text)
   const purchases: Array<{ index: number; purchase: Purchase }> = []
   const unreadable: Array<Unreadable> = []
   for (const [index, candidate] of shape.value.purchases.entries()) {

@@ -1,8 +1,10 @@
-import { Effect, type Scope } from "effect"
+import { Clock, Effect, type Scope } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 
 /** The most keys that one request names; the broker answers 1,024 at most. */
 export const keysAtOnceMax = 256
+/** For so long the leader is asked instead of a replica that was behind, or did not answer. */
+export const replicaRestMilliseconds = 1_000
 
 interface Keyed {
   readonly key: string
@@ -26,11 +28,12 @@ export interface CausalReadsOptions<Value> {
 
 type Found<Value> = Effect.Effect<Value | undefined, BrokerFailure>
 type Resume<Value> = (found: Found<Value>) => void
+type Waiting<Value> = Map<string, Set<Resume<Value>>>
 
 /**
  * Reads keys as they were at some moment after everything that this process had been told of when it asked. One request
- * is in flight, and the keys that are asked for meanwhile share the next. A replica that has not what the process was
- * told of, or does not answer, is not believed: the leader is asked for each of its keys then.
+ * to a replica is in flight, and the keys that are asked for meanwhile share the next. A replica that has not what the
+ * process was told of, or does not answer, is not believed: the leader is asked for each of its keys then.
  */
 export const makeCausalReads = <Value extends Keyed>({
   replica,
@@ -39,19 +42,15 @@ export const makeCausalReads = <Value extends Keyed>({
 }: CausalReadsOptions<Value>): Effect.Effect<(key: string) => Found<Value>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
+    const clock = yield* Clock.Clock
     const run = Effect.runForkWith(yield* Effect.context<never>())
-    const waiting = new Map<string, Array<Resume<Value>>>()
+    const waiting: Waiting<Value> = new Map()
     let isAsking = false
-
-    const wait = (key: string, resumes: ReadonlyArray<Resume<Value>>) => {
-      const others = waiting.get(key)
-      if (others === undefined) waiting.set(key, [...resumes])
-      else others.push(...resumes)
-    }
+    let replicaFrom = Number.NEGATIVE_INFINITY
 
     // Who asks for the same key while it is in flight may have been told more, so it waits for the next request.
-    const takeWaiting = () => {
-      const taken = new Map<string, ReadonlyArray<Resume<Value>>>()
+    const takeWaiting = (): Waiting<Value> => {
+      const taken: Waiting<Value> = new Map()
       for (const [key, resumes] of waiting) {
         taken.set(key, resumes)
         waiting.delete(key)
@@ -60,43 +59,55 @@ export const makeCausalReads = <Value extends Keyed>({
       return taken
     }
 
-    const ask = Effect.gen(function* () {
-      const taken = takeWaiting()
-      const settle = (key: string, found: Found<Value>) => {
-        for (const resume of taken.get(key) ?? []) resume(found)
-        taken.delete(key)
+    const settle = (taken: Waiting<Value>, key: string, found: Found<Value>) => {
+      for (const resume of taken.get(key) ?? []) resume(found)
+      taken.delete(key)
+    }
+
+    /** Nobody waits for the leader's answers but those who asked for these keys. */
+    const askLeader = (taken: Waiting<Value>) => {
+      for (const key of taken.keys()) {
+        const asked = Effect.map(Effect.exit(leader(key)), (exit) => settle(taken, key, exit))
+        run(Effect.forkIn(asked, scope))
       }
-      const askLeader = Effect.forEach(
-        [...taken.keys()],
-        (key) => Effect.map(Effect.exit(leader(key)), (exit) => settle(key, exit)),
-        // As many as one request names at most.
-        { concurrency: "unbounded", discard: true }
-      )
-      // For one key the leader is as quick, and never behind.
-      if (taken.size === 1) return yield* askLeader
-      const told = toldThrough()
-      const exit = yield* Effect.exit(replica([...taken.keys()]))
-      if (exit._tag === "Failure" || exit.value.through === undefined || exit.value.through < told) {
-        return yield* askLeader
-      }
-      for (const value of exit.value.values) settle(value.key, Effect.succeed(value))
-      for (const [key, resumes] of taken) {
-        if (exit.value.isCut) wait(key, resumes)
-        else settle(key, Effect.succeed(undefined))
+    }
+
+    const askReplica = Effect.fnUntraced(function* (taken: Waiting<Value>) {
+      // What an answer had no room for is asked for again before anything else, so that nobody is passed for ever.
+      while (taken.size > 0) {
+        const told = toldThrough()
+        const exit = yield* Effect.exit(Effect.suspend(() => replica([...taken.keys()])))
+        if (exit._tag === "Failure" || exit.value.through === undefined || exit.value.through < told) {
+          replicaFrom = clock.currentTimeMillisUnsafe() + replicaRestMilliseconds
+          return askLeader(taken)
+        }
+        for (const value of exit.value.values) settle(taken, value.key, Effect.succeed(value))
+        if (!exit.value.isCut) for (const key of taken.keys()) settle(taken, key, Effect.succeed(undefined))
       }
     })
 
     const askAll = Effect.gen(function* () {
       // Whoever else asks in this turn shares the request.
       yield* Effect.yieldNow
-      while (waiting.size > 0) yield* ask
-    }).pipe(Effect.ensuring(Effect.sync(() => void (isAsking = false))))
+      for (let taken = takeWaiting(); taken.size > 0; taken = takeWaiting()) {
+        // For one key the leader is as quick, and never behind.
+        if (taken.size === 1 || clock.currentTimeMillisUnsafe() < replicaFrom) askLeader(taken)
+        else yield* askReplica(taken)
+      }
+      isAsking = false
+    })
 
     return (key) =>
       Effect.callback((resume) => {
-        wait(key, [resume])
-        if (isAsking) return
-        isAsking = true
-        run(Effect.forkIn(askAll, scope))
+        const resumes = waiting.get(key) ?? new Set()
+        waiting.set(key, resumes.add(resume))
+        if (!isAsking) {
+          isAsking = true
+          run(Effect.forkIn(askAll, scope))
+        }
+        return Effect.sync(() => {
+          resumes.delete(resume)
+          if (resumes.size === 0 && waiting.get(key) === resumes) waiting.delete(key)
+        })
       })
   })

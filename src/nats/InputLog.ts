@@ -54,8 +54,8 @@ export class InputLog extends Context.Service<
     /** The sequence of a partition's newest message, 0 when there is none. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
-     * The sequence of a partition's newest message, or the given one when there is none after it. That there is none
-     * is a small answer, whereas the newest message comes with all that is in it.
+     * The sequence of a partition's newest message, or the given one when the log has none after it: none was stored, or
+     * it was purged. That there is none is a small answer, whereas the newest message comes with all that is in it.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** The first and last sequence of the whole log. */
@@ -109,7 +109,8 @@ export class InputLog extends Context.Service<
             (next) =>
               next === undefined
                 ? Effect.succeed(sequence)
-                : Effect.map(lastSequence(partition), (last) => Math.max(sequence, last))
+                : // What was found may be purged since.
+                  Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
           ),
         bounds: askJetStream<InputInfo>(connection, `STREAM.INFO.${inputStream}`, {}).pipe(
           Effect.flatMap(({ state, cluster }) =>

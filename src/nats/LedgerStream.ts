@@ -92,7 +92,7 @@ export class LedgerStream extends Context.Service<
         reading
       )
 
-      /** What any replica has from a sequence on: in order and without a gap, but it may lack the newest. */
+      /** What any replica has from a sequence on: in order and without a gap, but it may lack the newest, or all. */
       const pageOfReplica = (from: number, filter: string) =>
         Effect.map(
           readReplica(connection, ledgerStream, {
@@ -102,7 +102,7 @@ export class LedgerStream extends Context.Service<
             max_bytes: pageBytesMax
           }),
           ({ messages }) => messages.map(revisionOf)
-        )
+        ).pipe(Effect.orElseSucceed(() => []))
 
       const page = (after: number, userToken?: string) =>
         Effect.gen(function* () {

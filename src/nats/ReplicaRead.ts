@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { Msg } from "nats"
-import { BrokerRefused, type BrokerFailure } from "../domain/BrokerError.ts"
+import { BrokerRefused, type BrokerFailure, OutcomeUnknown } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
 import { apiWaitMilliseconds } from "./JetStreamApi.ts"
 
@@ -27,6 +27,16 @@ const nothingFound = 404
 
 const codeOf = (message: Msg): number => message.headers?.code ?? 0
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
+
+/** Each message, and the end, names the one before it: a connection between brokers that breaks may lose some. */
+const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
+  let before = 0
+  for (const message of answered) {
+    if (numberOf(message, "Nats-Last-Sequence") !== before) return false
+    before = numberOf(message, "Nats-Sequence")
+  }
+  return true
+}
 
 const messageOf = (message: Msg): ReplicaMessage => ({
   subject: message.headers?.get("Nats-Subject") ?? "",
@@ -59,6 +69,9 @@ export const readReplica = (
     const code = codeOf(end)
     if (code !== endOfBatch && code !== nothingFound) {
       return Effect.fail(new BrokerRefused({ operation, code, reason: end.headers?.description ?? "no description" }))
+    }
+    if (code === endOfBatch && !isWhole(answered)) {
+      return Effect.fail(new OutcomeUnknown({ operation, reason: "a part of the answer is missing" }))
     }
     const through = end.headers?.get("Nats-UpTo-Sequence") ?? ""
     return Effect.succeed({

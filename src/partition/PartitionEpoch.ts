@@ -193,7 +193,16 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     Effect.flatMap((reason) => Effect.sync(() => fail(reason))),
     Effect.forkIn(scope)
   )
-  yield* serveQueries({ partition, worker, epoch, isOpen: () => isOpen, fail, actors, dispatched })
+  yield* serveQueries({
+    partition,
+    worker,
+    epoch,
+    isOpen: () => isOpen,
+    fail,
+    actors,
+    dispatched,
+    position: () => progress.position
+  })
 
   demand()
   yield* consumers.deleteBefore(partition, epoch).pipe(Effect.ignore, Effect.forkIn(scope))

@@ -21,6 +21,8 @@ export interface ServingEpoch {
   readonly fail: (reason: string) => void
   readonly actors: { readonly tell: (userToken: string, envelope: LookEnvelope) => boolean }
   readonly dispatched: ReturnType<typeof makeDispatched>
+  /** The input sequence up to which everything is in a commit, or about to be. */
+  readonly position: () => number
 }
 
 /** Answers the queries of a partition until the scope closes. */
@@ -36,7 +38,11 @@ export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) 
   const settleIn = <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) =>
     void run(effect).addObserver(done)
   const newestInput = makeSharedRead(
-    Effect.suspend(() => input.newestAfter(partition, dispatched.through)),
+    // What the log does not have any more is applied, so that the position of whoever owns the partition is beyond it.
+    Effect.map(
+      Effect.suspend(() => input.newestAfter(partition, dispatched.through)),
+      (newest) => Math.max(newest, serving.position())
+    ),
     settleIn
   )
   const owner = makeSharedRead(bucket.latest(ownerKey(partition)), settleIn)

@@ -18,8 +18,8 @@ export interface Look<A> {
 /** What answering needs of the epoch that owns the partition. */
 export interface AnsweringEpoch {
   /**
-   * The sequence of the newest input of the partition, read from the leader: of what the log has, or of what the actors
-   * had been given by then where the log has nothing after it.
+   * The sequence of the newest input that was stored, be it purged since: read from the leader, where the log has
+   * something that the actors had not been given; else what they had been given, or what is applied, if that is more.
    */
   readonly newestInput: Effect.Effect<number, BrokerFailure>
   /** The input sequence up to which everything is in the mailboxes of its actors. */
@@ -63,9 +63,9 @@ const encodeAnswers = Schema.encodeSync(Answers)
 
 /**
  * A look that holds everything that was stored before it was asked for; nothing when the epoch is over. What the actors
- * had been given before the look is in it, so one look is enough where the log, read after that, has nothing newer; else
- * they are given what is newer, and looked at once more. The owner's check comes last: what another owner has applied
- * may be purged, and then the log does not show it.
+ * had been given before the look is in it, so one look is enough where nothing newer was stored by the time of a read of
+ * the log after that; else they are given what is newer, and looked at once more. The owner's check comes last: what
+ * another owner has applied may be purged, and then neither the log nor our own position shows it.
  */
 const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: Effect.Effect<A>) {
   const through = epoch.through()

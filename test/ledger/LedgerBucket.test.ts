@@ -1,4 +1,5 @@
 import { Effect, Exit, Layer, ManagedRuntime } from "effect"
+import { connect } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { LedgerBucket, type Write } from "../../src/nats/LedgerBucket.ts"
 import { brokerLayer } from "../../src/Roles.ts"
@@ -75,6 +76,22 @@ describe("LedgerBucket", () => {
     )
     expect(outcomes.filter((outcome) => typeof outcome === "number")).toEqual([sequence + 1])
     expect(outcomes.filter((outcome) => typeof outcome !== "number")).toHaveLength(9)
+  })
+
+  it("asks a replica for many keys in one request, and the leader for one key", async () => {
+    await run(bucket.put("owner.4", "me"))
+    await commit(...["x", "y", "z"].map((key) => ({ key, value: key })))
+    const client = await connect({ servers: broker.url })
+    const asked: Array<string> = []
+    client.subscribe("$JS.API.>", { callback: (_error, { subject }) => void asked.push(subject) })
+    await client.flush()
+    const keys = ["x", "y", "z", "none"]
+    const found = await run(Effect.forEach(keys, bucket.latestTold, { concurrency: "unbounded" }))
+    expect(found.map((value) => value?.value)).toEqual(["x", "y", "z", undefined])
+    expect((await run(bucket.latestTold("x")))?.value).toBe("x")
+    await client.flush()
+    expect(asked).toEqual(["$JS.API.DIRECT.GET.KV_ledger", "$JS.API.STREAM.MSG.GET.KV_ledger"])
+    await client.close()
   })
 
   it("forgets the history of one key alone", async () => {

@@ -8,7 +8,15 @@ const begin: WorkerSteps = ({ script }, ledger, worker) =>
     ? []
     : users.map((user) => {
         const required = distinctPurchases(script, user, ledger.stored).length
-        const asked = { user, required, barrier: undefined, answer: undefined, through: 0, isChecked: false }
+        const asked = {
+          user,
+          required,
+          asked: undefined,
+          barrier: undefined,
+          answer: undefined,
+          through: 0,
+          isChecked: false
+        }
         return {
           name: `is asked for ${user}`,
           shared: { ...ledger, isReading: true, readsLeft: ledger.readsLeft - 1 },
@@ -16,15 +24,17 @@ const begin: WorkerSteps = ({ script }, ledger, worker) =>
         }
       })
 
-/** The newest input: what the actors were given, unless the log has something after that. */
+/** The newest input: what the log has after what was asked for, or else that and the worker's own position. */
 const newestInputs = (
   { mistakes }: Rules,
   { stored, purged }: Ledger,
-  { dispatched }: Worker
+  { reached }: Worker,
+  asked: number
 ): ReadonlyArray<number> => {
   if (mistakes.has("read without barrier")) return [0]
-  const newest = stored > purged ? Math.max(stored, dispatched) : dispatched
-  return mistakes.has("newest input from a replica") && newest > dispatched ? [newest, newest - 1] : [newest]
+  const found = stored > purged ? Math.max(stored, asked) : asked
+  const newest = mistakes.has("read trusts a log without anything newer") ? found : Math.max(found, reached)
+  return mistakes.has("newest input from a replica") && newest > asked ? [newest, newest - 1] : [newest]
 }
 
 const look = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): ReadonlyArray<WorkerStep> => {
@@ -43,14 +53,17 @@ const heldAgainst = (read: Read, newest: number): Read => ({
 })
 
 const proceed = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): ReadonlyArray<WorkerStep> => {
-  const { user, required, barrier, answer, isChecked } = read
+  const { user, required, asked, barrier, answer, isChecked } = read
   if (answer === undefined) {
     return barrier === undefined || worker.dispatched >= barrier ? look(rules, ledger, worker, read) : []
   }
   const steps: Array<WorkerStep> = []
-  if (barrier === undefined) {
-    for (const newest of newestInputs(rules, ledger, worker)) {
-      const name = `reads that the newest input is ${newest}`
+  if (asked === undefined) {
+    const asking = { ...read, asked: worker.dispatched }
+    steps.push({ name: "asks for newer input", shared: ledger, worker: { ...worker, read: asking } })
+  } else if (barrier === undefined) {
+    for (const newest of newestInputs(rules, ledger, worker, asked)) {
+      const name = `learns that the newest input is ${newest}`
       steps.push({ name, shared: ledger, worker: { ...worker, read: heldAgainst(read, newest) } })
     }
   }

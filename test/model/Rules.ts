@@ -14,6 +14,7 @@ export type Mistake =
   | "purge beyond the position"
   | "read without barrier"
   | "owner checked before the log is read"
+  | "read trusts a log without anything newer"
   | "read without owner check"
   | "position read before owner"
   | "actors kept"

@@ -8,7 +8,9 @@ export interface Read {
   readonly user: User
   /** How many purchases the answer has to hold. */
   readonly required: number
-  /** The newest input when the owner asked the leader. */
+  /** What the actors had been given when the leader was asked for something newer. */
+  readonly asked: number | undefined
+  /** The newest input, as that question was answered. */
   readonly barrier: number | undefined
   readonly answer: ReadonlyArray<number> | undefined
   /** What the actors had been given at the look; it holds until the log is found to have something newer. */

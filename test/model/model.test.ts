@@ -127,7 +127,7 @@ describe("a planted mistake breaks an invariant", () => {
       faults: 1,
       reads: 1,
       breaks: "read",
-      steps: 16,
+      steps: 17,
       last: "worker 1 answers with 1 purchases of ann"
     },
     {
@@ -144,7 +144,7 @@ describe("a planted mistake breaks an invariant", () => {
       faults: 1,
       reads: 1,
       breaks: "committed",
-      steps: 13,
+      steps: 14,
       last: "worker 1 answers with 1 purchases of ann"
     },
     {
@@ -169,7 +169,7 @@ describe("a planted mistake breaks an invariant", () => {
       script: one,
       reads: 1,
       breaks: "read",
-      steps: 18,
+      steps: 19,
       last: "worker 2 answers with 0 purchases of ann"
     },
     {
@@ -193,7 +193,7 @@ describe("a planted mistake breaks an invariant", () => {
       script: one,
       reads: 1,
       breaks: "read",
-      steps: 10,
+      steps: 11,
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
@@ -201,7 +201,15 @@ describe("a planted mistake breaks an invariant", () => {
       script: one,
       reads: 1,
       breaks: "read",
-      steps: 18,
+      steps: 19,
+      last: "worker 1 answers with 0 purchases of ann"
+    },
+    {
+      mistakes: ["read trusts a log without anything newer"],
+      script: one,
+      reads: 1,
+      breaks: "read",
+      steps: 15,
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
@@ -209,7 +217,7 @@ describe("a planted mistake breaks an invariant", () => {
       script: one,
       reads: 1,
       breaks: "read",
-      steps: 18,
+      steps: 19,
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
@@ -225,7 +233,7 @@ describe("a planted mistake breaks an invariant", () => {
       faults: 1,
       reads: 1,
       breaks: "read",
-      steps: 17,
+      steps: 18,
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
@@ -234,7 +242,7 @@ describe("a planted mistake breaks an invariant", () => {
       faults: 1,
       reads: 1,
       breaks: "read",
-      steps: 16,
+      steps: 17,
       last: "worker 1 answers with 0 purchases of ann"
     },
     {
@@ -242,7 +250,7 @@ describe("a planted mistake breaks an invariant", () => {
       script: one,
       reads: 1,
       breaks: "read",
-      steps: 10,
+      steps: 11,
       last: "worker 1 answers with 0 purchases of ann"
     }
   ]

@@ -4,6 +4,7 @@ import { inputStream } from "../../src/domain/Subject.ts"
 import type { Delivery, PullEvents } from "../../src/nats/PartitionConsumer.ts"
 import { cleanOnce } from "../../src/partition/Janitor.ts"
 import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
+import { makeGate } from "../support/Faults.ts"
 import { mistakesAfter, post, read, readAccount } from "../support/Shopper.ts"
 import { manySold, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
@@ -53,6 +54,45 @@ describe("A read", () => {
     isLate = false
     for (const deliver of late) deliver()
     expect(await strong).toMatchObject({ purchaseCount: 1, total: 2_100n })
+  })
+
+  it("holds what was applied, and purged, after it looked and before the log was read", async () => {
+    const late: Array<() => void> = []
+    let isLate = false
+    let held = 0
+    const gate = makeGate()
+    const worker = await system.startWorker({
+      ...listening((told) => ({
+        ...told,
+        delivered: (delivery: Delivery) =>
+          isLate ? late.push(() => told.delivered(delivery)) : told.delivered(delivery)
+      })),
+      input: (real) => ({
+        ...real,
+        newestAfter: (partition, sequence) => {
+          const asked = real.newestAfter(partition, sequence)
+          if (!isLate) return asked
+          held += 1
+          return Effect.andThen(gate.pass, asked)
+        }
+      })
+    })
+    const first = manySold(user, 3)
+    await system.publish(first)
+    expect(mistakesAfter(await readAccount(system.ask, user), first)).toEqual([])
+    isLate = true
+    const more = manySold(user, 2, "more")
+    await system.publish(more)
+    await until("it is delivered", () => late.length === 1)
+    const strong = read(system.ask, `/users/${user}/total`)
+    await until("the look is over, and the log is asked", () => held === 1)
+    isLate = false
+    for (const deliver of late) deliver()
+    await system.admin.untilApplied()
+    await worker.runtime.runPromise(cleanOnce({ everyMilliseconds: 1, retentionMilliseconds: 0 }))
+    expect((await system.admin.state(inputStream)).messages).toBe(0)
+    gate.open()
+    expect(await strong).toMatchObject({ purchaseCount: 5 })
   })
 
   it("is not answered by an old owner, even where the janitor has purged all that it missed", async () => {

@@ -67,7 +67,7 @@ const inputLog = (exchange: Exchange, link: Link) => {
             ? Effect.succeed(sequence)
             : Effect.map(
                 link.ask("last sequence", () => broker.lastInput(partition)),
-                (last) => Math.max(sequence, last)
+                (last) => Math.max(next, last)
               )
       ),
     bounds: link.ask("bounds", () => broker.bounds()),

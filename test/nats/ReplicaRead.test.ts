@@ -1,0 +1,73 @@
+import { Effect, Exit } from "effect"
+import { headers, type Msg, type MsgHdrs } from "nats"
+import { describe, expect, it } from "vitest"
+import { readReplica } from "../../src/nats/ReplicaRead.ts"
+
+const message = (fields: Readonly<Record<string, string | number>>, text = "", code = 0): Msg => {
+  const written = code === 0 ? headers() : headers(code, "a status")
+  for (const [name, value] of Object.entries(fields)) written.set(name, String(value))
+  return { headers: written as MsgHdrs, string: () => text } as Msg
+}
+
+const value = (subject: string, sequence: number, before: number) =>
+  message(
+    {
+      "Nats-Subject": subject,
+      "Nats-Sequence": sequence,
+      "Nats-Time-Stamp": "2026-11-28T08:00:00Z",
+      "Nats-Last-Sequence": before
+    },
+    `value ${sequence}`
+  )
+const end = (last: number, through: number, pending = 0) =>
+  message({ "Nats-Num-Pending": pending, "Nats-Last-Sequence": last, "Nats-UpTo-Sequence": through }, "", 204)
+
+/** What comes of a read whose request brings these messages, of which the last has to be seen as the last. */
+const outcomeOf = (...answered: ReadonlyArray<Msg>) =>
+  Effect.runPromise(
+    Effect.exit(
+      readReplica(
+        {
+          requestAll: (_request, isLast) => {
+            expect(answered.map(isLast)).toEqual(answered.map((_, index) => index === answered.length - 1))
+            return Effect.succeed(answered)
+          }
+        },
+        "KV_ledger",
+        {}
+      )
+    )
+  ).then((exit) => (Exit.isSuccess(exit) ? exit.value : Exit.findErrorOption(exit)))
+
+describe("A read of a replica", () => {
+  it("gives the messages, how far the replica is, and how many are left", async () => {
+    expect(await outcomeOf(value("a", 3, 0), value("b", 7, 3), end(7, 9, 2))).toEqual({
+      messages: [
+        { subject: "a", sequence: 3, storedAt: Date.parse("2026-11-28T08:00:00Z"), text: "value 3" },
+        { subject: "b", sequence: 7, storedAt: Date.parse("2026-11-28T08:00:00Z"), text: "value 7" }
+      ],
+      through: 9,
+      pending: 2
+    })
+  })
+
+  it("says nothing of how far a replica is that finds nothing, or does not say", async () => {
+    const nothing = { messages: [], through: undefined, pending: 0 }
+    expect(await outcomeOf(message({}, "", 404))).toEqual(nothing)
+    const silent = message({ "Nats-Num-Pending": 0, "Nats-Last-Sequence": 0 }, "", 204)
+    expect(await outcomeOf(silent)).toEqual(nothing)
+  })
+
+  it.each([
+    ["first", [value("b", 7, 3), end(7, 9)]],
+    ["middle", [value("a", 3, 0), value("c", 8, 7), end(8, 9)]],
+    ["last", [value("a", 3, 0), end(7, 9)]],
+    ["only", [end(7, 9)]]
+  ])("is no answer when its %s message is missing", async (_which, answered) => {
+    expect(await outcomeOf(...answered)).toMatchObject({ value: { _tag: "OutcomeUnknown" } })
+  })
+
+  it.each([408, 413, 500])("fails where the broker answers %i", async (code) => {
+    expect(await outcomeOf(message({}, "", code))).toMatchObject({ value: { _tag: "BrokerRefused", code } })
+  })
+})

@@ -48,6 +48,8 @@ const look = (rules: Rules, ledger: Ledger, worker: Worker, read: Read): Readonl
 /** Where something newer came than what was looked at: once more, when the actors have been given that. */
 const heldAgainst = (read: Read, newest: number): Read => ({
   ...read,
+  // What was asked does not matter any more.
+  asked: 0,
   barrier: newest,
   answer: newest > read.through ? undefined : read.answer
 })

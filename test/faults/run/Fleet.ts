@@ -70,6 +70,8 @@ export class Fleet {
   refusedCommits = 0
   /** Processes that ended though nobody told them to, with the end of what they said. */
   readonly endedByThemselves: Array<string> = []
+  /** All processes of members that live, also those that die and have a successor. */
+  readonly running = new Set<TestProcess>()
   private readonly options: FleetOptions
   private readonly directory: string
   private isStopping = false
@@ -143,9 +145,12 @@ export class Fleet {
     return member
   }
 
-  /** Starts the process of a member, but not of one that leaves: nobody would end it. */
+  /**
+   * Starts the process of a member, unless it has one: two faults of a moment may both end and start it. One that leaves
+   * gets none: nobody would end it.
+   */
   launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
-    if (this.isStopping || member.isLeaving) return
+    if (this.isStopping || member.isLeaving || member.process !== undefined) return
     const started = new TestProcess(
       member.role,
       {
@@ -161,12 +166,14 @@ export class Fleet {
         : {}
     )
     member.process = started
+    this.running.add(started)
     void this.watch(member, started)
   }
 
   /** Starts a process again that ends though nobody told it to. */
   private async watch(member: Member, started: TestProcess): Promise<void> {
     const { code, signal } = await started.ended
+    this.running.delete(started)
     this.refusedCommits += started.output.match(refusedCommit)?.length ?? 0
     if (member.process !== started || this.isStopping || member.isLeaving) return
     member.process = undefined
@@ -240,7 +247,7 @@ export class Fleet {
   async stop(): Promise<void> {
     this.isStopping = true
     this.heal()
-    await Promise.all([...this.members].map((member) => this.end(member)))
+    await Promise.all([...this.running].map((process) => process.kill()))
     await Promise.all(this.brokers.map(({ broker }) => broker.kill()))
     const proxies = [
       ...[...this.members].flatMap((member) => member.proxies),
@@ -254,7 +261,7 @@ export class Fleet {
   private abandon(): void {
     process.off("exit", this.abandonAtExit)
     this.isStopping = true
-    for (const member of this.members) member.process?.signal("SIGKILL")
+    for (const started of this.running) started.signal("SIGKILL")
     for (const { broker } of this.brokers) broker.signal("SIGKILL")
     if (this.disk instanceof SmallDisk) this.disk.unmount()
     rmSync(this.directory, { recursive: true, force: true })

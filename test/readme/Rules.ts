@@ -38,7 +38,7 @@ export const rules: ReadonlyArray<Rule> = [
     matches: /^npm run bench -- --only/,
     why: "it takes minutes: the case has to be in the list, and the options are read",
     run: (text) => {
-      const [, name = ""] = /--only ([a-z-]+)/.exec(text) ?? []
+      const [, name = ""] = /--only ([a-z0-9-]+)/.exec(text) ?? []
       return `npm run -s bench -- --list | grep '^${name} ' && ${text} --help`
     }
   },

@@ -7,7 +7,10 @@ import { keysAtOnceMax } from "../nats/CausalReads.ts"
 import { LedgerBucket, type LedgerValue } from "../nats/LedgerBucket.ts"
 import { makeTurns } from "./Turns.ts"
 
-/** How many segments of one account are asked for at once: what one request names is decoded while the next is on its way. */
+/**
+ * How many segments of one account are asked for at once: what one request names is decoded while the next is on its
+ * way.
+ */
 const segmentsAtOnceMax = 2 * keysAtOnceMax
 /**
  * How many revisions of all accounts that are loaded are asked for at once; the others wait for their turn. The broker

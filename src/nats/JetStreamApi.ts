@@ -86,13 +86,17 @@ export const apiCode = {
   insufficientResources: 10_023
 } as const
 
-/** A message as a stream's leader has it. */
-export interface StreamMessage {
+/** A message that a stream has. */
+export interface StoredMessage {
   readonly subject: string
   readonly sequence: number
   /** When the broker stored it, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
+}
+
+/** A message as a stream's leader has it. */
+export interface StreamMessage extends StoredMessage {
   /** The header block as it was sent. */
   readonly headers: string
 }

@@ -4,8 +4,8 @@ import { BrokerRefused, OutcomeUnknown, type BrokerFailure, type BrokerUnavailab
 import { ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
 import { makeCausalReads } from "./CausalReads.ts"
 import { Connection } from "./Connection.ts"
-import { apiCode, askJetStream, readMessage, refusalOf, storeMessage } from "./JetStreamApi.ts"
-import { readReplica, type ReplicaMessage } from "./ReplicaRead.ts"
+import { apiCode, askJetStream, readMessage, refusalOf, type StoredMessage, storeMessage } from "./JetStreamApi.ts"
+import { readReplica } from "./ReplicaRead.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
 /** The most messages of one atomic batch; the broker refuses more. */
@@ -103,7 +103,7 @@ export class LedgerBucket extends Context.Service<
         if (sequence > toldThrough) toldThrough = sequence
       }
 
-      const valueOf = ({ subject, text, sequence, storedAt }: ReplicaMessage): LedgerValue => {
+      const valueOf = ({ subject, text, sequence, storedAt }: StoredMessage): LedgerValue => {
         told(sequence)
         return { key: subject.slice(ledgerPrefix.length), value: text, sequence, storedAt }
       }

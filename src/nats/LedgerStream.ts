@@ -1,11 +1,12 @@
 import { Context, Deferred, Effect, Layer, Schema } from "effect"
-import { createInbox, type Msg, nuid } from "nats"
+import { createInbox, nuid } from "nats"
 import { type BrokerFailure, type BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
 import { ledgerStream, revisionFilter, userTokenOf } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { deliveryPlace } from "./DeliveryPlace.ts"
-import { askJetStream, readMessage } from "./JetStreamApi.ts"
-import { readReplica, type ReplicaMessage } from "./ReplicaRead.ts"
+import { askJetStream, readMessage, type StoredMessage } from "./JetStreamApi.ts"
+import { statusOf } from "./MessageStatus.ts"
+import { readReplica } from "./ReplicaRead.ts"
 
 /** The most revisions, and about the most bytes, of one page: while the broker reads it, nothing is written. */
 export const pageRevisionsMax = 128
@@ -39,14 +40,12 @@ export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("Ledger
   }
 }
 
-const revisionOf = ({ subject, sequence, storedAt, text }: ReplicaMessage): RevisionMessage => ({
+const revisionOf = ({ subject, sequence, storedAt, text }: StoredMessage): RevisionMessage => ({
   userToken: userTokenOf(subject),
   sequence,
   storedAt,
   text
 })
-
-const isStatus = (message: Msg): boolean => (message.headers?.code ?? 0) !== 0
 
 const operation = "read the ledger"
 
@@ -130,7 +129,7 @@ export class LedgerStream extends Context.Service<
               client.subscribe(inbox, {
                 callback: (_error, message) => {
                   heardAt = performance.now()
-                  if (isStatus(message)) {
+                  if (statusOf(message) !== 0) {
                     // The broker asks whether we keep up; who reads slowly in a loop answers late.
                     const asks = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
                     if (asks !== "") client.publish(asks)

@@ -7,6 +7,7 @@ import { Connection } from "./Connection.ts"
 import { type DeliveryPlace, deliveryPlace } from "./DeliveryPlace.ts"
 import { noticeHeader } from "./InputLog.ts"
 import { askJetStream, askJetStreamOnce } from "./JetStreamApi.ts"
+import { statusOf } from "./MessageStatus.ts"
 
 const nanosecondsPerMillisecond = 1_000_000
 /** A pull request ends by itself after this long, and is followed by another. */
@@ -203,7 +204,7 @@ export class PartitionConsumer extends Context.Service<
           }
 
           const status = (message: Msg) => {
-            const code = message.headers?.code ?? 0
+            const code = statusOf(message)
             const description = message.headers?.description ?? ""
             if (code === 100) return
             demands.delete(message.subject.slice(prefix.length))

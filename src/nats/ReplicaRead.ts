@@ -2,20 +2,12 @@ import { Effect } from "effect"
 import type { Msg } from "nats"
 import { BrokerRefused, type BrokerFailure, OutcomeUnknown } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
-import { apiWaitMilliseconds } from "./JetStreamApi.ts"
-
-/** A message as a replica of its stream has it. */
-export interface ReplicaMessage {
-  readonly subject: string
-  readonly sequence: number
-  /** When the broker stored it, in milliseconds since 1970. */
-  readonly storedAt: number
-  readonly text: string
-}
+import { apiWaitMilliseconds, type StoredMessage } from "./JetStreamApi.ts"
+import { statusOf } from "./MessageStatus.ts"
 
 /** What one replica answered, in the order of its stream. */
 export interface ReplicaAnswer {
-  readonly messages: ReadonlyArray<ReplicaMessage>
+  readonly messages: ReadonlyArray<StoredMessage>
   /** The last sequence that the replica had; nothing where it found nothing, for then it does not say. */
   readonly through: number | undefined
   /** How many it found beyond those, which were too much for one answer. */
@@ -25,7 +17,6 @@ export interface ReplicaAnswer {
 const endOfBatch = 204
 const nothingFound = 404
 
-const codeOf = (message: Msg): number => message.headers?.code ?? 0
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
 
 /** Each message, and the end, names the one before it: a connection between brokers that breaks may lose some. */
@@ -38,7 +29,7 @@ const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
   return true
 }
 
-const messageOf = (message: Msg): ReplicaMessage => ({
+const messageOf = (message: Msg): StoredMessage => ({
   subject: message.headers?.get("Nats-Subject") ?? "",
   sequence: numberOf(message, "Nats-Sequence"),
   storedAt: Date.parse(message.headers?.get("Nats-Time-Stamp") ?? ""),
@@ -62,11 +53,11 @@ export const readReplica = (
       payload: JSON.stringify(query),
       timeoutMilliseconds: apiWaitMilliseconds
     },
-    (message) => codeOf(message) !== 0
+    (message) => statusOf(message) !== 0
   )
   return Effect.flatMap(asked, (answered): Effect.Effect<ReplicaAnswer, BrokerFailure> => {
     const end = answered.at(-1) as Msg
-    const code = codeOf(end)
+    const code = statusOf(end)
     if (code !== endOfBatch && code !== nothingFound) {
       return Effect.fail(new BrokerRefused({ operation, code, reason: end.headers?.description ?? "no description" }))
     }

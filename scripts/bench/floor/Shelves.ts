@@ -6,25 +6,22 @@ const accountPrefix = accountKey("")
 /** The key of what a commit writes of all accounts of one shelf. */
 export const shelfPrefix = "shelf."
 
-interface Shelf {
-  revision: number
-}
-
 /**
  * A layout that the ledger does not have: accounts stand on shelves, a bounded number, and a commit writes one message
  * for each shelf that it touches instead of one for each account. It shows what a revision for each purchase costs, and
  * what it would take not to pay that; how an account is found on its shelf after a restart is left open.
  */
 export class Shelves {
-  private readonly shelves: ReadonlyArray<Shelf>
+  /** The sequence of each shelf's newest message. */
+  private readonly revisions: Array<number>
 
   /** The number must be a multiple of that of the partitions, so that all users of a shelf are in one partition. */
   constructor(count: number) {
-    this.shelves = Array.from({ length: count }, () => ({ revision: 0 }))
+    this.revisions = Array.from({ length: count }, () => 0)
   }
 
-  shelfOf(userId: string): number {
-    return partitionOf(userId, this.shelves.length)
+  private shelfOf(userId: string): number {
+    return partitionOf(userId, this.revisions.length)
   }
 
   /** The same writes with those of accounts put together. */
@@ -45,15 +42,13 @@ export class Shelves {
   }
 
   private writeOf(number: number, together: ReadonlyArray<FloorWrite>): FloorWrite {
-    const shelf = this.shelves[number]
-    if (shelf === undefined) throw new Error(`there is no shelf ${number}`)
     const revisions = together.map(({ key, value }) => `${JSON.stringify(key.slice(accountPrefix.length))}:${value}`)
     return {
       key: shelfPrefix + number,
       value: `{"version":1,"revisions":{${revisions.join(",")}}}`,
-      expected: shelf.revision,
+      expected: this.revisions[number] ?? 0,
       written: (sequence) => {
-        shelf.revision = sequence
+        this.revisions[number] = sequence
         for (const { written } of together) written(sequence)
       }
     }

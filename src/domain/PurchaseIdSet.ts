@@ -55,6 +55,11 @@ export class PurchaseIdSet {
     this.unsealed.set(purchaseId, { revision, fingerprint })
   }
 
+  /** Makes room at once for so many members of segments that are about to be added to an empty set. */
+  expectSealed(members: number): void {
+    this.sealed = new SealedIds(members)
+  }
+
   /** Adds the members of a segment. */
   addSealed(entries: Iterable<SegmentEntry>): void {
     this.sealed ??= new SealedIds()

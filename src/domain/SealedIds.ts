@@ -1,9 +1,16 @@
-/** With how many members a table begins; it doubles when they are there. */
+/** With how many members a table begins, unless more are expected; it doubles when they are there. */
 const membersAtFirst = 512
+/** As long as a UUID; longer ids make their room grow. */
+const bytesOfIdUsual = 36
 /** UTF-8 takes no more bytes for a UTF-16 unit. */
 const bytesOfUnitMax = 3
 /** Revision, fingerprint, and where the id ends among the bytes of all ids. */
 const numbersOfMember = 3
+/**
+ * A slot has one more than the number of its member, 0 where there is none, and beside it the hash of the member's id:
+ * most of the time that a large table takes is waiting for memory, and so one line of it tells whether to look further.
+ */
+const numbersOfSlot = 2
 
 // Of each process another, so that nobody can choose ids that all begin their search at one slot.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
@@ -21,11 +28,18 @@ export interface SealedMember {
  */
 export class SealedIds {
   private members = 0
-  /** One more than the number of the member that is there, 0 where there is none; at least half of them are 0. */
-  private slots = new Int32Array(2 * membersAtFirst)
-  private hashes = new Int32Array(membersAtFirst)
-  private numbers = new Float64Array(numbersOfMember * membersAtFirst)
-  private bytes = Buffer.allocUnsafeSlow(32 * membersAtFirst)
+  /** Twice as many slots as there is room for members, so that the search for a free one is short. */
+  private slots: Int32Array
+  private numbers: Float64Array
+  private bytes: Buffer
+
+  constructor(membersExpected = 0) {
+    let room = membersAtFirst
+    while (room < membersExpected) room *= 2
+    this.slots = new Int32Array(numbersOfSlot * 2 * room)
+    this.numbers = new Float64Array(numbersOfMember * room)
+    this.bytes = Buffer.allocUnsafeSlow(bytesOfIdUsual * room)
+  }
 
   get size(): number {
     return this.members
@@ -39,15 +53,18 @@ export class SealedIds {
 
   /** Adds an id; one that is there already keeps what was said first. */
   add(id: string, revision: number, fingerprint: number): void {
-    if (this.members === this.hashes.length) this.grow()
+    if (numbersOfMember * this.members === this.numbers.length) this.grow()
     const end = this.write(id)
     const hash = this.hash(end)
     const slot = this.slotOf(hash, end)
     if (this.slots[slot] !== 0) return
-    this.hashes[this.members] = hash
-    this.numbers.set([revision, fingerprint, end], numbersOfMember * this.members)
+    const first = numbersOfMember * this.members
+    this.numbers[first] = revision
+    this.numbers[first + 1] = fingerprint
+    this.numbers[first + 2] = end
     this.members += 1
     this.slots[slot] = this.members
+    this.slots[slot + 1] = hash
   }
 
   *ids(): Iterable<string> {
@@ -87,13 +104,12 @@ export class SealedIds {
     return hash ^ (hash >>> 16)
   }
 
-  /** The slot of the id that was written, or the free one where it belongs. */
+  /** Where the slot begins that has the id that was written, or the free one where it belongs. */
   private slotOf(hash: number, end: number): number {
-    const last = this.slots.length - 1
-    let slot = hash & last
-    for (; this.slots[slot] !== 0; slot = (slot + 1) & last) {
-      const member = (this.slots[slot] as number) - 1
-      if (this.hashes[member] === hash && this.isWritten(member, end)) return slot
+    const last = this.slots.length - numbersOfSlot
+    let slot = (numbersOfSlot * hash) & last
+    for (; this.slots[slot] !== 0; slot = (slot + numbersOfSlot) & last) {
+      if (this.slots[slot + 1] === hash && this.isWritten((this.slots[slot] as number) - 1, end)) return slot
     }
     return slot
   }
@@ -104,18 +120,19 @@ export class SealedIds {
   }
 
   private grow(): void {
-    const members = 2 * this.hashes.length
-    const { hashes, numbers } = this
-    this.hashes = new Int32Array(members)
-    this.hashes.set(hashes)
-    this.numbers = new Float64Array(numbersOfMember * members)
+    const { numbers, slots } = this
+    this.numbers = new Float64Array(2 * numbers.length)
     this.numbers.set(numbers)
-    this.slots = new Int32Array(2 * members)
-    const last = this.slots.length - 1
-    for (let member = 0; member < this.members; member += 1) {
-      let slot = (hashes[member] as number) & last
-      while (this.slots[slot] !== 0) slot = (slot + 1) & last
-      this.slots[slot] = member + 1
+    const larger = new Int32Array(2 * slots.length)
+    const last = larger.length - numbersOfSlot
+    for (let from = 0; from < slots.length; from += numbersOfSlot) {
+      if (slots[from] === 0) continue
+      const hash = slots[from + 1] as number
+      let slot = (numbersOfSlot * hash) & last
+      while (larger[slot] !== 0) slot = (slot + numbersOfSlot) & last
+      larger[slot] = slots[from] as number
+      larger[slot + 1] = hash
     }
+    this.slots = larger
   }
 }

@@ -33,7 +33,12 @@ export class TestProcess {
     const node = join(projectRoot, "node_modules/.bin/node")
     this.child = spawn(node, [...nodeArguments, program, "--role", role], {
       cwd: projectRoot,
-      env: { PATH: process.env["PATH"], LOG_LEVEL: "Warn", ...environment },
+      env: {
+        PATH: process.env["PATH"],
+        NODE_COMPILE_CACHE: join(projectRoot, "node_modules/.cache/node"),
+        LOG_LEVEL: "Warn",
+        ...environment
+      },
       stdio: ["ignore", "pipe", "pipe", "ipc"]
     })
     for (const stream of [this.child.stdout, this.child.stderr]) {

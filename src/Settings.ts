@@ -1,4 +1,4 @@
-import { hostname } from "node:os"
+import { hostname, totalmem } from "node:os"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
 import { isBrokerAddress } from "./nats/BrokerAddress.ts"
 
@@ -19,6 +19,11 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
     name
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
 
+/** What this process may use, in bytes: all that the machine has, or less where a container has a limit. */
+const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+/** An id takes 100 to 140 bytes, so all of them an eighth of the memory. */
+const purchaseIdsDefault = Math.floor(memoryBytes / 1_024)
+
 /** Every environment variable of the processes, with its default. Durations are like "2 minutes"; README lists them. */
 export const settings = Config.all({
   natsUrl: Config.schema(
@@ -38,7 +43,7 @@ export const settings = Config.all({
   inputRetention: duration("INPUT_RETENTION", "1 hour", "0 millis"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
   actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 200_000, 1, 10_000_000),
-  purchaseIdsResidentMax: wholeNumber("PURCHASE_IDS_RESIDENT_MAX", 4_000_000, 1, 1_000_000_000),
+  purchaseIdsResidentMax: wholeNumber("PURCHASE_IDS_RESIDENT_MAX", purchaseIdsDefault, 1, 1_000_000_000),
   actorIdle: duration("ACTOR_IDLE", "2 minutes"),
   workerId: Config.String("WORKER_ID").pipe(Config.withDefault(`${hostname()}-${process.pid}`)),
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),

@@ -1,4 +1,5 @@
 import type { Floor, FloorOptions } from "./Floor.ts"
+import type { HttpFloor } from "./HttpFloor.ts"
 import type { Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
 import type { System, SystemNeeds } from "./System.ts"
@@ -28,6 +29,8 @@ export interface CaseInput {
   readonly startSystem: (needs: SystemNeeds) => Promise<System>
   /** Starts the bare protocol on a broker of its own. */
   readonly startFloor: (options?: FloorOptions) => Promise<Floor>
+  /** Starts the bare HTTP. */
+  readonly startHttpFloor: () => Promise<HttpFloor>
 }
 
 /** A part of the benchmark. */

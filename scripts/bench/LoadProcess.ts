@@ -3,7 +3,15 @@ import type { LoadMessage, LoadOrder, LoadResult } from "./load.ts"
 import { countProcessorTime, type Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
-import type { System } from "./System.ts"
+
+/** What requests are sent to. */
+export interface Served {
+  readonly edgeUrl: string
+  /** The processes whose time requests take, by their names. */
+  readonly servers: Readonly<Record<string, { readonly pid: number }>>
+  /** Starts a further process, which ends with it. */
+  readonly spawn: (name: string, script: string) => NodeProcess
+}
 
 interface Loaded extends LoadResult {
   /** What one post cost, or one read where nothing was posted, the load's own time included. */
@@ -12,28 +20,27 @@ interface Loaded extends LoadResult {
   readonly wrong: ReadonlyArray<string>
 }
 
-/** The process that sends requests to a system's edge. */
+/** The process that sends requests. */
 export class LoadProcess {
-  private readonly system: System
+  private readonly served: Served
   private readonly process: NodeProcess
   private readonly progress: Progress
 
-  constructor(system: System, progress: Progress) {
-    this.system = system
+  constructor(served: Served, progress: Progress) {
+    this.served = served
     this.progress = progress
-    const script = fileURLToPath(new URL("load.ts", import.meta.url))
-    this.process = system.spawn({ name: "load", script, environment: {}, isProfiled: false })
+    this.process = served.spawn("load", fileURLToPath(new URL("load.ts", import.meta.url)))
   }
 
   async run(order: Omit<LoadOrder, "edgeUrl">): Promise<Loaded> {
-    const { edge, worker, broker, edgeUrl } = this.system
+    const { servers, edgeUrl } = this.served
     const prepared = this.process.message<LoadMessage, "prepared">("prepared")
     this.process.send({ edgeUrl, ...order } satisfies LoadOrder)
     await prepared
     const done = this.process.message<LoadMessage, "done">("done", (message) => {
       if (message.kind === "progress") this.progress.show(`answered ${message.answered.toLocaleString("en")}`)
     })
-    const spentSince = countProcessorTime({ load: this.process, edge, worker, broker })
+    const spentSince = countProcessorTime({ load: this.process, ...servers })
     this.process.send({})
     const result = await done
     const posts = order.posts === undefined ? 0 : order.posts.to - order.posts.from

@@ -2,6 +2,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { freePort, projectRoot, TestBroker, until } from "../../test/support/TestBroker.ts"
 import type { Stoppable } from "./Ending.ts"
+import type { Served } from "./LoadProcess.ts"
 import { NodeProcess, type NodeProcessOptions } from "./NodeProcess.ts"
 import type { PublisherMessage } from "./publisher.ts"
 import { wrongTotals } from "./Totals.ts"
@@ -25,7 +26,7 @@ export interface SystemOptions extends SystemNeeds {
 }
 
 /** A broker, a worker and an edge that nobody else uses, each a process, on an empty ledger. */
-export class System implements Stoppable {
+export class System implements Stoppable, Served {
   readonly broker: TestBroker
   readonly edge: NodeProcess
   readonly edgeUrl: string
@@ -40,7 +41,7 @@ export class System implements Stoppable {
     this.edgeUrl = `http://127.0.0.1:${port}`
     this.processes = []
     this.currentWorker = this.startWorker("worker")
-    this.edge = this.spawn({
+    this.edge = this.start({
       name: "edge",
       script: mainScript,
       arguments: ["--role", "edge"],
@@ -70,29 +71,18 @@ export class System implements Stoppable {
     return this.currentWorker
   }
 
-  /** A further process on this system. It ends with it. */
-  spawn(options: Omit<NodeProcessOptions, "profiles"> & { readonly isProfiled: boolean }): NodeProcess {
-    const { name, isProfiled, environment, ...rest } = options
-    const process = new NodeProcess({
-      ...rest,
-      name: `${name}-${this.options.run}`,
-      environment: {
-        NATS_URL: this.broker.url,
-        HOST: "127.0.0.1",
-        LOG_LEVEL: "Warn",
-        ...this.options.settings,
-        ...environment
-      },
-      profiles: isProfiled ? this.options.profiles : undefined
-    })
-    this.processes.push(process)
-    return process
+  get servers() {
+    return { edge: this.edge, worker: this.worker, broker: this.broker }
+  }
+
+  spawn(name: string, script: string): NodeProcess {
+    return this.start({ name, script, environment: {}, isProfiled: false })
   }
 
   /** Publishes through the edge's own layers, past HTTP. */
   async startPublisher(): Promise<NodeProcess> {
     const script = fileURLToPath(new URL("publisher.ts", import.meta.url))
-    const publisher = this.spawn({ name: "publisher", script, environment: {}, isProfiled: true })
+    const publisher = this.start({ name: "publisher", script, environment: {}, isProfiled: true })
     await publisher.message<PublisherMessage, "ready">("ready")
     return publisher
   }
@@ -113,8 +103,26 @@ export class System implements Stoppable {
     await this.broker.stop()
   }
 
+  private start(options: Omit<NodeProcessOptions, "profiles"> & { readonly isProfiled: boolean }): NodeProcess {
+    const { name, isProfiled, environment, ...rest } = options
+    const process = new NodeProcess({
+      ...rest,
+      name: `${name}-${this.options.run}`,
+      environment: {
+        NATS_URL: this.broker.url,
+        HOST: "127.0.0.1",
+        LOG_LEVEL: "Warn",
+        ...this.options.settings,
+        ...environment
+      },
+      profiles: isProfiled ? this.options.profiles : undefined
+    })
+    this.processes.push(process)
+    return process
+  }
+
   private startWorker(name: string): NodeProcess {
-    return this.spawn({
+    return this.start({
       name,
       script: mainScript,
       arguments: ["--role", "worker"],

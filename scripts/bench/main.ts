@@ -6,6 +6,7 @@ import { draw } from "./Charts.ts"
 import { started, stopAll, stopped, type Stoppable } from "./Ending.ts"
 import { type Figure, figuresOf, tableOf } from "./Figures.ts"
 import { Floor } from "./Floor.ts"
+import { HttpFloor } from "./HttpFloor.ts"
 import { machine } from "./Machine.ts"
 import { watchOtherLoad } from "./OtherLoad.ts"
 import { readOptions } from "./Options.ts"
@@ -47,7 +48,8 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
       run,
       progress,
       startSystem: (needs) => starting(() => System.start({ run, profiles, ...needs })),
-      startFloor: (options = {}) => starting(() => Floor.start(options))
+      startFloor: (options = {}) => starting(() => Floor.start(options)),
+      startHttpFloor: () => starting(() => HttpFloor.start())
     })
     .catch((cause: unknown) => {
       throw new Error([String(cause), ...running.flatMap((begun) => begun.said())].join("\n"), { cause })

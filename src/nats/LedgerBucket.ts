@@ -5,7 +5,7 @@ import { ledgerPrefix, ledgerStream } from "../domain/Subject.ts"
 import { makeCausalReads } from "./CausalReads.ts"
 import { Connection } from "./Connection.ts"
 import { apiCode, askJetStream, readMessage, refusalOf, type StoredMessage, storeMessage } from "./JetStreamApi.ts"
-import { readReplica } from "./ReplicaRead.ts"
+import { readReplica, readReplicaAt } from "./ReplicaRead.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
 /** The most messages of one atomic batch; the broker refuses more. */
@@ -79,7 +79,7 @@ export class LedgerBucket extends Context.Service<
      * asked: what it wrote, and what it read. Others may have written since. Many at once cost little more than one.
      */
     readonly latestTold: (key: string) => Effect.Effect<LedgerValue | undefined, BrokerFailure>
-    /** What is stored at a sequence, as the leader has it. */
+    /** What is stored at a sequence; it never changes, so any replica will do that has it, and the leader knows best. */
     readonly at: (sequence: number) => Effect.Effect<LedgerValue | undefined, BrokerFailure>
     /** Writes one key whatever its revision, and answers the new one. */
     readonly put: (key: string, value: string) => Effect.Effect<number, BrokerFailure>
@@ -179,7 +179,12 @@ export class LedgerBucket extends Context.Service<
       return LedgerBucket.of({
         latest,
         latestTold,
-        at: (sequence) => read({ seq: sequence }),
+        at: (sequence) =>
+          readReplicaAt(connection, ledgerStream, sequence).pipe(
+            // Whatever keeps a replica from answering, the leader may know.
+            Effect.catch(() => Effect.undefined),
+            Effect.flatMap((found) => (found ? Effect.succeed(valueOf(found)) : read({ seq: sequence })))
+          ),
         put,
         commit,
         forgetHistory: (key) =>

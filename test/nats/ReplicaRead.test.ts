@@ -1,7 +1,7 @@
 import { Effect, Exit } from "effect"
 import { headers, type Msg, type MsgHdrs } from "nats"
 import { describe, expect, it } from "vitest"
-import { readReplica } from "../../src/nats/ReplicaRead.ts"
+import { readReplica, readReplicaAt } from "../../src/nats/ReplicaRead.ts"
 
 const message = (fields: Readonly<Record<string, string | number>>, text = "", code = 0): Msg => {
   const written = code === 0 ? headers() : headers(code, "a status")
@@ -69,5 +69,37 @@ describe("A read of a replica", () => {
 
   it.each([408, 413, 500])("fails where the broker answers %i", async (code) => {
     expect(await outcomeOf(message({}, "", code))).toMatchObject({ value: { _tag: "BrokerRefused", code } })
+  })
+})
+
+describe("A read of a replica at a sequence", () => {
+  const outcomeAt = (answer: Msg) =>
+    Effect.runPromise(
+      Effect.exit(
+        readReplicaAt(
+          {
+            request: ({ subject, payload }) => {
+              expect([subject, payload]).toEqual(["$JS.API.DIRECT.GET.KV_ledger", '{"seq":7}'])
+              return Effect.succeed(answer)
+            }
+          },
+          "KV_ledger",
+          7
+        )
+      )
+    ).then((exit) => (Exit.isSuccess(exit) ? exit.value : Exit.findErrorOption(exit)))
+
+  it("gives the message", async () => {
+    expect(await outcomeAt(value("a", 7, 0))).toEqual({
+      subject: "a",
+      sequence: 7,
+      storedAt: Date.parse("2026-11-28T08:00:00Z"),
+      text: "value 7"
+    })
+  })
+
+  it("gives nothing where the replica has nothing, and fails with any other status", async () => {
+    expect(await outcomeAt(message({}, "", 404))).toBeUndefined()
+    expect(await outcomeAt(message({}, "", 408))).toMatchObject({ value: { _tag: "BrokerRefused", code: 408 } })
   })
 })

@@ -23,7 +23,7 @@ export const lines: Case = {
     const system = await startSystem({ usesEdge: true })
     const { edge, worker, broker, edgeUrl } = system
     const script = fileURLToPath(new URL("../lines.ts", import.meta.url))
-    const load = system.spawn({ name: "lines", script, environment: {}, isProfiled: false })
+    const load = system.spawn("lines", script)
 
     const send = async (from: number, to: number) => {
       const prepared = load.message<LinesMessage, "prepared">("prepared")

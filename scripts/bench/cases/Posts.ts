@@ -1,5 +1,5 @@
 import { untilApplied } from "../Applied.ts"
-import type { Case } from "../Case.ts"
+import type { Case, CaseInput } from "../Case.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
 
@@ -8,12 +8,26 @@ const warmUp = 20_000
 const measured = 60_000
 const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
 
+/** The same posts to the bare HTTP. */
+const runFloor = async ({ startHttpFloor, progress }: CaseInput) => {
+  const floor = await startHttpFloor()
+  const load = new LoadProcess(floor, progress)
+  const pace = { atOnce }
+  const middle = warmUp + measured
+  const first = await load.run({ workload, posts: { from: 0, to: warmUp, pace, until: "stored" } })
+  const second = await load.run({ workload, posts: { from: warmUp, to: middle, pace, until: "stored" } })
+  await floor.stop()
+  return { ...second, wrong: [...first.wrong, ...second.wrong] }
+}
+
 /** Single posts, each on the heels of an answer: first until all are stored and applied, then each until it is applied. */
 export const posts: Case = {
   name: "posts",
-  about: `single POSTs over ${atOnce} kept connections, closed loop, until stored and all applied; until each is applied`,
+  about: `single POSTs over ${atOnce} kept connections, closed loop, until stored and all applied; until each is applied; and bare HTTP`,
   isLong: false,
-  run: async ({ startSystem, progress }) => {
+  run: async (input) => {
+    const { startSystem, progress } = input
+    const floorFirst = input.run % 2 === 1 ? await runFloor(input) : undefined
     const system = await startSystem({ usesEdge: true })
     const load = new LoadProcess(system, progress)
     const pace = { atOnce }
@@ -28,6 +42,9 @@ export const posts: Case = {
       posts: { from: middle, to: workload.purchases, pace, until: "applied" }
     })
     progress.show("reading every total")
+    const wrong = await wrongLedger(system, totalsOfWorkload(workload))
+    await system.stop()
+    const floor = floorFirst ?? (await runFloor(input))
     const perSecond = (milliseconds: number) => measured / (milliseconds / 1_000)
     return {
       measurements: [
@@ -37,12 +54,11 @@ export const posts: Case = {
           unit: "purchases/s",
           value: perSecond(applied.milliseconds),
           spent: applied.spent
-        }
+        },
+        { name: "posts floor", unit: "purchases/s", value: perSecond(floor.milliseconds), spent: floor.spent },
+        { name: "posts of their floor", unit: "ratio", value: floor.milliseconds / storedMilliseconds }
       ],
-      wrong: [
-        ...[first, stored, applied].flatMap(({ wrong }) => wrong),
-        ...(await wrongLedger(system, totalsOfWorkload(workload)))
-      ],
+      wrong: [...[first, stored, applied, floor].flatMap((load) => load.wrong), ...wrong],
       notes: [
         `of ${atOnce} at once, p50 and p99 were ` +
           `${stored.posts.p50.toFixed(1)} and ${stored.posts.p99.toFixed(1)} ms until stored, ` +

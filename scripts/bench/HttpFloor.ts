@@ -1,0 +1,44 @@
+import { fileURLToPath } from "node:url"
+import type { Stoppable } from "./Ending.ts"
+import type { HttpFloorMessage } from "./floor/http.ts"
+import type { Served } from "./LoadProcess.ts"
+import { NodeProcess } from "./NodeProcess.ts"
+
+/** Bare Hono behind node's server, which answers what the load expects: no edge can be faster on this machine. */
+export class HttpFloor implements Stoppable, Served {
+  readonly edgeUrl: string
+  private readonly server: NodeProcess
+  private readonly spawned: Array<NodeProcess> = []
+
+  private constructor(server: NodeProcess, port: number) {
+    this.server = server
+    this.edgeUrl = `http://127.0.0.1:${port}`
+  }
+
+  static async start(): Promise<HttpFloor> {
+    const script = fileURLToPath(new URL("floor/http.ts", import.meta.url))
+    const server = new NodeProcess({ name: "floor-http", script, environment: {} })
+    const { port } = await server.message<HttpFloorMessage, "listening">("listening")
+    return new HttpFloor(server, port)
+  }
+
+  get servers() {
+    return { server: this.server }
+  }
+
+  spawn(name: string, script: string): NodeProcess {
+    const process = new NodeProcess({ name: `floor-${name}`, script, environment: {} })
+    this.spawned.push(process)
+    return process
+  }
+
+  /** What its processes printed: nothing, unless something went wrong. */
+  said(): Array<string> {
+    return [this.server, ...this.spawned].flatMap((process) => process.said())
+  }
+
+  async stop(): Promise<void> {
+    for (const process of this.spawned) await process.stop()
+    await this.server.stop()
+  }
+}

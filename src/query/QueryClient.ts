@@ -8,12 +8,14 @@ import { Topology } from "../nats/Topology.ts"
 /** The most questions of one partition that wait at an edge; above it a question fails as unavailable. */
 export const questionsWaitingMax = 8_192
 /** The most requests of one partition that are under way. */
-const requestsInFlightMax = 4
+export const requestsInFlightMax = 4
 /**
  * How long what is asked waits for the answer to the request before, in milliseconds; then another request takes it,
  * for some answers are slow. Under load fewer and larger requests save nearly a fifth of what a read costs.
  */
 export const togetherMilliseconds = 10
+/** Nothing waits behind a request with fewer questions than this: little is asked then, and nothing to be saved. */
+export const togetherQuestionsMin = 4
 /** An owner that has not answered after this long is asked again, or another is by then. */
 const attemptWaitMilliseconds = 2_400
 /** Questions that nobody answered in time are looked for this often: one timer for all costs less than one for each. */
@@ -77,6 +79,7 @@ export class QueryClient extends Context.Service<
         waiting: new Array<Waiting>(),
         inFlight: 0,
         sentAt: 0,
+        sentQuestions: 0,
         isDue: false
       }))
 
@@ -117,7 +120,8 @@ export class QueryClient extends Context.Service<
         while (lane.inFlight < requestsInFlightMax && lane.waiting.length > 0) {
           const now = clock.currentTimeMillisUnsafe()
           const isAlone = lane.waiting[0] !== undefined && travelsAlone(lane.waiting[0].question)
-          const early = lane.inFlight === 0 || isAlone ? 0 : lane.sentAt + togetherMilliseconds - now
+          const mayWait = lane.inFlight > 0 && lane.sentQuestions >= togetherQuestionsMin && !isAlone
+          const early = mayWait ? lane.sentAt + togetherMilliseconds - now : 0
           if (early > 0) return pumpAfter(partition, Math.min(early, togetherMilliseconds))
           const group: Array<Waiting> = []
           const consistency = lane.waiting[0]?.consistency ?? "strong"
@@ -131,6 +135,7 @@ export class QueryClient extends Context.Service<
           if (group.length === 0) continue
           lane.inFlight += 1
           lane.sentAt = now
+          lane.sentQuestions = group.length
           const done = Effect.sync(() => {
             lane.inFlight -= 1
             pump(partition)

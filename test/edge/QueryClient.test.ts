@@ -6,7 +6,7 @@ import type { Consistency } from "../../src/domain/Query.ts"
 import { readWaitMilliseconds } from "../../src/edge/Reading.ts"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
-import { NotCurrent, QueryClient, togetherMilliseconds } from "../../src/query/QueryClient.ts"
+import { NotCurrent, QueryClient, requestsInFlightMax, togetherMilliseconds } from "../../src/query/QueryClient.ts"
 
 const gone = new BrokerUnavailable({ operation: "query", reason: "not connected" })
 const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })
@@ -90,43 +90,61 @@ describe("a question", () => {
     })
   )
 
-  it.effect("goes out with those that came meanwhile, each with its own answer, strong and eventual apart", () =>
+  it.effect("goes out at once while little is asked, and then with those that came meanwhile", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { total, asked } = yield* clientOver((request) => Effect.as(Deferred.await(gate), answerTo(request)))
-      const fibers = yield* Effect.forEach(["a", "b", "c", "d"], (userId) =>
-        Effect.forkChild(total(userId), { startImmediately: true })
-      )
-      const eventual = yield* Effect.forkChild(total("g", "eventual"), { startImmediately: true })
-      yield* TestClock.adjust("1 millis")
+      const ask = (userId: string, consistency?: Consistency) =>
+        Effect.forkChild(total(userId, consistency), { startImmediately: true })
+      const atOnce = yield* Effect.forEach(["a", "b", "c", "d"], (userId) => ask(userId))
+      yield* TestClock.adjust(0)
+      expect(asked).toHaveLength(4)
+      const meanwhile = yield* Effect.forEach(["e", "f", "g"], (userId) => ask(userId))
+      const eventual = yield* ask("h", "eventual")
+      yield* TestClock.adjust(0)
+      expect(asked).toHaveLength(4)
       yield* Deferred.succeed(gate, undefined)
       yield* TestClock.adjust("1 millis")
-      expect(fibers.map((fiber) => fiber.pollUnsafe())).toEqual([0n, 0n, 1n, 2n].map(totalOf))
+      expect(atOnce.map((fiber) => fiber.pollUnsafe())).toEqual([0n, 0n, 0n, 0n].map(totalOf))
+      expect(meanwhile.map((fiber) => fiber.pollUnsafe())).toEqual([0n, 1n, 2n].map(totalOf))
       expect(eventual.pollUnsafe()).toEqual(totalOf(0n))
       expect(
-        asked.map(({ consistency, questions }) => [consistency, questions.map(({ userId }) => userId).join("")])
+        asked
+          .slice(4)
+          .map(({ consistency, questions }) => [consistency, questions.map(({ userId }) => userId).join("")])
       ).toEqual([
-        ["strong", "a"],
-        ["strong", "bcd"],
-        ["eventual", "g"]
+        ["strong", "efg"],
+        ["eventual", "h"]
       ])
     })
   )
 
-  it.effect("does not wait long for the answer to one that is slow, and more are not under way than may be", () =>
+  it.effect("waits behind a large request, not long where that is slow, and more are not under way than may be", () =>
     Effect.gen(function* () {
-      const { total, asked } = yield* clientOver(() => Effect.never)
+      const gate = yield* Deferred.make<void>()
+      const { total, asked } = yield* clientOver((request, attempt) =>
+        attempt <= requestsInFlightMax ? Effect.as(Deferred.await(gate), answerTo(request)) : Effect.never
+      )
       const ask = (userId: string) => Effect.forkChild(total(userId), { startImmediately: true })
-      for (const userId of ["a", "b", "c"]) yield* ask(userId)
-      yield* TestClock.adjust(togetherMilliseconds - 1)
-      expect(asked).toHaveLength(1)
-      for (const userId of ["d", "e", "f"]) {
-        yield* TestClock.adjust(togetherMilliseconds)
+      for (let index = 0; index < requestsInFlightMax; index += 1) yield* ask("first")
+      for (const userId of ["a", "b", "c", "d"]) yield* ask(userId)
+      yield* Deferred.succeed(gate, undefined)
+      yield* TestClock.adjust("1 millis")
+      for (const userId of ["e", "f", "g", "h"]) yield* ask(userId)
+      yield* TestClock.adjust(togetherMilliseconds - 2)
+      expect(asked).toHaveLength(requestsInFlightMax + 1)
+      yield* TestClock.adjust("1 millis")
+      for (const userId of ["i", "j", "k", "l", "m"]) {
         yield* ask(userId)
+        yield* TestClock.adjust(togetherMilliseconds)
       }
-      yield* TestClock.adjust(10 * togetherMilliseconds)
-      const groups = asked.map(({ questions }) => questions.map(({ userId }) => userId).join(""))
-      expect(groups).toEqual(["a", "bc", "d", "e"])
+      const groups = asked.slice(requestsInFlightMax)
+      expect(groups.map(({ questions }) => questions.map(({ userId }) => userId).join(""))).toEqual([
+        "abcd",
+        "efgh",
+        "i",
+        "j"
+      ])
     })
   )
 

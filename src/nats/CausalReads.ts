@@ -3,6 +3,16 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 
 /** The most keys that one request names; the broker answers 1,024 at most. */
 export const keysAtOnceMax = 256
+/**
+ * While a broker looks keys up it writes nothing, and where nobody has read for a while one key takes it 10 ms: it has to
+ * load 8 MiB of the stream. So the number of keys begins with this, doubles with each answer that came in time, and is
+ * halved after one that did not.
+ */
+export const keysAtOnceFirst = 32
+/** For one key the leader is as quick as a replica, and never behind. */
+const keysAtOnceMin = 2
+/** What in time means, in milliseconds. */
+export const answerInTimeMilliseconds = 250
 /** For so long the leader is asked instead of a replica that was behind, or did not answer. */
 export const replicaRestMilliseconds = 1_000
 
@@ -47,6 +57,7 @@ export const makeCausalReads = <Value extends Keyed>({
     const waiting: Waiting<Value> = new Map()
     let isAsking = false
     let replicaFrom = Number.NEGATIVE_INFINITY
+    let keysAtOnce = keysAtOnceFirst
 
     // Who asks for the same key while it is in flight may have been told more, so it waits for the next request.
     const takeWaiting = (): Waiting<Value> => {
@@ -54,7 +65,7 @@ export const makeCausalReads = <Value extends Keyed>({
       for (const [key, resumes] of waiting) {
         taken.set(key, resumes)
         waiting.delete(key)
-        if (taken.size === keysAtOnceMax) break
+        if (taken.size === keysAtOnce) break
       }
       return taken
     }
@@ -76,7 +87,10 @@ export const makeCausalReads = <Value extends Keyed>({
       // What an answer had no room for is asked for again before anything else, so that nobody is passed for ever.
       while (taken.size > 0) {
         const told = toldThrough()
+        const began = clock.currentTimeMillisUnsafe()
         const exit = yield* Effect.exit(Effect.suspend(() => replica([...taken.keys()])))
+        const isInTime = clock.currentTimeMillisUnsafe() - began <= answerInTimeMilliseconds
+        keysAtOnce = isInTime ? Math.min(keysAtOnce * 2, keysAtOnceMax) : Math.max(keysAtOnce / 2, keysAtOnceMin)
         if (exit._tag === "Failure" || exit.value.through === undefined || exit.value.through < told) {
           replicaFrom = clock.currentTimeMillisUnsafe() + replicaRestMilliseconds
           return askLeader(taken)
@@ -90,8 +104,7 @@ export const makeCausalReads = <Value extends Keyed>({
       // Whoever else asks in this turn shares the request.
       yield* Effect.yieldNow
       for (let taken = takeWaiting(); taken.size > 0; taken = takeWaiting()) {
-        // For one key the leader is as quick, and never behind.
-        if (taken.size === 1 || clock.currentTimeMillisUnsafe() < replicaFrom) askLeader(taken)
+        if (taken.size < keysAtOnceMin || clock.currentTimeMillisUnsafe() < replicaFrom) askLeader(taken)
         else yield* askReplica(taken)
       }
       isAsking = false

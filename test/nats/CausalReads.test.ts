@@ -2,6 +2,7 @@ import { Clock, Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { BrokerUnavailable, type BrokerFailure } from "../../src/domain/BrokerError.ts"
 import {
+  keysAtOnceFirst,
   keysAtOnceMax,
   makeCausalReads,
   replicaRestMilliseconds,
@@ -133,15 +134,30 @@ describe("Causal reads", () => {
   })
 
   it("name a bounded number of keys at once, one request after the other", async () => {
-    const keys = Array.from({ length: keysAtOnceMax + 2 }, (_, index) => `k${index}`)
+    const keys = Array.from({ length: keysAtOnceFirst + 2 }, (_, index) => `k${index}`)
     const reads = Promise.all(keys.map(read))
     const first = await nextAsked(1)
-    expect(first.keys).toEqual(keys.slice(0, keysAtOnceMax))
+    expect(first.keys).toEqual(keys.slice(0, keysAtOnceFirst))
     answer(first, answerOf(first.keys))
     const second = await nextAsked(2)
-    expect(second.keys).toEqual(keys.slice(keysAtOnceMax))
+    expect(second.keys).toEqual(keys.slice(keysAtOnceFirst))
     answer(second, answerOf(second.keys))
     expect(new Set(await reads)).toEqual(new Set(["a replica"]))
+  })
+
+  it("name more keys after answers that came in time, up to a bound, and fewer after those that did not", async () => {
+    const keys = Array.from({ length: 10 * keysAtOnceMax }, (_, index) => `k${index}`)
+    void Promise.all(keys.map(read))
+    const sizes: Array<number> = []
+    const took = [250, 0, 0, 0, 251, 3_000, 0]
+    for (const [index, milliseconds] of took.entries()) {
+      const request = await nextAsked(index + 1)
+      sizes.push(request.keys.length)
+      now += milliseconds
+      answer(request, answerOf(request.keys))
+    }
+    expect(sizes).toEqual([32, 64, 128, 256, 256, 128, 64])
+    expect((await nextAsked(took.length + 1)).keys).toHaveLength(128)
   })
 
   it("ask for nothing that nobody waits for any more", async () => {

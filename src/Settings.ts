@@ -21,7 +21,7 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
 
 /** What this process may use, in bytes: all that the machine has, or less where a container has a limit. */
 const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
-/** An id takes 100 to 140 bytes, so all of them an eighth of the memory. */
+/** An id takes 100 to 150 bytes, so all of them about an eighth of the memory. */
 const purchaseIdsDefault = Math.floor(memoryBytes / 1_024)
 
 /** Every environment variable of the processes, with its default. Durations are like "2 minutes"; README lists them. */

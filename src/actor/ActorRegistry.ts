@@ -9,7 +9,7 @@ import { Used, UseOrder } from "./UseOrder.ts"
 export interface ActorSettings {
   /** How many actors live at once in a worker. */
   readonly residentMax: number
-  /** How many purchase ids all of them together keep, unless actors with work need more: 100 to 140 bytes each. */
+  /** How many purchase ids all of them together keep, unless actors with work need more: 100 to 150 bytes each. */
   readonly membersMax: number
   /** How long an actor without work stays, in milliseconds. */
   readonly idleMilliseconds: number

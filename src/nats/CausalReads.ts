@@ -4,8 +4,8 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 /** The most keys that one request names; the broker answers 1,024 at most. */
 export const keysAtOnceMax = 256
 /**
- * While a broker looks keys up it writes nothing, and where nobody has read for a while one key takes it 10 ms: it has to
- * load 8 MiB of the stream. So the number of keys begins with this, doubles with each answer that came in time, and is
+ * While a broker looks keys up it writes nothing, and for a key in a part of the stream that nobody read lately it loads
+ * a block of 8 MiB first. So the number of keys begins with this, doubles with each answer that came in time, and is
  * halved after one that did not.
  */
 export const keysAtOnceFirst = 32

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { projectRoot } from "../../test/support/TestBroker.ts"
+import { compileCache } from "../../test/support/TestBroker.ts"
 import type { Stoppable } from "./Ending.ts"
 
 const linesKeptMax = 20
@@ -32,11 +31,10 @@ export class NodeProcess implements Stoppable {
         : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
     // The room for short-lived objects that start.sh gives as well, and the same keeping of what was compiled.
     const memory = "--max-semi-space-size=32"
-    const compiled = { NODE_COMPILE_CACHE: join(projectRoot, "node_modules/.cache/node") }
     this.process = spawn(process.execPath, [memory, ...profiling, options.script, ...(options.arguments ?? [])], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       serialization: "advanced",
-      env: { ...process.env, ...compiled, ...options.environment }
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...options.environment }
     })
     for (const stream of [this.process.stdout, this.process.stderr]) {
       if (stream === null) continue

@@ -42,8 +42,8 @@ export class SealedIds {
   constructor(membersExpected = 0) {
     let room = membersAtFirst
     while (room < membersExpected) room *= 2
-    this.slots = new Int32Array(unaccounted(numbersOfSlot * 2 * room * 4))
-    this.numbers = new Float64Array(unaccounted(numbersOfMember * room * 8))
+    this.slots = new Int32Array(unaccounted(numbersOfSlot * 2 * room * Int32Array.BYTES_PER_ELEMENT))
+    this.numbers = new Float64Array(unaccounted(numbersOfMember * room * Float64Array.BYTES_PER_ELEMENT))
     this.bytes = Buffer.from(unaccounted(bytesOfIdUsual * room))
   }
 

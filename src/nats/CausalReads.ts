@@ -12,7 +12,7 @@ export const keysAtOnceFirst = 32
 /** For one key the leader is as quick as a replica, and never behind. */
 const keysAtOnceMin = 2
 /** What in time means, in milliseconds. */
-export const answerInTimeMilliseconds = 250
+const answerInTimeMilliseconds = 250
 /** For so long the leader is asked instead of a replica that was behind, or did not answer. */
 export const replicaRestMilliseconds = 1_000
 

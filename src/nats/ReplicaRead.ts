@@ -4,6 +4,7 @@ import { BrokerRefused, type BrokerFailure, OutcomeUnknown } from "../domain/Bro
 import type { BrokerConnection } from "./Connection.ts"
 import { apiWaitMilliseconds, type StoredMessage } from "./JetStreamApi.ts"
 import { statusOf } from "./MessageStatus.ts"
+import type { Request } from "./RequestInbox.ts"
 
 /** What one replica answered, in the order of its stream. */
 export interface ReplicaAnswer {
@@ -39,6 +40,16 @@ const messageOf = (message: Msg): StoredMessage => ({
   text: message.string()
 })
 
+const directGet = (stream: string, query: object): Request => {
+  const operation = `DIRECT.GET.${stream}`
+  return {
+    operation,
+    subject: `$JS.API.${operation}`,
+    payload: JSON.stringify(query),
+    timeoutMilliseconds: apiWaitMilliseconds
+  }
+}
+
 /**
  * Reads what is stored at a sequence from the nearest replica: nothing where it has nothing there, or not yet. It costs
  * the broker a fifth of what its leader's API takes for the same (24 and 117 µs of processor, measured in a pipeline).
@@ -48,17 +59,11 @@ export const readReplicaAt = (
   stream: string,
   sequence: number
 ): Effect.Effect<StoredMessage | undefined, BrokerFailure> => {
-  const operation = `DIRECT.GET.${stream}`
-  const asked = connection.request({
-    operation,
-    subject: `$JS.API.${operation}`,
-    payload: JSON.stringify({ seq: sequence }),
-    timeoutMilliseconds: apiWaitMilliseconds
-  })
-  return Effect.flatMap(asked, (message) => {
+  const request = directGet(stream, { seq: sequence })
+  return Effect.flatMap(connection.request(request), (message) => {
     const code = statusOf(message)
     if (code === nothingFound) return Effect.succeed(undefined)
-    return code === 0 ? Effect.succeed(messageOf(message)) : Effect.fail(refused(operation, message))
+    return code === 0 ? Effect.succeed(messageOf(message)) : Effect.fail(refused(request.operation, message))
   })
 }
 
@@ -71,16 +76,9 @@ export const readReplica = (
   stream: string,
   query: object
 ): Effect.Effect<ReplicaAnswer, BrokerFailure> => {
-  const operation = `DIRECT.GET.${stream}`
-  const asked = connection.requestAll(
-    {
-      operation,
-      subject: `$JS.API.${operation}`,
-      payload: JSON.stringify(query),
-      timeoutMilliseconds: apiWaitMilliseconds
-    },
-    (message) => statusOf(message) !== 0
-  )
+  const request = directGet(stream, query)
+  const { operation } = request
+  const asked = connection.requestAll(request, (message) => statusOf(message) !== 0)
   return Effect.flatMap(asked, (answered): Effect.Effect<ReplicaAnswer, BrokerFailure> => {
     const end = answered.at(-1) as Msg
     const code = statusOf(end)

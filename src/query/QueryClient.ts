@@ -15,7 +15,7 @@ export const requestsInFlightMax = 4
  */
 export const togetherMilliseconds = 10
 /** Nothing waits behind a request with fewer questions than this: little is asked then, and nothing to be saved. */
-export const togetherQuestionsMin = 4
+const togetherQuestionsMin = 4
 /** An owner that has not answered after this long is asked again, or another is by then. */
 const attemptWaitMilliseconds = 2_400
 /** Questions that nobody answered in time are looked for this often: one timer for all costs less than one for each. */

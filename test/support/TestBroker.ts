@@ -7,6 +7,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 export const projectRoot = new URL("../..", import.meta.url).pathname
+/** Where node keeps what it compiled, as start.sh has it. */
+export const compileCache = join(projectRoot, "node_modules/.cache/node")
 
 /** Below the ports that systems give to outgoing connections, which could take one before its server does. */
 const freePorts = { from: 20_000, to: 32_000 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
-import { projectRoot } from "./TestBroker.ts"
+import { compileCache, projectRoot } from "./TestBroker.ts"
 
 /** How a process ended. */
 export interface Ended {
@@ -35,7 +35,7 @@ export class TestProcess {
       cwd: projectRoot,
       env: {
         PATH: process.env["PATH"],
-        NODE_COMPILE_CACHE: join(projectRoot, "node_modules/.cache/node"),
+        NODE_COMPILE_CACHE: compileCache,
         LOG_LEVEL: "Warn",
         ...environment
       },

@@ -1,4 +1,4 @@
-import { connect, type NatsConnection } from "nats"
+import { connect, type Msg, type NatsConnection } from "nats"
 import { ledgerPrefix } from "../../src/domain/Subject.ts"
 
 /** A guarded write, or the last one of a batch, as it went over the wire, with the broker's answer once it came. */
@@ -10,11 +10,19 @@ export interface SentCommit {
   answer?: number
 }
 
-/** Listens to what workers send to the broker, and what it answers, as any client of it may. */
+/** The error code of an answer; 0 where it was committed. */
+const codeOf = (answer: Msg): number =>
+  answer.json<{ readonly error?: { readonly err_code: number } }>().error?.err_code ?? 0
+
+/**
+ * Listens to what workers send to the broker, and what it answers, as any client of it may. The broker may hand the two on
+ * in either order: about one of a thousand refusals comes before the write that it refuses.
+ */
 export class Wire {
   readonly commits: Array<SentCommit> = []
   private readonly client: NatsConnection
   private readonly unanswered = new Map<string, SentCommit>()
+  private readonly early = new Map<string, Msg>()
 
   private constructor(client: NatsConnection) {
     this.client = client
@@ -25,15 +33,17 @@ export class Wire {
         const guard = Number(headers.get("Nats-Expected-Last-Subject-Sequence"))
         const commit: SentCommit = { key: subject.slice(ledgerPrefix.length), guard }
         this.commits.push(commit)
-        this.unanswered.set(reply, commit)
+        const answer = this.early.get(reply)
+        if (answer === undefined) this.unanswered.set(reply, commit)
+        else commit.answer = codeOf(answer)
       }
     })
     client.subscribe("_INBOX.>", {
-      callback: (_error, message) => {
-        const commit = this.unanswered.get(message.subject)
-        if (commit === undefined) return
-        this.unanswered.delete(message.subject)
-        commit.answer = message.json<{ readonly error?: { readonly err_code: number } }>().error?.err_code ?? 0
+      callback: (_error, answer) => {
+        const commit = this.unanswered.get(answer.subject)
+        if (commit === undefined) return void this.early.set(answer.subject, answer)
+        this.unanswered.delete(answer.subject)
+        commit.answer = codeOf(answer)
       }
     })
   }

@@ -1,8 +1,13 @@
+import type { AppliedIds } from "./AppliedIds.ts"
+import { IdList } from "./IdList.ts"
+import { IdTable } from "./IdTable.ts"
 import type { Repeats, SegmentEntry } from "./Revision.ts"
-import { SealedIds, type SealedMember } from "./SealedIds.ts"
+
+/** With more members than this, which most accounts never have, a set is a table. */
+const listedMax = 16
 
 /** One member of the purchaseId set: the ledger sequence of the revision that applied it, and its fingerprint. */
-export type SeenPurchase = SealedMember & Repeats
+export type SeenPurchase = Omit<SegmentEntry, "purchaseId"> & Repeats
 
 const noRepeats: Repeats = { repeats: 0, conflicts: 0 }
 
@@ -13,63 +18,64 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
 }
 
 /**
- * The ids of all purchases that an account has applied, with what tells a repeat from a conflict. Those that no segment
- * covers are few, and all that most accounts have; a worker keeps millions of sealed ones, which therefore take no
- * objects.
+ * The ids of all purchases that an account has applied, with what tells a repeat from a conflict: first those that its
+ * sealed segments hold, then those that no segment covers. A worker keeps millions of them, so they take no objects.
  */
 export class PurchaseIdSet {
-  private unsealed = new Map<string, SealedMember>()
-  private sealed: SealedIds | undefined
+  private members: AppliedIds = new IdList()
+  private sealed = 0
   /** Of those ids alone that came again. */
   private repeated: Map<string, Repeats> | undefined
 
   get size(): number {
-    return this.unsealed.size + (this.sealed?.size ?? 0)
+    return this.members.size
   }
 
   get unsealedSize(): number {
-    return this.unsealed.size
+    return this.members.size - this.sealed
   }
 
   /** What a segment holds that is sealed now. */
   unsealedEntries(): Array<SegmentEntry> {
-    return Array.from(this.unsealed, ([purchaseId, member]) => ({ purchaseId, ...member }))
+    return Array.from({ length: this.unsealedSize }, (_, offset) => this.entryAt(this.sealed + offset))
   }
 
   *ids(): Iterable<string> {
-    if (this.sealed !== undefined) yield* this.sealed.ids()
-    yield* this.unsealed.keys()
+    for (let index = 0; index < this.members.size; index += 1) yield this.members.idAt(index)
   }
 
   fingerprintOf(purchaseId: string): number | undefined {
-    return this.memberOf(purchaseId)?.fingerprint
+    const index = this.members.indexOf(purchaseId)
+    return index < 0 ? undefined : this.members.fingerprintAt(index)
   }
 
   get(purchaseId: string): SeenPurchase | undefined {
-    const member = this.memberOf(purchaseId)
-    return member && { ...member, ...(this.repeated?.get(purchaseId) ?? noRepeats) }
+    const index = this.members.indexOf(purchaseId)
+    if (index < 0) return undefined
+    const { revision, fingerprint } = this.entryAt(index)
+    return { revision, fingerprint, ...(this.repeated?.get(purchaseId) ?? noRepeats) }
   }
 
   /** Adds a purchase that a revision applied which no segment covers. */
   add(purchaseId: string, revision: number, fingerprint: number): void {
-    this.unsealed.set(purchaseId, { revision, fingerprint })
+    if (this.members.size === listedMax) this.makeTable(2 * listedMax)
+    this.members.add(purchaseId, revision, fingerprint)
   }
 
-  /** Makes room at once for so many members of segments that are about to be added to an empty set. */
-  expectSealed(members: number): void {
-    this.sealed = new SealedIds(members)
+  /** Makes room at once for so many members, most of them of segments that are about to be added. */
+  expect(members: number): void {
+    if (members > listedMax) this.makeTable(members)
   }
 
-  /** Adds the members of a segment. */
+  /** Adds the members of a segment; all segments come before what none covers. */
   addSealed(entries: Iterable<SegmentEntry>): void {
-    this.sealed ??= new SealedIds()
-    for (const { purchaseId, revision, fingerprint } of entries) this.sealed.add(purchaseId, revision, fingerprint)
+    for (const { purchaseId, revision, fingerprint } of entries) this.add(purchaseId, revision, fingerprint)
+    this.seal()
   }
 
   /** A segment covers all members now. */
   seal(): void {
-    this.addSealed(this.unsealedEntries())
-    this.unsealed = new Map()
+    this.sealed = this.members.size
   }
 
   /** Counts repeats of an id, which may be added later. */
@@ -78,7 +84,21 @@ export class PurchaseIdSet {
     addRepeats(this.repeated, purchaseId, more)
   }
 
-  private memberOf(purchaseId: string): SealedMember | undefined {
-    return this.unsealed.get(purchaseId) ?? this.sealed?.get(purchaseId)
+  private entryAt(index: number): SegmentEntry {
+    const { members } = this
+    return {
+      purchaseId: members.idAt(index),
+      revision: members.revisionAt(index),
+      fingerprint: members.fingerprintAt(index)
+    }
+  }
+
+  private makeTable(room: number): void {
+    const before = this.members
+    if (before instanceof IdTable) return
+    this.members = new IdTable(room)
+    for (let index = 0; index < before.size; index += 1) {
+      this.members.add(before.idAt(index), before.revisionAt(index), before.fingerprintAt(index))
+    }
   }
 }

@@ -107,7 +107,7 @@ export class AccountReader extends Context.Service<
         const stored = yield* bucket.latestTold(accountKey(userToken))
         if (stored === undefined) return account
         const newest = readRevision(stored)
-        if (newest.revision.segments > 0) account.seen.expectSealed(newest.revision.count)
+        account.seen.expect(newest.revision.count)
         const numbers = Array.from({ length: newest.revision.segments }, (_, index) => index + 1)
         const takeNumbered = (number: number) =>
           Effect.map(segment(userToken, number), (read) => takeSegment(account, read))

@@ -38,6 +38,9 @@ export interface Delivery extends DeliveryPlace {
   readonly acknowledgeSubject: string
 }
 
+/** A delivery whose payload was read: the bytes need not be kept until what they brought is committed. */
+export type ReadDelivery = Omit<Delivery, "payload">
+
 /** What a pull request still may deliver. */
 interface Demand {
   messages: number
@@ -50,7 +53,7 @@ export interface Pull {
   /** What is asked for and has not come. */
   readonly outstanding: () => Readonly<Demand>
   /** Acknowledges after the state is written, soon and together with others, and asks the broker to confirm it. */
-  readonly acknowledge: (delivery: Delivery) => void
+  readonly acknowledge: (delivery: ReadDelivery) => void
   /** Waits until the broker has confirmed all acknowledgements; only a process that stops has a reason to. */
   readonly confirmed: Effect.Effect<void>
   /** For how many milliseconds the broker was not heard on this pull, while it was asked for something. */
@@ -257,7 +260,7 @@ export class PartitionConsumer extends Context.Service<
               }
               return { messages, bytes: Math.max(0, bytes) }
             },
-            acknowledge: (delivery: Delivery) => acknowledgements.add(delivery.acknowledgeSubject),
+            acknowledge: (delivery: ReadDelivery) => acknowledgements.add(delivery.acknowledgeSubject),
             confirmed: acknowledgements.confirmed,
             // Without a request the broker owes no sign of life: so it is while a worker has all in hand that it may.
             silence: () => (demands.size === 0 ? 0 : performance.now() - heardAt)

@@ -14,7 +14,7 @@ import { encodeRejection } from "../domain/Rejection.ts"
 import { revisionApplied, unreadableRejected } from "../metrics/Measures.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { LedgerBucket } from "../nats/LedgerBucket.ts"
-import { type Delivery, PartitionConsumer } from "../nats/PartitionConsumer.ts"
+import { type Delivery, PartitionConsumer, type ReadDelivery } from "../nats/PartitionConsumer.ts"
 import { NoticeSender } from "../query/NoticeSender.ts"
 import { makeDispatched } from "./Dispatched.ts"
 import { InHand, inHandMessagesMax } from "./InHand.ts"
@@ -81,7 +81,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => fail("closed")))
 
-  const progress = new InputProgress<Delivery>(position)
+  const progress = new InputProgress<ReadDelivery>(position)
   const dispatched = makeDispatched(position)
   const inHand = new InHand()
   const deliveries = yield* Queue.unbounded<Delivery>()
@@ -89,7 +89,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   let lastDelivery = 0
   let lastSequence = position
 
-  const commitEpoch: CommitEpoch<Delivery> = {
+  const commitEpoch: CommitEpoch<ReadDelivery> = {
     partition,
     epoch,
     progress,
@@ -105,7 +105,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     }
   }
 
-  const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<Delivery>>) => {
+  const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<ReadDelivery>>) => {
     revisionApplied(revision)
     const addresses = new Map<number, NoticeAddress>()
     for (const { sequence, tag } of messages) {
@@ -119,7 +119,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const logRejection = (key: string, reason: string) =>
     run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record: key, reason })))
 
-  const actors = yield* registry.forEpoch<Delivery>({
+  const actors = yield* registry.forEpoch<ReadDelivery>({
     epoch: commitEpoch,
     // Each message brings one envelope to a user at most, and each request one for each of its questions.
     mailboxMax: inHandMessagesMax + requestsAnsweredMax * questionsMax,
@@ -157,7 +157,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     if (wanted !== undefined) pull.request(wanted.messages, wanted.bytes)
   }
 
-  const reject = (delivery: Delivery, unreadable: ReadonlyArray<Unreadable>, message: InputMessage<Delivery>) =>
+  const reject = (delivery: ReadDelivery, unreadable: ReadonlyArray<Unreadable>, message: InputMessage<ReadDelivery>) =>
     journal.submit({
       epoch: commitEpoch,
       parts: [message],
@@ -171,8 +171,9 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
       }
     })
 
-  const dispatch = Effect.fnUntraced(function* (delivery: Delivery) {
-    const { byUser, unreadable } = sortDelivery(delivery, identity)
+  const dispatch = Effect.fnUntraced(function* (received: Delivery) {
+    const { byUser, unreadable } = sortDelivery(received, identity)
+    const { payload: _read, ...delivery } = received
     const parts = byUser.size + (unreadable.length > 0 ? 1 : 0)
     const message = progress.receive(delivery.sequence, parts, delivery)
     if (unreadable.length > 0) reject(delivery, unreadable, message)

@@ -21,9 +21,13 @@ interface Watched {
 export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, inHand }: Watched) {
   let before = -1
   let stuck = 0
+  let wasSilent = false
   while (true) {
     yield* Effect.sleep(lookEveryMilliseconds)
-    if (silence() > pullSilenceMax) return `the broker was not heard for ${pullSilenceMax} ms`
+    // Where it was this process that stood still, it hears before the next look what came meanwhile.
+    const isSilent = silence() > pullSilenceMax
+    if (isSilent && wasSilent) return `the broker was not heard for ${pullSilenceMax} ms`
+    wasSilent = isSilent
     const isStuck = dispatched.awaited && dispatched.through === before && inHand.isEmpty
     stuck = isStuck ? stuck + lookEveryMilliseconds : 0
     if (stuck > barrierStuckMilliseconds) return "a sequence that a query waits for did not come"

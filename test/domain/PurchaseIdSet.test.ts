@@ -2,14 +2,25 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { PurchaseIdSet, type SeenPurchase } from "../../src/domain/PurchaseIdSet.ts"
 
-const ids = fc.constantFrom("a", "b", "__proto__", "", "\u{1f6d2}", "0", "constructor", "d")
+// More than a list has.
+const known = [
+  "a",
+  "b",
+  "__proto__",
+  "",
+  "\u{1f6d2}",
+  "0",
+  "constructor",
+  ...Array.from({ length: 20 }, (_, n) => `id-${n}`)
+]
+const ids = fc.constantFrom(...known)
 const steps = fc.array(
   fc.oneof(
     fc.record({ kind: fc.constant("seal" as const) }),
     fc.record({ kind: fc.constant("add" as const), id: ids, revision: fc.maxSafeNat(), fingerprint: fc.maxSafeNat() }),
     fc.record({ kind: fc.constant("repeat" as const), id: ids, repeats: fc.nat(), conflicts: fc.nat() })
   ),
-  { maxLength: 60 }
+  { maxLength: 90 }
 )
 
 describe("PurchaseIdSet", () => {
@@ -20,18 +31,18 @@ describe("PurchaseIdSet", () => {
         const model = new Map<string, SeenPurchase>()
         let sealed = 0
         for (const step of all) {
-          const known = step.kind === "seal" ? undefined : model.get(step.id)
+          const before = step.kind === "seal" ? undefined : model.get(step.id)
           if (step.kind === "seal") {
             set.seal()
             sealed = model.size
-          } else if (step.kind === "add" && known === undefined) {
+          } else if (step.kind === "add" && before === undefined) {
             const { id, revision, fingerprint } = step
             set.add(id, revision, fingerprint)
             model.set(id, { revision, fingerprint, repeats: 0, conflicts: 0 })
-          } else if (step.kind === "repeat" && known !== undefined) {
+          } else if (step.kind === "repeat" && before !== undefined) {
             const { id, repeats, conflicts } = step
             set.repeat(id, { repeats, conflicts })
-            model.set(id, { ...known, repeats: known.repeats + repeats, conflicts: known.conflicts + conflicts })
+            model.set(id, { ...before, repeats: before.repeats + repeats, conflicts: before.conflicts + conflicts })
           }
           expect(set.size).toBe(model.size)
           expect([...set.ids()]).toEqual([...model.keys()])
@@ -41,13 +52,27 @@ describe("PurchaseIdSet", () => {
               .slice(sealed)
               .map(([purchaseId, { revision, fingerprint }]) => ({ purchaseId, revision, fingerprint }))
           )
-          for (const id of ["a", "b", "__proto__", "", "\u{1f6d2}", "0", "constructor", "d"]) {
+          for (const id of known) {
             expect(set.get(id)).toEqual(model.get(id))
             expect(set.fingerprintOf(id)).toBe(model.get(id)?.fingerprint)
           }
         }
       })
     )
+  })
+
+  it("holds what segments hold, and then more, whether its room was known or not", () => {
+    for (const expected of [0, 5, 17, 40, 1_000]) {
+      const set = new PurchaseIdSet()
+      set.expect(expected)
+      const entry = (number: number) => ({ purchaseId: `id-${number}`, revision: number, fingerprint: 2 * number })
+      set.addSealed([0, 1, 2].map(entry))
+      set.addSealed(Array.from({ length: 30 }, (_, index) => entry(3 + index)))
+      set.add("last", 99, 100)
+      expect([set.size, set.unsealedSize]).toEqual([34, 1])
+      expect(set.unsealedEntries()).toEqual([{ purchaseId: "last", revision: 99, fingerprint: 100 }])
+      expect([...set.ids()]).toEqual([...Array.from({ length: 33 }, (_, number) => `id-${number}`), "last"])
+    }
   })
 
   it("counts repeats that come before their purchase, as segments may that are read in any order", () => {

@@ -4,7 +4,7 @@ import { BrokerLink } from "../../src/nats/BrokerLink.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { CommitConflict, type CommitFailure, LedgerBucket } from "../../src/nats/LedgerBucket.ts"
 import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
-import { type Delivery, PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
+import { type Delivery, PartitionConsumer, type ReadDelivery } from "../../src/nats/PartitionConsumer.ts"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
@@ -185,7 +185,7 @@ const partitionConsumer = (exchange: Exchange, link: Link) => {
           })
         },
         outstanding: () => ({ messages: outstanding, bytes: 0 }),
-        acknowledge: ({ sequence }: Delivery) => {
+        acknowledge: ({ sequence }: ReadDelivery) => {
           if (!link.isUp) return
           unconfirmed += 1
           allConfirmed.closeUnsafe()

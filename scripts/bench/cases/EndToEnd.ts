@@ -1,3 +1,4 @@
+import { besideFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput, Measurement } from "../Case.ts"
 import type { FloorOptions } from "../Floor.ts"
 import { accountsOf, accountsOnShelves } from "../LedgerAccounts.ts"
@@ -74,10 +75,11 @@ const endToEndCase = (options: EndToEndOptions): Case => ({
   run: async (input) => {
     const { name, users, warmUp, measured } = options
     const workload: Workload = { purchases: warmUp + measured, users, repeatEvery: repeatEveryUsual }
-    const isFloorFirst = input.run % 2 === 1
-    const before = isFloorFirst ? await runFloor(input, workload, warmUp) : undefined
-    const system = await runSystem(input, options, workload, warmUp)
-    const floor = before ?? (await runFloor(input, workload, warmUp))
+    const { system, floor } = await besideFloor(
+      input,
+      () => runSystem(input, options, workload, warmUp),
+      () => runFloor(input, workload, warmUp)
+    )
     const { perSecond, publishedMilliseconds, appliedMilliseconds, spent } = system.figures
     return {
       measurements: [
@@ -100,8 +102,11 @@ const shelvesCase: Case = {
   run: async (input) => {
     const warmUp = 20_000
     const workload: Workload = { purchases: warmUp + 250_000, users: 100_000, repeatEvery: repeatEveryUsual }
-    const onShelves = await runFloor(input, workload, warmUp, { shelves: 64 })
-    const floor = await runFloor(input, workload, warmUp)
+    const { system: onShelves, floor } = await besideFloor(
+      input,
+      () => runFloor(input, workload, warmUp, { shelves: 64 }),
+      () => runFloor(input, workload, warmUp)
+    )
     return {
       measurements: [
         {

@@ -1,4 +1,5 @@
 import { untilApplied } from "../Applied.ts"
+import { besideFloor, loadHttpFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput } from "../Case.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
@@ -9,15 +10,29 @@ const measured = 60_000
 const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
 
 /** The same posts to the bare HTTP. */
-const runFloor = async ({ startHttpFloor, progress }: CaseInput) => {
-  const floor = await startHttpFloor()
-  const load = new LoadProcess(floor, progress)
+const runFloor = async (load: LoadProcess) => {
   const pace = { atOnce }
-  const middle = warmUp + measured
   const first = await load.run({ workload, posts: { from: 0, to: warmUp, pace, until: "stored" } })
-  const second = await load.run({ workload, posts: { from: warmUp, to: middle, pace, until: "stored" } })
-  await floor.stop()
+  const second = await load.run({ workload, posts: { from: warmUp, to: warmUp + measured, pace, until: "stored" } })
   return { ...second, wrong: [...first.wrong, ...second.wrong] }
+}
+
+const runSystem = async ({ startSystem, progress }: CaseInput) => {
+  const system = await startSystem({ usesEdge: true })
+  const load = new LoadProcess(system, progress)
+  const pace = { atOnce }
+  const first = await load.run({ workload, posts: { from: 0, to: warmUp, pace, until: "applied" } })
+  const middle = warmUp + measured
+  const stored = await load.run({ workload, posts: { from: warmUp, to: middle, pace, until: "stored" } })
+  const answered = performance.now()
+  await untilApplied(system)
+  const storedMilliseconds = stored.milliseconds + (performance.now() - answered)
+  const applied = await load.run({ workload, posts: { from: middle, to: workload.purchases, pace, until: "applied" } })
+  progress.show("reading every total")
+  const wrongTotals = await wrongLedger(system, totalsOfWorkload(workload))
+  await system.stop()
+  const wrong = [...[first, stored, applied].flatMap((load) => load.wrong), ...wrongTotals]
+  return { stored, storedMilliseconds, applied, wrong }
 }
 
 /** Single posts, each on the heels of an answer: first until all are stored and applied, then each until it is applied. */
@@ -26,25 +41,12 @@ export const posts: Case = {
   about: `single POSTs over ${atOnce} kept connections, closed loop, until stored and all applied; until each is applied; and bare HTTP`,
   isLong: false,
   run: async (input) => {
-    const { startSystem, progress } = input
-    const floorFirst = input.run % 2 === 1 ? await runFloor(input) : undefined
-    const system = await startSystem({ usesEdge: true })
-    const load = new LoadProcess(system, progress)
-    const pace = { atOnce }
-    const first = await load.run({ workload, posts: { from: 0, to: warmUp, pace, until: "applied" } })
-    const middle = warmUp + measured
-    const stored = await load.run({ workload, posts: { from: warmUp, to: middle, pace, until: "stored" } })
-    const answered = performance.now()
-    await untilApplied(system)
-    const storedMilliseconds = stored.milliseconds + (performance.now() - answered)
-    const applied = await load.run({
-      workload,
-      posts: { from: middle, to: workload.purchases, pace, until: "applied" }
-    })
-    progress.show("reading every total")
-    const wrong = await wrongLedger(system, totalsOfWorkload(workload))
-    await system.stop()
-    const floor = floorFirst ?? (await runFloor(input))
+    const { system, floor } = await besideFloor(
+      input,
+      () => runSystem(input),
+      () => loadHttpFloor(input, runFloor)
+    )
+    const { stored, storedMilliseconds, applied } = system
     const perSecond = (milliseconds: number) => measured / (milliseconds / 1_000)
     return {
       measurements: [
@@ -58,7 +60,7 @@ export const posts: Case = {
         { name: "posts floor", unit: "purchases/s", value: perSecond(floor.milliseconds), spent: floor.spent },
         { name: "posts of their floor", unit: "ratio", value: floor.milliseconds / storedMilliseconds }
       ],
-      wrong: [...[first, stored, applied, floor].flatMap((load) => load.wrong), ...wrong],
+      wrong: [...system.wrong, ...floor.wrong],
       notes: [
         `of ${atOnce} at once, p50 and p99 were ` +
           `${stored.posts.p50.toFixed(1)} and ${stored.posts.p99.toFixed(1)} ms until stored, ` +

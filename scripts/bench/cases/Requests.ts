@@ -1,4 +1,5 @@
-import type { Case, Measurement } from "../Case.ts"
+import { besideFloor, loadHttpFloor } from "../BesideFloor.ts"
+import type { Case, CaseInput, Measurement } from "../Case.ts"
 import type { Latency } from "../Latency.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import type { Spent } from "../ProcessorTime.ts"
@@ -13,10 +14,52 @@ const warmUp = perSecond * warmUpSeconds
 const measured = perSecond * measuredSeconds
 const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
 
+const pace = { perSecond }
+const posts = (from: number, count: number, until: "stored" | "applied" = "applied") => ({
+  from,
+  to: from + count,
+  pace,
+  until
+})
+const reads = (rate: number, seconds: number) => ({ count: rate * seconds, pace: { perSecond: rate } })
+
 const latencies = (name: string, { p50, p99 }: Latency, spent?: Spent): Array<Measurement> => [
   { name: `${name} p50`, unit: "ms", value: p50, ...(spent === undefined ? {} : { spent }) },
   { name: `${name} p99`, unit: "ms", value: p99 }
 ]
+
+const runSystem = async ({ startSystem, progress }: CaseInput) => {
+  const system = await startSystem({ usesEdge: true })
+  const load = new LoadProcess(system, progress)
+  const warmedUp = await load.run({
+    workload,
+    posts: posts(0, warmUp),
+    reads: reads(readsBesidePerSecond, warmUpSeconds)
+  })
+  const posting = await load.run({ workload, posts: posts(warmUp, measured) })
+  const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
+  const both = await load.run({
+    workload,
+    posts: posts(warmUp + measured, measured),
+    reads: reads(readsBesidePerSecond, measuredSeconds)
+  })
+  progress.show("reading every total")
+  const wrong = await wrongLedger(system, totalsOfWorkload(workload))
+  await system.stop()
+  return { all: [warmedUp, posting, reading, both], posting, reading, both, wrong }
+}
+
+/** The same requests to the bare HTTP, which answers at once: what of a latency is the machine and the load. */
+const runFloor = async (load: LoadProcess) => {
+  const warmedUp = await load.run({
+    workload,
+    posts: posts(0, warmUp, "stored"),
+    reads: reads(readsBesidePerSecond, warmUpSeconds)
+  })
+  const posting = await load.run({ workload, posts: posts(warmUp, measured, "stored") })
+  const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
+  return { posting, reading, wrong: [warmedUp, posting, reading].flatMap(({ wrong }) => wrong) }
+}
 
 /**
  * Requests when they are due, whatever became of earlier ones: purchases, each answered when it is applied; strong
@@ -24,36 +67,25 @@ const latencies = (name: string, { p50, p99 }: Latency, spent?: Spent): Array<Me
  */
 export const requests: Case = {
   name: "requests",
-  about: `latencies in an open loop: ${perSecond} posts/s until applied, ${perSecond} strong reads/s, posts and ${readsBesidePerSecond} reads/s`,
+  about: `latencies in an open loop: ${perSecond} posts/s until applied, ${perSecond} strong reads/s, posts and ${readsBesidePerSecond} reads/s; and bare HTTP`,
   isLong: false,
-  run: async ({ startSystem, progress }) => {
-    const system = await startSystem({ usesEdge: true })
-    const load = new LoadProcess(system, progress)
-    const pace = { perSecond }
-    const posts = (from: number, count: number) => ({ from, to: from + count, pace, until: "applied" as const })
-    const reads = (rate: number, seconds: number) => ({ count: rate * seconds, pace: { perSecond: rate } })
-    const warmedUp = await load.run({
-      workload,
-      posts: posts(0, warmUp),
-      reads: reads(readsBesidePerSecond, warmUpSeconds)
-    })
-    const posting = await load.run({ workload, posts: posts(warmUp, measured) })
-    const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
-    const both = await load.run({
-      workload,
-      posts: posts(warmUp + measured, measured),
-      reads: reads(readsBesidePerSecond, measuredSeconds)
-    })
-    progress.show("reading every total")
-    const all = [warmedUp, posting, reading, both]
+  run: async (input) => {
+    const { system, floor } = await besideFloor(
+      input,
+      () => runSystem(input),
+      () => loadHttpFloor(input, runFloor)
+    )
+    const { all, posting, reading, both } = system
     return {
       measurements: [
         ...latencies("post-wait", posting.posts, posting.spent),
         ...latencies("read-total", reading.reads, reading.spent),
         ...latencies("post-wait beside reads", both.posts, both.spent),
-        ...latencies("read-total beside posts", both.reads)
+        ...latencies("read-total beside posts", both.reads),
+        ...latencies("post floor", floor.posting.posts, floor.posting.spent),
+        ...latencies("read floor", floor.reading.reads, floor.reading.spent)
       ],
-      wrong: [...all.flatMap(({ wrong }) => wrong), ...(await wrongLedger(system, totalsOfWorkload(workload)))],
+      wrong: [...all.flatMap(({ wrong }) => wrong), ...system.wrong, ...floor.wrong],
       notes: [
         `the slowest post took ${posting.posts.max.toFixed(1)} ms, the slowest read ${reading.reads.max.toFixed(1)} ms; ` +
           `${all.reduce((sum, { resent }) => sum + resent, 0)} requests were sent again on another connection`

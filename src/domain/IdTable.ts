@@ -1,5 +1,7 @@
-/** With how many members a table begins, unless more are expected; it doubles when they are there. */
-const membersAtFirst = 512
+import type { AppliedIds } from "./AppliedIds.ts"
+
+/** The fewest members that a table has room for; the room doubles when they are there. */
+const roomMin = 32
 /** As long as a UUID; longer ids make their room grow. */
 const bytesOfIdUsual = 36
 /** UTF-8 takes no more bytes for a UTF-16 unit. */
@@ -21,26 +23,20 @@ const seed = Math.floor(Math.random() * 0x1_0000_0000)
  */
 const unaccounted = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes)
 
-/** What a table knows of one id. */
-export interface SealedMember {
-  readonly revision: number
-  readonly fingerprint: number
-}
-
 /**
- * A table of ids that only grows, as a hash table with open addressing in typed arrays. A Map of a million strings takes
- * a second to fill, half of the time in which such an account is loaded, and every collection walks over all of them.
- * Ids are compared as UTF-8, which tells them apart: the rules let none have an unpaired surrogate.
+ * Ids in the order in which they were added, as a hash table with open addressing in typed arrays; it only grows. A Map of
+ * a million strings takes a second to fill, half of the time in which such an account is loaded, and every collection
+ * walks over all of them. Ids are compared as UTF-8, which tells them apart: the rules let none have an unpaired surrogate.
  */
-export class SealedIds {
+export class IdTable implements AppliedIds {
   private members = 0
   /** Twice as many slots as there is room for members, so that the search for a free one is short. */
   private slots: Int32Array
   private numbers: Float64Array
   private bytes: Buffer
 
-  constructor(membersExpected = 0) {
-    let room = membersAtFirst
+  constructor(membersExpected: number) {
+    let room = roomMin
     while (room < membersExpected) room *= 2
     this.slots = new Int32Array(unaccounted(numbersOfSlot * 2 * room * Int32Array.BYTES_PER_ELEMENT))
     this.numbers = new Float64Array(unaccounted(numbersOfMember * room * Float64Array.BYTES_PER_ELEMENT))
@@ -51,13 +47,23 @@ export class SealedIds {
     return this.members
   }
 
-  get(id: string): SealedMember | undefined {
+  indexOf(id: string): number {
     const end = this.write(id)
-    const member = this.slots[this.slotOf(this.hash(end), end)] as number
-    return member === 0 ? undefined : { revision: this.number(member - 1, 0), fingerprint: this.number(member - 1, 1) }
+    return (this.slots[this.slotOf(this.hash(end), end)] as number) - 1
   }
 
-  /** Adds an id; one that is there already keeps what was said first. */
+  idAt(index: number): string {
+    return this.bytes.toString("utf8", this.endOf(index - 1), this.endOf(index))
+  }
+
+  revisionAt(index: number): number {
+    return this.number(index, 0)
+  }
+
+  fingerprintAt(index: number): number {
+    return this.number(index, 1)
+  }
+
   add(id: string, revision: number, fingerprint: number): void {
     if (numbersOfMember * this.members === this.numbers.length) this.grow()
     const end = this.write(id)
@@ -71,12 +77,6 @@ export class SealedIds {
     this.members += 1
     this.slots[slot] = this.members
     this.slots[slot + 1] = hash
-  }
-
-  *ids(): Iterable<string> {
-    for (let member = 0; member < this.members; member += 1) {
-      yield this.bytes.toString("utf8", this.endOf(member - 1), this.endOf(member))
-    }
   }
 
   private number(member: number, which: number): number {

@@ -1,0 +1,12 @@
+/** Ids of applied purchases, in the order in which they were added, with what is known of each. */
+export interface AppliedIds {
+  readonly size: number
+  /** The place of an id, -1 where it is not there. */
+  readonly indexOf: (id: string) => number
+  readonly idAt: (index: number) => string
+  /** The ledger sequence of the revision that applied it. */
+  readonly revisionAt: (index: number) => number
+  readonly fingerprintAt: (index: number) => number
+  /** Adds an id; one that is there already keeps what was said first. */
+  readonly add: (id: string, revision: number, fingerprint: number) => void
+}

@@ -1,5 +1,4 @@
 import type { CaseInput } from "./Case.ts"
-import { LoadProcess } from "./LoadProcess.ts"
 
 /** Runs the floor before the system in odd runs, after it in even ones: what a machine does meanwhile hits both alike. */
 export const besideFloor = async <System, Floor extends object>(
@@ -10,15 +9,4 @@ export const besideFloor = async <System, Floor extends object>(
   const before = run % 2 === 1 ? await runFloor() : undefined
   const system = await runSystem()
   return { system, floor: before ?? (await runFloor()) }
-}
-
-/** Sends requests to the bare HTTP, which ends with it. */
-export const loadHttpFloor = async <Figures>(
-  { startHttpFloor, progress }: CaseInput,
-  load: (process: LoadProcess) => Promise<Figures>
-): Promise<Figures> => {
-  const floor = await startHttpFloor()
-  const figures = await load(new LoadProcess(floor, progress))
-  await floor.stop()
-  return figures
 }

@@ -54,7 +54,12 @@ export class Floor implements Stoppable {
 
   static async start(options: FloorOptions): Promise<Floor> {
     const broker = await TestBroker.start()
-    await createStreams(broker.url)
+    try {
+      await createStreams(broker.url)
+    } catch (cause) {
+      await broker.stop()
+      throw cause
+    }
     const floor = new Floor(broker, options)
     try {
       await Promise.all([floor.publisher, floor.worker].map((one) => one.message<FloorMessage, "ready">("ready")))

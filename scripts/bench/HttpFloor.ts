@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url"
+import type { CaseInput } from "./Case.ts"
 import type { Stoppable } from "./Ending.ts"
 import type { HttpFloorMessage } from "./floor/http.ts"
-import type { Served } from "./LoadProcess.ts"
+import { LoadProcess, type Served } from "./LoadProcess.ts"
 import { NodeProcess } from "./NodeProcess.ts"
 
 /** Bare Hono behind node's server, which answers what the load expects: no edge can be faster on this machine. */
@@ -41,4 +42,15 @@ export class HttpFloor implements Stoppable, Served {
     for (const process of this.spawned) await process.stop()
     await this.server.stop()
   }
+}
+
+/** Sends requests to the bare HTTP, which ends with it, and answers what was measured. */
+export const loadHttpFloor = async <Figures extends { readonly wrong: ReadonlyArray<string> }>(
+  { startHttpFloor, progress }: CaseInput,
+  measure: (load: LoadProcess) => Promise<Figures>
+): Promise<Figures> => {
+  const floor = await startHttpFloor()
+  const figures = await measure(new LoadProcess(floor, progress))
+  await floor.stop()
+  return { ...figures, wrong: figures.wrong.map((problem) => `floor: ${problem}`) }
 }

@@ -1,13 +1,16 @@
 import type { AppliedIds } from "./AppliedIds.ts"
 
+const numbersOfMember = 2
+
 /**
  * Ids in the order in which they were added, as arrays that are searched from the front. For an account with a few it
- * takes less memory than a table, and a fifth of the objects that a Map would be for the collector to walk over.
+ * takes less memory than a table, and a fifth of the objects that a Map would be for the collector to walk over. The arrays
+ * are made anew for each id, as long as they have to be: one that is pushed to has room for 17, and most accounts few.
  */
 export class IdList implements AppliedIds {
-  private readonly ids: Array<string> = []
-  private readonly revisions: Array<number> = []
-  private readonly fingerprints: Array<number> = []
+  private ids: ReadonlyArray<string> = []
+  /** Of each member its revision and its fingerprint. */
+  private numbers: ReadonlyArray<number> = []
 
   get size(): number {
     return this.ids.length
@@ -22,17 +25,16 @@ export class IdList implements AppliedIds {
   }
 
   revisionAt(index: number): number {
-    return this.revisions[index] as number
+    return this.numbers[numbersOfMember * index] as number
   }
 
   fingerprintAt(index: number): number {
-    return this.fingerprints[index] as number
+    return this.numbers[numbersOfMember * index + 1] as number
   }
 
   add(id: string, revision: number, fingerprint: number): void {
     if (this.ids.includes(id)) return
-    this.ids.push(id)
-    this.revisions.push(revision)
-    this.fingerprints.push(fingerprint)
+    this.ids = this.ids.concat(id)
+    this.numbers = this.numbers.concat(revision, fingerprint)
   }
 }

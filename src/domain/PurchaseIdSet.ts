@@ -19,7 +19,8 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
 
 /**
  * The ids of all purchases that an account has applied, with what tells a repeat from a conflict: first those that its
- * sealed segments hold, then those that no segment covers. A worker keeps millions of them, so they take no objects.
+ * sealed segments hold, then those that no segment covers. A worker keeps millions of them, so
+ * beyond a few they take no objects.
  */
 export class PurchaseIdSet {
   private members: AppliedIds = new IdList()
@@ -58,18 +59,17 @@ export class PurchaseIdSet {
 
   /** Adds a purchase that a revision applied which no segment covers. */
   add(purchaseId: string, revision: number, fingerprint: number): void {
-    if (this.members.size === listedMax) this.makeTable(2 * listedMax)
-    this.members.add(purchaseId, revision, fingerprint)
+    this.put(purchaseId, revision, fingerprint)
   }
 
-  /** Makes room at once for so many members, most of them of segments that are about to be added. */
+  /** Makes room at once for so many members that are about to be added. */
   expect(members: number): void {
     if (members > listedMax) this.makeTable(members)
   }
 
   /** Adds the members of a segment; all segments come before what none covers. */
   addSealed(entries: Iterable<SegmentEntry>): void {
-    for (const { purchaseId, revision, fingerprint } of entries) this.add(purchaseId, revision, fingerprint)
+    for (const { purchaseId, revision, fingerprint } of entries) this.put(purchaseId, revision, fingerprint)
     this.seal()
   }
 
@@ -82,6 +82,11 @@ export class PurchaseIdSet {
   repeat(purchaseId: string, more: Repeats): void {
     this.repeated ??= new Map()
     addRepeats(this.repeated, purchaseId, more)
+  }
+
+  private put(purchaseId: string, revision: number, fingerprint: number): void {
+    if (this.members.size === listedMax) this.makeTable(2 * listedMax)
+    this.members.add(purchaseId, revision, fingerprint)
   }
 
   private entryAt(index: number): SegmentEntry {

@@ -1,12 +1,15 @@
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
 import type { makeDispatched } from "./Dispatched.ts"
 import type { InHand } from "./InHand.ts"
 
-/** Every so often an epoch looks whether it is stuck. */
-const lookEveryMilliseconds = 1_000
-/** A broker that was not heard on a pull for this long does not know our consumer any more. */
-const pullSilenceMax = 3 * pullHeartbeatMilliseconds
+/** Every so often an epoch looks whether it is stuck: as often as the broker gives a sign of life on a pull. */
+const lookEveryMilliseconds = pullHeartbeatMilliseconds
+/**
+ * A broker that was not heard on a pull at so many looks, one after another, does not know our consumer any more. Time
+ * alone does not tell: where this process stood still, it hears before the next look what came meanwhile.
+ */
+const silentLooksMax = 3
 /** A query's sequence that the consumer does not reach in this time, while nothing else comes, was lost on the way. */
 const barrierStuckMilliseconds = 2_000
 
@@ -21,13 +24,14 @@ interface Watched {
 export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, inHand }: Watched) {
   let before = -1
   let stuck = 0
-  let wasSilent = false
+  let silentLooks = 0
+  let lookedAt = yield* Clock.currentTimeMillis
   while (true) {
     yield* Effect.sleep(lookEveryMilliseconds)
-    // Where it was this process that stood still, it hears before the next look what came meanwhile.
-    const isSilent = silence() > pullSilenceMax
-    if (isSilent && wasSilent) return `the broker was not heard for ${pullSilenceMax} ms`
-    wasSilent = isSilent
+    const now = yield* Clock.currentTimeMillis
+    silentLooks = silence() >= now - lookedAt ? silentLooks + 1 : 0
+    lookedAt = now
+    if (silentLooks === silentLooksMax) return `the broker was not heard at ${silentLooksMax} looks`
     const isStuck = dispatched.awaited && dispatched.through === before && inHand.isEmpty
     stuck = isStuck ? stuck + lookEveryMilliseconds : 0
     if (stuck > barrierStuckMilliseconds) return "a sequence that a query waits for did not come"

@@ -224,6 +224,7 @@ describe("the purchaseId set", () => {
     const loaded = ledger.load()
     expect(contentOf(loaded)).toEqual(contentOf(account))
     expect(loaded.seen.size).toBe(all.length)
+    expect(loaded.seen.unsealedEntries()).toEqual(account.seen.unsealedEntries())
     const cameAgain = Array.from(loaded.seen.ids()).filter((id) => loaded.seen.get(id)?.repeats === 1)
     expect(cameAgain).toHaveLength(Math.ceil(all.length / 5))
     expect(

@@ -14,13 +14,17 @@ const known = [
   ...Array.from({ length: 20 }, (_, n) => `id-${n}`)
 ]
 const ids = fc.constantFrom(...known)
+const add = fc.record({
+  kind: fc.constant("add" as const),
+  id: ids,
+  revision: fc.maxSafeNat(),
+  fingerprint: fc.maxSafeNat()
+})
+const seal = fc.record({ kind: fc.constant("seal" as const) })
+const repeat = fc.record({ kind: fc.constant("repeat" as const), id: ids, repeats: fc.nat(), conflicts: fc.nat() })
 const steps = fc.array(
-  fc.oneof(
-    fc.record({ kind: fc.constant("seal" as const) }),
-    fc.record({ kind: fc.constant("add" as const), id: ids, revision: fc.maxSafeNat(), fingerprint: fc.maxSafeNat() }),
-    fc.record({ kind: fc.constant("repeat" as const), id: ids, repeats: fc.nat(), conflicts: fc.nat() })
-  ),
-  { maxLength: 90 }
+  fc.oneof({ arbitrary: add, weight: 8 }, { arbitrary: seal, weight: 1 }, { arbitrary: repeat, weight: 2 }),
+  { maxLength: 90, size: "max" }
 )
 
 describe("PurchaseIdSet", () => {
@@ -35,11 +39,11 @@ describe("PurchaseIdSet", () => {
           if (step.kind === "seal") {
             set.seal()
             sealed = model.size
-          } else if (step.kind === "add" && before === undefined) {
+          } else if (step.kind === "add") {
             const { id, revision, fingerprint } = step
             set.add(id, revision, fingerprint)
-            model.set(id, { revision, fingerprint, repeats: 0, conflicts: 0 })
-          } else if (step.kind === "repeat" && before !== undefined) {
+            model.set(id, before ?? { revision, fingerprint, repeats: 0, conflicts: 0 })
+          } else if (before !== undefined) {
             const { id, repeats, conflicts } = step
             set.repeat(id, { repeats, conflicts })
             model.set(id, { ...before, repeats: before.repeats + repeats, conflicts: before.conflicts + conflicts })
@@ -62,7 +66,7 @@ describe("PurchaseIdSet", () => {
   })
 
   it("holds what segments hold, and then more, whether its room was known or not", () => {
-    for (const expected of [0, 5, 17, 40, 1_000]) {
+    for (const expected of [0, 5, 16, 17, 40, 1_000]) {
       const set = new PurchaseIdSet()
       set.expect(expected)
       const entry = (number: number) => ({ purchaseId: `id-${number}`, revision: number, fingerprint: 2 * number })
@@ -71,6 +75,10 @@ describe("PurchaseIdSet", () => {
       set.add("last", 99, 100)
       expect([set.size, set.unsealedSize]).toEqual([34, 1])
       expect(set.unsealedEntries()).toEqual([{ purchaseId: "last", revision: 99, fingerprint: 100 }])
+      for (let number = 0; number < 33; number += 1) {
+        const { purchaseId, ...member } = entry(number)
+        expect(set.get(purchaseId)).toEqual({ ...member, repeats: 0, conflicts: 0 })
+      }
       expect([...set.ids()]).toEqual([...Array.from({ length: 33 }, (_, number) => `id-${number}`), "last"])
     }
   })

@@ -1,47 +1,92 @@
 import { it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { TestClock } from "effect/testing"
+import { Clock, Effect, Fiber } from "effect"
 import { describe, expect } from "vitest"
 import { makeDispatched } from "../../src/partition/Dispatched.ts"
 import { InHand } from "../../src/partition/InHand.ts"
 import { untilStuck } from "../../src/partition/StuckWatch.ts"
 
-/** An epoch that is watched for some seconds: of each second, for how long the broker was not heard at its end. */
-const watch = Effect.fnUntraced(function* (silences: ReadonlyArray<number>, awaited?: number) {
+/** The time from one look to the next. */
+interface Turn {
+  /** In milliseconds: a second, unless the process stood still. */
+  readonly lasts?: number
+  /** For how many milliseconds the broker was not heard at its end. */
+  readonly silence?: number
+  /** Up to where the actors are given their input in it. */
+  readonly reached?: number
+}
+
+interface Beside {
+  /** What a query waits for. */
+  readonly awaited?: number
+  /** Whether something is being committed all the while. */
+  readonly isBusy?: boolean
+}
+
+/** Watches an epoch for some turns: why it is stuck, if it is. */
+const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited, isBusy = false }: Beside = {}) {
   const dispatched = makeDispatched(0)
+  const inHand = new InHand()
+  if (isBusy) inHand.take(1)
   if (awaited !== undefined) yield* Effect.forkChild(dispatched.wait(awaited), { startImmediately: true })
+  let now = 0
   let silence = 0
-  const found = yield* Effect.forkChild(untilStuck({ silence: () => silence, dispatched, inHand: new InHand() }), {
-    startImmediately: true
-  })
-  for (const next of silences) {
-    silence = next
-    yield* TestClock.adjust(1_000)
+  let wake = () => {}
+  // The test's own, since a clock that is turned by six seconds wakes who sleeps for one six times.
+  const clock: Clock.Clock = {
+    ...(yield* Clock.Clock),
+    currentTimeMillisUnsafe: () => now,
+    currentTimeMillis: Effect.sync(() => now),
+    sleep: () => Effect.callback((resume) => void (wake = () => resume(Effect.void)))
   }
-  const exit = found.pollUnsafe()
-  yield* Fiber.interrupt(found)
+  const watching = yield* untilStuck({ silence: () => silence, dispatched, inHand }).pipe(
+    Effect.provideService(Clock.Clock, clock),
+    Effect.forkChild({ startImmediately: true })
+  )
+  for (const turn of turns) {
+    now += turn.lasts ?? 1_000
+    silence = turn.silence ?? 0
+    if (turn.reached !== undefined) dispatched.reach(turn.reached)
+    wake()
+    yield* Effect.yieldNow
+  }
+  const exit = watching.pollUnsafe()
+  yield* Fiber.interrupt(watching)
   return exit === undefined ? undefined : exit._tag === "Success" ? exit.value : "failed"
 })
 
+const silent = [1_000, 2_000, 3_000].map((silence): Turn => ({ silence }))
+const waited: ReadonlyArray<Turn> = [{}, {}, {}, {}]
+
 describe("An epoch is stuck", () => {
-  it.effect("when the broker is not heard for three seconds, and one more", () =>
+  it.effect("when the broker is not heard at three looks, one after another", () =>
     Effect.gen(function* () {
-      expect(yield* watch([1_000, 2_000, 3_000, 4_000])).toBeUndefined()
-      expect(yield* watch([1_000, 2_000, 3_000, 4_000, 5_000])).toBe("the broker was not heard for 3000 ms")
+      expect(yield* watch([{ silence: 500 }, ...silent.slice(1)])).toBeUndefined()
+      expect(yield* watch([{ silence: 500 }, ...silent])).toBe("the broker was not heard at 3 looks")
     })
   )
 
-  it.effect("and not when it was this process that stood still, and hears the broker again", () =>
+  it.effect("and not when it was this process that stood still, and hears the broker in between", () =>
     Effect.gen(function* () {
-      expect(yield* watch([0, 6_000, 10, 0, 6_000, 20, 0, 0])).toBeUndefined()
+      const stoodStill = { lasts: 6_000, silence: 6_000 }
+      expect(yield* watch([stoodStill, {}, stoodStill, {}, stoodStill, {}])).toBeUndefined()
+      const stillAgain = { lasts: 6_000, silence: 5_900 }
+      expect(yield* watch([stoodStill, stillAgain, stillAgain, stillAgain])).toBeUndefined()
     })
   )
 
   it.effect("when a sequence that a query waits for does not come while nothing else does", () =>
     Effect.gen(function* () {
-      expect(yield* watch([0, 0, 0], 7)).toBeUndefined()
-      expect(yield* watch([0, 0, 0, 0], 7)).toBe("a sequence that a query waits for did not come")
-      expect(yield* watch([0, 0, 0, 0, 0])).toBeUndefined()
+      expect(yield* watch(waited.slice(1), { awaited: 7 })).toBeUndefined()
+      expect(yield* watch(waited, { awaited: 7 })).toBe("a sequence that a query waits for did not come")
+    })
+  )
+
+  it.effect("and not while something else comes, or is committed, or no query waits", () =>
+    Effect.gen(function* () {
+      const slowly = [1, 2, 3, 4, 5, 6].map((reached): Turn => ({ reached }))
+      expect(yield* watch(slowly, { awaited: 7 })).toBeUndefined()
+      expect(yield* watch([...waited, ...waited], { awaited: 7, isBusy: true })).toBeUndefined()
+      expect(yield* watch([...waited, ...waited])).toBeUndefined()
     })
   )
 })

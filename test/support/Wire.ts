@@ -34,6 +34,7 @@ export class Wire {
         const commit: SentCommit = { key: subject.slice(ledgerPrefix.length), guard }
         this.commits.push(commit)
         const answer = this.early.get(reply)
+        this.early.delete(reply)
         if (answer === undefined) this.unanswered.set(reply, commit)
         else commit.answer = codeOf(answer)
       }

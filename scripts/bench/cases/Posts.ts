@@ -1,6 +1,7 @@
 import { untilApplied } from "../Applied.ts"
-import { besideFloor, loadHttpFloor } from "../BesideFloor.ts"
+import { besideFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput } from "../Case.ts"
+import { loadHttpFloor } from "../HttpFloor.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
 

@@ -1,5 +1,6 @@
-import { besideFloor, loadHttpFloor } from "../BesideFloor.ts"
+import { besideFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput } from "../Case.ts"
+import { loadHttpFloor } from "../HttpFloor.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import { fill } from "../Throughput.ts"
 import { totalsOfWorkload, wrongLedger } from "../Totals.ts"

@@ -1,5 +1,6 @@
-import { besideFloor, loadHttpFloor } from "../BesideFloor.ts"
+import { besideFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput, Measurement } from "../Case.ts"
+import { loadHttpFloor } from "../HttpFloor.ts"
 import type { Latency } from "../Latency.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import type { Spent } from "../ProcessorTime.ts"
@@ -63,7 +64,8 @@ const runFloor = async (load: LoadProcess) => {
 
 /**
  * Requests when they are due, whatever became of earlier ones: purchases, each answered when it is applied; strong
- * reads of totals; then purchases with some reads beside them, of which the processor time is one figure.
+ * reads of totals; then purchases with some reads beside them, of which the processor time is one figure. The bare HTTP
+ * answers the first two.
  */
 export const requests: Case = {
   name: "requests",

@@ -1,0 +1,126 @@
+import { Effect } from "effect"
+import { expect, it } from "vitest"
+import { Topology } from "../../src/nats/Topology.ts"
+import { userIn } from "../support/TestSystem.ts"
+import { onBoth, partitions, usual } from "./OnBoth.ts"
+
+onBoth("the input log", usual, ({ outcome, input, append }) => {
+  it("is empty at first", async () => {
+    expect(await input((log) => log.bounds)).toMatchObject({ last: 0 })
+    expect(await input((log) => log.lastSequence(0))).toBe(0)
+    expect(await input((log) => log.messageFrom(1))).toBeUndefined()
+  })
+
+  it("puts what names no partition into that of its user", async () => {
+    const user = userIn(3, partitions, "direct")
+    const { sequence } = await append(`purchases.${user}`, "direct")
+    expect(await input((log) => log.lastSequence(3))).toBe(sequence)
+  })
+
+  it("has nobody for a partition that does not exist", async () => {
+    expect(await input((log) => log.append(`purchases.${partitions}.x`, "x", "{}"))).toMatchObject({
+      _tag: "BrokerUnavailable",
+      unserved: true
+    })
+  })
+
+  it("drops what has a message id that it has seen, whatever is in it", async () => {
+    const first = await append("purchases.1.dup", "same", "1")
+    expect(first.duplicate).toBe(false)
+    expect(await append("purchases.1.dup", "same", "1")).toEqual({ sequence: first.sequence, duplicate: true })
+    expect(await append("purchases.2.other", "same", "2")).toEqual({ sequence: first.sequence, duplicate: true })
+    expect(await append("purchases.1.dup", "another", "1")).toEqual({
+      sequence: first.sequence + 1,
+      duplicate: false
+    })
+  })
+
+  it("knows the newest message of a partition over all of its users", async () => {
+    const one = await append("purchases.4.one", "last-1")
+    expect(await input((log) => log.lastSequence(4))).toBe(one.sequence)
+    const two = await append("purchases.4.=many", "last-2")
+    await append("purchases.5.one", "last-3")
+    expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
+  })
+
+  it("knows the newest message of a partition after a sequence, or that there is none", async () => {
+    const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
+    expect(await after(5)).toBe(5)
+    const one = await append("purchases.7.one", "after-1")
+    const two = await append("purchases.7.=many", "after-2")
+    const other = await append("purchases.5.one", "after-3")
+    expect([await after(0), await after(one.sequence - 1), await after(one.sequence)]).toEqual([
+      two.sequence,
+      two.sequence,
+      two.sequence
+    ])
+    expect([await after(two.sequence), await after(other.sequence), await after(other.sequence + 9)]).toEqual([
+      two.sequence,
+      other.sequence,
+      other.sequence + 9
+    ])
+  })
+
+  it("refuses a message that is too large, and stores the next", async () => {
+    const bytesMax = Number(await outcome(Effect.map(Topology, ({ messageBytesMax }) => messageBytesMax)))
+    expect(await input((log) => log.append("purchases.1.large", "large", "x".repeat(bytesMax + 1)))).toMatchObject({
+      _tag: "BrokerRefused",
+      code: 10_054
+    })
+    expect(await append("purchases.1.large", "largest", "x".repeat(bytesMax - 1_000))).toMatchObject({
+      duplicate: false
+    })
+  })
+
+  it("purges what is below a sequence, and then all", async () => {
+    const sequences: Array<number> = []
+    for (const id of ["p1", "p2", "p3"]) sequences.push((await append("purchases.6.purged", id)).sequence)
+    const [, second, third] = sequences
+    await input((log) => log.purgeBelow(second ?? 0))
+    expect(await input((log) => log.bounds)).toEqual({ first: second, last: third })
+    expect(await input((log) => log.messageFrom(1))).toMatchObject({ sequence: second })
+    expect(await input((log) => log.messageFrom(third ?? 0))).toMatchObject({ sequence: third })
+    expect(await input((log) => log.messageFrom((third ?? 0) + 1))).toBeUndefined()
+    await input((log) => log.purgeBelow((third ?? 0) + 1))
+    expect(await input((log) => log.bounds)).toEqual({ first: (third ?? 0) + 1, last: third })
+    expect(await input((log) => log.lastSequence(6))).toBe(0)
+    // What is purged is not forgotten, and the numbers go on.
+    expect(await append("purchases.6.purged", "p3")).toEqual({ sequence: third, duplicate: true })
+    expect(await append("purchases.6.purged", "p4")).toEqual({ sequence: (third ?? 0) + 1, duplicate: false })
+  })
+})
+
+onBoth(
+  "an input log with small limits",
+  { ...usual, duplicateWindowMilliseconds: 300, inputBytesMax: 1024 ** 2 },
+  ({ input, append }) => {
+    it("forgets a message id after its window, which a repeat does not renew", async () => {
+      const first = await append("purchases.0.window", "window")
+      let repeats = 0
+      const again = await input((log) =>
+        Effect.repeat(Effect.delay(log.append("purchases.0.window", "window", "{}"), 50), {
+          until: ({ duplicate }) => {
+            repeats += 1
+            return !duplicate
+          }
+        }).pipe(Effect.timeout("20 seconds"))
+      )
+      expect(repeats).toBeGreaterThan(2)
+      expect(again).toMatchObject({ sequence: first.sequence + 1 })
+    })
+
+    it("refuses what is too much, and takes more when something is purged", async () => {
+      const large = "x".repeat(200 * 1024)
+      let last = 0
+      let failure: unknown
+      for (let index = 0; index < 10 && failure === undefined; index += 1) {
+        const stored = await input((log) => log.append("purchases.0.full", `full-${index}`, large))
+        if ("sequence" in stored) last = stored.sequence
+        else failure = stored
+      }
+      expect(failure).toMatchObject({ _tag: "BrokerRefused", code: 10_077 })
+      await input((log) => log.purgeBelow(last))
+      expect(await append("purchases.0.full", "after", large)).toMatchObject({ sequence: last + 1 })
+    })
+  }
+)

@@ -1,0 +1,59 @@
+import { Effect, Exit, Option, type Scope } from "effect"
+import { afterAll, beforeAll, describe } from "vitest"
+import { InputLog } from "../../src/nats/InputLog.ts"
+import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import type { BrokerServices } from "../simulation/SimulatedBroker.ts"
+import { type Bench, type BenchOptions, memoryBench, realBench } from "./Bench.ts"
+
+export const partitions = 8
+export const usual: BenchOptions = { partitions, duplicateWindowMilliseconds: 120_000, inputBytesMax: 64 * 1024 ** 2 }
+
+const kinds = [
+  { kind: "the real server", open: realBench },
+  { kind: "the broker in memory", open: memoryBench }
+]
+
+/** Looks again and again until something holds, on the clock of the broker. */
+export const until = (holds: () => boolean) =>
+  Effect.suspend(() => (holds() ? Effect.succeed(true) : Effect.as(Effect.sleep(5), false))).pipe(
+    Effect.repeat({ until: (held) => held }),
+    Effect.timeout("20 seconds")
+  )
+
+/** What the tests of a contract use of the broker that they run on, which is open while they run. */
+const contractOf = (bench: () => Bench) => {
+  /** What an effect answers, or its failure. */
+  const outcome = async <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>): Promise<A | E> => {
+    const exit = await bench().run(effect)
+    if (Exit.isSuccess(exit)) return exit.value
+    const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+    if (failure === undefined) throw new Error(`it died: ${JSON.stringify(exit)}`)
+    return failure
+  }
+  const bucket = <A, E>(use: (bucket: (typeof LedgerBucket)["Service"]) => Effect.Effect<A, E>) =>
+    outcome(Effect.flatMap(LedgerBucket, use))
+  const input = <A, E>(use: (input: (typeof InputLog)["Service"]) => Effect.Effect<A, E>) =>
+    outcome(Effect.flatMap(InputLog, use))
+  const append = async (subject: string, id: string, payload = "{}") => {
+    const stored = await input((log) => log.append(subject, id, payload))
+    if (!("sequence" in stored)) throw new Error(`not stored: ${stored.message}`)
+    return stored
+  }
+  const refuse: Bench["refuse"] = (delivery) => bench().refuse(delivery)
+  const restart: Bench["restart"] = () => bench().restart()
+  return { outcome, bucket, input, append, refuse, restart }
+}
+
+/** The same tests on the real server, and on the one in memory that stands for it in the simulation. */
+export const onBoth = (
+  what: string,
+  options: BenchOptions,
+  tests: (contract: ReturnType<typeof contractOf>) => void
+): void => {
+  describe.each(kinds)(`${what}, on $kind`, ({ open }) => {
+    let bench: Bench
+    beforeAll(async () => void (bench = await open(options)))
+    afterAll(() => bench.stop())
+    tests(contractOf(() => bench))
+  })
+}

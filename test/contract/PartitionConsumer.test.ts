@@ -1,0 +1,195 @@
+import { Effect } from "effect"
+import { expect, it } from "vitest"
+import { InputLog } from "../../src/nats/InputLog.ts"
+import { type Delivery, PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
+import { onBoth, until, usual } from "./OnBoth.ts"
+
+onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
+  let epochs = 0
+
+  const publish = async (partition: number, count: number): Promise<ReadonlyArray<number>> => {
+    const sequences: Array<number> = []
+    for (let index = 0; index < count; index += 1) {
+      epochs += 1
+      sequences.push((await append(`purchases.${partition}.u`, `consumed-${epochs}`, String(index))).sequence)
+    }
+    return sequences
+  }
+
+  const create = (partition: number, epoch: number, from: number, unacknowledgedMax = 100) =>
+    Effect.flatMap(PartitionConsumer, (consumers) => consumers.create(partition, epoch, from, unacknowledgedMax))
+
+  /** Pulls, and keeps what comes. */
+  const pull = (partition: number, epoch: number, messages: number) =>
+    Effect.gen(function* () {
+      const consumers = yield* PartitionConsumer
+      const deliveries: Array<Delivery> = []
+      const lost: Array<string> = []
+      const pulled = yield* consumers.pull(partition, epoch, {
+        delivered: (delivery) => void deliveries.push(delivery),
+        ended: () => undefined,
+        lost: (reason) => void lost.push(reason)
+      })
+      pulled.request(messages, 1024 ** 2)
+      return { deliveries, lost, ...pulled }
+    })
+
+  const numbersOf = (deliveries: ReadonlyArray<Delivery>) =>
+    deliveries.map(({ sequence, deliverySequence }) => [sequence, deliverySequence])
+
+  it("delivers from a sequence on what its partition has, numbered from 1", async () => {
+    const [, second, third] = await publish(1, 3)
+    await publish(2, 1)
+    const [fourth] = await publish(1, 1)
+    const deliveries = await outcome(
+      Effect.gen(function* () {
+        yield* create(1, 10, second ?? 0)
+        const { deliveries, outstanding } = yield* pull(1, 10, 10)
+        yield* until(() => deliveries.length === 3)
+        expect(outstanding().messages).toBe(7)
+        return deliveries
+      })
+    )
+    expect(numbersOf(deliveries as ReadonlyArray<Delivery>)).toEqual([
+      [second, 1],
+      [third, 2],
+      [fourth, 3]
+    ])
+    expect((deliveries as ReadonlyArray<Delivery>).map(({ payload }) => Buffer.from(payload).toString())).toEqual([
+      "1",
+      "2",
+      "0"
+    ])
+  })
+
+  it("delivers no more than was asked for, and what comes later", async () => {
+    const [first, second] = await publish(3, 2)
+    const numbers = await outcome(
+      Effect.gen(function* () {
+        yield* create(3, 20, first ?? 0)
+        const { deliveries, request } = yield* pull(3, 20, 1)
+        yield* until(() => deliveries.length === 1)
+        request(5, 1024 ** 2)
+        yield* until(() => deliveries.length === 2)
+        const log = yield* InputLog
+        yield* log.append("purchases.3.u", "comes-later", "{}")
+        yield* until(() => deliveries.length === 3)
+        return numbersOf(deliveries)
+      })
+    )
+    expect(numbers).toEqual([
+      [first, 1],
+      [second, 2],
+      [(second ?? 0) + 1, 3]
+    ])
+  })
+
+  it("begins behind what was purged, and its numbers do not show that", async () => {
+    const [first, , third] = await publish(4, 3)
+    await input((log) => log.purgeBelow(third ?? 0))
+    const numbers = await outcome(
+      Effect.gen(function* () {
+        yield* create(4, 30, first ?? 0)
+        const { deliveries } = yield* pull(4, 30, 10)
+        yield* until(() => deliveries.length > 0)
+        return numbersOf(deliveries)
+      })
+    )
+    expect(numbers).toEqual([[third, 1]])
+  })
+
+  it("delivers again what is refused: a new number and the old sequence; and not what is acknowledged", async () => {
+    const [first, second] = await publish(5, 2)
+    const numbers = await outcome(
+      Effect.gen(function* () {
+        yield* create(5, 40, first ?? 0)
+        const { deliveries, acknowledge, confirmed } = yield* pull(5, 40, 10)
+        yield* until(() => deliveries.length === 2)
+        const [one, two] = deliveries
+        if (one === undefined || two === undefined) return []
+        acknowledge(one)
+        yield* confirmed
+        yield* refuse(one)
+        yield* refuse(two)
+        yield* until(() => deliveries.length === 3)
+        return numbersOf(deliveries)
+      })
+    )
+    expect(numbers).toEqual([
+      [first, 1],
+      [second, 2],
+      [second, 3]
+    ])
+  })
+
+  it("stops at its most unacknowledged, and goes on when something is acknowledged", async () => {
+    const [first] = await publish(6, 3)
+    const counts = await outcome(
+      Effect.gen(function* () {
+        yield* create(6, 50, first ?? 0, 2)
+        const { deliveries, acknowledge, confirmed } = yield* pull(6, 50, 10)
+        yield* until(() => deliveries.length === 2)
+        const [one] = deliveries
+        if (one === undefined) return []
+        acknowledge(one)
+        yield* confirmed
+        yield* until(() => deliveries.length === 3)
+        return numbersOf(deliveries).map(([, number]) => number)
+      })
+    )
+    expect(counts).toEqual([1, 2, 3])
+  })
+
+  it("stays as it is when it is created again", async () => {
+    const [first, second] = await publish(7, 2)
+    const numbers = await outcome(
+      Effect.gen(function* () {
+        yield* create(7, 60, first ?? 0)
+        const { deliveries, request } = yield* pull(7, 60, 1)
+        yield* until(() => deliveries.length === 1)
+        yield* create(7, 60, first ?? 0)
+        request(1, 1024 ** 2)
+        yield* until(() => deliveries.length === 2)
+        return numbersOf(deliveries)
+      })
+    )
+    expect(numbers).toEqual([
+      [first, 1],
+      [second, 2]
+    ])
+  })
+
+  it("that is deleted ends its pull; a later epoch's stays", async () => {
+    const result = await outcome(
+      Effect.gen(function* () {
+        const consumers = yield* PartitionConsumer
+        const log = yield* InputLog
+        const { last } = yield* log.bounds
+        yield* create(0, 70, last + 1)
+        yield* create(0, 71, last + 1)
+        const old = yield* pull(0, 70, 10)
+        const later = yield* pull(0, 71, 10)
+        // The pull requests have arrived when something comes through them.
+        yield* log.append("purchases.0.u", "before-deletion", "{}")
+        yield* until(() => old.deliveries.length === 1 && later.deliveries.length === 1)
+        yield* consumers.deleteBefore(0, 71)
+        yield* until(() => old.lost.length > 0)
+        yield* log.append("purchases.0.u", "after-deletion", "{}")
+        yield* until(() => later.deliveries.length === 2)
+        return { old: old.deliveries.length, lost: old.lost.length, later: later.lost }
+      })
+    )
+    expect(result).toEqual({ old: 1, lost: 1, later: [] })
+  })
+
+  it("that does not exist is lost at once", async () => {
+    const lost = await outcome(
+      Effect.gen(function* () {
+        const { lost } = yield* pull(0, 999, 10)
+        yield* until(() => lost.length > 0)
+        return lost.length
+      })
+    )
+    expect(lost).toBe(1)
+  })
+})

@@ -1,0 +1,59 @@
+import { Effect } from "effect"
+import { expect, it } from "vitest"
+import { BrokerLink } from "../../src/nats/BrokerLink.ts"
+import { type WorkerSign, WorkerBucket } from "../../src/nats/WorkerBucket.ts"
+import { onBoth, until, usual } from "./OnBoth.ts"
+
+onBoth("signs of life", usual, ({ outcome, bucket, input, append, restart }) => {
+  const workers = <A, E>(use: (workers: (typeof WorkerBucket)["Service"]) => Effect.Effect<A, E>) =>
+    outcome(Effect.flatMap(WorkerBucket, use))
+  const announce = async (worker: string, instance: number) =>
+    Number(await workers((signs) => signs.announce(worker, instance)))
+  const read = async () => {
+    const signs = (await workers(({ read }) => read)) as ReadonlyArray<WorkerSign>
+    return signs.map(({ worker, instance }) => `${worker} ${instance}`).sort()
+  }
+
+  it("are numbered; the newest of each worker is read, but for those who left", async () => {
+    const first = await announce("one", 0)
+    expect(await announce("one", first)).toBe(first + 1)
+    await announce("two/odd name", 7)
+    expect(await read()).toEqual([`one ${first}`, "two/odd name 7"])
+    await workers((signs) => signs.leave("one", first))
+    expect(await read()).toEqual(["two/odd name 7"])
+  })
+
+  it("are heard as they are given", async () => {
+    const heard: Array<string> = []
+    await outcome(
+      Effect.gen(function* () {
+        const signs = yield* WorkerBucket
+        yield* signs.watch(({ worker, instance, isLeaving }) => {
+          heard.push(`${worker} ${instance} ${isLeaving}`)
+        })
+        yield* signs.announce("three", 1)
+        yield* signs.leave("three", 1)
+        yield* until(() => heard.length === 2)
+      })
+    )
+    expect(heard).toEqual(["three 1 false", "three 1 true"])
+  })
+
+  it("outlive a broker that restarts with their numbers, as the ledger and the log do", async () => {
+    const sign = await announce("four", 5)
+    const { sequence } = await append("purchases.1.kept", "kept")
+    const revision = Number(await bucket((ledger) => ledger.put("kept", "v")))
+    await restart()
+    await outcome(
+      Effect.gen(function* () {
+        const link = yield* BrokerLink
+        yield* until(link.isConnected)
+      })
+    )
+    expect(await read()).toContain("four 5")
+    expect(await announce("four", 5)).toBe(sign + 1)
+    expect(await bucket((ledger) => ledger.latest("kept"))).toMatchObject({ sequence: revision })
+    expect(await input((log) => log.lastSequence(1))).toBe(sequence)
+    expect(await append("purchases.1.kept", "kept")).toEqual({ sequence, duplicate: true })
+  })
+})

@@ -28,6 +28,7 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
     const measurements: Array<Measurement> = []
     const wrong: Array<string> = []
     let stored = 0
+    let first: { readonly perSecond: number; readonly readsPerSecond: number } | undefined
     for (const size of sizes) {
       // What was measured before may have gone beyond it already.
       const from = Math.max(size, stored)
@@ -61,10 +62,18 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
       const read = await load.run({ workload, reads: { count: readsMeasured, pace: { atOnce: readsAtOnce } } })
       wrong.push(...read.wrong)
       stored = from + measured
+      const readsPerSecond = readsMeasured / (read.milliseconds / 1_000)
       measurements.push(
         { name: `${label} end to end`, unit: "purchases/s", value: perSecond, spent },
-        { name: `${label} strong reads`, unit: "reads/s", value: readsMeasured / (read.milliseconds / 1_000) }
+        { name: `${label} strong reads`, unit: "reads/s", value: readsPerSecond }
       )
+      if (first !== undefined) {
+        measurements.push(
+          { name: `${label} end to end, of the first`, unit: "ratio", value: perSecond / first.perSecond },
+          { name: `${label} strong reads, of the first`, unit: "ratio", value: readsPerSecond / first.readsPerSecond }
+        )
+      }
+      first ??= { perSecond, readsPerSecond }
     }
     progress.show("reading every total")
     wrong.push(...(await wrongLedger(system, totalsOfWorkload(workload))))

@@ -54,18 +54,15 @@ export class Floor implements Stoppable {
 
   static async start(options: FloorOptions): Promise<Floor> {
     const broker = await TestBroker.start()
+    let begun: Stoppable = broker
     try {
       await createStreams(broker.url)
-    } catch (cause) {
-      await broker.stop()
-      throw cause
-    }
-    const floor = new Floor(broker, options)
-    try {
+      const floor = new Floor(broker, options)
+      begun = floor
       await Promise.all([floor.publisher, floor.worker].map((one) => one.message<FloorMessage, "ready">("ready")))
       return floor
     } catch (cause) {
-      await floor.stop()
+      await begun.stop()
       throw cause
     }
   }

@@ -19,8 +19,8 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
 
 /**
  * The ids of all purchases that an account has applied, with what tells a repeat from a conflict: first those that its
- * sealed segments hold, then those that no segment covers. A worker keeps millions of them, so
- * beyond a few they take no objects.
+ * sealed segments hold, then those that no segment covers. A worker keeps millions of them, so beyond a few they take no
+ * objects.
  */
 export class PurchaseIdSet {
   private members: AppliedIds = new IdList()
@@ -38,7 +38,15 @@ export class PurchaseIdSet {
 
   /** What a segment holds that is sealed now. */
   unsealedEntries(): Array<SegmentEntry> {
-    return Array.from({ length: this.unsealedSize }, (_, offset) => this.entryAt(this.sealed + offset))
+    const { members, sealed } = this
+    return Array.from({ length: this.unsealedSize }, (_, offset) => {
+      const index = sealed + offset
+      return {
+        purchaseId: members.idAt(index),
+        revision: members.revisionAt(index),
+        fingerprint: members.fingerprintAt(index)
+      }
+    })
   }
 
   *ids(): Iterable<string> {
@@ -53,13 +61,18 @@ export class PurchaseIdSet {
   get(purchaseId: string): SeenPurchase | undefined {
     const index = this.members.indexOf(purchaseId)
     if (index < 0) return undefined
-    const { revision, fingerprint } = this.entryAt(index)
-    return { revision, fingerprint, ...(this.repeated?.get(purchaseId) ?? noRepeats) }
+    const { members } = this
+    return {
+      revision: members.revisionAt(index),
+      fingerprint: members.fingerprintAt(index),
+      ...(this.repeated?.get(purchaseId) ?? noRepeats)
+    }
   }
 
-  /** Adds a purchase that a revision applied which no segment covers. */
+  /** Adds a purchase that a revision applied. No segment covers it until all members are sealed. */
   add(purchaseId: string, revision: number, fingerprint: number): void {
-    this.put(purchaseId, revision, fingerprint)
+    if (this.members.size === listedMax) this.makeTable(2 * listedMax)
+    this.members.add(purchaseId, revision, fingerprint)
   }
 
   /** Makes room at once for so many members that are about to be added. */
@@ -69,7 +82,7 @@ export class PurchaseIdSet {
 
   /** Adds the members of a segment; all segments come before what none covers. */
   addSealed(entries: Iterable<SegmentEntry>): void {
-    for (const { purchaseId, revision, fingerprint } of entries) this.put(purchaseId, revision, fingerprint)
+    for (const { purchaseId, revision, fingerprint } of entries) this.add(purchaseId, revision, fingerprint)
     this.seal()
   }
 
@@ -82,20 +95,6 @@ export class PurchaseIdSet {
   repeat(purchaseId: string, more: Repeats): void {
     this.repeated ??= new Map()
     addRepeats(this.repeated, purchaseId, more)
-  }
-
-  private put(purchaseId: string, revision: number, fingerprint: number): void {
-    if (this.members.size === listedMax) this.makeTable(2 * listedMax)
-    this.members.add(purchaseId, revision, fingerprint)
-  }
-
-  private entryAt(index: number): SegmentEntry {
-    const { members } = this
-    return {
-      purchaseId: members.idAt(index),
-      revision: members.revisionAt(index),
-      fingerprint: members.fingerprintAt(index)
-    }
   }
 
   private makeTable(room: number): void {

@@ -15,13 +15,11 @@ const warmUp = perSecond * warmUpSeconds
 const measured = perSecond * measuredSeconds
 const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
 
+/** Until when a post is waited for. */
+type Until = "stored" | "applied"
+
 const pace = { perSecond }
-const posts = (from: number, count: number, until: "stored" | "applied" = "applied") => ({
-  from,
-  to: from + count,
-  pace,
-  until
-})
+const posts = (from: number, count: number, until: Until) => ({ from, to: from + count, pace, until })
 const reads = (rate: number, seconds: number) => ({ count: rate * seconds, pace: { perSecond: rate } })
 
 const latencies = (name: string, { p50, p99 }: Latency, spent?: Spent): Array<Measurement> => [
@@ -29,37 +27,38 @@ const latencies = (name: string, { p50, p99 }: Latency, spent?: Spent): Array<Me
   { name: `${name} p99`, unit: "ms", value: p99 }
 ]
 
+/** Warms up, and then posts and reads, each alone. */
+const measureAlone = async (load: LoadProcess, until: Until) => {
+  const warmedUp = await load.run({
+    workload,
+    posts: posts(0, warmUp, until),
+    reads: reads(readsBesidePerSecond, warmUpSeconds)
+  })
+  const posting = await load.run({ workload, posts: posts(warmUp, measured, until) })
+  const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
+  return { posting, reading, all: [warmedUp, posting, reading] }
+}
+
 const runSystem = async ({ startSystem, progress }: CaseInput) => {
   const system = await startSystem({ usesEdge: true })
   const load = new LoadProcess(system, progress)
-  const warmedUp = await load.run({
-    workload,
-    posts: posts(0, warmUp),
-    reads: reads(readsBesidePerSecond, warmUpSeconds)
-  })
-  const posting = await load.run({ workload, posts: posts(warmUp, measured) })
-  const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
+  const alone = await measureAlone(load, "applied")
   const both = await load.run({
     workload,
-    posts: posts(warmUp + measured, measured),
+    posts: posts(warmUp + measured, measured, "applied"),
     reads: reads(readsBesidePerSecond, measuredSeconds)
   })
   progress.show("reading every total")
-  const wrong = await wrongLedger(system, totalsOfWorkload(workload))
+  const wrongTotals = await wrongLedger(system, totalsOfWorkload(workload))
   await system.stop()
-  return { all: [warmedUp, posting, reading, both], posting, reading, both, wrong }
+  const all = [...alone.all, both]
+  return { ...alone, both, all, wrong: [...all.flatMap(({ wrong }) => wrong), ...wrongTotals] }
 }
 
 /** The same requests to the bare HTTP, which answers at once: what of a latency is the machine and the load. */
 const runFloor = async (load: LoadProcess) => {
-  const warmedUp = await load.run({
-    workload,
-    posts: posts(0, warmUp, "stored"),
-    reads: reads(readsBesidePerSecond, warmUpSeconds)
-  })
-  const posting = await load.run({ workload, posts: posts(warmUp, measured, "stored") })
-  const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
-  return { posting, reading, wrong: [warmedUp, posting, reading].flatMap(({ wrong }) => wrong) }
+  const alone = await measureAlone(load, "stored")
+  return { ...alone, wrong: alone.all.flatMap(({ wrong }) => wrong) }
 }
 
 /**
@@ -87,7 +86,7 @@ export const requests: Case = {
         ...latencies("post floor", floor.posting.posts, floor.posting.spent),
         ...latencies("read floor", floor.reading.reads, floor.reading.spent)
       ],
-      wrong: [...all.flatMap(({ wrong }) => wrong), ...system.wrong, ...floor.wrong],
+      wrong: [...system.wrong, ...floor.wrong],
       notes: [
         `the slowest post took ${posting.posts.max.toFixed(1)} ms, the slowest read ${reading.reads.max.toFixed(1)} ms; ` +
           `${all.reduce((sum, { resent }) => sum + resent, 0)} requests were sent again on another connection`

@@ -106,9 +106,9 @@ describe("when the broker is back", () => {
 describe("when the broker does not answer", () => {
   it("a purchase is 504 with what to do, and counts once when it is sent again", async () => {
     const before = (await inputMessages(service.client)).length
-    process.kill(service.broker.pid, "SIGSTOP")
+    await service.broker.freeze()
     const unknown = await buy("unknown")
-    process.kill(service.broker.pid, "SIGCONT")
+    service.broker.wake()
     expect(unknown).toEqual(
       refusal(
         "outcome-unknown",

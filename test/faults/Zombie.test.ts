@@ -69,7 +69,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     await system.admin.untilApplied()
     const old = await epochNow()
     expect((await post(system.ask, second)).status).toBe(202)
-    await until("it is frozen", () => frozen.isFrozen)
+    await frozen.untilFrozen()
 
     const held = holdFirstCommit()
     const next = await system.startWorker(held.replace, { workerId: "next" })
@@ -151,8 +151,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
       expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
     }
     const old = await epochNow()
-    frozen.freeze()
-    await until("it is frozen", () => frozen.isFrozen)
+    await frozen.freeze()
 
     // Asked past the edge, to hear everybody who answers: each with how many were acknowledged before it was asked.
     const client = await connect({ servers: system.broker.url })

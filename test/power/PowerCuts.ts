@@ -78,14 +78,14 @@ class Machine {
    * Without power nothing runs. A broker that ran on between the end of its disk and its own would see writes fail, which
    * no power cut shows to anybody, and could confirm what it had only begun to write.
    */
-  private cutPower(): void {
-    this.broker.signal("SIGSTOP")
+  private async cutPower(): Promise<void> {
+    await this.broker.freeze()
     this.disk.cutPower()
   }
 
   /** Cuts the power of the broker alone, and starts it again. */
   async loseBroker(): Promise<void> {
-    this.cutPower()
+    await this.cutPower()
     await this.broker.kill()
     this.disk.restorePower()
     await this.broker.run()
@@ -93,7 +93,7 @@ class Machine {
 
   /** Cuts the power of all three, and starts them again. */
   async loseEverything(): Promise<void> {
-    this.cutPower()
+    await this.cutPower()
     await Promise.all([this.broker.kill(), this.killProcesses()])
     this.disk.restorePower()
     await this.broker.run()

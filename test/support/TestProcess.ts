@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
-import { compileCache, projectRoot } from "./TestBroker.ts"
+import { isFrozen } from "./Freeze.ts"
+import { compileCache, projectRoot, until } from "./TestBroker.ts"
 
 /** How a process ended. */
 export interface Ended {
@@ -60,19 +61,20 @@ export class TestProcess {
     return Promise.race([answered, ended])
   }
 
-  /** Whether it was stopped, by SIGSTOP, and waits for SIGCONT. */
-  get isFrozen(): boolean {
-    const { stdout } = spawnSync("ps", ["-o", "state=", "-p", String(this.child.pid)], { encoding: "utf8" })
-    return stdout.trim().startsWith("T")
-  }
-
   /** Sends a signal and does not wait for what comes of it. */
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal)
   }
 
-  freeze(): void {
+  /** Waits until it stands still, stopped by whom ever. */
+  async untilFrozen(): Promise<void> {
+    const { pid } = this.child
+    await until("the process is frozen", () => pid !== undefined && isFrozen(pid))
+  }
+
+  async freeze(): Promise<void> {
     this.signal("SIGSTOP")
+    await this.untilFrozen()
   }
 
   wake(): void {

@@ -219,7 +219,7 @@ export class Fleet {
   /** Ends whatever still keeps somebody from his work. */
   heal(): void {
     for (const { broker, routes } of this.brokers) {
-      broker.signal("SIGCONT")
+      broker.wake()
       for (const route of routes) route.heal()
     }
     for (const member of this.members) {

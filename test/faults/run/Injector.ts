@@ -103,9 +103,9 @@ export class Injector {
         return this.repeatLate()
       case "frozen broker":
         return this.withBroker(kind, choice, async ({ broker }) => {
-          broker.signal("SIGSTOP")
+          await broker.freeze()
           await pause(lasts)
-          broker.signal("SIGCONT")
+          broker.wake()
         })
       case "isolated broker":
         return this.withBroker(kind, choice, async ({ routes }) => {

@@ -1,9 +1,12 @@
+import { besideFloor } from "../BesideFloor.ts"
 import type { Case, Measurement } from "../Case.ts"
-import { storeUse } from "../StoreUse.ts"
+import { accountsOf } from "../LedgerAccounts.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import { processMemory } from "../ProcessMemory.ts"
+import { storeUse } from "../StoreUse.ts"
+import type { System } from "../System.ts"
 import { throughput } from "../Throughput.ts"
-import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
+import { totalsOfWorkload, wrongAccounts, wrongLedger } from "../Totals.ts"
 
 const users = 10_000
 /** Published on top of what is stored, to measure. */
@@ -13,70 +16,127 @@ const readsAtOnce = 256
 /** Sent to the first ledger again, as repeats, until the processes have compiled what they run. */
 const warmUpRounds = 8
 
-/** The same work on ledgers that hold more and more: what it costs must not depend on what is stored. */
+/** Purchases and reads a second with so many stored, by the system and by the floor. */
+interface Rates {
+  readonly perSecond: number
+  readonly readsPerSecond: number
+  readonly floorPerSecond: number
+}
+
+/** What is kept of a purchase, and where. */
+interface Kept {
+  readonly inputBytes: number
+  readonly ledgerBytes: number
+  readonly brokerMemory: number
+}
+
+const keptBy = async ({ broker }: System): Promise<Kept> => ({
+  ...(await storeUse(broker.url)),
+  brokerMemory: processMemory(broker.pid).resident
+})
+
+const keptEach = (label: string, from: Kept, to: Kept, purchases: number): Array<Measurement> =>
+  (
+    [
+      ["input log", "inputBytes"],
+      ["ledger", "ledgerBytes"],
+      ["broker's memory", "brokerMemory"]
+    ] as const
+  ).map(([name, kind]) => ({
+    name: `${label} ${name}`,
+    unit: "bytes/purchase",
+    value: (to[kind] - from[kind]) / purchases
+  }))
+
+const ofTheFirst = (label: string, rates: Rates, first: Rates): Array<Measurement> =>
+  (
+    [
+      ["end to end", "perSecond"],
+      ["floor", "floorPerSecond"],
+      ["strong reads", "readsPerSecond"]
+    ] as const
+  ).map(([name, kind]) => ({ name: `${label} ${name}, of the first`, unit: "ratio", value: rates[kind] / first[kind] }))
+
+/**
+ * The same work on ledgers that hold more and more: what it costs must not depend on what is stored. The floor grows
+ * beside, on a broker of its own, and is measured at each size directly before the system or after it.
+ */
 const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): Case => ({
   name,
   about,
   isLong: true,
-  run: async ({ startSystem, progress }) => {
+  run: async (input) => {
+    const { startSystem, startFloor, progress } = input
     const workload = { purchases: (sizes.at(-1) ?? 0) + measured, users, repeatEvery: 0 }
+    const totals = totalsOfWorkload(workload)
     const system = await startSystem({ usesEdge: true })
+    const floor = await startFloor()
     const { worker, broker, partitions } = system
     const line = { publisher: await system.startPublisher(), worker, broker, partitions }
     const load = new LoadProcess(system, progress)
-    let empty = { memory: processMemory(broker.pid).resident, ...(await storeUse(broker.url)) }
     const measurements: Array<Measurement> = []
     const wrong: Array<string> = []
+    const read = async () => {
+      const loaded = await load.run({ workload, reads: { count: readsMeasured, pace: { atOnce: readsAtOnce } } })
+      wrong.push(...loaded.wrong)
+      return readsMeasured / (loaded.milliseconds / 1_000)
+    }
+    const warmUp = async (to: number) => {
+      progress.show("warming up")
+      for (let round = 0; round < warmUpRounds; round += 1) {
+        for (const one of [line, floor]) {
+          await throughput(one, { workload, from: 0, to, isDistinct: true }, progress)
+        }
+      }
+      await read()
+    }
+    let empty = await keptBy(system)
     let stored = 0
-    let first: { readonly perSecond: number; readonly readsPerSecond: number } | undefined
+    let first: Rates | undefined
     for (const size of sizes) {
       // What was measured before may have gone beyond it already.
       const from = Math.max(size, stored)
-      if (from > stored) await throughput(line, { workload, from: stored, to: from }, progress)
+      if (from > stored) {
+        for (const one of [line, floor]) await throughput(one, { workload, from: stored, to: from }, progress)
+      }
       const label = `growth, ${from.toLocaleString("en")} stored:`
-      const use = await storeUse(broker.url)
-      const memory = processMemory(broker.pid).resident
-      measurements.push(
-        { name: `${label} input log`, unit: "bytes/purchase", value: (use.inputBytes - empty.inputBytes) / from },
-        { name: `${label} ledger`, unit: "bytes/purchase", value: (use.ledgerBytes - empty.ledgerBytes) / from },
-        { name: `${label} broker's memory`, unit: "bytes/purchase", value: (memory - empty.memory) / from }
-      )
-      if (stored === 0) {
-        progress.show("warming up")
-        for (let round = 0; round < warmUpRounds; round += 1) {
-          await throughput(line, { workload, from: 0, to: from, isDistinct: true }, progress)
-        }
+      const kept = await keptBy(system)
+      measurements.push(...keptEach(label, empty, kept, from))
+      if (first === undefined) {
+        await warmUp(from)
         // What the repeats take is no part of what a purchase takes.
-        const warm = await storeUse(broker.url)
+        const warm = await keptBy(system)
         empty = {
           ...empty,
-          inputBytes: empty.inputBytes + warm.inputBytes - use.inputBytes,
-          ledgerBytes: empty.ledgerBytes + warm.ledgerBytes - use.ledgerBytes
+          inputBytes: empty.inputBytes + warm.inputBytes - kept.inputBytes,
+          ledgerBytes: empty.ledgerBytes + warm.ledgerBytes - kept.ledgerBytes
         }
-        wrong.push(
-          ...(await load.run({ workload, reads: { count: readsMeasured, pace: { atOnce: readsAtOnce } } })).wrong
-        )
       }
       const order = { workload, from, to: from + measured }
-      const { perSecond, spent } = await throughput(line, order, progress)
-      const read = await load.run({ workload, reads: { count: readsMeasured, pace: { atOnce: readsAtOnce } } })
-      wrong.push(...read.wrong)
-      stored = from + measured
-      const readsPerSecond = readsMeasured / (read.milliseconds / 1_000)
-      measurements.push(
-        { name: `${label} end to end`, unit: "purchases/s", value: perSecond, spent },
-        { name: `${label} strong reads`, unit: "reads/s", value: readsPerSecond }
+      const figures = await besideFloor(
+        input,
+        () => throughput(line, order, progress),
+        () => throughput(floor, order, progress)
       )
-      if (first !== undefined) {
-        measurements.push(
-          { name: `${label} end to end, of the first`, unit: "ratio", value: perSecond / first.perSecond },
-          { name: `${label} strong reads, of the first`, unit: "ratio", value: readsPerSecond / first.readsPerSecond }
-        )
+      stored = order.to
+      const rates = {
+        perSecond: figures.system.perSecond,
+        readsPerSecond: await read(),
+        floorPerSecond: figures.floor.perSecond
       }
-      first ??= { perSecond, readsPerSecond }
+      measurements.push(
+        { name: `${label} end to end`, unit: "purchases/s", value: rates.perSecond, spent: figures.system.spent },
+        { name: `${label} floor`, unit: "purchases/s", value: rates.floorPerSecond, spent: figures.floor.spent },
+        { name: `${label} of its floor`, unit: "ratio", value: rates.perSecond / rates.floorPerSecond },
+        { name: `${label} strong reads`, unit: "reads/s", value: rates.readsPerSecond }
+      )
+      if (first !== undefined) measurements.push(...ofTheFirst(label, rates, first))
+      first ??= rates
     }
     progress.show("reading every total")
-    wrong.push(...(await wrongLedger(system, totalsOfWorkload(workload))))
+    wrong.push(...(await wrongLedger(system, totals)))
+    const wrongFloor = [...floor.said(), ...(await wrongAccounts(floor.broker.url, totals, accountsOf))]
+    wrong.push(...wrongFloor.map((problem) => `floor: ${problem}`))
     return { measurements, wrong, notes: [] }
   }
 })
@@ -84,12 +144,12 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
 export const growthCases: ReadonlyArray<Case> = [
   growthCase(
     "growth",
-    "the same work with 10 thousand to 1 million purchases stored, 10,000 users; bytes a purchase",
+    "the same work with 10 thousand to 1 million purchases stored, 10,000 users; the floor beside; bytes a purchase",
     [10_000, 100_000, 1_000_000]
   ),
   growthCase(
     "growth-10m",
-    "growth up to 10 million purchases: some 4 GB of disk a run",
+    "growth up to 10 million purchases: some 8 GB of disk a run",
     [10_000, 100_000, 1_000_000, 10_000_000]
   )
 ]

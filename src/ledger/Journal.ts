@@ -4,7 +4,7 @@ import { measuredCommit } from "../metrics/Measures.ts"
 import { type CommitFailure, LedgerBucket, type Write } from "../nats/LedgerBucket.ts"
 import { type Batch, composeBatch } from "./Batch.ts"
 import { CrashPoint } from "./CrashPoint.ts"
-import { loneWrite, takeLone } from "./LoneWrite.ts"
+import { batchIsDue, loneWrite, takeLone } from "./LoneWrite.ts"
 import { positionWrite } from "./Position.ts"
 import type { CommitEpoch, Proposal } from "./Proposal.ts"
 
@@ -21,10 +21,18 @@ const reasonOf = (exit: Exit.Failure<unknown, CommitFailure>): string => {
   return failure._tag === "Some" ? failure.value.message : `defect: ${String(exit.cause)}`
 }
 
+/** What became of a write that stood alone: of a proposal, or else of a position. */
+interface Written {
+  readonly epoch: CommitEpoch<unknown>
+  readonly proposal: Proposal<unknown> | undefined
+  readonly exit: Exit.Exit<number, CommitFailure>
+}
+
 /**
- * The one writer of accounts of a worker. While little waits, each account is written alone, which is soonest done; else
- * one atomic batch is in flight with what actors propose meanwhile, so that the load sets the size of the groups. Either
- * way everything is written under its owner's guard, and after anything but success its epoch is over.
+ * The one writer of accounts of a worker. While little waits, each account is written alone, which is soonest done, with
+ * one write of each partition in flight; else one atomic batch is in flight, and nothing beside it, with what actors
+ * propose meanwhile, so that the load sets the size of the groups. Either way everything is written under its owner's
+ * guard, and after anything but success its epoch is over.
  */
 export class Journal extends Context.Service<
   Journal,
@@ -47,20 +55,35 @@ export class Journal extends Context.Service<
       let begun = 0
       let answeredAfter = 0
 
-      /** Epochs of which something is committed beyond the position that is written. */
+      /** Epochs that have a write of their own in flight, and those writes that are over. */
+      const inFlight = new Set<CommitEpoch<unknown>>()
+      const over: Array<Written> = []
+
+      /** Epochs of which something is committed beyond the position that is written, and those whose position is due. */
       const ahead = new Set<CommitEpoch<unknown>>()
-      let positionsAreDue = false
+      const due = new Set<CommitEpoch<unknown>>()
+      let positionsAreTimed = false
       let settling: Array<{ readonly epoch: CommitEpoch<unknown>; readonly done: () => void }> = []
 
       const writePositionsNow = () => {
-        positionsAreDue = true
+        for (const epoch of ahead) due.add(epoch)
         work.openUnsafe()
       }
 
       const isAhead = (epoch: CommitEpoch<unknown>) => {
-        if (ahead.size === 0)
-          run(Effect.forkIn(Effect.delay(Effect.sync(writePositionsNow), positionWaitMilliseconds), scope))
         ahead.add(epoch)
+        if (positionsAreTimed) return
+        positionsAreTimed = true
+        const write = Effect.sync(() => {
+          positionsAreTimed = false
+          writePositionsNow()
+        })
+        run(Effect.forkIn(Effect.delay(write, positionWaitMilliseconds), scope))
+      }
+
+      const isUpToDate = (epoch: CommitEpoch<unknown>) => {
+        ahead.delete(epoch)
+        due.delete(epoch)
       }
 
       const commit = Effect.fnUntraced(function* (writes: ReadonlyArray<Write>) {
@@ -86,52 +109,46 @@ export class Journal extends Context.Service<
           proposal.committed(sequence)
         }
         for (const [epoch, messages] of batch.epochs) {
-          ahead.delete(epoch)
+          isUpToDate(epoch)
           epoch.committed(messages)
         }
       })
 
-      const commitAlone = Effect.fnUntraced(function* (proposals: ReadonlyArray<Proposal<unknown>>) {
-        const outcomes = yield* Effect.forEach(
-          proposals,
-          (proposal) => {
-            const write = loneWrite(proposal)
-            const written = write === undefined ? Effect.succeed(0) : commit([write])
-            return Effect.map(Effect.exit(written), (exit) => ({ proposal, exit }))
-          },
-          { concurrency: "unbounded" }
-        )
-        const advanced: Array<CommitEpoch<unknown>> = []
-        for (const { proposal, exit } of outcomes) {
-          const { epoch, parts } = proposal
-          if (Exit.isFailure(exit)) {
-            epoch.failed(reasonOf(exit))
-            continue
-          }
-          for (const part of parts) part.remaining -= 1
-          proposal.committed(exit.value)
-          advanced.push(epoch)
+      const writeAlone = (epoch: CommitEpoch<unknown>, write: Write | undefined, proposal?: Proposal<unknown>) => {
+        inFlight.add(epoch)
+        const end = (exit: Written["exit"]) => {
+          over.push({ epoch, proposal, exit })
+          work.openUnsafe()
         }
-        // Only then, so that what all of them have to tell goes out together.
+        if (write === undefined) return end(Exit.succeed(0))
+        run(commit([write]).pipe(Effect.exit, Effect.map(end), Effect.forkIn(scope)))
+      }
+
+      /** Takes note of the writes that are over. What all of them have to tell goes out together. */
+      const settleOver = () => {
+        const advanced = new Set<CommitEpoch<unknown>>()
+        for (const { epoch, proposal, exit } of over.splice(0)) {
+          inFlight.delete(epoch)
+          if (Exit.isFailure(exit)) epoch.failed(reasonOf(exit))
+          else if (proposal === undefined) isUpToDate(epoch)
+          else {
+            for (const part of proposal.parts) part.remaining -= 1
+            proposal.committed(exit.value)
+            advanced.add(epoch)
+          }
+        }
         for (const epoch of advanced) {
           const messages = epoch.progress.advance()
           if (messages.length > 0) isAhead(epoch)
           epoch.committed(messages)
         }
-      })
+      }
 
-      const writePosition = Effect.fnUntraced(function* (epoch: CommitEpoch<unknown>) {
-        const exit = yield* Effect.exit(commit([positionWrite(epoch)]))
-        ahead.delete(epoch)
-        if (Exit.isFailure(exit)) epoch.failed(reasonOf(exit))
-      })
-
-      /** The positions that are due, but for those of partitions that have something else in flight. */
-      const duePositions = (proposals: ReadonlyArray<Proposal<unknown>>): ReadonlyArray<CommitEpoch<unknown>> => {
-        if (!positionsAreDue) return []
-        for (const epoch of ahead) if (!epoch.isOpen()) ahead.delete(epoch)
-        const busy = new Set(proposals.map(({ epoch }) => epoch))
-        return [...ahead].filter((epoch) => !busy.has(epoch))
+      const writeNextAlone = () => {
+        for (const epoch of due) if (!inFlight.has(epoch)) writeAlone(epoch, positionWrite(epoch))
+        for (const proposal of takeLone(pending, inFlight)) {
+          writeAlone(proposal.epoch, loneWrite(proposal), proposal)
+        }
       }
 
       const pace = Effect.gen(function* () {
@@ -140,38 +157,34 @@ export class Journal extends Context.Service<
         begun = yield* Clock.currentTimeMillis
       })
 
-      const round = Effect.gen(function* () {
-        // Actors that were woken in this turn propose before it ends, and share the round.
-        yield* Effect.yieldNow
-        const alone = takeLone(pending)
-        if (alone === undefined) {
-          yield* pace
-          const batch = composeBatch(pending)
-          if (batch.writes.length > 0) yield* commitBatch(batch)
-          answeredAfter = (yield* Clock.currentTimeMillis) - begun
-          return
-        }
-        const positions = duePositions(alone)
-        yield* Effect.all([commitAlone(alone), ...positions.map(writePosition)], {
-          concurrency: "unbounded",
-          discard: true
-        })
+      const writeNextBatch = Effect.gen(function* () {
+        yield* pace
+        const batch = composeBatch(pending)
+        if (batch.writes.length > 0) yield* commitBatch(batch)
+        answeredAfter = (yield* Clock.currentTimeMillis) - begun
       })
 
-      const finishRound = () => {
+      const round = Effect.gen(function* () {
+        work.closeUnsafe()
+        // Actors that were woken in this turn propose before it ends, and share the round.
+        yield* Effect.yieldNow
+        settleOver()
+        for (const epoch of ahead) if (!epoch.isOpen()) isUpToDate(epoch)
+        if (!batchIsDue(pending)) writeNextAlone()
+        else if (inFlight.size === 0) yield* writeNextBatch
+        tellSettled()
+        const isIdle = inFlight.size === 0 && (pending.length > 0 || due.size > 0)
+        if (isIdle) work.openUnsafe()
+      })
+
+      const tellSettled = () => {
         const isSettled = (epoch: CommitEpoch<unknown>) => !ahead.has(epoch) || !epoch.isOpen()
         const settled = settling.filter(({ epoch }) => isSettled(epoch))
         settling = settling.filter(({ epoch }) => !isSettled(epoch))
         for (const { done } of settled) done()
-        if (ahead.size === 0) positionsAreDue = false
-        if (pending.length === 0 && !positionsAreDue) work.closeUnsafe()
       }
 
-      yield* Effect.andThen(work.await, round).pipe(
-        Effect.andThen(Effect.sync(finishRound)),
-        Effect.forever,
-        Effect.forkScoped
-      )
+      yield* Effect.andThen(work.await, round).pipe(Effect.forever, Effect.forkScoped)
 
       return Journal.of({
         submit: (proposal) => {

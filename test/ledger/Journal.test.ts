@@ -2,6 +2,7 @@ import { Deferred, Effect, Layer, ManagedRuntime } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { Journal } from "../../src/ledger/Journal.ts"
+import { loneOfPartitionMax } from "../../src/ledger/LoneWrite.ts"
 import { encodePosition } from "../../src/ledger/Position.ts"
 import { CommitConflict, type CommitFailure, LedgerBucket, type Write } from "../../src/nats/LedgerBucket.ts"
 import { until } from "../support/TestBroker.ts"
@@ -12,6 +13,11 @@ interface Commit {
   readonly writes: ReadonlyArray<Write>
   /** Ends the commit. */
   readonly answer: (outcome: Effect.Effect<number, CommitFailure>) => void
+}
+
+/** Many turns of the event loop, in which something could begin that must not. */
+const severalTurns = async () => {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** A bucket whose commits are answered by the test, one by one. */
@@ -54,65 +60,106 @@ describe("Journal", () => {
   const answer = (index: number, outcome: Effect.Effect<number, CommitFailure>) =>
     bucket.commits[index]?.answer(outcome)
 
-  /** More than is written alone, so that they make a batch. */
-  const proposeMany = (epoch: TestEpoch, ...keys: ReadonlyArray<string>) => {
+  /** Just more than is written alone, so that they make a batch; answers their keys. */
+  const proposeMany = (epoch: TestEpoch, name: string): ReadonlyArray<string> => {
+    const keys = Array.from({ length: loneOfPartitionMax + 1 }, (_, index) => `account.${name}${index}`)
     for (const key of keys) propose(epoch, key)
+    return keys
   }
+  const toldFrom = (sequence: number, keys: ReadonlyArray<string>) => keys.map((key, index) => [key, sequence + index])
+  const countTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
 
   it("has one batch in flight; what comes meanwhile goes into the next, all together", async () => {
     const epoch = new TestEpoch(0, 5)
-    proposeMany(epoch, "account.a", "account.b", "account.c")
+    const first = proposeMany(epoch, "a")
     await commitsAre(1)
-    for (const key of ["account.d", "account.e", "account.f"]) propose(epoch, key)
-    // Many turns of the event loop, in which a second one could begin.
-    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1))
+    const second = proposeMany(epoch, "b")
+    await severalTurns()
     expect([bucket.mostOpen(), bucket.commits.length]).toEqual([1, 1])
     expect(epoch.told).toEqual([])
     answer(0, Effect.succeed(101))
     await commitsAre(2)
     expect(bucket.commits.map(({ keys }) => keys)).toEqual([
-      ["account.a", "account.b", "account.c", "position.0"],
-      ["account.d", "account.e", "account.f", "position.0"]
+      [...first, "position.0"],
+      [...second, "position.0"]
     ])
-    expect(epoch.told).toEqual([
-      ["account.a", 101],
-      ["account.b", 102],
-      ["account.c", 103]
-    ])
-    expect(epoch.committedSequences).toEqual([1, 2, 3])
+    expect(epoch.told).toEqual(toldFrom(101, first))
+    expect(epoch.committedSequences).toEqual(countTo(first.length))
     answer(1, Effect.succeed(201))
-    await until("the second is told", () => epoch.told.length === 6)
-    expect(epoch.told.slice(3)).toEqual([
-      ["account.d", 201],
-      ["account.e", 202],
-      ["account.f", 203]
-    ])
-    expect(epoch.committedSequences).toEqual([1, 2, 3, 4, 5, 6])
+    await until("the second is told", () => epoch.told.length === first.length + second.length)
+    expect(epoch.told.slice(first.length)).toEqual(toldFrom(201, second))
+    expect(epoch.committedSequences).toEqual(countTo(first.length + second.length))
     expect(epoch.failures).toEqual([])
   })
 
-  it("writes what is little alone, one of each partition at a time, and the positions after that", async () => {
+  it("has a batch wait for what is in flight alone, and what is little for the batch", async () => {
+    const [one, two] = [new TestEpoch(1, 5), new TestEpoch(2, 6)]
+    propose(one, "account.alone")
+    propose(two, "account.late")
+    await commitsAre(2)
+    const many = proposeMany(one, "a")
+    answer(0, Effect.succeed(11))
+    await until("the first is told", () => one.told.length === 1)
+    await severalTurns()
+    expect(bucket.commits).toHaveLength(2)
+    answer(1, Effect.succeed(12))
+    await commitsAre(3)
+    expect(bucket.commits[2]?.keys).toEqual([...many, "position.1"])
+    propose(two, "account.after")
+    await severalTurns()
+    expect(bucket.commits).toHaveLength(3)
+    answer(2, Effect.succeed(13))
+    await until("it is written", () => bucket.commits.some(({ keys }) => keys.includes("account.after")))
+  })
+
+  it("writes what is little alone, one of each partition at a time, whatever the others do", async () => {
     const [one, two] = [new TestEpoch(1, 5), new TestEpoch(2, 6)]
     propose(one, "account.a")
     propose(two, "account.b")
     propose(one, "account.c")
+    propose(two, "account.d")
     await commitsAre(2)
     expect(bucket.commits.map(({ writes }) => writes)).toEqual([
       [{ key: "account.a", value: write("account.a").value, guard: { key: "owner.1", revision: 5 } }],
       [{ key: "account.b", value: write("account.b").value, guard: { key: "owner.2", revision: 6 } }]
     ])
+    await severalTurns()
+    expect(bucket.commits).toHaveLength(2)
     answer(1, Effect.succeed(12))
-    answer(0, Effect.succeed(11))
     await commitsAre(3)
-    expect([one.told, two.told]).toEqual([[["account.a", 11]], [["account.b", 12]]])
+    expect([one.told, two.told]).toEqual([[], [["account.b", 12]]])
+    expect(bucket.commits[2]?.keys).toEqual(["account.d"])
+    answer(0, Effect.succeed(11))
+    await commitsAre(4)
+    expect(one.told).toEqual([["account.a", 11]])
+    expect(bucket.commits[3]?.keys).toEqual(["account.c"])
+  })
+
+  it("writes positions after what stood alone, each when nothing else of its partition is in flight", async () => {
+    const [one, two] = [new TestEpoch(1, 5), new TestEpoch(2, 6)]
+    propose(one, "account.a")
+    propose(two, "account.b")
+    await commitsAre(2)
+    answer(0, Effect.succeed(11))
+    answer(1, Effect.succeed(12))
+    await until("both are told", () => one.told.length + two.told.length === 2)
+    propose(two, "account.c")
+    propose(two, "account.d")
+    await commitsAre(4)
     expect(bucket.commits[2]?.keys).toEqual(["account.c"])
+    expect(bucket.commits[3]?.writes).toEqual([
+      { key: "position.1", value: encodePosition(1), guard: { key: "owner.1", revision: 5 } }
+    ])
+    // Its position has waited longer than the next purchase.
     answer(2, Effect.succeed(13))
     await commitsAre(5)
-    expect(bucket.commits.slice(3).map(({ writes }) => writes)).toEqual([
-      [{ key: "position.1", value: encodePosition(2), guard: { key: "owner.1", revision: 5 } }],
-      [{ key: "position.2", value: encodePosition(1), guard: { key: "owner.2", revision: 6 } }]
+    expect(bucket.commits[4]?.writes).toEqual([
+      { key: "position.2", value: encodePosition(2), guard: { key: "owner.2", revision: 6 } }
     ])
-    expect([one.committedSequences, two.committedSequences]).toEqual([[1, 2], [1]])
+    answer(4, Effect.succeed(14))
+    await commitsAre(6)
+    expect(bucket.commits[5]?.keys).toEqual(["account.d"])
+    expect([one.committedSequences, two.committedSequences]).toEqual([[1], [1, 2]])
   })
 
   it("moves no position over a message of which a part is not written, and none that is written already", async () => {
@@ -144,27 +191,27 @@ describe("Journal", () => {
     ["the broker is away", new BrokerUnavailable({ operation: "commit", reason: "not connected" })]
   ])("when %s, the epochs of the batch are over, and nothing of them is committed again", async (_when, failure) => {
     const [one, two, other] = [new TestEpoch(1, 5), new TestEpoch(2, 6), new TestEpoch(3, 7)]
-    proposeMany(one, "account.a", "account.b", "account.c")
-    propose(two, "account.d")
+    const first = proposeMany(one, "a")
+    propose(two, "account.b")
     await commitsAre(1)
-    propose(one, "account.e")
-    proposeMany(other, "account.f", "account.g", "account.h")
+    propose(one, "account.c")
+    const second = proposeMany(other, "d")
     answer(0, Effect.fail(failure))
     await commitsAre(2)
-    propose(two, "account.i")
-    propose(other, "account.j")
+    propose(two, "account.e")
+    propose(other, "account.f")
     answer(1, Effect.succeed(1))
     await commitsAre(3)
     answer(2, Effect.succeed(10))
-    await until("the others are told", () => other.told.length === 4)
+    await until("the others are told", () => other.told.length === second.length + 1)
     expect(bucket.commits.map(({ keys }) => keys)).toEqual([
-      ["account.a", "account.b", "account.c", "account.d", "position.1", "position.2"],
-      ["account.f", "account.g", "account.h", "position.3"],
-      ["account.j"]
+      [...first, "account.b", "position.1", "position.2"],
+      [...second, "position.3"],
+      ["account.f"]
     ])
     expect([one.failures, two.failures, other.failures]).toEqual([[failure.message], [failure.message], []])
     expect([one.told, two.told, one.committedSequences, two.committedSequences]).toEqual([[], [], [], []])
-    expect(other.committedSequences).toEqual([1, 2, 3, 4])
+    expect(other.committedSequences).toEqual(countTo(second.length + 1))
   })
 
   it("ends the epoch of a write that stood alone and failed, and no other", async () => {

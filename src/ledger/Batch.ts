@@ -21,10 +21,11 @@ const bytesOf = (writes: ReadonlyArray<Write>): number => {
 
 /**
  * Takes proposals for one commit from the front of the queue, as many as fit, and adds the position of each partition
- * among them, which carries the guard. Parts that the batch finishes are counted off: a batch that fails ends their
+ * among them, which carries the guard; and those positions that are due, as far as there is room, because under a load
+ * of batches nothing is written alone. Parts that the batch finishes are counted off: a batch that fails ends their
  * epoch, so nobody needs to count them back.
  */
-export const composeBatch = (pending: Array<Proposal<unknown>>): Batch => {
+export const composeBatch = (pending: Array<Proposal<unknown>>, due: Iterable<CommitEpoch<unknown>> = []): Batch => {
   const proposals: Array<Proposal<unknown>> = []
   const writes: Array<Write> = []
   const epochs = new Map<CommitEpoch<unknown>, ReadonlyArray<InputMessage<unknown>>>()
@@ -52,6 +53,11 @@ export const composeBatch = (pending: Array<Proposal<unknown>>): Batch => {
   pending.splice(0, taken)
   for (const epoch of epochs.keys()) {
     epochs.set(epoch, epoch.progress.advance())
+    writes.push(positionWrite(epoch))
+  }
+  for (const epoch of due) {
+    if (epochs.has(epoch) || !epoch.isOpen() || writes.length >= batchMessagesMax) continue
+    epochs.set(epoch, [])
     writes.push(positionWrite(epoch))
   }
   return { proposals, epochs, writes }

@@ -159,7 +159,7 @@ export class Journal extends Context.Service<
 
       const writeNextBatch = Effect.gen(function* () {
         yield* pace
-        const batch = composeBatch(pending)
+        const batch = composeBatch(pending, due)
         if (batch.writes.length > 0) yield* commitBatch(batch)
         answeredAfter = (yield* Clock.currentTimeMillis) - begun
       })

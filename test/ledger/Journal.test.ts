@@ -162,6 +162,29 @@ describe("Journal", () => {
     expect([one.committedSequences, two.committedSequences]).toEqual([[1], [1, 2]])
   })
 
+  it("writes a position that is due with a batch, where one follows the other", async () => {
+    const [little, much] = [new TestEpoch(1, 5), new TestEpoch(2, 6)]
+    propose(little, "account.a")
+    await commitsAre(1)
+    answer(0, Effect.succeed(11))
+    await until("it is told", () => little.told.length === 1)
+    const first = proposeMany(much, "b")
+    await commitsAre(2)
+    const settled = runtime.runPromise(journal.settle(little))
+    const second = proposeMany(much, "c")
+    answer(1, Effect.succeed(21))
+    await commitsAre(3)
+    proposeMany(much, "d")
+    expect(bucket.commits.slice(1).map(({ keys }) => keys)).toEqual([
+      [...first, "position.2"],
+      [...second, "position.2", "position.1"]
+    ])
+    answer(2, Effect.succeed(41))
+    await settled
+    await commitsAre(4)
+    expect(bucket.commits[3]?.keys).not.toContain("position.1")
+  })
+
   it("moves no position over a message of which a part is not written, and none that is written already", async () => {
     const epoch = new TestEpoch(0, 5)
     const [first, second] = [epoch.receive(2), epoch.receive()]

@@ -38,7 +38,7 @@ describe("The janitor", () => {
     const worker = await system.startWorker({
       bucket: (real) => ({
         ...real,
-        // The journal has one commit in flight: with this one all partitions stand still.
+        // From this one on nothing is committed, of whatever partition.
         commit: (writes) =>
           Effect.suspend(() => {
             isShut ||= writes.some(({ key }) => key === positionKey(1))

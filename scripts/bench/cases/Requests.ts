@@ -8,8 +8,8 @@ import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
 
 const perSecond = 1_000
 const readsBesidePerSecond = 200
-/** So long the processes compile what they run: until then the slowest of a hundred takes three times as long. */
-const warmUpSeconds = 6
+/** So long the processes compile what they run: after 6 s the slowest of a hundred posts still took twice as long. */
+const warmUpSeconds = 30
 const measuredSeconds = 6
 const warmUp = perSecond * warmUpSeconds
 const measured = perSecond * measuredSeconds

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { inputStream } from "../../src/domain/Subject.ts"
-import { holdFirstCommit } from "../support/Faults.ts"
+import { holdCommits } from "../support/Faults.ts"
 import { askAt, mistakesAfter, post, readAccount } from "../support/Shopper.ts"
 import { manySold, sold } from "../support/Sold.ts"
 import { freePort, until } from "../support/TestBroker.ts"
@@ -44,7 +44,7 @@ describe("A process that is told to stop", () => {
   }
 
   it("commits and acknowledges all that it holds, when it is a worker", async () => {
-    const held = holdFirstCommit()
+    const held = holdCommits()
     const { worker, stop, runtime } = await system.startWorker(held.replace)
     for (const sales of lanes) await system.publish(sales, 1)
     await until("all is in hand", async () => {

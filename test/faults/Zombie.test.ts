@@ -2,9 +2,10 @@ import { Effect, Exit, Scope } from "effect"
 import { connect, createInbox } from "nats"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { accountKey, ownerKey, positionKey, querySubject } from "../../src/domain/Subject.ts"
+import { loneOfPartitionMax } from "../../src/ledger/LoneWrite.ts"
 import type { CommitFailure } from "../../src/nats/LedgerBucket.ts"
 import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
-import { holdFirstCommit, makeGate } from "../support/Faults.ts"
+import { holdCommits, makeGate } from "../support/Faults.ts"
 import { exactJson, mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
@@ -71,7 +72,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     expect((await post(system.ask, second)).status).toBe(202)
     await frozen.untilFrozen()
 
-    const held = holdFirstCommit()
+    const held = holdCommits()
     const next = await system.startWorker(held.replace, { workerId: "next" })
     await until("another has its partition", () => next.worker.owned().length === 1)
     await until("the other is about to commit the same", () => held.hasLoaded(user))
@@ -93,9 +94,9 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
   })
 
   it("in the middle of a batch without a guard, is refused by the expected revisions", async () => {
-    const first = sold(user, "first")
-    // More of one partition than is written alone.
-    const batch = [user, "ben", "cat"].map((buyer) => sold(buyer, "second"))
+    const [first, second] = [sold(user, "first"), sold(user, "second")]
+    // More of one partition than is written alone, also when one of them was; and the user's is the last.
+    const others = Array.from({ length: loneOfPartitionMax + 4 }, (_, index) => `buyer-${index}`)
     const gate = makeGate()
     let isHeld = false
     let late: Exit.Exit<number, CommitFailure> | undefined
@@ -119,10 +120,10 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
       })
     })
     // Actors that have their accounts decide in one turn, and so together.
-    for (const bought of [first, sold("ben", "first"), sold("cat", "first")]) {
+    for (const bought of [...others.map((buyer) => sold(buyer, "first")), first]) {
       expect((await post(system.ask, bought, { prefer: "wait=20" })).status).toBe(201)
     }
-    await system.publish(batch)
+    await system.publish([...others.map((buyer) => sold(buyer, "second")), second])
     await until("the commit is under way", () => isHeld)
 
     // No partition is assigned to this one, and it leaves the old one's consumer, so that the old one does not hear of it.
@@ -140,7 +141,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     await until("the late commit is answered", () => late !== undefined)
     expect(late !== undefined && Exit.findErrorOption(late)).toMatchObject({ value: { _tag: "CommitConflict" } })
     await Effect.runPromise(Scope.close(scope, Exit.void))
-    await expectExact([first, ...batch.slice(0, 1)])
+    await expectExact([first, second])
     expect(await system.admin.revisions(user)).toBe(2)
   })
 

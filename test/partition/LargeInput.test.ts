@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { holdFirstCommit } from "../support/Faults.ts"
+import { holdCommits } from "../support/Faults.ts"
 import { mistakesAfter, read, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, piecesOf, type Sold, sold, wideSold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
@@ -20,7 +20,7 @@ describe("Large input", () => {
   /** Publishes messages of one user's purchases; the actor gets all but the first at once. */
   const publishAtOnce = async (...messages: ReadonlyArray<ReadonlyArray<Sold>>) => {
     await system.stopWorkers()
-    const held = holdFirstCommit()
+    const held = holdCommits()
     await system.startWorker(held.replace)
     for (const sales of messages) await system.publish(sales)
     // Messages are handed out in their order, so when this one wakes its actor the others are in their mailbox.

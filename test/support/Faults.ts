@@ -8,11 +8,10 @@ export const makeGate = () => {
   return { open: () => resolve(), pass: Effect.promise(() => promise) }
 }
 
-/** Holds the first commit of a worker back until the test lets it go, and sees which accounts were loaded. */
-export const holdFirstCommit = () => {
+/** Holds the commits of a worker back until the test lets them go, and sees which accounts were loaded. */
+export const holdCommits = () => {
   const gate = makeGate()
   const loaded = new Set<string>()
-  let commits = 0
   const replace: Replacements = {
     bucket: (real) => ({
       ...real,
@@ -21,11 +20,7 @@ export const holdFirstCommit = () => {
           Effect.sync(() => loaded.add(key)),
           real.latestTold(key)
         ),
-      commit: (writes) =>
-        Effect.suspend(() => {
-          commits += 1
-          return commits === 1 ? Effect.andThen(gate.pass, real.commit(writes)) : real.commit(writes)
-        })
+      commit: (writes) => Effect.andThen(gate.pass, real.commit(writes))
     })
   }
   return { replace, release: gate.open, hasLoaded: (userToken: string) => loaded.has(accountKey(userToken)) }

@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ["test/support/FetchedBroker.ts"],
     // The tests of one file share a broker; files run side by side, as many as there are cores.
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 120_000,
     reporters: process.env["CI"] ? ["default", ["json", { outputFile: ".data/test-report.json" }]] : ["default"]
   }

@@ -124,7 +124,7 @@ describe("a body of lines over a socket", () => {
   })
 
   it("may take longer than other requests, as long as something comes", async () => {
-    const port = await serve({ headers: 50, request: 50, check: 10 })
+    const port = await serve({ headers: 500, request: 500, check: 10 })
     const { sending, answer } = begin(port)
     sending.write(line("long", "p0"))
     const [response] = await answer
@@ -139,7 +139,7 @@ describe("a body of lines over a socket", () => {
   })
 
   it("is given up when nothing comes any more", async () => {
-    const socket = await open(await serve({ lines: 50 }))
+    const socket = await open(await serve({ lines: 1_000 }))
     socket.write(
       "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: 1000\r\n\r\n{"
     )

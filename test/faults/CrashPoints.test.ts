@@ -27,8 +27,9 @@ describe("A worker that kills itself", () => {
 
   const postLane = async (sales: ReadonlyArray<Sold>) => {
     for (const sale of sales) {
-      // Applied, so that each has a commit of its own, unless the worker is gone meanwhile.
-      await until("it is answered", async () => (await post(system.ask, sale, { prefer: "wait=20" })).status === 201)
+      // Applied, so that each has a commit of its own, unless the worker is gone meanwhile: then after the next has begun.
+      const isApplied = async () => (await post(system.ask, sale, { prefer: "wait=20" })).status === 201
+      await until("it is applied", isApplied, 120_000)
     }
   }
 

@@ -3,7 +3,7 @@ import { connect } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { LedgerBucket, type Write } from "../../src/nats/LedgerBucket.ts"
 import { brokerLayer } from "../../src/Roles.ts"
-import { TestBroker } from "../support/TestBroker.ts"
+import { TestBroker, until } from "../support/TestBroker.ts"
 import { testSettings } from "../support/TestLedger.ts"
 
 describe("LedgerBucket", () => {
@@ -89,6 +89,7 @@ describe("LedgerBucket", () => {
     const found = await run(Effect.forEach(keys, bucket.latestTold, { concurrency: "unbounded" }))
     expect(found.map((value) => value?.value)).toEqual(["x", "y", "z", undefined])
     expect((await run(bucket.latestTold("x")))?.value).toBe("x")
+    await until("both are heard", () => asked.length >= 2)
     await client.flush()
     expect(asked).toEqual(["$JS.API.DIRECT.GET.KV_ledger", "$JS.API.STREAM.MSG.GET.KV_ledger"])
     await client.close()

@@ -57,6 +57,7 @@ describe("Requests with several answers", () => {
   it("fail when the last one does not come in time, and what comes late is nobody's", async () => {
     const replies = await answer("late", "1")
     expect(await failureOf(ask("late", 10))).toMatchObject({ value: { _tag: "OutcomeUnknown" } })
+    await until("it was asked", () => replies.length === 1)
     answering.publish(replies[0] ?? "", "end")
     await answer("other", "end")
     expect(await Effect.runPromise(ask("other"))).toEqual(["end"])

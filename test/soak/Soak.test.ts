@@ -19,7 +19,7 @@ describe("memory and handles of edge, worker and broker", () => {
     expect(grown).toEqual([])
     expect(mistakes).toEqual([])
     expect(arrivals).toBeGreaterThan(1)
-  }, 360_000)
+  }, 600_000)
 
   it("are seen to grow when an edge forgets subscriptions and keeps buffers, and a worker forgets its actors", async () => {
     const { grown, mistakes } = await soaked(leakingLoad, {
@@ -32,5 +32,5 @@ describe("memory and handles of edge, worker and broker", () => {
     expect(grown).toContain("worker heapBytes")
     // These leaks harm nothing else, so nothing else would have found them.
     expect(mistakes).toEqual([])
-  }, 360_000)
+  }, 600_000)
 })

@@ -20,7 +20,7 @@ import type { ProcessFigures } from "./preload/Introspection.ts"
 const partitions = 8
 /** The other worker stays for so long before it is stopped or killed, and comes back at once. */
 const workerStayMilliseconds = 5_000
-const loadWaitMilliseconds = 120_000
+const loadWaitMilliseconds = 240_000
 const reportEveryMilliseconds = 60_000
 const quietReadingEveryMilliseconds = 1_000
 /**

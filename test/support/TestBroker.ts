@@ -37,7 +37,7 @@ export const freePort = async (): Promise<number> => {
 export const until = async (
   what: string,
   holds: () => Promise<boolean> | boolean,
-  withinMilliseconds = 20_000
+  withinMilliseconds = 60_000
 ): Promise<void> => {
   const end = performance.now() + withinMilliseconds
   while (!(await holds())) {

@@ -169,9 +169,15 @@ export class Injector {
     return true
   }
 
+  /** At the step of one of the first 20 commits; at the first that it reaches, where it lost its partitions before. */
   private async dieAtStep(choice: number): Promise<boolean> {
+    const step = crashSteps[Math.floor(choice * crashSteps.length)]
+    const hasDied = await this.dieAt(`${step}:${1 + Math.floor(choice * 20)}`, choice)
+    return hasDied || this.dieAt(`${step}:1`, choice)
+  }
+
+  private async dieAt(step: string, choice: number): Promise<boolean> {
     let hasDied = false
-    const step = `${crashSteps[Math.floor(choice * crashSteps.length)]}:${1 + Math.floor(choice * 20)}`
     await this.withMember(`death at ${step}`, "worker", (choice * 7) % 1, async (member) => {
       await this.fleet.end(member)
       // It is told to die, so its end is nobody's surprise.

@@ -173,8 +173,9 @@ export class Journal extends Context.Service<
         if (!batchIsDue(pending)) writeNextAlone()
         else if (inFlight.size === 0) yield* writeNextBatch
         tellSettled()
-        const isIdle = inFlight.size === 0 && (pending.length > 0 || due.size > 0)
-        if (isIdle) work.openUnsafe()
+        // What is in flight opens it when it is over.
+        const isMoreToDo = pending.length > 0 || due.size > 0
+        if (isMoreToDo && inFlight.size === 0) work.openUnsafe()
       })
 
       const tellSettled = () => {

@@ -1,3 +1,4 @@
+import type { Floor } from "./Floor.ts"
 import { accountsOf } from "./LedgerAccounts.ts"
 import { type Total, totalIn } from "./TotalBody.ts"
 import { originalsOf, type Workload } from "./Workload.ts"
@@ -79,7 +80,7 @@ export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string,
 }
 
 /** Reads the newest revision of every account from the bucket itself, and names what is wrong, missing or too much. */
-export const wrongAccounts = async (
+const wrongAccounts = async (
   brokerUrl: string,
   expected: ReadonlyMap<string, Total>,
   read: (brokerUrl: string) => Promise<Map<string, Total>> = accountsOf
@@ -102,4 +103,14 @@ export const wrongLedger = async (
   const step = Math.ceil(expected.size / readsOverHttpMax)
   const read = new Map(Array.from(expected).filter((_, index) => index % step === 0))
   return [...(await wrongAccounts(broker.url, expected)), ...(await wrongTotals(edgeUrl, read))]
+}
+
+/** What the processes of the floor printed, and what is wrong in its bucket. */
+export const wrongFloor = async (
+  floor: Floor,
+  expected: ReadonlyMap<string, Total>,
+  read: (brokerUrl: string) => Promise<Map<string, Total>> = accountsOf
+): Promise<Array<string>> => {
+  const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, expected, read))]
+  return wrong.map((problem) => `floor: ${problem}`)
 }

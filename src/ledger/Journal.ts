@@ -70,7 +70,7 @@ export class Journal extends Context.Service<
         work.openUnsafe()
       }
 
-      const isAhead = (epoch: CommitEpoch<unknown>) => {
+      const markAhead = (epoch: CommitEpoch<unknown>) => {
         ahead.add(epoch)
         if (positionsAreTimed) return
         positionsAreTimed = true
@@ -81,7 +81,7 @@ export class Journal extends Context.Service<
         run(Effect.forkIn(Effect.delay(write, positionWaitMilliseconds), scope))
       }
 
-      const isUpToDate = (epoch: CommitEpoch<unknown>) => {
+      const markUpToDate = (epoch: CommitEpoch<unknown>) => {
         ahead.delete(epoch)
         due.delete(epoch)
       }
@@ -109,7 +109,7 @@ export class Journal extends Context.Service<
           proposal.committed(sequence)
         }
         for (const [epoch, messages] of batch.epochs) {
-          isUpToDate(epoch)
+          markUpToDate(epoch)
           epoch.committed(messages)
         }
       })
@@ -130,7 +130,7 @@ export class Journal extends Context.Service<
         for (const { epoch, proposal, exit } of over.splice(0)) {
           inFlight.delete(epoch)
           if (Exit.isFailure(exit)) epoch.failed(reasonOf(exit))
-          else if (proposal === undefined) isUpToDate(epoch)
+          else if (proposal === undefined) markUpToDate(epoch)
           else {
             for (const part of proposal.parts) part.remaining -= 1
             proposal.committed(exit.value)
@@ -139,7 +139,7 @@ export class Journal extends Context.Service<
         }
         for (const epoch of advanced) {
           const messages = epoch.progress.advance()
-          if (messages.length > 0) isAhead(epoch)
+          if (messages.length > 0) markAhead(epoch)
           epoch.committed(messages)
         }
       }
@@ -169,7 +169,7 @@ export class Journal extends Context.Service<
         // Actors that were woken in this turn propose before it ends, and share the round.
         yield* Effect.yieldNow
         settleOver()
-        for (const epoch of ahead) if (!epoch.isOpen()) isUpToDate(epoch)
+        for (const epoch of ahead) if (!epoch.isOpen()) markUpToDate(epoch)
         if (!batchIsDue(pending)) writeNextAlone()
         else if (inFlight.size === 0) yield* writeNextBatch
         tellSettled()

@@ -4,7 +4,7 @@ import type { FloorOptions } from "../Floor.ts"
 import { accountsOf, accountsOnShelves } from "../LedgerAccounts.ts"
 import { bytesPerMebibyte, processMemory } from "../ProcessMemory.ts"
 import { throughput } from "../Throughput.ts"
-import { totalsOfWorkload, wrongAccounts, wrongLedger } from "../Totals.ts"
+import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
 import { repeatEveryUsual, type Workload } from "../Workload.ts"
 
 interface EndToEndOptions {
@@ -31,9 +31,9 @@ const runFloor = async (
   await throughput(floor, { workload, from: 0, to: warmUp }, progress)
   const figures = await throughput(floor, { workload, from: warmUp, to: workload.purchases }, progress)
   const read = options.shelves === undefined ? accountsOf : accountsOnShelves
-  const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, totalsOfWorkload(workload), read))]
+  const wrong = await wrongFloor(floor, totalsOfWorkload(workload), read)
   await floor.stop()
-  return { figures, wrong: wrong.map((problem) => `floor: ${problem}`) }
+  return { figures, wrong }
 }
 
 const runSystem = async (

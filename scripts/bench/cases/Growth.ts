@@ -1,12 +1,11 @@
 import { besideFloor } from "../BesideFloor.ts"
 import type { Case, Measurement } from "../Case.ts"
-import { accountsOf } from "../LedgerAccounts.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import { processMemory } from "../ProcessMemory.ts"
 import { storeUse } from "../StoreUse.ts"
 import type { System } from "../System.ts"
 import { throughput } from "../Throughput.ts"
-import { totalsOfWorkload, wrongAccounts, wrongLedger } from "../Totals.ts"
+import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
 
 const users = 10_000
 /** Published on top of what is stored, to measure. */
@@ -134,9 +133,7 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
       first ??= rates
     }
     progress.show("reading every total")
-    wrong.push(...(await wrongLedger(system, totals)))
-    const wrongFloor = [...floor.said(), ...(await wrongAccounts(floor.broker.url, totals, accountsOf))]
-    wrong.push(...wrongFloor.map((problem) => `floor: ${problem}`))
+    wrong.push(...(await wrongLedger(system, totals)), ...(await wrongFloor(floor, totals)))
     return { measurements, wrong, notes: [] }
   }
 })

@@ -223,7 +223,7 @@ export class Fleet {
       for (const route of routes) route.heal()
     }
     for (const member of this.members) {
-      member.process?.signal("SIGCONT")
+      member.process?.wake()
       for (const proxy of member.proxies) proxy.heal()
     }
   }

@@ -78,7 +78,7 @@ export class Injector {
           const frozen = member.process
           frozen?.signal("SIGSTOP")
           await pause(lasts)
-          frozen?.signal("SIGCONT")
+          frozen?.wake()
         })
       case "cut to the broker":
         return this.cutOff(kind, choice, lasts, ["out"])

@@ -1,4 +1,5 @@
-const nanosecondsPerMillisecond = 1_000_000
+/** How many digits of a time in nanoseconds are beyond milliseconds. */
+const digitsBeyondMilliseconds = 6
 
 /** What the reply subject of a delivery says about it. */
 export interface DeliveryPlace {
@@ -17,6 +18,7 @@ export const deliveryPlace = (reply: string): DeliveryPlace => {
   return {
     sequence: Number(parts[base]),
     deliverySequence: Number(parts[base + 1]),
-    storedAt: Math.floor(Number(parts[base + 2]) / nanosecondsPerMillisecond)
+    // As a number it would be rounded, and now and then to the next millisecond: other reads of the message truncate.
+    storedAt: Number(parts[base + 2]?.slice(0, -digitsBeyondMilliseconds))
   }
 }

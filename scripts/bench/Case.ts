@@ -2,6 +2,7 @@ import type { Floor, FloorOptions } from "./Floor.ts"
 import type { HttpFloor } from "./HttpFloor.ts"
 import type { Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
+import type { RequestFloor } from "./RequestFloor.ts"
 import type { System, SystemNeeds } from "./System.ts"
 
 /** One number of one run. */
@@ -29,6 +30,8 @@ export interface CaseInput {
   readonly startSystem: (needs: SystemNeeds) => Promise<System>
   /** Starts the bare protocol on a broker of its own. */
   readonly startFloor: (options?: FloorOptions) => Promise<Floor>
+  /** Starts the bare protocol for single requests. */
+  readonly startRequestFloor: () => Promise<RequestFloor>
   /** Starts the bare HTTP. */
   readonly startHttpFloor: () => Promise<HttpFloor>
 }

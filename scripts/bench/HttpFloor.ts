@@ -1,7 +1,7 @@
-import { fileURLToPath } from "node:url"
 import type { CaseInput } from "./Case.ts"
 import type { Stoppable } from "./Ending.ts"
 import type { HttpFloorMessage } from "./floor/http.ts"
+import { startFloorProcess } from "./FloorProcess.ts"
 import { LoadProcess, type Served } from "./LoadProcess.ts"
 import { NodeProcess } from "./NodeProcess.ts"
 
@@ -17,8 +17,7 @@ export class HttpFloor implements Stoppable, Served {
   }
 
   static async start(): Promise<HttpFloor> {
-    const script = fileURLToPath(new URL("floor/http.ts", import.meta.url))
-    const server = new NodeProcess({ name: "floor-http", script, environment: {} })
+    const server = startFloorProcess("http", {})
     const { port } = await server.message<HttpFloorMessage, "listening">("listening")
     return new HttpFloor(server, port)
   }

@@ -107,7 +107,7 @@ export const wrongLedger = async (
 
 /** What the processes of the floor printed, and what is wrong in its bucket. */
 export const wrongFloor = async (
-  floor: Floor,
+  floor: Pick<Floor, "said" | "broker">,
   expected: ReadonlyMap<string, Total>,
   read: (brokerUrl: string) => Promise<Map<string, Total>> = accountsOf
 ): Promise<Array<string>> => {

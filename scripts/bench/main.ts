@@ -12,6 +12,7 @@ import { watchOtherLoad } from "./OtherLoad.ts"
 import { readOptions } from "./Options.ts"
 import { profileSummary } from "./ProfileSummary.ts"
 import { Progress } from "./Progress.ts"
+import { RequestFloor } from "./RequestFloor.ts"
 import { System } from "./System.ts"
 
 /** From this share of the processors on, what others do is told: figures are then about them, too. */
@@ -49,6 +50,7 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
       progress,
       startSystem: (needs) => starting(() => System.start({ run, profiles, ...needs })),
       startFloor: (options = {}) => starting(() => Floor.start(options)),
+      startRequestFloor: () => starting(() => RequestFloor.start()),
       startHttpFloor: () => starting(() => HttpFloor.start())
     })
     .catch((cause: unknown) => {

@@ -18,8 +18,8 @@ const previousMax = 20
 /** The state of one user, and what the next commit writes of it. */
 export class FloorAccount {
   private readonly key: string
-  private total = 0
-  private count = 0
+  private cents = 0
+  private purchases = 0
   private decidedThrough = 0
   private revision = 0
   private segments = 0
@@ -31,6 +31,15 @@ export class FloorAccount {
 
   constructor(userId: string) {
     this.key = userId
+  }
+
+  /** In cents. */
+  get total(): string {
+    return String(this.cents)
+  }
+
+  get count(): number {
+    return this.purchases
   }
 
   /** How many purchases wait for the next commit. */
@@ -51,8 +60,8 @@ export class FloorAccount {
       return
     }
     this.applied.add(purchaseId)
-    this.total += valueCents * quantity
-    this.count += 1
+    this.cents += valueCents * quantity
+    this.purchases += 1
     this.fresh.push([purchaseId, productName, productType, valueCents, quantity, sequence, index, storedAt])
   }
 
@@ -67,7 +76,7 @@ export class FloorAccount {
     }
     const value = JSON.stringify({
       version: 1,
-      total: String(this.total),
+      total: this.total,
       count: this.count,
       decidedThrough: this.decidedThrough,
       purchases: fresh,

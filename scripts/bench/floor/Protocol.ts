@@ -3,6 +3,12 @@ import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from "nats"
 /** The number of partitions of the floor program, as of a ledger by default. */
 export const floorPartitions = 8
 
+/** In a message: the subject for notices of its edge, and the edge's own number for it. */
+export const noticeHeader = "Notice-To"
+
+/** What the worker of single requests tells an edge: the number of its message, the purchase's place, the total after it. */
+export type FloorNotice = readonly [message: number, index: number, total: string]
+
 const encoder = new TextEncoder()
 
 /** Headers written as one text; the client asks of headers to publish only `encode`. */

@@ -1,32 +1,24 @@
 // The applying half of the floor program: the protocol of the ledger without Effect, validation, actors or recovery. It
 // starts on an empty ledger, owns every partition, and ends at whatever is not success.
-import { connect, createInbox, type Msg, nuid } from "nats"
-import { inputStream, ledgerPrefix, ownerKey, partitionFilter, positionKey } from "../../../src/domain/Subject.ts"
-import { FloorAccount, type FloorPurchase, type FloorWrite } from "./Account.ts"
+import { connect, createInbox, nuid } from "nats"
+import { ledgerPrefix, ownerKey, positionKey } from "../../../src/domain/Subject.ts"
+import { FloorAccount, type FloorWrite } from "./Account.ts"
+import { type FloorDelivery, ownPartition, pullPartition } from "./Partition.ts"
 import { endWithBenchmark, fail, floorPartitions, headersOf, replies, tell } from "./Protocol.ts"
 import { Shelves } from "./Shelves.ts"
-
-interface Delivery {
-  readonly purchases: ReadonlyArray<FloorPurchase>
-  readonly sequence: number
-  readonly storedAt: number
-  readonly acknowledgeSubject: string
-}
 
 interface Lane {
   readonly partition: number
   readonly epoch: number
-  readonly received: Array<Delivery>
+  readonly received: Array<FloorDelivery>
 }
 
-const pullMessages = 256
 const batchMessagesMax = 1_000
 const batchAccountsOnShelvesMax = 4_000
 const revisionPurchasesMax = 2_000
 const batchPurchasesMax = 8_000
 
 const client = await connect({ servers: process.env["NATS_URL"] ?? "", name: "floor worker" })
-const jetStream = client.jetstream()
 const publish = replies(client)
 const confirmations = createInbox()
 client.subscribe(confirmations, { callback: () => undefined })
@@ -49,12 +41,12 @@ const compose = () => {
   const touched = new Set<FloorAccount>()
   // On shelves a segment is all that an account writes by itself, and those are few.
   const most = shelves === undefined ? batchMessagesMax : batchAccountsOnShelvesMax
-  const taken = new Map<Lane, Array<Delivery>>()
+  const taken = new Map<Lane, Array<FloorDelivery>>()
   let purchases = 0
   let room = most - floorPartitions
   for (const lane of lanes) {
     const { received } = lane
-    const deliveries: Array<Delivery> = []
+    const deliveries: Array<FloorDelivery> = []
     for (const delivery of received) {
       const added = new Set(delivery.purchases.map(({ userId }) => accountOf(userId)))
       const isFull = Array.from(added).some((account) => account.pending >= revisionPurchasesMax)
@@ -116,46 +108,13 @@ const commit = (): void => {
   })
 }
 
-const deliveryOf = (message: Msg): Delivery => {
-  const [, , , , , sequence, , time] = (message.reply ?? "").split(".")
-  return {
-    purchases: message.json<{ readonly purchases: ReadonlyArray<FloorPurchase> }>().purchases,
-    sequence: Number(sequence),
-    storedAt: Math.floor(Number(time) / 1e6),
-    acknowledgeSubject: message.reply ?? ""
-  }
-}
-
 const own = async (partition: number): Promise<void> => {
-  const { seq: epoch } = await jetStream.publish(ledgerPrefix + ownerKey(partition), '"floor"')
-  const name = `p${partition}-${epoch}`
-  const filter = partitionFilter(partition)
-  const config = { name, durable_name: name, filter_subject: filter, ack_policy: "explicit", mem_storage: true }
-  const created = await client.request(
-    `$JS.API.CONSUMER.CREATE.${inputStream}.${name}.${filter}`,
-    JSON.stringify({ stream_name: inputStream, config: { ...config, max_ack_pending: 2 * pullMessages } })
-  )
-  const { error } = created.json<{ readonly error?: { readonly description: string } }>()
-  if (error !== undefined) throw new Error(error.description)
-  const lane: Lane = { partition, epoch, received: [] }
+  const lane: Lane = { partition, epoch: await ownPartition(client, partition), received: [] }
   lanes.push(lane)
-  const inbox = createInbox()
-  let open = 0
-  const pull = () => {
-    open += pullMessages
-    const body = JSON.stringify({ batch: pullMessages, expires: 600e9 })
-    client.publish(`$JS.API.CONSUMER.MSG.NEXT.${inputStream}.${name}`, body, { reply: inbox })
-  }
-  client.subscribe(inbox, {
-    callback: (_error, message) => {
-      if (!message.reply?.startsWith("$JS.ACK.")) fail(`the pull ended: ${message.headers?.description}`)
-      open -= 1
-      if (open < pullMessages) pull()
-      lane.received.push(deliveryOf(message))
-      commit()
-    }
+  await pullPartition(client, partition, lane.epoch, (delivery) => {
+    lane.received.push(delivery)
+    commit()
   })
-  pull()
 }
 
 endWithBenchmark()

@@ -117,6 +117,42 @@ const writesOf = (userToken: string, account: Account, decision: Decision) => {
   return { revision, writes }
 }
 
+/** Does what was taken: decides it as one, has it committed, and answers the looks when that is durable. */
+const doWork = Effect.fnUntraced(function* <Tag>(
+  journal: (typeof Journal)["Service"],
+  context: ActorContext<Tag>,
+  place: ActorPlace<Tag>,
+  account: Account,
+  work: Work<Tag>
+) {
+  const { epoch } = context
+  if (work.purchases.length > 0) {
+    const parts = work.purchases.map((envelope) => envelope.message)
+    const decision = decide(account, work.deliveries)
+    if (isEmpty(decision)) journal.submit({ epoch, writes: [], parts, committed: () => undefined })
+    else {
+      const { revision, writes } = writesOf(place.userToken, account, decision)
+      yield* Effect.callback<void>((resume) =>
+        journal.submit({
+          epoch,
+          writes,
+          parts,
+          committed: (sequence) => {
+            evolve(account, revision, sequence)
+            context.applied(revision, parts)
+            resume(Effect.void)
+          }
+        })
+      )
+      for (const delivered of decision.conflicts) {
+        context.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
+      }
+    }
+  }
+  for (const { look } of work.looks) look(account)
+  place.finished(account.seen.size)
+})
+
 /**
  * The actor of one user: loads the account with its purchaseId set, and then takes its mailbox in order: decides what
  * came together as one, has it committed as one revision, and goes on when that is durable. It ends with its epoch.
@@ -135,32 +171,7 @@ export const accountActor = Effect.fnUntraced(function* <Tag>(
     Effect.catch(() => Effect.never)
   )
   place.loaded()
-  while (true) {
-    const work = yield* takeWork(mailbox)
-    if (work.purchases.length > 0) {
-      const parts = work.purchases.map((envelope) => envelope.message)
-      const decision = decide(account, work.deliveries)
-      if (isEmpty(decision)) journal.submit({ epoch, writes: [], parts, committed: () => undefined })
-      else {
-        const { revision, writes } = writesOf(userToken, account, decision)
-        yield* Effect.callback<void>((resume) =>
-          journal.submit({
-            epoch,
-            writes,
-            parts,
-            committed: (sequence) => {
-              evolve(account, revision, sequence)
-              context.applied(revision, parts)
-              resume(Effect.void)
-            }
-          })
-        )
-        for (const delivered of decision.conflicts) {
-          context.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
-        }
-      }
-    }
-    for (const { look } of work.looks) look(account)
-    place.finished(account.seen.size)
-  }
+  // What it worked on is in a frame of its own: in this one the collector would find it until there is more to do.
+  const turn = Effect.flatMap(takeWork(mailbox), (work) => doWork(journal, context, place, account, work))
+  while (true) yield* turn
 })

@@ -27,8 +27,6 @@ export interface Account {
   revision: number
   /** What that revision did. */
   newest: Revision | undefined
-  /** The sequences of the newest revisions, newest first. */
-  previous: ReadonlyArray<number>
   segments: number
   unsealedRevisions: number
   /** Nothing while there are none, as in most accounts. */
@@ -57,7 +55,6 @@ export const emptyAccount = (): Account => ({
   decidedThrough: 0,
   revision: 0,
   newest: undefined,
-  previous: [],
   segments: 0,
   unsealedRevisions: 0,
   unsealedRepeats: undefined,
@@ -109,14 +106,19 @@ export const dueSegment = ({ seen, unsealedRevisions, unsealedRepeats }: Account
     : undefined
 }
 
+/** The sequences of the newest revisions, newest first, as the next one names them. */
+const previousOf = ({ newest, revision }: Account): ReadonlyArray<number> =>
+  newest === undefined ? [] : [revision].concat(newest.previous.slice(0, previousRevisionsMax - 1))
+
 /** The revision that records a decision, on top of the account that it was decided against. */
 export const revisionOf = (account: Account, decision: Decision, sealed: boolean): Revision => ({
   total: decision.total,
   count: account.count + decision.applied.length,
   decidedThrough: decision.decidedThrough,
-  purchases: decision.applied,
+  // Of its length: one that was pushed to has room for 17, most revisions have one, and each account keeps its newest.
+  purchases: decision.applied.slice(),
   repeats: decision.repeats,
-  previous: account.previous,
+  previous: previousOf(account),
   segments: account.segments + (sealed ? 1 : 0),
   unsealed: sealed ? 1 : account.unsealedRevisions + 1
 })
@@ -132,7 +134,6 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
   account.decidedThrough = revision.decidedThrough
   account.revision = sequence
   account.newest = revision
-  account.previous = [sequence, ...revision.previous.slice(0, previousRevisionsMax - 1)]
   account.segments = revision.segments
   account.unsealedRevisions = revision.unsealed
   takeMembers(account, revision, sequence)

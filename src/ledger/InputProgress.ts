@@ -6,6 +6,9 @@ export interface InputMessage<Tag> {
   remaining: number
 }
 
+/** So many finished messages are dropped together: few, for a message that is kept for nothing costs the collector. */
+const finishedKeptMax = 32
+
 /**
  * Which input of a partition is applied. Messages enter in the order of the log, and their parts are finished in any
  * order; the position is the last message before the first that has unfinished parts.
@@ -42,7 +45,7 @@ export class InputProgress<Tag> {
       this.reached = message.sequence
       this.head += 1
     }
-    if (this.head > 1_024 && this.head * 2 > this.inHand.length) {
+    if (this.head >= finishedKeptMax && this.head * 2 > this.inHand.length) {
       this.inHand.splice(0, this.head)
       this.head = 0
     }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { Effect, Exit, Latch, Layer, ManagedRuntime, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ActorRegistry, type EpochActors, loadingMax } from "../../src/actor/ActorRegistry.ts"
@@ -61,13 +63,16 @@ describe("ActorRegistry", () => {
     await made.runtime.dispose()
   })
 
+  const deliveriesOf = (user: string, id: string, inputSequence: number) => {
+    const { valueCents, ...rest } = sold(user, id)
+    const purchase = { ...rest, valueCents: BigInt(valueCents) } as unknown as Purchase
+    return [{ purchase, inputSequence, inputIndex: 0, storedAt: 0 }]
+  }
+
   /** Gives an actor one purchase; whether there was room. */
   const sell = (user: string, id: string, to = actors): boolean => {
     const message = epoch.receive()
-    const { valueCents, ...rest } = sold(user, id)
-    const purchase = { ...rest, valueCents: BigInt(valueCents) } as unknown as Purchase
-    const deliveries = [{ purchase, inputSequence: message.sequence, inputIndex: 0, storedAt: 0 }]
-    return to.tell(user, { kind: "purchases", deliveries, message })
+    return to.tell(user, { kind: "purchases", deliveries: deliveriesOf(user, id, message.sequence), message })
   }
 
   const proposalsAre = (count: number) => until(`${count} proposals`, () => made.proposals.length === count)
@@ -91,6 +96,24 @@ describe("ActorRegistry", () => {
     commit(2, 30)
     expect((await look("ann")).count).toBe(4)
     expect(made.loads()).toBe(1)
+  })
+
+  it("keeps nothing of what it worked on while it waits for more", async () => {
+    setFlagsFromString("--expose-gc")
+    const collect: () => void = runInNewContext("gc")
+    await open({ residentMax: 10 })
+    const deliveries = (() => {
+      const given = deliveriesOf("ann", "1", 1)
+      actors.tell("ann", { kind: "purchases", deliveries: given, message: epoch.receive() })
+      return new WeakRef(given)
+    })()
+    await proposalsAre(1)
+    made.proposals.pop()?.committed(10)
+    await until("the collector has taken it", () => {
+      collect()
+      return deliveries.deref() === undefined
+    })
+    expect((await look("ann")).count).toBe(1)
   })
 
   it("answers a look when all that came before it is committed", async () => {

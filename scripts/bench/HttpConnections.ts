@@ -10,8 +10,11 @@ const answerWaitMilliseconds = 20_000
 const sweepEveryMilliseconds = 1_000
 const headEnd = "\r\n\r\n"
 
+/** The whole text of a request. */
+type RequestText = string | Uint8Array
+
 interface Exchange {
-  readonly request: string
+  readonly request: RequestText
   readonly deadline: number
   readonly resolve: (answer: Answer) => void
   readonly reject: (cause: Error) => void
@@ -63,8 +66,8 @@ export class HttpConnections {
     this.sweep = setInterval(() => this.endLate(), sweepEveryMilliseconds)
   }
 
-  /** Sends one request, given as its whole text, on the next free connection. */
-  exchange(request: string): Promise<Answer> {
+  /** Sends one request on the next free connection. */
+  exchange(request: RequestText): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.begin({ request, deadline: performance.now() + answerWaitMilliseconds, resolve, reject })
     })

@@ -14,10 +14,14 @@ const read = (file: string): string => {
 const sum = (fields: ReadonlyArray<string | undefined>): number =>
   fields.reduce((all, field) => all + Number(field ?? Number.NaN), 0)
 
-/** Ticks that all processors together were busy: all of the first line but idle, waiting for disks, and guests twice. */
-const busyTicks = (): number => {
-  const [, user, nice, system, , , interrupts, softInterrupts] = read("/proc/stat").split("\n")[0]?.split(/ +/) ?? []
-  return sum([user, nice, system, interrupts, softInterrupts])
+/**
+ * Ticks of all processors together: those that they were busy (all of the first line but idle, waiting for disks, and
+ * guests twice), and those in which a virtual one was ready to run and its host ran something else.
+ */
+const machineTicks = () => {
+  const [, user, nice, system, , , interrupts, softInterrupts, stolen] =
+    read("/proc/stat").split("\n")[0]?.split(/ +/) ?? []
+  return { busy: sum([user, nice, system, interrupts, softInterrupts]), stolen: sum([stolen]) }
 }
 
 /** Ticks of this process, and of its children that have ended. */
@@ -31,16 +35,28 @@ const ownTicks = (): number => {
   )
 }
 
+/** Shares of all processors. */
+interface OtherLoad {
+  /** What processes outside of the benchmark used. */
+  readonly others: number
+  /** What the host of a virtual machine used for something else. */
+  readonly stolen: number
+}
+
 /**
- * Starts to look at what else keeps the machine busy. The answer, asked for when all children have ended, is the share
- * of all processors that processes outside of the benchmark used since; NaN where there is no /proc.
+ * Starts to look at what else keeps the machine busy. The answer is for the time since, and asked for when all children
+ * have ended; NaN where there is no /proc.
  */
-export const watchOtherLoad = (): (() => number) => {
+export const watchOtherLoad = (): (() => OtherLoad) => {
   const began = performance.now()
-  const others = () => busyTicks() - ownTicks()
-  const before = others()
+  const ownBefore = ownTicks()
+  const before = machineTicks()
   return () => {
-    const seconds = (performance.now() - began) / 1_000
-    return Math.max(0, (others() - before) / ticksPerSecond / seconds / availableParallelism())
+    const ticks = ((performance.now() - began) / 1_000) * ticksPerSecond * availableParallelism()
+    const { busy, stolen } = machineTicks()
+    return {
+      others: Math.max(0, (busy - before.busy - (ownTicks() - ownBefore)) / ticks),
+      stolen: (stolen - before.stolen) / ticks
+    }
   }
 }

@@ -15,8 +15,9 @@ import { Progress } from "./Progress.ts"
 import { RequestFloor } from "./RequestFloor.ts"
 import { System } from "./System.ts"
 
-/** From this share of the processors on, what others do is told: figures are then about them, too. */
+/** From these shares of the processors on, what others or the host do is told: figures are then about them, too. */
 const otherLoadTold = 0.03
+const stolenTold = 0.01
 
 const options = readOptions()
 const progress = new Progress()
@@ -57,10 +58,13 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
       throw new Error([String(cause), ...running.flatMap((begun) => begun.said())].join("\n"), { cause })
     })
   for (const begun of running) await stopped(begun)
-  const others = otherLoad()
+  const { others, stolen } = otherLoad()
   // A case that starts nothing here starts what runs in the background, which cannot be told from others.
   if (running.length > 0 && others >= otherLoadTold) {
     print(`${step}: other programs used ${(100 * others).toFixed(0)} % of the processors meanwhile`)
+  }
+  if (stolen >= stolenTold) {
+    print(`${step}: the host kept ${(100 * stolen).toFixed(0)} % of the processors from this machine meanwhile`)
   }
   for (const note of outcome.notes) print(`${step}: ${note}`)
   for (const line of running.flatMap((begun) => begun.said())) print(`${step}: ${line}`)

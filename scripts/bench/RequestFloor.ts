@@ -8,8 +8,8 @@ import type { Served } from "./LoadProcess.ts"
 import { NodeProcess } from "./NodeProcess.ts"
 
 /**
- * The bare protocol for single requests: posts that are answered when they are applied, and strong reads, over the same
- * messages and synced writes, without Effect, validation, actors or recovery. A broker, a worker and an edge.
+ * The bare protocol for single requests: posts that are answered when they are applied, and strong reads, with the same
+ * synced writes, checks and notices, without batches, Effect, validation, actors or recovery. A broker, a worker and an edge.
  */
 export class RequestFloor implements Stoppable, Served {
   readonly broker: TestBroker

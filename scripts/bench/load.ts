@@ -58,20 +58,13 @@ const paced = (pace: Pace, requests: number, send: (index: number, due: number) 
     : closedLoop({ atOnce: pace.atOnce, requests, send: (index) => send(index, performance.now()) })
 
 /** Kept from one order to the next: in an open loop whatever is slow at first, as a connection is, counts as latency. */
-let kept: { readonly edgeUrl: string; readonly connections: HttpConnections } | undefined
-const connectionsTo = (edgeUrl: string): HttpConnections => {
-  if (kept?.edgeUrl !== edgeUrl) {
-    kept?.connections.close()
-    kept = { edgeUrl, connections: new HttpConnections(edgeUrl, connectionsMax) }
-  }
-  return kept.connections
-}
+let kept: HttpConnections | undefined
 
 /** Purchases that were answered as applied, by user: what every later read has to include. */
 const applied = new Map<string, number>()
 
 const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<LoadResult> => {
-  const connections = connectionsTo(edgeUrl)
+  const connections = (kept ??= new HttpConnections(edgeUrl, connectionsMax))
   const resentBefore = connections.resent
   const { from = 0, to = 0, until = "stored" } = posts ?? {}
   const requests = new PreparedRequests(to - from, (index) => postOf(workload, from + index, until))

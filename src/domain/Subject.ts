@@ -68,6 +68,8 @@ export const userTokenOf = (revisionSubject: string): string => revisionSubject.
 /** Where the broker repeats the revisions of an account, when it is told to. */
 export const feedSubject = (userToken: string): string => `feed.${userToken}`
 
+/** In a message of the input log: where its sender wants to be told that its purchases are applied. */
+export const noticeHeader = "Notice-To"
 /** Before the name of an edge: what workers tell it without being asked. */
 export const noticePrefix = "notice."
 

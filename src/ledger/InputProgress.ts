@@ -6,8 +6,8 @@ export interface InputMessage<Tag> {
   remaining: number
 }
 
-/** So many finished messages are dropped together: few, for a message that is kept for nothing costs the collector. */
-const finishedKeptMax = 32
+/** While others are in hand, at least so many finished messages are dropped together, so that the rest is moved seldom. */
+const droppedTogetherMin = 32
 
 /**
  * Which input of a partition is applied. Messages enter in the order of the log, and their parts are finished in any
@@ -45,7 +45,8 @@ export class InputProgress<Tag> {
       this.reached = message.sequence
       this.head += 1
     }
-    if (this.head >= finishedKeptMax && this.head * 2 > this.inHand.length) {
+    const isIdle = this.head === this.inHand.length
+    if (isIdle || (this.head >= droppedTogetherMin && this.head * 2 > this.inHand.length)) {
       this.inHand.splice(0, this.head)
       this.head = 0
     }

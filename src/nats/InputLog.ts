@@ -1,7 +1,7 @@
 import { Context, Effect, Exit, Layer } from "effect"
 import type { MsgHdrs } from "nats"
 import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { inputStream, partitionFilter } from "../domain/Subject.ts"
+import { inputStream, noticeHeader, partitionFilter } from "../domain/Subject.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 import { Connection, noMajority } from "./Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
@@ -30,9 +30,6 @@ interface InputInfo {
   /** Only of a broker in a cluster. One without a leader answers too, with what it last knew. */
   readonly cluster?: { readonly leader?: string }
 }
-
-/** In a message of the input log: where its sender wants to be told that its purchases are applied. */
-export const noticeHeader = "Notice-To"
 
 const headersOf = (messageId: string, noticeTo: string | undefined): MsgHdrs =>
   writtenHeaders(`Nats-Msg-Id: ${messageId}\r\n${noticeTo === undefined ? "" : `${noticeHeader}: ${noticeTo}\r\n`}`)

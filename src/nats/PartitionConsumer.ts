@@ -1,11 +1,10 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { createInbox, type Msg } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { inputStream, partitionFilter } from "../domain/Subject.ts"
+import { inputStream, noticeHeader, partitionFilter } from "../domain/Subject.ts"
 import { makeAcknowledgements } from "./Acknowledgements.ts"
 import { Connection } from "./Connection.ts"
 import { type DeliveryPlace, deliveryPlace } from "./DeliveryPlace.ts"
-import { noticeHeader } from "./InputLog.ts"
 import { askJetStream, askJetStreamOnce } from "./JetStreamApi.ts"
 import { statusOf } from "./MessageStatus.ts"
 

@@ -40,7 +40,6 @@ const measure = async (served: Served, progress: Progress) => {
   const posting = await load.run({ workload, posts: alone })
   const reading = await load.run({ workload, reads: reads(perSecond, measuredSeconds) })
   const together = await load.run(both(alone.to, measuredSeconds))
-  progress.show("reading every total")
   const all = [warmedUp, posting, reading, together]
   const resent = all.reduce((sum, { resent }) => sum + resent, 0)
   return { posting, reading, together, resent, wrong: all.flatMap(({ wrong }) => wrong) }
@@ -57,6 +56,7 @@ const measurementsOf = ({ posting, reading, together }: Awaited<ReturnType<typeo
 const runSystem = async ({ startSystem, progress }: CaseInput) => {
   const system = await startSystem({ usesEdge: true })
   const measured = await measure(system, progress)
+  progress.show("reading every total")
   const wrong = [...measured.wrong, ...(await wrongLedger(system, totalsOfWorkload(workload)))]
   await system.stop()
   return { ...measured, wrong }
@@ -66,6 +66,7 @@ const runSystem = async ({ startSystem, progress }: CaseInput) => {
 const runFloor = async ({ startRequestFloor, progress }: CaseInput) => {
   const floor = await startRequestFloor()
   const measured = await measure(floor, progress)
+  progress.show("reading every total of the floor")
   const totals = totalsOfWorkload(workload)
   const answered = [...measured.wrong, ...(await wrongTotals(floor.edgeUrl, totals))]
   const wrong = [...answered.map((problem) => `floor: ${problem}`), ...(await wrongFloor(floor, totals))]
@@ -102,7 +103,7 @@ export const requests: Case = {
       wrong: [...system.wrong, ...floor.wrong],
       notes: [
         `the slowest post took ${posting.posts.max.toFixed(1)} ms, the slowest read ${reading.reads.max.toFixed(1)} ms; ` +
-          `${resent} requests were sent again on another connection`
+          `${resent} requests were sent again on another connection, ${floor.resent} to the floor`
       ]
     }
   }

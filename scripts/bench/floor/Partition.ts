@@ -1,7 +1,8 @@
 import { createInbox, type Msg, type NatsConnection } from "nats"
-import { inputStream, ledgerPrefix, ownerKey, partitionFilter } from "../../../src/domain/Subject.ts"
+import { inputStream, ledgerPrefix, noticeHeader, ownerKey, partitionFilter } from "../../../src/domain/Subject.ts"
+import { deliveryPlace } from "../../../src/nats/DeliveryPlace.ts"
 import type { FloorPurchase } from "./Account.ts"
-import { fail, noticeHeader } from "./Protocol.ts"
+import { fail } from "./Protocol.ts"
 
 export interface FloorDelivery {
   readonly purchases: ReadonlyArray<FloorPurchase>
@@ -20,11 +21,11 @@ export const ownPartition = async (client: NatsConnection, partition: number): P
 }
 
 const deliveryOf = (message: Msg): FloorDelivery => {
-  const [, , , , , sequence, , time] = (message.reply ?? "").split(".")
+  const { sequence, storedAt } = deliveryPlace(message.reply ?? "")
   return {
     purchases: message.json<{ readonly purchases: ReadonlyArray<FloorPurchase> }>().purchases,
-    sequence: Number(sequence),
-    storedAt: Number(time?.slice(0, -6)),
+    sequence,
+    storedAt,
     acknowledgeSubject: message.reply ?? "",
     noticeTo: message.headers?.get(noticeHeader) ?? ""
   }

@@ -3,9 +3,6 @@ import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from "nats"
 /** The number of partitions of the floor program, as of a ledger by default. */
 export const floorPartitions = 8
 
-/** In a message: the subject for notices of its edge, and the edge's own number for it. */
-export const noticeHeader = "Notice-To"
-
 /** What the worker of single requests tells an edge: the number of its message, the purchase's place, the total after it. */
 export type FloorNotice = readonly [message: number, index: number, total: string]
 
@@ -18,6 +15,7 @@ export const headersOf = (fields: string): MsgHdrs =>
 export interface BrokerReply {
   readonly seq: number
   readonly count?: number
+  readonly duplicate?: boolean
   readonly error?: { readonly description: string }
 }
 
@@ -57,6 +55,9 @@ export type FloorMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "progress"; readonly published: number }
   | { readonly kind: "published" }
+
+/** As of the ledger's edge, in milliseconds: connections that the load keeps outlive a quiet time. */
+export const httpServerOptions = { keepAliveTimeout: 75_000 }
 
 export const tell = (message: FloorMessage): void => void process.send?.(message)
 

@@ -1,13 +1,29 @@
-// The edge of the floor program: Hono, the same messages at the same pace, and nothing of a product.
+// The edge of the floor program: Hono, the same messages to the input log, at the least of the ledger's paces, and one
+// query for each read. Nothing of a product: it takes no purchase twice.
 import { createHash } from "node:crypto"
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
 import { connect, createInbox, nuid } from "nats"
 import { decimalFromCents } from "../../../src/domain/Money.ts"
 import { paceMillisecondsMin } from "../../../src/domain/Pace.ts"
-import { groupSubject, noticePrefix, partitionOf, purchaseSubject, querySubject } from "../../../src/domain/Subject.ts"
+import {
+  groupSubject,
+  noticeHeader,
+  noticePrefix,
+  partitionOf,
+  purchaseSubject,
+  querySubject
+} from "../../../src/domain/Subject.ts"
 import type { HttpFloorMessage } from "./http.ts"
-import { endWithBenchmark, floorPartitions, type FloorNotice, headersOf, noticeHeader, replies } from "./Protocol.ts"
+import {
+  endWithBenchmark,
+  fail,
+  floorPartitions,
+  type FloorNotice,
+  headersOf,
+  httpServerOptions,
+  replies
+} from "./Protocol.ts"
 
 interface Posted {
   readonly userId: string
@@ -53,7 +69,8 @@ const publishNext = (lane: (typeof lanes)[number], partition: number): void => {
   groups += 1
   published.set(groups, { members, open: members.length })
   const headers = headersOf(`Nats-Msg-Id: ${id}\r\n${noticeHeader}: ${notices} ${groups}\r\n`)
-  publish(subject, payload, headers, () => {
+  publish(subject, payload, headers, ({ duplicate }) => {
+    if (duplicate === true) fail(`${id} came twice: nobody would be told of it`)
     lane.isPublishing = false
     publishSoon()
   })
@@ -66,7 +83,7 @@ const publishAll = (): void => {
 }
 
 const publishSoon = (): void => {
-  if (isScheduled) return
+  if (isScheduled || lanes.every(({ isPublishing, waiting }) => isPublishing || waiting.length === 0)) return
   const rest = publishedAt + paceMillisecondsMin - performance.now()
   if (rest <= 0) return publishAll()
   isScheduled = true
@@ -113,6 +130,6 @@ app.get("/users/:id/total", async (http) => {
 })
 
 endWithBenchmark()
-serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) => {
+serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0, serverOptions: httpServerOptions }, ({ port }) => {
   process.send?.({ kind: "listening", port } satisfies HttpFloorMessage)
 })

@@ -1,6 +1,7 @@
 // The bare HTTP: what a request costs before anything is done about it. It stores nothing, and knows nobody.
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
+import { httpServerOptions } from "./Protocol.ts"
 
 /** What it tells the benchmark. */
 export interface HttpFloorMessage {
@@ -22,7 +23,7 @@ app.get("/users/:id/total", (http) =>
   })
 )
 
-serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) => {
+serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0, serverOptions: httpServerOptions }, ({ port }) => {
   process.send?.({ kind: "listening", port } satisfies HttpFloorMessage)
 })
 

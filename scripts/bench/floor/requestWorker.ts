@@ -1,5 +1,6 @@
 // The worker of the floor program for single requests: it writes each account as soon as something comes for it, tells
-// the edge what is applied, and answers strong reads. Else it is as bare as the worker that writes in batches.
+// the edge what is applied, and answers strong reads. Else it is as bare as the worker that writes in batches. Unlike the
+// ledger it makes no batches, and has writes of several accounts of a partition in flight, which one broker allows.
 import { connect, createInbox } from "nats"
 import {
   inputStream,
@@ -10,6 +11,7 @@ import {
   positionKey,
   querySubject
 } from "../../../src/domain/Subject.ts"
+import { type InputMessage, InputProgress } from "../../../src/ledger/InputProgress.ts"
 import { FloorAccount } from "./Account.ts"
 import { ownPartition, pullPartition, type FloorDelivery } from "./Partition.ts"
 import { endWithBenchmark, fail, floorPartitions, type FloorNotice, headersOf, replies, tell } from "./Protocol.ts"
@@ -51,10 +53,34 @@ const notify = (edge: string, notice: FloorNotice): void => {
   notices.set(edge, [...(notices.get(edge) ?? []), notice])
 }
 
+interface Found {
+  readonly message?: { readonly seq: number }
+  readonly error?: { readonly err_code: number; readonly description: string }
+}
+
+const noMessageFound = 10_037
+
 /** The sequence of a message that the broker finds, if there is one. */
 const find = async (stream: string, query: object): Promise<number | undefined> => {
-  const found = await client.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify(query), { timeout: 5_000 })
-  return found.json<{ readonly message?: { readonly seq: number } }>().message?.seq
+  const reply = await client.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify(query), { timeout: 5_000 })
+  const { message, error } = reply.json<Found>()
+  if (error !== undefined && error.err_code !== noMessageFound) fail(`${stream}: ${error.description}`)
+  return message?.seq
+}
+
+/** One read for all that wait at that moment: who asks while one is under way shares the next. */
+const shared = <A>(read: () => Promise<A>): (() => Promise<A>) => {
+  let current: Promise<unknown> | undefined
+  let next: Promise<A> | undefined
+  return () => {
+    next ??= Promise.resolve(current).then(() => {
+      const reading = read()
+      next = undefined
+      current = reading
+      return reading
+    })
+    return next
+  }
 }
 
 const own = async (partition: number): Promise<void> => {
@@ -66,9 +92,10 @@ const own = async (partition: number): Promise<void> => {
   let through = 0
   let givenWaiting: Array<{ readonly sequence: number; readonly given: () => void }> = []
 
-  let position = 0
+  const progress = new InputProgress<string>(0)
   let written = 0
   setInterval(() => {
+    const { position } = progress
     if (position === written) return
     written = position
     publish(ledgerPrefix + positionKey(partition), JSON.stringify({ version: 1, position }), guard, () => undefined)
@@ -100,10 +127,16 @@ const own = async (partition: number): Promise<void> => {
     }
   }
 
+  const finished = (part: InputMessage<string>): void => {
+    part.remaining -= 1
+    for (const { tag } of progress.advance()) committed.push(tag)
+  }
+
   await pullPartition(client, partition, epoch, (delivery: FloorDelivery) => {
     const { purchases, sequence, storedAt, acknowledgeSubject, noticeTo } = delivery
     const [edge = "", message] = noticeTo.split(" ")
-    let open = purchases.length
+    const parts = progress.receive(sequence, purchases.length, acknowledgeSubject)
+    const touched = new Set<Kept>()
     through = sequence
     for (const [index, purchase] of purchases.entries()) {
       const kept = accountOf(purchase.userId)
@@ -111,44 +144,37 @@ const own = async (partition: number): Promise<void> => {
       const { total } = kept.account
       kept.applied.push(() => {
         notify(edge, [Number(message), index, total])
-        open -= 1
-        if (open > 0) return
-        position = Math.max(position, sequence)
-        committed.push(acknowledgeSubject)
+        finished(parts)
       })
-      write(kept)
+      touched.add(kept)
     }
+    for (const kept of touched) write(kept)
     for (const { sequence, given } of givenWaiting) if (sequence <= through) given()
     givenWaiting = givenWaiting.filter(({ sequence }) => sequence > through)
   })
 
-  let asked: Array<() => void> = []
-  let isReading = false
-  /** What the log has and was not given is waited for; then, whether the partition still is ours. One at a time. */
-  const read = async (): Promise<void> => {
-    isReading = true
-    while (asked.length > 0) {
-      const now = asked
-      asked = []
-      const filter = partitionFilter(partition)
-      if ((await find(inputStream, { seq: through + 1, next_by_subj: filter })) !== undefined) {
-        const sequence = (await find(inputStream, { last_by_subj: filter })) ?? 0
-        if (sequence > through) await new Promise<void>((given) => givenWaiting.push({ sequence, given }))
-      }
-      if ((await find(ledgerStream, { last_by_subj: owner })) !== epoch) fail(`${owner} is of another`)
-      for (const look of now) look()
-    }
-    isReading = false
+  const filter = partitionFilter(partition)
+  const newestInput = shared(async () => {
+    const given = through
+    const newer = await find(inputStream, { seq: given + 1, next_by_subj: filter })
+    return newer === undefined ? given : ((await find(inputStream, { last_by_subj: filter })) ?? 0)
+  })
+  const ownedBy = shared(() => find(ledgerStream, { last_by_subj: owner }))
+
+  /** Answers when everything that was stored before is given, and the partition still ours. */
+  const current = async (): Promise<void> => {
+    const sequence = await newestInput()
+    if (sequence > through) await new Promise<void>((given) => givenWaiting.push({ sequence, given }))
+    if ((await ownedBy()) !== epoch) fail(`${owner} is of another`)
   }
+
   client.subscribe(querySubject(partition), {
-    callback: (_error, message) => {
-      asked.push(() => {
-        const kept = accountOf(message.string())
-        const answer = () => message.respond(`${kept.account.total} ${kept.account.count}`)
-        if (kept.isWriting) kept.looks.push(answer)
-        else answer()
-      })
-      if (!isReading) void read()
+    callback: async (_error, message) => {
+      await current()
+      const kept = accountOf(message.string())
+      const answer = () => message.respond(`${kept.account.total} ${kept.account.count}`)
+      if (kept.isWriting) kept.looks.push(answer)
+      else answer()
     }
   })
 }

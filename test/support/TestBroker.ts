@@ -13,22 +13,30 @@ export const compileCache = join(projectRoot, "node_modules/.cache/node")
 
 /** Below the ports that systems give to outgoing connections, which could take one before its server does. */
 const freePorts = { from: 20_000, to: 32_000 }
+/** Tests of several files run at once: each runner has its own part of the ports, and none takes another's. */
+const runnersMax = 16
+const runner = Number(process.env["VITEST_POOL_ID"] ?? 0) % runnersMax
 
 const portsTriedMax = 1_000
+/** What was given lately, and may not be listened on yet; far fewer than a runner has. */
+const portsGiven: Array<number> = []
+const portsGivenMax = 256
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once("error", () => resolve(false))
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+  })
 
 /** A port on which nobody listens. */
 export const freePort = async (): Promise<number> => {
   for (let tried = 0; tried < portsTriedMax; tried += 1) {
-    const port = randomInt(freePorts.from, freePorts.to)
-    const server = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false))
-      server.listen(port, "127.0.0.1", () => resolve(true))
-    })
-    if (!isFree) continue
-    server.close()
-    await once(server, "close")
-    return port
+    const port = runner + runnersMax * randomInt(freePorts.from / runnersMax, freePorts.to / runnersMax)
+    if (portsGiven.includes(port)) continue
+    portsGiven.push(port)
+    if (portsGiven.length > portsGivenMax) portsGiven.shift()
+    if (await isFree(port)) return port
   }
   throw new Error(`${portsTriedMax} ports between ${freePorts.from} and ${freePorts.to} are taken`)
 }

@@ -2,7 +2,6 @@
 import { decimalFromCents } from "../../src/domain/Money.ts"
 import { closedLoop } from "./ClosedLoop.ts"
 import { HttpConnections } from "./HttpConnections.ts"
-import { type Latency, latencyOf } from "./Latency.ts"
 import { openLoop } from "./OpenLoop.ts"
 import { PreparedRequests } from "./PreparedRequests.ts"
 import { totalIn } from "./TotalBody.ts"
@@ -22,8 +21,9 @@ export interface LoadOrder {
 
 export interface LoadResult {
   readonly milliseconds: number
-  readonly posts: Latency
-  readonly reads: Latency
+  /** How long each took from when it was due, in milliseconds. */
+  readonly posts: ReadonlyArray<number>
+  readonly reads: ReadonlyArray<number>
   readonly resent: number
   readonly failures: ReadonlyArray<string>
   readonly failuresCount: number
@@ -117,7 +117,7 @@ const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<Load
   const milliseconds = performance.now() - began
   clearInterval(progress)
   const resent = connections.resent - resentBefore
-  return { milliseconds, posts: latencyOf(postTimes), reads: latencyOf(readTimes), resent, failures, failuresCount }
+  return { milliseconds, posts: postTimes, reads: readTimes, resent, failures, failuresCount }
 }
 
 const serve = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 import type { Case, Measurement } from "../Case.ts"
 import { FeedReaders } from "../FeedReaders.ts"
+import { latencyMeasurements } from "../Latency.ts"
 import { LoadProcess } from "../LoadProcess.ts"
 import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
 import { userAt } from "../Workload.ts"
@@ -34,8 +35,7 @@ export const feeds: Case = {
         workload,
         posts: { ...range, pace: { perSecond }, until: "applied" }
       })
-      measurements.push({ name: `${name} p50`, unit: "ms", value: posts.p50, spent })
-      measurements.push({ name: `${name} p99`, unit: "ms", value: posts.p99 })
+      measurements.push(...latencyMeasurements(name, posts, spent))
       wrong.push(...failed)
     }
     const beside = async (name: string, index: number, paths: ReadonlyArray<string>, stuckOnes: number) => {

@@ -1,7 +1,7 @@
 import { TestBroker } from "../../test/support/TestBroker.ts"
 import type { Stoppable } from "./Ending.ts"
 import { type FloorMessage, floorPartitions } from "./floor/Protocol.ts"
-import { startFloorProcess } from "./FloorProcess.ts"
+import { FloorProcesses } from "./FloorProcesses.ts"
 import { createFloorStreams } from "./FloorStreams.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
@@ -19,12 +19,13 @@ export class Floor implements Stoppable {
   readonly partitions = floorPartitions
   readonly publisher: NodeProcess
   readonly worker: NodeProcess
+  private readonly processes = new FloorProcesses()
 
   private constructor(broker: TestBroker, { shelves = 0 }: FloorOptions) {
     const environment = { NATS_URL: broker.url, SHELVES: String(shelves) }
     this.broker = broker
-    this.publisher = startFloorProcess("publisher", environment)
-    this.worker = startFloorProcess("worker", environment)
+    this.publisher = this.processes.start("publisher", environment)
+    this.worker = this.processes.start("worker", environment)
   }
 
   static async start(options: FloorOptions): Promise<Floor> {
@@ -42,13 +43,12 @@ export class Floor implements Stoppable {
     }
   }
 
-  /** What its processes printed: nothing, unless something went wrong. */
   said(): Array<string> {
-    return [this.publisher, this.worker].flatMap((process) => process.said())
+    return this.processes.said()
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.publisher.stop(), this.worker.stop()])
+    await this.processes.stop()
     await this.broker.stop()
   }
 }

@@ -1,45 +1,39 @@
 import type { CaseInput } from "./Case.ts"
 import type { Stoppable } from "./Ending.ts"
 import type { HttpFloorMessage } from "./floor/http.ts"
-import { startFloorProcess } from "./FloorProcess.ts"
+import { FloorProcesses } from "./FloorProcesses.ts"
 import { LoadProcess, type Served } from "./LoadProcess.ts"
-import { NodeProcess } from "./NodeProcess.ts"
+import type { NodeProcess } from "./NodeProcess.ts"
 
 /** Bare Hono behind node's server, which answers what the load expects: no edge can be faster on this machine. */
 export class HttpFloor implements Stoppable, Served {
   readonly edgeUrl: string
-  private readonly server: NodeProcess
-  private readonly spawned: Array<NodeProcess> = []
+  readonly servers: Served["servers"]
+  private readonly processes: FloorProcesses
 
-  private constructor(server: NodeProcess, port: number) {
-    this.server = server
+  private constructor(processes: FloorProcesses, server: NodeProcess, port: number) {
+    this.processes = processes
+    this.servers = { server }
     this.edgeUrl = `http://127.0.0.1:${port}`
   }
 
   static async start(): Promise<HttpFloor> {
-    const server = startFloorProcess("http", {})
+    const processes = new FloorProcesses()
+    const server = processes.start("http", {})
     const { port } = await server.message<HttpFloorMessage, "listening">("listening")
-    return new HttpFloor(server, port)
-  }
-
-  get servers() {
-    return { server: this.server }
+    return new HttpFloor(processes, server, port)
   }
 
   spawn(name: string, script: string): NodeProcess {
-    const process = new NodeProcess({ name: `floor-${name}`, script, environment: {} })
-    this.spawned.push(process)
-    return process
+    return this.processes.spawn(name, script)
   }
 
-  /** What its processes printed: nothing, unless something went wrong. */
   said(): Array<string> {
-    return [this.server, ...this.spawned].flatMap((process) => process.said())
+    return this.processes.said()
   }
 
-  async stop(): Promise<void> {
-    for (const process of this.spawned) await process.stop()
-    await this.server.stop()
+  stop(): Promise<void> {
+    return this.processes.stop()
   }
 }
 

@@ -37,15 +37,14 @@ const ownTicks = (): number => {
 
 /** Shares of all processors. */
 interface OtherLoad {
-  /** What processes outside of the benchmark used. */
+  /** What processes outside of the benchmark used; its own children count among them until they have ended. */
   readonly others: number
   /** What the host of a virtual machine used for something else. */
   readonly stolen: number
 }
 
 /**
- * Starts to look at what else keeps the machine busy. The answer is for the time since, and asked for when all children
- * have ended; NaN where there is no /proc.
+ * Starts to look at what else keeps the machine busy. The answer is for the time since; NaN where there is no /proc.
  */
 export const watchOtherLoad = (): (() => OtherLoad) => {
   const began = performance.now()

@@ -25,8 +25,8 @@ export const fail = (reason: string): never => {
   process.exit(1)
 }
 
-/** Publishes with a reply subject under one subscription; `answered` gets what the broker says. */
-export const replies = (client: NatsConnection) => {
+/** Publishes with a reply subject under one subscription; `answered` gets the reply. */
+export const requests = (client: NatsConnection) => {
   const prefix = `${createInbox()}.`
   const waiting = new Map<string, (message: Msg) => void>()
   let tokens = 0
@@ -37,16 +37,25 @@ export const replies = (client: NatsConnection) => {
       answered?.(message)
     }
   })
-  return (subject: string, payload: string, headers: MsgHdrs, answered: (reply: BrokerReply) => void): void => {
+  return (subject: string, payload: string, answered: (message: Msg) => void, headers?: MsgHdrs): void => {
     tokens += 1
     const reply = prefix + tokens.toString(36)
-    waiting.set(reply, (message) => {
+    waiting.set(reply, answered)
+    client.publish(subject, payload, headers === undefined ? { reply } : { reply, headers })
+  }
+}
+
+/** Publishes what the broker stores; `answered` gets what it says. */
+export const replies = (client: NatsConnection) => {
+  const request = requests(client)
+  return (subject: string, payload: string, headers: MsgHdrs, answered: (reply: BrokerReply) => void): void => {
+    const said = (message: Msg) => {
       const answer = message.json<BrokerReply>()
       // It knows neither of take-overs nor of doubt: whatever is not success ends it.
       if (answer.error !== undefined) fail(`${subject}: ${answer.error.description}`)
       answered(answer)
-    })
-    client.publish(subject, payload, { reply, headers })
+    }
+    request(subject, payload, said, headers)
   }
 }
 

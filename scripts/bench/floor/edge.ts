@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto"
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
-import { connect, createInbox, nuid } from "nats"
+import { connect, nuid } from "nats"
 import { decimalFromCents } from "../../../src/domain/Money.ts"
 import { paceMillisecondsMin } from "../../../src/domain/Pace.ts"
 import {
@@ -22,7 +22,8 @@ import {
   type FloorNotice,
   headersOf,
   httpServerOptions,
-  replies
+  replies,
+  requests
 } from "./Protocol.ts"
 
 interface Posted {
@@ -90,22 +91,10 @@ const publishSoon = (): void => {
   setTimeout(publishAll, rest)
 }
 
-const answers = `${createInbox()}.`
-const asked = new Map<string, (answer: string) => void>()
-let questions = 0
-client.subscribe(`${answers}*`, {
-  callback: (_error, message) => {
-    asked.get(message.subject)?.(message.string())
-    asked.delete(message.subject)
-  }
-})
-
+const request = requests(client)
 const ask = (userId: string): Promise<string> =>
   new Promise((resolve) => {
-    questions += 1
-    const reply = answers + questions
-    asked.set(reply, resolve)
-    client.publish(querySubject(partitionOf(userId, floorPartitions)), userId, { reply })
+    request(querySubject(partitionOf(userId, floorPartitions)), userId, (message) => resolve(message.string()))
   })
 
 const app = new Hono()

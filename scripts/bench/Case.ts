@@ -29,7 +29,7 @@ export interface CaseInput {
   /** Starts broker, worker and edge on an empty ledger. What a case leaves running ends with its run. */
   readonly startSystem: (needs: SystemNeeds) => Promise<System>
   /** Starts the bare protocol on a broker of its own. */
-  readonly startFloor: (options?: FloorOptions) => Promise<Floor>
+  readonly startFloor: (options: FloorOptions) => Promise<Floor>
   /** Starts the bare protocol for single requests. */
   readonly startRequestFloor: () => Promise<RequestFloor>
   /** Starts the bare HTTP. */

@@ -3,6 +3,7 @@ import { endToEndCases } from "./cases/EndToEnd.ts"
 import { feeds } from "./cases/Feeds.ts"
 import { generate } from "./cases/Generate.ts"
 import { growthCases } from "./cases/Growth.ts"
+import { layoutCases } from "./cases/Layouts.ts"
 import { lines } from "./cases/Lines.ts"
 import { longAccount } from "./cases/LongAccount.ts"
 import { posts } from "./cases/Posts.ts"
@@ -23,5 +24,6 @@ export const cases: ReadonlyArray<Case> = [
   start,
   recovery,
   longAccount,
-  ...growthCases
+  ...growthCases,
+  ...layoutCases
 ]

@@ -1,7 +1,14 @@
 import { DeliverPolicy } from "nats"
-import { accountKey, decodeToken, ledgerPrefix, ledgerStream } from "../../src/domain/Subject.ts"
+import { revisionLinesOf } from "../../src/domain/Commit.ts"
+import {
+  accountKey,
+  decodeToken,
+  journalPrefix,
+  journalStream,
+  ledgerPrefix,
+  ledgerStream
+} from "../../src/domain/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
-import { shelfPrefix } from "./floor/Shelves.ts"
 import type { Total } from "./TotalBody.ts"
 
 const prefix = ledgerPrefix + accountKey("")
@@ -28,17 +35,18 @@ export const accountsOf = (brokerUrl: string): Promise<Map<string, Total>> =>
     return accounts
   })
 
-/** The same where accounts stand on shelves: the newest that any message of theirs says of each. */
-export const accountsOnShelves = (brokerUrl: string): Promise<Map<string, Total>> =>
+/** The same from the commit chains: the newest revision of each account. */
+export const accountsOfChain = (brokerUrl: string): Promise<Map<string, Total>> =>
   withClient(brokerUrl, async (client) => {
     const accounts = new Map<string, Total>()
-    const consumer = await client.jetstream().consumers.get(ledgerStream, {
-      filterSubjects: `${ledgerPrefix}${shelfPrefix}>`
+    const consumer = await client.jetstream().consumers.get(journalStream, {
+      filterSubjects: `${journalPrefix}commit.*`
     })
+    if ((await consumer.info()).num_pending === 0) return accounts
     for await (const message of await consumer.consume()) {
-      const { revisions } = message.json<{ revisions: Record<string, { total: string; count: number }> }>()
-      for (const [userId, { total, count }] of Object.entries(revisions)) {
-        accounts.set(userId, { count, cents: BigInt(total) })
+      for (const line of revisionLinesOf(message.string())) {
+        const [token, cents, count]: [string, string, number] = JSON.parse(line)
+        accounts.set(decodeToken(token), { count, cents: BigInt(cents) })
       }
       if (message.info.pending === 0) break
     }

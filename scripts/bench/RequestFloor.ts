@@ -12,6 +12,7 @@ import type { NodeProcess } from "./NodeProcess.ts"
  * synced writes, checks and notices, without batches, Effect, validation, actors or recovery. A broker, a worker and an edge.
  */
 export class RequestFloor implements Stoppable, Served {
+  readonly layout = "batches"
   readonly broker: TestBroker
   readonly edgeUrl: string
   readonly servers: Served["servers"]
@@ -34,7 +35,7 @@ export class RequestFloor implements Stoppable, Served {
     const broker = await TestBroker.start()
     const processes = new FloorProcesses()
     try {
-      await createFloorStreams(broker.url)
+      await createFloorStreams(broker.url, { layout: "batches" })
       const environment = { NATS_URL: broker.url }
       const worker = processes.start("requestWorker", environment)
       await worker.message<FloorMessage, "ready">("ready")

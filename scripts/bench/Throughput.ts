@@ -10,7 +10,13 @@ import type { Workload } from "./Workload.ts"
 /** What publishes, what applies, and the broker between: of the system or of the floor. */
 interface Line extends Applying {
   readonly publisher: NodeProcess
+  /** All brokers, where there are several. */
+  readonly brokers?: ReadonlyArray<{ readonly pid: number }>
 }
+
+/** The brokers by name: `broker`, and then `broker2`, `broker3`. */
+const brokersOf = ({ broker, brokers = [broker] }: Line): Record<string, { readonly pid: number }> =>
+  Object.fromEntries(brokers.map((one, index) => [index === 0 ? "broker" : `broker${index + 1}`, one]))
 
 export interface Throughput {
   readonly perSecond: number
@@ -21,11 +27,11 @@ export interface Throughput {
 
 /** Publishes a part of a workload, and stops the clock when the ledger's positions say that all of it is applied. */
 export const throughput = async (line: Line, order: PublishOrder, progress: Progress): Promise<Throughput> => {
-  const { publisher, worker, broker } = line
+  const { publisher, worker } = line
   const published = publisher.message<PublisherMessage, "published">("published", (message) => {
     if (message.kind === "progress") progress.show(`published ${message.published.toLocaleString("en")}`)
   })
-  const spentSince = countProcessorTime({ publisher, worker, broker })
+  const spentSince = countProcessorTime({ publisher, worker, ...brokersOf(line) })
   const began = performance.now()
   publisher.send(order)
   await published
@@ -45,6 +51,10 @@ export const throughput = async (line: Line, order: PublishOrder, progress: Prog
 export const fill = async (system: System, workload: Workload, progress: Progress): Promise<void> => {
   const { worker, broker, partitions } = system
   const publisher = await system.startPublisher()
-  await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
+  await throughput(
+    { layout: "batches", publisher, worker, broker, partitions },
+    { workload, from: 0, to: workload.purchases },
+    progress
+  )
   await publisher.stop()
 }

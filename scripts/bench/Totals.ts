@@ -1,5 +1,5 @@
 import type { Floor } from "./Floor.ts"
-import { accountsOf } from "./LedgerAccounts.ts"
+import { accountsOf, accountsOfChain } from "./LedgerAccounts.ts"
 import { type Total, totalIn } from "./TotalBody.ts"
 import { originalsOf, type Workload } from "./Workload.ts"
 
@@ -105,12 +105,14 @@ export const wrongLedger = async (
   return [...(await wrongAccounts(broker.url, expected)), ...(await wrongTotals(edgeUrl, read))]
 }
 
+const readsOfLayout = { batches: accountsOf, chain: accountsOfChain } as const
+
 /** What the processes of the floor printed, and what is wrong in its bucket. */
 export const wrongFloor = async (
-  floor: Pick<Floor, "said" | "broker">,
-  expected: ReadonlyMap<string, Total>,
-  read: (brokerUrl: string) => Promise<Map<string, Total>> = accountsOf
+  floor: Pick<Floor, "said" | "broker" | "layout">,
+  expected: ReadonlyMap<string, Total>
 ): Promise<Array<string>> => {
+  const read = readsOfLayout[floor.layout]
   const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, expected, read))]
   return wrong.map((problem) => `floor: ${problem}`)
 }

@@ -50,7 +50,7 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
       run,
       progress,
       startSystem: (needs) => starting(() => System.start({ run, profiles, ...needs })),
-      startFloor: (options = {}) => starting(() => Floor.start(options)),
+      startFloor: (options) => starting(() => Floor.start(options)),
       startRequestFloor: () => starting(() => RequestFloor.start()),
       startHttpFloor: () => starting(() => HttpFloor.start())
     })

@@ -74,3 +74,15 @@ export const noticeHeader = "Notice-To"
 export const noticePrefix = "notice."
 
 export const querySubject = (partition: number): string => `query.${partition}`
+
+/** The bucket of the commit chains: `commit.<partition>` and `segment.<partition>`. */
+export const journalStream = "KV_journal"
+export const journalPrefix = "$KV.journal."
+/** The bucket of the heads: where each account's newest revision is. */
+export const headsStream = "KV_heads"
+export const headsPrefix = "$KV.heads."
+
+export const commitSubject = (partition: number): string => `${journalPrefix}commit.${partition}`
+export const segmentSubject = (partition: number): string => `${journalPrefix}segment.${partition}`
+/** A part of the heads of a partition: `manifest`, or a hint or a base with its number and chunk. */
+export const headsSubject = (partition: number, part: string): string => `${headsPrefix}${partition}.${part}`

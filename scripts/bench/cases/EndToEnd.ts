@@ -1,7 +1,5 @@
 import { besideFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput, Measurement } from "../Case.ts"
-import type { FloorOptions } from "../Floor.ts"
-import { accountsOf, accountsOnShelves } from "../LedgerAccounts.ts"
 import { bytesPerMebibyte, processMemory } from "../ProcessMemory.ts"
 import { throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
@@ -20,18 +18,12 @@ interface EndToEndOptions {
 }
 
 /** Runs the same workload through the bare protocol, on a broker of its own. */
-const runFloor = async (
-  { startFloor, progress }: CaseInput,
-  workload: Workload,
-  warmUp: number,
-  options: FloorOptions = {}
-) => {
-  const floor = await startFloor(options)
+const runFloor = async ({ startFloor, progress }: CaseInput, workload: Workload, warmUp: number) => {
+  const floor = await startFloor({ layout: "batches" })
   progress.show("floor: warming up")
   await throughput(floor, { workload, from: 0, to: warmUp }, progress)
   const figures = await throughput(floor, { workload, from: warmUp, to: workload.purchases }, progress)
-  const read = options.shelves === undefined ? accountsOf : accountsOnShelves
-  const wrong = await wrongFloor(floor, totalsOfWorkload(workload), read)
+  const wrong = await wrongFloor(floor, totalsOfWorkload(workload))
   await floor.stop()
   return { figures, wrong }
 }
@@ -44,7 +36,13 @@ const runSystem = async (
 ) => {
   const system = await startSystem({ usesEdge: false })
   const publisher = await system.startPublisher()
-  const line = { publisher, worker: system.worker, broker: system.broker, partitions: system.partitions }
+  const line = {
+    layout: "batches" as const,
+    publisher,
+    worker: system.worker,
+    broker: system.broker,
+    partitions: system.partitions
+  }
   const brokerBefore = processMemory(system.broker.pid).resident
   progress.show("warming up")
   await throughput(line, { workload, from: 0, to: warmUp }, progress)
@@ -94,40 +92,6 @@ const endToEndCase = (options: EndToEndOptions): Case => ({
   }
 })
 
-/** What a layout with fewer messages a commit would give, on the floor program, beside the floor with the ledger's. */
-const shelvesCase: Case = {
-  name: "shelves-100k",
-  about: "a prototype: the floor with 100,000 users on 64 shelves, one message a shelf and commit; and the floor",
-  isLong: true,
-  run: async (input) => {
-    const warmUp = 20_000
-    const workload: Workload = { purchases: warmUp + 250_000, users: 100_000, repeatEvery: repeatEveryUsual }
-    const { system: onShelves, floor } = await besideFloor(
-      input,
-      () => runFloor(input, workload, warmUp, { shelves: 64 }),
-      () => runFloor(input, workload, warmUp)
-    )
-    return {
-      measurements: [
-        {
-          name: "shelves-100k",
-          unit: "purchases/s",
-          value: onShelves.figures.perSecond,
-          spent: onShelves.figures.spent
-        },
-        { name: "shelves-100k floor", unit: "purchases/s", value: floor.figures.perSecond, spent: floor.figures.spent },
-        {
-          name: "shelves-100k to the floor",
-          unit: "ratio",
-          value: onShelves.figures.perSecond / floor.figures.perSecond
-        }
-      ],
-      wrong: [...onShelves.wrong, ...floor.wrong],
-      notes: []
-    }
-  }
-}
-
 const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(2)} s`
 
 export const endToEndCases: ReadonlyArray<Case> = [
@@ -160,6 +124,5 @@ export const endToEndCases: ReadonlyArray<Case> = [
     warmUp: 50_000,
     measured: 1_000_000,
     showsMemory: true
-  }),
-  shelvesCase
+  })
 ]

@@ -12,7 +12,7 @@ export interface FloorDelivery {
   readonly noticeTo: string
 }
 
-const pullMessages = 256
+const pullMessagesUsual = 256
 
 /** Writes the owner's record of a partition, and answers its sequence, which is the epoch. */
 export const ownPartition = async (client: NatsConnection, partition: number): Promise<number> => {
@@ -31,12 +31,16 @@ const deliveryOf = (message: Msg): FloorDelivery => {
   }
 }
 
-/** Makes the consumer of an epoch, and hands on everything from the beginning of the log. */
+/**
+ * Makes the consumer of an epoch, and hands on everything from the beginning of the log. It asks for `pullMessages` at
+ * once, and has at most twice as many unacknowledged.
+ */
 export const pullPartition = async (
   client: NatsConnection,
   partition: number,
   epoch: number,
-  delivered: (delivery: FloorDelivery) => void
+  delivered: (delivery: FloorDelivery) => void,
+  pullMessages = pullMessagesUsual
 ): Promise<void> => {
   const name = `p${partition}-${epoch}`
   const filter = partitionFilter(partition)

@@ -37,7 +37,7 @@ export const requests = (client: NatsConnection) => {
       answered?.(message)
     }
   })
-  return (subject: string, payload: string, answered: (message: Msg) => void, headers?: MsgHdrs): void => {
+  return (subject: string, payload: Uint8Array | string, answered: (message: Msg) => void, headers?: MsgHdrs): void => {
     tokens += 1
     const reply = prefix + tokens.toString(36)
     waiting.set(reply, answered)
@@ -48,7 +48,12 @@ export const requests = (client: NatsConnection) => {
 /** Publishes what the broker stores; `answered` gets what it says. */
 export const replies = (client: NatsConnection) => {
   const request = requests(client)
-  return (subject: string, payload: string, headers: MsgHdrs, answered: (reply: BrokerReply) => void): void => {
+  return (
+    subject: string,
+    payload: Uint8Array | string,
+    headers: MsgHdrs,
+    answered: (reply: BrokerReply) => void
+  ): void => {
     const said = (message: Msg) => {
       const answer = message.json<BrokerReply>()
       // It knows neither of take-overs nor of doubt: whatever is not success ends it.
@@ -58,6 +63,8 @@ export const replies = (client: NatsConnection) => {
     request(subject, payload, said, headers)
   }
 }
+
+export type Publish = ReturnType<typeof replies>
 
 /** A message of the floor program to the benchmark. */
 export type FloorMessage =

@@ -15,6 +15,7 @@ import { type InputMessage, InputProgress } from "../../../src/ledger/InputProgr
 import { FloorAccount } from "./Account.ts"
 import { ownPartition, pullPartition, type FloorDelivery } from "./Partition.ts"
 import { endWithBenchmark, fail, floorPartitions, type FloorNotice, headersOf, replies, tell } from "./Protocol.ts"
+import { findSequence, shared } from "./SharedRead.ts"
 
 /** As the worker of the ledger: acknowledgements leave together, and positions follow. In milliseconds. */
 const acknowledgeEvery = 20
@@ -51,36 +52,6 @@ const notify = (edge: string, notice: FloorNotice): void => {
     })
   }
   notices.set(edge, [...(notices.get(edge) ?? []), notice])
-}
-
-interface Found {
-  readonly message?: { readonly seq: number }
-  readonly error?: { readonly err_code: number; readonly description: string }
-}
-
-const noMessageFound = 10_037
-
-/** The sequence of a message that the broker finds, if there is one. */
-const find = async (stream: string, query: object): Promise<number | undefined> => {
-  const reply = await client.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify(query), { timeout: 5_000 })
-  const { message, error } = reply.json<Found>()
-  if (error !== undefined && error.err_code !== noMessageFound) fail(`${stream}: ${error.description}`)
-  return message?.seq
-}
-
-/** One read for all that wait at that moment: who asks while one is under way shares the next. */
-const shared = <A>(read: () => Promise<A>): (() => Promise<A>) => {
-  let current: Promise<unknown> | undefined
-  let next: Promise<A> | undefined
-  return () => {
-    next ??= Promise.resolve(current).then(() => {
-      const reading = read()
-      next = undefined
-      current = reading
-      return reading
-    })
-    return next
-  }
 }
 
 const own = async (partition: number): Promise<void> => {
@@ -156,10 +127,10 @@ const own = async (partition: number): Promise<void> => {
   const filter = partitionFilter(partition)
   const newestInput = shared(async () => {
     const given = through
-    const newer = await find(inputStream, { seq: given + 1, next_by_subj: filter })
-    return newer === undefined ? given : ((await find(inputStream, { last_by_subj: filter })) ?? 0)
+    const newer = await findSequence(client, inputStream, { seq: given + 1, next_by_subj: filter })
+    return newer === undefined ? given : ((await findSequence(client, inputStream, { last_by_subj: filter })) ?? 0)
   })
-  const ownedBy = shared(() => find(ledgerStream, { last_by_subj: owner }))
+  const ownedBy = shared(() => findSequence(client, ledgerStream, { last_by_subj: owner }))
 
   /** Answers when everything that was stored before is given, and the partition still ours. */
   const current = async (): Promise<void> => {

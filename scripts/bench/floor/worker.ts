@@ -5,7 +5,6 @@ import { ledgerPrefix, ownerKey, positionKey } from "../../../src/domain/Subject
 import { FloorAccount, type FloorWrite } from "./Account.ts"
 import { type FloorDelivery, ownPartition, pullPartition } from "./Partition.ts"
 import { endWithBenchmark, fail, floorPartitions, headersOf, replies, tell } from "./Protocol.ts"
-import { Shelves } from "./Shelves.ts"
 
 interface Lane {
   readonly partition: number
@@ -14,7 +13,6 @@ interface Lane {
 }
 
 const batchMessagesMax = 1_000
-const batchAccountsOnShelvesMax = 4_000
 const revisionPurchasesMax = 2_000
 const batchPurchasesMax = 8_000
 
@@ -23,8 +21,6 @@ const publish = replies(client)
 const confirmations = createInbox()
 client.subscribe(confirmations, { callback: () => undefined })
 const accounts = new Map<string, FloorAccount>()
-const shelvesCount = Number(process.env["SHELVES"] ?? 0)
-const shelves = shelvesCount > 0 ? new Shelves(shelvesCount) : undefined
 const lanes: Array<Lane> = []
 let isCommitting = false
 
@@ -39,11 +35,9 @@ const accountOf = (userId: string): FloorAccount => {
 /** Takes whole messages as long as what they touch fits into one batch. */
 const compose = () => {
   const touched = new Set<FloorAccount>()
-  // On shelves a segment is all that an account writes by itself, and those are few.
-  const most = shelves === undefined ? batchMessagesMax : batchAccountsOnShelvesMax
   const taken = new Map<Lane, Array<FloorDelivery>>()
   let purchases = 0
-  let room = most - floorPartitions
+  let room = batchMessagesMax - floorPartitions
   for (const lane of lanes) {
     const { received } = lane
     const deliveries: Array<FloorDelivery> = []
@@ -73,9 +67,8 @@ const commit = (): void => {
   const { touched, taken } = compose()
   if (taken.size === 0) return
   isCommitting = true
-  const ofAccounts: Array<FloorWrite> = []
-  for (const account of touched) ofAccounts.push(...account.writes())
-  const writes = shelves?.packed(ofAccounts) ?? ofAccounts
+  const writes: Array<FloorWrite> = []
+  for (const account of touched) writes.push(...account.writes())
   const batch = nuid.next()
   const member = (index: number) => `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${index + 1}\r\n`
   for (const [index, { key, value, expected }] of writes.entries()) {

@@ -1,0 +1,148 @@
+import type { FloorPurchase } from "./Account.ts"
+
+/** A segment is due with so many ids, or so many revisions, in none. */
+const unsealedIdsMax = 256
+const unsealedRevisionsMax = 32
+const previousMax = 20
+
+type AppliedTuple = readonly [string, string, string, number, number, number, number, number]
+
+/** A revision as a line of a commit holds it. */
+type RevisionLine = readonly [
+  userToken: string,
+  total: string,
+  count: number,
+  decidedThrough: number,
+  purchases: ReadonlyArray<AppliedTuple>,
+  repeats: ReadonlyArray<readonly [string, number]>,
+  previous: ReadonlyArray<number>,
+  unsealed: number,
+  segment: number
+]
+type SegmentRecord = readonly [ids: ReadonlyArray<string>, segmentBefore: number]
+
+/** Where an account is read from. */
+export interface AccountReads {
+  readonly lineAt: (sequence: number, userToken: string) => Promise<string>
+  readonly segmentAt: (sequence: number) => Promise<string>
+}
+
+/** The state of one user, and the line that the next commit writes of it. */
+export class ChainAccount {
+  readonly userToken: string
+  /** Deliveries that were received for it and are not committed yet. */
+  inHand = 0
+  /** Answers to give when the commit in flight is durable. */
+  looks: Array<() => void> = []
+  isCommitting = false
+  isSealing = false
+  private cents = 0
+  private purchases = 0
+  private decidedThrough = 0
+  private readonly applied = new Set<string>()
+  private previous: Array<number> = []
+  private segment = 0
+  private unsealedIds: Array<string> = []
+  private unsealedRevisions = 0
+  private fresh: Array<AppliedTuple> = []
+  private repeats: Map<string, number> | undefined
+
+  constructor(userToken: string) {
+    this.userToken = userToken
+  }
+
+  /** In cents. */
+  get total(): string {
+    return String(this.cents)
+  }
+
+  get count(): number {
+    return this.purchases
+  }
+
+  /** Whether it may leave memory. */
+  get isIdle(): boolean {
+    return this.inHand === 0 && !this.isCommitting && !this.isSealing
+  }
+
+  get isSegmentDue(): boolean {
+    const isFull = this.unsealedIds.length >= unsealedIdsMax || this.unsealedRevisions >= unsealedRevisionsMax
+    return isFull && !this.isSealing
+  }
+
+  apply(purchase: FloorPurchase, sequence: number, index: number, storedAt: number): void {
+    const { purchaseId, productName, productType, valueCents, quantity } = purchase
+    this.decidedThrough = sequence
+    if (this.applied.has(purchaseId)) {
+      this.repeats ??= new Map()
+      this.repeats.set(purchaseId, (this.repeats.get(purchaseId) ?? 0) + 1)
+      return
+    }
+    this.applied.add(purchaseId)
+    this.cents += valueCents * quantity
+    this.purchases += 1
+    this.fresh.push([purchaseId, productName, productType, valueCents, quantity, sequence, index, storedAt])
+  }
+
+  /** Takes what waits as the line of the next revision. */
+  takeLine(): string {
+    const { userToken, total, count, decidedThrough, fresh, repeats, previous, segment } = this
+    const repeated = repeats === undefined ? [] : Array.from(repeats)
+    this.unsealedRevisions += 1
+    for (const [id] of fresh) this.unsealedIds.push(id)
+    this.fresh = []
+    this.repeats = undefined
+    const unsealed = this.unsealedRevisions
+    const line: RevisionLine = [userToken, total, count, decidedThrough, fresh, repeated, previous, unsealed, segment]
+    return JSON.stringify(line)
+  }
+
+  committed(sequence: number): void {
+    this.previous = [sequence, ...this.previous.slice(0, previousMax - 1)]
+  }
+
+  /** Begins a segment of the ids that are committed and in none; the next line names it when `sealed` was told. */
+  seal(): { readonly text: string; readonly sealed: (sequence: number) => void } {
+    const record: SegmentRecord = [this.unsealedIds.slice(), this.segment]
+    const ids = this.unsealedIds.length
+    const revisions = this.unsealedRevisions
+    this.isSealing = true
+    const sealed = (sequence: number) => {
+      this.isSealing = false
+      this.segment = sequence
+      this.unsealedIds = this.unsealedIds.slice(ids)
+      this.unsealedRevisions -= revisions
+    }
+    return { text: JSON.stringify(record), sealed }
+  }
+
+  /** Reads an account: its newest revision, those that no segment covers, and its segments. */
+  static async read(userToken: string, newest: number, reads: AccountReads): Promise<ChainAccount> {
+    const account = new ChainAccount(userToken)
+    const parsed = async (at: number): Promise<RevisionLine> => JSON.parse(await reads.lineAt(at, userToken))
+    const line = await parsed(newest)
+    const [, total, count, decidedThrough, purchases, , previous, unsealed, segment] = line
+    account.cents = Number(total)
+    account.purchases = count
+    account.decidedThrough = decidedThrough
+    account.segment = segment
+    account.unsealedRevisions = unsealed
+    account.previous = [newest, ...previous.slice(0, previousMax - 1)]
+    let oldest = line
+    const revisions = [purchases]
+    while (revisions.length < unsealed) {
+      const older = await Promise.all(oldest[6].slice(0, unsealed - revisions.length).map(parsed))
+      oldest = older.at(-1) as RevisionLine
+      revisions.push(...older.map((one) => one[4]))
+    }
+    for (const tuples of revisions) for (const [id] of tuples) account.unsealedIds.push(id)
+    for (const id of account.unsealedIds) account.applied.add(id)
+    for (let at = segment; at > 0;) {
+      const [ids, before]: SegmentRecord = JSON.parse(await reads.segmentAt(at))
+      for (const id of ids) account.applied.add(id)
+      at = before
+    }
+    if (account.applied.size !== count) throw new Error(`${userToken}: ${account.applied.size} ids of ${count}`)
+    return account
+  }
+}

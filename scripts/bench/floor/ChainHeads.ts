@@ -1,0 +1,128 @@
+import type { NatsConnection } from "nats"
+import { headsStream, headsSubject } from "../../../src/domain/Subject.ts"
+import { HeadTable, headEntryBytes } from "../../../src/ledger/HeadTable.ts"
+import type { ChainReads } from "./ChainReads.ts"
+import { headersOf, type Publish } from "./Protocol.ts"
+
+/** A hint is due after so many revisions; each partition adds its own share, so that not all are due at once. */
+const hintRevisions = 16_384
+const hintRevisionsStagger = 512
+/** A chunk of a base or a hint is at most 512 KiB, in whole entries. */
+const chunkBytesMax = headEntryBytes * Math.floor((512 * 1024) / headEntryBytes)
+
+interface Manifest {
+  readonly key: ReadonlyArray<number>
+  /** The commit up to which base and hints are complete. */
+  readonly through: number
+  readonly base: ReadonlyArray<number>
+  readonly hints: ReadonlyArray<number>
+}
+
+const newKey = (): Uint32Array => crypto.getRandomValues(new Uint32Array(4))
+
+/** The table of heads of one partition, and the hints and bases that are written behind the chain. */
+export class ChainHeads {
+  table = new HeadTable(newKey())
+  private readonly options: {
+    readonly partition: number
+    readonly client: NatsConnection
+    readonly publish: Publish
+    readonly reads: ChainReads
+  }
+  private base: Array<number> = []
+  private baseBytes = 0
+  private hints: Array<number> = []
+  private hintBytes = 0
+  private blobs = 0
+  private manifestAt = 0
+  private newest = 0
+  private revisions = 0
+  private isWriting = false
+
+  constructor(options: ChainHeads["options"]) {
+    this.options = options
+  }
+
+  /** Takes note of a durable commit. */
+  committed(userTokens: Iterable<string>, sequence: number): void {
+    for (const token of userTokens) {
+      this.table.set(token, sequence)
+      this.revisions += 1
+    }
+    this.newest = sequence
+    const due = hintRevisions + hintRevisionsStagger * this.options.partition
+    if (this.revisions >= due && !this.isWriting) void this.write()
+  }
+
+  /** Reads the manifest and the blobs that it names, and returns from which sequence on the chain has to be read. */
+  async restore(): Promise<number> {
+    const { reads, partition } = this.options
+    const found = await reads.latest(headsSubject(partition, "manifest"))
+    if (found === undefined) return 1
+    const { key, through, base, hints }: Manifest = JSON.parse(new TextDecoder().decode(found.data))
+    this.table = new HeadTable(Uint32Array.from(key))
+    this.manifestAt = found.sequence
+    this.newest = through
+    this.blobs = found.sequence
+    this.base = [...base]
+    this.hints = [...hints]
+    const bytesOf = async (blobs: ReadonlyArray<number>): Promise<number> => {
+      let bytes = 0
+      for (const entries of await Promise.all(blobs.map((at) => reads.at(at)))) {
+        this.table.read(entries)
+        bytes += entries.byteLength
+      }
+      return bytes
+    }
+    this.baseBytes = await bytesOf(base)
+    this.hintBytes = await bytesOf(hints)
+    return through + 1
+  }
+
+  private store(part: string, data: Uint8Array | string, expected?: number): Promise<number> {
+    const { publish, partition } = this.options
+    const headers = headersOf(expected === undefined ? "" : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`)
+    return new Promise((stored) => publish(headsSubject(partition, part), data, headers, ({ seq }) => stored(seq)))
+  }
+
+  private async storeEntries(kind: string, entries: Uint8Array): Promise<Array<number>> {
+    this.blobs += 1
+    const stored: Array<number> = []
+    for (let from = 0; from < entries.byteLength; from += chunkBytesMax) {
+      const chunk = entries.subarray(from, from + chunkBytesMax)
+      stored.push(await this.store(`${kind}.${this.blobs}.${stored.length}`, chunk))
+    }
+    return stored
+  }
+
+  /** Writes a hint, or a base when the hints would be as large as it, and then the manifest. */
+  private async write(): Promise<void> {
+    this.isWriting = true
+    this.revisions = 0
+    const through = this.newest
+    const { table } = this
+    const isBase = this.hintBytes + headEntryBytes * table.changed >= this.baseBytes
+    const entries = isBase ? table.takeAll() : table.takeChanged()
+    const stored = await this.storeEntries(isBase ? "base" : "hint", entries)
+    if (isBase) {
+      this.base = stored
+      this.baseBytes = entries.byteLength
+      this.hints = []
+      this.hintBytes = 0
+    } else {
+      this.hints.push(...stored)
+      this.hintBytes += entries.byteLength
+    }
+    const manifest: Manifest = { key: [...table.key], through, base: this.base, hints: this.hints }
+    this.manifestAt = await this.store("manifest", JSON.stringify(manifest), this.manifestAt)
+    if (isBase) await this.purgeBefore(stored[0] ?? 0)
+    this.isWriting = false
+  }
+
+  /** Removes the blobs of this partition before a sequence. */
+  private async purgeBefore(sequence: number): Promise<void> {
+    const { client, partition } = this.options
+    const body = JSON.stringify({ filter: headsSubject(partition, ">"), seq: sequence })
+    await client.request(`$JS.API.STREAM.PURGE.${headsStream}`, body, { timeout: 60_000 })
+  }
+}

@@ -1,0 +1,56 @@
+import type { ChainAccount } from "./ChainAccount.ts"
+
+/** One call looks at so many accounts at most: those in use go to the end, so that the next call sees others. */
+const evictionLooksMax = 2_000
+
+/** The accounts in memory, in the order of their last use, and those that are being read. */
+export class ResidentAccounts {
+  private readonly max: number
+  private readonly resident = new Map<string, ChainAccount>()
+  private readonly loading = new Map<string, Promise<ChainAccount>>()
+
+  constructor(max: number) {
+    this.max = max
+  }
+
+  get size(): number {
+    return this.resident.size
+  }
+
+  /** Returns an account; `load` is called once for all who ask while it is under way. */
+  get(userToken: string, load: () => ChainAccount | Promise<ChainAccount>): ChainAccount | Promise<ChainAccount> {
+    const known = this.resident.get(userToken)
+    if (known !== undefined) {
+      if (this.max < Number.POSITIVE_INFINITY) {
+        this.resident.delete(userToken)
+        this.resident.set(userToken, known)
+      }
+      return known
+    }
+    const underWay = this.loading.get(userToken)
+    if (underWay !== undefined) return underWay
+    const found = load()
+    if (!(found instanceof Promise)) {
+      this.resident.set(userToken, found)
+      return found
+    }
+    const loaded = found.then((account) => {
+      this.loading.delete(userToken)
+      this.resident.set(userToken, account)
+      return account
+    })
+    this.loading.set(userToken, loaded)
+    return loaded
+  }
+
+  /** Drops those that were unused for longest, while there are too many. */
+  evict(): void {
+    let looks = evictionLooksMax
+    for (const [userToken, account] of this.resident) {
+      if (this.resident.size <= this.max || looks === 0) return
+      looks -= 1
+      this.resident.delete(userToken)
+      if (!account.isIdle) this.resident.set(userToken, account)
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** The version of the records of the commit chain. */
+const version = 2
+
+/** What the first line of a commit says. */
+export interface CommitHead {
+  /** A take-over has no revisions: it begins the epoch of a new owner. */
+  readonly kind: "commit" | "takeover"
+  /** The sequence of the owner's take-over record; 0 in that record itself. */
+  readonly epoch: number
+  readonly worker: string
+  /** The input sequence up to which everything of the partition is applied. */
+  readonly position: number
+}
+
+/** Writes a commit: one JSON value a line, the head first and then its revisions. */
+export const encodeCommit = (head: CommitHead, revisionLines: ReadonlyArray<string>): string =>
+  [JSON.stringify({ v: version, ...head }), ...revisionLines, ""].join("\n")
+
+/** Returns the first line of a commit. JSON escapes line feeds, so that each one ends a line. */
+export const headLineOf = (commit: string): string => commit.slice(0, commit.indexOf("\n"))
+
+const lineStartOf = (userToken: string): string => `\n["${userToken}",`
+
+/** Returns the line of a user's revision, found without parsing the others; `undefined` if the commit has none. */
+export const revisionLineOf = (commit: string, userToken: string): string | undefined => {
+  const start = commit.indexOf(lineStartOf(userToken))
+  return start < 0 ? undefined : commit.slice(start + 1, commit.indexOf("\n", start + 1))
+}
+
+/** Returns the lines of all revisions of a commit. */
+export const revisionLinesOf = (commit: string): Array<string> => commit.split("\n").slice(1, -1)
+
+/** Returns the user token with which a line begins. A token holds no quotation mark. */
+export const tokenOfLine = (line: string): string => line.slice(2, line.indexOf('"', 2))

@@ -1,0 +1,144 @@
+import { hashWords, KeyedHash } from "../domain/KeyedHash.ts"
+
+/** The bytes of one entry of a hint or a base: a hash of 128 bits, and a sequence as a float of 64 bits. */
+export const headEntryBytes = 24
+
+const capacityFirst = 1_024
+/** The table doubles above this share of used slots, so that a search stays short. */
+const loadMax = 0.7
+
+/**
+ * Maps each user of a partition to the sequence of the account's newest revision. It holds a keyed hash of the user token,
+ * not the token: 25 bytes a slot, 36 to 72 bytes a user. Open addressing with linear search; nothing is ever removed.
+ */
+export class HeadTable {
+  private readonly hash: KeyedHash
+  private users = 0
+  private capacity = capacityFirst
+  private hashes = new Uint32Array(hashWords * capacityFirst)
+  /** 0 in a free slot. */
+  private sequences = new Float64Array(capacityFirst)
+  /** 1 in a slot that changed since it was last taken. */
+  private isChanged = new Uint8Array(capacityFirst)
+  private changedSlots: Array<number> = []
+
+  constructor(key: Uint32Array) {
+    this.hash = new KeyedHash(key)
+  }
+
+  get key(): Uint32Array {
+    return this.hash.key
+  }
+
+  get size(): number {
+    return this.users
+  }
+
+  /** The memory that the slots take. */
+  get bytes(): number {
+    return this.hashes.byteLength + this.sequences.byteLength + this.isChanged.byteLength
+  }
+
+  /** How many users changed since they were last taken. */
+  get changed(): number {
+    return this.changedSlots.length
+  }
+
+  /** Returns the sequence of a user's newest revision, 0 for a user without one. */
+  find(userToken: string): number {
+    return this.sequences[this.slotOf(this.hash.of(userToken))] as number
+  }
+
+  /** Takes note of a committed revision. */
+  set(userToken: string, sequence: number): void {
+    const slot = this.put(this.hash.of(userToken), sequence)
+    if (this.isChanged[slot] === 1) return
+    this.isChanged[slot] = 1
+    this.changedSlots.push(slot)
+  }
+
+  /** Takes the entries of a hint or a base. A user that is known with a newer sequence keeps it. */
+  read(entries: Uint8Array): void {
+    const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
+    const words = new Uint32Array(hashWords)
+    for (let at = 0; at < entries.byteLength; at += headEntryBytes) {
+      for (let word = 0; word < hashWords; word += 1) words[word] = view.getUint32(at + 4 * word, true)
+      this.put(words, view.getFloat64(at + 16, true))
+    }
+  }
+
+  /** Returns the entries that changed since the last call of either, and counts them as taken. */
+  takeChanged(): Uint8Array {
+    const slots = this.changedSlots
+    this.changedSlots = []
+    for (const slot of slots) this.isChanged[slot] = 0
+    return this.entriesOf(slots)
+  }
+
+  /** Returns the entries of all users, and counts what changed as taken. */
+  takeAll(): Uint8Array {
+    this.changedSlots = []
+    this.isChanged.fill(0)
+    const used: Array<number> = []
+    for (let slot = 0; slot < this.capacity; slot += 1) if (this.sequences[slot] !== 0) used.push(slot)
+    return this.entriesOf(used)
+  }
+
+  private entriesOf(slots: ReadonlyArray<number>): Uint8Array {
+    const entries = new Uint8Array(headEntryBytes * slots.length)
+    const view = new DataView(entries.buffer)
+    for (const [index, slot] of slots.entries()) {
+      const at = headEntryBytes * index
+      for (let word = 0; word < hashWords; word += 1) {
+        view.setUint32(at + 4 * word, this.hashes[hashWords * slot + word] as number, true)
+      }
+      view.setFloat64(at + 16, this.sequences[slot] as number, true)
+    }
+    return entries
+  }
+
+  /** Returns the slot of a hash, or the free slot where it belongs. */
+  private slotOf(words: Uint32Array): number {
+    const { hashes, sequences, capacity } = this
+    const [a, b, c, d] = words
+    let slot = (a as number) & (capacity - 1)
+    for (; sequences[slot] !== 0; slot = (slot + 1) & (capacity - 1)) {
+      const at = hashWords * slot
+      if (hashes[at] === a && hashes[at + 1] === b && hashes[at + 2] === c && hashes[at + 3] === d) return slot
+    }
+    return slot
+  }
+
+  private put(words: Uint32Array, sequence: number): number {
+    let slot = this.slotOf(words)
+    if (this.sequences[slot] === 0) {
+      if (this.users + 1 > loadMax * this.capacity) {
+        this.grow()
+        slot = this.slotOf(words)
+      }
+      this.hashes.set(words, hashWords * slot)
+      this.users += 1
+    }
+    if ((this.sequences[slot] as number) < sequence) this.sequences[slot] = sequence
+    return slot
+  }
+
+  private grow(): void {
+    const { hashes, sequences, isChanged, capacity } = this
+    this.capacity *= 2
+    this.hashes = new Uint32Array(hashWords * this.capacity)
+    this.sequences = new Float64Array(this.capacity)
+    this.isChanged = new Uint8Array(this.capacity)
+    this.changedSlots = []
+    for (let old = 0; old < capacity; old += 1) {
+      if (sequences[old] === 0) continue
+      const words = hashes.subarray(hashWords * old, hashWords * (old + 1))
+      const slot = this.slotOf(words)
+      this.hashes.set(words, hashWords * slot)
+      this.sequences[slot] = sequences[old] as number
+      if (isChanged[old] === 0) continue
+      this.isChanged[slot] = 1
+      this.changedSlots.push(slot)
+    }
+  }
+}

@@ -1,7 +1,6 @@
 import { parseArgs } from "node:util"
 import { inputStream, ledgerStream } from "../src/domain/Subject.ts"
 import { until } from "../test/support/TestBroker.ts"
-import type { Led } from "../test/support/TestCluster.ts"
 import { Installation } from "../test/support/Installation.ts"
 import type { Felt } from "../test/support/Traffic.ts"
 
@@ -43,7 +42,7 @@ const record = (result: Result) => {
   console.log(`${time} ${fault}: ${measured} ${(milliseconds / 1_000).toFixed(2)} s ${JSON.stringify(errors)}`)
 }
 
-const leaders: ReadonlyArray<Led> = [ledgerStream, inputStream, "meta"]
+const leaders: ReadonlyArray<string> = [ledgerStream, inputStream, "meta"]
 
 interface Expected {
   readonly fault: string

@@ -4,9 +4,6 @@ import { freePort, TestBroker, until } from "./TestBroker.ts"
 const size = 3
 const startWaitMilliseconds = 60_000
 
-/** What a broker of a cluster can lead: the group that decides on streams, or a stream. */
-export type Led = "meta" | typeof inputStream | typeof ledgerStream
-
 interface StreamDetail {
   readonly name: string
   readonly cluster?: { readonly leader?: string }
@@ -50,8 +47,8 @@ export class TestCluster {
     return this.brokers.map(({ url }) => url).join(",")
   }
 
-  /** The broker that leads, as those that run know it; nothing when they know none. */
-  async leaderOf(led: Led): Promise<TestBroker | undefined> {
+  /** Returns the leader of a stream, or of the group `meta` that decides on streams; `undefined` while there is none. */
+  async leaderOf(led: string): Promise<TestBroker | undefined> {
     for (const broker of this.brokers) {
       const state = await broker.monitoring("/jsz?accounts=1&streams=1")
       const streams: ReadonlyArray<StreamDetail> = state?.account_details?.[0]?.stream_detail ?? []

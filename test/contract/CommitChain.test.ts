@@ -1,0 +1,211 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Proxy } from "../faults/run/Proxy.ts"
+import { TestBroker, until } from "../support/TestBroker.ts"
+import { TestCluster } from "../support/TestCluster.ts"
+import { type Appended, chainProblems, chainStream, ChainWriter } from "./ChainWriter.ts"
+
+/** The codes of a lost compare-and-set: a wrong last sequence, and one that another publish under way will make wrong. */
+const lostCodes = [10_071, 10_164]
+const atOnce = 20
+/** How often the leader changes in each way. */
+const rounds = 3
+
+const kinds = [
+  {
+    kind: "one broker",
+    replicas: 1,
+    start: async () => {
+      const broker = await TestBroker.start()
+      return { brokers: [broker], stop: () => broker.stop() }
+    }
+  },
+  {
+    kind: "three brokers",
+    replicas: 3,
+    start: async () => {
+      const cluster = await TestCluster.start()
+      await Promise.all(cluster.brokers.map((broker) => broker.untilHealthy()))
+      return { brokers: cluster.brokers, stop: () => cluster.stop() }
+    }
+  }
+]
+
+describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
+  let brokers: ReadonlyArray<TestBroker>
+  let stop: () => Promise<void>
+  const writers: Array<ChainWriter> = []
+
+  beforeAll(async () => {
+    const started = await start()
+    brokers = started.brokers
+    stop = started.stop
+    await (await openWriter("first")).createStream(replicas)
+  })
+
+  afterAll(async () => {
+    await Promise.all(writers.map((writer) => writer.close()))
+    await stop()
+  })
+
+  /** A writer on one of the brokers, in turn. */
+  const openWriter = async (name: string, url = brokers[writers.length % brokers.length]?.url ?? "") => {
+    const writer = await ChainWriter.open(url, name)
+    writers.push(writer)
+    return writer
+  }
+  const problems = async () =>
+    chainProblems(
+      (await writers[0]?.chain()) ?? [],
+      writers.flatMap(({ attempts }) => attempts)
+    )
+  const stored = (outcomes: ReadonlyArray<Appended>) => outcomes.filter(({ kind }) => kind === "stored")
+
+  it("takes exactly one of many publishes under one expectation that are sent at once", async () => {
+    const rivals = await Promise.all(["rival-1", "rival-2", "rival-3"].map((name) => openWriter(name)))
+    const expected = (await rivals[0]?.newest()) ?? 0
+    const appends = Array.from({ length: atOnce }, (_, index) => rivals[index % rivals.length]?.append(expected))
+    const outcomes = (await Promise.all(appends)).filter((outcome) => outcome !== undefined)
+    expect(stored(outcomes)).toHaveLength(1)
+    const codes = outcomes.flatMap((outcome) => (outcome.kind === "refused" ? [outcome.code] : []))
+    expect(codes).toHaveLength(atOnce - 1)
+    expect(codes.filter((code) => !lostCodes.includes(code))).toEqual([])
+    expect(await problems()).toEqual([])
+  })
+
+  it("refuses a publish that arrives after another owner's take-over", async () => {
+    const [broker] = brokers
+    if (broker === undefined) return expect.unreachable()
+    const proxy = await Proxy.to(broker.port)
+    const old = await openWriter("old", `nats://127.0.0.1:${proxy.port}`)
+    const next = await openWriter("next")
+    const expected = await next.newest()
+    proxy.cut(["out"])
+    const late = old.append(expected)
+    const takeover = await next.append(expected)
+    expect(takeover.kind).toBe("stored")
+    proxy.heal()
+    expect(await late).toMatchObject({ kind: "refused", code: 10_071 })
+    expect(await problems()).toEqual([])
+    await old.close()
+    await proxy.close()
+  })
+
+  it("stores nothing of a commit whose expectation is wrong, whatever the number is", async () => {
+    const writer = await openWriter("wrong")
+    const newest = await writer.newest()
+    const outcomes: Array<Appended> = []
+    for (const expected of [0, newest - 1, newest + 1, newest + 1_000]) outcomes.push(await writer.append(expected))
+    expect(outcomes.map((outcome) => (outcome.kind === "refused" ? outcome.code : outcome))).toEqual(
+      Array.from(outcomes, () => 10_071)
+    )
+    expect((await writer.append(newest)).kind).toBe("stored")
+    expect(await problems()).toEqual([])
+  })
+
+  it("is seen to be forked when a commit is published without an expectation", async () => {
+    const writer = await openWriter("careless")
+    const newest = await writer.newest()
+    await writer.append(newest)
+    await writer.append(undefined, newest)
+    expect(await problems()).toHaveLength(1)
+  })
+})
+
+describe("a chain of commits while its leader changes", () => {
+  let cluster: TestCluster
+  let writers: ReadonlyArray<ChainWriter>
+
+  beforeAll(async () => {
+    cluster = await TestCluster.start()
+    await Promise.all(cluster.brokers.map((broker) => broker.untilHealthy()))
+    writers = await Promise.all(cluster.brokers.map(({ url }, index) => ChainWriter.open(url, `owner-${index + 1}`)))
+    await writers[0]?.createStream(3)
+  })
+
+  afterAll(async () => {
+    await Promise.all(writers.map((writer) => writer.close()))
+    await cluster.stop()
+  })
+
+  const problems = async () =>
+    chainProblems(
+      (await writers[0]?.chain()) ?? [],
+      writers.flatMap(({ attempts }) => attempts)
+    )
+
+  const leaderNow = async (): Promise<TestBroker> => {
+    let leader: TestBroker | undefined
+    await until("the chain has a leader", async () => (leader = await cluster.leaderOf(chainStream)) !== undefined)
+    if (leader === undefined) throw new Error("the chain has no leader")
+    return leader
+  }
+
+  /** Two owners that each believe to be the only one: every outcome but success ends in a read of the chain's end. */
+  const fight = (owner: ChainWriter | undefined, isOver: () => boolean) =>
+    (async () => {
+      if (owner === undefined) return
+      for (let expected = await owner.newest(); !isOver();) {
+        const outcome = await owner.append(expected)
+        expected = outcome.kind === "stored" ? outcome.sequence : await owner.newest()
+      }
+    })()
+  const storedBy = (owner: ChainWriter | undefined): number =>
+    owner?.attempts.filter(({ outcome }) => outcome.kind === "stored").length ?? 0
+
+  /** Waits until both owners have stored something more, each with a leader that serves. */
+  const untilBothGoOn = (owners: ReadonlyArray<ChainWriter | undefined>) => {
+    const before = owners.map(storedBy)
+    return until("both owners go on", () => owners.every((owner, index) => storedBy(owner) > (before[index] ?? 0)))
+  }
+
+  it("is not forked by two owners while leaders step down again and again", async () => {
+    let isOver = false
+    const owners = [writers[0], writers[1]]
+    const fights = owners.map((owner) => fight(owner, () => isOver))
+    for (let round = 0; round < rounds; round += 1) {
+      await untilBothGoOn(owners)
+      await writers[2]?.stepDown()
+    }
+    await untilBothGoOn(owners)
+    isOver = true
+    await Promise.all(fights)
+    expect(await problems()).toEqual([])
+  })
+
+  it("is not forked when leaders are killed with appends under way, and answers what it stored", async () => {
+    let isOver = false
+    const owners = [writers[0], writers[1]]
+    const fights = owners.map((owner) => fight(owner, () => isOver))
+    for (let round = 0; round < rounds; round += 1) {
+      await untilBothGoOn(owners)
+      const leader = await leaderNow()
+      await leader.kill()
+      leader.launch()
+      await leader.untilHealthy()
+    }
+    await untilBothGoOn(owners)
+    isOver = true
+    await Promise.all(fights)
+    expect(await problems()).toEqual([])
+  })
+
+  it("takes nothing late from a leader that was frozen while another was elected", async () => {
+    for (let round = 0; round < rounds; round += 1) {
+      const leader = await leaderNow()
+      const index = cluster.brokers.indexOf(leader)
+      const through = writers[index]
+      const other = writers[(index + 1) % writers.length]
+      if (through === undefined || other === undefined) return expect.unreachable()
+      const expected = await other.newest()
+      await leader.freeze()
+      // They lie in the frozen broker's socket, and are read when it wakes and may still believe to lead.
+      const late = Array.from({ length: atOnce }, () => through.append(expected))
+      await until("another owner takes over", async () => (await other.append(await other.newest())).kind === "stored")
+      leader.wake()
+      const outcomes = await Promise.all(late)
+      expect(outcomes.filter(({ kind }) => kind === "stored")).toEqual([])
+      await leader.untilHealthy()
+      expect(await problems()).toEqual([])
+    }
+  })
+})

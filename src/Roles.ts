@@ -20,6 +20,7 @@ import { QueryTransport } from "./nats/QueryTransport.ts"
 import { RejectedRecords } from "./nats/RejectedRecords.ts"
 import { QueueDepth } from "./nats/QueueDepth.ts"
 import { Topology } from "./nats/Topology.ts"
+import { InputBudget } from "./partition/InputBudget.ts"
 import { janitor } from "./partition/Janitor.ts"
 import { Membership } from "./partition/Membership.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
@@ -102,7 +103,7 @@ export const workerLayer = (settings: Settings) =>
         idleMilliseconds: Duration.toMillis(settings.actorIdle)
       })
     ),
-    Layer.provideMerge(Layer.mergeAll(History.layer, NoticeSender.layer, TotalsBefore.layer)),
+    Layer.provideMerge(Layer.mergeAll(History.layer, InputBudget.layer, NoticeSender.layer, TotalsBefore.layer)),
     Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
     Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
   )

@@ -63,6 +63,8 @@ export interface PullEvents {
   readonly delivered: (delivery: Delivery) => void
   /** A pull request ended with room left: ask again. */
   readonly ended: () => void
+  /** The next message has more bytes than was asked for, so that the request ended. */
+  readonly oversized: () => void
   /** The consumer is gone: a later owner deleted it, or the broker lost it. */
   readonly lost: (reason: string) => void
 }
@@ -87,6 +89,7 @@ const deliveryOf = (message: Msg): Delivery => {
 // A message id and its field name; counted in full so that our sum is never below the broker's.
 const headerBytesMax = 512
 
+const messageOversized = /message size exceeds maxbytes/i
 const consumerGone = /consumer (deleted|not found)|no responders|server shutdown|leadership change/i
 
 /** The durable pull consumers of the input log: one a partition and epoch, pulled by the owner of that epoch alone. */
@@ -211,6 +214,7 @@ export class PartitionConsumer extends Context.Service<
             if (code === 100) return
             demands.delete(message.subject.slice(prefix.length))
             if (code === 503 || consumerGone.test(description)) events.lost(`${code} ${description}`.trim())
+            else if (messageOversized.test(description)) events.oversized()
             else events.ended()
           }
 

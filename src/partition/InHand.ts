@@ -1,8 +1,7 @@
 import { type Effect, Latch } from "effect"
 
-/** The most messages and bytes of one partition that a worker holds; above it the consumer is not pulled. */
+/** The most messages of one partition that a worker holds; above it the consumer is not pulled. */
 export const inHandMessagesMax = 512
-export const inHandBytesMax = 4 * 1024 * 1024
 
 interface Amount {
   readonly messages: number
@@ -14,6 +13,12 @@ export class InHand {
   private heldMessages = 0
   private heldBytes = 0
   private readonly empty = Latch.makeUnsafe(true)
+  private readonly bytesMax: number
+
+  /** `bytesMax`: the partition's share of what its worker holds. One oversized message may come on top. */
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax
+  }
 
   get isEmpty(): boolean {
     return this.heldMessages === 0
@@ -37,8 +42,8 @@ export class InHand {
    */
   wanted(outstanding: Amount): Amount | undefined {
     const messages = inHandMessagesMax - this.heldMessages - outstanding.messages
-    const bytes = inHandBytesMax - this.heldBytes - outstanding.bytes
-    return messages * 2 >= inHandMessagesMax && bytes * 2 >= inHandBytesMax ? { messages, bytes } : undefined
+    const bytes = this.bytesMax - this.heldBytes - outstanding.bytes
+    return messages * 2 >= inHandMessagesMax && bytes * 2 >= this.bytesMax ? { messages, bytes } : undefined
   }
 
   /** Waits until nothing is held. */

@@ -18,6 +18,7 @@ import { type Delivery, PartitionConsumer, type ReadDelivery } from "../nats/Par
 import { NoticeSender } from "../query/NoticeSender.ts"
 import { makeDispatched } from "./Dispatched.ts"
 import { InHand, inHandMessagesMax } from "./InHand.ts"
+import { InputBudget } from "./InputBudget.ts"
 import { requestsAnsweredMax, serveQueries } from "./QueryService.ts"
 import { sortDelivery } from "./SortedDelivery.ts"
 import { untilStuck } from "./StuckWatch.ts"
@@ -64,6 +65,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const journal = yield* Journal
   const notices = yield* NoticeSender
   const registry = yield* ActorRegistry
+  const budget = yield* InputBudget
   const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
@@ -83,9 +85,11 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const progress = new InputProgress<ReadDelivery>(position)
   const dispatched = makeDispatched(position)
-  const inHand = new InHand()
+  const inHand = new InHand(budget.partitionBytes)
   const deliveries = yield* Queue.unbounded<Delivery>()
   let isDraining = false
+  /** Told when a pull for one oversized message is over. */
+  let oversizedPulled: (() => void) | undefined
   let lastDelivery = 0
   let lastSequence = position
 
@@ -143,16 +147,43 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     lastSequence = delivery.sequence
     inHand.take(delivery.bytes)
     Queue.offerUnsafe(deliveries, delivery)
+    endOversized()
   }
 
   const pull = yield* consumers.pull(partition, epoch, {
     delivered: receive,
-    ended: () => demand(),
+    ended: () => {
+      endOversized()
+      demand()
+    },
+    oversized: () => pullOversized(),
     lost: (reason) => fail(`the consumer is gone: ${reason}`)
   })
 
+  const endOversized = () => {
+    if (oversizedPulled !== undefined && pull.outstanding().messages === 0) oversizedPulled()
+  }
+
+  let isOversized = false
+  /** Asks for one message of any size, when few of the worker's partitions do. */
+  const pullOversized = () => {
+    endOversized()
+    if (isOversized || isDraining || !isOpen) return
+    isOversized = true
+    const pulled = Effect.callback<void>((resume) => {
+      oversizedPulled = () => resume(Effect.void)
+      pull.request(1, budget.messageBytes)
+    })
+    const asked = Effect.map(budget.oversized(pulled), () => {
+      oversizedPulled = undefined
+      isOversized = false
+      demand()
+    })
+    run(Effect.forkIn(asked, scope))
+  }
+
   const demand = () => {
-    if (isDraining || !isOpen) return
+    if (isDraining || !isOpen || isOversized) return
     const wanted = inHand.wanted(pull.outstanding())
     if (wanted !== undefined) pull.request(wanted.messages, wanted.bytes)
   }

@@ -28,6 +28,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
       const pulled = yield* consumers.pull(partition, epoch, {
         delivered: (delivery) => void deliveries.push(delivery),
         ended: () => undefined,
+        oversized: () => undefined,
         lost: (reason) => void lost.push(reason)
       })
       pulled.request(messages, 1024 ** 2)

@@ -1,38 +1,84 @@
-import { Effect, ManagedRuntime, Layer } from "effect"
-import { connect } from "nats"
-import { expect, it } from "vitest"
+import { Effect, Layer, ManagedRuntime } from "effect"
+import { connect, type NatsConnection } from "nats"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { groupSubject } from "../../src/domain/Subject.ts"
-import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
+import { PartitionConsumer, type Pull } from "../../src/nats/PartitionConsumer.ts"
 import { brokerLayer } from "../../src/Roles.ts"
 import { TestBroker, until } from "../support/TestBroker.ts"
 import { testSettings } from "../support/TestLedger.ts"
 
-it("A pull that has all it asked for does not take the broker for silent, and one that waits counts again", async () => {
-  const broker = await TestBroker.start()
-  const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url }), "test").pipe(Layer.orDie))
-  const consumers = await runtime.runPromise(Effect.service(PartitionConsumer))
-  const client = await connect({ servers: broker.url })
-  await client.jetstream().publish(groupSubject(0), "a message")
-  let delivered = 0
-  await Effect.runPromise(
-    Effect.scoped(
-      Effect.gen(function* () {
-        yield* consumers.create(0, 1, 1, 10)
-        const pull = yield* consumers.pull(0, 1, {
-          delivered: () => (delivered += 1),
-          ended: () => undefined,
-          lost: (reason) => expect.unreachable(reason)
-        })
-        pull.request(1, 100_000)
-        yield* Effect.promise(() => until("it is delivered", () => delivered === 1))
-        yield* Effect.promise(() => client.flush())
-        expect(pull.silence()).toBe(0)
-        pull.request(1, 100_000)
-        yield* Effect.promise(() => until("its silence counts", () => pull.silence() > 0))
+const plenty = 100_000
+
+/** What a pull was told, counted. */
+interface Told {
+  delivered: number
+  ended: number
+  oversized: number
+}
+
+describe("a pull of a partition", () => {
+  let broker: TestBroker
+  let client: NatsConnection
+  let consumers: (typeof PartitionConsumer)["Service"]
+  let stop: () => Promise<void>
+  let partition = -1
+
+  beforeAll(async () => {
+    broker = await TestBroker.start()
+    const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url }), "test").pipe(Layer.orDie))
+    consumers = await runtime.runPromise(Effect.service(PartitionConsumer))
+    client = await connect({ servers: broker.url })
+    stop = async () => {
+      await client.close()
+      await runtime.dispose()
+      await broker.stop()
+    }
+  })
+
+  afterAll(() => stop())
+
+  /** Pulls from a partition of the test's own, to which `messages` were published. */
+  const pulling = async (messages: ReadonlyArray<string>, test: (pull: Pull, told: Told) => Promise<void>) => {
+    partition += 1
+    for (const message of messages) await client.jetstream().publish(groupSubject(partition), message)
+    const told: Told = { delivered: 0, ended: 0, oversized: 0 }
+    const pulled = Effect.gen(function* () {
+      yield* consumers.create(partition, 1, 1, 10)
+      const pull = yield* consumers.pull(partition, 1, {
+        delivered: () => (told.delivered += 1),
+        ended: () => (told.ended += 1),
+        oversized: () => (told.oversized += 1),
+        lost: (reason) => expect.unreachable(reason)
       })
-    )
-  )
-  await client.close()
-  await runtime.dispose()
-  await broker.stop()
+      yield* Effect.promise(() => test(pull, told))
+    })
+    await Effect.runPromise(Effect.scoped(pulled))
+  }
+
+  it("that has all it asked for does not take the broker for silent, and one that waits counts again", () =>
+    pulling(["a message"], async (pull, told) => {
+      pull.request(1, plenty)
+      await until("it is delivered", () => told.delivered === 1)
+      await client.flush()
+      expect(pull.silence()).toBe(0)
+      pull.request(1, plenty)
+      await until("its silence counts", () => pull.silence() > 0)
+    }))
+
+  it("is told of a message that is larger than the bytes it asked for, and gets it when it asks for more", () =>
+    pulling(["small", "x".repeat(50_000), "small"], async (pull, told) => {
+      pull.request(10, 10_000)
+      await until("the large message is next", () => told.oversized === 1)
+      expect({ ...told, outstanding: pull.outstanding().messages }).toEqual({
+        delivered: 1,
+        ended: 0,
+        oversized: 1,
+        outstanding: 0
+      })
+      pull.request(1, plenty)
+      await until("the large message came", () => told.delivered === 2)
+      pull.request(10, 10_000)
+      await until("the rest came", () => told.delivered === 3)
+      expect(told.oversized).toBe(1)
+    }))
 })

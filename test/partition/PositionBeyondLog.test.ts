@@ -7,6 +7,7 @@ import { Journal } from "../../src/ledger/Journal.ts"
 import { encodePosition } from "../../src/ledger/Position.ts"
 import { TotalsBefore } from "../../src/ledger/TotalsBefore.ts"
 import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import { InputBudget } from "../../src/partition/InputBudget.ts"
 import { PositionBeyondLog, runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { NoticeSender } from "../../src/query/NoticeSender.ts"
 import { brokerLayer } from "../../src/Roles.ts"
@@ -27,7 +28,7 @@ describe("a position beyond the input log", () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
     const runtime = ManagedRuntime.make(
       ActorRegistry.layer({ residentMax: 10, membersMax: 1_000, idleMilliseconds: 60_000 }).pipe(
-        Layer.provideMerge(Layer.mergeAll(History.layer, NoticeSender.layer, TotalsBefore.layer)),
+        Layer.provideMerge(Layer.mergeAll(History.layer, InputBudget.layer, NoticeSender.layer, TotalsBefore.layer)),
         Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
         Layer.provideMerge(brokerLayer(settings, "test"))
       )

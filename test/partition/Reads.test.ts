@@ -102,6 +102,7 @@ describe("A read", () => {
       listening((told) => ({
         delivered: (delivery) => isDeaf || told.delivered(delivery),
         ended: () => isDeaf || told.ended(),
+        oversized: () => isDeaf || told.oversized(),
         lost: (reason) => isDeaf || told.lost(reason)
       }))
     )

@@ -25,7 +25,7 @@ interface Beside {
 /** Watches an epoch for some turns: why it is stuck, if it is. */
 const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited, isBusy = false }: Beside = {}) {
   const dispatched = makeDispatched(0)
-  const inHand = new InHand()
+  const inHand = new InHand(1)
   if (isBusy) inHand.take(1)
   if (awaited !== undefined) yield* Effect.forkChild(dispatched.wait(awaited), { startImmediately: true })
   let now = 0

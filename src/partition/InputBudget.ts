@@ -1,0 +1,58 @@
+import { Context, Effect, Layer, Semaphore } from "effect"
+import { Topology } from "../nats/Topology.ts"
+
+const bytesPerMebibyte = 1024 * 1024
+
+/**
+ * The most bytes of input that a worker asks for and holds, over all partitions. A broker closes the connection of a
+ * client for which 64 MiB wait, and everything that was asked on it is lost: so a slow worker stays at half of that.
+ */
+export const inputBytesMax = 32 * bytesPerMebibyte
+/** The part of it that is kept for messages that are larger than a partition's share. */
+const oversizedBytesMax = 8 * bytesPerMebibyte
+/** More does not make one partition faster. */
+const partitionBytesMax = 4 * bytesPerMebibyte
+/** What a delivery counts beside its payload and headers: two subjects, each below this. */
+const subjectsBytesMax = 4 * 1024
+
+/** What one worker may ask for, as bytes. */
+export interface InputShares {
+  /** The bytes that one partition asks for and holds, oversized messages aside. */
+  readonly partitionBytes: number
+  /** The bytes that a pull request names to get one message, however large it is. */
+  readonly messageBytes: number
+  /** How many oversized messages are asked for at once. */
+  readonly oversizedAtOnce: number
+}
+
+/** Returns the shares of a worker that may come to own every partition. */
+export const inputShares = (partitions: number, messageBytesMax: number): InputShares => {
+  const messageBytes = messageBytesMax + subjectsBytesMax
+  const share = Math.floor((inputBytesMax - oversizedBytesMax) / partitions)
+  return {
+    partitionBytes: Math.min(share, partitionBytesMax),
+    messageBytes,
+    oversizedAtOnce: Math.max(1, Math.floor(oversizedBytesMax / messageBytes))
+  }
+}
+
+/** How much input the partitions of a worker may ask the broker for, together. */
+export class InputBudget extends Context.Service<
+  InputBudget,
+  {
+    readonly partitionBytes: number
+    readonly messageBytes: number
+    /** Runs the pull of one oversized message when fewer than {@link InputShares.oversizedAtOnce} are under way. */
+    readonly oversized: <A, E, R>(pull: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>()("purchases/partition/InputBudget") {
+  static readonly layer = Layer.effect(
+    InputBudget,
+    Effect.gen(function* () {
+      const { partitions, messageBytesMax } = yield* Topology
+      const { partitionBytes, messageBytes, oversizedAtOnce } = inputShares(partitions, messageBytesMax)
+      const semaphore = yield* Semaphore.make(oversizedAtOnce)
+      return InputBudget.of({ partitionBytes, messageBytes, oversized: (pull) => semaphore.withPermit(pull) })
+    })
+  )
+}

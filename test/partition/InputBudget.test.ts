@@ -1,0 +1,23 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { inputBytesMax, inputShares } from "../../src/partition/InputBudget.ts"
+
+const half = 512 * 1024
+
+describe("the shares of a worker's input", () => {
+  it("stay together below the bound for any number of partitions, also when oversized messages come on top", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 256 }), fc.integer({ min: 1_024, max: 4 * half }), (partitions, bytes) => {
+        const { partitionBytes, messageBytes, oversizedAtOnce } = inputShares(partitions, bytes)
+        expect(partitions * partitionBytes + oversizedAtOnce * messageBytes).toBeLessThanOrEqual(inputBytesMax)
+        expect(partitionBytes).toBeGreaterThan(64 * 1024)
+        expect(oversizedAtOnce).toBeGreaterThan(0)
+      })
+    )
+  })
+
+  it("let each of 8 partitions pull the largest message with the others", () => {
+    const { partitionBytes, messageBytes } = inputShares(8, half)
+    expect(partitionBytes).toBeGreaterThan(2 * messageBytes)
+  })
+})

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { until } from "../support/TestBroker.ts"
+import { TestProcess } from "../support/TestProcess.ts"
+import { TestSystem } from "../support/TestSystem.ts"
+
+const partitions = 64
+/**
+ * The sizes of each partition's messages, in bytes: some that a share takes, and one that it does not. Together they are
+ * more than the 64 MiB that a broker keeps for one connection before it closes it.
+ */
+const messageBytes = [...Array.from({ length: 10 }, () => 120_000), 480_000]
+
+describe("a slow worker that owns many partitions", () => {
+  let system: TestSystem
+  let worker: TestProcess | undefined
+
+  beforeAll(async () => {
+    system = await TestSystem.start({ PARTITIONS: String(partitions) })
+  })
+
+  afterAll(async () => {
+    await worker?.kill()
+    await system.stop()
+  })
+
+  const delivered = async () => {
+    const consumers = await system.admin.consumers()
+    return consumers.reduce((sum, consumer) => sum + consumer.delivered.consumer_seq, 0)
+  }
+
+  /** Waits until the broker delivers nothing more to a worker that takes nothing. */
+  const untilDeliveriesRest = async () => {
+    let before = -1
+    await until("the broker has delivered what was pulled", async () => {
+      const now = await delivered()
+      const rests = now > 0 && now === before
+      before = now
+      return rests
+    })
+  }
+
+  it("keeps its connection when large messages of all partitions come at once", async () => {
+    const started = new TestProcess("worker", { NATS_URL: system.broker.url })
+    worker = started
+    await until("every partition is pulled", async () => {
+      const consumers = await system.admin.consumers()
+      return consumers.filter(({ num_waiting }) => num_waiting > 0).length === partitions
+    })
+    await started.freeze()
+    for (const bytes of messageBytes) {
+      const payload = JSON.stringify({ version: 1, purchases: "x".repeat(bytes) })
+      for (let partition = 0; partition < partitions; partition += 1) {
+        await system.admin.publish(`purchases.${partition}.huge`, payload)
+      }
+    }
+    await untilDeliveriesRest()
+    started.wake()
+    await system.admin.untilApplied()
+    const { connections } = await system.broker.monitoring("/connz?state=closed")
+    const reasons = connections.map(({ reason }: { readonly reason: string }) => reason)
+    expect(reasons.filter((reason: string) => reason.startsWith("Slow Consumer"))).toEqual([])
+    expect((await system.broker.monitoring("/varz")).slow_consumers).toBe(0)
+    expect(Object.keys(await system.admin.keys("rejected.>"))).toHaveLength(partitions * messageBytes.length)
+  })
+})

@@ -113,29 +113,51 @@ interface StreamMessageAnswer {
 
 const textOf = (base64: string | undefined): string => Buffer.from(base64 ?? "", "base64").toString("utf8")
 
-/** Reads one message from the leader of a stream; nothing when there is none that fits the query. */
-export const readMessage = (
+/** Reads one message from the leader of a stream as the API gives it; `undefined` if none fits the query. */
+const readFromLeader = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,
   query: object
-): Effect.Effect<StreamMessage | undefined, BrokerFailure> => {
+): Effect.Effect<StreamMessageAnswer["message"] | undefined, BrokerFailure> => {
   const subject = `STREAM.MSG.GET.${stream}`
   return Effect.flatMap(
     untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiWaitMilliseconds)),
     ({ message, error }) => {
       // Not a refusal: that an account does not exist yet is usual, and an error object for each would cost.
       if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
-      if (error !== undefined) return Effect.fail(refusalOf(subject, error))
-      return Effect.succeed({
+      return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(subject, error))
+    }
+  )
+}
+
+/** Reads one message from the leader of a stream; nothing when there is none that fits the query. */
+export const readMessage = (
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  stream: string,
+  query: object
+): Effect.Effect<StreamMessage | undefined, BrokerFailure> =>
+  Effect.map(
+    readFromLeader(connection, stream, query),
+    (message) =>
+      message && {
         subject: message.subject,
         sequence: message.seq,
         storedAt: Date.parse(message.time),
         text: textOf(message.data),
         headers: textOf(message.hdrs)
-      })
-    }
+      }
   )
-}
+
+/** Reads the bytes of one message from the leader of a stream; `undefined` if none fits the query. */
+export const readPayload = (
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  stream: string,
+  query: object
+): Effect.Effect<Uint8Array | undefined, BrokerFailure> =>
+  Effect.map(
+    readFromLeader(connection, stream, query),
+    (message) => message && Buffer.from(message.data ?? "", "base64")
+  )
 
 /** What the broker answers to a message that a stream has stored. */
 interface StoredAnswer {

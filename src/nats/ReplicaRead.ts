@@ -50,22 +50,38 @@ const directGet = (stream: string, query: object): Request => {
   }
 }
 
+/** Asks the nearest replica for one message; `undefined` if it has none that fits, or not yet. */
+const askReplica = (
+  connection: Pick<BrokerConnection, "request">,
+  stream: string,
+  query: object
+): Effect.Effect<Msg | undefined, BrokerFailure> => {
+  const request = directGet(stream, query)
+  return Effect.flatMap(connection.request(request), (message) => {
+    const code = statusOf(message)
+    if (code === nothingFound) return Effect.succeed(undefined)
+    return code === 0 ? Effect.succeed(message) : Effect.fail(refused(request.operation, message))
+  })
+}
+
 /**
  * Reads what is stored at a sequence from the nearest replica: nothing where it has nothing there, or not yet. It costs
- * the broker a fifth of what its leader's API takes for the same (24 and 117 µs of processor, measured in a pipeline).
+ * the broker a fraction of what its leader's API takes for the same.
  */
 export const readReplicaAt = (
   connection: Pick<BrokerConnection, "request">,
   stream: string,
   sequence: number
-): Effect.Effect<StoredMessage | undefined, BrokerFailure> => {
-  const request = directGet(stream, { seq: sequence })
-  return Effect.flatMap(connection.request(request), (message) => {
-    const code = statusOf(message)
-    if (code === nothingFound) return Effect.succeed(undefined)
-    return code === 0 ? Effect.succeed(messageOf(message)) : Effect.fail(refused(request.operation, message))
-  })
-}
+): Effect.Effect<StoredMessage | undefined, BrokerFailure> =>
+  Effect.map(askReplica(connection, stream, { seq: sequence }), (message) => message && messageOf(message))
+
+/** Reads the bytes that are stored at a sequence from the nearest replica; `undefined` if it has nothing there, or not yet. */
+export const readReplicaPayload = (
+  connection: Pick<BrokerConnection, "request">,
+  stream: string,
+  sequence: number
+): Effect.Effect<Uint8Array | undefined, BrokerFailure> =>
+  Effect.map(askReplica(connection, stream, { seq: sequence }), (message) => message?.data)
 
 /**
  * Reads messages of a stream from one of its replicas, the nearest, by the broker's direct get in batches. It is the

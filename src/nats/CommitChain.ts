@@ -1,0 +1,149 @@
+import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../domain/Subject.ts"
+import { appendMessage } from "./ConditionalAppend.ts"
+import { Connection } from "./Connection.ts"
+import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
+import type { CommitConflict } from "./LedgerBucket.ts"
+import { readReplica, readReplicaAt } from "./ReplicaRead.ts"
+import { ensureStream } from "./StreamSetup.ts"
+
+/** The nats CLI refuses a history without limit, so the limit is a number that no chain reaches. */
+const historyMax = 1_000_000_000_000
+/** The most reads of one process that are in flight. More would make it a slow consumer of what it asked for. */
+export const chainReadsMax = 32
+/** The most commits, and about the most bytes, of one page: while the broker reads it, nothing is written. */
+const pageCommitsMax = 64
+const pageBytesMax = 1024 * 1024
+
+const streamConfig = (replicas: number) => ({
+  name: journalStream,
+  description: "The commit chain of each partition, and sealed parts of accounts' purchaseId sets",
+  subjects: [`${journalPrefix}>`],
+  retention: "limits",
+  storage: "file",
+  discard: "new",
+  max_msgs_per_subject: historyMax,
+  num_replicas: replicas,
+  allow_direct: true,
+  deny_delete: true
+})
+
+/** A commit, or a segment, as the journal has it. */
+export interface JournalRecord {
+  readonly sequence: number
+  /** When the broker stored it, in milliseconds since 1970. */
+  readonly storedAt: number
+  readonly text: string
+}
+
+const recordOf = ({ sequence, storedAt, text }: StoredMessage): JournalRecord => ({ sequence, storedAt, text })
+
+/** The bucket `journal`: a chain of commits for each partition. Appends are durable when they are answered. */
+export class CommitChain extends Context.Service<
+  CommitChain,
+  {
+    /** The newest commit of a partition as the leader has it; `undefined` before the first. */
+    readonly newest: (partition: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
+    /**
+     * Appends a commit behind the one at `after` (0 for the first), and returns its sequence. Fails with
+     * `CommitConflict` if another commit is the newest. That one condition is the compare-and-set and the fence.
+     */
+    readonly append: (
+      partition: number,
+      commit: string,
+      after: number
+    ) => Effect.Effect<number, BrokerFailure | CommitConflict>
+    /** Stores a segment, and returns its sequence. A segment that no commit names is harmless. */
+    readonly seal: (partition: number, segment: string) => Effect.Effect<number, BrokerFailure>
+    /** The record at a sequence; it never changes. All who ask while it is being read share the read. */
+    readonly at: (sequence: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
+    /** The next commits of a partition from a sequence on; empty only if the leader has none. */
+    readonly page: (partition: number, from: number) => Effect.Effect<ReadonlyArray<JournalRecord>, BrokerFailure>
+    /** The first commit of a partition after a sequence as the leader has it; `undefined` if there is none. */
+    readonly next: (partition: number, after: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
+  }
+>()("purchases/nats/CommitChain") {
+  static readonly layer = (replicas: number) =>
+    Layer.effect(
+      CommitChain,
+      Effect.gen(function* () {
+        const connection = yield* Connection
+        yield* ensureStream(connection, streamConfig(replicas))
+        const reads = yield* Semaphore.make(chainReadsMax)
+
+        const fromLeader = (query: object) =>
+          Effect.map(readMessage(connection, journalStream, query), (found) => found && recordOf(found))
+
+        const readAt = (sequence: number) =>
+          readReplicaAt(connection, journalStream, sequence).pipe(
+            // The leader may have what a replica does not, or cannot answer.
+            Effect.catch(() => Effect.undefined),
+            Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
+            reads.withPermit
+          )
+
+        const scope = yield* Effect.scope
+        const run = Effect.runForkWith(yield* Effect.context<never>())
+        const underWay = new Map<number, Deferred.Deferred<JournalRecord | undefined, BrokerFailure>>()
+        const at = (sequence: number) =>
+          Effect.suspend(() => {
+            const shared = underWay.get(sequence)
+            if (shared !== undefined) return Deferred.await(shared)
+            const reading = Deferred.makeUnsafe<JournalRecord | undefined, BrokerFailure>()
+            underWay.set(sequence, reading)
+            // The read is nobody's own, so that it goes on when whoever began it is interrupted.
+            const answered = Effect.map(Effect.exit(readAt(sequence)), (exit) => {
+              underWay.delete(sequence)
+              Deferred.doneUnsafe(reading, exit)
+            })
+            run(Effect.forkIn(answered, scope))
+            return Deferred.await(reading)
+          })
+
+        const next = (partition: number, after: number) =>
+          fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) })
+
+        const pageOfReplica = (partition: number, from: number) =>
+          readReplica(connection, journalStream, {
+            seq: from,
+            next_by_subj: commitSubject(partition),
+            batch: pageCommitsMax,
+            max_bytes: pageBytesMax
+          }).pipe(
+            Effect.map(({ messages }) => messages.map(recordOf)),
+            Effect.orElseSucceed(() => []),
+            reads.withPermit
+          )
+
+        // A replica may be behind, so its page counts only if it begins with what the leader says is first.
+        const page = (partition: number, from: number) =>
+          Effect.gen(function* () {
+            const first = yield* next(partition, from - 1)
+            if (first === undefined) return []
+            const commits = yield* pageOfReplica(partition, first.sequence)
+            return commits[0]?.sequence === first.sequence ? commits : [first]
+          })
+
+        return CommitChain.of({
+          newest: (partition) => fromLeader({ last_by_subj: commitSubject(partition) }),
+          append: (partition, commit, after) =>
+            appendMessage(connection, {
+              operation: "commit",
+              subject: commitSubject(partition),
+              payload: commit,
+              after
+            }),
+          seal: (partition, segment) =>
+            appendMessage(connection, {
+              operation: "seal",
+              subject: segmentSubject(partition),
+              payload: segment
+            }).pipe(Effect.catchTag("CommitConflict", (lost) => Effect.die(lost))),
+          at,
+          page,
+          next
+        })
+      })
+    )
+}

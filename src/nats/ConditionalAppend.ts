@@ -1,0 +1,42 @@
+import { Effect } from "effect"
+import type { BrokerFailure, BrokerRefused } from "../domain/BrokerError.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { apiCode, storeMessage } from "./JetStreamApi.ts"
+import { CommitConflict } from "./LedgerBucket.ts"
+import { writtenHeaders } from "./WrittenHeaders.ts"
+
+/** How long the broker may take to store a message before its outcome counts as unknown. */
+const appendWaitMilliseconds = 5_000
+
+/** Both say that another publish came first: it is stored, or its proposal is in flight. */
+const lostCodes: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
+
+export interface Append {
+  /** Names the append in errors. */
+  readonly operation: string
+  readonly subject: string
+  readonly payload: string | Uint8Array
+  /** The sequence of the newest message on the subject, 0 for none; not checked if it is left out. */
+  readonly after?: number
+}
+
+/**
+ * Appends a message to a subject, and returns its sequence when it is durable. Fails with `CommitConflict` if another
+ * message is the newest of the subject: then nothing was stored. After `OutcomeUnknown` it may be stored, or may be later.
+ */
+export const appendMessage = (
+  connection: Pick<BrokerConnection, "request">,
+  { operation, subject, payload, after }: Append
+): Effect.Effect<number, BrokerFailure | CommitConflict> =>
+  storeMessage(connection, {
+    operation,
+    subject,
+    payload,
+    timeoutMilliseconds: appendWaitMilliseconds,
+    ...(after === undefined ? {} : { headers: writtenHeaders(`Nats-Expected-Last-Subject-Sequence: ${after}\r\n`) })
+  }).pipe(
+    Effect.map(({ seq }) => seq),
+    Effect.catchTag("BrokerRefused", (refused): Effect.Effect<never, BrokerRefused | CommitConflict> =>
+      Effect.fail(lostCodes.has(refused.code) ? new CommitConflict({ reason: refused.reason }) : refused)
+    )
+  )

@@ -1,0 +1,91 @@
+import { Context, Effect, Layer } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { headsPrefix, headsStream, headsSubject } from "../domain/Subject.ts"
+import { appendMessage } from "./ConditionalAppend.ts"
+import { Connection } from "./Connection.ts"
+import { askJetStream, readMessage, readPayload } from "./JetStreamApi.ts"
+import type { CommitConflict } from "./LedgerBucket.ts"
+import { readReplicaPayload } from "./ReplicaRead.ts"
+import { ensureStream } from "./StreamSetup.ts"
+
+const streamConfig = (replicas: number) => ({
+  name: headsStream,
+  description: "Where each account's newest revision is: a copy that can be made again from the journal",
+  subjects: [`${headsPrefix}>`],
+  retention: "limits",
+  storage: "file",
+  discard: "new",
+  max_msgs_per_subject: 1,
+  num_replicas: replicas,
+  allow_direct: true,
+  deny_delete: true
+})
+
+/** A manifest as the bucket has it. */
+export interface StoredManifest {
+  readonly sequence: number
+  readonly text: string
+}
+
+/** The bucket `heads`: hints, bases, and for each partition a manifest that names those that count. */
+export class HeadStore extends Context.Service<
+  HeadStore,
+  {
+    /** The manifest of a partition as the leader has it; `undefined` before the first. */
+    readonly manifest: (partition: number) => Effect.Effect<StoredManifest | undefined, BrokerFailure>
+    /** Replaces the manifest at a sequence (0 for none), and returns the new one's; `CommitConflict` if another did. */
+    readonly replaceManifest: (
+      partition: number,
+      manifest: string,
+      at: number
+    ) => Effect.Effect<number, BrokerFailure | CommitConflict>
+    /** Stores a chunk of a hint or a base under a name that no other chunk has, and returns its sequence. */
+    readonly store: (partition: number, name: string, chunk: Uint8Array) => Effect.Effect<number, BrokerFailure>
+    /** The chunk at a sequence; `undefined` if it was removed. */
+    readonly at: (sequence: number) => Effect.Effect<Uint8Array | undefined, BrokerFailure>
+    /** Removes the chunks of a partition below a sequence. The manifest must name none of them. */
+    readonly removeBelow: (partition: number, sequence: number) => Effect.Effect<void, BrokerFailure>
+  }
+>()("purchases/nats/HeadStore") {
+  static readonly layer = (replicas: number) =>
+    Layer.effect(
+      HeadStore,
+      Effect.gen(function* () {
+        const connection = yield* Connection
+        yield* ensureStream(connection, streamConfig(replicas))
+        const manifestSubject = (partition: number) => headsSubject(partition, "manifest")
+        return HeadStore.of({
+          manifest: (partition) =>
+            Effect.map(
+              readMessage(connection, headsStream, { last_by_subj: manifestSubject(partition) }),
+              (found) => found && { sequence: found.sequence, text: found.text }
+            ),
+          replaceManifest: (partition, manifest, at) =>
+            appendMessage(connection, {
+              operation: "replace manifest",
+              subject: manifestSubject(partition),
+              payload: manifest,
+              after: at
+            }),
+          store: (partition, name, chunk) =>
+            appendMessage(connection, {
+              operation: "store heads",
+              subject: headsSubject(partition, name),
+              payload: chunk
+            }).pipe(Effect.catchTag("CommitConflict", (lost) => Effect.die(lost))),
+          at: (sequence) =>
+            readReplicaPayload(connection, headsStream, sequence).pipe(
+              Effect.catch(() => Effect.undefined),
+              Effect.flatMap((found) =>
+                found === undefined ? readPayload(connection, headsStream, { seq: sequence }) : Effect.succeed(found)
+              )
+            ),
+          removeBelow: (partition, sequence) =>
+            askJetStream(connection, `STREAM.PURGE.${headsStream}`, {
+              filter: headsSubject(partition, ">"),
+              seq: sequence
+            })
+        })
+      })
+    )
+}

@@ -1,0 +1,184 @@
+import { Context, Duration, Effect, Exit, Latch, Layer, type Scope, Semaphore } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { revisionLinesOf, tokenOfLine } from "../domain/Commit.ts"
+import {
+  decodeManifest,
+  emptyManifest,
+  encodeManifest,
+  type HeadManifest,
+  isBaseDue,
+  type StoredHeads,
+  withBase,
+  withHint
+} from "../domain/HeadManifest.ts"
+import { CommitChain } from "../nats/CommitChain.ts"
+import { HeadStore } from "../nats/HeadStore.ts"
+import type { CommitConflict } from "../nats/LedgerBucket.ts"
+import { HeadTable, headEntryBytes } from "./HeadTable.ts"
+
+/** A hint or a base is written after so many revisions. Each partition adds its own part, so that few are due at once. */
+const revisionsBetweenWrites = 16_384
+const revisionsOfPartition = 512
+/** A hint or a base is written after this time, if anything changed. */
+const timeBetweenWrites = Duration.seconds(30)
+/** A write that failed is tried again after this time, as a base. */
+const timeAfterFailure = Duration.seconds(1)
+/** How many chunks are read at once. */
+const chunksAtOnceMax = 8
+/** The most bytes of one chunk, in whole entries. */
+const chunkBytesMax = headEntryBytes * Math.floor((512 * 1024) / headEntryBytes)
+
+/** Where each account's newest revision is, in one epoch of one partition. */
+export interface PartitionHeads {
+  /** Returns the sequence of a user's newest revision, 0 for a user without one. */
+  readonly find: (userToken: string) => number
+  /** Takes note of a durable commit. It must not be called before the commit is acknowledged. */
+  readonly committed: (userTokens: ReadonlyArray<string>, sequence: number) => void
+  /** Writes what changed as a hint, or everything as a base. A failure loses nothing: the next write is a base. */
+  readonly write: Effect.Effect<void, BrokerFailure | CommitConflict>
+}
+
+const newKey = (): ReadonlyArray<number> => [...crypto.getRandomValues(new Uint32Array(4))]
+
+/** Heads as they were read: the table, the manifest that it came from, and the manifest's sequence. */
+interface Restored {
+  readonly table: HeadTable
+  readonly manifest: HeadManifest
+  readonly manifestAt: number
+}
+
+const emptyHeads = (manifestAt: number): Restored => {
+  const manifest = emptyManifest(newKey())
+  return { table: new HeadTable(Uint32Array.from(manifest.key)), manifest, manifestAt }
+}
+
+/**
+ * Reads the manifest of a partition and the chunks that it names. Begins with empty heads if a chunk is missing, or if
+ * the manifest covers more than the chain has: the chain alone counts.
+ */
+const restore = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"], partition: number, epoch: number) {
+  const stored = yield* store.manifest(partition)
+  if (stored === undefined) return emptyHeads(0)
+  const manifest = decodeManifest(stored.text)
+  if (manifest.through >= epoch) return emptyHeads(stored.sequence)
+  const table = new HeadTable(Uint32Array.from(manifest.key))
+  const chunks = yield* Effect.forEach([...manifest.base, ...manifest.hints], store.at, {
+    concurrency: chunksAtOnceMax
+  })
+  for (const chunk of chunks) {
+    if (chunk === undefined) return emptyHeads(stored.sequence)
+    table.read(chunk)
+  }
+  return { table, manifest, manifestAt: stored.sequence }
+})
+
+/** Takes the commits of a chain into a table, from a sequence on up to the take-over record of the epoch. */
+const readChain = Effect.fnUntraced(function* (
+  chain: (typeof CommitChain)["Service"],
+  partition: number,
+  table: HeadTable,
+  from: number,
+  epoch: number
+) {
+  let read = 0
+  for (let next = from; next < epoch;) {
+    const page = yield* chain.page(partition, next)
+    const last = page.at(-1)
+    if (last === undefined) break
+    for (const { sequence, text } of page) {
+      for (const line of revisionLinesOf(text)) table.set(tokenOfLine(line), sequence)
+      read += 1
+    }
+    next = last.sequence + 1
+  }
+  return read
+})
+
+/** Opens the heads of the partitions that a worker owns. */
+export class Heads extends Context.Service<
+  Heads,
+  {
+    /**
+     * Restores the heads of a partition as of an epoch's take-over record, and writes them behind its commits until the
+     * scope closes.
+     */
+    readonly open: (partition: number, epoch: number) => Effect.Effect<PartitionHeads, BrokerFailure, Scope.Scope>
+  }
+>()("purchases/ledger/Heads") {
+  static readonly layer = Layer.effect(
+    Heads,
+    Effect.gen(function* () {
+      const store = yield* HeadStore
+      const chain = yield* CommitChain
+      // A base is the largest thing that a worker writes, so one of its partitions writes at a time.
+      const writing = yield* Semaphore.make(1)
+
+      const storeEntries = Effect.fnUntraced(function* (partition: number, name: string, entries: Uint8Array) {
+        const chunks: Array<number> = []
+        for (let from = 0; from < entries.byteLength; from += chunkBytesMax) {
+          const chunk = entries.subarray(from, from + chunkBytesMax)
+          chunks.push(yield* store.store(partition, `${name}.${chunks.length}`, chunk))
+        }
+        return { chunks, bytes: entries.byteLength } satisfies StoredHeads
+      })
+
+      const open = Effect.fnUntraced(function* (partition: number, epoch: number) {
+        const restored = yield* restore(store, partition, epoch)
+        const { table } = restored
+        let { manifest, manifestAt } = restored
+        const behind = yield* readChain(chain, partition, table, manifest.through + 1, epoch)
+        const due = Latch.makeUnsafe(false)
+        const revisionsMax = revisionsBetweenWrites + revisionsOfPartition * partition
+        let newest = epoch
+        let revisions = behind
+        let isComplete = true
+        let writes = 0
+
+        const takeEntries = () => {
+          const isBase = !isComplete || isBaseDue(manifest, headEntryBytes * table.changed)
+          const entries = isBase ? table.takeAll() : table.takeChanged()
+          const through = newest
+          revisions = 0
+          isComplete = false
+          writes += 1
+          return { isBase, entries, through }
+        }
+
+        const write = Effect.gen(function* () {
+          if (table.changed === 0 && isComplete) return
+          if (!isComplete) manifestAt = (yield* store.manifest(partition))?.sequence ?? 0
+          const { isBase, entries, through } = takeEntries()
+          const name = `${isBase ? "base" : "hint"}.${epoch}-${writes}`
+          const stored = yield* storeEntries(partition, name, entries)
+          const next = isBase ? withBase(manifest, stored, through) : withHint(manifest, stored, through)
+          manifestAt = yield* store.replaceManifest(partition, encodeManifest(next), manifestAt)
+          manifest = next
+          isComplete = true
+          const first = stored.chunks[0]
+          if (isBase && first !== undefined) yield* Effect.ignore(store.removeBelow(partition, first))
+        }).pipe(writing.withPermit)
+
+        const writeBehind = Effect.gen(function* () {
+          yield* due.await.pipe(Effect.timeoutOption(timeBetweenWrites))
+          due.closeUnsafe()
+          const exit = yield* Effect.exit(write)
+          if (Exit.isFailure(exit)) yield* Effect.sleep(timeAfterFailure)
+        }).pipe(Effect.forever)
+
+        yield* Effect.forkScoped(writeBehind)
+        return {
+          find: (userToken) => table.find(userToken),
+          committed: (userTokens, sequence) => {
+            for (const userToken of userTokens) table.set(userToken, sequence)
+            newest = sequence
+            revisions += userTokens.length
+            if (revisions >= revisionsMax) due.openUnsafe()
+          },
+          write
+        } satisfies PartitionHeads
+      })
+
+      return Heads.of({ open })
+    })
+  )
+}

@@ -1,0 +1,111 @@
+import { Effect, Layer } from "effect"
+import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
+import { HeadStore } from "../../src/nats/HeadStore.ts"
+import { CommitConflict } from "../../src/nats/LedgerBucket.ts"
+
+/** The fate of a write: done, not done, or done without an answer. */
+export type Fate = "done" | "refused" | "unanswered"
+
+interface Chunk {
+  readonly partition: number
+  readonly bytes: Uint8Array
+}
+
+/** The journal and the heads in memory. `fates` are those of the next writes to the heads; what follows is done. */
+export class MemoryJournal {
+  fates: Array<Fate> = []
+  readonly chunks = new Map<number, Chunk>()
+  private readonly commits = new Map<number, Array<JournalRecord>>()
+  private readonly manifests = new Map<number, { readonly sequence: number; readonly text: string }>()
+  private journalSequence = 0
+  private headsSequence = 0
+
+  private write<A, E>(store: () => Effect.Effect<A, E>): Effect.Effect<A, E | BrokerUnavailable | OutcomeUnknown> {
+    return Effect.suspend((): Effect.Effect<A, E | BrokerUnavailable | OutcomeUnknown> => {
+      const fate = this.fates.shift() ?? "done"
+      if (fate === "refused") return Effect.fail(new BrokerUnavailable({ operation: "write", reason: "planned" }))
+      if (fate === "done") return store()
+      return Effect.andThen(store(), Effect.fail(new OutcomeUnknown({ operation: "write", reason: "planned" })))
+    })
+  }
+
+  private chainOf(partition: number): Array<JournalRecord> {
+    const chain = this.commits.get(partition) ?? []
+    this.commits.set(partition, chain)
+    return chain
+  }
+
+  append(partition: number, text: string, after: number): Effect.Effect<number, CommitConflict> {
+    return Effect.suspend(() => {
+      const chain = this.chainOf(partition)
+      const newest = chain.at(-1)?.sequence ?? 0
+      if (newest !== after) return Effect.fail(new CommitConflict({ reason: `wrong last sequence: ${newest}` }))
+      this.journalSequence += 1
+      chain.push({ sequence: this.journalSequence, storedAt: 0, text })
+      return Effect.succeed(this.journalSequence)
+    })
+  }
+
+  newest(partition: number): JournalRecord | undefined {
+    return this.chainOf(partition).at(-1)
+  }
+
+  /** Forgets the commits of a partition after a sequence, and all numbers after it: an older backup is restored. */
+  restoreTo(partition: number, sequence: number): void {
+    this.commits.set(
+      partition,
+      this.chainOf(partition).filter((commit) => commit.sequence <= sequence)
+    )
+    this.journalSequence = sequence
+  }
+
+  /** Loses every chunk, and keeps the manifest: as after a bucket that was emptied by hand. */
+  loseChunks(): void {
+    this.chunks.clear()
+  }
+
+  readonly chainLayer = Layer.sync(CommitChain, () =>
+    CommitChain.of({
+      newest: (partition) => Effect.sync(() => this.newest(partition)),
+      append: (partition, commit, after) => this.append(partition, commit, after),
+      seal: () => Effect.die(new Error("no segments here")),
+      at: (sequence) =>
+        Effect.sync(() => [...this.commits.values()].flat().find((record) => record.sequence === sequence)),
+      page: (partition, from) =>
+        Effect.sync(() =>
+          this.chainOf(partition)
+            .filter(({ sequence }) => sequence >= from)
+            .slice(0, 3)
+        ),
+      next: (partition, after) => Effect.sync(() => this.chainOf(partition).find(({ sequence }) => sequence > after))
+    })
+  )
+
+  readonly headsLayer = Layer.sync(HeadStore, () =>
+    HeadStore.of({
+      manifest: (partition) => Effect.sync(() => this.manifests.get(partition)),
+      replaceManifest: (partition, text, at) =>
+        this.write(() => {
+          const newest = this.manifests.get(partition)?.sequence ?? 0
+          if (newest !== at) return Effect.fail(new CommitConflict({ reason: `wrong last sequence: ${newest}` }))
+          this.headsSequence += 1
+          this.manifests.set(partition, { sequence: this.headsSequence, text })
+          return Effect.succeed(this.headsSequence)
+        }),
+      store: (partition, _name, bytes) =>
+        this.write(() => {
+          this.headsSequence += 1
+          this.chunks.set(this.headsSequence, { partition, bytes: bytes.slice() })
+          return Effect.succeed(this.headsSequence)
+        }),
+      at: (sequence) => Effect.sync(() => this.chunks.get(sequence)?.bytes),
+      removeBelow: (partition, sequence) =>
+        Effect.sync(() => {
+          for (const [at, chunk] of this.chunks) {
+            if (chunk.partition === partition && at < sequence) this.chunks.delete(at)
+          }
+        })
+    })
+  )
+}

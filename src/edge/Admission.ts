@@ -3,7 +3,7 @@ import { accepts } from "hono/accepts"
 import { jsonMediaType, mediaTypesOf } from "./Answer.ts"
 import { limitBody } from "./BodyLimit.ts"
 import { type Edge, stopping } from "./Edge.ts"
-import { instanceOf, problem, problemMediaType, problemResponse } from "./Problem.ts"
+import { instanceOf, isProblem, problem, problemMediaType, problemResponse } from "./Problem.ts"
 import { mediaTypeOf, type Route } from "./Route.ts"
 
 /** Answers where a caller takes nothing of what there is: JSON, but for routes that say otherwise. */
@@ -46,7 +46,9 @@ export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
   )
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
   return async (http, next) => {
-    const body = bodies.get(mediaTypeOf(http))
+    const mediaType = bodies.size === 0 ? "" : mediaTypeOf(http)
+    if (isProblem(mediaType)) return problemResponse(mediaType, instanceOf(http))
+    const body = bodies.get(mediaType)
     const isSupported = body !== undefined || bodies.size === 0
     const refused = isSupported ? unlessAccepted(http, body?.answeredAs ?? offered) : undefined
     if (refused !== undefined) return refused

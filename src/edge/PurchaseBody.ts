@@ -3,7 +3,8 @@ import type { Context as HttpContext } from "hono"
 import { jsonMediaType, linesMediaType } from "./Answer.ts"
 import { type ContentEncoding, contentEncoding, unpacked } from "./ContentEncoding.ts"
 import { accepted } from "./Edge.ts"
-import { problem } from "./Problem.ts"
+import { singleHeader } from "./HeaderLines.ts"
+import { isProblem, problem } from "./Problem.ts"
 import { PurchaseRequest } from "./PurchaseRequest.ts"
 import type { Body } from "./Route.ts"
 
@@ -15,7 +16,10 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
 const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")
 
-const encodingOf = (http: HttpContext) => accepted(contentEncoding(http.req.header("content-encoding")))
+const encodingOf = (http: HttpContext) => {
+  const header = singleHeader(http, "Content-Encoding", { isList: true })
+  return accepted(isProblem(header) ? header : contentEncoding(header))
+}
 
 /** The text of one purchase. */
 export const onePurchase: Body<string> = {

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { inNormalForm } from "../domain/Identifier.ts"
 import { centsFromDecimal, decimalFromCents, purchaseTotalMax } from "../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../domain/Purchase.ts"
 import { Amount } from "./ExactJson.ts"
@@ -105,8 +106,8 @@ export const readPurchase = (
   if (flaw !== undefined) return flawProblem(flaw, written)
   for (const name of required) if (!has(name)) return malformed(`The field ${name} is missing.`)
   if (idempotencyKey !== undefined && has("purchaseId")) {
-    const named = checked("purchaseId", "text", (text) => text)
-    if (typeof named === "string" && named !== idempotencyKey) {
+    const named = checked("purchaseId", "text", inNormalForm)
+    if (typeof named === "string" && named !== inNormalForm(idempotencyKey)) {
       return malformed("purchaseId and Idempotency-Key differ: send one of them.")
     }
   }

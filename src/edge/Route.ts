@@ -4,9 +4,10 @@ import { type Answers, mediaTypeIn, type Reply, replyResponse } from "./Answer.t
 import { type Edge, type EdgeServices, respond } from "./Edge.ts"
 import type { EdgeFailure } from "./FailureProblem.ts"
 import type { Field, FieldProblem } from "./Field.ts"
+import { singleHeader } from "./HeaderLines.ts"
 import { isProblem, type Problem, type ProblemKind } from "./Problem.ts"
 
-/** A parameter of the query, or a header. It may be left out. */
+/** A parameter of the query, or a header, which is a list unless it says more. It may be left out. */
 export interface Parameter<A> {
   readonly description: string
   readonly documented: Schema.Constraint
@@ -15,6 +16,12 @@ export interface Parameter<A> {
   /** What a wrong one is; without it none is wrong. */
   readonly kind?: FieldProblem
   readonly read: (text: string | undefined) => A | Problem<FieldProblem>
+}
+
+/** A header that has one value, or that is read in another way than its lines joined with commas. */
+export interface HeaderParameter<A> extends Parameter<A> {
+  /** Returns the text for `read`, or a problem of the header as a whole. */
+  readonly textOf?: (http: HttpContext) => string | undefined | Problem<"malformed-request">
 }
 
 /** A field that may be left out, and what stands for it then. */
@@ -58,7 +65,7 @@ export interface Route {
   /** The parameters in the path, in the order in which they are read. */
   readonly parameters: Readonly<Record<string, Field<unknown>>>
   readonly query: Readonly<Record<string, Parameter<unknown>>>
-  readonly headers: Readonly<Record<string, Parameter<unknown>>>
+  readonly headers: Readonly<Record<string, HeaderParameter<unknown>>>
   /** The bodies that it takes; without any it does not look at one. */
   readonly bodies: ReadonlyArray<Body<unknown>>
   readonly answers: Answers
@@ -118,7 +125,11 @@ interface Declaration<
   >
 }
 
-export const mediaTypeOf = (http: HttpContext): string => mediaTypeIn(http.req.header("content-type"))
+/** Returns the media type of a request's body, an empty text without one, or a problem if there are two. */
+export const mediaTypeOf = (http: HttpContext): string | Problem<"malformed-request"> => {
+  const contentType = singleHeader(http, "Content-Type")
+  return isProblem(contentType) ? contentType : mediaTypeIn(contentType)
+}
 
 /** Whether a route made its Response itself. The adapter puts a class of its own in the place of node's: both are one. */
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
@@ -132,7 +143,7 @@ export const route = <
   const Path_ extends { readonly [Name in PathNames<Path>]: Field<unknown> },
   const A extends Answers,
   const Query extends Readonly<Record<string, Parameter<unknown>>> = {},
-  const Headers extends Readonly<Record<string, Parameter<unknown>>> = {},
+  const Headers extends Readonly<Record<string, HeaderParameter<unknown>>> = {},
   const B extends Bodies = [],
   const Kind extends ProblemKind = never
 >(
@@ -141,7 +152,7 @@ export const route = <
   const { handle, isLong, ...declared } = declaration
   const parameters = Object.entries<Field<unknown>>(declared.parameters)
   const query = Object.entries<Parameter<unknown>>(declared.query ?? {})
-  const headers = Object.entries<Parameter<unknown>>(declared.headers ?? {})
+  const headers = Object.entries<HeaderParameter<unknown>>(declared.headers ?? {})
   const bodies = declared.bodies ?? []
 
   /** The values of all parameters, or what is wrong with the first that is wrong. */
@@ -156,11 +167,20 @@ export const route = <
       const value = keep(name, read(http.req.query(name)))
       if (isProblem(value)) return value
     }
-    for (const [name, { read }] of headers) {
-      const value = keep(name, read(http.req.header(name)))
+    for (const [name, { read, textOf }] of headers) {
+      const text = textOf === undefined ? http.req.header(name) : textOf(http)
+      const value = keep(name, isProblem(text) ? text : read(text))
       if (isProblem(value)) return value
     }
     return values
+  }
+
+  const readBody = (http: HttpContext): ReturnType<Body<unknown>["read"]> => {
+    if (bodies.length === 0) return Effect.undefined
+    const sent = mediaTypeOf(http)
+    return isProblem(sent)
+      ? Effect.fail(sent)
+      : (bodies.find(({ mediaType }) => mediaType === sent)?.read(http) ?? Effect.undefined)
   }
 
   const serve = (edge: Edge, http: HttpContext): Promise<Response> => {
@@ -168,10 +188,7 @@ export const route = <
     const values = readParameters(http)
     const answered: Effect.Effect<Reply<A> | Response, EdgeFailure, EdgeServices> = isProblem(values)
       ? Effect.fail(values)
-      : Effect.flatMap(
-          bodies.find(({ mediaType }) => mediaType === mediaTypeOf(http))?.read(http) ?? Effect.undefined,
-          (body) => handle({ ...values, body } as Request, edge, http) as typeof answered
-        )
+      : Effect.flatMap(readBody(http), (body) => handle({ ...values, body } as Request, edge, http) as typeof answered)
     return respond(
       edge,
       http,

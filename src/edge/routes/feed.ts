@@ -6,12 +6,14 @@ import { textAnswer } from "../Answer.ts"
 import { type Edge, stopping } from "../Edge.ts"
 import { eventStreamHeaders, eventStreamMediaType, sendEvents } from "../EventStream.ts"
 import { userIdField } from "../Field.ts"
-import { type Parameter, route } from "../Route.ts"
+import { singleHeader } from "../HeaderLines.ts"
+import { type HeaderParameter, route } from "../Route.ts"
 
-const lastEventIdParameter: Parameter<string | undefined> = {
+const lastEventIdParameter: HeaderParameter<string | undefined> = {
   description:
     "Go on after this id of a feed; 0 is the beginning of the ledger. Without it the feed tells what is applied from now on.",
   documented: Schema.String,
+  textOf: (http) => singleHeader(http, "Last-Event-ID"),
   // What is no place of the ledger is told by an event: clients of feeds cannot see a status.
   read: (text) => text || undefined
 }

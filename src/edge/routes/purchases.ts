@@ -4,13 +4,14 @@ import type { Purchase } from "../../domain/Purchase.ts"
 import { jsonAnswer, linesMediaType, reply, textAnswer } from "../Answer.ts"
 import { accepted, NewId } from "../Edge.ts"
 import { purchaseIdField } from "../Field.ts"
+import { idempotencyKeyOf } from "../IdempotencyKey.ts"
 import { manyPurchases, onePurchase, purchaseBodyBytesMax } from "../PurchaseBody.ts"
 import { appliedOf } from "../PurchaseOutcome.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../Reading.ts"
 import { appliedBody, AppliedPurchase, receiptPath, storedBody, StoredPurchase } from "../Representation.ts"
-import { type Parameter, route } from "../Route.ts"
+import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 import { storeLines } from "./purchaseLines.ts"
 
 /** The longest that `Prefer: wait` may ask for, in seconds; more is taken as this. */
@@ -29,12 +30,13 @@ const preferredWait: Parameter<number | undefined> = {
   }
 }
 
-/** The key of the draft standard is a quoted string; a bare one is common, and as clear. */
-const idempotencyKey: Parameter<string | undefined> = {
-  description: "The purchaseId, where the body has none.",
+const idempotencyKey: HeaderParameter<string | undefined> = {
+  description:
+    "The purchaseId, where the body has none: bare, or a quoted string, whose parameters are ignored. `X-Idempotency-Key` is the same header.",
   documented: purchaseIdField.documented,
   kind: purchaseIdField.kind,
-  read: (text) => text?.replace(/^"(.*)"$/, "$1")
+  textOf: idempotencyKeyOf,
+  read: (text) => text
 }
 
 const stored = (purchase: Purchase, replayed: boolean) =>

@@ -1,0 +1,77 @@
+import { isUtf8 } from "node:buffer"
+import type { IncomingMessage } from "node:http"
+import type { Context as HttpContext } from "hono"
+import { isProblem, type Problem, problem } from "./Problem.ts"
+
+type Malformed = Problem<"malformed-request">
+
+const ascii = /^[\t -~]*$/
+// A line that proxies joined has commas between its values. Those within quotes belong to a value.
+const joinedValue = /(?:[^",]|"(?:[^"\\]|\\.)*"|")+/g
+
+/** Decodes the value of a header line. Node gives each of its bytes as one character. */
+const decoded = (name: string, value: string): string | Malformed => {
+  if (ascii.test(value)) return value.trim()
+  const bytes = Buffer.from(value, "latin1")
+  return isUtf8(bytes)
+    ? bytes.toString("utf8").replace(/^[\t ]+|[\t ]+$/g, "")
+    : problem("malformed-request", `The header ${name} holds bytes that are not UTF-8 text. Send it in UTF-8.`)
+}
+
+/** Returns a header's lines as they were sent; without a socket there is one, in which they are joined. */
+const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
+  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
+  if (incoming === undefined) {
+    const joined = http.req.header(name)
+    return joined === undefined ? [] : [joined]
+  }
+  const { rawHeaders } = incoming
+  const wanted = name.toLowerCase()
+  const lines: Array<string> = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const sent = rawHeaders[index] ?? ""
+    if (sent.length === wanted.length && sent.toLowerCase() === wanted) lines.push(rawHeaders[index + 1] ?? "")
+  }
+  return lines
+}
+
+/** Returns the lines of a header as text, in their order, or a problem if one of them is not UTF-8. */
+export const headerLines = (http: HttpContext, name: string): ReadonlyArray<string> | Malformed => {
+  const lines: Array<string> = []
+  for (const sent of sentLines(http, name)) {
+    const line = decoded(name, sent)
+    if (isProblem(line)) return line
+    lines.push(line)
+  }
+  return lines
+}
+
+const shown = (value = ""): string => (value === "" ? "nothing" : value.slice(0, 40))
+
+/** Returns the value that all of these are, `undefined` if there are none, or a problem if two of them differ. */
+export const oneOf = (name: string, values: ReadonlyArray<string>, advice: string): string | undefined | Malformed => {
+  const [value, other] = new Set(values)
+  return other === undefined
+    ? value
+    : problem(
+        "malformed-request",
+        `${name} has the values ${shown(value)} and ${shown(other)}, and takes one. ${advice}`
+      )
+}
+
+const valuesIn = (line: string): ReadonlyArray<string> =>
+  line.includes(",") ? Array.from(line.matchAll(joinedValue), ([value]) => value.trim()) : [line]
+
+/**
+ * Returns the value of a header that has one: equal lines are one value, and different ones are a problem. `isList`
+ * says that commas in a line are the header's own, and not from a proxy that joined lines.
+ */
+export const singleHeader = (
+  http: HttpContext,
+  name: string,
+  options: { readonly isList?: true } = {}
+): string | undefined | Malformed => {
+  const lines = headerLines(http, name)
+  if (isProblem(lines)) return lines
+  return oneOf(name, options.isList ? lines : lines.flatMap(valuesIn), "Send one.")
+}

@@ -1,3 +1,5 @@
+import { integerFrom, type NumberProblem } from "./JsonNumber.ts"
+
 /** Integer minor units of one US dollar. */
 export type Cents = bigint
 
@@ -10,23 +12,11 @@ export const purchaseTotalMax: Cents = 1_000_000_000_000n
 
 export const currency = "USD" as const
 
-const decimal = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?$/
-
-export type DecimalProblem = "exponent" | "places" | "size"
-
 /**
- * Reads the text of a JSON number as cents without going through a float.
- * Takes at most two decimal places and no exponent, and at most 15 digits before the point.
+ * Reads the text of a JSON number as cents without going through a float. It is exact to two places, however it is
+ * written, and has at most 15 digits before the point.
  */
-export const centsFromDecimal = (text: string): Cents | DecimalProblem => {
-  const match = decimal.exec(text)
-  if (match === null) return "exponent"
-  const [, sign, whole = "", places = ""] = match
-  if (places.length > 2) return "places"
-  if (whole.length > 15) return "size"
-  const cents = BigInt(whole + places.padEnd(2, "0"))
-  return sign === "-" ? -cents : cents
-}
+export const centsFromDecimal = (text: string): Cents | NumberProblem => integerFrom(text, 2)
 
 /** Writes cents as an exact decimal with two places: 5000n is "50.00". */
 export const decimalFromCents = (cents: Cents): string => {

@@ -8,14 +8,8 @@ import {
   UserId,
   userIdProblem
 } from "../domain/Identifier.ts"
-import {
-  type Cents,
-  centsFromDecimal,
-  decimalFromCents,
-  type DecimalProblem,
-  quantityMax,
-  valueMax
-} from "../domain/Money.ts"
+import { type Cents, centsFromDecimal, decimalFromCents, quantityMax, valueMax } from "../domain/Money.ts"
+import { integerFrom, type NumberProblem } from "../domain/JsonNumber.ts"
 import { type Problem, problem } from "./Problem.ts"
 
 /** What a field can be wrong with. */
@@ -94,14 +88,30 @@ const productText = ProductText.annotate({
 })
 export const productTextField = (name: string) => textField(name, productText, productTextProblem)
 
-/** A whole number of a range, in digits alone. */
-export const wholeNumberField = (name: string, kind: FieldProblem, minimum: number, maximum: number) => {
-  const read = (text: string) => (isInRange(text) ? Number(text) : problem(kind, `${name} ${outOfRange(text)}.`))
+const wholeDigits = (text: string): number | undefined => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined)
+
+const wholeValue = (text: string): number | undefined => {
+  const whole = integerFrom(text, 0)
+  return typeof whole === "bigint" ? Number(whole) : undefined
+}
+
+/** A whole number of a range: in digits alone, unless `wholeFrom` reads other spellings as well. */
+export const wholeNumberField = (
+  name: string,
+  kind: FieldProblem,
+  minimum: number,
+  maximum: number,
+  wholeFrom = wholeDigits
+) => {
+  const numberIn = (text: string) => {
+    const number = wholeFrom(text)
+    return number !== undefined && number >= minimum && number <= maximum ? number : undefined
+  }
+  const read = (text: string) => numberIn(text) ?? problem(kind, `${name} ${outOfRange(text)}.`)
   const outOfRange = (text: string) =>
     `must be a whole number from ${minimum} to ${maximum}, and is ${text.slice(0, 40)}`
-  const isInRange = (text: string) => /^[0-9]{1,15}$/.test(text) && Number(text) >= minimum && Number(text) <= maximum
   const schema = Schema.String.check(
-    Schema.makeFilter((text: string) => (isInRange(text) ? undefined : outOfRange(text)))
+    Schema.makeFilter((text: string) => (numberIn(text) === undefined ? outOfRange(text) : undefined))
   ).pipe(
     Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum, maximum })), {
       decode: SchemaGetter.transform(Number),
@@ -111,18 +121,19 @@ export const wholeNumberField = (name: string, kind: FieldProblem, minimum: numb
   return { ...field(name, kind, schema), read }
 }
 
-export const quantityField = wholeNumberField("quantity", "refused-by-rules", 1, quantityMax)
+/** The number of pieces, from the text of a JSON number: 2, 2.0 and 2e0 are one value. */
+export const quantityField = wholeNumberField("quantity", "refused-by-rules", 1, quantityMax, wholeValue)
 
-const decimalProblems: Record<DecimalProblem, string> = {
-  exponent: "is not a plain decimal number: write it without an exponent, like 12.50",
+const numberProblems: Record<NumberProblem, string> = {
+  form: "is not a number like 12.50",
   places: "has more than two decimal places",
   size: "is out of range"
 }
 
 const valueProblem = (text: string, cents = centsFromDecimal(text)): string | undefined => {
-  if (typeof cents === "string") return `${text.slice(0, 40)} ${decimalProblems[cents]}`
-  if (cents <= 0n) return `must be above 0, and is ${text}`
-  return cents > valueMax ? `must be at most ${decimalFromCents(valueMax)}, and is ${text}` : undefined
+  if (typeof cents === "string") return `${text.slice(0, 40)} ${numberProblems[cents]}`
+  if (cents <= 0n) return `must be above 0, and is ${text.slice(0, 40)}`
+  return cents > valueMax ? `must be at most ${decimalFromCents(valueMax)}, and is ${text.slice(0, 40)}` : undefined
 }
 
 /** The price of a piece, from the text of a JSON number, as exact cents. */
@@ -138,7 +149,8 @@ export const valueField: Field<Cents> = {
     ),
     Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(Number(valueMax) / 100)).annotate({
       identifier: "Value",
-      description: "The price of a piece: a decimal with at most two places and without an exponent."
+      description:
+        "The price of a piece, exact to two places. Its value counts, and not its spelling: 10.000 and 1E+1 are 10."
     })
   ),
   read: (text) => {

@@ -12,32 +12,55 @@ describe("centsFromDecimal", () => {
     ["-1.5", -150n],
     ["12", 1_200n],
     ["90071992547409.93", 9_007_199_254_740_993n],
-    ["999999999999999.99", 99_999_999_999_999_999n]
+    ["999999999999999.99", 99_999_999_999_999_999n],
+    ["10.000", 1_000n],
+    ["1.00000000000000000000", 100n],
+    ["1e2", 10_000n],
+    ["1E+2", 10_000n],
+    ["1.5e-1", 15n],
+    ["1250e-2", 1_250n],
+    ["0.00012e5", 1_200n],
+    ["-1e1", -1_000n],
+    ["1e14", 10_000_000_000_000_000n],
+    ["0e999999999", 0n],
+    ["0.000e-999999999", 0n],
+    [`0.${"0".repeat(400)}1e401`, 100n],
+    [`1${"0".repeat(400)}e-400`, 100n]
   ])("reads %s", (text, cents) => {
     expect(centsFromDecimal(text)).toBe(cents)
   })
 
   it.each([
-    ["1e2", "exponent"],
-    ["1E400", "exponent"],
-    ["1.5e-1", "exponent"],
-    ["", "exponent"],
-    ["NaN", "exponent"],
-    ["Infinity", "exponent"],
-    [" 1", "exponent"],
-    ["1\n", "exponent"],
-    ["+1", "exponent"],
-    ["01", "exponent"],
-    ["1.", "exponent"],
-    [".5", "exponent"],
-    ["1,5", "exponent"],
-    ["0x10", "exponent"],
-    ["1n", "exponent"],
-    ["\u0661", "exponent"],
+    ["", "form"],
+    ["NaN", "form"],
+    ["Infinity", "form"],
+    [" 1", "form"],
+    ["1\n", "form"],
+    ["+1", "form"],
+    ["01", "form"],
+    ["1.", "form"],
+    [".5", "form"],
+    ["1,5", "form"],
+    ["0x10", "form"],
+    ["1n", "form"],
+    ["\u0661", "form"],
     ["1.005", "places"],
-    ["1.000", "places"],
+    ["0.001", "places"],
+    ["1.0050", "places"],
+    ["1e-3", "places"],
+    ["100e-5", "places"],
+    ["1e-999999999", "places"],
     ["1000000000000000", "size"],
-    ["9".repeat(400), "size"]
+    ["9".repeat(400), "size"],
+    ["1e400", "size"],
+    ["1E400", "size"],
+    ["1e15", "size"],
+    ["1e999999999", "size"],
+    [`1e${"9".repeat(400)}`, "size"],
+    [`1e-${"9".repeat(400)}`, "places"],
+    ["1e", "form"],
+    ["1e+", "form"],
+    ["1e1.5", "form"]
   ])("refuses %j: %s", (text, problem) => {
     expect(centsFromDecimal(text)).toBe(problem)
   })
@@ -55,6 +78,21 @@ describe("centsFromDecimal", () => {
     assert(
       property(integer({ min: 0, max: 1_000_000_000 }), (cents) => {
         expect(centsFromDecimal(JSON.stringify(cents / 100))).toBe(BigInt(cents))
+      })
+    )
+  })
+
+  it("reads the value and not the spelling: zeros and an exponent that move the point change nothing", () => {
+    const most = 10n ** 17n - 1n
+    assert(
+      property(bigInt({ min: -most, max: most }), integer({ min: 0, max: 30 }), (cents, zeros) => {
+        const text = decimalFromCents(cents)
+        expect(centsFromDecimal(text + "0".repeat(zeros))).toBe(cents)
+        const scaled = `${cents * 10n ** BigInt(zeros)}E-${zeros + 2}`
+        expect(centsFromDecimal(scaled)).toBe(cents)
+        const sign = cents < 0n ? "-" : ""
+        const digits = text.replace(/[-.]/g, "")
+        expect(centsFromDecimal(`${sign}0.${"0".repeat(zeros)}${digits}e+${digits.length + zeros - 2}`)).toBe(cents)
       })
     )
   })

@@ -64,13 +64,19 @@ export interface Account {
   readonly purchaseCount: number
 }
 
+/** An account that was asked for. */
+export interface AskedAccount extends Account {
+  /** Whether a purchase of this user was ever applied; false where the id was never seen. */
+  readonly known: boolean
+}
+
 /** An account's total, of now or of another time. */
-export interface AccountTotal extends Account {
+export interface AccountTotal extends AskedAccount {
   /** The time that was asked for; none where it is now. */
   readonly at?: string
 }
 
-export interface HistoryPage extends Account {
+export interface HistoryPage extends AskedAccount {
   readonly purchases: ReadonlyArray<HistoryEntry>
   /** The path of the next page; none on the last. */
   readonly next?: string

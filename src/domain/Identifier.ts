@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { hasBlankAround, isBlank, unprintableIn } from "./VisibleText.ts"
 
 /** The longest user id, in characters (code points after NFC). */
 export const userIdLengthMax = 64
@@ -8,8 +9,6 @@ export const purchaseIdLengthMax = 128
 export const productTextLengthMax = 200
 
 const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
-// Control, format and unpaired surrogate characters, and line and paragraph separators.
-const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 // An id is a segment of a path, so it can neither hold a separator nor be one that clients resolve away.
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
@@ -22,24 +21,43 @@ const length = (text: string): number => {
   return characters
 }
 
-const textProblem = (text: string, lengthMax: number): string | undefined => {
+const lengthProblem = (text: string, lengthMax: number): string | undefined => {
   if (text.length === 0) return "must not be empty"
-  if (text.length <= lengthMax && plain.test(text)) return undefined
-  if (text.length > lengthMax && length(text) > lengthMax) return `must have at most ${lengthMax} characters`
-  if (unprintable.test(text)) return "must not contain control, format or unpaired surrogate characters"
-  return undefined
+  return text.length > lengthMax && length(text) > lengthMax ? `must have at most ${lengthMax} characters` : undefined
 }
 
-const idProblem = (text: string, lengthMax: number): string | undefined =>
-  textProblem(text, lengthMax) ??
-  (pathSyntax.test(text) ? "must not contain / or \\, nor be . or .. (an id is one segment of a path)" : undefined)
+const unprintableProblem = (text: string): string | undefined => {
+  const found = unprintableIn(text)
+  return found && `must not contain control, format or unpaired surrogate characters, and has ${found}`
+}
+
+const isPlain = (text: string, lengthMax: number): boolean => text.length <= lengthMax && plain.test(text)
+
+/** Returns the problem of an id that begins or ends with a blank, or `undefined`. */
+export const blankAroundProblem = (text: string): string | undefined =>
+  hasBlankAround(text) ? "must not begin or end with a blank" : undefined
+
+const idProblem = (text: string, lengthMax: number): string | undefined => {
+  if (isPlain(text, lengthMax) && !text.endsWith(" ")) return undefined
+  const wrong = lengthProblem(text, lengthMax) ?? unprintableProblem(text) ?? blankAroundProblem(text)
+  if (wrong !== undefined) return wrong
+  return pathSyntax.test(text) ? "must not contain / or \\, nor be . or .. (an id is one segment of a path)" : undefined
+}
 
 /** What is wrong with a user id that is NFC already, or nothing. */
 export const userIdProblem = (text: string): string | undefined => idProblem(text, userIdLengthMax)
 /** What is wrong with a purchase id that is NFC already, or nothing. */
 export const purchaseIdProblem = (text: string): string | undefined => idProblem(text, purchaseIdLengthMax)
+
+// Joiners shape words and emoji, and a sequence of tag characters after a black flag is a flag of a region.
+const shaping = /[\u200C\u200D]|\u{1F3F4}[\u{E0020}-\u{E007E}]+\u{E007F}/gu
+
 /** What is wrong with a product's name or type that is NFC already, or nothing. */
-export const productTextProblem = (text: string): string | undefined => textProblem(text, productTextLengthMax)
+export const productTextProblem = (text: string): string | undefined => {
+  if (isPlain(text, productTextLengthMax)) return undefined
+  const wrong = lengthProblem(text, productTextLengthMax) ?? unprintableProblem(text.replaceAll(shaping, "-"))
+  return wrong ?? (isBlank(text) ? "must not be blank" : undefined)
+}
 
 // A pattern for JSON Schema that all tools can read: what the rules refuse beyond it is in the descriptions.
 const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
@@ -50,13 +68,20 @@ const normalized = (problem: (text: string) => string | undefined, maxLength: nu
     )
   )
 
-const idPattern = "^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$"
-const textPattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+const control = "\\u0000-\\u001f\\u007f-\\u009f"
+const inId = `[^/\\\\${control}]`
+const endOfId = `[^ /\\\\${control}]`
+const idPattern = `^${endOfId}(${inId}*${endOfId})?$`
+const textPattern = `^ *[^ ${control}][^${control}]*$`
 
 export const UserId = normalized(userIdProblem, userIdLengthMax, idPattern).pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
 
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
+
+/** Ids of records that are stored: they keep what the rules allowed when they were written. */
+export const StoredUserId = Schema.String.pipe(Schema.brand("UserId"))
+export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
 
 export const ProductText = normalized(productTextProblem, productTextLengthMax, textPattern)

@@ -1,5 +1,5 @@
 import { Schema, SchemaGetter } from "effect"
-import { ProductText, PurchaseId, UserId } from "./Identifier.ts"
+import { ProductText, PurchaseId, StoredPurchaseId, StoredUserId, UserId } from "./Identifier.ts"
 import { type Cents, purchaseTotalMax, quantityMax, valueMax } from "./Money.ts"
 
 const ValueCents = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number(valueMax) })).pipe(
@@ -8,6 +8,11 @@ const ValueCents = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Numb
     encode: SchemaGetter.transform((value: bigint) => Number(value))
   })
 )
+
+const amounts = {
+  valueCents: ValueCents,
+  quantity: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
+}
 
 /**
  * One purchase as it stands in the input log: the price of a piece as integer cents.
@@ -18,14 +23,22 @@ export const Purchase = Schema.Struct({
   userId: UserId,
   productName: ProductText,
   productType: ProductText,
-  valueCents: ValueCents,
-  quantity: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
+  ...amounts
 }).check(
   Schema.makeFilter((purchase) =>
     purchaseTotal(purchase) <= purchaseTotalMax ? undefined : `value times quantity is above ${purchaseTotalMax} cents`
   )
 )
 export type Purchase = typeof Purchase.Type
+
+/** A purchase of a record that was accepted when it was written: its texts are those of the rules of that time. */
+export const StoredPurchase = Schema.Struct({
+  purchaseId: StoredPurchaseId,
+  userId: StoredUserId,
+  productName: Schema.String,
+  productType: Schema.String,
+  ...amounts
+})
 
 /** Value times quantity, in cents. */
 export const purchaseTotal = (purchase: { readonly valueCents: Cents; readonly quantity: number }): Cents =>

@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { Purchase } from "./Purchase.ts"
+import { StoredPurchase } from "./Purchase.ts"
 
 /**
  * How far the replay of a rejected record has come. `begun`: it is settled what will be sent. `stored`: it is in the
@@ -11,7 +11,7 @@ export const replayStates = ["begun", "stored", "applied", "conflicting"] as con
 const Replay = Schema.Struct({
   state: Schema.Literals(replayStates),
   /** What is sent instead of what was rejected; the same in every step, but after one that conflicts. */
-  purchase: Purchase,
+  purchase: StoredPurchase,
   /** Where the input log has it, from `stored` on. */
   inputSequence: Schema.optionalKey(Schema.Int)
 })

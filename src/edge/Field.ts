@@ -1,5 +1,6 @@
 import { Exit, Schema, SchemaGetter } from "effect"
 import {
+  blankAroundProblem,
   inNormalForm,
   ProductText,
   productTextProblem,
@@ -68,7 +69,7 @@ export const userIdField = textField(
   UserId.annotate({
     identifier: "UserId",
     description:
-      "Names a user; not `.` or `..`, and without control and format characters. Its Unicode form does not matter."
+      "Names a user; not `.` or `..`, without control and format characters, and without blanks around. Its Unicode form does not matter."
   }),
   userIdProblem
 )
@@ -77,14 +78,26 @@ export const purchaseIdField = textField(
   "purchaseId",
   PurchaseId.annotate({
     identifier: "PurchaseId",
-    description: "Names a purchase of its user; not `.` or `..`, and without control and format characters."
+    description:
+      "Names a purchase of its user; not `.` or `..`, without control and format characters, and without blanks around."
   }),
   purchaseIdProblem
 )
 
+/** The same id where it is read and nothing is stored: no new account has such an id, so the request is malformed. */
+const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
+  ...field,
+  read: (text) => {
+    const wrong = blankAroundProblem(text)
+    return wrong === undefined ? field.read(text) : problem("malformed-request", `${field.name} ${wrong}.`)
+  }
+})
+export const askedUserIdField = askedFor(userIdField)
+export const askedPurchaseIdField = askedFor(purchaseIdField)
+
 const productText = ProductText.annotate({
   identifier: "ProductText",
-  description: "Without control and format characters."
+  description: "Not blank, and without control and format characters; the joiners U+200C and U+200D are taken."
 })
 export const productTextField = (name: string) => textField(name, productText, productTextProblem)
 

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { visibleText } from "../domain/VisibleText.ts"
 
 /** An answer to a request that cannot be served, after RFC 9457. */
 export interface Problem<Kind extends ProblemKind = ProblemKind> {
@@ -33,13 +34,14 @@ export const problemKinds = {
 
 export type ProblemKind = keyof typeof problemKinds
 
+/** Makes a problem. Characters of its detail that cannot be seen are shown by their code points. */
 export const problem = <Kind extends ProblemKind>(
   kind: Kind,
   detail: string,
   headers?: Readonly<Record<string, string>>
 ): Problem<Kind> => {
   const [status, title] = problemKinds[kind]
-  return { status, kind, title, detail, ...(headers === undefined ? {} : { headers }) }
+  return { status, kind, title, detail: visibleText(detail), ...(headers === undefined ? {} : { headers }) }
 }
 
 export const isProblem = (value: unknown): value is Problem =>

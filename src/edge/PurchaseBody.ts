@@ -11,7 +11,8 @@ import type { Body } from "./Route.ts"
 /** The largest body of one purchase, in bytes. */
 export const purchaseBodyBytesMax = 16 * 1024
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+// It leaves out a byte order mark at the start.
+const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
 const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")

@@ -15,6 +15,7 @@ export interface Line {
 }
 
 const lineFeed = 0x0a
+const byteOrderMark = Buffer.from("\uFEFF")
 const blank = /^[ \t\r]*$/
 const notText = problem("malformed-request", "The line could not be read as UTF-8 text.")
 
@@ -26,6 +27,8 @@ export class PurchaseLines {
   private number = 0
   private begun: Buffer = Buffer.alloc(0)
   private isSkipping = false
+  /** The first bytes of the body, as long as they may be the beginning of a byte order mark. */
+  private start: Buffer | undefined = Buffer.alloc(0)
 
   constructor(lineBytesMax: number, newId: () => string) {
     this.lineBytesMax = lineBytesMax
@@ -35,12 +38,12 @@ export class PurchaseLines {
 
   /** How many bytes it holds of a line that has not ended. */
   get heldBytes(): number {
-    return this.begun.length
+    return this.begun.length + (this.start?.length ?? 0)
   }
 
   /** The lines that end in these bytes, a batch at a time. */
   *read(chunk: Uint8Array): Generator<ReadonlyArray<Line>> {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    const bytes = this.afterMark(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
     const end = bytes.lastIndexOf(lineFeed) + 1
     if (end > 0) yield* this.batches(this.joined(bytes.subarray(0, end)))
     this.begin(bytes.subarray(end))
@@ -48,7 +51,18 @@ export class PurchaseLines {
 
   /** The last line, when it ends with the body. */
   *end(): Generator<ReadonlyArray<Line>> {
+    this.begin(this.start ?? Buffer.alloc(0))
     if (this.begun.length > 0 || this.isSkipping) yield* this.batches(this.joined(Buffer.from("\n")))
+  }
+
+  /** Returns the bytes without the byte order mark with which a body may start, and holds them while it may be cut. */
+  private afterMark(bytes: Buffer): Buffer {
+    if (this.start === undefined) return bytes
+    const start = Buffer.concat([this.start, bytes])
+    const isCut = start.length < byteOrderMark.length && start.equals(byteOrderMark.subarray(0, start.length))
+    this.start = isCut ? start : undefined
+    if (isCut) return Buffer.alloc(0)
+    return start.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? start.subarray(byteOrderMark.length) : start
   }
 
   /** What has begun before with what it goes on with. */

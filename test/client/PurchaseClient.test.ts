@@ -58,7 +58,8 @@ describe("a purchase", () => {
       userId: "ann@x.org",
       total: "1999999.98",
       currency: "USD",
-      purchaseCount: 1
+      purchaseCount: 1,
+      known: true
     })
     expect(await taken(client.history("ann@x.org"))).toMatchObject([{ purchaseId: "p1", total: "1999999.98" }])
     expect(await client.receipt("ann@x.org", "p1")).toMatchObject({ number: 1, value: "999999.99" })

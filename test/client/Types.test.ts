@@ -52,10 +52,11 @@ describe("the types of the client", () => {
 
   it("are those of the document", () => {
     const account: Record<keyof Client.Account, 1> = { userId: 1, total: 1, currency: 1, purchaseCount: 1 }
-    const members = Object.keys(account).toSorted()
-    const total: Record<keyof Client.AccountTotal, 1> = { ...account, at: 1 }
+    const asked: Record<keyof Client.AskedAccount, 1> = { ...account, known: 1 }
+    const members = Object.keys(asked).toSorted()
+    const total: Record<keyof Client.AccountTotal, 1> = { ...asked, at: 1 }
     expect(membersOf("Account")).toEqual({ required: members, all: Object.keys(total).toSorted() })
-    const page: Record<keyof Client.HistoryPage, 1> = { ...account, purchases: 1, next: 1 }
+    const page: Record<keyof Client.HistoryPage, 1> = { ...asked, purchases: 1, next: 1 }
     expect(membersOf("HistoryPage")).toEqual({
       required: [...members, "purchases"].toSorted(),
       all: Object.keys(page).toSorted()

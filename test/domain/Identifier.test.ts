@@ -10,7 +10,9 @@ import {
   userIdProblem
 } from "../../src/domain/Identifier.ts"
 
-const printable = "must not contain control, format or unpaired surrogate characters"
+const unprintable = (codePoint: string) =>
+  `must not contain control, format or unpaired surrogate characters, and has ${codePoint}`
+const blankAround = "must not begin or end with a blank"
 const segment = "must not contain / or \\, nor be . or .. (an id is one segment of a path)"
 
 describe("a user id", () => {
@@ -37,19 +39,31 @@ describe("a user id", () => {
     ["", "must not be empty"],
     ["x".repeat(65), "must have at most 64 characters"],
     ["\u{1f6d2}".repeat(65), "must have at most 64 characters"],
-    ["\0", printable],
-    ["a\r\nb", printable],
-    ["a\tb", printable],
-    ["\x7f", printable],
-    ["\x9f", printable],
-    ["\u00ad", printable],
-    ["a\u200bb", printable],
-    ["a\u202eb", printable],
-    ["\u2028", printable],
-    ["\u2029", printable],
-    ["\ufeff", printable],
-    ["\ud83d", printable],
-    ["\u{e0041}", printable],
+    ["\0", unprintable("U+0000")],
+    ["a\r\nb", unprintable("U+000D")],
+    ["a\tb", unprintable("U+0009")],
+    ["\x7f", unprintable("U+007F")],
+    ["\x9f", unprintable("U+009F")],
+    ["\u00ad", unprintable("U+00AD")],
+    ["a\u200bb", unprintable("U+200B")],
+    ["a\u202eb", unprintable("U+202E")],
+    ["\u2028", unprintable("U+2028")],
+    ["\u2029", unprintable("U+2029")],
+    ["\ufeff", unprintable("U+FEFF")],
+    ["\ud83d", unprintable("U+D83D")],
+    ["\u{e0041}", unprintable("U+E0041")],
+    ["a\u200db", unprintable("U+200D")],
+    ["a\u200cb", unprintable("U+200C")],
+    ["\u{1f3f4}\u{e0067}\u{e0062}\u{e007f}", unprintable("U+E0067")],
+    [" ", blankAround],
+    ["bob ", blankAround],
+    [" bob", blankAround],
+    ["*bob ", blankAround],
+    ["bob\u00a0", blankAround],
+    ["\u3000bob", blankAround],
+    ["\u2003bob", blankAround],
+    ["bob\u2800", blankAround],
+    ["bob\u3164", blankAround],
     ["a/b", segment],
     ["a\\b", segment],
     ["../x", segment],
@@ -57,6 +71,45 @@ describe("a user id", () => {
     ["..", segment]
   ])("may not be %j", (id, problem) => {
     expect(userIdProblem(id)).toBe(problem)
+  })
+})
+
+describe("a product's text", () => {
+  it.each([
+    ["\u06a9\u062a\u0627\u0628\u200c\u0647\u0627", "a word with a non-joiner"],
+    ["\u0dc1\u0dca\u200d\u0dbb\u0dd3 Lanka tea", "a word with a joiner"],
+    ["\u{1f468}\u200d\u{1f469}\u200d\u{1f467} mug", "an emoji of joined ones"],
+    ["\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} scarf", "a flag of tag characters"],
+    ["\u2764\ufe0f", "an emoji with a variation selector"],
+    [" Lamp ", "a word with blanks around"]
+  ])("may be %j, %s", (text) => {
+    expect(productTextProblem(text)).toBeUndefined()
+  })
+
+  it.each([
+    ["", "must not be empty"],
+    [" ", "must not be blank"],
+    ["   \u00a0\u3000", "must not be blank"],
+    ["\u200d", "must not be blank"],
+    [" \u200c ", "must not be blank"],
+    ["\u2800", "must not be blank"],
+    ["\u3164", "must not be blank"],
+    ["\ufe0f", "must not be blank"],
+    ["a\u202eb", unprintable("U+202E")],
+    ["a\u2066b", unprintable("U+2066")],
+    ["a\u200bb", unprintable("U+200B")],
+    ["a\u00adb", unprintable("U+00AD")],
+    ["\ufeffLamp", unprintable("U+FEFF")],
+    ["\ud83d\u200d\ude00", unprintable("U+D83D")],
+    ["\u{e0067}\u{e0062}\u{e007f}", unprintable("U+E0067")],
+    ["\u{1f3f4}\u{e0067}\u{e0062}", unprintable("U+E0067")],
+    ["\u{1f3f4}\u{e007f}", unprintable("U+E007F")],
+    ["\u{1f3f4}-\u{e0067}\u{e007f}", unprintable("U+E0067")],
+    ["\u{1f3f4}\u{e0067}\u{e007f}\u{e0067}", unprintable("U+E0067")],
+    ["\u{1f3f4}\u{e0001}\u{e0067}\u{e007f}", unprintable("U+E0001")],
+    ["a\u200d".repeat(101), "must have at most 200 characters"]
+  ])("may not be %j", (text, problem) => {
+    expect(productTextProblem(text)).toBe(problem)
   })
 })
 
@@ -82,7 +135,10 @@ describe("the schemas", () => {
     ["PurchaseId", Schema.decodeUnknownExit(PurchaseId), purchaseIdProblem],
     ["ProductText", Schema.decodeUnknownExit(ProductText), productTextProblem]
   ] as const
-  const nasty = constantFrom(..."a.*>/\\ =\0\r\n\u200b\u202e\u2028\u00e9\u0301\ufb2c\u212b\u{1f6d2}", "\ud800")
+  const nasty = constantFrom(
+    ..."a.*>/\u200d\u00a0\\ =\0\r\n\u200b\u202e\u2028\u00e9\u0301\ufb2c\u212b\u{1f6d2}",
+    "\ud800"
+  )
 
   it.each(schemas)("%s takes what is NFC and has no problem, and nothing else", (_name, decode, problem) => {
     assert(

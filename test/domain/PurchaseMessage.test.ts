@@ -113,6 +113,9 @@ describe("what cannot be read", () => {
     ["has a text as quantity", lampText.replace(":2}", ':"2"}')],
     ["has a user id that is not NFC", lampText.replace("ann", "Rene\u0301")],
     ["has a user id with a control character", lampText.replace("ann", "a\\u0000")],
+    ["has a user id with a blank at its end", lampText.replace("ann", "ann ")],
+    ["has a purchase id with a blank at its end", lampText.replace("p1", "p1\u00a0")],
+    ["has a blank product name", lampText.replace("Lamp", " ")],
     ["has an empty purchase id", lampText.replace("p1", "")],
     ["is null", "null"],
     ["is a text", '"lamp"']

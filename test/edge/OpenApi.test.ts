@@ -162,7 +162,7 @@ describe("GET /docs", () => {
 // The other tests of this folder hold every answer against the document: this says that they would see a mistake.
 describe("an answer that the document does not describe", () => {
   const description = new Description(document)
-  const total = '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1}'
+  const total = '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"known":true}'
   const mistakes = (method: string, path: string, status: number, body: string, headers: Record<string, string> = {}) =>
     description.mistakesIn(method, path, {
       status,

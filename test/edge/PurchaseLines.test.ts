@@ -34,6 +34,9 @@ describe("the lines of a body", () => {
     ["are none in blanks", " \n\r\n  ", []],
     ["may have ids of their own", `${purchaseText()}\n`, ["1 new-id"]],
     ["may have other characters", `${line("ö")}\n${line("\u{1f6d2}")}\n`, ["1 ö", "2 \u{1f6d2}"]],
+    ["may begin with a byte order mark", `\uFEFF${line("a")}\n${line("b")}`, ["1 a", "2 b"]],
+    ["may begin with a byte order mark and a blank line", `\uFEFF\n${line("b")}`, ["2 b"]],
+    ["are none in a byte order mark", "\uFEFF", []],
     ["may have space around", `  ${line("a")}\t\n`, ["1 a"]]
   ])("%s", (_what, body, expected) => {
     expect(readOf(body)).toEqual(expected)
@@ -42,7 +45,11 @@ describe("the lines of a body", () => {
   it.each([
     ["is no JSON", "{", /^2 400 The line is not JSON: /],
     ["has two purchases", `${line("x")}${line("y")}`, /^2 400 The line is not JSON: /],
-    ["begins with a byte order mark", `\uFEFF${line("x")}`, /^2 400 The line is not JSON: /],
+    [
+      "begins with a byte order mark",
+      `\uFEFF${line("x")}`,
+      /^2 400 The line is not JSON: [^\uFEFF]*<U\+FEFF>[^\uFEFF]*$/
+    ],
     ["has a NUL", `${line("x")}\0`, /^2 400 The line is not JSON: /],
     ["is an array", `[${line("x")}]`, /^2 400 The line must be one JSON object\.$/],
     ["repeats a key", line("x").replace("{", '{"value":1,'), /^2 400 The key value stands there more than once\.$/],
@@ -77,11 +84,25 @@ describe("the lines of a body", () => {
 
   it("are refused one byte above the bound, however they come", () => {
     const most = line("a").padEnd(lineBytesMax, " ")
-    const body = bytesOf(`${most}\n${most} \n${most}`)
     const expected = ["1 a", `2 ${tooLong}`, "3 a"]
-    expect(readOf(body)).toEqual(expected)
-    for (let end = 1; end < body.length; end += 1) expect(readOf(body, [end])).toEqual(expected)
+    for (const mark of ["", "\uFEFF"]) {
+      const body = bytesOf(`${mark}${most}\n${most} \n${most}`)
+      expect(readOf(body)).toEqual(expected)
+      for (let end = 1; end < body.length; end += 1) expect(readOf(body, [end])).toEqual(expected)
+    }
     expect(readOf(`${most} `)).toEqual([`1 ${tooLong}`])
+  })
+
+  it("that begin with two byte order marks show the second in the message", () => {
+    expect(readOf(`\uFEFF\uFEFF${line("a")}\n${line("b")}`)).toEqual([
+      expect.stringMatching(/^1 400 .*<U\+FEFF>/),
+      "2 b"
+    ])
+  })
+
+  it("that end within a byte order mark are no text", () => {
+    expect(readOf(Uint8Array.of(0xef, 0xbb))).toEqual([`1 ${notText}`])
+    expect(readOf(Uint8Array.of(0xef, 0xbb, 0x0a, 0xef), [1])).toEqual([`1 ${notText}`, `2 ${notText}`])
   })
 
   it("are not held when they are too long", () => {
@@ -96,7 +117,7 @@ describe("the lines of a body", () => {
   it("are the same in whatever pieces they come", () => {
     const lines = oneof(
       string({ unit: "grapheme", maxLength: 20 }).map((id) => bytesOf(line(id))),
-      constantFrom("", " ", "\r", "{", "\u20ac", "x".repeat(500)).map(bytesOf),
+      constantFrom("", " ", "\r", "{", "\u20ac", "\uFEFF", "\uFEFF{", "x".repeat(500)).map(bytesOf),
       constantFrom(Uint8Array.of(0xe2, 0x82), Uint8Array.of(0xff))
     )
     assert(

@@ -106,7 +106,7 @@ describe("POST /purchases with lines", () => {
       ""
     ])
     expect((await service.get("/users/waits/total")).body).toBe(
-      '{"userId":"waits","total":50.00,"currency":"USD","purchaseCount":2}'
+      '{"userId":"waits","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'
     )
   })
 

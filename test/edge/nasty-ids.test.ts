@@ -16,14 +16,15 @@ afterAll(async () => {
 const refused = (detail: string) => refusal("refused-by-rules", detail, "/purchases")
 
 describe("an id", () => {
-  const printable = "must not contain control, format or unpaired surrogate characters."
+  const unprintable = (codePoint: string) =>
+    `must not contain control, format or unpaired surrogate characters, and has ${codePoint}.`
   const segment = "must not contain / or \\, nor be . or .. (an id is one segment of a path)."
   const bad: ReadonlyArray<readonly [id: string, wrong: string]> = [
-    ["a\0b", printable],
-    ["a\r\nb", printable],
-    ["a\u202Eb", printable],
-    ["a\u200Bb", printable],
-    ["a\u2028b", printable],
+    ["a\0b", unprintable("U+0000")],
+    ["a\r\nb", unprintable("U+000D")],
+    ["a\u202Eb", unprintable("U+202E")],
+    ["a\u200Bb", unprintable("U+200B")],
+    ["a\u2028b", unprintable("U+2028")],
     ["../x", segment],
     ["a/b", segment],
     ["a\\b", segment],
@@ -58,13 +59,58 @@ describe("an id", () => {
     ["userId", "", "must not be empty."],
     ["purchaseId", "", "must not be empty."],
     ["productName", "", "must not be empty."],
-    ["productType", "a\nb", printable],
+    ["productType", "a\nb", unprintable("U+000A")],
+    ["productType", "\uFEFFOffice", unprintable("U+FEFF")],
+    ["productName", " \u00a0", "must not be blank."],
+    ["productType", "\u200d", "must not be blank."],
     ["productName", "x".repeat(201), "must have at most 200 characters."],
-    ["userId", "\uD800", printable],
+    ["userId", "\uD800", unprintable("U+D800")],
     ["userId", "..", segment],
     ["purchaseId", ".", segment]
   ])("%s %j is refused", async (name, text, wrong) => {
     expect(await service.post(purchaseText({ [name]: text }))).toEqual(refused(`${name} ${wrong}`))
+  })
+
+  const blankAround = "must not begin or end with a blank."
+
+  it.each(["bob ", " bob", " ", "bob\u00a0", "bob\u3000"])("%j is refused as a user", async (id) => {
+    expect(await service.post(purchaseText({ userId: id }))).toEqual(refused(`userId ${blankAround}`))
+    const user = encodeURIComponent(id)
+    for (const path of [`/generate/1/${user}`, `/duplicate/1/${user}`, `/idempotent-test/${user}/A/1/1`]) {
+      expect(await service.get(path)).toEqual(refusal("refused-by-rules", `userId ${blankAround}`, path))
+    }
+    const asked = ["total", "purchases", "purchases/p1", "spending", "feed"].map((what) => `/users/${user}/${what}`)
+    for (const path of [...asked, `/total/${user}`, `/history/${user}`]) {
+      expect(await service.get(path)).toEqual(refusal("malformed-request", `userId ${blankAround}`, path))
+    }
+  })
+
+  it.each(["p1 ", " p1", " ", "p1\u00a0", "p1\u3000"])("%j is refused as a purchase", async (id) => {
+    expect(await service.post(purchaseText({ purchaseId: id }))).toEqual(refused(`purchaseId ${blankAround}`))
+    const path = `/users/ann/purchases/${encodeURIComponent(id)}`
+    expect(await service.get(path)).toEqual(refusal("malformed-request", `purchaseId ${blankAround}`, path))
+    const line = await service.post(purchaseText({ purchaseId: id }), { "content-type": "application/x-ndjson" })
+    expect(line.body).toContain(`"status":422,"detail":"purchaseId ${blankAround}"`)
+  })
+
+  it("with a blank around is refused in the header", async () => {
+    expect(await service.post(purchaseText(), { "idempotency-key": '"p1 "' })).toEqual(
+      refused(`purchaseId ${blankAround}`)
+    )
+  })
+
+  it.each([
+    "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627",
+    "\u0dc1\u0dca\u200d\u0dbb\u0dd3 Lanka tea",
+    "\u{1f468}\u200d\u{1f469}\u200d\u{1f467} mug",
+    "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} scarf"
+  ])("of a product called %s is applied, and shown as it was written", async (productName) => {
+    const purchaseId = `${accepted.length}`
+    accepted.push(purchaseId)
+    const posted = await service.post(purchaseText({ userId: "namer", purchaseId, productName }), { prefer: "wait=20" })
+    expect(posted.status).toBe(201)
+    const receipt = await service.get(`/users/namer/purchases/${purchaseId}`)
+    expect(JSON.parse(receipt.body)).toMatchObject({ productName })
   })
 
   it.each(["%", "%zz", "%ff", "%ED%A0%80", "%C3"])("%s is no encoding of one", async (encoded) => {
@@ -84,7 +130,7 @@ describe("an id", () => {
         expect((await service.post(purchaseText({ userId: buyer, purchaseId }))).status).toBe(202)
       }
       const { body } = await service.get(`/users/${encodeURIComponent(userId)}/total`)
-      expect(body).toBe(`{"userId":"${userId}","total":25.00,"currency":"USD","purchaseCount":1}`)
+      expect(body).toBe(`{"userId":"${userId}","total":25.00,"currency":"USD","purchaseCount":1,"known":true}`)
     }
   )
 

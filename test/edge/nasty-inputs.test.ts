@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { inputMessages, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
 
@@ -151,12 +152,30 @@ describe("a body", () => {
     "{",
     `${purchaseText()}x`,
     `${purchaseText()}\n${purchaseText()}`,
-    `\uFEFF${purchaseText()}`,
+    `\uFEFF\uFEFF${purchaseText()}`,
+    `${purchaseText()}\uFEFF`,
     "\0"
   ])("%j is no JSON", async (body) => {
     const answer = await service.post(body)
     expect(answer.status).toBe(400)
     expect(answer.body).toContain('"detail":"The body is not JSON: ')
+  })
+})
+
+describe("a byte order mark", () => {
+  it("before a body is no part of it, also where it is packed", async () => {
+    for (const purchaseId of ["marked", "marked-and-packed"]) accepted.push(purchaseId)
+    expect((await service.post(`\uFEFF${purchaseText({ purchaseId: "marked" })}`)).status).toBe(202)
+    const packed = gzipSync(`\uFEFF${purchaseText({ purchaseId: "marked-and-packed" })}`)
+    expect((await service.post(packed, { "content-encoding": "gzip" })).status).toBe(202)
+  })
+
+  it("in another place can be seen in the message, as every character that is drawn as nothing", async () => {
+    const seen = async (body: string) => (JSON.parse((await service.post(body)).body) as { detail: string }).detail
+    expect(await seen(`\uFEFF\uFEFF${purchaseText()}`)).toMatch(/^The body is not JSON: [^\uFEFF]*<U\+FEFF>[^\uFEFF]*$/)
+    expect(await seen(withMember("va\uFEFFlue", "1"))).toContain('The field "va<U+FEFF>lue" is unknown.')
+    expect(await seen(withMember("va\u200blue\u00a0", "1"))).toContain('The field "va<U+200B>lue<U+00A0>" is unknown.')
+    expect(await seen(withMember("productName", '"a\uFEFF"'))).toContain("and has U+FEFF.")
   })
 })
 

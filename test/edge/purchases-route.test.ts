@@ -175,7 +175,7 @@ describe("the same purchase again", () => {
     // The running total is the one after this purchase, not the newest.
     expect(await service.post(text, wait)).toEqual(applied("again", "p1", "25.00", replayed))
     expect((await service.get("/users/again/total")).body).toBe(
-      '{"userId":"again","total":50.00,"currency":"USD","purchaseCount":2}'
+      '{"userId":"again","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'
     )
   })
 

@@ -1,5 +1,6 @@
 import { Context, Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { Purchase } from "../../src/domain/Purchase.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
@@ -168,6 +169,35 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect((await replay(sequence, purchaseText({ userId: "careless", quantity: 0 }))).status).toBe(422)
     expect(await newestInput()).toBe(before)
     expect((await record(sequence)).trail).toEqual([])
+  })
+
+  it("refuses an id with a blank around, and settles nothing", async () => {
+    const sequence = await service.reject(negative("blank"))
+    const path = `/rejected/${sequence}/0/replay`
+    for (const name of ["userId", "purchaseId"]) {
+      expect(await replay(sequence, purchaseText({ [name]: "bob " }))).toEqual(
+        refusal("refused-by-rules", `${name} must not begin or end with a blank.`, path)
+      )
+    }
+    expect((await record(sequence)).trail).toEqual([])
+  })
+
+  it("takes a byte order mark before the body, and numbers by their value", async () => {
+    const sequence = await service.reject(negative("marked"))
+    const body = `\uFEFF${purchaseText({ userId: "marked" }).replace('"quantity":2', '"quantity":2.0')}`
+    expect((await replay(sequence, body)).status).toBe(200)
+    expect(await account("marked")).toMatchObject({ total: 25, purchaseCount: 1 })
+  })
+
+  it("shows the steps of a replay whose ids the rules of today refuse", async () => {
+    const sequence = await service.reject(negative("older"))
+    const records = Context.get(service.edge.services, RejectedRecords)
+    const purchase = { ...sold("older ", "p1 ", { productName: " " }), valueCents: 1_050n } as unknown as Purchase
+    await Effect.runPromise(records.step({ inputSequence: sequence, index: 0 }, { state: "begun", purchase }, 0))
+    expect(await record(sequence)).toMatchObject({
+      replay: "begun",
+      trail: [{ state: "begun", purchase: { userId: "older ", purchaseId: "p1 ", productName: " " } }]
+    })
   })
 
   it("goes on where it was broken off before the purchase was sent", async () => {

@@ -171,10 +171,14 @@ describe("GET /users/{id}/total?at=", () => {
     ]
     for (const [at, count] of asked) {
       expect(await service.get(`/users/past/total?at=${at}`)).toEqual(
-        answered(200, `{"userId":"past","total":${count}.00,"currency":"USD","purchaseCount":${count},"at":"${at}"}`, {
-          "cache-control": "private, no-cache",
-          etag: `"${revision}.${Date.parse(at)}"`
-        })
+        answered(
+          200,
+          `{"userId":"past","total":${count}.00,"currency":"USD","purchaseCount":${count},"known":true,"at":"${at}"}`,
+          {
+            "cache-control": "private, no-cache",
+            etag: `"${revision}.${Date.parse(at)}"`
+          }
+        )
       )
     }
   })

@@ -44,14 +44,31 @@ describe("GET /users/{id}/total", () => {
     const answer = await service.get("/users/totals/total")
     const { sequence } = await newestRevision("totals")
     expect(answer).toEqual(
-      answered(200, '{"userId":"totals","total":0.30,"currency":"USD","purchaseCount":2}', cached(`"${sequence}"`))
+      answered(
+        200,
+        '{"userId":"totals","total":0.30,"currency":"USD","purchaseCount":2,"known":true}',
+        cached(`"${sequence}"`)
+      )
     )
   })
 
   it("is 0 for an unknown user", async () => {
     expect(await service.get("/users/nobody/total")).toEqual(
-      answered(200, '{"userId":"nobody","total":0.00,"currency":"USD","purchaseCount":0}', cached('"0"'))
+      answered(200, '{"userId":"nobody","total":0.00,"currency":"USD","purchaseCount":0,"known":false}', cached('"0"'))
     )
+  })
+
+  it("tells a user who was never seen from one whose total is 0 at a time", async () => {
+    await buy("seen", "s1")
+    const known = async (path: string) => (JSON.parse((await service.get(path)).body) as { known: unknown }).known
+    for (const query of ["", "?consistency=eventual", "?at=2020-01-01T00:00:00Z"]) {
+      expect([query, await known(`/users/seen/total${query}`)]).toEqual([query, true])
+      expect([query, await known(`/users/unseen/total${query}`)]).toEqual([query, false])
+    }
+    for (const query of ["", "?consistency=eventual"]) {
+      expect([query, await known(`/users/seen/purchases${query}`)]).toEqual([query, true])
+      expect([query, await known(`/users/unseen/purchases${query}`)]).toEqual([query, false])
+    }
   })
 
   it("is 304 until something is applied", async () => {
@@ -65,7 +82,7 @@ describe("GET /users/{id}/total", () => {
     const changed = await service.get("/users/etags/total", { "if-none-match": etag ?? "" })
     expect([changed.status, changed.body]).toEqual([
       200,
-      '{"userId":"etags","total":50.00,"currency":"USD","purchaseCount":2}'
+      '{"userId":"etags","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'
     ])
     expect(changed.headers["etag"]).not.toBe(etag)
   })
@@ -81,7 +98,7 @@ describe("GET /users/{id}/purchases", () => {
     const { next } = JSON.parse(first.body) as { next: string }
     expect(next).toMatch(/^\/users\/pager\/purchases\?limit=2&cursor=[A-Za-z0-9_-]+$/)
     const { sequence } = await newestRevision("pager")
-    const account = '"userId":"pager","total":75.00,"currency":"USD","purchaseCount":3'
+    const account = '"userId":"pager","total":75.00,"currency":"USD","purchaseCount":3,"known":true'
     expect(first).toEqual(
       answered(
         200,
@@ -103,7 +120,7 @@ describe("GET /users/{id}/purchases", () => {
     expect(await service.get("/users/nobody/purchases")).toEqual(
       answered(
         200,
-        '{"userId":"nobody","total":0.00,"currency":"USD","purchaseCount":0,"purchases":[]}',
+        '{"userId":"nobody","total":0.00,"currency":"USD","purchaseCount":0,"known":false,"purchases":[]}',
         cached('"0..20"')
       )
     )

@@ -27,6 +27,9 @@ const badPurchases: ReadonlyArray<readonly [string, unknown]> = [
   ["a missing field", { purchaseId: "missing", userId: user }],
   ["null", null],
   ["an id with a control character", sold(user, "bad\u0000id")],
+  ["a purchase id with a blank at its end", sold(user, "blank ")],
+  ["a user id with a blank at its end", sold(`${user} `, "blank")],
+  ["a product that is a blank", sold(user, "nothing", { productName: " " })],
   ["a user of another partition", sold(stranger, "elsewhere")]
 ]
 
@@ -67,7 +70,7 @@ describe("What cannot be applied", () => {
     const sequence = await publish(JSON.stringify({ version: 1, purchases: all }))
     const records = await recordsOf(sequence)
     expect(records.map(({ key }) => key).toSorted()).toEqual(
-      badPurchases.map((_, index) => `rejected.${sequence}.${index + 1}`)
+      badPurchases.map((_, index) => `rejected.${sequence}.${index + 1}`).toSorted()
     )
     for (const { index, payload } of records) expect(JSON.parse(payload)).toEqual(all[index])
     const { entries } = await readAccount(system.ask, user)

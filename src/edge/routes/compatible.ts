@@ -9,6 +9,7 @@ import { accepted, NewId } from "../Edge.ts"
 import { Amount, exactAmount } from "../ExactJson.ts"
 import { partialProblemOf } from "../FailureProblem.ts"
 import {
+  askedUserIdField,
   type Field,
   productTextField,
   purchaseIdField,
@@ -184,7 +185,7 @@ const totalRoute = route({
   name: "readTotalDebt",
   group: "Compatible",
   summary: "The total of a user",
-  parameters: { id: userIdField },
+  parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
     200: jsonAnswer(
@@ -205,7 +206,7 @@ const historyRoute = route({
   name: "readNewest",
   group: "Compatible",
   summary: `The newest ${historyEntries} purchases of a user, oldest of them first, beside the count of all`,
-  parameters: { id: userIdField },
+  parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
     200: jsonAnswer(

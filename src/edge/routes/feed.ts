@@ -5,7 +5,7 @@ import { Feed } from "../../feed/Feed.ts"
 import { textAnswer } from "../Answer.ts"
 import { type Edge, stopping } from "../Edge.ts"
 import { eventStreamHeaders, eventStreamMediaType, sendEvents } from "../EventStream.ts"
-import { userIdField } from "../Field.ts"
+import { askedUserIdField } from "../Field.ts"
 import { singleHeader } from "../HeaderLines.ts"
 import { type HeaderParameter, route } from "../Route.ts"
 
@@ -47,7 +47,7 @@ const userFeedRoute = route({
   name: "readUserFeed",
   group: "Feeds",
   summary: "What is applied to a user's account, as server-sent events",
-  parameters: { id: userIdField },
+  parameters: { id: askedUserIdField },
   headers: { "last-event-id": lastEventIdParameter },
   answers: { 200: events },
   problems: ["unavailable"],

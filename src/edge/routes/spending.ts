@@ -14,7 +14,7 @@ import {
 } from "../../domain/SpendingWindow.ts"
 import { jsonAnswer } from "../Answer.ts"
 import { Amount, exactAmount } from "../ExactJson.ts"
-import { field, momentField, userIdField, wordField } from "../Field.ts"
+import { field, momentField, askedUserIdField, wordField } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { consistencyParameter, readProblems, totalsBefore } from "../Reading.ts"
 import { Count, Currency, Instant, instant } from "../Representation.ts"
@@ -74,7 +74,7 @@ const spendingRoute = route({
   group: "Users",
   summary: "What a user has bought in each hour, day or month, exact and current",
   description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). Windows are those of the zone's clock and calendar: where it is put forward or back a day has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
-  parameters: { id: userIdField },
+  parameters: { id: askedUserIdField },
   query: {
     by: optional(wordField("by", windowUnits), "day", "How long a window is."),
     from: optional(

@@ -3,7 +3,7 @@ import { currency } from "../../domain/Money.ts"
 import { HistoryPlace, pageLimitMax } from "../../domain/Query.ts"
 import { jsonAnswer } from "../Answer.ts"
 import { Amount, exactAmount } from "../ExactJson.ts"
-import { field, momentField, purchaseIdField, userIdField, wholeNumberField } from "../Field.ts"
+import { field, momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { consistencyParameter, historyPage, readProblems, receipt, total, totalsBefore } from "../Reading.ts"
 import {
@@ -48,12 +48,26 @@ const cursorField = field(
   CursorText
 )
 
-const accountMembers = { userId: Schema.String, total: Amount, currency: Currency, purchaseCount: Count }
-const accountBody = (userId: string, account: { readonly total: bigint; readonly count: number }) => ({
+const accountMembers = {
+  userId: Schema.String,
+  total: Amount,
+  currency: Currency,
+  purchaseCount: Count,
+  known: Schema.Boolean.annotateKey({ description: "Whether a purchase of this user was ever applied." })
+}
+
+interface ShownAccount {
+  readonly total: bigint
+  readonly count: number
+}
+
+/** The members that describe an account. Its first revision, above 0, is written with its first purchase. */
+const accountBody = (userId: string, { total, count }: ShownAccount, revision: number) => ({
   userId,
-  total: exactAmount(account.total),
+  total: exactAmount(total),
   currency,
-  purchaseCount: account.count
+  purchaseCount: count,
+  known: revision > 0
 })
 
 const nothing = { total: 0n, count: 0 }
@@ -64,7 +78,7 @@ const totalRoute = route({
   name: "readTotal",
   group: "Users",
   summary: "The total of a user, exact and current, or what it was",
-  parameters: { id: userIdField },
+  parameters: { id: askedUserIdField },
   query: {
     at: optional(
       momentField("at"),
@@ -76,7 +90,7 @@ const totalRoute = route({
   headers: { "if-none-match": knownTags },
   answers: {
     200: jsonAnswer(
-      "The total, 0.00 for a user of whom nothing is known.",
+      "The total. It is 0.00 for a user of whom nothing is known, and then `known` is false.",
       Schema.Struct({ ...accountMembers, at: Schema.optionalKey(Instant) }).annotate({ identifier: "Account" }),
       ["etag"]
     ),
@@ -88,12 +102,12 @@ const totalRoute = route({
       // The broker's times are kept in whole milliseconds.
       const { revision, totals } = yield* totalsBefore(userId, [at + 1], consistency)
       return tagged(known, `${revision}.${at}`, () => ({
-        ...accountBody(userId, totals[0] ?? nothing),
+        ...accountBody(userId, totals[0] ?? nothing, revision),
         at: instant(at)
       }))
     }
     const answer = yield* total(userId, consistency)
-    return tagged(known, String(answer.revision), () => accountBody(userId, answer))
+    return tagged(known, String(answer.revision), () => accountBody(userId, answer, answer.revision))
   })
 })
 
@@ -103,7 +117,7 @@ const historyRoute = route({
   name: "readHistory",
   group: "Users",
   summary: "The history of a user, newest first, in pages",
-  parameters: { id: userIdField },
+  parameters: { id: askedUserIdField },
   query: {
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, pageLimitMax),
@@ -141,7 +155,7 @@ const historyRoute = route({
         : `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor(page.next)}`
     const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
     const body = () => ({
-      ...accountBody(userId, page),
+      ...accountBody(userId, page, page.revision),
       purchases: page.entries.map((entry) => entryBody(userId, entry)),
       ...(next === undefined ? {} : { next })
     })
@@ -155,7 +169,7 @@ const receiptRoute = route({
   name: "readReceipt",
   group: "Users",
   summary: "The receipt of a purchase",
-  parameters: { id: userIdField, purchaseId: purchaseIdField },
+  parameters: { id: askedUserIdField, purchaseId: askedPurchaseIdField },
   query: { consistency: consistencyParameter },
   headers: { "if-none-match": knownTags },
   answers: { 200: jsonAnswer("The purchase was applied.", PurchaseReceipt, ["etag"]), 304: unchanged },

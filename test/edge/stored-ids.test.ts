@@ -1,0 +1,56 @@
+import { Context, Effect } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { encodeRevision } from "../../src/domain/Revision.ts"
+import { encodeToken } from "../../src/domain/Subject.ts"
+import { QueryClient } from "../../src/query/QueryClient.ts"
+import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(() => service.stop())
+
+/** Writes the first revision of an account, with one purchase of 1.00, as a version with other rules wrote it. */
+const writeAccount = async (userId: string, purchaseId: string, productName: string) => {
+  const value = encodeRevision({
+    total: 100n,
+    count: 1,
+    decidedThrough: 0,
+    purchases: [
+      {
+        purchaseId,
+        productName,
+        productType: "Office",
+        valueCents: 100n,
+        quantity: 1,
+        inputSequence: 1,
+        inputIndex: 0,
+        storedAt: 0
+      }
+    ],
+    repeats: new Map(),
+    previous: [],
+    segments: 0,
+    unsealed: 1
+  })
+  await (await service.client.jetstream()).publish(`$KV.ledger.account.${encodeToken(userId)}`, value)
+}
+
+describe("a stored purchase whose texts the rules of today refuse", () => {
+  it("stays in the history and the total of its user, whose next purchase is applied", async () => {
+    await writeAccount("elder", "p0 ", " ")
+    const posted = await service.post(purchaseText({ userId: "elder", purchaseId: "p1" }), { prefer: "wait=20" })
+    expect(posted.body).toContain('"runningTotal":26.00')
+    const history = JSON.parse((await service.get("/users/elder/purchases")).body) as { purchases: unknown }
+    expect(history.purchases).toMatchObject([{ purchaseId: "p1" }, { purchaseId: "p0 ", productName: " " }])
+  })
+
+  it("is answered by the owner of its account", async () => {
+    await writeAccount("older ", "p0", "Lamp")
+    const client = Context.get(service.edge.services, QueryClient)
+    const options = { consistency: "strong", waitMilliseconds: 20_000 } as const
+    const answer = await Effect.runPromise(client.ask({ kind: "total", userId: "older " }, options))
+    expect(answer).toMatchObject({ total: 100n, count: 1 })
+  })
+})

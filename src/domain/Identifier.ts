@@ -44,15 +44,15 @@ const idProblem = (text: string, lengthMax: number): string | undefined => {
   return pathSyntax.test(text) ? "must not contain / or \\, nor be . or .. (an id is one segment of a path)" : undefined
 }
 
-/** What is wrong with a user id that is NFC already, or nothing. */
+/** Returns the problem of a user id that is NFC already, or `undefined`. */
 export const userIdProblem = (text: string): string | undefined => idProblem(text, userIdLengthMax)
-/** What is wrong with a purchase id that is NFC already, or nothing. */
+/** Returns the problem of a purchase id that is NFC already, or `undefined`. */
 export const purchaseIdProblem = (text: string): string | undefined => idProblem(text, purchaseIdLengthMax)
 
 // Joiners shape words and emoji, and a sequence of tag characters after a black flag is a flag of a region.
 const shaping = /[\u200C\u200D]|\u{1F3F4}[\u{E0020}-\u{E007E}]+\u{E007F}/gu
 
-/** What is wrong with a product's name or type that is NFC already, or nothing. */
+/** Returns the problem of a product's name or type that is NFC already, or `undefined`. */
 export const productTextProblem = (text: string): string | undefined => {
   if (isPlain(text, productTextLengthMax)) return undefined
   const wrong = lengthProblem(text, productTextLengthMax) ?? unprintableProblem(text.replaceAll(shaping, "-"))
@@ -80,7 +80,7 @@ export type UserId = typeof UserId.Type
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
-/** Ids of records that are stored: they keep what the rules allowed when they were written. */
+/** Decode ids of stored records: such a record keeps an id that the rules allowed when it was written. */
 export const StoredUserId = Schema.String.pipe(Schema.brand("UserId"))
 export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
 

@@ -31,7 +31,7 @@ export const Purchase = Schema.Struct({
 )
 export type Purchase = typeof Purchase.Type
 
-/** A purchase of a record that was accepted when it was written: its texts are those of the rules of that time. */
+/** Decodes the purchase of a stored record, whose texts follow the rules of the time when it was written. */
 export const StoredPurchase = Schema.Struct({
   purchaseId: StoredPurchaseId,
   userId: StoredUserId,

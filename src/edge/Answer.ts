@@ -37,9 +37,9 @@ export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: Answer): Reado
   ...otherMediaTypes
 ]
 
-/** The media type in a content-type header, without its parameters. */
+/** Returns the media type in a content-type header without its parameters; of joined lines, that of the first. */
 export const mediaTypeIn = (header: string | undefined): string =>
-  (header ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
+  (header ?? "").split(/[;,]/)[0]?.trim().toLowerCase() ?? ""
 
 export const jsonAnswer = <Body extends Schema.Constraint, Header extends AnswerHeader = never>(
   description: string,

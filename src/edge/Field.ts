@@ -84,7 +84,7 @@ export const purchaseIdField = textField(
   purchaseIdProblem
 )
 
-/** The same id where it is read and nothing is stored: no new account has such an id, so the request is malformed. */
+/** Reads an id in a request that stores nothing. An id with a blank around is malformed there: nobody can have it. */
 const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
   ...field,
   read: (text) => {

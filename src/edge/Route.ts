@@ -7,7 +7,7 @@ import type { Field, FieldProblem } from "./Field.ts"
 import { singleHeader } from "./HeaderLines.ts"
 import { isProblem, type Problem, type ProblemKind } from "./Problem.ts"
 
-/** A parameter of the query, or a header, which is a list unless it says more. It may be left out. */
+/** A parameter of the query, or a header whose lines are one list. It may be left out. */
 export interface Parameter<A> {
   readonly description: string
   readonly documented: Schema.Constraint

@@ -95,6 +95,11 @@ describe("an Idempotency-Key", () => {
       'Idempotency-Key is "k1, and cannot be read. Write it bare, like k1, or in quotes, like "k1".'
     ],
     [
+      "is bare and ends with a quote",
+      ['Idempotency-Key: k1"'],
+      'Idempotency-Key is k1", and cannot be read. Write it bare, like k1, or in quotes, like "k1".'
+    ],
+    [
       "goes on after its end",
       ['Idempotency-Key: "k1"x'],
       'Idempotency-Key is "k1"x, and cannot be read. Write it bare, like k1, or in quotes, like "k1".'
@@ -124,8 +129,13 @@ describe("an Idempotency-Key", () => {
 
   it("is the purchaseId of the body in whatever Unicode form each is", async () => {
     const userId = newUser()
-    expect((await post(userId, ["Idempotency-Key: café"], { purchaseId: "cafe\u0301" })).status).toBe(202)
-    expect(await idsOf(userId)).toEqual(["café"])
+    for (const [key, purchaseId] of [
+      ["caf\u00e9", "cafe\u0301"],
+      ["cafe\u0301", "caf\u00e9"]
+    ]) {
+      expect((await post(userId, [`Idempotency-Key: ${key}`], { purchaseId })).status).toBe(202)
+    }
+    expect(await idsOf(userId)).toEqual(["caf\u00e9"])
   })
 
   it("is one key where the application has the joined lines alone", async () => {

@@ -23,8 +23,8 @@ const serve = async (waits: Partial<typeof httpWaits> = {}) => {
   return server.port
 }
 
-const begin = (port: number) => {
-  const headers = { "content-type": "application/x-ndjson" }
+const begin = (port: number, contentType = "application/x-ndjson") => {
+  const headers = { "content-type": contentType }
   const sending = request({ port, host: "127.0.0.1", method: "POST", path: "/purchases", headers })
   sending.on("error", () => undefined)
   const answer = once(sending, "response") as Promise<[IncomingMessage]>
@@ -123,19 +123,22 @@ describe("a body of lines over a socket", () => {
     expect(count).toBe(piecesMax * 500)
   })
 
-  it("may take longer than other requests, as long as something comes", async () => {
+  it.each([
+    ["long", "application/x-ndjson"],
+    ["joined", "application/x-ndjson, application/x-ndjson"]
+  ])("of %s may take longer than other requests, as long as something comes", async (userId, contentType) => {
     const port = await serve({ headers: 500, request: 500, check: 10 })
-    const { sending, answer } = begin(port)
-    sending.write(line("long", "p0"))
+    const { sending, answer } = begin(port, contentType)
+    sending.write(line(userId, "p0"))
     const [response] = await answer
     const { lines } = received(response)
     // This one came later, and its time is over.
     const other = await open(port)
     other.write("POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
     expect((await rest(other)).slice(0, 12)).toBe("HTTP/1.1 408")
-    sending.end(line("long", "p1"))
+    sending.end(line(userId, "p1"))
     await once(response, "end")
-    expect(lines()).toEqual([stored(1, "long", "p0"), stored(2, "long", "p1")])
+    expect(lines()).toEqual([stored(1, userId, "p0"), stored(2, userId, "p1")])
   })
 
   it("is given up when nothing comes any more", async () => {

@@ -99,20 +99,6 @@ describe("an id", () => {
     )
   })
 
-  it.each([
-    "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627",
-    "\u0dc1\u0dca\u200d\u0dbb\u0dd3 Lanka tea",
-    "\u{1f468}\u200d\u{1f469}\u200d\u{1f467} mug",
-    "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} scarf"
-  ])("of a product called %s is applied, and shown as it was written", async (productName) => {
-    const purchaseId = `${accepted.length}`
-    accepted.push(purchaseId)
-    const posted = await service.post(purchaseText({ userId: "namer", purchaseId, productName }), { prefer: "wait=20" })
-    expect(posted.status).toBe(201)
-    const receipt = await service.get(`/users/namer/purchases/${purchaseId}`)
-    expect(JSON.parse(receipt.body)).toMatchObject({ productName })
-  })
-
   it.each(["%", "%zz", "%ff", "%ED%A0%80", "%C3"])("%s is no encoding of one", async (encoded) => {
     const detail = "The path or query has a malformed percent-encoding."
     expect(await service.get(`/total/${encoded}`)).toEqual(refusal("malformed-request", detail, "/"))
@@ -146,5 +132,21 @@ describe("an id", () => {
       const { body } = await service.get(`/total/${encodeURIComponent(userId)}`)
       expect(body).toBe('{"userId":"Ren\u00e9","totalDebt":50.00,"currency":"USD"}')
     }
+  })
+})
+
+describe("a purchase whose product is called", () => {
+  it.each([
+    "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627",
+    "\u0dc1\u0dca\u200d\u0dbb\u0dd3 Lanka tea",
+    "\u{1f468}\u200d\u{1f469}\u200d\u{1f467} mug",
+    "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} scarf"
+  ])("%s is applied, and shown as it was written", async (productName) => {
+    const purchaseId = `${accepted.length}`
+    accepted.push(purchaseId)
+    const posted = await service.post(purchaseText({ userId: "namer", purchaseId, productName }), { prefer: "wait=20" })
+    expect(posted.status).toBe(201)
+    const receipt = await service.get(`/users/namer/purchases/${purchaseId}`)
+    expect(JSON.parse(receipt.body)).toMatchObject({ productName })
   })
 })

@@ -5,6 +5,7 @@ import { type Edge, type EdgeServices, respond } from "./Edge.ts"
 import type { EdgeFailure } from "./FailureProblem.ts"
 import type { Field, FieldProblem } from "./Field.ts"
 import { singleHeader } from "./HeaderLines.ts"
+import { givenQuery } from "./GivenQuery.ts"
 import { isProblem, type Problem, type ProblemKind } from "./Problem.ts"
 
 /** A parameter of the query, or a header whose lines are one list. It may be left out. */
@@ -66,6 +67,8 @@ export interface Route {
   readonly parameters: Readonly<Record<string, Field<unknown>>>
   readonly query: Readonly<Record<string, Parameter<unknown>>>
   readonly headers: Readonly<Record<string, HeaderParameter<unknown>>>
+  /** Whether query parameters that `query` does not have are refused with 400, or ignored. */
+  readonly otherQuery: "refused" | "ignored"
   /** The bodies that it takes; without any it does not look at one. */
   readonly bodies: ReadonlyArray<Body<unknown>>
   readonly answers: Answers
@@ -103,6 +106,8 @@ interface Declaration<
   readonly description?: string
   readonly parameters: Path_
   readonly query?: Query
+  /** Only for what probes and browsers ask for: they add parameters that are not meant for this service. */
+  readonly otherQuery?: "ignored"
   readonly headers?: Headers
   readonly bodies?: B
   readonly answers: A
@@ -153,6 +158,8 @@ export const route = <
   const parameters = Object.entries<Field<unknown>>(declared.parameters)
   const query = Object.entries<Parameter<unknown>>(declared.query ?? {})
   const headers = Object.entries<HeaderParameter<unknown>>(declared.headers ?? {})
+  const queryNames = query.map(([name]) => name)
+  const otherQuery = declared.otherQuery ?? "refused"
   const bodies = declared.bodies ?? []
 
   /** The values of all parameters, or what is wrong with the first that is wrong. */
@@ -163,8 +170,10 @@ export const route = <
       const value = keep(name, read(http.req.param(name) ?? ""))
       if (isProblem(value)) return value
     }
+    const given = givenQuery(http.req.url, queryNames, otherQuery)
+    if (isProblem(given)) return given
     for (const [name, { read }] of query) {
-      const value = keep(name, read(http.req.query(name)))
+      const value = keep(name, read(given.get(name)))
       if (isProblem(value)) return value
     }
     for (const [name, { read, textOf }] of headers) {
@@ -200,6 +209,7 @@ export const route = <
   return {
     ...declared,
     query: declared.query ?? {},
+    otherQuery,
     headers: declared.headers ?? {},
     bodies,
     problems: declared.problems ?? [],

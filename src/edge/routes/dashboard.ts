@@ -53,6 +53,8 @@ const fileRoute = route({
   group: "Service",
   summary: "A file that the dashboard at / loads",
   parameters: { file: fileField },
+  // Browsers and proxies are made to load a file anew by a parameter that changes.
+  otherQuery: "ignored",
   headers: { "if-none-match": knownTags },
   answers: { 200: { ...textAnswer(firstMediaType, "The file.", ["etag"]), otherMediaTypes }, 304: unchanged },
   problems: ["not-found"],

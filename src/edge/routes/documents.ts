@@ -25,6 +25,8 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     group: "Service",
     summary: "What there is; for a browser the dashboard",
     parameters: {},
+    // Links to a page get parameters added by the sites and mail programs that carry them.
+    otherQuery: "ignored",
     answers: {
       200: orPage(
         jsonAnswer(
@@ -59,6 +61,8 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     group: "Service",
     summary: "This description of the service, for people",
     parameters: {},
+    // The page is linked to as `/` is.
+    otherQuery: "ignored",
     answers: { 200: textAnswer("text/html", "A page that loads nothing else.", ["content-security-policy"]) },
     handle: () =>
       Effect.sync(() => reply(200, documentPage(document()), { "content-security-policy": documentPagePolicy }))

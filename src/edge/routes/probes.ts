@@ -18,6 +18,8 @@ const aliveRoute = route({
   group: "Service",
   summary: "Whether the process is alive",
   parameters: {},
+  // Some probes add a parameter of their own, to get past caches.
+  otherQuery: "ignored",
   answers: { 200: jsonAnswer("It is.", Schema.Struct({ status: Schema.Literal("alive") })) },
   handle: () => Effect.succeed(reply(200, { status: "alive" }))
 })
@@ -29,6 +31,8 @@ const readyRoute = route({
   group: "Service",
   summary: "Whether purchases and reads can be sent here now",
   parameters: {},
+  // Probes add parameters here, too.
+  otherQuery: "ignored",
   answers: { 200: jsonAnswer("They can.", Schema.Struct({ status: Schema.Literal("ready") })) },
   problems: ["unavailable"],
   handle: Effect.fnUntraced(function* (_request, edge) {

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { Route } from "../../src/edge/Route.ts"
+import { routes } from "../../src/edge/Routes.ts"
+import { inputMessages, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+
+let service: TestService
+beforeAll(async () => {
+  service = await startService()
+})
+afterAll(async () => {
+  // No request of this file may store a purchase.
+  expect(await inputMessages(service.client)).toEqual([])
+  await service.stop()
+})
+
+/** A value for each parameter in a path, with which its route would answer. */
+const samples: Readonly<Record<string, string>> = {
+  id: "ann",
+  userId: "ann",
+  purchaseId: "order-1",
+  inputSequence: "1",
+  index: "0",
+  count: "1",
+  product: "Lamp",
+  value: "12.50",
+  qty: "2",
+  file: "main.js"
+}
+
+const sampled = (name: string): string => {
+  const sample = samples[name]
+  if (sample === undefined) throw new Error(`This test has no sample for the parameter ${name} of a path.`)
+  return sample
+}
+
+const pathOf = ({ path }: Route): string => path.replaceAll(/\{(\w+)\}/g, (_, name: string) => sampled(name))
+
+const ask = (route: Route, query: string, method: string = route.method) => {
+  const [body] = route.bodies
+  return seen(
+    service.edge.app.request(
+      `${pathOf(route)}${query}`,
+      body === undefined ? { method } : { method, headers: { "content-type": body.mediaType }, body: purchaseText() }
+    )
+  )
+}
+
+const titled = (list: ReadonlyArray<Route>) => list.map((route) => [`${route.method} ${route.path}`, route] as const)
+const strict = routes.filter(({ otherQuery }) => otherQuery !== "ignored")
+const lenient = routes.filter(({ otherQuery }) => otherQuery === "ignored")
+
+const known = (route: Route): string => {
+  const names = Object.keys(route.query)
+  return names.length === 0 ? "It has no query parameters." : `It knows: ${names.join(", ")}.`
+}
+
+describe("an unknown query parameter", () => {
+  it.each(titled(strict))("is refused by %s, which names it and the known ones", async (_title, route) => {
+    const detail = `This route knows no query parameter 'product'. ${known(route)}`
+    expect(await ask(route, "?product=X")).toEqual(refusal("malformed-request", detail, pathOf(route)))
+    expect((await ask(route, "?product")).status).toBe(400)
+  })
+
+  it.each(titled(lenient))("is ignored by %s", async (_title, route) => {
+    const plain = await ask(route, "")
+    expect(plain.status).toBe(200)
+    expect(await ask(route, "?product=X&product=Y")).toEqual(plain)
+  })
+
+  it("is ignored by the probes, and by the pages and files of a browser alone", () => {
+    expect(lenient.map(({ path }) => path)).toEqual(["/livez", "/readyz", "/dashboard/{file}", "/", "/docs"])
+  })
+
+  it.each([
+    ["beside known ones", "?limit=5&product=X", "product"],
+    ["in another case", "?Limit=5", "Limit"],
+    ["with a name of the language", "?__proto__=1", "__proto__"],
+    ["with an encoded name", "?%70roduct=X", "product"],
+    ["without a name", "?=X", ""],
+    ["with a long name", `?${"x".repeat(1_000)}=1`, "x".repeat(40)]
+  ])("%s is refused", async (_what, query, name) => {
+    expect(await service.get(`/users/ann/purchases${query}`)).toEqual(
+      refusal(
+        "malformed-request",
+        `This route knows no query parameter '${name}'. It knows: limit, cursor, consistency.`,
+        "/users/ann/purchases"
+      )
+    )
+  })
+
+  it("is refused with HEAD, too", async () => {
+    expect((await service.edge.app.request("/users/ann/total?x=1", { method: "HEAD" })).status).toBe(400)
+  })
+
+  it.each(["?", "?&", "?&&limit=5&"])("is not what an empty part of a query is: %s", async (query) => {
+    expect((await service.get(`/users/ann/purchases${query}`)).status).toBe(200)
+  })
+})
+
+describe("a query parameter that is given twice", () => {
+  const parameters = routes.flatMap((route) =>
+    Object.keys(route.query).map((name) => [`${name} of ${route.method} ${route.path}`, name, route] as const)
+  )
+
+  it.each(parameters)("is refused with two values: %s", async (_title, name, route) => {
+    expect(await ask(route, `?${name}=1&${name}=2`)).toEqual(
+      refusal(
+        "malformed-request",
+        `The query parameter '${name}' is given more than once, as '1' and as '2'. Give it once.`,
+        pathOf(route)
+      )
+    )
+  })
+
+  it("is one where both values are equal", async () => {
+    const once = await service.get("/users/ann/purchases?limit=5&consistency=eventual")
+    expect(once.status).toBe(200)
+    expect(await service.get("/users/ann/purchases?limit=5&consistency=eventual&limit=5")).toEqual(once)
+  })
+
+  it("is refused with a value and an empty one", async () => {
+    expect((await service.get("/users/ann/purchases?limit=5&limit")).status).toBe(400)
+  })
+})
+
+describe("a known query parameter", () => {
+  it("is read with its name and its value encoded", async () => {
+    const plain = await service.get("/users/ann/total?at=2026-11-24T12:00:00%2B01:00")
+    expect(plain.status).toBe(200)
+    expect(await service.get("/users/ann/total?%61t=%32026-11-24T12:00:00%2B01:00")).toEqual(plain)
+  })
+})

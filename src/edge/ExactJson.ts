@@ -20,7 +20,7 @@ export const exactAmount = (cents: Cents): RawJson => JSON.rawJSON(decimalFromCe
 export const Amount = Schema.Finite.annotate({
   identifier: "Amount",
   description:
-    "US dollars as an exact decimal with two places; of any size, so read it without a float where cents count."
+    "US dollars as an exact decimal with two places, of any size. A double holds each cent up to 9999999999999.99; read larger amounts from the text."
 }).pipe(
   Schema.decodeTo(
     Schema.declare((value: unknown): value is RawJson => typeof value === "object" && value !== null),

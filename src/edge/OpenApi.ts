@@ -1,6 +1,7 @@
 import { JsonSchema, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
-import { type Answer, type AnswerHeader, answerHeaders } from "./Answer.ts"
+import { type Answer, type AnswerHeader, answerHeaders, jsonMediaType } from "./Answer.ts"
+import { plainSchema } from "./PlainSchema.ts"
 import { ProblemBody, type ProblemKind, problemKinds, problemMediaType, problemType } from "./Problem.ts"
 import { commonProblems, type Route } from "./Route.ts"
 
@@ -84,6 +85,23 @@ const problemsOf = (route: Route): ReadonlySet<ProblemKind> => {
   ])
 }
 
+const isJsonSuccess = (status: number, { mediaType, body }: Answer): boolean =>
+  status < 300 && mediaType === jsonMediaType && body !== undefined
+
+/**
+ * Returns the answers of a route by their status. A generated client takes the answer of the lowest 2xx status for that
+ * of all: beside JSON, an answer of another type stands under `2XX`, which comes last.
+ */
+const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, Answer]> => {
+  const all = Object.entries(answers).map(([status, answer]) => [Number(status), answer] as const)
+  const hasJson = all.some(([status, answer]) => isJsonSuccess(status, answer))
+  return all.map(([status, answer]) =>
+    status < 300 && hasJson && !isJsonSuccess(status, answer)
+      ? ["2XX", { ...answer, description: `Status ${status}. ${answer.description}` }]
+      : [String(status), answer]
+  )
+}
+
 /** Describes routes by what they declare, and by the schemas that read their requests. */
 export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
   const schemas: Record<string, Json> = {}
@@ -92,13 +110,14 @@ export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
   const describe = (schema: Schema.Constraint, onExcessProperty: "ignore" | "error" = "ignore"): Json => {
     const { schema: root, definitions, dialect } = Schema.toJsonSchemaDocument(schema, { onExcessProperty })
     const described = JsonSchema.toMultiDocumentOpenApi3_1({ dialect, schemas: [root], definitions })
-    for (const [name, definition] of Object.entries(described.definitions)) {
+    for (const [name, unformatted] of Object.entries(described.definitions)) {
+      const definition = plainSchema(unformatted)
       if (JSON.stringify(schemas[name] ?? definition) !== JSON.stringify(definition)) {
         throw new Error(`Two schemas are called ${name}.`)
       }
       schemas[name] = definition
     }
-    return described.schemas[0]
+    return plainSchema(described.schemas[0])
   }
 
   const describeHeaders = (names: Iterable<AnswerHeader>) =>
@@ -166,7 +185,7 @@ export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
           }
         }),
     responses: {
-      ...Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, describeAnswer(answer)])),
+      ...Object.fromEntries(answersByStatus(route).map(([status, answer]) => [status, describeAnswer(answer)])),
       ...Object.fromEntries(
         [...Map.groupBy(problemsOf(route), (kind) => problemKinds[kind][0])].map(([status, kinds]) => [
           status,

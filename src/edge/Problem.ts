@@ -54,7 +54,7 @@ export const problemType = (kind: ProblemKind): string => `urn:purchase-ledger:p
 export const ProblemBody = Schema.Struct({
   type: Schema.String.annotate({ format: "uri", description: "Names the kind of problem, for programs." }),
   title: Schema.String,
-  status: Schema.Int,
+  status: Schema.Int.check(Schema.isBetween({ minimum: 400, maximum: 599 })),
   detail: Schema.String.annotate({ description: "What was wrong, with what, and what to do, for people." }),
   instance: Schema.String.annotate({ format: "uri-reference", description: "The path that was asked for." })
 }).annotate({ identifier: "Problem", description: "What went wrong, after RFC 9457." })

@@ -1,12 +1,14 @@
 import { Schema } from "effect"
 import type { StoredRevision } from "../domain/Account.ts"
-import { currency } from "../domain/Money.ts"
+import { currency, quantityMax } from "../domain/Money.ts"
 import { purchaseTotal } from "../domain/Purchase.ts"
 import type { LedgerEntry, Receipt } from "../domain/Query.ts"
 import { entriesOf } from "../domain/RevisionEntries.ts"
 import { Amount, exactAmount } from "./ExactJson.ts"
 
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+/** The pieces of a purchase; the field that reads a quantity has the same bounds. */
+export const Quantity = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
 
 /** What callers see of what the ledger holds; amounts are exact decimals. */
 const contentMembers = {
@@ -15,7 +17,7 @@ const contentMembers = {
   productName: Schema.String,
   productType: Schema.String,
   value: Amount,
-  quantity: Count,
+  quantity: Quantity,
   total: Amount
 }
 export const Currency = Schema.Literal(currency)
@@ -42,6 +44,20 @@ const appliedMembers = {
   currency: Currency
 }
 export const AppliedPurchase = Schema.Struct(appliedMembers).annotate({ identifier: "AppliedPurchase" })
+
+/**
+ * A StoredPurchase or an AppliedPurchase. A generated client has one type for the answers of a route, so the document
+ * has one for both.
+ */
+export const PostedPurchase = Schema.Struct({
+  ...contentMembers,
+  status: Schema.Literals(["stored", "applied"]),
+  runningTotal: Schema.optionalKey(Amount),
+  currency: Schema.optionalKey(Currency)
+}).annotate({
+  identifier: "PostedPurchase",
+  description: "A purchase that was posted. `runningTotal` and `currency` are there when it is applied."
+})
 
 export const PurchaseReceipt = Schema.Struct({
   number: Count,

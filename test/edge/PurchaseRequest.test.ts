@@ -51,7 +51,19 @@ describe("readPurchase", () => {
     expect(read(body)).toEqual({ ...lamp, valueCents, quantity: 1 })
   })
 
-  it.each(["25", "25.0", "25.00"])("takes the total %s", (total) => {
+  it("takes the totals of 10,000,000.00 and more as Java writes them", () => {
+    const largest = purchaseText({ purchaseId: "p1", value: 1_000_000, quantity: 10_000 })
+    const total = (text: string) => statusOf(read(largest.replace("{", `{"total":${text},`)))
+    expect(["1.0E10", "9.99999999999E9", "1.0E11", "1.0E99"].map(total)).toEqual([200, 422, 422, 422])
+    const odd = purchaseText({ purchaseId: "p1", value: 123_456.78, quantity: 100 })
+    expect(statusOf(read(odd.replace("{", '{"total":1.2345678E7,')))).toBe(200)
+  })
+
+  it.each(["2.4E1", "250e-1", "2.5E-1", "2.5E", "2.5E2", "2.5e100"])("refuses the total %s", (total) => {
+    expect(isProblem(read(purchaseText({ purchaseId: "p1" }).replace("{", `{"total":${total},`)))).toBe(true)
+  })
+
+  it.each(["25", "25.0", "25.00", "2.5E1", "2.50e+1", "25e0", "0.25E2"])("takes the total %s", (total) => {
     expect(read(purchaseText({ purchaseId: "p1" }).replace("{", `{"total":${total},`))).toEqual(lamp)
   })
 

@@ -44,11 +44,11 @@ export class Description {
   private placeOf(method: string, path: string, { status, body }: Seen): ReadonlyArray<string> | undefined {
     const [, known] = this.paths.find(([pattern]) => pattern.test(path)) ?? []
     const name = method === "HEAD" ? "get" : method.toLowerCase()
-    const response = this.document.paths[known ?? ""]?.[name]?.responses[status]
+    const responses = this.document.paths[known ?? ""]?.[name]?.responses ?? {}
+    const key = [String(status), `${Math.floor(status / 100)}XX`].find((one) => one in responses) ?? ""
+    const response = responses[key]
     if (known !== undefined && response !== undefined) {
-      return "$ref" in response
-        ? response.$ref.slice(2).split("/")
-        : ["paths", known, name, "responses", String(status)]
+      return "$ref" in response ? response.$ref.slice(2).split("/") : ["paths", known, name, "responses", key]
     }
     // To a path or a method that no route has: the problems that the document keeps for these.
     const kind = status === 405 ? "method-not-allowed" : /"urn:purchase-ledger:problem:([a-z-]+)"/.exec(body)?.[1]

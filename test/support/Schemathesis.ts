@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
+import { cacheDirectory } from "./Cache.ts"
 import { projectRoot } from "./TestBroker.ts"
 
 const version = "4.32.5"
@@ -13,9 +13,7 @@ export type Schemathesis = { readonly path: string } | { readonly missing: strin
 
 /** Finds schemathesis in the cache, or installs it there from PyPI with the machine's python3. */
 export const findSchemathesis = async (): Promise<Schemathesis> => {
-  const { PURCHASE_LEDGER_CACHE, XDG_CACHE_HOME } = process.env
-  const cache = PURCHASE_LEDGER_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "purchase-ledger")
-  const directory = join(cache, `schemathesis-${version}`)
+  const directory = join(cacheDirectory(), `schemathesis-${version}`)
   const path = join(directory, "bin", "schemathesis")
   if (existsSync(path)) return { path }
   try {

@@ -22,7 +22,7 @@ import { problem } from "../Problem.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { checkedTotal } from "../PurchaseRequest.ts"
 import { consistencyParameter, historyPage, readProblems, total } from "../Reading.ts"
-import { Count, Currency, purchaseBody, PurchaseContent } from "../Representation.ts"
+import { Count, Currency, purchaseBody, PurchaseContent, Quantity } from "../Representation.ts"
 import { route } from "../Route.ts"
 
 /** The most purchases of one `/generate` or `/duplicate`. */
@@ -33,6 +33,7 @@ const overloadWaitMilliseconds = 20
 const historyEntries = 20
 
 const countField = wholeNumberField("count", "malformed-request", 1, bulkCountMax)
+const BulkCount = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: bulkCountMax }))
 
 const choice = (from: ReadonlyArray<string>) =>
   Effect.map(Random.nextIntBetween(0, from.length, { halfOpen: true }), (index) => from[index] ?? "")
@@ -126,7 +127,7 @@ const generateRoute = route({
   answers: {
     200: jsonAnswer(
       "All of them are stored.",
-      Schema.Struct({ userId: Schema.String, purchasesGenerated: Count, status: Schema.Literal("success") })
+      Schema.Struct({ userId: Schema.String, purchasesGenerated: BulkCount, status: Schema.Literal("success") })
     )
   },
   problems: storeProblems,
@@ -151,7 +152,7 @@ const duplicateRoute = route({
       Schema.Struct({
         userId: Schema.String,
         purchaseId: Schema.String,
-        duplicatesSent: Count,
+        duplicatesSent: BulkCount,
         status: Schema.Literal("success"),
         note: Schema.String
       })
@@ -243,7 +244,7 @@ const idempotentRoute = route({
         purchaseId: Schema.String,
         product: Schema.String,
         value: Amount,
-        quantity: Count,
+        quantity: Quantity,
         total: Amount,
         note: Schema.String
       })

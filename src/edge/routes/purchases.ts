@@ -10,7 +10,7 @@ import { appliedOf } from "../PurchaseOutcome.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../Reading.ts"
-import { appliedBody, AppliedPurchase, receiptPath, storedBody, StoredPurchase } from "../Representation.ts"
+import { appliedBody, PostedPurchase, receiptPath, storedBody } from "../Representation.ts"
 import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 import { storeLines } from "./purchaseLines.ts"
 
@@ -70,12 +70,12 @@ const postRoute = route({
       "A line for each line that is not blank, in their order: what became of it, as soon as that is known. A last line of status `ended` says why an answer ends before the body does.",
       ["preference-applied"]
     ),
-    201: jsonAnswer("It is applied, as `Prefer: wait` asked.", AppliedPurchase, [
+    201: jsonAnswer("It is applied, as `Prefer: wait` asked.", PostedPurchase, [
       "location",
       "preference-applied",
       "idempotent-replayed"
     ]),
-    202: jsonAnswer("It is on the broker's disk, and will be applied.", StoredPurchase, [
+    202: jsonAnswer("It is on the broker's disk, and will be applied.", PostedPurchase, [
       "location",
       "idempotent-replayed"
     ])

@@ -31,9 +31,11 @@ const placeParameters = {
   index: wholeNumberField("index", "malformed-request", 0, messagePurchasesMax - 1)
 }
 
+const MessageIndex = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: messagePurchasesMax - 1 }))
+
 const recordMembers = {
   inputSequence: Count.annotateKey({ description: "The message of the input log that brought it." }),
-  index: Count.annotateKey({ description: "Its place in that message, from 0." }),
+  index: MessageIndex.annotateKey({ description: "Its place in that message, from 0." }),
   reason: Schema.String,
   rejectedAt: Instant,
   encoding: Schema.Literals(["text", "base64"]).annotateKey({ description: "How payload writes what came." }),

@@ -1,0 +1,49 @@
+import type { JsonSchema } from "effect"
+
+type Json = JsonSchema.JsonSchema
+
+/** The highest number that the format `int32` holds; the lowest is one less than its negative. */
+const int32Max = 2 ** 31 - 1
+
+const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Returns the format of a number, by its bounds. Without one, generated clients take a float of 32 bits. */
+const numberFormat = ({ type, minimum, maximum }: Json): { readonly format?: string } => {
+  if (type === "number") return { format: "double" }
+  if (type !== "integer") return {}
+  const isSmall = Number(minimum) >= -int32Max - 1 && Number(maximum) <= int32Max
+  return { format: isSmall ? "int32" : "int64" }
+}
+
+/** Returns the only text of a part of `allOf` that describes and constrains nothing. */
+const descriptionOf = (part: unknown): string | undefined =>
+  isObject(part) && Object.keys(part).length === 1 && typeof part["description"] === "string"
+    ? part["description"]
+    : undefined
+
+/** Moves a description out of `allOf`, in which generators of clients lose the type of what it describes. */
+const withOwnDescription = ({ allOf, ...schema }: Json): Json => {
+  if (!Array.isArray(allOf)) return schema
+  const descriptions = allOf.flatMap((part) => descriptionOf(part) ?? [])
+  const others = allOf.filter((part) => descriptionOf(part) === undefined)
+  return {
+    ...schema,
+    ...(descriptions.length === 0 ? {} : { description: descriptions.join(" ") }),
+    ...(others.length === 0 ? {} : { allOf: others })
+  }
+}
+
+const plain = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(plain)
+  return isObject(value) ? plainSchema(value) : value
+}
+
+/**
+ * Returns the same schema in the words that generators of clients understand: each number has a format, and each
+ * description stands beside the type of what it describes.
+ */
+export const plainSchema = (schema: Json): Json => {
+  const { type, ...members } = withOwnDescription(schema)
+  const rest = Object.fromEntries(Object.entries(members).map(([key, value]) => [key, plain(value)]))
+  return { ...(type === undefined ? {} : { type: plain(type) }), ...numberFormat(schema), ...rest }
+}

@@ -1,0 +1,76 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Exit, Scope } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
+import { type GeneratedClient, generatedClients } from "../support/GeneratedClient.ts"
+import { startService, type TestService } from "../support/TestService.ts"
+import { isInstalled } from "../support/Tool.ts"
+
+/** How long one client may take, in milliseconds, also where everything has to be fetched first. */
+const clientMillisecondsMax = 300_000
+
+const scope = Effect.runSync(Scope.make())
+let service: TestService
+let url: string
+let directory: string
+beforeAll(async () => {
+  service = await startService()
+  url = `http://127.0.0.1:${await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0, httpWaits), scope))}`
+  directory = await mkdtemp(join(tmpdir(), "generated-clients-"))
+  await writeFile(join(directory, "openapi.json"), (await service.get("/openapi.json")).body)
+})
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await service.stop()
+  await rm(directory, { recursive: true })
+})
+
+/** Returns why there cannot be this client here. Where tests must run, a failure to fetch it is thrown instead. */
+const lackingFor = async ({ language, tools, fetch }: GeneratedClient): Promise<string | undefined> => {
+  const missing = tools.find((tool) => !isInstalled(tool))
+  if (missing !== undefined) return `no ${missing} is installed, which the client for ${language} needs`
+  try {
+    return void (await fetch())
+  } catch (failure) {
+    if (process.env["CI"] !== undefined) throw failure
+    return `the client for ${language} could not be fetched: ${String(failure)}`
+  }
+}
+
+const receipt = async (userId: string, purchaseId: string) => {
+  const { body } = await service.get(`/users/${userId}/purchases/${purchaseId}`)
+  const [, amounts = ""] = /("value":.*,"total":[^,]*),/.exec(body) ?? []
+  const [, sequence = ""] = /"ledgerSequence":([0-9]+)/.exec(body) ?? []
+  return { amounts, sequence }
+}
+
+describe("a client that is generated from the OpenAPI document", () => {
+  it.for(generatedClients)(
+    "for $language compiles, and posts and reads amounts exactly",
+    { timeout: clientMillisecondsMax },
+    async (client, { skip }) => {
+      const lacking = await lackingFor(client)
+      skip(lacking !== undefined, lacking)
+      const own = await mkdtemp(join(directory, "client-"))
+      const userId = `${client.language}-user`
+      await client.make(own, join(directory, "openapi.json"))
+      const printed = await client.run(own, url, userId)
+
+      const [small, large, largest] = await Promise.all(["small", "large", "largest"].map((id) => receipt(userId, id)))
+      expect([small, large, largest].map((found) => found?.amounts)).toEqual([
+        '"value":0.01,"quantity":1,"total":0.01',
+        '"value":999999.99,"quantity":1,"total":999999.99',
+        '"value":1000000.00,"quantity":10000,"total":10000000000.00'
+      ])
+      expect(printed.trim().split(/\r?\n/)).toEqual([
+        `small is stored: 0.01 x 1 = 0.01, then 0.01; same true; sequence ${small?.sequence}`,
+        `large is applied: 999999.99 x 1 = 999999.99, then 1000000.00; same true; sequence ${large?.sequence}`,
+        `largest is applied: 1000000.00 x 10000 = 10000000000.00, then 10001000000.00; same true; sequence ${largest?.sequence}`,
+        "total: 10001000000.00 of 3",
+        "rejected: 404"
+      ])
+    }
+  )
+})

@@ -35,7 +35,8 @@ const lackingFor = async ({ language, tools, fetch }: GeneratedClient): Promise<
     return void (await fetch())
   } catch (failure) {
     if (process.env["CI"] !== undefined) throw failure
-    return `the client for ${language} could not be fetched: ${String(failure)}`
+    const said = failure instanceof Error ? failure.message.trim().split("\n").at(-1) : String(failure)
+    return `what the client for ${language} needs could not be fetched: ${said}`
   }
 }
 

@@ -60,19 +60,6 @@ export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">
     ? purchase
     : refused(`value times quantity must be at most ${decimalFromCents(purchaseTotalMax)}.`)
 
-/**
- * Returns a JSON number without its exponent: `10000000000.0` for `1.0E10`, as Java and Kotlin write it. Returns any
- * other text, and one with an exponent that no total has, as it stands.
- */
-const withoutExponent = (text: string): string => {
-  const [, whole, places = "", exponent] = /^([0-9]+)(?:\.([0-9]+))?[eE]\+?([0-9]{1,2})$/.exec(text) ?? []
-  if (whole === undefined) return text
-  const point = whole.length + Number(exponent)
-  const digits = (whole + places).padEnd(point, "0")
-  const rest = digits.slice(point)
-  return `${digits.slice(0, point).replace(/^0+(?=.)/, "")}${rest === "" ? "" : `.${rest}`}`
-}
-
 const flawProblem = (flaw: ObjectFlaw, { what, text, from, to }: Written): Problem<FieldProblem> => {
   switch (flaw.kind) {
     case "repeated":
@@ -141,7 +128,7 @@ export const readPurchase = (
   const purchase = checkedTotal({ purchaseId, userId, productName, productType, valueCents, quantity })
   if (isProblem(purchase) || !has("total")) return purchase
   // Nothing is taken from it: it is held against the exact total.
-  const total = checked("total", "number", (text) => centsFromDecimal(withoutExponent(text)))
+  const total = checked("total", "number", centsFromDecimal)
   if (typeof total === "object") return total
   return total === purchaseTotal(purchase)
     ? purchase

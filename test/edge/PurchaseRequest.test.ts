@@ -59,11 +59,11 @@ describe("readPurchase", () => {
     expect(statusOf(read(odd.replace("{", '{"total":1.2345678E7,')))).toBe(200)
   })
 
-  it.each(["2.4E1", "250e-1", "2.5E-1", "2.5E", "2.5E2", "2.5e100"])("refuses the total %s", (total) => {
+  it.each(["2.4E1", "2.5E-1", "2.5E", "2.5E2", "2.5e100"])("refuses the total %s", (total) => {
     expect(isProblem(read(purchaseText({ purchaseId: "p1" }).replace("{", `{"total":${total},`)))).toBe(true)
   })
 
-  it.each(["25", "25.0", "25.00", "2.5E1", "2.50e+1", "25e0", "0.25E2"])("takes the total %s", (total) => {
+  it.each(["25", "25.0", "25.00", "2.5E1", "2.50e+1", "25e0", "0.25E2", "250e-1"])("takes the total %s", (total) => {
     expect(read(purchaseText({ purchaseId: "p1" }).replace("{", `{"total":${total},`))).toEqual(lamp)
   })
 

@@ -35,6 +35,18 @@ export const decodeToken = (token: string): string => {
 }
 
 /**
+ * Returns the text that a token writes by hand: it takes hexadecimal digits in lower case, escapes that are not needed,
+ * and characters that should have been escaped. Returns `undefined` for a token that writes no text.
+ */
+export const readToken = (token: string): string | undefined => {
+  try {
+    return decodeURIComponent(token.replaceAll("%", "%25").replaceAll("=", "%"))
+  } catch {
+    return undefined
+  }
+}
+
+/**
  * The partition of a user: FNV-1a, 32 bits, over the bytes of the user's token, modulo the number of partitions.
  * It is what the broker's own `partition()` subject transform computes.
  */
@@ -51,6 +63,11 @@ const manyUsers = "=many"
 
 export const purchaseSubject = (partition: number, userToken: string): string => `purchases.${partition}.${userToken}`
 export const groupSubject = (partition: number): string => `purchases.${partition}.${manyUsers}`
+/** Returns the user's token in the subject of a stored message, or `undefined` for a group, which is of no one user. */
+export const userTokenOfInput = (subject: string): string | undefined => {
+  const token = subject.slice(subject.lastIndexOf(".") + 1)
+  return token === manyUsers ? undefined : token
+}
 export const partitionFilter = (partition: number): string => `purchases.${partition}.*`
 
 export const accountKey = (userToken: string): string => `account.${userToken}`

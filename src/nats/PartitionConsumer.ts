@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { createInbox, type Msg } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { inputStream, noticeHeader, partitionFilter } from "../domain/Subject.ts"
+import { inputStream, noticeHeader, partitionFilter, userTokenOfInput } from "../domain/Subject.ts"
 import { makeAcknowledgements } from "./Acknowledgements.ts"
 import { Connection } from "./Connection.ts"
 import { type DeliveryPlace, deliveryPlace } from "./DeliveryPlace.ts"
@@ -29,6 +29,8 @@ const inactiveMilliseconds = 300_000
 /** One delivery of a message of the input log. */
 export interface Delivery extends DeliveryPlace {
   readonly payload: Uint8Array
+  /** The token of the user whom the message was sent for; `undefined` for a group. */
+  readonly userToken: string | undefined
   /** What it counts for against the bytes of a pull request. */
   readonly bytes: number
   /** Where its sender wants to be told that its purchases are applied, as the message says it. */
@@ -38,7 +40,7 @@ export interface Delivery extends DeliveryPlace {
 }
 
 /** A delivery whose payload was read: the bytes need not be kept until what they brought is committed. */
-export type ReadDelivery = Omit<Delivery, "payload">
+export type ReadDelivery = Omit<Delivery, "payload" | "userToken">
 
 /** What a pull request still may deliver. */
 interface Demand {
@@ -77,10 +79,12 @@ const consumerName = (partition: number, epoch: number, attempt: number): string
 
 const deliveryOf = (message: Msg): Delivery => {
   const acknowledgeSubject = message.reply ?? ""
+  const { subject } = message
   return {
     ...deliveryPlace(acknowledgeSubject),
     payload: message.data,
-    bytes: message.data.length + message.subject.length + acknowledgeSubject.length + headerBytesMax,
+    userToken: userTokenOfInput(subject),
+    bytes: message.data.length + subject.length + acknowledgeSubject.length + headerBytesMax,
     noticeTo: message.headers?.get(noticeHeader) || undefined,
     acknowledgeSubject
   }

@@ -204,7 +204,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const dispatch = Effect.fnUntraced(function* (received: Delivery) {
     const { byUser, unreadable } = sortDelivery(received, identity)
-    const { payload: _read, ...delivery } = received
+    const { payload: _read, userToken: _sorted, ...delivery } = received
     const parts = byUser.size + (unreadable.length > 0 ? 1 : 0)
     const message = progress.receive(delivery.sequence, parts, delivery)
     if (unreadable.length > 0) reject(delivery, unreadable, message)

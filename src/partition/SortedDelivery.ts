@@ -1,30 +1,50 @@
 import type { Delivered } from "../domain/Account.ts"
 import { decodePurchases, encodePurchaseText, type Unreadable } from "../domain/PurchaseMessage.ts"
 import { encodeToken, partitionOf } from "../domain/Subject.ts"
+import { subjectUserProblem } from "../domain/SubjectUser.ts"
 import type { Delivery } from "../nats/PartitionConsumer.ts"
 
-/** The purchases of a message by user, and what of it cannot be applied. */
+interface OwnPartition {
+  readonly partition: number
+  readonly partitions: number
+}
+
+interface PurchasesOfUser {
+  readonly deliveries: Array<Delivered>
+  /** Why none of them can be applied from this message. */
+  readonly problem: string | undefined
+}
+
+const partitionProblem = (userId: string, userToken: string, { partition, partitions }: OwnPartition) => {
+  const right = partitionOf(userToken, partitions)
+  return right === partition ? undefined : `user ${userId} belongs to partition ${right}, not ${partition}`
+}
+
+/** Returns the purchases of a message by the token of their user, and the parts that cannot be applied. */
 export const sortDelivery = (
-  delivery: Pick<Delivery, "payload" | "sequence" | "storedAt">,
-  { partition, partitions }: { readonly partition: number; readonly partitions: number }
+  delivery: Pick<Delivery, "payload" | "sequence" | "storedAt" | "userToken">,
+  own: OwnPartition
 ) => {
   const decoded = decodePurchases(delivery.payload)
   const unreadable: Array<Unreadable> = [...decoded.unreadable]
   const byUser = new Map<string, Array<Delivered>>()
-  const tokens = new Map<string, string>()
+  const users = new Map<string, PurchasesOfUser>()
   for (const { index, purchase } of decoded.purchases) {
-    let token = tokens.get(purchase.userId)
-    if (token === undefined) {
-      token = encodeToken(purchase.userId)
-      tokens.set(purchase.userId, token)
+    const { userId } = purchase
+    let ofUser = users.get(userId)
+    if (ofUser === undefined) {
+      const userToken = encodeToken(userId)
+      const problem =
+        subjectUserProblem(delivery.userToken, { userId, userToken }) ?? partitionProblem(userId, userToken, own)
+      ofUser = { deliveries: [], problem }
+      users.set(userId, ofUser)
+      if (problem === undefined) byUser.set(userToken, ofUser.deliveries)
     }
-    const deliveries = byUser.get(token)
-    const delivered = { purchase, inputSequence: delivery.sequence, inputIndex: index, storedAt: delivery.storedAt }
-    if (deliveries !== undefined) deliveries.push(delivered)
-    else if (partitionOf(token, partitions) === partition) byUser.set(token, [delivered])
-    else {
-      const reason = `user ${purchase.userId} belongs to partition ${partitionOf(token, partitions)}, not ${partition}`
-      unreadable.push({ index, reason, payload: encodePurchaseText(purchase), encoding: "text" })
+    const { deliveries, problem } = ofUser
+    if (problem !== undefined) {
+      unreadable.push({ index, reason: problem, payload: encodePurchaseText(purchase), encoding: "text" })
+    } else {
+      deliveries.push({ purchase, inputSequence: delivery.sequence, inputIndex: index, storedAt: delivery.storedAt })
     }
   }
   return { byUser, unreadable }

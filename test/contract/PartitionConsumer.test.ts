@@ -63,6 +63,21 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
+  it("says which user a message was sent for, and none for a group", async () => {
+    const first = await append("purchases.2.ann=40x", "sent-for-1")
+    await append("purchases.2.=many", "sent-for-2")
+    await append("purchases.2.=manyx", "sent-for-3")
+    const userTokens = await outcome(
+      Effect.gen(function* () {
+        yield* create(2, 15, first.sequence)
+        const { deliveries } = yield* pull(2, 15, 3)
+        yield* until(() => deliveries.length === 3)
+        return deliveries.map(({ userToken }) => userToken)
+      })
+    )
+    expect(userTokens).toEqual(["ann=40x", undefined, "=manyx"])
+  })
+
   it("delivers no more than was asked for, and what comes later", async () => {
     const [first, second] = await publish(3, 2)
     const numbers = await outcome(

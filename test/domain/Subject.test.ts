@@ -2,7 +2,15 @@ import { randomUUID } from "node:crypto"
 import { assert, property, sample, string } from "fast-check"
 import { connect, type JetStreamManager, type NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { decodeToken, encodeToken, partitionOf, purchaseSubject } from "../../src/domain/Subject.ts"
+import {
+  decodeToken,
+  encodeToken,
+  groupSubject,
+  partitionOf,
+  purchaseSubject,
+  readToken,
+  userTokenOfInput
+} from "../../src/domain/Subject.ts"
 import { TestBroker } from "../support/TestBroker.ts"
 import { startEdge, testSettings } from "../support/TestLedger.ts"
 
@@ -46,6 +54,37 @@ describe("encodeToken", () => {
       })
     )
     expect(encodeToken("=many")).toBe("=3Dmany")
+  })
+})
+
+describe("readToken", () => {
+  it("reads every token that encodeToken writes, and the same with each byte escaped in lower case", () => {
+    assert(
+      property(ids, (id) => {
+        expect(readToken(encodeToken(id))).toBe(id)
+        expect(readToken(Buffer.from(id).toString("hex").replaceAll(/../g, "=$&"))).toBe(id)
+      })
+    )
+  })
+
+  it.each([
+    ["100%", "100%"],
+    ["%41", "%41"],
+    ["\u00e9=C3=A9", "\u00e9\u00e9"],
+    ["=", undefined],
+    ["=4", undefined],
+    ["=4x", undefined],
+    ["=C3", undefined]
+  ])("reads %s as %j", (token, text) => {
+    expect(readToken(token)).toBe(text)
+  })
+})
+
+describe("userTokenOfInput", () => {
+  it("finds the user of a purchase's subject, and nobody in that of a group", () => {
+    expect(userTokenOfInput(purchaseSubject(3, "ann=40x"))).toBe("ann=40x")
+    expect(userTokenOfInput(groupSubject(3))).toBeUndefined()
+    expect(userTokenOfInput(purchaseSubject(3, encodeToken("=many")))).toBe("=3Dmany")
   })
 })
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { encodeToken } from "../../src/domain/Subject.ts"
 import { mistakesAfter, post, readAccount } from "../support/Shopper.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
@@ -6,6 +7,7 @@ import { TestSystem, userIn } from "../support/TestSystem.ts"
 const partitions = 4
 const user = userIn(1, partitions, "poisoned")
 const stranger = userIn(2, partitions, "stranger")
+const neighbour = userIn(1, partitions, "neighbour")
 const message = (purchase: unknown) => JSON.stringify({ version: 1, purchases: [purchase] })
 const notUtf8 = Uint8Array.from([0x7b, 0xff, 0xfe, 0x7d])
 
@@ -30,7 +32,8 @@ const badPurchases: ReadonlyArray<readonly [string, unknown]> = [
   ["a purchase id with a blank at its end", sold(user, "blank ")],
   ["a user id with a blank at its end", sold(`${user} `, "blank")],
   ["a product that is a blank", sold(user, "nothing", { productName: " " })],
-  ["a user of another partition", sold(stranger, "elsewhere")]
+  ["a user of another partition", sold(stranger, "elsewhere")],
+  ["another user of the same partition", sold(neighbour, "next door")]
 ]
 
 describe("What cannot be applied", () => {
@@ -84,14 +87,39 @@ describe("What cannot be applied", () => {
     expect(JSON.parse(records[0]?.payload)).toEqual(bad)
   })
 
-  it("a user of another partition gets nothing from it, and can still use the id", async () => {
-    await publish(message(sold(stranger, "mine")))
-    await system.admin.untilApplied()
-    expect((await readAccount(system.ask, stranger)).count).toBe(0)
-    const sale = sold(stranger, "mine")
+  it.each([
+    ["another partition", stranger],
+    ["the same partition", neighbour]
+  ])("a user of %s gets nothing from a message for somebody else, and can still use the id", async (_where, other) => {
+    const sale = sold(other, "mine")
+    const sequence = await publish(message(sale))
+    const [record] = await recordsOf(sequence)
+    expect(record?.reason).toBe(`sent for user ${user}, but it is a purchase of user ${other}`)
+    expect((await readAccount(system.ask, other)).count).toBe(0)
     expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
-    expect(mistakesAfter(await readAccount(system.ask, stranger), [sale])).toEqual([])
+    expect(mistakesAfter(await readAccount(system.ask, other), [sale])).toEqual([])
   })
+
+  it.each(["=61nn", "ann@x", "cafe=CC=81", "\u00e9"])(
+    "a message for a user whose name is written as %s is rejected, whatever partition it falls into",
+    async (token) => {
+      const spelled = { "=61nn": "ann", "ann@x": "ann@x", "cafe=CC=81": "caf\u00e9", "\u00e9": "\u00e9" }[token] ?? ""
+      const sale = sold(spelled, `spelled ${token}`)
+      const throughTransform = await system.admin.publish(`purchases.${token}`, message(sale))
+      const toItsPartition = await system.admin.publish(
+        `purchases.${system.partitionOf(spelled)}.${token}`,
+        message(sale)
+      )
+      const reason = `sent for user ${spelled} written as "${token}": write it as "${encodeToken(spelled)}"`
+      for (const sequence of [throughTransform, toItsPartition]) {
+        expect(await recordsOf(sequence)).toMatchObject([{ reason, payload: JSON.stringify(sale) }])
+      }
+      expect((await readAccount(system.ask, spelled)).count).toBe(0)
+      const wellSpelled = await system.admin.publish(`purchases.${encodeToken(spelled)}`, message(sale))
+      expect(await recordsOf(wellSpelled)).toEqual([])
+      expect(mistakesAfter(await readAccount(system.ask, spelled), [sale])).toEqual([])
+    }
+  )
 
   it("what is published as purchases.<user> goes to the user's partition", async () => {
     const sale = sold(stranger, "by hand")

@@ -1,5 +1,6 @@
 import { Context, Effect, Latch, Layer } from "effect"
 import { BrokerRefused, BrokerUnavailable, type BrokerFailure, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { userTokenOfInput } from "../../src/domain/Subject.ts"
 import { BrokerLink } from "../../src/nats/BrokerLink.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { CommitConflict, type CommitFailure, LedgerBucket } from "../../src/nats/LedgerBucket.ts"
@@ -159,10 +160,11 @@ const partitionConsumer = (exchange: Exchange, link: Link) => {
           if (next === undefined) return
           demand -= 1
           const { message, deliverySequence } = next
-          const { payload, sequence, storedAt, noticeTo } = message
+          const { payload, subject, sequence, storedAt, noticeTo } = message
           world.after(ackWaitMilliseconds, serve)
           bring({
             payload,
+            userToken: userTokenOfInput(subject),
             sequence,
             deliverySequence,
             storedAt,

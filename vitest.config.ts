@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config"
+import { SkippedTests } from "./test/support/SkippedTests.ts"
 
 export default defineConfig({
   test: {
@@ -8,6 +9,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 180_000,
     hookTimeout: 120_000,
-    reporters: process.env["CI"] ? ["default", ["json", { outputFile: ".data/test-report.json" }]] : ["default"]
+    reporters: process.env["CI"]
+      ? ["default", ["json", { outputFile: ".data/test-report.json" }], new SkippedTests()]
+      : ["default", new SkippedTests()]
   }
 })

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { findChromium, launchChromium } from "../test/support/Browser.ts"
+import { launchChromium } from "../test/support/Browser.ts"
 import { freePort, projectRoot, TestBroker, until } from "../test/support/TestBroker.ts"
 import { TestProcess } from "../test/support/TestProcess.ts"
 
@@ -17,9 +17,7 @@ if (process.argv.length > 2) {
   process.exit(process.argv.includes("--help") ? 0 : 2)
 }
 
-const chromium = findChromium()
-if ("missing" in chromium) throw new Error(chromium.missing)
-
+const browser = await launchChromium()
 const broker = await TestBroker.start()
 const port = await freePort()
 const common = { NATS_URL: broker.url, PORT: String(port) }
@@ -28,7 +26,6 @@ const processes = [
   new TestProcess("worker", { ...common, WORKER_ID: "worker-1" }),
   new TestProcess("worker", { ...common, WORKER_ID: "worker-2" })
 ]
-const browser = await launchChromium(chromium.path)
 const url = `http://127.0.0.1:${port}`
 
 /** Stores purchases in waves, as a day has them, until it is told to end. */

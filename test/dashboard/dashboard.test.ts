@@ -1,19 +1,14 @@
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { accessibilityMistakes } from "../support/Accessibility.ts"
-import { findChromium, keepScreenshot, launchChromium, screenshots } from "../support/Browser.ts"
+import { browserNeeded, keepScreenshot, launchChromium, screenshots } from "../support/Browser.ts"
+import { needs } from "../support/Requirement.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
 import { purchaseText, startService, type TestService } from "../support/TestService.ts"
 
-const chromium = findChromium()
-const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ` (pictures in ${screenshots})`
-
-// The usual reporter does not name what is skipped.
-if ("missing" in chromium) console.warn(`The dashboard is not tested in a browser: ${chromium.missing}.`)
-
-describe.skipIf("missing" in chromium)(`the dashboard in a browser${why}`, () => {
+describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browserNeeded), () => {
   let service: TestService
   let server: TestServer
   let browser: Browser
@@ -23,7 +18,7 @@ describe.skipIf("missing" in chromium)(`the dashboard in a browser${why}`, () =>
   beforeAll(async () => {
     service = await startService({ environment: { WORKER_ID: "worker-1", PARTITIONS: "4" } })
     server = await serve(service.edge.app)
-    browser = await launchChromium("path" in chromium ? chromium.path : "")
+    browser = await launchChromium()
   })
   afterAll(async () => {
     await browser?.close()

@@ -135,6 +135,17 @@ export class CuttableDisk {
     return disk
   }
 
+  /** Returns why this machine allows no such disk, or `undefined` after making one and removing it. */
+  static whyNot(): string | undefined {
+    try {
+      CuttableDisk.create().remove()
+      return undefined
+    } catch (cause) {
+      if (cause instanceof NoCuttableDisk) return cause.message
+      throw cause
+    }
+  }
+
   /** Everything that was written until now outlives the next cut. */
   sync(): void {
     run("sync", "--file-system", this.mountPoint)

@@ -1,20 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { CuttableDisk, NoCuttableDisk } from "./CuttableDisk.ts"
+import { needs } from "../support/Requirement.ts"
+import { CuttableDisk } from "./CuttableDisk.ts"
 import { runPowerCuts } from "./PowerCuts.ts"
 
 const cuts = 4
 
-describe("power cuts of the broker's disk", () => {
+const cuttableDisk = {
+  tests: "of power cuts",
+  missing: CuttableDisk.whyNot(),
+  remedy: "Run them on Linux as root, with mkfs.ext4, mount and loop devices (not in an unprivileged container)."
+}
+
+describe("power cuts of the broker's disk", needs(cuttableDisk), () => {
   let disk: CuttableDisk | undefined
 
-  beforeEach(({ skip }) => {
-    try {
-      disk = CuttableDisk.create()
-    } catch (cause) {
-      if (!(cause instanceof NoCuttableDisk)) throw cause
-      console.warn(`skipped: ${cause.message}`)
-      skip(cause.message)
-    }
+  beforeEach(() => {
+    disk = CuttableDisk.create()
   })
 
   afterEach(() => disk?.remove())

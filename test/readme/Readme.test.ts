@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { connect } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { needs } from "../support/Requirement.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { freePort, projectRoot, TestBroker, until } from "../support/TestBroker.ts"
 import { type Command, commandsOf, missing } from "./Commands.ts"
@@ -15,6 +16,12 @@ const commands = commandsOf(readFileSync(join(projectRoot, "README.md"), "utf8")
 const commandMillisecondsMax = 100_000
 
 const natsCli = spawnSync(join(projectRoot, "scripts/nats.sh"), ["cli"], { encoding: "utf8" }).stdout.trim()
+
+const natsNeeded = {
+  tests: "of README's nats commands",
+  missing: natsCli === "" ? "no nats command line tool" : undefined,
+  remedy: "Run scripts/nats.sh cli: it fetches the tool, or says why it cannot."
+}
 
 interface Ended {
   /** None where a signal ended it. */
@@ -107,11 +114,9 @@ const attempt = async ({ text, claims }: Command): Promise<void> => {
 
 describe("README.md", () => {
   for (const command of commands) {
-    const isNats = command.text.startsWith("nats ")
-    it.skipIf(isNats && natsCli === "")(
-      `${command.line}: ${command.text}`,
-      () => attempt(command),
-      commandMillisecondsMax + 10_000
+    const needed = command.text.startsWith("nats ") ? needs(natsNeeded) : {}
+    it(`${command.line}: ${command.text}`, { ...needed, timeout: commandMillisecondsMax + 10_000 }, () =>
+      attempt(command)
     )
   }
 

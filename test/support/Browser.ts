@@ -1,30 +1,33 @@
 import { existsSync, mkdirSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { type Browser, chromium, type Page } from "playwright-core"
+import type { Requirement } from "./Requirement.ts"
 import { projectRoot } from "./TestBroker.ts"
-
-/** Where a Chromium is, or why there is none. */
-export type Chromium = { readonly path: string } | { readonly missing: string }
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 const elsewhere = [
-  "/usr/bin/chromium",
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium"
 ]
 
-/** Finds the machine's own Chromium: none is downloaded. The one that CHROMIUM names has to be there. */
-export const findChromium = (): Chromium => {
+/** Finds the machine's own Chromium, and downloads none. Throws an Error where CHROMIUM names a file that is missing. */
+const findChromium = (): string | undefined => {
   const { CHROMIUM, PATH = "" } = process.env
   if (CHROMIUM !== undefined && CHROMIUM !== "") {
-    if (existsSync(CHROMIUM)) return { path: CHROMIUM }
+    if (existsSync(CHROMIUM)) return CHROMIUM
     throw new Error(`CHROMIUM is ${CHROMIUM}, and there is no such file. Install Chromium, or leave CHROMIUM out.`)
   }
   const inPath = PATH.split(delimiter).flatMap((directory) => names.map((name) => join(directory, name)))
-  const path = [...inPath, ...elsewhere].find((candidate) => existsSync(candidate))
-  return path === undefined
-    ? { missing: "no Chromium in PATH; install one (Debian: chromium), or name it in CHROMIUM" }
-    : { path }
+  return [...inPath, ...elsewhere].find((candidate) => existsSync(candidate))
+}
+
+const executablePath = findChromium()
+
+/** For tests that look at a page in a browser. */
+export const browserNeeded: Requirement = {
+  tests: "in a browser",
+  missing: executablePath === undefined ? "no Chromium" : undefined,
+  remedy: "Install Debian's package chromium, or set CHROMIUM to a browser's path."
 }
 
 /** It asks nobody on the internet for anything. */
@@ -37,12 +40,16 @@ const quiet = [
   "--disable-sync"
 ]
 
-export const launchChromium = (path: string): Promise<Browser> =>
-  chromium.launch({
-    executablePath: path,
+/** Starts the machine's Chromium. Throws an Error that says how to get it where it is missing. */
+export const launchChromium = (): Promise<Browser> => {
+  const { missing, remedy } = browserNeeded
+  if (executablePath === undefined) throw new Error(`${missing}. ${remedy}`)
+  return chromium.launch({
+    executablePath,
     // Chromium's sandbox refuses to be started by root.
     args: [...quiet, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])]
   })
+}
 
 /** Where tests keep their pictures; git ignores it. */
 export const screenshots = join(projectRoot, ".data/screenshots")

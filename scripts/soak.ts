@@ -4,8 +4,8 @@ import { quietMillisecondsMax, soak } from "../test/soak/Soak.ts"
 
 const usage = `npm run soak -- --minutes 10     loads a system for so long, and shows whether it grew`
 
-/** With fewer requests nothing would have been tried. */
-const operationsMin = 3_000
+/** With fewer requests, or without another worker, nothing would have been tried. */
+const tried = { operationsMin: 3_000, arrivalsMin: 1 }
 
 const { values } = parseArgs({
   options: { minutes: { type: "string", default: "10" }, help: { type: "boolean", default: false } }
@@ -14,9 +14,9 @@ const { values } = parseArgs({
 const run = async (minutes: number): Promise<boolean> => {
   const { growth, operations, arrivals, mistakes } = await soak({
     seed: Math.ceil(Math.random() * 2 ** 31),
-    warmUp: { milliseconds: 30_000, operationsMin },
+    warmUp: { milliseconds: 30_000, ...tried },
     quietMilliseconds: quietMillisecondsMax,
-    load: { milliseconds: minutes * 60_000, operationsMin },
+    load: { milliseconds: minutes * 60_000, ...tried },
     report: console.log,
     signal: interrupted.signal
   })

@@ -2,9 +2,7 @@ import { OperationLog } from "../support/OperationLog.ts"
 import { seeded } from "../support/Random.ts"
 import { type Ask, post, readAccount } from "../support/Shopper.ts"
 import { type Sold, sold } from "../support/Sold.ts"
-
-/** How many requests are on their way at once. */
-export const soakLanes = 16
+import { soakLanes } from "./Allowances.ts"
 /** After so long an impatient client does not want its answer any more. */
 const patienceMilliseconds = 4
 const usersCheckedMax = 200

@@ -1,7 +1,8 @@
 import type { ProcessFigures } from "./preload/Introspection.ts"
-import { soakLanes } from "./Crowd.ts"
+import { brokerAllowances, brokerBytesPerKeyMax, mebibyte, processAllowances } from "./Allowances.ts"
 
 export interface BrokerFigures {
+  /** Resident memory without what Go keeps free for later: under load it lets its heap double before it collects. */
   readonly residentBytes: number
   /** Of Go's objects, after everything that nobody needs was collected. */
   readonly heapBytes: number
@@ -20,36 +21,6 @@ export interface Snapshot {
   readonly worker: ProcessFigures
   readonly broker: BrokerFigures
 }
-
-const mebibyte = 1024 ** 2
-
-const brokerAllowances = {
-  // Under load Go lets its heap double before it collects, and it gives memory back bit by bit.
-  residentBytes: 64 * mebibyte,
-  // A block of messages (8 MiB) of each stream.
-  heapBytes: 16 * mebibyte,
-  descriptors: 8,
-  connections: 0,
-  subscriptions: 2,
-  consumers: 0
-}
-
-/** By how much a process of ours may have grown: what the garbage collector and the compiler keep, and no more. */
-const processAllowances: Readonly<Record<keyof ProcessFigures, number>> = {
-  // It follows the load of a moment more than what is kept, which heap and buffers tell: the young generation of V8
-  // takes up to 96 MiB under load and is not always given back, and malloc keeps pieces.
-  residentBytes: 64 * mebibyte,
-  heapBytes: 4 * mebibyte,
-  externalBytes: 8 * mebibyte,
-  // Clients may keep as many connections for their next request as they have lanes.
-  descriptors: soakLanes,
-  sockets: soakLanes,
-  timers: 8,
-  otherHandles: 2
-}
-
-/** What a key of the ledger takes of the broker's memory at most; see README.md, Sizes. */
-const brokerBytesPerKeyMax = 1_000
 
 export interface Growth {
   /** Like "edge heapBytes". */

@@ -15,7 +15,7 @@ import {
   mebibytes,
   type Snapshot
 } from "./Growth.ts"
-import type { ProcessFigures } from "./preload/Introspection.ts"
+import type { Inquiry, LeakState, ProcessFigures } from "./preload/Introspection.ts"
 
 const partitions = 8
 /** The other worker stays for so long before it is stopped or killed, and comes back at once. */
@@ -53,10 +53,12 @@ const asStarted = ["--max-semi-space-size=32"]
 /** A leak that is planted in a process: a module of `preload/` that it imports first. */
 export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 
-/** How much load: for so long, and until there were so many requests, however slow the machine is. */
+/** How much load: for so long, and until there were so many requests and arrivals, however slow the machine is. */
 export interface Load {
   readonly milliseconds: number
   readonly operationsMin: number
+  /** How often the other worker comes, at least. */
+  readonly arrivalsMin: number
 }
 
 export interface SoakPlan {
@@ -86,7 +88,13 @@ export interface SoakOutcome {
 /** What the pages of the broker's monitoring say, as far as it is looked at here. */
 type GeneralPage = Readonly<Record<"mem" | "connections" | "subscriptions", number>>
 type JetStreamPage = Readonly<Record<"consumers", number>>
-const heapAllocated = /^# HeapAlloc = (\d+)$/m
+
+/** Reads a figure of Go's memory, like `HeapAlloc`, from a heap profile; throws an Error where it is missing. */
+const memoryFigure = (profile: string, name: string): number => {
+  const figure = new RegExp(`^# ${name} = (\\d+)$`, "m").exec(profile)?.[1]
+  if (figure === undefined) throw new Error(`the broker's profile has no ${name}`)
+  return Number(figure)
+}
 
 const preloaded = (module: string) => ["--import", `./test/soak/preload/${module}.ts`]
 
@@ -111,6 +119,9 @@ class SoakedSystem {
   private readonly worker: TestProcess
   private other: TestProcess | undefined
   private isStopped = false
+  private isForgetting = false
+  /** Settles with the newest inquiry. */
+  private inquired: Promise<unknown> = Promise.resolve()
 
   private constructor(broker: TestBroker, profilePort: number, admin: BrokerAdmin, port: number, plan: SoakPlan) {
     this.broker = broker
@@ -151,9 +162,11 @@ class SoakedSystem {
   }
 
   /** Lets the crowd shop, while the other worker comes and goes. */
-  async load({ milliseconds, operationsMin }: Load, report?: (line: string) => void): Promise<void> {
+  async load(load: Load, report?: (line: string) => void): Promise<void> {
+    const { milliseconds, operationsMin, arrivalsMin } = load
     const enough = new AbortController()
-    const wanted = this.crowd.operations + operationsMin
+    const operations = this.crowd.operations + operationsMin
+    const arrivals = this.arrivals + arrivalsMin
     const shopping = Promise.all([this.crowd.shop(enough.signal), this.comeAndGo(enough.signal)])
     const reporting = setInterval(
       () =>
@@ -164,10 +177,9 @@ class SoakedSystem {
         ),
       reportEveryMilliseconds
     )
-    const isThere = () => this.crowd.operations >= wanted
-    const done = pause(milliseconds).then(() =>
-      until(`there were ${operationsMin} requests`, isThere, loadWaitMilliseconds)
-    )
+    const isThere = () => this.crowd.operations >= operations && this.arrivals >= arrivals && this.areLeaksComplete()
+    const wanted = `there were ${operationsMin} requests, ${arrivalsMin} arrivals, and all that leaks forget`
+    const done = pause(milliseconds).then(() => until(wanted, isThere, loadWaitMilliseconds))
     try {
       await Promise.race([done, shopping])
     } finally {
@@ -175,6 +187,12 @@ class SoakedSystem {
       enough.abort()
       await shopping
     }
+  }
+
+  /** Tells the planted leaks to begin. */
+  async forget(): Promise<void> {
+    this.isForgetting = true
+    for (const process of [this.edge, this.worker]) await this.inquire(process, { kind: "forget" })
   }
 
   /** What remains when everything is applied and nobody wants anything: the least of each figure until it is enough. */
@@ -209,11 +227,28 @@ class SoakedSystem {
 
   private async reading(): Promise<Snapshot> {
     const [edge, worker, broker] = await Promise.all([
-      this.edge.request({}) as Promise<ProcessFigures>,
-      this.worker.request({}) as Promise<ProcessFigures>,
+      this.inquire(this.edge, { kind: "figures" }) as Promise<ProcessFigures>,
+      this.inquire(this.worker, { kind: "figures" }) as Promise<ProcessFigures>,
       this.brokerFigures()
     ])
     return { edge, worker, broker }
+  }
+
+  /** Whether the planted leaks have forgotten all that they are to forget; before they are told to, they have not. */
+  private async areLeaksComplete(): Promise<boolean> {
+    if (!this.isForgetting) return true
+    for (const process of [this.edge, this.worker]) {
+      const { isAllForgotten } = (await this.inquire(process, { kind: "isAllForgotten" })) as LeakState
+      if (!isAllForgotten) return false
+    }
+    return true
+  }
+
+  /** Asks one after the other, because an answer does not say to which question it belongs. */
+  private inquire(process: TestProcess, inquiry: Inquiry): Promise<unknown> {
+    const answered = this.inquired.then(() => process.request(inquiry))
+    this.inquired = answered.catch(() => undefined)
+    return answered
   }
 
   private async brokerFigures(): Promise<BrokerFigures> {
@@ -221,8 +256,8 @@ class SoakedSystem {
       (await fetch(`http://127.0.0.1:${this.broker.monitorPort}/${name}`)).json() as A
     // Like the figures of our own processes, after a collection.
     const profile = await fetch(`http://127.0.0.1:${this.profilePort}/debug/pprof/heap?debug=1&gc=1`)
-    const heap = heapAllocated.exec(await profile.text())?.[1]
-    if (heap === undefined) throw new Error("the broker's profile does not tell its heap")
+    const memory = await profile.text()
+    const keptFree = memoryFigure(memory, "HeapIdle") - memoryFigure(memory, "HeapReleased")
     const [general, jetStream, ledger] = await Promise.all([
       page<GeneralPage>("varz"),
       page<JetStreamPage>("jsz"),
@@ -230,8 +265,8 @@ class SoakedSystem {
     ])
     const descriptors = `/proc/${this.broker.pid}/fd`
     return {
-      residentBytes: general.mem,
-      heapBytes: Number(heap),
+      residentBytes: general.mem - keptFree,
+      heapBytes: memoryFigure(memory, "HeapAlloc"),
       descriptors: existsSync(descriptors) ? readdirSync(descriptors).length : undefined,
       connections: general.connections,
       subscriptions: general.subscriptions,
@@ -245,6 +280,7 @@ const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcom
   await system.load(plan.warmUp)
   const before = await system.snapshot((_, quiet) => quiet >= plan.quietMilliseconds)
   const [operations, arrivals] = [system.crowd.operations, system.arrivals]
+  await system.forget()
   await system.load(plan.load, plan.report)
   const after = await system.snapshot(
     (least, quiet) =>

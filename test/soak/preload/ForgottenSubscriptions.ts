@@ -1,24 +1,35 @@
 import { Effect, Layer } from "effect"
 import { Connection } from "../../../src/nats/Connection.ts"
 import { QueryTransport } from "../../../src/nats/QueryTransport.ts"
+import { brokerAllowances } from "../Allowances.ts"
+import { bytesOfEach, plantLeak } from "./Forgetting.ts"
 
 const real = QueryTransport.layer
-/** So long that the broker's heap shows it as well as its count. */
-const subject = `forgotten.${"x".repeat(3_000)}`
+const isForgotten = plantLeak("ForgottenSubscriptions")
 
-/** A planted leak: each question of an edge leaves a subscription behind. */
+/** The broker keeps the subject of each subscription; a line of its protocol has 4,096 bytes at most. */
+const subjectBytes = 3_500
+const subject = `forgotten.${"x".repeat(subjectBytes)}`
+const subscriptionsOfEach = Math.ceil(bytesOfEach(brokerAllowances.heapBytes) / subjectBytes)
+
+/** A planted leak: questions of an edge leave subscriptions behind. */
 const leaking = Layer.effect(
   QueryTransport,
   Effect.gen(function* () {
     const { client } = yield* Connection
     const transport = yield* QueryTransport
-    let questions = 0
+    let subscriptions = 0
+    const forget = () => {
+      for (let left = subscriptionsOfEach; left > 0; left -= 1) {
+        subscriptions += 1
+        client.subscribe(`${subject}.${subscriptions}`)
+      }
+    }
     return QueryTransport.of({
       ...transport,
       ask: (...question) =>
         Effect.suspend(() => {
-          questions += 1
-          client.subscribe(`${subject}.${questions}`)
+          if (isForgotten()) forget()
           return transport.ask(...question)
         })
     })

@@ -1,10 +1,13 @@
 import { Effect, Layer } from "effect"
 import { QueryTransport } from "../../../src/nats/QueryTransport.ts"
+import { processAllowances } from "../Allowances.ts"
+import { bytesOfEach, plantLeak } from "./Forgetting.ts"
 
 const real = QueryTransport.layer
-const keptBytes = 16 * 1024
+const keptBytes = bytesOfEach(processAllowances.externalBytes)
+const isForgotten = plantLeak("KeptBuffers")
 
-/** A planted leak: each question of an edge leaves a buffer behind, which hardly shows in the heap of JavaScript. */
+/** A planted leak: questions of an edge leave buffers behind, which hardly show in the heap of JavaScript. */
 const leaking = Layer.effect(
   QueryTransport,
   Effect.gen(function* () {
@@ -14,7 +17,7 @@ const leaking = Layer.effect(
       ...transport,
       ask: (...question) =>
         Effect.suspend(() => {
-          kept.push(Buffer.alloc(keptBytes, 1))
+          if (isForgotten()) kept.push(Buffer.alloc(keptBytes, 1))
           return transport.ask(...question)
         })
     })

@@ -105,7 +105,8 @@ onBoth(
           }
         }).pipe(Effect.timeout("20 seconds"))
       )
-      expect(repeats).toBeGreaterThan(2)
+      // One repeat came within the window at least. Had it renewed the window, no try would ever be stored.
+      expect(repeats).toBeGreaterThan(1)
       expect(again).toMatchObject({ sequence: first.sequence + 1 })
     })
 

@@ -8,6 +8,8 @@ import { isAsPromised } from "./Verdict.ts"
 /** A plan of 24 seconds in which workers die twice just when a commit was sent. */
 const seed = 71
 const minutes = 0.4
+/** Whether a commit is under way when its worker dies is a matter of moments, and they differ from run to run. */
+const runsMax = 3
 
 describe("A fault run", () => {
   let directory: string
@@ -24,11 +26,14 @@ describe("A fault run", () => {
   ] as const)(
     "shows that a worker %s",
     async (_name, mistake, found) => {
-      const logPath = join(directory, "log.jsonl")
-      const result = await runFaults({ seed, minutes, isCluster: false, logPath, mistake })
-      expect(result.findings.count(found)).toBeGreaterThan(0)
-      expect(isAsPromised(result)).toBe(false)
+      for (let run = 1; run <= runsMax; run += 1) {
+        const logPath = join(directory, `log-${run}.jsonl`)
+        const result = await runFaults({ seed, minutes, isCluster: false, logPath, mistake })
+        if (result.findings.count(found) === 0) continue
+        return expect(isAsPromised(result)).toBe(false)
+      }
+      expect.unreachable(`not found in ${runsMax} runs`)
     },
-    180_000
+    runsMax * 180_000
   )
 })

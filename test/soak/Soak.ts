@@ -198,13 +198,11 @@ class SoakedSystem {
   /** What remains when everything is applied and nobody wants anything: the least of each figure until it is enough. */
   async snapshot(isEnough: (least: Snapshot, quietMilliseconds: number) => boolean): Promise<Snapshot> {
     await this.admin.untilApplied(settleWaitMilliseconds)
-    // Only who owns a partition answers, so after this the worker that stays owns all of them.
-    for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)
     const begun = performance.now()
-    let least = await this.reading()
+    let least = await this.quietReading()
     while (!isEnough(least, performance.now() - begun)) {
       await pause(quietReadingEveryMilliseconds)
-      least = leastOf(least, await this.reading())
+      least = leastOf(least, await this.quietReading())
     }
     return least
   }
@@ -223,6 +221,13 @@ class SoakedSystem {
       await pause(workerStayMilliseconds)
       await this.other.kill(this.arrivals % 2 === 0 ? "SIGKILL" : "SIGTERM")
     }
+  }
+
+  /** Reads while the worker that stays owns all partitions: one that stood still for long may have lost some. */
+  private async quietReading(): Promise<Snapshot> {
+    // Only the owner of a partition answers.
+    for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)
+    return this.reading()
   }
 
   private async reading(): Promise<Snapshot> {

@@ -27,16 +27,27 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-/** Returns why there cannot be this client here. Where tests must run, a failure to fetch it is thrown instead. */
-const lackingFor = async ({ language, tools, fetch }: GeneratedClient): Promise<string | undefined> => {
+interface Lacking {
+  readonly missing: string
+  readonly remedy: string
+}
+
+/** Returns what this machine lacks for a client. Where tests must run, a failure to fetch it is thrown instead. */
+const lackingFor = async ({ language, tools, fetch }: GeneratedClient): Promise<Lacking | undefined> => {
   const missing = tools.find((tool) => !isInstalled(tool))
-  if (missing !== undefined) return `no ${missing} is installed, which the client for ${language} needs`
+  if (missing !== undefined) {
+    return {
+      missing: `no ${missing} is installed`,
+      remedy: `Install ${missing}, which the client for ${language} needs.`
+    }
+  }
   try {
     return void (await fetch())
   } catch (failure) {
     if (process.env["CI"] !== undefined) throw failure
     const said = failure instanceof Error ? failure.message.trim().split("\n").at(-1) : String(failure)
-    return `what the client for ${language} needs could not be fetched: ${said}`
+    const remedy = "Let the package managers of this machine reach their registries once."
+    return { missing: `what the client for ${language} needs could not be fetched (${said})`, remedy }
   }
 }
 
@@ -51,9 +62,15 @@ describe("a client that is generated from the OpenAPI document", () => {
   it.for(generatedClients)(
     "for $language compiles, and posts and reads amounts exactly",
     { timeout: clientMillisecondsMax },
-    async (client, { skip }) => {
+    async (client, { skip, task }) => {
       const lacking = await lackingFor(client)
-      skip(lacking !== undefined, lacking)
+      if (lacking !== undefined) {
+        task.meta.skippedFor = {
+          tests: `with a client for ${client.language}`,
+          because: `${lacking.missing}. ${lacking.remedy}`
+        }
+        skip(lacking.missing)
+      }
       const own = await mkdtemp(join(directory, "client-"))
       const userId = `${client.language}-user`
       await client.make(own, join(directory, "openapi.json"))

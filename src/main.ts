@@ -44,7 +44,7 @@ const stopSignal = (): Promise<void> =>
 
 /** Where Prometheus finds a worker: on this machine alone. */
 const serveMetrics = (port: number, scope: Scope.Scope) =>
-  serveHttp(metricsApp(Effect.runPromise), "127.0.0.1", port, undefined, "METRICS_PORT").pipe(
+  serveHttp(metricsApp(Effect.runPromise), "127.0.0.1", port, undefined, { setting: "METRICS_PORT" }).pipe(
     Effect.tap((opened) => Effect.logInfo("serving metrics").pipe(Effect.annotateLogs({ port: opened }))),
     Scope.provide(scope)
   )

@@ -1,7 +1,6 @@
 import type { Context, MiddlewareHandler } from "hono"
 import { accepts } from "hono/accepts"
 import { jsonMediaType, mediaTypesOf } from "./Answer.ts"
-import { limitBody } from "./BodyLimit.ts"
 import { type Edge, stopping } from "./Edge.ts"
 import { instanceOf, isProblem, problem, problemMediaType, problemResponse } from "./Problem.ts"
 import { mediaTypeOf, type Route } from "./Route.ts"
@@ -35,22 +34,15 @@ const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.va
 /** What is asked of a request before a route looks at it. */
 export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
   const offered = offeredBy(route)
-  const bodies = new Map(
-    route.bodies.map(({ mediaType, limit, answeredAs }) => [
-      mediaType,
-      {
-        limited: limit === undefined ? undefined : limitBody(limit.bytesMax, limit.tooLarge),
-        answeredAs: answeredAs === undefined ? undefined : [answeredAs]
-      }
-    ])
-  )
+  const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
   return async (http, next) => {
     const mediaType = bodies.size === 0 ? "" : mediaTypeOf(http)
     if (isProblem(mediaType)) return problemResponse(mediaType, instanceOf(http))
     const body = bodies.get(mediaType)
     const isSupported = body !== undefined || bodies.size === 0
-    const refused = isSupported ? unlessAccepted(http, body?.answeredAs ?? offered) : undefined
+    const answered = body?.answeredAs === undefined ? offered : [body.answeredAs]
+    const refused = isSupported ? unlessAccepted(http, answered) : undefined
     if (refused !== undefined) return refused
     if (route.stores) {
       // Previews and link checkers send a HEAD to look, and must not write by it.
@@ -58,6 +50,6 @@ export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
       if (edge.isDraining()) return problemResponse(stopping, instanceOf(http))
     }
     if (!isSupported) return problemResponse(unsupported, instanceOf(http))
-    return body?.limited === undefined ? next() : body.limited(http, next)
+    return next()
   }
 }

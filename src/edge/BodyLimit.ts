@@ -1,18 +1,64 @@
-import type { Context, MiddlewareHandler } from "hono"
-import { bodyLimit } from "hono/body-limit"
-import { instanceOf, problem, problemResponse } from "./Problem.ts"
+import type { IncomingMessage } from "node:http"
+import { Readable } from "node:stream"
+import type { ReadableStream as NodeReadableStream } from "node:stream/web"
+import { Effect } from "effect"
+import type { Context as HttpContext } from "hono"
+import { isProblem, type Problem, problem } from "./Problem.ts"
+
+type BodyFailure = Problem<"body-too-large" | "malformed-request" | "request-timeout">
+
+const brokenOff = problem(
+  "malformed-request",
+  "The body broke off, or its chunks could not be read. Send the request again."
+)
+
+/** The code of the failure with which node ends a request that is too slow to arrive. */
+export const requestTimeoutCode = "ERR_HTTP_REQUEST_TIMEOUT"
+
+export const tooSlow = problem(
+  "request-timeout",
+  "The request took too long to arrive. Send it again, or send it in smaller parts."
+)
+
+/** Returns the problem of a body that ended before its end: the caller broke off, was too slow, or sent a bad chunk. */
+export const bodyFailure = (cause: unknown): Problem<"malformed-request" | "request-timeout"> =>
+  (cause as NodeJS.ErrnoException | undefined)?.code === requestTimeoutCode ? tooSlow : brokenOff
+
+/** Returns the body as node reads it from the socket. A web stream over it would cost more than the reading does. */
+export const bodyStream = (http: HttpContext): Readable => {
+  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
+  if (incoming !== undefined) return incoming
+  const { body } = http.req.raw
+  return body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream)
+}
+
+/** Reads a body without a declared length, and stops at the bound. What is left of it stays in the stream. */
+const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure): Promise<Uint8Array | BodyFailure> => {
+  const chunks: Array<Uint8Array> = []
+  let bytes = 0
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+    bytes += chunk.length
+    if (bytes > bytesMax) return tooLarge
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, bytes)
+}
 
 /**
- * Refuses bodies above a number of bytes. A declared length is refused by its number, and node holds the sender to it;
- * hono's own limit counts bodies without one. To count all would open a web stream for each request, which costs more
- * than everything else that a purchase costs here.
+ * Reads a whole body of at most so many bytes; a larger one fails with `tooLarge`. A declared length is refused by its
+ * number, and node holds the sender to it.
  */
-export const limitBody = (bytesMax: number, detail: string): MiddlewareHandler => {
-  const tooLarge = (http: Context) => problemResponse(problem("body-too-large", detail), instanceOf(http))
-  const counted = bodyLimit({ maxSize: bytesMax, onError: tooLarge })
-  return async (http, next) => {
-    const declared = http.req.header("content-length")
-    if (declared === undefined || http.req.header("transfer-encoding") !== undefined) return counted(http, next)
-    return Number(declared) <= bytesMax ? next() : tooLarge(http)
-  }
+export const boundedBody = (
+  http: HttpContext,
+  bytesMax: number,
+  tooLarge: Problem<"body-too-large">
+): Effect.Effect<Uint8Array, BodyFailure> => {
+  const declared = http.req.header("content-length")
+  const isDeclared = declared !== undefined && http.req.header("transfer-encoding") === undefined
+  if (isDeclared && Number(declared) > bytesMax) return Effect.fail(tooLarge)
+  return Effect.tryPromise({
+    try: async () =>
+      isDeclared ? new Uint8Array(await http.req.arrayBuffer()) : counted(bodyStream(http), bytesMax, tooLarge),
+    catch: bodyFailure
+  }).pipe(Effect.flatMap((read) => (isProblem(read) ? Effect.fail(read) : Effect.succeed(read))))
 }

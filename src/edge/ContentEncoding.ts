@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream"
+import { finished, type Readable } from "node:stream"
 import { promisify } from "node:util"
 import { createGunzip, gunzip } from "node:zlib"
 import { type Problem, problem } from "./Problem.ts"
@@ -50,11 +50,12 @@ export const unpacked = async (
  */
 export async function* unpackedStream(body: Readable): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: unpackedChunkBytes })
-  const broken = (cause: Error) => gunzip.destroy(cause)
   let isBroken = false
-  body.once("error", (cause) => {
+  // Tells also of a body that broke off before it was read.
+  const forget = finished(body, { writable: false }, (cause) => {
+    if (cause === undefined || cause === null) return
     isBroken = true
-    broken(cause)
+    gunzip.destroy(cause)
   })
   body.pipe(gunzip)
   let bytes = 0
@@ -73,6 +74,7 @@ export async function* unpackedStream(body: Readable): AsyncGenerator<Uint8Array
     const isCorrupt = !isBroken && cause instanceof Error
     throw isCorrupt ? notGzip : cause
   } finally {
+    forget()
     body.unpipe(gunzip)
     gunzip.destroy()
   }

@@ -1,9 +1,18 @@
+import type { ServerResponse } from "node:http"
 import { Effect, Layer } from "effect"
-import type { MiddlewareHandler } from "hono"
+import type { Context, MiddlewareHandler } from "hono"
 import { whenAsked } from "../metrics/Exposition.ts"
 import { requestAnswered, setGauge } from "../metrics/Measures.ts"
 import { BrokerLink } from "../nats/BrokerLink.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
+
+/** The status under which a request is counted whose client left before its answer began; nginx has the same one. */
+const clientLeftStatus = 499
+
+const isClientGone = (http: Context): boolean => {
+  const { outgoing } = (http.env ?? {}) as { readonly outgoing?: ServerResponse }
+  return outgoing !== undefined && outgoing.destroyed && !outgoing.headersSent
+}
 
 /** Counts the requests of a route, and how long their answers took. */
 export const measured =
@@ -11,7 +20,8 @@ export const measured =
   async (http, next) => {
     const began = performance.now()
     await next()
-    requestAnswered(http.req.method, route, http.res.status, (performance.now() - began) / 1_000)
+    const status = isClientGone(http) ? clientLeftStatus : http.res.status
+    requestAnswered(http.req.method, route, status, (performance.now() - began) / 1_000)
   }
 
 /** What is looked up when the metrics of an edge are asked for. */

@@ -1,13 +1,20 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { getRequestListener } from "@hono/node-server"
 import { Effect, Schema } from "effect"
 import type { Hono } from "hono"
 import { linesMediaType, mediaTypeIn } from "./Answer.ts"
-import { problem, problemBody, problemMediaType, problemResponse } from "./Problem.ts"
-
-/** The most bytes of a request's headers; more is answered with 431. */
-export const headerBytesMax = 16 * 1024
+import { requestTimeoutCode } from "./BodyLimit.ts"
+import { type Problem, problemBody, problemHeaders, problemResponse } from "./Problem.ts"
+import {
+  headerBytesMax,
+  hostProblem,
+  noTunnel,
+  parserProblem,
+  rawAnswer,
+  unexpected,
+  unreadable
+} from "./ServerAnswer.ts"
 
 /** How long the server waits for others, in milliseconds. */
 export const httpWaits = {
@@ -21,6 +28,8 @@ export const httpWaits = {
   keepAlive: 75_000,
   /** Between two looks at what is late. */
   check: 1_000,
+  /** For the caller to take the last answer of a connection and to end it. */
+  linger: 2_000,
   /** For the answers to what was accepted, when the process stops. */
   drain: 10_000
 }
@@ -38,56 +47,129 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
   }
 }
 
-/** What node answers by itself, before there is a request that the application could see. */
-const protocolProblems: Readonly<Record<string, readonly [number, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, `The headers have more than ${headerBytesMax} bytes.`],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, "The request took too long to arrive."]
-}
-
-const unreadable = problem("malformed-request", "This is not a readable HTTP request.")
-
-const rawProblem = (code: string): string => {
-  const [status, detail] = protocolProblems[code] ?? [400, unreadable.detail]
-  const body = problemBody({ ...problem("malformed-request", detail), status }, "/")
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `content-type: ${problemMediaType}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    "connection: close"
-  ]
-  return `${head.join("\r\n")}\r\n\r\n${body}`
-}
-
 const isOfLines = ({ headers }: IncomingMessage): boolean => mediaTypeIn(headers["content-type"]) === linesMediaType
 
+/** A request with the answer that it gets. */
+interface Exchange {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+
+/** Ends a connection after its last answer, also where the caller does not end its own side. */
+const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void => {
+  const cut = setTimeout(() => socket.destroy(), waitMilliseconds)
+  socket.once("close", () => clearTimeout(cut))
+  socket.end(last)
+}
+
+/** Fails the body of a request for those who read it. Its connection stays open for the answer, which is the last. */
+const failBody = ({ incoming, outgoing }: Exchange, failure: Error): void => {
+  outgoing.shouldKeepAlive = false
+  // A body that nobody reads would throw.
+  incoming.on("error", () => undefined)
+  // Node's own would end the connection, too.
+  incoming._destroy = (cause, done) => done(cause)
+  incoming.destroy(failure)
+}
+
+/** Answers what node's parser gives up. Each request gets one answer, in the order in which they came. */
+class ParserFailures {
+  private readonly exchanges = new WeakMap<Duplex, Exchange>()
+  private readonly failed = new WeakSet<Duplex>()
+  private readonly instance: string
+  private readonly lingerMilliseconds: number
+
+  constructor(instance: string, lingerMilliseconds: number) {
+    this.instance = instance
+    this.lingerMilliseconds = lingerMilliseconds
+  }
+
+  /** Keeps the newest exchange of its connection. */
+  began(exchange: Exchange): void {
+    this.exchanges.set(exchange.incoming.socket, exchange)
+  }
+
+  /** Answers a failure. Node tells of it again whenever more comes on the connection. */
+  met(failure: NodeJS.ErrnoException, socket: Duplex): void {
+    const exchange = this.exchanges.get(socket)
+    const isTimeout = failure.code === requestTimeoutCode
+    if (isTimeout && exchange !== undefined && !exchange.outgoing.writableEnded && isOfLines(exchange.incoming)) return
+    if (this.failed.has(socket)) return
+    this.failed.add(socket)
+    if (!socket.writable) return void socket.destroy()
+    const end = (last?: string) => endSocket(socket, this.lingerMilliseconds, last)
+    const answer = () => end(rawAnswer(parserProblem(failure.code), this.instance))
+    if (exchange === undefined) return answer()
+    const { incoming, outgoing } = exchange
+    if (incoming.complete) return outgoing.writableFinished ? answer() : void outgoing.once("finish", answer)
+    if (outgoing.writableFinished) return end()
+    outgoing.once("finish", () => end())
+    failBody(exchange, failure)
+  }
+}
+
+interface ServerOptions {
+  /** What sets the host and the port. */
+  readonly setting?: string
+  /** Stands before the paths of the service where a proxy has it. */
+  readonly pathPrefix?: string
+}
+
+/** Makes the server, which answers each request with problem+json that does not get to the application. */
+const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Server => {
+  const listener = getRequestListener(app.fetch, {
+    errorHandler: () => problemResponse(unreadable, instance),
+    // Stands for the host that HTTP/1.0 may leave out; no answer has it.
+    hostname: "localhost"
+  })
+  const limits = {
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: waits.headers,
+    requestTimeout: waits.request,
+    keepAliveTimeout: waits.keepAlive,
+    connectionsCheckingInterval: waits.check,
+    // Node would refuse HTTP/1.0 as well.
+    requireHostHeader: false
+  }
+  const failures = new ParserFailures(instance, waits.linger)
+  const refuse = (outgoing: ServerResponse, what: Problem): void => {
+    const body = problemBody(what, instance)
+    const length = Buffer.byteLength(body)
+    outgoing.shouldKeepAlive = false
+    outgoing.writeHead(what.status, { ...problemHeaders(what), "content-length": length }).end(body)
+  }
+  const server = createServer(limits, (incoming, outgoing) => {
+    failures.began({ incoming, outgoing })
+    const wrongHost = hostProblem(incoming)
+    if (wrongHost !== undefined) return refuse(outgoing, wrongHost)
+    // Node ends a socket on which nothing went in or out for so long, when nobody listens for that.
+    if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
+    void listener(incoming, outgoing)
+  })
+  server.on("checkExpectation", (incoming, outgoing) => {
+    failures.began({ incoming, outgoing })
+    refuse(outgoing, hostProblem(incoming) ?? unexpected(incoming))
+  })
+  server.on("connect", (_incoming, socket) => {
+    // Node listens no more, and a failure of the connection would end the process.
+    socket.on("error", () => socket.destroy())
+    endSocket(socket, waits.linger, rawAnswer(noTunnel, instance))
+  })
+  server.on("clientError", (failure, socket) => failures.met(failure, socket))
+  return server
+}
+
 /** Serves the application until the scope closes; then it answers what it has accepted. Succeeds with the port. */
-export const serveHttp = (app: Hono, host: string, port: number, waits = httpWaits, setting = "PORT or HOST") =>
+export const serveHttp = (
+  app: Hono,
+  host: string,
+  port: number,
+  waits = httpWaits,
+  { setting = "PORT or HOST", pathPrefix = "" }: ServerOptions = {}
+) =>
   Effect.acquireRelease(
     Effect.callback<Server, PortUnavailable>((resume) => {
-      const listener = getRequestListener(app.fetch, { errorHandler: () => problemResponse(unreadable, "/") })
-      const limits = {
-        maxHeaderSize: headerBytesMax,
-        headersTimeout: waits.headers,
-        requestTimeout: waits.request,
-        keepAliveTimeout: waits.keepAlive,
-        connectionsCheckingInterval: waits.check
-      }
-      const streaming = new WeakSet<Duplex>()
-      const server = createServer(limits, (incoming, outgoing) => {
-        if (isOfLines(incoming)) {
-          const { socket } = incoming
-          streaming.add(socket)
-          outgoing.once("close", () => streaming.delete(socket))
-          // Node ends a socket on which nothing went in or out for so long, when nobody listens for that.
-          outgoing.setTimeout(waits.lines)
-        }
-        void listener(incoming, outgoing)
-      })
-      server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-        if (error.code === "ERR_HTTP_REQUEST_TIMEOUT" && streaming.has(socket)) return
-        if (socket.writable) socket.end(rawProblem(error.code ?? ""))
-        else socket.destroy()
-      })
+      const server = makeServer(app, waits, `${pathPrefix}/`)
       server.once("error", (error) =>
         resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message, setting })))
       )

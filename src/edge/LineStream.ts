@@ -2,11 +2,12 @@ import type { Readable } from "node:stream"
 import { type Cause, Deferred, Effect, Exit, Stream } from "effect"
 import type { Purchase } from "../domain/Purchase.ts"
 import { bodyBytes } from "./BodyBytes.ts"
+import { bodyFailure } from "./BodyLimit.ts"
 import type { ContentEncoding } from "./ContentEncoding.ts"
 import { type Edge, type EdgeServices, NewId, stopping } from "./Edge.ts"
 import { problemOf } from "./FailureProblem.ts"
 import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.ts"
-import { isProblem, type Problem, problem } from "./Problem.ts"
+import { isProblem, type Problem } from "./Problem.ts"
 import { type Line, PurchaseLines } from "./PurchaseLines.ts"
 import { appliedOf } from "./PurchaseOutcome.ts"
 import { PurchasePublisher, type PublishResult } from "./PurchasePublisher.ts"
@@ -18,8 +19,6 @@ export const batchesOpenMax = 16
 const outcomesAtOnceMax = 256
 /** How often a body is asked whether it has to end because the edge stops. */
 const drainingEveryMilliseconds = 100
-
-const brokenOff = problem("malformed-request", "The body broke off.")
 
 async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines) {
   for await (const chunk of body) yield* lines.read(chunk)
@@ -112,7 +111,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: Edge, body: Readab
   }
 
   const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), (cause) =>
-    typeof cause === "object" && cause !== null && isProblem(cause) ? cause : brokenOff
+    typeof cause === "object" && cause !== null && isProblem(cause) ? cause : bodyFailure(cause)
   ).pipe(Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone))))
   type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>
   return batches.pipe(

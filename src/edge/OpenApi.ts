@@ -53,7 +53,7 @@ export interface OpenApi {
 
 const description = `Takes purchases, applies each exactly once to its user's account, and answers totals and histories that include everything acknowledged before the question.
 
-Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. Probes, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body where a GET stores nothing; any other method that a path does not have is answered with 405 and Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408.`
+Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. Probes, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body where a GET stores nothing; any other method that a path does not have is answered with 405 and Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out.`
 
 const groups: Record<Route["group"], string> = {
   Purchases: "Storing purchases.",
@@ -70,8 +70,14 @@ const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHea
   "conflicting-purchase": ["location"],
   unavailable: ["retry-after"]
 }
-/** Answers to requests that no route describes: to a path or a method that is not there. */
-const unroutedProblems = ["not-found", "method-not-allowed"] as const
+/** The problems that no route declares: of a path or method that no route has, and of requests that reach no route. */
+const unroutedProblems = [
+  "not-found",
+  "method-not-allowed",
+  "request-timeout",
+  "expectation-failed",
+  "headers-too-large"
+] as const
 
 /** The kinds of problems that a route may answer with. */
 const problemsOf = (route: Route): ReadonlySet<ProblemKind> => {
@@ -79,7 +85,7 @@ const problemsOf = (route: Route): ReadonlySet<ProblemKind> => {
   return new Set<ProblemKind>([
     ...commonProblems,
     ...read.flatMap(({ kind }) => kind ?? []),
-    ...(route.bodies.length === 0 ? [] : (["body-too-large", "unsupported-media-type"] as const)),
+    ...(route.bodies.length === 0 ? [] : (["body-too-large", "request-timeout", "unsupported-media-type"] as const)),
     ...(route.stores ? (["unavailable"] as const) : []),
     ...route.problems
   ])

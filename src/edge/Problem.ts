@@ -20,12 +20,15 @@ export const problemKinds = {
   "not-found": [404, "There is no such thing"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
+  "request-timeout": [408, "The request took too long to arrive"],
   "already-replayed": [409, "This was sent again with another content"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
+  "expectation-failed": [417, "The expectation cannot be met"],
   "refused-by-rules": [422, "The rules refuse this value"],
   "conflicting-purchase": [422, "This id was used for another purchase"],
   "too-many-requests": [429, "Too many requests"],
+  "headers-too-large": [431, "The headers are too large"],
   "internal-error": [500, "The server made a mistake"],
   unavailable: [503, "The service is not available now"],
   "outcome-unknown": [504, "The outcome is unknown"],
@@ -74,8 +77,11 @@ export const problemMediaType = "application/problem+json"
 /** The path that was asked for, as it was written: a decoded one is no URI reference. */
 export const instanceOf = (http: { readonly req: { readonly url: string } }): string => new URL(http.req.url).pathname
 
+export const problemHeaders = (what: Problem): Readonly<Record<string, string>> => ({
+  "content-type": problemMediaType,
+  "cache-control": "no-store",
+  ...what.headers
+})
+
 export const problemResponse = (what: Problem, instance: string): Response =>
-  new Response(problemBody(what, instance), {
-    status: what.status,
-    headers: { "content-type": problemMediaType, "cache-control": "no-store", ...what.headers }
-  })
+  new Response(problemBody(what, instance), { status: what.status, headers: problemHeaders(what) })

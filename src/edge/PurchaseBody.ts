@@ -1,6 +1,7 @@
 import { Effect, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
 import { jsonMediaType, linesMediaType } from "./Answer.ts"
+import { boundedBody } from "./BodyLimit.ts"
 import { type ContentEncoding, contentEncoding, unpacked } from "./ContentEncoding.ts"
 import { accepted } from "./Edge.ts"
 import { singleHeader } from "./HeaderLines.ts"
@@ -27,17 +28,14 @@ export const onePurchase: Body<string> = {
   mediaType: jsonMediaType,
   asked: `one purchase as ${jsonMediaType}`,
   documented: PurchaseRequest,
-  limit: { bytesMax: purchaseBodyBytesMax, tooLarge: tooLarge.detail },
   answeredAs: jsonMediaType,
   read: Effect.fnUntraced(function* (http: HttpContext) {
     const encoding = yield* encodingOf(http)
-    const body = yield* Effect.tryPromise({ try: () => http.req.arrayBuffer(), catch: () => notText })
+    const body = yield* boundedBody(http, purchaseBodyBytesMax, tooLarge)
     const bytes =
       encoding === "identity"
         ? body
-        : yield* Effect.promise(() => unpacked(new Uint8Array(body), purchaseBodyBytesMax, tooLarge)).pipe(
-            Effect.flatMap(accepted)
-          )
+        : yield* Effect.promise(() => unpacked(body, purchaseBodyBytesMax, tooLarge)).pipe(Effect.flatMap(accepted))
     return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
   })
 }

@@ -35,7 +35,7 @@ export const optional = <A, const B>(field: Field<A>, otherwise: B, description:
 })
 
 /** What a body can be wrong with as a whole. */
-export type BodyProblem = "body-too-large" | "unsupported-media-type"
+export type BodyProblem = "body-too-large" | "request-timeout" | "unsupported-media-type"
 
 /** What a route takes as a body of one media type. */
 export interface Body<A> {
@@ -43,10 +43,9 @@ export interface Body<A> {
   /** What to send, like `one purchase as application/json`, for those who send something else. */
   readonly asked: string
   readonly documented: Schema.Constraint
-  /** How large it may be, and what is said of a larger one. Without it `read` sees to a bound. */
-  readonly limit?: { readonly bytesMax: number; readonly tooLarge: string }
   /** The media type of the answers to it, where that is not the route's first. */
   readonly answeredAs?: string
+  /** Reads the body, and holds it to a bound. */
   readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem | BodyProblem>>
 }
 

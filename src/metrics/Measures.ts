@@ -30,7 +30,7 @@ const labelled = <Input, State>(metric: Metric.Metric<Input, State>, ...labels: 
 }
 
 const requests = labelled(
-  counter("http_requests_total", "Requests answered; those of status 5xx are errors."),
+  counter("http_requests_total", "Requests; 5xx are errors, and with 499 the client left before its answer began."),
   "method",
   "route",
   "status"

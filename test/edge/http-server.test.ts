@@ -35,53 +35,163 @@ const textOf = async (response: IncomingMessage): Promise<string> => {
   return text
 }
 
-const rawProblem = (status: string, detail: string): string => {
-  const body = `{"type":"urn:purchase-ledger:problem:malformed-request","title":"The request is malformed","status":${status.slice(0, 3)},"detail":"${detail}","instance":"/"}`
-  return `HTTP/1.1 ${status}\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
+const titles = {
+  "malformed-request": "The request is malformed",
+  "method-not-allowed": "The method is not allowed here",
+  "request-timeout": "The request took too long to arrive",
+  "expectation-failed": "The expectation cannot be met",
+  "headers-too-large": "The headers are too large"
 }
-const tooLate = rawProblem("408 Request Timeout", "The request took too long to arrive.")
 
-describe("what is no request of the application's", () => {
-  it("20 KB of headers are refused", async () => {
-    const socket = await open((await serve()).port)
-    socket.write(`GET /livez HTTP/1.1\r\nhost: x\r\nx-large: ${"x".repeat(20_000)}\r\n\r\n`)
-    expect(await rest(socket)).toBe(
-      rawProblem("431 Request Header Fields Too Large", "The headers have more than 16384 bytes.")
-    )
+/** The one answer of a connection, as the caller has to see it: a problem, with nothing left out, and then the end. */
+const lastProblem = (kind: keyof typeof titles, status: string, detail: string, instance = "/", more = {}) => ({
+  status: `HTTP/1.1 ${status}`,
+  headers: { "content-type": "application/problem+json", "cache-control": "no-store", connection: "close", ...more },
+  body: {
+    type: `urn:purchase-ledger:problem:${kind}`,
+    title: titles[kind],
+    status: Number(status.slice(0, 3)),
+    detail,
+    instance
+  }
+})
+
+/** What comes for a text until the server closes the connection. */
+const answerTo = async (text: string, waits: Partial<typeof httpWaits> = {}) => {
+  const socket = await open((await serve(waits)).port)
+  socket.write(text)
+  return rest(socket)
+}
+
+const readAnswer = (answer: string) => {
+  const [head = "", body = ""] = answer.split("\r\n\r\n")
+  const [status, ...lines] = head.split("\r\n")
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 2)])
+  )
+  const { "content-length": length, date: _date, ...others } = headers
+  expect(length).toBe(String(Buffer.byteLength(body)))
+  return { status, headers: others, body: JSON.parse(body) as unknown }
+}
+
+const tooLateDetail = "The request took too long to arrive. Send it again, or send it in smaller parts."
+
+describe("a request that the application does not see", () => {
+  it("has more than 16 KiB of headers and is answered with 431", async () => {
+    const answer = await answerTo(`GET /livez HTTP/1.1\r\nhost: x\r\nx-large: ${"x".repeat(20_000)}\r\n\r\n`)
+    const detail = "The headers have more than 16384 bytes. Send fewer or shorter ones."
+    expect(readAnswer(answer)).toEqual(lastProblem("headers-too-large", "431 Request Header Fields Too Large", detail))
   })
 
   it.each([
     "NONSENSE\r\n\r\n",
     "GET /livez HTTP/1.1\r\nbad header\r\n\r\n",
     "GET /livez HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
-  ])("%j is refused", async (text) => {
-    const socket = await open((await serve()).port)
-    socket.write(text)
-    expect(await rest(socket)).toBe(rawProblem("400 Bad Request", "This is not a readable HTTP request."))
-  })
-
-  it("a host that is none is refused", async () => {
-    const socket = await open((await serve()).port)
-    socket.write("GET /livez HTTP/1.1\r\nhost: a/b c\r\nconnection: close\r\n\r\n")
-    const answer = await rest(socket)
-    expect(answer.slice(0, 12)).toBe("HTTP/1.1 400")
-    expect(answer.toLowerCase()).toContain("\r\ncontent-type: application/problem+json\r\n")
-  })
-
-  it("headers that do not end are refused when their time is over", async () => {
-    const socket = await open((await serve({ headers: 50, check: 10 })).port)
-    socket.write("GET /livez HTTP/1.1\r\nhost: x\r\n")
-    expect(await rest(socket)).toBe(tooLate)
-  })
-
-  it("a body that does not end is refused when its time is over", async () => {
-    const socket = await open((await serve({ headers: 50, request: 50, check: 10 })).port)
-    socket.write(
-      "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+  ])("cannot be read and is answered with 400: %j", async (text) => {
+    expect(readAnswer(await answerTo(text))).toEqual(
+      lastProblem("malformed-request", "400 Bad Request", "This is not a readable HTTP request.")
     )
-    expect(await rest(socket)).toBe(tooLate)
-    expect(await inputMessages(service.client)).toEqual([])
+  })
+
+  it("names a host that cannot be one and is answered with 400", async () => {
+    const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: a/b c\r\nconnection: close\r\n\r\n")
+    expect(readAnswer(answer)).toEqual(
+      lastProblem("malformed-request", "400 Bad Request", "This is not a readable HTTP request.")
+    )
+  })
+
+  it.each(["GET /livez HTTP/1.1\r\n\r\n", "GET /livez HTTP/1.1\r\nexpect: foo\r\n\r\n"])(
+    "has no Host in HTTP/1.1 and is answered with 400: %j",
+    async (text) => {
+      const detail = "The request has no Host header, which HTTP/1.1 asks for. Send one."
+      expect(readAnswer(await answerTo(text))).toEqual(lastProblem("malformed-request", "400 Bad Request", detail))
+    }
+  )
+
+  it.each(["1.0", "1.1"])("has two Host headers in HTTP/%s and is answered with 400", async (version) => {
+    const answer = await answerTo(`GET /livez HTTP/${version}\r\nhost: x\r\nHost: x\r\n\r\n`)
+    expect(readAnswer(answer)).toEqual(
+      lastProblem("malformed-request", "400 Bad Request", "The request has 2 Host headers. Send one.")
+    )
+  })
+
+  it("has an expectation that the server cannot meet and is answered with 417", async () => {
+    const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: x\r\nexpect: foo\r\n\r\n")
+    const detail = "The expectation foo cannot be met. Send 100-continue, or leave Expect out."
+    expect(readAnswer(answer)).toEqual(lastProblem("expectation-failed", "417 Expectation Failed", detail))
+  })
+
+  it("asks for a tunnel and is answered with 405", async () => {
+    const answer = await answerTo("CONNECT example.org:443 HTTP/1.1\r\nhost: example.org:443\r\n\r\n")
+    const allow = "GET, HEAD, POST"
+    expect(readAnswer(answer)).toEqual(
+      lastProblem(
+        "method-not-allowed",
+        "405 Method Not Allowed",
+        `CONNECT is not allowed here. Allowed: ${allow}.`,
+        "/",
+        { allow }
+      )
+    )
+  })
+
+  it("has headers that do not end, and is answered with 408 when their time is over", async () => {
+    const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: x\r\n", { headers: 50, check: 10 })
+    expect(readAnswer(answer)).toEqual(lastProblem("request-timeout", "408 Request Timeout", tooLateDetail))
+  })
+
+  it.each(["content-length: 100\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"])(
+    "has a body that does not end, and is answered with 408 when its time is over: %j",
+    async (framed) => {
+      const head = "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+      const answer = await answerTo(head + framed, { headers: 50, request: 50, check: 10 })
+      expect(readAnswer(answer)).toEqual(
+        lastProblem("request-timeout", "408 Request Timeout", tooLateDetail, "/purchases")
+      )
+      expect(await inputMessages(service.client)).toEqual([])
+    }
+  )
+
+  it("is closed also when its caller keeps the connection open", async () => {
+    const socket = await open((await serve({ linger: 20 })).port)
+    // A caller who ends nothing: only the server can.
+    socket.allowHalfOpen = true
+    socket.on("error", () => undefined)
+    socket.write("NONSENSE\r\n\r\n")
+    socket.resume()
+    await once(socket, "end")
+    await until("the server is gone", () => {
+      if (socket.writable) socket.write("x")
+      return socket.destroyed || !socket.writable
+    })
+  })
+})
+
+describe("a request of HTTP/1.0 without a Host", () => {
+  it.each(["/livez", "/readyz", "/status", "/"])("is answered as any other: %s", async (path) => {
+    const answer = await answerTo(`GET ${path} HTTP/1.0\r\n\r\n`)
+    expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
+    expect(answer.toLowerCase()).toContain("\r\nconnection: close\r\n")
+    expect(answer).not.toContain("localhost")
+  })
+
+  it("may store a purchase", async () => {
+    const text = purchaseText({ userId: "old", purchaseId: "p1" })
+    const head = `POST /purchases HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: ${text.length}`
+    const answer = await answerTo(`${head}\r\n\r\n${text}`)
+    expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 202 Accepted")
+    expect(answer).toContain("location: /users/old/purchases/p1\r\n")
+  })
+})
+
+describe("a request to change the protocol", () => {
+  it.each(["websocket", "h2c"])("is answered as if it had not asked: %s", async (protocol) => {
+    const answer = await answerTo(
+      `GET /livez HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\n`
+    )
+    expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
   })
 })
 

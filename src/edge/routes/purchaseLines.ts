@@ -1,9 +1,7 @@
-import type { IncomingMessage } from "node:http"
-import { Readable } from "node:stream"
-import type { ReadableStream as NodeReadableStream } from "node:stream/web"
 import { Effect, Stream } from "effect"
 import type { Context as HttpContext } from "hono"
 import { linesMediaType } from "../Answer.ts"
+import { bodyStream } from "../BodyLimit.ts"
 import type { Edge, EdgeServices } from "../Edge.ts"
 import { answerLines, type LinesOptions } from "../LineStream.ts"
 import { problem } from "../Problem.ts"
@@ -19,14 +17,6 @@ const keyForMany = problem(
   "An Idempotency-Key is for one purchase. Give each line its own purchaseId, and leave the key out."
 )
 
-/** The bytes of a body: those of the socket where there is one, since a web stream over it costs more than reading. */
-const bodyOf = (http: HttpContext): Readable => {
-  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
-  if (incoming !== undefined) return incoming
-  const { body } = http.req.raw
-  return body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream)
-}
-
 let bodiesOpen = 0
 
 /** Stores purchases of any number, one a line; the answer has a line for each as soon as that is known. */
@@ -40,7 +30,7 @@ export const storeLines = Effect.fnUntraced(function* (
   if (bodiesOpen >= bodiesOpenMax) return yield* Effect.fail(tooMany)
   bodiesOpen += 1
   const services = yield* Effect.context<EdgeServices>()
-  const answers = Stream.unwrap(answerLines(edge, bodyOf(http), options)).pipe(
+  const answers = Stream.unwrap(answerLines(edge, bodyStream(http), options)).pipe(
     Stream.tapCause((cause) => Effect.logError("a body of lines failed", cause)),
     Stream.ensuring(Effect.sync(() => void (bodiesOpen -= 1)))
   )

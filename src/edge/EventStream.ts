@@ -32,9 +32,9 @@ const endWaitMilliseconds = 5_000
 const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 const resetDetails: Readonly<Record<ResetReason, string>> = {
-  "not-a-sequence": "Last-Event-ID is not an id of this feed.",
-  "beyond-the-end": "Last-Event-ID is beyond the end of the ledger.",
-  "no-longer-kept": "The ledger does not keep what follows Last-Event-ID."
+  "not-a-sequence": "The last id is not an id of this feed.",
+  "beyond-the-end": "The last id is beyond the end of the ledger.",
+  "no-longer-kept": "The ledger does not keep what follows the last id."
 }
 
 const endDetails: Readonly<Record<EndReason, string>> = {

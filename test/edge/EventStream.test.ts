@@ -108,7 +108,7 @@ describe("A feed on a socket", () => {
         '"repeats":[{"purchaseId":"p0","repeatsDropped":2,"conflictsRejected":1}],' +
         '"total":90071992547409.93,"currency":"USD","purchaseCount":7,"appliedAt":"1970-01-01T00:00:01.000Z"}',
       ": still here",
-      'retry: 1000\nevent: reset\nid: 9\ndata: {"reason":"beyond-the-end","detail":"Last-Event-ID is beyond the end of the ledger. The feed goes on after 9.","sequence":9}',
+      'retry: 1000\nevent: reset\nid: 9\ndata: {"reason":"beyond-the-end","detail":"The last id is beyond the end of the ledger. The feed goes on after 9.","sequence":9}',
       'event: end\ndata: {"reason":"stopping","detail":"This edge is stopping. Ask again with the last id."}',
       ""
     ])

@@ -84,6 +84,45 @@ describe("the feed of a user", () => {
   })
 })
 
+describe("the parameter lastEventId", () => {
+  beforeAll(async () => {
+    for (const purchaseId of ["p1", "p2", "p3"]) {
+      await service.post(purchaseText({ userId: "fay", purchaseId }), { prefer: "wait=5" })
+    }
+  })
+
+  it.each(["/feed", "/users/fay/feed"])("does what the header does on %s", async (path) => {
+    const all = await served.open("/users/fay/feed?lastEventId=0")
+    await until("all is told", () => all.purchaseIds.length === 3)
+    const first = all.applied[0]?.id
+    const rest = await served.open(`${path}?lastEventId=${first}`)
+    await until("the rest is told", () => rest.purchaseIds.length === 2)
+    expect(rest.events).toEqual([{ name: "message", id: first }, ...all.applied.slice(1)])
+    for (const reader of [all, rest]) reader.close()
+  })
+
+  it("gives way to the header, which a browser that reconnects sends beside the old URL", async () => {
+    const all = await served.open("/users/fay/feed", 0)
+    await until("all is told", () => all.purchaseIds.length === 3)
+    const [, second, third] = all.applied
+    const rest = await served.open("/users/fay/feed?lastEventId=0", second?.id)
+    await until("the rest is told", () => rest.purchaseIds.length === 1)
+    expect(rest.events).toEqual([{ name: "message", id: second?.id }, third])
+    for (const reader of [all, rest]) reader.close()
+  })
+
+  it("that is empty asks for what is applied from now on, and a wrong one is told by a reset", async () => {
+    const empty = await served.open("/users/fay/feed?lastEventId=")
+    expect(empty.events).toEqual([{ name: "message", id: expect.any(Number) }])
+    const wrong = await served.open("/users/fay/feed?lastEventId=p1")
+    expect(wrong.events[0]).toMatchObject({
+      name: "reset",
+      data: { reason: "not-a-sequence", detail: expect.stringMatching(/^The last id is not an id of this feed\./) }
+    })
+    for (const reader of [empty, wrong]) reader.close()
+  })
+})
+
 describe("a request for a feed", () => {
   it.each(["/feed", "/users/ann/feed"])("of who takes no events is refused (%s)", async (path) => {
     for (const accept of ["application/json", "text/html", "text/event-stream;q=0"]) {

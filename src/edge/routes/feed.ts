@@ -7,28 +7,44 @@ import { type Edge, stopping } from "../Edge.ts"
 import { eventStreamHeaders, eventStreamMediaType, sendEvents } from "../EventStream.ts"
 import { askedUserIdField } from "../Field.ts"
 import { singleHeader } from "../HeaderLines.ts"
-import { type HeaderParameter, route } from "../Route.ts"
+import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 
-const lastEventIdParameter: HeaderParameter<string | undefined> = {
-  description:
-    "Go on after this id of a feed; 0 is the beginning of the ledger. Without it the feed tells what is applied from now on.",
+/** A place of the ledger is not checked here: an event tells of a wrong one, for clients of feeds see no status. */
+const placeParameter = (description: string): Parameter<string | undefined> => ({
+  description,
   documented: Schema.String,
-  textOf: (http) => singleHeader(http, "Last-Event-ID"),
-  // What is no place of the ledger is told by an event: clients of feeds cannot see a status.
   read: (text) => text || undefined
+})
+
+const lastEventIdHeader: HeaderParameter<string | undefined> = {
+  ...placeParameter(
+    "Go on after this id of a feed; 0 is the beginning of the ledger. Without it the feed tells what is applied from now on."
+  ),
+  textOf: (http) => singleHeader(http, "Last-Event-ID")
 }
+
+const lastEventIdQuery = placeParameter(
+  "The same as the header Last-Event-ID, for a new EventSource, which can send no header. Where both are given the header counts: a browser that reconnects sends the old URL with a newer header."
+)
+
+/** What both feeds take beside their path. */
+const resuming = {
+  query: { lastEventId: lastEventIdQuery },
+  headers: { "last-event-id": lastEventIdHeader }
+} as const
 
 const events = textAnswer(
   eventStreamMediaType,
-  `Events without an end. Each without a name is what one commit did to an account: \`id\` is its sequence in the ledger, \`data\` is JSON with \`userId\`, \`purchases\` (as in a history, oldest first), \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\` and \`appliedAt\`. An event \`reset\` says that Last-Event-ID is no place to go on after, and where the feed goes on instead. An event \`end\` is the last, with a \`reason\`; ask again with the last id, here or elsewhere, and nothing is lost. A comment comes every 15 seconds.`
+  `Events without an end. Each without a name is what one commit did to an account: \`id\` is its sequence in the ledger, \`data\` is JSON with \`userId\`, \`purchases\` (as in a history, oldest first), \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\` and \`appliedAt\`. An event \`reset\` says that the last id is no place to go on after, and where the feed goes on instead. An event \`end\` is the last, with a \`reason\`; ask again with the last id, here or elsewhere, and nothing is lost. A comment comes every 15 seconds.`
 )
 
 const sendFeed = Effect.fnUntraced(function* (
   edge: Edge,
   http: HttpContext,
-  lastEventId: string | undefined,
+  request: { readonly "last-event-id": string | undefined; readonly lastEventId: string | undefined },
   userToken?: string
 ) {
+  const lastEventId = request["last-event-id"] ?? request.lastEventId
   if (edge.isDraining()) return yield* Effect.fail(stopping)
   if (http.req.method === "HEAD") return new Response(null, { headers: eventStreamHeaders })
   const feed = yield* Feed
@@ -48,10 +64,10 @@ const userFeedRoute = route({
   group: "Feeds",
   summary: "What is applied to a user's account, as server-sent events",
   parameters: { id: askedUserIdField },
-  headers: { "last-event-id": lastEventIdParameter },
+  ...resuming,
   answers: { 200: events },
   problems: ["unavailable"],
-  handle: ({ id, "last-event-id": lastEventId }, edge, http) => sendFeed(edge, http, lastEventId, encodeToken(id))
+  handle: (request, edge, http) => sendFeed(edge, http, request, encodeToken(request.id))
 })
 
 const feedRoute = route({
@@ -61,10 +77,10 @@ const feedRoute = route({
   group: "Feeds",
   summary: "What is applied to all accounts, as server-sent events",
   parameters: {},
-  headers: { "last-event-id": lastEventIdParameter },
+  ...resuming,
   answers: { 200: events },
   problems: ["unavailable"],
-  handle: ({ "last-event-id": lastEventId }, edge, http) => sendFeed(edge, http, lastEventId)
+  handle: (request, edge, http) => sendFeed(edge, http, request)
 })
 
 export const feedRoutes = [userFeedRoute, feedRoute]

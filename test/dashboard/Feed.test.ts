@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { Feed } from "../../src/dashboard/Feed.js"
+
+/** An EventSource that is told what comes. */
+class Source extends EventTarget {
+  static readonly made: Array<Source> = []
+  readonly url: string
+  isClosed = false
+
+  constructor(url: string) {
+    super()
+    this.url = url
+    Source.made.push(this)
+  }
+
+  close(): void {
+    this.isClosed = true
+  }
+
+  opens(): void {
+    this.dispatchEvent(new Event("open"))
+  }
+
+  tells(name: string, lastEventId: string, data = "{}"): void {
+    this.dispatchEvent(new MessageEvent(name, { lastEventId, data }))
+  }
+
+  fails(): void {
+    this.dispatchEvent(new Event("error"))
+  }
+}
+
+const newest = (): Source => {
+  const source = Source.made.at(-1)
+  if (source === undefined) throw new Error("no feed was asked for")
+  return source
+}
+
+beforeEach(() => {
+  Source.made.splice(0)
+  vi.useFakeTimers()
+  vi.stubGlobal("EventSource", Source)
+  vi.spyOn(Math, "random").mockReturnValue(1)
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+  vi.restoreAllMocks()
+})
+
+describe("the dashboard's feed", () => {
+  const opened = () => {
+    const feed = new Feed("users/ann/feed", () => undefined)
+    feed.open()
+    newest().opens()
+    return feed
+  }
+
+  it("asks for what follows its last event when it breaks off for ever", () => {
+    opened()
+    newest().tells("message", "7")
+    newest().fails()
+    expect(newest().isClosed).toBe(true)
+    vi.advanceTimersByTime(1_000)
+    expect(Source.made.map(({ url }) => url)).toEqual(["users/ann/feed", "users/ann/feed?lastEventId=7"])
+  })
+
+  it("goes on after the place of a reset", () => {
+    opened()
+    newest().tells("message", "7")
+    newest().tells("reset", "3")
+    newest().tells("end", "3")
+    vi.advanceTimersByTime(1_000)
+    expect(newest().url).toBe("users/ann/feed?lastEventId=3")
+  })
+
+  it("waits twice as long after each failure, at most 30 seconds, and a second again once it was open", () => {
+    opened()
+    const waits = []
+    for (let failure = 1; failure <= 7; failure += 1) {
+      newest().fails()
+      const before = Date.now()
+      vi.advanceTimersToNextTimer()
+      waits.push(Date.now() - before)
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+    newest().opens()
+    newest().fails()
+    const before = Date.now()
+    vi.advanceTimersToNextTimer()
+    expect(Date.now() - before).toBe(1_000)
+  })
+
+  it("waits between half of that and all of it, at random", () => {
+    vi.mocked(Math.random).mockReturnValue(0)
+    opened()
+    newest().fails()
+    vi.advanceTimersByTime(499)
+    expect(Source.made).toHaveLength(1)
+    vi.advanceTimersByTime(1)
+    expect(Source.made).toHaveLength(2)
+  })
+
+  it("begins with what is new when it was gone for more than a minute", () => {
+    opened()
+    newest().tells("message", "7")
+    for (let failure = 1; failure <= 6; failure += 1) {
+      newest().fails()
+      vi.advanceTimersToNextTimer()
+    }
+    expect(Source.made.map(({ url }) => url.includes("7"))).toEqual([false, true, true, true, true, true, false])
+  })
+
+  it("begins with what is new when it is opened again by the page", () => {
+    const feed = opened()
+    newest().tells("message", "7")
+    feed.close()
+    feed.open()
+    expect(newest().url).toBe("users/ann/feed")
+  })
+})

@@ -19,6 +19,13 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
     name
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
 
+/** The longest prefix, in characters: references go out in headers, which have a bound. */
+const pathPrefixLengthMax = 200
+
+/** Returns whether each segment stands for itself in a URL: it needs no escape, and is neither `.` nor `..`. */
+const isPathPrefix = (prefix: string): boolean =>
+  prefix.length <= pathPrefixLengthMax && /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*$/.test(prefix)
+
 /** What this process may use, in bytes: all that the machine has, or less where a container has a limit. */
 const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
 /** An id takes 100 to 150 bytes, so all of them about an eighth of the memory. */
@@ -34,6 +41,14 @@ export const settings = Config.all({
   ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
   port: wholeNumber("PORT", 8081, 0, 65_535),
+  pathPrefix: Config.schema(
+    Schema.String.check(
+      Schema.makeFilter((prefix: string) =>
+        isPathPrefix(prefix) ? undefined : "Expected a path like /ledger, without a slash at its end"
+      )
+    ),
+    "PATH_PREFIX"
+  ).pipe(Config.withDefault("")),
   metricsPort: wholeNumber("METRICS_PORT", 0, 0, 65_535),
   partitions: wholeNumber("PARTITIONS", 8, 1, 256),
   replicas: wholeNumber("REPLICAS", 1, 1, 5),

@@ -71,10 +71,11 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
   )
   const runtime = ManagedRuntime.make(layer)
   const services = await start(runtime.runPromiseExit(Effect.context<EdgeServices>()), stop)
+  const { pathPrefix } = settings
   let isDraining = false
-  const app = makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+  const app = makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining, pathPrefix })
   const scope = Effect.runSync(Scope.make())
-  const serving = serveHttp(app, settings.host, settings.port).pipe(
+  const serving = serveHttp(app, settings.host, settings.port, undefined, { pathPrefix }).pipe(
     Effect.tap((port) => Effect.logInfo("serving HTTP").pipe(Effect.annotateLogs({ host: settings.host, port }))),
     Scope.provide(scope)
   )

@@ -21,6 +21,11 @@ describe("settings", () => {
     ["PORT", "http", "Expected an integer"],
     ["NATS_URL", "nats://a b", "Expected URLs like nats://host:4222"],
     ["PORT", "70000", "Expected a value between 0 and 65535"],
+    ["PATH_PREFIX", "ledger", "Expected a path like /ledger, without a slash at its end"],
+    ["PATH_PREFIX", "/ledger/", "Expected a path like /ledger, without a slash at its end"],
+    ["PATH_PREFIX", "/a/../b", "Expected a path like /ledger, without a slash at its end"],
+    ["PATH_PREFIX", "/a%2Fb", "Expected a path like /ledger, without a slash at its end"],
+    ["PATH_PREFIX", `/${"a".repeat(200)}`, "Expected a path like /ledger, without a slash at its end"],
     ["PARTITIONS", "0", "Expected a value between 1 and 256"],
     ["ACTOR_IDLE", "soon", "Expected a valid Duration string"],
     ["ACTOR_IDLE", "0 millis", "Expected a duration of at least 1 millis"]
@@ -39,9 +44,10 @@ describe("settings", () => {
   })
 
   it("have the defaults that the README lists", () => {
-    const { partitions, port, actorsResidentMax, natsUrl } = testSettings({})
-    expect({ partitions, port, actorsResidentMax, natsUrl }).toEqual({
+    const { partitions, pathPrefix, port, actorsResidentMax, natsUrl } = testSettings({})
+    expect({ partitions, pathPrefix, port, actorsResidentMax, natsUrl }).toEqual({
       partitions: 8,
+      pathPrefix: "",
       port: 8081,
       actorsResidentMax: 200_000,
       natsUrl: "nats://127.0.0.1:4222"

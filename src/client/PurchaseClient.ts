@@ -35,8 +35,15 @@ export interface PageOptions extends CallOptions {
 /** How many purchases {@link PurchaseClient.history} asks for at once by itself, and {@link PurchaseClient.rejected} records. */
 const pageLimit = 100
 
-const pagePath = (path: string, { limit, next }: PageOptions): string =>
-  next ?? `${path}${limit === undefined ? "" : `?limit=${limit}`}`
+/**
+ * Returns the path of a page. Of `next` only the query is taken, since all pages of a list have one path: what stands
+ * before that may be a proxy's prefix, which is in the client's URL already.
+ */
+const pagePath = (path: string, { limit, next }: PageOptions): string => {
+  if (next === undefined) return `${path}${limit === undefined ? "" : `?limit=${limit}`}`
+  const query = next.indexOf("?")
+  return query < 0 ? next : path + next.slice(query)
+}
 
 /** The items of all pages, each of which is asked for when those before it are taken. */
 async function* itemsOf<Page extends { readonly next?: string }, Item>(

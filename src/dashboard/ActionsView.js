@@ -37,7 +37,7 @@ export class ActionsView {
     this.stop.hidden = false
     say(this.message, `Sending ${count(Number(number))} …`)
     try {
-      const path = `/${kind}/${encodeURIComponent(number)}/${encodeURIComponent(this.userId())}`
+      const path = `${kind}/${encodeURIComponent(number)}/${encodeURIComponent(this.userId())}`
       const answer = await ask(path, { signal: running.signal })
       say(this.message, kind === "generate" ? generated(answer) : duplicated(answer))
     } catch (failure) {

@@ -1,7 +1,7 @@
 import { bodyOf, byId, make } from "./Elements.js"
 import { amount, count, moment } from "./Format.js"
 import { Pager } from "./Pager.js"
-import { ask, userPath } from "./Service.js"
+import { ask, pagePath, userPath } from "./Service.js"
 
 const pageLimit = 10
 
@@ -27,7 +27,7 @@ export class HistoryView {
   /** @param {string | undefined} path the page after another one; without it the newest */
   async load(path) {
     const { userId } = this
-    const page = await ask(path ?? `${userPath(userId)}/purchases?limit=${pageLimit}`)
+    const page = await ask(pagePath(`${userPath(userId)}/purchases`, pageLimit, path))
     if (userId !== this.userId) return page
     this.pager.shown(path, page.next)
     const [first] = page.purchases

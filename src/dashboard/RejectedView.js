@@ -2,7 +2,7 @@ import { bodyOf, byId, make, say } from "./Elements.js"
 import { moment } from "./Format.js"
 import { Pager } from "./Pager.js"
 import { ReplayDialog } from "./ReplayDialog.js"
-import { ask, messageOf } from "./Service.js"
+import { ask, messageOf, pagePath } from "./Service.js"
 
 const pageLimit = 10
 /** The most characters of what came that stand in the list; the dialog has more. */
@@ -26,7 +26,7 @@ export class RejectedView {
   /** @param {string | undefined} path the page after another one; without it the newest */
   async load(path) {
     try {
-      const page = await ask(path ?? `/rejected?limit=${pageLimit}`)
+      const page = await ask(pagePath("rejected", pageLimit, path))
       this.pager.shown(path, page.next)
       byId("rejected-empty").hidden = page.rejected.length > 0
       byId("rejected").hidden = page.rejected.length === 0

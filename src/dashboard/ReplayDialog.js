@@ -54,7 +54,7 @@ export class ReplayDialog {
 
   /** @param {number} inputSequence @param {number} index */
   async open(inputSequence, index) {
-    this.path = `/rejected/${inputSequence}/${index}`
+    this.path = `rejected/${inputSequence}/${index}`
     this.form.reset()
     this.form.hidden = true
     byId("replay-note").textContent = `Message ${count(inputSequence)}, place ${index}`

@@ -38,8 +38,20 @@ export const ask = async (path, init = {}) => {
   return parseExact(text)
 }
 
+// All paths are relative to the page, which a proxy may serve below a prefix.
 /** @param {string} userId */
-export const userPath = (userId) => `/users/${encodeURIComponent(userId)}`
+export const userPath = (userId) => `users/${encodeURIComponent(userId)}`
+
+/**
+ * Returns the path of a page of a list: of the one to which `next` of another page leads, or of the first. Of `next`
+ * only the query is taken, since all pages of a list have one path.
+ *
+ * @param {string} list
+ * @param {number} limit
+ * @param {string | undefined} next
+ */
+export const pagePath = (list, limit, next) =>
+  list + (next === undefined ? `?limit=${limit}` : new URL(next, location.href).search)
 
 /** What to say of a failure. @param {unknown} failure */
 export const messageOf = (failure) => (failure instanceof Error ? failure.message : String(failure))

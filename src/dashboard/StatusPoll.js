@@ -28,7 +28,7 @@ export class StatusPoll {
 
   async next() {
     try {
-      this.known(await ask("/status"))
+      this.known(await ask("status"))
     } catch (failure) {
       this.failed(messageOf(failure))
     }

@@ -83,7 +83,7 @@ const drawFeed = () => {
   showConnection()
 }
 
-const feed = new Feed("/feed", () => {
+const feed = new Feed("feed", () => {
   if (isDrawn) setTimeout(drawFeed, drawEveryMilliseconds)
   isDrawn = false
 })

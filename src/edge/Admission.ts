@@ -1,12 +1,13 @@
 import type { Context, MiddlewareHandler } from "hono"
 import { accepts } from "hono/accepts"
 import { jsonMediaType, mediaTypesOf } from "./Answer.ts"
-import { type Edge, stopping } from "./Edge.ts"
-import { instanceOf, isProblem, problem, problemMediaType, problemResponse } from "./Problem.ts"
+import { type Edge, refusal, stopping } from "./Edge.ts"
+import { isProblem, problem, problemMediaType } from "./Problem.ts"
 import { mediaTypeOf, type Route } from "./Route.ts"
 
 /** Answers where a caller takes nothing of what there is: JSON, but for routes that say otherwise. */
 export const unlessAccepted = (
+  edge: Edge,
   http: Context,
   offered: ReadonlyArray<string> = [jsonMediaType]
 ): Response | undefined => {
@@ -19,13 +20,14 @@ export const unlessAccepted = (
     match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.has(type.toLowerCase())) ? "something" : "")
   })
   if (taken !== "") return undefined
-  return problemResponse(problem("not-acceptable", `Answers are ${offered.join(" or ")}.`), instanceOf(http))
+  return refusal(edge, http, problem("not-acceptable", `Answers are ${offered.join(" or ")}.`))
 }
 
-export const notAllowed = (http: Context, allow: string): Response =>
-  problemResponse(
-    problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow }),
-    instanceOf(http)
+export const notAllowed = (edge: Edge, http: Context, allow: string): Response =>
+  refusal(
+    edge,
+    http,
+    problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow })
   )
 
 /** The media types of what a route answers when all goes well. */
@@ -38,18 +40,18 @@ export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
   return async (http, next) => {
     const mediaType = bodies.size === 0 ? "" : mediaTypeOf(http)
-    if (isProblem(mediaType)) return problemResponse(mediaType, instanceOf(http))
+    if (isProblem(mediaType)) return refusal(edge, http, mediaType)
     const body = bodies.get(mediaType)
     const isSupported = body !== undefined || bodies.size === 0
     const answered = body?.answeredAs === undefined ? offered : [body.answeredAs]
-    const refused = isSupported ? unlessAccepted(http, answered) : undefined
+    const refused = isSupported ? unlessAccepted(edge, http, answered) : undefined
     if (refused !== undefined) return refused
     if (route.stores) {
       // Previews and link checkers send a HEAD to look, and must not write by it.
-      if (http.req.method === "HEAD") return notAllowed(http, route.method)
-      if (edge.isDraining()) return problemResponse(stopping, instanceOf(http))
+      if (http.req.method === "HEAD") return notAllowed(edge, http, route.method)
+      if (edge.isDraining()) return refusal(edge, http, stopping)
     }
-    if (!isSupported) return problemResponse(unsupported, instanceOf(http))
+    if (!isSupported) return refusal(edge, http, unsupported)
     return next()
   }
 }

@@ -1,9 +1,10 @@
 import { Effect } from "effect"
 import { Hono } from "hono"
 import { admit, notAllowed, unlessAccepted } from "./Admission.ts"
-import { type Edge, serverMistake } from "./Edge.ts"
+import { type Edge, refusal, serverMistake } from "./Edge.ts"
 import { measured } from "./EdgeMetrics.ts"
-import { instanceOf, problem, problemResponse } from "./Problem.ts"
+import { problem, problemResponse } from "./Problem.ts"
+import { instanceOf, referenceTo } from "./Reference.ts"
 import { routes } from "./Routes.ts"
 
 const isDecodable = (url: string): boolean => {
@@ -31,7 +32,7 @@ export const makeApp = (edge: Edge): Hono => {
   app.use(async (http, next) => {
     if (isDecodable(http.req.url)) return next()
     const detail = "The path or query has a malformed percent-encoding."
-    return problemResponse(problem("malformed-request", detail), "/")
+    return problemResponse(problem("malformed-request", detail), referenceTo(edge, "/"))
   })
 
   for (const route of routes) {
@@ -43,20 +44,25 @@ export const makeApp = (edge: Edge): Hono => {
   // After all routes: a path that is known, with a method that is not.
   for (const [path, known] of Map.groupBy(routes, (route) => route.path)) {
     const methods = known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method]))
-    app.all(routerPath(path), measured(path), (http) => unlessAccepted(http) ?? notAllowed(http, methods.join(", ")))
+    app.all(
+      routerPath(path),
+      measured(path),
+      (http) => unlessAccepted(edge, http) ?? notAllowed(edge, http, methods.join(", "))
+    )
   }
 
   app.notFound(
     (http) =>
-      unlessAccepted(http) ??
-      problemResponse(
-        problem("not-found", `There is nothing at ${instanceOf(http)}. GET / lists what there is.`),
-        instanceOf(http)
+      unlessAccepted(edge, http) ??
+      refusal(
+        edge,
+        http,
+        problem("not-found", `There is nothing at ${instanceOf(edge, http)}. GET / lists what there is.`)
       )
   )
   app.onError(async (error, http) => {
     await edge.runPromiseExit(Effect.logError("a request failed", error))
-    return problemResponse(serverMistake, instanceOf(http))
+    return refusal(edge, http, serverMistake)
   })
   return app
 }

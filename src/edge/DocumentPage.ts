@@ -136,9 +136,10 @@ const schemaArticle = (name: string, schema: Json): string => {
   ].join("")
 }
 
-/** A page for people that says what the document says. It has no script, and loads nothing. */
-export const documentPage = (document: OpenApi): string => {
-  const { info, tags, paths, components } = document
+/** Returns a page for people with all of the document. It loads nothing, and `root` leads from it to the service's root. */
+export const documentPage = (document: OpenApi, root: string): string => {
+  const { info, servers, tags, paths, components } = document
+  const below = servers.map(({ url }) => url).filter((url) => url !== "/")
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method, path, operation }))
   )
@@ -157,7 +158,8 @@ export const documentPage = (document: OpenApi): string => {
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">`,
     `<title>${escaped(info.title)}</title><style>${style}</style></head><body><main>`,
     `<h1>${escaped(info.title)} ${escaped(info.version)}</h1><p>${prose(info.description)}</p>`,
-    `<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI ${document.openapi})</p>`,
+    `<p>For programs: <a href="${root}openapi.json">openapi.json</a> (OpenAPI ${document.openapi})</p>`,
+    ...below.map((url) => `<p>All paths are below <code>${escaped(url)}</code> here.</p>`),
     `<nav aria-label="Routes">${groups.map(({ contents }) => contents).join("")}</nav>`,
     `<h2>Each route</h2>${groups.map(({ articles }) => articles).join("")}`,
     `<h2>Schemas</h2>${Object.entries(components.schemas)

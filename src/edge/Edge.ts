@@ -6,8 +6,9 @@ import type { BrokerLink } from "../nats/BrokerLink.ts"
 import type { RejectedRecords } from "../nats/RejectedRecords.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
-import { instanceOf, isProblem, type Problem, problem, type ProblemKind, problemResponse } from "./Problem.ts"
+import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "./Problem.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
+import { instanceOf, type Located } from "./Reference.ts"
 import type { SystemStatus } from "./SystemStatus.ts"
 
 export type EdgeServices =
@@ -25,7 +26,7 @@ export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
 })
 
 /** What routes need of the process around them. */
-export interface Edge {
+export interface Edge extends Located {
   readonly runPromiseExit: <A, E>(
     effect: Effect.Effect<A, E, EdgeServices>,
     options?: { readonly signal: AbortSignal }
@@ -43,6 +44,10 @@ export const serverMistake = problem(
 /** What a request to store something gets while the process stops. */
 export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
 
+/** Answers a request with a problem. */
+export const refusal = (edge: Edge, http: HttpContext, what: Problem): Response =>
+  problemResponse(what, instanceOf(edge, http))
+
 /** Runs a route's effect, and answers its failure as a problem. A signal ends it early. */
 export const respond = async (
   edge: Edge,
@@ -53,15 +58,11 @@ export const respond = async (
   const exit = await edge.runPromiseExit(effect, options)
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Exit.findErrorOption(exit)
-  if (failure._tag === "Some") return problemResponse(problemOf(failure.value), instanceOf(http))
+  if (failure._tag === "Some") return refusal(edge, http, problemOf(failure.value))
   const gone = Cause.hasInterruptsOnly(exit.cause)
   if (!gone) await edge.runPromiseExit(Effect.logError("a request failed", exit.cause))
-  return problemResponse(
-    gone
-      ? problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
-      : serverMistake,
-    instanceOf(http)
-  )
+  const ended = problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
+  return refusal(edge, http, gone ? ended : serverMistake)
 }
 
 /** Fails with a problem where a check found one. */

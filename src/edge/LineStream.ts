@@ -58,14 +58,14 @@ const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, publi
 })
 
 /** The same of a line whose caller waits so long for its purchase to be applied. What is not by then stays stored. */
-const withOutcome = Effect.fnUntraced(function* (line: LineResult, waitSeconds: number) {
+const withOutcome = Effect.fnUntraced(function* (edge: Edge, line: LineResult, waitSeconds: number) {
   const { number, result } = line
   if (!isStored(result)) return line
   const { purchase, published } = result
   const outcome = yield* Effect.exit(outcomeWithin(purchase, published.sequence, waitSeconds * 1_000))
   const entry = Exit.isSuccess(outcome) ? outcome.value.entry : undefined
   if (entry === undefined) return line
-  const applied = appliedOf(purchase, published, entry)
+  const applied = appliedOf(edge, purchase, published, entry)
   return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
 })
 
@@ -96,7 +96,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: Edge, body: Readab
       Effect.gen(function* () {
         const results = yield* resultsOf(batch, yield* publishing)
         if (waitSeconds === 0) return results
-        return yield* Effect.forEach(results, (line) => withOutcome(line, waitSeconds), {
+        return yield* Effect.forEach(results, (line) => withOutcome(edge, line, waitSeconds), {
           concurrency: outcomesAtOnceMax
         })
       })

@@ -59,7 +59,10 @@ export const ProblemBody = Schema.Struct({
   title: Schema.String,
   status: Schema.Int.check(Schema.isBetween({ minimum: 400, maximum: 599 })),
   detail: Schema.String.annotate({ description: "What was wrong, with what, and what to do, for people." }),
-  instance: Schema.String.annotate({ format: "uri-reference", description: "The path that was asked for." })
+  instance: Schema.String.annotate({
+    format: "uri-reference",
+    description: "The path that was asked for, as callers see it."
+  })
 }).annotate({ identifier: "Problem", description: "What went wrong, after RFC 9457." })
 
 /** The body of the problem; `instance` is the path that was asked for, where the problem is the whole answer. */
@@ -73,9 +76,6 @@ export const problemBody = (what: Problem, instance?: string): string =>
   } satisfies Record<keyof typeof ProblemBody.Type, unknown>)
 
 export const problemMediaType = "application/problem+json"
-
-/** The path that was asked for, as it was written: a decoded one is no URI reference. */
-export const instanceOf = (http: { readonly req: { readonly url: string } }): string => new URL(http.req.url).pathname
 
 export const problemHeaders = (what: Problem): Readonly<Record<string, string>> => ({
   "content-type": problemMediaType,

@@ -3,7 +3,7 @@ import { type Purchase, sameContent } from "../domain/Purchase.ts"
 import type { LedgerEntry } from "../domain/Query.ts"
 import { type Problem, problem } from "./Problem.ts"
 import type { Published } from "./PurchasePublisher.ts"
-import { receiptPath } from "./Representation.ts"
+import { type Located, receiptReference } from "./Reference.ts"
 
 /** How a purchase came out that a caller waited for. `isRepeat`: another one before it was applied in its place. */
 export interface Applied {
@@ -11,20 +11,21 @@ export interface Applied {
   readonly isRepeat: boolean
 }
 
-const conflictOf = (purchase: Purchase, entry: LedgerEntry): Problem<"conflicting-purchase"> =>
+const conflictOf = (located: Located, purchase: Purchase, entry: LedgerEntry): Problem<"conflicting-purchase"> =>
   problem(
     "conflicting-purchase",
     `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for ${entry.quantity} × ${entry.productName} at ${decimalFromCents(entry.valueCents)}. Nothing was applied; use a new id for a new purchase.`,
-    { location: receiptPath(purchase.userId, purchase.purchaseId) }
+    { location: receiptReference(located, purchase.userId, purchase.purchaseId) }
   )
 
 /** What it means for a purchase that the ledger has this entry under its id. */
 export const appliedOf = (
+  located: Located,
   purchase: Purchase,
   published: Published,
   entry: LedgerEntry
 ): Applied | Problem<"conflicting-purchase"> => {
-  if (!sameContent(entry, purchase)) return conflictOf(purchase, entry)
+  if (!sameContent(entry, purchase)) return conflictOf(located, purchase, entry)
   const isFirst = entry.inputSequence === published.sequence && entry.inputIndex === published.index
   return { entry, isRepeat: !isFirst || published.duplicate }
 }

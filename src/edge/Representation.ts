@@ -134,7 +134,3 @@ export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: 
   purchaseCount: stored.revision.count,
   appliedAt: instant(appliedAt)
 })
-
-/** The path of a purchase's receipt. */
-export const receiptPath = (userId: string, purchaseId: string): string =>
-  `/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}`

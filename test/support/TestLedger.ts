@@ -62,7 +62,11 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   const services = await runtime.runPromise(Effect.context<EdgeServices>())
   let isDraining = false
   const app = describedApp(
-    makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining })
+    makeApp({
+      runPromiseExit: Effect.runPromiseExitWith(services),
+      isDraining: () => isDraining,
+      pathPrefix: settings.pathPrefix
+    })
   )
   const drain = () => {
     isDraining = true

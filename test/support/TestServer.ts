@@ -10,9 +10,10 @@ export interface TestServer {
 }
 
 /** Serves an application on a free port of the loopback interface. */
-export const serve = async (app: Hono, waits: Partial<typeof httpWaits> = {}): Promise<TestServer> => {
+export const serve = async (app: Hono, waits: Partial<typeof httpWaits> = {}, pathPrefix = ""): Promise<TestServer> => {
   const scope = Effect.runSync(Scope.make())
-  const port = await Effect.runPromise(Scope.provide(serveHttp(app, "127.0.0.1", 0, { ...httpWaits, ...waits }), scope))
+  const serving = serveHttp(app, "127.0.0.1", 0, { ...httpWaits, ...waits }, { pathPrefix })
+  const port = await Effect.runPromise(Scope.provide(serving, scope))
   const quiet = Effect.provideService(References.MinimumLogLevel, "Error")
   return { port, close: () => Effect.runPromise(quiet(Scope.close(scope, Exit.void))) }
 }

@@ -1,6 +1,7 @@
 import { Effect, Schema } from "effect"
 import { jsonAnswer, reply, textAnswer } from "../Answer.ts"
 import { documentPage, documentPagePolicy } from "../DocumentPage.ts"
+import type { Edge } from "../Edge.ts"
 import { type OpenApi, openApi } from "../OpenApi.ts"
 import { type Route, route } from "../Route.ts"
 import { dashboardPage, isPageWanted, orPage } from "./dashboard.ts"
@@ -16,7 +17,10 @@ const lineOf = ({ method, path, query }: Route): string => {
 /** The routes that tell of all routes. */
 export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => {
   let made: OpenApi | undefined
-  const document = () => (made ??= openApi(routes()))
+  const document = ({ pathPrefix = "" }: Edge): OpenApi => ({
+    ...(made ??= openApi(routes())),
+    servers: [{ url: pathPrefix || "/" }]
+  })
 
   const listRoute = route({
     method: "GET",
@@ -51,7 +55,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     summary: "This description of the service, for programs",
     parameters: {},
     answers: { 200: jsonAnswer("An OpenAPI document.", Schema.Record(Schema.String, Schema.Unknown)) },
-    handle: () => Effect.sync(() => reply(200, { ...document() }))
+    handle: (_request, edge) => Effect.sync(() => reply(200, { ...document(edge) }))
   })
 
   const pageRoute = route({
@@ -64,8 +68,11 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     // The page is linked to as `/` is.
     otherQuery: "ignored",
     answers: { 200: textAnswer("text/html", "A page that loads nothing else.", ["content-security-policy"]) },
-    handle: () =>
-      Effect.sync(() => reply(200, documentPage(document()), { "content-security-policy": documentPagePolicy }))
+    handle: (_request, edge, http) =>
+      Effect.sync(() => {
+        const root = new URL(http.req.url).pathname.endsWith("/") ? "../" : ""
+        return reply(200, documentPage(document(edge), root), { "content-security-policy": documentPagePolicy })
+      })
   })
 
   return [listRoute, documentRoute, pageRoute]

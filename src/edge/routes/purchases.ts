@@ -2,7 +2,7 @@ import { Effect, Exit, Schema } from "effect"
 import type { Cents } from "../../domain/Money.ts"
 import type { Purchase } from "../../domain/Purchase.ts"
 import { jsonAnswer, linesMediaType, reply, textAnswer } from "../Answer.ts"
-import { accepted, NewId } from "../Edge.ts"
+import { accepted, type Edge, NewId } from "../Edge.ts"
 import { purchaseIdField } from "../Field.ts"
 import { idempotencyKeyOf } from "../IdempotencyKey.ts"
 import { manyPurchases, onePurchase, purchaseBodyBytesMax } from "../PurchaseBody.ts"
@@ -10,7 +10,8 @@ import { appliedOf } from "../PurchaseOutcome.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../Reading.ts"
-import { appliedBody, PostedPurchase, receiptPath, storedBody } from "../Representation.ts"
+import { receiptReference } from "../Reference.ts"
+import { appliedBody, PostedPurchase, storedBody } from "../Representation.ts"
 import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 import { storeLines } from "./purchaseLines.ts"
 
@@ -39,15 +40,15 @@ const idempotencyKey: HeaderParameter<string | undefined> = {
   read: (text) => text
 }
 
-const stored = (purchase: Purchase, replayed: boolean) =>
+const stored = (edge: Edge, purchase: Purchase, replayed: boolean) =>
   reply(202, storedBody(purchase.userId, purchase), {
-    location: receiptPath(purchase.userId, purchase.purchaseId),
+    location: receiptReference(edge, purchase.userId, purchase.purchaseId),
     ...(replayed ? { "idempotent-replayed": "true" } : {})
   })
 
-const applied = (purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false) =>
+const applied = (edge: Edge, purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false) =>
   reply(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
-    location: receiptPath(purchase.userId, purchase.purchaseId),
+    location: receiptReference(edge, purchase.userId, purchase.purchaseId),
     "preference-applied": `wait=${seconds}`,
     ...(replayed ? { "idempotent-replayed": "true" } : {})
   })
@@ -95,18 +96,18 @@ const postRoute = route({
     if (seconds === undefined || seconds === 0) {
       const [result] = yield* publisher.publish([purchase])
       const published = yield* result ?? Exit.die("no result of a publish")
-      return stored(purchase, published.duplicate)
+      return stored(edge, purchase, published.duplicate)
     }
     const outcome = yield* publisher.publishAwaited(purchase)
-    if (outcome.kind === "applied") return applied(purchase, outcome.totalAfter, seconds)
+    if (outcome.kind === "applied") return applied(edge, purchase, outcome.totalAfter, seconds)
     const { published } = outcome
     const found = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000).pipe(
       // What is stored is stored: a wait in vain is no failure.
       Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
     )
-    if (found.entry === undefined) return stored(purchase, published.duplicate)
-    const { entry, isRepeat } = yield* accepted(appliedOf(purchase, published, found.entry))
-    return applied(purchase, entry.totalAfter, seconds, isRepeat)
+    if (found.entry === undefined) return stored(edge, purchase, published.duplicate)
+    const { entry, isRepeat } = yield* accepted(appliedOf(edge, purchase, published, found.entry))
+    return applied(edge, purchase, entry.totalAfter, seconds, isRepeat)
   })
 })
 

@@ -8,13 +8,14 @@ import {
   type StoredReplay
 } from "../../nats/RejectedRecords.ts"
 import { jsonAnswer, reply } from "../Answer.ts"
-import { accepted } from "../Edge.ts"
+import { accepted, type Edge } from "../Edge.ts"
 import { wholeNumberField } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { onePurchase } from "../PurchaseBody.ts"
 import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { replay } from "../Replaying.ts"
-import { Count, Instant, instant, purchaseBody, PurchaseContent, receiptPath } from "../Representation.ts"
+import { receiptReference, referenceTo } from "../Reference.ts"
+import { Count, Instant, instant, purchaseBody, PurchaseContent } from "../Representation.ts"
 import { optional, route } from "../Route.ts"
 
 /** The most records on a page. */
@@ -81,14 +82,18 @@ const listedBody = (record: StoredRejection, step: StoredReplay | undefined): ty
   payload: record.payload.slice(0, payloadShownMax)
 })
 
-const wholeBody = (record: StoredRejection, trail: ReadonlyArray<StoredReplay>): typeof RejectedRecord.Type => ({
+const wholeBody = (
+  edge: Edge,
+  record: StoredRejection,
+  trail: ReadonlyArray<StoredReplay>
+): typeof RejectedRecord.Type => ({
   ...recordBody(record, trail.at(-1)),
   trail: trail.map(({ state, at, inputSequence, purchase }) => ({
     state,
     at: instant(at),
     ...(inputSequence === undefined ? {} : { inputSequence }),
     purchase: purchaseBody(purchase.userId, purchase),
-    receipt: receiptPath(purchase.userId, purchase.purchaseId)
+    receipt: receiptReference(edge, purchase.userId, purchase.purchaseId)
   }))
 })
 
@@ -132,7 +137,7 @@ const listRoute = route({
     )
   },
   problems: ["unavailable", "outcome-unknown"],
-  handle: Effect.fnUntraced(function* ({ limit, cursor }) {
+  handle: Effect.fnUntraced(function* ({ limit, cursor }, edge) {
     const records = yield* RejectedRecords
     const page = yield* records.page(limit, cursor)
     const rejected = yield* Effect.forEach(
@@ -141,7 +146,7 @@ const listRoute = route({
       { concurrency: readsAtOnceMax }
     )
     if (page.next === undefined) return reply(200, { rejected })
-    const next = `/rejected?limit=${limit}&cursor=${page.next}`
+    const next = referenceTo(edge, `/rejected?limit=${limit}&cursor=${page.next}`)
     return reply(200, { rejected, next }, { link: `<${next}>; rel="next"` })
   })
 })
@@ -155,10 +160,10 @@ const readRoute = route({
   parameters: placeParameters,
   answers: { 200: jsonAnswer("The record.", RejectedRecord) },
   problems: ["not-found", "unavailable", "outcome-unknown"],
-  handle: Effect.fnUntraced(function* (place) {
+  handle: Effect.fnUntraced(function* (place, edge) {
     const record = yield* found(place)
     const records = yield* RejectedRecords
-    return reply(200, wholeBody(record, yield* records.trail(place)))
+    return reply(200, wholeBody(edge, record, yield* records.trail(place)))
   })
 })
 
@@ -189,18 +194,18 @@ const replayRoute = route({
     "unavailable",
     "outcome-unknown"
   ],
-  handle: Effect.fnUntraced(function* ({ body, ...place }) {
+  handle: Effect.fnUntraced(function* ({ body, ...place }, edge) {
     const record = yield* found(place)
     const newId = () => replayedPurchaseId(place.inputSequence, place.index)
     const purchase = yield* accepted(readPurchase(writtenBody(body), undefined, newId))
     const { step, wasFinished } = yield* replay(place, purchase)
-    const location = receiptPath(purchase.userId, purchase.purchaseId)
+    const location = receiptReference(edge, purchase.userId, purchase.purchaseId)
     if (step.state === "conflicting") {
       const detail = `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for another purchase, so nothing was applied. Replay it with another purchaseId.`
       return yield* Effect.fail(problem("conflicting-purchase", detail, { location }))
     }
     const records = yield* RejectedRecords
-    const answer = wholeBody(record, yield* records.trail(place))
+    const answer = wholeBody(edge, record, yield* records.trail(place))
     return step.state === "applied"
       ? reply(200, answer, { location, ...(wasFinished ? { "idempotent-replayed": "true" } : {}) })
       : reply(202, answer, { location })

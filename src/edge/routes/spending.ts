@@ -16,6 +16,7 @@ import { jsonAnswer } from "../Answer.ts"
 import { Amount, exactAmount } from "../ExactJson.ts"
 import { field, momentField, askedUserIdField, wordField } from "../Field.ts"
 import { problem } from "../Problem.ts"
+import { referenceTo } from "../Reference.ts"
 import { consistencyParameter, readProblems, totalsBefore } from "../Reading.ts"
 import { Count, Currency, Instant, instant } from "../Representation.ts"
 import { optional, route } from "../Route.ts"
@@ -93,7 +94,10 @@ const spendingRoute = route({
   headers: { "if-none-match": knownTags },
   answers: { 200: jsonAnswer("The windows.", Spending, ["etag", "link"]), 304: unchanged },
   problems: readProblems,
-  handle: Effect.fnUntraced(function* ({ id: userId, by, timeZone, consistency, "if-none-match": known, ...asked }) {
+  handle: Effect.fnUntraced(function* (
+    { id: userId, by, timeZone, consistency, "if-none-match": known, ...asked },
+    edge
+  ) {
     const kind = { by, timeZone }
     const range = rangeOf(kind, asked.from, asked.to, yield* Clock.currentTimeMillis)
     if (range.from >= range.to) {
@@ -111,7 +115,8 @@ const spendingRoute = route({
     })
     const shown = ({ from, to }: Window) => ({ from: clockTime(from, timeZone), to: clockTime(to, timeZone) })
     const rest = new URLSearchParams({ by, from: instant(end), to: instant(range.to), timeZone })
-    const next = end === range.to ? undefined : `/users/${encodeURIComponent(userId)}/spending?${rest}`
+    const next =
+      end === range.to ? undefined : referenceTo(edge, `/users/${encodeURIComponent(userId)}/spending?${rest}`)
     const body = () => ({
       userId,
       by,

@@ -5,6 +5,7 @@ import { jsonAnswer } from "../Answer.ts"
 import { Amount, exactAmount } from "../ExactJson.ts"
 import { field, momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../Field.ts"
 import { problem } from "../Problem.ts"
+import { referenceTo } from "../Reference.ts"
 import { consistencyParameter, historyPage, readProblems, receipt, total, totalsBefore } from "../Reading.ts"
 import {
   Count,
@@ -147,12 +148,15 @@ const historyRoute = route({
     304: unchanged
   },
   problems: readProblems,
-  handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }) {
+  handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }, edge) {
     const page = yield* historyPage({ userId, limit, ...(cursor === undefined ? {} : { place: cursor }) }, consistency)
     const next =
       page.next === undefined
         ? undefined
-        : `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor(page.next)}`
+        : referenceTo(
+            edge,
+            `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor(page.next)}`
+          )
     const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
     const body = () => ({
       ...accountBody(userId, page, page.revision),

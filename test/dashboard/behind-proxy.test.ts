@@ -1,0 +1,62 @@
+import type { Browser, Page } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { findChromium, launchChromium } from "../support/Browser.ts"
+import { type PrefixProxy, startPrefixProxy } from "../support/PrefixProxy.ts"
+import { until } from "../support/TestBroker.ts"
+import { serve, type TestServer } from "../support/TestServer.ts"
+import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+
+const chromium = findChromium()
+const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ""
+
+// The usual reporter does not name what is skipped.
+if ("missing" in chromium) console.warn(`The dashboard is not tested behind a proxy: ${chromium.missing}.`)
+
+describe.skipIf("missing" in chromium)(`the dashboard below a proxy's prefix${why}`, () => {
+  let service: TestService
+  let server: TestServer
+  let proxy: PrefixProxy
+  let browser: Browser
+  let page: Page
+  beforeAll(async () => {
+    service = await startService({ environment: { PATH_PREFIX: "/ledger" } })
+    server = await serve(service.edge.app)
+    proxy = await startPrefixProxy(server.port, "/ledger")
+    browser = await launchChromium("path" in chromium ? chromium.path : "")
+    page = await browser.newPage()
+    page.setDefaultTimeout(15_000)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await proxy?.close()
+    await server?.close()
+    await service?.stop()
+  })
+
+  const buy = (userId: string, purchaseId: string) =>
+    service.post(purchaseText({ userId, purchaseId }), { prefer: "wait=10" })
+  const shown = () => page.locator("#newest tbody tr").count()
+
+  it("shows what is applied, and pages through a history", async () => {
+    for (let number = 1; number <= 12; number += 1) await buy("bob", `b${number}`)
+    await page.goto(`${proxy.url}/#user=bob`)
+    await page.locator("#connection[data-state=live]").waitFor()
+    await page.locator("#user-account").waitFor()
+    await page.locator("#history-older").click()
+    await until(
+      "the older page is shown",
+      async () => (await page.locator("#history-note").innerText()) === "2 to 1 of 12"
+    )
+    await buy("ann", "n1")
+    await until("it is shown", async () => (await shown()) === 1)
+    expect(proxy.paths.filter((path) => !path.startsWith("/ledger/"))).toEqual([])
+  })
+
+  it("shows also what was applied while a proxy answered its feed with 502", async () => {
+    proxy.refuse(/^\/ledger\/feed/, 2)
+    for (const purchaseId of ["n2", "n3"]) await buy("ann", purchaseId)
+    await until("all are shown", async () => (await shown()) === 3)
+    const asked = proxy.paths.filter((path) => path.startsWith("/ledger/feed"))
+    expect(asked.slice(1)).toEqual(Array.from({ length: 3 }, () => expect.stringMatching(/\?lastEventId=\d+$/)))
+  })
+})

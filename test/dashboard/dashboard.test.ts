@@ -305,15 +305,18 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   it("goes on with what is new when its feed ends or begins elsewhere", async () => {
     await open()
     let asked = 0
-    await page.route("**/feed", async (route) => {
+    let last = ""
+    await page.route(/\/feed(?:\?|$)/, async (route) => {
       asked += 1
+      last = new URL(route.request().url()).search
       if (asked > 2) return route.continue()
-      const last = 'event: end\ndata: {"reason":"too-slow","detail":"-"}\n\n'
-      const body = asked === 1 ? last : `event: reset\nid: 9\ndata: {"reason":"x"}\n\n${last}`
+      const end = 'event: end\ndata: {"reason":"too-slow","detail":"-"}\n\n'
+      const body = asked === 1 ? end : `event: reset\nid: 9\ndata: {"reason":"x"}\n\n${end}`
       return route.fulfill({ contentType: "text/event-stream", body })
     })
     await page.reload()
     await until("the feed was asked for a third time", () => asked >= 3)
+    expect(last).toBe("?lastEventId=9")
     await page.locator("#connection[data-state=live]").waitFor()
     await buy("joe", "j1")
     await untilText("#newest tbody button >> nth=0", "joe")

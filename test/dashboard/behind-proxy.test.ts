@@ -1,18 +1,13 @@
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { findChromium, launchChromium } from "../support/Browser.ts"
+import { browserNeeded, launchChromium } from "../support/Browser.ts"
 import { type PrefixProxy, startPrefixProxy } from "../support/PrefixProxy.ts"
+import { needs } from "../support/Requirement.ts"
 import { until } from "../support/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
 import { purchaseText, startService, type TestService } from "../support/TestService.ts"
 
-const chromium = findChromium()
-const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ""
-
-// The usual reporter does not name what is skipped.
-if ("missing" in chromium) console.warn(`The dashboard is not tested behind a proxy: ${chromium.missing}.`)
-
-describe.skipIf("missing" in chromium)(`the dashboard below a proxy's prefix${why}`, () => {
+describe("the dashboard below a proxy's prefix", needs(browserNeeded), () => {
   let service: TestService
   let server: TestServer
   let proxy: PrefixProxy
@@ -22,7 +17,7 @@ describe.skipIf("missing" in chromium)(`the dashboard below a proxy's prefix${wh
     service = await startService({ environment: { PATH_PREFIX: "/ledger" } })
     server = await serve(service.edge.app)
     proxy = await startPrefixProxy(server.port, "/ledger")
-    browser = await launchChromium("path" in chromium ? chromium.path : "")
+    browser = await launchChromium()
     page = await browser.newPage()
     page.setDefaultTimeout(15_000)
   })

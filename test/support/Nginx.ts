@@ -3,6 +3,7 @@ import { once } from "node:events"
 import { accessSync, chmodSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import type { Requirement } from "./Requirement.ts"
 import { freePort, projectRoot, until } from "./TestBroker.ts"
 
 const isProgram = (path: string): boolean => {
@@ -14,15 +15,23 @@ const isProgram = (path: string): boolean => {
   }
 }
 
-/** Where nginx is, or why it is not there. */
-export const findNginx = (): { readonly path: string } | { readonly missing: string } => {
+const findNginx = (): string | undefined => {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"]
-  const path = folders.map((folder) => join(folder, "nginx")).find(isProgram)
-  return path === undefined ? { missing: "no nginx in PATH; install one (Debian: nginx-light)" } : { path }
+  return folders.map((folder) => join(folder, "nginx")).find(isProgram)
+}
+
+const path = findNginx()
+
+/** For tests that run the documented nginx. */
+export const nginxNeeded: Requirement = {
+  tests: "behind nginx",
+  missing: path === undefined ? "no nginx" : undefined,
+  remedy: "Install Debian's package nginx-light."
 }
 
 /** Runs nginx with the file of the documentation, of which only the two ports are others. */
-export const startNginx = async (path: string, edgePort: number) => {
+export const startNginx = async (edgePort: number) => {
+  if (path === undefined) throw new Error(nginxNeeded.remedy)
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), "nginx-"))
   // Its workers may run as another user.

@@ -9,7 +9,7 @@ export const decimalOf = (cents: bigint): Decimal => {
   return `${cents < 0n ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
-/** A decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError where it is none. */
+/** Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError if the text is not such a decimal. */
 export const centsOf = (text: Decimal): bigint => {
   if (!decimal.test(text)) throw new TypeError(`${text} is no decimal with at most two places, like 12.50`)
   const [whole = "", places = ""] = text.split(".")
@@ -19,10 +19,42 @@ export const centsOf = (text: Decimal): bigint => {
 /** The members of answers that are amounts; all other numbers are counts and sequences, which a float holds exactly. */
 const amountMembers: ReadonlySet<string> = new Set(["value", "total", "runningTotal", "totalDebt"])
 
-/** Reads the JSON of an answer, with its amounts as the texts that stand there (ES2026: source text access). */
-export const parseExact = (text: string): unknown =>
-  JSON.parse(text, (key, value: unknown, { source }: { readonly source?: string } = {}) => {
-    if (typeof value !== "number" || !amountMembers.has(key)) return value
-    if (source === undefined) throw new Error("This runtime cannot read exact amounts: use Node 22 or newer.")
-    return source
-  })
+/** The number that follows a name of an object, by the grammar of JSON. */
+const numberAfterName = /[\t\n\r ]*:[\t\n\r ]*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)/y
+
+/** Returns where the text of JSON that opens at a quote closes, or -1 if it does not. */
+const closingQuote = (json: string, opened: number): number => {
+  for (let at = json.indexOf('"', opened + 1); at >= 0; at = json.indexOf('"', at + 1)) {
+    let backslashes = 0
+    while (json[at - 1 - backslashes] === "\\") backslashes += 1
+    if (backslashes % 2 === 0) return at
+  }
+  return -1
+}
+
+/** Writes each amount in JSON as a text, digit by digit. All else stays as it is, so wrong JSON stays wrong. */
+const withAmountsQuoted = (json: string): string => {
+  let written = ""
+  let copied = 0
+  for (let opened = json.indexOf('"'), next = 0; opened >= 0; opened = json.indexOf('"', next)) {
+    const closed = closingQuote(json, opened)
+    if (closed < 0) break
+    next = closed + 1
+    const text = json.slice(opened + 1, closed)
+    const name = text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text
+    if (!amountMembers.has(name)) continue
+    numberAfterName.lastIndex = next
+    const [found = "", digits = ""] = numberAfterName.exec(json) ?? []
+    if (digits === "") continue
+    next += found.length
+    written += `${json.slice(copied, next - digits.length)}"${digits}"`
+    copied = next
+  }
+  return written + json.slice(copied)
+}
+
+/**
+ * Reads the JSON of an answer, with its amounts as the texts that stand there. It needs no source text access, which
+ * JSON.parse of Node 20 lacks. Throws a SyntaxError if the text is not JSON.
+ */
+export const parseExact = (text: string): unknown => JSON.parse(withAmountsQuoted(text)) as unknown

@@ -1,4 +1,4 @@
-import type { ProblemBody } from "./Answers.ts"
+import type { NewPurchase, ProblemBody } from "./Answers.ts"
 
 /** Each kind of problem that the service answers with. */
 export const problemKinds = [
@@ -26,8 +26,17 @@ export type ProblemKind = (typeof problemKinds)[number]
 
 const typePrefix = "urn:purchase-ledger:problem:"
 
+/** Is what a call fails with when the service cannot be asked, or does not do what it was asked for. */
+export abstract class ClientFailure extends Error {
+  /**
+   * The purchases that were sent and may be stored, each with the id under which it was sent. Send them again as they
+   * stand here, and each counts once; without their ids they would be other purchases.
+   */
+  unanswered: ReadonlyArray<NewPurchase & { readonly purchaseId: string }> = []
+}
+
 /** The service answered with a problem. `kind` is for programs, and the message for people. */
-export class ProblemError extends Error {
+export class ProblemError extends ClientFailure {
   override readonly name = "ProblemError"
   readonly kind: ProblemKind | "unknown"
   readonly status: number
@@ -46,22 +55,52 @@ export class ProblemError extends Error {
 }
 
 /** There was no answer, or it broke off. Whether a purchase of the request was stored is not known. */
-export class NoAnswer extends Error {
+export class NoAnswer extends ClientFailure {
   override readonly name = "NoAnswer"
 }
 
+/** The call was not answered within the time that `timeoutMilliseconds` gives it. */
+export class TimedOut extends ClientFailure {
+  override readonly name = "TimedOut"
+  readonly timeoutMilliseconds: number
+  /** The failure of the newest attempt; `undefined` if the first one was not answered at all. */
+  readonly last: Error | undefined
+
+  constructor(timeoutMilliseconds: number, last: Error | undefined) {
+    super(`There was no answer within ${timeoutMilliseconds / 1_000} s`, { cause: last })
+    this.timeoutMilliseconds = timeoutMilliseconds
+    this.last = last
+  }
+}
+
+/** The runtime lacks something that the call needs. Nothing was sent. */
+export class UnsupportedRuntime extends Error {
+  override readonly name = "UnsupportedRuntime"
+  readonly missing: ReadonlyArray<string>
+
+  constructor(missing: ReadonlyArray<string>) {
+    super(`This runtime lacks ${missing.join(", ")}. Use Node 20.3 or newer. Nothing was sent`)
+    this.missing = missing
+  }
+}
+
+/** The address of the service is not one. Nothing was sent. */
+export class WrongUrl extends Error {
+  override readonly name = "WrongUrl"
+}
+
 /** Something answered that is not this service, such as a proxy. */
-export class ForeignAnswer extends Error {
+export class ForeignAnswer extends ClientFailure {
   override readonly name = "ForeignAnswer"
   readonly status: number
 
   constructor(status: number, path: string) {
-    super(`${path} was answered with ${status} and no problem of this service: is the address right?`)
+    super(`${path} was answered with ${status} and not by this service. Is the address right?`)
     this.status = status
   }
 }
 
-/** A failure as the client throws it: what `fetch` rejects with, and bodies that break off, are no answer. */
+/** Returns a failure as the client throws it: what `fetch` rejects with, and a body that breaks off, are no answer. */
 export const failureOf = (thrown: unknown): Error => {
   if (thrown instanceof TypeError) return new NoAnswer(thrown.message, { cause: thrown.cause ?? thrown })
   return thrown instanceof Error ? thrown : new Error(String(thrown))

@@ -1,8 +1,8 @@
-import { parseExact } from "./Amount.ts"
 import type { AppliedRevision } from "./Answers.ts"
 import { NoAnswer } from "./Failure.ts"
 import { eventsOf, linesOf, type ServerSentEvent } from "./Lines.ts"
-import type { CallOptions, Transport } from "./Transport.ts"
+import { lineNeeds } from "./Runtime.ts"
+import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
 /** A feed on which nothing was heard for this long, in milliseconds, is asked for again; signs of life come every 15 s. */
 const silenceMax = 45_000
@@ -20,16 +20,18 @@ export interface FeedOptions extends CallOptions {
   readonly after?: string
 }
 
-const feedEventOf = ({ name, id, data }: ServerSentEvent): FeedEvent | undefined => {
-  if (name === "end") throw new NoAnswer((JSON.parse(data) as { readonly detail: string }).detail)
-  if (name === "reset") return { kind: "reset", id, ...(JSON.parse(data) as { reason: string; detail: string }) }
-  return name === "" && data !== "" ? { kind: "applied", id, applied: parseExact(data) as AppliedRevision } : undefined
+const feedEventOf = ({ name, id, data }: ServerSentEvent, path: string): FeedEvent | undefined => {
+  if (data === "") return undefined
+  const told = jsonIn(data, 200, path)
+  if (name === "end") throw new NoAnswer((told as { readonly detail: string }).detail)
+  if (name === "reset") return { kind: "reset", id, ...(told as { reason: string; detail: string }) }
+  return name === "" ? { kind: "applied", id, applied: told as AppliedRevision } : undefined
 }
 
 /** Ends what takes its signal when nothing is heard for too long. */
 class Silence {
   private readonly controller = new AbortController()
-  private timer: NodeJS.Timeout | undefined
+  private timer: ReturnType<typeof setTimeout> | undefined
 
   signal(outer: AbortSignal | undefined): AbortSignal {
     return AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
@@ -53,29 +55,38 @@ class Silence {
 
 /** Reads a feed, and goes on after its last event when it breaks off. */
 export async function* readFeed(transport: Transport, path: string, options: FeedOptions): AsyncGenerator<FeedEvent> {
+  transport.requireRuntime(lineNeeds)
   let last = options.after
-  for (let attempt = 1; ; attempt += 1) {
-    const silence = new Silence()
-    try {
-      silence.heard()
-      const headers = { accept: "text/event-stream", ...(last === undefined ? {} : { "last-event-id": last }) }
-      const { body } = await transport.send(path, { headers }, silence.signal(options.signal))
-      for await (const event of eventsOf(linesOf(body))) {
-        attempt = 0
-        // While the caller has an event, nothing is read, and so nothing is heard.
-        silence.paused()
-        if (event !== undefined) {
-          const told = feedEventOf(event)
-          if (event.id !== "") last = event.id
-          if (told !== undefined) yield told
-        }
+  // Time counts until something is heard. From then on the signs of life say whether the connection is there.
+  const patience = transport.patience(options.signal)
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      const silence = new Silence()
+      try {
         silence.heard()
+        patience.start()
+        const headers = { accept: "text/event-stream", ...(last === undefined ? {} : { "last-event-id": last }) }
+        const { body } = await transport.send(path, { headers }, silence.signal(patience.signal))
+        for await (const event of eventsOf(linesOf(body))) {
+          attempt = 0
+          patience.stop()
+          // While the caller has an event, nothing is read, and so nothing is heard.
+          silence.paused()
+          if (event !== undefined) {
+            const told = feedEventOf(event, path)
+            if (event.id !== "") last = event.id
+            if (told !== undefined) yield told
+          }
+          silence.heard()
+        }
+        throw new NoAnswer("the feed broke off")
+      } catch (failure) {
+        await transport.beforeNext(Math.max(1, attempt), failure, patience)
+      } finally {
+        silence.end()
       }
-      throw new NoAnswer("the feed broke off")
-    } catch (failure) {
-      await transport.beforeNext(Math.max(1, attempt), failure, options.signal)
-    } finally {
-      silence.end()
     }
+  } finally {
+    patience.stop()
   }
 }

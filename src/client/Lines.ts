@@ -1,7 +1,10 @@
 /** The most characters of one line of an answer; a longer one is no answer of this service. */
 export const lineCharactersMax = 8 * 1024 * 1024
 
-/** The lines of a body as they come. Whoever takes none holds the sender back; whoever stops ends the body. */
+/**
+ * Yields the lines of a body as they come. A caller that takes no more holds the sender back, and one that stops ends
+ * the body. A line without its end broke off and is left out.
+ */
 export async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<string> {
   if (body === null) return
   let begun = ""
@@ -11,7 +14,6 @@ export async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGe
     if (begun.length > lineCharactersMax) throw new Error(`a line has more than ${lineCharactersMax} characters`)
     yield* lines
   }
-  if (begun !== "") yield begun
 }
 
 /** A server-sent event (WHATWG), with the id that holds after it. */

@@ -1,13 +1,14 @@
 import { centsOf, decimalOf } from "./Amount.ts"
 import type { NewPurchase } from "./Answers.ts"
+import { requireOfRuntime } from "./Runtime.ts"
 
 export type Identified = NewPurchase & { readonly purchaseId: string }
 
-/** The purchase with an id, under which it can be sent again. */
-export const withId = (purchase: NewPurchase): Identified => ({
-  ...purchase,
-  purchaseId: purchase.purchaseId ?? crypto.randomUUID()
-})
+/** Returns the purchase with an id, under which it can be sent again. */
+export const withId = (purchase: NewPurchase): Identified => {
+  if (purchase.purchaseId === undefined) requireOfRuntime(["crypto.randomUUID"])
+  return { ...purchase, purchaseId: purchase.purchaseId ?? crypto.randomUUID() }
+}
 
 /** The JSON of a purchase; its value stands in it digit by digit. */
 export const purchaseText = ({ value, ...rest }: NewPurchase): string => {

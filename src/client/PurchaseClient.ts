@@ -17,6 +17,7 @@ import type {
 } from "./Answers.ts"
 import { type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
 import { postHeaders, purchaseText, withId } from "./NewPurchase.ts"
+import { withUnanswered } from "./Retry.ts"
 import { type PostedLine, type PostOptions, postPurchases } from "./PurchaseStream.ts"
 import { type CallOptions, type ClientSettings, Transport } from "./Transport.ts"
 
@@ -64,8 +65,9 @@ const userPath = (userId: string): string => `/users/${encodeURIComponent(userId
 
 /**
  * A client of the service. Every call sends its request again, with the same purchaseId, while the service says "not
- * now" (429, 502, 503, 504) or cannot be reached, and then throws a `ProblemError`, a `NoAnswer` or a `ForeignAnswer`;
- * a signal that is aborted ends it with the signal's reason.
+ * now" (429, 502, 503, 504) or cannot be reached, and then throws a `ProblemError`, a `NoAnswer`, a `ForeignAnswer` or a
+ * `TimedOut`. An aborted signal ends it with the signal's reason. A runtime that lacks something is an
+ * `UnsupportedRuntime` before anything is sent, and an address that is not one is a `WrongUrl` of the constructor.
  */
 export class PurchaseClient {
   private readonly transport: Transport
@@ -74,16 +76,24 @@ export class PurchaseClient {
     this.transport = new Transport(settings)
   }
 
-  /** Stores a purchase; one that was applied in the time that `waitSeconds` gives has its running total. */
+  /**
+   * Stores a purchase; one that was applied in the time that `waitSeconds` gives has its running total. A failure that
+   * leaves open whether it is stored has it among its `unanswered`, with its id.
+   */
   async post(purchase: NewPurchase, options: PostOptions = {}): Promise<PostedPurchase> {
+    const identified = withId(purchase)
     const request = {
       method: "POST",
       headers: postHeaders("application/json", options.waitSeconds),
-      body: purchaseText(withId(purchase))
+      body: purchaseText(identified)
     }
-    const { body, headers } = await this.transport.answer("/purchases", request, options.signal)
-    const isRepeat = headers.get("idempotent-replayed") === "true"
-    return { ...(body as StoredPurchase | AppliedPurchase), ...(isRepeat ? { repeat: true } : {}) }
+    try {
+      const { body, headers } = await this.transport.answer("/purchases", request, options.signal, options.waitSeconds)
+      const isRepeat = headers.get("idempotent-replayed") === "true"
+      return { ...(body as StoredPurchase | AppliedPurchase), ...(isRepeat ? { repeat: true } : {}) }
+    } catch (failure) {
+      throw withUnanswered(failure, [identified])
+    }
   }
 
   /**

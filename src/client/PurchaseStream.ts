@@ -1,9 +1,10 @@
-import { parseExact } from "./Amount.ts"
 import type { NewPurchase, ProblemBody } from "./Answers.ts"
-import { NoAnswer, ProblemError } from "./Failure.ts"
+import { ForeignAnswer, NoAnswer, ProblemError } from "./Failure.ts"
 import { linesOf } from "./Lines.ts"
 import { type Identified, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
-import type { CallOptions, Transport } from "./Transport.ts"
+import { withUnanswered } from "./Retry.ts"
+import { streamNeeds } from "./Runtime.ts"
+import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
 /** The most purchases that are sent and not answered yet. */
 export const unansweredMax = 2_000
@@ -93,11 +94,13 @@ class Upload {
   private readonly source: Source
   private sent = 0
   private isOver = false
-  private room = Promise.withResolvers<void>()
+  private readonly waitingForRoom: Array<() => void> = []
+  private readonly onSent: () => void
 
-  constructor(unanswered: Array<Taken>, source: Source) {
+  constructor(unanswered: Array<Taken>, source: Source, onSent: () => void) {
     this.unanswered = unanswered
     this.source = source
+    this.onSent = onSent
     const encoder = new TextEncoder()
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
       const first = await this.next()
@@ -129,14 +132,15 @@ class Upload {
   }
 
   private makeRoom(): void {
-    this.room.resolve()
-    this.room = Promise.withResolvers()
+    for (const resolve of this.waitingForRoom.splice(0)) resolve()
   }
 
   /** The next one to send, when there is room for it. It stays the next until it is taken. */
   private async next(): Promise<Taken | undefined> {
     if (this.sent < this.unanswered.length) return this.unanswered[this.sent]
-    while (!this.isOver && this.unanswered.length >= unansweredMax) await this.room.promise
+    while (!this.isOver && this.unanswered.length >= unansweredMax) {
+      await new Promise<void>((resolve) => this.waitingForRoom.push(resolve))
+    }
     return this.source.next()
   }
 
@@ -146,7 +150,22 @@ class Upload {
       this.unanswered.push(next)
     }
     this.sent += 1
+    this.onSent()
     return `${next.text}\n`
+  }
+}
+
+const path = "/purchases"
+
+/** Reads the lines of an answer, each for the first purchase that has none. Fails where the answer does not fit. */
+async function* outcomesOf(body: Response["body"], upload: Upload, unanswered: Array<Taken>) {
+  for await (const text of linesOf(body)) {
+    const { line: _line, ...outcome } = jsonIn(text, 200, path) as Line
+    if (outcome.status === "ended") throw new ProblemError(outcome.problem, outcome.problem.status)
+    const first = unanswered.shift()
+    if (first === undefined) throw new ForeignAnswer(200, path)
+    upload.answered()
+    yield { purchase: first.purchase, outcome }
   }
 }
 
@@ -156,26 +175,29 @@ export async function* postPurchases(
   purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>,
   { waitSeconds, signal }: PostOptions
 ): AsyncGenerator<PostedLine> {
+  transport.requireRuntime(streamNeeds)
   const source = new Source(purchases)
   const unanswered: Array<Taken> = []
   const headers = postHeaders("application/x-ndjson", waitSeconds)
+  // Time counts while an answer is due, and not while the caller has the newest one or has nothing to send.
+  const patience = transport.patience(signal, waitSeconds)
+  let isHeld = false
   let place = 0
   try {
     for (let attempt = 1; ; attempt += 1) {
-      const upload = new Upload(unanswered, source)
+      const upload = new Upload(unanswered, source, () => isHeld || patience.start())
       const given = new AbortController()
       try {
-        const signals = AbortSignal.any([given.signal, ...(signal === undefined ? [] : [signal])])
-        const { body } = await transport.send("/purchases", { method: "POST", headers, body: upload.body }, signals)
-        for await (const text of linesOf(body)) {
-          const { line: _line, ...outcome } = parseExact(text) as Line
-          if (outcome.status === "ended") throw new ProblemError(outcome.problem, outcome.problem.status)
-          const first = unanswered.shift()
-          if (first === undefined) throw new Error("more lines were answered than sent")
-          upload.answered()
+        const signals = AbortSignal.any([given.signal, patience.signal])
+        const { body } = await transport.send(path, { method: "POST", headers, body: upload.body }, signals)
+        for await (const answered of outcomesOf(body, upload, unanswered)) {
           attempt = 0
-          yield { place, purchase: first.purchase, outcome }
+          patience.stop()
+          isHeld = true
+          yield { place, ...answered }
+          isHeld = false
           place += 1
+          if (unanswered.length > 0) patience.start()
         }
         if (unanswered.length > 0 || (await source.next()) !== undefined) {
           throw new NoAnswer("the answer ended before all purchases were answered")
@@ -184,13 +206,17 @@ export async function* postPurchases(
         return
       } catch (failure) {
         if (source.isFailed && failure === source.failure) throw failure
-        await transport.beforeNext(Math.max(1, attempt), failure, signal)
+        await transport.beforeNext(Math.max(1, attempt), failure, patience)
       } finally {
         upload.end()
         given.abort()
       }
     }
+  } catch (failure) {
+    const sent = unanswered.map(({ purchase }) => purchase)
+    throw withUnanswered(failure, sent)
   } finally {
+    patience.stop()
     await source.close()
   }
 }

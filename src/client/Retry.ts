@@ -1,4 +1,4 @@
-import { ForeignAnswer, NoAnswer, ProblemError } from "./Failure.ts"
+import { ClientFailure, ForeignAnswer, NoAnswer, ProblemError, TimedOut } from "./Failure.ts"
 
 export interface RetrySettings {
   /** How often a request is sent at most. */
@@ -18,6 +18,13 @@ const passing: ReadonlySet<number> = new Set([429, 502, 503, 504])
 export const isPassing = (failure: unknown): boolean =>
   failure instanceof NoAnswer ||
   ((failure instanceof ProblemError || failure instanceof ForeignAnswer) && passing.has(failure.status))
+
+/** Returns the failure of a call that sent purchases, with those of them that may be stored. */
+export const withUnanswered = (failure: unknown, sent: ClientFailure["unanswered"]): unknown => {
+  const isOpen = isPassing(failure) || failure instanceof TimedOut || failure instanceof ForeignAnswer
+  if (failure instanceof ClientFailure && isOpen) failure.unanswered = sent
+  return failure
+}
 
 /**
  * How long to wait before the attempt after this one, in milliseconds: up to a bound that doubles, at random, so that

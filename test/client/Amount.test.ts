@@ -27,4 +27,58 @@ describe("amounts of the client", () => {
       purchases: [{ value: "1.00", quantity: 2 }]
     })
   })
+
+  it("are not looked for inside of texts", () => {
+    for (const text of ['"total":5', '\\"value\\":1.00', "\\", '"', '\\\\"total\\\\": 1']) {
+      const json = `{"productName":${JSON.stringify(text)},"total" :\n -1.10}`
+      expect(parseExact(json)).toEqual({ productName: text, total: "-1.10" })
+    }
+    expect(parseExact('["total",1,{"total":"7","value":null,"runningTotal":[1.50]}]')).toEqual([
+      "total",
+      1,
+      { total: "7", value: null, runningTotal: [1.5] }
+    ])
+  })
+
+  it("are read as JSON.parse of a newer runtime reads them, whatever stands around them", () => {
+    const names = new Set(["value", "total", "runningTotal", "totalDebt"])
+    const bySource = (json: string): unknown =>
+      JSON.parse(json, (name, value: unknown, { source }: { readonly source?: string } = {}) =>
+        typeof value === "number" && names.has(name) ? source : value
+      )
+    const name = fc.oneof(fc.constantFrom(...names), fc.string({ unit: "binary" }))
+    const { tree } = fc.letrec((tie) => ({
+      leaf: fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.string({ unit: "binary" }), fc.boolean()),
+      tree: fc.oneof(
+        { maxDepth: 4 },
+        tie("leaf"),
+        fc.dictionary(name, tie("tree"), { noNullPrototype: true }),
+        fc.array(tie("tree"))
+      )
+    }))
+    fc.assert(
+      fc.property(tree, fc.constantFrom(0, 1, "\t", "\r\n"), (value, space) => {
+        // A name may be written in escapes, and is the same name.
+        const json = JSON.stringify(value, undefined, space).replaceAll('"total"', '"\\u0074otal"')
+        expect(parseExact(json)).toEqual(bySource(json))
+      }),
+      { numRuns: 300 }
+    )
+  })
+
+  it("do not make a text that is not JSON one", () => {
+    for (const text of [
+      "",
+      "{",
+      '{"total":01}',
+      '{"total":1.}',
+      '{"total":-}',
+      '{"total":1e}',
+      '"total',
+      '{"total":5',
+      '"\\x"'
+    ]) {
+      expect(() => parseExact(text)).toThrow(SyntaxError)
+    }
+  })
 })

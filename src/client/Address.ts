@@ -1,0 +1,31 @@
+import { WrongUrl } from "./Failure.ts"
+
+const example = "http://127.0.0.1:8081"
+
+const read = (text: string): URL | undefined => {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns the address of the service without a slash at its end. Throws a {@link WrongUrl} that says what is wrong. */
+export const addressOf = (text: string): string => {
+  const wrong = (problem: string): WrongUrl => new WrongUrl(`"${text}" is not an address of the service: ${problem}`)
+  const url = read(text)
+  if (url === undefined || !text.includes("://")) {
+    const meant = `http://${text}`
+    throw wrong(
+      !text.includes("://") && read(meant) !== undefined
+        ? `http:// is missing. Write ${meant}`
+        : `write one like ${example}`
+    )
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw wrong(`it begins with ${url.protocol}//. Write one with http:// or https://, like ${example}`)
+  }
+  if (url.username !== "" || url.password !== "") throw wrong("leave out the user and the password")
+  if (/[?#]/.test(text)) throw wrong("leave out ? and #, and what follows them")
+  return text.replace(/\/+$/, "")
+}

@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest"
+import { addressOf } from "../../src/client/Address.ts"
+import { WrongUrl } from "../../src/client/Failure.ts"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+
+describe("the address of the service", () => {
+  it("is taken with http or https, and loses the slashes at its end", () => {
+    expect(addressOf("http://127.0.0.1:8081")).toBe("http://127.0.0.1:8081")
+    expect(addressOf("https://shop.example/ledger//")).toBe("https://shop.example/ledger")
+    expect(addressOf("http://[::1]:8081/")).toBe("http://[::1]:8081")
+  })
+
+  it("is refused without http://, and the message says what to write", () => {
+    for (const text of ["localhost:8081", "127.0.0.1:8081", "ledger"]) {
+      expect(() => addressOf(text)).toThrow(
+        new WrongUrl(`"${text}" is not an address of the service: http:// is missing. Write http://${text}`)
+      )
+    }
+  })
+
+  it("is refused if it is something else than an address, and the message says what is wrong", () => {
+    const wrongs = [
+      ["", "write one like http://127.0.0.1:8081"],
+      ["http://", "write one like http://127.0.0.1:8081"],
+      ["ftp://ledger", "it begins with ftp://"],
+      ["http://ann:secret@ledger", "leave out the user and the password"],
+      ["http://ledger/?page=1", "leave out ? and #"]
+    ] as const
+    for (const [text, problem] of wrongs) expect(() => addressOf(text)).toThrow(problem)
+  })
+
+  it("is read when the client is made, before anything is sent", () => {
+    expect(() => new PurchaseClient({ url: "localhost:8081" })).toThrow(WrongUrl)
+  })
+})

@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, it, vi } from "vitest"
+import { UnsupportedRuntime } from "../../src/client/Failure.ts"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
+
+const lamp = { userId: "ann", productName: "Lamp", productType: "Office", value: "12.50", quantity: 1 }
+
+/** A client whose service answers everything, and the number of requests that reached it. */
+const countingClient = () => {
+  let requests = 0
+  const answer = () => {
+    requests += 1
+    return Response.json({})
+  }
+  return { client: new PurchaseClient({ url: "http://ledger", fetch: answer }), requests: () => requests }
+}
+
+describe("a runtime that lacks something", () => {
+  it("makes a post fail before anything is sent", async () => {
+    const { client, requests } = countingClient()
+    for (const missing of ["Request", "AbortSignal"]) {
+      vi.stubGlobal(missing, undefined)
+      await expect(client.post({ ...lamp, purchaseId: "p1" })).rejects.toThrow(UnsupportedRuntime)
+      vi.unstubAllGlobals()
+    }
+    expect(requests()).toBe(0)
+  })
+
+  it("makes a post without an id fail before anything is sent if it cannot make ids", async () => {
+    const { client, requests } = countingClient()
+    vi.stubGlobal("crypto", {})
+    await expect(client.post(lamp)).rejects.toThrow("This runtime lacks crypto.randomUUID.")
+    expect(requests()).toBe(0)
+    await client.post({ ...lamp, purchaseId: "p1" })
+    expect(requests()).toBe(1)
+  })
+
+  it("makes a call without a fetch of its own fail", async () => {
+    vi.stubGlobal("fetch", undefined)
+    await expect(new PurchaseClient({ url: "http://ledger" }).total("ann")).rejects.toThrow("lacks fetch")
+  })
+
+  it("makes feeds and many purchases fail if it cannot read an answer line by line", async () => {
+    const { client, requests } = countingClient()
+    vi.stubGlobal("TextDecoderStream", undefined)
+    await expect(client.feed().next()).rejects.toThrow("lacks TextDecoderStream")
+    await expect(client.postAll([lamp]).next()).rejects.toThrow("lacks TextDecoderStream")
+    expect(requests()).toBe(0)
+  })
+
+  it("makes many purchases fail if it would send a stream as the text of an object", async () => {
+    const { client, requests } = countingClient()
+    const Whole = Request
+    vi.stubGlobal(
+      "Request",
+      class extends Whole {
+        constructor(url: string, { method = "GET", body = null }: RequestInit = {}) {
+          super(url, { method, body: body === null ? null : String(body) })
+        }
+      }
+    )
+    await expect(client.postAll([lamp]).next()).rejects.toThrow("lacks requests with a stream as their body")
+    expect(requests()).toBe(0)
+  })
+})

@@ -1,16 +1,16 @@
 import { Flag } from "effect/cli"
-import { PositiveInt } from "./Asking.ts"
+import { wholeNumber } from "./WholeNumber.ts"
 
 export const listFlags = {
   limit: Flag.Int("limit").pipe(
-    Flag.withSchema(PositiveInt(Number.MAX_SAFE_INTEGER)),
-    Flag.withDescription("The most of them"),
+    Flag.withSchema(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    Flag.withDescription("The most of them, 20 unless told otherwise"),
     Flag.withDefault(20)
   ),
   all: Flag.Boolean("all").pipe(Flag.withDescription("All of them"), Flag.withDefault(false))
 }
 
-/** As many of the items as the flags ask for. */
+/** Yields as many of the items as the flags ask for. */
 export async function* listed<Item>(
   items: AsyncIterable<Item>,
   { limit, all }: { readonly limit: number; readonly all: boolean }

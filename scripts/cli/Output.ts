@@ -1,4 +1,4 @@
-import type { HistoryEntry } from "../../src/client/Answers.ts"
+import type { HistoryEntry, PurchaseReceipt } from "../../src/client/Answers.ts"
 
 const barCells = 30
 /** The bar is drawn at most this often, in milliseconds. */
@@ -9,13 +9,33 @@ export const plain = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFF
 
 const pad = (text: string | number, width: number): string => String(text).padStart(width)
 
-/** The members of an answer as lines for people. */
+/** Writes a count with a comma at each thousand. */
+export const counted = (count: number): string => count.toLocaleString("en-US")
+
+/** Writes a time of an answer with its date and its zone, to the second. */
+export const timeText = (instant: string): string => `${instant.slice(0, 19).replace("T", " ")} UTC`
+
+/** Writes a word so that a shell takes it as it is. */
+export const shellWord = (word: string): string =>
+  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+
+const isTime = (name: string): boolean => name.endsWith("At")
+
+/** Writes the members of an answer as lines for people. */
 export const membersText = (answer: object): string =>
   Object.entries(answer)
-    .map(([name, value]) => `${name.padEnd(18)} ${plain(String(value))}`)
+    .map(([name, value]) => `${name.padEnd(18)} ${plain(isTime(name) ? timeText(String(value)) : String(value))}`)
     .join("\n")
 
-/** One purchase as a line for people. */
+/** Writes a receipt. How often the purchase came again stands there only if it did. */
+export const receiptText = ({ repeatsDropped, conflictsRejected, ...receipt }: PurchaseReceipt): string =>
+  membersText({
+    ...receipt,
+    ...(repeatsDropped > 0 ? { repeatsDropped } : {}),
+    ...(conflictsRejected > 0 ? { conflictsRejected } : {})
+  })
+
+/** Writes one purchase as a line for people. */
 export const entryLine = ({
   number,
   storedAt,
@@ -26,7 +46,7 @@ export const entryLine = ({
   runningTotal,
   purchaseId
 }: HistoryEntry) =>
-  `${pad(number, 6)}  ${storedAt.slice(0, 19)}  ${pad(quantity, 6)} × ${plain(productName).padEnd(12)} at ${pad(value, 10)} = ${pad(total, 12)}  → ${pad(runningTotal, 14)}  ${plain(purchaseId)}`
+  `${pad(number, 6)}  ${timeText(storedAt)}  ${pad(quantity, 6)} × ${plain(productName).padEnd(12)} at ${pad(value, 10)} = ${pad(total, 12)}  → ${pad(runningTotal, 14)}  ${plain(purchaseId)}`
 
 /** A bar on stderr for what takes long. Where stderr is no terminal there is none. */
 export class ProgressBar {

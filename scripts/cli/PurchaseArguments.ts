@@ -1,31 +1,64 @@
 import { Option, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { centsOf } from "../../src/client/Amount.ts"
+import { centsOf, decimalOf } from "../../src/client/Amount.ts"
 import type { NewPurchase } from "../../src/client/Answers.ts"
+import { inNormalForm, productTextProblem, purchaseIdProblem, userIdProblem } from "../../src/domain/Identifier.ts"
+import { quantityMax, valueMax } from "../../src/domain/Money.ts"
+import { wholeNumber } from "./WholeNumber.ts"
 
-const isDecimal = (text: string): boolean => {
+const isPrice = (text: string): boolean => {
   try {
-    return centsOf(text) > 0n
+    const cents = centsOf(text)
+    return cents > 0n && cents <= valueMax
   } catch {
     return false
   }
 }
 
-export const user = Argument.String("user").pipe(Argument.withDescription("The id of the user"))
+const Price = Schema.String.check(
+  Schema.makeFilter(
+    (text: string) => isPrice(text) || `must be a price from 0.01 to ${decimalOf(valueMax)}, like 12.50`
+  )
+)
 
-/** What a command takes that sends a purchase. */
+const textBy = (problem: (text: string) => string | undefined) =>
+  Schema.String.check(Schema.makeFilter((text: string) => problem(inNormalForm(text)) ?? true))
+
+const UserId = textBy(userIdProblem)
+export const PurchaseId = textBy(purchaseIdProblem)
+const ProductText = textBy(productTextProblem)
+
+export const user = Argument.String("user").pipe(
+  Argument.withSchema(UserId),
+  Argument.withDescription("The id of the user")
+)
+
+/** The flag that names one user. */
+export const userFlag = Flag.String("user").pipe(Flag.withSchema(UserId))
+
+/** Everything that a command takes that sends a purchase. */
 export const purchaseArguments = {
   user,
-  product: Argument.String("product").pipe(Argument.withDescription("The name of the product")),
+  product: Argument.String("product").pipe(
+    Argument.withSchema(ProductText),
+    Argument.withDescription("The name of the product")
+  ),
   value: Argument.String("value").pipe(
-    Argument.withSchema(
-      Schema.String.check(Schema.makeFilter((text: string) => isDecimal(text) || "is no price like 12.50"))
-    ),
+    Argument.withSchema(Price),
     Argument.withDescription("The price of a piece, an exact decimal")
   ),
-  quantity: Flag.Int("quantity").pipe(Flag.withDescription("How many pieces"), Flag.withDefault(1)),
-  type: Flag.String("type").pipe(Flag.withDescription("The type of the product"), Flag.withDefault("General")),
+  quantity: Flag.Int("quantity").pipe(
+    Flag.withSchema(wholeNumber(1, quantityMax)),
+    Flag.withDescription("How many pieces"),
+    Flag.withDefault(1)
+  ),
+  type: Flag.String("type").pipe(
+    Flag.withSchema(ProductText),
+    Flag.withDescription("The type of the product"),
+    Flag.withDefault("General")
+  ),
   id: Flag.String("id").pipe(
+    Flag.withSchema(PurchaseId),
     Flag.withDescription("The purchaseId; the same again counts once. Without it, it is a new one"),
     Flag.optional
   )

@@ -1,21 +1,33 @@
-import { Option } from "effect"
+import { randomUUID } from "node:crypto"
+import { Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { NewPurchase } from "../../src/client/Answers.ts"
-import { sampleProducts, sampleProductTypes } from "../../src/domain/SamplePurchase.ts"
-import { asking, PositiveInt, root } from "./Asking.ts"
+import { ClientFailure } from "../../src/client/Failure.ts"
+import { asking, root, timeoutSeconds } from "./Asking.ts"
+import { generate } from "./generate.ts"
+import { Interrupted } from "./Interruption.ts"
 import { listed, listFlags } from "./Listing.ts"
-import { entryLine, membersText, plain, ProgressBar } from "./Output.ts"
-import { purchaseArguments, purchaseOf, user } from "./PurchaseArguments.ts"
+import { entryLine, plain, receiptText, shellWord } from "./Output.ts"
+import { PurchaseId, purchaseArguments, purchaseOf, user, userFlag } from "./PurchaseArguments.ts"
 import { rejected } from "./rejected.ts"
 import { status } from "./status.ts"
+import { Unfinished } from "./Unfinished.ts"
+import { wholeNumber } from "./WholeNumber.ts"
 
-/** The most purchases of one `generate`. */
-const generateMax = 10_000_000
+/** The longest `--wait`, in seconds. */
+const waitSecondsMax = 30
+
+/** Returns whether nothing was ever applied to an account. */
+const isUnknown = ({ known, purchaseCount }: { readonly known?: boolean; readonly purchaseCount: number }): boolean =>
+  known === false || purchaseCount === 0
+
+const neverSeen = (userId: string): string =>
+  `${plain(userId)} was never seen: no purchase of this user was ever applied.`
 
 const total = Command.make("total", { user }, (given) =>
   asking(async ({ client, signal, print }) => {
     const account = await client.total(given.user, { signal })
-    print(account, `${account.total} ${account.currency} in ${account.purchaseCount} purchases`)
+    const { total, currency, purchaseCount } = account
+    print(account, isUnknown(account) ? neverSeen(given.user) : `${total} ${currency} in ${purchaseCount} purchases`)
   })
 ).pipe(
   Command.withDescription("The total of a user, exact and current"),
@@ -23,8 +35,13 @@ const total = Command.make("total", { user }, (given) =>
 )
 
 const history = Command.make("history", { user, ...listFlags }, (given) =>
-  asking(async ({ client, signal, print }) => {
-    for await (const entry of listed(client.history(given.user, { signal }), given)) print(entry, entryLine(entry))
+  asking(async ({ client, signal, print, note }) => {
+    let isEmpty = true
+    for await (const entry of listed(client.history(given.user, { signal }), given)) {
+      isEmpty = false
+      print(entry, entryLine(entry))
+    }
+    if (isEmpty) note(neverSeen(given.user))
   })
 ).pipe(
   Command.withDescription("The purchases of a user, newest first"),
@@ -33,11 +50,17 @@ const history = Command.make("history", { user, ...listFlags }, (given) =>
 
 const receipt = Command.make(
   "receipt",
-  { user, purchase: Argument.String("purchase").pipe(Argument.withDescription("The id of the purchase")) },
+  {
+    user,
+    purchase: Argument.String("purchase").pipe(
+      Argument.withSchema(PurchaseId),
+      Argument.withDescription("The id of the purchase")
+    )
+  },
   (given) =>
     asking(async ({ client, signal, print }) => {
       const found = await client.receipt(given.user, given.purchase, { signal })
-      print(found, membersText(found))
+      print(found, receiptText(found))
     })
 ).pipe(
   Command.withDescription("The receipt of a purchase that was applied"),
@@ -46,21 +69,32 @@ const receipt = Command.make(
   ])
 )
 
+/** Returns whether a purchase may be stored though its post failed with this. */
+const isOpen = (cause: unknown): boolean =>
+  cause instanceof Interrupted || (cause instanceof ClientFailure && cause.unanswered.length > 0)
+
+const howToRepeat = (purchaseId: string): string =>
+  `Send it again with --id ${shellWord(purchaseId)}: it counts once, also if it is stored already.`
+
 const post = Command.make(
   "post",
   {
     ...purchaseArguments,
     wait: Flag.Int("wait").pipe(
-      Flag.withDescription("Seconds to wait until it is applied, at most 30"),
+      Flag.withSchema(wholeNumber(0, waitSecondsMax)),
+      Flag.withDescription(`Seconds to wait until it is applied, at most ${waitSecondsMax}`),
       Flag.withDefault(0)
     )
   },
   (given) =>
     asking(async ({ client, signal, print }) => {
-      const posted = await client.post(purchaseOf(given), { waitSeconds: given.wait, signal })
+      const purchase = { purchaseId: randomUUID(), ...purchaseOf(given) }
+      const posted = await client.post(purchase, { waitSeconds: given.wait, signal }).catch((cause: unknown) => {
+        throw isOpen(cause) ? new Unfinished(howToRepeat(purchase.purchaseId), { cause }) : cause
+      })
       const became = posted.status === "applied" ? `applied; the total is ${posted.runningTotal}` : "stored"
       print(posted, `${plain(posted.purchaseId)} of ${posted.total} is ${became}`)
-    })
+    }, timeoutSeconds.writesAndFeeds)
 ).pipe(
   Command.withDescription("Store a purchase, to be applied exactly once"),
   Command.withExamples([
@@ -68,61 +102,22 @@ const post = Command.make(
   ])
 )
 
-const chosen = (from: ReadonlyArray<string>): string => from[Math.floor(Math.random() * from.length)] ?? ""
-
-function* randomPurchases(userId: string, count: number): Generator<NewPurchase> {
-  for (let made = 0; made < count; made += 1) {
-    yield {
-      userId,
-      productName: chosen(sampleProducts),
-      productType: chosen(sampleProductTypes),
-      value: BigInt(1_000 + Math.floor(Math.random() * 99_001)),
-      quantity: 1 + Math.floor(Math.random() * 5)
-    }
-  }
-}
-
-const generate = Command.make(
-  "generate",
-  {
-    count: Argument.Int("count").pipe(
-      Argument.withSchema(PositiveInt(generateMax)),
-      Argument.withDescription("How many purchases")
-    ),
-    user
-  },
-  (given) =>
-    asking(async ({ client, signal, print }) => {
-      const bar = new ProgressBar("stored", given.count)
-      const counts = { stored: 0, failed: 0 }
-      for await (const { outcome } of client.postAll(randomPurchases(given.user, given.count), { signal })) {
-        if ("problem" in outcome) {
-          counts.failed += 1
-          if (counts.failed === 1) process.stderr.write(`${outcome.problem.detail}\n`)
-        } else counts.stored += 1
-        bar.show(counts.stored + counts.failed)
-      }
-      bar.clear()
-      print({ userId: given.user, ...counts }, `${counts.stored} purchases of ${given.user} are stored`)
-      if (counts.failed > 0) throw new Error(`${counts.failed} of ${given.count} purchases were not stored`)
-    })
-).pipe(
-  Command.withDescription("Store random purchases of a user; a broken connection costs and doubles none"),
-  Command.withExamples([
-    { command: "purchases generate 100000 ann", description: "With a bar that shows how far it is" }
-  ])
+/** The id of an event, as the feed prints it. */
+const FeedPlace = Schema.String.check(
+  Schema.makeFilter((text: string) => /^[0-9]{1,15}$/.test(text) || "must be a place of the feed, like 0 or 4711")
 )
 
 const feed = Command.make(
   "feed",
   {
-    user: Flag.String("user").pipe(Flag.withDescription("One user's; without it that of all"), Flag.optional),
+    user: userFlag.pipe(Flag.withDescription("One user's; without it that of all"), Flag.optional),
     after: Flag.String("after").pipe(
+      Flag.withSchema(FeedPlace),
       Flag.withDescription("Go on after this place; 0 is the beginning. Without it, from now on"),
       Flag.optional
     ),
     count: Flag.Int("count").pipe(
-      Flag.withSchema(PositiveInt(Number.MAX_SAFE_INTEGER)),
+      Flag.withSchema(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
       Flag.withDescription("End after so many commits"),
       Flag.optional
     )
@@ -148,7 +143,7 @@ const feed = Command.make(
         shown += 1
         if (Option.contains(given.count, shown)) break
       }
-    })
+    }, timeoutSeconds.writesAndFeeds)
 ).pipe(
   Command.withDescription("What is applied, as it is applied"),
   Command.withExamples([{ command: "purchases feed --user ann", description: "Until Ctrl-C" }])

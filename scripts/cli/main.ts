@@ -1,28 +1,31 @@
-import { layer as processes } from "@effect/platform-node-shared/NodeChildProcessSpawner"
-import { layer as files } from "@effect/platform-node-shared/NodeFileSystem"
-import { layer as paths } from "@effect/platform-node-shared/NodePath"
-import { layer as standardStreams } from "@effect/platform-node-shared/NodeStdio"
-import { layer as terminal } from "@effect/platform-node-shared/NodeTerminal"
-import { Cause, Effect, Exit, Layer } from "effect"
-import { Command } from "effect/cli"
-import packageJson from "../../package.json" with { type: "json" }
-import { purchases } from "./commands.ts"
+import { Cause, Effect, Exit } from "effect"
+import { CliError } from "effect/cli"
+import { runCommand } from "./CommandLine.ts"
 import { endOf, exitCode } from "./ExitCode.ts"
+import { endBy, Interrupted } from "./Interruption.ts"
+import { endWithReaderOfOutput } from "./ReaderOfOutput.ts"
+import { Unfinished } from "./Unfinished.ts"
 
-const platform = Layer.mergeAll(processes, standardStreams, terminal).pipe(
-  Layer.provideMerge(Layer.mergeAll(files, paths))
-)
+const say = (message: string): void => void process.stderr.write(`purchases: ${message}\n`)
 
-const run = Command.runWith(purchases, { version: packageJson.version })(process.argv.slice(2))
-const exit = await Effect.runPromiseExit(Effect.provide(run, platform))
+/** Ends as the failure says. A signal that ended the command ends the process, after what is left to say. */
+const endWith = (failure: unknown): void => {
+  const cause = failure instanceof Unfinished ? failure.cause : failure
+  if (cause instanceof Interrupted) {
+    if (failure instanceof Unfinished) say(failure.message)
+    return endBy(cause)
+  }
+  const [code, message] = endOf(failure)
+  say(message)
+  process.exitCode = code
+}
+
+endWithReaderOfOutput()
+const exit = await Effect.runPromiseExit(runCommand(process.argv.slice(2)))
 
 if (Exit.isFailure(exit)) {
   const failure = Cause.squash(exit.cause)
-  if (failure instanceof Error && "_tag" in failure && failure._tag === "ShowHelp") {
-    process.exitCode = "errors" in failure && (failure.errors as ReadonlyArray<unknown>).length > 0 ? exitCode.usage : 0
-  } else {
-    const [code, message] = endOf(failure)
-    process.stderr.write(`purchases: ${message}\n`)
-    process.exitCode = code
-  }
+  if (CliError.isCliError(failure) && failure._tag === "ShowHelp") {
+    process.exitCode = failure.errors.length > 0 ? exitCode.usage : exitCode.done
+  } else endWith(failure)
 }

@@ -1,9 +1,9 @@
 import { Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import type { RejectedListed, RejectedPlace, RejectedRecord } from "../../src/client/Answers.ts"
-import { asking } from "./Asking.ts"
+import { asking, timeoutSeconds } from "./Asking.ts"
 import { listed, listFlags } from "./Listing.ts"
-import { membersText, plain } from "./Output.ts"
+import { membersText, plain, timeText } from "./Output.ts"
 import { purchaseArguments, purchaseOf } from "./PurchaseArguments.ts"
 
 /** The most characters of a payload in a list. */
@@ -14,7 +14,9 @@ const placePattern = /^([1-9][0-9]{0,14})\/([0-9]{1,4})$/
 const record = Argument.String("record").pipe(
   Argument.withSchema(
     Schema.String.check(
-      Schema.makeFilter((text: string) => placePattern.test(text) || "is no record like 7/0, as the list names them")
+      Schema.makeFilter(
+        (text: string) => placePattern.test(text) || "must be a record like 7/0, as the list names them"
+      )
     )
   ),
   Argument.withDescription(
@@ -30,20 +32,25 @@ const placeOf = (text: string): RejectedPlace => {
 const placeText = ({ inputSequence, index }: RejectedPlace): string => `${inputSequence}/${index}`
 
 const listedText = (one: RejectedListed): string =>
-  `${placeText(one).padStart(10)}  ${one.rejectedAt.slice(0, 19)}  ${one.replay.padEnd(11)}  ${plain(one.reason)}: ${plain(one.payload.slice(0, payloadShownMax))}`
+  `${placeText(one).padStart(10)}  ${timeText(one.rejectedAt)}  ${one.replay.padEnd(11)}  ${plain(one.reason)}: ${plain(one.payload.slice(0, payloadShownMax))}`
 
 const recordText = ({ trail, ...members }: RejectedRecord): string =>
   [
     membersText(members),
     ...trail.map(
       ({ state, at, purchase: { purchaseId, userId, quantity, productName, value, total } }) =>
-        `${at}  ${state.padEnd(11)}  ${plain(purchaseId)} of ${plain(userId)}: ${quantity} × ${plain(productName)} at ${value} = ${total}`
+        `${timeText(at)}  ${state.padEnd(11)}  ${plain(purchaseId)} of ${plain(userId)}: ${quantity} × ${plain(productName)} at ${value} = ${total}`
     )
   ].join("\n")
 
 const list = Command.make("list", listFlags, (given) =>
-  asking(async ({ client, signal, print }) => {
-    for await (const one of listed(client.rejected({ signal }), given)) print(one, listedText(one))
+  asking(async ({ client, signal, print, note }) => {
+    let isEmpty = true
+    for await (const one of listed(client.rejected({ signal }), given)) {
+      isEmpty = false
+      print(one, listedText(one))
+    }
+    if (isEmpty) note("Nothing was rejected.")
   })
 ).pipe(
   Command.withDescription("What could not be applied, newest first, and how far its replay is"),
@@ -66,7 +73,7 @@ const replay = Command.make("replay", { record, ...purchaseArguments }, (given) 
     const sent = replayed.trail.at(-1)?.purchase
     const became = replayed.replay === "applied" ? "applied" : "stored; the same again says whether it is applied"
     print(replayed, `${given.record} is replayed: ${plain(sent?.purchaseId ?? "")} of ${sent?.total} is ${became}`)
-  })
+  }, timeoutSeconds.writesAndFeeds)
 ).pipe(
   Command.withDescription(
     "Send a purchase as it was meant, once for each record; the same again finishes what broke off"

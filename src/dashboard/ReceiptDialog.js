@@ -1,5 +1,5 @@
 import { byId, make, say } from "./Elements.js"
-import { amount, count, moment } from "./Format.js"
+import { amount, count, moment, times } from "./Format.js"
 import { ask, messageOf, userPath } from "./Service.js"
 
 /** @param {any} receipt @returns {ReadonlyArray<readonly [string, string]>} */
@@ -11,8 +11,8 @@ const membersOf = (receipt) => [
   ["Total then", `${amount(receipt.runningTotal)} ${receipt.currency}, as purchase ${count(receipt.number)}`],
   ["Stored", moment(receipt.storedAt)],
   ["Applied", `${moment(receipt.appliedAt)}, ${Date.parse(receipt.appliedAt) - Date.parse(receipt.storedAt)} ms later`],
-  ["Came again", `${count(receipt.repeatsDropped)} times, and was dropped`],
-  ["With other content", `${count(receipt.conflictsRejected)} times, and was rejected`],
+  ["Came again", times(receipt.repeatsDropped, "dropped")],
+  ["With other content", times(receipt.conflictsRejected, "rejected")],
   ["Places", `input ${count(receipt.inputSequence)}, ledger ${count(receipt.ledgerSequence)}`]
 ]
 

@@ -51,6 +51,22 @@ describe("scripts/purchases", () => {
     expect((await purchases("receipt", "ann", "order-1")).out).toContain("runningTotal       25.00\n")
   })
 
+  it("says of a user that was never seen that nothing was ever applied", async () => {
+    const neverSeen = done("nobody was never seen: no purchase of this user was ever applied.\n")
+    expect(await purchases("total", "nobody")).toEqual(neverSeen)
+    expect(await purchases("history", "nobody")).toEqual(neverSeen)
+    expect(await purchases("--json", "history", "nobody")).toEqual(done(""))
+  })
+
+  it("writes times with their year and their zone, and only repeats that there were into a receipt", async () => {
+    await purchases("post", "eli", "Lamp", "12.50", "--id", "order-3", "--wait", "10")
+    const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`
+    expect((await purchases("history", "eli")).out).toMatch(new RegExp(`^ +1  ${time} `))
+    const { out } = await purchases("receipt", "eli", "order-3")
+    expect(out).toMatch(new RegExp(`storedAt +${time}\nappliedAt +${time}\n`))
+    expect(out).not.toMatch(/repeatsDropped|conflictsRejected/)
+  })
+
   it("generates as many as it was told, in many batches", async () => {
     expect(await purchases("generate", "12000", "bob")).toEqual(done("12000 purchases of bob are stored\n"))
     expect((await purchases("total", "bob")).out).toMatch(/ in 12000 purchases\n$/)
@@ -101,7 +117,10 @@ describe("scripts/purchases", () => {
       out: "",
       error: expect.stringContaining("User ann has no purchase none")
     })
-    expect(await purchases("post", "ann", "Lamp", "12.50", "--quantity", "0")).toMatchObject({ code: 1 })
+    expect(await purchases("post", "ann", "Desk", "12.50", "--id", "order-1", "--wait", "10")).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("order-1")
+    })
   })
 
   it("ends with 2 where the command line is wrong", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { parseExact } from "../../src/dashboard/ExactJson.js"
-import { amount, rate } from "../../src/dashboard/Format.js"
+import { amount, moment, rate, times } from "../../src/dashboard/Format.js"
 import { Latencies } from "../../src/dashboard/Latencies.js"
 import { Rates } from "../../src/dashboard/Rates.js"
 
@@ -79,5 +79,17 @@ describe("amounts", () => {
 
   it("rates that are small are not shown as none", () => {
     expect([0, 0.25, 9.94, 10, 1234.5].map(rate)).toEqual(["0", "0.3", "9.9", "10", "1,235"])
+  })
+})
+
+describe("a receipt", () => {
+  it("says that a purchase never came again, or how often", () => {
+    expect(times(0, "dropped")).toBe("never")
+    expect(times(1, "dropped")).toBe("1 time, and was dropped")
+    expect(times(1_200, "rejected")).toBe("1,200 times, and was rejected")
+  })
+
+  it("has times with their year and their zone", () => {
+    expect(moment("2026-11-29T09:31:34.336Z")).toMatch(/ 2026,? .*\d\d:\d\d:\d\d [A-Z]/)
   })
 })

@@ -1,0 +1,37 @@
+import type { NewPurchase } from "../../src/client/Answers.ts"
+import { sampleProducts, sampleProductTypes } from "../../src/domain/SamplePurchase.ts"
+
+/** Returns a hash of a text (FNV-1a over its UTF-16 units). */
+const hashOf = (text: string): number => {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  return hash
+}
+
+/** Returns whole numbers from 0 to below a bound that follow from a seed (mulberry32). */
+const numbersFrom = (seed: number): ((below: number) => number) => {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000) * below)
+  }
+}
+
+/**
+ * Returns one of the random purchases of a run. Its id and its content follow from the run and the number, so the same
+ * run sends the same again, and each counts once.
+ */
+export const randomPurchase = (userId: string, run: string, number: number): NewPurchase => {
+  const purchaseId = `${run}-${number}`
+  const random = numbersFrom(hashOf(purchaseId))
+  return {
+    purchaseId,
+    userId,
+    productName: sampleProducts[random(sampleProducts.length)] ?? "",
+    productType: sampleProductTypes[random(sampleProductTypes.length)] ?? "",
+    value: BigInt(1_000 + random(99_001)),
+    quantity: 1 + random(5)
+  }
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from "node:crypto"
+import { Option, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { asking, timeoutSeconds } from "./Asking.ts"
+import { counted, ProgressBar, shellWord } from "./Output.ts"
+import { user } from "./PurchaseArguments.ts"
+import { randomPurchase } from "./RandomPurchase.ts"
+import { StoringRun } from "./StoringRun.ts"
+import { Unfinished } from "./Unfinished.ts"
+import { wholeNumber } from "./WholeNumber.ts"
+
+/** The most purchases of one `generate`. */
+const generateMax = 10_000_000
+
+const RunId = Schema.String.check(
+  Schema.makeFilter((text: string) => /^[A-Za-z0-9_-]{1,64}$/.test(text) || "must be 1 to 64 letters, digits, - and _")
+)
+
+const newRunId = (): string => randomBytes(6).toString("hex")
+
+interface Given {
+  readonly count: number
+  readonly user: string
+  readonly run: string
+  readonly urlWords: ReadonlyArray<string>
+}
+
+/** Returns how much is stored, and the command that goes on. */
+const howToGoOn = (storing: StoringRun, { count, user, run, urlWords }: Given): string => {
+  const command = ["purchases", ...urlWords, "generate", String(count), user, "--run", run].map(shellWord).join(" ")
+  const known = `${counted(storing.stored)} of ${counted(count)} are stored. Continue with: ${command}`
+  return storing.open === 0
+    ? known
+    : `${known}\nUp to ${counted(storing.open)} more were sent and may be stored; each counts once.`
+}
+
+export const generate = Command.make(
+  "generate",
+  {
+    count: Argument.Int("count").pipe(
+      Argument.withSchema(wholeNumber(1, generateMax)),
+      Argument.withDescription("How many purchases")
+    ),
+    user,
+    run: Flag.String("run").pipe(
+      Flag.withSchema(RunId),
+      Flag.withDescription(
+        "The name of the run, from which all ids and contents follow: the same run again counts once. Without it, it is a new one"
+      ),
+      Flag.optional
+    )
+  },
+  ({ count, user, run }) =>
+    asking(async ({ client, signal, print, timeoutMilliseconds, onRetry, urlWords }) => {
+      const given = { count, user, run: Option.getOrElse(run, newRunId), urlWords }
+      const bar = new ProgressBar("stored", count)
+      const storing = new StoringRun(count, (number) => randomPurchase(user, given.run, number))
+      const onProgress = () => bar.show(storing.settled)
+      try {
+        await storing.store({ client, signal, timeoutMilliseconds, onRetry, onProgress })
+      } catch (cause) {
+        throw new Unfinished(howToGoOn(storing, given), { cause })
+      } finally {
+        bar.clear()
+      }
+      const { stored, refused, refusal } = storing
+      print({ userId: user, stored, failed: refused, run: given.run }, `${stored} purchases of ${user} are stored`)
+      if (refused > 0) throw new Error(`${refused} of ${count} purchases were not stored. ${refusal}`)
+    }, timeoutSeconds.writesAndFeeds)
+).pipe(
+  Command.withDescription("Store random purchases of a user; what breaks off can be continued, and none counts twice"),
+  Command.withExamples([
+    { command: "purchases generate 100000 ann", description: "With a bar that shows how far it is" },
+    { command: "purchases generate 100000 ann --run monday", description: "The same again sends the same purchases" }
+  ])
+)

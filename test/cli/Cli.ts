@@ -1,0 +1,72 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { once } from "node:events"
+import { createServer, type RequestListener } from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { projectRoot } from "../support/TestBroker.ts"
+
+const program = join(projectRoot, "scripts/purchases")
+
+/** How a command ended, and everything that it wrote. */
+export interface Ended {
+  /** `undefined` if a signal ended it. */
+  readonly code: number | undefined
+  readonly out: string
+  readonly error: string
+}
+
+const environmentOf = (url: string) => ({ ...process.env, PURCHASES_URL: url, PURCHASES: program })
+
+/** Runs `scripts/purchases` for the service at a URL. */
+export const purchasesAt = (url: string, ...words: ReadonlyArray<string>): Promise<Ended> =>
+  new Promise((resolve) => {
+    execFile(program, words, { env: environmentOf(url) }, (failure, out, error) =>
+      resolve({ code: failure === null ? 0 : typeof failure.code === "number" ? failure.code : undefined, out, error })
+    )
+  })
+
+/** Runs a line of the shell, in which `$PURCHASES` is the command. A pipe of it is a real one. */
+export const shellAt = (url: string, line: string): Promise<Ended> =>
+  new Promise((resolve) => {
+    execFile("bash", ["-o", "pipefail", "-c", line], { env: environmentOf(url) }, (failure, out, error) =>
+      resolve({ code: failure === null ? 0 : typeof failure.code === "number" ? failure.code : undefined, out, error })
+    )
+  })
+
+/** A command that runs, to be interrupted. */
+export class RunningCommand {
+  private readonly child: ChildProcess
+  private text = ""
+
+  constructor(url: string, ...words: ReadonlyArray<string>) {
+    this.child = spawn(program, words, { env: environmentOf(url), stdio: ["ignore", "ignore", "pipe"] })
+    this.child.stderr?.on("data", (chunk: Buffer) => void (this.text += chunk.toString()))
+  }
+
+  /** Sends a signal, and returns the signal that ended the command and what it said on stderr. */
+  async interrupt(signal: NodeJS.Signals): Promise<{ readonly endedBy: NodeJS.Signals | null; readonly said: string }> {
+    const closed = once(this.child, "close")
+    this.child.kill(signal)
+    const [, endedBy] = (await closed) as [number | null, NodeJS.Signals | null]
+    return { endedBy, said: this.text }
+  }
+}
+
+/** Something that answers in the place of the service. */
+export const startAnswering = async (listener: RequestListener) => {
+  const server = createServer(listener)
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, "close")
+    }
+  }
+}
+
+/** The body of a problem that says: not now. */
+export const notNow = (detail: string) =>
+  JSON.stringify({ type: "urn:purchase-ledger:problem:unavailable", title: "t", status: 503, detail, instance: "/" })

@@ -1,0 +1,37 @@
+import { Effect, Exit, Scope } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { startService, type TestService } from "../support/TestService.ts"
+import { shellAt } from "./Cli.ts"
+
+let service: TestService
+let url: string
+const scope = Effect.runSync(Scope.make())
+beforeAll(async () => {
+  service = await startService()
+  url = `http://127.0.0.1:${await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0), scope))}`
+  await new PurchaseClient({ url }).generate(3_000, "bob")
+})
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await service.stop()
+})
+
+describe("a command whose reader has gone", () => {
+  it("ends without a word, as other programs of a pipe do", async () => {
+    const { code, out, error } = await shellAt(url, '"$PURCHASES" history bob --all | head -3')
+    expect([code, error]).toEqual([141, ""])
+    expect(out.trim().split("\n")).toHaveLength(3)
+  })
+
+  it("ends without a word too if it is a feed that goes on", async () => {
+    const { code, out, error } = await shellAt(url, '"$PURCHASES" feed --after 0 | head -1')
+    expect([code, error]).toEqual([141, ""])
+    expect(out.trim().split("\n")).toHaveLength(1)
+  })
+
+  it("ends with 0 if all was written before", async () => {
+    expect(await shellAt(url, '"$PURCHASES" total bob | cat')).toMatchObject({ code: 0, error: "" })
+  })
+})

@@ -1,0 +1,128 @@
+import { Effect, Exit, Scope } from "effect"
+import * as fc from "fast-check"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { randomPurchase } from "../../scripts/cli/RandomPurchase.ts"
+import { StoringRun } from "../../scripts/cli/StoringRun.ts"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { until } from "../support/TestBroker.ts"
+import { startService, type TestService } from "../support/TestService.ts"
+import { notNow, purchasesAt, RunningCommand, startAnswering } from "./Cli.ts"
+
+let service: TestService
+let url: string
+const scope = Effect.runSync(Scope.make())
+beforeAll(async () => {
+  service = await startService()
+  url = `http://127.0.0.1:${await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0), scope))}`
+})
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await service.stop()
+})
+
+const countOf = async (userId: string) => (await new PurchaseClient({ url }).total(userId)).purchaseCount
+
+const continuation =
+  /^purchases: ([\d,]+) of 20,000 are stored\. Continue with: purchases generate 20000 (\w+) --run (\w+)$/m
+
+describe("purchases generate", () => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it(`says after ${signal} how many are stored, and the command that it names stores each of them once`, async () => {
+      const user = `after-${signal}`.toLowerCase().replace("-", "_")
+      const running = new RunningCommand(url, "generate", "20000", user)
+      await until("some are stored", async () => (await countOf(user)) > 0)
+      const { endedBy, said } = await running.interrupt(signal)
+      expect(endedBy).toBe(signal)
+      const [, stored = "", named, run = ""] = continuation.exec(said) ?? []
+      expect(named, said).toBe(user)
+      const atLeast = Number(stored.replaceAll(",", ""))
+      const counted = await countOf(user)
+      expect(counted).toBeGreaterThanOrEqual(atLeast)
+      expect(counted).toBeLessThanOrEqual(20_000)
+
+      const ended = await purchasesAt(url, "generate", "20000", user, "--run", run)
+      expect(ended).toEqual({ code: 0, out: `20000 purchases of ${user} are stored\n`, error: "" })
+      expect(await countOf(user)).toBe(20_000)
+      expect(await service.get("/rejected").then(({ body }) => body)).toBe('{"rejected":[]}')
+    })
+  }
+
+  it("ends with 3 if the broker is gone, and says how many are stored", async () => {
+    let lines = 0
+    const edge = await startAnswering((request, response) => {
+      response.writeHead(200, { "content-type": "application/x-ndjson" })
+      request.on("data", (chunk: Buffer) => {
+        for (const _ of chunk.toString().split("\n").slice(1)) {
+          lines += 1
+          response.write(
+            lines <= 1_234
+              ? `{"line":${lines},"status":"stored","userId":"ann","purchaseId":"p"}\n`
+              : `{"line":${lines},"status":"refused","problem":${notNow("The broker is away.")}}\n`
+          )
+        }
+      })
+      request.on("end", () => response.end())
+    })
+    const command = ["--url", edge.url, "--timeout", "1", "generate", "20000", "ann", "--run", "monday"]
+    const { code, out, error } = await purchasesAt(url, ...command)
+    await edge.stop()
+    expect([code, out]).toEqual([3, ""])
+    expect(error).toContain("purchases: The broker is away. Given up after 1 s.\n1,234 of 20,000 are stored.")
+    expect(error).toContain(`Continue with: purchases --url ${edge.url} generate 20000 ann --run monday\n`)
+  })
+})
+
+describe("a run", () => {
+  it("sends again what could not be taken, and everything once beside that", async () => {
+    const sent: Array<number> = []
+    let isAway = true
+    const client = new PurchaseClient({
+      url: "http://ledger",
+      fetch: async (request) => {
+        const numbers = (await request.text())
+          .trim()
+          .split("\n")
+          .map((line) => Number(/-(\d+)"/.exec(line)?.[1]))
+        const answers = numbers.map((number) => {
+          const isTaken = !(isAway && number % 10 === 0)
+          if (isTaken) sent.push(number)
+          return isTaken
+            ? `{"line":1,"status":"stored","userId":"ann","purchaseId":"p"}\n`
+            : `{"line":1,"status":"unknown","problem":${notNow("away")}}\n`
+        })
+        isAway = false
+        return new Response(answers.join(""))
+      }
+    })
+    const storing = new StoringRun(1_000, (number) => randomPurchase("ann", "run", number))
+    const told: Array<string> = []
+    await storing.store({
+      client,
+      signal: new AbortController().signal,
+      timeoutMilliseconds: 10_000,
+      onRetry: ({ message }) => void told.push(message),
+      onProgress: () => undefined
+    })
+    expect(storing).toMatchObject({ stored: 1_000, refused: 0, open: 0 })
+    expect(sent.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 1_000 }, (_, index) => index + 1))
+    expect(told).toEqual(["away"])
+  })
+
+  it("has the same purchases each time, which differ from those of another run", () => {
+    const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
+    fc.assert(
+      fc.property(name, fc.integer({ min: 1, max: 10_000_000 }), (run, number) => {
+        const purchase = randomPurchase("ann", run, number)
+        expect(randomPurchase("ann", run, number)).toEqual(purchase)
+        expect(purchase.purchaseId).toBe(`${run}-${number}`)
+        expect(Number(purchase.value)).toBeGreaterThanOrEqual(1_000)
+        expect(Number(purchase.value)).toBeLessThanOrEqual(100_000)
+        expect([1, 2, 3, 4, 5]).toContain(purchase.quantity)
+      })
+    )
+    const contents = (run: string) =>
+      Array.from({ length: 100 }, (_, number) => ({ ...randomPurchase("ann", run, number), purchaseId: "" }))
+    expect(contents("one")).not.toEqual(contents("two"))
+  })
+})

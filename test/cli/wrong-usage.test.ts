@@ -1,0 +1,78 @@
+import { Console, Effect } from "effect"
+import { describe, expect, it } from "vitest"
+import { runCommand } from "../../scripts/cli/CommandLine.ts"
+import { purchasesAt } from "./Cli.ts"
+
+/** Where nobody listens: a wrong command line has to be found before anything is sent. */
+const nowhere = "http://127.0.0.1:1"
+
+/** Returns what is said on stderr of a wrong command line, without a process of its own. */
+const saidOf = async (words: ReadonlyArray<string>): Promise<string> => {
+  const said: Array<string> = []
+  const silent: Console.Console = Object.assign(Object.create(console) as Console.Console, {
+    log: () => expect.unreachable("something is printed on stdout"),
+    error: (text: string) => said.push(text)
+  })
+  const failure = await Effect.runPromise(
+    runCommand(words).pipe(Effect.provideService(Console.Console, silent), Effect.flip)
+  )
+  expect(failure).toMatchObject({ _tag: "ShowHelp" })
+  return said.join("\n")
+}
+
+describe("a wrong command line", () => {
+  it("is answered with what is wrong and one line of usage, and ends with 2", async () => {
+    expect(await purchasesAt(nowhere, "post", "ann", "Lamp", "1.005")).toEqual({
+      code: 2,
+      out: "",
+      error:
+        `purchases: <value> must be a price from 0.01 to 1000000.00, like 12.50, and is "1.005".\n` +
+        "usage: purchases post [flags] <user> <product> <value>   (purchases post --help says more)\n"
+    })
+  })
+
+  it("is told from a right one in each of its words", async () => {
+    const wrongs = [
+      [["total"], "<user> is missing."],
+      [["total", "ann", "bob"], '"bob" is one word too many.'],
+      [["total", "ann", "--far"], "There is no option --far here."],
+      [["total", "a/b"], "<user> must not contain /"],
+      [["totl", "ann"], 'There is no command "totl". Did you mean total?'],
+      [["post", "ann", "Lamp", "0"], "must be a price"],
+      [["post", "ann", "Lamp", "1000000.01"], "must be a price"],
+      [["post", "ann", "Lamp", "1", "--quantity", "0"], "--quantity must be a whole number from 1 to 100000"],
+      [["post", "ann", "Lamp", "1", "--quantity", "few"], '--quantity must be a whole number, and is "few".'],
+      [["post", "ann", "Lamp", "1", "--wait", "31"], "--wait must be a whole number from 0 to 30"],
+      [["generate", "0", "ann"], "<count> must be a whole number from 1 to 10000000"],
+      [["generate", "1", "ann", "--run", "a b"], "--run must be 1 to 64 letters, digits, - and _"],
+      [["feed", "--after", "x"], "--after must be a place of the feed"],
+      [["rejected", "show", "7"], "<record> must be a record like 7/0"],
+      [["total", "ann", "--timeout", "0"], "--timeout must be a whole number from 1 to 86400"]
+    ] as const
+    for (const [words, problem] of wrongs) {
+      const said = await saidOf(words)
+      expect(said).toContain(problem)
+      expect(said.split("\n")).toHaveLength(2)
+    }
+  })
+})
+
+describe("a wrong address", () => {
+  it("in PURCHASES_URL ends with 2, and says that http:// is missing", async () => {
+    const { code, error } = await purchasesAt("localhost:8081", "total", "ann")
+    expect(code).toBe(2)
+    expect(error).toBe(
+      'purchases: PURCHASES_URL is wrong: "localhost:8081" is not an address of the service: http:// is missing. Write http://localhost:8081.\n'
+    )
+  })
+
+  it("in --url ends with 2, and is told as that of --url", async () => {
+    const { code, error } = await purchasesAt(nowhere, "--url", "ftp://ledger", "total", "ann")
+    expect(code).toBe(2)
+    expect(error).toMatch(/^purchases: --url is wrong: "ftp:\/\/ledger" .* begins with ftp:\/\//)
+  })
+
+  it("does not keep the help away", async () => {
+    expect(await purchasesAt("localhost:8081", "total", "--help")).toMatchObject({ code: 0, error: "" })
+  })
+})

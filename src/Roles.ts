@@ -64,9 +64,12 @@ export const purchasesLayer = Layer.mergeAll(
 )
 
 /** What an edge needs beside the broker. */
-export const edgeLayer = edgeMetricsLayer.pipe(
-  Layer.provideMerge(Layer.mergeAll(purchasesLayer, Feed.layer, SystemStatus.layer))
-)
+export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
+  edgeMetricsLayer.pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(purchasesLayer, Feed.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))
+    )
+  )
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(

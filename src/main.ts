@@ -65,7 +65,7 @@ const runWorker = async (settings: Settings, around: Layer.Layer<never>, stop: P
 }
 
 const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
-  const layer = edgeLayer.pipe(
+  const layer = edgeLayer(settings).pipe(
     Layer.provideMerge(brokerLayer(settings, `edge ${settings.workerId}`)),
     Layer.provideMerge(around)
   )

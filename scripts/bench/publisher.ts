@@ -17,7 +17,7 @@ const tell = (message: PublisherMessage) => process.send?.(message)
 
 const settings = Effect.runSync(readSettings.parse(ConfigProvider.fromEnv()))
 const runtime = ManagedRuntime.make(
-  edgeLayer.pipe(
+  edgeLayer(settings).pipe(
     Layer.provideMerge(brokerLayer(settings, "benchmark publisher")),
     Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel))
   )

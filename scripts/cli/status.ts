@@ -1,37 +1,53 @@
 import { Command } from "effect/cli"
 import type { PartitionStatus, SystemStatus, WorkerStatus } from "../../src/client/Answers.ts"
 import { asking } from "./Asking.ts"
+import { exitCode } from "./ExitCode.ts"
 import { plain } from "./Output.ts"
 
 const unknown = "?"
 const nobody = "nobody"
 
-const partitionText = ({ partition, waitingMessages, owner = nobody }: PartitionStatus): string =>
-  `${String(partition).padStart(9)}  ${String(waitingMessages ?? unknown).padStart(16)}  ${plain(owner)}`
+/** Writes whether one half of the service works: `yes`, or `NO` and what is wrong. */
+const halfText = (half: string, { ok, detail }: SystemStatus["storing"]): string =>
+  `${half.padEnd(9)} ${ok ? "yes" : "NO "}  ${plain(detail)}`
 
-const workerText = ({ worker, heardAt, partitions, ...work }: WorkerStatus): string => {
+const partitionText = ({ partition, waitingMessages, owner = nobody, notApplied }: PartitionStatus): string => {
+  const trouble = notApplied === undefined ? "" : `  NOT APPLIED: ${plain(notApplied)}`
+  return `${String(partition).padStart(9)}  ${String(waitingMessages ?? unknown).padStart(16)}  ${plain(owner)}${trouble}`
+}
+
+const workerText = ({ worker, alive, heardAt, startedAt, partitions, ...work }: WorkerStatus): string => {
   const counts = (["applied", "repeats", "rejected"] as const)
     .map((what) => `${work[what] ?? unknown} ${what}`)
     .join(", ")
-  return `${plain(worker)}: ${counts}; heard at ${heardAt.slice(0, 19)}; partitions ${partitions.join(", ") || "none"}`
+  const since = startedAt === undefined ? "since its start" : `since its start at ${startedAt.slice(0, 19)}`
+  const heard = `${alive ? "heard" : "NOT ALIVE, last heard"} at ${heardAt.slice(0, 19)}`
+  return `${plain(worker)}: ${counts} ${since}; ${heard}; partitions ${partitions.join(", ") || "none"}`
 }
 
-const statusText = ({ partitions, workers, edge }: SystemStatus): string =>
+const statusText = ({ storing, applying, partitions, workers, edge }: SystemStatus): string =>
   [
-    "ready: purchases and reads can be sent",
+    halfText("storing:", storing),
+    halfText("applying:", applying),
     "partition  waiting messages  owner",
     ...partitions.map(partitionText),
     ...(workers.length === 0 ? ["no worker was heard in the last minute"] : workers.map(workerText)),
-    `this edge: ${edge.waitingPurchases} purchases not stored yet, ${edge.feedReaders} readers of feeds`
+    `this edge: ${edge.waitingPurchases} purchases not stored yet, ${edge.feedReaders} readers of feeds, time zone data ${plain(edge.timeZoneData)}`
   ].join("\n")
 
 export const status = Command.make("status", {}, () =>
   asking(async ({ client, signal, print }) => {
+    // It is asked once, and says why where nothing can be stored; the status would be asked for again and again.
     await client.ready({ signal })
     const found = await client.status({ signal })
-    print({ status: "ready", ...found }, statusText(found))
+    print(found, statusText(found))
+    if (!found.storing.ok || !found.applying.ok) process.exitCode = exitCode.unavailable
   })
 ).pipe(
-  Command.withDescription("Whether the service takes purchases now, what waits in its partitions, and its workers"),
-  Command.withExamples([{ command: "purchases status", description: "Exit code 3 where it does not" }])
+  Command.withDescription(
+    "Whether purchases can be stored, whether stored ones are applied, what waits in each partition, and the workers"
+  ),
+  Command.withExamples([
+    { command: "purchases status", description: "Exit code 3 where purchases cannot be stored or are not applied" }
+  ])
 )

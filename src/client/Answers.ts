@@ -161,18 +161,44 @@ export interface PartitionStatus {
   readonly partition: number
   /** Messages of up to 500 purchases that are not applied; not known where no worker has read it for some minutes. */
   readonly waitingMessages?: number
-  /** The worker that took it last; none where nobody has. */
+  /** The worker that took it last; missing where none ever did. */
   readonly owner?: string
+  /** Why its purchases are not applied now, for people; missing where they are. */
+  readonly notApplied?: string
 }
 
-/** A worker and what its process has done; no counts where it has told none yet. */
+/** Whether purchases can be stored, and the same in a sentence for people. */
+export interface StoringHealth {
+  readonly ok: boolean
+  readonly detail: string
+}
+
+/** Whether stored purchases are applied, the same in a sentence, and the partitions whose are not. */
+export interface ApplyingHealth extends StoringHealth {
+  readonly partitions: ReadonlyArray<number>
+}
+
+/** What an edge says that can store purchases. It is `ready` only where stored purchases are applied as well. */
+export interface ReadyState {
+  readonly status: "ready" | "storing-only"
+  readonly storing: StoringHealth
+  readonly applying: ApplyingHealth
+}
+
+/** A worker and what its process has done since it began; no counts where it has told none yet. */
 export interface WorkerStatus {
   readonly worker: string
   /** A later process under the same name has a higher one. */
   readonly process: number
   /** When the broker stored its newest sign of life. */
   readonly heardAt: string
+  /** Whether it was heard within its lease. */
+  readonly alive: boolean
+  /** How old that sign was when it was read, by the broker's clock. */
+  readonly silentMilliseconds: number
   readonly partitions: ReadonlyArray<number>
+  /** When this process began, by its own clock. Its counts begin there. */
+  readonly startedAt?: string
   readonly applied?: number
   readonly repeats?: number
   readonly rejected?: number
@@ -180,8 +206,10 @@ export interface WorkerStatus {
 
 /** What goes on in the whole system. */
 export interface SystemStatus {
-  /** When it was read; it is at most a second old. */
+  /** When it was read; it is at most half a second old. */
   readonly at: string
+  readonly storing: StoringHealth
+  readonly applying: ApplyingHealth
   readonly partitions: ReadonlyArray<PartitionStatus>
   /** Those that were heard in the last minute and have not said goodbye. */
   readonly workers: ReadonlyArray<WorkerStatus>
@@ -190,5 +218,7 @@ export interface SystemStatus {
     /** Purchases that it has taken and not stored yet. */
     readonly waitingPurchases: number
     readonly feedReaders: number
+    /** The version of the IANA time zone database by which it cuts hours, days and months. */
+    readonly timeZoneData: string
   }
 }

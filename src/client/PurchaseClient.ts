@@ -8,6 +8,7 @@ import type {
   NewPurchase,
   PostedPurchase,
   PurchaseReceipt,
+  ReadyState,
   RejectedListed,
   RejectedPage,
   RejectedPlace,
@@ -178,12 +179,15 @@ export class PurchaseClient {
     return (await this.transport.jsonOnce(path, {}, signal)) as Duplicated
   }
 
-  /** Whether purchases and reads can be sent now; a problem of the kind `unavailable` says why not. It is sent once. */
-  async ready({ signal }: CallOptions = {}): Promise<void> {
-    await this.transport.jsonOnce("/readyz", {}, signal)
+  /**
+   * Returns whether stored purchases are applied, from an edge that can store purchases. One that cannot answers with a
+   * problem of the kind `unavailable`. It is sent once.
+   */
+  async ready({ signal }: CallOptions = {}): Promise<ReadyState> {
+    return (await this.transport.jsonOnce("/readyz", {}, signal)) as ReadyState
   }
 
-  /** What waits in each partition, who owns it, and what each worker has done. */
+  /** Returns whether purchases can be stored and are applied, what waits in each partition, and the workers. */
   async status({ signal }: CallOptions = {}): Promise<SystemStatus> {
     return (await this.transport.json("/status", {}, signal)) as SystemStatus
   }

@@ -1,11 +1,9 @@
 import { bodyOf, byId, make } from "./Elements.js"
-import { count, plural, rate } from "./Format.js"
-import { silentAfterMilliseconds } from "./Rates.js"
+import { count, moment, plural, rate } from "./Format.js"
 
 /**
  * @typedef {object} Status
- * @property {string} at
- * @property {ReadonlyArray<{ partition: number, waitingMessages?: number, owner?: string }>} partitions
+ * @property {ReadonlyArray<{ partition: number, waitingMessages?: number, owner?: string, notApplied?: string }>} partitions
  * @property {ReadonlyArray<import("./Rates.js").Worker>} workers
  */
 
@@ -21,40 +19,43 @@ const ranges = (partitions) => {
   return runs.map(([first, last]) => (first === last ? String(first) : `${first}–${last}`)).join(", ")
 }
 
-/** Shows what waits in each partition, and who owns it. @param {Status} status */
-export const showPartitions = ({ partitions, workers }) => {
+/** Shows what waits in each partition, its owner, and why it is not applied. @param {Status} status */
+export const showPartitions = ({ partitions }) => {
   const top = Math.max(1, ...partitions.map(({ waitingMessages = 0 }) => waitingMessages))
-  const living = new Set(workers.map(({ worker }) => worker))
-  const cells = partitions.map(({ partition, waitingMessages, owner }) => {
+  const cells = partitions.map(({ partition, waitingMessages, owner, notApplied }) => {
     const bar = make("span", { class: "fill" })
     bar.style.width = `${((waitingMessages ?? 0) / top) * 100}%`
-    const isOwned = owner !== undefined && living.has(owner)
     return make(
       "li",
-      isOwned ? {} : { class: "orphan" },
+      notApplied === undefined ? {} : { class: "orphan" },
       make("span", { class: "name" }, String(partition)),
       make("span", { class: "number" }, waitingMessages === undefined ? "?" : count(waitingMessages)),
       make("span", { class: "track", "aria-hidden": "true" }, bar),
-      make("span", { class: "owner" }, isOwned ? owner : owner === undefined ? "no owner" : `${owner} is gone`)
+      make("span", { class: "owner" }, notApplied ?? owner ?? "no owner")
     )
   })
   byId("partitions").replaceChildren(...cells)
 }
 
+/** Names the time at which a worker's count began. @param {string | undefined} startedAt */
+const since = (startedAt) =>
+  startedAt === undefined
+    ? []
+    : [" ", make("time", { class: "since", datetime: startedAt }, `since ${moment(startedAt)}`)]
+
 /** Shows the workers. @param {Status} status @param {import("./Rates.js").Rates} rates */
-export const showWorkers = ({ at, workers }, rates) => {
-  const rows = workers.map(({ worker, partitions, heardAt, applied }) => {
-    const silence = Date.parse(at) - Date.parse(heardAt)
+export const showWorkers = ({ workers }, rates) => {
+  const rows = workers.map(({ worker, partitions, alive, silentMilliseconds, startedAt, applied }) => {
     const known = rates.of(worker)
-    const isSilent = silence > silentAfterMilliseconds
-    const silent = make("span", { class: "warning" }, `silent for ${plural(Math.round(silence / 1_000), "second")}`)
+    const seconds = plural(Math.floor(silentMilliseconds / 1_000), "second")
+    const silent = make("span", { class: "warning" }, `not heard for ${seconds}`)
     return make(
       "tr",
       {},
-      make("th", { scope: "row" }, make("span", { class: "name" }, worker), ...(isSilent ? [" ", silent] : [])),
+      make("th", { scope: "row" }, make("span", { class: "name" }, worker), ...(alive ? [] : [" ", silent])),
       make("td", {}, partitions.length === 0 ? "none" : ranges(partitions)),
       make("td", { class: "number" }, known === undefined ? "–" : rate(known.applied)),
-      make("td", { class: "number" }, applied === undefined ? "–" : count(applied))
+      make("td", { class: "number" }, applied === undefined ? "–" : count(applied), ...since(startedAt))
     )
   })
   byId("workers-empty").hidden = rows.length > 0

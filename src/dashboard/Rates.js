@@ -3,7 +3,10 @@
  * @property {string} worker
  * @property {number} process
  * @property {string} heardAt
+ * @property {boolean} alive
+ * @property {number} silentMilliseconds
  * @property {ReadonlyArray<number>} partitions
+ * @property {string} [startedAt]
  * @property {number} [applied]
  * @property {number} [repeats]
  * @property {number} [rejected]
@@ -13,22 +16,14 @@
  * @property {number} repeats a second
  */
 
-/**
- * A worker without a sign of life for this long is silent, and does nothing that is known of, in milliseconds: its lease
- * ends by then.
- */
-export const silentAfterMilliseconds = 3_500
-
 /** How fast each worker is, from the counts that come with its signs of life and the broker's times of these. */
 export class Rates {
   /** @type {Map<string, { worker: Worker, rate: Rate | undefined }>} */
   known = new Map()
 
-  /** Takes the next status. @param {{ at: string, workers: ReadonlyArray<Worker> }} status */
-  take({ at, workers }) {
-    this.known = new Map(
-      workers.map((worker) => [worker.worker, { worker, rate: this.rateOf(worker, Date.parse(at)) }])
-    )
+  /** Takes the next status. @param {{ workers: ReadonlyArray<Worker> }} status */
+  take({ workers }) {
+    this.known = new Map(workers.map((worker) => [worker.worker, { worker, rate: this.rateOf(worker) }]))
   }
 
   /** Nothing where it is not known yet. @param {string} worker */
@@ -46,11 +41,11 @@ export class Rates {
     }
   }
 
-  /** @param {Worker} now @param {number} at @returns {Rate | undefined} */
-  rateOf(now, at) {
+  /** Returns 0 of a worker that is not alive: nothing that it does is known. @param {Worker} now @returns {Rate | undefined} */
+  rateOf(now) {
     const before = this.known.get(now.worker)
     if (before === undefined || before.worker.process !== now.process) return undefined
-    if (at - Date.parse(now.heardAt) > silentAfterMilliseconds) return { applied: 0, repeats: 0 }
+    if (!now.alive) return { applied: 0, repeats: 0 }
     const seconds = (Date.parse(now.heardAt) - Date.parse(before.worker.heardAt)) / 1_000
     if (seconds <= 0) return before.rate
     if (now.applied === undefined || before.worker.applied === undefined) return undefined

@@ -12,8 +12,10 @@ export class TilesView {
    */
   showStatus({ partitions, edge }, rates) {
     const waiting = partitions.reduce((sum, { waitingMessages = 0 }) => sum + waitingMessages, 0)
-    const isKnown = partitions.every(({ waitingMessages }) => waitingMessages !== undefined)
-    byId("waiting").textContent = isKnown ? count(waiting) : `${count(waiting)}+`
+    const unknown = partitions.filter(({ waitingMessages }) => waitingMessages === undefined).length
+    // Of a partition that no worker reads it is not known how much waits in it.
+    const known = unknown === partitions.length ? "?" : `${count(waiting)}+`
+    byId("waiting").textContent = unknown === 0 ? count(waiting) : known
     byId("waiting-edge").textContent = `and ${plural(edge.waitingPurchases, "purchase")} at this edge`
     byId("applied").textContent = rates === undefined ? "–" : rate(rates.applied)
     byId("repeats").textContent = rates === undefined ? "–" : rate(rates.repeats)

@@ -8,6 +8,7 @@ import { showReceipt } from "./ReceiptDialog.js"
 import { RejectedView } from "./RejectedView.js"
 import { StatusPoll } from "./StatusPoll.js"
 import { TilesView } from "./TilesView.js"
+import { showTrouble, troubleIn, troubleOfFailure } from "./TroubleView.js"
 import { UserView } from "./UserView.js"
 
 /** What is applied is drawn at most this often, in milliseconds, and of so many purchases at once. */
@@ -28,16 +29,23 @@ const newest = new NewestView({
   showReceipt: (userId, purchaseId) => void showReceipt(userId, purchaseId)
 })
 
-let problem = ""
+let isAnswered = true
+/** @type {import("./TroubleView.js").Trouble | undefined} */
+let trouble
+
+/** Says in a word how the service is; the trouble itself stands above the figures. */
+const connectionText = () => {
+  if (isAnswered && !feed.isOpen) return "The feed broke off. Asking again."
+  return trouble === undefined ? "Live: stored and applied" : trouble.short
+}
 
 const showConnection = () => {
   const connection = byId("connection")
-  const isLive = problem === "" && feed.isOpen
-  connection.dataset["state"] = isLive ? "live" : "gone"
-  const text = isLive ? "Live" : `${problem || "The feed broke off."} Asking again.`
+  connection.dataset["state"] = !isAnswered || !feed.isOpen ? "gone" : trouble === undefined ? "live" : "troubled"
+  const text = connectionText()
   // What is read aloud is only what has changed.
   if (connection.textContent !== text) connection.textContent = text
-  document.body.classList.toggle("stale", problem !== "")
+  document.body.classList.toggle("stale", !isAnswered)
 }
 
 /** The counts of rejections when the list was last read. */
@@ -45,7 +53,9 @@ let rejectedCount = -1
 
 const poll = new StatusPoll(
   (status) => {
-    problem = ""
+    isAnswered = true
+    trouble = troubleIn(status)
+    showTrouble(trouble)
     rates.take(status)
     tiles.showStatus(status, rates.all)
     showPartitions(status)
@@ -60,7 +70,9 @@ const poll = new StatusPoll(
     showConnection()
   },
   (message) => {
-    problem = message
+    isAnswered = false
+    trouble = troubleOfFailure(message)
+    showTrouble(trouble)
     showConnection()
   }
 )

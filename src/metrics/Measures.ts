@@ -102,8 +102,8 @@ export const measuredCommit = <A, E, R>(writes: number, commit: Effect.Effect<A,
 const applied = counter("applied_purchases_total", "Purchases that were applied.")
 const rejected = labelled(counter("rejected_purchases_total", "Records rejected.* by reason."), "reason")
 
-const work = { applied: 0, repeats: 0, rejected: 0 }
-/** What this process has applied, dropped as repeats, and rejected since it began. */
+const work = { startedAt: Math.round(performance.timeOrigin), applied: 0, repeats: 0, rejected: 0 }
+/** Returns what this process has applied, dropped as repeats, and rejected since it began, and when that was. */
 export const workDone = (): Readonly<typeof work> => work
 
 /** A revision was committed. */

@@ -26,7 +26,8 @@ interface StoredAt {
 }
 
 interface InputInfo {
-  readonly state: { readonly first_seq: number; readonly last_seq: number }
+  readonly config: { readonly max_bytes: number }
+  readonly state: { readonly first_seq: number; readonly last_seq: number; readonly bytes: number }
   /** Only of a broker in a cluster. One without a leader answers too, with what it last knew. */
   readonly cluster?: { readonly leader?: string }
 }
@@ -57,6 +58,8 @@ export class InputLog extends Context.Service<
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** The first and last sequence of the whole log. */
     readonly bounds: Effect.Effect<{ readonly first: number; readonly last: number }, BrokerFailure>
+    /** How much it holds, and how much it may hold, in bytes; without a bound that is infinite. */
+    readonly capacity: Effect.Effect<{ readonly bytes: number; readonly bytesMax: number }, BrokerFailure>
     /** The first message at or after a sequence. */
     readonly messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, BrokerFailure>
     /** Removes everything below a sequence. */
@@ -87,6 +90,19 @@ export class InputLog extends Context.Service<
           (last) => last?.sequence ?? 0
         )
 
+      const info = askJetStream<InputInfo>(connection, `STREAM.INFO.${inputStream}`, {}).pipe(
+        Effect.flatMap((answer) =>
+          answer.cluster === undefined || answer.cluster.leader !== undefined
+            ? Effect.succeed(answer)
+            : Effect.fail(
+                new BrokerUnavailable({
+                  operation: "read the state of the input log",
+                  reason: "the input log has no leader"
+                })
+              )
+        )
+      )
+
       return InputLog.of({
         append: (subject, messageId, payload, noticeTo) =>
           storeMessage(connection, {
@@ -109,13 +125,11 @@ export class InputLog extends Context.Service<
                 : // What was found may be purged since.
                   Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
           ),
-        bounds: askJetStream<InputInfo>(connection, `STREAM.INFO.${inputStream}`, {}).pipe(
-          Effect.flatMap(({ state, cluster }) =>
-            cluster === undefined || cluster.leader !== undefined
-              ? Effect.succeed({ first: state.first_seq, last: state.last_seq })
-              : Effect.fail(new BrokerUnavailable({ operation: "bounds", reason: "the input log has no leader" }))
-          )
-        ),
+        bounds: Effect.map(info, ({ state }) => ({ first: state.first_seq, last: state.last_seq })),
+        capacity: Effect.map(info, ({ state, config }) => ({
+          bytes: state.bytes,
+          bytesMax: config.max_bytes < 0 ? Number.POSITIVE_INFINITY : config.max_bytes
+        })),
         messageFrom: (sequence) => readMessage(connection, inputStream, { seq: sequence, next_by_subj: ">" }),
         purgeBelow: (sequence) => askJetStream(connection, `STREAM.PURGE.${inputStream}`, { seq: sequence })
       })

@@ -1,13 +1,17 @@
 import { Context, Effect, Layer } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { inputStream } from "../domain/Subject.ts"
+import { inputStream, partitionFilter } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
-import { askJetStream } from "./JetStreamApi.ts"
+import { askJetStream, readMessage } from "./JetStreamApi.ts"
 
 interface ConsumerInfo {
   readonly name: string
   readonly num_pending: number
   readonly num_ack_pending: number
+  readonly created: string
+  readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string }
+  /** The time of the broker. */
+  readonly ts: string
 }
 
 /** The queue of a partition. */
@@ -16,21 +20,28 @@ export interface PartitionQueue {
   readonly epoch: number
   /** How many messages wait in it. */
   readonly depth: number
+  /** The sequence of the input log up to which every message is acknowledged. */
+  readonly floor: number
+  /** When a message was acknowledged last, or else its epoch began, in milliseconds since 1970, by the broker's clock. */
+  readonly movedAt: number
+  /** When the broker was asked, by the same clock. */
+  readonly readAt: number
 }
 
 /**
- * What waits in each partition, in messages: of the consumers of its newest epoch the one that is furthest, since an
+ * Returns what waits in each partition, in messages. Of the consumers of its newest epoch the furthest counts, since an
  * epoch may have made several of which it uses one.
  */
 export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {
   const newest = new Map<number, PartitionQueue>()
-  for (const { name, num_pending, num_ack_pending } of consumers) {
+  for (const { name, num_pending, num_ack_pending, created, ack_floor, ts } of consumers) {
     const [, partition, epoch] = (/^p([0-9]+)-([0-9]+)(?:-[0-9]+)?$/.exec(name) ?? []).map(Number)
     if (partition === undefined || epoch === undefined) continue
     const depth = num_pending + num_ack_pending
     const known = newest.get(partition)
     if (known === undefined || epoch > known.epoch || (epoch === known.epoch && depth < known.depth)) {
-      newest.set(partition, { epoch, depth })
+      const movedAt = Date.parse(ack_floor.last_active ?? created)
+      newest.set(partition, { epoch, depth, floor: ack_floor.stream_seq, movedAt, readAt: Date.parse(ts) })
     }
   }
   return newest
@@ -42,6 +53,11 @@ export class QueueDepth extends Context.Service<
   {
     /** By partition, the messages that are not applied, or whose acknowledgement has not arrived. */
     readonly waiting: Effect.Effect<ReadonlyMap<number, PartitionQueue>, BrokerFailure>
+    /**
+     * Returns for how many milliseconds a queue has stood still although a message waits in it, by the broker's clock.
+     * It is 0 for a queue in which nothing waits. The oldest message is read for it.
+     */
+    readonly stoodStill: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
   }
 >()("purchases/nats/QueueDepth") {
   static readonly layer = Layer.effect(
@@ -61,7 +77,12 @@ export class QueueDepth extends Context.Service<
           if (some === null || some.length === 0 || consumers.length >= total) return queuesOf(consumers)
         }
       })
-      return QueueDepth.of({ waiting })
+      const stoodStill = (partition: number, { floor, movedAt, readAt }: PartitionQueue) =>
+        Effect.map(
+          readMessage(connection, inputStream, { seq: floor + 1, next_by_subj: partitionFilter(partition) }),
+          (oldest) => (oldest === undefined ? 0 : Math.max(0, readAt - Math.max(movedAt, oldest.storedAt)))
+        )
+      return QueueDepth.of({ waiting, stoodStill })
     })
   )
 }

@@ -14,8 +14,10 @@ const announceWaitMilliseconds = 1_000
 const forgottenAfterMilliseconds = 60_000
 const nanosecondsPerMillisecond = 1_000_000
 
-/** What a worker has done since its process began. It is for people: nothing is decided by it. */
+/** Counts what a worker has done since its process began. It is for people: nothing is decided by it. */
 export interface WorkDone {
+  /** When the process began, in milliseconds since 1970, by its own clock; missing from workers that do not tell. */
+  readonly startedAt?: number
   readonly applied: number
   /** Repeats that accounts knew by their purchaseId; those that the broker drops reach no worker. */
   readonly repeats: number
@@ -29,6 +31,8 @@ export interface WorkerSign {
   readonly instance: number
   /** When the broker stored it, in milliseconds since 1970; 0 where it was heard in passing. */
   readonly storedAt: number
+  /** How old it was when it was read, in milliseconds, by the broker's clock; 0 where it was heard in passing. */
+  readonly silentMilliseconds: number
   /** The worker said goodbye. */
   readonly isLeaving: boolean
   /** What it had done by then, where it tells. */
@@ -38,6 +42,12 @@ export interface WorkerSign {
 interface SignValue {
   readonly instance: number
   readonly work?: WorkDone
+}
+
+interface SignsInfo {
+  /** The time of the broker. */
+  readonly ts: string
+  readonly state: { readonly subjects?: Record<string, number> }
 }
 
 const streamConfig = (replicas: number) => ({
@@ -59,7 +69,7 @@ const operationHeader = "KV-Operation"
 
 const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: number): WorkerSign => {
   const value: SignValue = data === "" ? { instance: 0 } : JSON.parse(data)
-  return { worker: decodeToken(subject.slice(prefix.length)), storedAt, isLeaving, ...value }
+  return { worker: decodeToken(subject.slice(prefix.length)), storedAt, silentMilliseconds: 0, isLeaving, ...value }
 }
 
 /** The bucket `workers`, in which workers give signs of life. No safety rests on what it says. */
@@ -103,13 +113,16 @@ export class WorkerBucket extends Context.Service<
           )
 
         const read = Effect.gen(function* () {
-          const info = yield* askJetStream<{ readonly state: { readonly subjects?: Record<string, number> } }>(
-            connection,
-            `STREAM.INFO.${stream}`,
-            { subjects_filter: `${prefix}*` }
-          )
+          const info = yield* askJetStream<SignsInfo>(connection, `STREAM.INFO.${stream}`, {
+            subjects_filter: `${prefix}*`
+          })
+          const brokersNow = Date.parse(info.ts)
           const signs = yield* Effect.forEach(Object.keys(info.state.subjects ?? {}), newest, { concurrency: 16 })
-          return signs.filter((sign) => sign !== undefined && !sign.isLeaving) as ReadonlyArray<WorkerSign>
+          return signs.flatMap((sign) =>
+            sign === undefined || sign.isLeaving
+              ? []
+              : [{ ...sign, silentMilliseconds: Math.max(0, brokersNow - sign.storedAt) }]
+          )
         })
 
         const watch = (heard: (sign: WorkerSign) => void) =>

@@ -6,6 +6,7 @@ import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { projectRoot, until } from "../support/TestBroker.ts"
+import { serve } from "../support/TestServer.ts"
 import { startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -144,20 +145,25 @@ describe("scripts/purchases", () => {
 
   it("shows the partitions, who owns them, and what the workers have done", async () => {
     const isSettled = async () => {
-      const { workers } = await new PurchaseClient({ url }).status()
-      return workers.length === 1 && workers[0]?.partitions.length === 2 && workers[0].applied !== undefined
+      const { applying, workers } = await new PurchaseClient({ url }).status()
+      return applying.ok && workers[0]?.partitions.length === 2 && workers[0].applied !== undefined
     }
     await until("the worker has told what it did", isSettled)
     const { code, out, error } = await purchases("status")
     expect([code, error]).toEqual([0, ""])
     const worker = service.settings.workerId
-    expect(out).toMatch(/^ready: purchases and reads can be sent\npartition  waiting messages  owner\n/)
+    expect(out).toMatch(
+      /^storing:  yes  Purchases can be stored\.\napplying: yes  Stored purchases are applied\.\npartition  waiting messages  owner\n/
+    )
     for (const partition of [0, 1]) expect(out).toMatch(new RegExp(`^ +${partition} +\\d+  ${worker}$`, "m"))
-    expect(out).toMatch(new RegExp(`^${worker}: \\d+ applied, .* partitions 0, 1$`, "m"))
-    expect(out).toMatch(/this edge: 0 purchases not stored yet, 0 readers of feeds\n$/)
+    const counts = String.raw`\d+ applied, \d+ repeats, \d+ rejected since its start at 20[-0-9T:]+; heard at 20[-0-9T:]+`
+    expect(out).toMatch(new RegExp(`^${worker}: ${counts}; partitions 0, 1$`, "m"))
+    const zones = `time zone data ${process.versions["tz"]}`
+    expect(out).toContain(`this edge: 0 purchases not stored yet, 0 readers of feeds, ${zones}\n`)
     const { out: json } = await purchases("--json", "status")
     expect(JSON.parse(json)).toMatchObject({
-      status: "ready",
+      storing: { ok: true },
+      applying: { ok: true, partitions: [] },
       partitions: [
         { partition: 0, owner: worker },
         { partition: 1, owner: worker }
@@ -166,6 +172,37 @@ describe("scripts/purchases", () => {
       edge: { waitingPurchases: 0 }
     })
   })
+
+  it("ends with 3 where no worker is alive, and says what is stored and not applied", async () => {
+    const alone = await startService({ withoutWorker: true })
+    const other = await serve(alone.edge.app)
+    const at = ["--url", `http://127.0.0.1:${other.port}`]
+    try {
+      const { code, out, error } = await purchases(...at, "status")
+      expect([code, error]).toEqual([3, ""])
+      expect(out.split("\n").slice(0, 6)).toEqual([
+        "storing:  yes  Purchases can be stored.",
+        "applying: NO   No worker is alive. Partitions 0–1 of 2 are not applied. What is stored is kept, and is applied when a worker takes it.",
+        "partition  waiting messages  owner",
+        "        0                 ?  nobody  NOT APPLIED: no worker reads it",
+        "        1                 ?  nobody  NOT APPLIED: no worker reads it",
+        "no worker was heard in the last minute"
+      ])
+      const json = await purchases(...at, "--json", "status")
+      expect([json.code, JSON.parse(json.out)]).toMatchObject([3, { storing: { ok: true }, applying: { ok: false } }])
+      await alone.broker.kill()
+      await until("the edge knows", async () => (await alone.get("/readyz")).status === 503)
+      expect(await purchases(...at, "status")).toEqual({
+        code: 3,
+        out: "",
+        error:
+          "purchases: Purchases cannot be stored: there is no connection to the broker. It is not known whether stored purchases are applied: the broker does not answer for the partitions.\n"
+      })
+    } finally {
+      await other.close()
+      await alone.stop()
+    }
+  }, 30_000)
 
   it("helps, with examples", async () => {
     const rejected = ["rejected", "rejected list", "rejected show", "rejected replay"]

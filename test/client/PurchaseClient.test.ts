@@ -167,7 +167,7 @@ it("the status tells of each partition and who owns it, and is asked for again w
     { partition: 1, owner }
   ])
   expect(workers).toMatchObject([{ worker: owner, partitions: [0, 1] }])
-  expect(edge).toEqual({ waitingPurchases: 0, feedReaders: 0 })
+  expect(edge).toEqual({ waitingPurchases: 0, feedReaders: 0, timeZoneData: process.versions["tz"] })
 })
 
 describe("what was rejected", () => {

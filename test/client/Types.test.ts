@@ -8,6 +8,7 @@ import type * as Served from "../../src/edge/Representation.ts"
 import { openApi } from "../../src/edge/OpenApi.ts"
 import { routes } from "../../src/edge/Routes.ts"
 import type * as ServedRejected from "../../src/edge/routes/rejected.ts"
+import type { ReadyState } from "../../src/edge/routes/probes.ts"
 import type { SystemState } from "../../src/edge/routes/status.ts"
 
 /** What a caller reads of a schema's value: amounts are texts. */
@@ -32,6 +33,7 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof ServedRejected.RejectedListed, Client.RejectedListed>,
   true satisfies Agrees<typeof ServedRejected.RejectedRecord, Client.RejectedRecord>,
   true satisfies Agrees<typeof SystemState, Client.SystemStatus>,
+  true satisfies Agrees<typeof ReadyState, Client.ReadyState>,
   true satisfies Agrees<typeof ProblemBody, Client.ProblemBody>,
   true satisfies Same<Read<ReturnType<typeof Served.revisionBody>>, Plain<Client.AppliedRevision>>
 ]

@@ -3,12 +3,15 @@ import { parseExact } from "../../src/dashboard/ExactJson.js"
 import { amount, moment, rate, times } from "../../src/dashboard/Format.js"
 import { Latencies } from "../../src/dashboard/Latencies.js"
 import { Rates } from "../../src/dashboard/Rates.js"
+import { troubleIn } from "../../src/dashboard/TroubleView.js"
 
 const at = (second: number) => new Date(1_700_000_000_000 + second * 1_000).toISOString()
 const worker = (name: string, second: number, applied?: number, process = 1) => ({
   worker: name,
   process,
   heardAt: at(second),
+  alive: true,
+  silentMilliseconds: 0,
   partitions: [],
   ...(applied === undefined ? {} : { applied, repeats: applied / 10, rejected: 0 })
 })
@@ -16,36 +19,36 @@ const worker = (name: string, second: number, applied?: number, process = 1) => 
 describe("rates", () => {
   it("are what was done between two signs of life, by their own times", () => {
     const rates = new Rates()
-    rates.take({ at: at(10), workers: [worker("one", 9, 100), worker("two", 10, 0)] })
+    rates.take({ workers: [worker("one", 9, 100), worker("two", 10, 0)] })
     expect(rates.all).toBeUndefined()
-    rates.take({ at: at(12), workers: [worker("one", 11, 500), worker("two", 11, 50)] })
+    rates.take({ workers: [worker("one", 11, 500), worker("two", 11, 50)] })
     expect(rates.of("one")).toEqual({ applied: 200, repeats: 20 })
     expect(rates.all).toEqual({ applied: 250, repeats: 25 })
   })
 
   it("stay while no newer sign has come, and are 0 when none comes any more", () => {
     const rates = new Rates()
-    rates.take({ at: at(10), workers: [worker("one", 9, 100)] })
-    rates.take({ at: at(11), workers: [worker("one", 10, 300)] })
-    rates.take({ at: at(12), workers: [worker("one", 10, 300)] })
+    rates.take({ workers: [worker("one", 9, 100)] })
+    rates.take({ workers: [worker("one", 10, 300)] })
+    rates.take({ workers: [worker("one", 10, 300)] })
     expect(rates.all).toEqual({ applied: 200, repeats: 20 })
-    rates.take({ at: at(14), workers: [worker("one", 10, 300)] })
+    rates.take({ workers: [{ ...worker("one", 10, 300), alive: false }] })
     expect(rates.all).toEqual({ applied: 0, repeats: 0 })
   })
 
   it("do not take a process that began anew for one that went backwards", () => {
     const rates = new Rates()
-    rates.take({ at: at(10), workers: [worker("one", 9, 100)] })
-    rates.take({ at: at(11), workers: [worker("one", 10, 5, 2)] })
+    rates.take({ workers: [worker("one", 9, 100)] })
+    rates.take({ workers: [worker("one", 10, 5, 2)] })
     expect(rates.of("one")).toBeUndefined()
-    rates.take({ at: at(12), workers: [worker("one", 11, 15, 2)] })
+    rates.take({ workers: [worker("one", 11, 15, 2)] })
     expect(rates.of("one")).toEqual({ applied: 10, repeats: 1 })
   })
 
   it("are not known of workers that tell no counts", () => {
     const rates = new Rates()
-    rates.take({ at: at(10), workers: [worker("one", 9)] })
-    rates.take({ at: at(11), workers: [worker("one", 10, 7)] })
+    rates.take({ workers: [worker("one", 9)] })
+    rates.take({ workers: [worker("one", 10, 7)] })
     expect(rates.all).toBeUndefined()
   })
 })
@@ -91,5 +94,24 @@ describe("a receipt", () => {
 
   it("has times with their year and their zone", () => {
     expect(moment("2026-11-29T09:31:34.336Z")).toMatch(/ 2026,? .*\d\d:\d\d:\d\d [A-Z]/)
+  })
+})
+
+describe("trouble", () => {
+  const status = (storing: boolean, notApplied: ReadonlyArray<number>) => ({
+    storing: { ok: storing, detail: "S." },
+    applying: { ok: notApplied.length === 0, detail: "A.", partitions: notApplied },
+    partitions: [{}, {}]
+  })
+  const headingOf = (...given: Parameters<typeof status>) => troubleIn(status(...given))?.heading
+
+  it("is named by what is stored and what is applied, each apart", () => {
+    expect(headingOf(true, [])).toBeUndefined()
+    expect(headingOf(true, [1])).toBe("Purchases are stored, but not all are applied")
+    expect(headingOf(true, [0, 1])).toBe("Purchases are stored, but none is applied")
+    expect(headingOf(false, [])).toBe("Purchases cannot be stored")
+    expect(headingOf(false, [0, 1])).toBe("Purchases cannot be stored, and none is applied")
+    expect(troubleIn(status(false, [1]))?.detail).toBe("S. A.")
+    expect(troubleIn(status(true, [1]))?.detail).toBe("A.")
   })
 })

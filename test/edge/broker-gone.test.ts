@@ -83,7 +83,12 @@ describe("while the broker is gone", () => {
   it("the edge is alive, and not ready", async () => {
     expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))
     expect(await service.get("/readyz")).toEqual(
-      refusal("unavailable", "There is no connection to the broker.", "/readyz", retry)
+      refusal(
+        "unavailable",
+        "Purchases cannot be stored: there is no connection to the broker. It is not known whether stored purchases are applied: the broker does not answer for the partitions.",
+        "/readyz",
+        retry
+      )
     )
   })
 })

@@ -138,7 +138,7 @@ describe("Content-Type", () => {
 })
 
 describe("GET /, /livez and /readyz", () => {
-  it("list the routes, and say that the edge is alive and ready", async () => {
+  it("list the routes, and say that the edge is alive and, without a worker, can store and not apply", async () => {
     const { status, body } = await service.get("/")
     expect(status).toBe(200)
     expect(JSON.parse(body)).toEqual({
@@ -160,7 +160,7 @@ describe("GET /, /livez and /readyz", () => {
         "GET /history/{id}",
         "GET /idempotent-test/{userId}/{product}/{value}/{qty}",
         "GET /livez",
-        "GET /readyz",
+        "GET /readyz?applying=",
         "GET /status",
         "GET /metrics",
         "GET /dashboard/{file}",
@@ -169,7 +169,13 @@ describe("GET /, /livez and /readyz", () => {
       ]
     })
     expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))
-    expect(await service.get("/readyz")).toEqual(answered(200, '{"status":"ready"}'))
+    const storing = '{"ok":true,"detail":"Purchases can be stored."}'
+    const detail =
+      "No worker is alive. Partitions 0–1 of 2 are not applied. What is stored is kept, and is applied when a worker takes it."
+    const applying = `{"ok":false,"detail":"${detail}","partitions":[0,1]}`
+    expect(await service.get("/readyz")).toEqual(
+      answered(200, `{"status":"storing-only","storing":${storing},"applying":${applying}}`)
+    )
   })
 })
 

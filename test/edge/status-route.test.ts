@@ -5,9 +5,9 @@ import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
 import { encodeOwner } from "../../src/domain/Owner.ts"
 import { SystemStatus } from "../../src/edge/SystemStatus.ts"
 import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
-import { QueueDepth } from "../../src/nats/QueueDepth.ts"
+import { type PartitionQueue, QueueDepth } from "../../src/nats/QueueDepth.ts"
 import { Topology } from "../../src/nats/Topology.ts"
-import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
+import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
 import { until } from "../support/TestBroker.ts"
 import { purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
 
@@ -19,6 +19,12 @@ describe("GET /status", () => {
   afterAll(() => service.stop())
 
   const status = async () => JSON.parse((await service.get("/status")).body) as Record<string, unknown>
+  const nothingApplied = {
+    ok: false,
+    detail:
+      "No worker is alive. Partitions 0–1 of 2 are not applied. What is stored is kept, and is applied when a worker takes it.",
+    partitions: [0, 1]
+  }
   const untilStatus = async (expected: unknown) => {
     let found: unknown
     await until("the status is as expected", async () => {
@@ -34,11 +40,17 @@ describe("GET /status", () => {
 
   it("tells nothing of what it does not know, while there was no worker", async () => {
     await service.post(purchaseText({ purchaseId: "p1" }))
+    const notApplied = "no worker reads it"
     expect(await status()).toEqual({
       at: expect.any(String),
-      partitions: [{ partition: 0 }, { partition: 1 }],
+      storing: { ok: true, detail: "Purchases can be stored." },
+      applying: nothingApplied,
+      partitions: [
+        { partition: 0, notApplied },
+        { partition: 1, notApplied }
+      ],
       workers: [],
-      edge: { waitingPurchases: 0, feedReaders: 0 }
+      edge: { waitingPurchases: 0, feedReaders: 0, timeZoneData: process.versions["tz"] }
     })
   })
 
@@ -48,12 +60,16 @@ describe("GET /status", () => {
     await service.get("/duplicate/3/bob")
     const owner = "worker/1"
     await untilStatus({
+      applying: { ok: true, detail: "Stored purchases are applied.", partitions: [] },
       partitions: [
         { partition: 0, waitingMessages: 0, owner },
         { partition: 1, waitingMessages: 0, owner }
       ],
-      workers: [{ worker: owner, partitions: [0, 1], applied: 2, repeats: 2, rejected: 1 }]
+      workers: [{ worker: owner, alive: true, partitions: [0, 1], applied: 2, repeats: 2, rejected: 1 }]
     })
+    const { workers } = (await status()) as { workers: ReadonlyArray<{ startedAt: string }> }
+    // The worker lives in the process of the test.
+    expect(workers.map(({ startedAt }) => Date.parse(startedAt))).toEqual([Math.round(performance.timeOrigin)])
   })
 
   it("says that the broker is gone", async () => {
@@ -62,16 +78,23 @@ describe("GET /status", () => {
     const gone = refusal("unavailable", "", "/status", { "retry-after": "1" })
     const { body, ...rest } = await service.get("/status")
     expect({ ...rest, body: "" }).toEqual({ ...gone, body: "" })
-    expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining("the broker is not available") })
+    expect((JSON.parse(body) as { detail: string }).detail).toMatch(
+      /^Purchases cannot be stored: there is no connection to the broker\. It is not known whether stored purchases are applied: /
+    )
   })
 })
 
 describe("a reading of the status", () => {
+  const leaseMilliseconds = 3_000
   const unused = () => Effect.die("is not asked for")
   /** Services that count how often they are asked. */
-  const counted = (waiting: (typeof QueueDepth)["Service"]["waiting"]) => {
+  const counted = (
+    waiting: (typeof QueueDepth)["Service"]["waiting"],
+    signs: ReadonlyArray<WorkerSign> = [],
+    stoodStill = 0
+  ) => {
     const asked = { queues: 0, workers: 0, owners: [] as Array<number> }
-    const layer = SystemStatus.layer.pipe(
+    const layer = SystemStatus.layer(leaseMilliseconds).pipe(
       Layer.provide(
         Layer.mergeAll(
           Layer.succeed(
@@ -80,7 +103,8 @@ describe("a reading of the status", () => {
               waiting: Effect.andThen(
                 Effect.sync(() => (asked.queues += 1)),
                 waiting
-              )
+              ),
+              stoodStill: () => Effect.succeed(stoodStill)
             })
           ),
           Layer.succeed(
@@ -91,7 +115,7 @@ describe("a reading of the status", () => {
               watch: unused,
               read: Effect.sync(() => {
                 asked.workers += 1
-                return []
+                return signs
               })
             })
           ),
@@ -119,17 +143,47 @@ describe("a reading of the status", () => {
     return { asked, run }
   }
   const current = Effect.flatMap(SystemStatus, (status) => status.current)
+  const queue = (members: Partial<PartitionQueue> = {}): ReadonlyMap<number, PartitionQueue> =>
+    new Map([[0, { epoch: 7, depth: 3, floor: 0, movedAt: 0, readAt: 0, ...members }]])
+  const sign = (silentMilliseconds: number): WorkerSign => ({
+    worker: "of-7",
+    instance: 1,
+    storedAt: 0,
+    silentMilliseconds,
+    isLeaving: false
+  })
+  const troubleIn = async (...given: Parameters<typeof counted>) =>
+    (await counted(...given).run(current)).partitions.map(({ trouble }) => trouble)
 
-  it("is made once a second, however many ask, and an owner is looked up once an epoch", async () => {
+  it("names a partition whose worker was not heard within its lease, and no other", async () => {
+    const waiting = Effect.succeed(queue())
+    expect(await troubleIn(waiting, [sign(leaseMilliseconds)])).toEqual([undefined])
+    expect(await troubleIn(waiting, [sign(leaseMilliseconds + 1)])).toEqual(["of-7 was not heard for 3 seconds"])
+    expect(await troubleIn(waiting, [])).toEqual(["of-7 is gone"])
+    expect(await troubleIn(Effect.succeed(new Map()), [sign(0)])).toEqual(["no worker reads it"])
+  })
+
+  it("names a partition whose worker lives and applies nothing of what waits", async () => {
+    const stuck = Effect.succeed(queue({ readAt: 9_000 }))
+    expect(await troubleIn(stuck, [sign(0)], 4_200)).toEqual([
+      "of-7 is alive, and has applied nothing of it for 4 seconds"
+    ])
+    // The message that waits came a moment ago, something was applied a moment ago, or nothing waits.
+    expect(await troubleIn(stuck, [sign(0)], 3_500)).toEqual([undefined])
+    expect(await troubleIn(Effect.succeed(queue({ readAt: 3_500 })), [sign(0)], 9_000)).toEqual([undefined])
+    expect(await troubleIn(Effect.succeed(queue({ readAt: 9_000, depth: 0 })), [sign(0)], 9_000)).toEqual([undefined])
+  })
+
+  it("is made twice a second, however many ask, and an owner is looked up once an epoch", async () => {
     let epoch = 7
-    const { asked, run } = counted(Effect.sync(() => new Map([[0, { epoch, depth: 3 }]])))
+    const { asked, run } = counted(Effect.sync(() => queue({ epoch })))
     const owners = await run(
       Effect.gen(function* () {
         const first = yield* Effect.all(
           Array.from({ length: 50 }, () => current),
           { concurrency: "unbounded" }
         )
-        yield* TestClock.adjust("999 millis")
+        yield* TestClock.adjust("499 millis")
         yield* current
         expect(asked).toEqual({ queues: 1, workers: 1, owners: [7] })
         yield* TestClock.adjust("1 millis")

@@ -91,7 +91,10 @@ it("the depth of a partition is that of the furthest consumer of its newest epoc
   const consumer = (name: string, num_pending: number, num_ack_pending: number) => ({
     name,
     num_pending,
-    num_ack_pending
+    num_ack_pending,
+    created: "2026-11-29T09:00:00Z",
+    ack_floor: { stream_seq: 4, ...(name === "p1-9" ? { last_active: "2026-11-29T09:00:03Z" } : {}) },
+    ts: "2026-11-29T09:00:05Z"
   })
   const consumers = [
     consumer("p0-7", 90, 5),
@@ -100,8 +103,9 @@ it("the depth of a partition is that of the furthest consumer of its newest epoc
     consumer("p1-9", 0, 0),
     consumer("somebody", 8, 8)
   ]
+  const begun = Date.parse("2026-11-29T09:00:00Z")
   expect([...queuesOf(consumers)]).toEqual([
-    [0, { epoch: 12, depth: 5 }],
-    [1, { epoch: 9, depth: 0 }]
+    [0, { epoch: 12, depth: 5, floor: 4, movedAt: begun, readAt: begun + 5_000 }],
+    [1, { epoch: 9, depth: 0, floor: 4, movedAt: begun + 3_000, readAt: begun + 5_000 }]
   ])
 })

@@ -271,11 +271,13 @@ export class MemoryBroker {
   }
 
   /** The newest sign of each worker that has not said goodbye. */
-  livingSigns(): ReadonlyArray<Sign & { readonly worker: string }> {
-    const since = this.options.now() - workersForgottenAfterMilliseconds
-    return Array.from(this.signs, ([worker, sign]) => ({ worker, ...sign })).filter(
-      (sign) => !sign.isLeaving && sign.storedAt > since
-    )
+  livingSigns(): ReadonlyArray<Sign & { readonly worker: string; readonly silentMilliseconds: number }> {
+    const now = this.options.now()
+    return Array.from(this.signs, ([worker, sign]) => ({
+      worker,
+      silentMilliseconds: now - sign.storedAt,
+      ...sign
+    })).filter((sign) => !sign.isLeaving && sign.silentMilliseconds < workersForgottenAfterMilliseconds)
   }
 
   // What tests do.

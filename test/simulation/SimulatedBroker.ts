@@ -13,6 +13,9 @@ import { ackWaitMilliseconds, ApiFailure, type LedgerMessage, type MemoryBroker 
 import type { Link } from "./Network.ts"
 import type { World } from "./World.ts"
 
+/** A sign as it is heard in passing. */
+type HeardSign = Omit<WorkerSign, "storedAt" | "silentMilliseconds">
+
 type Handler = (payload: string, reply: (payload: string) => void) => void
 
 /** What all processes of a run share: the broker, and who waits for what it brings. */
@@ -22,7 +25,7 @@ export class Exchange {
   readonly servers = new Map<number, Set<{ readonly link: Link; readonly handle: Handler }>>()
   readonly noticeListeners = new Map<string, { readonly link: Link; readonly heard: (payload: string) => void }>()
   readonly pulls = new Set<() => void>()
-  readonly signListeners = new Set<(sign: Omit<WorkerSign, "storedAt">) => void>()
+  readonly signListeners = new Set<(sign: HeardSign) => void>()
 
   constructor(broker: MemoryBroker, world: World) {
     this.broker = broker
@@ -72,6 +75,7 @@ const inputLog = (exchange: Exchange, link: Link) => {
               )
       ),
     bounds: link.ask("bounds", () => broker.bounds()),
+    capacity: Effect.succeed({ bytes: 0, bytesMax: Number.POSITIVE_INFINITY }),
     messageFrom: (sequence) =>
       link.ask("message", () => {
         const found = broker.inputFrom(sequence)
@@ -292,8 +296,8 @@ const workerBucket = (exchange: Exchange, link: Link) => {
     watch: (heard) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          const listener = (sign: Omit<WorkerSign, "storedAt">) => {
-            if (!link.isDeaf) link.bring(() => heard({ ...sign, storedAt: 0 }))
+          const listener = (sign: HeardSign) => {
+            if (!link.isDeaf) link.bring(() => heard({ ...sign, storedAt: 0, silentMilliseconds: 0 }))
           }
           signListeners.add(listener)
           return listener

@@ -57,7 +57,10 @@ export interface TestEdge {
 /** An edge inside of the test's process; requests go to `app.request`, without a socket. */
 export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   const runtime = ManagedRuntime.make(
-    edgeLayer.pipe(Layer.provideMerge(brokerLayer(settings, "test edge")), Layer.provideMerge(quiet(settings)))
+    edgeLayer(settings).pipe(
+      Layer.provideMerge(brokerLayer(settings, "test edge")),
+      Layer.provideMerge(quiet(settings))
+    )
   )
   const services = await runtime.runPromise(Effect.context<EdgeServices>())
   let isDraining = false

@@ -1,15 +1,10 @@
 import { Effect, Schema } from "effect"
-import { BrokerLink } from "../../nats/BrokerLink.ts"
-import { InputLog } from "../../nats/InputLog.ts"
 import { jsonAnswer, reply } from "../Answer.ts"
 import { stopping } from "../Edge.ts"
+import { wordField } from "../Field.ts"
+import { ApplyingHealth, healthNow, StoringHealth } from "../Health.ts"
 import { problem } from "../Problem.ts"
-import { route } from "../Route.ts"
-
-/** How long the broker may take to answer a probe. */
-const probeWaitMilliseconds = 1_000
-
-const unready = (detail: string) => problem("unavailable", detail, { "retry-after": "1" })
+import { optional, route } from "../Route.ts"
 
 const aliveRoute = route({
   method: "GET",
@@ -24,27 +19,43 @@ const aliveRoute = route({
   handle: () => Effect.succeed(reply(200, { status: "alive" }))
 })
 
+/** The body of an edge that can store purchases. It has the word `ready` only where they are applied as well. */
+export const ReadyState = Schema.Struct({
+  status: Schema.Literals(["ready", "storing-only"]),
+  storing: StoringHealth,
+  applying: ApplyingHealth
+}).annotate({ identifier: "ReadyState" })
+
+// A load balancer takes an edge out that answers 503. Without a worker the edge still stores purchases, and no other
+// edge has a worker either. So the status is that of storing, and the body says whether stored purchases are applied.
 const readyRoute = route({
   method: "GET",
   path: "/readyz",
   name: "isReady",
   group: "Service",
-  summary: "Whether purchases and reads can be sent here now",
+  summary: "Whether purchases can be stored here now, and whether they are applied",
+  description:
+    "It is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. `?applying=required` is 503 where they are not.",
   parameters: {},
   // Probes add parameters here, too.
   otherQuery: "ignored",
-  answers: { 200: jsonAnswer("They can.", Schema.Struct({ status: Schema.Literal("ready") })) },
-  problems: ["unavailable"],
-  handle: Effect.fnUntraced(function* (_request, edge) {
-    if (edge.isDraining()) return yield* Effect.fail(stopping)
-    const broker = yield* BrokerLink
-    if (!broker.isConnected()) return yield* Effect.fail(unready("There is no connection to the broker."))
-    const input = yield* InputLog
-    yield* input.bounds.pipe(
-      Effect.timeout(probeWaitMilliseconds),
-      Effect.catch(() => Effect.fail(unready("The broker does not answer for the input log.")))
+  query: {
+    applying: optional(
+      wordField("applying", ["told", "required"]),
+      "told",
+      "Whether it is enough to be told that stored purchases are not applied, or the answer is 503 then."
     )
-    return reply(200, { status: "ready" })
+  },
+  answers: { 200: jsonAnswer("Purchases can be stored.", ReadyState) },
+  problems: ["unavailable"],
+  handle: Effect.fnUntraced(function* ({ applying: wanted }, edge) {
+    if (edge.isDraining()) return yield* Effect.fail(stopping)
+    const { storing, applying } = yield* healthNow
+    if (!storing.ok || (wanted === "required" && !applying.ok)) {
+      const detail = `${storing.detail} ${applying.detail}`
+      return yield* Effect.fail(problem("unavailable", detail, { "retry-after": "1" }))
+    }
+    return reply(200, { status: applying.ok ? "ready" : "storing-only", storing, applying })
   })
 })
 

@@ -1,14 +1,23 @@
 import { Effect, Schema } from "effect"
 import { Feed } from "../../feed/Feed.ts"
+import type { WorkDone } from "../../nats/WorkerBucket.ts"
 import { jsonAnswer, reply } from "../Answer.ts"
+import { ApplyingHealth, applyingOf, StoringHealth, storingNow, unknownApplying } from "../Health.ts"
 import { problem } from "../Problem.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { Count, Instant, instant } from "../Representation.ts"
 import { route } from "../Route.ts"
-import { SystemStatus } from "../SystemStatus.ts"
+import { type PartitionStatus, SystemStatus, type WorkerStatus } from "../SystemStatus.ts"
+
+/** What the runtime says of its time zone data, which decides where an hour, a day or a month begins. */
+const timeZoneData = process.versions["tz"] ?? "unknown"
 
 export const SystemState = Schema.Struct({
-  at: Instant.annotateKey({ description: "When it was read, by the clock of this edge; it is at most a second old." }),
+  at: Instant.annotateKey({
+    description: "When it was read, by the clock of this edge; it is at most half a second old."
+  }),
+  storing: StoringHealth,
+  applying: ApplyingHealth,
   partitions: Schema.Array(
     Schema.Struct({
       partition: Count,
@@ -17,7 +26,10 @@ export const SystemState = Schema.Struct({
           "Messages of the input log that are not applied; each holds up to 500 purchases. Not known where no worker has read the partition for some minutes."
       }),
       owner: Schema.optionalKey(Schema.String).annotateKey({
-        description: "The worker that took it last; none where nobody has."
+        description: "The worker that took it last; missing where none ever did."
+      }),
+      notApplied: Schema.optionalKey(Schema.String).annotateKey({
+        description: "Why its purchases are not applied now, for people; missing where they are."
       })
     })
   ),
@@ -28,30 +40,67 @@ export const SystemState = Schema.Struct({
       heardAt: Instant.annotateKey({
         description: "When the broker stored its newest sign of life; it gives one each second unless told otherwise."
       }),
+      alive: Schema.Boolean.annotateKey({
+        description: "Whether it was heard within its lease. Other workers take the partitions of one that was not."
+      }),
+      silentMilliseconds: Count.annotateKey({
+        description: "How old that sign was when it was read, by the broker's clock."
+      }),
       partitions: Schema.Array(Count),
+      startedAt: Schema.optionalKey(Instant).annotateKey({
+        description: "When this process began, by its own clock. Its counts begin there, at 0."
+      }),
       applied: Schema.optionalKey(Count).annotateKey({
-        description: "Purchases that this process had applied by then; no counts where it has told none yet."
+        description: "Purchases that this process has applied since it began; no counts where it has told none yet."
       }),
       repeats: Schema.optionalKey(Count).annotateKey({
-        description: "Repeats that it dropped, since the account knew the id. The broker drops others before it."
+        description:
+          "Repeats that it dropped since it began, for the account knew the id. The broker drops others before it."
       }),
-      rejected: Schema.optionalKey(Count)
+      rejected: Schema.optionalKey(Count).annotateKey({ description: "What it has rejected since it began." })
     })
   ).annotateKey({ description: "Those that were heard in the last minute and have not said goodbye." }),
   edge: Schema.Struct({
     waitingPurchases: Count.annotateKey({ description: "Purchases that this edge has taken and not stored yet." }),
-    feedReaders: Count
+    feedReaders: Count,
+    timeZoneData: Schema.String.annotateKey({
+      description: "The version of the IANA time zone database by which this edge cuts hours, days and months."
+    })
   })
 }).annotate({ identifier: "SystemStatus" })
+
+const partitionState = ({ partition, waiting, owner, trouble }: PartitionStatus) => ({
+  partition,
+  ...(waiting === undefined ? {} : { waitingMessages: waiting }),
+  ...(owner === undefined ? {} : { owner }),
+  ...(trouble === undefined ? {} : { notApplied: trouble })
+})
+
+const workerState = (
+  { worker, instance, storedAt, isAlive, silentMilliseconds, work }: WorkerStatus,
+  partitions: ReadonlyArray<PartitionStatus>
+) => {
+  const { startedAt, ...counts }: Partial<WorkDone> = work ?? {}
+  return {
+    worker,
+    process: instance,
+    heardAt: instant(storedAt),
+    alive: isAlive,
+    silentMilliseconds,
+    partitions: partitions.filter(({ owner }) => owner === worker).map(({ partition }) => partition),
+    ...(startedAt === undefined ? {} : { startedAt: instant(startedAt) }),
+    ...counts
+  }
+}
 
 const statusRoute = route({
   method: "GET",
   path: "/status",
   name: "readStatus",
   group: "Service",
-  summary: "What waits in each partition, who owns it, and what each worker has done",
+  summary: "Whether purchases can be stored and are applied, what waits in each partition, and its workers",
   description:
-    "However many ask, an edge asks the broker once a second. Rates are the differences of two answers' counts by those of `heardAt`, for each process.",
+    "However many ask, an edge asks the broker for partitions and workers at most twice a second. Rates are the differences of two answers' counts by those of `heardAt`, for each process.",
   parameters: {},
   answers: { 200: jsonAnswer("As of now.", SystemState) },
   problems: ["unavailable"],
@@ -59,28 +108,24 @@ const statusRoute = route({
     const status = yield* SystemStatus
     const publisher = yield* PurchasePublisher
     const feed = yield* Feed
-    const { at, partitions, workers } = yield* status.current.pipe(
+    const storing = yield* storingNow
+    const reading = yield* status.current.pipe(
       Effect.mapError((failure) =>
-        problem("unavailable", `The status cannot be read: ${failure.message}.`, { "retry-after": "1" })
+        problem("unavailable", `${storing.detail} ${unknownApplying.detail} (${failure.message}.)`, {
+          "retry-after": "1"
+        })
       )
     )
+    const { at, partitions, workers } = reading
     return reply(200, {
       at: instant(at),
-      partitions: partitions.map(({ partition, waiting, owner }) => ({
-        partition,
-        ...(waiting === undefined ? {} : { waitingMessages: waiting }),
-        ...(owner === undefined ? {} : { owner })
-      })),
+      storing,
+      applying: applyingOf(reading),
+      partitions: partitions.map(partitionState),
       workers: workers
-        .map(({ worker, instance, storedAt, work = {} }) => ({
-          worker,
-          process: instance,
-          heardAt: instant(storedAt),
-          partitions: partitions.filter(({ owner }) => owner === worker).map(({ partition }) => partition),
-          ...work
-        }))
+        .map((worker) => workerState(worker, partitions))
         .toSorted((one, other) => one.worker.localeCompare(other.worker)),
-      edge: { waitingPurchases: publisher.waiting(), feedReaders: feed.readers() }
+      edge: { waitingPurchases: publisher.waiting(), feedReaders: feed.readers(), timeZoneData }
     })
   })
 })

@@ -1,0 +1,22 @@
+/** What is known of the worker that owns a partition. */
+interface Ownership {
+  readonly owner: string | undefined
+  /** Its newest sign of life; `undefined` where it said goodbye or was not heard for a minute. */
+  readonly sign?: { readonly isAlive: boolean; readonly silentMilliseconds: number } | undefined
+  /** For how long it has applied nothing although messages wait; `undefined` where it goes on. */
+  readonly stuckMilliseconds?: number | undefined
+}
+
+const seconds = (milliseconds: number): string => {
+  const whole = Math.floor(milliseconds / 1_000)
+  return whole === 1 ? "1 second" : `${whole} seconds`
+}
+
+/** Returns why a partition's purchases are not applied, in words for people; `undefined` where they are. */
+export const troubleOf = ({ owner, sign, stuckMilliseconds }: Ownership): string | undefined => {
+  if (owner === undefined) return "no worker reads it"
+  if (sign === undefined) return `${owner} is gone`
+  if (!sign.isAlive) return `${owner} was not heard for ${seconds(sign.silentMilliseconds)}`
+  if (stuckMilliseconds === undefined) return undefined
+  return `${owner} is alive, and has applied nothing of it for ${seconds(stuckMilliseconds)}`
+}

@@ -1,0 +1,69 @@
+import type { Browser, Page } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { accessibilityMistakes } from "../support/Accessibility.ts"
+import { findChromium, keepScreenshot, launchChromium } from "../support/Browser.ts"
+import { until } from "../support/TestBroker.ts"
+import { serve, type TestServer } from "../support/TestServer.ts"
+import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+
+const chromium = findChromium()
+const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ""
+
+describe.skipIf("missing" in chromium)(`the dashboard without a worker${why}`, () => {
+  let service: TestService
+  let server: TestServer
+  let browser: Browser
+  beforeAll(async () => {
+    service = await startService({ withoutWorker: true, environment: { PARTITIONS: "8" } })
+    server = await serve(service.edge.app)
+    browser = await launchChromium("path" in chromium ? chromium.path : "")
+    await service.post(purchaseText({ purchaseId: "p1" }))
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server?.close()
+    await service?.stop()
+  })
+
+  const open = async (width: number, height: number, colorScheme: "light" | "dark"): Promise<Page> => {
+    const page = await browser.newPage({ viewport: { width, height }, colorScheme, timezoneId: "UTC" })
+    await page.goto(`http://127.0.0.1:${server.port}/`)
+    await page.locator("#connection[data-state=troubled]").waitFor({ timeout: 15_000 })
+    return page
+  }
+  const heading = "Purchases are stored, but none is applied"
+
+  it.each([
+    [1_440, 900, "light"],
+    [1_440, 900, "dark"],
+    [390, 844, "light"],
+    [390, 844, "dark"]
+  ] as const)("says at %i×%i, %s, that purchases are stored and none is applied", async (width, height, scheme) => {
+    const page = await open(width, height, scheme)
+    expect(await page.locator("#connection").innerText()).toBe("Stored, not applied")
+    expect(await page.locator("#waiting").innerText()).toBe("?")
+    expect(await page.locator("#trouble-heading").innerText()).toBe(heading)
+    expect(await page.locator("#trouble-detail").innerText()).toBe(
+      "No worker is alive. Partitions 0–7 of 8 are not applied. What is stored is kept, and is applied when a worker takes it."
+    )
+    const owners = await page.locator("#partitions .owner").allInnerTexts()
+    expect(owners).toEqual(Array.from({ length: 8 }, () => "no worker reads it"))
+    const box = await page.locator("#trouble").boundingBox()
+    expect((box?.y ?? height) + (box?.height ?? 0)).toBeLessThan(height / 2)
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width)
+    expect(await accessibilityMistakes(page)).toEqual([])
+    await keepScreenshot(page, `without-worker-${width}-${scheme}`)
+    await page.close()
+  })
+
+  it("says that all is well as soon as a worker has come", async () => {
+    const page = await open(1_440, 900, "light")
+    await service.startWorker()
+    await until(
+      "all is well",
+      async () => (await page.locator("#connection").innerText()) === "Live: stored and applied"
+    )
+    expect(await page.locator("#trouble").isVisible()).toBe(false)
+    await page.close()
+  })
+})

@@ -6,16 +6,25 @@ type Json = Readonly<Record<string, unknown>>
 const style = `
 :root { color-scheme: light dark; --line: light-dark(#d5d9e0, #3a404b); --soft: light-dark(#f4f6f9, #1d2128); --link: light-dark(#0a58b8, #7ab4ff) }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 60rem; padding: 1rem 1.25rem 4rem; font: 16px/1.5 system-ui, sans-serif; background: light-dark(#fff, #14171c); color: light-dark(#1b1f26, #e4e7ec) }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem 1.25rem 4rem; overflow-wrap: anywhere; font: 16px/1.5 system-ui, sans-serif; background: light-dark(#fff, #14171c); color: light-dark(#1b1f26, #e4e7ec) }
 a { color: var(--link) }
 h2 { margin-top: 3rem; border-bottom: 1px solid var(--line) }
 article { margin: 1.5rem 0; padding: .25rem 1rem 1rem; border: 1px solid var(--line); border-radius: .5rem }
-h3 { font-family: ui-monospace, monospace; font-size: 1rem; overflow-wrap: anywhere }
+h3 { font-family: ui-monospace, monospace; font-size: 1rem }
 h4 { margin: 1rem 0 .25rem }
-code { font: .9em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: .25em; overflow-wrap: anywhere }
-div.wide { overflow-x: auto }
+code { font: .9em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: .25em }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line) }
+th, td:first-child, td:first-child code { overflow-wrap: break-word }
+@media (max-width: 40rem) {
+  body { padding: .5rem .75rem 3rem }
+  article { padding: .25rem .75rem 1rem }
+  tr, td { display: block }
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
+  tbody tr { padding: .5rem 0; border-top: 1px solid var(--line) }
+  td { padding: 0; border: 0 }
+  td:first-child { font-weight: 600 }
+}
 `
 
 /** What a browser may do with the page: show it with its own style, and nothing else. */
@@ -66,10 +75,14 @@ const schemaLine = (schema: Json): string => {
   return [escaped(String(schema["type"] ?? "anything")), ...format, ...limits, ...pattern].join(", ")
 }
 
-const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
-  `<div class="wide"><table><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join("")}</tr></thead><tbody>${rows
-    .map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`)
-    .join("")}</tbody></table></div>`
+/** Makes a table. On a narrow screen each row is a block; the roles keep it a table for those who hear it. */
+const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const head = heads.map((text) => `<th scope="col" role="columnheader">${text}</th>`).join("")
+  const body = rows.map(
+    (cells) => `<tr role="row">${cells.map((cell) => `<td role="cell">${cell}</td>`).join("")}</tr>`
+  )
+  return `<table role="table"><thead role="rowgroup"><tr role="row">${head}</tr></thead><tbody role="rowgroup">${body.join("")}</tbody></table>`
+}
 
 const parameterRow = ({ name, in: place, required, description, schema }: DescribedParameter) => [
   `<code>${escaped(name)}</code>`,
@@ -104,7 +117,7 @@ const operationArticle = (document: OpenApi, method: string, path: string, opera
   return [
     `<article aria-labelledby="${id}"><h3 id="${id}">${method.toUpperCase()} ${escaped(path)}</h3>`,
     `<p>${prose(operation.summary)}. ${prose(operation.description)}</p>`,
-    parameters.length === 0 ? "" : table(["Parameter", "Where", "What", ""], parameters.map(parameterRow)),
+    parameters.length === 0 ? "" : table(["Parameter", "Where", "Type", "Meaning"], parameters.map(parameterRow)),
     requestBody === undefined ? "" : `<h4>Body</h4><p>${contentLine(requestBody.content)}</p>`,
     "<h4>Answers</h4>",
     table(
@@ -125,7 +138,7 @@ const schemaArticle = (name: string, schema: Json): string => {
     members.length === 0
       ? `<p>${schemaLine(schema)}</p>`
       : table(
-          ["Member", "What", ""],
+          ["Member", "Type", "Meaning"],
           members.map(([member, what]) => [
             `<code>${escaped(member)}</code>${required.has(member) ? "" : ", may be left out"}`,
             schemaLine(what),
@@ -155,7 +168,7 @@ export const documentPage = (document: OpenApi, root: string): string => {
     }
   })
   return [
-    `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">`,
+    `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">`,
     `<title>${escaped(info.title)}</title><style>${style}</style></head><body><main>`,
     `<h1>${escaped(info.title)} ${escaped(info.version)}</h1><p>${prose(info.description)}</p>`,
     `<p>For programs: <a href="${root}openapi.json">openapi.json</a> (OpenAPI ${document.openapi})</p>`,

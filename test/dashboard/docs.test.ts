@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { documentPage } from "../../src/edge/DocumentPage.ts"
+import { openApi } from "../../src/edge/OpenApi.ts"
+import { routes } from "../../src/edge/Routes.ts"
+import { accessibilityMistakes } from "../support/Accessibility.ts"
+import { findChromium, keepScreenshot, launchChromium } from "../support/Browser.ts"
+
+const chromium = findChromium()
+const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ""
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
+
+/** The page is long, and axe looks at each element of it. */
+const axeMillisecondsMax = 180_000
+
+interface AxeResults {
+  readonly violations: ReadonlyArray<{ readonly id: string; readonly nodes: ReadonlyArray<{ readonly html: string }> }>
+}
+
+describe.skipIf("missing" in chromium)(`the page /docs in a browser${why}`, () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launchChromium("path" in chromium ? chromium.path : "")
+  })
+  afterAll(() => browser?.close())
+
+  const open = async (width: number, height: number, colorScheme: "light" | "dark") => {
+    const page = await browser.newPage({ viewport: { width, height }, colorScheme })
+    await page.setContent(documentPage(openApi(routes)))
+    return page
+  }
+
+  it.each([
+    [1_440, 900],
+    [700, 900],
+    [390, 844],
+    [320, 640]
+  ])("does not scroll sideways at %i×%i", async (width, height) => {
+    const page = await open(width, height, "light")
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width)
+    await page.close()
+  })
+
+  it.each([
+    [1_440, 900, "light"],
+    [390, 844, "dark"]
+  ] as const)(
+    "has no violation that axe finds at %i×%i, %s",
+    async (width, height, colorScheme) => {
+      const page = await open(width, height, colorScheme)
+      await page.evaluate(axe)
+      const { violations } = await page.evaluate<AxeResults>("axe.run()")
+      expect(violations.map(({ id, nodes }) => [id, nodes.length, nodes[0]?.html])).toEqual([])
+      expect(await accessibilityMistakes(page)).toEqual([])
+      await keepScreenshot(page, `docs-${width}-${colorScheme}`)
+      await page.close()
+    },
+    axeMillisecondsMax
+  )
+})

@@ -1,8 +1,6 @@
 import { Effect } from "effect"
-import { PrometheusMetrics } from "effect/observability"
 import { setGauge } from "./Measures.ts"
-
-export const expositionMediaType = "text/plain; version=0.0.4"
+import { type MetricsFormat, metricsMediaTypes, metricsText } from "./MetricsText.ts"
 
 /** How long everything that is looked up for an exposition may take; what takes longer is left as it was. */
 const lookWaitMilliseconds = 1_000
@@ -24,10 +22,19 @@ const lookAtProcess = Effect.sync(() => {
   setGauge("process_uptime_seconds", "How long the process has been running.", process.uptime())
 })
 
-/** The metrics of this process in the text format of Prometheus. */
-export const exposition: Effect.Effect<string> = Effect.suspend(() =>
-  Effect.forEach([lookAtProcess, ...looks], (look) => Effect.timeoutOption(look, lookWaitMilliseconds), {
-    concurrency: "unbounded",
-    discard: true
-  }).pipe(Effect.andThen(PrometheusMetrics.format()))
-)
+/** Returns the metrics of this process in a text format. What is told on request is looked up first. */
+const exposition = (format: MetricsFormat): Effect.Effect<string> =>
+  Effect.suspend(() =>
+    Effect.forEach([lookAtProcess, ...looks], (look) => Effect.timeoutOption(look, lookWaitMilliseconds), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.andThen(Effect.sync(() => metricsText(format))))
+  )
+
+/** Answers with the metrics of this process in a text format, and names the format and its version. */
+export const metricsResponse = (format: MetricsFormat): Effect.Effect<Response> =>
+  Effect.map(
+    exposition(format),
+    (text) =>
+      new Response(text, { headers: { "content-type": metricsMediaTypes[format], "cache-control": "no-store" } })
+  )

@@ -1,9 +1,13 @@
 import type { Effect } from "effect"
 import { Hono } from "hono"
-import { exposition, expositionMediaType } from "./Exposition.ts"
+import { metricsResponse } from "./Exposition.ts"
+import { wantedFormat } from "./MetricsFormat.ts"
+import { metricsMediaTypes } from "./MetricsText.ts"
 
-/** What a process without an edge serves: its metrics, and nothing else. */
-export const metricsApp = (run: (effect: Effect.Effect<string>) => Promise<string>): Hono =>
-  new Hono().get("/metrics", async (http) =>
-    http.body(await run(exposition), 200, { "content-type": expositionMediaType })
-  )
+/** Makes the application of a process without an edge. It serves the metrics of the process, and nothing else. */
+export const metricsApp = (run: (effect: Effect.Effect<Response>) => Promise<Response>): Hono =>
+  new Hono().get("/metrics", async (http) => {
+    const format = wantedFormat(http)
+    if (format !== undefined) return run(metricsResponse(format))
+    return http.text(`Metrics are ${Object.values(metricsMediaTypes).join(" or ")}.\n`, 406)
+  })

@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
+import axe from "axe-core"
 import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { documentPage } from "../../src/edge/DocumentPage.ts"
@@ -10,14 +9,9 @@ import { findChromium, keepScreenshot, launchChromium } from "../support/Browser
 
 const chromium = findChromium()
 const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ""
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 
 /** The page is long, and axe looks at each element of it. */
 const axeMillisecondsMax = 180_000
-
-interface AxeResults {
-  readonly violations: ReadonlyArray<{ readonly id: string; readonly nodes: ReadonlyArray<{ readonly html: string }> }>
-}
 
 describe.skipIf("missing" in chromium)(`the page /docs in a browser${why}`, () => {
   let browser: Browser
@@ -50,8 +44,8 @@ describe.skipIf("missing" in chromium)(`the page /docs in a browser${why}`, () =
     "has no violation that axe finds at %i×%i, %s",
     async (width, height, colorScheme) => {
       const page = await open(width, height, colorScheme)
-      await page.evaluate(axe)
-      const { violations } = await page.evaluate<AxeResults>("axe.run()")
+      await page.evaluate(axe.source)
+      const { violations } = await page.evaluate<axe.AxeResults>("axe.run()")
       expect(violations.map(({ id, nodes }) => [id, nodes.length, nodes[0]?.html])).toEqual([])
       expect(await accessibilityMistakes(page)).toEqual([])
       await keepScreenshot(page, `docs-${width}-${colorScheme}`)

@@ -1,7 +1,13 @@
 import { Effect } from "effect"
-import { exposition, expositionMediaType } from "../../metrics/Exposition.ts"
-import { reply, textAnswer } from "../Answer.ts"
+import { metricsResponse } from "../../metrics/Exposition.ts"
+import { wantedFormat } from "../../metrics/MetricsFormat.ts"
+import { metricsMediaTypes } from "../../metrics/MetricsText.ts"
+import { mediaTypeIn, textAnswer } from "../Answer.ts"
+import { problem } from "../Problem.ts"
 import { route } from "../Route.ts"
+
+const { prometheus, openmetrics } = metricsMediaTypes
+const notAcceptable = problem("not-acceptable", `Metrics are ${prometheus} or ${openmetrics}.`)
 
 const readRoute = route({
   method: "GET",
@@ -9,9 +15,18 @@ const readRoute = route({
   name: "readMetrics",
   group: "Service",
   summary: "The metrics of this edge, for Prometheus",
+  description: `Without an Accept header, or where both are taken, they are \`${prometheus}\`. Those who ask for it get \`${openmetrics}\`.`,
   parameters: {},
-  answers: { 200: textAnswer("text/plain", `In the text format of Prometheus (${expositionMediaType}).`) },
-  handle: () => Effect.map(exposition, (text) => reply(200, text))
+  answers: {
+    200: {
+      ...textAnswer(mediaTypeIn(prometheus), "The metrics in the format that is asked for."),
+      otherMediaTypes: [mediaTypeIn(openmetrics)]
+    }
+  },
+  handle: (_request, _edge, http) => {
+    const format = wantedFormat(http)
+    return format === undefined ? Effect.fail(notAcceptable) : metricsResponse(format)
+  }
 })
 
 export const metricsRoutes = [readRoute]

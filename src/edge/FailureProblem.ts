@@ -14,11 +14,8 @@ export type EdgeFailure<Kind extends ProblemKind = ProblemKind> =
 /** Seconds after which a caller of an unavailable service may try again. */
 const retryAfterSeconds = "1"
 
-/** The subject of the broker that a failure's message begins with. Operators find it in the log. */
-const subjectAtBeginning = /^(?:\$JS\.API\.)?(?:STREAM|CONSUMER|DIRECT)\.\S+: t/
-
-/** Returns the message of a failure for people, without a subject of the broker. */
-const messageOf = ({ message }: { readonly message: string }): string => message.replace(subjectAtBeginning, "T")
+/** Begins a sentence with a message that stands in the midst of one elsewhere. */
+const capital = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1)
 
 const problemOfBroker = (failure: PublishFailure | FeedFailure) =>
   failure._tag === "OutcomeUnknown"
@@ -26,7 +23,7 @@ const problemOfBroker = (failure: PublishFailure | FeedFailure) =>
         "outcome-unknown",
         "It is not known whether the purchase was stored. Send it again with the same purchaseId; it counts once."
       )
-    : problem("unavailable", `${messageOf(failure)}. Nothing was changed; try again.`, {
+    : problem("unavailable", `${capital(failure.message)}. Nothing was changed; try again.`, {
         "retry-after": retryAfterSeconds
       })
 
@@ -47,5 +44,5 @@ export const partialProblemOf = (
 ): Problem<"unavailable" | "outcome-unknown"> => {
   const whole = problemOfBroker(failure)
   const rest = failure instanceof OutcomeUnknown ? " Whether more were stored is not known." : ""
-  return { ...whole, detail: `${stored} purchases were stored before this failed: ${messageOf(failure)}.${rest}` }
+  return { ...whole, detail: `${stored} purchases were stored before this failed: ${capital(failure.message)}.${rest}` }
 }

@@ -350,7 +350,9 @@ export class PurchasePublisher extends Context.Service<
 
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
-          const closed = Exit.fail(new BrokerUnavailable({ operation: "append", reason: "the edge is stopping" }))
+          const closed = Exit.fail(
+            new BrokerUnavailable({ operation: "store purchases", reason: "the edge is stopping" })
+          )
           for (const lane of lanes) settleAll(lane.waiting.splice(0), () => closed)
           for (const { call, admitted } of submissions.splice(0)) {
             call.done(call.purchases.map(() => closed))

@@ -29,7 +29,10 @@ const step = Effect.fnUntraced(function* (place: RejectedPlace, replay: Replay, 
   const newest = yield* records.replay(place)
   if (newest !== undefined) return newest
   // The other one is still on its way to the disk.
-  return yield* new BrokerUnavailable({ operation: "replay", reason: "another replay of this record begins now" })
+  return yield* new BrokerUnavailable({
+    operation: "replay the record",
+    reason: "another replay of this record begins now"
+  })
 })
 
 /** Where the input log has the purchase; a replay that got so far before sends nothing more. */

@@ -11,6 +11,9 @@ const appendWaitMilliseconds = 2_000
 /** While most brokers are gone, and nothing could be stored last, one message is tried this often. */
 const minorityTryEveryMilliseconds = 1_000
 
+/** The operation of a failure to store purchases. */
+const storing = "store purchases"
+
 export interface Stored {
   /** The sequence in the input log; of the first message of this id where this one is a duplicate. */
   readonly sequence: number
@@ -78,7 +81,7 @@ export class InputLog extends Context.Service<
         Effect.suspend(() => {
           const now = performance.now()
           if (isFailing && now - triedAt < minorityTryEveryMilliseconds && !connection.hasMajority()) {
-            return Effect.fail(noMajority("append"))
+            return Effect.fail(noMajority(storing))
           }
           triedAt = now
           return Effect.onExit(append, (exit) => Effect.sync(() => void (isFailing = Exit.isFailure(exit))))
@@ -106,7 +109,7 @@ export class InputLog extends Context.Service<
       return InputLog.of({
         append: (subject, messageId, payload, noticeTo) =>
           storeMessage(connection, {
-            operation: "append",
+            operation: storing,
             subject,
             payload,
             headers: headersOf(messageId, noticeTo),

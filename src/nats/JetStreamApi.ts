@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { BrokerRefused, type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
+import { purposeOf } from "./Purpose.ts"
 import type { Request } from "./RequestInbox.ts"
 
 /**
@@ -17,10 +18,10 @@ interface ApiError {
   readonly description?: string
 }
 
-/** What an error in an answer of the broker means: without a leader it can be asked again, else it refused. */
+/** Returns what an error in an answer of the broker means: without a leader it can be asked again, else it refused. */
 export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
-  const reason = error.description ?? "no description"
   const code = error.err_code ?? error.code
+  const reason = plainReasons[code] ?? error.description ?? "it gave no reason"
   return code === apiCode.temporarilyUnavailable
     ? new BrokerUnavailable({ operation, reason })
     : new BrokerRefused({ operation, code, reason })
@@ -38,13 +39,27 @@ const answerOf = <A>(
 ): Effect.Effect<A & { readonly error?: ApiError }, BrokerFailure> =>
   Effect.map(
     connection.request({
-      operation: subject,
+      operation: purposeOf(subject),
       subject: `$JS.API.${subject}`,
       payload: JSON.stringify(body),
       timeoutMilliseconds
     }),
     (message) => message.json()
   )
+
+/** Logs the subject and the broker's own code of a failure, for those who debug; the failure itself is for people. */
+const toldFor =
+  (subject: string) =>
+  <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
+    Effect.tapError(asked, (failure) =>
+      Effect.logDebug("the broker was asked in vain").pipe(
+        Effect.annotateLogs({
+          subject,
+          ...(failure._tag === "BrokerRefused" ? { code: failure.code } : {}),
+          reason: failure.reason
+        })
+      )
+    )
 
 /** Asks the JetStream API once. */
 export const askJetStreamOnce = <A>(
@@ -54,8 +69,8 @@ export const askJetStreamOnce = <A>(
   timeoutMilliseconds: number
 ): Effect.Effect<A, BrokerFailure> =>
   Effect.flatMap(answerOf<A>(connection, subject, body, timeoutMilliseconds), (answer) =>
-    answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(subject, answer.error))
-  )
+    answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(purposeOf(subject), answer.error))
+  ).pipe(toldFor(subject))
 
 /** Asks again what was not answered; so all that is asked like this reads, or says how something shall be. */
 const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
@@ -85,6 +100,13 @@ export const apiCode = {
   streamFull: 10_077,
   insufficientResources: 10_023
 } as const
+
+/** Reasons of the broker in words that say what is the matter; other reasons are given in its own words. */
+const plainReasons: Readonly<Record<number, string>> = {
+  [apiCode.temporarilyUnavailable]: "it has no leader for this yet",
+  [apiCode.streamFull]: "its store is full",
+  [apiCode.insufficientResources]: "its disk or memory is full"
+}
 
 /** A message that a stream has. */
 export interface StoredMessage {
@@ -125,9 +147,9 @@ const readFromLeader = (
     ({ message, error }) => {
       // Not a refusal: that an account does not exist yet is usual, and an error object for each would cost.
       if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
-      return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(subject, error))
+      return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(purposeOf(subject), error))
     }
-  )
+  ).pipe(toldFor(subject))
 }
 
 /** Reads one message from the leader of a stream; nothing when there is none that fits the query. */

@@ -131,7 +131,7 @@ export class LedgerBucket extends Context.Service<
 
       const put = (key: string, value: string): Effect.Effect<number, BrokerFailure> =>
         storeMessage(connection, {
-          operation: `put ${key}`,
+          operation: "write to the ledger",
           subject: ledgerPrefix + key,
           payload: value,
           timeoutMilliseconds: putWaitMilliseconds
@@ -160,7 +160,7 @@ export class LedgerBucket extends Context.Service<
           }
           return connection
             .request({
-              operation: "commit",
+              operation: committing,
               subject: ledgerPrefix + last.key,
               payload: last.value,
               // One write is a message like any other: a batch makes the broker create and remove a store of its own.
@@ -194,18 +194,21 @@ export class LedgerBucket extends Context.Service<
   )
 }
 
+/** The operation of a failure to commit. */
+const committing = "commit to the ledger"
+
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 const outcomeOf = (reply: Uint8Array, count: number): Effect.Effect<number, CommitFailure> => {
   // An empty answer only says that a batch was begun; the reply subject is on its last member, so none should come.
-  if (reply.length === 0) return Effect.fail(new OutcomeUnknown({ operation: "commit", reason: "empty answer" }))
+  if (reply.length === 0) return Effect.fail(new OutcomeUnknown({ operation: committing, reason: "empty answer" }))
   const answer: CommitReply = JSON.parse(Buffer.from(reply).toString("utf8"))
   if (answer.error === undefined) {
     return (answer.count ?? 1) === count
       ? Effect.succeed(answer.seq - count + 1)
-      : Effect.fail(new OutcomeUnknown({ operation: "commit", reason: `${answer.count} of ${count} writes counted` }))
+      : Effect.fail(new OutcomeUnknown({ operation: committing, reason: `${answer.count} of ${count} writes counted` }))
   }
   return lostCompareAndSet.has(answer.error.err_code)
     ? Effect.fail(new CommitConflict({ reason: answer.error.description }))
-    : Effect.fail(refusalOf("commit", answer.error))
+    : Effect.fail(refusalOf(committing, answer.error))
 }

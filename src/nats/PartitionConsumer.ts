@@ -217,7 +217,8 @@ export class PartitionConsumer extends Context.Service<
             const description = message.headers?.description ?? ""
             if (code === 100) return
             demands.delete(message.subject.slice(prefix.length))
-            if (code === 503 || consumerGone.test(description)) events.lost(`${code} ${description}`.trim())
+            if (code === 503 || consumerGone.test(description))
+              events.lost(description === "" ? "the broker does not know it" : description.toLowerCase())
             else if (messageOversized.test(description)) events.oversized()
             else events.ended()
           }

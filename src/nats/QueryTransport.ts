@@ -34,6 +34,9 @@ const addService = async (
   }
 }
 
+/** The operation of a failure to ask. */
+const asking = "ask the owner of the account"
+
 /** Requests and replies between the edge and the owners of partitions: a NATS micro service. */
 export class QueryTransport extends Context.Service<
   QueryTransport,
@@ -62,7 +65,7 @@ export class QueryTransport extends Context.Service<
         ask: (partition, payload, waitMilliseconds) =>
           connection
             .request({
-              operation: "query",
+              operation: asking,
               subject: querySubject(partition),
               payload,
               timeoutMilliseconds: waitMilliseconds
@@ -71,17 +74,21 @@ export class QueryTransport extends Context.Service<
               Effect.map((message) => message.string()),
               // An owner that cannot ask the leader says nothing, and will not for as long as there is none.
               Effect.catchTag("OutcomeUnknown", (unknown) =>
-                Effect.fail(connection.hasMajority() ? unknown : noMajority("query"))
+                Effect.fail(connection.hasMajority() ? unknown : noMajority(asking))
               ),
               Effect.filterOrFail(
                 (answer) => answer !== "" || connection.hasMajority(),
-                () => noMajority("query")
+                () => noMajority(asking)
               )
             ),
         serve: (partition, { worker, epoch }, handle) =>
           Effect.acquireRelease(
             Effect.tryPromise({
-              catch: (cause) => new BrokerUnavailable({ operation: "serve queries", reason: String(cause) }),
+              catch: () =>
+                new BrokerUnavailable({
+                  operation: "answer questions of edges",
+                  reason: "the connection does not take the subscription"
+                }),
               try: async () => {
                 const served = await addService(connection.client, {
                   name: serviceName,

@@ -4,6 +4,7 @@ import { BrokerRefused, type BrokerFailure, OutcomeUnknown } from "../domain/Bro
 import type { BrokerConnection } from "./Connection.ts"
 import { apiWaitMilliseconds, type StoredMessage } from "./JetStreamApi.ts"
 import { statusOf } from "./MessageStatus.ts"
+import { purposeOf } from "./Purpose.ts"
 import type { Request } from "./RequestInbox.ts"
 
 /** What one replica answered, in the order of its stream. */
@@ -31,7 +32,7 @@ const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
 }
 
 const refused = (operation: string, message: Msg): BrokerRefused =>
-  new BrokerRefused({ operation, code: statusOf(message), reason: message.headers?.description ?? "no description" })
+  new BrokerRefused({ operation, code: statusOf(message), reason: message.headers?.description ?? "it gave no reason" })
 
 const messageOf = (message: Msg): StoredMessage => ({
   subject: message.headers?.get("Nats-Subject") ?? "",
@@ -41,10 +42,10 @@ const messageOf = (message: Msg): StoredMessage => ({
 })
 
 const directGet = (stream: string, query: object): Request => {
-  const operation = `DIRECT.GET.${stream}`
+  const subject = `DIRECT.GET.${stream}`
   return {
-    operation,
-    subject: `$JS.API.${operation}`,
+    operation: purposeOf(subject),
+    subject: `$JS.API.${subject}`,
     payload: JSON.stringify(query),
     timeoutMilliseconds: apiWaitMilliseconds
   }

@@ -64,7 +64,9 @@ export const makeRequestInbox = (connection: NatsConnection, isConnected: () => 
       waitingByToken.delete(token)
       const { operation } = waiting
       waiting.failed(
-        Effect.fail(new BrokerUnavailable({ operation, reason: "nobody serves this subject", unserved: true }))
+        Effect.fail(
+          new BrokerUnavailable({ operation, reason: "nobody there answers such requests now", unserved: true })
+        )
       )
     }
   })
@@ -99,9 +101,9 @@ export const makeRequestInbox = (connection: NatsConnection, isConnected: () => 
         request.before?.()
         const headers = request.headers === undefined ? undefined : { headers: request.headers }
         connection.publish(request.subject, request.payload, { reply: prefix + token, ...headers })
-      } catch (cause) {
+      } catch {
         waitingByToken.delete(token)
-        return unavailable(String(cause))
+        return unavailable("the connection does not take the request")
       }
       return Effect.sync(() => void waitingByToken.delete(token))
     })

@@ -97,7 +97,7 @@ export class WorkerBucket extends Context.Service<
           const written = headers()
           if (isLeaving) written.set(operationHeader, "DEL")
           return storeMessage(connection, {
-            operation: "announce a worker",
+            operation: "give a sign of life",
             subject: prefix + encodeToken(worker),
             payload: JSON.stringify(value),
             headers: written,

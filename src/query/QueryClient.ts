@@ -161,7 +161,7 @@ export class QueryClient extends Context.Service<
           const lane = lanes[partition]
           if (lane === undefined || lane.waiting.length >= questionsWaitingMax) {
             const reason = `${questionsWaitingMax} questions wait already`
-            return resume(Effect.fail(new BrokerUnavailable({ operation: "query", reason })))
+            return resume(Effect.fail(new BrokerUnavailable({ operation: "ask the owner of the account", reason })))
           }
           const waiting: Waiting = {
             question,

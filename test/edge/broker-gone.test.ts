@@ -30,7 +30,8 @@ describe("while the broker is gone", () => {
   })
 
   it("a purchase is 503 with Retry-After", async () => {
-    const detail = "append: the broker is not available (not connected). Nothing was changed; try again."
+    const detail =
+      "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const gone = refusal("unavailable", detail, "/purchases", retry)
     const byGet = "/idempotent-test/ann/Lamp/1/1"
     const posts = [buy("during"), buy("during", { prefer: "wait=30" }), buy("other")]
@@ -41,7 +42,8 @@ describe("while the broker is gone", () => {
   })
 
   it("a body of lines is refused line by line, and ends before its end", async () => {
-    const detail = "append: the broker is not available (not connected). Nothing was changed; try again."
+    const detail =
+      "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const problem = (text: string) =>
       `{"type":"urn:purchase-ledger:problem:unavailable","title":"The service is not available now","status":503,"detail":"${text}"}`
     // It is never ended by its sender.
@@ -58,7 +60,8 @@ describe("while the broker is gone", () => {
   })
 
   it("a write by GET is 503, and says that nothing is stored", async () => {
-    const detail = "0 purchases were stored before this failed: append: the broker is not available (not connected)."
+    const detail =
+      "0 purchases were stored before this failed: could not store purchases: the broker is not available (not connected)."
     const paths = ["/generate/2000/ann", "/duplicate/2000/ann"]
     expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(
       paths.map((path) => refusal("unavailable", detail, path, retry))
@@ -74,7 +77,8 @@ describe("while the broker is gone", () => {
       "/users/ann/purchases",
       "/users/ann/purchases/before"
     ]
-    const detail = "query: the broker is not available (not connected). Nothing was changed; try again."
+    const detail =
+      "Could not ask the owner of the account: the broker is not available (not connected). Nothing was changed; try again."
     expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(
       paths.map((path) => refusal("unavailable", detail, path.split("?")[0] ?? "", retry))
     )

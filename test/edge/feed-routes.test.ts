@@ -176,7 +176,8 @@ describe("an edge", () => {
     await until("it is told", () => reader.purchaseIds.length === 1)
     await service.broker.kill()
     await until("the edge knows", async () => (await other.app.request("/readyz")).status === 503)
-    const detail = "read the ledger: the broker is not available (not connected). Nothing was changed; try again."
+    const detail =
+      "Could not read the ledger: the broker is not available (not connected). Nothing was changed; try again."
     const without = await serveEdge(other)
     expect(await seen(fetch(`http://127.0.0.1:${without.port}/feed`))).toMatchObject({
       status: 503,

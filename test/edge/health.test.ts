@@ -115,6 +115,25 @@ describe("a worker that lives and applies nothing of one partition", () => {
 })
 
 describe("an edge whose broker does not answer", () => {
+  it("names no subject and no error code of the broker to people", async () => {
+    const service = await startService({ withoutWorker: true })
+    const names = /\$JS|KV_|PURCHASES|[A-Z]{2,}\.[A-Z]{2,}|\b10[0-9]{3}\b|NatsError/
+    const paths = ["/readyz", "/status", "/rejected", "/rejected/1/0", "/total/ann", "/generate/1/ann"]
+    try {
+      await service.broker.freeze()
+      const frozen = await Promise.all(paths.map((path) => service.get(path)))
+      await service.broker.kill()
+      await until("the edge knows", async () => (await service.get("/status")).status === 503)
+      const gone = await Promise.all(paths.map((path) => service.get(path)))
+      for (const { status, body } of [...frozen, ...gone]) {
+        expect([503, 504]).toContain(status)
+        expect(body).not.toMatch(names)
+      }
+    } finally {
+      await service.stop()
+    }
+  }, 60_000)
+
   it("says that nothing can be stored, and that the rest is not known", async () => {
     const service = await startService({ withoutWorker: true })
     try {

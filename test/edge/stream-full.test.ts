@@ -45,10 +45,21 @@ describe("a broker that takes no more", () => {
     expect(body).toContain(`"purchaseCount":${new Set(counted.map(({ purchaseId }) => purchaseId)).size},"known":true}`)
   })
 
+  it("is said to store nothing, although it answers", async () => {
+    const small = () => service.post(purchaseText({ purchaseId: crypto.randomUUID() }))
+    while ((await small()).status === 202);
+    const { status, body } = await service.get("/readyz")
+    expect(status).toBe(503)
+    expect((JSON.parse(body) as { detail: string }).detail).toMatch(
+      /^Purchases cannot be stored: the input log is full, with \d+ of 1048576 bytes\. It has room again when /
+    )
+  })
+
   it("is used again as soon as it has room", async () => {
     const manager = await service.client.jetstreamManager()
     await manager.streams.purge("PURCHASES")
     const answer = await service.post(purchaseText({ purchaseId: "room" }), { prefer: "wait=30" })
     expect([answer.status, answer.headers["preference-applied"]]).toEqual([201, "wait=30"])
+    expect((await service.get("/readyz")).status).toBe(200)
   })
 })

@@ -5,24 +5,22 @@ import { documentPage } from "../../src/edge/DocumentPage.ts"
 import { openApi } from "../../src/edge/OpenApi.ts"
 import { routes } from "../../src/edge/Routes.ts"
 import { accessibilityMistakes } from "../support/Accessibility.ts"
-import { findChromium, keepScreenshot, launchChromium } from "../support/Browser.ts"
-
-const chromium = findChromium()
-const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ""
+import { browserNeeded, keepScreenshot, launchChromium } from "../support/Browser.ts"
+import { needs } from "../support/Requirement.ts"
 
 /** The page is long, and axe looks at each element of it. */
 const axeMillisecondsMax = 180_000
 
-describe.skipIf("missing" in chromium)(`the page /docs in a browser${why}`, () => {
+describe("the page /docs in a browser", needs(browserNeeded), () => {
   let browser: Browser
   beforeAll(async () => {
-    browser = await launchChromium("path" in chromium ? chromium.path : "")
+    browser = await launchChromium()
   })
   afterAll(() => browser?.close())
 
   const open = async (width: number, height: number, colorScheme: "light" | "dark") => {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme })
-    await page.setContent(documentPage(openApi(routes)))
+    await page.setContent(documentPage(openApi(routes), ""))
     return page
   }
 

@@ -1,22 +1,20 @@
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { accessibilityMistakes } from "../support/Accessibility.ts"
-import { findChromium, keepScreenshot, launchChromium } from "../support/Browser.ts"
+import { browserNeeded, keepScreenshot, launchChromium } from "../support/Browser.ts"
+import { needs } from "../support/Requirement.ts"
 import { until } from "../support/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
 import { purchaseText, startService, type TestService } from "../support/TestService.ts"
 
-const chromium = findChromium()
-const why = "missing" in chromium ? ` (skipped: ${chromium.missing})` : ""
-
-describe.skipIf("missing" in chromium)(`the dashboard without a worker${why}`, () => {
+describe("the dashboard without a worker", needs(browserNeeded), () => {
   let service: TestService
   let server: TestServer
   let browser: Browser
   beforeAll(async () => {
     service = await startService({ withoutWorker: true, environment: { PARTITIONS: "8" } })
     server = await serve(service.edge.app)
-    browser = await launchChromium("path" in chromium ? chromium.path : "")
+    browser = await launchChromium()
     await service.post(purchaseText({ purchaseId: "p1" }))
   })
   afterAll(async () => {

@@ -5,13 +5,13 @@ import { purposeOf } from "../../src/nats/Purpose.ts"
 
 describe("a problem of the broker", () => {
   it.each([
-    ["STREAM.MSG.GET.KV_ledger", "Read the ledger"],
-    ["DIRECT.GET.KV_ledger", "Read the ledger"],
-    ["CONSUMER.LIST.PURCHASES", "Read how much waits in the input log"]
+    ["STREAM.MSG.GET.KV_ledger", "ould not read the ledger"],
+    ["DIRECT.GET.KV_ledger", "ould not read the ledger"],
+    ["CONSUMER.LIST.PURCHASES", "ould not read how much waits in the input log"]
   ])("says in words what was asked by %s", (subject, words) => {
     const failure = new BrokerUnavailable({ operation: purposeOf(subject), reason: "not connected" })
     const said = `${words}: the broker is not available (not connected).`
-    expect(problemOf(failure).detail).toBe(`${said} Nothing was changed; try again.`)
-    expect(partialProblemOf(failure, 3).detail).toBe(`3 purchases were stored before this failed: ${said}`)
+    expect(problemOf(failure).detail).toBe(`C${said} Nothing was changed; try again.`)
+    expect(partialProblemOf(failure, 3).detail).toBe(`3 purchases were stored before this failed: c${said}`)
   })
 })

@@ -47,19 +47,15 @@ describe.each(endpoints)("the metrics of %s", (_name, ask) => {
     expect((await ask("application/openmetrics-text; version=9")).status).toBe(406)
   })
 
-  it.each(formats)(
-    "are read by the strict parser of %s",
-    needs(client),
-    async (format, mediaType) => {
-      const { body } = await ask(mediaType)
-      const families = await parsed(format, body)
-      expect(families).toContainEqual(["counter", "purchase_ledger_applied_purchases", "1"])
-      expect(families).toContainEqual(["gauge", "purchase_ledger_partitions_owned", "1"])
-      expect(families.map(([type]) => type)).toContain("histogram")
-      const named = body.split("\n").filter((line) => line.startsWith("# TYPE ")).length
-      expect(families).toHaveLength(named)
-    }
-  )
+  it.each(formats)("are read by the strict parser of %s", needs(client), async (format, mediaType) => {
+    const { body } = await ask(mediaType)
+    const families = await parsed(format, body)
+    expect(families).toContainEqual(["counter", "purchase_ledger_applied_purchases", "1"])
+    expect(families).toContainEqual(["gauge", "purchase_ledger_partitions_owned", "1"])
+    expect(families.map(([type]) => type)).toContain("histogram")
+    const named = body.split("\n").filter((line) => line.startsWith("# TYPE ")).length
+    expect(families).toHaveLength(named)
+  })
 })
 
 /** Reads metrics with a parser of the Python client, and returns type, name and number of samples of each family. */

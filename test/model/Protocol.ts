@@ -1,6 +1,6 @@
 import { passivate, wake, write } from "./ActorSteps.ts"
 import { endings, receive, takeOver } from "./EpochSteps.ts"
-import type { System } from "./Explorer.ts"
+import type { System } from "../support/Explorer.ts"
 import { brokenInvariants, isFinished, positionGoesBack } from "./Invariants.ts"
 import { commit, emptyAccount, type Ledger, type Script } from "./Ledger.ts"
 import { read } from "./ReadSteps.ts"
@@ -68,6 +68,7 @@ export const protocol = (
     steps: (ledger, worker) => workerSteps(rules, ledger, worker),
     disowned: (worker) => disowned(rules, worker),
     broken: (ledger) => brokenInvariants(script, ledger),
-    isFinished: (ledger) => isFinished(script, ledger)
+    isFinished: (ledger) => isFinished(script, ledger),
+    liveness: "finish"
   }
 }

@@ -1,4 +1,4 @@
-import type { Step } from "./Explorer.ts"
+import type { Step } from "../support/Explorer.ts"
 import { type Account, type Batch, type BatchContent, type Ledger, purchaseAt, type User } from "./Ledger.ts"
 import type { Rules } from "./Rules.ts"
 

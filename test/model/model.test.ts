@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { type Exploration, explore } from "./Explorer.ts"
+import { type Exploration, explore } from "../support/Explorer.ts"
 import type { Invariant } from "./Invariants.ts"
 import type { Script } from "./Ledger.ts"
 import { protocol } from "./Protocol.ts"

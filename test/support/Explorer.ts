@@ -25,6 +25,8 @@ export interface System<Shared, Worker> {
   /** The invariants that do not hold in what is shared. */
   readonly broken: (shared: Shared) => ReadonlyArray<string>
   readonly isFinished: (shared: Shared) => boolean
+  /** The name of the invariant that a state breaks from which no finished state can be reached. */
+  readonly liveness: string
 }
 
 export interface ExploreOptions {
@@ -300,9 +302,9 @@ export const explore = <Shared, Worker>(system: System<Shared, Worker>, options:
       }
     }
     const stuck = canFinish.indexOf(0)
-    return stuck < 0 ? undefined : { invariant: "finish", history: historyOf(stuck).history }
+    return stuck < 0 ? undefined : { invariant: system.liveness, history: historyOf(stuck).history }
   }
 
-  const violation = search() ?? (isAmong(options.invariants, "finish") ? findStuck() : undefined)
+  const violation = search() ?? (isAmong(options.invariants, system.liveness) ? findStuck() : undefined)
   return { states: table.size, transitions, depth, ...(violation === undefined ? {} : { violation }) }
 }

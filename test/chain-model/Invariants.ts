@@ -1,0 +1,118 @@
+import { headsOf, purchaseAt, type Script, type Shared, type User, users } from "./Chain.ts"
+import { lacksBlob, readBlobs } from "./Heads.ts"
+
+/**
+ * - `I1`: no loss. Nothing at or below the position, and nothing that is purged, is not applied.
+ * - `I2`: no double. No purchaseId of a user is in two revisions.
+ * - `I3`: no phantom. Every purchase that is applied was stored in the input log before.
+ * - `I4`: agreement. The newest revision knows of every purchase that the account's revisions applied.
+ * - `I5`: order. A user's purchases are applied in the order of the input log, with none left out.
+ * - `I6`: reads. An answer holds all that was stored before the question, and nothing that no commit holds. All that was
+ *   acknowledged or read before is stored, so it is in the answer too.
+ * - `I7`: liveness. The end of the input log can be reached from every state, without luck.
+ * - `I8`: acknowledgement. An input is acknowledged only when commits hold its whole content.
+ * - `repeats`: each repeat or conflict is counted once.
+ * - `position`: the position never goes back along the chain.
+ * - `references`: each segment and rejected record that the chain refers to is stored.
+ * - `ahead`: heads name no revision that is not in the chain.
+ * - `blobs`: each blob that the newest manifest names is stored, unless a fault lost it.
+ * - `heads`: an owner restores exactly the newest revision of every account.
+ */
+export type Invariant =
+  | "I1"
+  | "I2"
+  | "I3"
+  | "I4"
+  | "I5"
+  | "I6"
+  | "I7"
+  | "I8"
+  | "repeats"
+  | "position"
+  | "references"
+  | "ahead"
+  | "blobs"
+  | "heads"
+
+const idOf = (purchase: string) => purchase.slice(0, 1)
+
+/** Returns the first message of each purchaseId of a user, among the first `through` messages. */
+export const distinctPurchases = (script: Script, user: User, through: number): ReadonlyArray<number> => {
+  const firsts = new Map<string, number>()
+  for (let sequence = 1; sequence <= through; sequence += 1) {
+    const purchase = purchaseAt(script, user, sequence)
+    if (purchase !== undefined && !firsts.has(idOf(purchase))) firsts.set(idOf(purchase), sequence)
+  }
+  return [...firsts.values()]
+}
+
+const deliveriesThrough = (script: Script, user: User, through: number): number =>
+  script.slice(0, through).filter((message) => message[user] !== undefined).length
+
+const isPrefix = (some: ReadonlyArray<number>, all: ReadonlyArray<number>) =>
+  some.every((sequence, index) => all[index] === sequence)
+
+export const appliedOf = ({ revisions }: Shared, user: User): ReadonlyArray<number> =>
+  revisions[user].flatMap(({ adds }) => adds)
+
+const brokenOf = (script: Script, shared: Shared, user: User): ReadonlyArray<Invariant> => {
+  const applied = appliedOf(shared, user)
+  const newest = shared.revisions[user].at(-1)
+  const { entries = [], decidedThrough = 0, repeats = 0 } = newest ?? {}
+  const ids = applied.map((sequence) => idOf(purchaseAt(script, user, sequence) ?? "?"))
+  const needed = Math.max(shared.position, shared.purged)
+  const counted = deliveriesThrough(script, user, decidedThrough)
+  const broken: Array<Invariant> = []
+  const isMissing = distinctPurchases(script, user, needed).some((sequence) => !applied.includes(sequence))
+  if (isMissing) broken.push("I1")
+  if (new Set(ids).size < ids.length) broken.push("I2")
+  if (ids.includes("?") || applied.some((sequence) => sequence > shared.stored)) broken.push("I3")
+  if (applied.join() !== entries.join()) broken.push("I4")
+  if (!isPrefix(applied, distinctPurchases(script, user, script.length))) broken.push("I5")
+  const isUncounted = deliveriesThrough(script, user, needed) > counted
+  const isMiscounted = repeats !== counted - distinctPurchases(script, user, decidedThrough).length
+  if (isUncounted || isMiscounted) broken.push("repeats")
+  return broken
+}
+
+const brokenByHeads = (shared: Shared): ReadonlyArray<Invariant> => {
+  const { manifest, hasLost } = shared.heads
+  const ends = headsOf(shared)
+  const heads = readBlobs(shared.heads, manifest)
+  const broken: Array<Invariant> = []
+  if (users.some((user) => manifest.through[user] > ends[user] || heads[user] > ends[user])) broken.push("ahead")
+  if (!hasLost && lacksBlob(shared.heads, manifest)) broken.push("blobs")
+  return broken
+}
+
+export const brokenInvariants = (script: Script, shared: Shared): ReadonlyArray<Invariant> => {
+  const broken = [...users.flatMap((user) => brokenOf(script, shared, user)), ...brokenByHeads(shared)]
+  if (shared.position > shared.stored) broken.push("I3")
+  const referred = users.flatMap((user) => shared.revisions[user].flatMap(({ refers }) => refers))
+  if (referred.some((name) => !shared.written.includes(name))) broken.push("references")
+  return broken
+}
+
+/** Checks an answer when it is given. `required` was counted when the question came. */
+export const brokenByAnswer = (
+  shared: Shared,
+  user: User,
+  required: number,
+  answer: ReadonlyArray<number>
+): Invariant | undefined => (answer.length < required || !isPrefix(answer, appliedOf(shared, user)) ? "I6" : undefined)
+
+/** Checks the acknowledgement of all inputs up to a sequence, and of no other. */
+export const brokenByAcknowledgement = (script: Script, shared: Shared, through: number): Invariant | undefined => {
+  const isDecided = (user: User, sequence: number) =>
+    purchaseAt(script, user, sequence) === undefined || (shared.revisions[user].at(-1)?.decidedThrough ?? 0) >= sequence
+  for (let sequence = shared.position + 1; sequence <= through; sequence += 1) {
+    if (!users.every((user) => isDecided(user, sequence))) return "I8"
+  }
+  return undefined
+}
+
+export const isFinished = (script: Script, shared: Shared): boolean =>
+  shared.stored === script.length && shared.position === script.length
+
+export const positionGoesBack = (before: Shared, after: Shared): Invariant | undefined =>
+  after.position < before.position ? "position" : undefined

@@ -1,0 +1,64 @@
+import type { Script } from "./Chain.ts"
+
+/** A rule of the protocol that is left out or done wrong. */
+export type Mistake =
+  | "commit without expectation"
+  | "next commit sent before the answer"
+  | "unknown taken for success"
+  | "tried again behind the chain's new end"
+  | "tried again under the same expectation"
+  | "position advanced with a part"
+  | "purge beyond the position"
+  | "deciding beyond a gap"
+  | "segment written after its commit"
+  | "set not loaded"
+  | "decidedThrough not loaded"
+  | "repeats passed over"
+  | "accounts kept across an epoch"
+  | "account loaded while its commit is on its way"
+  | "acknowledged when received"
+  | "acknowledged when sent"
+  | "chain read before the record"
+  | "chain read before the record that expects its end"
+  | "chain not read to its end"
+  | "heads written before the acknowledgement"
+  | "manifest replaced unconditionally"
+  | "missing blob taken for an empty one"
+  | "purge before the manifest is stored"
+  | "hint named again after a refusal"
+  | "blobs numbered behind the manifest"
+  | "changes forgotten before the manifest"
+  | "hint under another key"
+  | "base named complete at its end"
+  | "read without barrier"
+  | "read without owner check"
+  | "owner checked before the barrier"
+  | "proof by a commit from before the barrier"
+  | "read trusts a log without anything newer"
+
+export interface Bounds {
+  /** Crashes, lost deliveries, unknown outcomes, stale manifests, lost blobs and late take-over records together. */
+  readonly faults: number
+  readonly reads: number
+  /** How many hints and bases are written. */
+  readonly heads?: number
+  /**
+   * Whether a worker goes on that has lost its ownership. With "rest" it only ends the write of heads that it began: the
+   * broker refuses its commits, and the owner's check its answers. Of a protocol with a mistake "rest" proves nothing.
+   */
+  readonly zombies: "act" | "rest"
+  /** Compares restored heads with a digest in the newest commit, and rebuilds them from the chain where they differ. */
+  readonly checksDigest?: boolean
+  /** A base is written in a chunk for each account, and commits are stored between two chunks. */
+  readonly writesChunks?: boolean
+  /** The input log is never purged. */
+  readonly keepsInput?: boolean
+  /** The old blobs are never purged. */
+  readonly keepsBlobs?: boolean
+}
+
+export interface Rules {
+  readonly script: Script
+  readonly bounds: Bounds
+  readonly mistakes: ReadonlySet<Mistake>
+}

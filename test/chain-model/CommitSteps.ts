@@ -121,6 +121,12 @@ const propose = (rules: Rules, shared: Shared, worker: Worker, taken: PerUser<nu
   ]
 }
 
+/** Ends an epoch whose owner cannot read an account: its head or a segment is not there. */
+const inconsistent: WorkerSteps = (rules, shared, worker) =>
+  users
+    .filter((user) => mailbox(rules, worker, user).length > 0 && accountOf(shared, worker, user) === undefined)
+    .map((user) => over(rules, shared, worker, `finds that ${user} is inconsistent`))
+
 const proposals: WorkerSteps = (rules, shared, worker) => {
   const most = (user: User) => (accountOf(shared, worker, user) === undefined ? 0 : mailbox(rules, worker, user).length)
   const steps: Array<WorkerStep> = []
@@ -152,7 +158,8 @@ const succeed = ({ mistakes }: Rules, worker: Worker, inFlight: InFlight): Worke
     const account = worker.kept[user]
     return account === undefined || isStale ? account : (lines[user] ?? account)
   })
-  const read = worker.read === undefined || !proves ? worker.read : { ...worker.read, isChecked: true }
+  const isLate = mistakes.has("proof by an acknowledgement after the barrier") && worker.read?.barrier !== undefined
+  const read = worker.read === undefined || !(proves || isLate) ? worker.read : { ...worker.read, isChecked: true }
   return { ...worker, table, kept, read, written: position, inFlight: undefined }
 }
 
@@ -162,7 +169,7 @@ const presume = (rules: Rules, worker: Worker, inFlight: InFlight, ahead: number
   return { ...presumed, ahead, kept: perUser((user) => inFlight.lines[user] ?? presumed.kept[user]) }
 }
 
-/** No answer came in time. The commit stays on its way, or it was stored. */
+/** Gives a commit up whose answer did not come in time. It stays on its way, or it was stored. */
 const giveUp = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): WorkerStep => {
   const { mistakes } = rules
   const name = "gives the commit up"
@@ -216,11 +223,15 @@ const settle = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight
   }
 }
 
-/** A mistake: the next commit is sent behind one that is not answered, under the sequence that this one should get. */
+const isPipelined = (mistakes: Rules["mistakes"]) =>
+  mistakes.has("next commit sent before the answer") || mistakes.has("next commit sent under the same expectation")
+
+/** A mistake: sends the next commit before the answer, and expects the sequence that the first should get, or its own. */
 const sendNext = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): ReadonlyArray<WorkerStep> => {
   if (inFlight.outcome !== "open" || shared.late.length > 0) return []
   const left = leftOnItsWay(rules, shared, worker)
-  const next = presume(rules, worker, inFlight, worker.ahead + 1)
+  const isPredicted = rules.mistakes.has("next commit sent before the answer")
+  const next = presume(rules, worker, inFlight, isPredicted ? worker.ahead + 1 : worker.ahead)
   return proposals(rules, left, next).filter((step) => step.worker.inFlight !== undefined)
 }
 
@@ -234,15 +245,15 @@ const loadMeanwhile: WorkerSteps = (_rules, shared, worker) =>
       worker: { ...worker, kept: { ...worker.kept, [user]: loadedAccount(shared, worker, user) } }
     }))
 
-/** One commit at a time: prepared, sent, stored or refused, and the answer told or not. */
+/** Commits one at a time: prepared, sent, stored or refused, and the answer told or not. */
 export const commit: WorkerSteps = (rules, shared, worker) => {
   const { inFlight } = worker
-  if (inFlight === undefined) return proposals(rules, shared, worker)
+  if (inFlight === undefined) return [...proposals(rules, shared, worker), ...inconsistent(rules, shared, worker)]
   const { mistakes } = rules
   return [
     settle(rules, shared, worker, inFlight),
     ...(inFlight.outcome === "preparing" ? [] : asFault(shared, giveUp(rules, shared, worker, inFlight))),
-    ...(mistakes.has("next commit sent before the answer") ? sendNext(rules, shared, worker, inFlight) : []),
+    ...(isPipelined(mistakes) ? sendNext(rules, shared, worker, inFlight) : []),
     ...(mistakes.has("account loaded while its commit is on its way") ? loadMeanwhile(rules, shared, worker) : [])
   ]
 }

@@ -14,7 +14,7 @@ import {
   type WorkerSteps
 } from "./Worker.ts"
 
-/** What a worker takes from the chain's end: its position, and how many revisions each account has. */
+/** Reads the chain's end: its position, and the number of each account's revisions. */
 const endOf = (shared: Shared) => ({
   reached: shared.position,
   written: shared.position,
@@ -22,8 +22,8 @@ const endOf = (shared: Shared) => ({
 })
 
 /**
- * Stores a take-over record. To read the chain's end and to publish a record that expects it is one step here: a record
- * that finds another end is refused and leaves nothing behind.
+ * Stores a take-over record. Reading the chain's end and publishing the record that expects it are one step here. A
+ * record that finds another end is refused and leaves nothing behind.
  */
 const takeOver = (rules: Rules, shared: Shared, worker: Worker, read: Partial<Worker>): WorkerStep => ({
   name: "takes over",
@@ -58,7 +58,7 @@ const readManifest: WorkerSteps = (_rules, shared, worker) => {
   return [read(manifest), ...(older === undefined ? [] : asFault(shared, read(older)))]
 }
 
-/** Starts the consumer behind the position. The input after it was never purged before the position moved. */
+/** Starts the consumer behind the position of the take-over record. */
 const running = (worker: Worker, manifest: Manifest, table: PerUser<number>): Worker => ({
   ...worker,
   phase: "running",
@@ -79,7 +79,7 @@ const rebuild = (shared: Shared, worker: Worker, { revision }: Manifest): Worker
   worker: running(worker, { ...noManifest, revision }, worker.epochHeads)
 })
 
-/** The heads in a manifest's blobs, and over them those of the commits from there to the epoch. */
+/** Returns the heads in a manifest's blobs, and over them those of the commits from there to the epoch. */
 const restoredTables = ({ mistakes }: Rules, shared: Shared, worker: Worker, manifest: Manifest) => {
   const found = readBlobs(shared.heads, manifest)
   const upTo = (ends: PerUser<number>) =>
@@ -113,7 +113,7 @@ const restore: WorkerSteps = (rules, shared, worker) => {
   })
 }
 
-/** A take-over record first, then the manifest, its blobs and the commits after them, then the input behind the position. */
+/** Starts an epoch: the record, then the manifest, then its blobs and the commits after them. */
 export const startEpoch: WorkerSteps = (rules, shared, worker) => [
   ...begin(rules, shared, worker),
   ...readManifest(rules, shared, worker),
@@ -144,7 +144,7 @@ export const receive: WorkerSteps = (rules, shared, worker) => {
   ]
 }
 
-/** Crashes, and epochs that end for no reason of the protocol. */
+/** Crashes, or begins an epoch for no reason of the protocol. */
 export const endings: WorkerSteps = (rules, shared, worker) =>
   worker.phase === "idle" && worker.job.length === 0 && users.every((user) => worker.kept[user] === undefined)
     ? []

@@ -1,4 +1,4 @@
-/** The stream of heads: hints, bases and the manifest of one partition. */
+/** The broker's side of the heads: hints, bases and the manifest of one partition, as HeadsSteps.ts writes them. */
 import { type PerUser, perUser, type User } from "./Chain.ts"
 
 /** A hint or a base. A head is the number of an account's newest revision; 0 says nothing of the account. */

@@ -8,20 +8,20 @@ export const headsRulesOf = ({ bounds, mistakes }: Rules): HeadsRules => ({
   keepsOlder: bounds.faults > 0 && (bounds.heads ?? 0) > 0
 })
 
-/** The table that is written: that of stored commits alone. */
+/** Returns the table that is written: that of acknowledged commits alone. */
 const writtenTable = ({ mistakes }: Rules, { table, inFlight }: Worker): PerUser<number> =>
   mistakes.has("heads written before the acknowledgement")
     ? perUser((user) => table[user] + (inFlight?.lines[user] === undefined ? 0 : 1))
     : table
 
-/** A base in a chunk for each account. The second has a name that no other blob has. */
+/** Cuts a base into a chunk for each account. The second has a name that no other blob has. */
 const chunksOf = ({ name, key, heads }: Blob) =>
   users.map((user, index) => {
     const blob = { name: index === 0 ? name : -name, key, heads: perUser((one) => (one === user ? heads[one] : 0)) }
     return { kind: "blob", blob, chunkOf: user } as const
   })
 
-/** A chunk holds the table as it is when the chunk is written, which may be newer than `through`. */
+/** Fills a chunk when it is written, so its heads may be newer than `through`. */
 const asWritten = ({ mistakes }: Rules, { phase, table }: Worker, write: HeadsWrite): HeadsWrite => {
   if (phase !== "running") return write
   if (write.kind === "manifest" && mistakes.has("base named complete at its end")) {
@@ -32,7 +32,7 @@ const asWritten = ({ mistakes }: Rules, { phase, table }: Worker, write: HeadsWr
   return { ...write, blob: { ...blob, heads: perUser((user) => (user === chunkOf ? table[user] : 0)) } }
 }
 
-/** The writes of a hint or base: the blob, the manifest that names it, and for a base the purge of older blobs. */
+/** Returns the writes of a hint or base: its blobs, the manifest, and for a base the purge of older blobs. */
 const jobOf = (
   { bounds, mistakes }: Rules,
   manifest: Manifest,
@@ -64,7 +64,7 @@ const begin: WorkerSteps = (rules, shared, worker) => {
   if (users.every((user) => through[user] <= manifest.through[user])) return []
   const isNumberedBehind = rules.mistakes.has("blobs numbered behind the manifest")
   const name = isNumberedBehind ? Math.max(0, ...manifest.blobs) + 1 : (rules.bounds.heads ?? 0) - shared.headsLeft + 1
-  // Whoever finds no key draws one: the name of its first blob serves as a number that nobody else draws.
+  // A worker that finds no key draws one. The number of its first blob serves, for nobody else draws it.
   const key = worker.key === 0 ? (rules.bounds.heads ?? 0) - shared.headsLeft + 1 : worker.key
   const since = rules.mistakes.has("changes forgotten before the manifest") ? worker.hinted : manifest.through
   const changed = perUser((user) => (through[user] > since[user] ? through[user] : 0))
@@ -82,7 +82,7 @@ const begin: WorkerSteps = (rules, shared, worker) => {
   return manifest.blobs.length > 0 && isSameKey ? [write("hint"), write("base")] : [write("base")]
 }
 
-/** The manifest is another one than this worker knows. */
+/** Drops a hint or base whose manifest was refused. The manifest is read again, and the next blob is a new one. */
 const refused = ({ mistakes }: Rules, shared: Shared, worker: Worker): Worker => {
   const [naming] = worker.job
   const newest = shared.heads.manifest
@@ -128,7 +128,7 @@ const readAgain: WorkerSteps = (_rules, shared, worker) =>
     ? [{ name: "reads the manifest again", shared, worker: { ...worker, manifest: shared.heads.manifest } }]
     : []
 
-/** One hint or base at a time, beside the commits. A worker that lost its ownership does not know of it, and goes on. */
+/** Writes one hint or base at a time, beside the commits. A worker that lost its ownership may go on with it. */
 export const writeBehind: WorkerSteps = (rules, shared, worker) =>
   worker.job.length > 0
     ? proceed(rules, shared, worker)
@@ -136,7 +136,7 @@ export const writeBehind: WorkerSteps = (rules, shared, worker) =>
 
 type EnvironmentStep = Omit<WorkerStep, "worker">
 
-/** Heads that arrive late, and blobs that a fault loses. */
+/** Applies heads that arrive late, and loses blobs. */
 export const headsFaults = (rules: Rules, shared: Shared): ReadonlyArray<EnvironmentStep> => {
   const arrivals = shared.lateHeads.map((write, index) => {
     const heads = writeHeads(shared.heads, write, headsRulesOf(rules))

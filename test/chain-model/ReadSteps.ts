@@ -40,7 +40,7 @@ const begin: WorkerSteps = ({ script }, shared, worker) =>
         }
       })
 
-/** Returns the newest input: the newer of what the leader finds after what was asked for and of the worker's own. */
+/** Returns the newest input: the newer one of the leader's answer and of the worker's own position. */
 const newestInput = ({ mistakes }: Rules, { stored, purged }: Shared, { reached }: Worker, asked: number): number => {
   if (mistakes.has("read without barrier")) return 0
   const found = stored > purged ? Math.max(stored, asked) : asked
@@ -58,15 +58,15 @@ const look = (rules: Rules, shared: Shared, worker: Worker, read: Read): Readonl
 /** Takes the barrier. An answer that was taken before newer input was dispatched is taken again. */
 const heldAgainst = (read: Read, newest: number): Read => ({
   ...read,
-  // The question is answered, so it does not matter any more.
+  // The leader has answered, so the question no longer matters.
   asked: 0,
   barrier: newest,
   answer: newest > read.through ? undefined : read.answer
 })
 
 /**
- * The owner's check by a read: the leader finds no message on the chain after the newest that this worker knows or has
- * in flight. The other form of the check is the acknowledgement of a commit that was published after the barrier.
+ * Checks the owner by a read. The leader finds no message on the chain after the newest that this worker knows or has in
+ * flight. The other form of the check is in CommitSteps.ts: a commit that was published after the barrier is acknowledged.
  */
 const check = (rules: Rules, shared: Shared, worker: Worker, read: Read): WorkerStep =>
   worker.ahead >= 0 || rules.mistakes.has("read without owner check")
@@ -99,7 +99,7 @@ const proceed = (rules: Rules, shared: Shared, worker: Worker, read: Read): Read
   ]
 }
 
-/** A look, the barrier after it, and then the owner's check; or the asker waits no longer. */
+/** Reads: a look, the barrier after it, and then the owner's check. The asker may stop waiting at any step. */
 export const read: WorkerSteps = (rules, shared, worker) => {
   if (worker.read === undefined) return begin(rules, shared, worker)
   const left = { ...shared, isReading: false }

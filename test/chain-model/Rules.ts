@@ -4,6 +4,7 @@ import type { Script } from "./Chain.ts"
 export type Mistake =
   | "commit without expectation"
   | "next commit sent before the answer"
+  | "next commit sent under the same expectation"
   | "unknown taken for success"
   | "tried again behind the chain's new end"
   | "tried again under the same expectation"
@@ -34,17 +35,18 @@ export type Mistake =
   | "read without owner check"
   | "owner checked before the barrier"
   | "proof by a commit from before the barrier"
+  | "proof by an acknowledgement after the barrier"
   | "read trusts a log without anything newer"
 
 export interface Bounds {
   /** Crashes, lost deliveries, unknown outcomes, stale manifests, lost blobs and late take-over records together. */
   readonly faults: number
   readonly reads: number
-  /** How many hints and bases are written. */
+  /** The number of hints and bases that may be begun. */
   readonly heads?: number
   /**
-   * Whether a worker goes on that has lost its ownership. With "rest" it only ends the write of heads that it began: the
-   * broker refuses its commits, and the owner's check its answers. Of a protocol with a mistake "rest" proves nothing.
+   * With "act" a worker that has lost its ownership goes on. With "rest" it only ends the write of heads that it began:
+   * the broker refuses its commits, and the owner's check its answers. A planted mistake needs "act".
    */
   readonly zombies: "act" | "rest"
   /** Compares restored heads with a digest in the newest commit, and rebuilds them from the chain where they differ. */

@@ -137,7 +137,7 @@ export const readsEnded = ({ bounds }: Rules, shared: Shared): Shared => ({
   isReading: shared.isReading && bounds.zombies === "act"
 })
 
-/** How many commits may be on their way at once with nobody waiting; more would need a bound on epochs. */
+/** Bounds the publishes that are on their way at once with nobody waiting for them. */
 const lateMax = 1
 
 /** Leaves a commit on its way, to arrive late or never. */

@@ -9,8 +9,8 @@ import type { Bounds, Mistake } from "./Rules.ts"
 // again, crashes, lost deliveries, publishes whose answer is lost and that arrive late, heads written behind, and reads.
 // Every order of all steps is explored, and the invariants of Invariants.ts are checked in every state.
 //
-// Acknowledgements, redeliveries and deleted consumers are left out: nothing depends on the first, the second are
-// dropped by their sequence, and the third begin an epoch as a lost delivery does.
+// Left out are redeliveries, which are dropped by their sequence, and deleted consumers, which end an epoch as a lost
+// delivery does. An acknowledgement is checked when it is sent; no other step depends on one.
 //
 // MODEL_BOUND=large explores longer scripts and more faults at once, and prints the history of each mistake.
 const isLarge = process.env["MODEL_BOUND"] === "large"
@@ -94,7 +94,7 @@ const explorePlanted = ({ mistakes, script, ...bounds }: Planted, invariants?: R
 
 interface Breaking extends Planted {
   readonly breaks: Invariant
-  /** A step that the history cannot do without. */
+  /** A part of a step that has to be in the history. */
   readonly by?: string
 }
 
@@ -103,6 +103,7 @@ const commits: ReadonlyArray<Breaking> = [
   { mistakes: ["commit without expectation"], script: repeat, breaks: "position" },
   { mistakes: ["commit without expectation"], script: one, reads: 1, breaks: "I6" },
   { mistakes: ["next commit sent before the answer"], script: inTurn, faults: 1, breaks: "I1", by: "take-over record" },
+  { mistakes: ["next commit sent under the same expectation"], script: inTurn, faults: 1, breaks: "I1" },
   { mistakes: ["unknown taken for success"], script: inTurn, faults: 1, breaks: "I1" },
   { mistakes: ["unknown taken for success"], script: one, faults: 1, breaks: "I8" },
   { mistakes: ["unknown taken for success"], script: one, faults: 1, reads: 1, breaks: "I6" },
@@ -159,6 +160,7 @@ const reads: ReadonlyArray<Breaking> = [
   { mistakes: ["read without owner check"], script: one, reads: 1, breaks: "I6", by: "is purged" },
   { mistakes: ["owner checked before the barrier"], script: one, reads: 1, breaks: "I6", by: "is purged" },
   { mistakes: ["proof by a commit from before the barrier"], script: inTurn, reads: 1, breaks: "I6", by: "is purged" },
+  { mistakes: ["proof by an acknowledgement after the barrier"], script: inTurn, reads: 1, breaks: "I6" },
   { mistakes: ["read trusts a log without anything newer"], script: one, reads: 1, breaks: "I6", by: "is purged" }
 ]
 
@@ -210,6 +212,11 @@ describe("a second line of defence holds", () => {
     [
       "a proof from before the barrier does not matter while the input log is never purged",
       { mistakes: ["proof by a commit from before the barrier"], script: inTurn, reads: 1, keepsInput: true }
+    ],
+    [
+      "a digest of the heads in each commit keeps heads that are ahead of the chain from doing harm",
+      { mistakes: ["heads written before the acknowledgement"], script: one, heads: 1, faults: 1, checksDigest: true },
+      ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "position", "references", "heads"]
     ],
     [
       "a digest of the heads in each commit finds a chain that was not read to its end",

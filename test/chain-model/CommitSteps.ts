@@ -74,7 +74,7 @@ const finishedMessages = (worker: Worker, isOpen: (sequence: number) => boolean)
 }
 
 /** Publishes, after what it refers to is written. */
-const sent = ({ mistakes }: Rules, shared: Shared, worker: Worker, inFlight: InFlight): InFlight => {
+const sent = ({ bounds, mistakes }: Rules, shared: Shared, worker: Worker, inFlight: InFlight): InFlight => {
   const isMissing = (line: Revision | undefined) => line?.refers.some((name) => !shared.written.includes(name))
   const waits =
     !mistakes.has("segment written after its commit") && users.some((user) => isMissing(inFlight.lines[user]))
@@ -82,7 +82,7 @@ const sent = ({ mistakes }: Rules, shared: Shared, worker: Worker, inFlight: InF
   const proves = mistakes.has("proof by a commit from before the barrier")
     ? worker.read !== undefined
     : worker.read?.barrier !== undefined
-  return { ...inFlight, outcome: "open", proves }
+  return { ...inFlight, outcome: "open", proves: proves && bounds.ownerCheck !== "read" }
 }
 
 /** Makes one commit of the decisions about the first `taken` messages of the mailboxes. */

@@ -87,7 +87,7 @@ const proceed = (rules: Rules, shared: Shared, worker: Worker, read: Read): Read
     steps.push({ name, shared, worker: { ...worker, read: heldAgainst(read, newest) } })
   }
   const mayCheck = barrier !== undefined || rules.mistakes.has("owner checked before the barrier")
-  if (!isChecked && mayCheck) steps.push(check(rules, shared, worker, read))
+  if (!isChecked && mayCheck && rules.bounds.ownerCheck !== "commit") steps.push(check(rules, shared, worker, read))
   if (barrier === undefined || answer === undefined || !isChecked) return steps
   return [
     {

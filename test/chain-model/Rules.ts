@@ -53,6 +53,8 @@ export interface Bounds {
   readonly checksDigest?: boolean
   /** A base is written in a chunk for each account, and commits are stored between two chunks. */
   readonly writesChunks?: boolean
+  /** Only this form of the owner's check is used; both when left out. */
+  readonly ownerCheck?: "commit" | "read"
   /** The input log is never purged. */
   readonly keepsInput?: boolean
   /** The old blobs are never purged. */

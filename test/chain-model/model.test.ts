@@ -150,6 +150,7 @@ const heads: ReadonlyArray<Breaking> = [
   { mistakes: ["purge before the manifest is stored"], script: apart, heads: 2, breaks: "blobs" },
   { mistakes: ["hint named again after a refusal"], script: apart, heads: 3, breaks: "blobs", by: "refused" },
   { mistakes: ["blobs numbered behind the manifest"], script: apart, heads: 3, breaks: "heads" },
+  { mistakes: ["blobs numbered behind the manifest"], script: [...apart, { bob: "r" }], heads: 2, breaks: "I2" },
   { mistakes: ["changes forgotten before the manifest"], script: apart, heads: 3, faults: 1, breaks: "heads" },
   { mistakes: ["hint under another key"], script: apart, heads: 3, breaks: "heads", by: "refused" },
   { mistakes: ["base named complete at its end"], script: inTurn, heads: 1, writesChunks: true, breaks: "heads" }
@@ -174,6 +175,19 @@ describe("a planted mistake is caught", () => {
     if (isLarge) console.log([name, ...history].join("\n  "))
     expect(violation?.invariant, history.join("\n")).toBe(breaks)
     expect(history.join("\n")).toContain(by)
+  })
+})
+
+describe("each form of the owner's check alone", () => {
+  const forms = ["commit", "read"] as const
+  it.each(forms)("by a %s lets reads be answered, which the missing barrier shows", (ownerCheck) => {
+    const { violation } = explorePlanted({ mistakes: ["read without barrier"], script: one, reads: 1, ownerCheck })
+    expect(violation?.history.at(-1)).toContain("answers with 0 purchases")
+  })
+
+  it.each(forms)("by a %s keeps every invariant", (ownerCheck) => {
+    const { violation } = explorePlanted({ mistakes: [], script: repeat, faults: 1, reads: 1, ownerCheck })
+    expect(violation, violation?.history.join("\n")).toBeUndefined()
   })
 })
 
@@ -237,9 +251,23 @@ describe("a second line of defence holds", () => {
       }
     ]
   ]
-  it.each(harmless.map(([name, ...explored]) => [name, explored] as const))("%s", (name, [planted, invariants]) => {
-    const { violation, states } = explorePlanted(planted, invariants)
-    console.log(`chain, ${name}: ${states} states`)
-    expect(violation, violation?.history.join("\n")).toBeUndefined()
-  })
+  const larger: typeof harmless = [
+    [
+      "a digest of the heads in each commit finds a hint that lacks what an earlier one held",
+      { mistakes: ["changes forgotten before the manifest"], script: apart, heads: 3, faults: 1, checksDigest: true }
+    ],
+    [
+      "a digest of the heads in each commit finds a hint under another key",
+      { mistakes: ["hint under another key"], script: apart, heads: 3, checksDigest: true }
+    ]
+  ]
+  it.each((isLarge ? [...harmless, ...larger] : harmless).map(([name, ...explored]) => [name, explored] as const))(
+    "%s",
+    (name, [planted, invariants]) => {
+      const { violation, states } = explorePlanted(planted, invariants)
+      console.log(`chain, ${name}: ${states} states`)
+      expect(violation, violation?.history.join("\n")).toBeUndefined()
+    },
+    15 * minutes
+  )
 })

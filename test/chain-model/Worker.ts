@@ -137,8 +137,10 @@ export const readsEnded = ({ bounds }: Rules, shared: Shared): Shared => ({
   isReading: shared.isReading && bounds.zombies === "act"
 })
 
-/** Bounds the publishes that are on their way at once with nobody waiting for them. */
+/** Bounds the commits that are on their way with nobody waiting. Without a mistake no more than one could be stored. */
 const lateMax = 1
+/** Bounds the writes of heads that are on their way with nobody waiting. */
+const lateHeadsMax = 2
 
 /** Leaves a commit on its way, to arrive late or never. */
 export const leftOnItsWay = ({ mistakes }: Rules, shared: Shared, { inFlight, ahead }: Worker): Shared => {
@@ -151,7 +153,7 @@ export const leftOnItsWay = ({ mistakes }: Rules, shared: Shared, { inFlight, ah
 /** Leaves the next write of heads on its way. */
 export const headsLeftOnTheirWay = (shared: Shared, { job }: Worker): Shared => {
   const [next] = job
-  return next === undefined || shared.lateHeads.length >= lateMax
+  return next === undefined || shared.lateHeads.length >= lateHeadsMax
     ? shared
     : { ...shared, lateHeads: [...shared.lateHeads, next] }
 }

@@ -1,3 +1,5 @@
+import { Schema } from "effect"
+
 /** The version of the records of the commit chain. */
 const version = 2
 
@@ -12,12 +14,26 @@ export interface CommitHead {
   readonly position: number
 }
 
+const CommitHeadRecord = Schema.fromJsonString(
+  Schema.Struct({
+    v: Schema.Literal(version),
+    kind: Schema.Literals(["commit", "takeover"]),
+    epoch: Schema.Int,
+    worker: Schema.String,
+    position: Schema.Int
+  })
+)
+const decodeHead = Schema.decodeUnknownSync(CommitHeadRecord)
+
 /** Writes a commit: one JSON value a line, the head first and then its revisions. */
 export const encodeCommit = (head: CommitHead, revisionLines: ReadonlyArray<string>): string =>
   [JSON.stringify({ v: version, ...head }), ...revisionLines, ""].join("\n")
 
 /** Returns the first line of a commit. JSON escapes line feeds, so that each one ends a line. */
 export const headLineOf = (commit: string): string => commit.slice(0, commit.indexOf("\n"))
+
+/** Decodes the head of a commit. Throws a SchemaError if it is not one. */
+export const headOf = (commit: string): CommitHead => decodeHead(headLineOf(commit))
 
 const lineStartOf = (userToken: string): string => `\n["${userToken}",`
 

@@ -14,6 +14,7 @@ import {
 import { CommitChain } from "../nats/CommitChain.ts"
 import { HeadStore } from "../nats/HeadStore.ts"
 import type { CommitConflict } from "../nats/LedgerBucket.ts"
+import { LedgerInconsistent } from "./AccountReader.ts"
 import { HeadTable, headEntryBytes } from "./HeadTable.ts"
 
 /** A hint or a base is written after so many revisions. Each partition adds its own part, so that few are due at once. */
@@ -52,27 +53,45 @@ const emptyHeads = (manifestAt: number): Restored => {
   return { table: new HeadTable(Uint32Array.from(manifest.key)), manifest, manifestAt }
 }
 
-/**
- * Reads the manifest of a partition and the chunks that it names. Begins with empty heads if a chunk is missing, or if
- * the manifest covers more than the chain has: the chain alone counts.
- */
-const restore = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"], partition: number, epoch: number) {
-  const stored = yield* store.manifest(partition)
-  if (stored === undefined) return emptyHeads(0)
-  const manifest = decodeManifest(stored.text)
-  if (manifest.through >= epoch) return emptyHeads(stored.sequence)
+/** Reads the chunks that a manifest names into a table; `undefined` if one of them is gone. */
+const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"], manifest: HeadManifest) {
   const table = new HeadTable(Uint32Array.from(manifest.key))
   const chunks = yield* Effect.forEach([...manifest.base, ...manifest.hints], store.at, {
     concurrency: chunksAtOnceMax
   })
   for (const chunk of chunks) {
-    if (chunk === undefined) return emptyHeads(stored.sequence)
+    if (chunk === undefined) return undefined
     table.read(chunk)
   }
-  return { table, manifest, manifestAt: stored.sequence }
+  return table
 })
 
-/** Takes the commits of a chain into a table, from a sequence on up to the take-over record of the epoch. */
+/**
+ * Reads the heads of a partition that its newest manifest names. Begins with empty heads, to be made anew from the chain,
+ * if a chunk is lost, or if the manifest covers more than the chain has: the chain alone counts.
+ */
+const restore = Effect.fnUntraced(function* (
+  store: (typeof HeadStore)["Service"],
+  partition: number,
+  epoch: number
+): Effect.fn.Return<Restored, BrokerFailure> {
+  let tried = 0
+  while (true) {
+    const stored = yield* store.manifest(partition)
+    // With one manifest twice, a chunk of it is lost. Before, an old owner may have written a base and removed the chunk.
+    if (stored === undefined || stored.sequence === tried) return emptyHeads(tried)
+    const manifest = decodeManifest(stored.text)
+    if (manifest.through >= epoch) return emptyHeads(stored.sequence)
+    const table = yield* tableOf(store, manifest)
+    if (table !== undefined) return { table, manifest, manifestAt: stored.sequence }
+    tried = stored.sequence
+  }
+})
+
+/**
+ * Takes the commits of a chain into a table, from a sequence on up to the take-over record of the epoch, and returns how
+ * many revisions they have. Fails if the chain ends before that record: a head that is missing would let a purchase count twice.
+ */
 const readChain = Effect.fnUntraced(function* (
   chain: (typeof CommitChain)["Service"],
   partition: number,
@@ -80,18 +99,22 @@ const readChain = Effect.fnUntraced(function* (
   from: number,
   epoch: number
 ) {
-  let read = 0
-  for (let next = from; next < epoch;) {
+  let revisions = 0
+  for (let next = from; next <= epoch;) {
     const page = yield* chain.page(partition, next)
     const last = page.at(-1)
-    if (last === undefined) break
+    if (last === undefined) {
+      const problem = `partition ${partition}: its chain ends before its take-over record ${epoch}`
+      return yield* new LedgerInconsistent({ problem })
+    }
     for (const { sequence, text } of page) {
-      for (const line of revisionLinesOf(text)) table.set(tokenOfLine(line), sequence)
-      read += 1
+      const lines = revisionLinesOf(text)
+      for (const line of lines) table.set(tokenOfLine(line), sequence)
+      revisions += lines.length
     }
     next = last.sequence + 1
   }
-  return read
+  return revisions
 })
 
 /** Opens the heads of the partitions that a worker owns. */
@@ -102,7 +125,10 @@ export class Heads extends Context.Service<
      * Restores the heads of a partition as of an epoch's take-over record, and writes them behind its commits until the
      * scope closes.
      */
-    readonly open: (partition: number, epoch: number) => Effect.Effect<PartitionHeads, BrokerFailure, Scope.Scope>
+    readonly open: (
+      partition: number,
+      epoch: number
+    ) => Effect.Effect<PartitionHeads, BrokerFailure | LedgerInconsistent, Scope.Scope>
   }
 >()("purchases/ledger/Heads") {
   static readonly layer = Layer.effect(

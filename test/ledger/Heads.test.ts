@@ -164,6 +164,38 @@ describe("the heads of a partition", () => {
     })
   )
 
+  it.effect("are read again if an old owner writes a base and removes the old chunks between manifest and chunks", () =>
+    Effect.gen(function* () {
+      const ledger = new Ledger()
+      yield* ledger.takeOver()
+      yield* ledger.commit(users)
+      const old = ledger.owner
+      yield* old?.heads.write ?? Effect.void
+      yield* ledger.commit(["user1"])
+      const readBefore = ledger.journal.pagesRead
+      // As large as the base, so that it is one itself.
+      for (const user of users) old?.heads.committed([user], ledger.expected.get(user) ?? 0)
+      ledger.journal.afterManifest = Effect.ignore(old?.heads.write ?? Effect.void)
+      yield* ledger.takeOver()
+      expect(ledger.wrong()).toEqual([])
+      // From the new manifest on, and not from the beginning of the chain.
+      expect(ledger.journal.pagesRead - readBefore).toBe(1)
+      yield* ledger.close()
+    })
+  )
+
+  it.effect("are not opened if the chain that is read ends before the take-over record", () =>
+    Effect.gen(function* () {
+      const ledger = new Ledger()
+      yield* ledger.takeOver()
+      yield* ledger.commit(["ann"])
+      ledger.journal.isCutShort = true
+      const exit = yield* Effect.exit(ledger.takeOver())
+      expect(Exit.isFailure(exit) && String(exit.cause)).toContain("ends before its take-over record")
+      yield* ledger.close()
+    })
+  )
+
   it.effect("are written 30 seconds after a change, and not when nothing changed", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()

@@ -16,6 +16,11 @@ interface Chunk {
 export class MemoryJournal {
   fates: Array<Fate> = []
   readonly chunks = new Map<number, Chunk>()
+  /** Runs once, after the next read of a manifest: what others do before its reader reads the chunks that it names. */
+  afterManifest: Effect.Effect<unknown> | undefined
+  /** Whether pages of the chain leave the newest commit out. */
+  isCutShort = false
+  pagesRead = 0
   private readonly commits = new Map<number, Array<JournalRecord>>()
   private readonly manifests = new Map<number, { readonly sequence: number; readonly text: string }>()
   private journalSequence = 0
@@ -73,18 +78,24 @@ export class MemoryJournal {
       at: (sequence) =>
         Effect.sync(() => [...this.commits.values()].flat().find((record) => record.sequence === sequence)),
       page: (partition, from) =>
-        Effect.sync(() =>
-          this.chainOf(partition)
-            .filter(({ sequence }) => sequence >= from)
-            .slice(0, 3)
-        ),
+        Effect.sync(() => {
+          this.pagesRead += 1
+          const chain = this.chainOf(partition).slice(0, this.isCutShort ? -1 : undefined)
+          return chain.filter(({ sequence }) => sequence >= from).slice(0, 3)
+        }),
       next: (partition, after) => Effect.sync(() => this.chainOf(partition).find(({ sequence }) => sequence > after))
     })
   )
 
   readonly headsLayer = Layer.sync(HeadStore, () =>
     HeadStore.of({
-      manifest: (partition) => Effect.sync(() => this.manifests.get(partition)),
+      manifest: (partition) =>
+        Effect.suspend(() => {
+          const found = this.manifests.get(partition)
+          const after = this.afterManifest ?? Effect.void
+          this.afterManifest = undefined
+          return Effect.as(after, found)
+        }),
       replaceManifest: (partition, text, at) =>
         this.write(() => {
           const newest = this.manifests.get(partition)?.sequence ?? 0

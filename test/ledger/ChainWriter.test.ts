@@ -1,0 +1,263 @@
+import { it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { describe, expect } from "vitest"
+import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
+import {
+  type ChainEpoch,
+  commitBytesMax,
+  commitRevisionsMax,
+  openChainWriter,
+  type RevisionProposal,
+  takeCommit
+} from "../../src/ledger/ChainWriter.ts"
+import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
+import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
+import { CommitConflict } from "../../src/nats/LedgerBucket.ts"
+
+const takeover = 7
+
+/** A chain that holds each append until the test answers it. */
+class HeldChain {
+  readonly appended: Array<{ readonly text: string; readonly after: number }> = []
+  /** What the leader has after the newest that the writer knows, in order. */
+  later: Array<JournalRecord> = []
+  asked = 0
+  private answers: Array<Deferred.Deferred<number, CommitConflict | OutcomeUnknown>> = []
+
+  readonly layer = Layer.sync(CommitChain, () =>
+    CommitChain.of({
+      newest: () => Effect.undefined,
+      append: (_partition, text, after) =>
+        Effect.suspend(() => {
+          const answer = Deferred.makeUnsafe<number, CommitConflict | OutcomeUnknown>()
+          this.appended.push({ text, after })
+          this.answers.push(answer)
+          return Deferred.await(answer)
+        }),
+      seal: () => Effect.die(new Error("no segments here")),
+      at: () => Effect.undefined,
+      page: () => Effect.succeed([]),
+      next: (_partition, after) =>
+        Effect.sync(() => {
+          this.asked += 1
+          return this.later.find(({ sequence }) => sequence > after)
+        })
+    })
+  )
+
+  /** Answers the oldest append that is held, and lets the writer go on. */
+  answer(outcome: Effect.Effect<number, CommitConflict | OutcomeUnknown>) {
+    return Effect.suspend(() => {
+      const held = this.answers.shift()
+      if (held === undefined) throw new Error("no append is held")
+      Deferred.doneUnsafe(held, outcome)
+      return settle
+    })
+  }
+
+  /** The users of an append, and the position in its head. */
+  commit(index: number) {
+    const text = this.appended[index]?.text ?? ""
+    const { epoch, position } = headOf(text)
+    return { users: revisionLinesOf(text).map(tokenOfLine), position, epoch, after: this.appended[index]?.after }
+  }
+}
+
+/** Lets every fiber run that can. */
+const settle = Effect.forEach(Array.from({ length: 10 }), () => Effect.yieldNow, { discard: true })
+
+class TestEpoch implements ChainEpoch<number> {
+  readonly partition = 0
+  readonly worker = "worker"
+  readonly epoch = takeover
+  readonly progress = new InputProgress<number>(0)
+  readonly told: Array<{ users: ReadonlyArray<string>; sequence: number; messages: ReadonlyArray<number> }> = []
+  readonly failures: Array<string> = []
+  private received = 0
+
+  readonly isOpen = () => this.failures.length === 0
+  readonly failed = (reason: string) => void this.failures.push(reason)
+  readonly committed: ChainEpoch<number>["committed"] = (users, sequence, messages) =>
+    void this.told.push({ users, sequence, messages: messages.map((message) => message.sequence) })
+
+  receive(parts = 1): InputMessage<number> {
+    this.received += 1
+    return this.progress.receive(this.received, parts, this.received)
+  }
+}
+
+/** A commit of an epoch as the leader has it. */
+const commitOf = (epoch: number, sequence: number): JournalRecord => ({
+  sequence,
+  storedAt: 0,
+  text: encodeCommit({ kind: "commit", epoch, worker: "w", position: 0 }, [])
+})
+
+const lineOf = (userToken: string, bytes = 20): string => JSON.stringify([userToken, "x".repeat(bytes)])
+const proposal = (userToken: string, parts: ReadonlyArray<InputMessage<number>>, line?: string) => {
+  const proposed: RevisionProposal<number> = {
+    userToken,
+    line: line ?? lineOf(userToken),
+    parts,
+    committed: () => undefined
+  }
+  return proposed
+}
+
+const setUp = Effect.gen(function* () {
+  const chain = new HeldChain()
+  const epoch = new TestEpoch()
+  const writer = yield* openChainWriter(epoch).pipe(Effect.provide(chain.layer))
+  return { chain, epoch, writer }
+})
+
+describe("the writer of a chain", () => {
+  it.effect("has one commit in flight, and the next holds what was proposed meanwhile, behind the one before it", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      writer.submit(proposal("ann", [epoch.receive()]))
+      yield* settle
+      writer.submit(proposal("bob", [epoch.receive()]))
+      writer.submit(proposal("cid", [epoch.receive()]))
+      yield* settle
+      expect(chain.appended).toHaveLength(1)
+      yield* chain.answer(Effect.succeed(20))
+      expect(chain.commit(0)).toEqual({ users: ["ann"], position: 1, epoch: takeover, after: takeover })
+      expect(chain.commit(1)).toEqual({ users: ["bob", "cid"], position: 3, epoch: takeover, after: 20 })
+      expect(epoch.told).toEqual([{ users: ["ann"], sequence: 20, messages: [1] }])
+    })
+  )
+
+  it.effect("moves the position over a message only with the last of its users", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      const [first, second] = [epoch.receive(2), epoch.receive()]
+      writer.submit(proposal("ann", [first, second]))
+      yield* settle
+      yield* chain.answer(Effect.succeed(20))
+      writer.submit(proposal("bob", [first]))
+      yield* settle
+      yield* chain.answer(Effect.succeed(21))
+      expect([chain.commit(0).position, chain.commit(1).position]).toEqual([0, 2])
+      expect(epoch.told.map(({ messages }) => messages)).toEqual([[], [1, 2]])
+    })
+  )
+
+  it.effect("commits the position alone where input was decided before", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      writer.submit({ userToken: "ann", line: undefined, parts: [epoch.receive()], committed: () => undefined })
+      yield* settle
+      expect(chain.commit(0)).toEqual({ users: [], position: 1, epoch: takeover, after: takeover })
+      yield* chain.answer(Effect.succeed(20))
+      expect(epoch.told).toEqual([{ users: [], sequence: 20, messages: [1] }])
+    })
+  )
+
+  it.effect.each([
+    ["refused", new CommitConflict({ reason: "wrong last sequence" })],
+    ["not answered", new OutcomeUnknown({ operation: "commit", reason: "no answer in time" })]
+  ] as const)("tells nothing and appends nothing more after a commit that was %s", ([, failure]) =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      writer.submit(proposal("ann", [epoch.receive()]))
+      yield* settle
+      writer.submit(proposal("bob", [epoch.receive()]))
+      yield* chain.answer(Effect.fail(failure))
+      expect({ failures: epoch.failures, told: epoch.told, appends: chain.appended.length }).toEqual({
+        failures: [failure.message],
+        told: [],
+        appends: 1
+      })
+      yield* writer.settled
+    })
+  )
+
+  it.effect("is settled when all that was proposed is durable", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      yield* writer.settled
+      writer.submit(proposal("ann", [epoch.receive()]))
+      const waiting = yield* Effect.forkChild(writer.settled, { startImmediately: true })
+      yield* settle
+      expect(waiting.pollUnsafe()).toBeUndefined()
+      yield* chain.answer(Effect.succeed(20))
+      yield* Fiber.join(waiting)
+    })
+  )
+})
+
+describe("the question whether an epoch still owns its partition", () => {
+  it.effect("is answered by the acknowledgement of a commit that is published after it was asked", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      writer.submit(proposal("ann", [epoch.receive()]))
+      yield* settle
+      writer.submit(proposal("bob", [epoch.receive()]))
+      const asked = yield* Effect.forkChild(writer.stillOwner, { startImmediately: true })
+      // This one was published before the question, and proves nothing.
+      yield* chain.answer(Effect.succeed(20))
+      expect(asked.pollUnsafe()).toBeUndefined()
+      yield* chain.answer(Effect.succeed(21))
+      expect(yield* Fiber.join(asked)).toBe(true)
+      expect(chain.asked).toBe(0)
+    })
+  )
+
+  it.effect("is answered with no if that commit is refused", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      writer.submit(proposal("ann", [epoch.receive()]))
+      const asked = yield* Effect.forkChild(writer.stillOwner, { startImmediately: true })
+      yield* settle
+      yield* chain.answer(Effect.fail(new CommitConflict({ reason: "wrong last sequence" })))
+      expect(yield* Fiber.join(asked)).toBe(false)
+      expect(yield* writer.stillOwner).toBe(false)
+    })
+  )
+
+  it.effect("is asked of the leader where nothing is to be committed", () =>
+    Effect.gen(function* () {
+      const { chain, writer } = yield* setUp
+      expect(yield* writer.stillOwner).toBe(true)
+      chain.later = [commitOf(30, 31)]
+      expect(yield* writer.stillOwner).toBe(false)
+      expect(chain.asked).toBe(2)
+    })
+  )
+
+  it.effect("takes the commit in flight for its own, and looks for another owner's after it", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      writer.submit(proposal("ann", [epoch.receive()]))
+      yield* settle
+      chain.later = [commitOf(takeover, 20)]
+      expect(yield* writer.stillOwner).toBe(true)
+      chain.later = [commitOf(takeover, 20), commitOf(21, 22)]
+      expect(yield* writer.stillOwner).toBe(false)
+    })
+  )
+})
+
+describe("what one commit takes of a queue", () => {
+  const lines = (sizes: ReadonlyArray<number>) =>
+    sizes.map((bytes, index) => proposal(`u${index}`, [], "x".repeat(bytes)))
+
+  it("is at most 64 KiB and 1,000 revisions", () => {
+    const bytes = lines(Array.from({ length: 10 }, () => commitBytesMax / 4))
+    expect(takeCommit(bytes)).toHaveLength(3)
+    expect(bytes).toHaveLength(7)
+    expect(takeCommit(lines(Array.from({ length: 1_500 }, () => 2)))).toHaveLength(commitRevisionsMax)
+  })
+
+  it("is a larger revision alone, and nothing beside it", () => {
+    const pending = lines([commitBytesMax + 1, 10, commitBytesMax * 2, 10])
+    expect([1, 2, 3, 4].map(() => takeCommit(pending).length)).toEqual([1, 1, 1, 1])
+  })
+
+  it("counts the bytes of UTF-8, and not the characters", () => {
+    const euros = () => proposal("u", [], "€".repeat(commitBytesMax / 5))
+    expect(takeCommit([euros(), euros(), euros()])).toHaveLength(1)
+  })
+})

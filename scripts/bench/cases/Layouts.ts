@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process"
+import { join } from "node:path"
+import { journalStream, ledgerStream } from "../../../src/domain/Subject.ts"
 import { besideFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput, Measurement } from "../Case.ts"
 import type { Floor, FloorOptions } from "../Floor.ts"
 import { bytesPerMebibyte, processMemory } from "../ProcessMemory.ts"
-import { streamBytes } from "../StoreUse.ts"
 import { throughput, type Throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongFloor } from "../Totals.ts"
 import { repeatEveryUsual, type Workload } from "../Workload.ts"
@@ -26,9 +28,12 @@ interface LayoutCaseOptions {
   readonly replicas?: number
 }
 
-const ledgerBytesOf = async (floor: Floor): Promise<number> => {
-  const bytes = await streamBytes(floor.broker.url)
-  return floor.layout === "batches" ? (bytes.get("KV_ledger") ?? 0) : (bytes.get("KV_journal") ?? 0)
+const ledgerStreams = { batches: ledgerStream, chain: journalStream } as const
+
+/** The bytes of the ledger's files, as they are on disk. */
+const ledgerBytesOf = ({ broker, layout }: Floor): number => {
+  const files = join(broker.directory, "nats/jetstream/$G/streams", ledgerStreams[layout])
+  return Number(execFileSync("du", ["--summarize", "--bytes", files], { encoding: "utf8" }).split("\t")[0])
 }
 
 const runFloor = async (
@@ -45,7 +50,7 @@ const runFloor = async (
     ["worker", processMemory(floor.worker.pid).resident],
     ["broker", processMemory(floor.broker.pid).resident]
   ] as const
-  const ledgerBytes = await ledgerBytesOf(floor)
+  const ledgerBytes = ledgerBytesOf(floor)
   progress.show(`${options.layout}: reading every total`)
   const wrong = await wrongFloor(floor, totalsOfWorkload(workload))
   await floor.stop()
@@ -54,7 +59,7 @@ const runFloor = async (
 
 const measurementsOf = (name: string, workload: Workload, ran: Ran): Array<Measurement> => [
   { name, unit: "purchases/s", value: ran.figures.perSecond, spent: ran.figures.spent },
-  { name: `${name}, stored by the ledger`, unit: "bytes/purchase", value: ran.ledgerBytes / workload.purchases },
+  { name: `${name}, the ledger on disk`, unit: "bytes/purchase", value: ran.ledgerBytes / workload.purchases },
   ...ran.memory.map(([process, bytes]) => ({
     name: `${name}, memory of the ${process}`,
     unit: "MiB",
@@ -90,6 +95,7 @@ const layoutCase = ({ name, about, users, warmUp, measured, chain = {}, replicas
   }
 })
 
+const thousand = { users: 1_000, warmUp: 100_000, measured: 500_000 } as const
 const hundredThousand = { users: 100_000, warmUp: 100_000, measured: 400_000 } as const
 const million = { users: 1_000_000, warmUp: 100_000, measured: 1_000_000 } as const
 
@@ -97,20 +103,24 @@ export const layoutCases: ReadonlyArray<Case> = [
   layoutCase({
     name: "layout-1k",
     about: "the bare protocol on the commit chain and in atomic batches, 1,000 users",
-    users: 1_000,
-    warmUp: 100_000,
-    measured: 500_000
+    ...thousand
   }),
   layoutCase({ name: "layout-100k", about: "the same with 100,000 users", ...hundredThousand }),
   layoutCase({ name: "layout-1m", about: "the same with 1,000,000 users", ...million }),
-  ...[32, 128, 256].map((commitKibibytes) =>
+  ...[32, 128, 256].flatMap((commitKibibytes) => [
+    layoutCase({
+      name: `layout-1k-${commitKibibytes}`,
+      about: `the same with 1,000 users and commits of up to ${commitKibibytes} KiB`,
+      ...thousand,
+      chain: { commitKibibytes }
+    }),
     layoutCase({
       name: `layout-100k-${commitKibibytes}`,
       about: `the same with 100,000 users and commits of up to ${commitKibibytes} KiB`,
       ...hundredThousand,
       chain: { commitKibibytes }
     })
-  ),
+  ]),
   layoutCase({
     name: "layout-100k-s2",
     about: "the same with 100,000 users and a compressed chain",

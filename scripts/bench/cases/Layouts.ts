@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process"
+import { readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { journalStream, ledgerStream } from "../../../src/domain/Subject.ts"
 import { besideFloor } from "../BesideFloor.ts"
@@ -33,7 +33,8 @@ const ledgerStreams = { batches: ledgerStream, chain: journalStream } as const
 /** The bytes of the ledger's files, as they are on disk. */
 const ledgerBytesOf = ({ broker, layout }: Floor): number => {
   const files = join(broker.directory, "nats/jetstream/$G/streams", ledgerStreams[layout])
-  return Number(execFileSync("du", ["--summarize", "--bytes", files], { encoding: "utf8" }).split("\t")[0])
+  const names = readdirSync(files, { recursive: true, encoding: "utf8" })
+  return names.reduce((bytes, name) => bytes + statSync(join(files, name)).size, 0)
 }
 
 const runFloor = async (

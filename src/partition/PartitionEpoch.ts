@@ -92,6 +92,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   let oversizedPulled: (() => void) | undefined
   let lastDelivery = 0
   let lastSequence = position
+  /** The input sequence up to which commits are durable. The position of `progress` is ahead while one is in flight. */
+  let committedThrough = position
 
   const commitEpoch: CommitEpoch<ReadDelivery> = {
     partition,
@@ -100,6 +102,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     isOpen: () => isOpen,
     failed: fail,
     committed: (messages) => {
+      committedThrough = messages.at(-1)?.sequence ?? committedThrough
       for (const { tag } of messages) {
         pull.acknowledge(tag)
         inHand.release(tag.bytes)
@@ -141,7 +144,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     lastDelivery = delivery.deliverySequence
     // Delivered again, because an acknowledgement is slow or lost.
     if (delivery.sequence <= lastSequence) {
-      if (delivery.sequence <= progress.position) pull.acknowledge(delivery)
+      if (delivery.sequence <= committedThrough) pull.acknowledge(delivery)
       return
     }
     lastSequence = delivery.sequence

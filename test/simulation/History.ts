@@ -1,7 +1,8 @@
 import { type Purchase, purchaseTotal, sameContent } from "../../src/domain/Purchase.ts"
+import { decodePurchases } from "../../src/domain/PurchaseMessage.ts"
 import { type AppliedPurchase, decodeRevision } from "../../src/domain/Revision.ts"
-import { decodeToken } from "../../src/domain/Subject.ts"
-import type { LedgerMessage } from "./MemoryBroker.ts"
+import { decodeToken, rejectedKey } from "../../src/domain/Subject.ts"
+import type { InputMessage, LedgerMessage } from "./MemoryBroker.ts"
 
 /** A purchase that a client sent: `fail` when it was told that it is surely not stored, `info` when it does not know. */
 export interface Sent {
@@ -38,6 +39,20 @@ export class LedgerWatch {
     if (kind === "position") this.storedPosition(Number(name), value)
     else if (kind === "account" && name !== undefined) this.storedRevision(decodeToken(name), value)
     else if (kind === "rejected") this.rejections.set(key, value)
+  }
+
+  /** Holds an acknowledgement against the ledger: each purchase of the message is applied, or its record is written. */
+  acknowledged({ sequence, payload }: InputMessage): void {
+    const { purchases, unreadable } = decodePurchases(payload)
+    const isRecorded = (index: number) => this.rejections.has(rejectedKey(sequence, index))
+    const isApplied = ({ userId, purchaseId }: Purchase) =>
+      this.histories.get(userId)?.some((applied) => applied.purchaseId === purchaseId) === true
+    const early = [
+      ...purchases.flatMap(({ index, purchase }) => (isApplied(purchase) || isRecorded(index) ? [] : [index])),
+      ...unreadable.flatMap(({ index }) => (isRecorded(index) ? [] : [index]))
+    ]
+    if (early.length > 0)
+      this.problems.push(`I8 acknowledged before it was written: input ${sequence}, ${early.join()}`)
   }
 
   positionOf(partition: number): number {
@@ -78,7 +93,7 @@ const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
 
 const idOf = ({ userId, purchaseId }: Pick<Purchase, "userId" | "purchaseId">): string => `${userId}/${purchaseId}`
 
-/** Holds what clients saw against what the ledger has in the end: I1 to I6 of the promise. */
+/** Holds what clients saw against what the ledger has in the end: I1 to I6 of the promise, and I8 of {@link LedgerWatch}. */
 export const checkHistory = (
   { histories, problems: seen }: LedgerWatch,
   sent: ReadonlyArray<Sent>,

@@ -1,7 +1,7 @@
 import { partitionOf } from "../../src/domain/Subject.ts"
 import { batchMessagesMax, type Write } from "../../src/nats/LedgerBucket.ts"
 
-interface InputMessage {
+export interface InputMessage {
   readonly sequence: number
   readonly partition: number
   readonly subject: string
@@ -90,6 +90,8 @@ export class MemoryBroker {
   private signSequence = 0
   /** Told of each value that the ledger takes. */
   onStored: ((message: LedgerMessage) => void) | undefined
+  /** Told of each message of the input log that is acknowledged, each time. */
+  onAcknowledged: ((message: InputMessage) => void) | undefined
 
   constructor(options: MemoryBrokerOptions) {
     this.options = options
@@ -252,6 +254,8 @@ export class MemoryBroker {
   }
 
   acknowledge(partition: number, epoch: number, sequence: number): void {
+    const message = this.input.find((candidate) => candidate.sequence === sequence)
+    if (message !== undefined) this.onAcknowledged?.(message)
     this.consumers.get(consumerName(partition, epoch))?.unacknowledged.delete(sequence)
   }
 

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { decodeRevision, encodeRevision } from "../../src/domain/Revision.ts"
 import { encodePosition } from "../../src/ledger/Position.ts"
 import type { LedgerValue, Write } from "../../src/nats/LedgerBucket.ts"
+import type { Pull } from "../../src/nats/PartitionConsumer.ts"
 import type { Plan } from "./Plan.ts"
 import type { Plant } from "./Simulation.ts"
 import type { Swaps } from "./SimulatedBroker.ts"
@@ -220,5 +221,23 @@ export const mistakes: ReadonlyArray<Mistake> = [
           })
       }
     })
+  },
+  {
+    name: "12 an input is acknowledged when it is received",
+    breaks: /^I8/,
+    plant: inWorkers(() => ({
+      consumer: (real) => ({
+        ...real,
+        pull: (partition, epoch, events) => {
+          let pull: Pull | undefined
+          const delivered: typeof events.delivered = (delivery) => {
+            pull?.acknowledge(delivery)
+            events.delivered(delivery)
+          }
+          const opened = real.pull(partition, epoch, { ...events, delivered })
+          return Effect.tap(opened, (one) => Effect.sync(() => void (pull = one)))
+        }
+      })
+    }))
   }
 ]

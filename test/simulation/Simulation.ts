@@ -85,6 +85,7 @@ class Run {
       now: this.world.now
     })
     this.broker.onStored = (message) => this.watch.stored(message)
+    this.broker.onAcknowledged = (message) => this.watch.acknowledged(message)
     this.exchange = new Exchange(this.broker, this.world)
   }
 

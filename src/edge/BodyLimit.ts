@@ -7,22 +7,28 @@ import { isProblem, type Problem, problem } from "./Problem.ts"
 
 type BodyFailure = Problem<"body-too-large" | "malformed-request" | "request-timeout">
 
-const brokenOff = problem(
-  "malformed-request",
-  "The body broke off, or its chunks could not be read. Send the request again."
-)
+const broken = "The body broke off, or its chunks could not be read."
+const late = "The request took too long to arrive."
+
+const brokenOff = problem("malformed-request", `${broken} Send the request again.`)
 
 /** The code of the failure with which node ends a request that is too slow to arrive. */
 export const requestTimeoutCode = "ERR_HTTP_REQUEST_TIMEOUT"
 
-export const tooSlow = problem(
-  "request-timeout",
-  "The request took too long to arrive. Send it again, or send it in smaller parts."
-)
+export const tooSlow = problem("request-timeout", `${late} Send it again, or send it in smaller parts.`)
+
+const isLate = (cause: unknown): boolean => (cause as NodeJS.ErrnoException | undefined)?.code === requestTimeoutCode
 
 /** Returns the problem of a body that ended before its end: the caller broke off, was too slow, or sent a bad chunk. */
 export const bodyFailure = (cause: unknown): Problem<"malformed-request" | "request-timeout"> =>
-  (cause as NodeJS.ErrnoException | undefined)?.code === requestTimeoutCode ? tooSlow : brokenOff
+  isLate(cause) ? tooSlow : brokenOff
+
+/**
+ * Returns the same for a body of lines. It does not ask for the whole body again: lines without an id that are stored
+ * already would count twice.
+ */
+export const linesFailure = (cause: unknown): Problem<"malformed-request" | "request-timeout"> =>
+  isLate(cause) ? problem("request-timeout", late) : problem("malformed-request", broken)
 
 /** Returns the body as node reads it from the socket. A web stream over it would cost more than the reading does. */
 export const bodyStream = (http: HttpContext): Readable => {

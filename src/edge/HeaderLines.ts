@@ -6,15 +6,17 @@ import { isProblem, type Problem, problem } from "./Problem.ts"
 type Malformed = Problem<"malformed-request">
 
 const ascii = /^[\t -~]*$/
-// A line that proxies joined has commas between its values. Those within quotes belong to a value.
-const joinedValue = /(?:[^",]|"(?:[^"\\]|\\.)*"|")+/g
+const blankAround = /^[\t ]+|[\t ]+$/g
+
+/** Returns a text without the blanks around it that HTTP knows: spaces and tabs, and no others. */
+export const withoutBlanks = (text: string): string => text.replace(blankAround, "")
 
 /** Decodes the value of a header line. Node gives each of its bytes as one character. */
 const decoded = (name: string, value: string): string | Malformed => {
-  if (ascii.test(value)) return value.trim()
+  if (ascii.test(value)) return withoutBlanks(value)
   const bytes = Buffer.from(value, "latin1")
   return isUtf8(bytes)
-    ? bytes.toString("utf8").replace(/^[\t ]+|[\t ]+$/g, "")
+    ? withoutBlanks(bytes.toString("utf8"))
     : problem("malformed-request", `The header ${name} holds bytes that are not UTF-8 text. Send it in UTF-8.`)
 }
 
@@ -59,8 +61,27 @@ export const oneOf = (name: string, values: ReadonlyArray<string>, advice: strin
       )
 }
 
-const valuesIn = (line: string): ReadonlyArray<string> =>
-  line.includes(",") ? Array.from(line.matchAll(joinedValue), ([value]) => value.trim()) : [line]
+/**
+ * Returns the values of a line that proxies joined with commas. Commas within quotes belong to a value, and a quote
+ * without its end reaches to the end of the line. It looks at each character once, however hostile the line is.
+ */
+const valuesIn = (line: string): ReadonlyArray<string> => {
+  if (!line.includes(",")) return [line]
+  const values: Array<string> = []
+  let start = 0
+  let isQuoted = false
+  for (let at = 0; at < line.length; at += 1) {
+    const character = line[at]
+    if (character === "\\" && isQuoted) at += 1
+    else if (character === '"') isQuoted = !isQuoted
+    else if (character === "," && !isQuoted) {
+      values.push(withoutBlanks(line.slice(start, at)))
+      start = at + 1
+    }
+  }
+  values.push(withoutBlanks(line.slice(start)))
+  return values.filter((value) => value !== "")
+}
 
 /**
  * Returns the value of a header that has one: equal lines are one value, and different ones are a problem. `isList`

@@ -1,5 +1,6 @@
 import type { Context as HttpContext } from "hono"
-import { headerLines, oneOf } from "./HeaderLines.ts"
+import { inNormalForm } from "../domain/Identifier.ts"
+import { headerLines, oneOf, withoutBlanks } from "./HeaderLines.ts"
 import { isProblem, type Problem, problem } from "./Problem.ts"
 
 type Malformed = Problem<"malformed-request">
@@ -29,7 +30,7 @@ const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
     pattern.lastIndex = at
     const [whole, key] = pattern.exec(line) ?? []
     if (whole === undefined || key === undefined) return unreadable(line)
-    keys.push(key.startsWith('"') ? key.slice(1, -1).replaceAll(/\\(["\\])/g, "$1") : key.trim())
+    keys.push(key.startsWith('"') ? key.slice(1, -1).replaceAll(/\\(["\\])/g, "$1") : withoutBlanks(key))
     at += whole.length
     goesOn = whole.endsWith(",")
   }
@@ -48,7 +49,7 @@ export const idempotencyKeyOf = (http: HttpContext): string | undefined | Malfor
     for (const line of lines) {
       const read = keysIn(line)
       if (isProblem(read)) return read
-      keys.push(...read)
+      keys.push(...read.map(inNormalForm))
     }
   }
   return oneOf("Idempotency-Key", keys, "Send one; a key with a comma stands in quotes.")

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream"
 import { type Cause, Deferred, Effect, Exit, Stream } from "effect"
 import type { Purchase } from "../domain/Purchase.ts"
 import { bodyBytes } from "./BodyBytes.ts"
-import { bodyFailure } from "./BodyLimit.ts"
+import { linesFailure } from "./BodyLimit.ts"
 import type { ContentEncoding } from "./ContentEncoding.ts"
 import { type Edge, type EdgeServices, NewId, stopping } from "./Edge.ts"
 import { problemOf } from "./FailureProblem.ts"
@@ -111,7 +111,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: Edge, body: Readab
   }
 
   const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), (cause) =>
-    typeof cause === "object" && cause !== null && isProblem(cause) ? cause : bodyFailure(cause)
+    typeof cause === "object" && cause !== null && isProblem(cause) ? cause : linesFailure(cause)
   ).pipe(Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone))))
   type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>
   return batches.pipe(

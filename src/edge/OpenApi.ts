@@ -53,7 +53,7 @@ export interface OpenApi {
 
 const description = `Takes purchases, applies each exactly once to its user's account, and answers totals and histories that include everything acknowledged before the question.
 
-Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. Probes, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body where a GET stores nothing; any other method that a path does not have is answered with 405 and Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out.`
+Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body where a GET stores nothing; any other method that a path does not have is answered with 405 and Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out.`
 
 const groups: Record<Route["group"], string> = {
   Purchases: "Storing purchases.",

@@ -93,10 +93,12 @@ export class CommitChain extends Context.Service<
             const reading = Deferred.makeUnsafe<JournalRecord | undefined, BrokerFailure>()
             underWay.set(sequence, reading)
             // The read is nobody's own, so that it goes on when whoever began it is interrupted.
-            const answered = Effect.map(Effect.exit(readAt(sequence)), (exit) => {
-              underWay.delete(sequence)
-              Deferred.doneUnsafe(reading, exit)
-            })
+            const answered = Effect.onExit(readAt(sequence), (exit) =>
+              Effect.sync(() => {
+                underWay.delete(sequence)
+                Deferred.doneUnsafe(reading, exit)
+              })
+            )
             run(Effect.forkIn(answered, scope))
             return Deferred.await(reading)
           })

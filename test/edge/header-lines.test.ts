@@ -1,4 +1,6 @@
+import { Hono } from "hono"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { singleHeader } from "../../src/edge/HeaderLines.ts"
 import { open, rest, serve, type TestServer } from "../support/TestServer.ts"
 import { inputMessages, purchaseText, startService, type TestService } from "../support/TestService.ts"
 
@@ -55,7 +57,13 @@ describe("an Idempotency-Key", () => {
     ["is bare with a semicolon", ["Idempotency-Key: order;a"], "order;a"],
     ["is UTF-8 beyond ASCII", ["Idempotency-Key: café-1"], "café-1"],
     ["is quoted UTF-8", ['Idempotency-Key: "漢字"'], "漢字"],
-    ["is decomposed UTF-8", ["Idempotency-Key: cafe\u0301-1"], "café-1"]
+    ["is decomposed UTF-8", ["Idempotency-Key: cafe\u0301-1"], "café-1"],
+    [
+      "is composed in one line and decomposed in another",
+      ["Idempotency-Key: café", "Idempotency-Key: cafe\u0301"],
+      "café"
+    ],
+    ["has tabs and spaces around", ["Idempotency-Key: \t k1 \t"], "k1"]
   ])("that %s names one purchase", async (_what, lines, purchaseId) => {
     const userId = newUser()
     expect((await post(userId, lines)).status).toBe(202)
@@ -138,6 +146,16 @@ describe("an Idempotency-Key", () => {
     expect(await idsOf(userId)).toEqual(["caf\u00e9"])
   })
 
+  it.each(["\u00A0k1", "k1\u3000", "\uFEFFk1", "k1\u2028"])(
+    "keeps blanks that HTTP does not know: %j is refused",
+    async (key) => {
+      const userId = newUser()
+      const answer = await post(userId, [`Idempotency-Key: ${key}`])
+      expect(answer.status).toBe(422)
+      expect(await idsOf(userId)).toEqual([])
+    }
+  )
+
   it("is one key where the application has the joined lines alone", async () => {
     const userId = newUser()
     const headers = new Headers({ "content-type": "application/json" })
@@ -169,6 +187,14 @@ describe("another header of one value", () => {
     expect((await post('application/json; profile="a, b"')).status).toBe(202)
     expect((await post("application/json, text/plain")).status).toBe(400)
     expect(await idsOf(userId)).toEqual(["p1"])
+  })
+
+  it("of any length and any number of quotes is read in one pass", async () => {
+    // Looked at once for each of its quotes, it would take hours.
+    const hostile = `a,"${String.raw`\"`.repeat(500_000)}`
+    const read = new Hono().get("/", (http) => http.json(singleHeader(http, "Last-Event-ID") ?? ""))
+    const answer = await read.request("/", { headers: { "last-event-id": hostile } })
+    expect(await answer.json()).toMatchObject({ status: 400 })
   })
 
   it("Content-Encoding may be in two equal lines, and not in two different ones", async () => {

@@ -96,6 +96,12 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8")
   })
 
+  it("answers plain checks in HTTP/1.0 without a Host", async () => {
+    const socket = await open(proxy.port)
+    socket.write("GET /ledger/livez HTTP/1.0\r\n\r\n")
+    expect((await rest(socket)).slice(0, 12)).toBe("HTTP/1.1 200")
+  })
+
   it("gives nothing that is not below the prefix", async () => {
     for (const path of ["/total/bob", "/x/../total/bob", "/ledger/../total/bob"]) {
       const socket = await open(proxy.port)

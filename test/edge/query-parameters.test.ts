@@ -68,7 +68,7 @@ describe("an unknown query parameter", () => {
   })
 
   it("is ignored by the probes, and by the pages and files of a browser alone", () => {
-    expect(lenient.map(({ path }) => path)).toEqual(["/livez", "/readyz", "/dashboard/{file}", "/", "/docs"])
+    expect(lenient.map(({ path }) => path)).toEqual(["/livez", "/dashboard/{file}", "/", "/docs"])
   })
 
   it.each([

@@ -37,8 +37,6 @@ const readyRoute = route({
   description:
     "It is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. `?applying=required` is 503 where they are not.",
   parameters: {},
-  // Probes add parameters here, too.
-  otherQuery: "ignored",
   query: {
     applying: optional(
       wordField("applying", ["told", "required"]),

@@ -80,7 +80,7 @@ export type UserId = typeof UserId.Type
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
-/** Decode ids of stored records: such a record keeps an id that the rules allowed when it was written. */
+/** Decode the ids of stored records, which follow the rules of the time when they were written. */
 export const StoredUserId = Schema.String.pipe(Schema.brand("UserId"))
 export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
 

@@ -35,7 +35,7 @@ export const decodeToken = (token: string): string => {
 }
 
 /**
- * Returns the text that a token writes by hand: it takes hexadecimal digits in lower case, escapes that are not needed,
+ * Returns the text of a token that a person wrote: it takes hexadecimal digits in lower case, escapes that are not needed,
  * and characters that should have been escaped. Returns `undefined` for a token that writes no text.
  */
 export const readToken = (token: string): string | undefined => {

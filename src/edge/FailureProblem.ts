@@ -14,7 +14,7 @@ export type EdgeFailure<Kind extends ProblemKind = ProblemKind> =
 /** Seconds after which a caller of an unavailable service may try again. */
 const retryAfterSeconds = "1"
 
-/** Begins a sentence with a message that stands in the midst of one elsewhere. */
+/** Returns a message with a capital letter, to begin a sentence with it. */
 const capital = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1)
 
 const problemOfBroker = (failure: PublishFailure | FeedFailure) =>

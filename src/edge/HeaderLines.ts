@@ -48,17 +48,14 @@ export const headerLines = (http: HttpContext, name: string): ReadonlyArray<stri
   return lines
 }
 
-const shown = (value = ""): string => (value === "" ? "nothing" : value.slice(0, 40))
+const shown = (value = ""): string => (value === "" ? "an empty one" : value.slice(0, 40))
 
 /** Returns the value that all of these are, `undefined` if there are none, or a problem if two of them differ. */
 export const oneOf = (name: string, values: ReadonlyArray<string>, advice: string): string | undefined | Malformed => {
   const [value, other] = new Set(values)
   return other === undefined
     ? value
-    : problem(
-        "malformed-request",
-        `${name} has the values ${shown(value)} and ${shown(other)}, and takes one. ${advice}`
-      )
+    : problem("malformed-request", `${name} has two values, ${shown(value)} and ${shown(other)}. ${advice}`)
 }
 
 /**

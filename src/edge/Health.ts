@@ -11,7 +11,7 @@ import { type StatusReading, SystemStatus } from "./SystemStatus.ts"
 
 /** How long the broker may take to answer for one half, in milliseconds. */
 const healthWaitMilliseconds = 1_000
-/** The log is full when a message of this size does not fit, in bytes: that of a purchase which comes alone. */
+/** The input log counts as full when it has no room for one purchase. This is the size of its message, in bytes. */
 const purchaseBytes = 1_024
 
 export const StoringHealth = Schema.Struct({

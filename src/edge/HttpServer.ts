@@ -115,7 +115,7 @@ interface ServerOptions {
   readonly pathPrefix?: string
 }
 
-/** Makes the server, which answers each request with problem+json that does not get to the application. */
+/** Makes the server. A request that it refuses by itself, before the application, is answered with problem+json. */
 const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Server => {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => problemResponse(unreadable, instance),
@@ -142,7 +142,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Serve
     failures.began({ incoming, outgoing })
     const wrongHost = hostProblem(incoming)
     if (wrongHost !== undefined) return refuse(outgoing, wrongHost)
-    // Node ends a socket on which nothing went in or out for so long, when nobody listens for that.
+    // Node ends a socket that was idle for this long, unless something listens to its timeout.
     if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
     void listener(incoming, outgoing)
   })

@@ -95,8 +95,8 @@ const isJsonSuccess = (status: number, { mediaType, body }: Answer): boolean =>
   status < 300 && mediaType === jsonMediaType && body !== undefined
 
 /**
- * Returns the answers of a route by their status. A generated client takes the answer of the lowest 2xx status for that
- * of all: beside JSON, an answer of another type stands under `2XX`, which comes last.
+ * Returns the answers of a route by their status. A generated client expects the lowest 2xx status that it finds. So a
+ * success that is not JSON stands under `2XX`, which comes last, if the route has another one that is JSON.
  */
 const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, Answer]> => {
   const all = Object.entries(answers).map(([status, answer]) => [Number(status), answer] as const)

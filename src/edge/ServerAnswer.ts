@@ -15,7 +15,7 @@ const headersTooLarge = problem(
   `The headers have more than ${headerBytesMax} bytes. Send fewer or shorter ones.`
 )
 
-/** The only expectation that HTTP has, and the service meets, is `100-continue`. */
+/** HTTP defines one expectation, `100-continue`, and the service meets it. Any other gets this problem. */
 export const unexpected = (incoming: IncomingMessage): Problem =>
   problem(
     "expectation-failed",

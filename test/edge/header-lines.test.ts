@@ -75,22 +75,22 @@ describe("an Idempotency-Key", () => {
     [
       "is in two different lines",
       ["Idempotency-Key: k1", "Idempotency-Key: k2"],
-      "Idempotency-Key has the values k1 and k2, and takes one. Send one; a key with a comma stands in quotes."
+      "Idempotency-Key has two values, k1 and k2. Send one; a key with a comma stands in quotes."
     ],
     [
       "differs from X-Idempotency-Key",
       ["Idempotency-Key: k1", "X-Idempotency-Key: k2"],
-      "Idempotency-Key has the values k1 and k2, and takes one. Send one; a key with a comma stands in quotes."
+      "Idempotency-Key has two values, k1 and k2. Send one; a key with a comma stands in quotes."
     ],
     [
       "is two keys in one line",
       ["Idempotency-Key: k1, k2"],
-      "Idempotency-Key has the values k1 and k2, and takes one. Send one; a key with a comma stands in quotes."
+      "Idempotency-Key has two values, k1 and k2. Send one; a key with a comma stands in quotes."
     ],
     [
       "ends with a comma",
       ["Idempotency-Key: k1,"],
-      "Idempotency-Key has the values k1 and nothing, and takes one. Send one; a key with a comma stands in quotes."
+      "Idempotency-Key has two values, k1 and an empty one. Send one; a key with a comma stands in quotes."
     ],
     [
       "has no end",
@@ -175,7 +175,7 @@ describe("another header of one value", () => {
     const answer = await post(userId, ["content-type: application/x-ndjson"], { purchaseId: "p2" })
     expect(answer.status).toBe(400)
     expect(answer.body).toContain(
-      '"detail":"Content-Type has the values application/json and application/x-ndjson, and takes one. Send one."'
+      '"detail":"Content-Type has two values, application/json and application/x-ndjson. Send one."'
     )
     expect(await idsOf(userId)).toEqual(["p1"])
   })
@@ -203,9 +203,7 @@ describe("another header of one value", () => {
     expect((await post(userId, [identity, identity], { purchaseId: "p1" })).status).toBe(202)
     const answer = await post(userId, [identity, "content-encoding: gzip"], { purchaseId: "p2" })
     expect(answer.status).toBe(400)
-    expect(answer.body).toContain(
-      '"detail":"Content-Encoding has the values identity and gzip, and takes one. Send one."'
-    )
+    expect(answer.body).toContain('"detail":"Content-Encoding has two values, identity and gzip. Send one."')
     expect(await idsOf(userId)).toEqual(["p1"])
   })
 

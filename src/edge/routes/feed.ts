@@ -9,7 +9,7 @@ import { askedUserIdField } from "../Field.ts"
 import { singleHeader } from "../HeaderLines.ts"
 import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 
-/** A place of the ledger is not checked here: an event tells of a wrong one, for clients of feeds see no status. */
+/** Takes a place in the ledger without a check. Clients of feeds do not see a status, so an event tells of a wrong place. */
 const placeParameter = (description: string): Parameter<string | undefined> => ({
   description,
   documented: Schema.String,

@@ -174,7 +174,8 @@ for name in "${names[@]}"; do
   fi
 done
 for name in "${names[@]}"; do
-  [[ $name != edge-* ]] || wait_for "$host" "$(port_of "$name")" /readyz "${names[@]}"
+  # Purchases are to be applied, too, when this says that all is ready.
+  [[ $name != edge-* ]] || wait_for "$host" "$(port_of "$name")" "/readyz?applying=required" "${names[@]}"
 done
 ready=1
 

@@ -2,7 +2,7 @@ import { Command } from "effect/cli"
 import type { PartitionStatus, SystemStatus, WorkerStatus } from "../../src/client/Answers.ts"
 import { asking } from "./Asking.ts"
 import { exitCode } from "./ExitCode.ts"
-import { plain } from "./Output.ts"
+import { plain, timeText } from "./Output.ts"
 
 const unknown = "?"
 const nobody = "nobody"
@@ -20,8 +20,8 @@ const workerText = ({ worker, alive, heardAt, startedAt, partitions, ...work }: 
   const counts = (["applied", "repeats", "rejected"] as const)
     .map((what) => `${work[what] ?? unknown} ${what}`)
     .join(", ")
-  const since = startedAt === undefined ? "since its start" : `since its start at ${startedAt.slice(0, 19)}`
-  const heard = `${alive ? "heard" : "NOT ALIVE, last heard"} at ${heardAt.slice(0, 19)}`
+  const since = startedAt === undefined ? "since its start" : `since its start at ${timeText(startedAt)}`
+  const heard = `${alive ? "heard" : "NOT ALIVE, last heard"} at ${timeText(heardAt)}`
   return `${plain(worker)}: ${counts} ${since}; ${heard}; partitions ${partitions.join(", ") || "none"}`
 }
 

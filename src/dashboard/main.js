@@ -35,13 +35,19 @@ let trouble
 
 /** Says in a word how the service is; the trouble itself stands above the figures. */
 const connectionText = () => {
-  if (isAnswered && !feed.isOpen) return "The feed broke off. Asking again."
-  return trouble === undefined ? "Live: stored and applied" : trouble.short
+  if (trouble !== undefined) return trouble.short
+  return feed.isOpen ? "Live: stored and applied" : "The feed broke off. Asking again."
 }
 
 const showConnection = () => {
   const connection = byId("connection")
-  connection.dataset["state"] = !isAnswered || !feed.isOpen ? "gone" : trouble === undefined ? "live" : "troubled"
+  connection.dataset["state"] = !isAnswered
+    ? "gone"
+    : trouble !== undefined
+      ? "troubled"
+      : feed.isOpen
+        ? "live"
+        : "gone"
   const text = connectionText()
   // What is read aloud is only what has changed.
   if (connection.textContent !== text) connection.textContent = text

@@ -156,7 +156,7 @@ describe("scripts/purchases", () => {
       /^storing:  yes  Purchases can be stored\.\napplying: yes  Stored purchases are applied\.\npartition  waiting messages  owner\n/
     )
     for (const partition of [0, 1]) expect(out).toMatch(new RegExp(`^ +${partition} +\\d+  ${worker}$`, "m"))
-    const counts = String.raw`\d+ applied, \d+ repeats, \d+ rejected since its start at 20[-0-9T:]+; heard at 20[-0-9T:]+`
+    const counts = String.raw`\d+ applied, \d+ repeats, \d+ rejected since its start at 20[-0-9: ]+ UTC; heard at 20[-0-9: ]+ UTC`
     expect(out).toMatch(new RegExp(`^${worker}: ${counts}; partitions 0, 1$`, "m"))
     const zones = `time zone data ${process.versions["tz"]}`
     expect(out).toContain(`this edge: 0 purchases not stored yet, 0 readers of feeds, ${zones}\n`)

@@ -10,8 +10,12 @@ const read = (text: string): URL | undefined => {
   }
 }
 
-/** Returns the address of the service without a slash at its end. Throws a {@link WrongUrl} that says what is wrong. */
-export const addressOf = (text: string): string => {
+/**
+ * Returns the address of the service without blanks around it and without a slash at its end. Throws a {@link WrongUrl}
+ * that says what is wrong.
+ */
+export const addressOf = (given: string): string => {
+  const text = given.trim()
   const wrong = (problem: string): WrongUrl => new WrongUrl(`"${text}" is not an address of the service: ${problem}`)
   const url = read(text)
   if (url === undefined || !text.includes("://")) {

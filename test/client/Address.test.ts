@@ -10,6 +10,13 @@ describe("the address of the service", () => {
     expect(addressOf("http://[::1]:8081/")).toBe("http://[::1]:8081")
   })
 
+  it("is taken without the blanks around it", () => {
+    for (const text of ["http://127.0.0.1:8081 ", " http://127.0.0.1:8081", "\thttp://127.0.0.1:8081/\n"]) {
+      expect(addressOf(text)).toBe("http://127.0.0.1:8081")
+    }
+    expect(() => addressOf("  ")).toThrow(WrongUrl)
+  })
+
   it("is refused without http://, and the message says what to write", () => {
     for (const text of ["localhost:8081", "127.0.0.1:8081", "ledger"]) {
       expect(() => addressOf(text)).toThrow(

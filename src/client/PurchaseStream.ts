@@ -48,6 +48,19 @@ interface Taken {
   readonly text: string
 }
 
+/** Waits for a result, and throws the signal's reason if that is aborted before. */
+const unlessAborted = async (result: Promise<unknown>, signal: AbortSignal): Promise<void> => {
+  signal.throwIfAborted()
+  let stop = (): void => undefined
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  signal.addEventListener("abort", stop, { once: true })
+  await Promise.race([result, aborted])
+  signal.removeEventListener("abort", stop)
+  signal.throwIfAborted()
+}
+
 /** The purchases of the caller, one after the other; what was begun to be taken is not lost when a request ends. */
 class Source {
   private readonly iterator: Iterator<NewPurchase> | AsyncIterator<NewPurchase>
@@ -67,6 +80,12 @@ class Source {
 
   kept(): void {
     this.taking = undefined
+  }
+
+  /** Takes the first one before anything is sent, and throws what is wrong with it. */
+  async open(signal: AbortSignal): Promise<void> {
+    await unlessAborted(this.next(), signal)
+    if (this.isFailed) throw this.failure
   }
 
   async close(): Promise<void> {
@@ -184,6 +203,7 @@ export async function* postPurchases(
   let isHeld = false
   let place = 0
   try {
+    await source.open(patience.signal)
     for (let attempt = 1; ; attempt += 1) {
       const upload = new Upload(unanswered, source, () => isHeld || patience.start())
       const given = new AbortController()

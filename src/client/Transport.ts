@@ -95,7 +95,7 @@ export class Transport {
 
   /** Sends a request once. An answer other than success is thrown as a problem or as a foreign answer. */
   async send(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
-    const streamed = init.body instanceof ReadableStream ? { duplex: "half" as const } : {}
+    const streamed = typeof init.body === "object" ? { duplex: "half" as const } : {}
     const request = new Request(this.url + path, { ...init, ...streamed, signal })
     try {
       const response = await (this.settings.fetch ?? fetch)(request)

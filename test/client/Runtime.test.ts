@@ -21,7 +21,7 @@ const countingClient = () => {
 describe("a runtime that lacks something", () => {
   it("makes a post fail before anything is sent", async () => {
     const { client, requests } = countingClient()
-    for (const missing of ["Request", "AbortSignal"]) {
+    for (const missing of ["Request", "AbortController", "AbortSignal"]) {
       vi.stubGlobal(missing, undefined)
       await expect(client.post({ ...lamp, purchaseId: "p1" })).rejects.toThrow(UnsupportedRuntime)
       vi.unstubAllGlobals()
@@ -36,6 +36,31 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
     await client.post({ ...lamp, purchaseId: "p1" })
     expect(requests()).toBe(1)
+  })
+
+  it("makes many purchases without ids fail before anything is sent if it cannot make ids", async () => {
+    const { client, requests } = countingClient()
+    vi.stubGlobal("crypto", {})
+    await expect(client.postAll([lamp]).next()).rejects.toThrow("This runtime lacks crypto.randomUUID.")
+    expect(requests()).toBe(0)
+  })
+
+  it("makes many purchases fail if it lacks what the requests are made of", async () => {
+    const { client, requests } = countingClient()
+    for (const missing of ["Request", "ReadableStream", "AbortController"]) {
+      vi.stubGlobal(missing, undefined)
+      await expect(client.postAll([lamp]).next()).rejects.toThrow(UnsupportedRuntime)
+      vi.unstubAllGlobals()
+    }
+    expect(requests()).toBe(0)
+  })
+
+  it("can post one purchase without streams", async () => {
+    const answer = Response.json({ status: "stored" })
+    const client = new PurchaseClient({ url: "http://ledger", fetch: () => answer })
+    vi.stubGlobal("ReadableStream", undefined)
+    vi.stubGlobal("Request", EventTarget)
+    expect(await client.post({ ...lamp, purchaseId: "p1" })).toEqual({ status: "stored" })
   })
 
   it("makes a call without a fetch of its own fail", async () => {

@@ -9,8 +9,11 @@ export const decimalOf = (cents: bigint): Decimal => {
   return `${cents < 0n ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
-/** Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError if the text is not such a decimal. */
+/** Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError for all else, also for a number. */
 export const centsOf = (text: Decimal): bigint => {
+  if (typeof text !== "string") {
+    throw new TypeError(`${String(text)} is no amount: write a string like "12.50", or a bigint of cents like 1250n`)
+  }
   if (!decimal.test(text)) throw new TypeError(`${text} is no decimal with at most two places, like 12.50`)
   const [whole = "", places = ""] = text.split(".")
   return BigInt(whole + places.padEnd(2, "0"))

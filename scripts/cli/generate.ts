@@ -25,10 +25,17 @@ interface Given {
   readonly urlWords: ReadonlyArray<string>
 }
 
+/** Returns the command that goes on, as a shell takes it. A word that begins with - would be read as an option. */
+const continuation = ({ count, user, run, urlWords }: Given): string => {
+  const program = process.env["PURCHASES_CALLED_AS"] || "purchases"
+  const named = run.startsWith("-") ? [`--run=${run}`] : ["--run", run]
+  const rest = user.startsWith("-") ? [...named, "--", String(count), user] : [String(count), user, ...named]
+  return [program, ...urlWords, "generate", ...rest].map(shellWord).join(" ")
+}
+
 /** Returns how much is stored, and the command that goes on. */
-const howToGoOn = (storing: StoringRun, { count, user, run, urlWords }: Given): string => {
-  const command = ["purchases", ...urlWords, "generate", String(count), user, "--run", run].map(shellWord).join(" ")
-  const known = `${counted(storing.stored)} of ${counted(count)} are stored. Continue with: ${command}`
+const howToGoOn = (storing: StoringRun, given: Given): string => {
+  const known = `${counted(storing.stored)} of ${counted(given.count)} are stored. Continue with: ${continuation(given)}`
   return storing.open === 0
     ? known
     : `${known}\nUp to ${counted(storing.open)} more were sent and may be stored; each counts once.`

@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { projectRoot } from "../support/TestBroker.ts"
 
-const program = join(projectRoot, "scripts/purchases")
+/** The path by which the tests call the command. */
+export const program = join(projectRoot, "scripts/purchases")
 
 /** How a command ended, and everything that it wrote. */
 export interface Ended {

@@ -7,7 +7,7 @@ import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
 import { until } from "../support/TestBroker.ts"
 import { startService, type TestService } from "../support/TestService.ts"
-import { notNow, purchasesAt, RunningCommand, startAnswering } from "./Cli.ts"
+import { notNow, program, purchasesAt, RunningCommand, shellAt, startAnswering } from "./Cli.ts"
 
 let service: TestService
 let url: string
@@ -24,7 +24,7 @@ afterAll(async () => {
 const countOf = async (userId: string) => (await new PurchaseClient({ url }).total(userId)).purchaseCount
 
 const continuation =
-  /^purchases: ([\d,]+) of 20,000 are stored\. Continue with: purchases generate 20000 (\w+) --run (\w+)$/m
+  /^purchases: ([\d,]+) of 20,000 are stored\. Continue with: \S+\/scripts\/purchases generate 20000 (\w+) --run (\w+)$/m
 
 describe("purchases generate", () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -69,7 +69,22 @@ describe("purchases generate", () => {
     await edge.stop()
     expect([code, out]).toEqual([3, ""])
     expect(error).toContain("purchases: The broker is away. Given up after 1 s.\n1,234 of 20,000 are stored.")
-    expect(error).toContain(`Continue with: purchases --url ${edge.url} generate 20000 ann --run monday\n`)
+    expect(error).toContain(`Continue with: ${program} --url ${edge.url} generate 20000 ann --run monday\n`)
+  })
+})
+
+describe("the command that goes on", () => {
+  it("can be run as it stands, also where the user and the run begin with -", async () => {
+    const edge = await startAnswering((_request, response) => response.end("<html>"))
+    const first = await purchasesAt(url, "--timeout", "1", "--url", edge.url, "generate", "--run=-r", "--", "3", "-u")
+    await edge.stop()
+    const [, command = ""] = /Continue with: (.+)/.exec(first.error) ?? []
+    expect(command).toBe(`${program} --url ${edge.url} generate --run=-r -- 3 -u`)
+    expect(await shellAt(url, command.replace(edge.url, url))).toEqual({
+      code: 0,
+      out: "3 purchases of -u are stored\n",
+      error: ""
+    })
   })
 })
 

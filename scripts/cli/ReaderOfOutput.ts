@@ -1,11 +1,17 @@
 import { exitCode } from "./ExitCode.ts"
 
-/** Ends the process without a word at the first write after the reader of its output has gone, as other programs do. */
+/**
+ * Ends the process at the first write that fails: without a word after the reader of its output has gone, as other
+ * programs do, and else with the reason on stderr.
+ */
 export const endWithReaderOfOutput = (): void => {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (failure: NodeJS.ErrnoException) => {
-      if (failure.code !== "EPIPE") throw failure
-      process.exit(exitCode.outputClosed)
+      if (failure.code === "EPIPE") process.exit(exitCode.outputClosed)
+      if (stream === process.stdout) {
+        process.stderr.write(`purchases: The output could not be written: ${failure.message}.\n`)
+      }
+      process.exit(exitCode.refused)
     })
   }
 }

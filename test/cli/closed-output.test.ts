@@ -31,6 +31,12 @@ describe("a command whose reader has gone", () => {
     expect(out.trim().split("\n")).toHaveLength(1)
   })
 
+  it("ends with 1 and the reason in one line if its output cannot be written", async () => {
+    const { code, error } = await shellAt(url, '"$PURCHASES" total bob >/dev/full')
+    expect(code).toBe(1)
+    expect(error).toMatch(/^purchases: The output could not be written: .*ENOSPC.*\.\n$/)
+  })
+
   it("ends with 0 if all was written before", async () => {
     expect(await shellAt(url, '"$PURCHASES" total bob | cat')).toMatchObject({ code: 0, error: "" })
   })

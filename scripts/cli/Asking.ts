@@ -52,6 +52,8 @@ export const root = Command.make("purchases").pipe(
 
 interface Asked {
   readonly client: PurchaseClient
+  /** Makes a client of the same service whose repetitions are told elsewhere. */
+  readonly clientTelling: (onRetry: Asked["onRetry"]) => PurchaseClient
   /** Is aborted when a signal of the operating system ends the command. */
   readonly signal: AbortSignal
   readonly timeoutMilliseconds: number
@@ -69,7 +71,7 @@ interface Asked {
 const sayingOnce = (seconds: number): Asked["onRetry"] => {
   let saidUntil = 0
   return (failure, _wait, until) => {
-    if (until === undefined || Date.now() < saidUntil) return
+    if (until === undefined || until <= saidUntil || Date.now() < saidUntil) return
     saidUntil = until
     process.stderr.write(
       `purchases: ${plain(explained(failure))} Trying again until ${timeText(new Date(until).toISOString())} (--timeout ${seconds}).\n`
@@ -99,15 +101,13 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
     const timeoutMilliseconds = given * 1_000
     yield* Effect.tryPromise({
       try: () => {
-        const client = new PurchaseClient({
-          url: addressGiven(Option.getOrUndefined(url)),
-          timeoutMilliseconds,
-          // The time alone ends it.
-          attemptsMax: Number.POSITIVE_INFINITY,
-          onRetry
-        })
+        const address = addressGiven(Option.getOrUndefined(url))
+        // The time alone ends a call.
+        const settings = { url: address, timeoutMilliseconds, attemptsMax: Number.POSITIVE_INFINITY }
+        const clientTelling: Asked["clientTelling"] = (told) => new PurchaseClient({ ...settings, onRetry: told })
         return ask({
-          client,
+          client: clientTelling(onRetry),
+          clientTelling,
           signal: interruption(),
           timeoutMilliseconds,
           urlWords: Option.isSome(url) ? ["--url", url.value] : [],

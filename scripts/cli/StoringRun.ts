@@ -5,11 +5,15 @@ import { Patience } from "../../src/client/Patience.ts"
 import type { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { isPassing, retryDefaults, retryWait } from "../../src/client/Retry.ts"
 
+type OnRetry = (failure: Error, waitMilliseconds: number, until: number | undefined) => void
+
 interface RunSettings {
-  readonly client: PurchaseClient
+  /** Makes a client that tells its repetitions. */
+  readonly clientTelling: (onRetry: OnRetry) => PurchaseClient
   readonly signal: AbortSignal
+  /** How long the run goes on while not one more purchase is settled. */
   readonly timeoutMilliseconds: number
-  readonly onRetry: (failure: Error, waitMilliseconds: number, until: number | undefined) => void
+  readonly onRetry: OnRetry
   /** Is told after each answer. */
   readonly onProgress: () => void
 }
@@ -45,15 +49,25 @@ export class StoringRun {
 
   async store(settings: RunSettings): Promise<void> {
     const patience = new Patience(settings.timeoutMilliseconds, settings.signal)
+    const failed = (failure: Error, wait: number) => {
+      patience.failed(failure)
+      settings.onRetry(failure, wait, patience.until)
+    }
+    const client = settings.clientTelling(failed)
+    const onSettled = () => {
+      patience.stop()
+      patience.start()
+      settings.onProgress()
+    }
+    patience.start()
     try {
       for (let attempt = 1; ; attempt += 1) {
         const settledBefore = this.settled
-        const failure = await this.round(settings, () => patience.stop())
+        const failure = await this.round(client, patience.signal, onSettled)
         if (failure === undefined) return
         if (this.settled > settledBefore) attempt = 1
-        patience.failed(failure)
         const wait = retryWait(attempt, retryDefaults, Math.random)
-        settings.onRetry(failure, wait, patience.until)
+        failed(failure, wait)
         await sleep(wait, undefined, { signal: patience.signal }).catch(() => patience.signal.throwIfAborted())
       }
     } finally {
@@ -63,7 +77,8 @@ export class StoringRun {
 
   /** Sends until all is sent or one could not be taken. Returns why the first of those could not. */
   private async round(
-    { client, signal, onProgress }: RunSettings,
+    client: PurchaseClient,
+    signal: AbortSignal,
     onSettled: () => void
   ): Promise<ProblemError | undefined> {
     let failure: ProblemError | undefined
@@ -82,7 +97,6 @@ export class StoringRun {
         if (problem === undefined) this.stored += 1
         else this.refuse(problem)
         onSettled()
-        onProgress()
       }
     } finally {
       this.again.push(...again)

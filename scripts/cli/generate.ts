@@ -58,13 +58,13 @@ export const generate = Command.make(
     )
   },
   ({ count, user, run }) =>
-    asking(async ({ client, signal, print, timeoutMilliseconds, onRetry, urlWords }) => {
+    asking(async ({ clientTelling, signal, print, timeoutMilliseconds, onRetry, urlWords }) => {
       const given = { count, user, run: Option.getOrElse(run, newRunId), urlWords }
       const bar = new ProgressBar("stored", count)
       const storing = new StoringRun(count, (number) => randomPurchase(user, given.run, number))
       const onProgress = () => bar.show(storing.settled)
       try {
-        await storing.store({ client, signal, timeoutMilliseconds, onRetry, onProgress })
+        await storing.store({ clientTelling, signal, timeoutMilliseconds, onRetry, onProgress })
       } catch (cause) {
         throw new Unfinished(howToGoOn(storing, given), { cause })
       } finally {

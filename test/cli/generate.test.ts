@@ -1,6 +1,6 @@
 import { Effect, Exit, Scope } from "effect"
 import * as fc from "fast-check"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest"
 import { randomPurchase } from "../../scripts/cli/RandomPurchase.ts"
 import { StoringRun } from "../../scripts/cli/StoringRun.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
@@ -113,7 +113,7 @@ describe("a run", () => {
     const storing = new StoringRun(1_000, (number) => randomPurchase("ann", "run", number))
     const told: Array<string> = []
     await storing.store({
-      client,
+      clientTelling: () => client,
       signal: new AbortController().signal,
       timeoutMilliseconds: 10_000,
       onRetry: ({ message }) => void told.push(message),
@@ -122,6 +122,50 @@ describe("a run", () => {
     expect(storing).toMatchObject({ stored: 1_000, refused: 0, open: 0 })
     expect(sent.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 1_000 }, (_, index) => index + 1))
     expect(told).toEqual(["away"])
+  })
+
+  it("is given up when the time since the last settled purchase is over, whatever is answered meanwhile", async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const beganAt = Date.now()
+    const deadlines = new Set<number | undefined>()
+    let requests = 0
+    const storing = new StoringRun(10, (number) => randomPurchase("ann", "run", number))
+    const running = storing.store({
+      clientTelling: (onRetry) =>
+        new PurchaseClient({
+          url: "http://ledger",
+          timeoutMilliseconds: 3_000,
+          attemptsMax: Number.POSITIVE_INFINITY,
+          onRetry,
+          fetch: async (request) => {
+            const lines = (await request.text()).trim().split("\n")
+            requests += 1
+            await new Promise((resolve) => setTimeout(resolve, 1_000))
+            const isFirst = requests === 1
+            if (requests % 2 === 0) return new Response(notNow("away"), { status: 503 })
+            const answerOf = (_line: string, place: number) =>
+              isFirst && place === 0
+                ? `{"line":1,"status":"stored","userId":"ann","purchaseId":"p"}\n`
+                : `{"line":1,"status":"unknown","problem":${notNow("away")}}\n`
+            return new Response(lines.map(answerOf).join(""))
+          }
+        }),
+      signal: new AbortController().signal,
+      timeoutMilliseconds: 3_000,
+      onRetry: (_failure, _wait, until) => void deadlines.add(until),
+      onProgress: () => undefined
+    })
+    let failure: unknown
+    running.catch((thrown: unknown) => {
+      failure = thrown
+    })
+    await vi.advanceTimersByTimeAsync(3_900)
+    expect(failure).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(200)
+    expect(failure).toMatchObject({ name: "TimedOut", last: { message: "away" } })
+    expect([...deadlines]).toEqual([beganAt + 4_000])
+    expect(storing).toMatchObject({ stored: 1, open: 9 })
   })
 
   it("has the same purchases each time, which differ from those of another run", () => {

@@ -36,6 +36,13 @@ export const user = Argument.String("user").pipe(
 /** The flag that names one user. */
 export const userFlag = Flag.String("user").pipe(Flag.withSchema(UserId))
 
+const idFlag = (withoutIt: string) =>
+  Flag.String("id").pipe(
+    Flag.withSchema(PurchaseId),
+    Flag.withDescription(`The purchaseId; the same again counts once. Without it, ${withoutIt}`),
+    Flag.optional
+  )
+
 /** Everything that a command takes that sends a purchase. */
 export const purchaseArguments = {
   user,
@@ -57,11 +64,13 @@ export const purchaseArguments = {
     Flag.withDescription("The type of the product"),
     Flag.withDefault("General")
   ),
-  id: Flag.String("id").pipe(
-    Flag.withSchema(PurchaseId),
-    Flag.withDescription("The purchaseId; the same again counts once. Without it, it is a new one"),
-    Flag.optional
-  )
+  id: idFlag("it is a new one")
+}
+
+/** Everything that a replay takes beside its record, which makes the id where none is given. */
+export const replayArguments = {
+  ...purchaseArguments,
+  id: idFlag("the record makes it, like replay-7-0 for 7/0")
 }
 
 interface Given {

@@ -11,6 +11,9 @@ const expectedText = (expected: string): string => {
 const suggested = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "" : ` Did you mean ${suggestions.join(" or ")}?`
 
+const tooMany = (words: ReadonlyArray<string>): string =>
+  `${words.map((text) => `"${text}"`).join(", ")} ${words.length === 1 ? "is one word" : `are ${words.length} words`} too many.`
+
 /** Returns what is wrong with a command line, as one sentence for people. */
 const sentence = (error: CliError.CliError): string => {
   switch (error._tag) {
@@ -26,7 +29,7 @@ const sentence = (error: CliError.CliError): string => {
     case "UnrecognizedOption":
       return `There is no option ${error.option} here.${suggested(error.suggestions)}`
     case "UnexpectedArgument":
-      return `${error.arguments.map((text) => `"${text}"`).join(", ")} is one word too many.`
+      return tooMany(error.arguments)
     case "UnknownSubcommand":
       return `There is no command "${error.subcommand}".${suggested(error.suggestions)}`
     default:

@@ -20,6 +20,8 @@ const waitSecondsMax = 30
 const isUnknown = ({ known, purchaseCount }: { readonly known?: boolean; readonly purchaseCount: number }): boolean =>
   known === false || purchaseCount === 0
 
+const countText = (count: number): string => (count === 1 ? "1 purchase" : `${count} purchases`)
+
 const neverSeen = (userId: string): string =>
   `${plain(userId)} was never seen: no purchase of this user was ever applied.`
 
@@ -27,7 +29,7 @@ const total = Command.make("total", { user }, (given) =>
   asking(async ({ client, signal, print }) => {
     const account = await client.total(given.user, { signal })
     const { total, currency, purchaseCount } = account
-    print(account, isUnknown(account) ? neverSeen(given.user) : `${total} ${currency} in ${purchaseCount} purchases`)
+    print(account, isUnknown(account) ? neverSeen(given.user) : `${total} ${currency} in ${countText(purchaseCount)}`)
   })
 ).pipe(
   Command.withDescription("The total of a user, exact and current"),

@@ -4,7 +4,7 @@ import type { RejectedListed, RejectedPlace, RejectedRecord } from "../../src/cl
 import { asking, timeoutSeconds } from "./Asking.ts"
 import { listed, listFlags } from "./Listing.ts"
 import { membersText, plain, timeText } from "./Output.ts"
-import { purchaseArguments, purchaseOf } from "./PurchaseArguments.ts"
+import { purchaseOf, replayArguments } from "./PurchaseArguments.ts"
 
 /** The most characters of a payload in a list. */
 const payloadShownMax = 60
@@ -67,7 +67,7 @@ const show = Command.make("show", { record }, (given) =>
   Command.withExamples([{ command: "purchases rejected show 7/0", description: "Record 7/0 of the list" }])
 )
 
-const replay = Command.make("replay", { record, ...purchaseArguments }, (given) =>
+const replay = Command.make("replay", { record, ...replayArguments }, (given) =>
   asking(async ({ client, signal, print }) => {
     const replayed = await client.replayRejected(placeOf(given.record), purchaseOf(given), { signal })
     const sent = replayed.trail.at(-1)?.purchase

@@ -44,7 +44,7 @@ describe("scripts/purchases", () => {
     const posted = done("order-1 of 25.00 is applied; the total is 25.00\n")
     expect(await purchases(...post)).toEqual(posted)
     expect(await purchases(...post)).toEqual(posted)
-    expect(await purchases("total", "ann")).toEqual(done("25.00 USD in 1 purchases\n"))
+    expect(await purchases("total", "ann")).toEqual(done("25.00 USD in 1 purchase\n"))
     const total = `{"userId":"ann","total":"25.00","currency":"USD","purchaseCount":1,"known":true}\n`
     expect(await purchases("--json", "total", "ann")).toEqual(done(total))
     const { out } = await purchases("history", "ann")
@@ -99,7 +99,7 @@ describe("scripts/purchases", () => {
     const replayed = done(`${place} is replayed: replay-${sequence}-0 of 0.10 is applied\n`)
     expect(await purchases(...corrected)).toEqual(replayed)
     expect(await purchases(...corrected)).toEqual(replayed)
-    expect(await purchases("total", "dora")).toEqual(done("0.10 USD in 1 purchases\n"))
+    expect(await purchases("total", "dora")).toEqual(done("0.10 USD in 1 purchase\n"))
     expect((await purchases("rejected", "show", place)).out).toMatch(
       /replay +applied\n(.*\n)*.* begun .*\n.* applied +replay-\d+-0 of dora: 2 × Lamp at 0\.05 = 0\.10\n$/
     )

@@ -35,6 +35,7 @@ describe("a wrong command line", () => {
     const wrongs = [
       [["total"], "<user> is missing."],
       [["total", "ann", "bob"], '"bob" is one word too many.'],
+      [["total", "ann", "2", "3"], '"2", "3" are 2 words too many.'],
       [["total", "ann", "--far"], "There is no option --far here."],
       [["total", "a/b"], "<user> must not contain /"],
       [["totl", "ann"], 'There is no command "totl". Did you mean total?'],
@@ -54,6 +55,15 @@ describe("a wrong command line", () => {
       expect(said).toContain(problem)
       expect(said.split("\n")).toHaveLength(2)
     }
+  })
+})
+
+describe("the help", () => {
+  it("says of a replay that the record makes the id, and of a post that it is a new one", async () => {
+    const helpOf = async (...words: ReadonlyArray<string>) =>
+      (await purchasesAt(nowhere, ...words, "--help")).out.replaceAll(/\s+/g, " ")
+    expect(await helpOf("rejected", "replay")).toContain("Without it, the record makes it, like replay-7-0 for 7/0")
+    expect(await helpOf("post")).toContain("Without it, it is a new one")
   })
 })
 

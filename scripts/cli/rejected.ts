@@ -31,8 +31,11 @@ const placeOf = (text: string): RejectedPlace => {
 
 const placeText = ({ inputSequence, index }: RejectedPlace): string => `${inputSequence}/${index}`
 
-const listedText = (one: RejectedListed): string =>
-  `${placeText(one).padStart(10)}  ${timeText(one.rejectedAt)}  ${one.replay.padEnd(11)}  ${plain(one.reason)}: ${plain(one.payload.slice(0, payloadShownMax))}`
+/** Writes a text of several lines as one. */
+const oneLine = (text: string): string => text.replaceAll(/\s*[\r\n]+\s*/g, " ")
+
+export const listedText = (one: RejectedListed): string =>
+  `${placeText(one).padStart(10)}  ${timeText(one.rejectedAt)}  ${one.replay.padEnd(11)}  ${plain(oneLine(one.reason))}: ${plain(one.payload.slice(0, payloadShownMax))}`
 
 const recordText = ({ trail, ...members }: RejectedRecord): string =>
   [

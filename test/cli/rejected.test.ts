@@ -1,0 +1,18 @@
+import { describe, expect, it } from "vitest"
+import { listedText } from "../../scripts/cli/rejected.ts"
+
+describe("a record in the list of what was rejected", () => {
+  it("stands in one line, with a blank for a line break of its reason", () => {
+    const text = listedText({
+      inputSequence: 7,
+      index: 0,
+      rejectedAt: "2026-01-31T12:00:00.000Z",
+      replay: "none",
+      reason: 'Expected a string\n  at ["userId"]',
+      encoding: "text",
+      payloadLength: 2,
+      payload: "{}"
+    })
+    expect(text).toBe('       7/0  2026-01-31 12:00:00 UTC  none         Expected a string at ["userId"]: {}')
+  })
+})

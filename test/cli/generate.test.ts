@@ -24,13 +24,13 @@ afterAll(async () => {
 const countOf = async (userId: string) => (await new PurchaseClient({ url }).total(userId)).purchaseCount
 
 const continuation =
-  /^purchases: ([\d,]+) of 20,000 are stored\. Continue with: \S+\/scripts\/purchases generate 20000 (\w+) --run (\w+)$/m
+  /^purchases: ([\d,]+) of 100,000 are stored\. Continue with: \S+\/scripts\/purchases generate 100000 (\w+) --run (\w+)$/m
 
 describe("purchases generate", () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     it(`says after ${signal} how many are stored, and the command that it names stores each of them once`, async () => {
       const user = `after-${signal}`.toLowerCase().replace("-", "_")
-      const running = new RunningCommand(url, "generate", "20000", user)
+      const running = new RunningCommand(url, "generate", "100000", user)
       await until("some are stored", async () => (await countOf(user)) > 0)
       const { endedBy, said } = await running.interrupt(signal)
       expect(endedBy).toBe(signal)
@@ -39,11 +39,11 @@ describe("purchases generate", () => {
       const atLeast = Number(stored.replaceAll(",", ""))
       const counted = await countOf(user)
       expect(counted).toBeGreaterThanOrEqual(atLeast)
-      expect(counted).toBeLessThanOrEqual(20_000)
+      expect(counted).toBeLessThanOrEqual(100_000)
 
-      const ended = await purchasesAt(url, "generate", "20000", user, "--run", run)
-      expect(ended).toEqual({ code: 0, out: `20000 purchases of ${user} are stored\n`, error: "" })
-      expect(await countOf(user)).toBe(20_000)
+      const ended = await purchasesAt(url, "generate", "100000", user, "--run", run)
+      expect(ended).toEqual({ code: 0, out: `100000 purchases of ${user} are stored\n`, error: "" })
+      expect(await countOf(user)).toBe(100_000)
       expect(await service.get("/rejected").then(({ body }) => body)).toBe('{"rejected":[]}')
     })
   }

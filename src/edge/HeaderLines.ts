@@ -50,7 +50,7 @@ export const headerLines = (http: HttpContext, name: string): ReadonlyArray<stri
 
 const shown = (value = ""): string => (value === "" ? "an empty one" : value.slice(0, 40))
 
-/** Returns the value that all of these are, `undefined` if there are none, or a problem if two of them differ. */
+/** Returns the one value of a list. Returns `undefined` for an empty list, and a problem if two values differ. */
 export const oneOf = (name: string, values: ReadonlyArray<string>, advice: string): string | undefined | Malformed => {
   // Nearly all requests have one line.
   if (values.length < 2) return values[0]

@@ -1,15 +1,12 @@
 import { Effect } from "effect"
 import type { BrokerFailure, BrokerRefused } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
-import { apiCode, storeMessage } from "./JetStreamApi.ts"
-import { CommitConflict } from "./LedgerBucket.ts"
+import { storeMessage } from "./JetStreamApi.ts"
+import { CommitConflict, lostCompareAndSet } from "./LedgerBucket.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
 /** How long the broker may take to store a message before its outcome counts as unknown. */
 const appendWaitMilliseconds = 5_000
-
-/** Both say that another publish came first: it is stored, or its proposal is in flight. */
-const lostCodes: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 export interface Append {
   /** Names the append in errors. */
@@ -37,6 +34,6 @@ export const appendMessage = (
   }).pipe(
     Effect.map(({ seq }) => seq),
     Effect.catchTag("BrokerRefused", (refused): Effect.Effect<never, BrokerRefused | CommitConflict> =>
-      Effect.fail(lostCodes.has(refused.code) ? new CommitConflict({ reason: refused.reason }) : refused)
+      Effect.fail(lostCompareAndSet.has(refused.code) ? new CommitConflict({ reason: refused.reason }) : refused)
     )
   )

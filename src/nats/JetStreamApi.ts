@@ -152,7 +152,7 @@ const readFromLeader = (
   ).pipe(toldFor(subject))
 }
 
-/** Reads one message from the leader of a stream; nothing when there is none that fits the query. */
+/** Reads one message from the leader of a stream; `undefined` if none fits the query. */
 export const readMessage = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,

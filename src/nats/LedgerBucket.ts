@@ -197,7 +197,8 @@ export class LedgerBucket extends Context.Service<
 /** The operation of a failure to commit. */
 const committing = "commit to the ledger"
 
-const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
+/** The codes that say that another write came first: it is stored, or its proposal is in flight. */
+export const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 const outcomeOf = (reply: Uint8Array, count: number): Effect.Effect<number, CommitFailure> => {
   // An empty answer only says that a batch was begun; the reply subject is on its last member, so none should come.

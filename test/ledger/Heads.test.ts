@@ -43,7 +43,7 @@ class Ledger {
   readonly journal = new MemoryJournal()
   readonly expected = new Map<string, number>()
   owner: Owner | undefined
-  /** The owner before, which may not know yet that it is none. */
+  /** The owner before, which may not know yet that it has lost the partition. */
   old: Owner | undefined
   private readonly layer = Heads.layer.pipe(
     Layer.provide(Layer.mergeAll(this.journal.chainLayer, this.journal.headsLayer))

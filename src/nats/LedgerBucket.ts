@@ -198,7 +198,10 @@ export class LedgerBucket extends Context.Service<
 const committing = "commit to the ledger"
 
 /** The codes that say that another write came first: it is stored, or its proposal is in flight. */
-export const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
+export const lostCompareAndSet: ReadonlySet<number> = new Set([
+  apiCode.wrongLastSequence,
+  apiCode.wrongLastSequenceInFlight
+])
 
 const outcomeOf = (reply: Uint8Array, count: number): Effect.Effect<number, CommitFailure> => {
   // An empty answer only says that a batch was begun; the reply subject is on its last member, so none should come.

@@ -6,14 +6,15 @@ import { SystemStatus } from "./edge/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
+import { Heads } from "./ledger/Heads.ts"
 import { History } from "./ledger/History.ts"
-import { Journal } from "./ledger/Journal.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { BrokerLink } from "./nats/BrokerLink.ts"
+import { CommitChain } from "./nats/CommitChain.ts"
+import { CommitStream } from "./nats/CommitStream.ts"
 import { Connection } from "./nats/Connection.ts"
+import { HeadStore } from "./nats/HeadStore.ts"
 import { InputLog } from "./nats/InputLog.ts"
-import { LedgerBucket } from "./nats/LedgerBucket.ts"
-import { LedgerStream } from "./nats/LedgerStream.ts"
 import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
@@ -35,13 +36,14 @@ import type { Settings } from "./Settings.ts"
 export const brokerLayer = (settings: Settings, name: string) =>
   Layer.mergeAll(
     BrokerLink.layer,
+    CommitChain.layer(settings.replicas),
+    CommitStream.layer,
+    HeadStore.layer(settings.replicas),
     InputLog.layer,
-    LedgerBucket.layer,
-    LedgerStream.layer,
     NoticeTransport.layer,
     PartitionConsumer.layer,
     QueryTransport.layer,
-    RejectedRecords.layer.pipe(Layer.provide(LedgerBucket.layer)),
+    RejectedRecords.layer,
     QueueDepth.layer,
     WorkerBucket.layer(settings.replicas)
   ).pipe(
@@ -50,8 +52,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
         partitions: settings.partitions,
         replicas: settings.replicas,
         duplicateWindow: Duration.toMillis(settings.duplicateWindow),
-        inputBytesMax: settings.inputBytesMax,
-        feedSubjects: settings.feedSubjects
+        inputBytesMax: settings.inputBytesMax
       })
     ),
     Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
@@ -66,9 +67,8 @@ export const purchasesLayer = Layer.mergeAll(
 /** What an edge needs beside the broker. */
 export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
   edgeMetricsLayer.pipe(
-    Layer.provideMerge(
-      Layer.mergeAll(purchasesLayer, Feed.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))
-    )
+    Layer.provideMerge(Layer.mergeAll(Feed.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))),
+    Layer.provideMerge(purchasesLayer)
   )
 
 const janitorLayer = (settings: Settings) =>
@@ -88,7 +88,7 @@ const janitorLayer = (settings: Settings) =>
     })
   )
 
-/** What a worker needs beside the broker: from the pull loop down to the journal. */
+/** What a worker needs beside the broker: from the pull loop down to the chain. */
 export const workerLayer = (settings: Settings) =>
   janitorLayer(settings).pipe(
     Layer.provideMerge(PartitionWorker.layer(settings.workerId)),
@@ -107,7 +107,7 @@ export const workerLayer = (settings: Settings) =>
       })
     ),
     Layer.provideMerge(Layer.mergeAll(History.layer, InputBudget.layer, NoticeSender.layer, TotalsBefore.layer)),
-    Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
+    Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
     Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
   )
 

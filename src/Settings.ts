@@ -54,7 +54,6 @@ export const settings = Config.all({
   replicas: wholeNumber("REPLICAS", 1, 1, 5),
   duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),
   inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
-  feedSubjects: Config.Boolean("FEED_SUBJECTS").pipe(Config.withDefault(false)),
   inputRetention: duration("INPUT_RETENTION", "1 hour", "0 millis"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
   actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 200_000, 1, 10_000_000),

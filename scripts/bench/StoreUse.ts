@@ -1,4 +1,4 @@
-import { inputStream, ledgerStream } from "../../src/domain/Subject.ts"
+import { inputStream, journalStream } from "../../src/domain/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 
 /** How many bytes the two streams hold on disk, as the broker counts them. */
@@ -6,5 +6,5 @@ export const storeUse = (brokerUrl: string): Promise<{ readonly inputBytes: numb
   withClient(brokerUrl, async (client) => {
     const manager = await client.jetstreamManager()
     const bytesOf = async (stream: string) => (await manager.streams.info(stream)).state.bytes
-    return { inputBytes: await bytesOf(inputStream), ledgerBytes: await bytesOf(ledgerStream) }
+    return { inputBytes: await bytesOf(inputStream), ledgerBytes: await bytesOf(journalStream) }
   })

@@ -1,8 +1,6 @@
 import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Scheduler, type Scope } from "effect"
-import type { AccountReader } from "../ledger/AccountReader.ts"
-import type { Journal } from "../ledger/Journal.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
-import { accountActor, type ActorContext, type ActorPlace, type Envelope } from "./AccountActor.ts"
+import { type ActorContext, type ActorPlace, type ActorServices, type Envelope, makeActors } from "./AccountActor.ts"
 import { Mailbox } from "./Mailbox.ts"
 import { Used, UseOrder } from "./UseOrder.ts"
 
@@ -112,7 +110,7 @@ export class ActorRegistry extends Context.Service<
   {
     readonly forEpoch: <Tag>(
       options: EpochActorsOptions<Tag>
-    ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | AccountReader | Journal>
+    ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | ActorServices>
     /** Waits until an actor has finished its work, or enough of them have loaded. */
     readonly room: Effect.Effect<void>
     readonly resident: () => number
@@ -204,8 +202,9 @@ export class ActorRegistry extends Context.Service<
 
         const forEpoch = <Tag>(options: EpochActorsOptions<Tag>) =>
           Effect.gen(function* () {
-            const run = Effect.runForkWith(yield* Effect.context<AccountReader | Journal>())
-            const { epoch, mailboxMax } = options
+            const run = Effect.runForkWith(yield* Effect.context<never>())
+            const act = yield* makeActors(options)
+            const { failed, mailboxMax } = options
             const residents = new Map<string, Resident<Tag>>()
             let isOver = false
             yield* Effect.addFinalizer(() =>
@@ -219,10 +218,10 @@ export class ActorRegistry extends Context.Service<
               const mailbox = new Mailbox<Envelope<Tag>>(mailboxMax, dispatcher)
               const resident = new Resident(userToken, mailbox, residents, residence)
               loading += 1
-              resident.fiber = run(accountActor(options, resident))
+              resident.fiber = run(act(resident))
               resident.fiber.addObserver((exit) => {
                 if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
-                  epoch.failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)
+                  failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)
                 }
               })
               return resident

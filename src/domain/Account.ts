@@ -1,10 +1,15 @@
 import type { Cents } from "./Money.ts"
 import { contentFingerprint, type Purchase, purchaseTotal } from "./Purchase.ts"
 import { addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
-import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision, type Segment } from "./Revision.ts"
+import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
+import { noLinks, type SealedRevision, type SegmentContent, segmentIdsMax, type SegmentLinks } from "./Segment.ts"
 
-/** A segment of the purchaseId set is sealed when so many ids and counts of repeats, or revisions, are in none. */
-export const unsealedMax = 256
+/** Sealing begins with so many ids and counts of repeats, or so many revisions, that no segment covers. */
+const sealIdsMin = 256
+const sealRevisionsMin = 24
+/** With so many, the next revision waits for the segment. An account is read with at most so many commits. */
+export const unsealedRevisionsMax = 32
+const unsealedIdsMax = segmentIdsMax
 
 /** A purchase of one user as the input log delivered it. */
 export interface Delivered {
@@ -16,24 +21,34 @@ export interface Delivered {
 }
 
 /**
- * An account as its actor holds it. `seen` is the whole purchaseId set; only {@link evolve} and
- * {@link takeSegment} change it, in place, because it can have a million members.
+ * An account as its actor holds it. `seen` is the whole purchaseId set, which can have a million members, so the functions
+ * below change it in place.
  */
 export interface Account {
   total: Cents
   count: number
   decidedThrough: number
-  /** The ledger sequence of the newest revision, 0 before the first. */
+  /** The sequence of the commit with the newest revision, 0 before the first. */
   revision: number
   /** What that revision did. */
   newest: Revision | undefined
-  segments: number
+  /** How many of the newest revisions no stored segment covers. */
   unsealedRevisions: number
-  /** Nothing while there are none, as in most accounts. */
+  /** What they added to repeats, without those that a segment on its way covers; `undefined` if nothing. */
   unsealedRepeats: Map<string, Repeats> | undefined
+  /** How many of the unsealed revisions the segment on its way covers, 0 if there is none. */
+  sealing: number
+  /** The sequence of the newest revision that a segment covers, or will. */
+  sealedThrough: number
+  /** The sequence of the newest segment, 0 before the first. */
+  segment: number
+  /** What the next segment names. */
+  links: SegmentLinks
   readonly seen: PurchaseIdSet
-  /** The ledger sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
+  /** The sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
   readonly applying: Array<number>
+  /** Those of the others, which only count repeats; `undefined` while there are none, as in most accounts. */
+  idle: Array<number> | undefined
 }
 
 /** What becomes of the purchases that were delivered, decided against one revision of the account. */
@@ -55,11 +70,15 @@ export const emptyAccount = (): Account => ({
   decidedThrough: 0,
   revision: 0,
   newest: undefined,
-  segments: 0,
   unsealedRevisions: 0,
   unsealedRepeats: undefined,
+  sealing: 0,
+  sealedThrough: 0,
+  segment: 0,
+  links: noLinks,
   seen: new PurchaseIdSet(),
-  applying: []
+  applying: [],
+  idle: undefined
 })
 
 /**
@@ -98,12 +117,53 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
 /** Whether a decision leaves nothing to write: all that came had been decided before. */
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
-/** The segment that has to be sealed together with the next revision, if one is due. */
-export const dueSegment = ({ seen, unsealedRevisions, unsealedRepeats }: Account): Segment | undefined => {
-  const repeats = unsealedRepeats ?? noRepeats
-  return seen.unsealedSize + repeats.size >= unsealedMax || unsealedRevisions >= unsealedMax
-    ? { entries: seen.unsealedEntries(), repeats }
-    : undefined
+/** Whether a segment should be written. Nobody has to wait for it. */
+export const isSealDue = ({ seen, unsealedRevisions, unsealedRepeats, sealing }: Account): boolean =>
+  sealing === 0 &&
+  (seen.unsealedSize + (unsealedRepeats?.size ?? 0) >= sealIdsMin || unsealedRevisions >= sealRevisionsMin)
+
+/** Whether the account is at its bound, so that the next revision has to name the segment that is on its way. */
+export const mustAwaitSeal = ({ seen, unsealedRevisions, sealing }: Account): boolean =>
+  sealing > 0 && (unsealedRevisions >= unsealedRevisionsMax || seen.unsealedSize >= unsealedIdsMax)
+
+/** Returns the unsealed revisions with their ids, oldest first. */
+const unsealedRevisionsOf = ({ seen, idle, sealedThrough }: Account): Array<SealedRevision> => {
+  const revisions = seen.unsealedRevisions()
+  for (const sequence of idle ?? []) {
+    if (sequence > sealedThrough) revisions.push({ sequence, purchaseIds: [], fingerprints: [] })
+  }
+  return revisions.sort((one, other) => one.sequence - other.sequence)
+}
+
+/**
+ * Begins to seal all that is unsealed, and returns what the segments hold, in the order in which they are to be stored.
+ * They are several only if the ids are too many for one.
+ */
+export const beginSeal = (account: Account): ReadonlyArray<SegmentContent> => {
+  const parts: Array<Array<SealedRevision>> = [[]]
+  let ids = 0
+  for (const revision of unsealedRevisionsOf(account)) {
+    if (ids > 0 && ids + revision.purchaseIds.length > segmentIdsMax) {
+      parts.push([])
+      ids = 0
+    }
+    parts.at(-1)?.push(revision)
+    ids += revision.purchaseIds.length
+  }
+  const repeats = account.unsealedRepeats ?? noRepeats
+  account.seen.seal()
+  account.unsealedRepeats = undefined
+  account.sealing = account.unsealedRevisions
+  account.sealedThrough = account.revision
+  return parts.map((revisions, index) => ({ revisions, repeats: index === 0 ? repeats : noRepeats }))
+}
+
+/** Takes note of a segment that is stored, the last of what {@link beginSeal} returned. */
+export const endSeal = (account: Account, segment: number, links: SegmentLinks): void => {
+  account.segment = segment
+  account.links = links
+  account.unsealedRevisions -= account.sealing
+  account.sealing = 0
 }
 
 /** The sequences of the newest revisions, newest first, as the next one names them. */
@@ -111,7 +171,7 @@ const previousOf = ({ newest, revision }: Account): ReadonlyArray<number> =>
   newest === undefined ? [] : [revision].concat(newest.previous.slice(0, previousRevisionsMax - 1))
 
 /** The revision that records a decision, on top of the account that it was decided against. */
-export const revisionOf = (account: Account, decision: Decision, sealed: boolean): Revision => ({
+export const revisionOf = (account: Account, decision: Decision): Revision => ({
   total: decision.total,
   count: account.count + decision.applied.length,
   decidedThrough: decision.decidedThrough,
@@ -119,22 +179,17 @@ export const revisionOf = (account: Account, decision: Decision, sealed: boolean
   purchases: decision.applied.slice(),
   repeats: decision.repeats,
   previous: previousOf(account),
-  segments: account.segments + (sealed ? 1 : 0),
-  unsealed: sealed ? 1 : account.unsealedRevisions + 1
+  unsealed: account.unsealedRevisions + 1,
+  segment: account.segment
 })
 
-/** Takes a committed revision into the account. `sequence` is the ledger sequence that the commit gave it. */
+/** Takes a committed revision into the account. `sequence` is that of its commit. */
 export const evolve = (account: Account, revision: Revision, sequence: number): void => {
-  if (revision.segments > account.segments) {
-    account.seen.seal()
-    account.unsealedRepeats = undefined
-  }
   account.total = revision.total
   account.count = revision.count
   account.decidedThrough = revision.decidedThrough
   account.revision = sequence
   account.newest = revision
-  account.segments = revision.segments
   account.unsealedRevisions = revision.unsealed
   takeMembers(account, revision, sequence)
 }
@@ -142,6 +197,7 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
 /** Adds what one unsealed revision brought to the purchaseId set. */
 const takeMembers = (account: Account, revision: Revision, sequence: number): void => {
   if (revision.purchases.length > 0) account.applying.push(sequence)
+  else (account.idle ??= []).push(sequence)
   for (const purchase of revision.purchases) {
     account.seen.add(purchase.purchaseId, sequence, contentFingerprint(purchase))
   }
@@ -153,21 +209,45 @@ const takeMembers = (account: Account, revision: Revision, sequence: number): vo
 }
 
 /**
- * Takes a sealed segment into an account that is read from the ledger: all of its segments, in any order, and then the
- * revisions that none covers, by {@link evolve}, the oldest first. Answers the sequences of the revisions whose purchases
- * it holds, oldest first; {@link Account.applying} wants them in the order of the segments.
+ * Takes the ids of a segment into an account that is being read: those of all segments, in any order, and then
+ * {@link takeSealedOrder}, and then the revisions that none covers, by {@link evolve}, the oldest first.
  */
-export const takeSegment = (account: Account, segment: Segment): ReadonlyArray<number> => {
-  const applying: Array<number> = []
-  for (const { revision } of segment.entries) if (applying.at(-1) !== revision) applying.push(revision)
-  account.seen.addSealed(segment.entries)
-  for (const [purchaseId, counts] of segment.repeats) account.seen.repeat(purchaseId, counts)
-  account.segments += 1
-  return applying
+export const takeSegment = (account: Account, { revisions, repeats }: SegmentContent): void => {
+  account.seen.addSealed(revisions)
+  for (const [purchaseId, counts] of repeats) account.seen.repeat(purchaseId, counts)
 }
 
-/** A revision with the ledger sequence under which it is stored. */
+/** What the order of a sealed revision among others takes. */
+export interface SealedOrder {
+  readonly sequence: number
+  readonly isIdle: boolean
+}
+
+/** Takes the order of all sealed revisions, oldest first. */
+export const takeSealedOrder = (account: Account, revisions: Iterable<SealedOrder>): void => {
+  for (const { sequence, isIdle } of revisions) {
+    if (isIdle) (account.idle ??= []).push(sequence)
+    else account.applying.push(sequence)
+    account.sealedThrough = sequence
+  }
+}
+
+/** A revision with the sequence of its commit. */
 export interface StoredRevision {
   readonly sequence: number
   readonly revision: Revision
+}
+
+/** Returns the sequences of the first revisions after one, oldest first. */
+export const revisionsAfter = ({ applying, idle }: Account, after: number, limit: number): Array<number> => {
+  const firstOf = (sequences: ReadonlyArray<number>) => {
+    let low = 0
+    for (let high = sequences.length; low < high;) {
+      const middle = (low + high) >>> 1
+      if ((sequences[middle] as number) > after) high = middle
+      else low = middle + 1
+    }
+    return sequences.slice(low, low + limit)
+  }
+  return [...firstOf(applying), ...firstOf(idle ?? [])].sort((one, other) => one - other).slice(0, limit)
 }

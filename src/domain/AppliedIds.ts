@@ -4,7 +4,7 @@ export interface AppliedIds {
   /** The place of an id, -1 where it is not there. */
   readonly indexOf: (id: string) => number
   readonly idAt: (index: number) => string
-  /** The ledger sequence of the revision that applied it. */
+  /** The sequence of the commit that applied it. */
   readonly revisionAt: (index: number) => number
   readonly fingerprintAt: (index: number) => number
   /** Adds an id; one that is there already keeps what was said first. */

@@ -1,13 +1,18 @@
 import type { AppliedIds } from "./AppliedIds.ts"
 import { IdList } from "./IdList.ts"
 import { IdTable } from "./IdTable.ts"
-import type { Repeats, SegmentEntry } from "./Revision.ts"
+import type { Repeats } from "./Revision.ts"
+import type { SealedRevision } from "./Segment.ts"
 
 /** With more members than this, which most accounts never have, a set is a table. */
 const listedMax = 16
 
-/** One member of the purchaseId set: the ledger sequence of the revision that applied it, and its fingerprint. */
-export type SeenPurchase = Omit<SegmentEntry, "purchaseId"> & Repeats
+/** One member of the purchaseId set. */
+export interface SeenPurchase extends Repeats {
+  /** The sequence of the commit that applied it. */
+  readonly revision: number
+  readonly fingerprint: number
+}
 
 const noRepeats: Repeats = { repeats: 0, conflicts: 0 }
 
@@ -36,17 +41,21 @@ export class PurchaseIdSet {
     return this.members.size - this.sealed
   }
 
-  /** What a segment holds that is sealed now. */
-  unsealedEntries(): Array<SegmentEntry> {
-    const { members, sealed } = this
-    return Array.from({ length: this.unsealedSize }, (_, offset) => {
-      const index = sealed + offset
-      return {
-        purchaseId: members.idAt(index),
-        revision: members.revisionAt(index),
-        fingerprint: members.fingerprintAt(index)
+  /** Returns the members that no segment covers, by the revisions that applied them, oldest first. */
+  unsealedRevisions(): Array<SealedRevision> {
+    const { members } = this
+    const revisions: Array<{ sequence: number; purchaseIds: Array<string>; fingerprints: Array<number> }> = []
+    for (let index = this.sealed; index < members.size; index += 1) {
+      const sequence = members.revisionAt(index)
+      let last = revisions.at(-1)
+      if (last?.sequence !== sequence) {
+        last = { sequence, purchaseIds: [], fingerprints: [] }
+        revisions.push(last)
       }
-    })
+      last.purchaseIds.push(members.idAt(index))
+      last.fingerprints.push(members.fingerprintAt(index))
+    }
+    return revisions
   }
 
   *ids(): Iterable<string> {
@@ -80,13 +89,17 @@ export class PurchaseIdSet {
     if (members > listedMax) this.makeTable(members)
   }
 
-  /** Adds the members of a segment; all segments come before what none covers. */
-  addSealed(entries: Iterable<SegmentEntry>): void {
-    for (const { purchaseId, revision, fingerprint } of entries) this.add(purchaseId, revision, fingerprint)
+  /** Adds the members of a segment. Those of all segments come before what none covers. */
+  addSealed(revisions: ReadonlyArray<SealedRevision>): void {
+    for (const { sequence, purchaseIds, fingerprints } of revisions) {
+      for (const [index, purchaseId] of purchaseIds.entries()) {
+        this.add(purchaseId, sequence, fingerprints[index] as number)
+      }
+    }
     this.seal()
   }
 
-  /** A segment covers all members now. */
+  /** A segment covers all members now, or will. */
   seal(): void {
     this.sealed = this.members.size
   }

@@ -4,6 +4,8 @@ import { Schema } from "effect"
 export const questionsMax = 256
 /** The most moments that one question names; each takes up to some twenty reads of the ledger. */
 export const momentsMax = 401
+/** The most revisions that one answer names. */
+const revisionsMax = 256
 /** The most purchases on one page of history. */
 export const pageLimitMax = 1000
 
@@ -45,13 +47,22 @@ const TotalsBeforeQuestion = Schema.Struct({
   moments: Schema.Array(Schema.Int).check(Schema.isMinLength(1), Schema.isMaxLength(momentsMax))
 })
 
+/** Which revisions of an account follow a commit, oldest first. */
+const RevisionsQuestion = Schema.Struct({
+  kind: Schema.Literal("revisions"),
+  userId: Schema.String,
+  after: Schema.Int,
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: revisionsMax }))
+})
+
 /** What the edge asks the owner of a partition. Each answer is as of the moment of asking, or newer. */
 export const Question = Schema.Union([
   TotalQuestion,
   PageQuestion,
   ReceiptQuestion,
   OutcomeQuestion,
-  TotalsBeforeQuestion
+  TotalsBeforeQuestion,
+  RevisionsQuestion
 ])
 export type Question = typeof Question.Type
 
@@ -113,6 +124,7 @@ const TotalsBeforeAnswer = Schema.Struct({
   /** In the order of the moments that were asked for. */
   totals: Schema.Array(TotalBefore)
 })
+const RevisionsAnswer = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
 /** `place`: the asked-for place is not one of this account. `busy`: a bound was reached, ask again. */
 const RefusedAnswer = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
 
@@ -122,6 +134,7 @@ export const Answer = Schema.Union([
   ReceiptAnswer,
   OutcomeAnswer,
   TotalsBeforeAnswer,
+  RevisionsAnswer,
   RefusedAnswer
 ])
 export type Answer = typeof Answer.Type

@@ -1,8 +1,5 @@
-/** Names on the broker: the streams, their subjects, the keys of the ledger bucket. */
+/** Names on the broker: the streams, their subjects, the keys of the buckets. */
 export const inputStream = "PURCHASES"
-export const ledgerBucket = "ledger"
-export const ledgerStream = `KV_${ledgerBucket}`
-export const ledgerPrefix = `$KV.${ledgerBucket}.`
 
 const plainToken = /^[A-Za-z0-9_-]+$/
 const bytesOf = new TextEncoder()
@@ -70,20 +67,9 @@ export const userTokenOfInput = (subject: string): string | undefined => {
 }
 export const partitionFilter = (partition: number): string => `purchases.${partition}.*`
 
-export const accountKey = (userToken: string): string => `account.${userToken}`
-export const segmentKey = (userToken: string, segment: number): string => `seen.${userToken}.${segment}`
-export const positionKey = (partition: number): string => `position.${partition}`
-export const ownerKey = (partition: number): string => `owner.${partition}`
 export const rejectedFilter = "rejected.*.*"
 export const replayedKey = (inputSequence: number, index: number): string => `replayed.${inputSequence}.${index}`
 export const rejectedKey = (inputSequence: number, index: number): string => `rejected.${inputSequence}.${index}`
-
-/** Every revision of one account, or of all of them, in the ledger's stream. */
-export const revisionFilter = (userToken = "*"): string => ledgerPrefix + accountKey(userToken)
-/** The user of a subject that {@link revisionFilter} takes. */
-export const userTokenOf = (revisionSubject: string): string => revisionSubject.slice(revisionFilter("").length)
-/** Where the broker repeats the revisions of an account, when it is told to. */
-export const feedSubject = (userToken: string): string => `feed.${userToken}`
 
 /** In a message of the input log: where its sender wants to be told that its purchases are applied. */
 export const noticeHeader = "Notice-To"
@@ -92,6 +78,8 @@ export const noticePrefix = "notice."
 
 export const querySubject = (partition: number): string => `query.${partition}`
 
+/** The stream of accounts of versions before the commit chain. Only the upgrade reads it. */
+export const formerLedgerStream = "KV_ledger"
 /** The bucket of the commit chains: `commit.<partition>` and `segment.<partition>`. */
 export const journalStream = "KV_journal"
 export const journalPrefix = "$KV.journal."
@@ -100,6 +88,8 @@ export const headsStream = "KV_heads"
 export const headsPrefix = "$KV.heads."
 
 export const commitSubject = (partition: number): string => `${journalPrefix}commit.${partition}`
+/** The commits of all partitions. */
+export const commitFilter = `${journalPrefix}commit.*`
 export const segmentSubject = (partition: number): string => `${journalPrefix}segment.${partition}`
 /** A part of the heads of a partition: `manifest`, or a hint or a base with its number and chunk. */
 export const headsSubject = (partition: number, part: string): string => `${headsPrefix}${partition}.${part}`

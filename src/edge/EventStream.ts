@@ -3,11 +3,12 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
 import { Effect, Result } from "effect"
 import type { Context as HttpContext } from "hono"
 import { type Observable, Subscription } from "rxjs"
+import { encodeFeedPlace } from "../domain/FeedPlace.ts"
 import { decodeRevision } from "../domain/Revision.ts"
 import { decodeToken } from "../domain/Subject.ts"
 import type { FeedFailure } from "../feed/Feed.ts"
 import type { EndReason, FeedItem, ResetReason } from "../feed/FeedItem.ts"
-import type { RevisionMessage } from "../nats/LedgerStream.ts"
+import type { RevisionMessage } from "../nats/CommitStream.ts"
 import { revisionBody } from "./Representation.ts"
 
 export const eventStreamMediaType = "text/event-stream"
@@ -33,8 +34,7 @@ const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 const resetDetails: Readonly<Record<ResetReason, string>> = {
   "not-a-sequence": "The last id is not an id of this feed.",
-  "beyond-the-end": "The last id is beyond the end of the ledger.",
-  "no-longer-kept": "The ledger does not keep what follows the last id."
+  "beyond-the-end": "The last id is beyond the end of the ledger."
 }
 
 const endDetails: Readonly<Record<EndReason, string>> = {
@@ -44,18 +44,18 @@ const endDetails: Readonly<Record<EndReason, string>> = {
   unavailable: "The ledger cannot be read now."
 }
 
-const eventOf = (fields: { readonly name?: string; readonly id?: number; readonly data?: object }): string =>
+const eventOf = (fields: { readonly name?: string; readonly id?: string; readonly data?: object }): string =>
   (fields.name === undefined ? "" : `event: ${fields.name}\n`) +
   (fields.id === undefined ? "" : `id: ${fields.id}\n`) +
   (fields.data === undefined ? "" : `data: ${JSON.stringify(fields.data)}\n`) +
   "\n"
 
 /** One revision as an event; nothing where the ledger holds something else, which nobody but a hand could write. */
-const appliedEvent = ({ userToken, sequence, storedAt, text }: RevisionMessage): string =>
+const appliedEvent = ({ userToken, place, storedAt, text }: RevisionMessage): string =>
   Result.getOrElse(
     Result.try(() => {
-      const stored = { sequence, revision: decodeRevision(text) }
-      return eventOf({ id: sequence, data: revisionBody(decodeToken(userToken), stored, storedAt) })
+      const stored = { sequence: place.sequence, revision: decodeRevision(text) }
+      return eventOf({ id: encodeFeedPlace(place), data: revisionBody(decodeToken(userToken), stored, storedAt) })
     }),
     () => ""
   )
@@ -79,11 +79,12 @@ const remembered = <Key extends object, Value>(
 const bytesOf = (item: FeedItem): Buffer | string => {
   switch (item.kind) {
     case "place":
-      return `retry: ${retryMilliseconds}\n${eventOf({ id: item.sequence })}`
+      return `retry: ${retryMilliseconds}\n${eventOf({ id: encodeFeedPlace(item.place) })}`
     case "reset": {
-      const { sequence, reason } = item
-      const data = { reason, detail: `${resetDetails[reason]} The feed goes on after ${sequence}.`, sequence }
-      return `retry: ${retryMilliseconds}\n${eventOf({ name: "reset", id: sequence, data })}`
+      const { reason } = item
+      const id = encodeFeedPlace(item.place)
+      const data = { reason, detail: `${resetDetails[reason]} The feed goes on after ${id}.`, id }
+      return `retry: ${retryMilliseconds}\n${eventOf({ name: "reset", id, data })}`
     }
     case "applied":
       return remembered(gatheredBytes, item.revisions, (revisions) =>

@@ -1,7 +1,7 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { decodeOwner } from "../domain/Owner.ts"
-import { LedgerBucket } from "../nats/LedgerBucket.ts"
+import { headOf } from "../domain/Commit.ts"
+import { CommitChain } from "../nats/CommitChain.ts"
 import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
 import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
@@ -64,7 +64,7 @@ export class SystemStatus extends Context.Service<
       Effect.gen(function* () {
         const queues = yield* QueueDepth
         const workers = yield* WorkerBucket
-        const ledger = yield* LedgerBucket
+        const chain = yield* CommitChain
         const { partitions } = yield* Topology
         const all = Array.from({ length: partitions }, (_, partition) => partition)
         /** The worker of an epoch never changes, so it is read once. */
@@ -73,8 +73,8 @@ export class SystemStatus extends Context.Service<
         const ownerOf = Effect.fnUntraced(function* (partition: number, epoch: number) {
           const known = owners.get(partition)
           if (known?.epoch === epoch) return known.worker
-          const taken = yield* ledger.at(epoch)
-          const worker = taken === undefined ? undefined : decodeOwner(taken.value)
+          const takeover = yield* chain.at(epoch)
+          const worker = takeover && headOf(takeover.text).worker
           owners.set(partition, { epoch, worker })
           return worker
         })

@@ -1,4 +1,4 @@
-import { Context, Effect, Fiber, Layer, Result, Schema, Semaphore } from "effect"
+import { Context, Effect, Fiber, Layer, Schema, Semaphore } from "effect"
 import {
   asyncScheduler,
   catchError,
@@ -18,19 +18,26 @@ import {
   throwError,
   timer
 } from "rxjs"
-import type { BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { decodeRevision } from "../domain/Revision.ts"
-import { LedgerReplaced, LedgerStream, type RevisionMessage } from "../nats/LedgerStream.ts"
+import type { BrokerFailure, BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
+import { decodeFeedPlace, type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
+import { decodeToken } from "../domain/Subject.ts"
+import { CommitChain } from "../nats/CommitChain.ts"
+import { CommitStream, LedgerReplaced, type RevisionMessage, revisionsOf } from "../nats/CommitStream.ts"
+import { type NotCurrent, QueryClient } from "../query/QueryClient.ts"
 import type { FeedItem, ResetReason } from "./FeedItem.ts"
 import { Tail } from "./Tail.ts"
 
 /** The most readers of one edge. */
 export const readersMax = 4_096
-/** How many pages of the ledger an edge reads at once for readers who catch up. */
+/** How many pages of the journal an edge reads at once for readers who catch up. */
 const pagesAtOnceMax = 8
 /** A comment is sent this often, so that a connection that is gone is found out. */
 export const heartbeatMilliseconds = 15_000
-/** The ledger is followed for so long after the last reader has left. */
+/** How many revisions of one account are read for a page. Each is a read of a whole commit. */
+const userPageMax = 32
+/** How long the owner of an account may take to say which revisions follow a place, in milliseconds. */
+const ownerWaitMilliseconds = 5_000
+/** The journal is followed for so long after the last reader has left. */
 const lingerMilliseconds = 5_000
 
 /** This edge has as many readers of feeds as it takes. */
@@ -46,18 +53,10 @@ export type FeedFailure = BrokerUnavailable | BrokerRefused | FeedFull
 export interface FeedRequest {
   /** Whose revisions; everybody's when it is left out. */
   readonly userToken?: string
-  /** The sequence after which to go on, as the reader gave it; from now on when it is left out. */
+  /** The place after which to go on, as the reader gave it; from now on if it is left out. */
   readonly lastEventId?: string
   /** Resolves when the reader has taken what it was given: only who catches up is waited for. */
   readonly ready: () => Promise<void>
-}
-
-const sequencePattern = /^(0|[1-9][0-9]{0,14})$/
-
-/** Whether a revision says that one between it and a sequence is missing. */
-const isMissingBefore = ({ text }: RevisionMessage, sequence: number): boolean => {
-  const revision = Result.getOrUndefined(Result.try(() => decodeRevision(text)))
-  return (revision?.previous[0] ?? 0) > sequence
 }
 
 /** Adds heartbeats to what a reader gets. */
@@ -84,7 +83,9 @@ export class Feed extends Context.Service<
   static readonly layer = Layer.effect(
     Feed,
     Effect.gen(function* () {
-      const stream = yield* LedgerStream
+      const stream = yield* CommitStream
+      const chain = yield* CommitChain
+      const queries = yield* QueryClient
       const run = Effect.runForkWith(yield* Effect.context<never>())
       const pages = Semaphore.makeUnsafe(pagesAtOnceMax)
       const stopped = new ReplaySubject<FeedItem>(1)
@@ -96,7 +97,7 @@ export class Feed extends Context.Service<
           const opened = new Tail(yield* stream.lastSequence)
           tail = opened
           subscriber.next(opened)
-          return yield* stream.follow(opened.recent.reached, (revision) => opened.hear(revision))
+          return yield* stream.follow(opened.recent.reached.sequence, (revision) => opened.hear(revision))
         })
         const fiber = run(following.pipe(Effect.catch((failure) => Effect.sync(() => subscriber.error(failure)))))
         return () => {
@@ -108,38 +109,58 @@ export class Feed extends Context.Service<
         share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: () => timer(lingerMilliseconds) })
       )
 
-      /** The reader's place, and then all that follows it, from the ledger first and from the tail as it grows after. */
+      /** The next revisions of one account after a place, which its owner knows; empty only if there are none. */
+      const pageOfUser = Effect.fnUntraced(function* (after: FeedPlace, userToken: string) {
+        const answer = yield* queries.ask(
+          {
+            kind: "revisions",
+            userId: decodeToken(userToken),
+            after: after.sequence - (Number.isFinite(after.line) ? 1 : 0),
+            limit: userPageMax
+          },
+          { consistency: "strong", waitMilliseconds: ownerWaitMilliseconds }
+        )
+        const sequences = answer.kind === "revisions" ? answer.sequences : []
+        const commits = yield* Effect.forEach(sequences, chain.at, { concurrency: "unbounded" })
+        const revisions = commits.flatMap((commit) => (commit === undefined ? [] : revisionsOf(commit)))
+        return revisions.filter((revision) => revision.userToken === userToken && isAfter(revision.place, after))
+      })
+
+      const pageAfter = (
+        after: FeedPlace,
+        userToken: string | undefined
+      ): Effect.Effect<ReadonlyArray<RevisionMessage>, BrokerFailure | NotCurrent> =>
+        pages.withPermit(userToken === undefined ? stream.page(after) : pageOfUser(after, userToken))
+
+      /** The reader's place, and then all that follows it, from the journal first and from the tail as it grows after. */
       const read = (tail: Tail, { userToken, lastEventId, ready }: FeedRequest) =>
         new Observable<FeedItem>((subscriber) => {
           const reset = (reason: ResetReason) => {
-            const sequence = tail.recent.reached
-            subscriber.next({ kind: "reset", sequence, reason })
-            return sequence
+            const place = tail.recent.reached
+            subscriber.next({ kind: "reset", place, reason })
+            return place
           }
 
-          const place = Effect.gen(function* () {
-            if (lastEventId !== undefined && !sequencePattern.test(lastEventId)) return reset("not-a-sequence")
-            const sequence = lastEventId === undefined ? tail.recent.reached : Number(lastEventId)
-            if (sequence > tail.recent.reached && sequence > (yield* stream.lastSequence))
-              return reset("beyond-the-end")
-            subscriber.next({ kind: "place", sequence })
-            return sequence
+          const start = Effect.gen(function* () {
+            const place = lastEventId === undefined ? tail.recent.reached : decodeFeedPlace(lastEventId)
+            if (place === undefined) return reset("not-a-sequence")
+            const isBeyond = place.sequence > tail.recent.reached.sequence
+            if (isBeyond && place.sequence > (yield* stream.lastSequence)) return reset("beyond-the-end")
+            subscriber.next({ kind: "place", place })
+            return place
           })
 
-          const catchUp = Effect.fnUntraced(function* (from: number) {
+          const catchUp = Effect.fnUntraced(function* (from: FeedPlace) {
             let cursor = from
-            for (let isFirst = true; ; isFirst = false) {
+            while (true) {
               // What is not in memory is read; when there is none of that, the reader has all that is below.
               const floor = tail.recent.floor
-              const revisions =
-                tail.recent.after(cursor, userToken) ?? (yield* pages.withPermit(stream.page(cursor, userToken)))
+              const revisions = tail.recent.after(cursor, userToken) ?? (yield* pageAfter(cursor, userToken))
               const last = revisions.at(-1)
-              if (last === undefined && cursor >= floor) return join(cursor)
+              if (last === undefined && !isAfter(floor, cursor)) return join(cursor)
               if (last === undefined) cursor = floor
-              else if (isFirst && revisions[0] !== undefined && isMissingBefore(revisions[0], cursor)) {
-                cursor = reset("no-longer-kept")
-              } else {
-                cursor = last.sequence
+              else {
+                cursor = last.place
                 subscriber.next({ kind: "applied", revisions })
                 yield* Effect.promise(ready)
               }
@@ -147,8 +168,8 @@ export class Feed extends Context.Service<
           })
 
           /** In the turn in which nothing was left to catch up with, so that nothing comes in between. */
-          const join = (cursor: number) => {
-            const isNew = ({ sequence }: RevisionMessage) => sequence > cursor
+          const join = (cursor: FeedPlace) => {
+            const isNew = ({ place }: RevisionMessage) => isAfter(place, cursor)
             const applied = tail.live(userToken).pipe(
               // Who was told by another edge may be ahead of this one.
               map((gathered) => (gathered[0] !== undefined && isNew(gathered[0]) ? gathered : gathered.filter(isNew))),
@@ -159,7 +180,7 @@ export class Feed extends Context.Service<
           }
 
           const unavailable = Effect.sync(() => subscriber.next({ kind: "end", reason: "unavailable" }))
-          const reading = place.pipe(
+          const reading = start.pipe(
             Effect.flatMap((from) => catchUp(from).pipe(Effect.catch(() => unavailable))),
             Effect.catch((failure) => Effect.sync(() => subscriber.error(failure)))
           )

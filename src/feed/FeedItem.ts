@@ -1,17 +1,18 @@
+import type { FeedPlace } from "../domain/FeedPlace.ts"
 import type { Gathered } from "./Tail.ts"
 
 /** Why a reader cannot go on where it asked to. */
-export type ResetReason = "not-a-sequence" | "beyond-the-end" | "no-longer-kept"
+export type ResetReason = "not-a-sequence" | "beyond-the-end"
 
 /** Why a feed ends. Whoever asks again with the last id loses nothing. */
 export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailable"
 
-/** What a reader of a feed gets, in order. Sequences are those of the ledger. */
+/** What a reader of a feed gets, in order. */
 export type FeedItem =
-  /** The feed begins: all that is applied after this sequence comes. */
-  | { readonly kind: "place"; readonly sequence: number }
-  /** The asked-for place is none: what came before this sequence has to be read elsewhere. */
-  | { readonly kind: "reset"; readonly sequence: number; readonly reason: ResetReason }
+  /** The feed begins: all that is applied after this place comes. */
+  | { readonly kind: "place"; readonly place: FeedPlace }
+  /** The asked-for place is none: what came before this one has to be read elsewhere. */
+  | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
   | { readonly kind: "applied"; readonly revisions: Gathered }
   | { readonly kind: "heartbeat" }
   /** The last one. */

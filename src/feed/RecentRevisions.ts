@@ -1,4 +1,5 @@
-import type { RevisionMessage } from "../nats/LedgerStream.ts"
+import { behindCommit, type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
+import type { RevisionMessage } from "../nats/CommitStream.ts"
 
 /** The most revisions, and about the most bytes, that an edge keeps for readers who come back soon. */
 export const recentRevisionsMax = 2_048
@@ -8,26 +9,26 @@ export const recentBytesMax = 8 * 1024 * 1024
 export const sliceRevisionsMax = 128
 export const sliceBytesMax = 64 * 1024
 
-/** The end of the ledger as far as it was heard: what lies between two sequences, whole. */
+/** The end of the journal as far as it was heard: all revisions between two places. */
 export class RecentRevisions {
   private readonly held: Array<RevisionMessage> = []
   private bytes = 0
-  private below: number
-  private last: number
+  private below: FeedPlace
+  private last: FeedPlace
 
-  /** Begins empty, at the end of the ledger. */
+  /** Begins empty, behind the last sequence of the journal. */
   constructor(end: number) {
-    this.below = end
-    this.last = end
+    this.below = behindCommit(end)
+    this.last = this.below
   }
 
-  /** Everything after this sequence is here. */
-  get floor(): number {
+  /** Everything after this place is here. */
+  get floor(): FeedPlace {
     return this.below
   }
 
-  /** The sequence of the newest revision that was heard, or else the beginning. */
-  get reached(): number {
+  /** The place of the newest revision that was heard, or else the beginning. */
+  get reached(): FeedPlace {
     return this.last
   }
 
@@ -35,25 +36,25 @@ export class RecentRevisions {
     for (const revision of revisions) {
       this.held.push(revision)
       this.bytes += revision.text.length
-      this.last = revision.sequence
+      this.last = revision.place
     }
     let dropped = 0
-    for (const { sequence, text } of this.held) {
+    for (const { place, text } of this.held) {
       if (this.held.length - dropped <= recentRevisionsMax && this.bytes <= recentBytesMax) break
       this.bytes -= text.length
-      this.below = sequence
+      this.below = place
       dropped += 1
     }
     this.held.splice(0, dropped)
   }
 
-  /** The first of those after a sequence, of one account or of all; nothing where some of them are not here any more. */
-  after(sequence: number, userToken?: string): ReadonlyArray<RevisionMessage> | undefined {
-    if (sequence < this.below) return undefined
+  /** The first of those after a place, of one account or of all; `undefined` if some of them are not here any more. */
+  after(place: FeedPlace, userToken?: string): ReadonlyArray<RevisionMessage> | undefined {
+    if (isAfter(this.below, place)) return undefined
     const slice: Array<RevisionMessage> = []
     let bytes = 0
     for (const revision of this.held) {
-      if (revision.sequence <= sequence) continue
+      if (!isAfter(revision.place, place)) continue
       if (userToken !== undefined && revision.userToken !== userToken) continue
       slice.push(revision)
       bytes += revision.text.length

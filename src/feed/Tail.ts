@@ -1,5 +1,5 @@
 import { asyncScheduler, bufferTime, filter, Observable, type SchedulerLike, Subject } from "rxjs"
-import type { RevisionMessage } from "../nats/LedgerStream.ts"
+import type { RevisionMessage } from "../nats/CommitStream.ts"
 import { RecentRevisions } from "./RecentRevisions.ts"
 
 /** Revisions are handed to readers together this often: to write to many readers costs by the write, not by the byte. */
@@ -7,7 +7,7 @@ const gatherMilliseconds = 50
 /** With so many together they are handed on at once. */
 const gatheredMax = 256
 
-/** Some revisions in the order of the ledger. All readers of the same get the same array. */
+/** Some revisions in the order of the journal. All readers of the same get the same array. */
 export type Gathered = ReadonlyArray<RevisionMessage>
 
 /** Gathers what comes one by one. */
@@ -17,14 +17,14 @@ export const gather = (revisions: Observable<RevisionMessage>, scheduler: Schedu
     filter((gathered) => gathered.length > 0)
   )
 
-/** The end of the ledger as it grows, shared by all readers of an edge. */
+/** The end of the journal as it grows, shared by all readers of an edge. */
 export class Tail {
   readonly recent: RecentRevisions
   private readonly heard = new Subject<RevisionMessage>()
   private readonly ofAll = new Subject<Gathered>()
   private readonly ofUsers = new Map<string, Subject<Gathered>>()
 
-  /** `end`: where it begins, the last sequence of the ledger. */
+  /** `end`: where it begins, the last sequence of the journal. */
   constructor(end: number) {
     this.recent = new RecentRevisions(end)
     gather(this.heard).subscribe((gathered) => this.hand(gathered))

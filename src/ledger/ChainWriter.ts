@@ -5,9 +5,10 @@ import { measuredCommit } from "../metrics/Measures.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { CrashPoint } from "./CrashPoint.ts"
 import type { InputMessage, InputProgress } from "./InputProgress.ts"
+import { makeSharedRead } from "./SharedRead.ts"
 
 /** A commit takes no further revision with so many bytes, or so many revisions. A revision that is larger goes alone. */
-export const commitBytesMax = 64 * 1024
+export const commitBytesMax = 128 * 1024
 export const commitRevisionsMax = 1_000
 
 /** What an actor, or the partition itself, wants to have in the next commit. */
@@ -163,6 +164,13 @@ export const openChainWriter = <Tag>(
         return headOf(later.text).epoch === epoch.epoch ? isNewest(later.sequence) : Effect.succeed(false)
       })
 
+    const scope = yield* Effect.scope
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const isStillNewest = makeSharedRead(
+      Effect.suspend(() => isNewest(newest)),
+      (read, done) => void run(Effect.forkIn(read, scope).pipe(Effect.flatMap(Fiber.await), Effect.map(done)))
+    )
+
     return {
       submit: (proposal) => {
         pending.push(proposal)
@@ -174,7 +182,7 @@ export const openChainWriter = <Tag>(
       }),
       stillOwner: Effect.suspend(() => {
         if (!epoch.isOpen()) return Effect.succeed(false)
-        return pending.length > 0 ? nextCommit : isNewest(newest)
+        return pending.length > 0 ? nextCommit : isStillNewest
       })
     }
   })

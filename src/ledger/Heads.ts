@@ -12,8 +12,8 @@ import {
   withHint
 } from "../domain/HeadManifest.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
+import type { CommitConflict } from "../nats/ConditionalAppend.ts"
 import { HeadStore } from "../nats/HeadStore.ts"
-import type { CommitConflict } from "../nats/LedgerBucket.ts"
 import { LedgerInconsistent } from "./AccountReader.ts"
 import { HeadTable, headEntryBytes } from "./HeadTable.ts"
 

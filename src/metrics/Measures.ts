@@ -80,21 +80,21 @@ export const groupPublished = (
 
 const commitSeconds = histogram(
   "commit_duration_seconds",
-  "Time of one commit: an atomic batch, or a write that stands alone.",
+  "Time of one commit, from its publishing to its acknowledgement.",
   secondsBoundaries
 )
-const commitSize = histogram("commit_writes", "Writes of one commit.", sizeBoundaries)
+const commitSize = histogram("commit_revisions", "Revisions of one commit.", sizeBoundaries)
 const commits = labelled(counter("commits_total", "Commits, by what became of them."), "outcome")
 
-/** Counts a commit of so many writes, its time, and what became of it. */
-export const measuredCommit = <A, E, R>(writes: number, commit: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Counts a commit of so many revisions, its time, and what became of it. */
+export const measuredCommit = <A, E, R>(revisions: number, commit: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.clockWith((clock) => {
     const began = clock.currentTimeNanosUnsafe()
     return Effect.onExit(commit, (exit) =>
       Effect.sync(() => {
         commits(1, Exit.isSuccess(exit) ? "committed" : "failed")
         commitSeconds.updateUnsafe(Number(clock.currentTimeNanosUnsafe() - began) / 1e9, context)
-        commitSize.updateUnsafe(writes, context)
+        commitSize.updateUnsafe(revisions, context)
       })
     )
   })

@@ -1,12 +1,12 @@
-import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
+import { Context, Deferred, Effect, Layer } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../domain/Subject.ts"
-import { appendMessage } from "./ConditionalAppend.ts"
+import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
 import { Connection } from "./Connection.ts"
 import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
-import type { CommitConflict } from "./LedgerBucket.ts"
 import { readReplica, readReplicaAt } from "./ReplicaRead.ts"
 import { ensureStream } from "./StreamSetup.ts"
+import { makeTurns } from "./Turns.ts"
 
 /** The nats CLI refuses a history without limit, so the limit is a number that no chain reaches. */
 const historyMax = 1_000_000_000_000
@@ -70,7 +70,7 @@ export class CommitChain extends Context.Service<
       Effect.gen(function* () {
         const connection = yield* Connection
         yield* ensureStream(connection, streamConfig(replicas))
-        const reads = yield* Semaphore.make(chainReadsMax)
+        const inTurn = makeTurns(chainReadsMax)
 
         const fromLeader = (query: object) =>
           Effect.map(readMessage(connection, journalStream, query), (found) => found && recordOf(found))
@@ -80,7 +80,7 @@ export class CommitChain extends Context.Service<
             // The leader may have what a replica does not, or cannot answer.
             Effect.catch(() => Effect.undefined),
             Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
-            reads.withPermit
+            inTurn
           )
 
         const scope = yield* Effect.scope
@@ -115,7 +115,7 @@ export class CommitChain extends Context.Service<
           }).pipe(
             Effect.map(({ messages }) => messages.map(recordOf)),
             Effect.orElseSucceed(() => []),
-            reads.withPermit
+            inTurn
           )
 
         // A replica may be behind, so its page counts only if it begins with what the leader says is first.

@@ -1,12 +1,23 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { BrokerFailure, BrokerRefused } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
-import { storeMessage } from "./JetStreamApi.ts"
-import { CommitConflict, lostCompareAndSet } from "./LedgerBucket.ts"
+import { apiCode, storeMessage } from "./JetStreamApi.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
 /** How long the broker may take to store a message before its outcome counts as unknown. */
 const appendWaitMilliseconds = 5_000
+
+/** Another message than the expected one is the newest of its subject. Nothing was stored. */
+export class CommitConflict extends Schema.TaggedError<CommitConflict>()("CommitConflict", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the commit lost a compare-and-set (${this.reason})`
+  }
+}
+
+/** The codes that say that another message came first: it is stored, or its proposal is in flight. */
+const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 export interface Append {
   /** Names the append in errors. */

@@ -1,10 +1,9 @@
 import { Context, Effect, Layer } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { headsPrefix, headsStream, headsSubject } from "../domain/Subject.ts"
-import { appendMessage } from "./ConditionalAppend.ts"
+import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
 import { Connection } from "./Connection.ts"
 import { askJetStream, readMessage, readPayload } from "./JetStreamApi.ts"
-import type { CommitConflict } from "./LedgerBucket.ts"
 import { readReplicaPayload } from "./ReplicaRead.ts"
 import { ensureStream } from "./StreamSetup.ts"
 

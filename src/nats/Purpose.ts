@@ -1,9 +1,8 @@
-import { headsStream, inputStream, journalStream, ledgerStream } from "../domain/Subject.ts"
+import { headsStream, inputStream, journalStream } from "../domain/Subject.ts"
 
 /** What people call the streams. */
 const storeNames: Readonly<Record<string, string>> = {
   [inputStream]: "the input log",
-  [ledgerStream]: "the ledger",
   [journalStream]: "the journal",
   [headsStream]: "the heads of accounts",
   KV_workers: "the signs of life of workers"

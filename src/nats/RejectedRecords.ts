@@ -1,17 +1,15 @@
 import { Context, Effect, Layer } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { decodeRejection, type Rejection } from "../domain/Rejection.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
+import { decodeRejection, encodeRejection, type Rejection } from "../domain/Rejection.ts"
 import { decodeReplay, encodeReplay, type Replay } from "../domain/Replay.ts"
-import { ledgerPrefix, ledgerStream, rejectedFilter, rejectedKey, replayedKey } from "../domain/Subject.ts"
+import { journalPrefix, journalStream, rejectedFilter, rejectedKey, replayedKey } from "../domain/Subject.ts"
+import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
 import { Connection } from "./Connection.ts"
 import { readMessage, type StreamMessage } from "./JetStreamApi.ts"
-import { type CommitFailure, LedgerBucket } from "./LedgerBucket.ts"
 import { newestFirst } from "./NewestFirst.ts"
 
 /** A page ends early when its records have so many characters: one alone may have half of the broker's largest message. */
 export const recordsLengthMax = 2 * 1024 * 1024
-/** How many records of a page are looked up at once. */
-const readsAtOnceMax = 10
 /** The most steps of one record's trail that are read, the oldest of them; three are usual. */
 const replayStepsMax = 100
 
@@ -36,7 +34,7 @@ export interface StoredReplay extends Replay {
 export interface RejectedPage {
   /** Newest first. */
   readonly records: ReadonlyArray<StoredRejection>
-  /** Where the page after it begins: before this sequence of the ledger. */
+  /** Where the page after it begins: before this sequence of the journal. */
   readonly next?: number
 }
 
@@ -60,7 +58,12 @@ const storedReplay = ({ text, sequence, storedAt }: StreamMessage): StoredReplay
 export class RejectedRecords extends Context.Service<
   RejectedRecords,
   {
-    /** The newest records below a sequence of the ledger, or of all; fewer where one was written twice, or is long. */
+    /**
+     * Writes why something is not applied, before the commit that counts it. A record that is there already is the same: a
+     * second decision of one input does not differ from the first.
+     */
+    readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
+    /** The newest records below a sequence of the journal, or of all; fewer if some are long. */
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
     readonly find: (place: RejectedPlace) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
     /** The newest step of a record's replay; nothing before the first. */
@@ -68,21 +71,20 @@ export class RejectedRecords extends Context.Service<
     /** All steps of a record's replay, oldest first. */
     readonly trail: (place: RejectedPlace) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
     /** Writes the next step, where `after` is the sequence of the newest, or 0; else it fails with a conflict. */
-    readonly step: (place: RejectedPlace, replay: Replay, after: number) => Effect.Effect<void, CommitFailure>
+    readonly step: (
+      place: RejectedPlace,
+      replay: Replay,
+      after: number
+    ) => Effect.Effect<void, BrokerFailure | CommitConflict>
   }
 >()("purchases/nats/RejectedRecords") {
   static readonly layer = Layer.effect(
     RejectedRecords,
     Effect.gen(function* () {
       const connection = yield* Connection
-      const bucket = yield* LedgerBucket
-      const newest = (key: string) => readMessage(connection, ledgerStream, { last_by_subj: ledgerPrefix + key })
+      const newest = (key: string) => readMessage(connection, journalStream, { last_by_subj: journalPrefix + key })
       const firstFrom = (key: string) => (sequence: number) =>
-        readMessage(connection, ledgerStream, { seq: sequence, next_by_subj: ledgerPrefix + key })
-
-      // A worker that ended between a record and its position has the next one write the same again.
-      const isNewest = ({ inputSequence, index, sequence }: StoredRejection) =>
-        Effect.map(newest(rejectedKey(inputSequence, index)), (found) => found?.sequence === sequence)
+        readMessage(connection, journalStream, { seq: sequence, next_by_subj: journalPrefix + key })
 
       const page = Effect.fnUntraced(function* (limit: number, below?: number) {
         const last = yield* newest(rejectedFilter)
@@ -97,8 +99,7 @@ export class RejectedRecords extends Context.Service<
           return records.length >= limit || length >= recordsLengthMax ? "enough" : "more"
         })
         const reached = records.at(-1)?.sequence ?? 0
-        const once = yield* Effect.filter(records, isNewest, { concurrency: readsAtOnceMax })
-        return reached > oldest.sequence ? { records: once, next: reached } : { records: once }
+        return reached > oldest.sequence ? { records, next: reached } : { records }
       })
 
       const trail = Effect.fnUntraced(function* ({ inputSequence, index }: RejectedPlace) {
@@ -112,17 +113,36 @@ export class RejectedRecords extends Context.Service<
         return steps
       })
 
+      const record = (rejection: Rejection) => {
+        const operation = "record a rejection"
+        const key = rejectedKey(rejection.inputSequence, rejection.index)
+        const payload = encodeRejection(rejection)
+        return appendMessage(connection, { operation, subject: journalPrefix + key, payload, after: 0 }).pipe(
+          Effect.asVoid,
+          Effect.catchTag("CommitConflict", ({ reason }) =>
+            Effect.flatMap(newest(key), (found) =>
+              // The other write of it may still be under way, and may fail.
+              found === undefined ? Effect.fail(new BrokerUnavailable({ operation, reason })) : Effect.void
+            )
+          )
+        )
+      }
+
       return RejectedRecords.of({
+        record,
         page,
         find: ({ inputSequence, index }) =>
           Effect.map(newest(rejectedKey(inputSequence, index)), (found) => found && storedRejection(found)),
         replay: ({ inputSequence, index }) =>
           Effect.map(newest(replayedKey(inputSequence, index)), (found) => found && storedReplay(found)),
         trail,
-        step: ({ inputSequence, index }, replay, after) => {
-          const write = { key: replayedKey(inputSequence, index), value: encodeReplay(replay), expected: after }
-          return Effect.asVoid(bucket.commit([write]))
-        }
+        step: ({ inputSequence, index }, replay, after) =>
+          appendMessage(connection, {
+            operation: "write a step of a replay",
+            subject: journalPrefix + replayedKey(inputSequence, index),
+            payload: encodeReplay(replay),
+            after
+          }).pipe(Effect.asVoid)
       })
     })
   )

@@ -14,9 +14,6 @@ export interface StreamConfig {
   readonly name: string
   readonly num_replicas: number
   readonly metadata?: Record<string, string>
-  readonly allow_atomic?: boolean
-  /** Where the broker repeats what it has stored. */
-  readonly republish?: { readonly src: string; readonly dest: string }
 }
 
 interface StreamInfo {
@@ -31,17 +28,12 @@ export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Eff
   })
 
 /** What a stream that exists has to get. Nothing is ever taken away: that is for somebody who knows why it is there. */
-const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> => ({
-  ...(found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}),
-  ...(wanted.republish !== undefined && found.republish?.dest !== wanted.republish.dest
-    ? { republish: wanted.republish }
-    : {})
-})
+const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> =>
+  found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}
 
 /**
  * A stream with at least these replicas: created when it is missing, and given more replicas when it was created with
- * fewer, as before a move to a cluster, or the subjects of feeds when it was created without them. Answers the
- * configuration that the stream has, which another process may have set.
+ * fewer, as before a move to a cluster. Returns the configuration that the stream has, which another process may have set.
  */
 export const ensureStream = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
@@ -66,3 +58,16 @@ export const ensureStream = (
     untilReady
   )
 }
+
+/** Returns the configuration of a stream; `undefined` if there is none. */
+export const streamConfigOf = (
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  name: string
+): Effect.Effect<StreamConfig | undefined, BrokerFailure> =>
+  askJetStream<StreamInfo>(connection, `STREAM.INFO.${name}`, {}).pipe(
+    Effect.map(({ config }) => config),
+    Effect.catchTag("BrokerRefused", (refused) =>
+      refused.code === apiCode.streamNotFound ? Effect.undefined : Effect.fail(refused)
+    ),
+    untilReady
+  )

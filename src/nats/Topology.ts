@@ -1,18 +1,13 @@
 import { Context, Effect, Layer, Schema } from "effect"
-import {
-  feedSubject,
-  inputStream,
-  ledgerPrefix,
-  ledgerStream,
-  partitionFilter,
-  revisionFilter
-} from "../domain/Subject.ts"
-import { Connection } from "./Connection.ts"
-import { ensureStream } from "./StreamSetup.ts"
+import { formerLedgerStream, inputStream, journalStream, partitionFilter } from "../domain/Subject.ts"
+import { type BrokerConnection, Connection } from "./Connection.ts"
+import { ensureStream, streamConfigOf } from "./StreamSetup.ts"
 
-/** The oldest broker with atomic batches that does not refuse guarded ones by mistake. */
+/** The oldest broker that the tests have run on. */
 const brokerVersionMin = [2, 15, 0] as const
-const accountRevisionsMax = 1_000_000_000_000
+/** What the upgrade writes into the metadata of the journal when it is complete. */
+export const upgradeMetadata = "purchases.upgrade"
+export const upgradeDone = "done"
 const partitionsMetadata = "purchases.partitions"
 const nanosecondsPerMillisecond = 1_000_000
 
@@ -33,8 +28,6 @@ export interface TopologySettings {
   readonly duplicateWindow: number
   /** The most bytes that the input log keeps; above it the broker refuses purchases. */
   readonly inputBytesMax: number
-  /** Whether the broker repeats each revision of an account on a subject of its user. */
-  readonly feedSubjects: boolean
 }
 
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
@@ -60,25 +53,6 @@ const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
   metadata: { [partitionsMetadata]: String(settings.partitions) }
 })
 
-const ledgerConfig = (settings: TopologySettings) => ({
-  name: ledgerStream,
-  description: "Accounts, their purchaseId sets, positions, owners and what was rejected",
-  subjects: [`${ledgerPrefix}>`],
-  retention: "limits",
-  storage: "file",
-  discard: "new",
-  // Every revision of an account is a part of its history. The nats CLI takes a stream for a bucket only when this
-  // is above 0, so it is a number that no account reaches.
-  max_msgs_per_subject: accountRevisionsMax,
-  num_replicas: settings.replicas,
-  allow_atomic: true,
-  allow_direct: true,
-  allow_rollup_hdrs: true,
-  deny_delete: true,
-  // A batch that is refused is not repeated. It costs the broker a look-up of the revision before, so it has to be asked for.
-  ...(settings.feedSubjects ? { republish: { src: revisionFilter(), dest: feedSubject("{{wildcard(1)}}") } } : {})
-})
-
 const versionOf = (text: string): ReadonlyArray<number> => text.split(/[.-]/).slice(0, 3).map(Number)
 
 const isOlder = (version: ReadonlyArray<number>, than: ReadonlyArray<number>): boolean => {
@@ -94,7 +68,20 @@ const withoutJetStream = () =>
     problem: "The broker runs without JetStream. Start it with the project's nats.conf, or with -js."
   })
 
-/** The streams and the bucket on the broker, created when they are missing. */
+const formerLayout = () =>
+  new TopologyMismatch({
+    problem: `The stream ${formerLedgerStream} holds accounts in the layout of an earlier version. Stop all workers and edges, and run: npm run upgrade`
+  })
+
+/** Whether the broker has accounts in the layout of an earlier version that are not upgraded, or only in part. */
+const isFormerLayout = Effect.fnUntraced(function* (connection: BrokerConnection) {
+  const former = yield* streamConfigOf(connection, formerLedgerStream)
+  if (former === undefined) return false
+  const journal = yield* streamConfigOf(connection, journalStream)
+  return journal?.metadata?.[upgradeMetadata] !== upgradeDone
+})
+
+/** The input log on the broker, created if it is missing. */
 export class Topology extends Context.Service<
   Topology,
   {
@@ -125,12 +112,7 @@ export class Topology extends Context.Service<
         const input = yield* ensureStream(connection, inputConfig(settings, messageBytesMax)).pipe(
           Effect.catchTag("BrokerUnavailable", (gone) => Effect.fail(hasJetStream ? gone : withoutJetStream()))
         )
-        const ledger = yield* ensureStream(connection, ledgerConfig(settings))
-        if (ledger.allow_atomic !== true) {
-          return yield* new TopologyMismatch({
-            problem: `The stream ${ledgerStream} exists without allow_atomic. It was made by something else: move it away.`
-          })
-        }
+        if (yield* isFormerLayout(connection)) return yield* formerLayout()
         const partitions = Number(input.metadata?.[partitionsMetadata])
         if (!Number.isInteger(partitions) || partitions < 1) {
           return yield* new TopologyMismatch({

@@ -1,8 +1,6 @@
 import { Clock, Effect } from "effect"
-import { ownerKey, positionKey } from "../domain/Subject.ts"
-import { readPosition } from "../ledger/Position.ts"
+import { readPosition } from "../ledger/Takeover.ts"
 import { InputLog } from "../nats/InputLog.ts"
-import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { Topology } from "../nats/Topology.ts"
 
 export interface JanitorSettings {
@@ -43,11 +41,9 @@ const firstStoredSince = Effect.fnUntraced(function* (from: number, to: number, 
   return Math.min(low, to)
 })
 
-/** Removes applied input that is older than the retention, and the history of keys whose history says nothing. */
+/** Removes applied input that is older than the retention. */
 export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings) {
   const input = yield* InputLog
-  const bucket = yield* LedgerBucket
-  const { partitions } = yield* Topology
   const now = yield* Clock.currentTimeMillis
   const needed = yield* firstNeeded
   const { first } = yield* input.bounds
@@ -55,10 +51,6 @@ export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings)
   if (below > first) {
     yield* input.purgeBelow(below)
     yield* Effect.logDebug("purged applied input").pipe(Effect.annotateLogs({ below, purged: below - first }))
-  }
-  for (let partition = 0; partition < partitions; partition += 1) {
-    yield* bucket.forgetHistory(positionKey(partition))
-    yield* bucket.forgetHistory(ownerKey(partition))
   }
 })
 

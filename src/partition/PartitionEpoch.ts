@@ -1,20 +1,18 @@
 import { Deferred, Effect, Queue, Schema } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
-import { encodeOwner } from "../domain/Owner.ts"
 import type { Unreadable } from "../domain/PurchaseMessage.ts"
 import { questionsMax } from "../domain/Query.ts"
 import type { Revision } from "../domain/Revision.ts"
-import { ownerKey, rejectedKey } from "../domain/Subject.ts"
+import { rejectedKey } from "../domain/Subject.ts"
+import { type ChainEpoch, openChainWriter } from "../ledger/ChainWriter.ts"
+import { Heads } from "../ledger/Heads.ts"
 import { type InputMessage, InputProgress } from "../ledger/InputProgress.ts"
-import { Journal } from "../ledger/Journal.ts"
-import type { CommitEpoch } from "../ledger/Proposal.ts"
-import { readPosition } from "../ledger/Position.ts"
-import { encodeRejection } from "../domain/Rejection.ts"
+import { takeOver } from "../ledger/Takeover.ts"
 import { revisionApplied, unreadableRejected } from "../metrics/Measures.ts"
 import { InputLog } from "../nats/InputLog.ts"
-import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { type Delivery, PartitionConsumer, type ReadDelivery } from "../nats/PartitionConsumer.ts"
+import { RejectedRecords } from "../nats/RejectedRecords.ts"
 import { NoticeSender } from "../query/NoticeSender.ts"
 import { makeDispatched } from "./Dispatched.ts"
 import { InHand, inHandMessagesMax } from "./InHand.ts"
@@ -24,7 +22,7 @@ import { sortDelivery } from "./SortedDelivery.ts"
 import { untilStuck } from "./StuckWatch.ts"
 
 /**
- * The ledger is newer than the input log: one of them was restored, or made anew. To go on would skip what is stored
+ * The journal is newer than the input log: one of them was restored, or made anew. To go on would skip what is stored
  * below the position from now on, so the partition waits for somebody who knows.
  */
 export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("PositionBeyondLog", {
@@ -33,7 +31,7 @@ export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("
   last: Schema.Number
 }) {
   override get message() {
-    return `position.${this.partition} is ${this.position}, and the input log ends at ${this.last}: restore both from one backup`
+    return `partition ${this.partition} is applied up to input ${this.position}, and the input log ends at ${this.last}: restore journal and input log from one backup`
   }
 }
 
@@ -53,24 +51,26 @@ export interface RunningEpoch {
   readonly fail: (reason: string) => void
 }
 
+/** How many records of one message's unreadable parts are written at once. */
+const recordsAtOnceMax = 16
+
 /**
- * Takes a partition over and runs it until the scope closes. The order is the protocol's: the owner's record is
- * written, which is the epoch; after that the position is read; then a consumer of this epoch alone starts behind it.
+ * Takes a partition over and runs it until the scope closes. The order is the protocol's: the take-over record is appended,
+ * which is the epoch; then the heads are read up to it; then a consumer of this epoch alone starts behind the position.
  */
 export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIdentity) {
   const { partition, worker } = identity
-  const bucket = yield* LedgerBucket
   const input = yield* InputLog
   const consumers = yield* PartitionConsumer
-  const journal = yield* Journal
+  const rejected = yield* RejectedRecords
   const notices = yield* NoticeSender
   const registry = yield* ActorRegistry
   const budget = yield* InputBudget
   const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
-  const epoch = yield* bucket.put(ownerKey(partition), encodeOwner(worker))
-  const position = yield* readPosition(partition)
+  const { epoch, position } = yield* takeOver(partition, worker)
+  const heads = yield* Effect.flatMap(Heads, ({ open }) => open(partition, epoch))
   const { last } = yield* input.bounds
   if (last < position) return yield* new PositionBeyondLog({ partition, position, last })
   yield* consumers.create(partition, epoch, position + 1, 2 * inHandMessagesMax)
@@ -95,13 +95,15 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   /** The input sequence up to which commits are durable. The position of `progress` is ahead while one is in flight. */
   let committedThrough = position
 
-  const commitEpoch: CommitEpoch<ReadDelivery> = {
+  const chainEpoch: ChainEpoch<ReadDelivery> = {
     partition,
+    worker,
     epoch,
     progress,
     isOpen: () => isOpen,
     failed: fail,
-    committed: (messages) => {
+    committed: (userTokens, sequence, messages) => {
+      heads.committed(userTokens, sequence)
       committedThrough = messages.at(-1)?.sequence ?? committedThrough
       for (const { tag } of messages) {
         pull.acknowledge(tag)
@@ -111,6 +113,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
       demand()
     }
   }
+
+  const writer = yield* openChainWriter(chainEpoch)
 
   const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<ReadDelivery>>) => {
     revisionApplied(revision)
@@ -127,7 +131,10 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record: key, reason })))
 
   const actors = yield* registry.forEpoch<ReadDelivery>({
-    epoch: commitEpoch,
+    partition,
+    writer,
+    headOf: heads.find,
+    failed: fail,
     // Each message brings one envelope to a user at most, and each request one for each of its questions.
     mailboxMax: inHandMessagesMax + requestsAnsweredMax * questionsMax,
     applied: tellApplied,
@@ -191,19 +198,23 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     if (wanted !== undefined) pull.request(wanted.messages, wanted.bytes)
   }
 
-  const reject = (delivery: ReadDelivery, unreadable: ReadonlyArray<Unreadable>, message: InputMessage<ReadDelivery>) =>
-    journal.submit({
-      epoch: commitEpoch,
-      parts: [message],
-      writes: unreadable.map((part) => ({
-        key: rejectedKey(delivery.sequence, part.index),
-        value: encodeRejection({ ...part, inputSequence: delivery.sequence })
-      })),
-      committed: () => {
-        unreadableRejected(unreadable.length)
-        for (const part of unreadable) logRejection(rejectedKey(delivery.sequence, part.index), part.reason)
-      }
-    })
+  /** Records why parts of a message are not applied, and only then lets the position pass them. */
+  const reject = (
+    delivery: ReadDelivery,
+    unreadable: ReadonlyArray<Unreadable>,
+    message: InputMessage<ReadDelivery>
+  ) => {
+    const record = (part: Unreadable) => rejected.record({ ...part, inputSequence: delivery.sequence })
+    const told = () => {
+      unreadableRejected(unreadable.length)
+      for (const part of unreadable) logRejection(rejectedKey(delivery.sequence, part.index), part.reason)
+    }
+    const recorded = Effect.forEach(unreadable, record, { concurrency: recordsAtOnceMax, discard: true }).pipe(
+      Effect.map(() => writer.submit({ userToken: "", line: undefined, parts: [message], committed: told })),
+      Effect.catch((failure) => Effect.sync(() => fail(failure.message)))
+    )
+    run(Effect.forkIn(recorded, scope))
+  }
 
   const dispatch = Effect.fnUntraced(function* (received: Delivery) {
     const { byUser, unreadable } = sortDelivery(received, identity)
@@ -236,7 +247,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     fail,
     actors,
     dispatched,
-    position: () => progress.position
+    position: () => progress.position,
+    stillOwner: writer.stillOwner
   })
 
   demand()
@@ -248,7 +260,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     drain: Effect.suspend(() => {
       isDraining = true
       return Effect.raceFirst(
-        inHand.emptied.pipe(Effect.andThen(journal.settle(commitEpoch)), Effect.andThen(pull.confirmed)),
+        inHand.emptied.pipe(Effect.andThen(writer.settled), Effect.andThen(pull.confirmed)),
         Effect.asVoid(Deferred.await(over))
       )
     }),

@@ -1,13 +1,12 @@
 import { Effect, Exit } from "effect"
 import type { LookEnvelope } from "../actor/AccountActor.ts"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
-import { ownerKey } from "../domain/Subject.ts"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { makeSharedRead } from "../ledger/SharedRead.ts"
 import { InputLog } from "../nats/InputLog.ts"
-import { LedgerBucket } from "../nats/LedgerBucket.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { answerRequest, type Look, notAnswered } from "../query/QueryServer.ts"
 import type { makeDispatched } from "./Dispatched.ts"
-import { makeSharedRead } from "./SharedRead.ts"
 
 /** The most requests of one partition that are being answered at once; others get no answer, and ask again. */
 export const requestsAnsweredMax = 256
@@ -23,12 +22,13 @@ export interface ServingEpoch {
   readonly dispatched: ReturnType<typeof makeDispatched>
   /** The input sequence up to which everything is in a commit, or about to be. */
   readonly position: () => number
+  /** Whether this epoch still owns the partition at some moment after it was asked. */
+  readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
 
 /** Answers the queries of a partition until the scope closes. */
 export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) {
   const { partition, worker, epoch, isOpen, fail, actors, dispatched } = serving
-  const bucket = yield* LedgerBucket
   const input = yield* InputLog
   const registry = yield* ActorRegistry
   const transport = yield* QueryTransport
@@ -45,7 +45,6 @@ export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) 
     ),
     settleIn
   )
-  const owner = makeSharedRead(bucket.latest(ownerKey(partition)), settleIn)
 
   const answering = {
     newestInput,
@@ -75,10 +74,9 @@ export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) 
         const telling = run(rest)
         return Effect.sync(() => telling.interruptUnsafe())
       }),
-    stillOwner: Effect.map(owner, (stored) => {
-      if (stored?.sequence === epoch) return isOpen()
-      fail(`another epoch owns the partition: ${stored?.sequence}`)
-      return false
+    stillOwner: Effect.map(serving.stillOwner, (isOwner) => {
+      if (!isOwner) fail("another epoch owns the partition")
+      return isOwner && isOpen()
     })
   }
 

@@ -1,5 +1,5 @@
 import { Effect, Exit, Schema } from "effect"
-import type { Account, StoredRevision } from "../domain/Account.ts"
+import { type Account, revisionsAfter, type StoredRevision } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { SeenPurchase } from "../domain/PurchaseIdSet.ts"
 import { type Answer, Answers, type Question, Questions } from "../domain/Query.ts"
@@ -40,6 +40,7 @@ interface Snapshot {
   readonly seen: SeenPurchase | undefined
   readonly newest: StoredRevision | undefined
   readonly applying: ApplyingRevisions
+  readonly following: ReadonlyArray<number>
 }
 
 const snapshotFor =
@@ -50,7 +51,8 @@ const snapshotFor =
     revision: account.revision,
     seen: "purchaseId" in question ? account.seen.get(question.purchaseId) : undefined,
     newest: account.newest === undefined ? undefined : { sequence: account.revision, revision: account.newest },
-    applying: { sequences: account.applying, count: account.applying.length }
+    applying: { sequences: account.applying, count: account.applying.length },
+    following: question.kind === "revisions" ? revisionsAfter(account, question.after, question.limit) : []
   })
 
 const totalOf = ({ total, count, revision }: Snapshot): Answer => ({ kind: "total", total, count, revision })
@@ -107,6 +109,8 @@ const readOn = Effect.fnUntraced(function* (
       const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
       return { kind: "outcome", entry }
     }
+    case "revisions":
+      return { kind: "revisions", sequences: snapshot.following }
     case "totalsBefore":
       return {
         kind: "totalsBefore",

@@ -13,7 +13,7 @@ import {
 } from "../../src/ledger/ChainWriter.ts"
 import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
-import { CommitConflict } from "../../src/nats/LedgerBucket.ts"
+import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
 
 const takeover = 7
 

@@ -1,5 +1,7 @@
 import { connect, type ConsumerInfo, headers, type NatsConnection } from "nats"
-import { accountKey, inputStream, ledgerPrefix, ledgerStream, positionKey } from "../../src/domain/Subject.ts"
+import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
+import { decodeRevision, type Revision } from "../../src/domain/Revision.ts"
+import { commitSubject, inputStream, journalPrefix, journalStream, partitionOf } from "../../src/domain/Subject.ts"
 import { until } from "./TestBroker.ts"
 
 interface Answer {
@@ -18,7 +20,15 @@ export interface StreamState {
   readonly subjects?: Readonly<Record<string, number>>
 }
 
+/** A commit or a take-over record of a partition. */
+export interface StoredCommit extends CommitHead {
+  readonly sequence: number
+  readonly lines: ReadonlyArray<string>
+}
+
 const messageNotFound = 10_037
+
+const textOf = ({ message }: StoredMessage): string => Buffer.from(message.data ?? "", "base64").toString("utf8")
 
 /** What a test does and sees on the broker past the system under test. */
 export class BrokerAdmin {
@@ -67,46 +77,55 @@ export class BrokerAdmin {
     return info.state
   }
 
-  /** How many values each key of the ledger has that matches a filter like `rejected.>`. */
+  /** How many values each key of the journal has that matches a filter like `rejected.>`. */
   async keys(filter: string): Promise<Readonly<Record<string, number>>> {
-    const { subjects = {} } = await this.state(ledgerStream, ledgerPrefix + filter)
-    return Object.fromEntries(Object.entries(subjects).map(([key, count]) => [key.slice(ledgerPrefix.length), count]))
+    const { subjects = {} } = await this.state(journalStream, journalPrefix + filter)
+    return Object.fromEntries(Object.entries(subjects).map(([key, count]) => [key.slice(journalPrefix.length), count]))
   }
 
-  /** The newest value of a key of the ledger, as JSON. */
+  /** The newest value of a key of the journal, as JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   async value(key: string): Promise<any> {
-    const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${ledgerStream}`, { last_by_subj: ledgerPrefix + key })
-    return found && JSON.parse(Buffer.from(found.message.data ?? "", "base64").toString("utf8"))
+    const query = { last_by_subj: journalPrefix + key }
+    const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
+    return found && JSON.parse(textOf(found))
   }
 
   /** A message of the input log, as JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   async input(sequence: number): Promise<any> {
     const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, { seq: sequence })
-    return found && JSON.parse(Buffer.from(found.message.data ?? "", "base64").toString("utf8"))
+    return found && JSON.parse(textOf(found))
   }
 
-  /** All values that a key of the ledger has had, oldest first, as JSON. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
-  async history(key: string): Promise<ReadonlyArray<any>> {
-    const values: Array<unknown> = []
+  /** The chain of a partition, oldest first. */
+  async commits(partition: number): Promise<ReadonlyArray<StoredCommit>> {
+    const commits: Array<StoredCommit> = []
     for (let from = 1; ;) {
-      const query = { seq: from, next_by_subj: ledgerPrefix + key }
-      const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${ledgerStream}`, query)
-      if (found === undefined) return values
-      values.push(JSON.parse(Buffer.from(found.message.data ?? "", "base64").toString("utf8")))
+      const query = { seq: from, next_by_subj: commitSubject(partition) }
+      const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
+      if (found === undefined) return commits
+      const text = textOf(found)
+      commits.push({ ...headOf(text), sequence: found.message.seq, lines: revisionLinesOf(text) })
       from = found.message.seq + 1
     }
   }
 
+  /** The epochs of a partition: the sequences of its take-over records, oldest first. */
+  async epochs(partition: number): Promise<ReadonlyArray<number>> {
+    const commits = await this.commits(partition)
+    return commits.filter(({ kind }) => kind === "takeover").map(({ sequence }) => sequence)
+  }
+
   /** All positions that a partition has had, oldest first. */
   async positions(partition: number): Promise<ReadonlyArray<number>> {
-    return (await this.history(positionKey(partition))).map(({ position }) => position)
+    return (await this.commits(partition)).map(({ position }) => position)
   }
 
   async position(partition: number): Promise<number> {
-    return (await this.value(positionKey(partition)))?.position ?? 0
+    const query = { last_by_subj: commitSubject(partition) }
+    const newest = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
+    return newest === undefined ? 0 : headOf(textOf(newest)).position
   }
 
   /** The newest input sequence of a partition, 0 when there is none. */
@@ -115,9 +134,16 @@ export class BrokerAdmin {
     return (await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, query))?.message.seq ?? 0
   }
 
+  /** All revisions of an account, oldest first. */
+  async account(userToken: string): Promise<ReadonlyArray<Revision>> {
+    const commits = await this.commits(partitionOf(userToken, this.partitions))
+    const lines = commits.flatMap((commit) => commit.lines)
+    return lines.filter((line) => tokenOfLine(line) === userToken).map(decodeRevision)
+  }
+
   /** How many revisions an account has. */
   async revisions(userToken: string): Promise<number> {
-    return (await this.keys(accountKey(userToken)))[accountKey(userToken)] ?? 0
+    return (await this.account(userToken)).length
   }
 
   /** Waits until all input of all partitions is applied. */

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { accountKey } from "../../src/domain/Subject.ts"
+import { headOf } from "../../src/domain/Commit.ts"
 import type { Replacements } from "./TestLedger.ts"
 
 /** A door that is shut until a test opens it. */
@@ -8,20 +8,24 @@ export const makeGate = () => {
   return { open: () => resolve(), pass: Effect.promise(() => promise) }
 }
 
-/** Holds the commits of a worker back until the test lets them go, and sees which accounts were loaded. */
+/** Whether a text that is appended to a chain is a commit, and not a take-over record. */
+export const isCommit = (text: string): boolean => headOf(text).kind === "commit"
+
+/** Holds the commits of a worker back until the test lets them go. Take-over records pass. */
 export const holdCommits = () => {
   const gate = makeGate()
-  const loaded = new Set<string>()
+  const held: Array<string> = []
   const replace: Replacements = {
-    bucket: (real) => ({
+    chain: (real) => ({
       ...real,
-      latestTold: (key) =>
-        Effect.andThen(
-          Effect.sync(() => loaded.add(key)),
-          real.latestTold(key)
-        ),
-      commit: (writes) => Effect.andThen(gate.pass, real.commit(writes))
+      append: (partition, text, after) =>
+        Effect.suspend(() => {
+          if (!isCommit(text)) return real.append(partition, text, after)
+          held.push(text)
+          return Effect.andThen(gate.pass, real.append(partition, text, after))
+        })
     })
   }
-  return { replace, release: gate.open, hasLoaded: (userToken: string) => loaded.has(accountKey(userToken)) }
+  /** The texts of all commits that came to the gate. */
+  return { replace, release: gate.open, held: held as ReadonlyArray<string> }
 }

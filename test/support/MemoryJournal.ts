@@ -2,7 +2,7 @@ import { Effect, Layer } from "effect"
 import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
-import { CommitConflict } from "../../src/nats/LedgerBucket.ts"
+import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
 
 /** The fate of a write: done, not done, or done without an answer. */
 export type Fate = "done" | "refused" | "unanswered"

@@ -1,4 +1,4 @@
-import { inputStream, ledgerStream } from "../../src/domain/Subject.ts"
+import { inputStream, journalStream } from "../../src/domain/Subject.ts"
 import { freePort, TestBroker, until } from "./TestBroker.ts"
 
 const size = 3
@@ -62,7 +62,7 @@ export class TestCluster {
   /** Waits until all run, have caught up, and know who leads. */
   async untilWhole(): Promise<void> {
     await Promise.all(this.brokers.map((broker) => broker.untilHealthy(startWaitMilliseconds)))
-    for (const led of ["meta", inputStream, ledgerStream] as const) {
+    for (const led of ["meta", inputStream, journalStream] as const) {
       await until(`${led} has a leader`, async () => (await this.leaderOf(led)) !== undefined, startWaitMilliseconds)
     }
   }

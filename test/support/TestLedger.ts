@@ -3,8 +3,9 @@ import type { Hono } from "hono"
 import { makeApp } from "../../src/edge/App.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
 import { Feed } from "../../src/feed/Feed.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
-import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, measuredWorkerLayer } from "../../src/Roles.ts"
@@ -17,13 +18,15 @@ export const testSettings = (environment: Record<string, string>): Settings =>
 
 const quiet = (settings: Settings) => Layer.succeed(References.MinimumLogLevel, settings.logLevel)
 
-type Bucket = (typeof LedgerBucket)["Service"]
+type Chain = (typeof CommitChain)["Service"]
+type Heads = (typeof HeadStore)["Service"]
 type Consumer = (typeof PartitionConsumer)["Service"]
 type Input = (typeof InputLog)["Service"]
 
 /** What stands between a worker and its broker; each gets the real service and answers the one to use. */
 export interface Replacements {
-  readonly bucket?: (real: Bucket) => Bucket
+  readonly chain?: (real: Chain) => Chain
+  readonly heads?: (real: Heads) => Heads
   readonly consumer?: (real: Consumer) => Consumer
   readonly input?: (real: Input) => Input
 }
@@ -33,7 +36,8 @@ const same = <A>(real: A): A => real
 /** A worker inside of the test's process, on a broker of the test. `replace` swaps services of the broker. */
 export const startWorker = async (settings: Settings, replace: Replacements = {}) => {
   const replaced = Layer.mergeAll(
-    Layer.effect(LedgerBucket, Effect.map(Effect.service(LedgerBucket), replace.bucket ?? same)),
+    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),
+    Layer.effect(HeadStore, Effect.map(Effect.service(HeadStore), replace.heads ?? same)),
     Layer.effect(PartitionConsumer, Effect.map(Effect.service(PartitionConsumer), replace.consumer ?? same)),
     Layer.effect(InputLog, Effect.map(Effect.service(InputLog), replace.input ?? same))
   )

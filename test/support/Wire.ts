@@ -1,16 +1,17 @@
 import { connect, type Msg, type NatsConnection } from "nats"
-import { ledgerPrefix } from "../../src/domain/Subject.ts"
+import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
+import { commitFilter } from "../../src/domain/Subject.ts"
 
-/** A guarded write, or the last one of a batch, as it went over the wire, with the broker's answer once it came. */
-export interface SentCommit {
-  readonly key: string
-  /** The revision of `owner.<partition>` that it was guarded by. */
-  readonly guard: number
-  /** The error code; 0 where it was committed. */
+/** A commit or a take-over record, as it went over the wire, with the broker's answer once it came. */
+export interface SentCommit extends CommitHead {
+  readonly users: ReadonlyArray<string>
+  /** The sequence that it expected to be the newest of its chain. */
+  readonly after: number
+  /** The error code; 0 if it was stored. */
   answer?: number
 }
 
-/** The error code of an answer; 0 where it was committed. */
+/** The error code of an answer; 0 if it was stored. */
 const codeOf = (answer: Msg): number =>
   answer.json<{ readonly error?: { readonly err_code: number } }>().error?.err_code ?? 0
 
@@ -26,12 +27,13 @@ export class Wire {
 
   private constructor(client: NatsConnection) {
     this.client = client
-    client.subscribe(`${ledgerPrefix}>`, {
-      callback: (_error, { subject, reply, headers }) => {
-        const isGuarded = headers?.has("Nats-Expected-Last-Subject-Sequence-Subject") === true
-        if (!isGuarded || reply === undefined || reply === "") return
-        const guard = Number(headers.get("Nats-Expected-Last-Subject-Sequence"))
-        const commit: SentCommit = { key: subject.slice(ledgerPrefix.length), guard }
+    client.subscribe(commitFilter, {
+      callback: (_error, message) => {
+        const { reply, headers } = message
+        if (reply === undefined || reply === "") return
+        const text = message.string()
+        const after = Number(headers?.get("Nats-Expected-Last-Subject-Sequence"))
+        const commit: SentCommit = { ...headOf(text), users: revisionLinesOf(text).map(tokenOfLine), after }
         this.commits.push(commit)
         const answer = this.early.get(reply)
         this.early.delete(reply)

@@ -1,16 +1,19 @@
 import { Context, Deferred, Effect, Layer, Schema } from "effect"
 import { createInbox, nuid } from "nats"
 import { type BrokerFailure, type BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { ledgerStream, revisionFilter, userTokenOf } from "../domain/Subject.ts"
+import { revisionLinesOf, tokenOfLine } from "../domain/Commit.ts"
+import { type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
+import { commitFilter, journalStream } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
+import type { JournalRecord } from "./CommitChain.ts"
 import { deliveryPlace } from "./DeliveryPlace.ts"
 import { askJetStream, readMessage, type StoredMessage } from "./JetStreamApi.ts"
 import { statusOf } from "./MessageStatus.ts"
 import { readReplica } from "./ReplicaRead.ts"
 
-/** The most revisions, and about the most bytes, of one page: while the broker reads it, nothing is written. */
-export const pageRevisionsMax = 128
-export const pageBytesMax = 64 * 1024
+/** The most commits, and about the most bytes, of one page: while the broker reads it, nothing is written. */
+export const pageCommitsMax = 64
+export const pageBytesMax = 256 * 1024
 
 const nanosecondsPerMillisecond = 1_000_000
 /** The broker says at least this often that a consumer is alive; one that was silent for three times that is replaced. */
@@ -20,34 +23,35 @@ const silenceMaxMilliseconds = 3 * heartbeatMilliseconds
 const inactiveMilliseconds = 10_000
 const againAfterMilliseconds = 250
 
-/** A revision of an account as the ledger's stream has it. */
+/** A revision of an account, as a line of a commit. */
 export interface RevisionMessage {
   readonly userToken: string
-  /** The ledger sequence. */
-  readonly sequence: number
-  /** When the broker stored it, in milliseconds since 1970. */
+  readonly place: FeedPlace
+  /** When the broker stored the commit, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
 }
 
-/** The ledger ends before a place that was read from it: another one, or an older state of it, took its place. */
+/** The journal ends before a place that was read from it: another one, or an older state of it, took its place. */
 export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
   reached: Schema.Number,
   last: Schema.Number
 }) {
   override get message() {
-    return `the ledger was read up to ${this.reached} and ends at ${this.last} now`
+    return `the journal was read up to ${this.reached} and ends at ${this.last} now`
   }
 }
 
-const revisionOf = ({ subject, sequence, storedAt, text }: StoredMessage): RevisionMessage => ({
-  userToken: userTokenOf(subject),
-  sequence,
-  storedAt,
-  text
-})
+/** Returns the revisions of a commit, in the order of its lines. A take-over has none. */
+export const revisionsOf = ({ sequence, storedAt, text }: JournalRecord): Array<RevisionMessage> =>
+  revisionLinesOf(text).map((line, index) => ({
+    userToken: tokenOfLine(line),
+    place: { sequence, line: index + 1 },
+    storedAt,
+    text: line
+  }))
 
-const operation = "read the ledger"
+const operation = "read the journal"
 
 /** A read that was not answered has changed nothing. */
 const reading = <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerUnavailable | BrokerRefused> =>
@@ -55,34 +59,33 @@ const reading = <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, Br
     failure._tag === "BrokerRefused" ? failure : new BrokerUnavailable({ operation, reason: failure.reason })
   )
 
-interface LedgerInfo {
+interface JournalInfo {
   readonly state: { readonly last_seq: number }
   /** Only of a broker in a cluster. One without a leader answers too, with what it last knew. */
   readonly cluster?: { readonly leader?: string }
 }
 
-/** The revisions of accounts in the order of the ledger. */
-export class LedgerStream extends Context.Service<
-  LedgerStream,
+/** The commits of all partitions, in the order of the journal. */
+export class CommitStream extends Context.Service<
+  CommitStream,
   {
-    /** The last sequence of the ledger, as its leader has it. */
+    /** The last sequence of the journal, as its leader has it. */
     readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
-    /** The revisions of one account, or of all, after a sequence; empty only when the leader has none. */
+    /** The next revisions of all accounts after a place; empty only if the leader has none. */
     readonly page: (
-      after: number,
-      userToken?: string
+      after: FeedPlace
     ) => Effect.Effect<ReadonlyArray<RevisionMessage>, BrokerUnavailable | BrokerRefused>
-    /** Hands on every revision after a sequence, in order, each once, as it is stored, until the scope closes. */
+    /** Hands on every revision after a commit, in order, each once, as it is stored, until the scope closes. */
     readonly follow: (after: number, heard: (revision: RevisionMessage) => void) => Effect.Effect<never, LedgerReplaced>
   }
->()("purchases/nats/LedgerStream") {
+>()("purchases/nats/CommitStream") {
   static readonly layer = Layer.effect(
-    LedgerStream,
+    CommitStream,
     Effect.gen(function* () {
       const connection = yield* Connection
       const { client } = connection
 
-      const lastSequence = askJetStream<LedgerInfo>(connection, `STREAM.INFO.${ledgerStream}`, {}).pipe(
+      const lastSequence = askJetStream<JournalInfo>(connection, `STREAM.INFO.${journalStream}`, {}).pipe(
         Effect.flatMap(({ state, cluster }) =>
           cluster === undefined || cluster.leader !== undefined
             ? Effect.succeed(state.last_seq)
@@ -92,28 +95,39 @@ export class LedgerStream extends Context.Service<
       )
 
       /** What any replica has from a sequence on: in order and without a gap, but it may lack the newest, or all. */
-      const pageOfReplica = (from: number, filter: string) =>
+      const commitsOfReplica = (from: number) =>
         Effect.map(
-          readReplica(connection, ledgerStream, {
+          readReplica(connection, journalStream, {
             seq: from,
-            next_by_subj: filter,
-            batch: pageRevisionsMax,
+            next_by_subj: commitFilter,
+            batch: pageCommitsMax,
             max_bytes: pageBytesMax
           }),
-          ({ messages }) => messages.map(revisionOf)
-        ).pipe(Effect.orElseSucceed(() => []))
+          ({ messages }) => messages
+        ).pipe(Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => []))
 
-      const page = (after: number, userToken?: string) =>
+      /** The next commits from a sequence on, the first of them by the leader's word. */
+      const commitsFrom = Effect.fnUntraced(function* (from: number) {
+        const first = yield* readMessage(connection, journalStream, { seq: from, next_by_subj: commitFilter })
+        if (first === undefined) return []
+        const commits = yield* commitsOfReplica(first.sequence)
+        return commits[0]?.sequence === first.sequence ? commits : [first]
+      })
+
+      const page = (after: FeedPlace) =>
         Effect.gen(function* () {
-          const filter = revisionFilter(userToken)
-          const first = yield* readMessage(connection, ledgerStream, { seq: after + 1, next_by_subj: filter })
-          if (first === undefined) return []
-          const revisions = yield* pageOfReplica(first.sequence, filter)
-          return revisions[0]?.sequence === first.sequence ? revisions : [revisionOf(first)]
+          for (let from = after.sequence + (Number.isFinite(after.line) ? 0 : 1); ;) {
+            const commits = yield* commitsFrom(from)
+            const last = commits.at(-1)
+            if (last === undefined) return []
+            const revisions = commits.flatMap(revisionsOf).filter(({ place }) => isAfter(place, after))
+            if (revisions.length > 0) return revisions
+            from = last.sequence + 1
+          }
         }).pipe(reading)
 
       /** One consumer from its creation to its end: a gap, silence, or a connection that broke. */
-      const session = (after: number, heard: (revision: RevisionMessage) => void) =>
+      const session = (after: number, heard: (commit: JournalRecord) => void) =>
         Effect.gen(function* () {
           const last = yield* lastSequence
           if (last < after) return yield* new LedgerReplaced({ reached: after, last })
@@ -141,7 +155,7 @@ export class LedgerStream extends Context.Service<
                   if (place.deliverySequence !== delivered + 1) return void end("a delivery is missing")
                   delivered += 1
                   const { sequence, storedAt } = place
-                  heard({ userToken: userTokenOf(message.subject), sequence, storedAt, text: message.string() })
+                  heard({ sequence, storedAt, text: message.string() })
                 }
               })
             ),
@@ -149,11 +163,10 @@ export class LedgerStream extends Context.Service<
           )
           yield* connection.onReconnect(() => end("the connection broke"))
 
-          const filter = revisionFilter()
           const config = {
             name,
             deliver_subject: inbox,
-            filter_subject: filter,
+            filter_subject: commitFilter,
             ack_policy: "none",
             deliver_policy: "by_start_sequence",
             opt_start_seq: after + 1,
@@ -163,8 +176,8 @@ export class LedgerStream extends Context.Service<
             idle_heartbeat: heartbeatMilliseconds * nanosecondsPerMillisecond,
             inactive_threshold: inactiveMilliseconds * nanosecondsPerMillisecond
           }
-          yield* askJetStream(connection, `CONSUMER.CREATE.${ledgerStream}.${name}.${filter}`, {
-            stream_name: ledgerStream,
+          yield* askJetStream(connection, `CONSUMER.CREATE.${journalStream}.${name}.${commitFilter}`, {
+            stream_name: journalStream,
             config
           })
           const silent = Effect.gen(function* () {
@@ -177,9 +190,9 @@ export class LedgerStream extends Context.Service<
       const follow = (after: number, heard: (revision: RevisionMessage) => void) =>
         Effect.gen(function* () {
           let reached = after
-          const hand = (revision: RevisionMessage) => {
-            reached = revision.sequence
-            heard(revision)
+          const hand = (commit: JournalRecord) => {
+            reached = commit.sequence
+            for (const revision of revisionsOf(commit)) heard(revision)
           }
           while (true) {
             const reason = yield* Effect.scoped(session(reached, hand)).pipe(
@@ -187,12 +200,12 @@ export class LedgerStream extends Context.Service<
                 failure._tag === "LedgerReplaced" ? Effect.fail(failure) : Effect.succeed(failure.message)
               )
             )
-            yield* Effect.logInfo("following the ledger again").pipe(Effect.annotateLogs({ reason, reached }))
+            yield* Effect.logInfo("following the journal again").pipe(Effect.annotateLogs({ reason, reached }))
             yield* Effect.sleep(againAfterMilliseconds)
           }
         })
 
-      return LedgerStream.of({ lastSequence, page, follow })
+      return CommitStream.of({ lastSequence, page, follow })
     })
   )
 }

@@ -1,6 +1,6 @@
 import { Deferred, Effect, Fiber } from "effect"
 import { describe, expect, it } from "vitest"
-import { makeTurns } from "../../src/ledger/Turns.ts"
+import { makeTurns } from "../../src/nats/Turns.ts"
 import { until } from "../support/TestBroker.ts"
 
 describe("Turns", () => {

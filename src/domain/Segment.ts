@@ -1,0 +1,110 @@
+import { Schema } from "effect"
+import { CountedIds, repeatMap, type Repeats, repeatTuples } from "./Revision.ts"
+
+const version = 2
+
+/** The most segments, and the most directories, that a segment names. */
+export const linksMax = 255
+/** The most ids of one segment, unless a single revision has more. With the longest ids it is half a megabyte. */
+export const segmentIdsMax = 1_024
+
+/** The ids that one revision applied. Both arrays have the same length, which is 0 if it applied nothing. */
+export interface SealedRevision {
+  /** The sequence of its commit. */
+  readonly sequence: number
+  readonly purchaseIds: ReadonlyArray<string>
+  readonly fingerprints: ReadonlyArray<number>
+}
+
+/** What a segment keeps of the revisions that it covers. */
+export interface SegmentContent {
+  /** Oldest first. */
+  readonly revisions: ReadonlyArray<SealedRevision>
+  /** What those revisions added to the repeats of any purchase. */
+  readonly repeats: ReadonlyMap<string, Repeats>
+}
+
+/**
+ * The segments that the next segment of an account names. Every {@link linksMax}th is a directory: the segments after it
+ * name it, and not those that it names itself. So a million ids are found in three steps.
+ */
+export interface SegmentLinks {
+  /** The sequences of the segments after the newest directory, newest first. */
+  readonly before: ReadonlyArray<number>
+  /** The sequences of the newest directories, newest first. */
+  readonly directories: ReadonlyArray<number>
+}
+
+/** A sealed part of an account's purchaseId set: one message of `segment.<partition>`, which never changes. */
+export interface Segment extends SegmentContent {
+  readonly userToken: string
+  readonly links: SegmentLinks
+}
+
+/** The links of an account without a segment. */
+export const noLinks: SegmentLinks = { before: [], directories: [] }
+
+/** Returns what the segment after one names, which was stored at a sequence with these links. */
+export const linksAfter = ({ before, directories }: SegmentLinks, sequence: number): SegmentLinks =>
+  before.length >= linksMax
+    ? { before: [], directories: [sequence, ...directories].slice(0, linksMax) }
+    : { before: [sequence, ...before], directories }
+
+const isTextArray = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((member) => typeof member === "string")
+const isNumberArray = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((member) => typeof member === "number")
+
+type RevisionTuple = readonly [sequence: number, ids: ReadonlyArray<string>, fingerprints: ReadonlyArray<number>]
+
+// A check of its own: an account can have a million ids, and Schema's take ten times as long.
+const RevisionTuples = Schema.declare(
+  (input): input is ReadonlyArray<RevisionTuple> =>
+    Array.isArray(input) &&
+    input.every(
+      (tuple: unknown) =>
+        Array.isArray(tuple) &&
+        tuple.length === 3 &&
+        typeof tuple[0] === "number" &&
+        isTextArray(tuple[1]) &&
+        isNumberArray(tuple[2]) &&
+        tuple[1].length === tuple[2].length
+    ),
+  { expected: "an array of revisions, each with ids and as many fingerprints" }
+)
+
+const SegmentRecord = Schema.fromJsonString(
+  Schema.Struct({
+    v: Schema.Literal(version),
+    kind: Schema.Literal("segment"),
+    user: Schema.String,
+    revisions: RevisionTuples,
+    repeats: CountedIds,
+    before: Schema.Array(Schema.Int),
+    directories: Schema.Array(Schema.Int)
+  })
+)
+
+export const encodeSegment = ({ userToken, revisions, repeats, links }: Segment): string =>
+  JSON.stringify({
+    v: version,
+    kind: "segment",
+    user: userToken,
+    revisions: revisions.map(({ sequence, purchaseIds, fingerprints }) => [sequence, purchaseIds, fingerprints]),
+    repeats: repeatTuples(repeats),
+    before: links.before,
+    directories: links.directories
+  })
+
+const segmentRecordFrom = Schema.decodeUnknownSync(SegmentRecord)
+
+/** Reads a segment. Throws a SchemaError if the text is not one. */
+export const decodeSegment = (text: string): Segment => {
+  const { user, revisions, repeats, before, directories } = segmentRecordFrom(text)
+  return {
+    userToken: user,
+    revisions: revisions.map(([sequence, purchaseIds, fingerprints]) => ({ sequence, purchaseIds, fingerprints })),
+    repeats: repeatMap(repeats),
+    links: { before, directories }
+  }
+}

@@ -1,0 +1,39 @@
+import { Effect } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { encodeCommit, headOf } from "../domain/Commit.ts"
+import { CommitChain } from "../nats/CommitChain.ts"
+import type { CommitConflict } from "../nats/ConditionalAppend.ts"
+
+/** How often a take-over that lost against a commit is tried again at once. Then the partition waits for its next epoch. */
+const attemptsMax = 10
+
+/** The epoch of an owner, and where it begins. */
+export interface Takeover {
+  /** The sequence of the take-over record. */
+  readonly epoch: number
+  /** The input sequence up to which everything of the partition is applied. */
+  readonly position: number
+}
+
+/** Returns the input sequence up to which everything of a partition is applied, as the leader has it; 0 at first. */
+export const readPosition = (partition: number): Effect.Effect<number, BrokerFailure, CommitChain> =>
+  Effect.flatMap(CommitChain, (chain) =>
+    Effect.map(chain.newest(partition), (newest) => (newest === undefined ? 0 : headOf(newest.text).position))
+  )
+
+/**
+ * Takes a partition over: appends a take-over record behind its newest commit. From then on no commit of an older owner can
+ * be stored, however late it arrives. Fails with `CommitConflict` if others commit each time.
+ */
+export const takeOver = (
+  partition: number,
+  worker: string
+): Effect.Effect<Takeover, BrokerFailure | CommitConflict, CommitChain> =>
+  Effect.gen(function* () {
+    const chain = yield* CommitChain
+    const newest = yield* chain.newest(partition)
+    const position = newest === undefined ? 0 : headOf(newest.text).position
+    const record = encodeCommit({ kind: "takeover", epoch: 0, worker, position }, [])
+    const epoch = yield* chain.append(partition, record, newest?.sequence ?? 0)
+    return { epoch, position }
+  }).pipe(Effect.retry({ while: (failure) => failure._tag === "CommitConflict", times: attemptsMax - 1 }))

@@ -1,15 +1,6 @@
 import type { JetStreamManager } from "nats"
-import { headLineOf } from "../../src/domain/Commit.ts"
-import {
-  commitSubject,
-  inputStream,
-  journalStream,
-  ledgerPrefix,
-  ledgerStream,
-  partitionFilter,
-  positionKey
-} from "../../src/domain/Subject.ts"
-import type { FloorLayout } from "./FloorStreams.ts"
+import { headOf } from "../../src/domain/Commit.ts"
+import { commitSubject, inputStream, journalStream, partitionFilter } from "../../src/domain/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 
 const lookEveryMilliseconds = 2
@@ -29,41 +20,21 @@ const newest = async (manager: JetStreamManager, stream: string, subject: string
 
 /** What applies, and where. */
 export interface Applying {
-  readonly layout: FloorLayout
   readonly worker: { readonly pid: number; readonly hasEnded: boolean }
   readonly broker: { readonly pid: number; readonly url: string }
   readonly partitions: number
-}
-
-interface PositionRecord {
-  readonly stream: string
-  readonly subject: (partition: number) => string
-  /** The part of the record that says how far the partition is, as JSON. */
-  readonly jsonOf: (record: string) => string
-}
-
-/** Where the position of a partition is: in the same atomic batch as the accounts, or in the head of a commit. */
-const positionRecords: Readonly<Record<FloorLayout, PositionRecord>> = {
-  batches: {
-    stream: ledgerStream,
-    subject: (partition) => ledgerPrefix + positionKey(partition),
-    jsonOf: (record) => record
-  },
-  chain: { stream: journalStream, subject: commitSubject, jsonOf: headLineOf }
 }
 
 /**
  * Waits until the position of each partition has reached the newest message of the input log: until the last commit. It
  * asks the broker alone, one question at a time.
  */
-export const untilApplied = ({ layout, worker, broker, partitions }: Applying): Promise<void> =>
+export const untilApplied = ({ worker, broker, partitions }: Applying): Promise<void> =>
   withClient(broker.url, async (client) => {
     const manager = await client.jetstreamManager()
     const position = async (partition: number) => {
-      const { stream, subject, jsonOf } = positionRecords[layout]
-      const stored = await newest(manager, stream, subject(partition))
-      const position: number = stored === undefined ? 0 : JSON.parse(jsonOf(stored.string())).position
-      return position
+      const stored = await newest(manager, journalStream, commitSubject(partition))
+      return stored === undefined ? 0 : headOf(stored.string()).position
     }
     for (let partition = 0; partition < partitions; partition += 1) {
       const last = (await newest(manager, inputStream, partitionFilter(partition)))?.seq ?? 0

@@ -3,7 +3,6 @@ import { endToEndCases } from "./cases/EndToEnd.ts"
 import { feeds } from "./cases/Feeds.ts"
 import { generate } from "./cases/Generate.ts"
 import { growthCases } from "./cases/Growth.ts"
-import { layoutCases } from "./cases/Layouts.ts"
 import { lines } from "./cases/Lines.ts"
 import { longAccount } from "./cases/LongAccount.ts"
 import { posts } from "./cases/Posts.ts"
@@ -24,6 +23,5 @@ export const cases: ReadonlyArray<Case> = [
   start,
   recovery,
   longAccount,
-  ...growthCases,
-  ...layoutCases
+  ...growthCases
 ]

@@ -1,32 +1,13 @@
 import { TestBroker } from "../../test/support/TestBroker.ts"
-import { TestCluster } from "../../test/support/TestCluster.ts"
 import type { Stoppable } from "./Ending.ts"
 import { type FloorMessage, floorPartitions } from "./floor/Protocol.ts"
 import { FloorProcesses } from "./FloorProcesses.ts"
-import { createFloorStreams, type FloorStreamOptions } from "./FloorStreams.ts"
+import { createFloorStreams } from "./FloorStreams.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
-export interface FloorOptions extends FloorStreamOptions {
-  /** The cap of a commit, and the accounts that stay in memory: of the chain alone. */
-  readonly commitKibibytes?: number
+export interface FloorOptions {
+  /** How many accounts stay in memory; all of them if it is left out. */
   readonly residentMax?: number
-}
-
-const workerOf = { batches: "worker", chain: "chainWorker" } as const
-
-const environmentOf = ({ commitKibibytes, residentMax }: FloorOptions): Record<string, string> => ({
-  ...(commitKibibytes === undefined ? {} : { COMMIT_KIB: String(commitKibibytes) }),
-  ...(residentMax === undefined ? {} : { RESIDENT: String(residentMax) })
-})
-
-/** One broker, or three that replicate. */
-const startBrokers = async (replicas: number) => {
-  if (replicas === 1) {
-    const broker = await TestBroker.start()
-    return { brokers: [broker], stop: () => broker.stop() }
-  }
-  const cluster = await TestCluster.start()
-  return { brokers: cluster.brokers, stop: () => cluster.stop() }
 }
 
 /**
@@ -34,33 +15,28 @@ const startBrokers = async (replicas: number) => {
  * same settings and the same writes, without anything that makes a product of it. A publisher and a worker.
  */
 export class Floor implements Stoppable {
-  readonly layout: FloorOptions["layout"]
   readonly broker: TestBroker
-  readonly brokers: ReadonlyArray<TestBroker>
   readonly partitions = floorPartitions
   readonly publisher: NodeProcess
   readonly worker: NodeProcess
   private readonly processes = new FloorProcesses()
-  private readonly stopBrokers: () => Promise<void>
 
-  private constructor(brokers: ReadonlyArray<TestBroker>, stopBrokers: () => Promise<void>, options: FloorOptions) {
-    const [broker] = brokers
-    if (broker === undefined) throw new Error("a floor needs a broker")
-    const environment = { NATS_URL: broker.url, ...environmentOf(options) }
-    this.layout = options.layout
+  private constructor(broker: TestBroker, { residentMax }: FloorOptions) {
+    const environment = { NATS_URL: broker.url }
     this.broker = broker
-    this.brokers = brokers
-    this.stopBrokers = stopBrokers
     this.publisher = this.processes.start("publisher", environment)
-    this.worker = this.processes.start(workerOf[options.layout], environment)
+    this.worker = this.processes.start("worker", {
+      ...environment,
+      ...(residentMax === undefined ? {} : { RESIDENT: String(residentMax) })
+    })
   }
 
   static async start(options: FloorOptions): Promise<Floor> {
-    const { brokers, stop } = await startBrokers(options.replicas ?? 1)
-    let begun: Stoppable = { stop }
+    const broker = await TestBroker.start()
+    let begun: Stoppable = broker
     try {
-      await createFloorStreams(brokers.map(({ url }) => url).join(","), options)
-      const floor = new Floor(brokers, stop, options)
+      await createFloorStreams(broker.url)
+      const floor = new Floor(broker, options)
       begun = floor
       await Promise.all([floor.publisher, floor.worker].map((one) => one.message<FloorMessage, "ready">("ready")))
       return floor
@@ -76,6 +52,6 @@ export class Floor implements Stoppable {
 
   async stop(): Promise<void> {
     await this.processes.stop()
-    await this.stopBrokers()
+    await this.broker.stop()
   }
 }

@@ -9,10 +9,9 @@ import type { NodeProcess } from "./NodeProcess.ts"
 
 /**
  * The bare protocol for single requests: posts that are answered when they are applied, and strong reads, with the same
- * synced writes, checks and notices, without batches, Effect, validation, actors or recovery. A broker, a worker and an edge.
+ * synced writes, checks and notices, without Effect, validation, actors or recovery. A broker, a worker and an edge.
  */
 export class RequestFloor implements Stoppable, Served {
-  readonly layout = "batches"
   readonly broker: TestBroker
   readonly edgeUrl: string
   readonly servers: Served["servers"]
@@ -35,9 +34,9 @@ export class RequestFloor implements Stoppable, Served {
     const broker = await TestBroker.start()
     const processes = new FloorProcesses()
     try {
-      await createFloorStreams(broker.url, { layout: "batches" })
+      await createFloorStreams(broker.url)
       const environment = { NATS_URL: broker.url }
-      const worker = processes.start("requestWorker", environment)
+      const worker = processes.start("worker", environment)
       await worker.message<FloorMessage, "ready">("ready")
       const edge = processes.start("edge", environment)
       const { port } = await edge.message<HttpFloorMessage, "listening">("listening")

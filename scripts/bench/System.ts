@@ -27,7 +27,6 @@ export interface SystemOptions extends SystemNeeds {
 
 /** A broker, a worker and an edge that nobody else uses, each a process, on an empty ledger. */
 export class System implements Stoppable, Served {
-  readonly layout = "batches"
   readonly broker: TestBroker
   readonly edge: NodeProcess
   readonly edgeUrl: string

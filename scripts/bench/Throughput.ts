@@ -10,13 +10,7 @@ import type { Workload } from "./Workload.ts"
 /** What publishes, what applies, and the broker between: of the system or of the floor. */
 interface Line extends Applying {
   readonly publisher: NodeProcess
-  /** All brokers, where there are several. */
-  readonly brokers?: ReadonlyArray<{ readonly pid: number }>
 }
-
-/** The brokers by name: `broker`, and then `broker2`, `broker3`. */
-const brokersOf = ({ broker, brokers = [broker] }: Line): Record<string, { readonly pid: number }> =>
-  Object.fromEntries(brokers.map((one, index) => [index === 0 ? "broker" : `broker${index + 1}`, one]))
 
 export interface Throughput {
   readonly perSecond: number
@@ -31,7 +25,7 @@ export const throughput = async (line: Line, order: PublishOrder, progress: Prog
   const published = publisher.message<PublisherMessage, "published">("published", (message) => {
     if (message.kind === "progress") progress.show(`published ${message.published.toLocaleString("en")}`)
   })
-  const spentSince = countProcessorTime({ publisher, worker, ...brokersOf(line) })
+  const spentSince = countProcessorTime({ publisher, worker, broker: line.broker })
   const began = performance.now()
   publisher.send(order)
   await published
@@ -51,10 +45,6 @@ export const throughput = async (line: Line, order: PublishOrder, progress: Prog
 export const fill = async (system: System, workload: Workload, progress: Progress): Promise<void> => {
   const { worker, broker, partitions } = system
   const publisher = await system.startPublisher()
-  await throughput(
-    { layout: "batches", publisher, worker, broker, partitions },
-    { workload, from: 0, to: workload.purchases },
-    progress
-  )
+  await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
   await publisher.stop()
 }

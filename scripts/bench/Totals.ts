@@ -1,5 +1,5 @@
 import type { Floor } from "./Floor.ts"
-import { accountsOf, accountsOfChain } from "./LedgerAccounts.ts"
+import { accountsOf } from "./LedgerAccounts.ts"
 import { type Total, totalIn } from "./TotalBody.ts"
 import { originalsOf, type Workload } from "./Workload.ts"
 
@@ -14,7 +14,7 @@ interface Counted {
 const readsAtOnce = 16
 const readTriesMax = 30
 const wrongNamedMax = 10
-/** With more accounts than this, so many are read over HTTP, evenly spread, and all from the bucket. */
+/** With more accounts than this, so many are read over HTTP, evenly spread, and all from the journal. */
 const readsOverHttpMax = 2_000
 
 /** Adds purchases up by nothing but their ids and amounts, to hold the ledger against. */
@@ -79,13 +79,9 @@ export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string,
   return shortened(wrong)
 }
 
-/** Reads the newest revision of every account from the bucket itself, and names what is wrong, missing or too much. */
-const wrongAccounts = async (
-  brokerUrl: string,
-  expected: ReadonlyMap<string, Total>,
-  read: (brokerUrl: string) => Promise<Map<string, Total>> = accountsOf
-): Promise<Array<string>> => {
-  const accounts = await read(brokerUrl)
+/** Reads the newest revision of every account from the journal itself, and names what is wrong, missing or too much. */
+const wrongAccounts = async (brokerUrl: string, expected: ReadonlyMap<string, Total>): Promise<Array<string>> => {
+  const accounts = await accountsOf(brokerUrl)
   const wrong: Array<string> = []
   for (const [userId, total] of expected) {
     const found = accounts.get(userId) ?? { count: 0, cents: 0n }
@@ -95,7 +91,7 @@ const wrongAccounts = async (
   return shortened(wrong)
 }
 
-/** Holds a whole ledger against what was sent: the bucket entirely, and strong reads over HTTP, of each or of many. */
+/** Holds a whole ledger against what was sent: the journal entirely, and strong reads over HTTP, of each or of many. */
 export const wrongLedger = async (
   { edgeUrl, broker }: { readonly edgeUrl: string; readonly broker: { readonly url: string } },
   expected: ReadonlyMap<string, Total>
@@ -105,14 +101,11 @@ export const wrongLedger = async (
   return [...(await wrongAccounts(broker.url, expected)), ...(await wrongTotals(edgeUrl, read))]
 }
 
-const readsOfLayout = { batches: accountsOf, chain: accountsOfChain } as const
-
-/** What the processes of the floor printed, and what is wrong in its bucket. */
+/** What the processes of the floor printed, and what is wrong in its journal. */
 export const wrongFloor = async (
-  floor: Pick<Floor, "said" | "broker" | "layout">,
+  floor: Pick<Floor, "said" | "broker">,
   expected: ReadonlyMap<string, Total>
 ): Promise<Array<string>> => {
-  const read = readsOfLayout[floor.layout]
-  const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, expected, read))]
+  const wrong = [...floor.said(), ...(await wrongAccounts(floor.broker.url, expected))]
   return wrong.map((problem) => `floor: ${problem}`)
 }

@@ -4,6 +4,8 @@ import type { Purchase } from "../../src/domain/Purchase.ts"
 export interface Workload {
   readonly purchases: number
   readonly users: number
+  /** How purchases are spread over the users: evenly, or by Zipf's law with the exponent 1. Evenly if it is left out. */
+  readonly spread?: "uniform" | "zipf"
   /** Each such purchase is sent under the id and with the content of an earlier one; 0 for none. */
   readonly repeatEvery: number
 }
@@ -33,11 +35,15 @@ const spread = (index: number): number => {
 
 export const userAt = (number: number): string => `customer-${number.toString().padStart(6, "0")}`
 
-const originalAt = ({ users }: Workload, index: number): Purchase => {
+/** The number of a user. By Zipf's law the n-th has 1/n of the purchases of the first: the logarithm is uniform. */
+const userNumberOf = ({ users, spread: kind }: Workload, hash: number): number =>
+  kind === "zipf" ? Math.floor(users ** (hash / 0x1_0000_0000)) - 1 : hash % users
+
+const originalAt = (workload: Workload, index: number): Purchase => {
   const hash = spread(index)
   return {
     purchaseId: `6f1d2c3b-8a4e-4f70-9b25-${index.toString(16).padStart(12, "0")}`,
-    userId: userAt(hash % users),
+    userId: userAt(userNumberOf(workload, hash)),
     productName: products[hash % 5] ?? "",
     productType: productTypes[hash % 5] ?? "",
     valueCents: BigInt(100 + (hash % 99_900)),

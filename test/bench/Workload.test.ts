@@ -31,4 +31,14 @@ describe("the workload of the benchmark", () => {
     expect(Math.min(...counts)).toBeGreaterThan(100)
     expect(Math.max(...counts)).toBeLessThan(230)
   })
+
+  it("gives by Zipf's law about as many purchases to the first ten users as to the next ninety, and the next 900", () => {
+    const zipf = { purchases: 90_000, users: 1_000, repeatEvery: 0, spread: "zipf" } as const
+    const counts = [0, 0, 0]
+    for (const { userId } of all(zipf)) {
+      const rank = Number(userId.slice("customer-".length)) + 1
+      counts[Math.floor(Math.log10(rank + 0.5))] = (counts[Math.floor(Math.log10(rank + 0.5))] ?? 0) + 1
+    }
+    for (const count of counts) expect(Math.abs(count - 30_000)).toBeLessThan(3_000)
+  })
 })

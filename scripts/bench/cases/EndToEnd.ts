@@ -1,6 +1,7 @@
 import { besideFloor } from "../BesideFloor.ts"
 import type { Case, CaseInput, Measurement } from "../Case.ts"
 import { bytesPerMebibyte, processMemory } from "../ProcessMemory.ts"
+import { storeUse } from "../StoreUse.ts"
 import { throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
 import { repeatEveryUsual, type Workload } from "../Workload.ts"
@@ -10,6 +11,9 @@ interface EndToEndOptions {
   readonly about: string
   readonly isLong?: boolean
   readonly users: number
+  readonly spread?: Workload["spread"]
+  /** How many accounts stay in memory, of the system and of its floor; what is usual if it is left out. */
+  readonly residentMax?: number
   /** Published and applied before the clock starts, so that the processes have compiled what they run. */
   readonly warmUp: number
   /** Published and applied while it runs. */
@@ -18,8 +22,13 @@ interface EndToEndOptions {
 }
 
 /** Runs the same workload through the bare protocol, on a broker of its own. */
-const runFloor = async ({ startFloor, progress }: CaseInput, workload: Workload, warmUp: number) => {
-  const floor = await startFloor({ layout: "batches" })
+const runFloor = async (
+  { startFloor, progress }: CaseInput,
+  { residentMax }: EndToEndOptions,
+  workload: Workload,
+  warmUp: number
+) => {
+  const floor = await startFloor(residentMax === undefined ? {} : { residentMax })
   progress.show("floor: warming up")
   await throughput(floor, { workload, from: 0, to: warmUp }, progress)
   const figures = await throughput(floor, { workload, from: warmUp, to: workload.purchases }, progress)
@@ -30,14 +39,14 @@ const runFloor = async ({ startFloor, progress }: CaseInput, workload: Workload,
 
 const runSystem = async (
   { startSystem, progress }: CaseInput,
-  { name, showsMemory = false }: EndToEndOptions,
+  { name, showsMemory = false, residentMax }: EndToEndOptions,
   workload: Workload,
   warmUp: number
 ) => {
-  const system = await startSystem({ usesEdge: false })
+  const settings = residentMax === undefined ? {} : { ACTORS_RESIDENT_MAX: String(residentMax) }
+  const system = await startSystem({ usesEdge: false, settings })
   const publisher = await system.startPublisher()
   const line = {
-    layout: "batches" as const,
     publisher,
     worker: system.worker,
     broker: system.broker,
@@ -56,10 +65,11 @@ const runSystem = async (
       { name: `${name} broker's memory a user`, unit: "bytes", value: ((broker ?? 0) - brokerBefore) / workload.users }
     )
   }
+  const { ledgerBytes } = await storeUse(system.broker.url)
   progress.show("reading every total")
   const wrong = await wrongLedger(system, totalsOfWorkload(workload))
   await system.stop()
-  return { figures, memory, wrong }
+  return { figures, memory, ledgerBytes, wrong }
 }
 
 /**
@@ -71,18 +81,23 @@ const endToEndCase = (options: EndToEndOptions): Case => ({
   about: options.about,
   isLong: options.isLong ?? false,
   run: async (input) => {
-    const { name, users, warmUp, measured } = options
-    const workload: Workload = { purchases: warmUp + measured, users, repeatEvery: repeatEveryUsual }
+    const { name, users, spread = "uniform", warmUp, measured } = options
+    const workload: Workload = { purchases: warmUp + measured, users, spread, repeatEvery: repeatEveryUsual }
     const { system, floor } = await besideFloor(
       input,
       () => runSystem(input, options, workload, warmUp),
-      () => runFloor(input, workload, warmUp)
+      () => runFloor(input, options, workload, warmUp)
     )
     const { perSecond, publishedMilliseconds, appliedMilliseconds, spent } = system.figures
     return {
       measurements: [
         { name, unit: "purchases/s", value: perSecond, spent },
         { name: `${name} floor`, unit: "purchases/s", value: floor.figures.perSecond, spent: floor.figures.spent },
+        {
+          name: `${name} ledger on disk`,
+          unit: "bytes/purchase",
+          value: system.ledgerBytes / workload.purchases
+        },
         { name: `${name} of its floor`, unit: "ratio", value: perSecond / floor.figures.perSecond },
         ...system.memory
       ],
@@ -124,5 +139,23 @@ export const endToEndCases: ReadonlyArray<Case> = [
     warmUp: 50_000,
     measured: 1_000_000,
     showsMemory: true
+  }),
+  endToEndCase({
+    name: "end-to-end-zipf",
+    about: "the same with 1,000,000 users by Zipf's law with the exponent 1",
+    isLong: true,
+    users: 1_000_000,
+    spread: "zipf",
+    warmUp: 50_000,
+    measured: 1_000_000
+  }),
+  endToEndCase({
+    name: "cold",
+    about: "the same with 1,000,000 users of which 20,000 stay in memory",
+    isLong: true,
+    users: 1_000_000,
+    residentMax: 20_000,
+    warmUp: 100_000,
+    measured: 1_000_000
   })
 ]

@@ -1,7 +1,7 @@
 import { createInbox, type Msg, type NatsConnection } from "nats"
-import { inputStream, ledgerPrefix, noticeHeader, ownerKey, partitionFilter } from "../../../src/domain/Subject.ts"
+import { inputStream, noticeHeader, partitionFilter } from "../../../src/domain/Subject.ts"
 import { deliveryPlace } from "../../../src/nats/DeliveryPlace.ts"
-import type { FloorPurchase } from "./Account.ts"
+import type { FloorPurchase } from "./FloorAccount.ts"
 import { fail } from "./Protocol.ts"
 
 export interface FloorDelivery {
@@ -10,14 +10,6 @@ export interface FloorDelivery {
   readonly storedAt: number
   readonly acknowledgeSubject: string
   readonly noticeTo: string
-}
-
-const pullMessagesUsual = 256
-
-/** Writes the owner's record of a partition, and answers its sequence, which is the epoch. */
-export const ownPartition = async (client: NatsConnection, partition: number): Promise<number> => {
-  const { seq } = await client.jetstream().publish(ledgerPrefix + ownerKey(partition), '"floor"')
-  return seq
 }
 
 const deliveryOf = (message: Msg): FloorDelivery => {
@@ -40,7 +32,7 @@ export const pullPartition = async (
   partition: number,
   epoch: number,
   delivered: (delivery: FloorDelivery) => void,
-  pullMessages = pullMessagesUsual
+  pullMessages: number
 ): Promise<void> => {
   const name = `p${partition}-${epoch}`
   const filter = partitionFilter(partition)

@@ -1,4 +1,4 @@
-import type { ChainAccount } from "./ChainAccount.ts"
+import type { FloorAccount } from "./FloorAccount.ts"
 
 /** One call looks at so many accounts at most: those in use go to the end, so that the next call sees others. */
 const evictionLooksMax = 2_000
@@ -6,8 +6,8 @@ const evictionLooksMax = 2_000
 /** The accounts in memory, in the order of their last use, and those that are being read. */
 export class ResidentAccounts {
   private readonly max: number
-  private readonly resident = new Map<string, ChainAccount>()
-  private readonly loading = new Map<string, Promise<ChainAccount>>()
+  private readonly resident = new Map<string, FloorAccount>()
+  private readonly loading = new Map<string, Promise<FloorAccount>>()
 
   constructor(max: number) {
     this.max = max
@@ -18,7 +18,7 @@ export class ResidentAccounts {
   }
 
   /** Returns an account; `load` is called once for all who ask while it is under way. */
-  get(userToken: string, load: () => ChainAccount | Promise<ChainAccount>): ChainAccount | Promise<ChainAccount> {
+  get(userToken: string, load: () => FloorAccount | Promise<FloorAccount>): FloorAccount | Promise<FloorAccount> {
     const known = this.resident.get(userToken)
     if (known !== undefined) {
       if (this.max < Number.POSITIVE_INFINITY) {

@@ -26,7 +26,7 @@ const endOfBatch = 204
 const nothingFound = 404
 
 /** Reads messages of one stream by direct get, a bounded number at once. */
-export const chainReads = (client: NatsConnection, stream: string) => {
+export const floorReads = (client: NatsConnection, stream: string) => {
   const prefix = `${createInbox()}.`
   const waiting = new Map<string, Waiting>()
   const queue: Array<() => void> = []
@@ -73,4 +73,4 @@ export const chainReads = (client: NatsConnection, stream: string) => {
       read({ seq: sequence, next_by_subj: subject, batch: pageMessages, max_bytes: pageBytesMax }, true)
   }
 }
-export type ChainReads = ReturnType<typeof chainReads>
+export type FloorReads = ReturnType<typeof floorReads>

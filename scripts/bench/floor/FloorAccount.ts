@@ -1,4 +1,7 @@
-import type { FloorPurchase } from "./Account.ts"
+import type { Purchase } from "../../../src/domain/Purchase.ts"
+
+/** A purchase as a message carries it. */
+export type FloorPurchase = typeof Purchase.Encoded
 
 /** A segment is due with so many ids, or so many revisions, in none. */
 const unsealedIdsMax = 256
@@ -28,7 +31,7 @@ export interface AccountReads {
 }
 
 /** The state of one user, and the line that the next commit writes of it. */
-export class ChainAccount {
+export class FloorAccount {
   readonly userToken: string
   /** Deliveries that were received for it and are not committed yet. */
   inHand = 0
@@ -117,8 +120,8 @@ export class ChainAccount {
   }
 
   /** Reads an account: its newest revision, those that no segment covers, and its segments. */
-  static async read(userToken: string, newest: number, reads: AccountReads): Promise<ChainAccount> {
-    const account = new ChainAccount(userToken)
+  static async read(userToken: string, newest: number, reads: AccountReads): Promise<FloorAccount> {
+    const account = new FloorAccount(userToken)
     const parsed = async (at: number): Promise<RevisionLine> => JSON.parse(await reads.lineAt(at, userToken))
     const line = await parsed(newest)
     const [, total, count, decidedThrough, purchases, , previous, unsealed, segment] = line

@@ -1,7 +1,7 @@
 import type { NatsConnection } from "nats"
 import { headsStream, headsSubject } from "../../../src/domain/Subject.ts"
 import { HeadTable, headEntryBytes } from "../../../src/ledger/HeadTable.ts"
-import type { ChainReads } from "./ChainReads.ts"
+import type { FloorReads } from "./FloorReads.ts"
 import { headersOf, type Publish } from "./Protocol.ts"
 
 /** A hint is due after so many revisions; each partition adds its own share, so that not all are due at once. */
@@ -21,13 +21,13 @@ interface Manifest {
 const newKey = (): Uint32Array => crypto.getRandomValues(new Uint32Array(4))
 
 /** The table of heads of one partition, and the hints and bases that are written behind the chain. */
-export class ChainHeads {
+export class FloorHeads {
   table = new HeadTable(newKey())
   private readonly options: {
     readonly partition: number
     readonly client: NatsConnection
     readonly publish: Publish
-    readonly reads: ChainReads
+    readonly reads: FloorReads
   }
   private base: Array<number> = []
   private baseBytes = 0
@@ -39,7 +39,7 @@ export class ChainHeads {
   private revisions = 0
   private isWriting = false
 
-  constructor(options: ChainHeads["options"]) {
+  constructor(options: FloorHeads["options"]) {
     this.options = options
   }
 

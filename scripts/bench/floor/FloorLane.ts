@@ -1,9 +1,9 @@
 import { createInbox, type NatsConnection } from "nats"
 import { encodeCommit, headLineOf, revisionLineOf, revisionLinesOf, tokenOfLine } from "../../../src/domain/Commit.ts"
 import { commitSubject, encodeToken, segmentSubject } from "../../../src/domain/Subject.ts"
-import { ChainAccount } from "./ChainAccount.ts"
-import type { ChainHeads } from "./ChainHeads.ts"
-import type { ChainReads } from "./ChainReads.ts"
+import { FloorAccount } from "./FloorAccount.ts"
+import type { FloorHeads } from "./FloorHeads.ts"
+import type { FloorReads } from "./FloorReads.ts"
 import type { FloorDelivery } from "./Partition.ts"
 import { type FloorNotice, headersOf, type Publish } from "./Protocol.ts"
 import type { ResidentAccounts } from "./ResidentAccounts.ts"
@@ -11,7 +11,7 @@ import type { ResidentAccounts } from "./ResidentAccounts.ts"
 /** A delivery in hand, with the account of each of its purchases once it is loaded. */
 interface Received {
   readonly delivery: FloorDelivery
-  readonly accounts: Array<ChainAccount | undefined>
+  readonly accounts: Array<FloorAccount | undefined>
   /** How many of its purchases are in a commit or in none yet. */
   next: number
   missing: number
@@ -19,7 +19,7 @@ interface Received {
 
 /** The next commit, while it is composed and while it is in flight. */
 interface Commit {
-  readonly touched: Set<ChainAccount>
+  readonly touched: Set<FloorAccount>
   readonly ended: Array<FloorDelivery>
   readonly notices: Array<{ readonly edge: string; readonly notice: FloorNotice }>
   bytes: number
@@ -38,8 +38,8 @@ export interface LaneOptions {
   readonly partition: number
   readonly client: NatsConnection
   readonly publish: Publish
-  readonly reads: ChainReads
-  readonly heads: ChainHeads
+  readonly reads: FloorReads
+  readonly heads: FloorHeads
   readonly accounts: ResidentAccounts
   /** A commit takes no more when it has so many bytes. */
   readonly commitBytesMax: number
@@ -49,7 +49,7 @@ export interface LaneOptions {
 const decoder = new TextDecoder()
 
 /** One partition: its chain of commits, of which at most one is in flight. */
-export class ChainLane {
+export class FloorLane {
   epoch = 0
   /** The sequence of the newest commit. */
   newest = 0
@@ -103,7 +103,7 @@ export class ChainLane {
     this.received.push(received)
     for (const [index, { userId }] of delivery.purchases.entries()) {
       const found = this.account(encodeToken(userId))
-      if (found instanceof ChainAccount) {
+      if (found instanceof FloorAccount) {
         found.inHand += 1
         received.accounts.push(found)
         continue
@@ -115,7 +115,7 @@ export class ChainLane {
     this.commit()
   }
 
-  private async takeLoaded(received: Received, index: number, loading: Promise<ChainAccount>): Promise<void> {
+  private async takeLoaded(received: Received, index: number, loading: Promise<FloorAccount>): Promise<void> {
     const account = await loading
     account.inHand += 1
     received.accounts[index] = account
@@ -124,13 +124,13 @@ export class ChainLane {
   }
 
   /** The account of a user: from memory, new, or read from the chain. */
-  account(userToken: string): ChainAccount | Promise<ChainAccount> {
+  account(userToken: string): FloorAccount | Promise<FloorAccount> {
     const { accounts, heads } = this.options
     return accounts.get(userToken, () => {
       const newest = heads.table.find(userToken)
       return newest === 0
-        ? new ChainAccount(userToken)
-        : ChainAccount.read(userToken, newest, {
+        ? new FloorAccount(userToken)
+        : FloorAccount.read(userToken, newest, {
             lineAt: (sequence, token) => this.lineAt(sequence, token),
             segmentAt: async (sequence) => decoder.decode(await this.options.reads.at(sequence))
           })
@@ -252,7 +252,7 @@ export class ChainLane {
     accounts.evict()
   }
 
-  private seal(account: ChainAccount): void {
+  private seal(account: FloorAccount): void {
     const { publish, partition } = this.options
     const { text, sealed } = account.seal()
     publish(segmentSubject(partition), text, headersOf(""), ({ seq }) => sealed(seq))

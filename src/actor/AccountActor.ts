@@ -1,10 +1,11 @@
-import { Deferred, Effect } from "effect"
+import type { Scheduler } from "effect"
 import {
   type Account,
   beginSeal,
   decide,
   type Decision,
   type Delivered,
+  emptyAccount,
   endSeal,
   evolve,
   isEmpty,
@@ -12,18 +13,14 @@ import {
   mustAwaitSeal,
   revisionOf
 } from "../domain/Account.ts"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import type { Rejection } from "../domain/Rejection.ts"
 import { encodeRevision, type Revision } from "../domain/Revision.ts"
-import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../domain/Segment.ts"
 import { rejectedKey } from "../domain/Subject.ts"
-import { AccountReader } from "../ledger/AccountReader.ts"
 import { type ChainWriter, commitRevisionsMax } from "../ledger/ChainWriter.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
-import { CommitChain } from "../nats/CommitChain.ts"
-import { RejectedRecords } from "../nats/RejectedRecords.ts"
-import type { Mailbox } from "./Mailbox.ts"
+import type { ActorRequests, StoredSegment } from "./ActorRequests.ts"
+import { Used } from "./UseOrder.ts"
 
 /** With so many purchases an actor takes no further message into a revision. The last message may bring its most. */
 export const revisionPurchasesMax = commitRevisionsMax - messagePurchasesMax
@@ -32,8 +29,6 @@ export const revisionPurchasesMax = commitRevisionsMax - messagePurchasesMax
  * a revision stays below it. A UTF-16 unit counts as three bytes, the most that it takes.
  */
 export const revisionBytesMax = 256 * 1024
-/** How many records of one decision's conflicts are written at once. */
-const recordsAtOnceMax = 16
 
 /** One user's part of a message of the input log. */
 export interface PurchasesEnvelope<Tag> {
@@ -56,43 +51,42 @@ export interface ActorContext<Tag> {
   readonly writer: Pick<ChainWriter<Tag>, "submit">
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly headOf: (userToken: string) => number
+  /** The most envelopes that one actor has waiting. */
+  readonly mailboxMax: number
   /** A revision is committed that holds purchases of these messages. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
   /** A purchase came again with another content; `rejectedAs` is the key of its record. */
   readonly conflict: (delivered: Delivered, rejectedAs: string) => void
-  /** Something was anything but a success: the epoch is over, and its end interrupts its actors. */
+  /** Something was anything but a success: the epoch is over, and its end ends its actors. */
   readonly failed: (reason: string) => void
 }
 
-/** What the actors of an epoch need. */
-export type ActorServices = AccountReader | CommitChain | RejectedRecords
-
-/** The place of one actor among those of its worker. */
-export interface ActorPlace<Tag> {
-  readonly userToken: string
-  readonly mailbox: Mailbox<Envelope<Tag>>
-  /** Told when the actor has its account. */
-  loaded(): void
-  /** Told when the actor has done what it took; `members` is the size of its purchaseId set. */
-  finished(members: number): void
+/** What an actor has at hand: the context of its epoch, and what its worker gives to all of them. */
+export interface ActorHands<Tag> extends ActorContext<Tag> {
+  readonly requests: ActorRequests
+  /** Gives an actor its turn: what is offered until then it finds together. */
+  readonly dispatcher: Scheduler.SchedulerDispatcher
+  /** Told when an actor has its account. */
+  readonly loaded: (actor: ListedActor) => void
+  /** Told when an actor has done what it took; `members` is the size of its purchaseId set. */
+  readonly finished: (actor: ListedActor, members: number) => void
 }
 
+/** What the order of all actors of a worker knows of one, whatever its epoch. */
+export abstract class ListedActor extends Used {
+  usedAt = 0
+  members = 0
+  isLoading = true
+  /** Whether it has nothing to do. */
+  abstract readonly isPassive: boolean
+  abstract end(): void
+}
+
+/** What was taken from the mailbox. */
 interface Work<Tag> {
-  readonly purchases: Array<PurchasesEnvelope<Tag>>
+  readonly messages: Array<InputMessage<Tag>>
   readonly deliveries: Array<Delivered>
   readonly looks: Array<LookEnvelope>
-}
-
-/** The segments of an account that are on their way. */
-interface Sealing {
-  readonly done: Deferred.Deferred<void>
-  stored: { readonly segment: number; readonly links: SegmentLinks } | undefined
-}
-
-/** An account in the hands of its actor. */
-interface Held {
-  readonly account: Account
-  sealing: Sealing | undefined
 }
 
 const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
@@ -103,33 +97,24 @@ const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
   return units * 3
 }
 
-/** Takes what is in the mailbox, up to what one revision holds. Looks that were taken come after all purchases. */
-const takeWork = <Tag>(mailbox: Mailbox<Envelope<Tag>>): Effect.Effect<Work<Tag>> =>
-  Effect.map(mailbox.filled, () => {
-    const work: Work<Tag> = { purchases: [], deliveries: [], looks: [] }
-    let bytes = 0
-    for (let envelope = mailbox.take(); envelope !== undefined; envelope = mailbox.take()) {
-      if (envelope.kind === "look") work.looks.push(envelope)
-      else {
-        work.purchases.push(envelope)
-        work.deliveries.push(...envelope.deliveries)
-        bytes += bytesOf(envelope.deliveries)
-      }
-      if (work.deliveries.length >= revisionPurchasesMax || bytes >= revisionBytesMax) break
+/** Takes what waits, up to what one revision holds. Looks that were taken come after all purchases. */
+const takeWork = <Tag>(waiting: Array<Envelope<Tag>>): Work<Tag> => {
+  const work: Work<Tag> = { messages: [], deliveries: [], looks: [] }
+  let bytes = 0
+  let taken = 0
+  for (const envelope of waiting) {
+    taken += 1
+    if (envelope.kind === "look") work.looks.push(envelope)
+    else {
+      work.messages.push(envelope.message)
+      for (const delivered of envelope.deliveries) work.deliveries.push(delivered)
+      bytes += bytesOf(envelope.deliveries)
     }
-    return work
-  })
-
-/** The epoch is over after a failure, and its end interrupts whoever waits here. */
-const orEndEpoch = <A, Tag>(
-  { failed }: ActorContext<Tag>,
-  what: string,
-  effect: Effect.Effect<A, { readonly message: string }>
-): Effect.Effect<A> =>
-  effect.pipe(
-    Effect.tapError((failure) => Effect.sync(() => failed(`${what}: ${failure.message}`))),
-    Effect.catch(() => Effect.never)
-  )
+    if (work.deliveries.length >= revisionPurchasesMax || bytes >= revisionBytesMax) break
+  }
+  waiting.splice(0, taken)
+  return work
+}
 
 const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejection => ({
   reason: `purchase ${purchase.purchaseId} was applied before with another content`,
@@ -139,117 +124,150 @@ const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejecti
   index: inputIndex
 })
 
-/** Stores segments one after the other, because each names those before it. */
-const storeSegments = Effect.fnUntraced(function* (
-  chain: (typeof CommitChain)["Service"],
-  place: { readonly partition: number; readonly userToken: string },
-  contents: ReadonlyArray<SegmentContent>,
-  first: SegmentLinks
-): Effect.fn.Return<{ readonly segment: number; readonly links: SegmentLinks }, BrokerFailure> {
-  let links = first
-  let segment = 0
-  for (const content of contents) {
-    const { partition, userToken } = place
-    segment = yield* chain.seal(partition, encodeSegment({ userToken, ...content, links }))
-    links = linksAfter(links, segment)
-  }
-  return { segment, links }
-})
-
 /**
- * Makes the actors of an epoch. The actor of a user loads the account with its purchaseId set, and then takes its mailbox in
- * order: it decides what came together as one, has it committed as one revision, and goes on when that is durable.
+ * The actor of one user. It holds the account with its purchaseId set, and takes its mailbox in order: it decides what came
+ * together as one, has it committed as one revision, and goes on when that is durable. It ends with its epoch.
+ *
+ * It is an object and not a fiber, because a worker has a hundred thousand: what it asks of the broker runs as effects, and
+ * between two answers there is nothing to run.
  */
-export const makeActors = Effect.fnUntraced(function* <Tag>(context: ActorContext<Tag>) {
-  const reader = yield* AccountReader
-  const chain = yield* CommitChain
-  const rejected = yield* RejectedRecords
-  const { partition, writer } = context
+export class AccountActor<Tag> extends ListedActor {
+  readonly userToken: string
+  private readonly hands: ActorHands<Tag>
+  private readonly ended: (userToken: string) => void
+  private readonly waiting: Array<Envelope<Tag>> = []
+  private account: Account | undefined
+  /** From the first envelope until there is none, and nothing on its way. */
+  private isBusy = false
+  private isOver = false
+  /** What waits for a segment, because the account is at its bound. */
+  private held: Work<Tag> | undefined
+  private sealed: StoredSegment | undefined
 
-  const startSealing = Effect.fnUntraced(function* (userToken: string, held: Held) {
-    const { account } = held
-    const sealing: Sealing = { done: Deferred.makeUnsafe(), stored: undefined }
-    held.sealing = sealing
-    const storing = storeSegments(chain, { partition, userToken }, beginSeal(account), account.links)
-    yield* orEndEpoch(context, `account ${userToken}`, storing).pipe(
-      Effect.map((stored) => {
-        sealing.stored = stored
-        Deferred.doneUnsafe(sealing.done, Effect.void)
-      }),
-      Effect.forkChild
+  constructor(userToken: string, hands: ActorHands<Tag>, ended: (userToken: string) => void) {
+    super()
+    this.userToken = userToken
+    this.hands = hands
+    this.ended = ended
+  }
+
+  get isPassive(): boolean {
+    return !this.isBusy && !this.isLoading
+  }
+
+  /** Puts an envelope at the end of the mailbox; false if there is no room for it. */
+  offer(envelope: Envelope<Tag>): boolean {
+    if (this.waiting.length >= this.hands.mailboxMax) return false
+    this.waiting.push(envelope)
+    if (this.isBusy) return true
+    this.isBusy = true
+    this.schedule()
+    return true
+  }
+
+  end(): void {
+    this.isOver = true
+    this.ended(this.userToken)
+  }
+
+  private schedule(): void {
+    this.hands.dispatcher.scheduleTask(this.turn, 0)
+  }
+
+  /** Runs a step. A mistake in it ends the epoch, and nobody else's work. */
+  private step<A>(run: (value: A) => void, value: A): void {
+    if (this.isOver) return
+    try {
+      run.call(this, value)
+    } catch (defect) {
+      this.hands.failed(`the actor of ${this.userToken} died: ${String(defect)}`)
+    }
+  }
+
+  private readonly turn = (): void => this.step(this.take, undefined)
+
+  private take(): void {
+    const { account } = this
+    if (account === undefined) return this.load()
+    const work = takeWork(this.waiting)
+    if (work.deliveries.length === 0) return this.finish(account, work)
+    this.takeSealed(account)
+    if (isSealDue(account)) this.seal(account)
+    if (mustAwaitSeal(account)) this.held = work
+    else this.decide(account, work)
+  }
+
+  private load(): void {
+    const { userToken, hands } = this
+    const newest = hands.headOf(userToken)
+    if (newest === 0) return this.begin(emptyAccount())
+    hands.requests.load(userToken, newest, (account) => this.step(this.begin, account))
+  }
+
+  private begin(account: Account): void {
+    this.account = account
+    this.hands.loaded(this)
+    this.take()
+  }
+
+  private seal(account: Account): void {
+    const { links } = account
+    this.hands.requests.seal(this.userToken, beginSeal(account), links, (stored) => {
+      this.sealed = stored
+      this.step(this.goOn, account)
+    })
+  }
+
+  /** From here on the account's revisions name the segment, if one was stored since the last. */
+  private takeSealed(account: Account): void {
+    if (this.sealed === undefined) return
+    endSeal(account, this.sealed.segment, this.sealed.links)
+    this.sealed = undefined
+  }
+
+  private goOn(account: Account): void {
+    const { held } = this
+    if (held === undefined) return
+    this.held = undefined
+    this.takeSealed(account)
+    this.decide(account, held)
+  }
+
+  private decide(account: Account, work: Work<Tag>): void {
+    const { userToken, hands } = this
+    const decision = decide(account, work.deliveries)
+    if (isEmpty(decision)) {
+      hands.writer.submit({ userToken, line: undefined, parts: work.messages, committed: () => undefined })
+      return this.finish(account, work)
+    }
+    if (decision.conflicts.length === 0) return this.commit(account, work, decision)
+    // What a commit refers to is stored before it.
+    hands.requests.record(userToken, decision.conflicts.map(conflictOf), () =>
+      this.step(() => this.commit(account, work, decision), undefined)
     )
-  })
-
-  /** From here on the account's revisions name the segment, if it is stored. */
-  const takeStored = (held: Held) => {
-    const stored = held.sealing?.stored
-    if (stored === undefined) return
-    endSeal(held.account, stored.segment, stored.links)
-    held.sealing = undefined
   }
 
-  /** Begins a segment if it is due. Waits for the one that is on its way only at the bound. */
-  const seal = Effect.fnUntraced(function* (userToken: string, held: Held) {
-    takeStored(held)
-    if (isSealDue(held.account)) yield* startSealing(userToken, held)
-    if (held.sealing === undefined || !mustAwaitSeal(held.account)) return
-    yield* Deferred.await(held.sealing.done)
-    takeStored(held)
-  })
-
-  const recordConflicts = (userToken: string, conflicts: ReadonlyArray<Delivered>) => {
-    const record = (delivered: Delivered) => rejected.record(conflictOf(delivered))
-    const records = Effect.forEach(conflicts, record, { concurrency: recordsAtOnceMax, discard: true })
-    return orEndEpoch(context, `account ${userToken}`, records)
-  }
-
-  /** Has a decision committed: first what the commit refers to, then the revision. */
-  const commit = Effect.fnUntraced(function* (
-    userToken: string,
-    account: Account,
-    decision: Decision,
-    parts: ReadonlyArray<InputMessage<Tag>>
-  ) {
-    const { conflicts } = decision
-    if (conflicts.length > 0) yield* recordConflicts(userToken, conflicts)
+  private commit(account: Account, work: Work<Tag>, decision: Decision): void {
+    const { userToken, hands } = this
     const revision = revisionOf(account, decision)
     const line = encodeRevision(userToken, revision)
-    yield* Effect.callback<void>((resume) => {
-      const committed = (sequence: number) => {
-        evolve(account, revision, sequence)
-        context.applied(revision, parts)
-        resume(Effect.void)
+    const committed = (sequence: number) => {
+      evolve(account, revision, sequence)
+      hands.applied(revision, work.messages)
+      for (const delivered of decision.conflicts) {
+        hands.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
       }
-      writer.submit({ userToken, line, parts, committed })
-    })
-    for (const delivered of conflicts) {
-      context.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
+      this.finish(account, work)
     }
-  })
+    const told = (sequence: number) => this.step(committed, sequence)
+    hands.writer.submit({ userToken, line, parts: work.messages, committed: told })
+  }
 
-  /** Does what was taken: decides it as one, has it committed, and answers the looks when that is durable. */
-  const doWork = Effect.fnUntraced(function* (place: ActorPlace<Tag>, held: Held, work: Work<Tag>) {
-    const { userToken } = place
-    const { account } = held
-    if (work.purchases.length > 0) {
-      if (held.sealing !== undefined || isSealDue(account)) yield* seal(userToken, held)
-      const parts = work.purchases.map((envelope) => envelope.message)
-      const decision = decide(account, work.deliveries)
-      if (isEmpty(decision)) writer.submit({ userToken, line: undefined, parts, committed: () => undefined })
-      else yield* commit(userToken, account, decision, parts)
-    }
+  /** Answers the looks, and goes on with what came meanwhile. */
+  private finish(account: Account, work: Work<Tag>): void {
     for (const { look } of work.looks) look(account)
-    place.finished(account.seen.size)
-  })
-
-  return Effect.fnUntraced(function* (place: ActorPlace<Tag>): Effect.fn.Return<never> {
-    const { userToken, mailbox } = place
-    const loading = reader.load(userToken, context.headOf(userToken))
-    const account = yield* orEndEpoch(context, `account ${userToken}`, loading)
-    place.loaded()
-    const held: Held = { account, sealing: undefined }
-    // What it worked on is in a frame of its own: in this one the collector would find it until there is more to do.
-    const turn = Effect.flatMap(takeWork(mailbox), (work) => doWork(place, held, work))
-    while (true) yield* turn
-  })
-})
+    if (this.waiting.length > 0) this.schedule()
+    else this.isBusy = false
+    this.hands.finished(this, account.seen.size)
+  }
+}

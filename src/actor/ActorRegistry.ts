@@ -1,8 +1,8 @@
-import { Cause, Clock, Context, Effect, Exit, type Fiber, Latch, Layer, Scheduler, type Scope } from "effect"
+import { Clock, Context, Effect, Latch, Layer, Scheduler, type Scope } from "effect"
 import { actorPassivated } from "../metrics/Measures.ts"
-import { type ActorContext, type ActorPlace, type ActorServices, type Envelope, makeActors } from "./AccountActor.ts"
-import { Mailbox } from "./Mailbox.ts"
-import { Used, UseOrder } from "./UseOrder.ts"
+import { AccountActor, type ActorContext, type ActorHands, type Envelope, type ListedActor } from "./AccountActor.ts"
+import { type ActorServices, makeActorRequests } from "./ActorRequests.ts"
+import { UseOrder } from "./UseOrder.ts"
 
 export interface ActorSettings {
   /** How many actors live at once in a worker. */
@@ -13,70 +13,6 @@ export interface ActorSettings {
   readonly idleMilliseconds: number
 }
 
-/** What the order of all residents knows of one, whatever its epoch. */
-abstract class Listed extends Used {
-  usedAt = 0
-  members = 0
-  isLoading = true
-  abstract isPassive(): boolean
-  abstract end(): void
-}
-
-/** Told of what residents do. */
-interface Residence {
-  readonly loaded: (resident: Listed) => void
-  readonly finished: (resident: Listed, members: number) => void
-}
-
-/** An actor in its place: its mailbox, its fiber, and whether it has anything to do. */
-class Resident<Tag> extends Listed implements ActorPlace<Tag> {
-  fiber: Fiber.Fiber<never> | undefined
-  private hasWork = true
-  readonly userToken: string
-  readonly mailbox: Mailbox<Envelope<Tag>>
-  private readonly residents: Map<string, Resident<Tag>>
-  private readonly residence: Residence
-
-  constructor(
-    userToken: string,
-    mailbox: Mailbox<Envelope<Tag>>,
-    residents: Map<string, Resident<Tag>>,
-    residence: Residence
-  ) {
-    super()
-    this.userToken = userToken
-    this.mailbox = mailbox
-    this.residents = residents
-    this.residence = residence
-    residents.set(userToken, this)
-  }
-
-  // Work is marked here and not by the actor's fiber, which may take an envelope a turn before it runs.
-  offer(envelope: Envelope<Tag>): boolean {
-    const taken = this.mailbox.offer(envelope)
-    this.hasWork = true
-    return taken
-  }
-
-  loaded() {
-    this.residence.loaded(this)
-  }
-
-  finished(members: number) {
-    if (this.mailbox.size === 0) this.hasWork = false
-    this.residence.finished(this, members)
-  }
-
-  isPassive(): boolean {
-    return !this.hasWork
-  }
-
-  end() {
-    this.residents.delete(this.userToken)
-    this.fiber?.interruptUnsafe()
-  }
-}
-
 /** The actors of one partition epoch. They end when its scope closes. */
 export interface EpochActors<Tag> {
   /**
@@ -84,11 +20,6 @@ export interface EpochActors<Tag> {
    * When the epoch is over it is dropped, as everything that the epoch had in hand.
    */
   readonly tell: (userToken: string, envelope: Envelope<Tag>) => boolean
-}
-
-export interface EpochActorsOptions<Tag> extends ActorContext<Tag> {
-  /** The most envelopes that one actor has waiting. */
-  readonly mailboxMax: number
 }
 
 /**
@@ -109,7 +40,7 @@ export class ActorRegistry extends Context.Service<
   ActorRegistry,
   {
     readonly forEpoch: <Tag>(
-      options: EpochActorsOptions<Tag>
+      context: ActorContext<Tag>
     ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | ActorServices>
     /** Waits until an actor has finished its work, or enough of them have loaded. */
     readonly room: Effect.Effect<void>
@@ -123,14 +54,14 @@ export class ActorRegistry extends Context.Service<
         const clock = yield* Clock.Clock
         const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
         // Actors of all epochs, because they share the places.
-        const byUse = new UseOrder<Listed>()
+        const byUse = new UseOrder<ListedActor>()
         const someFinished = Latch.makeUnsafe(false)
 
         let members = 0
         let loading = 0
         let isLoadingFull = false
 
-        const loaded = (resident: Listed) => {
+        const loaded = (resident: ListedActor) => {
           if (!resident.isLoading) return
           resident.isLoading = false
           loading -= 1
@@ -143,7 +74,7 @@ export class ActorRegistry extends Context.Service<
           if (!isLoadingFull) someFinished.openUnsafe()
         }
 
-        const passivate = (resident: Listed) => {
+        const passivate = (resident: ListedActor) => {
           if (byUse.delete(resident)) members -= resident.members
           resident.end()
           loaded(resident)
@@ -155,7 +86,7 @@ export class ActorRegistry extends Context.Service<
         const evict = (): boolean => {
           let resident = byUse.oldest
           for (let looks = 0; resident !== undefined && looks < evictionLooksMax; looks += 1) {
-            if (resident.isPassive()) {
+            if (resident.isPassive) {
               passivate(resident)
               return true
             }
@@ -171,26 +102,23 @@ export class ActorRegistry extends Context.Service<
           return false
         }
 
-        const weigh = (resident: Listed, now: number) => {
+        const weigh = (resident: ListedActor, now: number) => {
           if (!byUse.has(resident)) return
           members += now - resident.members
           resident.members = now
           while (members > settings.membersMax && byUse.size > 1 && evict());
         }
 
-        const residence: Residence = {
-          loaded,
-          finished: (resident, members) => {
-            weigh(resident, members)
-            giveRoom()
-          }
+        const finished = (resident: ListedActor, members: number) => {
+          weigh(resident, members)
+          giveRoom()
         }
 
         const passivateUnused = Effect.sync(() => {
           const before = clock.currentTimeMillisUnsafe() - settings.idleMilliseconds
           for (let resident = byUse.oldest; resident !== undefined && resident.usedAt <= before;) {
             const { newer } = resident
-            if (resident.isPassive()) passivate(resident)
+            if (resident.isPassive) passivate(resident)
             resident = newer
           }
         })
@@ -200,45 +128,34 @@ export class ActorRegistry extends Context.Service<
           Effect.forkScoped
         )
 
-        const forEpoch = <Tag>(options: EpochActorsOptions<Tag>) =>
+        const forEpoch = <Tag>(context: ActorContext<Tag>) =>
           Effect.gen(function* () {
-            const run = Effect.runForkWith(yield* Effect.context<never>())
-            const act = yield* makeActors(options)
-            const { failed, mailboxMax } = options
-            const residents = new Map<string, Resident<Tag>>()
+            const requests = yield* makeActorRequests(context.partition, context.failed)
+            const hands: ActorHands<Tag> = { ...context, requests, dispatcher, loaded, finished }
+            const actors = new Map<string, AccountActor<Tag>>()
+            const ended = (userToken: string) => void actors.delete(userToken)
             let isOver = false
             yield* Effect.addFinalizer(() =>
               Effect.sync(() => {
                 isOver = true
-                for (const resident of residents.values()) passivate(resident)
+                for (const actor of actors.values()) passivate(actor)
               })
             )
-
-            const spawn = (userToken: string): Resident<Tag> => {
-              const mailbox = new Mailbox<Envelope<Tag>>(mailboxMax, dispatcher)
-              const resident = new Resident(userToken, mailbox, residents, residence)
-              loading += 1
-              resident.fiber = run(act(resident))
-              resident.fiber.addObserver((exit) => {
-                if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
-                  failed(`the actor of ${userToken} died: ${Cause.pretty(exit.cause)}`)
-                }
-              })
-              return resident
-            }
 
             return {
               tell: (userToken: string, envelope: Envelope<Tag>) => {
                 // An actor that came to life now would have nobody to end it, and keep its place for ever.
                 if (isOver) return true
-                let resident = residents.get(userToken)
-                if (resident === undefined) {
+                let actor = actors.get(userToken)
+                if (actor === undefined) {
                   if (!makeRoom()) return false
-                  resident = spawn(userToken)
+                  actor = new AccountActor(userToken, hands, ended)
+                  actors.set(userToken, actor)
+                  loading += 1
                 }
-                byUse.use(resident)
-                resident.usedAt = clock.currentTimeMillisUnsafe()
-                return resident.offer(envelope)
+                byUse.use(actor)
+                actor.usedAt = clock.currentTimeMillisUnsafe()
+                return actor.offer(envelope)
               }
             }
           })

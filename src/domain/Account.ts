@@ -30,8 +30,6 @@ export interface Account {
   decidedThrough: number
   /** The sequence of the commit with the newest revision, 0 before the first. */
   revision: number
-  /** What that revision did. */
-  newest: Revision | undefined
   /** How many of the newest revisions no stored segment covers. */
   unsealedRevisions: number
   /** What they added to repeats, without those that a segment on its way covers; `undefined` if nothing. */
@@ -69,7 +67,6 @@ export const emptyAccount = (): Account => ({
   count: 0,
   decidedThrough: 0,
   revision: 0,
-  newest: undefined,
   unsealedRevisions: 0,
   unsealedRepeats: undefined,
   sealing: 0,
@@ -166,9 +163,14 @@ export const endSeal = (account: Account, segment: number, links: SegmentLinks):
   account.sealing = 0
 }
 
-/** The sequences of the newest revisions, newest first, as the next one names them. */
-const previousOf = ({ newest, revision }: Account): ReadonlyArray<number> =>
-  newest === undefined ? [] : [revision].concat(newest.previous.slice(0, previousRevisionsMax - 1))
+/** Returns the sequences of the newest revisions, newest first, as the next one names them. */
+const previousOf = ({ applying, idle }: Account): Array<number> => {
+  const newest = applying.slice(-previousRevisionsMax)
+  if (idle === undefined) return newest.toReversed()
+  return [...newest, ...idle.slice(-previousRevisionsMax)]
+    .sort((one, other) => other - one)
+    .slice(0, previousRevisionsMax)
+}
 
 /** The revision that records a decision, on top of the account that it was decided against. */
 export const revisionOf = (account: Account, decision: Decision): Revision => ({
@@ -189,7 +191,6 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
   account.count = revision.count
   account.decidedThrough = revision.decidedThrough
   account.revision = sequence
-  account.newest = revision
   account.unsealedRevisions = revision.unsealed
   takeMembers(account, revision, sequence)
 }

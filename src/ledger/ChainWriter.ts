@@ -30,12 +30,10 @@ export interface ChainEpoch<Tag> {
   readonly epoch: number
   readonly progress: InputProgress<Tag>
   readonly isOpen: () => boolean
-  /** Told of a durable commit: the users of its revisions, its sequence, and the messages that are wholly committed. */
-  readonly committed: (
-    userTokens: ReadonlyArray<string>,
-    sequence: number,
-    messages: ReadonlyArray<InputMessage<Tag>>
-  ) => void
+  /** Told of a durable commit before anybody else: the users of its revisions, and its sequence. */
+  readonly stored: (userTokens: ReadonlyArray<string>, sequence: number) => void
+  /** Told after those who proposed: the messages that are wholly committed. */
+  readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
   /** A commit was anything but a success: what is in hand is void, and a new epoch has to begin. */
   readonly failed: (reason: string) => void
 }
@@ -125,8 +123,9 @@ export const openChainWriter = <Tag>(
       for (const waiting of proved) Deferred.doneUnsafe(waiting, Effect.succeed(Exit.isSuccess(exit)))
       if (Exit.isFailure(exit)) return epoch.failed(reasonOf(exit))
       newest = exit.value
+      epoch.stored(userTokens, newest)
       for (const proposal of proposals) proposal.committed(newest)
-      epoch.committed(userTokens, newest, messages)
+      epoch.committed(messages)
     })
 
     const tellSettled = () => {

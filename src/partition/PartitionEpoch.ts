@@ -102,8 +102,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     progress,
     isOpen: () => isOpen,
     failed: fail,
-    committed: (userTokens, sequence, messages) => {
-      heads.committed(userTokens, sequence)
+    stored: heads.committed,
+    committed: (messages) => {
       committedThrough = messages.at(-1)?.sequence ?? committedThrough
       for (const { tag } of messages) {
         pull.acknowledge(tag)

@@ -1,9 +1,8 @@
 import { Effect, Exit, Schema } from "effect"
-import { type Account, revisionsAfter, type StoredRevision } from "../domain/Account.ts"
+import { type Account, revisionsAfter } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { SeenPurchase } from "../domain/PurchaseIdSet.ts"
 import { type Answer, Answers, type Question, Questions } from "../domain/Query.ts"
-import { entryOf } from "../domain/RevisionEntries.ts"
 import { encodeToken } from "../domain/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
@@ -38,7 +37,6 @@ interface Snapshot {
   readonly count: number
   readonly revision: number
   readonly seen: SeenPurchase | undefined
-  readonly newest: StoredRevision | undefined
   readonly applying: ApplyingRevisions
   readonly following: ReadonlyArray<number>
 }
@@ -50,7 +48,6 @@ const snapshotFor =
     count: account.count,
     revision: account.revision,
     seen: "purchaseId" in question ? account.seen.get(question.purchaseId) : undefined,
-    newest: account.newest === undefined ? undefined : { sequence: account.revision, revision: account.newest },
     applying: { sequences: account.applying, count: account.applying.length },
     following: question.kind === "revisions" ? revisionsAfter(account, question.after, question.limit) : []
   })
@@ -87,7 +84,7 @@ const readOn = Effect.fnUntraced(function* (
   question: Exclude<Question, { readonly kind: "total" }>,
   snapshot: Snapshot
 ): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
-  const { total, count, revision, seen, newest, applying } = snapshot
+  const { total, count, revision, seen, applying } = snapshot
   const userToken = encodeToken(question.userId)
   switch (question.kind) {
     case "page": {
@@ -104,8 +101,6 @@ const readOn = Effect.fnUntraced(function* (
         : { kind: "receipt", receipt: yield* history.receipt(userToken, question.purchaseId, seen) }
     case "outcome": {
       if (seen === undefined) return { kind: "outcome" }
-      const remembered = newest?.sequence === seen.revision ? entryOf(newest, question.purchaseId) : undefined
-      if (remembered !== undefined) return { kind: "outcome", entry: remembered }
       const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
       return { kind: "outcome", entry }
     }

@@ -76,6 +76,8 @@ export const noticeHeader = "Notice-To"
 /** Before the name of an edge: what workers tell it without being asked. */
 export const noticePrefix = "notice."
 
+/** What a person asks with the nats CLI: `ledger.<account|total|history>.<user token>`. */
+export const inspectionFilter = "ledger.*.*"
 export const querySubject = (partition: number): string => `query.${partition}`
 
 /** The stream of accounts of versions before the commit chain. Only the upgrade reads it. */

@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { inNormalForm } from "../domain/Identifier.ts"
 import { centsFromDecimal, decimalFromCents, purchaseTotalMax } from "../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../domain/Purchase.ts"
-import { Amount } from "./ExactJson.ts"
+import { Amount } from "./Amount.ts"
 import {
   type FieldProblem,
   productTextField,

@@ -4,7 +4,8 @@ import { currency, quantityMax } from "../domain/Money.ts"
 import { purchaseTotal } from "../domain/Purchase.ts"
 import type { LedgerEntry, Receipt } from "../domain/Query.ts"
 import { entriesOf } from "../domain/RevisionEntries.ts"
-import { Amount, exactAmount } from "./ExactJson.ts"
+import { exactAmount } from "../domain/ExactJson.ts"
+import { Amount } from "./Amount.ts"
 
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 /** The pieces of a purchase; the field that reads a quantity has the same bounds. */

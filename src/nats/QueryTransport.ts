@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { NatsConnection, Service } from "nats"
 import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
-import { querySubject } from "../domain/Subject.ts"
+import { inspectionFilter, querySubject } from "../domain/Subject.ts"
 import { Connection, noMajority } from "./Connection.ts"
 
 /** The name under which `nats micro list` shows those who answer. */
@@ -55,6 +55,10 @@ export class QueryTransport extends Context.Service<
       identity: { readonly worker: string; readonly epoch: number },
       handle: (payload: string, reply: (payload: string) => void) => void
     ) => Effect.Effect<void, BrokerUnavailable, Scope.Scope>
+    /** Hands each request of a person to `handle` until the scope closes. Every epoch gets every one. */
+    readonly serveInspection: (
+      handle: (kind: string, userToken: string, reply: (payload: string) => void) => void
+    ) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/QueryTransport") {
   static readonly layer = Layer.effect(
@@ -108,6 +112,18 @@ export class QueryTransport extends Context.Service<
               }
             }),
             ({ stop }) => Effect.sync(stop)
+          ).pipe(Effect.asVoid),
+        serveInspection: (handle) =>
+          Effect.acquireRelease(
+            Effect.sync(() =>
+              connection.client.subscribe(inspectionFilter, {
+                callback: (error, message) => {
+                  const [, kind = "", userToken = ""] = message.subject.split(".")
+                  if (error === null) handle(kind, userToken, (answer) => void message.respond(answer))
+                }
+              })
+            ),
+            (subscription) => Effect.sync(() => subscription.unsubscribe())
           ).pipe(Effect.asVoid)
       })
     })

@@ -241,6 +241,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   )
   yield* serveQueries({
     partition,
+    partitions: identity.partitions,
     worker,
     epoch,
     isOpen: () => isOpen,

@@ -7,6 +7,7 @@ import { InputLog } from "../nats/InputLog.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { answerRequest, type Look, notAnswered } from "../query/QueryServer.ts"
 import type { makeDispatched } from "./Dispatched.ts"
+import { serveInspection } from "./InspectionService.ts"
 
 /** The most requests of one partition that are being answered at once; others get no answer, and ask again. */
 export const requestsAnsweredMax = 256
@@ -14,6 +15,7 @@ export const requestsAnsweredMax = 256
 /** What serving queries needs of the epoch in whose name it does. */
 export interface ServingEpoch {
   readonly partition: number
+  readonly partitions: number
   readonly worker: string
   readonly epoch: number
   readonly isOpen: () => boolean
@@ -28,7 +30,7 @@ export interface ServingEpoch {
 
 /** Answers the queries of a partition until the scope closes. */
 export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) {
-  const { partition, worker, epoch, isOpen, fail, actors, dispatched } = serving
+  const { partition, partitions, worker, epoch, isOpen, fail, actors, dispatched } = serving
   const input = yield* InputLog
   const registry = yield* ActorRegistry
   const transport = yield* QueryTransport
@@ -79,6 +81,8 @@ export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) 
       return isOwner && isOpen()
     })
   }
+
+  yield* serveInspection({ partition, partitions, worker, epoch }, answering)
 
   // Who asks would wait for an answer that an epoch at its end does not give any more.
   const unanswered = new Set<() => void>()

@@ -66,7 +66,7 @@ const encodeAnswers = Schema.encodeSync(Answers)
  * the log after that; else they are given what is newer, and looked at once more. The owner's check comes last: what
  * another owner has applied may be purged, and then neither the log nor our own position shows it.
  */
-const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: Effect.Effect<A>) {
+export const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch, look: Effect.Effect<A>) {
   const through = epoch.through()
   let seen = yield* look
   const newest = yield* epoch.newestInput

@@ -6,7 +6,8 @@ import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
 import { sampleProducts, sampleProductTypes } from "../../domain/SamplePurchase.ts"
 import { jsonAnswer, reply } from "../Answer.ts"
 import { accepted, NewId } from "../Edge.ts"
-import { Amount, exactAmount } from "../ExactJson.ts"
+import { exactAmount } from "../../domain/ExactJson.ts"
+import { Amount } from "../Amount.ts"
 import { partialProblemOf } from "../FailureProblem.ts"
 import {
   askedUserIdField,

@@ -13,7 +13,8 @@ import {
   windowUnits
 } from "../../domain/SpendingWindow.ts"
 import { jsonAnswer } from "../Answer.ts"
-import { Amount, exactAmount } from "../ExactJson.ts"
+import { exactAmount } from "../../domain/ExactJson.ts"
+import { Amount } from "../Amount.ts"
 import { field, momentField, askedUserIdField, wordField } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { referenceTo } from "../Reference.ts"

@@ -1,0 +1,132 @@
+import { Effect, type Scope } from "effect"
+import type { Account } from "../domain/Account.ts"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { exactAmount } from "../domain/ExactJson.ts"
+import { inNormalForm, userIdProblem } from "../domain/Identifier.ts"
+import { currency } from "../domain/Money.ts"
+import { purchaseTotal } from "../domain/Purchase.ts"
+import type { LedgerEntry } from "../domain/Query.ts"
+import { encodeToken, partitionOf, readToken } from "../domain/Subject.ts"
+import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
+import { History } from "../ledger/History.ts"
+import { QueryTransport } from "../nats/QueryTransport.ts"
+import { type AnsweringEpoch, lookStrong } from "../query/QueryServer.ts"
+
+/** How many purchases a history shows. Longer ones are read over HTTP, page by page. */
+const purchasesShownMax = 20
+/** The most requests of one partition that are being answered at once. Others get no answer. */
+const requestsAnsweredMax = 16
+
+/** The epoch in whose name a partition is inspected. */
+export interface InspectedEpoch {
+  readonly partition: number
+  readonly partitions: number
+  readonly worker: string
+  readonly epoch: number
+}
+
+/** What an account says to a person, without keeping it. */
+const snapshotOf = (account: Account) => ({
+  total: account.total,
+  count: account.count,
+  revision: account.revision,
+  segment: account.segment,
+  unsealedRevisions: account.unsealedRevisions,
+  decidedThrough: account.decidedThrough
+})
+type Snapshot = ReturnType<typeof snapshotOf>
+
+const totalBody = (userId: string, { total, count }: Snapshot) => ({
+  userId,
+  total: exactAmount(total),
+  currency,
+  purchaseCount: count
+})
+
+const accountBody = (userId: string, snapshot: Snapshot, { partition, worker, epoch }: InspectedEpoch) => ({
+  ...totalBody(userId, snapshot),
+  partition,
+  worker,
+  epoch,
+  newestCommit: snapshot.revision,
+  newestSegment: snapshot.segment,
+  unsealedRevisions: snapshot.unsealedRevisions,
+  decidedThrough: snapshot.decidedThrough
+})
+
+const entryBody = (entry: LedgerEntry) => ({
+  number: entry.number,
+  purchaseId: entry.purchaseId,
+  productName: entry.productName,
+  productType: entry.productType,
+  value: exactAmount(entry.valueCents),
+  quantity: entry.quantity,
+  total: exactAmount(purchaseTotal(entry)),
+  runningTotal: exactAmount(entry.totalAfter),
+  storedAt: new Date(entry.storedAt).toISOString(),
+  commit: entry.ledgerSequence
+})
+
+/** Returns the user of a token that a person wrote, in any way that means it; `undefined` if it means none. */
+const userOf = (token: string): string | undefined => {
+  const user = inNormalForm(readToken(token) ?? "")
+  return userIdProblem(user) === undefined ? user : undefined
+}
+
+const noUser = (token: string): object => ({
+  error: `"${token}" is no user id. Write each byte outside of A-Z a-z 0-9 _ - as =HH.`
+})
+const noKind = (kind: string): object => ({ error: `"${kind}" is unknown. Ask for account, total or history.` })
+
+/**
+ * Answers a person with the nats CLI until the scope closes: `nats req ledger.total.<user> ''`, and the same with account
+ * and history. Every epoch hears every request. The one that owns the user answers, as current as over HTTP.
+ */
+export const serveInspection = (
+  inspected: InspectedEpoch,
+  answering: AnsweringEpoch
+): Effect.Effect<void, never, Scope.Scope | QueryTransport | History> =>
+  Effect.gen(function* () {
+    const transport = yield* QueryTransport
+    const history = yield* History
+    const scope = yield* Effect.scope
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    let underWay = 0
+
+    const historyBody = Effect.fnUntraced(function* (userId: string, snapshot: Snapshot) {
+      const place = { revision: snapshot.revision, taken: 0 }
+      const page =
+        snapshot.revision === 0 ? undefined : yield* history.page(encodeToken(userId), place, purchasesShownMax)
+      return { ...totalBody(userId, snapshot), purchases: (page?.entries ?? []).map(entryBody) }
+    })
+
+    const bodyFor = Effect.fnUntraced(function* (
+      kind: string,
+      userId: string
+    ): Effect.fn.Return<object | undefined, BrokerFailure | LedgerInconsistent> {
+      const looks = answering.lookAll([{ userToken: encodeToken(userId), look: snapshotOf }])
+      const snapshot = (yield* lookStrong(answering, looks))?.[0]
+      if (snapshot === undefined) return undefined
+      if (kind === "total") return totalBody(userId, snapshot)
+      return kind === "account" ? accountBody(userId, snapshot, inspected) : yield* historyBody(userId, snapshot)
+    })
+
+    const isMine = (token: string): boolean => partitionOf(token, inspected.partitions) === inspected.partition
+
+    yield* transport.serveInspection((kind, token, reply) => {
+      const userId = userOf(token)
+      if (!isMine(userId === undefined ? token : encodeToken(userId))) return
+      const tell = (body: object) => reply(JSON.stringify(body))
+      if (userId === undefined) return tell(noUser(token))
+      if (kind !== "account" && kind !== "total" && kind !== "history") return tell(noKind(kind))
+      if (underWay >= requestsAnsweredMax) return
+      underWay += 1
+      const answered = bodyFor(kind, userId).pipe(
+        Effect.map((body) => body && tell(body)),
+        Effect.catch((failure) => Effect.sync(() => tell({ error: failure.message }))),
+        Effect.ensuring(Effect.sync(() => void (underWay -= 1))),
+        Effect.forkIn(scope)
+      )
+      run(answered)
+    })
+  })

@@ -42,6 +42,9 @@ expect() {
 # Prints the member $1 of the JSON object on stdin.
 member() { "$node" -p 'JSON.parse(require("node:fs").readFileSync(0, "utf8"))[process.argv[1]]' "$1"; }
 
+# Prints the amount $1 of the JSON object on stdin in cents, from its text.
+in_cents() { sed -nE "s/.*\"$1\":([0-9]+)\.([0-9]{2})[,}].*/\1\2/p" | sed -E 's/^0+([0-9])/\1/'; }
+
 # The nats command line tool, for the broker of this system and not for a context of its user. A
 # password in NATS_URL stays out of the list of processes.
 nats() { NATS_URL=$nats_url "$nats_cli" --no-context "$@" || fail "nats $1 ${2-} failed"; }
@@ -87,23 +90,31 @@ open_purchases() { { column Unprocessed && column 'Ack Pending'; } | sort -u | p
 all_consumed() { [[ $(how_many Consumer) == "$partitions" && $(open_purchases) == 0 ]]; }
 all_served() { [[ $(how_many ID) == "$partitions" ]]; }
 
-# The user whose purchases the killed worker left is $1, with $2 purchases and $3 cents; the ledger
-# sequence of the last commit is $4.
+# The user whose purchases the killed worker left is $1, with $2 purchases and $3 cents; the sequence of
+# the newest commit that holds some of them is $4.
 show_inside() {
-  local user=$1 purchases=$2 cents=$3 newest=$4
+  local user=$1 purchases=$2 cents=$3 newest=$4 partition
   shown stream info PURCHASES
   lines '^ *(Subject Transform|Storage|Retention|Duplicate Window|purchases.partitions|Messages|Bytes|Last Sequence):'
   partitions=$(awk '$1 == "purchases.partitions:" { print $2 }' "$tmp/shown")
 
-  shown kv get ledger "account.$user"
-  lines '.' | cut -c 1-120
-  nats kv get ledger "account.$user" --raw >"$tmp/revision"
-  expect "count" "$(member count <"$tmp/revision")" "$purchases"
-  expect "total in cents, as the history adds up to" "$(member total <"$tmp/revision")" "$cents"
+  title "nats req ledger.account.$user ''"
+  nats req "ledger.account.$user" '' --raw --replies 1 >"$tmp/account" 2>"$tmp/said"
+  sed 's/^/   /' "$tmp/account"
+  expect "purchases" "$(member purchaseCount <"$tmp/account")" "$purchases"
+  expect "total in cents, as the history adds up to" "$(in_cents total <"$tmp/account")" "$cents"
+  expect "newest commit of the account" "$(member newestCommit <"$tmp/account")" "$newest"
+  partition=$(member partition <"$tmp/account")
 
-  shown kv history ledger "account.$user"
+  title "nats kv get journal commit.$partition --raw"
+  nats kv get journal "commit.$partition" --raw >"$tmp/commit"
+  cut -c 1-120 "$tmp/commit" | sed 's/^/   /'
+  expect "version of the record" "$(head -n 1 "$tmp/commit" | member v)" 2
+  expect "worker that owns the partition" "$(head -n 1 "$tmp/commit" | member worker)" "$(member worker <"$tmp/account")"
+
+  shown kv history journal "commit.$partition"
   some_rows 5
-  expect "the newest revision brought the newest purchase" "$(column Revision | tail -n 1)" "$newest"
+  expect "commits of the partition, with that of the newest purchase" "$(column Revision | grep -cx "$newest")" 1
 
   shown_when all_consumed consumer report PURCHASES
   rows

@@ -84,10 +84,12 @@ export abstract class ListedActor extends Used {
 
 /** What was taken from the mailbox. */
 interface Work<Tag> {
-  readonly messages: Array<InputMessage<Tag>>
-  readonly deliveries: Array<Delivered>
-  readonly looks: Array<LookEnvelope>
+  readonly messages: ReadonlyArray<InputMessage<Tag>>
+  readonly deliveries: ReadonlyArray<Delivered>
+  readonly looks: ReadonlyArray<LookEnvelope>
 }
+
+const noLooks: ReadonlyArray<LookEnvelope> = []
 
 const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
   let units = 0
@@ -99,21 +101,33 @@ const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
 
 /** Takes what waits, up to what one revision holds. Looks that were taken come after all purchases. */
 const takeWork = <Tag>(waiting: Array<Envelope<Tag>>): Work<Tag> => {
-  const work: Work<Tag> = { messages: [], deliveries: [], looks: [] }
+  const [first] = waiting
+  // Nearly all work of a worker with many users is one envelope.
+  if (waiting.length === 1 && first?.kind === "purchases") {
+    waiting.pop()
+    return { messages: [first.message], deliveries: first.deliveries, looks: noLooks }
+  }
+  return takeSeveral(waiting)
+}
+
+const takeSeveral = <Tag>(waiting: Array<Envelope<Tag>>): Work<Tag> => {
+  const messages: Array<InputMessage<Tag>> = []
+  const deliveries: Array<Delivered> = []
+  const looks: Array<LookEnvelope> = []
   let bytes = 0
   let taken = 0
   for (const envelope of waiting) {
     taken += 1
-    if (envelope.kind === "look") work.looks.push(envelope)
+    if (envelope.kind === "look") looks.push(envelope)
     else {
-      work.messages.push(envelope.message)
-      for (const delivered of envelope.deliveries) work.deliveries.push(delivered)
+      messages.push(envelope.message)
+      for (const delivered of envelope.deliveries) deliveries.push(delivered)
       bytes += bytesOf(envelope.deliveries)
     }
-    if (work.deliveries.length >= revisionPurchasesMax || bytes >= revisionBytesMax) break
+    if (deliveries.length >= revisionPurchasesMax || bytes >= revisionBytesMax) break
   }
   waiting.splice(0, taken)
-  return work
+  return { messages, deliveries, looks }
 }
 
 const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejection => ({

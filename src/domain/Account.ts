@@ -59,8 +59,9 @@ export interface Decision {
   readonly decidedThrough: number
 }
 
-/** One for all: most decisions, and most accounts, have no repeats. */
+/** One for all, because most decisions and most accounts have none. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
+const noSequences: ReadonlyArray<number> = []
 
 export const emptyAccount = (): Account => ({
   total: 0n,
@@ -84,7 +85,7 @@ export const emptyAccount = (): Account => ({
  * after a crash) is neither, for it was counted then.
  */
 export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): Decision => {
-  const applied: Array<AppliedPurchase> = []
+  let applied: Array<AppliedPurchase> | undefined
   let appliedFingerprints: Map<string, number> | undefined
   let repeats: Map<string, Repeats> | undefined
   const conflicts: Array<Delivered> = []
@@ -99,7 +100,10 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
       if (deliveries.length > 1) appliedFingerprints = (appliedFingerprints ?? new Map()).set(purchaseId, fingerprint)
       total += purchaseTotal(purchase)
       const { productName, productType, valueCents, quantity } = purchase
-      applied.push({ purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt })
+      const entry = { purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt }
+      // An array that was pushed to has room for 17, and most decisions apply one.
+      if (applied === undefined) applied = [entry]
+      else applied.push(entry)
     } else if (inputSequence > account.decidedThrough) {
       const conflicting = known !== fingerprint
       repeats ??= new Map()
@@ -108,7 +112,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
     }
     if (inputSequence > decidedThrough) decidedThrough = inputSequence
   }
-  return { applied, repeats: repeats ?? noRepeats, conflicts, total, decidedThrough }
+  return { applied: applied ?? [], repeats: repeats ?? noRepeats, conflicts, total, decidedThrough }
 }
 
 /** Whether a decision leaves nothing to write: all that came had been decided before. */
@@ -164,12 +168,18 @@ export const endSeal = (account: Account, segment: number, links: SegmentLinks):
 }
 
 /** Returns the sequences of the newest revisions, newest first, as the next one names them. */
-const previousOf = ({ applying, idle }: Account): Array<number> => {
-  const newest = applying.slice(-previousRevisionsMax)
-  if (idle === undefined) return newest.toReversed()
-  return [...newest, ...idle.slice(-previousRevisionsMax)]
-    .sort((one, other) => other - one)
-    .slice(0, previousRevisionsMax)
+const previousOf = (account: Account): Array<number> => {
+  const { applying } = account
+  const idle = account.idle ?? noSequences
+  let fromApplying = applying.length
+  let fromIdle = idle.length
+  return Array.from({ length: Math.min(fromApplying + fromIdle, previousRevisionsMax) }, () => {
+    const newest = applying[fromApplying - 1] ?? 0
+    const newestIdle = idle[fromIdle - 1] ?? 0
+    if (newest > newestIdle) fromApplying -= 1
+    else fromIdle -= 1
+    return Math.max(newest, newestIdle)
+  })
 }
 
 /** The revision that records a decision, on top of the account that it was decided against. */
@@ -177,8 +187,7 @@ export const revisionOf = (account: Account, decision: Decision): Revision => ({
   total: decision.total,
   count: account.count + decision.applied.length,
   decidedThrough: decision.decidedThrough,
-  // Of its length: one that was pushed to has room for 17, most revisions have one, and each account keeps its newest.
-  purchases: decision.applied.slice(),
+  purchases: decision.applied,
   repeats: decision.repeats,
   previous: previousOf(account),
   unsealed: account.unsealedRevisions + 1,

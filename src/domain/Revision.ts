@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { jsonText } from "./JsonText.ts"
 import type { Cents } from "./Money.ts"
 
 /** How many revisions before it a revision names, so that a page of history takes few round trips. */
@@ -86,30 +87,24 @@ export const repeatTuples = (repeats: ReadonlyMap<string, Repeats>): Array<[stri
 export const repeatMap = (tuples: ReadonlyArray<readonly [string, number, number]>): Map<string, Repeats> =>
   new Map(tuples.map(([purchaseId, repeats, conflicts]) => [purchaseId, { repeats, conflicts }]))
 
-const purchaseTuple = (purchase: AppliedPurchase) => [
-  purchase.purchaseId,
-  purchase.productName,
-  purchase.productType,
-  Number(purchase.valueCents),
-  purchase.quantity,
-  purchase.inputSequence,
-  purchase.inputIndex,
-  purchase.storedAt
-]
+const purchaseText = (purchase: AppliedPurchase): string =>
+  `[${jsonText(purchase.purchaseId)},${jsonText(purchase.productName)},${jsonText(purchase.productType)},${purchase.valueCents},${purchase.quantity},${purchase.inputSequence},${purchase.inputIndex},${purchase.storedAt}]`
 
-/** Writes a revision as a line of a commit. The user's token comes first, so that the line is found by it. */
-export const encodeRevision = (userToken: string, revision: Revision): string =>
-  JSON.stringify([
-    userToken,
-    revision.total.toString(),
-    revision.count,
-    revision.decidedThrough,
-    revision.purchases.map(purchaseTuple),
-    repeatTuples(revision.repeats),
-    revision.previous,
-    revision.unsealed,
-    revision.segment
-  ])
+const purchasesText = (purchases: ReadonlyArray<AppliedPurchase>): string => {
+  let text = ""
+  for (const purchase of purchases) text += text === "" ? purchaseText(purchase) : `,${purchaseText(purchase)}`
+  return text
+}
+
+/**
+ * Writes a revision as a line of a commit. The user's token comes first, so that the line is found by it. It is written by
+ * hand, since a worker writes each purchase: `JSON.stringify` takes arrays that are made for it alone.
+ */
+export const encodeRevision = (userToken: string, revision: Revision): string => {
+  const { total, count, decidedThrough, purchases, repeats, previous, unsealed, segment } = revision
+  const repeated = repeats.size === 0 ? "[]" : JSON.stringify(repeatTuples(repeats))
+  return `["${userToken}","${total}",${count},${decidedThrough},[${purchasesText(purchases)}],${repeated},[${previous.join(",")}],${unsealed},${segment}]`
+}
 
 const revisionRecordFrom = Schema.decodeUnknownSync(RevisionRecord)
 

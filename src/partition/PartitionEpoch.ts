@@ -86,7 +86,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const progress = new InputProgress<ReadDelivery>(position)
   const dispatched = makeDispatched(position)
   const inHand = new InHand(budget.partitionBytes)
-  const deliveries = yield* Queue.unbounded<Delivery>()
+  const received = yield* Queue.unbounded<Delivery>()
   let isDraining = false
   /** Told when a pull for one oversized message is over. */
   let oversizedPulled: (() => void) | undefined
@@ -156,7 +156,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     }
     lastSequence = delivery.sequence
     inHand.take(delivery.bytes)
-    Queue.offerUnsafe(deliveries, delivery)
+    Queue.offerUnsafe(received, delivery)
     endOversized()
   }
 
@@ -216,19 +216,19 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     run(Effect.forkIn(recorded, scope))
   }
 
-  const dispatch = Effect.fnUntraced(function* (received: Delivery) {
-    const { byUser, unreadable } = sortDelivery(received, identity)
-    const { payload: _read, userToken: _sorted, ...delivery } = received
-    const parts = byUser.size + (unreadable.length > 0 ? 1 : 0)
+  const dispatch = Effect.fnUntraced(function* (next: Delivery) {
+    const { byUser, unreadable } = sortDelivery(next, identity)
+    const { payload: _read, userToken: _sorted, ...delivery } = next
+    const parts = byUser.length + (unreadable.length > 0 ? 1 : 0)
     const message = progress.receive(delivery.sequence, parts, delivery)
     if (unreadable.length > 0) reject(delivery, unreadable, message)
-    for (const [userToken, ofUser] of byUser) {
-      while (!actors.tell(userToken, { kind: "purchases", deliveries: ofUser, message })) yield* registry.room
+    for (const { userToken, deliveries } of byUser) {
+      while (!actors.tell(userToken, { kind: "purchases", deliveries, message })) yield* registry.room
     }
     dispatched.reach(delivery.sequence)
   })
 
-  yield* Queue.take(deliveries).pipe(
+  yield* Queue.take(received).pipe(
     Effect.flatMap(dispatch),
     Effect.forever,
     Effect.catchDefect((defect) => Effect.sync(() => fail(`defect: ${String(defect)}`))),

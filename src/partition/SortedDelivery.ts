@@ -9,7 +9,9 @@ interface OwnPartition {
   readonly partitions: number
 }
 
+/** The purchases of one user in a message. */
 interface PurchasesOfUser {
+  readonly userToken: string
   readonly deliveries: Array<Delivered>
   /** Why none of them can be applied from this message. */
   readonly problem: string | undefined
@@ -20,14 +22,14 @@ const partitionProblem = (userId: string, userToken: string, { partition, partit
   return right === partition ? undefined : `user ${userId} belongs to partition ${right}, not ${partition}`
 }
 
-/** Returns the purchases of a message by the token of their user, and the parts that cannot be applied. */
+/** Returns the purchases of a message by their users, and the parts that cannot be applied. */
 export const sortDelivery = (
   delivery: Pick<Delivery, "payload" | "sequence" | "storedAt" | "userToken">,
   own: OwnPartition
 ) => {
   const decoded = decodePurchases(delivery.payload)
   const unreadable: Array<Unreadable> = [...decoded.unreadable]
-  const byUser = new Map<string, Array<Delivered>>()
+  const byUser: Array<PurchasesOfUser> = []
   const users = new Map<string, PurchasesOfUser>()
   for (const { index, purchase } of decoded.purchases) {
     const { userId } = purchase
@@ -36,9 +38,9 @@ export const sortDelivery = (
       const userToken = encodeToken(userId)
       const problem =
         subjectUserProblem(delivery.userToken, { userId, userToken }) ?? partitionProblem(userId, userToken, own)
-      ofUser = { deliveries: [], problem }
+      ofUser = { userToken, deliveries: [], problem }
       users.set(userId, ofUser)
-      if (problem === undefined) byUser.set(userToken, ofUser.deliveries)
+      if (problem === undefined) byUser.push(ofUser)
     }
     const { deliveries, problem } = ofUser
     if (problem !== undefined) {

@@ -49,12 +49,6 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
 
 const isOfLines = ({ headers }: IncomingMessage): boolean => mediaTypeIn(headers["content-type"]) === linesMediaType
 
-/** A request with the answer that it gets. */
-interface Exchange {
-  readonly incoming: IncomingMessage
-  readonly outgoing: ServerResponse
-}
-
 /** Ends a connection after its last answer, also where the caller does not end its own side. */
 const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void => {
   const cut = setTimeout(() => socket.destroy(), waitMilliseconds)
@@ -63,7 +57,8 @@ const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void =>
 }
 
 /** Fails the body of a request for those who read it. Its connection stays open for the answer, which is the last. */
-const failBody = ({ incoming, outgoing }: Exchange, failure: Error): void => {
+const failBody = (outgoing: ServerResponse, failure: Error): void => {
+  const { req: incoming } = outgoing
   outgoing.shouldKeepAlive = false
   // A body that nobody reads would throw.
   incoming.on("error", () => undefined)
@@ -74,7 +69,7 @@ const failBody = ({ incoming, outgoing }: Exchange, failure: Error): void => {
 
 /** Answers what node's parser gives up. Each request gets one answer, in the order in which they came. */
 class ParserFailures {
-  private readonly exchanges = new WeakMap<Duplex, Exchange>()
+  private readonly answers = new WeakMap<Duplex, ServerResponse>()
   private readonly failed = new WeakSet<Duplex>()
   private readonly instance: string
   private readonly lingerMilliseconds: number
@@ -84,27 +79,29 @@ class ParserFailures {
     this.lingerMilliseconds = lingerMilliseconds
   }
 
-  /** Keeps the newest exchange of its connection. */
-  began(exchange: Exchange): void {
-    this.exchanges.set(exchange.incoming.socket, exchange)
+  /**
+   * Keeps the answer to the newest request of its connection. An object made here for each request could be tenured by
+   * V8, and would keep the request until a full collection.
+   */
+  began(outgoing: ServerResponse): void {
+    this.answers.set(outgoing.req.socket, outgoing)
   }
 
   /** Answers a failure. Node tells of it again whenever more comes on the connection. */
   met(failure: NodeJS.ErrnoException, socket: Duplex): void {
-    const exchange = this.exchanges.get(socket)
+    const outgoing = this.answers.get(socket)
     const isTimeout = failure.code === requestTimeoutCode
-    if (isTimeout && exchange !== undefined && !exchange.outgoing.writableEnded && isOfLines(exchange.incoming)) return
+    if (isTimeout && outgoing !== undefined && !outgoing.writableEnded && isOfLines(outgoing.req)) return
     if (this.failed.has(socket)) return
     this.failed.add(socket)
     if (!socket.writable) return void socket.destroy()
     const end = (last?: string) => endSocket(socket, this.lingerMilliseconds, last)
     const answer = () => end(rawAnswer(parserProblem(failure.code), this.instance))
-    if (exchange === undefined) return answer()
-    const { incoming, outgoing } = exchange
-    if (incoming.complete) return outgoing.writableFinished ? answer() : void outgoing.once("finish", answer)
+    if (outgoing === undefined) return answer()
+    if (outgoing.req.complete) return outgoing.writableFinished ? answer() : void outgoing.once("finish", answer)
     if (outgoing.writableFinished) return end()
     outgoing.once("finish", () => end())
-    failBody(exchange, failure)
+    failBody(outgoing, failure)
   }
 }
 
@@ -139,7 +136,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Serve
     outgoing.writeHead(what.status, { ...problemHeaders(what), "content-length": length }).end(body)
   }
   const server = createServer(limits, (incoming, outgoing) => {
-    failures.began({ incoming, outgoing })
+    failures.began(outgoing)
     const wrongHost = hostProblem(incoming)
     if (wrongHost !== undefined) return refuse(outgoing, wrongHost)
     // Node ends a socket that was idle for this long, unless something listens to its timeout.
@@ -147,7 +144,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Serve
     void listener(incoming, outgoing)
   })
   server.on("checkExpectation", (incoming, outgoing) => {
-    failures.began({ incoming, outgoing })
+    failures.began(outgoing)
     refuse(outgoing, hostProblem(incoming) ?? unexpected(incoming))
   })
   server.on("connect", (_incoming, socket) => {

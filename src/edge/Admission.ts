@@ -1,9 +1,10 @@
-import type { Context, MiddlewareHandler } from "hono"
+import type { Context } from "hono"
 import { accepts } from "hono/accepts"
-import { jsonMediaType, mediaTypesOf } from "./Answer.ts"
+import { jsonMediaType, mediaTypeIn, mediaTypesOf } from "./Answer.ts"
 import { type Edge, refusal, stopping } from "./Edge.ts"
-import { isProblem, problem, problemMediaType } from "./Problem.ts"
-import { mediaTypeOf, type Route } from "./Route.ts"
+import { singleHeader } from "./HeaderLines.ts"
+import { isProblem, type Problem, problem, problemMediaType } from "./Problem.ts"
+import type { Route } from "./Route.ts"
 
 /** Answers where a caller takes nothing of what there is: JSON, but for routes that say otherwise. */
 export const unlessAccepted = (
@@ -33,12 +34,18 @@ export const notAllowed = (edge: Edge, http: Context, allow: string): Response =
 /** The media types of what a route answers when all goes well. */
 const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.values(route.answers).map(mediaTypesOf)[0]
 
-/** What is asked of a request before a route looks at it. */
-export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
+/** Returns the media type of a request's body, an empty text without one, or a problem if there are two. */
+const mediaTypeOf = (http: Context): string | Problem<"malformed-request"> => {
+  const contentType = singleHeader(http, "Content-Type")
+  return isProblem(contentType) ? contentType : mediaTypeIn(contentType)
+}
+
+/** Serves the requests that a route takes, and refuses the others. */
+export const admitted = (route: Route, edge: Edge) => {
   const offered = offeredBy(route)
   const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
-  return async (http, next) => {
+  return (http: Context): Response | Promise<Response> => {
     const mediaType = bodies.size === 0 ? "" : mediaTypeOf(http)
     if (isProblem(mediaType)) return refusal(edge, http, mediaType)
     const body = bodies.get(mediaType)
@@ -52,6 +59,6 @@ export const admit = (route: Route, edge: Edge): MiddlewareHandler => {
       if (edge.isDraining()) return refusal(edge, http, stopping)
     }
     if (!isSupported) return refusal(edge, http, unsupported)
-    return next()
+    return route.serve(edge, http, body)
   }
 }

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { admit, notAllowed, unlessAccepted } from "./Admission.ts"
+import { admitted, notAllowed, unlessAccepted } from "./Admission.ts"
 import { type Edge, refusal, serverMistake } from "./Edge.ts"
 import { measured } from "./EdgeMetrics.ts"
 import { problem, problemResponse } from "./Problem.ts"
@@ -8,6 +8,7 @@ import { instanceOf, referenceTo } from "./Reference.ts"
 import { routes } from "./Routes.ts"
 
 const isDecodable = (url: string): boolean => {
+  if (!url.includes("%")) return true
   try {
     decodeURIComponent(url)
     return true
@@ -23,22 +24,17 @@ const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1"
 export const makeApp = (edge: Edge): Hono => {
   const app = new Hono({ strict: false })
 
-  // A kept connection would hold the stopping process up until its client lets go of it.
+  const undecodable = problem("malformed-request", "The path or query has a malformed percent-encoding.")
+
   app.use(async (http, next) => {
-    await next()
+    if (isDecodable(http.req.url)) await next()
+    else http.res = problemResponse(undecodable, referenceTo(edge, "/"))
+    // A kept connection would hold the stopping process up until its client lets go of it.
     if (edge.isDraining()) http.res.headers.set("connection", "close")
   })
 
-  app.use(async (http, next) => {
-    if (isDecodable(http.req.url)) return next()
-    const detail = "The path or query has a malformed percent-encoding."
-    return problemResponse(problem("malformed-request", detail), referenceTo(edge, "/"))
-  })
-
   for (const route of routes) {
-    app.on(route.method, routerPath(route.path), measured(route.path), admit(route, edge), (http) =>
-      route.serve(edge, http)
-    )
+    app.on(route.method, routerPath(route.path), measured(route.path), admitted(route, edge))
   }
 
   // After all routes: a path that is known, with a method that is not.

@@ -1,10 +1,9 @@
 import { Effect, type Schema } from "effect"
 import type { Context as HttpContext } from "hono"
-import { type Answers, mediaTypeIn, type Reply, replyResponse } from "./Answer.ts"
+import { type Answers, type Reply, replyResponse } from "./Answer.ts"
 import { type Edge, type EdgeServices, respond } from "./Edge.ts"
 import type { EdgeFailure } from "./FailureProblem.ts"
 import type { Field, FieldProblem } from "./Field.ts"
-import { singleHeader } from "./HeaderLines.ts"
 import { givenQuery } from "./GivenQuery.ts"
 import { isProblem, type Problem, type ProblemKind } from "./Problem.ts"
 
@@ -74,7 +73,8 @@ export interface Route {
   readonly problems: ReadonlyArray<ProblemKind>
   /** Whether it stores something: it does not begin while the edge stops, and no HEAD does it. */
   readonly stores: boolean
-  readonly serve: (edge: Edge, http: HttpContext) => Promise<Response>
+  /** Answers a request; `body` is the one of `bodies` that was sent. */
+  readonly serve: (edge: Edge, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
 }
 
 type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
@@ -129,12 +129,6 @@ interface Declaration<
   >
 }
 
-/** Returns the media type of a request's body, an empty text without one, or a problem if there are two. */
-export const mediaTypeOf = (http: HttpContext): string | Problem<"malformed-request"> => {
-  const contentType = singleHeader(http, "Content-Type")
-  return isProblem(contentType) ? contentType : mediaTypeIn(contentType)
-}
-
 /** Whether a route made its Response itself. The adapter puts a class of its own in the place of node's: both are one. */
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
 
@@ -159,7 +153,6 @@ export const route = <
   const headers = Object.entries<HeaderParameter<unknown>>(declared.headers ?? {})
   const queryNames = query.map(([name]) => name)
   const otherQuery = declared.otherQuery ?? "refused"
-  const bodies = declared.bodies ?? []
 
   /** The values of all parameters, or what is wrong with the first that is wrong. */
   const readParameters = (http: HttpContext): Record<string, unknown> | Problem => {
@@ -183,20 +176,15 @@ export const route = <
     return values
   }
 
-  const readBody = (http: HttpContext): ReturnType<Body<unknown>["read"]> => {
-    if (bodies.length === 0) return Effect.undefined
-    const sent = mediaTypeOf(http)
-    return isProblem(sent)
-      ? Effect.fail(sent)
-      : (bodies.find(({ mediaType }) => mediaType === sent)?.read(http) ?? Effect.undefined)
-  }
-
-  const serve = (edge: Edge, http: HttpContext): Promise<Response> => {
+  const serve = (edge: Edge, http: HttpContext, sent: Body<unknown> | undefined): Promise<Response> => {
     type Request = Parameters<typeof handle>[0]
     const values = readParameters(http)
     const answered: Effect.Effect<Reply<A> | Response, EdgeFailure, EdgeServices> = isProblem(values)
       ? Effect.fail(values)
-      : Effect.flatMap(readBody(http), (body) => handle({ ...values, body } as Request, edge, http) as typeof answered)
+      : Effect.flatMap(
+          sent?.read(http) ?? Effect.undefined,
+          (body) => handle({ ...values, body } as Request, edge, http) as typeof answered
+        )
     return respond(
       edge,
       http,
@@ -210,7 +198,7 @@ export const route = <
     query: declared.query ?? {},
     otherQuery,
     headers: declared.headers ?? {},
-    bodies,
+    bodies: declared.bodies ?? [],
     problems: declared.problems ?? [],
     stores: declared.stores ?? false,
     serve

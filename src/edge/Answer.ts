@@ -38,8 +38,10 @@ export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: Answer): Reado
 ]
 
 /** Returns the media type in a content-type header without its parameters; of joined lines, that of the first. */
-export const mediaTypeIn = (header: string | undefined): string =>
-  (header ?? "").split(/[;,]/)[0]?.trim().toLowerCase() ?? ""
+export const mediaTypeIn = (header = ""): string => {
+  const end = header.search(/[;,]/)
+  return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase()
+}
 
 export const jsonAnswer = <Body extends Schema.Constraint, Header extends AnswerHeader = never>(
   description: string,

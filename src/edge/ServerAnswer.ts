@@ -5,6 +5,8 @@ import { type Problem, problem, problemBody, problemHeaders } from "./Problem.ts
 /** The most bytes of a request's headers; more is answered with 431. */
 export const headerBytesMax = 16 * 1024
 
+const host = "host"
+
 /** The methods that some route of the service has. */
 const allowed = "GET, HEAD, POST"
 
@@ -30,7 +32,10 @@ export const noTunnel = problem("method-not-allowed", `CONNECT is not allowed he
 /** Returns what is wrong with the Host of a request; RFC 9112 asks for one line in HTTP/1.1, and for one at most before. */
 export const hostProblem = ({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined => {
   let hosts = 0
-  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === "host") hosts += 1
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ""
+    if (name.length === host.length && name.toLowerCase() === host) hosts += 1
+  }
   if (hosts > 1) return problem("malformed-request", `The request has ${hosts} Host headers. Send one.`)
   if (hosts === 1 || httpVersion === "1.0" || httpVersion === "0.9") return undefined
   return problem("malformed-request", "The request has no Host header, which HTTP/1.1 asks for. Send one.")

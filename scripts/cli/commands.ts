@@ -104,9 +104,11 @@ const post = Command.make(
   ])
 )
 
-/** The id of an event, as the feed prints it. */
+/** The id of an event, as the feed prints it. The service reads it; this only refuses what cannot be an id. */
 const FeedPlace = Schema.String.check(
-  Schema.makeFilter((text: string) => /^[0-9]{1,15}$/.test(text) || "must be a place of the feed, like 0 or 4711")
+  Schema.makeFilter(
+    (text: string) => /^[0-9]{1,15}(?:\.[0-9]{1,6})?$/.test(text) || "must be a place of the feed, like 0 or 4711.2"
+  )
 )
 
 const feed = Command.make(

@@ -7,7 +7,7 @@ import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 /** A feed on which nothing was heard for this long, in milliseconds, is asked for again; signs of life come every 15 s. */
 const silenceMax = 45_000
 
-/** What a feed tells. `id` is the place to go on after. */
+/** What a feed tells. `id` is the place to go on after, as opaque text. */
 export type FeedEvent =
   | { readonly kind: "applied"; readonly id: string; readonly applied: AppliedRevision }
   /** The asked-for place is none: what came before `id` has to be read elsewhere. */

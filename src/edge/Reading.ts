@@ -21,6 +21,9 @@ type AskedConsistency = Exclude<Consistency, "committed">
 /** What a route that reads may fail with. */
 export const readProblems = ["not-current", "unavailable"] as const
 
+/** The cursor of a request for a page is not one of the user's history. */
+export const foreignCursor = problem("malformed-request", "cursor is none of this user's history. Begin without one.")
+
 const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   question: Extract<Question, { readonly kind: Kind }>,
   options: AskOptions
@@ -29,9 +32,7 @@ const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   const answer = yield* client.ask(question, options)
   if (answer.kind === question.kind) return answer as AnswerOf<Kind>
   return yield* Effect.fail(
-    answer.kind === "refused" && answer.reason === "place"
-      ? problem("malformed-request", "cursor is none of this user's history. Begin without one.")
-      : new NotCurrent({ waitedMilliseconds: 0 })
+    answer.kind === "refused" && answer.reason === "place" ? foreignCursor : new NotCurrent({ waitedMilliseconds: 0 })
   )
 })
 

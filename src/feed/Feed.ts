@@ -20,12 +20,12 @@ import {
 } from "rxjs"
 import type { BrokerFailure, BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
 import { decodeFeedPlace, type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
-import { decodeToken } from "../domain/Subject.ts"
-import { CommitChain } from "../nats/CommitChain.ts"
-import { CommitStream, LedgerReplaced, type RevisionMessage, revisionsOf } from "../nats/CommitStream.ts"
-import { type NotCurrent, QueryClient } from "../query/QueryClient.ts"
+import { CommitStream, LedgerReplaced, type RevisionMessage } from "../nats/CommitStream.ts"
+import type { NotCurrent } from "../query/QueryClient.ts"
 import type { FeedItem, ResetReason } from "./FeedItem.ts"
+import { slicesOf } from "./RecentRevisions.ts"
 import { Tail } from "./Tail.ts"
+import { makeUserPage } from "./UserPage.ts"
 
 /** The most readers of one edge. */
 export const readersMax = 4_096
@@ -33,10 +33,6 @@ export const readersMax = 4_096
 const pagesAtOnceMax = 8
 /** A comment is sent this often, so that a connection that is gone is found out. */
 export const heartbeatMilliseconds = 15_000
-/** How many revisions of one account are read for a page. Each is a read of a whole commit. */
-const userPageMax = 32
-/** How long the owner of an account may take to say which revisions follow a place, in milliseconds. */
-const ownerWaitMilliseconds = 5_000
 /** The journal is followed for so long after the last reader has left. */
 const lingerMilliseconds = 5_000
 
@@ -84,10 +80,9 @@ export class Feed extends Context.Service<
     Feed,
     Effect.gen(function* () {
       const stream = yield* CommitStream
-      const chain = yield* CommitChain
-      const queries = yield* QueryClient
       const run = Effect.runForkWith(yield* Effect.context<never>())
       const pages = Semaphore.makeUnsafe(pagesAtOnceMax)
+      const pageOfUser = yield* makeUserPage(pages.withPermit)
       const stopped = new ReplaySubject<FeedItem>(1)
       let readers = 0
 
@@ -109,28 +104,11 @@ export class Feed extends Context.Service<
         share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: () => timer(lingerMilliseconds) })
       )
 
-      /** The next revisions of one account after a place, which its owner knows; empty only if there are none. */
-      const pageOfUser = Effect.fnUntraced(function* (after: FeedPlace, userToken: string) {
-        const answer = yield* queries.ask(
-          {
-            kind: "revisions",
-            userId: decodeToken(userToken),
-            after: after.sequence - (Number.isFinite(after.line) ? 1 : 0),
-            limit: userPageMax
-          },
-          { consistency: "strong", waitMilliseconds: ownerWaitMilliseconds }
-        )
-        const sequences = answer.kind === "revisions" ? answer.sequences : []
-        const commits = yield* Effect.forEach(sequences, chain.at, { concurrency: "unbounded" })
-        const revisions = commits.flatMap((commit) => (commit === undefined ? [] : revisionsOf(commit)))
-        return revisions.filter((revision) => revision.userToken === userToken && isAfter(revision.place, after))
-      })
-
       const pageAfter = (
         after: FeedPlace,
         userToken: string | undefined
       ): Effect.Effect<ReadonlyArray<RevisionMessage>, BrokerFailure | NotCurrent> =>
-        pages.withPermit(userToken === undefined ? stream.page(after) : pageOfUser(after, userToken))
+        userToken === undefined ? pages.withPermit(stream.page(after)) : pageOfUser(after, userToken)
 
       /** The reader's place, and then all that follows it, from the journal first and from the tail as it grows after. */
       const read = (tail: Tail, { userToken, lastEventId, ready }: FeedRequest) =>
@@ -161,8 +139,10 @@ export class Feed extends Context.Service<
               if (last === undefined) cursor = floor
               else {
                 cursor = last.place
-                subscriber.next({ kind: "applied", revisions })
-                yield* Effect.promise(ready)
+                for (const slice of slicesOf(revisions)) {
+                  subscriber.next({ kind: "applied", revisions: slice })
+                  yield* Effect.promise(ready)
+                }
               }
             }
           })

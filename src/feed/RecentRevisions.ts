@@ -9,6 +9,21 @@ export const recentBytesMax = 8 * 1024 * 1024
 export const sliceRevisionsMax = 128
 export const sliceBytesMax = 64 * 1024
 
+/** Cuts revisions into what is given to a reader at once. Each slice has one revision at least. */
+export function* slicesOf(revisions: Iterable<RevisionMessage>): Generator<ReadonlyArray<RevisionMessage>> {
+  let slice: Array<RevisionMessage> = []
+  let bytes = 0
+  for (const revision of revisions) {
+    slice.push(revision)
+    bytes += revision.text.length
+    if (slice.length < sliceRevisionsMax && bytes < sliceBytesMax) continue
+    yield slice
+    slice = []
+    bytes = 0
+  }
+  if (slice.length > 0) yield slice
+}
+
 /** The end of the journal as far as it was heard: all revisions between two places. */
 export class RecentRevisions {
   private readonly held: Array<RevisionMessage> = []
@@ -51,15 +66,10 @@ export class RecentRevisions {
   /** The first of those after a place, of one account or of all; `undefined` if some of them are not here any more. */
   after(place: FeedPlace, userToken?: string): ReadonlyArray<RevisionMessage> | undefined {
     if (isAfter(this.below, place)) return undefined
-    const slice: Array<RevisionMessage> = []
-    let bytes = 0
-    for (const revision of this.held) {
-      if (!isAfter(revision.place, place)) continue
-      if (userToken !== undefined && revision.userToken !== userToken) continue
-      slice.push(revision)
-      bytes += revision.text.length
-      if (slice.length === sliceRevisionsMax || bytes >= sliceBytesMax) break
-    }
-    return slice
+    const wanted = this.held
+      .values()
+      .filter((revision) => userToken === undefined || revision.userToken === userToken)
+      .filter((revision) => isAfter(revision.place, place))
+    return slicesOf(wanted).next().value ?? []
   }
 }

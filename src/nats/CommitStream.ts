@@ -13,7 +13,7 @@ import { readReplica } from "./ReplicaRead.ts"
 
 /** The most commits, and about the most bytes, of one page: while the broker reads it, nothing is written. */
 export const pageCommitsMax = 64
-export const pageBytesMax = 256 * 1024
+export const pageBytesMax = 64 * 1024
 
 const nanosecondsPerMillisecond = 1_000_000
 /** The broker says at least this often that a consumer is alive; one that was silent for three times that is replaced. */
@@ -50,6 +50,13 @@ export const revisionsOf = ({ sequence, storedAt, text }: JournalRecord): Array<
     storedAt,
     text: line
   }))
+
+/** Returns a user's revision in a commit; `undefined` if the commit has none. */
+export const revisionOfUser = (commit: JournalRecord, userToken: string): RevisionMessage | undefined => {
+  const found = revisionsOf(commit).find((revision) => revision.userToken === userToken)
+  // A line would keep the whole commit in memory, of which it is a part, so this is a copy of it.
+  return found && { ...found, text: Buffer.from(found.text).toString() }
+}
 
 const operation = "read the journal"
 
@@ -110,6 +117,8 @@ export class CommitStream extends Context.Service<
       const commitsFrom = Effect.fnUntraced(function* (from: number) {
         const first = yield* readMessage(connection, journalStream, { seq: from, next_by_subj: commitFilter })
         if (first === undefined) return []
+        // A replica would send it again, for little more.
+        if (first.text.length >= pageBytesMax / 2) return [first]
         const commits = yield* commitsOfReplica(first.sequence)
         return commits[0]?.sequence === first.sequence ? commits : [first]
       })

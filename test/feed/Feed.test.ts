@@ -2,77 +2,74 @@ import { Effect, Layer, ManagedRuntime } from "effect"
 import { TestScheduler } from "rxjs/testing"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
-import { encodeRevision } from "../../src/domain/Revision.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
+import { behindCommit, decodeFeedPlace, encodeFeedPlace, isAfter } from "../../src/domain/FeedPlace.ts"
+import type { Answer, Question } from "../../src/domain/Query.ts"
 import { Feed, FeedFull, type FeedRequest, readersMax, withHeartbeats } from "../../src/feed/Feed.ts"
 import type { FeedItem } from "../../src/feed/FeedItem.ts"
-import { recentRevisionsMax } from "../../src/feed/RecentRevisions.ts"
+import { recentRevisionsMax, sliceBytesMax, sliceRevisionsMax } from "../../src/feed/RecentRevisions.ts"
 import { gather } from "../../src/feed/Tail.ts"
-import { LedgerReplaced, LedgerStream, type RevisionMessage } from "../../src/nats/LedgerStream.ts"
+import { userPageMax } from "../../src/feed/UserPage.ts"
+import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
+import { CommitStream, LedgerReplaced, type RevisionMessage, revisionsOf } from "../../src/nats/CommitStream.ts"
+import { NotCurrent, QueryClient } from "../../src/query/QueryClient.ts"
 import { makeGate } from "../support/Faults.ts"
+import { seeded } from "../support/Random.ts"
 import { until } from "../support/TestBroker.ts"
 
 const pageMax = 100
 const gatherMilliseconds = 50
 
-/** A ledger in memory: its even sequences are revisions, of `ann` and `bob` in turn, the others something else. */
+/** A journal in memory: `grow` stores a commit at each even sequence, of `ann` and `bob` in turn, with one line. */
 class MemoryLedger {
-  readonly revisions: Array<RevisionMessage> = []
+  readonly commits: Array<JournalRecord> = []
+  last = 0
   /** What the leader says to be its last sequence, where the tail does not know it yet. */
   ahead = 0
   follows = 0
   pages = 0
+  questions: Array<Question> = []
   isAvailable = true
+  /** What the owner says instead of its answer. */
+  owner: Effect.Effect<Answer | undefined, NotCurrent> = Effect.undefined
+  /** Those who read a page of all wait here before they get it, and those who ask the owner. */
   gate: Effect.Effect<void> = Effect.void
-  private readonly newest = new Map<string, number>()
   private hear: ((revision: RevisionMessage) => void) | undefined
   private replaced: (() => void) | undefined
 
-  get last(): number {
-    return 2 * this.revisions.length
+  get revisions(): ReadonlyArray<RevisionMessage> {
+    return this.commits.flatMap(revisionsOf)
+  }
+
+  /** Stores a commit of these users behind `gap` other messages; without users it is a take-over. */
+  commit(users: ReadonlyArray<string>, gap = 0, length = 0): void {
+    this.last += gap + 1
+    const kind = users.length === 0 ? "takeover" : "commit"
+    const lines = users.map((user) => JSON.stringify([user, this.last, "x".repeat(length)]))
+    const text = encodeCommit({ kind, epoch: 0, worker: "w", position: 0 }, lines)
+    const commit = { sequence: this.last, storedAt: 0, text }
+    this.commits.push(commit)
+    for (const revision of revisionsOf(commit)) this.hear?.(revision)
   }
 
   grow(count: number, userToken?: string): void {
-    for (let index = 0; index < count; index += 1) {
-      const sequence = this.last + 2
-      const user = userToken ?? (sequence % 4 === 2 ? "ann" : "bob")
-      const previous = this.newest.get(user)
-      this.newest.set(user, sequence)
-      const revision = {
-        userToken: user,
-        sequence,
-        storedAt: 0,
-        text: encodeRevision({
-          total: 0n,
-          count: 0,
-          decidedThrough: 0,
-          purchases: [],
-          repeats: new Map(),
-          previous: previous === undefined ? [] : [previous],
-          segments: 0,
-          unsealed: 1
-        })
-      }
-      this.revisions.push(revision)
-      this.hear?.(revision)
-    }
+    for (let index = 0; index < count; index += 1) this.commit([userToken ?? (this.last % 4 === 0 ? "ann" : "bob")], 1)
   }
 
   replace(): void {
     this.replaced?.()
   }
 
-  readonly layer = Layer.succeed(LedgerStream, {
+  private readonly stream = Layer.succeed(CommitStream, {
     lastSequence: Effect.suspend(() =>
       this.isAvailable
         ? Effect.succeed(Math.max(this.ahead, this.last))
-        : Effect.fail(new BrokerUnavailable({ operation: "read the ledger", reason: "not connected" }))
+        : Effect.fail(new BrokerUnavailable({ operation: "read the journal", reason: "not connected" }))
     ),
-    page: (after, userToken) =>
+    page: (after) =>
       Effect.suspend(() => {
         this.pages += 1
-        const found = this.revisions.filter(
-          (revision) => revision.sequence > after && (userToken === undefined || revision.userToken === userToken)
-        )
+        const found = this.revisions.filter(({ place }) => isAfter(place, after))
         return Effect.as(this.gate, found.slice(0, pageMax))
       }),
     follow: (_after, heard) =>
@@ -85,6 +82,32 @@ class MemoryLedger {
         })
       })
   })
+
+  private answerOf(question: Question): Answer {
+    if (question.kind !== "revisions") throw new Error(`a feed asked for ${question.kind}`)
+    const { after, limit, userId } = question
+    const own = this.revisions.filter(({ place, userToken }) => userToken === userId && place.sequence > after)
+    return { kind: "revisions", sequences: own.map(({ place }) => place.sequence).slice(0, limit) }
+  }
+
+  private readonly queries = Layer.succeed(QueryClient, {
+    ask: (question, { consistency }) =>
+      Effect.suspend(() => {
+        expect(consistency).toBe("strong")
+        this.questions.push(question)
+        const answer = this.answerOf(question)
+        return Effect.andThen(
+          this.gate,
+          Effect.map(this.owner, (other) => other ?? answer)
+        )
+      })
+  })
+
+  private readonly chain = Layer.mock(CommitChain, {
+    at: (sequence) => Effect.sync(() => this.commits.find((commit) => commit.sequence === sequence))
+  })
+
+  readonly layer = Layer.mergeAll(this.stream, this.queries, this.chain)
 }
 
 describe("The feed", () => {
@@ -123,7 +146,11 @@ describe("The feed", () => {
       hasEnded: () => hasEnded,
       begun: () => until("the feed begins", () => items.length + failures.length > 0),
       sequences: () =>
-        items.flatMap((item) => (item.kind === "applied" ? item.revisions.map(({ sequence }) => sequence) : [])),
+        items.flatMap((item) => (item.kind === "applied" ? item.revisions.map(({ place }) => place.sequence) : [])),
+      ids: () =>
+        items.flatMap((item) =>
+          item.kind === "applied" ? item.revisions.map(({ place }) => encodeFeedPlace(place)) : []
+        ),
       leave: () => subscription.unsubscribe()
     }
   }
@@ -137,7 +164,7 @@ describe("The feed", () => {
     const [one, other] = [read(), read()]
     await one.begun()
     await other.begun()
-    expect(one.items).toEqual([{ kind: "place", sequence: 6 }])
+    expect(one.items).toEqual([{ kind: "place", place: behindCommit(6) }])
     ledger.grow(2)
     ledger.grow(1)
     handOn()
@@ -159,7 +186,7 @@ describe("The feed", () => {
     expect(ann.sequences()).toEqual([6, 10, 14])
   })
 
-  it("goes on after any place without a gap and without a repeat, from the ledger, from memory, and as it grows", async () => {
+  it("goes on after any place without a gap and without a repeat, from the journal, from memory, and as it grows", async () => {
     ledger.grow(500)
     const first = read()
     await first.begun()
@@ -187,7 +214,7 @@ describe("The feed", () => {
     const gate = makeGate()
     ledger.gate = gate.pass
     const [all, ann] = [read({ lastEventId: "0" }), read({ lastEventId: "0", userToken: "ann" })]
-    await until("both wait for a page", () => ledger.pages === 2)
+    await until("both wait for a page", () => ledger.pages === 1 && ledger.questions.length === 1)
     // Memory is full, and forgets more than the page holds that they wait for.
     for (let index = 0; index < 20; index += 1) {
       ledger.grow(recentRevisionsMax / 4)
@@ -200,7 +227,8 @@ describe("The feed", () => {
     expect(all.sequences()).toEqual(expected)
     expect(ann.sequences()).toEqual(expectedOfAnn)
     // Not more was read than they needed until they could join.
-    expect(ledger.pages).toBeLessThan(2 + ledger.last / pageMax)
+    expect(ledger.pages).toBeLessThan(1 + expected.length / pageMax)
+    expect(ledger.questions.length).toBeLessThan(1 + expectedOfAnn.length / userPageMax)
   })
 
   it("does not lose what came and was forgotten while a page was read that was empty", async () => {
@@ -209,12 +237,12 @@ describe("The feed", () => {
     const gate = makeGate()
     ledger.gate = gate.pass
     const carl = read({ lastEventId: "0", userToken: "carl" })
-    await until("it waits for a page", () => ledger.pages === 1)
+    await until("it waits for a page", () => ledger.questions.length === 1)
     ledger.grow(1, "carl")
     ledger.grow(2 * recentRevisionsMax)
     handOn()
     gate.open()
-    await until("there is no more to read", () => ledger.pages === 3)
+    await until("there is no more to read", () => ledger.questions.length === 3)
     ledger.grow(1, "carl")
     handOn()
     expect(carl.sequences()).toEqual([102, ledger.last])
@@ -241,7 +269,7 @@ describe("The feed", () => {
     ledger.ahead = 10
     const reader = read({ lastEventId: "10" })
     await reader.begun()
-    expect(reader.items).toEqual([{ kind: "place", sequence: 10 }])
+    expect(reader.items).toEqual([{ kind: "place", place: behindCommit(10) }])
     ledger.grow(4)
     handOn()
     expect(reader.sequences()).toEqual([12, 14])
@@ -254,38 +282,103 @@ describe("The feed", () => {
     ["-1", "not-a-sequence"],
     ["07", "not-a-sequence"],
     ["9999999999999999", "not-a-sequence"],
-    ["x", "not-a-sequence"]
+    ["x", "not-a-sequence"],
+    ["7.1", "beyond-the-end"],
+    ["6.", "not-a-sequence"],
+    ["6.01", "not-a-sequence"],
+    ["6.1.1", "not-a-sequence"],
+    ["6.9999999", "not-a-sequence"]
   ])("resets a reader that asks to go on after %s", async (lastEventId, reason) => {
     ledger.grow(3)
     const reader = read({ lastEventId })
     await reader.begun()
-    expect(reader.items).toEqual([{ kind: "reset", sequence: 6, reason }])
+    expect(reader.items).toEqual([{ kind: "reset", place: behindCommit(6), reason }])
     ledger.grow(1)
     handOn()
     expect(reader.sequences()).toEqual([8])
   })
 
-  it.each([undefined, "ann", "bob"])(
-    "resets a reader when a revision after its place is gone (%s)",
-    async (userToken) => {
-      ledger.grow(10)
-      ledger.revisions.splice(0, 4)
-      // The sequences are what they were.
-      vi.spyOn(ledger, "last", "get").mockReturnValue(20)
-      const reader = read({ lastEventId: "2", ...(userToken === undefined ? {} : { userToken }) })
-      await until("it is reset", () => reader.items.length === 2)
-      expect(reader.items).toEqual([
-        { kind: "place", sequence: 2 },
-        { kind: "reset", sequence: 20, reason: "no-longer-kept" }
-      ])
-      // From the newest that is gone on everything is there.
-      const other = read({ lastEventId: "8", ...(userToken === undefined ? {} : { userToken }) })
-      await until("the other has all", () => other.sequences().includes(userToken === "ann" ? 18 : 20))
-      expect(other.sequences()).toEqual(
-        userToken === undefined ? [10, 12, 14, 16, 18, 20] : userToken === "ann" ? [10, 14, 18] : [12, 16, 20]
-      )
+  it("gives no more at once than a slice, and each when the one before is taken", async () => {
+    ledger.commit(["ann", "bob", "carl", "dora"], 0, sliceBytesMax - 1_000)
+    ledger.commit(Array.from({ length: sliceRevisionsMax + 1 }, (_, index) => `user-${index}`))
+    const taken: Array<() => void> = []
+    const ready = () => new Promise<void>((resolve) => void taken.push(resolve))
+    const reader = read({ lastEventId: "1.1", ready })
+    const all = ledger.revisions.slice(1).map(({ place }) => encodeFeedPlace(place))
+    for (let given = 0; reader.ids().length < all.length; given += 1) {
+      await until("a slice came", () => taken.length === given + 1)
+      expect(reader.items).toHaveLength(1 + taken.length)
+      taken.at(-1)?.()
     }
-  )
+    expect(reader.ids()).toEqual(all)
+    const slices = reader.items.flatMap((item) => (item.kind === "applied" ? [item.revisions] : []))
+    expect(slices[0]?.length).toBe(2)
+    for (const slice of slices) {
+      expect(slice.length).toBeLessThanOrEqual(sliceRevisionsMax)
+      // The last one may pass the bound.
+      const bytes = slice.slice(0, -1).reduce((sum, { text }) => sum + text.length, 0)
+      expect(bytes).toBeLessThan(sliceBytesMax)
+    }
+  })
+
+  it("reads the commits of one user alone for that user", async () => {
+    ledger.commit(["bob", "ann"])
+    ledger.commit(["bob"])
+    ledger.commit(["ann", "carl"], 3)
+    const reader = read({ userToken: "ann", lastEventId: "1.1" })
+    await until("it has caught up", () => reader.ids().length === 2)
+    expect(reader.ids()).toEqual(["1.2", "6.1"])
+    expect(ledger.pages).toBe(0)
+    expect(ledger.questions[0]).toEqual({ kind: "revisions", userId: "ann", after: 0, limit: userPageMax })
+    // The one who has its line of this commit gets what follows.
+    const next = read({ userToken: "ann", lastEventId: "1.2" })
+    const behind = read({ userToken: "ann", lastEventId: "1" })
+    await until("both have caught up", () => next.ids().length + behind.ids().length === 2)
+    expect([next.ids(), behind.ids()]).toEqual([["6.1"], ["6.1"]])
+  })
+
+  it.each([
+    ["has no owner", Effect.fail(new NotCurrent({ waitedMilliseconds: 5_000 }))],
+    ["has an owner that refuses", Effect.succeed({ kind: "refused", reason: "busy" } as const)],
+    ["has a revision that is missing", Effect.succeed({ kind: "revisions", sequences: [2, 3] } as const)]
+  ])("ends for a user's reader whose account %s, who loses nothing when it comes back", async (_name, owner) => {
+    ledger.grow(100, "ann")
+    ledger.owner = owner
+    const reader = read({ userToken: "ann", lastEventId: "0" })
+    await until("it has ended", reader.hasEnded)
+    expect(reader.items).toEqual([
+      { kind: "place", place: behindCommit(0) },
+      { kind: "end", reason: "unavailable" }
+    ])
+    ledger.owner = Effect.undefined
+    const back = read({ userToken: "ann", lastEventId: "0" })
+    await until("it has all", () => back.ids().length === 100)
+    expect(back.sequences()).toEqual(evenNumbers(0, 200))
+  })
+
+  it("ends in the midst for a user's reader whose owner is gone, who goes on behind its last id", async () => {
+    ledger.grow(100, "ann")
+    let taken = Promise.withResolvers<void>()
+    const reader = read({ userToken: "ann", lastEventId: "0", ready: () => taken.promise })
+    await until("a page came", () => reader.ids().length > 0)
+    ledger.owner = Effect.fail(new NotCurrent({ waitedMilliseconds: 5_000 }))
+    taken.resolve()
+    await until("it has ended", reader.hasEnded)
+    ledger.owner = Effect.undefined
+    const back = read({ userToken: "ann", lastEventId: reader.ids().at(-1) ?? "" })
+    await until("it has the rest", () => reader.ids().length + back.ids().length >= 100)
+    expect([...reader.sequences(), ...back.sequences()]).toEqual(evenNumbers(0, 200))
+  })
+
+  it("does not let readers who wait for an owner hold up the others", async () => {
+    ledger.grow(10)
+    ledger.owner = Effect.never
+    const waiting = Array.from({ length: 20 }, () => read({ userToken: "ann", lastEventId: "0" }))
+    await until("all of them ask", () => ledger.questions.length === waiting.length)
+    const reader = read({ lastEventId: "0" })
+    await until("it has all", () => reader.ids().length === 10)
+    expect(waiting.flatMap(({ ids }) => ids())).toEqual([])
+  })
 
   it("ends all feeds when the process stops, and those at once that come later", async () => {
     const reader = read()
@@ -311,11 +404,11 @@ describe("The feed", () => {
     ledger.isAvailable = false
     const reader = read()
     await reader.begun()
-    expect(reader.failures).toEqual([new BrokerUnavailable({ operation: "read the ledger", reason: "not connected" })])
+    expect(reader.failures).toEqual([new BrokerUnavailable({ operation: "read the journal", reason: "not connected" })])
     ledger.isAvailable = true
     const next = read()
     await next.begun()
-    expect(next.items).toEqual([{ kind: "place", sequence: 0 }])
+    expect(next.items).toEqual([{ kind: "place", place: behindCommit(0) }])
   })
 
   it("takes so many readers and no more", async () => {
@@ -345,6 +438,79 @@ describe("The feed", () => {
   })
 })
 
+/** One journal of random commits, of which some come while readers catch up, and what readers from random places get. */
+const readAtRandom = async (seed: number) => {
+  const random = seeded(seed)
+  const below = (count: number) => Math.floor(random() * count)
+  const users = ["ann", "bob", "carl", "dora", "eve"]
+  const ledger = new MemoryLedger()
+  const runtime = ManagedRuntime.make(Feed.layer.pipe(Layer.provide(ledger.layer)))
+  const feed = await runtime.runPromise(Effect.service(Feed))
+  const grow = (count: number) => {
+    for (let commit = 0; commit < count; commit += 1) {
+      const partition = below(2)
+      const size = below(6)
+      // A partition has its own users. A commit without a line is a take-over.
+      ledger.commit(partition === 0 ? users.slice(0, size) : users.slice(0, size).map((user) => `${user}-1`), below(3))
+    }
+  }
+  const handOn = () => vi.advanceTimersByTime(gatherMilliseconds)
+  const placeAtRandom = () => {
+    const sequence = below(ledger.last + 1)
+    return below(3) === 0 ? String(sequence) : `${sequence}.${below(7)}`
+  }
+  const readers: Array<{ place: string; userToken: string | undefined; got: Array<string> }> = []
+  const open = () => {
+    const reader = {
+      place: placeAtRandom(),
+      userToken: below(2) === 0 ? undefined : `${users[below(5)] as string}${below(2) === 0 ? "" : "-1"}`,
+      got: new Array<string>()
+    }
+    const { place: lastEventId, userToken, got } = reader
+    const request = { lastEventId, ready: async () => undefined, ...(userToken === undefined ? {} : { userToken }) }
+    feed.open(request).subscribe((item) => {
+      if (item.kind === "applied") got.push(...item.revisions.map(({ place }) => encodeFeedPlace(place)))
+      else if (item.kind !== "place") got.push(item.kind)
+    })
+    readers.push(reader)
+  }
+  grow(below(200))
+  for (let round = 0; round < 6; round += 1) {
+    open()
+    open()
+    // The turns in which they have come some of their way.
+    for (let turn = below(8); turn > 0; turn -= 1) await new Promise((resolve) => setImmediate(resolve))
+    grow(below(60))
+    if (below(2) === 0) handOn()
+  }
+  const expectedOf = ({ place, userToken }: (typeof readers)[number]) => {
+    const from = decodeFeedPlace(place)
+    if (from === undefined) throw new Error(`${place} is no place`)
+    return ledger.revisions
+      .filter((revision) => userToken === undefined || revision.userToken === userToken)
+      .flatMap((revision) => (isAfter(revision.place, from) ? [encodeFeedPlace(revision.place)] : []))
+  }
+  handOn()
+  await until("all have all", () => readers.every((reader) => reader.got.length >= expectedOf(reader).length))
+  const found = readers.map((reader) => ({ ...reader, got: [...reader.got], expected: expectedOf(reader) }))
+  await runtime.runPromise(feed.stop)
+  await runtime.dispose()
+  return found
+}
+
+describe("Readers of random places in a random journal", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }))
+  afterEach(() => void vi.useRealTimers())
+
+  it("get exactly the lines after their place, in order, each once", async () => {
+    for (let seed = 1; seed <= 100; seed += 1) {
+      for (const { place, userToken, got, expected } of await readAtRandom(seed)) {
+        expect(got, `seed ${seed}, after ${place}, of ${userToken ?? "all"}`).toEqual(expected)
+      }
+    }
+  })
+})
+
 describe("What comes to a reader in time", () => {
   const inVirtualTime = (check: Parameters<TestScheduler["run"]>[0]) =>
     new TestScheduler((actual, expected) => expect(actual).toEqual(expected)).run(check)
@@ -352,7 +518,7 @@ describe("What comes to a reader in time", () => {
   it("is a heartbeat every 15 seconds until the end", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const values = {
-        p: { kind: "place", sequence: 1 },
+        p: { kind: "place", place: behindCommit(1) },
         h: { kind: "heartbeat" },
         e: { kind: "end", reason: "stopping" }
       } as const
@@ -363,7 +529,7 @@ describe("What comes to a reader in time", () => {
 
   it("is gathered for 50 milliseconds, or until there is much, and never empty", () => {
     inVirtualTime(({ cold, expectObservable }) => {
-      const revision = (sequence: number) => ({ userToken: "ann", sequence, storedAt: 0, text: "" })
+      const revision = (line: number) => ({ userToken: "ann", place: { sequence: 1, line }, storedAt: 0, text: "" })
       const many = Array.from({ length: 256 }, (_, index) => revision(index))
       const values = { a: revision(1), b: revision(2), c: revision(3) }
       expectObservable(gather(cold("a 9ms b 99ms c 99ms |", values))).toBe("50ms x 99ms y 59ms |", {

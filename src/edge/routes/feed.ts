@@ -9,7 +9,7 @@ import { askedUserIdField } from "../Field.ts"
 import { singleHeader } from "../HeaderLines.ts"
 import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 
-/** Takes a place in the ledger without a check. Clients of feeds do not see a status, so an event tells of a wrong place. */
+/** Takes the id of a place without a check. Clients of feeds do not see a status, so an event tells of a wrong place. */
 const placeParameter = (description: string): Parameter<string | undefined> => ({
   description,
   documented: Schema.String,
@@ -18,7 +18,7 @@ const placeParameter = (description: string): Parameter<string | undefined> => (
 
 const lastEventIdHeader: HeaderParameter<string | undefined> = {
   ...placeParameter(
-    "Go on after this id of a feed; 0 is the beginning of the ledger. Without it the feed tells what is applied from now on."
+    "Go on after the event of a feed that has this id. Every feed takes the ids of every other. 0 is the beginning of the ledger. Without it the feed tells what is applied from now on."
   ),
   textOf: (http) => singleHeader(http, "Last-Event-ID")
 }
@@ -35,7 +35,7 @@ const resuming = {
 
 const events = textAnswer(
   eventStreamMediaType,
-  `Events without an end. Each without a name is what one commit did to an account: \`id\` is its sequence in the ledger, \`data\` is JSON with \`userId\`, \`purchases\` (as in a history, oldest first), \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\` and \`appliedAt\`. An event \`reset\` says that the last id is no place to go on after, and where the feed goes on instead. An event \`end\` is the last, with a \`reason\`; ask again with the last id, here or elsewhere, and nothing is lost. A comment comes every 15 seconds.`
+  `Events without an end. Each without a name is what one commit did to an account. Its \`id\` is its place in the ledger, to go on after; take it as opaque text. Its \`data\` is JSON with \`userId\`, \`purchases\` (as in a history, oldest first), \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\` and \`appliedAt\`. An event \`reset\` says why the feed cannot go on after the last id, and its \`id\` is where it goes on instead. An event \`end\` is the last, with a \`reason\`; ask again with the last id, here or elsewhere, and nothing is lost. A comment comes every 15 seconds.`
 )
 
 const sendFeed = Effect.fnUntraced(function* (

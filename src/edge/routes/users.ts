@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { Effect, Schema, SchemaGetter } from "effect"
 import { currency } from "../../domain/Money.ts"
 import { HistoryPlace, pageLimitMax } from "../../domain/Query.ts"
@@ -7,7 +8,15 @@ import { Amount } from "../Amount.ts"
 import { field, momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { referenceTo } from "../Reference.ts"
-import { consistencyParameter, historyPage, readProblems, receipt, total, totalsBefore } from "../Reading.ts"
+import {
+  consistencyParameter,
+  foreignCursor,
+  historyPage,
+  readProblems,
+  receipt,
+  total,
+  totalsBefore
+} from "../Reading.ts"
 import {
   Count,
   Currency,
@@ -23,26 +32,34 @@ import { knownTags, tagged, unchanged } from "../Tag.ts"
 
 const limitDefault = 20
 
-const encodeCursor = (place: HistoryPlace): string =>
-  Buffer.from(`${place.revision}.${place.taken}`).toString("base64url")
+/** A place in the history of one user. Several accounts have a revision in one commit, so the place alone names no user. */
+const Cursor = Schema.Struct({ place: HistoryPlace, user: Schema.String })
+type Cursor = typeof Cursor.Type
 
-const decodeCursor = (text: string): HistoryPlace => {
-  const match = /^([0-9]{1,15})\.([0-9]{1,9})$/.exec(Buffer.from(text.slice(0, 64), "base64url").toString("latin1"))
-  return { revision: Number(match?.[1]), taken: Number(match?.[2]) }
+/** Returns a short text that stands for a user in a cursor. */
+const userMark = (userId: string): string => createHash("sha256").update(userId).digest("hex").slice(0, 8)
+
+const encodeCursor = ({ place, user }: Cursor): string =>
+  Buffer.from(`${place.revision}.${place.taken}.${user}`).toString("base64url")
+
+const decodeCursor = (text: string): Cursor => {
+  const read = Buffer.from(text.slice(0, 64), "base64url").toString("latin1")
+  const [, revision, taken, user = ""] = /^([0-9]{1,15})\.([0-9]{1,9})\.([0-9a-f]{8})$/.exec(read) ?? []
+  return { place: { revision: Number(revision), taken: Number(taken) }, user }
 }
 
-const isPlace = Schema.is(HistoryPlace)
+const isCursor = Schema.is(Cursor)
 const CursorText = Schema.String.check(
   Schema.makeFilter((text: string) => {
-    const place = decodeCursor(text)
-    return isPlace(place) && encodeCursor(place) === text ? undefined : "is not one that this service gave out"
+    const cursor = decodeCursor(text)
+    return isCursor(cursor) && encodeCursor(cursor) === text ? undefined : "is not one that this service gave out"
   })
 )
 const cursorField = field(
   "cursor",
   "malformed-request",
   CursorText.pipe(
-    Schema.decodeTo(HistoryPlace, {
+    Schema.decodeTo(Cursor, {
       decode: SchemaGetter.transform(decodeCursor),
       encode: SchemaGetter.transform(encodeCursor)
     })
@@ -150,14 +167,13 @@ const historyRoute = route({
   },
   problems: readProblems,
   handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }, edge) {
-    const page = yield* historyPage({ userId, limit, ...(cursor === undefined ? {} : { place: cursor }) }, consistency)
-    const next =
-      page.next === undefined
-        ? undefined
-        : referenceTo(
-            edge,
-            `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor(page.next)}`
-          )
+    const user = userMark(userId)
+    if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
+    const place = cursor === undefined ? {} : { place: cursor.place }
+    const page = yield* historyPage({ userId, limit, ...place }, consistency)
+    const pathOf = (nextPlace: HistoryPlace) =>
+      `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor({ place: nextPlace, user })}`
+    const next = page.next === undefined ? undefined : referenceTo(edge, pathOf(page.next))
     const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
     const body = () => ({
       ...accountBody(userId, page, page.revision),

@@ -1,0 +1,66 @@
+import { Effect } from "effect"
+import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
+import { type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
+import { decodeToken } from "../domain/Subject.ts"
+import { CommitChain } from "../nats/CommitChain.ts"
+import { pageBytesMax, type RevisionMessage, revisionOfUser } from "../nats/CommitStream.ts"
+import { NotCurrent, QueryClient } from "../query/QueryClient.ts"
+
+/** The most revisions of one account that its owner names at once. */
+export const userPageMax = 32
+/** How many commits of a page are read at once. Each has the lines of many accounts. */
+const commitsAtOnceMax = 8
+/** How long the owner of an account may take to say which revisions follow a place, in milliseconds. */
+const ownerWaitMilliseconds = 5_000
+
+const missing = (sequence: number) =>
+  new BrokerUnavailable({ operation: "read the journal", reason: `the revision at ${sequence} is missing` })
+
+/**
+ * Makes the function that returns the next revisions of one account after a place, oldest first. They are empty only if
+ * the account has none after it. Its owner names them, so that no other account's commits are read. `inTurn` bounds how
+ * many readers read commits; the owner is asked outside of it, because an answer may take seconds.
+ */
+export const makeUserPage = Effect.fnUntraced(function* (
+  inTurn: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>
+) {
+  const chain = yield* CommitChain
+  const queries = yield* QueryClient
+
+  const revisionAt = (userToken: string) => (sequence: number) =>
+    Effect.flatMap(chain.at(sequence), (commit) => {
+      const revision = commit && revisionOfUser(commit, userToken)
+      // The owner named it, so a page without it would be a gap.
+      return revision === undefined ? Effect.fail(missing(sequence)) : Effect.succeed(revision)
+    })
+
+  const read = Effect.fnUntraced(function* (sequences: ReadonlyArray<number>, after: FeedPlace, userToken: string) {
+    const page: Array<RevisionMessage> = []
+    let bytes = 0
+    for (let first = 0; first < sequences.length && bytes < pageBytesMax; first += commitsAtOnceMax) {
+      const some = sequences.slice(first, first + commitsAtOnceMax)
+      const revisions = yield* Effect.forEach(some, revisionAt(userToken), { concurrency: commitsAtOnceMax })
+      page.push(...revisions.filter(({ place }) => isAfter(place, after)))
+      bytes += revisions.reduce((sum, { text }) => sum + text.length, 0)
+    }
+    return page
+  })
+
+  return Effect.fnUntraced(function* (
+    after: FeedPlace,
+    userToken: string
+  ): Effect.fn.Return<ReadonlyArray<RevisionMessage>, BrokerFailure | NotCurrent> {
+    const answer = yield* queries.ask(
+      {
+        kind: "revisions",
+        userId: decodeToken(userToken),
+        // The commit of a place within it may have this user's line behind that place.
+        after: after.sequence - (Number.isFinite(after.line) ? 1 : 0),
+        limit: userPageMax
+      },
+      { consistency: "strong", waitMilliseconds: ownerWaitMilliseconds }
+    )
+    if (answer.kind !== "revisions") return yield* new NotCurrent({ waitedMilliseconds: 0 })
+    return yield* inTurn(read(answer.sequences, after, userToken))
+  })
+})

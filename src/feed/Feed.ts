@@ -19,7 +19,7 @@ import {
   timer
 } from "rxjs"
 import type { BrokerFailure, BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { decodeFeedPlace, type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
+import { behindCommit, decodeFeedPlace, type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
 import { CommitStream, LedgerReplaced, type RevisionMessage } from "../nats/CommitStream.ts"
 import type { NotCurrent } from "../query/QueryClient.ts"
 import type { FeedItem, ResetReason } from "./FeedItem.ts"
@@ -133,12 +133,14 @@ export class Feed extends Context.Service<
             while (true) {
               // What is not in memory is read; when there is none of that, the reader has all that is below.
               const floor = tail.recent.floor
-              const revisions = tail.recent.after(cursor, userToken) ?? (yield* pageAfter(cursor, userToken))
+              const known = tail.recent.after(cursor, userToken)
+              const revisions = known ?? (yield* pageAfter(cursor, userToken))
               const last = revisions.at(-1)
               if (last === undefined && !isAfter(floor, cursor)) return join(cursor)
               if (last === undefined) cursor = floor
               else {
-                cursor = last.place
+                // A page ends with a whole commit. Behind its last line the commit would be read again.
+                cursor = known === undefined ? behindCommit(last.place.sequence) : last.place
                 for (const slice of slicesOf(revisions)) {
                   subscriber.next({ kind: "applied", revisions: slice })
                   yield* Effect.promise(ready)

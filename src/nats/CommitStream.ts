@@ -78,7 +78,7 @@ export class CommitStream extends Context.Service<
   {
     /** The last sequence of the journal, as its leader has it. */
     readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
-    /** The next revisions of all accounts after a place; empty only if the leader has none. */
+    /** The next revisions of all accounts after a place, to the end of a commit; empty only if the leader has none. */
     readonly page: (
       after: FeedPlace
     ) => Effect.Effect<ReadonlyArray<RevisionMessage>, BrokerUnavailable | BrokerRefused>

@@ -1,17 +1,27 @@
 import { Effect, Exit, Fiber, Layer, ManagedRuntime, References } from "effect"
-import { connect, type NatsConnection } from "nats"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { ledgerStream } from "../../src/domain/Subject.ts"
-import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
-import { LedgerReplaced, LedgerStream, pageRevisionsMax, type RevisionMessage } from "../../src/nats/LedgerStream.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
+import { behindCommit, decodeFeedPlace, encodeFeedPlace, isAfter } from "../../src/domain/FeedPlace.ts"
+import { journalStream } from "../../src/domain/Subject.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import {
+  CommitStream,
+  LedgerReplaced,
+  pageBytesMax,
+  pageCommitsMax,
+  type RevisionMessage,
+  revisionOfUser
+} from "../../src/nats/CommitStream.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { brokerLayer } from "../../src/Roles.ts"
 import { BrokerAdmin } from "../support/BrokerAdmin.ts"
+import { seeded } from "../support/Random.ts"
 import { TestBroker, until } from "../support/TestBroker.ts"
 import { testSettings } from "../support/TestLedger.ts"
 
 const partitions = 2
 
-describe("The ledger's stream", () => {
+describe("The stream of commits", () => {
   let broker: TestBroker
   let admin: BrokerAdmin
   const closers: Array<() => Promise<void>> = []
@@ -26,140 +36,213 @@ describe("The ledger's stream", () => {
     await broker.stop()
   })
 
-  const start = async (environment: Record<string, string> = {}) => {
-    const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions), ...environment })
+  const start = async () => {
+    const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) })
     const runtime = ManagedRuntime.make(brokerLayer(settings, "test").pipe(Layer.orDie))
     closers.push(() => runtime.dispose())
     return {
-      stream: await runtime.runPromise(Effect.service(LedgerStream)),
-      bucket: await runtime.runPromise(Effect.service(LedgerBucket))
+      stream: await runtime.runPromise(Effect.service(CommitStream)),
+      chain: await runtime.runPromise(Effect.service(CommitChain)),
+      rejected: await runtime.runPromise(Effect.service(RejectedRecords)),
+      newest: Array.from({ length: partitions }, () => 0)
     }
   }
   type Started = Awaited<ReturnType<typeof start>>
 
-  const commit = ({ bucket }: Started, users: ReadonlyArray<string>, value = "x") =>
-    Effect.runPromiseExit(bucket.commit(users.map((user) => ({ key: `account.${user}`, value }))))
+  /** Appends a commit with a line for each of these users; without users it is a take-over. Returns its sequence. */
+  const commit = async ({ chain, newest }: Started, users: ReadonlyArray<string>, partition = 0, length = 1) => {
+    const kind = users.length === 0 ? "takeover" : "commit"
+    const lines = users.map((user) => JSON.stringify([user, "x".repeat(length)]))
+    const text = encodeCommit({ kind, epoch: 0, worker: "w", position: 0 }, lines)
+    const appended = await Effect.runPromise(chain.append(partition, text, newest[partition] ?? 0))
+    newest[partition] = appended
+    return appended
+  }
 
   const follow = ({ stream }: Started, after: number) => {
     const heard: Array<RevisionMessage> = []
     const following = stream.follow(after, (revision) => void heard.push(revision))
     const fiber = Effect.runFork(Effect.provideService(following, References.MinimumLogLevel, "Error"))
     closers.push(() => Effect.runPromise(Fiber.interrupt(fiber)))
-    return { heard, fiber, sequences: () => heard.map(({ sequence }) => sequence) }
+    return { heard, fiber, places: () => placesOf(heard) }
+  }
+
+  const placesOf = (revisions: ReadonlyArray<RevisionMessage>) => revisions.map(({ place }) => encodeFeedPlace(place))
+
+  const pageOf = ({ stream }: Started, place: string) =>
+    Effect.runPromise(stream.page(decodeFeedPlace(place) ?? behindCommit(0)))
+
+  /** All pages after a place, until one is empty. */
+  const pagesAfter = async (started: Started, place: string) => {
+    const pages: Array<ReadonlyArray<string>> = []
+    for (let after = place; ;) {
+      const page = await pageOf(started, after)
+      const last = page.at(-1)
+      if (last === undefined) return pages
+      pages.push(placesOf(page))
+      after = String(last.place.sequence)
+    }
   }
 
   const consumers = async () =>
-    (await admin.api<{ readonly consumers: ReadonlyArray<{ readonly name: string }> }>(`CONSUMER.LIST.${ledgerStream}`))
-      ?.consumers ?? []
+    (
+      await admin.api<{ readonly consumers: ReadonlyArray<{ readonly name: string }> }>(
+        `CONSUMER.LIST.${journalStream}`
+      )
+    )?.consumers ?? []
 
-  it("is followed from a sequence on: what batches committed, in order, and nothing of those that were refused", async () => {
+  it("is followed from a commit on: each line in order, and nothing of what was refused or is no commit", async () => {
     const started = await start()
-    await commit(started, ["ann", "bob"], "first")
+    await commit(started, ["ann", "bob"])
     const { heard } = follow(started, 1)
-    const refused = await Effect.runPromiseExit(
-      started.bucket.commit([
-        { key: "account.carl", value: "refused" },
-        { key: "account.ann", value: "refused", expected: 0 }
-      ])
-    )
-    expect(Exit.isFailure(refused)).toBe(true)
-    await Effect.runPromise(started.bucket.put("position.0", "no revision"))
-    await commit(started, ["ann", "dora=2E"], "second")
-    await until("all is heard", () => heard.length === 3)
-    expect(heard.map(({ userToken, sequence, text }) => [userToken, sequence, text])).toEqual([
-      ["bob", 2, "first"],
-      ["ann", 4, "second"],
-      ["dora=2E", 5, "second"]
+    await commit(started, ["carl", "bob", "ann"])
+    await commit(started, [], 1)
+    const stale = encodeCommit({ kind: "commit", epoch: 0, worker: "w", position: 0 }, ['["refused",1]'])
+    expect(Exit.isFailure(await Effect.runPromiseExit(started.chain.append(0, stale, 1)))).toBe(true)
+    await Effect.runPromise(started.chain.seal(0, '\n["segment",1]\n'))
+    const rejection = {
+      reason: "r",
+      payload: '\n["rejected",1]\n',
+      encoding: "text",
+      inputSequence: 1,
+      index: 0
+    } as const
+    await Effect.runPromise(started.rejected.record(rejection))
+    await commit(started, ["dora=2E"], 1)
+    await until("all is heard", () => heard.length === 4)
+    expect(heard.map(({ userToken, place, text }) => [userToken, encodeFeedPlace(place), text])).toEqual([
+      ["carl", "2.1", '["carl","x"]'],
+      ["bob", "2.2", '["bob","x"]'],
+      ["ann", "2.3", '["ann","x"]'],
+      ["dora=2E", "6.1", '["dora=2E","x"]']
     ])
-    const stored = await admin.api<{ readonly message: { readonly time: string } }>(`STREAM.MSG.GET.${ledgerStream}`, {
-      seq: 5
+    const stored = await admin.api<{ readonly message: { readonly time: string } }>(`STREAM.MSG.GET.${journalStream}`, {
+      seq: 6
     })
-    expect(heard[2]?.storedAt).toBe(Date.parse(stored?.message.time ?? ""))
+    expect(heard[3]?.storedAt).toBe(Date.parse(stored?.message.time ?? ""))
+    expect((await pageOf(started, "0")).slice(2)).toEqual(heard)
   })
 
   it("is followed on without a gap or a repeat when the broker forgot the consumer, or went away", async () => {
     const started = await start()
     const following = follow(started, 0)
-    await commit(started, ["ann"])
-    await until("the first is heard", () => following.heard.length === 1)
-    const [consumer] = await consumers()
-    await admin.api(`CONSUMER.DELETE.${ledgerStream}.${consumer?.name}`)
     await commit(started, ["ann", "bob"])
+    await until("the first is heard", () => following.heard.length === 2)
+    const [consumer] = await consumers()
+    await admin.api(`CONSUMER.DELETE.${journalStream}.${consumer?.name}`)
+    await commit(started, ["ann", "bob"], 1)
+    await commit(started, ["bob"])
     await until("there is another consumer", async () => (await consumers()).length === 1)
-    await until("what came meanwhile is heard", () => following.heard.length === 3)
+    await until("what came meanwhile is heard", () => following.heard.length === 5)
     await broker.kill()
     await broker.run()
-    await until("the broker is there again", async () => Exit.isSuccess(await commit(started, ["carl"])))
-    await until("all is heard", () => following.heard.length === 4)
-    expect(following.sequences()).toEqual([1, 2, 3, 4])
+    await until("the broker is there again", () =>
+      commit(started, ["carl", "dora"]).then(
+        () => true,
+        () => false
+      )
+    )
+    await until("all is heard", () => following.heard.length === 7)
+    expect(following.places()).toEqual(["1.1", "1.2", "2.1", "2.2", "3.1", "4.1", "4.2"])
   })
 
   it("is followed to its end when another ledger took its place", async () => {
     const started = await start()
-    await commit(started, ["ann", "bob"])
+    await commit(started, ["ann"])
+    await commit(started, ["bob"])
     const following = follow(started, 0)
     await until("both are heard", () => following.heard.length === 2)
-    await admin.api(`STREAM.DELETE.${ledgerStream}`)
+    await admin.api(`STREAM.DELETE.${journalStream}`)
     await start()
     expect(await Effect.runPromise(Effect.flip(Fiber.join(following.fiber)))).toEqual(
       new LedgerReplaced({ reached: 2, last: 0 })
     )
   })
 
-  it("is read in pages of one user or of all, which are never longer than they may be", async () => {
+  it("is read in pages of whole commits, which are never longer than they may be", async () => {
     const started = await start()
-    const { stream } = started
-    const page = (after: number, user?: string) =>
-      Effect.runPromise(Effect.map(stream.page(after, user), (found) => found.map(({ sequence }) => sequence)))
-    expect(await page(0)).toEqual([])
-    for (let batch = 0; batch < 3; batch += 1) {
-      await commit(
-        started,
-        Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? "ann" : "bob"))
-      )
+    expect(await pagesAfter(started, "0")).toEqual([])
+    const all: Array<string> = []
+    for (let count = 0; count < 2 * pageCommitsMax + 10; count += 1) {
+      const sequence = await commit(started, ["ann", "bob"], count % 2)
+      all.push(`${sequence}.1`, `${sequence}.2`)
     }
-    const numbers = (first: number, count: number, step: number) =>
-      Array.from({ length: count }, (_, index) => first + step * index)
-    expect(await page(0)).toEqual(numbers(1, pageRevisionsMax, 1))
-    expect(await page(250)).toEqual(numbers(251, 50, 1))
-    expect(await page(0, "ann")).toEqual(numbers(1, pageRevisionsMax, 2))
-    expect(await page(250, "bob")).toEqual(numbers(252, 25, 2))
-    expect(await page(300)).toEqual([])
-    expect(await page(0, "carl")).toEqual([])
-    expect(await Effect.runPromise(stream.lastSequence)).toBe(300)
-    // Large ones: one at least, and not many.
-    await commit(started, ["eve", "eve", "eve", "eve"], "x".repeat(40_000))
-    expect(await page(0, "eve")).toEqual([301, 302])
-    expect(await page(302, "eve")).toEqual([303, 304])
-    const [first] = await Effect.runPromise(stream.page(302, "eve"))
-    expect([first?.userToken, first?.text.length]).toEqual(["eve", 40_000])
+    const pages = await pagesAfter(started, "0")
+    expect(pages.map(({ length }) => length)).toEqual([2 * pageCommitsMax, 2 * pageCommitsMax, 20])
+    expect(pages.flat()).toEqual(all)
+    // A place is within a commit, behind its last line, or behind the whole of it.
+    expect((await pageOf(started, "0.7"))[0]?.place).toEqual({ sequence: 1, line: 1 })
+    expect((await pageOf(started, "5.0"))[0]?.place).toEqual({ sequence: 5, line: 1 })
+    expect((await pageOf(started, "5.1"))[0]?.place).toEqual({ sequence: 5, line: 2 })
+    for (const behind of ["5.2", "5.900", "5"]) {
+      expect((await pageOf(started, behind))[0]?.place).toEqual({ sequence: 6, line: 1 })
+    }
+    expect(await Effect.runPromise(started.stream.lastSequence)).toBe(2 * pageCommitsMax + 10)
   })
 
-  it("is repeated by the broker on feed.<user> when it was told to, also where the stream was there before", async () => {
-    const before = await start()
-    await commit(before, ["ann"], "not repeated")
-    const told = await start({ FEED_SUBJECTS: "true" })
-    // Nobody takes it away who does not ask for it.
-    await start()
-    const client: NatsConnection = await connect({ servers: broker.url })
-    closers.push(() => client.close())
-    const got: Array<ReadonlyArray<string | undefined>> = []
-    client.subscribe("feed.>", {
-      callback: (_error, message) => {
-        const [sequence, last] = ["Nats-Sequence", "Nats-Last-Sequence"].map((name) => message.headers?.get(name))
-        got.push([message.subject, message.string(), sequence, last])
-      }
-    })
-    await client.flush()
-    await Effect.runPromiseExit(told.bucket.commit([{ key: "account.ann", value: "refused", expected: 0 }]))
-    await commit(told, ["ann", "b=2Eob"], "repeated")
-    await Effect.runPromise(told.bucket.put("position.0", "no revision"))
-    await commit(told, ["ann"], "repeated")
-    await until("all is repeated", () => got.length === 3)
-    expect(got).toEqual([
-      ["feed.ann", "repeated", "2", "1"],
-      ["feed.b=2Eob", "repeated", "3", "0"],
-      ["feed.ann", "repeated", "5", "2"]
+  it("is read in pages of few commits if they are long, of one at least", async () => {
+    const started = await start()
+    for (let count = 0; count < 6; count += 1) await commit(started, ["ann", "bob", "carl"], 0, 5_000)
+    for (let count = 0; count < 2; count += 1) await commit(started, ["ann"], 0, 3 * pageBytesMax)
+    const pages = await pagesAfter(started, "1.2")
+    expect(pages.flat()).toEqual([
+      "1.3",
+      ...[2, 3, 4, 5, 6].flatMap((sequence) => [1, 2, 3].map((line) => `${sequence}.${line}`)),
+      "7.1",
+      "8.1"
     ])
+    // The last commit of a page may pass the bound.
+    expect(pages.map(({ length }) => length)).toEqual([13, 4, 1])
+  })
+
+  it("is read past take-overs, and past a text that was written by hand", async () => {
+    const started = await start()
+    await commit(started, ["ann"])
+    for (let count = 0; count < pageCommitsMax + 3; count += 1) await commit(started, [], count % 2)
+    expect(await pagesAfter(started, "0")).toEqual([["1.1"]])
+    const byHand = ["", "by hand", "\n\n", '{"v":2}\n["ann"\n']
+    for (const text of byHand) await admin.publish("$KV.journal.commit.1", text)
+    started.newest[1] = await Effect.runPromise(started.stream.lastSequence)
+    const sequence = await commit(started, ["ann", "bob"], 1)
+    const after = (await pagesAfter(started, "1")).flat()
+    expect(after.slice(-2)).toEqual([`${sequence}.1`, `${sequence}.2`])
+    // Only a line is taken for a revision, and every reader gives it the same place.
+    const following = follow(started, 0)
+    await until("all is heard", () => following.heard.length === 1 + after.length)
+    expect(following.places()).toEqual(["1.1", ...after])
+  })
+
+  it("gives from any place exactly the lines after it, in order, each once, read or followed", async () => {
+    const started = await start()
+    const random = seeded(7)
+    const users = ["ann", "bob", "carl", "dora", "eve"]
+    const all: Array<string> = []
+    for (let count = 0; count < 150; count += 1) {
+      const partition = Math.floor(random() * partitions)
+      if (random() < 0.2) await Effect.runPromise(started.chain.seal(partition, "no commit"))
+      const some = users.slice(0, random() < 0.1 ? 0 : 1 + Math.floor(random() * 5))
+      const sequence = await commit(started, some, partition, Math.floor(random() * 2_000))
+      all.push(...some.map((_, line) => `${sequence}.${line + 1}`))
+    }
+    const last = await Effect.runPromise(started.stream.lastSequence)
+    const followed = follow(started, 0)
+    await until("all is heard", () => followed.heard.length === all.length)
+    expect(followed.places()).toEqual(all)
+    for (let reader = 0; reader < 60; reader += 1) {
+      const sequence = Math.floor(random() * (last + 2))
+      const place = random() < 0.3 ? String(sequence) : `${sequence}.${Math.floor(random() * 7)}`
+      const from = decodeFeedPlace(place) ?? behindCommit(0)
+      const expected = all.filter((one) => isAfter(decodeFeedPlace(one) ?? behindCommit(0), from))
+      expect((await pagesAfter(started, place)).flat(), `after ${place}`).toEqual(expected)
+    }
+  })
+
+  it("has the line of one user in a commit as it has that of all", async () => {
+    const started = await start()
+    const sequence = await commit(started, ["ann", "bob"])
+    const stored = await Effect.runPromise(started.chain.at(sequence))
+    if (stored === undefined) throw new Error("the commit is not there")
+    expect(["ann", "bob"].map((user) => revisionOfUser(stored, user))).toEqual(await pageOf(started, "0"))
+    expect(revisionOfUser(stored, "an")).toBeUndefined()
   })
 })

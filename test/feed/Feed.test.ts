@@ -17,12 +17,14 @@ import { makeGate } from "../support/Faults.ts"
 import { seeded } from "../support/Random.ts"
 import { until } from "../support/TestBroker.ts"
 
+/** A page has so many revisions, and the rest of the last commit. */
 const pageMax = 100
 const gatherMilliseconds = 50
 
 /** A journal in memory: `grow` stores a commit at each even sequence, of `ann` and `bob` in turn, with one line. */
 class MemoryLedger {
   readonly commits: Array<JournalRecord> = []
+  readonly revisions: Array<RevisionMessage> = []
   last = 0
   /** What the leader says to be its last sequence, where the tail does not know it yet. */
   ahead = 0
@@ -37,10 +39,6 @@ class MemoryLedger {
   private hear: ((revision: RevisionMessage) => void) | undefined
   private replaced: (() => void) | undefined
 
-  get revisions(): ReadonlyArray<RevisionMessage> {
-    return this.commits.flatMap(revisionsOf)
-  }
-
   /** Stores a commit of these users behind `gap` other messages; without users it is a take-over. */
   commit(users: ReadonlyArray<string>, gap = 0, length = 0): void {
     this.last += gap + 1
@@ -49,7 +47,10 @@ class MemoryLedger {
     const text = encodeCommit({ kind, epoch: 0, worker: "w", position: 0 }, lines)
     const commit = { sequence: this.last, storedAt: 0, text }
     this.commits.push(commit)
-    for (const revision of revisionsOf(commit)) this.hear?.(revision)
+    for (const revision of revisionsOf(commit)) {
+      this.revisions.push(revision)
+      this.hear?.(revision)
+    }
   }
 
   grow(count: number, userToken?: string): void {
@@ -70,7 +71,9 @@ class MemoryLedger {
       Effect.suspend(() => {
         this.pages += 1
         const found = this.revisions.filter(({ place }) => isAfter(place, after))
-        return Effect.as(this.gate, found.slice(0, pageMax))
+        const last = found.slice(0, pageMax).at(-1)?.place.sequence ?? 0
+        const page = found.filter(({ place }) => place.sequence <= last)
+        return Effect.as(this.gate, page)
       }),
     follow: (_after, heard) =>
       Effect.callback((resume) => {
@@ -503,7 +506,7 @@ describe("Readers of random places in a random journal", () => {
   afterEach(() => void vi.useRealTimers())
 
   it("get exactly the lines after their place, in order, each once", async () => {
-    for (let seed = 1; seed <= 100; seed += 1) {
+    for (let seed = 1; seed <= 50; seed += 1) {
       for (const { place, userToken, got, expected } of await readAtRandom(seed)) {
         expect(got, `seed ${seed}, after ${place}, of ${userToken ?? "all"}`).toEqual(expected)
       }

@@ -331,7 +331,7 @@ describe("many purchases", () => {
 })
 
 describe("a feed", () => {
-  const event = (id: number) => `id: ${id}\ndata: {"userId":"kim","total":${id}.10}\n\n`
+  const event = (id: string) => `id: ${id}\ndata: {"userId":"kim","total":${id.replace(".", "")}.10}\n\n`
   const feedOf = (...texts: ReadonlyArray<string>) => {
     const asked: Array<string | null> = []
     const { client, waits } = clientOf((request, attempt) => {
@@ -351,19 +351,19 @@ describe("a feed", () => {
 
   it("goes on after its last event when it breaks off, in the middle of an event too", async () => {
     const { client, asked } = feedOf(
-      `retry: 1000\nid: 3\n\n${event(4)}: still here\n\n${event(5).slice(0, 20)}`,
-      event(5)
+      `retry: 1000\nid: 3\n\n${event("4.1")}: still here\n\n${event("4.2").slice(0, 20)}`,
+      event("4.2")
     )
-    expect(await some(client, 2)).toEqual(["4 4.10", "5 5.10"])
-    expect(asked).toEqual([null, "4"])
+    expect(await some(client, 2)).toEqual(["4.1 41.10", "4.2 42.10"])
+    expect(asked).toEqual([null, "4.1"])
   })
 
   it("goes on where the service ends it, and tells of a place that is none", async () => {
     const end = `event: end\ndata: {"reason":"stopping","detail":"This edge is stopping."}\n\n`
-    const reset = `event: reset\nid: 9\ndata: {"reason":"no-longer-kept","detail":"gone","sequence":9}\n\n`
-    const { client, asked } = feedOf(event(7) + end, reset + event(10))
-    expect(await some(client, 3, "6")).toEqual(["7 7.10", "reset no-longer-kept 9", "10 10.10"])
-    expect(asked).toEqual(["6", "7"])
+    const reset = `event: reset\nid: 9\ndata: {"reason":"beyond-the-end","detail":"gone","id":"9"}\n\n`
+    const { client, asked } = feedOf(event("7.3") + end, reset + event("10.1"))
+    expect(await some(client, 3, "6")).toEqual(["7.3 73.10", "reset beyond-the-end 9", "10.1 101.10"])
+    expect(asked).toEqual(["6", "7.3"])
   })
 
   it("is given up when nothing comes any more", async () => {

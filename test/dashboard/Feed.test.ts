@@ -58,20 +58,20 @@ describe("the dashboard's feed", () => {
 
   it("asks for what follows its last event when it breaks off for ever", () => {
     opened()
-    newest().tells("message", "7")
+    newest().tells("message", "7.2")
     newest().fails()
     expect(newest().isClosed).toBe(true)
     vi.advanceTimersByTime(1_000)
-    expect(Source.made.map(({ url }) => url)).toEqual(["users/ann/feed", "users/ann/feed?lastEventId=7"])
+    expect(Source.made.map(({ url }) => url)).toEqual(["users/ann/feed", "users/ann/feed?lastEventId=7.2"])
   })
 
   it("goes on after the place of a reset", () => {
     opened()
-    newest().tells("message", "7")
-    newest().tells("reset", "3")
-    newest().tells("end", "3")
+    newest().tells("message", "7.2")
+    newest().tells("reset", "3.11")
+    newest().tells("end", "3.11")
     vi.advanceTimersByTime(1_000)
-    expect(newest().url).toBe("users/ann/feed?lastEventId=3")
+    expect(newest().url).toBe("users/ann/feed?lastEventId=3.11")
   })
 
   it("waits twice as long after each failure, at most 30 seconds, and a second again once it was open", () => {
@@ -103,17 +103,17 @@ describe("the dashboard's feed", () => {
 
   it("begins with what is new when it was gone for more than a minute", () => {
     opened()
-    newest().tells("message", "7")
+    newest().tells("message", "7.2")
     for (let failure = 1; failure <= 6; failure += 1) {
       newest().fails()
       vi.advanceTimersToNextTimer()
     }
-    expect(Source.made.map(({ url }) => url.includes("7"))).toEqual([false, true, true, true, true, true, false])
+    expect(Source.made.map(({ url }) => url.includes("7.2"))).toEqual([false, true, true, true, true, true, false])
   })
 
   it("begins with what is new when it is opened again by the page", () => {
     const feed = opened()
-    newest().tells("message", "7")
+    newest().tells("message", "7.2")
     feed.close()
     feed.open()
     expect(newest().url).toBe("users/ann/feed")

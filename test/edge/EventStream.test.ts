@@ -5,16 +5,17 @@ import { Context } from "hono"
 import { type Observable, Subject } from "rxjs"
 import { afterEach, describe, expect, it } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
+import { behindCommit } from "../../src/domain/FeedPlace.ts"
 import { encodeRevision } from "../../src/domain/Revision.ts"
 import { readerBytesMax, sendEvents } from "../../src/edge/EventStream.ts"
 import type { FeedItem } from "../../src/feed/FeedItem.ts"
 import { until } from "../support/TestBroker.ts"
 
-const revision = (sequence: number, nameLength = 10) => ({
+const revision = (line: number, nameLength = 10) => ({
   userToken: "ann=40x",
-  sequence,
+  place: { sequence: 4, line },
   storedAt: 1_000,
-  text: encodeRevision({
+  text: encodeRevision("ann=40x", {
     total: 9_007_199_254_740_993n,
     count: 7,
     decidedThrough: 5,
@@ -32,14 +33,14 @@ const revision = (sequence: number, nameLength = 10) => ({
     ],
     repeats: new Map([["p0", { repeats: 2, conflicts: 1 }]]),
     previous: [],
-    segments: 0,
-    unsealed: 1
+    unsealed: 1,
+    segment: 0
   })
 })
 
-const applied = (...sequences: ReadonlyArray<number>): FeedItem => ({
+const applied = (...lines: ReadonlyArray<number>): FeedItem => ({
   kind: "applied",
-  revisions: sequences.map((sequence) => revision(sequence))
+  revisions: lines.map((line) => revision(line))
 })
 
 const closers: Array<() => void> = []
@@ -88,11 +89,11 @@ describe("A feed on a socket", () => {
   it("is written as server-sent events with exact amounts", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
-    items.next({ kind: "place", sequence: 3 })
+    items.next({ kind: "place", place: behindCommit(3) })
     const response = await responseTo(asking)
-    items.next(applied(4))
+    items.next(applied(1, 12))
     items.next({ kind: "heartbeat" })
-    items.next({ kind: "reset", sequence: 9, reason: "beyond-the-end" })
+    items.next({ kind: "reset", place: { sequence: 9, line: 2 }, reason: "beyond-the-end" })
     items.next({ kind: "end", reason: "stopping" })
     let text = ""
     for await (const chunk of response) text += String(chunk)
@@ -101,14 +102,17 @@ describe("A feed on a socket", () => {
       "text/event-stream",
       "no-store"
     ])
+    const data =
+      '{"userId":"ann@x","purchases":[{"number":7,"purchaseId":"p1","userId":"ann@x","productName":"LLLLLLLLLL",' +
+      '"productType":"Office","value":12.50,"quantity":2,"total":25.00,"runningTotal":90071992547409.93,"storedAt":"1970-01-01T00:00:00.500Z"}],' +
+      '"repeats":[{"purchaseId":"p0","repeatsDropped":2,"conflictsRejected":1}],' +
+      '"total":90071992547409.93,"currency":"USD","purchaseCount":7,"appliedAt":"1970-01-01T00:00:01.000Z"}'
     expect(text.split("\n\n")).toEqual([
       "retry: 1000\nid: 3",
-      'id: 4\ndata: {"userId":"ann@x","purchases":[{"number":7,"purchaseId":"p1","userId":"ann@x","productName":"LLLLLLLLLL",' +
-        '"productType":"Office","value":12.50,"quantity":2,"total":25.00,"runningTotal":90071992547409.93,"storedAt":"1970-01-01T00:00:00.500Z"}],' +
-        '"repeats":[{"purchaseId":"p0","repeatsDropped":2,"conflictsRejected":1}],' +
-        '"total":90071992547409.93,"currency":"USD","purchaseCount":7,"appliedAt":"1970-01-01T00:00:01.000Z"}',
+      `id: 4.1\ndata: ${data}`,
+      `id: 4.12\ndata: ${data}`,
       ": still here",
-      'retry: 1000\nevent: reset\nid: 9\ndata: {"reason":"beyond-the-end","detail":"The last id is beyond the end of the ledger. The feed goes on after 9.","sequence":9}',
+      'retry: 1000\nevent: reset\nid: 9.2\ndata: {"reason":"beyond-the-end","detail":"The last id is beyond the end of the ledger. The feed goes on after 9.2.","id":"9.2"}',
       'event: end\ndata: {"reason":"stopping","detail":"This edge is stopping. Ask again with the last id."}',
       ""
     ])
@@ -117,7 +121,7 @@ describe("A feed on a socket", () => {
   it("passes over what is no revision", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
-    items.next({ kind: "place", sequence: 3 })
+    items.next({ kind: "place", place: behindCommit(3) })
     const response = await responseTo(asking)
     items.next({ kind: "applied", revisions: [{ ...revision(4), text: "by hand" }, revision(5)] })
     items.next({ kind: "applied", revisions: [{ ...revision(6), text: "" }] })
@@ -125,13 +129,13 @@ describe("A feed on a socket", () => {
     items.next({ kind: "end", reason: "stopping" })
     let text = ""
     for await (const chunk of response) text += String(chunk)
-    expect(text.match(/^id: .*$/gm)).toEqual(["id: 3", "id: 5"])
+    expect(text.match(/^id: .*$/gm)).toEqual(["id: 3", "id: 4.5"])
   })
 
   it("fails before its beginning when it cannot be opened", async () => {
     const items = new Subject<FeedItem>()
     const { sent, outgoing } = await connected(() => items)
-    const failure = new BrokerUnavailable({ operation: "read the ledger", reason: "not connected" })
+    const failure = new BrokerUnavailable({ operation: "read the journal", reason: "not connected" })
     items.error(failure)
     expect(await sent).toMatchObject({ cause: { reasons: [{ error: failure }] } })
     expect(outgoing.headersSent).toBe(false)
@@ -140,7 +144,7 @@ describe("A feed on a socket", () => {
   it("is left when the reader goes away", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
-    items.next({ kind: "place", sequence: 3 })
+    items.next({ kind: "place", place: behindCommit(3) })
     await responseTo(asking)
     asking.destroy()
     await until("nobody listens", () => !items.observed)
@@ -157,7 +161,7 @@ describe("A feed on a socket", () => {
   it("is ended for a reader who does not read, with a reason, before much waits for it", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
-    items.next({ kind: "place", sequence: 0 })
+    items.next({ kind: "place", place: behindCommit(0) })
     const response = await responseTo(asking)
     response.pause()
     let most = 0
@@ -180,7 +184,7 @@ describe("A feed on a socket", () => {
   it("is ended for a reader who took nothing from one heartbeat to the next", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
-    items.next({ kind: "place", sequence: 0 })
+    items.next({ kind: "place", place: behindCommit(0) })
     const response = await responseTo(asking)
     response.pause()
     await fill(items, outgoing)
@@ -197,7 +201,7 @@ describe("A feed on a socket", () => {
       ready = given
       return items
     })
-    items.next({ kind: "place", sequence: 0 })
+    items.next({ kind: "place", place: behindCommit(0) })
     const response = await responseTo(asking)
     await ready()
     response.pause()

@@ -5,8 +5,9 @@ import { purposeOf } from "../../src/nats/Purpose.ts"
 
 describe("a problem of the broker", () => {
   it.each([
-    ["STREAM.MSG.GET.KV_ledger", "ould not read the ledger"],
-    ["DIRECT.GET.KV_ledger", "ould not read the ledger"],
+    ["STREAM.MSG.GET.KV_journal", "ould not read the journal"],
+    ["DIRECT.GET.KV_journal", "ould not read the journal"],
+    ["DIRECT.GET.KV_heads", "ould not read the heads of accounts"],
     ["CONSUMER.LIST.PURCHASES", "ould not read how much waits in the input log"]
   ])("says in words what was asked by %s", (subject, words) => {
     const failure = new BrokerUnavailable({ operation: purposeOf(subject), reason: "not connected" })

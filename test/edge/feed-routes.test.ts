@@ -43,7 +43,7 @@ describe("the feed of a user", () => {
       }))
     )
     const receipt = exactJson((await service.get("/users/ann@x.org/purchases/p2")).body)
-    expect(reader.lastEventId).toBe(receipt.ledgerSequence)
+    expect(reader.lastEventId).toBe(`${receipt.ledgerSequence}.1`)
     expect(others.applied).toEqual([])
     reader.close()
     others.close()
@@ -67,14 +67,14 @@ describe("the feed of a user", () => {
     for (const purchaseId of ["p1", "p2", "p3"]) {
       await service.post(purchaseText({ userId: "dora", purchaseId }), { prefer: "wait=5" })
     }
-    const all = await served.open("/users/dora/feed", 0)
+    const all = await served.open("/users/dora/feed", "0")
     await until("all is told", () => all.purchaseIds.length === 3)
     const [first] = all.applied
     const rest = await served.open("/users/dora/feed", first?.id)
     await until("the rest is told", () => rest.purchaseIds.length === 2)
     expect(rest.applied).toEqual(all.applied.slice(1))
     expect(rest.events[0]).toEqual({ name: "message", id: first?.id })
-    const beyond = await served.open("/users/dora/feed", 1_000_000)
+    const beyond = await served.open("/users/dora/feed", "1000000")
     const wrong = await served.open("/users/dora/feed", "p1")
     expect([beyond, wrong].map(({ events: [event] }) => [event?.name, event?.data.reason])).toEqual([
       ["reset", "beyond-the-end"],
@@ -102,7 +102,7 @@ describe("the parameter lastEventId", () => {
   })
 
   it("gives way to the header, which a browser that reconnects sends beside the old URL", async () => {
-    const all = await served.open("/users/fay/feed", 0)
+    const all = await served.open("/users/fay/feed", "0")
     await until("all is told", () => all.purchaseIds.length === 3)
     const [, second, third] = all.applied
     const rest = await served.open("/users/fay/feed?lastEventId=0", second?.id)
@@ -113,7 +113,7 @@ describe("the parameter lastEventId", () => {
 
   it("that is empty asks for what is applied from now on, and a wrong one is told by a reset", async () => {
     const empty = await served.open("/users/fay/feed?lastEventId=")
-    expect(empty.events).toEqual([{ name: "message", id: expect.any(Number) }])
+    expect(empty.events).toEqual([{ name: "message", id: expect.stringMatching(/^[0-9]+(?:\.[0-9]+)?$/) }])
     const wrong = await served.open("/users/fay/feed?lastEventId=p1")
     expect(wrong.events[0]).toMatchObject({
       name: "reset",
@@ -177,7 +177,7 @@ describe("an edge", () => {
     await service.broker.kill()
     await until("the edge knows", async () => (await other.app.request("/readyz")).status === 503)
     const detail =
-      "Could not read the ledger: the broker is not available (not connected). Nothing was changed; try again."
+      "Could not read the journal: the broker is not available (not connected). Nothing was changed; try again."
     const without = await serveEdge(other)
     expect(await seen(fetch(`http://127.0.0.1:${without.port}/feed`))).toMatchObject({
       status: 503,

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { headOf } from "../../src/domain/Commit.ts"
 import type { ReadyState, SystemStatus } from "../../src/client/Answers.ts"
 import { until } from "../support/TestBroker.ts"
 import { startWorker, type TestWorker } from "../support/TestLedger.ts"
@@ -83,7 +84,11 @@ describe("a worker that lives and applies nothing of one partition", () => {
   beforeAll(async () => {
     service = await startService({ withoutWorker: true })
     worker = await startWorker(service.settings, {
-      bucket: (real) => ({ ...real, commit: (...given) => (isStuck ? Effect.never : real.commit(...given)) })
+      chain: (real) => ({
+        ...real,
+        append: (partition, text, after) =>
+          isStuck && headOf(text).kind === "commit" ? Effect.never : real.append(partition, text, after)
+      })
     })
   })
   afterAll(async () => {

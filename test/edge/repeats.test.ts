@@ -55,10 +55,10 @@ describe("the same id with another content", () => {
   )
   const rejectedRecords = async () => {
     const manager = await service.client.jetstreamManager()
-    const info = await manager.streams.info("KV_ledger", { subjects_filter: "$KV.ledger.rejected.>" })
+    const info = await manager.streams.info("KV_journal", { subjects_filter: "$KV.journal.rejected.>" })
     return Promise.all(
       Object.keys(info.state.subjects ?? {}).map(async (subject) => {
-        const message = await manager.streams.getMessage("KV_ledger", { last_by_subj: subject })
+        const message = await manager.streams.getMessage("KV_journal", { last_by_subj: subject })
         return { subject, record: message.json<Record<string, unknown>>() }
       })
     )
@@ -93,7 +93,7 @@ describe("the same id with another content", () => {
     const { state } = await manager.streams.info("PURCHASES")
     expect(added).toEqual([
       {
-        subject: `$KV.ledger.rejected.${state.last_seq}.0`,
+        subject: `$KV.journal.rejected.${state.last_seq}.0`,
         record: {
           version: 1,
           inputSequence: state.last_seq,

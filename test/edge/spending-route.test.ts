@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { encodeRevision } from "../../src/domain/Revision.ts"
+import { commitByHand } from "../support/CommitByHand.ts"
 import { answered, purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -22,18 +22,18 @@ const accountOf = async (userId: string, times: ReadonlyArray<string>) => {
       inputIndex: 0,
       storedAt: Date.parse(time)
     }
-    const value = encodeRevision({
+    const revision = {
       total: BigInt(index + 1) * 100n,
       count: index + 1,
       decidedThrough: index + 1,
       purchases: [purchase],
       repeats: new Map(),
-      previous,
-      segments: 0,
-      unsealed: index + 1
-    })
-    const { seq } = await (await service.client.jetstream()).publish(`$KV.ledger.account.${userId}`, value)
-    previous.unshift(seq)
+      previous: [...previous],
+      unsealed: index + 1,
+      segment: 0
+    }
+    const { partitions } = service.settings
+    previous.unshift(await commitByHand(service.client, partitions, [{ userId, revision }]))
   }
   return previous[0] ?? 0
 }

@@ -2,9 +2,9 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
-import { encodeOwner } from "../../src/domain/Owner.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
 import { SystemStatus } from "../../src/edge/SystemStatus.ts"
-import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { type PartitionQueue, QueueDepth } from "../../src/nats/QueueDepth.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
@@ -120,17 +120,18 @@ describe("a reading of the status", () => {
             })
           ),
           Layer.succeed(
-            LedgerBucket,
-            LedgerBucket.of({
-              latest: unused,
-              latestTold: unused,
-              put: unused,
-              commit: unused,
-              forgetHistory: unused,
+            CommitChain,
+            CommitChain.of({
+              newest: unused,
+              append: unused,
+              seal: unused,
+              page: unused,
+              next: unused,
               at: (sequence) =>
                 Effect.sync(() => {
                   asked.owners.push(sequence)
-                  return { key: "owner.0", value: encodeOwner(`of-${sequence}`), sequence, storedAt: 0 }
+                  const head = { kind: "takeover", epoch: 0, worker: `of-${sequence}`, position: 0 } as const
+                  return { sequence, storedAt: 0, text: encodeCommit(head, []) }
                 })
             })
           ),

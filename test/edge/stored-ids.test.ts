@@ -1,8 +1,7 @@
 import { Context, Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { encodeRevision } from "../../src/domain/Revision.ts"
-import { encodeToken } from "../../src/domain/Subject.ts"
 import { QueryClient } from "../../src/query/QueryClient.ts"
+import { commitByHand } from "../support/CommitByHand.ts"
 import { purchaseText, startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -13,7 +12,7 @@ afterAll(() => service.stop())
 
 /** Writes the first revision of an account, with one purchase of 1.00, as a version with other rules wrote it. */
 const writeAccount = async (userId: string, purchaseId: string, productName: string) => {
-  const value = encodeRevision({
+  const revision = {
     total: 100n,
     count: 1,
     decidedThrough: 0,
@@ -31,10 +30,10 @@ const writeAccount = async (userId: string, purchaseId: string, productName: str
     ],
     repeats: new Map(),
     previous: [],
-    segments: 0,
-    unsealed: 1
-  })
-  await (await service.client.jetstream()).publish(`$KV.ledger.account.${encodeToken(userId)}`, value)
+    unsealed: 1,
+    segment: 0
+  }
+  await commitByHand(service.client, service.settings.partitions, [{ userId, revision }])
 }
 
 describe("a stored purchase whose texts the rules of today refuse", () => {

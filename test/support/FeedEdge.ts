@@ -9,7 +9,7 @@ export const serveEdge = async ({ app }: Pick<TestEdge, "app">) => {
   const port = await Effect.runPromise(Scope.provide(serveHttp(app, "127.0.0.1", 0), scope))
   return {
     port,
-    open: (path: string, lastEventId?: number | string) => FeedReader.open(port, path, lastEventId),
+    open: (path: string, lastEventId?: string) => FeedReader.open(port, path, lastEventId),
     close: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }

@@ -6,7 +6,8 @@ import { until } from "./TestBroker.ts"
 /** One event of a feed. A comment is an event without data, and so is an id alone. */
 export interface FeedEvent {
   readonly name: string
-  readonly id?: number
+  /** The place of the event, as opaque text. */
+  readonly id?: string
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   readonly data?: any
   readonly comment?: string
@@ -21,7 +22,7 @@ const eventOf = (block: string): FeedEvent => {
   const [id, data, comment] = [fields.get("id"), fields.get("data"), fields.get("")]
   return {
     name: fields.get("event") ?? "message",
-    ...(id === undefined ? {} : { id: Number(id) }),
+    ...(id === undefined ? {} : { id }),
     ...(data === undefined ? {} : { data: exactJson(data) }),
     ...(comment === undefined ? {} : { comment })
   }
@@ -34,6 +35,8 @@ export class FeedReader {
   private readonly response: IncomingMessage
   private rest = ""
   hasEnded = false
+  /** Resolves when the feed has ended. */
+  readonly ended: Promise<void>
 
   private constructor(request: ClientRequest, response: IncomingMessage) {
     this.request = request
@@ -44,13 +47,18 @@ export class FeedReader {
       this.rest = blocks.pop() ?? ""
       this.events.push(...blocks.map(eventOf))
     })
-    response.on("close", () => void (this.hasEnded = true))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.ended = promise
+    response.on("close", () => {
+      this.hasEnded = true
+      resolve()
+    })
     response.on("error", () => undefined)
   }
 
   /** Opens a feed that is answered with 200, and waits for its beginning. */
-  static async open(port: number, path: string, lastEventId?: number | string): Promise<FeedReader> {
-    const headers = lastEventId === undefined ? {} : { "last-event-id": String(lastEventId) }
+  static async open(port: number, path: string, lastEventId?: string): Promise<FeedReader> {
+    const headers = lastEventId === undefined ? {} : { "last-event-id": lastEventId }
     const request = get({ port, host: "127.0.0.1", path, agent: false, headers })
     const [response] = (await once(request, "response")) as [IncomingMessage]
     if (response.statusCode !== 200) throw new Error(`GET ${path}: ${response.statusCode}`)
@@ -77,8 +85,8 @@ export class FeedReader {
   }
 
   /** What a client would resume after. */
-  get lastEventId(): number {
-    return this.events.findLast(({ id }) => id !== undefined)?.id ?? 0
+  get lastEventId(): string {
+    return this.events.findLast(({ id }) => id !== undefined)?.id ?? "0"
   }
 
   /** Takes nothing any more, as a client that hangs. */

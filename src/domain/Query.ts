@@ -79,7 +79,7 @@ export const LedgerEntry = Schema.Struct({
   inputIndex: Schema.Number,
   /** When the broker stored it, in milliseconds since 1970. */
   storedAt: Schema.Number,
-  /** The sequence of the revision that applied it. */
+  /** The sequence of the commit that applied it. Other accounts may have a revision in the same commit. */
   ledgerSequence: Schema.Number,
   /** The account's total after it. */
   totalAfter: Schema.BigIntFromString
@@ -88,7 +88,7 @@ export type LedgerEntry = typeof LedgerEntry.Type
 
 export const Receipt = Schema.Struct({
   entry: LedgerEntry,
-  /** When the broker stored the revision that applied it, in milliseconds since 1970. */
+  /** When the broker stored the commit that applied it, in milliseconds since 1970. */
   appliedAt: Schema.Number,
   /** How often it came again with the same content, and with another one, past the broker's duplicate window. */
   repeats: Schema.Number,

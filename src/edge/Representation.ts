@@ -66,7 +66,9 @@ export const PurchaseReceipt = Schema.Struct({
   storedAt: Instant,
   appliedAt: Instant,
   inputSequence: Count,
-  ledgerSequence: Count,
+  ledgerSequence: Count.annotateKey({
+    description: "The place in the ledger of the commit that applied it. One commit may apply purchases of many users."
+  }),
   repeatsDropped: Count.annotateKey({ description: "How often it came again, past the broker's duplicate window." }),
   conflictsRejected: Count.annotateKey({ description: "How often its id came with another content." })
 }).annotate({ identifier: "PurchaseReceipt" })

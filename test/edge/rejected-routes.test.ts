@@ -1,6 +1,7 @@
 import { Context, Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { Purchase } from "../../src/domain/Purchase.ts"
+import type { Rejection } from "../../src/domain/Rejection.ts"
 import type { EdgeServices } from "../../src/edge/Edge.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
@@ -84,19 +85,41 @@ describe("GET /rejected", () => {
     expect(sizes).toEqual([3, 3, 1])
   })
 
-  it("lists a record once that was written again after a crash", async () => {
+  it("finds its pages among many messages of the journal that are no records", async () => {
+    const known = JSON.parse((await service.get("/rejected?limit=100")).body) as { rejected: ReadonlyArray<Rejected> }
+    const stream = await service.client.jetstream()
+    const rejected = known.rejected.map(({ inputSequence }) => inputSequence)
+    for (let number = 0; number < 4; number += 1) {
+      // Segments that no commit names are harmless.
+      await Promise.all(Array.from({ length: 150 }, () => stream.publish("$KV.journal.segment.0", "unreferenced")))
+      rejected.unshift(await service.reject(`{"far":${number}`))
+    }
+    await Promise.all(Array.from({ length: 150 }, () => stream.publish("$KV.journal.segment.0", "unreferenced")))
+    const listed: Array<number> = []
+    for (let path: string | undefined = "/rejected?limit=2"; path !== undefined;) {
+      const page = JSON.parse((await service.get(path)).body) as { rejected: ReadonlyArray<Rejected>; next?: string }
+      listed.push(...page.rejected.map(({ inputSequence }) => inputSequence))
+      path = page.next
+    }
+    expect(listed).toEqual(rejected)
+  })
+
+  it("lists a record once whose input was decided again after a crash", async () => {
     const sequence = await service.reject("[")
-    const key = `$KV.ledger.rejected.${sequence}.0`
-    const { data } = await (
-      await service.client.jetstreamManager()
-    ).streams.getMessage("KV_ledger", {
-      last_by_subj: key
-    })
-    await (await service.client.jetstream()).publish(key, data)
+    const before = (await service.get(`/rejected/${sequence}/0`)).body
+    const again: Rejection = {
+      reason: "the message is not JSON",
+      payload: "[",
+      encoding: "text",
+      inputSequence: sequence,
+      index: 0
+    }
+    await Effect.runPromise(Context.get(service.edge.services, RejectedRecords).record(again))
     const { rejected } = JSON.parse((await service.get("/rejected?limit=100")).body) as {
       rejected: ReadonlyArray<Rejected>
     }
     expect(rejected.filter(({ inputSequence }) => inputSequence === sequence)).toHaveLength(1)
+    expect((await service.get(`/rejected/${sequence}/0`)).body).toBe(before)
   })
 
   it("shows the beginning of a long payload, and the record all of it", async () => {

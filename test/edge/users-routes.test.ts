@@ -1,4 +1,9 @@
+import { createHash } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { serveEdge } from "../support/FeedEdge.ts"
+import { until } from "../support/TestBroker.ts"
+import { commitByHand } from "../support/CommitByHand.ts"
+import { userIn } from "../support/TestSystem.ts"
 import {
   answered,
   inputMessages,
@@ -9,10 +14,15 @@ import {
 } from "../support/TestService.ts"
 
 let service: TestService
+let served: Awaited<ReturnType<typeof serveEdge>>
 beforeAll(async () => {
   service = await startService()
+  served = await serveEdge(service.edge)
 })
-afterAll(() => service.stop())
+afterAll(async () => {
+  await served.close()
+  await service.stop()
+})
 
 const buy = async (userId: string, purchaseId: string, value = 12.5) => {
   const { status } = await service.post(purchaseText({ userId, purchaseId, value }))
@@ -25,12 +35,20 @@ const cached = (etag: string | undefined, headers: Record<string, string> = {}) 
 })
 const unchanged = (etag: string | undefined) => ({ status: 304, headers: cached(etag), body: "" })
 
-/** The newest revision of an account, as the broker has it. */
+/** The newest commit with a revision of an account, as the broker has it. */
 const newestRevision = async (userId: string) => {
   const manager = await service.client.jetstreamManager()
-  const { seq, time } = await manager.streams.getMessage("KV_ledger", { last_by_subj: `$KV.ledger.account.${userId}` })
-  return { sequence: seq, time: time.toISOString() }
+  const { state } = await manager.streams.info("KV_journal")
+  for (let seq = state.last_seq; seq > 0; seq -= 1) {
+    const message = await manager.streams.getMessage("KV_journal", { seq })
+    if (message.subject.startsWith("$KV.journal.commit.") && message.string().includes(`\n["${userId}",`)) {
+      return { sequence: seq, time: message.time.toISOString() }
+    }
+  }
+  throw new Error(`${userId} has no revision`)
 }
+/** The check of a cursor that says whose it is. */
+const markOf = (userId: string) => createHash("sha256").update(userId).digest("hex").slice(0, 8)
 const storedAt = async (purchaseId: string) => {
   const messages = await inputMessages(service.client)
   const [message] = messages.filter(({ purchases }) => purchases.some((one) => one.purchaseId === purchaseId))
@@ -170,14 +188,18 @@ describe("GET /users/{id}/purchases", () => {
     "zz",
     "%00",
     forged("1"),
-    forged("-1.0"),
-    forged("1.-1"),
-    forged("1.0.0"),
-    forged("0.0"),
-    forged("1e1.0"),
-    forged("01.0"),
-    `${forged("1.0")}=`,
-    `${forged("1.0")}!`
+    forged("1.0"),
+    forged("1.0.0123456"),
+    forged("1.0.012345678"),
+    forged("1.0.ABCDEF01"),
+    forged("-1.0.01234567"),
+    forged("1.-1.01234567"),
+    forged("1.0.0.01234567"),
+    forged("0.0.01234567"),
+    forged("1e1.0.01234567"),
+    forged("01.0.01234567"),
+    `${forged("1.0.01234567")}=`,
+    `${forged("1.0.01234567")}!`
   ])("refuses cursor=%s", async (cursor) => {
     expect(await service.get(`/users/reader/purchases?cursor=${cursor}`)).toEqual(
       refusal("malformed-request", "cursor is not one that this service gave out.", "/users/reader/purchases")
@@ -189,7 +211,15 @@ describe("GET /users/{id}/purchases", () => {
     expect((await service.get("/users/other/total")).status).toBe(200)
     const other = await newestRevision("other")
     const own = await newestRevision("reader")
-    for (const place of [`${other.sequence}.0`, "999999999999999.0", `${own.sequence}.999`]) {
+    const mark = markOf("reader")
+    const places = [
+      `${other.sequence}.0.${markOf("other")}`,
+      `${other.sequence}.0.${mark}`,
+      `${own.sequence}.0.${markOf("other")}`,
+      `999999999999999.0.${mark}`,
+      `${own.sequence}.999.${mark}`
+    ]
+    for (const place of places) {
       expect(await service.get(`/users/reader/purchases?cursor=${forged(place)}`)).toEqual(
         refusal(
           "malformed-request",
@@ -236,5 +266,122 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
         `/users/${userId}/purchases/${purchaseId}`
       )
     )
+  })
+})
+
+describe("two accounts with a revision in one commit", () => {
+  const [kim, lea] = [userIn(0, 2, "kim"), userIn(0, 2, "lea")]
+  const users = [kim, lea]
+  /** In both commits each account has its purchases; the second has three of one and one of the other. */
+  const counts = [
+    [1, 2],
+    [3, 1]
+  ]
+  const sequences: Array<number> = []
+
+  const purchaseOf = (user: string, number: number) => ({
+    purchaseId: `${user}-${number}`,
+    productName: "Lamp",
+    productType: "Office",
+    valueCents: user === kim ? 100n : 1_000n,
+    quantity: 1,
+    inputSequence: 1,
+    inputIndex: number,
+    storedAt: 0
+  })
+
+  beforeAll(async () => {
+    const held = [0, 0]
+    for (const [index, added] of counts.entries()) {
+      const lines = users.map((userId, user) => {
+        const before = held[user] ?? 0
+        const count = before + (added[user] ?? 0)
+        held[user] = count
+        const purchases = Array.from({ length: count - before }, (_, place) => purchaseOf(userId, before + place + 1))
+        const total = BigInt(count) * (purchases[0]?.valueCents ?? 0n)
+        const previous = sequences.toReversed()
+        const revision = { total, count, decidedThrough: 0, purchases, repeats: new Map(), previous }
+        return { userId, revision: { ...revision, unsealed: index + 1, segment: 0 } }
+      })
+      sequences.push(await commitByHand(service.client, service.settings.partitions, lines))
+    }
+  })
+
+  it("have each its own total, and tags of the same revision that stand for different answers", async () => {
+    const [ofKim, ofLea] = await Promise.all(users.map((user) => service.get(`/users/${user}/total`)))
+    expect([ofKim?.headers["etag"], ofLea?.headers["etag"]]).toEqual([`"${sequences[1]}"`, `"${sequences[1]}"`])
+    expect([ofKim?.body, ofLea?.body]).toEqual([
+      `{"userId":"${kim}","total":4.00,"currency":"USD","purchaseCount":4,"known":true}`,
+      `{"userId":"${lea}","total":30.00,"currency":"USD","purchaseCount":3,"known":true}`
+    ])
+  })
+
+  it("have receipts with the ledger sequence of that commit, and with their own running totals", async () => {
+    const receipt = async (user: string, number: number) => {
+      const { body } = await service.get(`/users/${user}/purchases/${user}-${number}`)
+      const { ledgerSequence, runningTotal, userId, appliedAt } = JSON.parse(body) as Record<string, unknown>
+      return { userId, ledgerSequence, runningTotal, appliedAt }
+    }
+    const { time } = await newestRevision(kim)
+    expect(await Promise.all([receipt(kim, 1), receipt(lea, 2), receipt(kim, 4), receipt(lea, 3)])).toEqual([
+      { userId: kim, ledgerSequence: sequences[0], runningTotal: 1, appliedAt: expect.any(String) },
+      { userId: lea, ledgerSequence: sequences[0], runningTotal: 20, appliedAt: expect.any(String) },
+      { userId: kim, ledgerSequence: sequences[1], runningTotal: 4, appliedAt: time },
+      { userId: lea, ledgerSequence: sequences[1], runningTotal: 30, appliedAt: time }
+    ])
+    expect((await service.get(`/users/${kim}/purchases/${lea}-3`)).status).toBe(404)
+  })
+
+  it("have pages that stay in their own history, and refuse each other's cursors", async () => {
+    const pages = async (user: string) => {
+      const found: Array<string> = []
+      const cursors: Array<string> = []
+      for (let path: string | undefined = `/users/${user}/purchases?limit=2`; path !== undefined;) {
+        const page = JSON.parse((await service.get(path)).body) as {
+          purchases: ReadonlyArray<{ purchaseId: string }>
+          next?: string
+        }
+        found.push(...page.purchases.map(({ purchaseId }) => purchaseId))
+        path = page.next
+        if (path !== undefined) cursors.push(new URLSearchParams(path.split("?")[1]).get("cursor") ?? "")
+      }
+      return { found, cursors }
+    }
+    const [ofKim, ofLea] = [await pages(kim), await pages(lea)]
+    expect(ofKim.found).toEqual([4, 3, 2, 1].map((number) => `${kim}-${number}`))
+    expect(ofLea.found).toEqual([3, 2, 1].map((number) => `${lea}-${number}`))
+    expect([ofKim.cursors.length, ofLea.cursors.length]).toEqual([1, 1])
+    for (const [user, { cursors }] of [
+      [kim, ofLea],
+      [lea, ofKim]
+    ] as const) {
+      const path = `/users/${user}/purchases`
+      expect(await service.get(`${path}?limit=2&cursor=${cursors[0]}`)).toEqual(
+        refusal("malformed-request", "cursor is none of this user's history. Begin without one.", path)
+      )
+    }
+  })
+
+  it("have feeds with the place of their own line", async () => {
+    const feed = async (path: string, lastEventId: string, count: number) => {
+      const reader = await served.open(path, lastEventId)
+      await until("all is told", () => reader.applied.length >= count)
+      reader.close()
+      return reader.applied.map(({ id, data }) => [id, data.userId, data.purchaseCount])
+    }
+    const [first, second] = sequences
+    expect(await feed(`/users/${kim}/feed`, "0", 2)).toEqual([
+      [`${first}.1`, kim, 1],
+      [`${second}.1`, kim, 4]
+    ])
+    expect(await feed(`/users/${lea}/feed`, `${first}.1`, 2)).toEqual([
+      [`${first}.2`, lea, 2],
+      [`${second}.2`, lea, 3]
+    ])
+    expect(await feed("/feed", `${first}.1`, 3)).toEqual([
+      [`${first}.2`, lea, 2],
+      [`${second}.1`, kim, 4],
+      [`${second}.2`, lea, 3]
+    ])
   })
 })

@@ -27,17 +27,17 @@ const someApplied = async ({ client }: Demonstration, userId: string): Promise<n
   throw new Error(`nothing of ${userId} was applied within ${firstAppliedMillisecondsMax / 1_000} s`)
 }
 
-/** What each commit did to an account, from its first one up to that of a ledger sequence. */
+/** Returns what each commit did to an account, from its first one up to that which applied a purchase. */
 const revisionsUpTo = async (
   { client }: Demonstration,
   userId: string,
-  ledgerSequence: number
+  purchaseId: string
 ): Promise<ReadonlyArray<AppliedRevision>> => {
   const revisions: Array<AppliedRevision> = []
   for await (const event of client.feed({ userId, after: "0" })) {
     if (event.kind === "reset") throw new WrongClaim(`the feed has no beginning: ${event.detail}`)
     revisions.push(event.applied)
-    if (Number(event.id) >= ledgerSequence) break
+    if (event.applied.purchases.some((purchase) => purchase.purchaseId === purchaseId)) break
   }
   return revisions
 }
@@ -78,8 +78,9 @@ export const showKill = async (
   report.title("The worker again: start.sh")
   await workers.start(killed)
   const audited = await expectExact(demonstration, userId, purchases)
-  const { ledgerSequence } = await client.receipt(userId, audited.entries.at(-1)?.purchaseId ?? "")
-  const revisions = await revisionsUpTo(demonstration, userId, ledgerSequence)
+  const newest = audited.entries.at(-1)?.purchaseId ?? ""
+  const { ledgerSequence } = await client.receipt(userId, newest)
+  const revisions = await revisionsUpTo(demonstration, userId, newest)
   const fed = addedUp(revisions.flatMap((revision) => revision.purchases))
   report.expect("sum of the feed from the beginning, each purchase once", decimalOf(fed), decimalOf(audited.cents))
   const lamps = await client.receipt(witness, "first")

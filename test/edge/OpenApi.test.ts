@@ -124,6 +124,16 @@ describe("GET /openapi.json", () => {
       maximum: 1_000,
       default: 20
     })
+    for (const path of ["/feed", "/users/{id}/feed"]) {
+      const feed = document.paths[path]?.["get"]
+      const resuming = feed?.parameters.filter(({ name }) => name.replaceAll("-", "").toLowerCase() === "lasteventid")
+      // The id of an event is opaque, so nothing is promised of its form.
+      expect(resuming?.map(({ in: place, schema }) => [place, schema])).toEqual([
+        ["query", { type: "string" }],
+        ["header", { type: "string" }]
+      ])
+      expect(JSON.stringify(feed?.responses["200"])).toMatch(/take it as opaque text/)
+    }
     expect(Object.keys(document.components.responses["unavailable"]?.headers ?? {})).toContain("retry-after")
   })
 })

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { commitByHand } from "../support/CommitByHand.ts"
 import { serveEdge } from "../support/FeedEdge.ts"
 import { exactJson } from "../support/Shopper.ts"
 import { until } from "../support/TestBroker.ts"
 import { startEdge } from "../support/TestLedger.ts"
+import { userIn } from "../support/TestSystem.ts"
 import { purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
 
 let service: TestService
@@ -194,5 +196,36 @@ describe("an edge", () => {
     reader.close()
     await without.close()
     await other.stop()
+  })
+
+  it("without a worker ends the feed of a user who has to catch up, who loses nothing by coming back", async () => {
+    const alone = await startService({ withoutWorker: true })
+    const edge = await serveEdge(alone.edge)
+    const line = (userId: string, unsealed: number, previous: ReadonlyArray<number>) => {
+      const empty = { total: 0n, count: 0, decidedThrough: 0, purchases: [], repeats: new Map(), segment: 0 }
+      return { userId, revision: { ...empty, previous, unsealed } }
+    }
+    const [gil, hal] = [userIn(0, 2, "gil"), userIn(0, 2, "hal")]
+    const first = await commitByHand(alone.client, 2, [line(gil, 1, []), line(hal, 1, [])])
+    const second = await commitByHand(alone.client, 2, [line(gil, 2, [first]), line(hal, 2, [first])])
+    const path = `/users/${hal}/feed`
+    const [late, live, ofAll] = [
+      await edge.open(path, `${first}.1`),
+      await edge.open(path),
+      await edge.open("/feed", "0")
+    ]
+    await until("it has ended", () => late.hasEnded)
+    expect(late.events.at(-1)).toMatchObject({ name: "end", data: { reason: "unavailable" } })
+    expect([late.lastEventId, live.hasEnded]).toEqual([`${first}.1`, false])
+    const ids = (reader: typeof late) => reader.applied.map(({ id }) => id)
+    await until("all is told to who reads everything", () => ids(ofAll).length === 4)
+    await alone.startWorker()
+    await until("there is an owner", async () => (await alone.get(`/users/${hal}/total`)).status === 200)
+    const back = await edge.open(path, late.lastEventId)
+    await until("it has what it lacked", () => ids(back).length === 2)
+    expect(ids(back)).toEqual([`${first}.2`, `${second}.2`])
+    for (const reader of [live, ofAll, back]) reader.close()
+    await edge.close()
+    await alone.stop()
   })
 })

@@ -234,6 +234,29 @@ describe("The feed", () => {
     expect(ledger.questions.length).toBeLessThan(1 + expectedOfAnn.length / userPageMax)
   })
 
+  it("goes on from any place around the floor of memory, which may be within a commit", async () => {
+    await read().begun()
+    const commits = Math.ceil((recentRevisionsMax + 100) / 3)
+    for (let commit = 0; commit < commits; commit += 1) ledger.commit(["ann", "bob", "carl"])
+    handOn()
+    const floor = commits - Math.ceil(recentRevisionsMax / 3) + 1
+    const places = [floor - 1, floor, floor + 1].flatMap((sequence) =>
+      [".0", ".1", ".2", ".3", ""].map((line) => `${sequence}${line}`)
+    )
+    for (const lastEventId of places) {
+      const from = decodeFeedPlace(lastEventId) ?? behindCommit(0)
+      for (const userToken of [undefined, "ann", "bob", "carl"]) {
+        const reader = read({ lastEventId, ...(userToken === undefined ? {} : { userToken }) })
+        const expected = ledger.revisions.filter(
+          (revision) => isAfter(revision.place, from) && (userToken ?? revision.userToken) === revision.userToken
+        )
+        await until("it has caught up", () => reader.ids().length >= expected.length)
+        expect(reader.ids()).toEqual(expected.map(({ place }) => encodeFeedPlace(place)))
+        reader.leave()
+      }
+    }
+  })
+
   it("does not lose what came and was forgotten while a page was read that was empty", async () => {
     ledger.grow(50)
     await read().begun()

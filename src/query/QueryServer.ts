@@ -77,6 +77,10 @@ export const lookStrong = Effect.fnUntraced(function* <A>(epoch: AnsweringEpoch,
   return (yield* epoch.stillOwner) ? seen : undefined
 })
 
+/** A look that holds everything that is in the chain, by the word of its owner; `undefined` if the epoch is over. */
+const lookOwned = <A>(epoch: AnsweringEpoch, look: Effect.Effect<A>) =>
+  Effect.flatMap(look, (seen) => Effect.map(epoch.stillOwner, (isOwner) => (isOwner ? seen : undefined)))
+
 /** The answer to a question that takes more than the account as its actor holds it. */
 const readOn = Effect.fnUntraced(function* (
   history: (typeof History)["Service"],
@@ -134,7 +138,10 @@ export const answerRequest = Effect.fnUntraced(function* (
   const look = epoch.lookAll(
     questions.map((question) => ({ userToken: encodeToken(question.userId), look: snapshotFor(question) }))
   )
-  const snapshots = yield* consistency === "strong" ? lookStrong(epoch, look) : look
+  // A reader of revisions needs what is committed, and not what is stored and waits to be applied.
+  const isOfRevisions = questions.every(({ kind }) => kind === "revisions")
+  const lookCurrent = isOfRevisions ? lookOwned(epoch, look) : lookStrong(epoch, look)
+  const snapshots = yield* consistency === "strong" ? lookCurrent : look
   if (snapshots === undefined) return undefined
   const answers: Array<Answer> = []
   const readingOn: Array<Effect.Effect<void, BrokerFailure | LedgerInconsistent>> = []

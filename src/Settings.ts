@@ -31,7 +31,7 @@ const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.P
 /** An id takes 100 to 150 bytes, so all of them about an eighth of the memory. */
 const purchaseIdsDefault = Math.floor(memoryBytes / 1_024)
 
-/** Every environment variable of the processes, with its default. Durations are like "2 minutes"; README lists them. */
+/** Every environment variable of the processes, with its default. docs/configuration.md lists them. */
 export const settings = Config.all({
   natsUrl: Config.schema(
     Schema.String.check(
@@ -74,7 +74,7 @@ export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("Settin
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.problem}. README.md lists the settings.`
+    return `${this.problem}. docs/configuration.md lists the settings.`
   }
 }
 

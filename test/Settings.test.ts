@@ -32,18 +32,18 @@ describe("settings", () => {
   ])("%s=%s is refused at start, with its name and what is wrong", async (name, value, problem) => {
     expect(await refusalOf({ [name]: value }, "--role", "edge")).toEqual({
       code: 1,
-      message: `The setting ${name} is wrong (${value}): ${problem}. README.md lists the settings.\n`
+      message: `The setting ${name} is wrong (${value}): ${problem}. docs/configuration.md lists the settings.\n`
     })
   })
 
   it("that contradict each other are refused", async () => {
     expect(await refusalOf({ WORKER_LEASE: "1 second" }, "--role", "worker")).toEqual({
       code: 1,
-      message: "WORKER_LEASE must be at least twice WORKER_HEARTBEAT. README.md lists the settings.\n"
+      message: "WORKER_LEASE must be at least twice WORKER_HEARTBEAT. docs/configuration.md lists the settings.\n"
     })
   })
 
-  it("have the defaults that the README lists", () => {
+  it("have the defaults that docs/configuration.md lists", () => {
     const { partitions, pathPrefix, port, actorsResidentMax, natsUrl } = testSettings({})
     expect({ partitions, pathPrefix, port, actorsResidentMax, natsUrl }).toEqual({
       partitions: 8,

@@ -3,8 +3,8 @@ import { join } from "node:path"
 import { expect, it } from "vitest"
 import { projectRoot } from "../support/TestBroker.ts"
 
-it("the README names the version of the time zone data that the pinned Node has", () => {
-  const readme = readFileSync(join(projectRoot, "README.md"), "utf8")
-  const [, named] = /The pinned Node has version (\w+) of it/.exec(readme) ?? []
+it("docs/http-api.md names the version of the time zone data that the pinned Node has", () => {
+  const page = readFileSync(join(projectRoot, "docs/http-api.md"), "utf8")
+  const [, named] = /The pinned Node has version (\w+) of it/.exec(page) ?? []
   expect(named).toBe(process.versions["tz"])
 })

@@ -1,7 +1,7 @@
-/** A command of the README, and what the README says that it prints. */
+/** A command of a document, and the output that the document claims. */
 export interface Command {
   readonly text: string
-  /** The line of the README. */
+  /** The line of the document. */
   readonly line: number
   /** Each is a text, or with `…` between them texts that follow each other. */
   readonly claims: ReadonlyArray<string>
@@ -43,11 +43,11 @@ const commandsIn = (lines: ReadonlyArray<string>, firstLine: number): ReadonlyAr
   return commands
 }
 
-/** All commands of a README, in their order: those of shell blocks, and those between backticks. */
-export const commandsOf = (readme: string): ReadonlyArray<Command> => {
+/** Returns all commands of a document in their order: those of shell blocks, and those between backticks. */
+export const commandsOf = (document: string): ReadonlyArray<Command> => {
   const commands: Array<Command> = []
   let fence: { readonly language: string; readonly from: number; readonly lines: Array<string> } | undefined
-  for (const [index, line] of readme.split("\n").entries()) {
+  for (const [index, line] of document.split("\n").entries()) {
     if (line.startsWith("```")) {
       if (fence?.language === "sh") commands.push(...commandsIn(fence.lines, fence.from))
       fence = fence === undefined ? { language: line.slice(3), from: index + 2, lines: [] } : undefined

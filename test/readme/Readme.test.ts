@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { connect } from "nats"
@@ -8,9 +8,10 @@ import { needs } from "../support/Requirement.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { freePort, projectRoot, TestBroker, until } from "../support/TestBroker.ts"
 import { type Command, commandsOf, missing } from "./Commands.ts"
+import { runDocuments } from "./Documents.ts"
 import { type Place, ruleOf, rules } from "./Rules.ts"
 
-const commands = commandsOf(readFileSync(join(projectRoot, "README.md"), "utf8"))
+const commands = runDocuments.map(({ path, text }) => ({ path, found: commandsOf(text) }))
 
 /** How long a command may take, in milliseconds. */
 const commandMillisecondsMax = 100_000
@@ -18,7 +19,7 @@ const commandMillisecondsMax = 100_000
 const natsCli = spawnSync(join(projectRoot, "scripts/nats.sh"), ["cli"], { encoding: "utf8" }).stdout.trim()
 
 const natsNeeded = {
-  tests: "of README's nats commands",
+  tests: "of the documents' nats commands",
   missing: natsCli === "" ? "no nats command line tool" : undefined,
   remedy: "Run scripts/nats.sh cli: it fetches the tool, or says why it cannot."
 }
@@ -112,16 +113,21 @@ const attempt = async ({ text, claims }: Command): Promise<void> => {
   expect([meant, code, missing(claims, output)], output).toEqual([meant, 0, []])
 }
 
-describe("README.md", () => {
-  for (const command of commands) {
-    const needed = command.text.startsWith("nats ") ? needs(natsNeeded) : {}
-    it(`${command.line}: ${command.text}`, { ...needed, timeout: commandMillisecondsMax + 10_000 }, () =>
-      attempt(command)
-    )
-  }
+for (const { path, found } of commands) {
+  describe.runIf(found.length > 0)(path, () => {
+    for (const command of found) {
+      const needed = command.text.startsWith("nats ") ? needs(natsNeeded) : {}
+      it(`${command.line}: ${command.text}`, { ...needed, timeout: commandMillisecondsMax + 10_000 }, () =>
+        attempt(command)
+      )
+    }
+  })
+}
 
-  it("has a command for each rule", () => {
-    const unused = rules.filter((rule) => !commands.some(({ text }) => ruleOf(text) === rule))
+describe("rules", () => {
+  it("each have a command in a document", () => {
+    const texts = commands.flatMap(({ found }) => found.map(({ text }) => text))
+    const unused = rules.filter((rule) => !texts.some((text) => ruleOf(text) === rule))
     expect(unused.map(({ matches }) => matches.source)).toEqual([])
   })
 })

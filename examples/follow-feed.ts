@@ -1,0 +1,19 @@
+// Prints what is applied to an account, from its beginning, until it is stopped.
+import { PurchaseClient } from "../src/client/PurchaseClient.ts"
+
+const client = new PurchaseClient({ url: process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081" })
+
+const userId = process.argv[2] ?? "dora"
+
+// Keep the id of the last event that was handled. A later run goes on after it: `after: lastId`.
+let lastId = "0"
+for await (const event of client.feed({ userId, after: lastId })) {
+  if (event.kind === "applied") {
+    for (const { quantity, productName } of event.applied.purchases) {
+      console.log(`${userId} bought ${quantity} × ${productName}; the total is ${event.applied.total}`)
+    }
+  } else {
+    console.log(`The account has to be read anew: ${event.detail}`)
+  }
+  lastId = event.id
+}

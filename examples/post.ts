@@ -1,0 +1,19 @@
+// Sends one purchase twice under one idempotency key. It counts once.
+import { PurchaseClient } from "../src/client/PurchaseClient.ts"
+
+const client = new PurchaseClient({ url: process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081" })
+
+const lamp = {
+  purchaseId: "order-7",
+  userId: "dora",
+  productName: "Lamp",
+  productType: "Office",
+  value: "12.50",
+  quantity: 2
+}
+
+await client.post(lamp)
+// The same again, as after an answer that was lost. It also waits until the purchase is applied.
+const posted = await client.post(lamp, { waitSeconds: 10 })
+const { total } = await client.total(lamp.userId)
+console.log(`${posted.purchaseId} of ${posted.total} is ${posted.status}; the total is ${total}`)

@@ -1,0 +1,43 @@
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, it } from "vitest"
+import { routes } from "../../src/edge/Routes.ts"
+import { projectRoot } from "../support/TestBroker.ts"
+import { pages, readme } from "./Documents.ts"
+
+const sources = globSync("src/**/*.ts", { cwd: projectRoot }).map((path) =>
+  readFileSync(join(projectRoot, path), "utf8")
+)
+
+/** Returns the names that a pattern finds in `src`, each once and in order. */
+const namesIn = (texts: ReadonlyArray<string>, pattern: RegExp): ReadonlyArray<string> =>
+  [...new Set(texts.flatMap((text) => Array.from(text.matchAll(pattern), ([, name = ""]) => name)))].toSorted()
+
+/** Returns the names between backticks in the first column of a page's tables. */
+const listedIn = (path: string): ReadonlyArray<string> => {
+  const text = pages.find((page) => page.path === path)?.text ?? ""
+  const columns = namesIn([text], /^\| ([^|]+) \|/gm)
+  return namesIn(columns, /`([^`]+)`/g)
+}
+
+describe("tables of the documents", () => {
+  it("list every setting of the processes, except the one for tests", () => {
+    const source = readFileSync(join(projectRoot, "src/Settings.ts"), "utf8")
+    const listed = listedIn("docs/configuration.md")
+    const unlisted = namesIn([source], /"([A-Z_]{4,})"/g).filter((name) => !listed.includes(name))
+    expect(unlisted).toEqual(["TEST_CRASH_POINT"])
+  })
+
+  it("list the metrics that the processes have, and no others", () => {
+    const metrics = namesIn(sources, /(?:counter|histogram|setGauge)\(\s*"([a-z_]+)"/g)
+    expect(listedIn("docs/metrics.md")).toEqual(metrics)
+  })
+
+  it("list every route in the README but the files of the dashboard", () => {
+    const isListed = (path: string): boolean =>
+      readme.text.includes(`${path}\``) ||
+      (path.startsWith("/idempotent-test/") && readme.text.includes("/idempotent-test/…`"))
+    const paths = routes.map(({ path }) => path).filter((path) => !path.startsWith("/dashboard/"))
+    expect(paths.filter((path) => !isListed(path))).toEqual([])
+  })
+})

@@ -159,7 +159,7 @@ contents() {
 # streams that the cluster does not know. So they go through a backup. The new stores get their name
 # when they are complete, and the old one is only renamed, so nothing is lost wherever this stops.
 move() {
-  local name stream backup url="nats://127.0.0.1:$nats_port" streams=(KV_ledger PURCHASES)
+  local name stream backup url="nats://127.0.0.1:$nats_port" streams=(KV_journal PURCHASES)
   begin_start
   [[ -d $data/nats ]] || fail "there is no data of one broker in $data/nats"
   [[ ! -e $data/cluster ]] || fail "there is a cluster in $data/cluster already"

@@ -136,14 +136,11 @@ const unsealedRevisionsOf = ({ seen, idle, sealedThrough }: Account): Array<Seal
   return revisions.sort((one, other) => one.sequence - other.sequence)
 }
 
-/**
- * Begins to seal all that is unsealed, and returns what the segments hold, in the order in which they are to be stored.
- * They are several only if the ids are too many for one.
- */
-export const beginSeal = (account: Account): ReadonlyArray<SegmentContent> => {
+/** Cuts revisions into parts that each fit into one segment. A revision stays whole. */
+const partsOfRevisions = (revisions: ReadonlyArray<SealedRevision>): Array<ReadonlyArray<SealedRevision>> => {
   const parts: Array<Array<SealedRevision>> = [[]]
   let ids = 0
-  for (const revision of unsealedRevisionsOf(account)) {
+  for (const revision of revisions) {
     if (ids > 0 && ids + revision.purchaseIds.length > segmentIdsMax) {
       parts.push([])
       ids = 0
@@ -151,12 +148,35 @@ export const beginSeal = (account: Account): ReadonlyArray<SegmentContent> => {
     parts.at(-1)?.push(revision)
     ids += revision.purchaseIds.length
   }
-  const repeats = account.unsealedRepeats ?? noRepeats
+  return parts
+}
+
+/** Cuts counts of repeats into parts that each fit into one segment. */
+const partsOfRepeats = (repeats: ReadonlyMap<string, Repeats>): Array<ReadonlyMap<string, Repeats>> => {
+  if (repeats.size <= segmentIdsMax) return [repeats]
+  const counted = [...repeats]
+  const parts: Array<ReadonlyMap<string, Repeats>> = []
+  for (let from = 0; from < counted.length; from += segmentIdsMax) {
+    parts.push(new Map(counted.slice(from, from + segmentIdsMax)))
+  }
+  return parts
+}
+
+/**
+ * Begins to seal all that is unsealed, and returns what the segments hold, in the order in which they are to be stored.
+ * They are several only if the ids, or the counts of repeats, are too many for one.
+ */
+export const beginSeal = (account: Account): ReadonlyArray<SegmentContent> => {
+  const revisions = partsOfRevisions(unsealedRevisionsOf(account))
+  const repeats = partsOfRepeats(account.unsealedRepeats ?? noRepeats)
   account.seen.seal()
   account.unsealedRepeats = undefined
   account.sealing = account.unsealedRevisions
   account.sealedThrough = account.revision
-  return parts.map((revisions, index) => ({ revisions, repeats: index === 0 ? repeats : noRepeats }))
+  return Array.from({ length: Math.max(revisions.length, repeats.length) }, (_, index) => ({
+    revisions: revisions[index] ?? [],
+    repeats: repeats[index] ?? noRepeats
+  }))
 }
 
 /** Takes note of a segment that is stored, the last of what {@link beginSeal} returned. */

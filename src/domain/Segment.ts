@@ -5,7 +5,10 @@ const version = 2
 
 /** The most segments, and the most directories, that a segment names. */
 export const linksMax = 255
-/** The most ids of one segment, unless a single revision has more. With the longest ids it is half a megabyte. */
+/**
+ * The most ids of one segment, unless a single revision has more, and the most counts of repeats. With the longest ids
+ * both together stay below the broker's `max_payload`.
+ */
 export const segmentIdsMax = 1_024
 
 /** The ids that one revision applied. Both arrays have the same length, which is 0 if it applied nothing. */

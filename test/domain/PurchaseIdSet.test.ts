@@ -1,6 +1,23 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { PurchaseIdSet, type SeenPurchase } from "../../src/domain/PurchaseIdSet.ts"
+import type { SealedRevision } from "../../src/domain/Segment.ts"
+
+/** Gathers members by the revisions that applied them, as a set has to. */
+const byRevision = (members: ReadonlyArray<readonly [string, SeenPurchase]>): Array<SealedRevision> => {
+  const revisions: Array<SealedRevision> = []
+  for (const [purchaseId, { revision, fingerprint }] of members) {
+    const last = revisions.at(-1)
+    const isSame = last?.sequence === revision
+    const { purchaseIds, fingerprints } = isSame ? last : { purchaseIds: [], fingerprints: [] }
+    revisions.splice(isSame ? -1 : revisions.length, 1, {
+      sequence: revision,
+      purchaseIds: [...purchaseIds, purchaseId],
+      fingerprints: [...fingerprints, fingerprint]
+    })
+  }
+  return revisions
+}
 
 // More than a list has.
 const known = [
@@ -17,7 +34,8 @@ const ids = fc.constantFrom(...known)
 const add = fc.record({
   kind: fc.constant("add" as const),
   id: ids,
-  revision: fc.maxSafeNat(),
+  // Revisions often bring several ids.
+  revision: fc.oneof(fc.nat({ max: 2 }), fc.maxSafeNat()),
   fingerprint: fc.maxSafeNat()
 })
 const seal = fc.record({ kind: fc.constant("seal" as const) })
@@ -49,13 +67,8 @@ describe("PurchaseIdSet", () => {
             model.set(id, { ...before, repeats: before.repeats + repeats, conflicts: before.conflicts + conflicts })
           }
           expect(set.size).toBe(model.size)
-          expect([...set.ids()]).toEqual([...model.keys()])
           expect(set.unsealedSize).toBe(model.size - sealed)
-          expect(set.unsealedEntries()).toEqual(
-            [...model]
-              .slice(sealed)
-              .map(([purchaseId, { revision, fingerprint }]) => ({ purchaseId, revision, fingerprint }))
-          )
+          expect(set.unsealedRevisions()).toEqual(byRevision([...model].slice(sealed)))
           for (const id of known) {
             expect(set.get(id)).toEqual(model.get(id))
             expect(set.fingerprintOf(id)).toBe(model.get(id)?.fingerprint)
@@ -69,17 +82,27 @@ describe("PurchaseIdSet", () => {
     for (const expected of [0, 5, 16, 17, 40, 1_000]) {
       const set = new PurchaseIdSet()
       set.expect(expected)
-      const entry = (number: number) => ({ purchaseId: `id-${number}`, revision: number, fingerprint: 2 * number })
-      set.addSealed([0, 1, 2].map(entry))
-      set.addSealed(Array.from({ length: 30 }, (_, index) => entry(3 + index)))
+      const revisionOf = (sequence: number, ids: number): SealedRevision => ({
+        sequence,
+        purchaseIds: Array.from({ length: ids }, (_, index) => `${sequence}-${index}`),
+        fingerprints: Array.from({ length: ids }, (_, index) => 1_000 * sequence + index)
+      })
+      // Segments may be read in any order, and a revision may have applied nothing.
+      const segments = [
+        [revisionOf(9, 12), revisionOf(12, 18)],
+        [revisionOf(1, 2), revisionOf(3, 0), revisionOf(4, 1)]
+      ]
+      for (const segment of segments) set.addSealed(segment)
+      expect([set.size, set.unsealedSize, set.unsealedRevisions()]).toEqual([33, 0, []])
       set.add("last", 99, 100)
       expect([set.size, set.unsealedSize]).toEqual([34, 1])
-      expect(set.unsealedEntries()).toEqual([{ purchaseId: "last", revision: 99, fingerprint: 100 }])
-      for (let number = 0; number < 33; number += 1) {
-        const { purchaseId, ...member } = entry(number)
-        expect(set.get(purchaseId)).toEqual({ ...member, repeats: 0, conflicts: 0 })
+      expect(set.unsealedRevisions()).toEqual([{ sequence: 99, purchaseIds: ["last"], fingerprints: [100] }])
+      for (const { sequence, purchaseIds, fingerprints } of segments.flat()) {
+        for (const [index, purchaseId] of purchaseIds.entries()) {
+          const member = { revision: sequence, fingerprint: fingerprints[index], repeats: 0, conflicts: 0 }
+          expect(set.get(purchaseId)).toEqual(member)
+        }
       }
-      expect([...set.ids()]).toEqual([...Array.from({ length: 33 }, (_, number) => `id-${number}`), "last"])
     }
   })
 

@@ -3,12 +3,16 @@ import { assert, property, sample, string } from "fast-check"
 import { connect, type JetStreamManager, type NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import {
+  commitFilter,
+  commitSubject,
   decodeToken,
   encodeToken,
   groupSubject,
+  headsSubject,
   partitionOf,
   purchaseSubject,
   readToken,
+  segmentSubject,
   userTokenOfInput
 } from "../../src/domain/Subject.ts"
 import { TestBroker } from "../support/TestBroker.ts"
@@ -85,6 +89,15 @@ describe("userTokenOfInput", () => {
     expect(userTokenOfInput(purchaseSubject(3, "ann=40x"))).toBe("ann=40x")
     expect(userTokenOfInput(groupSubject(3))).toBeUndefined()
     expect(userTokenOfInput(purchaseSubject(3, encodeToken("=many")))).toBe("=3Dmany")
+  })
+})
+
+describe("the subjects of the buckets", () => {
+  it("are the keys that the nats CLI shows, and no filter for commits finds a segment", () => {
+    expect(commitSubject(3)).toBe("$KV.journal.commit.3")
+    expect(segmentSubject(3)).toBe("$KV.journal.segment.3")
+    expect(headsSubject(3, "manifest")).toBe("$KV.heads.3.manifest")
+    expect(commitFilter).toBe("$KV.journal.commit.*")
   })
 })
 

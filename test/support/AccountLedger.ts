@@ -1,0 +1,88 @@
+import {
+  type Account,
+  beginSeal,
+  decide,
+  type Decision,
+  type Delivered,
+  emptyAccount,
+  endSeal,
+  evolve,
+  isEmpty,
+  isSealDue,
+  mustAwaitSeal,
+  revisionOf,
+  type StoredRevision
+} from "../../src/domain/Account.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
+import { encodeRevision } from "../../src/domain/Revision.ts"
+import { encodeSegment, linksAfter, type SegmentLinks } from "../../src/domain/Segment.ts"
+
+/** Where the records of an account go; each gets a higher sequence than the one before it. */
+export interface RecordStore {
+  readonly commit: (text: string) => number
+  readonly segment: (text: string) => number
+}
+
+/** Writes one account as its actor does, with the functions of the domain alone. */
+export class AccountLedger {
+  account: Account = emptyAccount()
+  /** Oldest first. */
+  readonly revisions: Array<StoredRevision & { readonly line: string }> = []
+  /** The sequences of all segments, oldest first. */
+  readonly segments: Array<number> = []
+  private stored: { readonly segment: number; readonly links: SegmentLinks } | undefined
+  private commitsSinceSeal = 0
+  private readonly userToken: string
+  private readonly store: RecordStore
+
+  constructor(userToken: string, store: RecordStore) {
+    this.userToken = userToken
+    this.store = store
+  }
+
+  /** Commits what deliveries do as one revision; nothing if they do nothing. */
+  commit(deliveries: ReadonlyArray<Delivered>): Decision {
+    const decision = decide(this.account, deliveries)
+    if (isEmpty(decision)) return decision
+    const revision = revisionOf(this.account, decision)
+    const line = encodeRevision(this.userToken, revision)
+    const head = { kind: "commit", epoch: 1, worker: "w", position: 0 } as const
+    const sequence = this.store.commit(encodeCommit(head, [line]))
+    this.revisions.push({ sequence, revision, line })
+    evolve(this.account, revision, sequence)
+    this.commitsSinceSeal += 1
+    return decision
+  }
+
+  /** Stores segments of all that is unsealed. No revision names them before {@link endSeal}. */
+  beginSeal(): void {
+    let { links } = this.account
+    let segment = 0
+    for (const content of beginSeal(this.account)) {
+      segment = this.store.segment(encodeSegment({ userToken: this.userToken, ...content, links }))
+      this.segments.push(segment)
+      links = linksAfter(links, segment)
+    }
+    this.stored = { segment, links }
+    this.commitsSinceSeal = 0
+  }
+
+  endSeal(): void {
+    if (this.stored === undefined) return
+    endSeal(this.account, this.stored.segment, this.stored.links)
+    this.stored = undefined
+  }
+
+  /** Does what is due before a commit, where storing segments takes as long as some commits. */
+  seal(commitsMeanwhile: number): void {
+    if (this.commitsSinceSeal >= commitsMeanwhile) this.endSeal()
+    if (isSealDue(this.account)) this.beginSeal()
+    if (mustAwaitSeal(this.account)) this.endSeal()
+  }
+
+  /** Goes on with an account that was loaded. What the former one had on its way is lost. */
+  restart(account: Account): void {
+    this.account = account
+    this.stored = undefined
+  }
+}

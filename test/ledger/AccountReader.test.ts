@@ -1,101 +1,224 @@
-import { Deferred, Effect, Layer, ManagedRuntime } from "effect"
+import { Effect, Layer } from "effect"
+import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { encodeRevision, encodeSegment, type Revision } from "../../src/domain/Revision.ts"
-import { AccountReader, revisionReadsMax } from "../../src/ledger/AccountReader.ts"
-import { LedgerBucket, type LedgerValue } from "../../src/nats/LedgerBucket.ts"
-import { until } from "../support/TestBroker.ts"
+import { type Account, type Delivered, decide } from "../../src/domain/Account.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
+import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
+import { encodeRevision } from "../../src/domain/Revision.ts"
+import { decodeSegment, encodeSegment } from "../../src/domain/Segment.ts"
+import { AccountReader } from "../../src/ledger/AccountReader.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { AccountLedger } from "../support/AccountLedger.ts"
+import { MemoryJournal } from "../support/MemoryJournal.ts"
 
-const makeReader = (bucket: Partial<(typeof LedgerBucket)["Service"]>) =>
-  ManagedRuntime.make(AccountReader.layer.pipe(Layer.provide(Layer.mock(LedgerBucket, bucket))))
+const partition = 0
+const head = { kind: "commit", epoch: 1, worker: "w", position: 0 } as const
 
-const stored = (key: string, value: string): LedgerValue => ({ key, value, sequence: 9, storedAt: 0 })
-
-const applied = {
-  productName: "Desk",
-  productType: "Office",
-  valueCents: 100n,
-  quantity: 1,
-  inputSequence: 4,
-  inputIndex: 0,
-  storedAt: 0
+/** An account in a journal that other users write too, and that counts what is read of it. */
+const makeAccount = () => {
+  const journal = new MemoryJournal()
+  const append = (text: string) =>
+    Effect.runSync(journal.append(partition, text, journal.newest(partition)?.sequence ?? 0))
+  const ledger = new AccountLedger("ann", {
+    commit: (text) => {
+      append(encodeCommit(head, ['["bob","another one"]']))
+      return append(text)
+    },
+    segment: (text) => Effect.runSync(journal.seal(text))
+  })
+  const read: Array<number> = []
+  const chain = Layer.effect(
+    CommitChain,
+    Effect.map(Effect.service(CommitChain), (real) => ({
+      ...real,
+      at: (sequence: number) => {
+        read.push(sequence)
+        return real.at(sequence)
+      }
+    }))
+  ).pipe(Layer.provide(journal.chainLayer))
+  const reader = AccountReader.layer.pipe(Layer.provide(chain))
+  const load = (userToken = "ann", newest = ledger.account.revision) =>
+    Effect.runPromise(
+      Effect.result(Effect.flatMap(AccountReader, (one) => one.load(userToken, newest))).pipe(Effect.provide(reader))
+    )
+  return { journal, ledger, load, read }
 }
-const revision: Revision = {
-  total: 300n,
-  count: 3,
-  decidedThrough: 4,
-  purchases: [{ purchaseId: "c", ...applied }],
-  repeats: new Map(),
-  previous: [],
-  segments: 2,
-  unsealed: 1
+type Made = ReturnType<typeof makeAccount>
+
+const deliver = (ids: ReadonlyArray<number>, from: number): Array<Delivered> =>
+  ids.map((id, index) => ({
+    purchase: {
+      purchaseId: `p${id}` as PurchaseId,
+      userId: "ann" as UserId,
+      productName: "Desk",
+      productType: "Office",
+      valueCents: BigInt(100 + id),
+      quantity: 1
+    },
+    inputSequence: from + index,
+    inputIndex: 0,
+    storedAt: 0
+  }))
+
+const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index)
+
+/** Commits ids one group after the other, where storing segments takes as long as some commits. */
+const commitAll = ({ ledger }: Made, groups: ReadonlyArray<ReadonlyArray<number>>, commitsMeanwhile = 0) => {
+  let inputSequence = ledger.account.decidedThrough + 1
+  for (const ids of groups) {
+    ledger.seal(commitsMeanwhile)
+    ledger.commit(deliver(ids, inputSequence))
+    inputSequence += ids.length
+  }
 }
-const segmentOf = (...ids: ReadonlyArray<string>) =>
-  encodeSegment({
-    entries: ids.map((purchaseId) => ({ purchaseId, revision: 5, fingerprint: 1 })),
-    repeats: new Map([["a", { repeats: 1, conflicts: 0 }]])
+
+/** Finishes what is on its way, and commits one id more, so that the newest revision names all segments. */
+const commitLast = (made: Made, id: number) => {
+  made.ledger.endSeal()
+  made.ledger.commit(deliver([id], made.ledger.account.decidedThrough + 1))
+}
+
+const contentOf = ({ seen, ...rest }: Account, ids: ReadonlyArray<number>) => ({
+  ...rest,
+  size: seen.size,
+  unsealed: seen.unsealedRevisions(),
+  seen: ids.map((id) => [id, seen.get(`p${id}`)])
+})
+
+const loaded = async (made: Made): Promise<Account> => {
+  const result = await made.load()
+  if (result._tag === "Failure") throw result.failure
+  return result.success
+}
+
+describe("an account that is read from the journal", () => {
+  it("is empty and takes no read for a new user", async () => {
+    const made = makeAccount()
+    expect(await made.load("new", 0)).toMatchObject({ success: { count: 0, total: 0n, revision: 0 } })
+    expect(made.read).toEqual([])
   })
 
-describe("AccountReader", () => {
-  it("has a bounded number of reads of revisions under way, however many accounts are loaded", async () => {
-    let open = 0
-    let most = 0
-    const answers: Array<Deferred.Deferred<void>> = []
-    const before = encodeRevision({ ...revision, count: 1, segments: 0 })
-    const newest = encodeRevision({ ...revision, count: 1, segments: 0, purchases: [], previous: [8], unsealed: 2 })
-    const runtime = makeReader({
-      latestTold: (key) => Effect.succeed(stored(key, newest)),
-      at: () =>
-        Effect.gen(function* () {
-          open += 1
-          most = Math.max(most, open)
-          const answer = Deferred.makeUnsafe<void>()
-          answers.push(answer)
-          yield* Deferred.await(answer)
-          open -= 1
-          return stored("account.ann", before)
-        })
-    })
-    const reader = await runtime.runPromise(Effect.service(AccountReader))
-    const accounts = 3 * revisionReadsMax
-    const loads = Promise.all(Array.from({ length: accounts }, () => Effect.runPromise(reader.load("ann"))))
-    for (let answered = 0; answered < accounts; answered += 1) {
-      await until("a read is under way", () => answers.length > answered)
-      Deferred.doneUnsafe(answers[answered] as Deferred.Deferred<void>, Effect.void)
-    }
-    expect((await loads).every(({ count }) => count === 1)).toBe(true)
-    expect(most).toBe(revisionReadsMax)
-    await runtime.dispose()
+  it("equals the one that its actor had in memory", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(fc.nat({ max: 150 }), { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 90 }),
+        fc.integer({ min: 0, max: 40 }),
+        async (groups, commitsMeanwhile) => {
+          const made = makeAccount()
+          commitAll(made, groups, commitsMeanwhile)
+          commitLast(made, 1_000)
+          const ids = [...range(0, 151), 1_000]
+          expect(contentOf(await loaded(made), ids)).toEqual(contentOf(made.ledger.account, ids))
+        }
+      ),
+      { numRuns: 60 }
+    ))
+
+  it("takes one read for a new account, and no record twice for one of many segments and directories", async () => {
+    const small = makeAccount()
+    commitAll(small, [[1, 2, 3]])
+    await loaded(small)
+    expect(small.read).toHaveLength(1)
+
+    const large = makeAccount()
+    // 600 segments have two directories.
+    const groups = range(0, 600).map((number) => range(256 * number, 256))
+    commitAll(large, groups)
+    commitLast(large, 600 * 256)
+    const account = await loaded(large)
+    expect([account.count, account.seen.size]).toEqual([600 * 256 + 1, 600 * 256 + 1])
+    expect(large.ledger.segments.length).toBeGreaterThanOrEqual(599)
+    expect(large.read).toHaveLength(new Set(large.read).size)
+    expect(account.links).toEqual(large.ledger.account.links)
+    const again = deliver(range(0, 600 * 256), account.decidedThrough + 1)
+    expect(decide(account, again).applied).toEqual([])
   })
 
-  const load = async (values: Record<string, string>) => {
-    const runtime = makeReader({
-      latestTold: (key) => Effect.succeed(values[key] === undefined ? undefined : stored(key, values[key]))
-    })
-    const reader = await runtime.runPromise(Effect.service(AccountReader))
-    const exit = await Effect.runPromise(Effect.result(reader.load("ann")))
-    await runtime.dispose()
-    return exit
+  it("does not take what a segment holds that no revision names", async () => {
+    const made = makeAccount()
+    commitAll(made, [range(0, 300)])
+    made.ledger.beginSeal()
+    commitAll(made, [[301]], 1_000)
+    const account = await loaded(made)
+    expect([account.segment, account.unsealedRevisions, account.seen.size]).toEqual([0, 2, 301])
+  })
+})
+
+/** What a load says of an account that was spoilt. */
+const problemOf = async (made: Made) => {
+  const result = await made.load()
+  return result._tag === "Failure" && result.failure._tag === "LedgerInconsistent" ? result.failure.problem : result
+}
+
+describe("an account of which something is missing is refused, since it would take a repeat for a new purchase", () => {
+  /** Two segments, an unsealed revision, and the newest one. */
+  const makeSealed = () => {
+    const made = makeAccount()
+    commitAll(made, [range(0, 256), range(256, 256), [512]])
+    commitLast(made, 513)
+    const [first = 0, second = 0] = made.ledger.segments
+    expect(made.ledger.segments).toHaveLength(2)
+    const [, , unsealed, newest] = made.ledger.revisions.map(({ sequence }) => sequence)
+    return { made, first, second, unsealed: unsealed ?? 0, newest: newest ?? 0 }
   }
 
-  it("reads an account with what its revision names", async () => {
-    const newest = encodeRevision(revision)
-    const whole = await load({ "account.ann": newest, "seen.ann.1": segmentOf("a"), "seen.ann.2": segmentOf("b") })
-    if (whole._tag !== "Success") throw whole.failure
-    const { total, count, seen, segments } = whole.success
-    expect({ total, count, segments, ids: [...seen.ids()].sort() }).toEqual({
-      total: 300n,
-      count: 3,
-      segments: 2,
-      ids: ["a", "b", "c"]
-    })
-    expect(seen.get("a")).toEqual({ revision: 5, fingerprint: 1, repeats: 2, conflicts: 0 })
+  it("where nothing was lost it is read", async () => {
+    const { made } = makeSealed()
+    expect((await loaded(made)).count).toBe(514)
   })
 
-  it("refuses an account of which a segment or an id is missing: it would take a repeat for a new purchase", async () => {
-    const newest = encodeRevision(revision)
-    const missing = await load({ "account.ann": newest, "seen.ann.1": segmentOf("a") })
-    expect(missing).toMatchObject({ failure: { problem: "account ann: segment 2 is missing" } })
-    const short = await load({ "account.ann": newest, "seen.ann.1": segmentOf("a"), "seen.ann.2": segmentOf() })
-    expect(short).toMatchObject({ failure: { problem: "account ann: 2 ids of 3 purchases are there" } })
+  it("if a segment is missing that its revision names, or that another segment names", async () => {
+    for (const which of ["first", "second"] as const) {
+      const sealed = makeSealed()
+      sealed.made.journal.spoil(sealed[which], undefined)
+      expect(await problemOf(sealed.made)).toBe(`account ann: segment ${sealed[which]} is missing`)
+    }
+  })
+
+  it("if a segment is another user's", async () => {
+    const { made, first } = makeSealed()
+    const own = decodeSegment(made.journal.at(first)?.text ?? "")
+    made.journal.spoil(first, encodeSegment({ ...own, userToken: "bob" }))
+    expect(await problemOf(made)).toBe(`account ann: segment ${first} is missing`)
+  })
+
+  it("if its newest revision, or an unsealed one before it, is missing or another user's", async () => {
+    for (const which of ["newest", "unsealed"] as const) {
+      for (const text of [undefined, encodeCommit(head, ['["anna","another one"]'])]) {
+        const sealed = makeSealed()
+        sealed.made.journal.spoil(sealed[which], text)
+        expect(await problemOf(sealed.made)).toBe(`account ann: revision ${sealed[which]} is missing`)
+      }
+    }
+  })
+
+  it("if its head names a commit that holds a segment, or another user's revision", async () => {
+    const { made, first, newest } = makeSealed()
+    for (const sequence of [first, newest - 1, newest + 1]) {
+      expect(await made.load("ann", sequence)).toMatchObject({
+        failure: { _tag: "LedgerInconsistent", problem: `account ann: revision ${sequence} is missing` }
+      })
+    }
+  })
+
+  it("if its ids are fewer, or more, than its count", async () => {
+    const { made, first } = makeSealed()
+    const own = decodeSegment(made.journal.at(first)?.text ?? "")
+    const less = { ...own, revisions: [] }
+    made.journal.spoil(first, encodeSegment(less))
+    expect(await problemOf(made)).toBe("account ann: 258 ids of 514 purchases are there")
+    const more = { sequence: 1, purchaseIds: ["one more"], fingerprints: [1] }
+    made.journal.spoil(first, encodeSegment({ ...own, revisions: [...own.revisions, more] }))
+    expect(await problemOf(made)).toBe("account ann: 515 ids of 514 purchases are there")
+  })
+
+  it("if its chain of revisions ends early", async () => {
+    const { made, newest } = makeSealed()
+    const last = made.ledger.revisions.at(-1)?.revision
+    if (last === undefined) throw new Error("no revision")
+    const cut = encodeRevision("ann", { ...last, previous: [] })
+    made.journal.spoil(newest, encodeCommit(head, [cut]))
+    expect(await problemOf(made)).toBe("account ann: its chain of revisions ends early")
   })
 })

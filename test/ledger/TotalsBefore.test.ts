@@ -35,8 +35,8 @@ const revisionsOf = (purchases: ReadonlyArray<Bought>, size: number): ReadonlyAr
         })),
         repeats: new Map(),
         previous: [],
-        segments: 0,
-        unsealed: 1
+        unsealed: 1,
+        segment: 0
       }
     }
   })

@@ -22,6 +22,7 @@ export class MemoryJournal {
   isCutShort = false
   pagesRead = 0
   private readonly commits = new Map<number, Array<JournalRecord>>()
+  private readonly segments = new Map<number, JournalRecord>()
   private readonly manifests = new Map<number, { readonly sequence: number; readonly text: string }>()
   private journalSequence = 0
   private headsSequence = 0
@@ -52,6 +53,29 @@ export class MemoryJournal {
     })
   }
 
+  /** Stores a segment, and returns its sequence. */
+  seal(text: string): Effect.Effect<number> {
+    return Effect.sync(() => {
+      this.journalSequence += 1
+      this.segments.set(this.journalSequence, { sequence: this.journalSequence, storedAt: 0, text })
+      return this.journalSequence
+    })
+  }
+
+  at(sequence: number): JournalRecord | undefined {
+    return this.segments.get(sequence) ?? [...this.commits.values()].flat().find((one) => one.sequence === sequence)
+  }
+
+  /** Puts another text in the place of a commit or a segment, as nobody may; `undefined` loses it. */
+  spoil(sequence: number, text: string | undefined): void {
+    const spoilt = text === undefined ? [] : [{ sequence, storedAt: 0, text }]
+    if (this.segments.delete(sequence)) for (const record of spoilt) this.segments.set(sequence, record)
+    for (const chain of this.commits.values()) {
+      const index = chain.findIndex((commit) => commit.sequence === sequence)
+      if (index >= 0) chain.splice(index, 1, ...spoilt)
+    }
+  }
+
   newest(partition: number): JournalRecord | undefined {
     return this.chainOf(partition).at(-1)
   }
@@ -74,9 +98,8 @@ export class MemoryJournal {
     CommitChain.of({
       newest: (partition) => Effect.sync(() => this.newest(partition)),
       append: (partition, commit, after) => this.append(partition, commit, after),
-      seal: () => Effect.die(new Error("no segments here")),
-      at: (sequence) =>
-        Effect.sync(() => [...this.commits.values()].flat().find((record) => record.sequence === sequence)),
+      seal: (_partition, segment) => this.seal(segment),
+      at: (sequence) => Effect.sync(() => this.at(sequence)),
       page: (partition, from) =>
         Effect.sync(() => {
           this.pagesRead += 1

@@ -13,13 +13,13 @@ describe("a worker", () => {
 
   afterAll(() => system.stop())
 
-  it("acknowledges a purchase to the broker only when the account is written", async () => {
+  it("acknowledges a purchase to the broker only when its commit is stored", async () => {
     const held = holdCommits()
     await system.startWorker(held.replace)
     const [sequence = 0] = await system.publish([sold("ann", "p1")])
     const floor = async () => (await system.admin.consumers()).map(({ ack_floor }) => ack_floor.stream_seq)
     const unacknowledged = async () => (await system.admin.consumers()).map(({ num_ack_pending }) => num_ack_pending)
-    await until("the actor has the purchase", () => held.hasLoaded("ann"))
+    await until("the commit of the purchase is under way", () => held.held.length === 1)
     // An acknowledgement that was sent too early would come before what is stored after this.
     await system.publish([sold("bob", "p2")])
     await until("the second is delivered", async () => (await unacknowledged()).includes(2))

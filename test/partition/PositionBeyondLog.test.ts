@@ -1,12 +1,12 @@
 import { Effect, Exit, Layer, ManagedRuntime } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ActorRegistry } from "../../src/actor/ActorRegistry.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
 import { AccountReader } from "../../src/ledger/AccountReader.ts"
+import { Heads } from "../../src/ledger/Heads.ts"
 import { History } from "../../src/ledger/History.ts"
-import { Journal } from "../../src/ledger/Journal.ts"
-import { encodePosition } from "../../src/ledger/Position.ts"
 import { TotalsBefore } from "../../src/ledger/TotalsBefore.ts"
-import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { InputBudget } from "../../src/partition/InputBudget.ts"
 import { PositionBeyondLog, runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { NoticeSender } from "../../src/query/NoticeSender.ts"
@@ -14,7 +14,7 @@ import { brokerLayer } from "../../src/Roles.ts"
 import { TestBroker } from "../support/TestBroker.ts"
 import { testSettings } from "../support/TestLedger.ts"
 
-// A ledger that was restored without its input log, or from a newer backup than the log.
+// A journal that was restored without its input log, or from a newer backup than the log.
 describe("a position beyond the input log", () => {
   let broker: TestBroker
 
@@ -29,14 +29,19 @@ describe("a position beyond the input log", () => {
     const runtime = ManagedRuntime.make(
       ActorRegistry.layer({ residentMax: 10, membersMax: 1_000, idleMilliseconds: 60_000 }).pipe(
         Layer.provideMerge(Layer.mergeAll(History.layer, InputBudget.layer, NoticeSender.layer, TotalsBefore.layer)),
-        Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Journal.layer)),
+        Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
         Layer.provideMerge(brokerLayer(settings, "test"))
       )
     )
     const taken = Effect.scoped(runPartitionEpoch({ worker: "test", partition: 0, partitions: 1 }))
     expect(Exit.isSuccess(await runtime.runPromiseExit(taken))).toBe(true)
 
-    const written = Effect.flatMap(LedgerBucket, (bucket) => bucket.put("position.0", encodePosition(12)))
+    const written = Effect.gen(function* () {
+      const chain = yield* CommitChain
+      const { sequence = 0 } = (yield* chain.newest(0)) ?? {}
+      const commit = encodeCommit({ kind: "commit", epoch: sequence, worker: "test", position: 12 }, [])
+      yield* chain.append(0, commit, sequence)
+    })
     await runtime.runPromise(written)
     const exit = await runtime.runPromiseExit(taken)
     expect(exit).toEqual(Exit.fail(new PositionBeyondLog({ partition: 0, position: 12, last: 0 })))

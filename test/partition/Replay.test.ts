@@ -1,7 +1,6 @@
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
-import { accountKey, ownerKey } from "../../src/domain/Subject.ts"
 import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { makeGate } from "../support/Faults.ts"
 import { mistakesAfter, readAccount, receiptOf } from "../support/Shopper.ts"
@@ -19,17 +18,23 @@ describe("Input that a new epoch reads again", () => {
   afterEach(() => system.stop())
 
   it("was applied in part: what was is neither applied again nor counted as a repeat, nor rejected again", async () => {
+    await system.startWorker()
+    const before = sold("slow", "before")
+    await system.publish([before])
+    await system.admin.untilApplied()
+    const slowRevision = (await system.admin.commits(0)).at(-1)?.sequence
+    await system.stopWorkers()
     // The first message belongs to a user whose account cannot be read for now, so the position stays before it.
     const gate = makeGate()
     let loads = 0
     await system.startWorker({
-      bucket: (real) => ({
+      chain: (real) => ({
         ...real,
-        latestTold: (key) =>
+        at: (sequence) =>
           Effect.suspend(() => {
-            if (key !== accountKey("slow")) return real.latestTold(key)
+            if (sequence !== slowRevision) return real.at(sequence)
             loads += 1
-            if (loads > 1) return real.latestTold(key)
+            if (loads > 1) return real.at(sequence)
             const unavailable = new BrokerUnavailable({ operation: "read", reason: "a test broke it" })
             return Effect.andThen(gate.pass, Effect.fail(unavailable))
           })
@@ -42,28 +47,24 @@ describe("Input that a new epoch reads again", () => {
     const unreadable = await system.admin.publish("purchases.0.x", "{")
     const more = sold("fast", "two")
     await system.publish([more])
-    await until("what follows is applied", async () => (await system.admin.value(accountKey("fast")))?.count === 2)
+    await until("what follows is applied", async () => (await system.admin.account("fast")).at(-1)?.count === 2)
     await until(
       "what is unreadable is recorded",
       async () => `rejected.${unreadable}.0` in (await system.admin.keys("rejected.>"))
     )
-    expect(await system.admin.position(0)).toBe(0)
+    expect(await system.admin.position(0)).toBe(1)
     const revisions = await system.admin.revisions("fast")
 
     gate.open()
-    await until("all is applied", async () => (await system.admin.position(0)) === 4)
-    expect(await system.admin.keys("owner.>")).toEqual({ [ownerKey(0)]: 2 })
-    expect(mistakesAfter(await readAccount(system.ask, "slow"), [slow])).toEqual([])
+    await until("all is applied", async () => (await system.admin.position(0)) === 5)
+    expect(await system.admin.epochs(0)).toHaveLength(3)
+    expect(mistakesAfter(await readAccount(system.ask, "slow"), [before, slow])).toEqual([])
     expect(mistakesAfter(await readAccount(system.ask, "fast"), [fast, more])).toEqual([])
     expect(await system.admin.revisions("fast")).toBe(revisions)
     expect(await receiptOf(system.ask, "fast", "one")).toMatchObject({ repeatsDropped: 1, conflictsRejected: 1 })
     expect(await receiptOf(system.ask, "fast", "two")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 0 })
-    // The unreadable one is written again under its own key, the same; conflicts are not.
-    expect(Object.keys(await system.admin.keys("rejected.>")).toSorted()).toEqual([
-      "rejected.2.2",
-      `rejected.${unreadable}.0`
-    ])
-    expect((await system.admin.history("rejected.2.2")).length).toBe(1)
+    // Each record is written once, however often it is decided that there has to be one.
+    expect(await system.admin.keys("rejected.>")).toEqual({ "rejected.3.2": 1, [`rejected.${unreadable}.0`]: 1 })
   })
 
   it("begins behind the position as it is when the epoch has begun", async () => {
@@ -72,6 +73,7 @@ describe("Input that a new epoch reads again", () => {
     await system.publish(first, 1)
     await system.admin.untilApplied()
     const more = manySold("user", 10, "more")
+    let attempts = 0
     const lastWords = Effect.promise(async () => {
       await system.publish(more, 1)
       await system.admin.untilApplied()
@@ -80,7 +82,15 @@ describe("Input that a new epoch reads again", () => {
     // No partition is assigned to this one; the test has it take one over.
     const next = await system.startWorker(
       {
-        bucket: (real) => ({ ...real, put: (key, value) => Effect.andThen(lastWords, real.put(key, value)) }),
+        chain: (real) => ({
+          ...real,
+          append: (partition, text, after) =>
+            Effect.suspend(() => {
+              attempts += 1
+              const appended = real.append(partition, text, after)
+              return attempts === 1 ? Effect.andThen(lastWords, appended) : appended
+            })
+        }),
         consumer: (real) => ({
           ...real,
           create: (partition, epoch, from, max) => {
@@ -94,6 +104,8 @@ describe("Input that a new epoch reads again", () => {
     const identity = { worker: "next", partition: 0, partitions: 1 }
     await next.runtime.runPromise(Effect.scoped(runPartitionEpoch(identity)))
     expect(starts).toEqual([21])
+    // The first take-over record stood on a commit that was not the newest any more.
+    expect(attempts).toBe(2)
     expect(mistakesAfter(await readAccount(system.ask, "user"), [...first, ...more])).toEqual([])
   })
 })

@@ -7,6 +7,7 @@ import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, measuredWorkerLayer } from "../../src/Roles.ts"
 import { type Settings, settings as readSettings } from "../../src/Settings.ts"
@@ -22,6 +23,7 @@ type Chain = (typeof CommitChain)["Service"]
 type Heads = (typeof HeadStore)["Service"]
 type Consumer = (typeof PartitionConsumer)["Service"]
 type Input = (typeof InputLog)["Service"]
+type Rejected = (typeof RejectedRecords)["Service"]
 
 /** What stands between a worker and its broker; each gets the real service and answers the one to use. */
 export interface Replacements {
@@ -29,6 +31,7 @@ export interface Replacements {
   readonly heads?: (real: Heads) => Heads
   readonly consumer?: (real: Consumer) => Consumer
   readonly input?: (real: Input) => Input
+  readonly rejected?: (real: Rejected) => Rejected
 }
 
 const same = <A>(real: A): A => real
@@ -39,7 +42,8 @@ export const startWorker = async (settings: Settings, replace: Replacements = {}
     Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),
     Layer.effect(HeadStore, Effect.map(Effect.service(HeadStore), replace.heads ?? same)),
     Layer.effect(PartitionConsumer, Effect.map(Effect.service(PartitionConsumer), replace.consumer ?? same)),
-    Layer.effect(InputLog, Effect.map(Effect.service(InputLog), replace.input ?? same))
+    Layer.effect(InputLog, Effect.map(Effect.service(InputLog), replace.input ?? same)),
+    Layer.effect(RejectedRecords, Effect.map(Effect.service(RejectedRecords), replace.rejected ?? same))
   )
   const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test worker")))
   const runtime = ManagedRuntime.make(

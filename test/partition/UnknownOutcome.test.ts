@@ -1,17 +1,81 @@
 import { Effect, Exit } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
-import { accountKey, ownerKey } from "../../src/domain/Subject.ts"
-import type { CommitFailure, Write } from "../../src/nats/LedgerBucket.ts"
-import { makeGate } from "../support/Faults.ts"
+import { type BrokerFailure, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { revisionLineOf } from "../../src/domain/Commit.ts"
+import { encodeToken } from "../../src/domain/Subject.ts"
+import type { CommitChain } from "../../src/nats/CommitChain.ts"
+import type { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
+import { isCommit, makeGate } from "../support/Faults.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
-import { manySold, sold } from "../support/Sold.ts"
+import { manySold, type Sold, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
+import type { Replacements } from "../support/TestLedger.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
+
+type Chain = (typeof CommitChain)["Service"]
 
 const unknown = Effect.fail(new OutcomeUnknown({ operation: "commit", reason: "a test lost the reply" }))
 
-describe("A commit whose outcome is unknown", () => {
+/** Whether a commit holds a revision of a user. */
+const holds = (text: string, user: string): boolean =>
+  isCommit(text) && revisionLineOf(text, encodeToken(user)) !== undefined
+
+/** An append that a test keeps back, and its outcome once it is sent. */
+class LateAppend {
+  outcome: Exit.Exit<number, BrokerFailure | CommitConflict> | undefined
+  isKept = false
+  private waiting: Effect.Effect<number, BrokerFailure | CommitConflict> | undefined
+
+  /** Keeps an append back, and says that its outcome is unknown. */
+  keep(append: Effect.Effect<number, BrokerFailure | CommitConflict>) {
+    return Effect.suspend(() => {
+      this.isKept = true
+      this.waiting = append
+      return unknown
+    })
+  }
+
+  /** Sends what is kept, if anything is. */
+  readonly send = Effect.suspend(() => {
+    const append = this.waiting
+    this.waiting = undefined
+    return append === undefined
+      ? Effect.void
+      : Effect.map(Effect.exit(append), (outcome) => void (this.outcome = outcome))
+  })
+
+  get tag(): string {
+    if (this.outcome === undefined) return "not sent"
+    const failure = Exit.findErrorOption(this.outcome)
+    return failure._tag === "Some" ? failure.value._tag : "stored"
+  }
+}
+
+/** When something late may come. */
+type Moment =
+  | "before the next epoch reads the chain"
+  | "after the next epoch has read the chain"
+  | "after the take-over record of the next epoch"
+  | "after the first commit of the next epoch"
+
+/** Sends what is late at one moment of the next epoch of partition 0. */
+const sendingAt = (real: Chain, late: LateAppend, moment: Moment): Chain => ({
+  ...real,
+  newest: (partition) =>
+    partition === 0 && moment === "before the next epoch reads the chain"
+      ? Effect.andThen(late.send, real.newest(partition))
+      : real.newest(partition),
+  append: (partition, text, after) => {
+    const appended = real.append(partition, text, after)
+    if (partition !== 0) return appended
+    if (isCommit(text))
+      return moment === "after the first commit of the next epoch" ? Effect.tap(appended, () => late.send) : appended
+    if (moment === "after the next epoch has read the chain") return Effect.andThen(late.send, appended)
+    return moment === "after the take-over record of the next epoch" ? Effect.tap(appended, () => late.send) : appended
+  }
+})
+
+describe("An append whose outcome is unknown", () => {
   let system: TestSystem
 
   beforeEach(async () => {
@@ -20,119 +84,262 @@ describe("A commit whose outcome is unknown", () => {
 
   afterEach(() => system.stop())
 
-  it("and that was made, is not made again", async () => {
-    let commits = 0
-    let lost = 0
-    await system.startWorker({
-      bucket: (real) => ({
-        ...real,
-        commit: (writes) =>
-          Effect.suspend(() => {
-            if (!writes.some(({ key }) => key === accountKey("user"))) return real.commit(writes)
-            commits += 1
-            if (commits % 3 !== 0) return real.commit(writes)
-            lost += 1
-            return Effect.andThen(real.commit(writes), unknown)
-          })
-      })
-    })
-    const sales = manySold("user", 8)
+  const postAll = async (sales: ReadonlyArray<Sold>) => {
     // One after the other, so that each has a commit of its own.
     for (const sale of sales) expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
-    expect(lost).toBe(2)
-    expect(mistakesAfter(await readAccount(system.ask, "user"), sales)).toEqual([])
-    expect(await system.admin.revisions("user")).toBe(8)
-    const receipts = await Promise.all(sales.map(({ purchaseId }) => receiptOf(system.ask, "user", purchaseId)))
+  }
+
+  const expectExact = async (user: string, sales: ReadonlyArray<Sold>) => {
+    expect(mistakesAfter(await readAccount(system.ask, user), sales)).toEqual([])
+    const receipts = await Promise.all(sales.map(({ purchaseId }) => receiptOf(system.ask, user, purchaseId)))
     expect(receipts.filter(({ repeatsDropped }) => repeatsDropped !== 0)).toEqual([])
+    const positions = await system.admin.positions(system.partitionOf(user))
+    expect(positions).toEqual(positions.toSorted((one, other) => one - other))
+  }
+
+  describe("of a commit", () => {
+    it("is not made again if it was made", async () => {
+      let commits = 0
+      let lost = 0
+      await system.startWorker({
+        chain: (real) => ({
+          ...real,
+          append: (partition, text, after) =>
+            Effect.suspend(() => {
+              const appended = real.append(partition, text, after)
+              if (!holds(text, "user")) return appended
+              commits += 1
+              if (commits % 3 !== 0) return appended
+              lost += 1
+              return Effect.andThen(appended, unknown)
+            })
+        })
+      })
+      const sales = manySold("user", 8)
+      await postAll(sales)
+      expect(lost).toBe(2)
+      await expectExact("user", sales)
+      expect(await system.admin.revisions("user")).toBe(8)
+      expect(await system.admin.epochs(system.partitionOf("user"))).toHaveLength(3)
+    })
+
+    it("is made in the next epoch if it was not made", async () => {
+      let commits = 0
+      await system.startWorker({
+        chain: (real) => ({
+          ...real,
+          append: (partition, text, after) =>
+            Effect.suspend(() => {
+              if (!holds(text, "user")) return real.append(partition, text, after)
+              commits += 1
+              return commits % 3 === 0 ? unknown : real.append(partition, text, after)
+            })
+        })
+      })
+      const sales = manySold("user", 8)
+      await postAll(sales)
+      // Each third try is lost, so that eight commits take eleven.
+      expect(commits).toBe(11)
+      await expectExact("user", sales)
+      expect(await system.admin.revisions("user")).toBe(8)
+    })
+
+    it.each<[Moment, string]>([
+      ["before the next epoch reads the chain", "stored"],
+      ["after the next epoch has read the chain", "stored"],
+      ["after the take-over record of the next epoch", "CommitConflict"],
+      ["after the first commit of the next epoch", "CommitConflict"]
+    ])("counts once if it comes late, %s", async (moment, outcome) => {
+      const user = userIn(0, 2, "late")
+      const late = new LateAppend()
+      await system.startWorker({
+        chain: (real) => {
+          const sending = sendingAt(real, late, moment)
+          return {
+            ...sending,
+            append: (partition, text, after) =>
+              Effect.suspend(() =>
+                holds(text, user) && !late.isKept
+                  ? late.keep(real.append(partition, text, after))
+                  : sending.append(partition, text, after)
+              )
+          }
+        }
+      })
+      const sales = manySold(user, 2)
+      await postAll(sales)
+      await until("the late commit was answered", () => late.outcome !== undefined)
+      expect(late.tag).toBe(outcome)
+      await expectExact(user, sales)
+      expect(await system.admin.revisions(user)).toBe(2)
+      expect(await system.admin.epochs(0)).toHaveLength(2)
+    })
+
+    it("leaves no actor of another partition without a place", async () => {
+      const [first, second] = [userIn(0, 2, "first"), userIn(1, 2, "second")]
+      const gate = makeGate()
+      let commits = 0
+      await system.startWorker(
+        {
+          chain: (real) => ({
+            ...real,
+            append: (partition, text, after) =>
+              Effect.suspend(() => {
+                const appended = real.append(partition, text, after)
+                if (!isCommit(text)) return appended
+                commits += 1
+                return commits > 1 ? appended : appended.pipe(Effect.andThen(gate.pass), Effect.andThen(unknown))
+              })
+          })
+        },
+        { actorsResidentMax: 1 }
+      )
+      const sales = [sold(first, "one"), sold(second, "one")]
+      for (const sale of sales) await system.publish([sale])
+      // There may be a second consumer of the partition, where the broker was slow to answer for the first.
+      const isDelivered = async () =>
+        (await system.admin.consumers()).some(
+          ({ name, delivered }) => name.startsWith("p1-") && delivered.stream_seq === 2
+        )
+      await until("the second one waits for a place", isDelivered)
+      gate.open()
+      await system.admin.untilApplied()
+      for (const sale of sales) expect(mistakesAfter(await readAccount(system.ask, sale.userId), [sale])).toEqual([])
+    })
   })
 
-  it("and that was not made, is made in the next epoch", async () => {
-    let commits = 0
-    await system.startWorker({
-      bucket: (real) => ({
+  describe("of a take-over record", () => {
+    const user = userIn(0, 2, "taken")
+    const sales = manySold(user, 3)
+
+    /** Has the second take-over of partition 0 end as the test wants; a commit of unknown outcome makes it due. */
+    const atSecondTakeOver = (outcome: (append: ReturnType<Chain["append"]>) => ReturnType<Chain["append"]>) => {
+      let takeOvers = 0
+      let commits = 0
+      return (real: Chain): Chain => ({
         ...real,
-        commit: (writes) =>
+        append: (partition, text, after) =>
           Effect.suspend(() => {
-            commits += 1
-            return commits % 3 === 0 ? unknown : real.commit(writes)
+            const appended = real.append(partition, text, after)
+            if (partition !== 0) return appended
+            if (isCommit(text)) {
+              commits += 1
+              return commits === 2 ? Effect.andThen(appended, unknown) : appended
+            }
+            takeOvers += 1
+            return takeOvers === 2 ? outcome(appended) : appended
           })
       })
+    }
+
+    it("leads to one more if it was made", async () => {
+      await system.startWorker({ chain: atSecondTakeOver((append) => Effect.andThen(append, unknown)) })
+      await postAll(sales)
+      await expectExact(user, sales)
+      expect(await system.admin.revisions(user)).toBe(3)
+      expect(await system.admin.epochs(0)).toHaveLength(3)
     })
-    const sales = manySold("user", 8)
-    for (const sale of sales) expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
-    expect(mistakesAfter(await readAccount(system.ask, "user"), sales)).toEqual([])
-    expect(await system.admin.revisions("user")).toBe(8)
+
+    it("is tried again if it was not made", async () => {
+      await system.startWorker({ chain: atSecondTakeOver(() => unknown) })
+      await postAll(sales)
+      await expectExact(user, sales)
+      expect(await system.admin.revisions(user)).toBe(3)
+      expect(await system.admin.epochs(0)).toHaveLength(2)
+    })
+
+    it.each<[Moment, string, number]>([
+      ["before the next epoch reads the chain", "stored", 3],
+      ["after the next epoch has read the chain", "stored", 3],
+      ["after the take-over record of the next epoch", "CommitConflict", 2],
+      ["after the first commit of the next epoch", "CommitConflict", 2]
+    ])("is harmless if it comes late, %s", async (moment, outcome, epochs) => {
+      const late = new LateAppend()
+      const lossy = atSecondTakeOver((append) => late.keep(append))
+      await system.startWorker({ chain: (real) => lossy(sendingAt(real, late, moment)) })
+      await postAll(sales)
+      await until("the late record was answered", () => late.outcome !== undefined)
+      expect(late.tag).toBe(outcome)
+      await expectExact(user, sales)
+      expect(await system.admin.revisions(user)).toBe(3)
+      expect(await system.admin.epochs(0)).toHaveLength(epochs)
+    })
   })
 
-  it.each([
-    ["as soon as the next epoch has begun", "owner"],
-    ["after the next epoch has committed the same", "commit"]
-  ] as const)("and that comes late, %s, is refused by the guard", async (_when, sendAt) => {
-    let late: ReadonlyArray<Write> | undefined
-    let refused: Exit.Exit<number, CommitFailure> | undefined
-    const user = userIn(0, 2, "late")
-    await system.startWorker({
-      bucket: (real) => {
-        const sendLate = Effect.suspend(() => {
-          const writes = late
-          late = undefined
-          return writes === undefined
-            ? Effect.void
-            : Effect.map(Effect.exit(real.commit(writes)), (exit) => void (refused = exit))
-        })
-        return {
-          ...real,
-          put: (key, value) =>
-            Effect.tap(real.put(key, value), () =>
-              sendAt === "owner" && key === ownerKey(0) ? sendLate : Effect.void
-            ),
-          commit: (writes) =>
-            Effect.suspend(() => {
-              if (refused === undefined && late === undefined && writes.some(({ key }) => key === accountKey(user))) {
-                late = writes
-                return unknown
-              }
-              return Effect.tap(real.commit(writes), () => sendLate)
-            })
-        }
+  describe("of what a commit refers to", () => {
+    /** Loses the answer to the first writes, which are made or not. */
+    const losing = (isMade: boolean, times: number) => {
+      let written = 0
+      return {
+        write: <A, E>(real: Effect.Effect<A, E>): Effect.Effect<A, E | OutcomeUnknown> =>
+          Effect.suspend(() => {
+            written += 1
+            if (written > times) return real
+            return isMade ? Effect.andThen(real, unknown) : unknown
+          }),
+        written: () => written
       }
-    })
-    const sale = sold(user, "one")
-    expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
-    await until("the late batch was answered", () => refused !== undefined)
-    expect(refused !== undefined && Exit.findErrorOption(refused)).toMatchObject({ value: { _tag: "CommitConflict" } })
-    expect(mistakesAfter(await readAccount(system.ask, user), [sale])).toEqual([])
-    expect(await system.admin.revisions(user)).toBe(1)
-  })
+    }
 
-  it("leaves no actor of another partition without a place", async () => {
-    const [first, second] = [userIn(0, 2, "first"), userIn(1, 2, "second")]
-    const gate = makeGate()
-    let commits = 0
-    await system.startWorker(
-      {
-        bucket: (real) => ({
-          ...real,
-          commit: (writes) =>
-            Effect.suspend(() => {
-              commits += 1
-              if (commits > 1) return real.commit(writes)
-              return real.commit(writes).pipe(Effect.andThen(gate.pass), Effect.andThen(unknown))
-            })
-        })
-      },
-      { actorsResidentMax: 1 }
-    )
-    const sales = [sold(first, "one"), sold(second, "one")]
-    for (const sale of sales) await system.publish([sale])
-    // There may be a second consumer of the partition, where the broker was slow to answer for the first.
-    const isDelivered = async () =>
-      (await system.admin.consumers()).some(
-        ({ name, delivered }) => name.startsWith("p1-") && delivered.stream_seq === 2
-      )
-    await until("the second one waits for a place", isDelivered)
-    gate.open()
-    await system.admin.untilApplied()
-    for (const sale of sales) expect(mistakesAfter(await readAccount(system.ask, sale.userId), [sale])).toEqual([])
+    it.each([
+      ["was made", true],
+      ["was not made", false]
+    ])("leaves the account whole if a segment %s", async (_how, isMade) => {
+      const lost = losing(isMade, 2)
+      const replace: Replacements = {
+        chain: (real) => ({ ...real, seal: (partition, text) => lost.write(real.seal(partition, text)) })
+      }
+      await system.startWorker(replace)
+      const sales = manySold("sealed", 300)
+      await system.publish(sales)
+      await system.admin.untilApplied()
+      const more = manySold("sealed", 5, "more")
+      for (const sale of more) {
+        await system.publish([sale])
+        await system.admin.untilApplied()
+      }
+      await until("the segment is stored", () => lost.written() >= 3)
+      await system.publish([sold("sealed", "last")])
+      await system.publish(sales.slice(0, 1))
+      await system.admin.untilApplied()
+      await system.stopWorkers()
+      await system.startWorker()
+      const all = [...sales, ...more, sold("sealed", "last")]
+      expect(mistakesAfter(await readAccount(system.ask, "sealed"), all)).toEqual([])
+      expect(await receiptOf(system.ask, "sealed", "p1")).toMatchObject({ repeatsDropped: 1, conflictsRejected: 0 })
+      expect(await receiptOf(system.ask, "sealed", "p2")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 0 })
+    })
+
+    it.each([
+      ["was made", true],
+      ["was not made", false]
+    ])("leaves one record, counted once, if the record of a conflict %s", async (_how, isMade) => {
+      const lost = losing(isMade, 2)
+      await system.startWorker({
+        rejected: (real) => ({ ...real, record: (rejection) => lost.write(real.record(rejection)) })
+      })
+      const sale = sold("clash", "one")
+      await system.publish([sale])
+      const [conflict = 0] = await system.publish([sold("clash", "one", { quantity: 9 })])
+      await system.admin.untilApplied()
+      expect(lost.written()).toBe(3)
+      expect(await system.admin.keys("rejected.>")).toEqual({ [`rejected.${conflict}.0`]: 1 })
+      expect(await receiptOf(system.ask, "clash", "one")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 1 })
+      expect(mistakesAfter(await readAccount(system.ask, "clash"), [sale])).toEqual([])
+    })
+
+    it.each([
+      ["was made", true],
+      ["was not made", false]
+    ])("leaves one record if that of an unreadable message %s", async (_how, isMade) => {
+      const lost = losing(isMade, 2)
+      await system.startWorker({
+        rejected: (real) => ({ ...real, record: (rejection) => lost.write(real.record(rejection)) })
+      })
+      const unreadable = await system.admin.publish("purchases.0.x", "{")
+      await system.admin.untilApplied()
+      expect(lost.written()).toBe(3)
+      expect(await system.admin.keys("rejected.>")).toEqual({ [`rejected.${unreadable}.0`]: 1 })
+    })
   })
 })

@@ -6,15 +6,16 @@ import { ActorRegistry, type EpochActors, loadingMax } from "../../src/actor/Act
 import { type Account, emptyAccount } from "../../src/domain/Account.ts"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import { AccountReader } from "../../src/ledger/AccountReader.ts"
-import { Journal } from "../../src/ledger/Journal.ts"
-import type { Proposal } from "../../src/ledger/Proposal.ts"
+import type { RevisionProposal } from "../../src/ledger/ChainWriter.ts"
+import { InputProgress } from "../../src/ledger/InputProgress.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
-import { TestEpoch } from "../support/TestEpoch.ts"
 
 /** A registry whose actors load at once unless the test holds them up, and whose proposals wait for the test. */
 const makeRegistry = (settings: { readonly residentMax: number; readonly idleMilliseconds?: number }) => {
-  const proposals: Array<Proposal<unknown>> = []
+  const proposals: Array<RevisionProposal<number>> = []
   let loads = 0
   const mayLoad = Latch.makeUnsafe(true)
   const load = () =>
@@ -22,13 +23,32 @@ const makeRegistry = (settings: { readonly residentMax: number; readonly idleMil
       loads += 1
       return Effect.as(mayLoad.await, emptyAccount())
     })
-  const submit = (proposal: unknown) => void proposals.push(proposal as Proposal<unknown>)
+  const submit = (proposal: RevisionProposal<number>) => void proposals.push(proposal)
   const runtime = ManagedRuntime.make(
     ActorRegistry.layer({ idleMilliseconds: 3_600_000, membersMax: 1_000_000, ...settings }).pipe(
-      Layer.provideMerge(Layer.mergeAll(Layer.mock(AccountReader, { load }), Layer.mock(Journal, { submit })))
+      Layer.provideMerge(
+        Layer.mergeAll(
+          Layer.mock(AccountReader, { load }),
+          Layer.mock(CommitChain, {}),
+          Layer.mock(RejectedRecords, {})
+        )
+      )
     )
   )
-  return { runtime, proposals, mayLoad, loads: () => loads }
+  return { runtime, submit, proposals, mayLoad, loads: () => loads }
+}
+
+/** The input of a partition epoch, and what its actors told it. */
+class TestEpoch {
+  readonly progress = new InputProgress<number>(0)
+  readonly failures: Array<string> = []
+  private received = 0
+
+  /** The next message of the input log. */
+  receive() {
+    this.received += 1
+    return this.progress.receive(this.received, 1, this.received)
+  }
 }
 
 describe("ActorRegistry", () => {
@@ -47,7 +67,15 @@ describe("ActorRegistry", () => {
   const beginEpoch = (of: TestEpoch, within: Scope.Closeable, mailboxMax = 10) =>
     made.runtime.runPromise(
       Effect.provideService(
-        registry.forEpoch({ epoch: of, mailboxMax, applied: () => undefined, conflict: () => undefined }),
+        registry.forEpoch<number>({
+          partition: 0,
+          writer: { submit: made.submit },
+          headOf: () => 0,
+          failed: (reason) => void of.failures.push(reason),
+          mailboxMax,
+          applied: () => undefined,
+          conflict: () => undefined
+        }),
         Scope.Scope,
         within
       )
@@ -55,7 +83,7 @@ describe("ActorRegistry", () => {
 
   beforeEach(() => {
     scope = Effect.runSync(Scope.make())
-    epoch = new TestEpoch(0, 1)
+    epoch = new TestEpoch()
   })
 
   afterEach(async () => {
@@ -169,7 +197,7 @@ describe("ActorRegistry", () => {
     await Effect.runPromise(Scope.close(scope, Exit.void))
     await again
     const otherScope = Effect.runSync(Scope.make())
-    const other = await beginEpoch(new TestEpoch(1, 2), otherScope)
+    const other = await beginEpoch(new TestEpoch(), otherScope)
     expect([sell("two more", "1", other), registry.resident()]).toEqual([true, 1])
     await Effect.runPromise(Scope.close(otherScope, Exit.void))
   })
@@ -179,7 +207,7 @@ describe("ActorRegistry", () => {
     sell("ann", "1")
     await proposalsAre(1)
     const otherScope = Effect.runSync(Scope.make())
-    const other = await beginEpoch(new TestEpoch(1, 2), otherScope)
+    const other = await beginEpoch(new TestEpoch(), otherScope)
     expect(sell("ben", "1", other)).toBe(false)
     const room = made.runtime.runPromise(registry.room)
     await Effect.runPromise(Scope.close(scope, Exit.void))

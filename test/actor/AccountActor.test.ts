@@ -1,0 +1,458 @@
+import { it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Result, Scheduler } from "effect"
+import * as fc from "fast-check"
+import { describe, expect } from "vitest"
+import { type Envelope, makeActors } from "../../src/actor/AccountActor.ts"
+import { Mailbox } from "../../src/actor/Mailbox.ts"
+import type { Account, Delivered } from "../../src/domain/Account.ts"
+import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
+import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
+import { decodeRevision, type Revision } from "../../src/domain/Revision.ts"
+import { decodeSegment } from "../../src/domain/Segment.ts"
+import { AccountReader } from "../../src/ledger/AccountReader.ts"
+import type { RevisionProposal } from "../../src/ledger/ChainWriter.ts"
+import { InputProgress } from "../../src/ledger/InputProgress.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
+import { MemoryJournal } from "../support/MemoryJournal.ts"
+
+type Failure = BrokerUnavailable | OutcomeUnknown
+
+const refused = new BrokerUnavailable({ operation: "write", reason: "planned" })
+
+/** Lets every fiber run that can. */
+const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
+
+/** Holds writes until the test lets them go, each with its own outcome. */
+class Held {
+  isHolding = false
+  private waiting: Array<Deferred.Deferred<void, Failure>> = []
+
+  readonly pass = Effect.suspend(() => {
+    if (!this.isHolding) return Effect.void
+    const answer = Deferred.makeUnsafe<void, Failure>()
+    this.waiting.push(answer)
+    return Deferred.await(answer)
+  })
+
+  get size(): number {
+    return this.waiting.length
+  }
+
+  /** Lets the oldest write go, or fails it. */
+  readonly answer = (outcome: Effect.Effect<void, Failure> = Effect.void) =>
+    Effect.suspend(() => {
+      const oldest = this.waiting.shift()
+      if (oldest !== undefined) Deferred.doneUnsafe(oldest, outcome)
+      return settle
+    })
+
+  readonly release = Effect.suspend(() => {
+    this.isHolding = false
+    for (const waiting of this.waiting.splice(0)) Deferred.doneUnsafe(waiting, Effect.void)
+    return settle
+  })
+}
+
+/** One actor over a journal in memory. Its segments, its records and its commits pass when the test lets them. */
+class Bench {
+  readonly journal = new MemoryJournal()
+  readonly seals = new Held()
+  readonly records = new Held()
+  /** What was stored, in order: `segment`, `record rejected.<input sequence>.<index>` and `commit`. */
+  readonly stored: Array<string> = []
+  readonly proposals: Array<RevisionProposal<number>> = []
+  readonly revisions: Array<Revision> = []
+  readonly failures: Array<string> = []
+  readonly conflicts: Array<string> = []
+  private readonly progress = new InputProgress<number>(0)
+  private head = 0
+  private inputSequence = 0
+  private mailbox: Mailbox<Envelope<number>> | undefined
+
+  private readonly chainLayer = Layer.effect(
+    CommitChain,
+    Effect.map(Effect.service(CommitChain), (real) => ({
+      ...real,
+      seal: (partition: number, text: string) =>
+        Effect.andThen(this.seals.pass, real.seal(partition, text)).pipe(
+          Effect.tap(() => Effect.sync(() => this.stored.push("segment")))
+        )
+    }))
+  ).pipe(Layer.provide(this.journal.chainLayer))
+  private readonly recordsLayer = Layer.mock(RejectedRecords, {
+    record: ({ inputSequence, index }) =>
+      Effect.tap(this.records.pass, () =>
+        Effect.sync(() => this.stored.push(`record rejected.${inputSequence}.${index}`))
+      )
+  })
+  readonly services = Layer.mergeAll(
+    AccountReader.layer.pipe(Layer.provide(this.chainLayer)),
+    this.chainLayer,
+    this.recordsLayer
+  )
+
+  /** Starts an actor, which loads the account from the journal. */
+  start() {
+    return Effect.gen({ self: this }, function* () {
+      const mailbox = new Mailbox<Envelope<number>>(1_000, (yield* Scheduler.Scheduler).makeDispatcher())
+      this.mailbox = mailbox
+      const act = yield* makeActors<number>({
+        partition: 0,
+        writer: { submit: (proposal) => void this.proposals.push(proposal) },
+        headOf: () => this.head,
+        applied: () => undefined,
+        conflict: (_delivered, rejectedAs) => void this.conflicts.push(rejectedAs),
+        failed: (reason) => void this.failures.push(reason)
+      })
+      const place = { userToken: "ann", mailbox, loaded: () => undefined, finished: () => undefined }
+      const fiber = yield* Effect.forkChild(act(place))
+      yield* settle
+      return fiber
+    }).pipe(Effect.provide(this.services))
+  }
+
+  /** Gives the actor ids as one message each, and returns when it has done what it can. */
+  give(ids: ReadonlyArray<number>, quantity = 1) {
+    return Effect.suspend(() => {
+      for (const id of ids) this.tell([this.delivered(id, quantity)])
+      return settle
+    })
+  }
+
+  /** Gives the actor ids as one message. */
+  giveTogether(ids: ReadonlyArray<number>) {
+    return Effect.suspend(() => {
+      this.inputSequence += 1
+      this.tell(ids.map((id, inputIndex) => ({ ...this.delivered(id, 1, 0), inputIndex })))
+      return settle
+    })
+  }
+
+  private delivered(id: number, quantity: number, after = 1): Delivered {
+    this.inputSequence += after
+    const purchase = {
+      purchaseId: `p${id}` as PurchaseId,
+      userId: "ann" as UserId,
+      productName: "Lamp",
+      productType: "Furniture",
+      valueCents: 100n,
+      quantity
+    }
+    return { purchase, inputSequence: this.inputSequence, inputIndex: 0, storedAt: 0 }
+  }
+
+  private tell(deliveries: ReadonlyArray<Delivered>): void {
+    const message = this.progress.receive(this.inputSequence, 1, this.inputSequence)
+    this.mailbox?.offer({ kind: "purchases", deliveries, message })
+  }
+
+  /** Stores the oldest proposal as a commit, and returns its revision; nothing if there is none. */
+  commit() {
+    return Effect.gen({ self: this }, function* () {
+      const proposal = this.proposals.shift()
+      if (proposal?.line === undefined) return undefined
+      const text = encodeCommit({ kind: "commit", epoch: 1, worker: "w", position: 0 }, [proposal.line])
+      const sequence = yield* Effect.orDie(this.journal.append(0, text, this.journal.newest(0)?.sequence ?? 0))
+      this.stored.push("commit")
+      this.head = sequence
+      const revision = decodeRevision(proposal.line)
+      this.revisions.push(revision)
+      proposal.committed(sequence)
+      yield* settle
+      return revision
+    })
+  }
+
+  /** Gives ids as one message each, one revision a message. */
+  applyEach(ids: ReadonlyArray<number>) {
+    return Effect.forEach(ids, (id) => Effect.andThen(this.give([id]), this.commit()), { discard: true })
+  }
+
+  /** The account as its actor has it. */
+  look() {
+    return Effect.callback<Account>((resume) => {
+      this.mailbox?.offer({ kind: "look", look: (account) => resume(Effect.succeed(account)) })
+    })
+  }
+
+  /** The account as another actor would read it now. */
+  load() {
+    return Effect.flatMap(AccountReader, (reader) => reader.load("ann", this.head)).pipe(Effect.provide(this.services))
+  }
+}
+
+const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index)
+
+/** What is wrong with the segments that a revision of a journal refers to. */
+const problemsOf = ({ journal }: Bench, { segment }: Revision): Array<string> => {
+  const problems: Array<string> = []
+  for (let wanted = segment === 0 ? [] : [segment]; wanted.length > 0;) {
+    const sequence = wanted.shift() ?? 0
+    const stored = journal.at(sequence)
+    if (stored === undefined) return [`segment ${sequence} is not stored`]
+    const { revisions, links } = decodeSegment(stored.text)
+    for (const covered of revisions) {
+      if (covered.sequence >= sequence) problems.push(`segment ${sequence} covers ${covered.sequence} after it`)
+      if (journal.at(covered.sequence) === undefined) problems.push(`revision ${covered.sequence} is not stored`)
+    }
+    wanted = [...links.before.slice(0, 1), ...wanted]
+  }
+  return problems
+}
+
+describe("an actor that seals", () => {
+  it.effect("goes on with commits below the bound while the segment is being stored", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      bench.seals.isHolding = true
+      yield* bench.giveTogether(range(0, 256))
+      yield* bench.commit()
+      expect(bench.seals.size).toBe(0)
+      yield* bench.applyEach(range(256, 30))
+      expect(bench.seals.size).toBe(1)
+      expect(bench.revisions.map(({ segment }) => segment)).toEqual(Array.from({ length: 31 }, () => 0))
+      yield* bench.seals.release
+      yield* bench.applyEach([286])
+      const segment = bench.journal.at(bench.revisions.at(-1)?.segment ?? 0)
+      expect(decodeSegment(segment?.text ?? "").revisions.map(({ purchaseIds }) => purchaseIds.length)).toEqual([256])
+    })
+  )
+
+  it.effect("waits with the revision after the 32nd unsealed one, and then names the segment", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      bench.seals.isHolding = true
+      yield* bench.applyEach(range(0, 32))
+      expect(bench.revisions.map(({ unsealed }) => unsealed)).toEqual(range(1, 32))
+      yield* bench.give([32])
+      expect(bench.proposals).toEqual([])
+      yield* bench.seals.release
+      expect(bench.proposals).toHaveLength(1)
+      const revision = yield* bench.commit()
+      // The segment covers the 24 revisions that there were when it began.
+      expect(revision?.unsealed).toBe(9)
+      expect(problemsOf(bench, revision as Revision)).toEqual([])
+      expect(revision?.segment).toBeGreaterThan(0)
+    })
+  )
+
+  it.effect("waits with the revision after 1,024 ids beside the segment on its way", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      bench.seals.isHolding = true
+      for (const from of [0, 500, 1_000]) {
+        yield* bench.giveTogether(range(from, 500))
+        yield* bench.commit()
+      }
+      yield* bench.giveTogether(range(1_500, 24))
+      expect((yield* bench.commit())?.segment).toBe(0)
+      yield* bench.give([1_524])
+      expect(bench.proposals).toEqual([])
+      yield* bench.seals.release
+      expect((yield* bench.commit())?.segment).toBeGreaterThan(0)
+    })
+  )
+
+  it.effect("stores several segments one after the other, each behind what it names", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      bench.seals.isHolding = true
+      yield* bench.giveTogether(range(0, 256))
+      yield* bench.commit()
+      for (const from of [300, 700, 1_100]) {
+        yield* bench.giveTogether(range(from, 400))
+        yield* bench.commit()
+      }
+      yield* bench.giveTogether([5_000])
+      // The first segment holds 256 ids; the next two hold 800 and 400.
+      yield* bench.seals.answer()
+      expect((yield* bench.commit())?.segment).toBeGreaterThan(0)
+      yield* bench.giveTogether([5_001])
+      yield* bench.commit()
+      expect(bench.seals.size).toBe(1)
+      yield* bench.seals.answer()
+      yield* bench.giveTogether([5_002])
+      const between = yield* bench.commit()
+      expect(bench.seals.size).toBe(1)
+      yield* bench.seals.answer()
+      yield* bench.giveTogether([5_003])
+      const last = yield* bench.commit()
+      const { links, revisions } = decodeSegment(bench.journal.at(last?.segment ?? 0)?.text ?? "")
+      expect(links.before).toHaveLength(2)
+      expect(links.before[1]).toBe(between?.segment)
+      expect(revisions.flatMap(({ purchaseIds }) => purchaseIds)).toHaveLength(401)
+      expect((yield* bench.load()).count).toBe(256 + 1_200 + 4)
+    })
+  )
+
+  it.effect("ends its epoch if a segment is not stored, and names none", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      bench.seals.isHolding = true
+      yield* bench.applyEach(range(0, 26))
+      yield* bench.seals.answer(Effect.fail(refused))
+      expect(bench.failures).toEqual([`account ann: ${refused.message}`])
+      yield* bench.applyEach(range(26, 6))
+      yield* bench.give([40])
+      expect([bench.revisions.length, bench.proposals.length]).toEqual([32, 0])
+      expect(new Set(bench.revisions.map(({ segment }) => segment))).toEqual(new Set([0]))
+      expect((yield* bench.load()).count).toBe(32)
+    })
+  )
+
+  it.effect("names no segment before it is stored, and leaves an account that another actor reads whole", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc.oneof(
+              {
+                weight: 8,
+                arbitrary: fc.record({ give: fc.integer({ min: 1, max: 60 }), from: fc.nat({ max: 900 }) })
+              },
+              { weight: 2, arbitrary: fc.constant("hold" as const) },
+              { weight: 2, arbitrary: fc.constant("release" as const) },
+              { weight: 1, arbitrary: fc.constant("another actor" as const) }
+            ),
+            { minLength: 30, maxLength: 120, size: "max" }
+          ),
+          (steps) => Effect.runPromise(runSteps(steps))
+        ),
+        { numRuns: 40 }
+      )
+    )
+  )
+})
+
+type Step = { readonly give: number; readonly from: number } | "hold" | "release" | "another actor"
+
+/** Does steps one after the other, and looks at each revision when it is stored. */
+const runSteps = (steps: ReadonlyArray<Step>) =>
+  Effect.gen(function* () {
+    const bench = new Bench()
+    let fiber = yield* bench.start()
+    const known = new Set<number>()
+    const check = Effect.gen(function* () {
+      const revision = yield* bench.commit()
+      if (revision !== undefined) expect(problemsOf(bench, revision)).toEqual([])
+    })
+    for (const step of steps) {
+      if (step === "hold") bench.seals.isHolding = true
+      else if (step === "release") yield* bench.seals.release
+      else if (step === "another actor") {
+        yield* bench.seals.release
+        yield* check
+        yield* Fiber.interrupt(fiber)
+        fiber = yield* bench.start()
+      } else {
+        const ids = range(step.from, step.give)
+        for (const id of ids) known.add(id)
+        yield* bench.giveTogether(ids)
+        yield* check
+      }
+    }
+    yield* bench.seals.release
+    yield* check
+    const account = yield* bench.look()
+    const loaded = yield* bench.load()
+    expect([account.count, account.seen.size, loaded.seen.size]).toEqual([known.size, known.size, known.size])
+    expect(
+      [...known].filter((id) => !Object.is(loaded.seen.get(`p${id}`)?.repeats, account.seen.get(`p${id}`)?.repeats))
+    ).toEqual([])
+    expect(loaded.applying).toEqual(account.applying)
+    expect(loaded.idle).toEqual(account.idle)
+    yield* Fiber.interrupt(fiber)
+  }).pipe(Effect.scoped)
+
+describe("an actor with conflicts", () => {
+  it.effect("has a record of each stored before the commit that counts them", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      yield* bench.give([1])
+      yield* bench.commit()
+      bench.records.isHolding = true
+      yield* bench.give([1, 1, 2], 7)
+      expect([bench.records.size, bench.proposals.length]).toEqual([2, 0])
+      yield* bench.records.answer()
+      expect(bench.proposals).toEqual([])
+      yield* bench.records.answer()
+      yield* bench.commit()
+      expect(bench.stored).toEqual(["commit", "record rejected.2.0", "record rejected.3.0", "commit"])
+      expect(bench.conflicts).toEqual(["rejected.2.0", "rejected.3.0"])
+      expect(bench.revisions.at(-1)?.repeats).toEqual(new Map([["p1", { repeats: 0, conflicts: 2 }]]))
+    })
+  )
+
+  it.effect("tells of them only when the commit is stored", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      yield* bench.give([1])
+      yield* bench.commit()
+      yield* bench.give([1], 7)
+      expect([bench.proposals.length, bench.conflicts]).toEqual([1, []])
+      yield* bench.commit()
+      expect(bench.conflicts).toEqual(["rejected.2.0"])
+    })
+  )
+
+  it.effect.each([
+    ["was not stored", refused],
+    ["has an unknown outcome", new OutcomeUnknown({ operation: "write", reason: "planned" })]
+  ] as const)("commits nothing and ends its epoch if a record %s", ([, failure]) =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      yield* bench.give([1])
+      yield* bench.commit()
+      bench.records.isHolding = true
+      yield* bench.give([1], 7)
+      yield* bench.records.answer(Effect.fail(failure))
+      yield* bench.give([2])
+      expect([bench.proposals.length, bench.failures]).toEqual([0, [`account ann: ${failure.message}`]])
+    })
+  )
+})
+
+describe("an actor", () => {
+  it.effect("writes no line for input that was decided before, and has its part finished", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      yield* bench.giveTogether([1, 2])
+      yield* bench.commit()
+      const { decidedThrough, revision } = yield* bench.look()
+      const again = new Bench()
+      expect([decidedThrough, revision]).toEqual([1, 1])
+      // The same input, as it is read again after a crash.
+      Object.assign(again, { head: revision })
+      yield* Effect.orDie(again.journal.append(0, bench.journal.newest(0)?.text ?? "", 0))
+      yield* again.start()
+      yield* again.giveTogether([1, 2])
+      expect(again.proposals.map(({ line, parts }) => [line, parts.map(({ sequence }) => sequence)])).toEqual([
+        [undefined, [1]]
+      ])
+    })
+  )
+
+  it.effect("ends its epoch if its account cannot be read whole", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      yield* bench.start()
+      yield* bench.applyEach(range(0, 3))
+      bench.journal.spoil(1, undefined)
+      const failed = yield* Effect.result(bench.load())
+      yield* bench.start()
+      expect(Result.isFailure(failed)).toBe(true)
+      expect(bench.failures).toEqual([expect.stringContaining("account ann: revision 1 is missing")])
+    })
+  )
+})

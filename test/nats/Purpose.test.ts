@@ -24,7 +24,9 @@ describe("the purpose of a question to the broker", () => {
 
   it("names the stream as people do", () => {
     expect(purposeOf("CONSUMER.LIST.PURCHASES")).toBe("read how much waits in the input log")
-    expect(purposeOf("STREAM.MSG.GET.KV_ledger")).toBe("read the ledger")
+    expect(purposeOf("STREAM.MSG.GET.KV_journal")).toBe("read the journal")
+    expect(purposeOf("DIRECT.GET.KV_heads")).toBe("read the heads of accounts")
+    expect(purposeOf("STREAM.PURGE.KV_heads")).toBe("clean up the heads of accounts")
     expect(purposeOf("CONSUMER.CREATE.PURCHASES.p0-1.x")).toBe("begin to read the input log")
     expect(purposeOf("STREAM.INFO.OTHER")).toBe("read the state of a stream")
     expect(purposeOf("ACCOUNT.INFO")).toBe("ask the broker")
@@ -42,10 +44,10 @@ describe("a refusal of the broker", () => {
   })
 
   it("is no refusal where there is only no leader", () => {
-    const waiting = refusalOf("read the ledger", { code: 503, err_code: 10_008, description: "JetStream system" })
+    const waiting = refusalOf("read the journal", { code: 503, err_code: 10_008, description: "JetStream system" })
     expect(waiting).toBeInstanceOf(BrokerUnavailable)
     expect(waiting.message).toBe(
-      "could not read the ledger: the broker is not available (it has no leader for this yet)"
+      "could not read the journal: the broker is not available (it has no leader for this yet)"
     )
   })
 })

@@ -1,7 +1,7 @@
 import { Effect, Exit } from "effect"
 import { headers, type Msg, type MsgHdrs } from "nats"
 import { describe, expect, it } from "vitest"
-import { readReplica, readReplicaAt } from "../../src/nats/ReplicaRead.ts"
+import { readReplica, readReplicaAt, readReplicaPayload } from "../../src/nats/ReplicaRead.ts"
 
 const message = (fields: Readonly<Record<string, string | number>>, text = "", code = 0): Msg => {
   const written = code === 0 ? headers() : headers(code, "a status")
@@ -33,7 +33,7 @@ const outcomeOf = (...answered: ReadonlyArray<Msg>) =>
             return Effect.succeed(answered)
           }
         },
-        "KV_ledger",
+        "KV_journal",
         {}
       )
     )
@@ -79,11 +79,11 @@ describe("A read of a replica at a sequence", () => {
         readReplicaAt(
           {
             request: ({ subject, payload }) => {
-              expect([subject, payload]).toEqual(["$JS.API.DIRECT.GET.KV_ledger", '{"seq":7}'])
+              expect([subject, payload]).toEqual(["$JS.API.DIRECT.GET.KV_journal", '{"seq":7}'])
               return Effect.succeed(answer)
             }
           },
-          "KV_ledger",
+          "KV_journal",
           7
         )
       )
@@ -96,6 +96,14 @@ describe("A read of a replica at a sequence", () => {
       storedAt: Date.parse("2026-11-28T08:00:00Z"),
       text: "value 7"
     })
+  })
+
+  it("gives the bytes of a payload as they are, and nothing where the replica has nothing", async () => {
+    const bytes = Uint8Array.from([0x00, 0xff, 0xfe, 0x7d])
+    const payloadOf = (answer: Msg) =>
+      Effect.runPromise(readReplicaPayload({ request: () => Effect.succeed(answer) }, "KV_heads", 7))
+    expect(await payloadOf({ ...message({ "Nats-Sequence": 7 }), data: bytes } as Msg)).toEqual(bytes)
+    expect(await payloadOf(message({}, "", 404))).toBeUndefined()
   })
 
   it("gives nothing where the replica has nothing, and fails with any other status", async () => {

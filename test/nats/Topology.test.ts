@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { BrokerAdmin } from "../support/BrokerAdmin.ts"
 import { askApp, mistakesAfter, post, readAccount } from "../support/Shopper.ts"
 import { sold } from "../support/Sold.ts"
 import { freePort, TestBroker } from "../support/TestBroker.ts"
@@ -47,4 +48,63 @@ it("A process works through a broker of a cluster that runs without JetStream", 
     for (const broker of brokers) await broker.stop()
     rmSync(directory, { recursive: true, force: true })
   }
+})
+
+describe("A broker with accounts of an earlier version", () => {
+  const sentence =
+    "The stream KV_ledger holds accounts in the layout of an earlier version. Stop all workers and edges, and run: npm run upgrade"
+  let broker: TestBroker
+  let admin: BrokerAdmin
+
+  beforeEach(async () => {
+    broker = await TestBroker.start()
+    admin = await BrokerAdmin.open(broker.url, 2)
+    await admin.api("STREAM.CREATE.KV_ledger", { name: "KV_ledger", subjects: ["$KV.ledger.>"] })
+  })
+
+  afterEach(async () => {
+    await admin.close()
+    await broker.stop()
+  })
+
+  const settings = () => testSettings({ NATS_URL: broker.url, PARTITIONS: "2" })
+  const createJournal = (metadata: Readonly<Record<string, string>>) =>
+    admin.api("STREAM.CREATE.KV_journal", {
+      name: "KV_journal",
+      subjects: ["$KV.journal.>"],
+      allow_direct: true,
+      deny_delete: true,
+      metadata
+    })
+  const streams = async () => {
+    const names = await admin.api<{ readonly streams: ReadonlyArray<string> }>("STREAM.NAMES")
+    return names?.streams.toSorted() ?? []
+  }
+
+  it("is refused by edges and workers, which say how to upgrade it and begin no journal", async () => {
+    await expect(startEdge(settings())).rejects.toThrow(sentence)
+    await expect(startWorker(settings())).rejects.toThrow(sentence)
+    expect((await streams()).filter((name) => name.startsWith("KV_"))).toEqual(["KV_ledger"])
+  })
+
+  it.each([
+    ["without a mark", {}],
+    ["with the mark of an upgrade that is not complete", { "purchases.upgrade": "copying" }]
+  ])("is refused with a journal %s", async (_which, metadata) => {
+    await createJournal(metadata)
+    await expect(startEdge(settings())).rejects.toThrow(sentence)
+    await expect(startWorker(settings())).rejects.toThrow(sentence)
+  })
+
+  it("serves purchases with a journal that the upgrade has marked as done", async () => {
+    await createJournal({ "purchases.upgrade": "done" })
+    const edge = await startEdge(settings())
+    const worker = await startWorker(settings())
+    const ask = askApp(edge.app)
+    const sale = sold("ann", "one")
+    expect((await post(ask, sale, { prefer: "wait=20" })).status).toBe(201)
+    expect(mistakesAfter(await readAccount(ask, "ann"), [sale])).toEqual([])
+    await worker.stop()
+    await edge.stop()
+  })
 })

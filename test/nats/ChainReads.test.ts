@@ -1,0 +1,101 @@
+import { it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { headers, type Msg, type NatsConnection } from "nats"
+import { describe, expect } from "vitest"
+import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { CommitChain, chainReadsMax } from "../../src/nats/CommitChain.ts"
+import { Connection } from "../../src/nats/Connection.ts"
+import type { Request } from "../../src/nats/RequestInbox.ts"
+
+/** Lets every fiber run that can. */
+const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
+
+const stored = (sequence: number): Msg => {
+  const written = headers()
+  written.set("Nats-Sequence", String(sequence))
+  written.set("Nats-Time-Stamp", "2026-11-28T08:00:00Z")
+  return { headers: written, string: () => `record ${sequence}` } as unknown as Msg
+}
+
+/** A connection whose reads at a sequence wait until the test answers them. */
+const makeBroker = () => {
+  const asked: Array<number> = []
+  const waiting: Array<Deferred.Deferred<Msg, OutcomeUnknown>> = []
+  let most = 0
+  const request = ({ subject, payload }: Request): Effect.Effect<Msg, OutcomeUnknown> => {
+    if (subject.startsWith("$JS.API.STREAM.INFO.")) {
+      const config = { name: "KV_journal", num_replicas: 1 }
+      return Effect.succeed({ json: () => ({ config }) } as unknown as Msg)
+    }
+    const answer = Deferred.makeUnsafe<Msg, OutcomeUnknown>()
+    asked.push(JSON.parse(String(payload)).seq)
+    waiting.push(answer)
+    most = Math.max(most, waiting.length)
+    return Deferred.await(answer)
+  }
+  const layer = CommitChain.layer(1).pipe(
+    Layer.provide(
+      Layer.succeed(
+        Connection,
+        Connection.of({
+          client: {} as NatsConnection,
+          request: (asking) => Effect.suspend(() => request(asking)),
+          requestAll: () => Effect.never,
+          isConnected: () => true,
+          hasMajority: () => true,
+          onReconnect: () => Effect.void
+        })
+      )
+    )
+  )
+  /** Answers the oldest read that waits. */
+  const answer = Effect.suspend(() => {
+    const oldest = waiting.shift()
+    const sequence = asked[asked.length - 1 - waiting.length] ?? 0
+    if (oldest !== undefined) Deferred.doneUnsafe(oldest, Effect.succeed(stored(sequence)))
+    return settle
+  })
+  return { layer, asked, waiting, answer, most: () => most }
+}
+
+describe("the reads of a chain", () => {
+  it.effect("are bounded, however many records are asked for at once", () =>
+    Effect.gen(function* () {
+      const broker = makeBroker()
+      const wanted = Array.from({ length: 3 * chainReadsMax }, (_, index) => index + 1)
+      yield* Effect.gen(function* () {
+        const chain = yield* CommitChain
+        const reading = yield* Effect.forkChild(Effect.forEach(wanted, chain.at, { concurrency: "unbounded" }))
+        yield* settle
+        expect(broker.waiting).toHaveLength(chainReadsMax)
+        for (const _ of wanted) yield* broker.answer
+        const records = yield* Fiber.join(reading)
+        expect(records.map((record) => record?.text)).toEqual(wanted.map((sequence) => `record ${sequence}`))
+      }).pipe(Effect.provide(broker.layer))
+      expect(broker.most()).toBe(chainReadsMax)
+    })
+  )
+
+  it.effect("are shared by all who ask for one record, and go on if the first of them is interrupted", () =>
+    Effect.gen(function* () {
+      const broker = makeBroker()
+      yield* Effect.gen(function* () {
+        const chain = yield* CommitChain
+        const first = yield* Effect.forkChild(chain.at(7))
+        yield* settle
+        const others = yield* Effect.forkChild(Effect.all([chain.at(7), chain.at(7)], { concurrency: "unbounded" }))
+        yield* settle
+        expect(broker.asked).toEqual([7])
+        yield* Fiber.interrupt(first)
+        yield* broker.answer
+        expect((yield* Fiber.join(others)).map((record) => record?.sequence)).toEqual([7, 7])
+        // What was answered is not kept.
+        const again = yield* Effect.forkChild(chain.at(7))
+        yield* settle
+        expect(broker.asked).toEqual([7, 7])
+        yield* broker.answer
+        expect((yield* Fiber.join(again))?.sequence).toBe(7)
+      }).pipe(Effect.provide(broker.layer))
+    })
+  )
+})

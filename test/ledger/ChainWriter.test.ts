@@ -1,5 +1,6 @@
 import { it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import * as fc from "fast-check"
 import { describe, expect } from "vitest"
 import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
@@ -45,6 +46,10 @@ class HeldChain {
         })
     })
   )
+
+  get held(): number {
+    return this.answers.length
+  }
 
   /** Answers the oldest append that is held, and lets the writer go on. */
   answer(outcome: Effect.Effect<number, CommitConflict | OutcomeUnknown>) {
@@ -188,6 +193,87 @@ describe("the writer of a chain", () => {
   )
 })
 
+describe("the commits of a chain", () => {
+  type Step = "answer" | { readonly user: number; readonly parts: ReadonlyArray<number>; readonly isLine: boolean }
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 2, arbitrary: fc.constant("answer" as const) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        user: fc.nat({ max: 5 }),
+        parts: fc.array(fc.nat({ max: 19 }), { maxLength: 3 }),
+        isLine: fc.boolean()
+      })
+    }
+  )
+
+  /** Does steps over 20 messages of a few parts each, and then all that is left. */
+  const run = (partsOf: ReadonlyArray<number>, steps: ReadonlyArray<Step>) =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      const messages = partsOf.map((parts) => epoch.receive(parts))
+      const left = [...partsOf]
+      const submitted: Array<string> = []
+      /** The parts of each message that proposals had when a commit was appended, by the number of appends. */
+      const finished: Array<ReadonlyArray<number>> = []
+      const told: Array<readonly [string, number]> = []
+      let sequence = takeover
+      const submit = (user: string, wanted: ReadonlyArray<number>, isLine: boolean) => {
+        const taken = [...new Set(wanted)].filter((index) => (left[index] ?? 0) > 0)
+        for (const index of taken) left[index] = (left[index] ?? 0) - 1
+        const line = isLine ? lineOf(user, submitted.length) : undefined
+        if (line !== undefined) submitted.push(line)
+        const parts = taken.flatMap((index) => messages[index] ?? [])
+        writer.submit({ userToken: user, line, parts, committed: (at) => void told.push([line ?? "none", at]) })
+      }
+      const answer = Effect.suspend(() => {
+        if (chain.held === 0) return Effect.void
+        sequence += 3
+        return chain.answer(Effect.succeed(sequence))
+      })
+      for (const one of steps) {
+        if (one === "answer") yield* answer
+        else submit(`u${one.user}`, one.parts, one.isLine)
+        yield* settle
+        while (finished.length < chain.appended.length) finished.push(left.slice())
+      }
+      while (left.some((parts) => parts > 0)) submit("u0", [left.findIndex((parts) => parts > 0)], false)
+      yield* settle
+      while (chain.held > 0) yield* answer
+      return { chain, epoch, submitted, finished, told }
+    }).pipe(Effect.scoped)
+
+  it.effect(
+    "hold each line once, in order, each behind the one before, and never a position that is not finished",
+    () =>
+      Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(
+            fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 20, maxLength: 20 }),
+            fc.array(step, { maxLength: 40 }),
+            (partsOf, steps) =>
+              Effect.runPromise(
+                Effect.map(run(partsOf, steps), ({ chain, epoch, submitted, finished, told }) => {
+                  const commits = chain.appended.map((_, index) => chain.commit(index))
+                  expect(chain.appended.flatMap(({ text }) => revisionLinesOf(text))).toEqual(submitted)
+                  expect(commits.map(({ after }) => after)).toEqual(commits.map((_, index) => takeover + 3 * index))
+                  expect(told.filter(([line]) => line !== "none").map(([line]) => line)).toEqual(submitted)
+                  expect(told.map(([, at]) => at)).toEqual(told.map(([, at]) => at).toSorted((a, b) => a - b))
+                  expect(epoch.told.flatMap(({ messages }) => messages)).toEqual(partsOf.map((_, index) => index + 1))
+                  for (const [index, { position }] of commits.entries()) {
+                    const open = finished[index]?.findIndex((parts) => parts > 0) ?? -1
+                    if (open >= 0) expect(position).toBeLessThanOrEqual(open)
+                  }
+                  expect(commits.at(-1)?.position).toBe(partsOf.length)
+                })
+              )
+          ),
+          { numRuns: 60 }
+        )
+      )
+  )
+})
+
 describe("the question whether an epoch still owns its partition", () => {
   it.effect("is answered by the acknowledgement of a commit that is published after it was asked", () =>
     Effect.gen(function* () {
@@ -227,6 +313,23 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
+  it.effect("is answered with no when the epoch is over or its scope closes", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { chain, epoch, writer } = yield* Scope.provide(setUp, scope)
+      writer.submit(proposal("ann", [epoch.receive()]))
+      yield* settle
+      writer.submit(proposal("bob", [epoch.receive()]))
+      const asked = yield* Effect.forkChild(writer.stillOwner, { startImmediately: true })
+      yield* settle
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* Fiber.join(asked)).toBe(false)
+      epoch.failed("closed")
+      expect(yield* writer.stillOwner).toBe(false)
+      expect([chain.appended.length, chain.asked]).toEqual([1, 0])
+    })
+  )
+
   it.effect("takes the commit in flight for its own, and looks for another owner's after it", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
@@ -244,7 +347,8 @@ describe("what one commit takes of a queue", () => {
   const lines = (sizes: ReadonlyArray<number>) =>
     sizes.map((bytes, index) => proposal(`u${index}`, [], "x".repeat(bytes)))
 
-  it("is at most 64 KiB and 1,000 revisions", () => {
+  it("is at most 128 KiB and 1,000 revisions", () => {
+    expect(commitBytesMax).toBe(128 * 1024)
     const bytes = lines(Array.from({ length: 10 }, () => commitBytesMax / 4))
     expect(takeCommit(bytes)).toHaveLength(3)
     expect(bytes).toHaveLength(7)

@@ -1,5 +1,6 @@
 import { Duration } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { mistakesInChain } from "../support/ChainOrder.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
@@ -25,8 +26,7 @@ describe("Two workers", () => {
 
   const expectExact = async () => {
     for (let partition = 0; partition < 8; partition += 1) {
-      const positions = await system.admin.positions(partition)
-      expect(positions).toEqual(positions.toSorted((a, b) => a - b))
+      expect(mistakesInChain(await system.admin.commits(partition))).toEqual([])
     }
     for (const sales of lanes) {
       const user = sales[0]?.userId ?? ""

@@ -5,6 +5,7 @@ import { revisionLineOf } from "../../src/domain/Commit.ts"
 import { encodeToken } from "../../src/domain/Subject.ts"
 import type { CommitChain } from "../../src/nats/CommitChain.ts"
 import type { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
+import { mistakesInChain } from "../support/ChainOrder.ts"
 import { isCommit, makeGate } from "../support/Faults.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold, sold } from "../support/Sold.ts"
@@ -93,8 +94,7 @@ describe("An append whose outcome is unknown", () => {
     expect(mistakesAfter(await readAccount(system.ask, user), sales)).toEqual([])
     const receipts = await Promise.all(sales.map(({ purchaseId }) => receiptOf(system.ask, user, purchaseId)))
     expect(receipts.filter(({ repeatsDropped }) => repeatsDropped !== 0)).toEqual([])
-    const positions = await system.admin.positions(system.partitionOf(user))
-    expect(positions).toEqual(positions.toSorted((one, other) => one - other))
+    expect(mistakesInChain(await system.admin.commits(system.partitionOf(user)))).toEqual([])
   }
 
   describe("of a commit", () => {

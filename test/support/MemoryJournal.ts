@@ -63,7 +63,11 @@ export class MemoryJournal {
   }
 
   at(sequence: number): JournalRecord | undefined {
-    return this.segments.get(sequence) ?? [...this.commits.values()].flat().find((one) => one.sequence === sequence)
+    for (const chain of this.commits.values()) {
+      const found = chain.find((commit) => commit.sequence === sequence)
+      if (found !== undefined) return found
+    }
+    return this.segments.get(sequence)
   }
 
   /** Puts another text in the place of a commit or a segment, as nobody may; `undefined` loses it. */

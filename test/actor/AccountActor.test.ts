@@ -1,9 +1,9 @@
 import { it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Result, Scheduler } from "effect"
+import { Deferred, Effect, Exit, Layer, Result, Scheduler, Scope } from "effect"
 import * as fc from "fast-check"
 import { describe, expect } from "vitest"
-import { type Envelope, makeActors } from "../../src/actor/AccountActor.ts"
-import { Mailbox } from "../../src/actor/Mailbox.ts"
+import { AccountActor } from "../../src/actor/AccountActor.ts"
+import { makeActorRequests } from "../../src/actor/ActorRequests.ts"
 import type { Account, Delivered } from "../../src/domain/Account.ts"
 import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
@@ -69,7 +69,8 @@ class Bench {
   private readonly progress = new InputProgress<number>(0)
   private head = 0
   private inputSequence = 0
-  private mailbox: Mailbox<Envelope<number>> | undefined
+  private actor: AccountActor<number> | undefined
+  private scope: Scope.Closeable | undefined
 
   private readonly chainLayer = Layer.effect(
     CommitChain,
@@ -93,24 +94,37 @@ class Bench {
     this.recordsLayer
   )
 
-  /** Starts an actor, which loads the account from the journal. */
+  /** Starts an actor of a new epoch, which loads the account from the journal. The one before it ends. */
   start() {
     return Effect.gen({ self: this }, function* () {
-      const mailbox = new Mailbox<Envelope<number>>(1_000, (yield* Scheduler.Scheduler).makeDispatcher())
-      this.mailbox = mailbox
-      const act = yield* makeActors<number>({
+      yield* this.end()
+      const scope = yield* Scope.make()
+      this.scope = scope
+      const failed = (reason: string) => void this.failures.push(reason)
+      const requests = yield* makeActorRequests(0, failed).pipe(Scope.provide(scope))
+      const hands = {
         partition: 0,
-        writer: { submit: (proposal) => void this.proposals.push(proposal) },
+        requests,
+        dispatcher: (yield* Scheduler.Scheduler).makeDispatcher(),
+        mailboxMax: 1_000,
+        writer: { submit: (proposal: RevisionProposal<number>) => void this.proposals.push(proposal) },
         headOf: () => this.head,
         applied: () => undefined,
-        conflict: (_delivered, rejectedAs) => void this.conflicts.push(rejectedAs),
-        failed: (reason) => void this.failures.push(reason)
-      })
-      const place = { userToken: "ann", mailbox, loaded: () => undefined, finished: () => undefined }
-      const fiber = yield* Effect.forkChild(act(place))
-      yield* settle
-      return fiber
+        conflict: (_delivered: Delivered, rejectedAs: string) => void this.conflicts.push(rejectedAs),
+        failed,
+        loaded: () => undefined,
+        finished: () => undefined
+      }
+      this.actor = new AccountActor<number>("ann", hands, () => undefined)
     }).pipe(Effect.provide(this.services))
+  }
+
+  /** Ends the epoch with its actor. */
+  end() {
+    return Effect.suspend(() => {
+      this.actor?.end()
+      return this.scope === undefined ? Effect.void : Scope.close(this.scope, Exit.void)
+    })
   }
 
   /** Gives the actor ids as one message each, and returns when it has done what it can. */
@@ -145,7 +159,7 @@ class Bench {
 
   private tell(deliveries: ReadonlyArray<Delivered>): void {
     const message = this.progress.receive(this.inputSequence, 1, this.inputSequence)
-    this.mailbox?.offer({ kind: "purchases", deliveries, message })
+    this.actor?.offer({ kind: "purchases", deliveries, message })
   }
 
   /** Stores the oldest proposal as a commit, and returns its revision; nothing if there is none. */
@@ -173,7 +187,7 @@ class Bench {
   /** The account as its actor has it. */
   look() {
     return Effect.callback<Account>((resume) => {
-      this.mailbox?.offer({ kind: "look", look: (account) => resume(Effect.succeed(account)) })
+      this.actor?.offer({ kind: "look", look: (account) => resume(Effect.succeed(account)) })
     })
   }
 
@@ -337,7 +351,7 @@ type Step = { readonly give: number; readonly from: number } | "hold" | "release
 const runSteps = (steps: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
     const bench = new Bench()
-    let fiber = yield* bench.start()
+    yield* bench.start()
     const known = new Set<number>()
     const check = Effect.gen(function* () {
       const revision = yield* bench.commit()
@@ -349,8 +363,7 @@ const runSteps = (steps: ReadonlyArray<Step>) =>
       else if (step === "another actor") {
         yield* bench.seals.release
         yield* check
-        yield* Fiber.interrupt(fiber)
-        fiber = yield* bench.start()
+        yield* bench.start()
       } else {
         const ids = range(step.from, step.give)
         for (const id of ids) known.add(id)
@@ -368,8 +381,8 @@ const runSteps = (steps: ReadonlyArray<Step>) =>
     ).toEqual([])
     expect(loaded.applying).toEqual(account.applying)
     expect(loaded.idle).toEqual(account.idle)
-    yield* Fiber.interrupt(fiber)
-  }).pipe(Effect.scoped)
+    yield* bench.end()
+  })
 
 describe("an actor with conflicts", () => {
   it.effect("has a record of each stored before the commit that counts them", () =>
@@ -451,6 +464,7 @@ describe("an actor", () => {
       bench.journal.spoil(1, undefined)
       const failed = yield* Effect.result(bench.load())
       yield* bench.start()
+      yield* bench.give([3])
       expect(Result.isFailure(failed)).toBe(true)
       expect(bench.failures).toEqual([expect.stringContaining("account ann: revision 1 is missing")])
     })

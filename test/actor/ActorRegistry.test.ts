@@ -70,7 +70,8 @@ describe("ActorRegistry", () => {
         registry.forEpoch<number>({
           partition: 0,
           writer: { submit: made.submit },
-          headOf: () => 0,
+          // Of a user without a revision nothing would be read.
+          headOf: () => 1,
           failed: (reason) => void of.failures.push(reason),
           mailboxMax,
           applied: () => undefined,

@@ -79,12 +79,15 @@ class TestEpoch implements ChainEpoch<number> {
   readonly progress = new InputProgress<number>(0)
   readonly told: Array<{ users: ReadonlyArray<string>; sequence: number; messages: ReadonlyArray<number> }> = []
   readonly failures: Array<string> = []
+  /** The newest commit that it was told of. */
+  newest = { users: [] as ReadonlyArray<string>, sequence: 0 }
   private received = 0
 
   readonly isOpen = () => this.failures.length === 0
   readonly failed = (reason: string) => void this.failures.push(reason)
-  readonly committed: ChainEpoch<number>["committed"] = (users, sequence, messages) =>
-    void this.told.push({ users, sequence, messages: messages.map((message) => message.sequence) })
+  readonly stored = (users: ReadonlyArray<string>, sequence: number) => void (this.newest = { users, sequence })
+  readonly committed = (messages: ReadonlyArray<InputMessage<number>>) =>
+    void this.told.push({ ...this.newest, messages: messages.map((message) => message.sequence) })
 
   receive(parts = 1): InputMessage<number> {
     this.received += 1
@@ -131,6 +134,20 @@ describe("the writer of a chain", () => {
       expect(chain.commit(0)).toEqual({ users: ["ann"], position: 1, epoch: takeover, after: takeover })
       expect(chain.commit(1)).toEqual({ users: ["bob", "cid"], position: 3, epoch: takeover, after: 20 })
       expect(epoch.told).toEqual([{ users: ["ann"], sequence: 20, messages: [1] }])
+    })
+  )
+
+  it.effect("tells its epoch of a stored commit, then those who proposed, and then which messages are done", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      const seen: Array<unknown> = []
+      const parts = [epoch.receive()]
+      const committed = (sequence: number) => void seen.push([sequence, epoch.newest.sequence, epoch.told.length])
+      writer.submit({ userToken: "ann", line: lineOf("ann"), parts, committed })
+      yield* settle
+      expect([seen, epoch.newest.sequence]).toEqual([[], 0])
+      yield* chain.answer(Effect.succeed(20))
+      expect([seen, epoch.told.length]).toEqual([[[20, 20, 0]], 1])
     })
   )
 

@@ -16,7 +16,8 @@ export const chainReadsMax = 32
 const pageCommitsMax = 64
 const pageBytesMax = 1024 * 1024
 
-const streamConfig = (replicas: number) => ({
+/** The configuration of the journal. */
+export const journalConfig = (replicas: number) => ({
   name: journalStream,
   description: "The commit chain of each partition, and sealed parts of accounts' purchaseId sets",
   subjects: [`${journalPrefix}>`],
@@ -69,7 +70,7 @@ export class CommitChain extends Context.Service<
       CommitChain,
       Effect.gen(function* () {
         const connection = yield* Connection
-        yield* ensureStream(connection, streamConfig(replicas))
+        yield* ensureStream(connection, journalConfig(replicas))
         const inTurn = makeTurns(chainReadsMax)
 
         const fromLeader = (query: object) =>

@@ -8,7 +8,7 @@ const brokerVersionMin = [2, 15, 0] as const
 /** What the upgrade writes into the metadata of the journal when it is complete. */
 export const upgradeMetadata = "purchases.upgrade"
 export const upgradeDone = "done"
-const partitionsMetadata = "purchases.partitions"
+export const partitionsMetadata = "purchases.partitions"
 const nanosecondsPerMillisecond = 1_000_000
 
 /** The broker lacks what the protocol needs, or was set up for something else. Nothing was changed. */

@@ -1,0 +1,110 @@
+import type { Account } from "../../src/domain/Account.ts"
+import { contentFingerprint, purchaseTotal } from "../../src/domain/Purchase.ts"
+import { addRepeats } from "../../src/domain/PurchaseIdSet.ts"
+import type { LedgerEntry } from "../../src/domain/Query.ts"
+import type { Repeats } from "../../src/domain/Revision.ts"
+import type { FormerRevision } from "./FormerRevision.ts"
+
+/** A purchase as an account has it: all that a receipt says but when and where it was applied. */
+type NumberedPurchase = Omit<LedgerEntry, "ledgerSequence">
+
+/** What an account of the former layout says of itself. */
+export interface FormerAccount {
+  readonly total: bigint
+  readonly count: number
+  readonly decidedThrough: number
+  readonly revisions: number
+  /** Oldest first. */
+  readonly purchases: ReadonlyArray<NumberedPurchase>
+  readonly repeats: ReadonlyMap<string, Repeats>
+}
+
+/** What the new layout says of the same account. */
+export interface NewAccount {
+  readonly account: Account
+  /** Newest first. */
+  readonly entries: ReadonlyArray<LedgerEntry>
+}
+
+/** Adds up all revisions of an account, oldest first. */
+export const formerAccountOf = (revisions: ReadonlyArray<FormerRevision>): FormerAccount => {
+  const purchases: Array<NumberedPurchase> = []
+  const repeats = new Map<string, Repeats>()
+  let totalAfter = 0n
+  for (const revision of revisions) {
+    for (const purchase of revision.purchases) {
+      totalAfter += purchaseTotal(purchase)
+      purchases.push({ ...purchase, number: purchases.length + 1, totalAfter })
+    }
+    for (const [purchaseId, counts] of revision.repeats) addRepeats(repeats, purchaseId, counts)
+  }
+  const newest = revisions.at(-1)
+  return {
+    total: newest?.total ?? 0n,
+    count: newest?.count ?? 0,
+    decidedThrough: newest?.decidedThrough ?? 0,
+    revisions: revisions.length,
+    purchases,
+    repeats
+  }
+}
+
+const fields = [
+  "number",
+  "purchaseId",
+  "productName",
+  "productType",
+  "valueCents",
+  "quantity",
+  "inputSequence",
+  "inputIndex",
+  "storedAt",
+  "totalAfter"
+] as const satisfies ReadonlyArray<keyof NumberedPurchase>
+
+/** Returns the first difference of one purchase: in the history, or in the purchaseId set. */
+const purchaseDifference = (
+  former: NumberedPurchase,
+  repeats: Repeats | undefined,
+  entry: LedgerEntry | undefined,
+  account: Account
+): string | undefined => {
+  const { purchaseId } = former
+  const where = `purchase ${purchaseId} (number ${former.number})`
+  if (entry === undefined) return `${where} is missing in the history`
+  const field = fields.find((name) => former[name] !== entry[name])
+  if (field !== undefined) return `${where}: ${field} was ${former[field]}, and is ${entry[field]}`
+  const seen = account.seen.get(purchaseId)
+  if (seen === undefined) return `${where} is missing in the set of purchase ids`
+  if (seen.fingerprint !== contentFingerprint(former)) return `${where}: its fingerprint differs`
+  if (seen.revision !== entry.ledgerSequence) return `${where}: the set of purchase ids names another commit`
+  const before = repeats ?? { repeats: 0, conflicts: 0 }
+  if (seen.repeats !== before.repeats) return `${where}: repeats were ${before.repeats}, and are ${seen.repeats}`
+  if (seen.conflicts === before.conflicts) return undefined
+  return `${where}: conflicts were ${before.conflicts}, and are ${seen.conflicts}`
+}
+
+/** Returns the first difference between the two layouts; `undefined` if they say the same of an account. */
+export const accountDifference = (former: FormerAccount, { account, entries }: NewAccount): string | undefined => {
+  const { purchases } = former
+  if (former.total !== purchases.at(-1)?.totalAfter && purchases.length > 0) {
+    return `the former total is ${former.total}, and its purchases make ${purchases.at(-1)?.totalAfter}`
+  }
+  for (const name of ["total", "count", "decidedThrough"] as const) {
+    if (former[name] !== account[name]) return `${name} was ${former[name]}, and is ${account[name]}`
+  }
+  const revisions = account.applying.length + (account.idle?.length ?? 0)
+  if (former.revisions !== revisions) return `revisions were ${former.revisions}, and are ${revisions}`
+  for (const [name, size] of [
+    ["the history has", entries.length],
+    ["the set of purchase ids has", account.seen.size]
+  ] as const) {
+    if (size !== purchases.length) return `${name} ${size} of ${purchases.length} purchases`
+  }
+  for (const [index, purchase] of purchases.entries()) {
+    const repeats = former.repeats.get(purchase.purchaseId)
+    const difference = purchaseDifference(purchase, repeats, entries[entries.length - 1 - index], account)
+    if (difference !== undefined) return difference
+  }
+  return undefined
+}

@@ -1,0 +1,124 @@
+import { Effect } from "effect"
+import { type Account, beginSeal, endSeal, isSealDue, revisionOf } from "../../src/domain/Account.ts"
+import { encodeCommit } from "../../src/domain/Commit.ts"
+import { purchaseTotal } from "../../src/domain/Purchase.ts"
+import { encodeRevision, type Revision } from "../../src/domain/Revision.ts"
+import { encodeSegment, linksAfter } from "../../src/domain/Segment.ts"
+import { commitBytesMax, commitRevisionsMax } from "../../src/ledger/ChainWriter.ts"
+import { takeOver } from "../../src/ledger/Takeover.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import type { FormerRevision } from "./FormerRevision.ts"
+import type { ReplayedAccounts } from "./ReplayedAccounts.ts"
+import { refuse } from "./UpgradeFailure.ts"
+
+/** The worker that the records of the upgrade name. */
+export const upgradeWorker = "upgrade"
+
+/** What was written into the journal. */
+export interface Written {
+  commits: number
+  revisions: number
+  purchases: number
+  segments: number
+}
+
+/** The revisions of one commit that is not written yet. */
+interface PendingCommit {
+  readonly lines: Array<string>
+  readonly revisions: Map<string, Revision>
+  bytes: number
+}
+
+const nothingPending = (): PendingCommit => ({ lines: [], revisions: new Map(), bytes: 0 })
+
+/** The revision after the newest of an account: the content of the former one, with the places of the new layout. */
+const nextRevision = (account: Account, former: FormerRevision): Revision =>
+  revisionOf(account, {
+    applied: former.purchases,
+    repeats: former.repeats,
+    conflicts: [],
+    total: former.total,
+    decidedThrough: former.decidedThrough
+  })
+
+/** Whether a former revision follows from the one before it. */
+const follows = (account: Account, former: FormerRevision): boolean =>
+  former.count === account.count + former.purchases.length &&
+  former.total === former.purchases.reduce((total, purchase) => total + purchaseTotal(purchase), account.total)
+
+/** Writes the chain of one partition from the revisions of the former layout. */
+export interface ChainReplay {
+  /** Takes the next revision of any account of the partition. */
+  readonly take: (userToken: string, former: FormerRevision) => Effect.Effect<void, { readonly message: string }>
+  /** Writes a segment of all that is unsealed of a user. The user must not be in hand. */
+  readonly seal: (userToken: string) => Effect.Effect<void, { readonly message: string }>
+  /** Whether a revision of a user waits for its commit. */
+  readonly isInHand: (userToken: string) => boolean
+  /** Writes the last commit, which has the position of the partition. */
+  readonly end: (position: number) => Effect.Effect<void, { readonly message: string }>
+}
+
+/**
+ * Begins the chain of a partition with a take-over record. The commits before the last have position 0: until the upgrade is
+ * done nobody reads them.
+ */
+export const beginReplay = Effect.fnUntraced(function* (
+  partition: number,
+  accounts: ReplayedAccounts,
+  written: Written
+) {
+  const chain = yield* CommitChain
+  const { epoch } = yield* takeOver(partition, upgradeWorker)
+  written.commits += 1
+  let newest = epoch
+  let pending = nothingPending()
+
+  const flush = Effect.fnUntraced(function* (position: number) {
+    const { lines, revisions } = pending
+    const head = { kind: "commit", epoch, worker: upgradeWorker, position } as const
+    newest = yield* chain.append(partition, encodeCommit(head, lines), newest)
+    for (const [userToken, revision] of revisions) accounts.committed(userToken, revision, newest)
+    written.commits += 1
+    written.revisions += lines.length
+    pending = nothingPending()
+  })
+
+  const seal = Effect.fnUntraced(function* (userToken: string) {
+    const account = accounts.of(userToken)
+    let { segment, links } = account
+    for (const content of beginSeal(account)) {
+      segment = yield* chain.seal(partition, encodeSegment({ userToken, ...content, links }))
+      links = linksAfter(links, segment)
+      written.segments += 1
+    }
+    endSeal(account, segment, links)
+    accounts.sealed(userToken)
+  })
+
+  const take = Effect.fnUntraced(function* (userToken: string, former: FormerRevision) {
+    // A commit has one line of a user at most.
+    if (pending.revisions.has(userToken)) yield* flush(0)
+    if (isSealDue(accounts.of(userToken))) yield* seal(userToken)
+    const account = accounts.of(userToken)
+    if (!follows(account, former)) {
+      const problem = `Account ${userToken} has a revision that does not follow from the one before it: ${former.count} purchases, ${former.total} cents.`
+      return yield* refuse("failed", `${problem} Nothing was changed in the former layout.`)
+    }
+    const revision = nextRevision(account, former)
+    const line = encodeRevision(userToken, revision)
+    const bytes = Buffer.byteLength(line) + 1
+    const isFull = pending.bytes + bytes > commitBytesMax || pending.lines.length === commitRevisionsMax
+    if (isFull && pending.lines.length > 0) yield* flush(0)
+    pending.lines.push(line)
+    pending.revisions.set(userToken, revision)
+    pending.bytes += bytes
+    written.purchases += revision.purchases.length
+  })
+
+  return {
+    take,
+    seal,
+    isInHand: (userToken) => pending.revisions.has(userToken),
+    end: flush
+  } satisfies ChainReplay
+})

@@ -1,0 +1,85 @@
+import { Effect } from "effect"
+import { partitionOf } from "../../src/domain/Subject.ts"
+import { beginReplay, type ChainReplay, type Written } from "./ChainReplay.ts"
+import { type FormerLedger, type FormerValue, formerFilter, tokenOfKey } from "./FormerLedger.ts"
+import { decodeFormerRevision } from "./FormerRevision.ts"
+import { ReplayedAccounts } from "./ReplayedAccounts.ts"
+
+/** What bounds the memory of the upgrade. */
+export interface ReplayLimits {
+  /** With more accounts the former layout is read several times, each time for a part of the partitions. */
+  readonly accountsOfPassMax: number
+  /** With more purchase ids in memory, segments are written early. */
+  readonly unsealedIdsMax: number
+}
+
+export const usualLimits: ReplayLimits = { accountsOfPassMax: 1_000_000, unsealedIdsMax: 4_000_000 }
+
+/** When ids are too many, so large a part of them stays. */
+const idsKept = 0.9
+
+export interface ReplayPlan {
+  readonly former: FormerLedger
+  readonly partitions: number
+  readonly limits: ReplayLimits
+  /** Called after each page. */
+  readonly progress: (text: string) => void
+}
+
+/** Returns the partitions of each pass over the former layout. */
+export const passesOf = (partitions: number, accounts: number, accountsOfPassMax: number): Array<Array<number>> => {
+  const count = Math.max(1, Math.min(partitions, Math.ceil(accounts / accountsOfPassMax)))
+  const passes: Array<Array<number>> = Array.from({ length: count }, () => [])
+  for (let partition = 0; partition < partitions; partition += 1) passes[partition % count]?.push(partition)
+  return passes
+}
+
+/** Seals the accounts that were touched longest ago until few enough ids are in memory. */
+const sealEarly = Effect.fnUntraced(function* (
+  accounts: ReplayedAccounts,
+  chainOf: (userToken: string) => ChainReplay | undefined,
+  unsealedIdsMax: number
+) {
+  if (accounts.unsealedIds <= unsealedIdsMax) return
+  while (accounts.unsealedIds > idsKept * unsealedIdsMax) {
+    const userToken = accounts.oldestUnsealed((user) => chainOf(user)?.isInHand(user) ?? true)
+    if (userToken === undefined) return
+    yield* chainOf(userToken)?.seal(userToken) ?? Effect.void
+  }
+})
+
+/** Writes the chains of some partitions in one pass over the former layout. */
+const replayPass = Effect.fnUntraced(function* (plan: ReplayPlan, partitions: ReadonlyArray<number>, written: Written) {
+  const accounts = new ReplayedAccounts()
+  const chains = new Map<number, ChainReplay>()
+  for (const partition of partitions) chains.set(partition, yield* beginReplay(partition, accounts, written))
+  const chainOf = (userToken: string) => chains.get(partitionOf(userToken, plan.partitions))
+
+  const takePart = Effect.fnUntraced(function* (chain: ChainReplay, part: ReadonlyArray<FormerValue>) {
+    for (const { key, text } of part) yield* chain.take(tokenOfKey(key), decodeFormerRevision(text))
+  })
+
+  // Each partition takes its revisions in their order; partitions go side by side.
+  const takePage = Effect.fnUntraced(function* (page: ReadonlyArray<FormerValue>) {
+    const parts = Map.groupBy(page, ({ key }) => chainOf(tokenOfKey(key)))
+    const taking = Array.from(parts, ([chain, part]) => (chain === undefined ? Effect.void : takePart(chain, part)))
+    yield* Effect.all(taking, { concurrency: "unbounded", discard: true })
+    yield* sealEarly(accounts, chainOf, plan.limits.unsealedIdsMax)
+    plan.progress(`${written.purchases} purchases of ${accounts.size} accounts written`)
+  })
+
+  yield* plan.former.eachPage(formerFilter.revisions, takePage)
+  for (const [partition, chain] of chains) yield* chain.end(yield* plan.former.position(partition))
+  return accounts.size
+})
+
+/** Writes every revision of the former layout into the chains, and returns how many accounts and records that makes. */
+export const replayAll = Effect.fnUntraced(function* (plan: ReplayPlan) {
+  const { keys } = yield* plan.former.state
+  const written: Written = { commits: 0, revisions: 0, purchases: 0, segments: 0 }
+  let accounts = 0
+  for (const partitions of passesOf(plan.partitions, keys, plan.limits.accountsOfPassMax)) {
+    accounts += yield* replayPass(plan, partitions, written)
+  }
+  return { accounts, ...written }
+})

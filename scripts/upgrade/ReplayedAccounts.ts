@@ -1,0 +1,55 @@
+import { type Account, emptyAccount, evolve } from "../../src/domain/Account.ts"
+import { PurchaseIdSet } from "../../src/domain/PurchaseIdSet.ts"
+import type { Revision } from "../../src/domain/Revision.ts"
+
+const noRepeats: Revision["repeats"] = new Map()
+
+/**
+ * The accounts of a pass, as far as they are replayed. Of each user it keeps the totals, the sequences of the newest 20
+ * revisions, and the links of its segments. It keeps purchase ids only until a segment covers them.
+ */
+export class ReplayedAccounts {
+  private readonly accounts = new Map<string, Account>()
+  /** The users with ids that no segment covers; the one that was touched longest ago comes first. */
+  private readonly unsealed = new Set<string>()
+  private ids = 0
+
+  get size(): number {
+    return this.accounts.size
+  }
+
+  /** How many purchase ids are kept because no segment covers them. */
+  get unsealedIds(): number {
+    return this.ids
+  }
+
+  of(userToken: string): Account {
+    return this.accounts.get(userToken) ?? emptyAccount()
+  }
+
+  /** Takes a committed revision into an account. */
+  committed(userToken: string, revision: Revision, sequence: number): void {
+    const account = this.of(userToken)
+    evolve(account, revision, sequence)
+    // The next revision needs to know only those before it.
+    account.newest = { ...revision, purchases: [], repeats: noRepeats }
+    this.accounts.set(userToken, account)
+    this.ids += revision.purchases.length
+    this.unsealed.delete(userToken)
+    this.unsealed.add(userToken)
+  }
+
+  /** Takes note that segments cover all of an account, and forgets what they hold. */
+  sealed(userToken: string): void {
+    const account = this.of(userToken)
+    this.ids -= account.seen.size
+    this.unsealed.delete(userToken)
+    this.accounts.set(userToken, { ...account, seen: new PurchaseIdSet(), applying: [], idle: undefined })
+  }
+
+  /** Returns the user with unsealed ids that was touched longest ago, and that is not in hand. */
+  oldestUnsealed(isInHand: (userToken: string) => boolean): string | undefined {
+    for (const userToken of this.unsealed) if (!isInHand(userToken)) return userToken
+    return undefined
+  }
+}

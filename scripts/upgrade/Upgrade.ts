@@ -1,0 +1,155 @@
+import { Duration, Effect, Layer, type Scope } from "effect"
+import { formerLedgerStream, inputStream } from "../../src/domain/Subject.ts"
+import { AccountReader } from "../../src/ledger/AccountReader.ts"
+import { Heads } from "../../src/ledger/Heads.ts"
+import { History } from "../../src/ledger/History.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { type BrokerConnection, Connection } from "../../src/nats/Connection.ts"
+import { HeadStore } from "../../src/nats/HeadStore.ts"
+import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
+import { streamConfigOf } from "../../src/nats/StreamSetup.ts"
+import { partitionsMetadata } from "../../src/nats/Topology.ts"
+import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
+import type { Settings } from "../../src/Settings.ts"
+import { cachedChainLayer } from "./CachedChain.ts"
+import { upgradeWorker } from "./ChainReplay.ts"
+import { type FormerLedger, makeFormerLedger } from "./FormerLedger.ts"
+import { replayRecords } from "./RecordsReplay.ts"
+import { replayAll, type ReplayLimits } from "./Replay.ts"
+import { refuse } from "./UpgradeFailure.ts"
+import { beginJournal, markDone } from "./UpgradeMark.ts"
+import { verifyAccounts, verifyRecords } from "./Verification.ts"
+
+export type UpgradeSettings = Pick<Settings, "natsUrl" | "replicas" | "workerLease" | "workerHeartbeat">
+
+/** Tells a person how far the upgrade is. */
+export interface UpgradeReport {
+  /** A line that stays. */
+  readonly say: (line: string) => void
+  /** A line that the next one replaces. */
+  readonly progress: (text: string) => void
+}
+
+export interface UpgradeOptions {
+  readonly settings: UpgradeSettings
+  readonly limits: ReplayLimits
+  readonly report: UpgradeReport
+  /** Stands between the upgrade and the chain that it writes; only tests replace it. */
+  readonly chain?: (real: (typeof CommitChain)["Service"]) => (typeof CommitChain)["Service"]
+}
+
+/** What the former installation was made with. */
+interface FormerSetup {
+  readonly partitions: number
+  readonly replicas: number
+}
+
+/** Reads how the former installation was set up. Fails if there is none. */
+const readSetup = Effect.fnUntraced(function* (connection: BrokerConnection) {
+  const ledger = yield* streamConfigOf(connection, formerLedgerStream)
+  if (ledger === undefined) {
+    const problem = `There is nothing to upgrade: the broker has no stream ${formerLedgerStream}. Is NATS_URL right?`
+    return yield* refuse("nothingToUpgrade", problem)
+  }
+  const input = yield* streamConfigOf(connection, inputStream)
+  const partitions = Number(input?.metadata?.[partitionsMetadata])
+  if (Number.isInteger(partitions) && partitions > 0) {
+    return { partitions, replicas: ledger.num_replicas } satisfies FormerSetup
+  }
+  const problem = `The stream ${inputStream} is missing, or does not say how many partitions there are. Restore it first.`
+  return yield* refuse("nothingToUpgrade", problem)
+})
+
+/** Fails if a worker gave a sign of life within its lease. Another upgrade gives such signs too. */
+const refuseWorkers = Effect.fnUntraced(function* (lease: Duration.Duration) {
+  const signs = yield* Effect.flatMap(WorkerBucket, ({ read }) => read)
+  const alive = signs.filter(({ silentMilliseconds }) => silentMilliseconds < Duration.toMillis(lease))
+  if (alive.length === 0) return
+  const names = alive.map(({ worker }) => (worker === upgradeWorker ? "another upgrade" : `the worker ${worker}`))
+  const seconds = Duration.toMillis(lease) / 1_000
+  const problem = `Still alive: ${names.join(", ")}. Stop all workers and edges. One that was killed counts as alive for ${seconds} s.`
+  yield* refuse("workerAlive", problem)
+})
+
+/** Gives signs of life until the scope closes, so that no other upgrade begins meanwhile. */
+const giveSigns = (
+  heartbeat: Duration.Duration
+): Effect.Effect<void, { readonly message: string }, WorkerBucket | Scope.Scope> =>
+  Effect.gen(function* () {
+    const bucket = yield* WorkerBucket
+    const instance = yield* bucket.announce(upgradeWorker, 0)
+    yield* Effect.addFinalizer(() => Effect.ignore(bucket.leave(upgradeWorker, instance)))
+    const sign = Effect.andThen(Effect.sleep(heartbeat), Effect.ignore(bucket.announce(upgradeWorker, instance)))
+    yield* Effect.forkScoped(Effect.forever(sign))
+  })
+
+const journalLayer = ({ chain }: UpgradeOptions, replicas: number) =>
+  Layer.mergeAll(
+    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), chain ?? ((real) => real))).pipe(
+      Layer.provide(CommitChain.layer(replicas))
+    ),
+    HeadStore.layer(replicas),
+    RejectedRecords.layer,
+    PartitionConsumer.layer
+  )
+
+/** What the product reads accounts with, behind a cache of commits. */
+const readingLayer = Layer.mergeAll(Heads.layer, History.layer.pipe(Layer.provideMerge(AccountReader.layer))).pipe(
+  Layer.provideMerge(cachedChainLayer)
+)
+
+/** Removes the consumers of former epochs: new epochs are lower numbers, and would find consumers under their names. */
+const removeConsumers = Effect.fnUntraced(function* (partitions: number) {
+  const consumers = yield* PartitionConsumer
+  for (let partition = 0; partition < partitions; partition += 1) {
+    yield* consumers.deleteBefore(partition, Number.POSITIVE_INFINITY)
+  }
+})
+
+/** Writes the new layout and compares all of it with the former one. */
+const writeAndVerify = Effect.fnUntraced(function* (options: UpgradeOptions, former: FormerLedger, setup: FormerSetup) {
+  const { limits, report } = options
+  const { partitions } = setup
+  const before = yield* former.state
+  const records = yield* replayRecords(former)
+  report.say(`Written: ${records.rejected} rejected records with ${records.steps} steps of replays.`)
+  const written = yield* replayAll({ former, partitions, limits, progress: report.progress })
+  const { accounts, purchases, revisions, commits, segments } = written
+  report.say(
+    `Written: ${purchases} purchases of ${accounts} accounts, in ${revisions} revisions, ${commits} commits and ${segments} segments.`
+  )
+  yield* verifyRecords(former, records)
+  const verified = yield* verifyAccounts({ former, partitions, progress: report.progress }).pipe(
+    Effect.provide(readingLayer)
+  )
+  report.say(
+    `Compared: ${verified.purchases} purchases of ${verified.accounts} accounts and ${records.rejected} rejected records. All are the same.`
+  )
+  const after = yield* former.state
+  if (after.lastSequence === before.lastSequence && after.messages === before.messages) return
+  const problem = `The stream ${formerLedgerStream} was written meanwhile. Stop all workers and edges, and run the upgrade again.`
+  yield* refuse("failed", problem)
+})
+
+/** Upgrades an installation: everything of `KV_ledger` is written into `KV_journal`, and compared. */
+export const upgrade = (options: UpgradeOptions) => {
+  const { settings, report } = options
+  return Effect.gen(function* () {
+    const connection = yield* Connection
+    const setup = yield* readSetup(connection)
+    const replicas = Math.max(setup.replicas, settings.replicas)
+    yield* Effect.gen(function* () {
+      yield* refuseWorkers(settings.workerLease)
+      yield* giveSigns(settings.workerHeartbeat)
+      const isAgain = yield* beginJournal(connection, replicas)
+      if (isAgain) report.say("An upgrade before this one did not end. What it wrote was removed.")
+      yield* writeAndVerify(options, makeFormerLedger(connection), setup).pipe(
+        Effect.andThen(removeConsumers(setup.partitions)),
+        Effect.provide(journalLayer(options, replicas))
+      )
+      yield* markDone(connection)
+    }).pipe(Effect.provide(WorkerBucket.layer(replicas)))
+    report.say(`Done. Start the workers and edges. The stream ${formerLedgerStream} is as it was.`)
+  }).pipe(Effect.scoped, Effect.provide(Connection.layer({ url: settings.natsUrl, name: "upgrade" })))
+}

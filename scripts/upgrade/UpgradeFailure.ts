@@ -1,0 +1,28 @@
+import { Schema } from "effect"
+
+/** How the command ends. `docs/upgrading.md` lists them. */
+export const exitCode = {
+  done: 0,
+  /** The broker failed, or the new layout differs from the former one. */
+  failed: 1,
+  /** The command line or a setting is wrong. */
+  usage: 2,
+  workerAlive: 3,
+  nothingToUpgrade: 4,
+  alreadyDone: 5,
+  /** There is a journal, or there are heads, that no upgrade began. */
+  foreignJournal: 6
+} as const
+
+/** The upgrade ends without being done. The former layout is as it was. */
+export class UpgradeFailure extends Schema.TaggedError<UpgradeFailure>()("UpgradeFailure", {
+  exitCode: Schema.Int,
+  problem: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+export const refuse = (reason: Exclude<keyof typeof exitCode, "done">, problem: string): UpgradeFailure =>
+  new UpgradeFailure({ exitCode: exitCode[reason], problem })

@@ -1,0 +1,167 @@
+import { isDeepStrictEqual } from "node:util"
+import { Effect } from "effect"
+import { revisionLinesOf } from "../../src/domain/Commit.ts"
+import type { HistoryPlace, LedgerEntry } from "../../src/domain/Query.ts"
+import { pageLimitMax } from "../../src/domain/Query.ts"
+import { decodeRejection } from "../../src/domain/Rejection.ts"
+import { decodeReplay } from "../../src/domain/Replay.ts"
+import { partitionOf, replayedKey } from "../../src/domain/Subject.ts"
+import { AccountReader } from "../../src/ledger/AccountReader.ts"
+import { Heads, type PartitionHeads } from "../../src/ledger/Heads.ts"
+import { History, type HistoryPage } from "../../src/ledger/History.ts"
+import { readPosition } from "../../src/ledger/Takeover.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { type RejectedPlace, RejectedRecords } from "../../src/nats/RejectedRecords.ts"
+import { accountDifference, formerAccountOf } from "./AccountComparison.ts"
+import { type FormerLedger, formerFilter, type FormerValue, placeOfKey, tokenOfKey } from "./FormerLedger.ts"
+import { decodeFormerRevision } from "./FormerRevision.ts"
+import { eachRejection, stepContent, type WrittenRecords } from "./RecordsReplay.ts"
+import { refuse } from "./UpgradeFailure.ts"
+
+/** The most steps of one record that the product reads; three are usual. */
+const replayStepsMax = 100
+/** How many accounts are compared at once. The whole history of each is in memory meanwhile. */
+const accountsAtOnce = 8
+
+export interface VerificationPlan {
+  readonly former: FormerLedger
+  readonly partitions: number
+  /** Called after each page. */
+  readonly progress: (text: string) => void
+}
+
+const differs = (what: string, difference: string) =>
+  Effect.fail(refuse("failed", `The new layout differs from the former one: ${what}: ${difference}.`))
+
+/** All purchases of an account as the product reads them, newest first. */
+const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number) {
+  const history = yield* History
+  const entries: Array<LedgerEntry> = []
+  for (let place: HistoryPlace | undefined = { revision: newest, taken: 0 }; place !== undefined;) {
+    const page: HistoryPage | undefined = yield* history.page(userToken, place, pageLimitMax)
+    if (page === undefined) return yield* differs(`account ${userToken}`, "its history has no beginning")
+    for (const entry of page.entries) entries.push(entry)
+    place = page.next
+  }
+  return entries
+})
+
+/** Reads the receipt of the newest purchase, which has to say what the history says of it. */
+const verifyReceipt = Effect.fnUntraced(function* (
+  userToken: string,
+  newest: LedgerEntry | undefined,
+  seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number } | undefined
+) {
+  if (newest === undefined || seen === undefined) return
+  const history = yield* History
+  const { entry } = yield* history.receipt(userToken, newest.purchaseId, seen)
+  if (!isDeepStrictEqual(entry, newest)) yield* differs(`account ${userToken}`, "its newest receipt is another one")
+})
+
+/** Compares one account, and returns how many revisions and purchases it has. */
+const verifyAccount = Effect.fnUntraced(function* (former: FormerLedger, heads: PartitionHeads, first: FormerValue) {
+  const reader = yield* AccountReader
+  const userToken = tokenOfKey(first.key)
+  const revisions = yield* former.valuesOf(first.key, first.sequence)
+  const before = formerAccountOf(revisions.map(({ text }) => decodeFormerRevision(text)))
+  const newest = heads.find(userToken)
+  if (newest === 0) return yield* differs(`account ${userToken}`, "it is missing")
+  const account = yield* reader.load(userToken, newest)
+  const entries = yield* historyOf(userToken, newest)
+  const difference = accountDifference(before, { account, entries })
+  if (difference !== undefined) return yield* differs(`account ${userToken}`, difference)
+  yield* verifyReceipt(userToken, entries[0], entries[0] && account.seen.get(entries[0].purchaseId))
+  return { revisions: before.revisions, purchases: before.count }
+})
+
+/** Opens the heads of a partition up to its last commit, after a comparison of its position. */
+const openPartition = Effect.fnUntraced(function* (former: FormerLedger, partition: number) {
+  const chain = yield* CommitChain
+  const before = yield* former.position(partition)
+  const position = yield* readPosition(partition)
+  if (position !== before) yield* differs(`partition ${partition}`, `position was ${before}, and is ${position}`)
+  const last = (yield* chain.newest(partition))?.sequence ?? 0
+  const heads = yield* Effect.flatMap(Heads, ({ open }) => open(partition, last))
+  let lines = 0
+  for (let from = 1; from <= last;) {
+    const page = yield* chain.page(partition, from)
+    for (const { text } of page) lines += revisionLinesOf(text).length
+    from = (page.at(-1)?.sequence ?? last) + 1
+  }
+  return { heads, lines }
+})
+
+/**
+ * Reads every account by the product's own way, from its head to its whole history, and compares it with all revisions of
+ * the former layout. Fails with the first difference. Writes the heads in the end.
+ */
+export const verifyAccounts = Effect.fnUntraced(function* ({ former, partitions, progress }: VerificationPlan) {
+  const numbers = Array.from({ length: partitions }, (_, partition) => partition)
+  const opened = yield* Effect.forEach(numbers, (partition) => openPartition(former, partition))
+  const stored = opened.reduce((sum, { lines }) => sum + lines, 0)
+  let read = 0
+  const verified = { accounts: 0, revisions: 0, purchases: 0 }
+
+  const verify = Effect.fnUntraced(function* (first: FormerValue) {
+    const partition = opened[partitionOf(tokenOfKey(first.key), partitions)]
+    if (partition === undefined) return
+    const { revisions, purchases } = yield* verifyAccount(former, partition.heads, first)
+    verified.accounts += 1
+    verified.revisions += revisions
+    verified.purchases += purchases
+  })
+  // Each account is compared when its first revision comes, so that no list of all accounts is needed.
+  yield* former.eachPage(formerFilter.revisions, (page) => {
+    read += page.length
+    const firsts = page.filter(({ text }) => decodeFormerRevision(text).isFirst)
+    return Effect.forEach(firsts, verify, { concurrency: accountsAtOnce, discard: true }).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => progress(`${verified.purchases} purchases of ${verified.accounts} accounts compared`))
+      )
+    )
+  })
+  if (read !== verified.revisions)
+    yield* differs("all accounts", `${verified.revisions} of ${read} revisions were compared`)
+  if (read !== stored) yield* differs("all accounts", `revisions were ${read}, and are ${stored}`)
+  yield* Effect.forEach(opened, ({ heads }) => heads.write, { discard: true })
+  return verified
+})
+
+/** Compares the steps of one record's replay, and returns how many there are. */
+const verifyReplay = Effect.fnUntraced(function* (former: FormerLedger, place: RejectedPlace) {
+  const records = yield* RejectedRecords
+  const key = replayedKey(place.inputSequence, place.index)
+  const before = (yield* former.valuesOf(key)).map(({ text }) => stepContent(decodeReplay(text)))
+  // Of very many steps the product reads the oldest, and the newest.
+  const trail = (yield* records.trail(place)).map(stepContent)
+  const newest = yield* records.replay(place)
+  const isSame =
+    isDeepStrictEqual(trail, before.slice(0, Math.min(before.length, replayStepsMax))) &&
+    isDeepStrictEqual(newest && stepContent(newest), before.at(-1))
+  if (!isSame) yield* differs(`record ${place.inputSequence}/${place.index}`, "its replay is another one")
+  return before.length
+})
+
+/** Compares every rejected record, and the steps of every replay. */
+export const verifyRecords = Effect.fnUntraced(function* (former: FormerLedger, written: WrittenRecords) {
+  const records = yield* RejectedRecords
+  const verified = { rejected: 0, steps: 0 }
+
+  const verify = Effect.fnUntraced(function* ({ key, text }: FormerValue) {
+    const place = placeOfKey(key)
+    const { sequence: _sequence, rejectedAt: _rejectedAt, ...rejection } = (yield* records.find(place)) ?? {}
+    if (!isDeepStrictEqual(rejection, decodeRejection(text))) {
+      yield* differs(`record ${place.inputSequence}/${place.index}`, "it is another one")
+    }
+    verified.rejected += 1
+    verified.steps += yield* verifyReplay(former, place)
+  })
+  yield* eachRejection(former, verify)
+  if (!isDeepStrictEqual(verified, written)) {
+    const { rejected, steps } = verified
+    yield* differs(
+      "all records",
+      `${rejected} records with ${steps} steps were compared, and ${written.rejected} with ${written.steps} written`
+    )
+  }
+})

@@ -31,12 +31,21 @@ export interface UpgradeReport {
   readonly progress: (text: string) => void
 }
 
+type Chain = (typeof CommitChain)["Service"]
+type Records = (typeof RejectedRecords)["Service"]
+
+/** What stands between the upgrade and the broker; each gets the real service and answers the one to use. */
+export interface Replacements {
+  readonly chain?: (real: Chain) => Chain
+  readonly records?: (real: Records) => Records
+}
+
 export interface UpgradeOptions {
   readonly settings: UpgradeSettings
   readonly limits: ReplayLimits
   readonly report: UpgradeReport
-  /** Stands between the upgrade and the chain that it writes; only tests replace it. */
-  readonly chain?: (real: (typeof CommitChain)["Service"]) => (typeof CommitChain)["Service"]
+  /** Swaps services of the broker; only tests do. */
+  readonly replace?: Replacements
 }
 
 /** What the former installation was made with. */
@@ -84,13 +93,17 @@ const giveSigns = (
     yield* Effect.forkScoped(Effect.forever(sign))
   })
 
-const journalLayer = ({ chain }: UpgradeOptions, replicas: number) =>
+const same = <A>(real: A): A => real
+
+const journalLayer = ({ chain, records }: Replacements, replicas: number) =>
   Layer.mergeAll(
-    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), chain ?? ((real) => real))).pipe(
+    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), chain ?? same)).pipe(
       Layer.provide(CommitChain.layer(replicas))
     ),
+    Layer.effect(RejectedRecords, Effect.map(Effect.service(RejectedRecords), records ?? same)).pipe(
+      Layer.provide(RejectedRecords.layer)
+    ),
     HeadStore.layer(replicas),
-    RejectedRecords.layer,
     PartitionConsumer.layer
   )
 
@@ -146,7 +159,7 @@ export const upgrade = (options: UpgradeOptions) => {
       if (isAgain) report.say("An upgrade before this one did not end. What it wrote was removed.")
       yield* writeAndVerify(options, makeFormerLedger(connection), setup).pipe(
         Effect.andThen(removeConsumers(setup.partitions)),
-        Effect.provide(journalLayer(options, replicas))
+        Effect.provide(journalLayer(options.replace ?? {}, replicas))
       )
       yield* markDone(connection)
     }).pipe(Effect.provide(WorkerBucket.layer(replicas)))

@@ -14,14 +14,24 @@ const read = (commit: string, name: string) =>
 export const storedAnswers = (commit: string): Readonly<Record<string, string | ReadonlyArray<string>>> =>
   read(commit, "answers")
 
+/** Returns the files of an installation of an earlier commit, by their path. */
+const storedFiles = (commit: string): Array<readonly [path: string, content: Buffer]> =>
+  Object.entries<string>(read(commit, "files")).map(([path, base64]) => [path, Buffer.from(base64, "base64")])
+
 /** Writes the files of an installation of an earlier commit into a new directory for a broker, and returns that. */
 export const unpackInstallation = (commit: string): string => {
   const directory = mkdtempSync(join(tmpdir(), `purchase-ledger-${commit}-`))
-  const files: Readonly<Record<string, string>> = read(commit, "files")
-  for (const [name, base64] of Object.entries(files)) {
+  for (const [name, content] of storedFiles(commit)) {
     const path = join(directory, name)
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, Buffer.from(base64, "base64"))
+    writeFileSync(path, content)
   }
   return directory
 }
+
+/** Returns the messages and the settings of a stream that are not byte for byte as they were unpacked. */
+export const changedFiles = (commit: string, directory: string, stream: string): Array<string> =>
+  storedFiles(commit)
+    .filter(([path]) => path.includes(`/${stream}/`) && /\.blk$|meta\.inf$/.test(path))
+    .filter(([path, content]) => !content.equals(readFileSync(join(directory, path))))
+    .map(([path]) => path)

@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { commitBytesMax } from "../../src/ledger/ChainWriter.ts"
+import { unsealedRevisionsMax } from "../../src/domain/Account.ts"
+import { tokenOfLine } from "../../src/domain/Commit.ts"
+import { encodeToken } from "../../src/domain/Subject.ts"
+import { seeded, shuffled } from "../support/Random.ts"
+import { manySold, piecesOf, postBody, sold, type Sold, wideSold } from "../support/Sold.ts"
+import { postTo, seen } from "../support/TestService.ts"
+import { startEdge, startWorker, type TestEdge, testSettings, type TestWorker } from "../support/TestLedger.ts"
+import { userIn } from "../support/TestSystem.ts"
+import { FormerInstallation } from "./FormerInstallation.ts"
+import { upgradeHere } from "./UpgradeRun.ts"
+
+const partitions = 3
+/** Small enough for several passes, and for segments that are written early. */
+const limits = { accountsOfPassMax: 8, unsealedIdsMax: 400 }
+
+const big = userIn(0, partitions, "big")
+const repeated = userIn(1, partitions, "repeated")
+const wide = userIn(2, partitions, "wide")
+const strange = ['ann@x.org "quoted"', "* > $KV.ledger", "名前 ✓", "a=b%20c"]
+
+/** What an account has to say: its purchases in the order of application, and how often each came again. */
+interface Expected {
+  readonly purchases: Map<string, Sold>
+  readonly again: Map<string, { repeats: number; conflicts: number }>
+}
+
+const contentOf = ({ productName, productType, valueCents, quantity }: Sold): string =>
+  JSON.stringify([productName, productType, valueCents, quantity])
+
+/** Tells by the plainest rules what the accounts are after some purchases. */
+const expectedOf = (sales: ReadonlyArray<Sold>): Map<string, Expected> => {
+  const accounts = new Map<string, Expected>()
+  for (const sale of sales) {
+    const account = accounts.get(sale.userId) ?? { purchases: new Map(), again: new Map() }
+    accounts.set(sale.userId, account)
+    const first = account.purchases.get(sale.purchaseId)
+    if (first === undefined) {
+      account.purchases.set(sale.purchaseId, sale)
+      account.again.set(sale.purchaseId, { repeats: 0, conflicts: 0 })
+      continue
+    }
+    const counts = account.again.get(sale.purchaseId) ?? { repeats: 0, conflicts: 0 }
+    if (contentOf(first) === contentOf(sale)) counts.repeats += 1
+    else counts.conflicts += 1
+  }
+  return accounts
+}
+
+/** What a history says of purchases, oldest first. */
+const shownOf = (purchases: ReadonlyArray<Sold>) => {
+  let sum = 0
+  return purchases.map(({ valueCents, quantity, ...purchase }, index) => {
+    const cents = valueCents * quantity
+    sum += cents
+    const amounts = { value: valueCents / 100, quantity, total: cents / 100, runningTotal: sum / 100 }
+    return { number: index + 1, ...purchase, ...amounts }
+  })
+}
+
+/** Purchases of several users of one partition, some of which come again, and some of those with another price. */
+const groupOf = (random: () => number): ReadonlyArray<Sold> => {
+  const partition = Math.floor(random() * partitions)
+  return Array.from({ length: 5 }, () => {
+    const user = userIn(partition, partitions, `user-${Math.floor(random() * 4)}`)
+    return sold(user, `p${Math.floor(random() * 60)}`, { valueCents: random() < 0.1 ? 7 : 500 })
+  })
+}
+
+/** The known purchase of an account again and again, at times with another price. */
+const repeatsOf = (known: Sold, count: number): Array<ReadonlyArray<Sold>> =>
+  Array.from({ length: count }, (_, index) => [index % 7 === 6 ? { ...known, valueCents: 99 } : known])
+
+/** Messages of every kind: large, of one user in a row, with repeats alone, with ids that need escapes, of many users. */
+const messagesOf = (random: () => number): Array<ReadonlyArray<Sold>> => [
+  ...piecesOf(manySold(big, 300), 9),
+  // Segments cover revisions that only count.
+  manySold(repeated, 3),
+  ...repeatsOf(sold(repeated, "p1", { valueCents: 100 }), 60),
+  wideSold(wide, 100),
+  wideSold(wide, 2),
+  ...strange.map((user) => [sold(user, 'id "with" = % ✓'), sold(user, "購買.1"), sold(user, "*")]),
+  ...shuffled(
+    [...piecesOf(manySold(big, 700, "late"), 11), ...Array.from({ length: 150 }, () => groupOf(random))],
+    random
+  )
+]
+
+describe("an installation of the former layout with accounts of every kind", () => {
+  const messages = messagesOf(seeded(11))
+  const accounts = expectedOf(messages.flat())
+  let former: FormerInstallation
+  let edge: TestEdge
+  let worker: TestWorker
+  let before: ReadonlyArray<unknown>
+  let lines: ReadonlyArray<string>
+
+  beforeAll(async () => {
+    former = await FormerInstallation.start(partitions)
+    for (const message of messages) await former.apply(message)
+    before = await former.everything()
+    const upgraded = await upgradeHere(former.broker.url, {}, limits)
+    expect(upgraded.failure).toBeUndefined()
+    lines = upgraded.lines
+  })
+
+  afterAll(async () => {
+    await edge?.stop()
+    await worker?.stop()
+    await former?.stop()
+  })
+
+  const get = async (path: string) => JSON.parse((await seen(edge.app.request(path))).body)
+
+  const historyOf = async (first: string): Promise<ReadonlyArray<object>> => {
+    const all: Array<object> = []
+    for (let path: string | undefined = first; path !== undefined;) {
+      const { purchases, next } = await get(path)
+      all.push(...purchases.map(({ storedAt: _storedAt, ...purchase }: { readonly storedAt: string }) => purchase))
+      path = next
+    }
+    return all
+  }
+
+  it("is told to be written and compared whole", () => {
+    const purchases = [...accounts.values()].reduce((sum, account) => sum + account.purchases.size, 0)
+    expect(lines.join("\n")).toContain(`Compared: ${purchases} purchases of ${accounts.size} accounts`)
+  })
+
+  it("has chains of one take-over and commits with one line of a user at most, within the bounds of a worker", async () => {
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const commits = await former.admin.commits(partition)
+      expect(commits.map(({ kind }) => kind)).toEqual(["takeover", ...commits.slice(1).map(() => "commit")])
+      expect(new Set(commits.map(({ worker: name }) => name))).toEqual(new Set(["upgrade"]))
+      for (const { lines: revisions } of commits) {
+        expect(new Set(revisions.map(tokenOfLine)).size).toBe(revisions.length)
+        const bytes = revisions.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0)
+        if (revisions.length > 1) expect(bytes).toBeLessThanOrEqual(commitBytesMax)
+      }
+      // Many revisions share a commit where their users differ.
+      expect(commits.length).toBeLessThan(commits.flatMap(({ lines: revisions }) => revisions).length + 3)
+      expect(commits.at(-1)?.position).toBe(former.positions[partition])
+      expect(commits.at(-1)?.epoch).toBe(commits[0]?.sequence)
+    }
+  })
+
+  it("has accounts that are read with a bounded number of commits, each naming those before it", async () => {
+    for (const user of accounts.keys()) {
+      const revisions = await former.admin.account(encodeToken(user))
+      for (const { unsealed } of revisions) expect(unsealed).toBeLessThanOrEqual(unsealedRevisionsMax)
+      for (const [index, { previous }] of revisions.entries()) expect(previous.length).toBe(Math.min(index, 20))
+    }
+    const [, , newest] = (await former.admin.account(encodeToken(repeated))).toReversed()
+    expect(newest?.segment).toBeGreaterThan(0)
+  })
+
+  it("gives every total, history and receipt by a worker and an edge as the purchases make them", async () => {
+    const settings = testSettings({ NATS_URL: former.broker.url })
+    edge = await startEdge(settings)
+    worker = await startWorker(settings)
+    for (const [user, { purchases, again }] of accounts) {
+      const path = `/users/${encodeURIComponent(user)}`
+      const shown = shownOf([...purchases.values()])
+      const total = await get(`${path}/total`)
+      expect([total.purchaseCount, total.total], user).toEqual([shown.length, shown.at(-1)?.runningTotal])
+      expect(await historyOf(`${path}/purchases?limit=1000`), user).toEqual(shown.toReversed())
+      for (const [purchaseId, { repeats, conflicts }] of again) {
+        if (repeats + conflicts === 0) continue
+        const receipt = await get(`${path}/purchases/${encodeURIComponent(purchaseId)}`)
+        expect([receipt.repeatsDropped, receipt.conflictsRejected], purchaseId).toEqual([repeats, conflicts])
+      }
+    }
+  })
+
+  it("applies new purchases once, and recognises those that it had", async () => {
+    const user = strange[0] ?? ""
+    const known = sold(user, "購買.1")
+    const again = await postTo(edge.app, postBody(known), { prefer: "wait=20" })
+    expect([again.status, JSON.parse(again.body).runningTotal]).toEqual([201, 42])
+    const fresh = await postTo(edge.app, postBody(sold(user, "fresh")), { prefer: "wait=20" })
+    expect([fresh.status, JSON.parse(fresh.body).runningTotal]).toEqual([201, 84])
+    const sealed = await postTo(edge.app, postBody(sold(big, "p1", { valueCents: 100 })), { prefer: "wait=20" })
+    expect([sealed.status, JSON.parse(sealed.body).runningTotal]).toEqual([201, 2])
+  })
+
+  it("has its former layout as it was", async () => {
+    expect(await former.everything()).toEqual(before)
+  })
+})

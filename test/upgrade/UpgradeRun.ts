@@ -1,0 +1,54 @@
+import { execFile } from "node:child_process"
+import { join } from "node:path"
+import { Cause, Effect, Exit, References } from "effect"
+import { type ReplayLimits, usualLimits } from "../../scripts/upgrade/Replay.ts"
+import { type Replacements, upgrade, type UpgradeSettings } from "../../scripts/upgrade/Upgrade.ts"
+import type { UpgradeFailure } from "../../scripts/upgrade/UpgradeFailure.ts"
+import { compileCache, projectRoot } from "../support/TestBroker.ts"
+import { testSettings } from "../support/TestLedger.ts"
+
+/** How a process of the upgrade ended. A signal gives no code. */
+export interface UpgradeEnded {
+  readonly code: number | undefined
+  readonly signal: string | undefined
+  readonly output: string
+  readonly errors: string
+}
+
+/** Runs the upgrade in a process of its own, as npm would, or a program that runs it with a mistake. */
+export const runUpgrade = (
+  environment: Readonly<Record<string, string>>,
+  program = "scripts/upgrade/main.ts",
+  given: ReadonlyArray<string> = []
+): Promise<UpgradeEnded> =>
+  new Promise((resolve) => {
+    const env = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCache, ...environment }
+    const node = join(projectRoot, "node_modules/.bin/node")
+    execFile(node, [program, ...given], { cwd: projectRoot, env }, (failure, output, errors) => {
+      const code = failure === null ? 0 : failure.code
+      resolve({
+        code: typeof code === "number" ? code : undefined,
+        signal: failure?.signal ?? undefined,
+        output,
+        errors
+      })
+    })
+  })
+
+/** Settings of an upgrade on a test's broker. A sign of life counts for a moment only, so that runs follow one another. */
+export const upgradeSettings = (url: string): UpgradeSettings =>
+  testSettings({ NATS_URL: url, WORKER_LEASE: "1 millis" })
+
+/** Runs the upgrade in this process, and returns what it said, and why it failed. */
+export const upgradeHere = async (
+  url: string,
+  replace: Replacements = {},
+  limits: ReplayLimits = usualLimits
+): Promise<{ readonly lines: ReadonlyArray<string>; readonly failure: UpgradeFailure | Error | undefined }> => {
+  const lines: Array<string> = []
+  const report = { say: (line: string) => void lines.push(line), progress: () => undefined }
+  const running = upgrade({ settings: upgradeSettings(url), limits, report, replace })
+  const exit = await Effect.runPromiseExit(running.pipe(Effect.provideService(References.MinimumLogLevel, "Error")))
+  const failure = Exit.isSuccess(exit) ? undefined : Cause.squash(exit.cause)
+  return { lines, failure: failure === undefined || failure instanceof Error ? failure : new Error(String(failure)) }
+}

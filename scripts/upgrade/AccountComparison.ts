@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from "node:util"
 import type { Account } from "../../src/domain/Account.ts"
 import { contentFingerprint, purchaseTotal } from "../../src/domain/Purchase.ts"
 import { addRepeats } from "../../src/domain/PurchaseIdSet.ts"
 import type { LedgerEntry } from "../../src/domain/Query.ts"
-import type { Repeats } from "../../src/domain/Revision.ts"
+import { previousRevisionsMax, type Repeats, type Revision } from "../../src/domain/Revision.ts"
 import type { FormerRevision } from "./FormerRevision.ts"
 
 /** A purchase as an account has it: all that a receipt says but when and where it was applied. */
@@ -107,4 +108,22 @@ export const accountDifference = (former: FormerAccount, { account, entries }: N
     if (difference !== undefined) return difference
   }
   return undefined
+}
+
+/** Returns the sequences of all revisions of an account, oldest first. */
+export const revisionSequences = ({ applying, idle }: Account): Array<number> =>
+  [...applying, ...(idle ?? [])].sort((one, other) => one - other)
+
+/** Returns the first difference of a revision: of its content, or of the revisions that it names. */
+export const revisionDifference = (
+  former: FormerRevision,
+  revision: Revision,
+  sequencesBefore: ReadonlyArray<number>
+): string | undefined => {
+  const field = (["total", "count", "decidedThrough", "purchases", "repeats"] as const).find(
+    (name) => !isDeepStrictEqual(former[name], revision[name])
+  )
+  if (field !== undefined) return `its ${field} differ`
+  const previous = sequencesBefore.slice(-previousRevisionsMax).toReversed()
+  return isDeepStrictEqual(revision.previous, previous) ? undefined : "it names other revisions than those before it"
 }

@@ -50,10 +50,8 @@ const follows = (account: Account, former: FormerRevision): boolean =>
 export interface ChainReplay {
   /** Takes the next revision of any account of the partition. */
   readonly take: (userToken: string, former: FormerRevision) => Effect.Effect<void, { readonly message: string }>
-  /** Writes a segment of all that is unsealed of a user. The user must not be in hand. */
+  /** Writes a segment of all that is unsealed of a user, after the commit that waits for it. */
   readonly seal: (userToken: string) => Effect.Effect<void, { readonly message: string }>
-  /** Whether a revision of a user waits for its commit. */
-  readonly isInHand: (userToken: string) => boolean
   /** Writes the last commit, which has the position of the partition. */
   readonly end: (position: number) => Effect.Effect<void, { readonly message: string }>
 }
@@ -83,7 +81,11 @@ export const beginReplay = Effect.fnUntraced(function* (
     pending = nothingPending()
   })
 
+  /** A commit has one line of a user at most, and a segment covers commits. */
+  const flushFor = (userToken: string) => (pending.revisions.has(userToken) ? flush(0) : Effect.void)
+
   const seal = Effect.fnUntraced(function* (userToken: string) {
+    yield* flushFor(userToken)
     const account = accounts.of(userToken)
     let { segment, links } = account
     for (const content of beginSeal(account)) {
@@ -96,8 +98,7 @@ export const beginReplay = Effect.fnUntraced(function* (
   })
 
   const take = Effect.fnUntraced(function* (userToken: string, former: FormerRevision) {
-    // A commit has one line of a user at most.
-    if (pending.revisions.has(userToken)) yield* flush(0)
+    yield* flushFor(userToken)
     if (isSealDue(accounts.of(userToken))) yield* seal(userToken)
     const account = accounts.of(userToken)
     if (!follows(account, former)) {
@@ -115,10 +116,5 @@ export const beginReplay = Effect.fnUntraced(function* (
     written.purchases += revision.purchases.length
   })
 
-  return {
-    take,
-    seal,
-    isInHand: (userToken) => pending.revisions.has(userToken),
-    end: flush
-  } satisfies ChainReplay
+  return { take, seal, end: flush } satisfies ChainReplay
 })

@@ -12,8 +12,7 @@ export const formerFilter = {
   rejected: "rejected.*.*",
   replayed: "replayed.*.*"
 } as const
-/** The most values, and about the most bytes, of one page. */
-const pageValuesMax = 512
+/** About the most bytes of one page. */
 const pageBytesMax = 1024 * 1024
 
 const PositionRecord = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), position: Schema.Int }))
@@ -85,7 +84,8 @@ export interface FormerLedger {
   readonly valuesOf: (key: string, from?: number) => Effect.Effect<ReadonlyArray<FormerValue>, BrokerFailure>
 }
 
-export const makeFormerLedger = (connection: BrokerConnection): FormerLedger => {
+/** Reads pages of so many values at most. */
+export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: number): FormerLedger => {
   const newest = (key: string) => readMessage(connection, formerLedgerStream, { last_by_subj: prefix + key })
 
   const pageOfReplica = (filter: string, from: number) =>

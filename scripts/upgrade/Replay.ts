@@ -11,9 +11,11 @@ export interface ReplayLimits {
   readonly accountsOfPassMax: number
   /** With more purchase ids in memory, segments are written early. */
   readonly unsealedIdsMax: number
+  /** How many values of the former layout are read at once. */
+  readonly pageValuesMax: number
 }
 
-export const usualLimits: ReplayLimits = { accountsOfPassMax: 1_000_000, unsealedIdsMax: 4_000_000 }
+export const usualLimits: ReplayLimits = { accountsOfPassMax: 1_000_000, unsealedIdsMax: 4_000_000, pageValuesMax: 512 }
 
 /** When ids are too many, so large a part of them stays. */
 const idsKept = 0.9
@@ -42,9 +44,10 @@ const sealEarly = Effect.fnUntraced(function* (
 ) {
   if (accounts.unsealedIds <= unsealedIdsMax) return
   while (accounts.unsealedIds > idsKept * unsealedIdsMax) {
-    const userToken = accounts.oldestUnsealed((user) => chainOf(user)?.isInHand(user) ?? true)
-    if (userToken === undefined) return
-    yield* chainOf(userToken)?.seal(userToken) ?? Effect.void
+    const userToken = accounts.oldestUnsealed()
+    const chain = userToken === undefined ? undefined : chainOf(userToken)
+    if (userToken === undefined || chain === undefined) return
+    yield* chain.seal(userToken)
   }
 })
 

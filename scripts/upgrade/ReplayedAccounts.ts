@@ -47,9 +47,9 @@ export class ReplayedAccounts {
     this.accounts.set(userToken, { ...account, seen: new PurchaseIdSet(), applying: [], idle: undefined })
   }
 
-  /** Returns the user with unsealed ids that was touched longest ago, and that is not in hand. */
-  oldestUnsealed(isInHand: (userToken: string) => boolean): string | undefined {
-    for (const userToken of this.unsealed) if (!isInHand(userToken)) return userToken
-    return undefined
+  /** Returns the user with unsealed ids that was touched longest ago. */
+  oldestUnsealed(): string | undefined {
+    const [oldest] = this.unsealed
+    return oldest
   }
 }

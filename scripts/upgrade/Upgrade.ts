@@ -157,7 +157,7 @@ export const upgrade = (options: UpgradeOptions) => {
       yield* giveSigns(settings.workerHeartbeat)
       const isAgain = yield* beginJournal(connection, replicas)
       if (isAgain) report.say("An upgrade before this one did not end. What it wrote was removed.")
-      yield* writeAndVerify(options, makeFormerLedger(connection), setup).pipe(
+      yield* writeAndVerify(options, makeFormerLedger(connection, options.limits.pageValuesMax), setup).pipe(
         Effect.andThen(removeConsumers(setup.partitions)),
         Effect.provide(journalLayer(options.replace ?? {}, replicas))
       )

@@ -5,16 +5,17 @@ import type { HistoryPlace, LedgerEntry } from "../../src/domain/Query.ts"
 import { pageLimitMax } from "../../src/domain/Query.ts"
 import { decodeRejection } from "../../src/domain/Rejection.ts"
 import { decodeReplay } from "../../src/domain/Replay.ts"
+import { previousRevisionsMax } from "../../src/domain/Revision.ts"
 import { partitionOf, replayedKey } from "../../src/domain/Subject.ts"
-import { AccountReader } from "../../src/ledger/AccountReader.ts"
+import { AccountReader, namedRevision } from "../../src/ledger/AccountReader.ts"
 import { Heads, type PartitionHeads } from "../../src/ledger/Heads.ts"
 import { History, type HistoryPage } from "../../src/ledger/History.ts"
 import { readPosition } from "../../src/ledger/Takeover.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { type RejectedPlace, RejectedRecords } from "../../src/nats/RejectedRecords.ts"
-import { accountDifference, formerAccountOf } from "./AccountComparison.ts"
+import { accountDifference, formerAccountOf, revisionDifference, revisionSequences } from "./AccountComparison.ts"
 import { type FormerLedger, formerFilter, type FormerValue, placeOfKey, tokenOfKey } from "./FormerLedger.ts"
-import { decodeFormerRevision } from "./FormerRevision.ts"
+import { decodeFormerRevision, type FormerRevision } from "./FormerRevision.ts"
 import { eachRejection, stepContent, type WrittenRecords } from "./RecordsReplay.ts"
 import { refuse } from "./UpgradeFailure.ts"
 
@@ -22,6 +23,8 @@ import { refuse } from "./UpgradeFailure.ts"
 const replayStepsMax = 100
 /** How many accounts are compared at once. The whole history of each is in memory meanwhile. */
 const accountsAtOnce = 8
+/** How many revisions of one account are read at once. */
+const revisionsAtOnce = 16
 
 export interface VerificationPlan {
   readonly former: FormerLedger
@@ -58,18 +61,36 @@ const verifyReceipt = Effect.fnUntraced(function* (
   if (!isDeepStrictEqual(entry, newest)) yield* differs(`account ${userToken}`, "its newest receipt is another one")
 })
 
+/** Compares each revision of an account with the former one of its number. */
+const verifyRevisions = Effect.fnUntraced(function* (
+  userToken: string,
+  former: ReadonlyArray<FormerRevision>,
+  sequences: ReadonlyArray<number>
+) {
+  const reader = yield* AccountReader
+  const verify = Effect.fnUntraced(function* (before: FormerRevision, index: number) {
+    const { revision } = yield* namedRevision(reader, userToken, sequences[index] ?? 0)
+    const first = Math.max(0, index - previousRevisionsMax)
+    const difference = revisionDifference(before, revision, sequences.slice(first, index))
+    if (difference !== undefined) yield* differs(`account ${userToken}`, `revision ${index + 1}: ${difference}`)
+  })
+  yield* Effect.forEach(former, verify, { discard: true, concurrency: revisionsAtOnce })
+})
+
 /** Compares one account, and returns how many revisions and purchases it has. */
 const verifyAccount = Effect.fnUntraced(function* (former: FormerLedger, heads: PartitionHeads, first: FormerValue) {
   const reader = yield* AccountReader
   const userToken = tokenOfKey(first.key)
   const revisions = yield* former.valuesOf(first.key, first.sequence)
-  const before = formerAccountOf(revisions.map(({ text }) => decodeFormerRevision(text)))
+  const formerRevisions = revisions.map(({ text }) => decodeFormerRevision(text))
+  const before = formerAccountOf(formerRevisions)
   const newest = heads.find(userToken)
   if (newest === 0) return yield* differs(`account ${userToken}`, "it is missing")
   const account = yield* reader.load(userToken, newest)
   const entries = yield* historyOf(userToken, newest)
   const difference = accountDifference(before, { account, entries })
   if (difference !== undefined) return yield* differs(`account ${userToken}`, difference)
+  yield* verifyRevisions(userToken, formerRevisions, revisionSequences(account))
   yield* verifyReceipt(userToken, entries[0], entries[0] && account.seen.get(entries[0].purchaseId))
   return { revisions: before.revisions, purchases: before.count }
 })

@@ -13,7 +13,7 @@ import { upgradeHere } from "./UpgradeRun.ts"
 
 const partitions = 3
 /** Small enough for several passes, and for segments that are written early. */
-const limits = { accountsOfPassMax: 8, unsealedIdsMax: 400 }
+const limits = { accountsOfPassMax: 8, unsealedIdsMax: 400, pageValuesMax: 50 }
 
 const big = userIn(0, partitions, "big")
 const repeated = userIn(1, partitions, "repeated")

@@ -1,0 +1,151 @@
+import { Effect } from "effect"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { journalConfig } from "../../src/nats/CommitChain.ts"
+import { encodeToken, formerLedgerStream, headsStream, journalStream } from "../../src/domain/Subject.ts"
+import { sold } from "../support/Sold.ts"
+import { TestBroker } from "../support/TestBroker.ts"
+import { startWorker, testSettings } from "../support/TestLedger.ts"
+import { FormerInstallation } from "./FormerInstallation.ts"
+import { runUpgrade, upgradeHere } from "./UpgradeRun.ts"
+
+const partitions = 2
+
+describe("the upgrade", () => {
+  let former: FormerInstallation
+
+  beforeAll(async () => {
+    former = await FormerInstallation.start(partitions)
+    for (const user of ["ann", "bob", "cleo"]) await former.apply([sold(user, "1"), sold(user, "2")])
+  })
+
+  afterAll(async () => {
+    await former?.stop()
+  })
+
+  const streams = async (): Promise<ReadonlyArray<string>> => {
+    const answer = await former.admin.api<{ readonly streams: ReadonlyArray<string> }>("STREAM.NAMES")
+    return answer?.streams ?? []
+  }
+
+  /** A journal or heads that nobody marked. */
+  const createForeign = (name: string) =>
+    former.admin.api(`STREAM.CREATE.${name}`, { ...journalConfig(1), name, subjects: [`$KV.${name.slice(3)}.>`] })
+
+  it("ends with 2 and its usage when it is called with an option that it does not have", async () => {
+    const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url }, undefined, ["--force"])
+    expect(code).toBe(2)
+    expect(errors).toContain("npm run upgrade")
+  })
+
+  it("ends with 2 when a setting is wrong, and names it", async () => {
+    const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "soon" })
+    expect([code, errors]).toEqual([2, expect.stringContaining("The setting WORKER_LEASE is wrong")])
+  })
+
+  it("ends with 4 on a broker without the former layout, and changes nothing there", async () => {
+    const empty = await TestBroker.start()
+    const { code, errors } = await runUpgrade({ NATS_URL: empty.url })
+    expect([code, errors]).toEqual([4, expect.stringContaining("There is nothing to upgrade")])
+    expect((await empty.monitoring("/jsz")).streams).toBe(0)
+    await empty.stop()
+  })
+
+  it("ends with 3 while a worker gives signs of life, and names it", async () => {
+    await former.admin.api("STREAM.CREATE.KV_workers", {
+      name: "KV_workers",
+      subjects: ["$KV.workers.*"],
+      max_age: 60e9
+    })
+    await former.admin.publish(`$KV.workers.${encodeToken("worker 7")}`, JSON.stringify({ instance: 1 }))
+    const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "1 hour" })
+    expect([code, errors]).toEqual([3, expect.stringContaining("Still alive: the worker worker 7. Stop all workers")])
+    expect(await streams()).not.toContain(journalStream)
+  })
+
+  it.each([journalStream, headsStream])(
+    "leaves a stream %s alone that no upgrade began, and ends with 6",
+    async (name) => {
+      await createForeign(name)
+      await former.admin.publish(`$KV.${name.slice(3)}.x`, "kept")
+      const { failure } = await upgradeHere(former.broker.url)
+      expect(failure).toMatchObject({ exitCode: 6, message: expect.stringContaining(`The stream ${name} exists`) })
+      expect((await former.admin.state(name)).messages).toBe(1)
+      await former.admin.api(`STREAM.DELETE.${name}`)
+    }
+  )
+
+  it("is not done when somebody writes into the former layout meanwhile", async () => {
+    const { failure } = await upgradeHere(former.broker.url, {
+      chain: (real) => ({
+        ...real,
+        append: (...commit) =>
+          Effect.tap(real.append(...commit), () =>
+            Effect.promise(() => former.write("owner.0", { version: 1, worker: "former" }))
+          )
+      })
+    })
+    expect(failure?.message).toContain(`The stream ${formerLedgerStream} was written meanwhile`)
+    await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")
+  })
+
+  it("names an account whose former revisions do not follow from each other", async () => {
+    const record = { version: 1, total: "500", count: 9, decidedThrough: 1, purchases: [], repeats: [], previous: [] }
+    const broken = await FormerInstallation.start(1)
+    await broken.write("account.dora", record)
+    const { failure } = await upgradeHere(broken.broker.url)
+    expect(failure?.message).toContain("Account dora has a revision that does not follow from the one before it")
+    await broken.stop()
+  })
+
+  it("ends with 5 when it is done already, and leaves the new layout alone", async () => {
+    expect((await upgradeHere(former.broker.url)).failure).toBeUndefined()
+    const { messages } = await former.admin.state(journalStream)
+    const { failure } = await upgradeHere(former.broker.url)
+    expect(failure).toMatchObject({ exitCode: 5, message: expect.stringContaining("done already") })
+    expect((await former.admin.state(journalStream)).messages).toBe(messages)
+  })
+})
+
+describe("an upgrade that was killed", () => {
+  let former: FormerInstallation
+
+  beforeEach(async () => {
+    former = await FormerInstallation.start(partitions)
+    for (let number = 1; number <= 40; number += 1) await former.apply([sold("ann", `${number}`)])
+    await former.apply([sold("bob", "1")])
+  })
+
+  afterEach(async () => {
+    await former.stop()
+  })
+
+  const restarted = async () => {
+    const { lines, failure } = await upgradeHere(former.broker.url)
+    expect(failure).toBeUndefined()
+    expect(lines[0]).toBe("An upgrade before this one did not end. What it wrote was removed.")
+    expect(lines.join("\n")).toContain("Compared: 41 purchases of 2 accounts")
+    expect(await former.admin.revisions("ann")).toBe(40)
+  }
+
+  it.each([
+    ["before its first commit", ["Written: 0 rejected"]],
+    ["after a take-over record", ["commit", "1"]],
+    ["in the midst of the commits", ["commit", "30"]],
+    ["before the comparison", ["Written: 41 purchases"]],
+    ["after the comparison", ["Compared:"]]
+  ])("%s is started over by the next one", async (_when, at) => {
+    const killed = await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/killed-upgrade.ts", at)
+    expect(killed.signal).toBe("SIGKILL")
+    await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")
+    await restarted()
+    const worker = await startWorker(testSettings({ NATS_URL: former.broker.url }))
+    await worker.stop()
+  })
+
+  it("counts as alive until its lease ends, so that no other begins beside one that runs", async () => {
+    await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/killed-upgrade.ts", ["commit", "30"])
+    const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "1 hour" })
+    expect([code, errors]).toEqual([3, expect.stringContaining("Still alive: another upgrade.")])
+    await restarted()
+  })
+})

@@ -118,6 +118,20 @@ export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: nu
       }
     })
 
+  const newestOf = (key: string) => Effect.map(newest(key), (found) => found?.sequence)
+
+  // To look for what is after the newest value would take the broker long, so the newest is asked for instead.
+  const valuesOf = Effect.fnUntraced(function* (key: string, from = 1) {
+    const last = (yield* newestOf(key)) ?? 0
+    const values: Array<FormerValue> = []
+    for (let next = from; next <= last;) {
+      const page = yield* pageFrom(key, next)
+      for (const value of page) values.push(value)
+      next = (page.at(-1)?.sequence ?? last) + 1
+    }
+    return values
+  })
+
   return {
     state: Effect.flatMap(askJetStream<StreamInfo>(connection, `STREAM.INFO.${formerLedgerStream}`, {}), (info) =>
       info.cluster === undefined || info.cluster.leader !== undefined
@@ -126,13 +140,8 @@ export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: nu
     ),
     position: (partition) =>
       Effect.map(newest(`position.${partition}`), (found) => (found ? decodePosition(found.text).position : 0)),
-    newestOf: (key) => Effect.map(newest(key), (found) => found?.sequence),
+    newestOf,
     eachPage,
-    valuesOf: (key, from) =>
-      Effect.gen(function* () {
-        const all: Array<FormerValue> = []
-        yield* eachPage(key, (page) => Effect.sync(() => void all.push(...page)), from)
-        return all
-      })
+    valuesOf
   }
 }

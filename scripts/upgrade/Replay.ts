@@ -15,7 +15,7 @@ export interface ReplayLimits {
   readonly pageValuesMax: number
 }
 
-export const usualLimits: ReplayLimits = { accountsOfPassMax: 1_000_000, unsealedIdsMax: 4_000_000, pageValuesMax: 512 }
+export const usualLimits: ReplayLimits = { accountsOfPassMax: 500_000, unsealedIdsMax: 2_000_000, pageValuesMax: 512 }
 
 /** When ids are too many, so large a part of them stays. */
 const idsKept = 0.9

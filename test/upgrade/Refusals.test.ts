@@ -125,6 +125,9 @@ describe("an upgrade that was killed", () => {
     expect(lines[0]).toBe("An upgrade before this one did not end. What it wrote was removed.")
     expect(lines.join("\n")).toContain("Compared: 41 purchases of 2 accounts")
     expect(await former.admin.revisions("ann")).toBe(40)
+    // Heads of the journal that was removed are removed with it.
+    const heads = await former.admin.state(headsStream)
+    expect(heads.last_seq).toBe(heads.messages)
   }
 
   it.each([

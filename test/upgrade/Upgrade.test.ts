@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { commitBytesMax } from "../../src/ledger/ChainWriter.ts"
 import { unsealedRevisionsMax } from "../../src/domain/Account.ts"
 import { tokenOfLine } from "../../src/domain/Commit.ts"
-import { encodeToken } from "../../src/domain/Subject.ts"
+import { encodeToken, inputStream } from "../../src/domain/Subject.ts"
 import { seeded, shuffled } from "../support/Random.ts"
 import { manySold, piecesOf, postBody, sold, type Sold, wideSold } from "../support/Sold.ts"
 import { postTo, seen } from "../support/TestService.ts"
@@ -14,6 +14,9 @@ import { upgradeHere } from "./UpgradeRun.ts"
 const partitions = 3
 /** Small enough for several passes, and for segments that are written early. */
 const limits = { accountsOfPassMax: 8, unsealedIdsMax: 400, pageValuesMax: 50 }
+
+/** The consumer of a worker's epoch in the former version. */
+const formerConsumer = "p0-4711"
 
 const big = userIn(0, partitions, "big")
 const repeated = userIn(1, partitions, "repeated")
@@ -99,6 +102,17 @@ describe("an installation of the former layout with accounts of every kind", () 
   beforeAll(async () => {
     former = await FormerInstallation.start(partitions)
     for (const message of messages) await former.apply(message)
+    const filter = "purchases.0.*"
+    const config = {
+      name: formerConsumer,
+      durable_name: formerConsumer,
+      filter_subject: filter,
+      ack_policy: "explicit"
+    }
+    await former.admin.api(`CONSUMER.CREATE.${inputStream}.${formerConsumer}.${filter}`, {
+      stream_name: inputStream,
+      config
+    })
     before = await former.everything()
     const upgraded = await upgradeHere(former.broker.url, {}, limits)
     expect(upgraded.failure).toBeUndefined()
@@ -153,6 +167,10 @@ describe("an installation of the former layout with accounts of every kind", () 
     }
     const [, , newest] = (await former.admin.account(encodeToken(repeated))).toReversed()
     expect(newest?.segment).toBeGreaterThan(0)
+  })
+
+  it("leaves no consumer of a former epoch, whose number a new epoch will have", async () => {
+    expect((await former.admin.consumers()).map(({ name }) => name)).toEqual([])
   })
 
   it("gives every total, history and receipt by a worker and an edge as the purchases make them", async () => {

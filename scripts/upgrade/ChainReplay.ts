@@ -1,5 +1,6 @@
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { type Account, beginSeal, endSeal, isSealDue, revisionOf } from "../../src/domain/Account.ts"
+import type { BrokerFailure } from "../../src/domain/BrokerError.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
 import { purchaseTotal } from "../../src/domain/Purchase.ts"
 import { encodeRevision, type Revision } from "../../src/domain/Revision.ts"
@@ -7,12 +8,17 @@ import { encodeSegment, linksAfter } from "../../src/domain/Segment.ts"
 import { commitBytesMax, commitRevisionsMax } from "../../src/ledger/ChainWriter.ts"
 import { takeOver } from "../../src/ledger/Takeover.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
+import type { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
 import type { FormerRevision } from "./FormerRevision.ts"
 import type { ReplayedAccounts } from "./ReplayedAccounts.ts"
 import { refuse } from "./UpgradeFailure.ts"
 
 /** The worker that the records of the upgrade name. */
 export const upgradeWorker = "upgrade"
+
+/** A write that the broker did not answer is looked for and tried again, so often and after such a wait. */
+const triesAgainMax = 60
+const waitBeforeAgain = "500 millis"
 
 /** What was written into the journal. */
 export interface Written {
@@ -46,6 +52,26 @@ const follows = (account: Account, former: FormerRevision): boolean =>
   former.count === account.count + former.purchases.length &&
   former.total === former.purchases.reduce((total, purchase) => total + purchaseTotal(purchase), account.total)
 
+/** Tries again what the broker did not answer; what it refused is final. */
+const untilAnswered = <A>(write: Effect.Effect<A, BrokerFailure | CommitConflict>) =>
+  Effect.retry(write, {
+    while: (failure) => failure._tag !== "BrokerRefused",
+    schedule: Schedule.spaced(waitBeforeAgain).pipe(Schedule.upTo({ times: triesAgainMax }))
+  })
+
+/** Appends a commit, and returns its sequence. One that was stored without an answer is found as the newest. */
+const appendSurely = (chain: (typeof CommitChain)["Service"], partition: number, commit: string, after: number) =>
+  chain.append(partition, commit, after).pipe(
+    Effect.catch((failure) =>
+      Effect.flatMap(chain.newest(partition), (found) =>
+        found !== undefined && found.sequence > after && found.text === commit
+          ? Effect.succeed(found.sequence)
+          : Effect.fail(failure)
+      )
+    ),
+    untilAnswered
+  )
+
 /** Writes the chain of one partition from the revisions of the former layout. */
 export interface ChainReplay {
   /** Takes the next revision of any account of the partition. */
@@ -74,7 +100,7 @@ export const beginReplay = Effect.fnUntraced(function* (
   const flush = Effect.fnUntraced(function* (position: number) {
     const { lines, revisions } = pending
     const head = { kind: "commit", epoch, worker: upgradeWorker, position } as const
-    newest = yield* chain.append(partition, encodeCommit(head, lines), newest)
+    newest = yield* appendSurely(chain, partition, encodeCommit(head, lines), newest)
     for (const [userToken, revision] of revisions) accounts.committed(userToken, revision, newest)
     written.commits += 1
     written.revisions += lines.length
@@ -89,7 +115,7 @@ export const beginReplay = Effect.fnUntraced(function* (
     const account = accounts.of(userToken)
     let { segment, links } = account
     for (const content of beginSeal(account)) {
-      segment = yield* chain.seal(partition, encodeSegment({ userToken, ...content, links }))
+      segment = yield* untilAnswered(chain.seal(partition, encodeSegment({ userToken, ...content, links })))
       links = linksAfter(links, segment)
       written.segments += 1
     }

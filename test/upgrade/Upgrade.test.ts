@@ -1,6 +1,8 @@
+import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { commitBytesMax } from "../../src/ledger/ChainWriter.ts"
+import { commitBytesMax, commitRevisionsMax } from "../../src/ledger/ChainWriter.ts"
 import { unsealedRevisionsMax } from "../../src/domain/Account.ts"
+import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { tokenOfLine } from "../../src/domain/Commit.ts"
 import { encodeToken, inputStream } from "../../src/domain/Subject.ts"
 import { seeded, shuffled } from "../support/Random.ts"
@@ -83,6 +85,8 @@ const messagesOf = (random: () => number): Array<ReadonlyArray<Sold>> => [
   ...repeatsOf(sold(repeated, "p1", { valueCents: 100 }), 60),
   wideSold(wide, 100),
   wideSold(wide, 2),
+  // Together they are too large for one commit.
+  ["wide-a", "wide-b", "wide-c"].flatMap((name) => wideSold(userIn(2, partitions, name), 40)),
   ...strange.map((user) => [sold(user, 'id "with" = % ✓'), sold(user, "購買.1"), sold(user, "*")]),
   ...shuffled(
     [...piecesOf(manySold(big, 700, "late"), 11), ...Array.from({ length: 150 }, () => groupOf(random))],
@@ -204,5 +208,40 @@ describe("an installation of the former layout with accounts of every kind", () 
 
   it("has its former layout as it was", async () => {
     expect(await former.everything()).toEqual(before)
+  })
+})
+
+describe("an installation with more users than a commit has lines", () => {
+  let former: FormerInstallation
+
+  beforeAll(async () => {
+    former = await FormerInstallation.start(1)
+    const users = Array.from({ length: commitRevisionsMax + 100 }, (_, index) => sold(`u${index}`, "1"))
+    for (const message of piecesOf(users, 100)) await former.apply(message)
+  })
+
+  afterAll(async () => {
+    await former?.stop()
+  })
+
+  it("fills one commit and begins another, also when the broker leaves commits without an answer", async () => {
+    const unanswered = new OutcomeUnknown({ operation: "commit", reason: "planted" })
+    let commits = 0
+    const upgraded = await upgradeHere(former.broker.url, {
+      chain: (real) => ({
+        ...real,
+        // The first full commit is stored without an answer, and the one after it is lost at first.
+        append: (...commit) =>
+          Effect.suspend(() => {
+            commits += 1
+            if (commits === 2) return Effect.andThen(real.append(...commit), Effect.fail(unanswered))
+            return commits === 3 ? Effect.fail(unanswered) : real.append(...commit)
+          })
+      })
+    })
+    expect(upgraded.failure).toBeUndefined()
+    const lines = (await former.admin.commits(0)).map((commit) => commit.lines.length)
+    expect(lines).toEqual([0, commitRevisionsMax, 100])
+    expect(commits).toBe(4)
   })
 })

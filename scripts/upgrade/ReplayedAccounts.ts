@@ -1,8 +1,9 @@
 import { type Account, emptyAccount, evolve } from "../../src/domain/Account.ts"
 import { PurchaseIdSet } from "../../src/domain/PurchaseIdSet.ts"
-import type { Revision } from "../../src/domain/Revision.ts"
+import { previousRevisionsMax, type Revision } from "../../src/domain/Revision.ts"
 
-const noRepeats: Revision["repeats"] = new Map()
+/** Returns the newest sequences, as many as the next revision names. */
+const newestOf = (sequences: ReadonlyArray<number>): Array<number> => sequences.slice(-previousRevisionsMax)
 
 /**
  * The accounts of a pass, as far as they are replayed. Of each user it keeps the totals, the sequences of the newest 20
@@ -31,8 +32,6 @@ export class ReplayedAccounts {
   committed(userToken: string, revision: Revision, sequence: number): void {
     const account = this.of(userToken)
     evolve(account, revision, sequence)
-    // The next revision needs to know only those before it.
-    account.newest = { ...revision, purchases: [], repeats: noRepeats }
     this.accounts.set(userToken, account)
     this.ids += revision.purchases.length
     this.unsealed.delete(userToken)
@@ -44,7 +43,9 @@ export class ReplayedAccounts {
     const account = this.of(userToken)
     this.ids -= account.seen.size
     this.unsealed.delete(userToken)
-    this.accounts.set(userToken, { ...account, seen: new PurchaseIdSet(), applying: [], idle: undefined })
+    const idle = account.idle && newestOf(account.idle)
+    const applying = newestOf(account.applying)
+    this.accounts.set(userToken, { ...account, seen: new PurchaseIdSet(), applying, idle })
   }
 
   /** Returns the user with unsealed ids that was touched longest ago. */

@@ -6,7 +6,7 @@ import { SystemStatus } from "./edge/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
-import { Heads } from "./ledger/Heads.ts"
+import { Heads, HeadWriting } from "./ledger/Heads.ts"
 import { History } from "./ledger/History.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { BrokerLink } from "./nats/BrokerLink.ts"
@@ -108,6 +108,13 @@ export const workerLayer = (settings: Settings) =>
     ),
     Layer.provideMerge(Layer.mergeAll(History.layer, InputBudget.layer, NoticeSender.layer, TotalsBefore.layer)),
     Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
+    Layer.provideMerge(
+      Option.match(settings.testHeadsRevisions, {
+        onNone: () => Layer.empty,
+        onSome: (revisions) =>
+          Layer.succeed(HeadWriting, { ...HeadWriting.defaultValue(), revisions, revisionsOfPartition: 0 })
+      })
+    ),
     Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
   )
 

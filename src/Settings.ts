@@ -63,8 +63,13 @@ export const settings = Config.all({
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),
   workerLease: duration("WORKER_LEASE", "3 seconds"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
-  /** Only for tests: the step of a commit at which the worker kills or freezes itself, and on which commit. */
-  testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option)
+  /** Only for tests: the step at which the worker kills or freezes itself, and how often it is reached before. */
+  testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option),
+  /** Only for tests: after how many revisions of a partition its heads are written. */
+  testHeadsRevisions: Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)),
+    "TEST_HEADS_REVISIONS"
+  ).pipe(Config.option)
 })
 
 export type Settings = Config.Success<typeof settings>

@@ -4,6 +4,7 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { Rejection } from "../domain/Rejection.ts"
 import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../domain/Segment.ts"
 import { AccountReader } from "../ledger/AccountReader.ts"
+import { writeBetween } from "../ledger/CrashPoint.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { RejectedRecords } from "../nats/RejectedRecords.ts"
 
@@ -78,7 +79,8 @@ export const makeActorRequests = (
     return {
       load: (userToken, newest, done) => ask(userToken, reader.load(userToken, newest), done),
       seal: (userToken, contents, links, done) => {
-        const seal = (segment: string) => chain.seal(partition, segment)
+        const seal = (segment: string) =>
+          writeBetween(["segment-sent", "segment-stored"], chain.seal(partition, segment))
         ask(userToken, storeSegments(seal, userToken, contents, links), done)
       },
       record: (userToken, rejections, done) => {

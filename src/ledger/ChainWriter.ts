@@ -3,7 +3,7 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { type CommitHead, encodeCommit, headOf } from "../domain/Commit.ts"
 import { measuredCommit } from "../metrics/Measures.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
-import { CrashPoint } from "./CrashPoint.ts"
+import { CrashPoint, writeBetween } from "./CrashPoint.ts"
 import type { InputMessage, InputProgress } from "./InputProgress.ts"
 import { makeSharedRead } from "./SharedRead.ts"
 
@@ -92,14 +92,8 @@ export const openChainWriter = <Tag>(
 
     const append = Effect.fnUntraced(function* (commit: string, revisions: number) {
       yield* crashPoint.reached("before-commit")
-      const appending = yield* Effect.forkChild(
-        measuredCommit(revisions, chain.append(epoch.partition, commit, newest)),
-        { startImmediately: true }
-      )
-      yield* crashPoint.reached("commit-sent")
-      const sequence = yield* Fiber.join(appending)
-      yield* crashPoint.reached("committed")
-      return sequence
+      const appending = measuredCommit(revisions, chain.append(epoch.partition, commit, newest))
+      return yield* writeBetween(["commit-sent", "committed"], appending)
     })
 
     const commitNext = Effect.gen(function* () {

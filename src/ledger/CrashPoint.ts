@@ -1,7 +1,20 @@
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Fiber, Layer, Schema } from "effect"
 
-/** The steps of a commit between which a process can be made to die, or to freeze. */
-export const CrashPointName = Schema.Literals(["before-commit", "commit-sent", "committed"])
+/** The steps between which a process can be made to die, or to freeze: those of a commit, of a segment, and of heads. */
+export const CrashPointName = Schema.Literals([
+  "before-commit",
+  "commit-sent",
+  "committed",
+  "segment-sent",
+  "segment-stored",
+  "hint-sent",
+  "hint-stored",
+  "base-sent",
+  "base-stored",
+  "manifest-sent",
+  "manifest-stored",
+  "heads-purged"
+])
 export type CrashPointName = typeof CrashPointName.Type
 
 /**
@@ -13,12 +26,26 @@ export const CrashPoint = Context.Reference<{ readonly reached: (name: CrashPoin
   { defaultValue: () => ({ reached: () => Effect.void }) }
 )
 
+/** Runs a write between two steps: one when it is sent, and one when it is stored. */
+export const writeBetween = <A, E, R>(
+  [sent, stored]: readonly [sent: CrashPointName, stored: CrashPointName],
+  write: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const { reached } = yield* CrashPoint
+    const writing = yield* Effect.forkChild(write, { startImmediately: true })
+    yield* reached(sent)
+    const result = yield* Fiber.join(writing)
+    yield* reached(stored)
+    return result
+  })
+
 /** What was armed is none of the steps. */
 export class CrashPointUnknown extends Schema.TaggedError<CrashPointUnknown>()("CrashPointUnknown", {
   armed: Schema.String
 }) {
   override get message() {
-    return `TEST_CRASH_POINT must be a step and a number of commits, like commit-sent:7 or before-commit:2:freeze, and is ${this.armed}.`
+    return `TEST_CRASH_POINT must be a step and how often it is reached, like commit-sent:7 or before-commit:2:freeze, and is ${this.armed}.`
   }
 }
 

@@ -15,19 +15,33 @@ import { CommitChain } from "../nats/CommitChain.ts"
 import type { CommitConflict } from "../nats/ConditionalAppend.ts"
 import { HeadStore } from "../nats/HeadStore.ts"
 import { LedgerInconsistent } from "./AccountReader.ts"
+import { CrashPoint, writeBetween } from "./CrashPoint.ts"
 import { HeadTable, headEntryBytes } from "./HeadTable.ts"
 
-/** A hint or a base is written after so many revisions. Each partition adds its own part, so that few are due at once. */
-const revisionsBetweenWrites = 16_384
-const revisionsOfPartition = 512
-/** A hint or a base is written after this time, if anything changed. */
-const timeBetweenWrites = Duration.seconds(30)
 /** A write that failed is tried again after this time, as a base. */
 const timeAfterFailure = Duration.seconds(1)
 /** How many chunks are read at once. */
 const chunksAtOnceMax = 8
-/** The most bytes of one chunk, in whole entries. */
-const chunkBytesMax = headEntryBytes * Math.floor((512 * 1024) / headEntryBytes)
+const chunkBytesMax = 512 * 1024
+
+/** When hints and bases are written. A reference with a default, so that a simulation of few purchases writes them too. */
+export const HeadWriting = Context.Reference<{
+  /** One is written after so many revisions. */
+  readonly revisions: number
+  /** Each partition adds so many times its number, so that few are due at once. */
+  readonly revisionsOfPartition: number
+  /** One is written after this time, if anything changed. */
+  readonly time: Duration.Duration
+  /** The most entries of one chunk. */
+  readonly chunkEntriesMax: number
+}>("purchases/ledger/HeadWriting", {
+  defaultValue: () => ({
+    revisions: 16_384,
+    revisionsOfPartition: 512,
+    time: Duration.seconds(30),
+    chunkEntriesMax: Math.floor(chunkBytesMax / headEntryBytes)
+  })
+})
 
 /** Where each account's newest revision is, in one epoch of one partition. */
 export interface PartitionHeads {
@@ -136,14 +150,23 @@ export class Heads extends Context.Service<
     Effect.gen(function* () {
       const store = yield* HeadStore
       const chain = yield* CommitChain
+      const bounds = yield* HeadWriting
+      const chunkBytes = headEntryBytes * bounds.chunkEntriesMax
       // A base is the largest thing that a worker writes, so one of its partitions writes at a time.
       const writing = yield* Semaphore.make(1)
+      const crashPoint = yield* CrashPoint
 
-      const storeEntries = Effect.fnUntraced(function* (partition: number, name: string, entries: Uint8Array) {
+      const storeEntries = Effect.fnUntraced(function* (
+        partition: number,
+        kind: "hint" | "base",
+        name: string,
+        entries: Uint8Array
+      ) {
         const chunks: Array<number> = []
-        for (let from = 0; from < entries.byteLength; from += chunkBytesMax) {
-          const chunk = entries.subarray(from, from + chunkBytesMax)
-          chunks.push(yield* store.store(partition, `${name}.${chunks.length}`, chunk))
+        for (let from = 0; from < entries.byteLength; from += chunkBytes) {
+          const chunk = entries.subarray(from, from + chunkBytes)
+          const storing = store.store(partition, `${kind}.${name}.${chunks.length}`, chunk)
+          chunks.push(yield* writeBetween([`${kind}-sent`, `${kind}-stored`], storing))
         }
         return { chunks, bytes: entries.byteLength } satisfies StoredHeads
       })
@@ -154,7 +177,7 @@ export class Heads extends Context.Service<
         let { manifest, manifestAt } = restored
         const behind = yield* readChain(chain, partition, table, manifest.through + 1, epoch)
         const due = Latch.makeUnsafe(false)
-        const revisionsMax = revisionsBetweenWrites + revisionsOfPartition * partition
+        const revisionsMax = bounds.revisions + bounds.revisionsOfPartition * partition
         let newest = epoch
         let revisions = behind
         let isComplete = true
@@ -174,18 +197,20 @@ export class Heads extends Context.Service<
           if (table.changed === 0 && isComplete) return
           if (!isComplete) manifestAt = (yield* store.manifest(partition))?.sequence ?? 0
           const { isBase, entries, through } = takeEntries()
-          const name = `${isBase ? "base" : "hint"}.${epoch}-${writes}`
-          const stored = yield* storeEntries(partition, name, entries)
+          const stored = yield* storeEntries(partition, isBase ? "base" : "hint", `${epoch}-${writes}`, entries)
           const next = isBase ? withBase(manifest, stored, through) : withHint(manifest, stored, through)
-          manifestAt = yield* store.replaceManifest(partition, encodeManifest(next), manifestAt)
+          const replacing = store.replaceManifest(partition, encodeManifest(next), manifestAt)
+          manifestAt = yield* writeBetween(["manifest-sent", "manifest-stored"], replacing)
           manifest = next
           isComplete = true
           const first = stored.chunks[0]
-          if (isBase && first !== undefined) yield* Effect.ignore(store.removeBelow(partition, first))
+          if (!isBase || first === undefined) return
+          yield* Effect.ignore(store.removeBelow(partition, first))
+          yield* crashPoint.reached("heads-purged")
         }).pipe(writing.withPermit)
 
         const writeBehind = Effect.gen(function* () {
-          yield* due.await.pipe(Effect.timeoutOption(timeBetweenWrites))
+          yield* due.await.pipe(Effect.timeoutOption(bounds.time))
           due.closeUnsafe()
           const exit = yield* Effect.exit(write)
           if (Exit.isFailure(exit)) yield* Effect.sleep(timeAfterFailure)

@@ -1,29 +1,89 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { headsStream } from "../../src/domain/Subject.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { TestSystem, userIn } from "../support/TestSystem.ts"
 
-const steps = ["before-commit", "commit-sent", "committed"]
+const partitions = 4
+/** Heads are written often, and hints among them: the base of a partition has far more users than change. */
+const headsRevisions = 5
+const crowdOfPartition = 60
+/** Every lane seals its account, and has purchases left for the owner after the crash. */
+const laneLength = 40
+
+/** Each step, and how often a worker gets there before it dies. */
+const points = [
+  "before-commit:7",
+  "commit-sent:7",
+  "committed:7",
+  "segment-sent:3",
+  "segment-stored:3",
+  "hint-sent:4",
+  "hint-stored:4",
+  "base-sent:2",
+  "base-stored:2",
+  "manifest-sent:1",
+  "manifest-sent:5",
+  "manifest-stored:1",
+  "manifest-stored:5",
+  "heads-purged:2"
+]
+/** In this order each worker gets to its step: bases first, for what comes after them are hints. */
+const turns = [
+  "base-sent",
+  "base-stored",
+  "heads-purged",
+  "manifest-sent",
+  "manifest-stored",
+  "before-commit",
+  "commit-sent",
+  "committed",
+  "hint-sent",
+  "hint-stored",
+  "segment-sent",
+  "segment-stored"
+]
 
 describe("A worker that kills itself", () => {
   let system: TestSystem
-  let worker: TestProcess | undefined
+  const workers = new Set<TestProcess>()
 
-  beforeAll(async () => {
-    system = await TestSystem.start()
+  beforeEach(async () => {
+    system = await TestSystem.start({ PARTITIONS: String(partitions) })
   })
 
-  afterAll(async () => {
-    await worker?.kill()
+  afterEach(async () => {
+    for (const worker of workers) await worker.kill()
+    workers.clear()
     await system.stop()
   })
 
-  const startWorker = (environment: Record<string, string> = {}) =>
-    new TestProcess("worker", { NATS_URL: system.broker.url, WORKER_ID: "worker", ...environment })
+  const startWorker = (environment: Record<string, string> = {}) => {
+    const worker = new TestProcess("worker", {
+      NATS_URL: system.broker.url,
+      WORKER_ID: "worker",
+      TEST_HEADS_REVISIONS: String(headsRevisions),
+      ...environment
+    })
+    workers.add(worker)
+    return worker
+  }
 
-  const lanesFor = (name: string) => Array.from({ length: 6 }, (_, lane) => manySold(`${name}-${lane}`, 30))
+  /** Runs a worker until it dies at a step. */
+  const dieAt = async (point: string) => {
+    expect(await startWorker({ TEST_CRASH_POINT: point }).ended, point).toEqual({ code: null, signal: "SIGKILL" })
+  }
+
+  const lanesOf = (length: number) => Array.from({ length: 6 }, (_, lane) => manySold(`lane-${lane}`, length))
+
+  /** One purchase of each of many users, by partition. */
+  const crowds = Array.from({ length: partitions }, (_, partition) =>
+    Array.from({ length: crowdOfPartition }, (_, index) =>
+      sold(userIn(partition, partitions, `crowd-${index}`), "p1", { valueCents: 100 + index })
+    )
+  )
 
   const postLane = async (sales: ReadonlyArray<Sold>) => {
     for (const sale of sales) {
@@ -47,51 +107,83 @@ describe("A worker that kills itself", () => {
     return records.toSorted()
   }
 
-  const expectExact = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>) => {
-    for (const sales of lanes) {
-      const user = sales[0]?.userId ?? ""
-      const account = await readAccount(system.ask, user)
-      expect(mistakesAfter(account, sales)).toEqual([])
-      expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
-      for (const { purchaseId } of sales) {
-        const counted = purchaseId === "p1" ? { repeatsDropped: 3, conflictsRejected: 2 } : { repeatsDropped: 0 }
-        expect(await receiptOf(system.ask, user, purchaseId)).toMatchObject(counted)
-      }
+  /** Stores what is there before the first worker: the crowd, and the first purchase of each lane, spoiled. */
+  const prepare = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>) => {
+    for (const crowd of crowds) await system.publish(crowd)
+    for (const [first] of lanes) if (first !== undefined) await post(system.ask, first)
+    return spoil(lanes)
+  }
+
+  /** Expects a user's purchases once each and in order, with so many repeats beside those of the spoiled one. */
+  const expectAccount = async (sales: ReadonlyArray<Sold>, repeats: number, isSpoiled: boolean) => {
+    const user = sales[0]?.userId ?? ""
+    const account = await readAccount(system.ask, user)
+    expect(mistakesAfter(account, sales)).toEqual([])
+    expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
+    for (const { purchaseId } of sales) {
+      const spoiled = isSpoiled && purchaseId === "p1"
+      const counted = { repeatsDropped: repeats + (spoiled ? 3 : 0), conflictsRejected: spoiled ? 2 : 0 }
+      expect(await receiptOf(system.ask, user, purchaseId)).toMatchObject(counted)
     }
   }
 
-  it.each(steps.map((step) => `${step}:7`))(
-    "at %s loses nothing, and nothing counts twice, not even as a repeat",
+  const expectExact = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>, repeats: number) => {
+    await system.admin.untilApplied()
+    await Promise.all(lanes.map((sales) => expectAccount(sales, repeats, true)))
+    await Promise.all(crowds.flat().map((sale) => expectAccount([sale], repeats, false)))
+  }
+
+  /** Expects the next owner to count what comes again as a repeat, and the owner after it to find all as it was left. */
+  const expectKnown = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>) => {
+    for (const sales of [...lanes, ...crowds]) await system.publish(sales)
+    await expectExact(lanes, 1)
+    for (const worker of workers) await worker.kill()
+    startWorker()
+    await expectExact(lanes, 1)
+  }
+
+  it.each(points)(
+    "at %s loses nothing, nothing counts twice, not even as a repeat, and the next owner goes on",
     async (point) => {
-      const lanes = lanesFor(point.replace(":", ""))
-      const before = new Set(Object.keys(await system.admin.keys("rejected.>")))
-      // The first of each is stored before the spoiled input; the rest comes while the worker dies.
-      for (const [first] of lanes) if (first !== undefined) await post(system.ask, first)
-      const records = await spoil(lanes)
-      const crashing = startWorker({ TEST_CRASH_POINT: point })
+      const lanes = lanesOf(laneLength)
+      const records = await prepare(lanes)
+      const dying = dieAt(point)
       const posting = Promise.all(lanes.map((sales) => postLane(sales.slice(1))))
-      expect(await crashing.ended).toEqual({ code: null, signal: "SIGKILL" })
-      worker = startWorker()
+      await dying
+      startWorker()
       await posting
       await system.admin.untilApplied()
-      const rejected = Object.keys(await system.admin.keys("rejected.>")).filter((key) => !before.has(key))
-      expect(rejected.toSorted()).toEqual(records)
-      await expectExact(lanes)
-      await worker.kill()
+      expect(Object.keys(await system.admin.keys("rejected.>")).toSorted()).toEqual(records)
+      await expectKnown(lanes)
     }
   )
 
   it("again and again, at each step in turn, loses nothing", async () => {
-    const lanes = lanesFor("turns")
-    for (const [first] of lanes) if (first !== undefined) await post(system.ask, first)
-    await spoil(lanes)
+    const lanes = lanesOf(3 * laneLength)
+    const records = await prepare(lanes)
     const posting = Promise.all(lanes.map((sales) => postLane(sales.slice(1))))
-    for (const point of [...steps.map((step) => `${step}:1`), ...steps.map((step) => `${step}:2`)]) {
-      expect(await startWorker({ TEST_CRASH_POINT: point }).ended).toEqual({ code: null, signal: "SIGKILL" })
-    }
-    worker = startWorker()
+    for (const step of turns) await dieAt(`${step}:1`)
+    startWorker()
     await posting
     await system.admin.untilApplied()
-    await expectExact(lanes)
+    expect(Object.keys(await system.admin.keys("rejected.>")).toSorted()).toEqual(records)
+    await expectKnown(lanes)
+  })
+
+  it("between two chunks of a base leaves the next owner without it, and nothing is lost", async () => {
+    // A chunk has 21,845 entries, and one message up to 500 purchases.
+    const buyers = Array.from({ length: 22_000 }, (_, index) => userIn(0, partitions, `buyer-${index}`))
+    const sales = buyers.map((buyer) => sold(buyer, "p1"))
+    await system.publish(sales)
+    await dieAt("base-stored:1")
+    expect((await system.admin.state(headsStream)).messages).toBe(1)
+    startWorker({ TEST_HEADS_REVISIONS: "16384" })
+    await system.publish(sales)
+    await system.admin.untilApplied()
+    for (const index of [0, 1, 21_844, 21_845, 21_999]) {
+      const buyer = buyers[index] ?? ""
+      expect(mistakesAfter(await readAccount(system.ask, buyer), [sold(buyer, "p1")])).toEqual([])
+      expect(await receiptOf(system.ask, buyer, "p1")).toMatchObject({ repeatsDropped: 1 })
+    }
   })
 })

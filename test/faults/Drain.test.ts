@@ -48,13 +48,28 @@ describe("A process that is told to stop", () => {
 
   it("commits and acknowledges all that it holds, when it is a worker", async () => {
     const held = holdCommits()
-    const { worker, stop, runtime } = await system.startWorker(held.replace)
+    let received = 0
+    const { worker, stop, runtime } = await system.startWorker({
+      ...held.replace,
+      consumer: (real) => ({
+        ...real,
+        pull: (partition, epoch, events) =>
+          real.pull(partition, epoch, {
+            ...events,
+            delivered: (delivery) => {
+              events.delivered(delivery)
+              received += 1
+            }
+          })
+      })
+    })
     for (const sales of lanes) await system.publish(sales, 1)
     await until("all is in hand", async () => {
       const delivered = (await consumersInUse()).map(({ delivered: { stream_seq } }) => stream_seq)
       return delivered.join() === "300,600,900,1200"
     })
-    for (const user of users) await until("all is handed out", () => held.hasLoaded(user))
+    await until("the worker has received all", () => received === 1_200)
+    await until("each partition is about to commit", () => held.held.length === users.length)
     // Nothing is acknowledged that no commit holds.
     expect(await acknowledged()).toEqual([0, 1, 2, 3].map(() => [0, 300]))
     const drained = runtime.runPromise(worker.drain)

@@ -52,7 +52,9 @@ describe("kill -9 at random moments", () => {
         NATS_URL: broker.url,
         PORT: String(port),
         PARTITIONS: String(partitions),
-        WORKER_ID: role
+        WORKER_ID: role,
+        // After every revision, so that kills come while heads are written.
+        TEST_HEADS_REVISIONS: "1"
       })
     )
 

@@ -1,20 +1,40 @@
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Option } from "effect"
 import { connect, createInbox } from "nats"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { accountKey, ownerKey, positionKey, querySubject } from "../../src/domain/Subject.ts"
-import { loneOfPartitionMax } from "../../src/ledger/LoneWrite.ts"
-import type { CommitFailure } from "../../src/nats/LedgerBucket.ts"
-import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
-import { holdCommits, makeGate } from "../support/Faults.ts"
+import { decodeManifest, type HeadManifest } from "../../src/domain/HeadManifest.ts"
+import { headsStream, headsSubject, querySubject } from "../../src/domain/Subject.ts"
+import { holdCommits } from "../support/Faults.ts"
 import { exactJson, mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
+import type { Replacements } from "../support/TestLedger.ts"
 import { TestSystem } from "../support/TestSystem.ts"
-import { Wire } from "../support/Wire.ts"
+import { type SentCommit, Wire } from "../support/Wire.ts"
 
 const lease = { WORKER_HEARTBEAT: "300 millis", WORKER_LEASE: "1 second" }
 const user = "user"
+/** Heads are written often. They are hints after the first time, for this one user changes and all others stay. */
+const headsRevisions = { TEST_HEADS_REVISIONS: "4" }
+const crowd = Array.from({ length: 12 }, (_, index) => sold(`buyer-${index}`, "p1"))
+
+const steps = [
+  "before-commit:2",
+  "commit-sent:2",
+  "committed:2",
+  "segment-sent:1",
+  "segment-stored:1",
+  "hint-sent:1",
+  "hint-stored:1",
+  "base-sent:1",
+  "base-stored:1",
+  "manifest-sent:1",
+  "manifest-stored:2",
+  "heads-purged:1"
+]
+
+/** Another owner that leaves the old one's consumer, so that the old one does not hear of it and goes on. */
+const unheard: Replacements = { consumer: (real) => ({ ...real, deleteBefore: () => Effect.void }) }
 
 describe("A worker that is frozen for longer than its lease, and wakes", () => {
   let system: TestSystem
@@ -22,7 +42,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
   let zombie: TestProcess | undefined
 
   beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1", ...lease })
+    system = await TestSystem.start({ PARTITIONS: "1", ...lease, ...headsRevisions })
     wire = await Wire.tap(system.broker.url)
   })
 
@@ -37,112 +57,140 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
       NATS_URL: system.broker.url,
       WORKER_ID: "zombie",
       ...lease,
+      ...headsRevisions,
       ...environment
     })
     return zombie
   }
 
-  /** The epoch that owns the partition: the revision of its owner's record. */
-  const epochNow = async (): Promise<number> => {
-    const found = await system.admin.api<{ readonly message: { readonly seq: number } }>("STREAM.MSG.GET.KV_ledger", {
-      last_by_subj: `$KV.ledger.${ownerKey(0)}`
-    })
-    return found?.message.seq ?? 0
-  }
+  /** The epoch that owns the partition: the sequence of its newest take-over record. */
+  const epochNow = async (): Promise<number> => (await system.admin.epochs(0)).at(-1) ?? 0
 
-  const expectExact = async (sales: ReadonlyArray<Sold>) => {
-    await system.admin.untilApplied()
-    const account = await readAccount(system.ask, user)
-    expect(mistakesAfter(account, sales)).toEqual([])
-    expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
-    const receipts = await Promise.all(sales.map(({ purchaseId }) => receiptOf(system.ask, user, purchaseId)))
-    expect(receipts.filter(({ repeatsDropped }) => repeatsDropped !== 0)).toEqual([])
+  /** The commits that an epoch sent, with the answers of the broker. */
+  const sentBy = (epoch: number): ReadonlyArray<SentCommit> =>
+    wire.commits.filter((sent) => sent.kind === "commit" && sent.epoch === epoch)
+
+  /** Expects each commit of the chain to be of the epoch whose take-over record is the newest before it. */
+  const expectOneOwner = async () => {
+    let epoch = 0
+    for (const commit of await system.admin.commits(0)) {
+      if (commit.kind === "takeover") epoch = commit.sequence
+      else expect(commit.epoch).toBe(epoch)
+    }
     const positions = await system.admin.positions(0)
     expect(positions).toEqual(positions.toSorted((one, other) => one - other))
   }
 
-  it("in the middle of a commit, is refused by the guard, though nobody has touched its accounts", async () => {
-    const [first, second, third] = manySold(user, 3)
-    if (first === undefined || second === undefined || third === undefined) throw new Error("three are sold")
-    const frozen = startZombie({ TEST_CRASH_POINT: "before-commit:3:freeze" })
-    expect((await post(system.ask, first, { prefer: "wait=20" })).status).toBe(201)
-    // The first purchase and its position are two commits of their own; in the third it freezes.
+  const expectExact = async (sales: ReadonlyArray<Sold>, repeats = 0) => {
     await system.admin.untilApplied()
+    const [first] = sales
+    if (first === undefined) return expect.unreachable()
+    const account = await readAccount(system.ask, first.userId)
+    expect(mistakesAfter(account, sales)).toEqual([])
+    expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
+    const receipts = await Promise.all(sales.map(({ purchaseId }) => receiptOf(system.ask, first.userId, purchaseId)))
+    expect(receipts.filter(({ repeatsDropped }) => repeatsDropped !== repeats)).toEqual([])
+    await expectOneOwner()
+  }
+
+  /** Expects an owner that begins with the heads that are stored now to know all purchases. */
+  const expectKnown = async (sales: ReadonlyArray<Sold>) => {
+    await zombie?.kill()
+    await system.stopWorkers()
+    await system.startWorker({}, { workerId: "last" })
+    await system.publish([...crowd, ...sales])
+    await expectExact(sales, 1)
+    for (const sale of crowd) await expectExact([sale], 1)
+  }
+
+  it("in the middle of a commit, is refused, though nobody has touched its accounts", async () => {
+    const [first, second, third] = manySold(user, 3)
+    if (first === undefined || second === undefined || third === undefined) return expect.unreachable()
+    const frozen = startZombie({ TEST_CRASH_POINT: "before-commit:2:freeze" })
+    expect((await post(system.ask, first, { prefer: "wait=20" })).status).toBe(201)
     const old = await epochNow()
+    const stored = (await system.admin.commits(0)).at(-1)
     expect((await post(system.ask, second)).status).toBe(202)
     await frozen.untilFrozen()
 
     const held = holdCommits()
     const next = await system.startWorker(held.replace, { workerId: "next" })
     await until("another has its partition", () => next.worker.owned().length === 1)
-    await until("the other is about to commit the same", () => held.hasLoaded(user))
+    await until("the other is about to commit the same", () => held.held.length === 1)
     expect(await epochNow()).toBeGreaterThan(old)
     expect(await system.admin.revisions(user)).toBe(1)
-    const isLate = ({ guard }: { readonly guard: number }) => guard === old
-    expect(wire.commits.filter(isLate)).toEqual([
-      { key: accountKey(user), guard: old, answer: 0 },
-      { key: positionKey(0), guard: old, answer: 0 }
-    ])
+    expect(sentBy(old)).toMatchObject([{ users: [user], after: old, answer: 0 }])
 
     frozen.wake()
-    await until("its late commit is answered", () => wire.commits.filter(isLate)[2]?.answer !== undefined)
-    expect(wire.commits.filter(isLate)[2]).toEqual({ key: accountKey(user), guard: old, answer: 10_071 })
+    await until("its late commit is answered", () => sentBy(old)[1]?.answer !== undefined)
+    expect(sentBy(old)[1]).toMatchObject({ users: [user], after: stored?.sequence, answer: 10_071 })
     held.release()
     expect((await post(system.ask, third, { prefer: "wait=20" })).status).toBe(201)
     await expectExact([first, second, third])
     expect(await system.admin.revisions(user)).toBe(3)
   })
 
-  it("in the middle of a batch without a guard, is refused by the expected revisions", async () => {
-    const [first, second] = [sold(user, "first"), sold(user, "second")]
-    // More of one partition than is written alone, also when one of them was; and the user's is the last.
-    const others = Array.from({ length: loneOfPartitionMax + 4 }, (_, index) => `buyer-${index}`)
-    const gate = makeGate()
-    let isHeld = false
-    let late: Exit.Exit<number, CommitFailure> | undefined
-    await system.startWorker({
-      bucket: (real) => ({
-        ...real,
-        commit: (writes) =>
-          Effect.suspend(() => {
-            const isBatch = writes.some(({ key, expected }) => key === accountKey(user) && expected !== undefined)
-            if (!isBatch || isHeld) return real.commit(writes)
-            isHeld = true
-            const unguarded = writes.map(({ key, value, expected }) => ({
-              key,
-              value,
-              ...(expected === undefined ? {} : { expected })
-            }))
-            return Effect.andThen(gate.pass, real.commit(unguarded)).pipe(
-              Effect.onExit((exit) => Effect.sync(() => void (late = exit)))
-            )
-          })
-      })
-    })
-    // Actors that have their accounts decide in one turn, and so together.
-    for (const bought of [...others.map((buyer) => sold(buyer, "first")), first]) {
-      expect((await post(system.ask, bought, { prefer: "wait=20" })).status).toBe(201)
+  /** Stores purchases, each applied before the next, until the worker freezes; and then one more, which it has not read. */
+  const sellUntilFrozen = async (frozen: TestProcess): Promise<ReadonlyArray<Sold>> => {
+    const sales: Array<Sold> = []
+    const sellOne = async () => {
+      const sale = sold(user, `p${sales.length + 1}`, { valueCents: 100 + sales.length })
+      sales.push(sale)
+      const [sequence = 0] = await system.publish([sale])
+      return async () => frozen.isFrozen || (await system.admin.position(0)) >= sequence
     }
-    await system.publish([...others.map((buyer) => sold(buyer, "second")), second])
-    await until("the commit is under way", () => isHeld)
+    while (!frozen.isFrozen) await until("it is applied, or the worker is frozen", await sellOne())
+    await sellOne()
+    return sales
+  }
 
-    // No partition is assigned to this one, and it leaves the old one's consumer, so that the old one does not hear of it.
-    const next = await system.startWorker(
-      { consumer: (real) => ({ ...real, deleteBefore: () => Effect.void }) },
-      { workerId: "next" }
-    )
-    const scope = Effect.runSync(Scope.make())
-    await next.runtime.runPromise(
-      Scope.provide(runPartitionEpoch({ worker: "next", partition: 0, partitions: 1 }), scope)
-    )
+  it.each(steps)("at %s, has each of its late commits refused, and its late heads do no harm", async (step) => {
+    await system.publish(crowd)
+    const frozen = startZombie({ TEST_CRASH_POINT: `${step}:freeze` })
     await system.admin.untilApplied()
-    expect(await system.admin.revisions(user)).toBe(2)
-    gate.open()
-    await until("the late commit is answered", () => late !== undefined)
-    expect(late !== undefined && Exit.findErrorOption(late)).toMatchObject({ value: { _tag: "CommitConflict" } })
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-    await expectExact([first, second])
-    expect(await system.admin.revisions(user)).toBe(2)
+    const old = await epochNow()
+    const sales = await sellUntilFrozen(frozen)
+
+    const next = await system.startWorker(unheard, { workerId: "next" })
+    await until("another has its partition", () => next.worker.owned().length === 1)
+    await system.admin.untilApplied()
+    const taken = () =>
+      wire.commits.find(({ kind, worker, answer }) => kind === "takeover" && worker === "next" && answer === 0)
+    await until("its take-over is heard", () => taken() !== undefined)
+    const before = sentBy(old).length
+
+    frozen.wake()
+    const late = () => sentBy(old).slice(before)
+    await until("a late commit is answered", () => late().some(({ answer }) => answer !== undefined))
+    await expectExact(sales)
+    expect(late().map(({ answer }) => answer)).toEqual(late().map(() => 10_071))
+    for (const sale of crowd) await expectExact([sale])
+    await expectKnown(sales)
+  })
+
+  const manifestNow = async (): Promise<HeadManifest | undefined> => {
+    const query = { last_by_subj: headsSubject(0, "manifest") }
+    const found = await system.admin.api<{ readonly message: { readonly data: string } }>(
+      `STREAM.MSG.GET.${headsStream}`,
+      query
+    )
+    return found && decodeManifest(Buffer.from(found.message.data, "base64").toString("utf8"))
+  }
+
+  it("before it wrote its manifest, writes it late, and who begins with it knows all purchases", async () => {
+    await system.publish(crowd)
+    const frozen = startZombie({ TEST_CRASH_POINT: "base-stored:1:freeze" })
+    await system.admin.untilApplied()
+    const sales = await sellUntilFrozen(frozen)
+    const next = await system.startWorker({}, { workerId: "next", testHeadsRevisions: Option.none() })
+    await until("another has its partition", () => next.worker.owned().length === 1)
+    await system.admin.untilApplied()
+    expect(await manifestNow()).toBeUndefined()
+    frozen.wake()
+    await until("its manifest is there", async () => (await manifestNow()) !== undefined)
+    expect((await manifestNow())?.through).toBeLessThan((await system.admin.epochs(0))[1] ?? 0)
+    await expectExact(sales)
+    await expectKnown(sales)
   })
 
   it("leaves no read that it was asked without a reply, and answers none with what is old", async () => {

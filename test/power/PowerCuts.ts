@@ -126,6 +126,8 @@ class Machine {
         PARTITIONS: String(partitions),
         INPUT_BYTES_MAX: String(inputBytesMax),
         WORKER_ID: role,
+        // After every revision, so that power is cut while heads are written.
+        TEST_HEADS_REVISIONS: "1",
         DATA_DIR: this.disk.directory
       }
       this.processes.set(role, new TestProcess(role, environment))

@@ -8,7 +8,7 @@ export const soakLanes = 16
 export const brokerAllowances = {
   // It counts without the memory that Go keeps free for later; pieces of the allocator remain.
   residentBytes: 64 * mebibyte,
-  // A block of messages (8 MiB) of each of the two streams.
+  // A block of messages (8 MiB) of the input log and of the journal; the heads of a soak are far smaller than a block.
   heapBytes: 16 * mebibyte,
   descriptors: 8,
   connections: 0,
@@ -29,5 +29,5 @@ export const processAllowances: Readonly<Record<keyof ProcessFigures, number>> =
   otherHandles: 2
 }
 
-/** The most memory of the broker that a key of the ledger takes; see README.md, Sizes. */
-export const brokerBytesPerKeyMax = 1_000
+/** The most memory of a worker that the head of a user takes, as the table of heads says. */
+export const workerBytesPerUserMax = 72

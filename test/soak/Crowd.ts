@@ -10,11 +10,12 @@ const usersCheckedMax = 200
 /** Users who come, buy, look, repeat themselves, lose their patience and come back, more of them all the time. */
 export class Crowd {
   operations = 0
+  /** How many users have come. */
+  users = 0
   private readonly ask: Ask
   private readonly random: () => number
   private readonly log = new OperationLog()
   private readonly sales: Array<Sold> = []
-  private users = 0
 
   constructor(ask: Ask, seed: number) {
     this.ask = ask

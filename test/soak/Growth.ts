@@ -1,5 +1,5 @@
 import type { ProcessFigures } from "./preload/Introspection.ts"
-import { brokerAllowances, brokerBytesPerKeyMax, mebibyte, processAllowances } from "./Allowances.ts"
+import { brokerAllowances, mebibyte, processAllowances, workerBytesPerUserMax } from "./Allowances.ts"
 
 export interface BrokerFigures {
   /** Resident memory without what Go keeps free for later: under load it lets its heap double before it collects. */
@@ -11,8 +11,6 @@ export interface BrokerFigures {
   readonly connections: number
   readonly subscriptions: number
   readonly consumers: number
-  /** Keys of the ledger, which cost the broker memory for ever. */
-  readonly keys: number
 }
 
 /** What everybody holds on to while nothing is asked of them. */
@@ -20,6 +18,8 @@ export interface Snapshot {
   readonly edge: ProcessFigures
   readonly worker: ProcessFigures
   readonly broker: BrokerFigures
+  /** How many users have bought something. Each has a head in memory at the owner of its partition. */
+  readonly users: number
 }
 
 export interface Growth {
@@ -31,7 +31,7 @@ export interface Growth {
 }
 
 const growthOf = <Name extends string>(
-  owner: keyof Snapshot,
+  owner: "edge" | "worker" | "broker",
   before: { readonly [name in NoInfer<Name>]: number | undefined },
   after: { readonly [name in NoInfer<Name>]: number | undefined },
   allowances: Readonly<Record<Name, number>>
@@ -44,17 +44,16 @@ const growthOf = <Name extends string>(
 
 /** How everything has grown, and how much of that is allowed. */
 export const growthBetween = (before: Snapshot, after: Snapshot): ReadonlyArray<Growth> => {
-  const keys = Math.max(0, after.broker.keys - before.broker.keys)
-  const { residentBytes, heapBytes } = brokerAllowances
-  const keyBytes = keys * brokerBytesPerKeyMax
+  const { residentBytes, externalBytes } = processAllowances
+  const headBytes = (after.users - before.users) * workerBytesPerUserMax
   return [
     ...growthOf("edge", before.edge, after.edge, processAllowances),
-    ...growthOf("worker", before.worker, after.worker, processAllowances),
-    ...growthOf("broker", before.broker, after.broker, {
-      ...brokerAllowances,
-      residentBytes: residentBytes + keyBytes,
-      heapBytes: heapBytes + keyBytes
-    })
+    ...growthOf("worker", before.worker, after.worker, {
+      ...processAllowances,
+      residentBytes: residentBytes + headBytes,
+      externalBytes: externalBytes + headBytes
+    }),
+    ...growthOf("broker", before.broker, after.broker, brokerAllowances)
   ]
 }
 
@@ -64,7 +63,8 @@ export const isTooMuch = ({ before, after, allowed }: Growth): boolean => after 
 export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
   edge: leastFigures(one.edge, other.edge),
   worker: leastFigures(one.worker, other.worker),
-  broker: leastFigures(one.broker, other.broker)
+  broker: leastFigures(one.broker, other.broker),
+  users: Math.min(one.users, other.users)
 })
 
 const leastFigures = <Figures extends object>(one: Figures, other: Figures): Figures =>

@@ -1,5 +1,4 @@
 import { existsSync, readdirSync } from "node:fs"
-import { ledgerStream } from "../../src/domain/Subject.ts"
 import { BrokerAdmin } from "../support/BrokerAdmin.ts"
 import { type Ask, askAt, read } from "../support/Shopper.ts"
 import { freePort, TestBroker, until } from "../support/TestBroker.ts"
@@ -98,9 +97,9 @@ const memoryFigure = (profile: string, name: string): number => {
 
 const preloaded = (module: string) => ["--import", `./test/soak/preload/${module}.ts`]
 
-const heapsOf = ({ edge, worker, broker }: Snapshot): string =>
+const heapsOf = ({ edge, worker, broker, users }: Snapshot): string =>
   `under load, heap of resident: edge ${heapOf(edge)}, worker ${heapOf(worker)}, ` +
-  `broker ${heapOf(broker)} at ${broker.keys} keys`
+  `broker ${heapOf(broker)} at ${users} users`
 
 const heapOf = ({ heapBytes, residentBytes }: ProcessFigures | BrokerFigures): string =>
   `${mebibytes(heapBytes)} of ${mebibytes(residentBytes)}`
@@ -236,7 +235,7 @@ class SoakedSystem {
       this.inquire(this.worker, { kind: "figures" }) as Promise<ProcessFigures>,
       this.brokerFigures()
     ])
-    return { edge, worker, broker }
+    return { edge, worker, broker, users: this.crowd.users }
   }
 
   /** Whether the planted leaks have forgotten all that they are to forget; before they are told to, they have not. */
@@ -263,11 +262,7 @@ class SoakedSystem {
     const profile = await fetch(`http://127.0.0.1:${this.profilePort}/debug/pprof/heap?debug=1&gc=1`)
     const memory = await profile.text()
     const keptFree = memoryFigure(memory, "HeapIdle") - memoryFigure(memory, "HeapReleased")
-    const [general, jetStream, ledger] = await Promise.all([
-      page<GeneralPage>("varz"),
-      page<JetStreamPage>("jsz"),
-      this.admin.state(ledgerStream)
-    ])
+    const [general, jetStream] = await Promise.all([page<GeneralPage>("varz"), page<JetStreamPage>("jsz")])
     const descriptors = `/proc/${this.broker.pid}/fd`
     return {
       residentBytes: general.mem - keptFree,
@@ -275,8 +270,7 @@ class SoakedSystem {
       descriptors: existsSync(descriptors) ? readdirSync(descriptors).length : undefined,
       connections: general.connections,
       subscriptions: general.subscriptions,
-      consumers: jetStream.consumers,
-      keys: ledger.num_subjects
+      consumers: jetStream.consumers
     }
   }
 }

@@ -1,5 +1,6 @@
 import { BrokerAdmin } from "./BrokerAdmin.ts"
-import { type Ask, askAt, readAccount } from "./Shopper.ts"
+import { Pressure } from "./Pressure.ts"
+import { type Ask, askAt, exactJson, readAccount } from "./Shopper.ts"
 import { freePort, until } from "./TestBroker.ts"
 import { TestCluster } from "./TestCluster.ts"
 import { TestProcess } from "./TestProcess.ts"
@@ -10,11 +11,14 @@ const partitions = 8
 const workers = 2
 const edges = 2
 const startWaitMilliseconds = 60_000
+/** An edge that does not answer for this long has not said what is wrong. */
+const readyWaitMilliseconds = 5_000
 
 /** Three brokers, workers and edges at the default settings, in processes of their own, under a light load. */
 export class Installation {
   readonly cluster: TestCluster
   readonly traffic: Traffic
+  pressure: Pressure | undefined
   private readonly asks: ReadonlyArray<Ask>
   private readonly environments: ReadonlyMap<string, Readonly<Record<string, string>>>
   private readonly processes: Map<string, TestProcess>
@@ -65,18 +69,37 @@ export class Installation {
     await this.processes.get(name)?.kill(signal)
   }
 
+  /** Sells without rest from now on, beside the callers, in so many lanes. */
+  press(lanes: number): void {
+    this.pressure = new Pressure(lanes, this.asks)
+  }
+
+  /** Waits until all that is stored now is applied; fails after a while. */
+  async untilApplied(withinMilliseconds = startWaitMilliseconds): Promise<void> {
+    const admin = await BrokerAdmin.open(this.cluster.url, partitions)
+    await admin.untilApplied(withinMilliseconds).finally(() => admin.close())
+  }
+
+  /** What the edges say of purchases that cannot be stored or are not applied; empty if all call themselves ready. */
+  async troubles(): Promise<ReadonlyArray<string>> {
+    const trouble = async (ask: Ask) => {
+      const answer = await ask("/readyz?applying=required", { signal: AbortSignal.timeout(readyWaitMilliseconds) })
+      return answer.ok ? [] : [`${answer.status}: ${exactJson(await answer.text()).detail}`]
+    }
+    return (await Promise.all(this.asks.map((ask) => trouble(ask).catch((cause) => [String(cause)])))).flat()
+  }
+
   /** What is wrong with the accounts after all. */
   async mistakes(): Promise<ReadonlyArray<string>> {
     await this.traffic.stop()
-    const admin = await BrokerAdmin.open(this.cluster.url, partitions)
-    await admin.untilApplied(startWaitMilliseconds)
-    await admin.close()
+    await this.pressure?.stop()
+    await this.untilApplied()
     const [ask] = this.asks
     if (ask === undefined) return []
     const found = await Promise.all(
       this.users.map(async (user) => this.traffic.log.mistakesOf(user, await readAccount(ask, user)))
     )
-    return [...found.flat(), ...this.traffic.readProblems]
+    return [...found.flat(), ...this.traffic.readProblems, ...((await this.pressure?.mistakes(ask)) ?? [])]
   }
 
   output(): string {

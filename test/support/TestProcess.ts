@@ -66,10 +66,14 @@ export class TestProcess {
     this.child.kill(signal)
   }
 
-  /** Waits until it stands still, stopped by whom ever. */
-  async untilFrozen(): Promise<void> {
+  /** Whether it stands still, whoever stopped it. */
+  get isFrozen(): boolean {
     const { pid } = this.child
-    await until("the process is frozen", () => pid !== undefined && isFrozen(pid))
+    return pid !== undefined && isFrozen(pid)
+  }
+
+  async untilFrozen(): Promise<void> {
+    await until("the process is frozen", () => this.isFrozen)
   }
 
   async freeze(): Promise<void> {

@@ -14,7 +14,7 @@ import type { RunResult } from "./Verdict.ts"
 const partitions = 8
 const workers = 3
 const edges = 3
-const users = 32
+const users = 64
 const sessions = 16
 const drainWithin = 60_000
 /** In milliseconds; short, so that many a repeat comes after it. */
@@ -43,7 +43,9 @@ const environment = {
   // Applied input is gone soon, and accounts leave memory, so that both happen among the faults.
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
-  ACTOR_IDLE: "1 second"
+  ACTOR_IDLE: "1 second",
+  // Half of a partition's users, so that hints and bases are written in turn, and workers die and freeze in their midst.
+  TEST_HEADS_REVISIONS: "4"
 }
 
 const rejectedRecords = async (admin: BrokerAdmin): Promise<ReadonlyArray<RejectedRecord>> => {

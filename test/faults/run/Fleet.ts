@@ -24,7 +24,7 @@ const startWithin = 120_000
 const readyWithin = 5_000
 /** How long a process that was told to stop may take; then it is killed. */
 const leaveWithin = 30_000
-/** What a worker logs when the broker refused a commit by its guard or by an expected revision. */
+/** What a worker logs when the broker refused a commit because another is the newest. */
 const refusedCommit = /compare-and-set/g
 /** How much of what a process wrote is told when it has ended by itself, in characters. */
 const lastWordsMax = 500

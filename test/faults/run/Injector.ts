@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises"
-import { ledgerStream, inputStream } from "../../../src/domain/Subject.ts"
+import { headsStream, inputStream, journalStream } from "../../../src/domain/Subject.ts"
+import { CrashPointName } from "../../../src/ledger/CrashPoint.ts"
 import type { BrokerAdmin } from "../../support/BrokerAdmin.ts"
 import { sold } from "../../support/Sold.ts"
 import { until } from "../../support/TestBroker.ts"
@@ -11,7 +12,6 @@ import type { RunLog } from "./RunLog.ts"
 import type { Shoppers } from "./Shoppers.ts"
 import { SmallDisk } from "./SmallDisk.ts"
 
-const crashSteps = ["before-commit", "commit-sent", "committed"]
 /** A worker that has nothing to commit does not get to the step at which it is to die. */
 const deathWithin = 60_000
 /** How long a fault waits for those that it can happen to. */
@@ -169,9 +169,10 @@ export class Injector {
     return true
   }
 
-  /** At the step of one of the first 20 commits; at the first that it reaches, where it lost its partitions before. */
+  /** At one of the first 20 times that it gets to the step; at the first, if it lost its partitions before. */
   private async dieAtStep(choice: number): Promise<boolean> {
-    const step = crashSteps[Math.floor(choice * crashSteps.length)]
+    const steps = CrashPointName.literals
+    const step = steps[Math.floor(choice * steps.length)]
     const hasDied = await this.dieAt(`${step}:${1 + Math.floor(choice * 20)}`, choice)
     return hasDied || this.dieAt(`${step}:1`, choice)
   }
@@ -265,8 +266,8 @@ export class Injector {
     let steps = 0
     this.log.note("leaders step down")
     while (this.log.now < end) {
-      for (const what of [`STREAM.LEADER.STEPDOWN.${inputStream}`, `STREAM.LEADER.STEPDOWN.${ledgerStream}`]) {
-        steps += await this.admin.api(what).then(
+      for (const stream of [inputStream, journalStream, headsStream]) {
+        steps += await this.admin.api(`STREAM.LEADER.STEPDOWN.${stream}`).then(
           () => 1,
           () => 0
         )

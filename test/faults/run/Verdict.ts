@@ -16,7 +16,7 @@ export interface RunResult {
   readonly worstPause: number
   /** From the end of the faults until all was applied, in milliseconds; nothing when it was not in time. */
   readonly drained: number | undefined
-  /** Commits of workers that the broker refused, by the guard or by an expected revision. */
+  /** Commits of workers that the broker refused because another was the newest. */
   readonly refusedCommits: number
 }
 

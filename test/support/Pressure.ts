@@ -1,0 +1,51 @@
+import { OperationLog } from "./OperationLog.ts"
+import { type Ask, readAccount } from "./Shopper.ts"
+import { sold } from "./Sold.ts"
+
+/** How many users each lane sells to, in turn. */
+const usersOfLane = 10
+
+const userOf = (lane: number, number: number): string => `pressed-${lane}-${number % usersOfLane}`
+
+/** Lanes that sell without rest, each purchase acknowledged before the next, to keep many writes under way. */
+export class Pressure {
+  readonly log = new OperationLog()
+  private readonly lanes: number
+  private readonly done = new AbortController()
+  private readonly ended: Promise<unknown>
+
+  /** `asks`: the edges, which the lanes are spread over. */
+  constructor(lanes: number, asks: ReadonlyArray<Ask>) {
+    this.lanes = lanes
+    this.ended = Promise.all(
+      Array.from({ length: lanes }, (_, lane) => {
+        const ask = asks[lane % asks.length]
+        return ask === undefined ? undefined : this.sell(lane, ask)
+      })
+    )
+  }
+
+  /** Stops all lanes. A purchase that is not acknowledged then may be stored or not. */
+  async stop(): Promise<void> {
+    this.done.abort()
+    await this.ended
+  }
+
+  /** Returns what is wrong with the accounts. */
+  async mistakes(ask: Ask): Promise<ReadonlyArray<string>> {
+    const found: Array<string> = []
+    for (let lane = 0; lane < this.lanes; lane += 1) {
+      for (let number = 0; number < usersOfLane; number += 1) {
+        const user = userOf(lane, number)
+        for (const mistake of this.log.mistakesOf(user, await readAccount(ask, user))) found.push(`${user}: ${mistake}`)
+      }
+    }
+    return found
+  }
+
+  private async sell(lane: number, ask: Ask): Promise<void> {
+    for (let number = 1; !this.done.signal.aborted; number += 1) {
+      await this.log.sell(ask, sold(userOf(lane, number), `p${number}`), this.done.signal)
+    }
+  }
+}

@@ -99,18 +99,8 @@ const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
   return units * 3
 }
 
-/** Takes what waits, up to what one revision holds. Looks that were taken come after all purchases. */
-const takeWork = <Tag>(waiting: Array<Envelope<Tag>>): Work<Tag> => {
-  const [first] = waiting
-  // Nearly all work of a worker with many users is one envelope.
-  if (waiting.length === 1 && first?.kind === "purchases") {
-    waiting.pop()
-    return { messages: [first.message], deliveries: first.deliveries, looks: noLooks }
-  }
-  return takeSeveral(waiting)
-}
-
-const takeSeveral = <Tag>(waiting: Array<Envelope<Tag>>): Work<Tag> => {
+/** Takes what waits, up to what one revision holds, and returns the rest. Looks that were taken come after all purchases. */
+const takeWork = <Tag>(waiting: ReadonlyArray<Envelope<Tag>>): { work: Work<Tag>; rest: Array<Envelope<Tag>> } => {
   const messages: Array<InputMessage<Tag>> = []
   const deliveries: Array<Delivered> = []
   const looks: Array<LookEnvelope> = []
@@ -126,8 +116,7 @@ const takeSeveral = <Tag>(waiting: Array<Envelope<Tag>>): Work<Tag> => {
     }
     if (deliveries.length >= revisionPurchasesMax || bytes >= revisionBytesMax) break
   }
-  waiting.splice(0, taken)
-  return { messages, deliveries, looks }
+  return { work: { messages, deliveries, looks }, rest: waiting.slice(taken) }
 }
 
 const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejection => ({
@@ -149,7 +138,8 @@ export class AccountActor<Tag> extends ListedActor {
   readonly userToken: string
   private readonly hands: ActorHands<Tag>
   private readonly ended: (userToken: string) => void
-  private readonly waiting: Array<Envelope<Tag>> = []
+  /** `undefined` while it is empty, as in most actors at most times. */
+  private waiting: Array<Envelope<Tag>> | undefined
   private account: Account | undefined
   /** From the first envelope until there is none, and nothing on its way. */
   private isBusy = false
@@ -171,8 +161,9 @@ export class AccountActor<Tag> extends ListedActor {
 
   /** Puts an envelope at the end of the mailbox; false if there is no room for it. */
   offer(envelope: Envelope<Tag>): boolean {
-    if (this.waiting.length >= this.hands.mailboxMax) return false
-    this.waiting.push(envelope)
+    if (this.waiting === undefined) this.waiting = [envelope]
+    else if (this.waiting.length >= this.hands.mailboxMax) return false
+    else this.waiting.push(envelope)
     if (this.isBusy) return true
     this.isBusy = true
     this.schedule()
@@ -185,7 +176,7 @@ export class AccountActor<Tag> extends ListedActor {
   }
 
   private schedule(): void {
-    this.hands.dispatcher.scheduleTask(this.turn, 0)
+    this.hands.dispatcher.scheduleTask(() => this.step(this.take, undefined), 0)
   }
 
   /** Runs a step. A mistake in it ends the epoch, and nobody else's work. */
@@ -198,17 +189,28 @@ export class AccountActor<Tag> extends ListedActor {
     }
   }
 
-  private readonly turn = (): void => this.step(this.take, undefined)
-
   private take(): void {
     const { account } = this
     if (account === undefined) return this.load()
-    const work = takeWork(this.waiting)
+    const work = this.takeWaiting()
     if (work.deliveries.length === 0) return this.finish(account, work)
     this.takeSealed(account)
     if (isSealDue(account)) this.seal(account)
     if (mustAwaitSeal(account)) this.held = work
     else this.decide(account, work)
+  }
+
+  private takeWaiting(): Work<Tag> {
+    const waiting = this.waiting ?? []
+    const [first] = waiting
+    // Nearly all work of a worker with many users is one envelope.
+    if (waiting.length === 1 && first?.kind === "purchases") {
+      this.waiting = undefined
+      return { messages: [first.message], deliveries: first.deliveries, looks: noLooks }
+    }
+    const { work, rest } = takeWork(waiting)
+    this.waiting = rest.length === 0 ? undefined : rest
+    return work
   }
 
   private load(): void {
@@ -264,7 +266,6 @@ export class AccountActor<Tag> extends ListedActor {
   private commit(account: Account, work: Work<Tag>, decision: Decision): void {
     const { userToken, hands } = this
     const revision = revisionOf(account, decision)
-    const line = encodeRevision(userToken, revision)
     const committed = (sequence: number) => {
       evolve(account, revision, sequence)
       hands.applied(revision, work.messages)
@@ -273,14 +274,18 @@ export class AccountActor<Tag> extends ListedActor {
       }
       this.finish(account, work)
     }
-    const told = (sequence: number) => this.step(committed, sequence)
-    hands.writer.submit({ userToken, line, parts: work.messages, committed: told })
+    hands.writer.submit({
+      userToken,
+      line: encodeRevision(userToken, revision),
+      parts: work.messages,
+      committed: (sequence) => this.step(committed, sequence)
+    })
   }
 
   /** Answers the looks, and goes on with what came meanwhile. */
   private finish(account: Account, work: Work<Tag>): void {
     for (const { look } of work.looks) look(account)
-    if (this.waiting.length > 0) this.schedule()
+    if (this.waiting !== undefined) this.schedule()
     else this.isBusy = false
     this.hands.finished(this, account.seen.size)
   }

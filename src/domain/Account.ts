@@ -44,7 +44,7 @@ export interface Account {
   links: SegmentLinks
   readonly seen: PurchaseIdSet
   /** The sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
-  readonly applying: Array<number>
+  applying: Array<number>
   /** Those of the others, which only count repeats; `undefined` while there are none, as in most accounts. */
   idle: Array<number> | undefined
 }
@@ -62,6 +62,9 @@ export interface Decision {
 /** One for all, because most decisions and most accounts have none. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noSequences: ReadonlyArray<number> = []
+const noConflicts: ReadonlyArray<Delivered> = []
+/** Lists of up to so many sequences take no more memory than they need. Most accounts have few. */
+const exactLengthMax = 16
 
 export const emptyAccount = (): Account => ({
   total: 0n,
@@ -88,7 +91,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
   let applied: Array<AppliedPurchase> | undefined
   let appliedFingerprints: Map<string, number> | undefined
   let repeats: Map<string, Repeats> | undefined
-  const conflicts: Array<Delivered> = []
+  let conflicts: Array<Delivered> | undefined
   let total = account.total
   let decidedThrough = account.decidedThrough
   for (const delivered of deliveries) {
@@ -108,11 +111,17 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
       const conflicting = known !== fingerprint
       repeats ??= new Map()
       addRepeats(repeats, purchaseId, { repeats: conflicting ? 0 : 1, conflicts: conflicting ? 1 : 0 })
-      if (conflicting) conflicts.push(delivered)
+      if (conflicting) (conflicts ??= []).push(delivered)
     }
     if (inputSequence > decidedThrough) decidedThrough = inputSequence
   }
-  return { applied: applied ?? [], repeats: repeats ?? noRepeats, conflicts, total, decidedThrough }
+  return {
+    applied: applied ?? [],
+    repeats: repeats ?? noRepeats,
+    conflicts: conflicts ?? noConflicts,
+    total,
+    decidedThrough
+  }
 }
 
 /** Whether a decision leaves nothing to write: all that came had been decided before. */
@@ -224,9 +233,16 @@ export const evolve = (account: Account, revision: Revision, sequence: number): 
   takeMembers(account, revision, sequence)
 }
 
+/** Appends to a list. A short one is made anew, because an array that is pushed to has room for 17 at once. */
+const appended = (list: Array<number>, sequence: number): Array<number> => {
+  if (list.length < exactLengthMax) return list.concat(sequence)
+  list.push(sequence)
+  return list
+}
+
 /** Adds what one unsealed revision brought to the purchaseId set. */
 const takeMembers = (account: Account, revision: Revision, sequence: number): void => {
-  if (revision.purchases.length > 0) account.applying.push(sequence)
+  if (revision.purchases.length > 0) account.applying = appended(account.applying, sequence)
   else (account.idle ??= []).push(sequence)
   for (const purchase of revision.purchases) {
     account.seen.add(purchase.purchaseId, sequence, contentFingerprint(purchase))

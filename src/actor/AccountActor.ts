@@ -11,7 +11,8 @@ import {
   isEmpty,
   isSealDue,
   mustAwaitSeal,
-  revisionOf
+  revisionOf,
+  type SealBounds
 } from "../domain/Account.ts"
 import { encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import type { Rejection } from "../domain/Rejection.ts"
@@ -64,6 +65,7 @@ export interface ActorContext<Tag> {
 /** What an actor has at hand: the context of its epoch, and what its worker gives to all of them. */
 export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly requests: ActorRequests
+  readonly sealing: SealBounds
   /** Gives an actor its turn: what is offered until then it finds together. */
   readonly dispatcher: Scheduler.SchedulerDispatcher
   /** Told when an actor has its account. */
@@ -144,6 +146,11 @@ export class AccountActor<Tag> extends ListedActor {
   /** From the first envelope until there is none, and nothing on its way. */
   private isBusy = false
   private isOver = false
+  /**
+   * Whether it has decided nothing since it was loaded. Then it waits for a segment that is due: an actor that leaves memory
+   * after each revision would otherwise store the same segment again and again, and never name it.
+   */
+  private isFresh = true
   /** What waits for a segment, because the account is at its bound. */
   private held: Work<Tag> | undefined
   private sealed: StoredSegment | undefined
@@ -195,8 +202,9 @@ export class AccountActor<Tag> extends ListedActor {
     const work = this.takeWaiting()
     if (work.deliveries.length === 0) return this.finish(account, work)
     this.takeSealed(account)
-    if (isSealDue(account)) this.seal(account)
-    if (mustAwaitSeal(account)) this.held = work
+    if (isSealDue(account, this.hands.sealing)) this.seal(account)
+    const mustAwait = mustAwaitSeal(account, this.hands.sealing) || (this.isFresh && account.sealing > 0)
+    if (mustAwait) this.held = work
     else this.decide(account, work)
   }
 
@@ -228,7 +236,8 @@ export class AccountActor<Tag> extends ListedActor {
 
   private seal(account: Account): void {
     const { links } = account
-    this.hands.requests.seal(this.userToken, beginSeal(account), links, (stored) => {
+    const { requests, sealing } = this.hands
+    requests.seal(this.userToken, beginSeal(account, sealing), links, (stored) => {
       this.sealed = stored
       this.step(this.goOn, account)
     })
@@ -251,6 +260,7 @@ export class AccountActor<Tag> extends ListedActor {
 
   private decide(account: Account, work: Work<Tag>): void {
     const { userToken, hands } = this
+    this.isFresh = false
     const decision = decide(account, work.deliveries)
     if (isEmpty(decision)) {
       hands.writer.submit({ userToken, line: undefined, parts: work.messages, committed: () => undefined })

@@ -1,4 +1,5 @@
 import { Clock, Context, Effect, Latch, Layer, Scheduler, type Scope } from "effect"
+import { type SealBounds, sealBounds } from "../domain/Account.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
 import { AccountActor, type ActorContext, type ActorHands, type Envelope, type ListedActor } from "./AccountActor.ts"
 import { type ActorServices, makeActorRequests } from "./ActorRequests.ts"
@@ -12,6 +13,9 @@ export interface ActorSettings {
   /** How long an actor without work stays, in milliseconds. */
   readonly idleMilliseconds: number
 }
+
+/** When accounts seal. A reference with a default, so that a simulation of few purchases seals too. */
+export const Sealing = Context.Reference<SealBounds>("purchases/actor/Sealing", { defaultValue: () => sealBounds })
 
 /** The actors of one partition epoch. They end when its scope closes. */
 export interface EpochActors<Tag> {
@@ -131,7 +135,8 @@ export class ActorRegistry extends Context.Service<
         const forEpoch = <Tag>(context: ActorContext<Tag>) =>
           Effect.gen(function* () {
             const requests = yield* makeActorRequests(context.partition, context.failed)
-            const hands: ActorHands<Tag> = { ...context, requests, dispatcher, loaded, finished }
+            const sealing = yield* Sealing
+            const hands: ActorHands<Tag> = { ...context, requests, sealing, dispatcher, loaded, finished }
             const actors = new Map<string, AccountActor<Tag>>()
             const ended = (userToken: string) => void actors.delete(userToken)
             let isOver = false

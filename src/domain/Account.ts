@@ -4,12 +4,24 @@ import { addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
 import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
 import { noLinks, type SealedRevision, type SegmentContent, segmentIdsMax, type SegmentLinks } from "./Segment.ts"
 
-/** Sealing begins with so many ids and counts of repeats, or so many revisions, that no segment covers. */
-const sealIdsMin = 256
-const sealRevisionsMin = 24
-/** With so many, the next revision waits for the segment. An account is read with at most so many commits. */
+/** How much of an account may be unsealed. */
+export interface SealBounds {
+  /** Sealing begins with so many ids and counts of repeats, or so many revisions, that no segment covers. */
+  readonly idsMin: number
+  readonly revisionsMin: number
+  /** With so many, the next revision waits for the segment. An account is read with at most so many commits. */
+  readonly revisionsMax: number
+  /** With so many ids too. A segment takes no further revision with more of them. */
+  readonly idsMax: number
+}
+
 export const unsealedRevisionsMax = 32
-const unsealedIdsMax = segmentIdsMax
+export const sealBounds: SealBounds = {
+  idsMin: 256,
+  revisionsMin: 24,
+  revisionsMax: unsealedRevisionsMax,
+  idsMax: segmentIdsMax
+}
 
 /** A purchase of one user as the input log delivered it. */
 export interface Delivered {
@@ -128,13 +140,17 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
 /** Whether a segment should be written. Nobody has to wait for it. */
-export const isSealDue = ({ seen, unsealedRevisions, unsealedRepeats, sealing }: Account): boolean =>
-  sealing === 0 &&
-  (seen.unsealedSize + (unsealedRepeats?.size ?? 0) >= sealIdsMin || unsealedRevisions >= sealRevisionsMin)
+export const isSealDue = (
+  { seen, unsealedRevisions, unsealedRepeats, sealing }: Account,
+  { idsMin, revisionsMin }: SealBounds = sealBounds
+): boolean =>
+  sealing === 0 && (seen.unsealedSize + (unsealedRepeats?.size ?? 0) >= idsMin || unsealedRevisions >= revisionsMin)
 
 /** Whether the account is at its bound, so that the next revision has to name the segment that is on its way. */
-export const mustAwaitSeal = ({ seen, unsealedRevisions, sealing }: Account): boolean =>
-  sealing > 0 && (unsealedRevisions >= unsealedRevisionsMax || seen.unsealedSize >= unsealedIdsMax)
+export const mustAwaitSeal = (
+  { seen, unsealedRevisions, sealing }: Account,
+  { revisionsMax, idsMax }: SealBounds = sealBounds
+): boolean => sealing > 0 && (unsealedRevisions >= revisionsMax || seen.unsealedSize >= idsMax)
 
 /** Returns the unsealed revisions with their ids, oldest first. */
 const unsealedRevisionsOf = ({ seen, idle, sealedThrough }: Account): Array<SealedRevision> => {
@@ -146,11 +162,14 @@ const unsealedRevisionsOf = ({ seen, idle, sealedThrough }: Account): Array<Seal
 }
 
 /** Cuts revisions into parts that each fit into one segment. A revision stays whole. */
-const partsOfRevisions = (revisions: ReadonlyArray<SealedRevision>): Array<ReadonlyArray<SealedRevision>> => {
+const partsOfRevisions = (
+  revisions: ReadonlyArray<SealedRevision>,
+  idsMax: number
+): Array<ReadonlyArray<SealedRevision>> => {
   const parts: Array<Array<SealedRevision>> = [[]]
   let ids = 0
   for (const revision of revisions) {
-    if (ids > 0 && ids + revision.purchaseIds.length > segmentIdsMax) {
+    if (ids > 0 && ids + revision.purchaseIds.length > idsMax) {
       parts.push([])
       ids = 0
     }
@@ -175,8 +194,8 @@ const partsOfRepeats = (repeats: ReadonlyMap<string, Repeats>): Array<ReadonlyMa
  * Begins to seal all that is unsealed, and returns what the segments hold, in the order in which they are to be stored.
  * They are several only if the ids, or the counts of repeats, are too many for one.
  */
-export const beginSeal = (account: Account): ReadonlyArray<SegmentContent> => {
-  const revisions = partsOfRevisions(unsealedRevisionsOf(account))
+export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds): ReadonlyArray<SegmentContent> => {
+  const revisions = partsOfRevisions(unsealedRevisionsOf(account), idsMax)
   const repeats = partsOfRepeats(account.unsealedRepeats ?? noRepeats)
   account.seen.seal()
   account.unsealedRepeats = undefined

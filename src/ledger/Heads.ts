@@ -18,8 +18,6 @@ import { LedgerInconsistent } from "./AccountReader.ts"
 import { CrashPoint, writeBetween } from "./CrashPoint.ts"
 import { HeadTable, headEntryBytes } from "./HeadTable.ts"
 
-/** A write that failed is tried again after this time, as a base. */
-const timeAfterFailure = Duration.seconds(1)
 /** How many chunks are read at once. */
 const chunksAtOnceMax = 8
 const chunkBytesMax = 512 * 1024
@@ -32,6 +30,8 @@ export const HeadWriting = Context.Reference<{
   readonly revisionsOfPartition: number
   /** One is written after this time, if anything changed. */
   readonly time: Duration.Duration
+  /** A write that failed is tried again after this time, as a base. */
+  readonly timeAfterFailure: Duration.Duration
   /** The most entries of one chunk. */
   readonly chunkEntriesMax: number
 }>("purchases/ledger/HeadWriting", {
@@ -39,6 +39,7 @@ export const HeadWriting = Context.Reference<{
     revisions: 16_384,
     revisionsOfPartition: 512,
     time: Duration.seconds(30),
+    timeAfterFailure: Duration.seconds(1),
     chunkEntriesMax: Math.floor(chunkBytesMax / headEntryBytes)
   })
 })
@@ -122,6 +123,8 @@ const readChain = Effect.fnUntraced(function* (
       return yield* new LedgerInconsistent({ problem })
     }
     for (const { sequence, text } of page) {
+      // A page may have what a later owner committed. The heads of this epoch are those of the chain before it.
+      if (sequence > epoch) break
       const lines = revisionLinesOf(text)
       for (const line of lines) table.set(tokenOfLine(line), sequence)
       revisions += lines.length
@@ -213,7 +216,7 @@ export class Heads extends Context.Service<
           yield* due.await.pipe(Effect.timeoutOption(bounds.time))
           due.closeUnsafe()
           const exit = yield* Effect.exit(write)
-          if (Exit.isFailure(exit)) yield* Effect.sleep(timeAfterFailure)
+          if (Exit.isFailure(exit)) yield* Effect.sleep(bounds.timeAfterFailure)
         }).pipe(Effect.forever)
 
         yield* Effect.forkScoped(writeBehind)

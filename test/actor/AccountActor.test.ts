@@ -4,7 +4,7 @@ import * as fc from "fast-check"
 import { describe, expect } from "vitest"
 import { AccountActor } from "../../src/actor/AccountActor.ts"
 import { makeActorRequests } from "../../src/actor/ActorRequests.ts"
-import type { Account, Delivered } from "../../src/domain/Account.ts"
+import { type Account, type Delivered, sealBounds } from "../../src/domain/Account.ts"
 import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
 import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
@@ -113,7 +113,8 @@ class Bench {
         conflict: (_delivered: Delivered, rejectedAs: string) => void this.conflicts.push(rejectedAs),
         failed,
         loaded: () => undefined,
-        finished: () => undefined
+        finished: () => undefined,
+        sealing: sealBounds
       }
       this.actor = new AccountActor<number>("ann", hands, () => undefined)
     }).pipe(Effect.provide(this.services))
@@ -217,6 +218,20 @@ const problemsOf = ({ journal }: Bench, { segment }: Revision): Array<string> =>
 }
 
 describe("an actor that seals", () => {
+  it.effect("names its segment in its next revision, even if it leaves memory after each one", () =>
+    Effect.gen(function* () {
+      const bench = new Bench()
+      for (const id of range(0, 72)) {
+        yield* bench.start()
+        yield* bench.applyEach([id])
+      }
+      expect(bench.revisions).toHaveLength(72)
+      expect(bench.stored.filter((what) => what === "segment")).toHaveLength(2)
+      expect(bench.revisions.map(({ segment }) => segment > 0).indexOf(true)).toBe(24)
+      yield* bench.end()
+    })
+  )
+
   it.effect("goes on with commits below the bound while the segment is being stored", () =>
     Effect.gen(function* () {
       const bench = new Bench()

@@ -1,7 +1,9 @@
 import { Effect, Exit, Option, type Scope } from "effect"
 import { afterAll, beforeAll, describe } from "vitest"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
-import { LedgerBucket } from "../../src/nats/LedgerBucket.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import type { BrokerServices } from "../simulation/SimulatedBroker.ts"
 import { type Bench, type BenchOptions, memoryBench, realBench } from "./Bench.ts"
 
@@ -30,8 +32,12 @@ const contractOf = (bench: () => Bench) => {
     if (failure === undefined) throw new Error(`it died: ${JSON.stringify(exit)}`)
     return failure
   }
-  const bucket = <A, E>(use: (bucket: (typeof LedgerBucket)["Service"]) => Effect.Effect<A, E>) =>
-    outcome(Effect.flatMap(LedgerBucket, use))
+  const chain = <A, E>(use: (chain: (typeof CommitChain)["Service"]) => Effect.Effect<A, E>) =>
+    outcome(Effect.flatMap(CommitChain, use))
+  const heads = <A, E>(use: (heads: (typeof HeadStore)["Service"]) => Effect.Effect<A, E>) =>
+    outcome(Effect.flatMap(HeadStore, use))
+  const rejected = <A, E>(use: (rejected: (typeof RejectedRecords)["Service"]) => Effect.Effect<A, E>) =>
+    outcome(Effect.flatMap(RejectedRecords, use))
   const input = <A, E>(use: (input: (typeof InputLog)["Service"]) => Effect.Effect<A, E>) =>
     outcome(Effect.flatMap(InputLog, use))
   const append = async (subject: string, id: string, payload = "{}") => {
@@ -41,7 +47,7 @@ const contractOf = (bench: () => Bench) => {
   }
   const refuse: Bench["refuse"] = (delivery) => bench().refuse(delivery)
   const restart: Bench["restart"] = () => bench().restart()
-  return { outcome, bucket, input, append, refuse, restart }
+  return { outcome, chain, heads, rejected, input, append, refuse, restart }
 }
 
 /** The same tests on the real server, and on the one in memory that stands for it in the simulation. */

@@ -4,7 +4,7 @@ import { BrokerLink } from "../../src/nats/BrokerLink.ts"
 import { type WorkerSign, WorkerBucket } from "../../src/nats/WorkerBucket.ts"
 import { onBoth, until, usual } from "./OnBoth.ts"
 
-onBoth("signs of life", usual, ({ outcome, bucket, input, append, restart }) => {
+onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart }) => {
   const workers = <A, E>(use: (workers: (typeof WorkerBucket)["Service"]) => Effect.Effect<A, E>) =>
     outcome(Effect.flatMap(WorkerBucket, use))
   const announce = async (worker: string, instance: number) =>
@@ -39,10 +39,11 @@ onBoth("signs of life", usual, ({ outcome, bucket, input, append, restart }) => 
     expect(heard).toEqual(["three 1 false", "three 1 true"])
   })
 
-  it("outlive a broker that restarts with their numbers, as the ledger and the log do", async () => {
+  it("outlive a broker that restarts with their numbers, as the journal, the heads and the log do", async () => {
     const sign = await announce("four", 5)
     const { sequence } = await append("purchases.1.kept", "kept")
-    const revision = Number(await bucket((ledger) => ledger.put("kept", "v")))
+    const commit = Number(await chain(({ append }) => append(0, "kept", 0)))
+    const manifest = Number(await heads(({ replaceManifest }) => replaceManifest(0, "kept", 0)))
     await restart()
     await outcome(
       Effect.gen(function* () {
@@ -52,7 +53,8 @@ onBoth("signs of life", usual, ({ outcome, bucket, input, append, restart }) => 
     )
     expect(await read()).toContain("four 5")
     expect(await announce("four", 5)).toBe(sign + 1)
-    expect(await bucket((ledger) => ledger.latest("kept"))).toMatchObject({ sequence: revision })
+    expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: commit, text: "kept" })
+    expect(await heads((store) => store.manifest(0))).toEqual({ sequence: manifest, text: "kept" })
     expect(await input((log) => log.lastSequence(1))).toBe(sequence)
     expect(await append("purchases.1.kept", "kept")).toEqual({ sequence, duplicate: true })
   })

@@ -53,14 +53,22 @@ class Ledger {
     return Effect.gen({ self: this }, function* () {
       const record = encodeCommit({ kind: "takeover", epoch: 0, worker: "w", position: 0 }, [])
       const epoch = yield* this.journal.append(0, record, this.journal.newest(0)?.sequence ?? 0)
+      const opened = yield* this.open(epoch)
+      if (this.old !== undefined) yield* Scope.close(this.old.scope, Exit.void)
+      this.old = this.owner
+      this.owner = opened
+    })
+  }
+
+  /** Opens the heads of an epoch whose take-over record is stored. */
+  open(epoch: number) {
+    return Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.make()
       const heads = yield* Effect.flatMap(Heads, (service) => service.open(0, epoch)).pipe(
         Effect.provide(this.layer),
         Scope.provide(scope)
       )
-      if (this.old !== undefined) yield* Scope.close(this.old.scope, Exit.void)
-      this.old = this.owner
-      this.owner = { heads, epoch, scope, newest: epoch }
+      return { heads, epoch, scope, newest: epoch }
     })
   }
 
@@ -145,6 +153,21 @@ describe("the heads of a partition", () => {
       const through = ledger.owner?.newest
       yield* ledger.commit(["ann"])
       expect((yield* manifestOf(ledger))?.through).toBe(through)
+      yield* ledger.close()
+    })
+  )
+
+  it.effect("are those of the chain up to the take-over record, though a later owner has committed since", () =>
+    Effect.gen(function* () {
+      const ledger = new Ledger()
+      const record = encodeCommit({ kind: "takeover", epoch: 0, worker: "w", position: 0 }, [])
+      const epoch = yield* ledger.journal.append(0, record, 0)
+      yield* ledger.takeOver()
+      yield* ledger.commit(["ann"])
+      const late = yield* ledger.open(epoch)
+      expect(late.heads.find("ann")).toBe(0)
+      expect(ledger.wrong()).toEqual([])
+      yield* Scope.close(late.scope, Exit.void)
       yield* ledger.close()
     })
   )

@@ -1,5 +1,5 @@
 import { partitionOf } from "../../src/domain/Subject.ts"
-import { batchMessagesMax, type Write } from "../../src/nats/LedgerBucket.ts"
+import { ApiFailure, MemoryStream } from "./MemoryStream.ts"
 
 export interface InputMessage {
   readonly sequence: number
@@ -8,13 +8,6 @@ export interface InputMessage {
   readonly payload: Uint8Array
   readonly storedAt: number
   readonly noticeTo: string | undefined
-}
-
-export interface LedgerMessage {
-  readonly sequence: number
-  readonly key: string
-  readonly value: string
-  readonly storedAt: number
 }
 
 /** One delivery of a message, under the consumer's own number. */
@@ -51,21 +44,8 @@ export interface MemoryBrokerOptions {
   readonly now: () => number
 }
 
-/** An error of the broker's API: `err_code` and description. */
-export class ApiFailure {
-  readonly code: number
-  readonly reason: string
-
-  constructor(code: number, reason: string) {
-    this.code = code
-    this.reason = reason
-  }
-}
-
 const messageTooLarge = 10_054
 const streamFull = 10_077
-const wrongLastSequence = 10_071
-const batchTooLarge = 10_199
 /** A delivery that is not acknowledged comes again after this long, as the consumers of `src` are set up. */
 export const ackWaitMilliseconds = 30_000
 const workersForgottenAfterMilliseconds = 60_000
@@ -82,19 +62,21 @@ export class MemoryBroker {
   private inputBytes = 0
   private inputSequence = 0
   private readonly messageIds = new Map<string, { readonly sequence: number; readonly at: number }>()
-  private readonly ledger = new Map<number, LedgerMessage>()
-  private readonly newest = new Map<string, LedgerMessage>()
-  private ledgerSequence = 0
+  readonly journal: MemoryStream<string>
+  readonly heads: MemoryStream<Uint8Array>
   private readonly consumers = new Map<string, Consumer>()
   private readonly signs = new Map<string, Sign>()
   private signSequence = 0
-  /** Told of each value that the ledger takes. */
-  onStored: ((message: LedgerMessage) => void) | undefined
+  /** Told of each message that the input log takes. */
+  onReceived: ((message: InputMessage) => void) | undefined
   /** Told of each message of the input log that is acknowledged, each time. */
   onAcknowledged: ((message: InputMessage) => void) | undefined
 
   constructor(options: MemoryBrokerOptions) {
     this.options = options
+    const { now } = options
+    this.journal = new MemoryStream({ perSubjectMax: Number.POSITIVE_INFINITY, now })
+    this.heads = new MemoryStream({ perSubjectMax: 1, now })
   }
 
   // The input log.
@@ -121,7 +103,9 @@ export class MemoryBroker {
     const sequence = this.inputSequence
     if (messageId !== "") this.messageIds.set(messageId, { sequence, at: now() })
     const stored = user === undefined ? subject : `purchases.${partition}.${user}`
-    this.input.push({ sequence, partition, subject: stored, payload: bytes, storedAt: now(), noticeTo })
+    const message = { sequence, partition, subject: stored, payload: bytes, storedAt: now(), noticeTo }
+    this.input.push(message)
+    this.onReceived?.(message)
     return { sequence, duplicate: false }
   }
 
@@ -146,57 +130,6 @@ export class MemoryBroker {
     const first = this.input.findIndex((message) => message.sequence >= sequence)
     for (const { payload } of this.input.splice(0, first < 0 ? this.input.length : first)) {
       this.inputBytes -= payload.length
-    }
-  }
-
-  // The ledger bucket.
-
-  /** The newest value of a key; or what it was when the ledger went only so far. */
-  latest(key: string, through = this.ledgerSequence): LedgerMessage | undefined {
-    const newest = this.newest.get(key)
-    if (newest === undefined || newest.sequence <= through) return newest
-    for (let sequence = through; sequence > 0; sequence -= 1) {
-      const older = this.ledger.get(sequence)
-      if (older?.key === key) return older
-    }
-    return undefined
-  }
-
-  at(sequence: number): LedgerMessage | undefined {
-    return this.ledger.get(sequence)
-  }
-
-  put(key: string, value: string): number {
-    this.ledgerSequence += 1
-    const message = { sequence: this.ledgerSequence, key, value, storedAt: this.options.now() }
-    this.ledger.set(message.sequence, message)
-    this.newest.set(key, message)
-    this.onStored?.(message)
-    return message.sequence
-  }
-
-  /** Writes all or nothing, and answers the sequence of the first write. */
-  commit(writes: ReadonlyArray<Write>): number | ApiFailure {
-    if (writes.length > batchMessagesMax) return new ApiFailure(batchTooLarge, "atomic publish batch is too large")
-    const written = new Set<string>()
-    for (const write of writes) {
-      const key = write.guard?.key ?? write.key
-      const expected = write.guard?.revision ?? write.expected
-      const last = this.newest.get(key)?.sequence ?? 0
-      if (expected !== undefined && (last !== expected || written.has(key))) {
-        return new ApiFailure(wrongLastSequence, `wrong last sequence: ${last}`)
-      }
-      written.add(write.key)
-    }
-    const first = this.ledgerSequence + 1
-    for (const write of writes) this.put(write.key, write.value)
-    return first
-  }
-
-  forgetHistory(key: string): void {
-    const newest = this.newest.get(key)
-    for (const [sequence, message] of this.ledger) {
-      if (message.key === key && message !== newest) this.ledger.delete(sequence)
     }
   }
 

@@ -1,11 +1,16 @@
-import { Effect } from "effect"
-import { decodeRevision, encodeRevision } from "../../src/domain/Revision.ts"
-import { encodePosition } from "../../src/ledger/Position.ts"
-import type { LedgerValue, Write } from "../../src/nats/LedgerBucket.ts"
+import { Effect, Fiber } from "effect"
+import { type CommitHead, encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
+import { decodeManifest, encodeManifest, type HeadManifest } from "../../src/domain/HeadManifest.ts"
+import { decodeRevision, encodeRevision, type Revision } from "../../src/domain/Revision.ts"
+import { decodeSegment, encodeSegment } from "../../src/domain/Segment.ts"
+import { HeadTable } from "../../src/ledger/HeadTable.ts"
+import type { JournalRecord } from "../../src/nats/CommitChain.ts"
+import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
 import type { Pull } from "../../src/nats/PartitionConsumer.ts"
 import type { Plan } from "./Plan.ts"
-import type { Plant } from "./Simulation.ts"
 import type { Swaps } from "./SimulatedBroker.ts"
+import type { SimulatedChain } from "./SimulatedJournal.ts"
+import type { Plant } from "./Simulation.ts"
 
 /** One rule of the protocol, broken in the services that a process gets. */
 interface Mistake {
@@ -17,111 +22,246 @@ interface Mistake {
   readonly sharpen?: (plan: Plan) => Plan
 }
 
-type BucketOf = NonNullable<Swaps["bucket"]>
+type Chain = ReturnType<NonNullable<Swaps["chain"]>>
 
 const inWorkers =
-  (swaps: () => Swaps): Plant =>
-  (process) =>
-    process === "worker" ? swaps() : {}
+  (swaps: (shared: Map<number, number>) => Swaps): Plant =>
+  (process, shared = new Map()) =>
+    process === "worker" ? swaps(shared) : {}
 
-const bucketOf = (swap: BucketOf): Plant => inWorkers(() => ({ bucket: swap }))
+/** A mistake of the chain alone. */
+const inChain = (swap: (real: SimulatedChain) => Partial<Chain>): Plant =>
+  inWorkers(() => ({ chain: (real) => ({ ...real, ...swap(real) }) }))
 
-const isAccount = (key: string): boolean => key.startsWith("account.")
-const isPosition = (key: string): boolean => key.startsWith("position.")
-const isOwner = (key: string): boolean => key.startsWith("owner.")
+const isTakeover = (commit: string): boolean => headOf(commit).kind === "takeover"
 
-const withoutGuard = ({ guard: _guard, ...write }: Write): Write => write
-const withoutExpected = ({ expected: _expected, ...write }: Write): Write => write
-
-/** The key under which a mistaken bucket keeps the ids of an account apart from the account. */
-const setKey = (key: string): string => `set.${key}`
-
-/**
- * An account that is loaded looks as if it had no other ids. Its count is that of the ids, for an account whose count
- * says that ids are missing is refused.
- */
-const keepIds = (value: string, ids: ReadonlySet<string>): string => {
-  const revision = decodeRevision(value)
-  const purchases = revision.purchases.filter(({ purchaseId }) => ids.has(purchaseId))
-  return encodeRevision({ ...revision, purchases, count: ids.size })
+const withHead = (commit: string, change: (head: CommitHead) => Partial<CommitHead>): string => {
+  const { kind, epoch, worker, position } = headOf(commit)
+  const head = { kind, epoch, worker, position }
+  return encodeCommit({ ...head, ...change(head) }, revisionLinesOf(commit))
 }
 
-/** The position that follows an account which is written alone, for a mistaken bucket that writes it first. */
-const positionBefore = ({ key, value, guard }: Write): ReadonlyArray<Write> =>
-  isAccount(key) && guard !== undefined
-    ? [
-        {
-          key: guard.key.replace("owner", "position"),
-          value: encodePosition(decodeRevision(value).decidedThrough),
-          guard
-        }
-      ]
-    : []
+const withRevisions = (commit: string, change: (revision: Revision) => Partial<Revision>): string => {
+  const { kind, epoch, worker, position } = headOf(commit)
+  const lines = revisionLinesOf(commit).map((line) => {
+    const revision = decodeRevision(line)
+    return encodeRevision(tokenOfLine(line), { ...revision, ...change(revision) })
+  })
+  return encodeCommit({ kind, epoch, worker, position }, lines)
+}
+
+/** The chain of a process that reads revisions with a change. Segments, which are no commits, stay as they are. */
+const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Plant =>
+  inChain((real) => ({
+    at: (sequence) =>
+      Effect.map(real.at(sequence), (found) =>
+        found === undefined || found.text.includes('"kind":"segment"')
+          ? found
+          : { ...found, text: withRevisions(found.text, change) }
+      )
+  }))
+
+/** Appends whatever the newest commit is. The real chain has no way to do that, so there it asks which one that is. */
+const appendUnconditionally = (real: SimulatedChain, partition: number, commit: string) =>
+  real.appendUnconditionally?.(partition, commit) ??
+  Effect.flatMap(real.newest(partition), (newest) => real.append(partition, commit, newest?.sequence ?? 0))
+
+/** A worker hears nothing for long, and another one joins meanwhile; what it missed is applied and purged. */
+const deafOwners = (plan: Plan): Plan => ({
+  ...plan,
+  cleaningEvery: 400,
+  workers: 1,
+  faults: plan.faults.flatMap((fault) => [
+    { ...fault, kind: "a worker is deaf", lasts: 5_000 } as const,
+    { ...fault, kind: "a worker joins", at: fault.at + 500, lasts: 5_000 } as const
+  ])
+})
+
+/** Workers join while others commit, so that partitions go from one that lives to another. */
+const joiningWorkers = (plan: Plan): Plan => ({
+  ...plan,
+  unkindness: { ...plan.unkindness, requestLate: 0.1 },
+  workers: 1,
+  faults: plan.faults.map((fault) => ({ ...fault, kind: "a worker joins", lasts: 200 }))
+})
+
+/** What a process knows of the chains that it writes: the sequence of its newest commit of each partition. */
+const knowingNewest = (real: SimulatedChain) => {
+  const newest = new Map<number, number>()
+  const append: Chain["append"] = (partition, commit, after) =>
+    Effect.tap(real.append(partition, commit, after), (sequence) => Effect.sync(() => newest.set(partition, sequence)))
+  return { newest, append }
+}
+
+/** The next commit is sent before the one before it is acknowledged, under the sequence that it should get. */
+const twoInFlight = (real: SimulatedChain): Partial<Chain> => {
+  const underWay = new Map<number, Fiber.Fiber<number, unknown>>()
+  const stored = new Map<number, number>()
+  return {
+    append: (partition, commit, after) =>
+      Effect.gen(function* () {
+        if (isTakeover(commit)) return yield* real.append(partition, commit, after)
+        const failed = underWay.get(partition)?.pollUnsafe()
+        if (failed?._tag === "Failure") return yield* new CommitConflict({ reason: "the commit before it failed" })
+        const guessed = after + 1
+        const appended = Effect.tap(real.append(partition, commit, stored.get(after) ?? after), (sequence) =>
+          Effect.sync(() => stored.set(guessed, sequence))
+        )
+        underWay.set(partition, yield* Effect.forkDetach(appended, { startImmediately: true }))
+        return guessed
+      })
+  }
+}
+
+/** The heads have the revisions of the commit that is under way, where they should come to be. */
+const headsAhead = (): Swaps => {
+  const underWay = new Map<number, { readonly tokens: ReadonlyArray<string>; readonly sequence: number }>()
+  return {
+    chain: (real) => ({
+      ...real,
+      append: (partition, commit, after) => {
+        const tokens = revisionLinesOf(commit).map(tokenOfLine)
+        if (tokens.length > 0) underWay.set(partition, { tokens, sequence: after + 1 })
+        const done = Effect.sync(() => void underWay.delete(partition))
+        return Effect.ensuring(real.append(partition, commit, after), done)
+      }
+    }),
+    heads: (real) => ({
+      ...real,
+      replaceManifest: (partition, text, at) =>
+        Effect.gen(function* () {
+          const ahead = underWay.get(partition)
+          if (ahead === undefined) return yield* real.replaceManifest(partition, text, at)
+          const manifest = decodeManifest(text)
+          const table = new HeadTable(Uint32Array.from(manifest.key))
+          for (const token of ahead.tokens) table.set(token, ahead.sequence)
+          const name = `hint.ahead.${ahead.sequence}`
+          const hint = yield* real.store(partition, name, table.takeChanged())
+          const next: HeadManifest = { ...manifest, hints: [...manifest.hints, hint], through: ahead.sequence }
+          return yield* real.replaceManifest(partition, encodeManifest(next), at)
+        })
+    })
+  }
+}
+
+/** The manifest says how far the chain is when it is written, and not how far it was when its entries were taken. */
+const manifestBeyond = (): Swaps => {
+  let chain: SimulatedChain | undefined
+  return {
+    chain: (real) => (chain = real),
+    heads: (real) => ({
+      ...real,
+      replaceManifest: (partition, text, at) =>
+        Effect.gen(function* () {
+          const through = (yield* chain?.newest(partition) ?? Effect.undefined)?.sequence ?? 0
+          return yield* real.replaceManifest(partition, encodeManifest({ ...decodeManifest(text), through }), at)
+        })
+    })
+  }
+}
+
+/** A segment has a name of its own, and is stored when its account has gone on. */
+const segmentsLater = (shared: Map<number, number>): Swaps => ({
+  chain: (real) => ({
+    ...real,
+    seal: (partition, segment) =>
+      Effect.gen(function* () {
+        const name = 1_000_000 + shared.size
+        shared.set(name, 0)
+        const stored = Effect.map(real.seal(partition, segment), (sequence) => shared.set(name, sequence))
+        yield* Effect.forkDetach(Effect.ignore(Effect.delay(stored, 20)))
+        return name
+      }),
+    at: (sequence) => real.at(shared.get(sequence) ?? sequence)
+  })
+})
+
+/** The owner's check, whose answer is from before the read of the log, which takes long. */
+const checkedEarly = (): Swaps => {
+  const answers = new Map<number, JournalRecord | undefined>()
+  let next: Chain["next"] | undefined
+  let newest: ReadonlyMap<number, number> = new Map()
+  return {
+    chain: (real) => {
+      const known = knowingNewest(real)
+      newest = known.newest
+      next = real.next
+      const answerAfter = (partition: number, after: number) => {
+        const answer = answers.get(partition)
+        return answer !== undefined && answer.sequence > after ? answer : undefined
+      }
+      return {
+        ...real,
+        append: known.append,
+        next: (partition, after) => Effect.sync(() => answerAfter(partition, after))
+      }
+    },
+    input: (real) => ({
+      ...real,
+      newestAfter: (partition, sequence) =>
+        Effect.gen(function* () {
+          const later = yield* next?.(partition, newest.get(partition) ?? 0) ?? Effect.undefined
+          answers.set(partition, later)
+          return yield* Effect.delay(real.newestAfter(partition, sequence), 2_000)
+        })
+    })
+  }
+}
+
+/** The heads are read, and then the take-over record is appended, behind whatever the newest commit is by then. */
+const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
+  const read = new Map<number, Array<JournalRecord>>()
+  const readAll = Effect.fnUntraced(function* (partition: number) {
+    const all: Array<JournalRecord> = []
+    while (true) {
+      const page = yield* real.page(partition, (all.at(-1)?.sequence ?? 0) + 1)
+      if (page.length === 0) break
+      all.push(...page)
+    }
+    read.set(partition, all)
+  })
+  return {
+    newest: (partition) => Effect.andThen(readAll(partition), Effect.delay(real.newest(partition), 200)),
+    append: (partition, commit, after) =>
+      Effect.tap(real.append(partition, commit, after), (sequence) =>
+        Effect.sync(() => {
+          if (isTakeover(commit)) read.get(partition)?.push({ sequence, storedAt: 0, text: commit })
+        })
+      ),
+    page: (partition, from) => Effect.sync(() => (read.get(partition) ?? []).filter(({ sequence }) => sequence >= from))
+  }
+}
 
 export const mistakes: ReadonlyArray<Mistake> = [
   {
     name: "1 the set is not loaded when an actor wakes",
-    breaks: /^I2/,
-    plant: bucketOf((real) => ({
-      ...real,
-      latestTold: (key) =>
-        Effect.map(real.latestTold(key), (stored) => {
-          if (stored === undefined || !isAccount(key)) return stored
-          const revision = decodeRevision(stored.value)
-          const value = { ...revision, purchases: [], repeats: new Map(), count: 0, segments: 0, unsealed: 1 }
-          return { ...stored, value: encodeRevision(value) }
-        })
+    breaks: /^I2 doubled/,
+    plant: readingRevisions(() => ({
+      purchases: [],
+      repeats: new Map(),
+      previous: [],
+      count: 0,
+      segment: 0,
+      unsealed: 1
     }))
   },
   {
-    name: "2 account and set in two writes",
-    breaks: /^I2/,
-    plant: bucketOf((real) => {
-      const setOf = (key: string) =>
-        Effect.map(real.latest(setKey(key)), (stored) => new Set<string>(JSON.parse(stored?.value ?? "[]")))
-      const known = (key: string, value: string) => Effect.map(setOf(key), (ids) => keepIds(value, ids))
-      return {
-        ...real,
-        latestTold: (key) =>
-          Effect.flatMap(real.latestTold(key), (stored) =>
-            stored === undefined || !isAccount(key)
-              ? Effect.succeed(stored)
-              : Effect.map(known(key, stored.value), (value) => ({ ...stored, value }))
-          ),
-        at: (sequence) =>
-          Effect.flatMap(real.at(sequence), (stored) =>
-            stored === undefined || !isAccount(stored.key)
-              ? Effect.succeed(stored)
-              : Effect.map(known(stored.key, stored.value), (value) => ({ ...stored, value }))
-          ),
-        commit: (writes) =>
-          Effect.gen(function* () {
-            const first = yield* real.commit(writes)
-            for (const { key, value } of writes) {
-              if (!isAccount(key)) continue
-              const ids = yield* setOf(key)
-              for (const { purchaseId } of decodeRevision(value).purchases) ids.add(purchaseId)
-              yield* real.put(setKey(key), JSON.stringify([...ids]))
-            }
-            return first
-          })
-      }
-    })
+    name: "2 a commit without an expectation",
+    breaks: /^I2 doubled/,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        isTakeover(commit) ? real.append(partition, commit, after) : appendUnconditionally(real, partition, commit)
+    }))
   },
   {
-    name: "3 the position is written before the accounts",
-    breaks: /^I1/,
-    plant: bucketOf((real) => ({
-      ...real,
-      commit: (writes) => {
-        const accounts = writes.filter(({ key }) => !isPosition(key))
-        const positions =
-          writes.length === 1 ? writes.flatMap(positionBefore) : writes.filter(({ key }) => isPosition(key))
-        if (accounts.length === 0) return real.commit(writes)
-        return positions.length === 0
-          ? real.commit(accounts)
-          : Effect.andThen(real.commit(positions), real.commit(accounts))
-      }
+    name: "3 a take-over record without an expectation",
+    breaks: /^position/,
+    sharpen: joiningWorkers,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        isTakeover(commit)
+          ? Effect.delay(appendUnconditionally(real, partition, commit), 50)
+          : real.append(partition, commit, after)
     }))
   },
   {
@@ -146,32 +286,27 @@ export const mistakes: ReadonlyArray<Mistake> = [
   {
     name: "5 an unknown outcome is taken for success",
     breaks: /^I1/,
-    plant: bucketOf((real) => ({
-      ...real,
-      commit: (writes) => Effect.catchTag(real.commit(writes), "OutcomeUnknown", () => Effect.succeed(1))
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        Effect.catchTag(real.append(partition, commit, after), "OutcomeUnknown", () =>
+          Effect.map(real.newest(partition), (newest) => newest?.sequence ?? 0)
+        )
     }))
   },
   {
-    name: "6 another try in the same epoch after an unknown outcome, without expected revisions",
-    breaks: /^I2/,
-    plant: bucketOf((real) => ({
-      ...real,
-      commit: (writes) => {
-        const unchecked = real.commit(writes.map(withoutExpected))
-        return Effect.catchTag(unchecked, "OutcomeUnknown", () => unchecked)
-      }
+    name: "6 an unknown outcome is taken for failure, and the commit sent again under the new expectation",
+    breaks: /^I2 doubled/,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        Effect.catchTag(real.append(partition, commit, after), "OutcomeUnknown", () =>
+          Effect.flatMap(real.newest(partition), (newest) => real.append(partition, commit, newest?.sequence ?? 0))
+        )
     }))
   },
   {
-    name: "7 no guard",
-    breaks: /^position/,
-    plant: bucketOf((real) => ({ ...real, commit: (writes) => real.commit(writes.map(withoutGuard)) })),
-    // Late batches that no expected revision stops: those of input that is only rejected.
-    sharpen: (plan) => ({
-      ...plan,
-      unkindness: { ...plan.unkindness, answerLost: 0.1, requestLate: 0.15 },
-      faults: plan.faults.map((fault, index) => (index % 2 === 0 ? { ...fault, kind: "poison" } : fault))
-    })
+    name: "7 two commits in flight",
+    breaks: /^I8/,
+    plant: inChain(twoInFlight)
   },
   {
     name: "8 a purge beyond the position",
@@ -189,38 +324,14 @@ export const mistakes: ReadonlyArray<Mistake> = [
   {
     name: "10 a read that skips the owner's check after it",
     breaks: /^I6/,
-    // An owner that does not notice that it is none, while what it missed is applied and purged.
-    sharpen: (plan) => ({
-      ...plan,
-      cleaningEvery: 400,
-      faults: plan.faults.map((fault) => ({ ...fault, kind: "two owners at once", lasts: 5_000 }))
-    }),
-    plant: bucketOf((real) => {
-      const mine = new Map<string, number>()
-      return {
-        ...real,
-        put: (key, value) => Effect.tap(real.put(key, value), (sequence) => Effect.sync(() => mine.set(key, sequence))),
-        latest: (key) => {
-          const sequence = isOwner(key) ? mine.get(key) : undefined
-          return sequence === undefined ? real.latest(key) : Effect.succeed({ key, value: "", sequence, storedAt: 0 })
-        }
-      }
-    })
+    sharpen: deafOwners,
+    plant: inChain(() => ({ next: () => Effect.undefined }))
   },
   {
-    name: "11 an account is loaded from a replica that lacks what the process was told of",
-    breaks: /^I2/,
-    plant: bucketOf((real) => {
-      const old = new Map<string, LedgerValue | undefined>()
-      return {
-        ...real,
-        latestTold: (key) =>
-          Effect.suspend(() => {
-            if (isAccount(key) && old.has(key)) return Effect.succeed(old.get(key))
-            return Effect.tap(real.latestTold(key), (stored) => Effect.sync(() => old.set(key, stored)))
-          })
-      }
-    })
+    name: "11 the owner's check comes before the barrier",
+    breaks: /^I6/,
+    sharpen: deafOwners,
+    plant: inWorkers(checkedEarly)
   },
   {
     name: "12 an input is acknowledged when it is received",
@@ -239,5 +350,70 @@ export const mistakes: ReadonlyArray<Mistake> = [
         }
       })
     }))
+  },
+  {
+    name: "13 the position passes a message of which a part is committed",
+    breaks: /^I1/,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) => {
+        const decided = revisionLinesOf(commit).map((line) => decodeRevision(line).decidedThrough)
+        const changed = withHead(commit, ({ position }) => ({ position: Math.max(position, ...decided) }))
+        return real.append(partition, changed, after)
+      }
+    }))
+  },
+  {
+    name: "14 decidedThrough is ignored",
+    breaks: /^I2 counted/,
+    plant: readingRevisions(() => ({ decidedThrough: 0 }))
+  },
+  {
+    name: "15 the heads are ahead of the chain",
+    breaks: /^I[1-7]/,
+    plant: inWorkers(headsAhead)
+  },
+  {
+    name: "16 the manifest says more than its chunks hold",
+    breaks: /^I2 doubled/,
+    plant: inWorkers(manifestBeyond)
+  },
+  {
+    name: "17 the heads are read before the take-over record is appended",
+    breaks: /^I2 doubled/,
+    sharpen: joiningWorkers,
+    plant: inChain(headsReadFirst)
+  },
+  {
+    name: "18 a segment is named before it is stored",
+    breaks: /^I7/,
+    plant: inWorkers(segmentsLater)
+  },
+  {
+    name: "19 a segment covers fewer ids than it says",
+    breaks: /^I7/,
+    plant: inChain((real) => ({
+      seal: (partition, text) => {
+        const segment = decodeSegment(text)
+        const [first, ...others] = segment.revisions
+        const revisions = first === undefined ? [] : [{ ...first, purchaseIds: [], fingerprints: [] }, ...others]
+        return real.seal(partition, encodeSegment({ ...segment, revisions }))
+      }
+    }))
+  },
+  {
+    name: "20 a record of rejected input is written after the position has passed it",
+    breaks: /^I1 the position/,
+    plant: inWorkers(() => ({
+      rejected: (real) => ({
+        ...real,
+        record: (rejection) =>
+          Effect.asVoid(Effect.forkDetach(Effect.delay(Effect.ignore(real.record(rejection)), 200)))
+      })
+    }))
+  },
+  {
+    name: "21 a record of rejected input is never written",
+    breaks: /^I8/,
+    plant: inWorkers(() => ({ rejected: (real) => ({ ...real, record: () => Effect.void }) }))
   }
 ]

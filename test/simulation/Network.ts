@@ -19,6 +19,8 @@ export class Link {
   isDead = false
   private isHeld = false
   private deafUntil = 0
+  /** Of what the process is to die, and whether the broker has done it by then. */
+  private fatal: { readonly operation: string; readonly isApplied: boolean; readonly die: () => void } | undefined
   private readonly held: Array<() => void> = []
   /** Counts the connections, because what is brought over one is gone with it. */
   private connection = 0
@@ -64,7 +66,9 @@ export class Link {
       const arrive = () => {
         // What a broken connection had not brought yet may be gone with it.
         if (this.connection !== connection && random.chance(0.5)) return
-        const answer = isRefused ? undefined : { value: apply() }
+        const fatal = !this.isDead && this.fatal?.operation === operation ? this.fatal : undefined
+        const answer = isRefused || fatal?.isApplied === false ? undefined : { value: apply() }
+        if (fatal !== undefined) return fatal.die()
         if (isLate || isAnswerLost) return
         const reply = () =>
           settle(
@@ -135,6 +139,22 @@ export class Link {
 
   get isDeaf(): boolean {
     return this.world.now() < this.deafUntil
+  }
+
+  /** Has the process die when the next request of a kind is at the broker, just before it is applied, or just after. */
+  dieOf(operation: string, isApplied: boolean, die: () => void): void {
+    this.fatal = {
+      operation,
+      isApplied,
+      die: () => {
+        this.fatal = undefined
+        die()
+      }
+    }
+  }
+
+  spare(): void {
+    this.fatal = undefined
   }
 
   disconnect(): void {

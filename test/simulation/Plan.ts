@@ -7,6 +7,7 @@ import { kind, type Unkindness } from "./World.ts"
 export type Operation =
   | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }
   | { readonly do: "total" | "page"; readonly client: number; readonly at: number; readonly userId: UserId }
+  | { readonly do: "receipt"; readonly client: number; readonly at: number; readonly purchase: Purchase }
 
 export const faultKinds = [
   "kill a worker",
@@ -19,9 +20,23 @@ export const faultKinds = [
   "two owners at once",
   "the broker restarts",
   "the broker forgets its message ids",
-  "a stray owner write",
+  "a stray take-over",
+  "heads are lost",
+  "a worker dies as it writes",
   "a consumer is deleted",
   "poison"
+] as const
+
+/** What a worker asks of the broker, at which a plan can have it die. */
+export const fatalOperations = [
+  "commit",
+  "seal",
+  "record a rejection",
+  "store heads",
+  "replace manifest",
+  "remove heads",
+  "manifest",
+  "page"
 ] as const
 
 export interface Fault {
@@ -47,12 +62,12 @@ export interface Plan {
 
 export const partitions = 2
 export const clients = 3
-const users = ["ann", "bob", "cat"] as unknown as ReadonlyArray<UserId>
+const users = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"] as unknown as ReadonlyArray<UserId>
 /** Faults and first attempts of clients lie in this time; then the faults end, and what is left to do is done. */
 export const activeMilliseconds = 4_000
 const faultsPlanned = 6
-const purchasesPlanned = 24
-const readsPlanned = [4, 8, 14]
+const purchasesPlanned = 30
+const readsPlanned = [6, 12, 20]
 
 const unkindnessOf = (random: Randomness): Unkindness => {
   const some = (most: number) => (random.chance(0.3) ? most * random.next() : 0)
@@ -68,6 +83,9 @@ const unkindnessOf = (random: Randomness): Unkindness => {
   }
 }
 
+/** The first buys most, and the last seldom, so that some accounts are long and some are cold. */
+const someUser = (random: Randomness): UserId => users[Math.floor(random.next() ** 2 * users.length)] as UserId
+
 const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
   const manyAtOnce = random.choose([0, 0.2, 0.7])
   const reads = random.choose(readsPlanned)
@@ -78,7 +96,7 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
     if (again !== undefined) return random.chance(0.8) ? again : { ...again, quantity: again.quantity + 1 }
     const purchase: Purchase = {
       purchaseId: `p${bought.length + 1}` as PurchaseId,
-      userId: random.choose(users),
+      userId: someUser(random),
       productName: "Laptop",
       productType: "Electronics",
       valueCents: BigInt(100 + bought.length),
@@ -95,14 +113,22 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
     planned += count
   }
   for (let planned = 0; planned < reads; planned += 1) {
-    operations.push({ do: random.chance(0.5) ? "total" : "page", ...somebody(), userId: random.choose(users) })
+    const kind = random.choose(["total", "page", "receipt"] as const)
+    const who = somebody()
+    if (kind === "receipt") operations.push({ do: kind, ...who, purchase: random.choose(bought) })
+    else operations.push({ do: kind, ...who, userId: someUser(random) })
   }
   return operations.sort((one, other) => one.at - other.at)
 }
 
-/** A run has few kinds of faults, and those often: what takes two of a kind is rare among all kinds. */
+/**
+ * A run has few kinds of faults, and those often: what takes two of a kind is rare among all kinds. In some runs workers only
+ * die in the middle of a write, and each kind of write has its turn.
+ */
 const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
-  const kinds = Array.from({ length: 1 + random.below(4) }, () => random.choose(faultKinds))
+  const kinds: ReadonlyArray<Fault["kind"]> = random.chance(0.25)
+    ? ["a worker dies as it writes"]
+    : Array.from({ length: 1 + random.below(4) }, () => random.choose(faultKinds))
   const fault = (): Fault => ({
     at: random.below(activeMilliseconds),
     kind: random.choose(kinds),

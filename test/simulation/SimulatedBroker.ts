@@ -2,15 +2,19 @@ import { Context, Effect, Latch, Layer } from "effect"
 import { BrokerRefused, BrokerUnavailable, type BrokerFailure, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { userTokenOfInput } from "../../src/domain/Subject.ts"
 import { BrokerLink } from "../../src/nats/BrokerLink.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
-import { CommitConflict, type CommitFailure, LedgerBucket } from "../../src/nats/LedgerBucket.ts"
 import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
 import { type Delivery, PartitionConsumer, type ReadDelivery } from "../../src/nats/PartitionConsumer.ts"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
+import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
-import { ackWaitMilliseconds, ApiFailure, type LedgerMessage, type MemoryBroker } from "./MemoryBroker.ts"
+import { ackWaitMilliseconds, type MemoryBroker } from "./MemoryBroker.ts"
+import { ApiFailure } from "./MemoryStream.ts"
 import type { Link } from "./Network.ts"
+import { commitChain, headStore, rejectedRecords, type SimulatedChain } from "./SimulatedJournal.ts"
 import type { World } from "./World.ts"
 
 /** A sign as it is heard in passing. */
@@ -82,50 +86,6 @@ const inputLog = (exchange: Exchange, link: Link) => {
         return found && { sequence: found.sequence, storedAt: found.storedAt }
       }),
     purgeBelow: (sequence) => link.ask("purge", () => broker.purgeBelow(sequence))
-  })
-}
-
-const lostCompareAndSet = 10_071
-
-const ledgerBucket = ({ broker, world }: Exchange, link: Link) => {
-  let toldThrough = 0
-  const told = (sequence: number | undefined) => {
-    toldThrough = Math.max(toldThrough, sequence ?? 0)
-  }
-  const read = (operation: string, apply: () => LedgerMessage | undefined) =>
-    Effect.map(link.ask(operation, apply), (found) => {
-      told(found?.sequence)
-      return found
-    })
-  return LedgerBucket.of({
-    latest: (key) => read(`latest ${key}`, () => broker.latest(key)),
-    latestTold: (key) =>
-      Effect.suspend(() => {
-        // A replica that has no more than it must have.
-        const through = world.random.chance(world.unkindness.behind) ? toldThrough : undefined
-        return read(`latest told ${key}`, () => broker.latest(key, through))
-      }),
-    at: (sequence) => read(`at ${sequence}`, () => broker.at(sequence)),
-    put: (key, value) =>
-      Effect.tap(
-        link.ask(`put ${key}`, () => broker.put(key, value)),
-        (sequence) => Effect.sync(() => told(sequence))
-      ),
-    commit: (writes) =>
-      Effect.flatMap(
-        link.ask("commit", () => broker.commit(writes)),
-        (result): Effect.Effect<number, CommitFailure> => {
-          if (!(result instanceof ApiFailure)) {
-            told(result + writes.length - 1)
-            return Effect.succeed(result)
-          }
-          const { code, reason } = result
-          return code === lostCompareAndSet
-            ? Effect.fail(new CommitConflict({ reason }))
-            : Effect.fail(new BrokerRefused({ operation: "commit", code, reason }))
-        }
-      ),
-    forgetHistory: (key) => link.ask("forget", () => broker.forgetHistory(key))
   })
 }
 
@@ -259,7 +219,9 @@ const queryTransport = (exchange: Exchange, link: Link) => {
           return server
         }),
         (server) => Effect.sync(() => void servers.get(partition)?.delete(server))
-      ).pipe(Effect.asVoid)
+      ).pipe(Effect.asVoid),
+    // No person asks in a simulation.
+    serveInspection: () => Effect.void
   })
 }
 
@@ -309,18 +271,22 @@ const workerBucket = (exchange: Exchange, link: Link) => {
 
 export type BrokerServices =
   | BrokerLink
+  | CommitChain
+  | HeadStore
   | InputLog
-  | LedgerBucket
   | NoticeTransport
   | PartitionConsumer
   | QueryTransport
+  | RejectedRecords
   | Topology
   | WorkerBucket
 
 /** What stands between a process and its broker; each gets the service of the broker and answers the one to use. */
 export interface Swaps {
   readonly input?: (real: (typeof InputLog)["Service"]) => (typeof InputLog)["Service"]
-  readonly bucket?: (real: (typeof LedgerBucket)["Service"]) => (typeof LedgerBucket)["Service"]
+  readonly chain?: (real: SimulatedChain) => (typeof CommitChain)["Service"]
+  readonly heads?: (real: (typeof HeadStore)["Service"]) => (typeof HeadStore)["Service"]
+  readonly rejected?: (real: (typeof RejectedRecords)["Service"]) => (typeof RejectedRecords)["Service"]
   readonly consumer?: (real: (typeof PartitionConsumer)["Service"]) => (typeof PartitionConsumer)["Service"]
   readonly notices?: (real: (typeof NoticeTransport)["Service"]) => (typeof NoticeTransport)["Service"]
 }
@@ -331,7 +297,7 @@ const same = <A>(real: A): A => real
 export const simulatedBrokerLayer = (
   exchange: Exchange,
   link: Link,
-  { input = same, bucket = same, consumer = same, notices = same }: Swaps = {}
+  { input = same, chain = same, heads = same, rejected = same, consumer = same, notices = same }: Swaps = {}
 ): Layer.Layer<BrokerServices> => {
   const { partitions, messageBytesMax } = exchange.broker.options
   return Layer.succeedContext(
@@ -341,7 +307,9 @@ export const simulatedBrokerLayer = (
         BrokerLink.of({ isConnected: () => link.isUp, onReconnect: (listener) => link.onReconnect(listener) })
       ),
       Context.add(InputLog, input(inputLog(exchange, link))),
-      Context.add(LedgerBucket, bucket(ledgerBucket(exchange, link))),
+      Context.add(CommitChain, chain(commitChain(exchange, link))),
+      Context.add(HeadStore, heads(headStore(exchange, link))),
+      Context.add(RejectedRecords, rejected(rejectedRecords(exchange, link))),
       Context.add(NoticeTransport, notices(noticeTransport(exchange, link))),
       Context.add(PartitionConsumer, consumer(partitionConsumer(exchange, link))),
       Context.add(QueryTransport, queryTransport(exchange, link)),

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest"
 import { decodeNotices, encodeNotices } from "../../src/domain/AppliedNotice.ts"
-import { planOf } from "./Plan.ts"
+import { fatalOperations, planOf } from "./Plan.ts"
 import { runSeeds } from "./Seeds.ts"
 import { describeShrunk, shrink } from "./Shrink.ts"
 import { type Plant, simulate } from "./Simulation.ts"
@@ -53,6 +53,22 @@ describe("The simulation", () => {
     }
     expect(told.applied).toBeGreaterThan(told.stored)
     expect(told.stored).toBeGreaterThan(50)
+  })
+
+  it("has workers write hints, bases and segments in nearly every run, and die in the middle of each write", () => {
+    const runs = 200
+    const written = { segment: 0, hint: 0, base: 0, manifest: 0 }
+    const died = new Set<string>()
+    for (let seed = 1; seed <= runs; seed += 1) {
+      const { wrote, events } = simulate(planOf(seed))
+      for (const kind of ["segment", "hint", "base", "manifest"] as const) if (wrote[kind] > 0) written[kind] += 1
+      for (const event of events) died.add(/kill \S+ ((?:before|after): .+)/.exec(event)?.[1] ?? "")
+    }
+    for (const count of Object.values(written)) expect(count).toBeGreaterThan(0.9 * runs)
+    for (const operation of fatalOperations) {
+      expect(died).toContain(`before: ${operation}`)
+      expect(died).toContain(`after: ${operation}`)
+    }
   })
 
   it("catches a notice with another total", () => {

@@ -1,21 +1,37 @@
-import { ConfigProvider, Context, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import type { Question } from "../../src/domain/Query.ts"
 import { type PublishedOutcome, type PublishFailure, PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import { Sealing } from "../../src/actor/ActorRegistry.ts"
+import { encodeCommit, headOf } from "../../src/domain/Commit.ts"
+import { decodeManifest } from "../../src/domain/HeadManifest.ts"
+import { commitSubject, headsPrefix, journalPrefix } from "../../src/domain/Subject.ts"
+import { HeadWriting } from "../../src/ledger/Heads.ts"
 import { janitor } from "../../src/partition/Janitor.ts"
 import { PartitionWorker } from "../../src/partition/PartitionWorker.ts"
 import { QueryClient } from "../../src/query/QueryClient.ts"
 import { purchasesLayer, workerLayer } from "../../src/Roles.ts"
 import { settings as readSettings, type Settings } from "../../src/Settings.ts"
-import { checkHistory, LedgerWatch, type Read, type Sent } from "./History.ts"
+import { checkCounts, checkHistory, LedgerWatch, type Read, type ReceiptRead, type Sent } from "./History.ts"
 import { MemoryBroker } from "./MemoryBroker.ts"
 import { Link } from "./Network.ts"
-import { activeMilliseconds, clients, type Fault, type Operation, partitions, type Plan } from "./Plan.ts"
+import {
+  activeMilliseconds,
+  clients,
+  type Fault,
+  fatalOperations,
+  type Operation,
+  partitions,
+  type Plan
+} from "./Plan.ts"
 import { Exchange, simulatedBrokerLayer, type Swaps } from "./SimulatedBroker.ts"
 import { kind, World } from "./World.ts"
 
-/** A mistake that is planted: the services of the broker that some processes get instead of the right ones. */
-export type Plant = (process: "worker" | "edge" | "janitor") => Swaps
+/**
+ * A mistake that is planted: the services of the broker that some processes get instead of the right ones. All processes of
+ * a run share one map, for what mistaken processes tell one another.
+ */
+export type Plant = (process: "worker" | "edge" | "janitor", shared?: Map<number, number>) => Swaps
 
 export interface Outcome {
   readonly problems: ReadonlyArray<string>
@@ -23,7 +39,11 @@ export interface Outcome {
   readonly acknowledged: number
   /** How many of those who waited for their purchase were told that it is applied, and how many had to ask. */
   readonly told: Readonly<Record<PublishedOutcome["kind"], number>>
+  /** How often workers wrote what accelerates or relieves the chain. */
+  readonly wrote: Readonly<Record<Writing, number>>
 }
+
+type Writing = "segment" | "hint" | "base" | "manifest"
 
 /** After the last fault everything has to be applied within this time (I7). */
 const drainMilliseconds = 60_000
@@ -41,6 +61,18 @@ const settings: Settings = Effect.runSync(
       JANITOR_INTERVAL: "1 day"
     })
   )
+)
+
+/** A run has few purchases. These have hints, bases and segments written all the time, in several parts. */
+const smallBounds = Layer.mergeAll(
+  Layer.succeed(HeadWriting, {
+    revisions: 1,
+    revisionsOfPartition: 1,
+    time: Duration.millis(400),
+    timeAfterFailure: Duration.millis(20),
+    chunkEntriesMax: 1
+  }),
+  Layer.succeed(Sealing, { idsMin: 3, revisionsMin: 2, revisionsMax: 4, idsMax: 3 })
 )
 
 interface Process {
@@ -61,9 +93,11 @@ class Run {
   readonly watch = new LedgerWatch()
   readonly sent: Array<Sent> = []
   readonly reads: Array<Read> = []
+  readonly receipts: Array<ReceiptRead> = []
   readonly events: Array<string> = []
   readonly told = { applied: 0, stored: 0 }
-  private readonly plant: Plant
+  readonly wrote = { segment: 0, hint: 0, base: 0, manifest: 0 }
+  private readonly plant: (process: "worker" | "edge" | "janitor") => Swaps
   private readonly exchange: Exchange
   private readonly workers: Array<Process> = []
   private readonly edges: Array<{ readonly link: Link; readonly context: EdgeContext }> = []
@@ -74,7 +108,8 @@ class Run {
 
   constructor(plan: Plan, plant: Plant) {
     this.plan = plan
-    this.plant = plant
+    const shared = new Map<number, number>()
+    this.plant = (process) => plant(process, shared)
     // Another stream of chance than the one that made the plan, so that a plan that is cut down stays comparable.
     this.world = new World(plan.seed ^ 0x5eed, plan.unkindness)
     this.broker = new MemoryBroker({
@@ -84,7 +119,19 @@ class Run {
       inputBytesMax: 1024 ** 3,
       now: this.world.now
     })
-    this.broker.onStored = (message) => this.watch.stored(message)
+    this.broker.journal.onStored = (message) => {
+      this.watch.stored(message)
+      if (message.subject.startsWith(`${journalPrefix}segment.`)) this.wrote.segment += 1
+    }
+    const { heads } = this.broker
+    heads.onStored = ({ subject, payload }) => {
+      const [partition, part] = subject.slice(headsPrefix.length).split(".")
+      this.wrote[part as Exclude<Writing, "segment">] += 1
+      if (part !== "manifest") return
+      const manifest = decodeManifest(Buffer.from(payload).toString())
+      this.watch.storedManifest(Number(partition), manifest, (sequence) => heads.at(sequence)?.payload)
+    }
+    this.broker.onReceived = (message) => this.watch.received(message)
     this.broker.onAcknowledged = (message) => this.watch.acknowledged(message)
     this.exchange = new Exchange(this.broker, this.world)
   }
@@ -115,7 +162,7 @@ class Run {
     this.note(`start ${process.name}`)
     const layer = Layer.fresh(
       workerLayer({ ...settings, workerId: process.name }).pipe(
-        Layer.provide(simulatedBrokerLayer(this.exchange, link, this.plant("worker"))),
+        Layer.provide(Layer.merge(simulatedBrokerLayer(this.exchange, link, this.plant("worker")), smallBounds)),
         Layer.provideMerge(this.logger)
       )
     )
@@ -144,6 +191,38 @@ class Run {
     this.end(process)
   }
 
+  /** Has a worker die in the middle of something that it writes or reads. */
+  private killInWrite({ link, name }: Process, { lasts }: Fault): void {
+    const operation = fatalOperations[lasts % fatalOperations.length] ?? "commit"
+    const isApplied = Math.floor(lasts / fatalOperations.length) % 2 === 0
+    link.dieOf(operation, isApplied, () => {
+      const process = this.workers.find((worker) => worker.link === link)
+      if (process === undefined) return
+      this.note(`kill ${name} ${isApplied ? "after" : "before"}: ${operation}`)
+      this.end(process)
+      this.world.after(lasts / 2, () => this.startWorker())
+    })
+  }
+
+  /** Appends a take-over record of somebody who does nothing more. */
+  private takeOverAstray(partition: number): void {
+    const { journal } = this.broker
+    const newest = journal.newest(commitSubject(partition))
+    const position = newest === undefined ? 0 : headOf(newest.payload).position
+    journal.append(
+      commitSubject(partition),
+      encodeCommit({ kind: "takeover", epoch: 0, worker: "stray", position }, [])
+    )
+  }
+
+  /** Loses the heads of a partition, with their manifest or without it. */
+  private loseHeads(partition: number, isManifestKept: boolean): void {
+    const { heads } = this.broker
+    const prefix = `${headsPrefix}${partition}.`
+    const parts = isManifestKept ? ["base", "hint"] : [""]
+    for (const part of parts) heads.purgeBelow(prefix + part, Number.POSITIVE_INFINITY)
+  }
+
   private leave(process: Process): void {
     this.note(`${process.name} leaves`)
     this.workers.splice(this.workers.indexOf(process), 1)
@@ -170,7 +249,8 @@ class Run {
 
   // Faults.
 
-  private inject({ kind, choice, lasts }: Fault): void {
+  private inject(fault: Fault): void {
+    const { kind, choice, lasts } = fault
     const { world, broker, workers } = this
     const process = workers[Math.floor(choice * workers.length)]
     const chosen = process?.link
@@ -218,9 +298,12 @@ class Run {
       }
       case "the broker forgets its message ids":
         return broker.forgetMessageIds()
-      case "a stray owner write":
-        broker.put(`owner.${Math.floor(choice * partitions)}`, "stray")
-        return
+      case "a stray take-over":
+        return this.takeOverAstray(Math.floor(choice * partitions))
+      case "heads are lost":
+        return this.loseHeads(Math.floor(choice * partitions), lasts % 2 === 0)
+      case "a worker dies as it writes":
+        return process && this.killInWrite(process, fault)
       case "a consumer is deleted": {
         const partition = Math.floor(choice * partitions)
         broker.deleteConsumers((ofPartition) => ofPartition === partition)
@@ -295,14 +378,35 @@ class Run {
     }).pipe(Effect.ignore)
   }
 
+  private askReceipt(client: number, { purchase }: Extract<Operation, { readonly do: "receipt" }>): Acting {
+    return Effect.gen({ self: this }, function* () {
+      const { userId, purchaseId } = purchase
+      const askedAt = this.world.now()
+      const countedBefore = this.watch.countedOf(purchase)
+      const queries = yield* QueryClient
+      const question = { kind: "receipt", userId, purchaseId } as const
+      const answer = yield* queries.ask(question, { consistency: "strong", waitMilliseconds: 5_000 })
+      if (answer.kind !== "receipt") return
+      const { receipt } = answer
+      this.receipts.push({ userId, purchaseId, askedAt, countedBefore, receipt })
+      this.note(
+        `client ${client}: ${userId}/${purchaseId} is ${receipt ? `number ${receipt.entry.number}` : "unknown"}`
+      )
+    }).pipe(Effect.ignore)
+  }
+
+  private act(client: number, operation: Operation): Acting {
+    if (operation.do === "buy") return this.buy(client, operation.purchases)
+    return operation.do === "receipt" ? this.askReceipt(client, operation) : this.ask(client, operation)
+  }
+
   private startClient(client: number): void {
     const operations = this.plan.operations.filter((operation) => operation.client === client)
     const acting = Effect.gen({ self: this }, function* () {
       for (const operation of operations) {
         yield* Effect.sleep(operation.at - this.world.now())
         const { context } = this.world.random.choose(this.edges)
-        const act = operation.do === "buy" ? this.buy(client, operation.purchases) : this.ask(client, operation)
-        yield* Effect.provide(act, context)
+        yield* Effect.provide(this.act(client, operation), context)
       }
       this.clientsDone += 1
     })
@@ -329,13 +433,15 @@ class Run {
     this.note("the faults end")
     world.unkindness = kind
     for (const { link } of [...workers, ...this.edges]) {
+      link.spare()
       link.release()
       link.reconnect()
     }
     if (workers.length === 0) this.startWorker()
     world.run(activeMilliseconds + drainMilliseconds, () => this.isDone())
 
-    const problems = checkHistory(this.watch, this.sent, this.reads)
+    const problems = checkHistory(this.watch, this.sent, this.reads, this.receipts)
+    if (this.isDone()) problems.push(...checkCounts(this.watch))
     if (!this.isDone()) problems.push(`I7 not drained within ${drainMilliseconds} ms`)
     if (this.isDone() && this.watch.rejected("no JSON") !== this.poisoned) {
       problems.push(`${this.poisoned} poisoned messages left ${this.watch.rejected("no JSON")} records`)
@@ -346,7 +452,7 @@ class Run {
     for (const process of workers.slice()) this.end(process)
     this.fork(Scope.close(this.edgeScope, Exit.void))
     world.run(world.now())
-    return { problems, events: this.events, acknowledged, told: this.told }
+    return { problems, events: this.events, acknowledged, told: this.told, wrote: this.wrote }
   }
 }
 

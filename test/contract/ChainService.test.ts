@@ -1,0 +1,107 @@
+import { Effect, Exit } from "effect"
+import { expect, it } from "vitest"
+import type { JournalRecord } from "../../src/nats/CommitChain.ts"
+import { onBoth, usual } from "./OnBoth.ts"
+
+onBoth("the chain of a partition", usual, ({ chain }) => {
+  const conflict = { _tag: "CommitConflict" }
+
+  const append = async (partition: number, commit: string, after: number): Promise<number> => {
+    const stored = await chain((real) => real.append(partition, commit, after))
+    if (typeof stored !== "number") throw new Error(`not stored: ${JSON.stringify(stored)}`)
+    return stored
+  }
+
+  /** Appends commits to a partition that has none, and returns their sequences. */
+  const appendAll = async (partition: number, commits: ReadonlyArray<string>): Promise<ReadonlyArray<number>> => {
+    const sequences: Array<number> = []
+    for (const commit of commits) sequences.push(await append(partition, commit, sequences.at(-1) ?? 0))
+    return sequences
+  }
+
+  it("begins behind 0, and names its newest commit", async () => {
+    expect(await chain(({ newest }) => newest(0))).toBeUndefined()
+    const first = await append(0, "first\n", 0)
+    expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: first, text: "first\n" })
+    const second = await append(0, "second\n", first)
+    expect(second).toBeGreaterThan(first)
+    expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: second, text: "second\n" })
+  })
+
+  it("refuses a commit that expects another newest one, and stores nothing of it", async () => {
+    const sequences = await appendAll(1, ["one", "two"])
+    const newest = sequences.at(-1) ?? 0
+    for (const after of [0, newest - 1, newest + 1, newest + 1_000]) {
+      expect(await chain((real) => real.append(1, "wrong", after))).toMatchObject(conflict)
+    }
+    expect(await chain((real) => real.newest(1))).toMatchObject({ sequence: newest, text: "two" })
+    expect(await append(1, "three", newest)).toBe(newest + 1)
+  })
+
+  it("takes exactly one of two commits that are sent at once under one expectation", async () => {
+    const [after = 0] = await appendAll(2, ["before"])
+    const exits = await chain((real) =>
+      Effect.all(
+        ["one", "other"].map((commit) => Effect.exit(real.append(2, commit, after))),
+        { concurrency: "unbounded" }
+      )
+    )
+    const failures = exits.flatMap((exit) => (Exit.isFailure(exit) ? [Exit.findErrorOption(exit)] : []))
+    expect(failures).toMatchObject([{ value: conflict }])
+    expect(await chain(({ next }) => next(2, after + 1))).toBeUndefined()
+  })
+
+  it("shares its numbers with other partitions and with segments, and none of them moves its end", async () => {
+    const first = await append(3, "mine", 0)
+    const other = await append(4, "another's", 0)
+    const segment = Number(await chain(({ seal }) => seal(3, "a segment")))
+    expect([other, segment]).toEqual([first + 1, first + 2])
+    expect(await chain(({ newest }) => newest(3))).toMatchObject({ sequence: first })
+    expect(await append(3, "mine too", first)).toBe(first + 3)
+  })
+
+  it("has each record at its sequence, and nothing at another", async () => {
+    const [commit = 0] = await appendAll(5, ["a commit with ümlauts\n"])
+    const segment = Number(await chain(({ seal }) => seal(5, "a segment")))
+    const wanted = [commit, segment, segment + 1_000, commit, segment]
+    const found = await chain(({ at }) => Effect.forEach(wanted, at, { concurrency: "unbounded" }))
+    if (!Array.isArray(found)) throw new Error(`not read: ${JSON.stringify(found)}`)
+    expect(found.map((record) => record && [record.sequence, record.text])).toEqual([
+      [commit, "a commit with ümlauts\n"],
+      [segment, "a segment"],
+      undefined,
+      [commit, "a commit with ümlauts\n"],
+      [segment, "a segment"]
+    ])
+  })
+
+  it("says when a record was stored, the same to all who ask", async () => {
+    const [sequence = 0] = await appendAll(6, ["timed"])
+    const newest = await chain((real) => real.newest(6))
+    expect(await chain(({ at }) => at(sequence))).toEqual(newest)
+    expect(await chain(({ next }) => next(6, 0))).toEqual(newest)
+    expect(await chain(({ page }) => page(6, 1))).toEqual([newest])
+  })
+
+  it("is read on from any sequence, commit by commit and page by page, up to its end", async () => {
+    const texts = Array.from({ length: 150 }, (_, index) => `commit ${index}`)
+    const sequences: Array<number> = []
+    for (const text of texts) {
+      sequences.push(await append(7, text, sequences.at(-1) ?? 0))
+      if (sequences.length % 50 === 0) await chain(({ seal }) => seal(7, "between"))
+    }
+    const last = sequences.at(-1) ?? 0
+    const read: Array<JournalRecord> = []
+    while (read.length <= texts.length) {
+      const page = await chain((real) => real.page(7, (read.at(-1)?.sequence ?? 0) + 1))
+      if (!Array.isArray(page) || page.length === 0) break
+      read.push(...page)
+    }
+    expect(read.map(({ sequence, text }) => [sequence, text])).toEqual(texts.map((text, at) => [sequences[at], text]))
+    expect(await chain(({ next }) => next(7, sequences[9] ?? 0))).toMatchObject({ sequence: sequences[10] })
+    expect(await chain(({ next }) => next(7, (sequences[10] ?? 0) - 1))).toMatchObject({ sequence: sequences[10] })
+    expect(await chain(({ next }) => next(7, last))).toBeUndefined()
+    expect(await chain(({ page }) => page(7, last + 1))).toEqual([])
+    expect(await chain(({ page }) => page(7, last))).toMatchObject([{ sequence: last }])
+  })
+})

@@ -373,12 +373,15 @@ const runSteps = (steps: ReadonlyArray<Step>) =>
       const revision = yield* bench.commit()
       if (revision !== undefined) expect(problemsOf(bench, revision)).toEqual([])
     })
+    const checkAll = Effect.gen(function* () {
+      while (bench.proposals.length > 0) yield* check
+    })
     for (const step of steps) {
       if (step === "hold") bench.seals.isHolding = true
       else if (step === "release") yield* bench.seals.release
       else if (step === "another actor") {
         yield* bench.seals.release
-        yield* check
+        yield* checkAll
         yield* bench.start()
       } else {
         const ids = range(step.from, step.give)
@@ -388,7 +391,7 @@ const runSteps = (steps: ReadonlyArray<Step>) =>
       }
     }
     yield* bench.seals.release
-    yield* check
+    yield* checkAll
     const account = yield* bench.look()
     const loaded = yield* bench.load()
     expect([account.count, account.seen.size, loaded.seen.size]).toEqual([known.size, known.size, known.size])

@@ -11,6 +11,8 @@ import { type StatusReading, SystemStatus } from "./SystemStatus.ts"
 
 /** How long the broker may take to answer for one half, in milliseconds. */
 const healthWaitMilliseconds = 1_000
+/** A broker that answers, and has stored nothing for this long, is stuck. In milliseconds, longer than an election. */
+const stuckAfterMilliseconds = 10_000
 /** The input log counts as full when it has no room for one purchase. This is the size of its message, in bytes. */
 const purchaseBytes = 1_024
 
@@ -38,10 +40,15 @@ export const storingNow: Effect.Effect<StoringHealth, never, BrokerLink | InputL
   const asked = yield* Effect.exit(Effect.timeout(input.capacity, healthWaitMilliseconds))
   if (Exit.isFailure(asked)) return cannotStore("the broker does not answer for the input log")
   const { bytes, bytesMax } = asked.value
-  if (bytes + purchaseBytes <= bytesMax) return canStore
-  return cannotStore(
-    `the input log is full, with ${bytes} of ${bytesMax} bytes. It has room again when applied purchases are cleaned up`
-  )
+  if (bytes + purchaseBytes > bytesMax) {
+    return cannotStore(
+      `the input log is full, with ${bytes} of ${bytesMax} bytes. It has room again when applied purchases are cleaned up`
+    )
+  }
+  const failing = input.failingFor()
+  if (failing < stuckAfterMilliseconds) return canStore
+  const stuck = `the broker answers, and has stored nothing for ${Math.floor(failing / 1_000)} seconds`
+  return cannotStore(`${stuck}. If it stays so, restart the broker that leads the input log`)
 })
 
 /** Writes numbers that rise, with runs of them as ranges: `0–3, 5`. */
@@ -63,7 +70,10 @@ export const applyingOf = ({ partitions, workers }: StatusReading): ApplyingHeal
   if (troubled.length === 0) return { ok: true, detail: "Stored purchases are applied.", partitions: troubled }
   const which = `${troubled.length === 1 ? "Partition" : "Partitions"} ${ranges(troubled)} of ${partitions.length}`
   const nobody = workers.some(({ isAlive }) => isAlive) ? "" : "No worker is alive. "
-  const detail = `${nobody}${which} ${troubled.length === 1 ? "is" : "are"} not applied. ${keptUntil}`
+  const wayOut = partitions.some(({ isStuck }) => isStuck)
+    ? " A worker is alive and cannot commit. If it stays so, restart the broker that leads the journal."
+    : ""
+  const detail = `${nobody}${which} ${troubled.length === 1 ? "is" : "are"} not applied. ${keptUntil}${wayOut}`
   return { ok: false, detail, partitions: troubled }
 }
 

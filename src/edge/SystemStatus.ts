@@ -27,6 +27,8 @@ export interface PartitionStatus {
   readonly owner: string | undefined
   /** Why its purchases are not applied now, in words for people; `undefined` where they are. */
   readonly trouble: string | undefined
+  /** Whether its owner is alive and has applied nothing for a while, although messages wait. */
+  readonly isStuck: boolean
 }
 
 export interface WorkerStatus extends WorkerSign {
@@ -91,13 +93,19 @@ export class SystemStatus extends Context.Service<
           signs: ReadonlyMap<string, WorkerStatus>
         ): Effect.fn.Return<PartitionStatus, BrokerFailure> {
           if (queue === undefined) {
-            return { partition, waiting: undefined, owner: undefined, trouble: troubleOf({ owner: undefined }) }
+            return {
+              partition,
+              waiting: undefined,
+              owner: undefined,
+              trouble: troubleOf({ owner: undefined }),
+              isStuck: false
+            }
           }
           const owner = yield* ownerOf(partition, queue.epoch)
           const sign = owner === undefined ? undefined : signs.get(owner)
           const stuck = sign?.isAlive === true ? yield* stuckMilliseconds(partition, queue) : undefined
           const trouble = troubleOf({ owner, sign, stuckMilliseconds: stuck })
-          return { partition, waiting: queue.depth, owner, trouble }
+          return { partition, waiting: queue.depth, owner, trouble, isStuck: stuck !== undefined }
         })
 
         const read = Effect.gen(function* () {

@@ -11,6 +11,9 @@ const appendWaitMilliseconds = 2_000
 /** While most brokers are gone, and nothing could be stored last, one message is tried this often. */
 const minorityTryEveryMilliseconds = 1_000
 
+/** A failure says nothing of a later time, if no message was sent since. In milliseconds. */
+const triedLatelyMilliseconds = 15_000
+
 /** The operation of a failure to store purchases. */
 const storing = "store purchases"
 
@@ -52,6 +55,11 @@ export class InputLog extends Context.Service<
       payload: string,
       noticeTo?: string
     ) => Effect.Effect<Stored, BrokerFailure>
+    /**
+     * For how many milliseconds every message that was sent has failed; 0 if the newest was stored, or if none was sent in the
+     * last {@link triedLatelyMilliseconds}. A broker may answer questions and store nothing.
+     */
+    readonly failingFor: () => number
     /** The sequence of a partition's newest message, 0 when there is none. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
@@ -73,18 +81,20 @@ export class InputLog extends Context.Service<
     InputLog,
     Effect.gen(function* () {
       const connection = yield* Connection
-      let isFailing = false
+      let failingSince: number | undefined
       let triedAt = Number.NEGATIVE_INFINITY
 
       /** A leader that has lost the others takes a message and never answers, so hardly any is sent to it. */
       const unlessHopeless = <A>(append: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
         Effect.suspend(() => {
           const now = performance.now()
-          if (isFailing && now - triedAt < minorityTryEveryMilliseconds && !connection.hasMajority()) {
+          if (failingSince !== undefined && now - triedAt < minorityTryEveryMilliseconds && !connection.hasMajority()) {
             return Effect.fail(noMajority(storing))
           }
           triedAt = now
-          return Effect.onExit(append, (exit) => Effect.sync(() => void (isFailing = Exit.isFailure(exit))))
+          return Effect.onExit(append, (exit) =>
+            Effect.sync(() => void (failingSince = Exit.isFailure(exit) ? (failingSince ?? now) : undefined))
+          )
         })
 
       const lastSequence = (partition: number) =>
@@ -118,6 +128,10 @@ export class InputLog extends Context.Service<
             unlessHopeless,
             Effect.map(({ seq, duplicate }) => ({ sequence: seq, duplicate: duplicate === true }))
           ),
+        failingFor: () => {
+          const now = performance.now()
+          return failingSince === undefined || now - triedAt > triedLatelyMilliseconds ? 0 : now - failingSince
+        },
         lastSequence,
         newestAfter: (partition, sequence) =>
           Effect.flatMap(

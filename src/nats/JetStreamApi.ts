@@ -89,6 +89,8 @@ export const askJetStream = <A>(
 
 /** Error codes of the API that mean something to us. */
 export const apiCode = {
+  /** Too few brokers of the cluster are there to place a replica on. */
+  noPeers: 10_005,
   temporarilyUnavailable: 10_008,
   streamNotFound: 10_059,
   consumerNotFound: 10_014,

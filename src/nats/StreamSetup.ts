@@ -20,10 +20,13 @@ interface StreamInfo {
   readonly config: StreamConfig
 }
 
-/** Tries again what a starting process asks of a broker that may be without a leader; refusals are final. */
+/**
+ * Tries again what a starting process asks of a broker that may be without a leader, or of a cluster whose brokers are not
+ * all there yet. Other refusals are final.
+ */
 export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
   Effect.retry(asked, {
-    while: (failure) => failure._tag !== "BrokerRefused",
+    while: (failure) => failure._tag !== "BrokerRefused" || failure.code === apiCode.noPeers,
     schedule: Schedule.spaced(startAttemptWait).pipe(Schedule.upTo({ times: startAttemptsMax }))
   })
 

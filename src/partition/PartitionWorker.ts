@@ -12,6 +12,8 @@ const retakeWaitMaxMilliseconds = 2_000
 const brokerRetryWaitMilliseconds = 200
 /** An epoch that lived this long was a good one, and the next begins without delay. */
 const epochGoodMilliseconds = 5_000
+/** A partition that could not be run for this long needs a person. In milliseconds, longer than an election. */
+const helplessAfterMilliseconds = 30_000
 /** How long what is in hand may take when a partition goes to another worker; the epochs settle the rest. */
 const handOverWaitMilliseconds = 500
 /** How long a worker that is told to stop waits for what it has in hand. */
@@ -59,6 +61,8 @@ export class PartitionWorker extends Context.Service<
         const supervise = (partition: number) => {
           let wait = retakeWaitMilliseconds
           let told = ""
+          let failingSince: number | undefined
+          let isHelpTold = false
           return Effect.gen(function* () {
             const started = yield* Clock.currentTimeMillis
             let waitMax = retakeWaitMaxMilliseconds
@@ -78,6 +82,14 @@ export class PartitionWorker extends Context.Service<
               yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
             }
             told = reason
+            failingSince = lived > epochGoodMilliseconds ? undefined : (failingSince ?? started)
+            const isHelpless = failingSince !== undefined && started - failingSince > helplessAfterMilliseconds
+            if (isHelpless && !isHelpTold) {
+              yield* Effect.logError("could not run a partition for 30 seconds").pipe(
+                Effect.annotateLogs({ reason, wayOut: "if it stays so, restart the broker that leads the journal" })
+              )
+            }
+            isHelpTold = isHelpless
             yield* Effect.sleep(Math.min(wait, waitMax))
             wait = Math.min(wait * 2, retakeWaitMaxMilliseconds)
           }).pipe(Effect.forever, Effect.annotateLogs({ partition }))

@@ -50,6 +50,7 @@ const publisherOver = Effect.fnUntraced(function* (answer: Answer, messageBytesM
     })
   )
   const input = Layer.mock(InputLog, {
+    failingFor: () => 0,
     append: (subject, messageId, payload, noticeTo) =>
       Effect.suspend(() => {
         const { purchases } = JSON.parse(payload) as { purchases: ReadonlyArray<{ purchaseId: string }> }

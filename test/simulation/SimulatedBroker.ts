@@ -52,6 +52,7 @@ export class Exchange {
 const inputLog = (exchange: Exchange, link: Link) => {
   const { broker } = exchange
   return InputLog.of({
+    failingFor: () => 0,
     append: (...message) =>
       Effect.flatMap(
         link.ask("append", () => exchange.append(...message)),

@@ -1,0 +1,47 @@
+import { Effect, Layer } from "effect"
+import { describe, expect, it } from "vitest"
+import { applyingOf, storingNow } from "../../src/edge/Health.ts"
+import { BrokerLink } from "../../src/nats/BrokerLink.ts"
+import { InputLog } from "../../src/nats/InputLog.ts"
+
+/** What an edge says of storing, whose appends have failed for so long although the broker answers. */
+const storingAfter = (failingMilliseconds: number) =>
+  Effect.runSync(
+    Effect.provide(
+      storingNow,
+      Layer.mergeAll(
+        Layer.mock(BrokerLink, { isConnected: () => true }),
+        Layer.mock(InputLog, {
+          failingFor: () => failingMilliseconds,
+          capacity: Effect.succeed({ bytes: 0, bytesMax: 1_000_000 })
+        })
+      )
+    )
+  )
+
+describe("a broker that answers and stores nothing", () => {
+  it("is an election at first", () => {
+    expect(storingAfter(0)).toEqual({ ok: true, detail: "Purchases can be stored." })
+    expect(storingAfter(9_999).ok).toBe(true)
+  })
+
+  it("is reported after ten seconds, with the way out", () => {
+    expect(storingAfter(12_345)).toEqual({
+      ok: false,
+      detail:
+        "Purchases cannot be stored: the broker answers, and has stored nothing for 12 seconds. If it stays so, restart the broker that leads the input log."
+    })
+  })
+
+  it("is reported where a worker is alive and cannot commit", () => {
+    const partition = { partition: 0, waiting: 3, owner: "w", trouble: "w is alive, and has applied nothing" }
+    const worker = { worker: "w", instance: 1, storedAt: 0, silentMilliseconds: 0, isLeaving: false, isAlive: true }
+    const detail = (isStuck: boolean) =>
+      applyingOf({ at: 0, partitions: [{ ...partition, isStuck }], workers: [worker] }).detail
+    const usual = "Partition 0 of 1 is not applied. What is stored is kept, and is applied when a worker takes it."
+    expect(detail(false)).toBe(usual)
+    expect(detail(true)).toBe(
+      `${usual} A worker is alive and cannot commit. If it stays so, restart the broker that leads the journal.`
+    )
+  })
+})

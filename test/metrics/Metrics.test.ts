@@ -49,11 +49,10 @@ it("purchases are counted where they are stored and applied, and commits with th
   expect(by("publish_purchases_count")).toBe(1)
   expect(by("publish_duration_seconds_count")).toBe(1)
   expect(by("applied_purchases_total")).toBe(1)
-  // One of the revision, and another one where the position follows soon.
   const commits = by('commits_total{outcome="committed"}')
   expect(commits).toBeGreaterThanOrEqual(1)
-  expect(by("commit_writes_count")).toBe(commits)
-  expect(by("commit_writes_sum")).toBeGreaterThanOrEqual(commits)
+  expect(by("commit_revisions_count")).toBe(commits)
+  expect(by("commit_revisions_sum")).toBeGreaterThanOrEqual(commits)
   expect(by("commit_duration_seconds_count")).toBe(commits)
   expect(by('commits_total{outcome="failed"}')).toBe(0)
 })

@@ -5,10 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { runFaults } from "./FaultRun.ts"
 import { isAsPromised } from "./Verdict.ts"
 
-/** A plan of 24 seconds in which workers die twice just when a commit was sent. */
+/** A plan of 24 seconds with deaths of workers, repeats after the window, and another content under a known id. */
 const seed = 71
 const minutes = 0.4
-/** Whether a commit is under way when its worker dies is a matter of moments, and they differ from run to run. */
+/** What a worker has in hand when it dies is a matter of moments, and they differ from run to run. */
 const runsMax = 3
 
 describe("A fault run", () => {
@@ -21,8 +21,8 @@ describe("A fault run", () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
   it.each([
-    ["does not load the ids of an account", 1, "doubled"],
-    ["writes account and ids apart", 2, "doubled"]
+    ["does not load the ids of an account", 1, "disagreeing"],
+    ["keeps no record of what it rejects", 21, "unrecorded"]
   ] as const)(
     "shows that a worker %s",
     async (_name, mistake, found) => {

@@ -43,6 +43,7 @@ const nextRevision = (account: Account, former: FormerRevision): Revision =>
     applied: former.purchases,
     repeats: former.repeats,
     conflicts: [],
+    fingerprints: [],
     total: former.total,
     decidedThrough: former.decidedThrough
   })

@@ -277,7 +277,7 @@ export class AccountActor<Tag> extends ListedActor {
     const { userToken, hands } = this
     const revision = revisionOf(account, decision)
     const committed = (sequence: number) => {
-      evolve(account, revision, sequence)
+      evolve(account, revision, sequence, decision.fingerprints)
       hands.applied(revision, work.messages)
       for (const delivered of decision.conflicts) {
         hands.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))

@@ -67,6 +67,8 @@ export interface Decision {
   readonly repeats: ReadonlyMap<string, Repeats>
   /** Deliveries under an id that was applied with another content. */
   readonly conflicts: ReadonlyArray<Delivered>
+  /** The fingerprints of what is applied, in the same order. */
+  readonly fingerprints: ReadonlyArray<number>
   readonly total: Cents
   readonly decidedThrough: number
 }
@@ -101,6 +103,7 @@ export const emptyAccount = (): Account => ({
  */
 export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): Decision => {
   let applied: Array<AppliedPurchase> | undefined
+  let fingerprints: Array<number> | undefined
   let appliedFingerprints: Map<string, number> | undefined
   let repeats: Map<string, Repeats> | undefined
   let conflicts: Array<Delivered> | undefined
@@ -112,13 +115,18 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
     const fingerprint = contentFingerprint(purchase)
     const known = account.seen.fingerprintOf(purchaseId) ?? appliedFingerprints?.get(purchaseId)
     if (known === undefined) {
-      if (deliveries.length > 1) appliedFingerprints = (appliedFingerprints ?? new Map()).set(purchaseId, fingerprint)
+      if (deliveries.length > 1) (appliedFingerprints ??= new Map()).set(purchaseId, fingerprint)
       total += purchaseTotal(purchase)
       const { productName, productType, valueCents, quantity } = purchase
       const entry = { purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt }
       // An array that was pushed to has room for 17, and most decisions apply one.
-      if (applied === undefined) applied = [entry]
-      else applied.push(entry)
+      if (applied === undefined || fingerprints === undefined) {
+        applied = [entry]
+        fingerprints = [fingerprint]
+      } else {
+        applied.push(entry)
+        fingerprints.push(fingerprint)
+      }
     } else if (inputSequence > account.decidedThrough) {
       const conflicting = known !== fingerprint
       repeats ??= new Map()
@@ -129,6 +137,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
   }
   return {
     applied: applied ?? [],
+    fingerprints: fingerprints ?? noSequences,
     repeats: repeats ?? noRepeats,
     conflicts: conflicts ?? noConflicts,
     total,
@@ -242,14 +251,22 @@ export const revisionOf = (account: Account, decision: Decision): Revision => ({
   segment: account.segment
 })
 
-/** Takes a committed revision into the account. `sequence` is that of its commit. */
-export const evolve = (account: Account, revision: Revision, sequence: number): void => {
+/**
+ * Takes a committed revision into the account. `sequence` is that of its commit. Whoever has just decided it knows the
+ * fingerprints of its purchases.
+ */
+export const evolve = (
+  account: Account,
+  revision: Revision,
+  sequence: number,
+  fingerprints: ReadonlyArray<number> = revision.purchases.map(contentFingerprint)
+): void => {
   account.total = revision.total
   account.count = revision.count
   account.decidedThrough = revision.decidedThrough
   account.revision = sequence
   account.unsealedRevisions = revision.unsealed
-  takeMembers(account, revision, sequence)
+  takeMembers(account, revision, sequence, fingerprints)
 }
 
 /** Appends to a list. A short one is made anew, because an array that is pushed to has room for 17 at once. */
@@ -260,11 +277,16 @@ const appended = (list: Array<number>, sequence: number): Array<number> => {
 }
 
 /** Adds what one unsealed revision brought to the purchaseId set. */
-const takeMembers = (account: Account, revision: Revision, sequence: number): void => {
+const takeMembers = (
+  account: Account,
+  revision: Revision,
+  sequence: number,
+  fingerprints: ReadonlyArray<number>
+): void => {
   if (revision.purchases.length > 0) account.applying = appended(account.applying, sequence)
   else (account.idle ??= []).push(sequence)
-  for (const purchase of revision.purchases) {
-    account.seen.add(purchase.purchaseId, sequence, contentFingerprint(purchase))
+  for (const [index, { purchaseId }] of revision.purchases.entries()) {
+    account.seen.add(purchaseId, sequence, fingerprints[index] as number)
   }
   for (const [purchaseId, counts] of revision.repeats) {
     account.unsealedRepeats ??= new Map()

@@ -1,5 +1,15 @@
 import { Schema, SchemaGetter } from "effect"
-import { ProductText, PurchaseId, StoredPurchaseId, StoredUserId, UserId } from "./Identifier.ts"
+import {
+  inNormalForm,
+  ProductText,
+  productTextProblem,
+  PurchaseId,
+  purchaseIdProblem,
+  StoredPurchaseId,
+  StoredUserId,
+  UserId,
+  userIdProblem
+} from "./Identifier.ts"
 import { type Cents, purchaseTotalMax, quantityMax, valueMax } from "./Money.ts"
 
 const ValueCents = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number(valueMax) })).pipe(
@@ -30,6 +40,33 @@ export const Purchase = Schema.Struct({
   )
 )
 export type Purchase = typeof Purchase.Type
+
+const isText = (value: unknown, problem: (text: string) => string | undefined): value is string =>
+  typeof value === "string" && inNormalForm(value) === value && problem(value) === undefined
+
+const isAmount = (value: unknown, max: number): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= max
+
+/**
+ * Reads a purchase from JSON as the schema does; `undefined` if the schema refuses it, which knows the reason. A worker reads
+ * each purchase, and the schema takes four times as long.
+ */
+export const readPurchase = (candidate: unknown): Purchase | undefined => {
+  if (typeof candidate !== "object" || candidate === null) return undefined
+  const { purchaseId, userId, productName, productType, valueCents, quantity } = candidate as Record<string, unknown>
+  if (!isText(purchaseId, purchaseIdProblem) || !isText(userId, userIdProblem)) return undefined
+  if (!isText(productName, productTextProblem) || !isText(productType, productTextProblem)) return undefined
+  if (!isAmount(valueCents, Number(valueMax)) || !isAmount(quantity, quantityMax)) return undefined
+  if (valueCents * quantity > Number(purchaseTotalMax)) return undefined
+  return {
+    purchaseId: purchaseId as PurchaseId,
+    userId: userId as UserId,
+    productName,
+    productType,
+    valueCents: BigInt(valueCents),
+    quantity
+  }
+}
 
 /** Decodes the purchase of a stored record, whose texts follow the rules of the time when it was written. */
 export const StoredPurchase = Schema.Struct({

@@ -1,21 +1,17 @@
 import { Exit, Option, Schema } from "effect"
 import { jsonText } from "./JsonText.ts"
-import { Purchase } from "./Purchase.ts"
+import { Purchase, readPurchase } from "./Purchase.ts"
 
 /** The most purchases that one message of the input log carries. */
 export const messagePurchasesMax = 500
 
 const version = 1
-const messageOf = <S extends Schema.Constraint>(purchase: S) =>
-  Schema.Struct({
-    version: Schema.Literal(version),
-    purchases: Schema.Array(purchase).check(Schema.isMinLength(1), Schema.isMaxLength(messagePurchasesMax))
-  })
-const MessageShape = messageOf(Schema.Unknown)
-const Message = messageOf(Purchase)
+const MessageShape = Schema.Struct({
+  version: Schema.Literal(version),
+  purchases: Schema.Array(Schema.Unknown).check(Schema.isMinLength(1), Schema.isMaxLength(messagePurchasesMax))
+})
 
 const decodeShape = Schema.decodeUnknownExit(MessageShape)
-const decodeMessage = Schema.decodeUnknownExit(Message)
 const decodePurchase = Schema.decodeUnknownExit(Purchase)
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
@@ -82,15 +78,16 @@ export const decodePurchases = (payload: Uint8Array): DecodedMessage => {
   if (text === undefined) return whole("the message is not UTF-8", payload)
   const json = parse(text)
   if (json === undefined) return whole("the message is not JSON", payload, text)
-  const message = decodeMessage(json)
-  if (Exit.isSuccess(message)) {
-    return { purchases: message.value.purchases.map((purchase, index) => ({ index, purchase })), unreadable: [] }
-  }
   const shape = decodeShape(json)
   if (Exit.isFailure(shape)) return whole(reasonOf(shape), payload, text)
   const purchases: Array<{ index: number; purchase: Purchase }> = []
   const unreadable: Array<Unreadable> = []
   for (const [index, candidate] of shape.value.purchases.entries()) {
+    const read = readPurchase(candidate)
+    if (read !== undefined) {
+      purchases.push({ index, purchase: read })
+      continue
+    }
     const purchase = decodePurchase(candidate)
     if (Exit.isSuccess(purchase)) purchases.push({ index, purchase: purchase.value })
     else unreadable.push({ index, reason: reasonOf(purchase), ...keptCandidate(candidate) })

@@ -1,4 +1,5 @@
 import { hostname, totalmem } from "node:os"
+import { getHeapStatistics } from "node:v8"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
 import { isBrokerAddress } from "./nats/BrokerAddress.ts"
 
@@ -31,6 +32,9 @@ const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.P
 /** An id takes 100 to 150 bytes, so all of them about an eighth of the memory. */
 const purchaseIdsDefault = Math.floor(memoryBytes / 1_024)
 
+/** An actor with a few purchases takes one or two kibibytes of the heap, so all of them at most half of it. */
+const actorsDefault = Math.floor(getHeapStatistics().heap_size_limit / 4_096)
+
 /** Every environment variable of the processes, with its default. docs/configuration.md lists them. */
 export const settings = Config.all({
   natsUrl: Config.schema(
@@ -56,7 +60,7 @@ export const settings = Config.all({
   inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
   inputRetention: duration("INPUT_RETENTION", "1 hour", "0 millis"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
-  actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", 200_000, 1, 10_000_000),
+  actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", actorsDefault, 1, 10_000_000),
   purchaseIdsResidentMax: wholeNumber("PURCHASE_IDS_RESIDENT_MAX", purchaseIdsDefault, 1, 1_000_000_000),
   actorIdle: duration("ACTOR_IDLE", "2 minutes"),
   workerId: Config.String("WORKER_ID").pipe(Config.withDefault(`${hostname()}-${process.pid}`)),

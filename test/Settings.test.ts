@@ -1,3 +1,4 @@
+import { getHeapStatistics } from "node:v8"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
@@ -49,7 +50,7 @@ describe("settings", () => {
       partitions: 8,
       pathPrefix: "",
       port: 8081,
-      actorsResidentMax: 200_000,
+      actorsResidentMax: Math.floor(getHeapStatistics().heap_size_limit / 4_096),
       natsUrl: "nats://127.0.0.1:4222"
     })
   })

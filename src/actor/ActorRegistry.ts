@@ -27,10 +27,10 @@ export interface EpochActors<Tag> {
 }
 
 /**
- * How many actors load their account at once; with so many, other users wait until half of them have it. The input can
- * name users faster than the broker answers reads, and an actor that waits takes memory that its purchases do not.
+ * How many actors load their account at once; with so many, other users wait until half of them have it. Those who want the
+ * same commit share a read of it, so more at once read less. Each takes memory that its purchases do not.
  */
-export const loadingMax = 512
+export const loadingMax = 8_192
 
 /** How many actors at the old end of the list are looked at to make room for another. */
 const evictionLooksMax = 64

@@ -78,7 +78,7 @@ const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noSequences: ReadonlyArray<number> = []
 const noConflicts: ReadonlyArray<Delivered> = []
 /** Lists of up to so many sequences take no more memory than they need. Most accounts have few. */
-const exactLengthMax = 16
+const exactLengthMax = 4
 
 export const emptyAccount = (): Account => ({
   total: 0n,
@@ -228,15 +228,11 @@ export const endSeal = (account: Account, segment: number, links: SegmentLinks):
 const previousOf = (account: Account): Array<number> => {
   const { applying } = account
   const idle = account.idle ?? noSequences
-  let fromApplying = applying.length
-  let fromIdle = idle.length
-  return Array.from({ length: Math.min(fromApplying + fromIdle, previousRevisionsMax) }, () => {
-    const newest = applying[fromApplying - 1] ?? 0
-    const newestIdle = idle[fromIdle - 1] ?? 0
-    if (newest > newestIdle) fromApplying -= 1
-    else fromIdle -= 1
-    return Math.max(newest, newestIdle)
-  })
+  const newest = applying.slice(-previousRevisionsMax).toReversed()
+  if (idle.length === 0) return newest
+  return [...newest, ...idle.slice(-previousRevisionsMax)]
+    .sort((one, other) => other - one)
+    .slice(0, previousRevisionsMax)
 }
 
 /** The revision that records a decision, on top of the account that it was decided against. */
@@ -271,7 +267,7 @@ export const evolve = (
 
 /** Appends to a list. A short one is made anew, because an array that is pushed to has room for 17 at once. */
 const appended = (list: Array<number>, sequence: number): Array<number> => {
-  if (list.length < exactLengthMax) return list.concat(sequence)
+  if (list.length < exactLengthMax) return list.concat([sequence])
   list.push(sequence)
   return list
 }

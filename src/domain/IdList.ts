@@ -34,7 +34,8 @@ export class IdList implements AppliedIds {
 
   add(id: string, revision: number, fingerprint: number): void {
     if (this.ids.includes(id)) return
-    this.ids = this.ids.concat(id)
-    this.numbers = this.numbers.concat(revision, fingerprint)
+    // With arrays as arguments, concat takes its quick path.
+    this.ids = this.ids.concat([id])
+    this.numbers = this.numbers.concat([revision, fingerprint])
   }
 }

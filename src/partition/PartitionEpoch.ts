@@ -1,4 +1,4 @@
-import { Deferred, Effect, Queue, Schema } from "effect"
+import { Deferred, Effect, Latch, Queue, Schema } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
 import type { Unreadable } from "../domain/PurchaseMessage.ts"
@@ -53,6 +53,16 @@ export interface RunningEpoch {
 
 /** How many records of one message's unreadable parts are written at once. */
 const recordsAtOnceMax = 16
+/**
+ * With so many purchases given to actors and not committed, the next message stays bytes. It is a whole commit of many users.
+ * As objects more would live long enough to be moved by the collector, several times.
+ */
+const openPurchasesMax = 1_000
+
+/** A message in hand, and how many parts of it were given to actors. */
+interface OpenDelivery extends ReadDelivery {
+  readonly purchases: number
+}
 
 /**
  * Takes a partition over and runs it until the scope closes. The order is the protocol's: the take-over record is appended,
@@ -83,7 +93,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => fail("closed")))
 
-  const progress = new InputProgress<ReadDelivery>(position)
+  const progress = new InputProgress<OpenDelivery>(position)
   const dispatched = makeDispatched(position)
   const inHand = new InHand(budget.partitionBytes)
   const received = yield* Queue.unbounded<Delivery>()
@@ -94,8 +104,11 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   let lastSequence = position
   /** The input sequence up to which commits are durable. The position of `progress` is ahead while one is in flight. */
   let committedThrough = position
+  /** How many purchases were given to actors and are not committed. */
+  let openPurchases = 0
+  const openRoom = Latch.makeUnsafe(true)
 
-  const chainEpoch: ChainEpoch<ReadDelivery> = {
+  const chainEpoch: ChainEpoch<OpenDelivery> = {
     partition,
     worker,
     epoch,
@@ -108,7 +121,9 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
       for (const { tag } of messages) {
         pull.acknowledge(tag)
         inHand.release(tag.bytes)
+        openPurchases -= tag.purchases
       }
+      if (openPurchases < openPurchasesMax) openRoom.openUnsafe()
       notices.flush()
       demand()
     }
@@ -116,7 +131,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const writer = yield* openChainWriter(chainEpoch)
 
-  const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<ReadDelivery>>) => {
+  const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<OpenDelivery>>) => {
     revisionApplied(revision)
     const addresses = new Map<number, NoticeAddress>()
     for (const { sequence, tag } of messages) {
@@ -130,7 +145,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const logRejection = (key: string, reason: string) =>
     run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record: key, reason })))
 
-  const actors = yield* registry.forEpoch<ReadDelivery>({
+  const actors = yield* registry.forEpoch<OpenDelivery>({
     partition,
     writer,
     headOf: heads.find,
@@ -202,7 +217,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const reject = (
     delivery: ReadDelivery,
     unreadable: ReadonlyArray<Unreadable>,
-    message: InputMessage<ReadDelivery>
+    message: InputMessage<OpenDelivery>
   ) => {
     const record = (part: Unreadable) => rejected.record({ ...part, inputSequence: delivery.sequence })
     const told = () => {
@@ -217,10 +232,14 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   }
 
   const dispatch = Effect.fnUntraced(function* (next: Delivery) {
+    yield* openRoom.await
     const { byUser, unreadable } = sortDelivery(next, identity)
     const { payload: _read, userToken: _sorted, ...delivery } = next
     const parts = byUser.length + (unreadable.length > 0 ? 1 : 0)
-    const message = progress.receive(delivery.sequence, parts, delivery)
+    const purchases = byUser.reduce((sum, { deliveries }) => sum + deliveries.length, unreadable.length)
+    openPurchases += purchases
+    if (openPurchases >= openPurchasesMax) openRoom.closeUnsafe()
+    const message = progress.receive(delivery.sequence, parts, { ...delivery, purchases })
     if (unreadable.length > 0) reject(delivery, unreadable, message)
     for (const { userToken, deliveries } of byUser) {
       while (!actors.tell(userToken, { kind: "purchases", deliveries, message })) yield* registry.room

@@ -157,5 +157,18 @@ export const endToEndCases: ReadonlyArray<Case> = [
     residentMax: 20_000,
     warmUp: 100_000,
     measured: 1_000_000
-  })
+  }),
+  ...[
+    { name: "warm-1k", users: 1_000 },
+    { name: "warm-100k", users: 100_000 },
+    { name: "warm-1m", users: 1_000_000 }
+  ].map((of) =>
+    endToEndCase({
+      ...of,
+      about: `the same with ${of.users.toLocaleString("en")} users, after half a million: as the Kafka Streams peer is measured`,
+      isLong: true,
+      warmUp: 500_000,
+      measured: 1_000_000
+    })
+  )
 ]

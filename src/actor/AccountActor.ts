@@ -143,7 +143,7 @@ export class AccountActor<Tag> extends ListedActor {
   /** `undefined` while it is empty, as in most actors at most times. */
   private waiting: Array<Envelope<Tag>> | undefined
   private account: Account | undefined
-  /** From the first envelope until there is none, and nothing on its way. */
+  /** True from the first envelope until the mailbox is empty and nothing is in flight. */
   private isBusy = false
   private isOver = false
   /**

@@ -46,7 +46,7 @@ export interface Account {
   unsealedRevisions: number
   /** What they added to repeats, without those that a segment on its way covers; `undefined` if nothing. */
   unsealedRepeats: Map<string, Repeats> | undefined
-  /** How many of the unsealed revisions the segment on its way covers, 0 if there is none. */
+  /** How many unsealed revisions the segment in flight covers, 0 without one. */
   sealing: number
   /** The sequence of the newest revision that a segment covers, or will. */
   sealedThrough: number
@@ -57,7 +57,7 @@ export interface Account {
   readonly seen: PurchaseIdSet
   /** The sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
   applying: Array<number>
-  /** Those of the others, which only count repeats; `undefined` while there are none, as in most accounts. */
+  /** The sequences of revisions that only count repeats, oldest first; `undefined` without any, as in most accounts. */
   idle: Array<number> | undefined
 }
 

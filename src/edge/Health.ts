@@ -71,7 +71,7 @@ export const applyingOf = ({ partitions, workers }: StatusReading): ApplyingHeal
   const which = `${troubled.length === 1 ? "Partition" : "Partitions"} ${ranges(troubled)} of ${partitions.length}`
   const nobody = workers.some(({ isAlive }) => isAlive) ? "" : "No worker is alive. "
   const wayOut = partitions.some(({ isStuck }) => isStuck)
-    ? " A worker is alive and cannot commit. If it stays so, restart the broker that leads the journal."
+    ? " A worker is alive and commits nothing. If it stays so, restart the broker that leads the journal."
     : ""
   const detail = `${nobody}${which} ${troubled.length === 1 ? "is" : "are"} not applied. ${keptUntil}${wayOut}`
   return { ok: false, detail, partitions: troubled }

@@ -105,7 +105,7 @@ describe("a worker that lives and applies nothing of one partition", () => {
     const [partition] = applying.partitions
     expect(applying).toEqual({
       ok: false,
-      detail: `Partition ${partition} of 2 is not applied. What is stored is kept, and is applied when a worker takes it.`,
+      detail: `Partition ${partition} of 2 is not applied. What is stored is kept, and is applied when a worker takes it. A worker is alive and commits nothing. If it stays so, restart the broker that leads the journal.`,
       partitions: [partition]
     })
     expect(partitions.find(({ notApplied }) => notApplied !== undefined)).toMatchObject({

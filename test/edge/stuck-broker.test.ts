@@ -33,7 +33,7 @@ describe("a broker that answers and stores nothing", () => {
     })
   })
 
-  it("is reported where a worker is alive and cannot commit", () => {
+  it("is reported with the way out, if a worker is alive and commits nothing", () => {
     const partition = { partition: 0, waiting: 3, owner: "w", trouble: "w is alive, and has applied nothing" }
     const worker = { worker: "w", instance: 1, storedAt: 0, silentMilliseconds: 0, isLeaving: false, isAlive: true }
     const detail = (isStuck: boolean) =>
@@ -41,7 +41,7 @@ describe("a broker that answers and stores nothing", () => {
     const usual = "Partition 0 of 1 is not applied. What is stored is kept, and is applied when a worker takes it."
     expect(detail(false)).toBe(usual)
     expect(detail(true)).toBe(
-      `${usual} A worker is alive and cannot commit. If it stays so, restart the broker that leads the journal.`
+      `${usual} A worker is alive and commits nothing. If it stays so, restart the broker that leads the journal.`
     )
   })
 })

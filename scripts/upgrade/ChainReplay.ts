@@ -4,8 +4,8 @@ import type { BrokerFailure } from "../../src/domain/BrokerError.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
 import { purchaseTotal } from "../../src/domain/Purchase.ts"
 import { encodeRevision, type Revision } from "../../src/domain/Revision.ts"
-import { encodeSegment, linksAfter } from "../../src/domain/Segment.ts"
 import { commitBytesMax, commitRevisionsMax } from "../../src/ledger/ChainWriter.ts"
+import { storeSegments } from "../../src/ledger/StoredSegment.ts"
 import { takeOver } from "../../src/ledger/Takeover.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import type { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
@@ -114,12 +114,10 @@ export const beginReplay = Effect.fnUntraced(function* (
   const seal = Effect.fnUntraced(function* (userToken: string) {
     yield* flushFor(userToken)
     const account = accounts.of(userToken)
-    let { segment, links } = account
-    for (const content of beginSeal(account)) {
-      segment = yield* untilAnswered(chain.seal(partition, encodeSegment({ userToken, ...content, links })))
-      links = linksAfter(links, segment)
-      written.segments += 1
-    }
+    const contents = beginSeal(account)
+    const store = (segment: string) => untilAnswered(chain.seal(partition, segment))
+    const { segment, links } = yield* storeSegments(store, userToken, contents, account.links)
+    written.segments += contents.length
     endSeal(account, segment, links)
     accounts.sealed(userToken)
   })

@@ -54,7 +54,7 @@ interface FormerSetup {
   readonly replicas: number
 }
 
-/** Reads how the former installation was set up. Fails if there is none. */
+/** Reads how the former installation was set up. Fails without a former installation. */
 const readSetup = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const ledger = yield* streamConfigOf(connection, formerLedgerStream)
   if (ledger === undefined) {

@@ -17,10 +17,10 @@ import {
 import { encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import type { Rejection } from "../domain/Rejection.ts"
 import { encodeRevision, type Revision } from "../domain/Revision.ts"
-import { rejectedKey } from "../domain/Subject.ts"
 import { type ChainWriter, commitRevisionsMax } from "../ledger/ChainWriter.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
-import type { ActorRequests, StoredSegment } from "./ActorRequests.ts"
+import type { StoredSegment } from "../ledger/StoredSegment.ts"
+import type { ActorRequests } from "./ActorRequests.ts"
 import { Used } from "./UseOrder.ts"
 
 /** With so many purchases an actor takes no further message into a revision. The last message may bring its most. */
@@ -56,8 +56,8 @@ export interface ActorContext<Tag> {
   readonly mailboxMax: number
   /** A revision is committed that holds purchases of these messages. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
-  /** A purchase came again with another content; `rejectedAs` is the key of its record. */
-  readonly conflict: (delivered: Delivered, rejectedAs: string) => void
+  /** A purchase came again with another content. Its record is stored, and a commit counts it. */
+  readonly conflict: (rejection: Rejection) => void
   /** Something was anything but a success: the epoch is over, and its end ends its actors. */
   readonly failed: (reason: string) => void
 }
@@ -266,22 +266,20 @@ export class AccountActor<Tag> extends ListedActor {
       hands.writer.submit({ userToken, line: undefined, parts: work.messages, committed: () => undefined })
       return this.finish(account, work)
     }
-    if (decision.conflicts.length === 0) return this.commit(account, work, decision)
+    const rejections = decision.conflicts.map(conflictOf)
+    const commit = () => this.commit(account, work, decision, rejections)
+    if (rejections.length === 0) return commit()
     // What a commit refers to is stored before it.
-    hands.requests.record(userToken, decision.conflicts.map(conflictOf), () =>
-      this.step(() => this.commit(account, work, decision), undefined)
-    )
+    hands.requests.record(userToken, rejections, () => this.step(commit, undefined))
   }
 
-  private commit(account: Account, work: Work<Tag>, decision: Decision): void {
+  private commit(account: Account, work: Work<Tag>, decision: Decision, rejections: ReadonlyArray<Rejection>): void {
     const { userToken, hands } = this
     const revision = revisionOf(account, decision)
     const committed = (sequence: number) => {
       evolve(account, revision, sequence, decision.fingerprints)
       hands.applied(revision, work.messages)
-      for (const delivered of decision.conflicts) {
-        hands.conflict(delivered, rejectedKey(delivered.inputSequence, delivered.inputIndex))
-      }
+      for (const rejection of rejections) hands.conflict(rejection)
       this.finish(account, work)
     }
     hands.writer.submit({

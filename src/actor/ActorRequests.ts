@@ -1,24 +1,15 @@
 import { Effect, type Scope } from "effect"
 import type { Account } from "../domain/Account.ts"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { Rejection } from "../domain/Rejection.ts"
-import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../domain/Segment.ts"
+import type { SegmentContent, SegmentLinks } from "../domain/Segment.ts"
 import { AccountReader } from "../ledger/AccountReader.ts"
 import { writeBetween } from "../ledger/CrashPoint.ts"
+import { type StoredSegment, storeSegments } from "../ledger/StoredSegment.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
-import { RejectedRecords } from "../nats/RejectedRecords.ts"
-
-/** How many records of one decision's conflicts are written at once. */
-const recordsAtOnceMax = 16
+import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 
 /** What reading and writing for actors needs. */
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
-
-/** A segment that is stored, and what the one after it names. */
-export interface StoredSegment {
-  readonly segment: number
-  readonly links: SegmentLinks
-}
 
 /**
  * What the actors of an epoch ask the broker for. Each calls `done` once, in a turn of its own; never if it fails, for then
@@ -37,22 +28,6 @@ export interface ActorRequests {
   /** Stores why purchases are not applied. */
   readonly record: (userToken: string, rejections: ReadonlyArray<Rejection>, done: () => void) => void
 }
-
-/** Stores segments one after the other, because each names those before it. */
-const storeSegments = Effect.fnUntraced(function* (
-  seal: (segment: string) => Effect.Effect<number, BrokerFailure>,
-  userToken: string,
-  contents: ReadonlyArray<SegmentContent>,
-  first: SegmentLinks
-): Effect.fn.Return<StoredSegment, BrokerFailure> {
-  let links = first
-  let segment = 0
-  for (const content of contents) {
-    segment = yield* seal(encodeSegment({ userToken, ...content, links }))
-    links = linksAfter(links, segment)
-  }
-  return { segment, links }
-})
 
 /** Makes the requests of an epoch's actors, which end with its scope. `failed` ends the epoch. */
 export const makeActorRequests = (
@@ -83,9 +58,6 @@ export const makeActorRequests = (
           writeBetween(["segment-sent", "segment-stored"], chain.seal(partition, segment))
         ask(userToken, storeSegments(seal, userToken, contents, links), done)
       },
-      record: (userToken, rejections, done) => {
-        const records = Effect.forEach(rejections, rejected.record, { concurrency: recordsAtOnceMax, discard: true })
-        ask(userToken, records, done)
-      }
+      record: (userToken, rejections, done) => ask(userToken, recordAll(rejected, rejections), done)
     }
   })

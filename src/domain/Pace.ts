@@ -4,7 +4,7 @@ export const paceMillisecondsMin = 4
 export const paceMillisecondsMax = 16
 
 /**
- * How long after the beginning of one message, or commit, the next may begin, given how long the broker took to answer
+ * How long after the beginning of one message the next may begin, given how long the broker took to answer
  * the last: what one costs hardly depends on what is in it, so under load fewer and larger ones leave more of the
  * machine to everything else, and are answered sooner. All in milliseconds.
  */

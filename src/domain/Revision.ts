@@ -63,7 +63,10 @@ const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number,
     { expected: `an array of tuples of ${strings} strings and ${numbers} numbers` }
   )
 
-const PurchaseTuples = tuplesOf<[string, string, string, number, number, number, number, number]>(3, 5)
+type PurchaseTuple = readonly [string, string, string, number, number, number, number, number]
+
+/** The purchases of a revision as tuples, in the order of the fields of {@link AppliedPurchase}. */
+export const PurchaseTuples = tuplesOf<PurchaseTuple>(3, 5)
 /** An id with its repeats and its conflicts. */
 export const CountedIds = tuplesOf<[string, number, number]>(1, 2)
 
@@ -106,6 +109,26 @@ export const encodeRevision = (userToken: string, revision: Revision): string =>
   return `["${userToken}","${total}",${count},${decidedThrough},[${purchasesText(purchases)}],${repeated},[${previous.join(",")}],${unsealed},${segment}]`
 }
 
+export const purchaseOfTuple = ([
+  purchaseId,
+  productName,
+  productType,
+  valueCents,
+  quantity,
+  inputSequence,
+  inputIndex,
+  storedAt
+]: PurchaseTuple): AppliedPurchase => ({
+  purchaseId,
+  productName,
+  productType,
+  valueCents: BigInt(valueCents),
+  quantity,
+  inputSequence,
+  inputIndex,
+  storedAt
+})
+
 const revisionRecordFrom = Schema.decodeUnknownSync(RevisionRecord)
 
 /** Reads a line of a commit. Throws a SchemaError if it is not a revision. */
@@ -115,18 +138,7 @@ export const decodeRevision = (line: string): Revision => {
     total: BigInt(total),
     count,
     decidedThrough,
-    purchases: purchases.map(
-      ([purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt]) => ({
-        purchaseId,
-        productName,
-        productType,
-        valueCents: BigInt(valueCents),
-        quantity,
-        inputSequence,
-        inputIndex,
-        storedAt
-      })
-    ),
+    purchases: purchases.map(purchaseOfTuple),
     repeats: repeatMap(repeats),
     previous,
     unsealed,

@@ -8,7 +8,8 @@ const userTokenLengthMax = userIdLengthMax * 4 * 3
 const shown = (token: string): string =>
   `"${visibleText(token.length > userTokenLengthMax ? `${token.slice(0, userTokenLengthMax)}…` : token)}"`
 
-const namedUser = (token: string): string | undefined => {
+/** Returns the user of a token that a person wrote, in any way that means it; `undefined` if it means no user. */
+export const namedUser = (token: string): string | undefined => {
   const user = inNormalForm(readToken(token) ?? "")
   return userIdProblem(user) === undefined ? user : undefined
 }

@@ -11,7 +11,7 @@ export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailab
 export type FeedItem =
   /** The feed begins: all that is applied after this place comes. */
   | { readonly kind: "place"; readonly place: FeedPlace }
-  /** The asked-for place is none: what came before this one has to be read elsewhere. */
+  /** The last id is not a place of this feed. What came before this place has to be read elsewhere. */
   | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
   | { readonly kind: "applied"; readonly revisions: Gathered }
   | { readonly kind: "heartbeat" }

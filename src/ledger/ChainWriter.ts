@@ -1,4 +1,4 @@
-import { Deferred, Effect, Exit, Fiber, Latch, type Scope } from "effect"
+import { Deferred, Effect, Exit, Latch, type Scope } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { type CommitHead, encodeCommit, headOf } from "../domain/Commit.ts"
 import { measuredCommit } from "../metrics/Measures.ts"
@@ -157,12 +157,7 @@ export const openChainWriter = <Tag>(
         return headOf(later.text).epoch === epoch.epoch ? isNewest(later.sequence) : Effect.succeed(false)
       })
 
-    const scope = yield* Effect.scope
-    const run = Effect.runForkWith(yield* Effect.context<never>())
-    const isStillNewest = makeSharedRead(
-      Effect.suspend(() => isNewest(newest)),
-      (read, done) => void run(Effect.forkIn(read, scope).pipe(Effect.flatMap(Fiber.await), Effect.map(done)))
-    )
+    const isStillNewest = yield* makeSharedRead(Effect.suspend(() => isNewest(newest)))
 
     return {
       submit: (proposal) => {

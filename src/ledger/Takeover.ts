@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { encodeCommit, headOf } from "../domain/Commit.ts"
-import { CommitChain } from "../nats/CommitChain.ts"
+import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 import type { CommitConflict } from "../nats/ConditionalAppend.ts"
 
 /** How often a take-over that lost against a commit is tried again at once. Then the partition waits for its next epoch. */
@@ -15,11 +15,12 @@ export interface Takeover {
   readonly position: number
 }
 
+const positionOf = (newest: JournalRecord | undefined): number =>
+  newest === undefined ? 0 : headOf(newest.text).position
+
 /** Returns the input sequence up to which everything of a partition is applied, as the leader has it; 0 at first. */
 export const readPosition = (partition: number): Effect.Effect<number, BrokerFailure, CommitChain> =>
-  Effect.flatMap(CommitChain, (chain) =>
-    Effect.map(chain.newest(partition), (newest) => (newest === undefined ? 0 : headOf(newest.text).position))
-  )
+  Effect.flatMap(CommitChain, (chain) => Effect.map(chain.newest(partition), positionOf))
 
 /**
  * Takes a partition over: appends a take-over record behind its newest commit. From then on no commit of an older owner can
@@ -32,7 +33,7 @@ export const takeOver = (
   Effect.gen(function* () {
     const chain = yield* CommitChain
     const newest = yield* chain.newest(partition)
-    const position = newest === undefined ? 0 : headOf(newest.text).position
+    const position = positionOf(newest)
     const record = encodeCommit({ kind: "takeover", epoch: 0, worker, position }, [])
     const epoch = yield* chain.append(partition, record, newest?.sequence ?? 0)
     return { epoch, position }

@@ -4,7 +4,8 @@ import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../
 import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
 import { Connection } from "./Connection.ts"
 import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
-import { readReplica, readReplicaAt } from "./ReplicaRead.ts"
+import { readPage } from "./PageRead.ts"
+import { readReplicaAt } from "./ReplicaRead.ts"
 import { ensureStream } from "./StreamSetup.ts"
 import { makeTurns } from "./Turns.ts"
 
@@ -107,26 +108,16 @@ export class CommitChain extends Context.Service<
         const next = (partition: number, after: number) =>
           fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) })
 
-        const pageOfReplica = (partition: number, from: number) =>
-          readReplica(connection, journalStream, {
-            seq: from,
-            next_by_subj: commitSubject(partition),
-            batch: pageCommitsMax,
-            max_bytes: pageBytesMax
+        const page = (partition: number, from: number) =>
+          readPage(connection, journalStream, {
+            subject: commitSubject(partition),
+            from,
+            messagesMax: pageCommitsMax,
+            bytesMax: pageBytesMax
           }).pipe(
-            Effect.map(({ messages }) => messages.map(recordOf)),
-            Effect.orElseSucceed(() => []),
+            Effect.map((commits) => commits.map(recordOf)),
             inTurn
           )
-
-        // A replica may be behind, so its page counts only if it begins with what the leader says is first.
-        const page = (partition: number, from: number) =>
-          Effect.gen(function* () {
-            const first = yield* next(partition, from - 1)
-            if (first === undefined) return []
-            const commits = yield* pageOfReplica(partition, first.sequence)
-            return commits[0]?.sequence === first.sequence ? commits : [first]
-          })
 
         return CommitChain.of({
           newest: (partition) => fromLeader({ last_by_subj: commitSubject(partition) }),

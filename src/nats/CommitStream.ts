@@ -7,9 +7,9 @@ import { commitFilter, journalStream } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import type { JournalRecord } from "./CommitChain.ts"
 import { deliveryPlace } from "./DeliveryPlace.ts"
-import { askJetStream, readMessage, type StoredMessage } from "./JetStreamApi.ts"
+import { askJetStream } from "./JetStreamApi.ts"
 import { statusOf } from "./MessageStatus.ts"
-import { readReplica } from "./ReplicaRead.ts"
+import { readPage } from "./PageRead.ts"
 
 /** The most commits, and about the most bytes, of one page: while the broker reads it, nothing is written. */
 export const pageCommitsMax = 64
@@ -53,9 +53,13 @@ export const revisionsOf = ({ sequence, storedAt, text }: JournalRecord): Array<
 
 /** Returns a user's revision in a commit; `undefined` if the commit has none. */
 export const revisionOfUser = (commit: JournalRecord, userToken: string): RevisionMessage | undefined => {
-  const found = revisionsOf(commit).find((revision) => revision.userToken === userToken)
+  const { sequence, storedAt } = commit
+  const lines = revisionLinesOf(commit.text)
+  const index = lines.findIndex((line) => tokenOfLine(line) === userToken)
+  const line = lines[index]
+  if (line === undefined) return undefined
   // A line would keep the whole commit in memory, of which it is a part, so this is a copy of it.
-  return found && { ...found, text: Buffer.from(found.text).toString() }
+  return { userToken, place: { sequence, line: index + 1 }, storedAt, text: Buffer.from(line).toString() }
 }
 
 const operation = "read the journal"
@@ -101,27 +105,13 @@ export class CommitStream extends Context.Service<
         reading
       )
 
-      /** What any replica has from a sequence on: in order and without a gap, but it may lack the newest, or all. */
-      const commitsOfReplica = (from: number) =>
-        Effect.map(
-          readReplica(connection, journalStream, {
-            seq: from,
-            next_by_subj: commitFilter,
-            batch: pageCommitsMax,
-            max_bytes: pageBytesMax
-          }),
-          ({ messages }) => messages
-        ).pipe(Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => []))
-
-      /** The next commits from a sequence on, the first of them by the leader's word. */
-      const commitsFrom = Effect.fnUntraced(function* (from: number) {
-        const first = yield* readMessage(connection, journalStream, { seq: from, next_by_subj: commitFilter })
-        if (first === undefined) return []
-        // A replica would send it again, for little more.
-        if (first.text.length >= pageBytesMax / 2) return [first]
-        const commits = yield* commitsOfReplica(first.sequence)
-        return commits[0]?.sequence === first.sequence ? commits : [first]
-      })
+      const commitsFrom = (from: number) =>
+        readPage(connection, journalStream, {
+          subject: commitFilter,
+          from,
+          messagesMax: pageCommitsMax,
+          bytesMax: pageBytesMax
+        })
 
       const page = (after: FeedPlace) =>
         Effect.gen(function* () {

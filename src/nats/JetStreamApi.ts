@@ -97,7 +97,7 @@ export const apiCode = {
   messageNotFound: 10_037,
   streamNameInUse: 10_058,
   wrongLastSequence: 10_071,
-  /** A guard or an expectation collided with another batch that is under way. */
+  /** An expectation collided with another message that is under way. */
   wrongLastSequenceInFlight: 10_164,
   streamFull: 10_077,
   insufficientResources: 10_023

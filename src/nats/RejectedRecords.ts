@@ -13,6 +13,9 @@ export const recordsLengthMax = 2 * 1024 * 1024
 /** The most steps of one record's trail that are read, the oldest of them; three are usual. */
 const replayStepsMax = 100
 
+/** How many records of one message, or of one decision, are written at once. */
+const recordsAtOnceMax = 16
+
 /** Which record: the message of the input log, and the place in it, from 0. */
 export interface RejectedPlace {
   readonly inputSequence: number
@@ -147,3 +150,10 @@ export class RejectedRecords extends Context.Service<
     })
   )
 }
+
+/** Records all that one message or one decision rejects. */
+export const recordAll = (
+  { record }: Pick<(typeof RejectedRecords)["Service"], "record">,
+  rejections: ReadonlyArray<Rejection>
+): Effect.Effect<void, BrokerFailure> =>
+  Effect.forEach(rejections, record, { concurrency: recordsAtOnceMax, discard: true })

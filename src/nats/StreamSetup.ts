@@ -34,43 +34,40 @@ export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Eff
 const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> =>
   found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}
 
+type Asking = Pick<BrokerConnection, "request" | "hasMajority">
+
+const askConfig = (connection: Asking, subject: string, body: object): Effect.Effect<StreamConfig, BrokerFailure> =>
+  Effect.map(askJetStream<StreamInfo>(connection, subject, body), ({ config }) => config)
+
+const findConfig = (connection: Asking, name: string): Effect.Effect<StreamConfig | undefined, BrokerFailure> =>
+  askConfig(connection, `STREAM.INFO.${name}`, {}).pipe(
+    Effect.catchTag("BrokerRefused", (refused) =>
+      refused.code === apiCode.streamNotFound ? Effect.undefined : Effect.fail(refused)
+    )
+  )
+
+/** Returns the configuration of a stream, or `undefined` without the stream. */
+export const streamConfigOf = (
+  connection: Asking,
+  name: string
+): Effect.Effect<StreamConfig | undefined, BrokerFailure> => untilReady(findConfig(connection, name))
+
 /**
  * A stream with at least these replicas: created when it is missing, and given more replicas when it was created with
  * fewer, as before a move to a cluster. Returns the configuration that the stream has, which another process may have set.
  */
-export const ensureStream = (
-  connection: Pick<BrokerConnection, "request" | "hasMajority">,
-  config: StreamConfig
-): Effect.Effect<StreamConfig, BrokerFailure> => {
+export const ensureStream = (connection: Asking, config: StreamConfig): Effect.Effect<StreamConfig, BrokerFailure> => {
   const { name } = config
-  const info = askJetStream<StreamInfo>(connection, `STREAM.INFO.${name}`, {})
-  const created = askJetStream<StreamInfo>(connection, `STREAM.CREATE.${name}`, config).pipe(
-    Effect.catchTag("BrokerRefused", (lost) => (lost.code === apiCode.streamNameInUse ? info : Effect.fail(lost)))
+  const created = askConfig(connection, `STREAM.CREATE.${name}`, config).pipe(
+    Effect.catchTag("BrokerRefused", (lost) =>
+      lost.code === apiCode.streamNameInUse ? askConfig(connection, `STREAM.INFO.${name}`, {}) : Effect.fail(lost)
+    )
   )
-  return info.pipe(
-    Effect.catchTag("BrokerRefused", (refused) =>
-      refused.code === apiCode.streamNotFound ? created : Effect.fail(refused)
-    ),
-    Effect.flatMap((found) => {
-      const changes = lacking(found.config, config)
-      return Object.keys(changes).length === 0
-        ? Effect.succeed(found)
-        : askJetStream<StreamInfo>(connection, `STREAM.UPDATE.${name}`, { ...found.config, ...changes })
-    }),
-    Effect.map((found) => found.config),
-    untilReady
-  )
+  return Effect.gen(function* () {
+    const found = (yield* findConfig(connection, name)) ?? (yield* created)
+    const changes = lacking(found, config)
+    return Object.keys(changes).length === 0
+      ? found
+      : yield* askConfig(connection, `STREAM.UPDATE.${name}`, { ...found, ...changes })
+  }).pipe(untilReady)
 }
-
-/** Returns the configuration of a stream; `undefined` if there is none. */
-export const streamConfigOf = (
-  connection: Pick<BrokerConnection, "request" | "hasMajority">,
-  name: string
-): Effect.Effect<StreamConfig | undefined, BrokerFailure> =>
-  askJetStream<StreamInfo>(connection, `STREAM.INFO.${name}`, {}).pipe(
-    Effect.map(({ config }) => config),
-    Effect.catchTag("BrokerRefused", (refused) =>
-      refused.code === apiCode.streamNotFound ? Effect.undefined : Effect.fail(refused)
-    ),
-    untilReady
-  )

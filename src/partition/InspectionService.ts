@@ -2,11 +2,11 @@ import { Effect, type Scope } from "effect"
 import type { Account } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { exactAmount } from "../domain/ExactJson.ts"
-import { inNormalForm, userIdProblem } from "../domain/Identifier.ts"
 import { currency } from "../domain/Money.ts"
 import { purchaseTotal } from "../domain/Purchase.ts"
 import type { LedgerEntry } from "../domain/Query.ts"
-import { encodeToken, partitionOf, readToken } from "../domain/Subject.ts"
+import { encodeToken, partitionOf } from "../domain/Subject.ts"
+import { namedUser } from "../domain/SubjectUser.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
@@ -67,12 +67,6 @@ const entryBody = (entry: LedgerEntry) => ({
   commit: entry.ledgerSequence
 })
 
-/** Returns the user of a token that a person wrote, in any way that means it; `undefined` if it means none. */
-const userOf = (token: string): string | undefined => {
-  const user = inNormalForm(readToken(token) ?? "")
-  return userIdProblem(user) === undefined ? user : undefined
-}
-
 const noUser = (token: string): object => ({
   error: `"${token}" is no user id. Write each byte outside of A-Z a-z 0-9 _ - as =HH.`
 })
@@ -114,7 +108,7 @@ export const serveInspection = (
     const isMine = (token: string): boolean => partitionOf(token, inspected.partitions) === inspected.partition
 
     yield* transport.serveInspection((kind, token, reply) => {
-      const userId = userOf(token)
+      const userId = namedUser(token)
       if (!isMine(userId === undefined ? token : encodeToken(userId))) return
       const tell = (body: object) => reply(JSON.stringify(body))
       if (userId === undefined) return tell(noUser(token))

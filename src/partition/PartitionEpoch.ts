@@ -4,6 +4,7 @@ import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/Ap
 import type { Unreadable } from "../domain/PurchaseMessage.ts"
 import { questionsMax } from "../domain/Query.ts"
 import type { Revision } from "../domain/Revision.ts"
+import type { Rejection } from "../domain/Rejection.ts"
 import { rejectedKey } from "../domain/Subject.ts"
 import { type ChainEpoch, openChainWriter } from "../ledger/ChainWriter.ts"
 import { Heads } from "../ledger/Heads.ts"
@@ -12,7 +13,7 @@ import { takeOver } from "../ledger/Takeover.ts"
 import { revisionApplied, unreadableRejected } from "../metrics/Measures.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { type Delivery, PartitionConsumer, type ReadDelivery } from "../nats/PartitionConsumer.ts"
-import { RejectedRecords } from "../nats/RejectedRecords.ts"
+import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { NoticeSender } from "../query/NoticeSender.ts"
 import { makeDispatched } from "./Dispatched.ts"
 import { InHand, inHandMessagesMax } from "./InHand.ts"
@@ -51,8 +52,6 @@ export interface RunningEpoch {
   readonly fail: (reason: string) => void
 }
 
-/** How many records of one message's unreadable parts are written at once. */
-const recordsAtOnceMax = 16
 /**
  * With so many purchases given to actors and not committed, the next message stays bytes. It is a whole commit of many users.
  * As objects more would live long enough to be moved by the collector, several times.
@@ -142,8 +141,10 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     for (const { edge, notice } of noticesOf(revision, addresses)) notices.add(edge, notice)
   }
 
-  const logRejection = (key: string, reason: string) =>
-    run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record: key, reason })))
+  const logRejection = ({ inputSequence, index, reason }: Rejection) => {
+    const record = rejectedKey(inputSequence, index)
+    run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record, reason })))
+  }
 
   const actors = yield* registry.forEpoch<OpenDelivery>({
     partition,
@@ -153,8 +154,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     // Each message brings one envelope to a user at most, and each request one for each of its questions.
     mailboxMax: inHandMessagesMax + requestsAnsweredMax * questionsMax,
     applied: tellApplied,
-    conflict: (delivered, key) =>
-      void logRejection(key, `purchase ${delivered.purchase.purchaseId} was applied before with another content`)
+    conflict: logRejection
   })
 
   const receive = (delivery: Delivery) => {
@@ -219,12 +219,12 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     unreadable: ReadonlyArray<Unreadable>,
     message: InputMessage<OpenDelivery>
   ) => {
-    const record = (part: Unreadable) => rejected.record({ ...part, inputSequence: delivery.sequence })
+    const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: delivery.sequence }))
     const told = () => {
-      unreadableRejected(unreadable.length)
-      for (const part of unreadable) logRejection(rejectedKey(delivery.sequence, part.index), part.reason)
+      unreadableRejected(rejections.length)
+      for (const rejection of rejections) logRejection(rejection)
     }
-    const recorded = Effect.forEach(unreadable, record, { concurrency: recordsAtOnceMax, discard: true }).pipe(
+    const recorded = recordAll(rejected, rejections).pipe(
       Effect.map(() => writer.submit({ userToken: "", line: undefined, parts: [message], committed: told })),
       Effect.catch((failure) => Effect.sync(() => fail(failure.message)))
     )

@@ -37,15 +37,12 @@ export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) 
   const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
-  const settleIn = <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) =>
-    void run(effect).addObserver(done)
-  const newestInput = makeSharedRead(
+  const newestInput = yield* makeSharedRead(
     // What the log does not have any more is applied, so that the position of whoever owns the partition is beyond it.
     Effect.map(
       Effect.suspend(() => input.newestAfter(partition, dispatched.through)),
       (newest) => Math.max(newest, serving.position())
-    ),
-    settleIn
+    )
   )
 
   const answering = {

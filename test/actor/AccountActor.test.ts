@@ -8,7 +8,9 @@ import { type Account, type Delivered, sealBounds } from "../../src/domain/Accou
 import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
 import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
+import type { Rejection } from "../../src/domain/Rejection.ts"
 import { decodeRevision, type Revision } from "../../src/domain/Revision.ts"
+import { rejectedKey } from "../../src/domain/Subject.ts"
 import { decodeSegment } from "../../src/domain/Segment.ts"
 import { AccountReader } from "../../src/ledger/AccountReader.ts"
 import type { RevisionProposal } from "../../src/ledger/ChainWriter.ts"
@@ -110,7 +112,7 @@ class Bench {
         writer: { submit: (proposal: RevisionProposal<number>) => void this.proposals.push(proposal) },
         headOf: () => this.head,
         applied: () => undefined,
-        conflict: (_delivered: Delivered, rejectedAs: string) => void this.conflicts.push(rejectedAs),
+        conflict: ({ inputSequence, index }: Rejection) => void this.conflicts.push(rejectedKey(inputSequence, index)),
         failed,
         loaded: () => undefined,
         finished: () => undefined,
@@ -163,7 +165,7 @@ class Bench {
     this.actor?.offer({ kind: "purchases", deliveries, message })
   }
 
-  /** Stores the oldest proposal as a commit, and returns its revision; nothing if there is none. */
+  /** Stores the oldest proposal as a commit, and returns its revision; `undefined` without a proposal. */
   commit() {
     return Effect.gen({ self: this }, function* () {
       const proposal = this.proposals.shift()

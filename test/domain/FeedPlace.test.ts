@@ -47,7 +47,7 @@ describe("a place of a feed as text", () => {
     "1.Infinity",
     "1000000000000000",
     "1.1000000"
-  ])("%j is none", (text) => {
+  ])("%j is not a place", (text) => {
     expect(decodeFeedPlace(text)).toBeUndefined()
   })
 })

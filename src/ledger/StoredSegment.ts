@@ -1,0 +1,24 @@
+import { Effect } from "effect"
+import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../domain/Segment.ts"
+
+/** A segment that is stored, and what the one after it names. */
+export interface StoredSegment {
+  readonly segment: number
+  readonly links: SegmentLinks
+}
+
+/** Stores segments one after the other, because each names those before it. Returns the last. */
+export const storeSegments = Effect.fnUntraced(function* <E>(
+  seal: (segment: string) => Effect.Effect<number, E>,
+  userToken: string,
+  contents: ReadonlyArray<SegmentContent>,
+  first: SegmentLinks
+): Effect.fn.Return<StoredSegment, E> {
+  let links = first
+  let segment = 0
+  for (const content of contents) {
+    segment = yield* seal(encodeSegment({ userToken, ...content, links }))
+    links = linksAfter(links, segment)
+  }
+  return { segment, links }
+})

@@ -134,7 +134,7 @@ start() {
       # A worker that comes back under its name takes its partitions at once, where the lease of a
       # stranger would have to end first.
       launch "$1" env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" NATS_URL="$nats_url" \
-        WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=64 "$root/src/main.ts" --role "${1%-*}"
+        WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=128 "$root/src/main.ts" --role "${1%-*}"
       ;;
   esac
 }

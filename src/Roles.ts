@@ -22,6 +22,7 @@ import { RejectedRecords } from "./nats/RejectedRecords.ts"
 import { QueueDepth } from "./nats/QueueDepth.ts"
 import { Topology } from "./nats/Topology.ts"
 import { InputBudget } from "./partition/InputBudget.ts"
+import { OpenPurchases } from "./partition/OpenPurchases.ts"
 import { janitor } from "./partition/Janitor.ts"
 import { Membership } from "./partition/Membership.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
@@ -106,7 +107,9 @@ export const workerLayer = (settings: Settings) =>
         idleMilliseconds: Duration.toMillis(settings.actorIdle)
       })
     ),
-    Layer.provideMerge(Layer.mergeAll(History.layer, InputBudget.layer, NoticeSender.layer, TotalsBefore.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(History.layer, InputBudget.layer, OpenPurchases.layer, NoticeSender.layer, TotalsBefore.layer)
+    ),
     Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
     Layer.provideMerge(
       Option.match(settings.testHeadsRevisions, {

@@ -30,7 +30,7 @@ export class NodeProcess implements Stoppable {
         ? []
         : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
     // The room for short-lived objects that start.sh gives as well, and the same keeping of what was compiled.
-    const memory = "--max-semi-space-size=64"
+    const memory = "--max-semi-space-size=128"
     this.process = spawn(process.execPath, [memory, ...profiling, options.script, ...(options.arguments ?? [])], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       serialization: "advanced",

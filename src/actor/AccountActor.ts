@@ -1,4 +1,3 @@
-import type { Scheduler } from "effect"
 import {
   type Account,
   beginSeal,
@@ -17,8 +16,9 @@ import {
 import { encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import type { Rejection } from "../domain/Rejection.ts"
 import { encodeRevision, type Revision } from "../domain/Revision.ts"
-import { type ChainWriter, commitRevisionsMax } from "../ledger/ChainWriter.ts"
+import type { ChainWriter } from "../ledger/ChainWriter.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
+import { commitRevisionsMax, type RevisionProposal } from "../ledger/ProposalQueue.ts"
 import type { StoredSegment } from "../ledger/StoredSegment.ts"
 import type { ActorRequests } from "./ActorRequests.ts"
 import { Used } from "./UseOrder.ts"
@@ -66,8 +66,8 @@ export interface ActorContext<Tag> {
 export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly requests: ActorRequests
   readonly sealing: SealBounds
-  /** Gives an actor its turn: what is offered until then it finds together. */
-  readonly dispatcher: Scheduler.SchedulerDispatcher
+  /** Gives an actor its turn, by {@link ListedActor.turn}: what is offered until then it finds together. */
+  readonly wake: (actor: ListedActor) => void
   /** Told when an actor has its account. */
   readonly loaded: (actor: ListedActor) => void
   /** Told when an actor has done what it took; `members` is the size of its purchaseId set. */
@@ -81,6 +81,7 @@ export abstract class ListedActor extends Used {
   isLoading = true
   /** Whether it has nothing to do. */
   abstract readonly isPassive: boolean
+  abstract turn(): void
   abstract end(): void
 }
 
@@ -92,6 +93,7 @@ interface Work<Tag> {
 }
 
 const noLooks: ReadonlyArray<LookEnvelope> = []
+const noParts: ReadonlyArray<never> = []
 
 const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
   let units = 0
@@ -135,8 +137,9 @@ const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejecti
  *
  * It is an object and not a fiber, because a worker has a hundred thousand: what it asks of the broker runs as effects, and
  * between two answers there is nothing to run.
+ * One of its revisions at most waits for its commit, so the actor itself is the proposal.
  */
-export class AccountActor<Tag> extends ListedActor {
+export class AccountActor<Tag> extends ListedActor implements RevisionProposal<Tag> {
   readonly userToken: string
   private readonly hands: ActorHands<Tag>
   private readonly ended: (userToken: string) => void
@@ -154,6 +157,12 @@ export class AccountActor<Tag> extends ListedActor {
   /** What waits for a segment, because the account is at its bound. */
   private held: Work<Tag> | undefined
   private sealed: StoredSegment | undefined
+  /** Of the revision that waits for its commit. */
+  parts: ReadonlyArray<InputMessage<Tag>> = noParts
+  private looks: ReadonlyArray<LookEnvelope> = noLooks
+  private decision: Decision | undefined
+  private revision: Revision | undefined
+  private rejections: ReadonlyArray<Rejection> | undefined
 
   constructor(userToken: string, hands: ActorHands<Tag>, ended: (userToken: string) => void) {
     super()
@@ -173,7 +182,7 @@ export class AccountActor<Tag> extends ListedActor {
     else this.waiting.push(envelope)
     if (this.isBusy) return true
     this.isBusy = true
-    this.schedule()
+    this.hands.wake(this)
     return true
   }
 
@@ -182,8 +191,8 @@ export class AccountActor<Tag> extends ListedActor {
     this.ended(this.userToken)
   }
 
-  private schedule(): void {
-    this.hands.dispatcher.scheduleTask(() => this.step(this.take, undefined), 0)
+  turn(): void {
+    this.step(this.take, undefined)
   }
 
   /** Runs a step. A mistake in it ends the epoch, and nobody else's work. */
@@ -200,7 +209,7 @@ export class AccountActor<Tag> extends ListedActor {
     const { account } = this
     if (account === undefined) return this.load()
     const work = this.takeWaiting()
-    if (work.deliveries.length === 0) return this.finish(account, work)
+    if (work.deliveries.length === 0) return this.finish(account, work.looks)
     this.takeSealed(account)
     if (isSealDue(account, this.hands.sealing)) this.seal(account)
     const mustAwait = mustAwaitSeal(account, this.hands.sealing) || (this.isFresh && account.sealing > 0)
@@ -263,37 +272,56 @@ export class AccountActor<Tag> extends ListedActor {
     this.isFresh = false
     const decision = decide(account, work.deliveries)
     if (isEmpty(decision)) {
-      hands.writer.submit({ userToken, line: undefined, parts: work.messages, committed: () => undefined })
-      return this.finish(account, work)
+      const nothing = () => undefined
+      hands.writer.submit({ userToken, parts: work.messages, line: nothing, committed: nothing })
+      return this.finish(account, work.looks)
     }
+    this.parts = work.messages
+    this.looks = work.looks
+    this.decision = decision
+    if (decision.conflicts.length === 0) return hands.writer.submit(this)
     const rejections = decision.conflicts.map(conflictOf)
-    const commit = () => this.commit(account, work, decision, rejections)
-    if (rejections.length === 0) return commit()
+    this.rejections = rejections
     // What a commit refers to is stored before it.
-    hands.requests.record(userToken, rejections, () => this.step(commit, undefined))
+    hands.requests.record(userToken, rejections, () => this.step(this.submit, undefined))
   }
 
-  private commit(account: Account, work: Work<Tag>, decision: Decision, rejections: ReadonlyArray<Rejection>): void {
-    const { userToken, hands } = this
-    const revision = revisionOf(account, decision)
-    const committed = (sequence: number) => {
-      evolve(account, revision, sequence, decision.fingerprints)
-      hands.applied(revision, work.messages)
+  private submit(): void {
+    this.hands.writer.submit(this)
+  }
+
+  /** Writes the line of the revision that waits. Nothing changes the account between its decision and its commit. */
+  line(): string {
+    const { account, decision } = this
+    if (account === undefined || decision === undefined) throw new Error("nothing is decided")
+    this.revision = revisionOf(account, decision)
+    return encodeRevision(this.userToken, this.revision)
+  }
+
+  committed(sequence: number): void {
+    this.step(this.takeCommitted, sequence)
+  }
+
+  private takeCommitted(sequence: number): void {
+    const { account, decision, revision, hands, parts, looks, rejections } = this
+    if (account === undefined || decision === undefined || revision === undefined) return
+    this.parts = noParts
+    this.looks = noLooks
+    this.decision = undefined
+    this.revision = undefined
+    evolve(account, revision, sequence, decision.fingerprints)
+    hands.applied(revision, parts)
+    if (rejections !== undefined) {
+      this.rejections = undefined
       for (const rejection of rejections) hands.conflict(rejection)
-      this.finish(account, work)
     }
-    hands.writer.submit({
-      userToken,
-      line: encodeRevision(userToken, revision),
-      parts: work.messages,
-      committed: (sequence) => this.step(committed, sequence)
-    })
+    this.finish(account, looks)
   }
 
   /** Answers the looks, and goes on with what came meanwhile. */
-  private finish(account: Account, work: Work<Tag>): void {
-    for (const { look } of work.looks) look(account)
-    if (this.waiting !== undefined) this.schedule()
+  private finish(account: Account, looks: ReadonlyArray<LookEnvelope>): void {
+    for (const { look } of looks) look(account)
+    if (this.waiting !== undefined) this.hands.wake(this)
     else this.isBusy = false
     this.hands.finished(this, account.seen.size)
   }

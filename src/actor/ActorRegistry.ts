@@ -132,11 +132,21 @@ export class ActorRegistry extends Context.Service<
           Effect.forkScoped
         )
 
+        let woken: Array<ListedActor> = []
+        const giveTurns = () => {
+          const actors = woken
+          woken = []
+          for (const actor of actors) actor.turn()
+        }
+        const wake = (actor: ListedActor) => {
+          if (woken.push(actor) === 1) dispatcher.scheduleTask(giveTurns, 0)
+        }
+
         const forEpoch = <Tag>(context: ActorContext<Tag>) =>
           Effect.gen(function* () {
             const requests = yield* makeActorRequests(context.partition, context.failed)
             const sealing = yield* Sealing
-            const hands: ActorHands<Tag> = { ...context, requests, sealing, dispatcher, loaded, finished }
+            const hands: ActorHands<Tag> = { ...context, requests, sealing, wake, loaded, finished }
             const actors = new Map<string, AccountActor<Tag>>()
             const ended = (userToken: string) => void actors.delete(userToken)
             let isOver = false

@@ -5,7 +5,7 @@ import type { Repeats } from "./Revision.ts"
 import type { SealedRevision } from "./Segment.ts"
 
 /** With more members than this, which most accounts never have, a set is a table. */
-const listedMax = 16
+const listedMax = 32
 
 /** One member of the purchaseId set. */
 export interface SeenPurchase extends Repeats {

@@ -1,4 +1,4 @@
-import { Deferred, Effect, Latch, Queue, Schema } from "effect"
+import { Deferred, Effect, Queue, Schema } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
 import type { Unreadable } from "../domain/PurchaseMessage.ts"
@@ -17,8 +17,9 @@ import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { NoticeSender } from "../query/NoticeSender.ts"
 import { makeDispatched } from "./Dispatched.ts"
 import { InHand, inHandMessagesMax } from "./InHand.ts"
-import { InputBudget } from "./InputBudget.ts"
 import { requestsAnsweredMax, serveQueries } from "./QueryService.ts"
+import { InputBudget } from "./InputBudget.ts"
+import { OpenPurchases } from "./OpenPurchases.ts"
 import { sortDelivery } from "./SortedDelivery.ts"
 import { untilStuck } from "./StuckWatch.ts"
 
@@ -52,12 +53,6 @@ export interface RunningEpoch {
   readonly fail: (reason: string) => void
 }
 
-/**
- * With so many purchases given to actors and not committed, the next message stays bytes. It is a whole commit of many users.
- * As objects more would live long enough to be moved by the collector, several times.
- */
-const openPurchasesMax = 1_000
-
 /** A message in hand, and how many parts of it were given to actors. */
 interface OpenDelivery extends ReadDelivery {
   readonly purchases: number
@@ -75,6 +70,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const notices = yield* NoticeSender
   const registry = yield* ActorRegistry
   const budget = yield* InputBudget
+  const openPurchases = yield* Effect.flatMap(OpenPurchases, ({ ofPartition }) => ofPartition)
   const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
@@ -103,9 +99,6 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   let lastSequence = position
   /** The input sequence up to which commits are durable. The position of `progress` is ahead while one is in flight. */
   let committedThrough = position
-  /** How many purchases were given to actors and are not committed. */
-  let openPurchases = 0
-  const openRoom = Latch.makeUnsafe(true)
 
   const chainEpoch: ChainEpoch<OpenDelivery> = {
     partition,
@@ -117,12 +110,13 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     stored: heads.committed,
     committed: (messages) => {
       committedThrough = messages.at(-1)?.sequence ?? committedThrough
+      let purchases = 0
       for (const { tag } of messages) {
         pull.acknowledge(tag)
         inHand.release(tag.bytes)
-        openPurchases -= tag.purchases
+        purchases += tag.purchases
       }
-      if (openPurchases < openPurchasesMax) openRoom.openUnsafe()
+      openPurchases.committed(purchases)
       notices.flush()
       demand()
     }
@@ -132,12 +126,12 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<OpenDelivery>>) => {
     revisionApplied(revision)
-    const addresses = new Map<number, NoticeAddress>()
+    let addresses: Map<number, NoticeAddress> | undefined
     for (const { sequence, tag } of messages) {
       const address = tag.noticeTo === undefined ? undefined : decodeNoticeAddress(tag.noticeTo)
-      if (address !== undefined) addresses.set(sequence, address)
+      if (address !== undefined) (addresses ??= new Map()).set(sequence, address)
     }
-    if (addresses.size === 0) return
+    if (addresses === undefined) return
     for (const { edge, notice } of noticesOf(revision, addresses)) notices.add(edge, notice)
   }
 
@@ -225,20 +219,19 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
       for (const rejection of rejections) logRejection(rejection)
     }
     const recorded = recordAll(rejected, rejections).pipe(
-      Effect.map(() => writer.submit({ userToken: "", line: undefined, parts: [message], committed: told })),
+      Effect.map(() => writer.submit({ userToken: "", parts: [message], line: () => undefined, committed: told })),
       Effect.catch((failure) => Effect.sync(() => fail(failure.message)))
     )
     run(Effect.forkIn(recorded, scope))
   }
 
   const dispatch = Effect.fnUntraced(function* (next: Delivery) {
-    yield* openRoom.await
+    yield* openPurchases.room
     const { byUser, unreadable } = sortDelivery(next, identity)
     const { payload: _read, userToken: _sorted, ...delivery } = next
     const parts = byUser.length + (unreadable.length > 0 ? 1 : 0)
     const purchases = byUser.reduce((sum, { deliveries }) => sum + deliveries.length, unreadable.length)
-    openPurchases += purchases
-    if (openPurchases >= openPurchasesMax) openRoom.closeUnsafe()
+    openPurchases.opened(purchases)
     const message = progress.receive(delivery.sequence, parts, { ...delivery, purchases })
     if (unreadable.length > 0) reject(delivery, unreadable, message)
     for (const { userToken, deliveries } of byUser) {

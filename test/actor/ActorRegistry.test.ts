@@ -6,7 +6,7 @@ import { ActorRegistry, type EpochActors, loadingMax } from "../../src/actor/Act
 import { type Account, emptyAccount } from "../../src/domain/Account.ts"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import { AccountReader } from "../../src/ledger/AccountReader.ts"
-import type { RevisionProposal } from "../../src/ledger/ChainWriter.ts"
+import type { RevisionProposal } from "../../src/ledger/ProposalQueue.ts"
 import { InputProgress } from "../../src/ledger/InputProgress.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"

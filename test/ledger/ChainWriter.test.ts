@@ -4,15 +4,14 @@ import * as fc from "fast-check"
 import { describe, expect } from "vitest"
 import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
+import { type ChainEpoch, openChainWriter } from "../../src/ledger/ChainWriter.ts"
+import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
 import {
-  type ChainEpoch,
   commitBytesMax,
   commitRevisionsMax,
-  openChainWriter,
-  type RevisionProposal,
-  takeCommit
-} from "../../src/ledger/ChainWriter.ts"
-import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
+  ProposalQueue,
+  type RevisionProposal
+} from "../../src/ledger/ProposalQueue.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
 
@@ -106,7 +105,7 @@ const lineOf = (userToken: string, bytes = 20): string => JSON.stringify([userTo
 const proposal = (userToken: string, parts: ReadonlyArray<InputMessage<number>>, line?: string) => {
   const proposed: RevisionProposal<number> = {
     userToken,
-    line: line ?? lineOf(userToken),
+    line: () => line ?? lineOf(userToken),
     parts,
     committed: () => undefined
   }
@@ -143,7 +142,7 @@ describe("the writer of a chain", () => {
       const seen: Array<unknown> = []
       const parts = [epoch.receive()]
       const committed = (sequence: number) => void seen.push([sequence, epoch.newest.sequence, epoch.told.length])
-      writer.submit({ userToken: "ann", line: lineOf("ann"), parts, committed })
+      writer.submit({ userToken: "ann", line: () => lineOf("ann"), parts, committed })
       yield* settle
       expect([seen, epoch.newest.sequence]).toEqual([[], 0])
       yield* chain.answer(Effect.succeed(20))
@@ -169,7 +168,7 @@ describe("the writer of a chain", () => {
   it.effect("commits the position alone where input was decided before", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
-      writer.submit({ userToken: "ann", line: undefined, parts: [epoch.receive()], committed: () => undefined })
+      writer.submit({ userToken: "ann", line: () => undefined, parts: [epoch.receive()], committed: () => undefined })
       yield* settle
       expect(chain.commit(0)).toEqual({ users: [], position: 1, epoch: takeover, after: takeover })
       yield* chain.answer(Effect.succeed(20))
@@ -241,7 +240,12 @@ describe("the commits of a chain", () => {
         const line = isLine ? lineOf(user, submitted.length) : undefined
         if (line !== undefined) submitted.push(line)
         const parts = taken.flatMap((index) => messages[index] ?? [])
-        writer.submit({ userToken: user, line, parts, committed: (at) => void told.push([line ?? "none", at]) })
+        writer.submit({
+          userToken: user,
+          line: () => line,
+          parts,
+          committed: (at) => void told.push([line ?? "none", at])
+        })
       }
       const answer = Effect.suspend(() => {
         if (chain.held === 0) return Effect.void
@@ -361,24 +365,63 @@ describe("the question whether an epoch still owns its partition", () => {
 })
 
 describe("what one commit takes of a queue", () => {
+  const queueOf = (proposals: ReadonlyArray<RevisionProposal<number>>) => {
+    const queue = new ProposalQueue<number>()
+    for (const one of proposals) queue.add(one)
+    return queue
+  }
   const lines = (sizes: ReadonlyArray<number>) =>
-    sizes.map((bytes, index) => proposal(`u${index}`, [], "x".repeat(bytes)))
+    queueOf(sizes.map((bytes, index) => proposal(`u${index}`, [], "x".repeat(bytes))))
+  const taken = (queue: ProposalQueue<number>) => queue.takeCommit().userTokens.length
 
   it("is at most 128 KiB and 1,000 revisions", () => {
     expect(commitBytesMax).toBe(128 * 1024)
-    const bytes = lines(Array.from({ length: 10 }, () => commitBytesMax / 4))
-    expect(takeCommit(bytes)).toHaveLength(3)
-    expect(bytes).toHaveLength(7)
-    expect(takeCommit(lines(Array.from({ length: 1_500 }, () => 2)))).toHaveLength(commitRevisionsMax)
+    const quarters = lines(Array.from({ length: 10 }, () => commitBytesMax / 4))
+    expect([1, 2, 3, 4].map(() => taken(quarters))).toEqual([3, 3, 3, 1])
+    expect(quarters.isEmpty).toBe(true)
+    const small = lines(Array.from({ length: 1_500 }, () => 2))
+    expect([taken(small), taken(small)]).toEqual([commitRevisionsMax, 500])
   })
 
   it("is a larger revision alone, and nothing beside it", () => {
-    const pending = lines([commitBytesMax + 1, 10, commitBytesMax * 2, 10])
-    expect([1, 2, 3, 4].map(() => takeCommit(pending).length)).toEqual([1, 1, 1, 1])
+    const queue = lines([commitBytesMax + 1, 10, commitBytesMax * 2, 10])
+    expect([1, 2, 3, 4].map(() => taken(queue))).toEqual([1, 1, 1, 1])
   })
 
   it("counts the bytes of UTF-8, and not the characters", () => {
     const euros = () => proposal("u", [], "€".repeat(commitBytesMax / 5))
-    expect(takeCommit([euros(), euros(), euros()])).toHaveLength(1)
+    expect(taken(queueOf([euros(), euros(), euros()]))).toBe(1)
   })
+
+  it("has each line written once, when its commit is made", () => {
+    const written: Array<string> = []
+    const queue = queueOf(
+      ["ann", "bob", "cid"].map((userToken) => ({
+        ...proposal(userToken, []),
+        line: () => {
+          written.push(userToken)
+          return "x".repeat(commitBytesMax / 2 + 1)
+        }
+      }))
+    )
+    expect(written).toEqual([])
+    const commits = [1, 2, 3].map(() => queue.takeCommit())
+    expect(commits.map(({ userTokens }) => userTokens)).toEqual([["ann"], ["bob"], ["cid"]])
+    expect(written).toEqual(["ann", "bob", "cid"])
+  })
+})
+
+describe("a line that cannot be written", () => {
+  it.effect("ends the epoch, and nothing is stored", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      const line = () => {
+        throw new Error("no line")
+      }
+      writer.submit({ userToken: "ann", parts: [epoch.receive()], line, committed: () => undefined })
+      yield* settle
+      expect(epoch.failures).toEqual(["a commit died: Error: no line"])
+      expect(chain.appended).toEqual([])
+    })
+  )
 })

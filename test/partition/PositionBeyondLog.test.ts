@@ -8,6 +8,7 @@ import { History } from "../../src/ledger/History.ts"
 import { TotalsBefore } from "../../src/ledger/TotalsBefore.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { InputBudget } from "../../src/partition/InputBudget.ts"
+import { OpenPurchases } from "../../src/partition/OpenPurchases.ts"
 import { PositionBeyondLog, runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { NoticeSender } from "../../src/query/NoticeSender.ts"
 import { brokerLayer } from "../../src/Roles.ts"
@@ -28,7 +29,9 @@ describe("a position beyond the input log", () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
     const runtime = ManagedRuntime.make(
       ActorRegistry.layer({ residentMax: 10, membersMax: 1_000, idleMilliseconds: 60_000 }).pipe(
-        Layer.provideMerge(Layer.mergeAll(History.layer, InputBudget.layer, NoticeSender.layer, TotalsBefore.layer)),
+        Layer.provideMerge(
+          Layer.mergeAll(History.layer, InputBudget.layer, OpenPurchases.layer, NoticeSender.layer, TotalsBefore.layer)
+        ),
         Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
         Layer.provideMerge(brokerLayer(settings, "test"))
       )

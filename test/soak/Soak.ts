@@ -47,7 +47,7 @@ const environment = {
 }
 
 /** What start.sh gives to node: it decides how much a process keeps under load. */
-const asStarted = ["--max-semi-space-size=64"]
+const asStarted = ["--max-semi-space-size=128"]
 
 /** A leak that is planted in a process: a module of `preload/` that it imports first. */
 export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"

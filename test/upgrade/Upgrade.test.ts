@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { commitBytesMax, commitRevisionsMax } from "../../src/ledger/ChainWriter.ts"
+import { commitBytesMax, commitRevisionsMax } from "../../src/ledger/ProposalQueue.ts"
 import { unsealedRevisionsMax } from "../../src/domain/Account.ts"
 import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { tokenOfLine } from "../../src/domain/Commit.ts"

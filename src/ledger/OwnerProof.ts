@@ -1,0 +1,51 @@
+import { Deferred, Effect, type Scope } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { headOf } from "../domain/Commit.ts"
+import { CommitChain } from "../nats/CommitChain.ts"
+import { makeSharedRead } from "./SharedRead.ts"
+
+/** Proves that an epoch still owns its partition, as a strong read needs it. */
+export interface OwnerProof {
+  /** Waits for the next commit of this epoch that is published: `true` if it is stored. */
+  readonly byNextCommit: Effect.Effect<boolean>
+  /** Asks the leader for a later commit of another epoch: `true` if there is none. Questions at one time share an answer. */
+  readonly byLeader: Effect.Effect<boolean, BrokerFailure>
+  /** Returns how to tell those who wait until now what became of the commit that is about to be published. */
+  readonly publishing: () => (isStored: boolean) => void
+}
+
+/** Makes the proof of an epoch; `newest` returns the sequence of its newest commit. When the scope closes, it proves nothing. */
+export const makeOwnerProof = (
+  { partition, epoch }: { readonly partition: number; readonly epoch: number },
+  newest: () => number
+): Effect.Effect<OwnerProof, never, CommitChain | Scope.Scope> =>
+  Effect.gen(function* () {
+    const chain = yield* CommitChain
+    let waiting: Array<Deferred.Deferred<boolean>> = []
+
+    const publishing = () => {
+      const proved = waiting
+      waiting = []
+      return (isStored: boolean) => {
+        for (const one of proved) Deferred.doneUnsafe(one, Effect.succeed(isStored))
+      }
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => publishing()(false)))
+
+    // The commit in flight may be there already: it is this epoch's own.
+    const isNewest = (after: number): Effect.Effect<boolean, BrokerFailure> =>
+      Effect.flatMap(chain.next(partition, after), (later) => {
+        if (later === undefined) return Effect.succeed(true)
+        return headOf(later.text).epoch === epoch ? isNewest(later.sequence) : Effect.succeed(false)
+      })
+
+    return {
+      byNextCommit: Effect.suspend(() => {
+        const one = Deferred.makeUnsafe<boolean>()
+        waiting.push(one)
+        return Deferred.await(one)
+      }),
+      byLeader: yield* makeSharedRead(Effect.suspend(() => isNewest(newest()))),
+      publishing
+    }
+  })

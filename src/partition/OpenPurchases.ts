@@ -1,0 +1,66 @@
+import { Context, Effect, Latch, Layer, type Scope } from "effect"
+
+/**
+ * With so many purchases of all partitions given to actors and not committed, a partition that has any waits with its next
+ * message, which stays bytes. As objects more would live long enough to be moved by the collector, several times.
+ */
+export const openPurchasesMax = 1_000
+
+/** The purchases of one partition that are given to actors and not committed. */
+export interface PartitionPurchases {
+  /** Waits for room. A partition without open purchases has room always, so that no other one can hold it up. */
+  readonly room: Effect.Effect<void>
+  readonly opened: (purchases: number) => void
+  readonly committed: (purchases: number) => void
+}
+
+interface Counted {
+  open: number
+  readonly hasRoom: Latch.Latch
+}
+
+/** Counts the purchases that a worker has given to actors and not committed, over all of its partitions. */
+export class OpenPurchases extends Context.Service<
+  OpenPurchases,
+  {
+    /** Counts for one epoch of a partition until the scope closes. */
+    readonly ofPartition: Effect.Effect<PartitionPurchases, never, Scope.Scope>
+  }
+>()("purchases/partition/OpenPurchases") {
+  static readonly layer = Layer.sync(OpenPurchases, () => {
+    const partitions = new Set<Counted>()
+    let open = 0
+
+    const update = ({ open: own, hasRoom }: Counted) => {
+      if (own === 0 || open < openPurchasesMax) hasRoom.openUnsafe()
+      else hasRoom.closeUnsafe()
+    }
+    const count = (partition: Counted, purchases: number) => {
+      const wasFull = open >= openPurchasesMax
+      open += purchases
+      partition.open += purchases
+      if (wasFull === open >= openPurchasesMax) update(partition)
+      else for (const each of partitions) update(each)
+    }
+
+    const ofPartition = Effect.acquireRelease(
+      Effect.sync(() => {
+        const partition: Counted = { open: 0, hasRoom: Latch.makeUnsafe(true) }
+        partitions.add(partition)
+        return partition
+      }),
+      (partition) =>
+        Effect.sync(() => {
+          partitions.delete(partition)
+          count(partition, -partition.open)
+        })
+    ).pipe(
+      Effect.map((partition) => ({
+        room: partition.hasRoom.await,
+        opened: (purchases: number) => count(partition, purchases),
+        committed: (purchases: number) => count(partition, -purchases)
+      }))
+    )
+    return OpenPurchases.of({ ofPartition })
+  })
+}

@@ -1,0 +1,53 @@
+import { it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import { describe, expect } from "vitest"
+import { OpenPurchases, openPurchasesMax, type PartitionPurchases } from "../../src/partition/OpenPurchases.ts"
+
+/** Whether a partition may go on at once. */
+const hasRoom = ({ room }: PartitionPurchases) =>
+  Effect.map(Effect.forkChild(room, { startImmediately: true }), (fiber) => fiber.pollUnsafe() !== undefined)
+
+const given = Effect.gen(function* () {
+  const { ofPartition } = yield* OpenPurchases
+  const scope = yield* Scope.make()
+  return { first: yield* Scope.provide(ofPartition, scope), second: yield* ofPartition, scope }
+})
+
+describe("open purchases", () => {
+  it.effect("at the bound, a partition that has some waits until another one has committed", () =>
+    Effect.gen(function* () {
+      const { first, second } = yield* given
+      first.opened(openPurchasesMax - 1)
+      expect(yield* hasRoom(first)).toBe(true)
+      second.opened(1)
+      expect({ first: yield* hasRoom(first), second: yield* hasRoom(second) }).toEqual({ first: false, second: false })
+      const waiting = yield* Effect.forkChild(first.room, { startImmediately: true })
+      second.committed(1)
+      yield* Effect.yieldNow
+      expect(waiting.pollUnsafe()).toBeDefined()
+    }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
+  )
+
+  it.effect("a partition without any goes on, however many another one has", () =>
+    Effect.gen(function* () {
+      const { first, second } = yield* given
+      first.opened(10 * openPurchasesMax)
+      expect({ first: yield* hasRoom(first), second: yield* hasRoom(second) }).toEqual({ first: false, second: true })
+      second.opened(1)
+      expect(yield* hasRoom(second)).toBe(false)
+      second.committed(1)
+      expect(yield* hasRoom(second)).toBe(true)
+    }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
+  )
+
+  it.effect("an epoch that ends takes its purchases out of the count", () =>
+    Effect.gen(function* () {
+      const { first, second, scope } = yield* given
+      first.opened(openPurchasesMax)
+      second.opened(1)
+      expect(yield* hasRoom(second)).toBe(false)
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* hasRoom(second)).toBe(true)
+    }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
+  )
+})

@@ -30,6 +30,7 @@ nats_port=${NATS_PORT:-4222}
 monitor_port=${NATS_MONITOR_PORT:-8222}
 route_port=${NATS_ROUTE_PORT:-6222}
 settings="NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$route_port"
+node=$root/node_modules/.bin/node
 names=(broker-1 broker-2 broker-3)
 stores=$data/cluster
 # A broker that comes back has to catch up before it is healthy.
@@ -62,18 +63,28 @@ check_start() {
   done
 }
 
-monitoring() { http_get 127.0.0.1 "$(port_of "$monitor_port" "$1")" "$2"; }
+# Prints the body of what the monitoring of broker $1 answers at $2.
+monitoring() {
+  local answer
+  answer=$(http_get 127.0.0.1 "$(port_of "$monitor_port" "$1")" "$2") || true
+  echo "${answer#*$'\n\r\n'}"
+}
+
+# Prints what the JavaScript expression $1 makes of "answer", the JSON on stdin. Fails if there is no
+# JSON, or if the expression throws.
+of_json() {
+  "$node" -p "const answer = JSON.parse(require('node:fs').readFileSync(0, 'utf8')); $1" 2>/dev/null
+}
 
 # Prints the broker that leads the group which decides on streams, as broker $1 knows it.
-leader_by() { monitoring "$1" /jsz | sed -n 's/^ *"leader": "purchase-ledger-\([0-9]*\)".*$/broker-\1/p' | grep .; }
+leader_by() { monitoring "$1" /jsz | of_json 'answer.meta_cluster.leader.replace("purchase-ledger", "broker")'; }
 
 # Does broker $1 know a leader of the group which decides on streams, and of each stream? Without the
 # latter a broker calls itself healthy, but nothing answers for the stream.
 knows_leaders() {
-  local answer groups
-  answer=$(monitoring "$1" "/jsz?accounts=1&streams=1") || return 1
-  groups=$(grep -c '"\(meta_\)*cluster": {' <<<"$answer") || return 1
-  (($(grep -c '"leader": "' <<<"$answer") >= groups))
+  local groups='[answer.meta_cluster, ...(answer.account_details ?? [])
+    .flatMap((account) => (account.stream_detail ?? []).map((stream) => stream.cluster))]'
+  [[ $(monitoring "$1" "/jsz?accounts=1&streams=1" | of_json "$groups.every((group) => group.leader)") == true ]]
 }
 
 start_brokers() {
@@ -118,7 +129,7 @@ status() {
       echo "$name: does not run"
       continue
     fi
-    state=$(monitoring "$name" /healthz | tail -n 1) || true
+    state=$(monitoring "$name" /healthz)
     if [[ $state == *'"ok"'* ]]; then
       state=healthy
     else
@@ -151,9 +162,21 @@ restart() {
 # Prints what stream $2 of the server $1 holds. That it has consumers does not count: workers make
 # new ones.
 contents() {
-  "$nats" --no-context -s "$1" request --raw "\$JS.API.STREAM.INFO.$2" "" |
-    sed -n 's/^.*"state":{\(.*\),"consumer_count".*$/\1/p' | grep .
+  "$nats" --no-context -s "$1" stream info "$2" --json --no-select 2>/dev/null |
+    of_json 'const { consumer_count, ...held } = answer.state; Object.entries(held).map((one) => one.join(":")).join()'
 }
+
+# Restores stream $2 from the backup in $3 through the server $1. The broker that takes the stream may
+# not be known to that server yet, if they have just met. What a failed attempt left of the stream goes
+# before the next one.
+restore() {
+  local attempt
+  for attempt in 1 2 3 4 5; do
+    ((attempt == 1)) || "$nats" --no-context -s "$1" stream rm -f "$2" || sleep 1
+    "$nats" --no-context -s "$1" backup restore stream "$3" --replicas 3 --no-progress && return
+  done
+  return 1
+} >>"$logs/move.log" 2>&1
 
 # The store of a broker on its own cannot become that of a broker of a cluster: such a broker removes
 # streams that the cluster does not know. So they go through a backup. The new stores get their name
@@ -187,10 +210,9 @@ move() {
 
   start_brokers
   for stream in "${streams[@]}"; do
-    "$nats" --no-context -s "$url" backup restore stream "$backup/$stream" --replicas 3 --no-progress \
-      >>"$logs/move.log" 2>&1 || not_ready move "$stream could not be restored"
+    restore "$url" "$stream" "$backup/$stream" || not_ready move "$stream could not be restored"
     contents "$url" "$stream" | cmp -s - "$backup/$stream.contents" || fail "$stream is not the same as before"
-    echo "$stream is the same as before: $(tr -d '"' <"$backup/$stream.contents")"
+    echo "$stream is the same as before: $(cat "$backup/$stream.contents")"
   done
   wait_until_healthy
   scripts/stop.sh "${names[@]}"
@@ -203,7 +225,10 @@ move() {
 }
 
 case "${1-}" in
-  start | status | restart | move) "$1" ;;
+  start | status | restart | move)
+    [[ -x $node ]] || node=$(type -P node) || fail "Node.js is missing. Run npm ci in $root."
+    "$1"
+    ;;
   stop) scripts/stop.sh "${names[@]}" ;;
   --help) usage ;;
   *)

@@ -1,26 +1,30 @@
-import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import type { Demonstration } from "./Demonstration.ts"
+import { findNatsTool } from "./NatsTool.ts"
 import { Report } from "./Report.ts"
+import { showInside } from "./showInside.ts"
 import { showKill } from "./showKill.ts"
 import { showDuplicates, showGenerated, showRepeat } from "./steps.ts"
 import { startedWorkers } from "./Workers.ts"
 
-const usage = `node scripts/demo/main.ts --url http://127.0.0.1:8081 --survivor FILE
-  what ./run.sh shows of a system that start.sh started; writes the user whose purchases outlived a killed worker,
-  their number, their sum in cents and the ledger sequence of the last commit into FILE; exits 1 where a claim is wrong`
+const usage = `usage: node scripts/demo/main.ts --url http://127.0.0.1:8081
+
+Does what ./run.sh shows of a system that start.sh started, under the same settings. Kills its workers,
+and starts them again. Exits 1 if a claim is wrong.`
 
 const { values } = parseArgs({
-  options: { url: { type: "string" }, survivor: { type: "string" }, help: { type: "boolean", default: false } }
+  options: { url: { type: "string" }, help: { type: "boolean", default: false } }
 })
 
-/** So many that a worker can be killed in their middle. */
+/** The broker that start.sh uses under the settings of this process. */
+const natsUrl = process.env["NATS_URL"] || `nats://127.0.0.1:${process.env["NATS_PORT"] || 4_222}`
+/** A number of purchases that leaves time to kill a worker in their middle. */
 const purchasesAmidKill = 20_000
 /** The longest that an answer may take, in milliseconds. */
 const answerMillisecondsMax = 60_000
 
-const run = async (url: string, file: string): Promise<void> => {
+const run = async (url: string): Promise<void> => {
   const startedAt = Math.floor(Date.now() / 1_000)
   let users = 0
   const report = new Report(console.log)
@@ -37,9 +41,13 @@ const run = async (url: string, file: string): Promise<void> => {
   }
   await showGenerated(demonstration)
   await showDuplicates(demonstration)
-  const { userId, entries, cents, ledgerSequence } = await showKill(demonstration, startedWorkers, purchasesAmidKill)
+  const survivor = await showKill(demonstration, startedWorkers, purchasesAmidKill)
   await showRepeat(demonstration)
-  writeFileSync(file, `${userId} ${entries.length} ${cents} ${ledgerSequence}\n`)
+
+  const nats = await findNatsTool(natsUrl)
+  if (nats === undefined) {
+    report.title("There is no nats command line tool here, so this does not look inside the broker.")
+  } else await showInside(report, nats, survivor)
 }
 
 const messageOf = (failure: unknown): string => {
@@ -50,8 +58,8 @@ const messageOf = (failure: unknown): string => {
 if (values.help) console.log(usage)
 else {
   try {
-    if (values.url === undefined || values.survivor === undefined) throw new Error(usage)
-    await run(values.url, values.survivor)
+    if (values.url === undefined) throw new Error(usage)
+    await run(values.url)
   } catch (failure) {
     console.error(`demo: ${messageOf(failure)}`)
     // A request that is still on its way would keep the process.

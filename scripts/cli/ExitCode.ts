@@ -1,5 +1,5 @@
 import { ForeignAnswer, NoAnswer, TimedOut, WrongUrl } from "../../src/client/Failure.ts"
-import { isPassing } from "../../src/client/Retry.ts"
+import { isTemporary } from "../../src/client/Retry.ts"
 import { Unfinished } from "./Unfinished.ts"
 
 /** How the command ends; `--help` lists them. A signal ends it as that signal does. */
@@ -43,6 +43,9 @@ export const endOf = (failure: unknown): readonly [code: number, message: string
   }
   if (failure instanceof WrongUrl) return [exitCode.usage, failure.message]
   const isUnavailable =
-    failure instanceof NoAnswer || failure instanceof TimedOut || failure instanceof ForeignAnswer || isPassing(failure)
+    failure instanceof NoAnswer ||
+    failure instanceof TimedOut ||
+    failure instanceof ForeignAnswer ||
+    isTemporary(failure)
   return [isUnavailable ? exitCode.unavailable : exitCode.refused, explained(failure)]
 }

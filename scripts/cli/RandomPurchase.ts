@@ -1,4 +1,4 @@
-import type { NewPurchase } from "../../src/client/Answers.ts"
+import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { sampleProducts, sampleProductTypes } from "../../src/domain/SamplePurchase.ts"
 
 /** Returns a hash of a text (FNV-1a over its UTF-16 units). */

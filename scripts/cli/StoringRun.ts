@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import type { NewPurchase } from "../../src/client/Answers.ts"
+import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { ProblemError } from "../../src/client/Failure.ts"
 import { Patience } from "../../src/client/Patience.ts"
 import type { PurchaseClient } from "../../src/client/PurchaseClient.ts"
-import { isPassing, retryDefaults, retryWait } from "../../src/client/Retry.ts"
+import { isTemporary, retryDefaults, retryWaitMilliseconds } from "../../src/client/Retry.ts"
 
 type OnRetry = (failure: Error, waitMilliseconds: number, until: number | undefined) => void
 
@@ -66,7 +66,7 @@ export class StoringRun {
         const failure = await this.round(client, patience.signal, onSettled)
         if (failure === undefined) return
         if (this.settled > settledBefore) attempt = 1
-        const wait = retryWait(attempt, retryDefaults, Math.random)
+        const wait = retryWaitMilliseconds(attempt, retryDefaults, Math.random)
         failed(failure, wait)
         await sleep(wait, undefined, { signal: patience.signal }).catch(() => patience.signal.throwIfAborted())
       }
@@ -89,7 +89,7 @@ export class StoringRun {
       for await (const { purchase, outcome } of client.postAll(this.wanted(again, isWanted), { signal })) {
         this.answered += 1
         const problem = "problem" in outcome ? new ProblemError(outcome.problem, outcome.problem.status) : undefined
-        if (problem !== undefined && isPassing(problem)) {
+        if (problem !== undefined && isTemporary(problem)) {
           this.again.push(purchase)
           failure ??= problem
           continue

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { Argument, Command } from "effect/cli"
-import type { RejectedListed, RejectedPlace, RejectedRecord } from "../../src/client/Answers.ts"
+import type { RejectedListed, RejectedKey, RejectedRecord } from "../../src/client/Answers.ts"
 import { asking, timeoutSeconds } from "./Asking.ts"
 import { listed, listFlags } from "./Listing.ts"
 import { membersText, plain, timeText } from "./Output.ts"
@@ -24,12 +24,12 @@ const record = Argument.String("record").pipe(
   )
 )
 
-const placeOf = (text: string): RejectedPlace => {
+const placeOf = (text: string): RejectedKey => {
   const [, inputSequence, index] = placePattern.exec(text) ?? []
   return { inputSequence: Number(inputSequence), index: Number(index) }
 }
 
-const placeText = ({ inputSequence, index }: RejectedPlace): string => `${inputSequence}/${index}`
+const placeText = ({ inputSequence, index }: RejectedKey): string => `${inputSequence}/${index}`
 
 /** Writes a text of several lines as one. */
 const oneLine = (text: string): string => text.replaceAll(/\s*[\r\n]+\s*/g, " ")

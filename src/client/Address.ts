@@ -2,7 +2,8 @@ import { WrongUrl } from "./Failure.ts"
 
 const example = "http://127.0.0.1:8081"
 
-const read = (text: string): URL | undefined => {
+/** Returns the URL, or `undefined` if the text is not one. */
+const urlOf = (text: string): URL | undefined => {
   try {
     return new URL(text)
   } catch {
@@ -11,17 +12,17 @@ const read = (text: string): URL | undefined => {
 }
 
 /**
- * Returns the address of the service without blanks around it and without a slash at its end. Throws a {@link WrongUrl}
- * that says what is wrong.
+ * Returns the address of the service, without blanks around it and without slashes at its end. Throws a
+ * {@link WrongUrl} if the text is not an address, or has a user, a query or a fragment.
  */
 export const addressOf = (given: string): string => {
   const text = given.trim()
   const wrong = (problem: string): WrongUrl => new WrongUrl(`"${text}" is not an address of the service: ${problem}`)
-  const url = read(text)
+  const url = urlOf(text)
   if (url === undefined || !text.includes("://")) {
     const meant = `http://${text}`
     throw wrong(
-      !text.includes("://") && read(meant) !== undefined
+      !text.includes("://") && urlOf(meant) !== undefined
         ? `http:// is missing. Write ${meant}`
         : `write one like ${example}`
     )

@@ -1,15 +1,15 @@
-/** An exact decimal with at most two places, like `"12.50"`. No amount goes through a float. */
+/** An exact decimal with at most two decimal places, like `"12.50"`. No amount goes through a float. */
 export type Decimal = string
 
 const decimal = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?$/
 
-/** Integer cents as a decimal: `1250n` is `"12.50"`. */
+/** Writes integer cents as a decimal: `1250n` is `"12.50"`. */
 export const decimalOf = (cents: bigint): Decimal => {
   const digits = (cents < 0n ? -cents : cents).toString().padStart(3, "0")
   return `${cents < 0n ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
-/** Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError for all else, also for a number. */
+/** Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError for every other value, also for a number. */
 export const centsOf = (text: Decimal): bigint => {
   if (typeof text !== "string") {
     throw new TypeError(`${String(text)} is no amount: write a string like "12.50", or a bigint of cents like 1250n`)
@@ -19,23 +19,23 @@ export const centsOf = (text: Decimal): bigint => {
   return BigInt(whole + places.padEnd(2, "0"))
 }
 
-/** The members of answers that are amounts; all other numbers are counts and sequences, which a float holds exactly. */
+/** The members of answers that hold amounts. All other numbers are counts and sequences, which a float holds exactly. */
 const amountMembers: ReadonlySet<string> = new Set(["value", "total", "runningTotal", "totalDebt"])
 
-/** The number that follows a name of an object, by the grammar of JSON. */
+/** Matches the number that follows the name of a member, by the grammar of JSON. */
 const numberAfterName = /[\t\n\r ]*:[\t\n\r ]*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)/y
 
-/** Returns where the text of JSON that opens at a quote closes, or -1 if it does not. */
+/** Returns the index of the quote that closes the JSON string opened at `opened`, or -1 if none does. */
 const closingQuote = (json: string, opened: number): number => {
-  for (let at = json.indexOf('"', opened + 1); at >= 0; at = json.indexOf('"', at + 1)) {
+  for (let index = json.indexOf('"', opened + 1); index >= 0; index = json.indexOf('"', index + 1)) {
     let backslashes = 0
-    while (json[at - 1 - backslashes] === "\\") backslashes += 1
-    if (backslashes % 2 === 0) return at
+    while (json[index - 1 - backslashes] === "\\") backslashes += 1
+    if (backslashes % 2 === 0) return index
   }
   return -1
 }
 
-/** Writes each amount in JSON as a text, digit by digit. All else stays as it is, so wrong JSON stays wrong. */
+/** Puts each amount of a JSON text between quotes, with its digits as they are. Everything else stays, so wrong JSON stays wrong. */
 const withAmountsQuoted = (json: string): string => {
   let written = ""
   let copied = 0
@@ -57,7 +57,7 @@ const withAmountsQuoted = (json: string): string => {
 }
 
 /**
- * Reads the JSON of an answer, with its amounts as the texts that stand there. It needs no source text access, which
- * JSON.parse of Node 20 lacks. Throws a SyntaxError if the text is not JSON.
+ * Reads the JSON of an answer, with its amounts as text. Throws a SyntaxError if the text is not JSON. A reviver with
+ * source text would do the same, but Node 20 has none.
  */
 export const parseExact = (text: string): unknown => JSON.parse(withAmountsQuoted(text)) as unknown

@@ -1,16 +1,6 @@
 import type { Decimal } from "./Amount.ts"
 
-/** What callers send. Without a purchaseId the client makes one, so that it can send the purchase again. */
-export interface NewPurchase {
-  readonly purchaseId?: string
-  readonly userId: string
-  readonly productName: string
-  readonly productType: string
-  /** The price of a piece: an exact decimal, or integer cents. */
-  readonly value: Decimal | bigint
-  readonly quantity: number
-}
-
+/** The content of a purchase. `total` is `value` times `quantity`. */
 export interface PurchaseContent {
   readonly purchaseId: string
   readonly userId: string
@@ -21,42 +11,47 @@ export interface PurchaseContent {
   readonly total: Decimal
 }
 
-/** It is on the broker's disk, and will be applied. */
+/** A purchase that is on the broker's disk and will be applied. */
 export interface StoredPurchase extends PurchaseContent {
   readonly status: "stored"
 }
 
+/** A purchase that is applied. `runningTotal` is the total of the account after it. */
 export interface AppliedPurchase extends PurchaseContent {
   readonly status: "applied"
   readonly runningTotal: Decimal
   readonly currency: "USD"
 }
 
-/** What became of a purchase that was posted. */
+/** The answer to a post. */
 export type PostedPurchase = (StoredPurchase | AppliedPurchase) & {
-  /** The same purchase was known before; also where an attempt before this one stored it and its answer was lost. */
+  /** The purchase was known before. This holds also if an earlier attempt of the same call stored it. */
   readonly repeat?: true
 }
 
+/** A purchase in the history of its account. */
 export interface HistoryEntry extends PurchaseContent {
-  /** The account numbers its purchases 1, 2, 3, … as it applies them. */
+  /** The number of the purchase in its account, from 1. */
   readonly number: number
   readonly runningTotal: Decimal
+  /** The time at which the broker stored it, like all times as text (ISO 8601, UTC). */
   readonly storedAt: string
 }
 
+/** Everything that is known of one applied purchase. */
 export interface PurchaseReceipt extends AppliedPurchase {
   readonly number: number
   readonly storedAt: string
   readonly appliedAt: string
   readonly inputSequence: number
   readonly ledgerSequence: number
-  /** How often it came again, past the broker's duplicate window. */
+  /** The number of repeats that the purchaseId set recognised. The broker drops others within its duplicate window. */
   readonly repeatsDropped: number
-  /** How often its id came with another content. */
+  /** The number of purchases that came under the same id with another content. */
   readonly conflictsRejected: number
 }
 
+/** The state of an account. */
 export interface Account {
   readonly userId: string
   readonly total: Decimal
@@ -64,30 +59,33 @@ export interface Account {
   readonly purchaseCount: number
 }
 
-/** An account that was asked for. */
+/** The answer to a read of an account. */
 export interface AskedAccount extends Account {
-  /** Whether a purchase of this user was ever applied; false where the id was never seen. */
+  /** Whether a purchase of this user was ever applied. */
   readonly known: boolean
 }
 
-/** An account's total, of now or of another time. */
+/** The total of an account, now or at a time. */
 export interface AccountTotal extends AskedAccount {
-  /** The time that was asked for; none where it is now. */
+  /** The time that was asked for; missing if it is now. */
   readonly at?: string
 }
 
+/** One page of a history, newest purchase first. */
 export interface HistoryPage extends AskedAccount {
   readonly purchases: ReadonlyArray<HistoryEntry>
-  /** The path of the next page; none on the last. */
+  /** The path of the next page; missing on the last page. */
   readonly next?: string
 }
 
+/** The answer to `generate`. */
 export interface Generated {
   readonly userId: string
   readonly purchasesGenerated: number
   readonly status: "success"
 }
 
+/** The answer to `duplicate`. */
 export interface Duplicated {
   readonly userId: string
   readonly purchaseId: string
@@ -96,16 +94,7 @@ export interface Duplicated {
   readonly note: string
 }
 
-/** The body of every problem, after RFC 9457. */
-export interface ProblemBody {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  readonly instance: string
-}
-
-/** What one commit did to an account, as a feed tells it; oldest purchase first. */
+/** The effect of one commit on one account, as a feed has it. The oldest purchase comes first. */
 export interface AppliedRevision extends Account {
   readonly purchases: ReadonlyArray<HistoryEntry>
   readonly repeats: ReadonlyArray<{
@@ -116,109 +105,112 @@ export interface AppliedRevision extends Account {
   readonly appliedAt: string
 }
 
-/** Names what could not be applied: the message of the input log that brought it, and its place in there, from 0. */
-export interface RejectedPlace {
+/** Names a rejected record: the message of the input log that brought the purchase, and its index in that, from 0. */
+export interface RejectedKey {
   readonly inputSequence: number
   readonly index: number
 }
 
-/** What could not be applied, as a page lists it: of a long payload it has the beginning. */
-export interface RejectedListed extends RejectedPlace {
+/** A rejected record in a list. A long payload is cut. */
+export interface RejectedListed extends RejectedKey {
   readonly reason: string
   readonly rejectedAt: string
   readonly encoding: "text" | "base64"
-  /** Of the whole payload, in characters. */
+  /** The characters of the whole payload. */
   readonly payloadLength: number
   readonly payload: string
-  /** How far its replay has come; `conflicting` waits for another purchaseId. */
+  /** The state of its replay; `none` if it was not replayed. */
   readonly replay: "none" | ReplayState
 }
 
+/** `conflicting`: the id of the replay belongs to another purchase, and nothing is applied. Replay it under another id. */
 export type ReplayState = "begun" | "stored" | "applied" | "conflicting"
 
-/** One step of what was done about it. */
+/** One step of a replay. */
 export interface ReplayStep {
   readonly state: ReplayState
   readonly at: string
   readonly inputSequence?: number
   readonly purchase: PurchaseContent
-  /** The path of the receipt, once it is applied. */
+  /** The path of the receipt, which is there when the purchase is applied. */
   readonly receipt: string
 }
 
-/** What could not be applied, whole, with what was done when, oldest first. */
+/** A whole rejected record, with the steps of its replay, oldest first. */
 export interface RejectedRecord extends RejectedListed {
   readonly trail: ReadonlyArray<ReplayStep>
 }
 
+/** One page of the rejected records, newest first. */
 export interface RejectedPage {
   readonly rejected: ReadonlyArray<RejectedListed>
-  /** The path of the next page; none on the last. */
+  /** The path of the next page; missing on the last page. */
   readonly next?: string
 }
 
+/** The state of one partition. */
 export interface PartitionStatus {
   readonly partition: number
-  /** Messages of up to 500 purchases that are not applied; not known where no worker has read it for some minutes. */
+  /** Stored messages that are not applied, of up to 500 purchases each. Missing if no worker has read them for minutes. */
   readonly waitingMessages?: number
-  /** The worker that took it last; missing where none ever did. */
+  /** The worker that took the partition last; missing if none ever did. */
   readonly owner?: string
-  /** Why its purchases are not applied now, for people; missing where they are. */
+  /** The reason for people why its purchases are not applied now; missing if they are. */
   readonly notApplied?: string
 }
 
-/** Whether purchases can be stored, and the same in a sentence for people. */
+/** Whether purchases can be stored. `detail` says the same for people. */
 export interface StoringHealth {
   readonly ok: boolean
   readonly detail: string
 }
 
-/** Whether stored purchases are applied, the same in a sentence, and the partitions whose are not. */
+/** Whether stored purchases are applied, and the partitions whose purchases are not. */
 export interface ApplyingHealth extends StoringHealth {
   readonly partitions: ReadonlyArray<number>
 }
 
-/** What an edge says that can store purchases. It is `ready` only where stored purchases are applied as well. */
+/** The state of an edge that can store purchases: `ready` if stored purchases are applied as well. */
 export interface ReadyState {
   readonly status: "ready" | "storing-only"
   readonly storing: StoringHealth
   readonly applying: ApplyingHealth
 }
 
-/** A worker and what its process has done since it began; no counts where it has told none yet. */
+/** A worker, and the counts of its process since its start. Counts are missing until its first sign of life has them. */
 export interface WorkerStatus {
   readonly worker: string
-  /** A later process under the same name has a higher one. */
+  /** The number of the process. A later process under the same name has a higher one. */
   readonly process: number
-  /** When the broker stored its newest sign of life. */
+  /** The time at which the broker stored its newest sign of life. */
   readonly heardAt: string
-  /** Whether it was heard within its lease. */
+  /** Whether its newest sign of life is within its lease. */
   readonly alive: boolean
-  /** How old that sign was when it was read, by the broker's clock. */
+  /** The age of its newest sign of life when that was read, by the broker's clock. */
   readonly silentMilliseconds: number
   readonly partitions: ReadonlyArray<number>
-  /** When this process began, by its own clock. Its counts begin there. */
+  /** The start of the process by its own clock. */
   readonly startedAt?: string
   readonly applied?: number
   readonly repeats?: number
   readonly rejected?: number
 }
 
-/** What goes on in the whole system. */
+/** The state of the whole system. */
 export interface SystemStatus {
-  /** When it was read; it is at most half a second old. */
+  /** The time at which the edge read it, at most half a second ago. */
   readonly at: string
   readonly storing: StoringHealth
   readonly applying: ApplyingHealth
   readonly partitions: ReadonlyArray<PartitionStatus>
-  /** Those that were heard in the last minute and have not said goodbye. */
+  /** The workers that were heard in the last minute and have not said that they end. */
   readonly workers: ReadonlyArray<WorkerStatus>
-  /** The edge that answers. */
+  /** The edge that answered. */
   readonly edge: {
-    /** Purchases that it has taken and not stored yet. */
+    /** Purchases that the edge has taken and not stored yet. */
     readonly waitingPurchases: number
     readonly feedReaders: number
-    /** The version of the IANA time zone database by which it cuts hours, days and months. */
+    /** The version of the IANA time zone database that gives hours, days and months their bounds. */
     readonly timeZoneData: string
   }
 }

@@ -1,4 +1,4 @@
-import type { NewPurchase, ProblemBody } from "./Answers.ts"
+import type { NewPurchase } from "./NewPurchase.ts"
 
 /** Each kind of problem that the service answers with. */
 export const problemKinds = [
@@ -26,11 +26,20 @@ export type ProblemKind = (typeof problemKinds)[number]
 
 const typePrefix = "urn:purchase-ledger:problem:"
 
-/** Is what a call fails with when the service cannot be asked, or does not do what it was asked for. */
+/** The body of every problem, after RFC 9457. */
+export interface ProblemBody {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly instance: string
+}
+
+/** The failure of a call: the service cannot be asked, or does not do what it was asked for. */
 export abstract class ClientFailure extends Error {
   /**
-   * The purchases that were sent and may be stored, each with the id under which it was sent. Send them again as they
-   * stand here, and each counts once; without their ids they would be other purchases.
+   * The purchases that were sent and may be stored, each with the id under which it was sent. Send them again with these
+   * ids: each counts once. Without the ids they would be other purchases.
    */
   unanswered: ReadonlyArray<NewPurchase & { readonly purchaseId: string }> = []
 }
@@ -41,7 +50,7 @@ export class ProblemError extends ClientFailure {
   readonly kind: ProblemKind | "unknown"
   readonly status: number
   readonly problem: Omit<ProblemBody, "instance">
-  /** How long the service asked to wait before the next attempt; 0 where it did not say. */
+  /** The wait before the next attempt that the service asked for; 0 if it asked for none. */
   readonly retryAfterMilliseconds: number
 
   constructor(problem: Omit<ProblemBody, "instance">, status: number, retryAfterMilliseconds = 0) {
@@ -54,7 +63,7 @@ export class ProblemError extends ClientFailure {
   }
 }
 
-/** There was no answer, or it broke off. Whether a purchase of the request was stored is not known. */
+/** There was no answer, or it broke off. The purchases of the request may be stored or not. */
 export class NoAnswer extends ClientFailure {
   override readonly name = "NoAnswer"
 }
@@ -89,7 +98,7 @@ export class WrongUrl extends Error {
   override readonly name = "WrongUrl"
 }
 
-/** Something answered that is not this service, such as a proxy. */
+/** Another program answered and not this service, for instance a proxy. */
 export class ForeignAnswer extends ClientFailure {
   override readonly name = "ForeignAnswer"
   readonly status: number
@@ -100,7 +109,7 @@ export class ForeignAnswer extends ClientFailure {
   }
 }
 
-/** Returns a failure as the client throws it: what `fetch` rejects with, and a body that breaks off, are no answer. */
+/** Returns a failure as the client throws it. A rejection of `fetch` and a body that breaks off become a {@link NoAnswer}. */
 export const failureOf = (thrown: unknown): Error => {
   if (thrown instanceof TypeError) return new NoAnswer(thrown.message, { cause: thrown.cause ?? thrown })
   return thrown instanceof Error ? thrown : new Error(String(thrown))

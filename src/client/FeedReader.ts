@@ -4,31 +4,32 @@ import { eventsOf, linesOf, type ServerSentEvent } from "./Lines.ts"
 import { lineNeeds } from "./Runtime.ts"
 import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
-/** A feed on which nothing was heard for this long, in milliseconds, is asked for again; signs of life come every 15 s. */
-const silenceMax = 45_000
+/** A feed that was silent for this long is asked for again. The service sends a comment every 15 s. */
+const silenceMillisecondsMax = 45_000
 
-/** What a feed tells. `id` is the place to go on after, as opaque text. */
+/** An event of a feed. The feed goes on after its `id`, which is opaque text. */
 export type FeedEvent =
   | { readonly kind: "applied"; readonly id: string; readonly applied: AppliedRevision }
-  /** The asked-for place is none: what came before `id` has to be read elsewhere. */
+  /** `after` was not an id of this ledger. The feed goes on after `id`; read the account for everything before it. */
   | { readonly kind: "reset"; readonly id: string; readonly reason: string; readonly detail: string }
 
 export interface FeedOptions extends CallOptions {
-  /** One user's feed; without it that of all. */
+  /** The user whose feed is read. Without it the feed has all users. */
   readonly userId?: string
-  /** Goes on after this id, and `"0"` is the beginning; without it the feed tells what is applied from now on. */
+  /** The id after which the feed goes on; `"0"` is the beginning. Without it the feed begins now. */
   readonly after?: string
 }
 
+/** Returns the event for the caller; `undefined` if it has no data or an unknown name. Throws a NoAnswer if the feed ends. */
 const feedEventOf = ({ name, id, data }: ServerSentEvent, path: string): FeedEvent | undefined => {
   if (data === "") return undefined
-  const told = jsonIn(data, 200, path)
-  if (name === "end") throw new NoAnswer((told as { readonly detail: string }).detail)
-  if (name === "reset") return { kind: "reset", id, ...(told as { reason: string; detail: string }) }
-  return name === "" ? { kind: "applied", id, applied: told as AppliedRevision } : undefined
+  const body = jsonIn(data, 200, path)
+  if (name === "end") throw new NoAnswer((body as { readonly detail: string }).detail)
+  if (name === "reset") return { kind: "reset", id, ...(body as { reason: string; detail: string }) }
+  return name === "" ? { kind: "applied", id, applied: body as AppliedRevision } : undefined
 }
 
-/** Ends what takes its signal when nothing is heard for too long. */
+/** Aborts its signal when a feed was silent for {@link silenceMillisecondsMax}. */
 class Silence {
   private readonly controller = new AbortController()
   private timer: ReturnType<typeof setTimeout> | undefined
@@ -37,27 +38,29 @@ class Silence {
     return AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
   }
 
+  /** Begins to count anew: the service was heard. */
   heard(): void {
     this.paused()
-    this.timer = setTimeout(() => this.controller.abort(new NoAnswer("the feed fell silent")), silenceMax)
+    this.timer = setTimeout(() => this.controller.abort(new NoAnswer("the feed fell silent")), silenceMillisecondsMax)
   }
 
+  /** Stops counting, because the caller does not read. */
   paused(): void {
     clearTimeout(this.timer)
   }
 
-  /** Closes the connection, where it is still open. */
+  /** Closes the connection if it is still open. */
   end(): void {
     this.paused()
     this.controller.abort()
   }
 }
 
-/** Reads a feed, and goes on after its last event when it breaks off. */
+/** Yields the events of a feed. When the feed breaks off, goes on after the last event. */
 export async function* readFeed(transport: Transport, path: string, options: FeedOptions): AsyncGenerator<FeedEvent> {
   transport.requireRuntime(lineNeeds)
   let last = options.after
-  // Time counts until something is heard. From then on the signs of life say whether the connection is there.
+  // The timeout of the call counts until the service is heard. From then on `Silence` watches the connection.
   const patience = transport.patience(options.signal)
   try {
     for (let attempt = 1; ; attempt += 1) {
@@ -70,12 +73,12 @@ export async function* readFeed(transport: Transport, path: string, options: Fee
         for await (const event of eventsOf(linesOf(body))) {
           attempt = 0
           patience.stop()
-          // While the caller has an event, nothing is read, and so nothing is heard.
+          // Nothing is read while the caller has an event.
           silence.paused()
           if (event !== undefined) {
-            const told = feedEventOf(event, path)
+            const found = feedEventOf(event, path)
             if (event.id !== "") last = event.id
-            if (told !== undefined) yield told
+            if (found !== undefined) yield found
           }
           silence.heard()
         }

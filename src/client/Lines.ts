@@ -1,9 +1,9 @@
-/** The most characters of one line of an answer; a longer one is no answer of this service. */
+/** The most characters of one line of an answer. This service sends no longer ones. */
 export const lineCharactersMax = 8 * 1024 * 1024
 
 /**
- * Yields the lines of a body as they come. A caller that takes no more holds the sender back, and one that stops ends
- * the body. A line without its end broke off and is left out.
+ * Yields the lines of a body as they come, and omits a last line without a line feed. Throws an Error if a line has more
+ * than {@link lineCharactersMax} characters. A caller that pauses holds the sender back. One that stops ends the body.
  */
 export async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<string> {
   if (body === null) return
@@ -16,14 +16,14 @@ export async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGe
   }
 }
 
-/** A server-sent event (WHATWG), with the id that holds after it. */
+/** A server-sent event (WHATWG). `id` is the id of the last event up to this one that has one. */
 export interface ServerSentEvent {
   readonly name: string
   readonly id: string
   readonly data: string
 }
 
-/** Reads server-sent events; `undefined` stands for a sign of life without one. */
+/** Yields the server-sent events of a body, and `undefined` for a comment. */
 export async function* eventsOf(lines: AsyncIterable<string>): AsyncGenerator<ServerSentEvent | undefined> {
   let name = ""
   let id = ""

@@ -1,38 +1,41 @@
 import { TimedOut } from "./Failure.ts"
 
-/** The longest that a timer can be set to, in milliseconds. */
+/** The longest time of a timer. */
 const timerMillisecondsMax = 2_147_483_647
 
-/** Counts how long a call goes on without an answer, and aborts its signal when the time for that is over. */
+/** Counts the time of a call without an answer, and aborts its signal when the timeout is over. */
 export class Patience {
-  /** Is aborted with a {@link TimedOut}, or with the reason of the caller's own signal. */
+  /** Is aborted with a {@link TimedOut}, or with the reason of the caller's signal. */
   readonly signal: AbortSignal
   private readonly controller = new AbortController()
-  private readonly milliseconds: number | undefined
+  private readonly timeoutMilliseconds: number | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
+  /** In milliseconds since 1970. */
   private endsAt: number | undefined
   private last: Error | undefined
 
-  /** Without `milliseconds` only the caller's signal ends the call. */
-  constructor(milliseconds: number | undefined, outer: AbortSignal | undefined) {
-    this.milliseconds = milliseconds === undefined ? undefined : Math.min(milliseconds, timerMillisecondsMax)
+  /** Without a timeout only the caller's signal ends the call. */
+  constructor(timeoutMilliseconds: number | undefined, outer: AbortSignal | undefined) {
+    this.timeoutMilliseconds =
+      timeoutMilliseconds === undefined ? undefined : Math.min(timeoutMilliseconds, timerMillisecondsMax)
     this.signal = AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
   }
 
-  /** When the time is over, in milliseconds since 1970; `undefined` while it is not counted. */
+  /** The end of the timeout in milliseconds since 1970; `undefined` while it does not count. */
   get until(): number | undefined {
     return this.endsAt
   }
 
-  /** Begins to count, unless it counts already. */
+  /** Begins to count if it does not count already. */
   start(): void {
-    const { milliseconds } = this
-    if (milliseconds === undefined || this.timer !== undefined) return
-    this.endsAt = Date.now() + milliseconds
-    this.timer = setTimeout(() => this.controller.abort(new TimedOut(milliseconds, this.last)), milliseconds)
+    const { timeoutMilliseconds } = this
+    if (timeoutMilliseconds === undefined || this.timer !== undefined) return
+    this.endsAt = Date.now() + timeoutMilliseconds
+    const end = () => this.controller.abort(new TimedOut(timeoutMilliseconds, this.last))
+    this.timer = setTimeout(end, timeoutMilliseconds)
   }
 
-  /** Ends the count: the service was heard, or the call is over. */
+  /** Stops counting: the service was heard, or the call is over. */
   stop(): void {
     clearTimeout(this.timer)
     this.timer = undefined
@@ -40,7 +43,7 @@ export class Patience {
     this.last = undefined
   }
 
-  /** Remembers the failure of an attempt, and counts from it on. */
+  /** Keeps the failure of an attempt for the TimedOut, and begins to count. */
   failed(failure: Error): void {
     this.last = failure
     this.start()

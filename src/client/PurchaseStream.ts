@@ -1,42 +1,43 @@
-import type { NewPurchase, ProblemBody } from "./Answers.ts"
-import { ForeignAnswer, NoAnswer, ProblemError } from "./Failure.ts"
+import { ForeignAnswer, NoAnswer, type ProblemBody, ProblemError } from "./Failure.ts"
 import { linesOf } from "./Lines.ts"
-import { type Identified, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
+import { type Identified, type NewPurchase, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
 import { withUnanswered } from "./Retry.ts"
 import { streamNeeds } from "./Runtime.ts"
 import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
-/** The most purchases that are sent and not answered yet. */
+/** The most purchases that are sent and have no answer yet. */
 export const unansweredMax = 2_000
 
 export interface PostOptions extends CallOptions {
-  /** How long the service shall wait until a purchase is applied, in seconds; by default it does not wait. */
+  /** The time that the service waits until a purchase is applied. By default it does not wait. */
   readonly waitSeconds?: number
 }
 
 /** The most purchases that are sent in one chunk of the body. */
 const chunkLinesMax = 500
 
+/** The members of an outcome whose purchase is on disk. */
 interface Kept {
   readonly userId: string
   readonly purchaseId: string
-  /** The same purchase was known before. */
+  /** The purchase was known before. */
   readonly repeat?: true
 }
 
 type Outcome =
   | ({ readonly status: "stored" } & Kept)
   | ({ readonly status: "applied"; readonly runningTotal: string } & Kept)
-  /** `unknown` is worth sending again with the same purchaseId; what is refused was not stored. */
+  /** `refused`: it was not stored. `unknown`: send it again under the same purchaseId. */
   | { readonly status: "refused" | "unknown"; readonly problem: Omit<ProblemBody, "instance"> }
 
-/** What became of one purchase of many. `place` counts the given purchases from 0. */
+/** The outcome of one purchase of many. `index` counts the given purchases from 0. */
 export interface PostedLine {
-  readonly place: number
+  readonly index: number
   readonly purchase: Identified
   readonly outcome: Outcome
 }
 
+/** A line of the answer. */
 type Line = { readonly line: number } & (
   | Outcome
   | { readonly status: "ended"; readonly problem: Omit<ProblemBody, "instance"> }
@@ -61,7 +62,7 @@ const unlessAborted = async (result: Promise<unknown>, signal: AbortSignal): Pro
   signal.throwIfAborted()
 }
 
-/** The purchases of the caller, one after the other; what was begun to be taken is not lost when a request ends. */
+/** The purchases of the caller, one after the other. A purchase whose taking has begun outlives the request that wanted it. */
 class Source {
   private readonly iterator: Iterator<NewPurchase> | AsyncIterator<NewPurchase>
   private taking: Promise<Taken | undefined> | undefined
@@ -72,17 +73,18 @@ class Source {
     this.iterator = Symbol.asyncIterator in purchases ? purchases[Symbol.asyncIterator]() : purchases[Symbol.iterator]()
   }
 
-  /** The next one, again and again until it is kept. */
+  /** Returns the next purchase, the same one until it is kept; `undefined` at the end, or after a failure. */
   next(): Promise<Taken | undefined> {
     this.taking ??= this.take()
     return this.taking
   }
 
+  /** Lets `next` return the purchase after this one. */
   kept(): void {
     this.taking = undefined
   }
 
-  /** Takes the first one before anything is sent, and throws what is wrong with it. */
+  /** Takes the first purchase before anything is sent. Throws the failure of the caller if that fails. */
   async open(signal: AbortSignal): Promise<void> {
     await unlessAborted(this.next(), signal)
     if (this.isFailed) throw this.failure
@@ -106,7 +108,7 @@ class Source {
   }
 }
 
-/** One request: what is unanswered of the requests before it, and then what comes. */
+/** The body of one request: first the purchases that earlier requests left without an answer, then those of the source. */
 class Upload {
   readonly body: ReadableStream<Uint8Array>
   private readonly unanswered: Array<Taken>
@@ -125,7 +127,7 @@ class Upload {
       const first = await this.next()
       if (this.isOver) return
       if (first === undefined) return controller.close()
-      // A line alone costs each who carries it as much as many together, so what comes in this turn goes with it.
+      // A chunk of one line costs the network and the edge as much as one of many. All purchases of this turn share one.
       let text = this.taken(first)
       const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined))
       for (let lines = 1; lines < chunkLinesMax; lines += 1) {
@@ -139,7 +141,7 @@ class Upload {
     this.body = new ReadableStream({ pull, cancel: () => this.end() }, { highWaterMark: 0 })
   }
 
-  /** The first unanswered one has its answer. */
+  /** Makes room: the first purchase without an answer has got it. */
   answered(): void {
     this.sent -= 1
     this.makeRoom()
@@ -154,7 +156,7 @@ class Upload {
     for (const resolve of this.waitingForRoom.splice(0)) resolve()
   }
 
-  /** The next one to send, when there is room for it. It stays the next until it is taken. */
+  /** Waits for room, and returns the next purchase to send. It stays the next one until it is taken. */
   private async next(): Promise<Taken | undefined> {
     if (this.sent < this.unanswered.length) return this.unanswered[this.sent]
     while (!this.isOver && this.unanswered.length >= unansweredMax) {
@@ -163,6 +165,7 @@ class Upload {
     return this.source.next()
   }
 
+  /** Counts a purchase as sent, and returns its line. */
   private taken(next: Taken): string {
     if (this.sent === this.unanswered.length) {
       this.source.kept()
@@ -176,7 +179,7 @@ class Upload {
 
 const path = "/purchases"
 
-/** Reads the lines of an answer, each for the first purchase that has none. Fails where the answer does not fit. */
+/** Yields the outcomes of an answer, each for the first purchase without one. Throws a ForeignAnswer if there are too many. */
 async function* outcomesOf(body: Response["body"], upload: Upload, unanswered: Array<Taken>) {
   for await (const text of linesOf(body)) {
     const { line: _line, ...outcome } = jsonIn(text, 200, path) as Line
@@ -188,7 +191,7 @@ async function* outcomesOf(body: Response["body"], upload: Upload, unanswered: A
   }
 }
 
-/** Stores purchases through one request, and through another with those that have no answer when it breaks off. */
+/** Stores purchases through one request. When it breaks off, sends those without an answer through another one. */
 export async function* postPurchases(
   transport: Transport,
   purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>,
@@ -198,10 +201,10 @@ export async function* postPurchases(
   const source = new Source(purchases)
   const unanswered: Array<Taken> = []
   const headers = postHeaders("application/x-ndjson", waitSeconds)
-  // Time counts while an answer is due, and not while the caller has the newest one or has nothing to send.
+  // The timeout counts while an answer is due. It stops while the caller has the newest answer, or has nothing to send.
   const patience = transport.patience(signal, waitSeconds)
   let isHeld = false
-  let place = 0
+  let index = 0
   try {
     await source.open(patience.signal)
     for (let attempt = 1; ; attempt += 1) {
@@ -214,9 +217,9 @@ export async function* postPurchases(
           attempt = 0
           patience.stop()
           isHeld = true
-          yield { place, ...answered }
+          yield { index, ...answered }
           isHeld = false
-          place += 1
+          index += 1
           if (unanswered.length > 0) patience.start()
         }
         if (unanswered.length > 0 || (await source.next()) !== undefined) {

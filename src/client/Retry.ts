@@ -1,36 +1,37 @@
 import { ClientFailure, ForeignAnswer, NoAnswer, ProblemError, TimedOut } from "./Failure.ts"
 
 export interface RetrySettings {
-  /** How often a request is sent at most. */
+  /** The most attempts of one request. */
   readonly attemptsMax: number
-  /** The longest wait before the second attempt, in milliseconds; it doubles with each. */
+  /** The longest wait before the second attempt. It doubles with each further attempt. */
   readonly waitMilliseconds: number
-  /** The longest that one wait may become, in milliseconds; a longer Retry-After is cut to it. */
+  /** The longest wait before any attempt. A longer Retry-After is cut to it. */
   readonly waitMaxMilliseconds: number
 }
 
-/** Eight attempts wait for some 16 seconds in all: longer than a broker takes to elect a leader. */
+/** Eight attempts wait longer in all than brokers take to elect a leader. */
 export const retryDefaults: RetrySettings = { attemptsMax: 8, waitMilliseconds: 200, waitMaxMilliseconds: 5_000 }
 
-/** Statuses that say: not now. All that this client sends may be sent again, for purchases have ids. */
-const passing: ReadonlySet<number> = new Set([429, 502, 503, 504])
+/** The statuses of an answer that may be another one later. Sending again is safe, because purchases have ids. */
+const temporaryStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
-export const isPassing = (failure: unknown): boolean =>
+/** Returns whether the same request may succeed later. */
+export const isTemporary = (failure: unknown): boolean =>
   failure instanceof NoAnswer ||
-  ((failure instanceof ProblemError || failure instanceof ForeignAnswer) && passing.has(failure.status))
+  ((failure instanceof ProblemError || failure instanceof ForeignAnswer) && temporaryStatuses.has(failure.status))
 
-/** Returns the failure of a call that sent purchases, with those of them that may be stored. */
+/** Returns the failure of a call that sent purchases. If they may be stored, it has them as `unanswered`. */
 export const withUnanswered = (failure: unknown, sent: ClientFailure["unanswered"]): unknown => {
-  const isOpen = isPassing(failure) || failure instanceof TimedOut || failure instanceof ForeignAnswer
+  const isOpen = isTemporary(failure) || failure instanceof TimedOut || failure instanceof ForeignAnswer
   if (failure instanceof ClientFailure && isOpen) failure.unanswered = sent
   return failure
 }
 
 /**
- * How long to wait before the attempt after this one, in milliseconds: up to a bound that doubles, at random, so that
- * callers who failed together do not come back together; and never less than the service asked for.
+ * Returns the wait before the attempt after this one: random up to a bound that doubles, and at least the time that the
+ * service asked for. Random waits keep callers that failed together from coming back together.
  */
-export const retryWait = (
+export const retryWaitMilliseconds = (
   attempt: number,
   settings: RetrySettings,
   random: () => number,

@@ -1,6 +1,6 @@
 import { UnsupportedRuntime } from "./Failure.ts"
 
-/** Tells whether a request can have a stream as its body. Where it cannot, the text of the object would be sent. */
+/** Returns whether a request can have a stream as its body. A runtime that cannot would send the text of the object. */
 const hasStreamedRequests = (): boolean => {
   if (typeof Request !== "function" || typeof ReadableStream !== "function") return false
   let isAsked = false
@@ -19,7 +19,7 @@ const hasStreamedRequests = (): boolean => {
   }
 }
 
-/** Everything that this client takes from its runtime and that some runtimes lack. */
+/** Checks of everything that this client uses and that some runtimes lack. */
 const isThere = {
   fetch: () => typeof fetch === "function",
   Request: () => typeof Request === "function",
@@ -34,14 +34,14 @@ const isThere = {
 
 type Need = keyof typeof isThere
 
-/** What every call needs beside `fetch`. */
+/** The needs of every call beside `fetch`. */
 export const callNeeds: ReadonlyArray<Need> = ["Request", "AbortController", "AbortSignal.any"]
-/** What reading an answer line by line needs. */
+/** The needs of a call that reads its answer line by line. */
 export const lineNeeds: ReadonlyArray<Need> = [...callNeeds, "TextDecoderStream", "loops over a ReadableStream"]
-/** What sending and answering many purchases through one request needs. */
+/** The needs of a call that sends many purchases through one request. */
 export const streamNeeds: ReadonlyArray<Need> = [...lineNeeds, "requests with a stream as their body"]
 
-/** Throws an {@link UnsupportedRuntime} if something is missing. It is asked before anything is sent. */
+/** Throws an {@link UnsupportedRuntime} if the runtime lacks one of the needs. Calls check this before they send. */
 export const requireOfRuntime = (needs: ReadonlyArray<Need>): void => {
   const missing = needs.filter((need) => !isThere[need]())
   if (missing.length > 0) throw new UnsupportedRuntime(missing)

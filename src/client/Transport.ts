@@ -1,28 +1,27 @@
 import { addressOf } from "./Address.ts"
 import { parseExact } from "./Amount.ts"
-import type { ProblemBody } from "./Answers.ts"
-import { failureOf, ForeignAnswer, ProblemError } from "./Failure.ts"
+import { failureOf, ForeignAnswer, type ProblemBody, ProblemError } from "./Failure.ts"
 import { Patience } from "./Patience.ts"
-import { isPassing, retryDefaults, type RetrySettings, retryWait } from "./Retry.ts"
+import { isTemporary, retryDefaults, type RetrySettings, retryWaitMilliseconds } from "./Retry.ts"
 import { callNeeds, requireOfRuntime } from "./Runtime.ts"
 
 export interface ClientSettings extends Partial<RetrySettings> {
-  /** Where an edge listens, like `http://127.0.0.1:8081`. */
+  /** The address of an edge, like `http://127.0.0.1:8081`. */
   readonly url: string
   /**
-   * How long a call may go without an answer, repetitions included, in milliseconds. Then it fails with a `TimedOut`.
-   * Without it the number of attempts alone ends a call.
+   * The longest time of a call without an answer, over all attempts. Then the call fails with a `TimedOut`. Without it
+   * the number of attempts alone ends a call.
    */
   readonly timeoutMilliseconds?: number
-  /** What sends requests, instead of the runtime's `fetch`. */
+  /** Sends requests instead of the runtime's `fetch`. */
   readonly fetch?: (request: Request) => Response | Promise<Response>
-  /** What waits, instead of a timer. */
+  /** Waits between attempts instead of a timer. */
   readonly sleep?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>
-  /** A number from 0 to 1, instead of `Math.random`. */
+  /** Returns a number from 0 to 1 instead of `Math.random`. */
   readonly random?: () => number
   /**
-   * Is told of each failure that is followed by another attempt. `until` is when the call times out, in milliseconds
-   * since 1970.
+   * Is called with each failure that another attempt follows. `until` is the time at which the call times out, in
+   * milliseconds since 1970.
    */
   readonly onRetry?: (failure: Error, waitMilliseconds: number, until: number | undefined) => void
 }
@@ -31,13 +30,14 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-/** The JSON of an answer, with exact amounts, and what its headers say. */
-interface Answer {
+/** The JSON of an answer, with exact amounts, and its headers. */
+interface JsonAnswer {
   readonly body: unknown
   readonly headers: Headers
 }
 
-const sleepAwhile = (milliseconds: number, signal: AbortSignal | undefined): Promise<void> =>
+/** Waits, or rejects with the reason of the signal. */
+const sleep = (milliseconds: number, signal: AbortSignal | undefined): Promise<void> =>
   new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer)
@@ -59,6 +59,7 @@ export const jsonIn = (text: string, status: number, path: string): unknown => {
   }
 }
 
+/** Returns the problem of a body; `undefined` if the body is not one. */
 const problemIn = (text: string): ProblemBody | undefined => {
   try {
     const body = JSON.parse(text) as ProblemBody
@@ -68,7 +69,7 @@ const problemIn = (text: string): ProblemBody | undefined => {
   }
 }
 
-/** Sends requests, and says which are sent again, and when. */
+/** Sends requests of the client, and sends them again while that may help. */
 export class Transport {
   private readonly settings: ClientSettings
   private readonly retry: RetrySettings
@@ -81,19 +82,20 @@ export class Transport {
     this.retry = { attemptsMax, waitMilliseconds, waitMaxMilliseconds }
   }
 
-  /** Returns what counts the time of a call; `extraSeconds` is how long the service was asked to wait. */
-  patience(signal: AbortSignal | undefined, extraSeconds = 0): Patience {
+  /** Returns the timeout of a call. `waitSeconds` is how long the service was asked to wait, and is added to it. */
+  patience(signal: AbortSignal | undefined, waitSeconds = 0): Patience {
     const { timeoutMilliseconds } = this.settings
-    const milliseconds = timeoutMilliseconds === undefined ? undefined : timeoutMilliseconds + extraSeconds * 1_000
-    return new Patience(milliseconds, signal)
+    return timeoutMilliseconds === undefined
+      ? new Patience(undefined, signal)
+      : new Patience(timeoutMilliseconds + waitSeconds * 1_000, signal)
   }
 
-  /** Throws an `UnsupportedRuntime` if the runtime lacks something. Every call asks this before it sends. */
+  /** Throws an `UnsupportedRuntime` if the runtime lacks one of the needs. Every call checks this before it sends. */
   requireRuntime(needs: Parameters<typeof requireOfRuntime>[0] = callNeeds): void {
     requireOfRuntime(this.settings.fetch === undefined ? ["fetch", ...needs] : needs)
   }
 
-  /** Sends a request once. An answer other than success is thrown as a problem or as a foreign answer. */
+  /** Sends a request once. Throws a ProblemError or a ForeignAnswer if the answer is not a success, and a NoAnswer if there is none. */
   async send(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     const streamed = typeof init.body === "object" ? { duplex: "half" as const } : {}
     const request = new Request(this.url + path, { ...init, ...streamed, signal })
@@ -101,17 +103,17 @@ export class Transport {
       const response = await (this.settings.fetch ?? fetch)(request)
       if (response.ok) return response
       const problem = problemIn(await response.text())
-      const retryAfter = (Number(response.headers.get("retry-after")) || 0) * 1_000
+      const retryAfterMilliseconds = (Number(response.headers.get("retry-after")) || 0) * 1_000
       throw problem === undefined
         ? new ForeignAnswer(response.status, path)
-        : new ProblemError(problem, response.status, retryAfter)
+        : new ProblemError(problem, response.status, retryAfterMilliseconds)
     } catch (thrown) {
       throw failureOf(thrown)
     }
   }
 
   /** Sends a request once, and returns its answer. */
-  async answerOnce(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Answer> {
+  async answerOnce(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<JsonAnswer> {
     this.requireRuntime()
     const patience = this.patience(signal)
     patience.start()
@@ -122,8 +124,8 @@ export class Transport {
     }
   }
 
-  /** Does the same, and sends the request again while that may help. `waitSeconds` is what the service was told to wait. */
-  async answer(path: string, init: RequestInit, signal: AbortSignal | undefined, waitSeconds = 0): Promise<Answer> {
+  /** Sends a request, again while that may help, and returns its answer. `waitSeconds` is as in {@link patience}. */
+  async answer(path: string, init: RequestInit, signal: AbortSignal | undefined, waitSeconds = 0): Promise<JsonAnswer> {
     this.requireRuntime()
     const patience = this.patience(signal, waitSeconds)
     patience.start()
@@ -150,20 +152,20 @@ export class Transport {
     return (await this.answerOnce(path, init, signal)).body
   }
 
-  /** Waits until another attempt is due, or throws the failure of this one if there shall not be another. */
+  /** Waits until the next attempt is due. Throws the failure of this attempt if it was the last one. */
   async beforeNext(attempt: number, thrown: unknown, patience: Patience): Promise<void> {
     patience.signal.throwIfAborted()
     const failure = failureOf(thrown)
-    if (!isPassing(failure) || attempt >= this.retry.attemptsMax) throw failure
+    if (!isTemporary(failure) || attempt >= this.retry.attemptsMax) throw failure
     patience.failed(failure)
     const asked = failure instanceof ProblemError ? failure.retryAfterMilliseconds : 0
-    const wait = retryWait(attempt, this.retry, this.settings.random ?? Math.random, asked)
-    this.settings.onRetry?.(failure, wait, patience.until)
-    await (this.settings.sleep ?? sleepAwhile)(wait, patience.signal)
+    const milliseconds = retryWaitMilliseconds(attempt, this.retry, this.settings.random ?? Math.random, asked)
+    this.settings.onRetry?.(failure, milliseconds, patience.until)
+    await (this.settings.sleep ?? sleep)(milliseconds, patience.signal)
   }
 
-  /** Sends a request, and reads its answer whole. */
-  private async received(path: string, init: RequestInit, { signal }: Patience): Promise<Answer> {
+  /** Sends a request once, and reads its whole answer. */
+  private async received(path: string, init: RequestInit, { signal }: Patience): Promise<JsonAnswer> {
     try {
       const response = await this.send(path, init, signal)
       return { body: jsonIn(await response.text(), response.status, path), headers: response.headers }

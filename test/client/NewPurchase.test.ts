@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import type { NewPurchase } from "../../src/client/Answers.ts"
+import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 
 /** A purchase as a caller without types may write it. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import type { NewPurchase } from "../../src/client/Answers.ts"
+import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { unansweredMax } from "../../src/client/PurchaseStream.ts"
@@ -190,16 +190,16 @@ describe("what was rejected", () => {
 
   it("is replayed once under the record's own id, also where the answer is lost, and then no other way", async () => {
     const inputSequence = await service.reject(inputMessage([sold("lea", "wrong", { valueCents: -5 })]))
-    const place = { inputSequence, index: 0 }
+    const key = { inputSequence, index: 0 }
     const { client, attempts } = clientOf(async (request, attempt) => {
       const answer = await service.edge.app.fetch(request)
       if (attempt === 1) throw new TypeError("terminated")
       return answer
     })
-    const record = await client.replayRejected(place, lamp("lea"))
+    const record = await client.replayRejected(key, lamp("lea"))
     expect(attempts()).toBe(2)
     expect(record).toMatchObject({
-      ...place,
+      ...key,
       replay: "applied",
       trail: [
         { state: "begun" },
@@ -207,7 +207,7 @@ describe("what was rejected", () => {
       ]
     })
     expect(await client.total("lea")).toMatchObject({ purchaseCount: 1, total: "25.00" })
-    const other = client.replayRejected(place, lamp("lea", { quantity: 3 }))
+    const other = client.replayRejected(key, lamp("lea", { quantity: 3 }))
     await expect(other).rejects.toMatchObject({ kind: "already-replayed", status: 409 })
   })
 })
@@ -240,8 +240,8 @@ describe("many purchases", () => {
     })
     const lines = await taken(client.postAll(many))
     expect(attempts()).toBe(3)
-    expect(lines.map(({ place }) => place)).toEqual(many.map((_, index) => index))
-    expect(lines.every(({ outcome }, place) => "purchaseId" in outcome && outcome.purchaseId === `p${place}`)).toBe(
+    expect(lines.map(({ index }) => index)).toEqual(many.map((_, index) => index))
+    expect(lines.every(({ outcome }, index) => "purchaseId" in outcome && outcome.purchaseId === `p${index}`)).toBe(
       true
     )
     expect(await client.total("gil")).toMatchObject({ purchaseCount: count, total: "75000.00" })
@@ -271,7 +271,7 @@ describe("many purchases", () => {
       counting = setTimeout(countTurn, 0)
     }
     let counting = setTimeout(countTurn, 0)
-    for await (const { place } of client.postAll(slow())) if (place === 0) answered.resolve()
+    for await (const { index } of client.postAll(slow())) if (index === 0) answered.resolve()
     clearTimeout(counting)
     expect(chunks[0]).toBe(1)
     // A chunk takes what comes in a turn of the timers, however many turns that is here, or is full.
@@ -315,7 +315,7 @@ describe("many purchases", () => {
     expect(given).toBe(unansweredMax)
     const writer = answers.writable.getWriter()
     void writer.write(new TextEncoder().encode('{"line":1,"status":"stored","userId":"ida","purchaseId":"p"}\n'))
-    expect(await first).toMatchObject({ value: { place: 0, outcome: { status: "stored" } } })
+    expect(await first).toMatchObject({ value: { index: 0, outcome: { status: "stored" } } })
     await new Promise(setImmediate)
     expect(given).toBe(unansweredMax + 1)
     await posting.return(undefined)

@@ -1,7 +1,7 @@
 import type { Schema } from "effect"
 import { describe, expect, it } from "vitest"
 import type * as Client from "../../src/client/Answers.ts"
-import { problemKinds } from "../../src/client/Failure.ts"
+import { type ProblemBody as ClientProblem, problemKinds } from "../../src/client/Failure.ts"
 import type { RawJson } from "../../src/domain/ExactJson.ts"
 import { type ProblemBody, problemKinds as servedKinds } from "../../src/edge/Problem.ts"
 import type * as Served from "../../src/edge/Representation.ts"
@@ -34,7 +34,7 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof ServedRejected.RejectedRecord, Client.RejectedRecord>,
   true satisfies Agrees<typeof SystemState, Client.SystemStatus>,
   true satisfies Agrees<typeof ReadyState, Client.ReadyState>,
-  true satisfies Agrees<typeof ProblemBody, Client.ProblemBody>,
+  true satisfies Agrees<typeof ProblemBody, ClientProblem>,
   true satisfies Same<Read<ReturnType<typeof Served.revisionBody>>, Plain<Client.AppliedRevision>>
 ]
 

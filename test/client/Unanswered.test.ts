@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import type { NewPurchase } from "../../src/client/Answers.ts"
+import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { ForeignAnswer, NoAnswer, ProblemError, TimedOut } from "../../src/client/Failure.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 
@@ -160,7 +160,7 @@ describe("many purchases", () => {
     const answered: Array<number> = []
     const posting = (async () => {
       const { client } = clientOf(answering(2))
-      for await (const { place } of client.postAll([1, 2, 3, 4].map(named))) answered.push(place)
+      for await (const { index } of client.postAll([1, 2, 3, 4].map(named))) answered.push(index)
     })()
     expect(await failureWithin(9, posting)).toBeUndefined()
     const failure = await failureWithin(2, posting)
@@ -180,8 +180,8 @@ describe("many purchases", () => {
     }
     const answered: Array<number> = []
     const posting = (async () => {
-      for await (const { place } of client.postAll(slowly())) {
-        answered.push(place)
+      for await (const { index } of client.postAll(slowly())) {
+        answered.push(index)
         await pause(60)
       }
     })()
@@ -195,7 +195,7 @@ describe("many purchases", () => {
     )
     const answered: Array<number> = []
     const posting = (async () => {
-      for await (const { place } of client.postAll([1, 2, 3].map(named))) answered.push(place)
+      for await (const { index } of client.postAll([1, 2, 3].map(named))) answered.push(index)
     })()
     expect(await failureWithin(5, posting)).toBeUndefined()
     expect(answered).toEqual([0, 1, 2])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, and starts what does not run yet of the broker, the worker and the edge.
+# Installs missing packages, and starts the broker, the workers and the edges that do not run yet.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -10,12 +10,13 @@ usage() {
   cat <<'TEXT'
 usage: ./start.sh [--workers N] [--edges N] [--cluster]
 
-Installs what is missing, starts the broker, the workers and the edges (one of each, unless told
-otherwise) in the background, and waits until they are ready. What runs already stays.
-scripts/stop.sh stops everything.
+Installs missing packages, starts the broker, the workers and the edges in the background (by default
+one of each), and waits until they are ready. Processes that run already stay. scripts/stop.sh stops
+everything.
 
-With --cluster, scripts/cluster.sh starts three brokers instead, and each of them has everything. An
-installation that was started so stays so; scripts/cluster.sh move makes one of an older one.
+With --cluster, scripts/cluster.sh starts three brokers instead, which replicate everything. Later
+starts of such an installation need no --cluster. scripts/cluster.sh move turns an installation with
+one broker into one with three.
 
 Settings, by environment variable:
   HOST, PORT          where the edge listens; further edges take the ports after it
@@ -24,7 +25,7 @@ Settings, by environment variable:
   NATS_MONITOR_PORT   port of the broker's monitoring    (8222)
   NATS_ROUTE_PORT     port between brokers of a cluster  (6222)
                       Of these three a cluster takes the two ports after them as well.
-  NATS_URL            a broker that runs already, to use instead of an own one
+  NATS_URL            address of another broker; start.sh starts none then
   METRICS_PORT        where the first worker serves its metrics, on 127.0.0.1; further workers take
                       the ports after it                 (none)
   DATA_DIR            where data, logs and pids are kept (.data)
@@ -47,7 +48,7 @@ while (($#)); do
       exit
       ;;
     --workers | --edges)
-      [[ ${2-} =~ ^[1-9][0-9]?$ ]] || wrong_usage "$1 takes a number from 1 to 99"
+      [[ ${2-} =~ ^[1-9][0-9]?$ ]] || wrong_usage "$1 takes a number from 1 to 99, and got '${2-}'"
       declare "${1#--}=$2"
       shift 2
       ;;
@@ -67,7 +68,7 @@ nats_port=${NATS_PORT:-4222}
 monitor_port=${NATS_MONITOR_PORT:-8222}
 route_port=${NATS_ROUTE_PORT:-6222}
 metrics_port=${METRICS_PORT:-0}
-[[ $metrics_port =~ ^[0-9]{1,5}$ ]] || wrong_usage "METRICS_PORT is a port, not $metrics_port"
+[[ $metrics_port =~ ^[0-9]{1,5}$ ]] || wrong_usage "METRICS_PORT must be a number, and is $metrics_port"
 node=$root/node_modules/.bin/node
 names=()
 for ((number = 1; number <= workers; number++)); do names+=("worker-$number"); done
@@ -76,7 +77,7 @@ settings="HOST=$host PORT=$port"
 if [[ -n ${NATS_URL-} ]]; then
   ((!cluster)) || wrong_usage "--cluster starts brokers of its own, so NATS_URL cannot be set"
   nats_url=$NATS_URL
-  # What is shown and kept does not contain passwords.
+  # The address that is printed and kept has no password.
   broker=$(printf '%s' "$nats_url" | sed 's#[^/,@]*@##g')
   settings="$settings NATS_URL=$broker"
 elif ((cluster)) || [[ -d $data/cluster ]]; then
@@ -97,7 +98,7 @@ begin_start
 # The first edge has PORT, the second the one after it, and so on.
 port_of() { echo $((port + ${1##*-} - 1)); }
 
-# The same for METRICS_PORT and the workers; 0 is none.
+# The same for METRICS_PORT and the workers. 0 stands for no port.
 metrics_port_of() { echo $((metrics_port == 0 ? 0 : metrics_port + ${1##*-} - 1)); }
 
 check_settings() {
@@ -109,8 +110,8 @@ check_settings() {
   done
 }
 
-# npm replaces the whole of node_modules, so a copy of the lock file in there is from our last
-# install, and none means that somebody has run npm since.
+# npm replaces the whole of node_modules. So a copy of the lock file in there is from our last install.
+# Without a copy somebody has run npm since.
 install() {
   local copy=node_modules/.purchase-ledger-lock npm_record=node_modules/.package-lock.json
   if [[ ! -x $node ]] ||
@@ -128,11 +129,11 @@ start() {
       launch_broker "$server" broker "$nats_port" "$monitor_port" "$data/nats"
       ;;
     *)
-      # Much is allocated for a moment. With more room for it, posts that wait took a third less time
-      # at 1,000 a second (npm run bench -- --only requests).
-      # Node keeps what it compiled, which is half of what a start takes.
-      # A worker that comes back under its name takes its partitions at once, where the lease of a
-      # stranger would have to end first.
+      # Most objects live for a moment. More room for them saves collections, which posts wait for
+      # (npm run bench -- --only requests).
+      # Node keeps its compiled code, so that the next start is quicker.
+      # A worker that comes back under its name takes its partitions at once. Under another name it would
+      # wait until the old lease ends.
       launch "$1" env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" NATS_URL="$nats_url" \
         WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=128 "$root/src/main.ts" --role "${1%-*}"
       ;;
@@ -174,7 +175,7 @@ for name in "${names[@]}"; do
   fi
 done
 for name in "${names[@]}"; do
-  # Purchases are to be applied, too, when this says that all is ready.
+  # "Ready" says that purchases are applied, too.
   [[ $name != edge-* ]] || wait_for "$host" "$(port_of "$name")" "/readyz?applying=required" "${names[@]}"
 done
 ready=1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Three brokers on this machine that replicate what they store, to try what one broker alone cannot:
-# any one of them may go.
+# Runs three brokers on this machine, which replicate everything. The ledger goes on while any one of
+# them is gone.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,10 +11,10 @@ usage() {
   cat <<'TEXT'
 usage: scripts/cluster.sh start|stop|status|restart|move
 
-  start     starts those of the three brokers that do not run, and waits until all are healthy
+  start     starts the brokers that do not run, and waits until all three are healthy
   stop      stops them
-  status    tells how each of them is; exits 1 unless all three are healthy
-  restart   restarts one after the other, each when the one before is healthy again
+  status    prints the state of each; exits 1 unless all three are healthy
+  restart   restarts one after the other, and waits until each is healthy
   move      moves the data of the one broker of start.sh to a new cluster, and keeps a copy
 
 Settings, by environment variable; each port is that of the first broker, and the other two take the
@@ -39,8 +39,8 @@ ready_seconds=120
 # The port of broker $2, when that of the first is $1.
 port_of() { echo $(($1 + ${2##*-} - 1)); }
 
-# Each broker gets the addresses of all three: from their number a new cluster knows how many make a
-# majority.
+# Prints the addresses of all three for each broker. A new cluster knows from their number how many make
+# a majority.
 routes() {
   local name list=""
   for name in "${names[@]}"; do list="$list,nats://127.0.0.1:$(port_of "$route_port" "$name")"; done
@@ -144,13 +144,13 @@ status() {
   ((all_healthy))
 }
 
-# A broker counts as healthy when it has caught up with what was written while it was gone. Before
-# that the next one must not go, or there is no majority.
+# A broker is healthy when it has caught up with the writes that it missed. The next one must not go
+# before that, or there is no majority.
 restart() {
   local name
   begin_start
   start_brokers
-  # What goes wrong from here on must not stop those that are up again.
+  # A failure from here on must not stop the brokers that are up again.
   ready=1
   for name in "${names[@]}"; do
     scripts/stop.sh "$name"
@@ -159,8 +159,7 @@ restart() {
   done
 }
 
-# Prints what stream $2 of the server $1 holds. That it has consumers does not count: workers make
-# new ones.
+# Prints the state of stream $2 on the server $1 without its consumers, because workers make new ones.
 contents() {
   "$nats" --no-context -s "$1" stream info "$2" --json --no-select 2>/dev/null |
     of_json 'const { consumer_count, ...held } = answer.state; Object.entries(held).map((one) => one.join(":")).join()'
@@ -178,15 +177,15 @@ restore() {
   return 1
 } >>"$logs/move.log" 2>&1
 
-# The store of a broker on its own cannot become that of a broker of a cluster: such a broker removes
-# streams that the cluster does not know. So they go through a backup. The new stores get their name
-# when they are complete, and the old one is only renamed, so nothing is lost wherever this stops.
+# A broker of a cluster removes streams that its cluster does not know. So the streams of a single broker
+# go through a backup. The new stores get their name when they are complete, and the old one is only
+# renamed. So nothing is lost wherever this stops.
 move() {
   local name stream backup url="nats://127.0.0.1:$nats_port" streams=(KV_journal PURCHASES)
   begin_start
   [[ -d $data/nats ]] || fail "there is no data of one broker in $data/nats"
   [[ ! -e $data/cluster ]] || fail "there is a cluster in $data/cluster already"
-  [[ ! -e $data/nats-moved ]] || fail "$data/nats-moved is left of an earlier move. Move it away first."
+  [[ ! -e $data/nats-moved ]] || fail "$data/nats-moved is left from an earlier move. Move it away first."
   for name in "$run"/*.pid; do
     name=$(basename "$name" .pid)
     ! runs "$name" || fail "$name runs. Run scripts/stop.sh first."
@@ -221,7 +220,7 @@ move() {
   mv "$stores" "$data/cluster"
   mv "$data/nats" "$data/nats-moved"
   ready=1
-  echo "Moved. ./start.sh uses the cluster from now on; $data/nats-moved is the old store, to be removed by you."
+  echo "Moved. ./start.sh uses the cluster from now on; $data/nats-moved is the old store. Remove it when you are sure."
 }
 
 case "${1-}" in

@@ -4,13 +4,14 @@ import { launchChromium } from "../test/support/Browser.ts"
 import { freePort, projectRoot, TestBroker, until } from "../test/support/TestBroker.ts"
 import { TestProcess } from "../test/support/TestProcess.ts"
 
-const usage = `npm run picture
-  starts a ledger of its own, lets some customers buy for 45 seconds, and draws the dashboard into docs/dashboard.png`
+const usage = `usage: npm run picture
+
+Starts a ledger, makes purchases for 45 seconds, and draws the dashboard into docs/dashboard.png.`
 
 const buyMilliseconds = 45_000
 const customers = ["ann@x.org", "bob", "café-12", "dora", "erin", "購入者", "k.lopez", "mia"]
 const shown = "ann@x.org"
-const place = join(projectRoot, "docs/dashboard.png")
+const picturePath = join(projectRoot, "docs/dashboard.png")
 
 if (process.argv.length > 2) {
   process.stdout.write(`${usage}\n`)
@@ -28,7 +29,7 @@ const processes = [
 ]
 const url = `http://127.0.0.1:${port}`
 
-/** Stores purchases in waves, as a day has them, until it is told to end. */
+/** Stores purchases in waves, like those of days, until a time of `performance.now`. */
 const buy = async (until: number): Promise<void> => {
   for (let turn = 0; performance.now() < until; turn += 1) {
     const customer = encodeURIComponent(customers[turn % customers.length] ?? "")
@@ -52,9 +53,9 @@ try {
   await page.locator("#user-account").waitFor()
   await page.getByLabel("Hours").check()
   await bought
-  mkdirSync(dirname(place), { recursive: true })
-  await page.screenshot({ path: place })
-  process.stdout.write(`${place}\n`)
+  mkdirSync(dirname(picturePath), { recursive: true })
+  await page.screenshot({ path: picturePath })
+  process.stdout.write(`${picturePath}\n`)
 } finally {
   await browser.close()
   await Promise.all(processes.map((process) => process.kill("SIGKILL")))

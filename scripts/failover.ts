@@ -5,12 +5,20 @@ import { until } from "../test/support/TestBroker.ts"
 import { Installation } from "../test/support/Installation.ts"
 import type { Felt } from "../test/support/Traffic.ts"
 
-const usage = `npm run failover -- --broker 10 --worker 5 --drain 5 --majority 3
-  kills so many times the broker that leads, a worker with -9, a worker with SIGTERM, and two of three brokers,
-  and prints how long callers waited; exits 1 above the limits, or when anything is lost, doubled or out of order
-npm run failover -- --lose-two --rounds 10
-  kills only two of three brokers, so often, under a heavier load and with the leader of a stream as the one that is left;
-  exits 1 if purchases are not applied in time after both are back and /readyz does not say so, or by what is wrong`
+const usage = `usage: npm run failover -- [options]
+
+Starts three brokers, two workers and two edges under load, ends some of them in turn, and prints how long
+callers waited. Exits 1 if a wait is above its limit, or if a purchase is lost, doubled or out of order.
+  --broker N      kills the broker that leads N times (10)
+  --worker N      kills a worker N times with -9 (5)
+  --drain N       ends a worker N times with SIGTERM (5)
+  --majority N    kills two of three brokers N times (3)
+  --lose-two      does nothing but kill two of three brokers, under a heavier load. The broker that is left
+                  leads a stream. Exits 1 if purchases are not applied in time after both are back and
+                  /readyz does not say so, or if a purchase is lost, doubled or out of order.
+  --rounds N      the number of such kills with --lose-two (10)
+  --output        prints the output of all processes at the end
+  --help          prints this text`
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +33,7 @@ const { values } = parseArgs({
   }
 })
 
-/** How long after a fault its effects may begin: a consumer that is gone with its broker is noticed late. */
+/** The time after a fault in which its effects may begin. A consumer that is gone with its broker is noticed late. */
 const brokerObservedMilliseconds = 12_000
 const workerObservedMilliseconds = 5_000
 const passedWithinMilliseconds = 60_000
@@ -35,7 +43,7 @@ interface Result {
   readonly fault: string
   readonly measured: string
   readonly milliseconds: number
-  readonly limit: number
+  readonly limitMilliseconds: number
   readonly errors: Felt["errors"]
 }
 
@@ -52,21 +60,26 @@ const leaders: ReadonlyArray<string> = [journalStream, inputStream, "meta"]
 
 interface Expected {
   readonly fault: string
-  /** In milliseconds. */
-  readonly observed: number
-  readonly write: number
-  readonly read: number
+  /** The time after the fault in which its effects may begin. */
+  readonly observedMilliseconds: number
+  /** The longest waits that are allowed. */
+  readonly limitMilliseconds: { readonly write: number; readonly read: number }
 }
 
-/** Has something happen, and measures what the callers feel of it. */
-const observe = async (installation: Installation, expected: Expected, happen: () => unknown) => {
+/** Brings a fault about, and measures the waits of the callers. */
+const observe = async (installation: Installation, expected: Expected, fault: () => unknown) => {
   const { traffic } = installation
   const at = performance.now()
-  await happen()
-  await until("the callers go on", () => traffic.hasPassed(at + expected.observed), passedWithinMilliseconds)
+  await fault()
+  await until(
+    "the callers go on",
+    () => traffic.hasPassed(at + expected.observedMilliseconds),
+    passedWithinMilliseconds
+  )
   for (const kind of ["write", "read"] as const) {
     const { waited, errors } = traffic.feltSince(kind, at)
-    record({ fault: expected.fault, measured: `${kind} waits`, milliseconds: waited, limit: expected[kind], errors })
+    const limitMilliseconds = expected.limitMilliseconds[kind]
+    record({ fault: expected.fault, measured: `${kind} waits`, milliseconds: waited, limitMilliseconds, errors })
   }
 }
 
@@ -76,7 +89,8 @@ const killLeader = async (installation: Installation, number: number) => {
   const broker = await cluster.leaderOf(led)
   if (broker === undefined) throw new Error(`nobody leads ${led}`)
   const fault = `kill -9 of the leader of ${led}`
-  const expected = { fault, observed: brokerObservedMilliseconds, write: 10_000, read: 10_000 }
+  const limitMilliseconds = { write: 10_000, read: 10_000 }
+  const expected = { fault, observedMilliseconds: brokerObservedMilliseconds, limitMilliseconds }
   await observe(installation, expected, () => broker.kill())
   broker.launch()
   await cluster.untilWhole()
@@ -84,10 +98,12 @@ const killLeader = async (installation: Installation, number: number) => {
 
 const endWorker = async (installation: Installation, number: number, signal: NodeJS.Signals) => {
   const name = `worker-${(number % 2) + 1}`
-  const observed = workerObservedMilliseconds
-  const ended = { fault: `${signal} of a worker`, observed, write: 1_000, read: signal === "SIGKILL" ? 5_000 : 1_000 }
+  const observedMilliseconds = workerObservedMilliseconds
+  const whileGone = { write: 1_000, read: signal === "SIGKILL" ? 5_000 : 1_000 }
+  const ended = { fault: `${signal} of a worker`, observedMilliseconds, limitMilliseconds: whileGone }
   await observe(installation, ended, () => installation.end(name, signal))
-  const joined = { fault: `worker starts after ${signal}`, observed, write: 1_000, read: 1_000 }
+  const whileJoining = { write: 1_000, read: 1_000 }
+  const joined = { fault: `worker starts after ${signal}`, observedMilliseconds, limitMilliseconds: whileJoining }
   await observe(installation, joined, () => installation.start(name))
 }
 
@@ -108,8 +124,8 @@ const killTwo = async (installation: Installation, number: number) => {
     ...attempts.filter(({ startedAt }) => startedAt > at + 10_000).map(({ startedAt, endedAt }) => endedAt - startedAt)
   )
   const { errors } = traffic.feltSince("write", at)
-  const push = (measured: string, milliseconds: number, limit: number) =>
-    record({ fault: "two of three brokers gone", measured, milliseconds, limit, errors })
+  const push = (measured: string, milliseconds: number, limitMilliseconds: number) =>
+    record({ fault: "two of three brokers gone", measured, milliseconds, limitMilliseconds, errors })
   push("first 503 after", until503, 2_000)
   push("slowest answer after 10 s", slow, 2_000)
   const backAt = performance.now()
@@ -127,13 +143,14 @@ const killTwo = async (installation: Installation, number: number) => {
 
 const seconds = (milliseconds: number) => (milliseconds / 1_000).toFixed(2).padStart(6)
 
+/** Prints all waits by fault, and returns whether all are within their limits. */
 const print = (): boolean => {
   let isGood = true
   const groups = Map.groupBy(results, ({ fault, measured }) => `${fault}: ${measured}`)
   console.log(`\n${"".padEnd(58)}    n    min median    max  limit s  answers that were errors`)
   for (const [name, group] of groups) {
     const sorted = group.map(({ milliseconds }) => milliseconds).toSorted((one, other) => one - other)
-    const limit = group[0]?.limit ?? 0
+    const limit = group[0]?.limitMilliseconds ?? 0
     const max = sorted.at(-1) ?? Number.NaN
     const errors: Record<string, number> = {}
     for (const one of group) {
@@ -162,7 +179,7 @@ const reportRound = ({ led, perSecond, appliedAfter, troubles, restartedAfter }:
   console.log(`  ${helped} after the survivor was started again`)
 }
 
-/** Loses two brokers again and again, or brings each fault about so often as is wanted. */
+/** Brings the faults about that the options ask for. Returns whether all waits were within their limits. */
 const bringAbout = async (installation: Installation): Promise<boolean> => {
   if (values["lose-two"]) {
     const rounds = await loseTwo(installation, Number(values.rounds), reportRound)

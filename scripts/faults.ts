@@ -3,10 +3,14 @@ import { parseArgs } from "node:util"
 import { runFaults } from "../test/faults/run/FaultRun.ts"
 import { describeResult, isAsPromised } from "../test/faults/run/Verdict.ts"
 
-const usage = `npm run faults -- --minutes 60     lets faults happen to real processes for so long
-  --seed 17        the plan of faults; a new one each time unless told otherwise
+const usage = `usage: npm run faults -- [options]
+
+Brings faults about in real processes, and checks all that they answered. Exits 1 if a promise was broken.
+  --minutes N      the length of the run (2)
+  --seed N         the seed of the plan of faults (random)
   --cluster        three brokers instead of one
-  --mistake 3      workers make a mistake of test/simulation/Mistakes.ts, which has to be found`
+  --mistake N      workers make this mistake of test/simulation/Mistakes.ts, and the run has to find it
+  --help           prints this text`
 
 const { values } = parseArgs({
   options: {
@@ -22,7 +26,7 @@ const numberOf = (name: "minutes" | "seed" | "mistake", least: number): number =
   const text = values[name]
   const number = Number(text)
   if (Number.isFinite(number) && number >= least) return number
-  console.error(`--${name} must be a number of at least ${least}, and is ${text}\n${usage}`)
+  console.error(`--${name} must be a number of at least ${least}, and is ${text}.\n${usage}`)
   process.exit(2)
 }
 
@@ -42,7 +46,7 @@ const main = async (): Promise<void> => {
       console.error(text)
     }
   }
-  // Whatever ends this process, what it started ends with it.
+  // The processes of the run end with this one.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
   const result = await runFaults({ seed, minutes, isCluster: values.cluster, logPath, progress, ...mistake })
   if (process.stderr.isTTY) process.stderr.write("\r\u001B[K")

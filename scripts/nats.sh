@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Finds the broker or its command line tool on this machine, or fetches it, without root.
+# Finds the broker or its command line tool on this machine, or fetches it. It needs no root.
 #
-#   scripts/nats.sh server   prints the path of a nats-server, or NATS_URL where that is set
+#   scripts/nats.sh server   prints the path of a nats-server, or NATS_URL if that is set
 #   scripts/nats.sh cli      prints the path of the nats command line tool
 #
-# Only the answer goes to stdout. One that begins with a slash is a program to start, any other is
+# Only the answer goes to stdout. An answer that begins with a slash is a program to start. Any other is
 # the URL of a server that runs already and is new enough.
 set -euo pipefail
 
 server_version=2.15.1
 cli_version=0.5.1
 
-# Bash 3.2 has to do, as macOS has no newer one.
+# It runs on bash 3.2, because macOS has no newer one.
 case "${1-}" in
   server)
     program=nats-server
@@ -37,7 +37,7 @@ cache=${PURCHASE_LEDGER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/purchase-ledger}
 
 say() { echo "nats.sh: $*" >&2; }
 
-# Is there a version in the text $1, and is it at least $version?
+# Succeeds if the text $1 has a version that is at least $version.
 new_enough() { (($(as_number "$1") >= $(as_number "$version"))); }
 as_number() {
   if [[ $1 =~ ([0-9]+)\.([0-9]+)\.([0-9]+) ]]; then
@@ -47,20 +47,20 @@ as_number() {
   fi
 }
 
-# Only what the program itself says counts: for a broken one bash complains of its path, and that
-# has a version in it, too.
+# Prints the first line that the program itself prints. The error of bash about a broken program is left
+# out, because its path has a version, too.
 version_of() { "$1" --version 2>/dev/null | head -n 1; }
 
-# A server sends its version as soon as somebody connects. The connection is opened in a process of
-# its own because bash cannot bound the time that takes, but can bound its own wait.
+# Prints the version of the server at $1:$2, which sends it to each client. Another process opens the
+# connection: bash cannot bound the time of that, but it can bound its own wait.
 version_at() {
   local info=""
   IFS= read -r -t 5 info < <( (exec 3<>"/dev/tcp/$1/$2" && head -n 1 <&3) 2>/dev/null) || true
   [[ $info =~ \"version\":\"([^\"]+)\" ]] && echo "${BASH_REMATCH[1]}"
 }
 
-# NATS_URL may list several servers. Those of them that answer have to be new enough, and one has to
-# answer. There is no other way after this one: whoever sets NATS_URL means that broker.
+# NATS_URL may list several servers. At least one has to answer, and all that answer have to be new
+# enough. If none does, no other server is looked for.
 check_given_servers() {
   local url found answered=0
   local pattern='^([a-z]+://)?([^@/]*@)?(\[([^]]+)\]|([^:/]+))(:([0-9]+))?/?$'
@@ -103,11 +103,11 @@ if [[ -x $cached ]] && new_enough "$(version_of "$cached")"; then
   echo "$cached"
   exit
 fi
-say "fetching $program $version, as there is none in $cache"
+say "fetching $program $version, because $cache has none"
 
-# Everything is fetched into a directory of this run and moved into place when it is whole, so that
-# runs at the same time do not meet, and a run that breaks leaves nothing behind. What a killed run
-# could not remove, a run on a later day does.
+# A run fetches into a directory of its own, and moves the program into place when it is whole. So runs
+# at the same time do not meet, and a run that fails leaves nothing. A run on a later day removes the
+# directories of killed runs.
 tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -156,8 +156,8 @@ unzip_here() {
   fi
 }
 
-# Each way runs in an empty directory and leaves the program there. If it fails, its last line, or
-# the one that says ERROR, is the reason.
+# Each way runs in an empty directory, and leaves the program there. If it fails, the reason is the line
+# with ERROR, or its last line.
 
 from_github() {
   local release stem file expected
@@ -231,13 +231,13 @@ for way in $ways; do
     exit
   fi
   reason=$(awk '/ERROR/ { error = $0 } NF { last = $0 } END { print error ? error : last }' "$tmp/output")
-  say "$(title "$way"): ${reason:-what it brought does not run here}"
+  say "$(title "$way"): ${reason:-the program from there does not run here}"
 done
 
 by_python=""
 if [[ $program == nats-server ]]; then
   tried="NATS_URL (not set), $tried"
-  by_python=", or Python 3 with pip, or set NATS_URL to a server that runs"
+  by_python=", or Python 3 with pip, or set NATS_URL to the address of a server"
 fi
 say "found no $program $version or newer. Tried: $tried." \
   "Install it on PATH (https://${module%/*}), or a Go that can build it$by_python."

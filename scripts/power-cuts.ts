@@ -2,8 +2,13 @@ import { parseArgs } from "node:util"
 import { CuttableDisk, NoCuttableDisk } from "../test/power/CuttableDisk.ts"
 import { type PowerCutOutcome, type PowerCutPlan, runPowerCuts } from "../test/power/PowerCuts.ts"
 
-const usage = `npm run power-cuts -- --cuts 50     cuts the power of the broker's disk so often; needs Linux and root
-  --seed 17                         repeats the moments of a run, as far as its load is the same`
+const usage = `usage: npm run power-cuts -- [options]
+
+Cuts the power of the broker's disk again and again, and looks for lost purchases. Needs Linux and root.
+Exits 1 if a purchase is lost, or if the cuts prove nothing.
+  --cuts N    the number of cuts (50)
+  --seed N    the seed of the moments of the cuts (random)
+  --help      prints this text`
 
 const mistakesShownMax = 20
 const cutsOfControl = 1
@@ -18,7 +23,7 @@ const { values } = parseArgs({
 
 const numberOf = (text: string): number => {
   const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`not a whole number above 0: ${text}\n${usage}`)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${text} is not a whole number above 0.\n${usage}`)
   return number
 }
 
@@ -36,7 +41,7 @@ const lines = (outcome: PowerCutOutcome): string =>
   `${outcome.acknowledged} purchases acknowledged, ${outcome.failures} requests failed, ${lostOf(outcome)} lost, ` +
   `${outcome.mistakes.length - lostOf(outcome)} other mistakes, ${outcome.later.length} after another start`
 
-/** Whether all is as promised, or as little as can be told about that. */
+/** Returns whether no purchase was lost, and every cut was felt. */
 const cutPower = async (cuts: number, seed: number): Promise<boolean> => {
   const control = await runOn(CuttableDisk.create(), { cuts: cutsOfControl, seed, syncsAlways: false })
   console.log(`control, a broker that syncs every two minutes, ${cutsOfControl} cut: ${lines(control)}`)
@@ -52,7 +57,7 @@ const cutPower = async (cuts: number, seed: number): Promise<boolean> => {
   return mistakes.length === 0 && outcome.failures >= cuts
 }
 
-// The disk goes with the process, whatever ends it.
+// The disk is removed when the process ends, also by a signal.
 for (const [signal, status] of [
   ["SIGINT", 130],
   ["SIGTERM", 143]

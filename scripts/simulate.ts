@@ -5,8 +5,14 @@ import { runSeeds } from "../test/simulation/Seeds.ts"
 import { describeShrunk, shrink } from "../test/simulation/Shrink.ts"
 import { simulate } from "../test/simulation/Simulation.ts"
 
-const usage = `npm run simulate -- --seeds 100000     runs so many seeds, from 1 on or from --first
-npm run simulate -- --seed 17          shows what happens in one`
+const usage = `usage: npm run simulate -- [options]
+
+Runs the real workers on a simulated broker, one run a seed. Exits 1 if a seed breaks a promise.
+  --seeds N      the number of seeds (2000)
+  --first N      the first seed (1)
+  --seed N       runs this seed only, and prints all its events
+  --threads N    the number of threads (one for each processor)
+  --help         prints this text`
 
 const { values } = parseArgs({
   options: {
@@ -20,7 +26,7 @@ const { values } = parseArgs({
 
 const numberOf = (text: string): number => {
   const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`not a whole number above 0: ${text}\n${usage}`)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${text} is not a whole number above 0.\n${usage}`)
   return number
 }
 

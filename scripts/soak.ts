@@ -2,9 +2,13 @@ import { parseArgs } from "node:util"
 import { describeGrowth, isTooMuch } from "../test/soak/Growth.ts"
 import { quietMillisecondsMax, soak } from "../test/soak/Soak.ts"
 
-const usage = `npm run soak -- --minutes 10     loads a system for so long, and shows whether it grew`
+const usage = `usage: npm run soak -- [options]
 
-/** With fewer requests, or without another worker, nothing would have been tried. */
+Loads a system, and compares its memory and handles before and after. Exits 1 if something grew.
+  --minutes N    the length of the load (10)
+  --help         prints this text`
+
+/** The least work of a run. With less of it a run would prove nothing. */
 const tried = { operationsMin: 3_000, arrivalsMin: 1 }
 
 const { values } = parseArgs({

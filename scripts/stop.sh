@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Stops what start.sh and cluster.sh started: first the edges, so that nothing new comes in, then the
-# workers, then the brokers. Each may finish what it has begun. Both scripts read this file for the
-# functions that they share.
+# Stops the processes of start.sh and cluster.sh: first the edges, so that nothing new comes in, then the
+# workers, then the brokers. Each finishes its work first. Both scripts read this file for the functions
+# that they share.
 #
 #   scripts/stop.sh            stops everything
-#   scripts/stop.sh NAME...    stops only these, for instance worker-1, or all of a kind: worker
+#   scripts/stop.sh NAME...    stops only these: worker-1, or all of a kind: worker
 #   scripts/stop.sh --kill worker
 #                              kills all workers with -9, as a crash would
 set -euo pipefail
@@ -31,8 +31,8 @@ command_of() {
   fi
 } 2>/dev/null
 
-# Prints the pid of the process called $1, if it lives. Its command tells, because another program
-# can have got the pid since.
+# Prints the pid of the process called $1, if it lives. It compares the command too, because another
+# program can have got the pid since.
 pid_of() {
   local pid command
   pid=$(cat "$run/$1.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
@@ -45,9 +45,9 @@ pid_of() {
 
 runs() { pid_of "$1" >/dev/null; }
 
-# Of two runs of a script at the same time the second waits, or each would overwrite the pids of the
-# other. The lock is a link that names the pid of its holder: it appears at once with its content.
-# Whatever goes wrong before ready is set, nothing that this run started stays.
+# Takes the lock of a script, so that two runs do not overwrite the pids of each other. The lock is a link
+# that names the pid of its holder: it appears at once with its content. If this run ends before it sets
+# ready, the processes that it started are stopped.
 begin_start() {
   mkdir -p "$run" "$logs"
   lock=$run/${0##*/}.lock
@@ -74,8 +74,8 @@ check_free() {
   fi
 }
 
-# A session of its own keeps a process alive when the terminal closes. nohup would not: Node resets
-# the signals it inherits. macOS has no setsid(1), but perl.
+# Starts a process in a session of its own, so that it outlives the terminal. nohup is not enough, because
+# Node resets the signals that it inherits. macOS has no setsid(1), but perl.
 launch() {
   local name=$1
   shift
@@ -91,8 +91,8 @@ launch() {
   started+=("$name")
 }
 
-# Starts the server $1 under the name $2 with the ports $3 (clients) and $4 (monitoring), and its
-# data in $5; further options of nats-server follow.
+# Starts the server $1 under the name $2, with the ports $3 (clients) and $4 (monitoring) and its data in
+# $5. Further options of nats-server follow.
 launch_broker() {
   local server=$1 name=$2 port=$3 monitor_port=$4 store=$5
   shift 5
@@ -101,7 +101,7 @@ launch_broker() {
     "$server" -c "$root/nats.conf" "$@"
 }
 
-# Prints what http://$1:$2$3 answers, with its status and headers.
+# Prints the answer of http://$1:$2$3, with its status and headers.
 http_get() {
   local line=""
   (

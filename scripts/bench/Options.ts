@@ -7,13 +7,13 @@ const runsDefault = 5
 const usage = `usage: npm run bench -- [options]
   --only NAMES    runs these cases, with commas between them; --list names them
   --all           runs the long cases as well
-  --runs N        runs each case N times, ${runsDefault} unless told
+  --runs N        runs each case N times, ${runsDefault} by default
   --json FILE     writes the figures to a file as well
   --charts DIR    draws the figures into a directory as SVG
   --from FILE     runs nothing, and shows or draws the figures that --json wrote
-  --profile       leaves processor profiles of edge and worker in .data/profiles/<case>/, and shows what took longest
-  --list          says what the cases are
-  --help          says this`
+  --profile       leaves processor profiles of edge and worker in .data/profiles/<case>/, and prints the functions that took longest
+  --list          prints the cases
+  --help          prints this text`
 
 const list = (): string => {
   const width = Math.max(...cases.map(({ name }) => name.length))
@@ -43,7 +43,7 @@ export interface Options {
   readonly cases: ReadonlyArray<Case>
   readonly runs: number
   readonly isProfiling: boolean
-  /** Files and a directory, where they are wanted. */
+  /** Paths of files and of a directory; `undefined` if they are not wanted. */
   readonly json: string | undefined
   readonly charts: string | undefined
   readonly from: string | undefined
@@ -69,7 +69,7 @@ const parse = () => {
   }
 }
 
-/** What the command line asks for. A wrong one ends the process with what is right. */
+/** Returns the options of the command line. Prints the usage and ends the process if they are wrong. */
 export const readOptions = (): Options => {
   const { only, all, runs, json, charts, from, profile, list: isList, help } = parse()
   if (help) show(usage)

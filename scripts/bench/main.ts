@@ -15,7 +15,7 @@ import { Progress } from "./Progress.ts"
 import { RequestFloor } from "./RequestFloor.ts"
 import { System } from "./System.ts"
 
-/** From these shares of the processors on, what others or the host do is told: figures are then about them, too. */
+/** The shares of the processors from which on a run reports other programs and the host. They distort figures. */
 const otherLoadTold = 0.03
 const stolenTold = 0.01
 
@@ -34,7 +34,7 @@ const profilesOf = (one: Case): string | undefined => {
   return directory
 }
 
-/** Runs a case once, and ends what it leaves running. */
+/** Runs a case once, and ends the processes that it started. */
 const runOnce = async (one: Case, run: number, profiles: string | undefined): Promise<Outcome> => {
   const step = `${one.name}, run ${run} of ${options.runs}`
   progress.begin(step)
@@ -59,7 +59,7 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
     })
   for (const begun of running) await stopped(begun)
   const { others, stolen } = otherLoad()
-  // A case that starts nothing here starts what runs in the background, which cannot be told from others.
+  // A case without processes of its own uses a system in the background, which counts as other programs.
   if (running.length > 0 && others >= otherLoadTold) {
     print(`${step}: other programs used ${(100 * others).toFixed(0)} % of the processors meanwhile`)
   }
@@ -72,7 +72,7 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
   return outcome
 }
 
-/** What was measured so far: it is told even when the benchmark ends early. */
+/** All measurements so far, which are printed even if the benchmark ends early. */
 const measurements: Array<Measurement> = []
 
 const runAll = async (): Promise<boolean> => {
@@ -95,7 +95,7 @@ const runAll = async (): Promise<boolean> => {
 const tell = (figures: ReadonlyArray<Figure>): void => {
   const { json, charts } = options
   print(`\n${tableOf(figures)}`)
-  if (options.isProfiling) print("The figures include what the profiler takes.")
+  if (options.isProfiling) print("The figures include the time of the profiler.")
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(figures, null, 2)}\n`)
   if (charts !== undefined) for (const file of draw(figures, charts)) print(file)
 }

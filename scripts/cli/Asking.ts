@@ -11,63 +11,64 @@ import { wholeNumber } from "./WholeNumber.ts"
 /** The longest `--timeout`, in seconds. */
 const timeoutSecondsMax = 86_400
 
-/** How long a command goes without an answer, in seconds, where `--timeout` does not say. */
+/** The default of `--timeout`, in seconds. */
 export const timeoutSeconds = {
   reads: 10,
-  /** Longer than a broker takes to elect a leader, for a purchase that was sent should not be left open. */
+  /** Longer than brokers take to elect a leader, so that a purchase that was sent gets its answer. */
   writesAndFeeds: 30
 } as const
 
 export const root = Command.make("purchases").pipe(
   Command.withSharedFlags({
     url: Flag.String("url").pipe(
-      Flag.withDescription("Where an edge listens, like http://127.0.0.1:8081; PURCHASES_URL sets it too"),
+      Flag.withDescription("The address of an edge, like http://127.0.0.1:8081; PURCHASES_URL sets it too"),
       Flag.optional
     ),
     json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print JSON, a value a line, with amounts as strings"),
+      Flag.withDescription("Print JSON, one value in a line, with amounts as strings"),
       Flag.withDefault(false)
     ),
     timeout: Flag.Int("timeout").pipe(
       Flag.withSchema(wholeNumber(1, timeoutSecondsMax)),
       Flag.withDescription(
-        `Seconds to go on without an answer: ${timeoutSeconds.reads} for reads unless told otherwise, ${timeoutSeconds.writesAndFeeds} for what stores and for feeds; the seconds of --wait come on top`
+        `Seconds to go on without an answer, by default ${timeoutSeconds.reads} for reads and ${timeoutSeconds.writesAndFeeds} for commands that store and for feeds; the seconds of --wait are added`
       ),
       Flag.optional
     )
   }),
   Command.withDescription(
-    "Store purchases and see what the ledger holds.\n\nExit codes: 0 done; 1 refused or not there; 2 wrong command line; 3 the service cannot be reached or cannot do it now; 141 the reader of the output has gone. A signal ends it as that signal does."
+    "Store purchases and read the ledger.\n\nExit codes: 0 done; 1 refused or not found; 2 wrong command line; 3 the service cannot be reached or cannot do it now; 141 the reader of the output has gone. A signal ends a command as it ends other programs."
   ),
   Command.withExamples([
     {
       command: "purchases post ann Lamp 12.50 --quantity 2 --wait 5",
       description: "Buy two lamps, and wait for the total"
     },
-    { command: "purchases total ann", description: "What ann has bought in all" },
-    { command: "purchases --json history ann --all", description: "All of it, as JSON lines" },
-    { command: "purchases feed --after 0", description: "All that was ever applied, and what comes" }
+    { command: "purchases total ann", description: "The sum of all that ann has bought" },
+    { command: "purchases --json history ann --all", description: "The whole history as JSON lines" },
+    { command: "purchases feed --after 0", description: "All purchases from the first on, and new ones as they come" }
   ])
 )
 
+/** The means of a command: the client, and the ways to print. */
 interface Asked {
   readonly client: PurchaseClient
-  /** Makes a client of the same service whose repetitions are told elsewhere. */
+  /** Makes a client of the same service that reports its retries to `onRetry`. */
   readonly clientTelling: (onRetry: Asked["onRetry"]) => PurchaseClient
-  /** Is aborted when a signal of the operating system ends the command. */
+  /** Aborted when a signal of the operating system ends the command. */
   readonly signal: AbortSignal
   readonly timeoutMilliseconds: number
-  /** The words of the command line that lead to the same service, for a command that is to be repeated. */
+  /** The words of the command line that name the service, for a printed command that goes on. */
   readonly urlWords: ReadonlyArray<string>
-  /** Prints a value: as JSON where that was asked for, else as the text for people. */
+  /** Prints the value as JSON with `--json`, and else the text. */
   readonly print: (value: unknown, text: string) => void
-  /** Prints a text for people; with `--json` nothing. */
+  /** Prints a text for people. Prints nothing with `--json`. */
   readonly note: (text: string) => void
-  /** Says once on stderr that something is tried again, and until when. */
+  /** Reports a retry on stderr, with the time at which the command gives up. */
   readonly onRetry: (failure: Error, waitMilliseconds: number, until: number | undefined) => void
 }
 
-/** Returns what says on stderr what is waited for: at the first repetition, and not again until the time is over. */
+/** Returns a function that reports the first retry on stderr, and no other one until the timeout is over. */
 const sayingOnce = (seconds: number): Asked["onRetry"] => {
   let saidUntil = 0
   return (failure, _wait, until) => {
@@ -81,7 +82,7 @@ const sayingOnce = (seconds: number): Asked["onRetry"] => {
 
 const printed = (text: string): void => void process.stdout.write(`${text}\n`)
 
-/** Returns where the service is. Throws a WrongUrl that says where the wrong address was written. */
+/** Returns the address of the service. Throws a WrongUrl that names the flag or the variable with the wrong one. */
 const addressGiven = (url: string | undefined): string => {
   const [source, text] =
     url === undefined ? ["PURCHASES_URL", process.env["PURCHASES_URL"] || "http://127.0.0.1:8081"] : ["--url", url]
@@ -92,7 +93,7 @@ const addressGiven = (url: string | undefined): string => {
   }
 }
 
-/** Runs what a command does with the service. `seconds` is how long it goes without an answer unless told otherwise. */
+/** Runs the work of a command with the service. `seconds` is the default of `--timeout`. */
 export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = timeoutSeconds.reads) =>
   Effect.gen(function* () {
     const { url, json, timeout } = yield* root
@@ -102,7 +103,7 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
     yield* Effect.tryPromise({
       try: () => {
         const address = addressGiven(Option.getOrUndefined(url))
-        // The time alone ends a call.
+        // The timeout alone ends a call.
         const settings = { url: address, timeoutMilliseconds, attemptsMax: Number.POSITIVE_INFINITY }
         const clientTelling: Asked["clientTelling"] = (told) => new PurchaseClient({ ...settings, onRetry: told })
         return ask({

@@ -2,24 +2,24 @@ import { ForeignAnswer, NoAnswer, TimedOut, WrongUrl } from "../../src/client/Fa
 import { isTemporary } from "../../src/client/Retry.ts"
 import { Unfinished } from "./Unfinished.ts"
 
-/** How the command ends; `--help` lists them. A signal ends it as that signal does. */
+/** The exit codes, which `--help` lists. A signal ends a command as it ends other programs. */
 export const exitCode = {
   done: 0,
-  /** The service refused it, or does not have it. */
+  /** The service refused the request, or found nothing. */
   refused: 1,
   /** The command line or PURCHASES_URL is wrong. */
   usage: 2,
-  /** The service cannot be reached, or says that it cannot do it now. */
+  /** The service cannot be reached, or cannot do it now. */
   unavailable: 3,
-  /** The reader of the output has gone, as with the other programs of a pipe: 128 and the number of SIGPIPE. */
+  /** The reader of the output has gone: 128 plus the number of SIGPIPE, as for other programs of a pipe. */
   outputClosed: 141
 } as const
 
-/** What a problem advises callers of the API to do, and this command does by itself. */
+/** Matches the advice of a problem to callers of the API. This command follows it by itself. */
 const advice =
   /(?: Nothing was changed; try again\.| Try again, or ask for what is known .*| Send it again with the same .*?\.| Lines up to .*)+$/
 
-/** Returns what a failure of the client means, for people. */
+/** Returns the meaning of a failure of the client as sentences for people. */
 export const explained = (failure: unknown): string => {
   if (failure instanceof TimedOut) {
     const seconds = failure.timeoutMilliseconds / 1_000
@@ -35,7 +35,7 @@ export const explained = (failure: unknown): string => {
   return (failure instanceof Error ? failure.message : String(failure)).replace(advice, "")
 }
 
-/** Returns the exit code for what a command failed with, and what to say of it. */
+/** Returns the exit code of a failure, and its message. */
 export const endOf = (failure: unknown): readonly [code: number, message: string] => {
   if (failure instanceof Unfinished) {
     const [code, message] = endOf(failure.cause)

@@ -9,7 +9,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** Returns a signal that is aborted by the first SIGINT or SIGTERM. A second one ends the process at once. */
+/** Returns a signal that the first SIGINT or SIGTERM aborts. A second one ends the process at once. */
 export const interruption = (): AbortSignal => {
   const controller = new AbortController()
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -18,7 +18,7 @@ export const interruption = (): AbortSignal => {
   return controller.signal
 }
 
-/** Ends this process by the signal that interrupted it, so that a shell sees that. */
+/** Ends this process by the signal that interrupted it, so that a shell sees the signal. */
 export const endBy = ({ signal }: Interrupted): void => {
   process.removeAllListeners(signal)
   process.kill(process.pid, signal)

@@ -1,10 +1,10 @@
 import type { HistoryEntry, PurchaseReceipt } from "../../src/client/Answers.ts"
 
 const barCells = 30
-/** The bar is drawn at most this often, in milliseconds. */
+/** The shortest time between two drawings of the bar. */
 const drawEveryMilliseconds = 100
 
-/** Texts from others may hold what a terminal would obey. */
+/** Replaces control characters, because texts of users may hold commands for a terminal. */
 export const plain = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFFD")
 
 const pad = (text: string | number, width: number): string => String(text).padStart(width)
@@ -15,7 +15,7 @@ export const counted = (count: number): string => count.toLocaleString("en-US")
 /** Writes a time of an answer with its date and its zone, to the second. */
 export const timeText = (instant: string): string => `${instant.slice(0, 19).replace("T", " ")} UTC`
 
-/** Writes a word so that a shell takes it as it is. */
+/** Quotes a word for a shell if it needs that. */
 export const shellWord = (word: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
@@ -27,7 +27,7 @@ export const membersText = (answer: object): string =>
     .map(([name, value]) => `${name.padEnd(18)} ${plain(isTime(name) ? timeText(String(value)) : String(value))}`)
     .join("\n")
 
-/** Writes a receipt. How often the purchase came again stands there only if it did. */
+/** Writes a receipt. Leaves out the counts of repeats and conflicts that are 0. */
 export const receiptText = ({ repeatsDropped, conflictsRejected, ...receipt }: PurchaseReceipt): string =>
   membersText({
     ...receipt,
@@ -48,7 +48,7 @@ export const entryLine = ({
 }: HistoryEntry) =>
   `${pad(number, 6)}  ${timeText(storedAt)}  ${pad(quantity, 6)} × ${plain(productName).padEnd(12)} at ${pad(value, 10)} = ${pad(total, 12)}  → ${pad(runningTotal, 14)}  ${plain(purchaseId)}`
 
-/** A bar on stderr for what takes long. Where stderr is no terminal there is none. */
+/** A bar on stderr that shows the progress of a long command. It prints nothing if stderr is not a terminal. */
 export class ProgressBar {
   private readonly what: string
   private readonly whole: number

@@ -39,11 +39,11 @@ export const userFlag = Flag.String("user").pipe(Flag.withSchema(UserId))
 const idFlag = (withoutIt: string) =>
   Flag.String("id").pipe(
     Flag.withSchema(PurchaseId),
-    Flag.withDescription(`The purchaseId; the same again counts once. Without it, ${withoutIt}`),
+    Flag.withDescription(`The purchaseId. Under one id a purchase counts once. Without --id, ${withoutIt}`),
     Flag.optional
   )
 
-/** Everything that a command takes that sends a purchase. */
+/** The arguments and flags of a command that sends a purchase. */
 export const purchaseArguments = {
   user,
   product: Argument.String("product").pipe(
@@ -56,21 +56,21 @@ export const purchaseArguments = {
   ),
   quantity: Flag.Int("quantity").pipe(
     Flag.withSchema(wholeNumber(1, quantityMax)),
-    Flag.withDescription("How many pieces"),
+    Flag.withDescription("The number of pieces, 1 by default"),
     Flag.withDefault(1)
   ),
   type: Flag.String("type").pipe(
     Flag.withSchema(ProductText),
-    Flag.withDescription("The type of the product"),
+    Flag.withDescription("The type of the product, General by default"),
     Flag.withDefault("General")
   ),
-  id: idFlag("it is a new one")
+  id: idFlag("the command makes a new id")
 }
 
-/** Everything that a replay takes beside its record, which makes the id where none is given. */
+/** The arguments and flags of a replay beside its record. Without `--id` the service makes the id from the record. */
 export const replayArguments = {
   ...purchaseArguments,
-  id: idFlag("the record makes it, like replay-7-0 for 7/0")
+  id: idFlag("the id follows from the record, like replay-7-0 for 7/0")
 }
 
 interface Given {
@@ -82,6 +82,7 @@ interface Given {
   readonly id: Option.Option<string>
 }
 
+/** Returns the purchase that a command line describes. */
 export const purchaseOf = ({ user, product, value, quantity, type, id }: Given): NewPurchase => ({
   userId: user,
   productName: product,

@@ -8,7 +8,7 @@ const hashOf = (text: string): number => {
   return hash
 }
 
-/** Returns whole numbers from 0 to below a bound that follow from a seed (mulberry32). */
+/** Returns a source of whole numbers from 0 to below a bound. The numbers follow from the seed (mulberry32). */
 const numbersFrom = (seed: number): ((below: number) => number) => {
   let state = seed
   return (below) => {
@@ -20,8 +20,8 @@ const numbersFrom = (seed: number): ((below: number) => number) => {
 }
 
 /**
- * Returns one of the random purchases of a run. Its id and its content follow from the run and the number, so the same
- * run sends the same again, and each counts once.
+ * Returns one of the random purchases of a run. Its id and its content follow from the run and the number. So a run that
+ * is repeated sends the same purchases, and each counts once.
  */
 export const randomPurchase = (userId: string, run: string, number: number): NewPurchase => {
   const purchaseId = `${run}-${number}`

@@ -1,8 +1,8 @@
 import { exitCode } from "./ExitCode.ts"
 
 /**
- * Ends the process at the first write that fails: without a word after the reader of its output has gone, as other
- * programs do, and else with the reason on stderr.
+ * Ends the process at the first write that fails. Prints nothing if the reader of the output has gone, as other programs
+ * do. Prints the reason on stderr otherwise.
  */
 export const endWithReaderOfOutput = (): void => {
   for (const stream of [process.stdout, process.stderr]) {

@@ -8,28 +8,28 @@ import { isTemporary, retryDefaults, retryWaitMilliseconds } from "../../src/cli
 type OnRetry = (failure: Error, waitMilliseconds: number, until: number | undefined) => void
 
 interface RunSettings {
-  /** Makes a client that tells its repetitions. */
+  /** Makes a client that reports its retries. */
   readonly clientTelling: (onRetry: OnRetry) => PurchaseClient
   readonly signal: AbortSignal
-  /** How long the run goes on while not one more purchase is settled. */
+  /** The longest time in which no further purchase is settled. */
   readonly timeoutMilliseconds: number
   readonly onRetry: OnRetry
-  /** Is told after each answer. */
+  /** Called after each answer that settles a purchase. */
   readonly onProgress: () => void
 }
 
-/** Stores the purchases 1 to `count`. Those that the service could not take are sent again, for as long as is allowed. */
+/** Stores the purchases 1 to `count`. Sends those that the service could not take again, until the timeout is over. */
 export class StoringRun {
   private readonly count: number
   private readonly purchase: (number: number) => NewPurchase
-  /** The next purchase that was not sent yet. */
+  /** The number of the next purchase that was not sent yet. */
   private next = 1
   private again: Array<NewPurchase> = []
   private sent = 0
   private answered = 0
   stored = 0
   refused = 0
-  /** Why the first one was refused. */
+  /** The message of the first refusal; `undefined` if none was refused. */
   refusal: string | undefined
 
   constructor(count: number, purchase: (number: number) => NewPurchase) {
@@ -37,16 +37,17 @@ export class StoringRun {
     this.purchase = purchase
   }
 
-  /** How many are known to be stored or to be refused. */
+  /** The number of purchases that are known to be stored or refused. */
   get settled(): number {
     return this.stored + this.refused
   }
 
-  /** The most purchases that may be stored beside those that are known to be. */
+  /** The most purchases that may be stored beyond those that are known to be. */
   get open(): number {
     return this.sent - this.answered + this.again.length
   }
 
+  /** Stores all purchases. Throws a TimedOut if none was settled for the timeout, or the reason of an aborted signal. */
   async store(settings: RunSettings): Promise<void> {
     const patience = new Patience(settings.timeoutMilliseconds, settings.signal)
     const failed = (failure: Error, wait: number) => {
@@ -75,7 +76,7 @@ export class StoringRun {
     }
   }
 
-  /** Sends until all is sent or one could not be taken. Returns why the first of those could not. */
+  /** Sends until all are sent or one could not be taken. Returns the first problem of that kind, or `undefined`. */
   private async round(
     client: PurchaseClient,
     signal: AbortSignal,
@@ -109,7 +110,7 @@ export class StoringRun {
     this.refusal ??= message
   }
 
-  /** Yields those that are to be sent again, and then new ones, while they are wanted. */
+  /** Yields the purchases to send again and then new ones, while `isWanted` says so. */
   private *wanted(again: Array<NewPurchase>, isWanted: () => boolean): Generator<NewPurchase> {
     while (isWanted()) {
       const purchase = again.shift() ?? (this.next <= this.count ? this.purchase(this.next++) : undefined)

@@ -1,4 +1,4 @@
-/** A command failed with its `cause` when some of its work was done. The message says how much, and how to go on. */
+/** The failure of a command that has done a part of its work. The message says how much is done, and how to go on. */
 export class Unfinished extends Error {
   override readonly name = "Unfinished"
 }

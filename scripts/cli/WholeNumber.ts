@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** Takes a whole number between two bounds, and says which they are. */
+/** Returns a schema of the whole numbers between two bounds. Its message names the bounds. */
 export const wholeNumber = (minimum: number, maximum: number) =>
   Schema.Number.check(
     Schema.makeFilter(

@@ -14,7 +14,7 @@ const suggested = (suggestions: ReadonlyArray<string>): string =>
 const tooMany = (words: ReadonlyArray<string>): string =>
   `${words.map((text) => `"${text}"`).join(", ")} ${words.length === 1 ? "is one word" : `are ${words.length} words`} too many.`
 
-/** Returns what is wrong with a command line, as one sentence for people. */
+/** Returns the mistake of a command line as one sentence for people. */
 const sentence = (error: CliError.CliError): string => {
   switch (error._tag) {
     case "InvalidValue": {
@@ -37,7 +37,7 @@ const sentence = (error: CliError.CliError): string => {
   }
 }
 
-/** Says first what is wrong with a command line, and then in one line how it is written. Help is printed when asked for. */
+/** Prints the mistake of a command line, and one line of usage. Prints the whole help only if `--help` asks for it. */
 export const shortUsage: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)

@@ -16,7 +16,7 @@ import { wholeNumber } from "./WholeNumber.ts"
 /** The longest `--wait`, in seconds. */
 const waitSecondsMax = 30
 
-/** Returns whether nothing was ever applied to an account. */
+/** Returns whether no purchase was ever applied to an account. */
 const isUnknown = ({ known, purchaseCount }: { readonly known?: boolean; readonly purchaseCount: number }): boolean =>
   known === false || purchaseCount === 0
 
@@ -33,7 +33,7 @@ const total = Command.make("total", { user }, (given) =>
   })
 ).pipe(
   Command.withDescription("The total of a user, exact and current"),
-  Command.withExamples([{ command: "purchases total ann", description: "What ann has bought in all" }])
+  Command.withExamples([{ command: "purchases total ann", description: "The sum of all that ann has bought" }])
 )
 
 const history = Command.make("history", { user, ...listFlags }, (given) =>
@@ -71,7 +71,7 @@ const receipt = Command.make(
   ])
 )
 
-/** Returns whether a purchase may be stored though its post failed with this. */
+/** Returns whether a purchase may be stored although its post failed with this cause. */
 const isOpen = (cause: unknown): boolean =>
   cause instanceof Interrupted || (cause instanceof ClientFailure && cause.unanswered.length > 0)
 
@@ -84,7 +84,9 @@ const post = Command.make(
     ...purchaseArguments,
     wait: Flag.Int("wait").pipe(
       Flag.withSchema(wholeNumber(0, waitSecondsMax)),
-      Flag.withDescription(`Seconds to wait until it is applied, at most ${waitSecondsMax}`),
+      Flag.withDescription(
+        `Seconds to wait until the purchase is applied, at most ${waitSecondsMax}. By default the command does not wait`
+      ),
       Flag.withDefault(0)
     )
   },
@@ -104,25 +106,29 @@ const post = Command.make(
   ])
 )
 
-/** The id of an event, as the feed prints it. The service reads it; this only refuses what cannot be an id. */
-const FeedPlace = Schema.String.check(
+/** The id of an event, as the feed prints it. The service reads it. This check only refuses texts that cannot be an id. */
+const FeedEventId = Schema.String.check(
   Schema.makeFilter(
-    (text: string) => /^[0-9]{1,15}(?:\.[0-9]{1,6})?$/.test(text) || "must be a place of the feed, like 0 or 4711.2"
+    (text: string) =>
+      /^[0-9]{1,15}(?:\.[0-9]{1,6})?$/.test(text) || "must be an id that the feed has printed, like 0 or 4711.2"
   )
 )
 
 const feed = Command.make(
   "feed",
   {
-    user: userFlag.pipe(Flag.withDescription("One user's; without it that of all"), Flag.optional),
+    user: userFlag.pipe(
+      Flag.withDescription("The user whose feed is read. Without it the feed has all users"),
+      Flag.optional
+    ),
     after: Flag.String("after").pipe(
-      Flag.withSchema(FeedPlace),
-      Flag.withDescription("Go on after this place; 0 is the beginning. Without it, from now on"),
+      Flag.withSchema(FeedEventId),
+      Flag.withDescription("The id to go on after; 0 is the beginning. Without it the feed begins now"),
       Flag.optional
     ),
     count: Flag.Int("count").pipe(
       Flag.withSchema(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-      Flag.withDescription("End after so many commits"),
+      Flag.withDescription("The number of commits after which the command ends"),
       Flag.optional
     )
   },
@@ -149,7 +155,7 @@ const feed = Command.make(
       }
     }, timeoutSeconds.writesAndFeeds)
 ).pipe(
-  Command.withDescription("What is applied, as it is applied"),
+  Command.withDescription("Purchases as they are applied"),
   Command.withExamples([{ command: "purchases feed --user ann", description: "Until Ctrl-C" }])
 )
 

@@ -25,7 +25,7 @@ interface Given {
   readonly urlWords: ReadonlyArray<string>
 }
 
-/** Returns the command that goes on, as a shell takes it. A word that begins with - would be read as an option. */
+/** Returns the command that goes on, for a shell. A word that begins with - stands behind --, or it would be an option. */
 const continuation = ({ count, user, run, urlWords }: Given): string => {
   const program = process.env["PURCHASES_CALLED_AS"] || "purchases"
   const named = run.startsWith("-") ? [`--run=${run}`] : ["--run", run]
@@ -33,7 +33,7 @@ const continuation = ({ count, user, run, urlWords }: Given): string => {
   return [program, ...urlWords, "generate", ...rest].map(shellWord).join(" ")
 }
 
-/** Returns how much is stored, and the command that goes on. */
+/** Returns a text with the number of stored purchases, and the command that goes on. */
 const howToGoOn = (storing: StoringRun, given: Given): string => {
   const known = `${counted(storing.stored)} of ${counted(given.count)} are stored. Continue with: ${continuation(given)}`
   return storing.open === 0
@@ -46,13 +46,13 @@ export const generate = Command.make(
   {
     count: Argument.Int("count").pipe(
       Argument.withSchema(wholeNumber(1, generateMax)),
-      Argument.withDescription("How many purchases")
+      Argument.withDescription("The number of purchases")
     ),
     user,
     run: Flag.String("run").pipe(
       Flag.withSchema(RunId),
       Flag.withDescription(
-        "The name of the run, from which all ids and contents follow: the same run again counts once. Without it, it is a new one"
+        "The name of the run, from which all ids and contents follow. A run that is repeated counts once. Without --run it gets a new name"
       ),
       Flag.optional
     )
@@ -75,9 +75,11 @@ export const generate = Command.make(
       if (refused > 0) throw new Error(`${refused} of ${count} purchases were not stored. ${refusal}`)
     }, timeoutSeconds.writesAndFeeds)
 ).pipe(
-  Command.withDescription("Store random purchases of a user; what breaks off can be continued, and none counts twice"),
+  Command.withDescription(
+    "Store random purchases of a user. A run that broke off can be continued, and none counts twice"
+  ),
   Command.withExamples([
-    { command: "purchases generate 100000 ann", description: "With a bar that shows how far it is" },
-    { command: "purchases generate 100000 ann --run monday", description: "The same again sends the same purchases" }
+    { command: "purchases generate 100000 ann", description: "With a bar that shows the progress" },
+    { command: "purchases generate 100000 ann --run monday", description: "Sends the same purchases each time" }
   ])
 )

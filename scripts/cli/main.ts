@@ -8,7 +8,7 @@ import { Unfinished } from "./Unfinished.ts"
 
 const say = (message: string): void => void process.stderr.write(`purchases: ${message}\n`)
 
-/** Ends as the failure says. A signal that ended the command ends the process, after what is left to say. */
+/** Prints the message of a failure, and sets the exit code. If a signal ended the command, it ends the process too. */
 const endWith = (failure: unknown): void => {
   const cause = failure instanceof Unfinished ? failure.cause : failure
   if (cause instanceof Interrupted) {

@@ -7,7 +7,7 @@ import { plain, timeText } from "./Output.ts"
 const unknown = "?"
 const nobody = "nobody"
 
-/** Writes whether one half of the service works: `yes`, or `NO` and what is wrong. */
+/** Writes the state of one half of the service: `yes` or `NO`, and the detail. */
 const halfText = (half: string, { ok, detail }: SystemStatus["storing"]): string =>
   `${half.padEnd(9)} ${ok ? "yes" : "NO "}  ${plain(detail)}`
 
@@ -37,7 +37,7 @@ const statusText = ({ storing, applying, partitions, workers, edge }: SystemStat
 
 export const status = Command.make("status", {}, () =>
   asking(async ({ client, signal, print }) => {
-    // It is asked once, and says why where nothing can be stored; the status would be asked for again and again.
+    // `ready` asks once, and fails with the reason if nothing can be stored. `status` would be asked again and again.
     await client.ready({ signal })
     const found = await client.status({ signal })
     print(found, statusText(found))
@@ -45,9 +45,9 @@ export const status = Command.make("status", {}, () =>
   })
 ).pipe(
   Command.withDescription(
-    "Whether purchases can be stored, whether stored ones are applied, what waits in each partition, and the workers"
+    "Whether purchases can be stored and are applied, the messages that wait in each partition, and the workers"
   ),
   Command.withExamples([
-    { command: "purchases status", description: "Exit code 3 where purchases cannot be stored or are not applied" }
+    { command: "purchases status", description: "Exit code 3 if purchases cannot be stored or are not applied" }
   ])
 )

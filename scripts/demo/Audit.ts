@@ -7,8 +7,8 @@ const wrong = (text: string): never => {
 }
 
 /**
- * Adds the purchases of a user up, oldest first, and answers their sum in cents. A WrongClaim says what does not fit
- * together: their numbers, ids, totals, or running totals.
+ * Returns the sum of a user's purchases in cents. They come oldest first. Throws a WrongClaim if their numbers, ids,
+ * totals or running totals do not fit together.
  */
 export const addedUp = (entries: ReadonlyArray<HistoryEntry>): bigint => {
   let sum = 0n

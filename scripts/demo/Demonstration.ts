@@ -4,25 +4,25 @@ import type { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { addedUp } from "./Audit.ts"
 import type { Report } from "./Report.ts"
 
-/** What each step of the demo works with. */
+/** The means of each step of the demo. */
 export interface Demonstration {
   readonly client: PurchaseClient
   readonly report: Report
-  /** The id of a user whom nobody had before. */
+  /** Returns the id of a user that did not exist before. */
   readonly newUser: (name: string) => string
 }
 
-/** A user's account, after its total was held against its whole history. */
+/** A user's account whose total was compared with its whole history. */
 export interface Audited {
   /** Oldest first. */
   readonly entries: ReadonlyArray<HistoryEntry>
   readonly cents: bigint
 }
 
-/** How many purchases are read at once: the most that the service gives. */
+/** The purchases of a page: the most that the service gives. */
 const pagePurchases = 1_000
 
-/** Reads a user's whole history, claims that it has so many purchases, and that the total is their sum. */
+/** Reads a user's whole history. Claims that it has `purchases` entries, and that the total is their sum. */
 export const expectExact = async (
   { client, report }: Demonstration,
   userId: string,

@@ -1,9 +1,9 @@
-/** Something was claimed, and came back differently. */
+/** A claim does not hold. */
 export class WrongClaim extends Error {
   override readonly name = "WrongClaim"
 }
 
-/** Prints what a demo does and claims. A claim that does not hold ends it. */
+/** Prints the steps and claims of a demo. A claim that does not hold throws a WrongClaim. */
 export class Report {
   private readonly print: (line: string) => void
 
@@ -19,13 +19,13 @@ export class Report {
     this.print(`   ${text}`)
   }
 
-  /** Claims that what came back is what it shall be. */
+  /** Claims that the value that came back is the expected one. */
   expect<A extends string | number | bigint | boolean>(claim: string, cameBack: A, shall: A): void {
     if (cameBack !== shall) throw new WrongClaim(`${claim}: came back as '${cameBack}', and should be '${shall}'`)
     this.print(` ✓ ${claim}: ${cameBack}`)
   }
 
-  /** Claims what needs no more words than this. */
+  /** Claims something that has no value to print. */
   holds(claim: string, isSo: boolean): void {
     if (!isSo) throw new WrongClaim(`this is not so: ${claim}`)
     this.print(` ✓ ${claim}`)

@@ -5,15 +5,15 @@ import { promisify } from "node:util"
 
 /** The workers of a system. */
 export interface Workers {
-  /** Kills all of them with -9, and answers their names once they are gone. */
+  /** Kills all of them with -9, and returns their names when they are gone. */
   readonly kill: () => Promise<ReadonlyArray<string>>
-  /** Starts so many. */
+  /** Starts `count` workers. */
   readonly start: (count: number) => Promise<void>
 }
 
 const script = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 
-/** Those that start.sh started, under the settings of this process. */
+/** The workers that start.sh started under the settings of this process. */
 export const startedWorkers: Workers = {
   kill: async () => {
     const { stdout } = await promisify(execFile)(script("scripts/stop.sh"), ["--kill", "worker"])

@@ -5,9 +5,9 @@ import { type Audited, type Demonstration, expectExact } from "./Demonstration.t
 import { WrongClaim } from "./Report.ts"
 import type { Workers } from "./Workers.ts"
 
-/** How often a kill is tried that comes too early or too late. */
+/** The most kills that are tried, because one can come too early or too late. */
 const attemptsMax = 3
-/** How long the first purchase may take to be applied, in milliseconds. */
+/** The longest time until the first purchase is applied. */
 const firstAppliedMillisecondsMax = 30_000
 
 export interface Survivor extends Audited {
@@ -16,18 +16,18 @@ export interface Survivor extends Audited {
   readonly ledgerSequence: number
 }
 
-/** Waits until some purchases are applied, and answers how many. */
+/** Waits until some purchases are applied, and returns their number. */
 const someApplied = async ({ client }: Demonstration, userId: string): Promise<number> => {
   const deadline = performance.now() + firstAppliedMillisecondsMax
   while (performance.now() < deadline) {
-    // What is applied now, not what has been stored: that would wait for all of it.
+    // A strong read would wait until all stored purchases are applied.
     const { purchaseCount } = await client.total(userId, { consistency: "eventual" })
     if (purchaseCount > 0) return purchaseCount
   }
   throw new Error(`nothing of ${userId} was applied within ${firstAppliedMillisecondsMax / 1_000} s`)
 }
 
-/** Returns what each commit did to an account, from its first one up to that which applied a purchase. */
+/** Returns the revisions of an account, from the first one up to the one that applied a purchase. */
 const revisionsUpTo = async (
   { client }: Demonstration,
   userId: string,
@@ -61,8 +61,8 @@ const killAmid = async (demonstration: Demonstration, workers: Workers, userId: 
 }
 
 /**
- * Has the workers killed in the middle of so many purchases of a user, starts them again, and claims that none is lost
- * or doubled.
+ * Kills the workers in the middle of a user's purchases, starts them again, and claims that no purchase is lost or
+ * doubled.
  */
 export const showKill = async (
   demonstration: Demonstration,
@@ -86,8 +86,8 @@ export const showKill = async (
   const lamps = await client.receipt(witness, "first")
   report.expect(`total of ${witness}, stored while no worker ran`, lamps.runningTotal, "59.97")
 
-  // The witness was stored between the death of one worker and the start of the next, so that tells what each of them
-  // has applied, by the broker's own clock.
+  // The witness was stored after the death of one worker and before the start of the next. Its time, by the broker's
+  // clock, tells the commits of the two apart.
   const before = revisions.findLast(({ appliedAt }) => appliedAt < lamps.storedAt)?.purchaseCount ?? 0
   const isAmid = before > 0 && before < purchases
   if (!isAmid && attempt < attemptsMax) {

@@ -5,9 +5,11 @@ import { usualLimits } from "./Replay.ts"
 import { upgrade, type UpgradeReport } from "./Upgrade.ts"
 import { exitCode, UpgradeFailure } from "./UpgradeFailure.ts"
 
-const usage = `npm run upgrade     writes the accounts of a former version in the present layout, and compares every purchase
-  Stop all workers and edges first. NATS_URL says where the broker is. The former accounts stay as they are.
-  docs/upgrading.md says what changes, and lists the exit codes.`
+const usage = `usage: npm run upgrade
+
+Writes the accounts of a former version in the present layout, and compares every purchase.
+Stop all workers and edges first. NATS_URL is the address of the broker. The former accounts stay as they are.
+docs/upgrading.md says what changes, and lists the exit codes.`
 
 const progressEveryMilliseconds = 1_000
 
@@ -28,7 +30,7 @@ const makeReport = (): UpgradeReport => {
   }
 }
 
-/** Ends the process with what a person has to know. */
+/** Prints the failure for people, and ends the process with its exit code. */
 const end = (cause: Cause.Cause<{ readonly message: string }>): never => {
   const failure = Cause.squash(cause)
   const code = failure instanceof UpgradeFailure ? failure.exitCode : exitCode.failed

@@ -7,7 +7,7 @@ const generated = ({ purchasesGenerated }) => `${plural(purchasesGenerated, "pur
 /** @param {any} answer */
 const duplicated = ({ duplicatesSent }) => `One purchase was sent ${count(duplicatesSent)} times; it counts once.`
 
-/** The buttons that store purchases of the user that is shown. */
+/** The buttons that store purchases of the shown user. */
 export class ActionsView {
   form = byId("actions", HTMLFormElement)
   stop = byId("actions-stop")
@@ -16,7 +16,7 @@ export class ActionsView {
   /** @type {AbortController | undefined} */
   running = undefined
 
-  /** @param {() => string} userId @param {() => void} stored told when something may have been stored */
+  /** @param {() => string} userId @param {() => void} stored called when purchases may have been stored */
   constructor(userId, stored) {
     this.userId = userId
     this.stored = stored
@@ -42,7 +42,11 @@ export class ActionsView {
       say(this.message, kind === "generate" ? generated(answer) : duplicated(answer))
     } catch (failure) {
       const wasStopped = running.signal.aborted
-      say(this.message, wasStopped ? "Stopped; what was stored by then counts." : messageOf(failure), "problem")
+      say(
+        this.message,
+        wasStopped ? "Stopped. Purchases that were stored before count." : messageOf(failure),
+        "problem"
+      )
     } finally {
       this.running = undefined
       this.progress.hidden = true

@@ -1,5 +1,5 @@
 /**
- * The element of the page with this id.
+ * Returns the element of the page with this id. Throws an Error if there is none of this kind.
  *
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} id
@@ -13,7 +13,7 @@ export const byId = (id, kind) => {
 }
 
 /**
- * Makes an element. Texts are only ever set as texts, so nothing of what users have named is taken for markup.
+ * Makes an element. It sets texts as text only, so the page takes no name that a user chose for markup.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -31,7 +31,7 @@ export const make = (tag, attributes, ...children) => {
 const svgNamespace = "http://www.w3.org/2000/svg"
 
 /**
- * The same for SVG.
+ * Makes an element of SVG.
  *
  * @param {string} tag
  * @param {Record<string, string | number>} attributes
@@ -44,7 +44,7 @@ export const draw = (tag, attributes, ...children) => {
   return element
 }
 
-/** The rows of a table. @param {string} tableId */
+/** Returns the body of a table. @param {string} tableId */
 export const bodyOf = (tableId) => {
   const body = byId(tableId, HTMLTableElement).tBodies[0]
   if (body === undefined) throw new Error(`The table ${tableId} has no body.`)
@@ -52,7 +52,7 @@ export const bodyOf = (tableId) => {
 }
 
 /**
- * Puts the answer to what somebody did under it, where it is read aloud.
+ * Shows the result of an action, in an element that screen readers read aloud.
  *
  * @param {HTMLElement} output
  * @param {string} text

@@ -1,53 +1,52 @@
 import { parseExact } from "./ExactJson.js"
 
-/** How many events are kept between two looks; those before them are not shown. */
+/** The most events that are kept between two calls of `newest`. Older ones are not shown. */
 const keptMax = 64
-/** The bounds of the wait before a feed is asked for again, in milliseconds; it doubles with each failure. */
+/** The longest wait after the first failure, and after any failure. It doubles with each failure. */
 const againMilliseconds = 1_000
 const againMaxMilliseconds = 30_000
-/** A feed goes on after its last event when it was gone for less than this, in milliseconds; else with what is new. */
+/** The longest gap after which a feed goes on after its last event. After a longer one it begins now. */
 const resumedMaxMilliseconds = 60_000
 
 /**
- * Returns the wait before a feed is asked for again after so many failures in a row, in milliseconds. It is random, so
- * that pages which were cut off together do not come back together.
+ * Returns the wait in milliseconds after a number of failures in a row. It is random, so that pages that were cut off
+ * together do not come back together.
  *
  * @param {number} failures
  */
-const waitAfter = (failures) => {
+const waitMillisecondsAfter = (failures) => {
   const bound = Math.min(againMaxMilliseconds, againMilliseconds * 2 ** (failures - 1))
   return bound / 2 + (Math.random() * bound) / 2
 }
 
 /**
- * A feed of what is applied from now on. It keeps the newest events, and they are read when somebody looks. So a ledger
- * that applies 100,000 purchases a second costs the page no more than that.
+ * Follows a feed from now on, and keeps its newest events until the page draws them. Events are parsed only then, so a
+ * ledger with many commits a second does not slow the page.
  *
- * A browser closes an EventSource for ever when it is answered with another status than 200, as by a proxy without its
- * server. So this makes a new one whenever the feed breaks off, and names the last event in the URL.
+ * A browser closes an EventSource for ever after an answer other than 200, for instance of a proxy without its server. So
+ * this class makes a new one whenever the feed breaks off, with the last event in its URL.
  */
 export class Feed {
   /** @type {Array<string>} */
   texts = []
-  /** Whether it is open. */
   isOpen = false
   failures = 0
   /** The id of the last event; empty before the first. */
   lastEventId = ""
-  /** When it was open last, in milliseconds since 1970. */
+  /** The time at which the feed was last known to be open, in milliseconds since 1970. */
   openAt = 0
   /** @type {EventSource | undefined} */
   source = undefined
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   timer = undefined
 
-  /** @param {string} path @param {() => void} changed told when something came, or when it opened or broke off */
+  /** @param {string} path @param {() => void} changed called when an event comes, and when the feed opens or breaks off */
   constructor(path, changed) {
     this.path = path
     this.changed = changed
   }
 
-  /** Begins with what is applied from now on. */
+  /** Opens the feed from now on. */
   open() {
     this.close()
     this.lastEventId = ""
@@ -79,14 +78,14 @@ export class Feed {
     })
     source.addEventListener("reset", (event) => {
       this.heard(event)
-      // What came before is of another place than what comes now.
+      // There is a gap between the events before this one and those after it.
       this.texts = []
     })
     source.addEventListener("end", () => this.connectLater())
     source.addEventListener("error", () => this.connectLater())
   }
 
-  /** Where the feed is, with the place to go on after. */
+  /** Returns the URL of the feed, with the id to go on after. */
   url() {
     if (Date.now() - this.openAt > resumedMaxMilliseconds) this.lastEventId = ""
     return this.lastEventId === ""
@@ -103,11 +102,11 @@ export class Feed {
     if (this.isOpen) this.openAt = Date.now()
     this.close()
     this.failures += 1
-    this.timer = setTimeout(() => this.connect(), waitAfter(this.failures))
+    this.timer = setTimeout(() => this.connect(), waitMillisecondsAfter(this.failures))
     this.changed()
   }
 
-  /** What came since the last look, newest first, each read when it is taken. */
+  /** Yields the events since the last call, newest first. Each is parsed when it is taken. */
   *newest() {
     const texts = this.texts.toReversed()
     this.texts = []

@@ -11,26 +11,26 @@ const dayAndTime = new Intl.DateTimeFormat("en-GB", {
   timeZoneName: "short"
 })
 
-/** A count with its thousands apart. @param {number} count */
+/** Writes a count with commas. @param {number} count */
 export const count = (count) => grouped.format(count)
 
-/** An exact decimal with its thousands apart; it stays a text. @param {string} decimal */
+/** Writes an exact decimal with commas, as text. @param {string} decimal */
 export const amount = (decimal) => {
   const [whole = "", places = ""] = decimal.split(".")
   return `${whole.replaceAll(wholeDigits, ",")}.${places}`
 }
 
-/** A rate: small ones with a place, since 0 would be another thing. @param {number} rate */
+/** Writes a rate. Rates below 10 have a decimal place, so that a small rate does not read as 0. @param {number} rate */
 export const rate = (rate) => (rate > 0 && rate < 10 ? rate.toFixed(1) : grouped.format(Math.round(rate)))
 
-/** @param {string} instant */
+/** Writes the time of day. @param {string} instant */
 export const clock = (instant) => timeOfDay.format(new Date(instant))
 
-/** A time with its year and its zone. @param {string} instant */
+/** Writes a time with its date and time zone. @param {string} instant */
 export const moment = (instant) => dayAndTime.format(new Date(instant))
 
-/** How many of something. @param {number} number @param {string} one @param {string} [many] */
+/** Writes a count with its noun. @param {number} number @param {string} one @param {string} [many] */
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`
 
-/** How often something came, and what became of it then; `never` where it did not. @param {number} number @param {string} became */
+/** Writes the number of repeats with their outcome; `never` if the number is 0. @param {number} number @param {string} became */
 export const times = (number, became) => (number === 0 ? "never" : `${plural(number, "time")}, and was ${became}`)

@@ -5,7 +5,7 @@ import { ask, pagePath, userPath } from "./Service.js"
 
 const pageLimit = 10
 
-/** A user's history, a page at a time, newest first. */
+/** The history of a user in pages, newest first. */
 export class HistoryView {
   userId = ""
 
@@ -18,13 +18,13 @@ export class HistoryView {
     this.pager = new Pager("history", (path) => void this.load(path).catch(failed))
   }
 
-  /** Shows the newest page of a user, and answers the account that it speaks of. @param {string} userId */
+  /** Shows the newest page of a user, and returns the account in it. @param {string} userId */
   async show(userId) {
     this.userId = userId
     return this.load(undefined)
   }
 
-  /** @param {string | undefined} path the page after another one; without it the newest */
+  /** @param {string | undefined} path the path of a page; `undefined` for the newest */
   async load(path) {
     const { userId } = this
     const page = await ask(pagePath(`${userPath(userId)}/purchases`, pageLimit, path))

@@ -1,8 +1,8 @@
-/** What is older than this says nothing of now, in milliseconds. */
+/** The time in which a sample counts. */
 const windowMilliseconds = 60_000
 const samplesMax = 2_000
 
-/** How long the purchases that were seen in the last minute took, in milliseconds. */
+/** The times from storing to applying, of the purchases that the page saw in the last minute. */
 export class Latencies {
   /** @type {Array<{ at: number, milliseconds: number }>} */
   samples = []
@@ -13,7 +13,7 @@ export class Latencies {
   }
 
   /**
-   * Two quantiles, and of how many; nothing where there were none.
+   * Returns the median and the 99th percentile in milliseconds, and the number of samples; `undefined` without samples.
    *
    * @param {number} now
    */

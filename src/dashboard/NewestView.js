@@ -13,7 +13,7 @@ const shownMax = 20
  * @property {string} total
  */
 
-/** The newest purchases. While somebody points at them, or moves among them by keyboard, they stay as they are. */
+/** The newest purchases. The table does not change while a pointer is over it, or the focus is in it. */
 export class NewestView {
   /** @type {ReadonlyArray<Shown>} */
   newest = []

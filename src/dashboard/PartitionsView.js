@@ -7,7 +7,7 @@ import { count, moment, plural, rate } from "./Format.js"
  * @property {ReadonlyArray<import("./Rates.js").Worker>} workers
  */
 
-/** @param {ReadonlyArray<number>} partitions */
+/** Writes numbers as ranges: `0–3, 7`. @param {ReadonlyArray<number>} partitions */
 const ranges = (partitions) => {
   /** @type {Array<[number, number]>} */
   const runs = []
@@ -19,7 +19,7 @@ const ranges = (partitions) => {
   return runs.map(([first, last]) => (first === last ? String(first) : `${first}–${last}`)).join(", ")
 }
 
-/** Shows what waits in each partition, its owner, and why it is not applied. @param {Status} status */
+/** Shows each partition: the messages that wait, the owner, and why they are not applied. @param {Status} status */
 export const showPartitions = ({ partitions }) => {
   const top = Math.max(1, ...partitions.map(({ waitingMessages = 0 }) => waitingMessages))
   const cells = partitions.map(({ partition, waitingMessages, owner, notApplied }) => {
@@ -37,7 +37,7 @@ export const showPartitions = ({ partitions }) => {
   byId("partitions").replaceChildren(...cells)
 }
 
-/** Names the time at which a worker's count began. @param {string | undefined} startedAt */
+/** Returns the time since which a worker counts, as nodes. @param {string | undefined} startedAt */
 const since = (startedAt) =>
   startedAt === undefined
     ? []

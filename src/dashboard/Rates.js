@@ -16,7 +16,7 @@
  * @property {number} repeats a second
  */
 
-/** How fast each worker is, from the counts that come with its signs of life and the broker's times of these. */
+/** The rates of the workers. They come from the counts in two signs of life, and the broker's times of these. */
 export class Rates {
   /** @type {Map<string, { worker: Worker, rate: Rate | undefined }>} */
   known = new Map()
@@ -26,12 +26,12 @@ export class Rates {
     this.known = new Map(workers.map((worker) => [worker.worker, { worker, rate: this.rateOf(worker) }]))
   }
 
-  /** Nothing where it is not known yet. @param {string} worker */
+  /** Returns the rate of a worker; `undefined` if it is not known yet. @param {string} worker */
   of(worker) {
     return this.known.get(worker)?.rate
   }
 
-  /** Of all workers together; nothing where none is known. @returns {Rate | undefined} */
+  /** Returns the rate of all workers together; `undefined` if none is known. @returns {Rate | undefined} */
   get all() {
     const rates = [...this.known.values()].flatMap(({ rate }) => rate ?? [])
     if (rates.length === 0) return undefined
@@ -41,7 +41,7 @@ export class Rates {
     }
   }
 
-  /** Returns 0 of a worker that is not alive: nothing that it does is known. @param {Worker} now @returns {Rate | undefined} */
+  /** Returns the rate of a worker; 0 if it is not alive, and `undefined` until two signs of life came. @param {Worker} now @returns {Rate | undefined} */
   rateOf(now) {
     const before = this.known.get(now.worker)
     if (before === undefined || before.worker.process !== now.process) return undefined

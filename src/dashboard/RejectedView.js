@@ -5,7 +5,7 @@ import { ReplayDialog } from "./ReplayDialog.js"
 import { ask, messageOf, pagePath } from "./Service.js"
 
 const pageLimit = 10
-/** The most characters of what came that stand in the list; the dialog has more. */
+/** The most characters of a payload in the list. The dialog shows more. */
 const payloadShownMax = 120
 
 /** @type {Readonly<Record<string, string>>} */
@@ -17,13 +17,13 @@ const states = {
   conflicting: "refused: its id is another purchase's"
 }
 
-/** What could not be applied, a page at a time. */
+/** The rejected records in pages. */
 export class RejectedView {
   message = byId("rejected-message")
   pager = new Pager("rejected", (path) => void this.load(path))
   dialog = new ReplayDialog(() => void this.load(undefined))
 
-  /** @param {string | undefined} path the page after another one; without it the newest */
+  /** @param {string | undefined} path the path of a page; `undefined` for the newest */
   async load(path) {
     try {
       const page = await ask(pagePath("rejected", pageLimit, path))

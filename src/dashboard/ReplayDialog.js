@@ -3,20 +3,20 @@ import { amount, count, moment } from "./Format.js"
 import { ask, messageOf } from "./Service.js"
 
 const members = /** @type {const} */ (["userId", "purchaseId", "productName", "productType", "value", "quantity"])
-/** The members that are numbers in JSON; what is no number is sent as a text, and the service says what is wrong. */
+/** The members that are numbers in JSON. A wrong number is sent as text, and the service answers with the mistake. */
 const numbers = new Set(["value", "quantity"])
 const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
-/** The most characters of what came that are shown. */
+/** The most characters of a payload that are shown. */
 const payloadShownMax = 4_000
 
-/** Integer cents as a decimal, without a float. @param {unknown} cents */
+/** Writes integer cents as a decimal, without a float; an empty text if they are not integer. @param {unknown} cents */
 const decimalOf = (cents) => {
   if (!Number.isSafeInteger(cents)) return ""
   const digits = String(cents).replace("-", "").padStart(3, "0")
   return `${Number(cents) < 0 ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
-/** What a record says of each member, as far as it can be read. @param {string} payload */
+/** Returns the members of a payload as far as they can be read. @param {string} payload */
 const readable = (payload) => {
   try {
     const { valueCents, ...rest } = JSON.parse(payload)
@@ -26,7 +26,7 @@ const readable = (payload) => {
   }
 }
 
-/** The body of a replay, with its numbers as they were written. @param {FormData} form */
+/** Writes the body of a replay, with its numbers digit by digit. @param {FormData} form */
 const bodyOf = (form) => {
   const texts = members.flatMap((name) => {
     const text = String(form.get(name) ?? "").trim()
@@ -36,7 +36,7 @@ const bodyOf = (form) => {
   return `{${texts.join(",")}}`
 }
 
-/** In which a rejected purchase is corrected and sent again. */
+/** The dialog that corrects a rejected purchase and sends it. */
 export class ReplayDialog {
   path = ""
   element = byId("replay", HTMLDialogElement)
@@ -57,7 +57,7 @@ export class ReplayDialog {
     this.path = `rejected/${inputSequence}/${index}`
     this.form.reset()
     this.form.hidden = true
-    byId("replay-note").textContent = `Message ${count(inputSequence)}, place ${index}`
+    byId("replay-note").textContent = `Message ${count(inputSequence)}, index ${index}`
     byId("replay-payload").textContent = ""
     byId("replay-trail").replaceChildren()
     say(this.message, "Reading")
@@ -67,7 +67,7 @@ export class ReplayDialog {
       say(this.message, "")
       byId("replay-note").textContent += `: ${record.reason}`
       byId("replay-payload").textContent = record.payload.slice(0, payloadShownMax)
-      // What was settled by a first replay is what may be sent.
+      // The first replay has decided the content.
       const settled = record.trail.at(-1)?.purchase
       const known = settled ?? (record.encoding === "text" ? readable(record.payload) : {})
       for (const name of members) byId(`replay-${name}`, HTMLInputElement).value = String(known[name] ?? "")
@@ -94,7 +94,7 @@ export class ReplayDialog {
     }
   }
 
-  /** Shows what was done about a record, and the form where something can be. @param {any} record */
+  /** Shows the steps of a replay, and the form unless the purchase is applied. @param {any} record */
   show({ replay, trail }) {
     this.form.hidden = replay === "applied"
     const steps = trail.map((/** @type {any} */ { state, at, purchase }) =>

@@ -1,21 +1,21 @@
 import { parseExact } from "./ExactJson.js"
 
-/** The service answered with a problem, or nothing answered; the message is for people. */
+/** The service answered with a problem, or did not answer. The message is for people. */
 export class ServiceProblem extends Error {}
 
-/** @param {Response} response @param {string} text */
+/** Returns the detail of a problem, or names the status. @param {Response} response @param {string} text */
 const problemIn = (response, text) => {
   try {
     const { detail } = JSON.parse(text)
     if (typeof detail === "string") return detail
   } catch {
-    // It is no problem of the service.
+    // The body is not a problem of the service.
   }
   return `The answer was ${response.status} ${response.statusText}.`
 }
 
 /**
- * Asks the service, and reads what it answers.
+ * Asks the service, and returns its answer. Throws a ServiceProblem, or the reason of an aborted signal.
  *
  * @param {string} path
  * @param {RequestInit} [init]
@@ -43,8 +43,8 @@ export const ask = async (path, init = {}) => {
 export const userPath = (userId) => `users/${encodeURIComponent(userId)}`
 
 /**
- * Returns the path of a page of a list: of the one to which `next` of another page leads, or of the first. Of `next`
- * only the query is taken, since all pages of a list have one path.
+ * Returns the path of the page that `next` names, or of the first page. It takes only the query of `next`, because all
+ * pages of a list have one path.
  *
  * @param {string} list
  * @param {number} limit
@@ -53,5 +53,5 @@ export const userPath = (userId) => `users/${encodeURIComponent(userId)}`
 export const pagePath = (list, limit, next) =>
   list + (next === undefined ? `?limit=${limit}` : new URL(next, location.href).search)
 
-/** What to say of a failure. @param {unknown} failure */
+/** Returns the message of a failure. @param {unknown} failure */
 export const messageOf = (failure) => (failure instanceof Error ? failure.message : String(failure))

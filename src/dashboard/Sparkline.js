@@ -1,21 +1,21 @@
 import { draw } from "./Elements.js"
 
-/** How many of the newest values are drawn: two minutes, at one a second. */
+/** The most values that are drawn: two minutes, at one a second. */
 const valuesMax = 120
 const width = 240
 const height = 40
 
-/** A line of the newest values of a figure. What it says stands beside it as a number. */
+/** A line of the newest values of a figure. The newest value stands beside it as a number. */
 export class Sparkline {
   /** @type {Array<number>} */
   values = []
 
-  /** @param {HTMLElement} place */
-  constructor(place) {
+  /** @param {HTMLElement} parent */
+  constructor(parent) {
     this.area = draw("path", { class: "area" })
     this.stroke = draw("path", { class: "stroke" })
     const box = { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" }
-    place.append(draw("svg", box, this.area, this.stroke))
+    parent.append(draw("svg", box, this.area, this.stroke))
   }
 
   /** @param {number} value */

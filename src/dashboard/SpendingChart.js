@@ -13,14 +13,14 @@ import { amount, plural } from "./Format.js"
 const height = 120
 const slot = 20
 const barWidth = 14
-/** The least that a bar with something in it is high. */
+/** The least height of a bar that is not empty. */
 const barHeightMin = 2
-/** About how many labels stand under the bars. */
+/** The most labels under the bars. */
 const labelsMax = 5
 
 const monthNames = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")
 
-/** The name of a window, by the clock of its time zone as the answer has it. @param {string} from @param {string} by */
+/** Returns the name of a window, from the local time of its beginning in the answer. @param {string} from @param {string} by */
 const nameOf = (from, by) => {
   const [, year = "", month = "", day = "", hour = ""] = /^(\d+)-(\d\d)-(\d\d)T(\d\d)/.exec(from) ?? []
   const name = monthNames[Number(month) - 1] ?? ""
@@ -28,7 +28,7 @@ const nameOf = (from, by) => {
   return by === "day" ? `${Number(day)} ${name}` : `${name} ${year}`
 }
 
-/** A float is good enough for the height of a bar, and for nothing else here. @param {string} total */
+/** Returns an amount as a float, for the height of a bar only. @param {string} total */
 const size = (total) => Number(total)
 
 /** @param {Spending} spending */
@@ -37,20 +37,20 @@ const bars = ({ by, windows }) => {
   return windows.map(({ from, total, purchaseCount }, index) => {
     const isEmpty = purchaseCount === 0
     const high = isEmpty ? 1 : Math.max(barHeightMin, (size(total) / top) * height)
-    const place = { x: index * slot + (slot - barWidth) / 2, y: height - high, width: barWidth, height: high, rx: 1.5 }
+    const box = { x: index * slot + (slot - barWidth) / 2, y: height - high, width: barWidth, height: high, rx: 1.5 }
     const said = `${nameOf(from, by)}: ${amount(total)} USD in ${plural(purchaseCount, "purchase")}`
-    return draw("rect", { ...place, class: isEmpty ? "bar none" : "bar" }, draw("title", {}, said))
+    return draw("rect", { ...box, class: isEmpty ? "bar none" : "bar" }, draw("title", {}, said))
   })
 }
 
-/** The names of some windows under their bars, the last one among them. @param {Spending} spending */
+/** Returns the labels of some windows, with that of the last one. @param {Spending} spending */
 const labels = ({ by, windows }) => {
   const every = Math.ceil(windows.length / labelsMax)
   const names = windows.flatMap(({ from }, index) => {
     const fromEnd = windows.length - 1 - index
     if (fromEnd % every > 0) return []
     const name = make("span", {}, nameOf(from, by))
-    // The last one keeps to the right edge.
+    // The last label stands at the right edge.
     if (fromEnd > 0) name.style.left = `${((index + 0.5) / windows.length) * 100}%`
     return name
   })
@@ -81,16 +81,16 @@ const table = ({ by, windows }) => {
   return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))
 }
 
-/** Draws what was spent in each window: as bars, and as a table. @param {HTMLElement} place @param {Spending} spending */
-export const showSpending = (place, spending) => {
+/** Draws the amount of each window as a bar chart and as a table. @param {HTMLElement} parent @param {Spending} spending */
+export const showSpending = (parent, spending) => {
   const { windows, total, purchaseCount, timeZone, by } = spending
-  const wasOpen = place.querySelector("details")?.open === true
+  const wasOpen = parent.querySelector("details")?.open === true
   const said = `${amount(total)} USD in ${plural(purchaseCount, "purchase")} over ${plural(windows.length, by)}, ${timeZone}`
   const box = { viewBox: `0 0 ${windows.length * slot} ${height}`, preserveAspectRatio: "none" }
   const chart = draw("svg", { ...box, role: "img", "aria-label": `Spending: ${said}` }, ...bars(spending))
   const details = make("details", {}, make("summary", {}, "As a table"), table(spending))
   details.open = wasOpen
-  place.replaceChildren(
+  parent.replaceChildren(
     make("figure", {}, chart, labels(spending), make("figcaption", { class: "note" }, said), details)
   )
 }

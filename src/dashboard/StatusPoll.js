@@ -1,17 +1,17 @@
 import { ask, messageOf } from "./Service.js"
 
-/** How often the status is asked for, in milliseconds; an edge reads it anew once a second. */
+/** The time between two polls. An edge reads the status anew at most twice a second. */
 const everyMilliseconds = 1_000
 
-/** An edge that stands still is given up after this long, in milliseconds, and asked again. */
+/** The longest wait for an answer. An edge that hangs is asked again after it. */
 const answerMillisecondsMax = 3_500
 
-/** Asks for the status as long as somebody looks. */
+/** Polls the status while the page is visible. */
 export class StatusPoll {
   isRunning = false
   /** @type {number | undefined} */
   timer = undefined
-  /** Counts the starts, so that a request of an earlier one is followed by no other. */
+  /** Counts the starts, so that no poll follows a request of an earlier start. */
   starts = 0
 
   /** @param {(status: any) => void} known @param {(message: string) => void} failed */

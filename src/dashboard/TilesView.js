@@ -2,7 +2,7 @@ import { byId } from "./Elements.js"
 import { count, plural, rate } from "./Format.js"
 import { Sparkline } from "./Sparkline.js"
 
-/** The figures on top. */
+/** The figures at the top of the page. */
 export class TilesView {
   line = new Sparkline(byId("applied-line"))
 
@@ -13,7 +13,7 @@ export class TilesView {
   showStatus({ partitions, edge }, rates) {
     const waiting = partitions.reduce((sum, { waitingMessages = 0 }) => sum + waitingMessages, 0)
     const unknown = partitions.filter(({ waitingMessages }) => waitingMessages === undefined).length
-    // Of a partition that no worker reads it is not known how much waits in it.
+    // The number of messages that wait is not known for a partition that no worker reads.
     const known = unknown === partitions.length ? "?" : `${count(waiting)}+`
     byId("waiting").textContent = unknown === 0 ? count(waiting) : known
     byId("waiting-edge").textContent = `and ${plural(edge.waitingPurchases, "purchase")} at this edge`

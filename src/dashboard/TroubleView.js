@@ -12,7 +12,7 @@ import { byId } from "./Elements.js"
  * @property {string} detail
  */
 
-/** Returns what of the service does not work; `undefined` where all works. @param {Status} status @returns {Trouble | undefined} */
+/** Returns the trouble of the service; `undefined` if purchases are stored and applied. @param {Status} status @returns {Trouble | undefined} */
 export const troubleIn = ({ storing, applying, partitions }) => {
   const isNone = applying.partitions.length === partitions.length
   const applied = isNone ? "none is applied" : "not all are applied"
@@ -29,14 +29,14 @@ export const troubleIn = ({ storing, applying, partitions }) => {
   return { short: "Not stored", heading, detail }
 }
 
-/** Returns the trouble of a page whose question for the status failed. @param {string} message @returns {Trouble} */
+/** Returns the trouble of a page that got no status. @param {string} message @returns {Trouble} */
 export const troubleOfFailure = (message) => ({
   short: "No answer. Asking again.",
   heading: "The state of the service is not known",
   detail: message
 })
 
-/** Shows what does not work, above all else. @param {Trouble | undefined} trouble */
+/** Shows the trouble above everything else. @param {Trouble | undefined} trouble */
 export const showTrouble = (trouble) => {
   byId("trouble").hidden = trouble === undefined
   byId("trouble-heading").textContent = trouble?.heading ?? ""

@@ -7,12 +7,12 @@ import { showReceipt } from "./ReceiptDialog.js"
 import { ask, messageOf, userPath } from "./Service.js"
 import { showSpending } from "./SpendingChart.js"
 
-/** What is shown of a user is read again at most this often while purchases come, in milliseconds. */
+/** The shortest time between two reads of the shown user while purchases come. */
 const readEveryMilliseconds = 1_500
 
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
 
-/** One user's total, spending and history, which follow what is applied to the account. */
+/** The total, spending and history of one user. They follow the feed of the account. */
 export class UserView {
   userId = ""
   /** @type {Feed | undefined} */
@@ -64,7 +64,7 @@ export class UserView {
     }
   }
 
-  /** Follows the account, where there is one. */
+  /** Follows the account if one is shown. */
   watch() {
     if (this.userId === "" || byId("user-account").hidden) return
     const feed = new Feed(`${userPath(this.userId)}/feed`, () => {
@@ -81,7 +81,7 @@ export class UserView {
     this.timer = undefined
   }
 
-  /** Reads what is shown again: soon, and not more often than is said above. */
+  /** Reads the shown user again, after {@link readEveryMilliseconds}. */
   readSoon() {
     this.timer ??= setTimeout(() => {
       this.timer = undefined
@@ -94,7 +94,7 @@ export class UserView {
 
   async read() {
     const { userId } = this
-    // Whoever looks at an older page keeps it.
+    // An older page of the history stays as it is.
     const account =
       this.history.pager.isNewest || this.history.userId !== userId ? this.history.show(userId) : undefined
     const [total] = await Promise.all([account ?? ask(`${userPath(userId)}/total`), this.readSpending()])

@@ -11,7 +11,7 @@ import { TilesView } from "./TilesView.js"
 import { showTrouble, troubleIn, troubleOfFailure } from "./TroubleView.js"
 import { UserView } from "./UserView.js"
 
-/** What is applied is drawn at most this often, in milliseconds, and of so many purchases at once. */
+/** The shortest time between two drawings of the feed, and the most purchases of one drawing. */
 const drawEveryMilliseconds = 400
 const readPurchasesMax = 200
 
@@ -33,7 +33,7 @@ let isAnswered = true
 /** @type {import("./TroubleView.js").Trouble | undefined} */
 let trouble
 
-/** Says in a word how the service is; the trouble itself stands above the figures. */
+/** Returns the state of the service in a few words. The trouble stands above the figures. */
 const connectionText = () => {
   if (trouble !== undefined) return trouble.short
   return feed.isOpen ? "Live: stored and applied" : "The feed broke off. Asking again."
@@ -49,12 +49,12 @@ const showConnection = () => {
         ? "live"
         : "gone"
   const text = connectionText()
-  // What is read aloud is only what has changed.
+  // Screen readers read the text aloud when it is set, so an equal text is not set again.
   if (connection.textContent !== text) connection.textContent = text
   document.body.classList.toggle("stale", !isAnswered)
 }
 
-/** The counts of rejections when the list was last read. */
+/** The number of rejections when the list was last read. */
 let rejectedCount = -1
 
 const poll = new StatusPoll(
@@ -110,7 +110,7 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog")?.close())
 }
 
-/** A page that nobody sees asks for nothing. */
+/** Stops all requests while the page is hidden. */
 const look = () => {
   if (document.hidden) {
     poll.stop()

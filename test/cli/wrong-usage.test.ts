@@ -46,7 +46,7 @@ describe("a wrong command line", () => {
       [["post", "ann", "Lamp", "1", "--wait", "31"], "--wait must be a whole number from 0 to 30"],
       [["generate", "0", "ann"], "<count> must be a whole number from 1 to 10000000"],
       [["generate", "1", "ann", "--run", "a b"], "--run must be 1 to 64 letters, digits, - and _"],
-      [["feed", "--after", "x"], "--after must be a place of the feed"],
+      [["feed", "--after", "x"], "--after must be an id that the feed has printed"],
       [["rejected", "show", "7"], "<record> must be a record like 7/0"],
       [["total", "ann", "--timeout", "0"], "--timeout must be a whole number from 1 to 86400"]
     ] as const
@@ -59,11 +59,13 @@ describe("a wrong command line", () => {
 })
 
 describe("the help", () => {
-  it("says of a replay that the record makes the id, and of a post that it is a new one", async () => {
+  it("says that the id of a replay follows from the record, and that a post makes a new id", async () => {
     const helpOf = async (...words: ReadonlyArray<string>) =>
       (await purchasesAt(nowhere, ...words, "--help")).out.replaceAll(/\s+/g, " ")
-    expect(await helpOf("rejected", "replay")).toContain("Without it, the record makes it, like replay-7-0 for 7/0")
-    expect(await helpOf("post")).toContain("Without it, it is a new one")
+    expect(await helpOf("rejected", "replay")).toContain(
+      "Without --id, the id follows from the record, like replay-7-0 for 7/0"
+    )
+    expect(await helpOf("post")).toContain("Without --id, the command makes a new id")
   })
 })
 

@@ -56,8 +56,15 @@ const ofTheFirst = (label: string, rates: Rates, first: Rates): Array<Measuremen
     ] as const
   ).map(([name, kind]) => ({ name: `${label} ${name}, of the first`, unit: "ratio", value: rates[kind] / first[kind] }))
 
+/** Takes the bytes of the warm-up out of a comparison: its repeats are no part of the cost of a purchase. */
+const withoutWarmUp = (empty: Kept, before: Kept, after: Kept): Kept => ({
+  ...empty,
+  inputBytes: empty.inputBytes + after.inputBytes - before.inputBytes,
+  ledgerBytes: empty.ledgerBytes + after.ledgerBytes - before.ledgerBytes
+})
+
 /**
- * The same work on ledgers that hold more and more: what it costs must not depend on what is stored. The floor grows
+ * The same work on ledgers that hold more and more purchases. Its cost must not depend on their number. The floor grows
  * beside, on a broker of its own, and is measured at each size directly before the system or after it.
  */
 const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): Case => ({
@@ -93,7 +100,7 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
     let stored = 0
     let first: Rates | undefined
     for (const size of sizes) {
-      // What was measured before may have gone beyond it already.
+      // The measurement at the size before may have stored more already.
       const from = Math.max(size, stored)
       if (from > stored) {
         for (const one of [line, floor]) await throughput(one, { workload, from: stored, to: from }, progress)
@@ -103,13 +110,7 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
       measurements.push(...keptEach(label, empty, kept, from))
       if (first === undefined) {
         await warmUp(from)
-        // What the repeats take is no part of what a purchase takes.
-        const warm = await keptBy(system)
-        empty = {
-          ...empty,
-          inputBytes: empty.inputBytes + warm.inputBytes - kept.inputBytes,
-          ledgerBytes: empty.ledgerBytes + warm.ledgerBytes - kept.ledgerBytes
-        }
+        empty = withoutWarmUp(empty, kept, await keptBy(system))
       }
       const order = { workload, from, to: from + measured }
       const figures = await besideFloor(

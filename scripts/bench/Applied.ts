@@ -4,7 +4,7 @@ import { commitSubject, inputStream, journalStream, partitionFilter } from "../.
 import { withClient } from "./BrokerClient.ts"
 
 const lookEveryMilliseconds = 2
-/** A position that stands still for so long will not move any more. */
+/** The longest time in which a position may stand still. */
 const stillMilliseconds = 60_000
 const noMessage = "10037"
 
@@ -18,7 +18,7 @@ const newest = async (manager: JetStreamManager, stream: string, subject: string
   }
 }
 
-/** What applies, and where. */
+/** A worker and its broker. */
 export interface Applying {
   readonly worker: { readonly pid: number; readonly hasEnded: boolean }
   readonly broker: { readonly pid: number; readonly url: string }

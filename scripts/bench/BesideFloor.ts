@@ -1,6 +1,6 @@
 import type { CaseInput } from "./Case.ts"
 
-/** Runs the floor before the system in odd runs, after it in even ones: what a machine does meanwhile hits both alike. */
+/** Runs the floor before the system in odd runs, and after it in even ones, so that changes of the machine meet both alike. */
 export const besideFloor = async <System, Floor extends object>(
   { run }: CaseInput,
   runSystem: () => Promise<System>,

@@ -1,6 +1,6 @@
 import { connect, type NatsConnection } from "nats"
 
-/** Looks at the broker with a connection of its own, which says nothing of the project's way to use it. */
+/** Opens a plain connection to the broker, apart from `src/nats`. */
 export const withClient = async <A>(url: string, use: (client: NatsConnection) => Promise<A>): Promise<A> => {
   const client = await connect({ servers: url, name: "benchmark" })
   try {

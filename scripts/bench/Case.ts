@@ -13,20 +13,20 @@ export interface Measurement {
   readonly spent?: Spent
 }
 
-/** What came of one run. */
+/** The result of one run. */
 export interface Outcome {
   readonly measurements: ReadonlyArray<Measurement>
-  /** What was wrong: totals, answers. Empty for a good run. */
+  /** The wrong totals and answers. Empty for a good run. */
   readonly wrong: ReadonlyArray<string>
-  /** What else a person wants to know of the run. */
+  /** Further lines for people. */
   readonly notes: ReadonlyArray<string>
 }
 
 export interface CaseInput {
-  /** Counts from 1. Where a case compares, odd runs begin with the floor and even ones with the system. */
+  /** The number of the run, from 1. Odd runs of a comparison begin with the floor, and even ones with the system. */
   readonly run: number
   readonly progress: Progress
-  /** Starts broker, worker and edge on an empty ledger. What a case leaves running ends with its run. */
+  /** Starts broker, worker and edge on an empty ledger. It ends with the run. */
   readonly startSystem: (needs: SystemNeeds) => Promise<System>
   /** Starts the bare protocol on a broker of its own. */
   readonly startFloor: (options: FloorOptions) => Promise<Floor>
@@ -39,7 +39,7 @@ export interface CaseInput {
 /** A part of the benchmark. */
 export interface Case {
   readonly name: string
-  /** What it measures, in a line. */
+  /** One line about the measurement. */
   readonly about: string
   /** Whether it runs only when it is named, or with --all. */
   readonly isLong: boolean

@@ -23,9 +23,9 @@ interface Chart {
 const rounded = (value: number): string =>
   value.toLocaleString("en", value >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 })
 
-/** A bar a figure: its length is the median, and the thin line over it goes from the smallest run to the largest. */
+/** Draws a bar for each figure. Its length is the median, and the thin line over it goes from the least run to the most. */
 const drawn = ({ title, figures }: Chart): string => {
-  // Without a browser nobody can measure text, so this is what a wide font takes.
+  // Text cannot be measured without a browser, so this is the width of a wide font.
   const nameWidth = 16 + characterWidth * Math.max(...figures.map(({ name }) => name.length))
   const height = frameHeight + rowHeight * figures.length
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height })

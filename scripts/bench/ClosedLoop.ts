@@ -1,11 +1,11 @@
 export interface ClosedLoop {
-  /** How many requests wait for their answers at any time. */
+  /** The number of requests that wait for their answers at any time. */
   readonly atOnce: number
   readonly requests: number
   readonly send: (index: number) => Promise<void>
 }
 
-/** Sends a request whenever one is answered: for how much a server can take, not for how long an answer takes. */
+/** Sends a request whenever one is answered. This measures the rate of a server, and not the time of an answer. */
 export const closedLoop = async ({ atOnce, requests, send }: ClosedLoop): Promise<void> => {
   let next = 0
   const sender = async () => {

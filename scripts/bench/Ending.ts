@@ -1,4 +1,4 @@
-/** Something that runs until it is stopped. Stopping it again does nothing. */
+/** A process or a service that runs until it is stopped. A second stop has no effect. */
 export interface Stoppable {
   readonly stop: () => Promise<void>
 }
@@ -6,7 +6,7 @@ export interface Stoppable {
 const running = new Set<Promise<Stoppable>>()
 let ending: Promise<void> | undefined
 
-/** Remembers what is being started, so that it is stopped whatever ends the benchmark. */
+/** Starts something, and registers it, so that it is stopped when the benchmark ends early. */
 export const started = async <R extends Stoppable>(start: () => Promise<R>): Promise<R> => {
   if (ending !== undefined) throw new Error("the benchmark is ending")
   const starting = start()

@@ -4,7 +4,7 @@ import { until } from "../../test/support/TestBroker.ts"
 
 const openedAtOnce = 100
 
-/** One event of a feed has one of these; the place at its beginning has one as well. */
+/** The field of an id. Each event of a feed has one, and the start of a feed has one as well. */
 const idField = Buffer.from("\nid: ")
 const idsIn = (chunk: Buffer): number => {
   let ids = 0
@@ -17,10 +17,10 @@ export class FeedReaders {
   private readonly sockets: Array<Socket> = []
   private readonly events: Array<number> = []
   private readonly begun = new Set<Socket>()
-  /** How many feeds ended that nobody here has closed. */
+  /** The number of feeds that the edge ended. */
   lost = 0
 
-  /** Opens the feeds of these paths. The first `stuck` of them take their beginning and nothing more. */
+  /** Opens the feeds of these paths. The first `stuck` of them read only the beginning. */
   static async open(edgeUrl: string, paths: ReadonlyArray<string>, stuck = 0): Promise<FeedReaders> {
     const readers = new FeedReaders()
     for (const [index, path] of paths.entries()) {
@@ -31,12 +31,12 @@ export class FeedReaders {
     return readers
   }
 
-  /** How many events came in all. */
+  /** The number of events of all feeds. */
   get total(): number {
     return this.events.reduce((sum, events) => sum + events, 0)
   }
 
-  /** Waits until nothing more can come: so many events in all. */
+  /** Waits until all feeds together have had a number of events. */
   async haveAll(total: number): Promise<void> {
     await until(`${total} events have come to the readers`, () => this.total >= total, 60_000)
   }

@@ -9,7 +9,7 @@ export interface Figure {
   readonly min: number
   readonly max: number
   readonly runs: number
-  /** The median of each process; empty where a figure is not about what a purchase or a request costs. */
+  /** The median processor time in each process; empty if the figure has none. */
   readonly cpuMicrosecondsPerPurchase: Spent
 }
 

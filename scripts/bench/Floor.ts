@@ -6,13 +6,13 @@ import { createFloorStreams } from "./FloorStreams.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
 export interface FloorOptions {
-  /** How many accounts stay in memory; all of them if it is left out. */
+  /** The most accounts in memory; all of them by default. */
   readonly residentMax?: number
 }
 
 /**
- * The bare protocol: what it costs on this machine to store, apply and acknowledge purchases with the same broker, the
- * same settings and the same writes, without anything that makes a product of it. A publisher and a worker.
+ * The bare protocol: a publisher and a worker that store, apply and acknowledge purchases with the same broker, the same
+ * settings and the same writes. It has nothing else of the product.
  */
 export class Floor implements Stoppable {
   readonly broker: TestBroker

@@ -17,7 +17,7 @@ export class FloorProcesses implements Stoppable {
     return process
   }
 
-  /** What they printed: nothing, unless something went wrong. */
+  /** Returns the lines that they printed: none, unless something failed. */
   said(): Array<string> {
     return this.started.flatMap((process) => process.said())
   }

@@ -24,13 +24,13 @@ interface Connection {
   readonly socket: Socket
   received: Buffer | undefined
   exchange: Exchange | undefined
-  /** Whether it has answered before: then the server may have closed it at the moment of its use. */
+  /** Whether it has answered before. If so, the server may close it at the moment of its use. */
   isUsed: boolean
 }
 
 const statusOf = (head: string): number => Number(head.slice("HTTP/1.1 ".length, "HTTP/1.1 200".length))
 
-/** The answer that begins a text of bytes, when all of it is there. */
+/** Returns the answer at the beginning of some bytes; `undefined` until it is whole. */
 const answerIn = (received: Buffer): Answer | undefined => {
   const end = received.indexOf(headEnd)
   if (end < 0) return undefined
@@ -44,8 +44,8 @@ const answerIn = (received: Buffer): Answer | undefined => {
 
 /**
  * Kept HTTP/1.1 connections with one request at a time on each, as browsers and load balancers use them. The load
- * shares its cores with what it measures, and node's own clients cost several times as much as an edge's answer may
- * take from it; this one reads what an edge sends, and refuses anything else.
+ * shares its cores with the edge, and node's own clients cost several times as much as the edge. This client reads the
+ * answers of an edge only, and refuses any other.
  */
 export class HttpConnections {
   private readonly host: string
@@ -55,7 +55,7 @@ export class HttpConnections {
   private readonly waiting: Array<Exchange> = []
   private readonly sweep: NodeJS.Timeout
   private readonly connectionsMax: number
-  /** Requests sent again, because the server had closed the idle connection at the moment of its use. */
+  /** The requests that were sent again because the server closed an idle connection at the moment of its use. */
   resent = 0
 
   constructor(url: string, connectionsMax: number) {
@@ -117,8 +117,8 @@ export class HttpConnections {
 
   private closed(connection: Connection): void {
     this.open.delete(connection)
-    const place = this.free.indexOf(connection)
-    if (place >= 0) this.free.splice(place, 1)
+    const index = this.free.indexOf(connection)
+    if (index >= 0) this.free.splice(index, 1)
     const { exchange, received, isUsed } = connection
     if (exchange !== undefined) {
       if (isUsed && received === undefined && performance.now() < exchange.deadline) {

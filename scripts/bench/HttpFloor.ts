@@ -5,7 +5,7 @@ import { FloorProcesses } from "./FloorProcesses.ts"
 import { LoadProcess, type Served } from "./LoadProcess.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
-/** Bare Hono behind node's server, which answers what the load expects: no edge can be faster on this machine. */
+/** Bare Hono behind node's server, with the answers that the load expects. No edge can be faster on this machine. */
 export class HttpFloor implements Stoppable, Served {
   readonly edgeUrl: string
   readonly servers: Served["servers"]
@@ -37,7 +37,7 @@ export class HttpFloor implements Stoppable, Served {
   }
 }
 
-/** Sends requests to the bare HTTP, which ends with it, and answers what was measured. */
+/** Sends requests to the bare HTTP, ends it, and returns the measurements. */
 export const loadHttpFloor = async <Figures extends { readonly wrong: ReadonlyArray<string> }>(
   { startHttpFloor, progress }: CaseInput,
   measure: (load: LoadProcess) => Promise<Figures>

@@ -10,7 +10,7 @@ interface Message {
   }>
 }
 
-/** Everything that the input log holds, read with the client's own means: for what an edge has made up by itself. */
+/** Reads all purchases of the input log with a plain NATS client, for cases whose edge makes the purchases. */
 export const inputPurchases = (brokerUrl: string) =>
   withClient(brokerUrl, async (client) => {
     const manager = await client.jetstreamManager()

@@ -1,7 +1,7 @@
 import type { Measurement } from "./Case.ts"
 import type { Spent } from "./ProcessorTime.ts"
 
-/** Milliseconds from when a request should have been sent until its answer was read. */
+/** The milliseconds from the time at which a request was due until its answer was read. */
 export interface Latency {
   readonly p50: number
   readonly p99: number
@@ -14,7 +14,7 @@ export const latencyOf = (milliseconds: ReadonlyArray<number>): Latency => {
   return { p50: at(0.5), p99: at(0.99), max: at(1) }
 }
 
-/** The figures of a latency, and what one request cost if that is to be told. */
+/** Returns the figures of a latency, with the processor time of one request if it is given. */
 export const latencyMeasurements = (
   name: string,
   milliseconds: ReadonlyArray<number>,

@@ -3,7 +3,7 @@ import { commitFilter, decodeToken, journalStream } from "../../src/domain/Subje
 import { withClient } from "./BrokerClient.ts"
 import type { Total } from "./TotalBody.ts"
 
-/** The total of every account as its newest revision in the journal has it, without a worker's help. */
+/** Reads the total of every account from its newest revision in the journal, without a worker. */
 export const accountsOf = (brokerUrl: string): Promise<Map<string, Total>> =>
   withClient(brokerUrl, async (client) => {
     const accounts = new Map<string, Total>()

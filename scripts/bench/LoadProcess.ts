@@ -4,19 +4,19 @@ import { countProcessorTime, type Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
-/** What requests are sent to. */
+/** The receiver of requests. */
 export interface Served {
   readonly edgeUrl: string
-  /** The processes whose time requests take, by their names. */
+  /** The processes that spend time on requests, by their names. */
   readonly servers: Readonly<Record<string, { readonly pid: number }>>
   /** Starts a further process, which ends with it. */
   readonly spawn: (name: string, script: string) => NodeProcess
 }
 
 interface Loaded extends LoadResult {
-  /** What one post cost, or one read where nothing was posted, the load's own time included. */
+  /** The processor time of one post, or of one read without posts, with the load's own time. */
   readonly spent: Spent
-  /** What was wrong with answers. */
+  /** The mistakes of answers. */
   readonly wrong: ReadonlyArray<string>
 }
 

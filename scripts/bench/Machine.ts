@@ -26,7 +26,7 @@ const commit = (): string => {
   return run("git", "rev-parse", "--short", "HEAD") + changed
 }
 
-/** What a figure depends on: the machine, and the versions. */
+/** Describes the machine and the versions, which figures depend on. */
 export const machine = (): string => {
   const processor = cpus()[0]?.model ?? "unknown processor"
   const gibibytes = (totalmem() / 1024 ** 3).toFixed(0)

@@ -8,7 +8,7 @@ const linesKeptMax = 20
 const stopWaitMilliseconds = 20_000
 
 export interface NodeProcessOptions {
-  /** Names it in what is printed, and names its profile. */
+  /** The name in printed lines and of the profile. */
   readonly name: string
   readonly script: string
   readonly arguments?: ReadonlyArray<string>
@@ -29,7 +29,7 @@ export class NodeProcess implements Stoppable {
       options.profiles === undefined
         ? []
         : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
-    // The room for short-lived objects that start.sh gives as well, and the same keeping of what was compiled.
+    // The same room for short-lived objects and the same cache of compiled code as in start.sh.
     const memory = "--max-semi-space-size=128"
     this.process = spawn(process.execPath, [memory, ...profiling, options.script, ...(options.arguments ?? [])], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -51,7 +51,7 @@ export class NodeProcess implements Stoppable {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
-  /** What it printed, as far as kept. A process that logs warnings alone should have printed nothing. */
+  /** The newest lines that it printed. A process that logs warnings only should print none. */
   said(): Array<string> {
     return this.lines.map((line) => `${this.name}: ${line}`)
   }
@@ -60,7 +60,7 @@ export class NodeProcess implements Stoppable {
     this.process.send(message)
   }
 
-  /** The next message of a kind; others that come before it go to `between`. */
+  /** Waits for the next message of a kind. Other messages before it go to `between`. */
   message<Message extends { readonly kind: string }, Kind extends Message["kind"]>(
     kind: Kind,
     between: (message: Message) => void = () => undefined
@@ -87,7 +87,7 @@ export class NodeProcess implements Stoppable {
     await ended
   }
 
-  /** Lets it finish what it has begun; one that doesn't end by itself is killed. */
+  /** Ends it after its work. Kills it if it does not end by itself. */
   async stop(): Promise<void> {
     if (this.hasEnded) return
     const ended = once(this.process, "exit")

@@ -1,13 +1,13 @@
 export interface OpenLoop {
   readonly perSecond: number
   readonly requests: number
-  /** Sends one request and ends when it is answered; `due` is when it should have been sent. */
+  /** Sends one request, and ends when it is answered. `due` is the time at which it should be sent. */
   readonly send: (index: number, due: number) => Promise<void>
 }
 
 /**
- * Sends requests when they are due, whether or not earlier ones are answered. One that goes out late has `due` in the
- * past, so that what kept it waiting counts for its latency.
+ * Sends requests when they are due, whether or not earlier ones are answered. A late request has `due` in the past, so
+ * that its delay counts as latency.
  */
 export const openLoop = async ({ perSecond, requests, send }: OpenLoop): Promise<void> => {
   const began = performance.now()

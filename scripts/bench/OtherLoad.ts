@@ -37,14 +37,14 @@ const ownTicks = (): number => {
 
 /** Shares of all processors. */
 interface OtherLoad {
-  /** What processes outside of the benchmark used; its own children count among them until they have ended. */
+  /** The share of processes outside of the benchmark. Its own children count among them until they have ended. */
   readonly others: number
-  /** What the host of a virtual machine used for something else. */
+  /** The share that the host of a virtual machine kept. */
   readonly stolen: number
 }
 
 /**
- * Starts to look at what else keeps the machine busy. The answer is for the time since; NaN where there is no /proc.
+ * Starts to watch the other load of the machine. The returned function gives the shares since then; NaN without /proc.
  */
 export const watchOtherLoad = (): (() => OtherLoad) => {
   const began = performance.now()

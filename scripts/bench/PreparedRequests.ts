@@ -1,8 +1,8 @@
 const bytesFirst = 1 << 20
 
 /**
- * The texts of requests, made beforehand and outside of the heap: tens of thousands of strings would make the collector
- * stop the load for 10 ms now and then, and whatever is due meanwhile would count that to its latency.
+ * The texts of requests, made beforehand and outside of the heap. Tens of thousands of strings would make the collector
+ * stop the load now and then, and requests that are due meanwhile would count that as latency.
  */
 export class PreparedRequests {
   private bytes = Buffer.allocUnsafe(bytesFirst)

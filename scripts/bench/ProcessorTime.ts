@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 // Linux shows times to programs in this unit, whatever its own tick is.
 const microsecondsPerTick = 10_000
 
-/** How much processor time a process has used so far, in microseconds; NaN where there is no /proc. */
+/** Returns the processor time of a process so far, in microseconds; NaN without /proc. */
 const processorTime = (pid: number): number => {
   let stat: string
   try {
@@ -16,10 +16,10 @@ const processorTime = (pid: number): number => {
   return (Number(fields[11]) + Number(fields[12])) * microsecondsPerTick
 }
 
-/** Microseconds of processor time that one purchase, or one request, costs in each process, by its name. */
+/** The microseconds of processor time of one purchase or request, by the name of the process. */
 export type Spent = Readonly<Record<string, number>>
 
-/** Starts counting for some processes, each named and given by its id; the answer divides what each used since. */
+/** Starts counting the time of some processes by their ids. The returned function divides it by a number of purchases. */
 export const countProcessorTime = (processes: Readonly<Record<string, { readonly pid: number }>>) => {
   const read = () => Object.entries(processes).map(([name, { pid }]) => [name, processorTime(pid)] as const)
   const before = new Map(read())

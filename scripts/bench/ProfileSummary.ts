@@ -22,11 +22,11 @@ const fileOf = ({ url }: CallFrame): string =>
   url.replace(/^.*\/node_modules\//, "").replace(`file://${projectRoot}`, "")
 
 const functionOf = (frame: CallFrame): string => {
-  const place = frame.url === "" ? "" : `  ${fileOf(frame)}:${frame.lineNumber + 1}`
-  return (frame.functionName === "" ? "(anonymous)" : frame.functionName) + place
+  const position = frame.url === "" ? "" : `  ${fileOf(frame)}:${frame.lineNumber + 1}`
+  return (frame.functionName === "" ? "(anonymous)" : frame.functionName) + position
 }
 
-/** A file of the project, a package, or what of node it is. */
+/** Returns the file of the project, the package, or the part of node that a frame is in. */
 const partOf = (frame: CallFrame): string => {
   if (frame.url === "") return frame.functionName === "(garbage collector)" ? frame.functionName : "native code"
   const file = fileOf(frame)
@@ -43,7 +43,7 @@ const largest = (times: ReadonlyMap<string, number>, count: number, all: number)
       return `${((100 * time) / all).toFixed(1).padStart(5)} % ${milliseconds} ms  ${name}`
     })
 
-/** Where a process spent its time, as shares of the time it was busy: functions and parts by their own time. */
+/** Returns the shares of the busy time of a process, by function and by part, of their own time. */
 export const profileSummary = (file: string): string => {
   const profile: Profile = JSON.parse(readFileSync(file, "utf8"))
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))

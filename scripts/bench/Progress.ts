@@ -1,4 +1,4 @@
-/** One line on stderr that says what happens now. Where stderr is no terminal, only the steps are printed. */
+/** A line on stderr with the present step. If stderr is not a terminal, only the steps are printed. */
 export class Progress {
   private step = ""
 
@@ -12,7 +12,7 @@ export class Progress {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${this.step}${detail === "" ? "" : `: ${detail}`}`)
   }
 
-  /** Leaves the line free for what is printed next. */
+  /** Clears the line before other output. */
   clear(): void {
     if (process.stderr.isTTY) process.stderr.write("\r\u001B[K")
   }

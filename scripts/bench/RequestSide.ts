@@ -6,16 +6,16 @@ import type { Spent } from "./ProcessorTime.ts"
 
 export const perSecond = 1_000
 export const readsBesidePerSecond = 200
-/** So long the processes compile what they run: after 6 s the slowest of a hundred posts still took twice as long. */
+/** The time in which the processes compile their code, before the first turn. */
 const warmUpSeconds = 30
 export const turns = 3
-/** In each turn posts and reads are sent alone, each for so long, and then posts with some reads beside them. */
+/** The time of each part of a turn: posts alone, reads alone, and posts with some reads beside them. */
 const aloneSeconds = 4
 const togetherSeconds = 6
 const postsOfTurn = perSecond * (aloneSeconds + togetherSeconds)
 export const workload = { purchases: perSecond * warmUpSeconds + turns * postsOfTurn, users: 1_000, repeatEvery: 0 }
 
-/** Posts of so many seconds from a place in the workload, each until it is applied. */
+/** Sends posts for some seconds, from an index of the workload on, each until it is applied. */
 const posts = (from: number, seconds: number) => ({
   from,
   to: from + perSecond * seconds,
@@ -31,7 +31,7 @@ const together = (from: number, seconds: number) => ({
 
 type Loaded = Awaited<ReturnType<LoadProcess["run"]>>
 
-/** What one of the two answered in a turn. */
+/** The measurements of one turn. */
 interface Turn {
   readonly posting: Loaded
   readonly reading: Loaded
@@ -47,7 +47,7 @@ const meanSpent = (loads: ReadonlyArray<Loaded>): Spent => {
   return Object.fromEntries(names.map((name) => [name, sumOf(name) / loads.length]))
 }
 
-/** The ledger, or its floor, under single requests: in turns, so that both can be loaded one after the other. */
+/** The ledger or its floor under single requests, in turns, so that both can be loaded one after the other. */
 export class RequestSide {
   readonly name: string
   readonly turns: Array<Turn> = []
@@ -80,7 +80,7 @@ export class RequestSide {
     return this.loads.reduce((all, { resent }) => all + resent, 0)
   }
 
-  /** Every read that was sent beside posts: its milliseconds. */
+  /** The milliseconds of each read beside posts. */
   get readsBeside(): Array<number> {
     return this.turns.flatMap(({ both }) => both.reads)
   }
@@ -103,7 +103,7 @@ export class RequestSide {
     ]
   }
 
-  /** One line on its turns, for whoever wonders what the machine did meanwhile. */
+  /** Returns one line about the turns, which shows how steady the machine was. */
   get told(): string {
     const ofTurns = this.turns.map(
       ({ both, stolen }) => `${latencyOf(both.reads).p99.toFixed(1)} (${(100 * stolen).toFixed(0)} %)`

@@ -1,7 +1,7 @@
 import { inputStream, journalStream } from "../../src/domain/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 
-/** How many bytes the two streams hold on disk, as the broker counts them. */
+/** Reads the bytes of the two streams on disk, as the broker counts them. */
 export const storeUse = (brokerUrl: string): Promise<{ readonly inputBytes: number; readonly ledgerBytes: number }> =>
   withClient(brokerUrl, async (client) => {
     const manager = await client.jetstreamManager()

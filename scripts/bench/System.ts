@@ -8,24 +8,24 @@ import type { PublisherMessage } from "./publisher.ts"
 import { wrongTotals } from "./Totals.ts"
 
 const mainScript = join(projectRoot, "src/main.ts")
-/** What PARTITIONS is when nobody sets it. */
+/** The default of PARTITIONS. */
 const partitionsDefault = 8
 
-/** What a case asks of its system. */
+/** The needs of a case. */
 export interface SystemNeeds {
-  /** Whether the edge has anything to do that is worth a profile. */
+  /** Whether the edge has work, so that its profile is worth reading. */
   readonly usesEdge: boolean
   /** Settings other than their defaults. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 export interface SystemOptions extends SystemNeeds {
-  /** Ends the names of the profiles. */
+  /** The number of the run, which ends the names of the profiles. */
   readonly run: number
   readonly profiles: string | undefined
 }
 
-/** A broker, a worker and an edge that nobody else uses, each a process, on an empty ledger. */
+/** A broker, a worker and an edge of one case, each a process, on an empty ledger. */
 export class System implements Stoppable, Served {
   readonly broker: TestBroker
   readonly edge: NodeProcess
@@ -93,7 +93,7 @@ export class System implements Stoppable, Served {
     this.currentWorker = this.startWorker("worker-again")
   }
 
-  /** What its processes logged: warnings and errors. */
+  /** Returns the warnings and errors that its processes logged. */
   said(): Array<string> {
     return this.processes.flatMap((process) => process.said())
   }
@@ -131,7 +131,7 @@ export class System implements Stoppable, Served {
     })
   }
 
-  // A user of each partition is among these many, as good as certainly.
+  // With this many users each partition has one, almost certainly.
   private async isReady(): Promise<boolean> {
     if (this.worker.hasEnded || this.edge.hasEnded) throw new Error("a process ended while it started")
     const strangers = Array.from({ length: 64 }, (_, index) => [`stranger-${index}`, { count: 0, cents: 0n }] as const)

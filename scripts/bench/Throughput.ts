@@ -7,7 +7,7 @@ import type { PublisherMessage } from "./publisher.ts"
 import type { System } from "./System.ts"
 import type { Workload } from "./Workload.ts"
 
-/** What publishes, what applies, and the broker between: of the system or of the floor. */
+/** A publisher, a worker and the broker between them, of the system or of the floor. */
 interface Line extends Applying {
   readonly publisher: NodeProcess
 }
@@ -19,7 +19,7 @@ export interface Throughput {
   readonly spent: Spent
 }
 
-/** Publishes a part of a workload, and stops the clock when the ledger's positions say that all of it is applied. */
+/** Publishes a part of a workload, and stops the clock when the ledger's positions have passed all of it. */
 export const throughput = async (line: Line, order: PublishOrder, progress: Progress): Promise<Throughput> => {
   const { publisher, worker } = line
   const published = publisher.message<PublisherMessage, "published">("published", (message) => {
@@ -41,7 +41,7 @@ export const throughput = async (line: Line, order: PublishOrder, progress: Prog
   }
 }
 
-/** Fills a ledger with a whole workload, for what is measured on it afterwards. */
+/** Fills a ledger with a whole workload, before a measurement. */
 export const fill = async (system: System, workload: Workload, progress: Progress): Promise<void> => {
   const { worker, broker, partitions } = system
   const publisher = await system.startPublisher()

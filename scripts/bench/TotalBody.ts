@@ -1,4 +1,4 @@
-/** What an account has to say. */
+/** The expected state of an account. */
 export interface Total {
   readonly count: number
   readonly cents: bigint

@@ -14,10 +14,10 @@ interface Counted {
 const readsAtOnce = 16
 const readTriesMax = 30
 const wrongNamedMax = 10
-/** With more accounts than this, so many are read over HTTP, evenly spread, and all from the journal. */
+/** The most accounts that are read over HTTP. Of more accounts this many are read, evenly spread, and all from the journal. */
 const readsOverHttpMax = 2_000
 
-/** Adds purchases up by nothing but their ids and amounts, to hold the ledger against. */
+/** Adds purchases up by their ids and amounts only. The ledger is compared with the result. */
 export const totalsOf = (purchases: Iterable<Counted>): Map<string, Total> => {
   const applied = new Set<string>()
   const totals = new Map<string, Total>()
@@ -30,7 +30,7 @@ export const totalsOf = (purchases: Iterable<Counted>): Map<string, Total> => {
   return totals
 }
 
-/** The totals that a workload has to end in. Its ids need not be kept to find the repeats: it knows them. */
+/** Returns the totals that a workload has to end in. The workload knows its repeats, so no ids are kept. */
 export const totalsOfWorkload = (workload: Workload): Map<string, Total> => {
   const totals = new Map<string, Total>()
   for (const purchase of originalsOf(workload)) add(totals, purchase)
@@ -42,7 +42,7 @@ const add = (totals: Map<string, Total>, { userId, valueCents, quantity }: Count
   totals.set(userId, { count: before.count + 1, cents: before.cents + valueCents * BigInt(quantity) })
 }
 
-/** A strong read of a total over HTTP. An edge that says it is not current in time is asked again. */
+/** Reads a total over HTTP. Asks again if the edge could not make it current in time. */
 export const readTotal = async (edgeUrl: string, userId: string): Promise<Total> => {
   for (let tries = 1; ; tries += 1) {
     const response = await fetch(`${edgeUrl}/users/${encodeURIComponent(userId)}/total`)
@@ -65,7 +65,7 @@ const shortened = (wrong: ReadonlyArray<string>): Array<string> => {
   return more > 0 ? [...wrong.slice(0, wrongNamedMax), `and ${more} more totals are wrong`] : [...wrong]
 }
 
-/** Reads every total over HTTP and names those that are not what they have to be. */
+/** Reads every total over HTTP, and returns the wrong ones. */
 export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string, Total>): Promise<Array<string>> => {
   const wrong: Array<string> = []
   const rest = expected.entries()
@@ -79,7 +79,7 @@ export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string,
   return shortened(wrong)
 }
 
-/** Reads the newest revision of every account from the journal itself, and names what is wrong, missing or too much. */
+/** Reads the newest revision of every account from the journal, and returns the wrong, missing and surplus accounts. */
 const wrongAccounts = async (brokerUrl: string, expected: ReadonlyMap<string, Total>): Promise<Array<string>> => {
   const accounts = await accountsOf(brokerUrl)
   const wrong: Array<string> = []
@@ -91,7 +91,7 @@ const wrongAccounts = async (brokerUrl: string, expected: ReadonlyMap<string, To
   return shortened(wrong)
 }
 
-/** Holds a whole ledger against what was sent: the journal entirely, and strong reads over HTTP, of each or of many. */
+/** Compares a whole ledger with the workload: each account in the journal, and strong reads over HTTP of each or of many. */
 export const wrongLedger = async (
   { edgeUrl, broker }: { readonly edgeUrl: string; readonly broker: { readonly url: string } },
   expected: ReadonlyMap<string, Total>
@@ -101,7 +101,7 @@ export const wrongLedger = async (
   return [...(await wrongAccounts(broker.url, expected)), ...(await wrongTotals(edgeUrl, read))]
 }
 
-/** What the processes of the floor printed, and what is wrong in its journal. */
+/** Returns the lines that the processes of the floor printed, and the mistakes of its journal. */
 export const wrongFloor = async (
   floor: Pick<Floor, "said" | "broker">,
   expected: ReadonlyMap<string, Total>

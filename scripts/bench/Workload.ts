@@ -1,12 +1,12 @@
 import type { Purchase } from "../../src/domain/Purchase.ts"
 
-/** Purchases made from their index alone: cheap, the same in every process, and nothing is kept of them. */
+/** Purchases that follow from their index: they are cheap, the same in every process, and not kept. */
 export interface Workload {
   readonly purchases: number
   readonly users: number
   /** How purchases are spread over the users: evenly, or by Zipf's law with the exponent 1. Evenly if it is left out. */
   readonly spread?: "uniform" | "zipf"
-  /** Each such purchase is sent under the id and with the content of an earlier one; 0 for none. */
+  /** Each n-th purchase repeats an earlier one; 0 for no repeats. */
   readonly repeatEvery: number
 }
 
@@ -19,7 +19,7 @@ export interface Range {
 /** Every twentieth: 5 %. */
 export const repeatEveryUsual = 20
 
-/** How far back the earlier one may be. */
+/** The most purchases between a repeat and the earlier one. */
 const repeatDistanceMax = 20_000
 
 const products = ["Mechanical Keyboard", "Noise Cancelling Headphones", "Standing Desk", "Monitor Arm", "Backpack"]
@@ -51,19 +51,19 @@ const originalAt = (workload: Workload, index: number): Purchase => {
   } as Purchase
 }
 
-/** Whether the purchase at an index is one that was sent before. */
+/** Returns whether the purchase at an index repeats an earlier one. */
 const isRepeatAt = ({ repeatEvery }: Workload, index: number): boolean =>
   repeatEvery > 0 && index % repeatEvery === repeatEvery - 1
 
-/** The purchase that is sent at an index. */
+/** Returns the purchase at an index. */
 export const purchaseAt = (workload: Workload, index: number): Purchase => {
   if (!isRepeatAt(workload, index)) return originalAt(workload, index)
   const earlier = index - 1 - (spread(index) % Math.min(index, repeatDistanceMax))
-  // The one before a repeat is none.
+  // The purchase before a repeat is not a repeat.
   return originalAt(workload, isRepeatAt(workload, earlier) ? earlier - 1 : earlier)
 }
 
-/** The purchases of a workload that count: every one that is no repeat. */
+/** Yields the purchases of a workload that are not repeats. */
 export function* originalsOf(workload: Workload): Generator<Purchase> {
   for (let index = 0; index < workload.purchases; index += 1) {
     if (!isRepeatAt(workload, index)) yield originalAt(workload, index)

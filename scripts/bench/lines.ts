@@ -6,7 +6,7 @@ import { purchaseAt, type Range, type Workload } from "./Workload.ts"
 export interface LinesOrder extends Range {
   readonly edgeUrl: string
   readonly workload: Workload
-  /** How many bodies are sent at the same time. */
+  /** The number of bodies at the same time. */
   readonly bodies: number
 }
 
@@ -91,6 +91,6 @@ const takeOrder = () =>
     })
   })
 
-// The benchmark ends it by a signal, and a broken channel means that the benchmark is gone.
+// The benchmark ends this process by a signal. A broken channel means that the benchmark is gone.
 process.once("disconnect", () => process.exit(1))
 takeOrder()

@@ -7,7 +7,7 @@ import { PreparedRequests } from "./PreparedRequests.ts"
 import { totalIn } from "./TotalBody.ts"
 import { purchaseAt, type Range, userAt, type Workload } from "./Workload.ts"
 
-/** So many requests a second, whatever the answers do; or so many at once, each followed by another. */
+/** An open loop with a number of requests a second, or a closed loop with a number of requests at once. */
 export type Pace = { readonly perSecond: number } | { readonly atOnce: number }
 
 export interface LoadOrder {
@@ -21,7 +21,7 @@ export interface LoadOrder {
 
 export interface LoadResult {
   readonly milliseconds: number
-  /** How long each took from when it was due, in milliseconds. */
+  /** The milliseconds of each from the time at which it was due. */
   readonly posts: ReadonlyArray<number>
   readonly reads: ReadonlyArray<number>
   readonly resent: number
@@ -57,10 +57,10 @@ const paced = (pace: Pace, requests: number, send: (index: number, due: number) 
     ? openLoop({ perSecond: pace.perSecond, requests, send })
     : closedLoop({ atOnce: pace.atOnce, requests, send: (index) => send(index, performance.now()) })
 
-/** Kept from one order to the next: in an open loop whatever is slow at first, as a connection is, counts as latency. */
+/** The connections are kept between orders. In an open loop the opening of a connection would count as latency. */
 let kept: HttpConnections | undefined
 
-/** Purchases that were answered as applied, by user: what every later read has to include. */
+/** The purchases that were answered as applied, by user. Every later read has to include them. */
 const applied = new Map<string, number>()
 
 const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<LoadResult> => {
@@ -128,6 +128,6 @@ const serve = async (): Promise<void> => {
   }
 }
 
-// The benchmark ends it by a signal, and a broken channel means that the benchmark is gone.
+// The benchmark ends this process by a signal. A broken channel means that the benchmark is gone.
 process.once("disconnect", () => process.exit(1))
 await serve()

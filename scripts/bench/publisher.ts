@@ -53,7 +53,7 @@ const orEnd = (step: Promise<unknown>) =>
     process.exit(1)
   })
 
-// The benchmark ends it by a signal, and a broken channel means that the benchmark is gone.
+// The benchmark ends this process by a signal. A broken channel means that the benchmark is gone.
 process.once("SIGTERM", () => process.exit(0))
 process.once("disconnect", () => process.exit(1))
 process.on("message", (order: PublishOrder) => void orEnd(runtime.runPromise(publish(order))))

@@ -6,10 +6,10 @@ import type { LedgerEntry } from "../../src/domain/Query.ts"
 import { previousRevisionsMax, type Repeats, type Revision } from "../../src/domain/Revision.ts"
 import type { FormerRevision } from "./FormerRevision.ts"
 
-/** A purchase as an account has it: all that a receipt says but when and where it was applied. */
+/** A purchase of an account: everything of a receipt except the time and sequence of its commit. */
 type NumberedPurchase = Omit<LedgerEntry, "ledgerSequence">
 
-/** What an account of the former layout says of itself. */
+/** An account of the former layout. */
 export interface FormerAccount {
   readonly total: bigint
   readonly count: number
@@ -20,7 +20,7 @@ export interface FormerAccount {
   readonly repeats: ReadonlyMap<string, Repeats>
 }
 
-/** What the new layout says of the same account. */
+/** The same account in the new layout. */
 export interface NewAccount {
   readonly account: Account
   /** Newest first. */
@@ -85,7 +85,7 @@ const purchaseDifference = (
   return `${where}: conflicts were ${before.conflicts}, and are ${seen.conflicts}`
 }
 
-/** Returns the first difference between the two layouts; `undefined` if they say the same of an account. */
+/** Returns the first difference of an account between the two layouts; `undefined` if it is the same in both. */
 export const accountDifference = (former: FormerAccount, { account, entries }: NewAccount): string | undefined => {
   const { purchases } = former
   if (former.total !== purchases.at(-1)?.totalAfter && purchases.length > 0) {

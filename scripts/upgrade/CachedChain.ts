@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 
-/** The verification reads a commit once for each of its revisions, so it keeps the newest reads: about so many characters. */
+/** The most characters that are kept, about. The verification reads a commit once for each of its revisions. */
 const cachedLengthMax = 256 * 1024 * 1024
 
 /** A chain whose records are kept when they were read. Records never change. */
@@ -24,7 +24,7 @@ const cached = (chain: (typeof CommitChain)["Service"]): (typeof CommitChain)["S
       Effect.suspend(() => {
         const record = records.get(sequence)
         if (record === undefined) return Effect.tap(chain.at(sequence), (read) => Effect.sync(() => keep(read)))
-        // What was used last is forgotten last.
+        // The record that was used last is forgotten last.
         records.delete(sequence)
         records.set(sequence, record)
         return Effect.succeed(record)

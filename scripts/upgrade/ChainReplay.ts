@@ -16,11 +16,11 @@ import { refuse } from "./UpgradeFailure.ts"
 /** The worker that the records of the upgrade name. */
 export const upgradeWorker = "upgrade"
 
-/** A write that the broker did not answer is looked for and tried again, so often and after such a wait. */
+/** The attempts of a write that the broker did not answer, and the wait before each. It is looked for first. */
 const triesAgainMax = 60
 const waitBeforeAgain = "500 millis"
 
-/** What was written into the journal. */
+/** The counts of the written journal. */
 export interface Written {
   commits: number
   revisions: number
@@ -48,19 +48,19 @@ const nextRevision = (account: Account, former: FormerRevision): Revision =>
     decidedThrough: former.decidedThrough
   })
 
-/** Whether a former revision follows from the one before it. */
+/** Returns whether a former revision follows from the one before it. */
 const follows = (account: Account, former: FormerRevision): boolean =>
   former.count === account.count + former.purchases.length &&
   former.total === former.purchases.reduce((total, purchase) => total + purchaseTotal(purchase), account.total)
 
-/** Tries again what the broker did not answer; what it refused is final. */
+/** Tries again if the broker did not answer. A refusal is final. */
 const untilAnswered = <A>(write: Effect.Effect<A, BrokerFailure | CommitConflict>) =>
   Effect.retry(write, {
     while: (failure) => failure._tag !== "BrokerRefused",
     schedule: Schedule.spaced(waitBeforeAgain).pipe(Schedule.upTo({ times: triesAgainMax }))
   })
 
-/** Appends a commit, and returns its sequence. One that was stored without an answer is found as the newest. */
+/** Appends a commit, and returns its sequence. A commit that was stored without an answer is found as the newest. */
 const appendSurely = (chain: (typeof CommitChain)["Service"], partition: number, commit: string, after: number) =>
   chain.append(partition, commit, after).pipe(
     Effect.catch((failure) =>

@@ -25,12 +25,12 @@ export interface FormerValue {
   readonly text: string
 }
 
-/** How much the stream of the former layout holds. It must be the same before and after the upgrade. */
+/** The size of the stream of the former layout. It must be the same before and after the upgrade. */
 export interface FormerState {
   readonly messages: number
   readonly bytes: number
   readonly lastSequence: number
-  /** How many keys there are; at least as many as accounts. */
+  /** The number of keys: at least that of the accounts. */
   readonly keys: number
 }
 
@@ -41,7 +41,7 @@ interface StreamInfo {
     readonly last_seq: number
     readonly num_subjects?: number
   }
-  /** Only of a broker in a cluster. One without a leader answers too, with what it last knew. */
+  /** Only a broker in a cluster has it. Without a leader it answers too, with old values. */
   readonly cluster?: { readonly leader?: string }
 }
 
@@ -74,17 +74,17 @@ export interface FormerLedger {
   readonly position: (partition: number) => Effect.Effect<number, BrokerFailure>
   /** The sequence of the newest value of a key. */
   readonly newestOf: (key: string) => Effect.Effect<number | undefined, BrokerFailure>
-  /** Hands on all values of the keys that match a filter, page by page, in the order in which they were written. */
+  /** Passes on all values of the keys that match a filter, page by page, in the order in which they were written. */
   readonly eachPage: <E, R>(
     filter: string,
     take: (page: ReadonlyArray<FormerValue>) => Effect.Effect<void, E, R>,
     from?: number
   ) => Effect.Effect<void, BrokerFailure | E, R>
-  /** All values of a key from a sequence on, oldest first. */
+  /** Reads all values of a key from a sequence on, oldest first. */
   readonly valuesOf: (key: string, from?: number) => Effect.Effect<ReadonlyArray<FormerValue>, BrokerFailure>
 }
 
-/** Reads pages of so many values at most. */
+/** Reads the former layout in pages of at most `pageValuesMax` values. */
 export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: number): FormerLedger => {
   const newest = (key: string) => readMessage(connection, formerLedgerStream, { last_by_subj: prefix + key })
 
@@ -99,7 +99,7 @@ export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: nu
       Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => [])
     )
 
-  // A replica may be behind, so its page counts only if it begins with what the leader says is first.
+  // A replica may be behind, so its page counts only if it begins with the first message that the leader names.
   const pageFrom = Effect.fnUntraced(function* (filter: string, from: number) {
     const page = yield* pageOfReplica(filter, from)
     const first = yield* readMessage(connection, formerLedgerStream, { seq: from, next_by_subj: prefix + filter })
@@ -120,7 +120,7 @@ export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: nu
 
   const newestOf = (key: string) => Effect.map(newest(key), (found) => found?.sequence)
 
-  // To look for what is after the newest value would take the broker long, so the newest is asked for instead.
+  // A search behind the newest value would take the broker long, so the newest one is read instead.
   const valuesOf = Effect.fnUntraced(function* (key: string, from = 1) {
     const last = (yield* newestOf(key)) ?? 0
     const values: Array<FormerValue> = []

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import { CountedIds, purchaseOfTuple, PurchaseTuples, repeatMap, type Revision } from "../../src/domain/Revision.ts"
 
-/** What one commit did to an account in the former layout: one value of the key `account.<token>`. */
+/** The effect of one commit on one account in the former layout: one value of the key `account.<token>`. */
 export type FormerRevision = Pick<Revision, "total" | "count" | "decidedThrough" | "purchases" | "repeats"> & {
   /** Whether it is the account's first. */
   readonly isFirst: boolean

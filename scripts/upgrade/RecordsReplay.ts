@@ -4,10 +4,10 @@ import { decodeReplay, type Replay } from "../../src/domain/Replay.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { type FormerLedger, formerFilter, type FormerValue, placeOfKey } from "./FormerLedger.ts"
 
-/** How many records of one page are looked up at once. */
+/** The records of one page that are looked up at once. */
 const lookUpsMax = 16
 
-/** How many records, and how many steps of replays, were written. */
+/** The number of written records and of written steps of replays. */
 export interface WrittenRecords {
   readonly rejected: number
   readonly steps: number
@@ -46,7 +46,7 @@ export const replayRecords = Effect.fnUntraced(function* (former: FormerLedger) 
   return { rejected, steps }
 })
 
-/** Returns what a step says, without when it was stored. */
+/** Returns the content of a step, without the time at which it was stored. */
 export const stepContent = ({ state, purchase, inputSequence }: Replay): Replay => ({
   state,
   purchase,

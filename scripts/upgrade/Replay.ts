@@ -5,19 +5,19 @@ import { type FormerLedger, type FormerValue, formerFilter, tokenOfKey } from ".
 import { decodeFormerRevision } from "./FormerRevision.ts"
 import { ReplayedAccounts } from "./ReplayedAccounts.ts"
 
-/** What bounds the memory of the upgrade. */
+/** The bounds of the memory of the upgrade. */
 export interface ReplayLimits {
   /** With more accounts the former layout is read several times, each time for a part of the partitions. */
   readonly accountsOfPassMax: number
   /** With more purchase ids in memory, segments are written early. */
   readonly unsealedIdsMax: number
-  /** How many values of the former layout are read at once. */
+  /** The values of the former layout that are read at once. */
   readonly pageValuesMax: number
 }
 
 export const usualLimits: ReplayLimits = { accountsOfPassMax: 500_000, unsealedIdsMax: 2_000_000, pageValuesMax: 512 }
 
-/** When ids are too many, so large a part of them stays. */
+/** The share of the ids that stays when they are too many. */
 const idsKept = 0.9
 
 export interface ReplayPlan {
@@ -76,7 +76,7 @@ const replayPass = Effect.fnUntraced(function* (plan: ReplayPlan, partitions: Re
   return accounts.size
 })
 
-/** Writes every revision of the former layout into the chains, and returns how many accounts and records that makes. */
+/** Writes every revision of the former layout into the chains, and returns the counts of accounts and records. */
 export const replayAll = Effect.fnUntraced(function* (plan: ReplayPlan) {
   const { keys } = yield* plan.former.state
   const written: Written = { commits: 0, revisions: 0, purchases: 0, segments: 0 }

@@ -19,7 +19,7 @@ export class ReplayedAccounts {
     return this.accounts.size
   }
 
-  /** How many purchase ids are kept because no segment covers them. */
+  /** The number of purchase ids that no segment covers. */
   get unsealedIds(): number {
     return this.ids
   }
@@ -38,7 +38,7 @@ export class ReplayedAccounts {
     this.unsealed.add(userToken)
   }
 
-  /** Takes note that segments cover all of an account, and forgets what they hold. */
+  /** Takes the links of segments that cover all of an account, and forgets its ids. */
   sealed(userToken: string): void {
     const account = this.of(userToken)
     this.ids -= account.seen.size

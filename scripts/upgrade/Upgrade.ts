@@ -23,7 +23,7 @@ import { verifyAccounts, verifyRecords } from "./Verification.ts"
 
 export type UpgradeSettings = Pick<Settings, "natsUrl" | "replicas" | "workerLease" | "workerHeartbeat">
 
-/** Tells a person how far the upgrade is. */
+/** Reports the progress of the upgrade to a person. */
 export interface UpgradeReport {
   /** A line that stays. */
   readonly say: (line: string) => void
@@ -34,7 +34,7 @@ export interface UpgradeReport {
 type Chain = (typeof CommitChain)["Service"]
 type Records = (typeof RejectedRecords)["Service"]
 
-/** What stands between the upgrade and the broker; each gets the real service and answers the one to use. */
+/** Replacements of services of the broker. Each gets the real service, and returns the one to use. */
 export interface Replacements {
   readonly chain?: (real: Chain) => Chain
   readonly records?: (real: Records) => Records
@@ -48,13 +48,13 @@ export interface UpgradeOptions {
   readonly replace?: Replacements
 }
 
-/** What the former installation was made with. */
+/** The settings of the former installation. */
 interface FormerSetup {
   readonly partitions: number
   readonly replicas: number
 }
 
-/** Reads how the former installation was set up. Fails without a former installation. */
+/** Reads the settings of the former installation. Fails if there is none. */
 const readSetup = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const ledger = yield* streamConfigOf(connection, formerLedgerStream)
   if (ledger === undefined) {
@@ -107,7 +107,7 @@ const journalLayer = ({ chain, records }: Replacements, replicas: number) =>
     PartitionConsumer.layer
   )
 
-/** What the product reads accounts with, behind a cache of commits. */
+/** The services with which the product reads accounts, behind a cache of commits. */
 const readingLayer = Layer.mergeAll(Heads.layer, History.layer.pipe(Layer.provideMerge(AccountReader.layer))).pipe(
   Layer.provideMerge(cachedChainLayer)
 )

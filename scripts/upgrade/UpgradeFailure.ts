@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** How the command ends. `docs/upgrading.md` lists them. */
+/** The exit codes, which `docs/upgrading.md` lists. */
 export const exitCode = {
   done: 0,
   /** The broker failed, or the new layout differs from the former one. */

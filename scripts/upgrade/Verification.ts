@@ -21,9 +21,9 @@ import { refuse } from "./UpgradeFailure.ts"
 
 /** The most steps of one record that the product reads; three are usual. */
 const replayStepsMax = 100
-/** How many accounts are compared at once. The whole history of each is in memory meanwhile. */
+/** The accounts that are compared at once. The whole history of each is in memory meanwhile. */
 const accountsAtOnce = 8
-/** How many revisions of one account are read at once. */
+/** The revisions of one account that are read at once. */
 const revisionsAtOnce = 16
 
 export interface VerificationPlan {
@@ -36,7 +36,7 @@ export interface VerificationPlan {
 const differs = (what: string, difference: string) =>
   Effect.fail(refuse("failed", `The new layout differs from the former one: ${what}: ${difference}.`))
 
-/** All purchases of an account as the product reads them, newest first. */
+/** Reads all purchases of an account as the product does, newest first. */
 const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number) {
   const history = yield* History
   const entries: Array<LedgerEntry> = []
@@ -49,7 +49,7 @@ const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number
   return entries
 })
 
-/** Reads the receipt of the newest purchase, which has to say what the history says of it. */
+/** Reads the receipt of the newest purchase, which has to agree with the history. */
 const verifyReceipt = Effect.fnUntraced(function* (
   userToken: string,
   newest: LedgerEntry | undefined,
@@ -77,7 +77,7 @@ const verifyRevisions = Effect.fnUntraced(function* (
   yield* Effect.forEach(former, verify, { discard: true, concurrency: revisionsAtOnce })
 })
 
-/** Compares one account, and returns how many revisions and purchases it has. */
+/** Compares one account, and returns the number of its revisions and purchases. */
 const verifyAccount = Effect.fnUntraced(function* (former: FormerLedger, heads: PartitionHeads, first: FormerValue) {
   const reader = yield* AccountReader
   const userToken = tokenOfKey(first.key)
@@ -113,8 +113,8 @@ const openPartition = Effect.fnUntraced(function* (former: FormerLedger, partiti
 })
 
 /**
- * Reads every account by the product's own way, from its head to its whole history, and compares it with all revisions of
- * the former layout. Fails with the first difference. Writes the heads in the end.
+ * Reads every account as the product does, from its head to its whole history, and compares it with all revisions of the
+ * former layout. Fails with the first difference. Writes the heads in the end.
  */
 export const verifyAccounts = Effect.fnUntraced(function* ({ former, partitions, progress }: VerificationPlan) {
   const numbers = Array.from({ length: partitions }, (_, partition) => partition)
@@ -148,12 +148,12 @@ export const verifyAccounts = Effect.fnUntraced(function* ({ former, partitions,
   return verified
 })
 
-/** Compares the steps of one record's replay, and returns how many there are. */
+/** Compares the steps of one record's replay, and returns their number. */
 const verifyReplay = Effect.fnUntraced(function* (former: FormerLedger, place: RejectedPlace) {
   const records = yield* RejectedRecords
   const key = replayedKey(place.inputSequence, place.index)
   const before = (yield* former.valuesOf(key)).map(({ text }) => stepContent(decodeReplay(text)))
-  // Of very many steps the product reads the oldest, and the newest.
+  // The product reads the oldest steps and the newest one, if there are very many.
   const trail = (yield* records.trail(place)).map(stepContent)
   const newest = yield* records.replay(place)
   const isSame =

@@ -12,11 +12,11 @@ interface EndToEndOptions {
   readonly isLong?: boolean
   readonly users: number
   readonly spread?: Workload["spread"]
-  /** How many accounts stay in memory, of the system and of its floor; what is usual if it is left out. */
+  /** The most accounts in memory, of the system and of its floor. Both have their defaults without it. */
   readonly residentMax?: number
-  /** Published and applied before the clock starts, so that the processes have compiled what they run. */
+  /** The purchases before the clock starts, so that the processes have compiled their code. */
   readonly warmUp: number
-  /** Published and applied while it runs. */
+  /** The purchases while the clock runs. */
   readonly measured: number
   readonly showsMemory?: boolean
 }
@@ -73,8 +73,8 @@ const runSystem = async (
 }
 
 /**
- * Purchases from a publisher with a bounded number on the way, until the last commit; and the same through the floor
- * program before it, or after it. Repeats count as purchases: each has to be stored, recognised and dropped.
+ * Measures purchases of a publisher with a bounded number on the way, until the last commit. The same goes through the
+ * floor program before it or after it. Repeats count as purchases: each has to be stored, recognised and dropped.
  */
 const endToEndCase = (options: EndToEndOptions): Case => ({
   name: options.name,

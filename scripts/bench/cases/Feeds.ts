@@ -14,7 +14,7 @@ const part = perSecond * seconds
 const parts = 4
 const workload = { purchases: parts * part, users, repeatEvery: 0 }
 
-/** Purchases while feeds of an edge are read: by nobody, by readers of one user each, by readers of all of it. */
+/** Measures purchases without feed readers, with readers of one user each, and with readers of the whole feed. */
 export const feeds: Case = {
   name: "feeds",
   about: `${perSecond} posts/s until applied, without readers, beside ${readers} readers of a user each, ${readers} of everything, and ${stuck} stuck ones`,
@@ -44,7 +44,7 @@ export const feeds: Case = {
       const ofAll = paths.filter((path) => path === "/feed").length
       const taking = ofAll === 0 ? paths.length / users : ofAll - stuckOnes
       await post(name, index)
-      // At this pace each purchase is a commit of its own for its user, but for a few.
+      // At this pace nearly each purchase is a commit of its own for its user.
       await opened.haveAll(Math.floor(taking * part * 0.9))
       notes.push(`${name}: ${opened.total.toLocaleString("en")} events were read`)
       if (opened.lost > stuckOnes) wrong.push(`${name}: ${opened.lost} feeds ended`)

@@ -4,10 +4,10 @@ import { countProcessorTime } from "../ProcessorTime.ts"
 import { readTotal, totalsOf, wrongLedger } from "../Totals.ts"
 
 const callers = 4
-/** The most that one call generates. */
+/** The most purchases of one call. */
 const callPurchases = 10_000
 const calls = 3
-/** Generated before the clock starts, so that the processes have compiled what they run. */
+/** The purchases before the clock starts, so that the processes have compiled their code. */
 const warmUpPurchases = 10_000
 
 const generateFor = async (edgeUrl: string, userId: string, purchases: number): Promise<void> => {
@@ -16,7 +16,7 @@ const generateFor = async (edgeUrl: string, userId: string, purchases: number): 
   if (!response.ok) throw new Error(`/generate answered ${response.status}: ${body}`)
 }
 
-/** Callers of `/generate` for a user each, at the same time, until a strong read after the last call has all of it. */
+/** Measures callers of `/generate` for a user each, at the same time, until a strong read has all their purchases. */
 export const generate: Case = {
   name: "generate",
   about: `${callers} callers of /generate/${callPurchases}, each ${calls} times, until all totals are right`,

@@ -8,21 +8,21 @@ import { throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
 
 const users = 10_000
-/** Published on top of what is stored, to measure. */
+/** The purchases of one measurement, on top of the stored ones. */
 const measured = 100_000
 const readsMeasured = 30_000
 const readsAtOnce = 256
-/** Sent to the first ledger again, as repeats, until the processes have compiled what they run. */
+/** The rounds of repeats on the first ledger, until the processes have compiled their code. */
 const warmUpRounds = 8
 
-/** Purchases and reads a second with so many stored, by the system and by the floor. */
+/** The rates at one size, of the system and of the floor. */
 interface Rates {
   readonly perSecond: number
   readonly readsPerSecond: number
   readonly floorPerSecond: number
 }
 
-/** What is kept of a purchase, and where. */
+/** The bytes that are kept, by place. */
 interface Kept {
   readonly inputBytes: number
   readonly ledgerBytes: number
@@ -47,6 +47,19 @@ const keptEach = (label: string, from: Kept, to: Kept, purchases: number): Array
     value: (to[kind] - from[kind]) / purchases
   }))
 
+/** Names the rates of one size, with the processor time that they took. */
+const measurementsOf = (
+  label: string,
+  rates: Rates,
+  { system, floor }: Record<"system" | "floor", Awaited<ReturnType<typeof throughput>>>
+): Array<Measurement> => [
+  { name: `${label} end to end`, unit: "purchases/s", value: rates.perSecond, spent: system.spent },
+  { name: `${label} floor`, unit: "purchases/s", value: rates.floorPerSecond, spent: floor.spent },
+  { name: `${label} of its floor`, unit: "ratio", value: rates.perSecond / rates.floorPerSecond },
+  { name: `${label} strong reads`, unit: "reads/s", value: rates.readsPerSecond }
+]
+
+/** Compares the rates of one size with those of the first. */
 const ofTheFirst = (label: string, rates: Rates, first: Rates): Array<Measurement> =>
   (
     [
@@ -124,12 +137,7 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
         readsPerSecond: await read(),
         floorPerSecond: figures.floor.perSecond
       }
-      measurements.push(
-        { name: `${label} end to end`, unit: "purchases/s", value: rates.perSecond, spent: figures.system.spent },
-        { name: `${label} floor`, unit: "purchases/s", value: rates.floorPerSecond, spent: figures.floor.spent },
-        { name: `${label} of its floor`, unit: "ratio", value: rates.perSecond / rates.floorPerSecond },
-        { name: `${label} strong reads`, unit: "reads/s", value: rates.readsPerSecond }
-      )
+      measurements.push(...measurementsOf(label, rates, figures))
       if (first !== undefined) measurements.push(...ofTheFirst(label, rates, first))
       first ??= rates
     }

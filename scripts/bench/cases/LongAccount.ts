@@ -7,7 +7,7 @@ import { repeatEveryUsual, userAt } from "../Workload.ts"
 
 const workload = { purchases: 1_060_000, users: 1, repeatEvery: repeatEveryUsual }
 const userId = userAt(0)
-/** Purchases on a page that is measured, and on one that is only walked over. */
+/** The purchases of a measured page, and of a page on the way to one. */
 const pageLimit = 20
 const walkLimit = 1_000
 const depths = [0, 1_000, 10_000, 100_000, 500_000, 1_000_000]
@@ -30,7 +30,7 @@ const placesAt = async (connections: HttpConnections): Promise<Map<number, strin
   return places
 }
 
-/** One user with a million purchases: the first read after a restart, and pages of its history at several depths. */
+/** Measures one user with a million purchases: the first read after a restart, and pages at several depths. */
 export const longAccount: Case = {
   name: "long-account",
   about: "a user with 1,000,000 purchases: the first read after a restart, a page of history at several depths",

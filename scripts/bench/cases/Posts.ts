@@ -37,7 +37,7 @@ const runSystem = async ({ startSystem, progress }: CaseInput) => {
   return { stored, storedMilliseconds, applied, wrong }
 }
 
-/** Single posts, each on the heels of an answer: first until all are stored and applied, then each until it is applied. */
+/** Measures single posts in a closed loop: first until all are stored and applied, then each until it is applied. */
 export const posts: Case = {
   name: "posts",
   about: `single POSTs over ${atOnce} kept connections, closed loop, until stored and all applied; until each is applied; and bare HTTP`,

@@ -25,7 +25,7 @@ const runSystem = async ({ startSystem, progress }: CaseInput) => {
   return { ...figures, wrong: [...figures.wrong, ...wrong] }
 }
 
-/** Strong reads of totals, each on the heels of an answer, on a ledger where nothing is written meanwhile. */
+/** Measures strong reads of totals in a closed loop, on a ledger without writes. */
 export const reads: Case = {
   name: "reads",
   about: `strong reads of totals over ${atOnce} kept connections, closed loop; and bare HTTP`,

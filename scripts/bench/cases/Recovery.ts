@@ -4,10 +4,10 @@ import { totalsOfWorkload, wrongLedger, wrongTotals } from "../Totals.ts"
 import { repeatEveryUsual } from "../Workload.ts"
 
 const workload = { purchases: 1_060_000, users: 1_000, repeatEvery: repeatEveryUsual }
-/** So many users are in every partition, as good as certainly. */
+/** With this many users each partition has one, almost certainly. */
 const usersAsked = 64
 
-/** The only worker is killed and started again, until strong reads of users of every partition are answered. */
+/** Kills the only worker, starts it again, and measures until strong reads in each partition are answered. */
 export const recovery: Case = {
   name: "recovery",
   about: "kill -9 of the only worker with 1,000,000 purchases in the ledger, until strong reads of every partition",

@@ -4,7 +4,7 @@ import { LoadProcess } from "../LoadProcess.ts"
 import { perSecond, readsBesidePerSecond, RequestSide, turns, workload } from "../RequestSide.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger, wrongTotals } from "../Totals.ts"
 
-/** Both run at once and are loaded in turns: what a shared machine does from one minute to the next hits both alike. */
+/** Both run at once and are loaded in turns, so that changes of a shared machine meet both alike. */
 const runBoth = async ({ startSystem, startRequestFloor, progress, run }: CaseInput) => {
   const system = await startSystem({ usesEdge: true })
   const floor = await startRequestFloor()
@@ -31,9 +31,8 @@ const runBoth = async ({ startSystem, startRequestFloor, progress, run }: CaseIn
 }
 
 /**
- * Requests when they are due, whatever became of earlier ones: purchases, each answered when it is applied; strong
- * reads of totals; then purchases with some reads beside them, of which the processor time is one figure. The bare
- * protocol answers the same.
+ * Measures requests in an open loop: purchases that are answered when they are applied, then strong reads of totals, then
+ * purchases with some reads beside them. The processor time of the last is one figure. The bare protocol answers the same.
  */
 export const requests: Case = {
   name: "requests",

@@ -9,7 +9,7 @@ import { started, stopped } from "../Ending.ts"
 
 const execute = promisify(execFile)
 
-/** An installation of its own: ports, data and logs that nobody else has. */
+/** An installation with its own ports, data and logs. */
 const installation = async () => {
   const { NATS_URL: _url, ...environment } = process.env
   const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-start-"))
@@ -31,7 +31,7 @@ const installation = async () => {
   }
 }
 
-/** `./start.sh` until it says that it is ready: with nothing stored, and again with what the first start left. */
+/** Measures `./start.sh` until it is ready: on an empty ledger, and again on the ledger of the first start. */
 export const start: Case = {
   name: "start",
   about: "./start.sh until ready, with what is installed: on an empty directory, and again",

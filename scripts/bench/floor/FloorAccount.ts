@@ -3,7 +3,7 @@ import type { Purchase } from "../../../src/domain/Purchase.ts"
 /** A purchase as a message carries it. */
 export type FloorPurchase = typeof Purchase.Encoded
 
-/** A segment is due with so many ids, or so many revisions, in none. */
+/** A segment is due with this many ids or revisions that no segment covers. */
 const unsealedIdsMax = 256
 const unsealedRevisionsMax = 32
 const previousMax = 20
@@ -24,7 +24,7 @@ type RevisionLine = readonly [
 ]
 type SegmentRecord = readonly [ids: ReadonlyArray<string>, segmentBefore: number]
 
-/** Where an account is read from. */
+/** The sources of an account. */
 export interface AccountReads {
   readonly lineAt: (sequence: number, userToken: string) => Promise<string>
   readonly segmentAt: (sequence: number) => Promise<string>
@@ -33,7 +33,7 @@ export interface AccountReads {
 /** The state of one user, and the line that the next commit writes of it. */
 export class FloorAccount {
   readonly userToken: string
-  /** Deliveries that were received for it and are not committed yet. */
+  /** The number of deliveries for the account that are not committed yet. */
   inHand = 0
   /** Answers to give when the commit in flight is durable. */
   looks: Array<() => void> = []
@@ -87,7 +87,7 @@ export class FloorAccount {
     this.fresh.push([purchaseId, productName, productType, valueCents, quantity, sequence, index, storedAt])
   }
 
-  /** Takes what waits as the line of the next revision. */
+  /** Takes all that waits into the line of the next revision. */
   takeLine(): string {
     const { userToken, total, count, decidedThrough, fresh, repeats, previous, segment } = this
     const repeated = repeats === undefined ? [] : Array.from(repeats)
@@ -104,7 +104,7 @@ export class FloorAccount {
     this.previous = [sequence, ...this.previous.slice(0, previousMax - 1)]
   }
 
-  /** Begins a segment of the ids that are committed and in none; the next line names it when `sealed` was told. */
+  /** Begins a segment of the committed ids that no segment covers. The next line after `sealed` names it. */
   seal(): { readonly text: string; readonly sealed: (sequence: number) => void } {
     const record: SegmentRecord = [this.unsealedIds.slice(), this.segment]
     const ids = this.unsealedIds.length

@@ -4,7 +4,7 @@ import { HeadTable, headEntryBytes } from "../../../src/ledger/HeadTable.ts"
 import type { FloorReads } from "./FloorReads.ts"
 import { headersOf, type Publish } from "./Protocol.ts"
 
-/** A hint is due after so many revisions; each partition adds its own share, so that not all are due at once. */
+/** A hint is due after this many revisions and a share for each partition, so that few are due at once. */
 const hintRevisions = 16_384
 const hintRevisionsStagger = 512
 /** A chunk of a base or a hint is at most 512 KiB, in whole entries. */
@@ -43,7 +43,7 @@ export class FloorHeads {
     this.options = options
   }
 
-  /** Takes note of a durable commit. */
+  /** Takes the heads of a durable commit. */
   committed(userTokens: Iterable<string>, sequence: number): void {
     for (const token of userTokens) {
       this.table.set(token, sequence)
@@ -54,7 +54,7 @@ export class FloorHeads {
     if (this.revisions >= due && !this.isWriting) void this.write()
   }
 
-  /** Reads the manifest and the blobs that it names, and returns from which sequence on the chain has to be read. */
+  /** Reads the manifest and the blobs that it names. Returns the sequence from which on the chain has to be read. */
   async restore(): Promise<number> {
     const { reads, partition } = this.options
     const found = await reads.latest(headsSubject(partition, "manifest"))

@@ -8,11 +8,11 @@ import type { FloorDelivery } from "./Partition.ts"
 import { type FloorNotice, headersOf, type Publish } from "./Protocol.ts"
 import type { ResidentAccounts } from "./ResidentAccounts.ts"
 
-/** A delivery in hand, with the account of each of its purchases once it is loaded. */
+/** A delivery in hand, with the accounts of its purchases when they are loaded. */
 interface Received {
   readonly delivery: FloorDelivery
   readonly accounts: Array<FloorAccount | undefined>
-  /** How many of its purchases are in a commit or in none yet. */
+  /** The index of the first purchase that is in no commit yet. */
   next: number
   missing: number
 }
@@ -25,11 +25,11 @@ interface Commit {
   bytes: number
 }
 
-/** What surrounds the texts of a purchase, and what a revision has beside its purchases: estimates, for the cap alone. */
+/** Estimated bytes of a purchase beside its texts, and of a revision beside its purchases. Only the cap uses them. */
 const purchaseBytes = 60
 const revisionBytes = 100
 
-/** Acknowledgements leave together, in milliseconds. */
+/** The time after which waiting acknowledgements leave together. */
 const acknowledgeEvery = 20
 
 const worker = "floor"
@@ -41,7 +41,7 @@ export interface LaneOptions {
   readonly reads: FloorReads
   readonly heads: FloorHeads
   readonly accounts: ResidentAccounts
-  /** A commit takes no more when it has so many bytes. */
+  /** The bytes with which a commit takes no more. */
   readonly commitBytesMax: number
   readonly notify: (edge: string, notice: FloorNotice) => void
 }
@@ -75,7 +75,7 @@ export class FloorLane {
     }, acknowledgeEvery)
   }
 
-  /** Publishes the take-over record, and reads the heads and what the chain has after them. */
+  /** Publishes the take-over record, and reads the heads and the chain after them. */
   async takeOver(): Promise<void> {
     const { partition, reads, publish, heads } = this.options
     const last = await reads.latest(commitSubject(partition))
@@ -123,7 +123,7 @@ export class FloorLane {
     if (received.missing === 0) this.commit()
   }
 
-  /** The account of a user: from memory, new, or read from the chain. */
+  /** Returns the account of a user: from memory, new, or read from the chain. */
   account(userToken: string): FloorAccount | Promise<FloorAccount> {
     const { accounts, heads } = this.options
     return accounts.get(userToken, () => {
@@ -143,12 +143,12 @@ export class FloorLane {
     return new Promise((reached) => this.positionWaiting.push({ sequence, reached }))
   }
 
-  /** Whether a commit will be published soon, whose acknowledgement proves that the epoch goes on. */
+  /** Returns whether a commit will be published soon. Its acknowledgement proves that the epoch goes on. */
   get hasWork(): boolean {
     return this.received.length > 0
   }
 
-  /** Waits until a commit that was found in the chain is known to be ours; false if it is another owner's. */
+  /** Waits until it is known whose commit was found in the chain. Returns whether it is ours. */
   async isOwn(sequence: number): Promise<boolean> {
     while (sequence > this.newest && this.isCommitting) await new Promise<void>((done) => this.settled.push(done))
     return sequence <= this.newest

@@ -1,14 +1,14 @@
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from "nats"
 
-/** The number of partitions of the floor program, as of a ledger by default. */
+/** The number of partitions of the floor program, the same as the default of a ledger. */
 export const floorPartitions = 8
 
-/** What the worker of single requests tells an edge: the number of its message, the purchase's place, the total after it. */
+/** The notice of the worker of single requests: the number of the message, the index of the purchase, the total after it. */
 export type FloorNotice = readonly [message: number, index: number, total: string]
 
 const encoder = new TextEncoder()
 
-/** Headers written as one text; the client asks of headers to publish only `encode`. */
+/** Headers as one text. To publish them, the client calls only `encode`. */
 export const headersOf = (fields: string): MsgHdrs =>
   ({ encode: () => encoder.encode(`NATS/1.0\r\n${fields}\r\n`) }) as unknown as MsgHdrs
 
@@ -25,7 +25,7 @@ export const fail = (reason: string): never => {
   process.exit(1)
 }
 
-/** Publishes with a reply subject under one subscription; `answered` gets the reply. */
+/** Publishes with a reply subject under one subscription, and calls `answered` with the reply. */
 export const requests = (client: NatsConnection) => {
   const prefix = `${createInbox()}.`
   const waiting = new Map<string, (message: Msg) => void>()
@@ -45,7 +45,7 @@ export const requests = (client: NatsConnection) => {
   }
 }
 
-/** Publishes what the broker stores; `answered` gets what it says. */
+/** Publishes into a stream, and calls `answered` with the answer of the broker. */
 export const replies = (client: NatsConnection) => {
   const request = requests(client)
   return (
@@ -56,7 +56,7 @@ export const replies = (client: NatsConnection) => {
   ): void => {
     const said = (message: Msg) => {
       const answer = message.json<BrokerReply>()
-      // It knows neither of take-overs nor of doubt: whatever is not success ends it.
+      // The floor program has no take-overs and no retries, so each failure ends it.
       if (answer.error !== undefined) fail(`${subject}: ${answer.error.description}`)
       answered(answer)
     }
@@ -72,7 +72,7 @@ export type FloorMessage =
   | { readonly kind: "progress"; readonly published: number }
   | { readonly kind: "published" }
 
-/** As of the ledger's edge, in milliseconds: connections that the load keeps outlive a quiet time. */
+/** The same as in the ledger's edge, so that connections of the load outlive a quiet time. */
 export const httpServerOptions = { keepAliveTimeout: 75_000 }
 
 export const tell = (message: FloorMessage): void => void process.send?.(message)

@@ -1,6 +1,6 @@
 import type { FloorAccount } from "./FloorAccount.ts"
 
-/** One call looks at so many accounts at most: those in use go to the end, so that the next call sees others. */
+/** The most accounts that one call examines. Those in use go to the end, so that the next call sees others. */
 const evictionLooksMax = 2_000
 
 /** The accounts in memory, in the order of their last use, and those that are being read. */
@@ -17,7 +17,7 @@ export class ResidentAccounts {
     return this.resident.size
   }
 
-  /** Returns an account; `load` is called once for all who ask while it is under way. */
+  /** Returns an account. Callers during a load share it. */
   get(userToken: string, load: () => FloorAccount | Promise<FloorAccount>): FloorAccount | Promise<FloorAccount> {
     const known = this.resident.get(userToken)
     if (known !== undefined) {

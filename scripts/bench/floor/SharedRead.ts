@@ -8,7 +8,7 @@ interface Found {
 
 const noMessageFound = 10_037
 
-/** The sequence of a message that the leader of a stream finds, if there is one. */
+/** Reads the sequence of a message from the leader of a stream; `undefined` if there is none. */
 export const findSequence = async (
   client: NatsConnection,
   stream: string,
@@ -20,7 +20,7 @@ export const findSequence = async (
   return message?.seq
 }
 
-/** One read for all that wait at that moment: who asks while one is under way shares the next. */
+/** Makes one read for all callers that wait at its start. Callers during a read share the next one. */
 export const shared = <A>(read: () => Promise<A>): (() => Promise<A>) => {
   let current: Promise<unknown> | undefined
   let next: Promise<A> | undefined

@@ -1,5 +1,5 @@
 // The edge of the floor program: Hono, the same messages to the input log, at the least of the ledger's paces, and one
-// query for each read. Nothing of a product: it takes no purchase twice.
+// query for each read. It does not recognise repeats.
 import { createHash } from "node:crypto"
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
@@ -40,7 +40,7 @@ const lanes = Array.from({ length: floorPartitions }, () => ({ waiting: new Arra
 const laneOf = (userId: string) => lanes[partitionOf(userId, floorPartitions)]
 
 const notices = noticePrefix + nuid.next()
-/** The groups of which something is not applied yet, by their numbers. */
+/** The groups with purchases that are not applied yet, by their numbers. */
 const published = new Map<number, { readonly members: ReadonlyArray<Posted>; open: number }>()
 let groups = 0
 client.subscribe(notices, {

@@ -1,9 +1,9 @@
-// The bare HTTP: what a request costs before anything is done about it. It stores nothing, and knows nobody.
+// The bare HTTP: the cost of a request before any work on it. It stores nothing.
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
 import { httpServerOptions } from "./Protocol.ts"
 
-/** What it tells the benchmark. */
+/** The message to the benchmark. */
 export interface HttpFloorMessage {
   readonly kind: "listening"
   readonly port: number

@@ -1,4 +1,4 @@
-// The publishing half of the floor program: groups of purchases with one message in flight a partition, and nothing else.
+// The publishing half of the floor program: groups of purchases, with one message in flight in each partition.
 import { createHash } from "node:crypto"
 import { connect, nuid } from "nats"
 import { groupSubject, partitionOf } from "../../../src/domain/Subject.ts"

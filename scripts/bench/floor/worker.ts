@@ -1,5 +1,5 @@
 // The worker of the floor program on the commit chain: one message a commit and partition, a table of heads, hints and
-// bases behind it. No Effect, validation, actors or recovery: it ends at whatever is not success.
+// bases behind it. It has no Effect, validation, actors or recovery, and ends at each failure.
 import { connect, type NatsConnection } from "nats"
 import {
   commitSubject,
@@ -18,14 +18,14 @@ import { endWithBenchmark, fail, floorPartitions, type FloorNotice, replies, tel
 import { ResidentAccounts } from "./ResidentAccounts.ts"
 import { findSequence, shared } from "./SharedRead.ts"
 
-/** More would be more than the broker may have on its way to one connection. */
+/** More reads at once would exceed the bytes that the broker may have on the way to one connection. */
 const pullMessages = 32
-/** The cap of a commit, as of the ledger. */
+/** The most bytes of a commit, as in the ledger. */
 const commitBytesMax = 128 * 1_024
 
 const connectOrEnd = async (): Promise<NatsConnection> => {
   const client = await connect({ servers: process.env["NATS_URL"] ?? "", name: "floor worker", reconnect: false })
-  // What was asked on a lost connection is never answered.
+  // A question on a lost connection gets no answer.
   void client.closed().then((cause) => fail(`the connection ended: ${cause}`))
   return client
 }

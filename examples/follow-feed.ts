@@ -1,4 +1,4 @@
-// Prints what is applied to an account, from its beginning, until it is stopped.
+// Prints the purchases of an account as they are applied, from the first one on, until it is stopped.
 import { PurchaseClient } from "../src/client/PurchaseClient.ts"
 
 const client = new PurchaseClient({ url: process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081" })

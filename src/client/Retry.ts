@@ -28,8 +28,8 @@ export const withUnanswered = (failure: unknown, sent: ClientFailure["unanswered
 }
 
 /**
- * Returns the wait before the attempt after this one: random up to a bound that doubles, and at least the time that the
- * service asked for. Random waits keep callers that failed together from coming back together.
+ * Returns the wait before the next attempt. It is random up to a bound that doubles, so that callers that failed together
+ * do not come back together. It is at least the time that the service asked for.
  */
 export const retryWaitMilliseconds = (
   attempt: number,

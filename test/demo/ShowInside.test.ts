@@ -36,7 +36,7 @@ describe(
     })
     afterAll(() => service.stop())
 
-    /** Answers as the tool does, with another text where the words name the call. */
+    /** Returns a tool that answers like the real one, but with another text in the call whose words contain `called`. */
     const lying =
       (called: string, text: RegExp, lie: string): NatsTool =>
       async (...words) => {
@@ -44,7 +44,7 @@ describe(
         return words.join(" ").includes(called) ? printed.replace(text, lie) : printed
       }
 
-    it("shows tables without their frames, and claims what holds", async () => {
+    it("the look inside the broker shows tables without their frames, and claims what holds", async () => {
       const printed: Array<string> = []
       await showInside(new Report((line) => printed.push(line)), nats, survivor)
       const text = printed.join("\n")
@@ -85,7 +85,7 @@ describe(
       40_000
     )
 
-    it("names the command of the tool that failed, with what it said", async () => {
+    it("a failure of the nats tool names its command and its message", async () => {
       await expect(nats("kv", "get", "nowhere", "key")).rejects.toThrow(
         /^nats kv get nowhere key failed: nats: error: .*bucket not found/
       )

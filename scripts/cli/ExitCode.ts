@@ -17,7 +17,7 @@ export const exitCode = {
 
 /** Matches the advice of a problem to callers of the API. This command follows it by itself. */
 const advice =
-  /(?: Nothing was changed; try again\.| Try again, or ask for what is known .*| Send it again with the same .*?\.| Lines up to .*)+$/
+  /(?: Nothing was changed; try again\.| Try again, or ask for .*| Send it again with the same .*?\.| Lines up to .*)+$/
 
 /** Returns the meaning of a failure of the client as sentences for people. */
 export const explained = (failure: unknown): string => {

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util"
 import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
 import { makeApp } from "./edge/App.ts"
-import type { EdgeServices } from "./edge/Edge.ts"
+import type { EdgeServices } from "./edge/EdgeRuntime.ts"
 import { serveHttp } from "./edge/HttpServer.ts"
 import { Feed } from "./feed/Feed.ts"
 import { metricsApp } from "./metrics/MetricsApp.ts"

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util"
 import { Effect } from "effect"
 import { revisionLinesOf } from "../../src/domain/Commit.ts"
-import type { HistoryPlace, LedgerEntry } from "../../src/domain/Query.ts"
+import type { HistoryCursor, LedgerEntry } from "../../src/domain/Query.ts"
 import { pageLimitMax } from "../../src/domain/Query.ts"
 import { decodeRejection } from "../../src/domain/Rejection.ts"
 import { decodeReplay } from "../../src/domain/Replay.ts"
@@ -40,11 +40,11 @@ const differs = (what: string, difference: string) =>
 const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number) {
   const history = yield* History
   const entries: Array<LedgerEntry> = []
-  for (let place: HistoryPlace | undefined = { revision: newest, taken: 0 }; place !== undefined;) {
-    const page: HistoryPage | undefined = yield* history.page(userToken, place, pageLimitMax)
+  for (let cursor: HistoryCursor | undefined = { revision: newest, taken: 0 }; cursor !== undefined;) {
+    const page: HistoryPage | undefined = yield* history.page(userToken, cursor, pageLimitMax)
     if (page === undefined) return yield* differs(`account ${userToken}`, "its history has no beginning")
     for (const entry of page.entries) entries.push(entry)
-    place = page.next
+    cursor = page.next
   }
   return entries
 })

@@ -10,18 +10,18 @@ const revisionsMax = 256
 export const pageLimitMax = 1000
 
 /** A place in an account's history: a revision, and how many of its purchases are on newer pages already. */
-export const HistoryPlace = Schema.Struct({
+export const HistoryCursor = Schema.Struct({
   revision: Schema.Int.check(Schema.isGreaterThan(0)),
   taken: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 })
-export type HistoryPlace = typeof HistoryPlace.Type
+export type HistoryCursor = typeof HistoryCursor.Type
 
 const TotalQuestion = Schema.Struct({ kind: Schema.Literal("total"), userId: Schema.String })
 const PageQuestion = Schema.Struct({
   kind: Schema.Literal("page"),
   userId: Schema.String,
   limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })),
-  place: Schema.optionalKey(HistoryPlace)
+  place: Schema.optionalKey(HistoryCursor)
 })
 const ReceiptQuestion = Schema.Struct({
   kind: Schema.Literal("receipt"),
@@ -110,7 +110,7 @@ const PageAnswer = Schema.Struct({
   revision: Schema.Number,
   /** Newest first. */
   entries: Schema.Array(LedgerEntry),
-  next: Schema.optionalKey(HistoryPlace)
+  next: Schema.optionalKey(HistoryCursor)
 })
 const ReceiptAnswer = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
 const OutcomeAnswer = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })

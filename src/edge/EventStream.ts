@@ -9,7 +9,7 @@ import { decodeToken } from "../domain/Subject.ts"
 import type { FeedFailure } from "../feed/Feed.ts"
 import type { EndReason, FeedItem, ResetReason } from "../feed/FeedItem.ts"
 import type { RevisionMessage } from "../nats/CommitStream.ts"
-import { revisionBody } from "./Representation.ts"
+import { revisionBody } from "./AnswerBodies.ts"
 
 export const eventStreamMediaType = "text/event-stream"
 

@@ -1,7 +1,7 @@
 import { Effect, Exit, Schema } from "effect"
 import { BrokerLink } from "../nats/BrokerLink.ts"
 import { InputLog } from "../nats/InputLog.ts"
-import { Count } from "./Representation.ts"
+import { Count } from "./AnswerBodies.ts"
 import { type StatusReading, SystemStatus } from "./SystemStatus.ts"
 
 /**

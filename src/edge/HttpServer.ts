@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream"
 import { getRequestListener } from "@hono/node-server"
 import { Effect, Schema } from "effect"
 import type { Hono } from "hono"
-import { linesMediaType, mediaTypeIn } from "./Answer.ts"
+import { linesMediaType, mediaTypeIn } from "./AnswerSpec.ts"
 import { requestTimeoutCode } from "./BodyLimit.ts"
 import { type Problem, problemBody, problemHeaders, problemResponse } from "./Problem.ts"
 import {

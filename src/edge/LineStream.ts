@@ -4,14 +4,14 @@ import type { Purchase } from "../domain/Purchase.ts"
 import { bodyBytes } from "./BodyBytes.ts"
 import { linesFailure } from "./BodyLimit.ts"
 import type { ContentEncoding } from "./ContentEncoding.ts"
-import { type Edge, type EdgeServices, NewId, stopping } from "./Edge.ts"
+import { type EdgeRuntime, type EdgeServices, NewId, stopping } from "./EdgeRuntime.ts"
 import { problemOf } from "./FailureProblem.ts"
 import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.ts"
 import { isProblem, type Problem } from "./Problem.ts"
 import { type Line, PurchaseLines } from "./PurchaseLines.ts"
 import { appliedOf } from "./PurchaseOutcome.ts"
 import { PurchasePublisher, type PublishResult } from "./PurchasePublisher.ts"
-import { outcomeWithin } from "./Reading.ts"
+import { outcomeWithin } from "./AccountReads.ts"
 
 /** The most batches of lines of one body that were read and whose answers were not yet taken. */
 export const batchesOpenMax = 16
@@ -25,7 +25,7 @@ async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines)
   yield* lines.end()
 }
 
-const untilDraining = (edge: Edge): Effect.Effect<never, Problem> =>
+const untilDraining = (edge: EdgeRuntime): Effect.Effect<never, Problem> =>
   Effect.suspend(() =>
     edge.isDraining()
       ? Effect.fail(stopping)
@@ -58,7 +58,7 @@ const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, publi
 })
 
 /** The same of a line whose caller waits so long for its purchase to be applied. What is not by then stays stored. */
-const withOutcome = Effect.fnUntraced(function* (edge: Edge, line: LineResult, waitSeconds: number) {
+const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineResult, waitSeconds: number) {
   const { number, result } = line
   if (!isStored(result)) return line
   const { purchase, published } = result
@@ -84,7 +84,7 @@ export interface LinesOptions {
  * No more is read than the answers to what was read are taken. What ends the body before its end, ends the answer
  * with a line that says so.
  */
-export const answerLines = Effect.fnUntraced(function* (edge: Edge, body: Readable, options: LinesOptions) {
+export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body: Readable, options: LinesOptions) {
   const { encoding, lineBytesMax, waitSeconds } = options
   const publisher = yield* PurchasePublisher
   const lines = new PurchaseLines(lineBytesMax, yield* NewId)

@@ -1,6 +1,6 @@
 import { JsonSchema, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
-import { type Answer, type AnswerHeader, answerHeaders, jsonMediaType } from "./Answer.ts"
+import { type AnswerSpec, type AnswerHeader, answerHeaders, jsonMediaType } from "./AnswerSpec.ts"
 import { plainSchema } from "./PlainSchema.ts"
 import { ProblemBody, type ProblemKind, problemKinds, problemMediaType, problemType } from "./Problem.ts"
 import { commonProblems, type Route } from "./Route.ts"
@@ -91,14 +91,14 @@ const problemsOf = (route: Route): ReadonlySet<ProblemKind> => {
   ])
 }
 
-const isJsonSuccess = (status: number, { mediaType, body }: Answer): boolean =>
+const isJsonSuccess = (status: number, { mediaType, body }: AnswerSpec): boolean =>
   status < 300 && mediaType === jsonMediaType && body !== undefined
 
 /**
  * Returns the answers of a route by their status. A generated client expects the lowest 2xx status that it finds. So a
  * success that is not JSON stands under `2XX`, which comes last, if the route has another one that is JSON.
  */
-const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, Answer]> => {
+const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, AnswerSpec]> => {
   const all = Object.entries(answers).map(([status, answer]) => [Number(status), answer] as const)
   const hasJson = all.some(([status, answer]) => isJsonSuccess(status, answer))
   return all.map(([status, answer]) =>
@@ -131,7 +131,13 @@ export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
       ["cache-control" as const, ...names].map((name) => [name, { $ref: `#/components/headers/${name}` }])
     )
 
-  const describeAnswer = ({ description, mediaType, otherMediaTypes = [], body, headers }: Answer): DescribedAnswer => {
+  const describeAnswer = ({
+    description,
+    mediaType,
+    otherMediaTypes = [],
+    body,
+    headers
+  }: AnswerSpec): DescribedAnswer => {
     const others = otherMediaTypes.map((other) => [other, { schema: describe(Schema.String) }])
     const content = (schema: Schema.Constraint) => ({
       [mediaType]: { schema: describe(schema) },

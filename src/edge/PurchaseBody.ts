@@ -1,9 +1,9 @@
 import { Effect, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
-import { jsonMediaType, linesMediaType } from "./Answer.ts"
+import { jsonMediaType, linesMediaType } from "./AnswerSpec.ts"
 import { boundedBody } from "./BodyLimit.ts"
 import { type ContentEncoding, contentEncoding, unpacked } from "./ContentEncoding.ts"
-import { accepted } from "./Edge.ts"
+import { orFail } from "./EdgeRuntime.ts"
 import { singleHeader } from "./HeaderLines.ts"
 import { isProblem, problem } from "./Problem.ts"
 import { PurchaseRequest } from "./PurchaseRequest.ts"
@@ -20,7 +20,7 @@ const notText = problem("malformed-request", "The body could not be read as UTF-
 
 const encodingOf = (http: HttpContext) => {
   const header = singleHeader(http, "Content-Encoding", { isList: true })
-  return accepted(isProblem(header) ? header : contentEncoding(header))
+  return orFail(isProblem(header) ? header : contentEncoding(header))
 }
 
 /** The text of one purchase. */
@@ -35,7 +35,7 @@ export const onePurchase: Body<string> = {
     const bytes =
       encoding === "identity"
         ? body
-        : yield* Effect.promise(() => unpacked(body, purchaseBodyBytesMax, tooLarge)).pipe(Effect.flatMap(accepted))
+        : yield* Effect.promise(() => unpacked(body, purchaseBodyBytesMax, tooLarge)).pipe(Effect.flatMap(orFail))
     return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
   })
 }

@@ -54,7 +54,7 @@ export type PublishedOutcome =
 /** Purchases that came together, and what became of them so far. */
 interface Call {
   readonly purchases: ReadonlyArray<Purchase>
-  readonly isDistinct: boolean
+  readonly storeEveryCopy: boolean
   readonly results: Array<PublishResult>
   open: number
   readonly done: (results: ReadonlyArray<PublishResult>) => void
@@ -116,10 +116,10 @@ const takeNext = (lane: Lane, bytesMax: number) => {
  */
 const takeGroup = (lane: Lane, bytesMax: number, uniqueId: () => string): Group => {
   const { members, payload } = takeNext(lane, bytesMax)
-  const isDistinct = members.some(({ call }) => call.isDistinct)
+  const storeEveryCopy = members.some(({ call }) => call.storeEveryCopy)
   const only = members.length === 1 ? members[0] : undefined
   const subject = only === undefined ? groupSubject(lane.partition) : purchaseSubject(lane.partition, only.userToken)
-  if (isDistinct) return { members, subject, messageId: uniqueId(), payload }
+  if (storeEveryCopy) return { members, subject, messageId: uniqueId(), payload }
   if (only === undefined) {
     return { members, subject, messageId: createHash("sha256").update(payload).digest("base64url"), payload }
   }
@@ -136,12 +136,12 @@ export class PurchasePublisher extends Context.Service<
   PurchasePublisher,
   {
     /**
-     * Stores purchases and answers a result for each, in their order. `isDistinct` has each copy stored, also of what
+     * Stores purchases and answers a result for each, in their order. `storeEveryCopy` has each copy stored, also of what
      * is the same.
      */
     readonly publish: (
       purchases: ReadonlyArray<Purchase>,
-      options?: { readonly isDistinct: boolean }
+      options?: { readonly storeEveryCopy: boolean }
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
     /** Stores a purchase, and waits until it is applied or, when no notice of that comes, only stored. */
     readonly publishAwaited: (purchase: Purchase) => Effect.Effect<PublishedOutcome, PublishFailure>
@@ -274,9 +274,9 @@ export class PurchasePublisher extends Context.Service<
         )
       }
 
-      const callOf = (purchases: ReadonlyArray<Purchase>, isDistinct: boolean, done: Call["done"]): Call => ({
+      const callOf = (purchases: ReadonlyArray<Purchase>, storeEveryCopy: boolean, done: Call["done"]): Call => ({
         purchases,
-        isDistinct,
+        storeEveryCopy,
         results: [],
         open: purchases.length,
         done
@@ -304,12 +304,12 @@ export class PurchasePublisher extends Context.Service<
         }
       }
 
-      const publish = (purchases: ReadonlyArray<Purchase>, options?: { readonly isDistinct: boolean }) =>
+      const publish = (purchases: ReadonlyArray<Purchase>, options?: { readonly storeEveryCopy: boolean }) =>
         Effect.callback<ReadonlyArray<PublishResult>>((resume) => {
           if (waitingCount + purchases.length > purchasesWaitingMax) {
             return resume(Effect.succeed(purchases.map(() => Exit.fail(new EdgeOverloaded()))))
           }
-          admit(callOf(purchases, options?.isDistinct === true, (results) => resume(Effect.succeed(results))))
+          admit(callOf(purchases, options?.storeEveryCopy === true, (results) => resume(Effect.succeed(results))))
         })
 
       const submit = (purchases: ReadonlyArray<Purchase>) =>

@@ -1,7 +1,7 @@
 import { Effect, type Schema } from "effect"
 import type { Context as HttpContext } from "hono"
-import { type Answers, type Reply, replyResponse } from "./Answer.ts"
-import { type Edge, type EdgeServices, respond } from "./Edge.ts"
+import { type AnswerSpecs, type Reply, replyResponse } from "./AnswerSpec.ts"
+import { type EdgeRuntime, type EdgeServices, respond } from "./EdgeRuntime.ts"
 import type { EdgeFailure } from "./FailureProblem.ts"
 import type { Field, FieldProblem } from "./Field.ts"
 import { givenQuery } from "./GivenQuery.ts"
@@ -69,12 +69,12 @@ export interface Route {
   readonly otherQuery: "refused" | "ignored"
   /** The bodies that it takes; without any it does not look at one. */
   readonly bodies: ReadonlyArray<Body<unknown>>
-  readonly answers: Answers
+  readonly answers: AnswerSpecs
   readonly problems: ReadonlyArray<ProblemKind>
   /** Whether it stores something: it does not begin while the edge stops, and no HEAD does it. */
   readonly stores: boolean
   /** Answers a request; `body` is the one of `bodies` that was sent. */
-  readonly serve: (edge: Edge, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
+  readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
 }
 
 type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
@@ -94,7 +94,7 @@ interface Declaration<
   Query,
   Headers,
   B extends Bodies,
-  A extends Answers,
+  A extends AnswerSpecs,
   Kind extends ProblemKind
 > {
   readonly method: Route["method"]
@@ -119,7 +119,7 @@ interface Declaration<
   readonly isLong?: true
   readonly handle: (
     request: ReadOf<Path_> & ReadOf<Query> & ReadOf<Headers> & { readonly body: BodyOf<B> },
-    edge: Edge,
+    edge: EdgeRuntime,
     http: HttpContext
   ) => Effect.Effect<
     // A stream may make its Response itself.
@@ -139,7 +139,7 @@ const isResponse = (answer: { readonly headers: object }): answer is Response =>
 export const route = <
   const Path extends string,
   const Path_ extends { readonly [Name in PathNames<Path>]: Field<unknown> },
-  const A extends Answers,
+  const A extends AnswerSpecs,
   const Query extends Readonly<Record<string, Parameter<unknown>>> = {},
   const Headers extends Readonly<Record<string, HeaderParameter<unknown>>> = {},
   const B extends Bodies = [],
@@ -176,7 +176,7 @@ export const route = <
     return values
   }
 
-  const serve = (edge: Edge, http: HttpContext, sent: Body<unknown> | undefined): Promise<Response> => {
+  const serve = (edge: EdgeRuntime, http: HttpContext, sent: Body<unknown> | undefined): Promise<Response> => {
     type Request = Parameters<typeof handle>[0]
     const values = readParameters(http)
     const answered: Effect.Effect<Reply<A> | Response, EdgeFailure, EdgeServices> = isProblem(values)

@@ -1,5 +1,5 @@
 import type { Route } from "./Route.ts"
-import { compatibleRoutes } from "./routes/compatible.ts"
+import { legacyRoutes } from "./routes/legacy.ts"
 import { dashboardRoutes } from "./routes/dashboard.ts"
 import { documentRoutes } from "./routes/documents.ts"
 import { feedRoutes } from "./routes/feed.ts"
@@ -18,7 +18,7 @@ export const routes: ReadonlyArray<Route> = [
   ...spendingRoutes,
   ...rejectedRoutes,
   ...feedRoutes,
-  ...compatibleRoutes,
+  ...legacyRoutes,
   ...probeRoutes,
   ...statusRoutes,
   ...metricsRoutes,

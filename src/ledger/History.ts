@@ -1,6 +1,6 @@
 import { Context, Effect, Layer } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
-import type { HistoryPlace, LedgerEntry, Receipt } from "../domain/Query.ts"
+import type { HistoryCursor, LedgerEntry, Receipt } from "../domain/Query.ts"
 import { entriesOf, entryOf } from "../domain/RevisionEntries.ts"
 import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
@@ -13,7 +13,7 @@ const readsAtOnceMax = 20
 export interface HistoryPage {
   /** Newest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
-  readonly next?: HistoryPlace
+  readonly next?: HistoryCursor
 }
 
 const bytesOf = (entry: LedgerEntry): number =>
@@ -26,7 +26,7 @@ export class History extends Context.Service<
     /** A page that starts at a place; nothing when the place is none of this account. */
     readonly page: (
       userToken: string,
-      place: HistoryPlace,
+      place: HistoryCursor,
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
     readonly receipt: (
@@ -41,7 +41,7 @@ export class History extends Context.Service<
     Effect.gen(function* () {
       const reader = yield* AccountReader
 
-      const page = Effect.fnUntraced(function* (userToken: string, place: HistoryPlace, limit: number) {
+      const page = Effect.fnUntraced(function* (userToken: string, place: HistoryCursor, limit: number) {
         const start = yield* reader.revisionAt(userToken, place.revision)
         if (start === undefined || place.taken > start.revision.purchases.length) return undefined
         const entries: Array<LedgerEntry> = []

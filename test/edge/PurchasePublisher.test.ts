@@ -261,8 +261,8 @@ describe("the messages", () => {
   it.effect("have an id of their own for each copy that has to be stored", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver(() => Effect.succeed({ sequence: 1, duplicate: false }))
-      for (const isDistinct of [true, true, false, false]) {
-        yield* publisher.publish([purchase("p1")], { isDistinct })
+      for (const storeEveryCopy of [true, true, false, false]) {
+        yield* publisher.publish([purchase("p1")], { storeEveryCopy })
         yield* paced
       }
       const [one, two, three, four] = sent.map(({ messageId }) => messageId)

@@ -1,6 +1,6 @@
 import { Context, Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { NewId } from "../../src/edge/Edge.ts"
+import { NewId } from "../../src/edge/EdgeRuntime.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import {
   answered,

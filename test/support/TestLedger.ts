@@ -1,7 +1,7 @@
 import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } from "effect"
 import type { Hono } from "hono"
 import { makeApp } from "../../src/edge/App.ts"
-import type { EdgeServices } from "../../src/edge/Edge.ts"
+import type { EdgeServices } from "../../src/edge/EdgeRuntime.ts"
 import { Feed } from "../../src/feed/Feed.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"

@@ -1,12 +1,12 @@
 import { Effect, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
 import { accepts } from "hono/accepts"
-import { type Answer, jsonMediaType, reply, replyResponse, textAnswer } from "../Answer.ts"
+import { type AnswerSpec, jsonMediaType, reply, replyResponse, textAnswer } from "../AnswerSpec.ts"
 import { dashboardFiles, dashboardMediaTypes, dashboardPageText } from "../DashboardFiles.ts"
 import type { Field } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { route } from "../Route.ts"
-import { knownTags, tagged, unchanged } from "../Tag.ts"
+import { knownTags, tagged, unchanged } from "../ETag.ts"
 
 const pageMediaType = "text/html"
 
@@ -28,7 +28,7 @@ export const isPageWanted = (http: HttpContext): boolean =>
   pageMediaType
 
 /** An answer in whose place those who take a page get one. */
-export const orPage = <A extends Answer>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
+export const orPage = <A extends AnswerSpec>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
 
 /** The dashboard, which loads its files and asks for the rest by itself. */
 export const dashboardPage = (): Response =>

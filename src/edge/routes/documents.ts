@@ -1,7 +1,7 @@
 import { Effect, Schema } from "effect"
-import { jsonAnswer, reply, textAnswer } from "../Answer.ts"
+import { jsonAnswer, reply, textAnswer } from "../AnswerSpec.ts"
 import { documentPage, documentPagePolicy } from "../DocumentPage.ts"
-import type { Edge } from "../Edge.ts"
+import type { EdgeRuntime } from "../EdgeRuntime.ts"
 import { type OpenApi, openApi } from "../OpenApi.ts"
 import { type Route, route } from "../Route.ts"
 import { dashboardPage, isPageWanted, orPage } from "./dashboard.ts"
@@ -17,7 +17,7 @@ const lineOf = ({ method, path, query }: Route): string => {
 /** The routes that tell of all routes. */
 export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => {
   let made: OpenApi | undefined
-  const document = ({ pathPrefix = "" }: Edge): OpenApi => ({
+  const document = ({ pathPrefix = "" }: EdgeRuntime): OpenApi => ({
     ...(made ??= openApi(routes())),
     servers: [{ url: pathPrefix || "/" }]
   })

@@ -2,8 +2,8 @@ import { Effect, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
 import { encodeToken } from "../../domain/Subject.ts"
 import { Feed } from "../../feed/Feed.ts"
-import { textAnswer } from "../Answer.ts"
-import { type Edge, stopping } from "../Edge.ts"
+import { textAnswer } from "../AnswerSpec.ts"
+import { type EdgeRuntime, stopping } from "../EdgeRuntime.ts"
 import { eventStreamHeaders, eventStreamMediaType, sendEvents } from "../EventStream.ts"
 import { askedUserIdField } from "../Field.ts"
 import { singleHeader } from "../HeaderLines.ts"
@@ -39,7 +39,7 @@ const events = textAnswer(
 )
 
 const sendFeed = Effect.fnUntraced(function* (
-  edge: Edge,
+  edge: EdgeRuntime,
   http: HttpContext,
   request: { readonly "last-event-id": string | undefined; readonly lastEventId: string | undefined },
   userToken?: string

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { metricsResponse } from "../../metrics/Exposition.ts"
 import { wantedFormat } from "../../metrics/MetricsFormat.ts"
 import { metricsMediaTypes } from "../../metrics/MetricsText.ts"
-import { mediaTypeIn, textAnswer } from "../Answer.ts"
+import { mediaTypeIn, textAnswer } from "../AnswerSpec.ts"
 import { problem } from "../Problem.ts"
 import { route } from "../Route.ts"
 

@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
-import { jsonAnswer, reply } from "../Answer.ts"
-import { stopping } from "../Edge.ts"
+import { jsonAnswer, reply } from "../AnswerSpec.ts"
+import { stopping } from "../EdgeRuntime.ts"
 import { wordField } from "../Field.ts"
 import { ApplyingHealth, healthNow, StoringHealth } from "../Health.ts"
 import { problem } from "../Problem.ts"

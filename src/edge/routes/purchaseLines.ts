@@ -1,8 +1,8 @@
 import { Effect, Stream } from "effect"
 import type { Context as HttpContext } from "hono"
-import { linesMediaType } from "../Answer.ts"
+import { linesMediaType } from "../AnswerSpec.ts"
 import { bodyStream } from "../BodyLimit.ts"
-import type { Edge, EdgeServices } from "../Edge.ts"
+import type { EdgeRuntime, EdgeServices } from "../EdgeRuntime.ts"
 import { answerLines, type LinesOptions } from "../LineStream.ts"
 import { problem } from "../Problem.ts"
 
@@ -21,7 +21,7 @@ let bodiesOpen = 0
 
 /** Stores purchases of any number, one a line; the answer has a line for each as soon as that is known. */
 export const storeLines = Effect.fnUntraced(function* (
-  edge: Edge,
+  edge: EdgeRuntime,
   http: HttpContext,
   idempotencyKey: string | undefined,
   options: LinesOptions

@@ -1,17 +1,17 @@
 import { Effect, Exit, Schema } from "effect"
 import type { Cents } from "../../domain/Money.ts"
 import type { Purchase } from "../../domain/Purchase.ts"
-import { jsonAnswer, linesMediaType, reply, textAnswer } from "../Answer.ts"
-import { accepted, type Edge, NewId } from "../Edge.ts"
+import { jsonAnswer, linesMediaType, reply, textAnswer } from "../AnswerSpec.ts"
+import { orFail, type EdgeRuntime, NewId } from "../EdgeRuntime.ts"
 import { purchaseIdField } from "../Field.ts"
 import { idempotencyKeyOf } from "../IdempotencyKey.ts"
 import { manyPurchases, onePurchase, purchaseBodyBytesMax } from "../PurchaseBody.ts"
 import { appliedOf } from "../PurchaseOutcome.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
-import { outcomeWithin } from "../Reading.ts"
+import { outcomeWithin } from "../AccountReads.ts"
 import { receiptReference } from "../Reference.ts"
-import { appliedBody, PostedPurchase, storedBody } from "../Representation.ts"
+import { appliedBody, PostedPurchase, storedBody } from "../AnswerBodies.ts"
 import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 import { storeLines } from "./purchaseLines.ts"
 
@@ -40,13 +40,13 @@ const idempotencyKey: HeaderParameter<string | undefined> = {
   read: (text) => text
 }
 
-const stored = (edge: Edge, purchase: Purchase, replayed: boolean) =>
+const stored = (edge: EdgeRuntime, purchase: Purchase, replayed: boolean) =>
   reply(202, storedBody(purchase.userId, purchase), {
     location: receiptReference(edge, purchase.userId, purchase.purchaseId),
     ...(replayed ? { "idempotent-replayed": "true" } : {})
   })
 
-const applied = (edge: Edge, purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false) =>
+const applied = (edge: EdgeRuntime, purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false) =>
   reply(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
     location: receiptReference(edge, purchase.userId, purchase.purchaseId),
     "preference-applied": `wait=${seconds}`,
@@ -91,7 +91,7 @@ const postRoute = route({
         waitSeconds: seconds ?? 0
       })
     }
-    const purchase = yield* accepted(readPurchase(writtenBody(body), key, yield* NewId))
+    const purchase = yield* orFail(readPurchase(writtenBody(body), key, yield* NewId))
     const publisher = yield* PurchasePublisher
     if (seconds === undefined || seconds === 0) {
       const [result] = yield* publisher.publish([purchase])
@@ -106,7 +106,7 @@ const postRoute = route({
       Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
     )
     if (found.entry === undefined) return stored(edge, purchase, published.duplicate)
-    const { entry, isRepeat } = yield* accepted(appliedOf(edge, purchase, published, found.entry))
+    const { entry, isRepeat } = yield* orFail(appliedOf(edge, purchase, published, found.entry))
     return applied(edge, purchase, entry.totalAfter, seconds, isRepeat)
   })
 })

@@ -7,15 +7,15 @@ import {
   type StoredRejection,
   type StoredReplay
 } from "../../nats/RejectedRecords.ts"
-import { jsonAnswer, reply } from "../Answer.ts"
-import { accepted, type Edge } from "../Edge.ts"
+import { jsonAnswer, reply } from "../AnswerSpec.ts"
+import { orFail, type EdgeRuntime } from "../EdgeRuntime.ts"
 import { wholeNumberField } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { onePurchase } from "../PurchaseBody.ts"
 import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
-import { replay } from "../Replaying.ts"
+import { replay } from "../replayRejected.ts"
 import { receiptReference, referenceTo } from "../Reference.ts"
-import { Count, Instant, instant, purchaseBody, PurchaseContent } from "../Representation.ts"
+import { Count, Instant, instant, purchaseBody, PurchaseContent } from "../AnswerBodies.ts"
 import { optional, route } from "../Route.ts"
 
 /** The most records on a page. */
@@ -83,7 +83,7 @@ const listedBody = (record: StoredRejection, step: StoredReplay | undefined): ty
 })
 
 const wholeBody = (
-  edge: Edge,
+  edge: EdgeRuntime,
   record: StoredRejection,
   trail: ReadonlyArray<StoredReplay>
 ): typeof RejectedRecord.Type => ({
@@ -197,7 +197,7 @@ const replayRoute = route({
   handle: Effect.fnUntraced(function* ({ body, ...place }, edge) {
     const record = yield* found(place)
     const newId = () => replayedPurchaseId(place.inputSequence, place.index)
-    const purchase = yield* accepted(readPurchase(writtenBody(body), undefined, newId))
+    const purchase = yield* orFail(readPurchase(writtenBody(body), undefined, newId))
     const { step, wasFinished } = yield* replay(place, purchase)
     const location = receiptReference(edge, purchase.userId, purchase.purchaseId)
     if (step.state === "conflicting") {

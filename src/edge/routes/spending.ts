@@ -12,16 +12,16 @@ import {
   type WindowUnit,
   windowUnits
 } from "../../domain/SpendingWindow.ts"
-import { jsonAnswer } from "../Answer.ts"
+import { jsonAnswer } from "../AnswerSpec.ts"
 import { exactAmount } from "../../domain/ExactJson.ts"
 import { Amount } from "../Amount.ts"
 import { field, momentField, askedUserIdField, wordField } from "../Field.ts"
 import { problem } from "../Problem.ts"
 import { referenceTo } from "../Reference.ts"
-import { consistencyParameter, readProblems, totalsBefore } from "../Reading.ts"
-import { Count, Currency, Instant, instant } from "../Representation.ts"
+import { consistencyParameter, readProblems, readTotalsBefore } from "../AccountReads.ts"
+import { Count, Currency, Instant, instant } from "../AnswerBodies.ts"
 import { optional, route } from "../Route.ts"
-import { knownTags, tagged, unchanged } from "../Tag.ts"
+import { knownTags, tagged, unchanged } from "../ETag.ts"
 
 /** The most windows of one answer; `next` leads on. */
 export const windowsMax = momentsMax - 1
@@ -108,7 +108,7 @@ const spendingRoute = route({
     const windows = windowsOf(kind, range, windowsMax)
     const end = windows.at(-1)?.to ?? range.to
     const moments = [range.from, ...windows.map(({ to }) => to)]
-    const { revision, totals } = yield* totalsBefore(userId, moments, consistency)
+    const { revision, totals } = yield* readTotalsBefore(userId, moments, consistency)
 
     const spentBetween = (first: number, last: number) => ({
       total: exactAmount((totals[last]?.total ?? 0n) - (totals[first]?.total ?? 0n)),

@@ -1,11 +1,11 @@
 import { Effect, Schema } from "effect"
 import { Feed } from "../../feed/Feed.ts"
 import type { WorkDone } from "../../nats/WorkerBucket.ts"
-import { jsonAnswer, reply } from "../Answer.ts"
+import { jsonAnswer, reply } from "../AnswerSpec.ts"
 import { ApplyingHealth, applyingOf, StoringHealth, storingNow, unknownApplying } from "../Health.ts"
 import { problem } from "../Problem.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
-import { Count, Instant, instant } from "../Representation.ts"
+import { Count, Instant, instant } from "../AnswerBodies.ts"
 import { route } from "../Route.ts"
 import { type PartitionStatus, SystemStatus, type WorkerStatus } from "../SystemStatus.ts"
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto"
 import { Effect, Schema, SchemaGetter } from "effect"
 import { currency } from "../../domain/Money.ts"
-import { HistoryPlace, pageLimitMax } from "../../domain/Query.ts"
-import { jsonAnswer } from "../Answer.ts"
+import { HistoryCursor, pageLimitMax } from "../../domain/Query.ts"
+import { jsonAnswer } from "../AnswerSpec.ts"
 import { exactAmount } from "../../domain/ExactJson.ts"
 import { Amount } from "../Amount.ts"
 import { field, momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../Field.ts"
@@ -11,12 +11,12 @@ import { referenceTo } from "../Reference.ts"
 import {
   consistencyParameter,
   foreignCursor,
-  historyPage,
+  readHistoryPage,
   readProblems,
-  receipt,
-  total,
-  totalsBefore
-} from "../Reading.ts"
+  readReceipt,
+  readTotal,
+  readTotalsBefore
+} from "../AccountReads.ts"
 import {
   Count,
   Currency,
@@ -26,14 +26,14 @@ import {
   instant,
   PurchaseReceipt,
   receiptBody
-} from "../Representation.ts"
+} from "../AnswerBodies.ts"
 import { optional, route } from "../Route.ts"
-import { knownTags, tagged, unchanged } from "../Tag.ts"
+import { knownTags, tagged, unchanged } from "../ETag.ts"
 
 const limitDefault = 20
 
 /** A place in the history of one user. Several accounts have a revision in one commit, so the place alone names no user. */
-const Cursor = Schema.Struct({ place: HistoryPlace, user: Schema.String })
+const Cursor = Schema.Struct({ place: HistoryCursor, user: Schema.String })
 type Cursor = typeof Cursor.Type
 
 /** Returns a short text that stands for a user in a cursor. */
@@ -119,13 +119,13 @@ const totalRoute = route({
   handle: Effect.fnUntraced(function* ({ id: userId, at, consistency, "if-none-match": known }) {
     if (at !== undefined) {
       // The broker's times are kept in whole milliseconds.
-      const { revision, totals } = yield* totalsBefore(userId, [at + 1], consistency)
+      const { revision, totals } = yield* readTotalsBefore(userId, [at + 1], consistency)
       return tagged(known, `${revision}.${at}`, () => ({
         ...accountBody(userId, totals[0] ?? nothing, revision),
         at: instant(at)
       }))
     }
-    const answer = yield* total(userId, consistency)
+    const answer = yield* readTotal(userId, consistency)
     return tagged(known, String(answer.revision), () => accountBody(userId, answer, answer.revision))
   })
 })
@@ -170,8 +170,8 @@ const historyRoute = route({
     const user = userMark(userId)
     if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
     const place = cursor === undefined ? {} : { place: cursor.place }
-    const page = yield* historyPage({ userId, limit, ...place }, consistency)
-    const pathOf = (nextPlace: HistoryPlace) =>
+    const page = yield* readHistoryPage({ userId, limit, ...place }, consistency)
+    const pathOf = (nextPlace: HistoryCursor) =>
       `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor({ place: nextPlace, user })}`
     const next = page.next === undefined ? undefined : referenceTo(edge, pathOf(page.next))
     const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
@@ -196,7 +196,7 @@ const receiptRoute = route({
   answers: { 200: jsonAnswer("The purchase was applied.", PurchaseReceipt, ["etag"]), 304: unchanged },
   problems: ["not-found", ...readProblems],
   handle: Effect.fnUntraced(function* ({ id: userId, purchaseId, consistency, "if-none-match": known }) {
-    const answer = yield* receipt(userId, purchaseId, consistency)
+    const answer = yield* readReceipt(userId, purchaseId, consistency)
     const found = answer.receipt
     if (found === undefined) {
       const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists what was rejected.`

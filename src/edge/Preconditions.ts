@@ -1,14 +1,14 @@
 import type { Context } from "hono"
 import { accepts } from "hono/accepts"
-import { jsonMediaType, mediaTypeIn, mediaTypesOf } from "./Answer.ts"
-import { type Edge, refusal, stopping } from "./Edge.ts"
+import { jsonMediaType, mediaTypeIn, mediaTypesOf } from "./AnswerSpec.ts"
+import { type EdgeRuntime, refusal, stopping } from "./EdgeRuntime.ts"
 import { singleHeader } from "./HeaderLines.ts"
 import { isProblem, type Problem, problem, problemMediaType } from "./Problem.ts"
 import type { Route } from "./Route.ts"
 
 /** Answers where a caller takes nothing of what there is: JSON, but for routes that say otherwise. */
 export const unlessAccepted = (
-  edge: Edge,
+  edge: EdgeRuntime,
   http: Context,
   offered: ReadonlyArray<string> = [jsonMediaType]
 ): Response | undefined => {
@@ -24,7 +24,7 @@ export const unlessAccepted = (
   return refusal(edge, http, problem("not-acceptable", `Answers are ${offered.join(" or ")}.`))
 }
 
-export const notAllowed = (edge: Edge, http: Context, allow: string): Response =>
+export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Response =>
   refusal(
     edge,
     http,
@@ -41,7 +41,7 @@ const mediaTypeOf = (http: Context): string | Problem<"malformed-request"> => {
 }
 
 /** Serves the requests that a route takes, and refuses the others. */
-export const admitted = (route: Route, edge: Edge) => {
+export const admitted = (route: Route, edge: EdgeRuntime) => {
   const offered = offeredBy(route)
   const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)

@@ -5,7 +5,7 @@ import type { Replay } from "../domain/Replay.ts"
 import { type RejectedPlace, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { problem } from "./Problem.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
-import { outcomeWithin } from "./Reading.ts"
+import { outcomeWithin } from "./AccountReads.ts"
 
 /** How long a replay waits until it is known how the purchase came out. */
 const outcomeWaitMilliseconds = 5_000
@@ -36,7 +36,7 @@ const step = Effect.fnUntraced(function* (place: RejectedPlace, replay: Replay, 
 })
 
 /** Where the input log has the purchase; a replay that got so far before sends nothing more. */
-const storedAt = Effect.fnUntraced(function* ({ purchase, inputSequence }: Replay) {
+const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }: Replay) {
   if (inputSequence !== undefined) return inputSequence
   const publisher = yield* PurchasePublisher
   const [result] = yield* publisher.publish([purchase])
@@ -58,7 +58,7 @@ export const replay = Effect.fnUntraced(function* (place: RejectedPlace, purchas
   if (!samePurchase(begun.purchase, purchase)) return yield* Effect.fail(sentBefore(begun))
   if (begun.state === "applied" || begun.state === "conflicting") return { step: begun, wasFinished: true }
 
-  const inputSequence = yield* storedAt(begun)
+  const inputSequence = yield* inputSequenceOf(begun)
   const { entry } = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds).pipe(
     // What is stored is stored: the outcome is asked for when the same replay comes again.
     Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))

@@ -26,7 +26,7 @@ export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
 })
 
 /** What routes need of the process around them. */
-export interface Edge extends Located {
+export interface EdgeRuntime extends Located {
   readonly runPromiseExit: <A, E>(
     effect: Effect.Effect<A, E, EdgeServices>,
     options?: { readonly signal: AbortSignal }
@@ -45,12 +45,12 @@ export const serverMistake = problem(
 export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
 
 /** Answers a request with a problem. */
-export const refusal = (edge: Edge, http: HttpContext, what: Problem): Response =>
+export const refusal = (edge: EdgeRuntime, http: HttpContext, what: Problem): Response =>
   problemResponse(what, instanceOf(edge, http))
 
 /** Runs a route's effect, and answers its failure as a problem. A signal ends it early. */
 export const respond = async (
-  edge: Edge,
+  edge: EdgeRuntime,
   http: HttpContext,
   effect: Effect.Effect<Response, EdgeFailure, EdgeServices>,
   options?: { readonly signal: AbortSignal }
@@ -66,5 +66,5 @@ export const respond = async (
 }
 
 /** Fails with a problem where a check found one. */
-export const accepted = <A, Kind extends ProblemKind>(checked: A | Problem<Kind>): Effect.Effect<A, Problem<Kind>> =>
+export const orFail = <A, Kind extends ProblemKind>(checked: A | Problem<Kind>): Effect.Effect<A, Problem<Kind>> =>
   isProblem(checked) ? Effect.fail(checked as Problem<Kind>) : Effect.succeed(checked as A)

@@ -42,19 +42,19 @@ const read = <Kind extends Question["kind"]>(
   consistency: AskedConsistency
 ) => ask<Kind>(question, { consistency, waitMilliseconds: readWaitMilliseconds })
 
-export const total = (userId: string, consistency: AskedConsistency) =>
+export const readTotal = (userId: string, consistency: AskedConsistency) =>
   read<"total">({ kind: "total", userId }, consistency)
 
-export const historyPage = (
+export const readHistoryPage = (
   page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">,
   consistency: AskedConsistency
 ) => read<"page">({ kind: "page", ...page }, consistency)
 
 /** What an account held before each of some moments, in milliseconds since 1970. */
-export const totalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
+export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
   read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)
 
-export const receipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
+export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
 /** How a purchase that is stored at a sequence of the input log came out, for a caller who waits so long. */

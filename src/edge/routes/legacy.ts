@@ -4,8 +4,8 @@ import { currency } from "../../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../../domain/Purchase.ts"
 import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
 import { sampleProducts, sampleProductTypes } from "../../domain/SamplePurchase.ts"
-import { jsonAnswer, reply } from "../Answer.ts"
-import { accepted, NewId } from "../Edge.ts"
+import { jsonAnswer, reply } from "../AnswerSpec.ts"
+import { orFail, NewId } from "../EdgeRuntime.ts"
 import { exactAmount } from "../../domain/ExactJson.ts"
 import { Amount } from "../Amount.ts"
 import { partialProblemOf } from "../FailureProblem.ts"
@@ -22,8 +22,8 @@ import {
 import { problem } from "../Problem.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { checkedTotal } from "../PurchaseRequest.ts"
-import { consistencyParameter, historyPage, readProblems, total } from "../Reading.ts"
-import { Count, Currency, purchaseBody, PurchaseContent, Quantity } from "../Representation.ts"
+import { consistencyParameter, readHistoryPage, readProblems, readTotal } from "../AccountReads.ts"
+import { Count, Currency, purchaseBody, PurchaseContent, Quantity } from "../AnswerBodies.ts"
 import { route } from "../Route.ts"
 
 /** The most purchases of one `/generate` or `/duplicate`. */
@@ -42,7 +42,7 @@ const choice = (from: ReadonlyArray<string>) =>
 const randomPurchase = Effect.fnUntraced(function* (userId: Purchase["userId"]) {
   const newId = yield* NewId
   return {
-    purchaseId: yield* Effect.orDie(accepted(purchaseIdField.read(newId()))),
+    purchaseId: yield* Effect.orDie(orFail(purchaseIdField.read(newId()))),
     userId,
     productName: yield* choice(sampleProducts),
     productType: yield* choice(sampleProductTypes),
@@ -57,7 +57,7 @@ const storeMany = Effect.fnUntraced(function* (
   userId: string,
   count: number,
   make: Effect.Effect<Purchase>,
-  options: { readonly isDistinct: boolean }
+  options: { readonly storeEveryCopy: boolean }
 ) {
   const publisher = yield* PurchasePublisher
   const stored = yield* Ref.make(0)
@@ -133,7 +133,7 @@ const generateRoute = route({
   },
   problems: storeProblems,
   handle: Effect.fnUntraced(function* ({ count, id: userId }) {
-    yield* storeMany("generate", userId, count, randomPurchase(userId), { isDistinct: false })
+    yield* storeMany("generate", userId, count, randomPurchase(userId), { storeEveryCopy: false })
     return reply(200, { userId, purchasesGenerated: count, status: "success" })
   })
 })
@@ -163,14 +163,14 @@ const duplicateRoute = route({
   handle: Effect.fnUntraced(function* ({ count, id: userId }) {
     const newId = yield* NewId
     const purchase = {
-      purchaseId: yield* accepted(purchaseIdField.read(newId())),
+      purchaseId: yield* orFail(purchaseIdField.read(newId())),
       userId,
       productName: "Laptop",
       productType: "Electronics",
       valueCents: 5_000n,
       quantity: 2
     }
-    yield* storeMany("duplicate", userId, count, Effect.succeed(purchase), { isDistinct: true })
+    yield* storeMany("duplicate", userId, count, Effect.succeed(purchase), { storeEveryCopy: true })
     return reply(200, {
       userId,
       purchaseId: purchase.purchaseId,
@@ -197,7 +197,7 @@ const totalRoute = route({
   },
   problems: readProblems,
   handle: Effect.fnUntraced(function* ({ id: userId, consistency }) {
-    const answer = yield* total(userId, consistency)
+    const answer = yield* readTotal(userId, consistency)
     return reply(200, { userId, totalDebt: exactAmount(answer.total), currency })
   })
 })
@@ -218,7 +218,7 @@ const historyRoute = route({
   },
   problems: readProblems,
   handle: Effect.fnUntraced(function* ({ id: userId, consistency }) {
-    const page = yield* historyPage({ userId, limit: historyEntries }, consistency)
+    const page = yield* readHistoryPage({ userId, limit: historyEntries }, consistency)
     const purchases = page.entries.toReversed().map((entry) => purchaseBody(userId, entry))
     return reply(200, { userId, purchaseCount: page.count, purchases })
   })
@@ -255,8 +255,8 @@ const idempotentRoute = route({
   handle: Effect.fnUntraced(function* ({ userId, product: productName, value: valueCents, qty: quantity }) {
     const content = { userId, productName, productType: "General", valueCents, quantity }
     const id = contentId([userId, productName, valueCents.toString(), String(quantity)])
-    const purchaseId = yield* accepted(purchaseIdField.read(id))
-    const purchase = yield* accepted(checkedTotal({ ...content, purchaseId }))
+    const purchaseId = yield* orFail(purchaseIdField.read(id))
+    const purchase = yield* orFail(checkedTotal({ ...content, purchaseId }))
     const publisher = yield* PurchasePublisher
     const [result] = yield* publisher.publish([purchase])
     if (result !== undefined) yield* result
@@ -273,4 +273,4 @@ const idempotentRoute = route({
 })
 
 /** The routes of the system that this one re-implements, with its fields. Scripts use GET to write; so they stay. */
-export const compatibleRoutes = [generateRoute, duplicateRoute, totalRoute, historyRoute, idempotentRoute]
+export const legacyRoutes = [generateRoute, duplicateRoute, totalRoute, historyRoute, idempotentRoute]

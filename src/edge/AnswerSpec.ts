@@ -16,7 +16,7 @@ export const answerHeaders = {
 export type AnswerHeader = keyof typeof answerHeaders
 
 /** One answer of a route: what it means, its body, and the headers that it may have. */
-export interface Answer<
+export interface AnswerSpec<
   Body extends Schema.Constraint | undefined = Schema.Constraint | undefined,
   Header extends AnswerHeader = AnswerHeader
 > {
@@ -32,7 +32,7 @@ export const jsonMediaType = "application/json"
 export const linesMediaType = "application/x-ndjson"
 
 /** Every media type of an answer, the usual one first. */
-export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: Answer): ReadonlyArray<string> => [
+export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: AnswerSpec): ReadonlyArray<string> => [
   mediaType,
   ...otherMediaTypes
 ]
@@ -47,29 +47,29 @@ export const jsonAnswer = <Body extends Schema.Constraint, Header extends Answer
   description: string,
   body: Body,
   headers: ReadonlyArray<Header> = []
-): Answer<Body, Header> => ({ description, mediaType: jsonMediaType, body, headers })
+): AnswerSpec<Body, Header> => ({ description, mediaType: jsonMediaType, body, headers })
 
 /** An answer of a media type whose bodies a route gives as texts. */
 export const textAnswer = <Header extends AnswerHeader = never>(
   mediaType: string,
   description: string,
   headers: ReadonlyArray<Header> = []
-): Answer<typeof Schema.String, Header> => ({ description, mediaType, body: Schema.String, headers })
+): AnswerSpec<typeof Schema.String, Header> => ({ description, mediaType, body: Schema.String, headers })
 
 /** An answer without a body. */
 export const emptyAnswer = <Header extends AnswerHeader = never>(
   description: string,
   headers: ReadonlyArray<Header> = []
-): Answer<undefined, Header> => ({ description, mediaType: jsonMediaType, body: undefined, headers })
+): AnswerSpec<undefined, Header> => ({ description, mediaType: jsonMediaType, body: undefined, headers })
 
 /** The answers of a route, by status. */
-export type Answers = Readonly<Record<number, Answer>>
+export type AnswerSpecs = Readonly<Record<number, AnswerSpec>>
 
 type BodyOf<A> = A extends { readonly body: infer Body extends Schema.Constraint } ? Body["Type"] : undefined
 type HeaderOf<A> = A extends { readonly headers: ReadonlyArray<infer Header extends AnswerHeader> } ? Header : never
 
 /** What a route answers with: one of the answers that it declares. */
-export type Reply<A extends Answers> = {
+export type Reply<A extends AnswerSpecs> = {
   readonly [Status in keyof A]: {
     readonly status: Status
     readonly body: BodyOf<A[Status]>
@@ -98,7 +98,7 @@ const contentType = (mediaType: string): string =>
   mediaType.startsWith("text/") ? `${mediaType}; charset=utf-8` : mediaType
 
 /** The answer as it goes out. */
-export const replyResponse = ({ status, body, headers }: Outgoing, answers: Answers): Response => {
+export const replyResponse = ({ status, body, headers }: Outgoing, answers: AnswerSpecs): Response => {
   const mediaType = answers[Number(status)]?.mediaType ?? jsonMediaType
   const isJson = mediaType === jsonMediaType
   return new Response(isJson ? (body === undefined ? null : JSON.stringify(body)) : (body as string | ReadableStream), {

@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { type AnswerHeader, emptyAnswer, reply } from "./Answer.ts"
+import { type AnswerHeader, emptyAnswer, reply } from "./AnswerSpec.ts"
 import type { Parameter } from "./Route.ts"
 
 /** The tags in If-None-Match that a caller has already. */

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { Answer, Consistency, Question } from "../domain/Query.ts"
+import type { Answer, Consistency, LedgerEntry, Question } from "../domain/Query.ts"
 import { type AskOptions, NotCurrent, QueryClient } from "../query/QueryClient.ts"
 import { wordField } from "./Field.ts"
 import { problem } from "./Problem.ts"
@@ -57,13 +57,19 @@ export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>,
 export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
-/** How a purchase that is stored at a sequence of the input log came out, for a caller who waits so long. */
+/**
+ * Asks how a purchase came out that is stored at a sequence of the input log. Returns the entry of its id in the account,
+ * or `undefined` if the owner does not tell in time: a stored purchase stays stored.
+ */
 export const outcomeWithin = (
   purchase: { readonly userId: string; readonly purchaseId: string },
   inputSequence: number,
   waitMilliseconds: number
-) => {
+): Effect.Effect<LedgerEntry | undefined, never, QueryClient> => {
   const { userId, purchaseId } = purchase
   const question = { kind: "outcome", userId, purchaseId, inputSequence } as const
-  return ask<"outcome">(question, { consistency: "committed", waitMilliseconds })
+  return ask<"outcome">(question, { consistency: "committed", waitMilliseconds }).pipe(
+    Effect.map(({ entry }) => entry),
+    Effect.orElseSucceed(() => undefined)
+  )
 }

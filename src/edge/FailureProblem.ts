@@ -2,7 +2,7 @@ import { OutcomeUnknown } from "../domain/BrokerError.ts"
 import type { FeedFailure } from "../feed/Feed.ts"
 import type { NotCurrent } from "../query/QueryClient.ts"
 import { isProblem, type Problem, problem, type ProblemKind } from "./Problem.ts"
-import type { PublishFailure } from "./PurchasePublisher.ts"
+import type { PublishFailure } from "./PublishResult.ts"
 
 /** What a route may fail with that has declared these kinds of problems. */
 export type EdgeFailure<Kind extends ProblemKind = ProblemKind> =

@@ -3,7 +3,7 @@ import { decimalFromCents } from "../domain/Money.ts"
 import type { Purchase } from "../domain/Purchase.ts"
 import type { LedgerEntry } from "../domain/Query.ts"
 import { type Problem, problemBody } from "./Problem.ts"
-import type { Published } from "./PurchasePublisher.ts"
+import type { Published } from "./PublishResult.ts"
 
 /** A purchase of a line that is stored, and applied where there is an entry. */
 export interface StoredLine {

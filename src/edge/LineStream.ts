@@ -10,7 +10,8 @@ import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.t
 import { isProblem, type Problem } from "./Problem.ts"
 import { type Line, PurchaseLines } from "./PurchaseLines.ts"
 import { appliedOf } from "./PurchaseOutcome.ts"
-import { PurchasePublisher, type PublishResult } from "./PurchasePublisher.ts"
+import type { PublishResult } from "./PublishResult.ts"
+import { PurchasePublisher } from "./PurchasePublisher.ts"
 import { outcomeWithin } from "./AccountReads.ts"
 
 /** The most batches of lines of one body that were read and whose answers were not yet taken. */
@@ -62,8 +63,7 @@ const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineRe
   const { number, result } = line
   if (!isStored(result)) return line
   const { purchase, published } = result
-  const outcome = yield* Effect.exit(outcomeWithin(purchase, published.sequence, waitSeconds * 1_000))
-  const entry = Exit.isSuccess(outcome) ? outcome.value.entry : undefined
+  const entry = yield* outcomeWithin(purchase, published.sequence, waitSeconds * 1_000)
   if (entry === undefined) return line
   const applied = appliedOf(edge, purchase, published, entry)
   return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
@@ -92,9 +92,9 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   let answered = 0
 
   const submit = (batch: ReadonlyArray<Line>) =>
-    Effect.map(publisher.submit(batch.map(({ read }) => read).filter(isPurchase)), (publishing) =>
+    Effect.map(publisher.submit(batch.map(({ read }) => read).filter(isPurchase)), (submitted) =>
       Effect.gen(function* () {
-        const results = yield* resultsOf(batch, yield* publishing)
+        const results = yield* resultsOf(batch, yield* submitted.results)
         if (waitSeconds === 0) return results
         return yield* Effect.forEach(results, (line) => withOutcome(edge, line, waitSeconds), {
           concurrency: outcomesAtOnceMax

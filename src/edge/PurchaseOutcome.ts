@@ -2,7 +2,7 @@ import { decimalFromCents } from "../domain/Money.ts"
 import { type Purchase, sameContent } from "../domain/Purchase.ts"
 import type { LedgerEntry } from "../domain/Query.ts"
 import { type Problem, problem } from "./Problem.ts"
-import type { Published } from "./PurchasePublisher.ts"
+import type { Published } from "./PublishResult.ts"
 import { type Located, receiptReference } from "./Reference.ts"
 
 /** How a purchase came out that a caller waited for. `isRepeat`: another one before it was applied in its place. */

@@ -59,10 +59,8 @@ export const replay = Effect.fnUntraced(function* (place: RejectedPlace, purchas
   if (begun.state === "applied" || begun.state === "conflicting") return { step: begun, wasFinished: true }
 
   const inputSequence = yield* inputSequenceOf(begun)
-  const { entry } = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds).pipe(
-    // What is stored is stored: the outcome is asked for when the same replay comes again.
-    Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
-  )
+  // Without an answer in time it stays at `stored`. The same replay again asks for the outcome again.
+  const entry = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds)
   const state = entry === undefined ? "stored" : sameContent(entry, purchase) ? "applied" : "conflicting"
   if (state === begun.state) return { step: begun, wasFinished: false }
   return { step: yield* step(place, { state, purchase, inputSequence }, begun.sequence), wasFinished: false }

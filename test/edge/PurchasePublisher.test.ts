@@ -6,13 +6,10 @@ import { type AppliedNotice, encodeNotices } from "../../src/domain/AppliedNotic
 import { paceMillisecondsMin } from "../../src/domain/Pace.ts"
 import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
 import type { Purchase } from "../../src/domain/Purchase.ts"
-import {
-  EdgeOverloaded,
-  publishAtOncePurchases,
-  PurchasePublisher,
-  purchasesWaitingMax,
-  streamedWaitingMax
-} from "../../src/edge/PurchasePublisher.ts"
+import { publishAtOncePurchases } from "../../src/edge/PublishPacer.ts"
+import { EdgeOverloaded, type Published, purchasesWaitingMax } from "../../src/edge/PublishResult.ts"
+import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import { streamedWaitingMax } from "../../src/edge/WaitingPurchases.ts"
 import { InputLog, type Stored } from "../../src/nats/InputLog.ts"
 import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
@@ -274,8 +271,9 @@ describe("the messages", () => {
 
 describe("a purchase that is waited for", () => {
   const stored = { sequence: 7, duplicate: false }
+  const onlyStored = (published: Published) => Effect.succeed({ kind: "stored", published } as const)
   const awaited = (publisher: (typeof PurchasePublisher)["Service"], id = "p1") =>
-    Effect.forkChild(publisher.publishAwaited(purchase(id)), { startImmediately: true })
+    Effect.forkChild(publisher.publishAndWait(purchase(id), onlyStored), { startImmediately: true })
 
   it.effect("is answered when its notice comes, before or after the broker's answer", () =>
     Effect.gen(function* () {
@@ -333,14 +331,14 @@ describe("a purchase that is waited for", () => {
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
       const published = { sequence: 7, duplicate: true, index: 0 }
-      expect(yield* publisher.publishAwaited(purchase("p1"))).toEqual({ kind: "stored", published })
+      expect(yield* publisher.publishAndWait(purchase("p1"), onlyStored)).toEqual({ kind: "stored", published })
     })
   )
 
   it.effect("fails when it cannot be stored, and a notice that comes after all harms nobody", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.fail(refused))
-      expect(yield* Effect.exit(publisher.publishAwaited(purchase("p1")))).toEqual(Exit.fail(refused))
+      expect(yield* Effect.exit(publisher.publishAndWait(purchase("p1"), onlyStored))).toEqual(Exit.fail(refused))
       tell({ message: 1, index: 0, totalAfter: 9n })
       expect(publisher.waiting()).toBe(0)
     })
@@ -379,9 +377,9 @@ describe("streams of purchases", () => {
       expect(publisher.waiting()).toBe(streamedWaitingMax + 1)
       expect([second.pollUnsafe(), third.pollUnsafe()]).toEqual([undefined, undefined])
       yield* Deferred.succeed(gate, stored)
-      expect((yield* first).every(Exit.isSuccess)).toBe(true)
+      expect((yield* first.results).every(Exit.isSuccess)).toBe(true)
       for (const submitting of [second, third]) {
-        expect((yield* yield* Fiber.join(submitting)).map(Exit.isSuccess)).toEqual([true])
+        expect((yield* (yield* Fiber.join(submitting)).results).map(Exit.isSuccess)).toEqual([true])
       }
       expect((yield* Fiber.join(single)).map(Exit.isSuccess)).toEqual([true])
       const ids = sent.flatMap(({ ids }) => ids)
@@ -399,8 +397,8 @@ describe("streams of purchases", () => {
       const left = yield* Effect.forkChild(publisher.submit([purchase("left")]), { startImmediately: true })
       yield* Fiber.interrupt(left)
       yield* Deferred.succeed(gate, stored)
-      yield* first
-      yield* yield* publisher.submit([purchase("after")])
+      yield* first.results
+      yield* (yield* publisher.submit([purchase("after")])).results
       expect(sent.flatMap(({ ids }) => ids).filter((id) => !id.startsWith("p"))).toEqual(["after"])
     })
   )

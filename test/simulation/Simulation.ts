@@ -1,7 +1,8 @@
 import { ConfigProvider, Context, Duration, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import type { Question } from "../../src/domain/Query.ts"
-import { type PublishedOutcome, type PublishFailure, PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import type { PublishFailure } from "../../src/edge/PublishResult.ts"
+import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { Sealing } from "../../src/actor/ActorRegistry.ts"
 import { encodeCommit, headOf } from "../../src/domain/Commit.ts"
 import { decodeManifest } from "../../src/domain/HeadManifest.ts"
@@ -38,7 +39,7 @@ export interface Outcome {
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
   /** How many of those who waited for their purchase were told that it is applied, and how many had to ask. */
-  readonly told: Readonly<Record<PublishedOutcome["kind"], number>>
+  readonly told: Readonly<Record<"applied" | "stored", number>>
   /** How often workers wrote what accelerates or relieves the chain. */
   readonly wrote: Readonly<Record<Writing, number>>
 }
@@ -355,11 +356,15 @@ class Run {
   }
 
   private buyAwaited(publisher: (typeof PurchasePublisher)["Service"], sent: Sent) {
-    return Effect.map(publisher.publishAwaited(sent.purchase), (outcome) => {
-      if (outcome.kind === "applied") sent.toldTotal = outcome.totalAfter
-      this.told[outcome.kind] += 1
-      return outcome
-    })
+    const onlyStored = Effect.succeed({ kind: "stored" } as const)
+    return Effect.map(
+      publisher.publishAndWait(sent.purchase, () => onlyStored),
+      (outcome) => {
+        if (outcome.kind === "applied") sent.toldTotal = outcome.totalAfter
+        this.told[outcome.kind] += 1
+        return outcome
+      }
+    )
   }
 
   private ask(client: number, operation: Extract<Operation, { readonly do: "total" | "page" }>): Acting {

@@ -7,6 +7,7 @@ import { purchaseIdField } from "../Field.ts"
 import { idempotencyKeyOf } from "../IdempotencyKey.ts"
 import { manyPurchases, onePurchase, purchaseBodyBytesMax } from "../PurchaseBody.ts"
 import { appliedOf } from "../PurchaseOutcome.ts"
+import type { Published } from "../PublishResult.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
 import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../AccountReads.ts"
@@ -40,18 +41,42 @@ const idempotencyKey: HeaderParameter<string | undefined> = {
   read: (text) => text
 }
 
-const stored = (edge: EdgeRuntime, purchase: Purchase, replayed: boolean) =>
+const stored = (edge: EdgeRuntime, purchase: Purchase, isRepeat: boolean) =>
   reply(202, storedBody(purchase.userId, purchase), {
     location: receiptReference(edge, purchase.userId, purchase.purchaseId),
-    ...(replayed ? { "idempotent-replayed": "true" } : {})
+    ...(isRepeat ? { "idempotent-replayed": "true" } : {})
   })
 
-const applied = (edge: EdgeRuntime, purchase: Purchase, totalAfter: Cents, seconds: number, replayed = false) =>
+const applied = (edge: EdgeRuntime, purchase: Purchase, totalAfter: Cents, seconds: number, isRepeat: boolean) =>
   reply(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
     location: receiptReference(edge, purchase.userId, purchase.purchaseId),
     "preference-applied": `wait=${seconds}`,
-    ...(replayed ? { "idempotent-replayed": "true" } : {})
+    ...(isRepeat ? { "idempotent-replayed": "true" } : {})
   })
+
+/** Asks the owner how a stored purchase came out. Without an answer within `seconds` it is only stored. */
+const askOutcome = Effect.fnUntraced(function* (
+  edge: EdgeRuntime,
+  purchase: Purchase,
+  published: Published,
+  seconds: number
+) {
+  const entry = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000)
+  if (entry === undefined) return { kind: "stored", isRepeat: published.duplicate } as const
+  const { isRepeat } = yield* orFail(appliedOf(edge, purchase, published, entry))
+  return { kind: isRepeat ? "repeat" : "applied", totalAfter: entry.totalAfter } as const
+})
+
+/** Stores a purchase, and answers when it is applied or `seconds` are over. */
+const storeAndWait = Effect.fnUntraced(function* (edge: EdgeRuntime, purchase: Purchase, seconds: number) {
+  const publisher = yield* PurchasePublisher
+  const outcome = yield* publisher.publishAndWait(purchase, (published) =>
+    askOutcome(edge, purchase, published, seconds)
+  )
+  return outcome.kind === "stored"
+    ? stored(edge, purchase, outcome.isRepeat)
+    : applied(edge, purchase, outcome.totalAfter, seconds, outcome.kind === "repeat")
+})
 
 const postRoute = route({
   method: "POST",
@@ -92,22 +117,11 @@ const postRoute = route({
       })
     }
     const purchase = yield* orFail(readPurchase(writtenBody(body), key, yield* NewId))
+    if (seconds !== undefined && seconds > 0) return yield* storeAndWait(edge, purchase, seconds)
     const publisher = yield* PurchasePublisher
-    if (seconds === undefined || seconds === 0) {
-      const [result] = yield* publisher.publish([purchase])
-      const published = yield* result ?? Exit.die("no result of a publish")
-      return stored(edge, purchase, published.duplicate)
-    }
-    const outcome = yield* publisher.publishAwaited(purchase)
-    if (outcome.kind === "applied") return applied(edge, purchase, outcome.totalAfter, seconds)
-    const { published } = outcome
-    const found = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000).pipe(
-      // What is stored is stored: a wait in vain is no failure.
-      Effect.catch((failure) => ("_tag" in failure ? Effect.succeed({ entry: undefined }) : Effect.fail(failure)))
-    )
-    if (found.entry === undefined) return stored(edge, purchase, published.duplicate)
-    const { entry, isRepeat } = yield* orFail(appliedOf(edge, purchase, published, found.entry))
-    return applied(edge, purchase, entry.totalAfter, seconds, isRepeat)
+    const [result] = yield* publisher.publish([purchase])
+    const published = yield* result ?? Exit.die("no result of a publish")
+    return stored(edge, purchase, published.duplicate)
   })
 })
 

@@ -11,6 +11,7 @@ import {
 } from "../domain/Identifier.ts"
 import { type Cents, centsFromDecimal, decimalFromCents, quantityMax, valueMax } from "../domain/Money.ts"
 import { integerFrom, type NumberProblem } from "../domain/JsonNumber.ts"
+import { failureOf } from "./failureOf.ts"
 import { type Problem, problem } from "./Problem.ts"
 
 /** What a field can be wrong with. */
@@ -41,8 +42,7 @@ export const field = <A>(
     read: (text) => {
       const exit = decode(text)
       if (Exit.isSuccess(exit)) return exit.value
-      const wrong = Exit.findErrorOption(exit)
-      return problem(kind, `${name} ${wrong._tag === "Some" ? wrong.value.message : "cannot be read"}.`)
+      return problem(kind, `${name} ${failureOf(exit)?.message ?? "cannot be read"}.`)
     }
   }
 }
@@ -120,9 +120,9 @@ export const wholeNumberField = (
     const number = wholeFrom(text)
     return number !== undefined && number >= minimum && number <= maximum ? number : undefined
   }
-  const read = (text: string) => numberIn(text) ?? problem(kind, `${name} ${outOfRange(text)}.`)
   const outOfRange = (text: string) =>
     `must be a whole number from ${minimum} to ${maximum}, and is ${text.slice(0, 40)}`
+  const read = (text: string) => numberIn(text) ?? problem(kind, `${name} ${outOfRange(text)}.`)
   const schema = Schema.String.check(
     Schema.makeFilter((text: string) => (numberIn(text) === undefined ? outOfRange(text) : undefined))
   ).pipe(

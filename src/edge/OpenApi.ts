@@ -3,7 +3,7 @@ import packageJson from "../../package.json" with { type: "json" }
 import { type AnswerSpec, type AnswerHeader, answerHeaders, jsonMediaType } from "./AnswerSpec.ts"
 import { plainSchema } from "./PlainSchema.ts"
 import { ProblemBody, type ProblemKind, problemKinds, problemMediaType, problemType } from "./Problem.ts"
-import { commonProblems, type Route } from "./Route.ts"
+import { commonProblems, type Parameter, type Route } from "./Route.ts"
 
 type Json = JsonSchema.JsonSchema
 
@@ -108,113 +108,130 @@ const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, An
   )
 }
 
-/** Describes routes by what they declare, and by the schemas that read their requests. */
-export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
-  const schemas: Record<string, Json> = {}
-  const responses: Record<string, DescribedAnswer> = {}
+/** The parts of a document that others refer to by name. Describing a route adds the parts that it refers to. */
+interface Components {
+  readonly schemas: Record<string, Json>
+  readonly responses: Record<string, DescribedAnswer>
+}
 
-  const describe = (schema: Schema.Constraint, onExcessProperty: "ignore" | "error" = "ignore"): Json => {
-    const { schema: root, definitions, dialect } = Schema.toJsonSchemaDocument(schema, { onExcessProperty })
-    const described = JsonSchema.toMultiDocumentOpenApi3_1({ dialect, schemas: [root], definitions })
-    for (const [name, unformatted] of Object.entries(described.definitions)) {
-      const definition = plainSchema(unformatted)
-      if (JSON.stringify(schemas[name] ?? definition) !== JSON.stringify(definition)) {
-        throw new Error(`Two schemas are called ${name}.`)
-      }
-      schemas[name] = definition
+const describeSchema = (
+  { schemas }: Components,
+  schema: Schema.Constraint,
+  onExcessProperty: "ignore" | "error" = "ignore"
+): Json => {
+  const { schema: root, definitions, dialect } = Schema.toJsonSchemaDocument(schema, { onExcessProperty })
+  const described = JsonSchema.toMultiDocumentOpenApi3_1({ dialect, schemas: [root], definitions })
+  for (const [name, unformatted] of Object.entries(described.definitions)) {
+    const definition = plainSchema(unformatted)
+    if (JSON.stringify(schemas[name] ?? definition) !== JSON.stringify(definition)) {
+      throw new Error(`Two schemas are called ${name}.`)
     }
-    return plainSchema(described.schemas[0])
+    schemas[name] = definition
   }
+  return plainSchema(described.schemas[0])
+}
 
-  const describeHeaders = (names: Iterable<AnswerHeader>) =>
-    Object.fromEntries(
-      ["cache-control" as const, ...names].map((name) => [name, { $ref: `#/components/headers/${name}` }])
-    )
+const describeHeaders = (names: Iterable<AnswerHeader>): DescribedAnswer["headers"] =>
+  Object.fromEntries(
+    ["cache-control" as const, ...names].map((name) => [name, { $ref: `#/components/headers/${name}` }])
+  )
 
-  const describeAnswer = ({
+const describeContent = (
+  components: Components,
+  body: Schema.Constraint,
+  mediaType: string,
+  otherMediaTypes: ReadonlyArray<string> = []
+): Content => ({
+  [mediaType]: { schema: describeSchema(components, body) },
+  ...Object.fromEntries(otherMediaTypes.map((other) => [other, { schema: describeSchema(components, Schema.String) }]))
+})
+
+const describeAnswer = (components: Components, answer: AnswerSpec): DescribedAnswer => {
+  const { description, mediaType, otherMediaTypes, body, headers } = answer
+  return {
     description,
+    headers: describeHeaders(headers),
+    ...(body === undefined ? {} : { content: describeContent(components, body, mediaType, otherMediaTypes) })
+  }
+}
+
+/** Adds the answer with one of these problems, which have one status. Returns the reference to it. */
+const describeProblems = (components: Components, kinds: ReadonlyArray<ProblemKind>): Reference => {
+  const name = kinds.join("-or-")
+  const types = { type: { enum: kinds.map(problemType) } }
+  const body = describeSchema(components, ProblemBody)
+  components.responses[name] = {
+    description: `${kinds.map((kind) => problemKinds[kind][1]).join(", or: ")}.`,
+    headers: describeHeaders(kinds.flatMap((kind) => problemHeaders[kind] ?? [])),
+    content: { [problemMediaType]: { schema: { allOf: [body, { properties: types }] } } }
+  }
+  return { $ref: `#/components/responses/${name}` }
+}
+
+const describeOptional = (
+  components: Components,
+  place: "query" | "header",
+  declared: Readonly<Record<string, Parameter<unknown>>>
+): ReadonlyArray<DescribedParameter> =>
+  Object.entries(declared).map(([name, { description, documented, otherwise }]) => ({
+    name,
+    in: place,
+    required: false,
+    description,
+    schema: { ...describeSchema(components, documented), ...(otherwise === undefined ? {} : { default: otherwise }) }
+  }))
+
+const describeParameters = (components: Components, route: Route): ReadonlyArray<DescribedParameter> => [
+  ...Object.entries(route.parameters).map(([name, { documented }]) => ({
+    name,
+    in: "path" as const,
+    required: true,
+    schema: describeSchema(components, documented)
+  })),
+  ...describeOptional(components, "query", route.query),
+  ...describeOptional(components, "header", route.headers)
+]
+
+const describeBody = (components: Components, { bodies }: Route): Pick<Operation, "requestBody"> => {
+  if (bodies.length === 0) return {}
+  const content = bodies.map(({ mediaType, documented }) => [
     mediaType,
-    otherMediaTypes = [],
-    body,
-    headers
-  }: AnswerSpec): DescribedAnswer => {
-    const others = otherMediaTypes.map((other) => [other, { schema: describe(Schema.String) }])
-    const content = (schema: Schema.Constraint) => ({
-      [mediaType]: { schema: describe(schema) },
-      ...Object.fromEntries(others)
-    })
-    return {
-      description,
-      headers: describeHeaders(headers),
-      ...(body === undefined ? {} : { content: content(body) })
-    }
-  }
+    { schema: describeSchema(components, documented, "error") }
+  ])
+  return { requestBody: { required: true, content: Object.fromEntries(content) } }
+}
 
-  /** A reference to the answer with one of these problems of one status. */
-  const problemAnswer = (kinds: ReadonlyArray<ProblemKind>): Reference => {
-    const name = kinds.join("-or-")
-    const types = { type: { enum: kinds.map(problemType) } }
-    responses[name] = {
-      description: `${kinds.map((kind) => problemKinds[kind][1]).join(", or: ")}.`,
-      headers: describeHeaders(kinds.flatMap((kind) => problemHeaders[kind] ?? [])),
-      content: { [problemMediaType]: { schema: { allOf: [describe(ProblemBody), { properties: types }] } } }
-    }
-    return { $ref: `#/components/responses/${name}` }
-  }
+const describeResponses = (components: Components, route: Route): Operation["responses"] => {
+  const answers = answersByStatus(route).map(([status, answer]) => [status, describeAnswer(components, answer)])
+  const kindsByStatus = Map.groupBy(problemsOf(route), (kind) => problemKinds[kind][0])
+  const problems = [...kindsByStatus].map(([status, kinds]) => [status, describeProblems(components, kinds)])
+  return { ...Object.fromEntries(answers), ...Object.fromEntries(problems) }
+}
 
-  const operationOf = (route: Route): Operation => ({
-    operationId: route.name,
-    tags: [route.group],
-    summary: route.summary,
-    ...(route.description === undefined ? {} : { description: route.description }),
-    parameters: [
-      ...Object.entries(route.parameters).map(([name, { documented }]) => ({
-        name,
-        in: "path" as const,
-        required: true,
-        schema: describe(documented)
-      })),
-      ...(["query", "header"] as const).flatMap((place) =>
-        Object.entries(place === "query" ? route.query : route.headers).map(
-          ([name, { description, documented, otherwise }]) => ({
-            name,
-            in: place,
-            required: false,
-            description,
-            schema: { ...describe(documented), ...(otherwise === undefined ? {} : { default: otherwise }) }
-          })
-        )
-      )
-    ],
-    ...(route.bodies.length === 0
-      ? {}
-      : {
-          requestBody: {
-            required: true,
-            content: Object.fromEntries(
-              route.bodies.map(({ mediaType, documented }) => [mediaType, { schema: describe(documented, "error") }])
-            )
-          }
-        }),
-    responses: {
-      ...Object.fromEntries(answersByStatus(route).map(([status, answer]) => [status, describeAnswer(answer)])),
-      ...Object.fromEntries(
-        [...Map.groupBy(problemsOf(route), (kind) => problemKinds[kind][0])].map(([status, kinds]) => [
-          status,
-          problemAnswer(kinds)
-        ])
-      )
-    }
-  })
+const describeOperation = (components: Components, route: Route): Operation => ({
+  operationId: route.name,
+  tags: [route.group],
+  summary: route.summary,
+  ...(route.description === undefined ? {} : { description: route.description }),
+  parameters: describeParameters(components, route),
+  ...describeBody(components, route),
+  responses: describeResponses(components, route)
+})
 
+/** Returns the document of routes, from their declarations and from the schemas that read their requests. */
+export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
+  const components: Components = { schemas: {}, responses: {} }
   const paths = Object.fromEntries(
     [...Map.groupBy(routes, ({ path }) => path)].map(([path, known]) => [
       path,
-      Object.fromEntries(known.map((route) => [route.method.toLowerCase(), operationOf(route)]))
+      Object.fromEntries(known.map((route) => [route.method.toLowerCase(), describeOperation(components, route)]))
     ])
   )
-  for (const kind of unroutedProblems) problemAnswer([kind])
-
+  for (const kind of unroutedProblems) describeProblems(components, [kind])
+  const headers = Object.entries(answerHeaders).map(([name, description]) => [
+    name,
+    { description, schema: { type: "string" } }
+  ])
   return {
     openapi: "3.1.0",
     info: { title: "Purchase ledger", version: packageJson.version, description },
@@ -222,11 +239,9 @@ export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
     tags: Object.entries(groups).map(([name, description]) => ({ name, description })),
     paths,
     components: {
-      schemas,
-      headers: Object.fromEntries(
-        Object.entries(answerHeaders).map(([name, description]) => [name, { description, schema: { type: "string" } }])
-      ),
-      responses
+      schemas: components.schemas,
+      headers: Object.fromEntries(headers),
+      responses: components.responses
     }
   }
 }

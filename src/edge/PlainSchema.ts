@@ -35,15 +35,14 @@ const withOwnDescription = ({ allOf, ...schema }: Json): Json => {
 
 const plain = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(plain)
-  return isObject(value) ? plainSchema(value) : value
+  if (!isObject(value)) return value
+  const { type, ...members } = withOwnDescription(value)
+  const rest = Object.fromEntries(Object.entries(members).map(([key, member]) => [key, plain(member)]))
+  return { ...(type === undefined ? {} : { type: plain(type) }), ...numberFormat(value), ...rest }
 }
 
 /**
- * Returns the same schema in the words that generators of clients understand: each number has a format, and each
- * description stands beside the type of what it describes.
+ * Returns the same schema in the form that generators of clients understand: each number has a format, and each
+ * description stands beside the type of the member that it describes.
  */
-export const plainSchema = (schema: Json): Json => {
-  const { type, ...members } = withOwnDescription(schema)
-  const rest = Object.fromEntries(Object.entries(members).map(([key, value]) => [key, plain(value)]))
-  return { ...(type === undefined ? {} : { type: plain(type) }), ...numberFormat(schema), ...rest }
-}
+export const plainSchema = (schema: Json): Json => plain(schema) as Json

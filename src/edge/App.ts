@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { Hono } from "hono"
 import { admitted, notAllowed, unlessAccepted } from "./Preconditions.ts"
-import { type EdgeRuntime, refusal, serverMistake } from "./EdgeRuntime.ts"
+import { type EdgeProcess, makeEdgeRuntime, refusal, serverMistake } from "./EdgeRuntime.ts"
 import { measured } from "./EdgeMetrics.ts"
 import { problem, problemResponse } from "./Problem.ts"
 import { instanceOf, referenceTo } from "./Reference.ts"
@@ -21,7 +21,8 @@ const isDecodable = (url: string): boolean => {
 const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
 
 /** The HTTP application: routes, and what is the same for all of them. It opens no socket. */
-export const makeApp = (edge: EdgeRuntime): Hono => {
+export const makeApp = (process: EdgeProcess): Hono => {
+  const edge = makeEdgeRuntime(process)
   const app = new Hono({ strict: false })
 
   const undecodable = problem("malformed-request", "The path or query has a malformed percent-encoding.")

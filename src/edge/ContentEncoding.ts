@@ -1,6 +1,7 @@
 import { finished, type Readable } from "node:stream"
 import { promisify } from "node:util"
 import { createGunzip, gunzip } from "node:zlib"
+import { Effect, Schema } from "effect"
 import { type Problem, problem } from "./Problem.ts"
 
 /** The most bytes that one gzip body may unpack to: some six million purchases. */
@@ -13,45 +14,65 @@ const unpackedChunkBytes = 64 * 1024
 
 export type ContentEncoding = "identity" | "gzip"
 
-/** The encoding of a body by the header's value. */
+/** Returns the encoding that a Content-Encoding header names; without the header that is `identity`. */
 export const contentEncoding = (header: string | undefined): ContentEncoding | Problem<"unsupported-media-type"> => {
   const named = header?.trim().toLowerCase() ?? "identity"
   if (named === "identity" || named === "") return "identity"
   if (named === "gzip" || named === "x-gzip") return "gzip"
   return problem(
     "unsupported-media-type",
-    `The content encoding ${named.slice(0, 40)} is not known here. Send gzip, or none.`,
-    {
-      "accept-encoding": "gzip"
-    }
+    `The content encoding ${named.slice(0, 40)} is not supported. Send gzip, or leave out Content-Encoding.`,
+    { "accept-encoding": "gzip" }
   )
 }
 
-const notGzip = problem("malformed-request", "The body could not be unpacked as gzip.")
-
-const unpackAll = promisify<Uint8Array, { readonly maxOutputLength: number }, Buffer>(gunzip)
-
-/** Unpacks a small body, as far as its bound; `tooLarge` is the problem of one above it. */
-export const unpacked = async (
-  bytes: Uint8Array,
-  bytesMax: number,
-  tooLarge: Problem<"body-too-large">
-): Promise<Uint8Array | Problem<"body-too-large" | "malformed-request">> => {
-  try {
-    return await unpackAll(bytes, { maxOutputLength: bytesMax })
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE" ? tooLarge : notGzip
+/** A body that was declared as gzip is not gzip, or is cut. */
+export class UnreadableGzip extends Schema.TaggedError<UnreadableGzip>()("UnreadableGzip", {}) {
+  override get message() {
+    return "The body could not be unpacked as gzip."
   }
 }
 
+/** A body unpacks to more than its bound. */
+export class UnpackedTooLarge extends Schema.TaggedError<UnpackedTooLarge>()("UnpackedTooLarge", {
+  /** The bound, like `100 times its size`. */
+  bound: Schema.String
+}) {
+  override get message() {
+    return `The body unpacks to more than ${this.bound}.`
+  }
+}
+
+export type UnpackFailure = UnreadableGzip | UnpackedTooLarge
+
+const unpackAll = promisify<Uint8Array, { readonly maxOutputLength: number }, Buffer>(gunzip)
+
+/** Unpacks a small body of at most `bytesMax` unpacked bytes. */
+export const unpacked = (bytes: Uint8Array, bytesMax: number): Effect.Effect<Uint8Array, UnpackFailure> =>
+  Effect.tryPromise({
+    try: () => unpackAll(bytes, { maxOutputLength: bytesMax }),
+    catch: (cause) =>
+      (cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE"
+        ? new UnpackedTooLarge({ bound: `${bytesMax} bytes` })
+        : new UnreadableGzip()
+  })
+
+/** Returns the bound that a body passes with these bytes, or `undefined` if it passes none. */
+const passedBound = (bytes: number, packedBytes: number): string | undefined => {
+  if (bytes > unpackedBytesMax) return `${unpackedBytesMax} bytes`
+  return bytes > unpackedBytesFree && bytes > unpackedRatioMax * packedBytes
+    ? `${unpackedRatioMax} times its size`
+    : undefined
+}
+
 /**
- * Unpacks a body as it comes, no faster than it is taken. Throws a problem when it is no gzip, or when it unpacks to
- * more than the bounds say; then the rest is left alone.
+ * Unpacks a body as it comes, no faster than it is taken. Throws an {@link UnpackFailure} if the body is not gzip or
+ * passes a bound, and the cause if the body breaks off. Then the rest of the body is not read.
  */
 export async function* unpackedStream(body: Readable): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: unpackedChunkBytes })
   let isBroken = false
-  // Tells also of a body that broke off before it was read.
+  // This also hears of a body that broke off before it was read.
   const forget = finished(body, { writable: false }, (cause) => {
     if (cause === undefined || cause === null) return
     isBroken = true
@@ -62,17 +83,12 @@ export async function* unpackedStream(body: Readable): AsyncGenerator<Uint8Array
   try {
     for await (const chunk of gunzip as AsyncIterable<Uint8Array>) {
       bytes += chunk.length
-      if (bytes > unpackedBytesMax) {
-        throw problem("body-too-large", `The body unpacks to more than ${unpackedBytesMax} bytes.`)
-      }
-      if (bytes > unpackedBytesFree && bytes > unpackedRatioMax * gunzip.bytesWritten) {
-        throw problem("body-too-large", `The body unpacks to more than ${unpackedRatioMax} times its size.`)
-      }
+      const bound = passedBound(bytes, gunzip.bytesWritten)
+      if (bound !== undefined) throw new UnpackedTooLarge({ bound })
       yield chunk
     }
   } catch (cause) {
-    const isCorrupt = !isBroken && cause instanceof Error
-    throw isCorrupt ? notGzip : cause
+    throw isBroken || cause instanceof UnpackedTooLarge ? cause : new UnreadableGzip()
   } finally {
     forget()
     body.unpipe(gunzip)

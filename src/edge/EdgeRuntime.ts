@@ -5,8 +5,12 @@ import type { InputLog } from "../nats/InputLog.ts"
 import type { BrokerLink } from "../nats/BrokerLink.ts"
 import type { RejectedRecords } from "../nats/RejectedRecords.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
+import { EventBytes } from "./EventBytes.ts"
+import { failureOf } from "./failureOf.ts"
 import { type EdgeFailure, problemOf } from "./FailureProblem.ts"
 import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "./Problem.ts"
+import { LineBodies } from "./LineBodies.ts"
+import { PurchaseReader } from "./PurchaseReader.ts"
 import type { PurchasePublisher } from "./PurchasePublisher.ts"
 import { instanceOf, type Located } from "./Reference.ts"
 import type { SystemStatus } from "./SystemStatus.ts"
@@ -25,8 +29,8 @@ export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
   defaultValue: () => () => crypto.randomUUID()
 })
 
-/** What routes need of the process around them. */
-export interface EdgeRuntime extends Located {
+/** The process around the routes. */
+export interface EdgeProcess extends Located {
   readonly runPromiseExit: <A, E>(
     effect: Effect.Effect<A, E, EdgeServices>,
     options?: { readonly signal: AbortSignal }
@@ -34,6 +38,20 @@ export interface EdgeRuntime extends Located {
   /** Whether the process was told to stop: what was accepted is finished, nothing new is accepted. */
   readonly isDraining: () => boolean
 }
+
+/** The process, and what all requests of an edge share. Each route is given it. */
+export interface EdgeRuntime extends EdgeProcess {
+  readonly purchaseReader: PurchaseReader
+  readonly lineBodies: LineBodies
+  readonly eventBytes: EventBytes
+}
+
+export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
+  ...process,
+  purchaseReader: new PurchaseReader(),
+  lineBodies: new LineBodies(),
+  eventBytes: new EventBytes()
+})
 
 /** What a request gets that met a mistake of ours, which is in the log. */
 export const serverMistake = problem(
@@ -57,8 +75,8 @@ export const respond = async (
 ): Promise<Response> => {
   const exit = await edge.runPromiseExit(effect, options)
   if (Exit.isSuccess(exit)) return exit.value
-  const failure = Exit.findErrorOption(exit)
-  if (failure._tag === "Some") return refusal(edge, http, problemOf(failure.value))
+  const failure = failureOf(exit)
+  if (failure !== undefined) return refusal(edge, http, problemOf(failure))
   const gone = Cause.hasInterruptsOnly(exit.cause)
   if (!gone) await edge.runPromiseExit(Effect.logError("a request failed", exit.cause))
   const ended = problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })

@@ -44,5 +44,5 @@ export const partialProblemOf = (
 ): Problem<"unavailable" | "outcome-unknown"> => {
   const whole = problemOfBroker(failure)
   const rest = failure instanceof OutcomeUnknown ? " Whether more were stored is not known." : ""
-  return { ...whole, detail: `${stored} purchases were stored before this failed: ${failure.message}.${rest}` }
+  return whole.withDetail(`${stored} purchases were stored before this failed: ${failure.message}.${rest}`)
 }

@@ -2,7 +2,7 @@ import { jsonText } from "../domain/JsonText.ts"
 import { decimalFromCents } from "../domain/Money.ts"
 import type { Purchase } from "../domain/Purchase.ts"
 import type { LedgerEntry } from "../domain/Query.ts"
-import { type Problem, problemBody } from "./Problem.ts"
+import { isProblem, type Problem, problemBody } from "./Problem.ts"
 import type { Published } from "./PublishResult.ts"
 
 /** A purchase of a line that is stored, and applied where there is an entry. */
@@ -19,7 +19,7 @@ export interface LineResult {
   readonly result: StoredLine | Problem
 }
 
-export const isStored = (result: LineResult["result"]): result is StoredLine => "published" in result
+export const isStored = (result: LineResult["result"]): result is StoredLine => !isProblem(result)
 
 /** The line of the answer that says what became of a line, without its line feed. */
 export const lineAnswer = ({ number, result }: LineResult): string => {
@@ -39,5 +39,5 @@ export const lineAnswer = ({ number, result }: LineResult): string => {
 export const endAnswer = (line: number, why: Problem): string => {
   const certain = line === 0 ? "No line was answered" : `Lines up to ${line} are answered above`
   const detail = `${why.detail} ${certain}; nothing after that was stored.`
-  return `{"line":${line},"status":"ended","problem":${problemBody({ ...why, detail })}}`
+  return `{"line":${line},"status":"ended","problem":${problemBody(why.withDetail(detail))}}`
 }

@@ -3,11 +3,12 @@ import { type Cause, Deferred, Effect, Exit, Stream } from "effect"
 import type { Purchase } from "../domain/Purchase.ts"
 import { bodyBytes } from "./BodyBytes.ts"
 import { linesFailure } from "./BodyLimit.ts"
-import type { ContentEncoding } from "./ContentEncoding.ts"
+import { type ContentEncoding, UnpackedTooLarge, UnreadableGzip } from "./ContentEncoding.ts"
 import { type EdgeRuntime, type EdgeServices, NewId, stopping } from "./EdgeRuntime.ts"
+import { failureOf } from "./failureOf.ts"
 import { problemOf } from "./FailureProblem.ts"
 import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.ts"
-import { isProblem, type Problem } from "./Problem.ts"
+import { isProblem, type Problem, problem } from "./Problem.ts"
 import { type Line, PurchaseLines } from "./PurchaseLines.ts"
 import { appliedOf } from "./PurchaseOutcome.ts"
 import type { PublishResult } from "./PublishResult.ts"
@@ -20,6 +21,13 @@ export const batchesOpenMax = 16
 const outcomesAtOnceMax = 256
 /** How often a body is asked whether it has to end because the edge stops. */
 const drainingEveryMilliseconds = 100
+
+/** Returns the problem of a body that cannot be read further. */
+const bodyProblem = (cause: unknown): Problem => {
+  if (cause instanceof UnpackedTooLarge) return problem("body-too-large", cause.message)
+  if (cause instanceof UnreadableGzip) return problem("malformed-request", cause.message)
+  return linesFailure(cause)
+}
 
 async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines) {
   for await (const chunk of body) yield* lines.read(chunk)
@@ -50,9 +58,9 @@ const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, publi
     if (Exit.isSuccess(exit)) {
       results.push({ number, result: { purchase: read, published: exit.value, isRepeat: exit.value.duplicate } })
     } else {
-      const failure = Exit.findErrorOption(exit)
-      if (failure._tag === "None") return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
-      results.push({ number, result: problemOf(failure.value) })
+      const failure = failureOf(exit)
+      if (failure === undefined) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
+      results.push({ number, result: problemOf(failure) })
     }
   }
   return results
@@ -110,9 +118,9 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
     return Buffer.from(part.map((line) => `${lineAnswer(line)}\n`).join(""))
   }
 
-  const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), (cause) =>
-    typeof cause === "object" && cause !== null && isProblem(cause) ? cause : linesFailure(cause)
-  ).pipe(Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone))))
+  const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), bodyProblem).pipe(
+    Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone)))
+  )
   type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>
   return batches.pipe(
     Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(batch)),

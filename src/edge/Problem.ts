@@ -1,17 +1,6 @@
 import { Schema } from "effect"
 import { visibleText } from "../domain/VisibleText.ts"
 
-/** An answer to a request that cannot be served, after RFC 9457. */
-export interface Problem<Kind extends ProblemKind = ProblemKind> {
-  readonly status: number
-  /** Names the kind of problem, for programs. */
-  readonly kind: Kind
-  readonly title: string
-  /** What was wrong, with what, and what to do, for people. */
-  readonly detail: string
-  readonly headers?: Readonly<Record<string, string>>
-}
-
 /** Each kind of problem with its status and title. */
 export const problemKinds = {
   "malformed-request": [400, "The request is malformed"],
@@ -37,18 +26,44 @@ export const problemKinds = {
 
 export type ProblemKind = keyof typeof problemKinds
 
-/** Makes a problem. Characters of its detail that cannot be seen are shown by their code points. */
+/**
+ * An answer to a request that cannot be served, after RFC 9457. Checks return it in the place of a value, effects fail
+ * with it, and nothing throws it. It is made only where a request or its answer is at hand.
+ */
+export class Problem<Kind extends ProblemKind = ProblemKind> {
+  readonly _tag = "Problem"
+  readonly status: number
+  /** Names the kind of problem, for programs. */
+  readonly kind: Kind
+  readonly title: string
+  /** Says what was wrong, with which value, and what to do. Characters that cannot be seen show their code points. */
+  readonly detail: string
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(kind: Kind, detail: string, headers: Readonly<Record<string, string>>) {
+    const [status, title] = problemKinds[kind]
+    this.status = status
+    this.kind = kind
+    this.title = title
+    this.detail = visibleText(detail)
+    this.headers = headers
+  }
+
+  /** Returns the same problem with another detail. */
+  withDetail(detail: string): Problem<Kind> {
+    return new Problem(this.kind, detail, this.headers)
+  }
+}
+
+/** Makes a problem. `headers` are those that its answer has beside the usual ones. */
 export const problem = <Kind extends ProblemKind>(
   kind: Kind,
   detail: string,
-  headers?: Readonly<Record<string, string>>
-): Problem<Kind> => {
-  const [status, title] = problemKinds[kind]
-  return { status, kind, title, detail: visibleText(detail), ...(headers === undefined ? {} : { headers }) }
-}
+  headers: Readonly<Record<string, string>> = {}
+): Problem<Kind> => new Problem(kind, detail, headers)
 
-export const isProblem = (value: unknown): value is Problem =>
-  typeof value === "object" && value !== null && "kind" in value && "detail" in value && "title" in value
+/** Tells a problem from the value that a check returns otherwise. */
+export const isProblem = (value: unknown): value is Problem => value instanceof Problem
 
 /** The URI that names a kind of problem. */
 export const problemType = (kind: ProblemKind): string => `urn:purchase-ledger:problem:${kind}`

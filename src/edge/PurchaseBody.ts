@@ -3,9 +3,10 @@ import type { Context as HttpContext } from "hono"
 import { jsonMediaType, linesMediaType } from "./AnswerSpec.ts"
 import { boundedBody } from "./BodyLimit.ts"
 import { type ContentEncoding, contentEncoding, unpacked } from "./ContentEncoding.ts"
-import { orFail } from "./EdgeRuntime.ts"
+import { type EdgeRuntime, orFail } from "./EdgeRuntime.ts"
 import { singleHeader } from "./HeaderLines.ts"
 import { isProblem, problem } from "./Problem.ts"
+import { writtenBody } from "./PurchaseReader.ts"
 import { PurchaseRequest } from "./PurchaseRequest.ts"
 import type { Body } from "./Route.ts"
 
@@ -35,10 +36,20 @@ export const onePurchase: Body<string> = {
     const bytes =
       encoding === "identity"
         ? body
-        : yield* Effect.promise(() => unpacked(body, purchaseBodyBytesMax, tooLarge)).pipe(Effect.flatMap(orFail))
+        : yield* Effect.mapError(unpacked(body, purchaseBodyBytesMax), (failure) =>
+            failure._tag === "UnpackedTooLarge" ? tooLarge : problem("malformed-request", failure.message)
+          )
     return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
   })
 }
+
+/** Reads the purchase of a body. Fails with what is wrong with it. */
+export const purchaseIn = (
+  { purchaseReader }: EdgeRuntime,
+  body: string,
+  idempotencyKey: string | undefined,
+  newId: () => string
+) => orFail(purchaseReader.read(writtenBody(body), idempotencyKey, newId))
 
 /** How the lines of many purchases are packed; whoever reads them goes on with the body. */
 export const manyPurchases: Body<{ readonly encoding: ContentEncoding }> = {

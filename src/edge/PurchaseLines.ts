@@ -2,7 +2,7 @@ import { isAscii, isUtf8 } from "node:buffer"
 import type { Purchase } from "../domain/Purchase.ts"
 import { messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import { type Problem, problem } from "./Problem.ts"
-import { readPurchase } from "./PurchaseRequest.ts"
+import { PurchaseReader } from "./PurchaseReader.ts"
 
 /** The most lines that go through the edge together. */
 export const batchLinesMax = messagePurchasesMax
@@ -23,6 +23,7 @@ const notText = problem("malformed-request", "The line could not be read as UTF-
 export class PurchaseLines {
   private readonly lineBytesMax: number
   private readonly newId: () => string
+  private readonly reader = new PurchaseReader()
   private readonly tooLong: Problem
   private number = 0
   private begun: Buffer = Buffer.alloc(0)
@@ -111,6 +112,6 @@ export class PurchaseLines {
   private purchaseOf(text: string, from: number, to = text.length): Line["read"] | undefined {
     // Most lines have a brace first, and need not be looked at twice.
     if (text[from] !== "{" && blank.test(text.slice(from, to))) return undefined
-    return readPurchase({ what: "line", text, from, to }, undefined, this.newId)
+    return this.reader.read({ what: "line", text, from, to }, undefined, this.newId)
   }
 }

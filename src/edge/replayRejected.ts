@@ -1,9 +1,8 @@
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Schema } from "effect"
 import { BrokerUnavailable } from "../domain/BrokerError.ts"
 import { type Purchase, sameContent } from "../domain/Purchase.ts"
 import type { Replay } from "../domain/Replay.ts"
 import { type RejectedPlace, RejectedRecords } from "../nats/RejectedRecords.ts"
-import { problem } from "./Problem.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
 import { outcomeWithin } from "./AccountReads.ts"
 
@@ -13,11 +12,15 @@ const outcomeWaitMilliseconds = 5_000
 const samePurchase = (one: Purchase, other: Purchase): boolean =>
   one.userId === other.userId && one.purchaseId === other.purchaseId && sameContent(one, other)
 
-const sentBefore = ({ purchase }: Replay) =>
-  problem(
-    "already-replayed",
-    `This record is replayed as purchase ${purchase.purchaseId} of user ${purchase.userId} with another content, and a record counts once. Send the same again to finish that, or post a new purchase.`
-  )
+/** The record is replayed as this purchase already, and the new one has another content. A record counts once. */
+export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("AlreadyReplayed", {
+  userId: Schema.String,
+  purchaseId: Schema.String
+}) {
+  override get message() {
+    return `the record is replayed as purchase ${this.purchaseId} of user ${this.userId} with another content`
+  }
+}
 
 /**
  * Writes the next step, and answers what is the newest then. Whoever wrote one meanwhile came first: theirs is the
@@ -49,13 +52,16 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
  * there: the purchase is the same with the same id, so the account counts it once. Answers the newest step, and whether
  * all of it was done before.
  */
-export const replay = Effect.fnUntraced(function* (place: RejectedPlace, purchase: Purchase) {
+export const replayRejected = Effect.fnUntraced(function* (place: RejectedPlace, purchase: Purchase) {
   const records = yield* RejectedRecords
   const newest = yield* records.replay(place)
   // What conflicts is never applied, for the account has another purchase under its id: so another one may be tried.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
   const begun = mayBegin ? yield* step(place, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
-  if (!samePurchase(begun.purchase, purchase)) return yield* Effect.fail(sentBefore(begun))
+  if (!samePurchase(begun.purchase, purchase)) {
+    const { userId, purchaseId } = begun.purchase
+    return yield* new AlreadyReplayed({ userId, purchaseId })
+  }
   if (begun.state === "applied" || begun.state === "conflicting") return { step: begun, wasFinished: true }
 
   const inputSequence = yield* inputSequenceOf(begun)

@@ -7,7 +7,8 @@ import { afterEach, describe, expect, it } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
 import { behindCommit } from "../../src/domain/FeedPlace.ts"
 import { encodeRevision } from "../../src/domain/Revision.ts"
-import { readerBytesMax, sendEvents } from "../../src/edge/EventStream.ts"
+import { EventBytes, readerBytesMax } from "../../src/edge/EventBytes.ts"
+import { sendEvents } from "../../src/edge/EventStream.ts"
 import type { FeedItem } from "../../src/feed/FeedItem.ts"
 import { until } from "../support/TestBroker.ts"
 
@@ -53,7 +54,7 @@ const connected = async (open: (ready: () => Promise<void>) => Observable<FeedIt
   const answered = Promise.withResolvers<{ readonly outgoing: ServerResponse; readonly sent: Promise<unknown> }>()
   const server = createServer((_incoming, outgoing) => {
     const http = new Context(new Request("http://x/feed"), { env: { outgoing } })
-    answered.resolve({ outgoing, sent: Effect.runPromiseExit(sendEvents(http, open)) })
+    answered.resolve({ outgoing, sent: Effect.runPromiseExit(sendEvents(http, new EventBytes(), open)) })
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")

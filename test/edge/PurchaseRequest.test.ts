@@ -3,11 +3,12 @@ import { describe, expect, it } from "vitest"
 import { decimalFromCents } from "../../src/domain/Money.ts"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import { isProblem, type Problem } from "../../src/edge/Problem.ts"
-import { readPurchase, writtenBody } from "../../src/edge/PurchaseRequest.ts"
+import { PurchaseReader, writtenBody } from "../../src/edge/PurchaseReader.ts"
 import { purchaseText } from "../support/TestService.ts"
 
 const newId = () => "new-id"
-const read = (text: string, key?: string): Purchase | Problem => readPurchase(writtenBody(text), key, newId)
+const reader = new PurchaseReader()
+const read = (text: string, key?: string): Purchase | Problem => reader.read(writtenBody(text), key, newId)
 const lamp = {
   purchaseId: "p1",
   userId: "ann",

@@ -189,7 +189,7 @@ describe("a body that is packed", () => {
   it("may have any other encoding but by its name", async () => {
     const expected = refusal(
       "unsupported-media-type",
-      "The content encoding br is not known here. Send gzip, or none.",
+      "The content encoding br is not supported. Send gzip, or leave out Content-Encoding.",
       "/purchases",
       {
         "accept-encoding": "gzip"

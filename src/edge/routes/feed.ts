@@ -48,7 +48,7 @@ const sendFeed = Effect.fnUntraced(function* (
   if (edge.isDraining()) return yield* Effect.fail(stopping)
   if (http.req.method === "HEAD") return new Response(null, { headers: eventStreamHeaders })
   const feed = yield* Feed
-  return yield* sendEvents(http, (ready) =>
+  return yield* sendEvents(http, edge.eventBytes, (ready) =>
     feed.open({
       ready,
       ...(userToken === undefined ? {} : { userToken }),

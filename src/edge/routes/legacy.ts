@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { Effect, Exit, Option, Random, Ref, Schema } from "effect"
+import { Effect, Exit, Random, Ref, Schema } from "effect"
 import { currency } from "../../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../../domain/Purchase.ts"
 import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
@@ -8,6 +8,7 @@ import { jsonAnswer, reply } from "../AnswerSpec.ts"
 import { orFail, NewId } from "../EdgeRuntime.ts"
 import { exactAmount } from "../../domain/ExactJson.ts"
 import { Amount } from "../Amount.ts"
+import { failureOf } from "../failureOf.ts"
 import { partialProblemOf } from "../FailureProblem.ts"
 import {
   askedUserIdField,
@@ -66,7 +67,7 @@ const storeMany = Effect.fnUntraced(function* (
     const purchases = yield* Effect.replicateEffect(make, size)
     const publishGroup = publisher.publish(purchases, options)
     let results = yield* publishGroup
-    while (results.some((result) => Option.getOrUndefined(Exit.findErrorOption(result))?._tag === "EdgeOverloaded")) {
+    while (results.some((result) => failureOf(result)?._tag === "EdgeOverloaded")) {
       yield* Effect.sleep(overloadWaitMilliseconds)
       results = yield* publishGroup
     }

@@ -3,11 +3,9 @@ import type { Context as HttpContext } from "hono"
 import { linesMediaType } from "../AnswerSpec.ts"
 import { bodyStream } from "../BodyLimit.ts"
 import type { EdgeRuntime, EdgeServices } from "../EdgeRuntime.ts"
+import { bodiesOpenMax } from "../LineBodies.ts"
 import { answerLines, type LinesOptions } from "../LineStream.ts"
 import { problem } from "../Problem.ts"
-
-/** The most bodies of lines that an edge reads at once; above it one is refused. */
-export const bodiesOpenMax = 64
 
 const tooMany = problem("unavailable", `${bodiesOpenMax} bodies of purchases are read already. Nothing was stored.`, {
   "retry-after": "1"
@@ -17,8 +15,6 @@ const keyForMany = problem(
   "An Idempotency-Key is for one purchase. Give each line its own purchaseId, and leave the key out."
 )
 
-let bodiesOpen = 0
-
 /** Stores purchases of any number, one a line; the answer has a line for each as soon as that is known. */
 export const storeLines = Effect.fnUntraced(function* (
   edge: EdgeRuntime,
@@ -27,12 +23,11 @@ export const storeLines = Effect.fnUntraced(function* (
   options: LinesOptions
 ) {
   if (idempotencyKey !== undefined) return yield* Effect.fail(keyForMany)
-  if (bodiesOpen >= bodiesOpenMax) return yield* Effect.fail(tooMany)
-  bodiesOpen += 1
+  if (!edge.lineBodies.begin()) return yield* Effect.fail(tooMany)
   const services = yield* Effect.context<EdgeServices>()
   const answers = Stream.unwrap(answerLines(edge, bodyStream(http), options)).pipe(
     Stream.tapCause((cause) => Effect.logError("a body of lines failed", cause)),
-    Stream.ensuring(Effect.sync(() => void (bodiesOpen -= 1)))
+    Stream.ensuring(Effect.sync(() => edge.lineBodies.end()))
   )
   return new Response(Stream.toReadableStreamWith(answers, services), {
     headers: {

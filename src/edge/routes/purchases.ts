@@ -5,11 +5,10 @@ import { jsonAnswer, linesMediaType, reply, textAnswer } from "../AnswerSpec.ts"
 import { orFail, type EdgeRuntime, NewId } from "../EdgeRuntime.ts"
 import { purchaseIdField } from "../Field.ts"
 import { idempotencyKeyOf } from "../IdempotencyKey.ts"
-import { manyPurchases, onePurchase, purchaseBodyBytesMax } from "../PurchaseBody.ts"
+import { manyPurchases, onePurchase, purchaseBodyBytesMax, purchaseIn } from "../PurchaseBody.ts"
 import { appliedOf } from "../PurchaseOutcome.ts"
 import type { Published } from "../PublishResult.ts"
 import { PurchasePublisher } from "../PurchasePublisher.ts"
-import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
 import { outcomeWithin } from "../AccountReads.ts"
 import { receiptReference } from "../Reference.ts"
 import { appliedBody, PostedPurchase, storedBody } from "../AnswerBodies.ts"
@@ -116,7 +115,7 @@ const postRoute = route({
         waitSeconds: seconds ?? 0
       })
     }
-    const purchase = yield* orFail(readPurchase(writtenBody(body), key, yield* NewId))
+    const purchase = yield* purchaseIn(edge, body, key, yield* NewId)
     if (seconds !== undefined && seconds > 0) return yield* storeAndWait(edge, purchase, seconds)
     const publisher = yield* PurchasePublisher
     const [result] = yield* publisher.publish([purchase])

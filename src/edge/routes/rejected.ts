@@ -8,12 +8,11 @@ import {
   type StoredReplay
 } from "../../nats/RejectedRecords.ts"
 import { jsonAnswer, reply } from "../AnswerSpec.ts"
-import { orFail, type EdgeRuntime } from "../EdgeRuntime.ts"
+import type { EdgeRuntime } from "../EdgeRuntime.ts"
 import { wholeNumberField } from "../Field.ts"
 import { problem } from "../Problem.ts"
-import { onePurchase } from "../PurchaseBody.ts"
-import { readPurchase, writtenBody } from "../PurchaseRequest.ts"
-import { replay } from "../replayRejected.ts"
+import { onePurchase, purchaseIn } from "../PurchaseBody.ts"
+import { type AlreadyReplayed, replayRejected } from "../replayRejected.ts"
 import { receiptReference, referenceTo } from "../Reference.ts"
 import { Count, Instant, instant, purchaseBody, PurchaseContent } from "../AnswerBodies.ts"
 import { optional, route } from "../Route.ts"
@@ -104,6 +103,12 @@ const found = Effect.fnUntraced(function* (place: RejectedPlace) {
   const detail = `Nothing of message ${place.inputSequence}, place ${place.index}, was rejected. GET /rejected lists what was.`
   return yield* Effect.fail(problem("not-found", detail))
 })
+
+const alreadyReplayed = ({ userId, purchaseId }: AlreadyReplayed) =>
+  problem(
+    "already-replayed",
+    `This record is replayed as purchase ${purchaseId} of user ${userId} with another content, and a record counts once. Send the same again to finish that, or post a new purchase.`
+  )
 
 const listRoute = route({
   method: "GET",
@@ -197,8 +202,10 @@ const replayRoute = route({
   handle: Effect.fnUntraced(function* ({ body, ...place }, edge) {
     const record = yield* found(place)
     const newId = () => replayedPurchaseId(place.inputSequence, place.index)
-    const purchase = yield* orFail(readPurchase(writtenBody(body), undefined, newId))
-    const { step, wasFinished } = yield* replay(place, purchase)
+    const purchase = yield* purchaseIn(edge, body, undefined, newId)
+    const { step, wasFinished } = yield* Effect.catchTag(replayRejected(place, purchase), "AlreadyReplayed", (other) =>
+      Effect.fail(alreadyReplayed(other))
+    )
     const location = receiptReference(edge, purchase.userId, purchase.purchaseId)
     if (step.state === "conflicting") {
       const detail = `The purchaseId ${purchase.purchaseId} of user ${purchase.userId} was used before for another purchase, so nothing was applied. Replay it with another purchaseId.`

@@ -1,0 +1,48 @@
+import type { Hono } from "hono"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { bodiesOpenMax } from "../../src/edge/LineBodies.ts"
+import { until } from "../support/TestBroker.ts"
+import { appOn, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+
+describe("an edge that reads as many bodies of lines as it may", () => {
+  let service: TestService
+  beforeAll(async () => {
+    service = await startService()
+  })
+  afterAll(() => service.stop())
+
+  /** Sends a body of lines without an end, and returns its answer with the function that ends the body. */
+  const beginOn = async (app: Hono) => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+    const request = { method: "POST", body: readable, headers: { "content-type": "application/x-ndjson" } }
+    const response = await app.request("/purchases", { ...request, duplex: "half" } as RequestInit)
+    return { response, end: () => writable.close() }
+  }
+  const detail = `${bodiesOpenMax} bodies of purchases are read already. Nothing was stored.`
+  const tooMany = refusal("unavailable", detail, "/purchases", { "retry-after": "1" })
+
+  it("refuses one more, takes one when another has ended, and another edge counts its own", async () => {
+    const app = appOn(service.edge.services)
+    const open = await Promise.all(Array.from({ length: bodiesOpenMax }, () => beginOn(app)))
+    expect(open.map(({ response }) => response.status)).toEqual(open.map(() => 200))
+    const { response: refused } = await beginOn(app)
+    expect(refused.status).toBe(503)
+    expect(await seen(refused)).toEqual(tooMany)
+
+    const other = await beginOn(appOn(service.edge.services))
+    expect(other.response.status).toBe(200)
+
+    const [first, ...rest] = open
+    await first?.end()
+    expect(await first?.response.text()).toBe("")
+    await until("there is room", async () => {
+      const next = await beginOn(app)
+      if (next.response.status === 200) rest.push(next)
+      return next.response.status === 200
+    })
+    for (const { response, end } of [...rest, other]) {
+      await end()
+      await response.text()
+    }
+  })
+})

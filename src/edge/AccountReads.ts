@@ -5,24 +5,27 @@ import { wordField } from "./Field.ts"
 import { problem } from "./Problem.ts"
 import { optional } from "./Route.ts"
 
-/** How long a read may take to become current before it is given up. */
+/** How long a read may take to become current, in milliseconds. Then it fails. */
 export const readWaitMilliseconds = 5_000
 
 type AnswerOf<Kind extends Question["kind"]> = Extract<Answer, { readonly kind: Kind }>
 
-/** What a caller reads: everything acknowledged before, unless `?consistency=eventual` is written. */
+/** Reads `?consistency=`. A strong read, which is usual, includes everything that was acknowledged before it began. */
 export const consistencyParameter = optional(
   wordField("consistency", ["strong", "eventual"]),
   "strong",
-  "Strong answers hold everything that was acknowledged before the question; eventual ones what the owner knows."
+  "A strong answer includes everything that was acknowledged before the question. An eventual one is the last state that the owner knows."
 )
 type AskedConsistency = Exclude<Consistency, "committed">
 
-/** What a route that reads may fail with. */
+/** The problems of routes that read accounts. */
 export const readProblems = ["not-current", "unavailable"] as const
 
-/** The cursor of a request for a page is not one of the user's history. */
-export const foreignCursor = problem("malformed-request", "cursor is none of this user's history. Begin without one.")
+/** The problem of a cursor that does not belong to the user's history. */
+export const foreignCursor = problem(
+  "malformed-request",
+  "cursor does not belong to this user's history. Begin without a cursor."
+)
 
 const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   question: Extract<Question, { readonly kind: Kind }>,
@@ -36,30 +39,33 @@ const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   )
 })
 
-/** Asks what a caller reads. */
+/** Asks for a caller, who waits up to {@link readWaitMilliseconds}. */
 const read = <Kind extends Question["kind"]>(
   question: Extract<Question, { readonly kind: Kind }>,
   consistency: AskedConsistency
 ) => ask<Kind>(question, { consistency, waitMilliseconds: readWaitMilliseconds })
 
+/** Reads the total of an account. */
 export const readTotal = (userId: string, consistency: AskedConsistency) =>
   read<"total">({ kind: "total", userId }, consistency)
 
+/** Reads a page of an account's history. Fails with {@link foreignCursor} for a cursor of another history. */
 export const readHistoryPage = (
   page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">,
   consistency: AskedConsistency
 ) => read<"page">({ kind: "page", ...page }, consistency)
 
-/** What an account held before each of some moments, in milliseconds since 1970. */
+/** Reads the totals of an account just before some moments, in milliseconds since 1970. */
 export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
   read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)
 
+/** Reads the receipt of a purchase; the answer has none if the account has not applied it. */
 export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
 /**
- * Asks how a purchase came out that is stored at a sequence of the input log. Returns the entry of its id in the account,
- * or `undefined` if the owner does not tell in time: a stored purchase stays stored.
+ * Asks for the outcome of a purchase that is stored at a sequence of the input log. Returns the entry of its id in the
+ * account, or `undefined` without an answer in time: the purchase stays stored all the same.
  */
 export const outcomeWithin = (
   purchase: { readonly userId: string; readonly purchaseId: string },

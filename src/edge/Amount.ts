@@ -1,7 +1,7 @@
 import { Schema, SchemaGetter } from "effect"
 import type { RawJson } from "../domain/ExactJson.ts"
 
-/** An amount in an answer. It is there to be described: `JSON.stringify` writes it, and nobody reads it here. */
+/** An amount in an answer, for the document. `JSON.stringify` writes the amount, and this service reads none. */
 export const Amount = Schema.Finite.annotate({
   identifier: "Amount",
   description:

@@ -8,10 +8,10 @@ import { exactAmount } from "../domain/ExactJson.ts"
 import { Amount } from "./Amount.ts"
 
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-/** The pieces of a purchase; the field that reads a quantity has the same bounds. */
+/** The number of pieces of a purchase. The field that reads a quantity has the same bounds. */
 export const Quantity = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
 
-/** What callers see of what the ledger holds; amounts are exact decimals. */
+/** The content of a purchase as callers see it. Amounts are exact decimals. */
 const contentMembers = {
   purchaseId: Schema.String,
   userId: Schema.String,
@@ -57,7 +57,7 @@ export const PostedPurchase = Schema.Struct({
   currency: Schema.optionalKey(Currency)
 }).annotate({
   identifier: "PostedPurchase",
-  description: "A purchase that was posted. `runningTotal` and `currency` are there when it is applied."
+  description: "A purchase that was posted. An applied one has `runningTotal` and `currency`."
 })
 
 export const PurchaseReceipt = Schema.Struct({
@@ -67,7 +67,7 @@ export const PurchaseReceipt = Schema.Struct({
   appliedAt: Instant,
   inputSequence: Count,
   ledgerSequence: Count.annotateKey({
-    description: "The place in the ledger of the commit that applied it. One commit may apply purchases of many users."
+    description: "The sequence of the commit that applied it. One commit may apply purchases of many users."
   }),
   repeatsDropped: Count.annotateKey({ description: "How often it came again, past the broker's duplicate window." }),
   conflictsRejected: Count.annotateKey({ description: "How often its id came with another content." })
@@ -75,6 +75,7 @@ export const PurchaseReceipt = Schema.Struct({
 
 type Content = Pick<LedgerEntry, "purchaseId" | "productName" | "productType" | "valueCents" | "quantity">
 
+/** Writes milliseconds since 1970 as a time. */
 export const instant = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 export const purchaseBody = (userId: string, content: Content): typeof PurchaseContent.Type => ({
@@ -99,7 +100,7 @@ export const entryBody = (userId: string, entry: LedgerEntry): typeof HistoryEnt
   storedAt: instant(entry.storedAt)
 })
 
-/** A purchase that is applied, as the answer to posting it: the same for every repeat. */
+/** Writes an applied purchase as the answer to posting it. Every repeat gets the same answer. */
 export const appliedBody = (
   userId: string,
   entry: Content & Pick<LedgerEntry, "totalAfter">
@@ -121,7 +122,7 @@ export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseRe
   conflictsRejected: receipt.conflicts
 })
 
-/** What one commit did to an account, as a feed tells it; oldest purchase first. */
+/** Writes what one commit did to an account, for feeds. The oldest purchase comes first. */
 export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number) => ({
   userId,
   purchases: entriesOf(stored)

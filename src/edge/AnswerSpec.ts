@@ -1,28 +1,28 @@
 import { Schema } from "effect"
 
-/** Each header that an answer may have, and what it means. */
+/** Each header that an answer may have, with its meaning. */
 export const answerHeaders = {
   "accept-encoding": "The content encodings that a body may have.",
   allow: "The methods that the path has.",
   "cache-control": "Whether caches may keep the answer.",
-  "content-security-policy": "What a browser may load for the page.",
-  etag: "Names this state; send it as If-None-Match to be told only of another one.",
-  "idempotent-replayed": "`true` where the same purchase is known to have come before.",
+  "content-security-policy": "The sources from which a browser may load files for the page.",
+  etag: "Names this state. Sent as If-None-Match, it gets 304 until the state changes.",
+  "idempotent-replayed": "`true` if the same purchase is known to have come before.",
   link: 'The next page, as `rel="next"`.',
   location: "The path of the purchase's receipt.",
   "preference-applied": "The preference that was followed, like `wait=5`.",
-  "retry-after": "Seconds after which it is worth trying again."
+  "retry-after": "The seconds after which the caller may try again."
 } as const
 export type AnswerHeader = keyof typeof answerHeaders
 
-/** One answer of a route: what it means, its body, and the headers that it may have. */
+/** Declares one answer of a route: its meaning, its body, and the headers that it may have. */
 export interface AnswerSpec<
   Body extends Schema.Constraint | undefined = Schema.Constraint | undefined,
   Header extends AnswerHeader = AnswerHeader
 > {
   readonly description: string
   readonly mediaType: string
-  /** What it may be instead, as a text; a route that gives one makes the Response itself. */
+  /** Media types that a text may have instead. A route with such an answer makes its Response itself. */
   readonly otherMediaTypes?: ReadonlyArray<string>
   readonly body: Body
   readonly headers: ReadonlyArray<Header>
@@ -31,32 +31,33 @@ export interface AnswerSpec<
 export const jsonMediaType = "application/json"
 export const linesMediaType = "application/x-ndjson"
 
-/** Every media type of an answer, the usual one first. */
+/** Returns the media types of an answer, the usual one first. */
 export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: AnswerSpec): ReadonlyArray<string> => [
   mediaType,
   ...otherMediaTypes
 ]
 
-/** Returns the media type in a content-type header without its parameters; of joined lines, that of the first. */
+/** Returns the media type in a content-type header, without its parameters. If lines were joined, the first counts. */
 export const mediaTypeIn = (header = ""): string => {
   const end = header.search(/[;,]/)
   return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase()
 }
 
+/** Declares an answer with a JSON body. */
 export const jsonAnswer = <Body extends Schema.Constraint, Header extends AnswerHeader = never>(
   description: string,
   body: Body,
   headers: ReadonlyArray<Header> = []
 ): AnswerSpec<Body, Header> => ({ description, mediaType: jsonMediaType, body, headers })
 
-/** An answer of a media type whose bodies a route gives as texts. */
+/** Declares an answer of another media type, whose body a route gives as a text. */
 export const textAnswer = <Header extends AnswerHeader = never>(
   mediaType: string,
   description: string,
   headers: ReadonlyArray<Header> = []
 ): AnswerSpec<typeof Schema.String, Header> => ({ description, mediaType, body: Schema.String, headers })
 
-/** An answer without a body. */
+/** Declares an answer without a body. */
 export const emptyAnswer = <Header extends AnswerHeader = never>(
   description: string,
   headers: ReadonlyArray<Header> = []
@@ -68,7 +69,7 @@ export type AnswerSpecs = Readonly<Record<number, AnswerSpec>>
 type BodyOf<A> = A extends { readonly body: infer Body extends Schema.Constraint } ? Body["Type"] : undefined
 type HeaderOf<A> = A extends { readonly headers: ReadonlyArray<infer Header extends AnswerHeader> } ? Header : never
 
-/** What a route answers with: one of the answers that it declares. */
+/** One of the answers that a route declares, with its values. */
 export type Reply<A extends AnswerSpecs> = {
   readonly [Status in keyof A]: {
     readonly status: Status
@@ -77,7 +78,7 @@ export type Reply<A extends AnswerSpecs> = {
   }
 }[keyof A]
 
-/** One of a route's answers. Nothing of it may be kept by caches, unless `headers` say otherwise. */
+/** Makes an answer of a route. Caches may keep nothing of it, unless `headers` say otherwise. */
 export const reply = <
   const Status extends number,
   const Body,
@@ -97,7 +98,7 @@ interface Outgoing {
 const contentType = (mediaType: string): string =>
   mediaType.startsWith("text/") ? `${mediaType}; charset=utf-8` : mediaType
 
-/** The answer as it goes out. */
+/** Returns the HTTP response of an answer. */
 export const replyResponse = ({ status, body, headers }: Outgoing, answers: AnswerSpecs): Response => {
   const mediaType = answers[Number(status)]?.mediaType ?? jsonMediaType
   const isJson = mediaType === jsonMediaType

@@ -17,10 +17,10 @@ const isDecodable = (url: string): boolean => {
   }
 }
 
-/** The path in the spelling of the router. */
+/** Returns a path in the spelling of the router: `{id}` becomes `:id`. */
 const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
 
-/** The HTTP application: routes, and what is the same for all of them. It opens no socket. */
+/** Makes the HTTP application of an edge: all routes, and the answers to other requests. Opens no socket. */
 export const makeApp = (process: EdgeProcess): Hono => {
   const edge = makeEdgeRuntime(process)
   const app = new Hono({ strict: false })
@@ -30,7 +30,7 @@ export const makeApp = (process: EdgeProcess): Hono => {
   app.use(async (http, next) => {
     if (isDecodable(http.req.url)) await next()
     else http.res = problemResponse(undecodable, referenceTo(edge, "/"))
-    // A kept connection would hold the stopping process up until its client lets go of it.
+    // A kept connection would hold up the stopping process until its client closes it.
     if (edge.isDraining()) http.res.headers.set("connection", "close")
   })
 
@@ -38,7 +38,7 @@ export const makeApp = (process: EdgeProcess): Hono => {
     app.on(route.method, routerPath(route.path), measured(route.path), admitted(route, edge))
   }
 
-  // After all routes: a path that is known, with a method that is not.
+  // These come after all routes: they get the methods that a path does not have.
   for (const [path, known] of Map.groupBy(routes, (route) => route.path)) {
     const methods = known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method]))
     app.all(
@@ -54,7 +54,7 @@ export const makeApp = (process: EdgeProcess): Hono => {
       refusal(
         edge,
         http,
-        problem("not-found", `There is nothing at ${instanceOf(edge, http)}. GET / lists what there is.`)
+        problem("not-found", `No route has the path ${instanceOf(edge, http)}. GET / lists the routes.`)
       )
   )
   app.onError(async (error, http) => {

@@ -2,10 +2,9 @@ import type { Readable } from "node:stream"
 import { type ContentEncoding, unpackedStream } from "./ContentEncoding.ts"
 
 /**
- * The bytes of a body as they come, unpacked. What came while nobody read is given as one: there are callers who send
- * each line in a chunk of its own, and what is read together is stored and answered together. It is no more than the
- * stream buffers, 64 KiB. A reader that stops early leaves the body as it is, for destroying it would end the socket,
- * and with it the answer.
+ * Yields the bytes of a body as they come, unpacked. Bytes that arrived between two reads are one chunk, of at most the
+ * 64 KiB that the stream buffers: some callers send each line in its own chunk, and lines read together are stored
+ * together. A reader that stops early leaves the body as it is. Destroying it would end the socket, and so the answer.
  */
 export async function* bodyBytes(body: Readable, encoding: ContentEncoding): AsyncGenerator<Uint8Array> {
   if (encoding === "gzip") return yield* unpackedStream(body)

@@ -24,13 +24,13 @@ export const bodyFailure = (cause: unknown): Problem<"malformed-request" | "requ
   isLate(cause) ? tooSlow : brokenOff
 
 /**
- * Returns the same for a body of lines. It does not ask for the whole body again: lines without an id that are stored
- * already would count twice.
+ * Returns the same problem for a body of lines, without advice to send the body again: lines that are stored and have no
+ * id would count twice.
  */
 export const linesFailure = (cause: unknown): Problem<"malformed-request" | "request-timeout"> =>
   isLate(cause) ? problem("request-timeout", late) : problem("malformed-request", broken)
 
-/** Returns the body as node reads it from the socket. A web stream over it would cost more than the reading does. */
+/** Returns the body as node reads it from the socket. A web stream over it would cost more than reading it. */
 export const bodyStream = (http: HttpContext): Readable => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   if (incoming !== undefined) return incoming
@@ -38,7 +38,7 @@ export const bodyStream = (http: HttpContext): Readable => {
   return body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream)
 }
 
-/** Reads a body without a declared length, and stops at the bound. What is left of it stays in the stream. */
+/** Reads a body without a declared length, and stops at the bound. The rest stays in the stream. */
 const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure): Promise<Uint8Array | BodyFailure> => {
   const chunks: Array<Uint8Array> = []
   let bytes = 0
@@ -51,8 +51,8 @@ const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure):
 }
 
 /**
- * Reads a whole body of at most so many bytes; a larger one fails with `tooLarge`. A declared length is refused by its
- * number, and node holds the sender to it.
+ * Reads a whole body of at most `bytesMax` bytes, and fails with `tooLarge` for a larger one. A declared length is
+ * compared at once; node holds the sender to it.
  */
 export const boundedBody = (
   http: HttpContext,

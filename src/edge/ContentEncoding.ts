@@ -4,11 +4,11 @@ import { createGunzip, gunzip } from "node:zlib"
 import { Effect, Schema } from "effect"
 import { type Problem, problem } from "./Problem.ts"
 
-/** The most bytes that one gzip body may unpack to: some six million purchases. */
+/** The most bytes that one gzip body may unpack to. */
 export const unpackedBytesMax = 1024 ** 3
-/** How many times its packed size a body may unpack to; texts of purchases pack ten to thirty times. */
+/** How many times its packed size a body may unpack to. Texts of purchases stay well below it. */
 export const unpackedRatioMax = 100
-/** Below this many bytes the ratio says nothing. */
+/** A body may unpack to this many bytes at any ratio. */
 const unpackedBytesFree = 1024 ** 2
 const unpackedChunkBytes = 64 * 1024
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { extname } from "node:path"
 
-/** What the files of the dashboard are to a browser. */
+/** The media types of the dashboard's files, by the ends of their names. */
 const mediaTypes: Readonly<Record<string, string>> = {
   ".js": "text/javascript",
   ".css": "text/css",
@@ -12,10 +12,11 @@ const mediaTypes: Readonly<Record<string, string>> = {
 /** The page itself, which is served at `/`. */
 const pageName = "page.html"
 
+/** A file that the dashboard loads. */
 export interface DashboardFile {
   readonly mediaType: string
   readonly text: string
-  /** Names the content. */
+  /** Names the content, for an ETag. */
   readonly tag: string
 }
 
@@ -25,7 +26,7 @@ const read = (name: string): string => readFileSync(new URL(name, directory), "u
 export const dashboardMediaTypes = Object.values(mediaTypes)
 export const dashboardPageText = read(pageName)
 
-/** What the page loads, by name. A browser gets the files as they are: there is no build step. */
+/** The files that the page loads, by name. A browser gets them as they are: there is no build step. */
 export const dashboardFiles: ReadonlyMap<string, DashboardFile> = new Map(
   readdirSync(directory).flatMap((name) => {
     const mediaType = mediaTypes[extname(name)]

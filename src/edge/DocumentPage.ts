@@ -27,7 +27,7 @@ th, td:first-child, td:first-child code { overflow-wrap: break-word }
 }
 `
 
-/** What a browser may do with the page: show it with its own style, and nothing else. */
+/** The content security policy of the page: a browser shows it with its own style, and loads nothing. */
 export const documentPagePolicy = [
   "default-src 'none'",
   `style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`,
@@ -39,7 +39,7 @@ export const documentPagePolicy = [
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;")
 
-/** A text of the document: what is between backticks is code, and an empty line begins a paragraph. */
+/** Writes a text of the document in HTML. Words between backticks are code, and an empty line begins a paragraph. */
 const prose = (text = ""): string =>
   escaped(text)
     .replaceAll(/`([^`]+)`/g, "<code>$1</code>")
@@ -55,7 +55,7 @@ const bounds = {
   maxLength: "at most"
 }
 
-/** A schema on one line, in HTML: what it is, and what bounds it. */
+/** Writes a schema on one line, in HTML: its type and its bounds. */
 const schemaLine = (schema: Json): string => {
   if (typeof schema["$ref"] === "string") {
     const name = escaped(nameIn(schema["$ref"]))

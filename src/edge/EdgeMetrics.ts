@@ -6,7 +6,7 @@ import { requestAnswered, setGauge } from "../metrics/Measures.ts"
 import { BrokerLink } from "../nats/BrokerLink.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
 
-/** The status under which a request is counted whose client left before its answer began; nginx has the same one. */
+/** The status of a request whose client left before the answer began, in metrics. nginx uses the same number. */
 const clientLeftStatus = 499
 
 const isClientGone = (http: Context): boolean => {
@@ -24,7 +24,7 @@ export const measured =
     requestAnswered(http.req.method, route, status, (performance.now() - began) / 1_000)
   }
 
-/** What is looked up when the metrics of an edge are asked for. */
+/** Sets the gauges of an edge whenever its metrics are read. */
 export const edgeMetricsLayer = Layer.effectDiscard(
   Effect.gen(function* () {
     const publisher = yield* PurchasePublisher

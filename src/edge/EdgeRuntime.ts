@@ -24,7 +24,7 @@ export type EdgeServices =
   | Feed
   | SystemStatus
 
-/** Where purchase ids come from that no caller gave; tests give their own. */
+/** Makes a purchase id if the caller gave none. Tests give their own. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
   defaultValue: () => () => crypto.randomUUID()
 })
@@ -35,7 +35,7 @@ export interface EdgeProcess extends Located {
     effect: Effect.Effect<A, E, EdgeServices>,
     options?: { readonly signal: AbortSignal }
   ) => Promise<Exit.Exit<A, E>>
-  /** Whether the process was told to stop: what was accepted is finished, nothing new is accepted. */
+  /** Whether the process was told to stop. It finishes the requests that it has accepted, and accepts no others. */
   readonly isDraining: () => boolean
 }
 
@@ -46,6 +46,7 @@ export interface EdgeRuntime extends EdgeProcess {
   readonly eventBytes: EventBytes
 }
 
+/** Makes the runtime of one edge. */
 export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   ...process,
   purchaseReader: new PurchaseReader(),
@@ -53,20 +54,20 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   eventBytes: new EventBytes()
 })
 
-/** What a request gets that met a mistake of ours, which is in the log. */
+/** The answer to a request that met a mistake of the server, which is in the log. */
 export const serverMistake = problem(
   "internal-error",
-  "This is a mistake of the server; it was logged. What was stored is safe."
+  "The server made a mistake, and logged it. Stored purchases are safe."
 )
 
-/** What a request to store something gets while the process stops. */
+/** The answer to a request that would store something while the process stops. */
 export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
 
 /** Answers a request with a problem. */
 export const refusal = (edge: EdgeRuntime, http: HttpContext, what: Problem): Response =>
   problemResponse(what, instanceOf(edge, http))
 
-/** Runs a route's effect, and answers its failure as a problem. A signal ends it early. */
+/** Runs a route's effect, and answers its failure as a problem. A signal interrupts it. */
 export const respond = async (
   edge: EdgeRuntime,
   http: HttpContext,
@@ -83,6 +84,6 @@ export const respond = async (
   return refusal(edge, http, gone ? ended : serverMistake)
 }
 
-/** Fails with a problem where a check found one. */
+/** Fails with the problem that a check returned, or succeeds with its value. */
 export const orFail = <A, Kind extends ProblemKind>(checked: A | Problem<Kind>): Effect.Effect<A, Problem<Kind>> =>
   isProblem(checked) ? Effect.fail(checked as Problem<Kind>) : Effect.succeed(checked as A)

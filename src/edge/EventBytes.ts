@@ -29,7 +29,7 @@ const eventOf = (fields: { readonly name?: string; readonly id?: string; readonl
   (fields.data === undefined ? "" : `data: ${JSON.stringify(fields.data)}\n`) +
   "\n"
 
-/** One revision as an event; nothing where the ledger holds something else, which nobody but a hand could write. */
+/** Writes a revision as an event. Returns an empty text for a record that is not a revision and was written by hand. */
 const appliedEvent = ({ userToken, place, storedAt, text }: RevisionMessage): string =>
   Result.getOrElse(
     Result.try(() => {

@@ -13,20 +13,21 @@ export const eventStreamHeaders = {
   "content-type": eventStreamMediaType,
   "cache-control": "no-store",
   connection: "close",
-  // Proxies that gather what they pass on would hold events back.
+  // Proxies that buffer answers would hold events back.
   "x-accel-buffering": "no"
 }
 
 /** How long a reader has to take the end of its feed before the connection is cut. */
 const endWait = Duration.seconds(5)
 
-// A clone is never the adapter's own light Response, in which it does not look for this mark: what the constant itself is
-// depends on the order of imports.
+// The adapter looks for its mark in a standard Response only, not in its own light class. A clone is always a standard
+// one; the class of the constant itself depends on the order of imports.
 const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 /**
- * Writes a feed to the socket itself: through a web stream each event would cost each reader some promises. What waits
- * in the socket's buffer is the only queue that a reader has. Succeeds when the answer has begun.
+ * Writes a feed to the socket itself: through a web stream each event would cost each reader some promises. The socket's
+ * buffer is the only queue of a reader. Succeeds when the answer has begun, and is interrupted if the reader leaves
+ * before.
  */
 export const sendEvents = (
   http: HttpContext,
@@ -74,7 +75,7 @@ export const sendEvents = (
     })
     outgoing.once("close", () => {
       reading.unsubscribe()
-      // Does nothing where the answer has begun.
+      // Does nothing if the answer has begun.
       resume(Effect.interrupt)
     })
     const items = open(async () => (outgoing.writableNeedDrain ? taken.promise : undefined))

@@ -4,7 +4,7 @@ import type { NotCurrent } from "../query/QueryClient.ts"
 import { isProblem, type Problem, problem, type ProblemKind } from "./Problem.ts"
 import type { PublishFailure } from "./PublishResult.ts"
 
-/** What a route may fail with that has declared these kinds of problems. */
+/** The failures of a route that has declared these kinds of problems. */
 export type EdgeFailure<Kind extends ProblemKind = ProblemKind> =
   | Problem<Kind>
   | ("outcome-unknown" extends Kind ? OutcomeUnknown : never)
@@ -27,17 +27,17 @@ const problemOfBroker = (failure: PublishFailure | FeedFailure) =>
         "retry-after": retryAfterSeconds
       })
 
-/** What a failure means for the caller. */
+/** Returns the problem that tells the caller of a failure. */
 export const problemOf = (failure: EdgeFailure): Problem => {
   if (isProblem(failure)) return failure
   if (failure._tag !== "NotCurrent") return problemOfBroker(failure)
   return problem(
     "not-current",
-    `The owner of this account gave no current answer within ${failure.waitedMilliseconds} ms. Try again, or ask for what is known with ?consistency=eventual.`
+    `The owner of this account gave no current answer within ${failure.waitedMilliseconds} ms. Try again, or ask for the last known state with ?consistency=eventual.`
   )
 }
 
-/** The same, where some of a request's purchases are stored: `stored` says how many surely are. */
+/** Returns the problem of a request of which `stored` purchases surely are stored. */
 export const partialProblemOf = (
   failure: PublishFailure,
   stored: number

@@ -14,20 +14,20 @@ import { integerFrom, type NumberProblem } from "../domain/JsonNumber.ts"
 import { failureOf } from "./failureOf.ts"
 import { type Problem, problem } from "./Problem.ts"
 
-/** What a field can be wrong with. */
+/** The kinds of problems of a field. */
 export type FieldProblem = "malformed-request" | "refused-by-rules"
 
-/** One text that callers send, as a parameter or in a body: what reads it, and what the document says of it. */
+/** A text that callers send as a parameter or in a body, with its reader and its description. */
 export interface Field<A> {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string
-  /** The kind of problem that it is when it is wrong. */
+  /** The kind of problem of a wrong text. */
   readonly kind: FieldProblem
   readonly read: (text: string) => A | Problem<FieldProblem>
   readonly documented: Schema.Constraint
 }
 
-/** A field that a schema reads. The document says what the schema reads it as, unless another one is given. */
+/** Makes a field that a schema reads. The document has the type that the schema reads, unless another one is given. */
 export const field = <A>(
   name: string,
   kind: FieldProblem,
@@ -48,8 +48,8 @@ export const field = <A>(
 }
 
 /**
- * A field whose text is taken for what it is in normalization form C. The rule is the schema's own: a purchase has
- * four texts, and to read them by the schema costs more than all else that is done for it.
+ * Makes a field whose text is read in normalization form C. The rule is the one that the schema checks. It is called
+ * directly: a purchase has four texts, and reading them by the schema takes far longer.
  */
 const textField = <Text extends string>(
   name: string,
@@ -84,7 +84,7 @@ export const purchaseIdField = textField(
   purchaseIdProblem
 )
 
-/** Reads an id in a request that stores nothing. An id with a blank around is malformed there: nobody can have it. */
+/** Reads an id in a request that stores nothing. An id with a blank around it is malformed there: no user has one. */
 const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
   ...field,
   read: (text) => {
@@ -108,7 +108,7 @@ const wholeValue = (text: string): number | undefined => {
   return typeof whole === "bigint" ? Number(whole) : undefined
 }
 
-/** A whole number of a range: in digits alone, unless `wholeFrom` reads other spellings as well. */
+/** Makes a field for a whole number of a range. It takes digits alone, unless `wholeFrom` reads other spellings. */
 export const wholeNumberField = (
   name: string,
   kind: FieldProblem,
@@ -134,7 +134,7 @@ export const wholeNumberField = (
   return { ...field(name, kind, schema), read }
 }
 
-/** The number of pieces, from the text of a JSON number: 2, 2.0 and 2e0 are one value. */
+/** Reads the number of pieces from the text of a JSON number: 2, 2.0 and 2e0 are one value. */
 export const quantityField = wholeNumberField("quantity", "refused-by-rules", 1, quantityMax, wholeValue)
 
 const numberProblems: Record<NumberProblem, string> = {
@@ -149,7 +149,7 @@ const valueProblem = (text: string, cents = centsFromDecimal(text)): string | un
   return cents > valueMax ? `must be at most ${decimalFromCents(valueMax)}, and is ${text.slice(0, 40)}` : undefined
 }
 
-/** The price of a piece, from the text of a JSON number, as exact cents. */
+/** Reads the price of a piece from the text of a JSON number, as exact cents. */
 export const valueField: Field<Cents> = {
   ...field(
     "value",
@@ -198,7 +198,7 @@ const Moment = Schema.String.annotate({ identifier: "Moment" }).check(
   )
 )
 
-/** A moment, read as milliseconds since 1970. */
+/** Makes a field for a moment, read as milliseconds since 1970. */
 export const momentField = (name: string) =>
   field(
     name,
@@ -212,7 +212,7 @@ export const momentField = (name: string) =>
     Moment
   )
 
-/** One of some words. */
+/** Makes a field for one of some words. */
 export const wordField = <const Words extends ReadonlyArray<string>>(name: string, words: Words) =>
   field<Words[number]>(
     name,

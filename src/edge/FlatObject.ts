@@ -1,7 +1,7 @@
-/** What stands at a name: a text (unescaped), a number (as it was written), or a literal: true, false, null. */
+/** The kind of a member: a text (unescaped), a number (as it was written), or a literal: true, false, null. */
 export type MemberKind = "none" | "text" | "number" | "literal"
 
-/** Why an object was not read. `irregular`: it is no JSON, or no object, or something in it is nested. */
+/** Why an object was not read. `irregular`: it is not JSON, not an object, or a member of it is nested. */
 export type ObjectFlaw =
   | { readonly kind: "irregular" }
   | { readonly kind: "repeated" | "unknown"; readonly name: string }
@@ -28,10 +28,10 @@ const carriageReturn = code("\r")
 const exponents = [code("e"), code("E")]
 
 /**
- * Reads flat JSON objects with a fixed set of names out of a larger text. JSON.parse rounds numbers and keeps the last
- * of repeated keys, and a parser that makes a tree costs more than all else that is done for a purchase; this takes
- * exactly the flat objects that JSON.parse takes, in one pass, and has numbers as they were written. It keeps the last
- * object that it read, so one of it serves one caller at a time.
+ * Reads flat JSON objects with a fixed set of names out of a larger text, in one pass. It takes exactly the flat objects
+ * that JSON.parse takes. JSON.parse rounds numbers and keeps the last of repeated keys; this keeps numbers as they were
+ * written, and finds repeated keys. A parser that makes a tree would cost much more. The object that was read last stays
+ * in this one until the next is read.
  */
 export class FlatObject {
   private readonly names: ReadonlyArray<string>
@@ -47,16 +47,17 @@ export class FlatObject {
     this.texts = names.map(() => "")
   }
 
-  /** What stands at the name with this place in the set, and its text. */
+  /** Returns the kind of the member with the name at an index of the set. */
   kindOf(name: number): MemberKind {
     return this.kinds[name] ?? "none"
   }
 
+  /** Returns the text of the member with the name at an index of the set. */
   textOf(name: number): string {
     return this.texts[name] ?? ""
   }
 
-  /** Reads the object that is all of the text from one place to before another, but for space around it. */
+  /** Reads the object between two indexes of a text, with space around it. Returns `undefined` if it has no flaw. */
   read(text: string, from: number, to: number): ObjectFlaw | undefined {
     this.text = text
     this.at = from
@@ -73,7 +74,7 @@ export class FlatObject {
         const opened = this.at
         const isPlain = this.skipText()
         if (isPlain === undefined) return irregular
-        const member = isPlain ? this.placeOf(opened + 1, this.at - 1) : -1
+        const member = isPlain ? this.indexOf(opened + 1, this.at - 1) : -1
         // A name with escapes may be one of the set in other characters.
         const written = member < 0 ? this.textFrom(opened, isPlain) : ""
         if (written === undefined) return irregular
@@ -110,7 +111,7 @@ export class FlatObject {
     return true
   }
 
-  /** Steps over a text with its quotes: whether it is without escapes, or nothing when it does not end well. */
+  /** Steps over a text with its quotes. Returns whether it has no escapes, or `undefined` if it does not end well. */
   private skipText(): boolean | undefined {
     const { text, end } = this
     let isPlain = true
@@ -129,7 +130,7 @@ export class FlatObject {
     return undefined
   }
 
-  /** The text that opens at a place and was just stepped over. */
+  /** Returns the text that opens at an index and was just stepped over. */
   private textFrom(opened: number, isPlain: boolean): string | undefined {
     if (isPlain) return this.text.slice(opened + 1, this.at - 1)
     try {
@@ -139,17 +140,17 @@ export class FlatObject {
     }
   }
 
-  private placeOf(from: number, to: number): number {
+  private indexOf(from: number, to: number): number {
     const { names, text } = this
     const length = to - from
-    for (let place = 0; place < names.length; place += 1) {
-      const name = names[place] ?? ""
-      if (name.length === length && text.startsWith(name, from)) return place
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index] ?? ""
+      if (name.length === length && text.startsWith(name, from)) return index
     }
     return -1
   }
 
-  /** Takes the value that begins here, and keeps its text for the first member of a name. */
+  /** Takes the value that begins here, and keeps its text if its name is one of the set. */
   private takeValue(name: number): MemberKind | undefined {
     const opened = this.at
     const first = this.code()
@@ -167,7 +168,7 @@ export class FlatObject {
     }
     const literal = literals.find((word) => this.text.startsWith(word, opened))
     if (literal === undefined) return undefined
-    // One that goes on behind the end is followed by nothing, and so by no brace.
+    // A literal that goes on behind the end is not followed by a brace.
     this.at += literal.length
     return "literal"
   }

@@ -1,6 +1,6 @@
 import { type Problem, problem } from "./Problem.ts"
 
-/** How much of a name or a value a message repeats, in characters. */
+/** The most characters of a name or a value that a message repeats. */
 const shownMax = 40
 
 const unknownParameter = (name: string, known: ReadonlyArray<string>): Problem<"malformed-request"> =>

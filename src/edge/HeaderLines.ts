@@ -8,7 +8,7 @@ type Malformed = Problem<"malformed-request">
 const ascii = /^[\t -~]*$/
 const blankAround = /^[\t ]+|[\t ]+$/g
 
-/** Returns a text without the blanks around it that HTTP knows: spaces and tabs, and no others. */
+/** Returns a text without the spaces and tabs around it. HTTP knows no other blanks. */
 export const withoutBlanks = (text: string): string => text.replace(blankAround, "")
 
 /** Decodes the value of a header line. Node gives each of its bytes as one character. */
@@ -20,7 +20,7 @@ const decoded = (name: string, value: string): string | Malformed => {
     : problem("malformed-request", `The header ${name} holds bytes that are not UTF-8 text. Send it in UTF-8.`)
 }
 
-/** Returns a header's lines as they were sent; without a socket there is one, in which they are joined. */
+/** Returns a header's lines as they were sent. Without a socket they are joined to one line. */
 const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   if (incoming === undefined) {

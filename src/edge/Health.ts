@@ -1,4 +1,4 @@
-import { Effect, Exit, Schema } from "effect"
+import { Duration, Effect, Exit, Schema } from "effect"
 import { BrokerLink } from "../nats/BrokerLink.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { Count } from "./AnswerBodies.ts"
@@ -9,8 +9,8 @@ import { type StatusReading, SystemStatus } from "./SystemStatus.ts"
  * the broker alone. Applying adds them to accounts, and needs a worker for each partition.
  */
 
-/** How long the broker may take to answer for one half, in milliseconds. */
-const healthWaitMilliseconds = 1_000
+/** How long the broker may take to answer for one half. */
+const healthWait = Duration.seconds(1)
 /** A broker that answers, and has stored nothing for this long, is stuck. In milliseconds, longer than an election. */
 const stuckAfterMilliseconds = 10_000
 /** The input log counts as full when it has no room for one purchase. This is the size of its message, in bytes. */
@@ -23,7 +23,7 @@ export const StoringHealth = Schema.Struct({
 export type StoringHealth = typeof StoringHealth.Type
 
 export const ApplyingHealth = Schema.Struct({
-  ok: Schema.Boolean.annotateKey({ description: "Whether each partition has a worker that applies what is stored." }),
+  ok: Schema.Boolean.annotateKey({ description: "Whether each partition has a worker that applies stored purchases." }),
   detail: Schema.String.annotateKey({ description: "The same in a sentence for people." }),
   partitions: Schema.Array(Count).annotateKey({ description: "The partitions whose purchases are not applied now." })
 }).annotate({ identifier: "ApplyingHealth" })
@@ -37,7 +37,7 @@ export const storingNow: Effect.Effect<StoringHealth, never, BrokerLink | InputL
   const broker = yield* BrokerLink
   if (!broker.isConnected()) return cannotStore("there is no connection to the broker")
   const input = yield* InputLog
-  const asked = yield* Effect.exit(Effect.timeout(input.capacity, healthWaitMilliseconds))
+  const asked = yield* Effect.exit(Effect.timeout(input.capacity, healthWait))
   if (Exit.isFailure(asked)) return cannotStore("the broker does not answer for the input log")
   const { bytes, bytesMax } = asked.value
   if (bytes + purchaseBytes > bytesMax) {
@@ -51,7 +51,7 @@ export const storingNow: Effect.Effect<StoringHealth, never, BrokerLink | InputL
   return cannotStore(`${stuck}. If it stays so, restart the broker that leads the input log`)
 })
 
-/** Writes numbers that rise, with runs of them as ranges: `0–3, 5`. */
+/** Writes rising numbers, with runs of them as ranges: `0–3, 5`. */
 const ranges = (numbers: ReadonlyArray<number>): string => {
   const runs: Array<[number, number]> = []
   for (const number of numbers) {
@@ -62,9 +62,9 @@ const ranges = (numbers: ReadonlyArray<number>): string => {
   return runs.map(([first, last]) => (first === last ? String(first) : `${first}–${last}`)).join(", ")
 }
 
-const keptUntil = "What is stored is kept, and is applied when a worker takes it."
+const keptUntil = "Stored purchases are kept, and are applied when a worker takes them."
 
-/** Judges whether stored purchases are applied, and names the partitions whose are not. */
+/** Judges whether stored purchases are applied, and names the partitions in which they are not. */
 export const applyingOf = ({ partitions, workers }: StatusReading): ApplyingHealth => {
   const troubled = partitions.filter(({ trouble }) => trouble !== undefined).map(({ partition }) => partition)
   if (troubled.length === 0) return { ok: true, detail: "Stored purchases are applied.", partitions: troubled }
@@ -77,17 +77,18 @@ export const applyingOf = ({ partitions, workers }: StatusReading): ApplyingHeal
   return { ok: false, detail, partitions: troubled }
 }
 
+/** The judgement without a reading of the partitions. */
 export const unknownApplying: ApplyingHealth = {
   ok: false,
   detail: "It is not known whether stored purchases are applied: the broker does not answer for the partitions.",
   partitions: []
 }
 
-/** Judges both halves. Without storing nothing is known of applying, for the same broker would be asked. */
+/** Judges both halves. If storing fails, applying is unknown: the same broker would be asked for it. */
 export const healthNow = Effect.gen(function* () {
   const storing = yield* storingNow
   if (!storing.ok) return { storing, applying: unknownApplying }
   const status = yield* SystemStatus
-  const reading = yield* Effect.exit(Effect.timeout(status.current, healthWaitMilliseconds))
+  const reading = yield* Effect.exit(Effect.timeout(status.current, healthWait))
   return { storing, applying: Exit.isSuccess(reading) ? applyingOf(reading.value) : unknownApplying }
 })

@@ -16,21 +16,21 @@ import {
   unreadable
 } from "./ServerAnswer.ts"
 
-/** How long the server waits for others, in milliseconds. */
+/** How long the server waits for callers, in milliseconds. */
 export const httpWaits = {
   /** For all headers of a request. */
   headers: 10_000,
-  /** For a whole request, unless its body is one of lines, which may be as long as it likes. */
+  /** For a whole request. A body of lines has no bound. */
   request: 60_000,
   /** For the next bytes of a body of lines, and for the next bytes of its answer to be taken. */
   lines: 60_000,
-  /** For the next request on a kept connection; longer than clients keep theirs, so that they do not meet the end. */
+  /** For the next request on a kept connection. Clients keep theirs for less, so none sends a request to a closed one. */
   keepAlive: 75_000,
-  /** Between two looks at what is late. */
+  /** Between two searches for late requests. */
   check: 1_000,
   /** For the caller to take the last answer of a connection and to end it. */
   linger: 2_000,
-  /** For the answers to what was accepted, when the process stops. */
+  /** For the answers to accepted requests, when the process stops. */
   drain: 10_000
 }
 
@@ -39,7 +39,7 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
   host: Schema.String,
   port: Schema.Number,
   reason: Schema.String,
-  /** What sets it. */
+  /** The setting of the port. */
   setting: Schema.String
 }) {
   override get message() {
@@ -49,25 +49,25 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
 
 const isOfLines = ({ headers }: IncomingMessage): boolean => mediaTypeIn(headers["content-type"]) === linesMediaType
 
-/** Ends a connection after its last answer, also where the caller does not end its own side. */
+/** Ends a connection after its last answer, even if the caller does not end its side. */
 const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void => {
   const cut = setTimeout(() => socket.destroy(), waitMilliseconds)
   socket.once("close", () => clearTimeout(cut))
   socket.end(last)
 }
 
-/** Fails the body of a request for those who read it. Its connection stays open for the answer, which is the last. */
+/** Fails the body of a request for its reader. The connection stays open for the answer, which is the last one. */
 const failBody = (outgoing: ServerResponse, failure: Error): void => {
   const { req: incoming } = outgoing
   outgoing.shouldKeepAlive = false
-  // A body that nobody reads would throw.
+  // Without a listener the failure of a body would throw.
   incoming.on("error", () => undefined)
-  // Node's own would end the connection, too.
+  // The method of node would end the connection, too.
   incoming._destroy = (cause, done) => done(cause)
   incoming.destroy(failure)
 }
 
-/** Answers what node's parser gives up. Each request gets one answer, in the order in which they came. */
+/** Answers the requests that node's parser gives up. Each request gets one answer, in their order. */
 class ParserFailures {
   private readonly answers = new WeakMap<Duplex, ServerResponse>()
   private readonly failed = new WeakSet<Duplex>()
@@ -87,7 +87,7 @@ class ParserFailures {
     this.answers.set(outgoing.req.socket, outgoing)
   }
 
-  /** Answers a failure. Node tells of it again whenever more comes on the connection. */
+  /** Answers a failure once. Node reports it again whenever more bytes come on the connection. */
   met(failure: NodeJS.ErrnoException, socket: Duplex): void {
     const outgoing = this.answers.get(socket)
     const isTimeout = failure.code === requestTimeoutCode
@@ -106,9 +106,9 @@ class ParserFailures {
 }
 
 interface ServerOptions {
-  /** What sets the host and the port. */
+  /** The settings of the host and the port, for messages. */
   readonly setting?: string
-  /** Stands before the paths of the service where a proxy has it. */
+  /** Stands before the paths of the service, if a proxy serves it below a path. */
   readonly pathPrefix?: string
 }
 
@@ -116,7 +116,7 @@ interface ServerOptions {
 const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Server => {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => problemResponse(unreadable, instance),
-    // Stands for the host that HTTP/1.0 may leave out; no answer has it.
+    // Replaces the host that HTTP/1.0 may leave out. No answer has it.
     hostname: "localhost"
   })
   const limits = {
@@ -139,7 +139,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Serve
     failures.began(outgoing)
     const wrongHost = hostProblem(incoming)
     if (wrongHost !== undefined) return refuse(outgoing, wrongHost)
-    // Node ends a socket that was idle for this long, unless something listens to its timeout.
+    // Node ends a socket that was idle for this long, unless there is a listener for its timeout.
     if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
     void listener(incoming, outgoing)
   })
@@ -148,7 +148,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Serve
     refuse(outgoing, hostProblem(incoming) ?? unexpected(incoming))
   })
   server.on("connect", (_incoming, socket) => {
-    // Node listens no more, and a failure of the connection would end the process.
+    // Node has removed its listener, and without one a failure of the connection would end the process.
     socket.on("error", () => socket.destroy())
     endSocket(socket, waits.linger, rawAnswer(noTunnel, instance))
   })
@@ -156,7 +156,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Serve
   return server
 }
 
-/** Serves the application until the scope closes; then it answers what it has accepted. Succeeds with the port. */
+/** Serves the application until the scope closes. Then it answers the accepted requests. Succeeds with the port. */
 export const serveHttp = (
   app: Hono,
   host: string,
@@ -180,7 +180,7 @@ export const serveHttp = (
           duration: waits.drain,
           orElse: () =>
             Effect.andThen(
-              Effect.logWarning("stopped with requests unanswered"),
+              Effect.logWarning("stopped before all requests were answered"),
               Effect.sync(() => server.closeAllConnections())
             )
         })

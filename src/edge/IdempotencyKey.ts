@@ -8,7 +8,7 @@ type Malformed = Problem<"malformed-request">
 /** The header's name in the draft standard, and the name that older clients send. */
 const names = ["Idempotency-Key", "X-Idempotency-Key"]
 
-// A string of RFC 9651 with its parameters, which say nothing here. Characters beyond ASCII are taken as well.
+// A string of RFC 9651 with its parameters, which are ignored. Characters beyond ASCII are taken as well.
 const text = String.raw`"(?:[^"\\]|\\["\\])*"`
 const parameter = String.raw`[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:${text}|[^\s;,"]+))?`
 const quotedKey = new RegExp(`(${text})(?:${parameter})*[ \\t]*(?:,|$)`, "y")
@@ -20,7 +20,7 @@ const unreadable = (line: string): Malformed =>
     `Idempotency-Key is ${line.slice(0, 40)}, and cannot be read. Write it bare, like k1, or in quotes, like "k1".`
   )
 
-/** Reads the keys of a line: one, or more where a proxy joined lines. A quoted key has its escapes undone. */
+/** Reads the keys of a line: one, or more if a proxy joined lines. Undoes the escapes of a quoted key. */
 const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
   const keys: Array<string> = []
   let at = 0

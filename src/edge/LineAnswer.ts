@@ -5,7 +5,7 @@ import type { LedgerEntry } from "../domain/Query.ts"
 import { isProblem, type Problem, problemBody } from "./Problem.ts"
 import type { Published } from "./PublishResult.ts"
 
-/** A purchase of a line that is stored, and applied where there is an entry. */
+/** A stored purchase of a line. It is applied if it has an entry. */
 export interface StoredLine {
   readonly purchase: Purchase
   readonly published: Published
@@ -13,18 +13,19 @@ export interface StoredLine {
   readonly entry?: LedgerEntry | undefined
 }
 
-/** What became of a line. */
+/** The result of a line. */
 export interface LineResult {
   readonly number: number
   readonly result: StoredLine | Problem
 }
 
+/** Tells a stored purchase from a problem. */
 export const isStored = (result: LineResult["result"]): result is StoredLine => !isProblem(result)
 
-/** The line of the answer that says what became of a line, without its line feed. */
+/** Writes the result of a line as a line of the answer, without its line feed. */
 export const lineAnswer = ({ number, result }: LineResult): string => {
   if (!isStored(result)) {
-    // A purchase whose outcome is not known may be stored; all others are surely not.
+    // A purchase whose outcome is unknown may be stored. Any other with a problem surely is not.
     const status = result.kind === "outcome-unknown" ? "unknown" : "refused"
     return `{"line":${number},"status":"${status}","problem":${problemBody(result)}}`
   }
@@ -35,7 +36,7 @@ export const lineAnswer = ({ number, result }: LineResult): string => {
   return `{"line":${number},"status":"${status}","userId":${jsonText(purchase.userId)},"purchaseId":${jsonText(purchase.purchaseId)}${repeat}${total}}`
 }
 
-/** The last line of an answer that ends before the body does; `line` is the last that was answered. */
+/** Writes the last line of an answer that ends before the body does. `line` is the last line that was answered. */
 export const endAnswer = (line: number, why: Problem): string => {
   const certain = line === 0 ? "No line was answered" : `Lines up to ${line} are answered above`
   const detail = `${why.detail} ${certain}; nothing after that was stored.`

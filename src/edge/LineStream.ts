@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream"
-import { type Cause, Deferred, Effect, Exit, Stream } from "effect"
+import { type Cause, Deferred, Duration, Effect, Exit, Stream } from "effect"
 import type { Purchase } from "../domain/Purchase.ts"
 import { bodyBytes } from "./BodyBytes.ts"
 import { linesFailure } from "./BodyLimit.ts"
@@ -15,12 +15,12 @@ import type { PublishResult } from "./PublishResult.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
 import { outcomeWithin } from "./AccountReads.ts"
 
-/** The most batches of lines of one body that were read and whose answers were not yet taken. */
+/** The most batches of one body that were read and whose answers the caller has not taken. */
 export const batchesOpenMax = 16
 /** How many purchases of a batch wait for their outcome at once. */
 const outcomesAtOnceMax = 256
-/** How often a body is asked whether it has to end because the edge stops. */
-const drainingEveryMilliseconds = 100
+/** How often a body looks whether the edge stops. */
+const drainingEvery = Duration.millis(100)
 
 /** Returns the problem of a body that cannot be read further. */
 const bodyProblem = (cause: unknown): Problem => {
@@ -36,24 +36,22 @@ async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines)
 
 const untilDraining = (edge: EdgeRuntime): Effect.Effect<never, Problem> =>
   Effect.suspend(() =>
-    edge.isDraining()
-      ? Effect.fail(stopping)
-      : Effect.andThen(Effect.sleep(drainingEveryMilliseconds), untilDraining(edge))
+    edge.isDraining() ? Effect.fail(stopping) : Effect.andThen(Effect.sleep(drainingEvery), untilDraining(edge))
   )
 
 const isPurchase = (read: Line["read"]): read is Purchase => !isProblem(read)
 
-/** What became of the lines of a batch, whose purchases have these results. */
+/** Returns the results of a batch's lines, given those of its purchases. */
 const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, published: ReadonlyArray<PublishResult>) {
   const results: Array<LineResult> = []
-  let place = 0
+  let index = 0
   for (const { number, read } of batch) {
     if (!isPurchase(read)) {
       results.push({ number, result: read })
       continue
     }
-    const exit = published[place]
-    place += 1
+    const exit = published[index]
+    index += 1
     if (exit === undefined) return yield* Effect.die("no result of a publish")
     if (Exit.isSuccess(exit)) {
       results.push({ number, result: { purchase: read, published: exit.value, isRepeat: exit.value.duplicate } })
@@ -66,7 +64,7 @@ const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, publi
   return results
 })
 
-/** The same of a line whose caller waits so long for its purchase to be applied. What is not by then stays stored. */
+/** Waits up to `waitSeconds` until the purchase of a line is applied. Without an answer by then it is only stored. */
 const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineResult, waitSeconds: number) {
   const { number, result } = line
   if (!isStored(result)) return line
@@ -77,20 +75,20 @@ const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineRe
   return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
 })
 
-/** Whether the broker, and not the caller, is why a line was not stored. */
+/** Returns whether a line was not stored because of the broker, and not because of the caller. */
 const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && result.status >= 500
 
+/** How to read a body of lines. */
 export interface LinesOptions {
   readonly encoding: ContentEncoding
   readonly lineBytesMax: number
-  /** How long to wait for each purchase to be applied, once it is stored. */
+  /** How long to wait for each purchase to be applied, once it is stored; 0 for no wait. */
   readonly waitSeconds: number
 }
 
 /**
- * Stores the purchases of a body of lines as they come, and answers a line for each that is not blank, in their order.
- * No more is read than the answers to what was read are taken. What ends the body before its end, ends the answer
- * with a line that says so.
+ * Stores the purchases of a body of lines as they come, and answers each line that is not blank, in their order. It
+ * reads no faster than the caller takes answers. If the body cannot be read to its end, the last line says why.
  */
 export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body: Readable, options: LinesOptions) {
   const { encoding, lineBytesMax, waitSeconds } = options
@@ -125,7 +123,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   return batches.pipe(
     Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(batch)),
     Stream.catch((why) => Stream.succeed<Answering>(Effect.succeed(why))),
-    // Their answers are awaited at the same time, and given in their order.
+    // The batches wait for their results at the same time, and are answered in their order.
     Stream.mapEffect((answering) => answering, { concurrency: batchesOpenMax }),
     Stream.map(answer)
   )

@@ -7,7 +7,7 @@ import { commonProblems, type Parameter, type Route } from "./Route.ts"
 
 type Json = JsonSchema.JsonSchema
 
-/** One parameter as the document has it. */
+/** A parameter in the document. */
 export interface DescribedParameter {
   readonly name: string
   readonly in: "path" | "query" | "header"
@@ -18,7 +18,7 @@ export interface DescribedParameter {
 
 type Content = Readonly<Record<string, { readonly schema: Json }>>
 
-/** One answer as the document has it; problems are references to `components.responses`. */
+/** An answer in the document. Problems are references to `components.responses`. */
 export interface DescribedAnswer {
   readonly description: string
   readonly headers: Readonly<Record<string, { readonly $ref: string }>>
@@ -26,7 +26,7 @@ export interface DescribedAnswer {
 }
 type Reference = { readonly $ref: string }
 
-/** One route as the document has it. */
+/** A route in the document. */
 export interface Operation {
   readonly operationId: string
   readonly tags: ReadonlyArray<string>
@@ -51,15 +51,15 @@ export interface OpenApi {
   }
 }
 
-const description = `Takes purchases, applies each exactly once to its user's account, and answers totals and histories that include everything acknowledged before the question.
+const description = `Takes purchases, applies each exactly once to its user's account, and answers totals and histories that include everything that was acknowledged before the question.
 
-Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body where a GET stores nothing; any other method that a path does not have is answered with 405 and Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out.`
+Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body, if the GET stores nothing. Any other method that a path does not have gets 405 with Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out.`
 
 const groups: Record<Route["group"], string> = {
   Purchases: "Storing purchases.",
-  Users: "What users have bought.",
-  Rejected: "What could not be applied, and sending it again as it was meant.",
-  Feeds: "What is applied, as it is applied.",
+  Users: "Totals, histories and receipts of users.",
+  Rejected: "Purchases that could not be applied, and replays of them as they were meant.",
+  Feeds: "Purchases as they are applied.",
   Compatible: "The routes of the system that this one re-implements. Some store by GET, since scripts do so.",
   Service: "The service itself."
 }
@@ -70,7 +70,7 @@ const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHea
   "conflicting-purchase": ["location"],
   unavailable: ["retry-after"]
 }
-/** The problems that no route declares: of a path or method that no route has, and of requests that reach no route. */
+/** The problems that no route declares: of unknown paths and methods, and of requests that reach no route. */
 const unroutedProblems = [
   "not-found",
   "method-not-allowed",
@@ -79,7 +79,7 @@ const unroutedProblems = [
   "headers-too-large"
 ] as const
 
-/** The kinds of problems that a route may answer with. */
+/** Returns the kinds of problems that a route may answer with. */
 const problemsOf = (route: Route): ReadonlySet<ProblemKind> => {
   const read = [...Object.values(route.parameters), ...Object.values(route.query), ...Object.values(route.headers)]
   return new Set<ProblemKind>([

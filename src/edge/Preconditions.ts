@@ -6,7 +6,7 @@ import { singleHeader } from "./HeaderLines.ts"
 import { isProblem, type Problem, problem, problemMediaType } from "./Problem.ts"
 import type { Route } from "./Route.ts"
 
-/** Answers where a caller takes nothing of what there is: JSON, but for routes that say otherwise. */
+/** Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if it takes one. */
 export const unlessAccepted = (
   edge: EdgeRuntime,
   http: Context,
@@ -24,6 +24,7 @@ export const unlessAccepted = (
   return refusal(edge, http, problem("not-acceptable", `Answers are ${offered.join(" or ")}.`))
 }
 
+/** Returns the answer 405, with the methods that the path has. */
 export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Response =>
   refusal(
     edge,
@@ -31,7 +32,7 @@ export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Res
     problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow })
   )
 
-/** The media types of what a route answers when all goes well. */
+/** Returns the media types of a route's first answer, which is a success. */
 const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.values(route.answers).map(mediaTypesOf)[0]
 
 /** Returns the media type of a request's body, an empty text without one, or a problem if there are two. */
@@ -40,7 +41,7 @@ const mediaTypeOf = (http: Context): string | Problem<"malformed-request"> => {
   return isProblem(contentType) ? contentType : mediaTypeIn(contentType)
 }
 
-/** Serves the requests that a route takes, and refuses the others. */
+/** Returns the handler of a route. It refuses a request that the route cannot take, before any parameter is read. */
 export const admitted = (route: Route, edge: EdgeRuntime) => {
   const offered = offeredBy(route)
   const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))

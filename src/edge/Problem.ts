@@ -5,12 +5,12 @@ import { visibleText } from "../domain/VisibleText.ts"
 export const problemKinds = {
   "malformed-request": [400, "The request is malformed"],
   unauthenticated: [401, "Credentials are needed"],
-  forbidden: [403, "This is not yours"],
-  "not-found": [404, "There is no such thing"],
+  forbidden: [403, "Access is not allowed"],
+  "not-found": [404, "Not found"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
   "request-timeout": [408, "The request took too long to arrive"],
-  "already-replayed": [409, "This was sent again with another content"],
+  "already-replayed": [409, "The record was replayed with another content"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
   "expectation-failed": [417, "The expectation cannot be met"],
@@ -28,7 +28,7 @@ export type ProblemKind = keyof typeof problemKinds
 
 /**
  * An answer to a request that cannot be served, after RFC 9457. Checks return it in the place of a value, effects fail
- * with it, and nothing throws it. It is made only where a request or its answer is at hand.
+ * with it, and nothing throws it. Only code that knows the request or its answer makes one.
  */
 export class Problem<Kind extends ProblemKind = ProblemKind> {
   readonly _tag = "Problem"
@@ -65,7 +65,7 @@ export const problem = <Kind extends ProblemKind>(
 /** Tells a problem from the value that a check returns otherwise. */
 export const isProblem = (value: unknown): value is Problem => value instanceof Problem
 
-/** The URI that names a kind of problem. */
+/** Returns the URI that names a kind of problem. */
 export const problemType = (kind: ProblemKind): string => `urn:purchase-ledger:problem:${kind}`
 
 /** The body of every problem. */
@@ -73,14 +73,14 @@ export const ProblemBody = Schema.Struct({
   type: Schema.String.annotate({ format: "uri", description: "Names the kind of problem, for programs." }),
   title: Schema.String,
   status: Schema.Int.check(Schema.isBetween({ minimum: 400, maximum: 599 })),
-  detail: Schema.String.annotate({ description: "What was wrong, with what, and what to do, for people." }),
+  detail: Schema.String.annotate({ description: "Says what was wrong, with which value, and what to do, for people." }),
   instance: Schema.String.annotate({
     format: "uri-reference",
-    description: "The path that was asked for, as callers see it."
+    description: "The path of the request, as callers see it."
   })
-}).annotate({ identifier: "Problem", description: "What went wrong, after RFC 9457." })
+}).annotate({ identifier: "Problem", description: "Why a request was not served, after RFC 9457." })
 
-/** The body of the problem; `instance` is the path that was asked for, where the problem is the whole answer. */
+/** Writes the body of a problem. `instance` is the path of the request; a problem within an answer has none. */
 export const problemBody = (what: Problem, instance?: string): string =>
   JSON.stringify({
     type: problemType(what.kind),
@@ -92,11 +92,13 @@ export const problemBody = (what: Problem, instance?: string): string =>
 
 export const problemMediaType = "application/problem+json"
 
+/** Returns all headers of a problem's answer. */
 export const problemHeaders = (what: Problem): Readonly<Record<string, string>> => ({
   "content-type": problemMediaType,
   "cache-control": "no-store",
   ...what.headers
 })
 
+/** Returns the HTTP response of a problem. */
 export const problemResponse = (what: Problem, instance: string): Response =>
   new Response(problemBody(what, instance), { status: what.status, headers: problemHeaders(what) })

@@ -60,9 +60,9 @@ export class PublishLane {
   }
 
   /**
-   * Takes the purchases of the next message, which surely fit into `bytesMax`. The message id names the content, so that
-   * the broker drops the same message if it comes again. A single purchase is named by its id and fingerprint, a group by
-   * a digest. If every copy has to be stored, the message gets a random id.
+   * Takes the purchases of the next message, which surely fit into `bytesMax`. The message id names the content, so the
+   * broker drops the same message if it comes again: a single purchase by its id and fingerprint, a group by a digest.
+   * If every copy has to be stored, the message gets a random id.
    */
   takeGroup(bytesMax: number): PublishGroup {
     const { members, payload } = this.takeNext(bytesMax)

@@ -1,7 +1,7 @@
 import { paceOf } from "../domain/Pace.ts"
 import type { PublishLane } from "./PublishLane.ts"
 
-/** A lane with so many purchases does not wait for the others. */
+/** A lane with at least this many purchases does not wait for the others. */
 export const publishAtOncePurchases = 100
 
 /** The clock of an edge, in milliseconds. */

@@ -14,7 +14,7 @@ export class EdgeOverloaded extends Schema.TaggedError<EdgeOverloaded>()("EdgeOv
 
 export type PublishFailure = BrokerFailure | EdgeOverloaded
 
-/** Where the input log has a purchase. */
+/** The input sequence of a stored purchase, with its index in the message. */
 export interface Published extends Stored {
   /** The index of the purchase in its message. */
   readonly index: number

@@ -4,12 +4,12 @@ import { messagePurchasesMax } from "../domain/PurchaseMessage.ts"
 import { type Problem, problem } from "./Problem.ts"
 import { PurchaseReader } from "./PurchaseReader.ts"
 
-/** The most lines that go through the edge together. */
+/** The most lines of a batch: a batch is stored and answered together. */
 export const batchLinesMax = messagePurchasesMax
 
-/** A line of a body, as a purchase or as what is wrong with it. */
+/** A line of a body, with its purchase or its problem. */
 export interface Line {
-  /** Counted from 1, blank ones as well. */
+  /** The number of the line, from 1. Blank lines count. */
   readonly number: number
   readonly read: Purchase | Problem
 }
@@ -19,7 +19,7 @@ const byteOrderMark = Buffer.from("\uFEFF")
 const blank = /^[ \t\r]*$/
 const notText = problem("malformed-request", "The line could not be read as UTF-8 text.")
 
-/** Reads purchases from the lines of a body as its bytes come. It holds at most one line that has not ended. */
+/** Reads purchases from the lines of a body as its bytes come. Holds at most one line that has not ended. */
 export class PurchaseLines {
   private readonly lineBytesMax: number
   private readonly newId: () => string
@@ -28,7 +28,7 @@ export class PurchaseLines {
   private number = 0
   private begun: Buffer = Buffer.alloc(0)
   private isSkipping = false
-  /** The first bytes of the body, as long as they may be the beginning of a byte order mark. */
+  /** The first bytes of the body, while they may be the beginning of a byte order mark. */
   private start: Buffer | undefined = Buffer.alloc(0)
 
   constructor(lineBytesMax: number, newId: () => string) {
@@ -37,12 +37,12 @@ export class PurchaseLines {
     this.tooLong = problem("body-too-large", `A purchase has at most ${lineBytesMax} bytes.`)
   }
 
-  /** How many bytes it holds of a line that has not ended. */
+  /** Returns how many bytes it holds of a line that has not ended. */
   get heldBytes(): number {
     return this.begun.length + (this.start?.length ?? 0)
   }
 
-  /** The lines that end in these bytes, a batch at a time. */
+  /** Yields the lines that end in these bytes, in batches. */
   *read(chunk: Uint8Array): Generator<ReadonlyArray<Line>> {
     const bytes = this.afterMark(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
     const end = bytes.lastIndexOf(lineFeed) + 1
@@ -50,13 +50,13 @@ export class PurchaseLines {
     this.begin(bytes.subarray(end))
   }
 
-  /** The last line, when it ends with the body. */
+  /** Yields the last line, if the body ends without a line feed. */
   *end(): Generator<ReadonlyArray<Line>> {
     this.begin(this.start ?? Buffer.alloc(0))
     if (this.begun.length > 0 || this.isSkipping) yield* this.batches(this.joined(Buffer.from("\n")))
   }
 
-  /** Returns the bytes without the byte order mark with which a body may start, and holds them while it may be cut. */
+  /** Returns the bytes without the byte order mark at the start of a body. Holds them while the mark may be cut. */
   private afterMark(bytes: Buffer): Buffer {
     if (this.start === undefined) return bytes
     const start = Buffer.concat([this.start, bytes])
@@ -66,23 +66,23 @@ export class PurchaseLines {
     return start.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? start.subarray(byteOrderMark.length) : start
   }
 
-  /** What has begun before with what it goes on with. */
+  /** Returns the bytes behind those that are held of their first line. */
   private joined(bytes: Buffer): Buffer {
     const joined = this.begun.length === 0 ? bytes : Buffer.concat([this.begun, bytes])
     this.begun = Buffer.alloc(0)
     return joined
   }
 
-  /** Keeps the beginning of a line; of one that is too long already, only that it is. */
+  /** Holds the beginning of a line. Of a line that is too long already it holds nothing. */
   private begin(bytes: Buffer): void {
     if (this.isSkipping || bytes.length === 0) return
     this.isSkipping = this.begun.length + bytes.length > this.lineBytesMax
     this.begun = this.isSkipping ? Buffer.alloc(0) : Buffer.concat([this.begun, bytes])
   }
 
-  /** The lines of bytes that end with one. */
+  /** Yields the lines of bytes that end with a line feed. */
   private *batches(bytes: Buffer): Generator<ReadonlyArray<Line>> {
-    // One text for all costs a fraction of one for each, and in ASCII its places are those of the bytes.
+    // One text for all lines costs a fraction of a text for each. In ASCII its indexes are those of the bytes.
     const text = isAscii(bytes) ? bytes.toString("latin1") : undefined
     let batch: Array<Line> = []
     for (let from = 0; from < bytes.length;) {
@@ -110,7 +110,7 @@ export class PurchaseLines {
   }
 
   private purchaseOf(text: string, from: number, to = text.length): Line["read"] | undefined {
-    // Most lines have a brace first, and need not be looked at twice.
+    // Most lines begin with a brace, and need no search for blanks.
     if (text[from] !== "{" && blank.test(text.slice(from, to))) return undefined
     return this.reader.read({ what: "line", text, from, to }, undefined, this.newId)
   }

@@ -5,7 +5,7 @@ import { type Problem, problem } from "./Problem.ts"
 import type { Published } from "./PublishResult.ts"
 import { type Located, receiptReference } from "./Reference.ts"
 
-/** How a purchase came out that a caller waited for. `isRepeat`: another one before it was applied in its place. */
+/** An applied purchase. `isRepeat`: the same purchase was applied before, and this one does not count again. */
 export interface Applied {
   readonly entry: LedgerEntry
   readonly isRepeat: boolean
@@ -18,7 +18,7 @@ const conflictOf = (located: Located, purchase: Purchase, entry: LedgerEntry): P
     { location: receiptReference(located, purchase.userId, purchase.purchaseId) }
   )
 
-/** What it means for a purchase that the ledger has this entry under its id. */
+/** Compares a purchase with the entry that its account has under its id. Returns a problem if the contents differ. */
 export const appliedOf = (
   located: Located,
   purchase: Purchase,

@@ -33,7 +33,7 @@ interface StoredOnly {
   readonly published: Published
 }
 
-/** Publishes a purchase. Succeeds when its notice comes, or with where it is stored if none comes in time. */
+/** Publishes a purchase. Succeeds when its notice comes, or with its input sequence if none comes in time. */
 const publishForNotice = (
   waiting: WaitingPurchases,
   sender: GroupSender,
@@ -69,7 +69,7 @@ export class PurchasePublisher extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
     /**
      * Stores a purchase, and waits for the notice that it is applied. If no notice comes in time, succeeds with
-     * `otherwise`, which is given where the purchase is stored.
+     * `otherwise`, which is given the input sequence of the purchase.
      */
     readonly publishAndWait: <A, E, R>(
       purchase: Purchase,

@@ -37,7 +37,7 @@ const irregularProblem = ({ what, text, from, to }: Written): Problem<FieldProbl
 const flawProblem = (flaw: ObjectFlaw, written: Written): Problem<FieldProblem> => {
   switch (flaw.kind) {
     case "repeated":
-      return malformed(`The key ${flaw.name.slice(0, 40)} stands there more than once.`)
+      return malformed(`The key ${flaw.name.slice(0, 40)} is given more than once. Give it once.`)
     case "unknown":
       return malformed(`The field ${JSON.stringify(flaw.name.slice(0, 40))} is unknown. Known: ${known.join(", ")}.`)
     case "irregular":

@@ -20,7 +20,7 @@ export const purchaseFields = {
   value: valueField,
   quantity: quantityField
 }
-/** The body of `POST /purchases`. What reads it is below; the document has it from the same purchaseFields. */
+/** The body of `POST /purchases`, for the document. PurchaseReader reads it with the same fields. */
 export const PurchaseRequest = Schema.Struct({
   userId: purchaseFields.userId.documented,
   productName: purchaseFields.productName.documented,
@@ -31,7 +31,7 @@ export const PurchaseRequest = Schema.Struct({
   total: Schema.optionalKey(Schema.toEncoded(Amount))
 }).annotate({
   identifier: "PurchaseRequest",
-  description: `Value times quantity is at most ${decimalFromCents(purchaseTotalMax)}. Each key stands there once.`
+  description: `Value times quantity is at most ${decimalFromCents(purchaseTotalMax)}. Each key is given once.`
 })
 
 /** Returns the purchase, or a problem if its total is above the bound. */

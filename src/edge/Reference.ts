@@ -1,6 +1,6 @@
 /** Where callers find the service. */
 export interface Located {
-  /** Stands before every path that goes out, like `/ledger`: a proxy takes it away from those that come in. */
+  /** Stands before every path in answers, like `/ledger`. A proxy takes it away from the paths of requests. */
   readonly pathPrefix?: string
 }
 
@@ -11,6 +11,6 @@ export const referenceTo = ({ pathPrefix = "" }: Located, path: string): string 
 export const receiptReference = (located: Located, userId: string, purchaseId: string): string =>
   referenceTo(located, `/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}`)
 
-/** Returns the reference that was asked for, as it was written: a decoded path is no URI reference. */
+/** Returns the path of a request as it was written: a decoded path is not a URI reference. */
 export const instanceOf = (located: Located, http: { readonly req: { readonly url: string } }): string =>
   referenceTo(located, new URL(http.req.url).pathname)

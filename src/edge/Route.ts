@@ -7,24 +7,24 @@ import type { Field, FieldProblem } from "./Field.ts"
 import { givenQuery } from "./GivenQuery.ts"
 import { isProblem, type Problem, type ProblemKind } from "./Problem.ts"
 
-/** A parameter of the query, or a header whose lines are one list. It may be left out. */
+/** A parameter of the query, or a header whose lines are one list. Callers may leave it out. */
 export interface Parameter<A> {
   readonly description: string
   readonly documented: Schema.Constraint
-  /** What stands for it where it is left out. */
+  /** The value of a parameter that is left out. */
   readonly otherwise?: unknown
-  /** What a wrong one is; without it none is wrong. */
+  /** The kind of problem of a wrong text. Without it every text is right. */
   readonly kind?: FieldProblem
   readonly read: (text: string | undefined) => A | Problem<FieldProblem>
 }
 
-/** A header that has one value, or that is read in another way than its lines joined with commas. */
+/** A header that has one value, or whose lines are not simply joined with commas. */
 export interface HeaderParameter<A> extends Parameter<A> {
   /** Returns the text for `read`, or a problem of the header as a whole. */
   readonly textOf?: (http: HttpContext) => string | undefined | Problem<"malformed-request">
 }
 
-/** A field that may be left out, and what stands for it then. */
+/** Makes a parameter of a field. `otherwise` is its value if it is left out. */
 export const optional = <A, const B>(field: Field<A>, otherwise: B, description: string): Parameter<A | B> => ({
   description,
   documented: field.documented,
@@ -33,30 +33,30 @@ export const optional = <A, const B>(field: Field<A>, otherwise: B, description:
   read: (text) => (text === undefined ? otherwise : field.read(text))
 })
 
-/** What a body can be wrong with as a whole. */
+/** The kinds of problems of a body as a whole. */
 export type BodyProblem = "body-too-large" | "request-timeout" | "unsupported-media-type"
 
-/** What a route takes as a body of one media type. */
+/** A body of one media type that a route takes. */
 export interface Body<A> {
   readonly mediaType: string
-  /** What to send, like `one purchase as application/json`, for those who send something else. */
+  /** Names the body in messages to callers who send another one, like `one purchase as application/json`. */
   readonly asked: string
   readonly documented: Schema.Constraint
-  /** The media type of the answers to it, where that is not the route's first. */
+  /** The media type of the answers to this body, if it is not the first one of the route. */
   readonly answeredAs?: string
   /** Reads the body, and holds it to a bound. */
   readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem | BodyProblem>>
 }
 
-/** Problems that every route may answer with, so that none declares them. */
+/** Problems that every route may answer with. No route declares them. */
 export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
 
-/** What is said of a route once: it is served by this, and described by this. */
+/** The declaration of a route. Requests are served by it, and the document is made from it. */
 export interface Route {
   readonly method: "GET" | "POST"
-  /** With its parameters in braces, like `/users/{id}/total`. */
+  /** The path with its parameters in braces, like `/users/{id}/total`. */
   readonly path: string
-  /** A name for programs. */
+  /** Names the route for programs. */
   readonly name: string
   readonly group: "Purchases" | "Users" | "Rejected" | "Feeds" | "Compatible" | "Service"
   readonly summary: string
@@ -65,13 +65,13 @@ export interface Route {
   readonly parameters: Readonly<Record<string, Field<unknown>>>
   readonly query: Readonly<Record<string, Parameter<unknown>>>
   readonly headers: Readonly<Record<string, HeaderParameter<unknown>>>
-  /** Whether query parameters that `query` does not have are refused with 400, or ignored. */
+  /** Whether other query parameters than those in `query` are refused with 400, or ignored. */
   readonly otherQuery: "refused" | "ignored"
-  /** The bodies that it takes; without any it does not look at one. */
+  /** The bodies that it takes. A route without any ignores the body of a request. */
   readonly bodies: ReadonlyArray<Body<unknown>>
   readonly answers: AnswerSpecs
   readonly problems: ReadonlyArray<ProblemKind>
-  /** Whether it stores something: it does not begin while the edge stops, and no HEAD does it. */
+  /** Whether it stores something. Then it is refused while the edge stops, and a HEAD is not allowed. */
   readonly stores: boolean
   /** Answers a request; `body` is the one of `bodies` that was sent. */
   readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
@@ -105,7 +105,7 @@ interface Declaration<
   readonly description?: string
   readonly parameters: Path_
   readonly query?: Query
-  /** Only for what probes and browsers ask for: they add parameters that are not meant for this service. */
+  /** Only for routes of probes and browsers, which add parameters that are not meant for this service. */
   readonly otherQuery?: "ignored"
   readonly headers?: Headers
   readonly bodies?: B
@@ -113,8 +113,8 @@ interface Declaration<
   readonly problems?: ReadonlyArray<Kind>
   readonly stores?: true
   /**
-   * Ends when the caller leaves, which costs more to learn than a short request costs in all: the adapter makes an
-   * AbortController and a whole Request.
+   * Interrupts `handle` when the caller leaves. Only long requests need it: to hear of that, the adapter makes an
+   * AbortController and a whole Request, which cost more than a short request.
    */
   readonly isLong?: true
   readonly handle: (
@@ -122,19 +122,19 @@ interface Declaration<
     edge: EdgeRuntime,
     http: HttpContext
   ) => Effect.Effect<
-    // A stream may make its Response itself.
+    // A route that streams makes its Response itself.
     Reply<A> | Response,
     EdgeFailure<NoInfer<Kind> | (typeof commonProblems)[number]>,
     EdgeServices
   >
 }
 
-/** Whether a route made its Response itself. The adapter puts a class of its own in the place of node's: both are one. */
+/** Returns whether a route made its Response itself. The adapter replaces node's class, so its headers are looked at. */
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
 
 /**
- * Declares a route. What is declared is what reads requests and what the document says; `handle` can answer nothing
- * else, and cannot fail with a problem that is not declared.
+ * Declares a route. The declaration reads requests, and the document is made from it. The types let `handle` give only
+ * the declared answers, and fail only with the declared problems.
  */
 export const route = <
   const Path extends string,
@@ -154,7 +154,7 @@ export const route = <
   const queryNames = query.map(([name]) => name)
   const otherQuery = declared.otherQuery ?? "refused"
 
-  /** The values of all parameters, or what is wrong with the first that is wrong. */
+  /** Returns the values of all parameters, or the problem of the first that is wrong. */
   const readParameters = (http: HttpContext): Record<string, unknown> | Problem => {
     const values: Record<string, unknown> = {}
     const keep = (name: string, value: unknown) => (values[name] = value)

@@ -11,7 +11,7 @@ import { spendingRoutes } from "./routes/spending.ts"
 import { statusRoutes } from "./routes/status.ts"
 import { userRoutes } from "./routes/users.ts"
 
-/** Every route, in the order in which the list and the document have them. */
+/** Every route, in the order of the list at `/` and of the document. */
 export const routes: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...userRoutes,

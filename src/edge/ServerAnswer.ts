@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http"
 import { requestTimeoutCode, tooSlow } from "./BodyLimit.ts"
 import { type Problem, problem, problemBody, problemHeaders } from "./Problem.ts"
 
-/** The most bytes of a request's headers; more is answered with 431. */
+/** The most bytes of a request's headers. More are answered with 431. */
 export const headerBytesMax = 16 * 1024
 
 const host = "host"
@@ -29,7 +29,7 @@ export const noTunnel = problem("method-not-allowed", `CONNECT is not allowed he
   allow: allowed
 })
 
-/** Returns what is wrong with the Host of a request; RFC 9112 asks for one line in HTTP/1.1, and for one at most before. */
+/** Returns the problem of a wrong Host. RFC 9112 asks for one line in HTTP/1.1, and for at most one before that. */
 export const hostProblem = ({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined => {
   let hosts = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -41,13 +41,13 @@ export const hostProblem = ({ rawHeaders, httpVersion }: IncomingMessage): Probl
   return problem("malformed-request", "The request has no Host header, which HTTP/1.1 asks for. Send one.")
 }
 
-/** Returns the problem of a request that node's parser gave up, by the code of its failure. */
+/** Returns the problem of a request that node's parser gave up, by the code of the failure. */
 export const parserProblem = (code: string | undefined): Problem => {
   if (code === "HPE_HEADER_OVERFLOW") return headersTooLarge
   return code === requestTimeoutCode ? tooSlow : unreadable
 }
 
-/** The bytes of a problem as the last answer on a connection, where no answer of node's can be used. */
+/** Writes a problem as the last answer on a connection, for which node has no answer to use. */
 export const rawAnswer = (what: Problem, instance: string): string => {
   const body = problemBody(what, instance)
   const head = [

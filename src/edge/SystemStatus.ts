@@ -7,7 +7,7 @@ import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { troubleOf } from "./PartitionTrouble.ts"
 
-/** How long a reading serves all callers, also if it failed. */
+/** How long a reading serves all callers, even if it failed. */
 const readingGood = Duration.millis(500)
 /** How long the broker may take for a reading. */
 const readingWait = Duration.millis(2_500)

@@ -6,7 +6,7 @@ import { type RejectedPlace, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
 import { outcomeWithin } from "./AccountReads.ts"
 
-/** How long a replay waits until it is known how the purchase came out. */
+/** How long a replay waits for the outcome of its purchase, in milliseconds. */
 const outcomeWaitMilliseconds = 5_000
 
 const samePurchase = (one: Purchase, other: Purchase): boolean =>
@@ -23,22 +23,22 @@ export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("Alre
 }
 
 /**
- * Writes the next step, and answers what is the newest then. Whoever wrote one meanwhile came first: theirs is the
- * answer. So of two replays with different contents one begins, and the other sees it.
+ * Writes the next step, and returns the newest one. If another replay wrote a step meanwhile, that one is returned. So
+ * of two replays with different contents one begins, and the other sees it.
  */
 const step = Effect.fnUntraced(function* (place: RejectedPlace, replay: Replay, after: number) {
   const records = yield* RejectedRecords
   yield* records.step(place, replay, after).pipe(Effect.catchTag("CommitConflict", () => Effect.void))
   const newest = yield* records.replay(place)
   if (newest !== undefined) return newest
-  // The other one is still on its way to the disk.
+  // The step of the other replay is still on its way to the disk.
   return yield* new BrokerUnavailable({
     operation: "replay the record",
     reason: "another replay of this record begins now"
   })
 })
 
-/** Where the input log has the purchase; a replay that got so far before sends nothing more. */
+/** Returns the input sequence of the purchase. Stores the purchase only if no replay before has stored it. */
 const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }: Replay) {
   if (inputSequence !== undefined) return inputSequence
   const publisher = yield* PurchasePublisher
@@ -47,15 +47,15 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
 })
 
 /**
- * Sends a purchase instead of a rejected one, once. First it is written down what will be sent, by compare-and-set, then
- * it is sent, and then it is written how it came out. Wherever that is broken off, the same replay again goes on from
- * there: the purchase is the same with the same id, so the account counts it once. Answers the newest step, and whether
- * all of it was done before.
+ * Sends a purchase instead of a rejected one, once. It writes down the purchase by compare-and-set, sends it, and writes
+ * down the outcome. If it breaks off, the same replay again goes on from there: the purchase has the same id, so the
+ * account counts it once. Returns the newest step, and whether everything was done before. Fails with AlreadyReplayed if
+ * another content was sent before.
  */
 export const replayRejected = Effect.fnUntraced(function* (place: RejectedPlace, purchase: Purchase) {
   const records = yield* RejectedRecords
   const newest = yield* records.replay(place)
-  // What conflicts is never applied, for the account has another purchase under its id: so another one may be tried.
+  // A purchase that conflicts is never applied: the account has another one under its id. So the next may be tried.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
   const begun = mayBegin ? yield* step(place, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
   if (!samePurchase(begun.purchase, purchase)) {

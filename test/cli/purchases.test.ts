@@ -182,7 +182,7 @@ describe("scripts/purchases", () => {
       expect([code, error]).toEqual([3, ""])
       expect(out.split("\n").slice(0, 6)).toEqual([
         "storing:  yes  Purchases can be stored.",
-        "applying: NO   No worker is alive. Partitions 0–1 of 2 are not applied. What is stored is kept, and is applied when a worker takes it.",
+        "applying: NO   No worker is alive. Partitions 0–1 of 2 are not applied. Stored purchases are kept, and are applied when a worker takes them.",
         "partition  waiting messages  owner",
         "        0                 ?  nobody  NOT APPLIED: no worker reads it",
         "        1                 ?  nobody  NOT APPLIED: no worker reads it",

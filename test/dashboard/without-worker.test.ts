@@ -42,7 +42,7 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
     expect(await page.locator("#waiting").innerText()).toBe("?")
     expect(await page.locator("#trouble-heading").innerText()).toBe(heading)
     expect(await page.locator("#trouble-detail").innerText()).toBe(
-      "No worker is alive. Partitions 0–7 of 8 are not applied. What is stored is kept, and is applied when a worker takes it."
+      "No worker is alive. Partitions 0–7 of 8 are not applied. Stored purchases are kept, and are applied when a worker takes them."
     )
     const owners = await page.locator("#partitions .owner").allInnerTexts()
     expect(owners).toEqual(Array.from({ length: 8 }, () => "no worker reads it"))

@@ -52,7 +52,11 @@ describe("the lines of a body", () => {
     ],
     ["has a NUL", `${line("x")}\0`, /^2 400 The line is not JSON: /],
     ["is an array", `[${line("x")}]`, /^2 400 The line must be one JSON object\.$/],
-    ["repeats a key", line("x").replace("{", '{"value":1,'), /^2 400 The key value stands there more than once\.$/],
+    [
+      "repeats a key",
+      line("x").replace("{", '{"value":1,'),
+      /^2 400 The key value is given more than once\. Give it once\.$/
+    ],
     [
       "is nested",
       line("x", { productName: [1] }),

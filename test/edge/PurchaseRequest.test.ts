@@ -131,7 +131,10 @@ describe("readPurchase", () => {
     for (const key of keys) {
       for (const spelled of [key, `\\u${key.charCodeAt(0).toString(16).padStart(4, "0")}${key.slice(1)}`]) {
         const twice = purchaseText({ purchaseId: "p1" }).replace(/\}$/, `,"${spelled}":1}`)
-        expect(read(twice)).toMatchObject({ status: 400, detail: `The key ${key} stands there more than once.` })
+        expect(read(twice)).toMatchObject({
+          status: 400,
+          detail: `The key ${key} is given more than once. Give it once.`
+        })
       }
     }
   })

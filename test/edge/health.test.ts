@@ -13,7 +13,7 @@ const applied = { ok: true, detail: "Stored purchases are applied.", partitions:
 const nobody = {
   ok: false,
   detail:
-    "No worker is alive. Partitions 0–1 of 2 are not applied. What is stored is kept, and is applied when a worker takes it.",
+    "No worker is alive. Partitions 0–1 of 2 are not applied. Stored purchases are kept, and are applied when a worker takes them.",
   partitions: [0, 1]
 }
 
@@ -105,7 +105,7 @@ describe("a worker that lives and applies nothing of one partition", () => {
     const [partition] = applying.partitions
     expect(applying).toEqual({
       ok: false,
-      detail: `Partition ${partition} of 2 is not applied. What is stored is kept, and is applied when a worker takes it. A worker is alive and commits nothing. If it stays so, restart the broker that leads the journal.`,
+      detail: `Partition ${partition} of 2 is not applied. Stored purchases are kept, and are applied when a worker takes them. A worker is alive and commits nothing. If it stays so, restart the broker that leads the journal.`,
       partitions: [partition]
     })
     expect(partitions.find(({ notApplied }) => notApplied !== undefined)).toMatchObject({

@@ -110,12 +110,12 @@ describe("a body", () => {
     [
       "repeats a key",
       purchaseText().replace("{", '{"value":1,'),
-      malformed("The key value stands there more than once.")
+      malformed("The key value is given more than once. Give it once.")
     ],
     [
       "repeats a key in other characters",
       purchaseText().replace("{", '{"\\u0076alue":1,'),
-      malformed("The key value stands there more than once.")
+      malformed("The key value is given more than once. Give it once.")
     ],
     ["has __proto__", withMember("__proto__", "1"), unknown("__proto__")],
     ["has an object at __proto__", withMember("__proto__", "{}"), nested],

@@ -19,7 +19,7 @@ const paths = [
 const notCurrent = (path: string) =>
   refusal(
     "not-current",
-    "The owner of this account gave no current answer within 5000 ms. Try again, or ask for what is known with ?consistency=eventual.",
+    "The owner of this account gave no current answer within 5000 ms. Try again, or ask for the last known state with ?consistency=eventual.",
     path.split("?")[0] ?? ""
   )
 

@@ -73,7 +73,7 @@ describe("a path that is not there", () => {
     "/%20",
     "/Total/a"
   ])("%s is 404", async (path) => {
-    const expected = refusal("not-found", `There is nothing at ${path}. GET / lists what there is.`, path)
+    const expected = refusal("not-found", `No route has the path ${path}. GET / lists the routes.`, path)
     expect(await ask("GET", path)).toEqual(expected)
     expect(await ask("DELETE", path)).toEqual(expected)
   })
@@ -171,7 +171,7 @@ describe("GET /, /livez and /readyz", () => {
     expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))
     const storing = '{"ok":true,"detail":"Purchases can be stored."}'
     const detail =
-      "No worker is alive. Partitions 0–1 of 2 are not applied. What is stored is kept, and is applied when a worker takes it."
+      "No worker is alive. Partitions 0–1 of 2 are not applied. Stored purchases are kept, and are applied when a worker takes them."
     const applying = `{"ok":false,"detail":"${detail}","partitions":[0,1]}`
     expect(await service.get("/readyz")).toEqual(
       answered(200, `{"status":"storing-only","storing":${storing},"applying":${applying}}`)

@@ -138,7 +138,7 @@ describe("GET /rejected", () => {
     expect(await service.get("/rejected/999999/0")).toEqual(
       refusal(
         "not-found",
-        "Nothing of message 999999, place 0, was rejected. GET /rejected lists what was.",
+        "Message 999999 has no rejected record at index 0. GET /rejected lists the rejected records.",
         "/rejected/999999/0"
       )
     )
@@ -176,7 +176,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
       expect(answer).toEqual(
         refusal(
           "already-replayed",
-          "This record is replayed as purchase mine of user fixed with another content, and a record counts once. Send the same again to finish that, or post a new purchase.",
+          "This record is replayed as purchase mine of user fixed with another content, and a record counts once. Send the same content again to finish that replay, or post a new purchase.",
           `/rejected/${sequence}/0/replay`
         )
       )

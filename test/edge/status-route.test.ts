@@ -22,7 +22,7 @@ describe("GET /status", () => {
   const nothingApplied = {
     ok: false,
     detail:
-      "No worker is alive. Partitions 0–1 of 2 are not applied. What is stored is kept, and is applied when a worker takes it.",
+      "No worker is alive. Partitions 0–1 of 2 are not applied. Stored purchases are kept, and are applied when a worker takes them.",
     partitions: [0, 1]
   }
   const untilStatus = async (expected: unknown) => {

@@ -38,7 +38,8 @@ describe("a broker that answers and stores nothing", () => {
     const worker = { worker: "w", instance: 1, storedAt: 0, silentMilliseconds: 0, isLeaving: false, isAlive: true }
     const detail = (isStuck: boolean) =>
       applyingOf({ at: 0, partitions: [{ ...partition, isStuck }], workers: [worker] }).detail
-    const usual = "Partition 0 of 1 is not applied. What is stored is kept, and is applied when a worker takes it."
+    const usual =
+      "Partition 0 of 1 is not applied. Stored purchases are kept, and are applied when a worker takes them."
     expect(detail(false)).toBe(usual)
     expect(detail(true)).toBe(
       `${usual} A worker is alive and commits nothing. If it stays so, restart the broker that leads the journal.`

@@ -202,7 +202,11 @@ describe("GET /users/{id}/purchases", () => {
     `${forged("1.0.01234567")}!`
   ])("refuses cursor=%s", async (cursor) => {
     expect(await service.get(`/users/reader/purchases?cursor=${cursor}`)).toEqual(
-      refusal("malformed-request", "cursor is not one that this service gave out.", "/users/reader/purchases")
+      refusal(
+        "malformed-request",
+        "cursor was not given out by this service. Begin without a cursor.",
+        "/users/reader/purchases"
+      )
     )
   })
 
@@ -223,7 +227,7 @@ describe("GET /users/{id}/purchases", () => {
       expect(await service.get(`/users/reader/purchases?cursor=${forged(place)}`)).toEqual(
         refusal(
           "malformed-request",
-          "cursor is none of this user's history. Begin without one.",
+          "cursor does not belong to this user's history. Begin without a cursor.",
           "/users/reader/purchases"
         )
       )
@@ -262,7 +266,7 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
     expect(await service.get(`/users/${userId}/purchases/${purchaseId}`)).toEqual(
       refusal(
         "not-found",
-        `User ${userId} has no purchase ${purchaseId}. GET /rejected lists what was rejected.`,
+        `User ${userId} has no purchase ${purchaseId}. GET /rejected lists the rejected records.`,
         `/users/${userId}/purchases/${purchaseId}`
       )
     )
@@ -357,7 +361,7 @@ describe("two accounts with a revision in one commit", () => {
     ] as const) {
       const path = `/users/${user}/purchases`
       expect(await service.get(`${path}?limit=2&cursor=${cursors[0]}`)).toEqual(
-        refusal("malformed-request", "cursor is none of this user's history. Begin without one.", path)
+        refusal("malformed-request", "cursor does not belong to this user's history. Begin without a cursor.", path)
       )
     }
   })

@@ -24,10 +24,10 @@ export const seen = async (answer: Response | Promise<Response>): Promise<Seen> 
 
 const titles: Record<string, readonly [number, string]> = {
   "malformed-request": [400, "The request is malformed"],
-  "not-found": [404, "There is no such thing"],
+  "not-found": [404, "Not found"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
-  "already-replayed": [409, "This was sent again with another content"],
+  "already-replayed": [409, "The record was replayed with another content"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
   "refused-by-rules": [422, "The rules refuse this value"],

@@ -10,7 +10,7 @@ import { knownTags, tagged, unchanged } from "../ETag.ts"
 
 const pageMediaType = "text/html"
 
-/** What a browser may do with the page: load its files, and ask this edge. */
+/** The content security policy of the page: a browser loads its files, and asks this edge. */
 const pagePolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -22,15 +22,15 @@ const pagePolicy = [
   "frame-ancestors 'none'"
 ].join("; ")
 
-/** Whether a caller takes a page rather than JSON, as browsers do and programs do not. */
+/** Returns whether a caller prefers a page to JSON, as browsers do. */
 export const isPageWanted = (http: HttpContext): boolean =>
   accepts(http, { header: "Accept", supports: [jsonMediaType, pageMediaType], default: jsonMediaType }) ===
   pageMediaType
 
-/** An answer in whose place those who take a page get one. */
+/** Declares that callers who prefer a page get one instead of this answer. */
 export const orPage = <A extends AnswerSpec>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
 
-/** The dashboard, which loads its files and asks for the rest by itself. */
+/** Returns the dashboard, a page that loads its files and asks for the rest by itself. */
 export const dashboardPage = (): Response =>
   replyResponse(reply(200, dashboardPageText, { "content-security-policy": pagePolicy }), {
     200: textAnswer(pageMediaType, "")
@@ -42,7 +42,7 @@ const fileField: Field<string> = {
   name: "file",
   kind: "malformed-request",
   documented: Schema.Literals([...dashboardFiles.keys()]),
-  // One that is none is not found, rather than malformed.
+  // A name without a file gets 404, not 400.
   read: (text) => text
 }
 
@@ -53,7 +53,7 @@ const fileRoute = route({
   group: "Service",
   summary: "A file that the dashboard at / loads",
   parameters: { file: fileField },
-  // Browsers and proxies are made to load a file anew by a parameter that changes.
+  // Pages add a parameter that changes, so that browsers and proxies load a file again.
   otherQuery: "ignored",
   headers: { "if-none-match": knownTags },
   answers: { 200: { ...textAnswer(firstMediaType, "The file.", ["etag"]), otherMediaTypes }, 304: unchanged },

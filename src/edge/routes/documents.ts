@@ -6,7 +6,7 @@ import { type OpenApi, openApi } from "../OpenApi.ts"
 import { type Route, route } from "../Route.ts"
 import { dashboardPage, isPageWanted, orPage } from "./dashboard.ts"
 
-/** What each read takes; lists of routes leave it out. */
+/** The parameter of each read, which the list of routes leaves out. */
 const everywhere = "consistency"
 
 const lineOf = ({ method, path, query }: Route): string => {
@@ -14,7 +14,7 @@ const lineOf = ({ method, path, query }: Route): string => {
   return `${method} ${path}${names.length === 0 ? "" : `?${names.map((name) => `${name}=`).join("&")}`}`
 }
 
-/** The routes that tell of all routes. */
+/** Makes the routes that describe all routes. The document is made once, when it is first asked for. */
 export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => {
   let made: OpenApi | undefined
   const document = ({ pathPrefix = "" }: EdgeRuntime): OpenApi => ({
@@ -27,14 +27,14 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     path: "/",
     name: "listRoutes",
     group: "Service",
-    summary: "What there is; for a browser the dashboard",
+    summary: "The list of routes; for a browser, the dashboard",
     parameters: {},
-    // Links to a page get parameters added by the sites and mail programs that carry them.
+    // Sites and mail programs add parameters to the links that they show.
     otherQuery: "ignored",
     answers: {
       200: orPage(
         jsonAnswer(
-          "The routes; or, for those who take text/html rather than JSON, a page that shows the system at work.",
+          "The routes. A caller that prefers text/html to JSON gets a page that shows the system at work.",
           Schema.Struct({ service: Schema.Literal("purchase-ledger"), routes: Schema.Array(Schema.String) }),
           ["content-security-policy"]
         )
@@ -65,7 +65,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     group: "Service",
     summary: "This description of the service, for people",
     parameters: {},
-    // The page is linked to as `/` is.
+    // Sites and mail programs add parameters to the links that they show.
     otherQuery: "ignored",
     answers: { 200: textAnswer("text/html", "A page that loads nothing else.", ["content-security-policy"]) },
     handle: (_request, edge, http) =>

@@ -9,7 +9,7 @@ import { askedUserIdField } from "../Field.ts"
 import { singleHeader } from "../HeaderLines.ts"
 import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 
-/** Takes the id of a place without a check. Clients of feeds do not see a status, so an event tells of a wrong place. */
+/** Reads the id of a place without a check. Clients of feeds see no status, so an event tells of a wrong place. */
 const placeParameter = (description: string): Parameter<string | undefined> => ({
   description,
   documented: Schema.String,
@@ -18,16 +18,16 @@ const placeParameter = (description: string): Parameter<string | undefined> => (
 
 const lastEventIdHeader: HeaderParameter<string | undefined> = {
   ...placeParameter(
-    "Go on after the event of a feed that has this id. Every feed takes the ids of every other. 0 is the beginning of the ledger. Without it the feed tells what is applied from now on."
+    "The feed goes on after the event with this id. Every feed takes the ids of every other. 0 is the beginning of the ledger. Without an id the feed begins with the next purchases that are applied."
   ),
   textOf: (http) => singleHeader(http, "Last-Event-ID")
 }
 
 const lastEventIdQuery = placeParameter(
-  "The same as the header Last-Event-ID, for a new EventSource, which can send no header. Where both are given the header counts: a browser that reconnects sends the old URL with a newer header."
+  "The same as the header Last-Event-ID, for a new EventSource, which can send no header. If both are given, the header counts: a browser that reconnects sends the old URL with a newer header."
 )
 
-/** What both feeds take beside their path. */
+/** The parameters of both feeds beside their path. */
 const resuming = {
   query: { lastEventId: lastEventIdQuery },
   headers: { "last-event-id": lastEventIdHeader }
@@ -35,7 +35,7 @@ const resuming = {
 
 const events = textAnswer(
   eventStreamMediaType,
-  `Events without an end. Each without a name is what one commit did to an account. Its \`id\` is its place in the ledger, to go on after; take it as opaque text. Its \`data\` is JSON with \`userId\`, \`purchases\` (as in a history, oldest first), \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\` and \`appliedAt\`. An event \`reset\` says why the feed cannot go on after the last id, and its \`id\` is where it goes on instead. An event \`end\` is the last, with a \`reason\`; ask again with the last id, here or elsewhere, and nothing is lost. A comment comes every 15 seconds.`
+  `Events without an end. An event without a name tells what one commit did to an account. Its \`id\` is the place to go on after; take it as opaque text. Its \`data\` is JSON with \`userId\`, \`purchases\` (as in a history, oldest first), \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\` and \`appliedAt\`. An event \`reset\` says why the feed cannot go on after the last id, and its \`id\` is the place after which it goes on instead. An event \`end\` is the last, with a \`reason\`. Ask again with the last id, at this edge or another, and nothing is lost. A comment comes every 15 seconds.`
 )
 
 const sendFeed = Effect.fnUntraced(function* (
@@ -62,7 +62,7 @@ const userFeedRoute = route({
   path: "/users/{id}/feed",
   name: "readUserFeed",
   group: "Feeds",
-  summary: "What is applied to a user's account, as server-sent events",
+  summary: "The purchases that are applied to a user's account, as server-sent events",
   parameters: { id: askedUserIdField },
   ...resuming,
   answers: { 200: events },
@@ -75,7 +75,7 @@ const feedRoute = route({
   path: "/feed",
   name: "readFeed",
   group: "Feeds",
-  summary: "What is applied to all accounts, as server-sent events",
+  summary: "The purchases that are applied to all accounts, as server-sent events",
   parameters: {},
   ...resuming,
   answers: { 200: events },

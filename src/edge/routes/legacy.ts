@@ -52,9 +52,9 @@ const randomPurchase = Effect.fnUntraced(function* (userId: Purchase["userId"]) 
   }
 })
 
-/** Stores `count` purchases group by group, in bounded memory; a caller who leaves ends it between two groups. */
+/** Stores `count` purchases group by group, in bounded memory. If the caller leaves, it ends between two groups. */
 const storeMany = Effect.fnUntraced(function* (
-  what: string,
+  operation: string,
   userId: string,
   count: number,
   make: Effect.Effect<Purchase>,
@@ -88,7 +88,7 @@ const storeMany = Effect.fnUntraced(function* (
     ),
     Effect.onInterrupt(() =>
       Effect.flatMap(Ref.get(stored), (before) =>
-        Effect.logWarning(`${what}: the client went away`).pipe(
+        Effect.logWarning(`${operation}: the client left before all was stored`).pipe(
           Effect.annotateLogs({ userId, asked: count, stored: before })
         )
       )
@@ -98,7 +98,7 @@ const storeMany = Effect.fnUntraced(function* (
 
 const jsonNumber = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/
 
-/** A UUID that names the content (version 8: made by a hash of our own choice). */
+/** Returns a UUID that names the content, of version 8: from a hash of our own choice. */
 const contentId = (content: ReadonlyArray<string>): string => {
   const digest = createHash("sha256").update(JSON.stringify(content)).digest()
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x80
@@ -106,7 +106,7 @@ const contentId = (content: ReadonlyArray<string>): string => {
   return digest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 }
 
-/** A field that is a number in JSON too: what is none is malformed, before any rule. */
+/** Makes a field refuse a text that is not a JSON number as malformed, before any rule. */
 const numberIn = <A>(field: Field<A>): Field<A> => ({
   ...field,
   read: (text) =>
@@ -122,13 +122,13 @@ const generateRoute = route({
   path: "/generate/{count}/{id}",
   name: "generate",
   group: "Compatible",
-  summary: "Store so many random purchases of a user",
+  summary: "Store a number of random purchases of a user",
   stores: true,
   isLong: true,
   parameters: { count: countField, id: userIdField },
   answers: {
     200: jsonAnswer(
-      "All of them are stored.",
+      "All purchases are stored.",
       Schema.Struct({ userId: Schema.String, purchasesGenerated: BulkCount, status: Schema.Literal("success") })
     )
   },
@@ -144,13 +144,13 @@ const duplicateRoute = route({
   path: "/duplicate/{count}/{id}",
   name: "duplicate",
   group: "Compatible",
-  summary: "Store one purchase of a user so many times under one purchaseId",
+  summary: "Store one purchase of a user many times under one purchaseId",
   stores: true,
   isLong: true,
   parameters: { count: countField, id: userIdField },
   answers: {
     200: jsonAnswer(
-      "All of them are stored, and one will count.",
+      "All copies are stored, and one will count.",
       Schema.Struct({
         userId: Schema.String,
         purchaseId: Schema.String,
@@ -192,7 +192,7 @@ const totalRoute = route({
   query: { consistency: consistencyParameter },
   answers: {
     200: jsonAnswer(
-      "The total, 0.00 for a user of whom nothing is known.",
+      "The total, 0.00 for a user without purchases.",
       Schema.Struct({ userId: Schema.String, totalDebt: Amount, currency: Currency })
     )
   },
@@ -208,12 +208,12 @@ const historyRoute = route({
   path: "/history/{id}",
   name: "readNewest",
   group: "Compatible",
-  summary: `The newest ${historyEntries} purchases of a user, oldest of them first, beside the count of all`,
+  summary: `The newest ${historyEntries} purchases of a user, oldest of them first, with the count of all`,
   parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
     200: jsonAnswer(
-      "The purchases, none for a user of whom nothing is known.",
+      "The purchases; an empty list for a user without any.",
       Schema.Struct({ userId: Schema.String, purchaseCount: Count, purchases: Schema.Array(PurchaseContent) })
     )
   },
@@ -240,7 +240,7 @@ const idempotentRoute = route({
   },
   answers: {
     200: jsonAnswer(
-      "It is stored, and counts once.",
+      "The purchase is stored, and counts once.",
       Schema.Struct({
         userId: Schema.String,
         purchaseId: Schema.String,
@@ -273,5 +273,5 @@ const idempotentRoute = route({
   })
 })
 
-/** The routes of the system that this one re-implements, with its fields. Scripts use GET to write; so they stay. */
+/** The routes of the system that this one re-implements, with its fields. They write by GET, since scripts do so. */
 export const legacyRoutes = [generateRoute, duplicateRoute, totalRoute, historyRoute, idempotentRoute]

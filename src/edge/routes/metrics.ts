@@ -15,11 +15,11 @@ const readRoute = route({
   name: "readMetrics",
   group: "Service",
   summary: "The metrics of this edge, for Prometheus",
-  description: `Without an Accept header, or where both are taken, they are \`${prometheus}\`. Those who ask for it get \`${openmetrics}\`.`,
+  description: `Without an Accept header, or if both formats are accepted, they are \`${prometheus}\`. A caller that prefers it gets \`${openmetrics}\`.`,
   parameters: {},
   answers: {
     200: {
-      ...textAnswer(mediaTypeIn(prometheus), "The metrics in the format that is asked for."),
+      ...textAnswer(mediaTypeIn(prometheus), "The metrics in the format that the caller asked for."),
       otherMediaTypes: [mediaTypeIn(openmetrics)]
     }
   },

@@ -13,21 +13,21 @@ const aliveRoute = route({
   group: "Service",
   summary: "Whether the process is alive",
   parameters: {},
-  // Some probes add a parameter of their own, to get past caches.
+  // Some probes add a parameter of their own, to avoid caches.
   otherQuery: "ignored",
-  answers: { 200: jsonAnswer("It is.", Schema.Struct({ status: Schema.Literal("alive") })) },
+  answers: { 200: jsonAnswer("The process is alive.", Schema.Struct({ status: Schema.Literal("alive") })) },
   handle: () => Effect.succeed(reply(200, { status: "alive" }))
 })
 
-/** The body of an edge that can store purchases. It has the word `ready` only where they are applied as well. */
+/** The answer of an edge that can store purchases. Its status is `ready` only if they are applied as well. */
 export const ReadyState = Schema.Struct({
   status: Schema.Literals(["ready", "storing-only"]),
   storing: StoringHealth,
   applying: ApplyingHealth
 }).annotate({ identifier: "ReadyState" })
 
-// A load balancer takes an edge out that answers 503. Without a worker the edge still stores purchases, and no other
-// edge has a worker either. So the status is that of storing, and the body says whether stored purchases are applied.
+// A load balancer takes out an edge that answers 503. Without a worker the edge still stores purchases, and no other edge
+// has a worker either. So the status tells of storing, and the body tells whether stored purchases are applied.
 const readyRoute = route({
   method: "GET",
   path: "/readyz",
@@ -35,13 +35,13 @@ const readyRoute = route({
   group: "Service",
   summary: "Whether purchases can be stored here now, and whether they are applied",
   description:
-    "It is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. `?applying=required` is 503 where they are not.",
+    "The status is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. With `?applying=required` the status is 503 if they are not.",
   parameters: {},
   query: {
     applying: optional(
       wordField("applying", ["told", "required"]),
       "told",
-      "Whether it is enough to be told that stored purchases are not applied, or the answer is 503 then."
+      "`told`: the body says whether stored purchases are applied. `required`: the status is 503 if they are not."
     )
   },
   answers: { 200: jsonAnswer("Purchases can be stored.", ReadyState) },

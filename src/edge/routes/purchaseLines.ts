@@ -15,7 +15,7 @@ const keyForMany = problem(
   "An Idempotency-Key is for one purchase. Give each line its own purchaseId, and leave the key out."
 )
 
-/** Stores purchases of any number, one a line; the answer has a line for each as soon as that is known. */
+/** Stores any number of purchases, one a line. The answer has a line for each as soon as its result is known. */
 export const storeLines = Effect.fnUntraced(function* (
   edge: EdgeRuntime,
   http: HttpContext,

@@ -15,12 +15,12 @@ import { appliedBody, PostedPurchase, storedBody } from "../AnswerBodies.ts"
 import { type HeaderParameter, type Parameter, route } from "../Route.ts"
 import { storeLines } from "./purchaseLines.ts"
 
-/** The longest that `Prefer: wait` may ask for, in seconds; more is taken as this. */
+/** The longest wait that `Prefer: wait` can ask for, in seconds. A longer one is taken as this. */
 export const preferWaitMax = 30
 
-/** The seconds of `Prefer: wait=N` (RFC 7240); other and unreadable preferences are ignored, as the RFC says. */
+/** Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other and unreadable preferences, as the RFC says. */
 const preferredWait: Parameter<number | undefined> = {
-  description: `\`wait=5\` waits up to so many seconds, at most ${preferWaitMax}, until the purchase is applied.`,
+  description: `\`wait=5\` waits up to 5 seconds until the purchase is applied. The longest wait is ${preferWaitMax} seconds.`,
   documented: Schema.String,
   read: (text = "") => {
     for (const preference of text.split(",")) {
@@ -33,7 +33,7 @@ const preferredWait: Parameter<number | undefined> = {
 
 const idempotencyKey: HeaderParameter<string | undefined> = {
   description:
-    "The purchaseId, where the body has none: bare, or a quoted string, whose parameters are ignored. `X-Idempotency-Key` is the same header.",
+    "The purchaseId, if the body has none: bare, or a quoted string, whose parameters are ignored. `X-Idempotency-Key` is the same header.",
   documented: purchaseIdField.documented,
   kind: purchaseIdField.kind,
   textOf: idempotencyKeyOf,
@@ -84,7 +84,7 @@ const postRoute = route({
   group: "Purchases",
   summary: "Store a purchase, to be applied exactly once",
   description:
-    "Without purchaseId and Idempotency-Key it gets a new id. The same purchase again is answered as before, and counts once.",
+    "A purchase without purchaseId and Idempotency-Key gets a new id. The same purchase again is answered as before, and counts once.",
   stores: true,
   parameters: {},
   headers: { prefer: preferredWait, "idempotency-key": idempotencyKey },
@@ -92,15 +92,15 @@ const postRoute = route({
   answers: {
     200: textAnswer(
       linesMediaType,
-      "A line for each line that is not blank, in their order: what became of it, as soon as that is known. A last line of status `ended` says why an answer ends before the body does.",
+      "The result of each line that is not blank, in their order, as soon as it is known. A last line of status `ended` says why an answer ends before the body does.",
       ["preference-applied"]
     ),
-    201: jsonAnswer("It is applied, as `Prefer: wait` asked.", PostedPurchase, [
+    201: jsonAnswer("The purchase is applied, as `Prefer: wait` asked.", PostedPurchase, [
       "location",
       "preference-applied",
       "idempotent-replayed"
     ]),
-    202: jsonAnswer("It is on the broker's disk, and will be applied.", PostedPurchase, [
+    202: jsonAnswer("The purchase is on the broker's disk, and will be applied.", PostedPurchase, [
       "location",
       "idempotent-replayed"
     ])

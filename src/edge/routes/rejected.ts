@@ -20,9 +20,9 @@ import { optional, route } from "../Route.ts"
 /** The most records on a page. */
 export const rejectedLimitMax = 100
 const limitDefault = 20
-/** The most characters of a payload on a page; the record itself has all of them. */
+/** The most characters of a payload on a page. The record itself has all of them. */
 export const payloadShownMax = 1_000
-/** How many records of a page are looked up at once in the ledger. */
+/** How many records of a page are looked up at once in the journal. */
 const readsAtOnceMax = 10
 const sequenceMax = 999_999_999_999_999
 
@@ -34,16 +34,16 @@ const placeParameters = {
 const MessageIndex = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: messagePurchasesMax - 1 }))
 
 const recordMembers = {
-  inputSequence: Count.annotateKey({ description: "The message of the input log that brought it." }),
-  index: MessageIndex.annotateKey({ description: "Its place in that message, from 0." }),
+  inputSequence: Count.annotateKey({ description: "The message of the input log that brought the purchase." }),
+  index: MessageIndex.annotateKey({ description: "The index of the purchase in that message, from 0." }),
   reason: Schema.String,
   rejectedAt: Instant,
-  encoding: Schema.Literals(["text", "base64"]).annotateKey({ description: "How payload writes what came." }),
+  encoding: Schema.Literals(["text", "base64"]).annotateKey({ description: "How payload writes the bytes that came." }),
   payloadLength: Count,
   payload: Schema.String,
   replay: Schema.Literals(["none", ...replayStates]).annotateKey({
     description:
-      "Whether it was sent again: settled what to send, stored in the input log, applied, or refused since its id was used for another purchase."
+      "Whether the record was replayed. `begun`: the purchase to send is settled. `stored`: it is in the input log. `applied`: it counts. `conflicting`: its id was used for another purchase."
   })
 }
 
@@ -60,9 +60,11 @@ export const RejectedRecord = Schema.Struct({
       at: Instant,
       inputSequence: Schema.optionalKey(Count),
       purchase: PurchaseContent,
-      receipt: Schema.String.annotateKey({ description: "The path of the receipt, once it is applied." })
+      receipt: Schema.String.annotateKey({
+        description: "The path of the receipt, which exists once the purchase is applied."
+      })
     })
-  ).annotateKey({ description: "What was done when, oldest first; who did it is not known." })
+  ).annotateKey({ description: "The steps of the replay, oldest first. The caller of a step is not known." })
 }).annotate({ identifier: "RejectedRecord" })
 
 const recordBody = (record: StoredRejection, step: StoredReplay | undefined) => ({
@@ -96,18 +98,19 @@ const wholeBody = (
   }))
 })
 
+/** Reads a record. Fails with the problem `not-found` without one. */
 const found = Effect.fnUntraced(function* (place: RejectedPlace) {
   const records = yield* RejectedRecords
   const record = yield* records.find(place)
   if (record !== undefined) return record
-  const detail = `Nothing of message ${place.inputSequence}, place ${place.index}, was rejected. GET /rejected lists what was.`
+  const detail = `Message ${place.inputSequence} has no rejected record at index ${place.index}. GET /rejected lists the rejected records.`
   return yield* Effect.fail(problem("not-found", detail))
 })
 
 const alreadyReplayed = ({ userId, purchaseId }: AlreadyReplayed) =>
   problem(
     "already-replayed",
-    `This record is replayed as purchase ${purchaseId} of user ${userId} with another content, and a record counts once. Send the same again to finish that, or post a new purchase.`
+    `This record is replayed as purchase ${purchaseId} of user ${userId} with another content, and a record counts once. Send the same content again to finish that replay, or post a new purchase.`
   )
 
 const listRoute = route({
@@ -115,7 +118,7 @@ const listRoute = route({
   path: "/rejected",
   name: "listRejected",
   group: "Rejected",
-  summary: "What could not be applied, newest first, in pages",
+  summary: "The rejected records, newest first, in pages",
   parameters: {},
   query: {
     limit: optional(
@@ -126,7 +129,7 @@ const listRoute = route({
     cursor: optional(
       wholeNumberField("cursor", "malformed-request", 1, sequenceMax),
       undefined,
-      "Where the page begins, from the page before; without one it is the newest."
+      "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
     )
   },
   answers: {
@@ -135,7 +138,7 @@ const listRoute = route({
       Schema.Struct({
         rejected: Schema.Array(RejectedListed),
         next: Schema.optionalKey(
-          Schema.String.annotate({ description: "The path of the next page; none on the last." })
+          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
         )
       }).annotate({ identifier: "RejectedPage" }),
       ["link"]
@@ -161,7 +164,7 @@ const readRoute = route({
   path: "/rejected/{inputSequence}/{index}",
   name: "readRejected",
   group: "Rejected",
-  summary: "One record of what could not be applied, and what was done about it",
+  summary: "One rejected record, with the steps of its replay",
   parameters: placeParameters,
   answers: { 200: jsonAnswer("The record.", RejectedRecord) },
   problems: ["not-found", "unavailable", "outcome-unknown"],
@@ -177,16 +180,16 @@ const replayRoute = route({
   path: "/rejected/{inputSequence}/{index}/replay",
   name: "replayRejected",
   group: "Rejected",
-  summary: "Send a purchase as it was meant, once for each record",
+  summary: "Send a corrected purchase, once for each record",
   description:
-    "The body is the corrected purchase. Without a purchaseId its id is made from the record. The first replay of a record settles what is sent: the same again finishes what was broken off and counts once, and another content is refused, unless the first was because its id is of another purchase.",
+    "The body is the corrected purchase. Without a purchaseId its id is made from the record. The first replay of a record settles its content. The same replay again finishes one that broke off, and counts once. Another content is refused, unless the id of the first belongs to another purchase.",
   stores: true,
   parameters: placeParameters,
   bodies: [onePurchase],
   answers: {
-    200: jsonAnswer("It is applied.", RejectedRecord, ["location", "idempotent-replayed"]),
+    200: jsonAnswer("The purchase is applied.", RejectedRecord, ["location", "idempotent-replayed"]),
     202: jsonAnswer(
-      "It is on the broker's disk, and will be applied. The same again says whether it is.",
+      "The purchase is on the broker's disk, and will be applied. The same replay again says whether it is.",
       RejectedRecord,
       ["location"]
     )

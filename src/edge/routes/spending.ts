@@ -25,7 +25,7 @@ import { knownTags, tagged, unchanged } from "../ETag.ts"
 
 /** The most windows of one answer; `next` leads on. */
 export const windowsMax = momentsMax - 1
-/** How many windows there are where nobody says when they begin. */
+/** How many windows an answer has if the caller gives no beginning. */
 const windowsDefault: Record<WindowUnit, number> = { hour: 24, day: 30, month: 12 }
 
 const timeZoneField = field(
@@ -53,17 +53,22 @@ const Spending = Schema.Struct({
   currency: Currency,
   ...spent,
   windows: Schema.Array(
-    Schema.Struct({ from: Instant, to: Instant.annotateKey({ description: "The first moment after it." }), ...spent })
-  ).annotateKey({ description: "Oldest first, also those in which nothing was bought." }),
+    Schema.Struct({
+      from: Instant,
+      to: Instant.annotateKey({ description: "The first moment after the window." }),
+      ...spent
+    })
+  ).annotateKey({ description: "Oldest first, with those in which nothing was bought." }),
   next: Schema.optionalKey(
-    Schema.String.annotate({ description: "The path of the windows after these; none where the range ends." })
+    Schema.String.annotate({ description: "The path of the windows after these; the end of the range has none." })
   )
 }).annotate({
   identifier: "Spending",
-  description: "What was bought in windows of time. total and purchaseCount are the sums of the windows that are here."
+  description:
+    "The spending of a user in windows of time. total and purchaseCount are the sums of the windows of this answer."
 })
 
-/** The range that a caller means: up to the end of the window of now, and some windows long, if nothing is said. */
+/** Returns the range of an answer. Without `to` it ends with the current window, without `from` it has the usual length. */
 const rangeOf = (kind: WindowKind, from: number | undefined, to: number | undefined, now: number): Window => {
   const end = to ?? windowEnd(kind, now)
   return { from: from ?? windowStartBefore(kind, end - 1, windowsDefault[kind.by] - 1), to: end }
@@ -74,22 +79,26 @@ const spendingRoute = route({
   path: "/users/{id}/spending",
   name: "readSpending",
   group: "Users",
-  summary: "What a user has bought in each hour, day or month, exact and current",
-  description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). Windows are those of the zone's clock and calendar: where it is put forward or back a day has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
+  summary: "The spending of a user in each hour, day or month, exact and current",
+  description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). Windows follow the clock and calendar of the time zone: a day on which the clock changes has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
   parameters: { id: askedUserIdField },
   query: {
     by: optional(wordField("by", windowUnits), "day", "How long a window is."),
     from: optional(
       momentField("from"),
       undefined,
-      "Where the first window begins; it may be within one. Without it there are 24 hours, 30 days or 12 months."
+      "The beginning of the first window, which may cut it. Without it there are 24 hours, 30 days or 12 months."
     ),
     to: optional(
       momentField("to"),
       undefined,
-      "Where the last window ends, without this moment itself. Without it that is where the current one does."
+      "The end of the last window, which excludes this moment. Without it the last window is the current one."
     ),
-    timeZone: optional(timeZoneField, "UTC", "Whose clock and calendar cut the windows: a name of the IANA database."),
+    timeZone: optional(
+      timeZoneField,
+      "UTC",
+      "The time zone whose clock and calendar cut the windows, by its name in the IANA database."
+    ),
     consistency: consistencyParameter
   },
   headers: { "if-none-match": knownTags },

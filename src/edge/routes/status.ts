@@ -9,12 +9,12 @@ import { Count, Instant, instant } from "../AnswerBodies.ts"
 import { route } from "../Route.ts"
 import { type PartitionStatus, SystemStatus, type WorkerStatus } from "../SystemStatus.ts"
 
-/** What the runtime says of its time zone data, which decides where an hour, a day or a month begins. */
+/** The version of the time zone data, which decides where an hour, a day or a month begins. */
 const timeZoneData = process.versions["tz"] ?? "unknown"
 
 export const SystemState = Schema.Struct({
   at: Instant.annotateKey({
-    description: "When it was read, by the clock of this edge; it is at most half a second old."
+    description: "The time of the reading, by the clock of this edge. A reading is at most half a second old."
   }),
   storing: StoringHealth,
   applying: ApplyingHealth,
@@ -23,13 +23,13 @@ export const SystemState = Schema.Struct({
       partition: Count,
       waitingMessages: Schema.optionalKey(Count).annotateKey({
         description:
-          "Messages of the input log that are not applied; each holds up to 500 purchases. Not known where no worker has read the partition for some minutes."
+          "How many messages of the input log are not applied, each of up to 500 purchases. Missing if no worker has read the partition for some minutes."
       }),
       owner: Schema.optionalKey(Schema.String).annotateKey({
-        description: "The worker that took it last; missing where none ever did."
+        description: "The worker that took the partition last; missing if none ever did."
       }),
       notApplied: Schema.optionalKey(Schema.String).annotateKey({
-        description: "Why its purchases are not applied now, for people; missing where they are."
+        description: "Why its purchases are not applied now, for people; missing if they are."
       })
     })
   ),
@@ -38,30 +38,34 @@ export const SystemState = Schema.Struct({
       worker: Schema.String,
       process: Count.annotateKey({ description: "A later process under the same name has a higher one." }),
       heardAt: Instant.annotateKey({
-        description: "When the broker stored its newest sign of life; it gives one each second unless told otherwise."
+        description:
+          "When the broker stored its newest sign of life. A worker gives one each second, unless it is set otherwise."
       }),
       alive: Schema.Boolean.annotateKey({
-        description: "Whether it was heard within its lease. Other workers take the partitions of one that was not."
+        description: "Whether it was heard within its lease. If not, other workers take its partitions."
       }),
       silentMilliseconds: Count.annotateKey({
-        description: "How old that sign was when it was read, by the broker's clock."
+        description: "The age of that sign when it was read, by the broker's clock."
       }),
       partitions: Schema.Array(Count),
       startedAt: Schema.optionalKey(Instant).annotateKey({
         description: "When this process began, by its own clock. Its counts begin there, at 0."
       }),
       applied: Schema.optionalKey(Count).annotateKey({
-        description: "Purchases that this process has applied since it began; no counts where it has told none yet."
+        description:
+          "How many purchases this process has applied since it began. A process that has told no counts yet has none."
       }),
       repeats: Schema.optionalKey(Count).annotateKey({
         description:
-          "Repeats that it dropped since it began, for the account knew the id. The broker drops others before it."
+          "How many repeats it dropped since it began, because the account knew the id. The broker drops others before."
       }),
-      rejected: Schema.optionalKey(Count).annotateKey({ description: "What it has rejected since it began." })
+      rejected: Schema.optionalKey(Count).annotateKey({
+        description: "How many purchases it has rejected since it began."
+      })
     })
-  ).annotateKey({ description: "Those that were heard in the last minute and have not said goodbye." }),
+  ).annotateKey({ description: "The workers that were heard in the last minute and have not left." }),
   edge: Schema.Struct({
-    waitingPurchases: Count.annotateKey({ description: "Purchases that this edge has taken and not stored yet." }),
+    waitingPurchases: Count.annotateKey({ description: "How many purchases this edge has taken and not stored yet." }),
     feedReaders: Count,
     timeZoneData: Schema.String.annotateKey({
       description: "The version of the IANA time zone database by which this edge cuts hours, days and months."
@@ -98,11 +102,11 @@ const statusRoute = route({
   path: "/status",
   name: "readStatus",
   group: "Service",
-  summary: "Whether purchases can be stored and are applied, what waits in each partition, and its workers",
+  summary: "Whether purchases can be stored and are applied, with the partitions and the workers",
   description:
-    "However many ask, an edge asks the broker for partitions and workers at most twice a second. Rates are the differences of two answers' counts by those of `heardAt`, for each process.",
+    "An edge asks the broker for partitions and workers at most twice a second, however many callers it has. For each process, a rate is the difference of two counts divided by the difference of their `heardAt`.",
   parameters: {},
-  answers: { 200: jsonAnswer("As of now.", SystemState) },
+  answers: { 200: jsonAnswer("The state of the system.", SystemState) },
   problems: ["unavailable"],
   handle: Effect.fnUntraced(function* () {
     const status = yield* SystemStatus

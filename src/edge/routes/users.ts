@@ -32,34 +32,36 @@ import { knownTags, tagged, unchanged } from "../ETag.ts"
 
 const limitDefault = 20
 
-/** A place in the history of one user. Several accounts have a revision in one commit, so the place alone names no user. */
-const Cursor = Schema.Struct({ place: HistoryCursor, user: Schema.String })
-type Cursor = typeof Cursor.Type
+/** A cursor with its user. Several accounts have a revision in one commit, so the inner cursor alone names no user. */
+const UserCursor = Schema.Struct({ cursor: HistoryCursor, user: Schema.String })
+type UserCursor = typeof UserCursor.Type
 
 /** Returns a short text that stands for a user in a cursor. */
 const userMark = (userId: string): string => createHash("sha256").update(userId).digest("hex").slice(0, 8)
 
-const encodeCursor = ({ place, user }: Cursor): string =>
-  Buffer.from(`${place.revision}.${place.taken}.${user}`).toString("base64url")
+const encodeCursor = ({ cursor, user }: UserCursor): string =>
+  Buffer.from(`${cursor.revision}.${cursor.taken}.${user}`).toString("base64url")
 
-const decodeCursor = (text: string): Cursor => {
+const decodeCursor = (text: string): UserCursor => {
   const read = Buffer.from(text.slice(0, 64), "base64url").toString("latin1")
   const [, revision, taken, user = ""] = /^([0-9]{1,15})\.([0-9]{1,9})\.([0-9a-f]{8})$/.exec(read) ?? []
-  return { place: { revision: Number(revision), taken: Number(taken) }, user }
+  return { cursor: { revision: Number(revision), taken: Number(taken) }, user }
 }
 
-const isCursor = Schema.is(Cursor)
+const isCursor = Schema.is(UserCursor)
 const CursorText = Schema.String.check(
   Schema.makeFilter((text: string) => {
     const cursor = decodeCursor(text)
-    return isCursor(cursor) && encodeCursor(cursor) === text ? undefined : "is not one that this service gave out"
+    return isCursor(cursor) && encodeCursor(cursor) === text
+      ? undefined
+      : "was not given out by this service. Begin without a cursor"
   })
 )
 const cursorField = field(
   "cursor",
   "malformed-request",
   CursorText.pipe(
-    Schema.decodeTo(Cursor, {
+    Schema.decodeTo(UserCursor, {
       decode: SchemaGetter.transform(decodeCursor),
       encode: SchemaGetter.transform(encodeCursor)
     })
@@ -80,7 +82,7 @@ interface ShownAccount {
   readonly count: number
 }
 
-/** The members that describe an account. Its first revision, above 0, is written with its first purchase. */
+/** Writes the members that describe an account. It has a revision above 0 from its first purchase on. */
 const accountBody = (userId: string, { total, count }: ShownAccount, revision: number) => ({
   userId,
   total: exactAmount(total),
@@ -96,20 +98,20 @@ const totalRoute = route({
   path: "/users/{id}/total",
   name: "readTotal",
   group: "Users",
-  summary: "The total of a user, exact and current, or what it was",
+  summary: "The total of a user, exact and current, or at an earlier time",
   parameters: { id: askedUserIdField },
   query: {
     at: optional(
       momentField("at"),
       undefined,
-      "Asks what the total was then: after the last purchase that the broker had stored (`storedAt`) at or before this time."
+      "Asks for the total at this time: after the last purchase that the broker had stored (`storedAt`) at or before it."
     ),
     consistency: consistencyParameter
   },
   headers: { "if-none-match": knownTags },
   answers: {
     200: jsonAnswer(
-      "The total. It is 0.00 for a user of whom nothing is known, and then `known` is false.",
+      "The total. It is 0.00 for a user without purchases, and then `known` is false.",
       Schema.Struct({ ...accountMembers, at: Schema.optionalKey(Instant) }).annotate({ identifier: "Account" }),
       ["etag"]
     ),
@@ -146,19 +148,19 @@ const historyRoute = route({
     cursor: optional(
       cursorField,
       undefined,
-      "Where the page begins, from the page before; without one it is the newest."
+      "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
     ),
     consistency: consistencyParameter
   },
   headers: { "if-none-match": knownTags },
   answers: {
     200: jsonAnswer(
-      "A page. Each purchase is on one page, also when others come between two pages.",
+      "A page. Each purchase is on one page, even if others come between two requests.",
       Schema.Struct({
         ...accountMembers,
         purchases: Schema.Array(HistoryEntry),
         next: Schema.optionalKey(
-          Schema.String.annotate({ description: "The path of the next page; none on the last." })
+          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
         )
       }).annotate({ identifier: "HistoryPage" }),
       ["etag", "link"]
@@ -169,10 +171,10 @@ const historyRoute = route({
   handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }, edge) {
     const user = userMark(userId)
     if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
-    const place = cursor === undefined ? {} : { place: cursor.place }
-    const page = yield* readHistoryPage({ userId, limit, ...place }, consistency)
-    const pathOf = (nextPlace: HistoryCursor) =>
-      `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor({ place: nextPlace, user })}`
+    const begin = cursor === undefined ? {} : { place: cursor.cursor }
+    const page = yield* readHistoryPage({ userId, limit, ...begin }, consistency)
+    const pathOf = (nextCursor: HistoryCursor) =>
+      `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor({ cursor: nextCursor, user })}`
     const next = page.next === undefined ? undefined : referenceTo(edge, pathOf(page.next))
     const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
     const body = () => ({
@@ -199,7 +201,7 @@ const receiptRoute = route({
     const answer = yield* readReceipt(userId, purchaseId, consistency)
     const found = answer.receipt
     if (found === undefined) {
-      const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists what was rejected.`
+      const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists the rejected records.`
       return yield* Effect.fail(problem("not-found", detail))
     }
     const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}`

@@ -9,7 +9,7 @@ const revisionsMax = 256
 /** The most purchases on one page of history. */
 export const pageLimitMax = 1000
 
-/** A place in an account's history: a revision, and how many of its purchases are on newer pages already. */
+/** The start of a page of an account's history: a revision, and how many of its purchases are on newer pages. */
 export const HistoryCursor = Schema.Struct({
   revision: Schema.Int.check(Schema.isGreaterThan(0)),
   taken: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))

@@ -137,6 +137,20 @@ describe("a cluster that elects a leader", () => {
   )
 })
 
+describe("purchases behind a message that found no leader", () => {
+  it.effect("fail with that message, without ten seconds of their own", () =>
+    Effect.gen(function* () {
+      const { publisher } = yield* publisherOver(() => Effect.fail(leaderless))
+      yield* Effect.forkChild(publisher.publish([purchase("p1")]))
+      yield* TestClock.adjust("1 second")
+      const behind = yield* Effect.forkChild(publisher.publish([purchase("p2")]))
+      yield* TestClock.adjust("9100 millis")
+      expect(behind.pollUnsafe()).toEqual(Exit.succeed([Exit.fail(leaderless)]))
+      expect(publisher.waiting()).toBe(0)
+    })
+  )
+})
+
 describe("a broker that does not answer", () => {
   it.effect("is sent the same message under the same id", () =>
     Effect.gen(function* () {

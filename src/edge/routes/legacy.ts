@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { Effect, Exit, Random, Ref, Schema } from "effect"
+import { Duration, Effect, Exit, Random, Ref, Schema } from "effect"
 import { currency } from "../../domain/Money.ts"
 import { type Purchase, purchaseTotal } from "../../domain/Purchase.ts"
 import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
@@ -31,7 +31,8 @@ import { route } from "../Route.ts"
 export const bulkCountMax = 1_000_000
 /** How many groups of one bulk request wait at the edge at once: its share of the edge's memory. */
 const groupsAtOnceMax = 4
-const overloadWaitMilliseconds = 20
+/** How long a group waits before it is sent again, if the edge holds as many purchases as it may. */
+const overloadWait = Duration.millis(20)
 const historyEntries = 20
 
 const countField = wholeNumberField("count", "malformed-request", 1, bulkCountMax)
@@ -68,7 +69,7 @@ const storeMany = Effect.fnUntraced(function* (
     const publishGroup = publisher.publish(purchases, options)
     let results = yield* publishGroup
     while (results.some((result) => failureOf(result)?._tag === "EdgeOverloaded")) {
-      yield* Effect.sleep(overloadWaitMilliseconds)
+      yield* Effect.sleep(overloadWait)
       results = yield* publishGroup
     }
     yield* Ref.update(stored, (before) => before + results.filter(Exit.isSuccess).length)

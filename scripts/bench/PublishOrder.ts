@@ -8,5 +8,5 @@ export const outstandingMax = 8_000
 export interface PublishOrder extends Range {
   readonly workload: Workload
   /** Whether each copy has to be stored, also of a purchase that was sent just now. */
-  readonly isDistinct?: boolean
+  readonly storeEveryCopy?: boolean
 }

@@ -23,7 +23,7 @@ const runtime = ManagedRuntime.make(
   )
 )
 
-const publish = Effect.fnUntraced(function* ({ workload, from, to, isDistinct = false }: PublishOrder) {
+const publish = Effect.fnUntraced(function* ({ workload, from, to, storeEveryCopy = false }: PublishOrder) {
   const publisher = yield* PurchasePublisher
   let published = 0
   const progress = setInterval(() => tell({ kind: "progress", published }), progressEveryMilliseconds)
@@ -36,7 +36,7 @@ const publish = Effect.fnUntraced(function* ({ workload, from, to, isDistinct = 
     Effect.fnUntraced(function* (start) {
       const length = Math.min(callPurchases, to - start)
       const purchases = Array.from({ length }, (_, index) => purchaseAt(workload, start + index))
-      const results = yield* publisher.publish(purchases, { storeEveryCopy: isDistinct })
+      const results = yield* publisher.publish(purchases, { storeEveryCopy })
       const failed = results.find(Exit.isFailure)
       if (failed !== undefined) return yield* Effect.failCause(failed.cause)
       published += results.length

@@ -104,7 +104,7 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
       progress.show("warming up")
       for (let round = 0; round < warmUpRounds; round += 1) {
         for (const one of [line, floor]) {
-          await throughput(one, { workload, from: 0, to, isDistinct: true }, progress)
+          await throughput(one, { workload, from: 0, to, storeEveryCopy: true }, progress)
         }
       }
       await read()

@@ -11,7 +11,7 @@ const groupPurchasesMax = 500
 const client = await connect({ servers: process.env["NATS_URL"] ?? "", name: "floor publisher" })
 const publish = replies(client)
 
-const run = ({ workload, from, to, isDistinct = false }: PublishOrder): void => {
+const run = ({ workload, from, to, storeEveryCopy = false }: PublishOrder): void => {
   const lanes = Array.from({ length: floorPartitions }, () => ({ waiting: new Array<string>(), isPublishing: false }))
   let next = from
   let outstanding = 0
@@ -21,7 +21,7 @@ const run = ({ workload, from, to, isDistinct = false }: PublishOrder): void => 
     if (lane === undefined || lane.isPublishing || lane.waiting.length === 0) return
     const group = lane.waiting.splice(0, groupPurchasesMax)
     const payload = `{"version":1,"purchases":[${group.join(",")}]}`
-    const id = isDistinct ? nuid.next() : createHash("sha256").update(payload).digest("base64url")
+    const id = storeEveryCopy ? nuid.next() : createHash("sha256").update(payload).digest("base64url")
     lane.isPublishing = true
     publish(groupSubject(partition), payload, headersOf(`Nats-Msg-Id: ${id}\r\n`), () => {
       lane.isPublishing = false

@@ -304,7 +304,9 @@ export class AccountActor<Tag> extends ListedActor implements RevisionProposal<T
 
   private takeCommitted(sequence: number): void {
     const { account, decision, revision, hands, parts, looks, rejections } = this
-    if (account === undefined || decision === undefined || revision === undefined) return
+    if (account === undefined || decision === undefined || revision === undefined) {
+      throw new Error("a commit names a revision that was not written")
+    }
     this.parts = noParts
     this.looks = noLooks
     this.decision = undefined

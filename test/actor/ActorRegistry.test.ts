@@ -105,7 +105,10 @@ describe("ActorRegistry", () => {
   }
 
   const proposalsAre = (count: number) => until(`${count} proposals`, () => made.proposals.length === count)
-  const commit = (index: number, sequence: number) => made.proposals[index]?.committed(sequence)
+  const commit = (index: number, sequence: number) => {
+    made.proposals[index]?.line()
+    made.proposals[index]?.committed(sequence)
+  }
 
   const look = (user: string, to = actors): Promise<Account> =>
     new Promise((resolve, reject) => {

@@ -140,7 +140,8 @@ describe("ActorRegistry", () => {
       return new WeakRef(given)
     })()
     await proposalsAre(1)
-    made.proposals.pop()?.committed(10)
+    commit(0, 10)
+    made.proposals.pop()
     await until("the collector has taken it", () => {
       collect()
       return deliveries.deref() === undefined

@@ -1,15 +1,11 @@
-import { Clock, Context, Effect, Latch, Layer, Scheduler, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, Scheduler, type Scope } from "effect"
 import { type SealBounds, sealBounds } from "../domain/Account.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
 import { AccountActor, type ActorContext, type ActorHands, type Envelope, type ListedActor } from "./AccountActor.ts"
 import { type ActorServices, makeActorRequests } from "./ActorRequests.ts"
-import { UseOrder } from "./UseOrder.ts"
+import { ActorSlots, type SlotBounds } from "./ActorSlots.ts"
 
-export interface ActorSettings {
-  /** How many actors live at once in a worker. */
-  readonly residentMax: number
-  /** How many purchase ids all of them together keep, unless actors with work need more: 100 to 150 bytes each. */
-  readonly membersMax: number
+export interface ActorSettings extends SlotBounds {
   /** How long an actor without work stays, in milliseconds. */
   readonly idleMilliseconds: number
 }
@@ -25,15 +21,6 @@ export interface EpochActors<Tag> {
    */
   readonly tell: (userToken: string, envelope: Envelope<Tag>) => boolean
 }
-
-/**
- * How many actors load their account at once; with so many, other users wait until half of them have it. Those who want the
- * same commit share a read of it, so more at once read less. Each takes memory that its purchases do not.
- */
-export const loadingMax = 8_192
-
-/** How many actors at the old end of the list are looked at to make room for another. */
-const evictionLooksMax = 64
 
 /**
  * The actors of a worker: one a user, with a bounded mailbox each. One that has nothing to do is passivated after a
@@ -57,80 +44,10 @@ export class ActorRegistry extends Context.Service<
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
         const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
-        // Actors of all epochs, because they share the places.
-        const byUse = new UseOrder<ListedActor>()
-        const someFinished = Latch.makeUnsafe(false)
-
-        let members = 0
-        let loading = 0
-        let isLoadingFull = false
-
-        const loaded = (resident: ListedActor) => {
-          if (!resident.isLoading) return
-          resident.isLoading = false
-          loading -= 1
-          if (loading * 2 <= loadingMax) isLoadingFull = false
-          giveRoom()
-        }
-
-        // Woken for each actor that has loaded, all who wait would mostly find that another took its place.
-        const giveRoom = () => {
-          if (!isLoadingFull) someFinished.openUnsafe()
-        }
-
-        const passivate = (resident: ListedActor) => {
-          if (byUse.delete(resident)) members -= resident.members
-          resident.end()
-          loaded(resident)
-          actorPassivated()
-          giveRoom()
-        }
-
-        /** Passivates the actor that was unused for longest; false when none of the oldest is without work. */
-        const evict = (): boolean => {
-          let resident = byUse.oldest
-          for (let looks = 0; resident !== undefined && looks < evictionLooksMax; looks += 1) {
-            if (resident.isPassive) {
-              passivate(resident)
-              return true
-            }
-            resident = resident.newer
-          }
-          return false
-        }
-
-        const makeRoom = (): boolean => {
-          isLoadingFull ||= loading >= loadingMax
-          if (!isLoadingFull && (byUse.size < settings.residentMax || evict())) return true
-          someFinished.closeUnsafe()
-          return false
-        }
-
-        const weigh = (resident: ListedActor, now: number) => {
-          if (!byUse.has(resident)) return
-          members += now - resident.members
-          resident.members = now
-          while (members > settings.membersMax && byUse.size > 1 && evict());
-        }
-
-        const finished = (resident: ListedActor, members: number) => {
-          weigh(resident, members)
-          giveRoom()
-        }
-
-        const passivateUnused = Effect.sync(() => {
-          const before = clock.currentTimeMillisUnsafe() - settings.idleMilliseconds
-          for (let resident = byUse.oldest; resident !== undefined && resident.usedAt <= before;) {
-            const { newer } = resident
-            if (resident.isPassive) passivate(resident)
-            resident = newer
-          }
-        })
-        yield* passivateUnused.pipe(
-          Effect.delay(Math.max(10, settings.idleMilliseconds / 4)),
-          Effect.forever,
-          Effect.forkScoped
-        )
+        const slots = new ActorSlots(settings, actorPassivated)
+        yield* Effect.sync(() =>
+          slots.passivateUnused(clock.currentTimeMillisUnsafe() - settings.idleMilliseconds)
+        ).pipe(Effect.delay(Math.max(10, settings.idleMilliseconds / 4)), Effect.forever, Effect.forkScoped)
 
         let woken: Array<ListedActor> = []
         const giveTurns = () => {
@@ -146,14 +63,21 @@ export class ActorRegistry extends Context.Service<
           Effect.gen(function* () {
             const requests = yield* makeActorRequests(context.partition, context.failed)
             const sealing = yield* Sealing
-            const hands: ActorHands<Tag> = { ...context, requests, sealing, wake, loaded, finished }
+            const hands: ActorHands<Tag> = {
+              ...context,
+              requests,
+              sealing,
+              wake,
+              loaded: (actor) => slots.loaded(actor),
+              finished: (actor, members) => slots.finished(actor, members)
+            }
             const actors = new Map<string, AccountActor<Tag>>()
             const ended = (userToken: string) => void actors.delete(userToken)
             let isOver = false
             yield* Effect.addFinalizer(() =>
               Effect.sync(() => {
                 isOver = true
-                for (const actor of actors.values()) passivate(actor)
+                for (const actor of actors.values()) slots.passivate(actor)
               })
             )
 
@@ -163,19 +87,18 @@ export class ActorRegistry extends Context.Service<
                 if (isOver) return true
                 let actor = actors.get(userToken)
                 if (actor === undefined) {
-                  if (!makeRoom()) return false
+                  if (!slots.hasRoom()) return false
                   actor = new AccountActor(userToken, hands, ended)
                   actors.set(userToken, actor)
-                  loading += 1
+                  slots.add(actor)
                 }
-                byUse.use(actor)
-                actor.usedAt = clock.currentTimeMillisUnsafe()
+                slots.use(actor, clock.currentTimeMillisUnsafe())
                 return actor.offer(envelope)
               }
             }
           })
 
-        return ActorRegistry.of({ forEpoch, room: someFinished.await, resident: () => byUse.size })
+        return ActorRegistry.of({ forEpoch, room: slots.room, resident: () => slots.resident })
       })
     )
 }

@@ -9,7 +9,7 @@ import { crashPointLayer } from "./ledger/CrashPoint.ts"
 import { Heads, HeadWriting } from "./ledger/Heads.ts"
 import { History } from "./ledger/History.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
-import { BrokerLink } from "./nats/BrokerLink.ts"
+import { ConnectionState } from "./nats/ConnectionState.ts"
 import { CommitChain } from "./nats/CommitChain.ts"
 import { CommitStream } from "./nats/CommitStream.ts"
 import { Connection } from "./nats/Connection.ts"
@@ -36,7 +36,7 @@ import type { Settings } from "./Settings.ts"
 /** All that talks to the broker: one connection, and the services on top of it. */
 export const brokerLayer = (settings: Settings, name: string) =>
   Layer.mergeAll(
-    BrokerLink.layer,
+    ConnectionState.layer,
     CommitChain.layer(settings.replicas),
     CommitStream.layer,
     HeadStore.layer(settings.replicas),

@@ -12,7 +12,7 @@ import { Heads, type PartitionHeads } from "../../src/ledger/Heads.ts"
 import { History, type HistoryPage } from "../../src/ledger/History.ts"
 import { readPosition } from "../../src/ledger/Takeover.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
-import { type RejectedPlace, RejectedRecords } from "../../src/nats/RejectedRecords.ts"
+import { type RejectedKey, RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { accountDifference, formerAccountOf, revisionDifference, revisionSequences } from "./AccountComparison.ts"
 import { type FormerLedger, formerFilter, type FormerValue, placeOfKey, tokenOfKey } from "./FormerLedger.ts"
 import { decodeFormerRevision, type FormerRevision } from "./FormerRevision.ts"
@@ -149,7 +149,7 @@ export const verifyAccounts = Effect.fnUntraced(function* ({ former, partitions,
 })
 
 /** Compares the steps of one record's replay, and returns their number. */
-const verifyReplay = Effect.fnUntraced(function* (former: FormerLedger, place: RejectedPlace) {
+const verifyReplay = Effect.fnUntraced(function* (former: FormerLedger, place: RejectedKey) {
   const records = yield* RejectedRecords
   const key = replayedKey(place.inputSequence, place.index)
   const before = (yield* former.valuesOf(key)).map(({ text }) => stepContent(decodeReplay(text)))

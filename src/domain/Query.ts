@@ -2,9 +2,9 @@ import { Schema } from "effect"
 
 /** The most questions that one request to a partition carries. */
 export const questionsMax = 256
-/** The most moments that one question names; each takes up to some twenty reads of the ledger. */
+/** The most moments that one question names. Each takes up to some twenty reads of the journal. */
 export const momentsMax = 401
-/** The most revisions that one answer names. */
+/** The most revisions that one reply names. */
 const revisionsMax = 256
 /** The most purchases on one page of history. */
 export const pageLimitMax = 1000
@@ -29,7 +29,7 @@ const ReceiptQuestion = Schema.Struct({
   purchaseId: Schema.String
 })
 
-/** How a purchase came out that is stored at this sequence of the input log. */
+/** Asks how a purchase came out that is stored at this sequence of the input log. */
 const OutcomeQuestion = Schema.Struct({
   kind: Schema.Literal("outcome"),
   userId: Schema.String,
@@ -38,8 +38,8 @@ const OutcomeQuestion = Schema.Struct({
 })
 
 /**
- * What the account held before each of some moments, in milliseconds since 1970, oldest first: the total after the
- * last purchase that the broker had stored before it.
+ * Asks for the total of an account before each of some moments, in milliseconds since 1970, oldest first. It is the total
+ * after the last purchase that the broker stored before the moment.
  */
 const TotalsBeforeQuestion = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
@@ -47,7 +47,7 @@ const TotalsBeforeQuestion = Schema.Struct({
   moments: Schema.Array(Schema.Int).check(Schema.isMinLength(1), Schema.isMaxLength(momentsMax))
 })
 
-/** Which revisions of an account follow a commit, oldest first. */
+/** Asks which revisions of an account follow a commit, oldest first. */
 const RevisionsQuestion = Schema.Struct({
   kind: Schema.Literal("revisions"),
   userId: Schema.String,
@@ -55,7 +55,7 @@ const RevisionsQuestion = Schema.Struct({
   limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: revisionsMax }))
 })
 
-/** What the edge asks the owner of a partition. Each answer is as of the moment of asking, or newer. */
+/** A question of an edge to the owner of a partition. */
 export const Question = Schema.Union([
   TotalQuestion,
   PageQuestion,
@@ -90,20 +90,20 @@ export const Receipt = Schema.Struct({
   entry: LedgerEntry,
   /** When the broker stored the commit that applied it, in milliseconds since 1970. */
   appliedAt: Schema.Number,
-  /** How often it came again with the same content, and with another one, past the broker's duplicate window. */
+  /** How many repeats and conflicts there were, beyond what the broker dropped as duplicates. */
   repeats: Schema.Number,
   conflicts: Schema.Number
 })
 export type Receipt = typeof Receipt.Type
 
-const TotalAnswer = Schema.Struct({
+const TotalReply = Schema.Struct({
   kind: Schema.Literal("total"),
   total: Schema.BigIntFromString,
   count: Schema.Number,
   /** The ledger sequence of the account's newest revision, 0 before the first. */
   revision: Schema.Number
 })
-const PageAnswer = Schema.Struct({
+const PageReply = Schema.Struct({
   kind: Schema.Literal("page"),
   total: Schema.BigIntFromString,
   count: Schema.Number,
@@ -112,37 +112,38 @@ const PageAnswer = Schema.Struct({
   entries: Schema.Array(LedgerEntry),
   next: Schema.optionalKey(HistoryCursor)
 })
-const ReceiptAnswer = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
-const OutcomeAnswer = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
-/** What an account held at one moment. */
+const ReceiptReply = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
+const OutcomeReply = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
+/** The total and number of purchases of an account at one moment. */
 export const TotalBefore = Schema.Struct({ total: Schema.BigIntFromString, count: Schema.Number })
 export type TotalBefore = typeof TotalBefore.Type
-const TotalsBeforeAnswer = Schema.Struct({
+const TotalsBeforeReply = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
   /** The ledger sequence of the account's newest revision, 0 before the first. */
   revision: Schema.Number,
   /** In the order of the moments that were asked for. */
   totals: Schema.Array(TotalBefore)
 })
-const RevisionsAnswer = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
-/** `place`: the asked-for place is not one of this account. `busy`: a bound was reached, ask again. */
-const RefusedAnswer = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
+const RevisionsReply = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
+/** `place`: the cursor is not one of this account. `busy`: a bound was reached, ask again. */
+const RefusedReply = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
 
-export const Answer = Schema.Union([
-  TotalAnswer,
-  PageAnswer,
-  ReceiptAnswer,
-  OutcomeAnswer,
-  TotalsBeforeAnswer,
-  RevisionsAnswer,
-  RefusedAnswer
+/** The reply to one question, as of the moment of the question, or newer. */
+export const Reply = Schema.Union([
+  TotalReply,
+  PageReply,
+  ReceiptReply,
+  OutcomeReply,
+  TotalsBeforeReply,
+  RevisionsReply,
+  RefusedReply
 ])
-export type Answer = typeof Answer.Type
+export type Reply = typeof Reply.Type
 
 /**
- * Strong: everything that was acknowledged before the question is in the answer. Eventual: what the owner has applied,
- * asked of nobody else. Committed is for outcomes: that a purchase was applied stays true whoever says it, so neither
- * the end of the log nor the owner has to be looked up.
+ * How current replies are. `strong`: they include everything that was acknowledged before the question. `eventual`: they are
+ * the owner's state, without any check. `committed` is for outcomes. An applied purchase stays applied, so neither the end
+ * of the log nor the owner is looked up.
  */
 export const Consistency = Schema.Literals(["strong", "eventual", "committed"])
 export type Consistency = typeof Consistency.Type
@@ -154,5 +155,5 @@ export const Questions = Schema.fromJsonString(
     questions: Schema.Array(Question).check(Schema.isMinLength(1), Schema.isMaxLength(questionsMax))
   })
 )
-/** The payload of a reply: the answers in the order of the questions. */
-export const Answers = Schema.fromJsonString(Schema.Array(Answer))
+/** The payload of an answer: the replies in the order of the questions. */
+export const Replies = Schema.fromJsonString(Schema.Array(Reply))

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { Answer, Consistency, LedgerEntry, Question } from "../domain/Query.ts"
+import type { Consistency, LedgerEntry, Question, Reply } from "../domain/Query.ts"
 import { type AskOptions, NotCurrent, QueryClient } from "../query/QueryClient.ts"
 import { wordField } from "./Field.ts"
 import { problem } from "./Problem.ts"
@@ -8,7 +8,7 @@ import { optional } from "./Route.ts"
 /** How long a read may take to become current, in milliseconds. Then it fails. */
 export const readWaitMilliseconds = 5_000
 
-type AnswerOf<Kind extends Question["kind"]> = Extract<Answer, { readonly kind: Kind }>
+type AnswerOf<Kind extends Question["kind"]> = Extract<Reply, { readonly kind: Kind }>
 
 /** Reads `?consistency=`. A strong read, which is usual, includes everything that was acknowledged before it began. */
 export const consistencyParameter = optional(

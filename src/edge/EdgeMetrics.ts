@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 import type { Context, MiddlewareHandler } from "hono"
 import { whenAsked } from "../metrics/Exposition.ts"
 import { requestAnswered, setGauge } from "../metrics/Measures.ts"
-import { BrokerLink } from "../nats/BrokerLink.ts"
+import { ConnectionState } from "../nats/ConnectionState.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
 
 /** The status of a request whose client left before the answer began, in metrics. nginx uses the same number. */
@@ -28,7 +28,7 @@ export const measured =
 export const edgeMetricsLayer = Layer.effectDiscard(
   Effect.gen(function* () {
     const publisher = yield* PurchasePublisher
-    const broker = yield* BrokerLink
+    const broker = yield* ConnectionState
     yield* whenAsked(
       Effect.sync(() => {
         setGauge("edge_waiting_purchases", "Purchases that wait at this edge to be stored.", publisher.waiting())

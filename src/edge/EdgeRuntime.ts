@@ -2,7 +2,7 @@ import { Cause, Context, Effect, Exit } from "effect"
 import type { Context as HttpContext } from "hono"
 import type { Feed } from "../feed/Feed.ts"
 import type { InputLog } from "../nats/InputLog.ts"
-import type { BrokerLink } from "../nats/BrokerLink.ts"
+import type { ConnectionState } from "../nats/ConnectionState.ts"
 import type { RejectedRecords } from "../nats/RejectedRecords.ts"
 import type { QueryClient } from "../query/QueryClient.ts"
 import { EventBytes } from "./EventBytes.ts"
@@ -19,7 +19,7 @@ export type EdgeServices =
   | PurchasePublisher
   | QueryClient
   | InputLog
-  | BrokerLink
+  | ConnectionState
   | RejectedRecords
   | Feed
   | SystemStatus

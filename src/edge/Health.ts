@@ -1,5 +1,5 @@
 import { Duration, Effect, Exit, Schema } from "effect"
-import { BrokerLink } from "../nats/BrokerLink.ts"
+import { ConnectionState } from "../nats/ConnectionState.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { Count } from "./AnswerBodies.ts"
 import { type StatusReading, SystemStatus } from "./SystemStatus.ts"
@@ -33,8 +33,8 @@ const canStore: StoringHealth = { ok: true, detail: "Purchases can be stored." }
 const cannotStore = (why: string): StoringHealth => ({ ok: false, detail: `Purchases cannot be stored: ${why}.` })
 
 /** Judges whether purchases can be stored, by a question to the broker. */
-export const storingNow: Effect.Effect<StoringHealth, never, BrokerLink | InputLog> = Effect.gen(function* () {
-  const broker = yield* BrokerLink
+export const storingNow: Effect.Effect<StoringHealth, never, ConnectionState | InputLog> = Effect.gen(function* () {
+  const broker = yield* ConnectionState
   if (!broker.isConnected()) return cannotStore("there is no connection to the broker")
   const input = yield* InputLog
   const asked = yield* Effect.exit(Effect.timeout(input.capacity, healthWait))

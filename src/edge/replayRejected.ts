@@ -2,7 +2,7 @@ import { Effect, Exit, Schema } from "effect"
 import { BrokerUnavailable } from "../domain/BrokerError.ts"
 import { type Purchase, sameContent } from "../domain/Purchase.ts"
 import type { Replay } from "../domain/Replay.ts"
-import { type RejectedPlace, RejectedRecords } from "../nats/RejectedRecords.ts"
+import { type RejectedKey, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { PurchasePublisher } from "./PurchasePublisher.ts"
 import { outcomeWithin } from "./AccountReads.ts"
 
@@ -26,7 +26,7 @@ export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("Alre
  * Writes the next step, and returns the newest one. If another replay wrote a step meanwhile, that one is returned. So
  * of two replays with different contents one begins, and the other sees it.
  */
-const step = Effect.fnUntraced(function* (place: RejectedPlace, replay: Replay, after: number) {
+const step = Effect.fnUntraced(function* (place: RejectedKey, replay: Replay, after: number) {
   const records = yield* RejectedRecords
   yield* records.step(place, replay, after).pipe(Effect.catchTag("CommitConflict", () => Effect.void))
   const newest = yield* records.replay(place)
@@ -52,7 +52,7 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
  * account counts it once. Returns the newest step, and whether everything was done before. Fails with AlreadyReplayed if
  * another content was sent before.
  */
-export const replayRejected = Effect.fnUntraced(function* (place: RejectedPlace, purchase: Purchase) {
+export const replayRejected = Effect.fnUntraced(function* (place: RejectedKey, purchase: Purchase) {
   const records = yield* RejectedRecords
   const newest = yield* records.replay(place)
   // A purchase that conflicts is never applied: the account has another one under its id. So the next may be tried.

@@ -24,7 +24,7 @@ import { CommitStream, LedgerReplaced, type RevisionMessage } from "../nats/Comm
 import type { NotCurrent } from "../query/QueryClient.ts"
 import type { FeedItem, ResetReason } from "./FeedItem.ts"
 import { slicesOf } from "./RecentRevisions.ts"
-import { Tail } from "./Tail.ts"
+import { JournalTail } from "./JournalTail.ts"
 import { makeUserPage } from "./UserPage.ts"
 
 /** The most readers of one edge. */
@@ -86,10 +86,10 @@ export class Feed extends Context.Service<
       const stopped = new ReplaySubject<FeedItem>(1)
       let readers = 0
 
-      const tails = new Observable<Tail>((subscriber) => {
-        let tail: Tail | undefined
+      const tails = new Observable<JournalTail>((subscriber) => {
+        let tail: JournalTail | undefined
         const following = Effect.gen(function* () {
-          const opened = new Tail(yield* stream.lastSequence)
+          const opened = new JournalTail(yield* stream.lastSequence)
           tail = opened
           subscriber.next(opened)
           return yield* stream.follow(opened.recent.reached.sequence, (revision) => opened.hear(revision))
@@ -111,7 +111,7 @@ export class Feed extends Context.Service<
         userToken === undefined ? pages.withPermit(stream.page(after)) : pageOfUser(after, userToken)
 
       /** The reader's place, and then all that follows it, from the journal first and from the tail as it grows after. */
-      const read = (tail: Tail, { userToken, lastEventId, ready }: FeedRequest) =>
+      const read = (tail: JournalTail, { userToken, lastEventId, ready }: FeedRequest) =>
         new Observable<FeedItem>((subscriber) => {
           const reset = (reason: ResetReason) => {
             const place = tail.recent.reached

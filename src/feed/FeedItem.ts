@@ -1,5 +1,5 @@
 import type { FeedPlace } from "../domain/FeedPlace.ts"
-import type { Gathered } from "./Tail.ts"
+import type { Gathered } from "./JournalTail.ts"
 
 /** Why a reader cannot go on where it asked to. */
 export type ResetReason = "not-a-sequence" | "beyond-the-end"

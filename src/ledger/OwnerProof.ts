@@ -2,7 +2,7 @@ import { Deferred, Effect, type Scope } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { headOf } from "../domain/Commit.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
-import { makeSharedRead } from "./SharedRead.ts"
+import { makeSingleFlightRead } from "./SingleFlightRead.ts"
 
 /** Proves that an epoch still owns its partition, as a strong read needs it. */
 export interface OwnerProof {
@@ -45,7 +45,7 @@ export const makeOwnerProof = (
         waiting.push(one)
         return Deferred.await(one)
       }),
-      byLeader: yield* makeSharedRead(Effect.suspend(() => isNewest(newest()))),
+      byLeader: yield* makeSingleFlightRead(Effect.suspend(() => isNewest(newest()))),
       publishing
     }
   })

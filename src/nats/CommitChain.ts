@@ -7,7 +7,7 @@ import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 import { readReplicaAt } from "./ReplicaRead.ts"
 import { ensureStream } from "./StreamSetup.ts"
-import { makeTurns } from "./Turns.ts"
+import { makeFifoSemaphore } from "./FifoSemaphore.ts"
 
 /** The nats CLI refuses a history without limit, so the limit is a number that no chain reaches. */
 const historyMax = 1_000_000_000_000
@@ -72,7 +72,7 @@ export class CommitChain extends Context.Service<
       Effect.gen(function* () {
         const connection = yield* Connection
         yield* ensureStream(connection, journalConfig(replicas))
-        const inTurn = makeTurns(chainReadsMax)
+        const inTurn = makeFifoSemaphore(chainReadsMax)
 
         const fromLeader = (query: object) =>
           Effect.map(readMessage(connection, journalStream, query), (found) => found && recordOf(found))

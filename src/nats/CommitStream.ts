@@ -6,9 +6,9 @@ import { type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
 import { commitFilter, journalStream } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import type { JournalRecord } from "./CommitChain.ts"
-import { deliveryPlace } from "./DeliveryPlace.ts"
+import { readAckSubject } from "./AckSubject.ts"
 import { askJetStream } from "./JetStreamApi.ts"
-import { statusOf } from "./MessageStatus.ts"
+import { statusOf } from "./JetStreamStatus.ts"
 import { readPage } from "./PageRead.ts"
 
 /** The most commits, and about the most bytes, of one page: while the broker reads it, nothing is written. */
@@ -150,7 +150,7 @@ export class CommitStream extends Context.Service<
                     if (missed) end("the broker delivered something that did not come")
                     return
                   }
-                  const place = deliveryPlace(message.reply ?? "")
+                  const place = readAckSubject(message.reply ?? "")
                   if (place.deliverySequence !== delivered + 1) return void end("a delivery is missing")
                   delivered += 1
                   const { sequence, storedAt } = place

@@ -4,9 +4,9 @@ import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { inputStream, noticeHeader, partitionFilter, userTokenOfInput } from "../domain/Subject.ts"
 import { makeAcknowledgements } from "./Acknowledgements.ts"
 import { Connection } from "./Connection.ts"
-import { type DeliveryPlace, deliveryPlace } from "./DeliveryPlace.ts"
+import { type AckSubject, readAckSubject } from "./AckSubject.ts"
 import { askJetStream, askJetStreamOnce } from "./JetStreamApi.ts"
-import { statusOf } from "./MessageStatus.ts"
+import { statusOf } from "./JetStreamStatus.ts"
 
 const nanosecondsPerMillisecond = 1_000_000
 /** A pull request ends by itself after this long, and is followed by another. */
@@ -27,7 +27,7 @@ const ackWaitMilliseconds = 30_000
 const inactiveMilliseconds = 300_000
 
 /** One delivery of a message of the input log. */
-export interface Delivery extends DeliveryPlace {
+export interface Delivery extends AckSubject {
   readonly payload: Uint8Array
   /** The token of the user whom the message was sent for; `undefined` for a group. */
   readonly userToken: string | undefined
@@ -81,7 +81,7 @@ const deliveryOf = (message: Msg): Delivery => {
   const acknowledgeSubject = message.reply ?? ""
   const { subject } = message
   return {
-    ...deliveryPlace(acknowledgeSubject),
+    ...readAckSubject(acknowledgeSubject),
     payload: message.data,
     userToken: userTokenOfInput(subject),
     bytes: message.data.length + subject.length + acknowledgeSubject.length + headerBytesMax,

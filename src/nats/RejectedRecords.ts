@@ -17,7 +17,7 @@ const replayStepsMax = 100
 const recordsAtOnceMax = 16
 
 /** Which record: the message of the input log, and the place in it, from 0. */
-export interface RejectedPlace {
+export interface RejectedKey {
   readonly inputSequence: number
   readonly index: number
 }
@@ -68,14 +68,14 @@ export class RejectedRecords extends Context.Service<
     readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
     /** The newest records below a sequence of the journal, or of all; fewer if some are long. */
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
-    readonly find: (place: RejectedPlace) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
+    readonly find: (place: RejectedKey) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
     /** The newest step of a record's replay; nothing before the first. */
-    readonly replay: (place: RejectedPlace) => Effect.Effect<StoredReplay | undefined, BrokerFailure>
+    readonly replay: (place: RejectedKey) => Effect.Effect<StoredReplay | undefined, BrokerFailure>
     /** All steps of a record's replay, oldest first. */
-    readonly trail: (place: RejectedPlace) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
+    readonly trail: (place: RejectedKey) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
     /** Writes the next step, where `after` is the sequence of the newest, or 0; else it fails with a conflict. */
     readonly step: (
-      place: RejectedPlace,
+      place: RejectedKey,
       replay: Replay,
       after: number
     ) => Effect.Effect<void, BrokerFailure | CommitConflict>
@@ -105,7 +105,7 @@ export class RejectedRecords extends Context.Service<
         return reached > oldest.sequence ? { records, next: reached } : { records }
       })
 
-      const trail = Effect.fnUntraced(function* ({ inputSequence, index }: RejectedPlace) {
+      const trail = Effect.fnUntraced(function* ({ inputSequence, index }: RejectedKey) {
         const steps: Array<StoredReplay> = []
         const next = firstFrom(replayedKey(inputSequence, index))
         while (steps.length < replayStepsMax) {

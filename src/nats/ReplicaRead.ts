@@ -3,7 +3,7 @@ import type { Msg } from "nats"
 import { BrokerRefused, type BrokerFailure, OutcomeUnknown } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
 import { apiWaitMilliseconds, type StoredMessage } from "./JetStreamApi.ts"
-import { statusOf } from "./MessageStatus.ts"
+import { statusOf } from "./JetStreamStatus.ts"
 import { purposeOf } from "./Purpose.ts"
 import type { Request } from "./RequestInbox.ts"
 

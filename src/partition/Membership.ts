@@ -1,6 +1,6 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { workDone } from "../metrics/Measures.ts"
-import { BrokerLink } from "../nats/BrokerLink.ts"
+import { ConnectionState } from "../nats/ConnectionState.ts"
 import { Topology } from "../nats/Topology.ts"
 import { untilReady } from "../nats/StreamSetup.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
@@ -40,7 +40,7 @@ export class Membership extends Context.Service<
       Effect.gen(function* () {
         const { worker, heartbeatMilliseconds, leaseMilliseconds } = settings
         const bucket = yield* WorkerBucket
-        const broker = yield* BrokerLink
+        const broker = yield* ConnectionState
         const { partitions } = yield* Topology
         const clock = yield* Clock.Clock
         const run = Effect.runForkWith(yield* Effect.context<never>())

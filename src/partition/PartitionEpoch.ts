@@ -15,9 +15,9 @@ import { InputLog } from "../nats/InputLog.ts"
 import { type Delivery, PartitionConsumer, type ReadDelivery } from "../nats/PartitionConsumer.ts"
 import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { NoticeSender } from "../query/NoticeSender.ts"
-import { makeDispatched } from "./Dispatched.ts"
+import { DispatchWatermark } from "./DispatchWatermark.ts"
 import { InHand, inHandMessagesMax } from "./InHand.ts"
-import { requestsAnsweredMax, serveQueries } from "./QueryService.ts"
+import { requestsAnsweredMax, serveQueries } from "./QueryEndpoint.ts"
 import { InputBudget } from "./InputBudget.ts"
 import { OpenPurchases } from "./OpenPurchases.ts"
 import { sortDelivery } from "./SortedDelivery.ts"
@@ -89,7 +89,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   yield* Effect.addFinalizer(() => Effect.sync(() => fail("closed")))
 
   const progress = new InputProgress<OpenDelivery>(position)
-  const dispatched = makeDispatched(position)
+  const dispatched = new DispatchWatermark(position)
   const inHand = new InHand(budget.partitionBytes)
   const received = yield* Queue.unbounded<Delivery>()
   let isDraining = false

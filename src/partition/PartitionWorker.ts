@@ -1,6 +1,6 @@
 import { Clock, Context, Effect, Fiber, Layer } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
-import { BrokerLink } from "../nats/BrokerLink.ts"
+import { ConnectionState } from "../nats/ConnectionState.ts"
 import { Topology } from "../nats/Topology.ts"
 import { Membership } from "./Membership.ts"
 import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
@@ -39,7 +39,7 @@ export class PartitionWorker extends Context.Service<
         const { partitions } = yield* Topology
         const membership = yield* Membership
         const scope = yield* Effect.scope
-        const broker = yield* BrokerLink
+        const broker = yield* ConnectionState
         const registry = yield* ActorRegistry
         const running = new Map<number, RunningEpoch>()
         let isDraining = false

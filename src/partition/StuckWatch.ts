@@ -1,6 +1,6 @@
 import { Clock, Effect } from "effect"
 import { pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
-import type { makeDispatched } from "./Dispatched.ts"
+import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import type { InHand } from "./InHand.ts"
 
 /** Every so often an epoch looks whether it is stuck: as often as the broker gives a sign of life on a pull. */
@@ -16,7 +16,7 @@ const barrierStuckMilliseconds = 2_000
 interface Watched {
   /** For how many milliseconds the broker was not heard. */
   readonly silence: () => number
-  readonly dispatched: ReturnType<typeof makeDispatched>
+  readonly dispatched: DispatchWatermark
   readonly inHand: InHand
 }
 
@@ -32,9 +32,9 @@ export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, in
     silentLooks = silence() >= now - lookedAt ? silentLooks + 1 : 0
     lookedAt = now
     if (silentLooks === silentLooksMax) return `the broker was not heard at ${silentLooksMax} looks`
-    const isStuck = dispatched.awaited && dispatched.through === before && inHand.isEmpty
+    const isStuck = dispatched.isAwaited && dispatched.dispatchedThrough === before && inHand.isEmpty
     stuck = isStuck ? stuck + lookEveryMilliseconds : 0
     if (stuck > barrierStuckMilliseconds) return "a sequence that a query waits for did not come"
-    before = dispatched.through
+    before = dispatched.dispatchedThrough
   }
 })

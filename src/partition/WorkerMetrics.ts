@@ -2,7 +2,7 @@ import { Effect, Layer } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { whenAsked } from "../metrics/Exposition.ts"
 import { setGauge } from "../metrics/Measures.ts"
-import { BrokerLink } from "../nats/BrokerLink.ts"
+import { ConnectionState } from "../nats/ConnectionState.ts"
 import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
 import { Topology } from "../nats/Topology.ts"
 import { PartitionWorker } from "./PartitionWorker.ts"
@@ -12,7 +12,7 @@ export const workerMetricsLayer = Layer.effectDiscard(
   Effect.gen(function* () {
     const worker = yield* PartitionWorker
     const registry = yield* ActorRegistry
-    const broker = yield* BrokerLink
+    const broker = yield* ConnectionState
     const depth = yield* QueueDepth
     const { partitions } = yield* Topology
 

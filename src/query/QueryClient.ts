@@ -1,6 +1,6 @@
 import { Clock, Context, Effect, Exit, Layer, Schema } from "effect"
 import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
-import { type Answer, Answers, type Consistency, type Question, Questions, questionsMax } from "../domain/Query.ts"
+import { type Reply, Replies, type Consistency, type Question, Questions, questionsMax } from "../domain/Query.ts"
 import { encodeToken, partitionOf } from "../domain/Subject.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { Topology } from "../nats/Topology.ts"
@@ -42,7 +42,7 @@ export interface AskOptions {
 interface Waiting {
   readonly question: Question
   readonly consistency: Consistency
-  readonly settle: (result: Effect.Effect<Answer, BrokerUnavailable | NotCurrent>) => void
+  readonly settle: (result: Effect.Effect<Reply, BrokerUnavailable | NotCurrent>) => void
   readonly askedAt: number
   readonly waitMilliseconds: number
   isSettled: boolean
@@ -51,14 +51,14 @@ interface Waiting {
 /** Whether the question, or the answer to it, may fill a message, so that it travels alone. */
 const travelsAlone = ({ kind }: Question): boolean => kind === "page" || kind === "totalsBefore"
 
-const decodeAnswers = Schema.decodeUnknownExit(Answers)
+const decodeAnswers = Schema.decodeUnknownExit(Replies)
 const encodeQuestions = Schema.encodeSync(Questions)
 
 /** Asks the owners of partitions. */
 export class QueryClient extends Context.Service<
   QueryClient,
   {
-    readonly ask: (question: Question, options: AskOptions) => Effect.Effect<Answer, BrokerUnavailable | NotCurrent>
+    readonly ask: (question: Question, options: AskOptions) => Effect.Effect<Reply, BrokerUnavailable | NotCurrent>
   }
 >()("purchases/query/QueryClient") {
   static readonly layer = Layer.effect(
@@ -156,7 +156,7 @@ export class QueryClient extends Context.Service<
       }
 
       const ask = (question: Question, options: AskOptions) =>
-        Effect.callback<Answer, BrokerUnavailable | NotCurrent>((resume) => {
+        Effect.callback<Reply, BrokerUnavailable | NotCurrent>((resume) => {
           const partition = partitionOf(encodeToken(question.userId), partitions)
           const lane = lanes[partition]
           if (lane === undefined || lane.waiting.length >= questionsWaitingMax) {

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { expect, it } from "vitest"
-import { BrokerLink } from "../../src/nats/BrokerLink.ts"
+import { ConnectionState } from "../../src/nats/ConnectionState.ts"
 import { type WorkerSign, WorkerBucket } from "../../src/nats/WorkerBucket.ts"
 import { onBoth, until, usual } from "./OnBoth.ts"
 
@@ -47,7 +47,7 @@ onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart 
     await restart()
     await outcome(
       Effect.gen(function* () {
-        const link = yield* BrokerLink
+        const link = yield* ConnectionState
         yield* until(link.isConnected)
       })
     )

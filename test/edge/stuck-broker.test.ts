@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { describe, expect, it } from "vitest"
 import { applyingOf, storingNow } from "../../src/edge/Health.ts"
-import { BrokerLink } from "../../src/nats/BrokerLink.ts"
+import { ConnectionState } from "../../src/nats/ConnectionState.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 
 /** What an edge says of storing, whose appends have failed for so long although the broker answers. */
@@ -10,7 +10,7 @@ const storingAfter = (failingMilliseconds: number) =>
     Effect.provide(
       storingNow,
       Layer.mergeAll(
-        Layer.mock(BrokerLink, { isConnected: () => true }),
+        Layer.mock(ConnectionState, { isConnected: () => true }),
         Layer.mock(InputLog, {
           failingFor: () => failingMilliseconds,
           capacity: Effect.succeed({ bytes: 0, bytesMax: 1_000_000 })

@@ -4,11 +4,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
 import { behindCommit, decodeFeedPlace, encodeFeedPlace, isAfter } from "../../src/domain/FeedPlace.ts"
-import type { Answer, Question } from "../../src/domain/Query.ts"
+import type { Question, Reply } from "../../src/domain/Query.ts"
 import { Feed, FeedFull, type FeedRequest, readersMax, withHeartbeats } from "../../src/feed/Feed.ts"
 import type { FeedItem } from "../../src/feed/FeedItem.ts"
 import { recentRevisionsMax, sliceBytesMax, sliceRevisionsMax } from "../../src/feed/RecentRevisions.ts"
-import { gather } from "../../src/feed/Tail.ts"
+import { gather } from "../../src/feed/JournalTail.ts"
 import { userPageMax } from "../../src/feed/UserPage.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { CommitStream, LedgerReplaced, type RevisionMessage, revisionsOf } from "../../src/nats/CommitStream.ts"
@@ -33,7 +33,7 @@ class MemoryLedger {
   questions: Array<Question> = []
   isAvailable = true
   /** What the owner says instead of its answer. */
-  owner: Effect.Effect<Answer | undefined, NotCurrent> = Effect.undefined
+  owner: Effect.Effect<Reply | undefined, NotCurrent> = Effect.undefined
   /** Those who read a page of all wait here before they get it, and those who ask the owner. */
   gate: Effect.Effect<void> = Effect.void
   private hear: ((revision: RevisionMessage) => void) | undefined
@@ -86,7 +86,7 @@ class MemoryLedger {
       })
   })
 
-  private answerOf(question: Question): Answer {
+  private answerOf(question: Question): Reply {
     if (question.kind !== "revisions") throw new Error(`a feed asked for ${question.kind}`)
     const { after, limit, userId } = question
     const own = this.revisions.filter(({ place, userToken }) => userToken === userId && place.sequence > after)

@@ -1,7 +1,7 @@
 import { it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { describe, expect } from "vitest"
-import { makeDispatched } from "../../src/partition/Dispatched.ts"
+import { DispatchWatermark } from "../../src/partition/DispatchWatermark.ts"
 import { InHand } from "../../src/partition/InHand.ts"
 import { untilStuck } from "../../src/partition/StuckWatch.ts"
 
@@ -24,7 +24,7 @@ interface Beside {
 
 /** Watches an epoch for some turns: why it is stuck, if it is. */
 const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited, isBusy = false }: Beside = {}) {
-  const dispatched = makeDispatched(0)
+  const dispatched = new DispatchWatermark(0)
   const inHand = new InHand(1)
   if (isBusy) inHand.take(1)
   if (awaited !== undefined) yield* Effect.forkChild(dispatched.wait(awaited), { startImmediately: true })

@@ -1,7 +1,7 @@
 import { Context, Effect, Latch, Layer } from "effect"
 import { BrokerRefused, BrokerUnavailable, type BrokerFailure, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { userTokenOfInput } from "../../src/domain/Subject.ts"
-import { BrokerLink } from "../../src/nats/BrokerLink.ts"
+import { ConnectionState } from "../../src/nats/ConnectionState.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
@@ -271,7 +271,7 @@ const workerBucket = (exchange: Exchange, link: Link) => {
 }
 
 export type BrokerServices =
-  | BrokerLink
+  | ConnectionState
   | CommitChain
   | HeadStore
   | InputLog
@@ -304,8 +304,8 @@ export const simulatedBrokerLayer = (
   return Layer.succeedContext(
     Context.empty().pipe(
       Context.add(
-        BrokerLink,
-        BrokerLink.of({ isConnected: () => link.isUp, onReconnect: (listener) => link.onReconnect(listener) })
+        ConnectionState,
+        ConnectionState.of({ isConnected: () => link.isUp, onReconnect: (listener) => link.onReconnect(listener) })
       ),
       Context.add(InputLog, input(inputLog(exchange, link))),
       Context.add(CommitChain, chain(commitChain(exchange, link))),

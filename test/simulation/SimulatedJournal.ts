@@ -14,7 +14,7 @@ import {
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
-import { type RejectedPlace, RejectedRecords } from "../../src/nats/RejectedRecords.ts"
+import { type RejectedKey, RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import type { MemoryBroker } from "./MemoryBroker.ts"
 import { ApiFailure, type MemoryStream, type StreamMessage, wrongLastSequence } from "./MemoryStream.ts"
 import type { Link } from "./Network.ts"
@@ -149,7 +149,7 @@ export const rejectedRecords = ({ broker }: Shared, link: Link) => {
     rejectedAt: storedAt
   })
   const replayOf = ({ text, sequence, storedAt }: JournalRecord) => ({ ...decodeReplay(text), sequence, at: storedAt })
-  const keyOf = ({ inputSequence, index }: RejectedPlace) => replayedKey(inputSequence, index)
+  const keyOf = ({ inputSequence, index }: RejectedKey) => replayedKey(inputSequence, index)
   const operation = "record a rejection"
   return RejectedRecords.of({
     record: (rejection) => {

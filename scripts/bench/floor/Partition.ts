@@ -1,6 +1,6 @@
 import { createInbox, type Msg, type NatsConnection } from "nats"
 import { inputStream, noticeHeader, partitionFilter } from "../../../src/domain/Subject.ts"
-import { deliveryPlace } from "../../../src/nats/DeliveryPlace.ts"
+import { readAckSubject } from "../../../src/nats/AckSubject.ts"
 import type { FloorPurchase } from "./FloorAccount.ts"
 import { fail } from "./Protocol.ts"
 
@@ -13,7 +13,7 @@ export interface FloorDelivery {
 }
 
 const deliveryOf = (message: Msg): FloorDelivery => {
-  const { sequence, storedAt } = deliveryPlace(message.reply ?? "")
+  const { sequence, storedAt } = readAckSubject(message.reply ?? "")
   return {
     purchases: message.json<{ readonly purchases: ReadonlyArray<FloorPurchase> }>().purchases,
     sequence,

@@ -2,7 +2,7 @@ import { Effect, Schema } from "effect"
 import { messagePurchasesMax } from "../../domain/PurchaseMessage.ts"
 import { replayedPurchaseId, replayStates } from "../../domain/Replay.ts"
 import {
-  type RejectedPlace,
+  type RejectedKey,
   RejectedRecords,
   type StoredRejection,
   type StoredReplay
@@ -99,7 +99,7 @@ const wholeBody = (
 })
 
 /** Reads a record. Fails with the problem `not-found` without one. */
-const found = Effect.fnUntraced(function* (place: RejectedPlace) {
+const found = Effect.fnUntraced(function* (place: RejectedKey) {
   const records = yield* RejectedRecords
   const record = yield* records.find(place)
   if (record !== undefined) return record

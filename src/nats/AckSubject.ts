@@ -2,7 +2,7 @@
 const digitsBeyondMilliseconds = 6
 
 /** What the reply subject of a delivery says about it. */
-export interface DeliveryPlace {
+export interface AckSubject {
   /** The message's sequence in its stream. */
   readonly sequence: number
   /** The consumer's own count of deliveries, from 1 without a gap. */
@@ -12,7 +12,7 @@ export interface DeliveryPlace {
 }
 
 /** Reads the reply subject of a delivery, which has 9 parts, or more with a domain and an account hash. */
-export const deliveryPlace = (reply: string): DeliveryPlace => {
+export const readAckSubject = (reply: string): AckSubject => {
   const parts = reply.split(".")
   const base = parts.length > 9 ? 7 : 5
   return {

@@ -18,7 +18,7 @@ export const gather = (revisions: Observable<RevisionMessage>, scheduler: Schedu
   )
 
 /** The end of the journal as it grows, shared by all readers of an edge. */
-export class Tail {
+export class JournalTail {
   readonly recent: RecentRevisions
   private readonly heard = new Subject<RevisionMessage>()
   private readonly ofAll = new Subject<Gathered>()

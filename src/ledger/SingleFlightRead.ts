@@ -4,7 +4,7 @@ import { Effect, type Exit, type Scope } from "effect"
  * Makes one read for all that wait at that moment: whoever asks while a read is under way waits for the next one, so that
  * each answer was read after it was asked for. One read is in flight at a time. Reads end with the scope.
  */
-export const makeSharedRead = <A, E>(
+export const makeSingleFlightRead = <A, E>(
   read: Effect.Effect<A, E>
 ): Effect.Effect<Effect.Effect<A, E>, never, Scope.Scope> =>
   Effect.gen(function* () {

@@ -4,7 +4,9 @@ import { Effect, MutableList } from "effect"
  * Has at most so many effects under way at once; the others wait, and the first that came goes first. Effect's
  * Semaphore looks at all that wait whenever one ends, and here a hundred thousand may wait.
  */
-export const makeTurns = (most: number): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => {
+export const makeFifoSemaphore = (
+  most: number
+): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => {
   let free = most
   const waiting = MutableList.make<() => void>()
 

@@ -10,7 +10,7 @@ import { namedUser } from "../domain/SubjectUser.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
-import { type AnsweringEpoch, lookStrong } from "../query/QueryServer.ts"
+import { type AnsweringEpoch, lookStrong } from "../query/QuestionAnswering.ts"
 
 /** How many purchases a history shows. Longer ones are read over HTTP, page by page. */
 const purchasesShownMax = 20

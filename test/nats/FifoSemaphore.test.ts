@@ -1,12 +1,12 @@
 import { Deferred, Effect, Fiber } from "effect"
 import { describe, expect, it } from "vitest"
-import { makeTurns } from "../../src/nats/Turns.ts"
+import { makeFifoSemaphore } from "../../src/nats/FifoSemaphore.ts"
 import { until } from "../support/TestBroker.ts"
 
 describe("Turns", () => {
   /** Begins effects that end when the test says so. */
   const beginAll = (most: number, count: number) => {
-    const inTurn = makeTurns(most)
+    const inTurn = makeFifoSemaphore(most)
     const begun: Array<number> = []
     const ends = Array.from({ length: count }, () => Deferred.makeUnsafe<void>())
     const fibers = ends.map((ended, index) =>

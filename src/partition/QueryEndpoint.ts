@@ -2,12 +2,12 @@ import { Effect, Exit } from "effect"
 import type { LookEnvelope } from "../actor/AccountActor.ts"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { makeSharedRead } from "../ledger/SharedRead.ts"
+import { makeSingleFlightRead } from "../ledger/SingleFlightRead.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
-import { answerRequest, type Look, notAnswered } from "../query/QueryServer.ts"
-import type { makeDispatched } from "./Dispatched.ts"
-import { serveInspection } from "./InspectionService.ts"
+import { answerRequest, type Look, notAnswered } from "../query/QuestionAnswering.ts"
+import type { DispatchWatermark } from "./DispatchWatermark.ts"
+import { serveInspection } from "./InspectionEndpoint.ts"
 
 /** The most requests of one partition that are being answered at once; others get no answer, and ask again. */
 export const requestsAnsweredMax = 256
@@ -21,7 +21,7 @@ export interface ServingEpoch {
   readonly isOpen: () => boolean
   readonly fail: (reason: string) => void
   readonly actors: { readonly tell: (userToken: string, envelope: LookEnvelope) => boolean }
-  readonly dispatched: ReturnType<typeof makeDispatched>
+  readonly dispatched: DispatchWatermark
   /** The input sequence up to which everything is in a commit, or about to be. */
   readonly position: () => number
   /** Whether this epoch still owns the partition at some moment after it was asked. */
@@ -37,18 +37,18 @@ export const serveQueries = Effect.fnUntraced(function* (serving: ServingEpoch) 
   const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
-  const newestInput = yield* makeSharedRead(
+  const newestInput = yield* makeSingleFlightRead(
     // What the log does not have any more is applied, so that the position of whoever owns the partition is beyond it.
     Effect.map(
-      Effect.suspend(() => input.newestAfter(partition, dispatched.through)),
+      Effect.suspend(() => input.newestAfter(partition, dispatched.dispatchedThrough)),
       (newest) => Math.max(newest, serving.position())
     )
   )
 
   const answering = {
     newestInput,
-    through: () => dispatched.through,
-    given: dispatched.wait,
+    through: () => dispatched.dispatchedThrough,
+    given: (sequence: number) => dispatched.wait(sequence),
     lookAll: <A>(looks: ReadonlyArray<Look<A>>) =>
       Effect.callback<ReadonlyArray<A>>((resume) => {
         const seen: Array<A> = []

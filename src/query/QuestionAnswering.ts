@@ -2,7 +2,7 @@ import { Effect, Exit, Schema } from "effect"
 import { type Account, revisionsAfter } from "../domain/Account.ts"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { SeenPurchase } from "../domain/PurchaseIdSet.ts"
-import { type Answer, Answers, type Question, Questions } from "../domain/Query.ts"
+import { type Reply, Replies, type Question, Questions } from "../domain/Query.ts"
 import { encodeToken } from "../domain/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
@@ -52,13 +52,13 @@ const snapshotFor =
     following: question.kind === "revisions" ? revisionsAfter(account, question.after, question.limit) : []
   })
 
-const totalOf = ({ total, count, revision }: Snapshot): Answer => ({ kind: "total", total, count, revision })
+const totalOf = ({ total, count, revision }: Snapshot): Reply => ({ kind: "total", total, count, revision })
 
 /** The reply of one who may not, or cannot, answer: ask again, perhaps another serves the partition by then. */
 export const notAnswered = ""
 
 const decodeQuestions = Schema.decodeUnknownExit(Questions)
-const encodeAnswers = Schema.encodeSync(Answers)
+const encodeAnswers = Schema.encodeSync(Replies)
 
 /**
  * A look that holds everything that was stored before it was asked for; nothing when the epoch is over. What the actors
@@ -87,7 +87,7 @@ const readOn = Effect.fnUntraced(function* (
   totalsBefore: (typeof TotalsBefore)["Service"],
   question: Exclude<Question, { readonly kind: "total" }>,
   snapshot: Snapshot
-): Effect.fn.Return<Answer, BrokerFailure | LedgerInconsistent> {
+): Effect.fn.Return<Reply, BrokerFailure | LedgerInconsistent> {
   const { total, count, revision, seen, applying } = snapshot
   const userToken = encodeToken(question.userId)
   switch (question.kind) {
@@ -119,7 +119,7 @@ const readOn = Effect.fnUntraced(function* (
   }
 })
 
-/** Answers one request, or nothing when it may not or cannot: the asker tries again. */
+/** Replies one request, or nothing when it may not or cannot: the asker tries again. */
 export const answerRequest = Effect.fnUntraced(function* (
   epoch: AnsweringEpoch,
   payload: string
@@ -143,7 +143,7 @@ export const answerRequest = Effect.fnUntraced(function* (
   const lookCurrent = isOfRevisions ? lookOwned(epoch, look) : lookStrong(epoch, look)
   const snapshots = yield* consistency === "strong" ? lookCurrent : look
   if (snapshots === undefined) return undefined
-  const answers: Array<Answer> = []
+  const answers: Array<Reply> = []
   const readingOn: Array<Effect.Effect<void, BrokerFailure | LedgerInconsistent>> = []
   for (const [index, question] of questions.entries()) {
     const snapshot = snapshots[index] as Snapshot

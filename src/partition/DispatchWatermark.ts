@@ -1,0 +1,46 @@
+import { Effect } from "effect"
+
+interface Waiter {
+  readonly sequence: number
+  readonly resume: () => void
+}
+
+/** Tells up to which input sequence an epoch's actors were given everything, and lets questions wait for a sequence. */
+export class DispatchWatermark {
+  private given: number
+  private waiters: ReadonlyArray<Waiter> = []
+
+  /** `position`: the input sequence behind which the epoch begins. */
+  constructor(position: number) {
+    this.given = position
+  }
+
+  /** The input sequence up to which everything is in the mailboxes of the actors. */
+  get dispatchedThrough(): number {
+    return this.given
+  }
+
+  /** Whether a question waits for a sequence that is not dispatched. */
+  get isAwaited(): boolean {
+    return this.waiters.length > 0
+  }
+
+  /** Moves the watermark to a sequence, and wakes those who waited for it. */
+  reach(sequence: number): void {
+    this.given = sequence
+    if (this.waiters.length === 0) return
+    const ready = this.waiters.filter((waiter) => waiter.sequence <= sequence)
+    this.waiters = this.waiters.filter((waiter) => waiter.sequence > sequence)
+    for (const waiter of ready) waiter.resume()
+  }
+
+  /** Waits until everything up to a sequence is dispatched. */
+  wait(sequence: number): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (sequence <= this.given) return resume(Effect.void)
+      const waiter = { sequence, resume: () => resume(Effect.void) }
+      this.waiters = [...this.waiters, waiter]
+      return Effect.sync(() => void (this.waiters = this.waiters.filter((other) => other !== waiter)))
+    })
+  }
+}

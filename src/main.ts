@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util"
 import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
+import { failureOf } from "./domain/ExitFailure.ts"
 import { makeApp } from "./edge/App.ts"
 import type { EdgeServices } from "./edge/EdgeRuntime.ts"
 import { serveHttp } from "./edge/HttpServer.ts"
@@ -92,8 +93,8 @@ const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>):
   const exit = await Promise.race([step, stop])
   if (exit === undefined) return process.exit(0)
   if (Exit.isSuccess(exit)) return exit.value
-  const failure = Exit.findErrorOption(exit)
-  const message = failure._tag === "Some" && failure.value instanceof Error ? failure.value.message : undefined
+  const failure = failureOf(exit)
+  const message = failure instanceof Error ? failure.message : undefined
   return refuse(message ?? Cause.pretty(exit.cause))
 }
 

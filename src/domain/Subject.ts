@@ -1,3 +1,5 @@
+import { fnv1a } from "./TextHash.ts"
+
 /** Names on the broker: the streams, their subjects, the keys of the buckets. */
 export const inputStream = "PURCHASES"
 
@@ -44,16 +46,10 @@ export const readToken = (token: string): string | undefined => {
 }
 
 /**
- * The partition of a user: FNV-1a, 32 bits, over the bytes of the user's token, modulo the number of partitions.
- * It is what the broker's own `partition()` subject transform computes.
+ * Returns the partition of a user: the FNV-1a hash of the user's token, modulo the number of partitions. The broker's own
+ * `partition()` subject transform computes the same.
  */
-export const partitionOf = (userToken: string, partitions: number): number => {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < userToken.length; index += 1) {
-    hash = Math.imul(hash ^ userToken.charCodeAt(index), 0x01000193)
-  }
-  return (hash >>> 0) % partitions
-}
+export const partitionOf = (userToken: string, partitions: number): number => fnv1a(userToken) % partitions
 
 /** Stands in the place of a user where a message carries purchases of many; no token of a user begins like this. */
 const manyUsers = "=many"

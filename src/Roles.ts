@@ -52,7 +52,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
       Topology.layer({
         partitions: settings.partitions,
         replicas: settings.replicas,
-        duplicateWindow: Duration.toMillis(settings.duplicateWindow),
+        duplicateWindow: settings.duplicateWindow,
         inputBytesMax: settings.inputBytesMax
       })
     ),

@@ -94,10 +94,7 @@ export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: nu
       next_by_subj: prefix + filter,
       batch: pageValuesMax,
       max_bytes: pageBytesMax
-    }).pipe(
-      Effect.map(({ messages }) => messages),
-      Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => [])
-    )
+    }).pipe(Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => []))
 
   // A replica may be behind, so its page counts only if it begins with the first message that the leader names.
   const pageFrom = Effect.fnUntraced(function* (filter: string, from: number) {

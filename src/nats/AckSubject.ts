@@ -1,7 +1,12 @@
+const ackPrefix = "$JS.ACK."
+/** The parts of a reply subject without a domain and an account hash, and the index of the sequence with and without. */
+const plainParts = 9
+const sequenceAt = 5
+const sequenceWithDomainAt = 7
 /** How many digits of a time in nanoseconds are beyond milliseconds. */
 const digitsBeyondMilliseconds = 6
 
-/** What the reply subject of a delivery says about it. */
+/** A delivery's reply subject, on which it is acknowledged. The broker writes into it which delivery it is. */
 export interface AckSubject {
   /** The message's sequence in its stream. */
   readonly sequence: number
@@ -11,14 +16,17 @@ export interface AckSubject {
   readonly storedAt: number
 }
 
-/** Reads the reply subject of a delivery, which has 9 parts, or more with a domain and an account hash. */
+/** Whether a reply subject is that of a delivery. */
+export const isAckSubject = (reply: string): boolean => reply.startsWith(ackPrefix)
+
+/** Reads the reply subject of a delivery, with or without a domain and an account hash in it. */
 export const readAckSubject = (reply: string): AckSubject => {
   const parts = reply.split(".")
-  const base = parts.length > 9 ? 7 : 5
+  const base = parts.length > plainParts ? sequenceWithDomainAt : sequenceAt
   return {
     sequence: Number(parts[base]),
     deliverySequence: Number(parts[base + 1]),
-    // As a number it would be rounded, and now and then to the next millisecond: other reads of the message truncate.
+    // As a number it would be rounded, sometimes to the next millisecond. Other reads of the message truncate.
     storedAt: Number(parts[base + 2]?.slice(0, -digitsBeyondMilliseconds))
   }
 }

@@ -1,27 +1,27 @@
-import { Effect, Latch } from "effect"
+import { Duration, Effect, Latch } from "effect"
 import type { NatsConnection } from "nats"
 
 /**
- * How long an acknowledgement waits for others, in milliseconds. Nobody waits for one: what is applied is told by
- * notices, and nothing but a second delivery rests on it. Each that leaves alone wakes the broker, and its confirmation
- * the worker.
+ * How long an acknowledgement waits for others. Nobody waits for it, because edges hear of applied purchases by notices.
+ * Each message wakes the broker, and its confirmation wakes the worker.
  */
-const acknowledgeWithinMilliseconds = 20
-/** So many leave without waiting longer; far fewer than a consumer may have unacknowledged. */
+const gatherTime = Duration.millis(20)
+/** So many leave at once. It is far below the number that a consumer may have unacknowledged. */
 const acknowledgedTogetherMax = 64
 
 /** The acknowledgements of one consumer. Those that leave together are confirmed together. */
 export interface Acknowledgements {
+  /** Acknowledges the delivery with this reply subject, soon. */
   readonly add: (subject: string) => void
-  /** A confirmation came. */
+  /** Takes note of a confirmation of the broker. */
   readonly heard: () => void
-  /** Sends what waits, and waits until the broker has confirmed all; only a process that stops has a reason to. */
+  /** Sends those that wait, and waits until the broker has confirmed all. Only a process that stops has a reason to. */
   readonly confirmed: Effect.Effect<void>
-  /** Sends nothing more: the broker will deliver what it was not told of once more, to whoever pulls then. */
+  /** Drops those that wait. The broker delivers their messages again, to the next owner. */
   readonly close: () => void
 }
 
-/** Acknowledgements whose confirmations come to a subject. Without a connection they are dropped. */
+/** Makes acknowledgements whose confirmations come to a subject. Without a connection they are dropped. */
 export const makeAcknowledgements = (
   client: Pick<NatsConnection, "publish">,
   isConnected: () => boolean,
@@ -47,7 +47,7 @@ export const makeAcknowledgements = (
     for (const subject of subjects) client.publish(subject, "+ACK")
     unconfirmed += 1
     allConfirmed.closeUnsafe()
-    // The broker takes those of a consumer in the order in which they were sent, so this is the confirmation of all.
+    // The broker takes a consumer's acknowledgements in the order in which they were sent, so this confirms all of them.
     client.publish(last, "+ACK", { reply: confirmation })
   }
 
@@ -55,7 +55,7 @@ export const makeAcknowledgements = (
     add: (subject) => {
       waiting.push(subject)
       if (waiting.length >= acknowledgedTogetherMax) send()
-      else timer ??= setTimeout(send, acknowledgeWithinMilliseconds)
+      else timer ??= setTimeout(send, Duration.toMillis(gatherTime))
     },
     heard: () => {
       unconfirmed -= 1

@@ -1,4 +1,4 @@
-/** Where the broker is, and as whom to connect: what `NATS_URL` says. */
+/** The addresses of the broker, and the credentials, as `NATS_URL` has them. */
 export interface BrokerAddress {
   /** Without names and passwords, so that they may be logged. */
   readonly servers: ReadonlyArray<string>
@@ -15,8 +15,8 @@ export const isBrokerAddress = (urls: string): boolean =>
   urlsOf(urls).every((url) => URL.canParse(url) && new URL(url).hostname !== "")
 
 /**
- * Reads a list of broker URLs with commas. The client library takes no credentials in a URL, so they are taken out of
- * the first that has some, and hold for all: the brokers of a cluster know the same users.
+ * Reads a list of broker URLs with commas. The client library takes no credentials in a URL, so those of the first URL that
+ * has some are used for all: the brokers of a cluster know the same users.
  */
 export const readBrokerAddress = (urls: string): BrokerAddress => {
   const parsed = urlsOf(urls).map((url) => new URL(url))

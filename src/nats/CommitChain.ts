@@ -1,6 +1,7 @@
-import { Context, Deferred, Effect, Layer } from "effect"
+import { Context, Deferred, Effect, Layer, type Scope } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../domain/Subject.ts"
+import { forkInScope } from "../ForkInScope.ts"
 import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
 import { Connection } from "./Connection.ts"
 import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
@@ -9,15 +10,15 @@ import { readReplicaAt } from "./ReplicaRead.ts"
 import { ensureStream } from "./StreamSetup.ts"
 import { makeFifoSemaphore } from "./FifoSemaphore.ts"
 
-/** The nats CLI refuses a history without limit, so the limit is a number that no chain reaches. */
+/** The most records of one subject. The nats CLI refuses a history without limit, and no chain gets this long. */
 const historyMax = 1_000_000_000_000
-/** The most reads of one process that are in flight. More would make it a slow consumer of what it asked for. */
+/** The most reads of one process that are in flight. With more it would be a slow consumer of the answers. */
 export const chainReadsMax = 32
-/** The most commits, and about the most bytes, of one page: while the broker reads it, nothing is written. */
+/** The most commits, and about the most bytes, of one page. While the broker reads a page, it writes nothing. */
 const pageCommitsMax = 64
 const pageBytesMax = 1024 * 1024
 
-/** The configuration of the journal. */
+/** Returns the configuration of the journal, for its creation. */
 export const journalConfig = (replicas: number) => ({
   name: journalStream,
   description: "The commit chain of each partition, and sealed parts of accounts' purchaseId sets",
@@ -31,7 +32,7 @@ export const journalConfig = (replicas: number) => ({
   deny_delete: true
 })
 
-/** A commit, or a segment, as the journal has it. */
+/** A commit or a segment, as the journal has it. */
 export interface JournalRecord {
   readonly sequence: number
   /** When the broker stored it, in milliseconds since 1970. */
@@ -41,11 +42,37 @@ export interface JournalRecord {
 
 const recordOf = ({ sequence, storedAt, text }: StoredMessage): JournalRecord => ({ sequence, storedAt, text })
 
-/** The bucket `journal`: a chain of commits for each partition. Appends are durable when they are answered. */
+/**
+ * Returns a read by sequence that is shared by all who ask for the same sequence while it is under way. What is stored at
+ * a sequence never changes. A read goes on when the one who began it is interrupted, and ends with the scope.
+ */
+const shareReads = <A, E>(
+  read: (sequence: number) => Effect.Effect<A, E>
+): Effect.Effect<(sequence: number) => Effect.Effect<A, E>, never, Scope.Scope> =>
+  Effect.map(forkInScope(), (fork) => {
+    const underWay = new Map<number, Deferred.Deferred<A, E>>()
+    return (sequence) =>
+      Effect.suspend(() => {
+        const shared = underWay.get(sequence)
+        if (shared !== undefined) return Deferred.await(shared)
+        const reading = Deferred.makeUnsafe<A, E>()
+        underWay.set(sequence, reading)
+        const answered = Effect.onExit(read(sequence), (exit) =>
+          Effect.sync(() => {
+            underWay.delete(sequence)
+            Deferred.doneUnsafe(reading, exit)
+          })
+        )
+        fork(answered)
+        return Deferred.await(reading)
+      })
+  })
+
+/** The bucket `journal`: a chain of commits for each partition. An append that was answered is durable. */
 export class CommitChain extends Context.Service<
   CommitChain,
   {
-    /** The newest commit of a partition as the leader has it; `undefined` before the first. */
+    /** Returns the newest commit of a partition as the leader has it; `undefined` before the first. */
     readonly newest: (partition: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
      * Appends a commit behind the one at `after` (0 for the first), and returns its sequence. Fails with
@@ -58,11 +85,11 @@ export class CommitChain extends Context.Service<
     ) => Effect.Effect<number, BrokerFailure | CommitConflict>
     /** Stores a segment, and returns its sequence. A segment that no commit names is harmless. */
     readonly seal: (partition: number, segment: string) => Effect.Effect<number, BrokerFailure>
-    /** The record at a sequence; it never changes. All who ask while it is being read share the read. */
+    /** Returns the record at a sequence, which never changes; `undefined` if the journal has none there. */
     readonly at: (sequence: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
-    /** The next commits of a partition from a sequence on; empty only if the leader has none. */
+    /** Returns the next commits of a partition from a sequence on; an empty list only if the leader has none. */
     readonly page: (partition: number, from: number) => Effect.Effect<ReadonlyArray<JournalRecord>, BrokerFailure>
-    /** The first commit of a partition after a sequence as the leader has it; `undefined` if there is none. */
+    /** Returns the first commit of a partition after a sequence as the leader has it; `undefined` without one. */
     readonly next: (partition: number, after: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
   }
 >()("purchases/nats/CommitChain") {
@@ -77,33 +104,14 @@ export class CommitChain extends Context.Service<
         const fromLeader = (query: object) =>
           Effect.map(readMessage(connection, journalStream, query), (found) => found && recordOf(found))
 
-        const readAt = (sequence: number) =>
+        const at = yield* shareReads((sequence) =>
           readReplicaAt(connection, journalStream, sequence).pipe(
             // The leader may have what a replica does not, or cannot answer.
             Effect.catch(() => Effect.undefined),
             Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
             inTurn
           )
-
-        const scope = yield* Effect.scope
-        const run = Effect.runForkWith(yield* Effect.context<never>())
-        const underWay = new Map<number, Deferred.Deferred<JournalRecord | undefined, BrokerFailure>>()
-        const at = (sequence: number) =>
-          Effect.suspend(() => {
-            const shared = underWay.get(sequence)
-            if (shared !== undefined) return Deferred.await(shared)
-            const reading = Deferred.makeUnsafe<JournalRecord | undefined, BrokerFailure>()
-            underWay.set(sequence, reading)
-            // The read is nobody's own, so that it goes on when whoever began it is interrupted.
-            const answered = Effect.onExit(readAt(sequence), (exit) =>
-              Effect.sync(() => {
-                underWay.delete(sequence)
-                Deferred.doneUnsafe(reading, exit)
-              })
-            )
-            run(Effect.forkIn(answered, scope))
-            return Deferred.await(reading)
-          })
+        )
 
         const next = (partition: number, after: number) =>
           fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) })

@@ -5,7 +5,7 @@ import { apiCode, storeMessage } from "./JetStreamApi.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
 /** How long the broker may take to store a message before its outcome counts as unknown. */
-const appendWaitMilliseconds = 5_000
+const appendTimeoutMilliseconds = 5_000
 
 /** Another message than the expected one is the newest of its subject. Nothing was stored. */
 export class CommitConflict extends Schema.TaggedError<CommitConflict>()("CommitConflict", {
@@ -20,17 +20,17 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 export interface Append {
-  /** Names the append in errors. */
+  /** Names the append in errors, as a verb. */
   readonly operation: string
   readonly subject: string
   readonly payload: string | Uint8Array
-  /** The sequence of the newest message on the subject, 0 for none; not checked if it is left out. */
+  /** The expected sequence of the subject's newest message, 0 for none. Without it, nothing is expected. */
   readonly after?: number
 }
 
 /**
  * Appends a message to a subject, and returns its sequence when it is durable. Fails with `CommitConflict` if another
- * message is the newest of the subject: then nothing was stored. After `OutcomeUnknown` it may be stored, or may be later.
+ * message is the newest of the subject. After `OutcomeUnknown` the message may be stored, or may be stored later.
  */
 export const appendMessage = (
   connection: Pick<BrokerConnection, "request">,
@@ -40,7 +40,7 @@ export const appendMessage = (
     operation,
     subject,
     payload,
-    timeoutMilliseconds: appendWaitMilliseconds,
+    timeoutMilliseconds: appendTimeoutMilliseconds,
     ...(after === undefined ? {} : { headers: writtenHeaders(`Nats-Expected-Last-Subject-Sequence: ${after}\r\n`) })
   }).pipe(
     Effect.map(({ seq }) => seq),

@@ -1,19 +1,18 @@
-import { Context, Effect, Fiber, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, type Scope } from "effect"
 import { connect, Events, type NatsConnection } from "nats"
 import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
 import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
-/** A process that starts before its broker waits for it, and says so after this long. */
-const connectWaitSaidAfterMilliseconds = 2_000
-/** How long the client waits between attempts to reach the broker again. */
-const reconnectWaitMilliseconds = 100
+/** A process that starts before its broker waits for it, and logs that after this long. */
+const connectWaitLoggedAfter = Duration.seconds(2)
+/** The wait before the client tries again to reach the broker, and as much again at random. */
+const reconnectRetryWait = Duration.millis(100)
 /** A broker that answers none of two pings, two seconds apart, is gone. */
-const pingIntervalMilliseconds = 2_000
+const pingInterval = Duration.seconds(2)
 const pingsUnansweredMax = 2
-
-/** How long a process that stops waits for a broker to take what it said last. */
-const lastWordsWaitMilliseconds = 250
+/** How long a process that stops waits until the broker has taken its last messages. */
+const flushTimeout = Duration.millis(250)
 
 export interface ConnectionSettings {
   readonly url: string
@@ -27,11 +26,11 @@ export interface BrokerConnection {
   readonly requestAll: RequestInbox["requestAll"]
   readonly isConnected: () => boolean
   /**
-   * Whether the broker of this connection knows of more than half of the addresses that its cluster had at most. A
-   * hint to be less patient: it is wrong where brokers have several addresses each, or some were taken away for good.
+   * Whether the broker of this connection knows more than half of the addresses that its cluster had at most. It is a hint
+   * to be less patient. It is wrong if brokers have several addresses each, or if some were removed for good.
    */
   readonly hasMajority: () => boolean
-  /** Calls the listener each time the connection was lost and is there again, until the scope closes. */
+  /** Calls the listener each time the connection is back after a loss, until the scope closes. */
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
@@ -44,26 +43,26 @@ const acquire = ({ servers, credentials }: BrokerAddress, name: string) =>
         name,
         waitOnFirstConnect: true,
         maxReconnectAttempts: -1,
-        reconnectTimeWait: reconnectWaitMilliseconds,
-        reconnectJitter: reconnectWaitMilliseconds,
-        pingInterval: pingIntervalMilliseconds,
+        reconnectTimeWait: Duration.toMillis(reconnectRetryWait),
+        reconnectJitter: Duration.toMillis(reconnectRetryWait),
+        pingInterval: Duration.toMillis(pingInterval),
         maxPingOut: pingsUnansweredMax,
-        timeout: pingIntervalMilliseconds
+        timeout: Duration.toMillis(pingInterval)
       })
     ),
-    // What was said last still goes out, such as that a query is not answered here any more.
+    // The last messages still go out, such as that a query is not answered here any more.
     (client) =>
       Effect.promise(() => client.flush().catch(() => undefined)).pipe(
-        Effect.timeoutOption(lastWordsWaitMilliseconds),
+        Effect.timeoutOption(flushTimeout),
         Effect.andThen(Effect.promise(() => client.close()))
       )
   )
 
-/** The failure of what needs a majority of brokers while there is none. */
+/** Returns the failure of an operation that needs a majority of brokers while there is none. */
 export const noMajority = (operation: string): BrokerUnavailable =>
   new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
 
-/** Counts the addresses of brokers, of which a broker tells its clients as others come and go. */
+/** Compares the addresses of brokers, of which a broker tells its clients as others come and go. */
 const makeMajority = (client: NatsConnection): (() => boolean) => {
   let most = 1
   return () => {
@@ -73,7 +72,7 @@ const makeMajority = (client: NatsConnection): (() => boolean) => {
   }
 }
 
-/** The one connection of a process to its broker; it comes back by itself for as long as the process lives. */
+/** The one connection of a process to its broker, for the services in this folder. It reconnects by itself. */
 export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {
   static readonly layer = (settings: ConnectionSettings) =>
     Layer.effect(
@@ -84,7 +83,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         const waiting = yield* Effect.forkChild(
           Effect.logWarning("waiting for the broker").pipe(
             Effect.annotateLogs({ url }),
-            Effect.delay(connectWaitSaidAfterMilliseconds)
+            Effect.delay(connectWaitLoggedAfter)
           )
         )
         const client = yield* acquire(address, settings.name)
@@ -127,7 +126,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
             () => Effect.sync(() => void listeners.delete(listener))
           )
 
-        // Without a majority nobody will serve it soon: there can be no election.
+        // Without a majority there can be no election, so nobody will serve the request soon.
         const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
           failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
             ? noMajority(failure.operation)

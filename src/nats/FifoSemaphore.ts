@@ -1,13 +1,13 @@
 import { Effect, MutableList } from "effect"
 
 /**
- * Has at most so many effects under way at once; the others wait, and the first that came goes first. Effect's
- * Semaphore looks at all that wait whenever one ends, and here a hundred thousand may wait.
+ * Makes a function that runs at most `permits` effects at once. The others wait, and the first that came goes first.
+ * Effect's Semaphore looks at all who wait whenever one ends, and here many thousands may wait.
  */
 export const makeFifoSemaphore = (
-  most: number
+  permits: number
 ): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => {
-  let free = most
+  let free = permits
   const waiting = MutableList.make<() => void>()
 
   const begin = Effect.callback<void>((resume) => {
@@ -20,7 +20,7 @@ export const makeFifoSemaphore = (
     if (next === MutableList.Empty) free += 1
     else next()
   })
-  // Who is interrupted while it waits still takes its turn, and ends it at once, so that no turn is lost.
+  // An effect that is interrupted while it waits still takes its permit, and returns it at once. So none is lost.
   return (effect) =>
     Effect.acquireUseRelease(
       begin,

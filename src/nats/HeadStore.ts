@@ -26,13 +26,13 @@ export interface StoredManifest {
   readonly text: string
 }
 
-/** The bucket `heads`: hints, bases, and for each partition a manifest that names those that count. */
+/** The bucket `heads`: hints and bases, and for each partition a manifest that names those in use. */
 export class HeadStore extends Context.Service<
   HeadStore,
   {
-    /** The manifest of a partition as the leader has it; `undefined` before the first. */
+    /** Returns the manifest of a partition as the leader has it; `undefined` before the first. */
     readonly manifest: (partition: number) => Effect.Effect<StoredManifest | undefined, BrokerFailure>
-    /** Replaces the manifest at a sequence (0 for none), and returns the new one's; `CommitConflict` if another did. */
+    /** Replaces the manifest at a sequence, 0 for none, and returns the new sequence. Else fails with `CommitConflict`. */
     readonly replaceManifest: (
       partition: number,
       manifest: string,
@@ -40,7 +40,7 @@ export class HeadStore extends Context.Service<
     ) => Effect.Effect<number, BrokerFailure | CommitConflict>
     /** Stores a chunk of a hint or a base under a name that no other chunk has, and returns its sequence. */
     readonly store: (partition: number, name: string, chunk: Uint8Array) => Effect.Effect<number, BrokerFailure>
-    /** The chunk at a sequence; `undefined` if it was removed. */
+    /** Returns the chunk at a sequence; `undefined` if it was removed. */
     readonly at: (sequence: number) => Effect.Effect<Uint8Array | undefined, BrokerFailure>
     /** Removes the chunks of a partition below a sequence. The manifest must name none of them. */
     readonly removeBelow: (partition: number, sequence: number) => Effect.Effect<void, BrokerFailure>
@@ -61,7 +61,7 @@ export class HeadStore extends Context.Service<
             ),
           replaceManifest: (partition, manifest, at) =>
             appendMessage(connection, {
-              operation: "replace manifest",
+              operation: "replace the manifest of heads",
               subject: manifestSubject(partition),
               payload: manifest,
               after: at

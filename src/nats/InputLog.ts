@@ -5,20 +5,16 @@ import { inputStream, noticeHeader, partitionFilter } from "../domain/Subject.ts
 import { writtenHeaders } from "./WrittenHeaders.ts"
 import { Connection, noMajority } from "./Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
+import { StoreOutage } from "./StoreOutage.ts"
 
 /** How long the broker may take to store a message before it is sent again: less than the shortest election. */
-const appendWaitMilliseconds = 2_000
-/** While most brokers are gone, and nothing could be stored last, one message is tried this often. */
-const minorityTryEveryMilliseconds = 1_000
-
-/** A failure says nothing of a later time, if no message was sent since. In milliseconds. */
-const triedLatelyMilliseconds = 15_000
+const appendTimeoutMilliseconds = 2_000
 
 /** The operation of a failure to store purchases. */
 const storing = "store purchases"
 
 export interface Stored {
-  /** The sequence in the input log; of the first message of this id where this one is a duplicate. */
+  /** The sequence in the input log. For a duplicate it is that of the first message with this id. */
   readonly sequence: number
   /** Whether the broker has stored this message id before, within its duplicate window. */
   readonly duplicate: boolean
@@ -34,20 +30,29 @@ interface StoredAt {
 interface InputInfo {
   readonly config: { readonly max_bytes: number }
   readonly state: { readonly first_seq: number; readonly last_seq: number; readonly bytes: number }
-  /** Only of a broker in a cluster. One without a leader answers too, with what it last knew. */
+  /** Missing from a broker outside of a cluster. Without a leader, the state is what the broker last knew. */
   readonly cluster?: { readonly leader?: string }
 }
 
 const headersOf = (messageId: string, noticeTo: string | undefined): MsgHdrs =>
   writtenHeaders(`Nats-Msg-Id: ${messageId}\r\n${noticeTo === undefined ? "" : `${noticeHeader}: ${noticeTo}\r\n`}`)
 
-/** The stream of purchases as they came in. Every read asks its leader. */
+interface InputQuery {
+  readonly seq?: number
+  readonly next_by_subj?: string
+  readonly last_by_subj?: string
+}
+
+const withoutLeader = () =>
+  new BrokerUnavailable({ operation: "read the state of the input log", reason: "the input log has no leader" })
+
+/** The input log: purchases as they came in. Every read asks the leader of the stream. */
 export class InputLog extends Context.Service<
   InputLog,
   {
     /**
-     * Stores one message. Sending it again with the same id is safe for as long as the duplicate window lasts.
-     * `noticeTo` is where its sender wants to be told that its purchases are applied.
+     * Stores one message. It is safe to send it again with the same id, for as long as the duplicate window lasts.
+     * `noticeTo` is the address to which its sender wants notices of its purchases.
      */
     readonly append: (
       subject: string,
@@ -56,24 +61,24 @@ export class InputLog extends Context.Service<
       noticeTo?: string
     ) => Effect.Effect<Stored, BrokerFailure>
     /**
-     * For how many milliseconds every message that was sent has failed; 0 if the newest was stored, or if none was sent in the
-     * last {@link triedLatelyMilliseconds}. A broker may answer questions and store nothing.
+     * Returns for how many milliseconds every message that was sent has failed; 0 if the newest was stored, or if none was
+     * sent lately. A broker may answer questions and store nothing.
      */
     readonly failingFor: () => number
-    /** The sequence of a partition's newest message, 0 when there is none. */
+    /** Returns the sequence of a partition's newest message; 0 without one. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
-     * The sequence of a partition's newest message, or the given one when the log has none after it: none was stored, or
-     * it was purged. That there is none is a small answer, whereas the newest message comes with all that is in it.
+     * Returns the sequence of a partition's newest message, or the given one if the log has none after it: none was stored,
+     * or it was purged. Usually there is none, and then no message has to be sent, as it would be for the newest one.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
-    /** The first and last sequence of the whole log. */
+    /** Reads the first and last sequence of the whole log. */
     readonly bounds: Effect.Effect<{ readonly first: number; readonly last: number }, BrokerFailure>
-    /** How much it holds, and how much it may hold, in bytes; without a bound that is infinite. */
+    /** Reads how many bytes it holds, and how many it may hold; `Infinity` without a bound. */
     readonly capacity: Effect.Effect<{ readonly bytes: number; readonly bytesMax: number }, BrokerFailure>
-    /** The first message at or after a sequence. */
+    /** Returns the first message at or after a sequence; `undefined` without one. */
     readonly messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, BrokerFailure>
-    /** Removes everything below a sequence. */
+    /** Removes all messages below a sequence. */
     readonly purgeBelow: (sequence: number) => Effect.Effect<void, BrokerFailure>
   }
 >()("purchases/nats/InputLog") {
@@ -81,38 +86,27 @@ export class InputLog extends Context.Service<
     InputLog,
     Effect.gen(function* () {
       const connection = yield* Connection
-      let failingSince: number | undefined
-      let triedAt = Number.NEGATIVE_INFINITY
+      const outage = new StoreOutage()
 
       /** A leader that has lost the others takes a message and never answers, so hardly any is sent to it. */
       const unlessHopeless = <A>(append: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
         Effect.suspend(() => {
           const now = performance.now()
-          if (failingSince !== undefined && now - triedAt < minorityTryEveryMilliseconds && !connection.hasMajority()) {
-            return Effect.fail(noMajority(storing))
-          }
-          triedAt = now
-          return Effect.onExit(append, (exit) =>
-            Effect.sync(() => void (failingSince = Exit.isFailure(exit) ? (failingSince ?? now) : undefined))
-          )
+          if (outage.isTriedLately(now) && !connection.hasMajority()) return Effect.fail(noMajority(storing))
+          outage.began(now)
+          return Effect.onExit(append, (exit) => Effect.sync(() => outage.ended(Exit.isSuccess(exit), now)))
         })
 
+      const read = (query: InputQuery) => readMessage(connection, inputStream, query)
+
       const lastSequence = (partition: number) =>
-        Effect.map(
-          readMessage(connection, inputStream, { last_by_subj: partitionFilter(partition) }),
-          (last) => last?.sequence ?? 0
-        )
+        Effect.map(read({ last_by_subj: partitionFilter(partition) }), (last) => last?.sequence ?? 0)
 
       const info = askJetStream<InputInfo>(connection, `STREAM.INFO.${inputStream}`, {}).pipe(
         Effect.flatMap((answer) =>
           answer.cluster === undefined || answer.cluster.leader !== undefined
             ? Effect.succeed(answer)
-            : Effect.fail(
-                new BrokerUnavailable({
-                  operation: "read the state of the input log",
-                  reason: "the input log has no leader"
-                })
-              )
+            : Effect.fail(withoutLeader())
         )
       )
 
@@ -123,31 +117,26 @@ export class InputLog extends Context.Service<
             subject,
             payload,
             headers: headersOf(messageId, noticeTo),
-            timeoutMilliseconds: appendWaitMilliseconds
+            timeoutMilliseconds: appendTimeoutMilliseconds
           }).pipe(
             unlessHopeless,
             Effect.map(({ seq, duplicate }) => ({ sequence: seq, duplicate: duplicate === true }))
           ),
-        failingFor: () => {
-          const now = performance.now()
-          return failingSince === undefined || now - triedAt > triedLatelyMilliseconds ? 0 : now - failingSince
-        },
+        failingFor: () => outage.failingFor(performance.now()),
         lastSequence,
         newestAfter: (partition, sequence) =>
-          Effect.flatMap(
-            readMessage(connection, inputStream, { seq: sequence + 1, next_by_subj: partitionFilter(partition) }),
-            (next) =>
-              next === undefined
-                ? Effect.succeed(sequence)
-                : // What was found may be purged since.
-                  Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
+          Effect.flatMap(read({ seq: sequence + 1, next_by_subj: partitionFilter(partition) }), (next) =>
+            next === undefined
+              ? Effect.succeed(sequence)
+              : // The message that was found may be purged since.
+                Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
           ),
         bounds: Effect.map(info, ({ state }) => ({ first: state.first_seq, last: state.last_seq })),
         capacity: Effect.map(info, ({ state, config }) => ({
           bytes: state.bytes,
           bytesMax: config.max_bytes < 0 ? Number.POSITIVE_INFINITY : config.max_bytes
         })),
-        messageFrom: (sequence) => readMessage(connection, inputStream, { seq: sequence, next_by_subj: ">" }),
+        messageFrom: (sequence) => read({ seq: sequence, next_by_subj: ">" }),
         purgeBelow: (sequence) => askJetStream(connection, `STREAM.PURGE.${inputStream}`, { seq: sequence })
       })
     })

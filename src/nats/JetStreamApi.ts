@@ -5,11 +5,35 @@ import { purposeOf } from "./Purpose.ts"
 import type { Request } from "./RequestInbox.ts"
 
 /**
- * How long an answer of the broker's API may take before it is asked again: a leader that is gone does not answer, and
- * the next one was not asked.
+ * How long an answer of the broker's API may take before it is asked again. A leader that is gone does not answer, and its
+ * successor was not asked.
  */
-export const apiWaitMilliseconds = 1_000
+export const apiTimeoutMilliseconds = 1_000
+/** How often the API is asked at most. */
 const apiAttemptsMax = 5
+
+/** The error codes of the API that this service acts on. */
+export const apiCode = {
+  /** The cluster has too few brokers for the replicas. */
+  noPeers: 10_005,
+  temporarilyUnavailable: 10_008,
+  streamNotFound: 10_059,
+  consumerNotFound: 10_014,
+  messageNotFound: 10_037,
+  streamNameInUse: 10_058,
+  wrongLastSequence: 10_071,
+  /** An expectation collided with another message that is under way. */
+  wrongLastSequenceInFlight: 10_164,
+  streamFull: 10_077,
+  insufficientResources: 10_023
+} as const
+
+/** Reasons in plainer words than the broker's. Other reasons are given in its own words. */
+const plainReasons: Readonly<Record<number, string>> = {
+  [apiCode.temporarilyUnavailable]: "it has no leader for this yet",
+  [apiCode.streamFull]: "its store is full",
+  [apiCode.insufficientResources]: "its disk or memory is full"
+}
 
 /** An error of the API as the broker writes it. */
 interface ApiError {
@@ -18,7 +42,7 @@ interface ApiError {
   readonly description?: string
 }
 
-/** Returns what an error in an answer of the broker means: without a leader it can be asked again, else it refused. */
+/** Returns the failure of an error in an answer: `BrokerUnavailable` without a leader, else `BrokerRefused`. */
 export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
   const code = error.err_code ?? error.code
   const reason = plainReasons[code] ?? error.description ?? "it gave no reason"
@@ -28,8 +52,8 @@ export const refusalOf = (operation: string, error: ApiError): BrokerRefused | B
 }
 
 /**
- * What the JetStream API answers, be it an error. The broker's own answers are trusted to have the shape that its
- * version documents; the version is checked when a process starts.
+ * Returns the answer of the JetStream API, which may be an error. The shape that the broker's version documents is
+ * trusted. Each process checks the version when it starts.
  */
 const answerOf = <A>(
   connection: Pick<BrokerConnection, "request">,
@@ -47,7 +71,7 @@ const answerOf = <A>(
     (message) => message.json()
   )
 
-/** Logs the subject and the broker's own code of a failure, for those who debug; the failure itself is for people. */
+/** Logs the subject and the broker's code of a failure, for debugging. The failure itself is written for people. */
 const toldFor =
   (subject: string) =>
   <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
@@ -61,7 +85,7 @@ const toldFor =
       )
     )
 
-/** Asks the JetStream API once. */
+/** Asks the JetStream API once. Fails if it answers with an error. */
 export const askJetStreamOnce = <A>(
   connection: Pick<BrokerConnection, "request">,
   subject: string,
@@ -72,43 +96,20 @@ export const askJetStreamOnce = <A>(
     answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(purposeOf(subject), answer.error))
   ).pipe(toldFor(subject))
 
-/** Asks again what was not answered; so all that is asked like this reads, or says how something shall be. */
+/** Asks again if there was no answer. It is for reads, and for requests with the same result however often they come. */
 const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
   Effect.retry(asked, {
     while: (failure) => failure._tag === "OutcomeUnknown" && connection.hasMajority(),
     times: apiAttemptsMax - 1
   })
 
-/** Asks the JetStream API, whose answers come from the leader, until it answers. */
+/** Asks the JetStream API, at most five times, until it answers. Its answers come from the leader. */
 export const askJetStream = <A>(
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   subject: string,
   body: object
 ): Effect.Effect<A, BrokerFailure> =>
-  untilAnswered(connection, askJetStreamOnce<A>(connection, subject, body, apiWaitMilliseconds))
-
-/** Error codes of the API that mean something to us. */
-export const apiCode = {
-  /** Too few brokers of the cluster are there to place a replica on. */
-  noPeers: 10_005,
-  temporarilyUnavailable: 10_008,
-  streamNotFound: 10_059,
-  consumerNotFound: 10_014,
-  messageNotFound: 10_037,
-  streamNameInUse: 10_058,
-  wrongLastSequence: 10_071,
-  /** An expectation collided with another message that is under way. */
-  wrongLastSequenceInFlight: 10_164,
-  streamFull: 10_077,
-  insufficientResources: 10_023
-} as const
-
-/** Reasons of the broker in words that say what is the matter; other reasons are given in its own words. */
-const plainReasons: Readonly<Record<number, string>> = {
-  [apiCode.temporarilyUnavailable]: "it has no leader for this yet",
-  [apiCode.streamFull]: "its store is full",
-  [apiCode.insufficientResources]: "its disk or memory is full"
-}
+  untilAnswered(connection, askJetStreamOnce<A>(connection, subject, body, apiTimeoutMilliseconds))
 
 /** A message that a stream has. */
 export interface StoredMessage {
@@ -137,7 +138,7 @@ interface StreamMessageAnswer {
 
 const textOf = (base64: string | undefined): string => Buffer.from(base64 ?? "", "base64").toString("utf8")
 
-/** Reads one message from the leader of a stream as the API gives it; `undefined` if none fits the query. */
+/** Reads one message from the leader of a stream as the API gives it; `undefined` if no message fits the query. */
 const readFromLeader = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,
@@ -145,16 +146,16 @@ const readFromLeader = (
 ): Effect.Effect<StreamMessageAnswer["message"] | undefined, BrokerFailure> => {
   const subject = `STREAM.MSG.GET.${stream}`
   return Effect.flatMap(
-    untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiWaitMilliseconds)),
+    untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiTimeoutMilliseconds)),
     ({ message, error }) => {
-      // Not a refusal: that an account does not exist yet is usual, and an error object for each would cost.
+      // It is usual that there is no such message, so this is no failure.
       if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
       return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(purposeOf(subject), error))
     }
   ).pipe(toldFor(subject))
 }
 
-/** Reads one message from the leader of a stream; `undefined` if none fits the query. */
+/** Reads one message from the leader of a stream; `undefined` if no message fits the query. */
 export const readMessage = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,
@@ -172,7 +173,7 @@ export const readMessage = (
       }
   )
 
-/** Reads the bytes of one message from the leader of a stream; `undefined` if none fits the query. */
+/** Reads the bytes of one message from the leader of a stream; `undefined` if no message fits the query. */
 export const readPayload = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,
@@ -183,7 +184,7 @@ export const readPayload = (
     (message) => message && Buffer.from(message.data ?? "", "base64")
   )
 
-/** What the broker answers to a message that a stream has stored. */
+/** The broker's answer to a message that was published into a stream. */
 interface StoredAnswer {
   readonly seq: number
   readonly duplicate?: boolean

@@ -1,4 +1,41 @@
 import type { Msg } from "nats"
 
-/** The code of a message by which the broker says something itself; 0 of one that carries something. */
+const heartbeatCode = 100
+const endOfBatchCode = 204
+const notFoundCode = 404
+const noRespondersCode = 503
+
+const goneDescription = /consumer (deleted|not found)|no responders|server shutdown|leadership change/i
+const oversizedDescription = /message size exceeds maxbytes/i
+
+/** Returns the status code of a message by which the broker says something itself; 0 of one that carries something. */
 export const statusOf = (message: Msg): number => message.headers?.code ?? 0
+
+const descriptionOf = (message: Msg): string => message.headers?.description ?? ""
+
+/** Returns why a status says that a read failed, in the broker's words. */
+export const reasonOf = (message: Msg): string => message.headers?.description ?? "it gave no reason"
+
+/** Whether the broker only says that a pull request, or a consumer, is alive. */
+export const isHeartbeat = (message: Msg): boolean => statusOf(message) === heartbeatCode
+
+/** Whether the broker has sent everything that it found. */
+export const isEndOfBatch = (message: Msg): boolean => statusOf(message) === endOfBatchCode
+
+/** Whether the broker found nothing. */
+export const isNotFound = (message: Msg): boolean => statusOf(message) === notFoundCode
+
+/** Whether nobody listens on the subject of a request. The broker says so without a payload. */
+export const isUnserved = (message: Msg): boolean =>
+  message.data.length === 0 && message.headers?.code === noRespondersCode
+
+/** Whether a consumer that was pulled from is gone. */
+export const isGone = (message: Msg): boolean =>
+  statusOf(message) === noRespondersCode || goneDescription.test(descriptionOf(message))
+
+/** Returns why a consumer is gone, in the broker's words. */
+export const goneReasonOf = (message: Msg): string =>
+  descriptionOf(message) === "" ? "the broker does not know it" : descriptionOf(message).toLowerCase()
+
+/** Whether the next message has more bytes than a pull request named. */
+export const isOversized = (message: Msg): boolean => oversizedDescription.test(descriptionOf(message))

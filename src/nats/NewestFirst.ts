@@ -4,39 +4,34 @@ interface Sequenced {
   readonly sequence: number
 }
 
+/** A range of sequences that is not visited, with its first message if that is known. */
+interface Range<A> {
+  readonly start: number
+  readonly end: number
+  readonly first: A | undefined
+}
+
 /**
- * Visits what a stream has between two sequences, newest first, until `visit` says that it is enough. The broker only
- * finds the first at or after a sequence, so the range is cut in halves, the newer one first: at most
- * 2 log2(range) looks for each that is visited, and nothing else is kept.
+ * Visits the messages between two sequences of a stream, newest first, until `visit` returns `enough`. The broker finds
+ * only the first message at or after a sequence. So the range is cut in halves, the newer half first. Each visit takes at
+ * most 2 log2(range) reads.
  */
 export const newestFirst = <A extends Sequenced, E>(
   firstFrom: (sequence: number) => Effect.Effect<A | undefined, E>,
   low: number,
   high: number,
   visit: (found: A) => "more" | "enough"
-): Effect.Effect<void, E> => {
-  let isEnough = false
-
-  /** Visits what is at or after `first`, which is there, and below `end`. */
-  const visitFrom = (first: A, end: number): Effect.Effect<void, E> =>
-    Effect.suspend(() => {
-      if (end - first.sequence <= 1) {
-        isEnough = visit(first) === "enough"
-        return Effect.void
-      }
-      const middle = first.sequence + Math.ceil((end - first.sequence) / 2)
-      return Effect.andThen(
-        visitBetween(middle, end),
-        Effect.suspend(() => (isEnough ? Effect.void : visitFrom(first, middle)))
-      )
-    })
-
-  const visitBetween = (start: number, end: number): Effect.Effect<void, E> =>
-    start >= end
-      ? Effect.void
-      : Effect.flatMap(firstFrom(start), (first) =>
-          first === undefined || first.sequence >= end ? Effect.void : visitFrom(first, end)
-        )
-
-  return visitBetween(low, high)
-}
+): Effect.Effect<void, E> =>
+  Effect.gen(function* () {
+    const ranges: Array<Range<A>> = [{ start: low, end: high, first: undefined }]
+    for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
+      const { start, end } = range
+      if (start >= end) continue
+      const first = range.first ?? (yield* firstFrom(start))
+      if (first === undefined || first.sequence >= end) continue
+      if (end - first.sequence > 1) {
+        const middle = first.sequence + Math.ceil((end - first.sequence) / 2)
+        ranges.push({ start: first.sequence, end: middle, first }, { start: middle, end, first: undefined })
+      } else if (visit(first) === "enough") return
+    }
+  })

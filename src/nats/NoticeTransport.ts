@@ -3,12 +3,13 @@ import { nuid } from "nats"
 import { noticePrefix } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 
-/** What workers tell edges without being asked, over plain NATS: it may be lost, and nothing rests on it. */
+/** Notices of workers to edges, over plain NATS. One may be lost, and then the edge asks. */
 export class NoticeTransport extends Context.Service<
   NoticeTransport,
   {
-    /** Hands on each payload that is told to this edge, until the scope closes. Answers the name to tell it under. */
+    /** Hands on each payload for this edge, until the scope closes. Returns the name under which workers send to it. */
     readonly listen: (heard: (payload: string) => void) => Effect.Effect<string, never, Scope.Scope>
+    /** Sends a payload to an edge. Without a connection it is dropped. */
     readonly tell: (edge: string, payload: string) => void
   }
 >()("purchases/nats/NoticeTransport") {

@@ -4,20 +4,20 @@ import type { BrokerConnection } from "./Connection.ts"
 import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
 import { readReplica } from "./ReplicaRead.ts"
 
-/** Which messages a page has. While the broker reads it, nothing is written, so it is bounded. */
+/** The messages that a page has. While the broker reads a page, it writes nothing, so the page is bounded. */
 export interface PageQuery {
   /** The subject of the messages; it may have wildcards. */
   readonly subject: string
   /** The least sequence of the page. */
   readonly from: number
   readonly messagesMax: number
-  /** About the most bytes. A larger message comes alone. */
+  /** About the most bytes. A larger message comes as a page of its own. */
   readonly bytesMax: number
 }
 
 /**
- * Reads the next messages of a subject from a sequence on, in order and without a gap; empty only if the leader has none. The
- * leader names the first. A replica gives the page, and may be behind, so its answer counts only if it begins with that one.
+ * Reads the next messages of a subject from a sequence on, in order and without a gap; an empty list only if the leader has
+ * none. The leader names the first. A replica gives the page. It may be behind, so its page must begin with that message.
  */
 export const readPage = Effect.fnUntraced(function* (
   connection: Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">,
@@ -30,7 +30,6 @@ export const readPage = Effect.fnUntraced(function* (
   if (first.text.length >= bytesMax / 2) return [first]
   const query = { seq: first.sequence, next_by_subj: subject, batch: messagesMax, max_bytes: bytesMax }
   const page = yield* readReplica(connection, stream, query).pipe(
-    Effect.map(({ messages }) => messages),
     Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => [])
   )
   return page[0]?.sequence === first.sequence ? page : [first]

@@ -1,6 +1,6 @@
 import { headsStream, inputStream, journalStream } from "../domain/Subject.ts"
 
-/** What people call the streams. */
+/** The words for the streams in messages to people. */
 const storeNames: Readonly<Record<string, string>> = {
   [inputStream]: "the input log",
   [journalStream]: "the journal",
@@ -8,7 +8,7 @@ const storeNames: Readonly<Record<string, string>> = {
   KV_workers: "the signs of life of workers"
 }
 
-/** Each part of the broker's API that is asked, and what it is asked for. */
+/** The parts of the broker's API, and what each is used for. */
 const purposes: ReadonlyArray<readonly [prefix: string, purpose: string]> = [
   ["STREAM.INFO.", "read the state of"],
   ["STREAM.CREATE.", "set up"],
@@ -22,7 +22,7 @@ const purposes: ReadonlyArray<readonly [prefix: string, purpose: string]> = [
   ["CONSUMER.DELETE.", "end the reading of"]
 ]
 
-/** Returns what a subject of the broker's API is asked for, in words for people, who never see the subject. */
+/** Returns the purpose of a request to the broker's API, as a verb for messages to people. They do not show the subject. */
 export const purposeOf = (subject: string): string => {
   const [prefix = "", purpose] = purposes.find(([known]) => subject.startsWith(known)) ?? []
   const [stream = ""] = subject.slice(prefix.length).split(".")

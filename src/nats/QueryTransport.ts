@@ -14,8 +14,8 @@ interface Served {
 }
 
 /**
- * Adds a service to a connection. The client keeps a service, and all that its handler knows, until its connection is
- * closed, even one that was stopped long ago; so each is shown a connection that is closed when the service stops.
+ * Adds a service to a connection. The client keeps a service and its handler until the connection is closed, even after
+ * the service was stopped. So each service is shown a connection that is closed when it stops.
  */
 const addService = async (
   client: NatsConnection,
@@ -34,28 +34,29 @@ const addService = async (
   }
 }
 
-/** The operation of a failure to ask. */
+/** The operation in errors of `ask`. */
 const asking = "ask the owner of the account"
 
-/** Requests and replies between the edge and the owners of partitions: a NATS micro service. */
+/** Requests and answers between edges and the owners of partitions, as a NATS micro service. */
 export class QueryTransport extends Context.Service<
   QueryTransport,
   {
+    /** Asks those who serve a partition, and returns the first answer. */
     readonly ask: (
       partition: number,
       payload: string,
-      waitMilliseconds: number
+      timeoutMilliseconds: number
     ) => Effect.Effect<string, BrokerUnavailable | OutcomeUnknown>
     /**
-     * Hands each request for a partition to `handle` until the scope closes. Who may not answer stays silent: every
-     * worker that believes to be the owner gets every request, and only one that can prove it answers.
+     * Hands each request for a partition to `handle` until the scope closes. Every worker that believes to be the owner gets
+     * every request, and only one that can prove it answers.
      */
     readonly serve: (
       partition: number,
       identity: { readonly worker: string; readonly epoch: number },
       handle: (payload: string, reply: (payload: string) => void) => void
     ) => Effect.Effect<void, BrokerUnavailable, Scope.Scope>
-    /** Hands each request of a person to `handle` until the scope closes. Every epoch gets every one. */
+    /** Hands each request of a person to `handle` until the scope closes. Every epoch gets every request. */
     readonly serveInspection: (
       handle: (kind: string, userToken: string, reply: (payload: string) => void) => void
     ) => Effect.Effect<void, never, Scope.Scope>
@@ -66,17 +67,17 @@ export class QueryTransport extends Context.Service<
     Effect.gen(function* () {
       const connection = yield* Connection
       return QueryTransport.of({
-        ask: (partition, payload, waitMilliseconds) =>
+        ask: (partition, payload, timeoutMilliseconds) =>
           connection
             .request({
               operation: asking,
               subject: querySubject(partition),
               payload,
-              timeoutMilliseconds: waitMilliseconds
+              timeoutMilliseconds
             })
             .pipe(
               Effect.map((message) => message.string()),
-              // An owner that cannot ask the leader says nothing, and will not for as long as there is none.
+              // An owner without a leader gives no answer, and another attempt would not help.
               Effect.catchTag("OutcomeUnknown", (unknown) =>
                 Effect.fail(connection.hasMajority() ? unknown : noMajority(asking))
               ),

@@ -14,23 +14,23 @@ interface ConsumerInfo {
   readonly ts: string
 }
 
-/** The queue of a partition. */
+/** The input of a partition that its owner has not acknowledged. */
 export interface PartitionQueue {
-  /** The newest epoch that has begun to read it. */
+  /** The newest epoch that has a consumer. */
   readonly epoch: number
-  /** How many messages wait in it. */
+  /** How many messages wait. */
   readonly depth: number
-  /** The sequence of the input log up to which every message is acknowledged. */
+  /** The input sequence up to which every message is acknowledged. */
   readonly floor: number
-  /** When a message was acknowledged last, or else its epoch began, in milliseconds since 1970, by the broker's clock. */
+  /** When a message was acknowledged last, or the epoch began, in milliseconds since 1970, by the broker's clock. */
   readonly movedAt: number
   /** When the broker was asked, by the same clock. */
   readonly readAt: number
 }
 
 /**
- * Returns what waits in each partition, in messages. Of the consumers of its newest epoch the furthest counts, since an
- * epoch may have made several of which it uses one.
+ * Returns the queue of each partition. An epoch may have made several consumers, of which it uses one. So the consumer of
+ * the newest epoch that is furthest counts.
  */
 export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {
   const newest = new Map<number, PartitionQueue>()
@@ -47,15 +47,15 @@ export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<nu
   return newest
 }
 
-/** How much of the input log waits for its owners. */
+/** Tells how much of the input log waits for the owners of the partitions. */
 export class QueueDepth extends Context.Service<
   QueueDepth,
   {
-    /** By partition, the messages that are not applied, or whose acknowledgement has not arrived. */
+    /** Reads the queue of each partition: messages that are not applied, or whose acknowledgement has not arrived. */
     readonly waiting: Effect.Effect<ReadonlyMap<number, PartitionQueue>, BrokerFailure>
     /**
-     * Returns for how many milliseconds a queue has stood still although a message waits in it, by the broker's clock.
-     * It is 0 for a queue in which nothing waits. The oldest message is read for it.
+     * Returns for how many milliseconds a queue has stood still although a message waits, by the broker's clock; 0 if none
+     * waits. It reads the oldest message.
      */
     readonly stoodStill: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
   }

@@ -8,15 +8,15 @@ import { Connection } from "./Connection.ts"
 import { readMessage, type StreamMessage } from "./JetStreamApi.ts"
 import { newestFirst } from "./NewestFirst.ts"
 
-/** A page ends early when its records have so many characters: one alone may have half of the broker's largest message. */
+/** A page ends early when its records have so many characters. One record may fill half of the broker's largest message. */
 export const recordsLengthMax = 2 * 1024 * 1024
-/** The most steps of one record's trail that are read, the oldest of them; three are usual. */
+/** The most steps of one record's trail that are read, oldest first. */
 const replayStepsMax = 100
 
-/** How many records of one message, or of one decision, are written at once. */
+/** The most records of one message, or of one decision, that are written at once. */
 const recordsAtOnceMax = 16
 
-/** Which record: the message of the input log, and the place in it, from 0. */
+/** The key of a record: the message of the input log, and the index of the purchase in it, from 0. */
 export interface RejectedKey {
   readonly inputSequence: number
   readonly index: number
@@ -37,7 +37,7 @@ export interface StoredReplay extends Replay {
 export interface RejectedPage {
   /** Newest first. */
   readonly records: ReadonlyArray<StoredRejection>
-  /** Where the page after it begins: before this sequence of the journal. */
+  /** The next page begins before this sequence of the journal. It is missing on the last page. */
   readonly next?: number
 }
 
@@ -54,28 +54,29 @@ const storedReplay = ({ text, sequence, storedAt }: StreamMessage): StoredReplay
 })
 
 /**
- * What was rejected, and what was done about it. The edge reads and writes these keys itself: a record is written once
- * and belongs to no account (what is unreadable may not even have a user), so no owner knows more about it than the
- * broker's leader; and a replay becomes a purchase only by way of the input log, as every purchase does.
+ * The rejected records, and the steps of their replays. The edge reads and writes them itself. A record is written once
+ * and belongs to no account, so no owner knows more about it than the leader. A replay becomes a purchase only by way of
+ * the input log, as every purchase does.
  */
 export class RejectedRecords extends Context.Service<
   RejectedRecords,
   {
     /**
-     * Writes why something is not applied, before the commit that counts it. A record that is there already is the same: a
-     * second decision of one input does not differ from the first.
+     * Writes why a purchase is not applied, before the commit that counts it. A record that is there already is the same,
+     * because a second decision of one input does not differ from the first.
      */
     readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
-    /** The newest records below a sequence of the journal, or of all; fewer if some are long. */
+    /** Returns the newest records, or those below a sequence of the journal. There are fewer if some are long. */
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
-    readonly find: (place: RejectedKey) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
-    /** The newest step of a record's replay; nothing before the first. */
-    readonly replay: (place: RejectedKey) => Effect.Effect<StoredReplay | undefined, BrokerFailure>
-    /** All steps of a record's replay, oldest first. */
-    readonly trail: (place: RejectedKey) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
-    /** Writes the next step, where `after` is the sequence of the newest, or 0; else it fails with a conflict. */
+    /** Returns a record; `undefined` without one. */
+    readonly find: (key: RejectedKey) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
+    /** Returns the newest step of a record's replay; `undefined` before the first. */
+    readonly replay: (key: RejectedKey) => Effect.Effect<StoredReplay | undefined, BrokerFailure>
+    /** Returns the steps of a record's replay, oldest first. */
+    readonly trail: (key: RejectedKey) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
+    /** Writes the next step. Fails with `CommitConflict` unless `after` is the sequence of the newest step, 0 for none. */
     readonly step: (
-      place: RejectedKey,
+      key: RejectedKey,
       replay: Replay,
       after: number
     ) => Effect.Effect<void, BrokerFailure | CommitConflict>
@@ -124,7 +125,7 @@ export class RejectedRecords extends Context.Service<
           Effect.asVoid,
           Effect.catchTag("CommitConflict", ({ reason }) =>
             Effect.flatMap(newest(key), (found) =>
-              // The other write of it may still be under way, and may fail.
+              // The other write of the record may be under way, and may fail.
               found === undefined ? Effect.fail(new BrokerUnavailable({ operation, reason })) : Effect.void
             )
           )
@@ -151,7 +152,7 @@ export class RejectedRecords extends Context.Service<
   )
 }
 
-/** Records all that one message or one decision rejects. */
+/** Writes the records of all purchases that one message or one decision rejects. */
 export const recordAll = (
   { record }: Pick<(typeof RejectedRecords)["Service"], "record">,
   rejections: ReadonlyArray<Rejection>

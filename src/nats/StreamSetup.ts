@@ -1,14 +1,14 @@
-import { Effect, Schedule } from "effect"
+import { Duration, Effect, Schedule } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
 /**
  * A starting process waits a minute for a broker that restarts, or a cluster that elects its leaders. An election takes
- * some seconds; half a minute was once not enough, under faults on a machine with much else to do.
+ * some seconds, and longer on a machine with much else to do.
  */
-const startAttemptsMax = 240
-const startAttemptWait = "250 millis"
+const retriesMax = 240
+const retryWait = Duration.millis(250)
 
 export interface StreamConfig {
   readonly name: string
@@ -21,16 +21,16 @@ interface StreamInfo {
 }
 
 /**
- * Tries again what a starting process asks of a broker that may be without a leader, or of a cluster whose brokers are not
- * all there yet. Other refusals are final.
+ * Retries a request of a starting process, for at most a minute. The broker may have no leader, or some brokers of its
+ * cluster may not have started. Other refusals are final.
  */
 export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
   Effect.retry(asked, {
     while: (failure) => failure._tag !== "BrokerRefused" || failure.code === apiCode.noPeers,
-    schedule: Schedule.spaced(startAttemptWait).pipe(Schedule.upTo({ times: startAttemptsMax }))
+    schedule: Schedule.spaced(retryWait).pipe(Schedule.upTo({ times: retriesMax }))
   })
 
-/** What a stream that exists has to get. Nothing is ever taken away: that is for somebody who knows why it is there. */
+/** Returns the settings that a stream needs changed. Replicas are added, and never taken away. */
 const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> =>
   found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}
 
@@ -53,8 +53,8 @@ export const streamConfigOf = (
 ): Effect.Effect<StreamConfig | undefined, BrokerFailure> => untilReady(findConfig(connection, name))
 
 /**
- * A stream with at least these replicas: created when it is missing, and given more replicas when it was created with
- * fewer, as before a move to a cluster. Returns the configuration that the stream has, which another process may have set.
+ * Creates a stream if it is missing, or gives it more replicas if it has too few, as after a move to a cluster. Returns the
+ * configuration that the stream has, which another process may have set.
  */
 export const ensureStream = (connection: Asking, config: StreamConfig): Effect.Effect<StreamConfig, BrokerFailure> => {
   const { name } = config

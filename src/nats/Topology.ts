@@ -1,15 +1,16 @@
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, type Duration, Effect, Layer, Schema } from "effect"
 import { formerLedgerStream, inputStream, journalStream, partitionFilter } from "../domain/Subject.ts"
 import { type BrokerConnection, Connection } from "./Connection.ts"
+import { nanosecondsOf } from "./Nanoseconds.ts"
 import { ensureStream, streamConfigOf } from "./StreamSetup.ts"
 
 /** The oldest broker that the tests have run on. */
 const brokerVersionMin = [2, 15, 0] as const
-/** What the upgrade writes into the metadata of the journal when it is complete. */
+/** The entry that the upgrade writes into the metadata of the journal when it is complete. */
 export const upgradeMetadata = "purchases.upgrade"
 export const upgradeDone = "done"
+/** The key in the metadata of the input log under which its number of partitions stands. */
 export const partitionsMetadata = "purchases.partitions"
-const nanosecondsPerMillisecond = 1_000_000
 
 /** The broker lacks what the protocol needs, or was set up for something else. Nothing was changed. */
 export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("TopologyMismatch", {
@@ -21,12 +22,12 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("To
 }
 
 export interface TopologySettings {
-  /** How many partitions the input log gets when it is created; later the stored number counts. */
+  /** How many partitions the input log gets when it is created. Later the stored number counts. */
   readonly partitions: number
   readonly replicas: number
-  /** In milliseconds. */
-  readonly duplicateWindow: number
-  /** The most bytes that the input log keeps; above it the broker refuses purchases. */
+  /** For how long the broker drops a message whose id it has stored. */
+  readonly duplicateWindow: Duration.Duration
+  /** The most bytes that the input log keeps. Above it, the broker refuses purchases. */
   readonly inputBytesMax: number
 }
 
@@ -49,7 +50,7 @@ const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
   max_bytes: settings.inputBytesMax,
   max_msg_size: messageBytesMax,
   num_replicas: settings.replicas,
-  duplicate_window: settings.duplicateWindow * nanosecondsPerMillisecond,
+  duplicate_window: nanosecondsOf(settings.duplicateWindow),
   metadata: { [partitionsMetadata]: String(settings.partitions) }
 })
 
@@ -73,7 +74,7 @@ const formerLayout = () =>
     problem: `The stream ${formerLedgerStream} holds accounts in the layout of an earlier version. Stop all workers and edges, and run: npm run upgrade`
   })
 
-/** Whether the broker has accounts in the layout of an earlier version that are not upgraded, or only in part. */
+/** Whether the broker has accounts in the layout of an earlier version whose upgrade is not complete. */
 const isFormerLayout = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const former = yield* streamConfigOf(connection, formerLedgerStream)
   if (former === undefined) return false
@@ -81,13 +82,13 @@ const isFormerLayout = Effect.fnUntraced(function* (connection: BrokerConnection
   return journal?.metadata?.[upgradeMetadata] !== upgradeDone
 })
 
-/** The input log on the broker, created if it is missing. */
+/** The input log on the broker, which is created if it is missing, and its bounds. */
 export class Topology extends Context.Service<
   Topology,
   {
     /** The number of partitions that the input log was created with. */
     readonly partitions: number
-    /** The most bytes of one message of the input log: half of what the broker takes. */
+    /** The most bytes of one message of the input log: half of the broker's `max_payload`. */
     readonly messageBytesMax: number
   }
 >()("purchases/nats/Topology") {
@@ -104,7 +105,7 @@ export class Topology extends Context.Service<
             problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
           })
         }
-        // A broker of a cluster whose disk is full goes on without JetStream, and passes on what is asked of the others.
+        // A broker of a cluster whose disk is full goes on without JetStream, and passes requests on to the others.
         const hasJetStream = server.jetstream === true
         if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
         const messageBytesMax = Math.floor(server.max_payload / 2)

@@ -1,25 +1,27 @@
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import { headers } from "nats"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import { decodeToken, encodeToken } from "../domain/Subject.ts"
 import { Connection } from "./Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
+import { nanosecondsOf } from "./Nanoseconds.ts"
 import { ensureStream } from "./StreamSetup.ts"
 
 const bucket = "workers"
 const stream = `KV_${bucket}`
 const prefix = `$KV.${bucket}.`
-const announceWaitMilliseconds = 1_000
-/** A worker that was not heard for this long is not even listed any more. */
-const forgottenAfterMilliseconds = 60_000
-const nanosecondsPerMillisecond = 1_000_000
+const announceTimeoutMilliseconds = 1_000
+/** A worker that was not heard for this long is not listed any more. */
+const forgottenAfter = Duration.minutes(1)
+/** The most signs of life that are read at once. */
+const readsAtOnceMax = 16
 
-/** Counts what a worker has done since its process began. It is for people: nothing is decided by it. */
+/** Numbers of purchases that a worker has handled since it began. They are for people: nothing is decided by them. */
 export interface WorkDone {
-  /** When the process began, in milliseconds since 1970, by its own clock; missing from workers that do not tell. */
+  /** When the process began, in milliseconds since 1970, by its own clock. Older workers do not send it. */
   readonly startedAt?: number
   readonly applied: number
-  /** Repeats that accounts knew by their purchaseId; those that the broker drops reach no worker. */
+  /** Repeats that accounts knew by their purchaseId. Those that the broker drops reach no worker. */
   readonly repeats: number
   readonly rejected: number
 }
@@ -27,15 +29,15 @@ export interface WorkDone {
 /** A sign of life of a worker as the bucket has it. */
 export interface WorkerSign {
   readonly worker: string
-  /** Counts up over all processes; a process that runs under the same name later has a higher one. 0: not known yet. */
+  /** A number that rises over all processes, also over those with one name. It is 0 before the process knows it. */
   readonly instance: number
-  /** When the broker stored it, in milliseconds since 1970; 0 where it was heard in passing. */
+  /** When the broker stored it, in milliseconds since 1970; 0 if it was heard as it was given. */
   readonly storedAt: number
-  /** How old it was when it was read, in milliseconds, by the broker's clock; 0 where it was heard in passing. */
+  /** How old it was when it was read, by the broker's clock; 0 if it was heard as it was given. */
   readonly silentMilliseconds: number
-  /** The worker said goodbye. */
+  /** Whether the worker said goodbye. */
   readonly isLeaving: boolean
-  /** What it had done by then, where it tells. */
+  /** Its work until then. Older workers do not send it. */
   readonly work?: WorkDone
 }
 
@@ -54,11 +56,11 @@ const streamConfig = (replicas: number) => ({
   name: stream,
   description: "Signs of life of workers",
   subjects: [`${prefix}*`],
-  // In memory it would be gone with a broker that restarts, and the numbers of processes would begin again.
+  // In memory the stream would be lost with a broker that restarts, and the numbers of processes would begin again.
   storage: "file",
   discard: "new",
   max_msgs_per_subject: 1,
-  max_age: forgottenAfterMilliseconds * nanosecondsPerMillisecond,
+  max_age: nanosecondsOf(forgottenAfter),
   num_replicas: replicas,
   allow_direct: true,
   allow_rollup_hdrs: true,
@@ -76,10 +78,11 @@ const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: num
 export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {
-    /** Gives a sign of life, and answers the sequence that the broker gave it. */
+    /** Gives a sign of life, and returns its sequence. */
     readonly announce: (worker: string, instance: number, work?: WorkDone) => Effect.Effect<number, BrokerFailure>
+    /** Says goodbye, and returns the sequence of that. */
     readonly leave: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
-    /** The newest sign of each worker that has not said goodbye. */
+    /** Reads the newest sign of each worker that has not said goodbye. */
     readonly read: Effect.Effect<ReadonlyArray<WorkerSign>, BrokerFailure>
     /** Hands on each sign as it is given, until the scope closes. */
     readonly watch: (heard: (sign: WorkerSign) => void) => Effect.Effect<void, never, Scope.Scope>
@@ -101,7 +104,7 @@ export class WorkerBucket extends Context.Service<
             subject: prefix + encodeToken(worker),
             payload: JSON.stringify(value),
             headers: written,
-            timeoutMilliseconds: announceWaitMilliseconds
+            timeoutMilliseconds: announceTimeoutMilliseconds
           }).pipe(Effect.map(({ seq }) => seq))
         }
 
@@ -117,7 +120,9 @@ export class WorkerBucket extends Context.Service<
             subjects_filter: `${prefix}*`
           })
           const brokersNow = Date.parse(info.ts)
-          const signs = yield* Effect.forEach(Object.keys(info.state.subjects ?? {}), newest, { concurrency: 16 })
+          const signs = yield* Effect.forEach(Object.keys(info.state.subjects ?? {}), newest, {
+            concurrency: readsAtOnceMax
+          })
           return signs.flatMap((sign) =>
             sign === undefined || sign.isLeaving
               ? []

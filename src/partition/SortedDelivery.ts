@@ -2,7 +2,7 @@ import type { Delivered } from "../domain/Account.ts"
 import { decodePurchases, encodePurchaseText, type Unreadable } from "../domain/PurchaseMessage.ts"
 import { encodeToken, partitionOf } from "../domain/Subject.ts"
 import { subjectUserProblem } from "../domain/SubjectUser.ts"
-import type { Delivery } from "../nats/PartitionConsumer.ts"
+import type { Delivery } from "../nats/Delivery.ts"
 
 interface OwnPartition {
   readonly partition: number

@@ -1,40 +1,42 @@
-import { Clock, Effect } from "effect"
-import { pullHeartbeatMilliseconds } from "../nats/PartitionConsumer.ts"
+import { Clock, Duration, Effect } from "effect"
+import { pullHeartbeat } from "../nats/PullSession.ts"
 import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import type { InHand } from "./InHand.ts"
 
-/** Every so often an epoch looks whether it is stuck: as often as the broker gives a sign of life on a pull. */
-const lookEveryMilliseconds = pullHeartbeatMilliseconds
+/** The wait between two checks: the time in which the broker gives a sign of life on a pull. */
+const checkEvery = pullHeartbeat
 /**
- * A broker that was not heard on a pull at so many looks, one after another, does not know our consumer any more. Time
- * alone does not tell: where this process stood still, it hears before the next look what came meanwhile.
+ * A broker that was not heard at so many checks, one after another, does not know our consumer any more. Time alone does not
+ * tell. If this process stood still, it hears before the next check what came meanwhile.
  */
-const silentLooksMax = 3
-/** A query's sequence that the consumer does not reach in this time, while nothing else comes, was lost on the way. */
-const barrierStuckMilliseconds = 2_000
+const silentChecksMax = 3
+/** A question's sequence that does not come in this time, while nothing else comes, was lost on the way. */
+const questionStuckMax = Duration.seconds(2)
 
 interface Watched {
-  /** For how many milliseconds the broker was not heard. */
+  /** Returns for how many milliseconds the broker was not heard. */
   readonly silence: () => number
   readonly dispatched: DispatchWatermark
   readonly inHand: InHand
 }
 
-/** Waits until an epoch gets nothing any more that it should get, and answers what it was. */
+/** Waits until an epoch does not get input that it should get. Returns the reason. */
 export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, inHand }: Watched) {
-  let before = -1
-  let stuck = 0
-  let silentLooks = 0
-  let lookedAt = yield* Clock.currentTimeMillis
+  let dispatchedBefore = -1
+  let stuckChecks = 0
+  let silentChecks = 0
+  let checkedAt = yield* Clock.currentTimeMillis
   while (true) {
-    yield* Effect.sleep(lookEveryMilliseconds)
+    yield* Effect.sleep(checkEvery)
     const now = yield* Clock.currentTimeMillis
-    silentLooks = silence() >= now - lookedAt ? silentLooks + 1 : 0
-    lookedAt = now
-    if (silentLooks === silentLooksMax) return `the broker was not heard at ${silentLooksMax} looks`
-    const isStuck = dispatched.isAwaited && dispatched.dispatchedThrough === before && inHand.isEmpty
-    stuck = isStuck ? stuck + lookEveryMilliseconds : 0
-    if (stuck > barrierStuckMilliseconds) return "a sequence that a query waits for did not come"
-    before = dispatched.dispatchedThrough
+    silentChecks = silence() >= now - checkedAt ? silentChecks + 1 : 0
+    checkedAt = now
+    if (silentChecks === silentChecksMax) return `the broker was not heard at ${silentChecksMax} looks`
+    const { dispatchedThrough } = dispatched
+    const isStuck = dispatched.isAwaited && dispatchedThrough === dispatchedBefore && inHand.isEmpty
+    stuckChecks = isStuck ? stuckChecks + 1 : 0
+    const stuckFor = Duration.times(checkEvery, stuckChecks)
+    if (Duration.isGreaterThan(stuckFor, questionStuckMax)) return "a sequence that a query waits for did not come"
+    dispatchedBefore = dispatchedThrough
   }
 })

@@ -1,6 +1,6 @@
 import { Effect, Exit, Layer, ManagedRuntime, type Scope } from "effect"
 import { connect } from "nats"
-import type { Delivery } from "../../src/nats/PartitionConsumer.ts"
+import type { Delivery } from "../../src/nats/Delivery.ts"
 import { brokerLayer } from "../../src/Roles.ts"
 import { MemoryBroker } from "../simulation/MemoryBroker.ts"
 import { Link } from "../simulation/Network.ts"

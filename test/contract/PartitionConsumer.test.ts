@@ -1,7 +1,8 @@
 import { Effect } from "effect"
 import { expect, it } from "vitest"
 import { InputLog } from "../../src/nats/InputLog.ts"
-import { type Delivery, PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
+import type { Delivery } from "../../src/nats/Delivery.ts"
+import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { onBoth, until, usual } from "./OnBoth.ts"
 
 onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {

@@ -155,7 +155,7 @@ describe("The stream of commits", () => {
     await admin.api(`STREAM.DELETE.${journalStream}`)
     await start()
     expect(await Effect.runPromise(Effect.flip(Fiber.join(following.fiber)))).toEqual(
-      new LedgerReplaced({ reached: 2, last: 0 })
+      new LedgerReplaced({ readThrough: 2, last: 0 })
     )
   })
 

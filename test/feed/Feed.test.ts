@@ -79,7 +79,7 @@ class MemoryLedger {
       Effect.callback((resume) => {
         this.follows += 1
         this.hear = heard
-        this.replaced = () => resume(Effect.fail(new LedgerReplaced({ reached: this.last, last: 0 })))
+        this.replaced = () => resume(Effect.fail(new LedgerReplaced({ readThrough: this.last, last: 0 })))
         return Effect.sync(() => {
           this.hear = undefined
         })

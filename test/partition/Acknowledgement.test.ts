@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import type { Delivery } from "../../src/nats/PartitionConsumer.ts"
+import type { Delivery } from "../../src/nats/Delivery.ts"
 import { holdCommits } from "../support/Faults.ts"
 import { sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import type { Delivery } from "../../src/nats/PartitionConsumer.ts"
+import type { Delivery } from "../../src/nats/Delivery.ts"
 import { mistakesInChain } from "../support/ChainOrder.ts"
 import { mistakesAfter, readAccount } from "../support/Shopper.ts"
 import { manySold } from "../support/Sold.ts"

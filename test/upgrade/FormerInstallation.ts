@@ -1,4 +1,4 @@
-import { Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer, Schema } from "effect"
 import {
   type Account,
   decide,
@@ -35,9 +35,12 @@ const createInput = (url: string, partitions: number) =>
   Effect.runPromise(
     Effect.scoped(
       Layer.build(
-        Topology.layer({ partitions, replicas: 1, duplicateWindow: 1_000, inputBytesMax: 1024 ** 3 }).pipe(
-          Layer.provide(Connection.layer({ url, name: "test" }))
-        )
+        Topology.layer({
+          partitions,
+          replicas: 1,
+          duplicateWindow: Duration.seconds(1),
+          inputBytesMax: 1024 ** 3
+        }).pipe(Layer.provide(Connection.layer({ url, name: "test" })))
       )
     )
   )

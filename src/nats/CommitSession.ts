@@ -1,0 +1,105 @@
+import { Deferred, Duration, Effect, type Scope } from "effect"
+import { createInbox, type Msg, type NatsConnection, nuid } from "nats"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { commitFilter, journalStream } from "../domain/Subject.ts"
+import { readAckSubject } from "./AckSubject.ts"
+import type { JournalRecord } from "./CommitChain.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { askJetStream } from "./JetStreamApi.ts"
+import { statusOf } from "./JetStreamStatus.ts"
+import { nanosecondsOf } from "./Nanoseconds.ts"
+
+/** The broker says at least this often that a consumer is alive. */
+const heartbeat = Duration.seconds(2)
+/** A consumer that was silent for this long is replaced. */
+const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
+/** The broker removes a consumer that nobody listened to for this long, such as that of an edge that crashed. */
+const inactiveMax = Duration.seconds(10)
+
+const consumerConfig = (name: string, inbox: string, after: number) => ({
+  name,
+  deliver_subject: inbox,
+  filter_subject: commitFilter,
+  ack_policy: "none",
+  deliver_policy: "by_start_sequence",
+  opt_start_seq: after + 1,
+  mem_storage: true,
+  num_replicas: 1,
+  flow_control: true,
+  idle_heartbeat: nanosecondsOf(heartbeat),
+  inactive_threshold: nanosecondsOf(inactiveMax)
+})
+
+/** What a session does with its deliveries. */
+interface SessionEvents {
+  readonly heard: (commit: JournalRecord) => void
+  readonly ended: (reason: string) => void
+}
+
+/** Takes the messages of one consumer, and hands on its commits. A gap ends the session. */
+class SessionDeliveries {
+  /** When the broker was last heard, by `performance.now()`. */
+  heardAt = performance.now()
+  private delivered = 0
+  private readonly client: Pick<NatsConnection, "publish">
+  private readonly events: SessionEvents
+
+  constructor(client: Pick<NatsConnection, "publish">, events: SessionEvents) {
+    this.client = client
+    this.events = events
+  }
+
+  take(message: Msg): void {
+    this.heardAt = performance.now()
+    if (statusOf(message) === 0) this.takeCommit(message)
+    else this.takeStatus(message)
+  }
+
+  private takeCommit(message: Msg): void {
+    const { sequence, deliverySequence, storedAt } = readAckSubject(message.reply ?? "")
+    if (deliverySequence !== this.delivered + 1) return this.events.ended("a delivery is missing")
+    this.delivered += 1
+    this.events.heard({ sequence, storedAt, text: message.string() })
+  }
+
+  private takeStatus(message: Msg): void {
+    // The broker asks whether this process keeps up. It must be answered behind everything that came before.
+    const question = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
+    if (question !== "") this.client.publish(question)
+    const last = Number(message.headers?.get("Nats-Last-Consumer") || this.delivered)
+    if (last !== this.delivered) this.events.ended("the broker delivered something that did not come")
+  }
+}
+
+/**
+ * Hands on the commits of the journal after a sequence, in order, with a consumer of its own. Returns the reason when the
+ * session ends: a gap, silence, or a connection that broke.
+ */
+export const runCommitSession = (
+  connection: BrokerConnection,
+  after: number,
+  heard: (commit: JournalRecord) => void
+): Effect.Effect<string, BrokerFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const name = `feed-${nuid.next()}`
+    const inbox = createInbox()
+    const over = Deferred.makeUnsafe<string>()
+    const ended = (reason: string) => void Deferred.doneUnsafe(over, Effect.succeed(reason))
+    const deliveries = new SessionDeliveries(connection.client, { heard, ended })
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        connection.client.subscribe(inbox, { callback: (_error, message) => deliveries.take(message) })
+      ),
+      (subscription) => Effect.sync(() => subscription.unsubscribe())
+    )
+    yield* connection.onReconnect(() => ended("the connection broke"))
+    yield* askJetStream(connection, `CONSUMER.CREATE.${journalStream}.${name}.${commitFilter}`, {
+      stream_name: journalStream,
+      config: consumerConfig(name, inbox, after)
+    })
+    const silent = Effect.gen(function* () {
+      while (performance.now() - deliveries.heardAt < silenceMaxMilliseconds) yield* Effect.sleep(heartbeat)
+      return "the broker was silent"
+    })
+    return yield* Effect.raceFirst(Deferred.await(over), silent)
+  })

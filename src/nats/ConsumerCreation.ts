@@ -1,0 +1,77 @@
+import { Duration, Effect } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { inputStream, partitionFilter } from "../domain/Subject.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { askJetStreamOnce } from "./JetStreamApi.ts"
+import { nanosecondsOf } from "./Nanoseconds.ts"
+
+/**
+ * A consumer lives on one broker, and the cluster may put it on one that has just died, of which it learns minutes later.
+ * So another consumer is created after this wait, and the first that answers is used.
+ */
+const hedgeWait = Duration.millis(400)
+const createTimeoutMilliseconds = 5_000
+/** The most consumers that are created for one epoch. While one of three brokers is dead, all of them are hardly put there. */
+const attemptsMax = 5
+/** A delivery that is not acknowledged comes again after this long. Its purchases are repeats then, so it costs little. */
+const ackWait = Duration.seconds(30)
+/** The broker removes a consumer that nobody pulled from for this long, such as that of a worker that crashed. */
+const inactiveMax = Duration.minutes(5)
+
+/** The consumer that is wanted. */
+export interface EpochConsumer {
+  readonly partition: number
+  readonly epoch: number
+  /** The input sequence of the first delivery. */
+  readonly from: number
+  /** How many deliveries may be unacknowledged. With so many, the broker delivers nothing more. */
+  readonly unacknowledgedMax: number
+}
+
+const prefixOf = (partition: number): string => `p${partition}-`
+
+/** Returns the name of an epoch's consumer. The names of later attempts end with their number, from 2. */
+export const consumerName = (partition: number, epoch: number, attempt: number): string =>
+  attempt === 1 ? `${prefixOf(partition)}${epoch}` : `${prefixOf(partition)}${epoch}-${attempt}`
+
+/** Whether a consumer is one of a partition's epochs before another. */
+export const isOfEarlierEpoch = (name: string, partition: number, epoch: number): boolean => {
+  const prefix = prefixOf(partition)
+  return name.startsWith(prefix) && Number.parseInt(name.slice(prefix.length), 10) < epoch
+}
+
+const configOf = (name: string, { partition, from, unacknowledgedMax }: EpochConsumer) => ({
+  name,
+  durable_name: name,
+  filter_subject: partitionFilter(partition),
+  ack_policy: "explicit",
+  ack_wait: nanosecondsOf(ackWait),
+  max_ack_pending: unacknowledgedMax,
+  deliver_policy: "by_start_sequence",
+  opt_start_seq: from,
+  // The position is in the chain, so nothing rests on acknowledgements. On disk each of them would be a synced write, and
+  // replicas would have to elect a leader first.
+  mem_storage: true,
+  num_replicas: 1,
+  inactive_threshold: nanosecondsOf(inactiveMax)
+})
+
+/** Creates the consumer of an epoch, with further attempts beside the first if it is slow. Returns the attempt that won. */
+export const createConsumer = (
+  connection: Pick<BrokerConnection, "request">,
+  wanted: EpochConsumer
+): Effect.Effect<number, BrokerFailure> => {
+  const createOnce = (attempt: number) => {
+    const name = consumerName(wanted.partition, wanted.epoch, attempt)
+    const subject = `CONSUMER.CREATE.${inputStream}.${name}.${partitionFilter(wanted.partition)}`
+    const body = { stream_name: inputStream, config: configOf(name, wanted) }
+    return Effect.as(askJetStreamOnce<object>(connection, subject, body, createTimeoutMilliseconds), attempt)
+  }
+  const createFrom = (attempt: number): Effect.Effect<number, BrokerFailure> => {
+    const created = createOnce(attempt)
+    if (attempt === attemptsMax) return created
+    const next = Effect.suspend(() => createFrom(attempt + 1))
+    return Effect.raceFirst(created, Effect.delay(next, hedgeWait))
+  }
+  return createFrom(1)
+}

@@ -1,0 +1,39 @@
+import type { Msg } from "nats"
+import { noticeHeader, userTokenOfInput } from "../domain/Subject.ts"
+import { type AckSubject, isAckSubject, readAckSubject } from "./AckSubject.ts"
+
+/** The bytes that a message id and its field name count for, in full, so that our sum is never below the broker's. */
+const headerBytesMax = 512
+
+/** One delivery of a message of the input log. */
+export interface Delivery extends AckSubject {
+  readonly payload: Uint8Array
+  /** The token of the user for whom the message was sent; `undefined` for a group. */
+  readonly userToken: string | undefined
+  /** The bytes that it counts for against those of a pull request. */
+  readonly bytes: number
+  /** The address to which its sender wants the notices of its purchases, as the message has it. */
+  readonly noticeTo: string | undefined
+  /** The subject on which to acknowledge it. */
+  readonly acknowledgeSubject: string
+}
+
+/** A delivery whose payload was read. Its bytes need not be kept until its purchases are committed. */
+export type ReadDelivery = Omit<Delivery, "payload" | "userToken">
+
+/** Whether a message of a pull carries something. The others are statuses of the broker. */
+export const isDelivery = (message: Msg): boolean => message.reply !== undefined && isAckSubject(message.reply)
+
+/** Reads a delivery from its message. */
+export const deliveryOf = (message: Msg): Delivery => {
+  const acknowledgeSubject = message.reply ?? ""
+  const { subject } = message
+  return {
+    ...readAckSubject(acknowledgeSubject),
+    payload: message.data,
+    userToken: userTokenOfInput(subject),
+    bytes: message.data.length + subject.length + acknowledgeSubject.length + headerBytesMax,
+    noticeTo: message.headers?.get(noticeHeader) || undefined,
+    acknowledgeSubject
+  }
+}

@@ -1,0 +1,55 @@
+/** How much pull requests may still deliver. */
+export interface Demand {
+  readonly messages: number
+  readonly bytes: number
+}
+
+interface Request {
+  messages: number
+  bytes: number
+}
+
+/** The pull requests of one consumer that are under way. The broker serves them in the order in which they were made. */
+export class PullDemand {
+  private readonly requests = new Map<string, Request>()
+  private made = 0
+
+  /** How many requests are under way. */
+  get size(): number {
+    return this.requests.size
+  }
+
+  /** Adds a request, and returns its id. */
+  add(messages: number, bytes: number): string {
+    this.made += 1
+    const id = String(this.made)
+    this.requests.set(id, { messages, bytes })
+    return id
+  }
+
+  /** Ends a request. */
+  end(id: string): void {
+    this.requests.delete(id)
+  }
+
+  /** Counts a delivery for the oldest request. */
+  delivered(bytes: number): void {
+    for (const [id, request] of this.requests) {
+      request.messages -= 1
+      request.bytes -= bytes
+      if (request.messages <= 0) this.requests.delete(id)
+      return
+    }
+  }
+
+  /** Returns what all requests together may still deliver. */
+  outstanding(): Demand {
+    let messages = 0
+    let bytes = 0
+    for (const request of this.requests.values()) {
+      messages += request.messages
+      bytes += request.bytes
+    }
+    return { messages, bytes: Math.max(0, bytes) }
+  }
+}

@@ -1,0 +1,129 @@
+import { Duration, Effect, type Scope } from "effect"
+import { createInbox, type Msg } from "nats"
+import { inputStream } from "../domain/Subject.ts"
+import { type Acknowledgements, makeAcknowledgements } from "./Acknowledgements.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { type Delivery, deliveryOf, isDelivery, type ReadDelivery } from "./Delivery.ts"
+import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./JetStreamStatus.ts"
+import { nanosecondsOf } from "./Nanoseconds.ts"
+import { type Demand, PullDemand } from "./PullDemand.ts"
+
+/** A pull request ends by itself after this long, and is followed by another. */
+const pullExpires = Duration.seconds(30)
+/** The broker says at least this often that a pull request is alive. */
+export const pullHeartbeat = Duration.seconds(1)
+
+/** The token of the session's inbox at which acknowledgements are confirmed. The tokens of pull requests are numbers. */
+const confirmation = "confirmed"
+
+/** The pulling of one consumer. */
+export interface Pull {
+  /** Asks for more deliveries, at most so many messages and bytes. */
+  readonly request: (messages: number, bytes: number) => void
+  /** Returns what is asked for and has not come. */
+  readonly outstanding: () => Demand
+  /** Acknowledges soon, together with others, and asks the broker to confirm it. Called when the state is durable. */
+  readonly acknowledge: (delivery: ReadDelivery) => void
+  /** Waits until the broker has confirmed all acknowledgements. Only a process that stops has a reason to. */
+  readonly confirmed: Effect.Effect<void>
+  /** Returns for how many milliseconds the broker was not heard, while it was asked for something. */
+  readonly silence: () => number
+}
+
+/** What a pull tells its owner. */
+export interface PullEvents {
+  readonly delivered: (delivery: Delivery) => void
+  /** A pull request ended with room left: ask again. */
+  readonly ended: () => void
+  /** The next message has more bytes than was asked for, so that the request ended. */
+  readonly oversized: () => void
+  /** The consumer is gone: a later owner deleted it, or the broker lost it. */
+  readonly lost: (reason: string) => void
+}
+
+/** The state of one pull: what is asked for, and when the broker was heard. */
+class PullSession {
+  private readonly demand = new PullDemand()
+  private heardAt = performance.now()
+  private readonly connection: BrokerConnection
+  private readonly consumer: string
+  private readonly inbox: string
+  private readonly events: PullEvents
+  readonly acknowledgements: Acknowledgements
+
+  constructor(connection: BrokerConnection, consumer: string, inbox: string, events: PullEvents) {
+    this.connection = connection
+    this.consumer = consumer
+    this.inbox = inbox
+    this.events = events
+    this.acknowledgements = makeAcknowledgements(connection.client, connection.isConnected, inbox + confirmation)
+  }
+
+  take(message: Msg): void {
+    this.heardAt = performance.now()
+    if (message.subject === this.inbox + confirmation) return this.acknowledgements.heard()
+    if (!isDelivery(message)) return this.takeStatus(message)
+    const delivery = deliveryOf(message)
+    this.demand.delivered(delivery.bytes)
+    this.events.delivered(delivery)
+  }
+
+  request(messages: number, bytes: number): void {
+    const id = this.demand.add(messages, bytes)
+    if (this.demand.size === 1) this.heardAt = performance.now()
+    if (!this.connection.isConnected()) return
+    const body = {
+      batch: messages,
+      max_bytes: bytes,
+      expires: nanosecondsOf(pullExpires),
+      idle_heartbeat: nanosecondsOf(pullHeartbeat)
+    }
+    const subject = `$JS.API.CONSUMER.MSG.NEXT.${inputStream}.${this.consumer}`
+    this.connection.client.publish(subject, JSON.stringify(body), { reply: this.inbox + id })
+  }
+
+  outstanding(): Demand {
+    return this.demand.outstanding()
+  }
+
+  /** Without a request the broker owes no sign of life. A worker that holds as much as it may makes no request. */
+  silence(): number {
+    return this.demand.size === 0 ? 0 : performance.now() - this.heardAt
+  }
+
+  private takeStatus(message: Msg): void {
+    if (isHeartbeat(message)) return
+    this.demand.end(message.subject.slice(this.inbox.length))
+    if (isGone(message)) this.events.lost(goneReasonOf(message))
+    else if (isOversized(message)) this.events.oversized()
+    else this.events.ended()
+  }
+}
+
+/** Pulls from a consumer of the input log until the scope closes. */
+export const openPull = (
+  connection: BrokerConnection,
+  consumer: string,
+  events: PullEvents
+): Effect.Effect<Pull, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const inbox = `${createInbox()}.`
+    const session = new PullSession(connection, consumer, inbox, events)
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        connection.client.subscribe(`${inbox}*`, { callback: (_error, message) => session.take(message) })
+      ),
+      (subscription) =>
+        Effect.sync(() => {
+          session.acknowledgements.close()
+          subscription.unsubscribe()
+        })
+    )
+    return {
+      request: (messages, bytes) => session.request(messages, bytes),
+      outstanding: () => session.outstanding(),
+      acknowledge: ({ acknowledgeSubject }) => session.acknowledgements.add(acknowledgeSubject),
+      confirmed: session.acknowledgements.confirmed,
+      silence: () => session.silence()
+    }
+  })

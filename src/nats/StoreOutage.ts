@@ -1,0 +1,31 @@
+/** While most brokers are gone, and the last message failed, one message is tried this often. In milliseconds. */
+const tryEveryMilliseconds = 1_000
+/** A failure tells nothing of a later time, if no message was sent since. In milliseconds. */
+const triedLatelyMilliseconds = 15_000
+
+/** Keeps since when every message to the input log has failed. Times are in milliseconds of one clock. */
+export class StoreOutage {
+  private failingSince: number | undefined
+  private triedAt = Number.NEGATIVE_INFINITY
+
+  /** Whether the newest message failed, and was sent so lately that another would fail too. */
+  isTriedLately(now: number): boolean {
+    return this.failingSince !== undefined && now - this.triedAt < tryEveryMilliseconds
+  }
+
+  /** Takes note that a message is sent. */
+  began(now: number): void {
+    this.triedAt = now
+  }
+
+  /** Takes note of what became of a message that was sent at a time. */
+  ended(isStored: boolean, sentAt: number): void {
+    this.failingSince = isStored ? undefined : (this.failingSince ?? sentAt)
+  }
+
+  /** Returns for how long every message has failed; 0 if the newest was stored, or if none was sent lately. */
+  failingFor(now: number): number {
+    if (this.failingSince === undefined || now - this.triedAt > triedLatelyMilliseconds) return 0
+    return now - this.failingSince
+  }
+}

@@ -6,10 +6,12 @@ import { SystemStatus } from "./edge/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
-import { Heads, HeadWriting } from "./ledger/Heads.ts"
+import { Heads } from "./ledger/Heads.ts"
+import { HeadWriting } from "./ledger/Heads.ts"
 import { History } from "./ledger/History.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { ConnectionState } from "./nats/ConnectionState.ts"
+import { WorkCounters } from "./metrics/WorkCounters.ts"
 import { CommitChain } from "./nats/CommitChain.ts"
 import { CommitStream } from "./nats/CommitStream.ts"
 import { Connection } from "./nats/Connection.ts"
@@ -79,8 +81,8 @@ const janitorLayer = (settings: Settings) =>
       yield* Effect.forkScoped(
         janitor(
           {
-            everyMilliseconds: Duration.toMillis(settings.janitorInterval),
-            retentionMilliseconds: Duration.toMillis(settings.inputRetention)
+            every: settings.janitorInterval,
+            retention: settings.inputRetention
           },
           // One janitor is enough; it is whoever owns the first partition.
           () => worker.owned().includes(0)
@@ -96,8 +98,8 @@ export const workerLayer = (settings: Settings) =>
     Layer.provideMerge(
       Membership.layer({
         worker: settings.workerId,
-        heartbeatMilliseconds: Duration.toMillis(settings.workerHeartbeat),
-        leaseMilliseconds: Duration.toMillis(settings.workerLease)
+        heartbeat: settings.workerHeartbeat,
+        lease: settings.workerLease
       })
     ),
     Layer.provideMerge(
@@ -108,7 +110,14 @@ export const workerLayer = (settings: Settings) =>
       })
     ),
     Layer.provideMerge(
-      Layer.mergeAll(History.layer, InputBudget.layer, OpenPurchases.layer, NoticeSender.layer, TotalsBefore.layer)
+      Layer.mergeAll(
+        History.layer,
+        InputBudget.layer,
+        OpenPurchases.layer,
+        NoticeSender.layer,
+        TotalsBefore.layer,
+        WorkCounters.layer
+      )
     ),
     Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
     Layer.provideMerge(

@@ -1,20 +1,11 @@
-import { Effect } from "effect"
+import { Context, Duration, Effect, type Scope } from "effect"
 import { setGauge } from "./Measures.ts"
 import { type MetricsFormat, metricsMediaTypes, metricsText } from "./MetricsText.ts"
 
-/** How long everything that is looked up for an exposition may take; what takes longer is left as it was. */
-const lookWaitMilliseconds = 1_000
+/** How long the reads for one exposition may take. The gauges of a read that takes longer stay as they were. */
+const readTimeout = Duration.seconds(1)
 
-const looks = new Set<Effect.Effect<void>>()
-
-/** Has something looked up each time when the metrics are asked for, until the scope closes. */
-export const whenAsked = (look: Effect.Effect<void>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => void looks.add(look)),
-    () => Effect.sync(() => void looks.delete(look))
-  )
-
-const lookAtProcess = Effect.sync(() => {
+const readProcess = Effect.sync(() => {
   const { rss } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
   setGauge("process_resident_memory_bytes", "Memory of the process.", rss)
@@ -22,14 +13,37 @@ const lookAtProcess = Effect.sync(() => {
   setGauge("process_uptime_seconds", "How long the process has been running.", process.uptime())
 })
 
-/** Returns the metrics of this process in a text format. What is told on request is looked up first. */
-const exposition = (format: MetricsFormat): Effect.Effect<string> =>
-  Effect.suspend(() =>
-    Effect.forEach([lookAtProcess, ...looks], (look) => Effect.timeoutOption(look, lookWaitMilliseconds), {
+/** The reads that set gauges when the metrics are asked for. */
+class GaugeReads {
+  private readonly reads = new Set([readProcess])
+
+  /** Adds a read until the scope closes. */
+  whileOpen(read: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.sync(() => void this.reads.add(read)),
+      () => Effect.sync(() => void this.reads.delete(read))
+    )
+  }
+
+  /** Runs all reads at once, each for a bounded time. */
+  readonly all: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(this.reads, (read) => Effect.timeoutOption(read, readTimeout), {
       concurrency: "unbounded",
       discard: true
-    }).pipe(Effect.andThen(Effect.sync(() => metricsText(format))))
+    })
   )
+}
+
+/** The gauge reads of a process. A reference, as Effect's own registry of metrics is: the roles of a process share both. */
+const Reads = Context.Reference("purchases/metrics/GaugeReads", { defaultValue: () => new GaugeReads() })
+
+/** Runs a read of gauges each time the metrics are asked for, until the scope closes. */
+export const whenAsked = (read: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.flatMap(Reads, (reads) => reads.whileOpen(read))
+
+/** Returns the metrics of this process in a text format. Its gauges are read first. */
+const exposition = (format: MetricsFormat): Effect.Effect<string> =>
+  Effect.flatMap(Reads, (reads) => Effect.map(reads.all, () => metricsText(format)))
 
 /** Answers with the metrics of this process in a text format, and names the format and its version. */
 export const metricsResponse = (format: MetricsFormat): Effect.Effect<Response> =>

@@ -2,9 +2,9 @@ import { Context, Effect, Exit, Metric } from "effect"
 
 const context = Context.empty()
 
-/** Upper bounds in seconds: from what a fast disk takes to what an election takes. */
+/** Upper bounds in seconds: from the time of a fast disk to that of an election. */
 const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-/** Upper bounds of how many came together. */
+/** Upper bounds of sizes. */
 const sizeBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 
 const named = (name: string): string => `purchase_ledger_${name}`
@@ -12,7 +12,7 @@ const counter = (name: string, description: string) => Metric.counter(named(name
 const histogram = (name: string, description: string, boundaries: ReadonlyArray<number>) =>
   Metric.histogram(named(name), { description, boundaries })
 
-/** The series of a metric, one for each combination of labels, made when it is first counted. */
+/** Returns the function that counts in the series of some labels, which is made when it is first counted. */
 const labelled = <Input, State>(metric: Metric.Metric<Input, State>, ...labels: ReadonlyArray<string>) => {
   const series = new Map<string, Metric.Metric<Input, State>>()
   return (input: Input, ...values: ReadonlyArray<string>): void => {
@@ -45,7 +45,7 @@ const requestSeconds = labelled(
   "route"
 )
 
-/** A request was answered. */
+/** Counts a request that was answered. */
 export const requestAnswered = (method: string, route: string, status: number, seconds: number): void => {
   requests(1, method, route, String(status))
   requestSeconds(seconds, method, route)
@@ -66,7 +66,10 @@ const repeats = labelled(
   "net"
 )
 
-/** A message of so many purchases was stored, was stored before, or could not be stored. */
+/** Counts purchases that came again, by the net that caught them. */
+export const purchasesRepeated = (count: number, net: "broker-window" | "purchase-id-set"): void => repeats(count, net)
+
+/** Counts a message of so many purchases, what became of it, and the time that the broker took. */
 export const groupPublished = (
   purchases: number,
   outcome: "stored" | "repeat" | "failed",
@@ -75,7 +78,7 @@ export const groupPublished = (
   published(purchases, outcome)
   publishSeconds.updateUnsafe(milliseconds / 1_000, context)
   publishSize.updateUnsafe(purchases, context)
-  if (outcome === "repeat") repeats(purchases, "broker-window")
+  if (outcome === "repeat") purchasesRepeated(purchases, "broker-window")
 }
 
 const commitSeconds = histogram(
@@ -102,49 +105,24 @@ export const measuredCommit = <A, E, R>(revisions: number, commit: Effect.Effect
 const applied = counter("applied_purchases_total", "Purchases that were applied.")
 const rejected = labelled(counter("rejected_purchases_total", "Records rejected.* by reason."), "reason")
 
-const work = { startedAt: Math.round(performance.timeOrigin), applied: 0, repeats: 0, rejected: 0 }
-/** Returns what this process has applied, dropped as repeats, and rejected since it began, and when that was. */
-export const workDone = (): Readonly<typeof work> => work
+/** Counts purchases that were applied. */
+export const purchasesApplied = (count: number): void => applied.updateUnsafe(count, context)
 
-/** A revision was committed. */
-export const revisionApplied = (revision: {
-  readonly purchases: { readonly length: number }
-  readonly repeats: ReadonlyMap<string, { readonly repeats: number; readonly conflicts: number }>
-}): void => {
-  if (revision.purchases.length > 0) applied.updateUnsafe(revision.purchases.length, context)
-  work.applied += revision.purchases.length
-  for (const counts of revision.repeats.values()) {
-    if (counts.repeats > 0) repeats(counts.repeats, "purchase-id-set")
-    if (counts.conflicts > 0) rejected(counts.conflicts, "conflict")
-    work.repeats += counts.repeats
-    work.rejected += counts.conflicts
-  }
-}
-
-/** Purchases of a message could not be read. */
-export const unreadableRejected = (count: number): void => {
-  rejected(count, "unreadable")
-  work.rejected += count
-}
+/** Counts purchases that are not applied, by the reason of their records. */
+export const purchasesRejected = (count: number, reason: "conflict" | "unreadable"): void => rejected(count, reason)
 
 const passivated = counter("actors_passivated_total", "Actors that left memory.")
+/** Counts an actor that left memory. */
 export const actorPassivated = (): void => passivated.updateUnsafe(1, context)
 
-const gauges = new Map<string, Metric.Metric<number, unknown>>()
-
-/** Sets what is known when it is asked for; `undefined` takes it away. */
+/** Sets the value of a gauge, which is known when it is asked for. `undefined` removes the series. */
 export const setGauge = (
   name: string,
   description: string,
   value: number | undefined,
   attributes: Readonly<Record<string, string>> = {}
 ): void => {
-  const key = `${name} ${JSON.stringify(attributes)}`
-  let gauge = gauges.get(key)
-  if (gauge === undefined) {
-    gauge = Metric.withAttributes(Metric.gauge(named(name), { description }), attributes)
-    gauges.set(key, gauge)
-  }
+  const gauge = Metric.withAttributes(Metric.gauge(named(name), { description }), attributes)
   if (value === undefined) Metric.removeUnsafe(gauge, context)
   else gauge.updateUnsafe(value, context)
 }

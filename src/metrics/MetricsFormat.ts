@@ -8,10 +8,10 @@ interface Wanted {
   readonly q: number
 }
 
-/** Every format, the one that is given in doubt first. */
+/** All formats. The first is the default. */
 const formats = Object.keys(metricsMediaTypes) as ReadonlyArray<MetricsFormat>
 
-/** Tells how exactly a part of an Accept header names a format: 3 by its type, 2 by a range of types, 1 by any, else 0. */
+/** Returns how exactly a part of an Accept header names a format: 3 by its type, 2 by a range, 1 by any type, else 0. */
 const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   const [mediaType = "", version = ""] = metricsMediaTypes[format].split(/; version=|; /)
   if (type === "*/*") return 1
@@ -19,13 +19,13 @@ const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   return type.toLowerCase() === mediaType && [undefined, version].includes(params["version"]) ? 3 : 0
 }
 
-/** Returns how much a format is wanted, from 0 to 1. The part that names it most exactly decides. */
+/** Returns the weight of a format in an Accept header, from 0 to 1. The part that names it most exactly decides. */
 const weightOf = (wanted: ReadonlyArray<Wanted>, format: MetricsFormat): number => {
   const exactest = Math.max(1, ...wanted.map((part) => exactness(part, format)))
   return Math.max(0, ...wanted.filter((part) => exactness(part, format) === exactest).map(({ q }) => q))
 }
 
-/** Returns the format that a caller wants most, the older one in doubt; `undefined` where it takes neither. */
+/** Returns the format that a caller prefers, the older one in doubt; `undefined` if it accepts neither. */
 export const wantedFormat = (http: Context): MetricsFormat | undefined => {
   if (http.req.header("accept") === undefined) return formats[0]
   let found: MetricsFormat | undefined

@@ -9,7 +9,7 @@ export const metricsMediaTypes: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
 }
 
-/** Units that OpenMetrics names in a line of their own, where a family's name ends with one. */
+/** The units with which a family's name may end. OpenMetrics has a line of its own for them. */
 const units = ["seconds", "bytes"]
 const countSuffix = "_total"
 
@@ -44,7 +44,7 @@ const histogram = (name: string, labels: Labels, state: Metric.HistogramState, f
   sample(`${name}_count`, labels, state.count)
 ]
 
-/** Returns the samples of one series. This service has counters, gauges and histograms, and no other kind. */
+/** Returns the samples of one series: a counter, a gauge or a histogram. No other kinds are used. */
 const samplesOf = (metric: Metric.Metric.Snapshot, format: MetricsFormat): ReadonlyArray<string> => {
   const labels = Object.entries(metric.attributes ?? {})
   if (metric.type === "Counter") return [sample(metric.id, labels, metric.state.count)]

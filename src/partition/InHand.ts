@@ -1,6 +1,6 @@
 import { type Effect, Latch } from "effect"
 
-/** The most messages of one partition that a worker holds; above it the consumer is not pulled. */
+/** The most messages of one partition that a worker holds. Above it, the consumer is not pulled. */
 export const inHandMessagesMax = 512
 
 interface Amount {
@@ -8,14 +8,14 @@ interface Amount {
   readonly bytes: number
 }
 
-/** How much of a partition's input its worker holds: delivered, and not yet wholly committed. */
+/** Counts the input of a partition that its worker holds: delivered, and not wholly committed. */
 export class InHand {
   private heldMessages = 0
   private heldBytes = 0
   private readonly empty = Latch.makeUnsafe(true)
   private readonly bytesMax: number
 
-  /** `bytesMax`: the partition's share of what its worker holds. One oversized message may come on top. */
+  /** `bytesMax`: the partition's share of the bytes that its worker may hold. One oversized message may come on top. */
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
   }
@@ -24,12 +24,14 @@ export class InHand {
     return this.heldMessages === 0
   }
 
+  /** Counts a message that was delivered. */
   take(bytes: number): void {
     this.heldMessages += 1
     this.heldBytes += bytes
     this.empty.closeUnsafe()
   }
 
+  /** Counts a message that is wholly committed. */
   release(bytes: number): void {
     this.heldMessages -= 1
     this.heldBytes -= bytes
@@ -37,8 +39,8 @@ export class InHand {
   }
 
   /**
-   * What to ask the broker for beside what was asked for already; nothing while there is little room, for one request
-   * for half of it is cheaper than one for each message that leaves.
+   * Returns how much more to ask the broker for; `undefined` while less than half of the room is free. One request for half
+   * of the room is cheaper than one for each message that leaves.
    */
   wanted(outstanding: Amount): Amount | undefined {
     const messages = inHandMessagesMax - this.heldMessages - outstanding.messages

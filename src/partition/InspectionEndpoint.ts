@@ -7,14 +7,15 @@ import { purchaseTotal } from "../domain/Purchase.ts"
 import type { LedgerEntry } from "../domain/Query.ts"
 import { encodeToken, partitionOf } from "../domain/Subject.ts"
 import { namedUser } from "../domain/SubjectUser.ts"
+import { forkInScope } from "../ForkInScope.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
-import { type AnsweringEpoch, lookStrong } from "../query/QuestionAnswering.ts"
+import { type EpochReads, lookStrong } from "../query/EpochReads.ts"
 
-/** How many purchases a history shows. Longer ones are read over HTTP, page by page. */
+/** How many purchases a history shows. Longer histories are read over HTTP, page by page. */
 const purchasesShownMax = 20
-/** The most requests of one partition that are being answered at once. Others get no answer. */
+/** The most requests of one partition that are answered at once. Others get no answer. */
 const requestsAnsweredMax = 16
 
 /** The epoch in whose name a partition is inspected. */
@@ -25,7 +26,7 @@ export interface InspectedEpoch {
   readonly epoch: number
 }
 
-/** What an account says to a person, without keeping it. */
+/** Returns the figures of an account that a person sees. */
 const snapshotOf = (account: Account) => ({
   total: account.total,
   count: account.count,
@@ -78,13 +79,12 @@ const noKind = (kind: string): object => ({ error: `"${kind}" is unknown. Ask fo
  */
 export const serveInspection = (
   inspected: InspectedEpoch,
-  answering: AnsweringEpoch
+  reads: EpochReads
 ): Effect.Effect<void, never, Scope.Scope | QueryTransport | History> =>
   Effect.gen(function* () {
     const transport = yield* QueryTransport
     const history = yield* History
-    const scope = yield* Effect.scope
-    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const fork = yield* forkInScope()
     let underWay = 0
 
     const historyBody = Effect.fnUntraced(function* (userId: string, snapshot: Snapshot) {
@@ -98,8 +98,8 @@ export const serveInspection = (
       kind: string,
       userId: string
     ): Effect.fn.Return<object | undefined, BrokerFailure | LedgerInconsistent> {
-      const looks = answering.lookAll([{ userToken: encodeToken(userId), look: snapshotOf }])
-      const snapshot = (yield* lookStrong(answering, looks))?.[0]
+      const looks = reads.lookAll([{ userToken: encodeToken(userId), look: snapshotOf }])
+      const snapshot = (yield* lookStrong(reads, looks))?.[0]
       if (snapshot === undefined) return undefined
       if (kind === "total") return totalBody(userId, snapshot)
       return kind === "account" ? accountBody(userId, snapshot, inspected) : yield* historyBody(userId, snapshot)
@@ -118,9 +118,8 @@ export const serveInspection = (
       const answered = bodyFor(kind, userId).pipe(
         Effect.map((body) => body && tell(body)),
         Effect.catch((failure) => Effect.sync(() => tell({ error: failure.message }))),
-        Effect.ensuring(Effect.sync(() => void (underWay -= 1))),
-        Effect.forkIn(scope)
+        Effect.ensuring(Effect.sync(() => void (underWay -= 1)))
       )
-      run(answered)
+      fork(answered)
     })
   })

@@ -1,18 +1,18 @@
-import { Clock, Effect } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import { readPosition } from "../ledger/Takeover.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { Topology } from "../nats/Topology.ts"
 
 export interface JanitorSettings {
-  /** How often it cleans, in milliseconds. */
-  readonly everyMilliseconds: number
-  /** How long applied input is kept, in milliseconds. */
-  readonly retentionMilliseconds: number
+  /** The wait between two cleanings. */
+  readonly every: Duration.Duration
+  /** How long applied input is kept. */
+  readonly retention: Duration.Duration
 }
 
 /**
- * The first input sequence that may still be needed. A partition whose newest input is applied needs nothing up to
- * the end of the log as it was before that was asked; the others need what comes after their position.
+ * Returns the first input sequence that may still be needed. A partition whose newest input is applied needs nothing up to
+ * the end of the log, as it was before that was read. The others need the input after their position.
  */
 const firstNeeded = Effect.gen(function* () {
   const input = yield* InputLog
@@ -27,7 +27,7 @@ const firstNeeded = Effect.gen(function* () {
   return lowest + 1
 })
 
-/** The first sequence in [from, to) that was stored at or after a time, by halving; `to` where there is none. */
+/** Returns the first sequence in [from, to) that was stored at or after a time, by halving; `to` if there is none. */
 const firstStoredSince = Effect.fnUntraced(function* (from: number, to: number, since: number) {
   const input = yield* InputLog
   let low = from
@@ -47,17 +47,17 @@ export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings)
   const now = yield* Clock.currentTimeMillis
   const needed = yield* firstNeeded
   const { first } = yield* input.bounds
-  const below = yield* firstStoredSince(first, needed, now - settings.retentionMilliseconds)
+  const below = yield* firstStoredSince(first, needed, now - Duration.toMillis(settings.retention))
   if (below > first) {
     yield* input.purgeBelow(below)
     yield* Effect.logDebug("purged applied input").pipe(Effect.annotateLogs({ below, purged: below - first }))
   }
 })
 
-/** Cleans for as long as it runs, when this worker is the one to do it. */
+/** Cleans again and again, while this worker is the one to do it. */
 export const janitor = (settings: JanitorSettings, isMine: () => boolean) =>
   Effect.suspend(() => (isMine() ? cleanOnce(settings) : Effect.void)).pipe(
     Effect.catch((failure) => Effect.logWarning("could not clean up", failure.message)),
-    Effect.delay(settings.everyMilliseconds),
+    Effect.delay(settings.every),
     Effect.forever
   )

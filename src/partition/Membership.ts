@@ -1,118 +1,76 @@
-import { Clock, Context, Effect, Layer } from "effect"
-import { workDone } from "../metrics/Measures.ts"
+import { Clock, Context, Duration, Effect, Latch, Layer } from "effect"
+import { WorkCounters } from "../metrics/WorkCounters.ts"
 import { ConnectionState } from "../nats/ConnectionState.ts"
-import { Topology } from "../nats/Topology.ts"
 import { untilReady } from "../nats/StreamSetup.ts"
+import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
-import { partitionsOf } from "./Assignment.ts"
+import { Lease } from "./Lease.ts"
 
 export interface MembershipSettings {
   readonly worker: string
-  /** How often a worker gives a sign of life, in milliseconds. */
-  readonly heartbeatMilliseconds: number
-  /** A worker that was not heard for this long counts as gone, in milliseconds. */
-  readonly leaseMilliseconds: number
-}
-
-interface Member {
-  instance: number
-  heardAt: number
+  /** The wait between two signs of life. */
+  readonly heartbeat: Duration.Duration
+  /** A worker that was not heard for this long counts as gone. */
+  readonly lease: Duration.Duration
 }
 
 /**
- * Who else lives, and so which partitions are mine. It can be wrong: then two workers want a partition, or none does
- * for a while, which costs time. What makes that safe are the epochs.
+ * Tells which partitions this worker should own, by the signs of life of all workers. It can be wrong. Then two workers want
+ * a partition, or none does for a while, which costs time. Epochs make that safe.
  */
 export class Membership extends Context.Service<
   Membership,
   {
-    /** The partitions that this worker should own, as of now. */
+    /** Returns the partitions that this worker should own now. */
     readonly assigned: () => ReadonlySet<number>
-    /** Waits until `assigned` may have changed since it was last asked. */
+    /** Waits until `assigned` may have changed since it was last called. */
     readonly changed: Effect.Effect<void>
-    /** Tells the others that this worker goes, so that they need not wait for its lease to end. */
+    /** Tells the others that this worker goes, so that they need not wait for the end of its lease. */
     readonly leave: Effect.Effect<void>
   }
 >()("purchases/partition/Membership") {
-  static readonly layer = (settings: MembershipSettings) =>
+  static readonly layer = ({ worker, heartbeat, lease: leaseTime }: MembershipSettings) =>
     Layer.effect(
       Membership,
       Effect.gen(function* () {
-        const { worker, heartbeatMilliseconds, leaseMilliseconds } = settings
         const bucket = yield* WorkerBucket
         const broker = yield* ConnectionState
+        const counters = yield* WorkCounters
         const { partitions } = yield* Topology
         const clock = yield* Clock.Clock
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const now = () => clock.currentTimeMillisUnsafe()
 
-        const members = new Map<string, Member>()
-        let assigned: ReadonlySet<number> = new Set()
-        let isLeft = false
-        /** When a later process under the same name was last heard. */
-        let successorHeardAt = Number.NEGATIVE_INFINITY
-        let waiters: Array<() => void> = []
-        let isDirty = true
-
-        // While it lives, and no longer: when it ends before this process, nobody else would take the partitions.
-        const isSucceeded = () => now() - successorHeardAt < leaseMilliseconds
-
+        // The first sign gives the process its number. Until it is answered the number is 0, which no process has.
+        const instance = yield* untilReady(bucket.announce(worker, 0))
+        const leaseMilliseconds = Duration.toMillis(leaseTime)
+        const lease = new Lease({ worker, instance, partitions, leaseMilliseconds })
+        // Open while `assigned` may have changed since it was last called.
+        const changed = Latch.makeUnsafe(true)
         const reassign = () => {
-          const living = [...members].filter(([, member]) => now() - member.heardAt < leaseMilliseconds)
-          const before = assigned
-          assigned =
-            isLeft || isSucceeded()
-              ? new Set()
-              : partitionsOf(worker, [worker, ...living.map(([name]) => name)], partitions)
-          if (before.size === assigned.size && [...before].every((partition) => assigned.has(partition))) return
-          isDirty = true
-          for (const wake of waiters.splice(0)) wake()
+          if (lease.reassign(now())) changed.openUnsafe()
         }
 
-        // The first sign gives the process its number; before it is answered the number is 0, which is nobody's.
-        const instance = yield* untilReady(bucket.announce(worker, 0))
-
-        const heardSuccessor = (sign: WorkerSign) => {
-          const wasSucceeded = isSucceeded()
-          successorHeardAt = sign.isLeaving ? Number.NEGATIVE_INFINITY : now()
-          if (isSucceeded() && !wasSucceeded) {
+        const heard = (sign: WorkerSign) => {
+          const wasSucceeded = lease.isSucceeded(now())
+          lease.hear(sign, now())
+          if (lease.isSucceeded(now()) && !wasSucceeded) {
             run(Effect.logError(`another process runs as ${worker}; this one gives its partitions up`))
           }
           reassign()
         }
-
-        const heard = (sign: WorkerSign) => {
-          if (sign.worker === worker) {
-            if (sign.instance > instance) heardSuccessor(sign)
-            return
-          }
-          if (sign.isLeaving) members.delete(sign.worker)
-          else members.set(sign.worker, { instance: sign.instance, heardAt: now() })
-          reassign()
-        }
         yield* bucket.watch(heard)
-
-        const signs = yield* untilReady(bucket.read)
-        const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))
-        for (const sign of signs) {
-          if (sign.worker === worker) continue
-          // How old a sign is, is said by the broker's clock alone.
-          const age = brokersNow - sign.storedAt
-          if (!members.has(sign.worker)) members.set(sign.worker, { instance: sign.instance, heardAt: now() - age })
-        }
+        lease.recall(yield* untilReady(bucket.read), now())
         reassign()
+        yield* broker.onReconnect(() => lease.forgive(now()))
 
-        /** After a time in which nothing could be heard, others are not gone for not having been heard. */
-        const forgive = () => {
-          for (const member of members.values()) member.heardAt = now()
-        }
-        yield* broker.onReconnect(forgive)
-
+        // A process that stood still for longer than this did not hear the others.
+        const stoodStillMilliseconds = Duration.toMillis(heartbeat) + leaseMilliseconds / 2
         const beat = Effect.gen(function* () {
           const before = now()
-          yield* Effect.sleep(heartbeatMilliseconds)
-          if (now() - before > heartbeatMilliseconds + leaseMilliseconds / 2) forgive()
-          if (!isLeft && !isSucceeded()) yield* bucket.announce(worker, instance, workDone())
+          yield* Effect.sleep(heartbeat)
+          if (now() - before > stoodStillMilliseconds) lease.forgive(now())
+          if (lease.isHolding(now())) yield* bucket.announce(worker, instance, counters.done())
           reassign()
         }).pipe(
           Effect.catch((failure) => Effect.logDebug("no sign of life given", failure.message)),
@@ -123,17 +81,12 @@ export class Membership extends Context.Service<
 
         return Membership.of({
           assigned: () => {
-            isDirty = false
-            return assigned
+            changed.closeUnsafe()
+            return lease.partitions
           },
-          changed: Effect.callback<void>((resume) => {
-            if (isDirty) return resume(Effect.void)
-            const wake = () => resume(Effect.void)
-            waiters.push(wake)
-            return Effect.sync(() => void (waiters = waiters.filter((other) => other !== wake)))
-          }),
+          changed: changed.await,
           leave: Effect.suspend(() => {
-            isLeft = true
+            lease.leave()
             reassign()
             return Effect.ignore(bucket.leave(worker, instance))
           })

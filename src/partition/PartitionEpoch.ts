@@ -10,7 +10,7 @@ import { type ChainEpoch, openChainWriter } from "../ledger/ChainWriter.ts"
 import { Heads } from "../ledger/Heads.ts"
 import { type InputMessage, InputProgress } from "../ledger/InputProgress.ts"
 import { takeOver } from "../ledger/Takeover.ts"
-import { revisionApplied, unreadableRejected } from "../metrics/Measures.ts"
+import { WorkCounters } from "../metrics/WorkCounters.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import type { Delivery, ReadDelivery } from "../nats/Delivery.ts"
 import { PartitionConsumer } from "../nats/PartitionConsumer.ts"
@@ -72,6 +72,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const registry = yield* ActorRegistry
   const budget = yield* InputBudget
   const openPurchases = yield* Effect.flatMap(OpenPurchases, ({ ofPartition }) => ofPartition)
+  const counters = yield* WorkCounters
   const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
@@ -126,7 +127,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const writer = yield* openChainWriter(chainEpoch)
 
   const tellApplied = (revision: Revision, messages: ReadonlyArray<InputMessage<OpenDelivery>>) => {
-    revisionApplied(revision)
+    counters.revisionApplied(revision)
     let addresses: Map<number, NoticeAddress> | undefined
     for (const { sequence, tag } of messages) {
       const address = tag.noticeTo === undefined ? undefined : decodeNoticeAddress(tag.noticeTo)
@@ -216,7 +217,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   ) => {
     const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: delivery.sequence }))
     const told = () => {
-      unreadableRejected(rejections.length)
+      counters.unreadableRejected(rejections.length)
       for (const rejection of rejections) logRejection(rejection)
     }
     const recorded = recordAll(rejected, rejections).pipe(

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { inputStream, journalStream } from "../../src/domain/Subject.ts"
 import { cleanOnce } from "../../src/partition/Janitor.ts"
@@ -22,8 +22,8 @@ describe("The janitor", () => {
 
   afterEach(() => system.stop())
 
-  const clean = (worker: TestWorker, retentionMilliseconds = 0) =>
-    worker.runtime.runPromise(cleanOnce({ everyMilliseconds: 1, retentionMilliseconds }))
+  const clean = (worker: TestWorker, retention = Duration.zero) =>
+    worker.runtime.runPromise(cleanOnce({ every: Duration.millis(1), retention }))
 
   const publishBoth = async () => {
     for (let index = 0; index < ofFast.length; index += 100) {
@@ -99,7 +99,7 @@ describe("The janitor", () => {
     const worker = await system.startWorker()
     await publishBoth()
     await system.admin.untilApplied()
-    await clean(worker, 3_600_000)
+    await clean(worker, Duration.hours(1))
     expect((await system.admin.state(inputStream)).messages).toBe(600)
     const { messages, first_seq, last_seq } = await system.admin.state(journalStream)
     await clean(worker)

@@ -7,6 +7,7 @@ import { Heads } from "../../src/ledger/Heads.ts"
 import { History } from "../../src/ledger/History.ts"
 import { TotalsBefore } from "../../src/ledger/TotalsBefore.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { WorkCounters } from "../../src/metrics/WorkCounters.ts"
 import { InputBudget } from "../../src/partition/InputBudget.ts"
 import { OpenPurchases } from "../../src/partition/OpenPurchases.ts"
 import { PositionBeyondLog, runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
@@ -30,7 +31,14 @@ describe("a position beyond the input log", () => {
     const runtime = ManagedRuntime.make(
       ActorRegistry.layer({ residentMax: 10, membersMax: 1_000, idleMilliseconds: 60_000 }).pipe(
         Layer.provideMerge(
-          Layer.mergeAll(History.layer, InputBudget.layer, OpenPurchases.layer, NoticeSender.layer, TotalsBefore.layer)
+          Layer.mergeAll(
+            History.layer,
+            InputBudget.layer,
+            OpenPurchases.layer,
+            NoticeSender.layer,
+            TotalsBefore.layer,
+            WorkCounters.layer
+          )
         ),
         Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
         Layer.provideMerge(brokerLayer(settings, "test"))

@@ -1,4 +1,4 @@
-import { Effect, Exit, Scope } from "effect"
+import { Duration, Effect, Exit, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { inputStream } from "../../src/domain/Subject.ts"
 import type { Delivery } from "../../src/nats/Delivery.ts"
@@ -90,7 +90,7 @@ describe("A read", () => {
     isLate = false
     for (const deliver of late) deliver()
     await system.admin.untilApplied()
-    await worker.runtime.runPromise(cleanOnce({ everyMilliseconds: 1, retentionMilliseconds: 0 }))
+    await worker.runtime.runPromise(cleanOnce({ every: Duration.millis(1), retention: Duration.zero }))
     expect((await system.admin.state(inputStream)).messages).toBe(0)
     gate.open()
     expect(await strong).toMatchObject({ purchaseCount: 5 })
@@ -122,7 +122,7 @@ describe("A read", () => {
     const more = manySold(user, 10, "more")
     await system.publish(more)
     await system.admin.untilApplied()
-    await next.runtime.runPromise(cleanOnce({ everyMilliseconds: 1, retentionMilliseconds: 0 }))
+    await next.runtime.runPromise(cleanOnce({ every: Duration.millis(1), retention: Duration.zero }))
     expect((await system.admin.state(inputStream)).messages).toBe(0)
     await Effect.runPromise(Scope.close(scope, Exit.void))
     // The old owner has not taken it over again.

@@ -320,7 +320,7 @@ class Run {
     const { cleaningEvery } = this.plan
     if (cleaningEvery === 0) return
     const services = simulatedBrokerLayer(this.exchange, new Link("janitor", this.world), this.plant("janitor"))
-    const cleaning = janitor({ everyMilliseconds: cleaningEvery, retentionMilliseconds: 0 }, () => true)
+    const cleaning = janitor({ every: Duration.millis(cleaningEvery), retention: Duration.zero }, () => true)
     this.fork(Effect.provide(cleaning, services))
   }
 

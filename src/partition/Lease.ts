@@ -1,0 +1,86 @@
+import type { WorkerSign } from "../nats/WorkerBucket.ts"
+import { partitionsOf } from "./Assignment.ts"
+
+/** A worker that takes part in the assignment of partitions. */
+export interface LeaseHolder {
+  readonly worker: string
+  /** The number of this process. A later process under the same name has a higher one. */
+  readonly instance: number
+  readonly partitions: number
+  /** A worker that was not heard for this long counts as gone. */
+  readonly leaseMilliseconds: number
+}
+
+const isSame = (one: ReadonlySet<number>, other: ReadonlySet<number>): boolean =>
+  one.size === other.size && [...one].every((partition) => other.has(partition))
+
+/**
+ * Decides from the signs of life which partitions are this worker's. It has no clock: times are arguments, in
+ * milliseconds of one clock.
+ */
+export class Lease {
+  private readonly holder: LeaseHolder
+  private readonly heardAt = new Map<string, number>()
+  private assigned: ReadonlySet<number> = new Set()
+  private isLeft = false
+  /** When a later process under the same name was last heard. */
+  private successorHeardAt = Number.NEGATIVE_INFINITY
+
+  constructor(holder: LeaseHolder) {
+    this.holder = holder
+  }
+
+  /** The partitions that this worker should own, as they were last decided. */
+  get partitions(): ReadonlySet<number> {
+    return this.assigned
+  }
+
+  /** Whether a later process under the same name lives. After its end, nobody else would take its partitions. */
+  isSucceeded(now: number): boolean {
+    return now - this.successorHeardAt < this.holder.leaseMilliseconds
+  }
+
+  /** Whether this worker gives signs of life. */
+  isHolding(now: number): boolean {
+    return !this.isLeft && !this.isSucceeded(now)
+  }
+
+  /** Takes a sign as it was given. */
+  hear(sign: WorkerSign, now: number): void {
+    if (sign.worker === this.holder.worker) this.hearOwnName(sign, now)
+    else if (sign.isLeaving) this.heardAt.delete(sign.worker)
+    else this.heardAt.set(sign.worker, now)
+  }
+
+  /** Takes the signs that were given before this process listened. Their age is by the broker's clock alone. */
+  recall(signs: ReadonlyArray<WorkerSign>, now: number): void {
+    const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))
+    for (const { worker, storedAt } of signs) {
+      if (worker === this.holder.worker || this.heardAt.has(worker)) continue
+      this.heardAt.set(worker, now - (brokersNow - storedAt))
+    }
+  }
+
+  /** Renews the lease of all others, after a time in which none of them could be heard. */
+  forgive(now: number): void {
+    for (const worker of this.heardAt.keys()) this.heardAt.set(worker, now)
+  }
+
+  /** Gives all partitions up, for good. */
+  leave(): void {
+    this.isLeft = true
+  }
+
+  /** Decides again which partitions are this worker's, and returns whether they changed. */
+  reassign(now: number): boolean {
+    const { worker, partitions, leaseMilliseconds } = this.holder
+    const before = this.assigned
+    const living = [...this.heardAt].filter(([, heardAt]) => now - heardAt < leaseMilliseconds).map(([name]) => name)
+    this.assigned = this.isHolding(now) ? partitionsOf(worker, [worker, ...living], partitions) : new Set()
+    return !isSame(before, this.assigned)
+  }
+
+  private hearOwnName({ instance, isLeaving }: WorkerSign, now: number): void {
+    if (instance > this.holder.instance) this.successorHeardAt = isLeaving ? Number.NEGATIVE_INFINITY : now
+  }
+}

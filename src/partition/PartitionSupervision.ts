@@ -1,0 +1,91 @@
+import { Clock, Duration, Effect } from "effect"
+
+/** Waits between two epochs of a partition. The first is short, for most reasons pass at once. */
+const retryWait = Duration.millis(50)
+const retryWaitMax = Duration.seconds(2)
+/** The wait after a failure of the broker. Readers wait for the leader that is being elected. */
+const brokerRetryWait = Duration.millis(200)
+/** After an epoch that lived this long, the next begins without delay. */
+const epochGood = Duration.seconds(5)
+/** A partition that could not be run for this long needs a person. It is longer than an election. */
+const helplessAfter = Duration.seconds(30)
+
+/** Failures to take a partition that pass as soon as there is a leader. */
+const brokerFailed: ReadonlySet<string> = new Set(["BrokerUnavailable", "OutcomeUnknown"])
+
+/** How an epoch ended. */
+interface EpochEnd {
+  readonly reason: string
+  /** The most to wait before the next epoch. */
+  readonly waitMax: Duration.Duration
+}
+
+/** What to do after an epoch ended. */
+interface NextStep {
+  readonly wait: Duration.Duration
+  /** Whether the reason is logged. The same reason again and again is logged once. */
+  readonly isReasonNew: boolean
+  /** Whether a person is asked for help, once until an epoch is good. */
+  readonly isHelpNeeded: boolean
+}
+
+/** The ends of a partition's epochs, from which it follows what to do next. Times are milliseconds of one clock. */
+class EpochEnds {
+  private wait = retryWait
+  private reason = ""
+  private failingSince: number | undefined
+  private isHelpAsked = false
+
+  next({ reason, waitMax }: EpochEnd, began: number, ended: number): NextStep {
+    const wasGood = ended - began > Duration.toMillis(epochGood)
+    if (wasGood) this.wait = retryWait
+    const isReasonNew = wasGood || reason !== this.reason
+    this.reason = reason
+    this.failingSince = wasGood ? undefined : (this.failingSince ?? began)
+    const isHelpless = this.failingSince !== undefined && began - this.failingSince > Duration.toMillis(helplessAfter)
+    const isHelpNeeded = isHelpless && !this.isHelpAsked
+    this.isHelpAsked = isHelpless
+    const wait = Duration.min(this.wait, waitMax)
+    this.wait = Duration.min(Duration.times(this.wait, 2), retryWaitMax)
+    return { wait, isReasonNew, isHelpNeeded }
+  }
+}
+
+/** Runs an epoch to its end, and returns how it ended. A mistake of ours must not leave the partition without an owner. */
+const endOf = <E extends { readonly _tag: string; readonly message: string }, R>(
+  epoch: Effect.Effect<string, E, R>
+): Effect.Effect<EpochEnd, never, R> =>
+  epoch.pipe(
+    Effect.map((reason): EpochEnd => ({ reason, waitMax: retryWaitMax })),
+    Effect.catch((failure) =>
+      Effect.succeed({
+        reason: failure.message,
+        waitMax: brokerFailed.has(failure._tag) ? brokerRetryWait : retryWaitMax
+      })
+    ),
+    Effect.catchDefect((defect) => Effect.succeed({ reason: `defect: ${String(defect)}`, waitMax: retryWaitMax }))
+  )
+
+/** Runs the epochs of a partition, one after another, until it is interrupted. None begins once the worker drains. */
+export const superviseEpochs = <E extends { readonly _tag: string; readonly message: string }, R>(
+  partition: number,
+  epoch: Effect.Effect<string, E, R>,
+  isDraining: () => boolean
+): Effect.Effect<never, never, R> =>
+  Effect.suspend(() => {
+    const ends = new EpochEnds()
+    return Effect.gen(function* () {
+      const began = yield* Clock.currentTimeMillis
+      const end = yield* endOf(epoch)
+      if (isDraining()) return yield* Effect.never
+      const { wait, isReasonNew, isHelpNeeded } = ends.next(end, began, yield* Clock.currentTimeMillis)
+      const { reason } = end
+      if (isReasonNew) yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
+      if (isHelpNeeded) {
+        yield* Effect.logError("could not run a partition for 30 seconds").pipe(
+          Effect.annotateLogs({ reason, wayOut: "if it stays so, restart the broker that leads the journal" })
+        )
+      }
+      yield* Effect.sleep(wait)
+    }).pipe(Effect.forever, Effect.annotateLogs({ partition }))
+  })

@@ -1,30 +1,31 @@
+import { Duration } from "effect"
 import { asyncScheduler, bufferTime, filter, Observable, type SchedulerLike, Subject } from "rxjs"
 import type { RevisionMessage } from "../nats/CommitStream.ts"
 import { RecentRevisions } from "./RecentRevisions.ts"
 
-/** Revisions are handed to readers together this often: to write to many readers costs by the write, not by the byte. */
-const gatherMilliseconds = 50
-/** With so many together they are handed on at once. */
+/** The time in which revisions are gathered for readers. Few large writes to many readers take less work. */
+const gatherTime = Duration.millis(50)
+/** So many revisions are handed on at once. */
 const gatheredMax = 256
 
-/** Some revisions in the order of the journal. All readers of the same get the same array. */
+/** Revisions in the order of the journal. All readers of them get the same array. */
 export type Gathered = ReadonlyArray<RevisionMessage>
 
-/** Gathers what comes one by one. */
+/** Gathers revisions that come one by one. */
 export const gather = (revisions: Observable<RevisionMessage>, scheduler: SchedulerLike = asyncScheduler) =>
   revisions.pipe(
-    bufferTime(gatherMilliseconds, null, gatheredMax, scheduler),
+    bufferTime(Duration.toMillis(gatherTime), null, gatheredMax, scheduler),
     filter((gathered) => gathered.length > 0)
   )
 
-/** The end of the journal as it grows, shared by all readers of an edge. */
+/** Follows the end of the journal as it grows, for all readers of an edge. */
 export class JournalTail {
   readonly recent: RecentRevisions
   private readonly heard = new Subject<RevisionMessage>()
   private readonly ofAll = new Subject<Gathered>()
   private readonly ofUsers = new Map<string, Subject<Gathered>>()
 
-  /** `end`: where it begins, the last sequence of the journal. */
+  /** `end`: the last sequence of the journal, behind which it begins. */
   constructor(end: number) {
     this.recent = new RecentRevisions(end)
     gather(this.heard).subscribe((gathered) => this.hand(gathered))
@@ -35,12 +36,12 @@ export class JournalTail {
     this.heard.next(revision)
   }
 
-  /** No more comes. */
+  /** Ends the tail. */
   close(): void {
     this.heard.complete()
   }
 
-  /** What is handed on from now, of one account or of all. */
+  /** Returns the revisions that are handed on from now, of one account or of all. */
   live(userToken?: string): Observable<Gathered> {
     if (userToken === undefined) return this.ofAll
     return new Observable((reader) => {

@@ -5,11 +5,11 @@ import type { RevisionMessage } from "../nats/CommitStream.ts"
 export const recentRevisionsMax = 2_048
 export const recentBytesMax = 8 * 1024 * 1024
 
-/** The most revisions, and about the most bytes, that are given to a reader at once. */
+/** The most revisions, and about the most bytes, of one slice for a reader. */
 export const sliceRevisionsMax = 128
 export const sliceBytesMax = 64 * 1024
 
-/** Cuts revisions into what is given to a reader at once. Each slice has one revision at least. */
+/** Cuts revisions into slices for a reader. Each slice has one revision at least. */
 export function* slicesOf(revisions: Iterable<RevisionMessage>): Generator<ReadonlyArray<RevisionMessage>> {
   let slice: Array<RevisionMessage> = []
   let bytes = 0
@@ -24,34 +24,35 @@ export function* slicesOf(revisions: Iterable<RevisionMessage>): Generator<Reado
   if (slice.length > 0) yield slice
 }
 
-/** The end of the journal as far as it was heard: all revisions between two places. */
+/** Keeps the newest revisions of the journal that were heard: all between two places. */
 export class RecentRevisions {
   private readonly held: Array<RevisionMessage> = []
   private bytes = 0
   private below: FeedPlace
-  private last: FeedPlace
+  private newestPlace: FeedPlace
 
   /** Begins empty, behind the last sequence of the journal. */
   constructor(end: number) {
     this.below = behindCommit(end)
-    this.last = this.below
+    this.newestPlace = this.below
   }
 
-  /** Everything after this place is here. */
+  /** The place behind which every revision is here. */
   get floor(): FeedPlace {
     return this.below
   }
 
-  /** The place of the newest revision that was heard, or else the beginning. */
-  get reached(): FeedPlace {
-    return this.last
+  /** The place of the newest revision that was heard. At first it is the place where this begins. */
+  get newest(): FeedPlace {
+    return this.newestPlace
   }
 
+  /** Adds revisions, and drops the oldest above the bounds. */
   push(revisions: ReadonlyArray<RevisionMessage>): void {
     for (const revision of revisions) {
       this.held.push(revision)
       this.bytes += revision.text.length
-      this.last = revision.place
+      this.newestPlace = revision.place
     }
     let dropped = 0
     for (const { place, text } of this.held) {
@@ -63,7 +64,7 @@ export class RecentRevisions {
     this.held.splice(0, dropped)
   }
 
-  /** The first of those after a place, of one account or of all; `undefined` if some of them are not here any more. */
+  /** Returns the first slice after a place, of one account or of all; `undefined` if a part of it is not here any more. */
   after(place: FeedPlace, userToken?: string): ReadonlyArray<RevisionMessage> | undefined {
     if (isAfter(this.below, place)) return undefined
     const wanted = this.held

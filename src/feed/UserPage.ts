@@ -10,16 +10,16 @@ import { NotCurrent, QueryClient } from "../query/QueryClient.ts"
 export const userPageMax = 32
 /** How many commits of a page are read at once. Each has the lines of many accounts. */
 const commitsAtOnceMax = 8
-/** How long the owner of an account may take to say which revisions follow a place, in milliseconds. */
+/** How long the owner of an account may take to name the revisions after a place. */
 const ownerWaitMilliseconds = 5_000
 
 const missing = (sequence: number) =>
   new BrokerUnavailable({ operation: "read the journal", reason: `the revision at ${sequence} is missing` })
 
 /**
- * Makes the function that returns the next revisions of one account after a place, oldest first. They are empty only if
- * the account has none after it. Its owner names them, so that no other account's commits are read. `inTurn` bounds how
- * many readers read commits; the owner is asked outside of it, because an answer may take seconds.
+ * Makes the function that returns the next revisions of one account after a place, oldest first; an empty list only if the
+ * account has none after it. Its owner names them, so that no other account's commits are read. `inTurn` bounds how many
+ * readers read commits. The owner is asked outside of it, because an answer may take seconds.
  */
 export const makeUserPage = Effect.fnUntraced(function* (
   inTurn: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>

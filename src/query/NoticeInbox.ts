@@ -1,32 +1,33 @@
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { decodeNotices, encodeNoticeAddress } from "../domain/AppliedNotice.ts"
 import type { Cents } from "../domain/Money.ts"
 import { NoticeTransport } from "../nats/NoticeTransport.ts"
 
-/** The most messages whose notices an edge expects; what is sent above it is asked for. */
+/** The most messages whose notices an edge expects. It asks for the outcome of further ones. */
 export const messagesExpectedMax = 65_536
-/** A message that is stored for this long without all of its notices is given up: a worker died, or a notice was lost. */
+/** A message that is stored for this long without all of its notices is given up. A worker died, or a notice was lost. */
 export const noticeWaitMilliseconds = 1_000
-const overdueEveryMilliseconds = 100
+const overdueEvery = Duration.millis(100)
 
-/** Who waits for the notice of one purchase; one of the two is called, once. */
+/** Waits for the notice of one purchase. One of the two is called, once. */
 export interface NoticeListener {
   readonly applied: (totalAfter: Cents) => void
-  /** No notice has come in time. */
+  /** No notice came in time. */
   readonly missed: () => void
 }
 
-/** The expectation of one message. */
+/** A message whose notices are expected. */
 export interface Expected {
-  /** What the message has to say about where to tell its notices. */
+  /** The address for notices that the message has to carry; `undefined` if none are expected. */
   readonly address: string | undefined
-  /** The broker has stored the message: from now on the notices are due. */
+  /** The broker has stored the message. From now on the notices are due. */
   readonly stored: () => void
+  /** Expects no more notices of the message. */
   readonly forget: () => void
 }
 
 interface Open {
-  /** Those who wait still, by the place of their purchase in the message. */
+  /** Those who still wait, by the index of their purchase in the message. */
   readonly listeners: Map<number, NoticeListener>
   dueAt: number
 }
@@ -35,13 +36,13 @@ const miss = (listeners: ReadonlyMap<number, NoticeListener>) => {
   for (const { missed } of listeners.values()) missed()
 }
 
-/** The notices that workers send to this edge. */
+/** Takes the notices that workers send to this edge, for those who wait for them. */
 export class NoticeInbox extends Context.Service<
   NoticeInbox,
   {
     /**
-     * Begins to expect notices of a message, by the places of the purchases in it. Where too many messages are expected
-     * already, they count as missed as soon as the message is stored.
+     * Begins to expect the notices of a message, by the indexes of the purchases in it. If too many messages are expected
+     * already, the notices count as missed as soon as the message is stored.
      */
     readonly expect: (listeners: Map<number, NoticeListener>) => Expected
   }
@@ -57,7 +58,7 @@ export class NoticeInbox extends Context.Service<
       const edge = yield* transport.listen((payload) => {
         for (const { message, index, totalAfter } of decodeNotices(payload)) {
           const waiting = open.get(message)
-          // A message that is delivered again is told of again, and of some purchases nobody wants to hear.
+          // A message that is delivered again has notices again, and for some purchases nobody waits.
           const listener = waiting?.listeners.get(index)
           if (waiting === undefined || listener === undefined) continue
           waiting.listeners.delete(index)
@@ -74,7 +75,7 @@ export class NoticeInbox extends Context.Service<
           miss(waiting.listeners)
         }
       })
-      yield* giveUpOverdue.pipe(Effect.delay(overdueEveryMilliseconds), Effect.forever, Effect.forkScoped)
+      yield* giveUpOverdue.pipe(Effect.delay(overdueEvery), Effect.forever, Effect.forkScoped)
 
       return NoticeInbox.of({
         expect: (listeners) => {

@@ -2,12 +2,13 @@ import { Context, Effect, Layer } from "effect"
 import { type AppliedNotice, encodeNotices, noticesMax } from "../domain/AppliedNotice.ts"
 import { NoticeTransport } from "../nats/NoticeTransport.ts"
 
-/** Tells edges what was applied, in one payload for each edge and commit. */
+/** Sends notices to edges, in one payload for each edge and commit. */
 export class NoticeSender extends Context.Service<
   NoticeSender,
   {
     /** Keeps a notice for the next `flush`. */
     readonly add: (edge: string, notice: AppliedNotice) => void
+    /** Sends the notices that were kept. */
     readonly flush: () => void
   }
 >()("purchases/query/NoticeSender") {

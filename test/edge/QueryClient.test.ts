@@ -6,7 +6,8 @@ import type { Consistency } from "../../src/domain/Query.ts"
 import { readWaitMilliseconds } from "../../src/edge/AccountReads.ts"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
-import { NotCurrent, QueryClient, requestsInFlightMax, togetherMilliseconds } from "../../src/query/QueryClient.ts"
+import { NotCurrent, QueryClient } from "../../src/query/QueryClient.ts"
+import { requestsInFlightMax, togetherMilliseconds } from "../../src/query/QuestionLane.ts"
 
 const gone = new BrokerUnavailable({ operation: "query", reason: "not connected" })
 const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })

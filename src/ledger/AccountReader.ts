@@ -14,7 +14,7 @@ import { decodeRevision } from "../domain/Revision.ts"
 import { decodeSegment, linksAfter, type Segment } from "../domain/Segment.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
-/** The journal holds something that an account's own records say it cannot hold. Nobody but workers may write it. */
+/** The journal lacks a record that other records name, or the ids do not add up. Only workers may write it. */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String
 }) {
@@ -28,6 +28,8 @@ export interface ReadRevision extends StoredRevision {
   readonly storedAt: number
 }
 
+type Chain = (typeof CommitChain)["Service"]
+
 const inconsistent = (userToken: string, problem: string) =>
   Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: ${problem}` }))
 
@@ -39,7 +41,7 @@ const revisionIn = (commit: JournalRecord | undefined, userToken: string): ReadR
   return { sequence: commit.sequence, revision: decodeRevision(line), storedAt: commit.storedAt }
 }
 
-/** A revision that the account's own records name, so that it has to be there. */
+/** Returns a revision that other records of the account name. Fails with `LedgerInconsistent` if it is missing. */
 export const namedRevision = (
   { revisionAt }: Pick<(typeof AccountReader)["Service"], "revisionAt">,
   userToken: string,
@@ -58,85 +60,88 @@ interface SealedPart {
 const orderOf = ({ revisions }: Segment): ReadonlyArray<SealedOrder> =>
   revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
 
+/** Reads the segment at a sequence. Fails with `LedgerInconsistent` if it is missing, or another account's. */
+const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
+  Effect.flatMap(chain.at(sequence), (stored) => {
+    const segment = stored && decodeSegment(stored.text)
+    return segment?.userToken === userToken
+      ? Effect.succeed(segment)
+      : inconsistent(userToken, `segment ${sequence} is missing`)
+  })
+
+/** Takes the newest segment, and all that it names directly or through others, into an account. */
+const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: string, account: Account, newest: number) {
+  const known = new Set([newest])
+  const parts: Array<SealedPart> = []
+  const take = Effect.fnUntraced(function* (sequence: number) {
+    const segment = yield* namedSegment(chain, userToken, sequence)
+    takeSegment(account, segment)
+    parts.push({ segment: sequence, order: orderOf(segment) })
+    if (sequence === newest) account.links = linksAfter(segment.links, sequence)
+    const named = [...segment.links.before, ...segment.links.directories].filter((other) => !known.has(other))
+    for (const other of named) known.add(other)
+    return named
+  })
+  for (let wanted = [newest]; wanted.length > 0;) {
+    // The chain bounds how many of them are read at once.
+    const named = yield* Effect.forEach(wanted, take, { concurrency: "unbounded" })
+    wanted = named.flat()
+  }
+  account.segment = newest
+  parts.sort((one, other) => one.segment - other.segment)
+  takeSealedOrder(
+    account,
+    parts.flatMap(({ order }) => order)
+  )
+})
+
+/** Returns the unsealed revisions, oldest first. Each of them names revisions before it. */
+const unsealed = Effect.fnUntraced(function* (
+  readNamed: (sequence: number) => Effect.Effect<ReadRevision, BrokerFailure | LedgerInconsistent>,
+  userToken: string,
+  newest: ReadRevision
+) {
+  const newestFirst = [newest]
+  for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
+    const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
+    // A revision names few others.
+    const read = yield* Effect.forEach(wanted, readNamed, { concurrency: "unbounded" })
+    const last = read.at(-1)
+    if (last === undefined) return yield* inconsistent(userToken, "its chain of revisions ends early")
+    newestFirst.push(...read)
+    oldest = last
+  }
+  return newestFirst.toReversed()
+})
+
 /** Reads accounts from the journal. */
 export class AccountReader extends Context.Service<
   AccountReader,
   {
     /**
-     * Reads an account with its whole purchaseId set, given the sequence of its newest revision, 0 for a new user: that
-     * revision first, and then exactly the revisions and segments that it names.
+     * Reads an account with its whole purchaseId set, given the sequence of its newest revision, 0 for a new user. It reads
+     * that revision, and then exactly the revisions and segments that it names.
      */
     readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
-    /** The revision of an account in the commit at a sequence; `undefined` if something else is there. */
+    /** Returns the revision of an account in the commit at a sequence; `undefined` if there is none. */
     readonly revisionAt: (userToken: string, sequence: number) => Effect.Effect<ReadRevision | undefined, BrokerFailure>
   }
 >()("purchases/ledger/AccountReader") {
   static readonly layer = Layer.effect(
     AccountReader,
-    Effect.gen(function* () {
-      const chain = yield* CommitChain
-
+    Effect.map(CommitChain, (chain) => {
       const revisionAt = (userToken: string, sequence: number) =>
         Effect.map(chain.at(sequence), (commit) => revisionIn(commit, userToken))
-
-      const segmentAt = (userToken: string, sequence: number) =>
-        Effect.flatMap(chain.at(sequence), (stored) => {
-          const segment = stored && decodeSegment(stored.text)
-          return segment?.userToken === userToken
-            ? Effect.succeed(segment)
-            : inconsistent(userToken, `segment ${sequence} is missing`)
-        })
-
-      /** Takes the newest segment and all that it names, directly or through others, into an account. */
-      const takeSegments = Effect.fnUntraced(function* (userToken: string, account: Account, newest: number) {
-        const known = new Set([newest])
-        const parts: Array<SealedPart> = []
-        const take = Effect.fnUntraced(function* (sequence: number) {
-          const segment = yield* segmentAt(userToken, sequence)
-          takeSegment(account, segment)
-          parts.push({ segment: sequence, order: orderOf(segment) })
-          if (sequence === newest) account.links = linksAfter(segment.links, sequence)
-          const named = [...segment.links.before, ...segment.links.directories].filter((other) => !known.has(other))
-          for (const other of named) known.add(other)
-          return named
-        })
-        for (let wanted = [newest]; wanted.length > 0;) {
-          // The chain bounds how many of them are read at once.
-          const named = yield* Effect.forEach(wanted, take, { concurrency: "unbounded" })
-          wanted = named.flat()
-        }
-        account.segment = newest
-        parts.sort((one, other) => one.segment - other.segment)
-        takeSealedOrder(
-          account,
-          parts.flatMap(({ order }) => order)
-        )
-      })
-
-      /** The unsealed revisions, oldest first, by way of the predecessors that each of them names. */
-      const unsealed = Effect.fnUntraced(function* (userToken: string, newest: ReadRevision) {
-        const newestFirst = [newest]
-        for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
-          const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
-          const named = (sequence: number) => namedRevision({ revisionAt }, userToken, sequence)
-          // A revision names few others.
-          const read = yield* Effect.forEach(wanted, named, { concurrency: "unbounded" })
-          const last = read.at(-1)
-          if (last === undefined) return yield* inconsistent(userToken, "its chain of revisions ends early")
-          newestFirst.push(...read)
-          oldest = last
-        }
-        return newestFirst.toReversed()
-      })
 
       const load = Effect.fnUntraced(function* (userToken: string, newest: number) {
         const account = emptyAccount()
         if (newest === 0) return account
-        const stored = yield* namedRevision({ revisionAt }, userToken, newest)
+        const readNamed = (sequence: number) => namedRevision({ revisionAt }, userToken, sequence)
+        const stored = yield* readNamed(newest)
         const { count, segment, unsealed: unsealedRevisions } = stored.revision
         account.seen.expect(count)
-        if (segment > 0) yield* takeSegments(userToken, account, segment)
-        const revisions = unsealedRevisions === 1 ? [stored] : yield* unsealed(userToken, stored)
+        if (segment > 0) yield* takeSegments(chain, userToken, account, segment)
+        const revisions = unsealedRevisions === 1 ? [stored] : yield* unsealed(readNamed, userToken, stored)
         for (const { revision, sequence } of revisions) evolve(account, revision, sequence)
         if (account.seen.size === account.count) return account
         return yield* inconsistent(userToken, `${account.seen.size} ids of ${account.count} purchases are there`)

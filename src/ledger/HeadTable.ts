@@ -49,7 +49,7 @@ export class HeadTable {
     return this.sequences[this.slotOf(this.hash.of(userToken))] as number
   }
 
-  /** Takes note of a committed revision. */
+  /** Sets the head of a user to a committed revision. */
   set(userToken: string, sequence: number): void {
     const slot = this.put(this.hash.of(userToken), sequence)
     if (this.isChanged[slot] === 1) return
@@ -57,7 +57,7 @@ export class HeadTable {
     this.changedSlots.push(slot)
   }
 
-  /** Takes the entries of a hint or a base. A user that is known with a newer sequence keeps it. */
+  /** Reads the entries of a hint or a base. A user with a newer sequence keeps it. */
   read(entries: Uint8Array): void {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     const words = new Uint32Array(hashWords)

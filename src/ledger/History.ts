@@ -4,10 +4,10 @@ import type { HistoryCursor, LedgerEntry, Receipt } from "../domain/Query.ts"
 import { entriesOf, entryOf } from "../domain/RevisionEntries.ts"
 import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
-/** A page ends early when it has this many bytes, so that it fits into a reply. Texts count three bytes a character. */
+/** A page ends early when it has this many bytes, so that it fits into an answer. Texts count three bytes a character. */
 export const pageBytesMax = 512 * 1024
 
-/** How many revisions of one history are read at once. */
+/** The most revisions of one history that are read at once. */
 const readsAtOnceMax = 20
 
 export interface HistoryPage {
@@ -19,16 +19,17 @@ export interface HistoryPage {
 const bytesOf = (entry: LedgerEntry): number =>
   3 * (entry.purchaseId.length + entry.productName.length + entry.productType.length) + 300
 
-/** Reads what was applied. Revisions never change, so nothing here has to wait for the account's actor. */
+/** Reads applied purchases. Revisions never change, so no read has to wait for the account's actor. */
 export class History extends Context.Service<
   History,
   {
-    /** A page that starts at a place; nothing when the place is none of this account. */
+    /** Returns the page that begins at a cursor; `undefined` if the cursor is not one of this account. */
     readonly page: (
       userToken: string,
       place: HistoryCursor,
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
+    /** Returns the receipt of a purchase in the revision that applied it, with the repeats and conflicts since. */
     readonly receipt: (
       userToken: string,
       purchaseId: string,

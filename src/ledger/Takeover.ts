@@ -4,10 +4,10 @@ import { encodeCommit, headOf } from "../domain/Commit.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 import type { CommitConflict } from "../nats/ConditionalAppend.ts"
 
-/** How often a take-over that lost against a commit is tried again at once. Then the partition waits for its next epoch. */
+/** How often a take-over that loses against a commit is tried at once. Then the partition waits for its next epoch. */
 const attemptsMax = 10
 
-/** The epoch of an owner, and where it begins. */
+/** The epoch of an owner, and the position at which it begins. */
 export interface Takeover {
   /** The sequence of the take-over record. */
   readonly epoch: number
@@ -23,8 +23,8 @@ export const readPosition = (partition: number): Effect.Effect<number, BrokerFai
   Effect.flatMap(CommitChain, (chain) => Effect.map(chain.newest(partition), positionOf))
 
 /**
- * Takes a partition over: appends a take-over record behind its newest commit. From then on no commit of an older owner can
- * be stored, however late it arrives. Fails with `CommitConflict` if others commit each time.
+ * Takes a partition over, with a take-over record behind its newest commit. From then on no commit of an older owner can be
+ * stored, however late it arrives. Fails with `CommitConflict` if others commit each time.
  */
 export const takeOver = (
   partition: number,

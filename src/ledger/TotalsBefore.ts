@@ -5,23 +5,23 @@ import type { TotalBefore } from "../domain/Query.ts"
 import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
 /**
- * How many revisions are read at once for all such questions of a worker. A revision of 500 purchases takes a
- * millisecond to decode, and what is read at once may be decoded without a pause between.
+ * The most revisions that are read at once for all such questions of a worker. Revisions that are read at once may be
+ * decoded without a pause between them.
  */
 const readsAtOnceMax = 4
-/** A search for many moments goes on in two halves at once as often as this, and one after the other below. */
+/** How often a search goes on in two halves at once. Below, the halves are searched one after the other. */
 const splitsMax = 2
 
-/** The revisions of an account that applied something, as they were at one moment: the list may grow meanwhile. */
+/** The revisions of an account that applied something, as they were at one moment. The list may grow meanwhile. */
 export interface ApplyingRevisions {
-  /** Their ledger sequences, oldest first. */
+  /** The sequences of their commits, oldest first. */
   readonly sequences: ReadonlyArray<number>
   readonly count: number
 }
 
 /**
- * The number of a range at which a search looks next: the one that the most twos divide. Unlike the middle it is the
- * same however far a list of numbers 1, 2, 3, … has grown, as long as what was added lies after what is searched.
+ * Returns the number of a range at which a search looks next: the one that the most twos divide. Unlike the middle, it stays
+ * the same while the list of numbers 1, 2, 3, … grows, as long as the new numbers lie after the moment that is searched.
  */
 export const probeIn = (low: number, high: number): number => {
   const highestDifference = 31 - Math.clz32((low - 1) ^ high)
@@ -30,7 +30,7 @@ export const probeIn = (low: number, high: number): number => {
 
 const nothing: TotalBefore = { total: 0n, count: 0 }
 
-/** What the account held after the last purchase of a revision that was stored before a moment. */
+/** Returns the total after the last purchase of a revision that was stored before a moment; zero without one. */
 const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefore => {
   if (stored === undefined) return nothing
   const { purchases, ...after } = stored.revision
@@ -44,17 +44,17 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
 }
 
 /**
- * Reads what an account held at moments of the past. An account applies purchases in the order of the input log, so the
- * times at which the broker stored them rise, and one search through its revisions finds the place of each moment: all
- * moments of a question go down the same tree, which reads no revision twice and at most 1 + log2(revisions) a moment.
+ * Reads the totals of an account at moments of the past. An account applies purchases in the order of the input log, so
+ * the times at which the broker stored them rise. One search through the revisions finds the place of each moment. All
+ * moments of a question go down the same tree. It reads no revision twice, and at most 1 + log2(revisions) a moment.
  *
- * Should the broker's clock step back, times overlap for a while. The search then still sees the same revisions in
- * the same order each time, whoever asks for whichever moments, and a later moment never finds an earlier place: so
- * answers repeat, and differences between moments add up.
+ * If the broker's clock steps back, times overlap for a while. The search still sees the same revisions in the same order
+ * each time, and a later moment never finds an earlier place. So answers repeat, and differences between moments add up.
  */
 export class TotalsBefore extends Context.Service<
   TotalsBefore,
   {
+    /** Returns the total before each moment, in the order of the moments, which are milliseconds since 1970. */
     readonly read: (
       userToken: string,
       applying: ApplyingRevisions,
@@ -75,7 +75,7 @@ export class TotalsBefore extends Context.Service<
       ) {
         const found = new Map<number, TotalBefore>()
 
-        /** Places moments that are known to lie after the revision `floor`, and before number `high + 1`. */
+        /** Finds the totals of moments that lie after the revision `floor`, and before the one with number `high + 1`. */
         const place = (
           low: number,
           high: number,

@@ -1,0 +1,91 @@
+import { Effect } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import { revisionLinesOf, tokenOfLine } from "../domain/Commit.ts"
+import { decodeManifest, emptyManifest, type HeadManifest } from "../domain/HeadManifest.ts"
+import type { CommitChain } from "../nats/CommitChain.ts"
+import type { HeadStore } from "../nats/HeadStore.ts"
+import { HeadTable } from "./HeadTable.ts"
+import { LedgerInconsistent } from "./AccountReader.ts"
+
+/** The most chunks that are read at once. */
+const chunksAtOnceMax = 8
+
+/** Heads as they were read: the table, the manifest that it came from, and the manifest's sequence. */
+export interface RestoredHeads {
+  readonly table: HeadTable
+  readonly manifest: HeadManifest
+  readonly manifestAt: number
+}
+
+const newKey = (): ReadonlyArray<number> => [...crypto.getRandomValues(new Uint32Array(4))]
+
+const emptyHeads = (manifestAt: number): RestoredHeads => {
+  const manifest = emptyManifest(newKey())
+  return { table: new HeadTable(Uint32Array.from(manifest.key)), manifest, manifestAt }
+}
+
+/** Reads the chunks that a manifest names into a table; `undefined` if one of them is gone. */
+const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"], manifest: HeadManifest) {
+  const table = new HeadTable(Uint32Array.from(manifest.key))
+  const chunks = yield* Effect.forEach([...manifest.base, ...manifest.hints], store.at, {
+    concurrency: chunksAtOnceMax
+  })
+  for (const chunk of chunks) {
+    if (chunk === undefined) return undefined
+    table.read(chunk)
+  }
+  return table
+})
+
+/**
+ * Reads the heads of a partition that its newest manifest names. Begins with empty heads, to be made again from the chain,
+ * if a chunk is lost, or if the manifest covers more than the chain has: the chain alone counts.
+ */
+export const restoreHeads = Effect.fnUntraced(function* (
+  store: (typeof HeadStore)["Service"],
+  partition: number,
+  epoch: number
+): Effect.fn.Return<RestoredHeads, BrokerFailure> {
+  let tried = 0
+  while (true) {
+    const stored = yield* store.manifest(partition)
+    // With one manifest twice, a chunk of it is lost. Before, an old owner may have written a base and removed the chunk.
+    if (stored === undefined || stored.sequence === tried) return emptyHeads(tried)
+    const manifest = decodeManifest(stored.text)
+    if (manifest.through >= epoch) return emptyHeads(stored.sequence)
+    const table = yield* tableOf(store, manifest)
+    if (table !== undefined) return { table, manifest, manifestAt: stored.sequence }
+    tried = stored.sequence
+  }
+})
+
+/**
+ * Takes the commits of a chain into a table, from a sequence on up to the take-over record of the epoch, and returns how
+ * many revisions they have. Fails if the chain ends before that record: a head that is missing would let a purchase count twice.
+ */
+export const readChain = Effect.fnUntraced(function* (
+  chain: (typeof CommitChain)["Service"],
+  partition: number,
+  table: HeadTable,
+  from: number,
+  epoch: number
+) {
+  let revisions = 0
+  for (let next = from; next <= epoch;) {
+    const page = yield* chain.page(partition, next)
+    const last = page.at(-1)
+    if (last === undefined) {
+      const problem = `partition ${partition}: its chain ends before its take-over record ${epoch}`
+      return yield* new LedgerInconsistent({ problem })
+    }
+    for (const { sequence, text } of page) {
+      // A page may have commits of a later owner. The heads of this epoch are those of the chain before it.
+      if (sequence > epoch) break
+      const lines = revisionLinesOf(text)
+      for (const line of lines) table.set(tokenOfLine(line), sequence)
+      revisions += lines.length
+    }
+    next = last.sequence + 1
+  }
+  return revisions
+})

@@ -1,0 +1,134 @@
+import { Effect, Exit, Latch, type Semaphore } from "effect"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
+import {
+  encodeManifest,
+  type HeadManifest,
+  isBaseDue,
+  type StoredHeads,
+  withBase,
+  withHint
+} from "../domain/HeadManifest.ts"
+import type { CommitConflict } from "../nats/ConditionalAppend.ts"
+import type { HeadStore } from "../nats/HeadStore.ts"
+import { CrashPoint, writeBetween } from "./CrashPoint.ts"
+import type { RestoredHeads } from "./HeadRestore.ts"
+import { type HeadTable, headEntryBytes } from "./HeadTable.ts"
+import type { HeadWriting } from "./HeadWriting.ts"
+
+/** What the writers of a worker share. */
+export interface WriterHands {
+  readonly store: (typeof HeadStore)["Service"]
+  readonly bounds: (typeof HeadWriting)["Service"]
+  /** A base is the largest thing that a worker writes, so one of its partitions writes at a time. */
+  readonly writing: Semaphore.Semaphore
+}
+
+/** A write that begins: its entries, and the sequence of the newest commit in them. */
+interface HeadWrite {
+  readonly kind: "hint" | "base"
+  readonly entries: Uint8Array
+  readonly through: number
+}
+
+/** Writes the heads of one partition behind the commits of one epoch, as hints and bases. */
+export class HeadWriter {
+  private readonly hands: WriterHands
+  private readonly partition: number
+  private readonly epoch: number
+  private readonly table: HeadTable
+  private readonly revisionsMax: number
+  private readonly due = Latch.makeUnsafe(false)
+  private manifest: HeadManifest
+  private manifestAt: number
+  private newest: number
+  private revisions: number
+  private isComplete = true
+  private writes = 0
+
+  /** `behind`: how many revisions of the chain the manifest lacks. */
+  constructor(hands: WriterHands, partition: number, epoch: number, restored: RestoredHeads, behind: number) {
+    const { bounds } = hands
+    this.hands = hands
+    this.partition = partition
+    this.epoch = epoch
+    this.table = restored.table
+    this.manifest = restored.manifest
+    this.manifestAt = restored.manifestAt
+    this.newest = epoch
+    this.revisions = behind
+    this.revisionsMax = bounds.revisions + bounds.revisionsOfPartition * partition
+  }
+
+  /** Takes note of a durable commit. */
+  committed(userTokens: ReadonlyArray<string>, sequence: number): void {
+    for (const userToken of userTokens) this.table.set(userToken, sequence)
+    this.newest = sequence
+    this.revisions += userTokens.length
+    if (this.revisions >= this.revisionsMax) this.due.openUnsafe()
+  }
+
+  /** Writes what changed as a hint, or everything as a base. A failure loses nothing: the next write is a base. */
+  get write(): Effect.Effect<void, BrokerFailure | CommitConflict> {
+    return this.hands.writing.withPermit(this.writeOnce())
+  }
+
+  /** Writes whenever it is due, and after some time, again and again. */
+  get writeBehind(): Effect.Effect<never> {
+    const { time, timeAfterFailure } = this.hands.bounds
+    return Effect.gen({ self: this }, function* () {
+      yield* this.due.await.pipe(Effect.timeoutOption(time))
+      this.due.closeUnsafe()
+      const exit = yield* Effect.exit(this.write)
+      if (Exit.isFailure(exit)) yield* Effect.sleep(timeAfterFailure)
+    }).pipe(Effect.forever)
+  }
+
+  private writeOnce(): Effect.Effect<void, BrokerFailure | CommitConflict> {
+    return Effect.gen({ self: this }, function* () {
+      const { store } = this.hands
+      if (this.table.changed === 0 && this.isComplete) return
+      if (!this.isComplete) this.manifestAt = (yield* store.manifest(this.partition))?.sequence ?? 0
+      const { kind, entries, through } = this.begin()
+      const stored = yield* this.storeEntries(kind, entries)
+      const next = (kind === "base" ? withBase : withHint)(this.manifest, stored, through)
+      const replacing = store.replaceManifest(this.partition, encodeManifest(next), this.manifestAt)
+      this.manifestAt = yield* writeBetween(["manifest-sent", "manifest-stored"], replacing)
+      this.manifest = next
+      this.isComplete = true
+      const [first] = stored.chunks
+      if (kind === "base" && first !== undefined) yield* this.removeBelow(first)
+    })
+  }
+
+  /** Takes the entries of the next write. Until it is complete, the next one after it has to be a base. */
+  private begin(): HeadWrite {
+    const isBase = !this.isComplete || isBaseDue(this.manifest, headEntryBytes * this.table.changed)
+    const entries = isBase ? this.table.takeAll() : this.table.takeChanged()
+    this.revisions = 0
+    this.isComplete = false
+    this.writes += 1
+    return { kind: isBase ? "base" : "hint", entries, through: this.newest }
+  }
+
+  private storeEntries(kind: HeadWrite["kind"], entries: Uint8Array): Effect.Effect<StoredHeads, BrokerFailure> {
+    return Effect.gen({ self: this }, function* () {
+      const { store, bounds } = this.hands
+      const chunkBytes = headEntryBytes * bounds.chunkEntriesMax
+      const chunks: Array<number> = []
+      for (let from = 0; from < entries.byteLength; from += chunkBytes) {
+        const name = `${kind}.${this.epoch}-${this.writes}.${chunks.length}`
+        const storing = store.store(this.partition, name, entries.subarray(from, from + chunkBytes))
+        chunks.push(yield* writeBetween([`${kind}-sent`, `${kind}-stored`], storing))
+      }
+      return { chunks, bytes: entries.byteLength }
+    })
+  }
+
+  private removeBelow(sequence: number): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      yield* Effect.ignore(this.hands.store.removeBelow(this.partition, sequence))
+      const { reached } = yield* CrashPoint
+      yield* reached("heads-purged")
+    })
+  }
+}

@@ -1,8 +1,9 @@
 import { Effect, type Scope } from "effect"
 import type { Account } from "../domain/Account.ts"
+import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { Rejection } from "../domain/Rejection.ts"
 import type { SegmentContent, SegmentLinks } from "../domain/Segment.ts"
-import { AccountReader } from "../ledger/AccountReader.ts"
+import { AccountReader, type LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { writeBetween } from "../ledger/CrashPoint.ts"
 import { type StoredSegment, storeSegments } from "../ledger/StoredSegment.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
@@ -41,10 +42,16 @@ export const makeActorRequests = (
     const scope = yield* Effect.scope
     const run = Effect.runForkWith(yield* Effect.context<never>())
 
-    const ask = <A>(userToken: string, asked: Effect.Effect<A, { readonly message: string }>, done: (a: A) => void) => {
+    const ask = <A>(
+      userToken: string,
+      asked: Effect.Effect<A, BrokerFailure | LedgerInconsistent>,
+      done: (a: A) => void
+    ) => {
       const fail = (reason: string) => Effect.sync(() => failed(`account ${userToken}: ${reason}`))
       const answered = asked.pipe(
         Effect.map(done),
+        // What is wrong with an account names it already.
+        Effect.catchTag("LedgerInconsistent", ({ message }) => Effect.sync(() => failed(message))),
         Effect.catch((failure) => fail(failure.message)),
         Effect.catchDefect((defect) => fail(`defect: ${String(defect)}`))
       )

@@ -13,7 +13,7 @@ import { nanosecondsOf } from "./Nanoseconds.ts"
 const heartbeat = Duration.seconds(2)
 /** A consumer that was silent for this long is replaced. */
 const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
-/** The broker removes a consumer that nobody listened to for this long, such as that of an edge that crashed. */
+/** The broker removes a consumer without a listener for this long, like that of an edge that crashed. */
 const inactiveMax = Duration.seconds(10)
 
 const consumerConfig = (name: string, inbox: string, after: number) => ({
@@ -30,14 +30,14 @@ const consumerConfig = (name: string, inbox: string, after: number) => ({
   inactive_threshold: nanosecondsOf(inactiveMax)
 })
 
-/** What a session does with its deliveries. */
+/** The events of a session. */
 interface SessionEvents {
   readonly heard: (commit: JournalRecord) => void
   readonly ended: (reason: string) => void
 }
 
 /** Takes the messages of one consumer, and hands on its commits. A gap ends the session. */
-class SessionDeliveries {
+export class SessionDeliveries {
   /** When the broker was last heard, by `performance.now()`. */
   heardAt = performance.now()
   private delivered = 0
@@ -67,7 +67,7 @@ class SessionDeliveries {
     const question = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
     if (question !== "") this.client.publish(question)
     const last = Number(message.headers?.get("Nats-Last-Consumer") || this.delivered)
-    if (last !== this.delivered) this.events.ended("the broker delivered something that did not come")
+    if (last !== this.delivered) this.events.ended("a delivery before the newest heartbeat is missing")
   }
 }
 

@@ -42,7 +42,7 @@ export class PullDemand {
     }
   }
 
-  /** Returns what all requests together may still deliver. */
+  /** Returns how much all requests together may still deliver. */
   outstanding(): Demand {
     let messages = 0
     let bytes = 0

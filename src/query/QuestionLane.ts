@@ -49,7 +49,7 @@ const decodeReplies = Schema.decodeUnknownExit(Replies)
 const encodeQuestions = Schema.encodeSync(Questions)
 
 /** Takes the questions of the next request from the front of a queue: with one consistency, and not settled. */
-const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
+export const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
   const group: Array<WaitingQuestion> = []
   const consistency = waiting[0]?.consistency
   while (group.length < questionsMax && waiting[0] !== undefined && waiting[0].consistency === consistency) {

@@ -1,0 +1,53 @@
+import { headers, type Msg, type MsgHdrs } from "nats"
+import { describe, expect, it } from "vitest"
+import { SessionDeliveries } from "../../src/nats/CommitSession.ts"
+
+const commit = (sequence: number, deliverySequence: number): Msg =>
+  ({
+    reply: `$JS.ACK.KV_journal.feed.1.${sequence}.${deliverySequence}.1795899869123456789.0`,
+    string: () => `commit ${sequence}`
+  }) as Msg
+
+const status = (fields: Readonly<Record<string, string>>, reply?: string): Msg => {
+  const written = headers(100, "a status")
+  for (const [name, value] of Object.entries(fields)) written.set(name, value)
+  return { headers: written as MsgHdrs, ...(reply === undefined ? {} : { reply }) } as Msg
+}
+
+/** Gives messages to a session, and returns what it told and published. */
+const outcomeOf = (...messages: ReadonlyArray<Msg>) => {
+  const heard: Array<number> = []
+  const ends: Array<string> = []
+  const published: Array<string> = []
+  const client = { publish: (subject: string) => void published.push(subject) }
+  const deliveries = new SessionDeliveries(client, {
+    heard: ({ sequence }) => void heard.push(sequence),
+    ended: (reason) => void ends.push(reason)
+  })
+  for (const message of messages) deliveries.take(message)
+  return { heard, ends, published }
+}
+
+describe("A session of the commit stream", () => {
+  it("hands on commits in their order", () => {
+    expect(outcomeOf(commit(3, 1), commit(9, 2))).toEqual({ heard: [3, 9], ends: [], published: [] })
+  })
+
+  it("ends at a delivery that comes after one that is missing, and does not hand it on", () => {
+    expect(outcomeOf(commit(3, 1), commit(9, 3))).toMatchObject({ heard: [3], ends: ["a delivery is missing"] })
+  })
+
+  it("ends at a heartbeat that names a later delivery than the newest that came", () => {
+    const { ends } = outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "2" }))
+    expect(ends).toEqual(["a delivery before the newest heartbeat is missing"])
+  })
+
+  it("goes on at a heartbeat that names the newest delivery", () => {
+    expect(outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "1" })).ends).toEqual([])
+  })
+
+  it("answers the broker that asks whether it keeps up, or says that it waits for that answer", () => {
+    const asked = outcomeOf(status({}, "flow"), status({ "Nats-Consumer-Stalled": "stalled" }))
+    expect(asked).toEqual({ heard: [], ends: [], published: ["flow", "stalled"] })
+  })
+})

@@ -1,0 +1,37 @@
+import { Duration, Effect } from "effect"
+import { afterEach, beforeEach, expect, it } from "vitest"
+import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
+import { post } from "../support/Shopper.ts"
+import { manySold } from "../support/Sold.ts"
+import { until } from "../support/TestBroker.ts"
+import { TestSystem, userIn } from "../support/TestSystem.ts"
+
+let system: TestSystem
+beforeEach(async () => {
+  system = await TestSystem.start({ PARTITIONS: "8" })
+})
+afterEach(() => system.stop())
+
+it("each of two workers in one process tells how many purchases it has applied itself", async () => {
+  const often = { workerHeartbeat: Duration.millis(50) }
+  const one = await system.startWorker({}, { ...often, workerId: "worker-1" })
+  const two = await system.startWorker({}, { ...often, workerId: "worker-2" })
+  const ownedBy = { "worker-1": () => one.worker.owned(), "worker-2": () => two.worker.owned() }
+  await until("they share the partitions", () => one.worker.owned().length === 4 && two.worker.owned().length === 4)
+
+  const expected: Record<string, number> = {}
+  for (const [name, owned] of Object.entries(ownedBy)) {
+    const count = name === "worker-1" ? 3 : 5
+    const sales = manySold(userIn(owned()[0] ?? 0, 8, "ann"), count)
+    for (const sale of sales) expect((await post(system.ask, sale)).status).toBe(202)
+    expected[name] = count
+  }
+
+  const signs = () => one.runtime.runPromise(Effect.flatMap(WorkerBucket, (bucket) => bucket.read))
+  const told = async () => Object.fromEntries((await signs()).map(({ worker, work }) => [worker, work?.applied]))
+  await until("both have told of all", async () => {
+    const sum = Object.values(await told()).reduce<number>((all, applied) => all + (applied ?? 0), 0)
+    return sum >= 8
+  })
+  expect(await told()).toEqual(expected)
+})

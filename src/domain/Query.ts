@@ -66,7 +66,7 @@ export const Question = Schema.Union([
 ])
 export type Question = typeof Question.Type
 
-/** A purchase as the ledger holds it; cents as text, because totals may pass what a JSON number keeps exactly. */
+/** A purchase as the journal holds it. Cents are text, because a JSON number does not keep large totals exactly. */
 export const LedgerEntry = Schema.Struct({
   /** The account numbers its purchases 1, 2, 3, … in the order of application. */
   number: Schema.Number,
@@ -90,7 +90,7 @@ export const Receipt = Schema.Struct({
   entry: LedgerEntry,
   /** When the broker stored the commit that applied it, in milliseconds since 1970. */
   appliedAt: Schema.Number,
-  /** How many repeats and conflicts there were, beyond what the broker dropped as duplicates. */
+  /** The repeats and conflicts of the purchase, without those that the broker dropped as duplicates. */
   repeats: Schema.Number,
   conflicts: Schema.Number
 })

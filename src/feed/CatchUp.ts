@@ -8,13 +8,13 @@ import type { FeedItem, ResetReason } from "./FeedItem.ts"
 import type { Gathered, JournalTail } from "./JournalTail.ts"
 import { slicesOf } from "./RecentRevisions.ts"
 
-/** What a reader asks for. */
+/** The request of a reader. */
 export interface FeedRequest {
   /** The account whose revisions are wanted. Without it, those of all accounts are. */
   readonly userToken?: string
   /** The place after which to go on, as the reader gave it. Without it, the feed begins now. */
   readonly lastEventId?: string
-  /** Resolves when the reader has taken what it was given. Only a reader that catches up is waited for. */
+  /** Resolves when the reader has taken the items that it was given. Only a reader that catches up is waited for. */
   readonly ready: () => Promise<void>
 }
 

@@ -26,7 +26,7 @@ import { makeUserPage } from "./UserPage.ts"
 
 /** The most readers of one edge. */
 export const readersMax = 4_096
-/** How many pages of the journal an edge reads at once for readers who catch up. */
+/** The most pages of the journal that an edge reads at once, for readers that catch up. */
 const pagesAtOnceMax = 8
 /** A comment is sent this often, so that a connection that is gone is found out. */
 export const heartbeat = Duration.seconds(15)

@@ -5,7 +5,7 @@ import { RecentRevisions } from "./RecentRevisions.ts"
 
 /** The time in which revisions are gathered for readers. Few large writes to many readers take less work. */
 const gatherTime = Duration.millis(50)
-/** So many revisions are handed on at once. */
+/** With this many revisions they are handed on at once. */
 const gatheredMax = 256
 
 /** Revisions in the order of the journal. All readers of them get the same array. */

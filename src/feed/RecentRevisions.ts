@@ -1,7 +1,7 @@
 import { behindCommit, type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
 import type { RevisionMessage } from "../nats/CommitStream.ts"
 
-/** The most revisions, and about the most bytes, that an edge keeps for readers who come back soon. */
+/** The most revisions, and about the most bytes, that an edge keeps for readers that come back soon. */
 export const recentRevisionsMax = 2_048
 export const recentBytesMax = 8 * 1024 * 1024
 

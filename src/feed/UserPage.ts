@@ -17,9 +17,9 @@ const missing = (sequence: number) =>
   new BrokerUnavailable({ operation: "read the journal", reason: `the revision at ${sequence} is missing` })
 
 /**
- * Makes the function that returns the next revisions of one account after a place, oldest first; an empty list only if the
- * account has none after it. Its owner names them, so that no other account's commits are read. `inTurn` bounds how many
- * readers read commits. The owner is asked outside of it, because an answer may take seconds.
+ * Makes the function that returns the next revisions of one account after a place, oldest first. The list is empty only if
+ * the account has none. Its owner names them, so that no other account's commits are read. `inTurn` bounds how many readers
+ * read commits. The owner is asked outside of it, because an answer may take seconds.
  */
 export const makeUserPage = Effect.fnUntraced(function* (
   inTurn: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>

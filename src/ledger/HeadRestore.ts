@@ -38,8 +38,8 @@ const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"
 })
 
 /**
- * Reads the heads of a partition that its newest manifest names. Begins with empty heads, to be made again from the chain,
- * if a chunk is lost, or if the manifest covers more than the chain has: the chain alone counts.
+ * Reads the heads of a partition that its newest manifest names. If a chunk is lost, or if the manifest covers more than the
+ * chain has, it returns empty heads, to be made again from the chain.
  */
 export const restoreHeads = Effect.fnUntraced(function* (
   store: (typeof HeadStore)["Service"],
@@ -60,8 +60,8 @@ export const restoreHeads = Effect.fnUntraced(function* (
 })
 
 /**
- * Takes the commits of a chain into a table, from a sequence on up to the take-over record of the epoch, and returns how
- * many revisions they have. Fails if the chain ends before that record: a head that is missing would let a purchase count twice.
+ * Takes the commits of a chain into a table, from a sequence up to the take-over record of the epoch. Returns their number
+ * of revisions. Fails if the chain ends before that record, because without a head a purchase could count twice.
  */
 export const readChain = Effect.fnUntraced(function* (
   chain: (typeof CommitChain)["Service"],

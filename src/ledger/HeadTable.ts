@@ -75,7 +75,7 @@ export class HeadTable {
     return this.entriesOf(slots)
   }
 
-  /** Returns the entries of all users, and counts what changed as taken. */
+  /** Returns the entries of all users, and counts all changes as taken. */
   takeAll(): Uint8Array {
     this.changedSlots = []
     this.isChanged.fill(0)

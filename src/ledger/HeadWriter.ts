@@ -15,7 +15,7 @@ import type { RestoredHeads } from "./HeadRestore.ts"
 import { type HeadTable, headEntryBytes } from "./HeadTable.ts"
 import type { HeadWriting } from "./HeadWriting.ts"
 
-/** What the writers of a worker share. */
+/** The parts that the writers of a worker share. */
 export interface WriterHands {
   readonly store: (typeof HeadStore)["Service"]
   readonly bounds: (typeof HeadWriting)["Service"]
@@ -67,7 +67,7 @@ export class HeadWriter {
     if (this.revisions >= this.revisionsMax) this.due.openUnsafe()
   }
 
-  /** Writes what changed as a hint, or everything as a base. A failure loses nothing: the next write is a base. */
+  /** Writes the heads that changed as a hint, or all as a base. After a failure, the next write is a base. */
   get write(): Effect.Effect<void, BrokerFailure | CommitConflict> {
     return this.hands.writing.withPermit(this.writeOnce())
   }

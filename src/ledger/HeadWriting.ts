@@ -5,9 +5,9 @@ const chunkBytesMax = 512 * 1024
 
 /** When hints and bases are written. A reference with a default, so that a simulation of few purchases writes them too. */
 export const HeadWriting = Context.Reference<{
-  /** One is written after so many revisions. */
+  /** The number of revisions after which one is written. */
   readonly revisions: number
-  /** Each partition adds so many times its number, so that few are due at once. */
+  /** Each partition adds this number times its own, so that few are due at once. */
   readonly revisionsOfPartition: number
   /** One is written after this time, if anything changed. */
   readonly time: Duration.Duration

@@ -14,7 +14,7 @@ export interface PartitionHeads {
   readonly find: (userToken: string) => number
   /** Takes note of a durable commit. It must not be called before the commit is acknowledged. */
   readonly committed: (userTokens: ReadonlyArray<string>, sequence: number) => void
-  /** Writes what changed as a hint, or everything as a base. A failure loses nothing: the next write is a base. */
+  /** Writes the heads that changed as a hint, or all as a base. After a failure, the next write is a base. */
   readonly write: Effect.Effect<void, BrokerFailure | CommitConflict>
 }
 

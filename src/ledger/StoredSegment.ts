@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../domain/Segment.ts"
 
-/** A segment that is stored, and what the one after it names. */
+/** A stored segment, and the links of the one after it. */
 export interface StoredSegment {
   readonly segment: number
   readonly links: SegmentLinks

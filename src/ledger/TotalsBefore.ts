@@ -21,7 +21,7 @@ export interface ApplyingRevisions {
 
 /**
  * Returns the number of a range at which a search looks next: the one that the most twos divide. Unlike the middle, it stays
- * the same while the list of numbers 1, 2, 3, … grows, as long as the new numbers lie after the moment that is searched.
+ * the same while the list of numbers 1, 2, 3, … grows behind the moment that is searched.
  */
 export const probeIn = (low: number, high: number): number => {
   const highestDifference = 31 - Math.clz32((low - 1) ^ high)

@@ -69,7 +69,7 @@ const repeats = labelled(
 /** Counts purchases that came again, by the net that caught them. */
 export const purchasesRepeated = (count: number, net: "broker-window" | "purchase-id-set"): void => repeats(count, net)
 
-/** Counts a message of so many purchases, what became of it, and the time that the broker took. */
+/** Counts a message, its purchases, its outcome, and the time that the broker took. */
 export const groupPublished = (
   purchases: number,
   outcome: "stored" | "repeat" | "failed",
@@ -89,7 +89,7 @@ const commitSeconds = histogram(
 const commitSize = histogram("commit_revisions", "Revisions of one commit.", sizeBoundaries)
 const commits = labelled(counter("commits_total", "Commits, by what became of them."), "outcome")
 
-/** Counts a commit of so many revisions, its time, and what became of it. */
+/** Counts a commit, its revisions, its time, and its outcome. */
 export const measuredCommit = <A, E, R>(revisions: number, commit: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.clockWith((clock) => {
     const began = clock.currentTimeNanosUnsafe()

@@ -2,11 +2,11 @@ import { Duration, Effect, Latch } from "effect"
 import type { NatsConnection } from "nats"
 
 /**
- * How long an acknowledgement waits for others. Nobody waits for it, because edges hear of applied purchases by notices.
+ * How long an acknowledgement waits for others. No edge waits for it, because notices tell of applied purchases.
  * Each message wakes the broker, and its confirmation wakes the worker.
  */
 const gatherTime = Duration.millis(20)
-/** So many leave at once. It is far below the number that a consumer may have unacknowledged. */
+/** With this many they leave at once. It is far below the number that a consumer may have unacknowledged. */
 const acknowledgedTogetherMax = 64
 
 /** The acknowledgements of one consumer. Those that leave together are confirmed together. */

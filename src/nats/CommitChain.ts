@@ -43,8 +43,8 @@ export interface JournalRecord {
 const recordOf = ({ sequence, storedAt, text }: StoredMessage): JournalRecord => ({ sequence, storedAt, text })
 
 /**
- * Returns a read by sequence that is shared by all who ask for the same sequence while it is under way. What is stored at
- * a sequence never changes. A read goes on when the one who began it is interrupted, and ends with the scope.
+ * Returns a read by sequence. All who ask for one sequence while it is read share that read, for a record never changes. A
+ * read goes on when its first caller is interrupted, and ends with the scope.
  */
 const shareReads = <A, E>(
   read: (sequence: number) => Effect.Effect<A, E>
@@ -106,7 +106,7 @@ export class CommitChain extends Context.Service<
 
         const at = yield* shareReads((sequence) =>
           readReplicaAt(connection, journalStream, sequence).pipe(
-            // The leader may have what a replica does not, or cannot answer.
+            // The leader may have a record that the replica lacks, or cannot send.
             Effect.catch(() => Effect.undefined),
             Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
             inTurn

@@ -50,7 +50,7 @@ const acquire = ({ servers, credentials }: BrokerAddress, name: string) =>
         timeout: Duration.toMillis(pingInterval)
       })
     ),
-    // The last messages still go out, such as that a query is not answered here any more.
+    // The last messages still go out, like those that decline queries.
     (client) =>
       Effect.promise(() => client.flush().catch(() => undefined)).pipe(
         Effect.timeoutOption(flushTimeout),
@@ -126,7 +126,7 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
             () => Effect.sync(() => void listeners.delete(listener))
           )
 
-        // Without a majority there can be no election, so nobody will serve the request soon.
+        // Without a majority there can be no election, so another attempt soon would not help.
         const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
           failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
             ? noMajority(failure.operation)

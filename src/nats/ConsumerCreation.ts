@@ -15,7 +15,7 @@ const createTimeoutMilliseconds = 5_000
 const attemptsMax = 5
 /** A delivery that is not acknowledged comes again after this long. Its purchases are repeats then, so it costs little. */
 const ackWait = Duration.seconds(30)
-/** The broker removes a consumer that nobody pulled from for this long, such as that of a worker that crashed. */
+/** The broker removes a consumer without a pull for this long, like that of a worker that crashed. */
 const inactiveMax = Duration.minutes(5)
 
 /** The consumer that is wanted. */
@@ -24,7 +24,7 @@ export interface EpochConsumer {
   readonly epoch: number
   /** The input sequence of the first delivery. */
   readonly from: number
-  /** How many deliveries may be unacknowledged. With so many, the broker delivers nothing more. */
+  /** The most unacknowledged deliveries. With as many, the broker delivers no more. */
   readonly unacknowledgedMax: number
 }
 

@@ -148,7 +148,7 @@ const readFromLeader = (
   return Effect.flatMap(
     untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiTimeoutMilliseconds)),
     ({ message, error }) => {
-      // It is usual that there is no such message, so this is no failure.
+      // A message that does not exist is usual, so this is no failure.
       if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
       return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(purposeOf(subject), error))
     }

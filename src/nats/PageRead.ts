@@ -6,7 +6,7 @@ import { readReplica } from "./ReplicaRead.ts"
 
 /** The messages that a page has. While the broker reads a page, it writes nothing, so the page is bounded. */
 export interface PageQuery {
-  /** The subject of the messages; it may have wildcards. */
+  /** The subject of the messages, which may have wildcards. */
   readonly subject: string
   /** The least sequence of the page. */
   readonly from: number
@@ -16,8 +16,8 @@ export interface PageQuery {
 }
 
 /**
- * Reads the next messages of a subject from a sequence on, in order and without a gap; an empty list only if the leader has
- * none. The leader names the first. A replica gives the page. It may be behind, so its page must begin with that message.
+ * Reads the next messages of a subject from a sequence on, in order and without a gap. The list is empty only if the leader
+ * has none. The leader names the first. A replica gives the page. It may be behind, so its page must begin with that one.
  */
 export const readPage = Effect.fnUntraced(function* (
   connection: Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">,

@@ -18,9 +18,9 @@ const confirmation = "confirmed"
 
 /** The pulling of one consumer. */
 export interface Pull {
-  /** Asks for more deliveries, at most so many messages and bytes. */
+  /** Asks for more deliveries, up to a number of messages and of bytes. */
   readonly request: (messages: number, bytes: number) => void
-  /** Returns what is asked for and has not come. */
+  /** Returns the messages and bytes that were asked for and have not come. */
   readonly outstanding: () => Demand
   /** Acknowledges soon, together with others, and asks the broker to confirm it. Called when the state is durable. */
   readonly acknowledge: (delivery: ReadDelivery) => void
@@ -30,7 +30,7 @@ export interface Pull {
   readonly silence: () => number
 }
 
-/** What a pull tells its owner. */
+/** The events of a pull, for the owner of the partition. */
 export interface PullEvents {
   readonly delivered: (delivery: Delivery) => void
   /** A pull request ended with room left: ask again. */
@@ -41,7 +41,7 @@ export interface PullEvents {
   readonly lost: (reason: string) => void
 }
 
-/** The state of one pull: what is asked for, and when the broker was heard. */
+/** The state of one pull: its demand, and when the broker was heard. */
 class PullSession {
   private readonly demand = new PullDemand()
   private heardAt = performance.now()

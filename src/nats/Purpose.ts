@@ -8,7 +8,7 @@ const storeNames: Readonly<Record<string, string>> = {
   KV_workers: "the signs of life of workers"
 }
 
-/** The parts of the broker's API, and what each is used for. */
+/** The purpose of each part of the broker's API that is used. */
 const purposes: ReadonlyArray<readonly [prefix: string, purpose: string]> = [
   ["STREAM.INFO.", "read the state of"],
   ["STREAM.CREATE.", "set up"],

@@ -4,7 +4,7 @@ import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts
 import { inspectionFilter, querySubject } from "../domain/Subject.ts"
 import { Connection, noMajority } from "./Connection.ts"
 
-/** The name under which `nats micro list` shows those who answer. */
+/** The name under which `nats micro list` shows the epochs that answer. */
 const serviceName = "ledger"
 const serviceVersion = "1.0.0"
 
@@ -41,7 +41,7 @@ const asking = "ask the owner of the account"
 export class QueryTransport extends Context.Service<
   QueryTransport,
   {
-    /** Asks those who serve a partition, and returns the first answer. */
+    /** Asks the workers that serve a partition, and returns the first answer. */
     readonly ask: (
       partition: number,
       payload: string,
@@ -100,7 +100,7 @@ export class QueryTransport extends Context.Service<
                   version: serviceVersion,
                   description: "Totals, histories and receipts of one partition",
                   metadata: { worker, partition: String(partition), epoch: String(epoch) },
-                  // A queue group of its own, so that a request reaches each who serves the partition.
+                  // A queue group of its own, so that a request reaches every epoch that serves the partition.
                   queue: `epoch-${epoch}`
                 })
                 served.service.addEndpoint(`partition-${partition}`, {

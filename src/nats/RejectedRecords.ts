@@ -8,7 +8,7 @@ import { Connection } from "./Connection.ts"
 import { readMessage, type StreamMessage } from "./JetStreamApi.ts"
 import { newestFirst } from "./NewestFirst.ts"
 
-/** A page ends early when its records have so many characters. One record may fill half of the broker's largest message. */
+/** The characters of records with which a page ends early. One record may fill half of the broker's largest message. */
 export const recordsLengthMax = 2 * 1024 * 1024
 /** The most steps of one record's trail that are read, oldest first. */
 const replayStepsMax = 100

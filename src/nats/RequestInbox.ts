@@ -71,7 +71,7 @@ class WaitingRequests {
     if (waiting === undefined) return
     if (isUnserved(message)) {
       this.byToken.delete(token)
-      const reason = "nobody there answers such requests now"
+      const reason = "no process answers such requests now"
       waiting.failed(Effect.fail(new BrokerUnavailable({ operation: waiting.operation, reason, unserved: true })))
     } else if (waiting.answered(message)) this.byToken.delete(token)
   }

@@ -18,7 +18,7 @@ export class StoreOutage {
     this.triedAt = now
   }
 
-  /** Takes note of what became of a message that was sent at a time. */
+  /** Takes note of the outcome of a message that was sent at a time. */
   ended(isStored: boolean, sentAt: number): void {
     this.failingSince = isStored ? undefined : (this.failingSince ?? sentAt)
   }

@@ -12,7 +12,7 @@ export const upgradeDone = "done"
 /** The key in the metadata of the input log under which its number of partitions stands. */
 export const partitionsMetadata = "purchases.partitions"
 
-/** The broker lacks what the protocol needs, or was set up for something else. Nothing was changed. */
+/** The broker is too old, has no JetStream, or holds a stream of something else. Nothing was changed. */
 export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("TopologyMismatch", {
   problem: Schema.String
 }) {
@@ -34,7 +34,7 @@ export interface TopologySettings {
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
   name: inputStream,
   description: "Purchases as they came in; what is applied is purged later",
-  // Each partition by its name, so that the broker refuses what is sent to one that does not exist.
+  // Each partition by its name, so that the broker refuses messages to a partition that does not exist.
   subjects: [
     "purchases.*",
     ...Array.from({ length: settings.partitions }, (_, partition) => partitionFilter(partition))
@@ -43,7 +43,7 @@ const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
     src: "purchases.*",
     dest: `purchases.{{partition(${settings.partitions},1)}}.{{wildcard(1)}}`
   },
-  // Not work-queue: each of its acks would be a synced delete. Not interest: it drops what comes without a consumer.
+  // Not work-queue: each of its acks would be a synced delete. Not interest: it drops messages that come without a consumer.
   retention: "limits",
   storage: "file",
   discard: "new",

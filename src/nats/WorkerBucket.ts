@@ -74,7 +74,7 @@ const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: num
   return { worker: decodeToken(subject.slice(prefix.length)), storedAt, silentMilliseconds: 0, isLeaving, ...value }
 }
 
-/** The bucket `workers`, in which workers give signs of life. No safety rests on what it says. */
+/** The bucket `workers`, in which workers give signs of life. No safety rests on it. */
 export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {

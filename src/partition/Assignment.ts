@@ -2,7 +2,7 @@ import { fnv1a, spreadBits } from "../domain/TextHash.ts"
 
 /**
  * Returns the worker that a partition belongs to, by rendezvous hashing; `undefined` without workers. Each worker has a
- * weight for each partition, and the heaviest gets it. A worker that joins or leaves moves only what it wins or had.
+ * weight for each partition, and the heaviest gets it. A worker that joins or leaves moves no other partitions than its own.
  */
 export const workerOf = (partition: number, workers: ReadonlyArray<string>): string | undefined => {
   let best: string | undefined

@@ -55,7 +55,11 @@ export class Membership extends Context.Service<
           const wasSucceeded = lease.isSucceeded(now())
           lease.hear(sign, now())
           if (lease.isSucceeded(now()) && !wasSucceeded) {
-            run(Effect.logError(`another process runs as ${worker}; this one gives its partitions up`))
+            run(
+              Effect.logError(
+                `another process runs as ${worker}; this one gives its partitions up. Give each worker its own WORKER_ID`
+              )
+            )
           }
           reassign()
         }
@@ -73,7 +77,7 @@ export class Membership extends Context.Service<
           if (lease.isHolding(now())) yield* bucket.announce(worker, instance, counters.done())
           reassign()
         }).pipe(
-          Effect.catch((failure) => Effect.logDebug("no sign of life given", failure.message)),
+          Effect.catch((failure) => Effect.logDebug("could not give a sign of life", failure.message)),
           Effect.forever
         )
         yield* untilReady(bucket.announce(worker, instance))

@@ -20,7 +20,7 @@ interface EpochEnd {
   readonly waitMax: Duration.Duration
 }
 
-/** What to do after an epoch ended. */
+/** The next step after an epoch ended. */
 interface NextStep {
   readonly wait: Duration.Duration
   /** Whether the reason is logged. The same reason again and again is logged once. */
@@ -29,7 +29,7 @@ interface NextStep {
   readonly isHelpNeeded: boolean
 }
 
-/** The ends of a partition's epochs, from which it follows what to do next. Times are milliseconds of one clock. */
+/** Keeps how the epochs of a partition ended, and decides the next step. Times are milliseconds of one clock. */
 class EpochEnds {
   private wait = retryWait
   private reason = ""

@@ -6,8 +6,8 @@ import type { InHand } from "./InHand.ts"
 /** The wait between two checks: the time in which the broker gives a sign of life on a pull. */
 const checkEvery = pullHeartbeat
 /**
- * A broker that was not heard at so many checks, one after another, does not know our consumer any more. Time alone does not
- * tell. If this process stood still, it hears before the next check what came meanwhile.
+ * A broker that was not heard at this many checks, one after another, has lost our consumer. Time alone does not tell: a
+ * process that stood still hears the messages of that time before its next check.
  */
 const silentChecksMax = 3
 /** A question's sequence that does not come in this time, while nothing else comes, was lost on the way. */

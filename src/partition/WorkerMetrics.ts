@@ -7,7 +7,7 @@ import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
 import { Topology } from "../nats/Topology.ts"
 import { PartitionWorker } from "./PartitionWorker.ts"
 
-/** What is looked up when the metrics of a worker are asked for. */
+/** Sets the gauges of a worker when its metrics are asked for. */
 export const workerMetricsLayer = Layer.effectDiscard(
   Effect.gen(function* () {
     const worker = yield* PartitionWorker
@@ -16,13 +16,13 @@ export const workerMetricsLayer = Layer.effectDiscard(
     const depth = yield* QueueDepth
     const { partitions } = yield* Topology
 
-    const lookAtWorker = Effect.sync(() => {
+    const readWorker = Effect.sync(() => {
       setGauge("actors_resident", "Actors in memory.", registry.resident())
       setGauge("partitions_owned", "Partitions whose epochs run in this worker.", worker.owned().length)
       setGauge("broker_connected", "1 while the broker can be reached, else 0.", broker.isConnected() ? 1 : 0)
     })
 
-    const lookAtQueue = Effect.gen(function* () {
+    const readQueue = Effect.gen(function* () {
       const waiting = yield* depth.waiting.pipe(Effect.catch(() => Effect.succeed(new Map<number, PartitionQueue>())))
       const owned = new Set(worker.owned())
       for (let partition = 0; partition < partitions; partition += 1) {
@@ -35,7 +35,7 @@ export const workerMetricsLayer = Layer.effectDiscard(
       }
     })
 
-    yield* whenAsked(lookAtWorker)
-    yield* whenAsked(lookAtQueue)
+    yield* whenAsked(readWorker)
+    yield* whenAsked(readQueue)
   })
 )

@@ -11,8 +11,8 @@ export interface Look<A> {
 /** The reads that the owner of a partition offers, in the name of its epoch. */
 export interface EpochReads {
   /**
-   * Returns the input sequence of the partition's newest message, as the leader has it. Where the log has nothing newer than
-   * the actors were given, it is the sequence up to which they were given everything, or the position if that is higher.
+   * Returns the input sequence of the partition's newest message, as the leader has it. If the log has nothing newer than
+   * `dispatchedThrough`, it is that, or the position if the position is higher.
    */
   readonly newestInput: Effect.Effect<number, BrokerFailure>
   /** Returns the input sequence up to which everything is in the mailboxes of the actors. */

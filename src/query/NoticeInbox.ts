@@ -27,7 +27,7 @@ export interface Expected {
 }
 
 interface Open {
-  /** Those who still wait, by the index of their purchase in the message. */
+  /** The listeners that still wait, by the index of their purchase in the message. */
   readonly listeners: Map<number, NoticeListener>
   dueAt: number
 }
@@ -36,7 +36,7 @@ const miss = (listeners: ReadonlyMap<number, NoticeListener>) => {
   for (const { missed } of listeners.values()) missed()
 }
 
-/** Takes the notices that workers send to this edge, for those who wait for them. */
+/** Takes the notices that workers send to this edge, and hands them to their listeners. */
 export class NoticeInbox extends Context.Service<
   NoticeInbox,
   {
@@ -58,7 +58,7 @@ export class NoticeInbox extends Context.Service<
       const edge = yield* transport.listen((payload) => {
         for (const { message, index, totalAfter } of decodeNotices(payload)) {
           const waiting = open.get(message)
-          // A message that is delivered again has notices again, and for some purchases nobody waits.
+          // A message that is delivered again has notices again, and some purchases have no listener.
           const listener = waiting?.listeners.get(index)
           if (waiting === undefined || listener === undefined) continue
           waiting.listeners.delete(index)

@@ -12,7 +12,7 @@ import { type EpochReads, lookCommitted, lookStrong } from "./EpochReads.ts"
 /** How much of a payload that cannot be read is logged. */
 const payloadLoggedMax = 500
 
-/** What an account has at one moment for a question. */
+/** The figures of an account at one moment that a question needs. */
 interface Snapshot {
   readonly total: bigint
   readonly count: number

@@ -11,7 +11,7 @@ import {
 } from "../domain/Identifier.ts"
 import { type Cents, centsFromDecimal, decimalFromCents, quantityMax, valueMax } from "../domain/Money.ts"
 import { integerFrom, type NumberProblem } from "../domain/JsonNumber.ts"
-import { failureOf } from "./failureOf.ts"
+import { failureOf } from "../domain/ExitFailure.ts"
 import { type Problem, problem } from "./Problem.ts"
 
 /** The kinds of problems of a field. */

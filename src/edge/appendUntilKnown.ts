@@ -1,7 +1,7 @@
 import { Clock, Duration, Effect, Exit } from "effect"
 import type { BrokerFailure } from "../domain/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
-import { failureOf } from "./failureOf.ts"
+import { failureOf } from "../domain/ExitFailure.ts"
 
 /** How long a message is sent again, with the same id, while a leader is elected. An election takes up to 9 s. */
 const electionWait = Duration.seconds(10)

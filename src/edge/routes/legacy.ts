@@ -8,7 +8,7 @@ import { jsonAnswer, reply } from "../AnswerSpec.ts"
 import { orFail, NewId } from "../EdgeRuntime.ts"
 import { exactAmount } from "../../domain/ExactJson.ts"
 import { Amount } from "../Amount.ts"
-import { failureOf } from "../failureOf.ts"
+import { failureOf } from "../../domain/ExitFailure.ts"
 import { partialProblemOf } from "../FailureProblem.ts"
 import {
   askedUserIdField,

@@ -4,7 +4,7 @@ import { encodeToken, partitionOf } from "../domain/Subject.ts"
 import { subjectUserProblem } from "../domain/SubjectUser.ts"
 import type { Delivery } from "../nats/Delivery.ts"
 
-interface OwnPartition {
+export interface OwnPartition {
   readonly partition: number
   readonly partitions: number
 }

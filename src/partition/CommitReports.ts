@@ -1,0 +1,56 @@
+import { Effect } from "effect"
+import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
+import type { Rejection } from "../domain/Rejection.ts"
+import type { Revision } from "../domain/Revision.ts"
+import { rejectedKey } from "../domain/Subject.ts"
+import type { InputMessage } from "../ledger/InputProgress.ts"
+import { WorkCounters } from "../metrics/WorkCounters.ts"
+import { NoticeSender } from "../query/NoticeSender.ts"
+
+/** Where the sender of a message wants to be told that its purchases are applied, as the message says it. */
+interface Addressed {
+  readonly noticeTo: string | undefined
+}
+
+/** Tells others what a partition has committed: counters, the log, and the edges that wait. */
+export interface CommitReports {
+  /** Counts a revision, and keeps its notices for the next flush. `messages` brought its purchases. */
+  readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Addressed>>) => void
+  /** Logs a purchase that came again with another content. */
+  readonly conflict: (rejection: Rejection) => void
+  /** Counts and logs parts of a message that cannot be read. */
+  readonly refused: (rejections: ReadonlyArray<Rejection>) => void
+}
+
+/** Makes the reports of one partition. */
+export const makeCommitReports = (
+  partition: number
+): Effect.Effect<CommitReports, never, NoticeSender | WorkCounters> =>
+  Effect.gen(function* () {
+    const notices = yield* NoticeSender
+    const counters = yield* WorkCounters
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+
+    const log = ({ inputSequence, index, reason }: Rejection) => {
+      const record = rejectedKey(inputSequence, index)
+      run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record, reason })))
+    }
+
+    return {
+      applied: (revision, messages) => {
+        counters.revisionApplied(revision)
+        let addresses: Map<number, NoticeAddress> | undefined
+        for (const { sequence, tag } of messages) {
+          const address = tag.noticeTo === undefined ? undefined : decodeNoticeAddress(tag.noticeTo)
+          if (address !== undefined) (addresses ??= new Map()).set(sequence, address)
+        }
+        if (addresses === undefined) return
+        for (const { edge, notice } of noticesOf(revision, addresses)) notices.add(edge, notice)
+      },
+      conflict: log,
+      refused: (rejections) => {
+        counters.unreadableRejected(rejections.length)
+        for (const rejection of rejections) log(rejection)
+      }
+    }
+  })

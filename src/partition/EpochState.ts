@@ -1,0 +1,22 @@
+import { Deferred, Effect, type Scope } from "effect"
+
+/** Whether an epoch is open. It ends once, with the reason that was given first. */
+export interface EpochState {
+  readonly isOpen: () => boolean
+  /** Ends the epoch. Later reasons change nothing. */
+  readonly fail: (reason: string) => void
+  /** Waits for the end of the epoch, and returns its reason. */
+  readonly over: Effect.Effect<string>
+}
+
+/** Opens the state of an epoch, which ends with the scope at the latest. */
+export const openEpochState: Effect.Effect<EpochState, never, Scope.Scope> = Effect.gen(function* () {
+  const over = yield* Deferred.make<string>()
+  let isOpen = true
+  const fail = (reason: string) => {
+    isOpen = false
+    Deferred.doneUnsafe(over, Effect.succeed(reason))
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => fail("closed")))
+  return { isOpen: () => isOpen, fail, over: Deferred.await(over) }
+})

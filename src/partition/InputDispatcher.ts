@@ -1,0 +1,68 @@
+import { Effect, type Scope } from "effect"
+import { ActorRegistry, type EpochActors } from "../actor/ActorRegistry.ts"
+import type { Unreadable } from "../domain/PurchaseMessage.ts"
+import type { Rejection } from "../domain/Rejection.ts"
+import type { ChainWriter } from "../ledger/ChainWriter.ts"
+import type { InputMessage, InputProgress } from "../ledger/InputProgress.ts"
+import type { Delivery, ReadDelivery } from "../nats/Delivery.ts"
+import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
+import type { DispatchWatermark } from "./DispatchWatermark.ts"
+import type { EpochState } from "./EpochState.ts"
+import type { PartitionPurchases } from "./OpenPurchases.ts"
+import { type OwnPartition, sortDelivery } from "./SortedDelivery.ts"
+
+/** A message in hand, and how many parts of it were given to actors. */
+export interface OpenDelivery extends ReadDelivery {
+  readonly purchases: number
+}
+
+/** What a dispatcher needs of its epoch. */
+export interface DispatchingEpoch {
+  readonly own: OwnPartition
+  readonly state: EpochState
+  readonly progress: InputProgress<OpenDelivery>
+  readonly openPurchases: PartitionPurchases
+  readonly watermark: DispatchWatermark
+  readonly actors: EpochActors<OpenDelivery>
+  readonly writer: Pick<ChainWriter<OpenDelivery>, "submit">
+  /** Called when parts of a message are refused for good: their records are stored, and the position has passed them. */
+  readonly refused: (rejections: ReadonlyArray<Rejection>) => void
+}
+
+/** Returns how to give a message to the actors of its users. It waits while there is no room for it. */
+export const makeInputDispatcher = (
+  epoch: DispatchingEpoch
+): Effect.Effect<(next: Delivery) => Effect.Effect<void>, never, ActorRegistry | RejectedRecords | Scope.Scope> =>
+  Effect.gen(function* () {
+    const registry = yield* ActorRegistry
+    const rejected = yield* RejectedRecords
+    const scope = yield* Effect.scope
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const { own, state, progress, openPurchases, watermark, actors, writer } = epoch
+
+    /** Records why parts of a message are not applied, and only then lets the position pass them. */
+    const refuse = (message: InputMessage<OpenDelivery>, unreadable: ReadonlyArray<Unreadable>) => {
+      const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: message.sequence }))
+      const committed = () => epoch.refused(rejections)
+      const recorded = recordAll(rejected, rejections).pipe(
+        Effect.map(() => writer.submit({ userToken: "", parts: [message], line: () => undefined, committed })),
+        Effect.catch((failure) => Effect.sync(() => state.fail(failure.message)))
+      )
+      run(Effect.forkIn(recorded, scope))
+    }
+
+    return Effect.fnUntraced(function* (next: Delivery) {
+      yield* openPurchases.room
+      const { byUser, unreadable } = sortDelivery(next, own)
+      const { payload: _read, userToken: _sorted, ...delivery } = next
+      const parts = byUser.length + (unreadable.length > 0 ? 1 : 0)
+      const purchases = byUser.reduce((sum, { deliveries }) => sum + deliveries.length, unreadable.length)
+      openPurchases.opened(purchases)
+      const message = progress.receive(delivery.sequence, parts, { ...delivery, purchases })
+      if (unreadable.length > 0) refuse(message, unreadable)
+      for (const { userToken, deliveries } of byUser) {
+        while (!actors.tell(userToken, { kind: "purchases", deliveries, message })) yield* registry.room
+      }
+      watermark.reach(delivery.sequence)
+    })
+  })

@@ -1,0 +1,166 @@
+import { Effect, Queue, type Scope } from "effect"
+import type { Delivery, ReadDelivery } from "../nats/Delivery.ts"
+import { PartitionConsumer } from "../nats/PartitionConsumer.ts"
+import type { Pull, PullEvents } from "../nats/PullSession.ts"
+import type { EpochState } from "./EpochState.ts"
+import { InHand } from "./InHand.ts"
+import { InputBudget } from "./InputBudget.ts"
+
+/** What a pump needs of its epoch. */
+export interface PumpedEpoch {
+  readonly partition: number
+  readonly epoch: number
+  /** The input sequence up to which everything is in a commit. */
+  readonly position: number
+  readonly state: EpochState
+}
+
+/**
+ * Pulls the input of one epoch, in the order of the log, as far as there is room. Each delivery comes once and in order. A
+ * delivery number that is missing ends the epoch, because a message was lost on its way.
+ */
+export class InputPump implements PullEvents {
+  readonly inHand: InHand
+  private readonly state: EpochState
+  private readonly budget: InputBudget["Service"]
+  private readonly fork: (effect: Effect.Effect<void>) => void
+  /** What was delivered and not taken; bounded by what is in hand. */
+  private readonly received: Queue.Queue<Delivery>
+  private pull: Pull | undefined
+  private lastDelivery = 0
+  private lastSequence: number
+  private committedThrough: number
+  private isStopped = false
+  /** True from the broker's word that the next message is larger than the partition's share until that message came. */
+  private isOversized = false
+  /** Ends the pull of one oversized message; `undefined` if none is under way. */
+  private oversizedPulled: (() => void) | undefined
+
+  constructor(
+    { state, position }: PumpedEpoch,
+    budget: InputBudget["Service"],
+    received: Queue.Queue<Delivery>,
+    fork: (effect: Effect.Effect<void>) => void
+  ) {
+    this.state = state
+    this.budget = budget
+    this.received = received
+    this.fork = fork
+    this.inHand = new InHand(budget.partitionBytes)
+    this.lastSequence = position
+    this.committedThrough = position
+  }
+
+  /** Waits for the next message of the log, and takes it. */
+  get take(): Effect.Effect<Delivery> {
+    return Queue.take(this.received)
+  }
+
+  /** Waits until the broker has confirmed all acknowledgements. */
+  get confirmed(): Effect.Effect<void> {
+    return this.pull?.confirmed ?? Effect.void
+  }
+
+  /** Returns for how many milliseconds the broker was not heard while it was asked for something. */
+  silence(): number {
+    return this.pull?.silence() ?? 0
+  }
+
+  /** Begins to pull. */
+  begin(pull: Pull): void {
+    this.pull = pull
+    this.demand()
+  }
+
+  /** Takes nothing more. The next owner's consumer starts behind our position, so it gets what still comes. */
+  stop(): void {
+    this.isStopped = true
+  }
+
+  /** Acknowledges messages that are wholly committed, the oldest first, and takes them out of hand. */
+  committed(deliveries: ReadonlyArray<ReadDelivery>): void {
+    for (const delivery of deliveries) {
+      this.committedThrough = delivery.sequence
+      this.pull?.acknowledge(delivery)
+      this.inHand.release(delivery.bytes)
+    }
+  }
+
+  /** Asks the broker for as much as there is room for. */
+  demand(): void {
+    if (!this.isTaking || this.isOversized || this.pull === undefined) return
+    const wanted = this.inHand.wanted(this.pull.outstanding())
+    if (wanted !== undefined) this.pull.request(wanted.messages, wanted.bytes)
+  }
+
+  delivered(delivery: Delivery): void {
+    if (!this.isTaking) return
+    if (delivery.deliverySequence !== this.lastDelivery + 1) {
+      const reason = `delivery ${delivery.deliverySequence} came after ${this.lastDelivery}: the ones between were lost`
+      return this.state.fail(reason)
+    }
+    this.lastDelivery = delivery.deliverySequence
+    // Delivered again, because an acknowledgement is slow or lost.
+    if (delivery.sequence <= this.lastSequence) {
+      if (delivery.sequence <= this.committedThrough) this.pull?.acknowledge(delivery)
+      return
+    }
+    this.lastSequence = delivery.sequence
+    this.inHand.take(delivery.bytes)
+    Queue.offerUnsafe(this.received, delivery)
+    this.endOversized()
+  }
+
+  ended(): void {
+    this.endOversized()
+    this.demand()
+  }
+
+  /** Asks for one message of any size, when few of the worker's partitions do. */
+  oversized(): void {
+    this.endOversized()
+    if (this.isOversized || !this.isTaking) return
+    this.isOversized = true
+    const pulled = Effect.callback<void>((resume) => {
+      this.oversizedPulled = () => resume(Effect.void)
+      this.pull?.request(1, this.budget.messageBytes)
+    })
+    const goOn = () => {
+      this.oversizedPulled = undefined
+      this.isOversized = false
+      this.demand()
+    }
+    this.fork(Effect.map(this.budget.oversized(pulled), goOn))
+  }
+
+  lost(reason: string): void {
+    this.state.fail(`the consumer is gone: ${reason}`)
+  }
+
+  private get isTaking(): boolean {
+    return !this.isStopped && this.state.isOpen()
+  }
+
+  private endOversized(): void {
+    if (this.pull?.outstanding().messages === 0) this.oversizedPulled?.()
+  }
+}
+
+/** Pulls from the consumer of an epoch, which exists, until the scope closes. It waits for {@link InputPump.begin}. */
+export const openInputPump = (
+  epoch: PumpedEpoch
+): Effect.Effect<
+  { readonly pump: InputPump; readonly begin: Effect.Effect<void, never, Scope.Scope> },
+  never,
+  InputBudget | PartitionConsumer | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const budget = yield* InputBudget
+    const consumers = yield* PartitionConsumer
+    const scope = yield* Effect.scope
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const received = yield* Queue.unbounded<Delivery>()
+    const pump = new InputPump(epoch, budget, received, (effect) => void run(Effect.forkIn(effect, scope)))
+    const begin = Effect.map(consumers.pull(epoch.partition, epoch.epoch, pump), (pull) => pump.begin(pull))
+    return { pump, begin }
+  })

@@ -30,21 +30,21 @@ describe("settings", () => {
     ["PARTITIONS", "0", "Expected a value between 1 and 256"],
     ["ACTOR_IDLE", "soon", "Expected a valid Duration string"],
     ["ACTOR_IDLE", "0 millis", "Expected a duration of at least 1 millis"]
-  ])("%s=%s is refused at start, with its name and what is wrong", async (name, value, problem) => {
+  ])("the setting %s=%s is refused at start, with its name and what is wrong", async (name, value, problem) => {
     expect(await refusalOf({ [name]: value }, "--role", "edge")).toEqual({
       code: 1,
       message: `The setting ${name} is wrong (${value}): ${problem}. docs/configuration.md lists the settings.\n`
     })
   })
 
-  it("that contradict each other are refused", async () => {
+  it("settings that contradict each other are refused", async () => {
     expect(await refusalOf({ WORKER_LEASE: "1 second" }, "--role", "worker")).toEqual({
       code: 1,
       message: "WORKER_LEASE must be at least twice WORKER_HEARTBEAT. docs/configuration.md lists the settings.\n"
     })
   })
 
-  it("have the defaults that docs/configuration.md lists", () => {
+  it("the settings have the defaults that docs/configuration.md lists", () => {
     const { partitions, pathPrefix, port, actorsResidentMax, natsUrl } = testSettings({})
     expect({ partitions, pathPrefix, port, actorsResidentMax, natsUrl }).toEqual({
       partitions: 8,
@@ -55,7 +55,7 @@ describe("settings", () => {
     })
   })
 
-  it.each([[["--role", "both"]], [["--roll"]]])("a command line of %s gets the usage", async (options) => {
+  it.each([[["--role", "both"]], [["--roll"]]])("the command line %s is refused with the usage", async (options) => {
     expect(await refusalOf({}, ...options)).toEqual({ code: 1, message: "usage: main.ts --role edge|worker|all\n" })
   })
 })

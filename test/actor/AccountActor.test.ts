@@ -222,7 +222,7 @@ const problemsOf = ({ journal }: Bench, { segment }: Revision): Array<string> =>
 }
 
 describe("an actor that seals", () => {
-  it.effect("names its segment in its next revision, even if it leaves memory after each one", () =>
+  it.effect("an actor names a segment in its next revision, even if it leaves memory after each revision", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       for (const id of range(0, 72)) {
@@ -236,7 +236,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("goes on with commits below the bound while the segment is being stored", () =>
+  it.effect("an actor goes on committing below the bound while a segment is being stored", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -254,7 +254,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("waits with the revision after the 32nd unsealed one, and then names the segment", () =>
+  it.effect("an actor holds its 33rd unsealed revision back until the segment is stored, and then names it", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -273,7 +273,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("waits with the revision after 1,024 ids beside the segment on its way", () =>
+  it.effect("an actor holds a revision back that follows 1,024 ids beside the segment on its way", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -291,7 +291,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("stores several segments one after the other, each behind what it names", () =>
+  it.effect("an actor stores several segments one after the other, each behind the segment that it names", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -324,7 +324,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("ends its epoch if a segment is not stored, and names none", () =>
+  it.effect("an actor ends its epoch if a segment is not stored, and names no segment", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -340,7 +340,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("names no segment before it is stored, and leaves an account that another actor reads whole", () =>
+  it.effect("an actor names no segment before it is stored, and another actor reads its account whole", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(
@@ -408,7 +408,7 @@ const runSteps = (steps: ReadonlyArray<Step>) =>
   })
 
 describe("an actor with conflicts", () => {
-  it.effect("has a record of each stored before the commit that counts them", () =>
+  it.effect("an actor stores the record of each conflict before the commit that counts them", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -427,7 +427,7 @@ describe("an actor with conflicts", () => {
     })
   )
 
-  it.effect("tells of them only when the commit is stored", () =>
+  it.effect("an actor tells of conflicts only when the commit that counts them is stored", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -443,7 +443,7 @@ describe("an actor with conflicts", () => {
   it.effect.each([
     ["was not stored", refused],
     ["has an unknown outcome", new OutcomeUnknown({ operation: "write", reason: "planned" })]
-  ] as const)("commits nothing and ends its epoch if a record %s", ([, failure]) =>
+  ] as const)("an actor commits nothing and ends its epoch if the record of a conflict %s", ([, failure]) =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -459,7 +459,7 @@ describe("an actor with conflicts", () => {
 })
 
 describe("an actor", () => {
-  it.effect("writes no line for input that was decided before, and has its part finished", () =>
+  it.effect("an actor writes no line for input that was decided before, and finishes its part of the message", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()
@@ -481,7 +481,7 @@ describe("an actor", () => {
     })
   )
 
-  it.effect("ends its epoch if its account cannot be read whole", () =>
+  it.effect("an actor ends its epoch if its account cannot be read whole", () =>
     Effect.gen(function* () {
       const bench = new Bench()
       yield* bench.start()

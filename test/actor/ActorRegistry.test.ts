@@ -116,7 +116,7 @@ describe("ActorRegistry", () => {
       if (!to.tell(user, { kind: "look", look: resolve })) reject(new Error("no room"))
     })
 
-  it("bounds a mailbox: what has no room is refused, and taken when the actor has gone on", async () => {
+  it("a full mailbox refuses purchases, and takes them when its actor has gone on", async () => {
     await open({ residentMax: 10 }, 2)
     expect(sell("ann", "1")).toBe(true)
     await proposalsAre(1)
@@ -131,7 +131,7 @@ describe("ActorRegistry", () => {
     expect(made.loads()).toBe(1)
   })
 
-  it("keeps nothing of what it worked on while it waits for more", async () => {
+  it("an actor keeps nothing of its past work in memory while it waits for more", async () => {
     setFlagsFromString("--expose-gc")
     const collect: () => void = runInNewContext("gc")
     await open({ residentMax: 10 })
@@ -150,7 +150,7 @@ describe("ActorRegistry", () => {
     expect((await look("ann")).count).toBe(1)
   })
 
-  it("answers a look when all that came before it is committed", async () => {
+  it("an actor answers a look when all that came before the look is committed", async () => {
     await open({ residentMax: 10 })
     sell("ann", "1")
     await proposalsAre(1)
@@ -165,7 +165,7 @@ describe("ActorRegistry", () => {
     expect(seen).toBe(2)
   })
 
-  it("bounds the actors: one that has work keeps its place, one that has none gives it up", async () => {
+  it("an actor with work keeps its place when the registry is full, and an actor without work gives it up", async () => {
     await open({ residentMax: 2 })
     sell("ann", "1")
     sell("ben", "1")
@@ -183,7 +183,7 @@ describe("ActorRegistry", () => {
     expect([made.loads(), registry.resident()]).toEqual([4, 2])
   })
 
-  it("bounds the accounts that are loaded at once, and has room again when they are there or their epoch ends", async () => {
+  it("the registry loads a bounded number of accounts at once, and frees their room when they end", async () => {
     await open({ residentMax: 10 * loadingMax })
     made.mayLoad.closeUnsafe()
     const users = Array.from({ length: loadingMax }, (_, user) => `user${user}`)
@@ -208,7 +208,7 @@ describe("ActorRegistry", () => {
     await Effect.runPromise(Scope.close(otherScope, Exit.void))
   })
 
-  it("has a place again for others when an epoch ends with its actors in it", async () => {
+  it("the registry gives the places of an epoch to others when the epoch ends", async () => {
     await open({ residentMax: 1 })
     sell("ann", "1")
     await proposalsAre(1)
@@ -223,7 +223,7 @@ describe("ActorRegistry", () => {
     expect(registry.resident()).toBe(0)
   })
 
-  it("passivates what has nothing to do for a while, and nothing else", async () => {
+  it("the registry passivates an actor that is idle for a while, and no actor that has work", async () => {
     await open({ residentMax: 10, idleMilliseconds: 20 })
     sell("busy", "1")
     await look("idle")

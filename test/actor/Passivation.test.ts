@@ -15,7 +15,7 @@ describe("An actor that is passivated and loaded again", () => {
 
   afterEach(() => system.stop())
 
-  it("knows an account of many segments", async () => {
+  it("an actor that is loaded again knows the ids of all its segments", async () => {
     const sales = manySold("long", 1_500)
     await system.startWorker({}, { actorIdle: Duration.hours(1) })
     for (const piece of piecesOf(sales, 40)) {
@@ -51,7 +51,7 @@ describe("An actor that is passivated and loaded again", () => {
     expect(await receiptOf(system.ask, "long", "more1")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 0 })
   })
 
-  it("by eviction all the time, with two places for 25 users", async () => {
+  it("actors that are evicted all the time, with two places for 25 users, apply everything once", async () => {
     let most = 0
     let look = () => 0
     const worker = await system.startWorker(

@@ -23,7 +23,7 @@ const newestFirst = (newest: Member | undefined): Array<number> => {
 }
 
 describe("UseOrder", () => {
-  it("is what a set is whose used members are deleted and added again", () => {
+  it("the order of use equals that of a set whose used members are deleted and added again", () => {
     const steps = fc.array(fc.record({ kind: fc.constantFrom("use", "delete"), at: fc.nat({ max: 7 }) }))
     fc.assert(
       fc.property(steps, (all) => {

@@ -3,7 +3,7 @@ import { figuresOf } from "../../scripts/bench/Figures.ts"
 import { latencyOf } from "../../scripts/bench/Latency.ts"
 
 describe("figures of the benchmark", () => {
-  it("have the median, the ends and each process's processor time over all runs", () => {
+  it("figures have the median, the ends and each process's processor time over all runs", () => {
     const runs = [5, 1, 9, 3, 7].map((value) => ({
       name: "posts",
       unit: "purchases/s",
@@ -23,12 +23,12 @@ describe("figures of the benchmark", () => {
     ])
   })
 
-  it("take the middle of the two middle runs when there is an even number", () => {
+  it("the median of an even number of runs is the middle of the two middle runs", () => {
     const runs = [4, 1, 2, 100].map((value) => ({ name: "start", unit: "s", value }))
     expect(figuresOf(runs)[0]).toMatchObject({ median: 3, cpuMicrosecondsPerPurchase: {} })
   })
 
-  it("name the latency that half, and that 99 of 100, do not exceed", () => {
+  it("figures name the latency that half, and that 99 of 100, do not exceed", () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 100 - index)
     expect(latencyOf(hundred)).toEqual({ p50: 50, p99: 99, max: 100 })
     expect(latencyOf([3, 1, 2])).toEqual({ p50: 2, p99: 3, max: 3 })

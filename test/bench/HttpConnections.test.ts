@@ -30,7 +30,7 @@ const response = (body: string, status = 200): string =>
 const pathOf = (request: string): string => request.split(" ")[1] ?? ""
 
 describe("the connections of the load", () => {
-  it("put an answer together that comes byte by byte", async () => {
+  it("a connection puts an answer together that comes byte by byte", async () => {
     const { client } = await serve(async (socket) => {
       socket.setNoDelay(true)
       for (const byte of Buffer.from(response('{"price":"9 €"}', 201))) {
@@ -41,7 +41,7 @@ describe("the connections of the load", () => {
     expect(await client.exchange("GET / HTTP/1.1\r\n\r\n")).toEqual({ status: 201, text: '{"price":"9 €"}' })
   })
 
-  it("give each request its own answer, with no more connections than allowed", async () => {
+  it("connections give each request its own answer, and are no more than allowed", async () => {
     const { client, connections } = await serve((socket, request) => socket.write(response(pathOf(request))))
     const paths = Array.from({ length: 50 }, (_, index) => `/${index}`)
     const answers = await Promise.all(paths.map((path) => client.exchange(`GET ${path} HTTP/1.1\r\n\r\n`)))
@@ -49,7 +49,7 @@ describe("the connections of the load", () => {
     expect(connections()).toBe(2)
   })
 
-  it("send again what met the end of an idle connection, and say so", async () => {
+  it("a request that meets the end of an idle connection is sent again, and counted as such", async () => {
     const { client } = await serve((socket, request, connection) =>
       pathOf(request) === "/second" && connection === 1 ? socket.destroy() : socket.write(response("fine"))
     )
@@ -58,7 +58,7 @@ describe("the connections of the load", () => {
     expect(client.resent).toBe(1)
   })
 
-  it("fail what breaks off within its answer, or on a new connection", async () => {
+  it("a request fails if its answer breaks off, or if a new connection does", async () => {
     const { client } = await serve((socket, request) => {
       if (pathOf(request) === "/half") socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal")
       else socket.destroy()

@@ -8,7 +8,7 @@ const all = (workload: Parameters<typeof purchaseAt>[0]) =>
 describe("the workload of the benchmark", () => {
   const workload = { purchases: 50_000, users: 300, repeatEvery: 20 }
 
-  it("repeats one of twenty, under the id and with the content of an earlier one", () => {
+  it("the workload repeats one purchase of twenty, under the id and with the content of an earlier one", () => {
     const seen = new Map<string, unknown>()
     let repeats = 0
     for (const purchase of all(workload)) {
@@ -21,18 +21,18 @@ describe("the workload of the benchmark", () => {
     expect(repeats).toBe(workload.purchases / 20)
   })
 
-  it("expects the totals that adding up each id once gives", () => {
+  it("the workload expects the totals that adding up each id once gives", () => {
     expect(totalsOfWorkload(workload)).toEqual(totalsOf(all(workload)))
   })
 
-  it("gives every user about the same", () => {
+  it("the workload gives every user about the same number of purchases", () => {
     const counts = Array.from(totalsOfWorkload(workload).values(), ({ count }) => count)
     expect(counts).toHaveLength(workload.users)
     expect(Math.min(...counts)).toBeGreaterThan(100)
     expect(Math.max(...counts)).toBeLessThan(230)
   })
 
-  it("gives by Zipf's law about as many purchases to the first ten users as to the next ninety, and the next 900", () => {
+  it("the workload by Zipf's law gives as much to ten users as to the next 90, and to the next 900", () => {
     const zipf = { purchases: 90_000, users: 1_000, repeatEvery: 0, spread: "zipf" } as const
     const counts = [0, 0, 0]
     for (const { userId } of all(zipf)) {

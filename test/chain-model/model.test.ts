@@ -74,7 +74,7 @@ describe("the commit chain keeps every invariant", () => {
     ]
   ]
   it.each(isLarge ? [...explorations, ...larger] : explorations)(
-    "%s",
+    "every invariant holds for %s",
     (name, script, bounds) => expect(exploreAll(name, script, bounds).violation).toBeUndefined(),
     15 * minutes
   )
@@ -169,7 +169,7 @@ describe("a planted mistake is caught", () => {
   const named = [...commits, ...heads, ...reads].map(
     (planted) => [`${planted.mistakes.join(", ")}: breaks ${planted.breaks}`, planted] as const
   )
-  it.each(named)("%s", (name, { breaks, by = "", ...planted }) => {
+  it.each(named)("the model sees the mistake: %s", (name, { breaks, by = "", ...planted }) => {
     const { violation } = explorePlanted(planted, [breaks])
     const history = violation?.history ?? []
     if (isLarge) console.log([name, ...history].join("\n  "))
@@ -180,12 +180,12 @@ describe("a planted mistake is caught", () => {
 
 describe("each form of the owner's check alone", () => {
   const forms = ["commit", "read"] as const
-  it.each(forms)("by a %s lets reads be answered, which the missing barrier shows", (ownerCheck) => {
+  it.each(forms)("the owner's check by a %s lets reads be answered, which the missing barrier shows", (ownerCheck) => {
     const { violation } = explorePlanted({ mistakes: ["read without barrier"], script: one, reads: 1, ownerCheck })
     expect(violation?.history.at(-1)).toContain("answers with 0 purchases")
   })
 
-  it.each(forms)("by a %s keeps every invariant", (ownerCheck) => {
+  it.each(forms)("the owner's check by a %s alone keeps every invariant", (ownerCheck) => {
     const { violation } = explorePlanted({ mistakes: [], script: repeat, faults: 1, reads: 1, ownerCheck })
     expect(violation, violation?.history.join("\n")).toBeUndefined()
   })

@@ -178,7 +178,7 @@ const commitLast = (ledger: AccountLedger) => {
 }
 
 describe("decide", () => {
-  it("applies each id once, in order, whatever repeats and however it is grouped", () => {
+  it("decide applies each id once, in order, however ids repeat and are grouped", () => {
     fc.assert(
       fc.property(purchases, cuts, lag, (all, sizes, commitsMeanwhile) => {
         const ledger = makeLedger()
@@ -193,7 +193,7 @@ describe("decide", () => {
     )
   })
 
-  it("gives the same total for any order when the contents agree", () => {
+  it("decide gives the same total for any order when the contents agree", () => {
     const agreeing = fc.array(
       fc.integer({ min: 0, max: 30 }).map((id) => purchaseOf(id, id + 1)),
       { maxLength: 80 }
@@ -214,7 +214,7 @@ describe("decide", () => {
     )
   })
 
-  it("comes to the same account when an actor is lost after any commit and the log is read again from any place", () => {
+  it("an account is the same when actors are lost after any commit and the log is read again from anywhere", () => {
     const rewinding = fc.array(fc.option(fc.nat({ max: 30 }), { nil: undefined }), { maxLength: 60 })
     fc.assert(
       fc.property(manyPurchases, shortCuts, lag, rewinding, (all, sizes, commitsMeanwhile, rewinds) => {
@@ -238,7 +238,7 @@ describe("decide", () => {
     )
   })
 
-  it("changes nothing", () => {
+  it("decide leaves the account that it is given as it was", () => {
     const ledger = makeLedger()
     ledger.commit(delivered([purchaseOf(1, 5)]))
     const { account } = ledger
@@ -247,7 +247,7 @@ describe("decide", () => {
     expect(account).toEqual(before)
   })
 
-  it("tells a conflict from a repeat, within one group and across groups", () => {
+  it("decide tells a conflict from a repeat, within one group and across groups", () => {
     const ledger = makeLedger()
     const log = delivered([purchaseOf(1, 5), purchaseOf(1, 6), purchaseOf(1, 5), purchaseOf(1, 7)])
     const first = ledger.commit(log.slice(0, 2))
@@ -261,7 +261,7 @@ describe("decide", () => {
 })
 
 describe("an account that is loaded from what is stored", () => {
-  it("equals the one that was in memory, with idle revisions and repeats across segments", () => {
+  it("an account that is loaded equals the one in memory, with idle revisions and repeats across segments", () => {
     fc.assert(
       fc.property(manyPurchases, shortCuts, lag, (all, sizes, commitsMeanwhile) => {
         const ledger = makeLedger()
@@ -276,7 +276,7 @@ describe("an account that is loaded from what is stored", () => {
     )
   })
 
-  it("equals the one that was in memory, with revisions of many purchases and split segments", () => {
+  it("an account that is loaded equals the one in memory, with large revisions and split segments", () => {
     const many = fc.array(fc.tuple(fc.nat({ max: 4_000 }), fc.integer({ min: 1, max: 900 }), fc.nat({ max: 30 })), {
       minLength: 1,
       maxLength: 12
@@ -313,7 +313,7 @@ describe("sealing", () => {
       inputSequence: from + index + 1
     }))
 
-  it("is due with 256 ids, or 24 revisions, that no segment covers, and not while a segment is on its way", () => {
+  it("a segment is due with 256 ids or 24 revisions that none covers, unless one is on its way", () => {
     const ids = makeLedger()
     ids.commit(distinct(255))
     expect(isSealDue(ids.account)).toBe(false)
@@ -331,7 +331,7 @@ describe("sealing", () => {
     expect([isSealDue(revisions.account), revisions.account.unsealedRevisions]).toEqual([true, 26])
   })
 
-  it("is due with 256 ids that came again, even if they came in one revision", () => {
+  it("a segment is due with 256 ids that came again, even if they came in one revision", () => {
     const ledger = makeLedger()
     const log = distinct(256)
     ledger.commit(log)
@@ -343,7 +343,7 @@ describe("sealing", () => {
     expect(isSealDue(ledger.account)).toBe(true)
   })
 
-  it("makes the next revision wait with 32 unsealed revisions, or 1,024 ids beside the segment on its way", () => {
+  it("the next revision waits behind 32 unsealed revisions, or 1,024 ids beside a segment on its way", () => {
     const revisions = makeLedger()
     for (let number = 0; number < unsealedRevisionsMax; number += 1) revisions.commit(distinct(1, number))
     // Without a segment on its way there is nothing to wait for.
@@ -362,7 +362,7 @@ describe("sealing", () => {
     expect(mustAwaitSeal(ids.account)).toBe(true)
   })
 
-  it("keeps every account within 32 commits, however long segments take", () => {
+  it("an account is always within 32 commits, however long its segments take", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), lag, cuts, (count, commitsMeanwhile, sizes) => {
         const ledger = makeLedger()
@@ -373,7 +373,7 @@ describe("sealing", () => {
     )
   })
 
-  it("splits what is too much for one segment, and keeps a revision whole", () => {
+  it("ids that are too many for one segment are split, and a revision stays whole", () => {
     const ledger = makeLedger()
     for (const [from, count] of [
       [0, 900],
@@ -391,7 +391,7 @@ describe("sealing", () => {
     expect(sizes).toEqual([[900, 124], [1], [1_400], [1]])
   })
 
-  it("covers repeats of one id alone, so that a wake-up never walks a long chain", () => {
+  it("a segment covers repeats of one id alone, so that a wake-up never walks a long chain", () => {
     const ledger = makeLedger()
     const log = delivered(Array.from({ length: 300 }, () => purchaseOf(1, 5)))
     commitAll(
@@ -404,7 +404,7 @@ describe("sealing", () => {
     expect(load(ledger).seen.get("p1")?.repeats).toBe(log.length - 1)
   })
 
-  it("keeps each segment below the broker's largest message, whatever came again while one was on its way", () => {
+  it("each segment fits into the broker's largest message, whatever came again while one was on its way", () => {
     const ledger = makeLedger()
     const long = (id: number): PurchaseId => `${id}`.padEnd(128, "購") as PurchaseId
     const sales = distinct(30_000).map((one, id) => ({ ...one, purchase: { ...one.purchase, purchaseId: long(id) } }))
@@ -428,7 +428,7 @@ describe("sealing", () => {
 })
 
 describe("a revision", () => {
-  it("names the revisions before it, newest first and no more than are kept", () => {
+  it("a revision names the revisions before it, newest first and no more than are kept", () => {
     const ledger = makeLedger()
     for (const one of delivered(Array.from({ length: 50 }, (_, id) => purchaseOf(id, 1)))) ledger.commit([one])
     for (const [index, { revision }] of ledger.revisions.entries()) {
@@ -437,7 +437,7 @@ describe("a revision", () => {
     }
   })
 
-  it("keeps a total exact beyond what a float holds", () => {
+  it("a revision keeps a total exact beyond what a float holds", () => {
     const account = { ...emptyAccount(), total: 9_007_199_254_740_993n }
     const revision = revisionOf(account, decide(account, delivered([purchaseOf(1, 4)])))
     expect(revision.total).toBe(9_007_199_254_741_001n)
@@ -445,7 +445,7 @@ describe("a revision", () => {
 })
 
 describe("the revisions after a commit", () => {
-  it("are all revisions of the account behind it, oldest first, also those that only count repeats", () => {
+  it("the revisions after a commit come oldest first, with those that only count repeats", () => {
     fc.assert(
       fc.property(
         purchases,

@@ -22,7 +22,7 @@ const applied = (inputSequence: number, inputIndex: number, valueCents: bigint):
 })
 
 describe("notices", () => {
-  it("are read as they were written, with totals of any size", () => {
+  it("notices are read as they were written, with totals of any size", () => {
     const notice = record({ message: nat(), index: nat(499), totalAfter: bigInt({ min: 0n, max: 10n ** 40n }) })
     assert(
       property(array(notice), (notices) => {
@@ -32,13 +32,13 @@ describe("notices", () => {
   })
 
   it.each(["", "no JSON", "{}", '[["1",0,"5"]]', "[[1,0,5]]", '[[1,0,"1.5"]]', "[[1,0]]"])(
-    "are none in %j",
+    "a payload of notices that is %j gives an empty list",
     (payload) => {
       expect(decodeNotices(payload)).toEqual([])
     }
   )
 
-  it("are not read where there are more than a worker sends", () => {
+  it("more notices than a worker sends are not read", () => {
     const notices = Array.from({ length: noticesMax + 1 }, (_, message) => ({ message, index: 0, totalAfter: 1n }))
     expect(decodeNotices(encodeNotices(notices))).toEqual([])
     expect(decodeNotices(encodeNotices(notices.slice(1)))).toHaveLength(noticesMax)
@@ -46,14 +46,14 @@ describe("notices", () => {
 })
 
 describe("the address of notices", () => {
-  it("is read as it was written", () => {
+  it("the address of a notice is read as it was written", () => {
     const address = { edge: "DZ3RYAKCJ5FL", message: 1_234 }
     expect(decodeNoticeAddress(encodeNoticeAddress(address))).toEqual(address)
   })
 
   // Anyone may publish a purchase; what it says must not lead a worker to another subject.
   it.each(["", "e", "e.", ".1", "e.0", "e.x", "a.b.1", "*.1", ">.1", "$JS.API.1", "e .1", `${"e".repeat(33)}.1`])(
-    "is none when it is %j",
+    "the address of a notice that is %j gives undefined",
     (text) => {
       expect(decodeNoticeAddress(text)).toBeUndefined()
     }
@@ -61,7 +61,7 @@ describe("the address of notices", () => {
 })
 
 describe("noticesOf", () => {
-  it("tells the total after each purchase to whom its message names, and nobody else", () => {
+  it("notices tell the edge that a message names the total after each purchase, and tell no other edge", () => {
     const purchases = [applied(7, 0, 100n), applied(8, 0, 10n), applied(9, 3, 1n)]
     const one = { edge: "one", message: 1 }
     const two = { edge: "two", message: 5 }

@@ -18,7 +18,7 @@ const contents = fc.oneof(texts, fc.constantFrom('\n["ann",', '"],\n["bob",', '[
 const lines = fc.uniqueArray(fc.tuple(tokens, contents), { selector: ([token]) => token, maxLength: 20 })
 
 describe("a commit as text", () => {
-  it("gives back its head and the line of each user, whatever the lines hold", () => {
+  it("a commit gives back its head and the line of each user, whatever the lines hold", () => {
     fc.assert(
       fc.property(lines, (written) => {
         const texts = written.map((line) => JSON.stringify(line))
@@ -31,7 +31,7 @@ describe("a commit as text", () => {
     )
   })
 
-  it("has no line of a user that it does not name, not even of one whose token begins the same", () => {
+  it("a commit has no line of a user that it does not name, even if a token begins the same", () => {
     const commit = encodeCommit(head, ['["annabel",1]', '["x","ann"]'])
     expect([revisionLineOf(commit, "ann"), revisionLineOf(commit, "w")]).toEqual([undefined, undefined])
   })

@@ -11,7 +11,7 @@ const near: fc.Arbitrary<FeedPlace> = fc.record({
 })
 
 describe("a place of a feed as text", () => {
-  it("is read back as it was written", () => {
+  it("a place of a feed is read back as it was written", () => {
     fc.assert(fc.property(place, (one) => void expect(decodeFeedPlace(encodeFeedPlace(one))).toEqual(one)))
   })
 
@@ -20,7 +20,7 @@ describe("a place of a feed as text", () => {
     ["17", behindCommit(17)],
     ["17.0", { sequence: 17, line: 0 }],
     ["17.3", { sequence: 17, line: 3 }]
-  ])("%s is read, and an integer is the place behind the whole commit", (text, expected) => {
+  ])("the place %s is read, and an integer is the place behind the whole commit", (text, expected) => {
     expect(decodeFeedPlace(text)).toEqual(expected)
     expect(encodeFeedPlace(expected)).toBe(text)
   })
@@ -47,13 +47,13 @@ describe("a place of a feed as text", () => {
     "1.Infinity",
     "1000000000000000",
     "1.1000000"
-  ])("%j is not a place", (text) => {
+  ])("the text %j is refused as a place of a feed", (text) => {
     expect(decodeFeedPlace(text)).toBeUndefined()
   })
 })
 
 describe("the order of places", () => {
-  it("is by commits, then by lines, and ends a commit with the place behind it", () => {
+  it("places are ordered by commits, then by lines, and the place behind a commit ends it", () => {
     const ordered = ["3.0", "3.1", "3.2", "3.10", "3", "4.1", "4", "10.1"].map((text) => decodeFeedPlace(text))
     for (const [index, one] of ordered.entries()) {
       for (const [other, than] of ordered.entries()) {
@@ -63,7 +63,7 @@ describe("the order of places", () => {
     }
   })
 
-  it("is total: of two different places one is after the other, and none is after itself", () => {
+  it("of two different places one is after the other, and no place is after itself", () => {
     fc.assert(
       fc.property(near, near, near, (one, other, third) => {
         const isSame = encodeFeedPlace(one) === encodeFeedPlace(other)

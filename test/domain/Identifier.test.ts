@@ -31,7 +31,7 @@ describe("a user id", () => {
     "\u{1f6d2}",
     "x".repeat(64),
     "\u{1f6d2}".repeat(64)
-  ])("may be %j", (id) => {
+  ])("a user id may be %j", (id) => {
     expect(userIdProblem(id)).toBeUndefined()
   })
 
@@ -69,7 +69,7 @@ describe("a user id", () => {
     ["../x", segment],
     [".", segment],
     ["..", segment]
-  ])("may not be %j", (id, problem) => {
+  ])("a user id may not be %j", (id, problem) => {
     expect(userIdProblem(id)).toBe(problem)
   })
 })
@@ -82,7 +82,7 @@ describe("a product's text", () => {
     ["\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} scarf", "a flag of tag characters"],
     ["\u2764\ufe0f", "an emoji with a variation selector"],
     [" Lamp ", "a word with blanks around"]
-  ])("may be %j, %s", (text) => {
+  ])("a product's text may be %j, %s", (text) => {
     expect(productTextProblem(text)).toBeUndefined()
   })
 
@@ -108,20 +108,20 @@ describe("a product's text", () => {
     ["\u{1f3f4}\u{e0067}\u{e007f}\u{e0067}", unprintable("U+E0067")],
     ["\u{1f3f4}\u{e0001}\u{e0067}\u{e007f}", unprintable("U+E0001")],
     ["a\u200d".repeat(101), "must have at most 200 characters"]
-  ])("may not be %j", (text, problem) => {
+  ])("a product's text may not be %j", (text, problem) => {
     expect(productTextProblem(text)).toBe(problem)
   })
 })
 
 describe("the other texts", () => {
-  it("have lengths of their own, counted in characters", () => {
+  it("each text has its own greatest length, counted in characters", () => {
     expect(purchaseIdProblem("\u{1f6d2}".repeat(128))).toBeUndefined()
     expect(purchaseIdProblem("x".repeat(129))).toBe("must have at most 128 characters")
     expect(productTextProblem("\u{1f6d2}".repeat(200))).toBeUndefined()
     expect(productTextProblem("x".repeat(201))).toBe("must have at most 200 characters")
   })
 
-  it("a product may have a path's characters, a purchase id may not", () => {
+  it("a product may have a path's characters, and a purchase id may not", () => {
     expect(productTextProblem("a/b\\c")).toBeUndefined()
     expect(productTextProblem("..")).toBeUndefined()
     expect(purchaseIdProblem("a/b")).toBe(segment)
@@ -140,17 +140,20 @@ describe("the schemas", () => {
     "\ud800"
   )
 
-  it.each(schemas)("%s takes what is NFC and has no problem, and nothing else", (_name, decode, problem) => {
-    assert(
-      property(string({ unit: nasty, maxLength: 210 }), (text) => {
-        const isGood = text.normalize("NFC") === text && problem(text) === undefined
-        expect(Exit.isSuccess(decode(text))).toBe(isGood)
-      })
-    )
-    expect(Exit.isSuccess(decode(5))).toBe(false)
-  })
+  it.each(schemas)(
+    "the schema %s takes a text in NFC without a problem, and refuses any other",
+    (_name, decode, problem) => {
+      assert(
+        property(string({ unit: nasty, maxLength: 210 }), (text) => {
+          const isGood = text.normalize("NFC") === text && problem(text) === undefined
+          expect(Exit.isSuccess(decode(text))).toBe(isGood)
+        })
+      )
+      expect(Exit.isSuccess(decode(5))).toBe(false)
+    }
+  )
 
-  it.each(schemas)("%s refuses a decomposed text", (_name, decode) => {
+  it.each(schemas)("the schema %s refuses a decomposed text", (_name, decode) => {
     expect(Exit.isSuccess(decode("Ren\u00e9"))).toBe(true)
     expect(Exit.isSuccess(decode("Rene\u0301"))).toBe(false)
   })

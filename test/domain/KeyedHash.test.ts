@@ -14,12 +14,12 @@ describe("a keyed hash", () => {
     [3, "ce0f1a45f7060679"],
     [4, "d5e78a175be52ea1"],
     [5, "cb9d7c3f2f3db580"]
-  ])("of the bytes 00 01 … with length %i is the published vector of HalfSipHash-2-4", (length, vector) => {
+  ])("the keyed hash of %i bytes 00 01 … is the published vector of HalfSipHash-2-4", (length, vector) => {
     const token = Array.from({ length }, (_, byte) => String.fromCharCode(byte)).join("")
     expect(hexOf(new KeyedHash(publishedKey).of(token))).toBe(vector + vector)
   })
 
-  it("depends on each word of its key", () => {
+  it("a keyed hash depends on each word of its key", () => {
     const keys = [0, 1, 2, 3].map((word) => publishedKey.with(word, 0))
     const hashes = [publishedKey, ...keys].map((key) => hexOf(new KeyedHash(key).of("ann")))
     expect(new Set(hashes).size).toBe(5)

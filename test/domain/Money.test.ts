@@ -26,7 +26,7 @@ describe("centsFromDecimal", () => {
     ["0.000e-999999999", 0n],
     [`0.${"0".repeat(400)}1e401`, 100n],
     [`1${"0".repeat(400)}e-400`, 100n]
-  ])("reads %s", (text, cents) => {
+  ])("the amount %s is read as cents", (text, cents) => {
     expect(centsFromDecimal(text)).toBe(cents)
   })
 
@@ -61,11 +61,11 @@ describe("centsFromDecimal", () => {
     ["1e", "form"],
     ["1e+", "form"],
     ["1e1.5", "form"]
-  ])("refuses %j: %s", (text, problem) => {
+  ])("the amount %j is refused for its %s", (text, problem) => {
     expect(centsFromDecimal(text)).toBe(problem)
   })
 
-  it("is the inverse of decimalFromCents", () => {
+  it("reading an amount is the inverse of writing it", () => {
     const most = 10n ** 17n - 1n
     assert(
       property(bigInt({ min: -most, max: most }), (cents) => {
@@ -74,7 +74,7 @@ describe("centsFromDecimal", () => {
     )
   })
 
-  it("reads what JSON writes of a number with two places", () => {
+  it("an amount is read from the JSON of a number with two places", () => {
     assert(
       property(integer({ min: 0, max: 1_000_000_000 }), (cents) => {
         expect(centsFromDecimal(JSON.stringify(cents / 100))).toBe(BigInt(cents))
@@ -82,7 +82,7 @@ describe("centsFromDecimal", () => {
     )
   })
 
-  it("reads the value and not the spelling: zeros and an exponent that move the point change nothing", () => {
+  it("an amount is read by its value: zeros and an exponent that move the point change nothing", () => {
     const most = 10n ** 17n - 1n
     assert(
       property(bigInt({ min: -most, max: most }), integer({ min: 0, max: 30 }), (cents, zeros) => {
@@ -97,7 +97,7 @@ describe("centsFromDecimal", () => {
     )
   })
 
-  it("answers any number's text, and no fraction of a cent is lost", () => {
+  it("any number's text gives cents or a problem, and no fraction of a cent is lost", () => {
     assert(
       property(double({ noNaN: true, noDefaultInfinity: true }), (number) => {
         const cents = centsFromDecimal(String(number))
@@ -118,7 +118,7 @@ describe("decimalFromCents", () => {
     [-12_345n, "-123.45"],
     [9_007_199_254_740_993n, "90071992547409.93"],
     [10n ** 30n + 1n, "10000000000000000000000000000.01"]
-  ])("writes %s", (cents, text) => {
+  ])("cents are written as %s", (cents, text) => {
     expect(decimalFromCents(cents)).toBe(text)
   })
 })

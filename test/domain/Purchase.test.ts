@@ -40,7 +40,7 @@ const candidate = fc.oneof(
 )
 
 describe("a purchase of the input log", () => {
-  it("is read as the schema reads it, or left to the schema", () => {
+  it("a purchase of the input log is read as the schema reads it, or left to the schema", () => {
     let read = 0
     fc.assert(
       fc.property(candidate, (json) => {

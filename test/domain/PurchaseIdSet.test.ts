@@ -46,7 +46,7 @@ const steps = fc.array(
 )
 
 describe("PurchaseIdSet", () => {
-  it("says of each id what a map of objects would", () => {
+  it("a purchaseId set answers for each id as a map of objects does", () => {
     fc.assert(
       fc.property(steps, (all) => {
         const set = new PurchaseIdSet()
@@ -78,7 +78,7 @@ describe("PurchaseIdSet", () => {
     )
   })
 
-  it("holds what segments hold, and then more, whether its room was known or not", () => {
+  it("a purchaseId set holds the ids of segments and more, whether its room was known or not", () => {
     for (const expected of [0, 5, 16, 17, 40, 1_000]) {
       const set = new PurchaseIdSet()
       set.expect(expected)
@@ -106,7 +106,7 @@ describe("PurchaseIdSet", () => {
     }
   })
 
-  it("counts repeats that come before their purchase, as segments may that are read in any order", () => {
+  it("a purchaseId set counts repeats that come before their purchase, since segments come in any order", () => {
     const set = new PurchaseIdSet()
     set.repeat("a", { repeats: 2, conflicts: 0 })
     expect([set.size, set.get("a")]).toEqual([0, undefined])

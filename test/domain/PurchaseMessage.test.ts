@@ -43,13 +43,13 @@ const bytes = (written: string) => new TextEncoder().encode(written)
 const message = (...candidates: ReadonlyArray<string>) => bytes(encodePurchases(candidates))
 
 describe("a message", () => {
-  it("is this JSON", () => {
+  it("a message of purchases is encoded as this JSON", () => {
     expect(encodePurchases([encodePurchaseText(lamp), encodePurchaseText(lamp)])).toBe(
       `{"version":1,"purchases":[${lampText},${lampText}]}`
     )
   })
 
-  it("brings its purchases back as they were, each with its place", () => {
+  it("a message gives its purchases back as they were, each with its index", () => {
     assert(
       property(array(purchases, { minLength: 1, maxLength: 20 }), (all) => {
         expect(decodePurchases(message(...all.map(encodePurchaseText)))).toEqual({
@@ -60,7 +60,7 @@ describe("a message", () => {
     )
   })
 
-  it("has as many purchases as its bound, and no more", () => {
+  it("a message has as many purchases as its bound, and no more", () => {
     const all = Array.from({ length: messagePurchasesMax }, () => lampText)
     expect(decodePurchases(message(...all)).purchases).toHaveLength(messagePurchasesMax)
     const { purchases, unreadable } = decodePurchases(message(...all, lampText))
@@ -96,12 +96,15 @@ describe("what cannot be read", () => {
       Buffer.alloc(40).toString("base64"),
       "base64"
     ]
-  ])("as a whole, because it %s, is kept with its reason", (_what, payload, reason, kept, encoding) => {
-    expect(decodePurchases(payload)).toEqual({
-      purchases: [],
-      unreadable: [{ index: 0, reason, payload: kept, encoding }]
-    })
-  })
+  ])(
+    "a message that cannot be read, because it %s, is kept with its reason",
+    (_what, payload, reason, kept, encoding) => {
+      expect(decodePurchases(payload)).toEqual({
+        purchases: [],
+        unreadable: [{ index: 0, reason, payload: kept, encoding }]
+      })
+    }
+  )
 
   it.each([
     ["misses a field", lampText.replace(',"quantity":2', "")],
@@ -119,7 +122,7 @@ describe("what cannot be read", () => {
     ["has an empty purchase id", lampText.replace("p1", "")],
     ["is null", "null"],
     ["is a text", '"lamp"']
-  ])("of one purchase, because it %s, is set apart from the others", (_what, bad) => {
+  ])("a purchase that cannot be read, because it %s, is set apart from the others", (_what, bad) => {
     expect(decodePurchases(message(lampText, bad, lampText))).toEqual({
       purchases: [
         { index: 0, purchase: lamp },
@@ -129,7 +132,7 @@ describe("what cannot be read", () => {
     })
   })
 
-  it("never fails, and keeps every byte of it", () => {
+  it("decoding a message never fails, and keeps every byte that it cannot read", () => {
     assert(
       property(uint8Array({ minLength: 1, maxLength: 200 }), (payload) => {
         const { purchases, unreadable } = decodePurchases(payload)
@@ -144,7 +147,7 @@ describe("what cannot be read", () => {
 })
 
 describe("contentFingerprint", () => {
-  it("is the same for the same content, and another for another one", () => {
+  it("a fingerprint is the same for the same content, and another for other content", () => {
     assert(
       property(tuple(purchases, purchases), ([one, other]) => {
         expect(contentFingerprint(one) === contentFingerprint(other)).toBe(sameContent(one, other))
@@ -161,11 +164,11 @@ describe("contentFingerprint", () => {
     ["value and quantity exchanged", { valueCents: 2n, quantity: 1_250 }],
     ["a cent more", { valueCents: 1_251n }],
     ["one more", { quantity: 3 }]
-  ])("tells a lamp from one with %s", (_what, change) => {
+  ])("the fingerprint of a lamp differs from that of a lamp with %s", (_what, change) => {
     expect(contentFingerprint({ ...lamp, ...change })).not.toBe(contentFingerprint(lamp))
   })
 
-  it("does not depend on whose purchase it is, or its id", () => {
+  it("a fingerprint does not depend on the user or the id of the purchase", () => {
     const other = { ...lamp, purchaseId: "p2" as PurchaseId, userId: "bob" as UserId }
     expect(contentFingerprint(other)).toBe(contentFingerprint(lamp))
   })

@@ -29,7 +29,7 @@ const revision: fc.Arbitrary<Revision> = fc.record({
 })
 
 describe("a revision as a line of a commit", () => {
-  it("gives back what was written, and is found by its user among others", () => {
+  it("a revision is read back from its line, and is found by its user among others", () => {
     fc.assert(
       fc.property(revision, revision, (one, other) => {
         const lines = [encodeRevision("ann", one), encodeRevision("bob", other)]
@@ -42,7 +42,7 @@ describe("a revision as a line of a commit", () => {
     )
   })
 
-  it("keeps a total exact beyond what a float holds", () => {
+  it("a line keeps a total exact beyond what a float holds", () => {
     const [one] = fc.sample(revision, 1) as [Revision]
     const written = encodeRevision("ann", { ...one, total: 9_007_199_254_740_993n })
     expect(written).toContain('"9007199254740993"')
@@ -61,7 +61,7 @@ describe("a revision as a line of a commit", () => {
     ["with a count of repeats that is a text", whole.with(5, [["p0", "1", 0]])],
     ["with a predecessor that is a text", whole.with(6, ["3"])],
     ["without its segment", whole.slice(0, -1)]
-  ])("is refused %s", (_how, different) => {
+  ])("a line of a revision is refused %s", (_how, different) => {
     expect(decodeRevision(JSON.stringify(whole))).toMatchObject({ total: 2_100n, previous: [3] })
     expect(() => decodeRevision(JSON.stringify(different))).toThrow()
   })

@@ -47,7 +47,7 @@ const follow = (stored: ReadonlyMap<number, SegmentLinks>) => {
 }
 
 describe("the links of segments", () => {
-  it("lead from the newest segment to every other one in at most three steps", () => {
+  it("links lead from the newest segment to every other one in at most three steps", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_200 }), fc.integer({ min: 1, max: 9 }), (segments, gap) => {
         const { found, isKnown, steps } = follow(chainOf(segments, gap))
@@ -58,7 +58,7 @@ describe("the links of segments", () => {
     )
   })
 
-  it("begin a directory with each 256th segment", () => {
+  it("a directory begins with each 256th segment", () => {
     const linksOf = (segments: number) => [...chainOf(segments + 1, 1).values()].at(-1)
     expect(linksOf(linksMax)?.directories).toEqual([])
     expect(linksOf(linksMax)?.before).toHaveLength(linksMax)
@@ -67,12 +67,12 @@ describe("the links of segments", () => {
     expect(linksOf(2 * (linksMax + 1) + 1)).toEqual({ before: [513], directories: [512, 256] })
   })
 
-  it("find the segments of a million ids in three steps", () => {
+  it("links find the segments of a million ids in three steps", () => {
     const segments = Math.ceil(million / idsOfSegment)
     expect(follow(chainOf(segments))).toEqual({ found: segments, isKnown: true, steps: 3 })
   })
 
-  it("are at most 255 of a kind, and reach every segment even beyond the directories that one names", () => {
+  it("links are at most 255 of a kind, and reach every segment beyond those that one directory names", () => {
     const segments = (linksMax + 2) * (linksMax + 1) + 7
     const stored = chainOf(segments)
     for (const { before, directories } of stored.values()) {
@@ -99,7 +99,7 @@ const segment: fc.Arbitrary<Segment> = fc.record({
 })
 
 describe("a segment as text", () => {
-  it("gives back what was written, also revisions that applied nothing", () => {
+  it("a segment is read back as it was written, with revisions that applied nothing", () => {
     fc.assert(fc.property(segment, (written) => void expect(decodeSegment(encodeSegment(written))).toEqual(written)))
   })
 
@@ -123,7 +123,7 @@ describe("a segment as text", () => {
     ["with a revision that names no commit", { revisions: [[["a"], [1]]] }],
     ["with a count that is a text", { repeats: [["a", "1", 0]] }],
     ["with a link that is a fraction", { before: [0.5] }]
-  ])("is refused %s", (_how, different) => {
+  ])("a segment is refused %s", (_how, different) => {
     expect(decodeSegment(JSON.stringify(whole)).links.before).toEqual([3])
     expect(() => decodeSegment(JSON.stringify({ ...whole, ...different }))).toThrow()
   })

@@ -28,7 +28,7 @@ const kinds = record({ by: constantFrom(...windowUnits), timeZone: constantFrom(
 const moments = integer({ min: at("1975-01-01T00:00:00Z"), max: at("2040-01-01T00:00:00Z") })
 
 describe("windows of a range", () => {
-  it("are the range, each moment once, and cut where windows begin", () => {
+  it("the windows of a range cover each of its moments once, and are cut where windows begin", () => {
     assert(
       property(kinds, moments, integer({ min: 1, max: 200 * hour }), (kind, from, length) => {
         const range = { from, to: from + length }
@@ -48,7 +48,7 @@ describe("windows of a range", () => {
     )
   })
 
-  it("are so many at most, and the rest begins where they end", () => {
+  it("a range has a bounded number of windows, and the rest of it begins where they end", () => {
     const kind = { by: "day", timeZone: "Europe/Berlin" } as const
     const range = { from: at("2026-01-01T00:00:00Z"), to: at("2026-02-01T00:00:00Z") }
     const all = windowsOf(kind, range, 100)
@@ -59,7 +59,7 @@ describe("windows of a range", () => {
 })
 
 describe("a window", () => {
-  it("holds each of its moments, and ends where the next begins", () => {
+  it("a window holds each of its moments, and ends where the next begins", () => {
     assert(
       property(kinds, moments, (kind, moment) => {
         const start = windowStart(kind, moment)
@@ -86,12 +86,12 @@ describe("a window", () => {
     ["an hour that is put forward by half of one", "hour", "Australia/Lord_Howe", "2026-10-03T15:45:00Z", 0.5],
     ["a month with a change", "month", "Europe/Berlin", "2026-03-15T00:00:00Z", 31 * 24 - 1],
     ["a February of a leap year", "month", "UTC", "2028-02-15T00:00:00Z", 29 * 24]
-  ] as const)("is %s", (_what, by, timeZone, moment, hours) => {
+  ] as const)("a window may be %s", (_what, by, timeZone, moment, hours) => {
     const kind = { by, timeZone }
     expect((windowEnd(kind, at(moment)) - windowStart(kind, at(moment))) / hour).toBe(hours)
   })
 
-  it("is so many windows after another", () => {
+  it("a window is found by the number of windows before a moment", () => {
     const berlin = (by: "day" | "month") => ({ by, timeZone: "Europe/Berlin" })
     const shown = (kind: ReturnType<typeof berlin>, windows: number) =>
       clockTime(windowStartBefore(kind, at("2026-03-31T12:00:00Z"), windows), kind.timeZone)
@@ -102,10 +102,13 @@ describe("a window", () => {
 })
 
 describe("a time zone", () => {
-  it.each(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"])("is %s", (name) => {
+  it.each(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"])("the time zone %s is known", (name) => {
     expect(isTimeZone(name)).toBe(true)
   })
-  it.each(["", "+01:00", "Europe/Nowhere", "../etc", "Europe/Berlin[u-ca=hebrew]"])("is not %j", (name) => {
-    expect(isTimeZone(name)).toBe(false)
-  })
+  it.each(["", "+01:00", "Europe/Nowhere", "../etc", "Europe/Berlin[u-ca=hebrew]"])(
+    "the time zone %j is refused",
+    (name) => {
+      expect(isTimeZone(name)).toBe(false)
+    }
+  )
 })

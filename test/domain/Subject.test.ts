@@ -32,11 +32,11 @@ describe("encodeToken", () => {
     [" ", "=20"],
     ["\u00e9", "=C3=A9"],
     ["\u{1f6d2}", "=F0=9F=9B=92"]
-  ])("writes %j as %s", (id, token) => {
+  ])("the user id %j is encoded as the token %s", (id, token) => {
     expect(encodeToken(id)).toBe(token)
   })
 
-  it("is reversible, and gives no wildcard, no separator and nothing but ASCII", () => {
+  it("a token is reversible, and has no wildcard, no separator and only ASCII", () => {
     assert(
       property(ids, (id) => {
         const token = encodeToken(id)
@@ -50,7 +50,7 @@ describe("encodeToken", () => {
     }
   })
 
-  it("gives no two users one token, and none the token of many users", () => {
+  it("no two users share a token, and no user has the token of many users", () => {
     assert(
       property(ids, ids, (one, other) => {
         expect(encodeToken(one) === encodeToken(other)).toBe(one === other)
@@ -62,7 +62,7 @@ describe("encodeToken", () => {
 })
 
 describe("readToken", () => {
-  it("reads every token that encodeToken writes, and the same with each byte escaped in lower case", () => {
+  it("a token is read as it is encoded, and with each byte escaped in lower case", () => {
     assert(
       property(ids, (id) => {
         expect(readToken(encodeToken(id))).toBe(id)
@@ -79,13 +79,13 @@ describe("readToken", () => {
     ["=4", undefined],
     ["=4x", undefined],
     ["=C3", undefined]
-  ])("reads %s as %j", (token, text) => {
+  ])("the token %s is read as %j", (token, text) => {
     expect(readToken(token)).toBe(text)
   })
 })
 
 describe("userTokenOfInput", () => {
-  it("finds the user of a purchase's subject, and nobody in that of a group", () => {
+  it("the user is found in a purchase's subject, and is undefined in a group's", () => {
     expect(userTokenOfInput(purchaseSubject(3, "ann=40x"))).toBe("ann=40x")
     expect(userTokenOfInput(groupSubject(3))).toBeUndefined()
     expect(userTokenOfInput(purchaseSubject(3, encodeToken("=many")))).toBe("=3Dmany")
@@ -93,7 +93,7 @@ describe("userTokenOfInput", () => {
 })
 
 describe("the subjects of the buckets", () => {
-  it("are the keys that the nats CLI shows, and no filter for commits finds a segment", () => {
+  it("the subjects are the keys that the nats CLI shows, and no filter for commits finds a segment", () => {
     expect(commitSubject(3)).toBe("$KV.journal.commit.3")
     expect(segmentSubject(3)).toBe("$KV.journal.segment.3")
     expect(headsSubject(3, "manifest")).toBe("$KV.heads.3.manifest")
@@ -115,17 +115,20 @@ describe("partitionOf", () => {
     await broker.stop()
   })
 
-  it.each([1, 2, 3, 8, 256])("agrees with the broker's transform of purchases.<token> to %i", async (partitions) => {
-    // The edge creates the stream, with the transform.
-    await (await startEdge(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))).stop()
-    const users = [...hostile, ...Array.from({ length: 40 }, () => randomUUID()), ...sample(ids, 40)]
-    const found: Array<string> = []
-    for (const user of users) {
-      const { seq } = await client.jetstream().publish(`purchases.${encodeToken(user)}`, "{}")
-      found.push((await manager.streams.getMessage("PURCHASES", { seq })).subject)
+  it.each([1, 2, 3, 8, 256])(
+    "the partition of a user is that of the broker's transform of purchases.<token> to %i",
+    async (partitions) => {
+      // The edge creates the stream, with the transform.
+      await (await startEdge(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))).stop()
+      const users = [...hostile, ...Array.from({ length: 40 }, () => randomUUID()), ...sample(ids, 40)]
+      const found: Array<string> = []
+      for (const user of users) {
+        const { seq } = await client.jetstream().publish(`purchases.${encodeToken(user)}`, "{}")
+        found.push((await manager.streams.getMessage("PURCHASES", { seq })).subject)
+      }
+      const tokens = users.map(encodeToken)
+      expect(found).toEqual(tokens.map((token) => purchaseSubject(partitionOf(token, partitions), token)))
+      await manager.streams.delete("PURCHASES")
     }
-    const tokens = users.map(encodeToken)
-    expect(found).toEqual(tokens.map((token) => purchaseSubject(partitionOf(token, partitions), token)))
-    await manager.streams.delete("PURCHASES")
-  })
+  )
 })

@@ -143,7 +143,7 @@ describe("A worker that kills itself", () => {
   }
 
   it.each(points)(
-    "at %s loses nothing, nothing counts twice, not even as a repeat, and the next owner goes on",
+    "a worker that kills itself at %s loses nothing and doubles nothing, and the next owner goes on",
     async (point) => {
       const lanes = lanesOf(laneLength)
       const records = await prepare(lanes)
@@ -158,7 +158,7 @@ describe("A worker that kills itself", () => {
     }
   )
 
-  it("again and again, at each step in turn, loses nothing", async () => {
+  it("a worker that kills itself at each step in turn loses nothing", async () => {
     const lanes = lanesOf(3 * laneLength)
     const records = await prepare(lanes)
     const posting = Promise.all(lanes.map((sales) => postLane(sales.slice(1))))
@@ -170,7 +170,7 @@ describe("A worker that kills itself", () => {
     await expectKnown(lanes)
   })
 
-  it("between two chunks of a base leaves the next owner without it, and nothing is lost", async () => {
+  it("a worker that dies between two chunks of a base leaves no base, and nothing is lost", async () => {
     // A chunk has 21,845 entries, and one message up to 500 purchases.
     const buyers = Array.from({ length: 22_000 }, (_, index) => userIn(0, partitions, `buyer-${index}`))
     const sales = buyers.map((buyer) => sold(buyer, "p1"))

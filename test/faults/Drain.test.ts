@@ -46,7 +46,7 @@ describe("A process that is told to stop", () => {
   const acknowledged = async () =>
     (await consumersInUse()).map(({ ack_floor, num_ack_pending }) => [ack_floor.stream_seq, num_ack_pending])
 
-  it("commits and acknowledges all that it holds, when it is a worker", async () => {
+  it("a worker that is told to stop commits and acknowledges all that it holds", async () => {
     const held = holdCommits()
     let received = 0
     const { worker, stop, runtime } = await system.startWorker({
@@ -81,7 +81,7 @@ describe("A process that is told to stop", () => {
     expect(await acknowledged()).toEqual(positions.map((position) => [position, 0]))
   })
 
-  it("ends in order and leaves the rest to the next, when it is a worker in the middle of its work", async () => {
+  it("a worker that is told to stop in the middle of its work leaves the rest to the next in order", async () => {
     const first = start("worker")
     await until("it works", async () => (await consumersInUse()).length === 4)
     for (const sales of lanes) await system.publish(sales, 1)
@@ -106,7 +106,7 @@ describe("A process that is told to stop", () => {
     return purchases
   }
 
-  it("answers what it has accepted and takes nothing more, when it is an edge", async () => {
+  it("an edge that is told to stop answers what it has accepted and takes nothing more", async () => {
     const port = await freePort()
     const edge = start("edge", { PORT: String(port) })
     const ask = askAt(port)

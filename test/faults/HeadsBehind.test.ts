@@ -19,7 +19,7 @@ describe("A worker that ends after it wrote heads", () => {
 
   afterEach(() => system.stop())
 
-  it("leaves a manifest without the commits that came while it was written, and the next owner reads those", async () => {
+  it("the next owner reads the commits that came while its predecessor wrote its last manifest", async () => {
     const gate = makeGate()
     let isStoring = false
     const first = await system.startWorker(

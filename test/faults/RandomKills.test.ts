@@ -67,7 +67,7 @@ describe("kill -9 at random moments", () => {
     start(victim)
   }
 
-  it("of worker, edge and broker, 5 times each in 20,000 purchases: nothing is lost, nothing counts twice", async () => {
+  it("5 kills each of worker, edge and broker during 20,000 purchases lose and double nothing", async () => {
     const random = seeded(seed)
     const victims = shuffled(
       (["worker", "edge", "broker"] as const).flatMap((one) => Array(killsOfEach).fill(one)),

@@ -103,7 +103,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     for (const sale of crowd) await expectExact([sale], 1)
   }
 
-  it("in the middle of a commit, is refused, though nobody has touched its accounts", async () => {
+  it("a worker that is frozen past its lease in the middle of a commit has that commit refused", async () => {
     const [first, second, third] = manySold(user, 3)
     if (first === undefined || second === undefined || third === undefined) return expect.unreachable()
     const frozen = startZombie({ TEST_CRASH_POINT: "before-commit:2:freeze" })
@@ -144,29 +144,32 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     return sales
   }
 
-  it.each(steps)("at %s, has each of its late commits refused, and its late heads do no harm", async (step) => {
-    await system.publish(crowd)
-    const frozen = startZombie({ TEST_CRASH_POINT: `${step}:freeze` })
-    await system.admin.untilApplied()
-    const old = await epochNow()
-    const sales = await sellUntilFrozen(frozen)
+  it.each(steps)(
+    "a worker that is frozen at %s has its late commits refused, and its late heads do no harm",
+    async (step) => {
+      await system.publish(crowd)
+      const frozen = startZombie({ TEST_CRASH_POINT: `${step}:freeze` })
+      await system.admin.untilApplied()
+      const old = await epochNow()
+      const sales = await sellUntilFrozen(frozen)
 
-    const next = await system.startWorker(unheard, { workerId: "next" })
-    await until("another has its partition", () => next.worker.owned().length === 1)
-    await system.admin.untilApplied()
-    const taken = () =>
-      wire.commits.find(({ kind, worker, answer }) => kind === "takeover" && worker === "next" && answer === 0)
-    await until("its take-over is heard", () => taken() !== undefined)
-    const before = sentBy(old).length
+      const next = await system.startWorker(unheard, { workerId: "next" })
+      await until("another has its partition", () => next.worker.owned().length === 1)
+      await system.admin.untilApplied()
+      const taken = () =>
+        wire.commits.find(({ kind, worker, answer }) => kind === "takeover" && worker === "next" && answer === 0)
+      await until("its take-over is heard", () => taken() !== undefined)
+      const before = sentBy(old).length
 
-    frozen.wake()
-    const late = () => sentBy(old).slice(before)
-    await until("a late commit is answered", () => late().some(({ answer }) => answer !== undefined))
-    await expectExact(sales)
-    expect(late().map(({ answer }) => answer)).toEqual(late().map(() => 10_071))
-    for (const sale of crowd) await expectExact([sale])
-    await expectKnown(sales)
-  })
+      frozen.wake()
+      const late = () => sentBy(old).slice(before)
+      await until("a late commit is answered", () => late().some(({ answer }) => answer !== undefined))
+      await expectExact(sales)
+      expect(late().map(({ answer }) => answer)).toEqual(late().map(() => 10_071))
+      for (const sale of crowd) await expectExact([sale])
+      await expectKnown(sales)
+    }
+  )
 
   const manifestNow = async (): Promise<HeadManifest | undefined> => {
     const query = { last_by_subj: headsSubject(0, "manifest") }
@@ -177,7 +180,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     return found && decodeManifest(Buffer.from(found.message.data, "base64").toString("utf8"))
   }
 
-  it("before it wrote its manifest, writes it late, and who begins with it knows all purchases", async () => {
+  it("a worker that wakes writes its manifest late, and the owner that begins with it knows all purchases", async () => {
     await system.publish(crowd)
     const frozen = startZombie({ TEST_CRASH_POINT: "base-stored:1:freeze" })
     await system.admin.untilApplied()
@@ -193,7 +196,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     await expectKnown(sales)
   })
 
-  it("leaves no read that it was asked without a reply, and answers none with what is old", async () => {
+  it("a worker that wakes answers no read with old data, and leaves no read without a reply", async () => {
     const sales = manySold(user, 12)
     const frozen = startZombie()
     for (const sale of sales.slice(0, 2)) {

@@ -93,13 +93,13 @@ const loaded = async (made: Made): Promise<Account> => {
 }
 
 describe("an account that is read from the journal", () => {
-  it("is empty and takes no read for a new user", async () => {
+  it("the account of a new user is empty and takes no read", async () => {
     const made = makeAccount()
     expect(await made.load("new", 0)).toMatchObject({ success: { count: 0, total: 0n, revision: 0 } })
     expect(made.read).toEqual([])
   })
 
-  it("equals the one that its actor had in memory", () =>
+  it("an account that is read equals the one that its actor had in memory", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(fc.nat({ max: 150 }), { minLength: 1, maxLength: 6 }), { maxLength: 90, size: "max" }),
@@ -116,7 +116,7 @@ describe("an account that is read from the journal", () => {
       { numRuns: 60, endOnFailure: true }
     ))
 
-  it("takes one read for a new account, and no record twice for one of many segments and directories", async () => {
+  it("a new account takes one read, and one of many segments and directories reads no record twice", async () => {
     const small = makeAccount()
     commitAll(small, [[1, 2, 3]])
     await loaded(small)
@@ -142,7 +142,7 @@ describe("an account that is read from the journal", () => {
     expect(decide(account, again).applied).toEqual([])
   })
 
-  it("does not take what a segment holds that no revision names", async () => {
+  it("an account does not take ids of a segment that no revision names", async () => {
     const made = makeAccount()
     commitAll(made, [range(0, 300)])
     made.ledger.beginSeal()
@@ -170,12 +170,12 @@ describe("an account of which something is missing is refused, since it would ta
     return { made, first, second, unsealed: unsealed ?? 0, newest: newest ?? 0 }
   }
 
-  it("where nothing was lost it is read", async () => {
+  it("an account is read if nothing of it was lost", async () => {
     const { made } = makeSealed()
     expect((await loaded(made)).count).toBe(514)
   })
 
-  it("if a segment is missing that its revision names, or that another segment names", async () => {
+  it("an account is refused if a segment is missing that its revision or another segment names", async () => {
     for (const which of ["first", "second"] as const) {
       const sealed = makeSealed()
       sealed.made.journal.spoil(sealed[which], undefined)
@@ -183,14 +183,14 @@ describe("an account of which something is missing is refused, since it would ta
     }
   })
 
-  it("if a segment is another user's", async () => {
+  it("an account is refused if its segment is another user's", async () => {
     const { made, first } = makeSealed()
     const own = decodeSegment(made.journal.at(first)?.text ?? "")
     made.journal.spoil(first, encodeSegment({ ...own, userToken: "bob" }))
     expect(await problemOf(made)).toBe(`account ann: segment ${first} is missing`)
   })
 
-  it("if its newest revision, or an unsealed one before it, is missing or another user's", async () => {
+  it("an account is refused if its newest or an unsealed revision is missing or another user's", async () => {
     for (const which of ["newest", "unsealed"] as const) {
       for (const text of [undefined, encodeCommit(head, ['["anna","another one"]'])]) {
         const sealed = makeSealed()
@@ -200,7 +200,7 @@ describe("an account of which something is missing is refused, since it would ta
     }
   })
 
-  it("if its head names a commit that holds a segment, or another user's revision", async () => {
+  it("an account is refused if its head names a segment, or another user's revision", async () => {
     const { made, first, newest } = makeSealed()
     for (const sequence of [first, newest - 1, newest + 1]) {
       expect(await made.load("ann", sequence)).toMatchObject({
@@ -209,7 +209,7 @@ describe("an account of which something is missing is refused, since it would ta
     }
   })
 
-  it("if its ids are fewer, or more, than its count", async () => {
+  it("an account is refused if its ids are fewer, or more, than its count", async () => {
     const { made, first } = makeSealed()
     const own = decodeSegment(made.journal.at(first)?.text ?? "")
     const less = { ...own, revisions: [] }
@@ -220,7 +220,7 @@ describe("an account of which something is missing is refused, since it would ta
     expect(await problemOf(made)).toBe("account ann: 515 ids of 514 purchases are there")
   })
 
-  it("if its chain of revisions ends early", async () => {
+  it("an account is refused if its chain of revisions ends early", async () => {
     const { made, newest } = makeSealed()
     const last = made.ledger.revisions.at(-1)?.revision
     if (last === undefined) throw new Error("no revision")

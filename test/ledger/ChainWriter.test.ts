@@ -120,7 +120,7 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("the writer of a chain", () => {
-  it.effect("has one commit in flight, and the next holds what was proposed meanwhile, behind the one before it", () =>
+  it.effect("the writer has one commit in flight, and the next one holds the proposals made meanwhile", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -136,7 +136,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("tells its epoch of a stored commit, then those who proposed, and then which messages are done", () =>
+  it.effect("the writer tells its epoch of a stored commit, then the proposers, and then which messages are done", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const seen: Array<unknown> = []
@@ -150,7 +150,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("moves the position over a message only with the last of its users", () =>
+  it.effect("the writer moves the position over a message only with the last of its users", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const [first, second] = [epoch.receive(2), epoch.receive()]
@@ -165,7 +165,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("commits the position alone where input was decided before", () =>
+  it.effect("the writer commits the position alone if the input was decided before", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit({ userToken: "ann", line: () => undefined, parts: [epoch.receive()], committed: () => undefined })
@@ -179,7 +179,7 @@ describe("the writer of a chain", () => {
   it.effect.each([
     ["refused", new CommitConflict({ reason: "wrong last sequence" })],
     ["not answered", new OutcomeUnknown({ operation: "commit", reason: "no answer in time" })]
-  ] as const)("tells nothing and appends nothing more after a commit that was %s", ([, failure]) =>
+  ] as const)("the writer tells nothing and appends nothing more after a commit that was %s", ([, failure]) =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -195,7 +195,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("is settled when all that was proposed is durable", () =>
+  it.effect("the writer is settled when all that was proposed is durable", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       yield* writer.settled
@@ -264,39 +264,37 @@ describe("the commits of a chain", () => {
       return { chain, epoch, submitted, finished, told }
     }).pipe(Effect.scoped)
 
-  it.effect(
-    "hold each line once, in order, each behind the one before, and never a position that is not finished",
-    () =>
-      Effect.promise(() =>
-        fc.assert(
-          fc.asyncProperty(
-            fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 20, maxLength: 20 }),
-            fc.array(step, { maxLength: 40 }),
-            (partsOf, steps) =>
-              Effect.runPromise(
-                Effect.map(run(partsOf, steps), ({ chain, epoch, submitted, finished, told }) => {
-                  const commits = chain.appended.map((_, index) => chain.commit(index))
-                  expect(chain.appended.flatMap(({ text }) => revisionLinesOf(text))).toEqual(submitted)
-                  expect(commits.map(({ after }) => after)).toEqual(commits.map((_, index) => takeover + 3 * index))
-                  expect(told.filter(([line]) => line !== "none").map(([line]) => line)).toEqual(submitted)
-                  expect(told.map(([, at]) => at)).toEqual(told.map(([, at]) => at).toSorted((a, b) => a - b))
-                  expect(epoch.told.flatMap(({ messages }) => messages)).toEqual(partsOf.map((_, index) => index + 1))
-                  for (const [index, { position }] of commits.entries()) {
-                    const open = finished[index]?.findIndex((parts) => parts > 0) ?? -1
-                    if (open >= 0) expect(position).toBeLessThanOrEqual(open)
-                  }
-                  expect(commits.at(-1)?.position).toBe(partsOf.length)
-                })
-              )
-          ),
-          { numRuns: 60 }
-        )
+  it.effect("commits hold each line once and in order, and no position that is not finished", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 20, maxLength: 20 }),
+          fc.array(step, { maxLength: 40 }),
+          (partsOf, steps) =>
+            Effect.runPromise(
+              Effect.map(run(partsOf, steps), ({ chain, epoch, submitted, finished, told }) => {
+                const commits = chain.appended.map((_, index) => chain.commit(index))
+                expect(chain.appended.flatMap(({ text }) => revisionLinesOf(text))).toEqual(submitted)
+                expect(commits.map(({ after }) => after)).toEqual(commits.map((_, index) => takeover + 3 * index))
+                expect(told.filter(([line]) => line !== "none").map(([line]) => line)).toEqual(submitted)
+                expect(told.map(([, at]) => at)).toEqual(told.map(([, at]) => at).toSorted((a, b) => a - b))
+                expect(epoch.told.flatMap(({ messages }) => messages)).toEqual(partsOf.map((_, index) => index + 1))
+                for (const [index, { position }] of commits.entries()) {
+                  const open = finished[index]?.findIndex((parts) => parts > 0) ?? -1
+                  if (open >= 0) expect(position).toBeLessThanOrEqual(open)
+                }
+                expect(commits.at(-1)?.position).toBe(partsOf.length)
+              })
+            )
+        ),
+        { numRuns: 60 }
       )
+    )
   )
 })
 
 describe("the question whether an epoch still owns its partition", () => {
-  it.effect("is answered by the acknowledgement of a commit that is published after it was asked", () =>
+  it.effect("a commit that is published after the question proves the owner when it is acknowledged", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -312,7 +310,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("is answered with no if that commit is refused", () =>
+  it.effect("a refused commit answers that the epoch no longer owns its partition", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -324,7 +322,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("is asked of the leader where nothing is to be committed", () =>
+  it.effect("the leader is asked who owns the partition if nothing is to be committed", () =>
     Effect.gen(function* () {
       const { chain, writer } = yield* setUp
       expect(yield* writer.stillOwner).toBe(true)
@@ -334,7 +332,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("is answered with no when the epoch is over or its scope closes", () =>
+  it.effect("an epoch that is over, or whose scope closes, no longer owns its partition", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { chain, epoch, writer } = yield* Scope.provide(setUp, scope)
@@ -351,7 +349,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("takes the commit in flight for its own, and looks for another owner's after it", () =>
+  it.effect("the question counts the commit in flight as its own, and looks for another owner's after it", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -374,7 +372,7 @@ describe("what one commit takes of a queue", () => {
     queueOf(sizes.map((bytes, index) => proposal(`u${index}`, [], "x".repeat(bytes))))
   const taken = (queue: ProposalQueue<number>) => queue.takeCommit().userTokens.length
 
-  it("is at most 128 KiB and 1,000 revisions", () => {
+  it("a commit takes at most 128 KiB and 1,000 revisions of a queue", () => {
     expect(commitBytesMax).toBe(128 * 1024)
     const quarters = lines(Array.from({ length: 10 }, () => commitBytesMax / 4))
     expect([1, 2, 3, 4].map(() => taken(quarters))).toEqual([3, 3, 3, 1])
@@ -383,17 +381,17 @@ describe("what one commit takes of a queue", () => {
     expect([taken(small), taken(small)]).toEqual([commitRevisionsMax, 500])
   })
 
-  it("is a larger revision alone, and nothing beside it", () => {
+  it("a commit takes a larger revision alone", () => {
     const queue = lines([commitBytesMax + 1, 10, commitBytesMax * 2, 10])
     expect([1, 2, 3, 4].map(() => taken(queue))).toEqual([1, 1, 1, 1])
   })
 
-  it("counts the bytes of UTF-8, and not the characters", () => {
+  it("a commit counts the bytes of UTF-8, and not the characters", () => {
     const euros = () => proposal("u", [], "€".repeat(commitBytesMax / 5))
     expect(taken(queueOf([euros(), euros(), euros()]))).toBe(1)
   })
 
-  it("has each line written once, when its commit is made", () => {
+  it("each line is written once, when its commit is made", () => {
     const written: Array<string> = []
     const queue = queueOf(
       ["ann", "bob", "cid"].map((userToken) => ({
@@ -412,7 +410,7 @@ describe("what one commit takes of a queue", () => {
 })
 
 describe("a line that cannot be written", () => {
-  it.effect("ends the epoch, and nothing is stored", () =>
+  it.effect("a line that cannot be written ends the epoch, and nothing is stored", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const line = () => {

@@ -27,7 +27,7 @@ const agree = (table: HeadTable, expected: ReadonlyMap<string, number>) => {
 }
 
 describe("a table of heads", () => {
-  it("finds what a Map finds after any history of commits", () => {
+  it("a table of heads finds what a Map finds after any history of commits", () => {
     fc.assert(
       fc.property(commits, (history) => {
         const table = new HeadTable(key)
@@ -36,7 +36,7 @@ describe("a table of heads", () => {
     )
   })
 
-  it("is the same when it is read from a base and hints, in any order and more than once", () => {
+  it("a table of heads is the same from a base and hints in any order, also read more than once", () => {
     fc.assert(
       fc.property(commits, commits, fc.boolean(), (first, second, hintFirst) => {
         const table = new HeadTable(key)
@@ -53,7 +53,7 @@ describe("a table of heads", () => {
     )
   })
 
-  it("gives in a hint each user once that changed since the last one", () => {
+  it("a hint names each user once that changed since the last hint", () => {
     const table = new HeadTable(key)
     table.set("ann", 1)
     table.set("bob", 1)
@@ -67,7 +67,7 @@ describe("a table of heads", () => {
     expect(table.takeChanged().byteLength).toBe(0)
   })
 
-  it("keeps every user and every change when it grows, with 36 to 72 bytes a user", () => {
+  it("a table keeps every user and change when it grows, with 36 to 72 bytes a user", () => {
     const table = new HeadTable(key)
     const users = 100_000
     for (let number = 1; number <= users; number += 1) table.set(`user${number}`, number)
@@ -77,7 +77,7 @@ describe("a table of heads", () => {
     expect(table.bytes / users).toBeLessThan(73)
   })
 
-  it("restores from a base with the same key alone", () => {
+  it("a table of heads restores only from a base with the same key", () => {
     const table = new HeadTable(key)
     table.set("ann", 7)
     const other = new HeadTable(Uint32Array.of(5, 6, 7, 8))

@@ -121,7 +121,7 @@ const manifestOf = (ledger: Ledger) =>
   )
 
 describe("the heads of a partition", () => {
-  it("are those of the chain for every owner, whatever fails, comes late or is lost", () =>
+  it("every owner has the heads of the chain, whatever fails, comes late or is lost", () =>
     fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => {
         const run = Effect.gen(function* () {
@@ -144,7 +144,7 @@ describe("the heads of a partition", () => {
       { numRuns: 300 }
     ))
 
-  it.effect("are complete in the manifest up to the commit that it names, and no further", () =>
+  it.effect("a manifest has all heads up to the commit that it names, and none beyond it", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -157,7 +157,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("are those of the chain up to the take-over record, though a later owner has committed since", () =>
+  it.effect("an owner has the heads up to its take-over record, though a later owner has committed since", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       const record = encodeCommit({ kind: "takeover", epoch: 0, worker: "w", position: 0 }, [])
@@ -172,7 +172,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("are made anew from the chain if the journal was restored to before what the manifest covers", () =>
+  it.effect("heads are made anew from the chain if the journal was restored to before what the manifest covers", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -187,7 +187,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("are read again if an old owner writes a base and removes the old chunks between manifest and chunks", () =>
+  it.effect("heads are read again if an old owner removes old chunks between manifest and chunks", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -207,7 +207,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("are not opened if the chain that is read ends before the take-over record", () =>
+  it.effect("heads are not opened if the chain that is read ends before the take-over record", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -219,7 +219,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("are written 30 seconds after a change, and not when nothing changed", () =>
+  it.effect("heads are written 30 seconds after a change, and not when nothing changed", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -232,7 +232,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("are written at once when 16,384 revisions are behind", () =>
+  it.effect("heads are written at once when 16,384 revisions are behind", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -247,7 +247,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("have a bounded number of hints, and leave no chunk that the manifest does not name", () =>
+  it.effect("heads have a bounded number of hints, and leave no chunk that the manifest does not name", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()

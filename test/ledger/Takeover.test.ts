@@ -41,7 +41,7 @@ const makeJournal = () => {
 }
 
 describe("a take-over", () => {
-  it.effect("of a new partition is its first record, from position 0", () =>
+  it.effect("the take-over of a new partition is its first record, from position 0", () =>
     Effect.gen(function* () {
       const { journal, take, position } = makeJournal()
       expect(yield* position).toBe(0)
@@ -55,7 +55,7 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect("keeps the position of the newest commit, and the next take-over keeps it too", () =>
+  it.effect("a take-over keeps the position of the newest commit, and so does the next take-over", () =>
     Effect.gen(function* () {
       const { commit, take, position } = makeJournal()
       yield* commit(12)
@@ -66,7 +66,7 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect("that lost against a commit reads again, and takes the position of that commit", () =>
+  it.effect("a take-over that lost against a commit reads again, and takes the position of that commit", () =>
     Effect.gen(function* () {
       const { asked, commit, others, take } = makeJournal()
       yield* commit(5)
@@ -76,7 +76,7 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect("is tried ten times at most, and then fails with the conflict", () =>
+  it.effect("a take-over is tried ten times at most, and then fails with the conflict", () =>
     Effect.gen(function* () {
       const { asked, commit, others, take } = makeJournal()
       for (let number = 1; number <= 20; number += 1) others.push(commit(number))
@@ -88,7 +88,7 @@ describe("a take-over", () => {
   it.effect.each([
     ["is unknown", new OutcomeUnknown({ operation: "commit", reason: "planned" })],
     ["is a failure", new BrokerUnavailable({ operation: "commit", reason: "planned" })]
-  ] as const)("whose outcome %s is not tried again", ([, failure]) =>
+  ] as const)("a take-over whose outcome %s is not tried again", ([, failure]) =>
     Effect.gen(function* () {
       const { asked, others, take } = makeJournal()
       others.push(Effect.fail(failure))
@@ -97,7 +97,7 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect("keeps every commit of an older owner out from then on", () =>
+  it.effect("a take-over keeps every commit of an older owner out from then on", () =>
     Effect.gen(function* () {
       const { journal, take } = makeJournal()
       const old = yield* take

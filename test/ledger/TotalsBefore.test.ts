@@ -71,7 +71,7 @@ const sizes = integer({ min: 1, max: 5 })
 const everyMoment = Array.from({ length: 63 }, (_, index) => index - 1)
 
 describe("totals before moments", () => {
-  it("are those after the last purchase that was stored before each", () =>
+  it("the total before a moment is that after the last purchase stored before it", () =>
     assert(
       asyncProperty(rising, sizes, array(integer({ min: -1, max: 61 })), async (purchases, size, moments) => {
         const { totals } = await totalsOver(revisionsOf(purchases, size), moments)
@@ -79,7 +79,7 @@ describe("totals before moments", () => {
       })
     ))
 
-  it("never fall from one moment to a later one, and end at the total, also when the clock stepped back", () =>
+  it("totals rise from moment to moment and end at the total, also when the clock stepped back", () =>
     assert(
       asyncProperty(stepping, sizes, async (purchases, size) => {
         const { totals } = await totalsOver(revisionsOf(purchases, size), everyMoment)
@@ -90,7 +90,7 @@ describe("totals before moments", () => {
       })
     ))
 
-  it("stay as they were when more is bought later, also when the clock stepped back before", () =>
+  it("totals stay as they were when more is bought later, also when the clock stepped back before", () =>
     assert(
       asyncProperty(stepping, sizes, nat(40), nat(62), async (purchases, size, more, moment) => {
         const whole = purchases.slice(0, purchases.length - (purchases.length % size))
@@ -101,7 +101,7 @@ describe("totals before moments", () => {
       })
     ))
 
-  it("take 1 + log2(revisions) reads a moment at most, and no revision twice", async () => {
+  it("each moment takes at most 1 + log2(revisions) reads, and no revision is read twice", async () => {
     const purchases = boughtAt(Array.from({ length: 5_000 }, (_, index) => index))
     const one = await totalsOver(revisionsOf(purchases, 1), [3_333])
     expect(one.totals).toEqual([naive(purchases, 3_333)])
@@ -115,7 +115,7 @@ describe("totals before moments", () => {
 })
 
 describe("the probe of a range", () => {
-  it("is the number in it that the most twos divide", () => {
+  it("the probe of a range is the number in it that the most twos divide", () => {
     const twos = (number: number) => number & -number
     assert(
       property(integer({ min: 1, max: 300 }), nat(300), (low, length) => {

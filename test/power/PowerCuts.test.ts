@@ -25,7 +25,7 @@ describe("power cuts of the broker's disk", needs(cuttableDisk), () => {
     return runPowerCuts(disk, { ...plan, seed: 1 })
   }
 
-  it("lose nothing that was acknowledged, as the broker syncs before it confirms", async () => {
+  it("power cuts lose nothing that was acknowledged by a broker that syncs before it confirms", async () => {
     const { failures, mistakes, later } = await run({ cuts, syncsAlways: true })
     expect(mistakes).toEqual([])
     expect(later).toEqual([])
@@ -33,7 +33,7 @@ describe("power cuts of the broker's disk", needs(cuttableDisk), () => {
     expect(failures).toBeGreaterThanOrEqual(cuts)
   }, 180_000)
 
-  it("lose purchases of a broker that syncs later: these are real cuts, and they would be seen", async () => {
+  it("power cuts lose purchases of a broker that syncs later, so these are real cuts", async () => {
     const { mistakes } = await run({ cuts: 1, syncsAlways: false })
     expect(mistakes.filter((mistake) => mistake.endsWith(" is lost"))).not.toEqual([])
   }, 180_000)

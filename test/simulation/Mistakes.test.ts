@@ -18,19 +18,22 @@ const firstFailing = ({ breaks, plant, sharpen = same }: (typeof mistakes)[numbe
 }
 
 describe("A planted mistake is found:", () => {
-  it.for(mistakes)("$name", { timeout: 120_000 }, (mistake) => {
+  it.for(mistakes)("the simulation finds this mistake: $name", { timeout: 120_000 }, (mistake) => {
     const found = firstFailing(mistake)
     if (found === undefined) return expect.unreachable(`${mistake.name}: not found in ${seedsMax} seeds`)
     console.log(`${mistake.name}: found after ${found.seed} seeds (${found.problem})`)
   })
 
-  it.for(mistakes.filter(({ sharpen }) => sharpen !== undefined))("not without it: $name", ({ sharpen = same }) => {
-    for (let seed = 1; seed <= 20; seed += 1) expect(simulate(sharpen(planOf(seed))).problems).toEqual([])
-  })
+  it.for(mistakes.filter(({ sharpen }) => sharpen !== undefined))(
+    "the simulation finds nothing if it is sharpened for this mistake and does not make it: $name",
+    ({ sharpen = same }) => {
+      for (let seed = 1; seed <= 20; seed += 1) expect(simulate(sharpen(planOf(seed))).problems).toEqual([])
+    }
+  )
 })
 
 describe("A failing seed", () => {
-  it("is cut down to a history that is short, and fails in the same way", () => {
+  it("a failing seed is cut down to a short history that fails in the same way", () => {
     const noBarrier = mistakes.find(({ name }) => name === "9 a read that skips the barrier")
     const seed = noBarrier && firstFailing(noBarrier)?.seed
     if (noBarrier === undefined || seed === undefined) return expect.unreachable()

@@ -10,7 +10,7 @@ const seeds = 2_000
 const threads = 2
 
 describe("The simulation", () => {
-  it("runs the same again for the same seed, and another for another", () => {
+  it("the same seed runs the same again, and another seed runs differently", () => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const { events } = simulate(planOf(seed))
       expect(events.length).toBeGreaterThan(20)
@@ -19,7 +19,7 @@ describe("The simulation", () => {
     }
   })
 
-  it("asks neither the machine's clock nor its chance", () => {
+  it("the simulation asks neither the machine's clock nor its chance", () => {
     const { events } = simulate(planOf(7))
     const asked: Array<string> = []
     const spies = [
@@ -38,13 +38,13 @@ describe("The simulation", () => {
   it.each([
     ["the older", 0],
     ["the newer", 0.9]
-  ])("of two workers under one name, when %s ends, the other has the partitions", (_which, choice) => {
+  ])("the other of two workers under one name has the partitions when %s ends", (_which, choice) => {
     const faults = [{ at: 500, kind: "a worker is replaced under its name", choice, lasts: 1_500 }] as const
     const plan = { ...planOf(1), unkindness: kind, cleaningEvery: 0, workers: 1, faults }
     expect(simulate(plan).problems).toEqual([])
   })
 
-  it("tells most of those who wait, and has the others ask", () => {
+  it("most posters are told that their purchase is applied, and the others ask", () => {
     const told = { applied: 0, stored: 0 }
     for (let seed = 1; seed <= 50; seed += 1) {
       const run = simulate(planOf(seed))
@@ -55,7 +55,7 @@ describe("The simulation", () => {
     expect(told.stored).toBeGreaterThan(50)
   })
 
-  it("has workers write hints, bases and segments in nearly every run, and die in the middle of each write", () => {
+  it("workers write hints, bases and segments in nearly every run, and die in the middle of each write", () => {
     const runs = 200
     const written = { segment: 0, hint: 0, base: 0, manifest: 0 }
     const died = new Set<string>()
@@ -71,7 +71,7 @@ describe("The simulation", () => {
     }
   })
 
-  it("catches a notice with another total", () => {
+  it("the simulation finds a notice with a wrong total", () => {
     const oneMore = (payload: string) =>
       encodeNotices(decodeNotices(payload).map((notice) => ({ ...notice, totalAfter: notice.totalAfter + 1n })))
     const plant: Plant = (process) =>
@@ -82,7 +82,7 @@ describe("The simulation", () => {
     expect(problems.filter((problem) => problem.startsWith("I6 told")).length).toBeGreaterThan(0)
   })
 
-  it(`finds nothing in ${seeds} seeds`, { timeout: 600_000 }, async () => {
+  it(`no invariant breaks in ${seeds} seeds`, { timeout: 600_000 }, async () => {
     const started = performance.now()
     const { failures, acknowledged, processorMilliseconds } = await runSeeds(1, seeds, threads)
     const seconds = (performance.now() - started) / 1_000

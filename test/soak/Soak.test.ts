@@ -14,13 +14,13 @@ const soaked = async (load: SoakPlan["load"], leaks: SoakPlan["leaks"] = {}) => 
 }
 
 describe("memory and handles of edge, worker and broker", () => {
-  it("do not grow while users, actors, readers and another worker come and go", async () => {
+  it("memory and handles stay bounded while users, actors, readers and workers come and go", async () => {
     const { grown, mistakes } = await soaked(load)
     expect(grown).toEqual([])
     expect(mistakes).toEqual([])
   }, 600_000)
 
-  it("are seen to grow when an edge forgets subscriptions and keeps buffers, and a worker forgets its actors", async () => {
+  it("the soak sees an edge that keeps subscriptions and buffers, and a worker that forgets its actors", async () => {
     const { grown, mistakes } = await soaked(leakingLoad, {
       edge: ["ForgottenSubscriptions", "KeptBuffers"],
       worker: ["EndlessActors"]

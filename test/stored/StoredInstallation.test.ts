@@ -47,13 +47,13 @@ describe(`an installation of commit ${commit}`, () => {
     typeof pages === "string" ? [] : [{ path, pages }]
   )
 
-  it("is refused by a worker and by an edge, which name the command", async () => {
+  it("an edge and a worker refuse a former installation, and name the command that upgrades it", async () => {
     const settings = testSettings({ NATS_URL: broker.url })
     await expect(startEdge(settings)).rejects.toThrow(/layout of an earlier version\. .*run: npm run upgrade/)
     await expect(startWorker(settings)).rejects.toThrow(/layout of an earlier version\. .*run: npm run upgrade/)
   })
 
-  it("is upgraded by the command, which tells how much it wrote and compared", async () => {
+  it("the command upgrades the installation, and tells how much it wrote and compared", async () => {
     startedUpgrade = Date.now()
     const { code, output } = await runUpgrade({ NATS_URL: broker.url })
     expect(output).toMatch(
@@ -66,24 +66,24 @@ describe(`an installation of commit ${commit}`, () => {
     worker = await startWorker(settings)
   })
 
-  it("gives the total of each user as it was", async () => {
+  it("an upgraded installation gives the total of each user as it was", async () => {
     expect(totals).toHaveLength(5)
     for (const [path, text] of totals) expect((await get(path)).body).toBe(text.replace(/\}$/, ',"known":true}'))
   })
 
-  it("gives receipts and rejected records as they were, but for what the broker gives anew", async () => {
+  it("an upgraded installation gives receipts and rejected records as they were, but for what is new", async () => {
     expect(others.length).toBeGreaterThan(50)
     for (const [path, text] of others) {
       expect(withoutGivenAnew((await get(path)).body), path).toBe(withoutGivenAnew(text))
     }
   })
 
-  it("says of a receipt that it was applied at the time of the upgrade", async () => {
+  it("a receipt of an upgraded installation says that it was applied at the time of the upgrade", async () => {
     const { appliedAt } = JSON.parse((await get("/users/bob/purchases/b1")).body)
     expect(Date.parse(appliedAt)).toBeGreaterThanOrEqual(startedUpgrade)
   })
 
-  it("gives the pages of each history as they were", async () => {
+  it("an upgraded installation gives the pages of each history as they were", async () => {
     for (const { path, pages } of histories) {
       let next: string | undefined = `${path}?limit=500`
       for (const page of pages) {
@@ -95,7 +95,7 @@ describe(`an installation of commit ${commit}`, () => {
     }
   })
 
-  it("gives what was spent in each hour by the times at which the purchases were stored", async () => {
+  it("an upgraded installation gives the spending of each hour by the times of the input log", async () => {
     for (const { path, pages } of histories) {
       const spent = new Map<string, number>()
       const purchases: ReadonlyArray<Purchase> = pages.flatMap((page) => JSON.parse(page))
@@ -111,7 +111,7 @@ describe(`an installation of commit ${commit}`, () => {
     }
   })
 
-  it("recognises a purchase that it has applied, and applies a new one", async () => {
+  it("an upgraded installation recognises a purchase that it has applied, and applies a new one", async () => {
     const purchase = { purchaseId: "order-1", userId: "ann@x.org", productName: "Laptop", productType: "Electronics" }
     const again = await postTo(edge.app, JSON.stringify({ ...purchase, value: 1299.9, quantity: 1 }), {
       prefer: "wait=20"
@@ -122,7 +122,7 @@ describe(`an installation of commit ${commit}`, () => {
     expect([applied.status, JSON.parse(applied.body).runningTotal]).toEqual([201, 1300])
   })
 
-  it("recognises a purchase that a segment covers, and tells another content under its id", async () => {
+  it("an upgraded installation recognises a purchase in a segment, and refuses other content for its id", async () => {
     const purchase = { purchaseId: "c1", userId: "cleo", productName: "Desk", productType: "Office", quantity: 2 }
     const again = await postTo(edge.app, JSON.stringify({ ...purchase, value: 10.15 }), { prefer: "wait=20" })
     expect([again.status, JSON.parse(again.body).runningTotal]).toEqual([201, 20.3])
@@ -133,7 +133,7 @@ describe(`an installation of commit ${commit}`, () => {
     ])
   })
 
-  it("has its former accounts byte for byte as they were", () => {
+  it("an upgraded installation has its former accounts byte for byte as they were", () => {
     expect(changedFiles(commit, directory, "KV_ledger")).toEqual([])
   })
 })

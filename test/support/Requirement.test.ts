@@ -48,7 +48,7 @@ const run = (test: string): Promise<string> => {
   })
 }
 
-it("a run ends with the tests that were skipped, what is missing for them, and how to get it", async () => {
+it("a run ends with the skipped tests, what they are missing, and how to get it", async () => {
   const output = await run(testFile)
   expect(output).toMatch(/1 passed \| 6 skipped/)
   expect(output.trimEnd().split("\n").slice(-2)).toEqual([

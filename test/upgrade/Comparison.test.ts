@@ -156,13 +156,13 @@ describe("the comparison of an upgrade", () => {
     await former?.stop()
   })
 
-  it.each(mistakes)("finds that a wrong upgrade changed or lost %s", async (_what, mistake, told) => {
+  it.each(mistakes)("the comparison finds that a wrong upgrade changed or lost %s", async (_what, mistake, told) => {
     const { failure } = await upgradeHere(former.broker.url, mistake)
     expect(failure?.message).toMatch(told)
     await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")
   })
 
-  it("finds nothing when an upgrade with few ids in memory writes segments early", async () => {
+  it("the comparison finds nothing when an upgrade with few ids in memory writes segments early", async () => {
     const limits = { ...usualLimits, unsealedIdsMax: 5, pageValuesMax: 7 }
     const { lines, failure } = await upgradeHere(former.broker.url, {}, limits)
     expect(failure).toBeUndefined()

@@ -31,18 +31,18 @@ describe("the upgrade", () => {
   const createForeign = (name: string) =>
     former.admin.api(`STREAM.CREATE.${name}`, { ...journalConfig(1), name, subjects: [`$KV.${name.slice(3)}.>`] })
 
-  it("ends with 2 and its usage when it is called with an option that it does not have", async () => {
+  it("the upgrade ends with 2 and its usage if it is called with an option that it does not have", async () => {
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url }, undefined, ["--force"])
     expect(code).toBe(2)
     expect(errors).toContain("npm run upgrade")
   })
 
-  it("ends with 2 when a setting is wrong, and names it", async () => {
+  it("the upgrade ends with 2 if a setting is wrong, and names the setting", async () => {
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "soon" })
     expect([code, errors]).toEqual([2, expect.stringContaining("The setting WORKER_LEASE is wrong")])
   })
 
-  it("ends with 4 on a broker without the former layout, and changes nothing there", async () => {
+  it("the upgrade ends with 4 on a broker without the former layout, and changes nothing there", async () => {
     const empty = await TestBroker.start()
     const { code, errors } = await runUpgrade({ NATS_URL: empty.url })
     expect([code, errors]).toEqual([4, expect.stringContaining("There is nothing to upgrade")])
@@ -50,7 +50,7 @@ describe("the upgrade", () => {
     await empty.stop()
   })
 
-  it("ends with 3 while a worker gives signs of life, and names it", async () => {
+  it("the upgrade ends with 3 while a worker gives signs of life, and names the worker", async () => {
     await former.admin.api("STREAM.CREATE.KV_workers", {
       name: "KV_workers",
       subjects: ["$KV.workers.*"],
@@ -63,7 +63,7 @@ describe("the upgrade", () => {
   })
 
   it.each([journalStream, headsStream])(
-    "leaves a stream %s alone that no upgrade began, and ends with 6",
+    "the upgrade ends with 6 and leaves a stream %s alone that no upgrade began",
     async (name) => {
       await createForeign(name)
       await former.admin.publish(`$KV.${name.slice(3)}.x`, "kept")
@@ -74,7 +74,7 @@ describe("the upgrade", () => {
     }
   )
 
-  it("is not done when somebody writes into the former layout meanwhile", async () => {
+  it("the upgrade is not done if somebody writes into the former layout meanwhile", async () => {
     const { failure } = await upgradeHere(former.broker.url, {
       chain: (real) => ({
         ...real,
@@ -88,7 +88,7 @@ describe("the upgrade", () => {
     await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")
   })
 
-  it("names an account whose former revisions do not follow from each other", async () => {
+  it("the upgrade names an account whose former revisions do not follow from each other", async () => {
     const record = { version: 1, total: "500", count: 9, decidedThrough: 1, purchases: [], repeats: [], previous: [] }
     const broken = await FormerInstallation.start(1)
     await broken.write("account.dora", record)
@@ -97,7 +97,7 @@ describe("the upgrade", () => {
     await broken.stop()
   })
 
-  it("ends with 5 when it is done already, and leaves the new layout alone", async () => {
+  it("the upgrade ends with 5 if it is done already, and leaves the new layout alone", async () => {
     expect((await upgradeHere(former.broker.url)).failure).toBeUndefined()
     const { messages } = await former.admin.state(journalStream)
     const { failure } = await upgradeHere(former.broker.url)
@@ -136,7 +136,7 @@ describe("an upgrade that was killed", () => {
     ["in the midst of the commits", ["commit", "30"]],
     ["before the comparison", ["Written: 41 purchases"]],
     ["after the comparison", ["Compared:"]]
-  ])("%s is started over by the next one", async (_when, at) => {
+  ])("an upgrade that was killed %s is started over by the next one", async (_when, at) => {
     const killed = await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/killed-upgrade.ts", at)
     expect(killed.signal).toBe("SIGKILL")
     await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")
@@ -145,7 +145,7 @@ describe("an upgrade that was killed", () => {
     await worker.stop()
   })
 
-  it("counts as alive until its lease ends, so that no other begins beside one that runs", async () => {
+  it("an upgrade that was killed counts as alive until its lease ends, so that no other begins beside it", async () => {
     await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/killed-upgrade.ts", ["commit", "30"])
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "1 hour" })
     expect([code, errors]).toEqual([3, expect.stringContaining("Still alive: another upgrade.")])

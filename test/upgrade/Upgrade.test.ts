@@ -141,12 +141,12 @@ describe("an installation of the former layout with accounts of every kind", () 
     return all
   }
 
-  it("is told to be written and compared whole", () => {
+  it("the upgrade tells that it wrote and compared the whole installation", () => {
     const purchases = [...accounts.values()].reduce((sum, account) => sum + account.purchases.size, 0)
     expect(lines.join("\n")).toContain(`Compared: ${purchases} purchases of ${accounts.size} accounts`)
   })
 
-  it("has chains of one take-over and commits with one line of a user at most, within the bounds of a worker", async () => {
+  it("the upgrade writes chains of one take-over and commits within the bounds of a worker", async () => {
     for (let partition = 0; partition < partitions; partition += 1) {
       const commits = await former.admin.commits(partition)
       expect(commits.map(({ kind }) => kind)).toEqual(["takeover", ...commits.slice(1).map(() => "commit")])
@@ -163,7 +163,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     }
   })
 
-  it("has accounts that are read with a bounded number of commits, each naming those before it", async () => {
+  it("the upgrade writes accounts that are read with a bounded number of commits", async () => {
     for (const user of accounts.keys()) {
       const revisions = await former.admin.account(encodeToken(user))
       for (const { unsealed } of revisions) expect(unsealed).toBeLessThanOrEqual(unsealedRevisionsMax)
@@ -173,11 +173,11 @@ describe("an installation of the former layout with accounts of every kind", () 
     expect(newest?.segment).toBeGreaterThan(0)
   })
 
-  it("leaves no consumer of a former epoch, whose number a new epoch will have", async () => {
+  it("the upgrade leaves no consumer of a former epoch, whose number a new epoch will have", async () => {
     expect((await former.admin.consumers()).map(({ name }) => name)).toEqual([])
   })
 
-  it("gives every total, history and receipt by a worker and an edge as the purchases make them", async () => {
+  it("a worker and an edge give every total, history and receipt as the purchases make them", async () => {
     const settings = testSettings({ NATS_URL: former.broker.url })
     edge = await startEdge(settings)
     worker = await startWorker(settings)
@@ -195,7 +195,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     }
   })
 
-  it("applies new purchases once, and recognises those that it had", async () => {
+  it("an upgraded installation applies new purchases once, and recognises those that it had", async () => {
     const user = strange[0] ?? ""
     const known = sold(user, "購買.1")
     const again = await postTo(edge.app, postBody(known), { prefer: "wait=20" })
@@ -206,7 +206,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     expect([sealed.status, JSON.parse(sealed.body).runningTotal]).toEqual([201, 2])
   })
 
-  it("has its former layout as it was", async () => {
+  it("the upgrade leaves the former layout as it was", async () => {
     expect(await former.everything()).toEqual(before)
   })
 })
@@ -224,7 +224,7 @@ describe("an installation with more users than a commit has lines", () => {
     await former?.stop()
   })
 
-  it("fills one commit and begins another, also when the broker leaves commits without an answer", async () => {
+  it("the upgrade fills one commit and begins another, also if the broker leaves commits without an answer", async () => {
     const unanswered = new OutcomeUnknown({ operation: "commit", reason: "planted" })
     let commits = 0
     const upgraded = await upgradeHere(former.broker.url, {

@@ -8,19 +8,19 @@ const kindsOf = (options: PlanOptions) => [...countsOf(planFaults(options)).keys
 const clusterKinds = ["frozen broker", "isolated broker", "leaders step down"]
 
 describe("A plan of faults", () => {
-  it("is the same for the same seed, and another for another", () => {
+  it("a plan is the same for the same seed, and another for another seed", () => {
     expect(planFaults(hour)).toEqual(planFaults(hour))
     expect(planFaults({ ...hour, seed: 2 })).not.toEqual(planFaults(hour))
   })
 
-  it("has more than 1,000 kills in an hour", () => {
+  it("a plan has more than 1,000 kills in an hour", () => {
     const counts = countsOf(planFaults(hour))
     const killed = ["kill -9 of a worker", "kill -9 of an edge", "kill -9 of a broker"] as const
     for (const kind of killed) expect(counts.get(kind)).toBeGreaterThan(50)
     expect(killed.reduce((sum, kind) => sum + (counts.get(kind) ?? 0), 0)).toBe(1_080)
   })
 
-  it("has all kinds in two minutes already, whatever the seed", () => {
+  it("a plan of two minutes has faults of all kinds, whatever its seed", () => {
     for (const seed of seeds) {
       const some = { ...hour, seed, minutes: 2 }
       const ofOneBroker = faultKinds.filter((kind) => !clusterKinds.includes(kind)).toSorted()
@@ -30,7 +30,7 @@ describe("A plan of faults", () => {
     expect(kindsOf({ ...hour, isCluster: true })).toEqual(faultKinds.toSorted())
   })
 
-  it("has freezes of twice the lease, cuts of 5 to 60 seconds, and a join or a leave every 3 seconds", () => {
+  it("a plan freezes for twice the lease, cuts for 5 to 60 seconds, and joins or leaves each 3 seconds", () => {
     const faults = planFaults(hour).tracks.flat()
     const lasting = (kind: RegExp) => faults.filter((fault) => kind.test(fault.kind)).map(({ lasts }) => lasts)
     expect(Math.min(...lasting(/frozen worker/))).toBeGreaterThanOrEqual(2 * lease)
@@ -42,7 +42,7 @@ describe("A plan of faults", () => {
     expect(churn.every(({ kind }, index) => kind === (index % 2 === 0 ? "worker joins" : "worker leaves"))).toBe(true)
   })
 
-  it("keeps each track in order, and ends in time", () => {
+  it("a plan keeps each track in order, and ends in time", () => {
     for (const seed of seeds) {
       const { tracks, lasts } = planFaults({ seed, minutes: 3, isCluster: true, hasSmallDisk: true })
       for (const track of tracks) {

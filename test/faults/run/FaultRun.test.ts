@@ -19,7 +19,7 @@ describe("Faults of real processes", () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
   it(
-    "for two minutes leave everything as promised",
+    "two minutes of faults of real processes leave everything as promised",
     async () => {
       const result = await runFaults({ seed, minutes: 2, isCluster: false, logPath: join(directory, "log.jsonl") })
       console.info(describeResult(result))

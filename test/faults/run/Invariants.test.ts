@@ -286,17 +286,17 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
 ]
 
 describe("The checker", () => {
-  it.each(asPromised)("finds nothing when %s", async (_name, given) => {
+  it.each(asPromised)("the checker finds nothing when %s", async (_name, given) => {
     expect(await findingsOf(given)).toEqual([])
   })
 
-  it.each(broken)("reports when %s (%s), and nothing else", async (_name, kind, given) => {
+  it.each(broken)("the checker reports when %s (%s), and nothing else", async (_name, kind, given) => {
     const found = await findingsOf(given)
     expect(found).not.toEqual([])
     expect([...new Set(found.map((text) => text.slice(0, text.indexOf(":"))))]).toEqual([kind])
   })
 
-  it("counts operations by their outcome, one without an answer as unknown", async () => {
+  it("operations are counted by their outcome, and one without an answer counts as unknown", async () => {
     const log = logOf()
     log.bought(one)
     log.told(1, 100n)
@@ -306,7 +306,7 @@ describe("The checker", () => {
     expect(await readOperations(log.lines)).toMatchObject({ ok: 2, failed: 1, unknown: 2 })
   })
 
-  it("measures the longest time without an acknowledged purchase", async () => {
+  it("the worst pause is the longest time without an acknowledged purchase", async () => {
     const log = logOf()
     log.bought(one, { at: 1_000 })
     log.told(1, 100n, { at: 3_000 })

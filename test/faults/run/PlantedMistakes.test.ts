@@ -24,7 +24,7 @@ describe("A fault run", () => {
     ["does not load the ids of an account", 1, "disagreeing"],
     ["keeps no record of what it rejects", 21, "unrecorded"]
   ] as const)(
-    "shows that a worker %s",
+    "a fault run finds that a worker %s",
     async (_name, mistake, found) => {
       for (let run = 1; run <= runsMax; run += 1) {
         const logPath = join(directory, `log-${run}.jsonl`)

@@ -47,7 +47,7 @@ describe("The proxy of fault runs", () => {
     await until("both came through", () => broker.text.includes(`${name}>`) && client.text.includes(`${name}<`))
   }
 
-  it("leads both ways, and ends one side with the other", async () => {
+  it("the proxy of fault runs leads both ways, and ends one side with the other", async () => {
     const ends = await connected()
     await exchange("a", ends)
     ends.client.socket.destroy()
@@ -57,27 +57,30 @@ describe("The proxy of fault runs", () => {
     await until("the other side is closed", () => others.client.isClosed)
   })
 
-  it.each(["out", "in"] as const)("holds back what goes %s alone, and brings it when the cut ends", async (cut) => {
-    const ends = await connected()
-    await exchange("before", ends)
-    proxy.cut([cut])
-    ends.client.socket.write("cut>")
-    ends.broker.socket.write("cut<")
-    const [open, shut] = cut === "out" ? [ends.client, ends.broker] : [ends.broker, ends.client]
-    await until("the open direction leads on", () => open.text.includes("cut"))
-    // Another connection shows that time has passed in which it could have come.
-    const others = await connected()
-    const [openOther, shutOther] = cut === "out" ? [others.client, others.broker] : [others.broker, others.client]
-    openOther.socket.write("x")
-    shutOther.socket.write("y")
-    await until("the open direction leads on", () => openOther.text === "y")
-    expect([shut.text.includes("cut"), shutOther.text]).toEqual([false, ""])
-    proxy.heal()
-    await until("it came", () => shut.text.includes("cut") && shutOther.text === "x")
-    await exchange("after", ends)
-  })
+  it.each(["out", "in"] as const)(
+    "the proxy holds back only the bytes that go %s, and brings them when the cut ends",
+    async (cut) => {
+      const ends = await connected()
+      await exchange("before", ends)
+      proxy.cut([cut])
+      ends.client.socket.write("cut>")
+      ends.broker.socket.write("cut<")
+      const [open, shut] = cut === "out" ? [ends.client, ends.broker] : [ends.broker, ends.client]
+      await until("the open direction leads on", () => open.text.includes("cut"))
+      // Another connection shows that time has passed in which it could have come.
+      const others = await connected()
+      const [openOther, shutOther] = cut === "out" ? [others.client, others.broker] : [others.broker, others.client]
+      openOther.socket.write("x")
+      shutOther.socket.write("y")
+      await until("the open direction leads on", () => openOther.text === "y")
+      expect([shut.text.includes("cut"), shutOther.text]).toEqual([false, ""])
+      proxy.heal()
+      await until("it came", () => shut.text.includes("cut") && shutOther.text === "x")
+      await exchange("after", ends)
+    }
+  )
 
-  it("brings what was sent before the sender closed, and then the end", async () => {
+  it("the proxy brings what was sent before the sender closed, and then the end", async () => {
     const both: ReadonlyArray<Direction> = ["out", "in"]
     const { client, broker } = await connected()
     await exchange("before", { client, broker })

@@ -22,12 +22,12 @@ const broken = () => {
 }
 
 describe("The verdict on a fault run", () => {
-  it("is good when all faults happened, half of the operations were ok, and nothing was found", () => {
+  it("a run is good if all faults happened, half of its operations were ok, and nothing was found", () => {
     expect(isAsPromised(good)).toBe(true)
     expect(describeResult(good)).toContain("All is as promised. Seed 7 repeats the plan.")
   })
 
-  it("is bad when something was found, of which ten examples are shown", () => {
+  it("a run is bad if something was found, and ten examples of it are shown", () => {
     expect([isAsPromised(broken()), invalidOf(broken())]).toEqual([false, []])
     const text = describeResult(broken())
     expect(text).toMatch(/lost +25\n/)
@@ -35,11 +35,11 @@ describe("The verdict on a fault run", () => {
     expect(text).toContain("BROKEN")
   })
 
-  it("is bad when something happened that no fault explains", () => {
+  it("a run is bad if something happened that no fault explains", () => {
     expect(isAsPromised({ ...good, unexpected: ["POST /purchases: 500"] })).toBe(false)
   })
 
-  it("is good when nearly all that was planned happened, and invalid when less did", () => {
+  it("a run is good if nearly all planned faults happened, and invalid if fewer did", () => {
     const planned = new Map([["death at a step of a commit", 100]] as const)
     const happened = (count: number): RunResult => ({
       ...good,
@@ -56,7 +56,7 @@ describe("The verdict on a fault run", () => {
     ["poison: 0 of 2 planned", { injected: new Map() }]
   ]
 
-  it.each(incomplete)("is invalid when %s", (reason, different) => {
+  it.each(incomplete)("a run is invalid if this holds: %s", (reason, different) => {
     const result = { ...good, ...different }
     expect([isAsPromised(result), invalidOf(result)]).toEqual([false, [reason]])
     expect(describeResult(result)).toContain(`INVALID, this run proves nothing: ${reason}`)

@@ -19,7 +19,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     return sequences
   }
 
-  it("begins behind 0, and names its newest commit", async () => {
+  it("a chain begins behind 0, and names its newest commit", async () => {
     expect(await chain(({ newest }) => newest(0))).toBeUndefined()
     const first = await append(0, "first\n", 0)
     expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: first, text: "first\n" })
@@ -28,7 +28,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: second, text: "second\n" })
   })
 
-  it("refuses a commit that expects another newest one, and stores nothing of it", async () => {
+  it("a chain refuses a commit that expects another newest one, and stores nothing of it", async () => {
     const sequences = await appendAll(1, ["one", "two"])
     const newest = sequences.at(-1) ?? 0
     for (const after of [0, newest - 1, newest + 1, newest + 1_000]) {
@@ -38,7 +38,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await append(1, "three", newest)).toBe(newest + 1)
   })
 
-  it("takes exactly one of two commits that are sent at once under one expectation", async () => {
+  it("a chain takes exactly one of two commits that are sent at once under one expectation", async () => {
     const [after = 0] = await appendAll(2, ["before"])
     const exits = await chain((real) =>
       Effect.all(
@@ -51,7 +51,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await chain(({ next }) => next(2, after + 1))).toBeUndefined()
   })
 
-  it("shares its numbers with other partitions and with segments, and none of them moves its end", async () => {
+  it("a chain shares its numbers with other partitions and segments, and none of them moves its end", async () => {
     const first = await append(3, "mine", 0)
     const other = await append(4, "another's", 0)
     const segment = Number(await chain(({ seal }) => seal(3, "a segment")))
@@ -60,7 +60,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await append(3, "mine too", first)).toBe(first + 3)
   })
 
-  it("has each record at its sequence, and nothing at another", async () => {
+  it("a chain has each record at its sequence, and nothing at another", async () => {
     const [commit = 0] = await appendAll(5, ["a commit with ümlauts\n"])
     const segment = Number(await chain(({ seal }) => seal(5, "a segment")))
     const wanted = [commit, segment, segment + 1_000, commit, segment]
@@ -75,7 +75,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     ])
   })
 
-  it("says when a record was stored, the same to all who ask", async () => {
+  it("a chain says when a record was stored, the same to all who ask", async () => {
     const [sequence = 0] = await appendAll(6, ["timed"])
     const newest = await chain((real) => real.newest(6))
     expect(await chain(({ at }) => at(sequence))).toEqual(newest)
@@ -83,7 +83,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await chain(({ page }) => page(6, 1))).toEqual([newest])
   })
 
-  it("is read on from any sequence, commit by commit and page by page, up to its end", async () => {
+  it("a chain is read on from any sequence, commit by commit and page by page, up to its end", async () => {
     const texts = Array.from({ length: 150 }, (_, index) => `commit ${index}`)
     const sequences: Array<number> = []
     for (const text of texts) {

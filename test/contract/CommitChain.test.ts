@@ -60,7 +60,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     )
   const stored = (outcomes: ReadonlyArray<Appended>) => outcomes.filter(({ kind }) => kind === "stored")
 
-  it("takes exactly one of many publishes under one expectation that are sent at once", async () => {
+  it("a chain takes exactly one of many commits that are sent at once under one expectation", async () => {
     const rivals = await Promise.all(["rival-1", "rival-2", "rival-3"].map((name) => openWriter(name)))
     const expected = (await rivals[0]?.newest()) ?? 0
     const appends = Array.from({ length: atOnce }, (_, index) => rivals[index % rivals.length]?.append(expected))
@@ -72,7 +72,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     expect(await problems()).toEqual([])
   })
 
-  it("refuses a publish that arrives after another owner's take-over", async () => {
+  it("a chain refuses a commit that arrives after another owner's take-over", async () => {
     const [broker] = brokers
     if (broker === undefined) return expect.unreachable()
     const proxy = await Proxy.to(broker.port)
@@ -90,7 +90,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     await proxy.close()
   })
 
-  it("stores nothing of a commit whose expectation is wrong, whatever the number is", async () => {
+  it("a chain stores nothing of a commit whose expectation is wrong, whatever the number is", async () => {
     const writer = await openWriter("wrong")
     const newest = await writer.newest()
     const outcomes: Array<Appended> = []
@@ -102,7 +102,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     expect(await problems()).toEqual([])
   })
 
-  it("is seen to be forked when a commit is published without an expectation", async () => {
+  it("the check sees a forked chain if a commit is published without an expectation", async () => {
     const writer = await openWriter("careless")
     const newest = await writer.newest()
     await writer.append(newest)
@@ -158,7 +158,7 @@ describe("a chain of commits while its leader changes", () => {
     return until("both owners go on", () => owners.every((owner, index) => storedBy(owner) > (before[index] ?? 0)))
   }
 
-  it("is not forked by two owners while leaders step down again and again", async () => {
+  it("two owners do not fork a chain while leaders step down again and again", async () => {
     let isOver = false
     const owners = [writers[0], writers[1]]
     const fights = owners.map((owner) => fight(owner, () => isOver))
@@ -172,7 +172,7 @@ describe("a chain of commits while its leader changes", () => {
     expect(await problems()).toEqual([])
   })
 
-  it("is not forked when leaders are killed with appends under way, and answers what it stored", async () => {
+  it("killed leaders with appends under way do not fork a chain, which keeps what was answered", async () => {
     let isOver = false
     const owners = [writers[0], writers[1]]
     const fights = owners.map((owner) => fight(owner, () => isOver))
@@ -189,7 +189,7 @@ describe("a chain of commits while its leader changes", () => {
     expect(await problems()).toEqual([])
   })
 
-  it("takes nothing late from a leader that was frozen while another was elected", async () => {
+  it("a leader that was frozen while another was elected takes nothing late", async () => {
     for (let round = 0; round < rounds; round += 1) {
       const leader = await leaderNow()
       const index = cluster.brokers.indexOf(leader)

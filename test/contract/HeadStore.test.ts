@@ -11,7 +11,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     return found instanceof Uint8Array ? [...found] : found
   }
 
-  it("replaces a manifest only for the one who read the newest", async () => {
+  it("a manifest is replaced only for the owner that read the newest", async () => {
     expect(await heads(({ manifest }) => manifest(0))).toBeUndefined()
     expect(await heads((real) => real.replaceManifest(0, "too early", 7))).toMatchObject(conflict)
     const first = Number(await heads((real) => real.replaceManifest(0, "one", 0)))
@@ -25,7 +25,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await heads(({ manifest }) => manifest(1))).toBeUndefined()
   })
 
-  it("keeps chunks byte by byte, each at a sequence of its own", async () => {
+  it("chunks are kept byte by byte, each at a sequence of its own", async () => {
     const all = Uint8Array.from({ length: 256 }, (_, value) => value)
     const first = await store(2, "hint.1-1.0", all)
     const second = await store(2, "hint.1-1.1", bytes(0, 255))
@@ -35,14 +35,14 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await at(second + 1_000)).toBeUndefined()
   })
 
-  it("keeps the newest chunk of a name alone", async () => {
+  it("only the newest chunk of a name is kept", async () => {
     const old = await store(3, "base.1-1.0", bytes(1))
     const kept = await store(3, "base.1-1.0", bytes(2))
     expect(await at(old)).toBeUndefined()
     expect(await at(kept)).toEqual([2])
   })
 
-  it("removes what a partition has below a sequence, its manifest too, and nothing of others", async () => {
+  it("chunks and the manifest of one partition are removed below a sequence, and nothing of others", async () => {
     const manifest = Number(await heads((real) => real.replaceManifest(4, "old", 0)))
     const old = await store(4, "hint.1-1.0")
     const other = await store(5, "hint.1-1.0")

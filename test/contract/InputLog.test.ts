@@ -5,26 +5,26 @@ import { userIn } from "../support/TestSystem.ts"
 import { onBoth, partitions, usual } from "./OnBoth.ts"
 
 onBoth("the input log", usual, ({ outcome, input, append }) => {
-  it("is empty at first", async () => {
+  it("an input log is empty at first", async () => {
     expect(await input((log) => log.bounds)).toMatchObject({ last: 0 })
     expect(await input((log) => log.lastSequence(0))).toBe(0)
     expect(await input((log) => log.messageFrom(1))).toBeUndefined()
   })
 
-  it("puts what names no partition into that of its user", async () => {
+  it("a purchase that names no partition goes into that of its user", async () => {
     const user = userIn(3, partitions, "direct")
     const { sequence } = await append(`purchases.${user}`, "direct")
     expect(await input((log) => log.lastSequence(3))).toBe(sequence)
   })
 
-  it("has nobody for a partition that does not exist", async () => {
+  it("a purchase for a partition that does not exist is not stored", async () => {
     expect(await input((log) => log.append(`purchases.${partitions}.x`, "x", "{}"))).toMatchObject({
       _tag: "BrokerUnavailable",
       unserved: true
     })
   })
 
-  it("drops what has a message id that it has seen, whatever is in it", async () => {
+  it("a message with a known id is dropped, whatever is in it", async () => {
     const first = await append("purchases.1.dup", "same", "1")
     expect(first.duplicate).toBe(false)
     expect(await append("purchases.1.dup", "same", "1")).toEqual({ sequence: first.sequence, duplicate: true })
@@ -35,7 +35,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("knows the newest message of a partition over all of its users", async () => {
+  it("the newest message of a partition is known over all of its users", async () => {
     const one = await append("purchases.4.one", "last-1")
     expect(await input((log) => log.lastSequence(4))).toBe(one.sequence)
     const two = await append("purchases.4.=many", "last-2")
@@ -43,7 +43,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
   })
 
-  it("knows the newest message of a partition after a sequence, or that there is none", async () => {
+  it("the newest message of a partition after a sequence is known, or that there is none", async () => {
     const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
     expect(await after(5)).toBe(5)
     const one = await append("purchases.7.one", "after-1")
@@ -61,7 +61,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     ])
   })
 
-  it("refuses a message that is too large, and stores the next", async () => {
+  it("a message that is too large is refused, and the next one is stored", async () => {
     const bytesMax = Number(await outcome(Effect.map(Topology, ({ messageBytesMax }) => messageBytesMax)))
     expect(await input((log) => log.append("purchases.1.large", "large", "x".repeat(bytesMax + 1)))).toMatchObject({
       _tag: "BrokerRefused",
@@ -72,7 +72,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("purges what is below a sequence, and then all", async () => {
+  it("messages below a sequence are purged, and then all", async () => {
     const sequences: Array<number> = []
     for (const id of ["p1", "p2", "p3"]) sequences.push((await append("purchases.6.purged", id)).sequence)
     const [, second, third] = sequences
@@ -94,7 +94,7 @@ onBoth(
   "an input log with small limits",
   { ...usual, duplicateWindowMilliseconds: 2_000, inputBytesMax: 1024 ** 2 },
   ({ input, append }) => {
-    it("forgets a message id after its window, which a repeat does not renew", async () => {
+    it("a message id is forgotten after its window, which a repeat does not renew", async () => {
       const first = await append("purchases.0.window", "window")
       let repeats = 0
       const again = await input((log) =>
@@ -110,7 +110,7 @@ onBoth(
       expect(again).toMatchObject({ sequence: first.sequence + 1 })
     })
 
-    it("refuses what is too much, and takes more when something is purged", async () => {
+    it("a full input log refuses messages, and takes more when something is purged", async () => {
       const large = "x".repeat(200 * 1024)
       let last = 0
       let failure: unknown

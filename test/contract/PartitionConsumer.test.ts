@@ -39,7 +39,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
   const numbersOf = (deliveries: ReadonlyArray<Delivery>) =>
     deliveries.map(({ sequence, deliverySequence }) => [sequence, deliverySequence])
 
-  it("delivers from a sequence on what its partition has, numbered from 1", async () => {
+  it("a consumer delivers what its partition has from a sequence on, numbered from 1", async () => {
     const [, second, third] = await publish(1, 3)
     await publish(2, 1)
     const [fourth] = await publish(1, 1)
@@ -64,7 +64,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("says which user a message was sent for, and none for a group", async () => {
+  it("a delivery says which user a message was sent for, and has undefined for a group", async () => {
     const first = await append("purchases.2.ann=40x", "sent-for-1")
     await append("purchases.2.=many", "sent-for-2")
     await append("purchases.2.=manyx", "sent-for-3")
@@ -79,7 +79,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(userTokens).toEqual(["ann=40x", undefined, "=manyx"])
   })
 
-  it("delivers no more than was asked for, and what comes later", async () => {
+  it("a consumer delivers no more than was asked for, and what comes later", async () => {
     const [first, second] = await publish(3, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -101,7 +101,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("begins behind what was purged, and its numbers do not show that", async () => {
+  it("a consumer begins behind purged messages, and its numbers do not show a gap", async () => {
     const [first, , third] = await publish(4, 3)
     await input((log) => log.purgeBelow(third ?? 0))
     const numbers = await outcome(
@@ -115,7 +115,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(numbers).toEqual([[third, 1]])
   })
 
-  it("delivers again what is refused: a new number and the old sequence; and not what is acknowledged", async () => {
+  it("only a refused message comes again, with a new number and its old sequence", async () => {
     const [first, second] = await publish(5, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -139,7 +139,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("stops at its most unacknowledged, and goes on when something is acknowledged", async () => {
+  it("a consumer stops at its most unacknowledged, and goes on when something is acknowledged", async () => {
     const [first] = await publish(6, 3)
     const counts = await outcome(
       Effect.gen(function* () {
@@ -157,7 +157,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(counts).toEqual([1, 2, 3])
   })
 
-  it("stays as it is when it is created again", async () => {
+  it("a consumer stays as it is when it is created again", async () => {
     const [first, second] = await publish(7, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -176,7 +176,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("that is deleted ends its pull; a later epoch's stays", async () => {
+  it("a consumer that is deleted ends its pull, and a later epoch's stays", async () => {
     const result = await outcome(
       Effect.gen(function* () {
         const consumers = yield* PartitionConsumer
@@ -199,7 +199,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(result).toEqual({ old: 1, lost: 1, later: [] })
   })
 
-  it("that does not exist is lost at once", async () => {
+  it("a consumer that does not exist is lost at once", async () => {
     const lost = await outcome(
       Effect.gen(function* () {
         const { lost } = yield* pull(0, 999, 10)

@@ -6,14 +6,14 @@ import { onBoth, until, usual } from "./OnBoth.ts"
 onBoth("a query", usual, ({ outcome }) => {
   const identity = (epoch: number) => ({ worker: "w", epoch })
 
-  it("fails at once where nobody serves the partition", async () => {
+  it("a question fails at once if nobody serves the partition", async () => {
     expect(await outcome(Effect.flatMap(QueryTransport, (queries) => queries.ask(1, "?", 5_000)))).toMatchObject({
       _tag: "BrokerUnavailable",
       unserved: true
     })
   })
 
-  it("reaches each who serves the partition, and takes the first answer, also an empty one", async () => {
+  it("a question reaches all who serve the partition, and takes the first answer, also an empty one", async () => {
     const asked: Array<string> = []
     const answers = await outcome(
       Effect.gen(function* () {
@@ -32,7 +32,7 @@ onBoth("a query", usual, ({ outcome }) => {
     expect(asked.sort()).toEqual(["other empty", "other full", "silent empty", "silent full"])
   })
 
-  it("has an unknown outcome where who serves stays silent", async () => {
+  it("a question has an unknown outcome if its server stays silent", async () => {
     const result = await outcome(
       Effect.gen(function* () {
         const queries = yield* QueryTransport

@@ -26,7 +26,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
   const record = (...about: Parameters<typeof rejection>) => rejected((real) => real.record(rejection(...about)))
   const find = (inputSequence: number, index = 0) => rejected((real) => real.find({ inputSequence, index }))
 
-  it("is written once, and a second write of it succeeds and changes nothing", async () => {
+  it("a rejected record is written once, and a second write of it succeeds and changes nothing", async () => {
     expect(await find(10)).toBeUndefined()
     expect(await record(10)).toBeUndefined()
     const first = await find(10)
@@ -36,13 +36,13 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
     expect(await find(10, 1)).toBeUndefined()
   })
 
-  it("does not move the end of a chain", async () => {
+  it("a rejected record does not move the end of a chain", async () => {
     const commit = Number(await chain((real) => real.append(0, "a commit", 0)))
     await record(20)
     expect(await chain((real) => real.append(0, "the next", commit))).toBe(commit + 2)
   })
 
-  it("is on a page of the newest, and the page after it goes on where that ended", async () => {
+  it("a rejected record is on a page of the newest, and the page after it goes on where that ended", async () => {
     for (const inputSequence of [30, 31, 32]) await record(inputSequence)
     const inputs = (page: object) =>
       "records" in page ? (page.records as ReadonlyArray<Rejection>).map(({ inputSequence }) => inputSequence) : page
@@ -56,7 +56,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
     expect(all).not.toHaveProperty("next")
   })
 
-  it("has a trail of steps, each behind the one that its writer knew", async () => {
+  it("a rejected record has a trail of steps, each behind the one that its writer knew", async () => {
     const place = { inputSequence: 40, index: 1 }
     const step = (state: Replay["state"], after: number) =>
       rejected((real) => real.step(place, { state, purchase }, after))

@@ -14,7 +14,7 @@ onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart 
     return signs.map(({ worker, instance }) => `${worker} ${instance}`).sort()
   }
 
-  it("are numbered; the newest of each worker is read, but for those who left", async () => {
+  it("signs of life are numbered, and the newest of each worker is read, but for those who left", async () => {
     const first = await announce("one", 0)
     expect(await announce("one", first)).toBe(first + 1)
     await announce("two/odd name", 7)
@@ -23,7 +23,7 @@ onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart 
     expect(await read()).toEqual(["two/odd name 7"])
   })
 
-  it("are heard as they are given", async () => {
+  it("signs of life are heard as they are given", async () => {
     const heard: Array<string> = []
     await outcome(
       Effect.gen(function* () {
@@ -39,7 +39,7 @@ onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart 
     expect(heard).toEqual(["three 1 false", "three 1 true"])
   })
 
-  it("outlive a broker that restarts with their numbers, as the journal, the heads and the log do", async () => {
+  it("signs of life outlive a broker that restarts with their numbers, as the streams do", async () => {
     const sign = await announce("four", 5)
     const { sequence } = await append("purchases.1.kept", "kept")
     const commit = Number(await chain(({ append }) => append(0, "kept", 0)))

@@ -91,7 +91,7 @@ describe("The stream of commits", () => {
       )
     )?.consumers ?? []
 
-  it("is followed from a commit on: each line in order, and nothing of what was refused or is no commit", async () => {
+  it("a commit is followed by each line in order, and by nothing that was refused or is no commit", async () => {
     const started = await start()
     await commit(started, ["ann", "bob"])
     const { heard } = follow(started, 1)
@@ -123,7 +123,7 @@ describe("The stream of commits", () => {
     expect((await pageOf(started, "0")).slice(2)).toEqual(heard)
   })
 
-  it("is followed on without a gap or a repeat when the broker forgot the consumer, or went away", async () => {
+  it("following goes on without a gap or a repeat when the broker forgot the consumer, or went away", async () => {
     const started = await start()
     const following = follow(started, 0)
     await commit(started, ["ann", "bob"])
@@ -146,7 +146,7 @@ describe("The stream of commits", () => {
     expect(following.places()).toEqual(["1.1", "1.2", "2.1", "2.2", "3.1", "4.1", "4.2"])
   })
 
-  it("is followed to its end when another ledger took its place", async () => {
+  it("a ledger is followed to its end when another one took its place", async () => {
     const started = await start()
     await commit(started, ["ann"])
     await commit(started, ["bob"])
@@ -159,7 +159,7 @@ describe("The stream of commits", () => {
     )
   })
 
-  it("is read in pages of whole commits, which are never longer than they may be", async () => {
+  it("commits are read in pages of whole commits, which are never longer than they may be", async () => {
     const started = await start()
     expect(await pagesAfter(started, "0")).toEqual([])
     const all: Array<string> = []
@@ -180,7 +180,7 @@ describe("The stream of commits", () => {
     expect(await Effect.runPromise(started.stream.lastSequence)).toBe(2 * pageCommitsMax + 10)
   })
 
-  it("is read in pages of few commits if they are long, of one at least", async () => {
+  it("a page has few commits if they are long, and at least one", async () => {
     const started = await start()
     for (let count = 0; count < 6; count += 1) await commit(started, ["ann", "bob", "carl"], 0, 5_000)
     for (let count = 0; count < 2; count += 1) await commit(started, ["ann"], 0, 3 * pageBytesMax)
@@ -195,7 +195,7 @@ describe("The stream of commits", () => {
     expect(pages.map(({ length }) => length)).toEqual([13, 4, 1])
   })
 
-  it("is read past take-overs, and past a text that was written by hand", async () => {
+  it("reading goes past take-overs, and past a text that was written by hand", async () => {
     const started = await start()
     await commit(started, ["ann"])
     for (let count = 0; count < pageCommitsMax + 3; count += 1) await commit(started, [], count % 2)
@@ -212,7 +212,7 @@ describe("The stream of commits", () => {
     expect(following.places()).toEqual(["1.1", ...after])
   })
 
-  it("gives from any place exactly the lines after it, in order, each once, read or followed", async () => {
+  it("any place gives exactly the lines after it, in order, each once, read or followed", async () => {
     const started = await start()
     const random = seeded(7)
     const users = ["ann", "bob", "carl", "dora", "eve"]
@@ -237,7 +237,7 @@ describe("The stream of commits", () => {
     }
   })
 
-  it("has the line of one user in a commit as it has that of all", async () => {
+  it("the line of one user in a commit is the same as among the lines of all", async () => {
     const started = await start()
     const sequence = await commit(started, ["ann", "bob"])
     const stored = await Effect.runPromise(started.chain.at(sequence))

@@ -163,7 +163,7 @@ describe("The feed", () => {
   const evenNumbers = (after: number, last: number, step = 2) =>
     Array.from({ length: Math.max(0, Math.floor((last - after) / step)) }, (_, index) => after + step * (index + 1))
 
-  it("begins at the end of the ledger, and hands the same arrays to all readers", async () => {
+  it("a feed begins at the end of the ledger, and hands the same arrays to all readers", async () => {
     ledger.grow(3)
     const [one, other] = [read(), read()]
     await one.begun()
@@ -181,7 +181,7 @@ describe("The feed", () => {
     expect(ledger.pages).toBe(0)
   })
 
-  it("tells a user's reader of that user alone", async () => {
+  it("a user's reader is told of that user alone", async () => {
     ledger.grow(4)
     const ann = read({ userToken: "ann", lastEventId: "2" })
     await until("it has caught up", () => ann.sequences().length === 1)
@@ -190,7 +190,7 @@ describe("The feed", () => {
     expect(ann.sequences()).toEqual([6, 10, 14])
   })
 
-  it("goes on after any place without a gap and without a repeat, from the journal, from memory, and as it grows", async () => {
+  it("a feed goes on after any place without a gap or repeat, from the journal, from memory, and live", async () => {
     ledger.grow(500)
     const first = read()
     await first.begun()
@@ -212,7 +212,7 @@ describe("The feed", () => {
     }
   })
 
-  it("does not lose who is being read to while memory moves on", async () => {
+  it("a reader that catches up misses nothing while memory moves on", async () => {
     ledger.grow(50)
     await read().begun()
     const gate = makeGate()
@@ -235,7 +235,7 @@ describe("The feed", () => {
     expect(ledger.questions.length).toBeLessThan(1 + expectedOfAnn.length / userPageMax)
   })
 
-  it("goes on from any place around the floor of memory, which may be within a commit", async () => {
+  it("a feed goes on from any place around the floor of memory, also from within a commit", async () => {
     await read().begun()
     const commits = Math.ceil((recentRevisionsMax + 100) / 3)
     for (let commit = 0; commit < commits; commit += 1) ledger.commit(["ann", "bob", "carl"])
@@ -258,7 +258,7 @@ describe("The feed", () => {
     }
   })
 
-  it("does not lose what came and was forgotten while a page was read that was empty", async () => {
+  it("a feed gives what came and was forgotten while an empty page was read", async () => {
     ledger.grow(50)
     await read().begun()
     const gate = makeGate()
@@ -275,7 +275,7 @@ describe("The feed", () => {
     expect(carl.sequences()).toEqual([102, ledger.last])
   })
 
-  it("reads on only when the reader has taken what it has", async () => {
+  it("a feed reads on only when the reader has taken what it has", async () => {
     ledger.grow(350)
     let taken = Promise.withResolvers<void>()
     const reader = read({ lastEventId: "0", ready: () => taken.promise })
@@ -290,7 +290,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual(evenNumbers(0, 700))
   })
 
-  it("tells nothing twice to a reader that another edge has told more", async () => {
+  it("a feed tells nothing twice to a reader that another edge has told more", async () => {
     ledger.grow(3)
     await read().begun()
     ledger.ahead = 10
@@ -315,7 +315,7 @@ describe("The feed", () => {
     ["6.01", "not-a-sequence"],
     ["6.1.1", "not-a-sequence"],
     ["6.9999999", "not-a-sequence"]
-  ])("resets a reader that asks to go on after %s", async (lastEventId, reason) => {
+  ])("a feed resets a reader that asks to go on after %s", async (lastEventId, reason) => {
     ledger.grow(3)
     const reader = read({ lastEventId })
     await reader.begun()
@@ -325,7 +325,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual([8])
   })
 
-  it("gives no more at once than a slice, and each when the one before is taken", async () => {
+  it("a feed gives no more at once than a slice, and each when the one before is taken", async () => {
     ledger.commit(["ann", "bob", "carl", "dora"], 0, sliceBytesMax - 1_000)
     ledger.commit(Array.from({ length: sliceRevisionsMax + 1 }, (_, index) => `user-${index}`))
     const taken: Array<() => void> = []
@@ -348,7 +348,7 @@ describe("The feed", () => {
     }
   })
 
-  it("reads the commits of one user alone for that user", async () => {
+  it("a user's feed reads the commits of that user alone", async () => {
     ledger.commit(["bob", "ann"])
     ledger.commit(["bob"])
     ledger.commit(["ann", "carl"], 3)
@@ -368,7 +368,7 @@ describe("The feed", () => {
     ["has no owner", Effect.fail(new NotCurrent({ waitedMilliseconds: 5_000 }))],
     ["has an owner that refuses", Effect.succeed({ kind: "refused", reason: "busy" } as const)],
     ["has a revision that is missing", Effect.succeed({ kind: "revisions", sequences: [2, 3] } as const)]
-  ])("ends for a user's reader whose account %s, who loses nothing when it comes back", async (_name, owner) => {
+  ])("a user's feed ends if the account %s, and loses nothing when the reader comes back", async (_name, owner) => {
     ledger.grow(100, "ann")
     ledger.owner = owner
     const reader = read({ userToken: "ann", lastEventId: "0" })
@@ -383,7 +383,7 @@ describe("The feed", () => {
     expect(back.sequences()).toEqual(evenNumbers(0, 200))
   })
 
-  it("ends in the midst for a user's reader whose owner is gone, who goes on behind its last id", async () => {
+  it("a user's feed ends midway if its owner is gone, and goes on behind the reader's last id", async () => {
     ledger.grow(100, "ann")
     let taken = Promise.withResolvers<void>()
     const reader = read({ userToken: "ann", lastEventId: "0", ready: () => taken.promise })
@@ -397,7 +397,7 @@ describe("The feed", () => {
     expect([...reader.sequences(), ...back.sequences()]).toEqual(evenNumbers(0, 200))
   })
 
-  it("does not let readers who wait for an owner hold up the others", async () => {
+  it("readers who wait for an owner do not hold up the others", async () => {
     ledger.grow(10)
     ledger.owner = Effect.never
     const waiting = Array.from({ length: 20 }, () => read({ userToken: "ann", lastEventId: "0" }))
@@ -407,7 +407,7 @@ describe("The feed", () => {
     expect(waiting.flatMap(({ ids }) => ids())).toEqual([])
   })
 
-  it("ends all feeds when the process stops, and those at once that come later", async () => {
+  it("all feeds end when the process stops, and later ones end at once", async () => {
     const reader = read()
     await reader.begun()
     await runtime.runPromise(feed.stop)
@@ -417,7 +417,7 @@ describe("The feed", () => {
     expect([reader.hasEnded(), late.hasEnded(), feed.readers()]).toEqual([true, true, 0])
   })
 
-  it("ends all feeds when another ledger took the place of this one, and follows that for the next reader", async () => {
+  it("all feeds end when another ledger takes the place of this one, and the next reader follows that", async () => {
     const reader = read()
     await reader.begun()
     ledger.replace()
@@ -427,7 +427,7 @@ describe("The feed", () => {
     expect(ledger.follows).toBe(2)
   })
 
-  it("fails without a broker, and works for the next who asks when there is one", async () => {
+  it("a feed fails without a broker, and works for the next reader when there is one", async () => {
     ledger.isAvailable = false
     const reader = read()
     await reader.begun()
@@ -438,7 +438,7 @@ describe("The feed", () => {
     expect(next.items).toEqual([{ kind: "place", place: behindCommit(0) }])
   })
 
-  it("takes so many readers and no more", async () => {
+  it("a feed takes a bounded number of readers and refuses the next", async () => {
     for (let reader = 0; reader < readersMax; reader += 1) read()
     const refused = read()
     expect(refused.failures).toEqual([new FeedFull()])
@@ -446,7 +446,7 @@ describe("The feed", () => {
     expect(feed.readers()).toBe(0)
   })
 
-  it("follows the ledger as long as there are readers, and a little longer", async () => {
+  it("a feed follows the ledger as long as there are readers, and a little longer", async () => {
     const [one, other] = [read(), read()]
     await one.begun()
     one.leave()
@@ -529,7 +529,7 @@ describe("Readers of random places in a random journal", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }))
   afterEach(() => void vi.useRealTimers())
 
-  it("get exactly the lines after their place, in order, each once", async () => {
+  it("readers of random places get exactly the lines after their place, in order, each once", async () => {
     for (let seed = 1; seed <= 50; seed += 1) {
       for (const { place, userToken, got, expected } of await readAtRandom(seed)) {
         expect(got, `seed ${seed}, after ${place}, of ${userToken ?? "all"}`).toEqual(expected)
@@ -542,7 +542,7 @@ describe("What comes to a reader in time", () => {
   const inVirtualTime = (check: Parameters<TestScheduler["run"]>[0]) =>
     new TestScheduler((actual, expected) => expect(actual).toEqual(expected)).run(check)
 
-  it("is a heartbeat every 15 seconds until the end", () => {
+  it("a reader gets a heartbeat every 15 seconds until the end", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const values = {
         p: { kind: "place", place: behindCommit(1) },
@@ -554,7 +554,7 @@ describe("What comes to a reader in time", () => {
     })
   })
 
-  it("is gathered for 50 milliseconds, or until there is much, and never empty", () => {
+  it("a reader gets what gathered for 50 milliseconds, or until it is much, and never an empty slice", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const revision = (line: number) => ({ userToken: "ann", place: { sequence: 1, line }, storedAt: 0, text: "" })
       const many = Array.from({ length: 256 }, (_, index) => revision(index))

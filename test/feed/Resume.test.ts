@@ -79,7 +79,7 @@ describe("Feeds of edges that come and go, while purchases flow", () => {
     }
   }
 
-  it("tell everything once and in order, whatever is killed, and each edge tells the same", async () => {
+  it("feeds tell everything once and in order while edges are killed, and each edge tells the same", async () => {
     const port = await freePort()
     let edge = await startEdge(port)
     let worker = start("worker")

@@ -72,7 +72,7 @@ it("repeats are counted by the net that caught them, and conflicts as rejected",
   expect(conflict('rejected_purchases_total{reason="conflict"}')).toBe(1)
 })
 
-it("what is the case now is told: the queue by partition, actors, partitions, the broker", async () => {
+it("gauges tell the queue of each partition, the actors, the partitions and the broker", async () => {
   await post({ purchaseId: "p3" })
   const now = await series()
   expect(now).toMatchObject({

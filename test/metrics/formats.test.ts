@@ -36,18 +36,18 @@ const endpoints: ReadonlyArray<readonly [string, (accept?: string) => Promise<Se
 ]
 
 describe.each(endpoints)("the metrics of %s", (_name, ask) => {
-  it("name their format and its version", async () => {
+  it("metrics name their format and its version", async () => {
     const answer = await ask()
     expect([answer.status, answer.headers["content-type"]]).toEqual([200, prometheus])
     for (const [, mediaType] of formats) expect((await ask(mediaType)).headers["content-type"]).toBe(mediaType)
   })
 
-  it("are refused to those who take neither format", async () => {
+  it("metrics are refused to callers who take neither format", async () => {
     expect((await ask("application/json")).status).toBe(406)
     expect((await ask("application/openmetrics-text; version=9")).status).toBe(406)
   })
 
-  it.each(formats)("are read by the strict parser of %s", needs(client), async (format, mediaType) => {
+  it.each(formats)("metrics are read by the strict parser of %s", needs(client), async (format, mediaType) => {
     const { body } = await ask(mediaType)
     const families = await parsed(format, body)
     expect(families).toContainEqual(["counter", "purchase_ledger_applied_purchases", "1"])
@@ -93,13 +93,13 @@ describe("a caller that takes several formats", () => {
     ["application/openmetrics-text;version=0.0.1, text/plain;q=0.1", "prometheus"],
     ["text/plain;q=0, */*", "openmetrics"],
     ["application/json", "neither"]
-  ])("gets the one that it wants most: %s", async (accept, format) => {
+  ])("a caller that takes several formats gets the one that it wants most: %s", async (accept, format) => {
     expect(await chosen(accept)).toBe(format)
   })
 })
 
 describe("OpenMetrics", () => {
-  it("ends with its mark, names units, and calls a counter's family by its name without _total", async () => {
+  it("OpenMetrics text ends with its mark, names units, and calls a counter's family by its plain name", async () => {
     const { body } = await service.get("/metrics", { accept: "application/openmetrics-text" })
     const lines = body.split("\n")
     expect(lines.slice(-2)).toEqual(["# EOF", ""])
@@ -109,7 +109,7 @@ describe("OpenMetrics", () => {
     expect(lines.some((line) => line.includes('le="1.0"'))).toBe(true)
   })
 
-  it("is offered where neither format is taken", async () => {
+  it("a refusal offers OpenMetrics to a caller that takes neither format", async () => {
     const detail = `Metrics are ${prometheus} or ${openmetrics}.`
     const refused = await service.get("/metrics", { accept: "text/plain; version=9" })
     expect(refused).toEqual(refusal("not-acceptable", detail, "/metrics"))

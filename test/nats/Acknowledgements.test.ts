@@ -17,7 +17,7 @@ describe("Acknowledgements", () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it("that come within some milliseconds leave together, in order, and the last is confirmed for all", () => {
+  it("acknowledgements of some milliseconds leave together in order, and the last is confirmed for all", () => {
     const { acknowledgements, sent } = make()
     for (const subject of ["one", "two", "three"]) acknowledgements.add(subject)
     expect(sent).toEqual([])
@@ -29,7 +29,7 @@ describe("Acknowledgements", () => {
     ])
   })
 
-  it("do not wait when there are many", () => {
+  it("acknowledgements do not wait when there are many", () => {
     const { acknowledgements, sent } = make()
     for (let number = 1; number <= 150; number += 1) acknowledgements.add(String(number))
     expect(sent.map(({ subject }) => subject)).toEqual(Array.from({ length: 128 }, (_, index) => String(index + 1)))
@@ -38,7 +38,7 @@ describe("Acknowledgements", () => {
     expect(sent.filter(({ reply }) => reply !== undefined).length).toBe(3)
   })
 
-  it("are all sent, and confirmed, before a process that stops goes on", async () => {
+  it("acknowledgements are all sent and confirmed before a process that stops goes on", async () => {
     const { acknowledgements, sent } = make()
     acknowledgements.add("one")
     vi.runAllTimers()
@@ -51,7 +51,7 @@ describe("Acknowledgements", () => {
     await Effect.runPromise(Fiber.join(stopping))
   })
 
-  it("are dropped without a connection, and after the end", async () => {
+  it("acknowledgements are dropped without a connection, and after the end", async () => {
     const { acknowledgements, sent, link } = make()
     link.isConnected = false
     acknowledgements.add("one")

@@ -59,7 +59,7 @@ const makeBroker = () => {
 }
 
 describe("the reads of a chain", () => {
-  it.effect("are bounded, however many records are asked for at once", () =>
+  it.effect("reads of a chain in flight are bounded, however many records are asked for at once", () =>
     Effect.gen(function* () {
       const broker = makeBroker()
       const wanted = Array.from({ length: 3 * chainReadsMax }, (_, index) => index + 1)
@@ -76,7 +76,7 @@ describe("the reads of a chain", () => {
     })
   )
 
-  it.effect("are shared by all who ask for one record, and go on if the first of them is interrupted", () =>
+  it.effect("a read is shared by all who ask for its record, and goes on if the first of them is interrupted", () =>
     Effect.gen(function* () {
       const broker = makeBroker()
       yield* Effect.gen(function* () {

@@ -40,7 +40,7 @@ describe("the journal and the heads on a broker", () => {
   const append = async (partition: number, commit: string, after: number) =>
     Number(await chain((one) => one.append(partition, commit, after)))
 
-  it("appends a commit behind the newest of its partition, and behind no other", async () => {
+  it("a commit is appended behind the newest of its partition, and behind no other", async () => {
     expect(await chain((one) => one.newest(0))).toBeUndefined()
     const first = await append(0, "first", 0)
     const other = await append(1, "other", 0)
@@ -54,7 +54,7 @@ describe("the journal and the heads on a broker", () => {
     expect(await chain((one) => one.next(0, second))).toBeUndefined()
   })
 
-  it("reads a chain in pages, in order, without what other partitions and segments have between", async () => {
+  it("a chain is read in pages, in order, without the records of other partitions and segments", async () => {
     const wanted: Array<number> = []
     for (let number = 1; number <= 200; number += 1) {
       wanted.push(await append(2, `commit ${number}`, wanted.at(-1) ?? 0))
@@ -71,7 +71,7 @@ describe("the journal and the heads on a broker", () => {
     expect(read.map(({ text }) => text)).toEqual(wanted.slice(4).map((_, index) => `commit ${index + 5}`))
   })
 
-  it("answers many reads at once, of one record and of many, and `undefined` where nothing is stored", async () => {
+  it("many reads are answered at once, and a sequence without a record gives undefined", async () => {
     const sealed = Number(await chain((one) => one.seal(3, "x".repeat(100_000))))
     const commit = await append(3, "a commit", 0)
     const sequences = Array.from({ length: manyReads }, (_, index) => (index % 2 === 0 ? sealed : commit))
@@ -81,7 +81,7 @@ describe("the journal and the heads on a broker", () => {
     expect(lengths).toEqual([...sequences.map((sequence) => (sequence === sealed ? 100_000 : 8)), undefined])
   })
 
-  it("replaces a manifest by compare-and-set, and keeps the newest alone", async () => {
+  it("a manifest is replaced by compare-and-set, and only the newest is kept", async () => {
     expect(await heads((store) => store.manifest(0))).toBeUndefined()
     const first = Number(await heads((store) => store.replaceManifest(0, "one", 0)))
     const second = Number(await heads((store) => store.replaceManifest(0, "two", first)))
@@ -91,7 +91,7 @@ describe("the journal and the heads on a broker", () => {
     expect(await heads((store) => store.manifest(0))).toEqual({ sequence: second, text: "two" })
   })
 
-  it("stores chunks of bytes, and removes those of one partition below a sequence", async () => {
+  it("chunks are stored as bytes, and those of one partition are removed below a sequence", async () => {
     const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => index % 256)
     const store = async (partition: number, name: string) =>
       Number(await heads((one) => one.store(partition, name, bytes)))

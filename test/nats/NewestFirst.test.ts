@@ -20,7 +20,7 @@ const visitedOf = (stored: ReadonlyArray<number>, low: number, high: number, lim
 }
 
 describe("newest first", () => {
-  it("visits exactly what lies in the range, and stops when it is enough", () => {
+  it("a search from the newest visits exactly what lies in the range, and stops when it is enough", () => {
     assert(
       property(
         uniqueArray(integer({ min: 1, max: 3_000 }), { maxLength: 60 }),
@@ -37,7 +37,7 @@ describe("newest first", () => {
     )
   })
 
-  it("takes 2 log2(range) looks for each at most, however far apart they are", () => {
+  it("a search takes at most 2 log2(range) looks for each record, however far apart they are", () => {
     assert(
       property(uniqueArray(integer({ min: 1, max: 1e12 }), { minLength: 1, maxLength: 40 }), (stored) => {
         const { visited, looks } = visitedOf(stored, 1, 1e12 + 1, 20)

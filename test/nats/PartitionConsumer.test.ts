@@ -56,7 +56,7 @@ describe("a pull of a partition", () => {
     await Effect.runPromise(Effect.scoped(pulled))
   }
 
-  it("that has all it asked for does not take the broker for silent, and one that waits counts again", () =>
+  it("a satisfied pull does not take the broker for silent, and one that waits counts again", () =>
     pulling(["a message"], async (pull, told) => {
       pull.request(1, plenty)
       await until("it is delivered", () => told.delivered === 1)
@@ -66,7 +66,7 @@ describe("a pull of a partition", () => {
       await until("its silence counts", () => pull.silence() > 0)
     }))
 
-  it("is told of a message that is larger than the bytes it asked for, and gets it when it asks for more", () =>
+  it("a pull is told of a message larger than its bytes, and gets it when it asks for more", () =>
     pulling(["small", "x".repeat(50_000), "small"], async (pull, told) => {
       pull.request(10, 10_000)
       await until("the large message is next", () => told.oversized === 1)

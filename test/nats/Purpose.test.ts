@@ -16,13 +16,13 @@ const asked = readdirSync(directory).flatMap((name) =>
 )
 
 describe("the purpose of a question to the broker", () => {
-  it("is in plain words for each part of the API that is asked", () => {
+  it("the purpose of a question is in plain words for each part of the API that is asked", () => {
     expect(new Set(asked).size).toBeGreaterThan(8)
     const unnamed = asked.filter((part) => purposeOf(`${part}PURCHASES`) === "ask the broker")
     expect(unnamed).toEqual([])
   })
 
-  it("names the stream as people do", () => {
+  it("the purpose of a question names the stream as people do", () => {
     expect(purposeOf("CONSUMER.LIST.PURCHASES")).toBe("read how much waits in the input log")
     expect(purposeOf("STREAM.MSG.GET.KV_journal")).toBe("read the journal")
     expect(purposeOf("DIRECT.GET.KV_heads")).toBe("read the heads of accounts")
@@ -34,7 +34,7 @@ describe("the purpose of a question to the broker", () => {
 })
 
 describe("a refusal of the broker", () => {
-  it("says what is the matter, and keeps the code for programs alone", () => {
+  it("a refusal says what is the matter, and keeps the code for programs alone", () => {
     const full = refusalOf("store purchases", { code: 503, err_code: 10_077, description: "maximum bytes exceeded" })
     expect(full).toBeInstanceOf(BrokerRefused)
     expect(full).toMatchObject({
@@ -43,7 +43,7 @@ describe("a refusal of the broker", () => {
     })
   })
 
-  it("is no refusal where there is only no leader", () => {
+  it("an answer without a leader is not taken for a refusal", () => {
     const waiting = refusalOf("read the journal", { code: 503, err_code: 10_008, description: "JetStream system" })
     expect(waiting).toBeInstanceOf(BrokerUnavailable)
     expect(waiting.message).toBe(

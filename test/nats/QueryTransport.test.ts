@@ -20,7 +20,7 @@ describe("an epoch that serves queries", () => {
   afterAll(() => broker.stop())
 
   // Found by `npm run soak`: 36 KiB for each epoch that a worker ever had.
-  it("is forgotten by the connection when it is over", async () => {
+  it("the connection forgets an epoch that served queries when it is over", async () => {
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url, PARTITIONS: "1" }), "test"))
     const serveOnce = Effect.scoped(
       Effect.gen(function* () {

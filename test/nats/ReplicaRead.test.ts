@@ -39,14 +39,14 @@ const outcomeOf = (...answered: ReadonlyArray<Msg>) =>
   ).then((exit) => (Exit.isSuccess(exit) ? exit.value : Exit.findErrorOption(exit)))
 
 describe("A read of a replica", () => {
-  it("gives the messages in the order of the stream", async () => {
+  it("a read of a replica gives the messages in the order of the stream", async () => {
     expect(await outcomeOf(value("a", 3, 0), value("b", 7, 3), end(7))).toEqual([
       { subject: "a", sequence: 3, storedAt: Date.parse("2026-11-28T08:00:00Z"), text: "value 3" },
       { subject: "b", sequence: 7, storedAt: Date.parse("2026-11-28T08:00:00Z"), text: "value 7" }
     ])
   })
 
-  it("gives an empty list if the replica finds nothing", async () => {
+  it("a read of a replica gives an empty list if the replica finds nothing", async () => {
     expect(await outcomeOf(message({}, "", 404))).toEqual([])
     expect(await outcomeOf(end(0))).toEqual([])
   })
@@ -56,11 +56,11 @@ describe("A read of a replica", () => {
     ["middle", [value("a", 3, 0), value("c", 8, 7), end(8)]],
     ["last", [value("a", 3, 0), end(7)]],
     ["only", [end(7)]]
-  ])("is no answer when its %s message is missing", async (_which, answered) => {
+  ])("a read has an unknown outcome if its %s message is missing", async (_which, answered) => {
     expect(await outcomeOf(...answered)).toMatchObject({ value: { _tag: "OutcomeUnknown" } })
   })
 
-  it.each([408, 413, 500])("fails where the broker answers %i", async (code) => {
+  it.each([408, 413, 500])("a read fails if the broker answers %i", async (code) => {
     expect(await outcomeOf(message({}, "", code))).toMatchObject({ value: { _tag: "BrokerRefused", code } })
   })
 })
@@ -82,7 +82,7 @@ describe("A read of a replica at a sequence", () => {
       )
     ).then((exit) => (Exit.isSuccess(exit) ? exit.value : Exit.findErrorOption(exit)))
 
-  it("gives the message", async () => {
+  it("a read at a sequence gives the message", async () => {
     expect(await outcomeAt(value("a", 7, 0))).toEqual({
       subject: "a",
       sequence: 7,
@@ -91,7 +91,7 @@ describe("A read of a replica at a sequence", () => {
     })
   })
 
-  it("gives the bytes of a payload as they are, and nothing where the replica has nothing", async () => {
+  it("a read at a sequence gives the bytes of a payload as they are, and undefined if nothing is there", async () => {
     const bytes = Uint8Array.from([0x00, 0xff, 0xfe, 0x7d])
     const payloadOf = (answer: Msg) =>
       Effect.runPromise(readReplicaPayload({ request: () => Effect.succeed(answer) }, "KV_heads", 7))
@@ -99,7 +99,7 @@ describe("A read of a replica at a sequence", () => {
     expect(await payloadOf(message({}, "", 404))).toBeUndefined()
   })
 
-  it("gives nothing where the replica has nothing, and fails with any other status", async () => {
+  it("a read at a sequence gives undefined if nothing is there, and fails with any other status", async () => {
     expect(await outcomeAt(message({}, "", 404))).toBeUndefined()
     expect(await outcomeAt(message({}, "", 408))).toMatchObject({ value: { _tag: "BrokerRefused", code: 408 } })
   })

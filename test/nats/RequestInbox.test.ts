@@ -48,13 +48,13 @@ describe("Requests with several answers", () => {
     return Exit.isFailure(exit) ? Exit.findErrorOption(exit) : exit.value
   }
 
-  it("end with the last one, and what comes after it is nobody's", async () => {
+  it("a request ends with its last answer, and a later answer is dropped", async () => {
     await answer("all", "1", "2", "end", "3")
     expect(await Effect.runPromise(ask("all"))).toEqual(["1", "2", "end"])
     expect(await Effect.runPromise(ask("all"))).toEqual(["1", "2", "end"])
   })
 
-  it("fail when the last one does not come in time, and what comes late is nobody's", async () => {
+  it("a request fails if its last answer does not come in time, and a late answer is dropped", async () => {
     const replies = await answer("late", "1")
     expect(await failureOf(ask("late", 10))).toMatchObject({ value: { _tag: "OutcomeUnknown" } })
     await until("it was asked", () => replies.length === 1)
@@ -63,7 +63,7 @@ describe("Requests with several answers", () => {
     expect(await Effect.runPromise(ask("other"))).toEqual(["end"])
   })
 
-  it("fail when the connection breaks amid them", async () => {
+  it("a request fails if the connection breaks between its answers", async () => {
     const replies = await answer("broken", "1")
     const asked = Effect.runFork(ask("broken"))
     await until("it is asked", () => replies.length === 1)
@@ -72,11 +72,11 @@ describe("Requests with several answers", () => {
     expect(Exit.isFailure(exit) && Exit.findErrorOption(exit)).toMatchObject({ value: { _tag: "OutcomeUnknown" } })
   })
 
-  it("fail where nobody answers", async () => {
+  it("a request fails if nobody answers", async () => {
     expect(await failureOf(ask("nobody"))).toMatchObject({ value: { _tag: "BrokerUnavailable", unserved: true } })
   })
 
-  it("fail when there is nobody left amid them", async () => {
+  it("a request fails if everybody is gone between its answers", async () => {
     const replies = await answer("left", "1")
     const asked = Effect.runFork(ask("left"))
     await until("it is asked", () => replies.length === 1)

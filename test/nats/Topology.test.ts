@@ -11,7 +11,7 @@ import { startEdge, startWorker, testSettings } from "../support/TestLedger.ts"
 const plainConfiguration = "host: 127.0.0.1, port: $NATS_PORT, http_port: $NATS_MONITOR_PORT"
 
 // As when the disk of one broker is full: it goes on without JetStream, and leads on to those that have it.
-it("A process works through a broker of a cluster that runs without JetStream", async () => {
+it("a process works through a broker of a cluster that runs without JetStream", async () => {
   const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
   const plainPath = join(directory, "plain.conf")
   writeFileSync(plainPath, plainConfiguration)
@@ -81,7 +81,7 @@ describe("A broker with accounts of an earlier version", () => {
     return names?.streams.toSorted() ?? []
   }
 
-  it("is refused by edges and workers, which say how to upgrade it and begin no journal", async () => {
+  it("edges and workers refuse accounts of an earlier version, say how to upgrade, and begin no journal", async () => {
     await expect(startEdge(settings())).rejects.toThrow(sentence)
     await expect(startWorker(settings())).rejects.toThrow(sentence)
     expect((await streams()).filter((name) => name.startsWith("KV_"))).toEqual(["KV_ledger"])
@@ -90,13 +90,13 @@ describe("A broker with accounts of an earlier version", () => {
   it.each([
     ["without a mark", {}],
     ["with the mark of an upgrade that is not complete", { "purchases.upgrade": "copying" }]
-  ])("is refused with a journal %s", async (_which, metadata) => {
+  ])("edges and workers refuse an earlier version with a journal %s", async (_which, metadata) => {
     await createJournal(metadata)
     await expect(startEdge(settings())).rejects.toThrow(sentence)
     await expect(startWorker(settings())).rejects.toThrow(sentence)
   })
 
-  it("serves purchases with a journal that the upgrade has marked as done", async () => {
+  it("edges and workers serve purchases with a journal that the upgrade has marked as done", async () => {
     await createJournal({ "purchases.upgrade": "done" })
     const edge = await startEdge(settings())
     const worker = await startWorker(settings())

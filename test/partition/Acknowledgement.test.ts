@@ -51,7 +51,7 @@ describe("a worker", () => {
 
   const floor = async () => (await system.admin.consumers()).map(({ ack_floor }) => ack_floor.stream_seq)
 
-  it("acknowledges a purchase to the broker only when its commit is stored", async () => {
+  it("a worker acknowledges a purchase to the broker only when its commit is stored", async () => {
     const held = holdCommits()
     const { replace, received, acknowledged } = watchConsumer()
     await system.startWorker({ ...held.replace, ...replace })
@@ -66,7 +66,7 @@ describe("a worker", () => {
     expect(await system.admin.revisions("ann")).toBe(1)
   })
 
-  it("acknowledges what is delivered again if its commit is stored, and nothing before", async () => {
+  it("a worker acknowledges a redelivered purchase if its commit is stored, and none before", async () => {
     const held = holdCommits()
     const { replace, received, acknowledged, again } = watchConsumer()
     await system.startWorker({ ...held.replace, ...replace })

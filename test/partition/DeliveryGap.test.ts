@@ -38,7 +38,7 @@ describe("A delivery that does not arrive", () => {
 
   const epochs = async () => (await system.admin.epochs(0)).length
 
-  it("begins a new epoch when a later one shows the gap; nothing is lost, and the order is kept", async () => {
+  it("a lost delivery begins a new epoch when a later one shows the gap, and nothing is lost or reordered", async () => {
     const lossy = dropOnce(({ sequence }) => sequence === 77)
     await system.startWorker(lossy.replace)
     await system.publish(sales, 1)
@@ -50,7 +50,7 @@ describe("A delivery that does not arrive", () => {
     expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
   })
 
-  it("is missed by a read that has to see it, when nothing comes after it", async () => {
+  it("a read that has to see a lost delivery notices it when nothing comes after it", async () => {
     const lossy = dropOnce(({ sequence }) => sequence === 200)
     await system.startWorker(lossy.replace)
     await system.publish(sales, 1)
@@ -60,7 +60,7 @@ describe("A delivery that does not arrive", () => {
     expect(mistakesAfter(account, sales)).toEqual([])
   })
 
-  it("that arrives twice counts once, and moves nothing back", async () => {
+  it("a delivery that arrives twice counts once, and moves nothing back", async () => {
     const first: Array<Delivery> = []
     await system.startWorker({
       consumer: (real) => ({

@@ -5,7 +5,7 @@ import { inputBytesMax, inputShares } from "../../src/partition/InputBudget.ts"
 const half = 512 * 1024
 
 describe("the shares of a worker's input", () => {
-  it("stay together below the bound for any number of partitions, also when oversized messages come on top", () => {
+  it("the shares of all partitions stay below the bound, also with oversized messages on top", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 256 }), fc.integer({ min: 1_024, max: 4 * half }), (partitions, bytes) => {
         const { partitionBytes, messageBytes, oversizedAtOnce } = inputShares(partitions, bytes)
@@ -16,7 +16,7 @@ describe("the shares of a worker's input", () => {
     )
   })
 
-  it("let each of 8 partitions pull the largest message with the others", () => {
+  it("the shares let each of 8 partitions pull the largest message with the others", () => {
     const { partitionBytes, messageBytes } = inputShares(8, half)
     expect(partitionBytes).toBeGreaterThan(2 * messageBytes)
   })

@@ -32,7 +32,7 @@ describe("The janitor", () => {
     }
   }
 
-  it("purges what is applied in every partition, and never more", async () => {
+  it("the janitor purges what is applied in every partition, and never more", async () => {
     const gate = makeGate()
     let isShut = false
     const worker = await system.startWorker({
@@ -68,7 +68,7 @@ describe("The janitor", () => {
     expect(mistakesAfter(await readAccount(system.ask, slow), ofSlow)).toEqual([])
   })
 
-  it("keeps what a partition has not applied while others go on", async () => {
+  it("the janitor keeps what a partition has not applied while others go on", async () => {
     await system.publish(ofFast, 1)
     await system.publish(ofSlow, 1)
     await system.publish(manySold(fast, 10, "later"), 1)
@@ -95,7 +95,7 @@ describe("The janitor", () => {
     expect(mistakesAfter(await readAccount(system.ask, slow), sales)).toEqual([])
   })
 
-  it("keeps what is younger than the retention, and removes nothing of the journal", async () => {
+  it("the janitor keeps what is younger than the retention, and removes nothing of the journal", async () => {
     const worker = await system.startWorker()
     await publishBoth()
     await system.admin.untilApplied()
@@ -108,7 +108,7 @@ describe("The janitor", () => {
     expect([first_seq, last_seq]).toEqual([1, messages])
   })
 
-  it("leaves a ledger that a new worker reads: repeats are known, and new purchases go on", async () => {
+  it("a new worker reads the ledger behind the janitor: it knows repeats, and applies new purchases", async () => {
     const worker = await system.startWorker()
     await publishBoth()
     await system.admin.untilApplied()

@@ -29,14 +29,14 @@ describe("Large input", () => {
     await system.admin.untilApplied()
   }
 
-  it("records 1,600 conflicts that come at once", async () => {
+  it("a worker records 1,600 conflicts that come at once", async () => {
     const clashes = Array.from({ length: 1_600 }, (_, index) => sold("clash", "only", { valueCents: 2 + index }))
     await publishAtOnce([sold("clash", "only", { valueCents: 1 })], clashes)
     expect((await receiptOf(system.ask, "clash", "only")).conflictsRejected).toBe(1_600)
     expect(Object.keys(await system.admin.keys("rejected.>"))).toHaveLength(1_600)
   })
 
-  it("seals a segment after 30,000 repeats", async () => {
+  it("a worker seals a segment after 30,000 repeats", async () => {
     const sales = manySold("again", 30_000, "0f8fad5b-d9cb-469f-a165-70867728950e-")
     await system.publish(sales)
     await system.publish(sales)
@@ -49,13 +49,13 @@ describe("Large input", () => {
     expect((await receiptOf(system.ask, "again", sales[0]?.purchaseId ?? "")).repeatsDropped).toBe(1)
   })
 
-  it("applies purchases with the longest texts", async () => {
+  it("a worker applies purchases with the longest texts", async () => {
     const sales = wideSold("wide", 780)
     await publishAtOnce(sales.slice(0, 1), sales.slice(1, 290), sales.slice(290, 490), sales.slice(490))
     expect(mistakesAfter(await readAccount(system.ask, "wide", 100), sales)).toEqual([])
   })
 
-  it("rejects a message of the largest size", async () => {
+  it("a worker rejects a message of the largest size", async () => {
     const payload = JSON.stringify({ version: 1, purchases: "x".repeat(500_000) })
     const sequence = await system.admin.publish("purchases.0.huge", payload)
     await system.publish([sold("after", "huge")])

@@ -56,7 +56,7 @@ describe("What cannot be applied", () => {
     return Promise.all(Object.keys(keys).map(async (key) => ({ key, ...(await system.admin.value(key)) })))
   }
 
-  it.each(poisons)("%s is one record, and the partition goes on", async (name, payload) => {
+  it.each(poisons)("a message that is %s leaves one record, and the partition goes on", async (name, payload) => {
     const sequence = await publish(payload)
     const next = sold(user, `after ${name}`)
     expect((await post(system.ask, next, { prefer: "wait=20" })).status).toBe(201)
@@ -66,7 +66,7 @@ describe("What cannot be applied", () => {
     expect(Buffer.from(kept, encoding === "text" ? "utf8" : encoding)).toEqual(Buffer.from(payload))
   })
 
-  it("one bad purchase of a message leaves the others", async () => {
+  it("one bad purchase of a message leaves the others applied", async () => {
     const good = sold(user, "good")
     const also = sold(user, "also good")
     const all = [good, ...badPurchases.map(([, bad]) => bad), also]
@@ -80,7 +80,7 @@ describe("What cannot be applied", () => {
     expect(entries.slice(-2).map(({ purchaseId }) => purchaseId)).toEqual(["good", "also good"])
   })
 
-  it.each(badPurchases)("%s alone is one record", async (_name, bad) => {
+  it.each(badPurchases)("a message with only %s leaves one record", async (_name, bad) => {
     const sequence = await publish(message(bad))
     const records = await recordsOf(sequence)
     expect(records).toMatchObject([{ key: `rejected.${sequence}.0`, encoding: "text" }])
@@ -101,7 +101,7 @@ describe("What cannot be applied", () => {
   })
 
   it.each(["=61nn", "ann@x", "cafe=CC=81", "\u00e9"])(
-    "a message for a user whose name is written as %s is rejected, whatever partition it falls into",
+    "a message for a user written as %s is rejected, whatever partition it falls into",
     async (token) => {
       const spelled = { "=61nn": "ann", "ann@x": "ann@x", "cafe=CC=81": "caf\u00e9", "\u00e9": "\u00e9" }[token] ?? ""
       const sale = sold(spelled, `spelled ${token}`)
@@ -121,7 +121,7 @@ describe("What cannot be applied", () => {
     }
   )
 
-  it("what is published as purchases.<user> goes to the user's partition", async () => {
+  it("a message that is published as purchases.<user> goes to the user's partition", async () => {
     const sale = sold(stranger, "by hand")
     await system.admin.publish(`purchases.${stranger}`, inputMessage([sale]))
     await system.admin.untilApplied()

@@ -30,7 +30,7 @@ describe("A read", () => {
 
   afterEach(() => system.stop())
 
-  it("waits for what was acknowledged before it and is not delivered yet", async () => {
+  it("a read waits for purchases that were acknowledged before it and are not delivered yet", async () => {
     const late: Array<() => void> = []
     let isLate = true
     await system.startWorker(
@@ -57,7 +57,7 @@ describe("A read", () => {
     expect(await strong).toMatchObject({ purchaseCount: 1, total: 2_100n })
   })
 
-  it("holds what was applied, and purged, after it looked and before the log was read", async () => {
+  it("a read holds what was applied and purged between its look and its read of the log", async () => {
     const late: Array<() => void> = []
     let isLate = false
     let held = 0
@@ -96,7 +96,7 @@ describe("A read", () => {
     expect(await strong).toMatchObject({ purchaseCount: 5 })
   })
 
-  it("is not answered by an old owner, even where the janitor has purged all that it missed", async () => {
+  it("an old owner answers no read, even if the janitor has purged all that it missed", async () => {
     let isDeaf = false
     await system.startWorker(
       // Deaf, it hears neither deliveries nor that the next owner has deleted its consumer.

@@ -42,7 +42,7 @@ describe("Repeats", () => {
     await setWindow(usual)
   }
 
-  it("are dropped by the broker within the duplicate window, and by the account after it", async () => {
+  it("the broker drops repeats within the duplicate window, and the account drops them after it", async () => {
     const sale = sold("again", "one")
     const first = await post(system.ask, sale)
     expect([first.status, first.headers.get("idempotent-replayed")]).toEqual([202, null])
@@ -61,7 +61,7 @@ describe("Repeats", () => {
     expect(mistakesAfter(await readAccount(system.ask, "again"), [sale])).toEqual([])
   })
 
-  it("with another content are conflicts, with a record and a count", async () => {
+  it("repeats with other content are conflicts, with a record and a count", async () => {
     const sale = sold("clash", "one")
     const other = sold("clash", "one", { valueCents: 1_051 })
     await post(system.ask, sale)
@@ -80,7 +80,7 @@ describe("Repeats", () => {
     expect(mistakesAfter(await readAccount(system.ask, "clash"), [sale])).toEqual([])
   })
 
-  it("of one id belong to their users", async () => {
+  it("a purchase id belongs to its user", async () => {
     const sales = ["ann", "ben"].map((user) => sold(user, "same"))
     for (const sale of sales) expect((await post(system.ask, sale)).headers.has("idempotent-replayed")).toBe(false)
     for (const sale of sales) {
@@ -88,7 +88,7 @@ describe("Repeats", () => {
     }
   })
 
-  it("count once when 200 are posted at once", async () => {
+  it("a purchase that is posted 200 times at once counts once", async () => {
     const sale = sold("burst", "one")
     const answers = await Promise.all(Array.from({ length: 200 }, () => post(system.ask, sale, { prefer: "wait=20" })))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
@@ -97,7 +97,7 @@ describe("Repeats", () => {
     expect(mistakesAfter(await readAccount(system.ask, "burst"), [sale])).toEqual([])
   })
 
-  it("do not come from 8 × 500 posts at once for one user, and each poster's order is kept", async () => {
+  it("8 × 500 posts at once for one user make no repeats, and keep each poster's order", async () => {
     const lanes = Array.from({ length: 8 }, (_, lane) => manySold("shared", 500, `lane${lane}-`))
     const postAll = async (sales: ReadonlyArray<Sold>) => {
       for (const sale of sales) {

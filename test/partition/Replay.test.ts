@@ -17,7 +17,7 @@ describe("Input that a new epoch reads again", () => {
 
   afterEach(() => system.stop())
 
-  it("was applied in part: what was is neither applied again nor counted as a repeat, nor rejected again", async () => {
+  it("a new epoch neither applies, counts nor rejects again what the old one decided of its input", async () => {
     await system.startWorker()
     const before = sold("slow", "before")
     await system.publish([before])
@@ -67,7 +67,7 @@ describe("Input that a new epoch reads again", () => {
     expect(await system.admin.keys("rejected.>")).toEqual({ "rejected.3.2": 1, [`rejected.${unreadable}.0`]: 1 })
   })
 
-  it("begins behind the position as it is when the epoch has begun", async () => {
+  it("a new epoch begins behind the position as it is when the epoch has begun", async () => {
     await system.startWorker()
     const first = manySold("user", 10)
     await system.publish(first, 1)

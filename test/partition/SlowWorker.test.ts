@@ -39,7 +39,7 @@ describe("a slow worker that owns many partitions", () => {
     })
   }
 
-  it("keeps its connection when large messages of all partitions come at once", async () => {
+  it("a slow worker keeps its connection when large messages of all its partitions come at once", async () => {
     const started = new TestProcess("worker", { NATS_URL: system.broker.url })
     worker = started
     await until("every partition is pulled", async () => {

@@ -22,15 +22,18 @@ const sorted = (userToken: string | undefined, ...sales: ReadonlyArray<Sold>) =>
 }
 
 describe("a message that was sent for one user", () => {
-  it.each(["ann", "ann@x.org", cafe, "=many", "=41"])("has its purchases of that user applied (%s)", (user) => {
-    expect(sorted(encodeToken(user), sold(user, "p1"), sold(user, "p2"))).toEqual({
-      applied: [[encodeToken(user), [0, 1]]],
-      rejected: []
-    })
-  })
+  it.each(["ann", "ann@x.org", cafe, "=many", "=41"])(
+    "a message that was sent for one user has its purchases of that user applied (%s)",
+    (user) => {
+      expect(sorted(encodeToken(user), sold(user, "p1"), sold(user, "p2"))).toEqual({
+        applied: [[encodeToken(user), [0, 1]]],
+        rejected: []
+      })
+    }
+  )
 
   it.each([0, 1, 2, 3])(
-    "has a purchase of another user rejected in partition %i, with both in the reason",
+    "a message has a purchase of another user in partition %i rejected, with both in the reason",
     (partition) => {
       const [ann, bob] = [userIn(1, partitions, "ann"), userIn(partition, partitions, "bob")]
       expect(sorted(ann, sold(ann, "p1"), sold(bob, "p2"), sold(ann, "p3"))).toEqual({
@@ -46,7 +49,7 @@ describe("a message that was sent for one user", () => {
     ["letters of the escape in lower case", cafe, "caf=c3=a9"],
     ["a plain letter outside of ASCII", cafe, cafe],
     ["another Unicode normalization form", cafe, "cafe=CC=81"]
-  ])("has a purchase rejected in every partition where its user is written with %s", (_way, user, token) => {
+  ])("a purchase is rejected in every partition if its message writes its user with %s", (_way, user, token) => {
     expect(sorted(token, sold(user, "p1"))).toEqual({
       applied: [],
       rejected: [
@@ -64,7 +67,7 @@ describe("a message that was sent for one user", () => {
     ["a path", "a=2Fb", "a=2Fb"],
     ["a character that hides what follows", "\u202Eann", "<U+202E>ann"],
     ["more than a user may have", "x".repeat(4_000), `${"x".repeat(768)}…`]
-  ])("has a purchase rejected where it names no user, but %s", (_what, token, shown) => {
+  ])("a purchase is rejected if its message names no user, but %s", (_what, token, shown) => {
     expect(sorted(token, sold("ann", "p1"))).toEqual({
       applied: [],
       rejected: [{ index: 0, reason: `sent for "${shown}", which is no user, but it is a purchase of user ann` }]
@@ -73,7 +76,7 @@ describe("a message that was sent for one user", () => {
 })
 
 describe("a message that was sent for a group", () => {
-  it("has the purchases of all users of its partition applied, and the others rejected", () => {
+  it("a message for a group has the purchases of its partition's users applied, and the others rejected", () => {
     const [ann, bob, eve] = [userIn(1, partitions, "ann"), userIn(1, partitions, "bob"), userIn(2, partitions, "eve")]
     expect(sorted(undefined, sold(ann, "p1"), sold(bob, "p2"), sold(eve, "p3"))).toEqual({
       applied: [
@@ -85,7 +88,7 @@ describe("a message that was sent for a group", () => {
   })
 })
 
-it("a purchase of the user that the message was sent for is rejected in a partition that is not the user's", () => {
+it("a purchase of the message's own user is rejected in a partition that is not the user's", () => {
   const eve = userIn(2, partitions, "eve")
   const payload = Buffer.from(inputMessage([sold(eve, "p1")]))
   const delivery = { payload, sequence: 7, storedAt: 1_000, userToken: eve }

@@ -58,14 +58,14 @@ const silent = [1_000, 2_000, 3_000].map((silence): Turn => ({ silence }))
 const waited: ReadonlyArray<Turn> = [{}, {}, {}, {}]
 
 describe("An epoch is stuck", () => {
-  it.effect("when the broker is not heard at three looks, one after another", () =>
+  it.effect("an epoch is stuck when the broker is not heard at three looks, one after another", () =>
     Effect.gen(function* () {
       expect(yield* watch([{ silence: 500 }, ...silent.slice(1)])).toBeUndefined()
       expect(yield* watch([{ silence: 500 }, ...silent])).toBe("the broker was not heard at 3 looks")
     })
   )
 
-  it.effect("and not when it was this process that stood still, and hears the broker in between", () =>
+  it.effect("an epoch is not stuck if its process stood still, and hears the broker in between", () =>
     Effect.gen(function* () {
       const stoodStill = { lasts: 6_000, silence: 6_000 }
       expect(yield* watch([stoodStill, {}, stoodStill, {}, stoodStill, {}])).toBeUndefined()
@@ -74,14 +74,14 @@ describe("An epoch is stuck", () => {
     })
   )
 
-  it.effect("when a sequence that a query waits for does not come while nothing else does", () =>
+  it.effect("an epoch is stuck when a sequence that a query waits for does not come while nothing else does", () =>
     Effect.gen(function* () {
       expect(yield* watch(waited.slice(1), { awaited: 7 })).toBeUndefined()
       expect(yield* watch(waited, { awaited: 7 })).toBe("a sequence that a query waits for did not come")
     })
   )
 
-  it.effect("and not while something else comes, or is committed, or no query waits", () =>
+  it.effect("an epoch is not stuck while something else comes, or is committed, or no query waits", () =>
     Effect.gen(function* () {
       const slowly = [1, 2, 3, 4, 5, 6].map((reached): Turn => ({ reached }))
       expect(yield* watch(slowly, { awaited: 7 })).toBeUndefined()

@@ -38,7 +38,7 @@ describe("Two workers", () => {
     }
   }
 
-  it("that take all partitions from each other apply everything once, in order", async () => {
+  it("two workers that take all partitions from each other apply everything once, in order", async () => {
     // Each counts the other as gone at once, and so wants everything.
     const alone = { workerLease: Duration.millis(1), workerHeartbeat: Duration.millis(40) }
     await system.startWorker({}, { ...alone, workerId: "one" })
@@ -53,7 +53,7 @@ describe("Two workers", () => {
     await expectExact()
   })
 
-  it("that share the partitions hand them over as they come and go", async () => {
+  it("two workers that share the partitions hand them over as they come and go", async () => {
     // With these names each of the two is assigned four partitions. No lease ends here: who goes says so.
     const forEver = { workerLease: Duration.hours(1) }
     const one = await system.startWorker({}, { ...forEver, workerId: "worker-1" })

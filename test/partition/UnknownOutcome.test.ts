@@ -98,7 +98,7 @@ describe("An append whose outcome is unknown", () => {
   }
 
   describe("of a commit", () => {
-    it("is not made again if it was made", async () => {
+    it("a commit of unknown outcome is not made again if it was made", async () => {
       let commits = 0
       let lost = 0
       await system.startWorker({
@@ -123,7 +123,7 @@ describe("An append whose outcome is unknown", () => {
       expect(await system.admin.epochs(system.partitionOf("user"))).toHaveLength(3)
     })
 
-    it("is made in the next epoch if it was not made", async () => {
+    it("a commit of unknown outcome is made in the next epoch if it was not made", async () => {
       let commits = 0
       await system.startWorker({
         chain: (real) => ({
@@ -149,7 +149,7 @@ describe("An append whose outcome is unknown", () => {
       ["after the next epoch has read the chain", "stored"],
       ["after the take-over record of the next epoch", "CommitConflict"],
       ["after the first commit of the next epoch", "CommitConflict"]
-    ])("counts once if it comes late, %s", async (moment, outcome) => {
+    ])("a commit that comes late counts once, %s", async (moment, outcome) => {
       const user = userIn(0, 2, "late")
       const late = new LateAppend()
       await system.startWorker({
@@ -175,7 +175,7 @@ describe("An append whose outcome is unknown", () => {
       expect(await system.admin.epochs(0)).toHaveLength(2)
     })
 
-    it("leaves no actor of another partition without a place", async () => {
+    it("a commit of unknown outcome leaves no actor of another partition without a place", async () => {
       const [first, second] = [userIn(0, 2, "first"), userIn(1, 2, "second")]
       const gate = makeGate()
       let commits = 0
@@ -232,7 +232,7 @@ describe("An append whose outcome is unknown", () => {
       })
     }
 
-    it("leads to one more if it was made", async () => {
+    it("a take-over record of unknown outcome leads to one more if it was made", async () => {
       await system.startWorker({ chain: atSecondTakeOver((append) => Effect.andThen(append, unknown)) })
       await postAll(sales)
       await expectExact(user, sales)
@@ -240,7 +240,7 @@ describe("An append whose outcome is unknown", () => {
       expect(await system.admin.epochs(0)).toHaveLength(3)
     })
 
-    it("is tried again if it was not made", async () => {
+    it("a take-over record of unknown outcome is tried again if it was not made", async () => {
       await system.startWorker({ chain: atSecondTakeOver(() => unknown) })
       await postAll(sales)
       await expectExact(user, sales)
@@ -253,7 +253,7 @@ describe("An append whose outcome is unknown", () => {
       ["after the next epoch has read the chain", "stored", 3],
       ["after the take-over record of the next epoch", "CommitConflict", 2],
       ["after the first commit of the next epoch", "CommitConflict", 2]
-    ])("is harmless if it comes late, %s", async (moment, outcome, epochs) => {
+    ])("a take-over record that comes late is harmless, %s", async (moment, outcome, epochs) => {
       const late = new LateAppend()
       const lossy = atSecondTakeOver((append) => late.keep(append))
       await system.startWorker({ chain: (real) => lossy(sendingAt(real, late, moment)) })
@@ -284,7 +284,7 @@ describe("An append whose outcome is unknown", () => {
     it.each([
       ["was made", true],
       ["was not made", false]
-    ])("leaves the account whole if a segment %s", async (_how, isMade) => {
+    ])("a segment whose answer is lost and that %s leaves the account whole", async (_how, isMade) => {
       const lost = losing(isMade, 2)
       const replace: Replacements = {
         chain: (real) => ({ ...real, seal: (partition, text) => lost.write(real.seal(partition, text)) })
@@ -313,7 +313,7 @@ describe("An append whose outcome is unknown", () => {
     it.each([
       ["was made", true],
       ["was not made", false]
-    ])("leaves one record, counted once, if the record of a conflict %s", async (_how, isMade) => {
+    ])("a record of a conflict whose answer is lost and that %s is one record, counted once", async (_how, isMade) => {
       const lost = losing(isMade, 2)
       await system.startWorker({
         rejected: (real) => ({ ...real, record: (rejection) => lost.write(real.record(rejection)) })
@@ -331,7 +331,7 @@ describe("An append whose outcome is unknown", () => {
     it.each([
       ["was made", true],
       ["was not made", false]
-    ])("leaves one record if that of an unreadable message %s", async (_how, isMade) => {
+    ])("a record of an unreadable message whose answer is lost and that %s is one record", async (_how, isMade) => {
       const lost = losing(isMade, 2)
       await system.startWorker({
         rejected: (real) => ({ ...real, record: (rejection) => lost.write(real.record(rejection)) })

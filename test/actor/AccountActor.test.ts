@@ -58,7 +58,7 @@ class Held {
 }
 
 /** One actor over a journal in memory. Its segments, its records and its commits pass when the test lets them. */
-class Bench {
+class TestActor {
   readonly journal = new MemoryJournal()
   readonly seals = new Held()
   readonly records = new Held()
@@ -95,6 +95,15 @@ class Bench {
     this.chainLayer,
     this.recordsLayer
   )
+
+  /** Returns an actor whose account has one commit, and which has read none of its input. */
+  static onCommit(text: string) {
+    return Effect.gen(function* () {
+      const actor = new TestActor()
+      actor.head = yield* Effect.orDie(actor.journal.append(0, text, 0))
+      return actor
+    })
+  }
 
   /** Starts an actor of a new epoch, which loads the account from the journal. The one before it ends. */
   start() {
@@ -202,10 +211,27 @@ class Bench {
   }
 }
 
+interface Given {
+  /** Ids that are applied, one revision each. */
+  readonly applied?: ReadonlyArray<number>
+  /** The writes that wait for the test from then on. */
+  readonly holding?: "seals" | "records"
+}
+
+/** Starts an actor, and brings it to where a test begins. */
+const given = ({ applied = [], holding }: Given = {}) =>
+  Effect.gen(function* () {
+    const actor = new TestActor()
+    yield* actor.start()
+    yield* actor.applyEach(applied)
+    if (holding !== undefined) actor[holding].isHolding = true
+    return actor
+  })
+
 const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index)
 
 /** What is wrong with the segments that a revision of a journal refers to. */
-const problemsOf = ({ journal }: Bench, { segment }: Revision): Array<string> => {
+const problemsOf = ({ journal }: TestActor, { segment }: Revision): Array<string> => {
   const problems: Array<string> = []
   for (let wanted = segment === 0 ? [] : [segment]; wanted.length > 0;) {
     const sequence = wanted.shift() ?? 0
@@ -221,122 +247,177 @@ const problemsOf = ({ journal }: Bench, { segment }: Revision): Array<string> =>
   return problems
 }
 
+type Step = { readonly give: number; readonly from: number } | "hold" | "release" | "another actor"
+
+/** Does steps one after the other, and looks at each revision when it is stored. */
+const runSteps = (steps: ReadonlyArray<Step>) =>
+  Effect.gen(function* () {
+    const actor = yield* given()
+    const known = new Set<number>()
+    const check = Effect.gen(function* () {
+      const revision = yield* actor.commit()
+      if (revision !== undefined) expect(problemsOf(actor, revision)).toEqual([])
+    })
+    const checkAll = Effect.gen(function* () {
+      while (actor.proposals.length > 0) yield* check
+    })
+    for (const step of steps) {
+      if (step === "hold") actor.seals.isHolding = true
+      else if (step === "release") yield* actor.seals.release
+      else if (step === "another actor") {
+        yield* actor.seals.release
+        yield* checkAll
+        yield* actor.start()
+      } else {
+        const ids = range(step.from, step.give)
+        for (const id of ids) known.add(id)
+        yield* actor.giveTogether(ids)
+        yield* check
+      }
+    }
+    yield* actor.seals.release
+    yield* checkAll
+    const account = yield* actor.look()
+    const loaded = yield* actor.load()
+    expect({ counted: account.count, inMemory: account.seen.size, loaded: loaded.seen.size }).toEqual({
+      counted: known.size,
+      inMemory: known.size,
+      loaded: known.size
+    })
+    expect(
+      [...known].filter((id) => !Object.is(loaded.seen.get(`p${id}`)?.repeats, account.seen.get(`p${id}`)?.repeats))
+    ).toEqual([])
+    expect(loaded.applying).toEqual(account.applying)
+    expect(loaded.idle).toEqual(account.idle)
+    yield* actor.end()
+  })
+
 describe("an actor that seals", () => {
   it.effect("an actor names a segment in its next revision, even if it leaves memory after each revision", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
+      const actor = new TestActor()
+
       for (const id of range(0, 72)) {
-        yield* bench.start()
-        yield* bench.applyEach([id])
+        yield* actor.start()
+        yield* actor.applyEach([id])
       }
-      expect(bench.revisions).toHaveLength(72)
-      expect(bench.stored.filter((what) => what === "segment")).toHaveLength(2)
-      expect(bench.revisions.map(({ segment }) => segment > 0).indexOf(true)).toBe(24)
-      yield* bench.end()
+
+      expect(actor.revisions).toHaveLength(72)
+      expect(actor.stored.filter((what) => what === "segment")).toHaveLength(2)
+      expect(actor.revisions.map(({ segment }) => segment > 0).indexOf(true)).toBe(24)
+      yield* actor.end()
     })
   )
 
   it.effect("an actor goes on committing below the bound while a segment is being stored", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      bench.seals.isHolding = true
-      yield* bench.giveTogether(range(0, 256))
-      yield* bench.commit()
-      expect(bench.seals.size).toBe(0)
-      yield* bench.applyEach(range(256, 30))
-      expect(bench.seals.size).toBe(1)
-      expect(bench.revisions.map(({ segment }) => segment)).toEqual(Array.from({ length: 31 }, () => 0))
-      yield* bench.seals.release
-      yield* bench.applyEach([286])
-      const segment = bench.journal.at(bench.revisions.at(-1)?.segment ?? 0)
+      const actor = yield* given({ holding: "seals" })
+
+      yield* actor.giveTogether(range(0, 256))
+      yield* actor.commit()
+      expect(actor.seals.size).toBe(0)
+      yield* actor.applyEach(range(256, 30))
+      expect(actor.seals.size).toBe(1)
+      expect(actor.revisions.map(({ segment }) => segment)).toEqual(Array.from({ length: 31 }, () => 0))
+
+      yield* actor.seals.release
+      yield* actor.applyEach([286])
+      const segment = actor.journal.at(actor.revisions.at(-1)?.segment ?? 0)
       expect(decodeSegment(segment?.text ?? "").revisions.map(({ purchaseIds }) => purchaseIds.length)).toEqual([256])
     })
   )
 
   it.effect("an actor holds its 33rd unsealed revision back until the segment is stored, and then names it", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      bench.seals.isHolding = true
-      yield* bench.applyEach(range(0, 32))
-      expect(bench.revisions.map(({ unsealed }) => unsealed)).toEqual(range(1, 32))
-      yield* bench.give([32])
-      expect(bench.proposals).toEqual([])
-      yield* bench.seals.release
-      expect(bench.proposals).toHaveLength(1)
-      const revision = yield* bench.commit()
+      const actor = yield* given({ holding: "seals" })
+
+      yield* actor.applyEach(range(0, 32))
+      expect(actor.revisions.map(({ unsealed }) => unsealed)).toEqual(range(1, 32))
+
+      yield* actor.give([32])
+      expect(actor.proposals).toEqual([])
+
+      yield* actor.seals.release
+      expect(actor.proposals).toHaveLength(1)
+      const revision = yield* actor.commit()
       // The segment covers the 24 revisions that there were when it began.
       expect(revision?.unsealed).toBe(9)
-      expect(problemsOf(bench, revision as Revision)).toEqual([])
+      expect(problemsOf(actor, revision as Revision)).toEqual([])
       expect(revision?.segment).toBeGreaterThan(0)
     })
   )
 
   it.effect("an actor holds a revision back that follows 1,024 ids beside the segment on its way", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      bench.seals.isHolding = true
+      const actor = yield* given({ holding: "seals" })
+
       for (const from of [0, 500, 1_000]) {
-        yield* bench.giveTogether(range(from, 500))
-        yield* bench.commit()
+        yield* actor.giveTogether(range(from, 500))
+        yield* actor.commit()
       }
-      yield* bench.giveTogether(range(1_500, 24))
-      expect((yield* bench.commit())?.segment).toBe(0)
-      yield* bench.give([1_524])
-      expect(bench.proposals).toEqual([])
-      yield* bench.seals.release
-      expect((yield* bench.commit())?.segment).toBeGreaterThan(0)
+      yield* actor.giveTogether(range(1_500, 24))
+      expect((yield* actor.commit())?.segment).toBe(0)
+
+      yield* actor.give([1_524])
+      expect(actor.proposals).toEqual([])
+
+      yield* actor.seals.release
+      expect((yield* actor.commit())?.segment).toBeGreaterThan(0)
     })
   )
 
   it.effect("an actor stores several segments one after the other, each behind the segment that it names", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      bench.seals.isHolding = true
-      yield* bench.giveTogether(range(0, 256))
-      yield* bench.commit()
+      const actor = yield* given({ holding: "seals" })
+
+      yield* actor.giveTogether(range(0, 256))
+      yield* actor.commit()
       for (const from of [300, 700, 1_100]) {
-        yield* bench.giveTogether(range(from, 400))
-        yield* bench.commit()
+        yield* actor.giveTogether(range(from, 400))
+        yield* actor.commit()
       }
-      yield* bench.giveTogether([5_000])
+      yield* actor.giveTogether([5_000])
+
       // The first segment holds 256 ids; the next two hold 800 and 400.
-      yield* bench.seals.answer()
-      expect((yield* bench.commit())?.segment).toBeGreaterThan(0)
-      yield* bench.giveTogether([5_001])
-      yield* bench.commit()
-      expect(bench.seals.size).toBe(1)
-      yield* bench.seals.answer()
-      yield* bench.giveTogether([5_002])
-      const between = yield* bench.commit()
-      expect(bench.seals.size).toBe(1)
-      yield* bench.seals.answer()
-      yield* bench.giveTogether([5_003])
-      const last = yield* bench.commit()
-      const { links, revisions } = decodeSegment(bench.journal.at(last?.segment ?? 0)?.text ?? "")
+      yield* actor.seals.answer()
+      expect((yield* actor.commit())?.segment).toBeGreaterThan(0)
+
+      yield* actor.giveTogether([5_001])
+      yield* actor.commit()
+      expect(actor.seals.size).toBe(1)
+      yield* actor.seals.answer()
+      yield* actor.giveTogether([5_002])
+      const between = yield* actor.commit()
+      expect(actor.seals.size).toBe(1)
+      yield* actor.seals.answer()
+      yield* actor.giveTogether([5_003])
+      const last = yield* actor.commit()
+
+      const { links, revisions } = decodeSegment(actor.journal.at(last?.segment ?? 0)?.text ?? "")
       expect(links.before).toHaveLength(2)
       expect(links.before[1]).toBe(between?.segment)
       expect(revisions.flatMap(({ purchaseIds }) => purchaseIds)).toHaveLength(401)
-      expect((yield* bench.load()).count).toBe(256 + 1_200 + 4)
+      expect((yield* actor.load()).count).toBe(256 + 1_200 + 4)
     })
   )
 
   it.effect("an actor ends its epoch if a segment is not stored, and names no segment", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      bench.seals.isHolding = true
-      yield* bench.applyEach(range(0, 26))
-      yield* bench.seals.answer(Effect.fail(refused))
-      expect(bench.failures).toEqual([`account ann: ${refused.message}`])
-      yield* bench.applyEach(range(26, 6))
-      yield* bench.give([40])
-      expect([bench.revisions.length, bench.proposals.length]).toEqual([32, 0])
-      expect(new Set(bench.revisions.map(({ segment }) => segment))).toEqual(new Set([0]))
-      expect((yield* bench.load()).count).toBe(32)
+      const actor = yield* given({ holding: "seals" })
+
+      yield* actor.applyEach(range(0, 26))
+      yield* actor.seals.answer(Effect.fail(refused))
+      expect(actor.failures).toEqual([`account ann: ${refused.message}`])
+
+      yield* actor.applyEach(range(26, 6))
+      yield* actor.give([40])
+
+      expect({ revisions: actor.revisions.length, proposals: actor.proposals.length }).toEqual({
+        revisions: 32,
+        proposals: 0
+      })
+      expect(new Set(actor.revisions.map(({ segment }) => segment))).toEqual(new Set([0]))
+      expect((yield* actor.load()).count).toBe(32)
     })
   )
 
@@ -365,78 +446,33 @@ describe("an actor that seals", () => {
   )
 })
 
-type Step = { readonly give: number; readonly from: number } | "hold" | "release" | "another actor"
-
-/** Does steps one after the other, and looks at each revision when it is stored. */
-const runSteps = (steps: ReadonlyArray<Step>) =>
-  Effect.gen(function* () {
-    const bench = new Bench()
-    yield* bench.start()
-    const known = new Set<number>()
-    const check = Effect.gen(function* () {
-      const revision = yield* bench.commit()
-      if (revision !== undefined) expect(problemsOf(bench, revision)).toEqual([])
-    })
-    const checkAll = Effect.gen(function* () {
-      while (bench.proposals.length > 0) yield* check
-    })
-    for (const step of steps) {
-      if (step === "hold") bench.seals.isHolding = true
-      else if (step === "release") yield* bench.seals.release
-      else if (step === "another actor") {
-        yield* bench.seals.release
-        yield* checkAll
-        yield* bench.start()
-      } else {
-        const ids = range(step.from, step.give)
-        for (const id of ids) known.add(id)
-        yield* bench.giveTogether(ids)
-        yield* check
-      }
-    }
-    yield* bench.seals.release
-    yield* checkAll
-    const account = yield* bench.look()
-    const loaded = yield* bench.load()
-    expect([account.count, account.seen.size, loaded.seen.size]).toEqual([known.size, known.size, known.size])
-    expect(
-      [...known].filter((id) => !Object.is(loaded.seen.get(`p${id}`)?.repeats, account.seen.get(`p${id}`)?.repeats))
-    ).toEqual([])
-    expect(loaded.applying).toEqual(account.applying)
-    expect(loaded.idle).toEqual(account.idle)
-    yield* bench.end()
-  })
-
 describe("an actor with conflicts", () => {
   it.effect("an actor stores the record of each conflict before the commit that counts them", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      yield* bench.give([1])
-      yield* bench.commit()
-      bench.records.isHolding = true
-      yield* bench.give([1, 1, 2], 7)
-      expect([bench.records.size, bench.proposals.length]).toEqual([2, 0])
-      yield* bench.records.answer()
-      expect(bench.proposals).toEqual([])
-      yield* bench.records.answer()
-      yield* bench.commit()
-      expect(bench.stored).toEqual(["commit", "record rejected.2.0", "record rejected.3.0", "commit"])
-      expect(bench.conflicts).toEqual(["rejected.2.0", "rejected.3.0"])
-      expect(bench.revisions.at(-1)?.repeats).toEqual(new Map([["p1", { repeats: 0, conflicts: 2 }]]))
+      const actor = yield* given({ applied: [1], holding: "records" })
+
+      yield* actor.give([1, 1, 2], 7)
+      expect({ heldRecords: actor.records.size, proposals: actor.proposals }).toEqual({ heldRecords: 2, proposals: [] })
+      yield* actor.records.answer()
+      expect(actor.proposals).toEqual([])
+      yield* actor.records.answer()
+      yield* actor.commit()
+
+      expect(actor.stored).toEqual(["commit", "record rejected.2.0", "record rejected.3.0", "commit"])
+      expect(actor.conflicts).toEqual(["rejected.2.0", "rejected.3.0"])
+      expect(actor.revisions.at(-1)?.repeats).toEqual(new Map([["p1", { repeats: 0, conflicts: 2 }]]))
     })
   )
 
   it.effect("an actor tells of conflicts only when the commit that counts them is stored", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      yield* bench.give([1])
-      yield* bench.commit()
-      yield* bench.give([1], 7)
-      expect([bench.proposals.length, bench.conflicts]).toEqual([1, []])
-      yield* bench.commit()
-      expect(bench.conflicts).toEqual(["rejected.2.0"])
+      const actor = yield* given({ applied: [1] })
+
+      yield* actor.give([1], 7)
+      expect({ proposals: actor.proposals.length, told: actor.conflicts }).toEqual({ proposals: 1, told: [] })
+
+      yield* actor.commit()
+      expect(actor.conflicts).toEqual(["rejected.2.0"])
     })
   )
 
@@ -445,15 +481,16 @@ describe("an actor with conflicts", () => {
     ["has an unknown outcome", new OutcomeUnknown({ operation: "write", reason: "planned" })]
   ] as const)("an actor commits nothing and ends its epoch if the record of a conflict %s", ([, failure]) =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      yield* bench.give([1])
-      yield* bench.commit()
-      bench.records.isHolding = true
-      yield* bench.give([1], 7)
-      yield* bench.records.answer(Effect.fail(failure))
-      yield* bench.give([2])
-      expect([bench.proposals.length, bench.failures]).toEqual([0, [`account ann: ${failure.message}`]])
+      const actor = yield* given({ applied: [1], holding: "records" })
+
+      yield* actor.give([1], 7)
+      yield* actor.records.answer(Effect.fail(failure))
+      yield* actor.give([2])
+
+      expect({ proposals: actor.proposals, failures: actor.failures }).toEqual({
+        proposals: [],
+        failures: [`account ann: ${failure.message}`]
+      })
     })
   )
 })
@@ -461,37 +498,36 @@ describe("an actor with conflicts", () => {
 describe("an actor", () => {
   it.effect("an actor writes no line for input that was decided before, and finishes its part of the message", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      yield* bench.giveTogether([1, 2])
-      yield* bench.commit()
-      const { decidedThrough, revision } = yield* bench.look()
-      const again = new Bench()
-      expect([decidedThrough, revision]).toEqual([1, 1])
+      const actor = yield* given()
+
+      yield* actor.giveTogether([1, 2])
+      yield* actor.commit()
+      const { decidedThrough, revision } = yield* actor.look()
+      expect({ decidedThrough, revision }).toEqual({ decidedThrough: 1, revision: 1 })
+
       // The same input, as it is read again after a crash.
-      Object.assign(again, { head: revision })
-      yield* Effect.orDie(again.journal.append(0, bench.journal.newest(0)?.text ?? "", 0))
-      yield* again.start()
-      yield* again.giveTogether([1, 2])
-      const proposed = again.proposals.map((proposal) => ({
+      const next = yield* TestActor.onCommit(actor.journal.newest(0)?.text ?? "")
+      yield* next.start()
+      yield* next.giveTogether([1, 2])
+
+      const proposed = next.proposals.map((proposal) => ({
         line: proposal.line(),
-        parts: proposal.parts.map(({ sequence }) => sequence)
+        messages: proposal.parts.map(({ sequence }) => sequence)
       }))
-      expect(proposed).toEqual([{ line: undefined, parts: [1] }])
+      expect(proposed).toEqual([{ line: undefined, messages: [1] }])
     })
   )
 
   it.effect("an actor ends its epoch if its account cannot be read whole", () =>
     Effect.gen(function* () {
-      const bench = new Bench()
-      yield* bench.start()
-      yield* bench.applyEach(range(0, 3))
-      bench.journal.spoil(1, undefined)
-      const failed = yield* Effect.result(bench.load())
-      yield* bench.start()
-      yield* bench.give([3])
+      const actor = yield* given({ applied: range(0, 3) })
+
+      actor.journal.spoil(1, undefined)
+      const failed = yield* Effect.result(actor.load())
+      yield* actor.start()
+      yield* actor.give([3])
       expect(Result.isFailure(failed)).toBe(true)
-      expect(bench.failures).toEqual(["account ann: revision 1 is missing"])
+      expect(actor.failures).toEqual(["account ann: revision 1 is missing"])
     })
   )
 })

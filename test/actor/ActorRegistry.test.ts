@@ -58,6 +58,8 @@ describe("ActorRegistry", () => {
   let scope: Scope.Closeable
   let epoch: TestEpoch
   let actors: EpochActors<number>
+  /** Which of the proposals are committed, by their index: an actor proposes itself, again and again. */
+  let committed: Set<number>
 
   const open = async (settings: Parameters<typeof makeRegistry>[0], mailboxMax = 10) => {
     made = makeRegistry(settings)
@@ -86,6 +88,7 @@ describe("ActorRegistry", () => {
   beforeEach(() => {
     scope = Effect.runSync(Scope.make())
     epoch = new TestEpoch()
+    committed = new Set()
   })
 
   afterEach(async () => {
@@ -105,10 +108,20 @@ describe("ActorRegistry", () => {
     return to.tell(user, { kind: "purchases", deliveries: deliveriesOf(user, id, message.sequence), message })
   }
 
+  /** Gives an actor one purchase; whether there was room, and how many actors are in memory then. */
+  const sellNow = (user: string, id: string, to = actors) => {
+    const sold = sell(user, id, to)
+    return { sold, resident: registry.resident() }
+  }
+
   const proposalsAre = (count: number) => until(`${count} proposals`, () => made.proposals.length === count)
-  const commit = (index: number, sequence: number) => {
+  /** Commits the oldest proposal of a user that is not committed yet, as the writer does: its line is written first. */
+  const commitOf = (user: string) => {
+    const index = made.proposals.findIndex((one, at) => one.userToken === user && !committed.has(at))
+    if (index < 0) throw new Error(`no proposal of ${user} waits`)
+    committed.add(index)
     made.proposals[index]?.line()
-    made.proposals[index]?.committed(sequence)
+    made.proposals[index]?.committed(10 * committed.size)
   }
 
   const look = (user: string, to = actors): Promise<Account> =>
@@ -120,13 +133,18 @@ describe("ActorRegistry", () => {
     await open({ residentMax: 10 }, 2)
     expect(sell("ann", "1")).toBe(true)
     await proposalsAre(1)
-    expect([sell("ann", "2"), sell("ann", "3"), sell("ann", "4")]).toEqual([true, true, false])
-    commit(0, 10)
+    expect({ second: sell("ann", "2"), third: sell("ann", "3"), fourth: sell("ann", "4") }).toEqual({
+      second: true,
+      third: true,
+      fourth: false
+    })
+
+    commitOf("ann")
     await proposalsAre(2)
     expect(sell("ann", "4")).toBe(true)
-    commit(1, 20)
+    commitOf("ann")
     await proposalsAre(3)
-    commit(2, 30)
+    commitOf("ann")
     expect((await look("ann")).count).toBe(4)
     expect(made.loads()).toBe(1)
   })
@@ -141,7 +159,7 @@ describe("ActorRegistry", () => {
       return new WeakRef(given)
     })()
     await proposalsAre(1)
-    commit(0, 10)
+    commitOf("ann")
     made.proposals.pop()
     await until("the collector has taken it", () => {
       collect()
@@ -157,10 +175,10 @@ describe("ActorRegistry", () => {
     let seen: number | undefined
     actors.tell("ann", { kind: "look", look: ({ count }) => (seen = count) })
     sell("ann", "2")
-    commit(0, 10)
+    commitOf("ann")
     await proposalsAre(2)
     expect(seen).toBeUndefined()
-    commit(1, 20)
+    commitOf("ann")
     await until("the look is answered", () => seen !== undefined)
     expect(seen).toBe(2)
   })
@@ -170,17 +188,19 @@ describe("ActorRegistry", () => {
     sell("ann", "1")
     sell("ben", "1")
     await proposalsAre(2)
-    expect([sell("cat", "1"), registry.resident()]).toEqual([false, 2])
+    expect(sellNow("cat", "1")).toEqual({ sold: false, resident: 2 })
+
     const room = made.runtime.runPromise(registry.room)
-    commit(1, 10)
+    commitOf("ben")
     await room
-    expect([sell("cat", "1"), registry.resident()]).toEqual([true, 2])
+    expect(sellNow("cat", "1")).toEqual({ sold: true, resident: 2 })
+
     await proposalsAre(3)
-    commit(2, 11)
-    commit(0, 12)
+    commitOf("cat")
+    commitOf("ann")
     // Ben was passivated and is loaded again; Ann's place or Cat's is his.
     expect((await look("ben")).count).toBe(0)
-    expect([made.loads(), registry.resident()]).toEqual([4, 2])
+    expect({ loads: made.loads(), resident: registry.resident() }).toEqual({ loads: 4, resident: 2 })
   })
 
   it("the registry loads a bounded number of accounts at once, and frees their room when they end", async () => {
@@ -188,7 +208,9 @@ describe("ActorRegistry", () => {
     made.mayLoad.closeUnsafe()
     const users = Array.from({ length: loadingMax }, (_, user) => `user${user}`)
     expect(users.every((user) => sell(user, "1"))).toBe(true)
-    expect([sell("user0", "2"), sell("one more", "1"), registry.resident()]).toEqual([true, false, loadingMax])
+    expect(sellNow("user0", "2")).toEqual({ sold: true, resident: loadingMax })
+    expect(sellNow("one more", "1")).toEqual({ sold: false, resident: loadingMax })
+
     const room = made.runtime.runPromise(registry.room)
     made.mayLoad.openUnsafe()
     await room
@@ -204,7 +226,7 @@ describe("ActorRegistry", () => {
     await again
     const otherScope = Effect.runSync(Scope.make())
     const other = await beginEpoch(new TestEpoch(), otherScope)
-    expect([sell("two more", "1", other), registry.resident()]).toEqual([true, 1])
+    expect(sellNow("two more", "1", other)).toEqual({ sold: true, resident: 1 })
     await Effect.runPromise(Scope.close(otherScope, Exit.void))
   })
 
@@ -218,7 +240,7 @@ describe("ActorRegistry", () => {
     const room = made.runtime.runPromise(registry.room)
     await Effect.runPromise(Scope.close(scope, Exit.void))
     await room
-    expect([sell("ben", "1", other), registry.resident()]).toEqual([true, 1])
+    expect(sellNow("ben", "1", other)).toEqual({ sold: true, resident: 1 })
     await Effect.runPromise(Scope.close(otherScope, Exit.void))
     expect(registry.resident()).toBe(0)
   })
@@ -229,7 +251,7 @@ describe("ActorRegistry", () => {
     await look("idle")
     await until("one is passivated", () => registry.resident() === 1)
     await proposalsAre(1)
-    commit(0, 10)
+    commitOf("busy")
     await until("the other is passivated too", () => registry.resident() === 0)
     expect(made.loads()).toBe(2)
   })

@@ -1,19 +1,14 @@
 import { Duration, Effect } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { ActorRegistry } from "../../src/actor/ActorRegistry.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, piecesOf, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
 describe("An actor that is passivated and loaded again", () => {
-  let system: TestSystem
-
-  beforeEach(async () => {
-    system = await TestSystem.start()
-  })
-
-  afterEach(() => system.stop())
+  const system = startedBeforeEach(() => TestSystem.start())
 
   it("an actor that is loaded again knows the ids of all its segments", async () => {
     const sales = manySold("long", 1_500)

@@ -1,3 +1,4 @@
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { randomUUID } from "node:crypto"
 import { assert, property, sample, string } from "fast-check"
 import { connect, type JetStreamManager, type NatsConnection } from "nats"
@@ -102,17 +103,15 @@ describe("the subjects of the buckets", () => {
 })
 
 describe("partitionOf", () => {
-  let broker: TestBroker
+  const broker = startedBeforeAll(() => TestBroker.start())
   let client: NatsConnection
   let manager: JetStreamManager
   beforeAll(async () => {
-    broker = await TestBroker.start()
     client = await connect({ servers: broker.url })
     manager = await client.jetstreamManager()
   })
   afterAll(async () => {
     await client.close()
-    await broker.stop()
   })
 
   it.each([1, 2, 3, 8, 256])(

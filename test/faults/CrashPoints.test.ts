@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import { headsStream } from "../../src/domain/Subject.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
@@ -47,17 +48,12 @@ const turns = [
 ]
 
 describe("A worker that kills itself", () => {
-  let system: TestSystem
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: String(partitions) }))
   const workers = new Set<TestProcess>()
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: String(partitions) })
-  })
 
   afterEach(async () => {
     for (const worker of workers) await worker.kill()
     workers.clear()
-    await system.stop()
   })
 
   const startWorker = (environment: Record<string, string> = {}) => {

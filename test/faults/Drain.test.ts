@@ -1,24 +1,20 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import { inputStream } from "../../src/domain/Subject.ts"
 import { holdCommits } from "../support/Faults.ts"
 import { askAt, mistakesAfter, post, readAccount } from "../support/Shopper.ts"
 import { manySold, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { freePort, until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
 
 describe("A process that is told to stop", () => {
-  let system: TestSystem
+  const system = startedBeforeEach(() => TestSystem.start())
   const processes = new Set<TestProcess>()
-
-  beforeEach(async () => {
-    system = await TestSystem.start()
-  })
 
   afterEach(async () => {
     for (const one of processes) await one.kill()
     processes.clear()
-    await system.stop()
   })
 
   const start = (role: "worker" | "edge", environment: Record<string, string> = {}) => {

@@ -1,9 +1,10 @@
 import { Effect, Option } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { headsStream, headsSubject } from "../../src/domain/Subject.ts"
 import { makeGate } from "../support/Faults.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
@@ -11,13 +12,7 @@ const crowd = Array.from({ length: 12 }, (_, index) => sold(`buyer-${index}`, "p
 const sale = sold("user", "p1")
 
 describe("A worker that ends after it wrote heads", () => {
-  let system: TestSystem
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1" })
-  })
-
-  afterEach(() => system.stop())
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
   it("the next owner reads the commits that came while its predecessor wrote its last manifest", async () => {
     const gate = makeGate()

@@ -6,6 +6,7 @@ import { headsStream, headsSubject, querySubject } from "../../src/domain/Subjec
 import { holdCommits } from "../support/Faults.ts"
 import { exactJson, mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
 import type { Replacements } from "../support/TestLedger.ts"
@@ -37,19 +38,17 @@ const steps = [
 const unheard: Replacements = { consumer: (real) => ({ ...real, deleteBefore: () => Effect.void }) }
 
 describe("A worker that is frozen for longer than its lease, and wakes", () => {
-  let system: TestSystem
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1", ...lease, ...headsRevisions }))
   let wire: Wire
   let zombie: TestProcess | undefined
 
   beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1", ...lease, ...headsRevisions })
     wire = await Wire.tap(system.broker.url)
   })
 
   afterEach(async () => {
     await zombie?.kill()
     await wire.close()
-    await system.stop()
   })
 
   const startZombie = (environment: Record<string, string> = {}) => {

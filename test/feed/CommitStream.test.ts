@@ -16,24 +16,23 @@ import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { brokerLayer } from "../../src/Roles.ts"
 import { BrokerAdmin } from "../support/BrokerAdmin.ts"
 import { seeded } from "../support/Random.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { TestBroker, until } from "../support/TestBroker.ts"
 import { testSettings } from "../support/TestLedger.ts"
 
 const partitions = 2
 
 describe("The stream of commits", () => {
-  let broker: TestBroker
+  const broker = startedBeforeEach(() => TestBroker.start())
   let admin: BrokerAdmin
   const closers: Array<() => Promise<void>> = []
 
   beforeEach(async () => {
-    broker = await TestBroker.start()
     admin = await BrokerAdmin.open(broker.url, partitions)
   })
   afterEach(async () => {
     for (const close of closers.splice(0).toReversed()) await close()
     await admin.close()
-    await broker.stop()
   })
 
   const start = async () => {

@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import { tokenOfLine } from "../../src/domain/Commit.ts"
 import { serveEdge } from "../support/FeedEdge.ts"
 import { type FeedEvent, FeedReader } from "../support/FeedReader.ts"
 import { readAccount } from "../support/Shopper.ts"
 import { manySold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { freePort, until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
@@ -11,15 +12,11 @@ import { TestSystem, userIn } from "../support/TestSystem.ts"
 const stopping = ["end", "stopping"]
 
 describe("Feeds of edges that come and go, while purchases flow", () => {
-  let system: TestSystem
+  const system = startedBeforeEach(() => TestSystem.start())
   const processes = new Set<TestProcess>()
-  beforeEach(async () => {
-    system = await TestSystem.start()
-  })
   afterEach(async () => {
     for (const one of processes) await one.kill()
     processes.clear()
-    await system.stop()
   })
 
   const start = (role: "worker" | "edge", environment: Record<string, string> = {}) => {

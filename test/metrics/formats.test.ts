@@ -2,13 +2,13 @@ import { execFile } from "node:child_process"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { wantedFormat } from "../../src/metrics/MetricsFormat.ts"
 import { metricsApp } from "../../src/metrics/MetricsApp.ts"
 import { findPythonPackage } from "../support/PythonPackage.ts"
 import { needs } from "../support/Requirement.ts"
 import { projectRoot } from "../support/TestBroker.ts"
-import { purchaseText, refusal, type Seen, seen, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, refusal, type Seen, seen, useService } from "../support/TestService.ts"
 
 const client = await findPythonPackage("prometheus-client", "0.26.0")
 
@@ -19,15 +19,13 @@ const formats = [
   ["openmetrics", openmetrics]
 ] as const
 
-let service: TestService
+const service = useService()
 beforeAll(async () => {
-  service = await startService()
   await service.post(purchaseText({ purchaseId: "p1" }), { prefer: "wait=10" })
   await service.get("/duplicate/3/cid")
   await service.post(purchaseText({ purchaseId: "p1", quantity: 9 }), { prefer: "wait=10" })
   await service.get("/users/ann/total")
 })
-afterAll(() => service.stop())
 
 const worker = metricsApp((effect) => Effect.runPromise(effect))
 const endpoints: ReadonlyArray<readonly [string, (accept?: string) => Promise<Seen>]> = [

@@ -1,3 +1,4 @@
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { Effect, Exit, Layer, ManagedRuntime, Option } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
@@ -8,11 +9,10 @@ import { TestBroker } from "../support/TestBroker.ts"
 const manyReads = 200
 
 describe("the journal and the heads on a broker", () => {
-  let broker: TestBroker
+  const broker = startedBeforeAll(() => TestBroker.start())
   let runtime: ManagedRuntime.ManagedRuntime<CommitChain | HeadStore, unknown>
 
   beforeAll(async () => {
-    broker = await TestBroker.start()
     runtime = ManagedRuntime.make(
       Layer.mergeAll(CommitChain.layer(1), HeadStore.layer(1)).pipe(
         Layer.provide(Connection.layer({ url: broker.url, name: "test" }))
@@ -22,7 +22,6 @@ describe("the journal and the heads on a broker", () => {
 
   afterAll(async () => {
     await runtime.dispose()
-    await broker.stop()
   })
 
   /** Returns what an effect gives, or its failure. */

@@ -1,7 +1,8 @@
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Effect, ManagedRuntime } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { brokerLayer } from "../../src/Roles.ts"
 import { TestBroker, until } from "../support/TestBroker.ts"
@@ -11,13 +12,7 @@ setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
 describe("an epoch that serves queries", () => {
-  let broker: TestBroker
-
-  beforeAll(async () => {
-    broker = await TestBroker.start()
-  })
-
-  afterAll(() => broker.stop())
+  const broker = startedBeforeAll(() => TestBroker.start())
 
   // Found by `npm run soak`: 36 KiB for each epoch that a worker ever had.
   it("the connection forgets an epoch that served queries when it is over", async () => {

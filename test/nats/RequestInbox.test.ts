@@ -1,3 +1,4 @@
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { Effect, Exit, Fiber } from "effect"
 import { connect, headers, type Msg, type NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -7,13 +8,12 @@ import { TestBroker, until } from "../support/TestBroker.ts"
 const isEnd = (message: Msg): boolean => message.string() === "end"
 
 describe("Requests with several answers", () => {
-  let broker: TestBroker
+  const broker = startedBeforeAll(() => TestBroker.start())
   let asking: NatsConnection
   let answering: NatsConnection
   let inbox: RequestInbox
 
   beforeAll(async () => {
-    broker = await TestBroker.start()
     asking = await connect({ servers: broker.url })
     answering = await connect({ servers: broker.url })
     inbox = makeRequestInbox(asking, () => true)
@@ -23,7 +23,6 @@ describe("Requests with several answers", () => {
     inbox.close()
     await asking.close()
     await answering.close()
-    await broker.stop()
   })
 
   /** Who answers a subject with these texts; answers where. */

@@ -1,8 +1,9 @@
 import { Effect } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Delivery } from "../../src/nats/Delivery.ts"
 import { holdCommits } from "../support/Faults.ts"
 import { sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import type { Replacements } from "../support/TestLedger.ts"
 import { TestSystem } from "../support/TestSystem.ts"
@@ -41,13 +42,7 @@ const watchConsumer = () => {
 }
 
 describe("a worker", () => {
-  let system: TestSystem
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1" })
-  })
-
-  afterEach(() => system.stop())
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
   const floor = async () => (await system.admin.consumers()).map(({ ack_floor }) => ack_floor.stream_seq)
 

@@ -1,21 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Delivery } from "../../src/nats/Delivery.ts"
 import { mistakesInChain } from "../support/ChainOrder.ts"
 import { mistakesAfter, readAccount } from "../support/Shopper.ts"
 import { manySold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import type { Replacements } from "../support/TestLedger.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
 describe("A delivery that does not arrive", () => {
-  let system: TestSystem
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
   const user = "gap"
   const sales = manySold(user, 200)
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1" })
-  })
-
-  afterEach(() => system.stop())
 
   /** Drops the first delivery that is to be dropped, as a broken network could. */
   const dropOnce = (isDropped: (delivery: Delivery) => boolean) => {

@@ -1,10 +1,11 @@
 import { Duration, Effect } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { inputStream, journalStream } from "../../src/domain/Subject.ts"
 import { cleanOnce } from "../../src/partition/Janitor.ts"
 import { isCommit, makeGate } from "../support/Faults.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import type { TestWorker } from "../support/TestLedger.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
@@ -14,13 +15,7 @@ const ofFast = manySold(fast, 300)
 const ofSlow = manySold(slow, 300)
 
 describe("The janitor", () => {
-  let system: TestSystem
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "2" })
-  })
-
-  afterEach(() => system.stop())
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "2" }))
 
   const clean = (worker: TestWorker, retention = Duration.zero) =>
     worker.runtime.runPromise(cleanOnce({ every: Duration.millis(1), retention }))

@@ -1,21 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { holdCommits } from "../support/Faults.ts"
 import { mistakesAfter, read, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, piecesOf, type Sold, sold, wideSold } from "../support/Sold.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
 // What fits into messages of the input log has to fit into the ledger too, whatever it is: one record that the broker
 // refuses would stop a partition for ever.
 describe("Large input", () => {
-  let system: TestSystem
+  const system = startedBeforeAll(() => TestSystem.start({ PARTITIONS: "1" }))
 
   beforeAll(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1" })
     await system.startWorker()
   })
-
-  afterAll(() => system.stop())
 
   /** Publishes messages of one user's purchases. The actor gets as many at once as a worker gives out before a commit. */
   const publishAtOnce = async (...messages: ReadonlyArray<ReadonlyArray<Sold>>) => {

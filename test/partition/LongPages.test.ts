@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { mistakesAfter, readAccount } from "../support/Shopper.ts"
 import { manySold, wideSold } from "../support/Sold.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
 // A reply of an owner is one message of the broker, which has a largest size.
 describe("Long pages", () => {
-  let system: TestSystem
+  const system = startedBeforeAll(() => TestSystem.start({ PARTITIONS: "1" }))
 
   beforeAll(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1" })
     await system.startWorker()
   })
-
-  afterAll(() => system.stop())
 
   it("a worker answers a page of the longest texts", async () => {
     const sales = wideSold("page", 1_000)

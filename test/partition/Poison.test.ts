@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { encodeToken } from "../../src/domain/Subject.ts"
 import { mistakesAfter, post, readAccount } from "../support/Shopper.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
 
 const partitions = 4
@@ -37,14 +38,11 @@ const badPurchases: ReadonlyArray<readonly [string, unknown]> = [
 ]
 
 describe("What cannot be applied", () => {
-  let system: TestSystem
+  const system = startedBeforeAll(() => TestSystem.start({ PARTITIONS: String(partitions) }))
 
   beforeAll(async () => {
-    system = await TestSystem.start({ PARTITIONS: String(partitions) })
     await system.startWorker()
   })
-
-  afterAll(() => system.stop())
 
   const publish = (payload: string | Uint8Array) => system.admin.publish(`purchases.1.${user}`, payload)
 

@@ -1,5 +1,6 @@
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { Effect, Exit, Layer, ManagedRuntime } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { ActorRegistry } from "../../src/actor/ActorRegistry.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
 import { AccountReader } from "../../src/ledger/AccountReader.ts"
@@ -18,13 +19,7 @@ import { testSettings } from "../support/TestLedger.ts"
 
 // A journal that was restored without its input log, or from a newer backup than the log.
 describe("a position beyond the input log", () => {
-  let broker: TestBroker
-
-  beforeAll(async () => {
-    broker = await TestBroker.start()
-  })
-
-  afterAll(() => broker.stop())
+  const broker = startedBeforeAll(() => TestBroker.start())
 
   it("a position beyond the input log keeps the partition from being taken, so that no purchase is skipped", async () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })

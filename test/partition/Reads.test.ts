@@ -1,5 +1,5 @@
 import { Duration, Effect, Exit, Scope } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { inputStream } from "../../src/domain/Subject.ts"
 import type { Delivery } from "../../src/nats/Delivery.ts"
 import type { PullEvents } from "../../src/nats/PullSession.ts"
@@ -8,6 +8,7 @@ import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { makeGate } from "../support/Faults.ts"
 import { mistakesAfter, post, read, readAccount } from "../support/Shopper.ts"
 import { manySold, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import type { Replacements } from "../support/TestLedger.ts"
 import { TestSystem } from "../support/TestSystem.ts"
@@ -21,14 +22,8 @@ const listening = (events: (real: PullEvents) => PullEvents): Replacements => ({
 })
 
 describe("A read", () => {
-  let system: TestSystem
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
   const user = "user"
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1" })
-  })
-
-  afterEach(() => system.stop())
 
   it("a read waits for purchases that were acknowledged before it and are not delivered yet", async () => {
     const late: Array<() => void> = []

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { inputStream } from "../../src/domain/Subject.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, postBody, sold, type Sold } from "../support/Sold.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
@@ -9,15 +10,12 @@ import { TestSystem } from "../support/TestSystem.ts"
 const shortestWindow = 100_000_000
 
 describe("Repeats", () => {
-  let system: TestSystem
+  // No slow machine leaves it; postAfterTheWindow ends it.
+  const system = startedBeforeAll(() => TestSystem.start({ DUPLICATE_WINDOW: "1 hour" }))
 
   beforeAll(async () => {
-    // No slow machine leaves it; postAfterTheWindow ends it.
-    system = await TestSystem.start({ DUPLICATE_WINDOW: "1 hour" })
     await system.startWorker()
   })
-
-  afterAll(() => system.stop())
 
   const stored = async () => (await system.admin.state(inputStream)).messages
 

@@ -1,21 +1,16 @@
 import { Effect } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
 import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { makeGate } from "../support/Faults.ts"
 import { mistakesAfter, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
 describe("Input that a new epoch reads again", () => {
-  let system: TestSystem
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "1" })
-  })
-
-  afterEach(() => system.stop())
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
   it("a new epoch neither applies, counts nor rejects again what the old one decided of its input", async () => {
     await system.startWorker()

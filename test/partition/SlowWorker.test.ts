@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
+import { afterAll, describe, expect, it } from "vitest"
 import { until } from "../support/TestBroker.ts"
 import { TestProcess } from "../support/TestProcess.ts"
 import { TestSystem } from "../support/TestSystem.ts"
@@ -11,16 +12,11 @@ const partitions = 64
 const messageBytes = [...Array.from({ length: 10 }, () => 120_000), 480_000]
 
 describe("a slow worker that owns many partitions", () => {
-  let system: TestSystem
+  const system = startedBeforeAll(() => TestSystem.start({ PARTITIONS: String(partitions) }))
   let worker: TestProcess | undefined
-
-  beforeAll(async () => {
-    system = await TestSystem.start({ PARTITIONS: String(partitions) })
-  })
 
   afterAll(async () => {
     await worker?.kill()
-    await system.stop()
   })
 
   const delivered = async () => {

@@ -1,19 +1,14 @@
 import { Duration } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { mistakesInChain } from "../support/ChainOrder.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
 describe("Two workers", () => {
-  let system: TestSystem
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "8" })
-  })
-
-  afterEach(() => system.stop())
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "8" }))
 
   const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
   const lanes = users.map((user) => manySold(user, 80))

@@ -1,5 +1,5 @@
 import { Effect, Exit } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { type BrokerFailure, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { revisionLineOf } from "../../src/domain/Commit.ts"
 import { encodeToken } from "../../src/domain/Subject.ts"
@@ -9,6 +9,7 @@ import { mistakesInChain } from "../support/ChainOrder.ts"
 import { isCommit, makeGate } from "../support/Faults.ts"
 import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
 import { manySold, type Sold, sold } from "../support/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../support/TestBroker.ts"
 import type { Replacements } from "../support/TestLedger.ts"
 import { TestSystem, userIn } from "../support/TestSystem.ts"
@@ -77,13 +78,7 @@ const sendingAt = (real: Chain, late: LateAppend, moment: Moment): Chain => ({
 })
 
 describe("An append whose outcome is unknown", () => {
-  let system: TestSystem
-
-  beforeEach(async () => {
-    system = await TestSystem.start({ PARTITIONS: "2" })
-  })
-
-  afterEach(() => system.stop())
+  const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "2" }))
 
   const postAll = async (sales: ReadonlyArray<Sold>) => {
     // One after the other, so that each has a commit of its own.

@@ -1,5 +1,6 @@
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { rmSync } from "node:fs"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, it } from "vitest"
 import { postTo, type Seen, seen } from "../support/TestService.ts"
 import { TestBroker } from "../support/TestBroker.ts"
 import { startEdge, startWorker, type TestEdge, testSettings, type TestWorker } from "../support/TestLedger.ts"
@@ -23,20 +24,16 @@ const cents = (amount: number): number => Math.round(amount * 100)
 describe(`an installation of commit ${commit}`, () => {
   const answers = storedAnswers(commit)
   const directory = unpackInstallation(commit)
-  let broker: TestBroker
+  // Stands first, and so comes last: the broker writes there until it is stopped.
+  afterAll(() => rmSync(directory, { recursive: true }))
+  const broker = startedBeforeAll(() => TestBroker.start({ directory }))
   let edge: TestEdge
   let worker: TestWorker
   let startedUpgrade: number
 
-  beforeAll(async () => {
-    broker = await TestBroker.start({ directory })
-  })
-
   afterAll(async () => {
     await edge?.stop()
     await worker?.stop()
-    await broker?.stop()
-    rmSync(directory, { recursive: true })
   })
 
   const get = (path: string): Promise<Seen> => seen(edge.app.request(path))

@@ -101,9 +101,15 @@ export class TestBroker {
     return new TestBroker(await freePort(), await freePort(), options)
   }
 
+  /** Starts a broker, and waits until it is healthy. One that does not become healthy is stopped. */
   static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
     const broker = await TestBroker.create(options)
-    await broker.run()
+    try {
+      await broker.run()
+    } catch (failure) {
+      await broker.stop()
+      throw failure
+    }
     return broker
   }
 

@@ -19,6 +19,7 @@ export class TestCluster {
     this.brokers = brokers
   }
 
+  /** Starts all three. If one does not start, stops the others, and fails. */
   static async start(): Promise<TestCluster> {
     const ports = await Promise.all(Array.from({ length: size }, freePort))
     const routes = ports.map((port) => `nats://127.0.0.1:${port}`)
@@ -39,7 +40,12 @@ export class TestCluster {
       )
     )
     const cluster = new TestCluster(brokers)
-    await Promise.all(brokers.map((broker) => broker.run(startWaitMilliseconds)))
+    try {
+      await Promise.all(brokers.map((broker) => broker.run(startWaitMilliseconds)))
+    } catch (failure) {
+      await cluster.stop()
+      throw failure
+    }
     return cluster
   }
 

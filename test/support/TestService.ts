@@ -5,6 +5,7 @@ import { makeApp } from "../../src/edge/App.ts"
 import type { EdgeServices } from "../../src/edge/EdgeRuntime.ts"
 import type { Settings } from "../../src/Settings.ts"
 import { describedApp } from "./Description.ts"
+import { startedBeforeAll } from "./StartedBefore.ts"
 import { TestBroker, until } from "./TestBroker.ts"
 import { startEdge, startWorker, type TestEdge, testSettings } from "./TestLedger.ts"
 
@@ -152,3 +153,7 @@ export const startService = async (
     }
   }
 }
+
+/** Starts a service for all tests of this file or `describe`, and stops it after them. */
+export const useService = (options: Parameters<typeof startService>[0] = {}): TestService =>
+  startedBeforeAll(() => startService(options))

@@ -1,11 +1,12 @@
 import { Effect } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { usualLimits } from "../../scripts/upgrade/Replay.ts"
 import type { Replacements } from "../../scripts/upgrade/Upgrade.ts"
 import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
 import { decodeRevision, encodeRevision, type Revision } from "../../src/domain/Revision.ts"
 import { decodeSegment, encodeSegment, type Segment } from "../../src/domain/Segment.ts"
 import { manySold, sold } from "../support/Sold.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { startWorker, testSettings } from "../support/TestLedger.ts"
 import { FormerInstallation } from "./FormerInstallation.ts"
 import { upgradeHere } from "./UpgradeRun.ts"
@@ -136,10 +137,9 @@ const mistakes: ReadonlyArray<readonly [what: string, mistake: Replacements, tol
 ]
 
 describe("the comparison of an upgrade", () => {
-  let former: FormerInstallation
+  const former = startedBeforeAll(() => FormerInstallation.start(1))
 
   beforeAll(async () => {
-    former = await FormerInstallation.start(1)
     for (const one of manySold("ann", 59)) await former.apply([one])
     const repeated = sold("ann", "p1", { valueCents: 100 })
     const conflicting = { ...repeated, valueCents: 3 }
@@ -150,10 +150,6 @@ describe("the comparison of an upgrade", () => {
     const step = { version: 1, state: "begun", purchase: sold("ann", "p61") }
     await former.write(key, step)
     await former.write(key, { ...step, state: "stored", inputSequence: 3 })
-  })
-
-  afterAll(async () => {
-    await former?.stop()
   })
 
   it.each(mistakes)("the comparison finds that a wrong upgrade changed or lost %s", async (_what, mistake, told) => {

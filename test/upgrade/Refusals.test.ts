@@ -1,8 +1,9 @@
 import { Effect } from "effect"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { journalConfig } from "../../src/nats/CommitChain.ts"
 import { encodeToken, formerLedgerStream, headsStream, journalStream } from "../../src/domain/Subject.ts"
 import { sold } from "../support/Sold.ts"
+import { startedBeforeAll, startedBeforeEach } from "../support/StartedBefore.ts"
 import { TestBroker } from "../support/TestBroker.ts"
 import { startWorker, testSettings } from "../support/TestLedger.ts"
 import { FormerInstallation } from "./FormerInstallation.ts"
@@ -11,15 +12,10 @@ import { runUpgrade, upgradeHere } from "./UpgradeRun.ts"
 const partitions = 2
 
 describe("the upgrade", () => {
-  let former: FormerInstallation
+  const former = startedBeforeAll(() => FormerInstallation.start(partitions))
 
   beforeAll(async () => {
-    former = await FormerInstallation.start(partitions)
     for (const user of ["ann", "bob", "cleo"]) await former.apply([sold(user, "1"), sold(user, "2")])
-  })
-
-  afterAll(async () => {
-    await former?.stop()
   })
 
   const streams = async (): Promise<ReadonlyArray<string>> => {
@@ -107,16 +103,11 @@ describe("the upgrade", () => {
 })
 
 describe("an upgrade that was killed", () => {
-  let former: FormerInstallation
+  const former = startedBeforeEach(() => FormerInstallation.start(partitions))
 
   beforeEach(async () => {
-    former = await FormerInstallation.start(partitions)
     for (let number = 1; number <= 40; number += 1) await former.apply([sold("ann", `${number}`)])
     await former.apply([sold("bob", "1")])
-  })
-
-  afterEach(async () => {
-    await former.stop()
   })
 
   const restarted = async () => {

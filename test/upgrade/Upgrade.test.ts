@@ -7,6 +7,7 @@ import { tokenOfLine } from "../../src/domain/Commit.ts"
 import { encodeToken, inputStream } from "../../src/domain/Subject.ts"
 import { seeded, shuffled } from "../support/Random.ts"
 import { manySold, piecesOf, postBody, sold, type Sold, wideSold } from "../support/Sold.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { postTo, seen } from "../support/TestService.ts"
 import { startEdge, startWorker, type TestEdge, testSettings, type TestWorker } from "../support/TestLedger.ts"
 import { userIn } from "../support/TestSystem.ts"
@@ -97,14 +98,13 @@ const messagesOf = (random: () => number): Array<ReadonlyArray<Sold>> => [
 describe("an installation of the former layout with accounts of every kind", () => {
   const messages = messagesOf(seeded(11))
   const accounts = expectedOf(messages.flat())
-  let former: FormerInstallation
+  const former = startedBeforeAll(() => FormerInstallation.start(partitions))
   let edge: TestEdge
   let worker: TestWorker
   let before: ReadonlyArray<unknown>
   let lines: ReadonlyArray<string>
 
   beforeAll(async () => {
-    former = await FormerInstallation.start(partitions)
     for (const message of messages) await former.apply(message)
     const filter = "purchases.0.*"
     const config = {
@@ -126,7 +126,6 @@ describe("an installation of the former layout with accounts of every kind", () 
   afterAll(async () => {
     await edge?.stop()
     await worker?.stop()
-    await former?.stop()
   })
 
   const get = async (path: string) => JSON.parse((await seen(edge.app.request(path))).body)
@@ -212,16 +211,11 @@ describe("an installation of the former layout with accounts of every kind", () 
 })
 
 describe("an installation with more users than a commit has lines", () => {
-  let former: FormerInstallation
+  const former = startedBeforeAll(() => FormerInstallation.start(1))
 
   beforeAll(async () => {
-    former = await FormerInstallation.start(1)
     const users = Array.from({ length: commitRevisionsMax + 100 }, (_, index) => sold(`u${index}`, "1"))
     for (const message of piecesOf(users, 100)) await former.apply(message)
-  })
-
-  afterAll(async () => {
-    await former?.stop()
   })
 
   it("the upgrade fills one commit and begins another, also if the broker leaves commits without an answer", async () => {

@@ -1,0 +1,58 @@
+import { afterAll, describe, expect, it } from "vitest"
+import { startedBeforeAll, startedBeforeEach } from "./StartedBefore.ts"
+
+/** Counts how often it was started, and has a method that needs its own `this`. */
+const makeCounted = () => {
+  const events: Array<string> = []
+  class Counted {
+    readonly number = events.filter((event) => event === "start").length
+    tell(): string {
+      return `number ${this.number}`
+    }
+    async stop(): Promise<void> {
+      events.push("stop")
+    }
+  }
+  const start = async () => {
+    events.push("start")
+    return new Counted()
+  }
+  return { events, start }
+}
+
+describe("a thing that is started before all tests", () => {
+  const { events, start } = makeCounted()
+  // Comes last, as it stands first.
+  afterAll(() => expect(events).toEqual(["start", "a later hook", "stop"]))
+  const counted = startedBeforeAll(start)
+  afterAll(() => void events.push("a later hook"))
+
+  it.each([1, 2])("test %i sees the one that was started for all", () => {
+    expect({ number: counted.number, told: counted.tell() }).toEqual({ number: 1, told: "number 1" })
+  })
+})
+
+describe("a thing that is started before each test", () => {
+  const { events, start } = makeCounted()
+  afterAll(() => expect(events).toEqual(["start", "stop", "start", "stop"]))
+  const counted = startedBeforeEach(start)
+
+  it.each([1, 2])("test %i sees the one that was started for it", (number) => {
+    expect({ number: counted.number, told: counted.tell() }).toEqual({ number, told: `number ${number}` })
+  })
+})
+
+describe("a thing that is read too early", () => {
+  const { start } = makeCounted()
+  const counted = startedBeforeAll(start)
+  let failure: unknown
+  try {
+    counted.tell()
+  } catch (thrown) {
+    failure = thrown
+  }
+
+  it("a thing that is read before a hook has started it fails, and names the member", () => {
+    expect(String(failure)).toBe("Error: tell is read before a hook has started its owner")
+  })
+})

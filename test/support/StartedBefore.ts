@@ -1,0 +1,35 @@
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest"
+
+interface Stoppable {
+  stop(): Promise<void>
+}
+
+/** Stands for what a hook starts, and has all of its members from then on. */
+const standIn = <A extends object>(started: () => A | undefined): A =>
+  new Proxy({} as A, {
+    get: (_, member) => {
+      const current = started()
+      if (current === undefined) throw new Error(`${String(member)} is read before a hook has started its owner`)
+      const value: unknown = Reflect.get(current, member)
+      return typeof value === "function" ? value.bind(current) : value
+    }
+  })
+
+/** Starts one thing for all tests of this file or `describe`, and stops it after all hooks that come later. */
+export const startedBeforeAll = <A extends Stoppable>(start: () => Promise<A>): A => {
+  let started: A | undefined
+  beforeAll(async () => void (started = await start()))
+  afterAll(() => started?.stop())
+  return standIn(() => started)
+}
+
+/** Starts one thing for each test of this file or `describe`, and stops it after all hooks that come later. */
+export const startedBeforeEach = <A extends Stoppable>(start: () => Promise<A>): A => {
+  let started: A | undefined
+  beforeEach(async () => void (started = await start()))
+  afterEach(async () => {
+    await started?.stop()
+    started = undefined
+  })
+  return standIn(() => started)
+}

@@ -1,38 +1,27 @@
+import type { Invariant } from "../support/Invariant.ts"
 import { headsOf, purchaseAt, type Script, type Shared, type User, users } from "./Chain.ts"
 import { lacksBlob, readBlobs } from "./Heads.ts"
 
 /**
- * - `I1`: no loss. Nothing at or below the position, and nothing that is purged, is not applied.
- * - `I2`: no double. No purchaseId of a user is in two revisions.
- * - `I3`: no phantom. Every purchase that is applied was stored in the input log before.
- * - `I4`: agreement. The newest revision knows of every purchase that the account's revisions applied.
- * - `I5`: order. A user's purchases are applied in the order of the input log, with none left out.
- * - `I6`: reads. An answer holds all that was stored before the question, and nothing that no commit holds. All that was
+ * A rule that the protocol keeps in every state. The model reads the invariants of docs/protocol.md as follows.
+ * - `I1`: Nothing at or below the position, and nothing that is purged, is not applied.
+ * - `I2`: No purchaseId of a user is in two revisions.
+ * - `I3`: Every purchase that is applied was stored in the input log before.
+ * - `I4`: The newest revision knows of every purchase that the account's revisions applied.
+ * - `I5`: A user's purchases are applied in the order of the input log, with none left out.
+ * - `I6`: An answer holds all that was stored before the question, and nothing that no commit holds. All that was
  *   acknowledged or read before is stored, so it is in the answer too.
- * - `I7`: liveness. The end of the input log can be reached from every state, without luck.
- * - `I8`: acknowledgement. An input is acknowledged only when commits hold its whole content.
- * - `repeats`: each repeat or conflict is counted once.
- * - `position`: the position never goes back along the chain.
- * - `references`: each segment and rejected record that the chain refers to is stored.
- * - `ahead`: heads name no revision that is not in the chain.
- * - `blobs`: each blob that the newest manifest names is stored, unless a fault lost it.
- * - `heads`: an owner restores exactly the newest revision of every account.
+ * - `I7`: The end of the input log can be reached from every state, without luck.
+ * - `I8`: An input is acknowledged only when commits hold its whole content.
+ * They rest on rules of their own:
+ * - `repeats`: Each repeat or conflict is counted once.
+ * - `position`: The position never goes back along the chain.
+ * - `references`: Each segment and rejected record that the chain refers to is stored.
+ * - `ahead`: Heads name no revision that is not in the chain.
+ * - `blobs`: Each blob that the newest manifest names is stored, unless a fault lost it.
+ * - `heads`: An owner restores exactly the newest revision of every account.
  */
-export type Invariant =
-  | "I1"
-  | "I2"
-  | "I3"
-  | "I4"
-  | "I5"
-  | "I6"
-  | "I7"
-  | "I8"
-  | "repeats"
-  | "position"
-  | "references"
-  | "ahead"
-  | "blobs"
-  | "heads"
+export type ModelRule = Invariant | "repeats" | "position" | "references" | "ahead" | "blobs" | "heads"
 
 const idOf = (purchase: string) => purchase.slice(0, 1)
 
@@ -55,14 +44,14 @@ const isPrefix = (some: ReadonlyArray<number>, all: ReadonlyArray<number>) =>
 export const appliedOf = ({ revisions }: Shared, user: User): ReadonlyArray<number> =>
   revisions[user].flatMap(({ adds }) => adds)
 
-const brokenOf = (script: Script, shared: Shared, user: User): ReadonlyArray<Invariant> => {
+const brokenOf = (script: Script, shared: Shared, user: User): ReadonlyArray<ModelRule> => {
   const applied = appliedOf(shared, user)
   const newest = shared.revisions[user].at(-1)
   const { entries = [], decidedThrough = 0, repeats = 0 } = newest ?? {}
   const ids = applied.map((sequence) => idOf(purchaseAt(script, user, sequence) ?? "?"))
   const needed = Math.max(shared.position, shared.purged)
   const counted = deliveriesThrough(script, user, decidedThrough)
-  const broken: Array<Invariant> = []
+  const broken: Array<ModelRule> = []
   const isMissing = distinctPurchases(script, user, needed).some((sequence) => !applied.includes(sequence))
   if (isMissing) broken.push("I1")
   if (new Set(ids).size < ids.length) broken.push("I2")
@@ -75,17 +64,17 @@ const brokenOf = (script: Script, shared: Shared, user: User): ReadonlyArray<Inv
   return broken
 }
 
-const brokenByHeads = (shared: Shared): ReadonlyArray<Invariant> => {
+const brokenByHeads = (shared: Shared): ReadonlyArray<ModelRule> => {
   const { manifest, hasLost } = shared.heads
   const ends = headsOf(shared)
   const heads = readBlobs(shared.heads, manifest)
-  const broken: Array<Invariant> = []
+  const broken: Array<ModelRule> = []
   if (users.some((user) => manifest.through[user] > ends[user] || heads[user] > ends[user])) broken.push("ahead")
   if (!hasLost && lacksBlob(shared.heads, manifest)) broken.push("blobs")
   return broken
 }
 
-export const brokenInvariants = (script: Script, shared: Shared): ReadonlyArray<Invariant> => {
+export const brokenInvariants = (script: Script, shared: Shared): ReadonlyArray<ModelRule> => {
   const broken = [...users.flatMap((user) => brokenOf(script, shared, user)), ...brokenByHeads(shared)]
   if (shared.position > shared.stored) broken.push("I3")
   const referred = users.flatMap((user) => shared.revisions[user].flatMap(({ refers }) => refers))
@@ -99,10 +88,10 @@ export const brokenByAnswer = (
   user: User,
   required: number,
   answer: ReadonlyArray<number>
-): Invariant | undefined => (answer.length < required || !isPrefix(answer, appliedOf(shared, user)) ? "I6" : undefined)
+): ModelRule | undefined => (answer.length < required || !isPrefix(answer, appliedOf(shared, user)) ? "I6" : undefined)
 
 /** Checks the acknowledgement of all inputs up to a sequence, and of no other. */
-export const brokenByAcknowledgement = (script: Script, shared: Shared, through: number): Invariant | undefined => {
+export const brokenByAcknowledgement = (script: Script, shared: Shared, through: number): ModelRule | undefined => {
   const isDecided = (user: User, sequence: number) =>
     purchaseAt(script, user, sequence) === undefined || (shared.revisions[user].at(-1)?.decidedThrough ?? 0) >= sequence
   for (let sequence = shared.position + 1; sequence <= through; sequence += 1) {
@@ -114,5 +103,5 @@ export const brokenByAcknowledgement = (script: Script, shared: Shared, through:
 export const isFinished = (script: Script, shared: Shared): boolean =>
   shared.stored === script.length && shared.position === script.length
 
-export const positionGoesBack = (before: Shared, after: Shared): Invariant | undefined =>
+export const positionGoesBack = (before: Shared, after: Shared): ModelRule | undefined =>
   after.position < before.position ? "position" : undefined

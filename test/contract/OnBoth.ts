@@ -1,18 +1,19 @@
 import { Effect, Exit, Option, type Scope } from "effect"
-import { afterAll, beforeAll, describe } from "vitest"
+import { describe } from "vitest"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import type { BrokerServices } from "../simulation/SimulatedBroker.ts"
-import { type Bench, type BenchOptions, memoryBench, realBench } from "./Bench.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
+import { type BrokerUnderTest, type BrokerOptions, openMemoryBroker, openRealBroker } from "./BrokerUnderTest.ts"
 
 export const partitions = 8
-export const usual: BenchOptions = { partitions, duplicateWindowMilliseconds: 120_000, inputBytesMax: 64 * 1024 ** 2 }
+export const usual: BrokerOptions = { partitions, duplicateWindowMilliseconds: 120_000, inputBytesMax: 64 * 1024 ** 2 }
 
 const kinds = [
-  { kind: "the real server", open: realBench },
-  { kind: "the broker in memory", open: memoryBench }
+  { kind: "the real server", open: openRealBroker },
+  { kind: "the broker in memory", open: openMemoryBroker }
 ]
 
 /** Looks again and again until something holds, on the clock of the broker. */
@@ -23,10 +24,10 @@ export const until = (holds: () => boolean) =>
   )
 
 /** What the tests of a contract use of the broker that they run on, which is open while they run. */
-const contractOf = (bench: () => Bench) => {
+const contractOf = (broker: BrokerUnderTest) => {
   /** What an effect answers, or its failure. */
   const outcome = async <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>): Promise<A | E> => {
-    const exit = await bench().run(effect)
+    const exit = await broker.run(effect)
     if (Exit.isSuccess(exit)) return exit.value
     const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
     if (failure === undefined) throw new Error(`it died: ${JSON.stringify(exit)}`)
@@ -45,21 +46,18 @@ const contractOf = (bench: () => Bench) => {
     if (!("sequence" in stored)) throw new Error(`not stored: ${stored.message}`)
     return stored
   }
-  const refuse: Bench["refuse"] = (delivery) => bench().refuse(delivery)
-  const restart: Bench["restart"] = () => bench().restart()
+  const refuse: BrokerUnderTest["refuse"] = (delivery) => broker.refuse(delivery)
+  const restart: BrokerUnderTest["restart"] = () => broker.restart()
   return { outcome, chain, heads, rejected, input, append, refuse, restart }
 }
 
 /** The same tests on the real server, and on the one in memory that stands for it in the simulation. */
 export const onBoth = (
   what: string,
-  options: BenchOptions,
+  options: BrokerOptions,
   tests: (contract: ReturnType<typeof contractOf>) => void
 ): void => {
   describe.each(kinds)(`${what}, on $kind`, ({ open }) => {
-    let bench: Bench
-    beforeAll(async () => void (bench = await open(options)))
-    afterAll(() => bench.stop())
-    tests(contractOf(() => bench))
+    tests(contractOf(startedBeforeAll(() => open(options))))
   })
 }

@@ -2,6 +2,7 @@ import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { routes } from "../../src/edge/Routes.ts"
+import { invariants } from "../support/Invariant.ts"
 import { projectRoot } from "../support/TestBroker.ts"
 import { pages, readme } from "./Documents.ts"
 
@@ -31,6 +32,12 @@ describe("tables of the documents", () => {
   it("list the metrics that the processes have, and no others", () => {
     const metrics = namesIn(sources, /(?:counter|histogram|setGauge)\(\s*"([a-z_]+)"/g)
     expect(listedIn("docs/metrics.md")).toEqual(metrics)
+  })
+
+  it("docs/protocol.md has the invariants by which the checks name what breaks", () => {
+    const text = pages.find(({ path }) => path === "docs/protocol.md")?.text ?? ""
+    const rows = Array.from(text.matchAll(/^\| (I\d) \| ([^|]+) \|/gm), ([, id = "", promise = ""]) => [id, promise])
+    expect(Object.fromEntries(rows)).toEqual(invariants)
   })
 
   it("list every route in the README but the files of the dashboard", () => {

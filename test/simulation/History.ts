@@ -8,6 +8,7 @@ import { decodeToken, journalPrefix, partitionOf, rejectedKey } from "../../src/
 import { HeadTable } from "../../src/ledger/HeadTable.ts"
 import type { InputMessage } from "./MemoryBroker.ts"
 import type { StreamMessage } from "./MemoryStream.ts"
+import type { Problem } from "../support/Invariant.ts"
 import { partitions } from "./Plan.ts"
 
 /** A purchase that a client sent: `fail` when it was told that it is surely not stored, `info` when it does not know. */
@@ -65,7 +66,7 @@ export interface ReceiptRead {
 export class LedgerWatch {
   readonly histories = new Map<string, Array<AppliedPurchase>>()
   readonly deliveries = new Map<string, Deliveries>()
-  readonly problems: Array<string> = []
+  readonly problems: Array<Problem> = []
   private readonly chains = new Map<number, Chain>()
   /** The sequences of each user's revisions, oldest first. */
   private readonly revisions = new Map<string, Array<number>>()
@@ -116,7 +117,7 @@ export class LedgerWatch {
   /** Holds an acknowledgement against the journal: each purchase of the message is applied, or its record is written. */
   acknowledged({ sequence }: InputMessage): void {
     const early = this.undecided(sequence)
-    if (early !== "") this.problems.push(`I8 acknowledged before it was written: input ${sequence}, ${early}`)
+    if (early !== "") this.problems.push(`I8 acknowledged early: input ${sequence}, of which ${early} is not written`)
   }
 
   positionOf(partition: number): number {
@@ -166,12 +167,13 @@ export class LedgerWatch {
     }
     for (const line of revisionLinesOf(text)) this.storedRevision(tokenOfLine(line), decodeRevision(line), sequence)
     if (position < chain.position) {
-      this.problems.push(`position of ${partition} went back from ${chain.position} to ${position}`)
+      this.problems.push(`position: of partition ${partition} went back from ${chain.position} to ${position}`)
     }
     chain.position = position
     for (const { ahead } = chain; ahead[0] !== undefined && ahead[0] <= position; ahead.shift()) {
       const early = this.undecided(ahead[0])
-      if (early !== "") this.problems.push(`I1 the position passed input ${ahead[0]}, and ${early} is not decided`)
+      if (early !== "")
+        this.problems.push(`I1 lost: the position passed input ${ahead[0]}, and ${early} is not decided`)
     }
   }
 
@@ -182,16 +184,16 @@ export class LedgerWatch {
     history.push(...revision.purchases)
     const sum = sumOf(history)
     if (revision.total !== sum)
-      this.problems.push(`I4 ${userId}: a revision says ${revision.total}, its history ${sum}`)
+      this.problems.push(`I4 disagreeing: ${userId}: a revision says ${revision.total}, its history ${sum}`)
     if (revision.count !== history.length) {
-      this.problems.push(`I4 ${userId}: a revision counts ${revision.count} of ${history.length}`)
+      this.problems.push(`I4 disagreeing: ${userId}: a revision counts ${revision.count} of ${history.length}`)
     }
     const revisions = this.revisions.get(userToken) ?? []
     this.revisions.set(userToken, revisions)
     const before = revisions.at(-1) ?? 0
     if ((revision.previous[0] ?? 0) !== before) {
       this.problems.push(
-        `I5 ${userId}: the revision at ${sequence} names ${revision.previous[0]} before it, not ${before}`
+        `I5 out of order: ${userId}: the revision at ${sequence} names ${revision.previous[0]} before it, not ${before}`
       )
     }
     revisions.push(sequence)
@@ -218,7 +220,7 @@ export const checkHistory = (
   sent: ReadonlyArray<Sent>,
   reads: ReadonlyArray<Read>,
   receipts: ReadonlyArray<ReceiptRead>
-): Array<string> => {
+): Array<Problem> => {
   const { histories, deliveries } = watch
   const problems = [...watch.problems]
   const placeOf = new Map<string, number>()
@@ -228,7 +230,7 @@ export const checkHistory = (
       const id = `${userId}/${applied.purchaseId}`
       if (placeOf.has(id)) problems.push(`I2 doubled: ${id}`)
       placeOf.set(id, place)
-      if (applied.inputSequence < lastInput) problems.push(`I5 out of the log's order: ${id}`)
+      if (applied.inputSequence < lastInput) problems.push(`I5 out of order: ${id} comes before its place in the log`)
       lastInput = applied.inputSequence
       const isSent = sent.some(
         ({ purchase, outcome }) => outcome !== "fail" && idOf(purchase) === id && sameContent(purchase, applied)
@@ -243,20 +245,21 @@ export const checkHistory = (
     if (toldTotal === undefined || place === undefined) continue
     const history = histories.get(purchase.userId)?.slice(0, place + 1) ?? []
     const applied = history.at(-1)
-    if (sumOf(history) !== toldTotal) problems.push(`I6 told ${toldTotal} after ${id}, and it is ${sumOf(history)}`)
-    if (applied !== undefined && !sameContent(applied, purchase)) problems.push(`I6 told of another content: ${id}`)
+    if (sumOf(history) !== toldTotal)
+      problems.push(`I4 disagreeing: told ${toldTotal} after ${id}, and it is ${sumOf(history)}`)
+    if (applied !== undefined && !sameContent(applied, purchase))
+      problems.push(`I4 disagreeing: told of another content of ${id}`)
   }
   for (const [id, { came, counted }] of deliveries) {
-    if (placeOf.has(id) && counted > came - 1)
-      problems.push(`I2 counted: ${id} came ${came} times, and again ${counted}`)
+    if (placeOf.has(id) && counted > came - 1) problems.push(`repeats: ${id} came ${came} times, and again ${counted}`)
   }
   problems.push(...checkOrder(sent, placeOf), ...checkReads(histories, sent, reads, placeOf))
   problems.push(...receipts.flatMap((read) => checkReceipt(watch, sent, read)))
   return problems
 }
 
-const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, number>): Array<string> => {
-  const problems: Array<string> = []
+const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, number>): Array<Problem> => {
+  const problems: Array<Problem> = []
   const firsts = new Map<string, Sent>()
   for (const one of sent) {
     const id = idOf(one.purchase)
@@ -269,7 +272,7 @@ const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, numb
       if (one.purchase.userId !== other.purchase.userId || one.answeredAt >= other.sentAt) continue
       const otherPlace = placeOf.get(otherId)
       if (place !== undefined && otherPlace !== undefined && place > otherPlace) {
-        problems.push(`I5 order: ${id} was acknowledged before ${otherId} was sent, and comes after it`)
+        problems.push(`I5 out of order: ${id} was acknowledged before ${otherId} was sent, and comes after it`)
       }
     }
   }
@@ -281,26 +284,27 @@ const checkReads = (
   sent: ReadonlyArray<Sent>,
   reads: ReadonlyArray<Read>,
   placeOf: ReadonlyMap<string, number>
-): Array<string> => {
-  const problems: Array<string> = []
+): Array<Problem> => {
+  const problems: Array<Problem> = []
   for (const read of reads) {
     const history = (histories.get(read.userId) ?? []).slice(0, read.count)
     const isPrefix = history.length === read.count && sumOf(history) === read.total
-    if (!isPrefix) problems.push(`I6 ${read.userId}: ${read.count} with ${read.total} is no prefix of the history`)
+    if (!isPrefix)
+      problems.push(`I6 stale read: ${read.userId}: ${read.count} with ${read.total} is no prefix of the history`)
     const ids = history.map(({ purchaseId }) => purchaseId).toReversed()
     if (read.entries !== undefined && read.entries.join() !== ids.join()) {
-      problems.push(`I6 ${read.userId}: the page ${read.entries.join()} is not ${ids.join()}`)
+      problems.push(`I6 stale read: ${read.userId}: the page ${read.entries.join()} is not ${ids.join()}`)
     }
     for (const { purchase, outcome, answeredAt } of sent) {
       if (purchase.userId !== read.userId || outcome !== "ok" || answeredAt >= read.askedAt) continue
       const place = placeOf.get(idOf(purchase))
       if (place !== undefined && place >= read.count) {
-        problems.push(`I6 stale: ${purchase.purchaseId} was acknowledged before the read of ${read.count}`)
+        problems.push(`I6 stale read: ${purchase.purchaseId} was acknowledged before the read of ${read.count}`)
       }
     }
     for (const before of reads) {
       if (before.userId === read.userId && before.answeredAt < read.askedAt && before.count > read.count) {
-        problems.push(`I6 back: ${read.userId} was ${before.count}, and then ${read.count}`)
+        problems.push(`I6 stale read: ${read.userId} was ${before.count}, and then ${read.count}`)
       }
     }
   }
@@ -311,31 +315,31 @@ const checkReceipt = (
   { histories, deliveries }: LedgerWatch,
   sent: ReadonlyArray<Sent>,
   { userId, purchaseId, askedAt, countedBefore, receipt }: ReceiptRead
-): Array<string> => {
+): Array<Problem> => {
   const id = `${userId}/${purchaseId}`
   if (receipt === undefined) {
     const isMissing = sent.some(
       ({ purchase, outcome, answeredAt }) => outcome === "ok" && answeredAt < askedAt && idOf(purchase) === id
     )
-    return isMissing ? [`I6 stale: ${id} was acknowledged before it had no receipt`] : []
+    return isMissing ? [`I6 stale read: ${id} was acknowledged before it had no receipt`] : []
   }
   const { entry, repeats, conflicts } = receipt
   const history = (histories.get(userId) ?? []).slice(0, entry.number)
   const applied = history.at(-1)
-  const problems: Array<string> = []
+  const problems: Array<Problem> = []
   if (applied?.purchaseId !== purchaseId || entry.totalAfter !== sumOf(history)) {
-    problems.push(`I6 the receipt of ${id} says number ${entry.number} and ${entry.totalAfter}`)
+    problems.push(`I6 stale read: the receipt of ${id} says number ${entry.number} and ${entry.totalAfter}`)
   }
   const counted = repeats + conflicts
   const countedMax = (deliveries.get(id)?.came ?? 0) - 1
   if (counted < countedBefore || counted > countedMax) {
-    problems.push(`I6 the receipt of ${id} counts ${counted} more, of ${countedBefore} to ${countedMax}`)
+    problems.push(`I6 stale read: the receipt of ${id} counts ${counted} more, of ${countedBefore} to ${countedMax}`)
   }
   return problems
 }
 
 /** Holds how often purchases came again against what the chain counts, when all input is applied. */
-export const checkCounts = ({ deliveries }: LedgerWatch): Array<string> =>
-  [...deliveries].flatMap(([id, { came, counted }]) =>
-    counted < came - 1 ? [`I1 not counted: ${id} came ${came} times, and again ${counted}`] : []
+export const checkCounts = ({ deliveries }: LedgerWatch): Array<Problem> =>
+  [...deliveries].flatMap(([id, { came, counted }]): Array<Problem> =>
+    counted < came - 1 ? [`repeats: ${id} came ${came} times, and again ${counted}`] : []
   )

@@ -41,6 +41,6 @@ describe("A failing seed", () => {
     expect(shrunk.outcome.problems.some((problem) => noBarrier.breaks.test(problem))).toBe(true)
     expect(shrunk.plan.operations.length).toBeLessThanOrEqual(3)
     expect(shrunk.plan.faults.length).toBeLessThanOrEqual(2)
-    expect(describeShrunk(seed, shrunk)).toContain("I6 stale")
+    expect(describeShrunk(seed, shrunk)).toContain("I6 stale read")
   })
 })

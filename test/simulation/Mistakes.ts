@@ -364,7 +364,7 @@ export const mistakes: ReadonlyArray<Mistake> = [
   },
   {
     name: "14 decidedThrough is ignored",
-    breaks: /^I2 counted/,
+    breaks: /^repeats/,
     plant: readingRevisions(() => ({ decidedThrough: 0 }))
   },
   {
@@ -402,7 +402,7 @@ export const mistakes: ReadonlyArray<Mistake> = [
   },
   {
     name: "20 a record of rejected input is written after the position has passed it",
-    breaks: /^I1 the position/,
+    breaks: /^I1 lost: the position/,
     plant: inWorkers(() => ({
       rejected: (real) => ({
         ...real,

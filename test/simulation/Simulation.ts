@@ -26,6 +26,7 @@ import {
   type Plan
 } from "./Plan.ts"
 import { Exchange, simulatedBrokerLayer, type Swaps } from "./SimulatedBroker.ts"
+import type { Problem } from "../support/Invariant.ts"
 import { kind, World } from "./World.ts"
 
 /**
@@ -35,7 +36,7 @@ import { kind, World } from "./World.ts"
 export type Plant = (process: "worker" | "edge" | "janitor", shared?: Map<number, number>) => Swaps
 
 export interface Outcome {
-  readonly problems: ReadonlyArray<string>
+  readonly problems: ReadonlyArray<Problem>
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
   /** How many of those who waited for their purchase were told that it is applied, and how many had to ask. */
@@ -447,9 +448,11 @@ class Run {
 
     const problems = checkHistory(this.watch, this.sent, this.reads, this.receipts)
     if (this.isDone()) problems.push(...checkCounts(this.watch))
-    if (!this.isDone()) problems.push(`I7 not drained within ${drainMilliseconds} ms`)
-    if (this.isDone() && this.watch.rejected("no JSON") !== this.poisoned) {
-      problems.push(`${this.poisoned} poisoned messages left ${this.watch.rejected("no JSON")} records`)
+    if (!this.isDone()) problems.push(`I7 not drained: within ${drainMilliseconds} ms`)
+    const records = this.watch.rejected("no JSON")
+    if (this.isDone() && records !== this.poisoned) {
+      const name = records < this.poisoned ? "I1 unrecorded" : "I2 recorded twice"
+      problems.push(`${name}: ${this.poisoned} poisoned messages left ${records} records`)
     }
     const acknowledged = this.sent.filter(({ outcome }) => outcome === "ok").length
     if (acknowledged * 2 < this.sent.length)

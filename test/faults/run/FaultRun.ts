@@ -127,7 +127,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
     progress("checking the log")
     const operations = await readOperations(linesOf(options.logPath))
     const findings = checkInvariants(operations, { accounts, accountsAfterRestart, rejected }, injector.poisons)
-    if (drained === undefined) findings.add("not drained", `not within ${drainWithin} ms after the faults`)
+    if (drained === undefined) findings.add("I7 not drained", `not within ${drainWithin} ms after the faults`)
     return {
       seed,
       operations,

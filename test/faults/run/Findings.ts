@@ -1,34 +1,23 @@
-/** What the promise calls each way in which it can be broken. */
-export const findingKinds = [
-  "lost",
-  "doubled",
-  "phantom",
-  "disagreeing",
-  "out of order",
-  "stale reads",
-  "unrecorded",
-  "not drained"
-] as const
-export type FindingKind = (typeof findingKinds)[number]
+import type { BreakName } from "../../support/Invariant.ts"
 
 const examplesMax = 10
 
-/** How often each promise was broken, with the first examples of each; the rest is only counted. */
+/** How often each promise was broken, with the first examples of each. The rest is only counted. */
 export class Findings {
-  private readonly counts = new Map<FindingKind, number>()
+  private readonly counts = new Map<BreakName, number>()
   readonly examples: Array<string> = []
-  private readonly shown = new Map<FindingKind, number>()
+  private readonly shown = new Map<BreakName, number>()
 
-  add(kind: FindingKind, what: string): void {
-    this.counts.set(kind, this.count(kind) + 1)
-    const shown = this.shown.get(kind) ?? 0
+  add(name: BreakName, what: string): void {
+    this.counts.set(name, this.count(name) + 1)
+    const shown = this.shown.get(name) ?? 0
     if (shown >= examplesMax) return
-    this.shown.set(kind, shown + 1)
-    this.examples.push(`${kind}: ${what}`)
+    this.shown.set(name, shown + 1)
+    this.examples.push(`${name}: ${what}`)
   }
 
-  count(kind: FindingKind): number {
-    return this.counts.get(kind) ?? 0
+  count(name: BreakName): number {
+    return this.counts.get(name) ?? 0
   }
 
   get isEmpty(): boolean {

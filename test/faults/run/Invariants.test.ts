@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import type { Entry, ReadAccount } from "../../support/Shopper.ts"
 import { sold, type Sold } from "../../support/Sold.ts"
-import type { FindingKind } from "./Findings.ts"
+import type { BreakName } from "../../support/Invariant.ts"
 import { checkInvariants, type FinalLedger, type Poison } from "./Invariants.ts"
 import type { Completed, LogLine } from "./LogLine.ts"
 import { readOperations } from "./Operations.ts"
@@ -151,15 +151,19 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
   ["poison of which nobody knows is nowhere", { poisons: [{ token: "bad", sequence: undefined }] }]
 ]
 
-const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
-  ["an acknowledged one is missing", "lost", { ledger: [one] }],
-  ["one is there twice", "doubled", { ledger: [one, two, two] }],
-  ["one was never sent", "phantom", { ledger: [one, two, sold("ann", "three")] }],
-  ["one is there with other content", "phantom", { ledger: [{ ...one, productName: "Desk" }, two] }],
-  ["one is there that was refused", "phantom", { log: (log) => log.bought(one, { outcome: "fail" }), ledger: [one] }],
+const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
+  ["an acknowledged one is missing", "I1 lost", { ledger: [one] }],
+  ["one is there twice", "I2 doubled", { ledger: [one, two, two] }],
+  ["one was never sent", "I3 phantom", { ledger: [one, two, sold("ann", "three")] }],
+  ["one is there with other content", "I3 phantom", { ledger: [{ ...one, productName: "Desk" }, two] }],
+  [
+    "one is there that was refused",
+    "I3 phantom",
+    { log: (log) => log.bought(one, { outcome: "fail" }), ledger: [one] }
+  ],
   [
     "the second content has won",
-    "phantom",
+    "I3 phantom",
     {
       log: (log) => {
         log.bought(one)
@@ -169,11 +173,11 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
       rejected: [record(1, JSON.stringify(one))]
     }
   ],
-  ["the total is not the sum", "disagreeing", { ledger: { ...accountOf([one, two]), total: 151n } }],
-  ["the count is not that of the history", "disagreeing", { ledger: { ...accountOf([one, two]), count: 3 } }],
+  ["the total is not the sum", "I4 disagreeing", { ledger: { ...accountOf([one, two]), total: 151n } }],
+  ["the count is not that of the history", "I4 disagreeing", { ledger: { ...accountOf([one, two]), count: 3 } }],
   [
     "a running total is not the sum",
-    "disagreeing",
+    "I4 disagreeing",
     {
       ledger: {
         ...accountOf([one, two]),
@@ -183,14 +187,14 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "a poster was told another total",
-    "disagreeing",
+    "I4 disagreeing",
     { log: (log) => log.bought(one, { total: "300" }), ledger: [one] }
   ],
-  ["it is different after a restart", "disagreeing", { restarted: [one] }],
-  ["a later one comes first", "out of order", { ledger: [two, one] }],
+  ["it is different after a restart", "I4 disagreeing", { restarted: [one] }],
+  ["a later one comes first", "I5 out of order", { ledger: [two, one] }],
   [
     "numbers have a gap",
-    "out of order",
+    "I5 out of order",
     {
       ledger: {
         ...accountOf([one, two]),
@@ -200,7 +204,7 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "a read lacks what was acknowledged before it",
-    "stale reads",
+    "I6 stale read",
     {
       log: (log) => {
         log.bought(one)
@@ -211,7 +215,7 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "a read goes back",
-    "stale reads",
+    "I6 stale read",
     {
       log: (log) => {
         const late = log.buy(one)
@@ -224,7 +228,7 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "a read has another total than the history had",
-    "stale reads",
+    "I6 stale read",
     {
       log: (log) => {
         log.bought(one)
@@ -235,7 +239,7 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "a read counts more than the history has",
-    "stale reads",
+    "I6 stale read",
     {
       log: (log) => {
         log.bought(one)
@@ -246,7 +250,7 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "a read holds what was sent after its answer",
-    "stale reads",
+    "I6 stale read",
     {
       log: (log) => {
         log.bought(one)
@@ -257,7 +261,7 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "a page lists something else",
-    "stale reads",
+    "I6 stale read",
     {
       log: (log) => {
         log.bought(one)
@@ -268,7 +272,7 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
   ],
   [
     "another content under the same id is in no record",
-    "unrecorded",
+    "I1 unrecorded",
     {
       log: (log) => {
         log.bought(one)
@@ -277,10 +281,10 @@ const broken: ReadonlyArray<readonly [string, FindingKind, Case]> = [
       ledger: [one]
     }
   ],
-  ["poison is in no record", "unrecorded", { poisons: [{ token: "bad", sequence: 9 }] }],
+  ["poison is in no record", "I1 unrecorded", { poisons: [{ token: "bad", sequence: 9 }] }],
   [
     "poison is in two records",
-    "unrecorded",
+    "I2 recorded twice",
     { poisons: [{ token: "bad", sequence: 9 }], rejected: [record(9, "{bad"), record(12, "{bad")] }
   ]
 ]

@@ -38,28 +38,31 @@ const checkEntries = (userId: string, { purchases }: UserOperations, account: Re
   const found = new Set<string>()
   for (const entry of account.entries) {
     const name = `${userId}/${entry.purchaseId}`
-    if (found.has(entry.purchaseId)) findings.add("doubled", name)
+    if (found.has(entry.purchaseId)) findings.add("I2 doubled", name)
     found.add(entry.purchaseId)
     const contents = purchases.get(entry.purchaseId)
     const sent = contents?.get(contentOf(entry))
     if (sent === undefined) {
-      findings.add("phantom", contents === undefined ? `${name} was never sent` : `${name} was sent with other content`)
+      findings.add(
+        "I3 phantom",
+        contents === undefined ? `${name} was never sent` : `${name} was sent with other content`
+      )
       continue
     }
     // Whoever is stored first has the id: what was sent after another was acknowledged must not be there instead.
     if (earliest(contents, "acknowledgedAt") < sent.sentAt) {
-      findings.add("phantom", `${name} has the content that came second`)
+      findings.add("I3 phantom", `${name} has the content that came second`)
     }
   }
   for (const [purchaseId, contents] of purchases) {
     const isAcknowledged = earliest(contents, "acknowledgedAt") < Infinity
-    if (isAcknowledged && !found.has(purchaseId)) findings.add("lost", `${userId}/${purchaseId}`)
+    if (isAcknowledged && !found.has(purchaseId)) findings.add("I1 lost", `${userId}/${purchaseId}`)
   }
 }
 
 /** I4: total, count, running totals and what posters were told are those of the history. */
 const checkSums = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
-  const wrong = (what: string) => findings.add("disagreeing", `${userId}: ${what}`)
+  const wrong = (what: string) => findings.add("I4 disagreeing", `${userId}: ${what}`)
   let sum = 0n
   for (const entry of account.entries) {
     sum += BigInt(entry.valueCents) * BigInt(entry.quantity)
@@ -75,7 +78,8 @@ const checkSums = (userId: string, { purchases }: UserOperations, account: ReadA
 /** I5: numbered without a gap, and what was answered before another was sent comes before it. */
 const checkOrder = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
   for (const [index, { number, purchaseId }] of account.entries.entries()) {
-    if (number !== index + 1) findings.add("out of order", `${userId}/${purchaseId} is ${number} in place ${index + 1}`)
+    if (number !== index + 1)
+      findings.add("I5 out of order", `${userId}/${purchaseId} is ${number} in place ${index + 1}`)
   }
   // From the newest back: nothing may have been sent after something later in the history was acknowledged.
   let later = { at: Infinity, purchaseId: "" }
@@ -83,7 +87,7 @@ const checkOrder = (userId: string, { purchases }: UserOperations, account: Read
     const contents = purchases.get(purchaseId)
     const sentAt = earliest(contents, "sentAt")
     if (sentAt < Infinity && sentAt > later.at) {
-      findings.add("out of order", `${userId}/${purchaseId} comes before ${later.purchaseId}`)
+      findings.add("I5 out of order", `${userId}/${purchaseId} comes before ${later.purchaseId}`)
     }
     const at = earliest(contents, "acknowledgedAt")
     if (at < later.at) later = { at, purchaseId }
@@ -125,7 +129,7 @@ const checkAnswers = (userId: string, operations: UserOperations, account: ReadA
   const answeredUntil = greatestUntil(answers.map(({ answeredAt, count }) => [answeredAt, count]))
   for (const { askedAt, answeredAt, count, total, listed } of answers) {
     const wrong = (what: string) =>
-      findings.add("stale reads", `${userId}: ${count} (asked at line ${askedAt}) ${what}`)
+      findings.add("I6 stale read", `${userId}: ${count} (asked at line ${askedAt}) ${what}`)
     const known = acknowledgedUntil(askedAt)
     const before = answeredUntil(askedAt)
     if (count < known) wrong(`though number ${known} was acknowledged`)
@@ -169,14 +173,15 @@ const checkRecords = (
         // With one content alone it is lost, and said to be so.
         if (contents.size === 1 || acknowledgedAt === Infinity || applied.has(content) || recorded.has(content))
           continue
-        findings.add("unrecorded", `${userId}/${purchaseId}: neither applied nor in a record`)
+        findings.add("I1 unrecorded", `${userId}/${purchaseId}: neither applied nor in a record`)
       }
     }
   }
   for (const { token, sequence } of poisons) {
     const keys = rejected.filter(({ payload }) => payload.includes(token)).map(({ key }) => key)
     const isRight = sequence === undefined ? keys.length <= 1 : keys.join() === `rejected.${sequence}.0`
-    if (!isRight) findings.add("unrecorded", `poison ${token} at ${sequence ?? "?"} has the records [${keys.join()}]`)
+    const name = keys.length > 1 ? "I2 recorded twice" : "I1 unrecorded"
+    if (!isRight) findings.add(name, `poison ${token} at ${sequence ?? "?"} has the records [${keys.join()}]`)
   }
 }
 
@@ -196,7 +201,7 @@ export const checkInvariants = (
     checkOrder(userId, ofUser, account, findings)
     checkAnswers(userId, ofUser, account, findings)
     if (differs(account, ledger.accountsAfterRestart.get(userId) ?? empty)) {
-      findings.add("disagreeing", `${userId}: it is another account after everything was started again`)
+      findings.add("I4 disagreeing", `${userId}: it is another account after everything was started again`)
     }
   }
   checkRecords(operations, ledger, poisons, findings)

@@ -21,8 +21,8 @@ describe("A fault run", () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
   it.each([
-    ["does not load the ids of an account", 1, "disagreeing"],
-    ["keeps no record of what it rejects", 21, "unrecorded"]
+    ["does not load the ids of an account", 1, "I4 disagreeing"],
+    ["keeps no record of what it rejects", 21, "I1 unrecorded"]
   ] as const)(
     "a fault run finds that a worker %s",
     async (_name, mistake, found) => {

@@ -17,7 +17,7 @@ const good: RunResult = {
 
 const broken = () => {
   const findings = new Findings()
-  for (let count = 0; count < 25; count += 1) findings.add("lost", `ann/${count}`)
+  for (let count = 0; count < 25; count += 1) findings.add("I1 lost", `ann/${count}`)
   return { ...good, findings }
 }
 

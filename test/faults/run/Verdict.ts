@@ -1,5 +1,6 @@
 import { type FaultKind, faultKinds } from "./FaultPlan.ts"
-import { type Findings, findingKinds } from "./Findings.ts"
+import { breakNames } from "../../support/Invariant.ts"
+import type { Findings } from "./Findings.ts"
 
 /** All that a run came to. */
 export interface RunResult {
@@ -68,7 +69,7 @@ export const describeResult = (result: RunResult): string => {
       .map((kind) => row(kind, `${injected.get(kind) ?? 0}/${planned.get(kind)}`)),
     ...result.skipped.map((reason) => `  skipped: ${reason}`),
     "found",
-    ...findingKinds.map((kind) => row(kind, findings.count(kind))),
+    ...breakNames.map((name) => row(name, findings.count(name))),
     row("worst time without progress", seconds(result.worstPause)),
     row("drained after the faults", drained === undefined ? "never" : seconds(drained)),
     row("commits refused by the broker", result.refusedCommits),

@@ -9,14 +9,14 @@ import { kind, World } from "../simulation/World.ts"
 import { TestBroker } from "../support/TestBroker.ts"
 import { testSettings } from "../support/TestLedger.ts"
 
-export interface BenchOptions {
+export interface BrokerOptions {
   readonly partitions: number
   readonly duplicateWindowMilliseconds: number
   readonly inputBytesMax: number
 }
 
 /** A broker, real or simulated, and one process that has its services. */
-export interface Bench {
+export interface BrokerUnderTest {
   readonly run: <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>) => Promise<Exit.Exit<A, E>>
   /** Tells the broker that a delivery was not worked off, so that it comes again at once. */
   readonly refuse: (delivery: Delivery) => Effect.Effect<void>
@@ -24,7 +24,7 @@ export interface Bench {
   readonly stop: () => Promise<void>
 }
 
-export const realBench = async (options: BenchOptions): Promise<Bench> => {
+export const openRealBroker = async (options: BrokerOptions): Promise<BrokerUnderTest> => {
   const broker = await TestBroker.start()
   const settings = testSettings({
     NATS_URL: broker.url,
@@ -55,7 +55,7 @@ export const realBench = async (options: BenchOptions): Promise<Bench> => {
 
 const givenUpAfterMilliseconds = 120_000
 
-export const memoryBench = async (options: BenchOptions): Promise<Bench> => {
+export const openMemoryBroker = async (options: BrokerOptions): Promise<BrokerUnderTest> => {
   const world = new World(1, kind)
   const broker = new MemoryBroker({
     partitions: options.partitions,

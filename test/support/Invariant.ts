@@ -1,0 +1,35 @@
+/** The invariants of docs/protocol.md, by which the model, the simulation and the fault runs name what breaks. */
+export const invariants = {
+  I1: "No acknowledged purchase is lost.",
+  I2: "No purchase counts twice.",
+  I3: "Every purchase that is applied was stored in the input log before.",
+  I4: "An account agrees with its history: its total is the sum, its count the number, its set has every id.",
+  I5: "A user's purchases are applied in the order of the input log, with none left out.",
+  I6: "A strong read has everything that was acknowledged before it.",
+  I7: "What is stored is applied in the end.",
+  I8: "Input is acknowledged only after its commit is durable."
+} as const
+
+export type Invariant = keyof typeof invariants
+
+/** The ways in which an invariant breaks, as the simulation and the fault runs see them from outside. */
+export const breakNames = [
+  "I1 lost",
+  "I1 unrecorded",
+  "I2 doubled",
+  "I2 recorded twice",
+  "I3 phantom",
+  "I4 disagreeing",
+  "I5 out of order",
+  "I6 stale read",
+  "I7 not drained",
+  "I8 acknowledged early"
+] as const satisfies ReadonlyArray<`${Invariant} ${string}`>
+
+export type BreakName = (typeof breakNames)[number]
+
+/** Rules of the protocol that the invariants rest on. The model checks more of them. */
+type RuleName = "fence" | "position" | "heads" | "repeats"
+
+/** One thing that a check found, or the reason for which a run proves nothing. */
+export type Problem = `${BreakName | RuleName | "invalid"}: ${string}`

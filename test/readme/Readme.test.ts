@@ -9,7 +9,7 @@ import { inputMessage, sold } from "../support/Sold.ts"
 import { freePort, projectRoot, TestBroker, until } from "../support/TestBroker.ts"
 import { type Command, commandsOf, missing } from "./Commands.ts"
 import { runDocuments } from "./Documents.ts"
-import { type Place, ruleOf, rules } from "./Rules.ts"
+import { type Place, ruleOf, rules } from "./CommandRules.ts"
 
 const commands = runDocuments.map(({ path, text }) => ({ path, found: commandsOf(text) }))
 

@@ -128,7 +128,7 @@ describe("an upgrade that was killed", () => {
     ["before the comparison", ["Written: 41 purchases"]],
     ["after the comparison", ["Compared:"]]
   ])("an upgrade that was killed %s is started over by the next one", async (_when, at) => {
-    const killed = await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/killed-upgrade.ts", at)
+    const killed = await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/KilledUpgrade.ts", at)
     expect(killed.signal).toBe("SIGKILL")
     await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")
     await restarted()
@@ -137,7 +137,7 @@ describe("an upgrade that was killed", () => {
   })
 
   it("an upgrade that was killed counts as alive until its lease ends, so that no other begins beside it", async () => {
-    await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/killed-upgrade.ts", ["commit", "30"])
+    await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/KilledUpgrade.ts", ["commit", "30"])
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "1 hour" })
     expect([code, errors]).toEqual([3, expect.stringContaining("Still alive: another upgrade.")])
     await restarted()

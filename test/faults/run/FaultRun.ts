@@ -4,7 +4,7 @@ import { type ReadAccount, readAccount } from "../../support/Shopper.ts"
 import { countsOf, lease, planFaults } from "./FaultPlan.ts"
 import { Fleet } from "./Fleet.ts"
 import { Injector } from "./Injector.ts"
-import { checkInvariants, type RejectedRecord } from "./Invariants.ts"
+import { checkInvariants, type RejectedRecord } from "./LedgerCheck.ts"
 import { readOperations } from "./Operations.ts"
 import { linesOf, RunLog } from "./RunLog.ts"
 import { Shoppers } from "./Shoppers.ts"
@@ -20,7 +20,7 @@ const drainWithin = 60_000
 /** In milliseconds; short, so that many a repeat comes after it. */
 const duplicateWindow = 2_000
 const recordsReadAtOnce = 50
-const mistakenWorker = "test/faults/run/mistaken-worker.ts"
+const mistakenWorker = "test/faults/run/MistakenWorker.ts"
 
 export interface RunOptions {
   readonly seed: number

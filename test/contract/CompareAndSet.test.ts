@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Proxy } from "../faults/run/Proxy.ts"
 import { TestBroker, until } from "../support/TestBroker.ts"
 import { TestCluster } from "../support/TestCluster.ts"
-import { type Appended, chainProblems, chainStream, ChainWriter } from "./ChainWriter.ts"
+import { type Appended, chainProblems, chainStream, RivalWriter } from "./RivalWriter.ts"
 
 /** The codes of a lost compare-and-set: a wrong last sequence, and one that another publish under way will make wrong. */
 const lostCodes = [10_071, 10_164]
@@ -33,7 +33,7 @@ const kinds = [
 describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
   let brokers: ReadonlyArray<TestBroker>
   let stop: () => Promise<void>
-  const writers: Array<ChainWriter> = []
+  const writers: Array<RivalWriter> = []
 
   beforeAll(async () => {
     const started = await start()
@@ -49,7 +49,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
 
   /** A writer on one of the brokers, in turn. */
   const openWriter = async (name: string, url = brokers[writers.length % brokers.length]?.url ?? "") => {
-    const writer = await ChainWriter.open(url, name)
+    const writer = await RivalWriter.open(url, name)
     writers.push(writer)
     return writer
   }
@@ -113,12 +113,12 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
 
 describe("a chain of commits while its leader changes", () => {
   let cluster: TestCluster
-  let writers: ReadonlyArray<ChainWriter>
+  let writers: ReadonlyArray<RivalWriter>
 
   beforeAll(async () => {
     cluster = await TestCluster.start()
     await Promise.all(cluster.brokers.map((broker) => broker.untilHealthy()))
-    writers = await Promise.all(cluster.brokers.map(({ url }, index) => ChainWriter.open(url, `owner-${index + 1}`)))
+    writers = await Promise.all(cluster.brokers.map(({ url }, index) => RivalWriter.open(url, `owner-${index + 1}`)))
     await writers[0]?.createStream(3)
   })
 
@@ -141,7 +141,7 @@ describe("a chain of commits while its leader changes", () => {
   }
 
   /** Two owners that each believe to be the only one: every outcome but success ends in a read of the chain's end. */
-  const fight = (owner: ChainWriter | undefined, isOver: () => boolean) =>
+  const fight = (owner: RivalWriter | undefined, isOver: () => boolean) =>
     (async () => {
       if (owner === undefined) return
       for (let expected = await owner.newest(); !isOver();) {
@@ -149,11 +149,11 @@ describe("a chain of commits while its leader changes", () => {
         expected = outcome.kind === "stored" ? outcome.sequence : await owner.newest()
       }
     })()
-  const storedBy = (owner: ChainWriter | undefined): number =>
+  const storedBy = (owner: RivalWriter | undefined): number =>
     owner?.attempts.filter(({ outcome }) => outcome.kind === "stored").length ?? 0
 
   /** Waits until both owners have stored something more, each with a leader that serves. */
-  const untilBothGoOn = (owners: ReadonlyArray<ChainWriter | undefined>) => {
+  const untilBothGoOn = (owners: ReadonlyArray<RivalWriter | undefined>) => {
     const before = owners.map(storedBy)
     return until("both owners go on", () => owners.every((owner, index) => storedBy(owner) > (before[index] ?? 0)))
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import type { Entry, ReadAccount } from "../../support/Shopper.ts"
 import { sold, type Sold } from "../../support/Sold.ts"
 import type { BreakName } from "../../support/Invariant.ts"
-import { checkInvariants, type FinalLedger, type Poison } from "./Invariants.ts"
+import { checkInvariants, type FinalLedger, type Poison } from "./LedgerCheck.ts"
 import type { Completed, LogLine } from "./LogLine.ts"
 import { readOperations } from "./Operations.ts"
 

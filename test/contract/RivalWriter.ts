@@ -34,7 +34,7 @@ interface Answer {
 }
 
 /** A client that appends to a chain of messages on one subject, each under the sequence of the one before it. */
-export class ChainWriter {
+export class RivalWriter {
   readonly attempts: Array<Attempt> = []
   private readonly client: NatsConnection
   private readonly name: string
@@ -45,9 +45,9 @@ export class ChainWriter {
   }
 
   /** Connects to one broker, and never to another one of its cluster. */
-  static async open(url: string, name: string): Promise<ChainWriter> {
+  static async open(url: string, name: string): Promise<RivalWriter> {
     const options = { maxReconnectAttempts: -1, reconnectTimeWait: 50, ignoreClusterUpdates: true }
-    return new ChainWriter(await connect({ servers: url, name, ...options }), name)
+    return new RivalWriter(await connect({ servers: url, name, ...options }), name)
   }
 
   async close(): Promise<void> {

@@ -21,13 +21,13 @@ afterAll(async () => {
 describe("a command whose reader has gone", () => {
   it("ends without a word, as other programs of a pipe do", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" history bob --all | head -3')
-    expect([code, error]).toEqual([141, ""])
+    expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(3)
   })
 
   it("ends without a word too if it is a feed that goes on", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" feed --after 0 | head -1')
-    expect([code, error]).toEqual([141, ""])
+    expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(1)
   })
 

@@ -67,7 +67,7 @@ describe("purchases generate", () => {
     const command = ["--url", edge.url, "--timeout", "1", "generate", "20000", "ann", "--run", "monday"]
     const { code, out, error } = await purchasesAt(url, ...command)
     await edge.stop()
-    expect([code, out]).toEqual([3, ""])
+    expect({ code, out }).toEqual({ code: 3, out: "" })
     expect(error).toContain("purchases: The broker is away. Given up after 1 s.\n1,234 of 20,000 are stored.")
     expect(error).toContain(`Continue with: ${program} --url ${edge.url} generate 20000 ann --run monday\n`)
   })

@@ -132,7 +132,7 @@ describe("scripts/purchases", () => {
       ["total", "ann", "--far"],
       ["rejected", "show", "7"]
     ]) {
-      expect([words, (await purchases(...words)).code]).toEqual([words, 2])
+      expect({ words, code: (await purchases(...words)).code }).toEqual({ words, code: 2 })
     }
   })
 
@@ -150,7 +150,7 @@ describe("scripts/purchases", () => {
     }
     await until("the worker has told what it did", isSettled)
     const { code, out, error } = await purchases("status")
-    expect([code, error]).toEqual([0, ""])
+    expect({ code, error }).toEqual({ code: 0, error: "" })
     const worker = service.settings.workerId
     expect(out).toMatch(
       /^storing:  yes  Purchases can be stored\.\napplying: yes  Stored purchases are applied\.\npartition  waiting messages  owner\n/
@@ -179,7 +179,7 @@ describe("scripts/purchases", () => {
     const at = ["--url", `http://127.0.0.1:${other.port}`]
     try {
       const { code, out, error } = await purchases(...at, "status")
-      expect([code, error]).toEqual([3, ""])
+      expect({ code, error }).toEqual({ code: 3, error: "" })
       expect(out.split("\n").slice(0, 6)).toEqual([
         "storing:  yes  Purchases can be stored.",
         "applying: NO   No worker is alive. Partitions 0–1 of 2 are not applied. Stored purchases are kept, and are applied when a worker takes them.",
@@ -189,7 +189,10 @@ describe("scripts/purchases", () => {
         "no worker was heard in the last minute"
       ])
       const json = await purchases(...at, "--json", "status")
-      expect([json.code, JSON.parse(json.out)]).toMatchObject([3, { storing: { ok: true }, applying: { ok: false } }])
+      expect({ code: json.code, answer: JSON.parse(json.out) }).toMatchObject({
+        code: 3,
+        answer: { storing: { ok: true }, applying: { ok: false } }
+      })
       await alone.broker.kill()
       await until("the edge knows", async () => (await alone.get("/readyz")).status === 503)
       expect(await purchases(...at, "status")).toEqual({

@@ -18,7 +18,7 @@ describe("a service that cannot do it now", () => {
 
   it("is asked again for the time of --timeout, of which one line tells at once, and then it ends with 3", async () => {
     const { code, out, error } = await purchasesAt(unavailable.url, "--timeout", "1", "total", "ann")
-    expect([code, out]).toEqual([3, ""])
+    expect({ code, out }).toEqual({ code: 3, out: "" })
     expect(error).toMatch(retryLine)
     expect(error.split("\n").slice(1)).toEqual(["purchases: The broker is away. Given up after 1 s.", ""])
   })
@@ -41,7 +41,7 @@ describe("a service that does not answer", () => {
     const silent = await startAnswering(() => undefined)
     const isGivenUp = async (command: string) => {
       const { code, error } = await purchasesAt(silent.url, "--timeout", "1", ...command.split(" "))
-      expect([command, code]).toEqual([command, 3])
+      expect({ command, code }).toEqual({ command, code: 3 })
       expect(error).toContain("The service did not answer within 1 s.")
     }
     await Promise.all(["total ann", "status", "feed", "generate 3 ann"].map(isGivenUp))
@@ -63,10 +63,10 @@ describe("something else that answers", () => {
   it("is told as such, and the command ends with 3", async () => {
     const foreign = await startAnswering((_request, response) => response.end("<html>"))
     const { code, error } = await purchasesAt(foreign.url, "total", "ann")
-    expect([code, error]).toEqual([
-      3,
-      "purchases: /users/ann/total was answered with 200 and not by this service. Is the address right?\n"
-    ])
+    expect({ code, error }).toEqual({
+      code: 3,
+      error: "purchases: /users/ann/total was answered with 200 and not by this service. Is the address right?\n"
+    })
     await foreign.stop()
   })
 })

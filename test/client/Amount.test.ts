@@ -14,7 +14,11 @@ describe("amounts of the client", () => {
   })
 
   it("are taken with fewer places, and nothing else is taken", () => {
-    expect([centsOf("5"), centsOf("5.1"), centsOf("-0.05")]).toEqual([500n, 510n, -5n])
+    expect({ whole: centsOf("5"), oneDecimal: centsOf("5.1"), negative: centsOf("-0.05") }).toEqual({
+      whole: 500n,
+      oneDecimal: 510n,
+      negative: -5n
+    })
     for (const text of ["", "1.005", "1e3", "0x10", "01", ".5", "1.", " 1"])
       expect(() => centsOf(text)).toThrow(TypeError)
   })

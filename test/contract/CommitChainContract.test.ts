@@ -55,7 +55,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     const first = await append(3, "mine", 0)
     const other = await append(4, "another's", 0)
     const segment = Number(await chain(({ seal }) => seal(3, "a segment")))
-    expect([other, segment]).toEqual([first + 1, first + 2])
+    expect({ other, segment }).toEqual({ other: first + 1, segment: first + 2 })
     expect(await chain(({ newest }) => newest(3))).toMatchObject({ sequence: first })
     expect(await append(3, "mine too", first)).toBe(first + 3)
   })

@@ -49,16 +49,16 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     const one = await append("purchases.7.one", "after-1")
     const two = await append("purchases.7.=many", "after-2")
     const other = await append("purchases.5.one", "after-3")
-    expect([await after(0), await after(one.sequence - 1), await after(one.sequence)]).toEqual([
-      two.sequence,
-      two.sequence,
-      two.sequence
-    ])
-    expect([await after(two.sequence), await after(other.sequence), await after(other.sequence + 9)]).toEqual([
-      two.sequence,
-      other.sequence,
-      other.sequence + 9
-    ])
+    expect({
+      fromStart: await after(0),
+      beforeFirst: await after(one.sequence - 1),
+      afterFirst: await after(one.sequence)
+    }).toEqual({ fromStart: two.sequence, beforeFirst: two.sequence, afterFirst: two.sequence })
+    expect({
+      afterSecond: await after(two.sequence),
+      afterOther: await after(other.sequence),
+      afterEnd: await after(other.sequence + 9)
+    }).toEqual({ afterSecond: two.sequence, afterOther: other.sequence, afterEnd: other.sequence + 9 })
   })
 
   it("a message that is too large is refused, and the next one is stored", async () => {

@@ -219,7 +219,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
         const outline = await page.evaluate<string>(
           "getComputedStyle(document.activeElement.closest('label') ?? document.activeElement).outlineStyle"
         )
-        expect([await focused(), outline]).toEqual([expect.any(String), "solid"])
+        expect({ focused: await focused(), outline }).toEqual({ focused: expect.any(String), outline: "solid" })
       }
     }
     await tabTo("To the content")

@@ -75,7 +75,7 @@ describe("latencies", () => {
 describe("amounts", () => {
   it("are read as they stand, at any size, and shown with their thousands apart", () => {
     const { total, purchaseCount } = parseExact('{"total":90071992547409919.10,"purchaseCount":12}')
-    expect([total, purchaseCount]).toEqual(["90071992547409919.10", 12])
+    expect({ total, purchaseCount }).toEqual({ total: "90071992547409919.10", purchaseCount: 12 })
     expect(amount(total)).toBe("90,071,992,547,409,919.10")
     expect(["0.10", "-5.00", "999.99", "1000.00"].map(amount)).toEqual(["0.10", "-5.00", "999.99", "1,000.00"])
   })

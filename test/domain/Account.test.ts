@@ -328,7 +328,10 @@ describe("sealing", () => {
     for (let number = 24; number < 50; number += 1) revisions.commit(distinct(1, number))
     expect(isSealDue(revisions.account)).toBe(false)
     revisions.endSeal()
-    expect([isSealDue(revisions.account), revisions.account.unsealedRevisions]).toEqual([true, 26])
+    expect({ isDue: isSealDue(revisions.account), unsealed: revisions.account.unsealedRevisions }).toEqual({
+      isDue: true,
+      unsealed: 26
+    })
   })
 
   it("a segment is due with 256 ids that came again, even if they came in one revision", () => {
@@ -351,7 +354,10 @@ describe("sealing", () => {
     revisions.beginSeal()
     expect(mustAwaitSeal(revisions.account)).toBe(true)
     revisions.endSeal()
-    expect([mustAwaitSeal(revisions.account), revisions.account.unsealedRevisions]).toEqual([false, 0])
+    expect({ mustWait: mustAwaitSeal(revisions.account), unsealed: revisions.account.unsealedRevisions }).toEqual({
+      mustWait: false,
+      unsealed: 0
+    })
 
     const ids = makeLedger()
     ids.commit(distinct(300))

@@ -33,6 +33,9 @@ describe("a commit as text", () => {
 
   it("a commit has no line of a user that it does not name, even if a token begins the same", () => {
     const commit = encodeCommit(head, ['["annabel",1]', '["x","ann"]'])
-    expect([revisionLineOf(commit, "ann"), revisionLineOf(commit, "w")]).toEqual([undefined, undefined])
+    expect({ ann: revisionLineOf(commit, "ann"), w: revisionLineOf(commit, "w") }).toEqual({
+      ann: undefined,
+      w: undefined
+    })
   })
 })

@@ -93,9 +93,13 @@ describe("PurchaseIdSet", () => {
         [revisionOf(1, 2), revisionOf(3, 0), revisionOf(4, 1)]
       ]
       for (const segment of segments) set.addSealed(segment)
-      expect([set.size, set.unsealedSize, set.unsealedRevisions()]).toEqual([33, 0, []])
+      expect({ size: set.size, unsealed: set.unsealedSize, unsealedRevisions: set.unsealedRevisions() }).toEqual({
+        size: 33,
+        unsealed: 0,
+        unsealedRevisions: []
+      })
       set.add("last", 99, 100)
-      expect([set.size, set.unsealedSize]).toEqual([34, 1])
+      expect({ size: set.size, unsealed: set.unsealedSize }).toEqual({ size: 34, unsealed: 1 })
       expect(set.unsealedRevisions()).toEqual([{ sequence: 99, purchaseIds: ["last"], fingerprints: [100] }])
       for (const { sequence, purchaseIds, fingerprints } of segments.flat()) {
         for (const [index, purchaseId] of purchaseIds.entries()) {
@@ -109,7 +113,7 @@ describe("PurchaseIdSet", () => {
   it("a purchaseId set counts repeats that come before their purchase, since segments come in any order", () => {
     const set = new PurchaseIdSet()
     set.repeat("a", { repeats: 2, conflicts: 0 })
-    expect([set.size, set.get("a")]).toEqual([0, undefined])
+    expect({ size: set.size, a: set.get("a") }).toEqual({ size: 0, a: undefined })
     set.add("a", 7, 8)
     set.repeat("a", { repeats: 0, conflicts: 1 })
     expect(set.get("a")).toEqual({ revision: 7, fingerprint: 8, repeats: 2, conflicts: 1 })

@@ -66,11 +66,11 @@ describe("a window", () => {
         const end = windowEnd(kind, moment)
         expect(start).toBeLessThanOrEqual(moment)
         expect(end).toBeGreaterThan(moment)
-        expect([windowStart(kind, start), windowStart(kind, end - 1), windowStart(kind, end)]).toEqual([
-          start,
-          start,
-          end
-        ])
+        expect({
+          ofStart: windowStart(kind, start),
+          ofLastMoment: windowStart(kind, end - 1),
+          ofEnd: windowStart(kind, end)
+        }).toEqual({ ofStart: start, ofLastMoment: start, ofEnd: end })
       }),
       { numRuns: 2_000 }
     )

@@ -361,7 +361,7 @@ describe("The feed", () => {
     const next = read({ userToken: "ann", lastEventId: "1.2" })
     const behind = read({ userToken: "ann", lastEventId: "1" })
     await until("both have caught up", () => next.ids().length + behind.ids().length === 2)
-    expect([next.ids(), behind.ids()]).toEqual([["6.1"], ["6.1"]])
+    expect({ next: next.ids(), behind: behind.ids() }).toEqual({ next: ["6.1"], behind: ["6.1"] })
   })
 
   it.each([
@@ -414,7 +414,11 @@ describe("The feed", () => {
     const late = read()
     expect(reader.items.slice(1)).toEqual([{ kind: "end", reason: "stopping" }])
     expect(late.items).toEqual([{ kind: "end", reason: "stopping" }])
-    expect([reader.hasEnded(), late.hasEnded(), feed.readers()]).toEqual([true, true, 0])
+    expect({ reader: reader.hasEnded(), late: late.hasEnded(), readers: feed.readers() }).toEqual({
+      reader: true,
+      late: true,
+      readers: 0
+    })
   })
 
   it("all feeds end when another ledger takes the place of this one, and the next reader follows that", async () => {
@@ -457,7 +461,7 @@ describe("The feed", () => {
     vi.advanceTimersByTime(4_900)
     const soon = read({ lastEventId: "0" })
     await soon.begun()
-    expect([ledger.follows, soon.sequences()]).toEqual([1, [2]])
+    expect({ follows: ledger.follows, sequences: soon.sequences() }).toEqual({ follows: 1, sequences: [2] })
     soon.leave()
     vi.advanceTimersByTime(5_100)
     await read().begun()

@@ -131,7 +131,11 @@ describe("an account that is read from the journal", () => {
     }
     commitLast(large, 2_400)
     const account = await loaded(large)
-    expect([account.count, account.seen.size, large.ledger.segments.length]).toEqual([2_401, 2_401, 600])
+    expect({ count: account.count, ids: account.seen.size, segments: large.ledger.segments.length }).toEqual({
+      count: 2_401,
+      ids: 2_401,
+      segments: 600
+    })
     expect(large.read.toSorted((one, other) => one - other)).toEqual([
       ...large.ledger.segments,
       large.ledger.account.revision
@@ -148,7 +152,11 @@ describe("an account that is read from the journal", () => {
     made.ledger.beginSeal()
     commitAll(made, [[301]], 1_000)
     const account = await loaded(made)
-    expect([account.segment, account.unsealedRevisions, account.seen.size]).toEqual([0, 2, 301])
+    expect({ segment: account.segment, unsealed: account.unsealedRevisions, ids: account.seen.size }).toEqual({
+      segment: 0,
+      unsealed: 2,
+      ids: 301
+    })
   })
 })
 

@@ -60,11 +60,12 @@ class HeldChain {
     })
   }
 
-  /** The users of an append, and the position in its head. */
-  commit(index: number) {
-    const text = this.appended[index]?.text ?? ""
-    const { epoch, position } = headOf(text)
-    return { users: revisionLinesOf(text).map(tokenOfLine), position, epoch, after: this.appended[index]?.after }
+  /** All commits that were appended: their users, what their heads say, and the commit that they expect. */
+  get commits() {
+    return this.appended.map(({ text, after }) => {
+      const { epoch, position } = headOf(text)
+      return { users: revisionLinesOf(text).map(tokenOfLine), position, epoch, after }
+    })
   }
 }
 
@@ -130,8 +131,11 @@ describe("the writer of a chain", () => {
       yield* settle
       expect(chain.appended).toHaveLength(1)
       yield* chain.answer(Effect.succeed(20))
-      expect(chain.commit(0)).toEqual({ users: ["ann"], position: 1, epoch: takeover, after: takeover })
-      expect(chain.commit(1)).toEqual({ users: ["bob", "cid"], position: 3, epoch: takeover, after: 20 })
+
+      expect(chain.commits).toEqual([
+        { users: ["ann"], position: 1, epoch: takeover, after: takeover },
+        { users: ["bob", "cid"], position: 3, epoch: takeover, after: 20 }
+      ])
       expect(epoch.told).toEqual([{ users: ["ann"], sequence: 20, messages: [1] }])
     })
   )
@@ -141,12 +145,16 @@ describe("the writer of a chain", () => {
       const { chain, epoch, writer } = yield* setUp
       const seen: Array<unknown> = []
       const parts = [epoch.receive()]
-      const committed = (sequence: number) => void seen.push([sequence, epoch.newest.sequence, epoch.told.length])
+      const committed = (sequence: number) =>
+        void seen.push({ sequence, newest: epoch.newest.sequence, told: epoch.told.length })
       writer.submit({ userToken: "ann", line: () => lineOf("ann"), parts, committed })
       yield* settle
-      expect([seen, epoch.newest.sequence]).toEqual([[], 0])
+      expect({ seen, newest: epoch.newest.sequence }).toEqual({ seen: [], newest: 0 })
       yield* chain.answer(Effect.succeed(20))
-      expect([seen, epoch.told.length]).toEqual([[[20, 20, 0]], 1])
+      expect({ seen, told: epoch.told.length }).toEqual({
+        seen: [{ sequence: 20, newest: 20, told: 0 }],
+        told: 1
+      })
     })
   )
 
@@ -160,7 +168,11 @@ describe("the writer of a chain", () => {
       writer.submit(proposal("bob", [first]))
       yield* settle
       yield* chain.answer(Effect.succeed(21))
-      expect([chain.commit(0).position, chain.commit(1).position]).toEqual([0, 2])
+
+      expect(chain.commits.map(({ users, position }) => ({ users, position }))).toEqual([
+        { users: ["ann"], position: 0 },
+        { users: ["bob"], position: 2 }
+      ])
       expect(epoch.told.map(({ messages }) => messages)).toEqual([[], [1, 2]])
     })
   )
@@ -170,7 +182,7 @@ describe("the writer of a chain", () => {
       const { chain, epoch, writer } = yield* setUp
       writer.submit({ userToken: "ann", line: () => undefined, parts: [epoch.receive()], committed: () => undefined })
       yield* settle
-      expect(chain.commit(0)).toEqual({ users: [], position: 1, epoch: takeover, after: takeover })
+      expect(chain.commits).toEqual([{ users: [], position: 1, epoch: takeover, after: takeover }])
       yield* chain.answer(Effect.succeed(20))
       expect(epoch.told).toEqual([{ users: [], sequence: 20, messages: [1] }])
     })
@@ -273,7 +285,7 @@ describe("the commits of a chain", () => {
           (partsOf, steps) =>
             Effect.runPromise(
               Effect.map(run(partsOf, steps), ({ chain, epoch, submitted, finished, told }) => {
-                const commits = chain.appended.map((_, index) => chain.commit(index))
+                const { commits } = chain
                 expect(chain.appended.flatMap(({ text }) => revisionLinesOf(text))).toEqual(submitted)
                 expect(commits.map(({ after }) => after)).toEqual(commits.map((_, index) => takeover + 3 * index))
                 expect(told.filter(([line]) => line !== "none").map(([line]) => line)).toEqual(submitted)
@@ -345,7 +357,7 @@ describe("the question whether an epoch still owns its partition", () => {
       expect(yield* Fiber.join(asked)).toBe(false)
       epoch.failed("closed")
       expect(yield* writer.stillOwner).toBe(false)
-      expect([chain.appended.length, chain.asked]).toEqual([1, 0])
+      expect({ appends: chain.appended.length, asked: chain.asked }).toEqual({ appends: 1, asked: 0 })
     })
   )
 
@@ -378,7 +390,7 @@ describe("what one commit takes of a queue", () => {
     expect([1, 2, 3, 4].map(() => taken(quarters))).toEqual([3, 3, 3, 1])
     expect(quarters.isEmpty).toBe(true)
     const small = lines(Array.from({ length: 1_500 }, () => 2))
-    expect([taken(small), taken(small)]).toEqual([commitRevisionsMax, 500])
+    expect({ first: taken(small), second: taken(small) }).toEqual({ first: commitRevisionsMax, second: 500 })
   })
 
   it("a commit takes a larger revision alone", () => {

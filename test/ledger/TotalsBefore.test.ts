@@ -86,7 +86,7 @@ describe("totals before moments", () => {
         for (const [index, { count }] of totals.entries()) {
           expect(count).toBeGreaterThanOrEqual(totals[index - 1]?.count ?? 0)
         }
-        expect([totals[0]?.count, totals.at(-1)?.count]).toEqual([0, purchases.length])
+        expect({ first: totals[0]?.count, last: totals.at(-1)?.count }).toEqual({ first: 0, last: purchases.length })
       })
     ))
 

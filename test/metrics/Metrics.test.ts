@@ -7,7 +7,10 @@ const service = useService()
 /** All series by what stands before their values. */
 const series = async (): Promise<Record<string, number>> => {
   const { status, headers, body } = await service.get("/metrics")
-  expect([status, headers["content-type"]]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"])
+  expect({ status, contentType: headers["content-type"] }).toEqual({
+    status: 200,
+    contentType: "text/plain; version=0.0.4; charset=utf-8"
+  })
   const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
   return Object.fromEntries(
     lines.map((line) => [

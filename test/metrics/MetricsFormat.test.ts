@@ -36,7 +36,10 @@ const endpoints: ReadonlyArray<readonly [string, (accept?: string) => Promise<Se
 describe.each(endpoints)("the metrics of %s", (_name, ask) => {
   it("metrics name their format and its version", async () => {
     const answer = await ask()
-    expect([answer.status, answer.headers["content-type"]]).toEqual([200, prometheus])
+    expect({ status: answer.status, contentType: answer.headers["content-type"] }).toEqual({
+      status: 200,
+      contentType: prometheus
+    })
     for (const [, mediaType] of formats) expect((await ask(mediaType)).headers["content-type"]).toBe(mediaType)
   })
 

@@ -72,7 +72,7 @@ describe("A read of a replica at a sequence", () => {
         readReplicaAt(
           {
             request: ({ subject, payload }) => {
-              expect([subject, payload]).toEqual(["$JS.API.DIRECT.GET.KV_journal", '{"seq":7}'])
+              expect({ subject, payload }).toEqual({ subject: "$JS.API.DIRECT.GET.KV_journal", payload: '{"seq":7}' })
               return Effect.succeed(answer)
             }
           },

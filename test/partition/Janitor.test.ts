@@ -58,7 +58,7 @@ describe("The janitor", () => {
     await system.admin.untilApplied()
     await clean(worker)
     const after = await system.admin.state(inputStream)
-    expect([after.messages, after.last_seq]).toEqual([0, 900])
+    expect({ messages: after.messages, lastSequence: after.last_seq }).toEqual({ messages: 0, lastSequence: 900 })
     expect(mistakesAfter(await readAccount(system.ask, fast), ofFast)).toEqual([])
     expect(mistakesAfter(await readAccount(system.ask, slow), ofSlow)).toEqual([])
   })
@@ -100,7 +100,7 @@ describe("The janitor", () => {
     await clean(worker)
     expect((await system.admin.state(inputStream)).messages).toBe(0)
     expect(await system.admin.state(journalStream)).toMatchObject({ messages, first_seq, last_seq })
-    expect([first_seq, last_seq]).toEqual([1, messages])
+    expect({ first: first_seq, last: last_seq }).toEqual({ first: 1, last: messages })
   })
 
   it("a new worker reads the ledger behind the janitor: it knows repeats, and applies new purchases", async () => {

@@ -43,10 +43,16 @@ describe("Repeats", () => {
   it("the broker drops repeats within the duplicate window, and the account drops them after it", async () => {
     const sale = sold("again", "one")
     const first = await post(system.ask, sale)
-    expect([first.status, first.headers.get("idempotent-replayed")]).toEqual([202, null])
+    expect({ status: first.status, idempotentReplayed: first.headers.get("idempotent-replayed") }).toEqual({
+      status: 202,
+      idempotentReplayed: null
+    })
     const before = await stored()
     const second = await post(system.ask, sale)
-    expect([second.status, second.headers.get("idempotent-replayed")]).toEqual([202, "true"])
+    expect({ status: second.status, idempotentReplayed: second.headers.get("idempotent-replayed") }).toEqual({
+      status: 202,
+      idempotentReplayed: "true"
+    })
     expect(await second.text()).toBe(await first.text())
     expect(await stored()).toBe(before)
     expect((await receiptOf(system.ask, "again", "one")).repeatsDropped).toBe(0)

@@ -106,11 +106,11 @@ const attempt = async ({ text, claims }: Command): Promise<void> => {
   const meant = (rule?.run?.(text, place) ?? text).replaceAll("localhost:8081", `localhost:${place.port}`)
   if (rule?.isEndless === true) {
     const { code, output } = await run(meant, (printed) => printed !== "" && missing(claims, printed).length === 0)
-    expect([meant, code, missing(claims, output)], output).toEqual([meant, null, []])
+    expect({ meant, code, missing: missing(claims, output) }, output).toEqual({ meant, code: null, missing: [] })
     return
   }
   const { code, output } = await run(meant)
-  expect([meant, code, missing(claims, output)], output).toEqual([meant, 0, []])
+  expect({ meant, code, missing: missing(claims, output) }, output).toEqual({ meant, code: 0, missing: [] })
 }
 
 for (const { path, found } of commands) {

@@ -113,21 +113,30 @@ describe(`an installation of commit ${commit}`, () => {
     const again = await postTo(edge.app, JSON.stringify({ ...purchase, value: 1299.9, quantity: 1 }), {
       prefer: "wait=20"
     })
-    expect([again.status, JSON.parse(again.body).runningTotal]).toEqual([201, 1299.9])
+    expect({ status: again.status, runningTotal: JSON.parse(again.body).runningTotal }).toEqual({
+      status: 201,
+      runningTotal: 1299.9
+    })
     const fresh = JSON.stringify({ ...purchase, purchaseId: "order-2", value: 0.1, quantity: 1 })
     const applied = await postTo(edge.app, fresh, { prefer: "wait=20" })
-    expect([applied.status, JSON.parse(applied.body).runningTotal]).toEqual([201, 1300])
+    expect({ status: applied.status, runningTotal: JSON.parse(applied.body).runningTotal }).toEqual({
+      status: 201,
+      runningTotal: 1300
+    })
   })
 
   it("an upgraded installation recognises a purchase in a segment, and refuses other content for its id", async () => {
     const purchase = { purchaseId: "c1", userId: "cleo", productName: "Desk", productType: "Office", quantity: 2 }
     const again = await postTo(edge.app, JSON.stringify({ ...purchase, value: 10.15 }), { prefer: "wait=20" })
-    expect([again.status, JSON.parse(again.body).runningTotal]).toEqual([201, 20.3])
+    expect({ status: again.status, runningTotal: JSON.parse(again.body).runningTotal }).toEqual({
+      status: 201,
+      runningTotal: 20.3
+    })
     const other = await postTo(edge.app, JSON.stringify({ ...purchase, value: 10.16 }), { prefer: "wait=20" })
-    expect([other.status, JSON.parse(other.body).type]).toEqual([
-      422,
-      "urn:purchase-ledger:problem:conflicting-purchase"
-    ])
+    expect({ status: other.status, type: JSON.parse(other.body).type }).toEqual({
+      status: 422,
+      type: "urn:purchase-ledger:problem:conflicting-purchase"
+    })
   })
 
   it("an upgraded installation has its former accounts byte for byte as they were", () => {

@@ -35,13 +35,13 @@ describe("the upgrade", () => {
 
   it("the upgrade ends with 2 if a setting is wrong, and names the setting", async () => {
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "soon" })
-    expect([code, errors]).toEqual([2, expect.stringContaining("The setting WORKER_LEASE is wrong")])
+    expect({ code, errors }).toEqual({ code: 2, errors: expect.stringContaining("The setting WORKER_LEASE is wrong") })
   })
 
   it("the upgrade ends with 4 on a broker without the former layout, and changes nothing there", async () => {
     const empty = await TestBroker.start()
     const { code, errors } = await runUpgrade({ NATS_URL: empty.url })
-    expect([code, errors]).toEqual([4, expect.stringContaining("There is nothing to upgrade")])
+    expect({ code, errors }).toEqual({ code: 4, errors: expect.stringContaining("There is nothing to upgrade") })
     expect((await empty.monitoring("/jsz")).streams).toBe(0)
     await empty.stop()
   })
@@ -54,7 +54,10 @@ describe("the upgrade", () => {
     })
     await former.admin.publish(`$KV.workers.${encodeToken("worker 7")}`, JSON.stringify({ instance: 1 }))
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "1 hour" })
-    expect([code, errors]).toEqual([3, expect.stringContaining("Still alive: the worker worker 7. Stop all workers")])
+    expect({ code, errors }).toEqual({
+      code: 3,
+      errors: expect.stringContaining("Still alive: the worker worker 7. Stop all workers")
+    })
     expect(await streams()).not.toContain(journalStream)
   })
 
@@ -139,7 +142,7 @@ describe("an upgrade that was killed", () => {
   it("an upgrade that was killed counts as alive until its lease ends, so that no other begins beside it", async () => {
     await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/KilledUpgrade.ts", ["commit", "30"])
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "1 hour" })
-    expect([code, errors]).toEqual([3, expect.stringContaining("Still alive: another upgrade.")])
+    expect({ code, errors }).toEqual({ code: 3, errors: expect.stringContaining("Still alive: another upgrade.") })
     await restarted()
   })
 })

@@ -184,12 +184,18 @@ describe("an installation of the former layout with accounts of every kind", () 
       const path = `/users/${encodeURIComponent(user)}`
       const shown = shownOf([...purchases.values()])
       const total = await get(`${path}/total`)
-      expect([total.purchaseCount, total.total], user).toEqual([shown.length, shown.at(-1)?.runningTotal])
+      expect({ purchaseCount: total.purchaseCount, total: total.total }, user).toEqual({
+        purchaseCount: shown.length,
+        total: shown.at(-1)?.runningTotal
+      })
       expect(await historyOf(`${path}/purchases?limit=1000`), user).toEqual(shown.toReversed())
       for (const [purchaseId, { repeats, conflicts }] of again) {
         if (repeats + conflicts === 0) continue
         const receipt = await get(`${path}/purchases/${encodeURIComponent(purchaseId)}`)
-        expect([receipt.repeatsDropped, receipt.conflictsRejected], purchaseId).toEqual([repeats, conflicts])
+        expect(
+          { repeatsDropped: receipt.repeatsDropped, conflictsRejected: receipt.conflictsRejected },
+          purchaseId
+        ).toEqual({ repeatsDropped: repeats, conflictsRejected: conflicts })
       }
     }
   })
@@ -198,11 +204,20 @@ describe("an installation of the former layout with accounts of every kind", () 
     const user = strange[0] ?? ""
     const known = sold(user, "購買.1")
     const again = await postTo(edge.app, postBody(known), { prefer: "wait=20" })
-    expect([again.status, JSON.parse(again.body).runningTotal]).toEqual([201, 42])
+    expect({ status: again.status, runningTotal: JSON.parse(again.body).runningTotal }).toEqual({
+      status: 201,
+      runningTotal: 42
+    })
     const fresh = await postTo(edge.app, postBody(sold(user, "fresh")), { prefer: "wait=20" })
-    expect([fresh.status, JSON.parse(fresh.body).runningTotal]).toEqual([201, 84])
+    expect({ status: fresh.status, runningTotal: JSON.parse(fresh.body).runningTotal }).toEqual({
+      status: 201,
+      runningTotal: 84
+    })
     const sealed = await postTo(edge.app, postBody(sold(big, "p1", { valueCents: 100 })), { prefer: "wait=20" })
-    expect([sealed.status, JSON.parse(sealed.body).runningTotal]).toEqual([201, 2])
+    expect({ status: sealed.status, runningTotal: JSON.parse(sealed.body).runningTotal }).toEqual({
+      status: 201,
+      runningTotal: 2
+    })
   })
 
   it("the upgrade leaves the former layout as it was", async () => {

@@ -28,7 +28,10 @@ describe("The verdict on a fault run", () => {
   })
 
   it("a run is bad if something was found, and ten examples of it are shown", () => {
-    expect([isAsPromised(broken()), invalidOf(broken())]).toEqual([false, []])
+    expect({ isAsPromised: isAsPromised(broken()), invalid: invalidOf(broken()) }).toEqual({
+      isAsPromised: false,
+      invalid: []
+    })
     const text = describeResult(broken())
     expect(text).toMatch(/lost +25\n/)
     expect(text.match(/lost: ann/g)).toHaveLength(10)
@@ -46,7 +49,10 @@ describe("The verdict on a fault run", () => {
       planned,
       injected: new Map([["death at a step of a commit", count]])
     })
-    expect([isAsPromised(happened(90)), isAsPromised(happened(89))]).toEqual([true, false])
+    expect({ with90: isAsPromised(happened(90)), with89: isAsPromised(happened(89)) }).toEqual({
+      with90: true,
+      with89: false
+    })
   })
 
   const incomplete: ReadonlyArray<readonly [string, Partial<RunResult>]> = [
@@ -58,7 +64,10 @@ describe("The verdict on a fault run", () => {
 
   it.each(incomplete)("a run is invalid if this holds: %s", (reason, different) => {
     const result = { ...good, ...different }
-    expect([isAsPromised(result), invalidOf(result)]).toEqual([false, [reason]])
+    expect({ isAsPromised: isAsPromised(result), invalid: invalidOf(result) }).toEqual({
+      isAsPromised: false,
+      invalid: [reason]
+    })
     expect(describeResult(result)).toContain(`INVALID, this run proves nothing: ${reason}`)
   })
 })

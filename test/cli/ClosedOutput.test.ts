@@ -2,42 +2,40 @@ import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { useService } from "../support/TestService.ts"
 import { shellAt } from "./Cli.ts"
 
-let service: TestService
+const service = useService()
 let url: string
 const scope = Effect.runSync(Scope.make())
 beforeAll(async () => {
-  service = await startService()
   url = `http://127.0.0.1:${await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0), scope))}`
   await new PurchaseClient({ url }).generate(3_000, "bob")
 })
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
-  await service.stop()
 })
 
 describe("a command whose reader has gone", () => {
-  it("ends without a word, as other programs of a pipe do", async () => {
+  it("a command whose reader has gone ends without a word, as other programs of a pipe do", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" history bob --all | head -3')
     expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(3)
   })
 
-  it("ends without a word too if it is a feed that goes on", async () => {
+  it("a feed whose reader has gone ends without a word too", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" feed --after 0 | head -1')
     expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(1)
   })
 
-  it("ends with 1 and the reason in one line if its output cannot be written", async () => {
+  it("a command whose output cannot be written ends with 1 and the reason in one line", async () => {
     const { code, error } = await shellAt(url, '"$PURCHASES" total bob >/dev/full')
     expect(code).toBe(1)
     expect(error).toMatch(/^purchases: The output could not be written: .*ENOSPC.*\.\n$/)
   })
 
-  it("ends with 0 if all was written before", async () => {
+  it("a command ends with 0 if it had written everything before its reader went", async () => {
     expect(await shellAt(url, '"$PURCHASES" total bob | cat')).toMatchObject({ code: 0, error: "" })
   })
 })

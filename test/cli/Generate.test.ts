@@ -6,19 +6,17 @@ import { StoringRun } from "../../scripts/cli/StoringRun.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
 import { until } from "../support/TestBroker.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { useService } from "../support/TestService.ts"
 import { notNow, program, purchasesAt, RunningCommand, shellAt, startAnswering } from "./Cli.ts"
 
-let service: TestService
+const service = useService()
 let url: string
 const scope = Effect.runSync(Scope.make())
 beforeAll(async () => {
-  service = await startService()
   url = `http://127.0.0.1:${await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0), scope))}`
 })
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
-  await service.stop()
 })
 
 const countOf = async (userId: string) => (await new PurchaseClient({ url }).total(userId)).purchaseCount
@@ -28,7 +26,7 @@ const continuation =
 
 describe("purchases generate", () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    it(`says after ${signal} how many are stored, and the command that it names stores each of them once`, async () => {
+    it(`generate says after ${signal} how many are stored, and names a command that stores the rest once`, async () => {
       const user = `after-${signal}`.toLowerCase().replace("-", "_")
       const running = new RunningCommand(url, "generate", "100000", user)
       await until("some are stored", async () => (await countOf(user)) > 0)
@@ -48,7 +46,7 @@ describe("purchases generate", () => {
     })
   }
 
-  it("ends with 3 if the broker is gone, and says how many are stored", async () => {
+  it("generate ends with 3 if the broker is gone, and says how many are stored", async () => {
     let lines = 0
     const edge = await startAnswering((request, response) => {
       response.writeHead(200, { "content-type": "application/x-ndjson" })
@@ -74,7 +72,7 @@ describe("purchases generate", () => {
 })
 
 describe("the command that goes on", () => {
-  it("can be run as it stands, also where the user and the run begin with -", async () => {
+  it("the command that goes on can be run as it stands, also if the user and the run begin with -", async () => {
     const edge = await startAnswering((_request, response) => response.end("<html>"))
     const first = await purchasesAt(url, "--timeout", "1", "--url", edge.url, "generate", "--run=-r", "--", "3", "-u")
     await edge.stop()
@@ -89,7 +87,7 @@ describe("the command that goes on", () => {
 })
 
 describe("a run", () => {
-  it("sends again what could not be taken, and everything once beside that", async () => {
+  it("a run sends refused purchases again, and everything once beside that", async () => {
     const sent: Array<number> = []
     let isAway = true
     const client = new PurchaseClient({
@@ -124,7 +122,7 @@ describe("a run", () => {
     expect(told).toEqual(["away"])
   })
 
-  it("is given up when the time since the last settled purchase is over, whatever is answered meanwhile", async () => {
+  it("a run is given up when the time since its last settled purchase is over, whatever is answered", async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
     const beganAt = Date.now()
@@ -170,7 +168,7 @@ describe("a run", () => {
     expect(storing).toMatchObject({ stored: 1, open: 9 })
   })
 
-  it("has the same purchases each time, which differ from those of another run", () => {
+  it("a run has the same purchases each time, which differ from those of another run", () => {
     const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
     fc.assert(
       fc.property(name, fc.integer({ min: 1, max: 10_000_000 }), (run, number) => {

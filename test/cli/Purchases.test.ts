@@ -7,19 +7,17 @@ import { serveHttp } from "../../src/edge/HttpServer.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { projectRoot, until } from "../support/TestBroker.ts"
 import { serve } from "../support/TestServer.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { startService, useService } from "../support/TestService.ts"
 
-let service: TestService
+const service = useService()
 let url: string
 const scope = Effect.runSync(Scope.make())
 beforeAll(async () => {
-  service = await startService()
   const port = await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0), scope))
   url = `http://127.0.0.1:${port}`
 })
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
-  await service.stop()
 })
 
 interface Ended {
@@ -39,7 +37,7 @@ const purchases = (...words: ReadonlyArray<string>): Promise<Ended> =>
 const done = (out: string): Ended => ({ code: 0, out, error: "" })
 
 describe("scripts/purchases", () => {
-  it("posts a purchase once, and shows it in total, history and receipt", async () => {
+  it("the command line posts a purchase once, and shows it in total, history and receipt", async () => {
     const post = ["post", "ann", "Lamp", "12.50", "--id", "order-1", "--quantity", "2", "--wait", "10"]
     const posted = done("order-1 of 25.00 is applied; the total is 25.00\n")
     expect(await purchases(...post)).toEqual(posted)
@@ -52,14 +50,14 @@ describe("scripts/purchases", () => {
     expect((await purchases("receipt", "ann", "order-1")).out).toContain("runningTotal       25.00\n")
   })
 
-  it("says of a user that was never seen that nothing was ever applied", async () => {
+  it("the command line says of a user that was never seen that nothing was ever applied", async () => {
     const neverSeen = done("nobody was never seen: no purchase of this user was ever applied.\n")
     expect(await purchases("total", "nobody")).toEqual(neverSeen)
     expect(await purchases("history", "nobody")).toEqual(neverSeen)
     expect(await purchases("--json", "history", "nobody")).toEqual(done(""))
   })
 
-  it("writes times with their year and their zone, and only repeats that there were into a receipt", async () => {
+  it("a receipt has times with their year and zone, and names repeats only if there are some", async () => {
     await purchases("post", "eli", "Lamp", "12.50", "--id", "order-3", "--wait", "10")
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`
     expect((await purchases("history", "eli")).out).toMatch(new RegExp(`^ +1  ${time} `))
@@ -68,14 +66,14 @@ describe("scripts/purchases", () => {
     expect(out).not.toMatch(/repeatsDropped|conflictsRejected/)
   })
 
-  it("generates as many as it was told, in many batches", async () => {
+  it("generate stores as many purchases as it was told, in many batches", async () => {
     expect(await purchases("generate", "12000", "bob")).toEqual(done("12000 purchases of bob are stored\n"))
     expect((await purchases("total", "bob")).out).toMatch(/ in 12000 purchases\n$/)
     const { out } = await purchases("--json", "history", "bob", "--limit", "1200")
     expect(out.trim().split("\n")).toHaveLength(1_200)
   })
 
-  it("tells what is applied, from the beginning on", async () => {
+  it("feed tells what is applied, from the beginning on", async () => {
     await purchases("post", "cid", "Desk", "99.90", "--id", "order-2", "--wait", "10")
     const { code, out } = await purchases("--json", "feed", "--user", "cid", "--after", "0", "--count", "1")
     expect(code).toBe(0)
@@ -85,7 +83,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("lists and shows what was rejected, and replays it once as it was meant", async () => {
+  it("rejected lists and shows what was rejected, and replays it once as it was meant", async () => {
     const broken = await service.reject("{")
     const sequence = await service.reject(inputMessage([sold("dora", "wrong", { valueCents: -5 })]))
     const names = (out: string) => out.match(/\d+\/0 /g)?.map((name) => name.trim())
@@ -112,7 +110,7 @@ describe("scripts/purchases", () => {
     expect(await purchases("rejected", "show", "999999/0")).toMatchObject({ code: 1 })
   })
 
-  it("ends with 1 where it is refused or is not there", async () => {
+  it("the command line ends with 1 if it is refused or finds nothing", async () => {
     expect(await purchases("receipt", "ann", "none")).toMatchObject({
       code: 1,
       out: "",
@@ -124,7 +122,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("ends with 2 where the command line is wrong", async () => {
+  it("the command line ends with 2 if its words are wrong", async () => {
     for (const words of [
       ["total"],
       ["nothing"],
@@ -136,14 +134,14 @@ describe("scripts/purchases", () => {
     }
   })
 
-  it("ends with 3 where the service cannot be reached, and says so", async () => {
+  it("the command line ends with 3 if the service cannot be reached, and says so", async () => {
     expect(await purchases("--url", "http://127.0.0.1:1", "status")).toMatchObject({
       code: 3,
       error: expect.stringContaining("The service cannot be reached")
     })
   })
 
-  it("shows the partitions, who owns them, and what the workers have done", async () => {
+  it("status shows the partitions, who owns them, and what the workers have done", async () => {
     const isSettled = async () => {
       const { applying, workers } = await new PurchaseClient({ url }).status()
       return applying.ok && workers[0]?.partitions.length === 2 && workers[0].applied !== undefined
@@ -173,7 +171,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("ends with 3 where no worker is alive, and says what is stored and not applied", async () => {
+  it("status ends with 3 if no worker is alive, and says what is stored and not applied", async () => {
     const alone = await startService({ withoutWorker: true })
     const other = await serve(alone.edge.app)
     const at = ["--url", `http://127.0.0.1:${other.port}`]
@@ -207,7 +205,7 @@ describe("scripts/purchases", () => {
     }
   }, 30_000)
 
-  it("helps, with examples", async () => {
+  it("the help has examples", async () => {
     const rejected = ["rejected", "rejected list", "rejected show", "rejected replay"]
     for (const command of ["post", "total", "history", "receipt", "generate", "feed", "status", ...rejected]) {
       const { code, out } = await purchases(...command.split(" "), "--help")

@@ -16,14 +16,14 @@ describe("a service that cannot do it now", () => {
   })
   afterAll(() => unavailable.stop())
 
-  it("is asked again for the time of --timeout, of which one line tells at once, and then it ends with 3", async () => {
+  it("a busy service is asked again for the time of --timeout, and then the command ends with 3", async () => {
     const { code, out, error } = await purchasesAt(unavailable.url, "--timeout", "1", "total", "ann")
     expect({ code, out }).toEqual({ code: 3, out: "" })
     expect(error).toMatch(retryLine)
     expect(error.split("\n").slice(1)).toEqual(["purchases: The broker is away. Given up after 1 s.", ""])
   })
 
-  it("may have stored a post, which is told with the id to send it again under", async () => {
+  it("a busy service may have stored a post, and the command tells the id to send it again under", async () => {
     const post = ["--timeout", "1", "post", "ann", "Lamp", "12.50"]
     const { code, error } = await purchasesAt(unavailable.url, ...post)
     expect(code).toBe(3)
@@ -31,13 +31,13 @@ describe("a service that cannot do it now", () => {
     expect((await purchasesAt(unavailable.url, ...post, "--id", "order 1")).error).toContain("--id 'order 1'")
   })
 
-  it("ends a feed with 3 too", async () => {
+  it("a feed of a busy service ends with 3 too", async () => {
     expect((await purchasesAt(unavailable.url, "--timeout", "1", "feed")).code).toBe(3)
   })
 })
 
 describe("a service that does not answer", () => {
-  it("is not waited for longer than --timeout, and the command ends with 3", async () => {
+  it("a silent service is not waited for longer than --timeout, and the command ends with 3", async () => {
     const silent = await startAnswering(() => undefined)
     const isGivenUp = async (command: string) => {
       const { code, error } = await purchasesAt(silent.url, "--timeout", "1", ...command.split(" "))
@@ -50,7 +50,7 @@ describe("a service that does not answer", () => {
 })
 
 describe("a place where nobody listens", () => {
-  it("is told as one, without the name of a function", async () => {
+  it("an address where nobody listens is told as one, without the name of a function", async () => {
     const port = await freePort()
     const { code, error } = await purchasesAt(`http://127.0.0.1:${port}`, "--timeout", "1", "total", "ann")
     expect(code).toBe(3)
@@ -60,7 +60,7 @@ describe("a place where nobody listens", () => {
 })
 
 describe("something else that answers", () => {
-  it("is told as such, and the command ends with 3", async () => {
+  it("an answer of something else is told as such, and the command ends with 3", async () => {
     const foreign = await startAnswering((_request, response) => response.end("<html>"))
     const { code, error } = await purchasesAt(foreign.url, "total", "ann")
     expect({ code, error }).toEqual({

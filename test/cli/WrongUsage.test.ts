@@ -21,7 +21,7 @@ const saidOf = async (words: ReadonlyArray<string>): Promise<string> => {
 }
 
 describe("a wrong command line", () => {
-  it("is answered with what is wrong and one line of usage, and ends with 2", async () => {
+  it("a wrong command line is answered with its fault and one line of usage, and ends with 2", async () => {
     expect(await purchasesAt(nowhere, "post", "ann", "Lamp", "1.005")).toEqual({
       code: 2,
       out: "",
@@ -31,7 +31,7 @@ describe("a wrong command line", () => {
     })
   })
 
-  it("is told from a right one in each of its words", async () => {
+  it("a wrong command line is told from a right one in each of its words", async () => {
     const wrongs = [
       [["total"], "<user> is missing."],
       [["total", "ann", "bob"], '"bob" is one word too many.'],
@@ -59,7 +59,7 @@ describe("a wrong command line", () => {
 })
 
 describe("the help", () => {
-  it("says that the id of a replay follows from the record, and that a post makes a new id", async () => {
+  it("the help says that the id of a replay follows from the record, and that a post makes a new id", async () => {
     const helpOf = async (...words: ReadonlyArray<string>) =>
       (await purchasesAt(nowhere, ...words, "--help")).out.replaceAll(/\s+/g, " ")
     expect(await helpOf("rejected", "replay")).toContain(
@@ -70,7 +70,7 @@ describe("the help", () => {
 })
 
 describe("a wrong address", () => {
-  it("in PURCHASES_URL ends with 2, and says that http:// is missing", async () => {
+  it("a wrong address in PURCHASES_URL ends with 2, and says that http:// is missing", async () => {
     const { code, error } = await purchasesAt("localhost:8081", "total", "ann")
     expect(code).toBe(2)
     expect(error).toBe(
@@ -78,13 +78,13 @@ describe("a wrong address", () => {
     )
   })
 
-  it("in --url ends with 2, and is told as that of --url", async () => {
+  it("a wrong address in --url ends with 2, and is told as that of --url", async () => {
     const { code, error } = await purchasesAt(nowhere, "--url", "ftp://ledger", "total", "ann")
     expect(code).toBe(2)
     expect(error).toMatch(/^purchases: --url is wrong: "ftp:\/\/ledger" .* begins with ftp:\/\//)
   })
 
-  it("does not keep the help away", async () => {
+  it("a wrong address does not keep the help away", async () => {
     expect(await purchasesAt("localhost:8081", "total", "--help")).toMatchObject({ code: 0, error: "" })
   })
 })

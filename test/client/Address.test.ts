@@ -4,20 +4,20 @@ import { WrongUrl } from "../../src/client/Failure.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 
 describe("the address of the service", () => {
-  it("is taken with http or https, and loses the slashes at its end", () => {
+  it("the address is taken with http or https, and loses the slashes at its end", () => {
     expect(addressOf("http://127.0.0.1:8081")).toBe("http://127.0.0.1:8081")
     expect(addressOf("https://shop.example/ledger//")).toBe("https://shop.example/ledger")
     expect(addressOf("http://[::1]:8081/")).toBe("http://[::1]:8081")
   })
 
-  it("is taken without the blanks around it", () => {
+  it("the address is taken without the blanks around it", () => {
     for (const text of ["http://127.0.0.1:8081 ", " http://127.0.0.1:8081", "\thttp://127.0.0.1:8081/\n"]) {
       expect(addressOf(text)).toBe("http://127.0.0.1:8081")
     }
     expect(() => addressOf("  ")).toThrow(WrongUrl)
   })
 
-  it("is refused without http://, and the message says what to write", () => {
+  it("an address without http:// is refused, and the message says what to write", () => {
     for (const text of ["localhost:8081", "127.0.0.1:8081", "ledger"]) {
       expect(() => addressOf(text)).toThrow(
         new WrongUrl(`"${text}" is not an address of the service: http:// is missing. Write http://${text}`)
@@ -25,7 +25,7 @@ describe("the address of the service", () => {
     }
   })
 
-  it("is refused if it is something else than an address, and the message says what is wrong", () => {
+  it("a text that is no address is refused, and the message says what is wrong", () => {
     const wrongs = [
       ["", "write one like http://127.0.0.1:8081"],
       ["http://", "write one like http://127.0.0.1:8081"],
@@ -36,7 +36,7 @@ describe("the address of the service", () => {
     for (const [text, problem] of wrongs) expect(() => addressOf(text)).toThrow(problem)
   })
 
-  it("is read when the client is made, before anything is sent", () => {
+  it("the address is read when the client is made, before anything is sent", () => {
     expect(() => new PurchaseClient({ url: "localhost:8081" })).toThrow(WrongUrl)
   })
 })

@@ -4,7 +4,7 @@ import { centsOf, decimalOf, parseExact } from "../../src/client/Amount.ts"
 import { decimalFromCents } from "../../src/domain/Money.ts"
 
 describe("amounts of the client", () => {
-  it("are written and read as the service does", () => {
+  it("amounts of the client are written and read as the service does", () => {
     fc.assert(
       fc.property(fc.bigInt(), (cents) => {
         expect(decimalOf(cents)).toBe(decimalFromCents(cents))
@@ -13,7 +13,7 @@ describe("amounts of the client", () => {
     )
   })
 
-  it("are taken with fewer places, and nothing else is taken", () => {
+  it("amounts are taken with fewer places, and nothing else is taken", () => {
     expect({ whole: centsOf("5"), oneDecimal: centsOf("5.1"), negative: centsOf("-0.05") }).toEqual({
       whole: 500n,
       oneDecimal: 510n,
@@ -23,7 +23,7 @@ describe("amounts of the client", () => {
       expect(() => centsOf(text)).toThrow(TypeError)
   })
 
-  it("are read digit by digit, and counts as numbers", () => {
+  it("amounts are read digit by digit, and counts as numbers", () => {
     const text = `{"total":90071992547409931.10,"purchaseCount":3,"purchases":[{"value":1.00,"quantity":2}]}`
     expect(parseExact(text)).toEqual({
       total: "90071992547409931.10",
@@ -32,7 +32,7 @@ describe("amounts of the client", () => {
     })
   })
 
-  it("are not looked for inside of texts", () => {
+  it("amounts are not looked for inside of texts", () => {
     for (const text of ['"total":5', '\\"value\\":1.00', "\\", '"', '\\\\"total\\\\": 1']) {
       const json = `{"productName":${JSON.stringify(text)},"total" :\n -1.10}`
       expect(parseExact(json)).toEqual({ productName: text, total: "-1.10" })
@@ -44,7 +44,7 @@ describe("amounts of the client", () => {
     ])
   })
 
-  it("are read as JSON.parse of a newer runtime reads them, whatever stands around them", () => {
+  it("amounts are read as JSON.parse of a newer runtime reads them, whatever stands around them", () => {
     const names = new Set(["value", "total", "runningTotal", "totalDebt"])
     const bySource = (json: string): unknown =>
       JSON.parse(json, (name, value: unknown, { source }: { readonly source?: string } = {}) =>
@@ -70,7 +70,7 @@ describe("amounts of the client", () => {
     )
   })
 
-  it("do not make a text that is not JSON one", () => {
+  it("amounts do not make JSON of a text that is none", () => {
     for (const text of [
       "",
       "{",

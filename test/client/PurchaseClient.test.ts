@@ -1,17 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { unansweredMax } from "../../src/client/PurchaseStream.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 const lamp = (userId: string, members: Partial<NewPurchase> = {}): NewPurchase => ({
   userId,
@@ -50,7 +46,7 @@ const taken = async <A>(items: AsyncIterable<A>): Promise<ReadonlyArray<A>> => {
 }
 
 describe("a purchase", () => {
-  it("is posted, and found in total, history and receipt with exact amounts", async () => {
+  it("a purchase is posted, and found in total, history and receipt with exact amounts", async () => {
     const { client } = clientOf()
     const posted = await client.post(lamp("ann@x.org", { purchaseId: "p1", value: 99_999_999n }), { waitSeconds: 10 })
     expect(posted).toMatchObject({ status: "applied", value: "999999.99", runningTotal: "1999999.98" })
@@ -65,7 +61,7 @@ describe("a purchase", () => {
     expect(await client.receipt("ann@x.org", "p1")).toMatchObject({ number: 1, value: "999999.99" })
   })
 
-  it("that is answered 503 or not at all is sent again under one id, and counts once", async () => {
+  it("a purchase that is answered 503 or not at all is sent again under one id, and counts once", async () => {
     const ids = new Set<unknown>()
     const { client, waits, attempts } = clientOf(async (request, attempt) => {
       const copy = request.clone()
@@ -83,7 +79,7 @@ describe("a purchase", () => {
     expect(await clientOf().client.total("ben")).toMatchObject({ purchaseCount: 1, total: "25.00" })
   })
 
-  it("that comes again is answered as the first time, and called a repeat", async () => {
+  it("a purchase that comes again is answered as the first time, and called a repeat", async () => {
     const { client } = clientOf()
     const twice = lamp("mia", { purchaseId: "p1" })
     const first = await client.post(twice, { waitSeconds: 10 })
@@ -92,7 +88,7 @@ describe("a purchase", () => {
     expect(await client.total("mia")).toMatchObject({ purchaseCount: 1, total: "25.00" })
   })
 
-  it("that is duplicated counts once, and is not sent again by itself", async () => {
+  it("a purchase that is duplicated counts once, and is not sent again by itself", async () => {
     const { client } = clientOf()
     const { purchaseId, ...answer } = await client.duplicate(700, "n@x.org")
     expect(answer).toMatchObject({ userId: "n@x.org", duplicatesSent: 700, status: "success" })
@@ -102,14 +98,14 @@ describe("a purchase", () => {
     expect(failing.attempts()).toBe(1)
   })
 
-  it("is given up after so many attempts, with what was wrong last", async () => {
+  it("a purchase is given up after a bounded number of attempts, with the last failure", async () => {
     const gone = clientOf(() => Promise.reject(new TypeError("fetch failed")))
     await expect(gone.client.post(lamp("cid"))).rejects.toThrow(NoAnswer)
     expect(gone.attempts()).toBe(8)
     expect(Math.max(...gone.waits)).toBeLessThanOrEqual(5_000)
   })
 
-  it("that is refused is not sent again", async () => {
+  it("a purchase that is refused is not sent again", async () => {
     const { client, attempts } = clientOf()
     const refused = await client.post(lamp("dan", { quantity: 0 })).catch((failure: unknown) => failure)
     expect(refused).toBeInstanceOf(ProblemError)
@@ -117,18 +113,18 @@ describe("a purchase", () => {
     expect(attempts()).toBe(1)
   })
 
-  it("with a value that is no decimal is not sent", async () => {
+  it("a purchase with a value that is no decimal is not sent", async () => {
     const { client, attempts } = clientOf()
     await expect(client.post(lamp("dan", { value: "1.005" }))).rejects.toThrow("1.005 is no decimal")
     expect(attempts()).toBe(0)
   })
 
-  it("that something else answers fails with that", async () => {
+  it("a purchase that something else answers fails with a foreign answer", async () => {
     const { client } = clientOf(() => new Response("<html>", { status: 404 }))
     await expect(client.post(lamp("dan"))).rejects.toThrow(ForeignAnswer)
   })
 
-  it("is not waited for when the caller gives up", async () => {
+  it("a purchase is not waited for when the caller gives up", async () => {
     const controller = new AbortController()
     const { client, attempts } = clientOf(() => {
       controller.abort(new Error("enough"))
@@ -153,7 +149,7 @@ it("a history is read page by page", async () => {
   expect(attempts()).toBe(5)
 })
 
-it("the status tells of each partition and who owns it, and is asked for again where it is not known now", async () => {
+it("the status tells of each partition and its owner, and is asked for again if it is unknown", async () => {
   const { client, attempts } = clientOf((request, attempt) =>
     attempt === 1 ? unavailable() : service.edge.app.fetch(request)
   )
@@ -171,7 +167,7 @@ it("the status tells of each partition and who owns it, and is asked for again w
 })
 
 describe("what was rejected", () => {
-  it("is listed page by page, newest first, and found", async () => {
+  it("rejected records are listed page by page, newest first, and found", async () => {
     const sequences: Array<number> = []
     for (let number = 0; number < 5; number += 1) sequences.unshift(await service.reject(`{"number":${number}`))
     const { client, attempts } = clientOf((request) => {
@@ -188,7 +184,7 @@ describe("what was rejected", () => {
     await expect(client.rejectedRecord(none)).rejects.toMatchObject({ kind: "not-found" })
   })
 
-  it("is replayed once under the record's own id, also where the answer is lost, and then no other way", async () => {
+  it("a rejected record is replayed once under its own id, also if the answer is lost, and not otherwise", async () => {
     const inputSequence = await service.reject(inputMessage([sold("lea", "wrong", { valueCents: -5 })]))
     const key = { inputSequence, index: 0 }
     const { client, attempts } = clientOf(async (request, attempt) => {
@@ -231,7 +227,7 @@ const brokenAfter = (response: Response, linesMax: number): Response => {
 const linesIn = (chunk: Uint8Array): number => new TextDecoder().decode(chunk).split("\n").length - 1
 
 describe("many purchases", () => {
-  it("are answered in their order, also where connections break, and count once each", async () => {
+  it("many purchases are answered in their order, also if connections break, and count once each", async () => {
     const count = 3_000
     const many = Array.from({ length: count }, (_, index) => lamp("gil", { purchaseId: `p${index}` }))
     const { client, attempts } = clientOf(async (request, attempt) => {
@@ -247,7 +243,7 @@ describe("many purchases", () => {
     expect(await client.total("gil")).toMatchObject({ purchaseCount: count, total: "75000.00" })
   })
 
-  it("go many in a chunk, and one that nothing follows goes alone", async () => {
+  it("many purchases go in one chunk, and one that nothing follows goes alone", async () => {
     const chunks: Array<number> = []
     const { client } = clientOf((request) => {
       const counted = new TransformStream<Uint8Array, Uint8Array>({
@@ -280,12 +276,12 @@ describe("many purchases", () => {
     expect(await client.total("joy")).toMatchObject({ purchaseCount: 2_500 })
   })
 
-  it("that are refused are told beside those that are stored", async () => {
+  it("purchases that are refused are told beside those that are stored", async () => {
     const lines = await taken(clientOf().client.postAll([lamp("hal"), lamp("hal", { quantity: 0 }), lamp("hal")]))
     expect(lines.map(({ outcome }) => outcome.status)).toEqual(["stored", "refused", "stored"])
   })
 
-  it("are not taken faster than they are answered", async () => {
+  it("purchases are not taken from the caller faster than they are answered", async () => {
     let given = 0
     function* endless() {
       while (true) {
@@ -321,7 +317,7 @@ describe("many purchases", () => {
     await posting.return(undefined)
   })
 
-  it("that cannot be taken end it with the reason", async () => {
+  it("purchases that cannot be taken from the caller end the call with the reason", async () => {
     const failing = (function* () {
       yield lamp("jon")
       throw new Error("no more paper")
@@ -349,7 +345,7 @@ describe("a feed", () => {
     return ids
   }
 
-  it("goes on after its last event when it breaks off, in the middle of an event too", async () => {
+  it("a feed goes on after its last event when it breaks off, also in the middle of an event", async () => {
     const { client, asked } = feedOf(
       `retry: 1000\nid: 3\n\n${event("4.1")}: still here\n\n${event("4.2").slice(0, 20)}`,
       event("4.2")
@@ -358,7 +354,7 @@ describe("a feed", () => {
     expect(asked).toEqual([null, "4.1"])
   })
 
-  it("goes on where the service ends it, and tells of a place that is none", async () => {
+  it("a feed goes on if the service ends it, and tells of a place that does not exist", async () => {
     const end = `event: end\ndata: {"reason":"stopping","detail":"This edge is stopping."}\n\n`
     const reset = `event: reset\nid: 9\ndata: {"reason":"beyond-the-end","detail":"gone","id":"9"}\n\n`
     const { client, asked } = feedOf(event("7.3") + end, reset + event("10.1"))
@@ -366,7 +362,7 @@ describe("a feed", () => {
     expect(asked).toEqual(["6", "7.3"])
   })
 
-  it("is given up when nothing comes any more", async () => {
+  it("a feed is given up when nothing comes any more", async () => {
     const { client, asked } = feedOf()
     await expect(some(client, 1)).rejects.toThrow(NoAnswer)
     expect(asked).toHaveLength(8)

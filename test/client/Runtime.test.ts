@@ -19,7 +19,7 @@ const countingClient = () => {
 }
 
 describe("a runtime that lacks something", () => {
-  it("makes a post fail before anything is sent", async () => {
+  it("a runtime that lacks something makes a post fail before anything is sent", async () => {
     const { client, requests } = countingClient()
     for (const missing of ["Request", "AbortController", "AbortSignal"]) {
       vi.stubGlobal(missing, undefined)
@@ -29,7 +29,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("makes a post without an id fail before anything is sent if it cannot make ids", async () => {
+  it("a runtime that cannot make ids makes a post without an id fail before anything is sent", async () => {
     const { client, requests } = countingClient()
     vi.stubGlobal("crypto", {})
     await expect(client.post(lamp)).rejects.toThrow("This runtime lacks crypto.randomUUID.")
@@ -38,14 +38,14 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(1)
   })
 
-  it("makes many purchases without ids fail before anything is sent if it cannot make ids", async () => {
+  it("a runtime that cannot make ids makes purchases without ids fail before anything is sent", async () => {
     const { client, requests } = countingClient()
     vi.stubGlobal("crypto", {})
     await expect(client.postAll([lamp]).next()).rejects.toThrow("This runtime lacks crypto.randomUUID.")
     expect(requests()).toBe(0)
   })
 
-  it("makes many purchases fail if it lacks what the requests are made of", async () => {
+  it("a runtime that lacks parts of the requests makes many purchases fail", async () => {
     const { client, requests } = countingClient()
     for (const missing of ["Request", "ReadableStream", "AbortController"]) {
       vi.stubGlobal(missing, undefined)
@@ -55,7 +55,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("can post one purchase without streams", async () => {
+  it("a runtime without streams can post one purchase", async () => {
     const answer = Response.json({ status: "stored" })
     const client = new PurchaseClient({ url: "http://ledger", fetch: () => answer })
     vi.stubGlobal("ReadableStream", undefined)
@@ -63,12 +63,12 @@ describe("a runtime that lacks something", () => {
     expect(await client.post({ ...lamp, purchaseId: "p1" })).toEqual({ status: "stored" })
   })
 
-  it("makes a call without a fetch of its own fail", async () => {
+  it("a runtime that lacks something makes a call without a fetch of its own fail", async () => {
     vi.stubGlobal("fetch", undefined)
     await expect(new PurchaseClient({ url: "http://ledger" }).total("ann")).rejects.toThrow("lacks fetch")
   })
 
-  it("makes feeds and many purchases fail if it cannot read an answer line by line", async () => {
+  it("a runtime that cannot read lines makes feeds and many purchases fail", async () => {
     const { client, requests } = countingClient()
     vi.stubGlobal("TextDecoderStream", undefined)
     await expect(client.feed().next()).rejects.toThrow("lacks TextDecoderStream")
@@ -76,7 +76,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("makes many purchases fail if it would send a stream as the text of an object", async () => {
+  it("a runtime that would send a stream as the text of an object makes many purchases fail", async () => {
     const { client, requests } = countingClient()
     const Whole = Request
     vi.stubGlobal(

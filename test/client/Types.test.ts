@@ -48,11 +48,11 @@ const membersOf = (name: string) => {
 }
 
 describe("the types of the client", () => {
-  it("are those of the service's schemas", () => {
+  it("the types of the client are those of the service's schemas", () => {
     expect(agreements.every(Boolean)).toBe(true)
   })
 
-  it("are those of the document", () => {
+  it("the types of the client are those of the OpenAPI document", () => {
     const account: Record<keyof Client.Account, 1> = { userId: 1, total: 1, currency: 1, purchaseCount: 1 }
     const asked: Record<keyof Client.AskedAccount, 1> = { ...account, known: 1 }
     const members = Object.keys(asked).toSorted()
@@ -67,7 +67,7 @@ describe("the types of the client", () => {
     expect(membersOf("RejectedPage")).toEqual({ required: ["rejected"], all: Object.keys(rejected).toSorted() })
   })
 
-  it("name each kind of problem", () => {
+  it("the types of the client name each kind of problem", () => {
     expect([...problemKinds].toSorted()).toEqual(Object.keys(servedKinds).toSorted())
   })
 })

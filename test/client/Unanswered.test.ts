@@ -51,13 +51,13 @@ const failureWithin = async (seconds: number, call: Promise<unknown>): Promise<u
 }
 
 describe("a call that is not answered", () => {
-  it("times out after the time that it has, and not before", async () => {
+  it("a call without an answer times out after its time, and not before", async () => {
     const call = clientOf(silence).client.total("ann")
     expect(await failureWithin(9.9, call)).toBeUndefined()
     expect(await failureWithin(0.2, call)).toEqual(new TimedOut(10_000, undefined))
   })
 
-  it("times out with the failure of its newest attempt, and tells at the first repetition until when it goes on", async () => {
+  it("a call times out with its newest failure, and tells at the first repetition until when it goes on", async () => {
     const { client, repetitions } = clientOf((request, attempt) => (attempt < 3 ? notNow : silence)(request, attempt))
     const until = Date.now() + 10_000
     const failure = await failureWithin(11, client.total("ann"))
@@ -69,17 +69,17 @@ describe("a call that is not answered", () => {
     ])
   })
 
-  it("times out too if it is sent once only", async () => {
+  it("a call that is sent once only times out too", async () => {
     expect(await failureWithin(11, clientOf(silence).client.ready())).toBeInstanceOf(TimedOut)
   })
 
-  it("has the seconds beside that the service was asked to wait", async () => {
+  it("a call has the seconds beside its time that the service asked it to wait", async () => {
     const call = clientOf(silence).client.post(lamp, { waitSeconds: 20 })
     expect(await failureWithin(29, call)).toBeUndefined()
     expect(await failureWithin(2, call)).toBeInstanceOf(TimedOut)
   })
 
-  it("has its time anew for each page of a history", async () => {
+  it("a call has its time anew for each page of a history", async () => {
     const { client } = clientOf(async (_request, attempt) => {
       await new Promise((resolve) => setTimeout(resolve, 8_000))
       return Response.json({ purchases: [{ number: attempt }], ...(attempt < 4 ? { next: "/next" } : {}) })
@@ -94,7 +94,7 @@ describe("a call that is not answered", () => {
 })
 
 describe("a post whose outcome is not known", () => {
-  it("fails with the purchase and the id under which it was sent", async () => {
+  it("a post of unknown outcome fails with the purchase and the id under which it was sent", async () => {
     const sent: Array<unknown> = []
     const answers: ReadonlyArray<readonly [Answer, new (...given: never) => Error]> = [
       [silence, TimedOut],
@@ -113,7 +113,7 @@ describe("a post whose outcome is not known", () => {
     }
   })
 
-  it("is told from one that was refused, of which nothing may be stored", async () => {
+  it("a post of unknown outcome is told from one that was refused, which may not be stored", async () => {
     const { client } = clientOf(() =>
       Response.json(
         { type: "urn:purchase-ledger:problem:refused-by-rules", detail: "no", status: 422 },
@@ -156,7 +156,7 @@ describe("many purchases", () => {
       return new Response(answers.readable)
     }
 
-  it("time out with those that have no answer, each with its id", async () => {
+  it("many purchases time out with those that have no answer, each with its id", async () => {
     const answered: Array<number> = []
     const posting = (async () => {
       const { client } = clientOf(answering(2))
@@ -169,7 +169,7 @@ describe("many purchases", () => {
     expect(answered).toEqual([0, 1])
   })
 
-  it("do not time out while the caller has nothing to send, or has an answer in hand", async () => {
+  it("many purchases do not time out while the caller sends nothing, or works on an answer", async () => {
     const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
     const { client } = clientOf(answering(10))
     async function* slowly() {
@@ -189,7 +189,7 @@ describe("many purchases", () => {
     expect(answered).toEqual([0, 1, 2])
   })
 
-  it("are sent again if the answer ends in the middle of a line", async () => {
+  it("many purchases are sent again if the answer ends in the middle of a line", async () => {
     const { client } = clientOf((request, attempt) =>
       (attempt === 1 ? answering(1, stored(2).slice(0, 20)) : answering(10))(request, attempt)
     )
@@ -201,7 +201,7 @@ describe("many purchases", () => {
     expect(answered).toEqual([0, 1, 2])
   })
 
-  it("fail with a foreign answer if a line is not of this service", async () => {
+  it("many purchases fail with a foreign answer if a line is not of this service", async () => {
     const { client } = clientOf(() => new Response("<html>\n"))
     const failure = await failureWithin(5, client.postAll([named(1)]).next())
     expect(failure).toBeInstanceOf(ForeignAnswer)
@@ -209,7 +209,7 @@ describe("many purchases", () => {
 })
 
 describe("a feed", () => {
-  it("times out while it has no connection, and not while nothing happens on it", async () => {
+  it("a feed times out while it has no connection, and not while nothing happens on it", async () => {
     const quiet = new TransformStream<Uint8Array, Uint8Array>()
     const writer = quiet.writable.getWriter()
     const { client } = clientOf((request, attempt) =>
@@ -223,7 +223,7 @@ describe("a feed", () => {
     expect(await failureWithin(2, next)).toBeInstanceOf(TimedOut)
   })
 
-  it("that always ends at once is given up as well", async () => {
+  it("a feed that always ends at once is given up as well", async () => {
     const { client } = clientOf(() => new Response(""))
     const failure = await failureWithin(11, client.feed().next())
     expect(failure).toBeInstanceOf(TimedOut)

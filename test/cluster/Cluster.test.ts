@@ -31,7 +31,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     return until("the callers go on", () => installation.traffic.hasPassed(now), electionsWithin)
   }
 
-  it("10164 tells that two commits under way expect one commit: a lost compare-and-set, and nothing is stored", async () => {
+  it("code 10164 tells that two commits under way expect one commit, and that this one is not stored", async () => {
     const { url } = installation.cluster
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: url, REPLICAS: "3" }), "contract"))
     const wire = await Wire.tap(url)
@@ -72,7 +72,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     await runtime.dispose()
   })
 
-  it("a broker that does not lead the journal gives a commit that was acknowledged, though it learns of it later", async () => {
+  it("a broker that learns late of a commit gives it when it was acknowledged elsewhere", async () => {
     const leader = await installation.cluster.leaderOf(journalStream)
     const follower = installation.cluster.brokers.find((broker) => broker !== leader)
     if (follower === undefined) return expect.unreachable()
@@ -99,7 +99,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     await runtime.dispose()
   })
 
-  it("lose nothing and go on when whoever leads, a worker and an edge are killed, again and again", async () => {
+  it("a loaded cluster loses nothing when leaders, a worker and an edge are killed again and again", async () => {
     const { cluster, traffic } = installation
     const felt = performance.now()
     for (const [index, led] of ([journalStream, inputStream, "meta"] as const).entries()) {
@@ -120,7 +120,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     expect(traffic.readProblems).toEqual([])
   }, 180_000)
 
-  it("answer 503 while two brokers are gone, and go on by themselves when the second is back", async () => {
+  it("a cluster answers 503 while two brokers are gone, and goes on when the second is back", async () => {
     const { cluster, traffic } = installation
     const [first, second] = cluster.brokers
     const at = performance.now()
@@ -136,7 +136,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     await cluster.untilWhole()
   }, 120_000)
 
-  it("hand over on SIGTERM, and have nothing lost, doubled, out of order or read too old in the end", async () => {
+  it("a cluster hands over on SIGTERM, and in the end breaks none of the invariants", async () => {
     for (const name of ["worker-1", "worker-2"]) {
       await installation.end(name, "SIGTERM")
       await goesOn()

@@ -5,16 +5,15 @@ import { type PrefixProxy, startPrefixProxy } from "../support/PrefixProxy.ts"
 import { needs } from "../support/Requirement.ts"
 import { until } from "../support/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
-import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, useService } from "../support/TestService.ts"
 
 describe("the dashboard below a proxy's prefix", needs(browserNeeded), () => {
-  let service: TestService
+  const service = useService({ environment: { PATH_PREFIX: "/ledger" } })
   let server: TestServer
   let proxy: PrefixProxy
   let browser: Browser
   let page: Page
   beforeAll(async () => {
-    service = await startService({ environment: { PATH_PREFIX: "/ledger" } })
     server = await serve(service.edge.app)
     proxy = await startPrefixProxy(server.port, "/ledger")
     browser = await launchChromium()
@@ -25,14 +24,13 @@ describe("the dashboard below a proxy's prefix", needs(browserNeeded), () => {
     await browser?.close()
     await proxy?.close()
     await server?.close()
-    await service?.stop()
   })
 
   const buy = (userId: string, purchaseId: string) =>
     service.post(purchaseText({ userId, purchaseId }), { prefer: "wait=10" })
   const shown = () => page.locator("#newest tbody tr").count()
 
-  it("shows what is applied, and pages through a history", async () => {
+  it("the dashboard below a prefix shows what is applied, and pages through a history", async () => {
     for (let number = 1; number <= 12; number += 1) await buy("bob", `b${number}`)
     await page.goto(`${proxy.url}/#user=bob`)
     await page.locator("#connection[data-state=live]").waitFor()
@@ -47,7 +45,7 @@ describe("the dashboard below a proxy's prefix", needs(browserNeeded), () => {
     expect(proxy.paths.filter((path) => !path.startsWith("/ledger/"))).toEqual([])
   })
 
-  it("shows also what was applied while a proxy answered its feed with 502", async () => {
+  it("the dashboard below a prefix shows what was applied while a proxy answered its feed with 502", async () => {
     proxy.refuse(/^\/ledger\/feed/, 2)
     for (const purchaseId of ["n2", "n3"]) await buy("ann", purchaseId)
     await until("all are shown", async () => (await shown()) === 3)

@@ -6,24 +6,22 @@ import { needs } from "../support/Requirement.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
 import { until } from "../support/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
-import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, useService } from "../support/TestService.ts"
 
 describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browserNeeded), () => {
-  let service: TestService
+  const service = useService({ environment: { WORKER_ID: "worker-1", PARTITIONS: "4" } })
   let server: TestServer
   let browser: Browser
   let page: Page
   /** What the browser complained of. */
   let complaints: Array<string>
   beforeAll(async () => {
-    service = await startService({ environment: { WORKER_ID: "worker-1", PARTITIONS: "4" } })
     server = await serve(service.edge.app)
     browser = await launchChromium()
   })
   afterAll(async () => {
     await browser?.close()
     await server?.close()
-    await service?.stop()
   })
 
   const open = async (path = "/", width = 1_280, options: Parameters<Browser["newPage"]>[0] = {}): Promise<void> => {
@@ -62,7 +60,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     })
   const userHash = (userId: string) => `/#${new URLSearchParams({ user: userId })}`
 
-  it("shows purchases as they are applied, and what the workers and partitions do", async () => {
+  it("the dashboard shows purchases as they are applied, and what workers and partitions do", async () => {
     await open()
     expect(await textOf("#newest-empty")).toBe("Nothing was applied since this page was opened.")
     await buy("ann", "n1", { value: 1_299.9, quantity: 3 })
@@ -85,7 +83,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(complaints).toEqual([])
   })
 
-  it("tells the rates of purchases and repeats", async () => {
+  it("the dashboard tells the rates of purchases and repeats", async () => {
     await open()
     await untilText("#applied", "0")
     // The line holds the highest rate of the last two minutes, which a look at the figure could miss.
@@ -102,7 +100,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await until("a rate of repeats was shown", async () => (await above0("repeats")) === true)
   })
 
-  it("shows a user's total, spending and history, page by page, and a purchase's receipt", async () => {
+  it("the dashboard shows a user's total, spending, history page by page, and a receipt", async () => {
     for (let number = 1; number <= 12; number += 1) await buy("bob", `b${number}`, { value: 0.1, quantity: number })
     await buy("bob", "b12", { value: 0.1, quantity: 12 })
     await open()
@@ -148,7 +146,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(complaints).toEqual([])
   })
 
-  it("follows the account that it shows", async () => {
+  it("the dashboard follows the account that it shows", async () => {
     await buy("cid", "c1")
     await open(userHash("cid"))
     await untilText("#user-total", "25.00")
@@ -157,7 +155,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#history-note", "2 to 1 of 2")
   })
 
-  it("generates purchases, and sends one many times, and says what came of it", async () => {
+  it("the dashboard generates purchases, sends one many times, and says what came of it", async () => {
     await open(userHash("dora"))
     await untilText("#user-total", "0.00")
     expect(await textOf("#history-empty")).toBe("No purchase of this user was applied.")
@@ -175,7 +173,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(complaints).toEqual([])
   })
 
-  it("says what the service refuses, in its words", async () => {
+  it("the dashboard says what the service refuses, in the service's words", async () => {
     await open()
     await page.getByRole("textbox", { name: "User" }).fill("a/b")
     await page.getByRole("button", { name: "Show" }).click()
@@ -184,7 +182,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(await page.locator("#user-account").isVisible()).toBe(false)
   })
 
-  it("shows ids and texts for what they are, whatever they look like", async () => {
+  it("the dashboard shows ids and texts as they are, whatever they look like", async () => {
     const nasty = [`<img src=x onerror="window.hacked=1">`, `購入者 "q" 'é' & <b>`, `../x?y#z`.replaceAll("/", "|")]
     for (const userId of nasty) {
       await open()
@@ -207,7 +205,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     }
   })
 
-  it("is used by keyboard alone", async () => {
+  it("the dashboard can be used by keyboard alone", async () => {
     await buy("eve", "e1")
     await open()
     const focused = () =>
@@ -255,7 +253,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(reached.size).toBe(usable)
   })
 
-  it("holds the newest purchases still for who is among them, or has paused them", async () => {
+  it("the newest purchases stand still for a reader who is among them, or has paused them", async () => {
     await open()
     await buy("fay", "f1")
     const user = page.locator("#newest tbody button").first()
@@ -274,7 +272,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#newest tbody button >> nth=0", "hal")
   })
 
-  it("shows what was rejected, and sends it again as it was meant", async () => {
+  it("the dashboard shows what was rejected, and sends it again as it was meant", async () => {
     await open()
     await reject("ivy")
     await untilText("#rejected tbody td:nth-child(4)", "no")
@@ -302,7 +300,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(complaints).toEqual([expect.stringContaining("422")])
   })
 
-  it("goes on with what is new when its feed ends or begins elsewhere", async () => {
+  it("the dashboard goes on with what is new when its feed ends or begins elsewhere", async () => {
     await open()
     let asked = 0
     let last = ""
@@ -322,7 +320,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#newest tbody button >> nth=0", "joe")
   })
 
-  it("keeps up with a flood, of which it draws the newest alone", async () => {
+  it("the dashboard keeps up with a flood, of which it draws the newest alone", async () => {
     await open()
     await page.evaluate(`
       window.begun = performance.now()
@@ -342,7 +340,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(rows).toBeLessThanOrEqual(20 * (milliseconds / 400 + 1))
   })
 
-  it.each(["light", "dark"] as const)("is readable when it is %s", async (colorScheme) => {
+  it.each(["light", "dark"] as const)("the dashboard is readable when it is %s", async (colorScheme) => {
     const userId = `lea-${colorScheme}`
     await buy(userId, "l1", { value: 45_678.9 })
     await open(userHash(userId), 1_280, { colorScheme })
@@ -359,7 +357,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await keepScreenshot(page, `${colorScheme}-receipt`)
   })
 
-  it.each([390, 360])("fits a phone of %i points", async (width) => {
+  it.each([390, 360])("the dashboard fits a phone of %i points", async (width) => {
     await buy("a-user-with-a-name-as-long-as-they-may-be-0123456789-0123456789", "m1", {
       value: 1_000_000,
       quantity: 10_000
@@ -383,7 +381,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await keepScreenshot(page, `phone-${width}-receipt`)
   })
 
-  it("says that the broker is gone, and goes on when it is back", async () => {
+  it("the dashboard says that the broker is gone, and goes on when it is back", async () => {
     await open(userHash("bob"))
     await untilText("#user-total", "7.80")
     await service.broker.kill()

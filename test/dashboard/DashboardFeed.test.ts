@@ -56,7 +56,7 @@ describe("the dashboard's feed", () => {
     return feed
   }
 
-  it("asks for what follows its last event when it breaks off for ever", () => {
+  it("the dashboard asks for what follows its last event when its feed always breaks off", () => {
     opened()
     newest().tells("message", "7.2")
     newest().fails()
@@ -65,7 +65,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made.map(({ url }) => url)).toEqual(["users/ann/feed", "users/ann/feed?lastEventId=7.2"])
   })
 
-  it("goes on after the place of a reset", () => {
+  it("the dashboard's feed goes on after the place of a reset", () => {
     opened()
     newest().tells("message", "7.2")
     newest().tells("reset", "3.11")
@@ -74,7 +74,7 @@ describe("the dashboard's feed", () => {
     expect(newest().url).toBe("users/ann/feed?lastEventId=3.11")
   })
 
-  it("waits twice as long after each failure, at most 30 seconds, and a second again once it was open", () => {
+  it("the dashboard waits twice as long after each failure, at most 30 seconds, and 1 second once open", () => {
     opened()
     const waits = []
     for (let failure = 1; failure <= 7; failure += 1) {
@@ -91,7 +91,7 @@ describe("the dashboard's feed", () => {
     expect(Date.now() - before).toBe(1_000)
   })
 
-  it("waits between half of that and all of it, at random", () => {
+  it("the dashboard's feed waits between half of its time and all of it, at random", () => {
     vi.mocked(Math.random).mockReturnValue(0)
     opened()
     newest().fails()
@@ -101,7 +101,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made).toHaveLength(2)
   })
 
-  it("begins with what is new when it was gone for more than a minute", () => {
+  it("the dashboard's feed begins with what is new when it was gone for more than a minute", () => {
     opened()
     newest().tells("message", "7.2")
     for (let failure = 1; failure <= 6; failure += 1) {
@@ -111,7 +111,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made.map(({ url }) => url.includes("7.2"))).toEqual([false, true, true, true, true, true, false])
   })
 
-  it("begins with what is new when it is opened again by the page", () => {
+  it("the dashboard's feed begins with what is new when the page opens it again", () => {
     const feed = opened()
     newest().tells("message", "7.2")
     feed.close()

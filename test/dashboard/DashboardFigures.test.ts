@@ -17,7 +17,7 @@ const worker = (name: string, second: number, applied?: number, process = 1) => 
 })
 
 describe("rates", () => {
-  it("are what was done between two signs of life, by their own times", () => {
+  it("a rate is the work between two signs of life, by their own times", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100), worker("two", 10, 0)] })
     expect(rates.all).toBeUndefined()
@@ -26,7 +26,7 @@ describe("rates", () => {
     expect(rates.all).toEqual({ applied: 250, repeats: 25 })
   })
 
-  it("stay while no newer sign has come, and are 0 when none comes any more", () => {
+  it("a rate stays while no newer sign has come, and is 0 when none comes any more", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100)] })
     rates.take({ workers: [worker("one", 10, 300)] })
@@ -36,7 +36,7 @@ describe("rates", () => {
     expect(rates.all).toEqual({ applied: 0, repeats: 0 })
   })
 
-  it("do not take a process that began anew for one that went backwards", () => {
+  it("a process that began anew is not taken for one that went backwards", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100)] })
     rates.take({ workers: [worker("one", 10, 5, 2)] })
@@ -45,7 +45,7 @@ describe("rates", () => {
     expect(rates.of("one")).toEqual({ applied: 10, repeats: 1 })
   })
 
-  it("are not known of workers that tell no counts", () => {
+  it("the rate of workers that tell no counts is not known", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9)] })
     rates.take({ workers: [worker("one", 10, 7)] })
@@ -54,7 +54,7 @@ describe("rates", () => {
 })
 
 describe("latencies", () => {
-  it("are quantiles of the last minute", () => {
+  it("latencies are quantiles of the last minute", () => {
     const latencies = new Latencies()
     expect(latencies.at(0)).toBeUndefined()
     for (let milliseconds = 100; milliseconds > 0; milliseconds -= 1) latencies.add(1_000, milliseconds)
@@ -64,7 +64,7 @@ describe("latencies", () => {
     expect(latencies.at(110_000)).toBeUndefined()
   })
 
-  it("are of a bounded number of purchases, the newest", () => {
+  it("latencies are of a bounded number of purchases, the newest", () => {
     const latencies = new Latencies()
     for (let number = 0; number < 10_000; number += 1) latencies.add(0, number)
     expect(latencies.at(0)?.count).toBe(2_000)
@@ -73,26 +73,26 @@ describe("latencies", () => {
 })
 
 describe("amounts", () => {
-  it("are read as they stand, at any size, and shown with their thousands apart", () => {
+  it("amounts are read as they stand, at any size, and shown with their thousands apart", () => {
     const { total, purchaseCount } = parseExact('{"total":90071992547409919.10,"purchaseCount":12}')
     expect({ total, purchaseCount }).toEqual({ total: "90071992547409919.10", purchaseCount: 12 })
     expect(amount(total)).toBe("90,071,992,547,409,919.10")
     expect(["0.10", "-5.00", "999.99", "1000.00"].map(amount)).toEqual(["0.10", "-5.00", "999.99", "1,000.00"])
   })
 
-  it("rates that are small are not shown as none", () => {
+  it("a small rate is not shown as 0", () => {
     expect([0, 0.25, 9.94, 10, 1234.5].map(rate)).toEqual(["0", "0.3", "9.9", "10", "1,235"])
   })
 })
 
 describe("a receipt", () => {
-  it("says that a purchase never came again, or how often", () => {
+  it("a receipt says that a purchase never came again, or how often", () => {
     expect(times(0, "dropped")).toBe("never")
     expect(times(1, "dropped")).toBe("1 time, and was dropped")
     expect(times(1_200, "rejected")).toBe("1,200 times, and was rejected")
   })
 
-  it("has times with their year and their zone", () => {
+  it("a receipt has times with their year and their zone", () => {
     expect(moment("2026-11-29T09:31:34.336Z")).toMatch(/ 2026,? .*\d\d:\d\d:\d\d [A-Z]/)
   })
 })
@@ -105,7 +105,7 @@ describe("trouble", () => {
   })
   const headingOf = (...given: Parameters<typeof status>) => troubleIn(status(...given))?.heading
 
-  it("is named by what is stored and what is applied, each apart", () => {
+  it("trouble with storing and trouble with applying are named apart", () => {
     expect(headingOf(true, [])).toBeUndefined()
     expect(headingOf(true, [1])).toBe("Purchases are stored, but not all are applied")
     expect(headingOf(true, [0, 1])).toBe("Purchases are stored, but none is applied")

@@ -29,7 +29,7 @@ describe("the page /docs in a browser", needs(browserNeeded), () => {
     [700, 900],
     [390, 844],
     [320, 640]
-  ])("does not scroll sideways at %i×%i", async (width, height) => {
+  ])("the page /docs does not scroll sideways at %i×%i", async (width, height) => {
     const page = await open(width, height, "light")
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width)
     await page.close()
@@ -39,7 +39,7 @@ describe("the page /docs in a browser", needs(browserNeeded), () => {
     [1_440, 900, "light"],
     [390, 844, "dark"]
   ] as const)(
-    "has no violation that axe finds at %i×%i, %s",
+    "the page /docs has no violation that axe finds at %i×%i, %s",
     async (width, height, colorScheme) => {
       const page = await open(width, height, colorScheme)
       await page.evaluate(axe.source)

@@ -27,7 +27,7 @@ describe("the poll for the status", () => {
     vi.restoreAllMocks()
   })
 
-  it("asks once a second, also after it was stopped and started while a request was under way", async () => {
+  it("the poll asks once a second, also if it was stopped and started during a request", async () => {
     const poll = new StatusPoll(
       () => undefined,
       () => undefined
@@ -44,7 +44,7 @@ describe("the poll for the status", () => {
     expect(asked).toHaveLength(5)
   })
 
-  it("says after 3.5 seconds that a service which stands still does not answer", async () => {
+  it("the poll says after 3.5 seconds that a service which stands still does not answer", async () => {
     answer = () =>
       new Promise((_resolve, reject) => asked.at(-1)?.addEventListener("abort", () => reject(new Error("aborted"))))
     const failures: Array<string> = []

@@ -5,14 +5,13 @@ import { browserNeeded, keepScreenshot, launchChromium } from "../support/Browse
 import { needs } from "../support/Requirement.ts"
 import { until } from "../support/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
-import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, useService } from "../support/TestService.ts"
 
 describe("the dashboard without a worker", needs(browserNeeded), () => {
-  let service: TestService
+  const service = useService({ withoutWorker: true, environment: { PARTITIONS: "8" } })
   let server: TestServer
   let browser: Browser
   beforeAll(async () => {
-    service = await startService({ withoutWorker: true, environment: { PARTITIONS: "8" } })
     server = await serve(service.edge.app)
     browser = await launchChromium()
     await service.post(purchaseText({ purchaseId: "p1" }))
@@ -20,7 +19,6 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
   afterAll(async () => {
     await browser?.close()
     await server?.close()
-    await service?.stop()
   })
 
   const open = async (width: number, height: number, colorScheme: "light" | "dark"): Promise<Page> => {
@@ -36,25 +34,28 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
     [1_440, 900, "dark"],
     [390, 844, "light"],
     [390, 844, "dark"]
-  ] as const)("says at %i×%i, %s, that purchases are stored and none is applied", async (width, height, scheme) => {
-    const page = await open(width, height, scheme)
-    expect(await page.locator("#connection").innerText()).toBe("Stored, not applied")
-    expect(await page.locator("#waiting").innerText()).toBe("?")
-    expect(await page.locator("#trouble-heading").innerText()).toBe(heading)
-    expect(await page.locator("#trouble-detail").innerText()).toBe(
-      "No worker is alive. Partitions 0–7 of 8 are not applied. Stored purchases are kept, and are applied when a worker takes them."
-    )
-    const owners = await page.locator("#partitions .owner").allInnerTexts()
-    expect(owners).toEqual(Array.from({ length: 8 }, () => "no worker reads it"))
-    const box = await page.locator("#trouble").boundingBox()
-    expect((box?.y ?? height) + (box?.height ?? 0)).toBeLessThan(height / 2)
-    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width)
-    expect(await accessibilityMistakes(page)).toEqual([])
-    await keepScreenshot(page, `without-worker-${width}-${scheme}`)
-    await page.close()
-  })
+  ] as const)(
+    "the dashboard says at %i×%i, %s, that purchases are stored and none is applied",
+    async (width, height, scheme) => {
+      const page = await open(width, height, scheme)
+      expect(await page.locator("#connection").innerText()).toBe("Stored, not applied")
+      expect(await page.locator("#waiting").innerText()).toBe("?")
+      expect(await page.locator("#trouble-heading").innerText()).toBe(heading)
+      expect(await page.locator("#trouble-detail").innerText()).toBe(
+        "No worker is alive. Partitions 0–7 of 8 are not applied. Stored purchases are kept, and are applied when a worker takes them."
+      )
+      const owners = await page.locator("#partitions .owner").allInnerTexts()
+      expect(owners).toEqual(Array.from({ length: 8 }, () => "no worker reads it"))
+      const box = await page.locator("#trouble").boundingBox()
+      expect((box?.y ?? height) + (box?.height ?? 0)).toBeLessThan(height / 2)
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width)
+      expect(await accessibilityMistakes(page)).toEqual([])
+      await keepScreenshot(page, `without-worker-${width}-${scheme}`)
+      await page.close()
+    }
+  )
 
-  it("says that all is well as soon as a worker has come", async () => {
+  it("the dashboard says that all is well as soon as a worker has come", async () => {
     const page = await open(1_440, 900, "light")
     await service.startWorker()
     await until(

@@ -19,7 +19,7 @@ const second = (members: Partial<HistoryEntry> = {}) =>
   entry({ purchaseId: "p2", number: 2, runningTotal: "0.60", ...members })
 
 describe("a history", () => {
-  it("is added up in cents", () => {
+  it("a history is added up in cents", () => {
     expect(addedUp([entry({}), second()])).toBe(60n)
     expect(addedUp([])).toBe(0n)
   })
@@ -29,7 +29,7 @@ describe("a history", () => {
     ["a wrong total", second({ total: "0.31" }), "0.10 times 3 is 0.31"],
     ["a wrong running total", second({ runningTotal: "0.90" }), "0.60 up to purchase 2 is 0.90"],
     ["one id twice", second({ purchaseId: "p1" }), "2 purchases have 1 ids"]
-  ])("with %s does not fit together", (_what, wrong, said) => {
+  ])("a history with %s does not fit together", (_what, wrong, said) => {
     expect(() => addedUp([entry({}), wrong])).toThrow(`the history does not fit together: ${said}`)
   })
 })

@@ -1,19 +1,16 @@
 import { Effect, Exit, Scope } from "effect"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { Demonstration } from "../../scripts/demo/Demonstration.ts"
 import { Report, WrongClaim } from "../../scripts/demo/Report.ts"
 import { showKill } from "../../scripts/demo/showKill.ts"
 import { showDuplicates, showGenerated, showRepeat } from "../../scripts/demo/steps.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { startWorker, type TestWorker } from "../support/TestLedger.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { startService, type TestService, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 type Ask = (request: Request) => Response | Promise<Response>
 
@@ -41,7 +38,7 @@ const lying =
 const steps = { showGenerated, showDuplicates, showRepeat }
 
 describe("the demo", () => {
-  it("claims of this service what holds", async () => {
+  it("the demo claims of this service what holds", async () => {
     const { demonstration, printed } = demonstrationOf(service)
     for (const show of Object.values(steps)) await show(demonstration)
     expect(printed.filter((line) => line.startsWith(" ✓ ")).length).toBeGreaterThan(10)
@@ -54,7 +51,7 @@ describe("the demo", () => {
     ["showDuplicates", "has another total", /total$/, /100\.00/, "200.00", "came back as '200.00'"],
     ["showDuplicates", "has no history", /purchases$/, /"purchases":.*\]/, '"purchases":[]', "came back as '0'"],
     ["showRepeat", "answers with another sum", /^\/purchases$/, /1492\.74/, "1492.73", "came back as '1492.73'"]
-  ] as const)("ends %s of a service that %s", async (step, _what, path, text, lie, said) => {
+  ] as const)("the demo ends in %s if a service %s", async (step, _what, path, text, lie, said) => {
     const lied: Array<string> = []
     const ask = lying(path, (body) => {
       const changed = body.replace(text, lie)
@@ -67,7 +64,7 @@ describe("the demo", () => {
     expect(lied).not.toEqual([])
   })
 
-  it("ends where a repeat is not called one, is answered differently, or counts", async () => {
+  it("the demo ends if a repeat is not called one, is answered differently, or counts", async () => {
     const again = (change: (request: Request) => Promise<Response>): Ask => {
       let lamps = 0
       return async (request) => {
@@ -98,15 +95,13 @@ describe("the demo", () => {
 
   describe("with a worker that is stopped amid purchases", () => {
     const purchases = 1_000
-    let alone: TestService
+    const alone = startedBeforeEach(() => startService({ withoutWorker: true }))
     let worker: TestWorker
     beforeEach(async () => {
-      alone = await startService({ withoutWorker: true })
       worker = await startWorker(alone.settings)
     })
     afterEach(async () => {
       await worker.stop()
-      await alone.stop()
     })
     const kill = async () => {
       await worker.stop()
@@ -116,14 +111,14 @@ describe("the demo", () => {
       worker = await startWorker(alone.settings)
     }
 
-    it("ends where none comes back", async () => {
+    it("the demo ends if no worker comes back", async () => {
       const { demonstration, printed } = demonstrationOf(alone)
       const shown = showKill(demonstration, { kill, start: async () => undefined }, purchases)
       await expect(shown).rejects.toMatchObject({ name: "ProblemError", kind: "not-current" })
       expect(printed.at(-1)).toContain("The worker again")
     })
 
-    it("ends where the feed tells something else than the history", async () => {
+    it("the demo ends if the feed tells something else than the history", async () => {
       const lies = () =>
         new TransformStream<string, string>({
           transform: (text, controller) => controller.enqueue(text.replace(`"number":2,`, `"number":3,`))

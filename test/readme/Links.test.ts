@@ -18,7 +18,7 @@ describe("documents", () => {
     expect(broken).toEqual([])
   })
 
-  it("are all in the index of docs/README.md, and decisions in that of docs/decisions/README.md", () => {
+  it("each document is in the index of docs/README.md, and each decision in that of docs/decisions", () => {
     const linkedFrom = (index: string): ReadonlyArray<string> =>
       linksOf(pages.find(({ path }) => path === index)?.text ?? "").map(({ target }) => target)
     const isListed = (path: string): boolean => {
@@ -30,7 +30,7 @@ describe("documents", () => {
     expect(linkedFrom("docs/README.md")).toContain("decisions/README.md")
   })
 
-  it("stay short: README has at most 200 lines and 10 KB, and docs/performance.md has at most 80 lines", () => {
+  it("README has at most 200 lines and 10 KB, and docs/performance.md has at most 80 lines", () => {
     expect(linesOf(readme.text)).toBeLessThanOrEqual(readmeLinesMax)
     expect(Buffer.byteLength(readme.text)).toBeLessThanOrEqual(readmeBytesMax)
     const performance = pages.find(({ path }) => path === "docs/performance.md")
@@ -41,7 +41,7 @@ describe("documents", () => {
 describe("links of a document", () => {
   const document = { path: "docs/README.md", text: "# One thing\n\n## One `thing`, again!\n\n## One thing\n" }
 
-  it("are found in prose and not in code", () => {
+  it("links of a document are found in prose and not in code", () => {
     const text = "[a](a.md) ![b](b.png)\n```\n[c](c.md)\n```\nand `[d](d.md)` [`e`](e.md#f)"
     expect(linksOf(text)).toEqual([
       { target: "a.md", line: 1 },
@@ -50,7 +50,7 @@ describe("links of a document", () => {
     ])
   })
 
-  it("lead to headings by the anchors that GitHub makes", () => {
+  it("links lead to headings by the anchors that GitHub makes", () => {
     expect([...anchorsOf(document.text)]).toEqual(["one-thing", "one-thing-again", "one-thing-1"])
   })
 
@@ -63,7 +63,7 @@ describe("links of a document", () => {
     ["#two-things", "docs/README.md has no heading for #two-things"],
     ["../src#main", "src is a folder, which has no headings"],
     ["../../elsewhere.md", "../../elsewhere.md is outside of the project"]
-  ])("to %s are judged as %s", (target, problem) => {
+  ])("a link to %s is judged as %s", (target, problem) => {
     expect(problemOf(projectRoot, document, { target, line: 1 })).toBe(problem)
   })
 })

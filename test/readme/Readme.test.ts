@@ -125,7 +125,7 @@ for (const { path, found } of commands) {
 }
 
 describe("rules", () => {
-  it("each have a command in a document", () => {
+  it("each rule of the commands has a command in a document", () => {
     const texts = commands.flatMap(({ found }) => found.map(({ text }) => text))
     const unused = rules.filter((rule) => !texts.some((text) => ruleOf(text) === rule))
     expect(unused.map(({ matches }) => matches.source)).toEqual([])

@@ -22,14 +22,14 @@ const listedIn = (path: string): ReadonlyArray<string> => {
 }
 
 describe("tables of the documents", () => {
-  it("list every setting of the processes, except those for tests", () => {
+  it("docs/configuration.md lists every setting of the processes, except those for tests", () => {
     const source = readFileSync(join(projectRoot, "src/Settings.ts"), "utf8")
     const listed = listedIn("docs/configuration.md")
     const unlisted = namesIn([source], /"([A-Z_]{4,})"/g).filter((name) => !listed.includes(name))
     expect(unlisted).toEqual(["TEST_CRASH_POINT", "TEST_HEADS_REVISIONS"])
   })
 
-  it("list the metrics that the processes have, and no others", () => {
+  it("docs/metrics.md lists the metrics that the processes have, and no others", () => {
     const metrics = namesIn(sources, /(?:counter|histogram|setGauge)\(\s*"([a-z_]+)"/g)
     expect(listedIn("docs/metrics.md")).toEqual(metrics)
   })
@@ -40,7 +40,7 @@ describe("tables of the documents", () => {
     expect(Object.fromEntries(rows)).toEqual(invariants)
   })
 
-  it("list every route in the README but the files of the dashboard", () => {
+  it("the README lists every route but the files of the dashboard", () => {
     const isListed = (path: string): boolean =>
       readme.text.includes(`${path}\``) ||
       (path.startsWith("/idempotent-test/") && readme.text.includes("/idempotent-test/…`"))

@@ -6,7 +6,7 @@ import { bodyBytes } from "../../src/edge/BodyBytes.ts"
 const textOf = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString()
 
 describe("The bytes of a body", () => {
-  it("that came in many chunks while nobody read are given as one", async () => {
+  it("a body that came in many chunks while nobody read is given as one", async () => {
     const body = new PassThrough()
     for (const chunk of ["one\n", "two\n", "three\n"]) body.write(chunk)
     const bytes = bodyBytes(body, "identity")
@@ -18,7 +18,7 @@ describe("The bytes of a body", () => {
     expect((await bytes.next()).done).toBe(true)
   })
 
-  it("are all there, in their order, however they come", async () => {
+  it("the bytes of a body are all there, in their order, however they come", async () => {
     const body = new PassThrough({ highWaterMark: 64 })
     const sent = Array.from({ length: 1_000 }, (_, line) => `line ${line}\n`)
     const sending = (async () => {
@@ -34,14 +34,14 @@ describe("The bytes of a body", () => {
     expect(read).toBe(sent.join(""))
   })
 
-  it("leave the body alone when their reader stops", async () => {
+  it("a reader that stops leaves the body alone", async () => {
     const body = new PassThrough()
     body.write("one\n")
     for await (const _ of bodyBytes(body, "identity")) break
     expect(body.destroyed).toBe(false)
   })
 
-  it("are unpacked", async () => {
+  it("a packed body is unpacked", async () => {
     const body = new PassThrough()
     body.end(gzipSync("one\ntwo\n"))
     let read = ""
@@ -49,7 +49,7 @@ describe("The bytes of a body", () => {
     expect(read).toBe("one\ntwo\n")
   })
 
-  it("fail when the body breaks off", async () => {
+  it("reading fails if the body breaks off", async () => {
     const body = new PassThrough()
     body.write("one\n")
     const bytes = bodyBytes(body, "identity")

@@ -87,7 +87,7 @@ const fill = async (items: Subject<FeedItem>, outgoing: ServerResponse) => {
 }
 
 describe("A feed on a socket", () => {
-  it("is written as server-sent events with exact amounts", async () => {
+  it("a feed is written as server-sent events with exact amounts", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
     items.next({ kind: "place", place: behindCommit(3) })
@@ -119,7 +119,7 @@ describe("A feed on a socket", () => {
     ])
   })
 
-  it("passes over what is no revision", async () => {
+  it("a feed passes over a line that is no revision", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
     items.next({ kind: "place", place: behindCommit(3) })
@@ -133,7 +133,7 @@ describe("A feed on a socket", () => {
     expect(text.match(/^id: .*$/gm)).toEqual(["id: 3", "id: 4.5"])
   })
 
-  it("fails before its beginning when it cannot be opened", async () => {
+  it("a feed that cannot be opened fails before its beginning", async () => {
     const items = new Subject<FeedItem>()
     const { sent, outgoing } = await connected(() => items)
     const failure = new BrokerUnavailable({ operation: "read the journal", reason: "not connected" })
@@ -142,7 +142,7 @@ describe("A feed on a socket", () => {
     expect(outgoing.headersSent).toBe(false)
   })
 
-  it("is left when the reader goes away", async () => {
+  it("a feed is closed when its reader goes away", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
     items.next({ kind: "place", place: behindCommit(3) })
@@ -151,7 +151,7 @@ describe("A feed on a socket", () => {
     await until("nobody listens", () => !items.observed)
   })
 
-  it("is over when the reader goes away before its beginning", async () => {
+  it("a feed is over if its reader goes away before its beginning", async () => {
     const items = new Subject<FeedItem>()
     const { asking, sent } = await connected(() => items)
     asking.destroy()
@@ -159,7 +159,7 @@ describe("A feed on a socket", () => {
     expect(items.observed).toBe(false)
   })
 
-  it("is ended for a reader who does not read, with a reason, before much waits for it", async () => {
+  it("a feed is ended for a reader who does not read, with a reason, before much waits for it", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
     items.next({ kind: "place", place: behindCommit(0) })
@@ -182,7 +182,7 @@ describe("A feed on a socket", () => {
     )
   })
 
-  it("is ended for a reader who took nothing from one heartbeat to the next", async () => {
+  it("a feed is ended for a reader who took nothing from one heartbeat to the next", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
     items.next({ kind: "place", place: behindCommit(0) })
@@ -195,7 +195,7 @@ describe("A feed on a socket", () => {
     expect(items.observed).toBe(false)
   })
 
-  it("waits for who catches up", async () => {
+  it("a feed waits for a reader who catches up", async () => {
     const items = new Subject<FeedItem>()
     let ready = async () => undefined as void
     const { asking, outgoing } = await connected((given) => {

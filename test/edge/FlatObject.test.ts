@@ -101,7 +101,7 @@ const damaged = tuple(
 })
 
 describe("a flat object", () => {
-  it("is read as JSON.parse and a parser that keeps everything read it together", () => {
+  it("a flat object is read as JSON.parse and a parser that keeps everything read it together", () => {
     const seen = new Map<string, number>()
     assert(
       property(oneof(objects, damaged, json()), (text) => {
@@ -117,7 +117,7 @@ describe("a flat object", () => {
     for (const times of seen.values()) expect(times).toBeGreaterThan(100)
   })
 
-  it("is read the same where it stands within a larger text, and nothing around it counts", () => {
+  it("a flat object is read the same within a larger text, and nothing around it counts", () => {
     const around = oneof(string({ maxLength: 8 }), constantFrom('"', "{", "}", "1", "\\", "true", ' "value":1}'))
     assert(
       property(around, oneof(objects, damaged), around, (before, text, after) => {
@@ -128,7 +128,7 @@ describe("a flat object", () => {
   })
 
   it.each(['{"value":tru', '{"value":1', '{"value":"a', '{"value":"a\\', '{"value":-', '{"value"', "{", ""])(
-    "that is cut off at %j is none, though the text goes on as it would",
+    "a flat object that is cut off at %j gives undefined, though the text goes on as it would",
     (cut) => {
       expect(read(`${cut}e1"":1}`, 0, cut.length)).toEqual({ kind: "irregular" })
     }

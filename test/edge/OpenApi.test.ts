@@ -30,7 +30,7 @@ const app = makeApp({
 })
 
 describe("GET /openapi.json", () => {
-  it("is a valid OpenAPI 3.1 document of every route", async () => {
+  it("GET /openapi.json is a valid OpenAPI 3.1 document of every route", async () => {
     const answer = await app.request("/openapi.json")
     const body = (await answer.json()) as Record<string, unknown>
     expect(body).toEqual(document)
@@ -43,7 +43,7 @@ describe("GET /openapi.json", () => {
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(routes.length)
   })
 
-  it("has no reference that leads nowhere", () => {
+  it("the document has no reference that leads nowhere", () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]*)"/g)].map(([, place = ""]) => place)
     expect(references.length).toBeGreaterThan(100)
     for (const place of references) {
@@ -59,7 +59,7 @@ describe("GET /openapi.json", () => {
     return Array.isArray(value) ? members : [[path, value as Record<string, unknown>], ...members]
   }
 
-  it("has a format for each number, which holds all that its bounds allow", () => {
+  it("the document has a format for each number, which holds all that its bounds allow", () => {
     const numbers = schemas(document, "#").filter(([, { type }]) => type === "number" || type === "integer")
     expect(numbers.length).toBeGreaterThan(40)
     for (const [path, { type, format, minimum, maximum }] of numbers) {
@@ -73,7 +73,7 @@ describe("GET /openapi.json", () => {
     }
   })
 
-  it("has sequences of 64 bits, and quantities of 32 in requests and answers", () => {
+  it("the document has sequences of 64 bits, and quantities of 32 in requests and answers", () => {
     const formats = (name: string) =>
       Object.fromEntries(
         Object.entries((document.components.schemas[name]?.["properties"] ?? {}) as Record<string, { format?: string }>)
@@ -93,7 +93,7 @@ describe("GET /openapi.json", () => {
     expect(formats("Problem")).toEqual({ status: "int32" })
   })
 
-  it("has the description of each member beside its type, where generated clients read the type", () => {
+  it("each member has its description beside its type, where generated clients read the type", () => {
     for (const [path, { allOf }] of schemas(document, "#")) {
       if (!Array.isArray(allOf)) continue
       for (const part of allOf as ReadonlyArray<object>) expect(Object.keys(part), path).not.toEqual(["description"])
@@ -103,7 +103,7 @@ describe("GET /openapi.json", () => {
     })
   })
 
-  it("says which purchases, pages and problems there are", () => {
+  it("the document has the schemas of purchases and pages, and each problem", () => {
     const post = document.paths["/purchases"]?.["post"]
     expect(Object.keys(post?.responses ?? {})).toEqual("201 202 400 406 408 413 415 422 500 503 504 2XX".split(" "))
     expect(post?.responses["422"]).toEqual({ $ref: "#/components/responses/refused-by-rules-or-conflicting-purchase" })
@@ -153,7 +153,7 @@ describe("a field", () => {
   )
 
   it.each([userIdField, purchaseIdField, productTextField("product")].map((field) => [field.name, field] as const))(
-    "%s reads nothing that its schema refuses",
+    "the field %s reads nothing that its schema refuses",
     (_name, field) => {
       const isDocumented = documentedBy(field)
       assert(
@@ -166,7 +166,7 @@ describe("a field", () => {
   )
 
   const count = wholeNumberField("count", "malformed-request", 1, 1_000)
-  it("count reads what its schema says in digits alone, and nothing else", () => {
+  it("the field count reads what its schema says in digits alone, and nothing else", () => {
     const isDocumented = documentedBy(count)
     assert(
       property(numbers, (text) => {
@@ -175,7 +175,7 @@ describe("a field", () => {
     )
   })
 
-  it("quantity reads every number that its schema takes, however it is written, and nothing else", () => {
+  it("the field quantity reads every number of its schema, however it is written, and nothing else", () => {
     const isDocumented = documentedBy(quantityField)
     assert(
       property(numbers, (text) => {
@@ -184,7 +184,7 @@ describe("a field", () => {
     )
   })
 
-  it("value reads every number with at most two places that its schema takes, however it is written", () => {
+  it("the field value reads every number of its schema with at most two places, however it is written", () => {
     const isDocumented = documentedBy(valueField)
     assert(
       property(numbers, (text) => {
@@ -197,7 +197,7 @@ describe("a field", () => {
 })
 
 describe("GET /docs", () => {
-  it("has every route and schema, no script, and nothing from elsewhere; its policy allows its style alone", async () => {
+  it("GET /docs has every route and schema, no script, and a policy that allows its style alone", async () => {
     const answer = await app.request("/docs")
     expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"])
     const page = await answer.text()
@@ -213,7 +213,7 @@ describe("GET /docs", () => {
     )
   })
 
-  it("is a page for those who take pages, and for no others", async () => {
+  it("GET /docs is a page for callers who take pages, and for no others", async () => {
     const status = async (accept: string) => (await app.request("/docs", { headers: { accept } })).status
     expect(await status("text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8")).toBe(200)
     expect(await status("text/html")).toBe(200)
@@ -289,7 +289,10 @@ describe("an answer that the document does not describe", () => {
       {},
       [expect.stringMatching(/^\/type must be equal/)]
     ]
-  ] as const)("%s", (_what, method, path, status, body, headers, expected) => {
-    expect(mistakes(method, path, status, body, headers)).toEqual(expected)
-  })
+  ] as const)(
+    "an answer that the document does not describe fails in tests: %s",
+    (_what, method, path, status, body, headers, expected) => {
+      expect(mistakes(method, path, status, body, headers)).toEqual(expected)
+    }
+  )
 })

@@ -30,15 +30,15 @@ describe("the lines of a body", () => {
     ["may leave out the last line feed", `${line("a")}\n${line("b")}`, ["1 a", "2 b"]],
     ["may end with CR LF", `${line("a")}\r\n${line("b")}\r\n`, ["1 a", "2 b"]],
     ["are counted where they are blank, and not answered", `\n${line("a")}\n \t\r\n\n${line("b")}\n\n`, ["2 a", "5 b"]],
-    ["are none in nothing", "", []],
-    ["are none in blanks", " \n\r\n  ", []],
+    ["are an empty list if it is empty", "", []],
+    ["are an empty list if it is blank", " \n\r\n  ", []],
     ["may have ids of their own", `${purchaseText()}\n`, ["1 new-id"]],
     ["may have other characters", `${line("ö")}\n${line("\u{1f6d2}")}\n`, ["1 ö", "2 \u{1f6d2}"]],
     ["may begin with a byte order mark", `\uFEFF${line("a")}\n${line("b")}`, ["1 a", "2 b"]],
     ["may begin with a byte order mark and a blank line", `\uFEFF\n${line("b")}`, ["2 b"]],
-    ["are none in a byte order mark", "\uFEFF", []],
+    ["are an empty list if it is only a byte order mark", "\uFEFF", []],
     ["may have space around", `  ${line("a")}\t\n`, ["1 a"]]
-  ])("%s", (_what, body, expected) => {
+  ])("the lines of a body %s", (_what, body, expected) => {
     expect(readOf(body)).toEqual(expected)
   })
 
@@ -72,11 +72,11 @@ describe("the lines of a body", () => {
       line("x", { productName: "\ud800" }),
       /^2 422 productName must not contain control, format/
     ]
-  ])("may have one that %s, and the others are read", (_what, wrong, expected) => {
+  ])("a body may have one line that %s, and the others are read", (_what, wrong, expected) => {
     expect(readOf(`${line("a")}\n${wrong}\n${line("c")}`)).toEqual(["1 a", expect.stringMatching(expected), "3 c"])
   })
 
-  it("that are no UTF-8 are named, and the others are read", () => {
+  it("lines that are not UTF-8 are named, and the others are read", () => {
     const body = Buffer.concat([
       bytesOf(`${line("a")}\n"`),
       Uint8Array.of(0xff, 0xc3),
@@ -86,7 +86,7 @@ describe("the lines of a body", () => {
     expect(readOf(body)).toEqual(["1 a", `2 ${notText}`, "3 ö", `4 ${notText}`])
   })
 
-  it("are refused one byte above the bound, however they come", () => {
+  it("a line is refused one byte above the bound, however it comes", () => {
     const most = line("a").padEnd(lineBytesMax, " ")
     const expected = ["1 a", `2 ${tooLong}`, "3 a"]
     for (const mark of ["", "\uFEFF"]) {
@@ -97,19 +97,19 @@ describe("the lines of a body", () => {
     expect(readOf(`${most} `)).toEqual([`1 ${tooLong}`])
   })
 
-  it("that begin with two byte order marks show the second in the message", () => {
+  it("a line with two byte order marks shows the second in the message", () => {
     expect(readOf(`\uFEFF\uFEFF${line("a")}\n${line("b")}`)).toEqual([
       expect.stringMatching(/^1 400 .*<U\+FEFF>/),
       "2 b"
     ])
   })
 
-  it("that end within a byte order mark are no text", () => {
+  it("lines that end within a byte order mark are no text", () => {
     expect(readOf(Uint8Array.of(0xef, 0xbb))).toEqual([`1 ${notText}`])
     expect(readOf(Uint8Array.of(0xef, 0xbb, 0x0a, 0xef), [1])).toEqual([`1 ${notText}`, `2 ${notText}`])
   })
 
-  it("are not held when they are too long", () => {
+  it("a line that is too long is not held in memory", () => {
     const lines = new PurchaseLines(lineBytesMax, () => "new-id")
     const piece = new Uint8Array(lineBytesMax).fill(0x20)
     for (let pieces = 0; pieces < 1_000; pieces += 1) expect([...lines.read(piece)]).toEqual([])
@@ -118,7 +118,7 @@ describe("the lines of a body", () => {
     expect(read).toEqual([1, 2])
   })
 
-  it("are the same in whatever pieces they come", () => {
+  it("lines are the same in whatever pieces they come", () => {
     const lines = oneof(
       string({ unit: "grapheme", maxLength: 20 }).map((id) => bytesOf(line(id))),
       constantFrom("", " ", "\r", "{", "\u20ac", "\uFEFF", "\uFEFF{", "x".repeat(500)).map(bytesOf),
@@ -142,7 +142,7 @@ describe("the lines of a body", () => {
     )
   })
 
-  it("come in batches of a bounded number", () => {
+  it("lines come in batches of a bounded number", () => {
     const batches = batchesOf(bytesOf("1\n".repeat(batchLinesMax * 2 + 1)))
     expect(batches.map((batch) => batch.length)).toEqual([batchLinesMax, batchLinesMax, 1])
   })

@@ -82,7 +82,7 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => purc
 const storedAs = (sequence: number, index = 0) => Exit.succeed({ sequence, duplicate: false, index })
 
 describe("a broker that cannot be asked", () => {
-  it.effect("fails a purchase, and those behind it, within two seconds", () =>
+  it.effect("a purchase, and those behind it, fail within two seconds without a broker", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver(() => Effect.fail(unavailable))
       const first = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
@@ -98,7 +98,7 @@ describe("a broker that cannot be asked", () => {
     })
   )
 
-  it.effect("is asked again, and a moment without it is not noticed", () =>
+  it.effect("a broker that was gone for a moment is asked again, and no caller notices", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver((attempt) =>
         attempt < 5 ? Effect.fail(unavailable) : Effect.succeed({ sequence: 7, duplicate: false })
@@ -111,7 +111,7 @@ describe("a broker that cannot be asked", () => {
 })
 
 describe("a cluster that elects a leader", () => {
-  it.effect("is waited for, and sent the same message under the same id", () =>
+  it.effect("a cluster that elects a leader is waited for, and sent the same message under the same id", () =>
     Effect.gen(function* () {
       let isElected = false
       const { publisher, sent } = yield* publisherOver(() =>
@@ -127,7 +127,7 @@ describe("a cluster that elects a leader", () => {
     })
   )
 
-  it.effect("and has none after ten seconds, fails a purchase", () =>
+  it.effect("a purchase fails if a cluster has no leader after ten seconds", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver(() => Effect.fail(leaderless))
       const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
@@ -152,7 +152,7 @@ describe("purchases behind a message that found no leader", () => {
 })
 
 describe("a broker that does not answer", () => {
-  it.effect("is sent the same message under the same id", () =>
+  it.effect("a broker that does not answer is sent the same message under the same id", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         attempt < 3 ? Effect.fail(unknown) : Effect.succeed({ sequence: 7, duplicate: true })
@@ -165,7 +165,7 @@ describe("a broker that does not answer", () => {
     })
   )
 
-  it.effect("leaves the outcome unknown, also when it is gone afterwards", () =>
+  it.effect("a broker that does not answer leaves the outcome unknown, also if it is gone afterwards", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver((attempt) => Effect.fail(attempt === 1 ? unknown : unavailable))
       const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
@@ -182,7 +182,7 @@ describe("a broker that does not answer", () => {
 })
 
 describe("a broker that refuses", () => {
-  it.effect("is not asked again, and those behind are", () =>
+  it.effect("a broker that refuses is not asked again, and is asked for the purchases behind", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         attempt === 1 ? Effect.fail(refused) : Effect.succeed({ sequence: 8, duplicate: false })
@@ -198,7 +198,7 @@ describe("a broker that refuses", () => {
 })
 
 describe("the messages", () => {
-  it.effect("carry together, in their order, what came while one was under way", () =>
+  it.effect("a message carries together, in their order, the purchases that came while one was under way", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver((attempt) =>
@@ -219,7 +219,7 @@ describe("the messages", () => {
     })
   )
 
-  it.effect("of all partitions leave together, and what comes alone leaves at once", () =>
+  it.effect("messages of all partitions leave together, and a single purchase leaves at once", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         Effect.succeed({ sequence: attempt, duplicate: false })
@@ -241,7 +241,7 @@ describe("the messages", () => {
     })
   )
 
-  it.effect("do not wait for company when they have enough", () =>
+  it.effect("messages with enough purchases do not wait for company", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         Effect.succeed({ sequence: attempt, duplicate: false })
@@ -252,7 +252,7 @@ describe("the messages", () => {
     })
   )
 
-  it.effect("have at most 500 purchases and as many bytes as the broker takes", () =>
+  it.effect("a message has at most 500 purchases and as many bytes as the broker takes", () =>
     Effect.gen(function* () {
       const stored = Effect.succeed({ sequence: 1, duplicate: false })
       const wide = yield* publisherOver(() => stored)
@@ -269,7 +269,7 @@ describe("the messages", () => {
     })
   )
 
-  it.effect("have an id of their own for each copy that has to be stored", () =>
+  it.effect("messages have an id of their own for each copy that has to be stored", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver(() => Effect.succeed({ sequence: 1, duplicate: false }))
       for (const storeEveryCopy of [true, true, false, false]) {
@@ -289,7 +289,7 @@ describe("a purchase that is waited for", () => {
   const awaited = (publisher: (typeof PurchasePublisher)["Service"], id = "p1") =>
     Effect.forkChild(publisher.publishAndWait(purchase(id), onlyStored), { startImmediately: true })
 
-  it.effect("is answered when its notice comes, before or after the broker's answer", () =>
+  it.effect("a purchase is answered when its notice comes, before or after the broker's answer", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, addresses, tell } = yield* publisherOver((attempt) =>
@@ -311,7 +311,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("is only stored when no notice of it comes, and each of a group has its own", () =>
+  it.effect("a purchase is only stored if no notice of it comes, and each of a group has its own", () =>
     Effect.gen(function* () {
       const { publisher, sent, tell } = yield* publisherOver(() => Effect.succeed(stored))
       yield* publisher.publish([purchase("first")])
@@ -326,7 +326,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("does not count what is told twice, or to nobody, for another", () =>
+  it.effect("a notice that is told twice, or to nobody, does not count for another purchase", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.succeed(stored))
       yield* publisher.publish([purchase("first")])
@@ -341,7 +341,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("is asked for at once when the broker had it before, for its notice went to somebody else", () =>
+  it.effect("a purchase that the broker had before is asked for at once, as its notice went to somebody else", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
       const published = { sequence: 7, duplicate: true, index: 0 }
@@ -349,7 +349,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("fails when it cannot be stored, and a notice that comes after all harms nobody", () =>
+  it.effect("a purchase that cannot be stored fails, and a notice that comes after all harms nobody", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.fail(refused))
       expect(yield* Effect.exit(publisher.publishAndWait(purchase("p1"), onlyStored))).toEqual(Exit.fail(refused))
@@ -360,7 +360,7 @@ describe("a purchase that is waited for", () => {
 })
 
 describe("an edge that holds as much as it may", () => {
-  it.effect("refuses what is above it at once, and takes more when there is room", () =>
+  it.effect("an edge that is full refuses a purchase at once, and takes more when there is room", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher } = yield* publisherOver(() => Deferred.await(gate))
@@ -380,7 +380,7 @@ describe("an edge that holds as much as it may", () => {
 describe("streams of purchases", () => {
   const stored = { sequence: 1, duplicate: false }
 
-  it.effect("wait for room in their share, are taken in their order, and leave room for single ones", () =>
+  it.effect("streams wait for room in their share, keep their order, and leave room for single purchases", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))
@@ -403,7 +403,7 @@ describe("streams of purchases", () => {
     })
   )
 
-  it.effect("that are given up while they wait are not stored", () =>
+  it.effect("a stream that is given up while it waits is not stored", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))

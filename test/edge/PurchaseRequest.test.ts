@@ -31,7 +31,7 @@ describe("readPurchase", () => {
       undefined,
       { ...lamp, purchaseId: "\u00e9", userId: "\u00f6", productName: "\u00e5", productType: "\u00f1" }
     ]
-  ])("reads one that %s", (_what, members, key, expected) => {
+  ])("a purchase is read that %s", (_what, members, key, expected) => {
     expect(read(purchaseText(members), key)).toEqual(expected)
   })
 
@@ -47,12 +47,12 @@ describe("readPurchase", () => {
     ["999999.99", 99_999_999n],
     ["1000000", 100_000_000n],
     ["1000000.00", 100_000_000n]
-  ])("reads the value %s exactly", (text, valueCents) => {
+  ])("the value %s is read exactly", (text, valueCents) => {
     const body = purchaseText({ purchaseId: "p1", quantity: 1, value: undefined }).replace("{", `{"value":${text},`)
     expect(read(body)).toEqual({ ...lamp, valueCents, quantity: 1 })
   })
 
-  it("takes the totals of 10,000,000.00 and more as Java writes them", () => {
+  it("totals of 10,000,000.00 and more are taken as Java writes them", () => {
     const largest = purchaseText({ purchaseId: "p1", value: 1_000_000, quantity: 10_000 })
     const total = (text: string) => statusOf(read(largest.replace("{", `{"total":${text},`)))
     expect(["1.0E10", "9.99999999999E9", "1.0E11", "1.0E99"].map(total)).toEqual([200, 422, 422, 422])
@@ -60,16 +60,16 @@ describe("readPurchase", () => {
     expect(statusOf(read(odd.replace("{", '{"total":1.2345678E7,')))).toBe(200)
   })
 
-  it.each(["2.4E1", "2.5E-1", "2.5E", "2.5E2", "2.5e100"])("refuses the total %s", (total) => {
+  it.each(["2.4E1", "2.5E-1", "2.5E", "2.5E2", "2.5e100"])("the total %s is refused", (total) => {
     expect(isProblem(read(purchaseText({ purchaseId: "p1" }).replace("{", `{"total":${total},`)))).toBe(true)
   })
 
-  it.each(["25", "25.0", "25.00", "2.5E1", "2.50e+1", "25e0", "0.25E2", "250e-1"])("takes the total %s", (total) => {
+  it.each(["25", "25.0", "25.00", "2.5E1", "2.50e+1", "25e0", "0.25E2", "250e-1"])("the total %s is taken", (total) => {
     expect(read(purchaseText({ purchaseId: "p1" }).replace("{", `{"total":${total},`))).toEqual(lamp)
   })
 
   const texts = string({ unit: "grapheme", minLength: 1, maxLength: 64 })
-  it("reads every purchase that the rules allow as it was written, in whatever order and spelling", () => {
+  it("every purchase within the rules is read as it was written, in any order and spelling", () => {
     const cents = integer({ min: 1, max: 100_000_000 }).map(BigInt)
     const order = array(integer(), { minLength: 6, maxLength: 6 })
     assert(
@@ -108,7 +108,7 @@ describe("readPurchase", () => {
     )
   })
 
-  it("answers any JSON and any text with a purchase or a problem of the caller's, and never throws", () => {
+  it("any JSON and any text gives a purchase or a problem of the caller's, and never throws", () => {
     const bodies = oneof(
       json(),
       string(),
@@ -126,7 +126,7 @@ describe("readPurchase", () => {
     )
   })
 
-  it("refuses a purchase with a key twice, whichever and however it is written", () => {
+  it("a purchase with a key twice is refused, whichever key and however it is written", () => {
     const keys = ["userId", "productName", "productType", "value", "quantity", "purchaseId"]
     for (const key of keys) {
       for (const spelled of [key, `\\u${key.charCodeAt(0).toString(16).padStart(4, "0")}${key.slice(1)}`]) {
@@ -139,7 +139,7 @@ describe("readPurchase", () => {
     }
   })
 
-  it("has no fields but its own", () => {
+  it("a purchase with other fields than its own is refused", () => {
     const fields = string({ unit: "grapheme", maxLength: 20 })
     const known = ["userId", "productName", "productType", "value", "quantity", "purchaseId", "total"]
     assert(

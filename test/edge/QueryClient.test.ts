@@ -46,7 +46,7 @@ const clientOver = Effect.fnUntraced(function* (reply: Reply) {
 const totalOf = (cents: bigint) => Exit.succeed({ kind: "total", total: cents, count: 1, revision: 1 })
 
 describe("a question", () => {
-  it.effect("fails within two seconds without a broker", () =>
+  it.effect("a question fails within two seconds without a broker", () =>
     Effect.gen(function* () {
       const { total } = yield* clientOver(() => Effect.fail(gone))
       const asking = yield* Effect.forkChild(total("ann"))
@@ -55,7 +55,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("waits five seconds for an owner, and no longer", () =>
+  it.effect("a question waits five seconds for an owner, and no longer", () =>
     Effect.gen(function* () {
       const { total } = yield* clientOver(() => Effect.fail(unserved))
       const asking = yield* Effect.forkChild(total("ann"))
@@ -66,7 +66,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("is asked again after no answer, an unreadable one, and while there is no owner", () =>
+  it.effect("a question is asked again after no answer, an unreadable one, and while there is no owner", () =>
     Effect.gen(function* () {
       const { total, asked } = yield* clientOver((request, attempt) => {
         if (attempt === 1) return Effect.fail(unknown)
@@ -80,7 +80,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("that nobody waits for any more is not asked again", () =>
+  it.effect("a question that nobody waits for any more is not asked again", () =>
     Effect.gen(function* () {
       const { total, asked } = yield* clientOver(() => Effect.fail(unserved))
       yield* Effect.forkChild(total("ann"))
@@ -91,7 +91,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("goes out at once while little is asked, and then with those that came meanwhile", () =>
+  it.effect("a question goes out at once while few are asked, and then with those that came meanwhile", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { total, asked } = yield* clientOver((request) => Effect.as(Deferred.await(gate), answerTo(request)))
@@ -120,36 +120,38 @@ describe("a question", () => {
     })
   )
 
-  it.effect("waits behind a large request, not long where that is slow, and more are not under way than may be", () =>
-    Effect.gen(function* () {
-      const gate = yield* Deferred.make<void>()
-      const { total, asked } = yield* clientOver((request, attempt) =>
-        attempt <= requestsInFlightMax ? Effect.as(Deferred.await(gate), answerTo(request)) : Effect.never
-      )
-      const ask = (userId: string) => Effect.forkChild(total(userId), { startImmediately: true })
-      for (let index = 0; index < requestsInFlightMax; index += 1) yield* ask("first")
-      for (const userId of ["a", "b", "c", "d"]) yield* ask(userId)
-      yield* Deferred.succeed(gate, undefined)
-      yield* TestClock.adjust("1 millis")
-      for (const userId of ["e", "f", "g", "h"]) yield* ask(userId)
-      yield* TestClock.adjust(togetherMilliseconds - 2)
-      expect(asked).toHaveLength(requestsInFlightMax + 1)
-      yield* TestClock.adjust("1 millis")
-      for (const userId of ["i", "j", "k", "l", "m"]) {
-        yield* ask(userId)
-        yield* TestClock.adjust(togetherMilliseconds)
-      }
-      const groups = asked.slice(requestsInFlightMax)
-      expect(groups.map(({ questions }) => questions.map(({ userId }) => userId).join(""))).toEqual([
-        "abcd",
-        "efgh",
-        "i",
-        "j"
-      ])
-    })
+  it.effect(
+    "a question waits behind a large request, not long if that is slow, and a bounded number is under way",
+    () =>
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>()
+        const { total, asked } = yield* clientOver((request, attempt) =>
+          attempt <= requestsInFlightMax ? Effect.as(Deferred.await(gate), answerTo(request)) : Effect.never
+        )
+        const ask = (userId: string) => Effect.forkChild(total(userId), { startImmediately: true })
+        for (let index = 0; index < requestsInFlightMax; index += 1) yield* ask("first")
+        for (const userId of ["a", "b", "c", "d"]) yield* ask(userId)
+        yield* Deferred.succeed(gate, undefined)
+        yield* TestClock.adjust("1 millis")
+        for (const userId of ["e", "f", "g", "h"]) yield* ask(userId)
+        yield* TestClock.adjust(togetherMilliseconds - 2)
+        expect(asked).toHaveLength(requestsInFlightMax + 1)
+        yield* TestClock.adjust("1 millis")
+        for (const userId of ["i", "j", "k", "l", "m"]) {
+          yield* ask(userId)
+          yield* TestClock.adjust(togetherMilliseconds)
+        }
+        const groups = asked.slice(requestsInFlightMax)
+        expect(groups.map(({ questions }) => questions.map(({ userId }) => userId).join(""))).toEqual([
+          "abcd",
+          "efgh",
+          "i",
+          "j"
+        ])
+      })
   )
 
-  it.effect("for many totals of the past goes out alone, since it may fill a message", () =>
+  it.effect("a question for many totals of the past goes out alone, since it may fill a message", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { total, totalsBefore, asked } = yield* clientOver((request) =>

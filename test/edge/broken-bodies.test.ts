@@ -103,7 +103,7 @@ describe("a body that breaks off", () => {
   for (const [framed, framing, written] of framings) {
     for (const [how, ending, expected] of endings) {
       it.each(cases)(
-        `${framed} is no error of the server when its connection ${how} (%s as %s, %s)`,
+        `a body ${framed} whose connection ${how} is no error of the server (%s as %s, %s)`,
         async (path, type, encoding) => {
           const by = await countedMeanwhile(async () => {
             const socket = await open(server.port)
@@ -130,29 +130,32 @@ describe("a chunk that cannot be read", () => {
       Buffer.from("xyz\r\n")
     ])
 
-  it.each(cases.filter(([, type]) => type === one))("is 400 (%s as %s, %s)", async (path, type, encoding) => {
-    let answer = ""
-    const by = await countedMeanwhile(async () => {
-      const socket = await open(server.port)
-      socket.write(bad(path, type, encoding))
-      answer = await rest(socket)
-    })
-    const [head = "", body = ""] = answer.split("\r\n\r\n")
-    expect(head.split("\r\n")[0]).toBe("HTTP/1.1 400 Bad Request")
-    expect(head.toLowerCase()).toContain("\r\nconnection: close")
-    expect(JSON.parse(body)).toEqual({
-      type: "urn:purchase-ledger:problem:malformed-request",
-      title: "The request is malformed",
-      status: 400,
-      detail: "The body broke off, or its chunks could not be read. Send the request again.",
-      instance: path
-    })
-    expect(by).toEqual({ 400: 1 })
-    nothingIsLogged()
-    await nothingIsStored()
-  })
+  it.each(cases.filter(([, type]) => type === one))(
+    "a chunk that cannot be read is answered with 400 (%s as %s, %s)",
+    async (path, type, encoding) => {
+      let answer = ""
+      const by = await countedMeanwhile(async () => {
+        const socket = await open(server.port)
+        socket.write(bad(path, type, encoding))
+        answer = await rest(socket)
+      })
+      const [head = "", body = ""] = answer.split("\r\n\r\n")
+      expect(head.split("\r\n")[0]).toBe("HTTP/1.1 400 Bad Request")
+      expect(head.toLowerCase()).toContain("\r\nconnection: close")
+      expect(JSON.parse(body)).toEqual({
+        type: "urn:purchase-ledger:problem:malformed-request",
+        title: "The request is malformed",
+        status: 400,
+        detail: "The body broke off, or its chunks could not be read. Send the request again.",
+        instance: path
+      })
+      expect(by).toEqual({ 400: 1 })
+      nothingIsLogged()
+      await nothingIsStored()
+    }
+  )
 
-  it.each(encodings)("ends the answer to lines, which says so (%s)", async (encoding) => {
+  it.each(encodings)("a chunk that cannot be read ends the answer to lines, which says so (%s)", async (encoding) => {
     const socket = await open(server.port)
     socket.write(bad("/purchases", lines, encoding))
     const answer = await rest(socket)
@@ -167,7 +170,7 @@ describe("a chunk that cannot be read", () => {
     await nothingIsStored()
   })
 
-  it("of a request without a body to read leaves its answer whole", async () => {
+  it("a chunk that cannot be read leaves the answer whole if the request has no body to read", async () => {
     const socket = await open(server.port)
     socket.write("GET /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n")
     const answer = await rest(socket)
@@ -176,7 +179,7 @@ describe("a chunk that cannot be read", () => {
     nothingIsLogged()
   })
 
-  it("after a whole request is answered after it", async () => {
+  it("a chunk that cannot be read after a whole request is answered after it", async () => {
     const socket = await open(server.port)
     socket.write("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\nNONSENSE\r\n\r\n")
     const answer = await rest(socket)
@@ -186,7 +189,7 @@ describe("a chunk that cannot be read", () => {
 })
 
 describe("a client that leaves before its answer", () => {
-  it("is counted as one that left, and not as an error", async () => {
+  it("a client that leaves before its answer is counted as one that left, and not as an error", async () => {
     const socket = await open(server.port)
     const text = purchaseText({ userId: "leaver", purchaseId: "p1" })
     const by = await countedMeanwhile(async () => {

@@ -29,7 +29,7 @@ describe("while the broker is gone", () => {
     await ready(503)
   })
 
-  it("a purchase is 503 with Retry-After", async () => {
+  it("a purchase is 503 with Retry-After while the broker is gone", async () => {
     const detail =
       "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const gone = refusal("unavailable", detail, "/purchases", retry)
@@ -41,7 +41,7 @@ describe("while the broker is gone", () => {
     ])
   })
 
-  it("a body of lines is refused line by line, and ends before its end", async () => {
+  it("a body of lines is refused line by line while the broker is gone, and ends before its end", async () => {
     const detail =
       "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const problem = (text: string) =>
@@ -59,7 +59,7 @@ describe("while the broker is gone", () => {
     ])
   })
 
-  it("a write by GET is 503, and says that nothing is stored", async () => {
+  it("a write by GET is 503 while the broker is gone, and says that nothing is stored", async () => {
     const detail =
       "0 purchases were stored before this failed: could not store purchases: the broker is not available (not connected)."
     const paths = ["/generate/2000/ann", "/duplicate/2000/ann"]
@@ -68,7 +68,7 @@ describe("while the broker is gone", () => {
     )
   })
 
-  it("a read is 503 with Retry-After, and no 0", async () => {
+  it("a read is 503 with Retry-After while the broker is gone, and not 0", async () => {
     const paths = [
       "/total/ann",
       "/total/ann?consistency=eventual",
@@ -84,7 +84,7 @@ describe("while the broker is gone", () => {
     )
   })
 
-  it("the edge is alive, and not ready", async () => {
+  it("the edge is alive and not ready while the broker is gone", async () => {
     expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))
     expect(await service.get("/readyz")).toEqual(
       refusal(
@@ -98,7 +98,7 @@ describe("while the broker is gone", () => {
 })
 
 describe("when the broker is back", () => {
-  it("the same edge goes on, and only what was acknowledged is there", async () => {
+  it("the same edge goes on when the broker is back, and only acknowledged purchases are there", async () => {
     await service.broker.run()
     await ready(200)
     await until("a read is answered", async () => (await service.get("/total/ann")).status === 200)
@@ -113,7 +113,7 @@ describe("when the broker is back", () => {
 })
 
 describe("when the broker does not answer", () => {
-  it("a purchase is 504 with what to do, and counts once when it is sent again", async () => {
+  it("a purchase that the broker does not answer is 504, and counts once when it is sent again", async () => {
     const before = (await inputMessages(service.client)).length
     await service.broker.freeze()
     const unknown = await buy("unknown")

@@ -24,7 +24,7 @@ const storedOf = async (userId: string) =>
 const decimal = (cents: number) => `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`
 
 describe("GET /generate/{count}/{id}", () => {
-  it("answers when all are stored: random purchases of the known products, types, values and quantities", async () => {
+  it("GET /generate answers when all are stored, each a random purchase of known products and values", async () => {
     expect(await service.get("/generate/1200/gen")).toEqual(
       answered(200, '{"userId":"gen","purchasesGenerated":1200,"status":"success"}')
     )
@@ -41,14 +41,14 @@ describe("GET /generate/{count}/{id}", () => {
     expect(body).toBe(`{"userId":"gen","total":${decimal(cents)},"currency":"USD","purchaseCount":1200,"known":true}`)
   })
 
-  it("generates one", async () => {
+  it("GET /generate stores one purchase if it is asked for one", async () => {
     expect(await service.get("/generate/1/single")).toEqual(
       answered(200, '{"userId":"single","purchasesGenerated":1,"status":"success"}')
     )
     expect(await storedOf("single")).toHaveLength(1)
   })
 
-  it("holds no more than its share of the edge while it streams", async () => {
+  it("GET /generate holds no more than its share of the edge while it streams", async () => {
     const publisher = Context.get(service.edge.services, PurchasePublisher)
     let most = 0
     const watched = PurchasePublisher.of({
@@ -71,7 +71,7 @@ describe("GET /generate/{count}/{id}", () => {
 describe("GET /duplicate/{count}/{id}", () => {
   const note = "All of them carry one purchaseId, so the account counts one purchase."
 
-  it("really publishes the same purchase count times, and the account counts it once", async () => {
+  it("GET /duplicate publishes the same purchase count times, and the account counts it once", async () => {
     const app = appOn(Context.add(service.edge.services, NewId, () => "the-one"))
     expect(await seen(app.request("/duplicate/1200/dup"))).toEqual(
       answered(200, `{"userId":"dup","purchaseId":"the-one","duplicatesSent":1200,"status":"success","note":"${note}"}`)
@@ -92,7 +92,7 @@ describe("GET /duplicate/{count}/{id}", () => {
     expect(receipt.body).toContain('"repeatsDropped":1199,"conflictsRejected":0')
   })
 
-  it("takes a new id for each request", async () => {
+  it("GET /duplicate takes a new id for each request", async () => {
     await service.get("/duplicate/1/fresh")
     await service.get("/duplicate/1/fresh")
     const ids = (await storedOf("fresh")).map(({ purchaseId }) => purchaseId)
@@ -104,7 +104,7 @@ describe("GET /duplicate/{count}/{id}", () => {
 describe("count", () => {
   const counts = ["0", "-1", "1e3", "1e9", "1000001", "1000000000", "01x", "1.0", "+1", "NaN", "0x10", "%201"]
   const cases = ["generate", "duplicate"].flatMap((route) => counts.map((count) => [route, count] as const))
-  it.each(cases)("of /%s may not be %s", async (route, count) => {
+  it.each(cases)("the count of /%s may not be %s", async (route, count) => {
     expect(await service.get(`/${route}/${count}/counted`)).toEqual(
       refusal(
         "malformed-request",
@@ -114,7 +114,7 @@ describe("count", () => {
     )
   })
 
-  it("that is refused stores nothing", async () => {
+  it("a count that is refused stores nothing", async () => {
     expect(await storedOf("counted")).toEqual([])
   })
 })

@@ -21,7 +21,7 @@ afterAll(() => service.stop())
 const buy = (members: Record<string, unknown>) => service.post(purchaseText(members))
 
 describe("GET /total/{id}", () => {
-  it("is a JSON number of exact cents, with the currency", async () => {
+  it("GET /total is a JSON number of exact cents, with the currency", async () => {
     await buy({ userId: "exact", purchaseId: "a", value: 0.1, quantity: 1 })
     await buy({ userId: "exact", purchaseId: "b", value: 0.2, quantity: 1 })
     expect(await service.get("/total/exact")).toEqual(
@@ -33,7 +33,7 @@ describe("GET /total/{id}", () => {
     )
   })
 
-  it("is exact beyond what a float holds", async () => {
+  it("GET /total is exact beyond what a float holds", async () => {
     const publisher = Context.get(service.edge.services, PurchasePublisher)
     const most = { productName: "Yacht", productType: "Outdoor", valueCents: valueMax, quantity: 10_000 }
     const purchases = Array.from({ length: 9_100 }, (_, index) => ({
@@ -50,13 +50,13 @@ describe("GET /total/{id}", () => {
     )
   })
 
-  it("is 0 for an unknown user", async () => {
+  it("GET /total is 0 for an unknown user", async () => {
     expect(await service.get("/total/nobody")).toEqual(
       answered(200, '{"userId":"nobody","totalDebt":0.00,"currency":"USD"}')
     )
   })
 
-  it("holds what was acknowledged right before, for readers of many users at once", async () => {
+  it("GET /total has what was acknowledged right before, for readers of many users at once", async () => {
     const users = Array.from({ length: 8 }, (_, index) => `strong${index}`)
     const rounds = Array.from({ length: 6 }, (_, index) => index + 1)
     await Promise.all(
@@ -71,7 +71,7 @@ describe("GET /total/{id}", () => {
     )
   })
 
-  it("says what is known with consistency=eventual, and refuses any other word", async () => {
+  it("GET /total with consistency=eventual says what is known, and any other word is refused", async () => {
     await buy({ userId: "known", purchaseId: "a", value: 3, quantity: 1 })
     const strong = await service.get("/total/known?consistency=strong")
     expect(strong).toEqual(answered(200, '{"userId":"known","totalDebt":3.00,"currency":"USD"}'))
@@ -83,7 +83,7 @@ describe("GET /total/{id}", () => {
 })
 
 describe("GET /history/{id}", () => {
-  it("is the newest 20, oldest of them first, beside the count of all", async () => {
+  it("GET /history is the newest 20 purchases, oldest first, beside the count of all", async () => {
     for (let index = 1; index <= 25; index += 1) {
       await buy({ userId: "historian", purchaseId: `p${index}`, value: index + 0.5, quantity: 2 })
     }
@@ -96,7 +96,7 @@ describe("GET /history/{id}", () => {
     )
   })
 
-  it("is empty for an unknown user", async () => {
+  it("GET /history is empty for an unknown user", async () => {
     expect(await service.get("/history/nobody")).toEqual(
       answered(200, '{"userId":"nobody","purchaseCount":0,"purchases":[]}')
     )
@@ -107,7 +107,7 @@ describe("GET /idempotent-test/{userId}/{product}/{value}/{qty}", () => {
   const note = "The purchaseId is made from the content, so the same purchase again counts once."
   const uuidOf = (body: string) => /"purchaseId":"([^"]*)"/.exec(body)?.[1] ?? ""
 
-  it("makes a UUID from the content, so a repeat counts once", async () => {
+  it("GET /idempotent-test makes a UUID from the content, so that a repeat counts once", async () => {
     const first = await service.get("/idempotent-test/idem/Desk%20Lamp/5.1/3")
     const purchaseId = uuidOf(first.body)
     expect(purchaseId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
@@ -125,7 +125,7 @@ describe("GET /idempotent-test/{userId}/{product}/{value}/{qty}", () => {
     expect((await service.get("/total/idem")).body).toBe('{"userId":"idem","totalDebt":15.30,"currency":"USD"}')
   })
 
-  it("takes each other user, product, value and quantity for another purchase", async () => {
+  it("GET /idempotent-test takes each other user, product, value and quantity for another purchase", async () => {
     const paths = ["distinct/A/1/12", "distinct/A/11/2", "distinct/A1/1/2", "distinct/A/1/2", "distinct2/A/1/2"]
     const answers = await Promise.all(paths.map((path) => service.get(`/idempotent-test/${path}`)))
     expect(answers.map(({ status }) => status)).toEqual(paths.map(() => 200))
@@ -146,11 +146,11 @@ describe("GET /idempotent-test/{userId}/{product}/{value}/{qty}", () => {
     ["u/A/1/1.5", "refused-by-rules", "quantity must be a whole number from 1 to 100000, and is 1.5."],
     ["u/A/1/100001", "refused-by-rules", "quantity must be a whole number from 1 to 100000, and is 100001."],
     ["u/A/1000000/10001", "refused-by-rules", "value times quantity must be at most 10000000000.00."]
-  ] as const)("refuses %s", async (path, kind, detail) => {
+  ] as const)("GET /idempotent-test refuses %s", async (path, kind, detail) => {
     expect(await service.get(`/idempotent-test/${path}`)).toEqual(refusal(kind, detail, `/idempotent-test/${path}`))
   })
 
-  it("stores nothing of what it refuses", async () => {
+  it("GET /idempotent-test stores nothing of what it refuses", async () => {
     await service.get("/idempotent-test/untouched/A/0/1")
     const messages = await inputMessages(service.client)
     expect(messages.flatMap(({ purchases }) => purchases).filter(({ userId }) => userId === "untouched")).toEqual([])

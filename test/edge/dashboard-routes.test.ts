@@ -28,19 +28,19 @@ describe("GET /", () => {
     ["application/json", "application/json"],
     ["application/json, text/html;q=0.9", "application/json"],
     ["application/json;q=0.5, text/html", "text/html; charset=utf-8"]
-  ])("to %s is %s", async (accept, type) => {
+  ])("GET / with Accept: %s is answered with %s", async (accept, type) => {
     const { status, headers } = await get("/", { accept })
     expect([status, headers["content-type"]]).toEqual([200, type])
   })
 
-  it("is JSON to those who do not say what they take, and nothing to those who take neither", async () => {
+  it("GET / is JSON to callers who do not say what they take, and 406 to those who take neither form", async () => {
     expect((await get("/")).headers["content-type"]).toBe("application/json")
     expect(await get("/", { accept: "image/png" })).toEqual(
       refusal("not-acceptable", "Answers are application/json or text/html.", "/")
     )
   })
 
-  it("is a page that may load its own files alone, and has nothing from elsewhere and no script or style within", async () => {
+  it("the page may load only its own files, and has no script or style within", async () => {
     const { headers, body } = await get("/", { accept: browser })
     expect(headers["content-security-policy"]).toBe(
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -60,7 +60,7 @@ describe("GET /", () => {
 describe("GET /dashboard/{file}", () => {
   const types = { js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8", svg: "image/svg+xml" }
 
-  it.each(files)("%s is as it lies in the folder, and is not sent to those who have it", async (name) => {
+  it.each(files)("the file %s is as it lies in the folder, and is not sent to callers who have it", async (name) => {
     const { status, headers, body } = await get(`/dashboard/${name}`, { accept: "*/*" })
     expect([status, headers["content-type"], headers["cache-control"]]).toEqual([
       200,
@@ -72,14 +72,14 @@ describe("GET /dashboard/{file}", () => {
     expect([again.status, again.body]).toEqual([304, ""])
   })
 
-  it("has every module that another one imports", () => {
+  it("the folder has every module that another one imports", () => {
     for (const name of files.filter((file) => file.endsWith(".js"))) {
       const imported = [...readFileSync(join(directory, name), "utf8").matchAll(/ from "([^"]*)"/g)]
       for (const [, path = ""] of imported) expect(files.map((file) => `./${file}`)).toContain(path)
     }
   })
 
-  it("has nothing else", async () => {
+  it("the folder has nothing else", async () => {
     for (const name of ["none.js", "page.html", "tsconfig.json", "..%2Fmain.ts", "constructor"]) {
       expect([name, (await get(`/dashboard/${name}`)).status]).toEqual([name, 404])
     }

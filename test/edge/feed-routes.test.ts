@@ -21,7 +21,7 @@ afterAll(async () => {
 const ask = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${served.port}${path}`, init)
 
 describe("the feed of a user", () => {
-  it("tells each purchase as it is applied, with its receipt's amounts and number", async () => {
+  it("the feed of a user tells each purchase as it is applied, with its receipt's amounts and number", async () => {
     const reader = await served.open("/users/ann@x.org/feed")
     const others = await served.open("/users/bob/feed")
     const answers = []
@@ -51,7 +51,7 @@ describe("the feed of a user", () => {
     others.close()
   })
 
-  it("tells repeats and conflicts", async () => {
+  it("the feed of a user tells repeats and conflicts", async () => {
     const reader = await served.open("/users/carl/feed")
     await service.post(purchaseText({ userId: "carl", purchaseId: "p1" }), { prefer: "wait=5" })
     await service.post(purchaseText({ userId: "carl", purchaseId: "p1", quantity: 3 }), { prefer: "wait=5" })
@@ -65,7 +65,7 @@ describe("the feed of a user", () => {
     reader.close()
   })
 
-  it("goes on after the last id, and is reset where there is no such place", async () => {
+  it("the feed of a user goes on after the last id, and is reset if there is no such place", async () => {
     for (const purchaseId of ["p1", "p2", "p3"]) {
       await service.post(purchaseText({ userId: "dora", purchaseId }), { prefer: "wait=5" })
     }
@@ -93,7 +93,7 @@ describe("the parameter lastEventId", () => {
     }
   })
 
-  it.each(["/feed", "/users/fay/feed"])("does what the header does on %s", async (path) => {
+  it.each(["/feed", "/users/fay/feed"])("the parameter lastEventId does what the header does on %s", async (path) => {
     const all = await served.open("/users/fay/feed?lastEventId=0")
     await until("all is told", () => all.purchaseIds.length === 3)
     const first = all.applied[0]?.id
@@ -103,7 +103,7 @@ describe("the parameter lastEventId", () => {
     for (const reader of [all, rest]) reader.close()
   })
 
-  it("gives way to the header, which a browser that reconnects sends beside the old URL", async () => {
+  it("the header wins over the parameter, since a browser that reconnects sends it with the old URL", async () => {
     const all = await served.open("/users/fay/feed", "0")
     await until("all is told", () => all.purchaseIds.length === 3)
     const [, second, third] = all.applied
@@ -113,7 +113,7 @@ describe("the parameter lastEventId", () => {
     for (const reader of [all, rest]) reader.close()
   })
 
-  it("that is empty asks for what is applied from now on, and a wrong one is told by a reset", async () => {
+  it("an empty lastEventId asks for what is applied from now on, and a wrong one gets a reset", async () => {
     const empty = await served.open("/users/fay/feed?lastEventId=")
     expect(empty.events).toEqual([{ name: "message", id: expect.stringMatching(/^[0-9]+(?:\.[0-9]+)?$/) }])
     const wrong = await served.open("/users/fay/feed?lastEventId=p1")
@@ -126,36 +126,39 @@ describe("the parameter lastEventId", () => {
 })
 
 describe("a request for a feed", () => {
-  it.each(["/feed", "/users/ann/feed"])("of who takes no events is refused (%s)", async (path) => {
-    for (const accept of ["application/json", "text/html", "text/event-stream;q=0"]) {
-      const answer = await seen(service.edge.app.request(path, { headers: { accept } }))
-      expect(answer).toEqual(refusal("not-acceptable", "Answers are text/event-stream.", path))
+  it.each(["/feed", "/users/ann/feed"])(
+    "a request for a feed by a caller who takes no events is refused (%s)",
+    async (path) => {
+      for (const accept of ["application/json", "text/html", "text/event-stream;q=0"]) {
+        const answer = await seen(service.edge.app.request(path, { headers: { accept } }))
+        expect(answer).toEqual(refusal("not-acceptable", "Answers are text/event-stream.", path))
+      }
+      for (const accept of ["text/event-stream", "text/*", "*/*", "text/html, text/event-stream;q=0.5"]) {
+        expect((await service.edge.app.request(path, { method: "HEAD", headers: { accept } })).status).toBe(200)
+      }
     }
-    for (const accept of ["text/event-stream", "text/*", "*/*", "text/html, text/event-stream;q=0.5"]) {
-      expect((await service.edge.app.request(path, { method: "HEAD", headers: { accept } })).status).toBe(200)
-    }
-  })
+  )
 
-  it("with HEAD gets the headers and no feed", async () => {
+  it("a request for a feed with HEAD gets the headers and no feed", async () => {
     const answer = await ask("/feed", { method: "HEAD" })
     expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"])
     expect(await answer.text()).toBe("")
   })
 
-  it("for a user id that is none is refused", async () => {
+  it("a request for a feed of an invalid user id is refused", async () => {
     const answer = await ask("/users/..%2F/feed", { headers: { accept: "text/event-stream" } })
     expect(answer.status).toBe(422)
     expect(answer.headers.get("content-type")).toBe("application/problem+json")
   })
 
-  it("with another method is refused", async () => {
+  it("a request for a feed with another method is refused", async () => {
     const answer = await ask("/feed", { method: "POST", body: "x", headers: { accept: "*/*" } })
     expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD"])
   })
 })
 
 describe("an edge", () => {
-  it("that stops ends its feeds with a reason, and opens none", async () => {
+  it("an edge that stops ends its feeds with a reason, and opens none", async () => {
     const edge = await startEdge(service.settings)
     const stopping = await serveEdge(edge)
     const [all, ann] = [await stopping.open("/feed"), await stopping.open("/users/ann/feed")]
@@ -171,7 +174,7 @@ describe("an edge", () => {
     await edge.stop()
   })
 
-  it("without a broker opens none, and keeps those that are open until it is back", async () => {
+  it("an edge without a broker opens no feed, and keeps the open ones until it is back", async () => {
     const other = await startEdge(service.settings)
     const reader = await served.open("/users/eve/feed")
     await service.post(purchaseText({ userId: "eve", purchaseId: "before" }), { prefer: "wait=5" })
@@ -198,7 +201,7 @@ describe("an edge", () => {
     await other.stop()
   })
 
-  it("without a worker ends the feed of a user who has to catch up, who loses nothing by coming back", async () => {
+  it("an edge without a worker ends a feed that catches up, and its reader loses nothing by coming back", async () => {
     const alone = await startService({ withoutWorker: true })
     const edge = await serveEdge(alone.edge)
     const line = (userId: string, unsealed: number, previous: ReadonlyArray<number>) => {

@@ -60,7 +60,7 @@ const receipt = async (userId: string, purchaseId: string) => {
 
 describe("a client that is generated from the OpenAPI document", () => {
   it.for(generatedClients)(
-    "for $language compiles, and posts and reads amounts exactly",
+    "a generated client for $language compiles, and posts and reads amounts exactly",
     { timeout: clientMillisecondsMax },
     async (client, { skip, task }) => {
       const lacking = await lackingFor(client)

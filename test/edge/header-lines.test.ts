@@ -64,7 +64,7 @@ describe("an Idempotency-Key", () => {
       "café"
     ],
     ["has tabs and spaces around", ["Idempotency-Key: \t k1 \t"], "k1"]
-  ])("that %s names one purchase", async (_what, lines, purchaseId) => {
+  ])("an Idempotency-Key that %s names one purchase", async (_what, lines, purchaseId) => {
     const userId = newUser()
     expect((await post(userId, lines)).status).toBe(202)
     expect((await post(userId, [], { purchaseId })).status).toBe(202)
@@ -127,7 +127,7 @@ describe("an Idempotency-Key", () => {
       [latin1("X-Idempotency-Key: \u00e2\u0082")],
       "The header X-Idempotency-Key holds bytes that are not UTF-8 text. Send it in UTF-8."
     ]
-  ])("that %s is 400, and nothing is stored", async (_what, lines, detail) => {
+  ])("an Idempotency-Key that %s is 400, and nothing is stored", async (_what, lines, detail) => {
     const userId = newUser()
     const answer = await post(userId, lines)
     expect(answer.status).toBe(400)
@@ -135,7 +135,7 @@ describe("an Idempotency-Key", () => {
     expect(await idsOf(userId)).toEqual([])
   })
 
-  it("is the purchaseId of the body in whatever Unicode form each is", async () => {
+  it("an Idempotency-Key is the purchaseId of the body in whatever Unicode form each is", async () => {
     const userId = newUser()
     for (const [key, purchaseId] of [
       ["caf\u00e9", "cafe\u0301"],
@@ -147,7 +147,7 @@ describe("an Idempotency-Key", () => {
   })
 
   it.each(["\u00A0k1", "k1\u3000", "\uFEFFk1", "k1\u2028"])(
-    "keeps blanks that HTTP does not know: %j is refused",
+    "an Idempotency-Key keeps blanks that HTTP does not know: %j is refused",
     async (key) => {
       const userId = newUser()
       const answer = await post(userId, [`Idempotency-Key: ${key}`])
@@ -156,7 +156,7 @@ describe("an Idempotency-Key", () => {
     }
   )
 
-  it("is one key where the application has the joined lines alone", async () => {
+  it("an Idempotency-Key is one key if the application has only the joined lines", async () => {
     const userId = newUser()
     const headers = new Headers({ "content-type": "application/json" })
     for (const value of ["k1", "k1"]) headers.append("idempotency-key", value)
@@ -180,7 +180,7 @@ describe("another header of one value", () => {
     expect(await idsOf(userId)).toEqual(["p1"])
   })
 
-  it("Content-Type is one where the application has the joined lines alone", async () => {
+  it("Content-Type is one value if the application has only the joined lines", async () => {
     const userId = newUser()
     const post = (type: string) => service.post(purchaseText({ userId, purchaseId: "p1" }), { "content-type": type })
     expect((await post("application/json, application/json")).status).toBe(202)
@@ -189,7 +189,7 @@ describe("another header of one value", () => {
     expect(await idsOf(userId)).toEqual(["p1"])
   })
 
-  it("of any length and any number of quotes is read in one pass", async () => {
+  it("Content-Type of any length and any number of quotes is read in one pass", async () => {
     // Looked at once for each of its quotes, it would take hours.
     const hostile = `a,"${String.raw`\"`.repeat(500_000)}`
     const read = new Hono().get("/", (http) => http.json(singleHeader(http, "Last-Event-ID") ?? ""))
@@ -214,7 +214,7 @@ describe("another header of one value", () => {
     expect((await ask(path, [latin1("last-event-id: \u00e9")])).status).toBe(400)
   })
 
-  it("a list goes on in a second line", async () => {
+  it("a header that is a list goes on in a second line", async () => {
     const answer = await post(newUser(), ["prefer: respond-async", "prefer: wait=20"], { purchaseId: "p1" })
     expect(answer.status).toBe(201)
   })

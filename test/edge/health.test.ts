@@ -32,20 +32,20 @@ describe("an edge without a worker", () => {
   })
   afterAll(() => service.stop())
 
-  it("stays in a load balancer, and says that nothing is applied", async () => {
+  it("an edge without a worker stays in a load balancer, and says that nothing is applied", async () => {
     expect((await service.get("/readyz")).status).toBe(200)
     expect(await tell(service).ready()).toEqual({ status: "storing-only", storing: canStore, applying: nobody })
     expect(await tell(service).status()).toMatchObject({ storing: canStore, applying: nobody })
   })
 
-  it("is unavailable for those who require that purchases are applied", async () => {
+  it("an edge without a worker is unavailable for callers who require that purchases are applied", async () => {
     const detail = `${canStore.detail} ${nobody.detail}`
     const unavailable = refusal("unavailable", detail, "/readyz", { "retry-after": "1" })
     expect(await service.get("/readyz?applying=required")).toEqual(unavailable)
     expect((await service.get("/readyz?applying=maybe")).status).toBe(400)
   })
 
-  it("is ready when a worker came, and says so when that worker freezes and wakes", async () => {
+  it("an edge is ready when a worker came, and says so when that worker freezes and wakes", async () => {
     const { ready, status, untilApplying } = tell(service)
     const worker = new TestProcess("worker", {
       NATS_URL: service.broker.url,
@@ -96,7 +96,7 @@ describe("a worker that lives and applies nothing of one partition", () => {
     await service.stop()
   })
 
-  it("is named with that partition, and no other partition is", async () => {
+  it("a partition whose living worker applies nothing is named, and no other partition is", async () => {
     const { ready, status, untilApplying } = tell(service)
     await untilApplying(true)
     expect((await service.post(purchaseText({ purchaseId: "p1" }))).status).toBe(202)
@@ -120,7 +120,7 @@ describe("a worker that lives and applies nothing of one partition", () => {
 })
 
 describe("an edge whose broker does not answer", () => {
-  it("names no subject and no error code of the broker to people", async () => {
+  it("an edge whose broker does not answer names no subject and no error code to people", async () => {
     const service = await startService({ withoutWorker: true })
     const names = /\$JS|KV_|PURCHASES|[A-Z]{2,}\.[A-Z]{2,}|\b10[0-9]{3}\b|NatsError/
     const paths = ["/readyz", "/status", "/rejected", "/rejected/1/0", "/total/ann", "/generate/1/ann"]
@@ -139,7 +139,7 @@ describe("an edge whose broker does not answer", () => {
     }
   }, 60_000)
 
-  it("says that nothing can be stored, and that the rest is not known", async () => {
+  it("an edge whose broker does not answer says that nothing can be stored, and that the rest is unknown", async () => {
     const service = await startService({ withoutWorker: true })
     try {
       await service.broker.freeze()

@@ -77,7 +77,7 @@ const readAnswer = (answer: string) => {
 const tooLateDetail = "The request took too long to arrive. Send it again, or send it in smaller parts."
 
 describe("a request that the application does not see", () => {
-  it("has more than 16 KiB of headers and is answered with 431", async () => {
+  it("a request with more than 16 KiB of headers is answered with 431", async () => {
     const answer = await answerTo(`GET /livez HTTP/1.1\r\nhost: x\r\nx-large: ${"x".repeat(20_000)}\r\n\r\n`)
     const detail = "The headers have more than 16384 bytes. Send fewer or shorter ones."
     expect(readAnswer(answer)).toEqual(lastProblem("headers-too-large", "431 Request Header Fields Too Large", detail))
@@ -89,13 +89,13 @@ describe("a request that the application does not see", () => {
     "GET /livez HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
-  ])("cannot be read and is answered with 400: %j", async (text) => {
+  ])("a request that cannot be read is answered with 400: %j", async (text) => {
     expect(readAnswer(await answerTo(text))).toEqual(
       lastProblem("malformed-request", "400 Bad Request", "This is not a readable HTTP request.")
     )
   })
 
-  it("names a host that cannot be one and is answered with 400", async () => {
+  it("a request for a host that cannot be one is answered with 400", async () => {
     const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: a/b c\r\nconnection: close\r\n\r\n")
     expect(readAnswer(answer)).toEqual(
       lastProblem("malformed-request", "400 Bad Request", "This is not a readable HTTP request.")
@@ -103,27 +103,27 @@ describe("a request that the application does not see", () => {
   })
 
   it.each(["GET /livez HTTP/1.1\r\n\r\n", "GET /livez HTTP/1.1\r\nexpect: foo\r\n\r\n"])(
-    "has no Host in HTTP/1.1 and is answered with 400: %j",
+    "a request of HTTP/1.1 without a Host is answered with 400: %j",
     async (text) => {
       const detail = "The request has no Host header, which HTTP/1.1 asks for. Send one."
       expect(readAnswer(await answerTo(text))).toEqual(lastProblem("malformed-request", "400 Bad Request", detail))
     }
   )
 
-  it.each(["1.0", "1.1"])("has two Host headers in HTTP/%s and is answered with 400", async (version) => {
+  it.each(["1.0", "1.1"])("a request with two Host headers in HTTP/%s is answered with 400", async (version) => {
     const answer = await answerTo(`GET /livez HTTP/${version}\r\nhost: x\r\nHost: x\r\n\r\n`)
     expect(readAnswer(answer)).toEqual(
       lastProblem("malformed-request", "400 Bad Request", "The request has 2 Host headers. Send one.")
     )
   })
 
-  it("has an expectation that the server cannot meet and is answered with 417", async () => {
+  it("a request with an expectation that the server cannot meet is answered with 417", async () => {
     const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: x\r\nexpect: foo\r\n\r\n")
     const detail = "The expectation foo cannot be met. Send 100-continue, or leave Expect out."
     expect(readAnswer(answer)).toEqual(lastProblem("expectation-failed", "417 Expectation Failed", detail))
   })
 
-  it("asks for a tunnel and is answered with 405", async () => {
+  it("a request for a tunnel is answered with 405", async () => {
     const answer = await answerTo("CONNECT example.org:443 HTTP/1.1\r\nhost: example.org:443\r\n\r\n")
     const allow = "GET, HEAD, POST"
     expect(readAnswer(answer)).toEqual(
@@ -137,13 +137,13 @@ describe("a request that the application does not see", () => {
     )
   })
 
-  it("has headers that do not end, and is answered with 408 when their time is over", async () => {
+  it("a request whose headers do not end is answered with 408 when their time is over", async () => {
     const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: x\r\n", { headers: 50, check: 10 })
     expect(readAnswer(answer)).toEqual(lastProblem("request-timeout", "408 Request Timeout", tooLateDetail))
   })
 
   it.each(["content-length: 100\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"])(
-    "has a body that does not end, and is answered with 408 when its time is over: %j",
+    "a request whose body does not end is answered with 408 when its time is over: %j",
     async (framed) => {
       const head = "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
       const answer = await answerTo(head + framed, { headers: 50, request: 50, check: 10 })
@@ -154,7 +154,7 @@ describe("a request that the application does not see", () => {
     }
   )
 
-  it("is closed also when its caller keeps the connection open", async () => {
+  it("a refused request is closed also when its caller keeps the connection open", async () => {
     const socket = await open((await serve({ linger: 20 })).port)
     // A caller who ends nothing: only the server can.
     socket.allowHalfOpen = true
@@ -170,14 +170,17 @@ describe("a request that the application does not see", () => {
 })
 
 describe("a request of HTTP/1.0 without a Host", () => {
-  it.each(["/livez", "/readyz", "/status", "/"])("is answered as any other: %s", async (path) => {
-    const answer = await answerTo(`GET ${path} HTTP/1.0\r\n\r\n`)
-    expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
-    expect(answer.toLowerCase()).toContain("\r\nconnection: close\r\n")
-    expect(answer).not.toContain("localhost")
-  })
+  it.each(["/livez", "/readyz", "/status", "/"])(
+    "a request of HTTP/1.0 without a Host is answered as any other: %s",
+    async (path) => {
+      const answer = await answerTo(`GET ${path} HTTP/1.0\r\n\r\n`)
+      expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
+      expect(answer.toLowerCase()).toContain("\r\nconnection: close\r\n")
+      expect(answer).not.toContain("localhost")
+    }
+  )
 
-  it("may store a purchase", async () => {
+  it("a request of HTTP/1.0 without a Host may store a purchase", async () => {
     const text = purchaseText({ userId: "old", purchaseId: "p1" })
     const head = `POST /purchases HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: ${text.length}`
     const answer = await answerTo(`${head}\r\n\r\n${text}`)
@@ -187,16 +190,19 @@ describe("a request of HTTP/1.0 without a Host", () => {
 })
 
 describe("a request to change the protocol", () => {
-  it.each(["websocket", "h2c"])("is answered as if it had not asked: %s", async (protocol) => {
-    const answer = await answerTo(
-      `GET /livez HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\n`
-    )
-    expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
-  })
+  it.each(["websocket", "h2c"])(
+    "a request to change the protocol is answered as if it had not asked: %s",
+    async (protocol) => {
+      const answer = await answerTo(
+        `GET /livez HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\n`
+      )
+      expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
+    }
+  )
 })
 
 describe("a body of 10 MB", () => {
-  it("that comes in chunks is refused before it is all sent", async () => {
+  it("a body of 10 MB in chunks is refused before it is all sent", async () => {
     const { port } = await serve()
     const socket = await open(port)
     socket.on("error", () => undefined)
@@ -220,7 +226,7 @@ describe("a body of 10 MB", () => {
 })
 
 describe("an answer over a socket", () => {
-  it("is the application's", async () => {
+  it("an answer over a socket is the application's", async () => {
     const { port } = await serve()
     const response = await fetch(`http://127.0.0.1:${port}/purchases`, {
       method: "POST",
@@ -230,7 +236,7 @@ describe("an answer over a socket", () => {
     expect([response.status, response.headers.get("location")]).toEqual([202, "/users/ann/purchases/over-a-socket"])
   })
 
-  it("keeps the path apart from what it leads to", async () => {
+  it("an answer over a socket keeps the path apart from what it leads to", async () => {
     const socket = await open((await serve()).port)
     socket.end("GET /total/..%2F..%2Flivez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     const answer = await rest(socket)
@@ -240,7 +246,7 @@ describe("an answer over a socket", () => {
 })
 
 describe("a port that is taken", () => {
-  it("is said with what to do", async () => {
+  it("a port that is taken is said with what to do", async () => {
     const { port } = await serve()
     const failure = await Effect.runPromise(Effect.flip(Effect.scoped(serveHttp(service.edge.app, "127.0.0.1", port))))
     expect(failure).toBeInstanceOf(PortUnavailable)
@@ -251,7 +257,7 @@ describe("a port that is taken", () => {
 })
 
 describe("a client that goes away", () => {
-  it("ends /generate, and the log says how many are stored", async () => {
+  it("a client that goes away ends /generate, and the log says how many are stored", async () => {
     const entries: Array<{ readonly message: unknown; readonly annotations: unknown }> = []
     const logger = Logger.make<unknown, void>(({ message, fiber }) => {
       entries.push({ message, annotations: fiber.getRef(References.CurrentLogAnnotations) })
@@ -299,7 +305,7 @@ describe("a server that stops", () => {
     return { asking, answered }
   }
 
-  it("lets go of those who get no answer in time", async () => {
+  it("a server that stops lets go of callers who get no answer in time", async () => {
     const { port, close } = await serve({ drain: 50 })
     const { answered } = await askAndWait(port, "unanswered")
     const failed = expect(answered).rejects.toThrow("socket hang up")
@@ -307,7 +313,7 @@ describe("a server that stops", () => {
     await failed
   })
 
-  it("answers what it has accepted, takes no new connection, and keeps none", async () => {
+  it("a server that stops answers what it has accepted, takes no new connection, and keeps none", async () => {
     const { port, close } = await serve()
     const idle = await open(port)
     const { answered } = await askAndWait(port, "answered")

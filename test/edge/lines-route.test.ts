@@ -50,7 +50,7 @@ const idsOf = async (userId: string) =>
     .map(({ purchaseId }) => purchaseId)
 
 describe("POST /purchases with lines", () => {
-  it("answers each in its order, and those that are wrong with what is wrong", async () => {
+  it("lines are answered each in its order, and wrong ones with what is wrong", async () => {
     const body = [
       line("mixed", "p1"),
       "\n",
@@ -88,12 +88,12 @@ describe("POST /purchases with lines", () => {
     })
   })
 
-  it("answers nothing to nothing", async () => {
+  it("a body without lines is answered with nothing", async () => {
     expect(await answersTo("")).toEqual([])
     expect(await answersTo("\r\n \n")).toEqual([])
   })
 
-  it("waits until each is applied, and knows repeats and conflicts then", async () => {
+  it("lines wait until each is applied, and are then known as repeats and conflicts", async () => {
     const body = line("waits", "p1") + line("waits", "p2") + line("waits", "p1") + line("waits", "p1", { value: 1 })
     const conflict = `The purchaseId p1 of user waits was used before for 2 × Lamp at 12.50. Nothing was applied; use a new id for a new purchase.`
     const answer = await send(body, wait)
@@ -110,7 +110,7 @@ describe("POST /purchases with lines", () => {
     )
   })
 
-  it("knows the same body again without waiting, and counts it once", async () => {
+  it("the same lines again are known without waiting, and count once", async () => {
     const body = line("again", "p1") + line("again", "p2")
     expect(await answersTo(body)).toEqual([stored(1, "again", "p1"), stored(2, "again", "p2")])
     const repeat = ',"repeat":true'
@@ -118,7 +118,7 @@ describe("POST /purchases with lines", () => {
     expect((await service.get("/users/again/total")).body).toContain('"purchaseCount":2')
   })
 
-  it("stores thousands, each user's in their order", async () => {
+  it("thousands of lines are stored, each user's in their order", async () => {
     const users = ["many-a", "many-b", "many-c"]
     const all = Array.from({ length: 6_000 }, (_, index) => ({
       userId: users[(index * index) % 3] ?? "",
@@ -131,7 +131,7 @@ describe("POST /purchases with lines", () => {
     }
   })
 
-  it("answers a line before the next one comes", async () => {
+  it("a line is answered before the next one comes", async () => {
     const sent = new TransformStream<Uint8Array, Uint8Array>()
     const writer = sent.writable.getWriter()
     const write = (text: string) => writer.write(new TextEncoder().encode(text))
@@ -152,7 +152,7 @@ describe("POST /purchases with lines", () => {
     expect((await reader.read()).done).toBe(true)
   })
 
-  it("is refused with an Idempotency-Key, which is for one", async () => {
+  it("lines with an Idempotency-Key are refused, as it is for one purchase", async () => {
     expect(await send(line("keyed", "p1"), { "idempotency-key": "k" })).toEqual(
       refusal(
         "malformed-request",
@@ -162,14 +162,14 @@ describe("POST /purchases with lines", () => {
     )
   })
 
-  it.each(["application/json", "text/html"])("is 406 for who takes only %s", async (accept) => {
+  it.each(["application/json", "text/html"])("lines are 406 for a caller who takes only %s", async (accept) => {
     expect(await send(line("accepts", "p1"), { accept })).toEqual(
       refusal("not-acceptable", "Answers are application/x-ndjson.", "/purchases")
     )
     expect(await idsOf("accepts")).toEqual([])
   })
 
-  it.each(["application/x-ndjson", "*/*"])("takes %s", async (accept) => {
+  it.each(["application/x-ndjson", "*/*"])("lines are answered to a caller who takes %s", async (accept) => {
     expect(await answersTo("{}", { accept })).toEqual([refused(1, malformed("The field userId is missing."))])
   })
 })
@@ -177,7 +177,7 @@ describe("POST /purchases with lines", () => {
 describe("a body that is packed", () => {
   const gzip = { "content-encoding": "gzip" }
 
-  it("is unpacked", async () => {
+  it("a packed body of lines is unpacked", async () => {
     expect(await answersTo(gzipSync(line("packed", "p1") + line("packed", "p2")), gzip)).toEqual([
       stored(1, "packed", "p1"),
       stored(2, "packed", "p2")
@@ -186,7 +186,7 @@ describe("a body that is packed", () => {
     expect(await idsOf("packed")).toEqual(["p1", "p2", "p3"])
   })
 
-  it("may have any other encoding but by its name", async () => {
+  it("a body in another encoding than gzip is refused, and the message names it", async () => {
     const expected = refusal(
       "unsupported-media-type",
       "The content encoding br is not supported. Send gzip, or leave out Content-Encoding.",
@@ -199,7 +199,7 @@ describe("a body that is packed", () => {
     expect(await service.post(purchaseText(), { "content-encoding": "br" })).toEqual(expected)
   })
 
-  it("is refused when it is no gzip", async () => {
+  it("a packed body is refused if it is no gzip", async () => {
     const detail = "The body could not be unpacked as gzip."
     expect(await answersTo("no gzip", gzip)).toEqual([
       ended(0, malformed(`${detail} No line was answered; nothing after that was stored.`))
@@ -207,7 +207,7 @@ describe("a body that is packed", () => {
     expect(await service.post("no gzip", gzip)).toEqual(refusal("malformed-request", detail, "/purchases"))
   })
 
-  it("that is cut off is stored as far as it is answered", async () => {
+  it("a packed body that is cut off is stored as far as it is answered", async () => {
     const lines = Array.from({ length: 4_000 }, (_, index) => line("cut", `p${index}-${Math.random()}`)).join("")
     const packed = gzipSync(lines)
     const answers = await answersTo(packed.subarray(0, packed.length >> 1), gzip)
@@ -224,7 +224,7 @@ describe("a body that is packed", () => {
     expect(await idsOf("cut")).toHaveLength(count)
   })
 
-  it("that unpacks to far more than its size is refused without unpacking it all", async () => {
+  it("a packed body that unpacks to far more than its size is refused without unpacking it all", async () => {
     const packed = gzipSync("\n".repeat(64 * 1024 * 1024))
     const detail = "The body unpacks to more than 100 times its size."
     expect(await answersTo(packed, gzip)).toEqual([
@@ -241,14 +241,14 @@ describe("a body that is packed", () => {
 })
 
 describe("an edge that stops", () => {
-  it("takes no body of lines", async () => {
+  it("an edge that stops takes no body of lines", async () => {
     expect(await send(line("stops", "p1"), {}, appOn(service.edge.services, true))).toEqual(
       refusal("unavailable", "This edge is stopping.", "/purchases", { "retry-after": "1", connection: "close" })
     )
     expect(await idsOf("stops")).toEqual([])
   })
 
-  it("ends one that goes on, and says how far it came", async () => {
+  it("an edge that stops ends a body of lines that goes on, and says how far it came", async () => {
     let isDraining = false
     const app = appOn(service.edge.services, () => isDraining)
     const sent = new TransformStream<Uint8Array, Uint8Array>()
@@ -274,7 +274,7 @@ describe("an edge that stops", () => {
 })
 
 describe("a caller who does not take the answers", () => {
-  it("is not read further, and gets them all later", async () => {
+  it("a body whose caller does not take the answers is not read further, and gets them all later", async () => {
     const pieceAt = (piece: number) =>
       new TextEncoder().encode(Array.from({ length: 400 }, (_, index) => line("slow", `p${piece}-${index}`)).join(""))
     const piecesMax = 200

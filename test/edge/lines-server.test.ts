@@ -50,7 +50,7 @@ const received = (response: IncomingMessage) => {
 }
 
 describe("a body of lines over a socket", () => {
-  it("is answered while it comes", async () => {
+  it("a body of lines over a socket is answered while it comes", async () => {
     const { sending, answer } = begin(await serve())
     sending.write(linesOf("talks", 3))
     const [response] = await answer
@@ -62,7 +62,7 @@ describe("a body of lines over a socket", () => {
     expect(lines()).toEqual([0, 1, 2, 3].map((number) => stored(number + 1, "talks", `p${number}`)))
   })
 
-  it("that breaks off leaves all that was answered stored, and nothing of a line that did not end", async () => {
+  it("a body that breaks off has its answered lines stored, and nothing of a line that did not end", async () => {
     const port = await serve()
     const { sending, answer } = begin(port)
     const last = line("breaks", "last").slice(0, -1)
@@ -78,7 +78,7 @@ describe("a body of lines over a socket", () => {
     expect(await idsOf("breaks")).toEqual(Array.from({ length: 1_000 }, (_, index) => `p${index}`))
   })
 
-  it("that breaks off in its midst stores what was answered, once, and no line before one that came earlier", async () => {
+  it("a body that breaks off midway stores answered lines once, and no line before an earlier one", async () => {
     const port = await serve()
     const { sending, answer } = begin(port)
     for (let piece = 0; piece < 40; piece += 1) sending.write(linesOf("midst", 400, piece * 400))
@@ -94,7 +94,7 @@ describe("a body of lines over a socket", () => {
     expect(ids).toEqual(ids.map((_, index) => `p${index}`))
   })
 
-  it("is not read while its answers are not", async () => {
+  it("a body of lines is not read while its answers are not", async () => {
     const { sending, answer } = begin(await serve())
     const piece = linesOf("slow", 500)
     let sent = 0
@@ -124,7 +124,7 @@ describe("a body of lines over a socket", () => {
   it.each([
     ["long", "application/x-ndjson"],
     ["joined", "application/x-ndjson, application/x-ndjson"]
-  ])("of %s may take longer than other requests, as long as something comes", async (userId, contentType) => {
+  ])("a body of %s may take longer than other requests, as long as something comes", async (userId, contentType) => {
     // Long enough that no slow machine misses it for the headers of the first.
     const port = await serve({ headers: 3_000, request: 3_000, check: 10 })
     const { sending, answer } = begin(port, contentType)
@@ -140,7 +140,7 @@ describe("a body of lines over a socket", () => {
     expect(lines()).toEqual([stored(1, userId, "p0"), stored(2, userId, "p1")])
   })
 
-  it("is given up when nothing comes any more", async () => {
+  it("a body of lines is given up when nothing comes any more", async () => {
     const socket = await open(await serve({ lines: 1_000 }))
     socket.write(
       "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: 1000\r\n\r\n{"

@@ -30,7 +30,7 @@ describe("an id", () => {
     ["a\\b", segment],
     ["x".repeat(65), "must have at most 64 characters."]
   ]
-  it.each(bad)("%j is refused as a user in a body and in each path", async (id, wrong) => {
+  it.each(bad)("the id %j is refused as a user in a body and in each path", async (id, wrong) => {
     expect(await service.post(purchaseText({ userId: id }))).toEqual(refused(`userId ${wrong}`))
     const user = encodeURIComponent(id)
     const paths = [
@@ -49,7 +49,7 @@ describe("an id", () => {
   })
 
   const badPurchaseIds = [...bad.slice(0, -1), ["x".repeat(129), "must have at most 128 characters."] as const]
-  it.each(badPurchaseIds)("%j is refused as a purchase", async (id, wrong) => {
+  it.each(badPurchaseIds)("the id %j is refused as a purchase", async (id, wrong) => {
     expect(await service.post(purchaseText({ purchaseId: id }))).toEqual(refused(`purchaseId ${wrong}`))
     const path = `/users/ann/purchases/${encodeURIComponent(id)}`
     expect(await service.get(path)).toEqual(refusal("refused-by-rules", `purchaseId ${wrong}`, path))
@@ -67,13 +67,13 @@ describe("an id", () => {
     ["userId", "\uD800", unprintable("U+D800")],
     ["userId", "..", segment],
     ["purchaseId", ".", segment]
-  ])("%s %j is refused", async (name, text, wrong) => {
+  ])("the id %s %j is refused", async (name, text, wrong) => {
     expect(await service.post(purchaseText({ [name]: text }))).toEqual(refused(`${name} ${wrong}`))
   })
 
   const blankAround = "must not begin or end with a blank."
 
-  it.each(["bob ", " bob", " ", "bob\u00a0", "bob\u3000"])("%j is refused as a user", async (id) => {
+  it.each(["bob ", " bob", " ", "bob\u00a0", "bob\u3000"])("the id %j is refused as a user", async (id) => {
     expect(await service.post(purchaseText({ userId: id }))).toEqual(refused(`userId ${blankAround}`))
     const user = encodeURIComponent(id)
     for (const path of [`/generate/1/${user}`, `/duplicate/1/${user}`, `/idempotent-test/${user}/A/1/1`]) {
@@ -85,7 +85,7 @@ describe("an id", () => {
     }
   })
 
-  it.each(["p1 ", " p1", " ", "p1\u00a0", "p1\u3000"])("%j is refused as a purchase", async (id) => {
+  it.each(["p1 ", " p1", " ", "p1\u00a0", "p1\u3000"])("the id %j is refused as a purchase", async (id) => {
     expect(await service.post(purchaseText({ purchaseId: id }))).toEqual(refused(`purchaseId ${blankAround}`))
     const path = `/users/ann/purchases/${encodeURIComponent(id)}`
     expect(await service.get(path)).toEqual(refusal("malformed-request", `purchaseId ${blankAround}`, path))
@@ -93,13 +93,13 @@ describe("an id", () => {
     expect(line.body).toContain(`"status":422,"detail":"purchaseId ${blankAround}"`)
   })
 
-  it("with a blank around is refused in the header", async () => {
+  it("an id with a blank around is refused in the header", async () => {
     expect(await service.post(purchaseText(), { "idempotency-key": '"p1 "' })).toEqual(
       refused(`purchaseId ${blankAround}`)
     )
   })
 
-  it.each(["%", "%zz", "%ff", "%ED%A0%80", "%C3"])("%s is no encoding of one", async (encoded) => {
+  it.each(["%", "%zz", "%ff", "%ED%A0%80", "%C3"])("the text %s is no encoding of an id", async (encoded) => {
     const detail = "The path or query has a malformed percent-encoding."
     expect(await service.get(`/total/${encoded}`)).toEqual(refusal("malformed-request", detail, "/"))
     expect(await service.get(`/users/ann/purchases?cursor=${encoded}`)).toEqual(
@@ -108,7 +108,7 @@ describe("an id", () => {
   })
 
   it.each(["*", ">", "a.b", "*.*", "$KV", "=many", "a b", "x".repeat(64)])(
-    "%s is one user among others, and no pattern",
+    "the id %s is one user among others, and no pattern",
     async (userId) => {
       for (const buyer of [userId, "bystander"]) {
         const purchaseId = `${accepted.length}`
@@ -120,7 +120,7 @@ describe("an id", () => {
     }
   )
 
-  it("is one user, whether its é is composed or not", async () => {
+  it("an id is one user, whether its é is composed or not", async () => {
     for (const userId of ["Ren\u00e9", "Rene\u0301"]) {
       const purchaseId = `${accepted.length}`
       accepted.push(purchaseId)
@@ -141,7 +141,7 @@ describe("a purchase whose product is called", () => {
     "\u0dc1\u0dca\u200d\u0dbb\u0dd3 Lanka tea",
     "\u{1f468}\u200d\u{1f469}\u200d\u{1f467} mug",
     "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} scarf"
-  ])("%s is applied, and shown as it was written", async (productName) => {
+  ])("a purchase of the product %s is applied, and shown as it was written", async (productName) => {
     const purchaseId = `${accepted.length}`
     accepted.push(purchaseId)
     const posted = await service.post(purchaseText({ userId: "namer", purchaseId, productName }), { prefer: "wait=20" })

@@ -59,15 +59,18 @@ describe("an amount", () => {
     ["total", "9007199254740993", refused("total must be value times quantity, 25.00, or be left out.")],
     ["total", "1e400", refused("total must be value times quantity, 25.00, or be left out.")],
     ["total", '"25"', malformed("total must be a number.")]
-  ])("%s %s is refused", async (name, json, expected) => {
+  ])("the amount %s %s is refused", async (name, json, expected) => {
     expect(await service.post(withMember(name, json))).toEqual(expected)
   })
 
-  it.each(["NaN", "Infinity", "-Infinity", "+1", "01", "1.", ".5", "0x10", "1_000"])("%s is no JSON", async (json) => {
-    const { status, body } = await service.post(withMember("value", json))
-    expect(status).toBe(400)
-    expect(body).toContain('"detail":"The body is not JSON: ')
-  })
+  it.each(["NaN", "Infinity", "-Infinity", "+1", "01", "1.", ".5", "0x10", "1_000"])(
+    "the amount %s is no JSON",
+    async (json) => {
+      const { status, body } = await service.post(withMember("value", json))
+      expect(status).toBe(400)
+      expect(body).toContain('"detail":"The body is not JSON: ')
+    }
+  )
 
   it.each([
     ["value", "12.500"],
@@ -78,7 +81,7 @@ describe("an amount", () => {
     ["quantity", "0.2E+1"],
     ["total", "25.000"],
     ["total", "2.5e1"]
-  ])("%s %s is taken by its value", async (name, json) => {
+  ])("the amount %s %s is taken by its value", async (name, json) => {
     const purchaseId = `${name} ${json}`
     accepted.push(purchaseId)
     const answer = await service.post(withMember(name, json).replace("{", `{"purchaseId":"${purchaseId}",`))
@@ -86,7 +89,7 @@ describe("an amount", () => {
     expect(answer.body).toContain('"value":12.50,"quantity":2,"total":25.00')
   })
 
-  it("is refused where value times quantity is above its bound", async () => {
+  it("an amount is refused if value times quantity is above its bound", async () => {
     expect(await service.post(purchaseText({ value: 1_000_000, quantity: 10_001 }))).toEqual(
       refused("value times quantity must be at most 10000000000.00.")
     )
@@ -94,7 +97,7 @@ describe("an amount", () => {
 })
 
 describe("a body", () => {
-  it("may have brackets, braces and quotes in its texts", async () => {
+  it("a body may have brackets, braces and quotes in its texts", async () => {
     accepted.push("brackets")
     const productName = '[{"\\"}] {'
     const answer = await service.post(purchaseText({ purchaseId: "brackets", productName }))
@@ -134,17 +137,25 @@ describe("a body", () => {
     ["is a number", "5", malformed("The body must be one JSON object.")],
     ["is an empty object", "{}", malformed("The field userId is missing.")],
     ["is not UTF-8", Uint8Array.of(0x22, 0xff, 0x22), malformed("The body could not be read as UTF-8 text.")]
-  ])("that %s is refused", async (_what, body, expected) => {
+  ])("a body that %s is refused", async (_what, body, expected) => {
     expect(await service.post(body)).toEqual(expected)
   })
 
-  it.each(["userId", "productName", "productType", "value", "quantity"])("without %s is refused", async (name) => {
-    expect(await service.post(purchaseText({ [name]: undefined }))).toEqual(malformed(`The field ${name} is missing.`))
-  })
+  it.each(["userId", "productName", "productType", "value", "quantity"])(
+    "a body without %s is refused",
+    async (name) => {
+      expect(await service.post(purchaseText({ [name]: undefined }))).toEqual(
+        malformed(`The field ${name} is missing.`)
+      )
+    }
+  )
 
-  it.each(["purchaseId", "userId", "productName", "productType"])("with a number as %s is refused", async (name) => {
-    expect(await service.post(purchaseText({ [name]: 5 }))).toEqual(malformed(`${name} must be a text.`))
-  })
+  it.each(["purchaseId", "userId", "productName", "productType"])(
+    "a body with a number as %s is refused",
+    async (name) => {
+      expect(await service.post(purchaseText({ [name]: 5 }))).toEqual(malformed(`${name} must be a text.`))
+    }
+  )
 
   it.each([
     "",
@@ -155,7 +166,7 @@ describe("a body", () => {
     `\uFEFF\uFEFF${purchaseText()}`,
     `${purchaseText()}\uFEFF`,
     "\0"
-  ])("%j is no JSON", async (body) => {
+  ])("the body %j is no JSON", async (body) => {
     const answer = await service.post(body)
     expect(answer.status).toBe(400)
     expect(answer.body).toContain('"detail":"The body is not JSON: ')
@@ -163,14 +174,14 @@ describe("a body", () => {
 })
 
 describe("a byte order mark", () => {
-  it("before a body is no part of it, also where it is packed", async () => {
+  it("a byte order mark before a body is no part of it, also if the body is packed", async () => {
     for (const purchaseId of ["marked", "marked-and-packed"]) accepted.push(purchaseId)
     expect((await service.post(`\uFEFF${purchaseText({ purchaseId: "marked" })}`)).status).toBe(202)
     const packed = gzipSync(`\uFEFF${purchaseText({ purchaseId: "marked-and-packed" })}`)
     expect((await service.post(packed, { "content-encoding": "gzip" })).status).toBe(202)
   })
 
-  it("in another place can be seen in the message, as every character that is drawn as nothing", async () => {
+  it("a byte order mark elsewhere can be seen in the message, as every invisible character", async () => {
     const seen = async (body: string) => (JSON.parse((await service.post(body)).body) as { detail: string }).detail
     expect(await seen(`\uFEFF\uFEFF${purchaseText()}`)).toMatch(/^The body is not JSON: [^\uFEFF]*<U\+FEFF>[^\uFEFF]*$/)
     expect(await seen(withMember("va\uFEFFlue", "1"))).toContain('The field "va<U+FEFF>lue" is unknown.')
@@ -183,14 +194,14 @@ describe("a large body", () => {
   const tooLarge = refusal("body-too-large", "A purchase has at most 16384 bytes.", "/purchases")
   const padded = (bytes: number) => purchaseText().padEnd(bytes, " ")
 
-  it("is refused one byte above the bound", async () => {
+  it("a large body is refused one byte above the bound", async () => {
     accepted.push("padded")
     expect((await service.post(purchaseText({ purchaseId: "padded" }).padEnd(16_384, " "))).status).toBe(202)
     expect(await service.post(padded(16_385))).toEqual(tooLarge)
     expect(await service.post(padded(16_385), { "content-length": "16385" })).toEqual(tooLarge)
   })
 
-  it("that comes in chunks is refused without being read to its end", async () => {
+  it("a large body that comes in chunks is refused without being read to its end", async () => {
     let sent = 0
     const body = new ReadableStream<Uint8Array>({
       pull: (controller) => {

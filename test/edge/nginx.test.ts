@@ -24,7 +24,7 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     await service?.stop()
   })
 
-  it("answers each line while the body goes on", async () => {
+  it("an edge behind nginx answers each line while the body goes on", async () => {
     const headers = { "content-type": "application/x-ndjson" }
     const sending = request({
       port: proxy.port,
@@ -53,7 +53,7 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     ).toEqual(["stored", "stored", "stored"])
   })
 
-  it("passes events on as they happen, and feeds go on after their last id", async () => {
+  it("an edge behind nginx passes events on as they happen, and feeds go on after their last id", async () => {
     const reader = await FeedReader.open(proxy.port, "/ledger/users/fay/feed")
     await service.post(purchaseText({ userId: "fay", purchaseId: "p1" }), { prefer: "wait=10" })
     await until("it is told", () => reader.purchaseIds.length === 1)
@@ -65,7 +65,7 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     again.close()
   })
 
-  it("leaves ids as they were written, and Location leads to the receipt", async () => {
+  it("an edge behind nginx leaves ids as they were written, and Location leads to the receipt", async () => {
     const response = await fetch(`${proxy.url}/purchases`, {
       method: "POST",
       headers: { "content-type": "application/json", prefer: "wait=10" },
@@ -82,7 +82,7 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     ])
   })
 
-  it("lets the typed client read a history to its end", async () => {
+  it("an edge behind nginx lets the typed client read a history to its end", async () => {
     const client = new PurchaseClient({ url: proxy.url })
     await client.generate(150, "bob")
     const ids = new Set()
@@ -90,19 +90,19 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     expect(ids.size).toBe(150)
   })
 
-  it("leads from the prefix without a slash to the dashboard", async () => {
+  it("an edge behind nginx leads from the prefix without a slash to the dashboard", async () => {
     const page = await fetch(proxy.url, { headers: { accept: "text/html" } })
     expect(page.url).toBe(`${proxy.url}/`)
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8")
   })
 
-  it("answers plain checks in HTTP/1.0 without a Host", async () => {
+  it("an edge behind nginx answers plain checks in HTTP/1.0 without a Host", async () => {
     const socket = await open(proxy.port)
     socket.write("GET /ledger/livez HTTP/1.0\r\n\r\n")
     expect((await rest(socket)).slice(0, 12)).toBe("HTTP/1.1 200")
   })
 
-  it("gives nothing that is not below the prefix", async () => {
+  it("an edge behind nginx gives nothing that is not below the prefix", async () => {
     for (const path of ["/total/bob", "/x/../total/bob", "/ledger/../total/bob"]) {
       const socket = await open(proxy.port)
       socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)

@@ -24,11 +24,11 @@ const notCurrent = (path: string) =>
   )
 
 describe("without a worker", () => {
-  it("a read that cannot be made current is 504, and no 0", async () => {
+  it("a read that cannot be made current without a worker is 504, and not 0", async () => {
     expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(paths.map(notCurrent))
   })
 
-  it("a purchase is stored, and 202 when the seconds of Prefer: wait pass first", async () => {
+  it("a purchase is stored without a worker, and is 202 when the seconds of Prefer: wait have passed", async () => {
     const posted = await service.post(purchaseText({ purchaseId: "p1" }), { prefer: "wait=1" })
     expect(posted).toEqual(
       answered(
@@ -41,7 +41,7 @@ describe("without a worker", () => {
     expect((await service.get("/readyz")).status).toBe(200)
   })
 
-  it("what was stored meanwhile is in the first read after a worker came", async () => {
+  it("the first read after a worker came has what was stored meanwhile", async () => {
     await service.startWorker()
     const { status, body } = await service.get("/users/ann/total")
     expect(status).toBe(200)

@@ -45,15 +45,18 @@ const follow = (reference: unknown, from: Response) => fetch(new URL(String(refe
 const linkIn = (response: Response) => /^<([^>]*)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1]
 
 describe("behind a proxy's prefix", () => {
-  it.each([{}, { prefer: "wait=10" }])("Location leads to the receipt (%j)", async (headers) => {
-    await post("/purchases", purchaseText({ userId: "bob", purchaseId: "b1" }), { prefer: "wait=10" })
-    const posted = await post("/purchases", purchaseText({ userId: "bob", purchaseId: "b1" }), headers)
-    expect(posted.headers.get("location")).toBe("/ledger/users/bob/purchases/b1")
-    const receipt = await follow(posted.headers.get("location"), posted)
-    expect([receipt.status, ((await receipt.json()) as { purchaseId: string }).purchaseId]).toEqual([200, "b1"])
-  })
+  it.each([{}, { prefer: "wait=10" }])(
+    "Location leads to the receipt behind a proxy's prefix (%j)",
+    async (headers) => {
+      await post("/purchases", purchaseText({ userId: "bob", purchaseId: "b1" }), { prefer: "wait=10" })
+      const posted = await post("/purchases", purchaseText({ userId: "bob", purchaseId: "b1" }), headers)
+      expect(posted.headers.get("location")).toBe("/ledger/users/bob/purchases/b1")
+      const receipt = await follow(posted.headers.get("location"), posted)
+      expect([receipt.status, ((await receipt.json()) as { purchaseId: string }).purchaseId]).toEqual([200, "b1"])
+    }
+  )
 
-  it("Location of a conflict leads to the purchase that was first", async () => {
+  it("Location of a conflict leads to the purchase that was first, behind a proxy's prefix", async () => {
     const conflict = await post("/purchases", purchaseText({ userId: "ann", purchaseId: "p1", quantity: 9 }), {
       prefer: "wait=10"
     })
@@ -64,7 +67,7 @@ describe("behind a proxy's prefix", () => {
     "/users/ann/purchases?limit=2",
     "/rejected?limit=1",
     "/users/ann/spending?by=hour&from=2020-01-01T00:00:00Z"
-  ])("next and Link lead on from %s", async (path) => {
+  ])("next and Link lead on from %s behind a proxy's prefix", async (path) => {
     const page = await ask(path)
     const { next } = (await page.json()) as { next: string }
     expect(next).toMatch(/^\/ledger\//)
@@ -73,7 +76,7 @@ describe("behind a proxy's prefix", () => {
     expect(after.status).toBe(200)
   })
 
-  it("a replay leads to its receipt, in its Location and in its trail", async () => {
+  it("a replay leads to its receipt behind a prefix, in its Location and in its trail", async () => {
     const page = (await (await ask("/rejected?limit=1")).json()) as { rejected: [{ inputSequence: number }] }
     const [{ inputSequence }] = page.rejected
     const path = `/rejected/${inputSequence}/0/replay`
@@ -93,13 +96,13 @@ describe("behind a proxy's prefix", () => {
     ["/users/ann/purchases/none", 404],
     ["/users/ann/purchases?limit=0", 400],
     ["/purchases", 405]
-  ])("a problem of %s names the path that was asked for", async (path, status) => {
+  ])("a problem of %s names the path that was asked for, with the prefix", async (path, status) => {
     const answer = await ask(path)
     const { instance } = (await answer.json()) as { instance: string }
     expect([answer.status, instance]).toEqual([status, new URL(answer.url).pathname])
   })
 
-  it("a problem of a path that is no reference, and of no readable request, names the root of the service", async () => {
+  it("a problem of an unreadable path or request names the root of the service behind the prefix", async () => {
     const { instance } = (await (await ask("/%zz")).json()) as { instance: string }
     expect(instance).toBe("/ledger/")
     const socket = await open(server.port)
@@ -107,7 +110,7 @@ describe("behind a proxy's prefix", () => {
     expect(await rest(socket)).toContain('"instance":"/ledger/"')
   })
 
-  it("the OpenAPI document names the prefix as its server, and the page of it leads to the document", async () => {
+  it("the OpenAPI document names the prefix as its server, and its page leads to the document", async () => {
     const document = (await (await ask("/openapi.json")).json()) as { servers: unknown }
     expect(document.servers).toEqual([{ url: "/ledger" }])
     for (const path of ["/docs", "/docs/"]) {
@@ -132,7 +135,7 @@ describe("behind a proxy's prefix", () => {
 describe.each(["an edge that knows its prefix", "an edge that does not"])("behind a prefix, with %s", (which) => {
   const url = () => (which === "an edge that does not" ? untold.proxy : proxy).url
 
-  it("the typed client follows next to the end of a history and of what was rejected", async () => {
+  it(`the client of ${which} follows next to the end of a history and of rejected records`, async () => {
     const client = new PurchaseClient({ url: url() })
     const ids = []
     for await (const { purchaseId } of client.history("ann", { pagePurchases: 2 })) ids.push(purchaseId)
@@ -143,7 +146,7 @@ describe.each(["an edge that knows its prefix", "an edge that does not"])("behin
     expect(second.rejected).not.toEqual(first.rejected)
   })
 
-  it("the command line pages through a history, and follows a feed", async () => {
+  it(`the command line at ${which} pages through a history, and follows a feed`, async () => {
     const run = promisify(execFile)
     const userId = which === "an edge that does not" ? "cid" : "dan"
     const purchases = async (...words: ReadonlyArray<string>) =>

@@ -49,7 +49,7 @@ describe("a method that a path does not have", () => {
     )
   ]
 
-  it.each(cases)("%s %s is 405, with Allow: %s", async (method, path, allow) => {
+  it.each(cases)("the method %s of %s is 405, with Allow: %s", async (method, path, allow) => {
     const expected = refusal("method-not-allowed", `${method} is not allowed here. Allowed: ${allow}.`, path, { allow })
     expect(await ask(method, path)).toEqual(method === "HEAD" ? { ...expected, body: "" } : expected)
     await nothingStored()
@@ -57,7 +57,7 @@ describe("a method that a path does not have", () => {
 })
 
 describe("HEAD", () => {
-  it("is GET without the body, where GET only reads", async () => {
+  it("HEAD is GET without the body, if GET only reads", async () => {
     expect(await ask("HEAD", "/livez")).toEqual(answered(200, ""))
   })
 })
@@ -72,7 +72,7 @@ describe("a path that is not there", () => {
     "/users/ann/purchases/p1/x",
     "/%20",
     "/Total/a"
-  ])("%s is 404", async (path) => {
+  ])("the path %s is 404", async (path) => {
     const expected = refusal("not-found", `No route has the path ${path}. GET / lists the routes.`, path)
     expect(await ask("GET", path)).toEqual(expected)
     expect(await ask("DELETE", path)).toEqual(expected)
@@ -81,7 +81,7 @@ describe("a path that is not there", () => {
 
 describe("Accept", () => {
   it.each(["text/html", "application/xml", "text/*", "application/json;q=0", "application/x-ndjson"])(
-    "%s is 406, and a write is not done",
+    "a request with Accept: %s is 406, and a write is not done",
     async (accept) => {
       for (const path of ["/livez", "/total/ann", "/generate/1/ann", "/nothing"]) {
         expect(await ask("GET", path, { accept })).toEqual(
@@ -103,7 +103,7 @@ describe("Accept", () => {
     "application/problem+json",
     "Application/JSON",
     "text/html, application/json;q=0.1"
-  ])("%s gets JSON", async (accept) => {
+  ])("a request with Accept: %s gets JSON", async (accept) => {
     expect(await ask("GET", "/livez", { accept })).toEqual(answered(200, '{"status":"alive"}'))
   })
 })
@@ -116,29 +116,32 @@ describe("Content-Type", () => {
   )
 
   it.each(["text/plain", "text/json", "application/ndjson", "application/x-www-form-urlencoded", "json", ""])(
-    "%j is 415",
+    "a body with Content-Type: %j is 415",
     async (type) => {
       expect(await service.post(purchaseText(), { "content-type": type })).toEqual(unsupported)
       await nothingStored()
     }
   )
 
-  it("that is missing is 415", async () => {
+  it("a body without a Content-Type is 415", async () => {
     const body = new TextEncoder().encode(purchaseText())
     expect(await seen(service.edge.app.request("/purchases", { method: "POST", body }))).toEqual(unsupported)
     await nothingStored()
   })
 
-  it.each(["application/json; charset=utf-8", "Application/JSON"])("%s is taken", async (type) => {
-    // The body is read, and refused for its own sake.
-    expect(await service.post("{}", { "content-type": type })).toEqual(
-      refusal("malformed-request", "The field userId is missing.", "/purchases")
-    )
-  })
+  it.each(["application/json; charset=utf-8", "Application/JSON"])(
+    "a body with Content-Type: %s is taken",
+    async (type) => {
+      // The body is read, and refused for its own sake.
+      expect(await service.post("{}", { "content-type": type })).toEqual(
+        refusal("malformed-request", "The field userId is missing.", "/purchases")
+      )
+    }
+  )
 })
 
 describe("GET /, /livez and /readyz", () => {
-  it("list the routes, and say that the edge is alive and, without a worker, can store and not apply", async () => {
+  it("GET / lists the routes, and the probes say that the edge can store and not apply without a worker", async () => {
     const { status, body } = await service.get("/")
     expect(status).toBe(200)
     expect(JSON.parse(body)).toEqual({
@@ -183,7 +186,7 @@ describe("an edge that is stopping", () => {
   const stopping = (instance: string) =>
     refusal("unavailable", "This edge is stopping.", instance, { "retry-after": "1", connection: "close" })
 
-  it("is alive, not ready, and stores nothing new", async () => {
+  it("an edge that is stopping is alive, not ready, and stores nothing new", async () => {
     const app = appOn(service.edge.services, true)
     expect(await seen(app.request("/livez"))).toEqual(answered(200, '{"status":"alive"}', { connection: "close" }))
     expect(await seen(app.request("/readyz"))).toEqual(stopping("/readyz"))

@@ -35,7 +35,7 @@ const applied = (userId: string, purchaseId: string, runningTotal: string, heade
 const replayed = { "idempotent-replayed": "true" }
 
 describe("POST /purchases", () => {
-  it("answers 202 and the receipt's place once the broker has it on disk", async () => {
+  it("POST /purchases answers 202 and the receipt's place once the broker has it on disk", async () => {
     expect(await service.post(purchaseText({ userId: "one", purchaseId: "p1" }))).toEqual(stored("one", "p1"))
     const [message] = (await inputMessages(service.client)).filter(({ subject }) => subject.endsWith(".one"))
     expect(message?.purchases).toEqual([
@@ -50,7 +50,7 @@ describe("POST /purchases", () => {
     ])
   })
 
-  it("takes a total that is value times quantity, and no other", async () => {
+  it("POST /purchases takes a total that is value times quantity, and no other", async () => {
     expect(await service.post(purchaseText({ userId: "sum", purchaseId: "p1", total: 25 }))).toEqual(
       stored("sum", "p1")
     )
@@ -59,7 +59,7 @@ describe("POST /purchases", () => {
     )
   })
 
-  it("writes the place of ids with characters of their own so that it can be followed", async () => {
+  it("POST /purchases writes the place of ids with special characters so that it can be followed", async () => {
     const place = "/users/ann%40x.org%3F%23%20%C3%A9/purchases/%2520%26%3E*"
     const answer = await service.post(purchaseText({ userId: "ann@x.org?# é", purchaseId: "%20&>*" }), wait)
     expect(answer.status).toBe(201)
@@ -69,7 +69,7 @@ describe("POST /purchases", () => {
     expect(receipt.body).toContain('"purchaseId":"%20&>*","userId":"ann@x.org?# é"')
   })
 
-  it("takes the longest ids that there may be", async () => {
+  it("POST /purchases takes the longest ids that there may be", async () => {
     const userId = "\u{1f6d2}".repeat(64)
     const purchaseId = "\u{1f9fe}".repeat(128)
     expect((await service.post(purchaseText({ userId, purchaseId }), wait)).status).toBe(201)
@@ -78,7 +78,7 @@ describe("POST /purchases", () => {
     )
   })
 
-  it("takes the highest value, quantity and total, and adds them up exactly", async () => {
+  it("POST /purchases takes the highest value, quantity and total, and adds them up exactly", async () => {
     const most = { value: 1_000_000, quantity: 10_000 }
     expect((await service.post(purchaseText({ userId: "most", purchaseId: "p1", ...most }), wait)).body).toBe(
       '{"purchaseId":"p1","userId":"most","productName":"Lamp","productType":"Office","value":1000000.00,"quantity":10000,"total":10000000000.00,"status":"applied","runningTotal":10000000000.00,"currency":"USD"}'
@@ -91,7 +91,7 @@ describe("POST /purchases", () => {
 })
 
 describe("the id of a purchase", () => {
-  it("is a new UUID where the caller names none", async () => {
+  it("the id of a purchase is a new UUID if the caller names none", async () => {
     const ids = await Promise.all(
       [1, 2].map(async () => {
         const { status, headers } = await service.post(purchaseText({ userId: "anon" }))
@@ -108,13 +108,13 @@ describe("the id of a purchase", () => {
   it.each([
     ["bare-key", "bare-key"],
     ['"quoted-key"', "quoted-key"]
-  ])("is the Idempotency-Key %s where the body names none", async (header, purchaseId) => {
+  ])("the id of a purchase is the Idempotency-Key %s if the body names none", async (header, purchaseId) => {
     const post = () => service.post(purchaseText({ userId: "keyed" }), { "idempotency-key": header })
     expect(await post()).toEqual(stored("keyed", purchaseId))
     expect(await post()).toEqual(stored("keyed", purchaseId, replayed))
   })
 
-  it("may stand in both places, if it is the same", async () => {
+  it("the id of a purchase may stand in both places, if it is the same", async () => {
     const post = (key: string) =>
       service.post(purchaseText({ userId: "both", purchaseId: "p1" }), { "idempotency-key": key })
     expect(await post('"p1"')).toEqual(stored("both", "p1"))
@@ -123,7 +123,7 @@ describe("the id of a purchase", () => {
     )
   })
 
-  it("belongs to its user: the same id of another user is another purchase", async () => {
+  it("the same id of another user is another purchase", async () => {
     expect(await service.post(purchaseText({ userId: "mine", purchaseId: "p1" }), wait)).toEqual(
       applied("mine", "p1", "25.00")
     )
@@ -134,7 +134,7 @@ describe("the id of a purchase", () => {
 })
 
 describe("Prefer: wait", () => {
-  it("answers 201 with the running total when it is applied", async () => {
+  it("a post with Prefer: wait is answered 201 with the running total when it is applied", async () => {
     expect(await service.post(purchaseText({ userId: "waits", purchaseId: "p1" }), wait)).toEqual(
       applied("waits", "p1", "25.00")
     )
@@ -149,13 +149,13 @@ describe("Prefer: wait", () => {
     ["WAIT = 7", "wait=7"],
     ['wait="7"', "wait=7"],
     ["wait=7; strict", "wait=7"]
-  ])("%s is applied as %s", async (prefer, applied) => {
+  ])("the preference %s is applied as %s", async (prefer, applied) => {
     const { status, headers } = await service.post(purchaseText({ userId: "prefers" }), { prefer })
     expect([status, headers["preference-applied"]]).toEqual([201, applied])
   })
 
   it.each(["wait=0", "wait", "wait=soon", "wait=-1", "wait=1.5", "respond-async", ""])(
-    "%s waits for nothing, and is no mistake",
+    "the preference %s waits for nothing, and is no mistake",
     async (prefer) => {
       const { status, headers } = await service.post(purchaseText({ userId: "ignored" }), { prefer })
       expect([status, headers["preference-applied"]]).toEqual([202, undefined])
@@ -164,7 +164,7 @@ describe("Prefer: wait", () => {
 })
 
 describe("the same purchase again", () => {
-  it("gets the same status and body, marked as a repeat, and counts once", async () => {
+  it("the same purchase again gets the same status and body, marked as a repeat, and counts once", async () => {
     const text = purchaseText({ userId: "again", purchaseId: "p1" })
     expect(await service.post(text)).toEqual(stored("again", "p1"))
     expect(await service.post(text)).toEqual(stored("again", "p1", replayed))
@@ -179,14 +179,14 @@ describe("the same purchase again", () => {
     )
   })
 
-  it("is the same in other JSON", async () => {
+  it("the same purchase in other JSON is the same", async () => {
     await service.post(purchaseText({ userId: "spelled", purchaseId: "p1" }))
     const other =
       '{ "quantity" : 2, "value" : 12.50, "productType":"\\u004fffice", "productName":"Lamp", "purchaseId":"p1", "userId":"spelled" }'
     expect(await service.post(other)).toEqual(stored("spelled", "p1", replayed))
   })
 
-  it("counts once when it comes many times at once", async () => {
+  it("the same purchase counts once if it comes many times at once", async () => {
     const text = purchaseText({ userId: "race", purchaseId: "p1" })
     const answers = await Promise.all(Array.from({ length: 20 }, () => service.post(text, wait)))
     expect(answers.map(({ status, body }) => ({ status, body }))).toEqual(

@@ -55,19 +55,22 @@ const known = (route: Route): string => {
 }
 
 describe("an unknown query parameter", () => {
-  it.each(titled(strict))("is refused by %s, which names it and the known ones", async (_title, route) => {
-    const detail = `This route knows no query parameter 'product'. ${known(route)}`
-    expect(await ask(route, "?product=X")).toEqual(refusal("malformed-request", detail, pathOf(route)))
-    expect((await ask(route, "?product")).status).toBe(400)
-  })
+  it.each(titled(strict))(
+    "an unknown query parameter is refused by %s, which names it and the known ones",
+    async (_title, route) => {
+      const detail = `This route knows no query parameter 'product'. ${known(route)}`
+      expect(await ask(route, "?product=X")).toEqual(refusal("malformed-request", detail, pathOf(route)))
+      expect((await ask(route, "?product")).status).toBe(400)
+    }
+  )
 
-  it.each(titled(lenient))("is ignored by %s", async (_title, route) => {
+  it.each(titled(lenient))("an unknown query parameter is ignored by %s", async (_title, route) => {
     const plain = await ask(route, "")
     expect(plain.status).toBe(200)
     expect(await ask(route, "?product=X&product=Y")).toEqual(plain)
   })
 
-  it("is ignored by the probes, and by the pages and files of a browser alone", () => {
+  it("an unknown query parameter is ignored only by the probes, and by the pages and files of a browser", () => {
     expect(lenient.map(({ path }) => path)).toEqual(["/livez", "/dashboard/{file}", "/", "/docs"])
   })
 
@@ -78,7 +81,7 @@ describe("an unknown query parameter", () => {
     ["with an encoded name", "?%70roduct=X", "product"],
     ["without a name", "?=X", ""],
     ["with a long name", `?${"x".repeat(1_000)}=1`, "x".repeat(40)]
-  ])("%s is refused", async (_what, query, name) => {
+  ])("an unknown query parameter %s is refused", async (_what, query, name) => {
     expect(await service.get(`/users/ann/purchases${query}`)).toEqual(
       refusal(
         "malformed-request",
@@ -88,11 +91,11 @@ describe("an unknown query parameter", () => {
     )
   })
 
-  it("is refused with HEAD, too", async () => {
+  it("an unknown query parameter is refused with HEAD, too", async () => {
     expect((await service.edge.app.request("/users/ann/total?x=1", { method: "HEAD" })).status).toBe(400)
   })
 
-  it.each(["?", "?&", "?&&limit=5&"])("is not what an empty part of a query is: %s", async (query) => {
+  it.each(["?", "?&", "?&&limit=5&"])("an empty part of a query is no unknown parameter: %s", async (query) => {
     expect((await service.get(`/users/ann/purchases${query}`)).status).toBe(200)
   })
 })
@@ -102,7 +105,7 @@ describe("a query parameter that is given twice", () => {
     Object.keys(route.query).map((name) => [`${name} of ${route.method} ${route.path}`, name, route] as const)
   )
 
-  it.each(parameters)("is refused with two values: %s", async (_title, name, route) => {
+  it.each(parameters)("a query parameter with two values is refused: %s", async (_title, name, route) => {
     expect(await ask(route, `?${name}=1&${name}=2`)).toEqual(
       refusal(
         "malformed-request",
@@ -112,19 +115,19 @@ describe("a query parameter that is given twice", () => {
     )
   })
 
-  it("is one where both values are equal", async () => {
+  it("a query parameter that is given twice is one if both values are equal", async () => {
     const once = await service.get("/users/ann/purchases?limit=5&consistency=eventual")
     expect(once.status).toBe(200)
     expect(await service.get("/users/ann/purchases?limit=5&consistency=eventual&limit=5")).toEqual(once)
   })
 
-  it("is refused with a value and an empty one", async () => {
+  it("a query parameter with a value and an empty one is refused", async () => {
     expect((await service.get("/users/ann/purchases?limit=5&limit")).status).toBe(400)
   })
 })
 
 describe("a known query parameter", () => {
-  it("is read with its name and its value encoded", async () => {
+  it("a known query parameter is read with its name and its value encoded", async () => {
     const plain = await service.get("/users/ann/total?at=2026-11-24T12:00:00%2B01:00")
     expect(plain.status).toBe(200)
     expect(await service.get("/users/ann/total?%61t=%32026-11-24T12:00:00%2B01:00")).toEqual(plain)

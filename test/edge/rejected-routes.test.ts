@@ -63,7 +63,7 @@ const newestInput = async () =>
 const states = (trail: ReadonlyArray<Step>) => trail.map(({ state }) => state)
 
 describe("GET /rejected", () => {
-  it("lists what was rejected, newest first, in pages", async () => {
+  it("GET /rejected lists rejected records, newest first, in pages", async () => {
     const rejected: Array<number> = []
     for (let number = 0; number < 7; number += 1) {
       await service.post(purchaseText({ userId: "between", purchaseId: `b${number}` }))
@@ -85,7 +85,7 @@ describe("GET /rejected", () => {
     expect(sizes).toEqual([3, 3, 1])
   })
 
-  it("finds its pages among many messages of the journal that are no records", async () => {
+  it("GET /rejected finds its pages among many messages of the journal that are no records", async () => {
     const known = JSON.parse((await service.get("/rejected?limit=100")).body) as { rejected: ReadonlyArray<Rejected> }
     const stream = await service.client.jetstream()
     const rejected = known.rejected.map(({ inputSequence }) => inputSequence)
@@ -104,7 +104,7 @@ describe("GET /rejected", () => {
     expect(listed).toEqual(rejected)
   })
 
-  it("lists a record once whose input was decided again after a crash", async () => {
+  it("GET /rejected lists a record once whose input was decided again after a crash", async () => {
     const sequence = await service.reject("[")
     const before = (await service.get(`/rejected/${sequence}/0`)).body
     const again: Rejection = {
@@ -122,7 +122,7 @@ describe("GET /rejected", () => {
     expect((await service.get(`/rejected/${sequence}/0`)).body).toBe(before)
   })
 
-  it("shows the beginning of a long payload, and the record all of it", async () => {
+  it("GET /rejected shows the beginning of a long payload, and the record shows all of it", async () => {
     const payload = `{"long":"${"x".repeat(5_000)}"}`
     const sequence = await service.reject(payload)
     const { rejected } = JSON.parse((await service.get("/rejected?limit=1")).body) as { rejected: [Rejected] }
@@ -134,7 +134,7 @@ describe("GET /rejected", () => {
     expect(await record(sequence)).toMatchObject({ payload, payloadLength: 5_011, replay: "none", trail: [] })
   })
 
-  it("refuses what is no record", async () => {
+  it("GET /rejected refuses a key that names no record", async () => {
     expect(await service.get("/rejected/999999/0")).toEqual(
       refusal(
         "not-found",
@@ -149,7 +149,7 @@ describe("GET /rejected", () => {
 })
 
 describe("POST /rejected/{inputSequence}/{index}/replay", () => {
-  it("applies the corrected purchase once, however often it is sent, and keeps what was done when", async () => {
+  it("a replay applies the corrected purchase once, however often it is sent, and keeps its trail", async () => {
     const sequence = await service.reject(negative("once"))
     const body = purchaseText({ userId: "once", value: 5 })
     const first = await replay(sequence, body)
@@ -168,7 +168,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect((await service.get(trail[1]?.receipt ?? "")).status).toBe(200)
   })
 
-  it("refuses another content after the first", async () => {
+  it("a replay refuses another content after the first", async () => {
     const sequence = await service.reject(negative("fixed"))
     expect((await replay(sequence, purchaseText({ userId: "fixed", purchaseId: "mine" }))).status).toBe(200)
     for (const other of [{ quantity: 3 }, { userId: "somebody-else" }, { purchaseId: "other" }]) {
@@ -185,7 +185,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect((await account("somebody-else")).purchaseCount).toBe(0)
   })
 
-  it("sends nothing for a body that no purchase is, and settles nothing", async () => {
+  it("a replay of a body that is no purchase sends nothing, and settles nothing", async () => {
     const sequence = await service.reject(negative("careless"))
     const before = await newestInput()
     expect((await replay(sequence, "{")).status).toBe(400)
@@ -194,7 +194,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect((await record(sequence)).trail).toEqual([])
   })
 
-  it("refuses an id with a blank around, and settles nothing", async () => {
+  it("a replay refuses an id with a blank around, and settles nothing", async () => {
     const sequence = await service.reject(negative("blank"))
     const path = `/rejected/${sequence}/0/replay`
     for (const name of ["userId", "purchaseId"]) {
@@ -205,14 +205,14 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect((await record(sequence)).trail).toEqual([])
   })
 
-  it("takes a byte order mark before the body, and numbers by their value", async () => {
+  it("a replay takes a byte order mark before the body, and numbers by their value", async () => {
     const sequence = await service.reject(negative("marked"))
     const body = `\uFEFF${purchaseText({ userId: "marked" }).replace('"quantity":2', '"quantity":2.0')}`
     expect((await replay(sequence, body)).status).toBe(200)
     expect(await account("marked")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("shows the steps of a replay whose ids the rules of today refuse", async () => {
+  it("a trail shows the steps of a replay whose ids the rules of today refuse", async () => {
     const sequence = await service.reject(negative("older"))
     const records = Context.get(service.edge.services, RejectedRecords)
     const purchase = { ...sold("older ", "p1 ", { productName: " " }), valueCents: 1_050n } as unknown as Purchase
@@ -223,7 +223,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     })
   })
 
-  it("goes on where it was broken off before the purchase was sent", async () => {
+  it("a replay goes on if it was broken off before the purchase was sent", async () => {
     const sequence = await service.reject(negative("early"))
     const body = purchaseText({ userId: "early" })
     const broken = withPublisher(() => Effect.interrupt)
@@ -236,7 +236,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("early")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("goes on where it was broken off after the purchase was sent", async () => {
+  it("a replay goes on if it was broken off after the purchase was sent", async () => {
     const sequence = await service.reject(negative("late"))
     const records = Context.get(service.edge.services, RejectedRecords)
     const broken = Context.add(
@@ -256,7 +256,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("late")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("is 202 while it is not known how it came out, and the same again says it without sending more", async () => {
+  it("a replay is 202 while its outcome is unknown, and the same again tells it without sending more", async () => {
     const sequence = await service.reject(negative("patient"))
     const unanswered = Context.add(
       service.edge.services,
@@ -275,7 +275,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("patient")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("lets one of many different ones at once begin", async () => {
+  it("only one of many different replays that are sent at once begins", async () => {
     const sequence = await service.reject(negative("crowd"))
     const answers = await Promise.all(
       [1, 2, 3, 4, 5, 6].map((quantity) => replay(sequence, purchaseText({ userId: "crowd", quantity })))
@@ -285,7 +285,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(states((await record(sequence)).trail)).toEqual(["begun", "applied"])
   })
 
-  it("says when the id is another purchase's, and takes another id then", async () => {
+  it("a replay says when the id is another purchase's, and takes another id then", async () => {
     await service.post(purchaseText({ userId: "twice", purchaseId: "taken" }))
     const sequence = await service.reject(negative("twice"))
     const body = purchaseText({ userId: "twice", purchaseId: "taken", quantity: 7 })

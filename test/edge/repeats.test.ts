@@ -29,7 +29,7 @@ const receiptOf = (repeats: number, conflicts: number) => ({
 })
 
 describe("past the broker's window", () => {
-  it("a repeat is dropped by the account, answered as before, and counted on the receipt", async () => {
+  it("a repeat past the broker's window is dropped by the account, answered as before, and counted", async () => {
     const text = purchaseText({ purchaseId: "p1" })
     const first = answered(201, appliedBody, { location, "preference-applied": "wait=20" })
     expect(await service.post(text, wait)).toEqual(first)
@@ -69,11 +69,11 @@ describe("the same id with another content", () => {
     ["quantity", { quantity: 3 }],
     ["productName", { productName: "Lamp " }],
     ["productType", { productType: "office" }]
-  ])("is refused with Prefer: wait when the %s differs", async (_name, other) => {
+  ])("an id with another content is refused with Prefer: wait when the %s differs", async (_name, other) => {
     expect(await service.post(purchaseText({ purchaseId: "p1", ...other }), wait)).toEqual(conflict)
   })
 
-  it("is stored without it; the receipt and a rejected record say so, and the total stays", async () => {
+  it("an id with another content leaves the total, and the receipt and a rejected record say so", async () => {
     const before = await rejectedRecords()
     expect(before).toHaveLength(4)
     const other = await service.post(purchaseText({ purchaseId: "p1", value: 99 }))
@@ -107,7 +107,7 @@ describe("the same id with another content", () => {
     ])
   })
 
-  it("does not keep others from being applied", async () => {
+  it("an id with another content does not keep other purchases from being applied", async () => {
     const { status, body } = await service.post(purchaseText({ purchaseId: "p2" }), wait)
     expect(status).toBe(201)
     expect(body).toContain('"runningTotal":50.00')

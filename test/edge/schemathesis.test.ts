@@ -26,7 +26,7 @@ afterAll(async () => {
 
 describe("schemathesis", () => {
   it(
-    "finds no answer that the document does not describe, and no 500",
+    "schemathesis finds no answer that the document does not describe, and no 500",
     { ...needs(schemathesis), timeout: 300_000 },
     async () => {
       const { code, output } = await runSchemathesis(schemathesis.path, port, ["--max-examples", "20", "--seed", "1"])

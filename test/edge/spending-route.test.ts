@@ -58,7 +58,7 @@ describe("GET /users/{id}/spending", () => {
     "2026-03-31T12:00:00.000Z"
   ]
 
-  it("is what was bought in each day of a time zone, also where nothing was", async () => {
+  it("spending is the total of each day of a time zone, also of days without a purchase", async () => {
     const revision = await accountOf("berliner", days)
     const path =
       "/users/berliner/spending?by=day&from=2026-03-28T00:00:00%2B01:00&to=2026-04-01T00:00:00%2B02:00&timeZone=Europe/Berlin"
@@ -78,7 +78,7 @@ describe("GET /users/{id}/spending", () => {
     expect((await service.get(path, { "if-none-match": etag })).status).toBe(304)
   })
 
-  it("has the same purchases by hour, by day and by month, in any zone", async () => {
+  it("spending has the same purchases by hour, by day and by month, in any zone", async () => {
     const revision = await accountOf("everywhere", days)
     expect(revision).toBeGreaterThan(0)
     for (const timeZone of ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]) {
@@ -93,7 +93,7 @@ describe("GET /users/{id}/spending", () => {
     }
   })
 
-  it("leads on to the windows that do not fit into an answer", async () => {
+  it("spending leads on to the windows that do not fit into an answer", async () => {
     await accountOf("pages", days)
     const windows: Array<unknown> = []
     let count = 0
@@ -114,7 +114,7 @@ describe("GET /users/{id}/spending", () => {
     expect(count).toBe(5)
   })
 
-  it("is up to date with what was acknowledged before, and ends with the current window", async () => {
+  it("spending is up to date with what was acknowledged before, and ends with the current window", async () => {
     const { status } = await service.post(purchaseText({ userId: "now", purchaseId: "n1" }))
     expect(status).toBe(202)
     for (const [by, windows] of [
@@ -129,7 +129,7 @@ describe("GET /users/{id}/spending", () => {
     }
   })
 
-  it("is nothing for an unknown user", async () => {
+  it("spending is 0 for an unknown user", async () => {
     const found = await spending("/users/nobody/spending?by=month")
     expect([found.total, found.purchaseCount, found.windows.length]).toEqual([0, 0, 12])
   })
@@ -150,7 +150,7 @@ describe("GET /users/{id}/spending", () => {
       "from=2026-02-20T00:00:00Z&to=2026-02-20T00:00:00Z",
       "from must be before to, and is 2026-02-20T00:00:00.000Z; to is 2026-02-20T00:00:00.000Z."
     ]
-  ])("refuses ?%s", async (query, detail) => {
+  ])("spending refuses ?%s", async (query, detail) => {
     expect(await service.get(`/users/ann/spending?${query}`)).toEqual(
       refusal("malformed-request", detail, "/users/ann/spending")
     )
@@ -158,7 +158,7 @@ describe("GET /users/{id}/spending", () => {
 })
 
 describe("GET /users/{id}/total?at=", () => {
-  it("is the total after the last purchase that was stored at or before then", async () => {
+  it("a total at a time is that after the last purchase which was stored at or before then", async () => {
     const times = ["2026-05-01T10:00:00.000Z", "2026-05-01T10:00:00.001Z", "2026-05-02T00:00:00.000Z"]
     const revision = await accountOf("past", times)
     const asked: ReadonlyArray<readonly [string, number]> = [
@@ -183,7 +183,7 @@ describe("GET /users/{id}/total?at=", () => {
     }
   })
 
-  it("has what was acknowledged before, from the moment at which the broker stored it", async () => {
+  it("a total at a time has acknowledged purchases from the moment at which the broker stored them", async () => {
     await service.post(purchaseText({ userId: "fresh", purchaseId: "f1" }))
     const receipt = JSON.parse((await service.get("/users/fresh/purchases/f1")).body) as { storedAt: string }
     const stored = Date.parse(receipt.storedAt)

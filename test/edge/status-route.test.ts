@@ -38,7 +38,7 @@ describe("GET /status", () => {
     }).catch(() => expect(found).toMatchObject(expected as object))
   }
 
-  it("tells nothing of what it does not know, while there was no worker", async () => {
+  it("the status tells nothing of what it does not know while there was no worker", async () => {
     await service.post(purchaseText({ purchaseId: "p1" }))
     const notApplied = "no worker reads it"
     expect(await status()).toEqual({
@@ -54,7 +54,7 @@ describe("GET /status", () => {
     })
   })
 
-  it("tells what waits, who owns it, and what each worker has done", async () => {
+  it("the status tells what waits, who owns it, and what each worker has done", async () => {
     await service.startWorker()
     await service.post(purchaseText({ purchaseId: "p1", quantity: 9 }), { prefer: "wait=10" })
     await service.get("/duplicate/3/bob")
@@ -72,7 +72,7 @@ describe("GET /status", () => {
     expect(workers.map(({ startedAt }) => Date.parse(startedAt))).toEqual([Math.round(performance.timeOrigin)])
   })
 
-  it("says that the broker is gone", async () => {
+  it("the status says that the broker is gone", async () => {
     await service.broker.kill()
     await until("the status is refused", async () => (await service.get("/status")).status === 503)
     const gone = refusal("unavailable", "", "/status", { "retry-after": "1" })
@@ -156,7 +156,7 @@ describe("a reading of the status", () => {
   const troubleIn = async (...given: Parameters<typeof counted>) =>
     (await counted(...given).run(current)).partitions.map(({ trouble }) => trouble)
 
-  it("names a partition whose worker was not heard within its lease, and no other", async () => {
+  it("the status names a partition whose worker was not heard within its lease, and no other", async () => {
     const waiting = Effect.succeed(queue())
     expect(await troubleIn(waiting, [sign(leaseMilliseconds)])).toEqual([undefined])
     expect(await troubleIn(waiting, [sign(leaseMilliseconds + 1)])).toEqual(["of-7 was not heard for 3 seconds"])
@@ -164,7 +164,7 @@ describe("a reading of the status", () => {
     expect(await troubleIn(Effect.succeed(new Map()), [sign(0)])).toEqual(["no worker reads it"])
   })
 
-  it("names a partition whose worker lives and applies nothing of what waits", async () => {
+  it("the status names a partition whose worker lives and applies nothing of what waits", async () => {
     const stuck = Effect.succeed(queue({ readAt: 9_000 }))
     expect(await troubleIn(stuck, [sign(0)], 4_200)).toEqual([
       "of-7 is alive, and has applied nothing of it for 4 seconds"
@@ -175,7 +175,7 @@ describe("a reading of the status", () => {
     expect(await troubleIn(Effect.succeed(queue({ readAt: 9_000, depth: 0 })), [sign(0)], 9_000)).toEqual([undefined])
   })
 
-  it("is made twice a second, however many ask, and an owner is looked up once an epoch", async () => {
+  it("the status is read twice a second, however many ask, and an owner is looked up once an epoch", async () => {
     let epoch = 7
     const { asked, run } = counted(Effect.sync(() => queue({ epoch })))
     const owners = await run(
@@ -199,7 +199,7 @@ describe("a reading of the status", () => {
     expect(asked.owners).toEqual([7, 9])
   })
 
-  it("is not asked for again at once where the broker does not answer", async () => {
+  it("the status is not asked for again at once if the broker does not answer", async () => {
     const gone = new BrokerUnavailable({ operation: "list", reason: "gone" })
     const { asked, run } = counted(Effect.fail(gone))
     const failures = await run(Effect.all(Array.from({ length: 5 }, () => Effect.flip(current))))
@@ -207,7 +207,7 @@ describe("a reading of the status", () => {
     expect(asked.queues).toBe(1)
   })
 
-  it("is given up when it takes too long", async () => {
+  it("a reading of the status is given up when it takes too long", async () => {
     const { run } = counted(Effect.never)
     const failure = await run(
       Effect.gen(function* () {

@@ -37,7 +37,7 @@ const writeAccount = async (userId: string, purchaseId: string, productName: str
 }
 
 describe("a stored purchase whose texts the rules of today refuse", () => {
-  it("stays in the history and the total of its user, whose next purchase is applied", async () => {
+  it("a stored purchase whose texts are refused today stays in history and total, and the next is applied", async () => {
     await writeAccount("elder", "p0 ", " ")
     const posted = await service.post(purchaseText({ userId: "elder", purchaseId: "p1" }), { prefer: "wait=20" })
     expect(posted.body).toContain('"runningTotal":26.00')
@@ -45,7 +45,7 @@ describe("a stored purchase whose texts the rules of today refuse", () => {
     expect(history.purchases).toMatchObject([{ purchaseId: "p1" }, { purchaseId: "p0 ", productName: " " }])
   })
 
-  it("is answered by the owner of its account", async () => {
+  it("a stored purchase whose texts are refused today is answered by the owner of its account", async () => {
     await writeAccount("older ", "p0", "Lamp")
     const client = Context.get(service.edge.services, QueryClient)
     const options = { consistency: "strong", waitMilliseconds: 20_000 } as const

@@ -11,18 +11,21 @@ const retry = { "retry-after": "1" }
 const full = "could not store purchases: the broker refused (its store is full)"
 
 describe("a broker that takes no more", () => {
-  it.each(["/generate/20000/filler", "/duplicate/20000/filler"])("ends %s with how many are stored", async (path) => {
-    const stored = async () => (await inputMessages(service.client)).flatMap(({ purchases }) => purchases).length
-    const before = await stored()
-    const answer = await service.get(path)
-    const after = await stored()
-    expect(after).toBeLessThan(20_000)
-    expect(answer).toEqual(
-      refusal("unavailable", `${after - before} purchases were stored before this failed: ${full}.`, path, retry)
-    )
-  })
+  it.each(["/generate/20000/filler", "/duplicate/20000/filler"])(
+    "a broker that takes no more ends %s with how many are stored",
+    async (path) => {
+      const stored = async () => (await inputMessages(service.client)).flatMap(({ purchases }) => purchases).length
+      const before = await stored()
+      const answer = await service.get(path)
+      const after = await stored()
+      expect(after).toBeLessThan(20_000)
+      expect(answer).toEqual(
+        refusal("unavailable", `${after - before} purchases were stored before this failed: ${full}.`, path, retry)
+      )
+    }
+  )
 
-  it("makes a purchase 503 with Retry-After, while reads go on", async () => {
+  it("a broker that takes no more makes a purchase 503 with Retry-After, while reads go on", async () => {
     const large = purchaseText({ purchaseId: "late", productName: "\u{1f6d2}".repeat(200) })
     for (;;) {
       const answer = await service.post(large.replace("late", `late${crypto.randomUUID()}`))
@@ -45,7 +48,7 @@ describe("a broker that takes no more", () => {
     expect(body).toContain(`"purchaseCount":${new Set(counted.map(({ purchaseId }) => purchaseId)).size},"known":true}`)
   })
 
-  it("is said to store nothing, although it answers", async () => {
+  it("a broker that takes no more is said to store nothing, although it answers", async () => {
     const small = () => service.post(purchaseText({ purchaseId: crypto.randomUUID() }))
     while ((await small()).status === 202);
     const { status, body } = await service.get("/readyz")
@@ -55,7 +58,7 @@ describe("a broker that takes no more", () => {
     )
   })
 
-  it("is used again as soon as it has room", async () => {
+  it("a broker that took no more is used again as soon as it has room", async () => {
     const manager = await service.client.jetstreamManager()
     await manager.streams.purge("PURCHASES")
     const answer = await service.post(purchaseText({ purchaseId: "room" }), { prefer: "wait=30" })

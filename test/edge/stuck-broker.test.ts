@@ -20,12 +20,12 @@ const storingAfter = (failingMilliseconds: number) =>
   )
 
 describe("a broker that answers and stores nothing", () => {
-  it("is an election at first", () => {
+  it("a broker that answers and stores nothing is an election at first", () => {
     expect(storingAfter(0)).toEqual({ ok: true, detail: "Purchases can be stored." })
     expect(storingAfter(9_999).ok).toBe(true)
   })
 
-  it("is reported after ten seconds, with the way out", () => {
+  it("a broker that answers and stores nothing is reported after ten seconds, with the way out", () => {
     expect(storingAfter(12_345)).toEqual({
       ok: false,
       detail:
@@ -33,7 +33,7 @@ describe("a broker that answers and stores nothing", () => {
     })
   })
 
-  it("is reported with the way out, if a worker is alive and commits nothing", () => {
+  it("a broker that stores nothing is reported if a worker is alive and commits nothing", () => {
     const partition = { partition: 0, waiting: 3, owner: "w", trouble: "w is alive, and has applied nothing" }
     const worker = { worker: "w", instance: 1, storedAt: 0, silentMilliseconds: 0, isLeaving: false, isAlive: true }
     const detail = (isStuck: boolean) =>

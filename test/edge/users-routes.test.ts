@@ -56,7 +56,7 @@ const storedAt = async (purchaseId: string) => {
 }
 
 describe("GET /users/{id}/total", () => {
-  it("is the exact total, the count and, as the ETag, the account's revision", async () => {
+  it("a user's total is exact, with the count and, as the ETag, the account's revision", async () => {
     await buy("totals", "t1", 0.1)
     await buy("totals", "t2", 0.05)
     const answer = await service.get("/users/totals/total")
@@ -70,13 +70,13 @@ describe("GET /users/{id}/total", () => {
     )
   })
 
-  it("is 0 for an unknown user", async () => {
+  it("the total of an unknown user is 0", async () => {
     expect(await service.get("/users/nobody/total")).toEqual(
       answered(200, '{"userId":"nobody","total":0.00,"currency":"USD","purchaseCount":0,"known":false}', cached('"0"'))
     )
   })
 
-  it("tells a user who was never seen from one whose total is 0 at a time", async () => {
+  it("a total tells a user who was never seen from one whose total was 0 at a time", async () => {
     await buy("seen", "s1")
     const known = async (path: string) => (JSON.parse((await service.get(path)).body) as { known: unknown }).known
     for (const query of ["", "?consistency=eventual", "?at=2020-01-01T00:00:00Z"]) {
@@ -89,7 +89,7 @@ describe("GET /users/{id}/total", () => {
     }
   })
 
-  it("is 304 until something is applied", async () => {
+  it("a total is 304 until something is applied", async () => {
     await buy("etags", "e1")
     const { etag } = (await service.get("/users/etags/total")).headers
     for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
@@ -110,7 +110,7 @@ describe("GET /users/{id}/purchases", () => {
   const entry = async (number: number, runningTotal: string) =>
     `{"number":${number},"purchaseId":"b${number}","userId":"pager","productName":"Lamp","productType":"Office","value":12.50,"quantity":2,"total":25.00,"runningTotal":${runningTotal},"storedAt":"${(await storedAt(`b${number}`))?.time}"}`
 
-  it("is newest first, with a link to the next page", async () => {
+  it("a history is newest first, with a link to the next page", async () => {
     for (const number of [1, 2, 3]) await buy("pager", `b${number}`)
     const first = await service.get("/users/pager/purchases?limit=2")
     const { next } = JSON.parse(first.body) as { next: string }
@@ -134,7 +134,7 @@ describe("GET /users/{id}/purchases", () => {
     )
   })
 
-  it("is empty for an unknown user", async () => {
+  it("the history of an unknown user is empty", async () => {
     expect(await service.get("/users/nobody/purchases")).toEqual(
       answered(
         200,
@@ -156,7 +156,7 @@ describe("GET /users/{id}/purchases", () => {
   const numbers = ({ purchases }: Page) => purchases.map(({ number }) => number)
   const down = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, index) => from - index)
 
-  it("gives each purchase on one page, also when purchases come between two pages", async () => {
+  it("a history gives each purchase on one page, also if purchases come between two pages", async () => {
     await service.get("/generate/60/reader")
     const path = "/users/reader/purchases"
     expect(numbers(await page(path))).toEqual(down(60, 41))
@@ -172,7 +172,7 @@ describe("GET /users/{id}/purchases", () => {
     expect(found).toEqual(down(60, 1))
   })
 
-  it.each(["0", "-1", "1001", "1e2", "1.5", "", "all"])("refuses limit=%s", async (limit) => {
+  it.each(["0", "-1", "1001", "1e2", "1.5", "", "all"])("a history refuses limit=%s", async (limit) => {
     expect(await service.get(`/users/reader/purchases?limit=${limit}`)).toEqual(
       refusal(
         "malformed-request",
@@ -200,7 +200,7 @@ describe("GET /users/{id}/purchases", () => {
     forged("01.0.01234567"),
     `${forged("1.0.01234567")}=`,
     `${forged("1.0.01234567")}!`
-  ])("refuses cursor=%s", async (cursor) => {
+  ])("a history refuses cursor=%s", async (cursor) => {
     expect(await service.get(`/users/reader/purchases?cursor=${cursor}`)).toEqual(
       refusal(
         "malformed-request",
@@ -210,7 +210,7 @@ describe("GET /users/{id}/purchases", () => {
     )
   })
 
-  it("refuses a cursor of another user, of the future, and past the revision that it names", async () => {
+  it("a history refuses a cursor of another user, of the future, and past the revision that it names", async () => {
     await service.get("/generate/2/other")
     expect((await service.get("/users/other/total")).status).toBe(200)
     const other = await newestRevision("other")
@@ -238,7 +238,7 @@ describe("GET /users/{id}/purchases", () => {
 describe("GET /users/{id}/purchases/{purchaseId}", () => {
   const path = "/users/holder/purchases/r2"
 
-  it("is the receipt: content, times, sequences, the total after it, and repeats", async () => {
+  it("a receipt has content, times, sequences, the total after it, and repeats", async () => {
     await buy("holder", "r1")
     expect((await service.get("/users/holder/purchases/r1")).status).toBe(200)
     await buy("holder", "r2", 0.01)
@@ -262,7 +262,7 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
   it.each([
     ["holder", "r9"],
     ["nobody", "r2"]
-  ])("of user %s is 404 where %s was not applied", async (userId, purchaseId) => {
+  ])("the receipt of user %s is 404 if %s was not applied", async (userId, purchaseId) => {
     expect(await service.get(`/users/${userId}/purchases/${purchaseId}`)).toEqual(
       refusal(
         "not-found",
@@ -311,7 +311,7 @@ describe("two accounts with a revision in one commit", () => {
     }
   })
 
-  it("have each its own total, and tags of the same revision that stand for different answers", async () => {
+  it("two accounts of one commit have each its own total, and tags that stand for different answers", async () => {
     const [ofKim, ofLea] = await Promise.all(users.map((user) => service.get(`/users/${user}/total`)))
     expect([ofKim?.headers["etag"], ofLea?.headers["etag"]]).toEqual([`"${sequences[1]}"`, `"${sequences[1]}"`])
     expect([ofKim?.body, ofLea?.body]).toEqual([
@@ -320,7 +320,7 @@ describe("two accounts with a revision in one commit", () => {
     ])
   })
 
-  it("have receipts with the ledger sequence of that commit, and with their own running totals", async () => {
+  it("two accounts of one commit have receipts with its sequence, and with their own running totals", async () => {
     const receipt = async (user: string, number: number) => {
       const { body } = await service.get(`/users/${user}/purchases/${user}-${number}`)
       const { ledgerSequence, runningTotal, userId, appliedAt } = JSON.parse(body) as Record<string, unknown>
@@ -336,7 +336,7 @@ describe("two accounts with a revision in one commit", () => {
     expect((await service.get(`/users/${kim}/purchases/${lea}-3`)).status).toBe(404)
   })
 
-  it("have pages that stay in their own history, and refuse each other's cursors", async () => {
+  it("two accounts of one commit have pages of their own history, and refuse each other's cursors", async () => {
     const pages = async (user: string) => {
       const found: Array<string> = []
       const cursors: Array<string> = []
@@ -366,7 +366,7 @@ describe("two accounts with a revision in one commit", () => {
     }
   })
 
-  it("have feeds with the place of their own line", async () => {
+  it("two accounts of one commit have feeds with the place of their own line", async () => {
     const feed = async (path: string, lastEventId: string, count: number) => {
       const reader = await served.open(path, lastEventId)
       await until("all is told", () => reader.applied.length >= count)

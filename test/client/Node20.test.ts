@@ -8,7 +8,7 @@ import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { serveHttp } from "../../src/edge/HttpServer.ts"
 import { projectRoot } from "../support/TestBroker.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { useService } from "../support/TestService.ts"
 
 /** The Node 20 of this machine, beside the one that this project runs on; an empty text if there is not one. */
 const node20 =
@@ -41,14 +41,13 @@ const program = `
   process.exit()
 `
 
-let service: TestService
 let url: string
 let directory: string
 const scope = Effect.runSync(Scope.make())
 
 describe.skipIf(node20 === "")(`the client on Node 20 (${node20 || "there is not one in PATH"})`, () => {
+  const service = useService()
   beforeAll(async () => {
-    service = await startService()
     url = `http://127.0.0.1:${await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0), scope))}`
     directory = mkdtempSync(join(tmpdir(), "client-"))
     mkdirSync(join(directory, "client"))
@@ -64,11 +63,10 @@ describe.skipIf(node20 === "")(`the client on Node 20 (${node20 || "there is not
   })
   afterAll(async () => {
     await Effect.runPromise(Scope.close(scope, Exit.void))
-    await service.stop()
     rmSync(directory, { recursive: true })
   })
 
-  it("stores purchases once, and reads exact amounts in every answer", async () => {
+  it("the client on Node 20 stores purchases once, and reads exact amounts in every answer", async () => {
     const { stdout } = await promisify(execFile)(node20, [join(directory, "program.mjs"), url])
     expect(JSON.parse(stdout)).toEqual({
       runningTotal: "99999999.00",

@@ -98,11 +98,11 @@ describe("A feed on a socket", () => {
     items.next({ kind: "end", reason: "stopping" })
     let text = ""
     for await (const chunk of response) text += String(chunk)
-    expect([response.statusCode, response.headers["content-type"], response.headers["cache-control"]]).toEqual([
-      200,
-      "text/event-stream",
-      "no-store"
-    ])
+    expect({
+      statusCode: response.statusCode,
+      contentType: response.headers["content-type"],
+      cacheControl: response.headers["cache-control"]
+    }).toEqual({ statusCode: 200, contentType: "text/event-stream", cacheControl: "no-store" })
     const data =
       '{"userId":"ann@x","purchases":[{"number":7,"purchaseId":"p1","userId":"ann@x","productName":"LLLLLLLLLL",' +
       '"productType":"Office","value":12.50,"quantity":2,"total":25.00,"runningTotal":90071992547409.93,"storedAt":"1970-01-01T00:00:00.500Z"}],' +

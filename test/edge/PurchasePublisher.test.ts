@@ -89,10 +89,10 @@ describe("a broker that cannot be asked", () => {
       yield* TestClock.adjust("500 millis")
       const second = yield* Effect.forkChild(publisher.publish([purchase("p2")]))
       yield* TestClock.adjust("1500 millis")
-      expect([first.pollUnsafe(), second.pollUnsafe()]).toEqual([
-        Exit.succeed([Exit.fail(unavailable)]),
-        Exit.succeed([Exit.fail(unavailable)])
-      ])
+      expect({ first: first.pollUnsafe(), second: second.pollUnsafe() }).toEqual({
+        first: Exit.succeed([Exit.fail(unavailable)]),
+        second: Exit.succeed([Exit.fail(unavailable)])
+      })
       expect(publisher.waiting()).toBe(0)
       expect(sent.every(({ ids }) => ids.join() === "p1")).toBe(true)
     })
@@ -389,7 +389,10 @@ describe("streams of purchases", () => {
       const third = yield* Effect.forkChild(publisher.submit([purchase("third")]), { startImmediately: true })
       const single = yield* Effect.forkChild(publisher.publish([purchase("single")]), { startImmediately: true })
       expect(publisher.waiting()).toBe(streamedWaitingMax + 1)
-      expect([second.pollUnsafe(), third.pollUnsafe()]).toEqual([undefined, undefined])
+      expect({ second: second.pollUnsafe(), third: third.pollUnsafe() }).toEqual({
+        second: undefined,
+        third: undefined
+      })
       yield* Deferred.succeed(gate, stored)
       expect((yield* first.results).every(Exit.isSuccess)).toBe(true)
       for (const submitting of [second, third]) {

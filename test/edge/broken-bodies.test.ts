@@ -3,15 +3,14 @@ import { Context, Logger, References } from "effect"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest"
 import { until } from "../support/TestBroker.ts"
 import { open, rest, serve, type TestServer } from "../support/TestServer.ts"
-import { appOn, inputMessages, purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { appOn, inputMessages, purchaseText, useService } from "../support/TestService.ts"
 
-let service: TestService
+const service = useService({ withoutWorker: true })
 let server: TestServer
 /** Every entry of the log at the level Error or above. */
 const logged: Array<unknown> = []
 
 beforeAll(async () => {
-  service = await startService({ withoutWorker: true })
   const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
     if (logLevel === "Error" || logLevel === "Fatal") logged.push(message)
   })
@@ -23,7 +22,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await server.close()
-  await service.stop()
 })
 
 beforeEach(() => {

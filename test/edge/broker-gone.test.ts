@@ -1,20 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { until } from "../support/TestBroker.ts"
-import {
-  answered,
-  inputMessages,
-  purchaseText,
-  refusal,
-  seen,
-  startService,
-  type TestService
-} from "../support/TestService.ts"
+import { answered, inputMessages, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 const ready = (status: number) =>
   until(`readyz is ${status}`, async () => (await service.get("/readyz")).status === status)
@@ -106,7 +94,10 @@ describe("when the broker is back", () => {
       '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"known":true}'
     )
     const again = await buy("during", { prefer: "wait=30" })
-    expect([again.status, again.headers["idempotent-replayed"]]).toEqual([201, undefined])
+    expect({ status: again.status, idempotentReplayed: again.headers["idempotent-replayed"] }).toEqual({
+      status: 201,
+      idempotentReplayed: undefined
+    })
     expect(again.body).toContain('"runningTotal":50.00')
     expect((await service.get("/generate/10/ann")).status).toBe(200)
   })

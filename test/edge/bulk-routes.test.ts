@@ -1,22 +1,10 @@
 import { Context, Effect } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { NewId } from "../../src/edge/EdgeRuntime.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
-import {
-  answered,
-  appOn,
-  inputMessages,
-  refusal,
-  seen,
-  startService,
-  type TestService
-} from "../support/TestService.ts"
+import { answered, appOn, inputMessages, refusal, seen, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 const storedOf = async (userId: string) =>
   (await inputMessages(service.client)).flatMap(({ purchases }) => purchases).filter((one) => one.userId === userId)

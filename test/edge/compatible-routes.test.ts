@@ -1,22 +1,11 @@
 import { Context, Effect, Exit } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
 import { valueMax } from "../../src/domain/Money.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
-import {
-  answered,
-  inputMessages,
-  purchaseText,
-  refusal,
-  startService,
-  type TestService
-} from "../support/TestService.ts"
+import { answered, inputMessages, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 const buy = (members: Record<string, unknown>) => service.post(purchaseText(members))
 

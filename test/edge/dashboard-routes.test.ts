@@ -30,7 +30,7 @@ describe("GET /", () => {
     ["application/json;q=0.5, text/html", "text/html; charset=utf-8"]
   ])("GET / with Accept: %s is answered with %s", async (accept, type) => {
     const { status, headers } = await get("/", { accept })
-    expect([status, headers["content-type"]]).toEqual([200, type])
+    expect({ status, contentType: headers["content-type"] }).toEqual({ status: 200, contentType: type })
   })
 
   it("GET / is JSON to callers who do not say what they take, and 406 to those who take neither form", async () => {
@@ -52,7 +52,7 @@ describe("GET /", () => {
     expect(paths.length).toBeGreaterThan(5)
     for (const path of paths) {
       expect(path).not.toMatch(/^\//)
-      expect([path, (await app.request(`/${path}`)).status]).toEqual([path, 200])
+      expect({ path, status: (await app.request(`/${path}`)).status }).toEqual({ path, status: 200 })
     }
   })
 })
@@ -62,14 +62,14 @@ describe("GET /dashboard/{file}", () => {
 
   it.each(files)("the file %s is as it lies in the folder, and is not sent to callers who have it", async (name) => {
     const { status, headers, body } = await get(`/dashboard/${name}`, { accept: "*/*" })
-    expect([status, headers["content-type"], headers["cache-control"]]).toEqual([
-      200,
-      types[name.split(".").at(-1) as keyof typeof types],
-      "private, no-cache"
-    ])
+    expect({ status, contentType: headers["content-type"], cacheControl: headers["cache-control"] }).toEqual({
+      status: 200,
+      contentType: types[name.split(".").at(-1) as keyof typeof types],
+      cacheControl: "private, no-cache"
+    })
     expect(body).toBe(readFileSync(join(directory, name), "utf8"))
     const again = await get(`/dashboard/${name}`, { "if-none-match": headers["etag"] ?? "" })
-    expect([again.status, again.body]).toEqual([304, ""])
+    expect({ status: again.status, body: again.body }).toEqual({ status: 304, body: "" })
   })
 
   it("the folder has every module that another one imports", () => {
@@ -81,7 +81,7 @@ describe("GET /dashboard/{file}", () => {
 
   it("the folder has nothing else", async () => {
     for (const name of ["none.js", "page.html", "tsconfig.json", "..%2Fmain.ts", "constructor"]) {
-      expect([name, (await get(`/dashboard/${name}`)).status]).toEqual([name, 404])
+      expect({ name, status: (await get(`/dashboard/${name}`)).status }).toEqual({ name, status: 404 })
     }
     expect(await get("/dashboard/none.js")).toEqual(
       refusal("not-found", "The dashboard has no file none.js.", "/dashboard/none.js")

@@ -1,22 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { commitByHand } from "../support/CommitByHand.ts"
 import { serveEdge } from "../support/FeedEdge.ts"
 import { exactJson } from "../support/Shopper.ts"
 import { until } from "../support/TestBroker.ts"
 import { startEdge } from "../support/TestLedger.ts"
 import { userIn } from "../support/TestSystem.ts"
-import { purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
+import { purchaseText, refusal, seen, startService, useService } from "../support/TestService.ts"
 
-let service: TestService
-let served: Awaited<ReturnType<typeof serveEdge>>
-beforeAll(async () => {
-  service = await startService()
-  served = await serveEdge(service.edge)
-})
-afterAll(async () => {
-  await served.close()
-  await service.stop()
-})
+const service = useService()
+const served = startedBeforeAll(() => serveEdge(service.edge))
 
 const ask = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${served.port}${path}`, init)
 
@@ -141,7 +134,10 @@ describe("a request for a feed", () => {
 
   it("a request for a feed with HEAD gets the headers and no feed", async () => {
     const answer = await ask("/feed", { method: "HEAD" })
-    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"])
+    expect({ status: answer.status, contentType: answer.headers.get("content-type") }).toEqual({
+      status: 200,
+      contentType: "text/event-stream"
+    })
     expect(await answer.text()).toBe("")
   })
 
@@ -153,7 +149,7 @@ describe("a request for a feed", () => {
 
   it("a request for a feed with another method is refused", async () => {
     const answer = await ask("/feed", { method: "POST", body: "x", headers: { accept: "*/*" } })
-    expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD"])
+    expect({ status: answer.status, allow: answer.headers.get("allow") }).toEqual({ status: 405, allow: "GET, HEAD" })
   })
 })
 
@@ -219,7 +215,10 @@ describe("an edge", () => {
     ]
     await until("it has ended", () => late.hasEnded)
     expect(late.events.at(-1)).toMatchObject({ name: "end", data: { reason: "unavailable" } })
-    expect([late.lastEventId, live.hasEnded]).toEqual([`${first}.1`, false])
+    expect({ lastEventId: late.lastEventId, hasEnded: live.hasEnded }).toEqual({
+      lastEventId: `${first}.1`,
+      hasEnded: false
+    })
     const ids = (reader: typeof late) => reader.applied.map(({ id }) => id)
     await until("all is told to who reads everything", () => ids(ofAll).length === 4)
     await alone.startWorker()

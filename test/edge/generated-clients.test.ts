@@ -5,25 +5,23 @@ import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
 import { type GeneratedClient, generatedClients } from "../support/GeneratedClient.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { useService } from "../support/TestService.ts"
 import { isInstalled } from "../support/Tool.ts"
 
 /** How long one client may take, in milliseconds, also where everything has to be fetched first. */
 const clientMillisecondsMax = 300_000
 
 const scope = Effect.runSync(Scope.make())
-let service: TestService
+const service = useService()
 let url: string
 let directory: string
 beforeAll(async () => {
-  service = await startService()
   url = `http://127.0.0.1:${await Effect.runPromise(Scope.provide(serveHttp(service.edge.app, "127.0.0.1", 0, httpWaits), scope))}`
   directory = await mkdtemp(join(tmpdir(), "generated-clients-"))
   await writeFile(join(directory, "openapi.json"), (await service.get("/openapi.json")).body)
 })
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
-  await service.stop()
   await rm(directory, { recursive: true })
 })
 

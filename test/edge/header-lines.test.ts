@@ -1,19 +1,12 @@
 import { Hono } from "hono"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { singleHeader } from "../../src/edge/HeaderLines.ts"
-import { open, rest, serve, type TestServer } from "../support/TestServer.ts"
-import { inputMessages, purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
+import { open, rest, serve } from "../support/TestServer.ts"
+import { inputMessages, purchaseText, useService } from "../support/TestService.ts"
 
-let service: TestService
-let server: TestServer
-beforeAll(async () => {
-  service = await startService()
-  server = await serve(service.edge.app)
-})
-afterAll(async () => {
-  await server.close()
-  await service.stop()
-})
+const service = useService()
+const server = startedBeforeAll(() => serve(service.edge.app))
 
 /** Sends a request with these header lines, byte by byte. Returns the status and the body. */
 const ask = async (start: string, headerLines: ReadonlyArray<string | Buffer>, body: string | Buffer = "") => {

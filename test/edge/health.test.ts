@@ -5,7 +5,7 @@ import type { ReadyState, SystemStatus } from "../../src/client/Answers.ts"
 import { until } from "../support/TestBroker.ts"
 import { startWorker, type TestWorker } from "../support/TestLedger.ts"
 import { TestProcess } from "../support/TestProcess.ts"
-import { purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, refusal, startService, type TestService, useService } from "../support/TestService.ts"
 
 const lease = { WORKER_HEARTBEAT: "200 millis", WORKER_LEASE: "1 second" }
 const canStore = { ok: true, detail: "Purchases can be stored." }
@@ -26,11 +26,7 @@ const tell = (service: TestService) => {
 }
 
 describe("an edge without a worker", () => {
-  let service: TestService
-  beforeAll(async () => {
-    service = await startService({ withoutWorker: true, environment: lease })
-  })
-  afterAll(() => service.stop())
+  const service = useService({ withoutWorker: true, environment: lease })
 
   it("an edge without a worker stays in a load balancer, and says that nothing is applied", async () => {
     expect((await service.get("/readyz")).status).toBe(200)
@@ -78,11 +74,10 @@ describe("an edge without a worker", () => {
 })
 
 describe("a worker that lives and applies nothing of one partition", () => {
-  let service: TestService
+  const service = useService({ withoutWorker: true })
   let worker: TestWorker
   let isStuck = true
   beforeAll(async () => {
-    service = await startService({ withoutWorker: true })
     worker = await startWorker(service.settings, {
       chain: (real) => ({
         ...real,
@@ -93,7 +88,6 @@ describe("a worker that lives and applies nothing of one partition", () => {
   })
   afterAll(async () => {
     await worker.stop()
-    await service.stop()
   })
 
   it("a partition whose living worker applies nothing is named, and no other partition is", async () => {

@@ -2,18 +2,14 @@ import { once } from "node:events"
 import { Agent, get, type IncomingMessage, request } from "node:http"
 import { Context, Effect, Logger, References } from "effect"
 import type { Hono } from "hono"
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import { PortUnavailable, httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
 import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { until } from "../support/TestBroker.ts"
 import { open, rest, serve as serveApp } from "../support/TestServer.ts"
-import { appOn, inputMessages, purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { appOn, inputMessages, purchaseText, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService({ withoutWorker: true })
-})
-afterAll(() => service.stop())
+const service = useService({ withoutWorker: true })
 
 const closers: Array<() => Promise<void>> = []
 afterEach(async () => {
@@ -233,7 +229,10 @@ describe("an answer over a socket", () => {
       headers: { "content-type": "application/json" },
       body: purchaseText({ purchaseId: "over-a-socket" })
     })
-    expect([response.status, response.headers.get("location")]).toEqual([202, "/users/ann/purchases/over-a-socket"])
+    expect({ status: response.status, location: response.headers.get("location") }).toEqual({
+      status: 202,
+      location: "/users/ann/purchases/over-a-socket"
+    })
   })
 
   it("an answer over a socket keeps the path apart from what it leads to", async () => {
@@ -324,7 +323,10 @@ describe("a server that stops", () => {
     await expect(open(port)).rejects.toThrow("ECONNREFUSED")
     await service.startWorker()
     const [response] = await answered
-    expect([response.statusCode, response.headers["connection"]]).toEqual([201, "close"])
+    expect({ statusCode: response.statusCode, connection: response.headers["connection"] }).toEqual({
+      statusCode: 201,
+      connection: "close"
+    })
     expect(await textOf(response)).toContain('"purchaseId":"answered","userId":"waiter"')
     await closed
   })

@@ -1,21 +1,9 @@
 import { gzipSync } from "node:zlib"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { until } from "../support/TestBroker.ts"
-import {
-  appOn,
-  inputMessages,
-  purchaseText,
-  refusal,
-  seen,
-  startService,
-  type TestService
-} from "../support/TestService.ts"
+import { appOn, inputMessages, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 type Body = Exclude<RequestInit["body"], undefined>
 const linesType = { "content-type": "application/x-ndjson" }

@@ -1,16 +1,12 @@
 import { once } from "node:events"
 import { type IncomingMessage, request } from "node:http"
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import type { httpWaits } from "../../src/edge/HttpServer.ts"
 import { until } from "../support/TestBroker.ts"
 import { open, rest, serve as serveApp } from "../support/TestServer.ts"
-import { inputMessages, purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { inputMessages, purchaseText, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService({ withoutWorker: true })
-})
-afterAll(() => service.stop())
+const service = useService({ withoutWorker: true })
 
 const closers: Array<() => Promise<void>> = []
 afterEach(async () => {
@@ -54,7 +50,10 @@ describe("a body of lines over a socket", () => {
     const { sending, answer } = begin(await serve())
     sending.write(linesOf("talks", 3))
     const [response] = await answer
-    expect([response.statusCode, response.headers["content-type"]]).toEqual([200, "application/x-ndjson"])
+    expect({ statusCode: response.statusCode, contentType: response.headers["content-type"] }).toEqual({
+      statusCode: 200,
+      contentType: "application/x-ndjson"
+    })
     const { lines } = received(response)
     await until("three answers", () => lines().length === 3)
     sending.end(line("talks", "p3"))

@@ -1,17 +1,13 @@
 import { gzipSync } from "node:zlib"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { inputMessages, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+import { afterAll, describe, expect, it } from "vitest"
+import { inputMessages, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
-let service: TestService
+const service = useService()
 const accepted: Array<string> = []
-beforeAll(async () => {
-  service = await startService()
-})
 afterAll(async () => {
   // Of all that this file sends, nothing gets to the broker but what a test names as accepted.
   const stored = (await inputMessages(service.client)).flatMap(({ purchases }) => purchases)
   expect(stored.map(({ purchaseId }) => purchaseId).sort()).toEqual(accepted.sort())
-  await service.stop()
 })
 
 /** The JSON text of a purchase with one member's text as it stands. */

@@ -7,21 +7,19 @@ import { nginxNeeded, startNginx } from "../support/Nginx.ts"
 import { needs } from "../support/Requirement.ts"
 import { until } from "../support/TestBroker.ts"
 import { open, rest, serve, type TestServer } from "../support/TestServer.ts"
-import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, useService } from "../support/TestService.ts"
 
 describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
-  let service: TestService
+  const service = useService({ environment: { PATH_PREFIX: "/ledger" } })
   let server: TestServer
   let proxy: Awaited<ReturnType<typeof startNginx>>
   beforeAll(async () => {
-    service = await startService({ environment: { PATH_PREFIX: "/ledger" } })
     server = await serve(service.edge.app)
     proxy = await startNginx(server.port)
   })
   afterAll(async () => {
     await proxy?.stop()
     await server?.close()
-    await service?.stop()
   })
 
   it("an edge behind nginx answers each line while the body goes on", async () => {
@@ -74,12 +72,15 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     const location = response.headers.get("location")
     expect(location).toBe("/ledger/users/ann%40x.org%3F%23%20%C3%A9/purchases/%2520%26%3E*")
     const receipt = await fetch(new URL(location ?? "", response.url))
-    expect([receipt.status, ((await receipt.json()) as { purchaseId: string }).purchaseId]).toEqual([200, "%20&>*"])
+    expect({
+      status: receipt.status,
+      purchaseId: ((await receipt.json()) as { purchaseId: string }).purchaseId
+    }).toEqual({ status: 200, purchaseId: "%20&>*" })
     const wrong = await fetch(`${proxy.url}/total/a%2Fb`)
-    expect([wrong.status, ((await wrong.json()) as { instance: string }).instance]).toEqual([
-      422,
-      "/ledger/total/a%2Fb"
-    ])
+    expect({ status: wrong.status, instance: ((await wrong.json()) as { instance: string }).instance }).toEqual({
+      status: 422,
+      instance: "/ledger/total/a%2Fb"
+    })
   })
 
   it("an edge behind nginx lets the typed client read a history to its end", async () => {
@@ -106,7 +107,7 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     for (const path of ["/total/bob", "/x/../total/bob", "/ledger/../total/bob"]) {
       const socket = await open(proxy.port)
       socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
-      expect([path, (await rest(socket)).slice(0, 12)]).toEqual([path, "HTTP/1.1 404"])
+      expect({ path, statusLine: (await rest(socket)).slice(0, 12) }).toEqual({ path, statusLine: "HTTP/1.1 404" })
     }
   })
 })

@@ -1,12 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { answered, purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+import { describe, expect, it } from "vitest"
+import { answered, purchaseText, refusal, useService } from "../support/TestService.ts"
 
 // Nobody owns a partition, so nothing is applied and nobody answers questions.
-let service: TestService
-beforeAll(async () => {
-  service = await startService({ withoutWorker: true })
-})
-afterAll(() => service.stop())
+const service = useService({ withoutWorker: true })
 
 const paths = [
   "/total/ann",

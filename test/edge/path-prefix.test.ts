@@ -9,17 +9,16 @@ import { inputMessage, sold } from "../support/Sold.ts"
 import { type PrefixProxy, startPrefixProxy } from "../support/PrefixProxy.ts"
 import { projectRoot, until } from "../support/TestBroker.ts"
 import { open, rest, serve, type TestServer } from "../support/TestServer.ts"
-import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, useService } from "../support/TestService.ts"
 
 const prefix = "/ledger"
-let service: TestService
+const service = useService({ environment: { PATH_PREFIX: prefix } })
 let server: TestServer
 let proxy: PrefixProxy
 /** An edge that was not told of the prefix. */
 let untold: { readonly server: TestServer; readonly proxy: PrefixProxy }
 
 beforeAll(async () => {
-  service = await startService({ environment: { PATH_PREFIX: prefix } })
   server = await serve(service.edge.app, {}, prefix)
   proxy = await startPrefixProxy(server.port, prefix)
   const app = makeApp({ runPromiseExit: Effect.runPromiseExitWith(service.edge.services), isDraining: () => false })
@@ -34,7 +33,6 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const one of [proxy, untold.proxy]) await one.close()
   for (const one of [server, untold.server]) await one.close()
-  await service.stop()
 })
 
 const ask = (path: string, init: RequestInit = {}) => fetch(proxy.url + path, init)
@@ -52,7 +50,10 @@ describe("behind a proxy's prefix", () => {
       const posted = await post("/purchases", purchaseText({ userId: "bob", purchaseId: "b1" }), headers)
       expect(posted.headers.get("location")).toBe("/ledger/users/bob/purchases/b1")
       const receipt = await follow(posted.headers.get("location"), posted)
-      expect([receipt.status, ((await receipt.json()) as { purchaseId: string }).purchaseId]).toEqual([200, "b1"])
+      expect({
+        status: receipt.status,
+        purchaseId: ((await receipt.json()) as { purchaseId: string }).purchaseId
+      }).toEqual({ status: 200, purchaseId: "b1" })
     }
   )
 
@@ -60,7 +61,10 @@ describe("behind a proxy's prefix", () => {
     const conflict = await post("/purchases", purchaseText({ userId: "ann", purchaseId: "p1", quantity: 9 }), {
       prefer: "wait=10"
     })
-    expect([conflict.status, conflict.headers.get("location")]).toEqual([422, "/ledger/users/ann/purchases/p1"])
+    expect({ status: conflict.status, location: conflict.headers.get("location") }).toEqual({
+      status: 422,
+      location: "/ledger/users/ann/purchases/p1"
+    })
   })
 
   it.each([
@@ -99,7 +103,7 @@ describe("behind a proxy's prefix", () => {
   ])("a problem of %s names the path that was asked for, with the prefix", async (path, status) => {
     const answer = await ask(path)
     const { instance } = (await answer.json()) as { instance: string }
-    expect([answer.status, instance]).toEqual([status, new URL(answer.url).pathname])
+    expect({ status: answer.status, instance }).toEqual({ status, instance: new URL(answer.url).pathname })
   })
 
   it("a problem of an unreadable path or request names the root of the service behind the prefix", async () => {
@@ -127,7 +131,7 @@ describe("behind a proxy's prefix", () => {
     const references = [...(await page.text()).matchAll(/(?:href|src)="([^"#]+)"/g)].map(([, reference]) => reference)
     expect(references.length).toBeGreaterThan(5)
     for (const reference of references) {
-      expect([reference, (await follow(reference, page)).status]).toEqual([reference, 200])
+      expect({ reference, status: (await follow(reference, page)).status }).toEqual({ reference, status: 200 })
     }
   })
 })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import {
   answered,
   appOn,
@@ -7,15 +7,10 @@ import {
   purchaseText,
   refusal,
   seen,
-  startService,
-  type TestService
+  useService
 } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService({ withoutWorker: true })
-})
-afterAll(() => service.stop())
+const service = useService({ withoutWorker: true })
 
 const ask = (method: string, path: string, headers: Record<string, string> = {}) =>
   seen(service.edge.app.request(path, { method, headers }))

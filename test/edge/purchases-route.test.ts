@@ -1,22 +1,9 @@
 import { Context } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { NewId } from "../../src/edge/EdgeRuntime.ts"
-import {
-  answered,
-  appOn,
-  inputMessages,
-  postTo,
-  purchaseText,
-  refusal,
-  startService,
-  type TestService
-} from "../support/TestService.ts"
+import { answered, appOn, inputMessages, postTo, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 const wait = { prefer: "wait=20" }
 const content = (userId: string, purchaseId: string) =>
@@ -151,14 +138,20 @@ describe("Prefer: wait", () => {
     ["wait=7; strict", "wait=7"]
   ])("the preference %s is applied as %s", async (prefer, applied) => {
     const { status, headers } = await service.post(purchaseText({ userId: "prefers" }), { prefer })
-    expect([status, headers["preference-applied"]]).toEqual([201, applied])
+    expect({ status, preferenceApplied: headers["preference-applied"] }).toEqual({
+      status: 201,
+      preferenceApplied: applied
+    })
   })
 
   it.each(["wait=0", "wait", "wait=soon", "wait=-1", "wait=1.5", "respond-async", ""])(
     "the preference %s waits for nothing, and is no mistake",
     async (prefer) => {
       const { status, headers } = await service.post(purchaseText({ userId: "ignored" }), { prefer })
-      expect([status, headers["preference-applied"]]).toEqual([202, undefined])
+      expect({ status, preferenceApplied: headers["preference-applied"] }).toEqual({
+        status: 202,
+        preferenceApplied: undefined
+      })
     }
   )
 })

@@ -1,16 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, it } from "vitest"
 import type { Route } from "../../src/edge/Route.ts"
 import { routes } from "../../src/edge/Routes.ts"
-import { inputMessages, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+import { inputMessages, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
+const service = useService()
 afterAll(async () => {
   // No request of this file may store a purchase.
   expect(await inputMessages(service.client)).toEqual([])
-  await service.stop()
 })
 
 /** A value for each parameter in a path, with which its route would answer. */

@@ -1,5 +1,5 @@
 import { Context, Effect } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Purchase } from "../../src/domain/Purchase.ts"
 import type { Rejection } from "../../src/domain/Rejection.ts"
 import type { EdgeServices } from "../../src/edge/EdgeRuntime.ts"
@@ -7,13 +7,9 @@ import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { NotCurrent, QueryClient } from "../../src/query/QueryClient.ts"
 import { inputMessage, sold } from "../support/Sold.ts"
-import { appOn, purchaseText, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+import { appOn, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService({ environment: { PARTITIONS: "1" } })
-})
-afterAll(() => service.stop())
+const service = useService({ environment: { PARTITIONS: "1" } })
 
 interface Step {
   readonly state: string
@@ -153,15 +149,22 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     const sequence = await service.reject(negative("once"))
     const body = purchaseText({ userId: "once", value: 5 })
     const first = await replay(sequence, body)
-    expect([first.status, first.headers["location"]]).toEqual([200, `/users/once/purchases/replay-${sequence}-0`])
+    expect({ status: first.status, location: first.headers["location"] }).toEqual({
+      status: 200,
+      location: `/users/once/purchases/replay-${sequence}-0`
+    })
     const before = await newestInput()
     const again = await replay(sequence, body)
-    expect([again.status, again.headers["idempotent-replayed"], again.body]).toEqual([200, "true", first.body])
+    expect({
+      status: again.status,
+      idempotentReplayed: again.headers["idempotent-replayed"],
+      body: again.body
+    }).toEqual({ status: 200, idempotentReplayed: "true", body: first.body })
     expect(await newestInput()).toBe(before)
     expect(await account("once")).toMatchObject({ total: 10, purchaseCount: 1 })
 
     const { replay: state, trail } = await record(sequence)
-    expect([state, states(trail)]).toEqual(["applied", ["begun", "applied"]])
+    expect({ state, trail: states(trail) }).toEqual({ state: "applied", trail: ["begun", "applied"] })
     expect(trail[1]?.inputSequence).toBe(before)
     expect(trail[1]?.purchase).toMatchObject({ purchaseId: `replay-${sequence}-0`, userId: "once", total: 10 })
     expect(trail.every(({ at }, index) => index === 0 || at >= (trail[index - 1]?.at ?? ""))).toBe(true)

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { until } from "../support/TestBroker.ts"
-import { answered, purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+import { answered, purchaseText, refusal, useService } from "../support/TestService.ts"
 
 // The broker forgets message ids at once, so that repeats get into the log and the account has to know them.
-let service: TestService
-beforeAll(async () => {
-  service = await startService({ environment: { DUPLICATE_WINDOW: "100 millis" } })
-})
-afterAll(() => service.stop())
+const service = useService({ environment: { DUPLICATE_WINDOW: "100 millis" } })
 
 const wait = { prefer: "wait=20" }
 const location = "/users/ann/purchases/p1"

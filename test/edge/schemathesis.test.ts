@@ -4,14 +4,13 @@ import { makeApp } from "../../src/edge/App.ts"
 import { httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
 import { needs } from "../support/Requirement.ts"
 import { findSchemathesis, runSchemathesis } from "../support/Schemathesis.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { useService } from "../support/TestService.ts"
 
 const schemathesis = await findSchemathesis()
 const scope = Effect.runSync(Scope.make())
-let service: TestService
+const service = useService()
 let port: number
 beforeAll(async () => {
-  service = await startService()
   // Not the service's own, which holds answers against the document before schemathesis could see them.
   const app = makeApp({
     runPromiseExit: Effect.runPromiseExitWith(service.edge.services),
@@ -21,7 +20,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
-  await service.stop()
 })
 
 describe("schemathesis", () => {

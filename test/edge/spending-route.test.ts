@@ -1,12 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { commitByHand } from "../support/CommitByHand.ts"
-import { answered, purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+import { answered, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 /** Writes an account whose purchases the broker stored at these times, each of 1.00 and in a revision of its own. */
 const accountOf = async (userId: string, times: ReadonlyArray<string>) => {
@@ -86,7 +82,11 @@ describe("GET /users/{id}/spending", () => {
         const found = await spending(
           `/users/everywhere/spending?by=${by}&from=2026-03-20T10:17:03Z&to=2026-03-31T12:00:00.001Z&timeZone=${timeZone}`
         )
-        expect([found.total, found.purchaseCount, found.next]).toEqual([5, 5, undefined])
+        expect({ total: found.total, purchaseCount: found.purchaseCount, next: found.next }).toEqual({
+          total: 5,
+          purchaseCount: 5,
+          next: undefined
+        })
         expect(found.windows.reduce((sum, { total }) => sum + total, 0)).toBe(5)
         expect(found.windows.reduce((sum, { purchaseCount }) => sum + purchaseCount, 0)).toBe(5)
       }
@@ -125,13 +125,17 @@ describe("GET /users/{id}/spending", () => {
       const found = await spending(`/users/now/spending?by=${by}`)
       expect(found.windows.length).toBe(windows)
       expect(found.windows.at(-1)?.purchaseCount).toBe(1)
-      expect([found.total, found.purchaseCount]).toEqual([25, 1])
+      expect({ total: found.total, purchaseCount: found.purchaseCount }).toEqual({ total: 25, purchaseCount: 1 })
     }
   })
 
   it("spending is 0 for an unknown user", async () => {
     const found = await spending("/users/nobody/spending?by=month")
-    expect([found.total, found.purchaseCount, found.windows.length]).toEqual([0, 0, 12])
+    expect({ total: found.total, purchaseCount: found.purchaseCount, windows: found.windows.length }).toEqual({
+      total: 0,
+      purchaseCount: 0,
+      windows: 12
+    })
   })
 
   it.each([
@@ -191,6 +195,9 @@ describe("GET /users/{id}/total?at=", () => {
       const { body } = await service.get(`/users/fresh/total?at=${new Date(at).toISOString()}`)
       return (JSON.parse(body) as { purchaseCount: number }).purchaseCount
     }
-    expect([await countAt(stored - 1), await countAt(stored)]).toEqual([0, 1])
+    expect({ justBefore: await countAt(stored - 1), atThatTime: await countAt(stored) }).toEqual({
+      justBefore: 0,
+      atThatTime: 1
+    })
   })
 })

@@ -1,6 +1,6 @@
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
 import { encodeCommit } from "../../src/domain/Commit.ts"
 import { SystemStatus } from "../../src/edge/SystemStatus.ts"
@@ -9,14 +9,10 @@ import { type PartitionQueue, QueueDepth } from "../../src/nats/QueueDepth.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
 import { until } from "../support/TestBroker.ts"
-import { purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, refusal, useService } from "../support/TestService.ts"
 
 describe("GET /status", () => {
-  let service: TestService
-  beforeAll(async () => {
-    service = await startService({ environment: { WORKER_ID: "worker/1" }, withoutWorker: true })
-  })
-  afterAll(() => service.stop())
+  const service = useService({ environment: { WORKER_ID: "worker/1" }, withoutWorker: true })
 
   const status = async () => JSON.parse((await service.get("/status")).body) as Record<string, unknown>
   const nothingApplied = {

@@ -1,14 +1,10 @@
 import { Context, Effect } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { QueryClient } from "../../src/query/QueryClient.ts"
 import { commitByHand } from "../support/CommitByHand.ts"
-import { purchaseText, startService, type TestService } from "../support/TestService.ts"
+import { purchaseText, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService()
-})
-afterAll(() => service.stop())
+const service = useService()
 
 /** Writes the first revision of an account, with one purchase of 1.00, as a version with other rules wrote it. */
 const writeAccount = async (userId: string, purchaseId: string, productName: string) => {

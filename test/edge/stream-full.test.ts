@@ -1,11 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { inputMessages, purchaseText, refusal, startService, type TestService } from "../support/TestService.ts"
+import { describe, expect, it } from "vitest"
+import { inputMessages, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-let service: TestService
-beforeAll(async () => {
-  service = await startService({ environment: { INPUT_BYTES_MAX: String(1024 ** 2), JANITOR_INTERVAL: "1 hour" } })
-})
-afterAll(() => service.stop())
+const service = useService({ environment: { INPUT_BYTES_MAX: String(1024 ** 2), JANITOR_INTERVAL: "1 hour" } })
 
 const retry = { "retry-after": "1" }
 const full = "could not store purchases: the broker refused (its store is full)"
@@ -62,7 +58,10 @@ describe("a broker that takes no more", () => {
     const manager = await service.client.jetstreamManager()
     await manager.streams.purge("PURCHASES")
     const answer = await service.post(purchaseText({ purchaseId: "room" }), { prefer: "wait=30" })
-    expect([answer.status, answer.headers["preference-applied"]]).toEqual([201, "wait=30"])
+    expect({ status: answer.status, preferenceApplied: answer.headers["preference-applied"] }).toEqual({
+      status: 201,
+      preferenceApplied: "wait=30"
+    })
     expect((await service.get("/readyz")).status).toBe(200)
   })
 })

@@ -1,28 +1,14 @@
 import { createHash } from "node:crypto"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { serveEdge } from "../support/FeedEdge.ts"
 import { until } from "../support/TestBroker.ts"
 import { commitByHand } from "../support/CommitByHand.ts"
 import { userIn } from "../support/TestSystem.ts"
-import {
-  answered,
-  inputMessages,
-  purchaseText,
-  refusal,
-  startService,
-  type TestService
-} from "../support/TestService.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
+import { answered, inputMessages, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-let service: TestService
-let served: Awaited<ReturnType<typeof serveEdge>>
-beforeAll(async () => {
-  service = await startService()
-  served = await serveEdge(service.edge)
-})
-afterAll(async () => {
-  await served.close()
-  await service.stop()
-})
+const service = useService()
+const served = startedBeforeAll(() => serveEdge(service.edge))
 
 const buy = async (userId: string, purchaseId: string, value = 12.5) => {
   const { status } = await service.post(purchaseText({ userId, purchaseId, value }))
@@ -80,12 +66,12 @@ describe("GET /users/{id}/total", () => {
     await buy("seen", "s1")
     const known = async (path: string) => (JSON.parse((await service.get(path)).body) as { known: unknown }).known
     for (const query of ["", "?consistency=eventual", "?at=2020-01-01T00:00:00Z"]) {
-      expect([query, await known(`/users/seen/total${query}`)]).toEqual([query, true])
-      expect([query, await known(`/users/unseen/total${query}`)]).toEqual([query, false])
+      expect({ query, isKnown: await known(`/users/seen/total${query}`) }).toEqual({ query, isKnown: true })
+      expect({ query, isKnown: await known(`/users/unseen/total${query}`) }).toEqual({ query, isKnown: false })
     }
     for (const query of ["", "?consistency=eventual"]) {
-      expect([query, await known(`/users/seen/purchases${query}`)]).toEqual([query, true])
-      expect([query, await known(`/users/unseen/purchases${query}`)]).toEqual([query, false])
+      expect({ query, isKnown: await known(`/users/seen/purchases${query}`) }).toEqual({ query, isKnown: true })
+      expect({ query, isKnown: await known(`/users/unseen/purchases${query}`) }).toEqual({ query, isKnown: false })
     }
   })
 
@@ -98,10 +84,10 @@ describe("GET /users/{id}/total", () => {
     expect((await service.get("/users/etags/total", { "if-none-match": '"other"' })).status).toBe(200)
     await buy("etags", "e2")
     const changed = await service.get("/users/etags/total", { "if-none-match": etag ?? "" })
-    expect([changed.status, changed.body]).toEqual([
-      200,
-      '{"userId":"etags","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'
-    ])
+    expect({ status: changed.status, body: changed.body }).toEqual({
+      status: 200,
+      body: '{"userId":"etags","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'
+    })
     expect(changed.headers["etag"]).not.toBe(etag)
   })
 })
@@ -313,11 +299,14 @@ describe("two accounts with a revision in one commit", () => {
 
   it("two accounts of one commit have each its own total, and tags that stand for different answers", async () => {
     const [ofKim, ofLea] = await Promise.all(users.map((user) => service.get(`/users/${user}/total`)))
-    expect([ofKim?.headers["etag"], ofLea?.headers["etag"]]).toEqual([`"${sequences[1]}"`, `"${sequences[1]}"`])
-    expect([ofKim?.body, ofLea?.body]).toEqual([
-      `{"userId":"${kim}","total":4.00,"currency":"USD","purchaseCount":4,"known":true}`,
-      `{"userId":"${lea}","total":30.00,"currency":"USD","purchaseCount":3,"known":true}`
-    ])
+    expect({ kim: ofKim?.headers["etag"], lea: ofLea?.headers["etag"] }).toEqual({
+      kim: `"${sequences[1]}"`,
+      lea: `"${sequences[1]}"`
+    })
+    expect({ kim: ofKim?.body, lea: ofLea?.body }).toEqual({
+      kim: `{"userId":"${kim}","total":4.00,"currency":"USD","purchaseCount":4,"known":true}`,
+      lea: `{"userId":"${lea}","total":30.00,"currency":"USD","purchaseCount":3,"known":true}`
+    })
   })
 
   it("two accounts of one commit have receipts with its sequence, and with their own running totals", async () => {
@@ -354,7 +343,7 @@ describe("two accounts with a revision in one commit", () => {
     const [ofKim, ofLea] = [await pages(kim), await pages(lea)]
     expect(ofKim.found).toEqual([4, 3, 2, 1].map((number) => `${kim}-${number}`))
     expect(ofLea.found).toEqual([3, 2, 1].map((number) => `${lea}-${number}`))
-    expect([ofKim.cursors.length, ofLea.cursors.length]).toEqual([1, 1])
+    expect({ kim: ofKim.cursors.length, lea: ofLea.cursors.length }).toEqual({ kim: 1, lea: 1 })
     for (const [user, { cursors }] of [
       [kim, ofLea],
       [lea, ofKim]

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest"
 
-interface Stoppable {
-  stop(): Promise<void>
+type Ending = { stop(): Promise<void> } | { close(): Promise<void> }
+
+const end = async (started: Ending | undefined): Promise<void> => {
+  if (started !== undefined) await ("stop" in started ? started.stop() : started.close())
 }
 
 /** Stands for what a hook starts, and has all of its members from then on. */
@@ -15,20 +17,20 @@ const standIn = <A extends object>(started: () => A | undefined): A =>
     }
   })
 
-/** Starts one thing for all tests of this file or `describe`, and stops it after all hooks that come later. */
-export const startedBeforeAll = <A extends Stoppable>(start: () => Promise<A>): A => {
+/** Starts one thing for all tests of this file or `describe`, and ends it after all hooks that come later. */
+export const startedBeforeAll = <A extends Ending>(start: () => Promise<A>): A => {
   let started: A | undefined
   beforeAll(async () => void (started = await start()))
-  afterAll(() => started?.stop())
+  afterAll(() => end(started))
   return standIn(() => started)
 }
 
-/** Starts one thing for each test of this file or `describe`, and stops it after all hooks that come later. */
-export const startedBeforeEach = <A extends Stoppable>(start: () => Promise<A>): A => {
+/** Starts one thing for each test of this file or `describe`, and ends it after all hooks that come later. */
+export const startedBeforeEach = <A extends Ending>(start: () => Promise<A>): A => {
   let started: A | undefined
   beforeEach(async () => void (started = await start()))
   afterEach(async () => {
-    await started?.stop()
+    await end(started)
     started = undefined
   })
   return standIn(() => started)

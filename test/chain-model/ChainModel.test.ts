@@ -168,10 +168,11 @@ const reads: ReadonlyArray<Breaking> = [
 ]
 
 describe("a planted mistake is caught", () => {
-  const named = [...commits, ...heads, ...reads].map(
-    (planted) => [`${planted.mistakes.join(", ")}: breaks ${planted.breaks}`, planted] as const
-  )
-  it.each(named)("the model sees the mistake: %s", (name, { breaks, by = "", ...planted }) => {
+  const named = [...commits, ...heads, ...reads].map((planted) => {
+    const by = planted.by === undefined ? "" : `, with "${planted.by}" in the history`
+    return [`"${planted.mistakes.join('" and "')}" breaks ${planted.breaks}${by}`, planted] as const
+  })
+  it.each(named)("the model sees that %s", (name, { breaks, by = "", ...planted }) => {
     const { violation } = explorePlanted(planted, [breaks])
     const history = violation?.history ?? []
     if (isLarge) console.log([name, ...history].join("\n  "))

@@ -96,15 +96,12 @@ describe("what cannot be read", () => {
       Buffer.alloc(40).toString("base64"),
       "base64"
     ]
-  ])(
-    "a message that cannot be read, because it %s, is kept with its reason",
-    (_what, payload, reason, kept, encoding) => {
-      expect(decodePurchases(payload)).toEqual({
-        purchases: [],
-        unreadable: [{ index: 0, reason, payload: kept, encoding }]
-      })
-    }
-  )
+  ])("a message that %s cannot be read, and is kept with its reason", (_what, payload, reason, kept, encoding) => {
+    expect(decodePurchases(payload)).toEqual({
+      purchases: [],
+      unreadable: [{ index: 0, reason, payload: kept, encoding }]
+    })
+  })
 
   it.each([
     ["misses a field", lampText.replace(',"quantity":2', "")],
@@ -122,7 +119,7 @@ describe("what cannot be read", () => {
     ["has an empty purchase id", lampText.replace("p1", "")],
     ["is null", "null"],
     ["is a text", '"lamp"']
-  ])("a purchase that cannot be read, because it %s, is set apart from the others", (_what, bad) => {
+  ])("a purchase that %s cannot be read, and is set apart from the others", (_what, bad) => {
     expect(decodePurchases(message(lampText, bad, lampText))).toEqual({
       purchases: [
         { index: 0, purchase: lamp },

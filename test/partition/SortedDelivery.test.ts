@@ -49,7 +49,7 @@ describe("a message that was sent for one user", () => {
     ["letters of the escape in lower case", cafe, "caf=c3=a9"],
     ["a plain letter outside of ASCII", cafe, cafe],
     ["another Unicode normalization form", cafe, "cafe=CC=81"]
-  ])("a purchase is rejected in every partition if its message writes its user with %s", (_way, user, token) => {
+  ])("a purchase is rejected in every partition if its user is written with %s", (_way, user, token) => {
     expect(sorted(token, sold(user, "p1"))).toEqual({
       applied: [],
       rejected: [

@@ -25,7 +25,7 @@ describe("A planted mistake is found:", () => {
   })
 
   it.for(mistakes.filter(({ sharpen }) => sharpen !== undefined))(
-    "the simulation finds nothing if it is sharpened for this mistake and does not make it: $name",
+    "seeds that are sharpened for a mistake are clean without it: $name",
     ({ sharpen = same }) => {
       for (let seed = 1; seed <= 20; seed += 1) expect(simulate(sharpen(planOf(seed))).problems).toEqual([])
     }

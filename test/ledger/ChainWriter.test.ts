@@ -6,12 +6,7 @@ import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
 import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
 import { type ChainEpoch, openChainWriter } from "../../src/ledger/ChainWriter.ts"
 import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
-import {
-  commitBytesMax,
-  commitRevisionsMax,
-  ProposalQueue,
-  type RevisionProposal
-} from "../../src/ledger/ProposalQueue.ts"
+import type { RevisionProposal } from "../../src/ledger/ProposalQueue.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
 
@@ -103,15 +98,12 @@ const commitOf = (epoch: number, sequence: number): JournalRecord => ({
 })
 
 const lineOf = (userToken: string, bytes = 20): string => JSON.stringify([userToken, "x".repeat(bytes)])
-const proposal = (userToken: string, parts: ReadonlyArray<InputMessage<number>>, line?: string) => {
-  const proposed: RevisionProposal<number> = {
-    userToken,
-    line: () => line ?? lineOf(userToken),
-    parts,
-    committed: () => undefined
-  }
-  return proposed
-}
+const proposal = (userToken: string, parts: ReadonlyArray<InputMessage<number>>): RevisionProposal<number> => ({
+  userToken,
+  line: () => lineOf(userToken),
+  parts,
+  committed: () => undefined
+})
 
 const setUp = Effect.gen(function* () {
   const chain = new HeldChain()
@@ -372,53 +364,6 @@ describe("the question whether an epoch still owns its partition", () => {
       expect(yield* writer.stillOwner).toBe(false)
     })
   )
-})
-
-describe("what one commit takes of a queue", () => {
-  const queueOf = (proposals: ReadonlyArray<RevisionProposal<number>>) => {
-    const queue = new ProposalQueue<number>()
-    for (const one of proposals) queue.add(one)
-    return queue
-  }
-  const lines = (sizes: ReadonlyArray<number>) =>
-    queueOf(sizes.map((bytes, index) => proposal(`u${index}`, [], "x".repeat(bytes))))
-  const taken = (queue: ProposalQueue<number>) => queue.takeCommit().userTokens.length
-
-  it("a commit takes at most 128 KiB and 1,000 revisions of a queue", () => {
-    expect(commitBytesMax).toBe(128 * 1024)
-    const quarters = lines(Array.from({ length: 10 }, () => commitBytesMax / 4))
-    expect([1, 2, 3, 4].map(() => taken(quarters))).toEqual([3, 3, 3, 1])
-    expect(quarters.isEmpty).toBe(true)
-    const small = lines(Array.from({ length: 1_500 }, () => 2))
-    expect({ first: taken(small), second: taken(small) }).toEqual({ first: commitRevisionsMax, second: 500 })
-  })
-
-  it("a commit takes a larger revision alone", () => {
-    const queue = lines([commitBytesMax + 1, 10, commitBytesMax * 2, 10])
-    expect([1, 2, 3, 4].map(() => taken(queue))).toEqual([1, 1, 1, 1])
-  })
-
-  it("a commit counts the bytes of UTF-8, and not the characters", () => {
-    const euros = () => proposal("u", [], "€".repeat(commitBytesMax / 5))
-    expect(taken(queueOf([euros(), euros(), euros()]))).toBe(1)
-  })
-
-  it("each line is written once, when its commit is made", () => {
-    const written: Array<string> = []
-    const queue = queueOf(
-      ["ann", "bob", "cid"].map((userToken) => ({
-        ...proposal(userToken, []),
-        line: () => {
-          written.push(userToken)
-          return "x".repeat(commitBytesMax / 2 + 1)
-        }
-      }))
-    )
-    expect(written).toEqual([])
-    const commits = [1, 2, 3].map(() => queue.takeCommit())
-    expect(commits.map(({ userTokens }) => userTokens)).toEqual([["ann"], ["bob"], ["cid"]])
-    expect(written).toEqual(["ann", "bob", "cid"])
-  })
 })
 
 describe("a line that cannot be written", () => {

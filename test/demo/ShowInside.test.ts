@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { findNatsTool, type NatsTool } from "../../scripts/demo/NatsTool.ts"
 import { Report, WrongClaim } from "../../scripts/demo/Report.ts"
 import { showInside } from "../../scripts/demo/showInside.ts"
@@ -6,7 +6,7 @@ import type { Survivor } from "../../scripts/demo/showKill.ts"
 import { centsOf } from "../../src/client/Amount.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { needs } from "../support/Requirement.ts"
-import { startService, type TestService } from "../support/TestService.ts"
+import { useService } from "../support/TestService.ts"
 
 const tool = await findNatsTool("nats://127.0.0.1:1")
 
@@ -19,12 +19,11 @@ describe(
   }),
   () => {
     const purchases = 30
-    let service: TestService
+    const service = useService()
     let nats: NatsTool
     let survivor: Survivor
 
     beforeAll(async () => {
-      service = await startService()
       nats = (await findNatsTool(service.broker.url)) as NatsTool
       const userId = "carol"
       const client = new PurchaseClient({ url: "http://ledger", fetch: (request) => service.edge.app.fetch(request) })
@@ -34,7 +33,6 @@ describe(
       const { ledgerSequence } = await client.receipt(userId, entries.at(-1)?.purchaseId ?? "")
       survivor = { userId, entries, cents, ledgerSequence }
     })
-    afterAll(() => service.stop())
 
     /** Returns a tool that answers like the real one, but with another text in the call whose words contain `called`. */
     const lying =
@@ -76,7 +74,7 @@ describe(
       ["a message waits in a consumer", "CONSUMER.LIST", /"num_pending":0/, '"num_pending":1', "came back as '1'"],
       ["a message waits for its acknowledgement", "CONSUMER.LIST", /"num_ack_pending":0/, '"num_ack_pending":2', "'2'"]
     ])(
-      "ends with a wrong claim where %s",
+      "the look inside the broker ends with a wrong claim if %s",
       async (_what, called, text, lie, said) => {
         const shown = showInside(new Report(() => undefined), lying(called, text, lie), survivor, 500)
         await expect(shown).rejects.toThrow(WrongClaim)

@@ -1,15 +1,11 @@
 import type { Hono } from "hono"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { bodiesOpenMax } from "../../src/edge/LineBodies.ts"
 import { until } from "../support/TestBroker.ts"
-import { appOn, refusal, seen, startService, type TestService } from "../support/TestService.ts"
+import { appOn, refusal, seen, useService } from "../support/TestService.ts"
 
 describe("an edge that reads as many bodies of lines as it may", () => {
-  let service: TestService
-  beforeAll(async () => {
-    service = await startService()
-  })
-  afterAll(() => service.stop())
+  const service = useService()
 
   /** Sends a body of lines without an end, and returns its answer with the function that ends the body. */
   const beginOn = async (app: Hono) => {
@@ -21,7 +17,7 @@ describe("an edge that reads as many bodies of lines as it may", () => {
   const detail = `${bodiesOpenMax} bodies of purchases are read already. Nothing was stored.`
   const tooMany = refusal("unavailable", detail, "/purchases", { "retry-after": "1" })
 
-  it("refuses one more, takes one when another has ended, and another edge counts its own", async () => {
+  it("a full edge refuses a body of lines, takes one when another ends, and shares no count with others", async () => {
     const app = appOn(service.edge.services)
     const open = await Promise.all(Array.from({ length: bodiesOpenMax }, () => beginOn(app)))
     expect(open.map(({ response }) => response.status)).toEqual(open.map(() => 200))

@@ -138,7 +138,7 @@ describe("a cluster that elects a leader", () => {
 })
 
 describe("purchases behind a message that found no leader", () => {
-  it.effect("fail with that message, without ten seconds of their own", () =>
+  it.effect("purchases behind a message that found no leader fail with it, without ten seconds of their own", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver(() => Effect.fail(leaderless))
       yield* Effect.forkChild(publisher.publish([purchase("p1")]))

@@ -29,24 +29,24 @@ const outcomeOf = (...messages: ReadonlyArray<Msg>) => {
 }
 
 describe("A session of the commit stream", () => {
-  it("hands on commits in their order", () => {
+  it("a session hands on commits in their order", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 2))).toEqual({ heard: [3, 9], ends: [], published: [] })
   })
 
-  it("ends at a delivery that comes after one that is missing, and does not hand it on", () => {
+  it("a session ends at a delivery after a missing one, and does not hand it on", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 3))).toMatchObject({ heard: [3], ends: ["a delivery is missing"] })
   })
 
-  it("ends at a heartbeat that names a later delivery than the newest that came", () => {
+  it("a session ends at a heartbeat that names a later delivery than the newest that came", () => {
     const { ends } = outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "2" }))
     expect(ends).toEqual(["a delivery before the newest heartbeat is missing"])
   })
 
-  it("goes on at a heartbeat that names the newest delivery", () => {
+  it("a session goes on at a heartbeat that names the newest delivery", () => {
     expect(outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "1" })).ends).toEqual([])
   })
 
-  it("answers the broker that asks whether it keeps up, or says that it waits for that answer", () => {
+  it("a session answers a broker that asks whether it keeps up, or says that it waits for that answer", () => {
     const asked = outcomeOf(status({}, "flow"), status({ "Nats-Consumer-Stalled": "stalled" }))
     expect(asked).toEqual({ heard: [], ends: [], published: ["flow", "stalled"] })
   })

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { PullDemand } from "../../src/nats/PullDemand.ts"
 
 describe("PullDemand", () => {
-  it("counts deliveries for the oldest request, which ends with its last message", () => {
+  it("a delivery counts for the oldest request, which ends with its last message", () => {
     const demand = new PullDemand()
     demand.add(2, 1_000)
     demand.add(10, 5_000)
@@ -12,7 +12,7 @@ describe("PullDemand", () => {
     expect({ size: demand.size, ...demand.outstanding() }).toEqual({ size: 1, messages: 10, bytes: 5_000 })
   })
 
-  it("has nothing outstanding of a request that the broker ended", () => {
+  it("a request that the broker ended has nothing outstanding", () => {
     const demand = new PullDemand()
     const id = demand.add(10, 5_000)
     demand.end(id)
@@ -20,7 +20,7 @@ describe("PullDemand", () => {
     expect({ size: demand.size, ...demand.outstanding() }).toEqual({ size: 0, messages: 0, bytes: 0 })
   })
 
-  it("never has fewer than 0 bytes outstanding", () => {
+  it("the bytes outstanding are never fewer than 0", () => {
     const demand = new PullDemand()
     demand.add(2, 100)
     demand.delivered(300)

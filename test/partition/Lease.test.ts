@@ -22,11 +22,11 @@ const newLease = (): Lease => {
 }
 
 describe("Lease", () => {
-  it("assigns every partition to a worker that hears no other", () => {
+  it("a worker that hears no other has every partition", () => {
     expect(newLease().partitions.size).toBe(partitions)
   })
 
-  it("shares the partitions with another worker until that was silent for the lease", () => {
+  it("a worker shares the partitions with another one until that was silent for the lease", () => {
     const lease = newLease()
     lease.hear(sign("other"), 1_000)
     expect(lease.reassign(1_000)).toBe(true)
@@ -36,7 +36,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("takes the partitions of a worker that leaves at once", () => {
+  it("a worker takes the partitions of one that leaves at once", () => {
     const lease = newLease()
     lease.hear(sign("other"), 0)
     lease.reassign(0)
@@ -45,7 +45,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("counts the age of signs that were given before, by the broker's clock", () => {
+  it("the age of signs that were given before is counted by the broker's clock", () => {
     const lease = newLease()
     lease.recall([sign("young", { storedAt: 90_000 }), sign("old", { storedAt: 90_000 - leaseMilliseconds })], 10)
     lease.reassign(10)
@@ -56,7 +56,7 @@ describe("Lease", () => {
     expect(withBoth).toEqual(another.partitions)
   })
 
-  it("keeps the others alive after a time in which none could be heard", () => {
+  it("a worker keeps the others alive after a time in which none could be heard", () => {
     const lease = newLease()
     lease.hear(sign("other"), 0)
     lease.reassign(0)
@@ -64,7 +64,7 @@ describe("Lease", () => {
     expect(lease.reassign(leaseMilliseconds)).toBe(false)
   })
 
-  it("gives all partitions up while a later process lives under the same name, and no longer", () => {
+  it("a worker gives all partitions up while a later process lives under its name, and no longer", () => {
     const lease = newLease()
     lease.hear(sign("mine", { instance: 6 }), 0)
     expect(lease.isSucceeded(0)).toBe(false)
@@ -75,7 +75,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("gives no sign and owns nothing after it left", () => {
+  it("a worker gives no sign and owns nothing after it left", () => {
     const lease = newLease()
     lease.leave()
     lease.reassign(0)

@@ -19,21 +19,21 @@ const requestsOf = (...queue: Array<WaitingQuestion>) => {
 }
 
 describe("A request", () => {
-  it("carries the questions that wait together, in their order", () => {
+  it("a request carries the questions that wait together, in their order", () => {
     expect(requestsOf(waiting(total("ann")), waiting(total("bob")))).toEqual([["ann", "bob"]])
   })
 
-  it("carries questions of one consistency only", () => {
+  it("a request carries questions of one consistency only", () => {
     const queue = [waiting(total("ann")), waiting(total("bob"), "eventual"), waiting(total("cat"), "eventual")]
     expect(requestsOf(...queue)).toEqual([["ann"], ["bob", "cat"]])
   })
 
-  it("carries a question for a page alone, whether it comes first or later", () => {
+  it("a request carries a question for a page alone, whether it comes first or later", () => {
     const queue = [waiting(page("ann")), waiting(total("bob")), waiting(page("cat")), waiting(total("dan"))]
     expect(requestsOf(...queue)).toEqual([["ann"], ["bob"], ["cat"], ["dan"]])
   })
 
-  it("leaves out questions that are settled", () => {
+  it("a request leaves out questions that are settled", () => {
     expect(requestsOf(waiting(total("ann"), "strong", true), waiting(total("bob")))).toEqual([["bob"]])
   })
 })

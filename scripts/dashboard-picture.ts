@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { launchChromium } from "../test/support/Browser.ts"
-import { freePort, projectRoot, TestBroker, until } from "../test/support/TestBroker.ts"
-import { TestProcess } from "../test/support/TestProcess.ts"
+import { launchChromium } from "../src/harness/system/Browser.ts"
+import { freePort, projectRoot, TestBroker, until } from "../src/harness/system/TestBroker.ts"
+import { TestProcess } from "../src/harness/system/TestProcess.ts"
 
 const usage = `usage: npm run picture
 

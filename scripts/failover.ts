@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util"
-import { inputStream, journalStream } from "../src/domain/Subject.ts"
-import { appliedWithinMilliseconds, isRoundGood, loseTwo, type LoseTwoRound } from "../test/cluster/LoseTwo.ts"
-import { until } from "../test/support/TestBroker.ts"
-import { Installation } from "../test/support/Installation.ts"
-import type { Felt } from "../test/support/Traffic.ts"
+import { inputStream, journalStream } from "../src/protocol/Subject.ts"
+import { appliedWithinMilliseconds, isRoundGood, loseTwo, type LoseTwoRound } from "../src/harness/system/LoseTwo.ts"
+import { until } from "../src/harness/system/TestBroker.ts"
+import { Installation } from "../src/harness/system/Installation.ts"
+import type { Felt } from "../src/harness/system/Traffic.ts"
 
 const usage = `usage: npm run failover -- [options]
 

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs"
 import { parseArgs } from "node:util"
-import { runFaults } from "../test/faults/run/FaultRun.ts"
-import { describeResult, isAsPromised } from "../test/faults/run/Verdict.ts"
+import { runFaults } from "../src/harness/faults/FaultRun.ts"
+import { describeResult, isAsPromised } from "../src/harness/faults/Verdict.ts"
 
 const usage = `usage: npm run faults -- [options]
 
@@ -9,7 +9,7 @@ Brings faults about in real processes, and checks all that they answered. Exits 
   --minutes N      the length of the run (2)
   --seed N         the seed of the plan of faults (random)
   --cluster        three brokers instead of one
-  --mistake N      workers make this mistake of test/simulation/Mistakes.ts, and the run has to find it
+  --mistake N      workers make this mistake of src/harness/simulation/Mistakes.ts, and the run has to find it
   --help           prints this text`
 
 const { values } = parseArgs({

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util"
-import { CuttableDisk, NoCuttableDisk } from "../test/power/CuttableDisk.ts"
-import { type PowerCutOutcome, type PowerCutPlan, runPowerCuts } from "../test/power/PowerCuts.ts"
+import { CuttableDisk, NoCuttableDisk } from "../src/harness/power/CuttableDisk.ts"
+import { type PowerCutOutcome, type PowerCutPlan, runPowerCuts } from "../src/harness/power/PowerCuts.ts"
 
 const usage = `usage: npm run power-cuts -- [options]
 

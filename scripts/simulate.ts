@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
-import { planOf } from "../test/simulation/Plan.ts"
-import { runSeeds } from "../test/simulation/Seeds.ts"
-import { describeShrunk, shrink } from "../test/simulation/Shrink.ts"
-import { simulate } from "../test/simulation/Simulation.ts"
+import { planOf } from "../src/harness/simulation/Plan.ts"
+import { runSeeds } from "../src/harness/simulation/Seeds.ts"
+import { describeShrunk, shrink } from "../src/harness/simulation/Shrink.ts"
+import { simulate } from "../src/harness/simulation/Simulation.ts"
 
 const usage = `usage: npm run simulate -- [options]
 

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util"
-import { describeGrowth, isTooMuch } from "../test/soak/Growth.ts"
-import { quietMillisecondsMax, soak } from "../test/soak/Soak.ts"
+import { describeGrowth, isTooMuch } from "../src/harness/soak/Growth.ts"
+import { quietMillisecondsMax, soak } from "../src/harness/soak/Soak.ts"
 
 const usage = `usage: npm run soak -- [options]
 

@@ -1,7 +1,7 @@
 import { hostname, totalmem } from "node:os"
 import { getHeapStatistics } from "node:v8"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
-import { isBrokerAddress } from "./nats/BrokerAddress.ts"
+import { isBrokerAddress } from "./nats/client/BrokerAddress.ts"
 
 const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) =>
   Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })), name).pipe(

@@ -1,15 +1,15 @@
 import { parseArgs } from "node:util"
 import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
-import { failureOf } from "./domain/ExitFailure.ts"
-import { makeApp } from "./edge/App.ts"
-import type { EdgeServices } from "./edge/EdgeRuntime.ts"
-import { serveHttp } from "./edge/HttpServer.ts"
+import { failureOf } from "./runtime/ExitFailure.ts"
+import { makeApp } from "./edge/server/App.ts"
+import type { EdgeServices } from "./edge/runtime/EdgeRuntime.ts"
+import { serveHttp } from "./edge/server/HttpServer.ts"
 import { Feed } from "./feed/Feed.ts"
 import { metricsApp } from "./metrics/MetricsApp.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
-import { brokerLayer, edgeLayer, measuredWorkerLayer } from "./Roles.ts"
+import { brokerLayer, edgeLayer, measuredWorkerLayer } from "./Layers.ts"
 import { readEnvironment, type Settings } from "./Settings.ts"
-import { SharedScheduler } from "./SharedScheduler.ts"
+import { SharedScheduler } from "./runtime/SharedScheduler.ts"
 
 const roles = ["edge", "worker", "all"] as const
 type Role = (typeof roles)[number]

@@ -4,8 +4,8 @@ import { once } from "node:events"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { describe, expect, it } from "vitest"
-import { projectRoot } from "./support/TestBroker.ts"
-import { testSettings } from "./support/TestLedger.ts"
+import { projectRoot } from "../src/harness/system/TestBroker.ts"
+import { testSettings } from "../src/harness/system/TestLedger.ts"
 
 /** Starts a process that has nothing to connect to, and gives what it says when it refuses. */
 const refusalOf = async (environment: Record<string, string>, ...options: ReadonlyArray<string>) => {

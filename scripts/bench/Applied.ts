@@ -1,6 +1,6 @@
 import type { JetStreamManager } from "nats"
-import { headOf } from "../../src/domain/Commit.ts"
-import { commitSubject, inputStream, journalStream, partitionFilter } from "../../src/domain/Subject.ts"
+import { headOf } from "../../src/protocol/Commit.ts"
+import { commitSubject, inputStream, journalStream, partitionFilter } from "../../src/protocol/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 
 const lookEveryMilliseconds = 2

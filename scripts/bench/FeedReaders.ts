@@ -1,6 +1,6 @@
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
-import { until } from "../../test/support/TestBroker.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 
 const openedAtOnce = 100
 

@@ -5,7 +5,7 @@ import {
   journalPrefix,
   journalStream,
   partitionFilter
-} from "../../src/domain/Subject.ts"
+} from "../../src/protocol/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 import { floorPartitions } from "./floor/Protocol.ts"
 

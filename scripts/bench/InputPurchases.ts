@@ -1,4 +1,4 @@
-import { inputStream } from "../../src/domain/Subject.ts"
+import { inputStream } from "../../src/protocol/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 
 interface Message {

@@ -1,5 +1,5 @@
-import { revisionLinesOf } from "../../src/domain/Commit.ts"
-import { commitFilter, decodeToken, journalStream } from "../../src/domain/Subject.ts"
+import { revisionLinesOf } from "../../src/protocol/Commit.ts"
+import { commitFilter, decodeToken, journalStream } from "../../src/protocol/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 import type { Total } from "./TotalBody.ts"
 

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import { statfsSync } from "node:fs"
 import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from "node:os"
 import { join } from "node:path"
-import { projectRoot } from "../../test/support/TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 const filesystems: Readonly<Record<number, string>> = {
   0xef53: "ext4",

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import { compileCache } from "../../test/support/TestBroker.ts"
+import { compileCache } from "../../src/harness/system/TestBroker.ts"
 import type { Stoppable } from "./Ending.ts"
 
 const linesKeptMax = 20

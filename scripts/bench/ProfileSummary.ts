@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs"
-import { projectRoot } from "../../test/support/TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 interface CallFrame {
   readonly functionName: string

@@ -1,4 +1,4 @@
-import { TestBroker } from "../../test/support/TestBroker.ts"
+import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 import type { Stoppable } from "./Ending.ts"
 import type { HttpFloorMessage } from "./floor/http.ts"
 import type { FloorMessage } from "./floor/Protocol.ts"

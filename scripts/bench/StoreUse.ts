@@ -1,4 +1,4 @@
-import { inputStream, journalStream } from "../../src/domain/Subject.ts"
+import { inputStream, journalStream } from "../../src/protocol/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 
 /** Reads the bytes of the two streams on disk, as the broker counts them. */

@@ -1,6 +1,6 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { freePort, projectRoot, TestBroker, until } from "../../test/support/TestBroker.ts"
+import { freePort, projectRoot, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
 import type { Stoppable } from "./Ending.ts"
 import type { Served } from "./LoadProcess.ts"
 import { NodeProcess, type NodeProcessOptions } from "./NodeProcess.ts"

@@ -1,4 +1,4 @@
-import type { Purchase } from "../../src/domain/Purchase.ts"
+import type { Purchase } from "../../src/account/Purchase.ts"
 
 /** Purchases that follow from their index: they are cheap, the same in every process, and not kept. */
 export interface Workload {

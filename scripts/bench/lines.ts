@@ -1,6 +1,6 @@
 // A process that sends bodies of lines to an edge, apart from it so that its processor time is not the edge's.
 import { request as httpRequest } from "node:http"
-import { decimalFromCents } from "../../src/domain/Money.ts"
+import { decimalFromCents } from "../../src/account/Money.ts"
 import { purchaseAt, type Range, type Workload } from "./Workload.ts"
 
 export interface LinesOrder extends Range {

@@ -1,5 +1,5 @@
 // A process that sends HTTP requests to an edge, apart from it so that its processor time is not the edge's.
-import { decimalFromCents } from "../../src/domain/Money.ts"
+import { decimalFromCents } from "../../src/account/Money.ts"
 import { closedLoop } from "./ClosedLoop.ts"
 import { HttpConnections } from "./HttpConnections.ts"
 import { openLoop } from "./OpenLoop.ts"

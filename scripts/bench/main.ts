@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { projectRoot } from "../../test/support/TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import type { Case, Measurement, Outcome } from "./Case.ts"
 import { draw } from "./Charts.ts"
 import { started, stopAll, stopped, type Stoppable } from "./Ending.ts"

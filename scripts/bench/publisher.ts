@@ -1,7 +1,7 @@
 // A process that publishes workloads through the edge's own layers. Its processor time counts as the edge's.
 import { ConfigProvider, Effect, Exit, Layer, ManagedRuntime, References } from "effect"
-import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
-import { brokerLayer, edgeLayer } from "../../src/Roles.ts"
+import { PurchasePublisher } from "../../src/intake/PurchasePublisher.ts"
+import { brokerLayer, edgeLayer } from "../../src/Layers.ts"
 import { settings as readSettings } from "../../src/Settings.ts"
 import { callPurchases, outstandingMax, type PublishOrder } from "./PublishOrder.ts"
 import { purchaseAt } from "./Workload.ts"

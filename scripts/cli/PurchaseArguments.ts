@@ -2,8 +2,8 @@ import { Option, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { centsOf, decimalOf } from "../../src/client/Amount.ts"
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
-import { inNormalForm, productTextProblem, purchaseIdProblem, userIdProblem } from "../../src/domain/Identifier.ts"
-import { quantityMax, valueMax } from "../../src/domain/Money.ts"
+import { inNormalForm, productTextProblem, purchaseIdProblem, userIdProblem } from "../../src/account/Identifier.ts"
+import { quantityMax, valueMax } from "../../src/account/Money.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
 const isPrice = (text: string): boolean => {

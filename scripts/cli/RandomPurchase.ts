@@ -1,5 +1,5 @@
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
-import { sampleProducts, sampleProductTypes } from "../../src/domain/SamplePurchase.ts"
+import { sampleProducts, sampleProductTypes } from "../../src/edge/legacy/SamplePurchase.ts"
 
 /** Returns a hash of a text (FNV-1a over its UTF-16 units). */
 const hashOf = (text: string): number => {

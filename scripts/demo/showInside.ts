@@ -1,5 +1,5 @@
 import { decimalOf, parseExact } from "../../src/client/Amount.ts"
-import { encodeToken } from "../../src/domain/Subject.ts"
+import { encodeToken } from "../../src/protocol/Subject.ts"
 import type { NatsTool } from "./NatsTool.ts"
 import type { Report } from "./Report.ts"
 import type { Survivor } from "./showKill.ts"

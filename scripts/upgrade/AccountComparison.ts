@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util"
-import type { Account } from "../../src/domain/Account.ts"
-import { contentFingerprint, purchaseTotal } from "../../src/domain/Purchase.ts"
-import { addRepeats } from "../../src/domain/PurchaseIdSet.ts"
-import type { LedgerEntry } from "../../src/domain/Query.ts"
-import { previousRevisionsMax, type Repeats, type Revision } from "../../src/domain/Revision.ts"
+import type { Account } from "../../src/account/Account.ts"
+import { contentFingerprint, purchaseTotal } from "../../src/account/Purchase.ts"
+import { addRepeats } from "../../src/account/PurchaseIdSet.ts"
+import type { LedgerEntry } from "../../src/protocol/Query.ts"
+import { previousRevisionsMax, type Repeats, type Revision } from "../../src/account/Revision.ts"
 import type { FormerRevision } from "./FormerRevision.ts"
 
 /** A purchase of an account: everything of a receipt except the time and sequence of its commit. */

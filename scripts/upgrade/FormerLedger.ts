@@ -1,9 +1,9 @@
 import { Effect, Schema } from "effect"
-import { BrokerUnavailable, type BrokerFailure } from "../../src/domain/BrokerError.ts"
-import { formerLedgerStream } from "../../src/domain/Subject.ts"
-import type { BrokerConnection } from "../../src/nats/Connection.ts"
-import { askJetStream, readMessage, type StoredMessage } from "../../src/nats/JetStreamApi.ts"
-import { readReplica } from "../../src/nats/ReplicaRead.ts"
+import { BrokerUnavailable, type BrokerFailure } from "../../src/protocol/BrokerError.ts"
+import { formerLedgerStream } from "../../src/protocol/Subject.ts"
+import type { BrokerConnection } from "../../src/nats/client/Connection.ts"
+import { askJetStream, readMessage, type StoredMessage } from "../../src/nats/client/JetStreamApi.ts"
+import { readReplica } from "../../src/nats/client/ReplicaRead.ts"
 
 const prefix = "$KV.ledger."
 /** The keys of the former layout whose values the upgrade takes over. */

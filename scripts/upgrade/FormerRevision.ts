@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { CountedIds, purchaseOfTuple, PurchaseTuples, repeatMap, type Revision } from "../../src/domain/Revision.ts"
+import { CountedIds, purchaseOfTuple, PurchaseTuples, repeatMap, type Revision } from "../../src/account/Revision.ts"
 
 /** The effect of one commit on one account in the former layout: one value of the key `account.<token>`. */
 export type FormerRevision = Pick<Revision, "total" | "count" | "decidedThrough" | "purchases" | "repeats"> & {

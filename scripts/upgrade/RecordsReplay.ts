@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import { decodeRejection } from "../../src/domain/Rejection.ts"
-import { decodeReplay, type Replay } from "../../src/domain/Replay.ts"
+import { decodeRejection } from "../../src/protocol/Rejection.ts"
+import { decodeReplay, type Replay } from "../../src/protocol/Replay.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { type FormerLedger, formerFilter, type FormerValue, placeOfKey } from "./FormerLedger.ts"
 

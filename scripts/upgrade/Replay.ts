@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { partitionOf } from "../../src/domain/Subject.ts"
+import { partitionOf } from "../../src/protocol/Subject.ts"
 import { beginReplay, type ChainReplay, type Written } from "./ChainReplay.ts"
 import { type FormerLedger, type FormerValue, formerFilter, tokenOfKey } from "./FormerLedger.ts"
 import { decodeFormerRevision } from "./FormerRevision.ts"

@@ -1,6 +1,6 @@
-import { type Account, emptyAccount, evolve } from "../../src/domain/Account.ts"
-import { PurchaseIdSet } from "../../src/domain/PurchaseIdSet.ts"
-import { previousRevisionsMax, type Revision } from "../../src/domain/Revision.ts"
+import { type Account, emptyAccount, evolve } from "../../src/account/Account.ts"
+import { PurchaseIdSet } from "../../src/account/PurchaseIdSet.ts"
+import { previousRevisionsMax, type Revision } from "../../src/account/Revision.ts"
 
 /** Returns the newest sequences, as many as the next revision names. */
 const newestOf = (sequences: ReadonlyArray<number>): Array<number> => sequences.slice(-previousRevisionsMax)

@@ -12,10 +12,10 @@ import {
   mustAwaitSeal,
   revisionOf,
   type SealBounds
-} from "../domain/Account.ts"
-import { encodePurchaseText, messagePurchasesMax } from "../domain/PurchaseMessage.ts"
-import type { Rejection } from "../domain/Rejection.ts"
-import { encodeRevision, type Revision } from "../domain/Revision.ts"
+} from "../account/Account.ts"
+import { encodePurchaseText, messagePurchasesMax } from "../protocol/PurchaseMessage.ts"
+import type { Rejection } from "../protocol/Rejection.ts"
+import { encodeRevision, type Revision } from "../account/Revision.ts"
 import type { ChainWriter } from "../ledger/ChainWriter.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
 import { commitRevisionsMax, type RevisionProposal } from "../ledger/ProposalQueue.ts"

@@ -1,5 +1,5 @@
 import { Clock, Context, Effect, Layer, Scheduler, type Scope } from "effect"
-import { type SealBounds, sealBounds } from "../domain/Account.ts"
+import { type SealBounds, sealBounds } from "../account/Account.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
 import { AccountActor, type ActorContext, type ActorHands, type Envelope, type ListedActor } from "./AccountActor.ts"
 import { type ActorServices, makeActorRequests } from "./ActorRequests.ts"

@@ -17,7 +17,7 @@ import {
   throwError,
   timer
 } from "rxjs"
-import type { BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
+import type { BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { CommitStream, LedgerReplaced } from "../nats/CommitStream.ts"
 import { CatchUp, type FeedRequest, type JournalReads } from "./CatchUp.ts"
 import type { FeedItem } from "./FeedItem.ts"

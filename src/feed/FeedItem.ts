@@ -1,4 +1,4 @@
-import type { FeedPlace } from "../domain/FeedPlace.ts"
+import type { FeedPlace } from "../protocol/FeedPlace.ts"
 import type { Gathered } from "./JournalTail.ts"
 
 /** Why a reader cannot go on at the place that it named. */

@@ -1,4 +1,4 @@
-import { behindCommit, type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
+import { behindCommit, type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
 import type { RevisionMessage } from "../nats/CommitStream.ts"
 
 /** The most revisions, and about the most bytes, that an edge keeps for readers that come back soon. */

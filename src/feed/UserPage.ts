@@ -1,10 +1,10 @@
 import { Effect } from "effect"
-import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
-import { decodeToken } from "../domain/Subject.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
+import { decodeToken } from "../protocol/Subject.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { pageBytesMax, type RevisionMessage, revisionOfUser } from "../nats/CommitStream.ts"
-import { NotCurrent, QueryClient } from "../query/QueryClient.ts"
+import { NotCurrent, QueryClient } from "../asking/QueryClient.ts"
 
 /** The most revisions of one account that its owner names at once. */
 export const userPageMax = 32

@@ -7,11 +7,11 @@ import {
   type StoredRevision,
   takeSealedOrder,
   takeSegment
-} from "../domain/Account.ts"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { revisionLineOf } from "../domain/Commit.ts"
-import { decodeRevision } from "../domain/Revision.ts"
-import { decodeSegment, linksAfter, type Segment } from "../domain/Segment.ts"
+} from "../account/Account.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { revisionLineOf } from "../protocol/Commit.ts"
+import { decodeRevision } from "../account/Revision.ts"
+import { decodeSegment, linksAfter, type Segment } from "../account/Segment.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /** The journal lacks a record that other records name, or the ids do not add up. Only workers may write it. */

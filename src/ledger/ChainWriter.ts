@@ -1,6 +1,6 @@
 import { Effect, Exit, Latch, type Scope } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { type CommitHead, encodeCommit } from "../domain/Commit.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { type CommitHead, encodeCommit } from "../protocol/Commit.ts"
 import { measuredCommit } from "../metrics/Measures.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { CrashPoint, writeBetween } from "./CrashPoint.ts"

@@ -1,4 +1,4 @@
-import { hashWords, KeyedHash } from "../domain/KeyedHash.ts"
+import { hashWords, KeyedHash } from "./KeyedHash.ts"
 
 /** The bytes of one entry of a hint or a base: a hash of 128 bits, and a sequence as a float of 64 bits. */
 export const headEntryBytes = 24

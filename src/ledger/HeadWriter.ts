@@ -1,5 +1,5 @@
 import { Effect, Exit, Latch, type Semaphore } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import {
   encodeManifest,
   type HeadManifest,
@@ -7,8 +7,8 @@ import {
   type StoredHeads,
   withBase,
   withHint
-} from "../domain/HeadManifest.ts"
-import type { CommitConflict } from "../nats/ConditionalAppend.ts"
+} from "../protocol/HeadManifest.ts"
+import type { CommitConflict } from "../nats/client/ConditionalAppend.ts"
 import type { HeadStore } from "../nats/HeadStore.ts"
 import { CrashPoint, writeBetween } from "./CrashPoint.ts"
 import type { RestoredHeads } from "./HeadRestore.ts"

@@ -1,7 +1,7 @@
 import { Context, Effect, Layer } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import type { HistoryCursor, LedgerEntry, Receipt } from "../domain/Query.ts"
-import { entriesOf, entryOf } from "../domain/RevisionEntries.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import type { HistoryCursor, LedgerEntry, Receipt } from "../protocol/Query.ts"
+import { entriesOf, entryOf } from "../protocol/LedgerEntries.ts"
 import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
 /** A page ends early when it has this many bytes, so that it fits into an answer. Texts count three bytes a character. */

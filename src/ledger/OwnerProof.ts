@@ -1,6 +1,6 @@
 import { Deferred, Effect, type Scope } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { headOf } from "../domain/Commit.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { headOf } from "../protocol/Commit.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { makeSingleFlightRead } from "./SingleFlightRead.ts"
 

@@ -1,5 +1,5 @@
 import { Effect, type Exit, type Scope } from "effect"
-import { forkInScope } from "../ForkInScope.ts"
+import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /**
  * Makes one read for all that wait at that moment. Those who ask while a read is under way wait for the next one, so each

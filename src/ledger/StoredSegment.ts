@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../domain/Segment.ts"
+import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../account/Segment.ts"
 
 /** A stored segment, and the links of the one after it. */
 export interface StoredSegment {

@@ -1,8 +1,8 @@
 import { Effect } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { encodeCommit, headOf } from "../domain/Commit.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { encodeCommit, headOf } from "../protocol/Commit.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
-import type { CommitConflict } from "../nats/ConditionalAppend.ts"
+import type { CommitConflict } from "../nats/client/ConditionalAppend.ts"
 
 /** How often a take-over that loses against a commit is tried at once. Then the partition waits for its next epoch. */
 const attemptsMax = 10

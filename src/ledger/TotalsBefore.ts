@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, Semaphore } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { purchaseTotal } from "../domain/Purchase.ts"
-import type { TotalBefore } from "../domain/Query.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { purchaseTotal } from "../account/Purchase.ts"
+import type { TotalBefore } from "../protocol/Query.ts"
 import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
 /**

@@ -1,14 +1,14 @@
 import { Context, Deferred, Effect, Layer, type Scope } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../domain/Subject.ts"
-import { forkInScope } from "../ForkInScope.ts"
-import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
-import { Connection } from "./Connection.ts"
-import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../protocol/Subject.ts"
+import { forkInScope } from "../runtime/ForkInScope.ts"
+import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
+import { Connection } from "./client/Connection.ts"
+import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
-import { readReplicaAt } from "./ReplicaRead.ts"
-import { ensureStream } from "./StreamSetup.ts"
-import { makeFifoSemaphore } from "./FifoSemaphore.ts"
+import { readReplicaAt } from "./client/ReplicaRead.ts"
+import { ensureStream } from "./client/StreamSetup.ts"
+import { makeFifoSemaphore } from "./client/FifoSemaphore.ts"
 
 /** The most records of one subject. The nats CLI refuses a history without limit, and no chain gets this long. */
 const historyMax = 1_000_000_000_000

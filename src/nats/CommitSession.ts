@@ -1,13 +1,13 @@
 import { Deferred, Duration, Effect, type Scope } from "effect"
 import { createInbox, type Msg, type NatsConnection, nuid } from "nats"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { commitFilter, journalStream } from "../domain/Subject.ts"
-import { readAckSubject } from "./AckSubject.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { commitFilter, journalStream } from "../protocol/Subject.ts"
+import { readAckSubject } from "./client/AckSubject.ts"
 import type { JournalRecord } from "./CommitChain.ts"
-import type { BrokerConnection } from "./Connection.ts"
-import { askJetStream } from "./JetStreamApi.ts"
-import { statusOf } from "./JetStreamStatus.ts"
-import { nanosecondsOf } from "./Nanoseconds.ts"
+import type { BrokerConnection } from "./client/Connection.ts"
+import { askJetStream } from "./client/JetStreamApi.ts"
+import { statusOf } from "./client/JetStreamStatus.ts"
+import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /** The broker says at least this often that a consumer is alive. */
 const heartbeat = Duration.seconds(2)

@@ -1,12 +1,12 @@
 import { Context, Duration, Effect, Layer, Schema } from "effect"
-import { type BrokerFailure, type BrokerRefused, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { revisionLinesOf, tokenOfLine } from "../domain/Commit.ts"
-import { type FeedPlace, isAfter } from "../domain/FeedPlace.ts"
-import { commitFilter, journalStream } from "../domain/Subject.ts"
-import { Connection } from "./Connection.ts"
+import { type BrokerFailure, type BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { revisionLinesOf, tokenOfLine } from "../protocol/Commit.ts"
+import { type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
+import { commitFilter, journalStream } from "../protocol/Subject.ts"
+import { Connection } from "./client/Connection.ts"
 import type { JournalRecord } from "./CommitChain.ts"
 import { runCommitSession } from "./CommitSession.ts"
-import { askJetStream } from "./JetStreamApi.ts"
+import { askJetStream } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 
 /** The most commits, and about the most bytes, of one page. While the broker reads a page, it writes nothing. */

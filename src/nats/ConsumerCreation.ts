@@ -1,9 +1,9 @@
 import { Duration, Effect } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { inputStream, partitionFilter } from "../domain/Subject.ts"
-import type { BrokerConnection } from "./Connection.ts"
-import { askJetStreamOnce } from "./JetStreamApi.ts"
-import { nanosecondsOf } from "./Nanoseconds.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { inputStream, partitionFilter } from "../protocol/Subject.ts"
+import type { BrokerConnection } from "./client/Connection.ts"
+import { askJetStreamOnce } from "./client/JetStreamApi.ts"
+import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /**
  * A consumer lives on one broker, and the cluster may put it on one that has just died, of which it learns minutes later.

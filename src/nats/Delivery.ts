@@ -1,6 +1,6 @@
 import type { Msg } from "nats"
-import { noticeHeader, userTokenOfInput } from "../domain/Subject.ts"
-import { type AckSubject, isAckSubject, readAckSubject } from "./AckSubject.ts"
+import { noticeHeader, userTokenOfInput } from "../protocol/Subject.ts"
+import { type AckSubject, isAckSubject, readAckSubject } from "./client/AckSubject.ts"
 
 /** The bytes that a message id and its field name count for, in full, so that our sum is never below the broker's. */
 const headerBytesMax = 512

@@ -1,11 +1,11 @@
 import { Context, Effect, Layer } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { headsPrefix, headsStream, headsSubject } from "../domain/Subject.ts"
-import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
-import { Connection } from "./Connection.ts"
-import { askJetStream, readMessage, readPayload } from "./JetStreamApi.ts"
-import { readReplicaPayload } from "./ReplicaRead.ts"
-import { ensureStream } from "./StreamSetup.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { headsPrefix, headsStream, headsSubject } from "../protocol/Subject.ts"
+import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
+import { Connection } from "./client/Connection.ts"
+import { askJetStream, readMessage, readPayload } from "./client/JetStreamApi.ts"
+import { readReplicaPayload } from "./client/ReplicaRead.ts"
+import { ensureStream } from "./client/StreamSetup.ts"
 
 const streamConfig = (replicas: number) => ({
   name: headsStream,

@@ -1,10 +1,10 @@
 import { Context, Effect, Exit, Layer } from "effect"
 import type { MsgHdrs } from "nats"
-import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { inputStream, noticeHeader, partitionFilter } from "../domain/Subject.ts"
-import { writtenHeaders } from "./WrittenHeaders.ts"
-import { Connection, noMajority } from "./Connection.ts"
-import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { inputStream, noticeHeader, partitionFilter } from "../protocol/Subject.ts"
+import { writtenHeaders } from "./client/WrittenHeaders.ts"
+import { Connection, noMajority } from "./client/Connection.ts"
+import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
 import { StoreOutage } from "./StoreOutage.ts"
 
 /** How long the broker may take to store a message before it is sent again: less than the shortest election. */

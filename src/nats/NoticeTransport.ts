@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { nuid } from "nats"
-import { noticePrefix } from "../domain/Subject.ts"
-import { Connection } from "./Connection.ts"
+import { noticePrefix } from "../protocol/Subject.ts"
+import { Connection } from "./client/Connection.ts"
 
 /** Notices of workers to edges, over plain NATS. One may be lost, and then the edge asks. */
 export class NoticeTransport extends Context.Service<

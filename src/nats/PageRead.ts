@@ -1,8 +1,8 @@
 import { Effect } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import type { BrokerConnection } from "./Connection.ts"
-import { readMessage, type StoredMessage } from "./JetStreamApi.ts"
-import { readReplica } from "./ReplicaRead.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import type { BrokerConnection } from "./client/Connection.ts"
+import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
+import { readReplica } from "./client/ReplicaRead.ts"
 
 /** The messages that a page has. While the broker reads a page, it writes nothing, so the page is bounded. */
 export interface PageQuery {

@@ -1,9 +1,9 @@
 import { Context, Effect, Layer, type Scope } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { inputStream } from "../domain/Subject.ts"
-import { Connection } from "./Connection.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { inputStream } from "../protocol/Subject.ts"
+import { Connection } from "./client/Connection.ts"
 import { consumerName, createConsumer, isOfEarlierEpoch } from "./ConsumerCreation.ts"
-import { askJetStream } from "./JetStreamApi.ts"
+import { askJetStream } from "./client/JetStreamApi.ts"
 import { openPull, type Pull, type PullEvents } from "./PullSession.ts"
 
 /** The most consumers that are deleted at once. */

@@ -1,11 +1,11 @@
 import { Duration, Effect, type Scope } from "effect"
 import { createInbox, type Msg } from "nats"
-import { inputStream } from "../domain/Subject.ts"
-import { type Acknowledgements, makeAcknowledgements } from "./Acknowledgements.ts"
-import type { BrokerConnection } from "./Connection.ts"
+import { inputStream } from "../protocol/Subject.ts"
+import { type Acknowledgements, makeAcknowledgements } from "./client/Acknowledgements.ts"
+import type { BrokerConnection } from "./client/Connection.ts"
 import { type Delivery, deliveryOf, isDelivery, type ReadDelivery } from "./Delivery.ts"
-import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./JetStreamStatus.ts"
-import { nanosecondsOf } from "./Nanoseconds.ts"
+import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./client/JetStreamStatus.ts"
+import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { type Demand, PullDemand } from "./PullDemand.ts"
 
 /** A pull request ends by itself after this long, and is followed by another. */

@@ -1,8 +1,8 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { NatsConnection, Service } from "nats"
-import { BrokerUnavailable, type OutcomeUnknown } from "../domain/BrokerError.ts"
-import { inspectionFilter, querySubject } from "../domain/Subject.ts"
-import { Connection, noMajority } from "./Connection.ts"
+import { BrokerUnavailable, type OutcomeUnknown } from "../protocol/BrokerError.ts"
+import { inspectionFilter, querySubject } from "../protocol/Subject.ts"
+import { Connection, noMajority } from "./client/Connection.ts"
 
 /** The name under which `nats micro list` shows the epochs that answer. */
 const serviceName = "ledger"

@@ -1,8 +1,8 @@
 import { Context, Effect, Layer } from "effect"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { inputStream, partitionFilter } from "../domain/Subject.ts"
-import { Connection } from "./Connection.ts"
-import { askJetStream, readMessage } from "./JetStreamApi.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { inputStream, partitionFilter } from "../protocol/Subject.ts"
+import { Connection } from "./client/Connection.ts"
+import { askJetStream, readMessage } from "./client/JetStreamApi.ts"
 
 interface ConsumerInfo {
   readonly name: string

@@ -1,12 +1,12 @@
 import { Context, Effect, Layer } from "effect"
-import { type BrokerFailure, BrokerUnavailable } from "../domain/BrokerError.ts"
-import { decodeRejection, encodeRejection, type Rejection } from "../domain/Rejection.ts"
-import { decodeReplay, encodeReplay, type Replay } from "../domain/Replay.ts"
-import { journalPrefix, journalStream, rejectedFilter, rejectedKey, replayedKey } from "../domain/Subject.ts"
-import { appendMessage, type CommitConflict } from "./ConditionalAppend.ts"
-import { Connection } from "./Connection.ts"
-import { readMessage, type StreamMessage } from "./JetStreamApi.ts"
-import { newestFirst } from "./NewestFirst.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { decodeRejection, encodeRejection, type Rejection } from "../protocol/Rejection.ts"
+import { decodeReplay, encodeReplay, type Replay } from "../protocol/Replay.ts"
+import { journalPrefix, journalStream, rejectedFilter, rejectedKey, replayedKey } from "../protocol/Subject.ts"
+import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
+import { Connection } from "./client/Connection.ts"
+import { readMessage, type StreamMessage } from "./client/JetStreamApi.ts"
+import { newestFirst } from "./client/NewestFirst.ts"
 
 /** The characters of records with which a page ends early. One record may fill half of the broker's largest message. */
 export const recordsLengthMax = 2 * 1024 * 1024

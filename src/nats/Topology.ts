@@ -1,8 +1,8 @@
 import { Context, type Duration, Effect, Layer, Schema } from "effect"
-import { formerLedgerStream, inputStream, journalStream, partitionFilter } from "../domain/Subject.ts"
-import { type BrokerConnection, Connection } from "./Connection.ts"
-import { nanosecondsOf } from "./Nanoseconds.ts"
-import { ensureStream, streamConfigOf } from "./StreamSetup.ts"
+import { formerLedgerStream, inputStream, journalStream, partitionFilter } from "../protocol/Subject.ts"
+import { type BrokerConnection, Connection } from "./client/Connection.ts"
+import { nanosecondsOf } from "./client/Nanoseconds.ts"
+import { ensureStream, streamConfigOf } from "./client/StreamSetup.ts"
 
 /** The oldest broker that the tests have run on. */
 const brokerVersionMin = [2, 15, 0] as const

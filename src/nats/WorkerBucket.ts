@@ -1,11 +1,11 @@
 import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import { headers } from "nats"
-import type { BrokerFailure } from "../domain/BrokerError.ts"
-import { decodeToken, encodeToken } from "../domain/Subject.ts"
-import { Connection } from "./Connection.ts"
-import { askJetStream, readMessage, storeMessage } from "./JetStreamApi.ts"
-import { nanosecondsOf } from "./Nanoseconds.ts"
-import { ensureStream } from "./StreamSetup.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { decodeToken, encodeToken } from "../protocol/Subject.ts"
+import { Connection } from "./client/Connection.ts"
+import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
+import { nanosecondsOf } from "./client/Nanoseconds.ts"
+import { ensureStream } from "./client/StreamSetup.ts"
 
 const bucket = "workers"
 const stream = `KV_${bucket}`

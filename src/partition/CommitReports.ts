@@ -1,11 +1,11 @@
 import { Effect } from "effect"
-import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../domain/AppliedNotice.ts"
-import type { Rejection } from "../domain/Rejection.ts"
-import type { Revision } from "../domain/Revision.ts"
-import { rejectedKey } from "../domain/Subject.ts"
+import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../protocol/AppliedNotice.ts"
+import type { Rejection } from "../protocol/Rejection.ts"
+import type { Revision } from "../account/Revision.ts"
+import { rejectedKey } from "../protocol/Subject.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
 import { WorkCounters } from "../metrics/WorkCounters.ts"
-import { NoticeSender } from "../query/NoticeSender.ts"
+import { NoticeSender } from "./NoticeSender.ts"
 
 /** Where the sender of a message wants to be told that its purchases are applied, as the message says it. */
 interface Addressed {

@@ -1,6 +1,6 @@
 import { Context, Duration, Effect, Fiber, Layer } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
-import { ConnectionState } from "../nats/ConnectionState.ts"
+import { ConnectionState } from "../nats/client/ConnectionState.ts"
 import { Topology } from "../nats/Topology.ts"
 import { Membership } from "./Membership.ts"
 import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"

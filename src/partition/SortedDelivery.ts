@@ -1,7 +1,7 @@
-import type { Delivered } from "../domain/Account.ts"
-import { decodePurchases, encodePurchaseText, type Unreadable } from "../domain/PurchaseMessage.ts"
-import { encodeToken, partitionOf } from "../domain/Subject.ts"
-import { subjectUserProblem } from "../domain/SubjectUser.ts"
+import type { Delivered } from "../account/Account.ts"
+import { decodePurchases, encodePurchaseText, type Unreadable } from "../protocol/PurchaseMessage.ts"
+import { encodeToken, partitionOf } from "../protocol/Subject.ts"
+import { subjectUserProblem } from "../protocol/SubjectUser.ts"
 import type { Delivery } from "../nats/Delivery.ts"
 
 export interface OwnPartition {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { type Exploration, explore } from "../support/Explorer.ts"
-import { type Invariant, invariants } from "../support/Invariant.ts"
+import { type Invariant, invariants } from "../../src/harness/Invariant.ts"
 import type { Script } from "./Chain.ts"
 import type { ModelRule } from "./Invariants.ts"
 import { protocol } from "./Protocol.ts"

@@ -1,4 +1,4 @@
-import type { Invariant } from "../support/Invariant.ts"
+import type { Invariant } from "../../src/harness/Invariant.ts"
 import { headsOf, purchaseAt, type Script, type Shared, type User, users } from "./Chain.ts"
 import { lacksBlob, readBlobs } from "./Heads.ts"
 

@@ -3,7 +3,7 @@ import { once } from "node:events"
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { projectRoot } from "../support/TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 /** The path by which the tests call the command. */
 export const program = join(projectRoot, "scripts/purchases")

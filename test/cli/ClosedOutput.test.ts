@@ -1,7 +1,7 @@
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
-import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { serveHttp } from "../../src/edge/server/HttpServer.ts"
 import { useService } from "../support/TestService.ts"
 import { shellAt } from "./Cli.ts"
 

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import { randomPurchase } from "../../scripts/cli/RandomPurchase.ts"
 import { StoringRun } from "../../scripts/cli/StoringRun.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
-import { serveHttp } from "../../src/edge/HttpServer.ts"
-import { until } from "../support/TestBroker.ts"
+import { serveHttp } from "../../src/edge/server/HttpServer.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { useService } from "../support/TestService.ts"
 import { notNow, program, purchasesAt, RunningCommand, shellAt, startAnswering } from "./Cli.ts"
 

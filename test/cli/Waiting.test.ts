@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { freePort } from "../support/TestBroker.ts"
+import { freePort } from "../../src/harness/system/TestBroker.ts"
 import { notNow, purchasesAt, startAnswering } from "./Cli.ts"
 
 type Answering = Awaited<ReturnType<typeof startAnswering>>

@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { centsOf, decimalOf, parseExact } from "../../src/client/Amount.ts"
-import { decimalFromCents } from "../../src/domain/Money.ts"
+import { decimalFromCents } from "../../src/account/Money.ts"
 
 describe("amounts of the client", () => {
   it("amounts of the client are written and read as the service does", () => {

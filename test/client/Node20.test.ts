@@ -6,8 +6,8 @@ import { delimiter, join } from "node:path"
 import { promisify } from "node:util"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { serveHttp } from "../../src/edge/HttpServer.ts"
-import { projectRoot } from "../support/TestBroker.ts"
+import { serveHttp } from "../../src/edge/server/HttpServer.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { useService } from "../support/TestService.ts"
 
 /** The Node 20 of this machine, beside the one that this project runs on; an empty text if there is not one. */

@@ -3,8 +3,8 @@ import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { unansweredMax } from "../../src/client/PurchaseStream.ts"
-import { inputMessage, sold } from "../support/Sold.ts"
-import { until } from "../support/TestBroker.ts"
+import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { useService } from "../support/TestService.ts"
 
 const service = useService()

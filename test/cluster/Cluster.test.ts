@@ -1,12 +1,12 @@
 import { Effect, Exit, ManagedRuntime, Option } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { encodeCommit } from "../../src/domain/Commit.ts"
-import { inputStream, journalStream } from "../../src/domain/Subject.ts"
+import { encodeCommit } from "../../src/protocol/Commit.ts"
+import { inputStream, journalStream } from "../../src/protocol/Subject.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
-import { brokerLayer } from "../../src/Roles.ts"
-import { Installation } from "../support/Installation.ts"
-import { until } from "../support/TestBroker.ts"
-import { testSettings } from "../support/TestLedger.ts"
+import { brokerLayer } from "../../src/Layers.ts"
+import { Installation } from "../../src/harness/system/Installation.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { testSettings } from "../../src/harness/system/TestLedger.ts"
 import { Wire } from "../support/Wire.ts"
 
 const electionsWithin = 60_000

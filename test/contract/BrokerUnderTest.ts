@@ -1,13 +1,13 @@
 import { Effect, Exit, Layer, ManagedRuntime, type Scope } from "effect"
 import { connect } from "nats"
 import type { Delivery } from "../../src/nats/Delivery.ts"
-import { brokerLayer } from "../../src/Roles.ts"
-import { MemoryBroker } from "../simulation/MemoryBroker.ts"
-import { Link } from "../simulation/Network.ts"
-import { type BrokerServices, Exchange, simulatedBrokerLayer } from "../simulation/SimulatedBroker.ts"
-import { kind, World } from "../simulation/World.ts"
-import { TestBroker } from "../support/TestBroker.ts"
-import { testSettings } from "../support/TestLedger.ts"
+import { brokerLayer } from "../../src/Layers.ts"
+import { MemoryBroker } from "../../src/harness/simulation/MemoryBroker.ts"
+import { Link } from "../../src/harness/simulation/Network.ts"
+import { type BrokerServices, Exchange, simulatedBrokerLayer } from "../../src/harness/simulation/SimulatedBroker.ts"
+import { kind, World } from "../../src/harness/simulation/World.ts"
+import { TestBroker } from "../../src/harness/system/TestBroker.ts"
+import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
 export interface BrokerOptions {
   readonly partitions: number

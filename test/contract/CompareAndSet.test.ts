@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { Proxy } from "../faults/run/Proxy.ts"
-import { TestBroker, until } from "../support/TestBroker.ts"
-import { TestCluster } from "../support/TestCluster.ts"
+import { Proxy } from "../../src/harness/faults/Proxy.ts"
+import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { TestCluster } from "../../src/harness/system/TestCluster.ts"
 import { type Appended, chainProblems, chainStream, RivalWriter } from "./RivalWriter.ts"
 
 /** The codes of a lost compare-and-set: a wrong last sequence, and one that another publish under way will make wrong. */

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { expect, it } from "vitest"
 import { Topology } from "../../src/nats/Topology.ts"
-import { userIn } from "../support/TestSystem.ts"
+import { userIn } from "../../src/harness/system/TestSystem.ts"
 import { onBoth, partitions, usual } from "./OnBoth.ts"
 
 onBoth("the input log", usual, ({ outcome, input, append }) => {

@@ -4,7 +4,7 @@ import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
-import type { BrokerServices } from "../simulation/SimulatedBroker.ts"
+import type { BrokerServices } from "../../src/harness/simulation/SimulatedBroker.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { type BrokerUnderTest, type BrokerOptions, openMemoryBroker, openRealBroker } from "./BrokerUnderTest.ts"
 

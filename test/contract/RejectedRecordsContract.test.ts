@@ -1,8 +1,8 @@
 import { expect, it } from "vitest"
-import type { Rejection } from "../../src/domain/Rejection.ts"
-import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
-import type { Purchase } from "../../src/domain/Purchase.ts"
-import type { Replay } from "../../src/domain/Replay.ts"
+import type { Rejection } from "../../src/protocol/Rejection.ts"
+import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
+import type { Purchase } from "../../src/account/Purchase.ts"
+import type { Replay } from "../../src/protocol/Replay.ts"
 import type { StoredReplay } from "../../src/nats/RejectedRecords.ts"
 import { onBoth, usual } from "./OnBoth.ts"
 

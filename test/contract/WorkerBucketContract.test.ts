@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { expect, it } from "vitest"
-import { ConnectionState } from "../../src/nats/ConnectionState.ts"
+import { ConnectionState } from "../../src/nats/client/ConnectionState.ts"
 import { type WorkerSign, WorkerBucket } from "../../src/nats/WorkerBucket.ts"
 import { onBoth, until, usual } from "./OnBoth.ts"
 

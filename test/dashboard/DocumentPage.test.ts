@@ -1,12 +1,12 @@
 import axe from "axe-core"
 import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { documentPage } from "../../src/edge/DocumentPage.ts"
-import { openApi } from "../../src/edge/OpenApi.ts"
-import { routes } from "../../src/edge/Routes.ts"
+import { documentPage } from "../../src/edge/route/DocumentPage.ts"
+import { openApi } from "../../src/edge/route/OpenApi.ts"
+import { routes } from "../../src/edge/server/Routes.ts"
 import { accessibilityMistakes } from "../support/Accessibility.ts"
-import { browserNeeded, keepScreenshot, launchChromium } from "../support/Browser.ts"
-import { needs } from "../support/Requirement.ts"
+import { browserNeeded, keepScreenshot, launchChromium } from "../../src/harness/system/Browser.ts"
+import { needs } from "../../src/harness/system/Requirement.ts"
 
 /** The page is long, and axe looks at each element of it. */
 const axeMillisecondsMax = 180_000

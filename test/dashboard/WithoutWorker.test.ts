@@ -1,9 +1,9 @@
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { accessibilityMistakes } from "../support/Accessibility.ts"
-import { browserNeeded, keepScreenshot, launchChromium } from "../support/Browser.ts"
-import { needs } from "../support/Requirement.ts"
-import { until } from "../support/TestBroker.ts"
+import { browserNeeded, keepScreenshot, launchChromium } from "../../src/harness/system/Browser.ts"
+import { needs } from "../../src/harness/system/Requirement.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
 import { purchaseText, useService } from "../support/TestService.ts"
 

@@ -5,9 +5,9 @@ import { Report, WrongClaim } from "../../scripts/demo/Report.ts"
 import { showKill } from "../../scripts/demo/showKill.ts"
 import { showDuplicates, showGenerated, showRepeat } from "../../scripts/demo/steps.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
-import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { serveHttp } from "../../src/edge/server/HttpServer.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { startWorker, type TestWorker } from "../support/TestLedger.ts"
+import { startWorker, type TestWorker } from "../../src/harness/system/TestLedger.ts"
 import { startService, type TestService, useService } from "../support/TestService.ts"
 
 const service = useService()

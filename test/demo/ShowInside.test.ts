@@ -5,7 +5,7 @@ import { showInside } from "../../scripts/demo/showInside.ts"
 import type { Survivor } from "../../scripts/demo/showKill.ts"
 import { centsOf } from "../../src/client/Amount.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
-import { needs } from "../support/Requirement.ts"
+import { needs } from "../../src/harness/system/Requirement.ts"
 import { useService } from "../support/TestService.ts"
 
 const tool = await findNatsTool("nats://127.0.0.1:1")

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib"
 import { Context, Logger, References } from "effect"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest"
-import { until } from "../support/TestBroker.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { open, rest, serve, type TestServer } from "../support/TestServer.ts"
 import { appOn, inputMessages, purchaseText, useService } from "../support/TestService.ts"
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest"
-import { until } from "../support/TestBroker.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { answered, inputMessages, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService()

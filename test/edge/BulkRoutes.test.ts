@@ -1,7 +1,7 @@
 import { Context, Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import { NewId } from "../../src/edge/EdgeRuntime.ts"
-import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import { NewId } from "../../src/edge/runtime/EdgeRuntime.ts"
+import { PurchasePublisher } from "../../src/intake/PurchasePublisher.ts"
 import { answered, appOn, inputMessages, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService()

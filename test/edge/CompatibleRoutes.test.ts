@@ -1,8 +1,8 @@
 import { Context, Effect, Exit } from "effect"
 import { describe, expect, it } from "vitest"
-import type { PurchaseId, UserId } from "../../src/domain/Identifier.ts"
-import { valueMax } from "../../src/domain/Money.ts"
-import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
+import { valueMax } from "../../src/account/Money.ts"
+import { PurchasePublisher } from "../../src/intake/PurchasePublisher.ts"
 import { answered, inputMessages, purchaseText, refusal, useService } from "../support/TestService.ts"
 
 const service = useService()

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import { makeApp } from "../../src/edge/App.ts"
-import { describedApp } from "../support/Description.ts"
-import { projectRoot } from "../support/TestBroker.ts"
+import { makeApp } from "../../src/edge/server/App.ts"
+import { describedApp } from "../../src/harness/system/Description.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { refusal, seen } from "../support/TestService.ts"
 
 // No route is asked here that needs a service.

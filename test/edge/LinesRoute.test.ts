@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "vitest"
-import { until } from "../support/TestBroker.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { appOn, inputMessages, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService()

@@ -1,8 +1,8 @@
 import { once } from "node:events"
 import { type IncomingMessage, request } from "node:http"
 import { afterEach, describe, expect, it } from "vitest"
-import type { httpWaits } from "../../src/edge/HttpServer.ts"
-import { until } from "../support/TestBroker.ts"
+import type { httpWaits } from "../../src/edge/server/HttpServer.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { open, rest, serve as serveApp } from "../support/TestServer.ts"
 import { inputMessages, purchaseText, useService } from "../support/TestService.ts"
 

@@ -1,6 +1,6 @@
 import { Context } from "effect"
 import { describe, expect, it } from "vitest"
-import { NewId } from "../../src/edge/EdgeRuntime.ts"
+import { NewId } from "../../src/edge/runtime/EdgeRuntime.ts"
 import { answered, appOn, inputMessages, postTo, purchaseText, refusal, useService } from "../support/TestService.ts"
 
 const service = useService()

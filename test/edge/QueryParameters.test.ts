@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest"
-import type { Route } from "../../src/edge/Route.ts"
-import { routes } from "../../src/edge/Routes.ts"
+import type { Route } from "../../src/edge/route/Route.ts"
+import { routes } from "../../src/edge/server/Routes.ts"
 import { inputMessages, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService()

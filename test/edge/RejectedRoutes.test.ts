@@ -1,12 +1,12 @@
 import { Context, Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import type { Purchase } from "../../src/domain/Purchase.ts"
-import type { Rejection } from "../../src/domain/Rejection.ts"
-import type { EdgeServices } from "../../src/edge/EdgeRuntime.ts"
-import { PurchasePublisher } from "../../src/edge/PurchasePublisher.ts"
+import type { Purchase } from "../../src/account/Purchase.ts"
+import type { Rejection } from "../../src/protocol/Rejection.ts"
+import type { EdgeServices } from "../../src/edge/runtime/EdgeRuntime.ts"
+import { PurchasePublisher } from "../../src/intake/PurchasePublisher.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
-import { NotCurrent, QueryClient } from "../../src/query/QueryClient.ts"
-import { inputMessage, sold } from "../support/Sold.ts"
+import { NotCurrent, QueryClient } from "../../src/asking/QueryClient.ts"
+import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
 import { appOn, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService({ environment: { PARTITIONS: "1" } })

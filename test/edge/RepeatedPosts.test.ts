@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { until } from "../support/TestBroker.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { answered, purchaseText, refusal, useService } from "../support/TestService.ts"
 
 // The broker forgets message ids at once, so that repeats get into the log and the account has to know them.

@@ -1,8 +1,8 @@
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { makeApp } from "../../src/edge/App.ts"
-import { httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
-import { needs } from "../support/Requirement.ts"
+import { makeApp } from "../../src/edge/server/App.ts"
+import { httpWaits, serveHttp } from "../../src/edge/server/HttpServer.ts"
+import { needs } from "../../src/harness/system/Requirement.ts"
 import { findSchemathesis, runSchemathesis } from "../support/Schemathesis.ts"
 import { useService } from "../support/TestService.ts"
 

@@ -1,14 +1,14 @@
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
-import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
-import { encodeCommit } from "../../src/domain/Commit.ts"
-import { SystemStatus } from "../../src/edge/SystemStatus.ts"
+import { BrokerUnavailable } from "../../src/protocol/BrokerError.ts"
+import { encodeCommit } from "../../src/protocol/Commit.ts"
+import { SystemStatus } from "../../src/status/SystemStatus.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { type PartitionQueue, QueueDepth } from "../../src/nats/QueueDepth.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
-import { until } from "../support/TestBroker.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { purchaseText, refusal, useService } from "../support/TestService.ts"
 
 describe("GET /status", () => {

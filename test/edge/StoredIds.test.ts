@@ -1,6 +1,6 @@
 import { Context, Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import { QueryClient } from "../../src/query/QueryClient.ts"
+import { QueryClient } from "../../src/asking/QueryClient.ts"
 import { commitByHand } from "../support/CommitByHand.ts"
 import { purchaseText, useService } from "../support/TestService.ts"
 

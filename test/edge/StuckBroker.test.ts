@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { describe, expect, it } from "vitest"
-import { applyingOf, storingNow } from "../../src/edge/Health.ts"
-import { ConnectionState } from "../../src/nats/ConnectionState.ts"
+import { applyingOf, storingNow } from "../../src/edge/service/Health.ts"
+import { ConnectionState } from "../../src/nats/client/ConnectionState.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 
 /** What an edge says of storing, whose appends have failed for so long although the broker answers. */

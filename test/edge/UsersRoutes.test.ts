@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto"
 import { beforeAll, describe, expect, it } from "vitest"
 import { serveEdge } from "../support/FeedEdge.ts"
-import { until } from "../support/TestBroker.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 import { commitByHand } from "../support/CommitByHand.ts"
-import { userIn } from "../support/TestSystem.ts"
+import { userIn } from "../../src/harness/system/TestSystem.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { answered, inputMessages, purchaseText, refusal, useService } from "../support/TestService.ts"
 

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from "vitest"
-import { headsStream } from "../../src/domain/Subject.ts"
-import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
-import { manySold, type Sold, sold } from "../support/Sold.ts"
+import { headsStream } from "../../src/protocol/Subject.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
+import { manySold, type Sold, sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import { TestProcess } from "../support/TestProcess.ts"
-import { TestSystem, userIn } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestProcess } from "../../src/harness/system/TestProcess.ts"
+import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 4
 /** Heads are written often, and hints among them: the base of a partition has far more users than change. */

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest"
-import { inputStream } from "../../src/domain/Subject.ts"
+import { inputStream } from "../../src/protocol/Subject.ts"
 import { holdCommits } from "../support/Faults.ts"
-import { askAt, mistakesAfter, post, readAccount } from "../support/Shopper.ts"
-import { manySold, sold } from "../support/Sold.ts"
+import { askAt, mistakesAfter, post, readAccount } from "../../src/harness/system/Shopper.ts"
+import { manySold, sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { freePort, until } from "../support/TestBroker.ts"
-import { TestProcess } from "../support/TestProcess.ts"
-import { TestSystem, userIn } from "../support/TestSystem.ts"
+import { freePort, until } from "../../src/harness/system/TestBroker.ts"
+import { TestProcess } from "../../src/harness/system/TestProcess.ts"
+import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 describe("A process that is told to stop", () => {
   const system = startedBeforeEach(() => TestSystem.start())

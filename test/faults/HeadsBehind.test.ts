@@ -1,12 +1,12 @@
 import { Effect, Option } from "effect"
 import { describe, expect, it } from "vitest"
-import { headsStream, headsSubject } from "../../src/domain/Subject.ts"
+import { headsStream, headsSubject } from "../../src/protocol/Subject.ts"
 import { makeGate } from "../support/Faults.ts"
-import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
-import { sold } from "../support/Sold.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
+import { sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 const crowd = Array.from({ length: 12 }, (_, index) => sold(`buyer-${index}`, "p1"))
 const sale = sold("user", "p1")

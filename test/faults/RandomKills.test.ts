@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { BrokerAdmin } from "../support/BrokerAdmin.ts"
-import { OperationLog } from "../support/OperationLog.ts"
-import { seeded, shuffled } from "../support/Random.ts"
-import { type Ask, askAt, exactJson, readAccount } from "../support/Shopper.ts"
-import { manySold } from "../support/Sold.ts"
-import { freePort, TestBroker, until } from "../support/TestBroker.ts"
-import { TestProcess } from "../support/TestProcess.ts"
+import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
+import { OperationLog } from "../../src/harness/system/OperationLog.ts"
+import { seeded, shuffled } from "../../src/harness/system/Random.ts"
+import { type Ask, askAt, exactJson, readAccount } from "../../src/harness/system/Shopper.ts"
+import { manySold } from "../../src/harness/system/Sold.ts"
+import { freePort, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { TestProcess } from "../../src/harness/system/TestProcess.ts"
 
 const purchases = 20_000
 const killsOfEach = 5

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest"
-import { tokenOfLine } from "../../src/domain/Commit.ts"
+import { tokenOfLine } from "../../src/protocol/Commit.ts"
 import { serveEdge } from "../support/FeedEdge.ts"
 import { type FeedEvent, FeedReader } from "../support/FeedReader.ts"
-import { readAccount } from "../support/Shopper.ts"
-import { manySold } from "../support/Sold.ts"
+import { readAccount } from "../../src/harness/system/Shopper.ts"
+import { manySold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { freePort, until } from "../support/TestBroker.ts"
-import { TestProcess } from "../support/TestProcess.ts"
-import { TestSystem, userIn } from "../support/TestSystem.ts"
+import { freePort, until } from "../../src/harness/system/TestBroker.ts"
+import { TestProcess } from "../../src/harness/system/TestProcess.ts"
+import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const stopping = ["end", "stopping"]
 

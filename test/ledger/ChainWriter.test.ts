@@ -2,13 +2,13 @@ import { it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import * as fc from "fast-check"
 import { describe, expect } from "vitest"
-import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
-import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
+import { OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
+import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../src/protocol/Commit.ts"
 import { type ChainEpoch, openChainWriter } from "../../src/ledger/ChainWriter.ts"
 import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
 import type { RevisionProposal } from "../../src/ledger/ProposalQueue.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
-import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
+import { CommitConflict } from "../../src/nats/client/ConditionalAppend.ts"
 
 const takeover = 7
 

@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { array, assert, asyncProperty, integer, nat, property } from "fast-check"
 import { describe, expect, it } from "vitest"
-import type { Cents } from "../../src/domain/Money.ts"
+import type { Cents } from "../../src/account/Money.ts"
 import { AccountReader, type ReadRevision } from "../../src/ledger/AccountReader.ts"
 import { probeIn, TotalsBefore } from "../../src/ledger/TotalsBefore.ts"
 

@@ -6,8 +6,8 @@ import { beforeAll, describe, expect, it } from "vitest"
 import { wantedFormat } from "../../src/metrics/MetricsFormat.ts"
 import { metricsApp } from "../../src/metrics/MetricsApp.ts"
 import { findPythonPackage } from "../support/PythonPackage.ts"
-import { needs } from "../support/Requirement.ts"
-import { projectRoot } from "../support/TestBroker.ts"
+import { needs } from "../../src/harness/system/Requirement.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { purchaseText, refusal, type Seen, seen, useService } from "../support/TestService.ts"
 
 const client = await findPythonPackage("prometheus-client", "0.26.0")

@@ -2,10 +2,10 @@ import { it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { headers, type Msg, type NatsConnection } from "nats"
 import { describe, expect } from "vitest"
-import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
 import { CommitChain, chainReadsMax } from "../../src/nats/CommitChain.ts"
-import { Connection } from "../../src/nats/Connection.ts"
-import type { Request } from "../../src/nats/RequestInbox.ts"
+import { Connection } from "../../src/nats/client/Connection.ts"
+import type { Request } from "../../src/nats/client/RequestInbox.ts"
 
 /** Lets every fiber run that can. */
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })

@@ -2,9 +2,9 @@ import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { Effect, Exit, Layer, ManagedRuntime, Option } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
-import { Connection } from "../../src/nats/Connection.ts"
+import { Connection } from "../../src/nats/client/Connection.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
-import { TestBroker } from "../support/TestBroker.ts"
+import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 
 const manyReads = 200
 

@@ -1,8 +1,8 @@
 import { Effect, Exit, Fiber, Layer, ManagedRuntime, References } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { encodeCommit } from "../../src/domain/Commit.ts"
-import { behindCommit, decodeFeedPlace, encodeFeedPlace, isAfter } from "../../src/domain/FeedPlace.ts"
-import { journalStream } from "../../src/domain/Subject.ts"
+import { encodeCommit } from "../../src/protocol/Commit.ts"
+import { behindCommit, decodeFeedPlace, encodeFeedPlace, isAfter } from "../../src/protocol/FeedPlace.ts"
+import { journalStream } from "../../src/protocol/Subject.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import {
   CommitStream,
@@ -13,12 +13,12 @@ import {
   revisionOfUser
 } from "../../src/nats/CommitStream.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
-import { brokerLayer } from "../../src/Roles.ts"
-import { BrokerAdmin } from "../support/BrokerAdmin.ts"
-import { seeded } from "../support/Random.ts"
+import { brokerLayer } from "../../src/Layers.ts"
+import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
+import { seeded } from "../../src/harness/system/Random.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { TestBroker, until } from "../support/TestBroker.ts"
-import { testSettings } from "../support/TestLedger.ts"
+import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
 const partitions = 2
 

@@ -1,12 +1,12 @@
 import { Effect, Layer, ManagedRuntime } from "effect"
 import { connect, type NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { groupSubject } from "../../src/domain/Subject.ts"
+import { groupSubject } from "../../src/protocol/Subject.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import type { Pull } from "../../src/nats/PullSession.ts"
-import { brokerLayer } from "../../src/Roles.ts"
-import { TestBroker, until } from "../support/TestBroker.ts"
-import { testSettings } from "../support/TestLedger.ts"
+import { brokerLayer } from "../../src/Layers.ts"
+import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
 const plenty = 100_000
 

@@ -4,9 +4,9 @@ import { runInNewContext } from "node:vm"
 import { Effect, ManagedRuntime } from "effect"
 import { describe, expect, it } from "vitest"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
-import { brokerLayer } from "../../src/Roles.ts"
-import { TestBroker, until } from "../support/TestBroker.ts"
-import { testSettings } from "../support/TestLedger.ts"
+import { brokerLayer } from "../../src/Layers.ts"
+import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")

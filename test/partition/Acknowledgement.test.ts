@@ -2,11 +2,11 @@ import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { Delivery } from "../../src/nats/Delivery.ts"
 import { holdCommits } from "../support/Faults.ts"
-import { sold } from "../support/Sold.ts"
+import { sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import type { Replacements } from "../support/TestLedger.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import type { Replacements } from "../../src/harness/system/TestLedger.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 /** Watches what a worker receives, and which of it the worker decides to acknowledge. */
 const watchConsumer = () => {

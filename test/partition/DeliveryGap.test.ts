@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest"
 import type { Delivery } from "../../src/nats/Delivery.ts"
 import { mistakesInChain } from "../support/ChainOrder.ts"
-import { mistakesAfter, readAccount } from "../support/Shopper.ts"
-import { manySold } from "../support/Sold.ts"
+import { mistakesAfter, readAccount } from "../../src/harness/system/Shopper.ts"
+import { manySold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import type { Replacements } from "../support/TestLedger.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import type { Replacements } from "../../src/harness/system/TestLedger.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 describe("A delivery that does not arrive", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))

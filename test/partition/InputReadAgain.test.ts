@@ -1,13 +1,13 @@
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import { BrokerUnavailable } from "../../src/domain/BrokerError.ts"
+import { BrokerUnavailable } from "../../src/protocol/BrokerError.ts"
 import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { makeGate } from "../support/Faults.ts"
-import { mistakesAfter, readAccount, receiptOf } from "../support/Shopper.ts"
-import { manySold, sold } from "../support/Sold.ts"
+import { mistakesAfter, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
+import { manySold, sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 describe("Input that a new epoch reads again", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))

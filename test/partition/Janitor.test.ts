@@ -1,14 +1,14 @@
 import { Duration, Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import { inputStream, journalStream } from "../../src/domain/Subject.ts"
+import { inputStream, journalStream } from "../../src/protocol/Subject.ts"
 import { cleanOnce } from "../../src/partition/Janitor.ts"
 import { isCommit, makeGate } from "../support/Faults.ts"
-import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
-import { manySold, sold } from "../support/Sold.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
+import { manySold, sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import type { TestWorker } from "../support/TestLedger.ts"
-import { TestSystem, userIn } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import type { TestWorker } from "../../src/harness/system/TestLedger.ts"
+import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const [fast, slow] = [userIn(0, 2, "fast"), userIn(1, 2, "slow")]
 const ofFast = manySold(fast, 300)

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest"
 import { holdCommits } from "../support/Faults.ts"
-import { mistakesAfter, read, readAccount, receiptOf } from "../support/Shopper.ts"
-import { manySold, piecesOf, type Sold, sold, wideSold } from "../support/Sold.ts"
+import { mistakesAfter, read, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
+import { manySold, piecesOf, type Sold, sold, wideSold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 // What fits into messages of the input log has to fit into the ledger too, whatever it is: one record that the broker
 // refuses would stop a partition for ever.

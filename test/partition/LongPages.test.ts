@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest"
-import { mistakesAfter, readAccount } from "../support/Shopper.ts"
-import { manySold, wideSold } from "../support/Sold.ts"
+import { mistakesAfter, readAccount } from "../../src/harness/system/Shopper.ts"
+import { manySold, wideSold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 // A reply of an owner is one message of the broker, which has a largest size.
 describe("Long pages", () => {

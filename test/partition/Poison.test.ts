@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest"
-import { encodeToken } from "../../src/domain/Subject.ts"
-import { mistakesAfter, post, readAccount } from "../support/Shopper.ts"
-import { inputMessage, sold } from "../support/Sold.ts"
+import { encodeToken } from "../../src/protocol/Subject.ts"
+import { mistakesAfter, post, readAccount } from "../../src/harness/system/Shopper.ts"
+import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
-import { TestSystem, userIn } from "../support/TestSystem.ts"
+import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 4
 const user = userIn(1, partitions, "poisoned")

@@ -1,17 +1,17 @@
 import { Duration, Effect, Exit, Scope } from "effect"
 import { describe, expect, it } from "vitest"
-import { inputStream } from "../../src/domain/Subject.ts"
+import { inputStream } from "../../src/protocol/Subject.ts"
 import type { Delivery } from "../../src/nats/Delivery.ts"
 import type { PullEvents } from "../../src/nats/PullSession.ts"
 import { cleanOnce } from "../../src/partition/Janitor.ts"
 import { runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { makeGate } from "../support/Faults.ts"
-import { mistakesAfter, post, read, readAccount } from "../support/Shopper.ts"
-import { manySold, sold } from "../support/Sold.ts"
+import { mistakesAfter, post, read, readAccount } from "../../src/harness/system/Shopper.ts"
+import { manySold, sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import type { Replacements } from "../support/TestLedger.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import type { Replacements } from "../../src/harness/system/TestLedger.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 /** Lets a worker hear of its consumer what the test wants it to hear. */
 const listening = (events: (real: PullEvents) => PullEvents): Replacements => ({

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest"
-import { inputStream } from "../../src/domain/Subject.ts"
-import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
-import { manySold, postBody, sold, type Sold } from "../support/Sold.ts"
+import { inputStream } from "../../src/protocol/Subject.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
+import { manySold, postBody, sold, type Sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 /** The shortest that the broker allows, in nanoseconds. */
 const shortestWindow = 100_000_000

@@ -1,8 +1,8 @@
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { afterAll, describe, expect, it } from "vitest"
-import { until } from "../support/TestBroker.ts"
-import { TestProcess } from "../support/TestProcess.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestProcess } from "../../src/harness/system/TestProcess.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 64
 /**

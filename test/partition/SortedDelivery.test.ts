@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { encodeToken, partitionOf } from "../../src/domain/Subject.ts"
+import { encodeToken, partitionOf } from "../../src/protocol/Subject.ts"
 import { sortDelivery } from "../../src/partition/SortedDelivery.ts"
-import { inputMessage, type Sold, sold } from "../support/Sold.ts"
-import { userIn } from "../support/TestSystem.ts"
+import { inputMessage, type Sold, sold } from "../../src/harness/system/Sold.ts"
+import { userIn } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 4
 const cafe = "caf\u00e9"

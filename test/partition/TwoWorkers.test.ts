@@ -1,11 +1,11 @@
 import { Duration } from "effect"
 import { describe, expect, it } from "vitest"
 import { mistakesInChain } from "../support/ChainOrder.ts"
-import { mistakesAfter, post, readAccount, receiptOf } from "../support/Shopper.ts"
-import { manySold, type Sold } from "../support/Sold.ts"
+import { mistakesAfter, post, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
+import { manySold, type Sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { until } from "../support/TestBroker.ts"
-import { TestSystem } from "../support/TestSystem.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 describe("Two workers", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "8" }))

@@ -1,10 +1,10 @@
 import { Duration, Effect } from "effect"
 import { afterEach, beforeEach, expect, it } from "vitest"
 import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
-import { post } from "../support/Shopper.ts"
-import { manySold } from "../support/Sold.ts"
-import { until } from "../support/TestBroker.ts"
-import { TestSystem, userIn } from "../support/TestSystem.ts"
+import { post } from "../../src/harness/system/Shopper.ts"
+import { manySold } from "../../src/harness/system/Sold.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 let system: TestSystem
 beforeEach(async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { needs } from "../support/Requirement.ts"
-import { CuttableDisk } from "./CuttableDisk.ts"
-import { runPowerCuts } from "./PowerCuts.ts"
+import { needs } from "../../src/harness/system/Requirement.ts"
+import { CuttableDisk } from "../../src/harness/power/CuttableDisk.ts"
+import { runPowerCuts } from "../../src/harness/power/PowerCuts.ts"
 
 const cuts = 4
 

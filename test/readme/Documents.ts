@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { projectRoot } from "../support/TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 /** A document of the project. Its path begins at the root of the project. */
 export interface Document {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { projectRoot } from "../support/TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { linkedDocuments, pages, readme } from "./Documents.ts"
 import { anchorsOf, linksOf, problemOf } from "./Links.ts"
 

@@ -1,9 +1,9 @@
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
-import { routes } from "../../src/edge/Routes.ts"
-import { invariants } from "../support/Invariant.ts"
-import { projectRoot } from "../support/TestBroker.ts"
+import { routes } from "../../src/edge/server/Routes.ts"
+import { invariants } from "../../src/harness/Invariant.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { pages, readme } from "./Documents.ts"
 
 const sources = globSync("src/**/*.ts", { cwd: projectRoot }).map((path) =>

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { mistakes } from "./Mistakes.ts"
-import { planOf } from "./Plan.ts"
-import { describeShrunk, shrink } from "./Shrink.ts"
-import { simulate } from "./Simulation.ts"
+import { mistakes } from "../../src/harness/simulation/Mistakes.ts"
+import { planOf } from "../../src/harness/simulation/Plan.ts"
+import { describeShrunk, shrink } from "../../src/harness/simulation/Shrink.ts"
+import { simulate } from "../../src/harness/simulation/Simulation.ts"
 
 const seedsMax = 500
 

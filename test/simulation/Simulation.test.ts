@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from "vitest"
-import { decodeNotices, encodeNotices } from "../../src/domain/AppliedNotice.ts"
-import { fatalOperations, planOf } from "./Plan.ts"
-import { runSeeds } from "./Seeds.ts"
-import { describeShrunk, shrink } from "./Shrink.ts"
-import { type Plant, simulate } from "./Simulation.ts"
-import { kind } from "./World.ts"
+import { decodeNotices, encodeNotices } from "../../src/protocol/AppliedNotice.ts"
+import { fatalOperations, planOf } from "../../src/harness/simulation/Plan.ts"
+import { runSeeds } from "../../src/harness/simulation/Seeds.ts"
+import { describeShrunk, shrink } from "../../src/harness/simulation/Shrink.ts"
+import { type Plant, simulate } from "../../src/harness/simulation/Simulation.ts"
+import { kind } from "../../src/harness/simulation/World.ts"
 
 const seeds = 2_000
 const threads = 2

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { describeGrowth, isTooMuch } from "./Growth.ts"
-import { soak, type SoakPlan } from "./Soak.ts"
+import { describeGrowth, isTooMuch } from "../../src/harness/soak/Growth.ts"
+import { soak, type SoakPlan } from "../../src/harness/soak/Soak.ts"
 
 const warmUp = { milliseconds: 5_000, operationsMin: 1_500, arrivalsMin: 1 }
 const load = { milliseconds: 10_000, operationsMin: 3_000, arrivalsMin: 2 }

@@ -2,8 +2,14 @@ import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { rmSync } from "node:fs"
 import { afterAll, describe, expect, it } from "vitest"
 import { postTo, type Seen, seen } from "../support/TestService.ts"
-import { TestBroker } from "../support/TestBroker.ts"
-import { startEdge, startWorker, type TestEdge, testSettings, type TestWorker } from "../support/TestLedger.ts"
+import { TestBroker } from "../../src/harness/system/TestBroker.ts"
+import {
+  startEdge,
+  startWorker,
+  type TestEdge,
+  testSettings,
+  type TestWorker
+} from "../../src/harness/system/TestLedger.ts"
 import { runUpgrade } from "../upgrade/UpgradeRun.ts"
 import { changedFiles, storedAnswers, unpackInstallation } from "./StoredInstallation.ts"
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { gunzipSync } from "node:zlib"
-import { projectRoot } from "../support/TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 const read = (commit: string, name: string) =>
   JSON.parse(gunzipSync(readFileSync(join(projectRoot, "test/stored", commit, `${name}.json.gz`))).toString("utf8"))

@@ -12,10 +12,10 @@ import {
   mustAwaitSeal,
   revisionOf,
   type StoredRevision
-} from "../../src/domain/Account.ts"
-import { encodeCommit } from "../../src/domain/Commit.ts"
-import { encodeRevision } from "../../src/domain/Revision.ts"
-import { encodeSegment, linksAfter, type SegmentLinks } from "../../src/domain/Segment.ts"
+} from "../../src/account/Account.ts"
+import { encodeCommit } from "../../src/protocol/Commit.ts"
+import { encodeRevision } from "../../src/account/Revision.ts"
+import { encodeSegment, linksAfter, type SegmentLinks } from "../../src/account/Segment.ts"
 
 /** Where the records of an account go; each gets a higher sequence than the one before it. */
 export interface RecordStore {

@@ -1,4 +1,4 @@
-import type { StoredCommit } from "./BrokerAdmin.ts"
+import type { StoredCommit } from "../../src/harness/system/BrokerAdmin.ts"
 
 /** Names each commit of a chain that is of another epoch than the last take-over before it, or moves the position back. */
 export const mistakesInChain = (commits: ReadonlyArray<StoredCommit>): ReadonlyArray<string> => {

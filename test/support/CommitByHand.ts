@@ -1,7 +1,7 @@
 import type { NatsConnection } from "nats"
-import { encodeCommit, headOf } from "../../src/domain/Commit.ts"
-import { encodeRevision, type Revision } from "../../src/domain/Revision.ts"
-import { commitSubject, encodeToken, journalStream, partitionOf } from "../../src/domain/Subject.ts"
+import { encodeCommit, headOf } from "../../src/protocol/Commit.ts"
+import { encodeRevision, type Revision } from "../../src/account/Revision.ts"
+import { commitSubject, encodeToken, journalStream, partitionOf } from "../../src/protocol/Subject.ts"
 
 /** A user's line of a commit. */
 export interface LineByHand {

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import { headOf } from "../../src/domain/Commit.ts"
-import type { Replacements } from "./TestLedger.ts"
+import { headOf } from "../../src/protocol/Commit.ts"
+import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 
 /** A door that is shut until a test opens it. */
 export const makeGate = () => {

@@ -1,7 +1,7 @@
 import { Effect, Exit, Scope } from "effect"
-import { serveHttp } from "../../src/edge/HttpServer.ts"
+import { serveHttp } from "../../src/edge/server/HttpServer.ts"
 import { FeedReader } from "./FeedReader.ts"
-import type { TestEdge } from "./TestLedger.ts"
+import type { TestEdge } from "../../src/harness/system/TestLedger.ts"
 
 /** An edge inside of the test's process, and a socket of its own for feeds. */
 export const serveEdge = async ({ app }: Pick<TestEdge, "app">) => {

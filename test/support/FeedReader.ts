@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { type ClientRequest, get, type IncomingMessage } from "node:http"
-import { exactJson } from "./Shopper.ts"
-import { until } from "./TestBroker.ts"
+import { exactJson } from "../../src/harness/system/Shopper.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
 
 /** One event of a feed. A comment is an event without data, and so is an id alone. */
 export interface FeedEvent {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { cacheDirectory } from "./Cache.ts"
-import { projectRoot } from "./TestBroker.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { runTool } from "./Tool.ts"
 
 const generatorVersion = "7.14.0"

@@ -1,8 +1,8 @@
 import { Effect, Layer } from "effect"
-import { BrokerUnavailable, OutcomeUnknown } from "../../src/domain/BrokerError.ts"
+import { BrokerUnavailable, OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
-import { CommitConflict } from "../../src/nats/ConditionalAppend.ts"
+import { CommitConflict } from "../../src/nats/client/ConditionalAppend.ts"
 
 /** The fate of a write: done, not done, or done without an answer. */
 export type Fate = "done" | "refused" | "unanswered"

@@ -3,8 +3,8 @@ import { once } from "node:events"
 import { accessSync, chmodSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
-import type { Requirement } from "./Requirement.ts"
-import { freePort, projectRoot, until } from "./TestBroker.ts"
+import type { Requirement } from "../../src/harness/system/Requirement.ts"
+import { freePort, projectRoot, until } from "../../src/harness/system/TestBroker.ts"
 
 const isProgram = (path: string): boolean => {
   try {

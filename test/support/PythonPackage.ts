@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { cacheDirectory } from "./Cache.ts"
-import type { Requirement } from "./Requirement.ts"
+import type { Requirement } from "../../src/harness/system/Requirement.ts"
 
 const run = promisify(execFile)
 

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process"
 import { join } from "node:path"
 import { findPythonPackage } from "./PythonPackage.ts"
-import type { Requirement } from "./Requirement.ts"
-import { projectRoot } from "./TestBroker.ts"
+import type { Requirement } from "../../src/harness/system/Requirement.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 const version = "4.32.5"
 

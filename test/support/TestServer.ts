@@ -2,7 +2,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Effect, Exit, References, Scope } from "effect"
 import type { Hono } from "hono"
-import { httpWaits, serveHttp } from "../../src/edge/HttpServer.ts"
+import { httpWaits, serveHttp } from "../../src/edge/server/HttpServer.ts"
 
 export interface TestServer {
   readonly port: number

@@ -1,13 +1,13 @@
 import { type Context, Effect } from "effect"
 import type { Hono } from "hono"
 import { connect, type NatsConnection } from "nats"
-import { makeApp } from "../../src/edge/App.ts"
-import type { EdgeServices } from "../../src/edge/EdgeRuntime.ts"
+import { makeApp } from "../../src/edge/server/App.ts"
+import type { EdgeServices } from "../../src/edge/runtime/EdgeRuntime.ts"
 import type { Settings } from "../../src/Settings.ts"
-import { describedApp } from "./Description.ts"
+import { describedApp } from "../../src/harness/system/Description.ts"
 import { startedBeforeAll } from "./StartedBefore.ts"
-import { TestBroker, until } from "./TestBroker.ts"
-import { startEdge, startWorker, type TestEdge, testSettings } from "./TestLedger.ts"
+import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { startEdge, startWorker, type TestEdge, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 type Body = Exclude<RequestInit["body"], undefined>
 

@@ -1,6 +1,6 @@
 import { connect, type Msg, type NatsConnection } from "nats"
-import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../src/domain/Commit.ts"
-import { commitFilter } from "../../src/domain/Subject.ts"
+import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../src/protocol/Commit.ts"
+import { commitFilter } from "../../src/protocol/Subject.ts"
 
 /** A commit or a take-over record, as it went over the wire, with the broker's answer once it came. */
 export interface SentCommit extends CommitHead {

@@ -7,15 +7,15 @@ import {
   evolve,
   isEmpty,
   revisionOf
-} from "../../src/domain/Account.ts"
-import { Purchase } from "../../src/domain/Purchase.ts"
-import type { Revision } from "../../src/domain/Revision.ts"
-import { encodeToken, formerLedgerStream, partitionOf } from "../../src/domain/Subject.ts"
-import { Connection } from "../../src/nats/Connection.ts"
+} from "../../src/account/Account.ts"
+import { Purchase } from "../../src/account/Purchase.ts"
+import type { Revision } from "../../src/account/Revision.ts"
+import { encodeToken, formerLedgerStream, partitionOf } from "../../src/protocol/Subject.ts"
+import { Connection } from "../../src/nats/client/Connection.ts"
 import { Topology } from "../../src/nats/Topology.ts"
-import { BrokerAdmin } from "../support/BrokerAdmin.ts"
-import { inputMessage, type Sold } from "../support/Sold.ts"
-import { TestBroker } from "../support/TestBroker.ts"
+import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
+import { inputMessage, type Sold } from "../../src/harness/system/Sold.ts"
+import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 
 const prefix = "$KV.ledger."
 /** The former layout sealed an account's ids when so many ids or revisions were unsealed. */

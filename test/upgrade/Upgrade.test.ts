@@ -1,16 +1,22 @@
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { commitBytesMax, commitRevisionsMax } from "../../src/ledger/ProposalQueue.ts"
-import { unsealedRevisionsMax } from "../../src/domain/Account.ts"
-import { OutcomeUnknown } from "../../src/domain/BrokerError.ts"
-import { tokenOfLine } from "../../src/domain/Commit.ts"
-import { encodeToken, inputStream } from "../../src/domain/Subject.ts"
-import { seeded, shuffled } from "../support/Random.ts"
-import { manySold, piecesOf, postBody, sold, type Sold, wideSold } from "../support/Sold.ts"
+import { unsealedRevisionsMax } from "../../src/account/Account.ts"
+import { OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
+import { tokenOfLine } from "../../src/protocol/Commit.ts"
+import { encodeToken, inputStream } from "../../src/protocol/Subject.ts"
+import { seeded, shuffled } from "../../src/harness/system/Random.ts"
+import { manySold, piecesOf, postBody, sold, type Sold, wideSold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { postTo, seen } from "../support/TestService.ts"
-import { startEdge, startWorker, type TestEdge, testSettings, type TestWorker } from "../support/TestLedger.ts"
-import { userIn } from "../support/TestSystem.ts"
+import {
+  startEdge,
+  startWorker,
+  type TestEdge,
+  testSettings,
+  type TestWorker
+} from "../../src/harness/system/TestLedger.ts"
+import { userIn } from "../../src/harness/system/TestSystem.ts"
 import { FormerInstallation } from "./FormerInstallation.ts"
 import { upgradeHere } from "./UpgradeRun.ts"
 

@@ -4,8 +4,8 @@ import { Cause, Effect, Exit, References } from "effect"
 import { type ReplayLimits, usualLimits } from "../../scripts/upgrade/Replay.ts"
 import { type Replacements, upgrade, type UpgradeSettings } from "../../scripts/upgrade/Upgrade.ts"
 import type { UpgradeFailure } from "../../scripts/upgrade/UpgradeFailure.ts"
-import { compileCache, projectRoot } from "../support/TestBroker.ts"
-import { testSettings } from "../support/TestLedger.ts"
+import { compileCache, projectRoot } from "../../src/harness/system/TestBroker.ts"
+import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
 /** How a process of the upgrade ended. A signal gives no code. */
 export interface UpgradeEnded {

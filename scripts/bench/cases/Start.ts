@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import { freePort, projectRoot } from "../../../test/support/TestBroker.ts"
+import { freePort, projectRoot } from "../../../src/harness/system/TestBroker.ts"
 import type { Case } from "../Case.ts"
 import { started, stopped } from "../Ending.ts"
 

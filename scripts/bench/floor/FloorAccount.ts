@@ -1,4 +1,4 @@
-import type { Purchase } from "../../../src/domain/Purchase.ts"
+import type { Purchase } from "../../../src/account/Purchase.ts"
 
 /** A purchase as a message carries it. */
 export type FloorPurchase = typeof Purchase.Encoded

@@ -1,5 +1,5 @@
 import type { NatsConnection } from "nats"
-import { headsStream, headsSubject } from "../../../src/domain/Subject.ts"
+import { headsStream, headsSubject } from "../../../src/protocol/Subject.ts"
 import { HeadTable, headEntryBytes } from "../../../src/ledger/HeadTable.ts"
 import type { FloorReads } from "./FloorReads.ts"
 import { headersOf, type Publish } from "./Protocol.ts"

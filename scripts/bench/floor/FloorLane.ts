@@ -1,6 +1,6 @@
 import { createInbox, type NatsConnection } from "nats"
-import { encodeCommit, headLineOf, revisionLineOf, revisionLinesOf, tokenOfLine } from "../../../src/domain/Commit.ts"
-import { commitSubject, encodeToken, segmentSubject } from "../../../src/domain/Subject.ts"
+import { encodeCommit, headLineOf, revisionLineOf, revisionLinesOf, tokenOfLine } from "../../../src/protocol/Commit.ts"
+import { commitSubject, encodeToken, segmentSubject } from "../../../src/protocol/Subject.ts"
 import { FloorAccount } from "./FloorAccount.ts"
 import type { FloorHeads } from "./FloorHeads.ts"
 import type { FloorReads } from "./FloorReads.ts"

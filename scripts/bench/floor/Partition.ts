@@ -1,6 +1,6 @@
 import { createInbox, type Msg, type NatsConnection } from "nats"
-import { inputStream, noticeHeader, partitionFilter } from "../../../src/domain/Subject.ts"
-import { readAckSubject } from "../../../src/nats/AckSubject.ts"
+import { inputStream, noticeHeader, partitionFilter } from "../../../src/protocol/Subject.ts"
+import { readAckSubject } from "../../../src/nats/client/AckSubject.ts"
 import type { FloorPurchase } from "./FloorAccount.ts"
 import { fail } from "./Protocol.ts"
 

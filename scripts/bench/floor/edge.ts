@@ -4,8 +4,8 @@ import { createHash } from "node:crypto"
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
 import { connect, nuid } from "nats"
-import { decimalFromCents } from "../../../src/domain/Money.ts"
-import { paceMillisecondsMin } from "../../../src/domain/Pace.ts"
+import { decimalFromCents } from "../../../src/account/Money.ts"
+import { paceMillisecondsMin } from "../../../src/intake/Pace.ts"
 import {
   groupSubject,
   noticeHeader,
@@ -13,7 +13,7 @@ import {
   partitionOf,
   purchaseSubject,
   querySubject
-} from "../../../src/domain/Subject.ts"
+} from "../../../src/protocol/Subject.ts"
 import type { HttpFloorMessage } from "./http.ts"
 import {
   endWithBenchmark,

@@ -1,7 +1,7 @@
 // The publishing half of the floor program: groups of purchases, with one message in flight in each partition.
 import { createHash } from "node:crypto"
 import { connect, nuid } from "nats"
-import { groupSubject, partitionOf } from "../../../src/domain/Subject.ts"
+import { groupSubject, partitionOf } from "../../../src/protocol/Subject.ts"
 import { callPurchases, outstandingMax, type PublishOrder } from "../PublishOrder.ts"
 import { purchaseAt } from "../Workload.ts"
 import { endWithBenchmark, floorPartitions, headersOf, replies, tell } from "./Protocol.ts"

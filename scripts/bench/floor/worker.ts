@@ -9,7 +9,7 @@ import {
   journalStream,
   partitionFilter,
   querySubject
-} from "../../../src/domain/Subject.ts"
+} from "../../../src/protocol/Subject.ts"
 import { FloorHeads } from "./FloorHeads.ts"
 import { FloorLane } from "./FloorLane.ts"
 import { floorReads } from "./FloorReads.ts"

@@ -1,0 +1,135 @@
+import { Duration, Effect, Layer, Option } from "effect"
+import { ActorRegistry } from "./actor/ActorRegistry.ts"
+import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
+import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
+import { SystemStatus } from "./status/SystemStatus.ts"
+import { Feed } from "./feed/Feed.ts"
+import { AccountReader } from "./ledger/AccountReader.ts"
+import { crashPointLayer } from "./ledger/CrashPoint.ts"
+import { Heads } from "./ledger/Heads.ts"
+import { HeadWriting } from "./ledger/HeadWriting.ts"
+import { History } from "./ledger/History.ts"
+import { TotalsBefore } from "./ledger/TotalsBefore.ts"
+import { ConnectionState } from "./nats/client/ConnectionState.ts"
+import { WorkCounters } from "./metrics/WorkCounters.ts"
+import { CommitChain } from "./nats/CommitChain.ts"
+import { CommitStream } from "./nats/CommitStream.ts"
+import { Connection } from "./nats/client/Connection.ts"
+import { HeadStore } from "./nats/HeadStore.ts"
+import { InputLog } from "./nats/InputLog.ts"
+import { NoticeTransport } from "./nats/NoticeTransport.ts"
+import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
+import { QueryTransport } from "./nats/QueryTransport.ts"
+import { RejectedRecords } from "./nats/RejectedRecords.ts"
+import { QueueDepth } from "./nats/QueueDepth.ts"
+import { Topology } from "./nats/Topology.ts"
+import { InputBudget } from "./partition/InputBudget.ts"
+import { OpenPurchases } from "./partition/OpenPurchases.ts"
+import { janitor } from "./partition/Janitor.ts"
+import { Membership } from "./partition/Membership.ts"
+import { PartitionWorker } from "./partition/PartitionWorker.ts"
+import { workerMetricsLayer } from "./partition/WorkerMetrics.ts"
+import { WorkerBucket } from "./nats/WorkerBucket.ts"
+import { NoticeInbox } from "./intake/NoticeInbox.ts"
+import { NoticeSender } from "./partition/NoticeSender.ts"
+import { QueryClient } from "./asking/QueryClient.ts"
+import type { Settings } from "./Settings.ts"
+
+/** All that talks to the broker: one connection, and the services on top of it. */
+export const brokerLayer = (settings: Settings, name: string) =>
+  Layer.mergeAll(
+    ConnectionState.layer,
+    CommitChain.layer(settings.replicas),
+    CommitStream.layer,
+    HeadStore.layer(settings.replicas),
+    InputLog.layer,
+    NoticeTransport.layer,
+    PartitionConsumer.layer,
+    QueryTransport.layer,
+    RejectedRecords.layer,
+    QueueDepth.layer,
+    WorkerBucket.layer(settings.replicas)
+  ).pipe(
+    Layer.provideMerge(
+      Topology.layer({
+        partitions: settings.partitions,
+        replicas: settings.replicas,
+        duplicateWindow: settings.duplicateWindow,
+        inputBytesMax: settings.inputBytesMax
+      })
+    ),
+    Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
+  )
+
+/** What an edge needs beside the broker, for purchases and questions. */
+export const purchasesLayer = Layer.mergeAll(
+  PurchasePublisher.layer.pipe(Layer.provide(NoticeInbox.layer)),
+  QueryClient.layer
+)
+
+/** What an edge needs beside the broker. */
+export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
+  edgeMetricsLayer.pipe(
+    Layer.provideMerge(Layer.mergeAll(Feed.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))),
+    Layer.provideMerge(purchasesLayer)
+  )
+
+const janitorLayer = (settings: Settings) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const worker = yield* PartitionWorker
+      yield* Effect.forkScoped(
+        janitor(
+          {
+            every: settings.janitorInterval,
+            retention: settings.inputRetention
+          },
+          // One janitor is enough; it is whoever owns the first partition.
+          () => worker.owned().includes(0)
+        )
+      )
+    })
+  )
+
+/** What a worker needs beside the broker: from the pull loop down to the chain. */
+export const workerLayer = (settings: Settings) =>
+  janitorLayer(settings).pipe(
+    Layer.provideMerge(PartitionWorker.layer(settings.workerId)),
+    Layer.provideMerge(
+      Membership.layer({
+        worker: settings.workerId,
+        heartbeat: settings.workerHeartbeat,
+        lease: settings.workerLease
+      })
+    ),
+    Layer.provideMerge(
+      ActorRegistry.layer({
+        residentMax: settings.actorsResidentMax,
+        membersMax: settings.purchaseIdsResidentMax,
+        idleMilliseconds: Duration.toMillis(settings.actorIdle)
+      })
+    ),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        History.layer,
+        InputBudget.layer,
+        OpenPurchases.layer,
+        NoticeSender.layer,
+        TotalsBefore.layer,
+        WorkCounters.layer
+      )
+    ),
+    Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
+    Layer.provideMerge(
+      Option.match(settings.testHeadsRevisions, {
+        onNone: () => Layer.empty,
+        onSome: (revisions) =>
+          Layer.succeed(HeadWriting, { ...HeadWriting.defaultValue(), revisions, revisionsOfPartition: 0 })
+      })
+    ),
+    Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
+  )
+
+/** The same, with what its metrics look up. */
+export const measuredWorkerLayer = (settings: Settings) =>
+  workerMetricsLayer.pipe(Layer.provideMerge(workerLayer(settings)))

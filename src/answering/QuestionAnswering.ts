@@ -1,0 +1,129 @@
+import { Effect, Exit, Schema } from "effect"
+import { type Account, revisionsAfter } from "../account/Account.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import type { SeenPurchase } from "../account/PurchaseIdSet.ts"
+import { type Consistency, type Question, Questions, Replies, type Reply } from "../protocol/Query.ts"
+import { encodeToken } from "../protocol/Subject.ts"
+import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
+import { History } from "../ledger/History.ts"
+import { type ApplyingRevisions, TotalsBefore } from "../ledger/TotalsBefore.ts"
+import { type EpochReads, lookCommitted, lookStrong } from "./EpochReads.ts"
+
+/** How much of a payload that cannot be read is logged. */
+const payloadLoggedMax = 500
+
+/** The figures of an account at one moment that a question needs. */
+interface Snapshot {
+  readonly total: bigint
+  readonly count: number
+  readonly revision: number
+  readonly seen: SeenPurchase | undefined
+  readonly applying: ApplyingRevisions
+  readonly following: ReadonlyArray<number>
+}
+
+const snapshotFor =
+  (question: Question) =>
+  (account: Account): Snapshot => ({
+    total: account.total,
+    count: account.count,
+    revision: account.revision,
+    seen: "purchaseId" in question ? account.seen.get(question.purchaseId) : undefined,
+    applying: { sequences: account.applying, count: account.applying.length },
+    following: question.kind === "revisions" ? revisionsAfter(account, question.after, question.limit) : []
+  })
+
+const totalOf = ({ total, count, revision }: Snapshot): Reply => ({ kind: "total", total, count, revision })
+
+/** The payload of an owner that does not answer. The edge asks again, and may reach the next owner. */
+export const notAnswered = ""
+
+const decodeQuestions = Schema.decodeUnknownExit(Questions)
+const encodeReplies = Schema.encodeSync(Replies)
+
+/** Returns the reply to a question that needs more than the account as its actor holds it. */
+const readOn = Effect.fnUntraced(function* (
+  history: (typeof History)["Service"],
+  totalsBefore: (typeof TotalsBefore)["Service"],
+  question: Exclude<Question, { readonly kind: "total" }>,
+  snapshot: Snapshot
+): Effect.fn.Return<Reply, BrokerFailure | LedgerInconsistent> {
+  const { total, count, revision, seen, applying } = snapshot
+  const userToken = encodeToken(question.userId)
+  switch (question.kind) {
+    case "page": {
+      if (revision === 0 && question.place === undefined) return { kind: "page", total, count, revision, entries: [] }
+      const place = question.place ?? { revision, taken: 0 }
+      const page = yield* history.page(userToken, place, question.limit)
+      return page === undefined
+        ? { kind: "refused", reason: "place" }
+        : { kind: "page", total, count, revision, ...page }
+    }
+    case "receipt":
+      return seen === undefined
+        ? { kind: "receipt" }
+        : { kind: "receipt", receipt: yield* history.receipt(userToken, question.purchaseId, seen) }
+    case "outcome": {
+      if (seen === undefined) return { kind: "outcome" }
+      const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
+      return { kind: "outcome", entry }
+    }
+    case "revisions":
+      return { kind: "revisions", sequences: snapshot.following }
+    case "totalsBefore":
+      return {
+        kind: "totalsBefore",
+        revision,
+        totals: yield* totalsBefore.read(userToken, applying, question.moments)
+      }
+  }
+})
+
+/** Returns the snapshots for questions, in their order; `undefined` if the epoch is over. */
+const snapshotsFor = Effect.fnUntraced(function* (
+  reads: EpochReads,
+  consistency: Consistency,
+  questions: ReadonlyArray<Question>
+) {
+  const inputs = questions.map((question) => (question.kind === "outcome" ? question.inputSequence : 0))
+  const wanted = Math.max(0, ...inputs)
+  if (wanted > 0) yield* reads.untilDispatched(wanted)
+  const look = reads.lookAll(
+    questions.map((question) => ({ userToken: encodeToken(question.userId), look: snapshotFor(question) }))
+  )
+  if (consistency !== "strong") return yield* look
+  // A reader of revisions needs those that are committed, and not the input that waits to be applied.
+  const isOfRevisions = questions.every(({ kind }) => kind === "revisions")
+  return yield* isOfRevisions ? lookCommitted(reads, look) : lookStrong(reads, look)
+})
+
+/** Answers the questions of one request. Returns `undefined` if this worker must not answer, or cannot read them. */
+export const answerQuestions = Effect.fnUntraced(function* (
+  reads: EpochReads,
+  payload: string
+): Effect.fn.Return<string | undefined, BrokerFailure | LedgerInconsistent, History | TotalsBefore> {
+  const history = yield* History
+  const totalsBefore = yield* TotalsBefore
+  const request = decodeQuestions(payload)
+  if (Exit.isFailure(request)) {
+    const shown = payload.slice(0, payloadLoggedMax)
+    yield* Effect.logWarning("could not read the questions of an edge").pipe(Effect.annotateLogs({ payload: shown }))
+    return undefined
+  }
+
+  const { consistency, questions } = request.value
+  const snapshots = yield* snapshotsFor(reads, consistency, questions)
+  if (snapshots === undefined) return undefined
+  const replies: Array<Reply> = []
+  const readingOn: Array<Effect.Effect<void, BrokerFailure | LedgerInconsistent>> = []
+  for (const [index, question] of questions.entries()) {
+    const snapshot = snapshots[index] as Snapshot
+    if (question.kind === "total") replies[index] = totalOf(snapshot)
+    else
+      readingOn.push(
+        Effect.map(readOn(history, totalsBefore, question, snapshot), (reply) => void (replies[index] = reply))
+      )
+  }
+  yield* Effect.all(readingOn, { concurrency: "unbounded", discard: true })
+  return encodeReplies(replies)
+})

@@ -1,0 +1,157 @@
+import { Duration, Effect, Exit, Schema } from "effect"
+import type { BrokerUnavailable, OutcomeUnknown } from "../protocol/BrokerError.ts"
+import { failureOf } from "../runtime/ExitFailure.ts"
+import { type Consistency, type Question, Questions, questionsMax, Replies, type Reply } from "../protocol/Query.ts"
+import type { Fork } from "../runtime/ForkInScope.ts"
+
+/** The most questions of one partition that wait at an edge. Further questions fail with `BrokerUnavailable`. */
+export const questionsWaitingMax = 8_192
+/** The most requests of one partition that are under way. */
+export const requestsInFlightMax = 4
+/**
+ * How long a question waits for the answer to the request before, in milliseconds. Then another request takes it, for some
+ * answers are slow. Under load, fewer and larger requests take less work.
+ */
+export const togetherMilliseconds = 10
+/** A request with fewer questions than this holds no other back. There is little load then. */
+const togetherQuestionsMin = 4
+/** The wait before questions are asked again: the partition may be without an owner, or the broker without an answer. */
+const retryWait = Duration.millis(50)
+/** For how long a question is asked again while the edge has no broker. In milliseconds, by the edge's clock. */
+const disconnectedMaxMilliseconds = 1_000
+
+type RequestFailure = BrokerUnavailable | OutcomeUnknown
+
+/** A question that waits for its reply. */
+export interface WaitingQuestion {
+  readonly question: Question
+  readonly consistency: Consistency
+  readonly askedAt: number
+  /** Ends the wait. */
+  readonly settle: (result: Effect.Effect<Reply, BrokerUnavailable>) => void
+  /** Whether it has its reply, or the caller has left. */
+  readonly isSettled: boolean
+}
+
+/** The hands of a lane. */
+export interface LaneHands {
+  readonly now: () => number
+  readonly fork: Fork
+  /** Sends a request to the owner of the lane's partition. */
+  readonly request: (payload: string) => Effect.Effect<string, RequestFailure>
+}
+
+/** Whether the question or its reply may fill a message, so that it travels alone. */
+const travelsAlone = ({ question }: WaitingQuestion): boolean =>
+  question.kind === "page" || question.kind === "totalsBefore"
+
+const decodeReplies = Schema.decodeUnknownExit(Replies)
+const encodeQuestions = Schema.encodeSync(Questions)
+
+/** Takes the questions of the next request from the front of a queue: with one consistency, and not settled. */
+export const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
+  const group: Array<WaitingQuestion> = []
+  const consistency = waiting[0]?.consistency
+  while (group.length < questionsMax && waiting[0] !== undefined && waiting[0].consistency === consistency) {
+    if (group.length > 0 && travelsAlone(waiting[0])) break
+    const next = waiting.shift()
+    if (next?.isSettled !== false) continue
+    group.push(next)
+    if (travelsAlone(next)) break
+  }
+  return group
+}
+
+/** The questions of one edge to one partition. Those that wait together travel in one request. */
+export class QuestionLane {
+  private readonly hands: LaneHands
+  private readonly waiting: Array<WaitingQuestion> = []
+  private inFlight = 0
+  private sentAt = 0
+  private sentQuestions = 0
+  private isDue = false
+
+  constructor(hands: LaneHands) {
+    this.hands = hands
+  }
+
+  get isFull(): boolean {
+    return this.waiting.length >= questionsWaitingMax
+  }
+
+  /** Asks a question, soon. */
+  add(question: WaitingQuestion): void {
+    this.waiting.push(question)
+    this.pump()
+  }
+
+  private pump(): void {
+    while (this.inFlight < requestsInFlightMax && this.waiting.length > 0) {
+      const now = this.hands.now()
+      const early = this.waitsFor(now)
+      if (early > 0) return this.pumpAfter(Math.min(early, togetherMilliseconds))
+      const group = takeGroup(this.waiting)
+      if (group.length > 0) this.sendGroup(group, now)
+    }
+  }
+
+  /** Returns for how many milliseconds the next request still waits for the answer to the one before. */
+  private waitsFor(now: number): number {
+    const [first] = this.waiting
+    const isAlone = first !== undefined && travelsAlone(first)
+    const mayWait = this.inFlight > 0 && this.sentQuestions >= togetherQuestionsMin && !isAlone
+    return mayWait ? this.sentAt + togetherMilliseconds - now : 0
+  }
+
+  private pumpAfter(milliseconds: number): void {
+    if (this.isDue) return
+    this.isDue = true
+    const due = Effect.sync(() => {
+      this.isDue = false
+      this.pump()
+    })
+    this.hands.fork(Effect.delay(due, milliseconds))
+  }
+
+  private sendGroup(group: ReadonlyArray<WaitingQuestion>, now: number): void {
+    this.inFlight += 1
+    this.sentAt = now
+    this.sentQuestions = group.length
+    const done = Effect.sync(() => {
+      this.inFlight -= 1
+      this.pump()
+    })
+    this.hands.fork(Effect.ensuring(this.ask(group), done))
+  }
+
+  private ask(group: ReadonlyArray<WaitingQuestion>): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const consistency = group[0]?.consistency ?? "strong"
+      const payload = encodeQuestions({ consistency, questions: group.map(({ question }) => question) })
+      const answered = yield* Effect.exit(this.hands.request(payload))
+      const replies = Exit.isSuccess(answered) ? decodeReplies(answered.value) : undefined
+      if (replies !== undefined && Exit.isSuccess(replies)) return this.settle(group, replies.value)
+      yield* Effect.sleep(retryWait)
+      this.waiting.unshift(...this.toRetry(group, failureOf(answered)))
+    })
+  }
+
+  private settle(group: ReadonlyArray<WaitingQuestion>, replies: ReadonlyArray<Reply>): void {
+    for (const [index, waiting] of group.entries()) {
+      const reply = replies[index]
+      if (reply !== undefined) waiting.settle(Effect.succeed(reply))
+    }
+  }
+
+  /** Returns the questions to ask again, and fails those that the edge has asked without a broker for long enough. */
+  private toRetry(group: ReadonlyArray<WaitingQuestion>, failure: RequestFailure | undefined) {
+    const isDisconnected = failure?._tag === "BrokerUnavailable" && failure.unserved !== true
+    const now = this.hands.now()
+    return group.filter((waiting) => {
+      if (waiting.isSettled) return false
+      if (!isDisconnected || now - waiting.askedAt < disconnectedMaxMilliseconds) return true
+      waiting.settle(Effect.fail(failure))
+      return false
+    })
+  }
+}

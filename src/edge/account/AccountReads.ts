@@ -1,0 +1,81 @@
+import { Effect } from "effect"
+import type { Consistency, LedgerEntry, Question, Reply } from "../../protocol/Query.ts"
+import { type AskOptions, NotCurrent, QueryClient } from "../../asking/QueryClient.ts"
+import { wordField } from "../contract/Field.ts"
+import { problem } from "../contract/Problem.ts"
+import { optional } from "../route/Route.ts"
+
+/** How long a read may take to become current, in milliseconds. Then it fails. */
+export const readWaitMilliseconds = 5_000
+
+type AnswerOf<Kind extends Question["kind"]> = Extract<Reply, { readonly kind: Kind }>
+
+/** Reads `?consistency=`. A strong read, which is usual, includes everything that was acknowledged before it began. */
+export const consistencyParameter = optional(
+  wordField("consistency", ["strong", "eventual"]),
+  "strong",
+  "A strong answer includes everything that was acknowledged before the question. An eventual one is the last state that the owner knows."
+)
+type AskedConsistency = Exclude<Consistency, "committed">
+
+/** The problems of routes that read accounts. */
+export const readProblems = ["not-current", "unavailable"] as const
+
+/** The problem of a cursor that does not belong to the user's history. */
+export const foreignCursor = problem(
+  "malformed-request",
+  "cursor does not belong to this user's history. Begin without a cursor."
+)
+
+const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
+  question: Extract<Question, { readonly kind: Kind }>,
+  options: AskOptions
+) {
+  const client = yield* QueryClient
+  const answer = yield* client.ask(question, options)
+  if (answer.kind === question.kind) return answer as AnswerOf<Kind>
+  return yield* Effect.fail(
+    answer.kind === "refused" && answer.reason === "place" ? foreignCursor : new NotCurrent({ waitedMilliseconds: 0 })
+  )
+})
+
+/** Asks for a caller, who waits up to {@link readWaitMilliseconds}. */
+const read = <Kind extends Question["kind"]>(
+  question: Extract<Question, { readonly kind: Kind }>,
+  consistency: AskedConsistency
+) => ask<Kind>(question, { consistency, waitMilliseconds: readWaitMilliseconds })
+
+/** Reads the total of an account. */
+export const readTotal = (userId: string, consistency: AskedConsistency) =>
+  read<"total">({ kind: "total", userId }, consistency)
+
+/** Reads a page of an account's history. Fails with {@link foreignCursor} for a cursor of another history. */
+export const readHistoryPage = (
+  page: Omit<Extract<Question, { readonly kind: "page" }>, "kind">,
+  consistency: AskedConsistency
+) => read<"page">({ kind: "page", ...page }, consistency)
+
+/** Reads the totals of an account just before some moments, in milliseconds since 1970. */
+export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
+  read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)
+
+/** Reads the receipt of a purchase; the answer has none if the account has not applied it. */
+export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
+  read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
+
+/**
+ * Asks for the outcome of a purchase that is stored at a sequence of the input log. Returns the entry of its id in the
+ * account, or `undefined` without an answer in time: the purchase stays stored all the same.
+ */
+export const outcomeWithin = (
+  purchase: { readonly userId: string; readonly purchaseId: string },
+  inputSequence: number,
+  waitMilliseconds: number
+): Effect.Effect<LedgerEntry | undefined, never, QueryClient> => {
+  const { userId, purchaseId } = purchase
+  const question = { kind: "outcome", userId, purchaseId, inputSequence } as const
+  return ask<"outcome">(question, { consistency: "committed", waitMilliseconds }).pipe(
+    Effect.map(({ entry }) => entry),
+    Effect.orElseSucceed(() => undefined)
+  )
+}

@@ -1,0 +1,212 @@
+import { createHash } from "node:crypto"
+import { Effect, Schema, SchemaGetter } from "effect"
+import { currency } from "../../account/Money.ts"
+import { HistoryCursor, pageLimitMax } from "../../protocol/Query.ts"
+import { jsonAnswer } from "../contract/AnswerSpec.ts"
+import { exactAmount } from "../../protocol/ExactJson.ts"
+import { Amount } from "../contract/Amount.ts"
+import { field, momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../contract/Field.ts"
+import { problem } from "../contract/Problem.ts"
+import { referenceTo } from "../contract/Reference.ts"
+import {
+  consistencyParameter,
+  foreignCursor,
+  readHistoryPage,
+  readProblems,
+  readReceipt,
+  readTotal,
+  readTotalsBefore
+} from "./AccountReads.ts"
+import {
+  Count,
+  Currency,
+  entryBody,
+  HistoryEntry,
+  Instant,
+  instant,
+  PurchaseReceipt,
+  receiptBody
+} from "../contract/AnswerBodies.ts"
+import { optional, route } from "../route/Route.ts"
+import { knownTags, tagged, unchanged } from "../route/ETag.ts"
+
+const limitDefault = 20
+
+/** A cursor with its user. Several accounts have a revision in one commit, so the inner cursor alone names no user. */
+const UserCursor = Schema.Struct({ cursor: HistoryCursor, user: Schema.String })
+type UserCursor = typeof UserCursor.Type
+
+/** Returns a short text that stands for a user in a cursor. */
+const userMark = (userId: string): string => createHash("sha256").update(userId).digest("hex").slice(0, 8)
+
+const encodeCursor = ({ cursor, user }: UserCursor): string =>
+  Buffer.from(`${cursor.revision}.${cursor.taken}.${user}`).toString("base64url")
+
+const decodeCursor = (text: string): UserCursor => {
+  const read = Buffer.from(text.slice(0, 64), "base64url").toString("latin1")
+  const [, revision, taken, user = ""] = /^([0-9]{1,15})\.([0-9]{1,9})\.([0-9a-f]{8})$/.exec(read) ?? []
+  return { cursor: { revision: Number(revision), taken: Number(taken) }, user }
+}
+
+const isCursor = Schema.is(UserCursor)
+const CursorText = Schema.String.check(
+  Schema.makeFilter((text: string) => {
+    const cursor = decodeCursor(text)
+    return isCursor(cursor) && encodeCursor(cursor) === text
+      ? undefined
+      : "was not given out by this service. Begin without a cursor"
+  })
+)
+const cursorField = field(
+  "cursor",
+  "malformed-request",
+  CursorText.pipe(
+    Schema.decodeTo(UserCursor, {
+      decode: SchemaGetter.transform(decodeCursor),
+      encode: SchemaGetter.transform(encodeCursor)
+    })
+  ),
+  CursorText
+)
+
+const accountMembers = {
+  userId: Schema.String,
+  total: Amount,
+  currency: Currency,
+  purchaseCount: Count,
+  known: Schema.Boolean.annotateKey({ description: "Whether a purchase of this user was ever applied." })
+}
+
+interface ShownAccount {
+  readonly total: bigint
+  readonly count: number
+}
+
+/** Writes the members that describe an account. It has a revision above 0 from its first purchase on. */
+const accountBody = (userId: string, { total, count }: ShownAccount, revision: number) => ({
+  userId,
+  total: exactAmount(total),
+  currency,
+  purchaseCount: count,
+  known: revision > 0
+})
+
+const nothing = { total: 0n, count: 0 }
+
+const totalRoute = route({
+  method: "GET",
+  path: "/users/{id}/total",
+  name: "readTotal",
+  group: "Users",
+  summary: "The total of a user, exact and current, or at an earlier time",
+  parameters: { id: askedUserIdField },
+  query: {
+    at: optional(
+      momentField("at"),
+      undefined,
+      "Asks for the total at this time: after the last purchase that the broker had stored (`storedAt`) at or before it."
+    ),
+    consistency: consistencyParameter
+  },
+  headers: { "if-none-match": knownTags },
+  answers: {
+    200: jsonAnswer(
+      "The total. It is 0.00 for a user without purchases, and then `known` is false.",
+      Schema.Struct({ ...accountMembers, at: Schema.optionalKey(Instant) }).annotate({ identifier: "Account" }),
+      ["etag"]
+    ),
+    304: unchanged
+  },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* ({ id: userId, at, consistency, "if-none-match": known }) {
+    if (at !== undefined) {
+      // The broker's times are kept in whole milliseconds.
+      const { revision, totals } = yield* readTotalsBefore(userId, [at + 1], consistency)
+      return tagged(known, `${revision}.${at}`, () => ({
+        ...accountBody(userId, totals[0] ?? nothing, revision),
+        at: instant(at)
+      }))
+    }
+    const answer = yield* readTotal(userId, consistency)
+    return tagged(known, String(answer.revision), () => accountBody(userId, answer, answer.revision))
+  })
+})
+
+const historyRoute = route({
+  method: "GET",
+  path: "/users/{id}/purchases",
+  name: "readHistory",
+  group: "Users",
+  summary: "The history of a user, newest first, in pages",
+  parameters: { id: askedUserIdField },
+  query: {
+    limit: optional(
+      wholeNumberField("limit", "malformed-request", 1, pageLimitMax),
+      limitDefault,
+      "The most purchases on the page; long texts make it shorter."
+    ),
+    cursor: optional(
+      cursorField,
+      undefined,
+      "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
+    ),
+    consistency: consistencyParameter
+  },
+  headers: { "if-none-match": knownTags },
+  answers: {
+    200: jsonAnswer(
+      "A page. Each purchase is on one page, even if others come between two requests.",
+      Schema.Struct({
+        ...accountMembers,
+        purchases: Schema.Array(HistoryEntry),
+        next: Schema.optionalKey(
+          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+        )
+      }).annotate({ identifier: "HistoryPage" }),
+      ["etag", "link"]
+    ),
+    304: unchanged
+  },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }, edge) {
+    const user = userMark(userId)
+    if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
+    const begin = cursor === undefined ? {} : { place: cursor.cursor }
+    const page = yield* readHistoryPage({ userId, limit, ...begin }, consistency)
+    const pathOf = (nextCursor: HistoryCursor) =>
+      `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor({ cursor: nextCursor, user })}`
+    const next = page.next === undefined ? undefined : referenceTo(edge, pathOf(page.next))
+    const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
+    const body = () => ({
+      ...accountBody(userId, page, page.revision),
+      purchases: page.entries.map((entry) => entryBody(userId, entry)),
+      ...(next === undefined ? {} : { next })
+    })
+    return tagged(known, tag, body, next === undefined ? {} : { link: `<${next}>; rel="next"` })
+  })
+})
+
+const receiptRoute = route({
+  method: "GET",
+  path: "/users/{id}/purchases/{purchaseId}",
+  name: "readReceipt",
+  group: "Users",
+  summary: "The receipt of a purchase",
+  parameters: { id: askedUserIdField, purchaseId: askedPurchaseIdField },
+  query: { consistency: consistencyParameter },
+  headers: { "if-none-match": knownTags },
+  answers: { 200: jsonAnswer("The purchase was applied.", PurchaseReceipt, ["etag"]), 304: unchanged },
+  problems: ["not-found", ...readProblems],
+  handle: Effect.fnUntraced(function* ({ id: userId, purchaseId, consistency, "if-none-match": known }) {
+    const answer = yield* readReceipt(userId, purchaseId, consistency)
+    const found = answer.receipt
+    if (found === undefined) {
+      const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists the rejected records.`
+      return yield* Effect.fail(problem("not-found", detail))
+    }
+    const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}`
+    return tagged(known, tag, () => receiptBody(userId, found))
+  })
+})
+
+export const userRoutes = [totalRoute, historyRoute, receiptRoute]

@@ -1,0 +1,145 @@
+import { Clock, Effect, Schema } from "effect"
+import { currency } from "../../account/Money.ts"
+import { momentsMax } from "../../protocol/Query.ts"
+import {
+  clockTime,
+  isTimeZone,
+  type Window,
+  windowEnd,
+  type WindowKind,
+  windowsOf,
+  windowStartBefore,
+  type WindowUnit,
+  windowUnits
+} from "../../account/SpendingWindow.ts"
+import { jsonAnswer } from "../contract/AnswerSpec.ts"
+import { exactAmount } from "../../protocol/ExactJson.ts"
+import { Amount } from "../contract/Amount.ts"
+import { field, momentField, askedUserIdField, wordField } from "../contract/Field.ts"
+import { problem } from "../contract/Problem.ts"
+import { referenceTo } from "../contract/Reference.ts"
+import { consistencyParameter, readProblems, readTotalsBefore } from "./AccountReads.ts"
+import { Count, Currency, Instant, instant } from "../contract/AnswerBodies.ts"
+import { optional, route } from "../route/Route.ts"
+import { knownTags, tagged, unchanged } from "../route/ETag.ts"
+
+/** The most windows of one answer; `next` leads on. */
+export const windowsMax = momentsMax - 1
+/** How many windows an answer has if the caller gives no beginning. */
+const windowsDefault: Record<WindowUnit, number> = { hour: 24, day: 30, month: 12 }
+
+const timeZoneField = field(
+  "timeZone",
+  "malformed-request",
+  Schema.String.check(
+    Schema.makeFilter(
+      (name: string) =>
+        name.length <= 64 && isTimeZone(name)
+          ? undefined
+          : `must be the name of a time zone like Europe/Berlin, and is ${name.slice(0, 40)}`,
+      { toJsonSchema: () => [{ minLength: 1, maxLength: 64, pattern: "^[A-Za-z][A-Za-z0-9_/+-]*$" }, true] }
+    )
+  )
+)
+
+const spent = { total: Amount, purchaseCount: Count }
+
+const Spending = Schema.Struct({
+  userId: Schema.String,
+  by: Schema.Literals(windowUnits),
+  timeZone: Schema.String,
+  from: Instant,
+  to: Instant,
+  currency: Currency,
+  ...spent,
+  windows: Schema.Array(
+    Schema.Struct({
+      from: Instant,
+      to: Instant.annotateKey({ description: "The first moment after the window." }),
+      ...spent
+    })
+  ).annotateKey({ description: "Oldest first, with those in which nothing was bought." }),
+  next: Schema.optionalKey(
+    Schema.String.annotate({ description: "The path of the windows after these; the end of the range has none." })
+  )
+}).annotate({
+  identifier: "Spending",
+  description:
+    "The spending of a user in windows of time. total and purchaseCount are the sums of the windows of this answer."
+})
+
+/** Returns the range of an answer. Without `to` it ends with the current window, without `from` it has the usual length. */
+const rangeOf = (kind: WindowKind, from: number | undefined, to: number | undefined, now: number): Window => {
+  const end = to ?? windowEnd(kind, now)
+  return { from: from ?? windowStartBefore(kind, end - 1, windowsDefault[kind.by] - 1), to: end }
+}
+
+const spendingRoute = route({
+  method: "GET",
+  path: "/users/{id}/spending",
+  name: "readSpending",
+  group: "Users",
+  summary: "The spending of a user in each hour, day or month, exact and current",
+  description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). Windows follow the clock and calendar of the time zone: a day on which the clock changes has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
+  parameters: { id: askedUserIdField },
+  query: {
+    by: optional(wordField("by", windowUnits), "day", "How long a window is."),
+    from: optional(
+      momentField("from"),
+      undefined,
+      "The beginning of the first window, which may cut it. Without it there are 24 hours, 30 days or 12 months."
+    ),
+    to: optional(
+      momentField("to"),
+      undefined,
+      "The end of the last window, which excludes this moment. Without it the last window is the current one."
+    ),
+    timeZone: optional(
+      timeZoneField,
+      "UTC",
+      "The time zone whose clock and calendar cut the windows, by its name in the IANA database."
+    ),
+    consistency: consistencyParameter
+  },
+  headers: { "if-none-match": knownTags },
+  answers: { 200: jsonAnswer("The windows.", Spending, ["etag", "link"]), 304: unchanged },
+  problems: readProblems,
+  handle: Effect.fnUntraced(function* (
+    { id: userId, by, timeZone, consistency, "if-none-match": known, ...asked },
+    edge
+  ) {
+    const kind = { by, timeZone }
+    const range = rangeOf(kind, asked.from, asked.to, yield* Clock.currentTimeMillis)
+    if (range.from >= range.to) {
+      const detail = `from must be before to, and is ${instant(range.from)}; to is ${instant(range.to)}.`
+      return yield* Effect.fail(problem("malformed-request", detail))
+    }
+    const windows = windowsOf(kind, range, windowsMax)
+    const end = windows.at(-1)?.to ?? range.to
+    const moments = [range.from, ...windows.map(({ to }) => to)]
+    const { revision, totals } = yield* readTotalsBefore(userId, moments, consistency)
+
+    const spentBetween = (first: number, last: number) => ({
+      total: exactAmount((totals[last]?.total ?? 0n) - (totals[first]?.total ?? 0n)),
+      purchaseCount: (totals[last]?.count ?? 0) - (totals[first]?.count ?? 0)
+    })
+    const shown = ({ from, to }: Window) => ({ from: clockTime(from, timeZone), to: clockTime(to, timeZone) })
+    const rest = new URLSearchParams({ by, from: instant(end), to: instant(range.to), timeZone })
+    const next =
+      end === range.to ? undefined : referenceTo(edge, `/users/${encodeURIComponent(userId)}/spending?${rest}`)
+    const body = () => ({
+      userId,
+      by,
+      timeZone,
+      ...shown({ from: range.from, to: end }),
+      currency,
+      ...spentBetween(0, windows.length),
+      windows: windows.map((window, index) => ({ ...shown(window), ...spentBetween(index, index + 1) })),
+      ...(next === undefined ? {} : { next })
+    })
+    const tag = `${revision}.${by}.${range.from}.${range.to}.${timeZone}`
+    return tagged(known, tag, body, next === undefined ? {} : { link: `<${next}>; rel="next"` })
+  })
+})
+
+export const spendingRoutes = [spendingRoute]

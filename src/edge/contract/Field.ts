@@ -1,0 +1,221 @@
+import { Exit, Schema, SchemaGetter } from "effect"
+import {
+  blankAroundProblem,
+  inNormalForm,
+  ProductText,
+  productTextProblem,
+  PurchaseId,
+  purchaseIdProblem,
+  UserId,
+  userIdProblem
+} from "../../account/Identifier.ts"
+import { type Cents, centsFromDecimal, decimalFromCents, quantityMax, valueMax } from "../../account/Money.ts"
+import { integerFrom, type NumberProblem } from "../../account/JsonNumber.ts"
+import { failureOf } from "../../runtime/ExitFailure.ts"
+import { type Problem, problem } from "./Problem.ts"
+
+/** The kinds of problems of a field. */
+export type FieldProblem = "malformed-request" | "refused-by-rules"
+
+/** A text that callers send as a parameter or in a body, with its reader and its description. */
+export interface Field<A> {
+  /** Its name in messages. */
+  readonly name: string
+  /** The kind of problem of a wrong text. */
+  readonly kind: FieldProblem
+  readonly read: (text: string) => A | Problem<FieldProblem>
+  readonly documented: Schema.Constraint
+}
+
+/** Makes a field that a schema reads. The document has the type that the schema reads, unless another one is given. */
+export const field = <A>(
+  name: string,
+  kind: FieldProblem,
+  schema: Schema.Codec<A, string>,
+  documented: Schema.Constraint = Schema.toType(schema)
+): Field<A> => {
+  const decode = Schema.decodeUnknownExit(schema)
+  return {
+    name,
+    kind,
+    documented,
+    read: (text) => {
+      const exit = decode(text)
+      if (Exit.isSuccess(exit)) return exit.value
+      return problem(kind, `${name} ${failureOf(exit)?.message ?? "cannot be read"}.`)
+    }
+  }
+}
+
+/**
+ * Makes a field whose text is read in normalization form C. The rule is the one that the schema checks. It is called
+ * directly: a purchase has four texts, and reading them by the schema takes far longer.
+ */
+const textField = <Text extends string>(
+  name: string,
+  schema: Schema.Codec<Text, string>,
+  rule: (text: string) => string | undefined
+): Field<Text> => ({
+  ...field(name, "refused-by-rules", schema),
+  read: (text) => {
+    const normal = inNormalForm(text)
+    const wrong = rule(normal)
+    return wrong === undefined ? (normal as Text) : problem("refused-by-rules", `${name} ${wrong}.`)
+  }
+})
+
+export const userIdField = textField(
+  "userId",
+  UserId.annotate({
+    identifier: "UserId",
+    description:
+      "Names a user; not `.` or `..`, without control and format characters, and without blanks around. Its Unicode form does not matter."
+  }),
+  userIdProblem
+)
+
+export const purchaseIdField = textField(
+  "purchaseId",
+  PurchaseId.annotate({
+    identifier: "PurchaseId",
+    description:
+      "Names a purchase of its user; not `.` or `..`, without control and format characters, and without blanks around."
+  }),
+  purchaseIdProblem
+)
+
+/** Reads an id in a request that stores nothing. An id with a blank around it is malformed there: no user has one. */
+const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
+  ...field,
+  read: (text) => {
+    const wrong = blankAroundProblem(text)
+    return wrong === undefined ? field.read(text) : problem("malformed-request", `${field.name} ${wrong}.`)
+  }
+})
+export const askedUserIdField = askedFor(userIdField)
+export const askedPurchaseIdField = askedFor(purchaseIdField)
+
+const productText = ProductText.annotate({
+  identifier: "ProductText",
+  description: "Not blank, and without control and format characters; the joiners U+200C and U+200D are taken."
+})
+export const productTextField = (name: string) => textField(name, productText, productTextProblem)
+
+const wholeDigits = (text: string): number | undefined => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined)
+
+const wholeValue = (text: string): number | undefined => {
+  const whole = integerFrom(text, 0)
+  return typeof whole === "bigint" ? Number(whole) : undefined
+}
+
+/** Makes a field for a whole number of a range. It takes digits alone, unless `wholeFrom` reads other spellings. */
+export const wholeNumberField = (
+  name: string,
+  kind: FieldProblem,
+  minimum: number,
+  maximum: number,
+  wholeFrom = wholeDigits
+) => {
+  const numberIn = (text: string) => {
+    const number = wholeFrom(text)
+    return number !== undefined && number >= minimum && number <= maximum ? number : undefined
+  }
+  const outOfRange = (text: string) =>
+    `must be a whole number from ${minimum} to ${maximum}, and is ${text.slice(0, 40)}`
+  const read = (text: string) => numberIn(text) ?? problem(kind, `${name} ${outOfRange(text)}.`)
+  const schema = Schema.String.check(
+    Schema.makeFilter((text: string) => (numberIn(text) === undefined ? outOfRange(text) : undefined))
+  ).pipe(
+    Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum, maximum })), {
+      decode: SchemaGetter.transform(Number),
+      encode: SchemaGetter.transform(String)
+    })
+  )
+  return { ...field(name, kind, schema), read }
+}
+
+/** Reads the number of pieces from the text of a JSON number: 2, 2.0 and 2e0 are one value. */
+export const quantityField = wholeNumberField("quantity", "refused-by-rules", 1, quantityMax, wholeValue)
+
+const numberProblems: Record<NumberProblem, string> = {
+  form: "is not a number like 12.50",
+  places: "has more than two decimal places",
+  size: "is out of range"
+}
+
+const valueProblem = (text: string, cents = centsFromDecimal(text)): string | undefined => {
+  if (typeof cents === "string") return `${text.slice(0, 40)} ${numberProblems[cents]}`
+  if (cents <= 0n) return `must be above 0, and is ${text.slice(0, 40)}`
+  return cents > valueMax ? `must be at most ${decimalFromCents(valueMax)}, and is ${text.slice(0, 40)}` : undefined
+}
+
+/** Reads the price of a piece from the text of a JSON number, as exact cents. */
+export const valueField: Field<Cents> = {
+  ...field(
+    "value",
+    "refused-by-rules",
+    Schema.String.check(Schema.makeFilter((text: string) => valueProblem(text))).pipe(
+      Schema.decodeTo(Schema.BigInt, {
+        decode: SchemaGetter.transform((text: string) => BigInt(centsFromDecimal(text))),
+        encode: SchemaGetter.transform(decimalFromCents)
+      })
+    ),
+    Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(Number(valueMax) / 100)).annotate({
+      identifier: "Value",
+      description:
+        "The price of a piece, exact to two places. Its value counts, and not its spelling: 10.000 and 1E+1 are 10."
+    })
+  ),
+  read: (text) => {
+    const cents = centsFromDecimal(text)
+    const wrong = valueProblem(text, cents)
+    return typeof cents === "bigint" && wrong === undefined
+      ? cents
+      : problem("refused-by-rules", `value ${wrong ?? "cannot be read"}.`)
+  }
+}
+
+const momentPattern =
+  "^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+const isMoment = new RegExp(momentPattern)
+
+const momentOf = (text: string): number | undefined => {
+  if (!isMoment.test(text)) return undefined
+  try {
+    return Temporal.Instant.from(text.toUpperCase()).epochMilliseconds
+  } catch {
+    return undefined
+  }
+}
+
+const Moment = Schema.String.annotate({ identifier: "Moment" }).check(
+  Schema.makeFilter(
+    (text: string) =>
+      momentOf(text) === undefined
+        ? `must be a time from 1970 to 2999 with its offset, like 2026-11-24T18:30:00Z (in a path, + is written %2B), and is ${text.slice(0, 40)}`
+        : undefined,
+    { toJsonSchema: () => [{ format: "date-time", pattern: momentPattern }, true] }
+  )
+)
+
+/** Makes a field for a moment, read as milliseconds since 1970. */
+export const momentField = (name: string) =>
+  field(
+    name,
+    "malformed-request",
+    Moment.pipe(
+      Schema.decodeTo(Schema.Int, {
+        decode: SchemaGetter.transform((text: string) => momentOf(text) ?? Number.NaN),
+        encode: SchemaGetter.transform((at: number) => new Date(at).toISOString())
+      })
+    ),
+    Moment
+  )
+
+/** Makes a field for one of some words. */
+export const wordField = <const Words extends ReadonlyArray<string>>(name: string, words: Words) =>
+  field<Words[number]>(
+    name,
+    "malformed-request",
+    Schema.Literals(words).annotate({ message: `must be ${words.join(" or ")}` })
+  )

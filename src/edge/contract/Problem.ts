@@ -1,0 +1,104 @@
+import { Schema } from "effect"
+import { visibleText } from "../../account/VisibleText.ts"
+
+/** Each kind of problem with its status and title. */
+export const problemKinds = {
+  "malformed-request": [400, "The request is malformed"],
+  unauthenticated: [401, "Credentials are needed"],
+  forbidden: [403, "Access is not allowed"],
+  "not-found": [404, "Not found"],
+  "method-not-allowed": [405, "The method is not allowed here"],
+  "not-acceptable": [406, "No acceptable form of the answer"],
+  "request-timeout": [408, "The request took too long to arrive"],
+  "already-replayed": [409, "The record was replayed with another content"],
+  "body-too-large": [413, "The body is too large"],
+  "unsupported-media-type": [415, "The content type is not supported"],
+  "expectation-failed": [417, "The expectation cannot be met"],
+  "refused-by-rules": [422, "The rules refuse this value"],
+  "conflicting-purchase": [422, "This id was used for another purchase"],
+  "too-many-requests": [429, "Too many requests"],
+  "headers-too-large": [431, "The headers are too large"],
+  "internal-error": [500, "The server made a mistake"],
+  unavailable: [503, "The service is not available now"],
+  "outcome-unknown": [504, "The outcome is unknown"],
+  "not-current": [504, "The answer could not be made current in time"]
+} as const satisfies Record<string, readonly [number, string]>
+
+export type ProblemKind = keyof typeof problemKinds
+
+/**
+ * An answer to a request that cannot be served, after RFC 9457. Checks return it in the place of a value, effects fail
+ * with it, and nothing throws it. Only code that knows the request or its answer makes one.
+ */
+export class Problem<Kind extends ProblemKind = ProblemKind> {
+  readonly _tag = "Problem"
+  readonly status: number
+  /** Names the kind of problem, for programs. */
+  readonly kind: Kind
+  readonly title: string
+  /** Says what was wrong, with which value, and what to do. Characters that cannot be seen show their code points. */
+  readonly detail: string
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(kind: Kind, detail: string, headers: Readonly<Record<string, string>>) {
+    const [status, title] = problemKinds[kind]
+    this.status = status
+    this.kind = kind
+    this.title = title
+    this.detail = visibleText(detail)
+    this.headers = headers
+  }
+
+  /** Returns the same problem with another detail. */
+  withDetail(detail: string): Problem<Kind> {
+    return new Problem(this.kind, detail, this.headers)
+  }
+}
+
+/** Makes a problem. `headers` are those that its answer has beside the usual ones. */
+export const problem = <Kind extends ProblemKind>(
+  kind: Kind,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {}
+): Problem<Kind> => new Problem(kind, detail, headers)
+
+/** Tells a problem from the value that a check returns otherwise. */
+export const isProblem = (value: unknown): value is Problem => value instanceof Problem
+
+/** Returns the URI that names a kind of problem. */
+export const problemType = (kind: ProblemKind): string => `urn:purchase-ledger:problem:${kind}`
+
+/** The body of every problem. */
+export const ProblemBody = Schema.Struct({
+  type: Schema.String.annotate({ format: "uri", description: "Names the kind of problem, for programs." }),
+  title: Schema.String,
+  status: Schema.Int.check(Schema.isBetween({ minimum: 400, maximum: 599 })),
+  detail: Schema.String.annotate({ description: "Says what was wrong, with which value, and what to do, for people." }),
+  instance: Schema.String.annotate({
+    format: "uri-reference",
+    description: "The path of the request, as callers see it."
+  })
+}).annotate({ identifier: "Problem", description: "Why a request was not served, after RFC 9457." })
+
+/** Writes the body of a problem. `instance` is the path of the request; a problem within an answer has none. */
+export const problemBody = (what: Problem, instance?: string): string =>
+  JSON.stringify({
+    type: problemType(what.kind),
+    title: what.title,
+    status: what.status,
+    detail: what.detail,
+    instance
+  } satisfies Record<keyof typeof ProblemBody.Type, unknown>)
+
+export const problemMediaType = "application/problem+json"
+
+/** Returns all headers of a problem's answer. */
+export const problemHeaders = (what: Problem): Readonly<Record<string, string>> => ({
+  "content-type": problemMediaType,
+  "cache-control": "no-store",
+  ...what.headers
+})
+
+/** Returns the HTTP response of a problem. */
+export const problemResponse = (what: Problem, instance: string): Response =>
+  new Response(problemBody(what, instance), { status: what.status, headers: problemHeaders(what) })

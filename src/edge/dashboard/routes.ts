@@ -1,0 +1,71 @@
+import { Effect, Schema } from "effect"
+import type { Context as HttpContext } from "hono"
+import { accepts } from "hono/accepts"
+import { type AnswerSpec, jsonMediaType, reply, replyResponse, textAnswer } from "../contract/AnswerSpec.ts"
+import { dashboardFiles, dashboardMediaTypes, dashboardPageText } from "./DashboardFiles.ts"
+import type { Field } from "../contract/Field.ts"
+import { problem } from "../contract/Problem.ts"
+import { route } from "../route/Route.ts"
+import { knownTags, tagged, unchanged } from "../route/ETag.ts"
+
+const pageMediaType = "text/html"
+
+/** The content security policy of the page: a browser loads its files, and asks this edge. */
+const pagePolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'"
+].join("; ")
+
+/** Returns whether a caller prefers a page to JSON, as browsers do. */
+export const isPageWanted = (http: HttpContext): boolean =>
+  accepts(http, { header: "Accept", supports: [jsonMediaType, pageMediaType], default: jsonMediaType }) ===
+  pageMediaType
+
+/** Declares that callers who prefer a page get one instead of this answer. */
+export const orPage = <A extends AnswerSpec>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
+
+/** Returns the dashboard, a page that loads its files and asks for the rest by itself. */
+export const dashboardPage = (): Response =>
+  replyResponse(reply(200, dashboardPageText, { "content-security-policy": pagePolicy }), {
+    200: textAnswer(pageMediaType, "")
+  })
+
+const [firstMediaType = "", ...otherMediaTypes] = dashboardMediaTypes
+
+const fileField: Field<string> = {
+  name: "file",
+  kind: "malformed-request",
+  documented: Schema.Literals([...dashboardFiles.keys()]),
+  // A name without a file gets 404, not 400.
+  read: (text) => text
+}
+
+const fileRoute = route({
+  method: "GET",
+  path: "/dashboard/{file}",
+  name: "readDashboardFile",
+  group: "Service",
+  summary: "A file that the dashboard at / loads",
+  parameters: { file: fileField },
+  // Pages add a parameter that changes, so that browsers and proxies load a file again.
+  otherQuery: "ignored",
+  headers: { "if-none-match": knownTags },
+  answers: { 200: { ...textAnswer(firstMediaType, "The file.", ["etag"]), otherMediaTypes }, 304: unchanged },
+  problems: ["not-found"],
+  handle: Effect.fnUntraced(function* ({ file, "if-none-match": known }) {
+    const found = dashboardFiles.get(file)
+    if (found === undefined) return yield* Effect.fail(problem("not-found", `The dashboard has no file ${file}.`))
+    return replyResponse(
+      tagged(known, found.tag, () => found.text),
+      { 200: textAnswer(found.mediaType, ""), 304: unchanged }
+    )
+  })
+})
+
+export const dashboardRoutes = [fileRoute]

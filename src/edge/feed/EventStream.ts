@@ -1,0 +1,83 @@
+import type { ServerResponse } from "node:http"
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
+import { Duration, Effect } from "effect"
+import type { Context as HttpContext } from "hono"
+import { type Observable, Subscription } from "rxjs"
+import type { FeedFailure } from "../../feed/Feed.ts"
+import type { EndReason, FeedItem } from "../../feed/FeedItem.ts"
+import { type EventBytes, readerBytesMax } from "../runtime/EventBytes.ts"
+
+export const eventStreamMediaType = "text/event-stream"
+
+export const eventStreamHeaders = {
+  "content-type": eventStreamMediaType,
+  "cache-control": "no-store",
+  connection: "close",
+  // Proxies that buffer answers would hold events back.
+  "x-accel-buffering": "no"
+}
+
+/** How long a reader has to take the end of its feed before the connection is cut. */
+const endWait = Duration.seconds(5)
+
+// The adapter looks for its mark in a standard Response only, not in its own light class. A clone is always a standard
+// one; the class of the constant itself depends on the order of imports.
+const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
+
+/**
+ * Writes a feed to the socket itself: through a web stream each event would cost each reader some promises. The socket's
+ * buffer is the only queue of a reader. Succeeds when the answer has begun, and is interrupted if the reader leaves
+ * before.
+ */
+export const sendEvents = (
+  http: HttpContext,
+  eventBytes: EventBytes,
+  open: (ready: () => Promise<void>) => Observable<FeedItem>
+): Effect.Effect<Response, FeedFailure> =>
+  Effect.callback((resume) => {
+    const { outgoing }: { readonly outgoing: ServerResponse } = http.env
+    let taken = Promise.withResolvers<void>()
+    let isStuck = false
+    const reading = new Subscription()
+
+    const write = (item: FeedItem) => {
+      if (!outgoing.headersSent) {
+        outgoing.writeHead(200, eventStreamHeaders)
+        resume(Effect.succeed(answeredAlready()))
+      }
+      const bytes = eventBytes.of(item)
+      if (bytes.length > 0) outgoing.write(bytes)
+    }
+
+    const end = (reason: EndReason) => {
+      reading.unsubscribe()
+      write({ kind: "end", reason })
+      outgoing.end()
+      const cut = setTimeout(() => outgoing.destroy(), Duration.toMillis(endWait))
+      outgoing.once("close", () => clearTimeout(cut))
+    }
+
+    const take = (item: FeedItem) => {
+      if (item.kind === "end") return end(item.reason)
+      if (item.kind === "heartbeat" && outgoing.writableNeedDrain) {
+        if (isStuck) return end("too-slow")
+        isStuck = true
+        return
+      }
+      if (outgoing.writableLength > readerBytesMax) return end("too-slow")
+      write(item)
+    }
+
+    outgoing.on("drain", () => {
+      isStuck = false
+      taken.resolve()
+      taken = Promise.withResolvers()
+    })
+    outgoing.once("close", () => {
+      reading.unsubscribe()
+      // Does nothing if the answer has begun.
+      resume(Effect.interrupt)
+    })
+    const items = open(async () => (outgoing.writableNeedDrain ? taken.promise : undefined))
+    reading.add(items.subscribe({ next: take, error: (failure: FeedFailure) => resume(Effect.fail(failure)) }))
+  })

@@ -1,0 +1,56 @@
+import type { Context as HttpContext } from "hono"
+import { inNormalForm } from "../../account/Identifier.ts"
+import { headerLines, oneOf, withoutBlanks } from "../contract/HeaderLines.ts"
+import { isProblem, type Problem, problem } from "../contract/Problem.ts"
+
+type Malformed = Problem<"malformed-request">
+
+/** The header's name in the draft standard, and the name that older clients send. */
+const names = ["Idempotency-Key", "X-Idempotency-Key"]
+
+// A string of RFC 9651 with its parameters, which are ignored. Characters beyond ASCII are taken as well.
+const text = String.raw`"(?:[^"\\]|\\["\\])*"`
+const parameter = String.raw`[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:${text}|[^\s;,"]+))?`
+const quotedKey = new RegExp(`(${text})(?:${parameter})*[ \\t]*(?:,|$)`, "y")
+const bareKey = /([^",]*)(?:,|$)/y
+
+const unreadable = (line: string): Malformed =>
+  problem(
+    "malformed-request",
+    `Idempotency-Key is ${line.slice(0, 40)}, and cannot be read. Write it bare, like k1, or in quotes, like "k1".`
+  )
+
+/** Reads the keys of a line: one, or more if a proxy joined lines. Undoes the escapes of a quoted key. */
+const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
+  const keys: Array<string> = []
+  let at = 0
+  for (let goesOn = true; goesOn;) {
+    while (line[at] === " " || line[at] === "\t") at += 1
+    const pattern = line[at] === '"' ? quotedKey : bareKey
+    pattern.lastIndex = at
+    const [whole, key] = pattern.exec(line) ?? []
+    if (whole === undefined || key === undefined) return unreadable(line)
+    keys.push(key.startsWith('"') ? key.slice(1, -1).replaceAll(/\\(["\\])/g, "$1") : withoutBlanks(key))
+    at += whole.length
+    goesOn = whole.endsWith(",")
+  }
+  return keys
+}
+
+/**
+ * Returns the key of a request, `undefined` without one, or a problem if it cannot be read or there are two keys.
+ * The draft standard has a quoted string with parameters; a bare key is common, and is taken whole.
+ */
+export const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => {
+  const keys: Array<string> = []
+  for (const name of names) {
+    const lines = headerLines(http, name)
+    if (isProblem(lines)) return lines
+    for (const line of lines) {
+      const read = keysIn(line)
+      if (isProblem(read)) return read
+      keys.push(...read.map(inNormalForm))
+    }
+  }
+  return oneOf("Idempotency-Key", keys, "Send one; a key with a comma stands in quotes.")
+}

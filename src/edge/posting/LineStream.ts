@@ -1,0 +1,130 @@
+import type { Readable } from "node:stream"
+import { type Cause, Deferred, Duration, Effect, Exit, Stream } from "effect"
+import type { Purchase } from "../../account/Purchase.ts"
+import { bodyBytes } from "./BodyBytes.ts"
+import { linesFailure } from "../contract/BodyLimit.ts"
+import { type ContentEncoding, UnpackedTooLarge, UnreadableGzip } from "./ContentEncoding.ts"
+import { type EdgeRuntime, type EdgeServices, NewId, stopping } from "../runtime/EdgeRuntime.ts"
+import { failureOf } from "../../runtime/ExitFailure.ts"
+import { problemOf } from "../contract/FailureProblem.ts"
+import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.ts"
+import { isProblem, type Problem, problem } from "../contract/Problem.ts"
+import { type Line, PurchaseLines } from "./LineReader.ts"
+import { appliedOf } from "./PurchaseOutcome.ts"
+import type { PublishResult } from "../../intake/PublishResult.ts"
+import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
+import { outcomeWithin } from "../account/AccountReads.ts"
+
+/** The most batches of one body that were read and whose answers the caller has not taken. */
+export const batchesOpenMax = 16
+/** How many purchases of a batch wait for their outcome at once. */
+const outcomesAtOnceMax = 256
+/** How often a body looks whether the edge stops. */
+const drainingEvery = Duration.millis(100)
+
+/** Returns the problem of a body that cannot be read further. */
+const bodyProblem = (cause: unknown): Problem => {
+  if (cause instanceof UnpackedTooLarge) return problem("body-too-large", cause.message)
+  if (cause instanceof UnreadableGzip) return problem("malformed-request", cause.message)
+  return linesFailure(cause)
+}
+
+async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines) {
+  for await (const chunk of body) yield* lines.read(chunk)
+  yield* lines.end()
+}
+
+const untilDraining = (edge: EdgeRuntime): Effect.Effect<never, Problem> =>
+  Effect.suspend(() =>
+    edge.isDraining() ? Effect.fail(stopping) : Effect.andThen(Effect.sleep(drainingEvery), untilDraining(edge))
+  )
+
+const isPurchase = (read: Line["read"]): read is Purchase => !isProblem(read)
+
+/** Returns the results of a batch's lines, given those of its purchases. */
+const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, published: ReadonlyArray<PublishResult>) {
+  const results: Array<LineResult> = []
+  let index = 0
+  for (const { number, read } of batch) {
+    if (!isPurchase(read)) {
+      results.push({ number, result: read })
+      continue
+    }
+    const exit = published[index]
+    index += 1
+    if (exit === undefined) return yield* Effect.die("no result of a publish")
+    if (Exit.isSuccess(exit)) {
+      results.push({ number, result: { purchase: read, published: exit.value, isRepeat: exit.value.duplicate } })
+    } else {
+      const failure = failureOf(exit)
+      if (failure === undefined) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
+      results.push({ number, result: problemOf(failure) })
+    }
+  }
+  return results
+})
+
+/** Waits up to `waitSeconds` until the purchase of a line is applied. Without an answer by then it is only stored. */
+const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineResult, waitSeconds: number) {
+  const { number, result } = line
+  if (!isStored(result)) return line
+  const { purchase, published } = result
+  const entry = yield* outcomeWithin(purchase, published.sequence, waitSeconds * 1_000)
+  if (entry === undefined) return line
+  const applied = appliedOf(edge, purchase, published, entry)
+  return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
+})
+
+/** Returns whether a line was not stored because of the broker, and not because of the caller. */
+const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && result.status >= 500
+
+/** How to read a body of lines. */
+export interface LinesOptions {
+  readonly encoding: ContentEncoding
+  readonly lineBytesMax: number
+  /** How long to wait for each purchase to be applied, once it is stored; 0 for no wait. */
+  readonly waitSeconds: number
+}
+
+/**
+ * Stores the purchases of a body of lines as they come, and answers each line that is not blank, in their order. It
+ * reads no faster than the caller takes answers. If the body cannot be read to its end, the last line says why.
+ */
+export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body: Readable, options: LinesOptions) {
+  const { encoding, lineBytesMax, waitSeconds } = options
+  const publisher = yield* PurchasePublisher
+  const lines = new PurchaseLines(lineBytesMax, yield* NewId)
+  const brokerGone = yield* Deferred.make<never, Problem>()
+  let answered = 0
+
+  const submit = (batch: ReadonlyArray<Line>) =>
+    Effect.map(publisher.submit(batch.map(({ read }) => read).filter(isPurchase)), (submitted) =>
+      Effect.gen(function* () {
+        const results = yield* resultsOf(batch, yield* submitted.results)
+        if (waitSeconds === 0) return results
+        return yield* Effect.forEach(results, (line) => withOutcome(edge, line, waitSeconds), {
+          concurrency: outcomesAtOnceMax
+        })
+      })
+    )
+
+  const answer = (part: ReadonlyArray<LineResult> | Problem): Uint8Array => {
+    if (isProblem(part)) return Buffer.from(`${endAnswer(answered, part)}\n`)
+    answered = part.at(-1)?.number ?? answered
+    const failed = part.find(isOfBroker)
+    if (failed !== undefined && !isStored(failed.result)) Deferred.doneUnsafe(brokerGone, Effect.fail(failed.result))
+    return Buffer.from(part.map((line) => `${lineAnswer(line)}\n`).join(""))
+  }
+
+  const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), bodyProblem).pipe(
+    Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone)))
+  )
+  type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>
+  return batches.pipe(
+    Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(batch)),
+    Stream.catch((why) => Stream.succeed<Answering>(Effect.succeed(why))),
+    // The batches wait for their results at the same time, and are answered in their order.
+    Stream.mapEffect((answering) => answering, { concurrency: batchesOpenMax }),
+    Stream.map(answer)
+  )
+})

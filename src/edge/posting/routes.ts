@@ -1,0 +1,127 @@
+import { Effect, Exit, Schema } from "effect"
+import type { Cents } from "../../account/Money.ts"
+import type { Purchase } from "../../account/Purchase.ts"
+import { jsonAnswer, linesMediaType, reply, textAnswer } from "../contract/AnswerSpec.ts"
+import { orFail, type EdgeRuntime, NewId } from "../runtime/EdgeRuntime.ts"
+import { purchaseIdField } from "../contract/Field.ts"
+import { idempotencyKeyOf } from "./IdempotencyKey.ts"
+import { manyPurchases, onePurchase, purchaseBodyBytesMax, purchaseIn } from "./PurchaseBody.ts"
+import { appliedOf } from "./PurchaseOutcome.ts"
+import type { Published } from "../../intake/PublishResult.ts"
+import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
+import { outcomeWithin } from "../account/AccountReads.ts"
+import { receiptReference } from "../contract/Reference.ts"
+import { appliedBody, PostedPurchase, storedBody } from "../contract/AnswerBodies.ts"
+import { type HeaderParameter, type Parameter, route } from "../route/Route.ts"
+import { storeLines } from "./storeLines.ts"
+
+/** The longest wait that `Prefer: wait` can ask for, in seconds. A longer one is taken as this. */
+export const preferWaitMax = 30
+
+/** Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other and unreadable preferences, as the RFC says. */
+const preferredWait: Parameter<number | undefined> = {
+  description: `\`wait=5\` waits up to 5 seconds until the purchase is applied. The longest wait is ${preferWaitMax} seconds.`,
+  documented: Schema.String,
+  read: (text = "") => {
+    for (const preference of text.split(",")) {
+      const match = /^\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?:;.*)?$/i.exec(preference)
+      if (match !== null) return Math.min(Number(match[1]), preferWaitMax)
+    }
+    return undefined
+  }
+}
+
+const idempotencyKey: HeaderParameter<string | undefined> = {
+  description:
+    "The purchaseId, if the body has none: bare, or a quoted string, whose parameters are ignored. `X-Idempotency-Key` is the same header.",
+  documented: purchaseIdField.documented,
+  kind: purchaseIdField.kind,
+  textOf: idempotencyKeyOf,
+  read: (text) => text
+}
+
+const stored = (edge: EdgeRuntime, purchase: Purchase, isRepeat: boolean) =>
+  reply(202, storedBody(purchase.userId, purchase), {
+    location: receiptReference(edge, purchase.userId, purchase.purchaseId),
+    ...(isRepeat ? { "idempotent-replayed": "true" } : {})
+  })
+
+const applied = (edge: EdgeRuntime, purchase: Purchase, totalAfter: Cents, seconds: number, isRepeat: boolean) =>
+  reply(201, appliedBody(purchase.userId, { ...purchase, totalAfter }), {
+    location: receiptReference(edge, purchase.userId, purchase.purchaseId),
+    "preference-applied": `wait=${seconds}`,
+    ...(isRepeat ? { "idempotent-replayed": "true" } : {})
+  })
+
+/** Asks the owner how a stored purchase came out. Without an answer within `seconds` it is only stored. */
+const askOutcome = Effect.fnUntraced(function* (
+  edge: EdgeRuntime,
+  purchase: Purchase,
+  published: Published,
+  seconds: number
+) {
+  const entry = yield* outcomeWithin(purchase, published.sequence, seconds * 1_000)
+  if (entry === undefined) return { kind: "stored", isRepeat: published.duplicate } as const
+  const { isRepeat } = yield* orFail(appliedOf(edge, purchase, published, entry))
+  return { kind: isRepeat ? "repeat" : "applied", totalAfter: entry.totalAfter } as const
+})
+
+/** Stores a purchase, and answers when it is applied or `seconds` are over. */
+const storeAndWait = Effect.fnUntraced(function* (edge: EdgeRuntime, purchase: Purchase, seconds: number) {
+  const publisher = yield* PurchasePublisher
+  const outcome = yield* publisher.publishAndWait(purchase, (published) =>
+    askOutcome(edge, purchase, published, seconds)
+  )
+  return outcome.kind === "stored"
+    ? stored(edge, purchase, outcome.isRepeat)
+    : applied(edge, purchase, outcome.totalAfter, seconds, outcome.kind === "repeat")
+})
+
+const postRoute = route({
+  method: "POST",
+  path: "/purchases",
+  name: "postPurchase",
+  group: "Purchases",
+  summary: "Store a purchase, to be applied exactly once",
+  description:
+    "A purchase without purchaseId and Idempotency-Key gets a new id. The same purchase again is answered as before, and counts once.",
+  stores: true,
+  parameters: {},
+  headers: { prefer: preferredWait, "idempotency-key": idempotencyKey },
+  bodies: [onePurchase, manyPurchases],
+  answers: {
+    200: textAnswer(
+      linesMediaType,
+      "The result of each line that is not blank, in their order, as soon as it is known. A last line of status `ended` says why an answer ends before the body does.",
+      ["preference-applied"]
+    ),
+    201: jsonAnswer("The purchase is applied, as `Prefer: wait` asked.", PostedPurchase, [
+      "location",
+      "preference-applied",
+      "idempotent-replayed"
+    ]),
+    202: jsonAnswer("The purchase is on the broker's disk, and will be applied.", PostedPurchase, [
+      "location",
+      "idempotent-replayed"
+    ])
+  },
+  problems: ["refused-by-rules", "conflicting-purchase", "unavailable", "outcome-unknown"],
+  handle: Effect.fnUntraced(function* ({ body, prefer: seconds, "idempotency-key": key }, edge, http) {
+    if (typeof body !== "string") {
+      const { encoding } = body
+      return yield* storeLines(edge, http, key, {
+        encoding,
+        lineBytesMax: purchaseBodyBytesMax,
+        waitSeconds: seconds ?? 0
+      })
+    }
+    const purchase = yield* purchaseIn(edge, body, key, yield* NewId)
+    if (seconds !== undefined && seconds > 0) return yield* storeAndWait(edge, purchase, seconds)
+    const publisher = yield* PurchasePublisher
+    const [result] = yield* publisher.publish([purchase])
+    const published = yield* result ?? Exit.die("no result of a publish")
+    return stored(edge, purchase, published.duplicate)
+  })
+})
+
+export const purchaseRoutes = [postRoute]

@@ -1,0 +1,73 @@
+import { Effect, Exit, Schema } from "effect"
+import { BrokerUnavailable } from "../../protocol/BrokerError.ts"
+import { type Purchase, sameContent } from "../../account/Purchase.ts"
+import type { Replay } from "../../protocol/Replay.ts"
+import { type RejectedKey, RejectedRecords } from "../../nats/RejectedRecords.ts"
+import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
+import { outcomeWithin } from "../account/AccountReads.ts"
+
+/** How long a replay waits for the outcome of its purchase, in milliseconds. */
+const outcomeWaitMilliseconds = 5_000
+
+const samePurchase = (one: Purchase, other: Purchase): boolean =>
+  one.userId === other.userId && one.purchaseId === other.purchaseId && sameContent(one, other)
+
+/** The record is replayed as this purchase already, and the new one has another content. A record counts once. */
+export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("AlreadyReplayed", {
+  userId: Schema.String,
+  purchaseId: Schema.String
+}) {
+  override get message() {
+    return `the record is replayed as purchase ${this.purchaseId} of user ${this.userId} with another content`
+  }
+}
+
+/**
+ * Writes the next step, and returns the newest one. If another replay wrote a step meanwhile, that one is returned. So
+ * of two replays with different contents one begins, and the other sees it.
+ */
+const step = Effect.fnUntraced(function* (place: RejectedKey, replay: Replay, after: number) {
+  const records = yield* RejectedRecords
+  yield* records.step(place, replay, after).pipe(Effect.catchTag("CommitConflict", () => Effect.void))
+  const newest = yield* records.replay(place)
+  if (newest !== undefined) return newest
+  // The step of the other replay is still on its way to the disk.
+  return yield* new BrokerUnavailable({
+    operation: "replay the record",
+    reason: "another replay of this record begins now"
+  })
+})
+
+/** Returns the input sequence of the purchase. Stores the purchase only if no replay before has stored it. */
+const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }: Replay) {
+  if (inputSequence !== undefined) return inputSequence
+  const publisher = yield* PurchasePublisher
+  const [result] = yield* publisher.publish([purchase])
+  return (yield* result ?? Exit.die("no result of a publish")).sequence
+})
+
+/**
+ * Sends a purchase instead of a rejected one, once. It writes down the purchase by compare-and-set, sends it, and writes
+ * down the outcome. If it breaks off, the same replay again goes on from there: the purchase has the same id, so the
+ * account counts it once. Returns the newest step, and whether everything was done before. Fails with AlreadyReplayed if
+ * another content was sent before.
+ */
+export const replayRejected = Effect.fnUntraced(function* (place: RejectedKey, purchase: Purchase) {
+  const records = yield* RejectedRecords
+  const newest = yield* records.replay(place)
+  // A purchase that conflicts is never applied: the account has another one under its id. So the next may be tried.
+  const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
+  const begun = mayBegin ? yield* step(place, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
+  if (!samePurchase(begun.purchase, purchase)) {
+    const { userId, purchaseId } = begun.purchase
+    return yield* new AlreadyReplayed({ userId, purchaseId })
+  }
+  if (begun.state === "applied" || begun.state === "conflicting") return { step: begun, wasFinished: true }
+
+  const inputSequence = yield* inputSequenceOf(begun)
+  // Without an answer in time it stays at `stored`. The same replay again asks for the outcome again.
+  const entry = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds)
+  const state = entry === undefined ? "stored" : sameContent(entry, purchase) ? "applied" : "conflicting"
+  if (state === begun.state) return { step: begun, wasFinished: false }
+  return { step: yield* step(place, { state, purchase, inputSequence }, begun.sequence), wasFinished: false }
+})

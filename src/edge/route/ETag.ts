@@ -1,0 +1,25 @@
+import { Schema } from "effect"
+import { type AnswerHeader, emptyAnswer, reply } from "../contract/AnswerSpec.ts"
+import type { Parameter } from "./Route.ts"
+
+/** Reads the tags in If-None-Match: those of answers that the caller has. */
+export const knownTags: Parameter<ReadonlyArray<string>> = {
+  description: "ETags of answers that the caller has: one that still holds is answered with 304.",
+  documented: Schema.String,
+  read: (text = "") => text.split(",").map((one) => one.trim().replace(/^W\//, ""))
+}
+
+export const unchanged = emptyAnswer("The answer that the caller has still holds.", ["etag", "link"])
+
+/** Makes the answer 200 with a strong ETag, or 304 if the caller has that answer. */
+export const tagged = <Body, const Headers extends { [Header in AnswerHeader]?: string } = {}>(
+  known: ReadonlyArray<string>,
+  tag: string,
+  body: () => Body,
+  headers?: Headers
+) => {
+  const etag = `"${tag}"`
+  // A cache may keep the answer, and has to ask each time whether it still holds.
+  const cached = { etag, "cache-control": "private, no-cache", ...headers }
+  return known.includes(etag) || known.includes("*") ? reply(304, undefined, cached) : reply(200, body(), cached)
+}

@@ -1,0 +1,206 @@
+import { Effect, type Schema } from "effect"
+import type { Context as HttpContext } from "hono"
+import { type AnswerSpecs, type Reply, replyResponse } from "../contract/AnswerSpec.ts"
+import { type EdgeRuntime, type EdgeServices, respond } from "../runtime/EdgeRuntime.ts"
+import type { EdgeFailure } from "../contract/FailureProblem.ts"
+import type { Field, FieldProblem } from "../contract/Field.ts"
+import { givenQuery } from "../contract/GivenQuery.ts"
+import { isProblem, type Problem, type ProblemKind } from "../contract/Problem.ts"
+
+/** A parameter of the query, or a header whose lines are one list. Callers may leave it out. */
+export interface Parameter<A> {
+  readonly description: string
+  readonly documented: Schema.Constraint
+  /** The value of a parameter that is left out. */
+  readonly otherwise?: unknown
+  /** The kind of problem of a wrong text. Without it every text is right. */
+  readonly kind?: FieldProblem
+  readonly read: (text: string | undefined) => A | Problem<FieldProblem>
+}
+
+/** A header that has one value, or whose lines are not simply joined with commas. */
+export interface HeaderParameter<A> extends Parameter<A> {
+  /** Returns the text for `read`, or a problem of the header as a whole. */
+  readonly textOf?: (http: HttpContext) => string | undefined | Problem<"malformed-request">
+}
+
+/** Makes a parameter of a field. `otherwise` is its value if it is left out. */
+export const optional = <A, const B>(field: Field<A>, otherwise: B, description: string): Parameter<A | B> => ({
+  description,
+  documented: field.documented,
+  otherwise,
+  kind: field.kind,
+  read: (text) => (text === undefined ? otherwise : field.read(text))
+})
+
+/** The kinds of problems of a body as a whole. */
+export type BodyProblem = "body-too-large" | "request-timeout" | "unsupported-media-type"
+
+/** A body of one media type that a route takes. */
+export interface Body<A> {
+  readonly mediaType: string
+  /** Names the body in messages to callers who send another one, like `one purchase as application/json`. */
+  readonly asked: string
+  readonly documented: Schema.Constraint
+  /** The media type of the answers to this body, if it is not the first one of the route. */
+  readonly answeredAs?: string
+  /** Reads the body, and holds it to a bound. */
+  readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem | BodyProblem>>
+}
+
+/** Problems that every route may answer with. No route declares them. */
+export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
+
+/** The declaration of a route. Requests are served by it, and the document is made from it. */
+export interface Route {
+  readonly method: "GET" | "POST"
+  /** The path with its parameters in braces, like `/users/{id}/total`. */
+  readonly path: string
+  /** Names the route for programs. */
+  readonly name: string
+  readonly group: "Purchases" | "Users" | "Rejected" | "Feeds" | "Compatible" | "Service"
+  readonly summary: string
+  readonly description?: string
+  /** The parameters in the path, in the order in which they are read. */
+  readonly parameters: Readonly<Record<string, Field<unknown>>>
+  readonly query: Readonly<Record<string, Parameter<unknown>>>
+  readonly headers: Readonly<Record<string, HeaderParameter<unknown>>>
+  /** Whether other query parameters than those in `query` are refused with 400, or ignored. */
+  readonly otherQuery: "refused" | "ignored"
+  /** The bodies that it takes. A route without any ignores the body of a request. */
+  readonly bodies: ReadonlyArray<Body<unknown>>
+  readonly answers: AnswerSpecs
+  readonly problems: ReadonlyArray<ProblemKind>
+  /** Whether it stores something. Then it is refused while the edge stops, and a HEAD is not allowed. */
+  readonly stores: boolean
+  /** Answers a request; `body` is the one of `bodies` that was sent. */
+  readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
+}
+
+type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | PathNames<Rest>
+  : never
+
+type ReadOf<P> = {
+  readonly [Name in keyof P]: P[Name] extends Field<infer A> ? A : P[Name] extends Parameter<infer A> ? A : never
+}
+
+type Bodies = ReadonlyArray<Body<unknown>>
+type BodyOf<B extends Bodies> = B[number] extends Body<infer A> ? A : never
+
+interface Declaration<
+  Path extends string,
+  Path_,
+  Query,
+  Headers,
+  B extends Bodies,
+  A extends AnswerSpecs,
+  Kind extends ProblemKind
+> {
+  readonly method: Route["method"]
+  readonly path: Path
+  readonly name: string
+  readonly group: Route["group"]
+  readonly summary: string
+  readonly description?: string
+  readonly parameters: Path_
+  readonly query?: Query
+  /** Only for routes of probes and browsers, which add parameters that are not meant for this service. */
+  readonly otherQuery?: "ignored"
+  readonly headers?: Headers
+  readonly bodies?: B
+  readonly answers: A
+  readonly problems?: ReadonlyArray<Kind>
+  readonly stores?: true
+  /**
+   * Interrupts `handle` when the caller leaves. Only long requests need it: to hear of that, the adapter makes an
+   * AbortController and a whole Request, which cost more than a short request.
+   */
+  readonly isLong?: true
+  readonly handle: (
+    request: ReadOf<Path_> & ReadOf<Query> & ReadOf<Headers> & { readonly body: BodyOf<B> },
+    edge: EdgeRuntime,
+    http: HttpContext
+  ) => Effect.Effect<
+    // A route that streams makes its Response itself.
+    Reply<A> | Response,
+    EdgeFailure<NoInfer<Kind> | (typeof commonProblems)[number]>,
+    EdgeServices
+  >
+}
+
+/** Returns whether a route made its Response itself. The adapter replaces node's class, so its headers are looked at. */
+const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
+
+/**
+ * Declares a route. The declaration reads requests, and the document is made from it. The types let `handle` give only
+ * the declared answers, and fail only with the declared problems.
+ */
+export const route = <
+  const Path extends string,
+  const Path_ extends { readonly [Name in PathNames<Path>]: Field<unknown> },
+  const A extends AnswerSpecs,
+  const Query extends Readonly<Record<string, Parameter<unknown>>> = {},
+  const Headers extends Readonly<Record<string, HeaderParameter<unknown>>> = {},
+  const B extends Bodies = [],
+  const Kind extends ProblemKind = never
+>(
+  declaration: Declaration<Path, Path_, Query, Headers, B, A, Kind>
+): Route => {
+  const { handle, isLong, ...declared } = declaration
+  const parameters = Object.entries<Field<unknown>>(declared.parameters)
+  const query = Object.entries<Parameter<unknown>>(declared.query ?? {})
+  const headers = Object.entries<HeaderParameter<unknown>>(declared.headers ?? {})
+  const queryNames = query.map(([name]) => name)
+  const otherQuery = declared.otherQuery ?? "refused"
+
+  /** Returns the values of all parameters, or the problem of the first that is wrong. */
+  const readParameters = (http: HttpContext): Record<string, unknown> | Problem => {
+    const values: Record<string, unknown> = {}
+    const keep = (name: string, value: unknown) => (values[name] = value)
+    for (const [name, { read }] of parameters) {
+      const value = keep(name, read(http.req.param(name) ?? ""))
+      if (isProblem(value)) return value
+    }
+    const given = givenQuery(http.req.url, queryNames, otherQuery)
+    if (isProblem(given)) return given
+    for (const [name, { read }] of query) {
+      const value = keep(name, read(given.get(name)))
+      if (isProblem(value)) return value
+    }
+    for (const [name, { read, textOf }] of headers) {
+      const text = textOf === undefined ? http.req.header(name) : textOf(http)
+      const value = keep(name, isProblem(text) ? text : read(text))
+      if (isProblem(value)) return value
+    }
+    return values
+  }
+
+  const serve = (edge: EdgeRuntime, http: HttpContext, sent: Body<unknown> | undefined): Promise<Response> => {
+    type Request = Parameters<typeof handle>[0]
+    const values = readParameters(http)
+    const answered: Effect.Effect<Reply<A> | Response, EdgeFailure, EdgeServices> = isProblem(values)
+      ? Effect.fail(values)
+      : Effect.flatMap(
+          sent?.read(http) ?? Effect.undefined,
+          (body) => handle({ ...values, body } as Request, edge, http) as typeof answered
+        )
+    return respond(
+      edge,
+      http,
+      Effect.map(answered, (answer) => (isResponse(answer) ? answer : replyResponse(answer, declared.answers))),
+      isLong ? { signal: http.req.raw.signal } : undefined
+    )
+  }
+
+  return {
+    ...declared,
+    query: declared.query ?? {},
+    otherQuery,
+    headers: declared.headers ?? {},
+    bodies: declared.bodies ?? [],
+    problems: declared.problems ?? [],
+    stores: declared.stores ?? false,
+    serve
+  }
+}

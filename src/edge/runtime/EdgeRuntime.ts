@@ -1,0 +1,89 @@
+import { Cause, Context, Effect, Exit } from "effect"
+import type { Context as HttpContext } from "hono"
+import type { Feed } from "../../feed/Feed.ts"
+import type { InputLog } from "../../nats/InputLog.ts"
+import type { ConnectionState } from "../../nats/client/ConnectionState.ts"
+import type { RejectedRecords } from "../../nats/RejectedRecords.ts"
+import type { QueryClient } from "../../asking/QueryClient.ts"
+import { EventBytes } from "./EventBytes.ts"
+import { failureOf } from "../../runtime/ExitFailure.ts"
+import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
+import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "../contract/Problem.ts"
+import { LineBodies } from "./LineBodies.ts"
+import { PurchaseReader } from "../contract/PurchaseReader.ts"
+import type { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
+import { instanceOf, type Located } from "../contract/Reference.ts"
+import type { SystemStatus } from "../../status/SystemStatus.ts"
+
+export type EdgeServices =
+  | PurchasePublisher
+  | QueryClient
+  | InputLog
+  | ConnectionState
+  | RejectedRecords
+  | Feed
+  | SystemStatus
+
+/** Makes a purchase id if the caller gave none. Tests give their own. */
+export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
+  defaultValue: () => () => crypto.randomUUID()
+})
+
+/** The process around the routes. */
+export interface EdgeProcess extends Located {
+  readonly runPromiseExit: <A, E>(
+    effect: Effect.Effect<A, E, EdgeServices>,
+    options?: { readonly signal: AbortSignal }
+  ) => Promise<Exit.Exit<A, E>>
+  /** Whether the process was told to stop. It finishes the requests that it has accepted, and accepts no others. */
+  readonly isDraining: () => boolean
+}
+
+/** The process, and what all requests of an edge share. Each route is given it. */
+export interface EdgeRuntime extends EdgeProcess {
+  readonly purchaseReader: PurchaseReader
+  readonly lineBodies: LineBodies
+  readonly eventBytes: EventBytes
+}
+
+/** Makes the runtime of one edge. */
+export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
+  ...process,
+  purchaseReader: new PurchaseReader(),
+  lineBodies: new LineBodies(),
+  eventBytes: new EventBytes()
+})
+
+/** The answer to a request that met a mistake of the server, which is in the log. */
+export const serverMistake = problem(
+  "internal-error",
+  "The server made a mistake, and logged it. Stored purchases are safe."
+)
+
+/** The answer to a request that would store something while the process stops. */
+export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
+
+/** Answers a request with a problem. */
+export const refusal = (edge: EdgeRuntime, http: HttpContext, what: Problem): Response =>
+  problemResponse(what, instanceOf(edge, http))
+
+/** Runs a route's effect, and answers its failure as a problem. A signal interrupts it. */
+export const respond = async (
+  edge: EdgeRuntime,
+  http: HttpContext,
+  effect: Effect.Effect<Response, EdgeFailure, EdgeServices>,
+  options?: { readonly signal: AbortSignal }
+): Promise<Response> => {
+  const exit = await edge.runPromiseExit(effect, options)
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = failureOf(exit)
+  if (failure !== undefined) return refusal(edge, http, problemOf(failure))
+  const gone = Cause.hasInterruptsOnly(exit.cause)
+  if (!gone) await edge.runPromiseExit(Effect.logError("a request failed", exit.cause))
+  const ended = problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
+  return refusal(edge, http, gone ? ended : serverMistake)
+}
+
+/** Fails with the problem that a check returned, or succeeds with its value. */
+export const orFail = <A, Kind extends ProblemKind>(checked: A | Problem<Kind>): Effect.Effect<A, Problem<Kind>> =>
+  isProblem(checked) ? Effect.fail(checked as Problem<Kind>) : Effect.succeed(checked as A)

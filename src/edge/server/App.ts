@@ -1,0 +1,65 @@
+import { Effect } from "effect"
+import { Hono } from "hono"
+import { admitted, notAllowed, unlessAccepted } from "./Preconditions.ts"
+import { type EdgeProcess, makeEdgeRuntime, refusal, serverMistake } from "../runtime/EdgeRuntime.ts"
+import { measured } from "./EdgeMetrics.ts"
+import { problem, problemResponse } from "../contract/Problem.ts"
+import { instanceOf, referenceTo } from "../contract/Reference.ts"
+import { routes } from "./Routes.ts"
+
+const isDecodable = (url: string): boolean => {
+  if (!url.includes("%")) return true
+  try {
+    decodeURIComponent(url)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Returns a path in the spelling of the router: `{id}` becomes `:id`. */
+const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
+
+/** Makes the HTTP application of an edge: all routes, and the answers to other requests. Opens no socket. */
+export const makeApp = (process: EdgeProcess): Hono => {
+  const edge = makeEdgeRuntime(process)
+  const app = new Hono({ strict: false })
+
+  const undecodable = problem("malformed-request", "The path or query has a malformed percent-encoding.")
+
+  app.use(async (http, next) => {
+    if (isDecodable(http.req.url)) await next()
+    else http.res = problemResponse(undecodable, referenceTo(edge, "/"))
+    // A kept connection would hold up the stopping process until its client closes it.
+    if (edge.isDraining()) http.res.headers.set("connection", "close")
+  })
+
+  for (const route of routes) {
+    app.on(route.method, routerPath(route.path), measured(route.path), admitted(route, edge))
+  }
+
+  // These come after all routes: they get the methods that a path does not have.
+  for (const [path, known] of Map.groupBy(routes, (route) => route.path)) {
+    const methods = known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method]))
+    app.all(
+      routerPath(path),
+      measured(path),
+      (http) => unlessAccepted(edge, http) ?? notAllowed(edge, http, methods.join(", "))
+    )
+  }
+
+  app.notFound(
+    (http) =>
+      unlessAccepted(edge, http) ??
+      refusal(
+        edge,
+        http,
+        problem("not-found", `No route has the path ${instanceOf(edge, http)}. GET / lists the routes.`)
+      )
+  )
+  app.onError(async (error, http) => {
+    await edge.runPromiseExit(Effect.logError("a request failed", error))
+    return refusal(edge, http, serverMistake)
+  })
+  return app
+}

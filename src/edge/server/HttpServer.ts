@@ -1,0 +1,193 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import { getRequestListener } from "@hono/node-server"
+import { Effect, Schema } from "effect"
+import type { Hono } from "hono"
+import { linesMediaType, mediaTypeIn } from "../contract/AnswerSpec.ts"
+import { requestTimeoutCode } from "../contract/BodyLimit.ts"
+import { type Problem, problemBody, problemHeaders, problemResponse } from "../contract/Problem.ts"
+import {
+  headerBytesMax,
+  hostProblem,
+  noTunnel,
+  parserProblem,
+  rawAnswer,
+  unexpected,
+  unreadable
+} from "./ServerAnswer.ts"
+
+/** How long the server waits for callers, in milliseconds. */
+export const httpWaits = {
+  /** For all headers of a request. */
+  headers: 10_000,
+  /** For a whole request. A body of lines has no bound. */
+  request: 60_000,
+  /** For the next bytes of a body of lines, and for the next bytes of its answer to be taken. */
+  lines: 60_000,
+  /** For the next request on a kept connection. Clients keep theirs for less, so none sends a request to a closed one. */
+  keepAlive: 75_000,
+  /** Between two searches for late requests. */
+  check: 1_000,
+  /** For the caller to take the last answer of a connection and to end it. */
+  linger: 2_000,
+  /** For the answers to accepted requests, when the process stops. */
+  drain: 10_000
+}
+
+/** The HTTP port cannot be opened. */
+export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
+  host: Schema.String,
+  port: Schema.Number,
+  reason: Schema.String,
+  /** The setting of the port. */
+  setting: Schema.String
+}) {
+  override get message() {
+    return `Cannot listen on ${this.host}:${this.port} (${this.reason}). Set ${this.setting} to another one.`
+  }
+}
+
+const isOfLines = ({ headers }: IncomingMessage): boolean => mediaTypeIn(headers["content-type"]) === linesMediaType
+
+/** Ends a connection after its last answer, even if the caller does not end its side. */
+const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void => {
+  const cut = setTimeout(() => socket.destroy(), waitMilliseconds)
+  socket.once("close", () => clearTimeout(cut))
+  socket.end(last)
+}
+
+/** Fails the body of a request for its reader. The connection stays open for the answer, which is the last one. */
+const failBody = (outgoing: ServerResponse, failure: Error): void => {
+  const { req: incoming } = outgoing
+  outgoing.shouldKeepAlive = false
+  // Without a listener the failure of a body would throw.
+  incoming.on("error", () => undefined)
+  // The method of node would end the connection, too.
+  incoming._destroy = (cause, done) => done(cause)
+  incoming.destroy(failure)
+}
+
+/** Answers the requests that node's parser gives up. Each request gets one answer, in their order. */
+class ParserFailures {
+  private readonly answers = new WeakMap<Duplex, ServerResponse>()
+  private readonly failed = new WeakSet<Duplex>()
+  private readonly instance: string
+  private readonly lingerMilliseconds: number
+
+  constructor(instance: string, lingerMilliseconds: number) {
+    this.instance = instance
+    this.lingerMilliseconds = lingerMilliseconds
+  }
+
+  /**
+   * Keeps the answer to the newest request of its connection. An object made here for each request could be tenured by
+   * V8, and would keep the request until a full collection.
+   */
+  began(outgoing: ServerResponse): void {
+    this.answers.set(outgoing.req.socket, outgoing)
+  }
+
+  /** Answers a failure once. Node reports it again whenever more bytes come on the connection. */
+  met(failure: NodeJS.ErrnoException, socket: Duplex): void {
+    const outgoing = this.answers.get(socket)
+    const isTimeout = failure.code === requestTimeoutCode
+    if (isTimeout && outgoing !== undefined && !outgoing.writableEnded && isOfLines(outgoing.req)) return
+    if (this.failed.has(socket)) return
+    this.failed.add(socket)
+    if (!socket.writable) return void socket.destroy()
+    const end = (last?: string) => endSocket(socket, this.lingerMilliseconds, last)
+    const answer = () => end(rawAnswer(parserProblem(failure.code), this.instance))
+    if (outgoing === undefined) return answer()
+    if (outgoing.req.complete) return outgoing.writableFinished ? answer() : void outgoing.once("finish", answer)
+    if (outgoing.writableFinished) return end()
+    outgoing.once("finish", () => end())
+    failBody(outgoing, failure)
+  }
+}
+
+interface ServerOptions {
+  /** The settings of the host and the port, for messages. */
+  readonly setting?: string
+  /** Stands before the paths of the service, if a proxy serves it below a path. */
+  readonly pathPrefix?: string
+}
+
+/** Makes the server. A request that it refuses by itself, before the application, is answered with problem+json. */
+const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Server => {
+  const listener = getRequestListener(app.fetch, {
+    errorHandler: () => problemResponse(unreadable, instance),
+    // Replaces the host that HTTP/1.0 may leave out. No answer has it.
+    hostname: "localhost"
+  })
+  const limits = {
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: waits.headers,
+    requestTimeout: waits.request,
+    keepAliveTimeout: waits.keepAlive,
+    connectionsCheckingInterval: waits.check,
+    // Node would refuse HTTP/1.0 as well.
+    requireHostHeader: false
+  }
+  const failures = new ParserFailures(instance, waits.linger)
+  const refuse = (outgoing: ServerResponse, what: Problem): void => {
+    const body = problemBody(what, instance)
+    const length = Buffer.byteLength(body)
+    outgoing.shouldKeepAlive = false
+    outgoing.writeHead(what.status, { ...problemHeaders(what), "content-length": length }).end(body)
+  }
+  const server = createServer(limits, (incoming, outgoing) => {
+    failures.began(outgoing)
+    const wrongHost = hostProblem(incoming)
+    if (wrongHost !== undefined) return refuse(outgoing, wrongHost)
+    // Node ends a socket that was idle for this long, unless there is a listener for its timeout.
+    if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
+    void listener(incoming, outgoing)
+  })
+  server.on("checkExpectation", (incoming, outgoing) => {
+    failures.began(outgoing)
+    refuse(outgoing, hostProblem(incoming) ?? unexpected(incoming))
+  })
+  server.on("connect", (_incoming, socket) => {
+    // Node has removed its listener, and without one a failure of the connection would end the process.
+    socket.on("error", () => socket.destroy())
+    endSocket(socket, waits.linger, rawAnswer(noTunnel, instance))
+  })
+  server.on("clientError", (failure, socket) => failures.met(failure, socket))
+  return server
+}
+
+/** Serves the application until the scope closes. Then it answers the accepted requests. Succeeds with the port. */
+export const serveHttp = (
+  app: Hono,
+  host: string,
+  port: number,
+  waits = httpWaits,
+  { setting = "PORT or HOST", pathPrefix = "" }: ServerOptions = {}
+) =>
+  Effect.acquireRelease(
+    Effect.callback<Server, PortUnavailable>((resume) => {
+      const server = makeServer(app, waits, `${pathPrefix}/`)
+      server.once("error", (error) =>
+        resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message, setting })))
+      )
+      server.listen(port, host, () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: waits.drain,
+          orElse: () =>
+            Effect.andThen(
+              Effect.logWarning("stopped before all requests were answered"),
+              Effect.sync(() => server.closeAllConnections())
+            )
+        })
+      )
+  ).pipe(
+    Effect.map((server) => {
+      const address = server.address()
+      return typeof address === "object" && address !== null ? address.port : port
+    })
+  )

@@ -1,0 +1,65 @@
+import type { Context } from "hono"
+import { accepts } from "hono/accepts"
+import { jsonMediaType, mediaTypeIn, mediaTypesOf } from "../contract/AnswerSpec.ts"
+import { type EdgeRuntime, refusal, stopping } from "../runtime/EdgeRuntime.ts"
+import { singleHeader } from "../contract/HeaderLines.ts"
+import { isProblem, type Problem, problem, problemMediaType } from "../contract/Problem.ts"
+import type { Route } from "../route/Route.ts"
+
+/** Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if it takes one. */
+export const unlessAccepted = (
+  edge: EdgeRuntime,
+  http: Context,
+  offered: ReadonlyArray<string> = [jsonMediaType]
+): Response | undefined => {
+  if (http.req.header("accept") === undefined) return undefined
+  const matching = new Set([...offered, problemMediaType, ...offered.map((type) => `${type.split("/")[0]}/*`), "*/*"])
+  const taken = accepts(http, {
+    header: "Accept",
+    supports: [],
+    default: "",
+    match: (wanted) => (wanted.some(({ type, q }) => q > 0 && matching.has(type.toLowerCase())) ? "something" : "")
+  })
+  if (taken !== "") return undefined
+  return refusal(edge, http, problem("not-acceptable", `Answers are ${offered.join(" or ")}.`))
+}
+
+/** Returns the answer 405, with the methods that the path has. */
+export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Response =>
+  refusal(
+    edge,
+    http,
+    problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow })
+  )
+
+/** Returns the media types of a route's first answer, which is a success. */
+const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.values(route.answers).map(mediaTypesOf)[0]
+
+/** Returns the media type of a request's body, an empty text without one, or a problem if there are two. */
+const mediaTypeOf = (http: Context): string | Problem<"malformed-request"> => {
+  const contentType = singleHeader(http, "Content-Type")
+  return isProblem(contentType) ? contentType : mediaTypeIn(contentType)
+}
+
+/** Returns the handler of a route. It refuses a request that the route cannot take, before any parameter is read. */
+export const admitted = (route: Route, edge: EdgeRuntime) => {
+  const offered = offeredBy(route)
+  const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))
+  const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
+  return (http: Context): Response | Promise<Response> => {
+    const mediaType = bodies.size === 0 ? "" : mediaTypeOf(http)
+    if (isProblem(mediaType)) return refusal(edge, http, mediaType)
+    const body = bodies.get(mediaType)
+    const isSupported = body !== undefined || bodies.size === 0
+    const answered = body?.answeredAs === undefined ? offered : [body.answeredAs]
+    const refused = isSupported ? unlessAccepted(edge, http, answered) : undefined
+    if (refused !== undefined) return refused
+    if (route.stores) {
+      // Previews and link checkers send a HEAD to look, and must not write by it.
+      if (http.req.method === "HEAD") return notAllowed(edge, http, route.method)
+      if (edge.isDraining()) return refusal(edge, http, stopping)
+    }
+    if (!isSupported) return refusal(edge, http, unsupported)
+    return route.serve(edge, http, body)
+  }
+}

@@ -1,0 +1,27 @@
+import type { Route } from "../route/Route.ts"
+import { legacyRoutes } from "../legacy/routes.ts"
+import { dashboardRoutes } from "../dashboard/routes.ts"
+import { documentRoutes } from "../service/documents.ts"
+import { feedRoutes } from "../feed/routes.ts"
+import { metricsRoutes } from "../service/metrics.ts"
+import { probeRoutes } from "../service/probes.ts"
+import { purchaseRoutes } from "../posting/routes.ts"
+import { rejectedRoutes } from "../rejected/routes.ts"
+import { spendingRoutes } from "../account/spending.ts"
+import { statusRoutes } from "../service/status.ts"
+import { userRoutes } from "../account/routes.ts"
+
+/** Every route, in the order of the list at `/` and of the document. */
+export const routes: ReadonlyArray<Route> = [
+  ...purchaseRoutes,
+  ...userRoutes,
+  ...spendingRoutes,
+  ...rejectedRoutes,
+  ...feedRoutes,
+  ...legacyRoutes,
+  ...probeRoutes,
+  ...statusRoutes,
+  ...metricsRoutes,
+  ...dashboardRoutes,
+  ...documentRoutes(() => routes)
+]

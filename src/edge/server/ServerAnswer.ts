@@ -1,0 +1,60 @@
+import { type IncomingMessage, STATUS_CODES } from "node:http"
+import { requestTimeoutCode, tooSlow } from "../contract/BodyLimit.ts"
+import { type Problem, problem, problemBody, problemHeaders } from "../contract/Problem.ts"
+
+/** The most bytes of a request's headers. More are answered with 431. */
+export const headerBytesMax = 16 * 1024
+
+const host = "host"
+
+/** The methods that some route of the service has. */
+const allowed = "GET, HEAD, POST"
+
+export const unreadable = problem("malformed-request", "This is not a readable HTTP request.")
+
+const headersTooLarge = problem(
+  "headers-too-large",
+  `The headers have more than ${headerBytesMax} bytes. Send fewer or shorter ones.`
+)
+
+/** HTTP defines one expectation, `100-continue`, and the service meets it. Any other gets this problem. */
+export const unexpected = (incoming: IncomingMessage): Problem =>
+  problem(
+    "expectation-failed",
+    `The expectation ${(incoming.headers.expect ?? "").slice(0, 40)} cannot be met. Send 100-continue, or leave Expect out.`
+  )
+
+/** A CONNECT asks for a tunnel through a proxy. */
+export const noTunnel = problem("method-not-allowed", `CONNECT is not allowed here. Allowed: ${allowed}.`, {
+  allow: allowed
+})
+
+/** Returns the problem of a wrong Host. RFC 9112 asks for one line in HTTP/1.1, and for at most one before that. */
+export const hostProblem = ({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined => {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ""
+    if (name.length === host.length && name.toLowerCase() === host) hosts += 1
+  }
+  if (hosts > 1) return problem("malformed-request", `The request has ${hosts} Host headers. Send one.`)
+  if (hosts === 1 || httpVersion === "1.0" || httpVersion === "0.9") return undefined
+  return problem("malformed-request", "The request has no Host header, which HTTP/1.1 asks for. Send one.")
+}
+
+/** Returns the problem of a request that node's parser gave up, by the code of the failure. */
+export const parserProblem = (code: string | undefined): Problem => {
+  if (code === "HPE_HEADER_OVERFLOW") return headersTooLarge
+  return code === requestTimeoutCode ? tooSlow : unreadable
+}
+
+/** Writes a problem as the last answer on a connection, for which node has no answer to use. */
+export const rawAnswer = (what: Problem, instance: string): string => {
+  const body = problemBody(what, instance)
+  const head = [
+    `HTTP/1.1 ${what.status} ${STATUS_CODES[what.status]}`,
+    ...Object.entries(problemHeaders(what)).map(([name, value]) => `${name}: ${value}`),
+    `content-length: ${Buffer.byteLength(body)}`,
+    "connection: close"
+  ]
+  return `${head.join("\r\n")}\r\n\r\n${body}`
+}

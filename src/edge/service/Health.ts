@@ -1,0 +1,94 @@
+import { Duration, Effect, Exit, Schema } from "effect"
+import { ConnectionState } from "../../nats/client/ConnectionState.ts"
+import { InputLog } from "../../nats/InputLog.ts"
+import { Count } from "../contract/AnswerBodies.ts"
+import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
+
+/**
+ * The service has two halves, and one can work without the other. Storing puts purchases on the broker's disk, and needs
+ * the broker alone. Applying adds them to accounts, and needs a worker for each partition.
+ */
+
+/** How long the broker may take to answer for one half. */
+const healthWait = Duration.seconds(1)
+/** A broker that answers, and has stored nothing for this long, is stuck. In milliseconds, longer than an election. */
+const stuckAfterMilliseconds = 10_000
+/** The input log counts as full when it has no room for one purchase. This is the size of its message, in bytes. */
+const purchaseBytes = 1_024
+
+export const StoringHealth = Schema.Struct({
+  ok: Schema.Boolean.annotateKey({ description: "Whether purchases can be stored now." }),
+  detail: Schema.String.annotateKey({ description: "The same in a sentence for people." })
+}).annotate({ identifier: "StoringHealth" })
+export type StoringHealth = typeof StoringHealth.Type
+
+export const ApplyingHealth = Schema.Struct({
+  ok: Schema.Boolean.annotateKey({ description: "Whether each partition has a worker that applies stored purchases." }),
+  detail: Schema.String.annotateKey({ description: "The same in a sentence for people." }),
+  partitions: Schema.Array(Count).annotateKey({ description: "The partitions whose purchases are not applied now." })
+}).annotate({ identifier: "ApplyingHealth" })
+export type ApplyingHealth = typeof ApplyingHealth.Type
+
+const canStore: StoringHealth = { ok: true, detail: "Purchases can be stored." }
+const cannotStore = (why: string): StoringHealth => ({ ok: false, detail: `Purchases cannot be stored: ${why}.` })
+
+/** Judges whether purchases can be stored, by a question to the broker. */
+export const storingNow: Effect.Effect<StoringHealth, never, ConnectionState | InputLog> = Effect.gen(function* () {
+  const broker = yield* ConnectionState
+  if (!broker.isConnected()) return cannotStore("there is no connection to the broker")
+  const input = yield* InputLog
+  const asked = yield* Effect.exit(Effect.timeout(input.capacity, healthWait))
+  if (Exit.isFailure(asked)) return cannotStore("the broker does not answer for the input log")
+  const { bytes, bytesMax } = asked.value
+  if (bytes + purchaseBytes > bytesMax) {
+    return cannotStore(
+      `the input log is full, with ${bytes} of ${bytesMax} bytes. It has room again when applied purchases are cleaned up`
+    )
+  }
+  const failing = input.failingFor()
+  if (failing < stuckAfterMilliseconds) return canStore
+  const stuck = `the broker answers, and has stored nothing for ${Math.floor(failing / 1_000)} seconds`
+  return cannotStore(`${stuck}. If it stays so, restart the broker that leads the input log`)
+})
+
+/** Writes rising numbers, with runs of them as ranges: `0–3, 5`. */
+const ranges = (numbers: ReadonlyArray<number>): string => {
+  const runs: Array<[number, number]> = []
+  for (const number of numbers) {
+    const last = runs.at(-1)
+    if (last !== undefined && last[1] === number - 1) last[1] = number
+    else runs.push([number, number])
+  }
+  return runs.map(([first, last]) => (first === last ? String(first) : `${first}–${last}`)).join(", ")
+}
+
+const keptUntil = "Stored purchases are kept, and are applied when a worker takes them."
+
+/** Judges whether stored purchases are applied, and names the partitions in which they are not. */
+export const applyingOf = ({ partitions, workers }: StatusReading): ApplyingHealth => {
+  const troubled = partitions.filter(({ trouble }) => trouble !== undefined).map(({ partition }) => partition)
+  if (troubled.length === 0) return { ok: true, detail: "Stored purchases are applied.", partitions: troubled }
+  const which = `${troubled.length === 1 ? "Partition" : "Partitions"} ${ranges(troubled)} of ${partitions.length}`
+  const nobody = workers.some(({ isAlive }) => isAlive) ? "" : "No worker is alive. "
+  const wayOut = partitions.some(({ isStuck }) => isStuck)
+    ? " A worker is alive and commits nothing. If it stays so, restart the broker that leads the journal."
+    : ""
+  const detail = `${nobody}${which} ${troubled.length === 1 ? "is" : "are"} not applied. ${keptUntil}${wayOut}`
+  return { ok: false, detail, partitions: troubled }
+}
+
+/** The judgement without a reading of the partitions. */
+export const unknownApplying: ApplyingHealth = {
+  ok: false,
+  detail: "It is not known whether stored purchases are applied: the broker does not answer for the partitions.",
+  partitions: []
+}
+
+/** Judges both halves. If storing fails, applying is unknown: the same broker would be asked for it. */
+export const healthNow = Effect.gen(function* () {
+  const storing = yield* storingNow
+  if (!storing.ok) return { storing, applying: unknownApplying }
+  const status = yield* SystemStatus
+  const reading = yield* Effect.exit(Effect.timeout(status.current, healthWait))
+  return { storing, applying: Exit.isSuccess(reading) ? applyingOf(reading.value) : unknownApplying }
+})

@@ -1,0 +1,32 @@
+import { Effect } from "effect"
+import { metricsResponse } from "../../metrics/Exposition.ts"
+import { wantedFormat } from "../../metrics/MetricsFormat.ts"
+import { metricsMediaTypes } from "../../metrics/MetricsText.ts"
+import { mediaTypeIn, textAnswer } from "../contract/AnswerSpec.ts"
+import { problem } from "../contract/Problem.ts"
+import { route } from "../route/Route.ts"
+
+const { prometheus, openmetrics } = metricsMediaTypes
+const notAcceptable = problem("not-acceptable", `Metrics are ${prometheus} or ${openmetrics}.`)
+
+const readRoute = route({
+  method: "GET",
+  path: "/metrics",
+  name: "readMetrics",
+  group: "Service",
+  summary: "The metrics of this edge, for Prometheus",
+  description: `Without an Accept header, or if both formats are accepted, they are \`${prometheus}\`. A caller that prefers it gets \`${openmetrics}\`.`,
+  parameters: {},
+  answers: {
+    200: {
+      ...textAnswer(mediaTypeIn(prometheus), "The metrics in the format that the caller asked for."),
+      otherMediaTypes: [mediaTypeIn(openmetrics)]
+    }
+  },
+  handle: (_request, _edge, http) => {
+    const format = wantedFormat(http)
+    return format === undefined ? Effect.fail(notAcceptable) : metricsResponse(format)
+  }
+})
+
+export const metricsRoutes = [readRoute]

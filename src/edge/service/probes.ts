@@ -1,0 +1,60 @@
+import { Effect, Schema } from "effect"
+import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
+import { stopping } from "../runtime/EdgeRuntime.ts"
+import { wordField } from "../contract/Field.ts"
+import { ApplyingHealth, healthNow, StoringHealth } from "./Health.ts"
+import { problem } from "../contract/Problem.ts"
+import { optional, route } from "../route/Route.ts"
+
+const aliveRoute = route({
+  method: "GET",
+  path: "/livez",
+  name: "isAlive",
+  group: "Service",
+  summary: "Whether the process is alive",
+  parameters: {},
+  // Some probes add a parameter of their own, to avoid caches.
+  otherQuery: "ignored",
+  answers: { 200: jsonAnswer("The process is alive.", Schema.Struct({ status: Schema.Literal("alive") })) },
+  handle: () => Effect.succeed(reply(200, { status: "alive" }))
+})
+
+/** The answer of an edge that can store purchases. Its status is `ready` only if they are applied as well. */
+export const ReadyState = Schema.Struct({
+  status: Schema.Literals(["ready", "storing-only"]),
+  storing: StoringHealth,
+  applying: ApplyingHealth
+}).annotate({ identifier: "ReadyState" })
+
+// A load balancer takes out an edge that answers 503. Without a worker the edge still stores purchases, and no other edge
+// has a worker either. So the status tells of storing, and the body tells whether stored purchases are applied.
+const readyRoute = route({
+  method: "GET",
+  path: "/readyz",
+  name: "isReady",
+  group: "Service",
+  summary: "Whether purchases can be stored here now, and whether they are applied",
+  description:
+    "The status is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. With `?applying=required` the status is 503 if they are not.",
+  parameters: {},
+  query: {
+    applying: optional(
+      wordField("applying", ["told", "required"]),
+      "told",
+      "`told`: the body says whether stored purchases are applied. `required`: the status is 503 if they are not."
+    )
+  },
+  answers: { 200: jsonAnswer("Purchases can be stored.", ReadyState) },
+  problems: ["unavailable"],
+  handle: Effect.fnUntraced(function* ({ applying: wanted }, edge) {
+    if (edge.isDraining()) return yield* Effect.fail(stopping)
+    const { storing, applying } = yield* healthNow
+    if (!storing.ok || (wanted === "required" && !applying.ok)) {
+      const detail = `${storing.detail} ${applying.detail}`
+      return yield* Effect.fail(problem("unavailable", detail, { "retry-after": "1" }))
+    }
+    return reply(200, { status: applying.ok ? "ready" : "storing-only", storing, applying })
+  })
+})
+
+export const probeRoutes = [aliveRoute, readyRoute]

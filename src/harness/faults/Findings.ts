@@ -1,0 +1,26 @@
+import type { BreakName } from "../Invariant.ts"
+
+const examplesMax = 10
+
+/** How often each promise was broken, with the first examples of each. The rest is only counted. */
+export class Findings {
+  private readonly counts = new Map<BreakName, number>()
+  readonly examples: Array<string> = []
+  private readonly shown = new Map<BreakName, number>()
+
+  add(name: BreakName, what: string): void {
+    this.counts.set(name, this.count(name) + 1)
+    const shown = this.shown.get(name) ?? 0
+    if (shown >= examplesMax) return
+    this.shown.set(name, shown + 1)
+    this.examples.push(`${name}: ${what}`)
+  }
+
+  count(name: BreakName): number {
+    return this.counts.get(name) ?? 0
+  }
+
+  get isEmpty(): boolean {
+    return this.counts.size === 0
+  }
+}

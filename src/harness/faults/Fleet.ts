@@ -1,0 +1,303 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
+import { type Ask, askAt } from "../system/Shopper.ts"
+import { freePort, TestBroker, until } from "../system/TestBroker.ts"
+import { TestProcess } from "../system/TestProcess.ts"
+import { Proxy } from "./Proxy.ts"
+import { SmallDisk } from "./SmallDisk.ts"
+
+export interface FleetOptions {
+  readonly workers: number
+  readonly edges: number
+  readonly isCluster: boolean
+  /** Settings of all workers and edges. */
+  readonly environment: Readonly<Record<string, string>>
+  /** What workers run instead of the product's own program. */
+  readonly workerProgram?: string
+  /** Told what happens to processes. */
+  readonly note: (text: string) => void
+}
+
+const startWithin = 120_000
+const readyWithin = 5_000
+/** How long a process that was told to stop may take; then it is killed. */
+const leaveWithin = 30_000
+/** What a worker logs when the broker refused a commit because another is the newest. */
+const refusedCommit = /compare-and-set/g
+/** How much of what a process wrote is told when it has ended by itself, in characters. */
+const lastWordsMax = 500
+/** A process that ended by itself is started again after this. */
+const restartPause = 200
+
+/** A worker or an edge with a name, whose process may end and be started again, and its own way to each broker. */
+class Member {
+  readonly role: "worker" | "edge"
+  readonly name: string
+  readonly proxies: ReadonlyArray<Proxy>
+  readonly port: number
+  readonly ask: Ask
+  process: TestProcess | undefined
+  /** Somebody does something to it for a time; nobody else may choose it. */
+  isHeld = false
+  isLeaving = false
+
+  constructor(role: "worker" | "edge", name: string, proxies: ReadonlyArray<Proxy>, port: number) {
+    this.role = role
+    this.name = name
+    this.proxies = proxies
+    this.port = port
+    this.ask = askAt(port)
+  }
+}
+export type { Member }
+
+/** One of the brokers, and the ways between it and the others. */
+export interface Broker {
+  readonly name: string
+  readonly broker: TestBroker
+  readonly routes: ReadonlyArray<Proxy>
+  isHeld: boolean
+}
+
+/** All processes of a run, and the networks between them. */
+export class Fleet {
+  readonly brokers: ReadonlyArray<Broker>
+  readonly disk: SmallDisk | { readonly refused: string }
+  readonly members = new Set<Member>()
+  /** Commits that the broker refused, as workers logged it. */
+  refusedCommits = 0
+  /** Processes that ended though nobody told them to, with the end of what they said. */
+  readonly endedByThemselves: Array<string> = []
+  /** All processes of members that live, also those that die and have a successor. */
+  readonly running = new Set<TestProcess>()
+  private readonly options: FleetOptions
+  private readonly directory: string
+  private isStopping = false
+  private readonly abandonAtExit = () => this.abandon()
+
+  private constructor(options: FleetOptions, directory: string, disk: Fleet["disk"], brokers: ReadonlyArray<Broker>) {
+    this.options = options
+    this.directory = directory
+    this.disk = disk
+    this.brokers = brokers
+    process.once("exit", this.abandonAtExit)
+  }
+
+  static async start(options: FleetOptions): Promise<Fleet> {
+    const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-faults-"))
+    const disk = SmallDisk.mount(directory)
+    const directoryOf = (name: string) => {
+      const own = join(disk instanceof SmallDisk && name === "broker-1" ? disk.directory : directory, name)
+      mkdirSync(own)
+      return own
+    }
+    const brokers = options.isCluster
+      ? await clusterOf(["broker-1", "broker-2", "broker-3"], directoryOf)
+      : [
+          {
+            name: "broker-1",
+            broker: await TestBroker.create({ directory: directoryOf("broker-1") }),
+            routes: [],
+            isHeld: false
+          }
+        ]
+    const fleet = new Fleet(options, directory, disk, brokers)
+    try {
+      for (const { broker } of brokers) broker.launch()
+      for (const { broker } of brokers) await broker.untilHealthy(startWithin)
+      for (let number = 1; number <= options.workers; number += 1) await fleet.add("worker", `worker-${number}`)
+      for (let number = 1; number <= options.edges; number += 1) await fleet.add("edge", `edge-${number}`)
+      await fleet.untilReady()
+      if (fleet.endedByThemselves.length > 0) throw new Error(fleet.endedByThemselves.join("\n"))
+      return fleet
+    } catch (cause) {
+      await fleet.stop()
+      throw cause
+    }
+  }
+
+  /** Where tests reach the brokers themselves, past all cuts. */
+  get brokerUrls(): string {
+    return this.brokers.map(({ broker }) => broker.url).join(",")
+  }
+
+  get edges(): ReadonlyArray<Member> {
+    return [...this.members].filter(({ role }) => role === "edge")
+  }
+
+  /** How many edges say that they are ready. */
+  async readyEdges(): Promise<number> {
+    const isReady = ({ ask }: Member) =>
+      ask("/readyz", { signal: AbortSignal.timeout(readyWithin) }).then(
+        ({ ok }) => ok,
+        () => false
+      )
+    return (await Promise.all(this.edges.map(isReady))).filter(Boolean).length
+  }
+
+  async add(role: "worker" | "edge", name: string): Promise<Member> {
+    const proxies = await Promise.all(this.brokers.map(({ broker }) => Proxy.to(broker.port)))
+    const member = new Member(role, name, proxies, role === "edge" ? await freePort() : 0)
+    this.members.add(member)
+    this.launch(member)
+    return member
+  }
+
+  /**
+   * Starts the process of a member, unless it has one: two faults of a moment may both end and start it. One that leaves
+   * gets none: nobody would end it.
+   */
+  launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
+    if (this.isStopping || member.isLeaving || member.process !== undefined) return
+    const started = new TestProcess(
+      member.role,
+      {
+        ...this.options.environment,
+        NATS_URL: member.proxies.map(({ port }) => `nats://127.0.0.1:${port}`).join(","),
+        REPLICAS: String(this.brokers.length),
+        WORKER_ID: member.name,
+        PORT: String(member.port),
+        ...environment
+      },
+      member.role === "worker" && this.options.workerProgram !== undefined
+        ? { program: this.options.workerProgram }
+        : {}
+    )
+    member.process = started
+    this.running.add(started)
+    void this.watch(member, started)
+  }
+
+  /** Starts a process again that ends though nobody told it to. */
+  private async watch(member: Member, started: TestProcess): Promise<void> {
+    const { code, signal } = await started.ended
+    this.running.delete(started)
+    this.refusedCommits += started.output.match(refusedCommit)?.length ?? 0
+    if (member.process !== started || this.isStopping || member.isLeaving) return
+    member.process = undefined
+    const what = `${member.name} ended by itself (${signal ?? code}): ${started.output.slice(-lastWordsMax)}`
+    this.options.note(what)
+    this.endedByThemselves.push(what)
+    await pause(restartPause)
+    if (member.process === undefined) this.launch(member)
+  }
+
+  /** kill -9, and nothing is started instead. */
+  async end(member: Member): Promise<void> {
+    const running = member.process
+    member.process = undefined
+    await running?.kill()
+  }
+
+  async killMember(member: Member): Promise<void> {
+    await this.end(member)
+    this.launch(member)
+  }
+
+  async killBroker({ broker }: Broker): Promise<void> {
+    await broker.kill()
+    if (!this.isStopping) broker.launch()
+  }
+
+  /** Tells a member to stop, and forgets it. */
+  async dismiss(member: Member): Promise<void> {
+    member.isLeaving = true
+    const running = member.process
+    running?.signal("SIGTERM")
+    const late = setTimeout(() => {
+      this.options.note(`${member.name} did not stop within ${leaveWithin} ms`)
+      running?.signal("SIGKILL")
+    }, leaveWithin)
+    await running?.ended
+    clearTimeout(late)
+    this.members.delete(member)
+    await Promise.all(member.proxies.map((proxy) => proxy.close()))
+  }
+
+  /** Ends whatever still keeps somebody from his work. */
+  heal(): void {
+    for (const { broker, routes } of this.brokers) {
+      broker.wake()
+      for (const route of routes) route.heal()
+    }
+    for (const member of this.members) {
+      member.process?.wake()
+      for (const proxy of member.proxies) proxy.heal()
+    }
+  }
+
+  private async untilReady(): Promise<void> {
+    const known = this.endedByThemselves.length
+    const isThere = async () => (await this.readyEdges()) === this.edges.length || this.endedByThemselves.length > known
+    await until("all edges are ready", isThere, startWithin)
+  }
+
+  /** kill -9 of every process at once; then all are started again. */
+  async restartAll(): Promise<void> {
+    await Promise.all([...this.members].map((member) => this.end(member)))
+    await Promise.all(this.brokers.map(({ broker }) => broker.kill()))
+    for (const { broker } of this.brokers) broker.launch()
+    for (const { broker } of this.brokers) await broker.untilHealthy(startWithin)
+    for (const member of this.members) this.launch(member)
+    await this.untilReady()
+  }
+
+  async stop(): Promise<void> {
+    this.isStopping = true
+    this.heal()
+    await Promise.all([...this.running].map((process) => process.kill()))
+    await Promise.all(this.brokers.map(({ broker }) => broker.kill()))
+    const proxies = [
+      ...[...this.members].flatMap((member) => member.proxies),
+      ...this.brokers.flatMap(({ routes }) => routes)
+    ]
+    await Promise.all(proxies.map((proxy) => proxy.close()))
+    this.abandon()
+  }
+
+  /** Leaves nothing behind, where there is no time to wait for anything. */
+  private abandon(): void {
+    process.off("exit", this.abandonAtExit)
+    this.isStopping = true
+    for (const started of this.running) started.signal("SIGKILL")
+    for (const { broker } of this.brokers) broker.signal("SIGKILL")
+    if (this.disk instanceof SmallDisk) this.disk.unmount()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** Brokers that replicate what they store, each pair with networks of its own, so that one can be cut off from all. */
+const clusterOf = async (
+  names: ReadonlyArray<string>,
+  directoryOf: (name: string) => string
+): Promise<ReadonlyArray<Broker>> => {
+  const ports = await Promise.all(names.map(() => freePort()))
+  const ways: Array<{ readonly from: string; readonly to: string; readonly proxy: Proxy }> = []
+  for (const from of names) {
+    for (const [index, to] of names.entries()) {
+      if (from !== to) ways.push({ from, to, proxy: await Proxy.to(ports[index] ?? 0) })
+    }
+  }
+  // Nobody listens there: brokers tell each other where they are, and would find each other past the proxies.
+  const nowhere = `127.0.0.1:${await freePort()}`
+  return Promise.all(
+    names.map(async (name, index) => {
+      const outgoing = ways.filter(({ from }) => from === name).map(({ proxy }) => `nats://127.0.0.1:${proxy.port}`)
+      const broker = await TestBroker.create({
+        directory: directoryOf(name),
+        arguments: [
+          `--server_name=${name}`,
+          "--cluster_name=faults",
+          `--cluster=nats://127.0.0.1:${ports[index]}`,
+          `--cluster_advertise=${nowhere}`,
+          "--no_advertise=true",
+          `--routes=${outgoing.join(",")}`
+        ]
+      })
+      const routes = ways.filter(({ from, to }) => from === name || to === name).map(({ proxy }) => proxy)
+      return { name, broker, routes, isHeld: false }
+    })
+  )
+}

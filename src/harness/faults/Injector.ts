@@ -1,0 +1,279 @@
+import { setTimeout as pause } from "node:timers/promises"
+import { headsStream, inputStream, journalStream } from "../../protocol/Subject.ts"
+import { CrashPointName } from "../../ledger/CrashPoint.ts"
+import type { BrokerAdmin } from "../system/BrokerAdmin.ts"
+import { sold } from "../system/Sold.ts"
+import { until } from "../system/TestBroker.ts"
+import type { Fault, FaultKind, FaultPlan } from "./FaultPlan.ts"
+import type { Broker, Fleet, Member } from "./Fleet.ts"
+import type { Poison } from "./LedgerCheck.ts"
+import type { Direction } from "./Proxy.ts"
+import type { RunLog } from "./RunLog.ts"
+import type { Shoppers } from "./Shoppers.ts"
+import { SmallDisk } from "./SmallDisk.ts"
+
+/** A worker that has nothing to commit does not get to the step at which it is to die. */
+const deathWithin = 60_000
+/** How long a fault waits for those that it can happen to. */
+const chooseWithin = 120_000
+const repeatsAtOnce = 1_000
+const lateRepeats = 10
+const poisonTries = 50
+const stepDownInterval = 2_000
+
+/** What is not for the ledger, each with a text in it that occurs nowhere else. */
+const poisonOf: ReadonlyArray<(token: string) => string> = [
+  (token) => `{ no JSON ${token}`,
+  (token) => JSON.stringify({ hello: token }),
+  (token) => JSON.stringify({ version: 1, purchases: [sold("user-0", token, { valueCents: -5 })] }),
+  (token) => JSON.stringify({ version: 2, purchases: [sold("user-0", token)] })
+]
+
+/** Brings the faults of a plan about, each when its time has come. */
+export class Injector {
+  /** How often each kind was brought about. */
+  readonly injected = new Map<FaultKind, number>()
+  readonly poisons: Array<Poison> = []
+  private readonly fleet: Fleet
+  private readonly shoppers: Shoppers
+  private readonly admin: BrokerAdmin
+  private readonly log: RunLog
+  private readonly duplicateWindow: number
+  private readonly leaving = new Set<Promise<void>>()
+  private guests = 0
+
+  constructor(fleet: Fleet, shoppers: Shoppers, admin: BrokerAdmin, log: RunLog, duplicateWindow: number) {
+    this.fleet = fleet
+    this.shoppers = shoppers
+    this.admin = admin
+    this.log = log
+    this.duplicateWindow = duplicateWindow
+  }
+
+  async run({ tracks }: FaultPlan): Promise<void> {
+    const begun = this.log.now
+    await Promise.all(
+      tracks.map(async (track) => {
+        for (const fault of track) {
+          await pause(Math.max(0, begun + fault.at - this.log.now))
+          if (await this.bringAbout(fault)) this.injected.set(fault.kind, (this.injected.get(fault.kind) ?? 0) + 1)
+        }
+      })
+    )
+    await Promise.all(this.leaving)
+  }
+
+  /** Answers whether it came about. */
+  private async bringAbout({ kind, lasts, choice }: Fault): Promise<boolean> {
+    switch (kind) {
+      case "kill -9 of a worker":
+      case "kill -9 of an edge":
+        return this.killMember(kind === "kill -9 of a worker" ? "worker" : "edge", choice)
+      case "kill -9 of a broker":
+        return this.withBroker(kind, choice, (broker) => this.fleet.killBroker(broker))
+      case "death at a step of a commit":
+        return this.dieAtStep(choice)
+      case "frozen worker":
+        return this.withMember(kind, "worker", choice, async (member) => {
+          const frozen = member.process
+          frozen?.signal("SIGSTOP")
+          await pause(lasts)
+          frozen?.wake()
+        })
+      case "cut to the broker":
+        return this.cutOff(kind, choice, lasts, ["out"])
+      case "cut from the broker":
+        return this.cutOff(kind, choice, lasts, ["in"])
+      case "cut both ways":
+        return this.cutOff(kind, choice, lasts, ["out", "in"])
+      case "worker joins":
+        this.guests += 1
+        this.log.note(`guest-${this.guests} joins`)
+        await this.fleet.add("worker", `guest-${this.guests}`)
+        return true
+      case "worker leaves":
+        return this.leave()
+      case "full disk":
+        return this.fillDisk(lasts)
+      case "poison":
+        return this.poison(choice)
+      case "1,000 repeats at once":
+        return this.repeatAtOnce()
+      case "repeats after the window":
+        return this.repeatLate()
+      case "frozen broker":
+        return this.withBroker(kind, choice, async ({ broker }) => {
+          await broker.freeze()
+          await pause(lasts)
+          broker.wake()
+        })
+      case "isolated broker":
+        return this.withBroker(kind, choice, async ({ routes }) => {
+          for (const route of routes) route.cut(["out", "in"])
+          await pause(lasts)
+          for (const route of routes) route.heal()
+        })
+      case "leaders step down":
+        return this.stepDown(lasts)
+    }
+  }
+
+  /** One of those that nobody holds; waits until there is one. */
+  private async choose<A extends { readonly isHeld: boolean }>(
+    all: () => ReadonlyArray<A>,
+    choice: number
+  ): Promise<A> {
+    let free: ReadonlyArray<A> = []
+    await until("somebody can be chosen", () => (free = all().filter(({ isHeld }) => !isHeld)).length > 0, chooseWithin)
+    const chosen = free[Math.floor(choice * free.length)]
+    if (chosen === undefined) throw new Error(`no choice ${choice} among ${free.length}`)
+    return chosen
+  }
+
+  private members(role: "worker" | "edge", withGuests: boolean): () => ReadonlyArray<Member> {
+    return () =>
+      [...this.fleet.members].filter(
+        (member) => member.role === role && !member.isLeaving && (withGuests || !member.name.startsWith("guest"))
+      )
+  }
+
+  private async withMember(
+    what: string,
+    role: "worker" | "edge",
+    choice: number,
+    act: (member: Member) => Promise<void>
+  ): Promise<true> {
+    const member = await this.choose(this.members(role, false), choice)
+    member.isHeld = true
+    this.log.note(`${what}: ${member.name}`)
+    await act(member)
+    member.isHeld = false
+    this.log.note(`${what}: ${member.name}, over`)
+    return true
+  }
+
+  private async withBroker(what: string, choice: number, act: (broker: Broker) => Promise<void>): Promise<true> {
+    const broker = await this.choose(() => this.fleet.brokers, choice)
+    broker.isHeld = true
+    this.log.note(`${what}: ${broker.name}`)
+    await act(broker)
+    broker.isHeld = false
+    this.log.note(`${what}: ${broker.name}, over`)
+    return true
+  }
+
+  private async killMember(role: "worker" | "edge", choice: number): Promise<true> {
+    const member = await this.choose(this.members(role, true), choice)
+    this.log.note(`kill -9 of ${member.name}`)
+    await this.fleet.killMember(member)
+    return true
+  }
+
+  /** At one of the first 20 times that it gets to the step; at the first, if it lost its partitions before. */
+  private async dieAtStep(choice: number): Promise<boolean> {
+    const steps = CrashPointName.literals
+    const step = steps[Math.floor(choice * steps.length)]
+    const hasDied = await this.dieAt(`${step}:${1 + Math.floor(choice * 20)}`, choice)
+    return hasDied || this.dieAt(`${step}:1`, choice)
+  }
+
+  private async dieAt(step: string, choice: number): Promise<boolean> {
+    let hasDied = false
+    await this.withMember(`death at ${step}`, "worker", (choice * 7) % 1, async (member) => {
+      await this.fleet.end(member)
+      // It is told to die, so its end is nobody's surprise.
+      this.fleet.launch(member, { TEST_CRASH_POINT: step })
+      const dying = member.process
+      member.process = undefined
+      const late = setTimeout(() => dying?.signal("SIGTERM"), deathWithin)
+      hasDied = (await dying?.ended)?.signal === "SIGKILL"
+      clearTimeout(late)
+      this.fleet.launch(member)
+    })
+    return hasDied
+  }
+
+  /** A worker or an edge is cut off from all brokers. */
+  private async cutOff(what: string, choice: number, lasts: number, directions: ReadonlyArray<Direction>) {
+    return this.withMember(what, choice < 0.6 ? "worker" : "edge", (choice * 10) % 1, async ({ proxies }) => {
+      for (const proxy of proxies) proxy.cut(directions)
+      await pause(lasts)
+      for (const proxy of proxies) proxy.heal()
+    })
+  }
+
+  private async leave(): Promise<true> {
+    const guests = () => [...this.fleet.members].filter(({ name, isLeaving }) => name.startsWith("guest") && !isLeaving)
+    const guest = await this.choose(guests, 0)
+    this.log.note(`${guest.name} leaves`)
+    const leaving = this.fleet.dismiss(guest).finally(() => this.leaving.delete(leaving))
+    this.leaving.add(leaving)
+    return true
+  }
+
+  /** The broker takes nothing more after that until it is started again, also when there is room. */
+  private async fillDisk(lasts: number): Promise<boolean> {
+    const { disk, brokers } = this.fleet
+    const [first] = brokers
+    if (!(disk instanceof SmallDisk) || first === undefined) return false
+    await until("the broker on the small disk is free", () => !first.isHeld, chooseWithin)
+    first.isHeld = true
+    this.log.note("full disk")
+    disk.fill()
+    await pause(lasts)
+    disk.free()
+    await this.fleet.killBroker(first)
+    first.isHeld = false
+    this.log.note("full disk, over")
+    return true
+  }
+
+  private async poison(choice: number): Promise<boolean> {
+    const payloadOf = poisonOf[Math.floor(choice * poisonOf.length)]
+    for (let attempt = 1; attempt <= poisonTries; attempt += 1) {
+      const token = `poison-${this.poisons.length + 1}-x`
+      // By a name that the input log gives a partition itself.
+      const stored = this.admin.publish("purchases.user-0", payloadOf?.(token) ?? token)
+      const sequence = await stored.catch(() => undefined)
+      this.poisons.push({ token, sequence })
+      if (sequence !== undefined) return true
+      await pause(500)
+    }
+    return false
+  }
+
+  private async repeatAtOnce(): Promise<true> {
+    // To be sent a thousand times to edges that are not there would be no test of repeats.
+    const areSeveralReady = async () => (await this.fleet.readyEdges()) >= 2
+    await until("several edges are ready", areSeveralReady, chooseWithin)
+    const sale = this.shoppers.newSale()
+    this.log.note(`${repeatsAtOnce} times at once: ${sale.userId}/${sale.purchaseId}`)
+    await Promise.all(Array.from({ length: repeatsAtOnce }, () => this.shoppers.send(sale)))
+    await this.shoppers.buy(sale, true)
+    return true
+  }
+
+  private async repeatLate(): Promise<true> {
+    for (let count = 0; count < lateRepeats; count += 1) {
+      const old = this.shoppers.soldBefore(this.duplicateWindow)
+      if (old !== undefined) await this.shoppers.buy(old, true)
+    }
+    return true
+  }
+
+  private async stepDown(lasts: number): Promise<boolean> {
+    const end = this.log.now + lasts
+    let steps = 0
+    this.log.note("leaders step down")
+    while (this.log.now < end) {
+      for (const stream of [inputStream, journalStream, headsStream]) {
+        steps += await this.admin.api(`STREAM.LEADER.STEPDOWN.${stream}`).then(
+          () => 1,
+          () => 0
+        )
+      }
+      await pause(stepDownInterval)
+    }
+    return steps > 0
+  }
+}

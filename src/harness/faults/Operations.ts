@@ -1,0 +1,105 @@
+import { contentOf } from "../system/Shopper.ts"
+import type { Completed, Invoked, LogLine } from "./LogLine.ts"
+
+/** All requests that carried one content under one purchaseId. Times are places in the log. */
+export interface SentContent {
+  /** When it was first sent by a request that may have been stored. */
+  readonly sentAt: number
+  /** When it was first answered as stored; Infinity when it never was. */
+  readonly acknowledgedAt: number
+  /** The totals, in cents, with which it was answered as applied. */
+  readonly totals: ReadonlySet<bigint>
+}
+
+/** A total, or the newest page of a history, that somebody was told. */
+export interface Answer {
+  readonly askedAt: number
+  readonly answeredAt: number
+  readonly count: number
+  readonly total: bigint
+  readonly listed: ReadonlyArray<string> | undefined
+}
+
+export interface UserOperations {
+  /** By purchaseId, and then by content: more than one where an id was used again for something else. */
+  readonly purchases: Map<string, Map<string, SentContent>>
+  readonly answers: Array<Answer>
+}
+
+/** What a log says, in the form that the checker needs. */
+export interface Operations {
+  readonly users: Map<string, UserOperations>
+  readonly ok: number
+  readonly failed: number
+  readonly unknown: number
+  /** The longest time in which no purchase was acknowledged, in milliseconds. */
+  readonly worstPause: number
+}
+
+const ofUser = (users: Map<string, UserOperations>, userId: string): UserOperations => {
+  const known = users.get(userId) ?? { purchases: new Map(), answers: [] }
+  users.set(userId, known)
+  return known
+}
+
+/** Reads a log line by line, so that what is kept grows with the purchases and not with the attempts. */
+export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<LogLine>): Promise<Operations> => {
+  const users = new Map<string, UserOperations>()
+  const open = new Map<number, Invoked & { readonly place: number }>()
+  const outcomes = { ok: 0, fail: 0, info: 0 }
+  let place = 0
+  let progressAt: number | undefined
+  let worstPause = 0
+
+  const bought = (invoked: Invoked & { readonly place: number }, completed: Completed) => {
+    if (invoked.does !== "buy" || completed.outcome === "fail") return
+    const { sale } = invoked
+    const { purchases } = ofUser(users, sale.userId)
+    const contents = purchases.get(sale.purchaseId) ?? new Map<string, SentContent>()
+    purchases.set(sale.purchaseId, contents)
+    const content = contentOf(sale)
+    const before = contents.get(content)
+    const answeredAt = completed.outcome === "ok" ? place : Infinity
+    const totals = new Set(before?.totals)
+    contents.set(content, {
+      sentAt: Math.min(invoked.place, before?.sentAt ?? Infinity),
+      acknowledgedAt: Math.min(answeredAt, before?.acknowledgedAt ?? Infinity),
+      totals: completed.total === undefined ? totals : totals.add(BigInt(completed.total))
+    })
+  }
+
+  const finished = (invoked: Invoked & { readonly place: number }, completed: Completed) => {
+    outcomes[completed.outcome] += 1
+    bought(invoked, completed)
+    if (completed.outcome !== "ok") return
+    if (invoked.does === "buy") {
+      worstPause = Math.max(worstPause, completed.at - (progressAt ?? completed.at))
+      progressAt = completed.at
+      return
+    }
+    ofUser(users, invoked.userId).answers.push({
+      askedAt: invoked.place,
+      answeredAt: place,
+      count: completed.count ?? 0,
+      total: BigInt(completed.total ?? 0),
+      listed: completed.listed
+    })
+  }
+
+  for await (const line of lines) {
+    place += 1
+    if ("note" in line) continue
+    if ("does" in line) {
+      open.set(line.operation, { ...line, place })
+      continue
+    }
+    const invoked = open.get(line.operation)
+    if (invoked === undefined) throw new Error(`the log ends operation ${line.operation}, which did not begin`)
+    open.delete(line.operation)
+    finished(invoked, line)
+  }
+  for (const invoked of open.values()) {
+    finished(invoked, { operation: invoked.operation, at: invoked.at, outcome: "info" })
+  }
+  return { users, ok: outcomes.ok, failed: outcomes.fail, unknown: outcomes.info, worstPause }
+}

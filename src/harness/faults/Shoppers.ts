@@ -1,0 +1,205 @@
+import { setTimeout as pause } from "node:timers/promises"
+import { seeded } from "../system/Random.ts"
+import { type Ask, exactJson, post } from "../system/Shopper.ts"
+import { sold, type Sold } from "../system/Sold.ts"
+import type { Completed } from "./LogLine.ts"
+import type { RunLog } from "./RunLog.ts"
+
+/** An edge that is asked, with its name for the log. */
+export interface Shop {
+  readonly name: string
+  readonly ask: Ask
+}
+
+/** A request that is not answered by then is given up; its outcome is unknown. */
+const answerWithin = 15_000
+const retryPause = 250
+/** An edge that could not do what it was asked is asked again after this, as behind a load balancer. */
+const avoidedFor = 1_000
+const thinkMost = 250
+/** Of the acknowledged purchases so many are remembered, to be sent again. */
+const rememberedMax = 2_000
+/** How often somebody who does not know the outcome leaves it at that. */
+const leavesUnknown = 0.2
+const pageLimit = 10
+
+/** What a session does, with the share of each. */
+const shares = [
+  ["buy", 0.7],
+  ["repeat", 0.08],
+  ["conflict", 0.03],
+  ["total", 0.11],
+  ["page", 0.08]
+] as const
+
+type Answer = Omit<Completed, "operation" | "at">
+
+/** A connection that was never there has surely stored nothing; what became of any other broken one is not known. */
+const answerOfBroken = (cause: unknown): Answer => {
+  const { code } = ((cause as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
+  return { outcome: code === "ECONNREFUSED" ? "fail" : "info" }
+}
+
+/** Clients that buy, send again and read through any of the edges, and write down what they were told. */
+export class Shoppers {
+  private readonly shops: () => ReadonlyArray<Shop>
+  private readonly log: RunLog
+  private readonly random: () => number
+  private readonly remembered: Array<{ readonly sale: Sold; readonly at: number }> = []
+  private bought = 0
+  private isOver = false
+  private isGivenUp = false
+  readonly users: ReadonlyArray<string>
+  /** Until when an edge is not asked while there is another, by its name. */
+  private readonly avoidedUntil = new Map<string, number>()
+  /** Answers that no fault explains. */
+  readonly unexpected: Array<string> = []
+
+  constructor(shops: () => ReadonlyArray<Shop>, log: RunLog, seed: number, users: number) {
+    this.shops = shops
+    this.log = log
+    this.random = seeded(seed)
+    this.users = Array.from({ length: users }, (_, index) => `user-${index}`)
+  }
+
+  /** Goes on until {@link finish}, and then until the last purchase is acknowledged. */
+  async run(sessions: number): Promise<void> {
+    await Promise.all(Array.from({ length: sessions }, () => this.session()))
+  }
+
+  /** Nothing new is begun. */
+  finish(): void {
+    this.isOver = true
+  }
+
+  /** Nothing is sent again either. */
+  giveUp(): void {
+    this.isOver = true
+    this.isGivenUp = true
+  }
+
+  newSale(): Sold {
+    this.bought += 1
+    const different = { valueCents: 100 + (this.bought % 50_000), quantity: 1 + (this.bought % 3) }
+    return sold(this.chosen(this.users), `p${this.bought}`, different)
+  }
+
+  /** A purchase that was acknowledged so many milliseconds ago or earlier, if there is one. */
+  soldBefore(milliseconds: number): Sold | undefined {
+    const old = this.remembered.filter(({ at }) => at <= this.log.now - milliseconds)
+    return old.length === 0 ? undefined : this.chosen(old).sale
+  }
+
+  /** Sends a purchase until it is acknowledged; now and then an unknown outcome is left unknown. */
+  async buy(sale: Sold, isPatient = false): Promise<void> {
+    for (;;) {
+      const { outcome } = await this.send(sale)
+      if (outcome === "ok") return this.remember(sale)
+      if (this.isGivenUp || (outcome === "info" && !isPatient && this.random() < leavesUnknown)) return
+      await pause(retryPause)
+    }
+  }
+
+  /** Sends a purchase once. */
+  async send(sale: Sold): Promise<Answer> {
+    const { name, ask } = this.shop()
+    const waits: Record<string, string> = this.random() < 0.3 ? { prefer: "wait=5" } : {}
+    const operation = this.log.begin({ edge: name, does: "buy", sale })
+    const answer = await post(withLimit(ask), sale, waits)
+      .then((response) => this.answerOfPost(response))
+      .catch(answerOfBroken)
+    this.ended(operation, name, answer)
+    return answer
+  }
+
+  private async answerOfPost(response: Response): Promise<Answer> {
+    const { status } = response
+    const text = await response.text()
+    switch (status) {
+      case 201:
+        return { outcome: "ok", status, total: String(exactJson(text).runningTotal) }
+      case 202:
+        return { outcome: "ok", status }
+      // A conflict: it was judged, and is not applied.
+      case 422:
+      case 503:
+        return { outcome: "fail", status }
+      case 504:
+        return { outcome: "info", status }
+      default:
+        this.unexpected.push(`POST /purchases: ${status} ${text.slice(0, 300)}`)
+        return { outcome: "info", status }
+    }
+  }
+
+  private async read(does: "total" | "page"): Promise<void> {
+    const userId = this.chosen(this.users)
+    const { name, ask } = this.shop()
+    const path = does === "total" ? `/users/${userId}/total` : `/users/${userId}/purchases?limit=${pageLimit}`
+    const operation = this.log.begin({ edge: name, does, userId })
+    const answer = await withLimit(ask)(path)
+      .then((response) => this.answerOfRead(path, response))
+      .catch((): Answer => ({ outcome: "fail" }))
+    this.ended(operation, name, answer)
+    if (answer.outcome !== "ok") await pause(retryPause)
+  }
+
+  private async answerOfRead(path: string, response: Response): Promise<Answer> {
+    const { status } = response
+    const text = await response.text()
+    if (status !== 200) {
+      if (status !== 503 && status !== 504) this.unexpected.push(`GET ${path}: ${status} ${text.slice(0, 300)}`)
+      return { outcome: "fail", status }
+    }
+    const { total, purchaseCount, purchases } = exactJson(text)
+    const listed = purchases?.map(({ purchaseId }: Sold) => purchaseId)
+    return { outcome: "ok", status, total: String(total), count: purchaseCount, ...(listed && { listed }) }
+  }
+
+  private async session(): Promise<void> {
+    while (!this.isOver && !this.log.isFull) {
+      await this.log.ready()
+      await pause(this.random() * thinkMost)
+      await this.act()
+    }
+  }
+
+  private async act(): Promise<void> {
+    let choice = this.random()
+    const [does] = shares.find(([, share]) => (choice -= share) < 0) ?? shares[0]
+    if (does === "total" || does === "page") return this.read(does)
+    const old = does === "buy" ? undefined : this.soldBefore(0)
+    if (old === undefined) return this.buy(this.newSale())
+    if (does === "repeat") return this.buy(old)
+    await this.send({ ...old, quantity: old.quantity + 10 })
+  }
+
+  private remember(sale: Sold): void {
+    const one = { sale, at: this.log.now }
+    if (this.remembered.length < rememberedMax) this.remembered.push(one)
+    else this.remembered[Math.floor(this.random() * rememberedMax)] = one
+  }
+
+  private shop(): Shop {
+    const all = this.shops()
+    const well = all.filter(({ name }) => (this.avoidedUntil.get(name) ?? 0) <= this.log.now)
+    return this.chosen(well.length > 0 ? well : all)
+  }
+
+  private ended(operation: number, shop: string, answer: Answer): void {
+    this.log.end(operation, answer)
+    const isUnwell = answer.outcome !== "ok" && answer.status !== 422
+    if (isUnwell) this.avoidedUntil.set(shop, this.log.now + avoidedFor)
+  }
+
+  private chosen<A>(from: ReadonlyArray<A>): A {
+    const one = from[Math.floor(this.random() * from.length)]
+    if (one === undefined) throw new Error("nothing to choose from")
+    return one
+  }
+}
+
+const withLimit =
+  (ask: Ask): Ask =>
+  (path, init) =>
+    ask(path, { ...init, signal: AbortSignal.timeout(answerWithin) })

@@ -1,0 +1,80 @@
+import { type FaultKind, faultKinds } from "./FaultPlan.ts"
+import { breakNames } from "../Invariant.ts"
+import type { Findings } from "./Findings.ts"
+
+/** All that a run came to. */
+export interface RunResult {
+  readonly seed: number
+  readonly operations: { readonly ok: number; readonly failed: number; readonly unknown: number }
+  readonly planned: ReadonlyMap<FaultKind, number>
+  readonly injected: ReadonlyMap<FaultKind, number>
+  /** Faults that this machine does not allow, with the reason. */
+  readonly skipped: ReadonlyArray<string>
+  readonly findings: Findings
+  /** Answers and ends of processes that no fault explains. */
+  readonly unexpected: ReadonlyArray<string>
+  /** In milliseconds. */
+  readonly worstPause: number
+  /** From the end of the faults until all was applied, in milliseconds; nothing when it was not in time. */
+  readonly drained: number | undefined
+  /** Commits of workers that the broker refused because another was the newest. */
+  readonly refusedCommits: number
+}
+
+/** A run in which a smaller part of the requests succeeded has not tested much. */
+const okShareMin = 0.5
+/**
+ * Nor has one in which fewer of the planned faults of a kind happened. Some do not: a worker that shall die at its 18th
+ * commit may lose its partitions before, when others come and go.
+ */
+const happenedShareMin = 0.9
+
+/** Why a run proves nothing, whatever it found. */
+export const invalidOf = ({ operations, planned, injected }: RunResult): ReadonlyArray<string> => {
+  const { ok, failed, unknown } = operations
+  const reasons: Array<string> = []
+  if (ok < (ok + failed + unknown) * okShareMin || ok === 0) reasons.push("less than half of the operations were ok")
+  for (const [kind, count] of planned) {
+    const happened = injected.get(kind) ?? 0
+    if (happened < count * happenedShareMin) reasons.push(`${kind}: ${happened} of ${count} planned`)
+  }
+  return reasons
+}
+
+export const isAsPromised = (result: RunResult): boolean =>
+  invalidOf(result).length === 0 && result.findings.isEmpty && result.unexpected.length === 0
+
+const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(1)} s`
+
+const row = (name: string, value: number | string): string => `  ${name.padEnd(30)}${String(value).padStart(10)}`
+
+/** What is printed at the end of a run. */
+export const describeResult = (result: RunResult): string => {
+  const { operations, planned, injected, findings, drained } = result
+  const invalid = invalidOf(result)
+  const verdict =
+    invalid.length > 0
+      ? `INVALID, this run proves nothing: ${invalid.join("; ")}`
+      : isAsPromised(result)
+        ? "All is as promised."
+        : "BROKEN: see above."
+  return [
+    "operations",
+    row("ok", operations.ok),
+    row("failed", operations.failed),
+    row("unknown", operations.unknown),
+    "faults, of those planned",
+    ...faultKinds
+      .filter((kind) => planned.has(kind))
+      .map((kind) => row(kind, `${injected.get(kind) ?? 0}/${planned.get(kind)}`)),
+    ...result.skipped.map((reason) => `  skipped: ${reason}`),
+    "found",
+    ...breakNames.map((name) => row(name, findings.count(name))),
+    row("worst time without progress", seconds(result.worstPause)),
+    row("drained after the faults", drained === undefined ? "never" : seconds(drained)),
+    row("commits refused by the broker", result.refusedCommits),
+    ...findings.examples,
+    ...result.unexpected.map((what) => `unexpected: ${what}`),
+    `${verdict} Seed ${result.seed} repeats the plan.`
+  ].join("\n")
+}

@@ -1,0 +1,419 @@
+import { Effect, Fiber } from "effect"
+import { type CommitHead, encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
+import { decodeManifest, encodeManifest, type HeadManifest } from "../../protocol/HeadManifest.ts"
+import { decodeRevision, encodeRevision, type Revision } from "../../account/Revision.ts"
+import { decodeSegment, encodeSegment } from "../../account/Segment.ts"
+import { HeadTable } from "../../ledger/HeadTable.ts"
+import type { JournalRecord } from "../../nats/CommitChain.ts"
+import { CommitConflict } from "../../nats/client/ConditionalAppend.ts"
+import type { Pull } from "../../nats/PullSession.ts"
+import type { Plan } from "./Plan.ts"
+import type { Swaps } from "./SimulatedBroker.ts"
+import type { SimulatedChain } from "./SimulatedJournal.ts"
+import type { Plant } from "./Simulation.ts"
+
+/** One rule of the protocol, broken in the services that a process gets. */
+interface Mistake {
+  readonly name: string
+  /** Which of the invariants breaks, as problems begin. */
+  readonly breaks: RegExp
+  readonly plant: Plant
+  /** Makes of any plan one with more of what it takes. */
+  readonly sharpen?: (plan: Plan) => Plan
+}
+
+type Chain = ReturnType<NonNullable<Swaps["chain"]>>
+
+const inWorkers =
+  (swaps: (shared: Map<number, number>) => Swaps): Plant =>
+  (process, shared = new Map()) =>
+    process === "worker" ? swaps(shared) : {}
+
+/** A mistake of the chain alone. */
+const inChain = (swap: (real: SimulatedChain) => Partial<Chain>): Plant =>
+  inWorkers(() => ({ chain: (real) => ({ ...real, ...swap(real) }) }))
+
+const isTakeover = (commit: string): boolean => headOf(commit).kind === "takeover"
+
+const withHead = (commit: string, change: (head: CommitHead) => Partial<CommitHead>): string => {
+  const { kind, epoch, worker, position } = headOf(commit)
+  const head = { kind, epoch, worker, position }
+  return encodeCommit({ ...head, ...change(head) }, revisionLinesOf(commit))
+}
+
+const withRevisions = (commit: string, change: (revision: Revision) => Partial<Revision>): string => {
+  const { kind, epoch, worker, position } = headOf(commit)
+  const lines = revisionLinesOf(commit).map((line) => {
+    const revision = decodeRevision(line)
+    return encodeRevision(tokenOfLine(line), { ...revision, ...change(revision) })
+  })
+  return encodeCommit({ kind, epoch, worker, position }, lines)
+}
+
+/** The chain of a process that reads revisions with a change. Segments, which are no commits, stay as they are. */
+const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Plant =>
+  inChain((real) => ({
+    at: (sequence) =>
+      Effect.map(real.at(sequence), (found) =>
+        found === undefined || found.text.includes('"kind":"segment"')
+          ? found
+          : { ...found, text: withRevisions(found.text, change) }
+      )
+  }))
+
+/** Appends whatever the newest commit is. The real chain has no way to do that, so there it asks which one that is. */
+const appendUnconditionally = (real: SimulatedChain, partition: number, commit: string) =>
+  real.appendUnconditionally?.(partition, commit) ??
+  Effect.flatMap(real.newest(partition), (newest) => real.append(partition, commit, newest?.sequence ?? 0))
+
+/** A worker hears nothing for long, and another one joins meanwhile; what it missed is applied and purged. */
+const deafOwners = (plan: Plan): Plan => ({
+  ...plan,
+  cleaningEvery: 400,
+  workers: 1,
+  faults: plan.faults.flatMap((fault) => [
+    { ...fault, kind: "a worker is deaf", lasts: 5_000 } as const,
+    { ...fault, kind: "a worker joins", at: fault.at + 500, lasts: 5_000 } as const
+  ])
+})
+
+/** Workers join while others commit, so that partitions go from one that lives to another. */
+const joiningWorkers = (plan: Plan): Plan => ({
+  ...plan,
+  unkindness: { ...plan.unkindness, requestLate: 0.1 },
+  workers: 1,
+  faults: plan.faults.map((fault) => ({ ...fault, kind: "a worker joins", lasts: 200 }))
+})
+
+/** What a process knows of the chains that it writes: the sequence of its newest commit of each partition. */
+const knowingNewest = (real: SimulatedChain) => {
+  const newest = new Map<number, number>()
+  const append: Chain["append"] = (partition, commit, after) =>
+    Effect.tap(real.append(partition, commit, after), (sequence) => Effect.sync(() => newest.set(partition, sequence)))
+  return { newest, append }
+}
+
+/** The next commit is sent before the one before it is acknowledged, under the sequence that it should get. */
+const twoInFlight = (real: SimulatedChain): Partial<Chain> => {
+  const underWay = new Map<number, Fiber.Fiber<number, unknown>>()
+  const stored = new Map<number, number>()
+  return {
+    append: (partition, commit, after) =>
+      Effect.gen(function* () {
+        if (isTakeover(commit)) return yield* real.append(partition, commit, after)
+        const failed = underWay.get(partition)?.pollUnsafe()
+        if (failed?._tag === "Failure") return yield* new CommitConflict({ reason: "the commit before it failed" })
+        const guessed = after + 1
+        const appended = Effect.tap(real.append(partition, commit, stored.get(after) ?? after), (sequence) =>
+          Effect.sync(() => stored.set(guessed, sequence))
+        )
+        underWay.set(partition, yield* Effect.forkDetach(appended, { startImmediately: true }))
+        return guessed
+      })
+  }
+}
+
+/** The heads have the revisions of the commit that is under way, where they should come to be. */
+const headsAhead = (): Swaps => {
+  const underWay = new Map<number, { readonly tokens: ReadonlyArray<string>; readonly sequence: number }>()
+  return {
+    chain: (real) => ({
+      ...real,
+      append: (partition, commit, after) => {
+        const tokens = revisionLinesOf(commit).map(tokenOfLine)
+        if (tokens.length > 0) underWay.set(partition, { tokens, sequence: after + 1 })
+        const done = Effect.sync(() => void underWay.delete(partition))
+        return Effect.ensuring(real.append(partition, commit, after), done)
+      }
+    }),
+    heads: (real) => ({
+      ...real,
+      replaceManifest: (partition, text, at) =>
+        Effect.gen(function* () {
+          const ahead = underWay.get(partition)
+          if (ahead === undefined) return yield* real.replaceManifest(partition, text, at)
+          const manifest = decodeManifest(text)
+          const table = new HeadTable(Uint32Array.from(manifest.key))
+          for (const token of ahead.tokens) table.set(token, ahead.sequence)
+          const name = `hint.ahead.${ahead.sequence}`
+          const hint = yield* real.store(partition, name, table.takeChanged())
+          const next: HeadManifest = { ...manifest, hints: [...manifest.hints, hint], through: ahead.sequence }
+          return yield* real.replaceManifest(partition, encodeManifest(next), at)
+        })
+    })
+  }
+}
+
+/** The manifest says how far the chain is when it is written, and not how far it was when its entries were taken. */
+const manifestBeyond = (): Swaps => {
+  let chain: SimulatedChain | undefined
+  return {
+    chain: (real) => (chain = real),
+    heads: (real) => ({
+      ...real,
+      replaceManifest: (partition, text, at) =>
+        Effect.gen(function* () {
+          const through = (yield* chain?.newest(partition) ?? Effect.undefined)?.sequence ?? 0
+          return yield* real.replaceManifest(partition, encodeManifest({ ...decodeManifest(text), through }), at)
+        })
+    })
+  }
+}
+
+/** A segment has a name of its own, and is stored when its account has gone on. */
+const segmentsLater = (shared: Map<number, number>): Swaps => ({
+  chain: (real) => ({
+    ...real,
+    seal: (partition, segment) =>
+      Effect.gen(function* () {
+        const name = 1_000_000 + shared.size
+        shared.set(name, 0)
+        const stored = Effect.map(real.seal(partition, segment), (sequence) => shared.set(name, sequence))
+        yield* Effect.forkDetach(Effect.ignore(Effect.delay(stored, 20)))
+        return name
+      }),
+    at: (sequence) => real.at(shared.get(sequence) ?? sequence)
+  })
+})
+
+/** The owner's check, whose answer is from before the read of the log, which takes long. */
+const checkedEarly = (): Swaps => {
+  const answers = new Map<number, JournalRecord | undefined>()
+  let next: Chain["next"] | undefined
+  let newest: ReadonlyMap<number, number> = new Map()
+  return {
+    chain: (real) => {
+      const known = knowingNewest(real)
+      newest = known.newest
+      next = real.next
+      const answerAfter = (partition: number, after: number) => {
+        const answer = answers.get(partition)
+        return answer !== undefined && answer.sequence > after ? answer : undefined
+      }
+      return {
+        ...real,
+        append: known.append,
+        next: (partition, after) => Effect.sync(() => answerAfter(partition, after))
+      }
+    },
+    input: (real) => ({
+      ...real,
+      newestAfter: (partition, sequence) =>
+        Effect.gen(function* () {
+          const later = yield* next?.(partition, newest.get(partition) ?? 0) ?? Effect.undefined
+          answers.set(partition, later)
+          return yield* Effect.delay(real.newestAfter(partition, sequence), 2_000)
+        })
+    })
+  }
+}
+
+/** The heads are read, and then the take-over record is appended, behind whatever the newest commit is by then. */
+const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
+  const read = new Map<number, Array<JournalRecord>>()
+  const readAll = Effect.fnUntraced(function* (partition: number) {
+    const all: Array<JournalRecord> = []
+    while (true) {
+      const page = yield* real.page(partition, (all.at(-1)?.sequence ?? 0) + 1)
+      if (page.length === 0) break
+      all.push(...page)
+    }
+    read.set(partition, all)
+  })
+  return {
+    newest: (partition) => Effect.andThen(readAll(partition), Effect.delay(real.newest(partition), 200)),
+    append: (partition, commit, after) =>
+      Effect.tap(real.append(partition, commit, after), (sequence) =>
+        Effect.sync(() => {
+          if (isTakeover(commit)) read.get(partition)?.push({ sequence, storedAt: 0, text: commit })
+        })
+      ),
+    page: (partition, from) => Effect.sync(() => (read.get(partition) ?? []).filter(({ sequence }) => sequence >= from))
+  }
+}
+
+export const mistakes: ReadonlyArray<Mistake> = [
+  {
+    name: "1 the set is not loaded when an actor wakes",
+    breaks: /^I2 doubled/,
+    plant: readingRevisions(() => ({
+      purchases: [],
+      repeats: new Map(),
+      previous: [],
+      count: 0,
+      segment: 0,
+      unsealed: 1
+    }))
+  },
+  {
+    name: "2 a commit without an expectation",
+    breaks: /^I2 doubled/,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        isTakeover(commit) ? real.append(partition, commit, after) : appendUnconditionally(real, partition, commit)
+    }))
+  },
+  {
+    name: "3 a take-over record without an expectation",
+    breaks: /^position/,
+    sharpen: joiningWorkers,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        isTakeover(commit)
+          ? Effect.delay(appendUnconditionally(real, partition, commit), 50)
+          : real.append(partition, commit, after)
+    }))
+  },
+  {
+    name: "4 deciding beyond a gap",
+    breaks: /^I1/,
+    plant: inWorkers(() => ({
+      consumer: (real) => ({
+        ...real,
+        pull: (partition, epoch, events) => {
+          let numbered = 0
+          return real.pull(partition, epoch, {
+            ...events,
+            delivered: (delivery) => {
+              numbered += 1
+              events.delivered({ ...delivery, deliverySequence: numbered })
+            }
+          })
+        }
+      })
+    }))
+  },
+  {
+    name: "5 an unknown outcome is taken for success",
+    breaks: /^I1/,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        Effect.catchTag(real.append(partition, commit, after), "OutcomeUnknown", () =>
+          Effect.map(real.newest(partition), (newest) => newest?.sequence ?? 0)
+        )
+    }))
+  },
+  {
+    name: "6 an unknown outcome is taken for failure, and the commit sent again under the new expectation",
+    breaks: /^I2 doubled/,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) =>
+        Effect.catchTag(real.append(partition, commit, after), "OutcomeUnknown", () =>
+          Effect.flatMap(real.newest(partition), (newest) => real.append(partition, commit, newest?.sequence ?? 0))
+        )
+    }))
+  },
+  {
+    name: "7 two commits in flight",
+    breaks: /^I8/,
+    plant: inChain(twoInFlight)
+  },
+  {
+    name: "8 a purge beyond the position",
+    breaks: /^I1/,
+    plant: (process) =>
+      process === "janitor"
+        ? { input: (real) => ({ ...real, purgeBelow: (sequence) => real.purgeBelow(sequence + 1) }) }
+        : {}
+  },
+  {
+    name: "9 a read that skips the barrier",
+    breaks: /^I6/,
+    plant: inWorkers(() => ({ input: (real) => ({ ...real, newestAfter: () => Effect.succeed(0) }) }))
+  },
+  {
+    name: "10 a read that skips the owner's check after it",
+    breaks: /^I6/,
+    sharpen: deafOwners,
+    plant: inChain(() => ({ next: () => Effect.undefined }))
+  },
+  {
+    name: "11 the owner's check comes before the barrier",
+    breaks: /^I6/,
+    sharpen: deafOwners,
+    plant: inWorkers(checkedEarly)
+  },
+  {
+    name: "12 an input is acknowledged when it is received",
+    breaks: /^I8/,
+    plant: inWorkers(() => ({
+      consumer: (real) => ({
+        ...real,
+        pull: (partition, epoch, events) => {
+          let pull: Pull | undefined
+          const delivered: typeof events.delivered = (delivery) => {
+            pull?.acknowledge(delivery)
+            events.delivered(delivery)
+          }
+          const opened = real.pull(partition, epoch, { ...events, delivered })
+          return Effect.tap(opened, (one) => Effect.sync(() => void (pull = one)))
+        }
+      })
+    }))
+  },
+  {
+    name: "13 the position passes a message of which a part is committed",
+    breaks: /^I1/,
+    plant: inChain((real) => ({
+      append: (partition, commit, after) => {
+        const decided = revisionLinesOf(commit).map((line) => decodeRevision(line).decidedThrough)
+        const changed = withHead(commit, ({ position }) => ({ position: Math.max(position, ...decided) }))
+        return real.append(partition, changed, after)
+      }
+    }))
+  },
+  {
+    name: "14 decidedThrough is ignored",
+    breaks: /^repeats/,
+    plant: readingRevisions(() => ({ decidedThrough: 0 }))
+  },
+  {
+    name: "15 the heads are ahead of the chain",
+    breaks: /^I[1-7]/,
+    plant: inWorkers(headsAhead)
+  },
+  {
+    name: "16 the manifest says more than its chunks hold",
+    breaks: /^I2 doubled/,
+    plant: inWorkers(manifestBeyond)
+  },
+  {
+    name: "17 the heads are read before the take-over record is appended",
+    breaks: /^I2 doubled/,
+    sharpen: joiningWorkers,
+    plant: inChain(headsReadFirst)
+  },
+  {
+    name: "18 a segment is named before it is stored",
+    breaks: /^I7/,
+    plant: inWorkers(segmentsLater)
+  },
+  {
+    name: "19 a segment covers fewer ids than it says",
+    breaks: /^I7/,
+    plant: inChain((real) => ({
+      seal: (partition, text) => {
+        const segment = decodeSegment(text)
+        const [first, ...others] = segment.revisions
+        const revisions = first === undefined ? [] : [{ ...first, purchaseIds: [], fingerprints: [] }, ...others]
+        return real.seal(partition, encodeSegment({ ...segment, revisions }))
+      }
+    }))
+  },
+  {
+    name: "20 a record of rejected input is written after the position has passed it",
+    breaks: /^I1 lost: the position/,
+    plant: inWorkers(() => ({
+      rejected: (real) => ({
+        ...real,
+        record: (rejection) =>
+          Effect.asVoid(Effect.forkDetach(Effect.delay(Effect.ignore(real.record(rejection)), 200)))
+      })
+    }))
+  },
+  {
+    name: "21 a record of rejected input is never written",
+    breaks: /^I8/,
+    plant: inWorkers(() => ({ rejected: (real) => ({ ...real, record: () => Effect.void }) }))
+  }
+]

@@ -1,0 +1,152 @@
+import type { PurchaseId, UserId } from "../../account/Identifier.ts"
+import type { Purchase } from "../../account/Purchase.ts"
+import { Randomness } from "./Randomness.ts"
+import { kind, type Unkindness } from "./World.ts"
+
+/** What a client does, not before a time and not before the one before it is answered. */
+export type Operation =
+  | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }
+  | { readonly do: "total" | "page"; readonly client: number; readonly at: number; readonly userId: UserId }
+  | { readonly do: "receipt"; readonly client: number; readonly at: number; readonly purchase: Purchase }
+
+export const faultKinds = [
+  "kill a worker",
+  "a worker joins",
+  "a worker leaves",
+  "a worker is replaced under its name",
+  "cut a worker off",
+  "hold a worker back",
+  "a worker is deaf",
+  "two owners at once",
+  "the broker restarts",
+  "the broker forgets its message ids",
+  "a stray take-over",
+  "heads are lost",
+  "a worker dies as it writes",
+  "a consumer is deleted",
+  "poison"
+] as const
+
+/** What a worker asks of the broker, at which a plan can have it die. */
+export const fatalOperations = [
+  "commit",
+  "seal",
+  "record a rejection",
+  "store heads",
+  "replace manifest",
+  "remove heads",
+  "manifest",
+  "page"
+] as const
+
+export interface Fault {
+  readonly at: number
+  readonly kind: (typeof faultKinds)[number]
+  /** Picks one of those that it can happen to, and how it goes. */
+  readonly choice: number
+  /** In milliseconds, where it is over at some time. */
+  readonly lasts: number
+}
+
+/** All that happens in a run, but for what the network does to each request, which the seed decides as it comes. */
+export interface Plan {
+  readonly seed: number
+  readonly workers: number
+  readonly duplicateWindow: number
+  readonly unkindness: Unkindness
+  /** How often the janitor removes all input that is applied, in milliseconds; 0 for never. */
+  readonly cleaningEvery: number
+  readonly operations: ReadonlyArray<Operation>
+  readonly faults: ReadonlyArray<Fault>
+}
+
+export const partitions = 2
+export const clients = 3
+const users = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"] as unknown as ReadonlyArray<UserId>
+/** Faults and first attempts of clients lie in this time; then the faults end, and what is left to do is done. */
+export const activeMilliseconds = 4_000
+const faultsPlanned = 6
+const purchasesPlanned = 30
+const readsPlanned = [6, 12, 20]
+
+const unkindnessOf = (random: Randomness): Unkindness => {
+  const some = (most: number) => (random.chance(0.3) ? most * random.next() : 0)
+  return {
+    requestLost: some(0.1),
+    answerLost: some(0.1),
+    requestLate: some(0.1),
+    refused: some(0.06),
+    deliveryLost: some(0.1),
+    redelivered: some(0.3),
+    reordered: some(0.1),
+    behind: some(1)
+  }
+}
+
+/** The first buys most, and the last seldom, so that some accounts are long and some are cold. */
+const someUser = (random: Randomness): UserId => users[Math.floor(random.next() ** 2 * users.length)] as UserId
+
+const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
+  const manyAtOnce = random.choose([0, 0.2, 0.7])
+  const reads = random.choose(readsPlanned)
+  const bought: Array<Purchase> = []
+  const next = (): Purchase => {
+    const again = bought.length > 0 && random.chance(0.3) ? random.choose(bought) : undefined
+    // The same again, or something else under the same id.
+    if (again !== undefined) return random.chance(0.8) ? again : { ...again, quantity: again.quantity + 1 }
+    const purchase: Purchase = {
+      purchaseId: `p${bought.length + 1}` as PurchaseId,
+      userId: someUser(random),
+      productName: "Laptop",
+      productType: "Electronics",
+      valueCents: BigInt(100 + bought.length),
+      quantity: 1
+    }
+    bought.push(purchase)
+    return purchase
+  }
+  const operations: Array<Operation> = []
+  const somebody = () => ({ client: random.below(clients), at: random.below(activeMilliseconds) })
+  for (let planned = 0; planned < purchasesPlanned;) {
+    const count = random.chance(manyAtOnce) ? 2 + random.below(3) : 1
+    operations.push({ do: "buy", ...somebody(), purchases: Array.from({ length: count }, next) })
+    planned += count
+  }
+  for (let planned = 0; planned < reads; planned += 1) {
+    const kind = random.choose(["total", "page", "receipt"] as const)
+    const who = somebody()
+    if (kind === "receipt") operations.push({ do: kind, ...who, purchase: random.choose(bought) })
+    else operations.push({ do: kind, ...who, userId: someUser(random) })
+  }
+  return operations.sort((one, other) => one.at - other.at)
+}
+
+/**
+ * A run has few kinds of faults, and those often: what takes two of a kind is rare among all kinds. In some runs workers only
+ * die in the middle of a write, and each kind of write has its turn.
+ */
+const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
+  const kinds: ReadonlyArray<Fault["kind"]> = random.chance(0.25)
+    ? ["a worker dies as it writes"]
+    : Array.from({ length: 1 + random.below(4) }, () => random.choose(faultKinds))
+  const fault = (): Fault => ({
+    at: random.below(activeMilliseconds),
+    kind: random.choose(kinds),
+    choice: random.next(),
+    lasts: 200 + random.below(3_300)
+  })
+  return Array.from({ length: faultsPlanned }, fault).sort((one, other) => one.at - other.at)
+}
+
+export const planOf = (seed: number): Plan => {
+  const random = new Randomness(seed)
+  return {
+    seed,
+    workers: 1 + random.below(2),
+    duplicateWindow: random.chance(0.5) ? 120_000 : 500,
+    unkindness: random.chance(0.1) ? kind : unkindnessOf(random),
+    cleaningEvery: random.chance(0.5) ? 600 + random.below(1_200) : 0,
+    operations: operationsOf(random),
+    faults: faultsOf(random)
+  }
+}

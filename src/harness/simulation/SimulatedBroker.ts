@@ -1,0 +1,322 @@
+import { Context, Effect, Latch, Layer } from "effect"
+import { BrokerRefused, BrokerUnavailable, type BrokerFailure, OutcomeUnknown } from "../../protocol/BrokerError.ts"
+import { userTokenOfInput } from "../../protocol/Subject.ts"
+import { ConnectionState } from "../../nats/client/ConnectionState.ts"
+import { CommitChain } from "../../nats/CommitChain.ts"
+import { HeadStore } from "../../nats/HeadStore.ts"
+import { InputLog } from "../../nats/InputLog.ts"
+import { NoticeTransport } from "../../nats/NoticeTransport.ts"
+import type { Delivery, ReadDelivery } from "../../nats/Delivery.ts"
+import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
+import { QueryTransport } from "../../nats/QueryTransport.ts"
+import { RejectedRecords } from "../../nats/RejectedRecords.ts"
+import { Topology } from "../../nats/Topology.ts"
+import { WorkerBucket, type WorkerSign } from "../../nats/WorkerBucket.ts"
+import { ackWaitMilliseconds, type MemoryBroker } from "./MemoryBroker.ts"
+import { ApiFailure } from "./MemoryStream.ts"
+import type { Link } from "./Network.ts"
+import { commitChain, headStore, rejectedRecords, type SimulatedChain } from "./SimulatedJournal.ts"
+import type { World } from "./World.ts"
+
+/** A sign as it is heard in passing. */
+type HeardSign = Omit<WorkerSign, "storedAt" | "silentMilliseconds">
+
+type Handler = (payload: string, reply: (payload: string) => void) => void
+
+/** What all processes of a run share: the broker, and who waits for what it brings. */
+export class Exchange {
+  readonly broker: MemoryBroker
+  readonly world: World
+  readonly servers = new Map<number, Set<{ readonly link: Link; readonly handle: Handler }>>()
+  readonly noticeListeners = new Map<string, { readonly link: Link; readonly heard: (payload: string) => void }>()
+  readonly pulls = new Set<() => void>()
+  readonly signListeners = new Set<(sign: HeardSign) => void>()
+
+  constructor(broker: MemoryBroker, world: World) {
+    this.broker = broker
+    this.world = world
+  }
+
+  /** Lets every waiting pull take what there is. */
+  serve(): void {
+    for (const pull of this.pulls) pull()
+  }
+
+  /** Stores a message, and has it delivered. */
+  append(...message: Parameters<MemoryBroker["append"]>) {
+    const stored = this.broker.append(...message)
+    this.serve()
+    return stored
+  }
+}
+
+const inputLog = (exchange: Exchange, link: Link) => {
+  const { broker } = exchange
+  return InputLog.of({
+    failingFor: () => 0,
+    append: (...message) =>
+      Effect.flatMap(
+        link.ask("append", () => exchange.append(...message)),
+        (stored): Effect.Effect<{ readonly sequence: number; readonly duplicate: boolean }, BrokerFailure> => {
+          if (stored === undefined) {
+            const reason = "nobody serves this subject"
+            return Effect.fail(new BrokerUnavailable({ operation: "append", reason, unserved: true }))
+          }
+          return stored instanceof ApiFailure
+            ? Effect.fail(new BrokerRefused({ operation: "append", code: stored.code, reason: stored.reason }))
+            : Effect.succeed(stored)
+        }
+      ),
+    lastSequence: (partition) => link.ask("last sequence", () => broker.lastInput(partition)),
+    // Two requests, as of the real one.
+    newestAfter: (partition, sequence) =>
+      Effect.flatMap(
+        link.ask("newest input", () => broker.lastInput(partition)),
+        (next) =>
+          next <= sequence
+            ? Effect.succeed(sequence)
+            : Effect.map(
+                link.ask("last sequence", () => broker.lastInput(partition)),
+                (last) => Math.max(next, last)
+              )
+      ),
+    bounds: link.ask("bounds", () => broker.bounds()),
+    capacity: Effect.succeed({ bytes: 0, bytesMax: Number.POSITIVE_INFINITY }),
+    messageFrom: (sequence) =>
+      link.ask("message", () => {
+        const found = broker.inputFrom(sequence)
+        return found && { sequence: found.sequence, storedAt: found.storedAt }
+      }),
+    purgeBelow: (sequence) => link.ask("purge", () => broker.purgeBelow(sequence))
+  })
+}
+
+const partitionConsumer = (exchange: Exchange, link: Link) => {
+  const { broker, world } = exchange
+  const pull: (typeof PartitionConsumer)["Service"]["pull"] = (partition, epoch, events) =>
+    Effect.gen(function* () {
+      // What the process asked for, and what of it the broker knows; a request that is lost is not among the latter.
+      let outstanding = 0
+      let demand = 0
+      let unconfirmed = 0
+      const allConfirmed = Latch.makeUnsafe(true)
+      let heardAt = world.now()
+      const isHeard = () => link.isUp && !link.isDeaf && demand > 0 && broker.hasConsumer(partition, epoch)
+      const bring = (delivery: Delivery) => {
+        const { random, unkindness } = world
+        if (link.isDeaf || random.chance(unkindness.deliveryLost)) return
+        const arrive = () => {
+          outstanding -= 1
+          heardAt = world.now()
+          events.delivered(delivery)
+        }
+        if (random.chance(unkindness.reordered)) link.bringLate(arrive)
+        else link.bring(arrive)
+      }
+      const serve = () => {
+        if (demand === 0 || link.isDead || !link.isUp) return
+        if (!broker.hasConsumer(partition, epoch)) {
+          demand = 0
+          if (!link.isDeaf) link.bring(() => events.lost("consumer deleted"))
+          return
+        }
+        while (demand > 0) {
+          if (world.random.chance(world.unkindness.redelivered)) broker.redeliver(partition, epoch)
+          const next = broker.deliver(partition, epoch)
+          if (next === undefined) return
+          demand -= 1
+          const { message, deliverySequence } = next
+          const { payload, subject, sequence, storedAt, noticeTo } = message
+          world.after(ackWaitMilliseconds, serve)
+          bring({
+            payload,
+            userToken: userTokenOfInput(subject),
+            sequence,
+            deliverySequence,
+            storedAt,
+            noticeTo,
+            bytes: payload.length + 600,
+            acknowledgeSubject: `${partition}.${epoch}.${sequence}`
+          })
+        }
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void exchange.pulls.add(serve)),
+        () => Effect.sync(() => void exchange.pulls.delete(serve))
+      )
+      return {
+        request: (messages: number) => {
+          outstanding += messages
+          link.tell(() => {
+            demand += messages
+            serve()
+          })
+        },
+        outstanding: () => ({ messages: outstanding, bytes: 0 }),
+        acknowledge: ({ sequence }: ReadDelivery) => {
+          if (!link.isUp) return
+          unconfirmed += 1
+          allConfirmed.closeUnsafe()
+          link.tell(() => {
+            broker.acknowledge(partition, epoch, sequence)
+            serve()
+            link.bring(() => {
+              unconfirmed -= 1
+              if (unconfirmed === 0) allConfirmed.openUnsafe()
+            })
+          })
+        },
+        confirmed: allConfirmed.await,
+        silence: () => {
+          if (isHeard()) heardAt = world.now()
+          return world.now() - heardAt
+        }
+      }
+    })
+  return PartitionConsumer.of({
+    create: (partition, epoch, from, unacknowledgedMax) =>
+      link.ask("create consumer", () => broker.createConsumer(partition, epoch, from, unacknowledgedMax)),
+    deleteBefore: (partition, epoch) =>
+      link.ask("delete consumers", () => {
+        broker.deleteConsumers((ofPartition, older) => ofPartition === partition && older < epoch)
+        exchange.serve()
+      }),
+    pull
+  })
+}
+
+// Made once: askers try again often, and an error is the dearest part of that.
+const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })
+const disconnected = new BrokerUnavailable({ operation: "query", reason: "not connected" })
+
+const queryTransport = (exchange: Exchange, link: Link) => {
+  const { world, servers } = exchange
+  return QueryTransport.of({
+    ask: (partition, payload, waitMilliseconds) =>
+      Effect.callback<string, BrokerUnavailable | OutcomeUnknown>((resume) => {
+        if (!link.isUp) return resume(Effect.fail(disconnected))
+        const serving = [...(servers.get(partition) ?? [])].filter((server) => server.link.isUp)
+        if (serving.length === 0) return resume(Effect.fail(unserved))
+        let isSettled = false
+        const settle = (result: Effect.Effect<string, OutcomeUnknown>) => {
+          if (isSettled) return
+          isSettled = true
+          cancelWait()
+          resume(result)
+        }
+        const cancelWait = world.after(waitMilliseconds, () =>
+          settle(Effect.fail(new OutcomeUnknown({ operation: "query", reason: "no answer in time" })))
+        )
+        for (const server of serving) {
+          server.link.bring(() =>
+            server.handle(payload, (reply) => server.link.tell(() => link.bring(() => settle(Effect.succeed(reply)))))
+          )
+        }
+      }),
+    serve: (partition, _identity, handle) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const server = { link, handle }
+          servers.set(partition, (servers.get(partition) ?? new Set()).add(server))
+          return server
+        }),
+        (server) => Effect.sync(() => void servers.get(partition)?.delete(server))
+      ).pipe(Effect.asVoid),
+    // No person asks in a simulation.
+    serveInspection: () => Effect.void
+  })
+}
+
+const noticeTransport = ({ noticeListeners, world }: Exchange, link: Link) =>
+  NoticeTransport.of({
+    listen: (heard) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const edge = `edge${noticeListeners.size + 1}`
+          noticeListeners.set(edge, { link, heard })
+          return edge
+        }),
+        (edge) => Effect.sync(() => void noticeListeners.delete(edge))
+      ),
+    tell: (edge, payload) =>
+      link.tell(() => {
+        const listener = noticeListeners.get(edge)
+        if (!world.random.chance(world.unkindness.deliveryLost)) listener?.link.bring(() => listener.heard(payload))
+      })
+  })
+
+const workerBucket = (exchange: Exchange, link: Link) => {
+  const { broker, signListeners } = exchange
+  const write = (worker: string, instance: number, isLeaving: boolean) =>
+    link.ask("sign", () => {
+      const sequence = broker.sign(worker, instance, isLeaving)
+      for (const listener of signListeners) listener({ worker, instance, isLeaving })
+      return sequence
+    })
+  return WorkerBucket.of({
+    announce: (worker, instance) => write(worker, instance, false),
+    leave: (worker, instance) => write(worker, instance, true),
+    read: link.ask("read signs", () => broker.livingSigns()),
+    watch: (heard) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const listener = (sign: HeardSign) => {
+            if (!link.isDeaf) link.bring(() => heard({ ...sign, storedAt: 0, silentMilliseconds: 0 }))
+          }
+          signListeners.add(listener)
+          return listener
+        }),
+        (listener) => Effect.sync(() => void signListeners.delete(listener))
+      ).pipe(Effect.asVoid)
+  })
+}
+
+export type BrokerServices =
+  | ConnectionState
+  | CommitChain
+  | HeadStore
+  | InputLog
+  | NoticeTransport
+  | PartitionConsumer
+  | QueryTransport
+  | RejectedRecords
+  | Topology
+  | WorkerBucket
+
+/** What stands between a process and its broker; each gets the service of the broker and answers the one to use. */
+export interface Swaps {
+  readonly input?: (real: (typeof InputLog)["Service"]) => (typeof InputLog)["Service"]
+  readonly chain?: (real: SimulatedChain) => (typeof CommitChain)["Service"]
+  readonly heads?: (real: (typeof HeadStore)["Service"]) => (typeof HeadStore)["Service"]
+  readonly rejected?: (real: (typeof RejectedRecords)["Service"]) => (typeof RejectedRecords)["Service"]
+  readonly consumer?: (real: (typeof PartitionConsumer)["Service"]) => (typeof PartitionConsumer)["Service"]
+  readonly notices?: (real: (typeof NoticeTransport)["Service"]) => (typeof NoticeTransport)["Service"]
+}
+
+const same = <A>(real: A): A => real
+
+/** The services of the broker as one process sees them, over its own link. */
+export const simulatedBrokerLayer = (
+  exchange: Exchange,
+  link: Link,
+  { input = same, chain = same, heads = same, rejected = same, consumer = same, notices = same }: Swaps = {}
+): Layer.Layer<BrokerServices> => {
+  const { partitions, messageBytesMax } = exchange.broker.options
+  return Layer.succeedContext(
+    Context.empty().pipe(
+      Context.add(
+        ConnectionState,
+        ConnectionState.of({ isConnected: () => link.isUp, onReconnect: (listener) => link.onReconnect(listener) })
+      ),
+      Context.add(InputLog, input(inputLog(exchange, link))),
+      Context.add(CommitChain, chain(commitChain(exchange, link))),
+      Context.add(HeadStore, heads(headStore(exchange, link))),
+      Context.add(RejectedRecords, rejected(rejectedRecords(exchange, link))),
+      Context.add(NoticeTransport, notices(noticeTransport(exchange, link))),
+      Context.add(PartitionConsumer, consumer(partitionConsumer(exchange, link))),
+      Context.add(QueryTransport, queryTransport(exchange, link)),
+      Context.add(WorkerBucket, workerBucket(exchange, link)),
+      Context.add(Topology, Topology.of({ partitions, messageBytesMax }))
+    )
+  )
+}

@@ -1,0 +1,309 @@
+import { existsSync, readdirSync } from "node:fs"
+import { BrokerAdmin } from "../system/BrokerAdmin.ts"
+import { type Ask, askAt, read } from "../system/Shopper.ts"
+import { freePort, TestBroker, until } from "../system/TestBroker.ts"
+import { TestProcess } from "../system/TestProcess.ts"
+import { userIn } from "../system/TestSystem.ts"
+import { Crowd } from "./Crowd.ts"
+import {
+  type BrokerFigures,
+  type Growth,
+  growthBetween,
+  isTooMuch,
+  leastOf,
+  mebibytes,
+  type Snapshot
+} from "./Growth.ts"
+import type { Inquiry, LeakState, ProcessFigures } from "./preload/Introspection.ts"
+
+const partitions = 8
+/** The other worker stays for so long before it is stopped or killed, and comes back at once. */
+const workerStayMilliseconds = 5_000
+const loadWaitMilliseconds = 240_000
+const reportEveryMilliseconds = 60_000
+const quietReadingEveryMilliseconds = 1_000
+/**
+ * How long all is quiet at most before a snapshot is complete: longer than anything is kept for later use. V8 gives
+ * back the pages of its young generation after some 10 seconds, and the broker the blocks of messages that it read or
+ * wrote (8 MiB each) after 10 seconds and two collections.
+ */
+export const quietMillisecondsMax = 45_000
+
+const settleWaitMilliseconds = 60_000
+const usersOfEachPartition = Array.from({ length: partitions }, (_, partition) =>
+  userIn(partition, partitions, "nobody")
+)
+
+/** Whoever is not needed goes soon, and nothing is remembered for long. */
+const environment = {
+  PARTITIONS: String(partitions),
+  ACTOR_IDLE: "1 second",
+  ACTORS_RESIDENT_MAX: "200",
+  DUPLICATE_WINDOW: "2 seconds",
+  INPUT_RETENTION: "2 seconds",
+  JANITOR_INTERVAL: "1 second",
+  WORKER_HEARTBEAT: "250 millis",
+  WORKER_LEASE: "1 second"
+}
+
+/** What start.sh gives to node: it decides how much a process keeps under load. */
+const asStarted = ["--max-semi-space-size=128"]
+
+/** A leak that is planted in a process: a module of `preload/` that it imports first. */
+export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
+
+/** How much load: for so long, and until there were so many requests and arrivals, however slow the machine is. */
+export interface Load {
+  readonly milliseconds: number
+  readonly operationsMin: number
+  /** How often the other worker comes, at least. */
+  readonly arrivalsMin: number
+}
+
+export interface SoakPlan {
+  readonly seed: number
+  /** Before the first snapshot. */
+  readonly warmUp: Load
+  /** Quiet before each snapshot, at least; what is not given back before the first one is not seen to grow. */
+  readonly quietMilliseconds: number
+  /** Between the two snapshots. */
+  readonly load: Load
+  readonly leaks?: { readonly edge?: ReadonlyArray<Leak>; readonly worker?: ReadonlyArray<Leak> }
+  readonly report?: (line: string) => void
+  /** Ends the run, and everything that it started. */
+  readonly signal?: AbortSignal
+}
+
+export interface SoakOutcome {
+  readonly growth: ReadonlyArray<Growth>
+  /** Requests between the two snapshots. */
+  readonly operations: number
+  /** How often the other worker came, and took its partitions. */
+  readonly arrivals: number
+  /** What is wrong with the accounts. */
+  readonly mistakes: ReadonlyArray<string>
+}
+
+/** What the pages of the broker's monitoring say, as far as it is looked at here. */
+type GeneralPage = Readonly<Record<"mem" | "connections" | "subscriptions", number>>
+type JetStreamPage = Readonly<Record<"consumers", number>>
+
+/** Reads a figure of Go's memory, like `HeapAlloc`, from a heap profile; throws an Error where it is missing. */
+const memoryFigure = (profile: string, name: string): number => {
+  const figure = new RegExp(`^# ${name} = (\\d+)$`, "m").exec(profile)?.[1]
+  if (figure === undefined) throw new Error(`the broker's profile has no ${name}`)
+  return Number(figure)
+}
+
+const preloaded = (module: string) => ["--import", `./src/harness/soak/preload/${module}.ts`]
+
+const heapsOf = ({ edge, worker, broker, users }: Snapshot): string =>
+  `under load, heap of resident: edge ${heapOf(edge)}, worker ${heapOf(worker)}, ` +
+  `broker ${heapOf(broker)} at ${users} users`
+
+const heapOf = ({ heapBytes, residentBytes }: ProcessFigures | BrokerFigures): string =>
+  `${mebibytes(heapBytes)} of ${mebibytes(residentBytes)}`
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
+
+/** An edge, a worker that stays and one that comes and goes, and a broker. */
+class SoakedSystem {
+  readonly crowd: Crowd
+  arrivals = 0
+  private readonly ask: Ask
+  private readonly broker: TestBroker
+  private readonly profilePort: number
+  private readonly admin: BrokerAdmin
+  private readonly edge: TestProcess
+  private readonly worker: TestProcess
+  private other: TestProcess | undefined
+  private isStopped = false
+  private isForgetting = false
+  /** Settles with the newest inquiry. */
+  private inquired: Promise<unknown> = Promise.resolve()
+
+  private constructor(broker: TestBroker, profilePort: number, admin: BrokerAdmin, port: number, plan: SoakPlan) {
+    this.broker = broker
+    this.profilePort = profilePort
+    this.admin = admin
+    this.ask = askAt(port)
+    this.crowd = new Crowd(this.ask, plan.seed)
+    const start = (role: "edge" | "worker", leaks: ReadonlyArray<Leak> = []) =>
+      new TestProcess(
+        role,
+        { ...environment, NATS_URL: broker.url, WORKER_ID: role, PORT: String(port) },
+        {
+          nodeArguments: [...asStarted, "--expose-gc", ...["Introspection", ...leaks].flatMap(preloaded)]
+        }
+      )
+    this.edge = start("edge", plan.leaks?.edge)
+    this.worker = start("worker", plan.leaks?.worker)
+  }
+
+  static async start(plan: SoakPlan): Promise<SoakedSystem> {
+    const port = await freePort()
+    const profilePort = await freePort()
+    const broker = await TestBroker.start({ arguments: ["--profile", String(profilePort)] })
+    const admin = await BrokerAdmin.open(broker.url, partitions)
+    const system = new SoakedSystem(broker, profilePort, admin, port, plan)
+    const isReady = () =>
+      system.ask("/readyz").then(
+        ({ ok }) => ok,
+        () => false
+      )
+    try {
+      await until("the edge is ready", isReady)
+    } catch (cause) {
+      await system.stop()
+      throw cause
+    }
+    return system
+  }
+
+  /** Lets the crowd shop, while the other worker comes and goes. */
+  async load(load: Load, report?: (line: string) => void): Promise<void> {
+    const { milliseconds, operationsMin, arrivalsMin } = load
+    const enough = new AbortController()
+    const operations = this.crowd.operations + operationsMin
+    const arrivals = this.arrivals + arrivalsMin
+    const shopping = Promise.all([this.crowd.shop(enough.signal), this.comeAndGo(enough.signal)])
+    const reporting = setInterval(
+      () =>
+        void this.reading().then(
+          (one) => report?.(heapsOf(one)),
+          // The next snapshot fails for the same reason.
+          () => undefined
+        ),
+      reportEveryMilliseconds
+    )
+    const isThere = () => this.crowd.operations >= operations && this.arrivals >= arrivals && this.areLeaksComplete()
+    const wanted = `there were ${operationsMin} requests, ${arrivalsMin} arrivals, and all that leaks forget`
+    const done = pause(milliseconds).then(() => until(wanted, isThere, loadWaitMilliseconds))
+    try {
+      await Promise.race([done, shopping])
+    } finally {
+      clearInterval(reporting)
+      enough.abort()
+      await shopping
+    }
+  }
+
+  /** Tells the planted leaks to begin. */
+  async forget(): Promise<void> {
+    this.isForgetting = true
+    for (const process of [this.edge, this.worker]) await this.inquire(process, { kind: "forget" })
+  }
+
+  /** What remains when everything is applied and nobody wants anything: the least of each figure until it is enough. */
+  async snapshot(isEnough: (least: Snapshot, quietMilliseconds: number) => boolean): Promise<Snapshot> {
+    await this.admin.untilApplied(settleWaitMilliseconds)
+    const begun = performance.now()
+    let least = await this.quietReading()
+    while (!isEnough(least, performance.now() - begun)) {
+      await pause(quietReadingEveryMilliseconds)
+      least = leastOf(least, await this.quietReading())
+    }
+    return least
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true
+    await Promise.all([this.edge.kill(), this.worker.kill(), this.other?.kill()])
+    await this.admin.close()
+    await this.broker.stop()
+  }
+
+  private async comeAndGo(enough: AbortSignal): Promise<void> {
+    while (!enough.aborted && !this.isStopped) {
+      this.other = new TestProcess("worker", { ...environment, NATS_URL: this.broker.url, WORKER_ID: "other" })
+      this.arrivals += 1
+      await pause(workerStayMilliseconds)
+      await this.other.kill(this.arrivals % 2 === 0 ? "SIGKILL" : "SIGTERM")
+    }
+  }
+
+  /** Reads while the worker that stays owns all partitions: one that stood still for long may have lost some. */
+  private async quietReading(): Promise<Snapshot> {
+    // Only the owner of a partition answers.
+    for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)
+    return this.reading()
+  }
+
+  private async reading(): Promise<Snapshot> {
+    const [edge, worker, broker] = await Promise.all([
+      this.inquire(this.edge, { kind: "figures" }) as Promise<ProcessFigures>,
+      this.inquire(this.worker, { kind: "figures" }) as Promise<ProcessFigures>,
+      this.brokerFigures()
+    ])
+    return { edge, worker, broker, users: this.crowd.users }
+  }
+
+  /** Whether the planted leaks have forgotten all that they are to forget; before they are told to, they have not. */
+  private async areLeaksComplete(): Promise<boolean> {
+    if (!this.isForgetting) return true
+    for (const process of [this.edge, this.worker]) {
+      const { isAllForgotten } = (await this.inquire(process, { kind: "isAllForgotten" })) as LeakState
+      if (!isAllForgotten) return false
+    }
+    return true
+  }
+
+  /** Asks one after the other, because an answer does not say to which question it belongs. */
+  private inquire(process: TestProcess, inquiry: Inquiry): Promise<unknown> {
+    const answered = this.inquired.then(() => process.request(inquiry))
+    this.inquired = answered.catch(() => undefined)
+    return answered
+  }
+
+  private async brokerFigures(): Promise<BrokerFigures> {
+    const page = async <A>(name: string) =>
+      (await fetch(`http://127.0.0.1:${this.broker.monitorPort}/${name}`)).json() as A
+    // Like the figures of our own processes, after a collection.
+    const profile = await fetch(`http://127.0.0.1:${this.profilePort}/debug/pprof/heap?debug=1&gc=1`)
+    const memory = await profile.text()
+    const keptFree = memoryFigure(memory, "HeapIdle") - memoryFigure(memory, "HeapReleased")
+    const [general, jetStream] = await Promise.all([page<GeneralPage>("varz"), page<JetStreamPage>("jsz")])
+    const descriptors = `/proc/${this.broker.pid}/fd`
+    return {
+      residentBytes: general.mem - keptFree,
+      heapBytes: memoryFigure(memory, "HeapAlloc"),
+      descriptors: existsSync(descriptors) ? readdirSync(descriptors).length : undefined,
+      connections: general.connections,
+      subscriptions: general.subscriptions,
+      consumers: jetStream.consumers
+    }
+  }
+}
+
+const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcome> => {
+  await system.load(plan.warmUp)
+  const before = await system.snapshot((_, quiet) => quiet >= plan.quietMilliseconds)
+  const [operations, arrivals] = [system.crowd.operations, system.arrivals]
+  await system.forget()
+  await system.load(plan.load, plan.report)
+  const after = await system.snapshot(
+    (least, quiet) =>
+      quiet >= quietMillisecondsMax ||
+      (quiet >= plan.quietMilliseconds && !growthBetween(before, least).some(isTooMuch))
+  )
+  return {
+    growth: growthBetween(before, after),
+    operations: system.crowd.operations - operations,
+    arrivals: system.arrivals - arrivals,
+    mistakes: await system.crowd.mistakes()
+  }
+}
+
+/** Loads a system of many users, and tells what it holds on to afterwards that it did not before. */
+export const soak = async (plan: SoakPlan): Promise<SoakOutcome> => {
+  const system = await SoakedSystem.start(plan)
+  const interrupted = new Promise<never>((_, reject) => {
+    plan.signal?.addEventListener("abort", () => reject(new Error("the soak was interrupted")))
+  })
+  try {
+    plan.signal?.throwIfAborted()
+    return await Promise.race([measure(system, plan), interrupted])
+  } finally {
+    await system.stop()
+  }
+}

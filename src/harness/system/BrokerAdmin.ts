@@ -1,0 +1,162 @@
+import { connect, type ConsumerInfo, headers, type NatsConnection } from "nats"
+import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
+import { decodeRevision, type Revision } from "../../account/Revision.ts"
+import { commitSubject, inputStream, journalPrefix, journalStream, partitionOf } from "../../protocol/Subject.ts"
+import { until } from "./TestBroker.ts"
+
+interface Answer {
+  readonly error?: { readonly err_code: number; readonly description: string }
+}
+
+interface StoredMessage {
+  readonly message: { readonly seq: number; readonly data?: string }
+}
+
+export interface StreamState {
+  readonly messages: number
+  readonly first_seq: number
+  readonly last_seq: number
+  readonly num_subjects: number
+  readonly subjects?: Readonly<Record<string, number>>
+}
+
+/** A commit or a take-over record of a partition. */
+export interface StoredCommit extends CommitHead {
+  readonly sequence: number
+  readonly lines: ReadonlyArray<string>
+}
+
+const messageNotFound = 10_037
+
+const textOf = ({ message }: StoredMessage): string => Buffer.from(message.data ?? "", "base64").toString("utf8")
+
+/** What a test does and sees on the broker past the system under test. */
+export class BrokerAdmin {
+  private readonly client: NatsConnection
+  private readonly partitions: number
+
+  private constructor(client: NatsConnection, partitions: number) {
+    this.client = client
+    this.partitions = partitions
+  }
+
+  static async open(url: string, partitions: number): Promise<BrokerAdmin> {
+    return new BrokerAdmin(
+      await connect({ servers: url.split(","), maxReconnectAttempts: -1, reconnectTimeWait: 50 }),
+      partitions
+    )
+  }
+
+  async close(): Promise<void> {
+    await this.client.close()
+  }
+
+  async api<A>(subject: string, body: object = {}): Promise<(A & Answer) | undefined> {
+    const reply = await this.client.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 5_000 })
+    const answer = reply.json<A & Answer>()
+    if (answer.error === undefined) return answer
+    if (answer.error.err_code === messageNotFound) return undefined
+    throw new Error(`${subject}: ${answer.error.description}`)
+  }
+
+  /** Stores a message, and answers its sequence. */
+  async publish(subject: string, payload: string | Uint8Array, messageId?: string): Promise<number> {
+    const written = headers()
+    if (messageId !== undefined) written.set("Nats-Msg-Id", messageId)
+    const reply = await this.client.request(subject, payload, { headers: written, timeout: 5_000 })
+    const answer = reply.json<Answer & { readonly seq: number; readonly duplicate?: boolean }>()
+    if (answer.error !== undefined) throw new Error(answer.error.description)
+    if (answer.duplicate === true) throw new Error(`the broker dropped ${messageId} as a duplicate`)
+    return answer.seq
+  }
+
+  async state(stream: string, subjectsFilter?: string): Promise<StreamState> {
+    const body = subjectsFilter === undefined ? {} : { subjects_filter: subjectsFilter }
+    const info = await this.api<{ readonly state: StreamState }>(`STREAM.INFO.${stream}`, body)
+    if (info === undefined) throw new Error(`no stream ${stream}`)
+    return info.state
+  }
+
+  /** How many values each key of the journal has that matches a filter like `rejected.>`. */
+  async keys(filter: string): Promise<Readonly<Record<string, number>>> {
+    const { subjects = {} } = await this.state(journalStream, journalPrefix + filter)
+    return Object.fromEntries(Object.entries(subjects).map(([key, count]) => [key.slice(journalPrefix.length), count]))
+  }
+
+  /** The newest value of a key of the journal, as JSON. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  async value(key: string): Promise<any> {
+    const query = { last_by_subj: journalPrefix + key }
+    const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
+    return found && JSON.parse(textOf(found))
+  }
+
+  /** A message of the input log, as JSON. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  async input(sequence: number): Promise<any> {
+    const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, { seq: sequence })
+    return found && JSON.parse(textOf(found))
+  }
+
+  /** The chain of a partition, oldest first. */
+  async commits(partition: number): Promise<ReadonlyArray<StoredCommit>> {
+    const commits: Array<StoredCommit> = []
+    for (let from = 1; ;) {
+      const query = { seq: from, next_by_subj: commitSubject(partition) }
+      const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
+      if (found === undefined) return commits
+      const text = textOf(found)
+      commits.push({ ...headOf(text), sequence: found.message.seq, lines: revisionLinesOf(text) })
+      from = found.message.seq + 1
+    }
+  }
+
+  /** The epochs of a partition: the sequences of its take-over records, oldest first. */
+  async epochs(partition: number): Promise<ReadonlyArray<number>> {
+    const commits = await this.commits(partition)
+    return commits.filter(({ kind }) => kind === "takeover").map(({ sequence }) => sequence)
+  }
+
+  /** All positions that a partition has had, oldest first. */
+  async positions(partition: number): Promise<ReadonlyArray<number>> {
+    return (await this.commits(partition)).map(({ position }) => position)
+  }
+
+  async position(partition: number): Promise<number> {
+    const query = { last_by_subj: commitSubject(partition) }
+    const newest = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
+    return newest === undefined ? 0 : headOf(textOf(newest)).position
+  }
+
+  /** The newest input sequence of a partition, 0 when there is none. */
+  async newestInput(partition: number): Promise<number> {
+    const query = { last_by_subj: `purchases.${partition}.*` }
+    return (await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, query))?.message.seq ?? 0
+  }
+
+  /** All revisions of an account, oldest first. */
+  async account(userToken: string): Promise<ReadonlyArray<Revision>> {
+    const commits = await this.commits(partitionOf(userToken, this.partitions))
+    const lines = commits.flatMap((commit) => commit.lines)
+    return lines.filter((line) => tokenOfLine(line) === userToken).map(decodeRevision)
+  }
+
+  /** How many revisions an account has. */
+  async revisions(userToken: string): Promise<number> {
+    return (await this.account(userToken)).length
+  }
+
+  /** Waits until all input of all partitions is applied. */
+  async untilApplied(withinMilliseconds?: number): Promise<void> {
+    for (let partition = 0; partition < this.partitions; partition += 1) {
+      const wanted = await this.newestInput(partition)
+      const isThere = async () => (await this.position(partition)) >= wanted
+      await until(`partition ${partition} is applied up to ${wanted}`, isThere, withinMilliseconds)
+    }
+  }
+
+  async consumers(): Promise<ReadonlyArray<ConsumerInfo>> {
+    const list = await this.api<{ readonly consumers: ReadonlyArray<ConsumerInfo> }>(`CONSUMER.LIST.${inputStream}`)
+    return list?.consumers ?? []
+  }
+}

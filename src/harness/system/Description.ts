@@ -1,0 +1,106 @@
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
+import type { Hono } from "hono"
+import { type OpenApi, openApi } from "../../edge/route/OpenApi.ts"
+import { routes } from "../../edge/server/Routes.ts"
+
+const isJson = /^application\/(?:problem\+)?json(?:;|$)/
+
+/** What is seen of an answer. */
+interface Seen {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: string
+}
+
+/** The same document, but answers may have no members that it does not name. */
+const closed = (document: OpenApi): OpenApi =>
+  JSON.parse(
+    JSON.stringify(document, (_key, value: unknown) =>
+      typeof value === "object" && value !== null && "properties" in value && "required" in value
+        ? { ...value, additionalProperties: false }
+        : value
+    )
+  ) as OpenApi
+
+const segment = (text: string): string => text.replaceAll("~", "~0").replaceAll("/", "~1")
+
+/** Holds answers against an OpenAPI document. */
+export class Description {
+  private readonly document: OpenApi
+  private readonly validator = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
+  private readonly compiled = new Map<string, ValidateFunction>()
+  private readonly paths: ReadonlyArray<readonly [RegExp, string]>
+
+  constructor(document: OpenApi) {
+    this.document = closed(document)
+    this.validator.addSchema({ ...this.document, $id: "document" })
+    this.paths = Object.keys(document.paths).map((path) => [
+      new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}/?$`),
+      path
+    ])
+  }
+
+  /** Where the document has the answer, as the segments of a pointer into it; nothing where it has none. */
+  private placeOf(method: string, path: string, { status, body }: Seen): ReadonlyArray<string> | undefined {
+    const [, known] = this.paths.find(([pattern]) => pattern.test(path)) ?? []
+    const name = method === "HEAD" ? "get" : method.toLowerCase()
+    const responses = this.document.paths[known ?? ""]?.[name]?.responses ?? {}
+    const key = [String(status), `${Math.floor(status / 100)}XX`].find((one) => one in responses) ?? ""
+    const response = responses[key]
+    if (known !== undefined && response !== undefined) {
+      return "$ref" in response ? response.$ref.slice(2).split("/") : ["paths", known, name, "responses", key]
+    }
+    // To a path or a method that no route has: the problems that the document keeps for these.
+    const kind = status === 405 ? "method-not-allowed" : /"urn:purchase-ledger:problem:([a-z-]+)"/.exec(body)?.[1]
+    const isRouted = known !== undefined && this.document.paths[known]?.[name] !== undefined && status !== 405
+    return isRouted || kind === undefined ? undefined : ["components", "responses", kind]
+  }
+
+  /** What the document does not say of an answer. */
+  mistakesIn(method: string, path: string, seen: Seen): ReadonlyArray<string> {
+    const place = this.placeOf(method, path, seen)
+    const described = place?.reduce<unknown>(
+      (at, key) => (at as Record<string, unknown> | undefined)?.[key],
+      this.document
+    )
+    if (place === undefined || described === undefined) return [`${seen.status} is not described`]
+    const { headers = {}, content = {} } = described as { headers?: object; content?: Record<string, unknown> }
+    const unknown = Object.keys(this.document.components.headers)
+      .filter((name) => seen.headers.has(name) && !(name in headers))
+      .map((name) => `the header ${name} is not described`)
+    if (method === "HEAD") return unknown
+    const mediaType = seen.headers.get("content-type")?.split(";")[0]
+    if (mediaType === undefined) return [...unknown, ...(seen.body === "" ? [] : ["a body has no type"])]
+    if (!(mediaType in content)) return [...unknown, `${mediaType} is not described`]
+    if (!isJson.test(mediaType)) return unknown
+    const pointer = [...place, "content", mediaType, "schema"].map(segment).join("/")
+    const validate = this.compiled.get(pointer) ?? this.validator.compile({ $ref: `document#/${encodeURI(pointer)}` })
+    this.compiled.set(pointer, validate)
+    if (validate(JSON.parse(seen.body))) return unknown
+    const wrong = (validate.errors ?? []).map(({ instancePath, message, params }) =>
+      `${instancePath} ${message} ${JSON.stringify(params)}`.trim()
+    )
+    return [...unknown, ...wrong]
+  }
+}
+
+const description = new Description(openApi(routes))
+
+/** The application, which throws instead of giving an answer that its document does not describe. */
+export const describedApp = (app: Hono): Hono => {
+  const answer = app.fetch
+  app.fetch = async (request, ...rest) => {
+    const response = await answer(request, ...rest)
+    // A stream is not waited for: it may have no end.
+    const body = isJson.test(response.headers.get("content-type") ?? "") ? await response.clone().text() : ""
+    const { pathname } = new URL(request.url)
+    const mistakes = description.mistakesIn(request.method, pathname, {
+      status: response.status,
+      headers: response.headers,
+      body
+    })
+    if (mistakes.length > 0) throw new Error(`${request.method} ${pathname}: ${mistakes.join("; ")}: ${body}`)
+    return response
+  }
+  return app
+}

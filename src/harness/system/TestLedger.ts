@@ -1,0 +1,87 @@
+import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } from "effect"
+import type { Hono } from "hono"
+import { makeApp } from "../../edge/server/App.ts"
+import type { EdgeServices } from "../../edge/runtime/EdgeRuntime.ts"
+import { Feed } from "../../feed/Feed.ts"
+import { CommitChain } from "../../nats/CommitChain.ts"
+import { HeadStore } from "../../nats/HeadStore.ts"
+import { InputLog } from "../../nats/InputLog.ts"
+import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
+import { RejectedRecords } from "../../nats/RejectedRecords.ts"
+import { PartitionWorker } from "../../partition/PartitionWorker.ts"
+import { brokerLayer, edgeLayer, measuredWorkerLayer } from "../../Layers.ts"
+import { type Settings, settings as readSettings } from "../../Settings.ts"
+import { describedApp } from "./Description.ts"
+
+/** The settings of a test's processes, as their environment would give them. */
+export const testSettings = (environment: Record<string, string>): Settings =>
+  Effect.runSync(readSettings.parse(ConfigProvider.fromEnvRecord({ LOG_LEVEL: "Error", ...environment })))
+
+const quiet = (settings: Settings) => Layer.succeed(References.MinimumLogLevel, settings.logLevel)
+
+type Chain = (typeof CommitChain)["Service"]
+type Heads = (typeof HeadStore)["Service"]
+type Consumer = (typeof PartitionConsumer)["Service"]
+type Input = (typeof InputLog)["Service"]
+type Rejected = (typeof RejectedRecords)["Service"]
+
+/** What stands between a worker and its broker; each gets the real service and answers the one to use. */
+export interface Replacements {
+  readonly chain?: (real: Chain) => Chain
+  readonly heads?: (real: Heads) => Heads
+  readonly consumer?: (real: Consumer) => Consumer
+  readonly input?: (real: Input) => Input
+  readonly rejected?: (real: Rejected) => Rejected
+}
+
+const same = <A>(real: A): A => real
+
+/** A worker inside of the test's process, on a broker of the test. `replace` swaps services of the broker. */
+export const startWorker = async (settings: Settings, replace: Replacements = {}) => {
+  const replaced = Layer.mergeAll(
+    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),
+    Layer.effect(HeadStore, Effect.map(Effect.service(HeadStore), replace.heads ?? same)),
+    Layer.effect(PartitionConsumer, Effect.map(Effect.service(PartitionConsumer), replace.consumer ?? same)),
+    Layer.effect(InputLog, Effect.map(Effect.service(InputLog), replace.input ?? same)),
+    Layer.effect(RejectedRecords, Effect.map(Effect.service(RejectedRecords), replace.rejected ?? same))
+  )
+  const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test worker")))
+  const runtime = ManagedRuntime.make(
+    measuredWorkerLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
+  )
+  const worker = await runtime.runPromise(Effect.service(PartitionWorker))
+  return { runtime, worker, stop: () => runtime.dispose() }
+}
+
+export type TestWorker = Awaited<ReturnType<typeof startWorker>>
+
+export interface TestEdge {
+  readonly app: Hono
+  readonly services: Context.Context<EdgeServices>
+  readonly drain: () => void
+  readonly stop: () => Promise<void>
+}
+
+/** An edge inside of the test's process; requests go to `app.request`, without a socket. */
+export const startEdge = async (settings: Settings): Promise<TestEdge> => {
+  const runtime = ManagedRuntime.make(
+    edgeLayer(settings).pipe(
+      Layer.provideMerge(brokerLayer(settings, "test edge")),
+      Layer.provideMerge(quiet(settings))
+    )
+  )
+  const services = await runtime.runPromise(Effect.context<EdgeServices>())
+  let isDraining = false
+  const app = describedApp(
+    makeApp({
+      runPromiseExit: Effect.runPromiseExitWith(services),
+      isDraining: () => isDraining,
+      pathPrefix: settings.pathPrefix
+    })
+  )
+  const drain = () => {
+    isDraining = true
+    Effect.runSync(Context.get(services, Feed).stop)
+  }
+  return { app, services, drain, stop: () => runtime.dispose() }
+}

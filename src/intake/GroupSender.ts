@@ -1,0 +1,126 @@
+import { Clock, Effect, Exit, type Scope } from "effect"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { groupPublished } from "../metrics/Measures.ts"
+import { InputLog, type Stored } from "../nats/InputLog.ts"
+import { Topology } from "../nats/Topology.ts"
+import { type Expected, NoticeInbox, type NoticeListener } from "./NoticeInbox.ts"
+import { appendUntilKnown } from "./appendUntilKnown.ts"
+import { failureOf } from "../runtime/ExitFailure.ts"
+import type { PublishCall } from "./PublishCall.ts"
+import type { PublishGroup, PublishLane, WaitingPurchase } from "./PublishLane.ts"
+import { PublishPacer } from "./PublishPacer.ts"
+import type { WaitingPurchases } from "./WaitingPurchases.ts"
+
+const outcomeOf = (exit: Exit.Exit<Stored, BrokerFailure>) =>
+  Exit.isFailure(exit) ? "failed" : exit.value.duplicate ? "repeat" : "stored"
+
+interface SenderServices {
+  readonly input: (typeof InputLog)["Service"]
+  readonly inbox: (typeof NoticeInbox)["Service"]
+  readonly messageBytesMax: number
+  readonly clock: Clock.Clock
+  /** Runs an effect beside the caller, until the edge ends. */
+  readonly fork: (effect: Effect.Effect<void>) => void
+}
+
+/**
+ * Sends waiting purchases to the input log. One message of each lane is on its way at a time; purchases that come
+ * meanwhile go out together in the next one. So the load sets the size of messages, and each user's order is kept.
+ */
+export class GroupSender {
+  private readonly services: SenderServices
+  private readonly waiting: WaitingPurchases
+  private readonly pacer: PublishPacer
+
+  constructor(services: SenderServices, waiting: WaitingPurchases) {
+    this.services = services
+    this.waiting = waiting
+    const { clock, fork } = services
+    this.pacer = new PublishPacer(
+      {
+        now: () => clock.currentTimeMillisUnsafe(),
+        after: (milliseconds, run) => fork(Effect.andThen(Effect.sleep(milliseconds), () => Effect.sync(run)))
+      },
+      (lane) => this.send(lane)
+    )
+  }
+
+  /** Makes a sender that works until the scope closes. */
+  static readonly make = Effect.fnUntraced(function* (
+    waiting: WaitingPurchases
+  ): Effect.fn.Return<GroupSender, never, InputLog | NoticeInbox | Topology | Scope.Scope> {
+    const scope = yield* Effect.scope
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const services: SenderServices = {
+      input: yield* InputLog,
+      inbox: yield* NoticeInbox,
+      messageBytesMax: (yield* Topology).messageBytesMax,
+      clock: yield* Clock.Clock,
+      fork: (effect) => void run(Effect.forkIn(effect, scope))
+    }
+    return new GroupSender(services, waiting)
+  })
+
+  /** Sends the purchases of a call with those that wait in their lanes. */
+  sendCall(call: PublishCall, notice?: NoticeListener): void {
+    this.sendSoon(this.waiting.add(call, notice))
+  }
+
+  /** Sends calls of streams as long as there is room for the next. */
+  sendSubmitted(): void {
+    for (let lanes = this.waiting.admitNext(); lanes !== undefined; lanes = this.waiting.admitNext()) {
+      this.sendSoon(lanes)
+    }
+  }
+
+  private sendSoon(lanes: Iterable<PublishLane>): void {
+    for (const lane of lanes) this.pacer.publishSoon(lane)
+  }
+
+  private send(lane: PublishLane): void {
+    const { input, messageBytesMax, clock, fork } = this.services
+    lane.isPublishing = true
+    const started = clock.currentTimeMillisUnsafe()
+    const group = lane.takeGroup(messageBytesMax)
+    const expected = this.expectNotices(group.members)
+    const append = input.append(group.subject, group.messageId, group.payload, expected?.address)
+    // The purchases behind this message would wait for the same broker.
+    const appending = appendUntilKnown(append, (failure) => this.waiting.failLane(lane, failure))
+    fork(
+      Effect.map(Effect.exit(appending), (exit) => {
+        this.settle(lane, group, expected, exit)
+        const milliseconds = clock.currentTimeMillisUnsafe() - started
+        this.pacer.answeredAfter(milliseconds)
+        groupPublished(group.members.length, outcomeOf(exit), milliseconds)
+        lane.isPublishing = false
+        this.pacer.publishSoon(lane)
+        this.sendSubmitted()
+      })
+    )
+  }
+
+  private expectNotices(members: ReadonlyArray<WaitingPurchase>): Expected | undefined {
+    const listeners = new Map<number, NoticeListener>()
+    for (const [index, { notice }] of members.entries()) if (notice !== undefined) listeners.set(index, notice)
+    return listeners.size === 0 ? undefined : this.services.inbox.expect(listeners)
+  }
+
+  private settle(
+    lane: PublishLane,
+    { members }: PublishGroup,
+    expected: Expected | undefined,
+    exit: Exit.Exit<Stored, BrokerFailure>
+  ): void {
+    if (Exit.isSuccess(exit)) {
+      this.waiting.settle(members, (index) => Exit.succeed({ ...exit.value, index }))
+      expected?.stored()
+      return
+    }
+    expected?.forget()
+    const failed = Exit.failCause(exit.cause)
+    this.waiting.settle(members, () => failed)
+    const failure = failureOf(exit)
+    // The purchases behind this message would wait for the same broker one after the other.
+    if (failure?._tag === "BrokerUnavailable") this.waiting.failLane(lane, failure)
+  }
+}

@@ -1,0 +1,100 @@
+import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { decodeNotices, encodeNoticeAddress } from "../protocol/AppliedNotice.ts"
+import type { Cents } from "../account/Money.ts"
+import { NoticeTransport } from "../nats/NoticeTransport.ts"
+
+/** The most messages whose notices an edge expects. It asks for the outcome of further ones. */
+export const messagesExpectedMax = 65_536
+/** A message that is stored for this long without all of its notices is given up. A worker died, or a notice was lost. */
+export const noticeWaitMilliseconds = 1_000
+const overdueEvery = Duration.millis(100)
+
+/** Waits for the notice of one purchase. One of the two is called, once. */
+export interface NoticeListener {
+  readonly applied: (totalAfter: Cents) => void
+  /** No notice came in time. */
+  readonly missed: () => void
+}
+
+/** A message whose notices are expected. */
+export interface Expected {
+  /** The address for notices that the message has to carry; `undefined` if none are expected. */
+  readonly address: string | undefined
+  /** The broker has stored the message. From now on the notices are due. */
+  readonly stored: () => void
+  /** Expects no more notices of the message. */
+  readonly forget: () => void
+}
+
+interface Open {
+  /** The listeners that still wait, by the index of their purchase in the message. */
+  readonly listeners: Map<number, NoticeListener>
+  dueAt: number
+}
+
+const miss = (listeners: ReadonlyMap<number, NoticeListener>) => {
+  for (const { missed } of listeners.values()) missed()
+}
+
+/** Takes the notices that workers send to this edge, and hands them to their listeners. */
+export class NoticeInbox extends Context.Service<
+  NoticeInbox,
+  {
+    /**
+     * Begins to expect the notices of a message, by the indexes of the purchases in it. If too many messages are expected
+     * already, the notices count as missed as soon as the message is stored.
+     */
+    readonly expect: (listeners: Map<number, NoticeListener>) => Expected
+  }
+>()("purchases/query/NoticeInbox") {
+  static readonly layer = Layer.effect(
+    NoticeInbox,
+    Effect.gen(function* () {
+      const transport = yield* NoticeTransport
+      const clock = yield* Clock.Clock
+      const open = new Map<number, Open>()
+      let messages = 0
+
+      const edge = yield* transport.listen((payload) => {
+        for (const { message, index, totalAfter } of decodeNotices(payload)) {
+          const waiting = open.get(message)
+          // A message that is delivered again has notices again, and some purchases have no listener.
+          const listener = waiting?.listeners.get(index)
+          if (waiting === undefined || listener === undefined) continue
+          waiting.listeners.delete(index)
+          if (waiting.listeners.size === 0) open.delete(message)
+          listener.applied(totalAfter)
+        }
+      })
+
+      const giveUpOverdue = Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        for (const [message, waiting] of open) {
+          if (waiting.dueAt > now) continue
+          open.delete(message)
+          miss(waiting.listeners)
+        }
+      })
+      yield* giveUpOverdue.pipe(Effect.delay(overdueEvery), Effect.forever, Effect.forkScoped)
+
+      return NoticeInbox.of({
+        expect: (listeners) => {
+          if (open.size >= messagesExpectedMax) {
+            return { address: undefined, stored: () => miss(listeners), forget: () => undefined }
+          }
+          messages += 1
+          const message = messages
+          const waiting: Open = { listeners, dueAt: Number.POSITIVE_INFINITY }
+          open.set(message, waiting)
+          return {
+            address: encodeNoticeAddress({ edge, message }),
+            stored: () => {
+              waiting.dueAt = clock.currentTimeMillisUnsafe() + noticeWaitMilliseconds
+            },
+            forget: () => void open.delete(message)
+          }
+        }
+      })
+    })
+  )
+}

@@ -1,0 +1,35 @@
+import type { Purchase } from "../account/Purchase.ts"
+import type { PublishResult } from "./PublishResult.ts"
+
+/** Purchases that were given together, with their results so far. Calls back when each has its result. */
+export class PublishCall {
+  readonly purchases: ReadonlyArray<Purchase>
+  /** Whether the broker has to store each purchase, even if it has stored the same before. */
+  readonly storeEveryCopy: boolean
+  private readonly done: (results: ReadonlyArray<PublishResult>) => void
+  private readonly results: Array<PublishResult> = []
+  private open: number
+
+  constructor(
+    purchases: ReadonlyArray<Purchase>,
+    storeEveryCopy: boolean,
+    done: (results: ReadonlyArray<PublishResult>) => void
+  ) {
+    this.purchases = purchases
+    this.storeEveryCopy = storeEveryCopy
+    this.done = done
+    this.open = purchases.length
+  }
+
+  /** Takes the result of the purchase at an index of the call. */
+  settle(index: number, result: PublishResult): void {
+    this.results[index] = result
+    this.open -= 1
+    if (this.open === 0) this.done(this.results)
+  }
+
+  /** Gives all purchases of a call that never reached a lane the same result. */
+  settleAll(result: PublishResult): void {
+    this.done(this.purchases.map(() => result))
+  }
+}

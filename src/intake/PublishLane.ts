@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto"
+import { contentFingerprint, type Purchase } from "../account/Purchase.ts"
+import { encodePurchases, encodePurchaseText, messagePurchasesMax } from "../protocol/PurchaseMessage.ts"
+import { encodeToken, groupSubject, purchaseSubject } from "../protocol/Subject.ts"
+import type { NoticeListener } from "./NoticeInbox.ts"
+import type { PublishCall } from "./PublishCall.ts"
+
+// Around the purchases of a message: the version, the brackets, and a comma each.
+const frameBytes = 64
+// UTF-8 has at most three bytes for a unit of a text. To count them exactly would cost a pass over each text.
+const unitBytesMax = 3
+
+/** A purchase that waits in a lane, or is on its way to the broker. */
+export interface WaitingPurchase {
+  readonly userToken: string
+  readonly purchase: Purchase
+  readonly call: PublishCall
+  /** Its index in the call. */
+  readonly index: number
+  /** Hears the notice that the purchase is applied; `undefined` if its caller does not wait for that. */
+  readonly notice: NoticeListener | undefined
+}
+
+/** The purchases of one message. */
+export interface PublishGroup {
+  readonly members: ReadonlyArray<WaitingPurchase>
+  readonly subject: string
+  readonly messageId: string
+  readonly payload: string
+}
+
+/** The purchases of one partition that wait at an edge, in the order in which they came. */
+export class PublishLane {
+  private readonly partition: number
+  private readonly queue: Array<WaitingPurchase> = []
+  /** Whether a message of this lane is on its way. Then the next one waits, which keeps the order. */
+  isPublishing = false
+
+  constructor(partition: number) {
+    this.partition = partition
+  }
+
+  /** How many purchases wait. */
+  get length(): number {
+    return this.queue.length
+  }
+
+  /** Whether a message may leave now. */
+  get isReady(): boolean {
+    return !this.isPublishing && this.queue.length > 0
+  }
+
+  push(waiting: WaitingPurchase): void {
+    this.queue.push(waiting)
+  }
+
+  /** Takes all purchases that wait. */
+  takeAll(): ReadonlyArray<WaitingPurchase> {
+    return this.queue.splice(0)
+  }
+
+  /**
+   * Takes the purchases of the next message, which surely fit into `bytesMax`. The message id names the content, so the
+   * broker drops the same message if it comes again: a single purchase by its id and fingerprint, a group by a digest.
+   * If every copy has to be stored, the message gets a random id.
+   */
+  takeGroup(bytesMax: number): PublishGroup {
+    const { members, payload } = this.takeNext(bytesMax)
+    const only = members.length === 1 ? members[0] : undefined
+    const subject = only === undefined ? groupSubject(this.partition) : purchaseSubject(this.partition, only.userToken)
+    if (members.some(({ call }) => call.storeEveryCopy)) {
+      return { members, subject, messageId: crypto.randomUUID(), payload }
+    }
+    if (only === undefined) {
+      return { members, subject, messageId: createHash("sha256").update(payload).digest("base64url"), payload }
+    }
+    const { purchaseId } = only.purchase
+    const messageId = `${only.userToken}.${encodeToken(purchaseId)}.${contentFingerprint(only.purchase).toString(36)}`
+    return { members, subject, messageId, payload }
+  }
+
+  private takeNext(bytesMax: number): Pick<PublishGroup, "members" | "payload"> {
+    const texts: Array<string> = []
+    let bytes = frameBytes
+    for (const { purchase } of this.queue) {
+      const text = encodePurchaseText(purchase)
+      bytes += (text.length + 1) * unitBytesMax
+      if (texts.length > 0 && (bytes > bytesMax || texts.length === messagePurchasesMax)) break
+      texts.push(text)
+    }
+    return { members: this.queue.splice(0, texts.length), payload: encodePurchases(texts) }
+  }
+}

@@ -1,0 +1,55 @@
+import { paceOf } from "./Pace.ts"
+import type { PublishLane } from "./PublishLane.ts"
+
+/** A lane with at least this many purchases does not wait for the others. */
+export const publishAtOncePurchases = 100
+
+/** The clock of an edge, in milliseconds. */
+export interface PacerClock {
+  readonly now: () => number
+  readonly after: (milliseconds: number, run: () => void) => void
+}
+
+/**
+ * Decides when lanes publish. Messages of all partitions leave together, at a pace: they share the cost of waking up the
+ * broker and the workers. A purchase that comes alone leaves at once.
+ */
+export class PublishPacer {
+  private readonly clock: PacerClock
+  private readonly publish: (lane: PublishLane) => void
+  private readonly due = new Set<PublishLane>()
+  private publishedAt = Number.NEGATIVE_INFINITY
+  private answeredAfterMilliseconds = 0
+  private isScheduled = false
+
+  constructor(clock: PacerClock, publish: (lane: PublishLane) => void) {
+    this.clock = clock
+    this.publish = publish
+  }
+
+  /** Publishes a lane now, or with the others when the pace allows it. Does nothing if the lane is not ready. */
+  publishSoon(lane: PublishLane): void {
+    if (!lane.isReady) return
+    if (lane.length >= publishAtOncePurchases) return this.publish(lane)
+    this.due.add(lane)
+    if (this.isScheduled) return
+    const rest = this.publishedAt + paceOf(this.answeredAfterMilliseconds) - this.clock.now()
+    if (rest <= 0) return this.publishDue()
+    this.isScheduled = true
+    this.clock.after(rest, () => {
+      this.isScheduled = false
+      this.publishDue()
+    })
+  }
+
+  /** Takes how long the broker took to answer the newest message, which sets the pace. */
+  answeredAfter(milliseconds: number): void {
+    this.answeredAfterMilliseconds = milliseconds
+  }
+
+  private publishDue(): void {
+    this.publishedAt = this.clock.now()
+    for (const lane of this.due) if (lane.isReady) this.publish(lane)
+    this.due.clear()
+  }
+}

@@ -1,0 +1,127 @@
+import { Context, Deferred, Effect, Exit, Layer } from "effect"
+import { BrokerUnavailable } from "../protocol/BrokerError.ts"
+import type { Cents } from "../account/Money.ts"
+import type { Purchase } from "../account/Purchase.ts"
+import { Topology } from "../nats/Topology.ts"
+import { GroupSender } from "./GroupSender.ts"
+import { PublishCall } from "./PublishCall.ts"
+import {
+  EdgeOverloaded,
+  type Published,
+  type PublishFailure,
+  type PublishResult,
+  purchasesWaitingMax
+} from "./PublishResult.ts"
+import { WaitingPurchases } from "./WaitingPurchases.ts"
+
+/** A purchase whose notice came. */
+export interface AppliedByNotice {
+  readonly kind: "applied"
+  readonly totalAfter: Cents
+}
+
+/** Purchases of a stream that have their places at the edge. */
+export interface Submitted {
+  /** Waits for a result of each purchase, in their order. */
+  readonly results: Effect.Effect<ReadonlyArray<PublishResult>>
+}
+
+const stopping = new BrokerUnavailable({ operation: "store purchases", reason: "the edge is stopping" })
+
+interface StoredOnly {
+  readonly kind: "stored"
+  readonly published: Published
+}
+
+/** Publishes a purchase. Succeeds when its notice comes, or with its input sequence if none comes in time. */
+const publishForNotice = (
+  waiting: WaitingPurchases,
+  sender: GroupSender,
+  purchase: Purchase
+): Effect.Effect<AppliedByNotice | StoredOnly, PublishFailure> =>
+  Effect.callback((resume) => {
+    if (waiting.count >= purchasesWaitingMax) return resume(Effect.fail(new EdgeOverloaded()))
+    let published: Published | undefined
+    const missed = () => {
+      if (published !== undefined) resume(Effect.succeed({ kind: "stored", published }))
+    }
+    const call = new PublishCall([purchase], false, ([result]) => {
+      if (result === undefined) return
+      if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
+      published = result.value
+      // The notice of the first message with this id went to its own sender.
+      if (published.duplicate) missed()
+    })
+    sender.sendCall(call, { applied: (totalAfter) => resume(Effect.succeed({ kind: "applied", totalAfter })), missed })
+  })
+
+/** Stores purchases in the input log for the routes of an edge. */
+export class PurchasePublisher extends Context.Service<
+  PurchasePublisher,
+  {
+    /**
+     * Stores purchases and returns a result for each, in their order. `storeEveryCopy` has the broker store a purchase
+     * even if it has stored the same before.
+     */
+    readonly publish: (
+      purchases: ReadonlyArray<Purchase>,
+      options?: { readonly storeEveryCopy: boolean }
+    ) => Effect.Effect<ReadonlyArray<PublishResult>>
+    /**
+     * Stores a purchase, and waits for the notice that it is applied. If no notice comes in time, succeeds with
+     * `otherwise`, which is given the input sequence of the purchase.
+     */
+    readonly publishAndWait: <A, E, R>(
+      purchase: Purchase,
+      otherwise: (published: Published) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<AppliedByNotice | A, PublishFailure | E, R>
+    /** Waits for room for purchases of a stream, in the order of the calls. Succeeds when they have their places. */
+    readonly submit: (purchases: ReadonlyArray<Purchase>) => Effect.Effect<Submitted>
+    /** Returns how many purchases wait to be stored. */
+    readonly waiting: () => number
+  }
+>()("purchases/edge/PurchasePublisher") {
+  static readonly layer = Layer.effect(
+    PurchasePublisher,
+    Effect.gen(function* () {
+      const { partitions } = yield* Topology
+      const waiting = new WaitingPurchases(partitions)
+      const sender = yield* GroupSender.make(waiting)
+      yield* Effect.addFinalizer(() => Effect.sync(() => waiting.failAll(stopping)))
+
+      const publishAndWait = <A, E, R>(
+        purchase: Purchase,
+        otherwise: (published: Published) => Effect.Effect<A, E, R>
+      ) =>
+        Effect.flatMap(
+          publishForNotice(waiting, sender, purchase),
+          (outcome): Effect.Effect<AppliedByNotice | A, E, R> =>
+            outcome.kind === "applied" ? Effect.succeed(outcome) : otherwise(outcome.published)
+        )
+
+      return PurchasePublisher.of({
+        publish: (purchases, options) =>
+          Effect.callback((resume) => {
+            if (waiting.count + purchases.length > purchasesWaitingMax) {
+              return resume(Effect.succeed(purchases.map(() => Exit.fail(new EdgeOverloaded()))))
+            }
+            const done = (results: ReadonlyArray<PublishResult>) => resume(Effect.succeed(results))
+            sender.sendCall(new PublishCall(purchases, options?.storeEveryCopy === true, done))
+          }),
+        publishAndWait,
+        submit: (purchases) =>
+          Effect.callback((resume) => {
+            if (purchases.length === 0) return resume(Effect.succeed({ results: Effect.succeed([]) }))
+            const settled = Deferred.makeUnsafe<ReadonlyArray<PublishResult>>()
+            const withdraw = waiting.submit({
+              call: new PublishCall(purchases, false, (results) => Deferred.doneUnsafe(settled, Exit.succeed(results))),
+              admitted: () => resume(Effect.succeed({ results: Deferred.await(settled) }))
+            })
+            sender.sendSubmitted()
+            return Effect.sync(withdraw)
+          }),
+        waiting: () => waiting.count
+      })
+    })
+  )
+}

@@ -1,0 +1,94 @@
+import { Exit } from "effect"
+import { encodeToken, partitionOf } from "../protocol/Subject.ts"
+import type { NoticeListener } from "./NoticeInbox.ts"
+import type { PublishCall } from "./PublishCall.ts"
+import { PublishLane, type WaitingPurchase } from "./PublishLane.ts"
+import type { PublishFailure, PublishResult } from "./PublishResult.ts"
+
+/** The most waiting purchases that may come from streams, which wait for room. The rest is for single requests. */
+export const streamedWaitingMax = 10_000
+
+/** A call of a stream that waits for room. */
+export interface Submission {
+  readonly call: PublishCall
+  /** Called once, when the purchases have their places or never will. */
+  readonly admitted: () => void
+}
+
+/**
+ * The purchases that an edge was given and whose results it does not know yet, in a lane for each partition. Calls of
+ * streams wait in front of the lanes, in their order, until there is room.
+ */
+export class WaitingPurchases {
+  private readonly lanes: ReadonlyArray<PublishLane>
+  private readonly submissions: Array<Submission> = []
+  private held = 0
+
+  constructor(partitions: number) {
+    this.lanes = Array.from({ length: partitions }, (_, partition) => new PublishLane(partition))
+  }
+
+  /** How many purchases are in lanes or on their way to the broker. */
+  get count(): number {
+    return this.held
+  }
+
+  /** Puts the purchases of a call into their lanes, and returns these lanes. */
+  add(call: PublishCall, notice?: NoticeListener): ReadonlySet<PublishLane> {
+    this.held += call.purchases.length
+    const touched = new Set<PublishLane>()
+    for (const [index, purchase] of call.purchases.entries()) {
+      const userToken = encodeToken(purchase.userId)
+      const lane = this.laneOf(userToken)
+      touched.add(lane)
+      lane.push({ userToken, purchase, call, index, notice })
+    }
+    return touched
+  }
+
+  /** Lets a call of a stream wait for room. Returns the function that withdraws it while it waits. */
+  submit(submission: Submission): () => void {
+    this.submissions.push(submission)
+    return () => {
+      const index = this.submissions.indexOf(submission)
+      if (index >= 0) this.submissions.splice(index, 1)
+    }
+  }
+
+  /** Adds the next call of a stream, and returns its lanes. Returns `undefined` if none waits or there is no room. */
+  admitNext(): ReadonlySet<PublishLane> | undefined {
+    const next = this.submissions[0]
+    if (next === undefined || this.held + next.call.purchases.length > streamedWaitingMax) return undefined
+    this.submissions.shift()
+    const touched = this.add(next.call)
+    next.admitted()
+    return touched
+  }
+
+  /** Gives each member of a message its result, by its index in the message. */
+  settle(members: ReadonlyArray<WaitingPurchase>, resultAt: (index: number) => PublishResult): void {
+    this.held -= members.length
+    for (const [index, member] of members.entries()) member.call.settle(member.index, resultAt(index))
+  }
+
+  /** Fails all purchases that wait in a lane. */
+  failLane(lane: PublishLane, failure: PublishFailure): void {
+    const failed = Exit.fail(failure)
+    this.settle(lane.takeAll(), () => failed)
+  }
+
+  /** Fails all purchases that wait in lanes or for room. */
+  failAll(failure: PublishFailure): void {
+    for (const lane of this.lanes) this.failLane(lane, failure)
+    for (const { call, admitted } of this.submissions.splice(0)) {
+      call.settleAll(Exit.fail(failure))
+      admitted()
+    }
+  }
+
+  private laneOf(userToken: string): PublishLane {
+    const lane = this.lanes[partitionOf(userToken, this.lanes.length)]
+    if (lane === undefined) throw new Error("a partition is below the number of partitions")
+    return lane
+  }
+}

@@ -1,0 +1,50 @@
+import { Effect, Schema } from "effect"
+import type { BrokerFailure, BrokerRefused } from "../../protocol/BrokerError.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { apiCode, storeMessage } from "./JetStreamApi.ts"
+import { writtenHeaders } from "./WrittenHeaders.ts"
+
+/** How long the broker may take to store a message before its outcome counts as unknown. */
+const appendTimeoutMilliseconds = 5_000
+
+/** Another message than the expected one is the newest of its subject. Nothing was stored. */
+export class CommitConflict extends Schema.TaggedError<CommitConflict>()("CommitConflict", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the commit lost a compare-and-set (${this.reason})`
+  }
+}
+
+/** The codes that say that another message came first: it is stored, or its proposal is in flight. */
+const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
+
+export interface Append {
+  /** Names the append in errors, as a verb. */
+  readonly operation: string
+  readonly subject: string
+  readonly payload: string | Uint8Array
+  /** The expected sequence of the subject's newest message, 0 for none. Without it, nothing is expected. */
+  readonly after?: number
+}
+
+/**
+ * Appends a message to a subject, and returns its sequence when it is durable. Fails with `CommitConflict` if another
+ * message is the newest of the subject. After `OutcomeUnknown` the message may be stored, or may be stored later.
+ */
+export const appendMessage = (
+  connection: Pick<BrokerConnection, "request">,
+  { operation, subject, payload, after }: Append
+): Effect.Effect<number, BrokerFailure | CommitConflict> =>
+  storeMessage(connection, {
+    operation,
+    subject,
+    payload,
+    timeoutMilliseconds: appendTimeoutMilliseconds,
+    ...(after === undefined ? {} : { headers: writtenHeaders(`Nats-Expected-Last-Subject-Sequence: ${after}\r\n`) })
+  }).pipe(
+    Effect.map(({ seq }) => seq),
+    Effect.catchTag("BrokerRefused", (refused): Effect.Effect<never, BrokerRefused | CommitConflict> =>
+      Effect.fail(lostCompareAndSet.has(refused.code) ? new CommitConflict({ reason: refused.reason }) : refused)
+    )
+  )

@@ -1,0 +1,145 @@
+import { Context, Duration, Effect, Fiber, Layer, type Scope } from "effect"
+import { connect, Events, type NatsConnection } from "nats"
+import { BrokerUnavailable, type OutcomeUnknown } from "../../protocol/BrokerError.ts"
+import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
+import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
+
+/** A process that starts before its broker waits for it, and logs that after this long. */
+const connectWaitLoggedAfter = Duration.seconds(2)
+/** The wait before the client tries again to reach the broker, and as much again at random. */
+const reconnectRetryWait = Duration.millis(100)
+/** A broker that answers none of two pings, two seconds apart, is gone. */
+const pingInterval = Duration.seconds(2)
+const pingsUnansweredMax = 2
+/** How long a process that stops waits until the broker has taken its last messages. */
+const flushTimeout = Duration.millis(250)
+
+export interface ConnectionSettings {
+  readonly url: string
+  /** The name under which the broker lists this connection. */
+  readonly name: string
+}
+
+export interface BrokerConnection {
+  readonly client: NatsConnection
+  readonly request: RequestInbox["request"]
+  readonly requestAll: RequestInbox["requestAll"]
+  readonly isConnected: () => boolean
+  /**
+   * Whether the broker of this connection knows more than half of the addresses that its cluster had at most. It is a hint
+   * to be less patient. It is wrong if brokers have several addresses each, or if some were removed for good.
+   */
+  readonly hasMajority: () => boolean
+  /** Calls the listener each time the connection is back after a loss, until the scope closes. */
+  readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
+}
+
+const acquire = ({ servers, credentials }: BrokerAddress, name: string) =>
+  Effect.acquireRelease(
+    Effect.promise(() =>
+      connect({
+        servers: [...servers],
+        ...credentials,
+        name,
+        waitOnFirstConnect: true,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: Duration.toMillis(reconnectRetryWait),
+        reconnectJitter: Duration.toMillis(reconnectRetryWait),
+        pingInterval: Duration.toMillis(pingInterval),
+        maxPingOut: pingsUnansweredMax,
+        timeout: Duration.toMillis(pingInterval)
+      })
+    ),
+    // The last messages still go out, like those that decline queries.
+    (client) =>
+      Effect.promise(() => client.flush().catch(() => undefined)).pipe(
+        Effect.timeoutOption(flushTimeout),
+        Effect.andThen(Effect.promise(() => client.close()))
+      )
+  )
+
+/** Returns the failure of an operation that needs a majority of brokers while there is none. */
+export const noMajority = (operation: string): BrokerUnavailable =>
+  new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
+
+/** Compares the addresses of brokers, of which a broker tells its clients as others come and go. */
+const makeMajority = (client: NatsConnection): (() => boolean) => {
+  let most = 1
+  return () => {
+    const reachable = client.info?.connect_urls?.length ?? 1
+    most = Math.max(most, reachable)
+    return reachable * 2 > most
+  }
+}
+
+/** The one connection of a process to its broker, for the services in this folder. It reconnects by itself. */
+export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {
+  static readonly layer = (settings: ConnectionSettings) =>
+    Layer.effect(
+      Connection,
+      Effect.gen(function* () {
+        const address = readBrokerAddress(settings.url)
+        const url = address.servers.join(",")
+        const waiting = yield* Effect.forkChild(
+          Effect.logWarning("waiting for the broker").pipe(
+            Effect.annotateLogs({ url }),
+            Effect.delay(connectWaitLoggedAfter)
+          )
+        )
+        const client = yield* acquire(address, settings.name)
+        yield* Fiber.interrupt(waiting)
+        const run = Effect.runForkWith(yield* Effect.context<never>())
+        const listeners = new Set<() => void>()
+        const hasMajority = makeMajority(client)
+        let connected = true
+        let isClosing = false
+        const inbox = yield* Effect.acquireRelease(
+          Effect.sync(() => makeRequestInbox(client, () => connected)),
+          (opened) => Effect.sync(() => opened.close())
+        )
+        const lost = () => {
+          if (!connected || isClosing) return
+          connected = false
+          run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url })))
+          inbox.disconnected()
+        }
+        const back = () => {
+          if (connected) return
+          connected = true
+          run(Effect.logInfo("broker back").pipe(Effect.annotateLogs({ url: client.getServer() })))
+          for (const listener of listeners) listener()
+        }
+        const watch = async () => {
+          for await (const status of client.status()) {
+            hasMajority()
+            if (status.type === Events.Disconnect) lost()
+            else if (status.type === Events.Reconnect) back()
+          }
+        }
+        void watch()
+        void client.closed().then(lost)
+        yield* Effect.addFinalizer(() => Effect.sync(() => void (isClosing = true)))
+
+        const onReconnect = (listener: () => void) =>
+          Effect.acquireRelease(
+            Effect.sync(() => void listeners.add(listener)),
+            () => Effect.sync(() => void listeners.delete(listener))
+          )
+
+        // Without a majority there can be no election, so another attempt soon would not help.
+        const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
+          failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
+            ? noMajority(failure.operation)
+            : failure
+
+        return Connection.of({
+          client,
+          request: (request: Request) => Effect.mapError(inbox.request(request), withoutMajority),
+          requestAll: (request, isLast) => Effect.mapError(inbox.requestAll(request, isLast), withoutMajority),
+          isConnected: () => connected,
+          hasMajority,
+          onReconnect
+        })
+      })
+    )
+}

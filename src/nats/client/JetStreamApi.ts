@@ -1,0 +1,202 @@
+import { Effect } from "effect"
+import { BrokerRefused, type BrokerFailure, BrokerUnavailable } from "../../protocol/BrokerError.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { purposeOf } from "./Purpose.ts"
+import type { Request } from "./RequestInbox.ts"
+
+/**
+ * How long an answer of the broker's API may take before it is asked again. A leader that is gone does not answer, and its
+ * successor was not asked.
+ */
+export const apiTimeoutMilliseconds = 1_000
+/** How often the API is asked at most. */
+const apiAttemptsMax = 5
+
+/** The error codes of the API that this service acts on. */
+export const apiCode = {
+  /** The cluster has too few brokers for the replicas. */
+  noPeers: 10_005,
+  temporarilyUnavailable: 10_008,
+  streamNotFound: 10_059,
+  consumerNotFound: 10_014,
+  messageNotFound: 10_037,
+  streamNameInUse: 10_058,
+  wrongLastSequence: 10_071,
+  /** An expectation collided with another message that is under way. */
+  wrongLastSequenceInFlight: 10_164,
+  streamFull: 10_077,
+  insufficientResources: 10_023
+} as const
+
+/** Reasons in plainer words than the broker's. Other reasons are given in its own words. */
+const plainReasons: Readonly<Record<number, string>> = {
+  [apiCode.temporarilyUnavailable]: "it has no leader for this yet",
+  [apiCode.streamFull]: "its store is full",
+  [apiCode.insufficientResources]: "its disk or memory is full"
+}
+
+/** An error of the API as the broker writes it. */
+interface ApiError {
+  readonly code: number
+  readonly err_code?: number
+  readonly description?: string
+}
+
+/** Returns the failure of an error in an answer: `BrokerUnavailable` without a leader, else `BrokerRefused`. */
+export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
+  const code = error.err_code ?? error.code
+  const reason = plainReasons[code] ?? error.description ?? "it gave no reason"
+  return code === apiCode.temporarilyUnavailable
+    ? new BrokerUnavailable({ operation, reason })
+    : new BrokerRefused({ operation, code, reason })
+}
+
+/**
+ * Returns the answer of the JetStream API, which may be an error. The shape that the broker's version documents is
+ * trusted. Each process checks the version when it starts.
+ */
+const answerOf = <A>(
+  connection: Pick<BrokerConnection, "request">,
+  subject: string,
+  body: object,
+  timeoutMilliseconds: number
+): Effect.Effect<A & { readonly error?: ApiError }, BrokerFailure> =>
+  Effect.map(
+    connection.request({
+      operation: purposeOf(subject),
+      subject: `$JS.API.${subject}`,
+      payload: JSON.stringify(body),
+      timeoutMilliseconds
+    }),
+    (message) => message.json()
+  )
+
+/** Logs the subject and the broker's code of a failure, for debugging. The failure itself is written for people. */
+const toldFor =
+  (subject: string) =>
+  <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
+    Effect.tapError(asked, (failure) =>
+      Effect.logDebug("the broker was asked in vain").pipe(
+        Effect.annotateLogs({
+          subject,
+          ...(failure._tag === "BrokerRefused" ? { code: failure.code } : {}),
+          reason: failure.reason
+        })
+      )
+    )
+
+/** Asks the JetStream API once. Fails if it answers with an error. */
+export const askJetStreamOnce = <A>(
+  connection: Pick<BrokerConnection, "request">,
+  subject: string,
+  body: object,
+  timeoutMilliseconds: number
+): Effect.Effect<A, BrokerFailure> =>
+  Effect.flatMap(answerOf<A>(connection, subject, body, timeoutMilliseconds), (answer) =>
+    answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(purposeOf(subject), answer.error))
+  ).pipe(toldFor(subject))
+
+/** Asks again if there was no answer. It is for reads, and for requests with the same result however often they come. */
+const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
+  Effect.retry(asked, {
+    while: (failure) => failure._tag === "OutcomeUnknown" && connection.hasMajority(),
+    times: apiAttemptsMax - 1
+  })
+
+/** Asks the JetStream API, at most five times, until it answers. Its answers come from the leader. */
+export const askJetStream = <A>(
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  subject: string,
+  body: object
+): Effect.Effect<A, BrokerFailure> =>
+  untilAnswered(connection, askJetStreamOnce<A>(connection, subject, body, apiTimeoutMilliseconds))
+
+/** A message that a stream has. */
+export interface StoredMessage {
+  readonly subject: string
+  readonly sequence: number
+  /** When the broker stored it, in milliseconds since 1970. */
+  readonly storedAt: number
+  readonly text: string
+}
+
+/** A message as a stream's leader has it. */
+export interface StreamMessage extends StoredMessage {
+  /** The header block as it was sent. */
+  readonly headers: string
+}
+
+interface StreamMessageAnswer {
+  readonly message: {
+    readonly subject: string
+    readonly seq: number
+    readonly time: string
+    readonly data?: string
+    readonly hdrs?: string
+  }
+}
+
+const textOf = (base64: string | undefined): string => Buffer.from(base64 ?? "", "base64").toString("utf8")
+
+/** Reads one message from the leader of a stream as the API gives it; `undefined` if no message fits the query. */
+const readFromLeader = (
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  stream: string,
+  query: object
+): Effect.Effect<StreamMessageAnswer["message"] | undefined, BrokerFailure> => {
+  const subject = `STREAM.MSG.GET.${stream}`
+  return Effect.flatMap(
+    untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiTimeoutMilliseconds)),
+    ({ message, error }) => {
+      // A message that does not exist is usual, so this is no failure.
+      if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
+      return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(purposeOf(subject), error))
+    }
+  ).pipe(toldFor(subject))
+}
+
+/** Reads one message from the leader of a stream; `undefined` if no message fits the query. */
+export const readMessage = (
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  stream: string,
+  query: object
+): Effect.Effect<StreamMessage | undefined, BrokerFailure> =>
+  Effect.map(
+    readFromLeader(connection, stream, query),
+    (message) =>
+      message && {
+        subject: message.subject,
+        sequence: message.seq,
+        storedAt: Date.parse(message.time),
+        text: textOf(message.data),
+        headers: textOf(message.hdrs)
+      }
+  )
+
+/** Reads the bytes of one message from the leader of a stream; `undefined` if no message fits the query. */
+export const readPayload = (
+  connection: Pick<BrokerConnection, "request" | "hasMajority">,
+  stream: string,
+  query: object
+): Effect.Effect<Uint8Array | undefined, BrokerFailure> =>
+  Effect.map(
+    readFromLeader(connection, stream, query),
+    (message) => message && Buffer.from(message.data ?? "", "base64")
+  )
+
+/** The broker's answer to a message that was published into a stream. */
+interface StoredAnswer {
+  readonly seq: number
+  readonly duplicate?: boolean
+  readonly error?: ApiError
+}
+
+/** Publishes a message into a stream, and waits until it is stored. */
+export const storeMessage = (
+  connection: Pick<BrokerConnection, "request">,
+  request: Request
+): Effect.Effect<StoredAnswer, BrokerFailure> =>
+  Effect.flatMap(connection.request(request), (reply) => {
+    const answer = reply.json<StoredAnswer>()
+    return answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(request.operation, answer.error))
+  })

@@ -1,0 +1,158 @@
+import { Duration, Effect } from "effect"
+import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from "nats"
+import { BrokerUnavailable, OutcomeUnknown } from "../../protocol/BrokerError.ts"
+import { isUnserved } from "./JetStreamStatus.ts"
+
+/** The most requests of one connection that wait for an answer. Further requests fail with `BrokerUnavailable`. */
+export const requestsWaitingMax = 65_536
+
+/** A deadline is noticed at most this late. */
+const sweepEvery = Duration.millis(100)
+
+type RequestFailure = BrokerUnavailable | OutcomeUnknown
+
+/** A request that waits for its answer. */
+interface Waiting {
+  /** By `performance.now()`. */
+  readonly deadline: number
+  readonly operation: string
+  /** Takes an answer, and returns whether it was the last. */
+  readonly answered: (message: Msg) => boolean
+  readonly failed: (failure: Effect.Effect<never, RequestFailure>) => void
+}
+
+export interface Request {
+  /** Names the request in errors, as a verb. */
+  readonly operation: string
+  readonly subject: string
+  readonly payload: Uint8Array | string
+  readonly headers?: MsgHdrs
+  /** A number, because a request is made for each message. */
+  readonly timeoutMilliseconds: number
+}
+
+export interface RequestInbox {
+  /** Publishes a request, and waits for its one answer. */
+  readonly request: (request: Request) => Effect.Effect<Msg, RequestFailure>
+  /** Publishes a request, and gathers its answers up to the last one. */
+  readonly requestAll: (
+    request: Request,
+    isLast: (message: Msg) => boolean
+  ) => Effect.Effect<ReadonlyArray<Msg>, RequestFailure>
+  /** Fails all requests that wait. The connection is gone, so no answer will come. */
+  readonly disconnected: () => void
+  readonly close: () => void
+}
+
+/** The requests that wait for an answer, by the token of their reply subject. */
+class WaitingRequests {
+  private readonly byToken = new Map<string, Waiting>()
+  private tokens = 0
+
+  get size(): number {
+    return this.byToken.size
+  }
+
+  /** Adds a request, and returns its token. */
+  add(waiting: Waiting): string {
+    this.tokens += 1
+    const token = this.tokens.toString(36)
+    this.byToken.set(token, waiting)
+    return token
+  }
+
+  forget(token: string): void {
+    this.byToken.delete(token)
+  }
+
+  /** Hands an answer to the request that waits for it. One that comes late is dropped. */
+  take(token: string, message: Msg): void {
+    const waiting = this.byToken.get(token)
+    if (waiting === undefined) return
+    if (isUnserved(message)) {
+      this.byToken.delete(token)
+      const reason = "no process answers such requests now"
+      waiting.failed(Effect.fail(new BrokerUnavailable({ operation: waiting.operation, reason, unserved: true })))
+    } else if (waiting.answered(message)) this.byToken.delete(token)
+  }
+
+  /** Fails the requests whose deadline has passed. */
+  failOverdue(now: number): void {
+    for (const [token, waiting] of this.byToken) {
+      if (waiting.deadline > now) continue
+      this.byToken.delete(token)
+      this.fail(waiting, "no answer in time")
+    }
+  }
+
+  failAll(reason: string): void {
+    const lost = Array.from(this.byToken.values())
+    this.byToken.clear()
+    for (const waiting of lost) this.fail(waiting, reason)
+  }
+
+  private fail({ operation, failed }: Waiting, reason: string): void {
+    failed(Effect.fail(new OutcomeUnknown({ operation, reason })))
+  }
+}
+
+/**
+ * Makes requests over one subscription of its own. The client's `request` makes a timer and a promise for each call, which
+ * costs more. Here one sweep looks after all deadlines.
+ */
+export const makeRequestInbox = (connection: NatsConnection, isConnected: () => boolean): RequestInbox => {
+  const prefix = `${createInbox()}.`
+  const requests = new WaitingRequests()
+  const subscription = connection.subscribe(`${prefix}*`, {
+    callback: (_error, message) => requests.take(message.subject.slice(prefix.length), message)
+  })
+  const sweep = setInterval(() => requests.failOverdue(performance.now()), Duration.toMillis(sweepEvery))
+
+  const publishing = <A>(
+    request: Request,
+    answeredBy: (succeed: (answer: A) => void) => Waiting["answered"]
+  ): Effect.Effect<A, RequestFailure> =>
+    Effect.callback((settle) => {
+      const { operation } = request
+      const unavailable = (reason: string) => settle(Effect.fail(new BrokerUnavailable({ operation, reason })))
+      if (!isConnected()) return unavailable("not connected")
+      if (requests.size >= requestsWaitingMax) return unavailable(`${requestsWaitingMax} requests wait already`)
+      const token = requests.add({
+        deadline: performance.now() + request.timeoutMilliseconds,
+        operation,
+        answered: answeredBy((answer) => settle(Effect.succeed(answer))),
+        failed: settle
+      })
+      try {
+        const headers = request.headers === undefined ? undefined : { headers: request.headers }
+        connection.publish(request.subject, request.payload, { reply: prefix + token, ...headers })
+      } catch {
+        requests.forget(token)
+        return unavailable("the connection does not take the request")
+      }
+      return Effect.sync(() => requests.forget(token))
+    })
+
+  return {
+    request: (request) =>
+      publishing<Msg>(request, (succeed) => (message) => {
+        succeed(message)
+        return true
+      }),
+    requestAll: (request, isLast) =>
+      publishing<ReadonlyArray<Msg>>(request, (succeed) => {
+        const messages: Array<Msg> = []
+        return (message) => {
+          messages.push(message)
+          if (!isLast(message)) return false
+          succeed(messages)
+          return true
+        }
+      }),
+    disconnected: () => requests.failAll("the connection broke"),
+    close: () => {
+      clearInterval(sweep)
+      subscription.unsubscribe()
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { Duration, Effect, Schedule } from "effect"
+import type { BrokerFailure } from "../../protocol/BrokerError.ts"
+import type { BrokerConnection } from "./Connection.ts"
+import { apiCode, askJetStream } from "./JetStreamApi.ts"
+
+/**
+ * A starting process waits a minute for a broker that restarts, or a cluster that elects its leaders. An election takes
+ * some seconds, and longer on a machine with much else to do.
+ */
+const retriesMax = 240
+const retryWait = Duration.millis(250)
+
+export interface StreamConfig {
+  readonly name: string
+  readonly num_replicas: number
+  readonly metadata?: Record<string, string>
+}
+
+interface StreamInfo {
+  readonly config: StreamConfig
+}
+
+/**
+ * Retries a request of a starting process, for at most a minute. The broker may have no leader, or some brokers of its
+ * cluster may not have started. Other refusals are final.
+ */
+export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
+  Effect.retry(asked, {
+    while: (failure) => failure._tag !== "BrokerRefused" || failure.code === apiCode.noPeers,
+    schedule: Schedule.spaced(retryWait).pipe(Schedule.upTo({ times: retriesMax }))
+  })
+
+/** Returns the settings that a stream needs changed. Replicas are added, and never taken away. */
+const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> =>
+  found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}
+
+type Asking = Pick<BrokerConnection, "request" | "hasMajority">
+
+const askConfig = (connection: Asking, subject: string, body: object): Effect.Effect<StreamConfig, BrokerFailure> =>
+  Effect.map(askJetStream<StreamInfo>(connection, subject, body), ({ config }) => config)
+
+const findConfig = (connection: Asking, name: string): Effect.Effect<StreamConfig | undefined, BrokerFailure> =>
+  askConfig(connection, `STREAM.INFO.${name}`, {}).pipe(
+    Effect.catchTag("BrokerRefused", (refused) =>
+      refused.code === apiCode.streamNotFound ? Effect.undefined : Effect.fail(refused)
+    )
+  )
+
+/** Returns the configuration of a stream, or `undefined` without the stream. */
+export const streamConfigOf = (
+  connection: Asking,
+  name: string
+): Effect.Effect<StreamConfig | undefined, BrokerFailure> => untilReady(findConfig(connection, name))
+
+/**
+ * Creates a stream if it is missing, or gives it more replicas if it has too few, as after a move to a cluster. Returns the
+ * configuration that the stream has, which another process may have set.
+ */
+export const ensureStream = (connection: Asking, config: StreamConfig): Effect.Effect<StreamConfig, BrokerFailure> => {
+  const { name } = config
+  const created = askConfig(connection, `STREAM.CREATE.${name}`, config).pipe(
+    Effect.catchTag("BrokerRefused", (lost) =>
+      lost.code === apiCode.streamNameInUse ? askConfig(connection, `STREAM.INFO.${name}`, {}) : Effect.fail(lost)
+    )
+  )
+  return Effect.gen(function* () {
+    const found = (yield* findConfig(connection, name)) ?? (yield* created)
+    const changes = lacking(found, config)
+    return Object.keys(changes).length === 0
+      ? found
+      : yield* askConfig(connection, `STREAM.UPDATE.${name}`, { ...found, ...changes })
+  }).pipe(untilReady)
+}

@@ -1,0 +1,144 @@
+import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { headOf } from "../protocol/Commit.ts"
+import { CommitChain } from "../nats/CommitChain.ts"
+import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
+import { Topology } from "../nats/Topology.ts"
+import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
+import { troubleOf } from "./PartitionTrouble.ts"
+
+/** How long a reading serves all callers, even if it failed. */
+const readingGood = Duration.millis(500)
+/** How long the broker may take for a reading. */
+const readingWait = Duration.millis(2_500)
+/** How many partitions are looked up at once. */
+const readsAtOnceMax = 16
+/**
+ * A partition is stuck if messages wait and none was applied for this long, in milliseconds. It is longer than a slow
+ * commit, and short enough for people to see it within five seconds.
+ */
+const stuckAfterMilliseconds = 3_500
+
+export interface PartitionStatus {
+  readonly partition: number
+  /** How many messages are not applied, each of up to 500 purchases; `undefined` if no worker reads the partition. */
+  readonly waiting: number | undefined
+  /** The worker that took it last; `undefined` if none ever did. */
+  readonly owner: string | undefined
+  /** Why its purchases are not applied now, for people; `undefined` if they are. */
+  readonly trouble: string | undefined
+  /** Whether its owner is alive and has applied nothing for a while, although messages wait. */
+  readonly isStuck: boolean
+}
+
+export interface WorkerStatus extends WorkerSign {
+  /** Whether it was heard within its lease. */
+  readonly isAlive: boolean
+}
+
+/** The state of all partitions and workers at one time. */
+export interface StatusReading {
+  /** When it was read, in milliseconds since 1970, by the clock of this process. */
+  readonly at: number
+  readonly partitions: ReadonlyArray<PartitionStatus>
+  /** The newest sign of life of each worker that was heard in the last minute. */
+  readonly workers: ReadonlyArray<WorkerStatus>
+}
+
+interface Ownership {
+  readonly epoch: number
+  readonly worker: string | undefined
+}
+
+const unread = (partition: number): PartitionStatus => ({
+  partition,
+  waiting: undefined,
+  owner: undefined,
+  trouble: troubleOf({ owner: undefined }),
+  isStuck: false
+})
+
+/** Makes the function that returns the owner of an epoch. The owner never changes, so it is read once an epoch. */
+const makeOwnerOf = Effect.map(CommitChain, (chain) => {
+  const owners = new Map<number, Ownership>()
+  return Effect.fnUntraced(function* (partition: number, epoch: number) {
+    const known = owners.get(partition)
+    if (known?.epoch === epoch) return known.worker
+    const takeover = yield* chain.at(epoch)
+    const worker = takeover && headOf(takeover.text).worker
+    owners.set(partition, { epoch, worker })
+    return worker
+  })
+})
+
+/** Makes the function that judges one partition, given its queue and the workers by name. */
+const makeStatusOf = Effect.gen(function* () {
+  const queues = yield* QueueDepth
+  const ownerOf = yield* makeOwnerOf
+
+  /** Returns for how long messages wait and none was applied, or `undefined` if the partition is not stuck. */
+  const stuckMilliseconds = Effect.fnUntraced(function* (partition: number, queue: PartitionQueue) {
+    if (queue.depth === 0 || queue.readAt - queue.movedAt <= stuckAfterMilliseconds) return undefined
+    const still = yield* queues.stoodStill(partition, queue)
+    return still > stuckAfterMilliseconds ? still : undefined
+  })
+
+  return Effect.fnUntraced(function* (
+    partition: number,
+    queue: PartitionQueue | undefined,
+    workers: ReadonlyMap<string, WorkerStatus>
+  ): Effect.fn.Return<PartitionStatus, BrokerFailure> {
+    if (queue === undefined) return unread(partition)
+    const owner = yield* ownerOf(partition, queue.epoch)
+    const sign = owner === undefined ? undefined : workers.get(owner)
+    const stuck = sign?.isAlive === true ? yield* stuckMilliseconds(partition, queue) : undefined
+    const trouble = troubleOf({ owner, sign, stuckMilliseconds: stuck })
+    return { partition, waiting: queue.depth, owner, trouble, isStuck: stuck !== undefined }
+  })
+})
+
+const tooSlow = new BrokerUnavailable({
+  operation: "read the state of the partitions",
+  reason: `no answer in ${Duration.toMillis(readingWait)} ms`
+})
+
+/** Makes the effect that asks the broker for a reading. Fails as unavailable after {@link readingWait}. */
+const makeRead = Effect.fnUntraced(function* (leaseMilliseconds: number) {
+  const queues = yield* QueueDepth
+  const bucket = yield* WorkerBucket
+  const statusOf = yield* makeStatusOf
+  const { partitions: partitionCount } = yield* Topology
+
+  return Effect.gen(function* () {
+    const [waiting, signs] = yield* Effect.all([queues.waiting, bucket.read], { concurrency: "unbounded" })
+    const workers = signs.map((sign) => ({ ...sign, isAlive: sign.silentMilliseconds <= leaseMilliseconds }))
+    const byName = new Map(workers.map((worker) => [worker.worker, worker]))
+    const partitions = yield* Effect.forEach(
+      Array.from({ length: partitionCount }, (_, partition) => partition),
+      (partition) => statusOf(partition, waiting.get(partition), byName),
+      { concurrency: readsAtOnceMax }
+    )
+    return { at: yield* Clock.currentTimeMillis, partitions, workers }
+  }).pipe(Effect.timeoutOrElse({ duration: readingWait, orElse: () => Effect.fail(tooSlow) }))
+})
+
+/** Reads the state of all partitions and workers, for people. */
+export class SystemStatus extends Context.Service<
+  SystemStatus,
+  {
+    /**
+     * Returns the newest reading. The broker is asked at most twice a second by this edge, however many ask: for the
+     * consumers of the input log, the signs of life of the workers, and the owner of each partition that changed hands.
+     */
+    readonly current: Effect.Effect<StatusReading, BrokerFailure>
+  }
+>()("purchases/edge/SystemStatus") {
+  static readonly layer = (leaseMilliseconds: number) =>
+    Layer.effect(
+      SystemStatus,
+      Effect.gen(function* () {
+        const read = yield* makeRead(leaseMilliseconds)
+        return SystemStatus.of({ current: yield* Effect.cachedWithTTL(read, readingGood) })
+      })
+    )
+}

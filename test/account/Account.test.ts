@@ -1,0 +1,471 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import {
+  type Account,
+  decide,
+  type Delivered,
+  emptyAccount,
+  evolve,
+  isSealDue,
+  mustAwaitSeal,
+  revisionOf,
+  revisionsAfter,
+  type SealedOrder,
+  takeSealedOrder,
+  takeSegment,
+  unsealedRevisionsMax
+} from "../../src/account/Account.ts"
+import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
+import { type Purchase, purchaseTotal, sameContent } from "../../src/account/Purchase.ts"
+import { decodeRevision, previousRevisionsMax } from "../../src/account/Revision.ts"
+import { decodeSegment, linksAfter } from "../../src/account/Segment.ts"
+import { AccountLedger } from "../support/AccountLedger.ts"
+
+/** The broker's `max_payload`: a larger segment would be refused for ever. */
+const payloadMax = 1024 * 1024
+
+const purchaseOf = (id: number, value: number): Purchase => ({
+  purchaseId: `p${id}` as PurchaseId,
+  userId: "user" as UserId,
+  productName: "Laptop",
+  productType: "Electronics",
+  valueCents: BigInt(value),
+  quantity: 1 + (value % 3)
+})
+
+/** Purchases in the order of the input log, one message each. */
+const delivered = (purchases: ReadonlyArray<Purchase>): Array<Delivered> =>
+  purchases.map((purchase, index) => ({ purchase, inputSequence: index + 1, inputIndex: 0, storedAt: 1_000 + index }))
+
+/** The same deliveries, stored once more behind all others. */
+const deliveredAgain = (log: ReadonlyArray<Delivered>, behind: number): Array<Delivered> =>
+  log.map((one) => ({ ...one, inputSequence: one.inputSequence + behind }))
+
+/** A ledger of one account in memory. */
+const makeLedger = () => {
+  const texts = new Map<number, string>()
+  let sequence = 0
+  const store = (text: string) => {
+    sequence += 7
+    texts.set(sequence, text)
+    return sequence
+  }
+  return Object.assign(new AccountLedger("user", { commit: store, segment: store }), { texts })
+}
+type Ledger = ReturnType<typeof makeLedger>
+
+/** Reads the segments that the newest one names, directly or through others; the newest first. */
+const reachableFrom = ({ texts }: Ledger, newest: number): ReadonlyArray<number> => {
+  const found = new Set<number>()
+  for (let wanted = newest === 0 ? [] : [newest]; wanted.length > 0;) {
+    for (const sequence of wanted) found.add(sequence)
+    const named = wanted.flatMap((sequence) => {
+      const { links } = decodeSegment(texts.get(sequence) ?? "")
+      return [...links.before, ...links.directories]
+    })
+    wanted = [...new Set(named)].filter((sequence) => !found.has(sequence))
+  }
+  return [...found]
+}
+
+/** Reads the account from what is stored. The ids of the newest segments come first, as they may. */
+const load = (ledger: Ledger): Account => {
+  const account = emptyAccount()
+  const newest = ledger.revisions.at(-1)?.revision
+  if (newest === undefined) return account
+  const order = new Map<number, ReadonlyArray<SealedOrder>>()
+  for (const at of reachableFrom(ledger, newest.segment)) {
+    const segment = decodeSegment(ledger.texts.get(at) ?? "")
+    takeSegment(account, segment)
+    if (at === newest.segment) account.links = linksAfter(segment.links, at)
+    order.set(
+      at,
+      segment.revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
+    )
+  }
+  account.segment = newest.segment
+  const oldestFirst = [...order].sort(([one], [other]) => one - other).flatMap(([, revisions]) => revisions)
+  takeSealedOrder(account, oldestFirst)
+  for (const { sequence, line } of ledger.revisions.slice(-newest.unsealed)) {
+    evolve(account, decodeRevision(line), sequence)
+  }
+  return account
+}
+
+/** What an account must come to: the first content of each id counts, in order. */
+const expectedOf = (purchases: ReadonlyArray<Purchase>) => {
+  const first = new Map<string, Purchase>()
+  const counts = new Map<string, { repeats: number; conflicts: number }>()
+  for (const purchase of purchases) {
+    const known = first.get(purchase.purchaseId)
+    const count = counts.get(purchase.purchaseId)
+    if (known === undefined || count === undefined) {
+      first.set(purchase.purchaseId, purchase)
+      counts.set(purchase.purchaseId, { repeats: 0, conflicts: 0 })
+    } else if (sameContent(known, purchase)) count.repeats += 1
+    else count.conflicts += 1
+  }
+  const total = [...first.values()].reduce((sum, purchase) => sum + purchaseTotal(purchase), 0n)
+  return { ids: [...first.keys()], total, counts }
+}
+
+/** What queries see of an account. */
+const observed = (account: Account, ids: Iterable<string>) => ({
+  total: account.total,
+  count: account.count,
+  size: account.seen.size,
+  seen: new Map(
+    Array.from(ids, (id) => {
+      const { repeats = -1, conflicts = -1 } = account.seen.get(id) ?? {}
+      return [id, { repeats, conflicts }] as const
+    })
+  )
+})
+
+const expectedView = ({ ids, total, counts }: ReturnType<typeof expectedOf>) => ({
+  total,
+  count: ids.length,
+  size: ids.length,
+  seen: counts
+})
+
+/** All of an account, whatever the order in which its set was filled. `segment` and `links` name what is stored. */
+const contentOf = ({ seen, ...rest }: Account, ids: Iterable<string>) => ({
+  ...rest,
+  size: seen.size,
+  unsealed: seen.unsealedRevisions(),
+  seen: new Map(Array.from(ids, (id) => [id, seen.get(id)] as const))
+})
+
+const purchases = fc.array(
+  fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 1, max: 3 })).map(([id, value]) => purchaseOf(id, value)),
+  { maxLength: 120 }
+)
+/** So many that segments are due again and again. */
+const manyPurchases = fc.array(
+  fc.tuple(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 1, max: 3 })).map(([id, value]) => purchaseOf(id, value)),
+  { minLength: 60, maxLength: 300, size: "max" }
+)
+const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 120 })
+const shortCuts = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 20 })
+/** How many commits happen while a segment is being stored. */
+const lag = fc.integer({ min: 0, max: 40 })
+
+const grouped = (all: ReadonlyArray<Delivered>, sizes: ReadonlyArray<number>): Array<Array<Delivered>> => {
+  const groups: Array<Array<Delivered>> = []
+  let from = 0
+  for (let index = 0; from < all.length; index += 1) {
+    const size = sizes[index % sizes.length] ?? 1
+    groups.push(all.slice(from, from + size))
+    from += size
+  }
+  return groups
+}
+
+/** Commits groups as an actor does, with segments that take as long as some commits. */
+const commitAll = (ledger: AccountLedger, groups: ReadonlyArray<ReadonlyArray<Delivered>>, commitsMeanwhile = 0) => {
+  for (const group of groups) {
+    ledger.seal(commitsMeanwhile)
+    ledger.commit(group)
+  }
+}
+
+/** Finishes what is on its way, and commits one more purchase, so that the newest revision names all segments. */
+const commitLast = (ledger: AccountLedger) => {
+  ledger.endSeal()
+  const last = { ...purchaseOf(0, 1), purchaseId: "last" as PurchaseId }
+  ledger.commit([{ purchase: last, inputSequence: 1_000_000, inputIndex: 0, storedAt: 0 }])
+}
+
+describe("decide", () => {
+  it("decide applies each id once, in order, however ids repeat and are grouped", () => {
+    fc.assert(
+      fc.property(purchases, cuts, lag, (all, sizes, commitsMeanwhile) => {
+        const ledger = makeLedger()
+        commitAll(ledger, grouped(delivered(all), sizes), commitsMeanwhile)
+        const expected = expectedOf(all)
+        expect(observed(ledger.account, expected.ids)).toEqual(expectedView(expected))
+        const applied = ledger.revisions.flatMap(({ revision }) =>
+          revision.purchases.map(({ purchaseId }) => purchaseId)
+        )
+        expect(applied).toEqual(expected.ids)
+      })
+    )
+  })
+
+  it("decide gives the same total for any order when the contents agree", () => {
+    const agreeing = fc.array(
+      fc.integer({ min: 0, max: 30 }).map((id) => purchaseOf(id, id + 1)),
+      { maxLength: 80 }
+    )
+    fc.assert(
+      fc.property(
+        agreeing.chain((all) => fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length }))),
+        cuts,
+        ([all, shuffled], sizes) => {
+          const run = (order: ReadonlyArray<Purchase>) => {
+            const ledger = makeLedger()
+            commitAll(ledger, grouped(delivered(order), sizes))
+            return { total: ledger.account.total, count: ledger.account.count }
+          }
+          expect(run(shuffled)).toEqual(run(all))
+        }
+      )
+    )
+  })
+
+  it("an account is the same when actors are lost after any commit and the log is read again from anywhere", () => {
+    const rewinding = fc.array(fc.option(fc.nat({ max: 30 }), { nil: undefined }), { maxLength: 60 })
+    fc.assert(
+      fc.property(manyPurchases, shortCuts, lag, rewinding, (all, sizes, commitsMeanwhile, rewinds) => {
+        const ledger = makeLedger()
+        const log = delivered(all)
+        let from = 0
+        for (let step = 0; from < log.length; step += 1) {
+          const size = sizes[step % sizes.length] ?? 1
+          commitAll(ledger, [log.slice(from, from + size)], commitsMeanwhile)
+          from += size
+          const rewind = rewinds[step]
+          if (rewind === undefined) continue
+          ledger.restart(load(ledger))
+          from = Math.max(0, from - rewind)
+        }
+        const expected = expectedOf(all)
+        // What was decided before a crash is neither applied nor counted as a repeat again.
+        expect(observed(ledger.account, expected.ids)).toEqual(expectedView(expected))
+        expect(observed(load(ledger), expected.ids)).toEqual(expectedView(expected))
+      })
+    )
+  })
+
+  it("decide leaves the account that it is given as it was", () => {
+    const ledger = makeLedger()
+    ledger.commit(delivered([purchaseOf(1, 5)]))
+    const { account } = ledger
+    const before = structuredClone(account)
+    decide(account, delivered([purchaseOf(1, 5), purchaseOf(1, 6), purchaseOf(2, 7)]))
+    expect(account).toEqual(before)
+  })
+
+  it("decide tells a conflict from a repeat, within one group and across groups", () => {
+    const ledger = makeLedger()
+    const log = delivered([purchaseOf(1, 5), purchaseOf(1, 6), purchaseOf(1, 5), purchaseOf(1, 7)])
+    const first = ledger.commit(log.slice(0, 2))
+    expect(first.conflicts).toEqual([log[1]])
+    const second = ledger.commit(log.slice(2))
+    expect(second.applied).toEqual([])
+    expect(second.conflicts).toEqual([log[3]])
+    expect(ledger.account.seen.get("p1")).toMatchObject({ repeats: 1, conflicts: 2 })
+    expect(ledger.account.total).toBe(purchaseTotal(purchaseOf(1, 5)))
+  })
+})
+
+describe("an account that is loaded from what is stored", () => {
+  it("an account that is loaded equals the one in memory, with idle revisions and repeats across segments", () => {
+    fc.assert(
+      fc.property(manyPurchases, shortCuts, lag, (all, sizes, commitsMeanwhile) => {
+        const ledger = makeLedger()
+        const log = delivered(all)
+        const again = deliveredAgain(log, log.length)
+        commitAll(ledger, grouped([...log, ...again], sizes), commitsMeanwhile)
+        const { ids } = expectedOf(all)
+        expect(observed(load(ledger), ids)).toEqual(observed(ledger.account, ids))
+        commitLast(ledger)
+        expect(contentOf(load(ledger), [...ids, "last"])).toEqual(contentOf(ledger.account, [...ids, "last"]))
+      })
+    )
+  })
+
+  it("an account that is loaded equals the one in memory, with large revisions and split segments", () => {
+    const many = fc.array(fc.tuple(fc.nat({ max: 4_000 }), fc.integer({ min: 1, max: 900 }), fc.nat({ max: 30 })), {
+      minLength: 1,
+      maxLength: 12
+    })
+    fc.assert(
+      fc.property(many, fc.integer({ min: 0, max: 4 }), (blocks, commitsMeanwhile) => {
+        const ledger = makeLedger()
+        let sequence = 0
+        const groups = blocks.map(([first, count, value]) =>
+          delivered(Array.from({ length: count }, (_, index) => purchaseOf(first + index, 1 + value))).map((one) => ({
+            ...one,
+            inputSequence: (sequence += 1)
+          }))
+        )
+        commitAll(ledger, groups, commitsMeanwhile)
+        commitLast(ledger)
+        const expected = expectedOf(groups.flat().map(({ purchase }) => purchase))
+        const loaded = load(ledger)
+        const ids = [...expected.ids, "last"]
+        expect(contentOf(loaded, ids)).toEqual(contentOf(ledger.account, ids))
+        expect(observed(loaded, expected.ids).seen).toEqual(expected.counts)
+        expect(decide(loaded, deliveredAgain(groups.flat(), 2_000_000)).applied).toEqual([])
+      }),
+      // Shrinking so much takes minutes.
+      { numRuns: 25, endOnFailure: true }
+    )
+  })
+})
+
+describe("sealing", () => {
+  const distinct = (count: number, from = 0) =>
+    delivered(Array.from({ length: count }, (_, id) => purchaseOf(from + id, 100))).map((one, index) => ({
+      ...one,
+      inputSequence: from + index + 1
+    }))
+
+  it("a segment is due with 256 ids or 24 revisions that none covers, unless one is on its way", () => {
+    const ids = makeLedger()
+    ids.commit(distinct(255))
+    expect(isSealDue(ids.account)).toBe(false)
+    ids.commit(distinct(1, 255))
+    expect(isSealDue(ids.account)).toBe(true)
+    const revisions = makeLedger()
+    for (let number = 0; number < 23; number += 1) revisions.commit(distinct(1, number))
+    expect(isSealDue(revisions.account)).toBe(false)
+    revisions.commit(distinct(1, 23))
+    expect(isSealDue(revisions.account)).toBe(true)
+    revisions.beginSeal()
+    for (let number = 24; number < 50; number += 1) revisions.commit(distinct(1, number))
+    expect(isSealDue(revisions.account)).toBe(false)
+    revisions.endSeal()
+    expect({ isDue: isSealDue(revisions.account), unsealed: revisions.account.unsealedRevisions }).toEqual({
+      isDue: true,
+      unsealed: 26
+    })
+  })
+
+  it("a segment is due with 256 ids that came again, even if they came in one revision", () => {
+    const ledger = makeLedger()
+    const log = distinct(256)
+    ledger.commit(log)
+    ledger.beginSeal()
+    ledger.endSeal()
+    ledger.commit(deliveredAgain(log.slice(1), 1_000))
+    expect(isSealDue(ledger.account)).toBe(false)
+    ledger.commit(deliveredAgain(log.slice(0, 1), 2_000))
+    expect(isSealDue(ledger.account)).toBe(true)
+  })
+
+  it("the next revision waits behind 32 unsealed revisions, or 1,024 ids beside a segment on its way", () => {
+    const revisions = makeLedger()
+    for (let number = 0; number < unsealedRevisionsMax; number += 1) revisions.commit(distinct(1, number))
+    // Without a segment on its way there is nothing to wait for.
+    expect(mustAwaitSeal(revisions.account)).toBe(false)
+    revisions.beginSeal()
+    expect(mustAwaitSeal(revisions.account)).toBe(true)
+    revisions.endSeal()
+    expect({ mustWait: mustAwaitSeal(revisions.account), unsealed: revisions.account.unsealedRevisions }).toEqual({
+      mustWait: false,
+      unsealed: 0
+    })
+
+    const ids = makeLedger()
+    ids.commit(distinct(300))
+    ids.beginSeal()
+    ids.commit(distinct(1_023, 300))
+    expect(mustAwaitSeal(ids.account)).toBe(false)
+    ids.commit(distinct(1, 1_323))
+    expect(mustAwaitSeal(ids.account)).toBe(true)
+  })
+
+  it("an account is always within 32 commits, however long its segments take", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 300 }), lag, cuts, (count, commitsMeanwhile, sizes) => {
+        const ledger = makeLedger()
+        commitAll(ledger, grouped(distinct(count), sizes), commitsMeanwhile)
+        const unsealed = ledger.revisions.map(({ revision }) => revision.unsealed)
+        expect(Math.max(...unsealed)).toBeLessThanOrEqual(unsealedRevisionsMax)
+      })
+    )
+  })
+
+  it("ids that are too many for one segment are split, and a revision stays whole", () => {
+    const ledger = makeLedger()
+    for (const [from, count] of [
+      [0, 900],
+      [900, 124],
+      [1_024, 1],
+      [2_000, 1_400],
+      [4_000, 1]
+    ] as const) {
+      ledger.commit(distinct(count, from))
+    }
+    ledger.beginSeal()
+    const sizes = ledger.segments.map((sequence) =>
+      decodeSegment(ledger.texts.get(sequence) ?? "").revisions.map(({ purchaseIds }) => purchaseIds.length)
+    )
+    expect(sizes).toEqual([[900, 124], [1], [1_400], [1]])
+  })
+
+  it("a segment covers repeats of one id alone, so that a wake-up never walks a long chain", () => {
+    const ledger = makeLedger()
+    const log = delivered(Array.from({ length: 300 }, () => purchaseOf(1, 5)))
+    commitAll(
+      ledger,
+      log.map((one) => [one])
+    )
+    commitLast(ledger)
+    expect(ledger.account.unsealedRevisions).toBeLessThanOrEqual(unsealedRevisionsMax)
+    expect(contentOf(load(ledger), ["p1", "last"])).toEqual(contentOf(ledger.account, ["p1", "last"]))
+    expect(load(ledger).seen.get("p1")?.repeats).toBe(log.length - 1)
+  })
+
+  it("each segment fits into the broker's largest message, whatever came again while one was on its way", () => {
+    const ledger = makeLedger()
+    const long = (id: number): PurchaseId => `${id}`.padEnd(128, "購") as PurchaseId
+    const sales = distinct(30_000).map((one, id) => ({ ...one, purchase: { ...one.purchase, purchaseId: long(id) } }))
+    const groups = grouped(sales, [900])
+    for (const group of groups) {
+      ledger.seal(0)
+      ledger.commit(group)
+    }
+    ledger.endSeal()
+    ledger.beginSeal()
+    for (const group of grouped(deliveredAgain(sales, 100_000), [990])) ledger.commit(group)
+    ledger.endSeal()
+    ledger.beginSeal()
+    commitLast(ledger)
+    for (const text of ledger.texts.values()) expect(Buffer.byteLength(text)).toBeLessThan(payloadMax)
+    const ids = sales.map(({ purchase }) => purchase.purchaseId)
+    const loaded = load(ledger)
+    expect(new Set(ids.map((id) => loaded.seen.get(id)?.repeats))).toEqual(new Set([1]))
+    expect(contentOf(loaded, ids)).toEqual(contentOf(ledger.account, ids))
+  })
+})
+
+describe("a revision", () => {
+  it("a revision names the revisions before it, newest first and no more than are kept", () => {
+    const ledger = makeLedger()
+    for (const one of delivered(Array.from({ length: 50 }, (_, id) => purchaseOf(id, 1)))) ledger.commit([one])
+    for (const [index, { revision }] of ledger.revisions.entries()) {
+      const before = ledger.revisions.slice(Math.max(0, index - previousRevisionsMax), index)
+      expect(revision.previous).toEqual(before.map(({ sequence }) => sequence).toReversed())
+    }
+  })
+
+  it("a revision keeps a total exact beyond what a float holds", () => {
+    const account = { ...emptyAccount(), total: 9_007_199_254_740_993n }
+    const revision = revisionOf(account, decide(account, delivered([purchaseOf(1, 4)])))
+    expect(revision.total).toBe(9_007_199_254_741_001n)
+  })
+})
+
+describe("the revisions after a commit", () => {
+  it("the revisions after a commit come oldest first, with those that only count repeats", () => {
+    fc.assert(
+      fc.property(
+        purchases,
+        cuts,
+        fc.nat({ max: 900 }),
+        fc.integer({ min: 1, max: 10 }),
+        (all, sizes, after, limit) => {
+          const ledger = makeLedger()
+          commitAll(ledger, grouped(delivered(all), sizes))
+          const expected = ledger.revisions.map(({ sequence }) => sequence).filter((sequence) => sequence > after)
+          expect(revisionsAfter(ledger.account, after, limit)).toEqual(expected.slice(0, limit))
+          expect(revisionsAfter(load(ledger), after, limit)).toEqual(expected.slice(0, limit))
+        }
+      )
+    )
+  })
+})

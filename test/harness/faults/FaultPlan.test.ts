@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest"
+import { countsOf, faultKinds, lease, planFaults, type PlanOptions } from "../../../src/harness/faults/FaultPlan.ts"
+
+const hour: PlanOptions = { seed: 1, minutes: 60, isCluster: false, hasSmallDisk: true }
+const seeds = Array.from({ length: 50 }, (_, index) => index + 1)
+
+const kindsOf = (options: PlanOptions) => [...countsOf(planFaults(options)).keys()].toSorted()
+const clusterKinds = ["frozen broker", "isolated broker", "leaders step down"]
+
+describe("A plan of faults", () => {
+  it("a plan is the same for the same seed, and another for another seed", () => {
+    expect(planFaults(hour)).toEqual(planFaults(hour))
+    expect(planFaults({ ...hour, seed: 2 })).not.toEqual(planFaults(hour))
+  })
+
+  it("a plan has more than 1,000 kills in an hour", () => {
+    const counts = countsOf(planFaults(hour))
+    const killed = ["kill -9 of a worker", "kill -9 of an edge", "kill -9 of a broker"] as const
+    for (const kind of killed) expect(counts.get(kind)).toBeGreaterThan(50)
+    expect(killed.reduce((sum, kind) => sum + (counts.get(kind) ?? 0), 0)).toBe(1_080)
+  })
+
+  it("a plan of two minutes has faults of all kinds, whatever its seed", () => {
+    for (const seed of seeds) {
+      const some = { ...hour, seed, minutes: 2 }
+      const ofOneBroker = faultKinds.filter((kind) => !clusterKinds.includes(kind)).toSorted()
+      expect(kindsOf(some)).toEqual(ofOneBroker)
+      expect(kindsOf({ ...some, hasSmallDisk: false })).toEqual(ofOneBroker.filter((kind) => kind !== "full disk"))
+    }
+    expect(kindsOf({ ...hour, isCluster: true })).toEqual(faultKinds.toSorted())
+  })
+
+  it("a plan freezes for twice the lease, cuts for 5 to 60 seconds, and joins or leaves each 3 seconds", () => {
+    const faults = planFaults(hour).tracks.flat()
+    const lasting = (kind: RegExp) => faults.filter((fault) => kind.test(fault.kind)).map(({ lasts }) => lasts)
+    expect(Math.min(...lasting(/frozen worker/))).toBeGreaterThanOrEqual(2 * lease)
+    expect(Math.min(...lasting(/^cut/))).toBeGreaterThanOrEqual(5_000)
+    expect(Math.max(...lasting(/^cut/))).toBeGreaterThan(50_000)
+    expect(Math.max(...lasting(/^cut/))).toBeLessThanOrEqual(60_000)
+    const churn = faults.filter(({ kind }) => kind === "worker joins" || kind === "worker leaves")
+    expect(churn.map(({ at }) => at)).toEqual(churn.map((_, index) => 5_000 + 3_000 * index))
+    expect(churn.every(({ kind }, index) => kind === (index % 2 === 0 ? "worker joins" : "worker leaves"))).toBe(true)
+  })
+
+  it("a plan keeps each track in order, and ends in time", () => {
+    for (const seed of seeds) {
+      const { tracks, lasts } = planFaults({ seed, minutes: 3, isCluster: true, hasSmallDisk: true })
+      for (const track of tracks) {
+        for (const [index, { at, lasts: length }] of track.entries()) {
+          expect(at + length).toBeLessThanOrEqual(track[index + 1]?.at ?? lasts)
+        }
+      }
+    }
+  })
+})

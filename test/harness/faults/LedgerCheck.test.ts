@@ -1,0 +1,322 @@
+import { describe, expect, it } from "vitest"
+import type { Entry, ReadAccount } from "../../../src/harness/system/Shopper.ts"
+import { sold, type Sold } from "../../../src/harness/system/Sold.ts"
+import type { BreakName } from "../../../src/harness/Invariant.ts"
+import { checkInvariants, type FinalLedger, type Poison } from "../../../src/harness/faults/LedgerCheck.ts"
+import type { Completed, LogLine } from "../../../src/harness/faults/LogLine.ts"
+import { readOperations } from "../../../src/harness/faults/Operations.ts"
+
+const one = sold("ann", "one", { valueCents: 100, quantity: 1 })
+const two = sold("ann", "two", { valueCents: 50, quantity: 1 })
+const otherOne = { ...one, quantity: 7 }
+
+const accountOf = (sales: ReadonlyArray<Sold>): ReadAccount => {
+  let total = 0n
+  const entries = sales.map((sale, index): Entry => {
+    total += BigInt(sale.valueCents) * BigInt(sale.quantity)
+    return { ...sale, number: index + 1, runningTotal: total }
+  })
+  return { total, count: entries.length, entries }
+}
+
+/** A log that is written as the tests tell it. */
+const logOf = () => {
+  const lines: Array<LogLine> = []
+  let operation = 0
+  const end = (of: number, answer: Partial<Completed>) =>
+    void lines.push({ operation: of, at: lines.length, outcome: "ok", ...answer })
+  const buy = (sale: Sold): number => {
+    operation += 1
+    lines.push({ operation, at: lines.length, edge: "edge-1", does: "buy", sale })
+    return operation
+  }
+  const ask = (does: "total" | "page" = "total"): number => {
+    operation += 1
+    lines.push({ operation, at: lines.length, edge: "edge-1", does, userId: "ann" })
+    return operation
+  }
+  const bought = (sale: Sold, answer: Partial<Completed> = {}) => end(buy(sale), answer)
+  const told = (count: number, total: bigint, answer: Partial<Completed> = {}) =>
+    end(ask(answer.listed === undefined ? "total" : "page"), { count, total: String(total), ...answer })
+  return { lines, buy, ask, end, bought, told }
+}
+
+type Log = ReturnType<typeof logOf>
+
+interface Case {
+  readonly log?: (log: Log) => void
+  readonly ledger?: ReadonlyArray<Sold> | ReadAccount
+  readonly restarted?: ReadonlyArray<Sold>
+  readonly rejected?: FinalLedger["rejected"]
+  readonly poisons?: ReadonlyArray<Poison>
+}
+
+const isAccount = (ledger: ReadonlyArray<Sold> | ReadAccount): ledger is ReadAccount => "total" in ledger
+
+const findingsOf = async ({ log, ledger = [one, two], restarted, rejected = [], poisons }: Case) => {
+  const told = logOf()
+  if (log === undefined) for (const sale of [one, two]) told.bought(sale)
+  else log(told)
+  const account = isAccount(ledger) ? ledger : accountOf(ledger)
+  const final: FinalLedger = {
+    accounts: new Map([["ann", account]]),
+    accountsAfterRestart: new Map([["ann", restarted === undefined ? account : accountOf(restarted)]]),
+    rejected
+  }
+  return checkInvariants(await readOperations(told.lines), final, poisons).examples
+}
+
+const record = (sequence: number, payload: string) => ({ key: `rejected.${sequence}.0`, payload })
+
+const asPromised: ReadonlyArray<readonly [string, Case]> = [
+  ["all is applied in order", {}],
+  ["what is surely not stored is not there", { log: (log) => log.bought(one, { outcome: "fail" }), ledger: [] }],
+  ["an unknown one is there", { log: (log) => log.bought(one, { outcome: "info" }), ledger: [one] }],
+  ["an unknown one is not there", { log: (log) => log.bought(one, { outcome: "info" }), ledger: [] }],
+  ["a request without an answer is there", { log: (log) => void log.buy(one), ledger: [one] }],
+  [
+    "two at the same time, in either order",
+    {
+      log: (log) => {
+        const first = log.buy(one)
+        const second = log.buy(two)
+        log.end(first, {})
+        log.end(second, {})
+      },
+      ledger: [two, one]
+    }
+  ],
+  [
+    "one that failed first, and again after another",
+    {
+      log: (log) => {
+        log.bought(one, { outcome: "fail" })
+        log.bought(two)
+        log.bought(one)
+      },
+      ledger: [two, one]
+    }
+  ],
+  [
+    "one that was unknown first, and sent again after another",
+    {
+      log: (log) => {
+        log.bought(one, { outcome: "info" })
+        log.bought(two)
+        log.bought(one)
+      }
+    }
+  ],
+  [
+    "another content under the same id is in a record",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.bought(otherOne)
+      },
+      ledger: [one],
+      rejected: [record(2, JSON.stringify(otherOne))]
+    }
+  ],
+  [
+    "reads that see more and more",
+    {
+      log: (log) => {
+        log.told(0, 0n)
+        log.bought(one, { total: "100" })
+        log.told(1, 100n, { listed: ["one"] })
+        const late = log.buy(two)
+        log.told(2, 150n, { listed: ["two", "one"] })
+        log.end(late, {})
+      }
+    }
+  ],
+  [
+    "reads at the same time, of which one sees less",
+    {
+      log: (log) => {
+        log.bought(one)
+        const late = log.buy(two)
+        const before = log.ask()
+        log.told(2, 150n)
+        log.end(before, { count: 1, total: "100" })
+        log.end(late, {})
+      }
+    }
+  ],
+  [
+    "poison is in one record",
+    { poisons: [{ token: "bad", sequence: 9 }], rejected: [record(9, "{bad")], ledger: [one, two] }
+  ],
+  ["poison of which nobody knows is nowhere", { poisons: [{ token: "bad", sequence: undefined }] }]
+]
+
+const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
+  ["an acknowledged one is missing", "I1 lost", { ledger: [one] }],
+  ["one is there twice", "I2 doubled", { ledger: [one, two, two] }],
+  ["one was never sent", "I3 phantom", { ledger: [one, two, sold("ann", "three")] }],
+  ["one is there with other content", "I3 phantom", { ledger: [{ ...one, productName: "Desk" }, two] }],
+  [
+    "one is there that was refused",
+    "I3 phantom",
+    { log: (log) => log.bought(one, { outcome: "fail" }), ledger: [one] }
+  ],
+  [
+    "the second content has won",
+    "I3 phantom",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.bought(otherOne)
+      },
+      ledger: [otherOne],
+      rejected: [record(1, JSON.stringify(one))]
+    }
+  ],
+  ["the total is not the sum", "I4 disagreeing", { ledger: { ...accountOf([one, two]), total: 151n } }],
+  ["the count is not that of the history", "I4 disagreeing", { ledger: { ...accountOf([one, two]), count: 3 } }],
+  [
+    "a running total is not the sum",
+    "I4 disagreeing",
+    {
+      ledger: {
+        ...accountOf([one, two]),
+        entries: accountOf([one, two]).entries.map((entry) => ({ ...entry, runningTotal: 150n }))
+      }
+    }
+  ],
+  [
+    "a poster was told another total",
+    "I4 disagreeing",
+    { log: (log) => log.bought(one, { total: "300" }), ledger: [one] }
+  ],
+  ["it is different after a restart", "I4 disagreeing", { restarted: [one] }],
+  ["a later one comes first", "I5 out of order", { ledger: [two, one] }],
+  [
+    "numbers have a gap",
+    "I5 out of order",
+    {
+      ledger: {
+        ...accountOf([one, two]),
+        entries: accountOf([one, two]).entries.map((entry, index) => ({ ...entry, number: 2 * index + 1 }))
+      }
+    }
+  ],
+  [
+    "a read lacks what was acknowledged before it",
+    "I6 stale read",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.told(0, 0n)
+        log.bought(two)
+      }
+    }
+  ],
+  [
+    "a read goes back",
+    "I6 stale read",
+    {
+      log: (log) => {
+        const late = log.buy(one)
+        log.told(1, 100n)
+        log.told(0, 0n)
+        log.end(late, {})
+        log.bought(two)
+      }
+    }
+  ],
+  [
+    "a read has another total than the history had",
+    "I6 stale read",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.told(1, 120n)
+        log.bought(two)
+      }
+    }
+  ],
+  [
+    "a read counts more than the history has",
+    "I6 stale read",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.bought(two)
+        log.told(3, 200n)
+      }
+    }
+  ],
+  [
+    "a read holds what was sent after its answer",
+    "I6 stale read",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.told(2, 150n)
+        log.bought(two)
+      }
+    }
+  ],
+  [
+    "a page lists something else",
+    "I6 stale read",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.bought(two)
+        log.told(2, 150n, { listed: ["one", "two"] })
+      }
+    }
+  ],
+  [
+    "another content under the same id is in no record",
+    "I1 unrecorded",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.bought(otherOne)
+      },
+      ledger: [one]
+    }
+  ],
+  ["poison is in no record", "I1 unrecorded", { poisons: [{ token: "bad", sequence: 9 }] }],
+  [
+    "poison is in two records",
+    "I2 recorded twice",
+    { poisons: [{ token: "bad", sequence: 9 }], rejected: [record(9, "{bad"), record(12, "{bad")] }
+  ]
+]
+
+describe("The checker", () => {
+  it.each(asPromised)("the checker finds nothing when %s", async (_name, given) => {
+    expect(await findingsOf(given)).toEqual([])
+  })
+
+  it.each(broken)("the checker reports when %s (%s), and nothing else", async (_name, kind, given) => {
+    const found = await findingsOf(given)
+    expect(found).not.toEqual([])
+    expect([...new Set(found.map((text) => text.slice(0, text.indexOf(":"))))]).toEqual([kind])
+  })
+
+  it("operations are counted by their outcome, and one without an answer counts as unknown", async () => {
+    const log = logOf()
+    log.bought(one)
+    log.told(1, 100n)
+    log.bought(two, { outcome: "fail" })
+    log.bought(two, { outcome: "info" })
+    log.buy(two)
+    expect(await readOperations(log.lines)).toMatchObject({ ok: 2, failed: 1, unknown: 2 })
+  })
+
+  it("the worst pause is the longest time without an acknowledged purchase", async () => {
+    const log = logOf()
+    log.bought(one, { at: 1_000 })
+    log.told(1, 100n, { at: 3_000 })
+    log.bought(two, { at: 3_500, outcome: "fail" })
+    log.bought(two, { at: 5_000 })
+    log.bought(two, { at: 5_400 })
+    expect((await readOperations(log.lines)).worstPause).toBe(4_000)
+  })
+})

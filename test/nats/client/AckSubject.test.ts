@@ -1,0 +1,15 @@
+import { describe, expect, it } from "vitest"
+import { readAckSubject } from "../../../src/nats/client/AckSubject.ts"
+
+describe("The place of a delivery", () => {
+  it("an acknowledgement subject is read with a domain and without", () => {
+    const place = { sequence: 71, deliverySequence: 5, storedAt: 1_795_899_869_123 }
+    expect(readAckSubject("$JS.ACK.PURCHASES.p0.1.71.5.1795899869123456789.12")).toEqual(place)
+    expect(readAckSubject("$JS.ACK.hub.hash.PURCHASES.p0.1.71.5.1795899869123456789.12.random")).toEqual(place)
+  })
+
+  it("a delivery has the millisecond that every other read of its message has, to the last nanosecond", () => {
+    const { storedAt } = readAckSubject("$JS.ACK.PURCHASES.p0.1.71.5.1795899869123999999.12")
+    expect(storedAt).toBe(Date.parse("2026-11-28T21:04:29.123999999Z"))
+  })
+})

@@ -1,0 +1,66 @@
+import { Effect, Fiber } from "effect"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { makeAcknowledgements } from "../../../src/nats/client/Acknowledgements.ts"
+
+const make = () => {
+  const sent: Array<{ readonly subject: string; readonly reply: string | undefined }> = []
+  const link = { isConnected: true }
+  const acknowledgements = makeAcknowledgements(
+    { publish: (subject, _payload, options) => void sent.push({ subject, reply: options?.reply }) },
+    () => link.isConnected,
+    "confirmed"
+  )
+  return { acknowledgements, sent, link }
+}
+
+describe("Acknowledgements", () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  it("acknowledgements of some milliseconds leave together in order, and the last is confirmed for all", () => {
+    const { acknowledgements, sent } = make()
+    for (const subject of ["one", "two", "three"]) acknowledgements.add(subject)
+    expect(sent).toEqual([])
+    vi.runAllTimers()
+    expect(sent).toEqual([
+      { subject: "one", reply: undefined },
+      { subject: "two", reply: undefined },
+      { subject: "three", reply: "confirmed" }
+    ])
+  })
+
+  it("acknowledgements do not wait when there are many", () => {
+    const { acknowledgements, sent } = make()
+    for (let number = 1; number <= 150; number += 1) acknowledgements.add(String(number))
+    expect(sent.map(({ subject }) => subject)).toEqual(Array.from({ length: 128 }, (_, index) => String(index + 1)))
+    vi.runAllTimers()
+    expect(sent.length).toBe(150)
+    expect(sent.filter(({ reply }) => reply !== undefined).length).toBe(3)
+  })
+
+  it("acknowledgements are all sent and confirmed before a process that stops goes on", async () => {
+    const { acknowledgements, sent } = make()
+    acknowledgements.add("one")
+    vi.runAllTimers()
+    acknowledgements.add("two")
+    const stopping = Effect.runFork(acknowledgements.confirmed)
+    await vi.waitFor(() => expect(sent.map(({ subject }) => subject)).toEqual(["one", "two"]))
+    acknowledgements.heard()
+    expect(stopping.pollUnsafe()).toBeUndefined()
+    acknowledgements.heard()
+    await Effect.runPromise(Fiber.join(stopping))
+  })
+
+  it("acknowledgements are dropped without a connection, and after the end", async () => {
+    const { acknowledgements, sent, link } = make()
+    link.isConnected = false
+    acknowledgements.add("one")
+    vi.runAllTimers()
+    link.isConnected = true
+    acknowledgements.add("two")
+    acknowledgements.close()
+    vi.runAllTimers()
+    expect(sent).toEqual([])
+    await Effect.runPromise(acknowledgements.confirmed)
+  })
+})

@@ -1,0 +1,50 @@
+import { Deferred, Effect, Fiber } from "effect"
+import { describe, expect, it } from "vitest"
+import { makeFifoSemaphore } from "../../../src/nats/client/FifoSemaphore.ts"
+import { until } from "../../../src/harness/system/TestBroker.ts"
+
+describe("Turns", () => {
+  /** Begins effects that end when the test says so. */
+  const beginAll = (most: number, count: number) => {
+    const inTurn = makeFifoSemaphore(most)
+    const begun: Array<number> = []
+    const ends = Array.from({ length: count }, () => Deferred.makeUnsafe<void>())
+    const fibers = ends.map((ended, index) =>
+      Effect.runFork(
+        inTurn(
+          Effect.andThen(
+            Effect.sync(() => void begun.push(index)),
+            Deferred.await(ended)
+          )
+        )
+      )
+    )
+    const end = (index: number) => Deferred.doneUnsafe(ends[index] as Deferred.Deferred<void>, Effect.void)
+    return { begun, end, fibers }
+  }
+  const begunAre = ({ begun }: ReturnType<typeof beginAll>, expected: ReadonlyArray<number>) =>
+    until(`begun are ${expected.join()}`, () => begun.join() === expected.join())
+
+  it("a bounded number goes at once, and then the others in the order in which they came", async () => {
+    const turns = beginAll(2, 5)
+    await begunAre(turns, [0, 1])
+    turns.end(1)
+    await begunAre(turns, [0, 1, 2])
+    turns.end(0)
+    turns.end(2)
+    await begunAre(turns, [0, 1, 2, 3, 4])
+    expect(turns.begun).toEqual([0, 1, 2, 3, 4])
+  })
+
+  it("no turn is lost when those that have one, or wait for one, are interrupted", async () => {
+    const turns = beginAll(1, 4)
+    await begunAre(turns, [0])
+    turns.fibers[1]?.interruptUnsafe()
+    turns.fibers[0]?.interruptUnsafe()
+    await begunAre(turns, [0, 2])
+    turns.end(2)
+    await begunAre(turns, [0, 2, 3])
+    turns.end(3)
+    await Promise.all([2, 3].map((index) => Effect.runPromise(Fiber.join(turns.fibers[index] as Fiber.Fiber<void>))))
+  })
+})

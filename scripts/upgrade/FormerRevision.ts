@@ -1,5 +1,6 @@
 import { Schema } from "effect"
-import { CountedIds, purchaseOfTuple, PurchaseTuples, repeatMap, type Revision } from "../../src/account/Revision.ts"
+import type { Revision } from "../../src/account/Revision.ts"
+import { CountedIds, purchaseOfTuple, PurchaseTuples, repeatMap } from "../../src/protocol/RevisionCodec.ts"
 
 /** The effect of one commit on one account in the former layout: one value of the key `account.<token>`. */
 export type FormerRevision = Pick<Revision, "total" | "count" | "decidedThrough" | "purchases" | "repeats"> & {

@@ -10,8 +10,9 @@ import {
 } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { revisionLineOf } from "../protocol/Commit.ts"
-import { decodeRevision } from "../account/Revision.ts"
-import { decodeSegment, linksAfter, type Segment } from "../account/Segment.ts"
+import { decodeRevision } from "../protocol/RevisionCodec.ts"
+import { linksAfter, type Segment } from "../account/Segment.ts"
+import { decodeSegment } from "../protocol/SegmentCodec.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /** The journal lacks a record that other records name, or the ids do not add up. Only workers may write it. */

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
-import { encodeSegment, linksAfter, type SegmentContent, type SegmentLinks } from "../account/Segment.ts"
+import { linksAfter, type SegmentContent, type SegmentLinks } from "../account/Segment.ts"
+import { encodeSegment } from "../protocol/SegmentCodec.ts"
 
 /** A stored segment, and the links of the one after it. */
 export interface StoredSegment {

@@ -17,8 +17,10 @@ import {
 } from "../../src/account/Account.ts"
 import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
 import { type Purchase, purchaseTotal, sameContent } from "../../src/account/Purchase.ts"
-import { decodeRevision, previousRevisionsMax } from "../../src/account/Revision.ts"
-import { decodeSegment, linksAfter } from "../../src/account/Segment.ts"
+import { previousRevisionsMax } from "../../src/account/Revision.ts"
+import { decodeRevision } from "../../src/protocol/RevisionCodec.ts"
+import { linksAfter } from "../../src/account/Segment.ts"
+import { decodeSegment } from "../../src/protocol/SegmentCodec.ts"
 import { AccountLedger } from "../support/AccountLedger.ts"
 
 /** The broker's `max_payload`: a larger segment would be refused for ever. */

@@ -1,14 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import {
-  decodeSegment,
-  encodeSegment,
-  linksAfter,
-  linksMax,
-  noLinks,
-  type Segment,
-  type SegmentLinks
-} from "../../src/account/Segment.ts"
+import { linksAfter, linksMax, noLinks, type Segment, type SegmentLinks } from "../../src/account/Segment.ts"
+import { decodeSegment, encodeSegment } from "../../src/protocol/SegmentCodec.ts"
 
 const idsOfSegment = 256
 const million = 1_000_000

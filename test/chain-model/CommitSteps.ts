@@ -30,7 +30,7 @@ import {
 /** An account seals its ids when this many are in no segment. */
 const unsealedMax = 1
 
-/** Decides as src/domain/Account.ts does; returns `undefined` when there is nothing to write. */
+/** Decides as src/account/Account.ts does; returns `undefined` when there is nothing to write. */
 const decide = (
   { script, mistakes }: Rules,
   user: User,

@@ -14,8 +14,9 @@ import {
   type StoredRevision
 } from "../../src/account/Account.ts"
 import { encodeCommit } from "../../src/protocol/Commit.ts"
-import { encodeRevision } from "../../src/account/Revision.ts"
-import { encodeSegment, linksAfter, type SegmentLinks } from "../../src/account/Segment.ts"
+import { encodeRevision } from "../../src/protocol/RevisionCodec.ts"
+import { linksAfter, type SegmentLinks } from "../../src/account/Segment.ts"
+import { encodeSegment } from "../../src/protocol/SegmentCodec.ts"
 
 /** Where the records of an account go; each gets a higher sequence than the one before it. */
 export interface RecordStore {

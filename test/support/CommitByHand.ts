@@ -1,6 +1,7 @@
 import type { NatsConnection } from "nats"
 import { encodeCommit, headOf } from "../../src/protocol/Commit.ts"
-import { encodeRevision, type Revision } from "../../src/account/Revision.ts"
+import type { Revision } from "../../src/account/Revision.ts"
+import { encodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { commitSubject, encodeToken, journalStream, partitionOf } from "../../src/protocol/Subject.ts"
 
 /** A user's line of a commit. */

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import { encodeFeedPlace, type FeedPlace } from "../../protocol/FeedPlace.ts"
-import { decodeRevision } from "../../account/Revision.ts"
+import { decodeRevision } from "../../protocol/RevisionCodec.ts"
 import { decodeToken } from "../../protocol/Subject.ts"
 import type { EndReason, FeedItem, ResetReason } from "../../feed/FeedItem.ts"
 import type { RevisionMessage } from "../../nats/CommitStream.ts"

@@ -70,13 +70,16 @@ const inTurn = (until: number, next: (index: number) => Omit<Fault, "at">, pause
   }
 }
 
-/** The plan that a seed decides. */
-export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptions): FaultPlan => {
-  const random = seeded(seed)
-  const between = (least: number, most: number) => Math.round(least + random() * (most - least))
-  const until = Math.round(minutes * 60_000)
-  const fault = (kind: FaultKind, lasts = 0) => ({ kind, lasts, choice: random() })
+/** What all tracks of a plan are made from. The order in which they draw numbers is part of what a seed means. */
+interface Drawing {
+  readonly random: () => number
+  readonly between: (least: number, most: number) => number
+  readonly fault: (kind: FaultKind, lasts?: number) => Omit<Fault, "at">
+  readonly until: number
+}
 
+/** The kills of a plan, at any moments. */
+const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, isCluster: boolean) => {
   // Three brokers elect a leader for some seconds after each kill; one alone is back at once.
   const brokerShare = isCluster ? 0.05 : 0.15
   const killed = (): FaultKind => {
@@ -84,74 +87,72 @@ export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptio
     if (choice < brokerShare) return "kill -9 of a broker"
     return choice < 0.4 ? "kill -9 of an edge" : "kill -9 of a worker"
   }
-  const kills = Array.from({ length: Math.ceil(killsPerMinute * minutes) }, () => ({
+  return Array.from({ length: Math.ceil(killsPerMinute * minutes) }, () => ({
     ...fault(killed()),
     at: between(margin, until - margin)
   })).toSorted((one, other) => one.at - other.at)
+}
 
+/** The faults that every plan has beside its kills, each kind one after the other. */
+const tracksOf = ({ random, between, fault, until }: Drawing, minutes: number) => {
   const cuts = shuffled(["cut to the broker", "cut from the broker", "cut both ways"] as const, random)
   const longest = minutes < longRunMinutes ? cutLongest.short : cutLongest.long
   // Most are short: what a long one shows, it shows once.
   const cutLasts = () => Math.round(cutShortest + (longest - cutShortest) * random() ** 3)
-
-  const always = [
-    kills,
-    inTurn(
-      until,
-      () => fault("frozen worker", between(2 * lease, 3 * lease)),
-      () => between(4_000, 12_000)
-    ),
-    inTurn(
-      until,
-      () => fault("death at a step of a commit"),
-      () => between(8_000, 16_000)
-    ),
-    inTurn(
-      until,
-      (index) => fault(cuts[index % cuts.length] ?? "cut both ways", cutLasts()),
-      () => between(2_000, 6_000)
-    ),
+  const track = (
+    next: (index: number) => Omit<Fault, "at">,
+    ...[least, most]: readonly [least: number, most: number]
+  ) => inTurn(until, next, () => between(least, most))
+  return [
+    track(() => fault("frozen worker", between(2 * lease, 3 * lease)), 4_000, 12_000),
+    track(() => fault("death at a step of a commit"), 8_000, 16_000),
+    track((index) => fault(cuts[index % cuts.length] ?? "cut both ways", cutLasts()), 2_000, 6_000),
     inTurn(
       until,
       (index) => fault(index % 2 === 0 ? "worker joins" : "worker leaves"),
       () => churnInterval
     ),
-    inTurn(
-      until,
-      () => fault("poison"),
-      () => between(2_000, 6_000)
-    ),
-    inTurn(
-      until,
-      () => fault("1,000 repeats at once"),
-      () => between(30_000, 50_000)
-    ),
-    inTurn(
-      until,
-      () => fault("repeats after the window"),
-      () => between(6_000, 10_000)
-    )
+    track(() => fault("poison"), 2_000, 6_000),
+    track(() => fault("1,000 repeats at once"), 30_000, 50_000),
+    track(() => fault("repeats after the window"), 6_000, 10_000)
   ]
-  const disk = inTurn(
+}
+
+const fullDisks = ({ between, fault, until }: Drawing) =>
+  inTurn(
     until,
     () => fault("full disk", between(5_000, 10_000)),
     (index) => (index === 0 ? between(30_000, 60_000) : between(150_000, 300_000))
   )
-  const brokers = inTurn(
-    until,
-    (index) =>
-      index % 3 === 0
-        ? fault("isolated broker", between(8_000, 20_000))
-        : index % 3 === 1
-          ? fault("leaders step down", 10_000)
-          : fault("frozen broker", between(8_000, 20_000)),
-    () => between(10_000, 20_000)
-  )
+
+/** The faults of single brokers among three. */
+const brokerFaults = ({ between, fault, until }: Drawing) => {
+  const next = (index: number) => {
+    if (index % 3 === 0) return fault("isolated broker", between(8_000, 20_000))
+    return index % 3 === 1 ? fault("leaders step down", 10_000) : fault("frozen broker", between(8_000, 20_000))
+  }
+  return inTurn(until, next, () => between(10_000, 20_000))
+}
+
+/** The plan that a seed decides. */
+export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptions): FaultPlan => {
+  const random = seeded(seed)
+  const until = Math.round(minutes * 60_000)
+  const drawing: Drawing = {
+    random,
+    between: (least, most) => Math.round(least + random() * (most - least)),
+    fault: (kind, lasts = 0) => ({ kind, lasts, choice: random() }),
+    until
+  }
+  const kills = killsOf(drawing, minutes, isCluster)
+  const tracks = tracksOf(drawing, minutes)
+  const disk = fullDisks(drawing)
+  const brokers = brokerFaults(drawing)
   return {
     seed,
     lasts: until,
     isCluster,
-    tracks: [...always, ...(hasSmallDisk ? [disk] : []), ...(isCluster ? [brokers] : [])]
+    tracks: [kills, ...tracks, ...(hasSmallDisk ? [disk] : []), ...(isCluster ? [brokers] : [])]
   }
 }
 

@@ -8,6 +8,7 @@ import { InputLog } from "../../nats/InputLog.ts"
 import { NoticeTransport } from "../../nats/NoticeTransport.ts"
 import type { Delivery, ReadDelivery } from "../../nats/Delivery.ts"
 import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
+import type { Pull, PullEvents } from "../../nats/PullSession.ts"
 import { QueryTransport } from "../../nats/QueryTransport.ts"
 import { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import { Topology } from "../../nats/Topology.ts"
@@ -91,88 +92,122 @@ const inputLog = (exchange: Exchange, link: Link) => {
   })
 }
 
-const partitionConsumer = (exchange: Exchange, link: Link) => {
-  const { broker, world } = exchange
-  const pull: (typeof PartitionConsumer)["Service"]["pull"] = (partition, epoch, events) =>
-    Effect.gen(function* () {
-      // What the process asked for, and what of it the broker knows; a request that is lost is not among the latter.
-      let outstanding = 0
-      let demand = 0
-      let unconfirmed = 0
-      const allConfirmed = Latch.makeUnsafe(true)
-      let heardAt = world.now()
-      const isHeard = () => link.isUp && !link.isDeaf && demand > 0 && broker.hasConsumer(partition, epoch)
-      const bring = (delivery: Delivery) => {
-        const { random, unkindness } = world
-        if (link.isDeaf || random.chance(unkindness.deliveryLost)) return
-        const arrive = () => {
-          outstanding -= 1
-          heardAt = world.now()
-          events.delivered(delivery)
-        }
-        if (random.chance(unkindness.reordered)) link.bringLate(arrive)
-        else link.bring(arrive)
-      }
-      const serve = () => {
-        if (demand === 0 || link.isDead || !link.isUp) return
-        if (!broker.hasConsumer(partition, epoch)) {
-          demand = 0
-          if (!link.isDeaf) link.bring(() => events.lost("consumer deleted"))
-          return
-        }
-        while (demand > 0) {
-          if (world.random.chance(world.unkindness.redelivered)) broker.redeliver(partition, epoch)
-          const next = broker.deliver(partition, epoch)
-          if (next === undefined) return
-          demand -= 1
-          const { message, deliverySequence } = next
-          const { payload, subject, sequence, storedAt, noticeTo } = message
-          world.after(ackWaitMilliseconds, serve)
-          bring({
-            payload,
-            userToken: userTokenOfInput(subject),
-            sequence,
-            deliverySequence,
-            storedAt,
-            noticeTo,
-            bytes: payload.length + 600,
-            acknowledgeSubject: `${partition}.${epoch}.${sequence}`
-          })
-        }
-      }
-      yield* Effect.acquireRelease(
-        Effect.sync(() => void exchange.pulls.add(serve)),
-        () => Effect.sync(() => void exchange.pulls.delete(serve))
-      )
-      return {
-        request: (messages: number) => {
-          outstanding += messages
-          link.tell(() => {
-            demand += messages
-            serve()
-          })
-        },
-        outstanding: () => ({ messages: outstanding, bytes: 0 }),
-        acknowledge: ({ sequence }: ReadDelivery) => {
-          if (!link.isUp) return
-          unconfirmed += 1
-          allConfirmed.closeUnsafe()
-          link.tell(() => {
-            broker.acknowledge(partition, epoch, sequence)
-            serve()
-            link.bring(() => {
-              unconfirmed -= 1
-              if (unconfirmed === 0) allConfirmed.openUnsafe()
-            })
-          })
-        },
-        confirmed: allConfirmed.await,
-        silence: () => {
-          if (isHeard()) heardAt = world.now()
-          return world.now() - heardAt
-        }
-      }
+/** The pull of one epoch: what its process asked for, and what of it the broker knows. */
+class SimulatedPull implements Pull {
+  private readonly exchange: Exchange
+  private readonly link: Link
+  private readonly partition: number
+  private readonly epoch: number
+  private readonly events: PullEvents
+  private asked = 0
+  /** What the broker knows of what was asked for. A request that is lost is not among it. */
+  private demand = 0
+  private unconfirmed = 0
+  private readonly allConfirmed = Latch.makeUnsafe(true)
+  private heardAt: number
+
+  constructor(exchange: Exchange, link: Link, partition: number, epoch: number, events: PullEvents) {
+    this.exchange = exchange
+    this.link = link
+    this.partition = partition
+    this.epoch = epoch
+    this.events = events
+    this.heardAt = exchange.world.now()
+  }
+
+  readonly serve = (): void => {
+    const { link, partition, epoch, events } = this
+    const { broker, world } = this.exchange
+    if (this.demand === 0 || link.isDead || !link.isUp) return
+    if (!broker.hasConsumer(partition, epoch)) {
+      this.demand = 0
+      if (!link.isDeaf) link.bring(() => events.lost("consumer deleted"))
+      return
+    }
+    while (this.demand > 0) {
+      if (world.random.chance(world.unkindness.redelivered)) broker.redeliver(partition, epoch)
+      const next = broker.deliver(partition, epoch)
+      if (next === undefined) return
+      this.demand -= 1
+      const { message, deliverySequence } = next
+      const { payload, subject, sequence, storedAt, noticeTo } = message
+      world.after(ackWaitMilliseconds, this.serve)
+      this.bring({
+        payload,
+        userToken: userTokenOfInput(subject),
+        sequence,
+        deliverySequence,
+        storedAt,
+        noticeTo,
+        bytes: payload.length + 600,
+        acknowledgeSubject: `${partition}.${epoch}.${sequence}`
+      })
+    }
+  }
+
+  readonly request = (messages: number): void => {
+    this.asked += messages
+    this.link.tell(() => {
+      this.demand += messages
+      this.serve()
     })
+  }
+
+  readonly outstanding = () => ({ messages: this.asked, bytes: 0 })
+
+  readonly acknowledge = ({ sequence }: ReadDelivery): void => {
+    const { link, partition, epoch } = this
+    if (!link.isUp) return
+    this.unconfirmed += 1
+    this.allConfirmed.closeUnsafe()
+    link.tell(() => {
+      this.exchange.broker.acknowledge(partition, epoch, sequence)
+      this.serve()
+      link.bring(() => {
+        this.unconfirmed -= 1
+        if (this.unconfirmed === 0) this.allConfirmed.openUnsafe()
+      })
+    })
+  }
+
+  readonly silence = (): number => {
+    if (this.isHeard) this.heardAt = this.exchange.world.now()
+    return this.exchange.world.now() - this.heardAt
+  }
+
+  get confirmed(): Effect.Effect<void> {
+    return this.allConfirmed.await
+  }
+
+  private get isHeard(): boolean {
+    const { link, partition, epoch, exchange } = this
+    return link.isUp && !link.isDeaf && this.demand > 0 && exchange.broker.hasConsumer(partition, epoch)
+  }
+
+  private bring(delivery: Delivery): void {
+    const { random, unkindness } = this.exchange.world
+    if (this.link.isDeaf || random.chance(unkindness.deliveryLost)) return
+    const arrive = () => {
+      this.asked -= 1
+      this.heardAt = this.exchange.world.now()
+      this.events.delivered(delivery)
+    }
+    if (random.chance(unkindness.reordered)) this.link.bringLate(arrive)
+    else this.link.bring(arrive)
+  }
+}
+
+const partitionConsumer = (exchange: Exchange, link: Link) => {
+  const { broker } = exchange
+  const pull: (typeof PartitionConsumer)["Service"]["pull"] = (partition, epoch, events) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const made = new SimulatedPull(exchange, link, partition, epoch, events)
+        exchange.pulls.add(made.serve)
+        return made
+      }),
+      ({ serve }) => Effect.sync(() => void exchange.pulls.delete(serve))
+    )
   return PartitionConsumer.of({
     create: (partition, epoch, from, unacknowledgedMax) =>
       link.ask("create consumer", () => broker.createConsumer(partition, epoch, from, unacknowledgedMax)),

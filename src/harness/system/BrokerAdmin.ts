@@ -1,6 +1,7 @@
 import { connect, type ConsumerInfo, headers, type NatsConnection } from "nats"
 import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
-import { decodeRevision, type Revision } from "../../account/Revision.ts"
+import type { Revision } from "../../account/Revision.ts"
+import { decodeRevision } from "../../protocol/RevisionCodec.ts"
 import { commitSubject, inputStream, journalPrefix, journalStream, partitionOf } from "../../protocol/Subject.ts"
 import { until } from "./TestBroker.ts"
 

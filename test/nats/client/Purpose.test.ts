@@ -8,12 +8,14 @@ import { projectRoot } from "../../../src/harness/system/TestBroker.ts"
 
 const directory = join(projectRoot, "src/nats")
 /** Each part of the API that the sources ask, such as `STREAM.INFO.`. */
-const asked = readdirSync(directory).flatMap((name) =>
-  Array.from(
-    readFileSync(join(directory, name), "utf8").matchAll(/`((?:STREAM|CONSUMER|DIRECT)(?:\.[A-Z]+)+\.)\$\{/g),
-    ([, part = ""]) => part
+const asked = readdirSync(directory, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .flatMap((name) =>
+    Array.from(
+      readFileSync(join(directory, name), "utf8").matchAll(/`((?:STREAM|CONSUMER|DIRECT)(?:\.[A-Z]+)+\.)\$\{/g),
+      ([, part = ""]) => part
+    )
   )
-)
 
 describe("the purpose of a question to the broker", () => {
   it("the purpose of a question is in plain words for each part of the API that is asked", () => {

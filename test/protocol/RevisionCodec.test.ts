@@ -1,7 +1,8 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { encodeCommit, revisionLineOf, revisionLinesOf, tokenOfLine } from "../../src/protocol/Commit.ts"
-import { type AppliedPurchase, decodeRevision, encodeRevision, type Revision } from "../../src/account/Revision.ts"
+import type { AppliedPurchase, Revision } from "../../src/account/Revision.ts"
+import { decodeRevision, encodeRevision } from "../../src/protocol/RevisionCodec.ts"
 
 const text = fc.string({ unit: "binary", maxLength: 12 })
 const purchase: fc.Arbitrary<AppliedPurchase> = fc.record({

@@ -1,16 +1,13 @@
 import { Duration, Effect } from "effect"
-import { afterEach, beforeEach, expect, it } from "vitest"
+import { expect, it } from "vitest"
 import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
 import { post } from "../../src/harness/system/Shopper.ts"
 import { manySold } from "../../src/harness/system/Sold.ts"
+import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
-let system: TestSystem
-beforeEach(async () => {
-  system = await TestSystem.start({ PARTITIONS: "8" })
-})
-afterEach(() => system.stop())
+const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "8" }))
 
 it("each of two workers in one process tells how many purchases it has applied itself", async () => {
   const often = { workerHeartbeat: Duration.millis(50) }

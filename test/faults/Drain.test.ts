@@ -7,6 +7,7 @@ import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { freePort, until } from "../../src/harness/system/TestBroker.ts"
 import { TestProcess } from "../../src/harness/system/TestProcess.ts"
 import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
+import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
 describe("A process that is told to stop", () => {
   const system = startedBeforeEach(() => TestSystem.start())
@@ -50,13 +51,16 @@ describe("A process that is told to stop", () => {
       consumer: (real) => ({
         ...real,
         pull: (partition, epoch, events) =>
-          real.pull(partition, epoch, {
-            ...events,
-            delivered: (delivery) => {
-              events.delivered(delivery)
-              received += 1
-            }
-          })
+          real.pull(
+            partition,
+            epoch,
+            replacedEvents(events, {
+              delivered: (delivery) => {
+                events.delivered(delivery)
+                received += 1
+              }
+            })
+          )
       })
     })
     for (const sales of lanes) await system.publish(sales, 1)

@@ -7,6 +7,7 @@ import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
+import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
 /** Watches what a worker receives, and which of it the worker decides to acknowledge. */
 const watchConsumer = () => {
@@ -21,7 +22,7 @@ const watchConsumer = () => {
           events.delivered(delivery)
           received.push(delivery)
         }
-        const pulled = real.pull(partition, epoch, { ...events, delivered: deliver })
+        const pulled = real.pull(partition, epoch, replacedEvents(events, { delivered: deliver }))
         return Effect.map(pulled, (pull) => ({
           ...pull,
           // Acknowledgements leave together a while later; this is when the worker decides on one.

@@ -6,6 +6,7 @@ import { manySold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
 import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
+import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
 describe("A delivery that does not arrive", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
@@ -19,13 +20,16 @@ describe("A delivery that does not arrive", () => {
       consumer: (real) => ({
         ...real,
         pull: (partition, epoch, events) =>
-          real.pull(partition, epoch, {
-            ...events,
-            delivered: (delivery) => {
-              if (dropped.length === 0 && isDropped(delivery)) dropped.push(delivery.sequence)
-              else events.delivered(delivery)
-            }
-          })
+          real.pull(
+            partition,
+            epoch,
+            replacedEvents(events, {
+              delivered: (delivery) => {
+                if (dropped.length === 0 && isDropped(delivery)) dropped.push(delivery.sequence)
+                else events.delivered(delivery)
+              }
+            })
+          )
       })
     }
     return { replace, dropped }
@@ -65,18 +69,21 @@ describe("A delivery that does not arrive", () => {
           let shift = 0
           const deliver = (delivery: Delivery, deliverySequence: number) =>
             events.delivered({ ...delivery, deliverySequence: deliverySequence + shift })
-          return real.pull(partition, epoch, {
-            ...events,
-            delivered: (delivery) => {
-              if (first.length < 10) first.push(delivery)
-              deliver(delivery, delivery.deliverySequence)
-              if (delivery.sequence % 20 !== 0) return
-              for (const again of [delivery, first[delivery.sequence / 20 - 1] ?? delivery]) {
-                shift += 1
-                deliver(again, delivery.deliverySequence)
+          return real.pull(
+            partition,
+            epoch,
+            replacedEvents(events, {
+              delivered: (delivery) => {
+                if (first.length < 10) first.push(delivery)
+                deliver(delivery, delivery.deliverySequence)
+                if (delivery.sequence % 20 !== 0) return
+                for (const again of [delivery, first[delivery.sequence / 20 - 1] ?? delivery]) {
+                  shift += 1
+                  deliver(again, delivery.deliverySequence)
+                }
               }
-            }
-          })
+            })
+          )
         }
       })
     })

@@ -9,6 +9,7 @@ import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import type { TestWorker } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
+import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
 const [fast, slow] = [userIn(0, 2, "fast"), userIn(1, 2, "slow")]
 const ofFast = manySold(fast, 300)
@@ -77,7 +78,8 @@ describe("The janitor", () => {
     const idle = await system.startWorker({
       consumer: (real) => ({
         ...real,
-        pull: (partition, epoch, events) => real.pull(partition, epoch, { ...events, delivered: () => undefined })
+        pull: (partition, epoch, events) =>
+          real.pull(partition, epoch, replacedEvents(events, { delivered: () => undefined }))
       })
     })
     await clean(idle)

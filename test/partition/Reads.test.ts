@@ -12,12 +12,13 @@ import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
+import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
 /** Lets a worker hear of its consumer what the test wants it to hear. */
-const listening = (events: (real: PullEvents) => PullEvents): Replacements => ({
+const listening = (events: (real: PullEvents) => Partial<PullEvents>): Replacements => ({
   consumer: (real) => ({
     ...real,
-    pull: (partition, epoch, told) => real.pull(partition, epoch, events(told))
+    pull: (partition, epoch, told) => real.pull(partition, epoch, replacedEvents(told, events(told)))
   })
 })
 
@@ -30,7 +31,6 @@ describe("A read", () => {
     let isLate = true
     await system.startWorker(
       listening((told) => ({
-        ...told,
         delivered: (delivery: Delivery) => {
           if (isLate) late.push(() => told.delivered(delivery))
           else told.delivered(delivery)
@@ -59,7 +59,6 @@ describe("A read", () => {
     const gate = makeGate()
     const worker = await system.startWorker({
       ...listening((told) => ({
-        ...told,
         delivered: (delivery: Delivery) =>
           isLate ? late.push(() => told.delivered(delivery)) : told.delivered(delivery)
       })),

@@ -12,6 +12,7 @@ import type { Plan } from "./Plan.ts"
 import type { Swaps } from "./SimulatedBroker.ts"
 import type { SimulatedChain } from "./SimulatedJournal.ts"
 import type { Plant } from "./Simulation.ts"
+import { replacedEvents } from "../system/ReplacedEvents.ts"
 
 /** One rule of the protocol, broken in the services that a process gets. */
 interface Mistake {
@@ -273,13 +274,16 @@ export const mistakes: ReadonlyArray<Mistake> = [
         ...real,
         pull: (partition, epoch, events) => {
           let numbered = 0
-          return real.pull(partition, epoch, {
-            ...events,
-            delivered: (delivery) => {
-              numbered += 1
-              events.delivered({ ...delivery, deliverySequence: numbered })
-            }
-          })
+          return real.pull(
+            partition,
+            epoch,
+            replacedEvents(events, {
+              delivered: (delivery) => {
+                numbered += 1
+                events.delivered({ ...delivery, deliverySequence: numbered })
+              }
+            })
+          )
         }
       })
     }))
@@ -346,7 +350,7 @@ export const mistakes: ReadonlyArray<Mistake> = [
             pull?.acknowledge(delivery)
             events.delivered(delivery)
           }
-          const opened = real.pull(partition, epoch, { ...events, delivered })
+          const opened = real.pull(partition, epoch, replacedEvents(events, { delivered }))
           return Effect.tap(opened, (one) => Effect.sync(() => void (pull = one)))
         }
       })

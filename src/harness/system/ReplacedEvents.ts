@@ -1,0 +1,10 @@
+import type { PullEvents } from "../../nats/PullSession.ts"
+
+/** Returns the events of a pull with some of them replaced. They are methods of a class, which a spread would lose. */
+export const replacedEvents = (real: PullEvents, replacements: Partial<PullEvents>): PullEvents => ({
+  delivered: (delivery) => real.delivered(delivery),
+  ended: () => real.ended(),
+  oversized: () => real.oversized(),
+  lost: (reason) => real.lost(reason),
+  ...replacements
+})

@@ -105,7 +105,7 @@ export const workerLayer = (settings: Settings) =>
     Layer.provideMerge(
       ActorRegistry.layer({
         residentMax: settings.actorsResidentMax,
-        membersMax: settings.purchaseIdsResidentMax,
+        purchaseIdsMax: settings.purchaseIdsResidentMax,
         idleMilliseconds: Duration.toMillis(settings.actorIdle)
       })
     ),

@@ -75,14 +75,14 @@ const purchaseDifference = (
   if (entry === undefined) return `${where} is missing in the history`
   const field = fields.find((name) => former[name] !== entry[name])
   if (field !== undefined) return `${where}: ${field} was ${former[field]}, and is ${entry[field]}`
-  const seen = account.seen.get(purchaseId)
-  if (seen === undefined) return `${where} is missing in the set of purchase ids`
-  if (seen.fingerprint !== contentFingerprint(former)) return `${where}: its fingerprint differs`
-  if (seen.revision !== entry.ledgerSequence) return `${where}: the set of purchase ids names another commit`
+  const applied = account.purchaseIds.get(purchaseId)
+  if (applied === undefined) return `${where} is missing in the set of purchase ids`
+  if (applied.fingerprint !== contentFingerprint(former)) return `${where}: its fingerprint differs`
+  if (applied.sequence !== entry.ledgerSequence) return `${where}: the set of purchase ids names another commit`
   const before = repeats ?? { repeats: 0, conflicts: 0 }
-  if (seen.repeats !== before.repeats) return `${where}: repeats were ${before.repeats}, and are ${seen.repeats}`
-  if (seen.conflicts === before.conflicts) return undefined
-  return `${where}: conflicts were ${before.conflicts}, and are ${seen.conflicts}`
+  if (applied.repeats !== before.repeats) return `${where}: repeats were ${before.repeats}, and are ${applied.repeats}`
+  if (applied.conflicts === before.conflicts) return undefined
+  return `${where}: conflicts were ${before.conflicts}, and are ${applied.conflicts}`
 }
 
 /** Returns the first difference of an account between the two layouts; `undefined` if it is the same in both. */
@@ -98,7 +98,7 @@ export const accountDifference = (former: FormerAccount, { account, entries }: N
   if (former.revisions !== revisions) return `revisions were ${former.revisions}, and are ${revisions}`
   for (const [name, size] of [
     ["the history has", entries.length],
-    ["the set of purchase ids has", account.seen.size]
+    ["the set of purchase ids has", account.purchaseIds.size]
   ] as const) {
     if (size !== purchases.length) return `${name} ${size} of ${purchases.length} purchases`
   }

@@ -41,11 +41,11 @@ export class ReplayedAccounts {
   /** Takes the links of segments that cover all of an account, and forgets its ids. */
   sealed(userToken: string): void {
     const account = this.of(userToken)
-    this.ids -= account.seen.size
+    this.ids -= account.purchaseIds.size
     this.unsealed.delete(userToken)
     const idle = account.idle && newestOf(account.idle)
     const applying = newestOf(account.applying)
-    this.accounts.set(userToken, { ...account, seen: new PurchaseIdSet(), applying, idle })
+    this.accounts.set(userToken, { ...account, purchaseIds: new PurchaseIdSet(), applying, idle })
   }
 
   /** Returns the user with unsealed ids that was touched longest ago. */

@@ -53,11 +53,11 @@ const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number
 const verifyReceipt = Effect.fnUntraced(function* (
   userToken: string,
   newest: LedgerEntry | undefined,
-  seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number } | undefined
+  applied: { readonly sequence: number; readonly repeats: number; readonly conflicts: number } | undefined
 ) {
-  if (newest === undefined || seen === undefined) return
+  if (newest === undefined || applied === undefined) return
   const history = yield* History
-  const { entry } = yield* history.receipt(userToken, newest.purchaseId, seen)
+  const { entry } = yield* history.receipt(userToken, newest.purchaseId, applied)
   if (!isDeepStrictEqual(entry, newest)) yield* differs(`account ${userToken}`, "its newest receipt is another one")
 })
 
@@ -91,7 +91,7 @@ const verifyAccount = Effect.fnUntraced(function* (former: FormerLedger, heads: 
   const difference = accountDifference(before, { account, entries })
   if (difference !== undefined) return yield* differs(`account ${userToken}`, difference)
   yield* verifyRevisions(userToken, formerRevisions, revisionSequences(account))
-  yield* verifyReceipt(userToken, entries[0], entries[0] && account.seen.get(entries[0].purchaseId))
+  yield* verifyReceipt(userToken, entries[0], entries[0] && account.purchaseIds.get(entries[0].purchaseId))
   return { revisions: before.revisions, purchases: before.count }
 })
 

@@ -33,7 +33,7 @@ export interface Delivered {
 }
 
 /**
- * An account as its actor holds it. `seen` is the whole purchaseId set, which can have a million members, so the functions
+ * An account as its actor holds it. `purchaseIds` is the whole purchaseId set, which can have a million members, so the functions
  * below change it in place.
  */
 export interface Account {
@@ -41,7 +41,7 @@ export interface Account {
   count: number
   decidedThrough: number
   /** The sequence of the commit with the newest revision, 0 before the first. */
-  revision: number
+  revisionSequence: number
   /** How many of the newest revisions no stored segment covers. */
   unsealedRevisions: number
   /** What they added to repeats, without those that a segment on its way covers; `undefined` if nothing. */
@@ -54,7 +54,7 @@ export interface Account {
   segment: number
   /** What the next segment names. */
   links: SegmentLinks
-  readonly seen: PurchaseIdSet
+  readonly purchaseIds: PurchaseIdSet
   /** The sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
   applying: Array<number>
   /** The sequences of revisions that only count repeats, oldest first; `undefined` without any, as in most accounts. */
@@ -84,14 +84,14 @@ export const emptyAccount = (): Account => ({
   total: 0n,
   count: 0,
   decidedThrough: 0,
-  revision: 0,
+  revisionSequence: 0,
   unsealedRevisions: 0,
   unsealedRepeats: undefined,
   sealing: 0,
   sealedThrough: 0,
   segment: 0,
   links: noLinks,
-  seen: new PurchaseIdSet(),
+  purchaseIds: new PurchaseIdSet(),
   applying: [],
   idle: undefined
 })
@@ -113,7 +113,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
     const { purchase, inputSequence, inputIndex, storedAt } = delivered
     const { purchaseId } = purchase
     const fingerprint = contentFingerprint(purchase)
-    const known = account.seen.fingerprintOf(purchaseId) ?? appliedFingerprints?.get(purchaseId)
+    const known = account.purchaseIds.fingerprintOf(purchaseId) ?? appliedFingerprints?.get(purchaseId)
     if (known === undefined) {
       if (deliveries.length > 1) (appliedFingerprints ??= new Map()).set(purchaseId, fingerprint)
       total += purchaseTotal(purchase)
@@ -150,20 +150,21 @@ export const isEmpty = (decision: Decision): boolean => decision.applied.length 
 
 /** Whether a segment should be written. Nobody has to wait for it. */
 export const isSealDue = (
-  { seen, unsealedRevisions, unsealedRepeats, sealing }: Account,
+  { purchaseIds, unsealedRevisions, unsealedRepeats, sealing }: Account,
   { idsMin, revisionsMin }: SealBounds = sealBounds
 ): boolean =>
-  sealing === 0 && (seen.unsealedSize + (unsealedRepeats?.size ?? 0) >= idsMin || unsealedRevisions >= revisionsMin)
+  sealing === 0 &&
+  (purchaseIds.unsealedSize + (unsealedRepeats?.size ?? 0) >= idsMin || unsealedRevisions >= revisionsMin)
 
 /** Whether the account is at its bound, so that the next revision has to name the segment that is on its way. */
 export const mustAwaitSeal = (
-  { seen, unsealedRevisions, sealing }: Account,
+  { purchaseIds, unsealedRevisions, sealing }: Account,
   { revisionsMax, idsMax }: SealBounds = sealBounds
-): boolean => sealing > 0 && (unsealedRevisions >= revisionsMax || seen.unsealedSize >= idsMax)
+): boolean => sealing > 0 && (unsealedRevisions >= revisionsMax || purchaseIds.unsealedSize >= idsMax)
 
 /** Returns the unsealed revisions with their ids, oldest first. */
-const unsealedRevisionsOf = ({ seen, idle, sealedThrough }: Account): Array<SealedRevision> => {
-  const revisions = seen.unsealedRevisions()
+const unsealedRevisionsOf = ({ purchaseIds, idle, sealedThrough }: Account): Array<SealedRevision> => {
+  const revisions = purchaseIds.unsealedRevisions()
   for (const sequence of idle ?? []) {
     if (sequence > sealedThrough) revisions.push({ sequence, purchaseIds: [], fingerprints: [] })
   }
@@ -206,10 +207,10 @@ const partsOfRepeats = (repeats: ReadonlyMap<string, Repeats>): Array<ReadonlyMa
 export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds): ReadonlyArray<SegmentContent> => {
   const revisions = partsOfRevisions(unsealedRevisionsOf(account), idsMax)
   const repeats = partsOfRepeats(account.unsealedRepeats ?? noRepeats)
-  account.seen.seal()
+  account.purchaseIds.seal()
   account.unsealedRepeats = undefined
   account.sealing = account.unsealedRevisions
-  account.sealedThrough = account.revision
+  account.sealedThrough = account.revisionSequence
   return Array.from({ length: Math.max(revisions.length, repeats.length) }, (_, index) => ({
     revisions: revisions[index] ?? [],
     repeats: repeats[index] ?? noRepeats
@@ -260,7 +261,7 @@ export const evolve = (
   account.total = revision.total
   account.count = revision.count
   account.decidedThrough = revision.decidedThrough
-  account.revision = sequence
+  account.revisionSequence = sequence
   account.unsealedRevisions = revision.unsealed
   takeMembers(account, revision, sequence, fingerprints)
 }
@@ -282,12 +283,12 @@ const takeMembers = (
   if (revision.purchases.length > 0) account.applying = appended(account.applying, sequence)
   else (account.idle ??= []).push(sequence)
   for (const [index, { purchaseId }] of revision.purchases.entries()) {
-    account.seen.add(purchaseId, sequence, fingerprints[index] as number)
+    account.purchaseIds.add(purchaseId, sequence, fingerprints[index] as number)
   }
   for (const [purchaseId, counts] of revision.repeats) {
     account.unsealedRepeats ??= new Map()
     addRepeats(account.unsealedRepeats, purchaseId, counts)
-    account.seen.repeat(purchaseId, counts)
+    account.purchaseIds.repeat(purchaseId, counts)
   }
 }
 
@@ -296,8 +297,8 @@ const takeMembers = (
  * {@link takeSealedOrder}, and then the revisions that none covers, by {@link evolve}, the oldest first.
  */
 export const takeSegment = (account: Account, { revisions, repeats }: SegmentContent): void => {
-  account.seen.addSealed(revisions)
-  for (const [purchaseId, counts] of repeats) account.seen.repeat(purchaseId, counts)
+  account.purchaseIds.addSealed(revisions)
+  for (const [purchaseId, counts] of repeats) account.purchaseIds.repeat(purchaseId, counts)
 }
 
 /** What the order of a sealed revision among others takes. */

@@ -1,17 +1,18 @@
 import type { AppliedIds } from "./AppliedIds.ts"
+import { fnvStep } from "./TextHash.ts"
 
-/** Of each member its tag, its revision and its fingerprint. */
-const numbersOfMember = 3
-/** The room doubles up to this many members, and then grows by as many. Most accounts have few. */
+/** Of each index its tag, its revision and its fingerprint. */
+const numbersOfId = 3
+/** The room doubles up to this many ids, and then grows by as many. Most accounts have few. */
 const roomStepMax = 4
 /** A number with a fraction: the engine then keeps an array as plain floats of 64 bits, which the collector skips. */
 const freeNumber = 0.5
-/** The rooms to add to a list with 0, 1, 2 ... members. */
-const rooms = Array.from({ length: roomStepMax + 1 }, (_, members) => {
-  const added = Math.max(1, members)
+/** The rooms to add to a list with 0, 1, 2 ... ids. */
+const rooms = Array.from({ length: roomStepMax + 1 }, (_, count) => {
+  const added = Math.max(1, count)
   return {
     ids: Array.from({ length: added }, () => ""),
-    numbers: Array.from({ length: numbersOfMember * added }, () => freeNumber)
+    numbers: Array.from({ length: numbersOfId * added }, () => freeNumber)
   }
 })
 /** The units at the end of an id that its tag covers. Ids that are counted or random differ there. */
@@ -21,7 +22,7 @@ const tagUnits = 8
 const tagOf = (id: string): number => {
   let tag = id.length
   for (let index = Math.max(0, id.length - tagUnits); index < id.length; index += 1) {
-    tag = Math.imul(tag ^ id.charCodeAt(index), 0x01000193)
+    tag = fnvStep(tag, id.charCodeAt(index))
   }
   return tag
 }
@@ -31,12 +32,12 @@ const tagOf = (id: string): number => {
  * takes less memory than a table. A search compares tags, which lie side by side, and reads an id only if its tag is equal.
  */
 export class IdList implements AppliedIds {
-  private members = 0
+  private count = 0
   private ids: Array<string> = []
   private numbers: Array<number> = []
 
   get size(): number {
-    return this.members
+    return this.count
   }
 
   indexOf(id: string): number {
@@ -47,37 +48,37 @@ export class IdList implements AppliedIds {
     return this.ids[index] as string
   }
 
-  revisionAt(index: number): number {
-    return this.numbers[numbersOfMember * index + 1] as number
+  sequenceAt(index: number): number {
+    return this.numbers[numbersOfId * index + 1] as number
   }
 
   fingerprintAt(index: number): number {
-    return this.numbers[numbersOfMember * index + 2] as number
+    return this.numbers[numbersOfId * index + 2] as number
   }
 
-  add(id: string, revision: number, fingerprint: number): void {
+  add(id: string, sequence: number, fingerprint: number): void {
     const tag = tagOf(id)
     if (this.find(id, tag) >= 0) return
-    if (this.members === this.ids.length) this.grow()
-    const first = numbersOfMember * this.members
-    this.ids[this.members] = id
+    if (this.count === this.ids.length) this.grow()
+    const first = numbersOfId * this.count
+    this.ids[this.count] = id
     this.numbers[first] = tag
-    this.numbers[first + 1] = revision
+    this.numbers[first + 1] = sequence
     this.numbers[first + 2] = fingerprint
-    this.members += 1
+    this.count += 1
   }
 
   private find(id: string, tag: number): number {
-    const { members, numbers, ids } = this
-    for (let index = 0; index < members; index += 1) {
-      if (numbers[numbersOfMember * index] === tag && ids[index] === id) return index
+    const { count, numbers, ids } = this
+    for (let index = 0; index < count; index += 1) {
+      if (numbers[numbersOfId * index] === tag && ids[index] === id) return index
     }
     return -1
   }
 
   // With arrays as arguments, concat takes its quick path, and leaves no room of its own.
   private grow(): void {
-    const { ids, numbers } = rooms[Math.min(this.members, rooms.length - 1)] as (typeof rooms)[number]
+    const { ids, numbers } = rooms[Math.min(this.count, rooms.length - 1)] as (typeof rooms)[number]
     this.ids = this.ids.concat(ids)
     this.numbers = this.numbers.concat(numbers)
   }

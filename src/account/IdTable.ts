@@ -1,50 +1,51 @@
 import type { AppliedIds } from "./AppliedIds.ts"
+import { fnvOffset, fnvStep, spreadBits } from "./TextHash.ts"
 
-/** The fewest members that a table has room for; the room doubles when they are there. */
+/** The fewest ids that a table has room for. The room doubles when it is full. */
 const roomMin = 32
 /** As long as a UUID; longer ids make their room grow. */
 const bytesOfIdUsual = 36
-/** UTF-8 takes no more bytes for a UTF-16 unit. */
+/** The most bytes that UTF-8 takes for a UTF-16 unit. */
 const bytesOfUnitMax = 3
-/** Revision, fingerprint, and where the id ends among the bytes of all ids. */
-const numbersOfMember = 3
+/** Of each id the sequence of its commit, its fingerprint, and its end among the bytes of all ids. */
+const numbersOfId = 3
 /**
- * A slot has one more than the number of its member, 0 where there is none, and beside it the hash of the member's id:
- * most of the time that a large table takes is waiting for memory, and so one line of it tells whether to look further.
+ * A slot holds the index of an id plus one, 0 if it is free, and the hash of that id. Both lie in one line of memory, so a
+ * search seldom reads another line.
  */
 const numbersOfSlot = 2
 
-// Of each process another, so that nobody can choose ids that all begin their search at one slot.
+// Each process has another seed, so nobody can choose ids that all begin their search at one slot.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
- * Memory of shared buffers, though nobody shares it: for each few dozen MiB of other buffers V8 collects its whole heap.
- * With 5 million ids of 5,000 users that was 15 collections of up to 600 ms, and now it is 6 of up to 170 ms.
+ * Returns memory of a shared buffer, though nobody shares it. V8 counts other buffers as memory of its heap, and collects the
+ * whole heap for each few dozen MiB of them.
  */
 const unaccounted = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes)
 
 /**
- * Ids in the order in which they were added, as a hash table with open addressing in typed arrays; it only grows. A Map of
- * a million strings takes a second to fill, half of the time in which such an account is loaded, and every collection
- * walks over all of them. Ids are compared as UTF-8, which tells them apart: the rules let none have an unpaired surrogate.
+ * Ids in the order in which they were added, as a hash table with open addressing in typed arrays. It only grows. The
+ * collector walks over none of it, and a million ids are loaded faster than into a Map. Ids are compared as UTF-8, which tells
+ * them apart, because no id has an unpaired surrogate.
  */
 export class IdTable implements AppliedIds {
-  private members = 0
-  /** Twice as many slots as there is room for members, so that the search for a free one is short. */
+  private count = 0
+  /** Twice as many slots as there is room for ids, so that the search for a free one is short. */
   private slots: Int32Array
   private numbers: Float64Array
   private bytes: Buffer
 
-  constructor(membersExpected: number) {
+  constructor(idsExpected: number) {
     let room = roomMin
-    while (room < membersExpected) room *= 2
+    while (room < idsExpected) room *= 2
     this.slots = new Int32Array(unaccounted(numbersOfSlot * 2 * room * Int32Array.BYTES_PER_ELEMENT))
-    this.numbers = new Float64Array(unaccounted(numbersOfMember * room * Float64Array.BYTES_PER_ELEMENT))
+    this.numbers = new Float64Array(unaccounted(numbersOfId * room * Float64Array.BYTES_PER_ELEMENT))
     this.bytes = Buffer.from(unaccounted(bytesOfIdUsual * room))
   }
 
   get size(): number {
-    return this.members
+    return this.count
   }
 
   indexOf(id: string): number {
@@ -56,7 +57,7 @@ export class IdTable implements AppliedIds {
     return this.bytes.toString("utf8", this.endOf(index - 1), this.endOf(index))
   }
 
-  revisionAt(index: number): number {
+  sequenceAt(index: number): number {
     return this.number(index, 0)
   }
 
@@ -64,32 +65,32 @@ export class IdTable implements AppliedIds {
     return this.number(index, 1)
   }
 
-  add(id: string, revision: number, fingerprint: number): void {
-    if (numbersOfMember * this.members === this.numbers.length) this.grow()
+  add(id: string, sequence: number, fingerprint: number): void {
+    if (numbersOfId * this.count === this.numbers.length) this.grow()
     const end = this.write(id)
     const hash = this.hash(end)
     const slot = this.slotOf(hash, end)
     if (this.slots[slot] !== 0) return
-    const first = numbersOfMember * this.members
-    this.numbers[first] = revision
+    const first = numbersOfId * this.count
+    this.numbers[first] = sequence
     this.numbers[first + 1] = fingerprint
     this.numbers[first + 2] = end
-    this.members += 1
-    this.slots[slot] = this.members
+    this.count += 1
+    this.slots[slot] = this.count
     this.slots[slot + 1] = hash
   }
 
-  private number(member: number, which: number): number {
-    return this.numbers[numbersOfMember * member + which] as number
+  private number(index: number, which: number): number {
+    return this.numbers[numbersOfId * index + which] as number
   }
 
-  private endOf(member: number): number {
-    return member < 0 ? 0 : this.number(member, 2)
+  private endOf(index: number): number {
+    return index < 0 ? 0 : this.number(index, 2)
   }
 
-  /** Writes an id behind those of the members, where it can be compared, and stays when it is added; answers its end. */
+  /** Writes an id behind the others, where it is compared, and stays if it is added. Returns its end. */
   private write(id: string): number {
-    const begin = this.endOf(this.members - 1)
+    const begin = this.endOf(this.count - 1)
     const needed = begin + bytesOfUnitMax * id.length
     if (needed > this.bytes.length) {
       const larger = Buffer.from(unaccounted(2 * needed))
@@ -99,18 +100,16 @@ export class IdTable implements AppliedIds {
     return begin + this.bytes.write(id, begin)
   }
 
-  /** FNV-1a over the bytes that were written, and murmur's last steps, since the slot is in the lowest bits. */
+  /** Returns the hash of the bytes that were written. Its lowest bits are the slot, so they are spread. */
   private hash(end: number): number {
-    let hash = seed ^ 0x811c9dc5
-    for (let index = this.endOf(this.members - 1); index < end; index += 1) {
-      hash = Math.imul(hash ^ (this.bytes[index] as number), 0x01000193)
+    let hash = seed ^ fnvOffset
+    for (let index = this.endOf(this.count - 1); index < end; index += 1) {
+      hash = fnvStep(hash, this.bytes[index] as number)
     }
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-    return hash ^ (hash >>> 16)
+    return spreadBits(hash) | 0
   }
 
-  /** Where the slot begins that has the id that was written, or the free one where it belongs. */
+  /** Returns the first number of the slot that has the id that was written, or of the free slot where it belongs. */
   private slotOf(hash: number, end: number): number {
     const last = this.slots.length - numbersOfSlot
     let slot = (numbersOfSlot * hash) & last
@@ -120,9 +119,9 @@ export class IdTable implements AppliedIds {
     return slot
   }
 
-  private isWritten(member: number, end: number): boolean {
-    const begin = this.endOf(this.members - 1)
-    return this.bytes.compare(this.bytes, begin, end, this.endOf(member - 1), this.endOf(member)) === 0
+  private isWritten(index: number, end: number): boolean {
+    const begin = this.endOf(this.count - 1)
+    return this.bytes.compare(this.bytes, begin, end, this.endOf(index - 1), this.endOf(index)) === 0
   }
 
   private grow(): void {

@@ -11,6 +11,7 @@ import {
   userIdProblem
 } from "./Identifier.ts"
 import { type Cents, purchaseTotalMax, quantityMax, valueMax } from "./Money.ts"
+import { fnvOffset, fnvStep, murmurStep } from "./TextHash.ts"
 
 const ValueCents = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number(valueMax) })).pipe(
   Schema.decodeTo(Schema.BigInt, {
@@ -95,21 +96,21 @@ export const sameContent = (one: Content, other: Content): boolean =>
  * over the UTF-16 units of the texts, each with its length, and the amounts.
  */
 export const contentFingerprint = (content: Content): number => {
-  let low = 0x811c9dc5
+  let low = fnvOffset
   let high = 0x9747b28c
   for (const text of [content.productName, content.productType]) {
     for (let index = 0; index < text.length; index += 1) {
       const unit = text.charCodeAt(index)
-      low = Math.imul(low ^ unit, 0x01000193)
-      high = Math.imul(high ^ unit, 0x85ebca6b)
+      low = fnvStep(low, unit)
+      high = murmurStep(high, unit)
     }
-    low = Math.imul(low ^ text.length, 0x01000193)
-    high = Math.imul(high ^ text.length, 0x85ebca6b)
+    low = fnvStep(low, text.length)
+    high = murmurStep(high, text.length)
   }
   const value = Number(content.valueCents)
   for (const amount of [value >>> 0, Math.floor(value / 0x1_0000_0000), content.quantity]) {
-    low = Math.imul(low ^ amount, 0x01000193)
-    high = Math.imul(high ^ amount, 0x85ebca6b)
+    low = fnvStep(low, amount)
+    high = murmurStep(high, amount)
     low ^= low >>> 15
     high ^= high >>> 13
   }

@@ -4,13 +4,13 @@ import { IdTable } from "./IdTable.ts"
 import type { Repeats } from "./Revision.ts"
 import type { SealedRevision } from "./Segment.ts"
 
-/** With more members than this, which most accounts never have, a set is a table. */
+/** A set with more ids is a table. Most accounts never have so many. */
 const listedMax = 32
 
-/** One member of the purchaseId set. */
-export interface SeenPurchase extends Repeats {
+/** An id of the set. */
+export interface AppliedId extends Repeats {
   /** The sequence of the commit that applied it. */
-  readonly revision: number
+  readonly sequence: number
   readonly fingerprint: number
 }
 
@@ -28,68 +28,64 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
  * objects.
  */
 export class PurchaseIdSet {
-  private members: AppliedIds = new IdList()
+  private ids: AppliedIds = new IdList()
   private sealed = 0
   /** Of those ids alone that came again. */
   private repeated: Map<string, Repeats> | undefined
 
   get size(): number {
-    return this.members.size
+    return this.ids.size
   }
 
   get unsealedSize(): number {
-    return this.members.size - this.sealed
+    return this.ids.size - this.sealed
   }
 
-  /** Returns the members that no segment covers, by the revisions that applied them, oldest first. */
+  /** Returns the ids that no segment covers, by the revisions that applied them, oldest first. */
   unsealedRevisions(): Array<SealedRevision> {
-    const { members } = this
+    const { ids } = this
     const revisions: Array<{ sequence: number; purchaseIds: Array<string>; fingerprints: Array<number> }> = []
-    for (let index = this.sealed; index < members.size; index += 1) {
-      const sequence = members.revisionAt(index)
+    for (let index = this.sealed; index < ids.size; index += 1) {
+      const sequence = ids.sequenceAt(index)
       let last = revisions.at(-1)
       if (last?.sequence !== sequence) {
         last = { sequence, purchaseIds: [], fingerprints: [] }
         revisions.push(last)
       }
-      last.purchaseIds.push(members.idAt(index))
-      last.fingerprints.push(members.fingerprintAt(index))
+      last.purchaseIds.push(ids.idAt(index))
+      last.fingerprints.push(ids.fingerprintAt(index))
     }
     return revisions
   }
 
-  *ids(): Iterable<string> {
-    for (let index = 0; index < this.members.size; index += 1) yield this.members.idAt(index)
-  }
-
   fingerprintOf(purchaseId: string): number | undefined {
-    const index = this.members.indexOf(purchaseId)
-    return index < 0 ? undefined : this.members.fingerprintAt(index)
+    const index = this.ids.indexOf(purchaseId)
+    return index < 0 ? undefined : this.ids.fingerprintAt(index)
   }
 
-  get(purchaseId: string): SeenPurchase | undefined {
-    const index = this.members.indexOf(purchaseId)
+  get(purchaseId: string): AppliedId | undefined {
+    const index = this.ids.indexOf(purchaseId)
     if (index < 0) return undefined
-    const { members } = this
+    const { ids } = this
     return {
-      revision: members.revisionAt(index),
-      fingerprint: members.fingerprintAt(index),
+      sequence: ids.sequenceAt(index),
+      fingerprint: ids.fingerprintAt(index),
       ...(this.repeated?.get(purchaseId) ?? noRepeats)
     }
   }
 
-  /** Adds a purchase that a revision applied. No segment covers it until all members are sealed. */
+  /** Adds a purchase that a revision applied. No segment covers it until all ids are sealed. */
   add(purchaseId: string, revision: number, fingerprint: number): void {
-    if (this.members.size === listedMax) this.makeTable(2 * listedMax)
-    this.members.add(purchaseId, revision, fingerprint)
+    if (this.ids.size === listedMax) this.makeTable(2 * listedMax)
+    this.ids.add(purchaseId, revision, fingerprint)
   }
 
-  /** Makes room at once for so many members that are about to be added. */
-  expect(members: number): void {
-    if (members > listedMax) this.makeTable(members)
+  /** Makes room at once for so many ids that are about to be added. */
+  expect(count: number): void {
+    if (count > listedMax) this.makeTable(count)
   }
 
-  /** Adds the members of a segment. Those of all segments come before what none covers. */
+  /** Adds the ids of a segment. Those of all segments come before what none covers. */
   addSealed(revisions: ReadonlyArray<SealedRevision>): void {
     for (const { sequence, purchaseIds, fingerprints } of revisions) {
       for (const [index, purchaseId] of purchaseIds.entries()) {
@@ -99,9 +95,9 @@ export class PurchaseIdSet {
     this.seal()
   }
 
-  /** A segment covers all members now, or will. */
+  /** A segment covers all ids now, or will. */
   seal(): void {
-    this.sealed = this.members.size
+    this.sealed = this.ids.size
   }
 
   /** Counts repeats of an id, which may be added later. */
@@ -111,11 +107,11 @@ export class PurchaseIdSet {
   }
 
   private makeTable(room: number): void {
-    const before = this.members
+    const before = this.ids
     if (before instanceof IdTable) return
-    this.members = new IdTable(room)
+    this.ids = new IdTable(room)
     for (let index = 0; index < before.size; index += 1) {
-      this.members.add(before.idAt(index), before.revisionAt(index), before.fingerprintAt(index))
+      this.ids.add(before.idAt(index), before.sequenceAt(index), before.fingerprintAt(index))
     }
   }
 }

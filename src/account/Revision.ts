@@ -12,7 +12,7 @@ export interface AppliedPurchase {
   readonly quantity: number
   /** The sequence of the input message that brought it. */
   readonly inputSequence: number
-  /** Its place in that message, from 0. */
+  /** Its index in that message, from 0. */
   readonly inputIndex: number
   /** When the broker stored that message, in milliseconds since 1970. */
   readonly storedAt: number

@@ -22,7 +22,7 @@ import type { InputMessage } from "../ledger/InputProgress.ts"
 import { commitRevisionsMax, type RevisionProposal } from "../ledger/ProposalQueue.ts"
 import type { StoredSegment } from "../ledger/StoredSegment.ts"
 import type { ActorRequests } from "./ActorRequests.ts"
-import { Used } from "./UseOrder.ts"
+import { LruEntry } from "./LruList.ts"
 
 /** With so many purchases an actor takes no further message into a revision. The last message may bring its most. */
 export const revisionPurchasesMax = commitRevisionsMax - messagePurchasesMax
@@ -67,18 +67,18 @@ export interface ActorContext<Tag> {
 export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly requests: ActorRequests
   readonly sealing: SealBounds
-  /** Gives an actor its turn, by {@link ListedActor.turn}: what is offered until then it finds together. */
-  readonly wake: (actor: ListedActor) => void
-  /** Told when an actor has its account. */
-  readonly loaded: (actor: ListedActor) => void
-  /** Told when an actor has done what it took; `members` is the size of its purchaseId set. */
-  readonly finished: (actor: ListedActor, members: number) => void
+  /** Gives an actor its turn, by {@link ResidentActor.turn}: what is offered until then it finds together. */
+  readonly wake: (actor: ResidentActor) => void
+  /** Called when an actor has its account. */
+  readonly loaded: (actor: ResidentActor) => void
+  /** Called when an actor has done what it took; `purchaseIds` is the size of its purchaseId set. */
+  readonly finished: (actor: ResidentActor, purchaseIds: number) => void
 }
 
-/** What the order of all actors of a worker knows of one, whatever its epoch. */
-export abstract class ListedActor extends Used {
+/** An actor as the slots of its worker know it, whatever its epoch. */
+export abstract class ResidentActor extends LruEntry {
   usedAt = 0
-  members = 0
+  purchaseIds = 0
   isLoading = true
   /** Whether it has nothing to do. */
   abstract readonly isPassive: boolean
@@ -140,7 +140,7 @@ const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejecti
  * between two answers there is nothing to run.
  * One of its revisions at most waits for its commit, so the actor itself is the proposal.
  */
-export class AccountActor<Tag> extends ListedActor implements RevisionProposal<Tag> {
+export class AccountActor<Tag> extends ResidentActor implements RevisionProposal<Tag> {
   readonly userToken: string
   private readonly hands: ActorHands<Tag>
   private readonly ended: (userToken: string) => void
@@ -326,6 +326,6 @@ export class AccountActor<Tag> extends ListedActor implements RevisionProposal<T
     for (const { look } of looks) look(account)
     if (this.waiting !== undefined) this.hands.wake(this)
     else this.isBusy = false
-    this.hands.finished(this, account.seen.size)
+    this.hands.finished(this, account.purchaseIds.size)
   }
 }

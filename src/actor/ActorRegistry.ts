@@ -1,7 +1,7 @@
 import { Clock, Context, Effect, Layer, Scheduler, type Scope } from "effect"
 import { type SealBounds, sealBounds } from "../account/Account.ts"
 import { actorPassivated } from "../metrics/Measures.ts"
-import { AccountActor, type ActorContext, type ActorHands, type Envelope, type ListedActor } from "./AccountActor.ts"
+import { AccountActor, type ActorContext, type ActorHands, type Envelope, type ResidentActor } from "./AccountActor.ts"
 import { type ActorServices, makeActorRequests } from "./ActorRequests.ts"
 import { ActorSlots, type SlotBounds } from "./ActorSlots.ts"
 
@@ -24,7 +24,7 @@ export interface EpochActors<Tag> {
 
 /**
  * The actors of a worker: one a user, with a bounded mailbox each. One that has nothing to do is passivated after a
- * while, or at once when another needs its place, longest unused first. When all places are taken by actors with
+ * while, or at once when another one needs its slot, the longest unused first. When all slots are taken by actors with
  * work, `tell` says no and `room` waits; whoever delivers stops then, and the broker keeps the rest.
  */
 export class ActorRegistry extends Context.Service<
@@ -49,13 +49,13 @@ export class ActorRegistry extends Context.Service<
           slots.passivateUnused(clock.currentTimeMillisUnsafe() - settings.idleMilliseconds)
         ).pipe(Effect.delay(Math.max(10, settings.idleMilliseconds / 4)), Effect.forever, Effect.forkScoped)
 
-        let woken: Array<ListedActor> = []
+        let woken: Array<ResidentActor> = []
         const giveTurns = () => {
           const actors = woken
           woken = []
           for (const actor of actors) actor.turn()
         }
-        const wake = (actor: ListedActor) => {
+        const wake = (actor: ResidentActor) => {
           if (woken.push(actor) === 1) dispatcher.scheduleTask(giveTurns, 0)
         }
 
@@ -69,7 +69,7 @@ export class ActorRegistry extends Context.Service<
               sealing,
               wake,
               loaded: (actor) => slots.loaded(actor),
-              finished: (actor, members) => slots.finished(actor, members)
+              finished: (actor, purchaseIds) => slots.finished(actor, purchaseIds)
             }
             const actors = new Map<string, AccountActor<Tag>>()
             const ended = (userToken: string) => void actors.delete(userToken)
@@ -83,7 +83,7 @@ export class ActorRegistry extends Context.Service<
 
             return {
               tell: (userToken: string, envelope: Envelope<Tag>) => {
-                // An actor that came to life now would have nobody to end it, and keep its place for ever.
+                // Nobody would end an actor that came to life now, and it would keep its slot for ever.
                 if (isOver) return true
                 let actor = actors.get(userToken)
                 if (actor === undefined) {

@@ -8,6 +8,7 @@ import { writeBetween } from "../ledger/CrashPoint.ts"
 import { type StoredSegment, storeSegments } from "../ledger/StoredSegment.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
+import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /** What reading and writing for actors needs. */
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
@@ -39,8 +40,7 @@ export const makeActorRequests = (
     const reader = yield* AccountReader
     const chain = yield* CommitChain
     const rejected = yield* RejectedRecords
-    const scope = yield* Effect.scope
-    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const fork = yield* forkInScope()
 
     const ask = <A>(
       userToken: string,
@@ -55,7 +55,7 @@ export const makeActorRequests = (
         Effect.catch((failure) => fail(failure.message)),
         Effect.catchDefect((defect) => fail(`defect: ${String(defect)}`))
       )
-      run(Effect.forkIn(answered, scope))
+      fork(answered)
     }
 
     return {

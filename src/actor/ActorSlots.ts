@@ -1,6 +1,6 @@
 import { type Effect, Latch } from "effect"
-import type { ListedActor } from "./AccountActor.ts"
-import { UseOrder } from "./UseOrder.ts"
+import type { ResidentActor } from "./AccountActor.ts"
+import { LruList } from "./LruList.ts"
 
 /**
  * How many actors load their account at once; with so many, other users wait until half of them have it. Those who want the
@@ -15,7 +15,7 @@ export interface SlotBounds {
   /** How many actors live at once in a worker. */
   readonly residentMax: number
   /** How many purchase ids all of them together keep, unless actors with work need more: 100 to 150 bytes each. */
-  readonly membersMax: number
+  readonly purchaseIdsMax: number
 }
 
 /**
@@ -28,9 +28,9 @@ export class ActorSlots {
   private readonly bounds: SlotBounds
   /** Told of each actor that leaves because of a bound or of its age. */
   private readonly passivated: () => void
-  private readonly byUse = new UseOrder<ListedActor>()
+  private readonly byUse = new LruList<ResidentActor>()
   private readonly someFinished = Latch.makeUnsafe(false)
-  private members = 0
+  private purchaseIds = 0
   private loading = 0
   private isLoadingFull = false
 
@@ -53,19 +53,19 @@ export class ActorSlots {
   }
 
   /** Takes a slot for an actor, which begins to load. */
-  add(actor: ListedActor): void {
+  add(actor: ResidentActor): void {
     this.loading += 1
     this.byUse.use(actor)
   }
 
   /** Makes an actor the newest. `now` is in milliseconds. */
-  use(actor: ListedActor, now: number): void {
+  use(actor: ResidentActor, now: number): void {
     this.byUse.use(actor)
     actor.usedAt = now
   }
 
   /** Takes note that an actor has its account. */
-  loaded(actor: ListedActor): void {
+  loaded(actor: ResidentActor): void {
     if (!actor.isLoading) return
     actor.isLoading = false
     this.loading -= 1
@@ -73,15 +73,15 @@ export class ActorSlots {
     this.giveRoom()
   }
 
-  /** Takes note that an actor has done its work; `members` is the size of its purchaseId set. */
-  finished(actor: ListedActor, members: number): void {
-    this.weigh(actor, members)
+  /** Takes note that an actor has done its work; `purchaseIds` is the size of its purchaseId set. */
+  finished(actor: ResidentActor, purchaseIds: number): void {
+    this.weigh(actor, purchaseIds)
     this.giveRoom()
   }
 
   /** Ends an actor, and gives its slot away. */
-  passivate(actor: ListedActor): void {
-    if (this.byUse.delete(actor)) this.members -= actor.members
+  passivate(actor: ResidentActor): void {
+    if (this.byUse.delete(actor)) this.purchaseIds -= actor.purchaseIds
     actor.end()
     this.loaded(actor)
     this.passivated()
@@ -115,10 +115,10 @@ export class ActorSlots {
     return false
   }
 
-  private weigh(actor: ListedActor, now: number): void {
+  private weigh(actor: ResidentActor, now: number): void {
     if (!this.byUse.has(actor)) return
-    this.members += now - actor.members
-    actor.members = now
-    while (this.members > this.bounds.membersMax && this.byUse.size > 1 && this.evict());
+    this.purchaseIds += now - actor.purchaseIds
+    actor.purchaseIds = now
+    while (this.purchaseIds > this.bounds.purchaseIdsMax && this.byUse.size > 1 && this.evict());
   }
 }

@@ -1,7 +1,7 @@
 import { Effect, Exit, Schema } from "effect"
 import { type Account, revisionsAfter } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import type { SeenPurchase } from "../account/PurchaseIdSet.ts"
+import type { AppliedId } from "../account/PurchaseIdSet.ts"
 import { type Consistency, type Question, Questions, Replies, type Reply } from "../protocol/Query.ts"
 import { encodeToken } from "../protocol/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
@@ -17,7 +17,7 @@ interface Snapshot {
   readonly total: bigint
   readonly count: number
   readonly revision: number
-  readonly seen: SeenPurchase | undefined
+  readonly seen: AppliedId | undefined
   readonly applying: ApplyingRevisions
   readonly following: ReadonlyArray<number>
 }
@@ -27,8 +27,8 @@ const snapshotFor =
   (account: Account): Snapshot => ({
     total: account.total,
     count: account.count,
-    revision: account.revision,
-    seen: "purchaseId" in question ? account.seen.get(question.purchaseId) : undefined,
+    revision: account.revisionSequence,
+    seen: "purchaseId" in question ? account.purchaseIds.get(question.purchaseId) : undefined,
     applying: { sequences: account.applying, count: account.applying.length },
     following: question.kind === "revisions" ? revisionsAfter(account, question.after, question.limit) : []
   })

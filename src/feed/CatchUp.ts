@@ -68,7 +68,7 @@ export class CatchUp {
       if (place === undefined) return this.reset("not-a-sequence")
       const isBeyond = place.sequence > newest.sequence
       if (isBeyond && place.sequence > (yield* this.reads.lastSequence)) return this.reset("beyond-the-end")
-      this.subscriber.next({ kind: "place", place })
+      this.subscriber.next({ kind: "start", place })
       return place
     })
   }

@@ -10,7 +10,7 @@ export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailab
 /** An item for a reader of a feed. The items come in this order. */
 export type FeedItem =
   /** The feed begins. Everything that is applied after this place follows. */
-  | { readonly kind: "place"; readonly place: FeedPlace }
+  | { readonly kind: "start"; readonly place: FeedPlace }
   /** The last id is not a place of this feed. Purchases before the new place have to be read elsewhere. */
   | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
   | { readonly kind: "applied"; readonly revisions: Gathered }

@@ -140,12 +140,12 @@ export class AccountReader extends Context.Service<
         const readNamed = (sequence: number) => namedRevision({ revisionAt }, userToken, sequence)
         const stored = yield* readNamed(newest)
         const { count, segment, unsealed: unsealedRevisions } = stored.revision
-        account.seen.expect(count)
+        account.purchaseIds.expect(count)
         if (segment > 0) yield* takeSegments(chain, userToken, account, segment)
         const revisions = unsealedRevisions === 1 ? [stored] : yield* unsealed(readNamed, userToken, stored)
         for (const { revision, sequence } of revisions) evolve(account, revision, sequence)
-        if (account.seen.size === account.count) return account
-        return yield* inconsistent(userToken, `${account.seen.size} ids of ${account.count} purchases are there`)
+        if (account.purchaseIds.size === account.count) return account
+        return yield* inconsistent(userToken, `${account.purchaseIds.size} ids of ${account.count} purchases are there`)
       })
 
       return AccountReader.of({ load, revisionAt })

@@ -3,6 +3,7 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { type CommitHead, encodeCommit } from "../protocol/Commit.ts"
 import { measuredCommit } from "../metrics/Measures.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
+import { failureOf } from "../runtime/ExitFailure.ts"
 import { CrashPoint, writeBetween } from "./CrashPoint.ts"
 import type { InputMessage, InputProgress } from "./InputProgress.ts"
 import { makeOwnerProof } from "./OwnerProof.ts"
@@ -37,10 +38,8 @@ export interface ChainWriter<Tag> {
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
 
-const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): string => {
-  const failure = Exit.findErrorOption(exit)
-  return failure._tag === "Some" ? failure.value.message : `defect: ${String(exit.cause)}`
-}
+const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): string =>
+  failureOf(exit)?.message ?? `defect: ${String(exit.cause)}`
 
 /**
  * Writes the chain of a partition until the scope closes: one commit in flight, each under the sequence of the one before

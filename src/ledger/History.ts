@@ -26,14 +26,14 @@ export class History extends Context.Service<
     /** Returns the page that begins at a cursor; `undefined` if the cursor is not one of this account. */
     readonly page: (
       userToken: string,
-      place: HistoryCursor,
+      cursor: HistoryCursor,
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
     /** Returns the receipt of a purchase in the revision that applied it, with the repeats and conflicts since. */
     readonly receipt: (
       userToken: string,
       purchaseId: string,
-      seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number }
+      applied: { readonly sequence: number; readonly repeats: number; readonly conflicts: number }
     ) => Effect.Effect<Receipt, BrokerFailure | LedgerInconsistent>
   }
 >()("purchases/ledger/History") {
@@ -42,12 +42,12 @@ export class History extends Context.Service<
     Effect.gen(function* () {
       const reader = yield* AccountReader
 
-      const page = Effect.fnUntraced(function* (userToken: string, place: HistoryCursor, limit: number) {
-        const start = yield* reader.revisionAt(userToken, place.revision)
-        if (start === undefined || place.taken > start.revision.purchases.length) return undefined
+      const page = Effect.fnUntraced(function* (userToken: string, cursor: HistoryCursor, limit: number) {
+        const start = yield* reader.revisionAt(userToken, cursor.revision)
+        if (start === undefined || cursor.taken > start.revision.purchases.length) return undefined
         const entries: Array<LedgerEntry> = []
         let waiting: Array<ReadRevision> = [start]
-        let skip = place.taken
+        let skip = cursor.taken
         let bytes = 0
         let oldest = start
         while (true) {
@@ -77,16 +77,16 @@ export class History extends Context.Service<
       const receipt = Effect.fnUntraced(function* (
         userToken: string,
         purchaseId: string,
-        seen: { readonly revision: number; readonly repeats: number; readonly conflicts: number }
+        applied: { readonly sequence: number; readonly repeats: number; readonly conflicts: number }
       ) {
-        const stored = yield* namedRevision(reader, userToken, seen.revision)
+        const stored = yield* namedRevision(reader, userToken, applied.sequence)
         const entry = entryOf(stored, purchaseId)
         if (entry === undefined) {
           return yield* new LedgerInconsistent({
-            problem: `account ${userToken}: revision ${seen.revision} does not hold purchase ${purchaseId}`
+            problem: `account ${userToken}: revision ${applied.sequence} does not hold purchase ${purchaseId}`
           })
         }
-        return { entry, appliedAt: stored.storedAt, repeats: seen.repeats, conflicts: seen.conflicts }
+        return { entry, appliedAt: stored.storedAt, repeats: applied.repeats, conflicts: applied.conflicts }
       })
 
       return History.of({ page, receipt })

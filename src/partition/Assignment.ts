@@ -1,4 +1,4 @@
-import { fnv1a, spreadBits } from "../protocol/TextHash.ts"
+import { fnv1a, spreadBits } from "../account/TextHash.ts"
 
 /**
  * Returns the worker that a partition belongs to, by rendezvous hashing; `undefined` without workers. Each worker has a

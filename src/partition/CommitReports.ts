@@ -1,10 +1,11 @@
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../protocol/AppliedNotice.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { Revision } from "../account/Revision.ts"
 import { rejectedKey } from "../protocol/Subject.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
 import { WorkCounters } from "../metrics/WorkCounters.ts"
+import { forkInScope } from "../runtime/ForkInScope.ts"
 import { NoticeSender } from "./NoticeSender.ts"
 
 /** Where the sender of a message wants to be told that its purchases are applied, as the message says it. */
@@ -25,15 +26,15 @@ export interface CommitReports {
 /** Makes the reports of one partition. */
 export const makeCommitReports = (
   partition: number
-): Effect.Effect<CommitReports, never, NoticeSender | WorkCounters> =>
+): Effect.Effect<CommitReports, never, NoticeSender | Scope.Scope | WorkCounters> =>
   Effect.gen(function* () {
     const notices = yield* NoticeSender
     const counters = yield* WorkCounters
-    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const fork = yield* forkInScope()
 
     const log = ({ inputSequence, index, reason }: Rejection) => {
       const record = rejectedKey(inputSequence, index)
-      run(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record, reason })))
+      fork(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record, reason })))
     }
 
     return {

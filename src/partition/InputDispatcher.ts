@@ -6,6 +6,7 @@ import type { ChainWriter } from "../ledger/ChainWriter.ts"
 import type { InputMessage, InputProgress } from "../ledger/InputProgress.ts"
 import type { Delivery, ReadDelivery } from "../nats/Delivery.ts"
 import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
+import { forkInScope } from "../runtime/ForkInScope.ts"
 import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import type { EpochState } from "./EpochState.ts"
 import type { PartitionPurchases } from "./OpenPurchases.ts"
@@ -36,8 +37,7 @@ export const makeInputDispatcher = (
   Effect.gen(function* () {
     const registry = yield* ActorRegistry
     const rejected = yield* RejectedRecords
-    const scope = yield* Effect.scope
-    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const fork = yield* forkInScope()
     const { own, state, progress, openPurchases, watermark, actors, writer } = epoch
 
     /** Records why parts of a message are not applied, and only then lets the position pass them. */
@@ -48,7 +48,7 @@ export const makeInputDispatcher = (
         Effect.map(() => writer.submit({ userToken: "", parts: [message], line: () => undefined, committed })),
         Effect.catch((failure) => Effect.sync(() => state.fail(failure.message)))
       )
-      run(Effect.forkIn(recorded, scope))
+      fork(recorded)
     }
 
     return Effect.fnUntraced(function* (next: Delivery) {

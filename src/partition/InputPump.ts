@@ -2,6 +2,7 @@ import { Effect, Queue, type Scope } from "effect"
 import type { Delivery, ReadDelivery } from "../nats/Delivery.ts"
 import { PartitionConsumer } from "../nats/PartitionConsumer.ts"
 import type { Pull, PullEvents } from "../nats/PullSession.ts"
+import { type Fork, forkInScope } from "../runtime/ForkInScope.ts"
 import type { EpochState } from "./EpochState.ts"
 import { InHand } from "./InHand.ts"
 import { InputBudget } from "./InputBudget.ts"
@@ -23,7 +24,7 @@ export class InputPump implements PullEvents {
   readonly inHand: InHand
   private readonly state: EpochState
   private readonly budget: InputBudget["Service"]
-  private readonly fork: (effect: Effect.Effect<void>) => void
+  private readonly fork: Fork
   /** What was delivered and not taken; bounded by what is in hand. */
   private readonly received: Queue.Queue<Delivery>
   private pull: Pull | undefined
@@ -40,7 +41,7 @@ export class InputPump implements PullEvents {
     { state, position }: PumpedEpoch,
     budget: InputBudget["Service"],
     received: Queue.Queue<Delivery>,
-    fork: (effect: Effect.Effect<void>) => void
+    fork: Fork
   ) {
     this.state = state
     this.budget = budget
@@ -157,10 +158,9 @@ export const openInputPump = (
   Effect.gen(function* () {
     const budget = yield* InputBudget
     const consumers = yield* PartitionConsumer
-    const scope = yield* Effect.scope
-    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const fork = yield* forkInScope()
     const received = yield* Queue.unbounded<Delivery>()
-    const pump = new InputPump(epoch, budget, received, (effect) => void run(Effect.forkIn(effect, scope)))
+    const pump = new InputPump(epoch, budget, received, fork)
     const begin = Effect.map(consumers.pull(epoch.partition, epoch.epoch, pump), (pull) => pump.begin(pull))
     return { pump, begin }
   })

@@ -30,7 +30,7 @@ export interface InspectedEpoch {
 const snapshotOf = (account: Account) => ({
   total: account.total,
   count: account.count,
-  revision: account.revision,
+  revision: account.revisionSequence,
   segment: account.segment,
   unsealedRevisions: account.unsealedRevisions,
   decidedThrough: account.decidedThrough

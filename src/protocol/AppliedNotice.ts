@@ -14,7 +14,7 @@ export interface NoticeAddress {
 /** A purchase was applied: true for ever, whoever says it. What came again or was refused gets no notice. */
 export interface AppliedNotice {
   readonly message: number
-  /** The purchase's place in the message. */
+  /** The purchase's index in the message. */
   readonly index: number
   /** The account's total after it. */
   readonly totalAfter: Cents

@@ -1,4 +1,5 @@
-import { Exit, Option, Schema } from "effect"
+import { Exit, Schema } from "effect"
+import { failureOf } from "../runtime/ExitFailure.ts"
 import { jsonText } from "./JsonText.ts"
 import { Purchase, readPurchase } from "../account/Purchase.ts"
 
@@ -24,21 +25,20 @@ export interface Unreadable {
 }
 
 export interface DecodedMessage {
-  /** The readable purchases, each with its place in the message. */
+  /** The readable purchases, each with its index in the message. */
   readonly purchases: ReadonlyArray<{ readonly index: number; readonly purchase: Purchase }>
   readonly unreadable: ReadonlyArray<Unreadable>
 }
 
-/** The JSON text of one purchase, as {@link encodePurchases} takes it; by hand, since an edge writes each purchase. */
+/** Writes one purchase as JSON, as {@link encodePurchases} takes it. It is written by hand, because an edge writes each purchase. */
 export const encodePurchaseText = (purchase: Purchase): string =>
   `{"purchaseId":${jsonText(purchase.purchaseId)},"userId":${jsonText(purchase.userId)},"productName":${jsonText(purchase.productName)},"productType":${jsonText(purchase.productType)},"valueCents":${purchase.valueCents},"quantity":${purchase.quantity}}`
 
-/** The payload of a message, from the JSON texts of its purchases. */
+/** Writes the payload of a message from the JSON texts of its purchases. */
 export const encodePurchases = (texts: ReadonlyArray<string>): string =>
   `{"version":${version},"purchases":[${texts.join(",")}]}`
 
-const reasonOf = (exit: Exit.Exit<unknown, Schema.SchemaError>): string =>
-  Option.match(Exit.findErrorOption(exit), { onNone: () => "unreadable", onSome: (error) => error.message })
+const reasonOf = (exit: Exit.Exit<unknown, Schema.SchemaError>): string => failureOf(exit)?.message ?? "unreadable"
 
 // A record has to fit into a message as the input did, and JSON may write one byte as six: then base64 is shorter.
 const kept = (bytes: Uint8Array, text: string | undefined): Pick<Unreadable, "payload" | "encoding"> =>

@@ -1,4 +1,4 @@
-import { fnv1a } from "./TextHash.ts"
+import { fnv1a } from "../account/TextHash.ts"
 
 /** Names on the broker: the streams, their subjects, the keys of the buckets. */
 export const inputStream = "PURCHASES"
@@ -51,7 +51,7 @@ export const readToken = (token: string): string | undefined => {
  */
 export const partitionOf = (userToken: string, partitions: number): number => fnv1a(userToken) % partitions
 
-/** Stands in the place of a user where a message carries purchases of many; no token of a user begins like this. */
+/** Stands instead of a user token in the subject of a message with purchases of many users. No token begins like this. */
 const manyUsers = "=many"
 
 export const purchaseSubject = (partition: number, userToken: string): string => `purchases.${partition}.${userToken}`

@@ -115,10 +115,10 @@ const expectedOf = (purchases: ReadonlyArray<Purchase>) => {
 const observed = (account: Account, ids: Iterable<string>) => ({
   total: account.total,
   count: account.count,
-  size: account.seen.size,
+  size: account.purchaseIds.size,
   seen: new Map(
     Array.from(ids, (id) => {
-      const { repeats = -1, conflicts = -1 } = account.seen.get(id) ?? {}
+      const { repeats = -1, conflicts = -1 } = account.purchaseIds.get(id) ?? {}
       return [id, { repeats, conflicts }] as const
     })
   )
@@ -132,11 +132,11 @@ const expectedView = ({ ids, total, counts }: ReturnType<typeof expectedOf>) => 
 })
 
 /** All of an account, whatever the order in which its set was filled. `segment` and `links` name what is stored. */
-const contentOf = ({ seen, ...rest }: Account, ids: Iterable<string>) => ({
+const contentOf = ({ purchaseIds, ...rest }: Account, ids: Iterable<string>) => ({
   ...rest,
-  size: seen.size,
-  unsealed: seen.unsealedRevisions(),
-  seen: new Map(Array.from(ids, (id) => [id, seen.get(id)] as const))
+  size: purchaseIds.size,
+  unsealed: purchaseIds.unsealedRevisions(),
+  purchaseIds: new Map(Array.from(ids, (id) => [id, purchaseIds.get(id)] as const))
 })
 
 const purchases = fc.array(
@@ -257,7 +257,7 @@ describe("decide", () => {
     const second = ledger.commit(log.slice(2))
     expect(second.applied).toEqual([])
     expect(second.conflicts).toEqual([log[3]])
-    expect(ledger.account.seen.get("p1")).toMatchObject({ repeats: 1, conflicts: 2 })
+    expect(ledger.account.purchaseIds.get("p1")).toMatchObject({ repeats: 1, conflicts: 2 })
     expect(ledger.account.total).toBe(purchaseTotal(purchaseOf(1, 5)))
   })
 })
@@ -409,7 +409,7 @@ describe("sealing", () => {
     commitLast(ledger)
     expect(ledger.account.unsealedRevisions).toBeLessThanOrEqual(unsealedRevisionsMax)
     expect(contentOf(load(ledger), ["p1", "last"])).toEqual(contentOf(ledger.account, ["p1", "last"]))
-    expect(load(ledger).seen.get("p1")?.repeats).toBe(log.length - 1)
+    expect(load(ledger).purchaseIds.get("p1")?.repeats).toBe(log.length - 1)
   })
 
   it("each segment fits into the broker's largest message, whatever came again while one was on its way", () => {
@@ -430,7 +430,7 @@ describe("sealing", () => {
     for (const text of ledger.texts.values()) expect(Buffer.byteLength(text)).toBeLessThan(payloadMax)
     const ids = sales.map(({ purchase }) => purchase.purchaseId)
     const loaded = load(ledger)
-    expect(new Set(ids.map((id) => loaded.seen.get(id)?.repeats))).toEqual(new Set([1]))
+    expect(new Set(ids.map((id) => loaded.purchaseIds.get(id)?.repeats))).toEqual(new Set([1]))
     expect(contentOf(loaded, ids)).toEqual(contentOf(ledger.account, ids))
   })
 })

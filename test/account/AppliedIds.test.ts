@@ -17,20 +17,22 @@ describe.each(kinds)("$name", ({ make, most }) => {
     fc.assert(
       fc.property(few, fc.array(id, { maxLength: 10 }), fc.nat({ max: most }), (entries, others, many) => {
         const numbered = Array.from({ length: many }, (_, index) => [`order-${index}`, index, 2 * index] as const)
+        // They have one length and one end, so a tag of the end does not tell them apart.
+        const alike = Array.from({ length: 10 }, (_, index) => [`${index}: the same end`, index, 3 * index] as const)
         const ids = make()
-        const model = new Map<string, { revision: number; fingerprint: number }>()
-        for (const [key, revision, fingerprint] of [...entries, ...numbered, ...entries]) {
-          ids.add(key, revision, fingerprint)
-          if (!model.has(key)) model.set(key, { revision, fingerprint })
+        const model = new Map<string, { sequence: number; fingerprint: number }>()
+        for (const [key, sequence, fingerprint] of [...entries, ...alike, ...numbered, ...entries]) {
+          ids.add(key, sequence, fingerprint)
+          if (!model.has(key)) model.set(key, { sequence, fingerprint })
         }
         expect(ids.size).toBe(model.size)
         const all = Array.from({ length: ids.size }, (_, index) => index)
         expect(all.map((index) => ids.idAt(index))).toEqual([...model.keys()])
         expect(
-          all.map((index) => ({ revision: ids.revisionAt(index), fingerprint: ids.fingerprintAt(index) }))
+          all.map((index) => ({ sequence: ids.sequenceAt(index), fingerprint: ids.fingerprintAt(index) }))
         ).toEqual([...model.values()])
         expect([...model.keys()].map((key) => ids.indexOf(key))).toEqual(all)
-        for (const key of [...others, "", "order-", "order-3001", "order-00"]) {
+        for (const key of [...others, "", "order-", "x: the same end", "order-3001", "order-00"]) {
           if (!model.has(key)) expect(ids.indexOf(key)).toBe(-1)
         }
       }),

@@ -1,17 +1,17 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { PurchaseIdSet, type SeenPurchase } from "../../src/account/PurchaseIdSet.ts"
+import { PurchaseIdSet, type AppliedId } from "../../src/account/PurchaseIdSet.ts"
 import type { SealedRevision } from "../../src/account/Segment.ts"
 
-/** Gathers members by the revisions that applied them, as a set has to. */
-const byRevision = (members: ReadonlyArray<readonly [string, SeenPurchase]>): Array<SealedRevision> => {
+/** Gathers ids by the revisions that applied them, as a set has to. */
+const byRevision = (ids: ReadonlyArray<readonly [string, AppliedId]>): Array<SealedRevision> => {
   const revisions: Array<SealedRevision> = []
-  for (const [purchaseId, { revision, fingerprint }] of members) {
+  for (const [purchaseId, { sequence, fingerprint }] of ids) {
     const last = revisions.at(-1)
-    const isSame = last?.sequence === revision
+    const isSame = last?.sequence === sequence
     const { purchaseIds, fingerprints } = isSame ? last : { purchaseIds: [], fingerprints: [] }
     revisions.splice(isSame ? -1 : revisions.length, 1, {
-      sequence: revision,
+      sequence,
       purchaseIds: [...purchaseIds, purchaseId],
       fingerprints: [...fingerprints, fingerprint]
     })
@@ -28,21 +28,21 @@ const known = [
   "\u{1f6d2}",
   "0",
   "constructor",
-  ...Array.from({ length: 20 }, (_, n) => `id-${n}`)
+  ...Array.from({ length: 40 }, (_, n) => `id-${n}`)
 ]
 const ids = fc.constantFrom(...known)
 const add = fc.record({
   kind: fc.constant("add" as const),
   id: ids,
   // Revisions often bring several ids.
-  revision: fc.oneof(fc.nat({ max: 2 }), fc.maxSafeNat()),
+  sequence: fc.oneof(fc.nat({ max: 2 }), fc.maxSafeNat()),
   fingerprint: fc.maxSafeNat()
 })
 const seal = fc.record({ kind: fc.constant("seal" as const) })
 const repeat = fc.record({ kind: fc.constant("repeat" as const), id: ids, repeats: fc.nat(), conflicts: fc.nat() })
 const steps = fc.array(
   fc.oneof({ arbitrary: add, weight: 8 }, { arbitrary: seal, weight: 1 }, { arbitrary: repeat, weight: 2 }),
-  { maxLength: 90, size: "max" }
+  { maxLength: 120, size: "max" }
 )
 
 describe("PurchaseIdSet", () => {
@@ -50,7 +50,7 @@ describe("PurchaseIdSet", () => {
     fc.assert(
       fc.property(steps, (all) => {
         const set = new PurchaseIdSet()
-        const model = new Map<string, SeenPurchase>()
+        const model = new Map<string, AppliedId>()
         let sealed = 0
         for (const step of all) {
           const before = step.kind === "seal" ? undefined : model.get(step.id)
@@ -58,9 +58,9 @@ describe("PurchaseIdSet", () => {
             set.seal()
             sealed = model.size
           } else if (step.kind === "add") {
-            const { id, revision, fingerprint } = step
-            set.add(id, revision, fingerprint)
-            model.set(id, before ?? { revision, fingerprint, repeats: 0, conflicts: 0 })
+            const { id, sequence, fingerprint } = step
+            set.add(id, sequence, fingerprint)
+            model.set(id, before ?? { sequence, fingerprint, repeats: 0, conflicts: 0 })
           } else if (before !== undefined) {
             const { id, repeats, conflicts } = step
             set.repeat(id, { repeats, conflicts })
@@ -103,7 +103,7 @@ describe("PurchaseIdSet", () => {
       expect(set.unsealedRevisions()).toEqual([{ sequence: 99, purchaseIds: ["last"], fingerprints: [100] }])
       for (const { sequence, purchaseIds, fingerprints } of segments.flat()) {
         for (const [index, purchaseId] of purchaseIds.entries()) {
-          const member = { revision: sequence, fingerprint: fingerprints[index], repeats: 0, conflicts: 0 }
+          const member = { sequence: sequence, fingerprint: fingerprints[index], repeats: 0, conflicts: 0 }
           expect(set.get(purchaseId)).toEqual(member)
         }
       }
@@ -116,6 +116,6 @@ describe("PurchaseIdSet", () => {
     expect({ size: set.size, a: set.get("a") }).toEqual({ size: 0, a: undefined })
     set.add("a", 7, 8)
     set.repeat("a", { repeats: 0, conflicts: 1 })
-    expect(set.get("a")).toEqual({ revision: 7, fingerprint: 8, repeats: 2, conflicts: 1 })
+    expect(set.get("a")).toEqual({ sequence: 7, fingerprint: 8, repeats: 2, conflicts: 1 })
   })
 })

@@ -2,7 +2,7 @@ import { it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Result, Scheduler, Scope } from "effect"
 import * as fc from "fast-check"
 import { describe, expect } from "vitest"
-import { AccountActor, type ListedActor } from "../../src/actor/AccountActor.ts"
+import { AccountActor, type ResidentActor } from "../../src/actor/AccountActor.ts"
 import { makeActorRequests } from "../../src/actor/ActorRequests.ts"
 import { type Account, type Delivered, sealBounds } from "../../src/account/Account.ts"
 import { BrokerUnavailable, OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
@@ -118,7 +118,7 @@ class TestActor {
       const hands = {
         partition: 0,
         requests,
-        wake: (actor: ListedActor) => dispatcher.scheduleTask(() => actor.turn(), 0),
+        wake: (actor: ResidentActor) => dispatcher.scheduleTask(() => actor.turn(), 0),
         mailboxMax: 1_000,
         writer: { submit: (proposal: RevisionProposal<number>) => void this.proposals.push(proposal) },
         headOf: () => this.head,
@@ -280,13 +280,15 @@ const runSteps = (steps: ReadonlyArray<Step>) =>
     yield* checkAll
     const account = yield* actor.look()
     const loaded = yield* actor.load()
-    expect({ counted: account.count, inMemory: account.seen.size, loaded: loaded.seen.size }).toEqual({
+    expect({ counted: account.count, inMemory: account.purchaseIds.size, loaded: loaded.purchaseIds.size }).toEqual({
       counted: known.size,
       inMemory: known.size,
       loaded: known.size
     })
     expect(
-      [...known].filter((id) => !Object.is(loaded.seen.get(`p${id}`)?.repeats, account.seen.get(`p${id}`)?.repeats))
+      [...known].filter(
+        (id) => !Object.is(loaded.purchaseIds.get(`p${id}`)?.repeats, account.purchaseIds.get(`p${id}`)?.repeats)
+      )
     ).toEqual([])
     expect(loaded.applying).toEqual(account.applying)
     expect(loaded.idle).toEqual(account.idle)
@@ -506,8 +508,8 @@ describe("an actor", () => {
 
       yield* actor.giveTogether([1, 2])
       yield* actor.commit()
-      const { decidedThrough, revision } = yield* actor.look()
-      expect({ decidedThrough, revision }).toEqual({ decidedThrough: 1, revision: 1 })
+      const { decidedThrough, revisionSequence } = yield* actor.look()
+      expect({ decidedThrough, revisionSequence }).toEqual({ decidedThrough: 1, revisionSequence: 1 })
 
       // The same input, as it is read again after a crash.
       const next = yield* TestActor.onCommit(actor.journal.newest(0)?.text ?? "")

@@ -26,7 +26,7 @@ const makeRegistry = (settings: { readonly residentMax: number; readonly idleMil
     })
   const submit = (proposal: RevisionProposal<number>) => void proposals.push(proposal)
   const runtime = ManagedRuntime.make(
-    ActorRegistry.layer({ idleMilliseconds: 3_600_000, membersMax: 1_000_000, ...settings }).pipe(
+    ActorRegistry.layer({ idleMilliseconds: 3_600_000, purchaseIdsMax: 1_000_000, ...settings }).pipe(
       Layer.provideMerge(
         Layer.mergeAll(
           Layer.mock(AccountReader, { load }),

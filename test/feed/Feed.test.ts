@@ -168,7 +168,7 @@ describe("The feed", () => {
     const [one, other] = [read(), read()]
     await one.begun()
     await other.begun()
-    expect(one.items).toEqual([{ kind: "place", place: behindCommit(6) }])
+    expect(one.items).toEqual([{ kind: "start", place: behindCommit(6) }])
     ledger.grow(2)
     ledger.grow(1)
     handOn()
@@ -296,7 +296,7 @@ describe("The feed", () => {
     ledger.ahead = 10
     const reader = read({ lastEventId: "10" })
     await reader.begun()
-    expect(reader.items).toEqual([{ kind: "place", place: behindCommit(10) }])
+    expect(reader.items).toEqual([{ kind: "start", place: behindCommit(10) }])
     ledger.grow(4)
     handOn()
     expect(reader.sequences()).toEqual([12, 14])
@@ -374,7 +374,7 @@ describe("The feed", () => {
     const reader = read({ userToken: "ann", lastEventId: "0" })
     await until("it has ended", reader.hasEnded)
     expect(reader.items).toEqual([
-      { kind: "place", place: behindCommit(0) },
+      { kind: "start", place: behindCommit(0) },
       { kind: "end", reason: "unavailable" }
     ])
     ledger.owner = Effect.undefined
@@ -439,7 +439,7 @@ describe("The feed", () => {
     ledger.isAvailable = true
     const next = read()
     await next.begun()
-    expect(next.items).toEqual([{ kind: "place", place: behindCommit(0) }])
+    expect(next.items).toEqual([{ kind: "start", place: behindCommit(0) }])
   })
 
   it("a feed takes a bounded number of readers and refuses the next", async () => {
@@ -549,7 +549,7 @@ describe("What comes to a reader in time", () => {
   it("a reader gets a heartbeat every 15 seconds until the end", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const values = {
-        p: { kind: "place", place: behindCommit(1) },
+        p: { kind: "start", place: behindCommit(1) },
         h: { kind: "heartbeat" },
         e: { kind: "end", reason: "stopping" }
       } as const

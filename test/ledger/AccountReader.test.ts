@@ -38,7 +38,7 @@ const makeAccount = () => {
     }))
   ).pipe(Layer.provide(journal.chainLayer))
   const reader = AccountReader.layer.pipe(Layer.provide(chain))
-  const load = (userToken = "ann", newest = ledger.account.revision) =>
+  const load = (userToken = "ann", newest = ledger.account.revisionSequence) =>
     Effect.runPromise(
       Effect.result(Effect.flatMap(AccountReader, (one) => one.load(userToken, newest))).pipe(Effect.provide(reader))
     )
@@ -79,11 +79,11 @@ const commitLast = (made: Made, id: number) => {
   made.ledger.commit(deliver([id], made.ledger.account.decidedThrough + 1))
 }
 
-const contentOf = ({ seen, ...rest }: Account, ids: ReadonlyArray<number>) => ({
+const contentOf = ({ purchaseIds, ...rest }: Account, ids: ReadonlyArray<number>) => ({
   ...rest,
-  size: seen.size,
-  unsealed: seen.unsealedRevisions(),
-  seen: ids.map((id) => [id, seen.get(`p${id}`)])
+  size: purchaseIds.size,
+  unsealed: purchaseIds.unsealedRevisions(),
+  purchaseIds: ids.map((id) => [id, purchaseIds.get(`p${id}`)])
 })
 
 const loaded = async (made: Made): Promise<Account> => {
@@ -95,7 +95,7 @@ const loaded = async (made: Made): Promise<Account> => {
 describe("an account that is read from the journal", () => {
   it("the account of a new user is empty and takes no read", async () => {
     const made = makeAccount()
-    expect(await made.load("new", 0)).toMatchObject({ success: { count: 0, total: 0n, revision: 0 } })
+    expect(await made.load("new", 0)).toMatchObject({ success: { count: 0, total: 0n, revisionSequence: 0 } })
     expect(made.read).toEqual([])
   })
 
@@ -131,14 +131,14 @@ describe("an account that is read from the journal", () => {
     }
     commitLast(large, 2_400)
     const account = await loaded(large)
-    expect({ count: account.count, ids: account.seen.size, segments: large.ledger.segments.length }).toEqual({
+    expect({ count: account.count, ids: account.purchaseIds.size, segments: large.ledger.segments.length }).toEqual({
       count: 2_401,
       ids: 2_401,
       segments: 600
     })
     expect(large.read.toSorted((one, other) => one - other)).toEqual([
       ...large.ledger.segments,
-      large.ledger.account.revision
+      large.ledger.account.revisionSequence
     ])
     expect(account.links).toEqual(large.ledger.account.links)
     expect(account.applying).toEqual(large.ledger.account.applying)
@@ -152,7 +152,7 @@ describe("an account that is read from the journal", () => {
     made.ledger.beginSeal()
     commitAll(made, [[301]], 1_000)
     const account = await loaded(made)
-    expect({ segment: account.segment, unsealed: account.unsealedRevisions, ids: account.seen.size }).toEqual({
+    expect({ segment: account.segment, unsealed: account.unsealedRevisions, ids: account.purchaseIds.size }).toEqual({
       segment: 0,
       unsealed: 2,
       ids: 301

@@ -24,7 +24,7 @@ describe("a position beyond the input log", () => {
   it("a position beyond the input log keeps the partition from being taken, so that no purchase is skipped", async () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
     const runtime = ManagedRuntime.make(
-      ActorRegistry.layer({ residentMax: 10, membersMax: 1_000, idleMilliseconds: 60_000 }).pipe(
+      ActorRegistry.layer({ residentMax: 10, purchaseIdsMax: 1_000, idleMilliseconds: 60_000 }).pipe(
         Layer.provideMerge(
           Layer.mergeAll(
             History.layer,

@@ -138,10 +138,10 @@ export class FormerInstallation {
     const decision = decide(account, deliveries)
     if (isEmpty(decision)) return
     const revision = revisionOf(account, decision)
-    if (account.seen.unsealedSize >= formerSealMin || state.unsealed >= formerSealMin) {
+    if (account.purchaseIds.unsealedSize >= formerSealMin || state.unsealed >= formerSealMin) {
       state.segments += 1
       state.unsealed = 0
-      account.seen.seal()
+      account.purchaseIds.seal()
       await this.write(`seen.${userToken}.${state.segments}`, { version: 1, entries: [], repeats: [] })
     }
     state.unsealed += 1

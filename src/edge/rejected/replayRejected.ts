@@ -26,10 +26,10 @@ export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("Alre
  * Writes the next step, and returns the newest one. If another replay wrote a step meanwhile, that one is returned. So
  * of two replays with different contents one begins, and the other sees it.
  */
-const step = Effect.fnUntraced(function* (place: RejectedKey, replay: Replay, after: number) {
+const step = Effect.fnUntraced(function* (key: RejectedKey, replay: Replay, after: number) {
   const records = yield* RejectedRecords
-  yield* records.step(place, replay, after).pipe(Effect.catchTag("CommitConflict", () => Effect.void))
-  const newest = yield* records.replay(place)
+  yield* records.step(key, replay, after).pipe(Effect.catchTag("CommitConflict", () => Effect.void))
+  const newest = yield* records.replay(key)
   if (newest !== undefined) return newest
   // The step of the other replay is still on its way to the disk.
   return yield* new BrokerUnavailable({
@@ -52,12 +52,12 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
  * account counts it once. Returns the newest step, and whether everything was done before. Fails with AlreadyReplayed if
  * another content was sent before.
  */
-export const replayRejected = Effect.fnUntraced(function* (place: RejectedKey, purchase: Purchase) {
+export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, purchase: Purchase) {
   const records = yield* RejectedRecords
-  const newest = yield* records.replay(place)
+  const newest = yield* records.replay(key)
   // A purchase that conflicts is never applied: the account has another one under its id. So the next may be tried.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
-  const begun = mayBegin ? yield* step(place, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
+  const begun = mayBegin ? yield* step(key, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
   if (!samePurchase(begun.purchase, purchase)) {
     const { userId, purchaseId } = begun.purchase
     return yield* new AlreadyReplayed({ userId, purchaseId })
@@ -69,5 +69,5 @@ export const replayRejected = Effect.fnUntraced(function* (place: RejectedKey, p
   const entry = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds)
   const state = entry === undefined ? "stored" : sameContent(entry, purchase) ? "applied" : "conflicting"
   if (state === begun.state) return { step: begun, wasFinished: false }
-  return { step: yield* step(place, { state, purchase, inputSequence }, begun.sequence), wasFinished: false }
+  return { step: yield* step(key, { state, purchase, inputSequence }, begun.sequence), wasFinished: false }
 })

@@ -99,11 +99,11 @@ const wholeBody = (
 })
 
 /** Reads a record. Fails with the problem `not-found` without one. */
-const found = Effect.fnUntraced(function* (place: RejectedKey) {
+const found = Effect.fnUntraced(function* (key: RejectedKey) {
   const records = yield* RejectedRecords
-  const record = yield* records.find(place)
+  const record = yield* records.find(key)
   if (record !== undefined) return record
-  const detail = `Message ${place.inputSequence} has no rejected record at index ${place.index}. GET /rejected lists the rejected records.`
+  const detail = `Message ${key.inputSequence} has no rejected record at index ${key.index}. GET /rejected lists the rejected records.`
   return yield* Effect.fail(problem("not-found", detail))
 })
 
@@ -168,10 +168,10 @@ const readRoute = route({
   parameters: placeParameters,
   answers: { 200: jsonAnswer("The record.", RejectedRecord) },
   problems: ["not-found", "unavailable", "outcome-unknown"],
-  handle: Effect.fnUntraced(function* (place, edge) {
-    const record = yield* found(place)
+  handle: Effect.fnUntraced(function* (key, edge) {
+    const record = yield* found(key)
     const records = yield* RejectedRecords
-    return reply(200, wholeBody(edge, record, yield* records.trail(place)))
+    return reply(200, wholeBody(edge, record, yield* records.trail(key)))
   })
 })
 
@@ -202,11 +202,11 @@ const replayRoute = route({
     "unavailable",
     "outcome-unknown"
   ],
-  handle: Effect.fnUntraced(function* ({ body, ...place }, edge) {
-    const record = yield* found(place)
-    const newId = () => replayedPurchaseId(place.inputSequence, place.index)
+  handle: Effect.fnUntraced(function* ({ body, ...key }, edge) {
+    const record = yield* found(key)
+    const newId = () => replayedPurchaseId(key.inputSequence, key.index)
     const purchase = yield* purchaseIn(edge, body, undefined, newId)
-    const { step, wasFinished } = yield* Effect.catchTag(replayRejected(place, purchase), "AlreadyReplayed", (other) =>
+    const { step, wasFinished } = yield* Effect.catchTag(replayRejected(key, purchase), "AlreadyReplayed", (other) =>
       Effect.fail(alreadyReplayed(other))
     )
     const location = receiptReference(edge, purchase.userId, purchase.purchaseId)
@@ -215,7 +215,7 @@ const replayRoute = route({
       return yield* Effect.fail(problem("conflicting-purchase", detail, { location }))
     }
     const records = yield* RejectedRecords
-    const answer = wholeBody(edge, record, yield* records.trail(place))
+    const answer = wholeBody(edge, record, yield* records.trail(key))
     return step.state === "applied"
       ? reply(200, answer, { location, ...(wasFinished ? { "idempotent-replayed": "true" } : {}) })
       : reply(202, answer, { location })

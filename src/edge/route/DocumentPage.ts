@@ -84,9 +84,9 @@ const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<s
   return `<table role="table"><thead role="rowgroup"><tr role="row">${head}</tr></thead><tbody role="rowgroup">${body.join("")}</tbody></table>`
 }
 
-const parameterRow = ({ name, in: place, required, description, schema }: DescribedParameter) => [
+const parameterRow = ({ name, in: location, required, description, schema }: DescribedParameter) => [
   `<code>${escaped(name)}</code>`,
-  required ? place : `${place}, may be left out`,
+  required ? location : `${location}, may be left out`,
   schemaLine(schema),
   `${prose(description)}${schema["default"] === undefined ? "" : ` Without it: <code>${escaped(String(schema["default"]))}</code>.`}`
 ]

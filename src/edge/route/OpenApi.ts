@@ -170,12 +170,12 @@ const describeProblems = (components: Components, kinds: ReadonlyArray<ProblemKi
 
 const describeOptional = (
   components: Components,
-  place: "query" | "header",
+  location: "query" | "header",
   declared: Readonly<Record<string, Parameter<unknown>>>
 ): ReadonlyArray<DescribedParameter> =>
   Object.entries(declared).map(([name, { description, documented, otherwise }]) => ({
     name,
-    in: place,
+    in: location,
     required: false,
     description,
     schema: { ...describeSchema(components, documented), ...(otherwise === undefined ? {} : { default: otherwise }) }

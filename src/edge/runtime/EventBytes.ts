@@ -68,7 +68,7 @@ export class EventBytes {
   /** Returns the text of an item, which is empty if none of its revisions can be read. */
   of(item: FeedItem): Buffer | string {
     switch (item.kind) {
-      case "place":
+      case "start":
         return `retry: ${retryMilliseconds}\n${eventOf({ id: encodeFeedPlace(item.place) })}`
       case "reset":
         return resetEvent(item.place, item.reason)

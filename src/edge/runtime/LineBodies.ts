@@ -5,14 +5,14 @@ export const bodiesOpenMax = 64
 export class LineBodies {
   private open = 0
 
-  /** Takes a place for a body. Returns `false` if there is none. */
+  /** Takes a slot for a body. Returns `false` if none is free. */
   begin(): boolean {
     if (this.open >= bodiesOpenMax) return false
     this.open += 1
     return true
   }
 
-  /** Gives the place of a body back. */
+  /** Gives the slot of a body back. */
   end(): void {
     this.open -= 1
   }

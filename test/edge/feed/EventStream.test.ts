@@ -90,7 +90,7 @@ describe("A feed on a socket", () => {
   it("a feed is written as server-sent events with exact amounts", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
-    items.next({ kind: "place", place: behindCommit(3) })
+    items.next({ kind: "start", place: behindCommit(3) })
     const response = await responseTo(asking)
     items.next(applied(1, 12))
     items.next({ kind: "heartbeat" })
@@ -122,7 +122,7 @@ describe("A feed on a socket", () => {
   it("a feed passes over a line that is no revision", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
-    items.next({ kind: "place", place: behindCommit(3) })
+    items.next({ kind: "start", place: behindCommit(3) })
     const response = await responseTo(asking)
     items.next({ kind: "applied", revisions: [{ ...revision(4), text: "by hand" }, revision(5)] })
     items.next({ kind: "applied", revisions: [{ ...revision(6), text: "" }] })
@@ -145,7 +145,7 @@ describe("A feed on a socket", () => {
   it("a feed is closed when its reader goes away", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
-    items.next({ kind: "place", place: behindCommit(3) })
+    items.next({ kind: "start", place: behindCommit(3) })
     await responseTo(asking)
     asking.destroy()
     await until("nobody listens", () => !items.observed)
@@ -162,7 +162,7 @@ describe("A feed on a socket", () => {
   it("a feed is ended for a reader who does not read, with a reason, before much waits for it", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
-    items.next({ kind: "place", place: behindCommit(0) })
+    items.next({ kind: "start", place: behindCommit(0) })
     const response = await responseTo(asking)
     response.pause()
     let most = 0
@@ -185,7 +185,7 @@ describe("A feed on a socket", () => {
   it("a feed is ended for a reader who took nothing from one heartbeat to the next", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
-    items.next({ kind: "place", place: behindCommit(0) })
+    items.next({ kind: "start", place: behindCommit(0) })
     const response = await responseTo(asking)
     response.pause()
     await fill(items, outgoing)
@@ -202,7 +202,7 @@ describe("A feed on a socket", () => {
       ready = given
       return items
     })
-    items.next({ kind: "place", place: behindCommit(0) })
+    items.next({ kind: "start", place: behindCommit(0) })
     const response = await responseTo(asking)
     await ready()
     response.pause()

@@ -1,8 +1,8 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { Used, UseOrder } from "../../src/actor/UseOrder.ts"
+import { LruEntry, LruList } from "../../src/actor/LruList.ts"
 
-class Member extends Used {
+class Member extends LruEntry {
   readonly name: number
   constructor(name: number) {
     super()
@@ -10,7 +10,7 @@ class Member extends Used {
   }
 }
 
-const oldestFirst = (order: UseOrder<Member>): Array<number> => {
+const oldestFirst = (order: LruList<Member>): Array<number> => {
   const names: Array<number> = []
   for (let member = order.oldest; member !== undefined; member = member.newer) names.push(member.name)
   return names
@@ -22,13 +22,13 @@ const newestFirst = (newest: Member | undefined): Array<number> => {
   return names
 }
 
-describe("UseOrder", () => {
+describe("LruList", () => {
   it("the order of use equals that of a set whose used members are deleted and added again", () => {
     const steps = fc.array(fc.record({ kind: fc.constantFrom("use", "delete"), at: fc.nat({ max: 7 }) }))
     fc.assert(
       fc.property(steps, (all) => {
         const members = Array.from({ length: 8 }, (_, name) => new Member(name))
-        const order = new UseOrder<Member>()
+        const order = new LruList<Member>()
         const model = new Set<number>()
         for (const { kind, at } of all) {
           const member = members[at] as Member

@@ -501,7 +501,7 @@ const readAtRandom = async (seed: number) => {
     const request = { lastEventId, ready: async () => undefined, ...(userToken === undefined ? {} : { userToken }) }
     feed.open(request).subscribe((item) => {
       if (item.kind === "applied") got.push(...item.revisions.map(({ place }) => encodeFeedPlace(place)))
-      else if (item.kind !== "place") got.push(item.kind)
+      else if (item.kind !== "start") got.push(item.kind)
     })
     readers.push(reader)
   }

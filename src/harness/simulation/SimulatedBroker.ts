@@ -104,6 +104,7 @@ class SimulatedPull implements Pull {
   private demand = 0
   private unconfirmed = 0
   private readonly allConfirmed = Latch.makeUnsafe(true)
+  readonly confirmed: Effect.Effect<void> = this.allConfirmed.await
   private heardAt: number
 
   constructor(exchange: Exchange, link: Link, partition: number, epoch: number, events: PullEvents) {
@@ -173,10 +174,6 @@ class SimulatedPull implements Pull {
   readonly silence = (): number => {
     if (this.isHeard) this.heardAt = this.exchange.world.now()
     return this.exchange.world.now() - this.heardAt
-  }
-
-  get confirmed(): Effect.Effect<void> {
-    return this.allConfirmed.await
   }
 
   private get isHeard(): boolean {

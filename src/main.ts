@@ -50,6 +50,16 @@ const serveMetrics = (port: number, scope: Scope.Scope) =>
     Scope.provide(scope)
   )
 
+/** The result of a step of starting; a failure ends the process, and so does a signal that comes before it. */
+const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>): Promise<A> => {
+  const exit = await Promise.race([step, stop])
+  if (exit === undefined) return process.exit(0)
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = failureOf(exit)
+  const message = failure instanceof Error ? failure.message : undefined
+  return refuse(message ?? Cause.pretty(exit.cause))
+}
+
 const runWorker = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
   const layer = measuredWorkerLayer(settings).pipe(
     Layer.provideMerge(brokerLayer(settings, `worker ${settings.workerId}`)),
@@ -86,16 +96,6 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
   const endFeeds = Effect.flatMap(Feed, (feed) => feed.stop)
   await runtime.runPromise(Effect.all([Effect.logInfo("draining"), endFeeds, Scope.close(scope, Exit.void)]))
   await runtime.dispose()
-}
-
-/** The result of a step of starting; a failure ends the process, and so does a signal that comes before it. */
-const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>): Promise<A> => {
-  const exit = await Promise.race([step, stop])
-  if (exit === undefined) return process.exit(0)
-  if (Exit.isSuccess(exit)) return exit.value
-  const failure = failureOf(exit)
-  const message = failure instanceof Error ? failure.message : undefined
-  return refuse(message ?? Cause.pretty(exit.cause))
 }
 
 const role = readRole()

@@ -248,24 +248,6 @@ export const revisionOf = (account: Account, decision: Decision): Revision => ({
   segment: account.segment
 })
 
-/**
- * Takes a committed revision into the account. `sequence` is that of its commit. Whoever has just decided it knows the
- * fingerprints of its purchases.
- */
-export const evolve = (
-  account: Account,
-  revision: Revision,
-  sequence: number,
-  fingerprints: ReadonlyArray<number> = revision.purchases.map(contentFingerprint)
-): void => {
-  account.total = revision.total
-  account.count = revision.count
-  account.decidedThrough = revision.decidedThrough
-  account.revisionSequence = sequence
-  account.unsealedRevisions = revision.unsealed
-  takeMembers(account, revision, sequence, fingerprints)
-}
-
 /** Appends to a list. A short one is made anew, because an array that is pushed to has room for 17 at once. */
 const appended = (list: Array<number>, sequence: number): Array<number> => {
   if (list.length < exactLengthMax) return list.concat([sequence])
@@ -290,6 +272,24 @@ const takeMembers = (
     addRepeats(account.unsealedRepeats, purchaseId, counts)
     account.purchaseIds.repeat(purchaseId, counts)
   }
+}
+
+/**
+ * Takes a committed revision into the account. `sequence` is that of its commit. Whoever has just decided it knows the
+ * fingerprints of its purchases.
+ */
+export const evolve = (
+  account: Account,
+  revision: Revision,
+  sequence: number,
+  fingerprints: ReadonlyArray<number> = revision.purchases.map(contentFingerprint)
+): void => {
+  account.total = revision.total
+  account.count = revision.count
+  account.decidedThrough = revision.decidedThrough
+  account.revisionSequence = sequence
+  account.unsealedRevisions = revision.unsealed
+  takeMembers(account, revision, sequence, fingerprints)
 }
 
 /**

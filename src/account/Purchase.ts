@@ -25,6 +25,10 @@ const amounts = {
   quantity: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
 }
 
+/** Value times quantity, in cents. */
+export const purchaseTotal = (purchase: { readonly valueCents: Cents; readonly quantity: number }): Cents =>
+  purchase.valueCents * BigInt(purchase.quantity)
+
 /**
  * One purchase as it stands in the input log: the price of a piece as integer cents.
  * A purchase id belongs to its user: the same id of another user is another purchase.
@@ -77,10 +81,6 @@ export const StoredPurchase = Schema.Struct({
   productType: Schema.String,
   ...amounts
 })
-
-/** Value times quantity, in cents. */
-export const purchaseTotal = (purchase: { readonly valueCents: Cents; readonly quantity: number }): Cents =>
-  purchase.valueCents * BigInt(purchase.quantity)
 
 type Content = Pick<Purchase, "productName" | "productType" | "valueCents" | "quantity">
 

@@ -3,8 +3,6 @@ import type { NewPurchase } from "./NewPurchase.ts"
 /** Each kind of problem that the service answers with. */
 export const problemKinds = [
   "malformed-request",
-  "unauthenticated",
-  "forbidden",
   "not-found",
   "method-not-allowed",
   "not-acceptable",
@@ -15,7 +13,6 @@ export const problemKinds = [
   "refused-by-rules",
   "conflicting-purchase",
   "already-replayed",
-  "too-many-requests",
   "headers-too-large",
   "internal-error",
   "unavailable",

@@ -29,6 +29,8 @@ const newest = new NewestView({
   showReceipt: (userId, purchaseId) => void showReceipt(userId, purchaseId)
 })
 
+const feed = new Feed("feed", () => undefined)
+
 let isAnswered = true
 /** @type {import("./TroubleView.js").Trouble | undefined} */
 let trouble
@@ -101,10 +103,10 @@ const drawFeed = () => {
   showConnection()
 }
 
-const feed = new Feed("feed", () => {
+feed.changed = () => {
   if (isDrawn) setTimeout(drawFeed, drawEveryMilliseconds)
   isDrawn = false
-})
+}
 
 for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog")?.close())

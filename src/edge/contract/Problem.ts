@@ -4,8 +4,6 @@ import { visibleText } from "../../account/VisibleText.ts"
 /** Each kind of problem with its status and title. */
 export const problemKinds = {
   "malformed-request": [400, "The request is malformed"],
-  unauthenticated: [401, "Credentials are needed"],
-  forbidden: [403, "Access is not allowed"],
   "not-found": [404, "Not found"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
@@ -16,7 +14,6 @@ export const problemKinds = {
   "expectation-failed": [417, "The expectation cannot be met"],
   "refused-by-rules": [422, "The rules refuse this value"],
   "conflicting-purchase": [422, "This id was used for another purchase"],
-  "too-many-requests": [429, "Too many requests"],
   "headers-too-large": [431, "The headers are too large"],
   "internal-error": [500, "The server made a mistake"],
   unavailable: [503, "The service is not available now"],

@@ -61,6 +61,40 @@ export interface Broker {
   isHeld: boolean
 }
 
+/** Brokers that replicate what they store, each pair with networks of its own, so that one can be cut off from all. */
+const clusterOf = async (
+  names: ReadonlyArray<string>,
+  directoryOf: (name: string) => string
+): Promise<ReadonlyArray<Broker>> => {
+  const ports = await Promise.all(names.map(() => freePort()))
+  const ways: Array<{ readonly from: string; readonly to: string; readonly proxy: Proxy }> = []
+  for (const from of names) {
+    for (const [index, to] of names.entries()) {
+      if (from !== to) ways.push({ from, to, proxy: await Proxy.to(ports[index] ?? 0) })
+    }
+  }
+  // Nobody listens there: brokers tell each other where they are, and would find each other past the proxies.
+  const nowhere = `127.0.0.1:${await freePort()}`
+  return Promise.all(
+    names.map(async (name, index) => {
+      const outgoing = ways.filter(({ from }) => from === name).map(({ proxy }) => `nats://127.0.0.1:${proxy.port}`)
+      const broker = await TestBroker.create({
+        directory: directoryOf(name),
+        arguments: [
+          `--server_name=${name}`,
+          "--cluster_name=faults",
+          `--cluster=nats://127.0.0.1:${ports[index]}`,
+          `--cluster_advertise=${nowhere}`,
+          "--no_advertise=true",
+          `--routes=${outgoing.join(",")}`
+        ]
+      })
+      const routes = ways.filter(({ from, to }) => from === name || to === name).map(({ proxy }) => proxy)
+      return { name, broker, routes, isHeld: false }
+    })
+  )
+}
+
 /** All processes of a run, and the networks between them. */
 export class Fleet {
   readonly brokers: ReadonlyArray<Broker>
@@ -266,38 +300,4 @@ export class Fleet {
     if (this.disk instanceof SmallDisk) this.disk.unmount()
     rmSync(this.directory, { recursive: true, force: true })
   }
-}
-
-/** Brokers that replicate what they store, each pair with networks of its own, so that one can be cut off from all. */
-const clusterOf = async (
-  names: ReadonlyArray<string>,
-  directoryOf: (name: string) => string
-): Promise<ReadonlyArray<Broker>> => {
-  const ports = await Promise.all(names.map(() => freePort()))
-  const ways: Array<{ readonly from: string; readonly to: string; readonly proxy: Proxy }> = []
-  for (const from of names) {
-    for (const [index, to] of names.entries()) {
-      if (from !== to) ways.push({ from, to, proxy: await Proxy.to(ports[index] ?? 0) })
-    }
-  }
-  // Nobody listens there: brokers tell each other where they are, and would find each other past the proxies.
-  const nowhere = `127.0.0.1:${await freePort()}`
-  return Promise.all(
-    names.map(async (name, index) => {
-      const outgoing = ways.filter(({ from }) => from === name).map(({ proxy }) => `nats://127.0.0.1:${proxy.port}`)
-      const broker = await TestBroker.create({
-        directory: directoryOf(name),
-        arguments: [
-          `--server_name=${name}`,
-          "--cluster_name=faults",
-          `--cluster=nats://127.0.0.1:${ports[index]}`,
-          `--cluster_advertise=${nowhere}`,
-          "--no_advertise=true",
-          `--routes=${outgoing.join(",")}`
-        ]
-      })
-      const routes = ways.filter(({ from, to }) => from === name || to === name).map(({ proxy }) => proxy)
-      return { name, broker, routes, isHeld: false }
-    })
-  )
 }

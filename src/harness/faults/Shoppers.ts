@@ -40,6 +40,11 @@ const answerOfBroken = (cause: unknown): Answer => {
   return { outcome: code === "ECONNREFUSED" ? "fail" : "info" }
 }
 
+const withLimit =
+  (ask: Ask): Ask =>
+  (path, init) =>
+    ask(path, { ...init, signal: AbortSignal.timeout(answerWithin) })
+
 /** Clients that buy, send again and read through any of the edges, and write down what they were told. */
 export class Shoppers {
   private readonly shops: () => ReadonlyArray<Shop>
@@ -198,8 +203,3 @@ export class Shoppers {
     return one
   }
 }
-
-const withLimit =
-  (ask: Ask): Ask =>
-  (path, init) =>
-    ask(path, { ...init, signal: AbortSignal.timeout(answerWithin) })

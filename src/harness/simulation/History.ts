@@ -60,6 +60,14 @@ export interface ReceiptRead {
   readonly receipt: Receipt | undefined
 }
 
+const idOf = ({ userId, purchaseId }: Pick<Purchase, "userId" | "purchaseId">): string => `${userId}/${purchaseId}`
+
+const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
+  let total = 0n
+  for (const purchase of purchases) total += purchaseTotal(purchase)
+  return total
+}
+
 /**
  * Reads each message of the journal as it is stored, and each input, also those that a janitor removes later. It says what is
  * wrong with them.
@@ -204,61 +212,6 @@ export class LedgerWatch {
   }
 }
 
-const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
-  let total = 0n
-  for (const purchase of purchases) total += purchaseTotal(purchase)
-  return total
-}
-
-const idOf = ({ userId, purchaseId }: Pick<Purchase, "userId" | "purchaseId">): string => `${userId}/${purchaseId}`
-
-/**
- * Holds what clients saw against what the chain has in the end. A problem begins with the number of the invariant that it
- * breaks, as docs/protocol.md has them. The fence, the positions and the heads are means to those, and have names.
- */
-export const checkHistory = (
-  watch: LedgerWatch,
-  sent: ReadonlyArray<Sent>,
-  reads: ReadonlyArray<Read>,
-  receipts: ReadonlyArray<ReceiptRead>
-): Array<Problem> => {
-  const { histories, deliveries } = watch
-  const problems = [...watch.problems]
-  const placeOf = new Map<string, number>()
-  for (const [userId, history] of histories) {
-    let lastInput = 0
-    for (const [place, applied] of history.entries()) {
-      const id = `${userId}/${applied.purchaseId}`
-      if (placeOf.has(id)) problems.push(`I2 doubled: ${id}`)
-      placeOf.set(id, place)
-      if (applied.inputSequence < lastInput) problems.push(`I5 out of order: ${id} comes before its place in the log`)
-      lastInput = applied.inputSequence
-      const isSent = sent.some(
-        ({ purchase, outcome }) => outcome !== "fail" && idOf(purchase) === id && sameContent(purchase, applied)
-      )
-      if (!isSent) problems.push(`I3 phantom: ${id}`)
-    }
-  }
-  for (const { purchase, outcome, toldTotal } of sent) {
-    const id = idOf(purchase)
-    const place = placeOf.get(id)
-    if (outcome === "ok" && place === undefined) problems.push(`I1 lost: ${id}`)
-    if (toldTotal === undefined || place === undefined) continue
-    const history = histories.get(purchase.userId)?.slice(0, place + 1) ?? []
-    const applied = history.at(-1)
-    if (sumOf(history) !== toldTotal)
-      problems.push(`I4 disagreeing: told ${toldTotal} after ${id}, and it is ${sumOf(history)}`)
-    if (applied !== undefined && !sameContent(applied, purchase))
-      problems.push(`I4 disagreeing: told of another content of ${id}`)
-  }
-  for (const [id, { came, counted }] of deliveries) {
-    if (placeOf.has(id) && counted > came - 1) problems.push(`repeats: ${id} came ${came} times, and again ${counted}`)
-  }
-  problems.push(...checkOrder(sent, placeOf), ...checkReads(histories, sent, reads, placeOf))
-  problems.push(...receipts.flatMap((read) => checkReceipt(watch, sent, read)))
-  return problems
-}
-
 const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, number>): Array<Problem> => {
   const problems: Array<Problem> = []
   const firsts = new Map<string, Sent>()
@@ -336,6 +289,53 @@ const checkReceipt = (
   if (counted < countedBefore || counted > countedMax) {
     problems.push(`I6 stale read: the receipt of ${id} counts ${counted} more, of ${countedBefore} to ${countedMax}`)
   }
+  return problems
+}
+
+/**
+ * Holds what clients saw against what the chain has in the end. A problem begins with the number of the invariant that it
+ * breaks, as docs/protocol.md has them. The fence, the positions and the heads are means to those, and have names.
+ */
+export const checkHistory = (
+  watch: LedgerWatch,
+  sent: ReadonlyArray<Sent>,
+  reads: ReadonlyArray<Read>,
+  receipts: ReadonlyArray<ReceiptRead>
+): Array<Problem> => {
+  const { histories, deliveries } = watch
+  const problems = [...watch.problems]
+  const placeOf = new Map<string, number>()
+  for (const [userId, history] of histories) {
+    let lastInput = 0
+    for (const [place, applied] of history.entries()) {
+      const id = `${userId}/${applied.purchaseId}`
+      if (placeOf.has(id)) problems.push(`I2 doubled: ${id}`)
+      placeOf.set(id, place)
+      if (applied.inputSequence < lastInput) problems.push(`I5 out of order: ${id} comes before its place in the log`)
+      lastInput = applied.inputSequence
+      const isSent = sent.some(
+        ({ purchase, outcome }) => outcome !== "fail" && idOf(purchase) === id && sameContent(purchase, applied)
+      )
+      if (!isSent) problems.push(`I3 phantom: ${id}`)
+    }
+  }
+  for (const { purchase, outcome, toldTotal } of sent) {
+    const id = idOf(purchase)
+    const place = placeOf.get(id)
+    if (outcome === "ok" && place === undefined) problems.push(`I1 lost: ${id}`)
+    if (toldTotal === undefined || place === undefined) continue
+    const history = histories.get(purchase.userId)?.slice(0, place + 1) ?? []
+    const applied = history.at(-1)
+    if (sumOf(history) !== toldTotal)
+      problems.push(`I4 disagreeing: told ${toldTotal} after ${id}, and it is ${sumOf(history)}`)
+    if (applied !== undefined && !sameContent(applied, purchase))
+      problems.push(`I4 disagreeing: told of another content of ${id}`)
+  }
+  for (const [id, { came, counted }] of deliveries) {
+    if (placeOf.has(id) && counted > came - 1) problems.push(`repeats: ${id} came ${came} times, and again ${counted}`)
+  }
+  problems.push(...checkOrder(sent, placeOf), ...checkReads(histories, sent, reads, placeOf))
+  problems.push(...receipts.flatMap((read) => checkReceipt(watch, sent, read)))
   return problems
 }
 

@@ -50,17 +50,21 @@ export class Link {
       const isAnswerLost = falls(answerLost)
       const isRefused = falls(refused)
       let isSettled = false
+      let forget = () => {}
       const settle = (result: Effect.Effect<A, OutcomeUnknown | BrokerRefused>) => {
         if (isSettled || this.isDead) return
         isSettled = true
-        cancelWait()
-        this.underWay.delete(broke)
+        forget()
         resume(result)
       }
       const broke = () => settle(Effect.fail(new OutcomeUnknown({ operation, reason: "the connection broke" })))
       const unanswered = () => settle(Effect.fail(new OutcomeUnknown({ operation, reason: "no answer in time" })))
       this.underWay.add(broke)
       const cancelWait = world.after(answerWaitMilliseconds, unanswered)
+      forget = () => {
+        cancelWait()
+        this.underWay.delete(broke)
+      }
       if (isLost) return
       const { connection } = this
       const arrive = () => {

@@ -230,13 +230,14 @@ const queryTransport = (exchange: Exchange, link: Link) => {
         const serving = [...(servers.get(partition) ?? [])].filter((server) => server.link.isUp)
         if (serving.length === 0) return resume(Effect.fail(unserved))
         let isSettled = false
+        let cancelWait = () => {}
         const settle = (result: Effect.Effect<string, OutcomeUnknown>) => {
           if (isSettled) return
           isSettled = true
           cancelWait()
           resume(result)
         }
-        const cancelWait = world.after(waitMilliseconds, () =>
+        cancelWait = world.after(waitMilliseconds, () =>
           settle(Effect.fail(new OutcomeUnknown({ operation: "query", reason: "no answer in time" })))
         )
         for (const server of serving) {

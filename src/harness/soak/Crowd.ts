@@ -7,6 +7,11 @@ import { soakLanes } from "./Allowances.ts"
 const patienceMilliseconds = 4
 const usersCheckedMax = 200
 
+/** Reads an answer to its end; here it does not matter what it says. */
+const answerOf = async (answer: Promise<Response>): Promise<void> => {
+  await answer.then((response) => response.arrayBuffer()).catch(() => undefined)
+}
+
 /** Users who come, buy, look, repeat themselves, lose their patience and come back, more of them all the time. */
 export class Crowd {
   operations = 0
@@ -90,9 +95,4 @@ export class Crowd {
   private one<A>(all: ReadonlyArray<A>): A | undefined {
     return all[Math.floor(this.random() * all.length)]
   }
-}
-
-/** Reads an answer to its end; here it does not matter what it says. */
-const answerOf = async (answer: Promise<Response>): Promise<void> => {
-  await answer.then((response) => response.arrayBuffer()).catch(() => undefined)
 }

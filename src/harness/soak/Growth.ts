@@ -59,14 +59,6 @@ export const growthBetween = (before: Snapshot, after: Snapshot): ReadonlyArray<
 
 export const isTooMuch = ({ before, after, allowed }: Growth): boolean => after - before > allowed
 
-/** The least of each figure: what remains when all that can be let go is let go. */
-export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
-  edge: leastFigures(one.edge, other.edge),
-  worker: leastFigures(one.worker, other.worker),
-  broker: leastFigures(one.broker, other.broker),
-  users: Math.min(one.users, other.users)
-})
-
 const leastFigures = <Figures extends object>(one: Figures, other: Figures): Figures =>
   Object.fromEntries(
     Object.entries(one).map(([name, figure]: [string, number | undefined]) => {
@@ -74,6 +66,14 @@ const leastFigures = <Figures extends object>(one: Figures, other: Figures): Fig
       return [name, figure === undefined || another === undefined ? undefined : Math.min(figure, another)]
     })
   ) as Figures
+
+/** The least of each figure: what remains when all that can be let go is let go. */
+export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
+  edge: leastFigures(one.edge, other.edge),
+  worker: leastFigures(one.worker, other.worker),
+  broker: leastFigures(one.broker, other.broker),
+  users: Math.min(one.users, other.users)
+})
 
 export const mebibytes = (bytes: number): string => `${(bytes / mebibyte).toFixed(1)} MiB`
 

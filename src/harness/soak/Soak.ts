@@ -97,12 +97,12 @@ const memoryFigure = (profile: string, name: string): number => {
 
 const preloaded = (module: string) => ["--import", `./src/harness/soak/preload/${module}.ts`]
 
+const heapOf = ({ heapBytes, residentBytes }: ProcessFigures | BrokerFigures): string =>
+  `${mebibytes(heapBytes)} of ${mebibytes(residentBytes)}`
+
 const heapsOf = ({ edge, worker, broker, users }: Snapshot): string =>
   `under load, heap of resident: edge ${heapOf(edge)}, worker ${heapOf(worker)}, ` +
   `broker ${heapOf(broker)} at ${users} users`
-
-const heapOf = ({ heapBytes, residentBytes }: ProcessFigures | BrokerFigures): string =>
-  `${mebibytes(heapBytes)} of ${mebibytes(residentBytes)}`
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
 

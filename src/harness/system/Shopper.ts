@@ -77,6 +77,10 @@ export const readAccount = async (ask: Ask, userId: string, limit = 1000): Promi
   return { total: page.total, count: page.purchaseCount, entries: newestFirst.toReversed() }
 }
 
+/** What two requests have in common that are the same purchase. */
+export const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
+  JSON.stringify([purchaseId, userId, productName, productType, valueCents, quantity])
+
 /** What is wrong with an account that was sent `sales`, of which `acknowledged` were answered as stored. */
 export const mistakesIn = (
   account: ReadAccount,
@@ -104,10 +108,6 @@ export const mistakesIn = (
   if (account.total !== sum) mistakes.push(`the total is ${account.total}, the history sums to ${sum}`)
   return mistakes
 }
-
-/** What two requests have in common that are the same purchase. */
-export const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
-  JSON.stringify([purchaseId, userId, productName, productType, valueCents, quantity])
 
 /** What is wrong with an account to which exactly these were sent, all acknowledged. */
 export const mistakesAfter = (account: ReadAccount, sales: ReadonlyArray<Sold>): ReadonlyArray<string> => {

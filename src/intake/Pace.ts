@@ -8,5 +8,5 @@ export const paceMillisecondsMax = 16
  * the last: what one costs hardly depends on what is in it, so under load fewer and larger ones leave more of the
  * machine to everything else, and are answered sooner. All in milliseconds.
  */
-export const paceOf = (answeredAfter: number): number =>
-  Math.min(Math.max(answeredAfter, paceMillisecondsMin), paceMillisecondsMax)
+export const paceOf = (answeredAfterMilliseconds: number): number =>
+  Math.min(Math.max(answeredAfterMilliseconds, paceMillisecondsMin), paceMillisecondsMax)

@@ -4,7 +4,7 @@ import { PartitionConsumer } from "../nats/PartitionConsumer.ts"
 import type { Pull, PullEvents } from "../nats/PullSession.ts"
 import { type Fork, forkInScope } from "../runtime/ForkInScope.ts"
 import type { EpochState } from "./EpochState.ts"
-import { InHand } from "./InHand.ts"
+import { HeldInput } from "./HeldInput.ts"
 import { InputBudget } from "./InputBudget.ts"
 
 /** What a pump needs of its epoch. */
@@ -21,7 +21,7 @@ export interface PumpedEpoch {
  * delivery number that is missing ends the epoch, because a message was lost on its way.
  */
 export class InputPump implements PullEvents {
-  readonly inHand: InHand
+  readonly held: HeldInput
   private readonly state: EpochState
   private readonly budget: InputBudget["Service"]
   private readonly fork: Fork
@@ -47,7 +47,7 @@ export class InputPump implements PullEvents {
     this.budget = budget
     this.received = received
     this.fork = fork
-    this.inHand = new InHand(budget.partitionBytes)
+    this.held = new HeldInput(budget.partitionBytes)
     this.lastSequence = position
     this.committedThrough = position
   }
@@ -83,14 +83,14 @@ export class InputPump implements PullEvents {
     for (const delivery of deliveries) {
       this.committedThrough = delivery.sequence
       this.pull?.acknowledge(delivery)
-      this.inHand.release(delivery.bytes)
+      this.held.release(delivery.bytes)
     }
   }
 
   /** Asks the broker for as much as there is room for. */
   demand(): void {
     if (!this.isTaking || this.isOversized || this.pull === undefined) return
-    const wanted = this.inHand.wanted(this.pull.outstanding())
+    const wanted = this.held.wanted(this.pull.outstanding())
     if (wanted !== undefined) this.pull.request(wanted.messages, wanted.bytes)
   }
 
@@ -107,7 +107,7 @@ export class InputPump implements PullEvents {
       return
     }
     this.lastSequence = delivery.sequence
-    this.inHand.take(delivery.bytes)
+    this.held.take(delivery.bytes)
     Queue.offerUnsafe(this.received, delivery)
     this.endOversized()
   }

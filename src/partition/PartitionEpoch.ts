@@ -11,7 +11,7 @@ import { NoticeSender } from "./NoticeSender.ts"
 import { makeCommitReports } from "./CommitReports.ts"
 import { DispatchWatermark } from "./DispatchWatermark.ts"
 import { openEpochState } from "./EpochState.ts"
-import { inHandMessagesMax } from "./InHand.ts"
+import { heldMessagesMax } from "./HeldInput.ts"
 import { makeInputDispatcher, type OpenDelivery } from "./InputDispatcher.ts"
 import { openInputPump } from "./InputPump.ts"
 import { OpenPurchases } from "./OpenPurchases.ts"
@@ -64,14 +64,14 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   const heads = yield* Effect.flatMap(Heads, ({ open }) => open(partition, epoch))
   const { last } = yield* input.bounds
   if (last < position) return yield* new PositionBeyondLog({ partition, position, last })
-  yield* consumers.create(partition, epoch, position + 1, 2 * inHandMessagesMax)
+  yield* consumers.create(partition, epoch, position + 1, 2 * heldMessagesMax)
 
   const state = yield* openEpochState
   const { isOpen, fail } = state
   const progress = new InputProgress<OpenDelivery>(position)
   const watermark = new DispatchWatermark(position)
   const { pump, begin } = yield* openInputPump({ partition, epoch, position, state })
-  const { inHand } = pump
+  const { held } = pump
   const reports = yield* makeCommitReports(partition)
 
   const committed = (messages: ReadonlyArray<InputMessage<OpenDelivery>>) => {
@@ -88,7 +88,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     headOf: heads.find,
     failed: fail,
     // Each message brings one envelope to a user at most, and each request one for each of its questions.
-    mailboxMax: inHandMessagesMax + requestsAnsweredMax * questionsMax,
+    mailboxMax: heldMessagesMax + requestsAnsweredMax * questionsMax,
     applied: reports.applied,
     conflict: reports.conflict
   })
@@ -100,7 +100,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     Effect.catchDefect((defect) => Effect.sync(() => fail(`defect: ${String(defect)}`))),
     Effect.forkScoped
   )
-  yield* untilStuck({ silence: () => pump.silence(), dispatched: watermark, inHand }).pipe(
+  yield* untilStuck({ silence: () => pump.silence(), dispatched: watermark, held }).pipe(
     Effect.flatMap((reason) => Effect.sync(() => fail(reason))),
     Effect.forkScoped
   )
@@ -111,7 +111,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   yield* begin
   yield* consumers.deleteBefore(partition, epoch).pipe(Effect.ignore, Effect.forkScoped)
 
-  const drained = inHand.emptied.pipe(
+  const drained = held.emptied.pipe(
     Effect.andThen(writer.settled),
     Effect.andThen(Effect.suspend(() => pump.confirmed))
   )

@@ -1,7 +1,7 @@
 import { Clock, Duration, Effect } from "effect"
 import { pullHeartbeat } from "../nats/PullSession.ts"
 import type { DispatchWatermark } from "./DispatchWatermark.ts"
-import type { InHand } from "./InHand.ts"
+import type { HeldInput } from "./HeldInput.ts"
 
 /** The wait between two checks: the time in which the broker gives a sign of life on a pull. */
 const checkEvery = pullHeartbeat
@@ -17,11 +17,11 @@ interface Watched {
   /** Returns for how many milliseconds the broker was not heard. */
   readonly silence: () => number
   readonly dispatched: DispatchWatermark
-  readonly inHand: InHand
+  readonly held: HeldInput
 }
 
 /** Waits until an epoch does not get input that it should get. Returns the reason. */
-export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, inHand }: Watched) {
+export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, held }: Watched) {
   let dispatchedBefore = -1
   let stuckChecks = 0
   let silentChecks = 0
@@ -33,7 +33,7 @@ export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, in
     checkedAt = now
     if (silentChecks === silentChecksMax) return `the broker was not heard at ${silentChecksMax} looks`
     const { dispatchedThrough } = dispatched
-    const isStuck = dispatched.isAwaited && dispatchedThrough === dispatchedBefore && inHand.isEmpty
+    const isStuck = dispatched.isAwaited && dispatchedThrough === dispatchedBefore && held.isEmpty
     stuckChecks = isStuck ? stuckChecks + 1 : 0
     const stuckFor = Duration.times(checkEvery, stuckChecks)
     if (Duration.isGreaterThan(stuckFor, questionStuckMax)) return "a sequence that a query waits for did not come"

@@ -2,7 +2,7 @@ import { it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { describe, expect } from "vitest"
 import { DispatchWatermark } from "../../src/partition/DispatchWatermark.ts"
-import { InHand } from "../../src/partition/InHand.ts"
+import { HeldInput } from "../../src/partition/HeldInput.ts"
 import { untilStuck } from "../../src/partition/StuckWatch.ts"
 
 /** The time from one look to the next. */
@@ -25,8 +25,8 @@ interface Beside {
 /** Watches an epoch for some turns: why it is stuck, if it is. */
 const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited, isBusy = false }: Beside = {}) {
   const dispatched = new DispatchWatermark(0)
-  const inHand = new InHand(1)
-  if (isBusy) inHand.take(1)
+  const held = new HeldInput(1)
+  if (isBusy) held.take(1)
   if (awaited !== undefined) yield* Effect.forkChild(dispatched.wait(awaited), { startImmediately: true })
   let now = 0
   let silence = 0
@@ -38,7 +38,7 @@ const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited
     currentTimeMillis: Effect.sync(() => now),
     sleep: () => Effect.callback((resume) => void (wake = () => resume(Effect.void)))
   }
-  const watching = yield* untilStuck({ silence: () => silence, dispatched, inHand }).pipe(
+  const watching = yield* untilStuck({ silence: () => silence, dispatched, held }).pipe(
     Effect.provideService(Clock.Clock, clock),
     Effect.forkChild({ startImmediately: true })
   )

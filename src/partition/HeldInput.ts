@@ -1,7 +1,7 @@
 import { type Effect, Latch } from "effect"
 
 /** The most messages of one partition that a worker holds. Above it, the consumer is not pulled. */
-export const inHandMessagesMax = 512
+export const heldMessagesMax = 512
 
 interface Amount {
   readonly messages: number
@@ -9,7 +9,7 @@ interface Amount {
 }
 
 /** Counts the input of a partition that its worker holds: delivered, and not wholly committed. */
-export class InHand {
+export class HeldInput {
   private heldMessages = 0
   private heldBytes = 0
   private readonly empty = Latch.makeUnsafe(true)
@@ -43,9 +43,9 @@ export class InHand {
    * of the room is cheaper than one for each message that leaves.
    */
   wanted(outstanding: Amount): Amount | undefined {
-    const messages = inHandMessagesMax - this.heldMessages - outstanding.messages
+    const messages = heldMessagesMax - this.heldMessages - outstanding.messages
     const bytes = this.bytesMax - this.heldBytes - outstanding.bytes
-    return messages * 2 >= inHandMessagesMax && bytes * 2 >= this.bytesMax ? { messages, bytes } : undefined
+    return messages * 2 >= heldMessagesMax && bytes * 2 >= this.bytesMax ? { messages, bytes } : undefined
   }
 
   /** Waits until nothing is held. */

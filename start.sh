@@ -77,7 +77,7 @@ settings="HOST=$host PORT=$port"
 if [[ -n ${NATS_URL-} ]]; then
   ((!cluster)) || wrong_usage "--cluster starts brokers of its own, so NATS_URL cannot be set"
   nats_url=$NATS_URL
-  # The address that is printed and kept has no password.
+  # The address is printed and kept without its password.
   broker=$(printf '%s' "$nats_url" | sed 's#[^/,@]*@##g')
   settings="$settings NATS_URL=$broker"
 elif ((cluster)) || [[ -d $data/cluster ]]; then
@@ -95,10 +95,10 @@ fi
 
 begin_start
 
-# The first edge has PORT, the second the one after it, and so on.
+# The first edge gets PORT, the second edge the port after it, and so on.
 port_of() { echo $((port + ${1##*-} - 1)); }
 
-# The same for METRICS_PORT and the workers. 0 stands for no port.
+# The same for METRICS_PORT and the workers. 0 means that workers serve no metrics.
 metrics_port_of() { echo $((metrics_port == 0 ? 0 : metrics_port + ${1##*-} - 1)); }
 
 check_settings() {
@@ -110,8 +110,8 @@ check_settings() {
   done
 }
 
-# npm replaces the whole of node_modules. So a copy of the lock file in there is from our last install.
-# Without a copy somebody has run npm since.
+# npm replaces the whole of node_modules. So a copy of the lock file in it is from the last install by this script. If
+# the copy is missing, npm has been run since.
 install() {
   local copy=node_modules/.purchase-ledger-lock npm_record=node_modules/.package-lock.json
   if [[ ! -x $node ]] ||
@@ -129,11 +129,9 @@ start() {
       launch_broker "$server" broker "$nats_port" "$monitor_port" "$data/nats"
       ;;
     *)
-      # Most objects live for a moment. More room for them saves collections, which posts wait for
-      # (npm run bench -- --only requests).
-      # Node keeps its compiled code, so that the next start is quicker.
-      # A worker that comes back under its name takes its partitions at once. Under another name it would
-      # wait until the old lease ends.
+      # Most objects live for a moment. More room for them means fewer garbage collections, for which requests wait.
+      # Node keeps its compiled code, so that the next start is quicker. A worker that comes back under its name takes
+      # its partitions at once. Under another name it would wait until the old lease ends.
       launch "$1" env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" NATS_URL="$nats_url" \
         WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=128 "$root/src/main.ts" --role "${1%-*}"
       ;;
@@ -175,7 +173,7 @@ for name in "${names[@]}"; do
   fi
 done
 for name in "${names[@]}"; do
-  # "Ready" says that purchases are applied, too.
+  # An edge is ready when purchases are also applied.
   [[ $name != edge-* ]] || wait_for "$host" "$(port_of "$name")" "/readyz?applying=required" "${names[@]}"
 done
 ready=1

@@ -35,7 +35,7 @@ import { NoticeSender } from "./partition/NoticeSender.ts"
 import { QueryClient } from "./asking/QueryClient.ts"
 import type { Settings } from "./Settings.ts"
 
-/** All that talks to the broker: one connection, and the services on top of it. */
+/** Makes everything that talks to the broker: one connection, and the services on top of it. */
 export const brokerLayer = (settings: Settings, name: string) =>
   Layer.mergeAll(
     ConnectionState.layer,
@@ -61,13 +61,13 @@ export const brokerLayer = (settings: Settings, name: string) =>
     Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
   )
 
-/** What an edge needs beside the broker, for purchases and questions. */
+/** The services of an edge for purchases and questions. They need those of {@link brokerLayer}. */
 export const purchasesLayer = Layer.mergeAll(
   PurchasePublisher.layer.pipe(Layer.provide(NoticeInbox.layer)),
   QueryClient.layer
 )
 
-/** What an edge needs beside the broker. */
+/** Makes all services of an edge. They need those of {@link brokerLayer}. */
 export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
   edgeMetricsLayer.pipe(
     Layer.provideMerge(Layer.mergeAll(Feed.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))),
@@ -84,14 +84,14 @@ const janitorLayer = (settings: Settings) =>
             every: settings.janitorInterval,
             retention: settings.inputRetention
           },
-          // One janitor is enough; it is whoever owns the first partition.
+          // One janitor is enough. It is the owner of the first partition.
           () => worker.owned().includes(0)
         )
       )
     })
   )
 
-/** What a worker needs beside the broker: from the pull loop down to the chain. */
+/** Makes all services of a worker, from the pull loop down to the chain. They need those of {@link brokerLayer}. */
 export const workerLayer = (settings: Settings) =>
   janitorLayer(settings).pipe(
     Layer.provideMerge(PartitionWorker.layer(settings.workerId)),
@@ -130,6 +130,6 @@ export const workerLayer = (settings: Settings) =>
     Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
   )
 
-/** The same, with what its metrics look up. */
+/** Makes the services of a worker with its metrics. */
 export const measuredWorkerLayer = (settings: Settings) =>
   workerMetricsLayer.pipe(Layer.provideMerge(workerLayer(settings)))

@@ -20,19 +20,19 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
     name
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
 
-/** The longest prefix, in characters: references go out in headers, which have a bound. */
+/** The longest path prefix, in characters. References with it go into headers, whose size is limited. */
 const pathPrefixLengthMax = 200
 
-/** Returns whether each segment stands for itself in a URL: it needs no escape, and is neither `.` nor `..`. */
+/** Returns whether a text is a path prefix that needs no escapes in a URL. No segment may be `.` or `..`. */
 const isPathPrefix = (prefix: string): boolean =>
   prefix.length <= pathPrefixLengthMax && /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*$/.test(prefix)
 
-/** What this process may use, in bytes: all that the machine has, or less where a container has a limit. */
+/** The memory for this process in bytes: that of the machine, or less if a container has a limit. */
 const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
-/** An id takes 100 to 150 bytes, so all of them about an eighth of the memory. */
+/** An id takes 100 to 150 bytes. So all ids take about an eighth of the memory. */
 const purchaseIdsDefault = Math.floor(memoryBytes / 1_024)
 
-/** An actor with a few purchases takes one or two kibibytes of the heap, so all of them at most half of it. */
+/** An actor with a few purchases takes one or two kibibytes of heap. So all actors take at most half of the heap. */
 const actorsDefault = Math.floor(getHeapStatistics().heap_size_limit / 4_096)
 
 /** Every environment variable of the processes, with its default. docs/configuration.md lists them. */
@@ -67,9 +67,9 @@ export const settings = Config.all({
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),
   workerLease: duration("WORKER_LEASE", "3 seconds"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
-  /** Only for tests: the step at which the worker kills or freezes itself, and how often it is reached before. */
+  /** Only for tests: the step at which the worker kills or freezes itself, and at which time of reaching it. */
   testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option),
-  /** Only for tests: after how many revisions of a partition its heads are written. */
+  /** Only for tests: the number of revisions of a partition after which its heads are written. */
   testHeadsRevisions: Config.schema(
     Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)),
     "TEST_HEADS_REVISIONS"
@@ -78,7 +78,7 @@ export const settings = Config.all({
 
 export type Settings = Config.Success<typeof settings>
 
-/** A setting that cannot be used; the process does not start. */
+/** A setting is invalid. The process does not start. */
 export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
   problem: Schema.String
 }) {
@@ -93,7 +93,10 @@ const invalid = (error: Config.ConfigError) => {
   return new SettingInvalid({ problem: `The setting ${name} is wrong (${process.env[name]}): ${problem}` })
 }
 
-/** The settings of this process, from its environment. */
+/**
+ * Reads the settings of this process from its environment. Fails with `SettingInvalid`, which names the setting and its
+ * value.
+ */
 export const readEnvironment: Effect.Effect<Settings, SettingInvalid> = Effect.suspend(() =>
   settings.parse(ConfigProvider.fromEnv())
 ).pipe(

@@ -16,7 +16,7 @@ type Role = (typeof roles)[number]
 
 const usage = `usage: main.ts --role ${roles.join("|")}`
 
-/** Ends the process with what a person has to know. */
+/** Ends the process with exit code 1 and a message. */
 const refuse = (message: string): never => {
   process.stderr.write(`${message}\n`)
   process.exit(1)
@@ -43,14 +43,17 @@ const stopSignal = (): Promise<void> =>
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve())
   })
 
-/** Where Prometheus finds a worker: on this machine alone. */
+/** Serves the metrics of a worker, on the loopback interface only. */
 const serveMetrics = (port: number, scope: Scope.Scope) =>
   serveHttp(metricsApp(Effect.runPromise), "127.0.0.1", port, undefined, { setting: "METRICS_PORT" }).pipe(
     Effect.tap((opened) => Effect.logInfo("serving metrics").pipe(Effect.annotateLogs({ port: opened }))),
     Scope.provide(scope)
   )
 
-/** The result of a step of starting; a failure ends the process, and so does a signal that comes before it. */
+/**
+ * Returns the result of a step of starting. A failure ends the process with its message. A stop signal during the step
+ * ends it too.
+ */
 const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>): Promise<A> => {
   const exit = await Promise.race([step, stop])
   if (exit === undefined) return process.exit(0)

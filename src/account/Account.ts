@@ -4,18 +4,28 @@ import { addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
 import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
 import { noLinks, type SealedRevision, type SegmentContent, segmentIdsMax, type SegmentLinks } from "./Segment.ts"
 
-/** How much of an account may be unsealed. */
+/** Bounds the part of an account that no segment covers. The defaults are {@link sealBounds}. */
 export interface SealBounds {
-  /** Sealing begins with so many ids and counts of repeats, or so many revisions, that no segment covers. */
+  /**
+   * Sealing begins at this many unsealed ids and counts of repeats together, or at `revisionsMin` unsealed revisions.
+   */
   readonly idsMin: number
   readonly revisionsMin: number
-  /** With so many, the next revision waits for the segment. An account is read with at most so many commits. */
+  /**
+   * At this many unsealed revisions, the next revision waits for the segment. It bounds the commits that a read of an
+   * account takes.
+   */
   readonly revisionsMax: number
-  /** With so many ids too. A segment takes no further revision with more of them. */
+  /**
+   * At this many unsealed ids, the next revision waits too. A segment takes no further revision that would bring it
+   * above.
+   */
   readonly idsMax: number
 }
 
+/** The most unsealed revisions of an account. */
 export const unsealedRevisionsMax = 32
+/** The bounds of all accounts outside of simulations. */
 export const sealBounds: SealBounds = {
   idsMin: 256,
   revisionsMin: 24,
@@ -26,60 +36,80 @@ export const sealBounds: SealBounds = {
 /** A purchase of one user as the input log delivered it. */
 export interface Delivered {
   readonly purchase: Purchase
+  /** The sequence of its message in the input log. */
   readonly inputSequence: number
+  /** Its index in that message, from 0. */
   readonly inputIndex: number
-  /** In milliseconds since 1970. */
+  /** When the broker stored that message, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
 /**
- * An account as its actor holds it. `purchaseIds` is the whole purchaseId set, which can have a million members, so the functions
- * below change it in place.
+ * An account as its actor holds it. Its purchaseId set can have a million members, so the functions below change the
+ * account in place.
  */
 export interface Account {
+  /** The sum of all applied purchases, in cents. */
   total: Cents
+  /** How many purchases are applied. */
   count: number
+  /**
+   * The input sequence up to which the purchases of the account are decided. Input up to it that is read again is
+   * skipped.
+   */
   decidedThrough: number
   /** The sequence of the commit with the newest revision, 0 before the first. */
   revisionSequence: number
   /** How many of the newest revisions no stored segment covers. */
   unsealedRevisions: number
-  /** What they added to repeats, without those that a segment on its way covers; `undefined` if nothing. */
+  /**
+   * The repeats that the unsealed revisions counted, by purchase id; `undefined` if none. Those that the segment in
+   * flight covers are left out.
+   */
   unsealedRepeats: Map<string, Repeats> | undefined
-  /** How many unsealed revisions the segment in flight covers, 0 without one. */
+  /** How many unsealed revisions the segment in flight covers; 0 if no segment is in flight. */
   sealing: number
-  /** The sequence of the newest revision that a segment covers, or will. */
+  /** The sequence of the newest revision that a segment covers, or will cover when it is stored. */
   sealedThrough: number
   /** The sequence of the newest segment, 0 before the first. */
   segment: number
-  /** What the next segment names. */
+  /** The segments that the next segment names. */
   links: SegmentLinks
+  /** The ids of all applied purchases. */
   readonly purchaseIds: PurchaseIdSet
-  /** The sequences of the revisions that applied something, oldest first. It only ever grows at its end. */
+  /** The sequences of the revisions that applied something, oldest first. It only grows, and only at its end. */
   applying: Array<number>
-  /** The sequences of revisions that only count repeats, oldest first; `undefined` without any, as in most accounts. */
+  /**
+   * The sequences of revisions that only count repeats, oldest first; `undefined` if there are none, as in most
+   * accounts.
+   */
   idle: Array<number> | undefined
 }
 
-/** What becomes of the purchases that were delivered, decided against one revision of the account. */
+/** The outcome of deliveries, decided against one revision of the account. */
 export interface Decision {
+  /** The purchases to apply, in the order of their delivery. */
   readonly applied: ReadonlyArray<AppliedPurchase>
+  /** How often each purchase id came again, as a repeat or as a conflict. */
   readonly repeats: ReadonlyMap<string, Repeats>
   /** Deliveries under an id that was applied with another content. */
   readonly conflicts: ReadonlyArray<Delivered>
-  /** The fingerprints of what is applied, in the same order. */
+  /** The fingerprints of `applied`, in the same order. */
   readonly fingerprints: ReadonlyArray<number>
+  /** The total of the account after the decision, in cents. */
   readonly total: Cents
+  /** The input sequence up to which the account is decided after it. */
   readonly decidedThrough: number
 }
 
-/** One for all, because most decisions and most accounts have none. */
+/** Shared by all decisions, because most have no repeats. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noSequences: ReadonlyArray<number> = []
 const noConflicts: ReadonlyArray<Delivered> = []
-/** Lists of up to so many sequences take no more memory than they need. Most accounts have few. */
+/** Lists of up to this many sequences take no more memory than they need. Most accounts have few. */
 const exactLengthMax = 4
 
+/** Returns the account of a new user. */
 export const emptyAccount = (): Account => ({
   total: 0n,
   count: 0,
@@ -97,9 +127,9 @@ export const emptyAccount = (): Account => ({
 })
 
 /**
- * Decides what deliveries do to an account, and changes nothing. Each purchase id is applied once: the same content
- * again is a repeat, another content a conflict. An input that the account has decided before (the log is read again
- * after a crash) is neither, for it was counted then.
+ * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. The same id with the
+ * same content is a repeat, with another content a conflict. Input that the account has decided before is skipped,
+ * because it was counted then. Such input comes after a crash, when the log is read again.
  */
 export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): Decision => {
   let applied: Array<AppliedPurchase> | undefined
@@ -119,7 +149,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
       total += purchaseTotal(purchase)
       const { productName, productType, valueCents, quantity } = purchase
       const entry = { purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt }
-      // An array that was pushed to has room for 17, and most decisions apply one.
+      // The engine gives an array that was pushed to room for 17. Most decisions apply one purchase.
       if (applied === undefined || fingerprints === undefined) {
         applied = [entry]
         fingerprints = [fingerprint]
@@ -145,10 +175,10 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
   }
 }
 
-/** Whether a decision leaves nothing to write: all that came had been decided before. */
+/** Returns whether a decision leaves nothing to write, because all input had been decided before. */
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
-/** Whether a segment should be written. Nobody has to wait for it. */
+/** Returns whether a segment should be written. No revision has to wait for it. */
 export const isSealDue = (
   { purchaseIds, unsealedRevisions, unsealedRepeats, sealing }: Account,
   { idsMin, revisionsMin }: SealBounds = sealBounds
@@ -156,7 +186,10 @@ export const isSealDue = (
   sealing === 0 &&
   (purchaseIds.unsealedSize + (unsealedRepeats?.size ?? 0) >= idsMin || unsealedRevisions >= revisionsMin)
 
-/** Whether the account is at its bound, so that the next revision has to name the segment that is on its way. */
+/**
+ * Returns whether the account is at a bound, so that its next revision has to wait for the segment in flight, and name
+ * it.
+ */
 export const mustAwaitSeal = (
   { purchaseIds, unsealedRevisions, sealing }: Account,
   { revisionsMax, idsMax }: SealBounds = sealBounds
@@ -201,8 +234,8 @@ const partsOfRepeats = (repeats: ReadonlyMap<string, Repeats>): Array<ReadonlyMa
 }
 
 /**
- * Begins to seal all that is unsealed, and returns what the segments hold, in the order in which they are to be stored.
- * They are several only if the ids, or the counts of repeats, are too many for one.
+ * Begins to seal everything that is unsealed. Returns the contents of the segments, in the order in which to store
+ * them. There are several only if the ids or the counts of repeats are too many for one segment.
  */
 export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds): ReadonlyArray<SegmentContent> => {
   const revisions = partsOfRevisions(unsealedRevisionsOf(account), idsMax)
@@ -217,7 +250,7 @@ export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds)
   }))
 }
 
-/** Takes note of a segment that is stored, the last of what {@link beginSeal} returned. */
+/** Takes note that a segment is stored, the last one that {@link beginSeal} returned. */
 export const endSeal = (account: Account, segment: number, links: SegmentLinks): void => {
   account.segment = segment
   account.links = links
@@ -225,7 +258,7 @@ export const endSeal = (account: Account, segment: number, links: SegmentLinks):
   account.sealing = 0
 }
 
-/** Returns the sequences of the newest revisions, newest first, as the next one names them. */
+/** Returns the sequences of the newest revisions, newest first, for the next revision to name. */
 const previousOf = (account: Account): Array<number> => {
   const { applying } = account
   const idle = account.idle ?? noSequences
@@ -236,7 +269,7 @@ const previousOf = (account: Account): Array<number> => {
     .slice(0, previousRevisionsMax)
 }
 
-/** The revision that records a decision, on top of the account that it was decided against. */
+/** Returns the revision that records a decision, on top of the account that it was decided against. */
 export const revisionOf = (account: Account, decision: Decision): Revision => ({
   total: decision.total,
   count: account.count + decision.applied.length,
@@ -248,14 +281,17 @@ export const revisionOf = (account: Account, decision: Decision): Revision => ({
   segment: account.segment
 })
 
-/** Appends to a list. A short one is made anew, because an array that is pushed to has room for 17 at once. */
+/**
+ * Returns a list with one more sequence. A short list is copied, because the engine gives an array that is pushed to
+ * room for 17.
+ */
 const appended = (list: Array<number>, sequence: number): Array<number> => {
   if (list.length < exactLengthMax) return list.concat([sequence])
   list.push(sequence)
   return list
 }
 
-/** Adds what one unsealed revision brought to the purchaseId set. */
+/** Adds the purchases and repeats of one unsealed revision to the purchaseId set. */
 const takeMembers = (
   account: Account,
   revision: Revision,
@@ -275,8 +311,8 @@ const takeMembers = (
 }
 
 /**
- * Takes a committed revision into the account. `sequence` is that of its commit. Whoever has just decided it knows the
- * fingerprints of its purchases.
+ * Takes a committed revision into the account. `sequence` is that of its commit. A caller that has just decided the
+ * revision passes its fingerprints. Otherwise they are computed.
  */
 export const evolve = (
   account: Account,
@@ -293,17 +329,18 @@ export const evolve = (
 }
 
 /**
- * Takes the ids of a segment into an account that is being read: those of all segments, in any order, and then
- * {@link takeSealedOrder}, and then the revisions that none covers, by {@link evolve}, the oldest first.
+ * Takes the ids of a segment into an account that is being read. The order of calls matters. First come all segments in
+ * any order, then {@link takeSealedOrder}, and then the unsealed revisions by {@link evolve}, oldest first.
  */
 export const takeSegment = (account: Account, { revisions, repeats }: SegmentContent): void => {
   account.purchaseIds.addSealed(revisions)
   for (const [purchaseId, counts] of repeats) account.purchaseIds.repeat(purchaseId, counts)
 }
 
-/** What the order of a sealed revision among others takes. */
+/** A sealed revision: its place in the order, and its kind. */
 export interface SealedOrder {
   readonly sequence: number
+  /** Whether it only counts repeats. */
   readonly isIdle: boolean
 }
 
@@ -318,11 +355,12 @@ export const takeSealedOrder = (account: Account, revisions: Iterable<SealedOrde
 
 /** A revision with the sequence of its commit. */
 export interface StoredRevision {
+  /** The sequence of its commit. */
   readonly sequence: number
   readonly revision: Revision
 }
 
-/** Returns the sequences of the first revisions after one, oldest first. */
+/** Returns the sequences of the first revisions after the sequence `after`, oldest first, at most `limit`. */
 export const revisionsAfter = ({ applying, idle }: Account, after: number, limit: number): Array<number> => {
   const firstOf = (sequences: ReadonlyArray<number>) => {
     let low = 0

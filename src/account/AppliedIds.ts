@@ -1,12 +1,17 @@
-/** Ids of applied purchases, in the order in which they were added, with what is known of each. */
+/**
+ * Ids of applied purchases, in the order in which they were added. Each has the sequence of its commit and its
+ * fingerprint.
+ */
 export interface AppliedIds {
   readonly size: number
-  /** Returns the index of an id, -1 if it is not there. */
+  /** Returns the index of an id, or -1 if it was not added. */
   readonly indexOf: (id: string) => number
+  /** Returns the id at an index. */
   readonly idAt: (index: number) => string
-  /** The sequence of the commit that applied it. */
+  /** Returns the sequence of the commit that applied the id at an index. */
   readonly sequenceAt: (index: number) => number
+  /** Returns the fingerprint of the content of the purchase at an index. */
   readonly fingerprintAt: (index: number) => number
-  /** Adds an id; one that is there already keeps what was said first. */
+  /** Adds an id. An id that is there already keeps its first sequence and fingerprint. */
   readonly add: (id: string, sequence: number, fingerprint: number) => void
 }

@@ -1,13 +1,15 @@
 import type { AppliedIds } from "./AppliedIds.ts"
 import { fnvStep } from "./TextHash.ts"
 
-/** Of each index its tag, its revision and its fingerprint. */
+/** The numbers that are kept of each id: its tag, its revision and its fingerprint. */
 const numbersOfId = 3
-/** The room doubles up to this many ids, and then grows by as many. Most accounts have few. */
+/** The room doubles up to this many ids, and then grows by the same number. Most accounts have few ids. */
 const roomStepMax = 4
-/** A number with a fraction: the engine then keeps an array as plain floats of 64 bits, which the collector skips. */
+/**
+ * Fills free room. It has a fraction, so the engine keeps the array as plain floats, which the garbage collector skips.
+ */
 const freeNumber = 0.5
-/** The rooms to add to a list with 0, 1, 2 ... ids. */
+/** The free room to add to a list with 0, 1, 2, … ids. */
 const rooms = Array.from({ length: roomStepMax + 1 }, (_, count) => {
   const added = Math.max(1, count)
   return {
@@ -15,10 +17,10 @@ const rooms = Array.from({ length: roomStepMax + 1 }, (_, count) => {
     numbers: Array.from({ length: numbersOfId * added }, () => freeNumber)
   }
 })
-/** The units at the end of an id that its tag covers. Ids that are counted or random differ there. */
+/** The UTF-16 units at the end of an id that its tag covers. Ids that are counted or random differ there. */
 const tagUnits = 8
 
-/** Returns 32 bits of an id's end and length. Ids with different tags differ. */
+/** Returns a hash of 32 bits of the length of an id and its last units. Ids with different tags differ. */
 const tagOf = (id: string): number => {
   let tag = id.length
   for (let index = Math.max(0, id.length - tagUnits); index < id.length; index += 1) {
@@ -28,8 +30,8 @@ const tagOf = (id: string): number => {
 }
 
 /**
- * Ids in the order in which they were added, as arrays that are searched from the front. For an account with a few it
- * takes less memory than a table. A search compares tags, which lie side by side, and reads an id only if its tag is equal.
+ * Keeps ids in arrays, in the order in which they were added, and searches them from the front. For few ids it takes
+ * less memory than a table. A search compares tags, which lie side by side. It reads an id only if its tag is equal.
  */
 export class IdList implements AppliedIds {
   private count = 0
@@ -76,7 +78,7 @@ export class IdList implements AppliedIds {
     return -1
   }
 
-  // With arrays as arguments, concat takes its quick path, and leaves no room of its own.
+  // Given arrays as arguments, `concat` takes its quick path and leaves no unused room.
   private grow(): void {
     const { ids, numbers } = rooms[Math.min(this.count, rooms.length - 1)] as (typeof rooms)[number]
     this.ids = this.ids.concat(ids)

@@ -3,35 +3,38 @@ import { fnvOffset, fnvStep, spreadBits } from "./TextHash.ts"
 
 /** The fewest ids that a table has room for. The room doubles when it is full. */
 const roomMin = 32
-/** As long as a UUID; longer ids make their room grow. */
+/** The room for each id, in bytes: the length of a UUID. Longer ids make the room grow. */
 const bytesOfIdUsual = 36
-/** The most bytes that UTF-8 takes for a UTF-16 unit. */
+/** The most bytes of UTF-8 for one UTF-16 unit. */
 const bytesOfUnitMax = 3
-/** Of each id the sequence of its commit, its fingerprint, and its end among the bytes of all ids. */
+/**
+ * The numbers that are kept of each id: the sequence of its commit, its fingerprint, and its end among the bytes of all
+ * ids.
+ */
 const numbersOfId = 3
 /**
- * A slot holds the index of an id plus one, 0 if it is free, and the hash of that id. Both lie in one line of memory, so a
- * search seldom reads another line.
+ * The numbers of a slot: the index of an id plus one, 0 if the slot is free, and the hash of that id. Both lie in one
+ * line of memory, so a search seldom reads another line.
  */
 const numbersOfSlot = 2
 
-// Each process has another seed, so nobody can choose ids that all begin their search at one slot.
+// Each process has another seed. So nobody can choose ids that all begin their search at one slot.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
- * Returns memory of a shared buffer, though nobody shares it. V8 counts other buffers as memory of its heap, and collects the
- * whole heap for each few dozen MiB of them.
+ * Returns a shared buffer, though no other thread uses it. V8 counts other buffers as memory of its heap, and then
+ * collects the whole heap more often.
  */
 const unaccounted = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes)
 
 /**
- * Ids in the order in which they were added, as a hash table with open addressing in typed arrays. It only grows. The
- * collector walks over none of it, and a million ids are loaded faster than into a Map. Ids are compared as UTF-8, which tells
- * them apart, because no id has an unpaired surrogate.
+ * Keeps ids in a hash table with open addressing, in typed arrays. It only grows. The garbage collector does not walk
+ * over it, and it loads faster than a Map. Ids are compared as UTF-8. That tells all ids apart, because no id has an
+ * unpaired surrogate.
  */
 export class IdTable implements AppliedIds {
   private count = 0
-  /** Twice as many slots as there is room for ids, so that the search for a free one is short. */
+  /** It has two slots for each id that there is room for, so that the search for a free one is short. */
   private slots: Int32Array
   private numbers: Float64Array
   private bytes: Buffer
@@ -88,7 +91,9 @@ export class IdTable implements AppliedIds {
     return index < 0 ? 0 : this.number(index, 2)
   }
 
-  /** Writes an id behind the others, where it is compared, and stays if it is added. Returns its end. */
+  /**
+   * Writes an id behind the others, where it can be compared with them. It stays there if it is added. Returns its end.
+   */
   private write(id: string): number {
     const begin = this.endOf(this.count - 1)
     const needed = begin + bytesOfUnitMax * id.length
@@ -100,7 +105,7 @@ export class IdTable implements AppliedIds {
     return begin + this.bytes.write(id, begin)
   }
 
-  /** Returns the hash of the bytes that were written. Its lowest bits are the slot, so they are spread. */
+  /** Returns the hash of the id that was written last. Its lowest bits choose the slot, so the bits are spread. */
   private hash(end: number): number {
     let hash = seed ^ fnvOffset
     for (let index = this.endOf(this.count - 1); index < end; index += 1) {
@@ -109,7 +114,7 @@ export class IdTable implements AppliedIds {
     return spreadBits(hash) | 0
   }
 
-  /** Returns the first number of the slot that has the id that was written, or of the free slot where it belongs. */
+  /** Returns the slot of the id that was written last, or the free slot where it belongs. */
   private slotOf(hash: number, end: number): number {
     const last = this.slots.length - numbersOfSlot
     let slot = (numbersOfSlot * hash) & last

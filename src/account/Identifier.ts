@@ -9,10 +9,13 @@ export const purchaseIdLengthMax = 128
 export const productTextLengthMax = 200
 
 const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
-// An id is a segment of a path, so it can neither hold a separator nor be one that clients resolve away.
+// An id is one segment of a path. So it can hold no separator, and must not be `.` or `..`, which clients resolve.
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
-/** The text in normalization form C. Plain texts are; to ask costs as much as all the other checks of a purchase. */
+/**
+ * Returns the text in normalization form C. Plain texts are in it already, and checking them first saves most of the
+ * time.
+ */
 export const inNormalForm = (text: string): string => (plain.test(text) ? text : text.normalize("NFC"))
 
 const length = (text: string): number => {
@@ -59,7 +62,8 @@ export const productTextProblem = (text: string): string | undefined => {
   return wrong ?? (isBlank(text) ? "must not be blank" : undefined)
 }
 
-// A pattern for JSON Schema that all tools can read: what the rules refuse beyond it is in the descriptions.
+// The pattern is for JSON Schema and can be read by all tools. The descriptions have the rules that it does not
+// express.
 const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
   Schema.String.check(
     Schema.makeFilter(
@@ -74,14 +78,23 @@ const endOfId = `[^ /\\\\${control}]`
 const idPattern = `^${endOfId}(${inId}*${endOfId})?$`
 const textPattern = `^ *[^ ${control}][^${control}]*$`
 
+/** Decodes a user id. Fails if it is not in normalization form C or breaks a rule of {@link userIdProblem}. */
 export const UserId = normalized(userIdProblem, userIdLengthMax, idPattern).pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
 
+/** Decodes a purchase id. Fails if it is not in normalization form C or breaks a rule of {@link purchaseIdProblem}. */
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
-/** Decode the ids of stored records, which follow the rules of the time when they were written. */
+/**
+ * Decodes a stored user id without checks, because stored records follow the rules of the time when they were written.
+ */
 export const StoredUserId = Schema.String.pipe(Schema.brand("UserId"))
+/** Decodes a stored purchase id without checks, for the same reason. */
 export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
 
+/**
+ * Decodes a product name or type. Fails if it is not in normalization form C or breaks a rule of {@link
+ * productTextProblem}.
+ */
 export const ProductText = normalized(productTextProblem, productTextLengthMax, textPattern)

@@ -1,14 +1,17 @@
 /** The most digits before the point that a number may have. */
 const wholeDigitsMax = 15
 
-/** Why a number is not taken: it is no JSON number, it has too many decimal places, or it is too large. */
+/**
+ * Why a number is refused: it is not a JSON number (`form`), has too many decimal places (`places`), or is too large
+ * (`size`).
+ */
 export type NumberProblem = "form" | "places" | "size"
 
-// Nearly all numbers are written like this, and are read at once.
+// Nearly all numbers have this form, and take the short way.
 const usual = /^(-?(?:0|[1-9][0-9]{0,14}))(?:\.([0-9]{1,2}))?$/
 const jsonNumber = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/
 
-/** Counts the zeros at one end of digits. A pattern for this would take quadratic time. */
+/** Counts the zeros at one end of digits. A regular expression for this would take quadratic time. */
 const zeros = (digits: string, end: "first" | "last"): number => {
   let count = 0
   while (count < digits.length && digits.at(end === "first" ? count : -1 - count) === "0") count += 1
@@ -16,8 +19,9 @@ const zeros = (digits: string, end: "first" | "last"): number => {
 }
 
 /**
- * Reads the text of a JSON number as an exact integer of units: with `places` 2, `12.5`, `12.500` and `1.25E+1` are
- * 1250. Judges the value and not its spelling. It uses no float, and its cost does not depend on the exponent.
+ * Reads the text of a JSON number as an exact integer of units. With `places` 2, the texts `12.5`, `12.500` and
+ * `1.25E+1` are all 1250. Returns the problem if the value is refused. It uses no float, and its cost does not depend
+ * on the exponent.
  */
 export const integerFrom = (text: string, places: 0 | 2): bigint | NumberProblem => {
   const [, before, after = ""] = usual.exec(text) ?? []
@@ -30,7 +34,7 @@ export const integerFrom = (text: string, places: 0 | 2): bigint | NumberProblem
   if (leading === written.length) return 0n
   const trailing = zeros(written, "last")
   const digits = written.slice(leading, written.length - trailing)
-  // A long exponent is read as infinite, and so is out of range.
+  // `Number` reads a very long exponent as infinite, which is out of range below.
   const power = Number(exponent) - fraction.length + trailing
   if (power < -places) return "places"
   if (digits.length + power > wholeDigitsMax) return "size"

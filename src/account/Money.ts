@@ -10,11 +10,12 @@ export const quantityMax = 100_000
 /** The highest total (value times quantity) of one purchase: 10,000,000,000.00. */
 export const purchaseTotalMax: Cents = 1_000_000_000_000n
 
+/** The currency of all amounts. */
 export const currency = "USD" as const
 
 /**
- * Reads the text of a JSON number as cents without going through a float. It is exact to two places, however it is
- * written, and has at most 15 digits before the point.
+ * Reads the text of a JSON number as cents, without a float. Returns the problem if it has more than two decimal places
+ * or more than 15 digits before the point.
  */
 export const centsFromDecimal = (text: string): Cents | NumberProblem => integerFrom(text, 2)
 

@@ -25,13 +25,13 @@ const amounts = {
   quantity: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
 }
 
-/** Value times quantity, in cents. */
+/** Returns value times quantity, in cents. */
 export const purchaseTotal = (purchase: { readonly valueCents: Cents; readonly quantity: number }): Cents =>
   purchase.valueCents * BigInt(purchase.quantity)
 
 /**
- * One purchase as it stands in the input log: the price of a piece as integer cents.
- * A purchase id belongs to its user: the same id of another user is another purchase.
+ * One purchase as it stands in the input log. Its price of one piece is in integer cents. A purchase id belongs to its
+ * user. The same id of another user is another purchase.
  */
 export const Purchase = Schema.Struct({
   purchaseId: PurchaseId,
@@ -53,8 +53,8 @@ const isAmount = (value: unknown, max: number): value is number =>
   typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= max
 
 /**
- * Reads a purchase from JSON as the schema does; `undefined` if the schema refuses it, which knows the reason. A worker reads
- * each purchase, and the schema takes four times as long.
+ * Reads a purchase from parsed JSON, by the same rules as the schema. Returns `undefined` if they refuse it. The schema
+ * can then give the reason. A worker reads every purchase, and this is several times faster than the schema.
  */
 export const readPurchase = (candidate: unknown): Purchase | undefined => {
   if (typeof candidate !== "object" || candidate === null) return undefined
@@ -84,6 +84,7 @@ export const StoredPurchase = Schema.Struct({
 
 type Content = Pick<Purchase, "productName" | "productType" | "valueCents" | "quantity">
 
+/** Returns whether two purchases have the same product, price and quantity. */
 export const sameContent = (one: Content, other: Content): boolean =>
   one.valueCents === other.valueCents &&
   one.quantity === other.quantity &&
@@ -91,9 +92,9 @@ export const sameContent = (one: Content, other: Content): boolean =>
   one.productType === other.productType
 
 /**
- * 53 bits that stand for what was bought, so that the set of applied ids can tell a repeat from another purchase
- * under the same id without keeping its content: two multiplicative hashes (FNV-1a, and one with murmur's multiplier)
- * over the UTF-16 units of the texts, each with its length, and the amounts.
+ * Returns a fingerprint of 53 bits of the content of a purchase. The purchaseId set tells a repeat from a conflict by
+ * it, and need not keep the content. It combines two multiplicative hashes, FNV-1a and one with a multiplier of
+ * murmur3. They run over the UTF-16 units of the texts, the length of each text, and the amounts.
  */
 export const contentFingerprint = (content: Content): number => {
   let low = fnvOffset

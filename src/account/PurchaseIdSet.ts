@@ -4,44 +4,46 @@ import { IdTable } from "./IdTable.ts"
 import type { Repeats } from "./Revision.ts"
 import type { SealedRevision } from "./Segment.ts"
 
-/** A set with more ids is a table. Most accounts never have so many. */
+/** A set with more ids than this uses a table. Most accounts have fewer. */
 const listedMax = 32
 
 /** An id of the set. */
 export interface AppliedId extends Repeats {
   /** The sequence of the commit that applied it. */
   readonly sequence: number
+  /** The fingerprint of the purchase's content. */
   readonly fingerprint: number
 }
 
 const noRepeats: Repeats = { repeats: 0, conflicts: 0 }
 
-/** Adds to what is counted for an id, in place. */
+/** Adds to the repeats and conflicts that are counted for an id, in place. */
 export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, more: Repeats): void => {
   const { repeats, conflicts } = counted.get(purchaseId) ?? noRepeats
   counted.set(purchaseId, { repeats: repeats + more.repeats, conflicts: conflicts + more.conflicts })
 }
 
 /**
- * The ids of all purchases that an account has applied, with what tells a repeat from a conflict: first those that its
- * sealed segments hold, then those that no segment covers. A worker keeps millions of them, so beyond a few they take no
- * objects.
+ * The ids of all purchases that an account has applied, with their fingerprints and repeats. The ids of sealed segments
+ * come first, and then the unsealed ids. A worker keeps millions of ids, so large sets do not make an object for each.
  */
 export class PurchaseIdSet {
   private ids: AppliedIds = new IdList()
   private sealed = 0
-  /** Of those ids alone that came again. */
+  /** The counts of the ids that came again; `undefined` if none did. */
   private repeated: Map<string, Repeats> | undefined
 
+  /** The number of ids. */
   get size(): number {
     return this.ids.size
   }
 
+  /** The number of ids that no segment covers. */
   get unsealedSize(): number {
     return this.ids.size - this.sealed
   }
 
-  /** Returns the ids that no segment covers, by the revisions that applied them, oldest first. */
+  /** Returns the ids that no segment covers, grouped by the revision that applied them, oldest first. */
   unsealedRevisions(): Array<SealedRevision> {
     const { ids } = this
     const revisions: Array<{ sequence: number; purchaseIds: Array<string>; fingerprints: Array<number> }> = []
@@ -58,11 +60,13 @@ export class PurchaseIdSet {
     return revisions
   }
 
+  /** Returns the fingerprint of an id; `undefined` if the id is not in the set. */
   fingerprintOf(purchaseId: string): number | undefined {
     const index = this.ids.indexOf(purchaseId)
     return index < 0 ? undefined : this.ids.fingerprintAt(index)
   }
 
+  /** Returns an id with its sequence, fingerprint and repeats; `undefined` if it is not in the set. */
   get(purchaseId: string): AppliedId | undefined {
     const index = this.ids.indexOf(purchaseId)
     if (index < 0) return undefined
@@ -74,18 +78,21 @@ export class PurchaseIdSet {
     }
   }
 
-  /** Adds a purchase that a revision applied. No segment covers it until all ids are sealed. */
+  /**
+   * Adds an id that the commit with the sequence `revision` applied. It counts as unsealed until the next call of
+   * {@link seal}.
+   */
   add(purchaseId: string, revision: number, fingerprint: number): void {
     if (this.ids.size === listedMax) this.makeTable(2 * listedMax)
     this.ids.add(purchaseId, revision, fingerprint)
   }
 
-  /** Makes room at once for so many ids that are about to be added. */
+  /** Makes room for `count` ids in one step, before they are added. */
   expect(count: number): void {
     if (count > listedMax) this.makeTable(count)
   }
 
-  /** Adds the ids of a segment. Those of all segments come before what none covers. */
+  /** Adds the ids of a segment. All segments have to be added before the unsealed ids. */
   addSealed(revisions: ReadonlyArray<SealedRevision>): void {
     for (const { sequence, purchaseIds, fingerprints } of revisions) {
       for (const [index, purchaseId] of purchaseIds.entries()) {
@@ -95,12 +102,12 @@ export class PurchaseIdSet {
     this.seal()
   }
 
-  /** A segment covers all ids now, or will. */
+  /** Takes note that a segment covers all present ids, or will when it is stored. */
   seal(): void {
     this.sealed = this.ids.size
   }
 
-  /** Counts repeats of an id, which may be added later. */
+  /** Counts repeats of an id. The id itself may be added later. */
   repeat(purchaseId: string, more: Repeats): void {
     this.repeated ??= new Map()
     addRepeats(this.repeated, purchaseId, more)

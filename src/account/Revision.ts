@@ -1,9 +1,9 @@
 import type { Cents } from "./Money.ts"
 
-/** How many revisions before it a revision names, so that a page of history takes few round trips. */
+/** The most earlier revisions that a revision names. With many, a page of history takes few round trips. */
 export const previousRevisionsMax = 20
 
-/** A purchase as it was applied: its content, and where and when the input log stored it. */
+/** A purchase as it was applied: its content, and its place and time in the input log. */
 export interface AppliedPurchase {
   readonly purchaseId: string
   readonly productName: string
@@ -18,26 +18,27 @@ export interface AppliedPurchase {
   readonly storedAt: number
 }
 
-/** How often a purchase that was applied came again, with the same content and with another one. */
+/** How often an applied purchase came again: `repeats` with the same content, `conflicts` with another. */
 export interface Repeats {
   readonly repeats: number
   readonly conflicts: number
 }
 
-/** What one commit did to an account: one line of the commit. */
+/** The change that one commit made to one account. It is one line of the commit. */
 export interface Revision {
   /** The account's total after it, in cents. */
   readonly total: Cents
-  /** How many purchases the account holds after it. */
+  /** The account's number of purchases after it. */
   readonly count: number
   /** The input sequence up to which the account's purchases are decided. */
   readonly decidedThrough: number
+  /** The purchases that it applied, in the order of the input log. */
   readonly purchases: ReadonlyArray<AppliedPurchase>
-  /** What this commit adds to the repeats of a purchase. */
+  /** The repeats and conflicts that it counts, by purchase id. */
   readonly repeats: ReadonlyMap<string, Repeats>
   /** The sequences of the commits with the revisions before it, newest first. */
   readonly previous: ReadonlyArray<number>
-  /** How many of the newest revisions, this one included, no segment covers. */
+  /** How many of the newest revisions, including this one, no segment covers. */
   readonly unsealed: number
   /** The sequence of the newest segment of the purchaseId set, 0 before the first. */
   readonly segment: number

@@ -1,14 +1,14 @@
-/** How long a window of spending is, by the clock and the calendar of a time zone. */
+/** The lengths that a window of spending can have, by the clock and the calendar of a time zone. */
 export const windowUnits = ["hour", "day", "month"] as const
 export type WindowUnit = (typeof windowUnits)[number]
 
-/** A stretch of time, in milliseconds since 1970: from its first moment up to, and without, the first after it. */
+/** A stretch of time in milliseconds since 1970. It includes `from` and excludes `to`. */
 export interface Window {
   readonly from: number
   readonly to: number
 }
 
-/** Which windows are meant: their length, and the IANA name of the zone whose clock and calendar cut them. */
+/** The length of windows, and the IANA name of the time zone whose clock and calendar cut them. */
 export interface WindowKind {
   readonly by: WindowUnit
   readonly timeZone: string
@@ -18,8 +18,9 @@ const zonedAt = (at: number, timeZone: string): Temporal.ZonedDateTime =>
   Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone)
 
 /**
- * Where the window begins that holds a moment. A day may have 23 or 25 hours, and need not begin at midnight; an hour
- * is a clock hour, and where the clock is put by less than an hour, it is shorter or longer for once.
+ * Returns the start of the window that holds a moment, in milliseconds since 1970. A day may have 23 or 25 hours, and
+ * need not begin at midnight. An hour is a clock hour. If the clock is changed by less than an hour, one hour is
+ * shorter or longer.
  */
 export const windowStart = ({ by, timeZone }: WindowKind, at: number): number => {
   const moment = zonedAt(at, timeZone)
@@ -27,26 +28,26 @@ export const windowStart = ({ by, timeZone }: WindowKind, at: number): number =>
   return (by === "day" ? moment : moment.with({ day: 1 })).startOfDay().epochMilliseconds
 }
 
-/** Where the window after the one that holds a moment begins. */
+/** Returns the end of the window that holds a moment, which is the start of the next. */
 export const windowEnd = (kind: WindowKind, at: number): number => {
   const start = windowStart(kind, at)
   const begun = zonedAt(start, kind.timeZone)
-  // An hour in which the clock was put back by half of one: an hour after its start is still in it.
+  // If the clock was put back by half an hour, the moment one hour after the start is still in the same window.
   for (let units = 1; ; units += 1) {
     const end = windowStart(kind, begun.add({ [`${kind.by}s`]: units }).epochMilliseconds)
     if (end > start) return end
   }
 }
 
-/** Where the window begins that is so many windows before the one that holds a moment. */
+/** Returns the start of an earlier window: `windows` windows before the one that holds a moment. */
 export const windowStartBefore = (kind: WindowKind, at: number, windows: number): number => {
   const start = zonedAt(windowStart(kind, at), kind.timeZone)
   return windowStart(kind, start.subtract({ [`${kind.by}s`]: windows }).epochMilliseconds)
 }
 
 /**
- * Cuts a range into windows, oldest first, and at most so many. The first and the last are shorter where the range
- * begins or ends within a window, so that the windows are the range.
+ * Cuts a range into at most `windowsMax` windows, oldest first. The first and the last are cut off where the range
+ * begins or ends inside a window.
  */
 export const windowsOf = (kind: WindowKind, range: Window, windowsMax: number): ReadonlyArray<Window> => {
   const windows: Array<Window> = []
@@ -58,7 +59,7 @@ export const windowsOf = (kind: WindowKind, range: Window, windowsMax: number): 
   return windows
 }
 
-/** Whether this names a time zone of the IANA database; offsets like +01:00 are none. */
+/** Returns whether a text names a time zone of the IANA database. Offsets like +01:00 do not count. */
 export const isTimeZone = (name: string): boolean => {
   if (!/^[A-Za-z]/.test(name)) return false
   try {
@@ -69,6 +70,6 @@ export const isTimeZone = (name: string): boolean => {
   }
 }
 
-/** A moment as the clock of a time zone shows it, with its offset. */
+/** Returns a moment as the clock of a time zone shows it, in ISO 8601 with its offset. */
 export const clockTime = (at: number, timeZone: string): string =>
   zonedAt(at, timeZone).toString({ timeZoneName: "never" })

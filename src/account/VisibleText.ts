@@ -9,22 +9,25 @@ const invisible = new RegExp(`(?! )[${unprintable}${drawnAsNothing}\\p{Zs}]`, "g
 const blankAround = new RegExp(`^[${space}]|[${space}]$`, "u")
 const blankOnly = new RegExp(`^[${space}\\p{Default_Ignorable_Code_Point}]*$`, "u")
 
-/** Names a character by its code point, like `U+FEFF`. */
+/** Returns the name of a character by its code point, like `U+FEFF`. */
 const codePoint = (character: string): string =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`
 
-/** Names the first control, format or unpaired surrogate character or separator; `undefined` without one. */
+/**
+ * Returns the name of the first control, format, separator or unpaired surrogate character; `undefined` if there is
+ * none.
+ */
 export const unprintableIn = (text: string): string | undefined => {
   const [character] = firstUnprintable.exec(text) ?? []
   return character === undefined ? undefined : codePoint(character)
 }
 
-/** Returns the text with each character that cannot be seen as its code point, like `<U+FEFF>`. */
+/** Returns the text with each invisible character replaced by its code point, like `<U+FEFF>`. */
 export const visibleText = (text: string): string =>
   text.replaceAll(invisible, (character) => `<${codePoint(character)}>`)
 
-/** Whether a text begins or ends with a blank, of whatever script. */
+/** Returns whether a text begins or ends with a blank of any script. */
 export const hasBlankAround = (text: string): boolean => blankAround.test(text)
 
-/** Whether nothing of a text can be seen. */
+/** Returns whether a text has no visible character. */
 export const isBlank = (text: string): boolean => blankOnly.test(text)

@@ -24,11 +24,14 @@ import type { StoredSegment } from "../ledger/StoredSegment.ts"
 import type { ActorRequests } from "./ActorRequests.ts"
 import { LruEntry } from "./LruList.ts"
 
-/** With so many purchases an actor takes no further message into a revision. The last message may bring its most. */
+/**
+ * An actor takes no further message into a revision that has this many purchases. The last message may add {@link
+ * messagePurchasesMax}, and the revision still fits into a commit.
+ */
 export const revisionPurchasesMax = commitRevisionsMax - messagePurchasesMax
 /**
- * With this many bytes neither: together with one more message, which has half of the broker's `max_payload` at most,
- * a revision stays below it. A UTF-16 unit counts as three bytes, the most that it takes.
+ * An actor takes no further message into a revision that has this many bytes. The last message adds at most half of the
+ * broker's `max_payload`, and the revision stays below it. A UTF-16 unit counts as three bytes, its most in UTF-8.
  */
 export const revisionBytesMax = 256 * 1024
 
@@ -39,54 +42,66 @@ export interface PurchasesEnvelope<Tag> {
   readonly message: InputMessage<Tag>
 }
 
-/** Looks at the account when everything before it in the mailbox is committed. It must not change or keep it. */
+/**
+ * Looks at the account after everything before it in the mailbox is committed. `look` must neither change nor keep the
+ * account.
+ */
 export interface LookEnvelope {
   readonly kind: "look"
   readonly look: (account: Account) => void
 }
 
+/** An entry of an actor's mailbox. */
 export type Envelope<Tag> = PurchasesEnvelope<Tag> | LookEnvelope
 
-/** What all actors of an epoch have in common. */
+/** The context that all actors of an epoch share. */
 export interface ActorContext<Tag> {
   readonly partition: number
   readonly writer: Pick<ChainWriter<Tag>, "submit">
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly headOf: (userToken: string) => number
-  /** The most envelopes that one actor has waiting. */
+  /** The most envelopes that wait in one mailbox. */
   readonly mailboxMax: number
-  /** A revision is committed that holds purchases of these messages. */
+  /** Called when a revision is committed. `messages` brought its purchases. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
-  /** A purchase came again with another content. Its record is stored, and a commit counts it. */
+  /** Called when a purchase came again with another content. Its record is stored, and a commit counts it. */
   readonly conflict: (rejection: Rejection) => void
-  /** Something was anything but a success: the epoch is over, and its end ends its actors. */
+  /** Called when a request was anything but a success. The epoch is over then, and its end ends its actors. */
   readonly failed: (reason: string) => void
 }
 
-/** What an actor has at hand: the context of its epoch, and what its worker gives to all of them. */
+/** The context of an actor's epoch, with the functions that its worker gives to all actors. */
 export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly requests: ActorRequests
   readonly sealing: SealBounds
-  /** Gives an actor its turn, by {@link ResidentActor.turn}: what is offered until then it finds together. */
+  /**
+   * Schedules a turn of an actor, by {@link ResidentActor.turn}. In its turn the actor takes everything that was
+   * offered until then.
+   */
   readonly wake: (actor: ResidentActor) => void
   /** Called when an actor has its account. */
   readonly loaded: (actor: ResidentActor) => void
-  /** Called when an actor has done what it took; `purchaseIds` is the size of its purchaseId set. */
+  /** Called when an actor has finished the work that it took. `purchaseIds` is the size of its purchaseId set. */
   readonly finished: (actor: ResidentActor, purchaseIds: number) => void
 }
 
 /** An actor as the slots of its worker know it, whatever its epoch. */
 export abstract class ResidentActor extends LruEntry {
+  /** When it was last given an envelope, in milliseconds. */
   usedAt = 0
+  /** The size of its purchaseId set, as {@link ActorSlots} counted it last. */
   purchaseIds = 0
+  /** Whether its account is still being read. */
   isLoading = true
   /** Whether it has nothing to do. */
   abstract readonly isPassive: boolean
+  /** Takes what waits in its mailbox. */
   abstract turn(): void
+  /** Ends the actor. It does nothing from then on. */
   abstract end(): void
 }
 
-/** What was taken from the mailbox. */
+/** The envelopes that an actor took from its mailbox. */
 interface Work<Tag> {
   readonly messages: ReadonlyArray<InputMessage<Tag>>
   readonly deliveries: ReadonlyArray<Delivered>
@@ -104,7 +119,10 @@ const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
   return units * 3
 }
 
-/** Takes what waits, up to what one revision holds, and returns the rest. Looks that were taken come after all purchases. */
+/**
+ * Takes envelopes from the front of a mailbox, up to the size of one revision. Returns them and the rest. Looks that
+ * were taken see all purchases that were taken.
+ */
 const takeWork = <Tag>(waiting: ReadonlyArray<Envelope<Tag>>): { work: Work<Tag>; rest: Array<Envelope<Tag>> } => {
   const messages: Array<InputMessage<Tag>> = []
   const deliveries: Array<Delivered> = []
@@ -133,32 +151,33 @@ const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejecti
 })
 
 /**
- * The actor of one user. It holds the account with its purchaseId set, and takes its mailbox in order: it decides what came
- * together as one, has it committed as one revision, and goes on when that is durable. It ends with its epoch.
+ * The actor of one user. It holds the account with its purchaseId set, and takes its mailbox in order. It decides the
+ * purchases that wait together, proposes them as one revision, and goes on when that is committed. It ends with its
+ * epoch.
  *
- * It is an object and not a fiber, because a worker has a hundred thousand: what it asks of the broker runs as effects, and
- * between two answers there is nothing to run.
- * One of its revisions at most waits for its commit, so the actor itself is the proposal.
+ * It is an object and not a fiber, because a worker has a hundred thousand actors. Its requests to the broker run as
+ * effects. While it waits for them, nothing runs. At most one of its revisions waits for its commit, so the actor
+ * itself is the proposal.
  */
 export class AccountActor<Tag> extends ResidentActor implements RevisionProposal<Tag> {
   readonly userToken: string
   private readonly hands: ActorHands<Tag>
   private readonly ended: (userToken: string) => void
-  /** `undefined` while it is empty, as in most actors at most times. */
+  /** The mailbox; `undefined` while it is empty, as in most actors. */
   private waiting: Array<Envelope<Tag>> | undefined
   private account: Account | undefined
   /** True from the first envelope until the mailbox is empty and nothing is in flight. */
   private isBusy = false
   private isOver = false
   /**
-   * Whether it has decided nothing since it was loaded. Then it waits for a segment that is due: an actor that leaves memory
-   * after each revision would otherwise store the same segment again and again, and never name it.
+   * Whether it has decided nothing since it was loaded. Then it waits for a segment that is due. Otherwise an actor
+   * that leaves memory after each revision would store the same segment again and again, and never name it.
    */
   private isFresh = true
-  /** What waits for a segment, because the account is at its bound. */
+  /** The work that waits for a segment, because the account is at its bound. */
   private held: Work<Tag> | undefined
   private sealed: StoredSegment | undefined
-  /** Of the revision that waits for its commit. */
+  /** The messages of the revision that waits for its commit. The next four fields belong to the same revision. */
   parts: ReadonlyArray<InputMessage<Tag>> = noParts
   private looks: ReadonlyArray<LookEnvelope> = noLooks
   private decision: Decision | undefined
@@ -176,7 +195,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     return !this.isBusy && !this.isLoading
   }
 
-  /** Puts an envelope at the end of the mailbox; false if there is no room for it. */
+  /** Puts an envelope at the end of the mailbox. Returns `false` if the mailbox is full. */
   offer(envelope: Envelope<Tag>): boolean {
     if (this.waiting === undefined) this.waiting = [envelope]
     else if (this.waiting.length >= this.hands.mailboxMax) return false
@@ -196,7 +215,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.step(this.take, undefined)
   }
 
-  /** Runs a step. A mistake in it ends the epoch, and nobody else's work. */
+  /** Runs a step. A defect in it ends only this epoch. */
   private step<A>(run: (value: A) => void, value: A): void {
     if (this.isOver) return
     try {
@@ -221,7 +240,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   private takeWaiting(): Work<Tag> {
     const waiting = this.waiting ?? []
     const [first] = waiting
-    // Nearly all work of a worker with many users is one envelope.
+    // In a worker with many users, nearly every mailbox has one envelope.
     if (waiting.length === 1 && first?.kind === "purchases") {
       this.waiting = undefined
       return { messages: [first.message], deliveries: first.deliveries, looks: noLooks }
@@ -253,7 +272,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     })
   }
 
-  /** From here on the account's revisions name the segment, if one was stored since the last. */
+  /** Lets the account's next revisions name the stored segment, if one was stored since the last call. */
   private takeSealed(account: Account): void {
     if (this.sealed === undefined) return
     endSeal(account, this.sealed.segment, this.sealed.links)
@@ -283,7 +302,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     if (decision.conflicts.length === 0) return hands.writer.submit(this)
     const rejections = decision.conflicts.map(conflictOf)
     this.rejections = rejections
-    // What a commit refers to is stored before it.
+    // Records that a commit counts are stored before it.
     hands.requests.record(userToken, rejections, () => this.step(this.submit, undefined))
   }
 
@@ -291,7 +310,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.hands.writer.submit(this)
   }
 
-  /** Writes the line of the revision that waits. Nothing changes the account between its decision and its commit. */
+  /** Returns the line of the revision that waits. Nothing changes the account between its decision and its commit. */
   line(): string {
     const { account, decision } = this
     if (account === undefined || decision === undefined) throw new Error("nothing is decided")
@@ -321,7 +340,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.finish(account, looks)
   }
 
-  /** Answers the looks, and goes on with what came meanwhile. */
+  /** Answers the looks, and takes the envelopes that came meanwhile in another turn. */
   private finish(account: Account, looks: ReadonlyArray<LookEnvelope>): void {
     for (const { look } of looks) look(account)
     if (this.waiting !== undefined) this.hands.wake(this)

@@ -6,35 +6,39 @@ import { type ActorServices, makeActorRequests } from "./ActorRequests.ts"
 import { ActorSlots, type SlotBounds } from "./ActorSlots.ts"
 
 export interface ActorSettings extends SlotBounds {
-  /** How long an actor without work stays, in milliseconds. */
+  /** How long an actor without work stays in memory, in milliseconds. */
   readonly idleMilliseconds: number
 }
 
-/** When accounts seal. A reference with a default, so that a simulation of few purchases seals too. */
+/**
+ * The bounds at which accounts seal. It is a reference with a default, so that a simulation of few purchases seals too.
+ */
 export const Sealing = Context.Reference<SealBounds>("purchases/actor/Sealing", { defaultValue: () => sealBounds })
 
 /** The actors of one partition epoch. They end when its scope closes. */
 export interface EpochActors<Tag> {
   /**
-   * Puts an envelope into a user's mailbox, and wakes the actor up if need be; false when there is no room for it.
-   * When the epoch is over it is dropped, as everything that the epoch had in hand.
+   * Puts an envelope into a user's mailbox, and makes the actor if it is not in memory. Returns `false` if there is no
+   * room for the actor or in its mailbox. After the end of the epoch it drops the envelope and returns `true`.
    */
   readonly tell: (userToken: string, envelope: Envelope<Tag>) => boolean
 }
 
 /**
- * The actors of a worker: one a user, with a bounded mailbox each. One that has nothing to do is passivated after a
- * while, or at once when another one needs its slot, the longest unused first. When all slots are taken by actors with
- * work, `tell` says no and `room` waits; whoever delivers stops then, and the broker keeps the rest.
+ * The actors of a worker, one for each user, with a bounded mailbox each. An actor without work leaves memory after a
+ * while. It leaves at once if another needs its slot, the longest unused first. If all slots have actors with work,
+ * `tell` returns `false`. The caller then waits for `room`, and the broker keeps further messages meanwhile.
  */
 export class ActorRegistry extends Context.Service<
   ActorRegistry,
   {
+    /** Makes the actors of an epoch. They end when the scope closes. */
     readonly forEpoch: <Tag>(
       context: ActorContext<Tag>
     ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | ActorServices>
-    /** Waits until an actor has finished its work, or enough of them have loaded. */
+    /** Waits until an actor has finished its work, or enough actors have their accounts. */
     readonly room: Effect.Effect<void>
+    /** Returns how many actors are in memory. */
     readonly resident: () => number
   }
 >()("purchases/actor/ActorRegistry") {
@@ -83,7 +87,7 @@ export class ActorRegistry extends Context.Service<
 
             return {
               tell: (userToken: string, envelope: Envelope<Tag>) => {
-                // Nobody would end an actor that came to life now, and it would keep its slot for ever.
+                // An actor that is made now would never be ended, and would keep its slot for ever.
                 if (isOver) return true
                 let actor = actors.get(userToken)
                 if (actor === undefined) {

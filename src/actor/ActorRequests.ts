@@ -10,24 +10,24 @@ import { CommitChain } from "../nats/CommitChain.ts"
 import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 
-/** What reading and writing for actors needs. */
+/** The services that the requests of actors need. */
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
 
 /**
- * What the actors of an epoch ask the broker for. Each calls `done` once, in a turn of its own; never if it fails, for then
- * the epoch is over.
+ * The requests of an epoch's actors to the broker. Each calls `done` once, in a turn of its own. If it fails, it does
+ * not call `done`, and the epoch is over.
  */
 export interface ActorRequests {
   /** Reads an account, given the sequence of its newest revision. */
   readonly load: (userToken: string, newest: number, done: (account: Account) => void) => void
-  /** Stores segments in their order. Tells of the last. */
+  /** Stores segments in their order. `done` gets the last. */
   readonly seal: (
     userToken: string,
     contents: ReadonlyArray<SegmentContent>,
     links: SegmentLinks,
     done: (stored: StoredSegment) => void
   ) => void
-  /** Stores why purchases are not applied. */
+  /** Stores the rejected records of purchases that are not applied. */
   readonly record: (userToken: string, rejections: ReadonlyArray<Rejection>, done: () => void) => void
 }
 
@@ -50,7 +50,7 @@ export const makeActorRequests = (
       const fail = (reason: string) => Effect.sync(() => failed(`account ${userToken}: ${reason}`))
       const answered = asked.pipe(
         Effect.map(done),
-        // What is wrong with an account names it already.
+        // The message of this error names the account already.
         Effect.catchTag("LedgerInconsistent", ({ message }) => Effect.sync(() => failed(message))),
         Effect.catch((failure) => fail(failure.message)),
         Effect.catchDefect((defect) => fail(`defect: ${String(defect)}`))

@@ -3,30 +3,35 @@ import type { ResidentActor } from "./AccountActor.ts"
 import { LruList } from "./LruList.ts"
 
 /**
- * How many actors load their account at once; with so many, other users wait until half of them have it. Those who want the
- * same commit share a read of it, so more at once read less. Each takes memory that its purchases do not.
+ * The most actors that load their account at once. At this number other users wait until half of them have it. Actors
+ * that want the same commit share a read of it, so loading many at once takes fewer reads. The bound is there because
+ * each takes memory.
  */
 export const loadingMax = 8_192
 
-/** How many actors at the old end of the list are looked at to make room for another. */
+/** The most actors that are checked, the longest unused first, to find one that can leave. */
 const evictionLooksMax = 64
 
+/** The bounds on the actors of a worker. */
 export interface SlotBounds {
-  /** How many actors live at once in a worker. */
+  /** The most actors in memory. */
   readonly residentMax: number
-  /** How many purchase ids all of them together keep, unless actors with work need more: 100 to 150 bytes each. */
+  /**
+   * The most purchase ids that all of them keep together, unless actors with work need more. An id takes 100 to 150
+   * bytes.
+   */
   readonly purchaseIdsMax: number
 }
 
 /**
- * The slots of a worker's actors, of all its epochs, in the order of their last use. An actor that has nothing to do leaves
- * when another one needs its slot, the longest unused first.
+ * The slots of a worker's actors, of all its epochs, in the order of their last use. An actor without work leaves if
+ * another needs its slot, the longest unused first.
  */
 export class ActorSlots {
-  /** Waits until an actor has finished its work, or enough of them have loaded. */
+  /** Waits until an actor has finished its work, or enough actors have their accounts. */
   readonly room: Effect.Effect<void>
   private readonly bounds: SlotBounds
-  /** Told of each actor that leaves because of a bound or of its age. */
+  /** Called for each actor that leaves memory. */
   private readonly passivated: () => void
   private readonly byUse = new LruList<ResidentActor>()
   private readonly someFinished = Latch.makeUnsafe(false)
@@ -40,11 +45,12 @@ export class ActorSlots {
     this.room = this.someFinished.await
   }
 
+  /** The number of actors in memory. */
   get resident(): number {
     return this.byUse.size
   }
 
-  /** Returns whether an actor that is not resident may come, and makes one leave for it if need be. */
+  /** Returns whether there is a slot for one more actor. Makes an actor leave if that is needed. */
   hasRoom(): boolean {
     this.isLoadingFull ||= this.loading >= loadingMax
     if (!this.isLoadingFull && (this.byUse.size < this.bounds.residentMax || this.evict())) return true
@@ -73,13 +79,13 @@ export class ActorSlots {
     this.giveRoom()
   }
 
-  /** Takes note that an actor has done its work; `purchaseIds` is the size of its purchaseId set. */
+  /** Takes note that an actor has finished its work. `purchaseIds` is the size of its purchaseId set. */
   finished(actor: ResidentActor, purchaseIds: number): void {
     this.weigh(actor, purchaseIds)
     this.giveRoom()
   }
 
-  /** Ends an actor, and gives its slot away. */
+  /** Ends an actor, and frees its slot. */
   passivate(actor: ResidentActor): void {
     if (this.byUse.delete(actor)) this.purchaseIds -= actor.purchaseIds
     actor.end()
@@ -88,7 +94,7 @@ export class ActorSlots {
     this.giveRoom()
   }
 
-  /** Passivates the actors that had nothing to do since a moment, in milliseconds. */
+  /** Passivates the actors without work that were last used at or before a time, in milliseconds. */
   passivateUnused(before: number): void {
     for (let actor = this.byUse.oldest; actor !== undefined && actor.usedAt <= before;) {
       const { newer } = actor
@@ -97,12 +103,12 @@ export class ActorSlots {
     }
   }
 
-  // Woken for each actor that has loaded, all who wait would mostly find that another took the slot.
+  // If those who wait were woken for each loaded actor, most would find the slot taken.
   private giveRoom(): void {
     if (!this.isLoadingFull) this.someFinished.openUnsafe()
   }
 
-  /** Passivates the actor that was unused for longest; `false` if none of the oldest is without work. */
+  /** Passivates the longest unused actor without work. Returns `false` if none of the oldest is without work. */
   private evict(): boolean {
     let actor = this.byUse.oldest
     for (let looks = 0; actor !== undefined && looks < evictionLooksMax; looks += 1) {
@@ -115,6 +121,7 @@ export class ActorSlots {
     return false
   }
 
+  /** Counts the size of an actor's purchaseId set, and passivates others above the bound. */
   private weigh(actor: ResidentActor, now: number): void {
     if (!this.byUse.has(actor)) return
     this.purchaseIds += now - actor.purchaseIds

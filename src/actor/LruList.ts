@@ -1,12 +1,12 @@
-/** Holds the neighbours of an entry in its list. An entry is in one list at most. */
+/** An entry of a list, with its neighbours. It is in one list at most. */
 export abstract class LruEntry {
   older: this | undefined
   newer: this | undefined
 }
 
 /**
- * Entries in the order of their last use, as a list that is linked through them. Each operation takes the same time, whatever
- * the size. The iterator of a Set would walk over each entry that was deleted at its front.
+ * Keeps entries in the order of their last use, in a list that is linked through them. Each operation takes constant
+ * time. A Set would not: its iterator walks over every entry that was deleted at its front.
  */
 export class LruList<A extends LruEntry> {
   private oldestEntry: A | undefined
@@ -17,6 +17,7 @@ export class LruList<A extends LruEntry> {
     return this.count
   }
 
+  /** The entry that was unused for longest; `undefined` if the list is empty. */
   get oldest(): A | undefined {
     return this.oldestEntry
   }
@@ -25,7 +26,7 @@ export class LruList<A extends LruEntry> {
     return entry.newer !== undefined || this.newestEntry === entry
   }
 
-  /** Makes an entry the newest, also one that was not in the list. */
+  /** Makes an entry the newest. Adds it if it was not in the list. */
   use(entry: A): void {
     if (this.newestEntry === entry) return
     this.delete(entry)
@@ -36,7 +37,7 @@ export class LruList<A extends LruEntry> {
     this.count += 1
   }
 
-  /** Takes an entry out. Returns `false` if it was not in the list. */
+  /** Removes an entry. Returns `false` if it was not in the list. */
   delete(entry: A): boolean {
     if (!this.has(entry)) return false
     const { older, newer } = entry

@@ -9,16 +9,18 @@ import { History } from "../ledger/History.ts"
 import { type ApplyingRevisions, TotalsBefore } from "../ledger/TotalsBefore.ts"
 import { type EpochReads, lookCommitted, lookStrong } from "./EpochReads.ts"
 
-/** How much of a payload that cannot be read is logged. */
+/** The most UTF-16 units of an unreadable payload that are logged. */
 const payloadLoggedMax = 500
 
-/** The figures of an account at one moment that a question needs. */
+/** The data of an account that the reply to a question needs, as of one moment. */
 interface Snapshot {
   readonly total: bigint
   readonly count: number
   readonly revision: number
+  /** The purchase of the question; `undefined` if it is not applied. */
   readonly seen: AppliedId | undefined
   readonly applying: ApplyingRevisions
+  /** The sequences of the revisions that the question asks for. */
   readonly following: ReadonlyArray<number>
 }
 
@@ -41,7 +43,7 @@ export const notAnswered = ""
 const decodeQuestions = Schema.decodeUnknownExit(Questions)
 const encodeReplies = Schema.encodeSync(Replies)
 
-/** Returns the reply to a question that needs more than the account as its actor holds it. */
+/** Returns the reply to a question for which the snapshot is not enough. Reads the rest from the journal. */
 const readOn = Effect.fnUntraced(function* (
   history: (typeof History)["Service"],
   totalsBefore: (typeof TotalsBefore)["Service"],
@@ -79,7 +81,7 @@ const readOn = Effect.fnUntraced(function* (
   }
 })
 
-/** Returns the snapshots for questions, in their order; `undefined` if the epoch is over. */
+/** Returns the snapshots for questions, in their order. Returns `undefined` if the epoch is over. */
 const snapshotsFor = Effect.fnUntraced(function* (
   reads: EpochReads,
   consistency: Consistency,
@@ -92,12 +94,15 @@ const snapshotsFor = Effect.fnUntraced(function* (
     questions.map((question) => ({ userToken: encodeToken(question.userId), look: snapshotFor(question) }))
   )
   if (consistency !== "strong") return yield* look
-  // A reader of revisions needs those that are committed, and not the input that waits to be applied.
+  // Readers of revisions need the committed ones. They need not wait for input that is not applied.
   const isOfRevisions = questions.every(({ kind }) => kind === "revisions")
   return yield* isOfRevisions ? lookCommitted(reads, look) : lookStrong(reads, look)
 })
 
-/** Answers the questions of one request. Returns `undefined` if this worker must not answer, or cannot read them. */
+/**
+ * Returns the payload with the replies to the questions of one request. Returns `undefined` if this worker must not
+ * answer, or cannot read the questions.
+ */
 export const answerQuestions = Effect.fnUntraced(function* (
   reads: EpochReads,
   payload: string

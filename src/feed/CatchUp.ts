@@ -10,18 +10,21 @@ import { slicesOf } from "./RecentRevisions.ts"
 
 /** The request of a reader. */
 export interface FeedRequest {
-  /** The account whose revisions are wanted. Without it, those of all accounts are. */
+  /** The subject token of the account's user. Without it, the feed has the revisions of all accounts. */
   readonly userToken?: string
-  /** The place after which to go on, as the reader gave it. Without it, the feed begins now. */
+  /** The place after which to go on, as the reader gave it. Without it, the feed begins at the newest revision. */
   readonly lastEventId?: string
-  /** Resolves when the reader has taken the items that it was given. Only a reader that catches up is waited for. */
+  /**
+   * Resolves when the reader has taken the items that it was given. The feed waits for a reader only while it catches
+   * up.
+   */
   readonly ready: () => Promise<void>
 }
 
-/** The reads of the journal that catching up needs. */
+/** The reads of the journal that a reader needs while it catches up. */
 export interface JournalReads {
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
-  /** Returns the next revisions after a place, of one account or of all; an empty list if there are none. */
+  /** Returns the next revisions after a place, of one account or of all. Returns an empty list if there are none. */
   readonly pageAfter: (
     after: FeedPlace,
     userToken: string | undefined
@@ -30,7 +33,7 @@ export interface JournalReads {
 
 const unavailable: FeedItem = { kind: "end", reason: "unavailable" }
 
-/** One reader of the feed, from its place on to the tail of the journal. */
+/** Serves one reader of the feed, from its place on to the tail of the journal. */
 export class CatchUp {
   private readonly reads: JournalReads
   private readonly tail: JournalTail
@@ -44,7 +47,7 @@ export class CatchUp {
     this.subscriber = subscriber
   }
 
-  /** Gives the reader its place, then the revisions after it from the journal, and then the tail as it grows. */
+  /** Gives the reader its place, then the later revisions from the journal, and then the tail as it grows. */
   get run(): Effect.Effect<void> {
     return this.start().pipe(
       Effect.flatMap((from) =>
@@ -78,7 +81,8 @@ export class CatchUp {
       const { userToken } = this.request
       let cursor = from
       while (true) {
-        // Revisions that are not in memory are read. If there are none, the reader has everything below the floor.
+        // Revisions that are not in memory are read from the journal. If it has none, the reader has everything below
+        // the floor.
         const { floor } = this.tail.recent
         const known = this.tail.recent.after(cursor, userToken)
         const revisions = known ?? (yield* this.reads.pageAfter(cursor, userToken))
@@ -86,7 +90,7 @@ export class CatchUp {
         if (last === undefined && !isAfter(floor, cursor)) return this.join(cursor)
         if (last === undefined) cursor = floor
         else {
-          // A page ends with a whole commit. Behind its last line the commit would be read again.
+          // A page ends with a whole commit. A cursor at its last line would read the commit again.
           cursor = known === undefined ? behindCommit(last.place.sequence) : last.place
           yield* this.give(revisions)
         }
@@ -103,9 +107,12 @@ export class CatchUp {
     })
   }
 
-  /** Hands on the tail from now on. It is called in the turn in which nothing was left, so that nothing comes between. */
+  /**
+   * Passes the tail on from now on. It runs in the same turn in which nothing was left to read, so no revision is
+   * missed.
+   */
   private join(cursor: FeedPlace): void {
-    // A reader that was served by another edge before may be ahead of this one.
+    // The reader may be ahead of this edge, if another edge served it before.
     const isNew = ({ place }: RevisionMessage) => isAfter(place, cursor)
     const applied = this.tail.live(this.request.userToken).pipe(
       map((gathered): Gathered =>

@@ -28,15 +28,15 @@ import { makeUserPage } from "./UserPage.ts"
 export const readersMax = 4_096
 /** The most pages of the journal that an edge reads at once, for readers that catch up. */
 const pagesAtOnceMax = 8
-/** A comment is sent this often, so that a connection that is gone is found out. */
+/** The time between two heartbeats, which show whether a connection is gone. */
 export const heartbeat = Duration.seconds(15)
-/** The journal is followed for this long after the last reader has left. */
+/** The time for which the journal is followed after the last reader has left. */
 const linger = Duration.seconds(5)
 
-/** This edge has as many readers of feeds as it takes. Another edge may have room. */
+/** This edge has as many readers of feeds as it may. Another edge may have room. */
 export class FeedFull extends Schema.TaggedError<FeedFull>()("FeedFull", {}) {
   override get message() {
-    return `${readersMax} readers of feeds are here already`
+    return `this edge has ${readersMax} readers of feeds already`
   }
 }
 
@@ -51,7 +51,7 @@ export const withHeartbeats = (items: Observable<FeedItem>, scheduler: Scheduler
 
 type Run = <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
 
-/** Follows the journal for all readers of the edge, as long as there are some. */
+/** Follows the journal once for all readers of the edge, while there are any. */
 const followTail = (stream: (typeof CommitStream)["Service"], run: Run): Observable<JournalTail> =>
   new Observable<JournalTail>((subscriber) => {
     let tail: JournalTail | undefined
@@ -68,18 +68,18 @@ const followTail = (stream: (typeof CommitStream)["Service"], run: Run): Observa
     }
   }).pipe(share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: () => timer(Duration.toMillis(linger)) }))
 
-/** Hands on applied purchases, as they are applied, to many readers. */
+/** Passes applied purchases on to many readers, as soon as they are applied. */
 export class Feed extends Context.Service<
   Feed,
   {
     /**
-     * Returns the items for a reader from its place on, without a gap and without a repeat. Nothing is read before it is
-     * subscribed to. An error is a {@link FeedFailure}, and can only come first.
+     * Returns the items for a reader from its place on, without a gap and without a repeat. Reading begins with the
+     * subscription. An error is a {@link FeedFailure}, and comes before any item.
      */
     readonly open: (request: FeedRequest) => Observable<FeedItem>
-    /** Returns how many readers there are. */
+    /** Returns the number of readers. */
     readonly readers: () => number
-    /** Ends all feeds, and those that are opened later, because the process stops. */
+    /** Ends all present and future feeds, because the process stops. */
     readonly stop: Effect.Effect<void>
   }
 >()("purchases/feed/Feed") {

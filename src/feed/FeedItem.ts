@@ -1,17 +1,17 @@
 import type { FeedPlace } from "../protocol/FeedPlace.ts"
 import type { Gathered } from "./JournalTail.ts"
 
-/** Why a reader cannot go on at the place that it named. */
+/** Why a reader cannot go on at its last id. */
 export type ResetReason = "not-a-sequence" | "beyond-the-end"
 
-/** Why a feed ends. A reader that asks again with the last id loses nothing. */
+/** Why a feed ends. A reader that opens it again with its last id loses nothing. */
 export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailable"
 
-/** An item for a reader of a feed. The items come in this order. */
+/** An item for a reader of a feed: first `start` or `reset`, then `applied` and `heartbeat`, and last `end`. */
 export type FeedItem =
   /** The feed begins. Everything that is applied after this place follows. */
   | { readonly kind: "start"; readonly place: FeedPlace }
-  /** The last id is not a place of this feed. Purchases before the new place have to be read elsewhere. */
+  /** The last id is not a place of this feed. The reader has to read purchases before the new place elsewhere. */
   | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
   | { readonly kind: "applied"; readonly revisions: Gathered }
   | { readonly kind: "heartbeat" }

@@ -3,15 +3,18 @@ import { asyncScheduler, bufferTime, filter, Observable, type SchedulerLike, Sub
 import type { RevisionMessage } from "../nats/CommitStream.ts"
 import { RecentRevisions } from "./RecentRevisions.ts"
 
-/** The time in which revisions are gathered for readers. Few large writes to many readers take less work. */
+/**
+ * The time in which revisions are gathered for readers. A few large writes to many readers take less work than many
+ * small ones.
+ */
 const gatherTime = Duration.millis(50)
-/** With this many revisions they are handed on at once. */
+/** Gathered revisions are passed on at once at this number. */
 const gatheredMax = 256
 
-/** Revisions in the order of the journal. All readers of them get the same array. */
+/** Revisions in the order of the journal. All readers share the array. */
 export type Gathered = ReadonlyArray<RevisionMessage>
 
-/** Gathers revisions that come one by one. */
+/** Gathers revisions that come one by one into arrays. */
 export const gather = (revisions: Observable<RevisionMessage>, scheduler: SchedulerLike = asyncScheduler) =>
   revisions.pipe(
     bufferTime(Duration.toMillis(gatherTime), null, gatheredMax, scheduler),
@@ -25,7 +28,7 @@ export class JournalTail {
   private readonly ofAll = new Subject<Gathered>()
   private readonly ofUsers = new Map<string, Subject<Gathered>>()
 
-  /** `end`: the last sequence of the journal, behind which it begins. */
+  /** `end` is the last sequence of the journal. The tail begins behind it. */
   constructor(end: number) {
     this.recent = new RecentRevisions(end)
     gather(this.heard).subscribe((gathered) => this.hand(gathered))
@@ -41,7 +44,7 @@ export class JournalTail {
     this.heard.complete()
   }
 
-  /** Returns the revisions that are handed on from now, of one account or of all. */
+  /** Returns the revisions that are passed on from the subscription on, of one account or of all. */
   live(userToken?: string): Observable<Gathered> {
     if (userToken === undefined) return this.ofAll
     return new Observable((reader) => {

@@ -1,15 +1,17 @@
 import { behindCommit, type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
 import type { RevisionMessage } from "../nats/CommitStream.ts"
 
-/** The most revisions, and about the most bytes, that an edge keeps for readers that come back soon. */
+/** The most revisions that an edge keeps for readers that come back soon. */
 export const recentRevisionsMax = 2_048
+/** About the most bytes of these revisions. */
 export const recentBytesMax = 8 * 1024 * 1024
 
-/** The most revisions, and about the most bytes, of one slice for a reader. */
+/** The most revisions of one slice for a reader. */
 export const sliceRevisionsMax = 128
+/** About the most bytes of one slice. */
 export const sliceBytesMax = 64 * 1024
 
-/** Cuts revisions into slices for a reader. Each slice has one revision at least. */
+/** Cuts revisions into slices for a reader. Each slice has at least one revision. */
 export function* slicesOf(revisions: Iterable<RevisionMessage>): Generator<ReadonlyArray<RevisionMessage>> {
   let slice: Array<RevisionMessage> = []
   let bytes = 0
@@ -24,30 +26,30 @@ export function* slicesOf(revisions: Iterable<RevisionMessage>): Generator<Reado
   if (slice.length > 0) yield slice
 }
 
-/** Keeps the newest revisions of the journal that were heard: all between two places. */
+/** Keeps the newest revisions of the journal: all between two places. */
 export class RecentRevisions {
   private readonly held: Array<RevisionMessage> = []
   private bytes = 0
   private below: FeedPlace
   private newestPlace: FeedPlace
 
-  /** Begins empty, behind the last sequence of the journal. */
+  /** Begins empty. `end` is the last sequence of the journal. */
   constructor(end: number) {
     this.below = behindCommit(end)
     this.newestPlace = this.below
   }
 
-  /** The place behind which every revision is here. */
+  /** The place behind which all revisions are kept. */
   get floor(): FeedPlace {
     return this.below
   }
 
-  /** The place of the newest revision that was heard. At first it is the place where this begins. */
+  /** The place of the newest revision. At first it is the place where this begins. */
   get newest(): FeedPlace {
     return this.newestPlace
   }
 
-  /** Adds revisions, and drops the oldest above the bounds. */
+  /** Adds revisions, and drops the oldest while a bound is exceeded. */
   push(revisions: ReadonlyArray<RevisionMessage>): void {
     for (const revision of revisions) {
       this.held.push(revision)
@@ -64,7 +66,10 @@ export class RecentRevisions {
     this.held.splice(0, dropped)
   }
 
-  /** Returns the first slice after a place, of one account or of all; `undefined` if a part of it is not here any more. */
+  /**
+   * Returns the first slice after a place, of one account or of all. Returns `undefined` if revisions after the place
+   * were dropped.
+   */
   after(place: FeedPlace, userToken?: string): ReadonlyArray<RevisionMessage> | undefined {
     if (isAfter(this.below, place)) return undefined
     const wanted = this.held

@@ -8,18 +8,18 @@ import { NotCurrent, QueryClient } from "../asking/QueryClient.ts"
 
 /** The most revisions of one account that its owner names at once. */
 export const userPageMax = 32
-/** How many commits of a page are read at once. Each has the lines of many accounts. */
+/** The most commits of a page that are read at once. Each has the lines of many accounts. */
 const commitsAtOnceMax = 8
-/** How long the owner of an account may take to name the revisions after a place. */
+/** The time that the owner of an account has to name its revisions after a place. */
 const ownerWaitMilliseconds = 5_000
 
 const missing = (sequence: number) =>
   new BrokerUnavailable({ operation: "read the journal", reason: `the revision at ${sequence} is missing` })
 
 /**
- * Makes the function that returns the next revisions of one account after a place, oldest first. The list is empty only if
- * the account has none. Its owner names them, so that no other account's commits are read. `inTurn` bounds how many readers
- * read commits. The owner is asked outside of it, because an answer may take seconds.
+ * Makes the function that returns the next revisions of one account after a place, oldest first. The list is empty only
+ * if there are none. The owner names the commits, so no commit without this account is read. `inTurn` bounds how many
+ * readers read commits. Asking the owner does not count, because an answer may take seconds.
  */
 export const makeUserPage = Effect.fnUntraced(function* (
   inTurn: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>
@@ -30,7 +30,7 @@ export const makeUserPage = Effect.fnUntraced(function* (
   const revisionAt = (userToken: string) => (sequence: number) =>
     Effect.flatMap(chain.at(sequence), (commit) => {
       const revision = commit && revisionOfUser(commit, userToken)
-      // The owner named it, so a page without it would be a gap.
+      // The owner named this revision, so the page would have a gap without it.
       return revision === undefined ? Effect.fail(missing(sequence)) : Effect.succeed(revision)
     })
 
@@ -54,7 +54,7 @@ export const makeUserPage = Effect.fnUntraced(function* (
       {
         kind: "revisions",
         userId: decodeToken(userToken),
-        // The commit of a place within it may have this user's line behind that place.
+        // The place may lie within a commit that has this user's line behind it.
         after: after.sequence - (Number.isFinite(after.line) ? 1 : 0),
         limit: userPageMax
       },

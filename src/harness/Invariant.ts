@@ -1,4 +1,4 @@
-/** The invariants of docs/protocol.md, by which the model, the simulation and the fault runs name what breaks. */
+/** The invariants of docs/protocol.md. The model, the simulation and the fault runs name problems by them. */
 export const invariants = {
   I1: "No acknowledged purchase is lost.",
   I2: "No purchase counts twice.",
@@ -12,7 +12,7 @@ export const invariants = {
 
 export type Invariant = keyof typeof invariants
 
-/** The ways in which an invariant breaks, as the simulation and the fault runs see them from outside. */
+/** The ways in which an invariant can break, as the simulation and the fault runs observe them. */
 export const breakNames = [
   "I1 lost",
   "I1 unrecorded",
@@ -31,5 +31,5 @@ export type BreakName = (typeof breakNames)[number]
 /** Rules of the protocol that the invariants rest on. The model checks more of them. */
 type RuleName = "fence" | "position" | "heads" | "repeats"
 
-/** One thing that a check found, or the reason for which a run proves nothing. */
+/** A finding of a check, or the reason why a run proves nothing. */
 export type Problem = `${BreakName | RuleName | "invalid"}: ${string}`

@@ -19,13 +19,13 @@ interface SenderServices {
   readonly inbox: (typeof NoticeInbox)["Service"]
   readonly messageBytesMax: number
   readonly clock: Clock.Clock
-  /** Runs an effect beside the caller, until the edge ends. */
+  /** Runs an effect in its own fiber, until the edge ends. */
   readonly fork: (effect: Effect.Effect<void>) => void
 }
 
 /**
- * Sends waiting purchases to the input log. One message of each lane is on its way at a time; purchases that come
- * meanwhile go out together in the next one. So the load sets the size of messages, and each user's order is kept.
+ * Sends waiting purchases to the input log. Each lane has one message in flight. Purchases that come meanwhile share
+ * the next one. So the load sets the size of messages, and the order of each user's purchases is kept.
  */
 export class GroupSender {
   private readonly services: SenderServices
@@ -61,12 +61,12 @@ export class GroupSender {
     return new GroupSender(services, waiting)
   })
 
-  /** Sends the purchases of a call with those that wait in their lanes. */
+  /** Sends the purchases of a call, together with others that wait in their lanes. */
   sendCall(call: PublishCall, notice?: NoticeListener): void {
     this.sendSoon(this.waiting.add(call, notice))
   }
 
-  /** Sends calls of streams as long as there is room for the next. */
+  /** Sends calls of streams while there is room for the next. */
   sendSubmitted(): void {
     for (let lanes = this.waiting.admitNext(); lanes !== undefined; lanes = this.waiting.admitNext()) {
       this.sendSoon(lanes)
@@ -84,7 +84,7 @@ export class GroupSender {
     const group = lane.takeGroup(messageBytesMax)
     const expected = this.expectNotices(group.members)
     const append = input.append(group.subject, group.messageId, group.payload, expected?.address)
-    // The purchases behind this message would wait for the same broker.
+    // The purchases behind this message would each wait for the same unavailable broker, so they fail now.
     const appending = appendUntilKnown(append, (failure) => this.waiting.failLane(lane, failure))
     fork(
       Effect.map(Effect.exit(appending), (exit) => {
@@ -120,7 +120,7 @@ export class GroupSender {
     const failed = Exit.failCause(exit.cause)
     this.waiting.settle(members, () => failed)
     const failure = failureOf(exit)
-    // The purchases behind this message would wait for the same broker one after the other.
+    // The purchases behind this message would each wait for the same unavailable broker, so they fail now.
     if (failure?._tag === "BrokerUnavailable") this.waiting.failLane(lane, failure)
   }
 }

@@ -3,14 +3,18 @@ import { decodeNotices, encodeNoticeAddress } from "../protocol/AppliedNotice.ts
 import type { Cents } from "../account/Money.ts"
 import { NoticeTransport } from "../nats/NoticeTransport.ts"
 
-/** The most messages whose notices an edge expects. It asks for the outcome of further ones. */
+/** The most messages whose notices an edge expects. For further messages it asks for the outcome instead. */
 export const messagesExpectedMax = 65_536
-/** A message that is stored for this long without all of its notices is given up. A worker died, or a notice was lost. */
+/**
+ * How long an edge waits for the notices of a stored message. Later ones are missing because a worker died or a notice
+ * was lost.
+ */
 export const noticeWaitMilliseconds = 1_000
 const overdueEvery = Duration.millis(100)
 
-/** Waits for the notice of one purchase. One of the two is called, once. */
+/** Hears of the notice of one purchase. One of its two functions is called, once. */
 export interface NoticeListener {
+  /** The purchase is applied. `totalAfter` is the account's total after it, in cents. */
   readonly applied: (totalAfter: Cents) => void
   /** No notice came in time. */
   readonly missed: () => void
@@ -18,11 +22,11 @@ export interface NoticeListener {
 
 /** A message whose notices are expected. */
 export interface Expected {
-  /** The address for notices that the message has to carry; `undefined` if none are expected. */
+  /** The address for notices, which the message has to carry; `undefined` if no notices are expected. */
   readonly address: string | undefined
-  /** The broker has stored the message. From now on the notices are due. */
+  /** Says that the broker has stored the message. The wait for notices begins. */
   readonly stored: () => void
-  /** Expects no more notices of the message. */
+  /** Stops expecting notices of the message. */
   readonly forget: () => void
 }
 
@@ -36,13 +40,13 @@ const miss = (listeners: ReadonlyMap<number, NoticeListener>) => {
   for (const { missed } of listeners.values()) missed()
 }
 
-/** Takes the notices that workers send to this edge, and hands them to their listeners. */
+/** Receives the notices that workers send to this edge, and passes them to their listeners. */
 export class NoticeInbox extends Context.Service<
   NoticeInbox,
   {
     /**
-     * Begins to expect the notices of a message, by the indexes of the purchases in it. If too many messages are expected
-     * already, the notices count as missed as soon as the message is stored.
+     * Begins to expect the notices of a message. `listeners` has them by the index of their purchase in the message.
+     * Above {@link messagesExpectedMax} the notices count as missed as soon as the message is stored.
      */
     readonly expect: (listeners: Map<number, NoticeListener>) => Expected
   }
@@ -58,7 +62,8 @@ export class NoticeInbox extends Context.Service<
       const edge = yield* transport.listen((payload) => {
         for (const { message, index, totalAfter } of decodeNotices(payload)) {
           const waiting = open.get(message)
-          // A message that is delivered again has notices again, and some purchases have no listener.
+          // There may be no listener. A message that is delivered again has notices again, and some callers do not
+          // wait.
           const listener = waiting?.listeners.get(index)
           if (waiting === undefined || listener === undefined) continue
           waiting.listeners.delete(index)

@@ -1,12 +1,12 @@
-/** Messages to the broker begin at least this far apart, unless much waits. */
+/** The shortest time between the beginnings of two messages to the broker, unless many purchases wait. */
 export const paceMillisecondsMin = 4
-/** A broker that takes longer than this to answer is slow for other reasons than its load. */
+/** The longest such time. A broker that takes longer to answer is slow for other reasons than its load. */
 export const paceMillisecondsMax = 16
 
 /**
- * How long after the beginning of one message the next may begin, given how long the broker took to answer
- * the last: what one costs hardly depends on what is in it, so under load fewer and larger ones leave more of the
- * machine to everything else, and are answered sooner. All in milliseconds.
+ * Returns the time between the beginnings of two messages, given how long the broker took to answer the last. All times
+ * are milliseconds. The cost of a message hardly depends on its size. Under load, fewer and larger messages leave more
+ * of the machine to the rest, and are answered sooner.
  */
 export const paceOf = (answeredAfterMilliseconds: number): number =>
   Math.min(Math.max(answeredAfterMilliseconds, paceMillisecondsMin), paceMillisecondsMax)

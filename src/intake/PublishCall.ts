@@ -1,10 +1,12 @@
 import type { Purchase } from "../account/Purchase.ts"
 import type { PublishResult } from "./PublishResult.ts"
 
-/** Purchases that were given together, with their results so far. Calls back when each has its result. */
+/**
+ * Purchases that a caller gave together, with their results so far. Calls `done` when every purchase has its result.
+ */
 export class PublishCall {
   readonly purchases: ReadonlyArray<Purchase>
-  /** Whether the broker has to store each purchase, even if it has stored the same before. */
+  /** Whether the broker has to store each purchase, even if it has stored the same purchase before. */
   readonly storeEveryCopy: boolean
   private readonly done: (results: ReadonlyArray<PublishResult>) => void
   private readonly results: Array<PublishResult> = []
@@ -21,14 +23,14 @@ export class PublishCall {
     this.open = purchases.length
   }
 
-  /** Takes the result of the purchase at an index of the call. */
+  /** Takes the result of the purchase at an index. */
   settle(index: number, result: PublishResult): void {
     this.results[index] = result
     this.open -= 1
     if (this.open === 0) this.done(this.results)
   }
 
-  /** Gives all purchases of a call that never reached a lane the same result. */
+  /** Gives all purchases the same result. It is for a call that never reached a lane. */
   settleAll(result: PublishResult): void {
     this.done(this.purchases.map(() => result))
   }

@@ -5,9 +5,9 @@ import { encodeToken, groupSubject, purchaseSubject } from "../protocol/Subject.
 import type { NoticeListener } from "./NoticeInbox.ts"
 import type { PublishCall } from "./PublishCall.ts"
 
-// Around the purchases of a message: the version, the brackets, and a comma each.
+// The bytes of a message around its purchases: the version and the brackets. Each comma is counted with its purchase.
 const frameBytes = 64
-// UTF-8 has at most three bytes for a unit of a text. To count them exactly would cost a pass over each text.
+// The most bytes of UTF-8 for one UTF-16 unit. An exact count would cost a pass over each text.
 const unitBytesMax = 3
 
 /** A purchase that waits in a lane, or is on its way to the broker. */
@@ -15,9 +15,9 @@ export interface WaitingPurchase {
   readonly userToken: string
   readonly purchase: Purchase
   readonly call: PublishCall
-  /** Its index in the call. */
+  /** Its index in the call, from 0. */
   readonly index: number
-  /** Hears the notice that the purchase is applied; `undefined` if its caller does not wait for that. */
+  /** Hears the notice that the purchase is applied; `undefined` if the caller does not wait for it. */
   readonly notice: NoticeListener | undefined
 }
 
@@ -33,7 +33,7 @@ export interface PublishGroup {
 export class PublishLane {
   private readonly partition: number
   private readonly queue: Array<WaitingPurchase> = []
-  /** Whether a message of this lane is on its way. Then the next one waits, which keeps the order. */
+  /** Whether a message of this lane is in flight. The next one waits for it, which keeps the order. */
   isPublishing = false
 
   constructor(partition: number) {
@@ -45,24 +45,26 @@ export class PublishLane {
     return this.queue.length
   }
 
-  /** Whether a message may leave now. */
+  /** Whether a message can be sent now. */
   get isReady(): boolean {
     return !this.isPublishing && this.queue.length > 0
   }
 
+  /** Adds a purchase at the end. */
   push(waiting: WaitingPurchase): void {
     this.queue.push(waiting)
   }
 
-  /** Takes all purchases that wait. */
+  /** Removes and returns all purchases that wait. */
   takeAll(): ReadonlyArray<WaitingPurchase> {
     return this.queue.splice(0)
   }
 
   /**
-   * Takes the purchases of the next message, which surely fit into `bytesMax`. The message id names the content, so the
-   * broker drops the same message if it comes again: a single purchase by its id and fingerprint, a group by a digest.
-   * If every copy has to be stored, the message gets a random id.
+   * Removes the purchases of the next message from the lane. They surely fit into `bytesMax`, unless the first is
+   * larger alone. The message id depends on the content alone, so the broker drops the same message if it comes again.
+   * It is made of the purchase id and fingerprint of a single purchase, or is a digest of a group. If every copy has to
+   * be stored, the message gets a random id.
    */
   takeGroup(bytesMax: number): PublishGroup {
     const { members, payload } = this.takeNext(bytesMax)

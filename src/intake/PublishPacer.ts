@@ -1,18 +1,20 @@
 import { paceOf } from "./Pace.ts"
 import type { PublishLane } from "./PublishLane.ts"
 
-/** A lane with at least this many purchases does not wait for the others. */
+/** A lane with at least this many purchases is published at once. */
 export const publishAtOncePurchases = 100
 
 /** The clock of an edge, in milliseconds. */
 export interface PacerClock {
+  /** Returns the present time. */
   readonly now: () => number
+  /** Runs a function after a time. */
   readonly after: (milliseconds: number, run: () => void) => void
 }
 
 /**
- * Decides when lanes publish. Messages of all partitions leave together, at a pace: they share the cost of waking up the
- * broker and the workers. A purchase that comes alone leaves at once.
+ * Decides when lanes publish. The lanes of all partitions publish together, at a pace. So they share the cost of waking
+ * up the broker and the workers. A purchase that comes after a pause is published at once.
  */
 export class PublishPacer {
   private readonly clock: PacerClock
@@ -42,7 +44,7 @@ export class PublishPacer {
     })
   }
 
-  /** Takes how long the broker took to answer the newest message, which sets the pace. */
+  /** Tells the pacer how long the broker took to answer the newest message. This sets the pace. */
   answeredAfter(milliseconds: number): void {
     this.answeredAfterMilliseconds = milliseconds
   }

@@ -2,16 +2,19 @@ import { type Exit, Schema } from "effect"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 
-/** The most purchases that wait at an edge to be stored. Above it a purchase is refused. */
+/** The most purchases that wait at an edge to be stored. The edge refuses further ones. */
 export const purchasesWaitingMax = 20_000
 
-/** The edge holds as many purchases as it may. Nothing was stored; the caller may send it again in a moment. */
+/**
+ * The edge holds as many purchases as it may. Nothing was stored. The caller may send the purchases again in a moment.
+ */
 export class EdgeOverloaded extends Schema.TaggedError<EdgeOverloaded>()("EdgeOverloaded", {}) {
   override get message() {
     return `${purchasesWaitingMax} purchases wait to be stored already`
   }
 }
 
+/** The reasons why a purchase has no input sequence. */
 export type PublishFailure = BrokerFailure | EdgeOverloaded
 
 /** The input sequence of a stored purchase, with its index in the message. */
@@ -20,4 +23,5 @@ export interface Published extends Stored {
   readonly index: number
 }
 
+/** The result of one purchase: its place in the input log, or a failure. */
 export type PublishResult = Exit.Exit<Published, PublishFailure>

@@ -14,15 +14,16 @@ import {
 } from "./PublishResult.ts"
 import { WaitingPurchases } from "./WaitingPurchases.ts"
 
-/** A purchase whose notice came. */
+/** A purchase that is applied, as its notice says. */
 export interface AppliedByNotice {
   readonly kind: "applied"
+  /** The account's total after the purchase, in cents. */
   readonly totalAfter: Cents
 }
 
-/** Purchases of a stream that have their places at the edge. */
+/** Purchases of a stream that have room at the edge. */
 export interface Submitted {
-  /** Waits for a result of each purchase, in their order. */
+  /** Waits until each purchase has a result, and returns the results in the order of the purchases. */
   readonly results: Effect.Effect<ReadonlyArray<PublishResult>>
 }
 
@@ -60,22 +61,25 @@ export class PurchasePublisher extends Context.Service<
   PurchasePublisher,
   {
     /**
-     * Stores purchases and returns a result for each, in their order. `storeEveryCopy` has the broker store a purchase
-     * even if it has stored the same before.
+     * Stores purchases, and returns a result for each, in their order. With `storeEveryCopy` the broker stores a
+     * purchase even if it has stored the same before.
      */
     readonly publish: (
       purchases: ReadonlyArray<Purchase>,
       options?: { readonly storeEveryCopy: boolean }
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
     /**
-     * Stores a purchase, and waits for the notice that it is applied. If no notice comes in time, succeeds with
-     * `otherwise`, which is given the input sequence of the purchase.
+     * Stores a purchase, and waits for the notice that it is applied. If no notice comes in time, it runs `otherwise`
+     * with the input sequence of the purchase.
      */
     readonly publishAndWait: <A, E, R>(
       purchase: Purchase,
       otherwise: (published: Published) => Effect.Effect<A, E, R>
     ) => Effect.Effect<AppliedByNotice | A, PublishFailure | E, R>
-    /** Waits for room for purchases of a stream, in the order of the calls. Succeeds when they have their places. */
+    /**
+     * Waits for room for purchases of a stream, in the order of the calls. Succeeds when they have room; the result
+     * waits for the rest.
+     */
     readonly submit: (purchases: ReadonlyArray<Purchase>) => Effect.Effect<Submitted>
     /** Returns how many purchases wait to be stored. */
     readonly waiting: () => number

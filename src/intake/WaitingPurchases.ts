@@ -5,19 +5,22 @@ import type { PublishCall } from "./PublishCall.ts"
 import { PublishLane, type WaitingPurchase } from "./PublishLane.ts"
 import type { PublishFailure, PublishResult } from "./PublishResult.ts"
 
-/** The most waiting purchases that may come from streams, which wait for room. The rest is for single requests. */
+/**
+ * The most waiting purchases of an edge to which a stream may add. Above it streams wait, and only single requests have
+ * room.
+ */
 export const streamedWaitingMax = 10_000
 
 /** A call of a stream that waits for room. */
 export interface Submission {
   readonly call: PublishCall
-  /** Called once, when the purchases have their places or never will. */
+  /** Called once, when the purchases have room, or when they never will. */
   readonly admitted: () => void
 }
 
 /**
- * The purchases that an edge was given and whose results it does not know yet, in a lane for each partition. Calls of
- * streams wait in front of the lanes, in their order, until there is room.
+ * The purchases of an edge whose results are not known yet, in a lane for each partition. Calls of streams wait in
+ * front of the lanes, in their order, until there is room.
  */
 export class WaitingPurchases {
   private readonly lanes: ReadonlyArray<PublishLane>
@@ -46,7 +49,7 @@ export class WaitingPurchases {
     return touched
   }
 
-  /** Lets a call of a stream wait for room. Returns the function that withdraws it while it waits. */
+  /** Lets a call of a stream wait for room. Returns a function that withdraws it if it still waits. */
   submit(submission: Submission): () => void {
     this.submissions.push(submission)
     return () => {
@@ -55,7 +58,10 @@ export class WaitingPurchases {
     }
   }
 
-  /** Adds the next call of a stream, and returns its lanes. Returns `undefined` if none waits or there is no room. */
+  /**
+   * Puts the next call of a stream into its lanes, and returns these lanes. Returns `undefined` if no call waits or
+   * there is no room.
+   */
   admitNext(): ReadonlySet<PublishLane> | undefined {
     const next = this.submissions[0]
     if (next === undefined || this.held + next.call.purchases.length > streamedWaitingMax) return undefined

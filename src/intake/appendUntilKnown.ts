@@ -3,19 +3,19 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
 
-/** How long a message is sent again, with the same id, while a leader is elected. An election takes up to 9 s. */
+/** How long a message is sent again while a leader is elected. It is longer than an election. */
 const electionWait = Duration.seconds(10)
-/** How long a message whose outcome is unknown is sent again when the broker is gone after it. */
+/** How long a message with an unknown outcome is sent again after the connection is lost. */
 const unknownWait = Duration.seconds(5)
-/** How long an edge without a broker waits for one before it says so. */
+/** How long an edge without a connection waits for one before it fails. */
 const disconnectedWait = Duration.seconds(1)
-/** How long it waits between two attempts. */
+/** The wait between two attempts. */
 const retryWait = Duration.millis(50)
 
 const isDisconnected = (failure: BrokerFailure): boolean =>
   failure._tag === "BrokerUnavailable" && failure.unserved !== true
 
-/** Returns whether a failure is the last one. `isUnknown`: this attempt or one before may have stored the message. */
+/** Returns whether to give up after a failure. `isUnknown` is true if an attempt may have stored the message. */
 const isFinal = (failure: BrokerFailure, isUnknown: boolean, waited: Duration.Duration): boolean => {
   if (failure._tag === "BrokerRefused") return true
   const goneWait = isUnknown ? unknownWait : disconnectedWait
@@ -23,9 +23,9 @@ const isFinal = (failure: BrokerFailure, isUnknown: boolean, waited: Duration.Du
 }
 
 /**
- * Appends a message, and sends it again until the broker has stored or refused it, or patience ends. A message that may
- * be on its way makes every later failure an unknown outcome. Calls `disconnected` after each attempt that fails without
- * a broker once {@link disconnectedWait} is over.
+ * Appends a message to the input log. Sends it again with the same id until the broker stores or refuses it, or the
+ * wait is over. If any attempt had an unknown outcome, the final failure is that one. Calls `disconnected` after each
+ * attempt that fails without a connection once {@link disconnectedWait} is over.
  */
 export const appendUntilKnown = Effect.fnUntraced(function* (
   append: Effect.Effect<Stored, BrokerFailure>,

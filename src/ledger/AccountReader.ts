@@ -15,7 +15,9 @@ import { linksAfter, type Segment } from "../account/Segment.ts"
 import { decodeSegment } from "../protocol/SegmentCodec.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
-/** The journal lacks a record that other records name, or the ids do not add up. Only workers may write it. */
+/**
+ * The journal lacks a record that other records name, or its ids do not add up. Something else than a worker wrote it.
+ */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String
 }) {
@@ -24,6 +26,7 @@ export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()
   }
 }
 
+/** A revision that was read from the journal. */
 export interface ReadRevision extends StoredRevision {
   /** When the broker stored its commit, in milliseconds since 1970. */
   readonly storedAt: number
@@ -61,7 +64,7 @@ interface SealedPart {
 const orderOf = ({ revisions }: Segment): ReadonlyArray<SealedOrder> =>
   revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
 
-/** Reads the segment at a sequence. Fails with `LedgerInconsistent` if it is missing, or another account's. */
+/** Reads the segment at a sequence. Fails with `LedgerInconsistent` if it is missing, or of another account. */
 const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
   Effect.flatMap(chain.at(sequence), (stored) => {
     const segment = stored && decodeSegment(stored.text)
@@ -70,7 +73,7 @@ const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
       : inconsistent(userToken, `segment ${sequence} is missing`)
   })
 
-/** Takes the newest segment, and all that it names directly or through others, into an account. */
+/** Takes the newest segment into an account, and all segments that it names directly or through others. */
 const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: string, account: Account, newest: number) {
   const known = new Set([newest])
   const parts: Array<SealedPart> = []
@@ -84,7 +87,7 @@ const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: strin
     return named
   })
   for (let wanted = [newest]; wanted.length > 0;) {
-    // The chain bounds how many of them are read at once.
+    // `CommitChain` bounds how many of them are read at once.
     const named = yield* Effect.forEach(wanted, take, { concurrency: "unbounded" })
     wanted = named.flat()
   }
@@ -105,7 +108,7 @@ const unsealed = Effect.fnUntraced(function* (
   const newestFirst = [newest]
   for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
     const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
-    // A revision names few others.
+    // A revision names at most 20 others.
     const read = yield* Effect.forEach(wanted, readNamed, { concurrency: "unbounded" })
     const last = read.at(-1)
     if (last === undefined) return yield* inconsistent(userToken, "its chain of revisions ends early")
@@ -120,11 +123,11 @@ export class AccountReader extends Context.Service<
   AccountReader,
   {
     /**
-     * Reads an account with its whole purchaseId set, given the sequence of its newest revision, 0 for a new user. It reads
-     * that revision, and then exactly the revisions and segments that it names.
+     * Reads an account with its whole purchaseId set, given the sequence of its newest revision, or 0 for a new user.
+     * It reads that revision, and then only the revisions and segments that it names.
      */
     readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
-    /** Returns the revision of an account in the commit at a sequence; `undefined` if there is none. */
+    /** Returns the revision of an account in the commit at a sequence; `undefined` if the commit has none. */
     readonly revisionAt: (userToken: string, sequence: number) => Effect.Effect<ReadRevision | undefined, BrokerFailure>
   }
 >()("purchases/ledger/AccountReader") {
@@ -145,7 +148,7 @@ export class AccountReader extends Context.Service<
         const revisions = unsealedRevisions === 1 ? [stored] : yield* unsealed(readNamed, userToken, stored)
         for (const { revision, sequence } of revisions) evolve(account, revision, sequence)
         if (account.purchaseIds.size === account.count) return account
-        return yield* inconsistent(userToken, `${account.purchaseIds.size} ids of ${account.count} purchases are there`)
+        return yield* inconsistent(userToken, `it has ${account.purchaseIds.size} ids for ${account.count} purchases`)
       })
 
       return AccountReader.of({ load, revisionAt })

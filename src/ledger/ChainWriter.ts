@@ -9,7 +9,7 @@ import type { InputMessage, InputProgress } from "./InputProgress.ts"
 import { makeOwnerProof } from "./OwnerProof.ts"
 import { ProposalQueue, type RevisionProposal } from "./ProposalQueue.ts"
 
-/** The epoch in whose name a chain is written. */
+/** The epoch for which a chain is written. */
 export interface ChainEpoch<Tag> {
   readonly partition: number
   readonly worker: string
@@ -17,23 +17,24 @@ export interface ChainEpoch<Tag> {
   readonly epoch: number
   readonly progress: InputProgress<Tag>
   readonly isOpen: () => boolean
-  /** Told of a durable commit before anybody else: the users of its revisions, and its sequence. */
+  /** Called first when a commit is durable, with the users of its revisions and its sequence. */
   readonly stored: (userTokens: ReadonlyArray<string>, sequence: number) => void
-  /** Told after those who proposed: the messages that are wholly committed. */
+  /** Called after the proposals of a commit, with the messages that are wholly committed now. */
   readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
-  /** A commit was anything but a success: what is in hand is void, and a new epoch has to begin. */
+  /** Called when a commit was anything but a success. The work in hand is void then, and a new epoch has to begin. */
   readonly failed: (reason: string) => void
 }
 
 /** The one writer of a partition's chain in one epoch. */
 export interface ChainWriter<Tag> {
-  /** Queues a proposal. The queue is bounded by what the partition has in hand. */
+  /** Queues a proposal. The bounds on the input in hand bound the queue. */
   readonly submit: (proposal: RevisionProposal<Tag>) => void
   /** Waits until nothing is queued or in flight, or the epoch is over. */
   readonly settled: Effect.Effect<void>
   /**
-   * Whether this epoch still owns the partition at some moment after it was asked. The acknowledgement of a commit that
-   * is published after the question proves it; without such a commit the leader is asked for a later one.
+   * Returns whether this epoch still owned the partition at some moment after the call. The acknowledgement of a commit
+   * that is published after the call proves it. Without such a commit, it asks the leader for a later message of the
+   * chain.
    */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
@@ -42,8 +43,8 @@ const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): st
   failureOf(exit)?.message ?? `defect: ${String(exit.cause)}`
 
 /**
- * Writes the chain of a partition until the scope closes: one commit in flight, each under the sequence of the one before
- * it. What is proposed meanwhile shares the next commit, so that the load sets the size of commits.
+ * Writes the chain of a partition until the scope closes. One commit is in flight, and each expects the sequence of the
+ * one before it. Proposals that come meanwhile share the next commit. So the load sets the size of commits.
  */
 export const openChainWriter = <Tag>(
   epoch: ChainEpoch<Tag>

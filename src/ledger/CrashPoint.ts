@@ -1,6 +1,6 @@
 import { Context, Effect, Fiber, Layer, Schema } from "effect"
 
-/** The steps between which a process can be made to die, or to freeze: those of a commit, of a segment, and of heads. */
+/** The steps at which a test can kill or freeze a worker: those of a commit, of a segment, and of heads. */
 export const CrashPointName = Schema.Literals([
   "before-commit",
   "commit-sent",
@@ -18,15 +18,15 @@ export const CrashPointName = Schema.Literals([
 export type CrashPointName = typeof CrashPointName.Type
 
 /**
- * Where tests make a worker kill or freeze itself; it does nothing unless the setting for tests arms it. A reference with a
- * default, so that the journal names its steps and knows nothing of how tests use them.
+ * Called at each step, so that tests can kill or freeze a worker there. It does nothing unless a setting for tests arms
+ * it. It is a reference with a default, so that the ledger knows nothing of how tests use its steps.
  */
 export const CrashPoint = Context.Reference<{ readonly reached: (name: CrashPointName) => Effect.Effect<void> }>(
   "purchases/ledger/CrashPoint",
   { defaultValue: () => ({ reached: () => Effect.void }) }
 )
 
-/** Runs a write between two steps: one when it is sent, and one when it is stored. */
+/** Runs a write between two steps. It reaches the first when the write is sent, and the second when it is stored. */
 export const writeBetween = <A, E, R>(
   [sent, stored]: readonly [sent: CrashPointName, stored: CrashPointName],
   write: Effect.Effect<A, E, R>
@@ -40,7 +40,7 @@ export const writeBetween = <A, E, R>(
     return result
   })
 
-/** What was armed is none of the steps. */
+/** The setting names no step. */
 export class CrashPointUnknown extends Schema.TaggedError<CrashPointUnknown>()("CrashPointUnknown", {
   armed: Schema.String
 }) {
@@ -57,8 +57,8 @@ const signals: ReadonlyMap<string | undefined, NodeJS.Signals> = new Map([
 ])
 
 /**
- * Arms one step: the process kills itself, as kill -9 would, when it gets there for the `n`th time; or it freezes, until
- * somebody lets it go on.
+ * Arms one step, given as the value of TEST_CRASH_POINT. When it is reached for the `n`th time, the process kills
+ * itself as `kill -9` would. Or it freezes until it gets SIGCONT.
  */
 export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, CrashPointUnknown> => {
   if (armed === undefined) return Layer.empty
@@ -74,7 +74,7 @@ export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, C
         if (at !== name) return Effect.void
         left -= 1
         if (left !== 0) return Effect.void
-        // The kernel has to have what was written before, as it would have had with a process that dies later.
+        // What was written before this step has to reach the kernel first, as it would if the process died later.
         return Effect.andThen(
           Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void))),
           Effect.sync(() => void process.kill(process.pid, signal))

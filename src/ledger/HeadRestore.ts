@@ -10,7 +10,7 @@ import { LedgerInconsistent } from "./AccountReader.ts"
 /** The most chunks that are read at once. */
 const chunksAtOnceMax = 8
 
-/** Heads as they were read: the table, the manifest that it came from, and the manifest's sequence. */
+/** Heads as they were read: the table, and the manifest that it came from with its sequence. */
 export interface RestoredHeads {
   readonly table: HeadTable
   readonly manifest: HeadManifest
@@ -24,7 +24,7 @@ const emptyHeads = (manifestAt: number): RestoredHeads => {
   return { table: new HeadTable(Uint32Array.from(manifest.key)), manifest, manifestAt }
 }
 
-/** Reads the chunks that a manifest names into a table; `undefined` if one of them is gone. */
+/** Reads the chunks that a manifest names into a table. Returns `undefined` if a chunk is gone. */
 const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"], manifest: HeadManifest) {
   const table = new HeadTable(Uint32Array.from(manifest.key))
   const chunks = yield* Effect.forEach([...manifest.base, ...manifest.hints], store.at, {
@@ -38,8 +38,8 @@ const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"
 })
 
 /**
- * Reads the heads of a partition that its newest manifest names. If a chunk is lost, or if the manifest covers more than the
- * chain has, it returns empty heads, to be made again from the chain.
+ * Reads the heads of a partition that its newest manifest names. Returns empty heads if a chunk is lost, or if the
+ * manifest covers more than the chain has. The caller then makes them again from the chain.
  */
 export const restoreHeads = Effect.fnUntraced(function* (
   store: (typeof HeadStore)["Service"],
@@ -49,7 +49,8 @@ export const restoreHeads = Effect.fnUntraced(function* (
   let tried = 0
   while (true) {
     const stored = yield* store.manifest(partition)
-    // With one manifest twice, a chunk of it is lost. Before, an old owner may have written a base and removed the chunk.
+    // If the same manifest is read twice, a chunk of it is lost. At the first time an old owner may just have replaced
+    // it, and removed its chunks.
     if (stored === undefined || stored.sequence === tried) return emptyHeads(tried)
     const manifest = decodeManifest(stored.text)
     if (manifest.through >= epoch) return emptyHeads(stored.sequence)
@@ -60,8 +61,9 @@ export const restoreHeads = Effect.fnUntraced(function* (
 })
 
 /**
- * Takes the commits of a chain into a table, from a sequence up to the take-over record of the epoch. Returns their number
- * of revisions. Fails if the chain ends before that record, because without a head a purchase could count twice.
+ * Takes the commits of a chain into a table, from a sequence up to the take-over record of the epoch. Returns how many
+ * revisions they have. Fails with `LedgerInconsistent` if the chain ends before that record. Without a head, a purchase
+ * could count twice.
  */
 export const readChain = Effect.fnUntraced(function* (
   chain: (typeof CommitChain)["Service"],
@@ -79,7 +81,7 @@ export const readChain = Effect.fnUntraced(function* (
       return yield* new LedgerInconsistent({ problem })
     }
     for (const { sequence, text } of page) {
-      // A page may have commits of a later owner. The heads of this epoch are those of the chain before it.
+      // A page may have commits of a later owner. The heads of this epoch come from the chain before it.
       if (sequence > epoch) break
       const lines = revisionLinesOf(text)
       for (const line of lines) table.set(tokenOfLine(line), sequence)

@@ -3,22 +3,24 @@ import { hashWords, KeyedHash } from "./KeyedHash.ts"
 /** The bytes of one entry of a hint or a base: a hash of 128 bits, and a sequence as a float of 64 bits. */
 export const headEntryBytes = 24
 
+/** The slots of an empty table. The number of slots is a power of two. */
 const capacityFirst = 1_024
 /** The table doubles above this share of used slots, so that a search stays short. */
 const loadMax = 0.7
 
 /**
- * Maps each user of a partition to the sequence of the account's newest revision. It holds a keyed hash of the user token,
- * not the token: 25 bytes a slot, 36 to 72 bytes a user. Open addressing with linear search; nothing is ever removed.
+ * Maps each user of a partition to the sequence of the account's newest revision. It holds a keyed hash of the user
+ * token, not the token. A slot takes 25 bytes, so a user takes 36 to 72. It is a hash table with open addressing and
+ * linear search, and removes nothing.
  */
 export class HeadTable {
   private readonly hash: KeyedHash
   private users = 0
   private capacity = capacityFirst
   private hashes = new Uint32Array(hashWords * capacityFirst)
-  /** 0 in a free slot. */
+  /** The sequence of each slot, 0 if the slot is free. */
   private sequences = new Float64Array(capacityFirst)
-  /** 1 in a slot that changed since it was last taken. */
+  /** 1 for each slot that changed since its entry was last taken, else 0. */
   private isChanged = new Uint8Array(capacityFirst)
   private changedSlots: Array<number> = []
 
@@ -26,20 +28,22 @@ export class HeadTable {
     this.hash = new KeyedHash(key)
   }
 
+  /** The key of the hash: four words of 32 bits. */
   get key(): Uint32Array {
     return this.hash.key
   }
 
+  /** The number of users. */
   get size(): number {
     return this.users
   }
 
-  /** The memory that the slots take. */
+  /** The memory of the slots, in bytes. */
   get bytes(): number {
     return this.hashes.byteLength + this.sequences.byteLength + this.isChanged.byteLength
   }
 
-  /** How many users changed since they were last taken. */
+  /** How many users changed since the changes were last taken. */
   get changed(): number {
     return this.changedSlots.length
   }
@@ -57,7 +61,7 @@ export class HeadTable {
     this.changedSlots.push(slot)
   }
 
-  /** Reads the entries of a hint or a base. A user with a newer sequence keeps it. */
+  /** Adds the entries of a hint or a base. A user with a newer sequence keeps it. */
   read(entries: Uint8Array): void {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     const words = new Uint32Array(hashWords)
@@ -67,7 +71,7 @@ export class HeadTable {
     }
   }
 
-  /** Returns the entries that changed since the last call of either, and counts them as taken. */
+  /** Returns the entries that changed since the last call of `takeChanged` or `takeAll`. */
   takeChanged(): Uint8Array {
     const slots = this.changedSlots
     this.changedSlots = []
@@ -75,7 +79,7 @@ export class HeadTable {
     return this.entriesOf(slots)
   }
 
-  /** Returns the entries of all users, and counts all changes as taken. */
+  /** Returns the entries of all users. No entry counts as changed afterwards. */
   takeAll(): Uint8Array {
     this.changedSlots = []
     this.isChanged.fill(0)

@@ -19,7 +19,7 @@ import type { HeadWriting } from "./HeadWriting.ts"
 export interface WriterHands {
   readonly store: (typeof HeadStore)["Service"]
   readonly bounds: (typeof HeadWriting)["Service"]
-  /** A base is the largest thing that a worker writes, so one of its partitions writes at a time. */
+  /** Lets one partition of a worker write at a time, because a base is the largest thing that a worker writes. */
   readonly writing: Semaphore.Semaphore
 }
 
@@ -45,7 +45,7 @@ export class HeadWriter {
   private isComplete = true
   private writes = 0
 
-  /** `behind`: how many revisions of the chain the manifest lacks. */
+  /** `behind` is the number of revisions of the chain that the manifest does not cover. */
   constructor(hands: WriterHands, partition: number, epoch: number, restored: RestoredHeads, behind: number) {
     const { bounds } = hands
     this.hands = hands
@@ -72,7 +72,7 @@ export class HeadWriter {
     return this.hands.writing.withPermit(this.writeOnce())
   }
 
-  /** Writes whenever it is due, and after some time, again and again. */
+  /** Writes whenever enough revisions or enough time have passed, for ever. */
   get writeBehind(): Effect.Effect<never> {
     const { time, timeAfterFailure } = this.hands.bounds
     return Effect.gen({ self: this }, function* () {
@@ -100,7 +100,7 @@ export class HeadWriter {
     })
   }
 
-  /** Takes the entries of the next write. Until it is complete, the next one after it has to be a base. */
+  /** Takes the entries of the next write. If that write does not complete, the one after it has to be a base. */
   private begin(): HeadWrite {
     const isBase = !this.isComplete || isBaseDue(this.manifest, headEntryBytes * this.table.changed)
     const entries = isBase ? this.table.takeAll() : this.table.takeChanged()

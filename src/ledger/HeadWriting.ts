@@ -3,15 +3,18 @@ import { headEntryBytes } from "./HeadTable.ts"
 
 const chunkBytesMax = 512 * 1024
 
-/** When hints and bases are written. A reference with a default, so that a simulation of few purchases writes them too. */
+/**
+ * The times at which hints and bases are written. It is a reference with a default, so that a simulation of few
+ * purchases writes them too.
+ */
 export const HeadWriting = Context.Reference<{
-  /** The number of revisions after which one is written. */
+  /** The number of revisions after which a hint or a base is written. */
   readonly revisions: number
-  /** Each partition adds this number times its own, so that few are due at once. */
+  /** Partition `n` adds `n` times this number, so that few partitions write at the same time. */
   readonly revisionsOfPartition: number
-  /** One is written after this time, if anything changed. */
+  /** The time after which a hint or a base is written if anything changed. */
   readonly time: Duration.Duration
-  /** A write that failed is tried again after this time, as a base. */
+  /** The wait after a write that failed. The next write is a base. */
   readonly timeAfterFailure: Duration.Duration
   /** The most entries of one chunk. */
   readonly chunkEntriesMax: number

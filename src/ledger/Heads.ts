@@ -12,7 +12,7 @@ import { HeadWriting } from "./HeadWriting.ts"
 export interface PartitionHeads {
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly find: (userToken: string) => number
-  /** Takes note of a durable commit. It must not be called before the commit is acknowledged. */
+  /** Takes note of a commit. It must not be called before the commit is acknowledged. */
   readonly committed: (userTokens: ReadonlyArray<string>, sequence: number) => void
   /** Writes the heads that changed as a hint, or all as a base. After a failure, the next write is a base. */
   readonly write: Effect.Effect<void, BrokerFailure | CommitConflict>
@@ -23,8 +23,8 @@ export class Heads extends Context.Service<
   Heads,
   {
     /**
-     * Restores the heads of a partition as of an epoch's take-over record, and writes them behind its commits until the
-     * scope closes. Fails with `LedgerInconsistent` if the chain ends before that record.
+     * Restores the heads of a partition up to an epoch's take-over record. Then writes them behind the epoch's commits
+     * until the scope closes. Fails with `LedgerInconsistent` if the chain ends before that record.
      */
     readonly open: (
       partition: number,

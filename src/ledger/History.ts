@@ -4,32 +4,40 @@ import type { HistoryCursor, LedgerEntry, Receipt } from "../protocol/Query.ts"
 import { entriesOf, entryOf } from "../protocol/LedgerEntries.ts"
 import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
-/** A page ends early when it has this many bytes, so that it fits into an answer. Texts count three bytes a character. */
+/** A page ends at this many bytes, so that it fits into an answer. A UTF-16 unit counts as three bytes. */
 export const pageBytesMax = 512 * 1024
 
 /** The most revisions of one history that are read at once. */
 const readsAtOnceMax = 20
 
+/** A page of the purchases of an account. */
 export interface HistoryPage {
   /** Newest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
+  /** The start of the next page; it is missing on the last page. */
   readonly next?: HistoryCursor
 }
 
 const bytesOf = (entry: LedgerEntry): number =>
   3 * (entry.purchaseId.length + entry.productName.length + entry.productType.length) + 300
 
-/** Reads applied purchases. Revisions never change, so no read has to wait for the account's actor. */
+/** Reads applied purchases. Revisions never change, so no read waits for the account's actor. */
 export class History extends Context.Service<
   History,
   {
-    /** Returns the page that begins at a cursor; `undefined` if the cursor is not one of this account. */
+    /**
+     * Returns the page of at most `limit` purchases that begins at a cursor. Returns `undefined` if the cursor is not
+     * one of this account. Fails with `LedgerInconsistent` if a revision that the account names is missing.
+     */
     readonly page: (
       userToken: string,
       cursor: HistoryCursor,
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
-    /** Returns the receipt of a purchase in the revision that applied it, with the repeats and conflicts since. */
+    /**
+     * Returns the receipt of a purchase. `applied` has the sequence of the revision that applied it, and its repeats
+     * and conflicts. Fails with `LedgerInconsistent` if that revision is missing or does not hold the purchase.
+     */
     readonly receipt: (
       userToken: string,
       purchaseId: string,

@@ -1,17 +1,18 @@
-/** A message of the input log that is in hand: received, and not yet wholly committed. */
+/** A message of the input log that is in hand: received, and not wholly committed. */
 export interface InputMessage<Tag> {
   readonly sequence: number
+  /** A value that the receiver keeps with the message. */
   readonly tag: Tag
-  /** How many parts of it (one a user, one for what is unreadable) no commit holds yet. */
+  /** How many of its parts are in no commit yet. Each user is a part, and everything unreadable is another. */
   remaining: number
 }
 
-/** While others are in hand, at least so many finished messages are dropped together, so that the rest is moved seldom. */
+/** Finished messages are removed from the list in groups of at least this size, so that the rest is seldom moved. */
 const droppedTogetherMin = 32
 
 /**
- * Which input of a partition is applied. Messages enter in the order of the log, and their parts are finished in any
- * order; the position is the last message before the first that has unfinished parts.
+ * Tracks which input of a partition is applied. Messages enter in the order of the log. Their parts finish in any
+ * order. The position is the last message before the first that has unfinished parts.
  */
 export class InputProgress<Tag> {
   private readonly inHand: Array<InputMessage<Tag>> = []
@@ -27,17 +28,19 @@ export class InputProgress<Tag> {
     return this.reached
   }
 
+  /** The number of messages in hand. */
   get size(): number {
     return this.inHand.length - this.head
   }
 
+  /** Adds the next message, which has `parts` parts. */
   receive(sequence: number, parts: number, tag: Tag): InputMessage<Tag> {
     const message = { sequence, tag, remaining: parts }
     this.inHand.push(message)
     return message
   }
 
-  /** Moves the position over the messages that are finished now, and answers them. */
+  /** Moves the position over the messages that are finished now, and returns them. */
   advance(): ReadonlyArray<InputMessage<Tag>> {
     const finished: Array<InputMessage<Tag>> = []
     for (let message = this.inHand[this.head]; message?.remaining === 0; message = this.inHand[this.head]) {

@@ -1,4 +1,4 @@
-/** The words of a key, and of a hash, each of 32 bits. */
+/** The number of words of a key, and of a hash. A word has 32 bits. */
 export const hashWords = 4
 
 const absorbRounds = 2
@@ -7,7 +7,7 @@ const finishRounds = 4
 /** Returns the byte of an ASCII text at an index. */
 const byteAt = (token: string, index: number): number => token.charCodeAt(index)
 
-/** Returns the last word of the input: the bytes left over, and the length in the highest byte. */
+/** Returns the last word of the input: the bytes that are left over, and the length in the highest byte. */
 const lastWordOf = (token: string): number => {
   let word = token.length << 24
   for (let index = token.length & ~3; index < token.length; index += 1) {
@@ -17,8 +17,8 @@ const lastWordOf = (token: string): number => {
 }
 
 /**
- * Hashes subject tokens to 128 bits: HalfSipHash-2-4 with 64 bits of output, under each half of a key of 128 bits.
- * Nobody who does not know the key can choose two tokens with one hash.
+ * Hashes subject tokens to 128 bits. It is HalfSipHash-2-4 with an output of 64 bits, run with each half of a key of
+ * 128 bits. Without the key, nobody can choose two tokens with the same hash.
  */
 export class KeyedHash {
   readonly key: Uint32Array
@@ -30,7 +30,7 @@ export class KeyedHash {
     this.key = key
   }
 
-  /** Hashes an ASCII token, and returns `words`. */
+  /** Hashes an ASCII token. Returns `words`, which the next call overwrites. */
   of(token: string): Uint32Array {
     const { key } = this
     this.half(token, key[0] as number, key[1] as number, 0)

@@ -6,15 +6,24 @@ import { makeSingleFlightRead } from "./SingleFlightRead.ts"
 
 /** Proves that an epoch still owns its partition, as a strong read needs it. */
 export interface OwnerProof {
-  /** Waits for the next commit of this epoch that is published: `true` if it is stored. */
+  /** Waits for the next commit of this epoch that is published. Returns `true` if it is stored. */
   readonly byNextCommit: Effect.Effect<boolean>
-  /** Asks the leader for a later commit of another epoch: `true` if there is none. Questions at one time share an answer. */
+  /**
+   * Asks the leader for a later commit of another epoch. Returns `true` if there is none. Concurrent calls share an
+   * answer.
+   */
   readonly byLeader: Effect.Effect<boolean, BrokerFailure>
-  /** Returns how to tell those who wait until now what became of the commit that is about to be published. */
+  /**
+   * Called before a commit is published. Returns a function that takes whether the commit was stored, and tells
+   * everyone who waited until now.
+   */
   readonly publishing: () => (isStored: boolean) => void
 }
 
-/** Makes the proof of an epoch; `newest` returns the sequence of its newest commit. When the scope closes, it proves nothing. */
+/**
+ * Makes the proof of an epoch. `newest` returns the sequence of its newest commit. After the scope closes, waits end
+ * with `false`.
+ */
 export const makeOwnerProof = (
   { partition, epoch }: { readonly partition: number; readonly epoch: number },
   newest: () => number
@@ -32,7 +41,7 @@ export const makeOwnerProof = (
     }
     yield* Effect.addFinalizer(() => Effect.sync(() => publishing()(false)))
 
-    // The commit in flight may be there already: it is this epoch's own.
+    // A later commit may be this epoch's own commit in flight.
     const isNewest = (after: number): Effect.Effect<boolean, BrokerFailure> =>
       Effect.flatMap(chain.next(partition, after), (later) => {
         if (later === undefined) return Effect.succeed(true)

@@ -1,36 +1,41 @@
 import type { InputMessage } from "./InputProgress.ts"
 
-/** A commit takes no further revision with so many bytes, or so many revisions. A revision that is larger goes alone. */
+/** The most bytes of the revisions of a commit. A larger revision goes alone. */
 export const commitBytesMax = 128 * 1024
+/** The most revisions of a commit. */
 export const commitRevisionsMax = 1_000
 
-/** What an actor, or the partition itself, wants to have in the next commit. */
+/**
+ * A revision that an actor proposes for the next commit. The partition itself proposes that the position passes a
+ * message.
+ */
 export interface RevisionProposal<Tag> {
   readonly userToken: string
-  /** The messages of which this finishes one part each. */
+  /** The messages of which it finishes one part each. */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
   /**
-   * Returns the line of the revision; `undefined` if the input was decided before and only its position is to advance. It
-   * is called once, when a commit is made: a line that was written earlier would only wait in memory.
+   * Returns the line of the revision. Returns `undefined` if there is nothing to write, and only the position is to
+   * advance. It is called once, when a commit is made, because a line that was written earlier would only wait in
+   * memory.
    */
   readonly line: () => string | undefined
-  /** Called once with the sequence of the commit when it is durable; never if the commit fails. */
+  /** Called once with the sequence of the commit when it is durable. It is not called if the commit fails. */
   readonly committed: (sequence: number) => void
 }
 
-/** What one commit takes from the queue. */
+/** The proposals of one commit. */
 export interface ProposedCommit<Tag> {
   readonly proposals: ReadonlyArray<RevisionProposal<Tag>>
-  /** The lines of the proposals that have one. */
+  /** The lines of the proposals that write one. */
   readonly lines: ReadonlyArray<string>
   /** The users of these lines, in the same order. */
   readonly userTokens: ReadonlyArray<string>
 }
 
-/** The proposals that wait for a commit, the oldest first. */
+/** The proposals that wait for a commit, oldest first. */
 export class ProposalQueue<Tag> {
   private readonly waiting: Array<RevisionProposal<Tag>> = []
-  /** The line of the oldest, if it was written and found no room. */
+  /** The line of the oldest proposal, if it was written and found no room. */
   private written: string | undefined
 
   get isEmpty(): boolean {
@@ -41,7 +46,7 @@ export class ProposalQueue<Tag> {
     this.waiting.push(proposal)
   }
 
-  /** Takes as many as one commit holds, at least one. */
+  /** Removes the proposals of the next commit: as many as fit, and at least one. */
   takeCommit(): ProposedCommit<Tag> {
     const lines: Array<string> = []
     const userTokens: Array<string> = []

@@ -2,8 +2,8 @@ import { Effect, type Exit, type Scope } from "effect"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /**
- * Makes one read for all that wait at that moment. Those who ask while a read is under way wait for the next one, so each
- * answer was read after it was asked for. One read is in flight at a time. Reads end with the scope.
+ * Returns an effect that shares reads between its callers. One read is in flight at a time. Callers that come while it
+ * is under way share the next read, so each result was read after its call. Reads end with the scope.
  */
 export const makeSingleFlightRead = <A, E>(
   read: Effect.Effect<A, E>

@@ -2,13 +2,13 @@ import { Effect } from "effect"
 import { linksAfter, type SegmentContent, type SegmentLinks } from "../account/Segment.ts"
 import { encodeSegment } from "../protocol/SegmentCodec.ts"
 
-/** A stored segment, and the links of the one after it. */
+/** A stored segment: its sequence, and the links for the next one. */
 export interface StoredSegment {
   readonly segment: number
   readonly links: SegmentLinks
 }
 
-/** Stores segments one after the other, because each names those before it. Returns the last. */
+/** Stores segments one after the other, because each names the ones before it. Returns the last. */
 export const storeSegments = Effect.fnUntraced(function* <E>(
   seal: (segment: string) => Effect.Effect<number, E>,
   userToken: string,

@@ -4,7 +4,10 @@ import { encodeCommit, headOf } from "../protocol/Commit.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 import type { CommitConflict } from "../nats/client/ConditionalAppend.ts"
 
-/** How often a take-over that loses against a commit is tried at once. Then the partition waits for its next epoch. */
+/**
+ * How often a take-over is tried that loses against another commit. Then it fails, and the partition waits for its next
+ * epoch.
+ */
 const attemptsMax = 10
 
 /** The epoch of an owner, and the position at which it begins. */
@@ -18,13 +21,16 @@ export interface Takeover {
 const positionOf = (newest: JournalRecord | undefined): number =>
   newest === undefined ? 0 : headOf(newest.text).position
 
-/** Returns the input sequence up to which everything of a partition is applied, as the leader has it; 0 at first. */
+/**
+ * Returns the position of a partition as the leader has it: the input sequence up to which everything is applied. It is
+ * 0 before the first commit.
+ */
 export const readPosition = (partition: number): Effect.Effect<number, BrokerFailure, CommitChain> =>
   Effect.flatMap(CommitChain, (chain) => Effect.map(chain.newest(partition), positionOf))
 
 /**
- * Takes a partition over, with a take-over record behind its newest commit. From then on no commit of an older owner can be
- * stored, however late it arrives. Fails with `CommitConflict` if others commit each time.
+ * Takes a partition over with a take-over record behind its newest commit. From then on no commit of an older owner can
+ * be stored, however late it arrives. Fails with `CommitConflict` if another writer commits before each attempt.
  */
 export const takeOver = (
   partition: number,

@@ -5,23 +5,24 @@ import type { TotalBefore } from "../protocol/Query.ts"
 import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
 /**
- * The most revisions that are read at once for all such questions of a worker. Revisions that are read at once may be
- * decoded without a pause between them.
+ * The most revisions that a worker reads at once for totals of the past. It is low because revisions that arrive
+ * together are decoded without a pause.
  */
 const readsAtOnceMax = 4
-/** How often a search goes on in two halves at once. Below, the halves are searched one after the other. */
+/** How often a search splits into halves that run at once. Deeper halves run one after the other. */
 const splitsMax = 2
 
-/** The revisions of an account that applied something, as they were at one moment. The list may grow meanwhile. */
+/** The revisions of an account that applied something, as of one moment. The list may grow meanwhile. */
 export interface ApplyingRevisions {
   /** The sequences of their commits, oldest first. */
   readonly sequences: ReadonlyArray<number>
+  /** How many of the sequences belong to that moment. */
   readonly count: number
 }
 
 /**
- * Returns the number of a range at which a search looks next: the one that the most twos divide. Unlike the middle, it stays
- * the same while the list of numbers 1, 2, 3, … grows behind the moment that is searched.
+ * Returns the revision of a range at which a search looks next: the number that is divisible by the highest power of
+ * two. Unlike the middle, it stays the same while revisions are added behind the moment that is searched.
  */
 export const probeIn = (low: number, high: number): number => {
   const highestDifference = 31 - Math.clz32((low - 1) ^ high)
@@ -30,7 +31,7 @@ export const probeIn = (low: number, high: number): number => {
 
 const nothing: TotalBefore = { total: 0n, count: 0 }
 
-/** Returns the total after the last purchase of a revision that was stored before a moment; zero without one. */
+/** Returns the total after the last purchase of a revision that was stored before a moment; zero if there is none. */
 const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefore => {
   if (stored === undefined) return nothing
   const { purchases, ...after } = stored.revision
@@ -45,16 +46,20 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
 
 /**
  * Reads the totals of an account at moments of the past. An account applies purchases in the order of the input log, so
- * the times at which the broker stored them rise. One search through the revisions finds the place of each moment. All
- * moments of a question go down the same tree. It reads no revision twice, and at most 1 + log2(revisions) a moment.
+ * the times at which the broker stored them rise. A binary search through the revisions finds each moment. All moments
+ * of a question share one search tree. It reads each revision once, and at most 1 + log2(revisions) for each moment.
  *
- * If the broker's clock steps back, times overlap for a while. The search still sees the same revisions in the same order
- * each time, and a later moment never finds an earlier place. So answers repeat, and differences between moments add up.
+ * If the broker's clock steps back, times overlap for a while. The search still sees the same revisions in the same
+ * order each time, and a later moment never gets an earlier total. So answers repeat, and differences between moments
+ * add up.
  */
 export class TotalsBefore extends Context.Service<
   TotalsBefore,
   {
-    /** Returns the total before each moment, in the order of the moments, which are milliseconds since 1970. */
+    /**
+     * Returns the total before each moment, in the order of the moments. Moments are in milliseconds since 1970. Fails
+     * with `LedgerInconsistent` if a revision is missing.
+     */
     readonly read: (
       userToken: string,
       applying: ApplyingRevisions,
@@ -75,7 +80,7 @@ export class TotalsBefore extends Context.Service<
       ) {
         const found = new Map<number, TotalBefore>()
 
-        /** Finds the totals of moments that lie after the revision `floor`, and before the one with number `high + 1`. */
+        /** Finds the totals of moments after the revision `floor` and before revision number `high + 1`. */
         const place = (
           low: number,
           high: number,

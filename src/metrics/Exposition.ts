@@ -2,7 +2,7 @@ import { Context, Duration, Effect, type Scope } from "effect"
 import { setGauge } from "./Measures.ts"
 import { type MetricsFormat, metricsMediaTypes, metricsText } from "./MetricsText.ts"
 
-/** How long the reads for one exposition may take. The gauges of a read that takes longer stay as they were. */
+/** The time that the reads for one exposition have. A gauge whose read takes longer keeps its value. */
 const readTimeout = Duration.seconds(1)
 
 const readProcess = Effect.sync(() => {
@@ -34,10 +34,13 @@ class GaugeReads {
   )
 }
 
-/** The gauge reads of a process. A reference, as Effect's own registry of metrics is: the roles of a process share both. */
+/**
+ * The gauge reads of a process. It is a reference, so that the roles of a process share it, as they share Effect's
+ * registry of metrics.
+ */
 const Reads = Context.Reference("purchases/metrics/GaugeReads", { defaultValue: () => new GaugeReads() })
 
-/** Runs a read of gauges each time the metrics are asked for, until the scope closes. */
+/** Runs a read of gauges each time the metrics are asked for, until the scope closes. A read has one second. */
 export const whenAsked = (read: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Reads, (reads) => reads.whileOpen(read))
 
@@ -45,7 +48,7 @@ export const whenAsked = (read: Effect.Effect<void>): Effect.Effect<void, never,
 const exposition = (format: MetricsFormat): Effect.Effect<string> =>
   Effect.flatMap(Reads, (reads) => Effect.map(reads.all, () => metricsText(format)))
 
-/** Answers with the metrics of this process in a text format, and names the format and its version. */
+/** Returns the HTTP response with the metrics of this process, which names the format and its version. */
 export const metricsResponse = (format: MetricsFormat): Effect.Effect<Response> =>
   Effect.map(
     exposition(format),

@@ -2,9 +2,9 @@ import { Context, Effect, Exit, Metric } from "effect"
 
 const context = Context.empty()
 
-/** Upper bounds in seconds: from the time of a fast disk to that of an election. */
+/** Upper bounds of histograms in seconds: from the time of a fast disk to that of an election. */
 const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-/** Upper bounds of sizes. */
+/** Upper bounds of histograms of sizes. */
 const sizeBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 
 const named = (name: string): string => `purchase_ledger_${name}`
@@ -12,7 +12,7 @@ const counter = (name: string, description: string) => Metric.counter(named(name
 const histogram = (name: string, description: string, boundaries: ReadonlyArray<number>) =>
   Metric.histogram(named(name), { description, boundaries })
 
-/** Returns the function that counts in the series of some labels, which is made when it is first counted. */
+/** Returns a function that updates the series of given label values. A series is made when it is first updated. */
 const labelled = <Input, State>(metric: Metric.Metric<Input, State>, ...labels: ReadonlyArray<string>) => {
   const series = new Map<string, Metric.Metric<Input, State>>()
   return (input: Input, ...values: ReadonlyArray<string>): void => {
@@ -45,7 +45,7 @@ const requestSeconds = labelled(
   "route"
 )
 
-/** Counts a request that was answered. */
+/** Counts a request that was answered. `seconds` is the time until its answer began. */
 export const requestAnswered = (method: string, route: string, status: number, seconds: number): void => {
   requests(1, method, route, String(status))
   requestSeconds(seconds, method, route)
@@ -66,10 +66,10 @@ const repeats = labelled(
   "net"
 )
 
-/** Counts purchases that came again, by the net that caught them. */
+/** Counts purchases that came again, by the place that recognised them. */
 export const purchasesRepeated = (count: number, net: "broker-window" | "purchase-id-set"): void => repeats(count, net)
 
-/** Counts a message, its purchases, its outcome, and the time that the broker took. */
+/** Counts a message: its purchases, its outcome, and the time that the broker took for it. */
 export const groupPublished = (
   purchases: number,
   outcome: "stored" | "repeat" | "failed",
@@ -89,7 +89,7 @@ const commitSeconds = histogram(
 const commitSize = histogram("commit_revisions", "Revisions of one commit.", sizeBoundaries)
 const commits = labelled(counter("commits_total", "Commits, by what became of them."), "outcome")
 
-/** Counts a commit, its revisions, its time, and its outcome. */
+/** Runs a commit, and counts its revisions, its time and its outcome. */
 export const measuredCommit = <A, E, R>(revisions: number, commit: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.clockWith((clock) => {
     const began = clock.currentTimeNanosUnsafe()
@@ -103,7 +103,7 @@ export const measuredCommit = <A, E, R>(revisions: number, commit: Effect.Effect
   })
 
 const applied = counter("applied_purchases_total", "Purchases that were applied.")
-const rejected = labelled(counter("rejected_purchases_total", "Records rejected.* by reason."), "reason")
+const rejected = labelled(counter("rejected_purchases_total", "Rejected records, by reason."), "reason")
 
 /** Counts purchases that were applied. */
 export const purchasesApplied = (count: number): void => applied.updateUnsafe(count, context)
@@ -115,7 +115,7 @@ const passivated = counter("actors_passivated_total", "Actors that left memory."
 /** Counts an actor that left memory. */
 export const actorPassivated = (): void => passivated.updateUnsafe(1, context)
 
-/** Sets the value of a gauge, which is known when it is asked for. `undefined` removes the series. */
+/** Sets the value of a gauge. `undefined` removes the series. */
 export const setGauge = (
   name: string,
   description: string,

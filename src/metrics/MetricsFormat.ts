@@ -11,7 +11,10 @@ interface Wanted {
 /** All formats. The first is the default. */
 const formats = Object.keys(metricsMediaTypes) as ReadonlyArray<MetricsFormat>
 
-/** Returns how exactly a part of an Accept header names a format: 3 by its type, 2 by a range, 1 by any type, else 0. */
+/**
+ * Returns how exactly a part of an Accept header names a format. 3 means its type, 2 a range, 1 any type, and 0 not at
+ * all.
+ */
 const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   const [mediaType = "", version = ""] = metricsMediaTypes[format].split(/; version=|; /)
   if (type === "*/*") return 1
@@ -25,7 +28,10 @@ const weightOf = (wanted: ReadonlyArray<Wanted>, format: MetricsFormat): number 
   return Math.max(0, ...wanted.filter((part) => exactness(part, format) === exactest).map(({ q }) => q))
 }
 
-/** Returns the format that a caller prefers, the older one in doubt; `undefined` if it accepts neither. */
+/**
+ * Returns the format that a caller prefers, and the older one if it has no preference. Returns `undefined` if it
+ * accepts neither.
+ */
 export const wantedFormat = (http: Context): MetricsFormat | undefined => {
   if (http.req.header("accept") === undefined) return formats[0]
   let found: MetricsFormat | undefined

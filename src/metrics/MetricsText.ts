@@ -9,7 +9,7 @@ export const metricsMediaTypes: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
 }
 
-/** The units with which a family's name may end. OpenMetrics has a line of its own for them. */
+/** The units with which the name of a family may end. OpenMetrics writes a line for the unit. */
 const units = ["seconds", "bytes"]
 const countSuffix = "_total"
 
@@ -26,7 +26,7 @@ const numberText = (value: number | bigint): string => {
   return value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value)
 }
 
-/** Writes the bound of a bucket. OpenMetrics takes a decimal point in each. */
+/** Writes the bound of a bucket. OpenMetrics requires a decimal point. */
 const boundText = (bound: number, format: MetricsFormat): string =>
   format === "openmetrics" && Number.isInteger(bound) ? `${bound}.0` : numberText(bound)
 

@@ -10,7 +10,7 @@ interface WorkDone {
   readonly rejected: number
 }
 
-/** A committed revision, as far as it is counted. */
+/** The parts of a committed revision that are counted. */
 interface CountedRevision {
   readonly purchases: { readonly length: number }
   readonly repeats: ReadonlyMap<string, { readonly repeats: number; readonly conflicts: number }>
@@ -48,9 +48,9 @@ class CountedWork {
 export class WorkCounters extends Context.Service<
   WorkCounters,
   {
-    /** Returns the numbers until now. */
+    /** Returns the present numbers. */
     readonly done: () => WorkDone
-    /** Counts a committed revision: its purchases, and the repeats and conflicts that it decided. */
+    /** Counts the purchases of a committed revision, and the repeats and conflicts that it has. */
     readonly revisionApplied: (revision: CountedRevision) => void
     /** Counts purchases of a message that could not be read. */
     readonly unreadableRejected: (count: number) => void

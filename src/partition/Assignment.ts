@@ -1,8 +1,9 @@
 import { fnv1a, spreadBits } from "../account/TextHash.ts"
 
 /**
- * Returns the worker that a partition belongs to, by rendezvous hashing; `undefined` without workers. Each worker has a
- * weight for each partition, and the heaviest gets it. A worker that joins or leaves moves no other partitions than its own.
+ * Returns the worker that a partition belongs to, by rendezvous hashing; `undefined` if there are no workers. Each
+ * worker has a weight for each partition. The heaviest gets the partition. A worker that joins or leaves moves only its
+ * own partitions.
  */
 export const workerOf = (partition: number, workers: ReadonlyArray<string>): string | undefined => {
   let best: string | undefined
@@ -17,7 +18,7 @@ export const workerOf = (partition: number, workers: ReadonlyArray<string>): str
   return best
 }
 
-/** Returns the partitions that belong to one of the workers that live. */
+/** Returns the partitions that belong to `worker`, if `workers` are those that are alive. */
 export const partitionsOf = (worker: string, workers: ReadonlyArray<string>, partitions: number): Set<number> => {
   const mine = new Set<number>()
   for (let partition = 0; partition < partitions; partition += 1) {

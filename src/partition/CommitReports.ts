@@ -8,12 +8,12 @@ import { WorkCounters } from "../metrics/WorkCounters.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 import { NoticeSender } from "./NoticeSender.ts"
 
-/** Where the sender of a message wants to be told that its purchases are applied, as the message says it. */
+/** The notice address of the sender, as the message says it; `undefined` if it wants no notices. */
 interface Addressed {
   readonly noticeTo: string | undefined
 }
 
-/** Tells others what a partition has committed: counters, the log, and the edges that wait. */
+/** Reports the commits of a partition to counters, to the log, and to the edges that wait for notices. */
 export interface CommitReports {
   /** Counts a revision, and keeps its notices for the next flush. `messages` brought its purchases. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Addressed>>) => void

@@ -5,12 +5,15 @@ interface Waiter {
   readonly resume: () => void
 }
 
-/** Tells up to which input sequence an epoch's actors were given everything, and lets questions wait for a sequence. */
+/**
+ * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait here for a
+ * sequence.
+ */
 export class DispatchWatermark {
   private given: number
   private waiters: ReadonlyArray<Waiter> = []
 
-  /** `position`: the input sequence behind which the epoch begins. */
+  /** `position` is the input sequence behind which the epoch begins. */
   constructor(position: number) {
     this.given = position
   }
@@ -20,12 +23,12 @@ export class DispatchWatermark {
     return this.given
   }
 
-  /** Whether a question waits for a sequence that is not dispatched. */
+  /** Whether a question waits for a sequence that is not dispatched yet. */
   get isAwaited(): boolean {
     return this.waiters.length > 0
   }
 
-  /** Moves the watermark to a sequence, and wakes those who waited for it. */
+  /** Moves the watermark to a sequence, and resumes everyone who waits for it. */
   reach(sequence: number): void {
     this.given = sequence
     if (this.waiters.length === 0) return

@@ -9,7 +9,7 @@ export interface EpochState {
   readonly over: Effect.Effect<string>
 }
 
-/** Opens the state of an epoch, which ends with the scope at the latest. */
+/** Opens the state of an epoch. The end of the scope ends the epoch too. */
 export const openEpochState: Effect.Effect<EpochState, never, Scope.Scope> = Effect.gen(function* () {
   const over = yield* Deferred.make<string>()
   let isOpen = true

@@ -1,6 +1,6 @@
 import { type Effect, Latch } from "effect"
 
-/** The most messages of one partition that a worker holds. Above it, the consumer is not pulled. */
+/** The most messages of one partition that a worker holds. Above it, the worker does not pull. */
 export const heldMessagesMax = 512
 
 interface Amount {
@@ -15,7 +15,9 @@ export class HeldInput {
   private readonly empty = Latch.makeUnsafe(true)
   private readonly bytesMax: number
 
-  /** `bytesMax`: the partition's share of the bytes that its worker may hold. One oversized message may come on top. */
+  /**
+   * `bytesMax` is the partition's share of the bytes that its worker may hold. One oversized message may come on top.
+   */
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
   }
@@ -39,8 +41,8 @@ export class HeldInput {
   }
 
   /**
-   * Returns how much more to ask the broker for; `undefined` while less than half of the room is free. One request for half
-   * of the room is cheaper than one for each message that leaves.
+   * Returns the messages and bytes to ask the broker for. Returns `undefined` while less than half of the room is free.
+   * One request for half of the room is cheaper than one request for each message that leaves.
    */
   wanted(outstanding: Amount): Amount | undefined {
     const messages = heldMessagesMax - this.heldMessages - outstanding.messages

@@ -5,27 +5,27 @@ const bytesPerMebibyte = 1024 * 1024
 
 /**
  * The most bytes of input that a worker asks for and holds, over all partitions. A broker closes the connection of a
- * client for which 64 MiB wait, and everything that was asked on it is lost: so a slow worker stays at half of that.
+ * client for which 64 MiB wait, and all that was asked on it is lost. So a slow worker stays at half of that.
  */
 export const inputBytesMax = 32 * bytesPerMebibyte
-/** The part of it that is kept for messages that are larger than a partition's share. */
+/** The part of `inputBytesMax` that is kept for messages larger than a partition's share. */
 const oversizedBytesMax = 8 * bytesPerMebibyte
-/** More does not make one partition faster. */
+/** The most bytes of one partition. A larger share does not make a partition faster. */
 const partitionBytesMax = 4 * bytesPerMebibyte
-/** What a delivery counts beside its payload and headers: two subjects, each below this. */
+/** The most bytes of the two subjects of a delivery, which count beside its payload and headers. */
 const subjectsBytesMax = 4 * 1024
 
-/** What one worker may ask for, as bytes. */
+/** The shares of a worker in bytes. */
 export interface InputShares {
   /** The bytes that one partition asks for and holds, oversized messages aside. */
   readonly partitionBytes: number
-  /** The bytes that a pull request names to get one message, however large it is. */
+  /** The bytes that a pull request names to get one message of any size. */
   readonly messageBytes: number
   /** How many oversized messages are asked for at once. */
   readonly oversizedAtOnce: number
 }
 
-/** Returns the shares of a worker that may come to own every partition. */
+/** Returns the shares of a worker. They hold even if it owns every partition. */
 export const inputShares = (partitions: number, messageBytesMax: number): InputShares => {
   const messageBytes = messageBytesMax + subjectsBytesMax
   const share = Math.floor((inputBytesMax - oversizedBytesMax) / partitions)
@@ -36,13 +36,13 @@ export const inputShares = (partitions: number, messageBytesMax: number): InputS
   }
 }
 
-/** How much input the partitions of a worker may ask the broker for, together. */
+/** Limits the input that the partitions of a worker ask the broker for together. */
 export class InputBudget extends Context.Service<
   InputBudget,
   {
     readonly partitionBytes: number
     readonly messageBytes: number
-    /** Runs the pull of one oversized message when fewer than {@link InputShares.oversizedAtOnce} are under way. */
+    /** Runs the pull of one oversized message. Waits while {@link InputShares.oversizedAtOnce} pulls are under way. */
     readonly oversized: <A, E, R>(pull: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >()("purchases/partition/InputBudget") {

@@ -12,12 +12,12 @@ import type { EpochState } from "./EpochState.ts"
 import type { PartitionPurchases } from "./OpenPurchases.ts"
 import { type OwnPartition, sortDelivery } from "./SortedDelivery.ts"
 
-/** A message in hand, and how many parts of it were given to actors. */
+/** A message in hand, with the number of its purchases that count as open. */
 export interface OpenDelivery extends ReadDelivery {
   readonly purchases: number
 }
 
-/** What a dispatcher needs of its epoch. */
+/** The parts of an epoch that its dispatcher uses. */
 export interface DispatchingEpoch {
   readonly own: OwnPartition
   readonly state: EpochState
@@ -26,11 +26,16 @@ export interface DispatchingEpoch {
   readonly watermark: DispatchWatermark
   readonly actors: EpochActors<OpenDelivery>
   readonly writer: Pick<ChainWriter<OpenDelivery>, "submit">
-  /** Called when parts of a message are refused for good: their records are stored, and the position has passed them. */
+  /**
+   * Called when parts of a message are refused for good. Their records are stored then, and the position has passed
+   * them.
+   */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
 }
 
-/** Returns how to give a message to the actors of its users. It waits while there is no room for it. */
+/**
+ * Makes the function that gives a message to the actors of its users. It waits while there is no room for the message.
+ */
 export const makeInputDispatcher = (
   epoch: DispatchingEpoch
 ): Effect.Effect<(next: Delivery) => Effect.Effect<void>, never, ActorRegistry | RejectedRecords | Scope.Scope> =>
@@ -40,7 +45,7 @@ export const makeInputDispatcher = (
     const fork = yield* forkInScope()
     const { own, state, progress, openPurchases, watermark, actors, writer } = epoch
 
-    /** Records why parts of a message are not applied, and only then lets the position pass them. */
+    /** Stores the rejected records of parts of a message. Only then lets the position pass them. */
     const refuse = (message: InputMessage<OpenDelivery>, unreadable: ReadonlyArray<Unreadable>) => {
       const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: message.sequence }))
       const committed = () => epoch.refused(rejections)

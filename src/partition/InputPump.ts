@@ -7,7 +7,7 @@ import type { EpochState } from "./EpochState.ts"
 import { HeldInput } from "./HeldInput.ts"
 import { InputBudget } from "./InputBudget.ts"
 
-/** What a pump needs of its epoch. */
+/** The parts of an epoch that its pump uses. */
 export interface PumpedEpoch {
   readonly partition: number
   readonly epoch: number
@@ -17,24 +17,27 @@ export interface PumpedEpoch {
 }
 
 /**
- * Pulls the input of one epoch, in the order of the log, as far as there is room. Each delivery comes once and in order. A
- * delivery number that is missing ends the epoch, because a message was lost on its way.
+ * Pulls the input of one epoch in the order of the log, as far as there is room. Passes each message on once and in
+ * order. A missing delivery number ends the epoch, because a message was lost on its way.
  */
 export class InputPump implements PullEvents {
   readonly held: HeldInput
   private readonly state: EpochState
   private readonly budget: InputBudget["Service"]
   private readonly fork: Fork
-  /** What was delivered and not taken; bounded by what is in hand. */
+  /** Messages that were delivered and not taken. The bounds of the held input limit their number. */
   private readonly received: Queue.Queue<Delivery>
   private pull: Pull | undefined
   private lastDelivery = 0
   private lastSequence: number
   private committedThrough: number
   private isStopped = false
-  /** True from the broker's word that the next message is larger than the partition's share until that message came. */
+  /**
+   * True from the time when the broker says that the next message is larger than the partition's share, until that
+   * message comes.
+   */
   private isOversized = false
-  /** Ends the pull of one oversized message; `undefined` if none is under way. */
+  /** Ends the pull of one oversized message; `undefined` while there is none. */
   private oversizedPulled: (() => void) | undefined
 
   constructor(
@@ -62,7 +65,7 @@ export class InputPump implements PullEvents {
     return this.pull?.confirmed ?? Effect.void
   }
 
-  /** Returns for how many milliseconds the broker was not heard while it was asked for something. */
+  /** Returns for how many milliseconds the broker was not heard although it was asked for input. */
   silence(): number {
     return this.pull?.silence() ?? 0
   }
@@ -73,12 +76,12 @@ export class InputPump implements PullEvents {
     this.demand()
   }
 
-  /** Takes nothing more. The next owner's consumer starts behind our position, so it gets what still comes. */
+  /** Takes nothing more. The next owner's consumer starts behind our position, so it gets later messages. */
   stop(): void {
     this.isStopped = true
   }
 
-  /** Acknowledges messages that are wholly committed, the oldest first, and takes them out of hand. */
+  /** Acknowledges messages that are wholly committed, oldest first, and releases their room. */
   committed(deliveries: ReadonlyArray<ReadDelivery>): void {
     for (const delivery of deliveries) {
       this.committedThrough = delivery.sequence
@@ -87,7 +90,7 @@ export class InputPump implements PullEvents {
     }
   }
 
-  /** Asks the broker for as much as there is room for. */
+  /** Asks the broker for as much input as there is room for. */
   demand(): void {
     if (!this.isTaking || this.isOversized || this.pull === undefined) return
     const wanted = this.held.wanted(this.pull.outstanding())
@@ -101,7 +104,7 @@ export class InputPump implements PullEvents {
       return this.state.fail(reason)
     }
     this.lastDelivery = delivery.deliverySequence
-    // Delivered again, because an acknowledgement is slow or lost.
+    // A message comes again if an acknowledgement is slow or lost.
     if (delivery.sequence <= this.lastSequence) {
       if (delivery.sequence <= this.committedThrough) this.pull?.acknowledge(delivery)
       return
@@ -117,7 +120,7 @@ export class InputPump implements PullEvents {
     this.demand()
   }
 
-  /** Asks for one message of any size, when few of the worker's partitions do. */
+  /** Asks for one message of any size. Waits while too many partitions of the worker do the same. */
   oversized(): void {
     this.endOversized()
     if (this.isOversized || !this.isTaking) return
@@ -147,7 +150,7 @@ export class InputPump implements PullEvents {
   }
 }
 
-/** Pulls from the consumer of an epoch, which exists, until the scope closes. It waits for {@link InputPump.begin}. */
+/** Opens the pump of an epoch whose consumer exists. It pulls from `begin` on, until the scope closes. */
 export const openInputPump = (
   epoch: PumpedEpoch
 ): Effect.Effect<

@@ -13,12 +13,12 @@ import { History } from "../ledger/History.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { type EpochReads, lookStrong } from "../answering/EpochReads.ts"
 
-/** How many purchases a history shows. Longer histories are read over HTTP, page by page. */
+/** The most purchases that a history shows. Longer histories are read over HTTP, page by page. */
 const purchasesShownMax = 20
-/** The most requests of one partition that are answered at once. Others get no answer. */
+/** The most requests of one partition that are answered at once. Further requests get no answer. */
 const requestsAnsweredMax = 16
 
-/** The epoch in whose name a partition is inspected. */
+/** The epoch that answers for a partition. */
 export interface InspectedEpoch {
   readonly partition: number
   readonly partitions: number
@@ -26,7 +26,7 @@ export interface InspectedEpoch {
   readonly epoch: number
 }
 
-/** Returns the figures of an account that a person sees. */
+/** Returns the figures of an account that are shown to people. */
 const snapshotOf = (account: Account) => ({
   total: account.total,
   count: account.count,
@@ -69,13 +69,13 @@ const entryBody = (entry: LedgerEntry) => ({
 })
 
 const noUser = (token: string): object => ({
-  error: `"${token}" is no user id. Write each byte outside of A-Z a-z 0-9 _ - as =HH.`
+  error: `"${token}" is not a user id. Write each byte outside of A-Z a-z 0-9 _ - as =HH.`
 })
 const noKind = (kind: string): object => ({ error: `"${kind}" is unknown. Ask for account, total or history.` })
 
 /**
- * Answers a person with the nats CLI until the scope closes: `nats req ledger.total.<user> ''`, and the same with account
- * and history. Every epoch hears every request. The one that owns the user answers, as current as over HTTP.
+ * Answers people with the nats CLI until the scope closes: `nats req ledger.total.<user> ''`, and the same with
+ * `account` and `history`. Every epoch gets every request. The one that owns the user answers, with a strong read.
  */
 export const serveInspection = (
   inspected: InspectedEpoch,

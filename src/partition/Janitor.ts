@@ -6,13 +6,14 @@ import { Topology } from "../nats/Topology.ts"
 export interface JanitorSettings {
   /** The wait between two cleanings. */
   readonly every: Duration.Duration
-  /** How long applied input is kept. */
+  /** The time for which applied input is kept. */
   readonly retention: Duration.Duration
 }
 
 /**
- * Returns the first input sequence that may still be needed. A partition whose newest input is applied needs nothing up to
- * the end of the log, as it was before that was read. The others need the input after their position.
+ * Returns the first input sequence that may still be needed. A partition that has applied all of its input needs
+ * nothing up to the end of the log. The end is read first, because the log may grow meanwhile. Other partitions need
+ * the input after their position.
  */
 const firstNeeded = Effect.gen(function* () {
   const input = yield* InputLog
@@ -27,7 +28,10 @@ const firstNeeded = Effect.gen(function* () {
   return lowest + 1
 })
 
-/** Returns the first sequence in [from, to) that was stored at or after a time, by halving; `to` if there is none. */
+/**
+ * Returns the first sequence in [from, to) that was stored at or after `since`, by binary search. Returns `to` if there
+ * is none.
+ */
 const firstStoredSince = Effect.fnUntraced(function* (from: number, to: number, since: number) {
   const input = yield* InputLog
   let low = from
@@ -54,7 +58,7 @@ export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings)
   }
 })
 
-/** Cleans again and again, while this worker is the one to do it. */
+/** Cleans again and again for ever, while `isMine` returns `true`. A failure is logged. */
 export const janitor = (settings: JanitorSettings, isMine: () => boolean) =>
   Effect.suspend(() => (isMine() ? cleanOnce(settings) : Effect.void)).pipe(
     Effect.catch((failure) => Effect.logWarning("could not clean up", failure.message)),

@@ -15,7 +15,7 @@ const isSame = (one: ReadonlySet<number>, other: ReadonlySet<number>): boolean =
   one.size === other.size && [...one].every((partition) => other.has(partition))
 
 /**
- * Decides from the signs of life which partitions are this worker's. It has no clock: times are arguments, in
+ * Decides from signs of life which partitions belong to this worker. It has no clock. Its callers pass times, in
  * milliseconds of one clock.
  */
 export class Lease {
@@ -30,29 +30,32 @@ export class Lease {
     this.holder = holder
   }
 
-  /** The partitions that this worker should own, as they were last decided. */
+  /** The partitions that this worker should own, as decided last. */
   get partitions(): ReadonlySet<number> {
     return this.assigned
   }
 
-  /** Whether a later process under the same name lives. After its end, nobody else would take its partitions. */
+  /**
+   * Returns whether a later process under the same name is alive. If this worker then died, no other would take its
+   * partitions.
+   */
   isSucceeded(now: number): boolean {
     return now - this.successorHeardAt < this.holder.leaseMilliseconds
   }
 
-  /** Whether this worker gives signs of life. */
+  /** Returns whether this worker gives signs of life. */
   isHolding(now: number): boolean {
     return !this.isLeft && !this.isSucceeded(now)
   }
 
-  /** Takes a sign as it was given. */
+  /** Takes a sign of life when it comes. */
   hear(sign: WorkerSign, now: number): void {
     if (sign.worker === this.holder.worker) this.hearOwnName(sign, now)
     else if (sign.isLeaving) this.heardAt.delete(sign.worker)
     else this.heardAt.set(sign.worker, now)
   }
 
-  /** Takes the signs that were given before this process listened. Their age is by the broker's clock alone. */
+  /** Takes the signs that were given before this process listened. Their age follows from the broker's clock alone. */
   recall(signs: ReadonlyArray<WorkerSign>, now: number): void {
     const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))
     for (const { worker, storedAt } of signs) {
@@ -61,7 +64,7 @@ export class Lease {
     }
   }
 
-  /** Renews the lease of all others, after a time in which none of them could be heard. */
+  /** Renews the leases of all other workers, after a time in which none of them could be heard. */
   forgive(now: number): void {
     for (const worker of this.heardAt.keys()) this.heardAt.set(worker, now)
   }
@@ -71,7 +74,7 @@ export class Lease {
     this.isLeft = true
   }
 
-  /** Decides again which partitions are this worker's, and returns whether they changed. */
+  /** Decides again which partitions belong to this worker. Returns whether they changed. */
   reassign(now: number): boolean {
     const { worker, partitions, leaseMilliseconds } = this.holder
     const before = this.assigned

@@ -1,16 +1,19 @@
 import { Context, Effect, Latch, Layer, type Scope } from "effect"
 
 /**
- * With so many purchases of all partitions given to actors and not committed, a partition that has any waits with its next
- * message, which stays bytes. As objects more would live long enough to be moved by the collector, several times.
+ * The most purchases of all partitions that are given to actors and not committed. Above it, a partition that has any
+ * keeps its next message as bytes, and waits. As objects, more purchases would live long enough for the garbage
+ * collector to move them several times.
  */
 export const openPurchasesMax = 1_000
 
 /** The purchases of one partition that are given to actors and not committed. */
 export interface PartitionPurchases {
-  /** Waits for room. A partition without open purchases has room always, so that no other one can hold it up. */
+  /** Waits for room. A partition without open purchases always has room, so that no other partition can block it. */
   readonly room: Effect.Effect<void>
+  /** Counts purchases that are given to actors. */
   readonly opened: (purchases: number) => void
+  /** Counts purchases that are committed. */
   readonly committed: (purchases: number) => void
 }
 

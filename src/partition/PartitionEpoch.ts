@@ -19,8 +19,8 @@ import { requestsAnsweredMax, serveQueries } from "./QueryEndpoint.ts"
 import { untilStuck } from "./StuckWatch.ts"
 
 /**
- * The journal is newer than the input log: one of them was restored, or made anew. To go on would skip what is stored
- * below the position from now on, so the partition waits for somebody who knows.
+ * The journal is newer than the input log. One of them was restored or made anew. If the epoch went on, it would skip
+ * new input that is stored below the position. So the partition waits for a person.
  */
 export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("PositionBeyondLog", {
   partition: Schema.Number,
@@ -32,25 +32,28 @@ export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("
   }
 }
 
+/** The worker and the partition of an epoch. */
 export interface EpochIdentity {
   readonly worker: string
   readonly partition: number
   readonly partitions: number
 }
 
-/** An epoch that runs: what its owner can do with it. */
+/** An epoch that runs, with the ways to end it. */
 export interface RunningEpoch {
   readonly epoch: number
-  /** Ends with the reason when the epoch is over. */
+  /** Waits for the end of the epoch, and returns its reason. */
   readonly over: Effect.Effect<string>
-  /** Pulls no more, and waits until all that is in hand is committed. */
+  /** Stops pulling, and waits until everything in hand is committed, or the epoch is over. */
   readonly drain: Effect.Effect<void>
+  /** Ends the epoch with a reason. */
   readonly fail: (reason: string) => void
 }
 
 /**
- * Takes a partition over and runs it until the scope closes. The order is the protocol's: the take-over record is appended,
- * which is the epoch; then the heads are read up to it; then a consumer of this epoch alone starts behind the position.
+ * Takes a partition over, and runs it until the scope closes. The protocol requires this order. The take-over record is
+ * appended, which makes the epoch. The heads are read up to it. Then a consumer of this epoch starts behind the
+ * position.
  */
 export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIdentity) {
   const { partition, partitions, worker } = identity
@@ -87,7 +90,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     writer,
     headOf: heads.find,
     failed: fail,
-    // Each message brings one envelope to a user at most, and each request one for each of its questions.
+    // Each message brings at most one envelope to a user. Each request brings one for each of its questions.
     mailboxMax: heldMessagesMax + requestsAnsweredMax * questionsMax,
     applied: reports.applied,
     conflict: reports.conflict

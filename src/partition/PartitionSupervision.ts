@@ -1,35 +1,38 @@
 import { Clock, Duration, Effect } from "effect"
 
-/** Waits between two epochs of a partition. The first is short, for most reasons pass at once. */
+/**
+ * The first wait between two epochs of a partition. It is short, because most reasons pass at once. The wait doubles up
+ * to `retryWaitMax`.
+ */
 const retryWait = Duration.millis(50)
 const retryWaitMax = Duration.seconds(2)
-/** The wait after a failure of the broker. Readers wait for the leader that is being elected. */
+/** The longest wait after a failure of the broker. Readers wait for the leader that is being elected. */
 const brokerRetryWait = Duration.millis(200)
 /** After an epoch that lived this long, the next begins without delay. */
 const epochGood = Duration.seconds(5)
 /** A partition that could not be run for this long needs a person. It is longer than an election. */
 const helplessAfter = Duration.seconds(30)
 
-/** Failures to take a partition that pass as soon as there is a leader. */
+/** The tags of failures that pass as soon as there is a leader. */
 const brokerFailed: ReadonlySet<string> = new Set(["BrokerUnavailable", "OutcomeUnknown"])
 
-/** How an epoch ended. */
+/** The end of an epoch. */
 interface EpochEnd {
   readonly reason: string
-  /** The most to wait before the next epoch. */
+  /** The longest wait before the next epoch. */
   readonly waitMax: Duration.Duration
 }
 
 /** The next step after an epoch ended. */
 interface NextStep {
   readonly wait: Duration.Duration
-  /** Whether the reason is logged. The same reason again and again is logged once. */
+  /** Whether to log the reason. The same reason again and again is logged once. */
   readonly isReasonNew: boolean
-  /** Whether a person is asked for help, once until an epoch is good. */
+  /** Whether to ask a person for help. It is asked for once, until an epoch is good. */
   readonly isHelpNeeded: boolean
 }
 
-/** Keeps how the epochs of a partition ended, and decides the next step. Times are milliseconds of one clock. */
+/** Remembers how the epochs of a partition ended, and decides the next step. Times are milliseconds of one clock. */
 class EpochEnds {
   private wait = retryWait
   private reason = ""
@@ -51,7 +54,10 @@ class EpochEnds {
   }
 }
 
-/** Runs an epoch to its end, and returns how it ended. A mistake of ours must not leave the partition without an owner. */
+/**
+ * Runs an epoch to its end, and returns how it ended. A defect ends it as well, so that the partition never stays
+ * without an owner.
+ */
 const endOf = <E extends { readonly _tag: string; readonly message: string }, R>(
   epoch: Effect.Effect<string, E, R>
 ): Effect.Effect<EpochEnd, never, R> =>
@@ -66,7 +72,10 @@ const endOf = <E extends { readonly _tag: string; readonly message: string }, R>
     Effect.catchDefect((defect) => Effect.succeed({ reason: `defect: ${String(defect)}`, waitMax: retryWaitMax }))
   )
 
-/** Runs the epochs of a partition, one after another, until it is interrupted. None begins once the worker drains. */
+/**
+ * Runs the epochs of a partition, one after another, until it is interrupted. After `isDraining` returns `true`, no
+ * epoch begins.
+ */
 export const superviseEpochs = <E extends { readonly _tag: string; readonly message: string }, R>(
   partition: number,
   epoch: Effect.Effect<string, E, R>,

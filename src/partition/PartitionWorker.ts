@@ -6,16 +6,19 @@ import { Membership } from "./Membership.ts"
 import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
 import { superviseEpochs } from "./PartitionSupervision.ts"
 
-/** How long the commits in hand may take when a partition goes to another worker, which applies the rest. */
+/** The time to commit purchases in hand when a partition goes to another worker. That worker applies the rest. */
 const handOverTimeout = Duration.millis(500)
-/** How long a worker that is told to stop may take to commit the purchases in hand. */
+/** The time to commit purchases in hand when a worker is told to stop. */
 const drainTimeout = Duration.seconds(10)
 
-/** The partitions that this worker runs, each in one epoch after another. */
+/** Runs the partitions of this worker, each in one epoch after another. */
 export class PartitionWorker extends Context.Service<
   PartitionWorker,
   {
-    /** Commits and acknowledges the purchases in hand, and takes no more. */
+    /**
+     * Commits and acknowledges the purchases in hand, takes no more, and leaves the membership. Ends after 10 seconds
+     * at the latest.
+     */
     readonly drain: Effect.Effect<void>
     /** Returns the partitions whose epochs run now. */
     readonly owned: () => ReadonlyArray<number>
@@ -53,7 +56,7 @@ export class PartitionWorker extends Context.Service<
           supervised.set(partition, yield* Effect.forkIn(supervision, scope))
         })
 
-        /** Commits the purchases in hand of a partition that is another worker's now, and ends its epoch. */
+        /** Commits the purchases in hand of a partition that now belongs to another worker, and ends its epoch. */
         const handOver = Effect.fnUntraced(function* ([partition, fiber]: readonly [number, Fiber.Fiber<void>]) {
           supervised.delete(partition)
           const draining = running.get(partition)?.drain ?? Effect.void
@@ -77,7 +80,7 @@ export class PartitionWorker extends Context.Service<
           const draining = yield* Effect.forkChild(
             Effect.forEach(running.values(), (epoch) => epoch.drain, { concurrency: "unbounded", discard: true })
           )
-          // Readers wait for the next owner, which applies the purchases that are not committed by then.
+          // Readers wait for the next owner. It applies the purchases that are not committed by then.
           yield* Fiber.join(draining).pipe(Effect.timeoutOption(handOverTimeout))
           yield* membership.leave
           yield* Fiber.join(draining)

@@ -13,10 +13,12 @@ import { answerQuestions, notAnswered } from "../answering/QuestionAnswering.ts"
 import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import { serveInspection } from "./InspectionEndpoint.ts"
 
-/** The most requests of one partition that are answered at once. Others get no answer, and the edge asks again. */
+/**
+ * The most requests of one partition that are answered at once. Further requests are declined, and the edge asks again.
+ */
 export const requestsAnsweredMax = 256
 
-/** The epoch in whose name queries are answered. */
+/** The epoch that answers queries for a partition. */
 export interface QueriedEpoch {
   readonly partition: number
   readonly partitions: number
@@ -28,11 +30,14 @@ export interface QueriedEpoch {
   readonly dispatched: DispatchWatermark
   /** Returns the input sequence up to which everything is in a commit, or in the one in flight. */
   readonly position: () => number
-  /** Whether this epoch still owns the partition at some moment after it was asked. */
+  /** Returns whether this epoch still owned the partition at some moment after the call. */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
 
-/** Has the actors look at accounts, and waits until all have. `room` waits until an actor that is not resident gets in. */
+/**
+ * Has actors look at accounts, and waits until all looks are done. `room` waits until another actor may fit into
+ * memory.
+ */
 const lookAllWith =
   ({ tell }: QueriedEpoch["actors"], room: Effect.Effect<void>) =>
   <A>(looks: ReadonlyArray<Look<A>>): Effect.Effect<ReadonlyArray<A>> =>
@@ -60,13 +65,13 @@ const lookAllWith =
       return Effect.andThen(tellRest, Deferred.await(all))
     })
 
-/** Makes the reads that answers are made of. */
+/** Makes the reads of an epoch, from its actors, the input log and its proof of ownership. */
 const makeEpochReads = Effect.fnUntraced(function* (queried: QueriedEpoch) {
   const { partition, isOpen, fail, actors, dispatched } = queried
   const input = yield* InputLog
   const registry = yield* ActorRegistry
   const newestInput = yield* makeSingleFlightRead(
-    // Input that was purged is applied, so the position of the partition's owner is beyond it.
+    // Purged input is applied, so the position of the partition's owner is beyond it.
     Effect.map(
       Effect.suspend(() => input.newestAfter(partition, dispatched.dispatchedThrough)),
       (newest) => Math.max(newest, queried.position())
@@ -84,14 +89,14 @@ const makeEpochReads = Effect.fnUntraced(function* (queried: QueriedEpoch) {
   } satisfies EpochReads
 })
 
-/** Answers the queries of a partition until the scope closes. Then it declines the requests that are not answered. */
+/** Answers the queries of a partition until the scope closes. Then declines the requests that are not answered yet. */
 export const serveQueries = Effect.fnUntraced(function* (queried: QueriedEpoch) {
   const { partition, partitions, worker, epoch, isOpen } = queried
   const transport = yield* QueryTransport
   const reads = yield* makeEpochReads(queried)
   yield* serveInspection({ partition, partitions, worker, epoch }, reads)
 
-  // Without it, an edge would wait for an answer that an epoch at its end does not give any more.
+  // An epoch that ends answers no more, so it declines open requests. Otherwise edges would wait for their timeout.
   const unanswered = new Set<() => void>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {

@@ -13,7 +13,7 @@ export interface OwnPartition {
 interface PurchasesOfUser {
   readonly userToken: string
   readonly deliveries: Array<Delivered>
-  /** Why none of them can be applied from this message. */
+  /** Why none of them can be applied from this message; `undefined` if they can. */
   readonly problem: string | undefined
 }
 
@@ -22,7 +22,7 @@ const partitionProblem = (userId: string, userToken: string, { partition, partit
   return right === partition ? undefined : `user ${userId} belongs to partition ${right}, not ${partition}`
 }
 
-/** Returns the purchases of a message by their users, and the parts that cannot be applied. */
+/** Returns the purchases of a message grouped by user, and the parts that cannot be applied. */
 export const sortDelivery = (
   delivery: Pick<Delivery, "payload" | "sequence" | "storedAt" | "userToken">,
   own: OwnPartition

@@ -3,14 +3,16 @@ import { pullHeartbeat } from "../nats/PullSession.ts"
 import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import type { HeldInput } from "./HeldInput.ts"
 
-/** The wait between two checks: the time in which the broker gives a sign of life on a pull. */
+/** The wait between two checks. The broker gives a sign of life on a pull at least this often. */
 const checkEvery = pullHeartbeat
 /**
- * A broker that was not heard at this many checks, one after another, has lost our consumer. Time alone does not tell: a
- * process that stood still hears the messages of that time before its next check.
+ * A broker that was not heard at this many checks in a row has lost our consumer. Elapsed time alone would not show
+ * that. A process that was stopped hears the messages of that time before its next check.
  */
 const silentChecksMax = 3
-/** A question's sequence that does not come in this time, while nothing else comes, was lost on the way. */
+/**
+ * If the input that a question waits for does not come in this time, and no other input comes, it was lost on its way.
+ */
 const questionStuckMax = Duration.seconds(2)
 
 interface Watched {
@@ -20,7 +22,7 @@ interface Watched {
   readonly held: HeldInput
 }
 
-/** Waits until an epoch does not get input that it should get. Returns the reason. */
+/** Waits until an epoch fails to get input that it should get. Returns the reason. */
 export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, held }: Watched) {
   let dispatchedBefore = -1
   let stuckChecks = 0
@@ -31,12 +33,12 @@ export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, he
     const now = yield* Clock.currentTimeMillis
     silentChecks = silence() >= now - checkedAt ? silentChecks + 1 : 0
     checkedAt = now
-    if (silentChecks === silentChecksMax) return `the broker was not heard at ${silentChecksMax} looks`
+    if (silentChecks === silentChecksMax) return `the broker was not heard at ${silentChecksMax} checks`
     const { dispatchedThrough } = dispatched
     const isStuck = dispatched.isAwaited && dispatchedThrough === dispatchedBefore && held.isEmpty
     stuckChecks = isStuck ? stuckChecks + 1 : 0
     const stuckFor = Duration.times(checkEvery, stuckChecks)
-    if (Duration.isGreaterThan(stuckFor, questionStuckMax)) return "a sequence that a query waits for did not come"
+    if (Duration.isGreaterThan(stuckFor, questionStuckMax)) return "input that a question waits for did not come"
     dispatchedBefore = dispatchedThrough
   }
 })

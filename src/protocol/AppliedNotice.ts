@@ -3,7 +3,7 @@ import type { Cents } from "../account/Money.ts"
 import { purchaseTotal } from "../account/Purchase.ts"
 import type { Revision } from "../account/Revision.ts"
 
-/** Where an edge wants to hear that the purchases of one of its messages are applied. */
+/** The address at which an edge waits for the notices of one message. */
 export interface NoticeAddress {
   /** The last token of the edge's own subject. */
   readonly edge: string
@@ -11,23 +11,30 @@ export interface NoticeAddress {
   readonly message: number
 }
 
-/** A purchase was applied: true for ever, whoever says it. What came again or was refused gets no notice. */
+/**
+ * Says that a purchase was applied. It stays true for ever, so its sender does not matter. Repeats, conflicts and
+ * rejected purchases get no notice.
+ */
 export interface AppliedNotice {
   readonly message: number
   /** The purchase's index in the message. */
   readonly index: number
-  /** The account's total after it. */
+  /** The account's total after the purchase, in cents. */
   readonly totalAfter: Cents
 }
 
-/** The most notices of one payload; a worker sends more of them in several. */
+/** The most notices of one payload. A worker sends several payloads for more. */
 export const noticesMax = 1_000
 
 const addressText = /^([A-Za-z0-9]{1,32})\.([1-9][0-9]{0,14})$/
 
+/** Writes an address as `<edge>.<message>`. */
 export const encodeNoticeAddress = ({ edge, message }: NoticeAddress): string => `${edge}.${message}`
 
-/** Reads an address; nothing when it is none, because anyone may publish a purchase, and a notice has no other subject. */
+/**
+ * Decodes an address. Returns `undefined` if the text is malformed. Anyone may publish a purchase, and a notice must
+ * reach no other subject.
+ */
 export const decodeNoticeAddress = (text: string): NoticeAddress | undefined => {
   const [, edge, message] = addressText.exec(text) ?? []
   return edge === undefined ? undefined : { edge, message: Number(message) }
@@ -40,16 +47,23 @@ const Notices = Schema.fromJsonString(
 )
 const decode = Schema.decodeUnknownExit(Notices)
 
+/** Writes notices as a JSON array of tuples. */
 export const encodeNotices = (notices: ReadonlyArray<AppliedNotice>): string =>
   JSON.stringify(notices.map(({ message, index, totalAfter }) => [message, index, totalAfter.toString()]))
 
-/** Reads a payload of notices; none where it is not readable, for a notice that is lost is asked for. */
+/**
+ * Decodes a payload of notices. Returns an empty list if it is malformed, because an edge asks for the outcome if a
+ * notice is missing.
+ */
 export const decodeNotices = (payload: string): ReadonlyArray<AppliedNotice> => {
   const read = decode(payload)
   return Exit.isSuccess(read) ? read.value.map(([message, index, totalAfter]) => ({ message, index, totalAfter })) : []
 }
 
-/** What a revision has to tell to whom; `addresses` are those of the input messages that want to be told. */
+/**
+ * Returns the notices of a revision with the edge of each. `addresses` has the notice addresses of input messages, by
+ * their input sequence.
+ */
 export const noticesOf = (
   revision: Pick<Revision, "total" | "purchases">,
   addresses: ReadonlyMap<number, NoticeAddress>

@@ -1,13 +1,14 @@
 import { Schema } from "effect"
 
 /**
- * Failures of the broker. `operation` says what was asked for as a verb, like `read the ledger`, and `reason` why it
- * failed. Both are for people: they hold no subject and no error code of the broker.
+ * Failures of the broker. They differ in what the caller may conclude. `operation` is the request as a verb phrase,
+ * like `read the ledger`. `reason` says why it failed. Both are for people, and hold no subject or error code of the
+ * broker.
  */
 
 /**
- * The broker could not be asked: surely nothing was stored or changed. Asking again later helps. `unserved`: there is
- * a connection, but nobody listens on the subject.
+ * The broker could not be asked, so surely nothing was stored or changed. Trying again later helps. `unserved` is true
+ * if there is a connection, but nobody listens on the subject.
  */
 export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("BrokerUnavailable", {
   operation: Schema.String,
@@ -19,7 +20,7 @@ export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("
   }
 }
 
-/** The broker was asked and did not answer: it may have done it, or may still do it. */
+/** The broker was asked and did not answer. It may have carried out the request, or may still do so. */
 export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
   operation: Schema.String,
   reason: Schema.String

@@ -3,12 +3,13 @@ import { Schema } from "effect"
 /** The version of the records of the commit chain. */
 const version = 2
 
-/** What the first line of a commit says. */
+/** The first line of a commit. */
 export interface CommitHead {
-  /** A take-over has no revisions: it begins the epoch of a new owner. */
+  /** A take-over has no revisions. It begins the epoch of a new owner. */
   readonly kind: "commit" | "takeover"
   /** The sequence of the owner's take-over record; 0 in that record itself. */
   readonly epoch: number
+  /** The name of the worker that wrote it. */
   readonly worker: string
   /** The input sequence up to which everything of the partition is applied. */
   readonly position: number
@@ -25,11 +26,11 @@ const CommitHeadRecord = Schema.fromJsonString(
 )
 const decodeHead = Schema.decodeUnknownSync(CommitHeadRecord)
 
-/** Writes a commit: one JSON value a line, the head first and then its revisions. */
+/** Writes a commit as lines of JSON: the head, and then its revisions. */
 export const encodeCommit = (head: CommitHead, revisionLines: ReadonlyArray<string>): string =>
   [JSON.stringify({ v: version, ...head }), ...revisionLines, ""].join("\n")
 
-/** Returns the first line of a commit. JSON escapes line feeds, so that each one ends a line. */
+/** Returns the first line of a commit. JSON escapes line feeds, so a line feed always ends a line. */
 export const headLineOf = (commit: string): string => commit.slice(0, commit.indexOf("\n"))
 
 /** Decodes the head of a commit. Throws a SchemaError if it is not one. */
@@ -37,7 +38,7 @@ export const headOf = (commit: string): CommitHead => decodeHead(headLineOf(comm
 
 const lineStartOf = (userToken: string): string => `\n["${userToken}",`
 
-/** Returns the line of a user's revision, found without parsing the others; `undefined` if the commit has none. */
+/** Returns the line of a user's revision, without parsing the others. Returns `undefined` if the commit has none. */
 export const revisionLineOf = (commit: string, userToken: string): string | undefined => {
   const start = commit.indexOf(lineStartOf(userToken))
   return start < 0 ? undefined : commit.slice(start + 1, commit.indexOf("\n", start + 1))

@@ -1,16 +1,18 @@
 import { type Cents, decimalFromCents } from "../account/Money.ts"
 
-/** What `JSON.stringify` writes as it stands. */
+/** A JSON text that `JSON.stringify` writes unchanged. */
 export interface RawJson {
   readonly rawJSON: string
 }
 
 declare global {
   interface JSON {
-    /** Puts a JSON text into the output of `stringify` as it stands (ES2026; not in TypeScript's library yet). */
+    /**
+     * Returns a value that `stringify` writes as this JSON text, unchanged (ES2026; not in TypeScript's library yet).
+     */
     rawJSON(text: string): RawJson
   }
 }
 
-/** An amount that `JSON.stringify` writes as an exact decimal number, like 50.00, of any size. */
+/** Returns an amount that `JSON.stringify` writes as an exact decimal number, like 50.00, whatever its size. */
 export const exactAmount = (cents: Cents): RawJson => JSON.rawJSON(decimalFromCents(cents))

@@ -5,11 +5,11 @@
 export interface FeedPlace {
   /** The sequence of a commit, 0 before the first. */
   readonly sequence: number
-  /** The number of a revision in it, from 1. */
+  /** The number of a revision in the commit, from 1. */
   readonly line: number
 }
 
-/** The place behind a whole commit. */
+/** Returns the place behind a whole commit. */
 export const behindCommit = (sequence: number): FeedPlace => ({ sequence, line: Number.POSITIVE_INFINITY })
 
 const placeText = /^(0|[1-9][0-9]{0,14})(?:\.(0|[1-9][0-9]{0,5}))?$/
@@ -25,6 +25,6 @@ export const decodeFeedPlace = (text: string): FeedPlace | undefined => {
   return line === undefined ? behindCommit(Number(sequence)) : { sequence: Number(sequence), line: Number(line) }
 }
 
-/** Whether one place comes after another. */
+/** Returns whether `one` comes after `other`. */
 export const isAfter = (one: FeedPlace, other: FeedPlace): boolean =>
   one.sequence === other.sequence ? one.line > other.line : one.sequence > other.sequence

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 const version = 2
 const keyWords = 4
 
-/** With so many hints the next write is a base, however small they are: a take-over reads each of them. */
+/** With this many hints the next write is a base, however small they are, because a take-over reads each hint. */
 export const hintsMax = 64
 
 const Sequences = Schema.Array(Schema.Int)
@@ -19,35 +19,41 @@ const ManifestRecord = Schema.fromJsonString(
   })
 )
 
-/** Which chunks make the heads of a partition, and how much of the chain they cover. */
+/** Names the chunks that hold the heads of a partition, and says how much of the chain they cover. */
 export interface HeadManifest {
-  /** The key of the hash under which users stand in the chunks: four words. */
+  /** The key of the hash that the chunks hold instead of user tokens. It has four words of 32 bits. */
   readonly key: ReadonlyArray<number>
   /** The sequence of the commit up to which the heads are complete. */
   readonly through: number
-  /** The sequences of the chunks of the newest base, and their bytes together. */
+  /** The sequences of the chunks of the newest base. */
   readonly base: ReadonlyArray<number>
+  /** The bytes of these chunks together. */
   readonly baseBytes: number
-  /** The same of the hints after it, oldest first. */
+  /** The sequences of the chunks of the hints after the base, oldest first. */
   readonly hints: ReadonlyArray<number>
+  /** The bytes of these chunks together. */
   readonly hintBytes: number
 }
 
+/** Writes a manifest as JSON. */
 export const encodeManifest = (manifest: HeadManifest): string => JSON.stringify({ v: version, ...manifest })
 
 /** Decodes a manifest. Throws a SchemaError if the text is not one. */
 export const decodeManifest: (text: string) => HeadManifest = Schema.decodeUnknownSync(ManifestRecord)
 
-/** A hint or a base that was stored: its chunks and their bytes. */
+/** A stored hint or base: the sequences of its chunks, and their bytes together. */
 export interface StoredHeads {
   readonly chunks: ReadonlyArray<number>
   readonly bytes: number
 }
 
-/** Whether a base is to be written instead of a hint: the hints would be as large as the base, or too many. */
+/**
+ * Returns whether the next write has to be a base. It has to if the hints would get as large as the base, or too many.
+ */
 export const isBaseDue = (manifest: HeadManifest, changedBytes: number): boolean =>
   manifest.hintBytes + changedBytes >= manifest.baseBytes || manifest.hints.length >= hintsMax
 
+/** Returns the manifest after a hint was stored that covers the chain up to `through`. */
 export const withHint = (manifest: HeadManifest, { chunks, bytes }: StoredHeads, through: number): HeadManifest => ({
   ...manifest,
   through,
@@ -55,6 +61,7 @@ export const withHint = (manifest: HeadManifest, { chunks, bytes }: StoredHeads,
   hintBytes: manifest.hintBytes + bytes
 })
 
+/** Returns the manifest after a base was stored that covers the chain up to `through`. */
 export const withBase = (manifest: HeadManifest, { chunks, bytes }: StoredHeads, through: number): HeadManifest => ({
   key: manifest.key,
   through,
@@ -64,7 +71,7 @@ export const withBase = (manifest: HeadManifest, { chunks, bytes }: StoredHeads,
   hintBytes: 0
 })
 
-/** The manifest of a partition that has no heads yet. */
+/** Returns the manifest of a partition that has no heads yet. */
 export const emptyManifest = (key: ReadonlyArray<number>): HeadManifest => ({
   key,
   through: 0,

@@ -1,4 +1,4 @@
 const plain = /^[ !#-[\]-~]*$/
 
-/** A text as JSON. Most need no escapes, and to look costs a fraction of what writing them would. */
+/** Returns a text as a JSON string. Most texts need no escapes, and checking that is cheaper than `JSON.stringify`. */
 export const jsonText = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))

@@ -2,7 +2,7 @@ import type { StoredRevision } from "../account/Account.ts"
 import { purchaseTotal } from "../account/Purchase.ts"
 import type { LedgerEntry } from "./Query.ts"
 
-/** The purchases of a revision, newest first, with the number and the running total of each. */
+/** Returns the purchases of a revision, newest first, each with its number and running total. */
 export const entriesOf = ({ sequence, revision }: StoredRevision): Array<LedgerEntry> => {
   let number = revision.count
   let totalAfter = revision.total
@@ -15,6 +15,6 @@ export const entriesOf = ({ sequence, revision }: StoredRevision): Array<LedgerE
   return entries
 }
 
-/** One purchase of a revision. */
+/** Returns one purchase of a revision; `undefined` if the revision did not apply it. */
 export const entryOf = (stored: StoredRevision, purchaseId: string): LedgerEntry | undefined =>
   entriesOf(stored).find((entry) => entry.purchaseId === purchaseId)

@@ -16,21 +16,27 @@ const decodeShape = Schema.decodeUnknownExit(MessageShape)
 const decodePurchase = Schema.decodeUnknownExit(Purchase)
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-/** A part of a message that cannot be applied, with the reason for people and what came. */
+/** A part of a message that cannot be applied, with its payload and the reason for people. */
 export interface Unreadable {
+  /** The index of the purchase in the message; 0 if the whole message is unreadable. */
   readonly index: number
   readonly reason: string
   readonly payload: string
   readonly encoding: "text" | "base64"
 }
 
+/** The parts of a message of the input log. */
 export interface DecodedMessage {
   /** The readable purchases, each with its index in the message. */
   readonly purchases: ReadonlyArray<{ readonly index: number; readonly purchase: Purchase }>
+  /** The parts that cannot be applied. */
   readonly unreadable: ReadonlyArray<Unreadable>
 }
 
-/** Writes one purchase as JSON, as {@link encodePurchases} takes it. It is written by hand, because an edge writes each purchase. */
+/**
+ * Writes one purchase as JSON, for {@link encodePurchases}. An edge writes every purchase, so this avoids
+ * `JSON.stringify`.
+ */
 export const encodePurchaseText = (purchase: Purchase): string =>
   `{"purchaseId":${jsonText(purchase.purchaseId)},"userId":${jsonText(purchase.userId)},"productName":${jsonText(purchase.productName)},"productType":${jsonText(purchase.productType)},"valueCents":${purchase.valueCents},"quantity":${purchase.quantity}}`
 
@@ -40,7 +46,7 @@ export const encodePurchases = (texts: ReadonlyArray<string>): string =>
 
 const reasonOf = (exit: Exit.Exit<unknown, Schema.SchemaError>): string => failureOf(exit)?.message ?? "unreadable"
 
-// A record has to fit into a message as the input did, and JSON may write one byte as six: then base64 is shorter.
+// A record has to fit into a message, as the input did. JSON can need six bytes for one, and then base64 is shorter.
 const kept = (bytes: Uint8Array, text: string | undefined): Pick<Unreadable, "payload" | "encoding"> =>
   text !== undefined && JSON.stringify(text).length <= bytes.length * 1.4 + 16
     ? { payload: text, encoding: "text" }
@@ -72,7 +78,7 @@ const keptCandidate = (candidate: unknown) => {
   return kept(Buffer.from(text), text)
 }
 
-/** Reads a message of the input log. It never fails: what cannot be read is in the answer, with its reason. */
+/** Decodes a message of the input log. It never fails. Unreadable parts are in the result, with the reason. */
 export const decodePurchases = (payload: Uint8Array): DecodedMessage => {
   const text = textOf(payload)
   if (text === undefined) return whole("the message is not UTF-8", payload)

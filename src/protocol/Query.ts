@@ -2,14 +2,17 @@ import { Schema } from "effect"
 
 /** The most questions that one request to a partition carries. */
 export const questionsMax = 256
-/** The most moments that one question names. Each takes up to some twenty reads of the journal. */
+/** The most moments that one question names. Each can take many reads of the journal. */
 export const momentsMax = 401
 /** The most revisions that one reply names. */
 const revisionsMax = 256
 /** The most purchases on one page of history. */
 export const pageLimitMax = 1000
 
-/** The start of a page of an account's history: a revision, and how many of its purchases are on newer pages. */
+/**
+ * The start of a page of an account's history. `revision` is the sequence of a commit. `taken` is how many of its
+ * purchases are on newer pages.
+ */
 export const HistoryCursor = Schema.Struct({
   revision: Schema.Int.check(Schema.isGreaterThan(0)),
   taken: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -29,7 +32,7 @@ const ReceiptQuestion = Schema.Struct({
   purchaseId: Schema.String
 })
 
-/** Asks how a purchase came out that is stored at this sequence of the input log. */
+/** Asks for the outcome of a purchase, given its sequence in the input log. */
 const OutcomeQuestion = Schema.Struct({
   kind: Schema.Literal("outcome"),
   userId: Schema.String,
@@ -38,8 +41,8 @@ const OutcomeQuestion = Schema.Struct({
 })
 
 /**
- * Asks for the total of an account before each of some moments, in milliseconds since 1970, oldest first. It is the total
- * after the last purchase that the broker stored before the moment.
+ * Asks for the total of an account before each of some moments. Moments are in milliseconds since 1970, oldest first.
+ * The total before a moment is the total after the last purchase that the broker stored before it.
  */
 const TotalsBeforeQuestion = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
@@ -47,7 +50,7 @@ const TotalsBeforeQuestion = Schema.Struct({
   moments: Schema.Array(Schema.Int).check(Schema.isMinLength(1), Schema.isMaxLength(momentsMax))
 })
 
-/** Asks which revisions of an account follow a commit, oldest first. */
+/** Asks for the sequences of the revisions of an account after a commit, oldest first. */
 const RevisionsQuestion = Schema.Struct({
   kind: Schema.Literal("revisions"),
   userId: Schema.String,
@@ -66,9 +69,9 @@ export const Question = Schema.Union([
 ])
 export type Question = typeof Question.Type
 
-/** A purchase as the journal holds it. Cents are text, because a JSON number does not keep large totals exactly. */
+/** A purchase as the journal holds it. Cents are texts, because JSON numbers are not exact for large totals. */
 export const LedgerEntry = Schema.Struct({
-  /** The account numbers its purchases 1, 2, 3, … in the order of application. */
+  /** The number of the purchase in its account: 1, 2, 3, … in the order of application. */
   number: Schema.Number,
   purchaseId: Schema.String,
   productName: Schema.String,
@@ -77,15 +80,16 @@ export const LedgerEntry = Schema.Struct({
   quantity: Schema.Number,
   inputSequence: Schema.Number,
   inputIndex: Schema.Number,
-  /** When the broker stored it, in milliseconds since 1970. */
+  /** When the broker stored its input message, in milliseconds since 1970. */
   storedAt: Schema.Number,
   /** The sequence of the commit that applied it. Other accounts may have a revision in the same commit. */
   ledgerSequence: Schema.Number,
-  /** The account's total after it. */
+  /** The account's total after the purchase, in cents. */
   totalAfter: Schema.BigIntFromString
 })
 export type LedgerEntry = typeof LedgerEntry.Type
 
+/** The entry of a purchase, with the time of its application and its repeats. */
 export const Receipt = Schema.Struct({
   entry: LedgerEntry,
   /** When the broker stored the commit that applied it, in milliseconds since 1970. */
@@ -114,21 +118,24 @@ const PageReply = Schema.Struct({
 })
 const ReceiptReply = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
 const OutcomeReply = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
-/** The total and number of purchases of an account at one moment. */
+/** The total and the number of purchases of an account at one moment. */
 export const TotalBefore = Schema.Struct({ total: Schema.BigIntFromString, count: Schema.Number })
 export type TotalBefore = typeof TotalBefore.Type
 const TotalsBeforeReply = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
   /** The ledger sequence of the account's newest revision, 0 before the first. */
   revision: Schema.Number,
-  /** In the order of the moments that were asked for. */
+  /** In the order of the moments of the question. */
   totals: Schema.Array(TotalBefore)
 })
 const RevisionsReply = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
-/** `place`: the cursor is not one of this account. `busy`: a bound was reached, ask again. */
+/**
+ * `place` means that the cursor is not one of this account. `busy` means that a bound was reached, and the edge should
+ * ask again.
+ */
 const RefusedReply = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
 
-/** The reply to one question, as of the moment of the question, or newer. */
+/** The reply to one question. It shows the account at the moment of the question, or later. */
 export const Reply = Schema.Union([
   TotalReply,
   PageReply,
@@ -141,9 +148,9 @@ export const Reply = Schema.Union([
 export type Reply = typeof Reply.Type
 
 /**
- * How current replies are. `strong`: they include everything that was acknowledged before the question. `eventual`: they are
- * the owner's state, without any check. `committed` is for outcomes. An applied purchase stays applied, so neither the end
- * of the log nor the owner is looked up.
+ * How current replies are. `strong` replies include everything that was acknowledged before the question. `eventual`
+ * replies show the owner's state without any check. `committed` is for outcomes. An applied purchase stays applied, so
+ * the owner checks neither the end of the log nor its ownership.
  */
 export const Consistency = Schema.Literals(["strong", "eventual", "committed"])
 export type Consistency = typeof Consistency.Type
@@ -155,5 +162,5 @@ export const Questions = Schema.fromJsonString(
     questions: Schema.Array(Question).check(Schema.isMinLength(1), Schema.isMaxLength(questionsMax))
   })
 )
-/** The payload of an answer: the replies in the order of the questions. */
+/** The payload of an answer: the replies, in the order of the questions. */
 export const Replies = Schema.fromJsonString(Schema.Array(Reply))

@@ -1,8 +1,12 @@
 import { Schema } from "effect"
 import type { Unreadable } from "./PurchaseMessage.ts"
 
-/** Why something of the input log was not applied, with what came: one value of `rejected.<input sequence>.<index>`. */
+/**
+ * A purchase or message of the input log that was not applied, with the reason. It is one value of `rejected.<input
+ * sequence>.<index>`.
+ */
 export interface Rejection extends Unreadable {
+  /** The sequence of the input message. */
   readonly inputSequence: number
 }
 
@@ -18,7 +22,8 @@ const RejectionRecord = Schema.fromJsonString(
   })
 )
 
+/** Writes a rejected record as JSON. */
 export const encodeRejection = (rejection: Rejection): string => JSON.stringify({ version, ...rejection })
 
-/** Reads a record; throws a SchemaError where the text is none. */
+/** Decodes a rejected record. Throws a SchemaError if the text is not one. */
 export const decodeRejection: (text: string) => Rejection = Schema.decodeUnknownSync(RejectionRecord)

@@ -2,17 +2,22 @@ import { Schema } from "effect"
 import { StoredPurchase } from "../account/Purchase.ts"
 
 /**
- * How far the replay of a rejected record has come. `begun`: it is settled what will be sent. `stored`: it is in the
- * input log. `applied` and `conflicting` (its id was used for another purchase) are how it came out.
+ * The states of the replay of a rejected record. `begun`: the purchase to send is settled. `stored`: it is in the input
+ * log. `applied` and `conflicting` are the final states. `conflicting` means that its id was used for another purchase.
  */
 export const replayStates = ["begun", "stored", "applied", "conflicting"] as const
 
-/** One step of a replay: one value of `replayed.<input sequence>.<index>`, which has one history for each record. */
+/**
+ * One step of a replay. It is one value of `replayed.<input sequence>.<index>`, whose history has all steps for that
+ * record.
+ */
 const Replay = Schema.Struct({
   state: Schema.Literals(replayStates),
-  /** What is sent instead of what was rejected; the same in every step, but after one that conflicts. */
+  /**
+   * The purchase that is sent instead of the rejected one. It stays the same in every step, except after a conflict.
+   */
   purchase: StoredPurchase,
-  /** Where the input log has it, from `stored` on. */
+  /** Its sequence in the input log, from `stored` on. */
   inputSequence: Schema.optionalKey(Schema.Int)
 })
 export type Replay = typeof Replay.Type
@@ -20,10 +25,11 @@ export type Replay = typeof Replay.Type
 const ReplayRecord = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), ...Replay.fields }))
 const encode = Schema.encodeSync(ReplayRecord)
 
+/** Writes a step of a replay as JSON. */
 export const encodeReplay = (replay: Replay): string => encode({ version: 1, ...replay })
 
-/** Reads a step; throws a SchemaError where the text is none. */
+/** Decodes a step of a replay. Throws a SchemaError if the text is not one. */
 export const decodeReplay: (text: string) => Replay = Schema.decodeUnknownSync(ReplayRecord)
 
-/** The id of a purchase that is sent instead of a rejected one and names none itself. */
+/** Returns the id for a replayed purchase that has no id of its own. */
 export const replayedPurchaseId = (inputSequence: number, index: number): string => `replay-${inputSequence}-${index}`

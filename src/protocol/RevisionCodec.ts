@@ -3,8 +3,8 @@ import type { AppliedPurchase, Repeats, Revision } from "../account/Revision.ts"
 import { jsonText } from "./JsonText.ts"
 
 /**
- * Checks an array of tuples of some strings and then some numbers. A commit may have thousands of them, and Schema's
- * tuples take ten times as long.
+ * Returns a schema for an array of tuples, each of `strings` strings and then `numbers` numbers. A commit may have
+ * thousands of tuples, and Schema's own tuples are much slower.
  */
 const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number, numbers: number) =>
   Schema.declare(
@@ -22,9 +22,9 @@ const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number,
 
 type PurchaseTuple = readonly [string, string, string, number, number, number, number, number]
 
-/** The purchases of a revision as tuples, in the order of the fields of {@link AppliedPurchase}. */
+/** Decodes the purchases of a revision: tuples with the fields of {@link AppliedPurchase} in their order. */
 export const PurchaseTuples = tuplesOf<PurchaseTuple>(3, 5)
-/** An id with its repeats and its conflicts. */
+/** Decodes tuples of a purchase id, its repeats and its conflicts. */
 export const CountedIds = tuplesOf<[string, number, number]>(1, 2)
 
 const RevisionRecord = Schema.fromJsonString(
@@ -41,9 +41,11 @@ const RevisionRecord = Schema.fromJsonString(
   ])
 )
 
+/** Returns counts of repeats as tuples, as {@link CountedIds} reads them. */
 export const repeatTuples = (repeats: ReadonlyMap<string, Repeats>): Array<[string, number, number]> =>
   Array.from(repeats, ([purchaseId, counts]) => [purchaseId, counts.repeats, counts.conflicts])
 
+/** Returns tuples of {@link CountedIds} as counts by purchase id. */
 export const repeatMap = (tuples: ReadonlyArray<readonly [string, number, number]>): Map<string, Repeats> =>
   new Map(tuples.map(([purchaseId, repeats, conflicts]) => [purchaseId, { repeats, conflicts }]))
 
@@ -57,8 +59,8 @@ const purchasesText = (purchases: ReadonlyArray<AppliedPurchase>): string => {
 }
 
 /**
- * Writes a revision as a line of a commit. The user's token comes first, so that the line is found by it. It is written by
- * hand, since a worker writes each purchase: `JSON.stringify` takes arrays that are made for it alone.
+ * Writes a revision as a line of a commit. The user's token comes first, so that the line can be found by it. A worker
+ * writes every purchase, so this avoids `JSON.stringify` and the arrays that it would need.
  */
 export const encodeRevision = (userToken: string, revision: Revision): string => {
   const { total, count, decidedThrough, purchases, repeats, previous, unsealed, segment } = revision
@@ -66,6 +68,7 @@ export const encodeRevision = (userToken: string, revision: Revision): string =>
   return `["${userToken}","${total}",${count},${decidedThrough},[${purchasesText(purchases)}],${repeated},[${previous.join(",")}],${unsealed},${segment}]`
 }
 
+/** Returns the purchase of a tuple of {@link PurchaseTuples}. */
 export const purchaseOfTuple = ([
   purchaseId,
   productName,
@@ -88,7 +91,7 @@ export const purchaseOfTuple = ([
 
 const revisionRecordFrom = Schema.decodeUnknownSync(RevisionRecord)
 
-/** Reads a line of a commit. Throws a SchemaError if it is not a revision. */
+/** Decodes a line of a commit. Throws a SchemaError if it is not a revision. */
 export const decodeRevision = (line: string): Revision => {
   const [, total, count, decidedThrough, purchases, repeats, previous, unsealed, segment] = revisionRecordFrom(line)
   return {

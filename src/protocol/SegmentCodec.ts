@@ -12,7 +12,7 @@ const isNumberArray = (value: unknown): boolean =>
 
 type RevisionTuple = readonly [sequence: number, ids: ReadonlyArray<string>, fingerprints: ReadonlyArray<number>]
 
-// A check of its own: an account can have a million ids, and Schema's take ten times as long.
+// An account can have a million ids, and Schema's own arrays and tuples are much slower.
 const RevisionTuples = Schema.declare(
   (input): input is ReadonlyArray<RevisionTuple> =>
     Array.isArray(input) &&
@@ -40,6 +40,7 @@ const SegmentRecord = Schema.fromJsonString(
   })
 )
 
+/** Writes a segment as JSON. */
 export const encodeSegment = ({ userToken, revisions, repeats, links }: Segment): string =>
   JSON.stringify({
     v: version,
@@ -53,7 +54,7 @@ export const encodeSegment = ({ userToken, revisions, repeats, links }: Segment)
 
 const segmentRecordFrom = Schema.decodeUnknownSync(SegmentRecord)
 
-/** Reads a segment. Throws a SchemaError if the text is not one. */
+/** Decodes a segment. Throws a SchemaError if the text is not one. */
 export const decodeSegment = (text: string): Segment => {
   const { user, revisions, repeats, before, directories } = segmentRecordFrom(text)
   return {

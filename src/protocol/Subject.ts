@@ -1,6 +1,6 @@
 import { fnv1a } from "../account/TextHash.ts"
 
-/** Names on the broker: the streams, their subjects, the keys of the buckets. */
+/** The stream of the input log. */
 export const inputStream = "PURCHASES"
 
 const plainToken = /^[A-Za-z0-9_-]+$/
@@ -8,8 +8,8 @@ const bytesOf = new TextEncoder()
 const textOf = new TextDecoder("utf-8", { fatal: true })
 
 /**
- * Writes an id as one subject token and KV key part: each UTF-8 byte outside of A-Z a-z 0-9 _ - becomes =HH.
- * The result is reversible, and holds no wildcard and no separator.
+ * Writes an id as one subject token, which is also a part of a KV key. Each UTF-8 byte outside of A-Z a-z 0-9 _ -
+ * becomes =HH. The result is reversible, and holds no wildcard and no separator.
  */
 export const encodeToken = (id: string): string => {
   if (plainToken.test(id)) return id
@@ -21,7 +21,7 @@ export const encodeToken = (id: string): string => {
   return token
 }
 
-/** The id that {@link encodeToken} wrote as this token. */
+/** Returns the id that {@link encodeToken} wrote as this token. Throws a TypeError if the bytes are not UTF-8. */
 export const decodeToken = (token: string): string => {
   const bytes: Array<number> = []
   for (let index = 0; index < token.length; index += 1) {
@@ -34,8 +34,8 @@ export const decodeToken = (token: string): string => {
 }
 
 /**
- * Returns the text of a token that a person wrote: it takes hexadecimal digits in lower case, escapes that are not needed,
- * and characters that should have been escaped. Returns `undefined` for a token that writes no text.
+ * Returns the text of a token that a person wrote. It accepts hexadecimal digits in lower case, needless escapes, and
+ * characters that should have been escaped. Returns `undefined` if the escapes are malformed or not UTF-8.
  */
 export const readToken = (token: string): string | undefined => {
   try {
@@ -51,43 +51,60 @@ export const readToken = (token: string): string | undefined => {
  */
 export const partitionOf = (userToken: string, partitions: number): number => fnv1a(userToken) % partitions
 
-/** Stands instead of a user token in the subject of a message with purchases of many users. No token begins like this. */
+/**
+ * Stands for the user token in the subject of a message with purchases of many users. No user token begins with
+ * `=many`.
+ */
 const manyUsers = "=many"
 
+/** Returns the subject of a message with purchases of one user. */
 export const purchaseSubject = (partition: number, userToken: string): string => `purchases.${partition}.${userToken}`
+/** Returns the subject of a message with purchases of many users of a partition. */
 export const groupSubject = (partition: number): string => `purchases.${partition}.${manyUsers}`
-/** Returns the user's token in the subject of a stored message, or `undefined` for a group, which is of no one user. */
+/**
+ * Returns the user token in the subject of a stored message; `undefined` if the message has purchases of many users.
+ */
 export const userTokenOfInput = (subject: string): string | undefined => {
   const token = subject.slice(subject.lastIndexOf(".") + 1)
   return token === manyUsers ? undefined : token
 }
+/** Returns the filter of all messages of a partition. */
 export const partitionFilter = (partition: number): string => `purchases.${partition}.*`
 
+/** The filter of all rejected records. */
 export const rejectedFilter = "rejected.*.*"
+/** Returns the key of the replay of a rejected record. Its history has the steps. */
 export const replayedKey = (inputSequence: number, index: number): string => `replayed.${inputSequence}.${index}`
+/** Returns the key of a rejected record. */
 export const rejectedKey = (inputSequence: number, index: number): string => `rejected.${inputSequence}.${index}`
 
-/** In a message of the input log: where its sender wants to be told that its purchases are applied. */
+/** The header of an input message with the notice address of its sender. */
 export const noticeHeader = "Notice-To"
-/** Before the name of an edge: what workers tell it without being asked. */
+/** The prefix of the subject on which an edge gets notices. The name of the edge follows. */
 export const noticePrefix = "notice."
 
-/** What a person asks with the nats CLI: `ledger.<account|total|history>.<user token>`. */
+/** The filter of the questions of people with the nats CLI: `ledger.<account|total|history>.<user token>`. */
 export const inspectionFilter = "ledger.*.*"
+/** Returns the subject on which the owner of a partition answers edges. */
 export const querySubject = (partition: number): string => `query.${partition}`
 
-/** The stream of accounts of versions before the commit chain. Only the upgrade reads it. */
+/** The stream of accounts that versions before the commit chain wrote. Only the upgrade reads it. */
 export const formerLedgerStream = "KV_ledger"
-/** The bucket of the commit chains: `commit.<partition>` and `segment.<partition>`. */
+/** The stream of the journal: `commit.<partition>`, `segment.<partition>`, and the rejected records. */
 export const journalStream = "KV_journal"
 export const journalPrefix = "$KV.journal."
-/** The bucket of the heads: where each account's newest revision is. */
+/** The stream of the heads. */
 export const headsStream = "KV_heads"
 export const headsPrefix = "$KV.heads."
 
+/** Returns the subject of the chain of a partition. */
 export const commitSubject = (partition: number): string => `${journalPrefix}commit.${partition}`
-/** The commits of all partitions. */
+/** The filter of the commits of all partitions. */
 export const commitFilter = `${journalPrefix}commit.*`
+/** Returns the subject of the segments of a partition. */
 export const segmentSubject = (partition: number): string => `${journalPrefix}segment.${partition}`
-/** A part of the heads of a partition: `manifest`, or a hint or a base with its number and chunk. */
+/**
+ * Returns the subject of a part of the heads of a partition. The part is `manifest`, or names a chunk of a hint or a
+ * base.
+ */
 export const headsSubject = (partition: number, part: string): string => `${headsPrefix}${partition}.${part}`

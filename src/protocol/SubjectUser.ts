@@ -2,22 +2,25 @@ import { inNormalForm, userIdLengthMax, userIdProblem } from "../account/Identif
 import { readToken } from "./Subject.ts"
 import { visibleText } from "../account/VisibleText.ts"
 
-/** The longest token of a user: a character has up to four bytes of UTF-8, and each is written as `=HH`. */
+/** The longest token of a user. A character has at most four bytes of UTF-8, each of which is written as `=HH`. */
 const userTokenLengthMax = userIdLengthMax * 4 * 3
 
 const shown = (token: string): string =>
   `"${visibleText(token.length > userTokenLengthMax ? `${token.slice(0, userTokenLengthMax)}…` : token)}"`
 
-/** Returns the user of a token that a person wrote, in any way that means it; `undefined` if it means no user. */
+/**
+ * Returns the user id of a token that a person wrote, in any spelling that {@link readToken} accepts. Returns
+ * `undefined` if it is not a valid user id.
+ */
 export const namedUser = (token: string): string | undefined => {
   const user = inNormalForm(readToken(token) ?? "")
   return userIdProblem(user) === undefined ? user : undefined
 }
 
 /**
- * Returns why a purchase must not be applied from a message that was sent for a user, or `undefined`. A user has one
- * token. The broker finds the partition by the token, so another way to write the same user is refused as well:
- * otherwise the number of partitions would decide whether the purchase counts.
+ * Returns why a purchase must not be applied from a message, or `undefined`. `sentFor` is the user token in the subject
+ * of the message. Each user has one token, and other spellings are refused. The broker finds the partition by the
+ * token. So otherwise the number of partitions would decide whether the purchase counts.
  */
 export const subjectUserProblem = (
   sentFor: string | undefined,
@@ -29,6 +32,6 @@ export const subjectUserProblem = (
     return `sent for user ${user} written as ${shown(sentFor)}: write it as "${purchase.userToken}"`
   }
   return user === undefined
-    ? `sent for ${shown(sentFor)}, which is no user, but it is a purchase of user ${purchase.userId}`
+    ? `sent for ${shown(sentFor)}, which is not a user id, but it is a purchase of user ${purchase.userId}`
     : `sent for user ${user}, but it is a purchase of user ${purchase.userId}`
 }

@@ -1,8 +1,8 @@
 import { Scheduler } from "effect"
 
 /**
- * Effect's scheduler with one queue of tasks for the whole process. By default each root fiber (a request, an actor)
- * has a queue of its own, and each of them asks for a turn of the event loop of its own.
+ * Effect's scheduler with one queue of tasks for the whole process. By default each root fiber, such as a request, has
+ * its own queue, and takes its own turns of the event loop.
  */
 export class SharedScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async"

@@ -1,9 +1,9 @@
 /** The worker that owns a partition, as far as it is known. */
 interface Ownership {
   readonly owner: string | undefined
-  /** Its newest sign of life; `undefined` if it has left or was not heard for a minute. */
+  /** The owner's newest sign of life; `undefined` if it has left or was not heard for a minute. */
   readonly sign?: { readonly isAlive: boolean; readonly silentMilliseconds: number } | undefined
-  /** For how long it has applied nothing although messages wait; `undefined` if it goes on. */
+  /** The time for which it has applied nothing although messages wait; `undefined` if it makes progress. */
   readonly stuckMilliseconds?: number | undefined
 }
 
@@ -12,7 +12,7 @@ const seconds = (milliseconds: number): string => {
   return whole === 1 ? "1 second" : `${whole} seconds`
 }
 
-/** Returns why a partition's purchases are not applied, for people; `undefined` if they are. */
+/** Returns why purchases of a partition are not applied, for people. Returns `undefined` if they are applied. */
 export const troubleOf = ({ owner, sign, stuckMilliseconds }: Ownership): string | undefined => {
   if (owner === undefined) return "no worker reads it"
   if (sign === undefined) return `${owner} is gone`

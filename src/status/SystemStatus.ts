@@ -7,30 +7,35 @@ import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { troubleOf } from "./PartitionTrouble.ts"
 
-/** How long a reading serves all callers, even if it failed. */
+/** The time for which all callers share a reading, also one that failed. */
 const readingGood = Duration.millis(500)
-/** How long the broker may take for a reading. */
+/** The time that the broker has for a reading. */
 const readingWait = Duration.millis(2_500)
-/** How many partitions are looked up at once. */
+/** The most partitions that are looked up at once. */
 const readsAtOnceMax = 16
 /**
- * A partition is stuck if messages wait and none was applied for this long, in milliseconds. It is longer than a slow
- * commit, and short enough for people to see it within five seconds.
+ * A partition is stuck if messages wait, and none was applied for this long. It is longer than a slow commit, and short
+ * enough for people to see it within five seconds.
  */
 const stuckAfterMilliseconds = 3_500
 
+/** The state of one partition. */
 export interface PartitionStatus {
   readonly partition: number
-  /** How many messages are not applied, each of up to 500 purchases; `undefined` if no worker reads the partition. */
+  /**
+   * The number of messages that are not applied, each of up to 500 purchases. It is `undefined` if no worker reads the
+   * partition.
+   */
   readonly waiting: number | undefined
-  /** The worker that took it last; `undefined` if none ever did. */
+  /** The worker that took the partition over last; `undefined` if none ever did. */
   readonly owner: string | undefined
-  /** Why its purchases are not applied now, for people; `undefined` if they are. */
+  /** Why its purchases are not applied now, for people; `undefined` if they are applied. */
   readonly trouble: string | undefined
-  /** Whether its owner is alive and has applied nothing for a while, although messages wait. */
+  /** Whether its owner is alive, and has applied nothing for a while although messages wait. */
   readonly isStuck: boolean
 }
 
+/** The newest sign of life of a worker. */
 export interface WorkerStatus extends WorkerSign {
   /** Whether it was heard within its lease. */
   readonly isAlive: boolean
@@ -38,7 +43,7 @@ export interface WorkerStatus extends WorkerSign {
 
 /** The state of all partitions and workers at one time. */
 export interface StatusReading {
-  /** When it was read, in milliseconds since 1970, by the clock of this process. */
+  /** When the broker was asked, in milliseconds since 1970, by the clock of this process. */
   readonly at: number
   readonly partitions: ReadonlyArray<PartitionStatus>
   /** The newest sign of life of each worker that was heard in the last minute. */
@@ -58,7 +63,7 @@ const unread = (partition: number): PartitionStatus => ({
   isStuck: false
 })
 
-/** Makes the function that returns the owner of an epoch. The owner never changes, so it is read once an epoch. */
+/** Makes the function that returns the owner of an epoch. The owner of an epoch never changes, so it is read once. */
 const makeOwnerOf = Effect.map(CommitChain, (chain) => {
   const owners = new Map<number, Ownership>()
   return Effect.fnUntraced(function* (partition: number, epoch: number) {
@@ -71,12 +76,15 @@ const makeOwnerOf = Effect.map(CommitChain, (chain) => {
   })
 })
 
-/** Makes the function that judges one partition, given its queue and the workers by name. */
+/** Makes the function that returns the status of one partition, given its queue and the workers by name. */
 const makeStatusOf = Effect.gen(function* () {
   const queues = yield* QueueDepth
   const ownerOf = yield* makeOwnerOf
 
-  /** Returns for how long messages wait and none was applied, or `undefined` if the partition is not stuck. */
+  /**
+   * Returns for how many milliseconds no waiting message was applied. Returns `undefined` if the partition is not
+   * stuck.
+   */
   const stuckMilliseconds = Effect.fnUntraced(function* (partition: number, queue: PartitionQueue) {
     if (queue.depth === 0 || queue.readAt - queue.movedAt <= stuckAfterMilliseconds) return undefined
     const still = yield* queues.stoodStill(partition, queue)
@@ -102,7 +110,7 @@ const tooSlow = new BrokerUnavailable({
   reason: `no answer in ${Duration.toMillis(readingWait)} ms`
 })
 
-/** Makes the effect that asks the broker for a reading. Fails as unavailable after {@link readingWait}. */
+/** Makes the effect that asks the broker for a reading. Fails with `BrokerUnavailable` after {@link readingWait}. */
 const makeRead = Effect.fnUntraced(function* (leaseMilliseconds: number) {
   const queues = yield* QueueDepth
   const bucket = yield* WorkerBucket
@@ -127,8 +135,8 @@ export class SystemStatus extends Context.Service<
   SystemStatus,
   {
     /**
-     * Returns the newest reading. The broker is asked at most twice a second by this edge, however many ask: for the
-     * consumers of the input log, the signs of life of the workers, and the owner of each partition that changed hands.
+     * Returns the newest reading. This edge asks the broker at most twice a second, whatever the number of callers. A
+     * reading takes the consumers of the input log, the signs of life of the workers, and the owner of each new epoch.
      */
     readonly current: Effect.Effect<StatusReading, BrokerFailure>
   }

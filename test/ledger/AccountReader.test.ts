@@ -222,10 +222,10 @@ describe("an account of which something is missing is refused, since it would ta
     const own = decodeSegment(made.journal.at(first)?.text ?? "")
     const less = { ...own, revisions: [] }
     made.journal.spoil(first, encodeSegment(less))
-    expect(await problemOf(made)).toBe("account ann: 258 ids of 514 purchases are there")
+    expect(await problemOf(made)).toBe("account ann: it has 258 ids for 514 purchases")
     const more = { sequence: 1, purchaseIds: ["one more"], fingerprints: [1] }
     made.journal.spoil(first, encodeSegment({ ...own, revisions: [...own.revisions, more] }))
-    expect(await problemOf(made)).toBe("account ann: 515 ids of 514 purchases are there")
+    expect(await problemOf(made)).toBe("account ann: it has 515 ids for 514 purchases")
   })
 
   it("an account is refused if its chain of revisions ends early", async () => {

@@ -70,7 +70,7 @@ describe("a message that was sent for one user", () => {
   ])("a purchase is rejected if its message names no user, but %s", (_what, token, shown) => {
     expect(sorted(token, sold("ann", "p1"))).toEqual({
       applied: [],
-      rejected: [{ index: 0, reason: `sent for "${shown}", which is no user, but it is a purchase of user ann` }]
+      rejected: [{ index: 0, reason: `sent for "${shown}", which is not a user id, but it is a purchase of user ann` }]
     })
   })
 })

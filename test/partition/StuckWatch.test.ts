@@ -61,7 +61,7 @@ describe("An epoch is stuck", () => {
   it.effect("an epoch is stuck when the broker is not heard at three looks, one after another", () =>
     Effect.gen(function* () {
       expect(yield* watch([{ silence: 500 }, ...silent.slice(1)])).toBeUndefined()
-      expect(yield* watch([{ silence: 500 }, ...silent])).toBe("the broker was not heard at 3 looks")
+      expect(yield* watch([{ silence: 500 }, ...silent])).toBe("the broker was not heard at 3 checks")
     })
   )
 
@@ -77,7 +77,7 @@ describe("An epoch is stuck", () => {
   it.effect("an epoch is stuck when a sequence that a query waits for does not come while nothing else does", () =>
     Effect.gen(function* () {
       expect(yield* watch(waited.slice(1), { awaited: 7 })).toBeUndefined()
-      expect(yield* watch(waited, { awaited: 7 })).toBe("a sequence that a query waits for did not come")
+      expect(yield* watch(waited, { awaited: 7 })).toBe("input that a question waits for did not come")
     })
   )
 

@@ -23,17 +23,18 @@ export type FaultKind = (typeof faultKinds)[number]
 
 export interface Fault {
   readonly kind: FaultKind
-  /** When it begins and how long it lasts, in milliseconds. */
+  /** When it begins, in milliseconds since the start of the run. */
   readonly at: number
+  /** How long it lasts, in milliseconds. */
   readonly lasts: number
-  /** From 0 to 1; picks one of those that it can happen to, and how. */
+  /** A number from 0 to 1 that chooses the target of the fault, and its details. */
   readonly choice: number
 }
 
-/** All faults of a run. The tracks go on side by side; in a track one fault ends before the next begins. */
+/** All faults of a run. The tracks run side by side. In one track, a fault ends before the next begins. */
 export interface FaultPlan {
   readonly seed: number
-  /** In milliseconds. */
+  /** How long the run lasts, in milliseconds. */
   readonly lasts: number
   readonly isCluster: boolean
   readonly tracks: ReadonlyArray<ReadonlyArray<Fault>>
@@ -43,23 +44,23 @@ export interface PlanOptions {
   readonly seed: number
   readonly minutes: number
   readonly isCluster: boolean
-  /** Whether there is a disk that may be filled. */
+  /** Whether there is a disk that can be filled. */
   readonly hasSmallDisk: boolean
 }
 
 /** The lease of the run's workers, in milliseconds: the default of the setting. */
 export const lease = 3_000
-/** 1,080 in an hour. */
+/** The number of processes that are killed in each minute of a run. */
 const killsPerMinute = 18
 const cutShortest = 5_000
-/** Above this a run is long enough for cuts of a minute. */
+/** A run of more minutes than this is long enough for cuts that last a minute. */
 const longRunMinutes = 10
 const cutLongest = { short: 12_000, long: 60_000 }
 const churnInterval = 3_000
-/** The system comes up before the first fault, and each has ended at the end. */
+/** The time without faults at the beginning and at the end of a run, in milliseconds. */
 const margin = 2_000
 
-/** Faults one after the other until the end, each begun a pause after the end of the one before. */
+/** Returns faults that follow one another until the end, with a pause between them. */
 const inTurn = (until: number, next: (index: number) => Omit<Fault, "at">, pause: (index: number) => number) => {
   const faults: Array<Fault> = []
   for (let at = margin + pause(0), index = 0; ; index += 1) {
@@ -70,7 +71,10 @@ const inTurn = (until: number, next: (index: number) => Omit<Fault, "at">, pause
   }
 }
 
-/** What all tracks of a plan are made from. The order in which they draw numbers is part of what a seed means. */
+/**
+ * The sources of all tracks of a plan. The tracks must draw random numbers in a fixed order, so that a seed always
+ * gives the same plan.
+ */
 interface Drawing {
   readonly random: () => number
   readonly between: (least: number, most: number) => number
@@ -78,9 +82,9 @@ interface Drawing {
   readonly until: number
 }
 
-/** The kills of a plan, at any moments. */
+/** Returns the kills of a plan, at random moments. */
 const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, isCluster: boolean) => {
-  // Three brokers elect a leader for some seconds after each kill; one alone is back at once.
+  // After each kill, three brokers elect a leader for some seconds. A single broker is back at once.
   const brokerShare = isCluster ? 0.05 : 0.15
   const killed = (): FaultKind => {
     const choice = random()
@@ -93,11 +97,11 @@ const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, is
   })).toSorted((one, other) => one.at - other.at)
 }
 
-/** The faults that every plan has beside its kills, each kind one after the other. */
+/** Returns the faults that every plan has beside its kills, one track for each kind. */
 const tracksOf = ({ random, between, fault, until }: Drawing, minutes: number) => {
   const cuts = shuffled(["cut to the broker", "cut from the broker", "cut both ways"] as const, random)
   const longest = minutes < longRunMinutes ? cutLongest.short : cutLongest.long
-  // Most are short: what a long one shows, it shows once.
+  // Most cuts are short, because a long one shows a problem only once.
   const cutLasts = () => Math.round(cutShortest + (longest - cutShortest) * random() ** 3)
   const track = (
     next: (index: number) => Omit<Fault, "at">,
@@ -125,7 +129,7 @@ const fullDisks = ({ between, fault, until }: Drawing) =>
     (index) => (index === 0 ? between(30_000, 60_000) : between(150_000, 300_000))
   )
 
-/** The faults of single brokers among three. */
+/** Returns the faults of single brokers among three. */
 const brokerFaults = ({ between, fault, until }: Drawing) => {
   const next = (index: number) => {
     if (index % 3 === 0) return fault("isolated broker", between(8_000, 20_000))
@@ -134,7 +138,7 @@ const brokerFaults = ({ between, fault, until }: Drawing) => {
   return inTurn(until, next, () => between(10_000, 20_000))
 }
 
-/** The plan that a seed decides. */
+/** Returns the plan of a seed. The same options give the same plan. */
 export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptions): FaultPlan => {
   const random = seeded(seed)
   const until = Math.round(minutes * 60_000)
@@ -156,7 +160,7 @@ export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptio
   }
 }
 
-/** How often each kind is in a plan, those alone that are. */
+/** Returns how often each kind of fault is in a plan. Kinds that it lacks are left out. */
 export const countsOf = (plan: FaultPlan): ReadonlyMap<FaultKind, number> => {
   const counts = new Map<FaultKind, number>()
   for (const { kind } of plan.tracks.flat()) counts.set(kind, (counts.get(kind) ?? 0) + 1)

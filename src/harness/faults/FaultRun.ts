@@ -17,7 +17,7 @@ const edges = 3
 const users = 64
 const sessions = 16
 const drainWithin = 60_000
-/** In milliseconds; short, so that many a repeat comes after it. */
+/** The duplicate window of the broker, in milliseconds. It is short, so that many repeats come after it. */
 const duplicateWindow = 2_000
 const recordsReadAtOnce = 50
 const mistakenWorker = "src/harness/faults/MistakenWorker.ts"
@@ -26,11 +26,11 @@ export interface RunOptions {
   readonly seed: number
   readonly minutes: number
   readonly isCluster: boolean
-  /** Where the operation log is written. */
+  /** The path of the operation log. */
   readonly logPath: string
-  /** One of the mistakes of the simulation, by its number, that workers are to make. */
+  /** The number of a mistake of the simulation that workers make. */
   readonly mistake?: number
-  /** Told each second how far it is. */
+  /** Called each second with the progress of the run. */
   readonly progress?: (text: string) => void
 }
 
@@ -38,13 +38,14 @@ const environment = {
   PARTITIONS: String(partitions),
   DUPLICATE_WINDOW: `${duplicateWindow} millis`,
   WORKER_LEASE: `${lease} millis`,
-  // Less than the small disk has.
+  // The small disk has more room than this.
   INPUT_BYTES_MAX: String(512 * 1024 ** 2),
-  // Applied input is gone soon, and accounts leave memory, so that both happen among the faults.
+  // Applied input is soon removed, and accounts soon leave memory, so that both happen among the faults.
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
   ACTOR_IDLE: "1 second",
-  // Half of a partition's users, so that hints and bases are written in turn, and workers die and freeze in their midst.
+  // It is half of the users of a partition. So hints and bases are written in turn, and workers die and freeze while
+  // they write them.
   TEST_HEADS_REVISIONS: "4"
 }
 
@@ -64,7 +65,7 @@ const readAccounts = async (fleet: Fleet, users: ReadonlyArray<string>) => {
   return accounts
 }
 
-/** Whether something is over in time; what it fails with counts as not over. */
+/** Returns whether work ends in time. Work that fails counts as not ended. */
 const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<boolean> => {
   let late: NodeJS.Timeout | undefined
   const isLate = new Promise<false>((resolve) => (late = setTimeout(() => resolve(false), milliseconds)))
@@ -75,7 +76,9 @@ const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<b
   return Promise.race([isOver, isLate]).finally(() => clearTimeout(late))
 }
 
-/** Starts a system of processes, has clients use it while the planned faults happen, and holds it to its promise. */
+/**
+ * Starts a system of processes, and lets clients use it while the planned faults happen. Then checks the invariants.
+ */
 export const runFaults = async (options: RunOptions): Promise<RunResult> => {
   const { seed, minutes, isCluster, mistake, progress = () => undefined } = options
   const log = new RunLog(options.logPath)

@@ -2,7 +2,7 @@ import type { BreakName } from "../Invariant.ts"
 
 const examplesMax = 10
 
-/** How often each promise was broken, with the first examples of each. The rest is only counted. */
+/** Counts how often each invariant was broken, and keeps the first examples of each. */
 export class Findings {
   private readonly counts = new Map<BreakName, number>()
   readonly examples: Array<string> = []

@@ -12,26 +12,26 @@ export interface FleetOptions {
   readonly workers: number
   readonly edges: number
   readonly isCluster: boolean
-  /** Settings of all workers and edges. */
+  /** The settings of all workers and edges. */
   readonly environment: Readonly<Record<string, string>>
-  /** What workers run instead of the product's own program. */
+  /** The program of the workers, instead of the product's own. */
   readonly workerProgram?: string
-  /** Told what happens to processes. */
+  /** Called with each event of a process, for the operation log. */
   readonly note: (text: string) => void
 }
 
 const startWithin = 120_000
 const readyWithin = 5_000
-/** How long a process that was told to stop may take; then it is killed. */
+/** How long a process may take to stop, in milliseconds. Then it is killed. */
 const leaveWithin = 30_000
-/** What a worker logs when the broker refused a commit because another is the newest. */
+/** Matches the log line of a worker whose commit the broker refused because a newer one is there. */
 const refusedCommit = /compare-and-set/g
-/** How much of what a process wrote is told when it has ended by itself, in characters. */
+/** The most characters of its output that are reported when a process ends by itself. */
 const lastWordsMax = 500
-/** A process that ended by itself is started again after this. */
+/** The wait before a process that ended by itself is started again, in milliseconds. */
 const restartPause = 200
 
-/** A worker or an edge with a name, whose process may end and be started again, and its own way to each broker. */
+/** A worker or an edge with a name, and its own network to each broker. Its process may end and be started again. */
 class Member {
   readonly role: "worker" | "edge"
   readonly name: string
@@ -39,7 +39,7 @@ class Member {
   readonly port: number
   readonly ask: Ask
   process: TestProcess | undefined
-  /** Somebody does something to it for a time; nobody else may choose it. */
+  /** Whether a fault uses it. Then no other fault may choose it. */
   isHeld = false
   isLeaving = false
 
@@ -53,7 +53,7 @@ class Member {
 }
 export type { Member }
 
-/** One of the brokers, and the ways between it and the others. */
+/** One of the brokers, and the networks between it and the others. */
 export interface Broker {
   readonly name: string
   readonly broker: TestBroker
@@ -61,7 +61,10 @@ export interface Broker {
   isHeld: boolean
 }
 
-/** Brokers that replicate what they store, each pair with networks of its own, so that one can be cut off from all. */
+/**
+ * Starts brokers that replicate their streams. Each pair has its own networks, so that one broker can be cut off from
+ * all.
+ */
 const clusterOf = async (
   names: ReadonlyArray<string>,
   directoryOf: (name: string) => string
@@ -73,7 +76,8 @@ const clusterOf = async (
       if (from !== to) ways.push({ from, to, proxy: await Proxy.to(ports[index] ?? 0) })
     }
   }
-  // Nobody listens there: brokers tell each other where they are, and would find each other past the proxies.
+  // Brokers advertise their addresses to each other, and would connect past the proxies. So they advertise an address
+  // on which nobody listens.
   const nowhere = `127.0.0.1:${await freePort()}`
   return Promise.all(
     names.map(async (name, index) => {
@@ -100,11 +104,11 @@ export class Fleet {
   readonly brokers: ReadonlyArray<Broker>
   readonly disk: SmallDisk | { readonly refused: string }
   readonly members = new Set<Member>()
-  /** Commits that the broker refused, as workers logged it. */
+  /** The number of commits that the broker refused, by the logs of the workers. */
   refusedCommits = 0
-  /** Processes that ended though nobody told them to, with the end of what they said. */
+  /** Processes that ended without being told to, with the end of their output. */
   readonly endedByThemselves: Array<string> = []
-  /** All processes of members that live, also those that die and have a successor. */
+  /** All processes of members that still run, including those that die and have a successor. */
   readonly running = new Set<TestProcess>()
   private readonly options: FleetOptions
   private readonly directory: string
@@ -152,7 +156,7 @@ export class Fleet {
     }
   }
 
-  /** Where tests reach the brokers themselves, past all cuts. */
+  /** The addresses of the brokers themselves, which no cut affects. */
   get brokerUrls(): string {
     return this.brokers.map(({ broker }) => broker.url).join(",")
   }
@@ -161,7 +165,7 @@ export class Fleet {
     return [...this.members].filter(({ role }) => role === "edge")
   }
 
-  /** How many edges say that they are ready. */
+  /** Returns how many edges answer that they are ready. */
   async readyEdges(): Promise<number> {
     const isReady = ({ ask }: Member) =>
       ask("/readyz", { signal: AbortSignal.timeout(readyWithin) }).then(
@@ -180,8 +184,8 @@ export class Fleet {
   }
 
   /**
-   * Starts the process of a member, unless it has one: two faults of a moment may both end and start it. One that leaves
-   * gets none: nobody would end it.
+   * Starts the process of a member. Does nothing if it has one, because two faults that end together may both start it.
+   * Does nothing for a member that leaves either, because nobody would end its process.
    */
   launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
     if (this.isStopping || member.isLeaving || member.process !== undefined) return
@@ -204,7 +208,7 @@ export class Fleet {
     void this.watch(member, started)
   }
 
-  /** Starts a process again that ends though nobody told it to. */
+  /** Starts a process again if it ends without being told to. */
   private async watch(member: Member, started: TestProcess): Promise<void> {
     const { code, signal } = await started.ended
     this.running.delete(started)
@@ -218,7 +222,7 @@ export class Fleet {
     if (member.process === undefined) this.launch(member)
   }
 
-  /** kill -9, and nothing is started instead. */
+  /** Kills a member with SIGKILL, and starts no other process for it. */
   async end(member: Member): Promise<void> {
     const running = member.process
     member.process = undefined
@@ -235,7 +239,7 @@ export class Fleet {
     if (!this.isStopping) broker.launch()
   }
 
-  /** Tells a member to stop, and forgets it. */
+  /** Stops a member, and forgets it. */
   async dismiss(member: Member): Promise<void> {
     member.isLeaving = true
     const running = member.process
@@ -250,7 +254,7 @@ export class Fleet {
     await Promise.all(member.proxies.map((proxy) => proxy.close()))
   }
 
-  /** Ends whatever still keeps somebody from his work. */
+  /** Ends all cuts and freezes. */
   heal(): void {
     for (const { broker, routes } of this.brokers) {
       broker.wake()
@@ -268,7 +272,7 @@ export class Fleet {
     await until("all edges are ready", isThere, startWithin)
   }
 
-  /** kill -9 of every process at once; then all are started again. */
+  /** Kills every process at once with SIGKILL, and starts all of them again. */
   async restartAll(): Promise<void> {
     await Promise.all([...this.members].map((member) => this.end(member)))
     await Promise.all(this.brokers.map(({ broker }) => broker.kill()))
@@ -291,7 +295,7 @@ export class Fleet {
     this.abandon()
   }
 
-  /** Leaves nothing behind, where there is no time to wait for anything. */
+  /** Kills and removes everything at once, when the test process exits. */
   private abandon(): void {
     process.off("exit", this.abandonAtExit)
     this.isStopping = true

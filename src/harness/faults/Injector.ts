@@ -12,16 +12,19 @@ import type { RunLog } from "./RunLog.ts"
 import type { Shoppers } from "./Shoppers.ts"
 import { SmallDisk } from "./SmallDisk.ts"
 
-/** A worker that has nothing to commit does not get to the step at which it is to die. */
+/**
+ * How long to wait for a worker to die at a step, in milliseconds. A worker without anything to commit never reaches
+ * it.
+ */
 const deathWithin = 60_000
-/** How long a fault waits for those that it can happen to. */
+/** How long a fault waits for a target, in milliseconds. */
 const chooseWithin = 120_000
 const repeatsAtOnce = 1_000
 const lateRepeats = 10
 const poisonTries = 50
 const stepDownInterval = 2_000
 
-/** What is not for the ledger, each with a text in it that occurs nowhere else. */
+/** Makes unreadable messages. Each has a token in it that occurs nowhere else. */
 const poisonOf: ReadonlyArray<(token: string) => string> = [
   (token) => `{ no JSON ${token}`,
   (token) => JSON.stringify({ hello: token }),
@@ -29,9 +32,9 @@ const poisonOf: ReadonlyArray<(token: string) => string> = [
   (token) => JSON.stringify({ version: 2, purchases: [sold("user-0", token)] })
 ]
 
-/** Brings the faults of a plan about, each when its time has come. */
+/** Injects the faults of a plan, each at its time. */
 export class Injector {
-  /** How often each kind was brought about. */
+  /** How often each kind was injected. */
   readonly injected = new Map<FaultKind, number>()
   readonly poisons: Array<Poison> = []
   private readonly fleet: Fleet
@@ -63,7 +66,7 @@ export class Injector {
     await Promise.all(this.leaving)
   }
 
-  /** Answers whether it came about. */
+  /** Injects a fault. Returns whether it happened. */
   private async bringAbout({ kind, lasts, choice }: Fault): Promise<boolean> {
     switch (kind) {
       case "kill -9 of a worker":
@@ -118,7 +121,7 @@ export class Injector {
     }
   }
 
-  /** One of those that nobody holds; waits until there is one. */
+  /** Waits for a candidate that no other fault uses, and returns it. */
   private async choose<A extends { readonly isHeld: boolean }>(
     all: () => ReadonlyArray<A>,
     choice: number
@@ -169,7 +172,10 @@ export class Injector {
     return true
   }
 
-  /** At one of the first 20 times that it gets to the step; at the first, if it lost its partitions before. */
+  /**
+   * Kills a worker at one of the first 20 times that it reaches a step. If it does not reach the step so often, kills
+   * it at the first time.
+   */
   private async dieAtStep(choice: number): Promise<boolean> {
     const steps = CrashPointName.literals
     const step = steps[Math.floor(choice * steps.length)]
@@ -181,7 +187,7 @@ export class Injector {
     let hasDied = false
     await this.withMember(`death at ${step}`, "worker", (choice * 7) % 1, async (member) => {
       await this.fleet.end(member)
-      // It is told to die, so its end is nobody's surprise.
+      // The setting makes this process die, so its end is expected.
       this.fleet.launch(member, { TEST_CRASH_POINT: step })
       const dying = member.process
       member.process = undefined
@@ -193,7 +199,7 @@ export class Injector {
     return hasDied
   }
 
-  /** A worker or an edge is cut off from all brokers. */
+  /** Cuts a worker or an edge off from all brokers. */
   private async cutOff(what: string, choice: number, lasts: number, directions: ReadonlyArray<Direction>) {
     return this.withMember(what, choice < 0.6 ? "worker" : "edge", (choice * 10) % 1, async ({ proxies }) => {
       for (const proxy of proxies) proxy.cut(directions)
@@ -211,7 +217,10 @@ export class Injector {
     return true
   }
 
-  /** The broker takes nothing more after that until it is started again, also when there is room. */
+  /**
+   * Fills the disk of a broker. Afterwards the broker stores nothing until it is started again, even when there is
+   * room.
+   */
   private async fillDisk(lasts: number): Promise<boolean> {
     const { disk, brokers } = this.fleet
     const [first] = brokers
@@ -232,7 +241,7 @@ export class Injector {
     const payloadOf = poisonOf[Math.floor(choice * poisonOf.length)]
     for (let attempt = 1; attempt <= poisonTries; attempt += 1) {
       const token = `poison-${this.poisons.length + 1}-x`
-      // By a name that the input log gives a partition itself.
+      // The broker derives the partition from this subject.
       const stored = this.admin.publish("purchases.user-0", payloadOf?.(token) ?? token)
       const sequence = await stored.catch(() => undefined)
       this.poisons.push({ token, sequence })
@@ -243,7 +252,7 @@ export class Injector {
   }
 
   private async repeatAtOnce(): Promise<true> {
-    // To be sent a thousand times to edges that are not there would be no test of repeats.
+    // Repeats prove little unless several edges can take them.
     const areSeveralReady = async () => (await this.fleet.readyEdges()) >= 2
     await until("several edges are ready", areSeveralReady, chooseWithin)
     const sale = this.shoppers.newSale()

@@ -2,23 +2,24 @@ import { contentOf, type ReadAccount } from "../system/Shopper.ts"
 import { Findings } from "./Findings.ts"
 import type { Operations, SentContent, UserOperations } from "./Operations.ts"
 
-/** A record `rejected.<input sequence>.<index>` of the ledger. */
+/** A rejected record of the ledger. */
 export interface RejectedRecord {
+  /** The key `rejected.<input sequence>.<index>`. */
   readonly key: string
   readonly payload: string
 }
 
-/** Something unreadable that was stored past the edge; `sequence` is where, or nothing when that is not known. */
+/** Unreadable input that was stored past the edge. `sequence` is its input sequence; `undefined` if it is not known. */
 export interface Poison {
-  /** Occurs in its payload and in no other. */
+  /** A text that occurs in its payload and in no other. */
   readonly token: string
   readonly sequence: number | undefined
 }
 
-/** What the ledger holds in the end. */
+/** The state of the ledger at the end of a run. */
 export interface FinalLedger {
   readonly accounts: ReadonlyMap<string, ReadAccount>
-  /** The same, after every process was started again. */
+  /** The accounts after every process was started again. */
   readonly accountsAfterRestart: ReadonlyMap<string, ReadAccount>
   readonly rejected: ReadonlyArray<RejectedRecord>
 }
@@ -33,7 +34,7 @@ const earliest = (contents: Contents | undefined, time: "sentAt" | "acknowledged
 
 const nobody: UserOperations = { purchases: new Map(), answers: [] }
 
-/** I1 to I3: nothing lost, nothing twice, nothing that was not sent. */
+/** Checks I1 to I3: no purchase is lost, none counts twice, and each was sent. */
 const checkEntries = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
   const found = new Set<string>()
   for (const entry of account.entries) {
@@ -49,7 +50,8 @@ const checkEntries = (userId: string, { purchases }: UserOperations, account: Re
       )
       continue
     }
-    // Whoever is stored first has the id: what was sent after another was acknowledged must not be there instead.
+    // The content that is stored first has the id. So a content that was sent after another was acknowledged must not
+    // be there.
     if (earliest(contents, "acknowledgedAt") < sent.sentAt) {
       findings.add("I3 phantom", `${name} has the content that came second`)
     }
@@ -60,7 +62,7 @@ const checkEntries = (userId: string, { purchases }: UserOperations, account: Re
   }
 }
 
-/** I4: total, count, running totals and what posters were told are those of the history. */
+/** Checks I4: the total, the count, the running totals and the totals in answers agree with the history. */
 const checkSums = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
   const wrong = (what: string) => findings.add("I4 disagreeing", `${userId}: ${what}`)
   let sum = 0n
@@ -75,13 +77,16 @@ const checkSums = (userId: string, { purchases }: UserOperations, account: ReadA
   if (account.count !== account.entries.length) wrong(`counts ${account.count} of ${account.entries.length}`)
 }
 
-/** I5: numbered without a gap, and what was answered before another was sent comes before it. */
+/**
+ * Checks I5: the history is numbered without a gap. A purchase that was acknowledged before another was sent comes
+ * before it.
+ */
 const checkOrder = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
   for (const [index, { number, purchaseId }] of account.entries.entries()) {
     if (number !== index + 1)
       findings.add("I5 out of order", `${userId}/${purchaseId} is ${number} in place ${index + 1}`)
   }
-  // From the newest back: nothing may have been sent after something later in the history was acknowledged.
+  // Goes from the newest back. No purchase may have been sent after a later one of the history was acknowledged.
   let later = { at: Infinity, purchaseId: "" }
   for (const { purchaseId } of account.entries.toReversed()) {
     const contents = purchases.get(purchaseId)
@@ -94,7 +99,10 @@ const checkOrder = (userId: string, { purchases }: UserOperations, account: Read
   }
 }
 
-/** For times in rising order, the greatest value at or before a time; 0 before the first. */
+/**
+ * Returns a function that maps a time to the greatest value at or before it; 0 before the first step. The steps are in
+ * the order of their times.
+ */
 const greatestUntil = (steps: ReadonlyArray<readonly [number, number]>): ((time: number) => number) => {
   const sorted = steps.toSorted(([a], [b]) => a - b)
   const greatest: Array<number> = []
@@ -111,7 +119,9 @@ const greatestUntil = (steps: ReadonlyArray<readonly [number, number]>): ((time:
   }
 }
 
-/** I6: each answer is a beginning of the history, with all that was known to be in it when it was asked for. */
+/**
+ * Checks I6: each answer is a prefix of the history, and has every purchase that was acknowledged before its request.
+ */
 const checkAnswers = (userId: string, operations: UserOperations, account: ReadAccount, findings: Findings) => {
   const { purchases, answers } = operations
   const sums = [0n]
@@ -158,7 +168,7 @@ const contentOfPayload = (payload: string): string | undefined => {
   }
 }
 
-/** What was acknowledged and is not in the history is in a record; each poison is in exactly one. */
+/** Checks that each acknowledged purchase outside of the history has a rejected record, and each poison exactly one. */
 const checkRecords = (
   { users }: Operations,
   { accounts, rejected }: FinalLedger,
@@ -170,7 +180,7 @@ const checkRecords = (
     const applied = new Set(accounts.get(userId)?.entries.map(contentOf))
     for (const [purchaseId, contents] of purchases) {
       for (const [content, { acknowledgedAt }] of contents) {
-        // With one content alone it is lost, and said to be so.
+        // If its id had only one content, it is lost, and the check of I1 reports that.
         if (contents.size === 1 || acknowledgedAt === Infinity || applied.has(content) || recorded.has(content))
           continue
         findings.add("I1 unrecorded", `${userId}/${purchaseId}: neither applied nor in a record`)
@@ -185,7 +195,7 @@ const checkRecords = (
   }
 }
 
-/** Holds what clients sent and were told against what the ledger has in the end. */
+/** Compares the requests and answers of clients with the final state of the ledger. */
 export const checkInvariants = (
   operations: Operations,
   ledger: FinalLedger,

@@ -1,17 +1,17 @@
 import { contentOf } from "../system/Shopper.ts"
 import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 
-/** All requests that carried one content under one purchaseId. Times are places in the log. */
+/** All requests with the same purchaseId and the same content. Times are line numbers of the log. */
 export interface SentContent {
-  /** When it was first sent by a request that may have been stored. */
+  /** The line of the first request that may have been stored. */
   readonly sentAt: number
-  /** When it was first answered as stored; Infinity when it never was. */
+  /** The line of the first answer that it is stored; Infinity if there is none. */
   readonly acknowledgedAt: number
-  /** The totals, in cents, with which it was answered as applied. */
+  /** The account's totals, in cents, of the answers that it is applied. */
   readonly totals: ReadonlySet<bigint>
 }
 
-/** A total, or the newest page of a history, that somebody was told. */
+/** A total, or the newest page of a history, that a client got. */
 export interface Answer {
   readonly askedAt: number
   readonly answeredAt: number
@@ -21,12 +21,15 @@ export interface Answer {
 }
 
 export interface UserOperations {
-  /** By purchaseId, and then by content: more than one where an id was used again for something else. */
+  /**
+   * The requests by purchaseId, and then by content. An id has several contents if a client used it again for another
+   * purchase.
+   */
   readonly purchases: Map<string, Map<string, SentContent>>
   readonly answers: Array<Answer>
 }
 
-/** What a log says, in the form that the checker needs. */
+/** A log in the form that the checker needs. */
 export interface Operations {
   readonly users: Map<string, UserOperations>
   readonly ok: number
@@ -42,7 +45,7 @@ const ofUser = (users: Map<string, UserOperations>, userId: string): UserOperati
   return known
 }
 
-/** Reads a log line by line, so that what is kept grows with the purchases and not with the attempts. */
+/** Reads a log line by line. So the memory that it takes grows with the purchases, and not with the attempts. */
 export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<LogLine>): Promise<Operations> => {
   const users = new Map<string, UserOperations>()
   const open = new Map<number, Invoked & { readonly place: number }>()

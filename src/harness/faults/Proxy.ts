@@ -1,12 +1,13 @@
 import { once } from "node:events"
 import { connect, createServer, type Server, type Socket } from "node:net"
 
-/** Seen from whoever connects to the proxy. */
+/** A direction as the client of the proxy sees it. */
 export type Direction = "out" | "in"
 
 /**
- * A network of one connection after another, which can be cut in each direction. What is sent into a cut is not lost,
- * as TCP would send it again: it comes when the cut ends, and then the end of a connection that was closed meanwhile.
+ * A network between a client and a server, which can be cut in each direction. Bytes that are sent into a cut are not
+ * lost, because TCP would send them again. They arrive when the cut ends. The end of a connection that was closed
+ * meanwhile arrives after them.
  */
 export class Proxy {
   readonly port: number
@@ -14,7 +15,7 @@ export class Proxy {
   private readonly target: number
   private readonly sockets = new Map<Socket, Direction>()
   private readonly cuts = new Set<Direction>()
-  /** What goes on when the cuts end. */
+  /** Functions that go on with a connection when the cuts end. */
   private readonly waiting = new Set<() => void>()
 
   private constructor(server: Server, port: number, target: number) {
@@ -23,7 +24,7 @@ export class Proxy {
     this.target = target
   }
 
-  /** Listens on a free port of the loopback interface, and leads on to the target. */
+  /** Listens on a free port of the loopback interface, and connects its clients to the target port. */
   static async to(target: number): Promise<Proxy> {
     const server = createServer()
     server.listen(0, "127.0.0.1")
@@ -69,7 +70,7 @@ export class Proxy {
       from.pause()
       to.once("drain", () => this.whenOpen(direction, () => from.resume()))
     })
-    // The reason does not matter: `close` follows.
+    // The `close` event follows, so the reason does not matter.
     from.on("error", () => undefined)
     from.on("close", () => {
       this.sockets.delete(from)

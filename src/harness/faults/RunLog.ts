@@ -3,19 +3,19 @@ import { createReadStream, createWriteStream, type WriteStream } from "node:fs"
 import { createInterface } from "node:readline"
 import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 
-/** Above this no further request is begun: a log is read into memory in the end. */
+/** The most requests of a run. The checker reads the log into memory, so a longer log would not fit. */
 const operationsMax = 3_000_000
 
 type Request = Invoked extends infer Each ? (Each extends Invoked ? Omit<Each, "operation" | "at"> : never) : never
 
-/** The operation log: a line of JSON before each request, and one after it, in a file. */
+/** Writes the operation log: a line of JSON before each request, and one after it. */
 export class RunLog {
   readonly path: string
   private readonly file: WriteStream
   private readonly began = performance.now()
   private operations = 0
   private writable: Promise<void> | undefined
-  /** How the requests so far came out; for people who watch. */
+  /** The numbers of outcomes so far, for people who watch the run. */
   readonly counts = { ok: 0, fail: 0, info: 0 }
 
   constructor(path: string) {
@@ -32,7 +32,7 @@ export class RunLog {
     return this.operations >= operationsMax
   }
 
-  /** Resolves when the file has taken what was written, so that lines do not gather in memory. */
+  /** Resolves when the file has taken all lines, so that they do not gather in memory. */
   async ready(): Promise<void> {
     await this.writable
   }
@@ -63,7 +63,7 @@ export class RunLog {
   }
 }
 
-/** The lines of a log that was written. */
+/** Reads the lines of a log. */
 export async function* linesOf(path: string): AsyncGenerator<LogLine> {
   for await (const line of createInterface({ input: createReadStream(path) })) yield JSON.parse(line)
 }

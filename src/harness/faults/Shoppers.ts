@@ -5,25 +5,25 @@ import { sold, type Sold } from "../system/Sold.ts"
 import type { Completed } from "./LogLine.ts"
 import type { RunLog } from "./RunLog.ts"
 
-/** An edge that is asked, with its name for the log. */
+/** An edge that clients ask, with its name for the log. */
 export interface Shop {
   readonly name: string
   readonly ask: Ask
 }
 
-/** A request that is not answered by then is given up; its outcome is unknown. */
+/** How long a client waits for an answer, in milliseconds. After that the outcome is unknown. */
 const answerWithin = 15_000
 const retryPause = 250
-/** An edge that could not do what it was asked is asked again after this, as behind a load balancer. */
+/** How long an edge that failed is avoided, in milliseconds, as a load balancer would do. */
 const avoidedFor = 1_000
 const thinkMost = 250
-/** Of the acknowledged purchases so many are remembered, to be sent again. */
+/** The most acknowledged purchases that are kept, to be sent again. */
 const rememberedMax = 2_000
-/** How often somebody who does not know the outcome leaves it at that. */
+/** The share of unknown outcomes after which the client does not send again. */
 const leavesUnknown = 0.2
 const pageLimit = 10
 
-/** What a session does, with the share of each. */
+/** The operations of a session, with the share of each. */
 const shares = [
   ["buy", 0.7],
   ["repeat", 0.08],
@@ -34,7 +34,10 @@ const shares = [
 
 type Answer = Omit<Completed, "operation" | "at">
 
-/** A connection that was never there has surely stored nothing; what became of any other broken one is not known. */
+/**
+ * Returns the outcome of a request whose connection broke. If it was never open, nothing was stored. Otherwise the
+ * outcome is unknown.
+ */
 const answerOfBroken = (cause: unknown): Answer => {
   const { code } = ((cause as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
   return { outcome: code === "ECONNREFUSED" ? "fail" : "info" }
@@ -45,7 +48,7 @@ const withLimit =
   (path, init) =>
     ask(path, { ...init, signal: AbortSignal.timeout(answerWithin) })
 
-/** Clients that buy, send again and read through any of the edges, and write down what they were told. */
+/** Clients that buy, send again and read through any of the edges, and log the answers. */
 export class Shoppers {
   private readonly shops: () => ReadonlyArray<Shop>
   private readonly log: RunLog
@@ -55,7 +58,7 @@ export class Shoppers {
   private isOver = false
   private isGivenUp = false
   readonly users: ReadonlyArray<string>
-  /** Until when an edge is not asked while there is another, by its name. */
+  /** The time until which an edge is avoided if there is another, by its name. */
   private readonly avoidedUntil = new Map<string, number>()
   /** Answers that no fault explains. */
   readonly unexpected: Array<string> = []
@@ -67,17 +70,17 @@ export class Shoppers {
     this.users = Array.from({ length: users }, (_, index) => `user-${index}`)
   }
 
-  /** Goes on until {@link finish}, and then until the last purchase is acknowledged. */
+  /** Runs sessions until {@link finish} is called and the last purchase is acknowledged. */
   async run(sessions: number): Promise<void> {
     await Promise.all(Array.from({ length: sessions }, () => this.session()))
   }
 
-  /** Nothing new is begun. */
+  /** Ends the sessions. Purchases that are not acknowledged are still sent again. */
   finish(): void {
     this.isOver = true
   }
 
-  /** Nothing is sent again either. */
+  /** Stops sending purchases again. */
   giveUp(): void {
     this.isOver = true
     this.isGivenUp = true
@@ -89,13 +92,13 @@ export class Shoppers {
     return sold(this.chosen(this.users), `p${this.bought}`, different)
   }
 
-  /** A purchase that was acknowledged so many milliseconds ago or earlier, if there is one. */
+  /** Returns a purchase that was acknowledged at least `milliseconds` ago; `undefined` if there is none. */
   soldBefore(milliseconds: number): Sold | undefined {
     const old = this.remembered.filter(({ at }) => at <= this.log.now - milliseconds)
     return old.length === 0 ? undefined : this.chosen(old).sale
   }
 
-  /** Sends a purchase until it is acknowledged; now and then an unknown outcome is left unknown. */
+  /** Sends a purchase until it is acknowledged. An impatient client sometimes leaves an unknown outcome unknown. */
   async buy(sale: Sold, isPatient = false): Promise<void> {
     for (;;) {
       const { outcome } = await this.send(sale)
@@ -125,7 +128,7 @@ export class Shoppers {
         return { outcome: "ok", status, total: String(exactJson(text).runningTotal) }
       case 202:
         return { outcome: "ok", status }
-      // A conflict: it was judged, and is not applied.
+      // A conflict: the purchase was decided, and is not applied.
       case 422:
       case 503:
         return { outcome: "fail", status }

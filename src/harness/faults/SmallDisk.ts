@@ -2,14 +2,14 @@ import { execFileSync } from "node:child_process"
 import { appendFileSync, mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** Sparse: it takes no more of the real disk than is written. An hour's run writes a small part of this. */
+/** The size of the disk image. It is sparse, and takes only the space that is written. */
 const diskBytes = 2 * 1024 ** 3
 const pieceBytes = 4_096
 
 const run = (program: string, ...args: ReadonlyArray<string>): void =>
   void execFileSync(program, args, { stdio: ["ignore", "ignore", "pipe"] })
 
-/** A file system of its own, small enough to be filled: ext4 in a file, on a loop device. */
+/** A file system that is small enough to be filled: ext4 in a file, on a loop device. */
 export class SmallDisk {
   readonly directory: string
   private readonly image: string
@@ -21,7 +21,7 @@ export class SmallDisk {
     this.ballast = join(directory, "ballast")
   }
 
-  /** Mounts one below a directory, or says why this machine does not let us. */
+  /** Mounts a disk below a directory. Returns the reason if this machine does not allow it. */
   static mount(below: string): SmallDisk | { readonly refused: string } {
     const disk = new SmallDisk(join(below, "disk.img"), join(below, "disk"))
     try {
@@ -37,12 +37,12 @@ export class SmallDisk {
     }
   }
 
-  /** Leaves no room on it. */
+  /** Fills the disk. */
   fill(): void {
     const { bavail, bsize } = statfsSync(this.directory)
     const room = bavail * bsize - 64 * pieceBytes
     if (room > 0) run("fallocate", "-l", String(room), this.ballast)
-    // What is left goes piece by piece, until nothing does: a broker may write meanwhile.
+    // The rest is filled piece by piece until a write fails, because a broker may write meanwhile.
     const piece = Buffer.alloc(pieceBytes)
     try {
       for (;;) appendFileSync(this.ballast, piece)
@@ -55,12 +55,12 @@ export class SmallDisk {
     rmSync(this.ballast, { force: true })
   }
 
-  /** Nobody may use it any more; the loop device goes with the mount. */
+  /** Unmounts the disk, and releases its loop device. Its users have to have ended. */
   unmount(): void {
     try {
       run("umount", this.directory)
     } catch {
-      // Somebody still looks into it: it goes when they are done.
+      // A process still has it open. It is unmounted when that process ends.
       run("umount", "--lazy", this.directory)
     }
     rmSync(this.image, { force: true })

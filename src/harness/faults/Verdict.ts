@@ -2,7 +2,7 @@ import { type FaultKind, faultKinds } from "./FaultPlan.ts"
 import { breakNames } from "../Invariant.ts"
 import type { Findings } from "./Findings.ts"
 
-/** All that a run came to. */
+/** The result of a run. */
 export interface RunResult {
   readonly seed: number
   readonly operations: { readonly ok: number; readonly failed: number; readonly unknown: number }
@@ -13,23 +13,26 @@ export interface RunResult {
   readonly findings: Findings
   /** Answers and ends of processes that no fault explains. */
   readonly unexpected: ReadonlyArray<string>
-  /** In milliseconds. */
+  /** The longest time in which no purchase was acknowledged, in milliseconds. */
   readonly worstPause: number
-  /** From the end of the faults until all was applied, in milliseconds; nothing when it was not in time. */
+  /**
+   * The time from the end of the faults until all input was applied, in milliseconds; `undefined` if the time was over
+   * before.
+   */
   readonly drained: number | undefined
-  /** Commits of workers that the broker refused because another was the newest. */
+  /** The number of commits that the broker refused because another was the newest. */
   readonly refusedCommits: number
 }
 
-/** A run in which a smaller part of the requests succeeded has not tested much. */
+/** The least share of requests that succeed. A run with fewer has not tested much. */
 const okShareMin = 0.5
 /**
- * Nor has one in which fewer of the planned faults of a kind happened. Some do not: a worker that shall die at its 18th
- * commit may lose its partitions before, when others come and go.
+ * The least share of the planned faults of a kind that happen. Some do not happen. For example, a worker that should
+ * die at its 18th commit may lose its partitions before.
  */
 const happenedShareMin = 0.9
 
-/** Why a run proves nothing, whatever it found. */
+/** Returns the reasons why a run proves nothing, whatever it found. */
 export const invalidOf = ({ operations, planned, injected }: RunResult): ReadonlyArray<string> => {
   const { ok, failed, unknown } = operations
   const reasons: Array<string> = []
@@ -41,6 +44,7 @@ export const invalidOf = ({ operations, planned, injected }: RunResult): Readonl
   return reasons
 }
 
+/** Returns whether a run proves something, and found no problem. */
 export const isAsPromised = (result: RunResult): boolean =>
   invalidOf(result).length === 0 && result.findings.isEmpty && result.unexpected.length === 0
 
@@ -48,7 +52,7 @@ const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFi
 
 const row = (name: string, value: number | string): string => `  ${name.padEnd(30)}${String(value).padStart(10)}`
 
-/** What is printed at the end of a run. */
+/** Returns the text that is printed at the end of a run. */
 export const describeResult = (result: RunResult): string => {
   const { operations, planned, injected, findings, drained } = result
   const invalid = invalidOf(result)

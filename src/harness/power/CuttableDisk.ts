@@ -17,13 +17,13 @@ const diskBytes = 1024 ** 3
 const unmountTriesMax = 100
 const unmountWaitMilliseconds = 50
 
-/** Cutting the power of a disk is not possible on this machine; the message says why. */
+/** This machine cannot cut the power of a disk. The message says why. */
 export class NoCuttableDisk extends Error {}
 
-// What makes disks is for administrators, and their directories are not on everybody's path.
+// Programs that make disks are in directories for administrators, which may be missing from PATH.
 const environment = { ...process.env, PATH: [process.env["PATH"], "/usr/sbin", "/sbin"].join(delimiter) }
 
-/** What is wrong when a program did not do its work, nothing when it did. */
+/** Runs a program. Returns its failure for people; `undefined` if it succeeds. */
 const failureOf = (program: string, ...args: ReadonlyArray<string>): string | undefined => {
   const { error, status, stderr } = spawnSync(program, args, { env: environment, encoding: "utf8" })
   if (error !== undefined) return `${program} cannot be run: ${error.message}`
@@ -36,8 +36,8 @@ const run = (program: string, ...args: ReadonlyArray<string>): void => {
 }
 
 /**
- * FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH. Node has no ioctl; Perl is a part of nearly every system, and
- * Python of most others.
+ * Scripts that call the ioctl FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH, because Node cannot. Nearly every
+ * system has Perl, and most have Python.
  */
 const shutdownScripts = [
   [
@@ -62,7 +62,7 @@ const shutDown = (mountPoint: string): void => {
   throw new NoCuttableDisk(failures.join("; "))
 }
 
-/** The processes that were started with this directory in their environment. */
+/** Returns the ids of the processes with this directory in their environment. */
 const usersOf = (directory: string): Array<number> =>
   readdirSync("/proc")
     .map(Number)
@@ -79,7 +79,7 @@ const isMounted = (mountPoint: string): boolean => readFileSync("/proc/mounts", 
 const remove = (directory: string): void => {
   for (const pid of usersOf(directory)) process.kill(pid, "SIGKILL")
   const mountPoint = join(directory, "mounted")
-  // A process that was killed keeps the disk busy until it has ended.
+  // A killed process keeps the disk busy until it has ended.
   for (let tries = 1; isMounted(mountPoint) && tries <= unmountTriesMax; tries += 1) {
     const failure = failureOf("umount", mountPoint)
     if (failure !== undefined) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, unmountWaitMilliseconds)
@@ -88,7 +88,10 @@ const remove = (directory: string): void => {
   rmSync(directory, { recursive: true, force: true })
 }
 
-/** Removes the disks of processes that were killed before they could do it: one that ended has no directory to work in. */
+/**
+ * Removes the disks of test processes that were killed before they could remove them. Such a process does not exist any
+ * more.
+ */
 const removeForgotten = (): void => {
   for (const name of readdirSync(tmpdir())) {
     if (!name.startsWith(directoryPrefix)) continue
@@ -98,15 +101,15 @@ const removeForgotten = (): void => {
 }
 
 /**
- * An ext4 file system in a file, on a loop device. A cut of its power loses everything that was written to it and not
- * synced; what had already reached the device stays, as in a disk without a cache of its own.
+ * An ext4 file system in a file, on a loop device. A power cut loses all bytes that were written and not synced. Bytes
+ * that reached the device before stay, as on a disk without a cache.
  *
- * Processes that use it carry its directory in their environment, so that whoever removes it can end them. That is
- * done when this process exits at the latest; what a killed one left behind, the next one removes.
+ * Processes that use it have its directory in their environment, so that they can be found and ended. This process
+ * removes the disk on exit. If this process is killed, the next one removes it.
  */
 export class CuttableDisk {
   readonly directory: string
-  /** Where its files are. */
+  /** The directory of its files. */
   readonly mountPoint: string
 
   private constructor(directory: string) {
@@ -114,7 +117,7 @@ export class CuttableDisk {
     this.mountPoint = join(directory, "mounted")
   }
 
-  /** Fails with `NoCuttableDisk` where the machine does not allow it, or where a cut loses nothing. */
+  /** Makes a disk. Throws `NoCuttableDisk` if the machine does not allow it, or if a cut would lose nothing. */
   static create(): CuttableDisk {
     if (process.platform !== "linux") throw new NoCuttableDisk("only Linux can shut a file system down")
     if (process.getuid?.() !== 0) throw new NoCuttableDisk("only root can mount a file system, and this is not root")
@@ -135,7 +138,7 @@ export class CuttableDisk {
     return disk
   }
 
-  /** Returns why this machine allows no such disk, or `undefined` after making one and removing it. */
+  /** Returns why this machine allows no such disk; `undefined` if it does. It makes one to find out, and removes it. */
   static whyNot(): string | undefined {
     try {
       CuttableDisk.create().remove()
@@ -146,23 +149,23 @@ export class CuttableDisk {
     }
   }
 
-  /** Everything that was written until now outlives the next cut. */
+  /** Syncs the disk. All bytes that were written until now survive the next cut. */
   sync(): void {
     run("sync", "--file-system", this.mountPoint)
   }
 
-  /** Cuts the power: from now on nothing reaches the disk. */
+  /** Cuts the power. From now on no write reaches the disk. */
   cutPower(): void {
     shutDown(this.mountPoint)
   }
 
-  /** Mounts it again as it was left. Whoever used it has to have ended. */
+  /** Mounts the disk again with its remaining content. Its users have to have ended. */
   restorePower(): void {
     run("umount", this.mountPoint)
     this.mount()
   }
 
-  /** Ends who uses it, and leaves nothing behind. */
+  /** Ends all processes that use the disk, and removes it. */
   remove(): void {
     process.removeListener("exit", this.removeAtExit)
     remove(this.directory)
@@ -175,7 +178,7 @@ export class CuttableDisk {
   }
 
   private mount(): void {
-    // With this option the loop device is given back as soon as the file system is unmounted.
+    // With this option the kernel releases the loop device as soon as the file system is unmounted.
     run("mount", "-o", "loop", this.image, this.mountPoint)
   }
 

@@ -10,33 +10,33 @@ import { TestProcess } from "../system/TestProcess.ts"
 import type { CuttableDisk } from "./CuttableDisk.ts"
 
 const partitions = 8
-/** The disk is far smaller than the input log would be at most. */
+/** The bound of the input log. The default is larger than the disk. */
 const inputBytesMax = 256 * 1024 ** 2
 const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
 const lanesOfUser = 2
-/** So many purchases are acknowledged between one cut and the next, more or less. */
+/** About how many purchases are acknowledged between two cuts. */
 const acknowledgedBetweenCuts = { least: 50, most: 250 }
 const waitMilliseconds = 60_000
 
 export interface PowerCutPlan {
   readonly cuts: number
   readonly seed: number
-  /** Whether the broker syncs before it confirms; without that it does after two minutes, and loses. */
+  /** Whether the broker syncs before it confirms. Otherwise it syncs every two minutes, and loses purchases. */
   readonly syncsAlways: boolean
   readonly report?: (line: string) => void
 }
 
 export interface PowerCutOutcome {
   readonly acknowledged: number
-  /** Requests that were answered by no acknowledgement. */
+  /** The number of requests that were not acknowledged. */
   readonly failures: number
-  /** What is wrong with the accounts. */
+  /** The mistakes in the accounts, for people. */
   readonly mistakes: ReadonlyArray<string>
-  /** The same after everything was started once more. */
+  /** The mistakes after everything was started once more. */
   readonly later: ReadonlyArray<string>
 }
 
-/** The project's nats.conf without the line that makes the broker sync at once. */
+/** Writes the project's nats.conf without the line that makes the broker sync at once. Returns its path. */
 const lazyConfiguration = (directory: string): string => {
   const path = join(directory, "lazy.conf")
   const always = readFileSync(join(projectRoot, "nats.conf"), "utf8")
@@ -46,7 +46,7 @@ const lazyConfiguration = (directory: string): string => {
   return path
 }
 
-/** A broker on a disk that can lose its power, and a worker and an edge, which keep nothing. */
+/** A broker on a disk that can lose its power, with a worker and an edge, which store nothing. */
 class Machine {
   readonly ask: Ask
   private readonly disk: CuttableDisk
@@ -69,14 +69,14 @@ class Machine {
     const machine = new Machine(disk, broker, await freePort())
     machine.startProcesses()
     await machine.ready()
-    // A lazy broker would lose its streams as well, and not even start. What it loses here are purchases.
+    // Without this, a lazy broker would lose its streams as well, and could not start. The test is about purchases.
     if (!syncsAlways) disk.sync()
     return machine
   }
 
   /**
-   * Without power nothing runs. A broker that ran on between the end of its disk and its own would see writes fail, which
-   * no power cut shows to anybody, and could confirm what it had only begun to write.
+   * Freezes the broker, and then cuts the power of its disk. A broker that ran on would see failed writes, which no
+   * real power cut shows. It could also confirm a write that it had only begun.
    */
   private async cutPower(): Promise<void> {
     await this.broker.freeze()
@@ -126,7 +126,7 @@ class Machine {
         PARTITIONS: String(partitions),
         INPUT_BYTES_MAX: String(inputBytesMax),
         WORKER_ID: role,
-        // After every revision, so that power is cut while heads are written.
+        // Heads are written after every revision, so that the power is cut during such writes.
         TEST_HEADS_REVISIONS: "1",
         DATA_DIR: this.disk.directory
       }
@@ -139,7 +139,7 @@ class Machine {
   }
 }
 
-/** Sells to all users at once until nobody wants that any more. */
+/** Sells to all users at once until the signal comes. */
 const sellUntil = (given: { readonly ask: Ask; readonly log: OperationLog; readonly enough: AbortSignal }) =>
   Promise.all(
     users.flatMap((user) =>
@@ -152,7 +152,7 @@ const sellUntil = (given: { readonly ask: Ask; readonly log: OperationLog; reado
     )
   )
 
-/** What is wrong with the accounts when everything that is stored is applied. */
+/** Returns the mistakes in the accounts after all stored input is applied. */
 const mistakesOf = async (machine: Machine, log: OperationLog): Promise<ReadonlyArray<string>> => {
   await machine.ready()
   await machine.untilApplied()
@@ -164,8 +164,8 @@ const mistakesOf = async (machine: Machine, log: OperationLog): Promise<Readonly
 }
 
 /**
- * Sells purchases, and cuts the power of the broker's disk again and again meanwhile: every other time that of worker
- * and edge as well. In the end all histories are held against what was acknowledged, and again after one more cut.
+ * Sells purchases, and cuts the power of the broker's disk again and again. Every second cut ends worker and edge as
+ * well. In the end it compares all histories with the acknowledged purchases. It does so again after one more cut.
  */
 export const runPowerCuts = async (disk: CuttableDisk, plan: PowerCutPlan): Promise<PowerCutOutcome> => {
   const random = seeded(plan.seed)

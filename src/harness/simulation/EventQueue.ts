@@ -1,4 +1,4 @@
-/** Something that happens at a time, unless it is cancelled before. */
+/** An event at a time, unless it is cancelled before. */
 interface Event {
   readonly at: number
   readonly number: number
@@ -8,12 +8,15 @@ interface Event {
 const isBefore = (one: Event, other: Event): boolean =>
   one.at < other.at || (one.at === other.at && one.number < other.number)
 
-/** What is to happen, by time, and at the same time in the order in which it was planned: a binary heap. */
+/**
+ * The events to come, in a binary heap. They are in the order of their times. Events of the same time are in the order
+ * in which they were planned.
+ */
 export class EventQueue {
   private readonly heap: Array<Event> = []
   private planned = 0
 
-  /** Answers how to cancel it. */
+  /** Plans an event. Returns a function that cancels it. */
   plan(at: number, happens: () => void): () => void {
     this.planned += 1
     const event: Event = { at, number: this.planned, happens }
@@ -31,7 +34,7 @@ export class EventQueue {
     return () => void (event.happens = undefined)
   }
 
-  /** The time of the next event that is not cancelled. */
+  /** The time of the next event that is not cancelled; `undefined` if there is none. */
   get nextAt(): number | undefined {
     for (let next = this.heap[0]; next !== undefined; next = this.heap[0]) {
       if (next.happens !== undefined) return next.at

@@ -12,18 +12,21 @@ import type { StreamMessage } from "./MemoryStream.ts"
 import type { Problem } from "../Invariant.ts"
 import { partitions } from "./Plan.ts"
 
-/** A purchase that a client sent: `fail` when it was told that it is surely not stored, `info` when it does not know. */
+/**
+ * A purchase that a client sent. The outcome `fail` means that surely nothing was stored, and `info` that the client
+ * does not know.
+ */
 export interface Sent {
   readonly client: number
   readonly purchase: Purchase
   readonly sentAt: number
   outcome: "ok" | "fail" | "info"
   answeredAt: number
-  /** The total after it, when the client was told that it is applied. */
+  /** The account's total after it, if the client was told that it is applied. */
   toldTotal?: bigint
 }
 
-/** A total, or a whole history, that a client was told. */
+/** A total or a whole history that a client got. */
 export interface Read {
   readonly client: number
   readonly userId: string
@@ -35,27 +38,27 @@ export interface Read {
   readonly entries: ReadonlyArray<string> | undefined
 }
 
-/** What a partition's chain says by now. */
+/** The present state of a partition's chain. */
 interface Chain {
   /** The sequence of the newest take-over record. */
   epoch: number
   position: number
-  /** The sequences of the partition's input that the position has not passed. */
+  /** The input sequences of the partition behind its position. */
   readonly ahead: Array<number>
 }
 
-/** How often a purchase came, and how often the chain says that it came again. */
+/** How often a purchase was delivered, and how often the chain counts it as a repeat or conflict. */
 interface Deliveries {
   came: number
   counted: number
 }
 
-/** A receipt of a purchase that a client was told, or that there is none. */
+/** A receipt of a purchase that a client got, or the answer that there is none. */
 export interface ReceiptRead {
   readonly userId: string
   readonly purchaseId: string
   readonly askedAt: number
-  /** How often the chain said by then that it came again. */
+  /** The repeats and conflicts of the purchase that the chain counted before the answer. */
   readonly countedBefore: number
   readonly receipt: Receipt | undefined
 }
@@ -69,8 +72,8 @@ const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
 }
 
 /**
- * Reads each message of the journal as it is stored, and each input, also those that a janitor removes later. It says what is
- * wrong with them.
+ * Reads each message of the journal and of the input log when it is stored, so also messages that are removed later.
+ * Collects the problems in them.
  */
 export class LedgerWatch {
   readonly histories = new Map<string, Array<AppliedPurchase>>()
@@ -101,7 +104,9 @@ export class LedgerWatch {
     }
   }
 
-  /** Holds a manifest of heads against the chain: what it names has the newest revision of each user up to its end. */
+  /**
+   * Compares a manifest of heads with the chain. Its chunks must have the newest revision of each user up to its end.
+   */
   storedManifest(
     partition: number,
     manifest: HeadManifest,
@@ -123,7 +128,7 @@ export class LedgerWatch {
     }
   }
 
-  /** Holds an acknowledgement against the journal: each purchase of the message is applied, or its record is written. */
+  /** Checks an acknowledgement. Each purchase of the message must be applied or rejected. */
   acknowledged({ sequence }: InputMessage): void {
     const early = this.undecided(sequence)
     if (early !== "") this.problems.push(`I8 acknowledged early: input ${sequence}, of which ${early} is not written`)
@@ -133,7 +138,7 @@ export class LedgerWatch {
     return this.chainOf(partition).position
   }
 
-  /** How many records of rejected input hold a text. */
+  /** Returns the number of rejected records that hold a text. */
   rejected(text: string): number {
     return [...this.rejections.values()].filter((value) => value.includes(text)).length
   }
@@ -144,7 +149,7 @@ export class LedgerWatch {
     return chain
   }
 
-  /** How often the chain says that a purchase came again. */
+  /** Returns the repeats and conflicts of a purchase that the chain counts. */
   countedOf(purchase: Pick<Purchase, "userId" | "purchaseId">): number {
     return this.deliveriesOf(idOf(purchase)).counted
   }
@@ -155,7 +160,9 @@ export class LedgerWatch {
     return deliveries
   }
 
-  /** Names the parts of a message that are neither applied nor recorded. */
+  /**
+   * Returns the parts of a message that are neither applied nor rejected, as text. The text is empty if there are none.
+   */
   private undecided(sequence: number): string {
     const { purchases, unreadable } = this.inputs.get(sequence) ?? { purchases: [], unreadable: [] }
     const isRecorded = (index: number) => this.rejections.has(rejectedKey(sequence, index))
@@ -293,8 +300,9 @@ const checkReceipt = (
 }
 
 /**
- * Holds what clients saw against what the chain has in the end. A problem begins with the number of the invariant that it
- * breaks, as docs/protocol.md has them. The fence, the positions and the heads are means to those, and have names.
+ * Compares the requests and answers of clients with the final chain. A problem begins with the number of the invariant
+ * that it breaks, as in docs/protocol.md. Problems with the fence, positions and heads have names, because these are
+ * means to the invariants.
  */
 export const checkHistory = (
   watch: LedgerWatch,
@@ -339,7 +347,7 @@ export const checkHistory = (
   return problems
 }
 
-/** Holds how often purchases came again against what the chain counts, when all input is applied. */
+/** Checks how often purchases were counted as repeats or conflicts, after all input is applied. */
 export const checkCounts = ({ deliveries }: LedgerWatch): Array<Problem> =>
   [...deliveries].flatMap(([id, { came, counted }]): Array<Problem> =>
     counted < came - 1 ? [`repeats: ${id} came ${came} times, and again ${counted}`] : []

@@ -10,7 +10,7 @@ export interface InputMessage {
   readonly noticeTo: string | undefined
 }
 
-/** One delivery of a message, under the consumer's own number. */
+/** One delivery of a message, with the consumer's number of the delivery. */
 interface Delivered {
   readonly message: InputMessage
   readonly deliverySequence: number
@@ -25,7 +25,7 @@ interface Consumer {
   next: number
   /** The number of the last delivery. */
   delivered: number
-  /** What was delivered and not acknowledged, with the time from which on it is to come again. */
+  /** The delivered messages without an acknowledgement, each with the time from which on it is delivered again. */
   readonly unacknowledged: Map<number, number>
 }
 
@@ -46,15 +46,18 @@ export interface MemoryBrokerOptions {
 
 const messageTooLarge = 10_054
 const streamFull = 10_077
-/** A delivery that is not acknowledged comes again after this long, as the consumers of `src` are set up. */
+/**
+ * The time after which a message without an acknowledgement is delivered again, in milliseconds. The consumers of `src`
+ * have the same.
+ */
 export const ackWaitMilliseconds = 30_000
 const workersForgottenAfterMilliseconds = 60_000
 
 const consumerName = (partition: number, epoch: number): string => `p${partition}-${epoch}`
 
 /**
- * What a broker keeps, and its rules, in memory and at once: whoever puts a network in front of it decides when a
- * request arrives and whether its answer does. The contract tests hold it against the real server.
+ * A broker in memory, without delays. A network in front of it decides when a request arrives, and whether its answer
+ * does. The contract tests compare it with the real server.
  */
 export class MemoryBroker {
   readonly options: MemoryBrokerOptions
@@ -67,9 +70,9 @@ export class MemoryBroker {
   private readonly consumers = new Map<string, Consumer>()
   private readonly signs = new Map<string, Sign>()
   private signSequence = 0
-  /** Told of each message that the input log takes. */
+  /** Called with each message that the input log stores. */
   onReceived: ((message: InputMessage) => void) | undefined
-  /** Told of each message of the input log that is acknowledged, each time. */
+  /** Called with each message of the input log that is acknowledged, each time. */
   onAcknowledged: ((message: InputMessage) => void) | undefined
 
   constructor(options: MemoryBrokerOptions) {
@@ -81,7 +84,7 @@ export class MemoryBroker {
 
   // The input log.
 
-  /** Answers nothing where no stream listens on the subject. */
+  /** Stores a message. Returns `undefined` if no stream listens on the subject. */
   append(
     subject: string,
     messageId: string,
@@ -109,7 +112,7 @@ export class MemoryBroker {
     return { sequence, duplicate: false }
   }
 
-  /** Forgets which message ids it has seen, as after its duplicate window. */
+  /** Forgets all message ids, as at the end of the duplicate window. */
   forgetMessageIds(): void {
     this.messageIds.clear()
   }
@@ -135,7 +138,7 @@ export class MemoryBroker {
 
   // Consumers of the input log.
 
-  /** One that exists already stays as it is. */
+  /** Makes a consumer. An existing consumer is not changed. */
   createConsumer(partition: number, epoch: number, from: number, unacknowledgedMax: number): void {
     const name = consumerName(partition, epoch)
     if (this.consumers.has(name)) return
@@ -160,7 +163,7 @@ export class MemoryBroker {
     }
   }
 
-  /** The next delivery of a consumer, if there is something to deliver: first what is to come again. */
+  /** Returns the next delivery of a consumer; `undefined` if there is none. Messages to deliver again come first. */
   deliver(partition: number, epoch: number): Delivered | undefined {
     const consumer = this.consumers.get(consumerName(partition, epoch))
     if (consumer === undefined) return undefined
@@ -192,7 +195,7 @@ export class MemoryBroker {
     this.consumers.get(consumerName(partition, epoch))?.unacknowledged.delete(sequence)
   }
 
-  /** Has something unacknowledged delivered again, as if its acknowledgement had been waited for in vain. */
+  /** Delivers a message without an acknowledgement again, as after {@link ackWaitMilliseconds}. */
   redeliver(partition: number, epoch: number, sequence?: number): void {
     const waiting = this.consumers.get(consumerName(partition, epoch))?.unacknowledged
     const again = sequence ?? waiting?.keys().next().value
@@ -207,7 +210,7 @@ export class MemoryBroker {
     return this.signSequence
   }
 
-  /** The newest sign of each worker that has not said goodbye. */
+  /** Returns the newest sign of life of each worker that has not left. */
   livingSigns(): ReadonlyArray<Sign & { readonly worker: string; readonly silentMilliseconds: number }> {
     const now = this.options.now()
     return Array.from(this.signs, ([worker, sign]) => ({
@@ -217,9 +220,12 @@ export class MemoryBroker {
     })).filter((sign) => !sign.isLeaving && sign.silentMilliseconds < workersForgottenAfterMilliseconds)
   }
 
-  // What tests do.
+  // Functions for tests.
 
-  /** What was acknowledged is on disk; how far consumers were is written later, so that may be lost. */
+  /**
+   * Restarts the broker. Acknowledged writes are on disk and stay. The state of consumers is written later, so some of
+   * it is lost.
+   */
   restart(): void {
     for (const consumer of this.consumers.values()) {
       consumer.next = consumer.from

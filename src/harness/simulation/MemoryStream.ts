@@ -19,7 +19,7 @@ export interface StreamMessage<Payload> {
 }
 
 export interface MemoryStreamOptions {
-  /** How many messages of one subject it keeps: the newest. */
+  /** The most messages of one subject. Older ones are removed. */
   readonly perSubjectMax: number
   /** The broker's clock, in milliseconds. */
   readonly now: () => number
@@ -28,18 +28,21 @@ export interface MemoryStreamOptions {
 /** A stream of messages under subjects, in memory, with the conditions that the broker checks. */
 export class MemoryStream<Payload> {
   private readonly options: MemoryStreamOptions
-  /** Of each subject, oldest first. */
+  /** The messages by subject, oldest first. */
   private readonly subjects = new Map<string, Array<StreamMessage<Payload>>>()
   private readonly messages = new Map<number, StreamMessage<Payload>>()
   private lastSequence = 0
-  /** Told of each message that is stored. */
+  /** Called with each message that is stored. */
   onStored: ((message: StreamMessage<Payload>) => void) | undefined
 
   constructor(options: MemoryStreamOptions) {
     this.options = options
   }
 
-  /** Stores a message, and returns its sequence; unless `after` is given and is not the last sequence of the subject. */
+  /**
+   * Stores a message. Returns its sequence. Returns a failure if `after` is given and is not the last sequence of the
+   * subject.
+   */
   append(subject: string, payload: Payload, after?: number): number | ApiFailure {
     const ofSubject = this.subjects.get(subject) ?? []
     const last = ofSubject.at(-1)?.sequence ?? 0
@@ -67,12 +70,12 @@ export class MemoryStream<Payload> {
     return this.messages.get(sequence)
   }
 
-  /** Returns the messages of all subjects that begin like this, oldest first. */
+  /** Returns the messages of all subjects with a prefix, oldest first. */
   allOf(subjectPrefix: string): ReadonlyArray<StreamMessage<Payload>> {
     return [...this.messages.values()].filter(({ subject }) => subject.startsWith(subjectPrefix))
   }
 
-  /** Removes what lies below a sequence, of all subjects that begin like this. */
+  /** Removes the messages below a sequence, of all subjects with a prefix. */
   purgeBelow(subjectPrefix: string, sequence: number): void {
     for (const [subject, ofSubject] of this.subjects) {
       if (!subject.startsWith(subjectPrefix)) continue

@@ -14,13 +14,13 @@ import type { SimulatedChain } from "./SimulatedJournal.ts"
 import type { Plant } from "./Simulation.ts"
 import { replacedEvents } from "../system/ReplacedEvents.ts"
 
-/** One rule of the protocol, broken in the services that a process gets. */
+/** A mistake in one rule of the protocol. It is made in the services that a process gets. */
 interface Mistake {
   readonly name: string
-  /** Which of the invariants breaks, as problems begin. */
+  /** Matches the problems that it causes, by the invariant with which they begin. */
   readonly breaks: RegExp
   readonly plant: Plant
-  /** Makes of any plan one with more of what it takes. */
+  /** Adds to a plan the events that the mistake needs to show. */
   readonly sharpen?: (plan: Plan) => Plan
 }
 
@@ -31,7 +31,7 @@ const inWorkers =
   (process, shared = new Map()) =>
     process === "worker" ? swaps(shared) : {}
 
-/** A mistake of the chain alone. */
+/** Makes a mistake in the chain only. */
 const inChain = (swap: (real: SimulatedChain) => Partial<Chain>): Plant =>
   inWorkers(() => ({ chain: (real) => ({ ...real, ...swap(real) }) }))
 
@@ -52,7 +52,7 @@ const withRevisions = (commit: string, change: (revision: Revision) => Partial<R
   return encodeCommit({ kind, epoch, worker, position }, lines)
 }
 
-/** The chain of a process that reads revisions with a change. Segments, which are no commits, stay as they are. */
+/** Makes a mistake in which a process reads changed revisions. Segments stay as they are. */
 const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Plant =>
   inChain((real) => ({
     at: (sequence) =>
@@ -63,12 +63,17 @@ const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Pl
       )
   }))
 
-/** Appends whatever the newest commit is. The real chain has no way to do that, so there it asks which one that is. */
+/**
+ * Appends a commit whatever the newest commit is. The real chain cannot do that, so on it this reads the newest
+ * sequence first.
+ */
 const appendUnconditionally = (real: SimulatedChain, partition: number, commit: string) =>
   real.appendUnconditionally?.(partition, commit) ??
   Effect.flatMap(real.newest(partition), (newest) => real.append(partition, commit, newest?.sequence ?? 0))
 
-/** A worker hears nothing for long, and another one joins meanwhile; what it missed is applied and purged. */
+/**
+ * Adds a worker that hears nothing for long while another one joins. The input that it missed is applied and purged.
+ */
 const deafOwners = (plan: Plan): Plan => ({
   ...plan,
   cleaningEvery: 400,
@@ -79,7 +84,7 @@ const deafOwners = (plan: Plan): Plan => ({
   ])
 })
 
-/** Workers join while others commit, so that partitions go from one that lives to another. */
+/** Adds workers that join while others commit, so that partitions move between living workers. */
 const joiningWorkers = (plan: Plan): Plan => ({
   ...plan,
   unkindness: { ...plan.unkindness, requestLate: 0.1 },
@@ -87,7 +92,7 @@ const joiningWorkers = (plan: Plan): Plan => ({
   faults: plan.faults.map((fault) => ({ ...fault, kind: "a worker joins", lasts: 200 }))
 })
 
-/** What a process knows of the chains that it writes: the sequence of its newest commit of each partition. */
+/** Remembers the sequence of the newest commit of each chain that a process writes. */
 const knowingNewest = (real: SimulatedChain) => {
   const newest = new Map<number, number>()
   const append: Chain["append"] = (partition, commit, after) =>
@@ -95,7 +100,9 @@ const knowingNewest = (real: SimulatedChain) => {
   return { newest, append }
 }
 
-/** The next commit is sent before the one before it is acknowledged, under the sequence that it should get. */
+/**
+ * Sends the next commit before the one before it is acknowledged, and expects the sequence that this one should get.
+ */
 const twoInFlight = (real: SimulatedChain): Partial<Chain> => {
   const underWay = new Map<number, Fiber.Fiber<number, unknown>>()
   const stored = new Map<number, number>()
@@ -115,7 +122,7 @@ const twoInFlight = (real: SimulatedChain): Partial<Chain> => {
   }
 }
 
-/** The heads have the revisions of the commit that is under way, where they should come to be. */
+/** Puts the revisions of a commit in flight into the heads, at the sequence that the commit should get. */
 const headsAhead = (): Swaps => {
   const underWay = new Map<number, { readonly tokens: ReadonlyArray<string>; readonly sequence: number }>()
   return {
@@ -146,7 +153,10 @@ const headsAhead = (): Swaps => {
   }
 }
 
-/** The manifest says how far the chain is when it is written, and not how far it was when its entries were taken. */
+/**
+ * Writes a manifest that claims the end of the chain at the time of writing, and not at the time when its entries were
+ * taken.
+ */
 const manifestBeyond = (): Swaps => {
   let chain: SimulatedChain | undefined
   return {
@@ -162,7 +172,7 @@ const manifestBeyond = (): Swaps => {
   }
 }
 
-/** A segment has a name of its own, and is stored when its account has gone on. */
+/** Gives each segment its own name, and stores it after its account has gone on. */
 const segmentsLater = (shared: Map<number, number>): Swaps => ({
   chain: (real) => ({
     ...real,
@@ -178,7 +188,7 @@ const segmentsLater = (shared: Map<number, number>): Swaps => ({
   })
 })
 
-/** The owner's check, whose answer is from before the read of the log, which takes long. */
+/** Checks ownership before the slow read of the log, and not after it. */
 const checkedEarly = (): Swaps => {
   const answers = new Map<number, JournalRecord | undefined>()
   let next: Chain["next"] | undefined
@@ -210,7 +220,7 @@ const checkedEarly = (): Swaps => {
   }
 }
 
-/** The heads are read, and then the take-over record is appended, behind whatever the newest commit is by then. */
+/** Reads the heads before the take-over record, which it appends behind whatever the newest commit is then. */
 const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
   const read = new Map<number, Array<JournalRecord>>()
   const readAll = Effect.fnUntraced(function* (partition: number) {

@@ -2,16 +2,16 @@ import { Effect, type Scope } from "effect"
 import { BrokerRefused, BrokerUnavailable, OutcomeUnknown } from "../../protocol/BrokerError.ts"
 import type { World } from "./World.ts"
 
-/** Shorter than the five seconds of the real services, so that more happens in a run; the order of things is the same. */
+/**
+ * The time that a request waits for its answer. It is shorter than the five seconds of the real services, so that more
+ * happens in a run. The order of events is the same.
+ */
 const answerWaitMilliseconds = 1_000
 const lateMillisecondsMax = 6_000
-/** The broker has "insufficient resources" for what it refuses without a reason of its own. */
+/** The broker's code for "insufficient resources", with which it refuses requests without a reason of its own. */
 const refusedCode = 10_023
 
-/**
- * The way between one process and the broker. What is on its way is the network's, not the process's: it arrives also
- * when its sender is dead by then.
- */
+/** The network between one process and the broker. A message in flight arrives even if its sender has died. */
 export class Link {
   readonly name: string
   private readonly world: World
@@ -19,10 +19,10 @@ export class Link {
   isDead = false
   private isHeld = false
   private deafUntil = 0
-  /** Of what the process is to die, and whether the broker has done it by then. */
+  /** The operation at which the process dies, and whether the broker has applied it by then. */
   private fatal: { readonly operation: string; readonly isApplied: boolean; readonly die: () => void } | undefined
   private readonly held: Array<() => void> = []
-  /** Counts the connections, because what is brought over one is gone with it. */
+  /** The number of the present connection. Messages of an earlier one may be lost. */
   private connection = 0
   private lastArrival = 0
   private readonly reconnects = new Set<() => void>()
@@ -33,7 +33,7 @@ export class Link {
     this.world = world
   }
 
-  /** Asks the broker: `apply` runs at the broker when the request arrives. */
+  /** Sends a request. `apply` runs at the broker when the request arrives. */
   ask<A>(operation: string, apply: () => A): Effect.Effect<A, BrokerUnavailable | OutcomeUnknown | BrokerRefused> {
     const { world } = this
     const { random, unkindness } = world
@@ -68,7 +68,7 @@ export class Link {
       if (isLost) return
       const { connection } = this
       const arrive = () => {
-        // What a broken connection had not brought yet may be gone with it.
+        // Answers that a broken connection had not delivered may be lost with it.
         if (this.connection !== connection && random.chance(0.5)) return
         const fatal = !this.isDead && this.fatal?.operation === operation ? this.fatal : undefined
         const answer = isRefused || fatal?.isApplied === false ? undefined : { value: apply() }
@@ -87,7 +87,7 @@ export class Link {
     })
   }
 
-  /** Says something to the broker that nobody waits for. */
+  /** Sends a message to the broker that has no answer. */
   tell(apply: () => void): void {
     if (!this.isUp || this.world.random.chance(this.world.unkindness.requestLost)) return
     const { connection } = this
@@ -98,12 +98,15 @@ export class Link {
     )
   }
 
-  /** Brings something from the broker, in the order in which it was sent, unless the process is dead or away then. */
+  /**
+   * Delivers a message from the broker, in the order in which it was sent. It is lost if the process is dead or away
+   * then.
+   */
   bring(arrive: () => void): void {
     this.bringAt(Math.max(this.world.now() + this.world.travel(), this.lastArrival), arrive)
   }
 
-  /** Brings something, and what comes after it may be faster. */
+  /** Delivers a message late, so that later messages may overtake it. */
   bringLate(arrive: () => void): void {
     const { lastArrival } = this
     this.bringAt(this.world.now() + 4 * this.world.travel(), arrive)
@@ -126,7 +129,10 @@ export class Link {
     else happens()
   }
 
-  /** From now on nothing goes to or from the process, and nothing is lost: a process that is stopped, or far away. */
+  /**
+   * Holds all messages to and from the process from now on, without losing them, as for a process that is stopped or
+   * cut off.
+   */
   hold(): void {
     this.isHeld = true
   }
@@ -136,7 +142,7 @@ export class Link {
     for (const happens of this.held.splice(0)) this.world.after(this.world.travel(), () => this.pass(happens))
   }
 
-  /** For a while, signs of life and deliveries are lost on their way to it, and its questions and answers are not. */
+  /** Loses signs of life and deliveries to the process for a while. Its requests and their answers still arrive. */
   deafen(milliseconds: number): void {
     this.deafUntil = this.world.now() + milliseconds
   }
@@ -145,7 +151,7 @@ export class Link {
     return this.world.now() < this.deafUntil
   }
 
-  /** Has the process die when the next request of a kind is at the broker, just before it is applied, or just after. */
+  /** Makes the process die at the next request of an operation, just before or just after the broker applies it. */
   dieOf(operation: string, isApplied: boolean, die: () => void): void {
     this.fatal = {
       operation,
@@ -173,7 +179,7 @@ export class Link {
     for (const listener of this.reconnects) listener()
   }
 
-  /** Nothing comes back to it any more, and what it does from now on goes nowhere. */
+  /** Cuts the process off for ever. It gets no message, and those that it sends are dropped. */
   die(): void {
     this.isDead = true
     this.isUp = false

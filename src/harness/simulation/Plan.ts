@@ -3,7 +3,7 @@ import type { Purchase } from "../../account/Purchase.ts"
 import { Randomness } from "./Randomness.ts"
 import { kind, type Unkindness } from "./World.ts"
 
-/** What a client does, not before a time and not before the one before it is answered. */
+/** An operation of a client. It begins after a time, and after the client's operation before it has an answer. */
 export type Operation =
   | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }
   | { readonly do: "total" | "page"; readonly client: number; readonly at: number; readonly userId: UserId }
@@ -27,7 +27,7 @@ export const faultKinds = [
   "poison"
 ] as const
 
-/** What a worker asks of the broker, at which a plan can have it die. */
+/** The requests of a worker at which a plan can make it die. */
 export const fatalOperations = [
   "commit",
   "seal",
@@ -42,19 +42,22 @@ export const fatalOperations = [
 export interface Fault {
   readonly at: number
   readonly kind: (typeof faultKinds)[number]
-  /** Picks one of those that it can happen to, and how it goes. */
+  /** A number from 0 to 1 that chooses the target of the fault, and its details. */
   readonly choice: number
-  /** In milliseconds, where it is over at some time. */
+  /** How long it lasts, in milliseconds, if it ends. */
   readonly lasts: number
 }
 
-/** All that happens in a run, but for what the network does to each request, which the seed decides as it comes. */
+/**
+ * All events of a run, except the treatment of each request by the network. The seed decides that when the request
+ * comes.
+ */
 export interface Plan {
   readonly seed: number
   readonly workers: number
   readonly duplicateWindow: number
   readonly unkindness: Unkindness
-  /** How often the janitor removes all input that is applied, in milliseconds; 0 for never. */
+  /** The time between two runs of the janitor, which removes all applied input, in milliseconds; 0 for never. */
   readonly cleaningEvery: number
   readonly operations: ReadonlyArray<Operation>
   readonly faults: ReadonlyArray<Fault>
@@ -63,7 +66,7 @@ export interface Plan {
 export const partitions = 2
 export const clients = 3
 const users = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"] as unknown as ReadonlyArray<UserId>
-/** Faults and first attempts of clients lie in this time; then the faults end, and what is left to do is done. */
+/** The time for faults and first attempts of clients. Then the faults end, and the remaining work is done. */
 export const activeMilliseconds = 4_000
 const faultsPlanned = 6
 const purchasesPlanned = 30
@@ -83,7 +86,10 @@ const unkindnessOf = (random: Randomness): Unkindness => {
   }
 }
 
-/** The first buys most, and the last seldom, so that some accounts are long and some are cold. */
+/**
+ * Returns a random user. The first users buy most and the last seldom, so that some accounts are long and some are
+ * rarely used.
+ */
 const someUser = (random: Randomness): UserId => users[Math.floor(random.next() ** 2 * users.length)] as UserId
 
 const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
@@ -92,7 +98,7 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
   const bought: Array<Purchase> = []
   const next = (): Purchase => {
     const again = bought.length > 0 && random.chance(0.3) ? random.choose(bought) : undefined
-    // The same again, or something else under the same id.
+    // The same purchase again, or another purchase under the same id.
     if (again !== undefined) return random.chance(0.8) ? again : { ...again, quantity: again.quantity + 1 }
     const purchase: Purchase = {
       purchaseId: `p${bought.length + 1}` as PurchaseId,
@@ -122,8 +128,9 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
 }
 
 /**
- * A run has few kinds of faults, and those often: what takes two of a kind is rare among all kinds. In some runs workers only
- * die in the middle of a write, and each kind of write has its turn.
+ * Returns the faults of a run. A run has few kinds of faults, and each of them often. Otherwise a problem that takes
+ * two faults of a kind would be rare. In some runs workers only die during a write, and each kind of write has its
+ * turn.
  */
 const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
   const kinds: ReadonlyArray<Fault["kind"]> = random.chance(0.25)

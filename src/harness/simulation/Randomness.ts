@@ -1,4 +1,4 @@
-/** A stream of random choices that a seed decides: mulberry32. */
+/** A sequence of random numbers that follows from a seed (mulberry32). */
 export class Randomness {
   private state: number
 
@@ -6,7 +6,7 @@ export class Randomness {
     this.state = seed >>> 0
   }
 
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state)
@@ -14,7 +14,7 @@ export class Randomness {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
   }
 
-  /** A whole number in [0, below). */
+  /** Returns an integer in [0, below). */
   below(below: number): number {
     return Math.floor(this.next() * below)
   }

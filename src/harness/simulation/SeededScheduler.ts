@@ -2,8 +2,8 @@ import type { Scheduler } from "effect"
 import type { Randomness } from "./Randomness.ts"
 
 /**
- * Runs what fibers have ready in an order that a seed decides, so that a run shows interleavings that the order of
- * scheduling alone would never show, and shows them again. Nothing runs by itself: whoever turns the clock calls `run`.
+ * Runs the ready tasks of fibers in an order that follows from a seed. So runs show more interleavings, and each can be
+ * repeated. It does nothing by itself. The clock of the run calls `run`.
  */
 export class SeededScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async"
@@ -24,7 +24,7 @@ export class SeededScheduler implements Scheduler.Scheduler {
     return this.dispatcher
   }
 
-  /** Runs everything that is ready, and what becomes ready by that, until all fibers wait. */
+  /** Runs all ready tasks, and those that become ready by that, until all fibers wait. */
   run(): void {
     const { tasks } = this
     while (tasks.length > 0) {

@@ -1,18 +1,18 @@
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
 
-/** The seeds that one thread runs: every `step`th from `first` on, below `end`. */
+/** The seeds of one thread: every `step`th from `first` on, below `end`. */
 export interface Share {
   readonly first: number
   readonly end: number
   readonly step: number
 }
 
-/** What a thread answers. */
+/** The result of a thread. */
 export interface ShareResult {
   readonly failures: ReadonlyArray<{ readonly seed: number; readonly problems: ReadonlyArray<string> }>
   readonly acknowledged: number
-  /** Of the processor, in milliseconds, without the start. */
+  /** The processor time without the start, in milliseconds. */
   readonly processorMilliseconds: number
 }
 
@@ -20,14 +20,14 @@ const runShare = async (share: Share): Promise<ShareResult> => {
   const thread = new Worker(new URL("./SeedThread.ts", import.meta.url), {
     workerData: share,
     execArgv: [],
-    // A run makes much and keeps little; with room for it, less of the time goes into collecting it.
+    // A run makes many objects that live shortly. With a larger young generation, collecting them takes less time.
     resourceLimits: { maxYoungGenerationSizeMb: 96 }
   })
   const [result] = (await once(thread, "message")) as [ShareResult]
   return result
 }
 
-/** Runs as many seeds as asked for, on so many threads, and answers those that fail. */
+/** Runs `count` seeds from `first` on, in a number of threads. Returns the seeds that fail. */
 export const runSeeds = async (first: number, count: number, threads: number): Promise<ShareResult> => {
   const shares = Array.from({ length: threads }, (_, thread) =>
     runShare({ first: first + thread, end: first + count, step: threads })

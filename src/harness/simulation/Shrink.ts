@@ -2,9 +2,9 @@ import type { Operation, Plan } from "./Plan.ts"
 import { type Outcome, type Plant, simulate } from "./Simulation.ts"
 import { kind, type Unkindness } from "./World.ts"
 
-/** The most runs that looking for a shorter history may take. */
+/** The most runs of a search for a shorter history. */
 const attemptsMax = 600
-/** A plan that is cut down meets other chances on the network; so many streams of them are tried. */
+/** A shorter plan meets other random events on the network, so it is tried with several sequences of them. */
 const chancesTried = 3
 
 export interface Shrunk {
@@ -12,7 +12,7 @@ export interface Shrunk {
   readonly outcome: Outcome
 }
 
-/** Lists without a part of them: first without each half, then without each quarter, down to single members. */
+/** Yields shorter lists: without each half, then without each quarter, down to single members. */
 const shorter = function* <A>(list: ReadonlyArray<A>): Generator<ReadonlyArray<A>> {
   for (let size = Math.ceil(list.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let from = 0; from < list.length; from += size) yield [...list.slice(0, from), ...list.slice(from + size)]
@@ -39,10 +39,10 @@ const smaller = function* (plan: Plan): Generator<Plan> {
   if (plan.workers > 1) yield { ...plan, workers: 1 }
 }
 
-/** The invariant that a problem breaks, which the shorter histories have to break as well. */
+/** Returns the invariant that a problem breaks. The shorter history has to break it as well. */
 const invariantOf = (problem: string): string => problem.split(" ")[0] ?? ""
 
-/** Cuts a plan that fails down, for as long as what is left fails in the same way. */
+/** Shortens a plan that fails, while the shorter plan breaks the same invariant. */
 export const shrink = (failing: Plan, plant?: Plant): Shrunk => {
   let plan = failing
   let outcome = simulate(plan, plant)
@@ -72,7 +72,7 @@ export const shrink = (failing: Plan, plant?: Plant): Shrunk => {
   return { plan, outcome }
 }
 
-/** The shortest history of a failure for people: what was planned, what happened, and what is wrong with it. */
+/** Returns the shortest history of a failure as text for people: the plan, the events, and the problems. */
 export const describeShrunk = (seed: number, { plan, outcome }: Shrunk): string => {
   const dials = Object.entries(plan.unkindness).filter(([, chance]) => chance > 0)
   return [

@@ -19,12 +19,12 @@ import type { Link } from "./Network.ts"
 import { commitChain, headStore, rejectedRecords, type SimulatedChain } from "./SimulatedJournal.ts"
 import type { World } from "./World.ts"
 
-/** A sign as it is heard in passing. */
+/** A sign of life as other workers hear it. */
 type HeardSign = Omit<WorkerSign, "storedAt" | "silentMilliseconds">
 
 type Handler = (payload: string, reply: (payload: string) => void) => void
 
-/** What all processes of a run share: the broker, and who waits for what it brings. */
+/** The broker that all processes of a run share, and those who wait for its messages. */
 export class Exchange {
   readonly broker: MemoryBroker
   readonly world: World
@@ -38,12 +38,12 @@ export class Exchange {
     this.world = world
   }
 
-  /** Lets every waiting pull take what there is. */
+  /** Gives every waiting pull its next messages. */
   serve(): void {
     for (const pull of this.pulls) pull()
   }
 
-  /** Stores a message, and has it delivered. */
+  /** Stores a message, and delivers it. */
   append(...message: Parameters<MemoryBroker["append"]>) {
     const stored = this.broker.append(...message)
     this.serve()
@@ -69,7 +69,7 @@ const inputLog = (exchange: Exchange, link: Link) => {
         }
       ),
     lastSequence: (partition) => link.ask("last sequence", () => broker.lastInput(partition)),
-    // Two requests, as of the real one.
+    // The real service sends two requests, too.
     newestAfter: (partition, sequence) =>
       Effect.flatMap(
         link.ask("newest input", () => broker.lastInput(partition)),
@@ -92,7 +92,7 @@ const inputLog = (exchange: Exchange, link: Link) => {
   })
 }
 
-/** The pull of one epoch: what its process asked for, and what of it the broker knows. */
+/** The pull of one epoch: the requests of its process, and those that the broker knows. */
 class SimulatedPull implements Pull {
   private readonly exchange: Exchange
   private readonly link: Link
@@ -100,7 +100,7 @@ class SimulatedPull implements Pull {
   private readonly epoch: number
   private readonly events: PullEvents
   private asked = 0
-  /** What the broker knows of what was asked for. A request that is lost is not among it. */
+  /** The number of messages that the broker was asked for. Lost requests do not count. */
   private demand = 0
   private unconfirmed = 0
   private readonly allConfirmed = Latch.makeUnsafe(true)
@@ -217,7 +217,7 @@ const partitionConsumer = (exchange: Exchange, link: Link) => {
   })
 }
 
-// Made once: askers try again often, and an error is the dearest part of that.
+// It is made once, because clients try again often, and making an error is slow.
 const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })
 const disconnected = new BrokerUnavailable({ operation: "query", reason: "not connected" })
 
@@ -255,7 +255,7 @@ const queryTransport = (exchange: Exchange, link: Link) => {
         }),
         (server) => Effect.sync(() => void servers.get(partition)?.delete(server))
       ).pipe(Effect.asVoid),
-    // No person asks in a simulation.
+    // No person asks questions in a simulation.
     serveInspection: () => Effect.void
   })
 }
@@ -316,7 +316,7 @@ export type BrokerServices =
   | Topology
   | WorkerBucket
 
-/** What stands between a process and its broker; each gets the service of the broker and answers the one to use. */
+/** Functions that replace services of a process. Each gets the service of the broker, and returns the one to use. */
 export interface Swaps {
   readonly input?: (real: (typeof InputLog)["Service"]) => (typeof InputLog)["Service"]
   readonly chain?: (real: SimulatedChain) => (typeof CommitChain)["Service"]
@@ -328,7 +328,7 @@ export interface Swaps {
 
 const same = <A>(real: A): A => real
 
-/** The services of the broker as one process sees them, over its own link. */
+/** Makes the services of the broker for one process, over its own link. */
 export const simulatedBrokerLayer = (
   exchange: Exchange,
   link: Link,

@@ -20,7 +20,7 @@ import { ApiFailure, type MemoryStream, type StreamMessage, wrongLastSequence } 
 import type { Link } from "./Network.ts"
 import type { World } from "./World.ts"
 
-/** The most commits of one page, so that a small chain has several. */
+/** The most commits of one page. It is small, so that a short chain has several pages. */
 const pageCommitsMax = 3
 
 interface Shared {
@@ -28,12 +28,12 @@ interface Shared {
   readonly world: World
 }
 
-/** The chain, and what no owner may do: commit whatever the newest commit is. Only the simulated one offers that. */
+/** The chain, with a way to commit whatever the newest commit is. No owner may do that, and the real chain cannot. */
 export type SimulatedChain = (typeof CommitChain)["Service"] & {
   readonly appendUnconditionally?: (partition: number, commit: string) => Effect.Effect<number, BrokerFailure>
 }
 
-/** Appends over a link, and returns the sequence or the failure that the real services make of the broker's code. */
+/** Appends over a link. Returns the sequence, or the failure that the real services make of the broker's code. */
 const appendOver = <Payload>(
   link: Link,
   stream: MemoryStream<Payload>,
@@ -54,7 +54,7 @@ const appendOver = <Payload>(
 const neverConflicts = <A>(appended: Effect.Effect<A, BrokerFailure | CommitConflict>) =>
   Effect.catchTag(appended, "CommitConflict", (lost) => Effect.die(lost))
 
-/** Reads what never changes: from a replica that may lack it, and from the leader what the replica lacks. */
+/** Reads a message that never changes. Reads it from a replica, and from the leader if the replica lacks it. */
 const readOver = <A>(
   { world }: Shared,
   link: Link,
@@ -84,7 +84,9 @@ export const commitChain = (shared: Shared, link: Link): SimulatedChain => {
   const next = (partition: number, after: number) =>
     link.ask("next commit", () => recordIfAny(journal.next(commitSubject(partition), after + 1)))
 
-  /** What a replica has of a chain from a sequence on, which may be less than the leader has, or nothing. */
+  /**
+   * Returns the commits that a replica has of a chain from a sequence on. It may have fewer than the leader, or none.
+   */
   const pageOfReplica = (partition: number, from: number) =>
     Effect.suspend(() => {
       const { random, unkindness } = world

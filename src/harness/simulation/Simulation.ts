@@ -30,8 +30,8 @@ import type { Problem } from "../Invariant.ts"
 import { kind, World } from "./World.ts"
 
 /**
- * A mistake that is planted: the services of the broker that some processes get instead of the right ones. All processes of
- * a run share one map, for what mistaken processes tell one another.
+ * A planted mistake: returns the services that a process gets instead of the right ones. All processes of a run share
+ * one map, in which mistaken processes can leave notes.
  */
 export type Plant = (process: "worker" | "edge" | "janitor", shared?: Map<number, number>) => Swaps
 
@@ -39,9 +39,9 @@ export interface Outcome {
   readonly problems: ReadonlyArray<Problem>
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
-  /** How many of those who waited for their purchase were told that it is applied, and how many had to ask. */
+  /** Counts callers that waited for their purchase: those with a notice, and those who had to ask. */
   readonly told: Readonly<Record<"applied" | "stored", number>>
-  /** How often workers wrote what accelerates or relieves the chain. */
+  /** Counts the hints, bases and segments that workers wrote. */
   readonly wrote: Readonly<Record<Writing, number>>
 }
 
@@ -59,13 +59,13 @@ const settings: Settings = Effect.runSync(
       ACTORS_RESIDENT_MAX: "2",
       WORKER_HEARTBEAT: "1 second",
       WORKER_LEASE: "2 seconds",
-      // The janitor is a fault here, and comes when the plan says so.
+      // The janitor is one of the faults, and the plan says when it runs.
       JANITOR_INTERVAL: "1 day"
     })
   )
 )
 
-/** A run has few purchases. These have hints, bases and segments written all the time, in several parts. */
+/** A run has few purchases. With these bounds, hints, bases and segments are written all the time, in several parts. */
 const smallBounds = Layer.mergeAll(
   Layer.succeed(HeadWriting, {
     revisions: 1,
@@ -87,7 +87,7 @@ interface Process {
 type Acting = Effect.Effect<void, never, PurchasePublisher | QueryClient>
 type EdgeContext = Context.Context<PurchasePublisher | QueryClient>
 
-/** One run: the processes, their broker, and what clients were told. */
+/** One run: the processes, their broker, and the requests and answers of clients. */
 class Run {
   readonly plan: Plan
   readonly world: World
@@ -112,7 +112,7 @@ class Run {
     this.plan = plan
     const shared = new Map<number, number>()
     this.plant = (process) => plant(process, shared)
-    // Another stream of chance than the one that made the plan, so that a plan that is cut down stays comparable.
+    // The plan was made from another random sequence. So a shortened plan stays comparable.
     this.world = new World(plan.seed ^ 0x5eed, plan.unkindness)
     this.broker = new MemoryBroker({
       partitions,
@@ -157,7 +157,7 @@ class Run {
 
   private startWorker(name?: string): Process {
     this.workersStarted += 1
-    // The names decide who gets which partition, so they differ from run to run.
+    // The names decide which worker gets which partition, so they differ from run to run.
     const link = new Link(name ?? `worker-${this.workersStarted}${this.world.random.letter()}`, this.world)
     const process: Process = { name: link.name, link, scope: Scope.makeUnsafe(), worker: undefined }
     this.workers.push(process)
@@ -168,7 +168,7 @@ class Run {
         Layer.provideMerge(this.logger)
       )
     )
-    // A start that fails for the broker's unkindness is tried again, as whoever watches over processes would.
+    // A start that fails because of the broker is tried again, as a process supervisor would do.
     const build: Effect.Effect<void> = Effect.suspend(() =>
       link.isDead
         ? Effect.void
@@ -193,7 +193,7 @@ class Run {
     this.end(process)
   }
 
-  /** Has a worker die in the middle of something that it writes or reads. */
+  /** Makes a worker die during a write or a read. */
   private killInWrite({ link, name }: Process, { lasts }: Fault): void {
     const operation = fatalOperations[lasts % fatalOperations.length] ?? "commit"
     const isApplied = Math.floor(lasts / fatalOperations.length) % 2 === 0
@@ -206,7 +206,7 @@ class Run {
     })
   }
 
-  /** Appends a take-over record of somebody who does nothing more. */
+  /** Appends a take-over record of a worker that does nothing more. */
   private takeOverAstray(partition: number): void {
     const { journal } = this.broker
     const newest = journal.newest(commitSubject(partition))

@@ -3,23 +3,23 @@ import { EventQueue } from "./EventQueue.ts"
 import { Randomness } from "./Randomness.ts"
 import { SeededScheduler } from "./SeededScheduler.ts"
 
-/** How unkind the way between a process and the broker is, and the broker itself. Chances are of each request. */
+/** The chances of problems of the network and of the broker. Each is the chance for one request or message. */
 export interface Unkindness {
-  /** The request never arrives. */
+  /** The request does not arrive. */
   readonly requestLost: number
-  /** The request arrives, its answer does not. */
+  /** The request arrives, but its answer does not. */
   readonly answerLost: number
   /** The request arrives long after its sender gave up. */
   readonly requestLate: number
-  /** The broker refuses it, and does nothing: a whole batch, or a message. */
+  /** The broker refuses the request and does nothing. */
   readonly refused: number
-  /** A delivery never arrives. */
+  /** A delivery does not arrive. */
   readonly deliveryLost: number
-  /** A delivery comes once more, while the first is in hand. */
+  /** A delivery comes again, while the first is in hand. */
   readonly redelivered: number
   /** A delivery comes after the one behind it. */
   readonly reordered: number
-  /** A replica answers a read that may be behind, with nothing newer than what the process was told of. */
+  /** A replica that is behind answers a read. It has only what the process was told of. */
   readonly behind: number
 }
 
@@ -34,13 +34,13 @@ export const kind: Unkindness = {
   behind: 0
 }
 
-/** A message takes one to so many milliseconds from one process to another. */
+/** The longest time of a message between two processes, in milliseconds. The shortest is one. */
 const travelMillisecondsMax = 4
 
 /**
- * Time and chance of one simulated run. What waits for a time, a sleep of a fiber as well as a message on its way,
- * stands in one queue, so that the run goes from one event to the next. The clock that fibers get is one of Effect like
- * its TestClock, whose turning would start two fibers for each step of time: a quarter of what a run takes.
+ * The time and the randomness of one simulated run. Sleeping fibers and messages in flight wait in one queue, so that
+ * the run goes from one event to the next. Fibers get a clock of Effect that is like its TestClock. TestClock itself
+ * would start two fibers for each step of time.
  */
 export class World {
   readonly random: Randomness
@@ -72,7 +72,7 @@ export class World {
 
   readonly now = (): number => this.time
 
-  /** Starts an effect in this world; it runs when the world does. */
+  /** Starts an effect in this world. It runs when the world runs. */
   fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
     return Effect.runFork(Effect.provideService(effect, Clock.Clock, this.clock), { scheduler: this.scheduler })
   }
@@ -81,12 +81,12 @@ export class World {
     return 1 + this.random.below(travelMillisecondsMax)
   }
 
-  /** Answers how to cancel it. */
+  /** Runs a function after a time. Returns a function that cancels it. */
   after(milliseconds: number, happens: () => void): () => void {
     return this.queue.plan(this.now() + Math.max(1, Math.ceil(milliseconds)), happens)
   }
 
-  /** Lets things happen until a time, or until nothing is left to do. */
+  /** Runs events until a time, or until none is left. */
   run(until: number, isDone: () => boolean = () => false): void {
     this.scheduler.run()
     while (!isDone()) {

@@ -1,14 +1,15 @@
 import type { ProcessFigures } from "./preload/Introspection.ts"
 
 export const mebibyte = 1024 ** 2
-/** How many requests are on their way at once. */
+/** The number of requests in flight. */
 export const soakLanes = 16
 
-/** How much more the broker may hold after a load. */
+/** The most that each figure of the broker may grow over a load. */
 export const brokerAllowances = {
-  // It counts without the memory that Go keeps free for later; pieces of the allocator remain.
+  // The figure excludes memory that Go keeps free for later. Pieces of the allocator remain.
   residentBytes: 64 * mebibyte,
-  // A block of messages (8 MiB) of the input log and of the journal; the heads of a soak are far smaller than a block.
+  // One block of messages (8 MiB) each of the input log and of the journal. The heads of a soak are far smaller than a
+  // block.
   heapBytes: 16 * mebibyte,
   descriptors: 8,
   connections: 0,
@@ -16,18 +17,21 @@ export const brokerAllowances = {
   consumers: 0
 }
 
-/** How much more a process of ours may hold after a load: what the compiler, the allocator and the clients keep. */
+/**
+ * The most that each figure of a worker or an edge may grow over a load. The compiler, the allocator and the clients
+ * keep some memory.
+ */
 export const processAllowances: Readonly<Record<keyof ProcessFigures, number>> = {
-  // It counts without the heap of V8; malloc keeps pieces, and V8 keeps compiled code.
+  // The figure excludes the heap of V8. The allocator keeps pieces, and V8 keeps compiled code.
   residentBytes: 64 * mebibyte,
   heapBytes: 4 * mebibyte,
   externalBytes: 8 * mebibyte,
-  // Clients may keep as many connections for their next request as they have lanes.
+  // Clients may keep one idle connection for each lane.
   descriptors: soakLanes,
   sockets: soakLanes,
   timers: 8,
   otherHandles: 2
 }
 
-/** The most memory of a worker that the head of a user takes, as the table of heads says. */
+/** The most memory of a worker for the head of one user, by the comment of `HeadTable`. */
 export const workerBytesPerUserMax = 72

@@ -3,19 +3,19 @@ import { seeded } from "../system/Random.ts"
 import { type Ask, post, readAccount } from "../system/Shopper.ts"
 import { type Sold, sold } from "../system/Sold.ts"
 import { soakLanes } from "./Allowances.ts"
-/** After so long an impatient client does not want its answer any more. */
+/** The time after which an impatient client leaves. */
 const patienceMilliseconds = 4
 const usersCheckedMax = 200
 
-/** Reads an answer to its end; here it does not matter what it says. */
+/** Reads an answer to its end, and ignores its content. */
 const answerOf = async (answer: Promise<Response>): Promise<void> => {
   await answer.then((response) => response.arrayBuffer()).catch(() => undefined)
 }
 
-/** Users who come, buy, look, repeat themselves, lose their patience and come back, more of them all the time. */
+/** A growing crowd of users. They buy, read, send again, leave before the answer, and come back. */
 export class Crowd {
   operations = 0
-  /** How many users have come. */
+  /** The number of users so far. */
   users = 0
   private readonly ask: Ask
   private readonly random: () => number
@@ -27,7 +27,7 @@ export class Crowd {
     this.random = seeded(seed)
   }
 
-  /** Keeps all lanes busy until it is enough. */
+  /** Keeps all lanes busy until the signal comes. */
   async shop(enough: AbortSignal): Promise<void> {
     const lanes = Array.from({ length: soakLanes }, async () => {
       while (!enough.aborted) {
@@ -38,7 +38,7 @@ export class Crowd {
     await Promise.all(lanes)
   }
 
-  /** What is wrong with the accounts of some users. */
+  /** Returns the mistakes in the accounts of some users. */
   async mistakes(): Promise<ReadonlyArray<string>> {
     const found: Array<string> = []
     for (let checked = 0; checked < Math.min(usersCheckedMax, this.users); checked += 1) {
@@ -65,7 +65,7 @@ export class Crowd {
     await this.log.sell(ask, sale, givenUp)
   }
 
-  /** Sends what was sent before, to be counted once all the same. */
+  /** Sends an earlier purchase again. It must still count once. */
   private async repeat(): Promise<void> {
     const sale = this.one(this.sales)
     if (sale !== undefined) await answerOf(post(this.ask, sale))

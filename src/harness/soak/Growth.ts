@@ -2,28 +2,28 @@ import type { ProcessFigures } from "./preload/Introspection.ts"
 import { brokerAllowances, mebibyte, processAllowances, workerBytesPerUserMax } from "./Allowances.ts"
 
 export interface BrokerFigures {
-  /** Resident memory without what Go keeps free for later: under load it lets its heap double before it collects. */
+  /** Resident memory without the free memory that Go keeps. Under load Go lets its heap double before it collects. */
   readonly residentBytes: number
-  /** Of Go's objects, after everything that nobody needs was collected. */
+  /** The memory of Go's objects after a garbage collection. */
   readonly heapBytes: number
-  /** Known on Linux alone. */
+  /** The number of open file descriptors; `undefined` outside of Linux. */
   readonly descriptors: number | undefined
   readonly connections: number
   readonly subscriptions: number
   readonly consumers: number
 }
 
-/** What everybody holds on to while nothing is asked of them. */
+/** The figures of all processes while there is no load. */
 export interface Snapshot {
   readonly edge: ProcessFigures
   readonly worker: ProcessFigures
   readonly broker: BrokerFigures
-  /** How many users have bought something. Each has a head in memory at the owner of its partition. */
+  /** The number of users with purchases. The owner of a partition keeps a head in memory for each of its users. */
   readonly users: number
 }
 
 export interface Growth {
-  /** Like "edge heapBytes". */
+  /** The process and the figure, like "edge heapBytes". */
   readonly name: string
   readonly before: number
   readonly after: number
@@ -42,7 +42,7 @@ const growthOf = <Name extends string>(
     return [{ name: `${owner} ${name}`, before: first, after: last, allowed: allowances[name] }]
   })
 
-/** How everything has grown, and how much of that is allowed. */
+/** Returns the growth of each figure, and the growth that is allowed. */
 export const growthBetween = (before: Snapshot, after: Snapshot): ReadonlyArray<Growth> => {
   const { residentBytes, externalBytes } = processAllowances
   const headBytes = (after.users - before.users) * workerBytesPerUserMax
@@ -57,6 +57,7 @@ export const growthBetween = (before: Snapshot, after: Snapshot): ReadonlyArray<
   ]
 }
 
+/** Returns whether a figure has grown by more than it may. */
 export const isTooMuch = ({ before, after, allowed }: Growth): boolean => after - before > allowed
 
 const leastFigures = <Figures extends object>(one: Figures, other: Figures): Figures =>
@@ -67,7 +68,7 @@ const leastFigures = <Figures extends object>(one: Figures, other: Figures): Fig
     })
   ) as Figures
 
-/** The least of each figure: what remains when all that can be let go is let go. */
+/** Returns the smaller value of each figure. It is the part that a process cannot release. */
 export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
   edge: leastFigures(one.edge, other.edge),
   worker: leastFigures(one.worker, other.worker),
@@ -75,8 +76,10 @@ export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
   users: Math.min(one.users, other.users)
 })
 
+/** Returns a number of bytes as a text in MiB. */
 export const mebibytes = (bytes: number): string => `${(bytes / mebibyte).toFixed(1)} MiB`
 
+/** Returns the growth of a figure as a text. */
 export const describeGrowth = (growth: Growth): string => {
   const { name, before, after, allowed } = growth
   const size = (figure: number) => (name.endsWith("Bytes") ? mebibytes(figure) : String(figure))

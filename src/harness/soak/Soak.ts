@@ -17,15 +17,15 @@ import {
 import type { Inquiry, LeakState, ProcessFigures } from "./preload/Introspection.ts"
 
 const partitions = 8
-/** The other worker stays for so long before it is stopped or killed, and comes back at once. */
+/** How long the other worker stays before it is stopped or killed. It comes back at once. */
 const workerStayMilliseconds = 5_000
 const loadWaitMilliseconds = 240_000
 const reportEveryMilliseconds = 60_000
 const quietReadingEveryMilliseconds = 1_000
 /**
- * How long all is quiet at most before a snapshot is complete: longer than anything is kept for later use. V8 gives
- * back the pages of its young generation after some 10 seconds, and the broker the blocks of messages that it read or
- * wrote (8 MiB each) after 10 seconds and two collections.
+ * The longest quiet time before a snapshot is complete. It is longer than any process keeps memory for later use. V8
+ * releases pages of its young generation some seconds after a load. The broker releases the blocks that it read or
+ * wrote after 10 seconds and two collections.
  */
 export const quietMillisecondsMax = 45_000
 
@@ -34,7 +34,7 @@ const usersOfEachPartition = Array.from({ length: partitions }, (_, partition) =
   userIn(partition, partitions, "nobody")
 )
 
-/** Whoever is not needed goes soon, and nothing is remembered for long. */
+/** With these settings unused actors leave soon, and nothing is remembered for long. */
 const environment = {
   PARTITIONS: String(partitions),
   ACTOR_IDLE: "1 second",
@@ -46,49 +46,54 @@ const environment = {
   WORKER_LEASE: "1 second"
 }
 
-/** What start.sh gives to node: it decides how much a process keeps under load. */
+/** The options of node in start.sh, which decide how much memory a process keeps under load. */
 const asStarted = ["--max-semi-space-size=128"]
 
-/** A leak that is planted in a process: a module of `preload/` that it imports first. */
+/** A leak that is planted in a process: the name of a module of `preload/`, which the process imports first. */
 export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 
-/** How much load: for so long, and until there were so many requests and arrivals, however slow the machine is. */
+/**
+ * The size of a load. It lasts until the time, the requests and the arrivals are all reached, so that slow machines do
+ * as much.
+ */
 export interface Load {
   readonly milliseconds: number
   readonly operationsMin: number
-  /** How often the other worker comes, at least. */
+  /** The least number of times that the other worker comes. */
   readonly arrivalsMin: number
 }
 
 export interface SoakPlan {
   readonly seed: number
-  /** Before the first snapshot. */
+  /** The load before the first snapshot. */
   readonly warmUp: Load
-  /** Quiet before each snapshot, at least; what is not given back before the first one is not seen to grow. */
+  /**
+   * The least quiet time before each snapshot. Memory that is released only after the first snapshot would hide growth.
+   */
   readonly quietMilliseconds: number
-  /** Between the two snapshots. */
+  /** The load between the two snapshots. */
   readonly load: Load
   readonly leaks?: { readonly edge?: ReadonlyArray<Leak>; readonly worker?: ReadonlyArray<Leak> }
   readonly report?: (line: string) => void
-  /** Ends the run, and everything that it started. */
+  /** Ends the run, and all processes that it started. */
   readonly signal?: AbortSignal
 }
 
 export interface SoakOutcome {
   readonly growth: ReadonlyArray<Growth>
-  /** Requests between the two snapshots. */
+  /** The number of requests between the two snapshots. */
   readonly operations: number
-  /** How often the other worker came, and took its partitions. */
+  /** The number of times that the other worker came and took its partitions. */
   readonly arrivals: number
-  /** What is wrong with the accounts. */
+  /** The mistakes in the accounts. */
   readonly mistakes: ReadonlyArray<string>
 }
 
-/** What the pages of the broker's monitoring say, as far as it is looked at here. */
+/** The figures of the broker's monitoring that are used here. */
 type GeneralPage = Readonly<Record<"mem" | "connections" | "subscriptions", number>>
 type JetStreamPage = Readonly<Record<"consumers", number>>
 
-/** Reads a figure of Go's memory, like `HeapAlloc`, from a heap profile; throws an Error where it is missing. */
+/** Reads a figure of Go's memory, like `HeapAlloc`, from a heap profile. Throws an Error if it is missing. */
 const memoryFigure = (profile: string, name: string): number => {
   const figure = new RegExp(`^# ${name} = (\\d+)$`, "m").exec(profile)?.[1]
   if (figure === undefined) throw new Error(`the broker's profile has no ${name}`)
@@ -106,7 +111,7 @@ const heapsOf = ({ edge, worker, broker, users }: Snapshot): string =>
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
 
-/** An edge, a worker that stays and one that comes and goes, and a broker. */
+/** A broker, an edge, a worker that stays, and a worker that comes and goes. */
 class SoakedSystem {
   readonly crowd: Crowd
   arrivals = 0
@@ -119,7 +124,7 @@ class SoakedSystem {
   private other: TestProcess | undefined
   private isStopped = false
   private isForgetting = false
-  /** Settles with the newest inquiry. */
+  /** The newest inquiry. The next one waits for it. */
   private inquired: Promise<unknown> = Promise.resolve()
 
   private constructor(broker: TestBroker, profilePort: number, admin: BrokerAdmin, port: number, plan: SoakPlan) {
@@ -194,7 +199,10 @@ class SoakedSystem {
     for (const process of [this.edge, this.worker]) await this.inquire(process, { kind: "forget" })
   }
 
-  /** What remains when everything is applied and nobody wants anything: the least of each figure until it is enough. */
+  /**
+   * Returns the least value of each figure after everything is applied and without load. It goes on reading until
+   * `isEnough` returns `true`.
+   */
   async snapshot(isEnough: (least: Snapshot, quietMilliseconds: number) => boolean): Promise<Snapshot> {
     await this.admin.untilApplied(settleWaitMilliseconds)
     const begun = performance.now()
@@ -222,9 +230,9 @@ class SoakedSystem {
     }
   }
 
-  /** Reads while the worker that stays owns all partitions: one that stood still for long may have lost some. */
+  /** Reads the figures while the remaining worker owns all partitions. After a long stop it may have lost some. */
   private async quietReading(): Promise<Snapshot> {
-    // Only the owner of a partition answers.
+    // A partition answers only if it has an owner.
     for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)
     return this.reading()
   }
@@ -238,7 +246,7 @@ class SoakedSystem {
     return { edge, worker, broker, users: this.crowd.users }
   }
 
-  /** Whether the planted leaks have forgotten all that they are to forget; before they are told to, they have not. */
+  /** Returns whether the planted leaks are complete. They are not before they were told to begin. */
   private async areLeaksComplete(): Promise<boolean> {
     if (!this.isForgetting) return true
     for (const process of [this.edge, this.worker]) {
@@ -248,7 +256,7 @@ class SoakedSystem {
     return true
   }
 
-  /** Asks one after the other, because an answer does not say to which question it belongs. */
+  /** Asks a process. Inquiries go one after another, because a reply does not name its inquiry. */
   private inquire(process: TestProcess, inquiry: Inquiry): Promise<unknown> {
     const answered = this.inquired.then(() => process.request(inquiry))
     this.inquired = answered.catch(() => undefined)
@@ -258,7 +266,7 @@ class SoakedSystem {
   private async brokerFigures(): Promise<BrokerFigures> {
     const page = async <A>(name: string) =>
       (await fetch(`http://127.0.0.1:${this.broker.monitorPort}/${name}`)).json() as A
-    // Like the figures of our own processes, after a collection.
+    // `gc=1` runs a garbage collection first, as our own processes do for their figures.
     const profile = await fetch(`http://127.0.0.1:${this.profilePort}/debug/pprof/heap?debug=1&gc=1`)
     const memory = await profile.text()
     const keptFree = memoryFigure(memory, "HeapIdle") - memoryFigure(memory, "HeapReleased")
@@ -294,7 +302,7 @@ const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcom
   }
 }
 
-/** Loads a system of many users, and tells what it holds on to afterwards that it did not before. */
+/** Puts a system of many users under load. Returns how much its memory and handles grew over the load. */
 export const soak = async (plan: SoakPlan): Promise<SoakOutcome> => {
   const system = await SoakedSystem.start(plan)
   const interrupted = new Promise<never>((_, reject) => {

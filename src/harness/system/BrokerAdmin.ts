@@ -31,7 +31,7 @@ const messageNotFound = 10_037
 
 const textOf = ({ message }: StoredMessage): string => Buffer.from(message.data ?? "", "base64").toString("utf8")
 
-/** What a test does and sees on the broker past the system under test. */
+/** Writes and reads on the broker directly, past the system under test. */
 export class BrokerAdmin {
   private readonly client: NatsConnection
   private readonly partitions: number
@@ -60,7 +60,7 @@ export class BrokerAdmin {
     throw new Error(`${subject}: ${answer.error.description}`)
   }
 
-  /** Stores a message, and answers its sequence. */
+  /** Stores a message. Returns its sequence. Throws an Error if the broker drops it as a duplicate. */
   async publish(subject: string, payload: string | Uint8Array, messageId?: string): Promise<number> {
     const written = headers()
     if (messageId !== undefined) written.set("Nats-Msg-Id", messageId)
@@ -78,13 +78,13 @@ export class BrokerAdmin {
     return info.state
   }
 
-  /** How many values each key of the journal has that matches a filter like `rejected.>`. */
+  /** Returns the number of values of each key of the journal that matches a filter like `rejected.>`. */
   async keys(filter: string): Promise<Readonly<Record<string, number>>> {
     const { subjects = {} } = await this.state(journalStream, journalPrefix + filter)
     return Object.fromEntries(Object.entries(subjects).map(([key, count]) => [key.slice(journalPrefix.length), count]))
   }
 
-  /** The newest value of a key of the journal, as JSON. */
+  /** Returns the newest value of a key of the journal, parsed from JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   async value(key: string): Promise<any> {
     const query = { last_by_subj: journalPrefix + key }
@@ -92,14 +92,14 @@ export class BrokerAdmin {
     return found && JSON.parse(textOf(found))
   }
 
-  /** A message of the input log, as JSON. */
+  /** Returns a message of the input log, parsed from JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   async input(sequence: number): Promise<any> {
     const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, { seq: sequence })
     return found && JSON.parse(textOf(found))
   }
 
-  /** The chain of a partition, oldest first. */
+  /** Returns the chain of a partition, oldest first. */
   async commits(partition: number): Promise<ReadonlyArray<StoredCommit>> {
     const commits: Array<StoredCommit> = []
     for (let from = 1; ;) {
@@ -112,13 +112,13 @@ export class BrokerAdmin {
     }
   }
 
-  /** The epochs of a partition: the sequences of its take-over records, oldest first. */
+  /** Returns the epochs of a partition: the sequences of its take-over records, oldest first. */
   async epochs(partition: number): Promise<ReadonlyArray<number>> {
     const commits = await this.commits(partition)
     return commits.filter(({ kind }) => kind === "takeover").map(({ sequence }) => sequence)
   }
 
-  /** All positions that a partition has had, oldest first. */
+  /** Returns all positions that a partition has had, oldest first. */
   async positions(partition: number): Promise<ReadonlyArray<number>> {
     return (await this.commits(partition)).map(({ position }) => position)
   }
@@ -129,20 +129,20 @@ export class BrokerAdmin {
     return newest === undefined ? 0 : headOf(textOf(newest)).position
   }
 
-  /** The newest input sequence of a partition, 0 when there is none. */
+  /** Returns the newest input sequence of a partition, or 0 if it has no input. */
   async newestInput(partition: number): Promise<number> {
     const query = { last_by_subj: `purchases.${partition}.*` }
     return (await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, query))?.message.seq ?? 0
   }
 
-  /** All revisions of an account, oldest first. */
+  /** Returns all revisions of an account, oldest first. */
   async account(userToken: string): Promise<ReadonlyArray<Revision>> {
     const commits = await this.commits(partitionOf(userToken, this.partitions))
     const lines = commits.flatMap((commit) => commit.lines)
     return lines.filter((line) => tokenOfLine(line) === userToken).map(decodeRevision)
   }
 
-  /** How many revisions an account has. */
+  /** Returns the number of revisions of an account. */
   async revisions(userToken: string): Promise<number> {
     return (await this.account(userToken)).length
   }

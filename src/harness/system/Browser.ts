@@ -10,7 +10,10 @@ const elsewhere = [
   "/Applications/Chromium.app/Contents/MacOS/Chromium"
 ]
 
-/** Finds the machine's own Chromium, and downloads none. Throws an Error where CHROMIUM names a file that is missing. */
+/**
+ * Returns the path of the machine's own Chromium; `undefined` if there is none. Throws an Error if CHROMIUM names a
+ * file that is missing.
+ */
 const findChromium = (): string | undefined => {
   const { CHROMIUM, PATH = "" } = process.env
   if (CHROMIUM !== undefined && CHROMIUM !== "") {
@@ -23,14 +26,14 @@ const findChromium = (): string | undefined => {
 
 const executablePath = findChromium()
 
-/** For tests that look at a page in a browser. */
+/** The requirement of tests that open a page in a browser. */
 export const browserNeeded: Requirement = {
   tests: "in a browser",
   missing: executablePath === undefined ? "no Chromium" : undefined,
   remedy: "Install Debian's package chromium, or set CHROMIUM to a browser's path."
 }
 
-/** It asks nobody on the internet for anything. */
+/** Options that keep Chromium from sending requests of its own. */
 const quiet = [
   "--disable-gpu",
   "--disable-quic",
@@ -40,21 +43,21 @@ const quiet = [
   "--disable-sync"
 ]
 
-/** Starts the machine's Chromium. Throws an Error that says how to get it where it is missing. */
+/** Starts the machine's Chromium. If it is missing, throws an Error that says how to install it. */
 export const launchChromium = (): Promise<Browser> => {
   const { missing, remedy } = browserNeeded
   if (executablePath === undefined) throw new Error(`${missing}. ${remedy}`)
   return chromium.launch({
     executablePath,
-    // Chromium's sandbox refuses to be started by root.
+    // Chromium refuses to run its sandbox as root.
     args: [...quiet, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])]
   })
 }
 
-/** Where tests keep their pictures; git ignores it. */
+/** The directory in which tests keep their pictures. Git ignores it. */
 export const screenshots = join(projectRoot, ".data/screenshots")
 
-/** Keeps a picture of the whole page. */
+/** Saves a picture of the whole page. */
 export const keepScreenshot = async (page: Page, name: string): Promise<void> => {
   mkdirSync(screenshots, { recursive: true })
   await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true })

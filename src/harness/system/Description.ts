@@ -5,14 +5,14 @@ import { routes } from "../../edge/server/Routes.ts"
 
 const isJson = /^application\/(?:problem\+)?json(?:;|$)/
 
-/** What is seen of an answer. */
+/** The parts of an answer that are checked. */
 interface Seen {
   readonly status: number
   readonly headers: Headers
   readonly body: string
 }
 
-/** The same document, but answers may have no members that it does not name. */
+/** Returns the same document with every object closed, so that answers have no members that it does not name. */
 const closed = (document: OpenApi): OpenApi =>
   JSON.parse(
     JSON.stringify(document, (_key, value: unknown) =>
@@ -24,7 +24,7 @@ const closed = (document: OpenApi): OpenApi =>
 
 const segment = (text: string): string => text.replaceAll("~", "~0").replaceAll("/", "~1")
 
-/** Holds answers against an OpenAPI document. */
+/** Compares answers with an OpenAPI document. */
 export class Description {
   private readonly document: OpenApi
   private readonly validator = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
@@ -40,7 +40,9 @@ export class Description {
     ])
   }
 
-  /** Where the document has the answer, as the segments of a pointer into it; nothing where it has none. */
+  /**
+   * Returns the JSON pointer of an answer in the document, as segments; `undefined` if the document does not have it.
+   */
   private placeOf(method: string, path: string, { status, body }: Seen): ReadonlyArray<string> | undefined {
     const [, known] = this.paths.find(([pattern]) => pattern.test(path)) ?? []
     const name = method === "HEAD" ? "get" : method.toLowerCase()
@@ -50,13 +52,13 @@ export class Description {
     if (known !== undefined && response !== undefined) {
       return "$ref" in response ? response.$ref.slice(2).split("/") : ["paths", known, name, "responses", key]
     }
-    // To a path or a method that no route has: the problems that the document keeps for these.
+    // No route has this path or method. The document has these problems at another place.
     const kind = status === 405 ? "method-not-allowed" : /"urn:purchase-ledger:problem:([a-z-]+)"/.exec(body)?.[1]
     const isRouted = known !== undefined && this.document.paths[known]?.[name] !== undefined && status !== 405
     return isRouted || kind === undefined ? undefined : ["components", "responses", kind]
   }
 
-  /** What the document does not say of an answer. */
+  /** Returns how an answer differs from the document; an empty list if it does not. */
   mistakesIn(method: string, path: string, seen: Seen): ReadonlyArray<string> {
     const place = this.placeOf(method, path, seen)
     const described = place?.reduce<unknown>(
@@ -86,12 +88,12 @@ export class Description {
 
 const description = new Description(openApi(routes))
 
-/** The application, which throws instead of giving an answer that its document does not describe. */
+/** Returns the application with a check: it throws instead of giving an answer that its document does not describe. */
 export const describedApp = (app: Hono): Hono => {
   const answer = app.fetch
   app.fetch = async (request, ...rest) => {
     const response = await answer(request, ...rest)
-    // A stream is not waited for: it may have no end.
+    // A stream may have no end, so its body is not read.
     const body = isJson.test(response.headers.get("content-type") ?? "") ? await response.clone().text() : ""
     const { pathname } = new URL(request.url)
     const mistakes = description.mistakesIn(request.method, pathname, {

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 
 /**
- * Whether every thread of a process stands still, stopped by SIGSTOP. The state of the process as a whole is that of its
- * first thread, beside which others may still run.
+ * Returns whether SIGSTOP has stopped every thread of a process. The state of the process is that of its first thread,
+ * and others may still run.
  */
 export const isFrozen = (pid: number): boolean => {
   const threads = `/proc/${pid}/task`
@@ -11,7 +11,7 @@ export const isFrozen = (pid: number): boolean => {
       const stat = readFileSync(`${threads}/${thread}/stat`, "utf8")
       return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T")
     } catch {
-      // A thread that ended since it was listed ran a moment ago, as others may.
+      // The thread ended after it was listed, so it ran a moment ago. Others may run too.
       return false
     }
   })

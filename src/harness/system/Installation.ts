@@ -11,10 +11,12 @@ const partitions = 8
 const workers = 2
 const edges = 2
 const startWaitMilliseconds = 60_000
-/** An edge that does not answer for this long has not said what is wrong. */
+/** How long an edge may take to answer whether it is ready, in milliseconds. */
 const readyWaitMilliseconds = 5_000
 
-/** Three brokers, workers and edges at the default settings, in processes of their own, under a light load. */
+/**
+ * Three brokers, three workers and three edges with the default settings, in separate processes, under a light load.
+ */
 export class Installation {
   readonly cluster: TestCluster
   readonly traffic: Traffic
@@ -69,18 +71,18 @@ export class Installation {
     await this.processes.get(name)?.kill(signal)
   }
 
-  /** Sells without rest from now on, beside the callers, in so many lanes. */
+  /** Starts an additional load of `lanes` lanes that sell without rest. */
   press(lanes: number): void {
     this.pressure = new Pressure(lanes, this.asks)
   }
 
-  /** Waits until all that is stored now is applied; fails after a while. */
+  /** Waits until all input that is stored now is applied. Fails after `withinMilliseconds`. */
   async untilApplied(withinMilliseconds = startWaitMilliseconds): Promise<void> {
     const admin = await BrokerAdmin.open(this.cluster.url, partitions)
     await admin.untilApplied(withinMilliseconds).finally(() => admin.close())
   }
 
-  /** What the edges say of purchases that cannot be stored or are not applied; empty if all call themselves ready. */
+  /** Returns the problems that the edges report with storing and applying purchases; an empty list if all are ready. */
   async troubles(): Promise<ReadonlyArray<string>> {
     const trouble = async (ask: Ask) => {
       const answer = await ask("/readyz?applying=required", { signal: AbortSignal.timeout(readyWaitMilliseconds) })
@@ -89,7 +91,7 @@ export class Installation {
     return (await Promise.all(this.asks.map((ask) => trouble(ask).catch((cause) => [String(cause)])))).flat()
   }
 
-  /** What is wrong with the accounts after all. */
+  /** Returns the mistakes in the accounts. */
   async mistakes(): Promise<ReadonlyArray<string>> {
     await this.traffic.stop()
     await this.pressure?.stop()

@@ -3,36 +3,45 @@ import { inputStream, journalStream } from "../../protocol/Subject.ts"
 import type { Installation } from "./Installation.ts"
 import { type TestBroker, until } from "./TestBroker.ts"
 
-/** How long two brokers are gone: long enough for many writes to wait at the one that is left. */
+/** How long two brokers are gone, in milliseconds. It is long enough for many writes to wait at the third. */
 const goneMilliseconds = 15_000
-/** Within so long after both are started, all callers go on and all that was stored is applied. */
+/** The time from the start of both brokers until all callers go on and all input is applied, in milliseconds. */
 export const appliedWithinMilliseconds = 60_000
 const restartedWithinMilliseconds = 120_000
 const leaderWithinMilliseconds = 60_000
-/** Lanes that sell without rest, and how many purchases of them are acknowledged before each loss. */
+/** The number of lanes that sell without rest. */
 const lanes = 32
 const acknowledgedBefore = 2_000
 const loadWithinMilliseconds = 180_000
 
-/** What became of one loss of two brokers. */
+/** The result of one loss of two brokers. */
 export interface LoseTwoRound {
-  /** The stream whose leader was left. */
+  /** The stream whose leader was the remaining broker. */
   readonly led: string
-  /** How many purchases of the load were acknowledged in each second before. */
+  /** The rate of acknowledged purchases before the loss, per second. */
   readonly perSecond: number
-  /** How long it took after both were started until all was applied; `undefined` if it was not in time. */
+  /** The time from the start of both until all input was applied, in milliseconds; `undefined` if it was too long. */
   readonly appliedAfter: number | undefined
-  /** What the edges said at the end of that time, if it was not in time. */
+  /** The problems that the edges reported if the time was too long. */
   readonly troubles: ReadonlyArray<string>
-  /** How long it took after the survivor was started again; `undefined` if that was not needed, or did not help. */
+  /**
+   * The time that it took after a restart of the remaining broker, in milliseconds. It is `undefined` if the restart
+   * was not needed or did not help.
+   */
   readonly restartedAfter: number | undefined
 }
 
-/** Whether a round was as promised: in time, or the edges said that it was not and a restart of the survivor helped. */
+/**
+ * Returns whether a round is good. Either everything was applied in time, or the edges reported a problem and a restart
+ * of the remaining broker helped.
+ */
 export const isRoundGood = ({ appliedAfter, troubles, restartedAfter }: LoseTwoRound): boolean =>
   appliedAfter !== undefined || (troubles.length > 0 && restartedAfter !== undefined)
 
-/** Returns how long it takes until all callers go on and all is applied; `undefined` if it is not in time. */
+/**
+ * Returns how long it takes until all callers go on and all input is applied, in milliseconds; `undefined` if it takes
+ * too long.
+ */
 const timeUntilApplied = async (installation: Installation, within: number): Promise<number | undefined> => {
   const at = performance.now()
   const left = () => Math.max(1, at + within - performance.now())
@@ -53,7 +62,7 @@ const leaderOf = async ({ cluster }: Installation, led: string): Promise<TestBro
   return leader
 }
 
-/** Waits until the load has written for a while, and returns how many of its purchases were acknowledged a second. */
+/** Waits until the load has run for a while. Returns its rate of acknowledged purchases per second. */
 const untilLoaded = async ({ pressure }: Installation): Promise<number> => {
   const acknowledged = () => pressure?.log.acknowledged ?? 0
   const [at, before] = [performance.now(), acknowledged()]
@@ -83,9 +92,9 @@ const round = async (installation: Installation, led: string): Promise<LoseTwoRo
 }
 
 /**
- * Kills two of three brokers at once under load, until a round is not as promised, with the leader of the input log or of the journal as the one
- * that is left. Writes of such a stream may stay stuck after the two are back, while its replicas count as current: see
- * https://github.com/nats-io/nats-server/issues/8519.
+ * Kills two of three brokers at once under load, again and again, until a round is not good. The remaining broker leads
+ * the input log or the journal. Its writes may stay stuck after the two are back, although its replicas count as
+ * current. See https://github.com/nats-io/nats-server/issues/8519.
  */
 export const loseTwo = async (
   installation: Installation,

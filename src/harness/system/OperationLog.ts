@@ -2,30 +2,30 @@ import { type Ask, mistakesIn, post, type ReadAccount } from "./Shopper.ts"
 import type { Sold } from "./Sold.ts"
 
 const retryMilliseconds = 20
-/** Of an edge that had to wait too long for the rest of a request, as when this process was frozen. */
+/** The status of a request whose body took too long, for example because this process was frozen. */
 const requestTimeout = 408
 
-/** What clients sent and were told, in the order in which it happened. */
+/** The requests and answers of clients, in the order in which they happened. */
 export class OperationLog {
   private readonly sales = new Map<string, Map<string, Sold>>()
   private readonly sentAt = new Map<Sold, number>()
   private readonly acknowledgedAt = new Map<Sold, number>()
   private clock = 0
-  /** How many answers were no acknowledgement: unknown outcomes, broken connections, refusals. */
+  /** The number of answers that were no acknowledgement: unknown outcomes, broken connections, refusals. */
   failures = 0
 
   get acknowledged(): number {
     return this.acknowledgedAt.size
   }
 
-  /** How many purchases of a user are acknowledged. */
+  /** Returns the number of acknowledged purchases of a user. */
   acknowledgedOf(user: string): number {
     let count = 0
     for (const sale of this.sales.get(user)?.values() ?? []) if (this.acknowledgedAt.has(sale)) count += 1
     return count
   }
 
-  /** Sends a purchase again and again until it is acknowledged, or nobody wants to wait for that any more. */
+  /** Sends a purchase again and again until it is acknowledged, or `givenUp` is aborted. */
   async sell(ask: Ask, sale: Sold, givenUp?: AbortSignal): Promise<void> {
     const ofUser = this.sales.get(sale.userId) ?? new Map<string, Sold>()
     this.sales.set(sale.userId, ofUser.set(sale.purchaseId, sale))
@@ -45,7 +45,7 @@ export class OperationLog {
     this.acknowledgedAt.set(sale, this.clock)
   }
 
-  /** What is wrong with a user's account, the order of its history included. */
+  /** Returns the mistakes in a user's account, including the order of its history. */
   mistakesOf(user: string, account: ReadAccount): ReadonlyArray<string> {
     const sales = this.sales.get(user) ?? new Map<string, Sold>()
     const acknowledged = [...sales.values()].filter((sale) => this.acknowledgedAt.has(sale))
@@ -56,7 +56,7 @@ export class OperationLog {
         acknowledged.map(({ purchaseId }) => purchaseId)
       )
     ]
-    // From the newest back: what comes later in the history must not have been acknowledged before this was sent.
+    // Goes from the newest back. No later purchase of the history may have been acknowledged before this one was sent.
     let earliest = { at: Infinity, purchaseId: "" }
     for (const { purchaseId } of account.entries.toReversed()) {
       const sale = sales.get(purchaseId)

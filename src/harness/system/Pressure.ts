@@ -2,19 +2,19 @@ import { OperationLog } from "./OperationLog.ts"
 import { type Ask, readAccount } from "./Shopper.ts"
 import { sold } from "./Sold.ts"
 
-/** How many users each lane sells to, in turn. */
+/** The number of users to whom each lane sells in turn. */
 const usersOfLane = 10
 
 const userOf = (lane: number, number: number): string => `pressed-${lane}-${number % usersOfLane}`
 
-/** Lanes that sell without rest, each purchase acknowledged before the next, to keep many writes under way. */
+/** Keeps many writes in flight. Each lane sells without rest, and waits for each acknowledgement. */
 export class Pressure {
   readonly log = new OperationLog()
   private readonly lanes: number
   private readonly done = new AbortController()
   private readonly ended: Promise<unknown>
 
-  /** `asks`: the edges, which the lanes are spread over. */
+  /** `asks` are the edges over which the lanes are spread. */
   constructor(lanes: number, asks: ReadonlyArray<Ask>) {
     this.lanes = lanes
     this.ended = Promise.all(
@@ -25,13 +25,13 @@ export class Pressure {
     )
   }
 
-  /** Stops all lanes. A purchase that is not acknowledged then may be stored or not. */
+  /** Stops all lanes. Purchases without an acknowledgement may be stored or not. */
   async stop(): Promise<void> {
     this.done.abort()
     await this.ended
   }
 
-  /** Returns what is wrong with the accounts. */
+  /** Returns the mistakes in the accounts. */
   async mistakes(ask: Ask): Promise<ReadonlyArray<string>> {
     const found: Array<string> = []
     for (let lane = 0; lane < this.lanes; lane += 1) {

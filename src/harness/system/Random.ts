@@ -1,4 +1,4 @@
-/** Numbers from 0 to 1 that a seed decides (mulberry32). */
+/** Returns a function that returns numbers in [0, 1), which follow from a seed (mulberry32). */
 export const seeded = (seed: number): (() => number) => {
   let state = seed >>> 0
   return () => {
@@ -9,6 +9,7 @@ export const seeded = (seed: number): (() => number) => {
   }
 }
 
+/** Returns the members in a random order. */
 export const shuffled = <A>(all: ReadonlyArray<A>, random: () => number): Array<A> => {
   const keyed = all.map((one) => ({ one, key: random() }))
   return keyed.toSorted((a, b) => a.key - b.key).map(({ one }) => one)

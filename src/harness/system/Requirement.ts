@@ -1,25 +1,25 @@
 import type { TestOptions } from "vitest"
 
-/** A tool that some tests need and not every machine has. */
+/** A tool that some tests need, and that a machine may lack. */
 export interface Requirement {
-  /** Names the tests after their number, like "in a browser". */
+  /** The words that follow the number of tests, like "in a browser". */
   readonly tests: string
-  /** Says what this machine lacks, like "no Chromium"; `undefined` where it lacks nothing. */
+  /** The thing that this machine lacks, like "no Chromium"; `undefined` if it lacks nothing. */
   readonly missing: string | undefined
-  /** Says how to get it, in whole sentences. */
+  /** How to install it, in whole sentences. */
   readonly remedy: string
 }
 
 declare module "vitest" {
   interface TaskMeta {
-    /** Why a test is skipped, for the lines at the end of a run: all of it but the number of tests. */
+    /** The reason why a test is skipped, for the lines at the end of a run. The line adds the number of tests. */
     skippedFor?: { readonly tests: string; readonly because: string }
   }
 }
 
 /**
- * Returns the options of a test or a group of tests that need something. They are skipped where it is missing, and the
- * end of the run says which and how to get it: `describe("…", needs(browser), () => { … })`.
+ * Returns the options of a test or a group of tests that need something. If it is missing, they are skipped, and the
+ * end of the run says how to install it. Use it as `describe("…", needs(browser), () => { … })`.
  */
 export const needs = (...requirements: ReadonlyArray<Requirement>): TestOptions => {
   const unmet = requirements.find(({ missing }) => missing !== undefined)

@@ -1,19 +1,20 @@
 import type { Hono } from "hono"
 import { postBody, type Sold } from "./Sold.ts"
 
-/** A request to an edge: `app.request`, or `fetch` to a process. */
+/** Sends a request to an edge, by `app.request` or by `fetch` to a process. */
 export type Ask = (path: string, init?: RequestInit) => Promise<Response>
 
-/** An edge inside of the test's process. */
+/** Returns the way to ask an edge in this process. */
 export const askApp = (app: Hono): Ask => {
   return async (path, init) => app.request(path, init)
 }
 
-/** An edge in a process of its own. */
+/** Returns the way to ask an edge in another process. */
 export const askAt = (port: number): Ask => {
   return (path, init) => fetch(`http://127.0.0.1:${port}${path}`, init)
 }
 
+/** Posts a purchase. Returns the answer. */
 export const post = async (ask: Ask, sale: Sold, headers: Record<string, string> = {}): Promise<Response> =>
   ask("/purchases", {
     method: "POST",
@@ -21,12 +22,13 @@ export const post = async (ask: Ask, sale: Sold, headers: Record<string, string>
     body: postBody(sale)
   })
 
-/** An entry of a history, with its amounts as cents. */
+/** An entry of a history, with its amounts in cents. */
 export interface Entry extends Sold {
   readonly number: number
   readonly runningTotal: bigint
 }
 
+/** An account with its whole history. */
 export interface ReadAccount {
   readonly total: bigint
   readonly count: number
@@ -36,7 +38,7 @@ export interface ReadAccount {
 
 const amounts = new Set(["total", "value", "runningTotal", "totalDebt"])
 
-/** Reads JSON, with amounts as cents from their text: a float never sees them. */
+/** Parses JSON. Reads amounts as cents from their text, without a float. */
 // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
 export const exactJson = (text: string): any => {
   const revive = (key: string, value: unknown, context: { readonly source?: string }): unknown =>
@@ -44,7 +46,10 @@ export const exactJson = (text: string): any => {
   return JSON.parse(text, revive as (key: string, value: unknown) => unknown)
 }
 
-/** Asks until the answer is 200: a partition may be without an owner for a moment. */
+/**
+ * Reads a path until the answer is 200, because a partition may have no owner for a moment. Throws an Error after
+ * `tries` attempts.
+ */
 export const read = async (ask: Ask, path: string, tries = 6): Promise<ReturnType<typeof exactJson>> => {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await ask(path).catch((cause: unknown) => cause as Error)
@@ -54,14 +59,14 @@ export const read = async (ask: Ask, path: string, tries = 6): Promise<ReturnTyp
   }
 }
 
-/** The receipt of a purchase, or nothing where there is none. */
+/** Returns the receipt of a purchase; `undefined` if the answer is 404. */
 export const receiptOf = async (ask: Ask, userId: string, purchaseId: string) => {
   const path = `/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}`
   const answer = await ask(path)
   return answer.status === 404 ? undefined : exactJson(await answer.text())
 }
 
-/** An account with its whole history, by all pages of it. */
+/** Returns an account with its whole history, read page by page. */
 export const readAccount = async (ask: Ask, userId: string, limit = 1000): Promise<ReadAccount> => {
   const newestFirst: Array<Entry> = []
   let path: string | undefined = `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}`
@@ -77,11 +82,11 @@ export const readAccount = async (ask: Ask, userId: string, limit = 1000): Promi
   return { total: page.total, count: page.purchaseCount, entries: newestFirst.toReversed() }
 }
 
-/** What two requests have in common that are the same purchase. */
+/** Returns the content of a purchase as a text. Requests for the same purchase have the same text. */
 export const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
   JSON.stringify([purchaseId, userId, productName, productType, valueCents, quantity])
 
-/** What is wrong with an account that was sent `sales`, of which `acknowledged` were answered as stored. */
+/** Returns the mistakes in an account. `sales` were sent to it, and `acknowledged` of them were answered as stored. */
 export const mistakesIn = (
   account: ReadAccount,
   sales: ReadonlyMap<string, Sold>,
@@ -109,7 +114,7 @@ export const mistakesIn = (
   return mistakes
 }
 
-/** What is wrong with an account to which exactly these were sent, all acknowledged. */
+/** Returns the mistakes in an account to which exactly these purchases were sent, all acknowledged. */
 export const mistakesAfter = (account: ReadAccount, sales: ReadonlyArray<Sold>): ReadonlyArray<string> => {
   const byId = new Map(sales.map((sale) => [sale.purchaseId, sale]))
   return mistakesIn(account, byId, byId.keys())

@@ -8,6 +8,7 @@ export interface Sold {
   readonly quantity: number
 }
 
+/** Returns a purchase with default content. */
 export const sold = (userId: string, purchaseId: string, different: Partial<Sold> = {}): Sold => ({
   purchaseId,
   userId,
@@ -18,11 +19,11 @@ export const sold = (userId: string, purchaseId: string, different: Partial<Sold
   ...different
 })
 
-/** Purchases `<prefix>1`, `<prefix>2`, … of one user, each with an amount of its own. */
+/** Returns the purchases `<prefix>1`, `<prefix>2`, … of one user, each with a different amount. */
 export const manySold = (userId: string, count: number, prefix = "p"): Array<Sold> =>
   Array.from({ length: count }, (_, index) => sold(userId, `${prefix}${index + 1}`, { valueCents: 100 + index }))
 
-/** Purchases whose texts are as long as they may be, and take three bytes a character. */
+/** Returns purchases with texts of the greatest length, whose characters take three bytes each. */
 export const wideSold = (userId: string, count: number): Array<Sold> => {
   const text = "購".repeat(200)
   return Array.from({ length: count }, (_, index) =>
@@ -30,10 +31,10 @@ export const wideSold = (userId: string, count: number): Array<Sold> => {
   )
 }
 
-/** A message of the input log, as an edge would write it. */
+/** Returns the payload of a message of the input log, as an edge writes it. */
 export const inputMessage = (sales: ReadonlyArray<Sold>): string => JSON.stringify({ version: 1, purchases: sales })
 
-/** The body of `POST /purchases`. */
+/** Returns the body of `POST /purchases`. */
 export const postBody = ({ valueCents, ...rest }: Sold): string => {
   const digits = String(valueCents).padStart(3, "0")
   return `${JSON.stringify(rest).slice(0, -1)},"value":${digits.slice(0, -2)}.${digits.slice(-2)}}`

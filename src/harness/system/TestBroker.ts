@@ -7,18 +7,22 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { isFrozen } from "./Freeze.ts"
 
+/** The root directory of the project. */
 export const projectRoot = new URL("../../..", import.meta.url).pathname
-/** Where node keeps what it compiled, as start.sh has it. */
+/** The directory of node's compile cache, the same as in start.sh. */
 export const compileCache = join(projectRoot, "node_modules/.cache/node")
 
-/** Below the ports that systems give to outgoing connections, which could take one before its server does. */
+/**
+ * The ports for tests. They lie below the ephemeral ports, which an outgoing connection could take before a server
+ * does.
+ */
 const freePorts = { from: 20_000, to: 32_000 }
-/** Tests of several files run at once: each runner has its own part of the ports, and none takes another's. */
+/** The most test runners at once. Each runner has its own part of the ports. */
 const runnersMax = 16
 const runner = Number(process.env["VITEST_POOL_ID"] ?? 0) % runnersMax
 
 const portsTriedMax = 1_000
-/** What was given lately, and may not be listened on yet; far fewer than a runner has. */
+/** The ports that were returned lately, on which no server may listen yet. They are fewer than those of a runner. */
 const portsGiven: Array<number> = []
 const portsGivenMax = 256
 
@@ -29,7 +33,7 @@ const isFree = (port: number): Promise<boolean> =>
     server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
   })
 
-/** A port on which nobody listens. */
+/** Returns a port on which nobody listens. */
 export const freePort = async (): Promise<number> => {
   for (let tried = 0; tried < portsTriedMax; tried += 1) {
     const port = runner + runnersMax * randomInt(freePorts.from / runnersMax, freePorts.to / runnersMax)
@@ -41,7 +45,10 @@ export const freePort = async (): Promise<number> => {
   throw new Error(`${portsTriedMax} ports between ${freePorts.from} and ${freePorts.to} are taken`)
 }
 
-/** Waits until a condition holds, looking again and again; fails with its name after `withinMilliseconds`. */
+/**
+ * Waits until a condition holds, and checks it again and again. After `withinMilliseconds` it throws an Error with its
+ * name.
+ */
 export const until = async (
   what: string,
   holds: () => Promise<boolean> | boolean,
@@ -61,7 +68,7 @@ const environment = (): NodeJS.ProcessEnv => {
 
 let foundServer: string | undefined
 
-/** Where the broker's program is. It is fetched, or built, when the machine has none yet. */
+/** Returns the path of the broker's program. Fetches or builds the program if the machine does not have it. */
 export const serverPath = (): string => {
   foundServer ??= execFileSync(join(projectRoot, "scripts/nats.sh"), ["server"], {
     encoding: "utf8",
@@ -71,15 +78,15 @@ export const serverPath = (): string => {
 }
 
 export interface TestBrokerOptions {
-  /** Where it keeps its data, instead of in a temporary directory; they are left there in the end. */
+  /** The directory of its data, which is kept at the end. Without it, the data are in a temporary directory. */
   readonly directory?: string
-  /** Its configuration, instead of the project's nats.conf. */
+  /** The path of its configuration, instead of the project's nats.conf. */
   readonly configuration?: string
-  /** Arguments of the server beside its configuration. */
+  /** Further arguments of the server. */
   readonly arguments?: ReadonlyArray<string>
 }
 
-/** A broker of a test's own: free ports, and unless told otherwise a temporary directory and the project's nats.conf. */
+/** A broker for one test, on free ports. By default it has a temporary directory and the project's nats.conf. */
 export class TestBroker {
   readonly port: number
   readonly monitorPort: number
@@ -96,12 +103,12 @@ export class TestBroker {
     this.commandLine = ["-c", options.configuration ?? join(projectRoot, "nats.conf"), ...(options.arguments ?? [])]
   }
 
-  /** A broker with its ports, not started yet. */
+  /** Returns a broker that has its ports and is not started. */
   static async create(options: TestBrokerOptions = {}): Promise<TestBroker> {
     return new TestBroker(await freePort(), await freePort(), options)
   }
 
-  /** Starts a broker, and waits until it is healthy. One that does not become healthy is stopped. */
+  /** Starts a broker, and waits until it is healthy. Stops it if it does not become healthy. */
   static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
     const broker = await TestBroker.create(options)
     try {
@@ -123,7 +130,7 @@ export class TestBroker {
     return pid
   }
 
-  /** What its monitoring answers; nothing when it does not run. */
+  /** Returns the answer of its monitoring; `undefined` if it does not run. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   monitoring(path: string): Promise<any> {
     return fetch(`http://127.0.0.1:${this.monitorPort}${path}`).then(
@@ -136,13 +143,13 @@ export class TestBroker {
     return this.process !== undefined && this.process.exitCode === null && this.process.signalCode === null
   }
 
-  /** Starts it on the data that it left, and waits until it is healthy. */
+  /** Starts it on its previous data, and waits until it is healthy. */
   async run(withinMilliseconds?: number): Promise<void> {
     this.launch()
     await this.untilHealthy(withinMilliseconds)
   }
 
-  /** Starts it, and waits for nothing: one broker of a cluster is not healthy without another. */
+  /** Starts it without waiting, because one broker of a cluster is not healthy without another. */
   launch(): void {
     this.process = spawn(serverPath(), this.commandLine, {
       stdio: "ignore",
@@ -163,12 +170,15 @@ export class TestBroker {
     await until("the broker is healthy", isHealthy, withinMilliseconds)
   }
 
-  /** Sends a signal and does not wait for what comes of it. */
+  /** Sends a signal, and does not wait for its effect. */
   signal(signal: NodeJS.Signals): void {
     this.process?.kill(signal)
   }
 
-  /** Stops it, until it is woken. A signal alone returns while threads still run, and answer: 77 of 300 did on a busy machine. */
+  /**
+   * Stops all its threads until it is woken. A signal alone is not enough, because threads may still run and answer
+   * after it.
+   */
   async freeze(): Promise<void> {
     const { pid } = this
     this.signal("SIGSTOP")
@@ -187,7 +197,7 @@ export class TestBroker {
     await ended
   }
 
-  /** Ends it and removes its data, where they are temporary. */
+  /** Ends it, and removes its data if the directory is temporary. */
   async stop(): Promise<void> {
     await this.kill("SIGKILL")
     if (this.isTemporary) rmSync(this.directory, { recursive: true, force: true })

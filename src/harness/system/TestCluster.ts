@@ -11,7 +11,7 @@ interface StreamDetail {
 
 const nameOf = (index: number): string => `test-${index + 1}`
 
-/** Three brokers that replicate what they store, on free ports and in temporary directories. */
+/** Three brokers that replicate their streams, on free ports and in temporary directories. */
 export class TestCluster {
   readonly brokers: ReadonlyArray<TestBroker>
 
@@ -19,7 +19,7 @@ export class TestCluster {
     this.brokers = brokers
   }
 
-  /** Starts all three. If one does not start, stops the others, and fails. */
+  /** Starts all three. If one does not start, stops the others and fails. */
   static async start(): Promise<TestCluster> {
     const ports = await Promise.all(Array.from({ length: size }, freePort))
     const routes = ports.map((port) => `nats://127.0.0.1:${port}`)
@@ -53,7 +53,10 @@ export class TestCluster {
     return this.brokers.map(({ url }) => url).join(",")
   }
 
-  /** Returns the leader of a stream, or of the group `meta` that decides on streams; `undefined` while there is none. */
+  /**
+   * Returns the leader of a stream, or of the group `meta`, which decides on streams. Returns `undefined` while there
+   * is none.
+   */
   async leaderOf(led: string): Promise<TestBroker | undefined> {
     for (const broker of this.brokers) {
       const state = await broker.monitoring("/jsz?accounts=1&streams=1")
@@ -65,7 +68,7 @@ export class TestCluster {
     return undefined
   }
 
-  /** Waits until all run, have caught up, and know who leads. */
+  /** Waits until all run, have caught up, and know their leaders. */
   async untilWhole(): Promise<void> {
     await Promise.all(this.brokers.map((broker) => broker.untilHealthy(startWaitMilliseconds)))
     for (const led of ["meta", inputStream, journalStream] as const) {

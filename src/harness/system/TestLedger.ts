@@ -13,7 +13,7 @@ import { brokerLayer, edgeLayer, measuredWorkerLayer } from "../../Layers.ts"
 import { type Settings, settings as readSettings } from "../../Settings.ts"
 import { describedApp } from "./Description.ts"
 
-/** The settings of a test's processes, as their environment would give them. */
+/** Returns the settings of a test's processes, read from an environment. */
 export const testSettings = (environment: Record<string, string>): Settings =>
   Effect.runSync(readSettings.parse(ConfigProvider.fromEnvRecord({ LOG_LEVEL: "Error", ...environment })))
 
@@ -25,7 +25,7 @@ type Consumer = (typeof PartitionConsumer)["Service"]
 type Input = (typeof InputLog)["Service"]
 type Rejected = (typeof RejectedRecords)["Service"]
 
-/** What stands between a worker and its broker; each gets the real service and answers the one to use. */
+/** Functions that replace services of a worker. Each gets the real service, and returns the one to use. */
 export interface Replacements {
   readonly chain?: (real: Chain) => Chain
   readonly heads?: (real: Heads) => Heads
@@ -36,7 +36,7 @@ export interface Replacements {
 
 const same = <A>(real: A): A => real
 
-/** A worker inside of the test's process, on a broker of the test. `replace` swaps services of the broker. */
+/** Starts a worker in the test's process, on a broker of the test. `replace` swaps services of the broker. */
 export const startWorker = async (settings: Settings, replace: Replacements = {}) => {
   const replaced = Layer.mergeAll(
     Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),
@@ -62,7 +62,7 @@ export interface TestEdge {
   readonly stop: () => Promise<void>
 }
 
-/** An edge inside of the test's process; requests go to `app.request`, without a socket. */
+/** Starts an edge in the test's process. Requests go to `app.request`, without a socket. */
 export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   const runtime = ManagedRuntime.make(
     edgeLayer(settings).pipe(

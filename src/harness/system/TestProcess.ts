@@ -13,16 +13,16 @@ export interface Ended {
 const outputMax = 200_000
 
 export interface TestProcessOptions {
-  /** Options of node itself. */
+  /** Options of node. */
   readonly nodeArguments?: ReadonlyArray<string>
-  /** What it runs instead of the product's own, for a process with a planted mistake. */
+  /** The program to run instead of the product's own, for a process with a planted mistake. */
   readonly program?: string
 }
 
-/** A worker or an edge in a process of its own, as start.sh starts it. */
+/** A worker or an edge in a separate process, started as start.sh starts it. */
 export class TestProcess {
   private readonly child: ChildProcess
-  /** How it ended; pending while it lives. */
+  /** Resolves with how it ended when it ends. */
   readonly ended: Promise<Ended>
   private text = ""
 
@@ -48,12 +48,12 @@ export class TestProcess {
     this.ended = once(this.child, "exit").then(([code, signal]) => ({ code, signal }))
   }
 
-  /** What it wrote last. */
+  /** The end of its output. */
   get output(): string {
     return this.text
   }
 
-  /** Asks a module that `nodeArguments` imported into it. */
+  /** Sends a message to a module that `nodeArguments` imported into it. Returns the reply. */
   async request(message: object): Promise<unknown> {
     const answered = once(this.child, "message").then(([answer]) => answer)
     this.child.send(message)
@@ -61,12 +61,12 @@ export class TestProcess {
     return Promise.race([answered, ended])
   }
 
-  /** Sends a signal and does not wait for what comes of it. */
+  /** Sends a signal, and does not wait for its effect. */
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal)
   }
 
-  /** Whether it stands still, whoever stopped it. */
+  /** Whether all its threads are stopped. */
   get isFrozen(): boolean {
     const { pid } = this.child
     return pid !== undefined && isFrozen(pid)

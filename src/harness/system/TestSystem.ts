@@ -13,14 +13,14 @@ import {
   type TestWorker
 } from "./TestLedger.ts"
 
-/** The user `<name>`, `<name>-1`, `<name>-2`, … that is the first to belong to a partition. */
+/** Returns the first of the users `<name>`, `<name>-1`, `<name>-2`, … that belongs to a partition. */
 export const userIn = (partition: number, partitions: number, name: string): string => {
   let user = name
   for (let number = 1; partitionOf(encodeToken(user), partitions) !== partition; number += 1) user = `${name}-${number}`
   return user
 }
 
-/** A broker, an edge and workers inside of the test's process. */
+/** A broker, an edge and workers in the test's process. */
 export class TestSystem {
   readonly broker: TestBroker
   readonly settings: Settings
@@ -37,7 +37,7 @@ export class TestSystem {
     this.ask = askApp(edge.app)
   }
 
-  /** Starts all but a worker. */
+  /** Starts the broker and the edge, and no worker. */
   static async start(environment: Record<string, string> = {}): Promise<TestSystem> {
     const broker = await TestBroker.start()
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "4", WORKER_ID: "worker", ...environment })
@@ -60,7 +60,7 @@ export class TestSystem {
     return partitionOf(encodeToken(user), this.settings.partitions)
   }
 
-  /** Stores purchases of one partition past the edge, and answers the sequences of their messages. */
+  /** Stores purchases of one partition past the edge. Returns the sequences of their messages. */
   async publish(sales: ReadonlyArray<Sold>, size = 500): Promise<ReadonlyArray<number>> {
     const sequences: Array<number> = []
     for (const piece of piecesOf(sales, size)) {

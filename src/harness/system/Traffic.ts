@@ -2,7 +2,7 @@ import { OperationLog } from "./OperationLog.ts"
 import { type Ask, exactJson } from "./Shopper.ts"
 import { sold } from "./Sold.ts"
 
-/** What one caller does next, after this many milliseconds of rest. */
+/** The rest between two operations of a caller. */
 const restMilliseconds = 50
 const retryMilliseconds = 50
 
@@ -10,13 +10,13 @@ const retryMilliseconds = 50
 export interface Attempt {
   readonly startedAt: number
   readonly endedAt: number
-  /** 0 where no answer came. */
+  /** The status of the answer; 0 if none came. */
   readonly status: number
 }
 
 export type Kind = "write" | "read"
 
-/** One thing that a caller wanted, with all attempts at it. */
+/** One operation of a caller, with all attempts at it. */
 interface Operation {
   readonly kind: Kind
   readonly lane: number
@@ -25,15 +25,18 @@ interface Operation {
   readonly attempts: Array<Attempt>
 }
 
-/** What a fault did to one kind of operation. */
+/** The effect of a fault on one kind of operation. */
 export interface Felt {
-  /** The longest that anybody waited, repeats of what failed included, in milliseconds. */
+  /** The longest time that a caller waited for an operation, including repeated attempts, in milliseconds. */
   readonly waited: number
-  /** How many attempts were answered with an error, by status. */
+  /** The number of attempts that failed, by status. */
   readonly errors: Readonly<Record<string, number>>
 }
 
-/** Callers that write and read all the time, one of each a user; each repeats what failed until it works. */
+/**
+ * Callers that write and read all the time, one of each for every user. Each repeats a failed operation until it
+ * succeeds.
+ */
 export class Traffic {
   readonly log = new OperationLog()
   private readonly operations: Array<Operation> = []
@@ -42,7 +45,7 @@ export class Traffic {
   private readonly ended: Promise<unknown>
   readonly readProblems: Array<string> = []
 
-  /** `asks`: the edges, which the users are spread over. */
+  /** `asks` are the edges over which the users are spread. */
   constructor(users: ReadonlyArray<string>, asks: ReadonlyArray<Ask>) {
     this.users = users
     this.ended = Promise.all(
@@ -53,7 +56,7 @@ export class Traffic {
     )
   }
 
-  /** Waits until each caller has finished something that it began after a moment. */
+  /** Returns whether each caller has finished an operation that it began after a moment. */
   hasPassed(moment: number): boolean {
     return (["write", "read"] as const).every((kind) =>
       this.users.every((_, lane) => {
@@ -63,7 +66,7 @@ export class Traffic {
     )
   }
 
-  /** What those felt whose operations ended after a moment, or have not ended. */
+  /** Returns the effect on operations that ended after a moment or have not ended. */
   feltSince(kind: Kind, moment: number): Felt {
     const errors: Record<string, number> = {}
     let waited = 0
@@ -76,7 +79,7 @@ export class Traffic {
     return { waited, errors }
   }
 
-  /** All attempts that ended after a moment, oldest first. */
+  /** Returns all attempts that ended after a moment, oldest first. */
   attemptsSince(kind: Kind, moment: number): ReadonlyArray<Attempt> {
     return this.since(kind, moment)
       .flatMap(({ attempts }) => attempts.filter(({ endedAt }) => endedAt > moment))
@@ -92,7 +95,7 @@ export class Traffic {
     return this.operations.filter((one) => one.kind === kind && (one.endedAt === 0 || one.endedAt > moment))
   }
 
-  /** Has `attempt` done for as long as the traffic goes on; it tells of each try. */
+  /** Repeats operations while the traffic goes on, and records each attempt. */
   private async keep(kind: Kind, lane: number, work: (tried: Ask, number: number) => Promise<void>, ask: Ask) {
     for (let number = 1; !this.done.signal.aborted; number += 1) {
       const operation: Operation = { kind, lane, startedAt: performance.now(), endedAt: 0, attempts: [] }

@@ -9,7 +9,7 @@ const isForgotten = plantLeak("EndlessActors")
 const bytesPerDouble = 8
 const doublesOfEach = Math.ceil(bytesOfEach(processAllowances.heapBytes) / bytesPerDouble)
 
-/** Lives as long as the account, and that as long as its actor: an actor alone is too small for a leak of known size. */
+/** A burden lives as long as its account and its actor. An actor alone is too small for a leak of known size. */
 const burdens = new WeakMap<Account, ReadonlyArray<number>>()
 const burden = (account: Account): void =>
   void burdens.set(

@@ -1,17 +1,19 @@
 /**
- * Counts for the planted leaks of a process. A leak begins when the load between the two snapshots begins, and ends
- * after {@link thingsForgotten} things. So its size is the same on each machine, however fast that is.
+ * Counts the things that the planted leaks of a process forget. A leak begins with the load between the two snapshots,
+ * and ends after {@link thingsForgotten} things. So its size does not depend on the speed of the machine.
  */
 export const thingsForgotten = 500
 
 /**
- * How many times its allowance a planted leak is. In a healthy run, which has the same load, a figure changes by less
- * than one allowance; the first test of Soak.test.ts holds it to that. If it even falls by one beside the leak, the
- * growth is three allowances. More than one is seen.
+ * The size of a planted leak, in allowances of its figure. A healthy run changes a figure by less than one allowance.
+ * So even if the figure falls by one beside the leak, the growth is three allowances and is found.
  */
 const allowancesLeaked = 4
 
-/** Returns how many bytes each forgotten thing holds, so that all of them hold four allowances. */
+/**
+ * Returns the bytes that each forgotten thing holds, so that all of them together hold {@link allowancesLeaked}
+ * allowances.
+ */
 export const bytesOfEach = (allowanceBytes: number): number =>
   Math.ceil((allowancesLeaked * allowanceBytes) / thingsForgotten)
 
@@ -20,7 +22,7 @@ const counts = new Map<string, number>()
 
 export const beginForgetting = (): void => void (isBegun = true)
 
-/** Declares a leak, and returns a function that says whether one more thing is to be forgotten now. */
+/** Declares a leak. Returns a function that returns whether one more thing is to be forgotten now. */
 export const plantLeak = (name: string): (() => boolean) => {
   counts.set(name, 0)
   return () => {
@@ -31,5 +33,5 @@ export const plantLeak = (name: string): (() => boolean) => {
   }
 }
 
-/** Whether each leak of this process has forgotten all that it is to forget; true for a process without leaks. */
+/** Returns whether each leak of this process is complete. It is true for a process without leaks. */
 export const isAllForgotten = (): boolean => [...counts.values()].every((count) => count === thingsForgotten)

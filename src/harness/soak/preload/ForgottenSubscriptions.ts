@@ -7,7 +7,7 @@ import { bytesOfEach, plantLeak } from "./Forgetting.ts"
 const real = QueryTransport.layer
 const isForgotten = plantLeak("ForgottenSubscriptions")
 
-/** The broker keeps the subject of each subscription; a line of its protocol has 4,096 bytes at most. */
+/** The broker keeps the subject of each subscription. A line of its protocol has at most 4,096 bytes. */
 const subjectBytes = 3_500
 const subject = `forgotten.${"x".repeat(subjectBytes)}`
 const subscriptionsOfEach = Math.ceil(bytesOfEach(brokerAllowances.heapBytes) / subjectBytes)

@@ -5,18 +5,18 @@ import { beginForgetting, isAllForgotten } from "./Forgetting.ts"
 /** The memory and handles that a process holds. */
 export interface ProcessFigures {
   /**
-   * Resident memory outside of V8's heap. V8 gives the pages of its young generation back or keeps them, as the load of
-   * a moment was; `heapBytes` counts the objects in it.
+   * Resident memory outside of V8's heap. `heapBytes` counts the objects in the heap. V8 may keep or release free pages
+   * of the heap, depending on the last load.
    */
   readonly residentBytes: number
-  /** Of JavaScript's objects, after everything that nobody needs was collected. */
+  /** The memory of JavaScript's objects after a garbage collection. */
   readonly heapBytes: number
-  /** Of buffers and whatever else JavaScript's objects hold outside of that heap. */
+  /** The memory of buffers and other things that JavaScript's objects hold outside of the heap. */
   readonly externalBytes: number
   readonly descriptors: number
   readonly sockets: number
   readonly timers: number
-  /** Whatever else keeps the process alive. */
+  /** The number of other handles that keep the process alive. */
   readonly otherHandles: number
 }
 
@@ -26,13 +26,13 @@ export interface Inquiry {
 }
 
 export interface LeakState {
-  /** Whether each planted leak has forgotten all that it is to forget. */
+  /** Whether each planted leak is complete. */
   readonly isAllForgotten: boolean
 }
 
 const figures = (): ProcessFigures => {
   if (globalThis.gc === undefined) throw new Error("this needs --expose-gc")
-  // What the first collection sets free by its finalizers, the second one takes.
+  // Finalizers of the first collection free objects, which the second collection removes.
   globalThis.gc()
   globalThis.gc()
   const { rss, heapUsed, external } = process.memoryUsage()
@@ -56,6 +56,6 @@ const answer = ({ kind }: Inquiry): ProcessFigures | LeakState => {
   return { isAllForgotten: isAllForgotten() }
 }
 
-// A worker or an edge knows nothing of this; it is imported before its own program.
+// This module is imported before the program of a worker or an edge, which knows nothing of it.
 process.on("message", (inquiry: Inquiry) => process.send?.(answer(inquiry)))
 process.channel?.unref()

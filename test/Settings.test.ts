@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest"
 import { projectRoot } from "../src/harness/system/TestBroker.ts"
 import { testSettings } from "../src/harness/system/TestLedger.ts"
 
-/** Starts a process that has nothing to connect to, and gives what it says when it refuses. */
+/** Starts a process that has no broker to connect to. Returns the output with which it refuses. */
 const refusalOf = async (environment: Record<string, string>, ...options: ReadonlyArray<string>) => {
   const started = spawn(join(projectRoot, "node_modules/.bin/node"), [join(projectRoot, "src/main.ts"), ...options], {
     env: { PATH: process.env["PATH"], NATS_URL: "nats://127.0.0.1:1", ...environment },

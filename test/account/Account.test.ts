@@ -23,7 +23,7 @@ import { linksAfter } from "../../src/account/Segment.ts"
 import { decodeSegment } from "../../src/protocol/SegmentCodec.ts"
 import { AccountLedger } from "../support/AccountLedger.ts"
 
-/** The broker's `max_payload`: a larger segment would be refused for ever. */
+/** The broker's `max_payload`. The broker would refuse a larger segment for ever. */
 const payloadMax = 1024 * 1024
 
 const purchaseOf = (id: number, value: number): Purchase => ({
@@ -35,11 +35,11 @@ const purchaseOf = (id: number, value: number): Purchase => ({
   quantity: 1 + (value % 3)
 })
 
-/** Purchases in the order of the input log, one message each. */
+/** Returns purchases in the order of the input log, one message each. */
 const delivered = (purchases: ReadonlyArray<Purchase>): Array<Delivered> =>
   purchases.map((purchase, index) => ({ purchase, inputSequence: index + 1, inputIndex: 0, storedAt: 1_000 + index }))
 
-/** The same deliveries, stored once more behind all others. */
+/** Returns the same deliveries, stored again behind all others. */
 const deliveredAgain = (log: ReadonlyArray<Delivered>, behind: number): Array<Delivered> =>
   log.map((one) => ({ ...one, inputSequence: one.inputSequence + behind }))
 
@@ -56,7 +56,7 @@ const makeLedger = () => {
 }
 type Ledger = ReturnType<typeof makeLedger>
 
-/** Reads the segments that the newest one names, directly or through others; the newest first. */
+/** Reads the segments that the newest one names, directly or through others, newest first. */
 const reachableFrom = ({ texts }: Ledger, newest: number): ReadonlyArray<number> => {
   const found = new Set<number>()
   for (let wanted = newest === 0 ? [] : [newest]; wanted.length > 0;) {
@@ -70,7 +70,7 @@ const reachableFrom = ({ texts }: Ledger, newest: number): ReadonlyArray<number>
   return [...found]
 }
 
-/** Reads the account from what is stored. The ids of the newest segments come first, as they may. */
+/** Reads the account from the stored records. The ids of the newest segments come first, which is allowed. */
 const load = (ledger: Ledger): Account => {
   const account = emptyAccount()
   const newest = ledger.revisions.at(-1)?.revision
@@ -94,7 +94,7 @@ const load = (ledger: Ledger): Account => {
   return account
 }
 
-/** What an account must come to: the first content of each id counts, in order. */
+/** Returns the expected account: the first content of each id counts, in order. */
 const expectedOf = (purchases: ReadonlyArray<Purchase>) => {
   const first = new Map<string, Purchase>()
   const counts = new Map<string, { repeats: number; conflicts: number }>()
@@ -111,7 +111,7 @@ const expectedOf = (purchases: ReadonlyArray<Purchase>) => {
   return { ids: [...first.keys()], total, counts }
 }
 
-/** What queries see of an account. */
+/** Returns the parts of an account that queries see. */
 const observed = (account: Account, ids: Iterable<string>) => ({
   total: account.total,
   count: account.count,
@@ -131,7 +131,10 @@ const expectedView = ({ ids, total, counts }: ReturnType<typeof expectedOf>) => 
   seen: counts
 })
 
-/** All of an account, whatever the order in which its set was filled. `segment` and `links` name what is stored. */
+/**
+ * Returns the whole account, independent of the order in which its set was filled. `segment` and `links` name the
+ * stored segments.
+ */
 const contentOf = ({ purchaseIds, ...rest }: Account, ids: Iterable<string>) => ({
   ...rest,
   size: purchaseIds.size,
@@ -143,14 +146,14 @@ const purchases = fc.array(
   fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 1, max: 3 })).map(([id, value]) => purchaseOf(id, value)),
   { maxLength: 120 }
 )
-/** So many that segments are due again and again. */
+/** It is large enough for several segments. */
 const manyPurchases = fc.array(
   fc.tuple(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 1, max: 3 })).map(([id, value]) => purchaseOf(id, value)),
   { minLength: 60, maxLength: 300, size: "max" }
 )
 const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 120 })
 const shortCuts = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 20 })
-/** How many commits happen while a segment is being stored. */
+/** The number of commits while a segment is being stored. */
 const lag = fc.integer({ min: 0, max: 40 })
 
 const grouped = (all: ReadonlyArray<Delivered>, sizes: ReadonlyArray<number>): Array<Array<Delivered>> => {
@@ -172,7 +175,7 @@ const commitAll = (ledger: AccountLedger, groups: ReadonlyArray<ReadonlyArray<De
   }
 }
 
-/** Finishes what is on its way, and commits one more purchase, so that the newest revision names all segments. */
+/** Stores the segments in flight, and commits one more purchase, so that the newest revision names all segments. */
 const commitLast = (ledger: AccountLedger) => {
   ledger.endSeal()
   const last = { ...purchaseOf(0, 1), purchaseId: "last" as PurchaseId }
@@ -233,7 +236,7 @@ describe("decide", () => {
           from = Math.max(0, from - rewind)
         }
         const expected = expectedOf(all)
-        // What was decided before a crash is neither applied nor counted as a repeat again.
+        // Input that was decided before a crash is neither applied nor counted again.
         expect(observed(ledger.account, expected.ids)).toEqual(expectedView(expected))
         expect(observed(load(ledger), expected.ids)).toEqual(expectedView(expected))
       })
@@ -302,7 +305,7 @@ describe("an account that is loaded from what is stored", () => {
         expect(observed(loaded, expected.ids).seen).toEqual(expected.counts)
         expect(decide(loaded, deliveredAgain(groups.flat(), 2_000_000)).applied).toEqual([])
       }),
-      // Shrinking so much takes minutes.
+      // Shrinking such long inputs takes minutes.
       { numRuns: 25, endOnFailure: true }
     )
   })
@@ -351,7 +354,7 @@ describe("sealing", () => {
   it("the next revision waits behind 32 unsealed revisions, or 1,024 ids beside a segment on its way", () => {
     const revisions = makeLedger()
     for (let number = 0; number < unsealedRevisionsMax; number += 1) revisions.commit(distinct(1, number))
-    // Without a segment on its way there is nothing to wait for.
+    // While no segment is in flight, there is nothing to wait for.
     expect(mustAwaitSeal(revisions.account)).toBe(false)
     revisions.beginSeal()
     expect(mustAwaitSeal(revisions.account)).toBe(true)

@@ -17,7 +17,7 @@ describe.each(kinds)("$name", ({ make, most }) => {
     fc.assert(
       fc.property(few, fc.array(id, { maxLength: 10 }), fc.nat({ max: most }), (entries, others, many) => {
         const numbered = Array.from({ length: many }, (_, index) => [`order-${index}`, index, 2 * index] as const)
-        // They have one length and one end, so a tag of the end does not tell them apart.
+        // The ids have the same length and the same end, so their tags are equal.
         const alike = Array.from({ length: 10 }, (_, index) => [`${index}: the same end`, index, 3 * index] as const)
         const ids = make()
         const model = new Map<string, { sequence: number; fingerprint: number }>()

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { PurchaseIdSet, type AppliedId } from "../../src/account/PurchaseIdSet.ts"
 import type { SealedRevision } from "../../src/account/Segment.ts"
 
-/** Gathers ids by the revisions that applied them, as a set has to. */
+/** Groups ids by their revisions, as a set has to. */
 const byRevision = (ids: ReadonlyArray<readonly [string, AppliedId]>): Array<SealedRevision> => {
   const revisions: Array<SealedRevision> = []
   for (const [purchaseId, { sequence, fingerprint }] of ids) {
@@ -19,7 +19,7 @@ const byRevision = (ids: ReadonlyArray<readonly [string, AppliedId]>): Array<Sea
   return revisions
 }
 
-// More than a list has.
+// More ids than a list holds.
 const known = [
   "a",
   "b",

@@ -6,7 +6,7 @@ import { decodeSegment, encodeSegment } from "../../src/protocol/SegmentCodec.ts
 const idsOfSegment = 256
 const million = 1_000_000
 
-/** The links of segments that an account stores one after the other, by their sequences. */
+/** Returns the links of segments that an account stores one after the other, by their sequences. */
 const chainOf = (segments: number, gap = 3): ReadonlyMap<number, SegmentLinks> => {
   const stored = new Map<number, SegmentLinks>()
   let links = noLinks
@@ -18,7 +18,7 @@ const chainOf = (segments: number, gap = 3): ReadonlyMap<number, SegmentLinks> =
   return stored
 }
 
-/** Follows links from the newest segment, and returns how many it found and in how many steps. */
+/** Follows links from the newest segment. Returns the number of segments found, and the number of steps. */
 const follow = (stored: ReadonlyMap<number, SegmentLinks>) => {
   const newest = [...stored.keys()].at(-1) ?? 0
   const found = new Set([newest])

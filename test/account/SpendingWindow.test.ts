@@ -13,7 +13,8 @@ import {
 const hour = 3_600_000
 const at = (text: string): number => Temporal.Instant.from(text).epochMilliseconds
 
-// Whole and half hours of change, offsets of 45 minutes, a change at midnight, a day that was left out (Apia).
+// The zones have changes of whole and half hours, offsets of 45 minutes, a change at midnight, and a missing day
+// (Apia).
 const zones = [
   "UTC",
   "Europe/Berlin",

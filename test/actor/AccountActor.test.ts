@@ -24,10 +24,10 @@ type Failure = BrokerUnavailable | OutcomeUnknown
 
 const refused = new BrokerUnavailable({ operation: "write", reason: "planned" })
 
-/** Lets every fiber run that can. */
+/** Lets every fiber run until all of them wait. */
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
 
-/** Holds writes until the test lets them go, each with its own outcome. */
+/** Holds writes until the test lets them pass, each with its own outcome. */
 class Held {
   isHolding = false
   private waiting: Array<Deferred.Deferred<void, Failure>> = []
@@ -43,7 +43,7 @@ class Held {
     return this.waiting.length
   }
 
-  /** Lets the oldest write go, or fails it. */
+  /** Lets the oldest write pass, or fails it. */
   readonly answer = (outcome: Effect.Effect<void, Failure> = Effect.void) =>
     Effect.suspend(() => {
       const oldest = this.waiting.shift()
@@ -58,12 +58,12 @@ class Held {
   })
 }
 
-/** One actor over a journal in memory. Its segments, its records and its commits pass when the test lets them. */
+/** One actor over a journal in memory. The test lets its segments, records and commits pass. */
 class TestActor {
   readonly journal = new MemoryJournal()
   readonly seals = new Held()
   readonly records = new Held()
-  /** What was stored, in order: `segment`, `record rejected.<input sequence>.<index>` and `commit`. */
+  /** The stored messages in order: `segment`, `record rejected.<input sequence>.<index>` and `commit`. */
   readonly stored: Array<string> = []
   readonly proposals: Array<RevisionProposal<number>> = []
   readonly revisions: Array<Revision> = []
@@ -141,7 +141,7 @@ class TestActor {
     })
   }
 
-  /** Gives the actor ids as one message each, and returns when it has done what it can. */
+  /** Gives the actor ids as one message each. Returns when it can do no more. */
   give(ids: ReadonlyArray<number>, quantity = 1) {
     return Effect.suspend(() => {
       for (const id of ids) this.tell([this.delivered(id, quantity)])
@@ -199,27 +199,27 @@ class TestActor {
     return Effect.forEach(ids, (id) => Effect.andThen(this.give([id]), this.commit()), { discard: true })
   }
 
-  /** The account as its actor has it. */
+  /** Returns the account as its actor has it. */
   look() {
     return Effect.callback<Account>((resume) => {
       this.actor?.offer({ kind: "look", look: (account) => resume(Effect.succeed(account)) })
     })
   }
 
-  /** The account as another actor would read it now. */
+  /** Returns the account as another actor would read it now. */
   load() {
     return Effect.flatMap(AccountReader, (reader) => reader.load("ann", this.head)).pipe(Effect.provide(this.services))
   }
 }
 
 interface Given {
-  /** Ids that are applied, one revision each. */
+  /** Applies ids, one in each revision. */
   readonly applied?: ReadonlyArray<number>
-  /** The writes that wait for the test from then on. */
+  /** The writes that wait for the test from that moment on. */
   readonly holding?: "seals" | "records"
 }
 
-/** Starts an actor, and brings it to where a test begins. */
+/** Starts an actor, and brings it into the state with which a test begins. */
 const given = ({ applied = [], holding }: Given = {}) =>
   Effect.gen(function* () {
     const actor = new TestActor()
@@ -231,7 +231,7 @@ const given = ({ applied = [], holding }: Given = {}) =>
 
 const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index)
 
-/** What is wrong with the segments that a revision of a journal refers to. */
+/** Returns the mistakes in the segments that a revision of a journal names. */
 const problemsOf = ({ journal }: TestActor, { segment }: Revision): Array<string> => {
   const problems: Array<string> = []
   for (let wanted = segment === 0 ? [] : [segment]; wanted.length > 0;) {
@@ -250,7 +250,7 @@ const problemsOf = ({ journal }: TestActor, { segment }: Revision): Array<string
 
 type Step = { readonly give: number; readonly from: number } | "hold" | "release" | "another actor"
 
-/** Does steps one after the other, and looks at each revision when it is stored. */
+/** Takes steps one after the other, and checks each revision when it is stored. */
 const runSteps = (steps: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
     const actor = yield* given()
@@ -343,7 +343,7 @@ describe("an actor that seals", () => {
       yield* actor.seals.release
       expect(actor.proposals).toHaveLength(1)
       const revision = yield* actor.commit()
-      // The segment covers the 24 revisions that there were when it began.
+      // The segment covers the 24 revisions that were there when it began.
       expect(revision?.unsealed).toBe(9)
       expect(problemsOf(actor, revision as Revision)).toEqual([])
       expect(revision?.segment).toBeGreaterThan(0)
@@ -381,7 +381,7 @@ describe("an actor that seals", () => {
       }
       yield* actor.giveTogether([5_000])
 
-      // The first segment holds 256 ids; the next two hold 800 and 400.
+      // The first segment holds 256 ids. The next two hold 800 and 400.
       yield* actor.seals.answer()
       expect((yield* actor.commit())?.segment).toBeGreaterThan(0)
 
@@ -442,7 +442,7 @@ describe("an actor that seals", () => {
           ),
           (steps) => Effect.runPromise(runSteps(steps))
         ),
-        // Shrinking so much takes minutes.
+        // Shrinking such long inputs takes minutes.
         { numRuns: 40, endOnFailure: true }
       )
     )

@@ -14,7 +14,7 @@ import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { sold } from "../../src/harness/system/Sold.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 
-/** A registry whose actors load at once unless the test holds them up, and whose proposals wait for the test. */
+/** A registry whose actors load at once unless the test holds them. Their proposals wait for the test. */
 const makeRegistry = (settings: { readonly residentMax: number; readonly idleMilliseconds?: number }) => {
   const proposals: Array<RevisionProposal<number>> = []
   let loads = 0
@@ -39,7 +39,7 @@ const makeRegistry = (settings: { readonly residentMax: number; readonly idleMil
   return { runtime, submit, proposals, mayLoad, loads: () => loads }
 }
 
-/** The input of a partition epoch, and what its actors told it. */
+/** The input of a partition epoch, and the reports of its actors. */
 class TestEpoch {
   readonly progress = new InputProgress<number>(0)
   readonly failures: Array<string> = []
@@ -58,7 +58,7 @@ describe("ActorRegistry", () => {
   let scope: Scope.Closeable
   let epoch: TestEpoch
   let actors: EpochActors<number>
-  /** Which of the proposals are committed, by their index: an actor proposes itself, again and again. */
+  /** The indexes of the committed proposals. An actor proposes itself, so the same object comes again. */
   let committed: Set<number>
 
   const open = async (settings: Parameters<typeof makeRegistry>[0], mailboxMax = 10) => {
@@ -73,7 +73,7 @@ describe("ActorRegistry", () => {
         registry.forEpoch<number>({
           partition: 0,
           writer: { submit: made.submit },
-          // Of a user without a revision nothing would be read.
+          // Without a revision there would be nothing to read.
           headOf: () => 1,
           failed: (reason) => void of.failures.push(reason),
           mailboxMax,
@@ -102,20 +102,20 @@ describe("ActorRegistry", () => {
     return [{ purchase, inputSequence, inputIndex: 0, storedAt: 0 }]
   }
 
-  /** Gives an actor one purchase; whether there was room. */
+  /** Gives an actor one purchase. Returns whether there was room. */
   const sell = (user: string, id: string, to = actors): boolean => {
     const message = epoch.receive()
     return to.tell(user, { kind: "purchases", deliveries: deliveriesOf(user, id, message.sequence), message })
   }
 
-  /** Gives an actor one purchase; whether there was room, and how many actors are in memory then. */
+  /** Gives an actor one purchase. Returns whether there was room, and how many actors are in memory then. */
   const sellNow = (user: string, id: string, to = actors) => {
     const sold = sell(user, id, to)
     return { sold, resident: registry.resident() }
   }
 
   const proposalsAre = (count: number) => until(`${count} proposals`, () => made.proposals.length === count)
-  /** Commits the oldest proposal of a user that is not committed yet, as the writer does: its line is written first. */
+  /** Commits the oldest proposal of a user that is not committed. It writes the line first, as the writer does. */
   const commitOf = (user: string) => {
     const index = made.proposals.findIndex((one, at) => one.userToken === user && !committed.has(at))
     if (index < 0) throw new Error(`no proposal of ${user} waits`)
@@ -198,7 +198,7 @@ describe("ActorRegistry", () => {
     await proposalsAre(3)
     commitOf("cat")
     commitOf("ann")
-    // Ben was passivated and is loaded again; Ann's place or Cat's is his.
+    // Ben was passivated and is loaded again. He has the slot of Ann or of Cat.
     expect((await look("ben")).count).toBe(0)
     expect({ loads: made.loads(), resident: registry.resident() }).toEqual({ loads: 4, resident: 2 })
   })

@@ -17,7 +17,7 @@ describe("An actor that is passivated and loaded again", () => {
       await system.publish(piece)
       await system.admin.untilApplied()
     }
-    // Revisions of 40: seven of them have 256 ids or more, and the eighth begins a segment of those.
+    // Each revision has 40 ids. Seven of them reach 256 ids, and the eighth begins their segment.
     const segments = Math.floor((Math.ceil(1_500 / 40) - 1) / Math.ceil(256 / 40))
     expect(await system.admin.keys("segment.>")).toEqual({ [`segment.${system.partitionOf("long")}`]: segments })
     await system.stopWorkers()
@@ -72,7 +72,7 @@ describe("An actor that is passivated and loaded again", () => {
       expect(answers.every(({ status }) => status === 202)).toBe(true)
     }
     for (let round = 0; round < 8; round += 1) await postRound(round)
-    // A second time, past the broker's window of message ids.
+    // It is stored a second time, after the broker's duplicate window.
     for (const sales of lanes) await system.publish(sales)
     await system.admin.untilApplied(40_000)
     expect(most).toBe(2)

@@ -8,7 +8,7 @@ afterEach(() => {
   for (const close of opened.splice(0)) close()
 })
 
-/** A server that answers each request, as its bytes come in, however `answer` likes. */
+/** A server that passes each request, as its bytes come in, to `answer`. */
 const serve = async (answer: (socket: Socket, request: string, connection: number) => void) => {
   let connections = 0
   const server = createServer((socket) => {

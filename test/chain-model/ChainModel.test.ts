@@ -6,13 +6,12 @@ import type { ModelRule } from "./Invariants.ts"
 import { protocol } from "./Protocol.ts"
 import type { Bounds, Mistake } from "./Rules.ts"
 
-// An explicit-state model of the commit chain: one partition, two users, two workers, a janitor, clients that send
-// again, crashes, lost deliveries, publishes whose answer is lost and that arrive late, heads written behind, and reads.
-// Every order of all steps is explored, and the invariants of Invariants.ts are checked in every state.
-//
-// Left out are redeliveries, which are dropped by their sequence, and deleted consumers, which end an epoch as a lost
-// delivery does. An acknowledgement is checked when it is sent; no other step depends on one.
-//
+// An explicit-state model of the commit chain. It has one partition, two users, two workers, a janitor, and clients
+// that send again. It has crashes, lost deliveries, lost answers, late publishes, writes of heads, and reads. Every
+// order of all steps is explored, and the invariants of Invariants.ts are checked in every state.
+// Redeliveries are left out, because workers drop them by their sequence. Deleted consumers are left out, because they
+// end an epoch as a lost delivery does. An acknowledgement is checked when it is sent, because no other step depends on
+// it.
 // MODEL_BOUND=large explores longer scripts and more faults at once, and prints the history of each mistake.
 const isLarge = process.env["MODEL_BOUND"] === "large"
 const statesMax = 40_000_000
@@ -24,9 +23,9 @@ const repeat: Script = [{ ann: "p" }, { ann: "p" }]
 const inTurn: Script = [{ ann: "p" }, { ann: "q" }]
 const apart: Script = [{ ann: "p" }, { bob: "r" }]
 const two: Script = [{ ann: "p" }, { ann: "q", bob: "r" }]
-/** A message without any purchase that can be read, and one behind it. */
+/** A message without any readable purchase, and one behind it. */
 const unreadable: Script = [{}, { ann: "p" }]
-/** Two messages of groups, a repeat, and an id that comes again with other content. */
+/** Two messages of groups, a repeat, and an id that comes again with another content. */
 const three: Script = [{ ann: "p" }, { ann: "q", bob: "r" }, { ann: "p", bob: "r'" }]
 const four: Script = [...three, { bob: "s" }]
 
@@ -96,7 +95,7 @@ const explorePlanted = ({ mistakes, script, ...bounds }: Planted, invariants?: R
 
 interface Breaking extends Planted {
   readonly breaks: ModelRule
-  /** A part of a step that has to be in the history. */
+  /** A part of the name of a step that has to be in the history. */
   readonly by?: string
 }
 

@@ -27,10 +27,10 @@ import {
   type WorkerSteps
 } from "./Worker.ts"
 
-/** An account seals its ids when this many are in no segment. */
+/** An account seals its ids at this many unsealed ids. */
 const unsealedMax = 1
 
-/** Decides as src/account/Account.ts does; returns `undefined` when there is nothing to write. */
+/** Decides as src/account/Account.ts does. Returns `undefined` if there is nothing to write. */
 const decide = (
   { script, mistakes }: Rules,
   user: User,
@@ -73,7 +73,7 @@ const finishedMessages = (worker: Worker, isOpen: (sequence: number) => boolean)
   return firstOpen < 0 ? worker.inHand : worker.inHand.slice(0, firstOpen)
 }
 
-/** Publishes, after what it refers to is written. */
+/** Publishes a commit after the records that it names are written. */
 const sent = ({ bounds, mistakes }: Rules, shared: Shared, worker: Worker, inFlight: InFlight): InFlight => {
   const isMissing = (line: Revision | undefined) => line?.refers.some((name) => !shared.written.includes(name))
   const waits =
@@ -121,7 +121,7 @@ const propose = (rules: Rules, shared: Shared, worker: Worker, taken: PerUser<nu
   ]
 }
 
-/** Ends an epoch whose owner cannot read an account: its head or a segment is not there. */
+/** Ends an epoch whose owner cannot read an account, because its head or a segment is missing. */
 const inconsistent: WorkerSteps = (rules, shared, worker) =>
   users
     .filter((user) => mailbox(rules, worker, user).length > 0 && accountOf(shared, worker, user) === undefined)
@@ -136,7 +136,7 @@ const proposals: WorkerSteps = (rules, shared, worker) => {
   return steps
 }
 
-/** Writes a segment or a rejected record; one that exists has the same content. */
+/** Writes a segment or a rejected record. An existing one has the same content. */
 const writeReference = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): WorkerStep => {
   const refers = users.flatMap((user) => inFlight.lines[user]?.refers ?? [])
   const missing = refers.find((name) => !shared.written.includes(name))
@@ -163,13 +163,13 @@ const succeed = ({ mistakes }: Rules, worker: Worker, inFlight: InFlight): Worke
   return { ...worker, table, kept, read, written: position, inFlight: undefined }
 }
 
-/** A mistake: goes on as if the commit in flight were stored, with the accounts that it would have left in memory. */
+/** A mistake: goes on as if the commit in flight were stored, with the accounts as they would then be in memory. */
 const presume = (rules: Rules, worker: Worker, inFlight: InFlight, ahead: number): Worker => {
   const presumed = succeed(rules, worker, inFlight)
   return { ...presumed, ahead, kept: perUser((user) => inFlight.lines[user] ?? presumed.kept[user]) }
 }
 
-/** Gives a commit up whose answer did not come in time. It stays on its way, or it was stored. */
+/** Gives up a commit whose answer did not come in time. It may be in flight or stored. */
 const giveUp = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): WorkerStep => {
   const { mistakes } = rules
   const name = "gives the commit up"
@@ -226,7 +226,10 @@ const settle = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight
 const isPipelined = (mistakes: Rules["mistakes"]) =>
   mistakes.has("next commit sent before the answer") || mistakes.has("next commit sent under the same expectation")
 
-/** A mistake: sends the next commit before the answer, and expects the sequence that the first should get, or its own. */
+/**
+ * A mistake: sends the next commit before the answer. It expects the sequence that the first should get, or the same as
+ * the first.
+ */
 const sendNext = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): ReadonlyArray<WorkerStep> => {
   if (inFlight.outcome !== "open" || shared.late.length > 0) return []
   const left = leftOnItsWay(rules, shared, worker)
@@ -235,7 +238,7 @@ const sendNext = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlig
   return proposals(rules, left, next).filter((step) => step.worker.inFlight !== undefined)
 }
 
-/** A mistake: an account is loaded between a commit and its acknowledgement, and stays in memory. */
+/** A mistake: loads an account between a commit and its acknowledgement, and keeps it in memory. */
 const loadMeanwhile: WorkerSteps = (_rules, shared, worker) =>
   users
     .filter((user) => isCommitting(worker, user) && worker.kept[user] === undefined)
@@ -245,7 +248,7 @@ const loadMeanwhile: WorkerSteps = (_rules, shared, worker) =>
       worker: { ...worker, kept: { ...worker.kept, [user]: loadedAccount(shared, worker, user) } }
     }))
 
-/** Commits one at a time: prepared, sent, stored or refused, and the answer told or not. */
+/** Commits one at a time. A commit is prepared, sent, and stored or refused. The answer arrives or is lost. */
 export const commit: WorkerSteps = (rules, shared, worker) => {
   const { inFlight } = worker
   if (inFlight === undefined) return [...proposals(rules, shared, worker), ...inconsistent(rules, shared, worker)]

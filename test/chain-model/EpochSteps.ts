@@ -14,7 +14,7 @@ import {
   type WorkerSteps
 } from "./Worker.ts"
 
-/** Reads the chain's end: its position, and the number of each account's revisions. */
+/** Reads the end of the chain: its position, and the number of revisions of each account. */
 const endOf = (shared: Shared) => ({
   reached: shared.position,
   written: shared.position,
@@ -22,8 +22,8 @@ const endOf = (shared: Shared) => ({
 })
 
 /**
- * Stores a take-over record. Reading the chain's end and publishing the record that expects it are one step here. A
- * record that finds another end is refused and leaves nothing behind.
+ * Stores a take-over record. Reading the end of the chain and publishing the record are one step here. A record that
+ * finds another end is refused and leaves no trace.
  */
 const takeOver = (rules: Rules, shared: Shared, worker: Worker, read: Partial<Worker>): WorkerStep => ({
   name: "takes over",
@@ -72,14 +72,14 @@ const running = (worker: Worker, manifest: Manifest, table: PerUser<number>): Wo
   decided: perUser(() => worker.reached)
 })
 
-/** Reads the chain from its beginning. The next blob has to be a base, so the manifest counts as an empty one. */
+/** Reads the chain from its beginning. The next blob has to be a base, so the manifest counts as empty. */
 const rebuild = (shared: Shared, worker: Worker, { revision }: Manifest): WorkerStep => ({
   name: "rebuilds the heads from the chain",
   shared,
   worker: running(worker, { ...noManifest, revision }, worker.epochHeads)
 })
 
-/** Returns the heads in a manifest's blobs, and over them those of the commits from there to the epoch. */
+/** Returns the heads in the blobs of a manifest, and over them the heads of the later commits up to the epoch. */
 const restoredTables = ({ mistakes }: Rules, shared: Shared, worker: Worker, manifest: Manifest) => {
   const found = readBlobs(shared.heads, manifest)
   const upTo = (ends: PerUser<number>) =>
@@ -113,14 +113,14 @@ const restore: WorkerSteps = (rules, shared, worker) => {
   })
 }
 
-/** Starts an epoch: the record, then the manifest, then its blobs and the commits after them. */
+/** Starts an epoch with the record, then the manifest, then its blobs, and then the commits after them. */
 export const startEpoch: WorkerSteps = (rules, shared, worker) => [
   ...begin(rules, shared, worker),
   ...readManifest(rules, shared, worker),
   ...restore(rules, shared, worker)
 ]
 
-/** Deliveries come in order, and skip what is purged. The number of the next one shows one that was lost. */
+/** Delivers in order, and skips purged input. A missing delivery number shows a lost delivery. */
 export const receive: WorkerSteps = (rules, shared, worker) => {
   const sequence = Math.max(worker.delivered, shared.purged) + 1
   if (sequence > shared.stored) {
@@ -144,7 +144,7 @@ export const receive: WorkerSteps = (rules, shared, worker) => {
   ]
 }
 
-/** Crashes, or begins an epoch for no reason of the protocol. */
+/** Crashes, or begins an epoch without a reason in the protocol. */
 export const endings: WorkerSteps = (rules, shared, worker) =>
   worker.phase === "idle" && worker.job.length === 0 && users.every((user) => worker.kept[user] === undefined)
     ? []

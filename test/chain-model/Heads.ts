@@ -1,21 +1,21 @@
 /** The broker's side of the heads: hints, bases and the manifest of one partition, as HeadsSteps.ts writes them. */
 import { type PerUser, perUser, type User } from "./Chain.ts"
 
-/** A hint or a base. A head is the number of an account's newest revision; 0 says nothing of the account. */
+/** A hint or a base. A head is the number of an account's newest revision; 0 if it has no head of the account. */
 export interface Blob {
   readonly name: number
-  /** The key of the hash under which accounts are found in it. */
+  /** The key of the hash by which it names accounts. */
   readonly key: number
   readonly heads: PerUser<number>
 }
 
 export interface Manifest {
-  /** The stream sequence of the manifest, which its replacement expects; 0 before the first. */
+  /** The stream sequence of the manifest, which its successor expects; 0 before the first. */
   readonly revision: number
-  /** The key of the hash in all blobs that it names; 0 before the first blob. */
+  /** The key of the hash in all blobs that it names; 0 if it names none. */
   readonly key: number
   readonly blobs: ReadonlyArray<number>
-  /** Up to which revision of each account the blobs are complete. */
+  /** The revision of each account up to which the blobs are complete. */
   readonly through: PerUser<number>
 }
 
@@ -23,11 +23,11 @@ export const noManifest: Manifest = { revision: 0, key: 0, blobs: [], through: {
 
 export interface HeadsStream {
   readonly manifest: Manifest
-  /** The manifest before, which a replica may still answer with. */
+  /** The manifest before it, which a replica may still return. */
   readonly older: Manifest | undefined
-  /** In the order of the stream. */
+  /** The blobs, in the order of the stream. */
   readonly blobs: ReadonlyArray<Blob>
-  /** A blob was lost by a fault, so that a manifest may name one that is not stored. */
+  /** Whether a fault lost a blob, so that a manifest may name a missing one. */
   readonly hasLost: boolean
 }
 
@@ -41,7 +41,7 @@ export interface HeadsRules {
   readonly keepsOlder: boolean
 }
 
-/** Applies a write to the stream; returns `undefined` where the manifest's expectation is refused. */
+/** Applies a write to the stream. Returns `undefined` if the stream refuses the manifest because of its expectation. */
 export const writeHeads = (heads: HeadsStream, write: HeadsWrite, rules: HeadsRules): HeadsStream | undefined => {
   switch (write.kind) {
     case "blob": {
@@ -65,7 +65,9 @@ export const writeHeads = (heads: HeadsStream, write: HeadsWrite, rules: HeadsRu
 export const lacksBlob = ({ blobs }: HeadsStream, manifest: Manifest): boolean =>
   manifest.blobs.some((name) => !blobs.some((blob) => blob.name === name))
 
-/** Reads the heads that a manifest's blobs hold; a blob under another key gives nothing, for no hash in it is found. */
+/**
+ * Reads the heads in the blobs of a manifest. A blob under another key gives none, because its hashes are not found.
+ */
 export const readBlobs = ({ blobs }: HeadsStream, manifest: Manifest): PerUser<number> => {
   const named = blobs.filter(({ name, key }) => manifest.blobs.includes(name) && key === manifest.key)
   return perUser((user) => Math.max(0, ...named.map(({ heads }) => heads[user])))

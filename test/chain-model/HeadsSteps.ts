@@ -8,20 +8,20 @@ export const headsRulesOf = ({ bounds, mistakes }: Rules): HeadsRules => ({
   keepsOlder: bounds.faults > 0 && (bounds.heads ?? 0) > 0
 })
 
-/** Returns the table that is written: that of acknowledged commits alone. */
+/** Returns the table to write, which has only acknowledged commits. */
 const writtenTable = ({ mistakes }: Rules, { table, inFlight }: Worker): PerUser<number> =>
   mistakes.has("heads written before the acknowledgement")
     ? perUser((user) => table[user] + (inFlight?.lines[user] === undefined ? 0 : 1))
     : table
 
-/** Cuts a base into a chunk for each account. The second has a name that no other blob has. */
+/** Cuts a base into one chunk for each account. The second has a name that no other blob has. */
 const chunksOf = ({ name, key, heads }: Blob) =>
   users.map((user, index) => {
     const blob = { name: index === 0 ? name : -name, key, heads: perUser((one) => (one === user ? heads[one] : 0)) }
     return { kind: "blob", blob, chunkOf: user } as const
   })
 
-/** Fills a chunk when it is written, so its heads may be newer than `through`. */
+/** Fills a chunk when it is written. So its heads may be newer than `through`. */
 const asWritten = ({ mistakes }: Rules, { phase, table }: Worker, write: HeadsWrite): HeadsWrite => {
   if (phase !== "running") return write
   if (write.kind === "manifest" && mistakes.has("base named complete at its end")) {
@@ -44,7 +44,7 @@ const jobOf = (
   const written = isBase && bounds.writesChunks === true ? chunksOf(blob) : [{ kind: "blob", blob } as const]
   const names = written.map((write) => write.blob.name)
   const blobs = isBase ? names : [...manifest.blobs, ...names]
-  // A mistake names a hint under the key of others.
+  // A mistake names a hint that was written under another key.
   const key = isBase ? blob.key : manifest.key
   const naming: HeadsWrite = {
     kind: "manifest",
@@ -64,7 +64,7 @@ const begin: WorkerSteps = (rules, shared, worker) => {
   if (users.every((user) => through[user] <= manifest.through[user])) return []
   const isNumberedBehind = rules.mistakes.has("blobs numbered behind the manifest")
   const name = isNumberedBehind ? Math.max(0, ...manifest.blobs) + 1 : (rules.bounds.heads ?? 0) - shared.headsLeft + 1
-  // A worker that finds no key draws one. The number of its first blob serves, for nobody else draws it.
+  // A worker that finds no key draws a random one. The model uses the number of its first blob, which is unique.
   const key = worker.key === 0 ? (rules.bounds.heads ?? 0) - shared.headsLeft + 1 : worker.key
   const since = rules.mistakes.has("changes forgotten before the manifest") ? worker.hinted : manifest.through
   const changed = perUser((user) => (through[user] > since[user] ? through[user] : 0))
@@ -82,7 +82,7 @@ const begin: WorkerSteps = (rules, shared, worker) => {
   return manifest.blobs.length > 0 && isSameKey ? [write("hint"), write("base")] : [write("base")]
 }
 
-/** Drops a hint or base whose manifest was refused. The manifest is read again, and the next blob is a new one. */
+/** Drops a hint or base whose manifest was refused. Reads the manifest again. The next blob is a new one. */
 const refused = ({ mistakes }: Rules, shared: Shared, worker: Worker): Worker => {
   const [naming] = worker.job
   const newest = shared.heads.manifest

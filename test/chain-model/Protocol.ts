@@ -25,14 +25,16 @@ const publish: EnvironmentSteps = ({ script }, shared) =>
     ? [{ name: `message ${shared.stored + 1} is stored`, shared: { ...shared, stored: shared.stored + 1 } }]
     : []
 
-/** The janitor. A position that it read earlier is lower, so it does nothing that this does not. */
+/** The janitor. It reads the present position. An earlier read would return a lower one, and do no more. */
 const purge: EnvironmentSteps = ({ mistakes, bounds }, shared) =>
   bounds.keepsInput !== true &&
   shared.purged < (mistakes.has("purge beyond the position") ? shared.stored : shared.position)
     ? [{ name: `message ${shared.purged + 1} is purged`, shared: { ...shared, purged: shared.purged + 1 } }]
     : []
 
-/** A commit arrives that nobody waits for. One whose expectation fails now may find the sequence later that it expects. */
+/**
+ * Lets a commit arrive whose sender no longer waits. If its expectation fails now, a later sequence may still match.
+ */
 const arriveLate: EnvironmentSteps = (rules, shared) =>
   shared.late.map((late, index) => {
     const others: Shared = { ...shared, late: shared.late.toSpliced(index, 1) }
@@ -49,7 +51,7 @@ const arriveLate: EnvironmentSteps = (rules, shared) =>
     }
   })
 
-/** The record of a worker that died, or waited no longer, before it was answered. */
+/** A take-over record of a worker that died or stopped waiting before the answer. */
 const takeOverLate: EnvironmentSteps = (rules, shared) =>
   asFault(shared, {
     name: "a take-over record is stored late",

@@ -12,7 +12,7 @@ import {
   type WorkerSteps
 } from "./Worker.ts"
 
-/** Returns the worker without a read; no commit in flight proves anything to the next one. */
+/** Returns the worker without its read. No commit in flight proves anything for the next read. */
 const withoutRead = (worker: Worker): Worker => ({
   ...worker,
   read: undefined,
@@ -40,7 +40,7 @@ const begin: WorkerSteps = ({ script }, shared, worker) =>
         }
       })
 
-/** Returns the newest input: the newer one of the leader's answer and of the worker's own position. */
+/** Returns the newest input: the newer of the leader's answer and the worker's own position. */
 const newestInput = ({ mistakes }: Rules, { stored, purged }: Shared, { reached }: Worker, asked: number): number => {
   if (mistakes.has("read without barrier")) return 0
   const found = stored > purged ? Math.max(stored, asked) : asked
@@ -55,7 +55,7 @@ const look = (rules: Rules, shared: Shared, worker: Worker, read: Read): Readonl
   return [{ name: `looks at ${read.user}`, shared, worker: { ...worker, read: looked } }]
 }
 
-/** Takes the barrier. An answer that was taken before newer input was dispatched is taken again. */
+/** Takes the leader's answer as the barrier. If newer input was dispatched after the look, it looks again. */
 const heldAgainst = (read: Read, newest: number): Read => ({
   ...read,
   // The leader has answered, so the question no longer matters.
@@ -65,8 +65,8 @@ const heldAgainst = (read: Read, newest: number): Read => ({
 })
 
 /**
- * Checks the owner by a read. The leader finds no message on the chain after the newest that this worker knows or has in
- * flight. The other form of the check is in CommitSteps.ts: a commit that was published after the barrier is acknowledged.
+ * Checks ownership by a read. The leader finds no message of the chain after the newest that this worker knows or has
+ * in flight. CommitSteps.ts has the other check: a commit that was published after the barrier is acknowledged.
  */
 const check = (rules: Rules, shared: Shared, worker: Worker, read: Read): WorkerStep =>
   worker.ahead >= 0 || rules.mistakes.has("read without owner check")
@@ -99,7 +99,9 @@ const proceed = (rules: Rules, shared: Shared, worker: Worker, read: Read): Read
   ]
 }
 
-/** Reads: a look, the barrier after it, and then the owner's check. The asker may stop waiting at any step. */
+/**
+ * Reads in steps: a look, the barrier after it, and the check of ownership. The client may stop waiting at any step.
+ */
 export const read: WorkerSteps = (rules, shared, worker) => {
   if (worker.read === undefined) return begin(rules, shared, worker)
   const left = { ...shared, isReading: false }

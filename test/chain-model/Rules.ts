@@ -39,21 +39,25 @@ export type Mistake =
   | "read trusts a log without anything newer"
 
 export interface Bounds {
-  /** Crashes, lost deliveries, unknown outcomes, stale manifests, lost blobs and late take-over records together. */
+  /**
+   * The number of crashes, lost deliveries, unknown outcomes, stale manifests, lost blobs and late take-over records
+   * together.
+   */
   readonly faults: number
   readonly reads: number
   /** The number of hints and bases that may be begun. */
   readonly heads?: number
   /**
-   * With "act" a worker that has lost its ownership goes on. With "rest" it only ends the write of heads that it began:
-   * the broker refuses its commits, and the owner's check its answers. A planted mistake needs "act".
+   * Decides about a worker that has lost its ownership. With "act" it goes on. With "rest" it only ends its write of
+   * heads, because the broker refuses its commits, and the check of ownership its answers. A planted mistake needs
+   * "act".
    */
   readonly zombies: "act" | "rest"
-  /** Compares restored heads with a digest in the newest commit, and rebuilds them from the chain where they differ. */
+  /** Compares restored heads with a digest in the newest commit, and makes them again from the chain if they differ. */
   readonly checksDigest?: boolean
-  /** A base is written in a chunk for each account, and commits are stored between two chunks. */
+  /** Writes a base in one chunk for each account, so that commits are stored between two chunks. */
   readonly writesChunks?: boolean
-  /** Only this form of the owner's check is used; both when left out. */
+  /** Uses only this form of the check of ownership. Without it, both are used. */
   readonly ownerCheck?: "commit" | "read"
   /** The input log is never purged. */
   readonly keepsInput?: boolean

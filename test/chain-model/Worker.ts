@@ -15,48 +15,48 @@ import type { Rules } from "./Rules.ts"
 
 export interface Read {
   readonly user: User
-  /** How many purchases the answer must hold. */
+  /** The number of purchases that the answer must hold. */
   readonly required: number
-  /** The newest input that was dispatched when the leader was asked for a newer one. */
+  /** The newest dispatched input at the time of the question to the leader. */
   readonly asked: number | undefined
-  /** The newest input, as the leader's answer tells it. */
+  /** The newest input by the leader's answer. */
   readonly barrier: number | undefined
   readonly answer: ReadonlyArray<number> | undefined
-  /** The newest input that was dispatched when the answer was taken. */
+  /** The newest dispatched input at the time of the leader's answer. */
   readonly through: number
-  /** The worker was the owner after the barrier was read. */
+  /** Whether the worker was the owner after the barrier was read. */
   readonly isChecked: boolean
 }
 
 export interface InFlight extends Commit {
-  /** Before it is published, the segments and rejected records that it refers to are written. */
+  /** Before a commit is published, the segments and rejected records that it names are written. */
   readonly outcome: "preparing" | "open" | "stored"
-  /** The number of each account's revisions in the chain when it was stored. */
+  /** The number of revisions of each account in the chain when it was stored. */
   readonly heads: PerUser<number> | undefined
-  /** Its acknowledgement proves to the read that this worker was the owner after the barrier. */
+  /** Whether its acknowledgement proves to the read that this worker was the owner after the barrier. */
   readonly proves: boolean
 }
 
 export interface Worker {
   readonly phase: "idle" | "begun" | "taken" | "restoring" | "running"
-  /** The newest sequence of the chain that this worker knows, or has in flight, less the chain's end. */
+  /** The newest sequence of the chain that this worker knows or has in flight, minus the last sequence of the chain. */
   readonly ahead: number
-  /** The number of each account's revisions at the take-over record. */
+  /** The number of revisions of each account at the take-over record. */
   readonly epochHeads: PerUser<number>
   /** The table of heads. */
   readonly table: PerUser<number>
-  /** The manifest as this worker last read or wrote it. */
+  /** The manifest that this worker read or wrote last. */
   readonly manifest: Manifest | undefined
   readonly key: number
-  /** The heads that the last hint or base held, whether or not its manifest was stored. */
+  /** The heads in the last hint or base, whether or not its manifest was stored. */
   readonly hinted: PerUser<number>
-  /** The writes that a hint or base still needs, in order. */
+  /** The remaining writes of a hint or base, in order. */
   readonly job: ReadonlyArray<HeadsWrite>
-  /** The newest input that its consumer delivered, and whether a delivery before it was lost. */
+  /** The newest input that its consumer delivered, and whether an earlier delivery was lost. */
   readonly delivered: number
   readonly hasGap: boolean
   readonly dispatched: number
-  /** The input up to which everything is in a commit that was sent, and the messages after it. */
+  /** The input up to which everything is in a sent commit, and the messages after it. */
   readonly reached: number
   /** The position in the newest commit that it knows. */
   readonly written: number
@@ -64,7 +64,7 @@ export interface Worker {
   readonly decided: PerUser<number>
   readonly inFlight: InFlight | undefined
   readonly read: Read | undefined
-  /** Accounts that a mistake keeps in memory. Without one they are read from the chain whenever they are needed. */
+  /** Accounts that a mistake keeps in memory. Without a mistake, they are read from the chain when needed. */
   readonly kept: PerUser<Revision | undefined>
 }
 
@@ -102,7 +102,7 @@ export const mailbox = ({ script }: Rules, worker: Worker, user: User): Readonly
 
 export const isCommitting = ({ inFlight }: Worker, user: User): boolean => inFlight?.lines[user] !== undefined
 
-/** Returns the account at a worker's head of it; `undefined` while a segment is missing that it needs. */
+/** Returns the account at its head in a worker; `undefined` while a segment that it needs is missing. */
 export const accountOf = (shared: Shared, worker: Worker, user: User): Revision | undefined => {
   const kept = worker.kept[user]
   if (kept !== undefined) return kept
@@ -121,28 +121,28 @@ export const loadedAccount = (shared: Shared, worker: Worker, user: User): Revis
   return isReadable === true ? revision : undefined
 }
 
-/** A worker after another message was stored on the chain. */
+/** Returns a worker after another message was stored on the chain. */
 export const disowned = ({ bounds }: Rules, worker: Worker): Worker =>
   bounds.zombies === "rest" ? { ...idleWorker, job: worker.job } : oneOlder(worker)
 
-/** Makes what is on its way expect an older sequence, and forgets what can never be stored. */
+/** Makes the expectations of writes in flight older. Drops writes that can never be stored. */
 export const chainGrown = ({ mistakes }: Rules, shared: Shared): Shared => ({
   ...shared,
   late: shared.late.map(oneOlder).filter(({ ahead }) => ahead >= 0 || mistakes.has("commit without expectation"))
 })
 
-/** Ends the reads of those that a message of somebody else on the chain has turned into idle workers. */
+/** Ends the reads of workers that another worker's message has made idle. */
 export const readsEnded = ({ bounds }: Rules, shared: Shared): Shared => ({
   ...shared,
   isReading: shared.isReading && bounds.zombies === "act"
 })
 
-/** Bounds the commits that are on their way with nobody waiting. Without a mistake no more than one could be stored. */
+/** Bounds the commits in flight without a waiting sender. Without a mistake, at most one of them could be stored. */
 const lateMax = 1
-/** Bounds the writes of heads that are on their way with nobody waiting. */
+/** Bounds the writes of heads in flight without a waiting sender. */
 const lateHeadsMax = 2
 
-/** Leaves a commit on its way, to arrive late or never. */
+/** Leaves a commit in flight. It may arrive late or never. */
 export const leftOnItsWay = ({ mistakes }: Rules, shared: Shared, { inFlight, ahead }: Worker): Shared => {
   const canArrive = ahead >= 0 || mistakes.has("commit without expectation")
   if (inFlight?.outcome !== "open" || !canArrive || shared.late.length >= lateMax) return shared
@@ -150,7 +150,7 @@ export const leftOnItsWay = ({ mistakes }: Rules, shared: Shared, { inFlight, ah
   return { ...shared, late: [...shared.late, { position, lines, digest, ahead }] }
 }
 
-/** Leaves the next write of heads on its way. */
+/** Leaves the next write of heads in flight. */
 export const headsLeftOnTheirWay = (shared: Shared, { job }: Worker): Shared => {
   const [next] = job
   return next === undefined || shared.lateHeads.length >= lateHeadsMax
@@ -158,7 +158,7 @@ export const headsLeftOnTheirWay = (shared: Shared, { job }: Worker): Shared => 
     : { ...shared, lateHeads: [...shared.lateHeads, next] }
 }
 
-/** Ends an epoch: the worker drops everything that it held. */
+/** Ends an epoch. The worker drops everything that it held. */
 export const over = (rules: Rules, shared: Shared, worker: Worker, name: string): WorkerStep => {
   const left = headsLeftOnTheirWay(leftOnItsWay(rules, shared, worker), worker)
   const kept = rules.mistakes.has("accounts kept across an epoch")
@@ -171,7 +171,7 @@ export const over = (rules: Rules, shared: Shared, worker: Worker, name: string)
   }
 }
 
-/** A step that happens a bounded number of times, and that a way to finish must not need. */
+/** A step that can happen a bounded number of times. Finishing must not depend on it. */
 export const asFault = <Taken extends Omit<WorkerStep, "worker">>(shared: Shared, step: Taken): ReadonlyArray<Taken> =>
   shared.faultsLeft === 0
     ? []

@@ -8,9 +8,9 @@ import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 /** The path by which the tests call the command. */
 export const program = join(projectRoot, "scripts/purchases")
 
-/** How a command ended, and everything that it wrote. */
+/** The exit of a command, and its whole output. */
 export interface Ended {
-  /** `undefined` if a signal ended it. */
+  /** The exit code; `undefined` if a signal ended it. */
   readonly code: number | undefined
   readonly out: string
   readonly error: string
@@ -26,7 +26,7 @@ export const purchasesAt = (url: string, ...words: ReadonlyArray<string>): Promi
     )
   })
 
-/** Runs a line of the shell, in which `$PURCHASES` is the command. A pipe of it is a real one. */
+/** Runs a line in the shell, in which `$PURCHASES` is the command. */
 export const shellAt = (url: string, line: string): Promise<Ended> =>
   new Promise((resolve) => {
     execFile("bash", ["-o", "pipefail", "-c", line], { env: environmentOf(url) }, (failure, out, error) =>
@@ -34,7 +34,7 @@ export const shellAt = (url: string, line: string): Promise<Ended> =>
     )
   })
 
-/** A command that runs, to be interrupted. */
+/** A running command that a test interrupts. */
 export class RunningCommand {
   private readonly child: ChildProcess
   private text = ""
@@ -44,7 +44,7 @@ export class RunningCommand {
     this.child.stderr?.on("data", (chunk: Buffer) => void (this.text += chunk.toString()))
   }
 
-  /** Sends a signal, and returns the signal that ended the command and what it said on stderr. */
+  /** Sends a signal. Returns the signal that ended the command, and its stderr. */
   async interrupt(signal: NodeJS.Signals): Promise<{ readonly endedBy: NodeJS.Signals | null; readonly said: string }> {
     const closed = once(this.child, "close")
     this.child.kill(signal)
@@ -53,7 +53,7 @@ export class RunningCommand {
   }
 }
 
-/** Something that answers in the place of the service. */
+/** A server that answers in place of the service. */
 export const startAnswering = async (listener: RequestListener) => {
   const server = createServer(listener)
   server.listen(0, "127.0.0.1")
@@ -68,6 +68,6 @@ export const startAnswering = async (listener: RequestListener) => {
   }
 }
 
-/** The body of a problem that says: not now. */
+/** The body of a problem that asks the caller to try again. */
 export const notNow = (detail: string) =>
   JSON.stringify({ type: "urn:purchase-ledger:problem:unavailable", title: "t", status: 503, detail, instance: "/" })

@@ -136,7 +136,7 @@ describe("a run", () => {
           timeoutMilliseconds: 3_000,
           attemptsMax: Number.POSITIVE_INFINITY,
           onRetry,
-          // Each request is answered for its first purchase alone, and only the very first is stored.
+          // Each answer covers only the first purchase of its request. Only the very first purchase is stored.
           fetch: async (request) => {
             await request.text()
             requests += 1

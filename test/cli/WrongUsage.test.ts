@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest"
 import { runCommand } from "../../scripts/cli/CommandLine.ts"
 import { purchasesAt } from "./Cli.ts"
 
-/** Where nobody listens: a wrong command line has to be found before anything is sent. */
+/** Nobody listens there, because a wrong command line has to be found before anything is sent. */
 const nowhere = "http://127.0.0.1:1"
 
-/** Returns what is said on stderr of a wrong command line, without a process of its own. */
+/** Returns the stderr of a wrong command line, without starting a process. */
 const saidOf = async (words: ReadonlyArray<string>): Promise<string> => {
   const said: Array<string> = []
   const silent: Console.Console = Object.assign(Object.create(console) as Console.Console, {

@@ -10,7 +10,7 @@ import { serveHttp } from "../../src/edge/server/HttpServer.ts"
 import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { useService } from "../support/TestService.ts"
 
-/** The Node 20 of this machine, beside the one that this project runs on; an empty text if there is not one. */
+/** The path of Node 20 on this machine; an empty text if it is not installed. */
 const node20 =
   (process.env["PATH"] ?? "")
     .split(delimiter)

@@ -20,7 +20,7 @@ const lamp = (userId: string, members: Partial<NewPurchase> = {}): NewPurchase =
 
 type Ask = (request: Request, attempt: number) => Response | Promise<Response>
 
-/** A client that waits in no time, and what it did; `ask` stands between it and the service. */
+/** A client that does not wait, and records its waits and requests. `ask` stands between it and the service. */
 const clientOf = (ask: Ask = (request) => service.edge.app.fetch(request)) => {
   const waits: Array<number> = []
   let attempts = 0
@@ -68,7 +68,7 @@ describe("a purchase", () => {
       ids.add(((await copy.json()) as NewPurchase).purchaseId)
       if (attempt === 1) return unavailable({ "retry-after": "2" })
       const answer = await service.edge.app.fetch(request)
-      // Stored, and the answer is lost.
+      // The purchase is stored, and the answer is lost.
       if (attempt === 2) throw new TypeError("terminated")
       return answer
     })
@@ -208,7 +208,7 @@ describe("what was rejected", () => {
   })
 })
 
-/** Lets so many lines of an answer through, and then breaks the connection. */
+/** Lets a number of lines of an answer through, and then breaks the connection. */
 const brokenAfter = (response: Response, linesMax: number): Response => {
   let lines = 0
   const cut = new TransformStream<Uint8Array, Uint8Array>({
@@ -270,7 +270,7 @@ describe("many purchases", () => {
     for await (const { index } of client.postAll(slow())) if (index === 0) answered.resolve()
     clearTimeout(counting)
     expect(chunks[0]).toBe(1)
-    // A chunk takes what comes in a turn of the timers, however many turns that is here, or is full.
+    // A chunk takes the purchases of one turn of the timers, unless it is full before.
     expect(chunks.length).toBeLessThanOrEqual(2 * turns + 2_500 / 500)
     expect(Math.max(...chunks)).toBeGreaterThan(1)
     expect(await client.total("joy")).toMatchObject({ purchaseCount: 2_500 })
@@ -306,7 +306,7 @@ describe("many purchases", () => {
     const posting = client.postAll(endless())
     const first = posting.next()
     await full.promise
-    // All that is ready to run has run after a turn of the event loop.
+    // After a turn of the event loop, all ready tasks have run.
     await new Promise(setImmediate)
     expect(given).toBe(unansweredMax)
     const writer = answers.writable.getWriter()

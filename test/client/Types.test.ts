@@ -11,7 +11,7 @@ import type * as ServedRejected from "../../src/edge/rejected/routes.ts"
 import type { ReadyState } from "../../src/edge/service/probes.ts"
 import type { SystemState } from "../../src/edge/service/status.ts"
 
-/** What a caller reads of a schema's value: amounts are texts. */
+/** The type that a caller reads for a schema. Amounts are texts. */
 type Read<A> = A extends RawJson
   ? string
   : A extends ReadonlyArray<infer Item>
@@ -23,7 +23,7 @@ type Plain<A> = { readonly [Key in keyof A]: A[Key] }
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 type Agrees<S extends Schema.Constraint, Mine> = Same<Read<S["Type"]>, Plain<Mine>>
 
-// These do not compile where the client's types are not those of the service.
+// These lines do not compile if the client's types differ from those of the service.
 const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof Served.PurchaseContent, Client.PurchaseContent>,
   true satisfies Agrees<typeof Served.StoredPurchase, Client.StoredPurchase>,

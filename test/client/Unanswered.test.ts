@@ -14,7 +14,7 @@ const lamp: NewPurchase = { userId: "ann", productName: "Lamp", productType: "Of
 
 type Answer = (request: Request, attempt: number) => Response | Promise<Response>
 
-/** An answer that never comes. */
+/** An answer that does not come. */
 const silence: Answer = (request) =>
   new Promise((_, reject) => {
     request.signal.addEventListener("abort", () => reject(request.signal.reason as Error))
@@ -26,7 +26,7 @@ const notNow: Answer = () =>
     { status: 504 }
   )
 
-/** A client that gives each call ten seconds, and what it was told of repetitions. */
+/** A client that gives each call ten seconds, and the repetitions that it reported. */
 const clientOf = (answer: Answer) => {
   const repetitions: Array<{ readonly message: string; readonly until: number | undefined }> = []
   let attempts = 0
@@ -40,7 +40,7 @@ const clientOf = (answer: Answer) => {
   return { client, repetitions }
 }
 
-/** What a call fails with while the clock is turned by so many seconds; `undefined` if it goes on. */
+/** Returns the error of a call while the clock is turned by a number of seconds; `undefined` if the call goes on. */
 const failureWithin = async (seconds: number, call: Promise<unknown>): Promise<unknown> => {
   let failure: unknown
   call.catch((thrown: unknown) => {
@@ -130,7 +130,7 @@ describe("many purchases", () => {
   const stored = (line: number) => `{"line":${line},"status":"stored","userId":"ann","purchaseId":"p${line}"}\n`
   const named = (number: number) => ({ ...lamp, purchaseId: `p${number}` })
 
-  /** A service that takes a request and answers so many of its lines, and then is silent, or ends as it is told to. */
+  /** A service that answers a number of lines of a request. Then it is silent, or ends as it is told to. */
   const answering =
     (linesMax: number, ending?: string): Answer =>
     ({ body, signal }) => {

@@ -10,10 +10,10 @@ import { testSettings } from "../../src/harness/system/TestLedger.ts"
 import { Wire } from "../support/Wire.ts"
 
 const electionsWithin = 60_000
-/** How often commits are to meet that expect the same. */
+/** The number of rounds in which commits with the same expectation meet. */
 const roundsMax = 20
 const rivals = 20
-/** A chain of the tests' own, which no worker has. */
+/** A chain for the tests, which no worker writes. */
 const contractPartition = 100
 
 describe("Three brokers, two workers and two edges under load", () => {
@@ -50,7 +50,7 @@ describe("Three brokers, two workers and two edges under load", () => {
       return { exits, stored: stored.map(({ text }) => text) }
     })
     const answers = new Set<number | undefined>()
-    // Two meet on their way in nearly each round, but no round has to bring that.
+    // Two commits meet in nearly each round, but not in every one.
     for (let round = 1; round <= roundsMax && !answers.has(10_164); round += 1) {
       const { exits, stored } = await runtime.runPromise(commits(round))
       const mine = () => wire.commits.filter(({ worker, epoch }) => worker.startsWith("rival-") && epoch === round)
@@ -115,7 +115,7 @@ describe("Three brokers, two workers and two edges under load", () => {
       broker?.launch()
       await cluster.untilWhole()
     }
-    // A run in which nobody felt the kills would prove nothing.
+    // A run without an effect of the kills would prove nothing.
     expect(Object.keys(traffic.feltSince("write", felt).errors)).not.toEqual([])
     expect(traffic.readProblems).toEqual([])
   }, 180_000)

@@ -15,10 +15,10 @@ export interface BrokerOptions {
   readonly inputBytesMax: number
 }
 
-/** A broker, real or simulated, and one process that has its services. */
+/** A real or simulated broker, and a process with its services. */
 export interface BrokerUnderTest {
   readonly run: <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>) => Promise<Exit.Exit<A, E>>
-  /** Tells the broker that a delivery was not worked off, so that it comes again at once. */
+  /** Tells the broker that a message was not processed, so that it is delivered again at once. */
   readonly refuse: (delivery: Delivery) => Effect.Effect<void>
   readonly restart: () => Promise<void>
   readonly stop: () => Promise<void>

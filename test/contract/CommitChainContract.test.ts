@@ -12,7 +12,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     return stored
   }
 
-  /** Appends commits to a partition that has none, and returns their sequences. */
+  /** Appends commits to a partition without any. Returns their sequences. */
   const appendAll = async (partition: number, commits: ReadonlyArray<string>): Promise<ReadonlyArray<number>> => {
     const sequences: Array<number> = []
     for (const commit of commits) sequences.push(await append(partition, commit, sequences.at(-1) ?? 0))

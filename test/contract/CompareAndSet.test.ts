@@ -4,10 +4,13 @@ import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
 import { TestCluster } from "../../src/harness/system/TestCluster.ts"
 import { type Appended, chainProblems, chainStream, RivalWriter } from "./RivalWriter.ts"
 
-/** The codes of a lost compare-and-set: a wrong last sequence, and one that another publish under way will make wrong. */
+/**
+ * The codes of a lost compare-and-set: a wrong last sequence, and a last sequence that a publish in flight will make
+ * wrong.
+ */
 const lostCodes = [10_071, 10_164]
 const atOnce = 20
-/** How often the leader changes in each way. */
+/** The number of changes of the leader, for each way to change it. */
 const rounds = 3
 
 const kinds = [
@@ -47,7 +50,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     await stop()
   })
 
-  /** A writer on one of the brokers, in turn. */
+  /** A writer that is connected to one of the brokers, in turn. */
   const openWriter = async (name: string, url = brokers[writers.length % brokers.length]?.url ?? "") => {
     const writer = await RivalWriter.open(url, name)
     writers.push(writer)
@@ -140,7 +143,9 @@ describe("a chain of commits while its leader changes", () => {
     return leader
   }
 
-  /** Two owners that each believe to be the only one: every outcome but success ends in a read of the chain's end. */
+  /**
+   * Two owners that each believe to be the only one. After every outcome but success they read the end of the chain.
+   */
   const fight = (owner: RivalWriter | undefined, isOver: () => boolean) =>
     (async () => {
       if (owner === undefined) return
@@ -152,7 +157,7 @@ describe("a chain of commits while its leader changes", () => {
   const storedBy = (owner: RivalWriter | undefined): number =>
     owner?.attempts.filter(({ outcome }) => outcome.kind === "stored").length ?? 0
 
-  /** Waits until both owners have stored something more, each with a leader that serves. */
+  /** Waits until both owners have stored more, with a working leader. */
   const untilBothGoOn = (owners: ReadonlyArray<RivalWriter | undefined>) => {
     const before = owners.map(storedBy)
     return until("both owners go on", () => owners.every((owner, index) => storedBy(owner) > (before[index] ?? 0)))
@@ -198,7 +203,8 @@ describe("a chain of commits while its leader changes", () => {
       if (through === undefined || other === undefined) return expect.unreachable()
       const expected = await other.newest()
       await leader.freeze()
-      // They lie in the frozen broker's socket, and are read when it wakes and may still believe to lead.
+      // The messages wait in the socket of the frozen broker. It reads them when it wakes up, and may still believe
+      // that it leads.
       const late = Array.from({ length: atOnce }, () => through.append(expected))
       await until("another owner takes over", async () => (await other.append(await other.newest())).kind === "stored")
       leader.wake()

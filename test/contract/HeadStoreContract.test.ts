@@ -54,7 +54,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await at(old)).toBeUndefined()
     expect(await at(kept)).toEqual([1])
     expect(await at(other)).toEqual([1])
-    // A manifest that is gone is replaced like the first.
+    // After its manifest is lost, the next one is stored like the first.
     expect(await heads((real) => real.replaceManifest(4, "late", manifest))).toMatchObject(conflict)
     expect(await heads((real) => real.replaceManifest(4, "new", 0))).toBe(kept + 1)
   })

@@ -84,7 +84,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     await input((log) => log.purgeBelow((third ?? 0) + 1))
     expect(await input((log) => log.bounds)).toEqual({ first: (third ?? 0) + 1, last: third })
     expect(await input((log) => log.lastSequence(6))).toBe(0)
-    // What is purged is not forgotten, and the numbers go on.
+    // The broker remembers purged messages, and goes on with their numbers.
     expect(await append("purchases.6.purged", "p3")).toEqual({ sequence: third, duplicate: true })
     expect(await append("purchases.6.purged", "p4")).toEqual({ sequence: (third ?? 0) + 1, duplicate: false })
   })
@@ -105,7 +105,7 @@ onBoth(
           }
         }).pipe(Effect.timeout("20 seconds"))
       )
-      // One repeat came within the window at least. Had it renewed the window, no try would ever be stored.
+      // At least one repeat came within the window. If it had renewed the window, no attempt would ever be stored.
       expect(repeats).toBeGreaterThan(1)
       expect(again).toMatchObject({ sequence: first.sequence + 1 })
     })

@@ -16,16 +16,16 @@ const kinds = [
   { kind: "the broker in memory", open: openMemoryBroker }
 ]
 
-/** Looks again and again until something holds, on the clock of the broker. */
+/** Checks again and again until a condition holds, on the clock of the broker. */
 export const until = (holds: () => boolean) =>
   Effect.suspend(() => (holds() ? Effect.succeed(true) : Effect.as(Effect.sleep(5), false))).pipe(
     Effect.repeat({ until: (held) => held }),
     Effect.timeout("20 seconds")
   )
 
-/** What the tests of a contract use of the broker that they run on, which is open while they run. */
+/** The broker that the tests of a contract run on. It is open while they run. */
 const contractOf = (broker: BrokerUnderTest) => {
-  /** What an effect answers, or its failure. */
+  /** Returns the result of an effect, or its failure. */
   const outcome = async <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>): Promise<A | E> => {
     const exit = await broker.run(effect)
     if (Exit.isSuccess(exit)) return exit.value
@@ -51,7 +51,7 @@ const contractOf = (broker: BrokerUnderTest) => {
   return { outcome, chain, heads, rejected, input, append, refuse, restart }
 }
 
-/** The same tests on the real server, and on the one in memory that stands for it in the simulation. */
+/** Runs the same tests on the real server, and on the broker in memory that the simulation uses. */
 export const onBoth = (
   what: string,
   options: BrokerOptions,

@@ -20,7 +20,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
   const create = (partition: number, epoch: number, from: number, unacknowledgedMax = 100) =>
     Effect.flatMap(PartitionConsumer, (consumers) => consumers.create(partition, epoch, from, unacknowledgedMax))
 
-  /** Pulls, and keeps what comes. */
+  /** Pulls, and keeps the deliveries. */
   const pull = (partition: number, epoch: number, messages: number) =>
     Effect.gen(function* () {
       const consumers = yield* PartitionConsumer
@@ -186,7 +186,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
         yield* create(0, 71, last + 1)
         const old = yield* pull(0, 70, 10)
         const later = yield* pull(0, 71, 10)
-        // The pull requests have arrived when something comes through them.
+        // A delivery shows that the pull requests have arrived.
         yield* log.append("purchases.0.u", "before-deletion", "{}")
         yield* until(() => old.deliveries.length === 1 && later.deliveries.length === 1)
         yield* consumers.deleteBefore(0, 71)

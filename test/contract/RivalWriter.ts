@@ -60,7 +60,7 @@ export class RivalWriter {
     if (error !== undefined) throw new Error(error.description)
   }
 
-  /** Appends under an expectation; without one where it is undefined, as no owner may. */
+  /** Appends under an expectation. Without one it appends unconditionally, which no owner may do. */
   async append(expected: number | undefined, claimed = expected ?? 0): Promise<Appended> {
     const name = `${this.name}-${this.attempts.length + 1}`
     const written = headers()
@@ -82,7 +82,7 @@ export class RivalWriter {
     return outcome
   }
 
-  /** Returns the sequence of the newest message of the chain as the leader has it, 0 for none. */
+  /** Returns the sequence of the newest message of the chain as the leader has it; 0 if it is empty. */
   async newest(): Promise<number> {
     return (await this.read({ last_by_subj: chainSubject }))?.sequence ?? 0
   }
@@ -97,7 +97,7 @@ export class RivalWriter {
     }
   }
 
-  /** Has the leader step down, and returns when the request is answered. */
+  /** Makes the leader step down. Returns when the request is answered. */
   async stepDown(): Promise<void> {
     await this.ask(`STREAM.LEADER.STEPDOWN.${chainStream}`, {})
   }
@@ -109,7 +109,7 @@ export class RivalWriter {
     return { sequence: message.seq, name, expected }
   }
 
-  /** Asks the broker's API until it answers with anything but a lack of a leader. */
+  /** Asks the broker's API until the answer is not a lack of a leader. */
   private async ask(subject: string, body: object): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
       const answer = await this.client

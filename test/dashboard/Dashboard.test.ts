@@ -13,7 +13,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   let server: TestServer
   let browser: Browser
   let page: Page
-  /** What the browser complained of. */
+  /** The errors and warnings of the browser. */
   let complaints: Array<string>
   beforeAll(async () => {
     server = await serve(service.edge.app)
@@ -44,7 +44,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   const buy = (userId: string, purchaseId: string, more: Record<string, unknown> = {}) =>
     service.post(purchaseText({ userId, purchaseId, ...more }), { prefer: "wait=10" })
 
-  /** Stores a purchase past the edge that cannot be applied. */
+  /** Stores a purchase past the edge, which cannot be applied. */
   const reject = async (userId: string) => {
     const payload = inputMessage([sold(userId, "wrong", { valueCents: -1_250 })])
     await (await service.client.jetstream()).publish("purchases.0.=many", payload)
@@ -73,7 +73,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await until("each partition has its owner", async () =>
       (await page.locator("#partitions .owner").allInnerTexts()).every((owner) => owner === "worker-1")
     )
-    // One look may have fallen between the storing of the purchase and its acknowledgement.
+    // One poll may have come between the storing of the purchase and its acknowledgement.
     await until("nothing waits in any partition", async () => {
       return (await page.locator("#partitions .number").allInnerTexts()).join() === "0,0,0,0"
     })
@@ -86,7 +86,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   it("the dashboard tells the rates of purchases and repeats", async () => {
     await open()
     await untilText("#applied", "0")
-    // The line holds the highest rate of the last two minutes, which a look at the figure could miss.
+    // The line shows the highest rate of the last two minutes, which a look at the figure could miss.
     await page.evaluate(`
       window.seen = { applied: new Set(), repeats: new Set() }
       for (const id of ["applied", "repeats"]) {
@@ -236,7 +236,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await until("the dialog is closed", async () => !(await page.locator("#receipt").isVisible()))
     expect(await focused()).toBe(newest)
 
-    // Everything that can be used is reached, one after another.
+    // Every control is reached, one after another.
     const usable = await page.evaluate<number>(`
       [...document.querySelectorAll("a,button,input,summary,[tabindex='0']")].filter(
         (element) => element.checkVisibility() && !element.disabled && (element.type !== "radio" || element.checked)
@@ -296,7 +296,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await page.getByRole("button", { name: /^Trail of / }).click()
     await untilText("#replay-trail li >> nth=-1", /applied, 25\.00 USD for ivy as wrong$/)
     expect(await page.locator("#replay-form").isVisible()).toBe(false)
-    // A refusal of the service is a complaint of the browser too.
+    // The browser also reports refusals of the service as errors.
     expect(complaints).toEqual([expect.stringContaining("422")])
   })
 
@@ -336,7 +336,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     const [rows, milliseconds] = await page.evaluate<[number, number]>(
       "[window.drawn, performance.now() - window.begun]"
     )
-    // However long the flood took here: 20 rows each 400 ms, and one drawing that was due when it began.
+    // The bound holds for a flood of any length: 20 rows each 400 ms, and one drawing that was due when it began.
     expect(rows).toBeLessThanOrEqual(20 * (milliseconds / 400 + 1))
   })
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { Feed } from "../../src/dashboard/Feed.js"
 
-/** An EventSource that is told what comes. */
+/** An EventSource whose events the test sends. */
 class Source extends EventTarget {
   static readonly made: Array<Source> = []
   readonly url: string

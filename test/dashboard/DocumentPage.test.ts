@@ -8,7 +8,7 @@ import { accessibilityMistakes } from "../support/Accessibility.ts"
 import { browserNeeded, keepScreenshot, launchChromium } from "../../src/harness/system/Browser.ts"
 import { needs } from "../../src/harness/system/Requirement.ts"
 
-/** The page is long, and axe looks at each element of it. */
+/** The page is long, and axe checks each element of it. */
 const axeMillisecondsMax = 180_000
 
 describe("the page /docs in a browser", needs(browserNeeded), () => {

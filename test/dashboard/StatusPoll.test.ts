@@ -13,7 +13,7 @@ describe("the poll for the status", () => {
       asked.push(signal)
       return answer()
     })
-    // The runtime's own does not follow the clock that is turned.
+    // The runtime's own function does not follow the fake clock.
     vi.spyOn(AbortSignal, "timeout").mockImplementation((milliseconds) => {
       const controller = new AbortController()
       setTimeout(() => controller.abort(), milliseconds)

@@ -14,7 +14,7 @@ const service = useService()
 
 type Ask = (request: Request) => Response | Promise<Response>
 
-/** A demo of what `ask` answers, and what it prints. */
+/** A demo over the answers of `ask`, and its output. */
 const demonstrationOf = (of: TestService, ask: Ask = (request) => of.edge.app.fetch(request)) => {
   const printed: Array<string> = []
   const users = crypto.randomUUID().slice(0, 8)
@@ -26,7 +26,7 @@ const demonstrationOf = (of: TestService, ask: Ask = (request) => of.edge.app.fe
   return { demonstration, printed }
 }
 
-/** Answers of the service with another body where the path matches. */
+/** Answers as the service does, but with another body if the path matches. */
 const lying =
   (path: RegExp, change: (body: string) => string): Ask =>
   async (request) => {

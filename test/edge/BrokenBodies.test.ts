@@ -42,7 +42,7 @@ const counted = async (): Promise<Record<string, number>> => {
   return counts
 }
 
-/** By how much the counts grow until one request more is counted. */
+/** Waits until one request more is counted. Returns the growth of the counts. */
 const countedMeanwhile = async (act: () => Promise<unknown>): Promise<Record<string, number>> => {
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, one) => sum + one, 0)
   const before = await counted()
@@ -75,7 +75,7 @@ const cases = places.flatMap(([path, type]) => encodings.map((encoding) => [path
 const headOf = (path: string, type: string, encoding: string, framing: string): string =>
   `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-encoding: ${encoding}\r\n${framing}\r\n\r\n`
 
-/** The first half of a purchase, packed where that is asked for. */
+/** The first half of a purchase, compressed if that is asked for. */
 const halfOf = (encoding: string): Buffer => {
   const whole = Buffer.from(purchaseText({ userId: "broken", purchaseId: "p1" }))
   const bytes = encoding === "gzip" ? gzipSync(whole) : whole
@@ -88,7 +88,7 @@ const chunkOf = (bytes: Buffer): Buffer =>
 const nothingIsStored = async () => expect(await inputMessages(service.client)).toEqual([])
 
 describe("a body that breaks off", () => {
-  // A caller who ends only his own side still gets the answer.
+  // A caller that ends only its own side still gets the answer.
   const endings = [
     ["ends", "end", { 400: 1 }],
     ["breaks", "resetAndDestroy", { 499: 1 }]
@@ -159,9 +159,9 @@ describe("a chunk that cannot be read", () => {
     const answer = await rest(socket)
     expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
     expect(answer).toContain(`{"line":0,"status":"ended","problem":{`)
-    // Lines without an id that are stored already would count twice.
+    // Stored lines without an id would count twice.
     expect(answer).not.toContain("again")
-    // The answer is whole: its last chunk is there, and nothing comes after it.
+    // The answer is complete: it has its last chunk, and nothing comes after it.
     expect(answer.slice(-7)).toBe("\r\n0\r\n\r\n")
     expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1)
     nothingIsLogged()

@@ -34,7 +34,7 @@ describe("while the broker is gone", () => {
       "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const problem = (text: string) =>
       `{"type":"urn:purchase-ledger:problem:unavailable","title":"The service is not available now","status":503,"detail":"${text}"}`
-    // It is never ended by its sender.
+    // The sender does not end this body.
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => controller.enqueue(new TextEncoder().encode(`${purchaseText({ purchaseId: "line" })}\n`))
     })

@@ -8,7 +8,7 @@ import { type GeneratedClient, generatedClients } from "../support/GeneratedClie
 import { useService } from "../support/TestService.ts"
 import { isInstalled } from "../support/Tool.ts"
 
-/** How long one client may take, in milliseconds, also where everything has to be fetched first. */
+/** The time for one client in milliseconds, including the time to fetch its tools. */
 const clientMillisecondsMax = 300_000
 
 const scope = Effect.runSync(Scope.make())
@@ -30,7 +30,7 @@ interface Lacking {
   readonly remedy: string
 }
 
-/** Returns what this machine lacks for a client. Where tests must run, a failure to fetch it is thrown instead. */
+/** Returns the tool that this machine lacks for a client. If tests must run, it throws the failure to fetch it. */
 const lackingFor = async ({ language, tools, fetch }: GeneratedClient): Promise<Lacking | undefined> => {
   const missing = tools.find((tool) => !isInstalled(tool))
   if (missing !== undefined) {

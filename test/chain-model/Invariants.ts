@@ -4,7 +4,7 @@ import { lacksBlob, readBlobs } from "./Heads.ts"
 
 /**
  * A rule that the protocol keeps in every state. The model reads the invariants of docs/protocol.md as follows.
- * - `I1`: Nothing at or below the position, and nothing that is purged, is not applied.
+ * - `I1`: All input up to the position is applied, and so is all purged input.
  * - `I2`: No purchaseId of a user is in two revisions.
  * - `I3`: Every purchase that is applied was stored in the input log before.
  * - `I4`: The newest revision knows of every purchase that the account's revisions applied.

@@ -37,7 +37,7 @@ const idsOf = async (userId: string) =>
     .filter((purchase) => purchase.userId === userId)
     .map(({ purchaseId }) => purchaseId)
 
-/** What has come so far, and more as it comes. */
+/** The lines that have come so far, and later ones as they come. */
 const received = (response: IncomingMessage) => {
   let text = ""
   response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
@@ -72,7 +72,7 @@ describe("a body of lines over a socket", () => {
     sending.destroy()
     await once(sending, "close")
     expect(lines()).toEqual(Array.from({ length: 1_000 }, (_, index) => stored(index + 1, "breaks", `p${index}`)))
-    // What comes later is in the log behind it.
+    // Later input is in the log behind it.
     expect((await service.post(purchaseText({ userId: "later", purchaseId: "p1" }))).status).toBe(202)
     expect(await idsOf("breaks")).toEqual(Array.from({ length: 1_000 }, (_, index) => `p${index}`))
   })
@@ -97,7 +97,7 @@ describe("a body of lines over a socket", () => {
     const { sending, answer } = begin(await serve())
     const piece = linesOf("slow", 500)
     let sent = 0
-    // Without an end: the buffers of sockets hold megabytes, as many as the system likes.
+    // The body has no end, because the buffers of sockets hold megabytes, as many as the system allows.
     const write = () => {
       sent += 1
       while (sending.write(piece)) sent += 1
@@ -124,7 +124,7 @@ describe("a body of lines over a socket", () => {
     ["long", "application/x-ndjson"],
     ["joined", "application/x-ndjson, application/x-ndjson"]
   ])("a body of %s may take longer than other requests, as long as something comes", async (userId, contentType) => {
-    // Long enough that no slow machine misses it for the headers of the first.
+    // It is long enough for slow machines to send the headers of the first in time.
     const port = await serve({ headers: 3_000, request: 3_000, check: 10 })
     const { sending, answer } = begin(port, contentType)
     sending.write(line(userId, "p0"))

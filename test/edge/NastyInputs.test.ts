@@ -5,12 +5,12 @@ import { inputMessages, purchaseText, refusal, seen, useService } from "../suppo
 const service = useService()
 const accepted: Array<string> = []
 afterAll(async () => {
-  // Of all that this file sends, nothing gets to the broker but what a test names as accepted.
+  // Of the requests of this file, only those that a test names as accepted get to the broker.
   const stored = (await inputMessages(service.client)).flatMap(({ purchases }) => purchases)
   expect(stored.map(({ purchaseId }) => purchaseId).sort()).toEqual(accepted.sort())
 })
 
-/** The JSON text of a purchase with one member's text as it stands. */
+/** The JSON text of a purchase, with the text of one member unchanged. */
 const withMember = (name: string, json: string): string =>
   purchaseText({ [name]: undefined }).replace("{", `{${JSON.stringify(name)}:${json},`)
 

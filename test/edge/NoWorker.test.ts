@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { answered, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-// Nobody owns a partition, so nothing is applied and nobody answers questions.
+// No worker owns a partition, so no purchase is applied and no question is answered.
 const service = useService({ withoutWorker: true })
 
 const paths = [

@@ -15,7 +15,7 @@ const prefix = "/ledger"
 const service = useService({ environment: { PATH_PREFIX: prefix } })
 let server: TestServer
 let proxy: PrefixProxy
-/** An edge that was not told of the prefix. */
+/** An edge that does not know the prefix. */
 let untold: { readonly server: TestServer; readonly proxy: PrefixProxy }
 
 beforeAll(async () => {
@@ -38,7 +38,7 @@ afterAll(async () => {
 const ask = (path: string, init: RequestInit = {}) => fetch(proxy.url + path, init)
 const post = (path: string, text: string, headers: Record<string, string> = {}) =>
   ask(path, { method: "POST", body: text, headers: { "content-type": "application/json", ...headers } })
-/** Follows a reference of an answer, as RFC 3986 says. */
+/** Resolves a reference of an answer as RFC 3986 says, and reads it. */
 const follow = (reference: unknown, from: Response) => fetch(new URL(String(reference), from.url))
 const linkIn = (response: Response) => /^<([^>]*)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1]
 

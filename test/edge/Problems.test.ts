@@ -35,7 +35,7 @@ describe("a method that a path does not have", () => {
     ...reads.flatMap((path) =>
       ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, path, "GET, HEAD"] as const)
     ),
-    // A HEAD is sent to look, by previews and link checkers, so it may not write.
+    // Previews and link checkers send HEAD, so it must not write.
     ...writes.flatMap((path) =>
       ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"].map((method) => [method, path, "GET"] as const)
     ),
@@ -127,7 +127,7 @@ describe("Content-Type", () => {
   it.each(["application/json; charset=utf-8", "Application/JSON"])(
     "a body with Content-Type: %s is taken",
     async (type) => {
-      // The body is read, and refused for its own sake.
+      // The body is read, and is refused because of its content.
       expect(await service.post("{}", { "content-type": type })).toEqual(
         refusal("malformed-request", "The field userId is missing.", "/purchases")
       )

@@ -165,7 +165,7 @@ describe("the same purchase again", () => {
     expect(await service.post(purchaseText({ userId: "again", purchaseId: "p2" }), wait)).toEqual(
       applied("again", "p2", "50.00")
     )
-    // The running total is the one after this purchase, not the newest.
+    // The running total is that after this purchase, and not the newest total.
     expect(await service.post(text, wait)).toEqual(applied("again", "p1", "25.00", replayed))
     expect((await service.get("/users/again/total")).body).toBe(
       '{"userId":"again","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'

@@ -9,7 +9,7 @@ afterAll(async () => {
   expect(await inputMessages(service.client)).toEqual([])
 })
 
-/** A value for each parameter in a path, with which its route would answer. */
+/** A value for each path parameter, with which its route would answer. */
 const samples: Readonly<Record<string, string>> = {
   id: "ann",
   userId: "ann",

@@ -33,7 +33,7 @@ const negative = (userId: string) => inputMessage([sold(userId, `wrong-${userId}
 const record = async (sequence: number): Promise<Rejected> =>
   JSON.parse((await service.get(`/rejected/${sequence}/0`)).body) as Rejected
 
-/** Replays a record through an application, which may stand on other services than the real ones. */
+/** Replays a record through an application, which may have other services than the real ones. */
 const replayOn = (services: Context.Context<EdgeServices>, sequence: number, body: string) =>
   seen(
     appOn(services).request(`/rejected/${sequence}/0/replay`, {
@@ -271,7 +271,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
       expect((await replayOn(unanswered, sequence, body)).status).toBe(202)
       expect(states((await record(sequence)).trail)).toEqual(["begun", "stored"])
     }
-    // The broker would drop what is sent again, but only for as long as its duplicate window lasts.
+    // The broker drops repeats only within its duplicate window.
     const silent = withPublisher(() => Effect.die("nothing is sent again"))
     expect((await replayOn(silent, sequence, body)).status).toBe(200)
     expect(states((await record(sequence)).trail)).toEqual(["begun", "stored", "applied"])

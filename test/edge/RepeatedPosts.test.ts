@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import { answered, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-// The broker forgets message ids at once, so that repeats get into the log and the account has to know them.
+// The broker forgets message ids at once. So repeats get into the log, and the account has to recognise them.
 const service = useService({ environment: { DUPLICATE_WINDOW: "100 millis" } })
 
 const wait = { prefer: "wait=20" }

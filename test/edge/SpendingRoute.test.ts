@@ -4,7 +4,7 @@ import { answered, purchaseText, refusal, useService } from "../support/TestServ
 
 const service = useService()
 
-/** Writes an account whose purchases the broker stored at these times, each of 1.00 and in a revision of its own. */
+/** Writes an account with a purchase of 1.00 for each of these times of storing, each in its own revision. */
 const accountOf = async (userId: string, times: ReadonlyArray<string>) => {
   const previous: Array<number> = []
   for (const [index, time] of times.entries()) {

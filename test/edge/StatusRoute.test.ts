@@ -64,7 +64,7 @@ describe("GET /status", () => {
       workers: [{ worker: owner, alive: true, partitions: [0, 1], applied: 2, repeats: 2, rejected: 1 }]
     })
     const { workers } = (await status()) as { workers: ReadonlyArray<{ startedAt: string }> }
-    // The worker lives in the process of the test.
+    // The worker runs in the process of the test.
     expect(workers.map(({ startedAt }) => Date.parse(startedAt))).toEqual([Math.round(performance.timeOrigin)])
   })
 
@@ -83,7 +83,7 @@ describe("GET /status", () => {
 describe("a reading of the status", () => {
   const leaseMilliseconds = 3_000
   const unused = () => Effect.die("is not asked for")
-  /** Services that count how often they are asked. */
+  /** Services that count their calls. */
   const counted = (
     waiting: (typeof QueueDepth)["Service"]["waiting"],
     signs: ReadonlyArray<WorkerSign> = [],
@@ -165,7 +165,7 @@ describe("a reading of the status", () => {
     expect(await troubleIn(stuck, [sign(0)], 4_200)).toEqual([
       "of-7 is alive, and has applied nothing of it for 4 seconds"
     ])
-    // The message that waits came a moment ago, something was applied a moment ago, or nothing waits.
+    // The waiting message came a moment ago, a message was applied a moment ago, or no message waits.
     expect(await troubleIn(stuck, [sign(0)], 3_500)).toEqual([undefined])
     expect(await troubleIn(Effect.succeed(queue({ readAt: 3_500 })), [sign(0)], 9_000)).toEqual([undefined])
     expect(await troubleIn(Effect.succeed(queue({ readAt: 9_000, depth: 0 })), [sign(0)], 9_000)).toEqual([undefined])

@@ -6,7 +6,9 @@ import { purchaseText, useService } from "../support/TestService.ts"
 
 const service = useService()
 
-/** Writes the first revision of an account, with one purchase of 1.00, as a version with other rules wrote it. */
+/**
+ * Writes the first revision of an account, with one purchase of 1.00, as a version with other rules for ids wrote it.
+ */
 const writeAccount = async (userId: string, purchaseId: string, productName: string) => {
   const revision = {
     total: 100n,

@@ -4,7 +4,7 @@ import { applyingOf, storingNow } from "../../src/edge/service/Health.ts"
 import { ConnectionState } from "../../src/nats/client/ConnectionState.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 
-/** What an edge says of storing, whose appends have failed for so long although the broker answers. */
+/** Returns the answer of an edge about storing, whose appends have failed for a time although the broker answers. */
 const storingAfter = (failingMilliseconds: number) =>
   Effect.runSync(
     Effect.provide(

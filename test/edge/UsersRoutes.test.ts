@@ -33,7 +33,7 @@ const newestRevision = async (userId: string) => {
   }
   throw new Error(`${userId} has no revision`)
 }
-/** The check of a cursor that says whose it is. */
+/** The check of a cursor, which says to whom it belongs. */
 const markOf = (userId: string) => createHash("sha256").update(userId).digest("hex").slice(0, 8)
 const storedAt = async (purchaseId: string) => {
   const messages = await inputMessages(service.client)
@@ -240,7 +240,7 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
     )
     const { etag } = answer.headers
     expect(await service.get(path, { "if-none-match": etag ?? "" })).toEqual(unchanged(etag))
-    // What comes later changes nothing of it.
+    // Later purchases do not change it.
     await buy("holder", "r3")
     expect(await service.get(path)).toEqual(answer)
   })
@@ -262,7 +262,7 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
 describe("two accounts with a revision in one commit", () => {
   const [kim, lea] = [userIn(0, 2, "kim"), userIn(0, 2, "lea")]
   const users = [kim, lea]
-  /** In both commits each account has its purchases; the second has three of one and one of the other. */
+  /** In both commits each account has its own purchases. The second has three of one and one of the other. */
   const counts = [
     [1, 2],
     [3, 1]

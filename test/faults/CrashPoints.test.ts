@@ -8,13 +8,15 @@ import { TestProcess } from "../../src/harness/system/TestProcess.ts"
 import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 4
-/** Heads are written often, and hints among them: the base of a partition has far more users than change. */
+/**
+ * Heads are written often, and hints are among them, because the base of a partition has far more users than change.
+ */
 const headsRevisions = 5
 const crowdOfPartition = 60
 /** Every lane seals its account, and has purchases left for the owner after the crash. */
 const laneLength = 40
 
-/** Each step, and how often a worker gets there before it dies. */
+/** Each step, and the number of times that a worker reaches it before it dies. */
 const points = [
   "before-commit:7",
   "commit-sent:7",
@@ -31,7 +33,7 @@ const points = [
   "manifest-stored:5",
   "heads-purged:2"
 ]
-/** In this order each worker gets to its step: bases first, for what comes after them are hints. */
+/** In this order each worker reaches its step. Bases come first, because later writes are hints. */
 const turns = [
   "base-sent",
   "base-stored",
@@ -83,13 +85,17 @@ describe("A worker that kills itself", () => {
 
   const postLane = async (sales: ReadonlyArray<Sold>) => {
     for (const sale of sales) {
-      // Applied, so that each has a commit of its own, unless the worker is gone meanwhile: then after the next has begun.
+      // They are applied first, so that each has its own commit. If the worker is gone meanwhile, they come after the
+      // next has begun.
       const isApplied = async () => (await post(system.ask, sale, { prefer: "wait=20" })).status === 201
       await until("it is applied", isApplied, 120_000)
     }
   }
 
-  /** Stores each user's first purchase three times more, and twice with another content; and something unreadable. */
+  /**
+   * Stores each user's first purchase three times more, and twice with another content. Also stores an unreadable
+   * message.
+   */
   const spoil = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>): Promise<ReadonlyArray<string>> => {
     const records: Array<string> = []
     for (const [first] of lanes) {
@@ -103,14 +109,16 @@ describe("A worker that kills itself", () => {
     return records.toSorted()
   }
 
-  /** Stores what is there before the first worker: the crowd, and the first purchase of each lane, spoiled. */
+  /**
+   * Stores the input that is there before the first worker: the crowd, and the first purchase of each lane, spoiled.
+   */
   const prepare = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>) => {
     for (const crowd of crowds) await system.publish(crowd)
     for (const [first] of lanes) if (first !== undefined) await post(system.ask, first)
     return spoil(lanes)
   }
 
-  /** Expects a user's purchases once each and in order, with so many repeats beside those of the spoiled one. */
+  /** Expects a user's purchases once each and in order, with a number of repeats beside those of the spoiled one. */
   const expectAccount = async (sales: ReadonlyArray<Sold>, repeats: number, isSpoiled: boolean) => {
     const user = sales[0]?.userId ?? ""
     const account = await readAccount(system.ask, user)
@@ -129,7 +137,10 @@ describe("A worker that kills itself", () => {
     await Promise.all(crowds.flat().map((sale) => expectAccount([sale], repeats, false)))
   }
 
-  /** Expects the next owner to count what comes again as a repeat, and the owner after it to find all as it was left. */
+  /**
+   * Expects the next owner to count purchases that come again as repeats. Expects the owner after it to find the same
+   * state.
+   */
   const expectKnown = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>) => {
     for (const sales of [...lanes, ...crowds]) await system.publish(sales)
     await expectExact(lanes, 1)

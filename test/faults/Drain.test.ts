@@ -27,7 +27,10 @@ describe("A process that is told to stop", () => {
   const users = [0, 1, 2, 3].map((partition) => userIn(partition, 4, "user"))
   const lanes = users.map((user) => manySold(user, 300))
 
-  /** Each partition's consumer; of two, as there are where the broker was slow to answer for the first, the one in use. */
+  /**
+   * Returns the consumer of each partition. If the broker was slow to answer for the first, there are two, and it
+   * returns the one in use.
+   */
   const consumersInUse = async () => {
     const consumers = await system.admin.consumers()
     const epochOf = ({ name }: { readonly name: string }) => Number(name.split("-")[1])
@@ -39,7 +42,7 @@ describe("A process that is told to stop", () => {
     )
   }
 
-  /** What the broker knows of each partition's consumer: how far it is acknowledged, and what is not. */
+  /** Returns the state of each partition's consumer: its last acknowledgement, and the messages without one. */
   const acknowledged = async () =>
     (await consumersInUse()).map(({ ack_floor, num_ack_pending }) => [ack_floor.stream_seq, num_ack_pending])
 
@@ -70,7 +73,7 @@ describe("A process that is told to stop", () => {
     })
     await until("the worker has received all", () => received === 1_200)
     await until("each partition is about to commit", () => held.held.length === users.length)
-    // Nothing is acknowledged that no commit holds.
+    // Every acknowledged message is in a commit.
     expect(await acknowledged()).toEqual([0, 1, 2, 3].map(() => [0, 300]))
     const drained = runtime.runPromise(worker.drain)
     held.release()
@@ -96,7 +99,7 @@ describe("A process that is told to stop", () => {
     }
   })
 
-  /** How many purchases the messages of the input log hold. */
+  /** Returns the number of purchases in the messages of the input log. */
   const storedPurchases = async () => {
     const { last_seq: last } = await system.admin.state(inputStream)
     let purchases = 0
@@ -117,7 +120,7 @@ describe("A process that is told to stop", () => {
       )
     await until("the edge is ready", isReady)
     const sales = manySold("waiting", 20)
-    // Nobody applies anything yet, so these wait.
+    // No worker runs yet, so these wait.
     const answers = sales.map((sale) => post(ask, sale, { prefer: "wait=20" }))
     await until("all are stored", async () => (await storedPurchases()) === 20)
     const ended = edge.kill("SIGTERM")

@@ -9,7 +9,7 @@ import { TestProcess } from "../../src/harness/system/TestProcess.ts"
 
 const purchases = 20_000
 const killsOfEach = 5
-/** Reads go on until so many are answered, however slow they are. */
+/** Reads go on until this many are answered, however slow they are. */
 const readsMin = 21
 const users = Array.from({ length: 16 }, (_, index) => `user${index}`)
 const lanesOfUser = 5
@@ -53,7 +53,7 @@ describe("kill -9 at random moments", () => {
         PORT: String(port),
         PARTITIONS: String(partitions),
         WORKER_ID: role,
-        // After every revision, so that kills come while heads are written.
+        // Heads are written after every revision, so that kills come during such writes.
         TEST_HEADS_REVISIONS: "1"
       })
     )
@@ -121,10 +121,11 @@ describe("kill -9 at random moments", () => {
     expect(await mistakes()).toEqual([])
     expect(log.acknowledged).toBe(purchases)
     expect(readProblems).toEqual([])
-    // A run in which nobody felt the kills would prove nothing. Each kill of the edge cuts off what 80 lanes ask.
+    // A run without an effect of the kills would prove nothing. Each kill of the edge cuts off the requests of 80
+    // lanes.
     expect(log.failures).toBeGreaterThan(2 * killsOfEach)
 
-    // And again, after everything was started again.
+    // The checks are repeated after all processes were started again.
     for (const victim of ["worker", "broker", "edge"] as const) await kill(victim)
     await until("the edge is ready", () =>
       ask("/readyz").then(

@@ -15,7 +15,7 @@ import { type SentCommit, Wire } from "../support/Wire.ts"
 
 const lease = { WORKER_HEARTBEAT: "300 millis", WORKER_LEASE: "1 second" }
 const user = "user"
-/** Heads are written often. They are hints after the first time, for this one user changes and all others stay. */
+/** Heads are written often. After the first time they are hints, because only this user changes. */
 const headsRevisions = { TEST_HEADS_REVISIONS: "4" }
 const crowd = Array.from({ length: 12 }, (_, index) => sold(`buyer-${index}`, "p1"))
 
@@ -34,7 +34,7 @@ const steps = [
   "heads-purged:1"
 ]
 
-/** Another owner that leaves the old one's consumer, so that the old one does not hear of it and goes on. */
+/** Another owner, which leaves the old one's consumer alone. So the old one does not hear of it and goes on. */
 const unheard: Replacements = { consumer: (real) => ({ ...real, deleteBefore: () => Effect.void }) }
 
 describe("A worker that is frozen for longer than its lease, and wakes", () => {
@@ -129,7 +129,10 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     expect(await system.admin.revisions(user)).toBe(3)
   })
 
-  /** Stores purchases, each applied before the next, until the worker freezes; and then one more, which it has not read. */
+  /**
+   * Stores purchases, each applied before the next, until the worker freezes. Then stores one more, which it has not
+   * read.
+   */
   const sellUntilFrozen = async (frozen: TestProcess): Promise<ReadonlyArray<Sold>> => {
     const sales: Array<Sold> = []
     const sellOne = async () => {
@@ -204,7 +207,8 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     const old = await epochNow()
     await frozen.freeze()
 
-    // Asked past the edge, to hear everybody who answers: each with how many were acknowledged before it was asked.
+    // Asks past the edge, to hear every worker that answers. Each answer comes with the number of purchases that were
+    // acknowledged before the question.
     const client = await connect({ servers: system.broker.url })
     const answers: Array<{ readonly least: number; readonly count: number | undefined }> = []
     const ask = async (least: number) => {

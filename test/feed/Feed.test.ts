@@ -18,29 +18,29 @@ import { makeGate } from "../support/Faults.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 
-/** A page has so many revisions, and the rest of the last commit. */
+/** A page has this many revisions, and the rest of the last commit. */
 const pageMax = 100
 const gatherMilliseconds = 50
 
-/** A journal in memory: `grow` stores a commit at each even sequence, of `ann` and `bob` in turn, with one line. */
+/** A journal in memory. `grow` stores a commit at each even sequence, of `ann` and `bob` in turn, with one line. */
 class MemoryLedger {
   readonly commits: Array<JournalRecord> = []
   readonly revisions: Array<RevisionMessage> = []
   last = 0
-  /** What the leader says to be its last sequence, where the tail does not know it yet. */
+  /** The last sequence by the leader, which the tail may not know yet. */
   ahead = 0
   follows = 0
   pages = 0
   questions: Array<Question> = []
   isAvailable = true
-  /** What the owner says instead of its answer. */
+  /** The reply of the owner, if it is not the right one. */
   owner: Effect.Effect<Reply | undefined, NotCurrent> = Effect.undefined
-  /** Those who read a page of all wait here before they get it, and those who ask the owner. */
+  /** Readers of a page of all wait here before they get it, and so do those who ask the owner. */
   gate: Effect.Effect<void> = Effect.void
   private hear: ((revision: RevisionMessage) => void) | undefined
   private replaced: (() => void) | undefined
 
-  /** Stores a commit of these users behind `gap` other messages; without users it is a take-over. */
+  /** Stores a commit of these users behind `gap` other messages. Without users it is a take-over. */
   commit(users: ReadonlyArray<string>, gap = 0, length = 0): void {
     this.last += gap + 1
     const kind = users.length === 0 ? "takeover" : "commit"
@@ -121,7 +121,7 @@ describe("The feed", () => {
   const subscriptions = new Set<{ readonly unsubscribe: () => void }>()
 
   beforeEach(async () => {
-    // What RxJS waits with; Effect and the broker's side go on.
+    // The timers of RxJS. Effect and the broker go on.
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] })
     ledger = new MemoryLedger()
     runtime = ManagedRuntime.make(Feed.layer.pipe(Layer.provide(ledger.layer)))
@@ -219,7 +219,7 @@ describe("The feed", () => {
     ledger.gate = gate.pass
     const [all, ann] = [read({ lastEventId: "0" }), read({ lastEventId: "0", userToken: "ann" })]
     await until("both wait for a page", () => ledger.pages === 1 && ledger.questions.length === 1)
-    // Memory is full, and forgets more than the page holds that they wait for.
+    // Memory is full, and drops more than the page that they wait for.
     for (let index = 0; index < 20; index += 1) {
       ledger.grow(recentRevisionsMax / 4)
       handOn()
@@ -230,7 +230,7 @@ describe("The feed", () => {
     await until("all of ann is told", () => ann.sequences().length >= expectedOfAnn.length)
     expect(all.sequences()).toEqual(expected)
     expect(ann.sequences()).toEqual(expectedOfAnn)
-    // Not more was read than they needed until they could join.
+    // They read only as much as they needed to join.
     expect(ledger.pages).toBeLessThan(1 + expected.length / pageMax)
     expect(ledger.questions.length).toBeLessThan(1 + expectedOfAnn.length / userPageMax)
   })
@@ -357,7 +357,7 @@ describe("The feed", () => {
     expect(reader.ids()).toEqual(["1.2", "6.1"])
     expect(ledger.pages).toBe(0)
     expect(ledger.questions[0]).toEqual({ kind: "revisions", userId: "ann", after: 0, limit: userPageMax })
-    // The one who has its line of this commit gets what follows.
+    // The reader that has its line of this commit gets the next lines.
     const next = read({ userToken: "ann", lastEventId: "1.2" })
     const behind = read({ userToken: "ann", lastEventId: "1" })
     await until("both have caught up", () => next.ids().length + behind.ids().length === 2)
@@ -469,7 +469,10 @@ describe("The feed", () => {
   })
 })
 
-/** One journal of random commits, of which some come while readers catch up, and what readers from random places get. */
+/**
+ * A journal of random commits, of which some come while readers catch up. Returns the lines that readers of random
+ * places get.
+ */
 const readAtRandom = async (seed: number) => {
   const random = seeded(seed)
   const below = (count: number) => Math.floor(random() * count)
@@ -509,7 +512,7 @@ const readAtRandom = async (seed: number) => {
   for (let round = 0; round < 6; round += 1) {
     open()
     open()
-    // The turns in which they have come some of their way.
+    // The turns after which they are in the middle of catching up.
     for (let turn = below(8); turn > 0; turn -= 1) await new Promise((resolve) => setImmediate(resolve))
     grow(below(60))
     if (below(2) === 0) handOn()

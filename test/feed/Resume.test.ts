@@ -36,7 +36,7 @@ describe("Feeds of edges that come and go, while purchases flow", () => {
     return edge
   }
 
-  /** Two users of each partition, whose purchases come in one message, so that commits have several lines. */
+  /** Two users of each partition. Their purchases come in one message, so that commits have several lines. */
   const pairs = [0, 1, 2, 3].map((partition) => [userIn(partition, 4, "user"), userIn(partition, 4, "other")])
   const ann = pairs[0]?.[1] ?? ""
 
@@ -51,7 +51,9 @@ describe("Feeds of edges that come and go, while purchases flow", () => {
       )
   }
 
-  /** A reader that comes back after its last id when its edge was gone, or had no owner of its account to ask. */
+  /**
+   * A reader that comes back with its last id after its edge was gone, or after no owner of its account could be asked.
+   */
   const reading = (port: number, path: string) => {
     const earlier: Array<FeedEvent> = []
     let reader: FeedReader | undefined

@@ -15,7 +15,7 @@ import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { NoticeInbox, noticeWaitMilliseconds } from "../../src/intake/NoticeInbox.ts"
 
-// Only the times of these are tested against answers that no real broker gives on demand.
+// These tests are about times, with answers that no real broker gives on demand.
 const unavailable = new BrokerUnavailable({ operation: "append", reason: "not connected" })
 const leaderless = new BrokerUnavailable({ operation: "append", reason: "nobody serves this subject", unserved: true })
 const unknown = new OutcomeUnknown({ operation: "append", reason: "no answer in time" })
@@ -29,7 +29,7 @@ interface Sent {
 
 type Answer = (attempt: number) => Effect.Effect<Stored, BrokerFailure>
 
-/** A publisher over one partition whose broker answers as the test says, and all that was sent to it. */
+/** A publisher for one partition whose broker answers as the test says. It keeps all messages that were sent. */
 const publisherOver = Effect.fnUntraced(function* (answer: Answer, messageBytesMax = 512 * 1024) {
   const sent: Array<Sent> = []
   const sizes: Array<number> = []
@@ -65,9 +65,9 @@ const publisherOver = Effect.fnUntraced(function* (answer: Answer, messageBytesM
   return { publisher, sent, sizes, addresses, tell }
 })
 
-/** Lets what is due now be sent. */
+/** Runs everything that is due now. */
 const sending = TestClock.adjust(0)
-/** Lets the time pass in which what is published next waits for company. */
+/** Lets the time pass in which the next purchases wait for others. */
 const paced = TestClock.adjust(paceMillisecondsMin)
 
 const purchase = (purchaseId: string, userId = "ann"): Purchase => ({
@@ -171,7 +171,7 @@ describe("a broker that does not answer", () => {
       const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
       const behind = yield* Effect.forkChild(publisher.publish([purchase("p2")]))
       yield* TestClock.adjust("1100 millis")
-      // What was not sent surely is not stored, and need not wait.
+      // A message that was not sent is surely not stored, and its caller need not wait.
       expect(behind.pollUnsafe()).toEqual(Exit.succeed([Exit.fail(unavailable)]))
       yield* TestClock.adjust("3800 millis")
       expect(publishing.pollUnsafe()).toBeUndefined()

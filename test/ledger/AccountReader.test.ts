@@ -14,7 +14,7 @@ import { MemoryJournal } from "../support/MemoryJournal.ts"
 const partition = 0
 const head = { kind: "commit", epoch: 1, worker: "w", position: 0 } as const
 
-/** An account in a journal that other users write too, and that counts what is read of it. */
+/** An account in a journal that other users write too. It counts the reads. */
 const makeAccount = () => {
   const journal = new MemoryJournal()
   const append = (text: string) =>
@@ -73,7 +73,7 @@ const commitAll = ({ ledger }: Made, groups: ReadonlyArray<ReadonlyArray<number>
   }
 }
 
-/** Finishes what is on its way, and commits one id more, so that the newest revision names all segments. */
+/** Stores the segments in flight, and commits one id more, so that the newest revision names all segments. */
 const commitLast = (made: Made, id: number) => {
   made.ledger.endSeal()
   made.ledger.commit(deliver([id], made.ledger.account.decidedThrough + 1))
@@ -112,7 +112,7 @@ describe("an account that is read from the journal", () => {
           expect(contentOf(await loaded(made), ids)).toEqual(contentOf(made.ledger.account, ids))
         }
       ),
-      // Shrinking so much takes minutes.
+      // Shrinking such long inputs takes minutes.
       { numRuns: 60, endOnFailure: true }
     ))
 
@@ -160,7 +160,7 @@ describe("an account that is read from the journal", () => {
   })
 })
 
-/** What a load says of an account that was spoilt. */
+/** Returns the failure of loading an account that was spoilt. */
 const problemOf = async (made: Made) => {
   const result = await made.load()
   return result._tag === "Failure" && result.failure._tag === "LedgerInconsistent" ? result.failure.problem : result

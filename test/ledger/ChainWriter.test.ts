@@ -15,7 +15,7 @@ const takeover = 7
 /** A chain that holds each append until the test answers it. */
 class HeldChain {
   readonly appended: Array<{ readonly text: string; readonly after: number }> = []
-  /** What the leader has after the newest that the writer knows, in order. */
+  /** The leader's messages after the newest one that the writer knows, in order. */
   later: Array<JournalRecord> = []
   asked = 0
   private answers: Array<Deferred.Deferred<number, CommitConflict | OutcomeUnknown>> = []
@@ -55,7 +55,7 @@ class HeldChain {
     })
   }
 
-  /** All commits that were appended: their users, what their heads say, and the commit that they expect. */
+  /** All commits that were appended: their users, their heads, and the commit that each expects. */
   get commits() {
     return this.appended.map(({ text, after }) => {
       const { epoch, position } = headOf(text)
@@ -64,7 +64,7 @@ class HeldChain {
   }
 }
 
-/** Lets every fiber run that can. */
+/** Lets every fiber run until all of them wait. */
 const settle = Effect.forEach(Array.from({ length: 10 }), () => Effect.yieldNow, { discard: true })
 
 class TestEpoch implements ChainEpoch<number> {
@@ -74,7 +74,7 @@ class TestEpoch implements ChainEpoch<number> {
   readonly progress = new InputProgress<number>(0)
   readonly told: Array<{ users: ReadonlyArray<string>; sequence: number; messages: ReadonlyArray<number> }> = []
   readonly failures: Array<string> = []
-  /** The newest commit that it was told of. */
+  /** The newest commit that was reported to it. */
   newest = { users: [] as ReadonlyArray<string>, sequence: 0 }
   private received = 0
 
@@ -227,7 +227,7 @@ describe("the commits of a chain", () => {
     }
   )
 
-  /** Does steps over 20 messages of a few parts each, and then all that is left. */
+  /** Takes steps over 20 messages of a few parts each, and then all remaining ones. */
   const run = (partsOf: ReadonlyArray<number>, steps: ReadonlyArray<Step>) =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
@@ -305,7 +305,7 @@ describe("the question whether an epoch still owns its partition", () => {
       yield* settle
       writer.submit(proposal("bob", [epoch.receive()]))
       const asked = yield* Effect.forkChild(writer.stillOwner, { startImmediately: true })
-      // This one was published before the question, and proves nothing.
+      // This commit was published before the question, and proves nothing.
       yield* chain.answer(Effect.succeed(20))
       expect(asked.pollUnsafe()).toBeUndefined()
       yield* chain.answer(Effect.succeed(21))

@@ -38,7 +38,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: "lose the chunks" } as const) }
 )
 
-/** One partition whose owners come and go, and what each account's newest revision really is. */
+/** One partition whose owners come and go, and the true newest revision of each account. */
 class Ledger {
   readonly journal = new MemoryJournal()
   readonly expected = new Map<string, number>()
@@ -85,7 +85,7 @@ class Ledger {
     })
   }
 
-  /** Each user of whom the owner's heads say something else than the chain. */
+  /** Returns each user whose head differs from the chain. */
   wrong(): Array<string> {
     return users.filter((user) => this.owner?.heads.find(user) !== (this.expected.get(user) ?? 0))
   }
@@ -127,7 +127,7 @@ describe("the heads of a partition", () => {
         const run = Effect.gen(function* () {
           const ledger = new Ledger()
           yield* ledger.takeOver()
-          // With a base of all users, what follows is mostly hints.
+          // After a base of all users, most later writes are hints.
           yield* ledger.commit(users)
           yield* ledger.owner?.heads.write ?? Effect.void
           for (const taken of steps) {
@@ -199,12 +199,12 @@ describe("the heads of a partition", () => {
       yield* old?.heads.write ?? Effect.void
       yield* ledger.commit(["user1"])
       const readBefore = ledger.journal.pagesRead
-      // As large as the base, so that it is one itself.
+      // It is as large as the base, so it is a base itself.
       for (const user of users) old?.heads.committed([user], ledger.expected.get(user) ?? 0)
       ledger.journal.afterManifest = Effect.ignore(old?.heads.write ?? Effect.void)
       yield* ledger.takeOver()
       expect(ledger.wrong()).toEqual([])
-      // From the new manifest on, and not from the beginning of the chain.
+      // It reads from the new manifest on, and not from the beginning of the chain.
       expect(ledger.journal.pagesRead - readBefore).toBe(1)
       yield* ledger.close()
     })

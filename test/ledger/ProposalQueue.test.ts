@@ -22,7 +22,7 @@ const queueOf = (proposals: ReadonlyArray<RevisionProposal<number>>) => {
 const lines = (sizes: ReadonlyArray<number>) =>
   queueOf(sizes.map((bytes, index) => proposal(`u${index}`, "x".repeat(bytes))))
 
-/** How many revisions the next commit takes. */
+/** Returns the number of revisions in the next commit. */
 const taken = (queue: ProposalQueue<number>) => queue.takeCommit().userTokens.length
 
 describe("what one commit takes of a queue", () => {

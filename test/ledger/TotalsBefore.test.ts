@@ -10,7 +10,7 @@ interface Bought {
   readonly cents: Cents
 }
 
-/** Revisions that applied these purchases, so many each; the first has the ledger sequence 1. */
+/** Returns revisions that applied these purchases, in groups of these sizes. The first has the ledger sequence 1. */
 const revisionsOf = (purchases: ReadonlyArray<Bought>, size: number): ReadonlyArray<ReadRevision> => {
   let total = 0n
   return Array.from({ length: Math.ceil(purchases.length / size) }, (_, index) => {

@@ -4,7 +4,7 @@ import { purchaseText, useService } from "../support/TestService.ts"
 
 const service = useService()
 
-/** All series by what stands before their values. */
+/** Returns the value of each series by its name and labels. */
 const series = async (): Promise<Record<string, number>> => {
   const { status, headers, body } = await service.get("/metrics")
   expect({ status, contentType: headers["content-type"] }).toEqual({
@@ -20,7 +20,7 @@ const series = async (): Promise<Record<string, number>> => {
   )
 }
 
-/** By how much each series grew meanwhile, 0 where it did not. */
+/** Returns the growth of each series, 0 if it did not change. */
 const grown = async (act: () => Promise<unknown>) => {
   const before = await series()
   await act()

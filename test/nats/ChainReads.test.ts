@@ -7,7 +7,7 @@ import { CommitChain, chainReadsMax } from "../../src/nats/CommitChain.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import type { Request } from "../../src/nats/client/RequestInbox.ts"
 
-/** Lets every fiber run that can. */
+/** Lets every fiber run until all of them wait. */
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
 
 const stored = (sequence: number): Msg => {
@@ -89,7 +89,7 @@ describe("the reads of a chain", () => {
         yield* Fiber.interrupt(first)
         yield* broker.answer
         expect((yield* Fiber.join(others)).map((record) => record?.sequence)).toEqual([7, 7])
-        // What was answered is not kept.
+        // An answered read is not kept.
         const again = yield* Effect.forkChild(chain.at(7))
         yield* settle
         expect(broker.asked).toEqual([7, 7])

@@ -24,7 +24,7 @@ describe("the journal and the heads on a broker", () => {
     await runtime.dispose()
   })
 
-  /** Returns what an effect gives, or its failure. */
+  /** Returns the result of an effect, or its failure. */
   const outcome = async <A, E>(effect: Effect.Effect<A, E, CommitChain | HeadStore>): Promise<A | E> => {
     const exit = await runtime.runPromiseExit(effect)
     if (Exit.isSuccess(exit)) return exit.value

@@ -14,7 +14,7 @@ const status = (fields: Readonly<Record<string, string>>, reply?: string): Msg =
   return { headers: written as MsgHdrs, ...(reply === undefined ? {} : { reply }) } as Msg
 }
 
-/** Gives messages to a session, and returns what it told and published. */
+/** Gives messages to a session. Returns its reports and its publishes. */
 const outcomeOf = (...messages: ReadonlyArray<Msg>) => {
   const heard: Array<number> = []
   const ends: Array<string> = []

@@ -48,7 +48,7 @@ describe("The stream of commits", () => {
   }
   type Started = Awaited<ReturnType<typeof start>>
 
-  /** Appends a commit with a line for each of these users; without users it is a take-over. Returns its sequence. */
+  /** Appends a commit with a line for each of these users. Without users it is a take-over. Returns its sequence. */
   const commit = async ({ chain, newest }: Started, users: ReadonlyArray<string>, partition = 0, length = 1) => {
     const kind = users.length === 0 ? "takeover" : "commit"
     const lines = users.map((user) => JSON.stringify([user, "x".repeat(length)]))
@@ -169,7 +169,7 @@ describe("The stream of commits", () => {
     const pages = await pagesAfter(started, "0")
     expect(pages.map(({ length }) => length)).toEqual([2 * pageCommitsMax, 2 * pageCommitsMax, 20])
     expect(pages.flat()).toEqual(all)
-    // A place is within a commit, behind its last line, or behind the whole of it.
+    // The places lie within a commit, behind its last line, and behind the whole commit.
     expect((await pageOf(started, "0.7"))[0]?.place).toEqual({ sequence: 1, line: 1 })
     expect((await pageOf(started, "5.0"))[0]?.place).toEqual({ sequence: 5, line: 1 })
     expect((await pageOf(started, "5.1"))[0]?.place).toEqual({ sequence: 5, line: 2 })
@@ -205,7 +205,7 @@ describe("The stream of commits", () => {
     const sequence = await commit(started, ["ann", "bob"], 1)
     const after = (await pagesAfter(started, "1")).flat()
     expect(after.slice(-2)).toEqual([`${sequence}.1`, `${sequence}.2`])
-    // Only a line is taken for a revision, and every reader gives it the same place.
+    // Only lines count as revisions, and every reader gives a line the same place.
     const following = follow(started, 0)
     await until("all is heard", () => following.heard.length === 1 + after.length)
     expect(following.places()).toEqual(["1.1", ...after])

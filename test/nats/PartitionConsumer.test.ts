@@ -10,7 +10,7 @@ import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
 const plenty = 100_000
 
-/** What a pull was told, counted. */
+/** The events of a pull, counted. */
 interface Told {
   delivered: number
   ended: number
@@ -38,7 +38,7 @@ describe("a pull of a partition", () => {
 
   afterAll(() => stop())
 
-  /** Pulls from a partition of the test's own, to which `messages` were published. */
+  /** Pulls from a partition for this test, to which `messages` were published. */
   const pulling = async (messages: ReadonlyArray<string>, test: (pull: Pull, told: Told) => Promise<void>) => {
     partition += 1
     for (const message of messages) await client.jetstream().publish(groupSubject(partition), message)

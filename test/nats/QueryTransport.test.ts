@@ -14,7 +14,7 @@ const collectGarbage: () => void = runInNewContext("gc")
 describe("an epoch that serves queries", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
 
-  // Found by `npm run soak`: 36 KiB for each epoch that a worker ever had.
+  // `npm run soak` finds such a leak: memory for each epoch that a worker ever had.
   it("the connection forgets an epoch that served queries when it is over", async () => {
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url, PARTITIONS: "1" }), "test"))
     const serveOnce = Effect.scoped(

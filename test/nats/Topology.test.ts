@@ -10,7 +10,8 @@ import { startEdge, startWorker, testSettings } from "../../src/harness/system/T
 
 const plainConfiguration = "host: 127.0.0.1, port: $NATS_PORT, http_port: $NATS_MONITOR_PORT"
 
-// As when the disk of one broker is full: it goes on without JetStream, and leads on to those that have it.
+// This happens when the disk of one broker is full. It goes on without JetStream, and passes requests to those that
+// have it.
 it("a process works through a broker of a cluster that runs without JetStream", async () => {
   const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
   const plainPath = join(directory, "plain.conf")

@@ -9,7 +9,7 @@ import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
-/** Watches what a worker receives, and which of it the worker decides to acknowledge. */
+/** Watches the deliveries of a worker, and its decisions to acknowledge them. */
 const watchConsumer = () => {
   const received: Array<Delivery> = []
   const acknowledged: Array<number> = []
@@ -25,7 +25,7 @@ const watchConsumer = () => {
         const pulled = real.pull(partition, epoch, replacedEvents(events, { delivered: deliver }))
         return Effect.map(pulled, (pull) => ({
           ...pull,
-          // Acknowledgements leave together a while later; this is when the worker decides on one.
+          // Acknowledgements are sent together a while later. This is the time of the worker's decision.
           acknowledge: (delivery) => {
             acknowledged.push(delivery.sequence)
             pull.acknowledge(delivery)

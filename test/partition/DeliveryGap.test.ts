@@ -13,7 +13,7 @@ describe("A delivery that does not arrive", () => {
   const user = "gap"
   const sales = manySold(user, 200)
 
-  /** Drops the first delivery that is to be dropped, as a broken network could. */
+  /** Drops the first delivery that matches, as a broken network could. */
   const dropOnce = (isDropped: (delivery: Delivery) => boolean) => {
     const dropped: Array<number> = []
     const replace: Replacements = {
@@ -64,7 +64,7 @@ describe("A delivery that does not arrive", () => {
     await system.startWorker({
       consumer: (real) => ({
         ...real,
-        // The broker redelivers under the next number of the consumer; so all numbers after it are one higher.
+        // The broker delivers again under the next number of the consumer, so all later numbers are higher by one.
         pull: (partition, epoch, events) => {
           let shift = 0
           const deliver = (delivery: Delivery, deliverySequence: number) =>

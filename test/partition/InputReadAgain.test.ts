@@ -19,7 +19,7 @@ describe("Input that a new epoch reads again", () => {
     await system.admin.untilApplied()
     const slowRevision = (await system.admin.commits(0)).at(-1)?.sequence
     await system.stopWorkers()
-    // The first message belongs to a user whose account cannot be read for now, so the position stays before it.
+    // The first message belongs to a user whose account cannot be read now, so the position stays before it.
     const gate = makeGate()
     let loads = 0
     await system.startWorker({
@@ -58,7 +58,7 @@ describe("Input that a new epoch reads again", () => {
     expect(await system.admin.revisions("fast")).toBe(revisions)
     expect(await receiptOf(system.ask, "fast", "one")).toMatchObject({ repeatsDropped: 1, conflictsRejected: 1 })
     expect(await receiptOf(system.ask, "fast", "two")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 0 })
-    // Each record is written once, however often it is decided that there has to be one.
+    // Each record is written once, however often the decision is repeated.
     expect(await system.admin.keys("rejected.>")).toEqual({ "rejected.3.2": 1, [`rejected.${unreadable}.0`]: 1 })
   })
 
@@ -74,7 +74,7 @@ describe("Input that a new epoch reads again", () => {
       await system.admin.untilApplied()
     })
     const starts: Array<number> = []
-    // No partition is assigned to this one; the test has it take one over.
+    // No partition is assigned to this worker. The test makes it take one over.
     const next = await system.startWorker(
       {
         chain: (real) => ({
@@ -99,7 +99,7 @@ describe("Input that a new epoch reads again", () => {
     const identity = { worker: "next", partition: 0, partitions: 1 }
     await next.runtime.runPromise(Effect.scoped(runPartitionEpoch(identity)))
     expect(starts).toEqual([21])
-    // The first take-over record stood on a commit that was not the newest any more.
+    // The first take-over record expected a commit that was no longer the newest.
     expect(attempts).toBe(2)
     expect(mistakesAfter(await readAccount(system.ask, "user"), [...first, ...more])).toEqual([])
   })

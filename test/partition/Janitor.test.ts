@@ -34,7 +34,7 @@ describe("The janitor", () => {
     const worker = await system.startWorker({
       chain: (real) => ({
         ...real,
-        // From this one on nothing is committed, of whatever partition.
+        // From this commit on nothing is committed in any partition.
         append: (partition, text, after) =>
           Effect.suspend(() => {
             isShut ||= partition === 1 && isCommit(text)
@@ -50,7 +50,8 @@ describe("The janitor", () => {
     const applied = await system.admin.position(0)
     expect(await system.admin.position(1)).toBe(0)
 
-    // Nothing of the slow partition is applied, so nothing may go at all: its position is below the log's first.
+    // No input of the slow partition is applied, so nothing may be removed. Its position is below the first message of
+    // the log.
     await clean(worker)
     expect((await system.admin.state(inputStream)).first_seq).toBe(1)
     expect(applied).toBeGreaterThanOrEqual(300)
@@ -74,7 +75,7 @@ describe("The janitor", () => {
     await system.publish(manySold(slow, 10, "later"), 1)
     expect(first.worker.owned()).toEqual([])
 
-    // A worker that gets nothing of what came since: its janitor sees the partition behind.
+    // A worker that gets no newer input. Its janitor sees the partition behind.
     const idle = await system.startWorker({
       consumer: (real) => ({
         ...real,
@@ -83,7 +84,7 @@ describe("The janitor", () => {
       })
     })
     await clean(idle)
-    // The slow partition is applied up to 600; the fast one, with all of its input applied, does not count.
+    // The slow partition is applied up to 600. The fast one has applied all of its input, and does not count.
     expect((await system.admin.state(inputStream)).first_seq).toBe(601)
     await system.stopWorkers()
     await system.startWorker()

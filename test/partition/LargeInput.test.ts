@@ -6,7 +6,7 @@ import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
-// What fits into messages of the input log has to fit into the ledger too, whatever it is: one record that the broker
+// Everything that fits into messages of the input log has to fit into the ledger too. One record that the broker
 // refuses would stop a partition for ever.
 describe("Large input", () => {
   const system = startedBeforeAll(() => TestSystem.start({ PARTITIONS: "1" }))

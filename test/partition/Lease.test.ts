@@ -14,7 +14,7 @@ const sign = (worker: string, about: Partial<WorkerSign> = {}): WorkerSign => ({
   ...about
 })
 
-/** The lease of the process 7 of `mine`, decided once without others at the time 0. */
+/** The lease of process 7 of `mine`, decided once without other workers at the time 0. */
 const newLease = (): Lease => {
   const lease = new Lease({ worker: "mine", instance: 7, partitions, leaseMilliseconds })
   lease.reassign(0)

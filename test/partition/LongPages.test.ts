@@ -4,7 +4,7 @@ import { manySold, wideSold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
-// A reply of an owner is one message of the broker, which has a largest size.
+// A reply of an owner is one message of the broker, whose size is limited.
 describe("Long pages", () => {
   const system = startedBeforeAll(() => TestSystem.start({ PARTITIONS: "1" }))
 

@@ -3,7 +3,7 @@ import { Effect, Exit, Scope } from "effect"
 import { describe, expect } from "vitest"
 import { OpenPurchases, openPurchasesMax, type PartitionPurchases } from "../../src/partition/OpenPurchases.ts"
 
-/** Whether a partition may go on at once. */
+/** Returns whether a partition may go on at once. */
 const hasRoom = ({ room }: PartitionPurchases) =>
   Effect.map(Effect.forkChild(room, { startImmediately: true }), (fiber) => fiber.pollUnsafe() !== undefined)
 

@@ -46,7 +46,7 @@ describe("What cannot be applied", () => {
 
   const publish = (payload: string | Uint8Array) => system.admin.publish(`purchases.1.${user}`, payload)
 
-  /** What the records of one message say was its payload. */
+  /** Returns the payloads in the records of one message. */
   const recordsOf = async (sequence: number) => {
     await system.admin.untilApplied()
     const keys = await system.admin.keys(`rejected.${sequence}.>`)

@@ -14,7 +14,7 @@ import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
-/** Lets a worker hear of its consumer what the test wants it to hear. */
+/** Filters the deliveries that a worker gets. */
 const listening = (events: (real: PullEvents) => Partial<PullEvents>): Replacements => ({
   consumer: (real) => ({
     ...real,
@@ -42,7 +42,7 @@ describe("A read", () => {
     await until("it is delivered", () => late.length === 1)
     let isAnswered = false
     const strong = read(system.ask, `/users/${user}/total`).finally(() => (isAnswered = true))
-    // These were asked later, and have come back: the first one was received by the owner long ago.
+    // These were asked later and have answers, so the owner received the first one long ago.
     for (let asked = 0; asked < 20; asked += 1) {
       expect((await read(system.ask, `/users/${user}/total?consistency=eventual`)).purchaseCount).toBe(0)
     }
@@ -93,7 +93,7 @@ describe("A read", () => {
   it("an old owner answers no read, even if the janitor has purged all that it missed", async () => {
     let isDeaf = false
     await system.startWorker(
-      // Deaf, it hears neither deliveries nor that the next owner has deleted its consumer.
+      // A deaf worker hears neither deliveries nor that the next owner has deleted its consumer.
       listening((told) => ({
         delivered: (delivery) => isDeaf || told.delivered(delivery),
         ended: () => isDeaf || told.ended(),
@@ -104,11 +104,11 @@ describe("A read", () => {
     const first = manySold(user, 10)
     await system.publish(first)
     expect(mistakesAfter(await readAccount(system.ask, user), first)).toEqual([])
-    // Nothing that it has still to write shall tell it that it is not the owner.
+    // It has no writes left that could tell it that it is not the owner.
     await system.admin.untilApplied()
     isDeaf = true
 
-    // No partition is assigned to this one; the test has it take one over, and the old one does not hear of it.
+    // No partition is assigned to this worker. The test makes it take one over, and the old owner does not hear of it.
     const next = await system.startWorker({}, { workerId: "next" })
     const scope = Effect.runSync(Scope.make())
     const identity = { worker: "next", partition: 0, partitions: 1 }

@@ -6,11 +6,11 @@ import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
-/** The shortest that the broker allows, in nanoseconds. */
+/** The shortest window that the broker allows, in nanoseconds. */
 const shortestWindow = 100_000_000
 
 describe("Repeats", () => {
-  // No slow machine leaves it; postAfterTheWindow ends it.
+  // The window is so long that slow machines stay in it. postAfterTheWindow ends it.
   const system = startedBeforeAll(() => TestSystem.start({ DUPLICATE_WINDOW: "1 hour" }))
 
   beforeAll(async () => {
@@ -19,7 +19,7 @@ describe("Repeats", () => {
 
   const stored = async () => (await system.admin.state(inputStream)).messages
 
-  /** Changes the broker's duplicate window, and returns what it was. */
+  /** Changes the broker's duplicate window. Returns the previous one. */
   const setWindow = async (nanoseconds: number): Promise<number> => {
     const info = await system.admin.api<{ readonly config: { readonly duplicate_window: number } }>(
       `STREAM.INFO.${inputStream}`
@@ -29,7 +29,7 @@ describe("Repeats", () => {
     return info.config.duplicate_window
   }
 
-  /** Ends the window, and posts it until the broker has forgotten it and stores it once more. */
+  /** Ends the window, and posts the purchase until the broker has forgotten it and stores it again. */
   const postAfterTheWindow = async (sale: Sold) => {
     const usual = await setWindow(shortestWindow)
     await until("the broker has forgotten the message id", async () => {

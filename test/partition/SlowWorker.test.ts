@@ -6,8 +6,8 @@ import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 64
 /**
- * The sizes of each partition's messages, in bytes: some that a share takes, and one that it does not. Together they are
- * more than the 64 MiB that a broker keeps for one connection before it closes it.
+ * The sizes of each partition's messages, in bytes. Some fit into a share, and one does not. Together they exceed the
+ * 64 MiB that a broker keeps for one connection before it closes it.
  */
 const messageBytes = [...Array.from({ length: 10 }, () => 120_000), 480_000]
 
@@ -24,7 +24,7 @@ describe("a slow worker that owns many partitions", () => {
     return consumers.reduce((sum, consumer) => sum + consumer.delivered.consumer_seq, 0)
   }
 
-  /** Waits until the broker delivers nothing more to a worker that takes nothing. */
+  /** Waits until the broker delivers no more to a worker that takes nothing. */
   const untilDeliveriesRest = async () => {
     let before = -1
     await until("the broker has delivered what was pulled", async () => {

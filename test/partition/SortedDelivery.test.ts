@@ -7,7 +7,7 @@ import { userIn } from "../../src/harness/system/TestSystem.ts"
 const partitions = 4
 const cafe = "caf\u00e9"
 
-/** Sorts a message of purchases that was sent for a token, in the partition of the first purchase's user. */
+/** Sorts a message that was sent for a token, in the partition of the first purchase's user. */
 const sorted = (userToken: string | undefined, ...sales: ReadonlyArray<Sold>) => {
   const partition = partitionOf(encodeToken(sales[0]?.userId ?? ""), partitions)
   const payload = Buffer.from(inputMessage(sales))

@@ -5,24 +5,24 @@ import { DispatchWatermark } from "../../src/partition/DispatchWatermark.ts"
 import { HeldInput } from "../../src/partition/HeldInput.ts"
 import { untilStuck } from "../../src/partition/StuckWatch.ts"
 
-/** The time from one look to the next. */
+/** The time from one check to the next. */
 interface Turn {
-  /** In milliseconds: a second, unless the process stood still. */
+  /** The time of the check in milliseconds: a second, unless the process was stopped. */
   readonly lasts?: number
-  /** For how many milliseconds the broker was not heard at its end. */
+  /** The time at its end in which the broker was not heard, in milliseconds. */
   readonly silence?: number
-  /** Up to where the actors are given their input in it. */
+  /** The sequence up to which the actors are given their input in it. */
   readonly reached?: number
 }
 
 interface Beside {
-  /** What a query waits for. */
+  /** The sequence that a question waits for. */
   readonly awaited?: number
-  /** Whether something is being committed all the while. */
+  /** Whether commits go on all the time. */
   readonly isBusy?: boolean
 }
 
-/** Watches an epoch for some turns: why it is stuck, if it is. */
+/** Watches an epoch for some checks. Returns why it is stuck; `undefined` if it is not. */
 const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited, isBusy = false }: Beside = {}) {
   const dispatched = new DispatchWatermark(0)
   const held = new HeldInput(1)
@@ -31,7 +31,8 @@ const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited
   let now = 0
   let silence = 0
   let wake = () => {}
-  // The test's own, since a clock that is turned by six seconds wakes who sleeps for one six times.
+  // A clock of the test. Effect's test clock, turned by six seconds, would wake a fiber that sleeps for one second six
+  // times.
   const clock: Clock.Clock = {
     ...(yield* Clock.Clock),
     currentTimeMillisUnsafe: () => now,

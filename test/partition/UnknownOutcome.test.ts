@@ -18,17 +18,17 @@ type Chain = (typeof CommitChain)["Service"]
 
 const unknown = Effect.fail(new OutcomeUnknown({ operation: "commit", reason: "a test lost the reply" }))
 
-/** Whether a commit holds a revision of a user. */
+/** Returns whether a commit holds a revision of a user. */
 const holds = (text: string, user: string): boolean =>
   isCommit(text) && revisionLineOf(text, encodeToken(user)) !== undefined
 
-/** An append that a test keeps back, and its outcome once it is sent. */
+/** An append that a test holds back, and its outcome after it is sent. */
 class LateAppend {
   outcome: Exit.Exit<number, BrokerFailure | CommitConflict> | undefined
   isKept = false
   private waiting: Effect.Effect<number, BrokerFailure | CommitConflict> | undefined
 
-  /** Keeps an append back, and says that its outcome is unknown. */
+  /** Holds an append back, and reports an unknown outcome. */
   keep(append: Effect.Effect<number, BrokerFailure | CommitConflict>) {
     return Effect.suspend(() => {
       this.isKept = true
@@ -37,7 +37,7 @@ class LateAppend {
     })
   }
 
-  /** Sends what is kept, if anything is. */
+  /** Sends the append that is held back, if there is one. */
   readonly send = Effect.suspend(() => {
     const append = this.waiting
     this.waiting = undefined
@@ -53,14 +53,14 @@ class LateAppend {
   }
 }
 
-/** When something late may come. */
+/** The moments at which a late message may arrive. */
 type Moment =
   | "before the next epoch reads the chain"
   | "after the next epoch has read the chain"
   | "after the take-over record of the next epoch"
   | "after the first commit of the next epoch"
 
-/** Sends what is late at one moment of the next epoch of partition 0. */
+/** Sends the late append at one moment of the next epoch of partition 0. */
 const sendingAt = (real: Chain, late: LateAppend, moment: Moment): Chain => ({
   ...real,
   newest: (partition) =>
@@ -81,7 +81,7 @@ describe("An append whose outcome is unknown", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "2" }))
 
   const postAll = async (sales: ReadonlyArray<Sold>) => {
-    // One after the other, so that each has a commit of its own.
+    // They are stored one after the other, so that each has its own commit.
     for (const sale of sales) expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
   }
 
@@ -133,7 +133,7 @@ describe("An append whose outcome is unknown", () => {
       })
       const sales = manySold("user", 8)
       await postAll(sales)
-      // Each third try is lost, so that eight commits take eleven.
+      // Every third attempt is lost, so that eight commits take eleven.
       expect(commits).toBe(11)
       await expectExact("user", sales)
       expect(await system.admin.revisions("user")).toBe(8)
@@ -191,7 +191,7 @@ describe("An append whose outcome is unknown", () => {
       )
       const sales = [sold(first, "one"), sold(second, "one")]
       for (const sale of sales) await system.publish([sale])
-      // There may be a second consumer of the partition, where the broker was slow to answer for the first.
+      // The partition may have a second consumer, if the broker was slow to answer for the first.
       const isDelivered = async () =>
         (await system.admin.consumers()).some(
           ({ name, delivered }) => name.startsWith("p1-") && delivered.stream_seq === 2
@@ -207,7 +207,9 @@ describe("An append whose outcome is unknown", () => {
     const user = userIn(0, 2, "taken")
     const sales = manySold(user, 3)
 
-    /** Has the second take-over of partition 0 end as the test wants; a commit of unknown outcome makes it due. */
+    /**
+     * Makes the second take-over of partition 0 end as the test wants. A commit with an unknown outcome makes it due.
+     */
     const atSecondTakeOver = (outcome: (append: ReturnType<Chain["append"]>) => ReturnType<Chain["append"]>) => {
       let takeOvers = 0
       let commits = 0
@@ -262,7 +264,7 @@ describe("An append whose outcome is unknown", () => {
   })
 
   describe("of what a commit refers to", () => {
-    /** Loses the answer to the first writes, which are made or not. */
+    /** Loses the answers to the first writes, which are stored or not. */
     const losing = (isMade: boolean, times: number) => {
       let written = 0
       return {

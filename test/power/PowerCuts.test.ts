@@ -29,7 +29,7 @@ describe("power cuts of the broker's disk", needs(cuttableDisk), () => {
     const { failures, mistakes, later } = await run({ cuts, syncsAlways: true })
     expect(mistakes).toEqual([])
     expect(later).toEqual([])
-    // Cuts that no client noticed would prove nothing.
+    // Cuts without an effect on clients would prove nothing.
     expect(failures).toBeGreaterThanOrEqual(cuts)
   }, 180_000)
 

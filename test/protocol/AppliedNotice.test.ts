@@ -51,7 +51,7 @@ describe("the address of notices", () => {
     expect(decodeNoticeAddress(encodeNoticeAddress(address))).toEqual(address)
   })
 
-  // Anyone may publish a purchase; what it says must not lead a worker to another subject.
+  // Anyone may publish a purchase. Its text must not lead a worker to another subject.
   it.each(["", "e", "e.", ".1", "e.0", "e.x", "a.b.1", "*.1", ">.1", "$JS.API.1", "e .1", `${"e".repeat(33)}.1`])(
     "the address of a notice that is %j gives undefined",
     (text) => {

@@ -13,7 +13,7 @@ import { encodeToken } from "../../src/protocol/Subject.ts"
 const head: CommitHead = { kind: "commit", epoch: 3, worker: 'w\n["ann",', position: 12 }
 const texts = fc.string({ unit: "binary", maxLength: 20 })
 const tokens = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }).map(encodeToken)
-/** What a line says after its token: any JSON, among it texts that look like the beginning of a line. */
+/** The rest of a line after its token: any JSON, with texts that look like the beginning of a line. */
 const contents = fc.oneof(texts, fc.constantFrom('\n["ann",', '"],\n["bob",', '["ann",'))
 const lines = fc.uniqueArray(fc.tuple(tokens, contents), { selector: ([token]) => token, maxLength: 20 })
 

@@ -10,7 +10,7 @@ import {
 
 const line = fc.oneof(fc.integer({ min: 0, max: 999_999 }), fc.constant(Number.POSITIVE_INFINITY))
 const place: fc.Arbitrary<FeedPlace> = fc.record({ sequence: fc.integer({ min: 0, max: 999_999_999_999_999 }), line })
-/** Places that often have a sequence, or a line, in common. */
+/** Places that often share a sequence or a line. */
 const near: fc.Arbitrary<FeedPlace> = fc.record({
   sequence: fc.integer({ min: 0, max: 2 }),
   line: fc.oneof(fc.integer({ min: 0, max: 2 }), fc.constant(Number.POSITIVE_INFINITY))

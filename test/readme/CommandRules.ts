@@ -1,9 +1,9 @@
-/** What the commands meet. */
+/** The values that commands use. */
 export interface Place {
   readonly port: number
-  /** A directory that goes with the test. */
+  /** A directory that is removed with the test. */
   readonly directory: string
-  /** A record of what was rejected. */
+  /** A rejected record. */
   readonly rejected: string
   /** A broker without streams. */
   readonly emptyBroker: string
@@ -13,16 +13,16 @@ export interface Place {
 interface Rule {
   readonly matches: RegExp
   readonly why: string
-  /** What is run instead. */
+  /** The command that is run instead. */
   readonly run?: (text: string, place: Place) => string
   readonly isSkipped?: true
-  /** It is about a record that could not be applied, which there has to be first. */
+  /** The command needs a rejected record, which the test makes first. */
   readonly needsRejected?: true
-  /** It never ends by itself: it is ended when it has printed what it shall, and not before. */
+  /** It does not end by itself. The test ends it when it has printed the expected output, and not before. */
   readonly isEndless?: true
 }
 
-/** The first one that matches is taken; of those that are taken by no command of a document, the test complains. */
+/** The first rule that matches is used. The test fails if a rule matches no command of a document. */
 export const rules: ReadonlyArray<Rule> = [
   {
     matches: /^npm cit?$/,

@@ -3,17 +3,17 @@ export interface Command {
   readonly text: string
   /** The line of the document. */
   readonly line: number
-  /** Each is a text, or with `…` between them texts that follow each other. */
+  /** The claims. Each is a text, or with `…` between them, texts that follow each other. */
   readonly claims: ReadonlyArray<string>
 }
 
-/** What begins like this between backticks is to be run; options and names of files are not. */
+/** Text between backticks that begins like this is run. Options and names of files are not. */
 const inline = /`((?:(?:npm|npx|nats|scripts\/[a-z]+\.sh) |\.\/[a-z]+\.sh|scripts\/stop\.sh)[^`]*)`/g
 
-/** A comment that shows what is printed, and does not explain. */
+/** Matches a comment that shows output, and does not explain. */
 const claimed = /^(?:→ |[0-9]{3} … )?.*\{"|^→ /
 
-/** Where the comment of a line begins, outside of quotes; and whether a quote is left open. */
+/** Returns where the comment of a line begins, outside of quotes, and whether a quote is left open. */
 const scan = (text: string): { readonly code: string; readonly comment: string; readonly isOpen: boolean } => {
   let quote = ""
   for (const [at, character] of [...text].entries()) {
@@ -26,7 +26,7 @@ const scan = (text: string): { readonly code: string; readonly comment: string; 
   return { code: text.trim(), comment: "", isOpen: quote !== "" }
 }
 
-/** The commands of a shell block, which may go over several lines. */
+/** Returns the commands of a shell block. A command may take several lines. */
 const commandsIn = (lines: ReadonlyArray<string>, firstLine: number): ReadonlyArray<Command> => {
   const commands: Array<Command & { readonly claims: Array<string> }> = []
   let begun = ""
@@ -57,7 +57,7 @@ export const commandsOf = (document: string): ReadonlyArray<Command> => {
   return commands
 }
 
-/** What of the claims is not in the output; none where all is. */
+/** Returns the claims that are not in the output; an empty list if all are. */
 export const missing = (claims: ReadonlyArray<string>, output: string): ReadonlyArray<string> =>
   claims.filter((claim) => {
     let from = 0

@@ -25,7 +25,7 @@ const natsNeeded = {
 }
 
 interface Ended {
-  /** None where a signal ended it. */
+  /** The exit code; `undefined` if a signal ended it. */
   readonly code: number | null
   readonly output: string
 }
@@ -34,10 +34,10 @@ let environment: Record<string, string>
 let place: Place
 let emptyBroker: TestBroker
 
-/** Runs a command in the shell. What goes on for ever is ended when its output is enough. */
+/** Runs a command in the shell. Ends a command without an end when its output is enough. */
 const run = (text: string, isEnough: (output: string) => boolean = () => false): Promise<Ended> =>
   new Promise((resolve) => {
-    // curl calls an answer of 404 a success, and nats asks the broker that its user works with.
+    // curl reports success for an answer of 404. nats needs the address of the broker.
     const script = `
       curl() { command curl --fail-with-body -sS "$@"; }
       nats() { NATS_URL=\${BROKER:-nats://127.0.0.1:$NATS_PORT} "${natsCli}" --no-context "$@"; }
@@ -88,7 +88,7 @@ afterAll(async () => {
   rmSync(place.directory, { recursive: true })
 })
 
-/** The record that some commands are about: a message that cannot be applied. */
+/** The rejected record that some commands need, made from a message that cannot be applied. */
 const rejectedRecord = async (): Promise<string> => {
   const client = await connect({ servers: `nats://127.0.0.1:${environment["NATS_PORT"]}` })
   const message = inputMessage([sold("bob", "wrong", { valueCents: -5 })])

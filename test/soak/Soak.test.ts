@@ -4,7 +4,7 @@ import { soak, type SoakPlan } from "../../src/harness/soak/Soak.ts"
 
 const warmUp = { milliseconds: 5_000, operationsMin: 1_500, arrivalsMin: 1 }
 const load = { milliseconds: 10_000, operationsMin: 3_000, arrivalsMin: 2 }
-/** It lasts until each leak has forgotten all that it is to forget; see preload/Forgetting.ts. */
+/** It lasts until each leak is complete; see preload/Forgetting.ts. */
 const leakingLoad = { milliseconds: 0, operationsMin: 3_000, arrivalsMin: 1 }
 
 const soaked = async (load: SoakPlan["load"], leaks: SoakPlan["leaks"] = {}) => {
@@ -29,7 +29,7 @@ describe("memory and handles of edge, worker and broker", () => {
     expect(grown).toContain("broker heapBytes")
     expect(grown).toContain("edge externalBytes")
     expect(grown).toContain("worker heapBytes")
-    // These leaks harm nothing else, so nothing else would have found them.
+    // These leaks harm nothing else, so no other test would find them.
     expect(mistakes).toEqual([])
   }, 600_000)
 })

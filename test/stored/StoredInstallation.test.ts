@@ -13,10 +13,10 @@ import {
 import { runUpgrade } from "../upgrade/UpgradeRun.ts"
 import { changedFiles, storedAnswers, unpackInstallation } from "./StoredInstallation.ts"
 
-// It holds repeats, sealed segments, a conflict, poison, and a rejected purchase that was replayed.
+// It has repeats, sealed segments, a conflict, poison, and a rejected purchase that was replayed.
 const commit = "86a8361"
 
-/** What the upgrade cannot keep: times and places that the broker gives, and it gives new ones. */
+/** The values that the upgrade cannot keep: the broker gives new times and sequences. */
 const givenAnew = /"(?:appliedAt|rejectedAt|at|ledgerSequence)":(?:"[^"]*"|\d+)/g
 const withoutGivenAnew = (text: string): string => text.replaceAll(givenAnew, "")
 
@@ -30,7 +30,7 @@ const cents = (amount: number): number => Math.round(amount * 100)
 describe(`an installation of commit ${commit}`, () => {
   const answers = storedAnswers(commit)
   const directory = unpackInstallation(commit)
-  // Stands first, and so comes last: the broker writes there until it is stopped.
+  // It stands first, so it runs last. The broker writes there until it is stopped.
   afterAll(() => rmSync(directory, { recursive: true }))
   const broker = startedBeforeAll(() => TestBroker.start({ directory }))
   let edge: TestEdge

@@ -8,8 +8,8 @@ const read = (commit: string, name: string) =>
   JSON.parse(gunzipSync(readFileSync(join(projectRoot, "test/stored", commit, `${name}.json.gz`))).toString("utf8"))
 
 /**
- * Returns what an installation of an earlier commit answered, by path: the text of an answer, or of a history the list of
- * purchases on each page of 500.
+ * Returns the answers of an installation of an earlier commit, by path. An answer is its text. For a history it is the
+ * list of purchases on each page of 500.
  */
 export const storedAnswers = (commit: string): Readonly<Record<string, string | ReadonlyArray<string>>> =>
   read(commit, "answers")
@@ -18,7 +18,9 @@ export const storedAnswers = (commit: string): Readonly<Record<string, string | 
 const storedFiles = (commit: string): Array<readonly [path: string, content: Buffer]> =>
   Object.entries<string>(read(commit, "files")).map(([path, base64]) => [path, Buffer.from(base64, "base64")])
 
-/** Writes the files of an installation of an earlier commit into a new directory for a broker, and returns that. */
+/**
+ * Writes the files of an installation of an earlier commit into a new directory for a broker. Returns the directory.
+ */
 export const unpackInstallation = (commit: string): string => {
   const directory = mkdtempSync(join(tmpdir(), `purchase-ledger-${commit}-`))
   for (const [name, content] of storedFiles(commit)) {
@@ -29,7 +31,7 @@ export const unpackInstallation = (commit: string): string => {
   return directory
 }
 
-/** Returns the messages and the settings of a stream that are not byte for byte as they were unpacked. */
+/** Returns the messages and the settings of a stream that differ from the unpacked ones in any byte. */
 export const changedFiles = (commit: string, directory: string, stream: string): Array<string> =>
   storedFiles(commit)
     .filter(([path]) => path.includes(`/${stream}/`) && /\.blk$|meta\.inf$/.test(path))

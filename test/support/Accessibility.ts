@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core"
 
 /**
- * What is wrong for those who do not see the page, or not well: controls without a name, ids that are there twice,
- * tables and pictures without words, and texts whose contrast is below what WCAG 2.2 AA asks for (4.5, large ones 3).
+ * Returns the problems of a page for people who see it badly or not at all. It finds controls without a name, repeated
+ * ids, tables and pictures without words, and texts with a contrast below WCAG 2.2 AA (4.5, large ones 3).
  */
 export const accessibilityMistakes = (page: Page): Promise<ReadonlyArray<string>> =>
   page.evaluate(`(() => {

@@ -18,7 +18,7 @@ import { encodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { linksAfter, type SegmentLinks } from "../../src/account/Segment.ts"
 import { encodeSegment } from "../../src/protocol/SegmentCodec.ts"
 
-/** Where the records of an account go; each gets a higher sequence than the one before it. */
+/** Takes the records of an account. Each gets a higher sequence than the one before it. */
 export interface RecordStore {
   readonly commit: (text: string) => number
   readonly segment: (text: string) => number
@@ -41,7 +41,7 @@ export class AccountLedger {
     this.store = store
   }
 
-  /** Commits what deliveries do as one revision; nothing if they do nothing. */
+  /** Commits the effect of deliveries as one revision. Does nothing if they have none. */
   commit(deliveries: ReadonlyArray<Delivered>): Decision {
     const decision = decide(this.account, deliveries)
     if (isEmpty(decision)) return decision
@@ -55,7 +55,7 @@ export class AccountLedger {
     return decision
   }
 
-  /** Stores segments of all that is unsealed. No revision names them before {@link endSeal}. */
+  /** Stores segments of everything that is unsealed. No revision names them before {@link endSeal}. */
   beginSeal(): void {
     let { links } = this.account
     let segment = 0
@@ -74,14 +74,14 @@ export class AccountLedger {
     this.stored = undefined
   }
 
-  /** Does what is due before a commit, where storing segments takes as long as some commits. */
+  /** Begins and ends segments before a commit. Storing a segment takes as long as some commits. */
   seal(commitsMeanwhile: number): void {
     if (this.commitsSinceSeal >= commitsMeanwhile) this.endSeal()
     if (isSealDue(this.account)) this.beginSeal()
     if (mustAwaitSeal(this.account)) this.endSeal()
   }
 
-  /** Goes on with an account that was loaded. What the former one had on its way is lost. */
+  /** Goes on with an account that was loaded. The segments in flight of the former one are lost. */
   restart(account: Account): void {
     this.account = account
     this.stored = undefined

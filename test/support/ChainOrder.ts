@@ -1,6 +1,9 @@
 import type { StoredCommit } from "../../src/harness/system/BrokerAdmin.ts"
 
-/** Names each commit of a chain that is of another epoch than the last take-over before it, or moves the position back. */
+/**
+ * Returns each commit of a chain that belongs to another epoch than the last take-over before it, or moves the position
+ * back.
+ */
 export const mistakesInChain = (commits: ReadonlyArray<StoredCommit>): ReadonlyArray<string> => {
   const mistakes: Array<string> = []
   let owner = 0

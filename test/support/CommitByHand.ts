@@ -4,15 +4,15 @@ import type { Revision } from "../../src/account/Revision.ts"
 import { encodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { commitSubject, encodeToken, journalStream, partitionOf } from "../../src/protocol/Subject.ts"
 
-/** A user's line of a commit. */
+/** The line of a user in a commit. */
 export interface LineByHand {
   readonly userId: string
   readonly revision: Revision
 }
 
 /**
- * Appends a commit for users of one partition past its owner, and returns its sequence. A partition without a commit gets
- * the first. An owner notices that at its next strong read or commit, and takes the partition over again.
+ * Appends a commit for users of one partition past its owner. Returns its sequence. The partition may have no commit
+ * yet. An owner notices it at its next strong read or commit, and takes the partition over again.
  */
 export const commitByHand = async (
   client: NatsConnection,

@@ -1,59 +1,62 @@
-/** One step of a system: what is shared after it, and what became of the worker that took it. */
+/** One step of a system: the shared state after it, and the state of the worker that took it. */
 export interface Step<Shared, Worker> {
   readonly name: string
   readonly shared: Shared
   readonly worker: Worker
   /** The step makes every other worker lose its ownership. */
   readonly disowns?: boolean
-  /** Not to be counted on: a way to finish has to do without it. */
+  /** Whether the step cannot be relied on. A way to finish must do without it. */
   readonly fault?: boolean
   /** The invariant that the step itself breaks. */
   readonly breaks?: string | undefined
 }
 
 /**
- * Two workers of the same kind that meet in nothing but what they share. Both are plain data whose fields always come in
- * the same order, so that equal ones have equal JSON.
+ * Two workers of the same kind that share one state. All states are plain data with their fields in a fixed order, so
+ * that equal states have equal JSON.
  */
 export interface System<Shared, Worker> {
   readonly initial: Shared
   readonly idle: Worker
-  /** Steps that no worker takes; `disowns` concerns both workers. */
+  /** The steps that no worker takes. `disowns` concerns both workers. */
   readonly environment: (shared: Shared) => ReadonlyArray<Omit<Step<Shared, Worker>, "worker">>
   readonly steps: (shared: Shared, worker: Worker) => ReadonlyArray<Step<Shared, Worker>>
   readonly disowned: (worker: Worker) => Worker
-  /** The invariants that do not hold in what is shared. */
+  /** Returns the invariants that the shared state breaks. */
   readonly broken: (shared: Shared) => ReadonlyArray<string>
   readonly isFinished: (shared: Shared) => boolean
-  /** The name of the invariant that a state breaks from which no finished state can be reached. */
+  /** The invariant that is broken by a state from which no finished state can be reached. */
   readonly liveness: string
 }
 
 export interface ExploreOptions {
-  /** Stop at these invariants alone; at all of them when left out. */
+  /** The invariants at which to stop. Without it, every invariant stops the search. */
   readonly invariants?: ReadonlyArray<string>
-  /** Throws above this many states: then a bound is needed, and not more memory. */
+  /** The most states. Above it the search throws an Error, because the system needs a bound and not more memory. */
   readonly statesMax: number
 }
 
 export interface Violation {
   readonly invariant: string
-  /** The names of the steps that lead to it, or to the first state from which nothing finishes. No history is shorter. */
+  /**
+   * The names of the steps to the state, or to the first state from which no finished state can be reached. No history
+   * is shorter.
+   */
   readonly history: ReadonlyArray<string>
 }
 
 export interface Exploration {
   readonly states: number
   readonly transitions: number
-  /** How many steps the farthest state is away. */
+  /** The number of steps to the farthest state. */
   readonly depth: number
   readonly violation?: Violation
 }
 
-/** Numbers for values: the same one for two that are equal as data. */
+/** Gives numbers to values. Equal data get the same number. */
 class Numbered<Value> {
   private readonly byText = new Map<string, number>()
-  // Most steps leave one of the two parts as it is.
+  // Most steps leave one of the two parts unchanged.
   private readonly byIdentity = new Map<Value, number>()
   private readonly values: Array<Value> = []
 
@@ -76,7 +79,7 @@ class Numbered<Value> {
   }
 }
 
-/** The states that were found, in that order: three numbers and a parent each, behind an open hash table. */
+/** The states in the order in which they were found: three numbers and a parent each, behind an open hash table. */
 class StateTable {
   size = 0
   private fields = new Int32Array(4 << 16)
@@ -99,13 +102,13 @@ class StateTable {
     }
   }
 
-  /** The index of a state, or -1. The workers are alike, so that which is which does not matter. */
+  /** Returns the index of a state, or -1. The two workers are alike, so their order does not matter. */
   find(shared: number, one: number, other: number): number {
     const slot = one <= other ? this.slotOf(shared, one, other) : this.slotOf(shared, other, one)
     return (this.slots[slot] as number) - 1
   }
 
-  /** Whether the state was new. */
+  /** Adds a state. Returns whether it was new. */
   add(shared: number, one: number, other: number, parent: number): boolean {
     if (4 * this.size === this.fields.length) this.grow()
     const first = Math.min(one, other)
@@ -142,8 +145,8 @@ interface Move {
 type Visit = (shared: number, one: number, other: number, move: Move, worker: 0 | 1 | undefined) => void
 
 /**
- * The moves of a system. What a worker can do depends on itself and on what is shared, never on the other worker; so
- * it is worked out once for each such pair, and a state costs little more than looking it up.
+ * The steps of a system. The steps of a worker depend on its own state and the shared state, never on the other worker.
+ * So they are computed once for each such pair, and a state costs little more than a lookup.
  */
 class Moves<Shared, Worker> {
   private readonly shareds = new Numbered<Shared>()
@@ -224,14 +227,19 @@ const isAmong = (invariants: ReadonlyArray<string> | undefined, name: string) =>
 const namedMove = (move: Move, worker: 0 | 1 | undefined): string =>
   worker === undefined ? move.name : `worker ${worker + 1} ${move.name}`
 
-/** Finds every state that can be reached, nearest first, and then those from which there is no way to finish. */
+/**
+ * Finds every state that can be reached, nearest first. Then finds those from which no finished state can be reached.
+ */
 export const explore = <Shared, Worker>(system: System<Shared, Worker>, options: ExploreOptions): Exploration => {
   const moves = new Moves(system)
   const table = new StateTable()
   let transitions = 0
   let depth = 0
 
-  /** The steps to a state. The table forgets which worker is which, so they are taken again with their names. */
+  /**
+   * Returns the steps to a state. The table does not keep the order of workers, so the steps are taken again with their
+   * names.
+   */
   const historyOf = (index: number) => {
     const path: Array<number> = []
     for (let at = index; at > 0; at = table.parent(at)) path.push(at)
@@ -281,7 +289,7 @@ export const explore = <Shared, Worker>(system: System<Shared, Worker>, options:
     return { invariant: first.invariant, history: [...history, ...breaking.slice(0, 1)] }
   }
 
-  /** Goes backwards from the finished states, until nothing is added. */
+  /** Goes backwards from the finished states until it finds no new state. */
   const findStuck = (): Violation | undefined => {
     const canFinish = new Uint8Array(table.size)
     let added = true

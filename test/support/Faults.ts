@@ -2,13 +2,13 @@ import { Effect } from "effect"
 import { headOf } from "../../src/protocol/Commit.ts"
 import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 
-/** A door that is shut until a test opens it. */
+/** A gate that is closed until a test opens it. */
 export const makeGate = () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   return { open: () => resolve(), pass: Effect.promise(() => promise) }
 }
 
-/** Whether a text that is appended to a chain is a commit, and not a take-over record. */
+/** Returns whether an appended text is a commit, and not a take-over record. */
 export const isCommit = (text: string): boolean => headOf(text).kind === "commit"
 
 /** Holds the commits of a worker back until the test lets them go. Take-over records pass. */

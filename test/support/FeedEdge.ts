@@ -3,7 +3,7 @@ import { serveHttp } from "../../src/edge/server/HttpServer.ts"
 import { FeedReader } from "./FeedReader.ts"
 import type { TestEdge } from "../../src/harness/system/TestLedger.ts"
 
-/** An edge inside of the test's process, and a socket of its own for feeds. */
+/** An edge in the test's process, with a real socket for feeds. */
 export const serveEdge = async ({ app }: Pick<TestEdge, "app">) => {
   const scope = Effect.runSync(Scope.make())
   const port = await Effect.runPromise(Scope.provide(serveHttp(app, "127.0.0.1", 0), scope))

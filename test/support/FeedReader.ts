@@ -3,7 +3,7 @@ import { type ClientRequest, get, type IncomingMessage } from "node:http"
 import { exactJson } from "../../src/harness/system/Shopper.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 
-/** One event of a feed. A comment is an event without data, and so is an id alone. */
+/** One event of a feed. A comment or an id alone is an event without data. */
 export interface FeedEvent {
   readonly name: string
   /** The place of the event, as opaque text. */
@@ -28,7 +28,7 @@ const eventOf = (block: string): FeedEvent => {
   }
 }
 
-/** A reader of a feed over a socket of its own. */
+/** A reader of a feed, over its own socket. */
 export class FeedReader {
   readonly events: Array<FeedEvent> = []
   private readonly request: ClientRequest
@@ -72,7 +72,7 @@ export class FeedReader {
     return this.response.statusCode
   }
 
-  /** The events that tell what was applied. */
+  /** The events with applied purchases. */
   get applied(): ReadonlyArray<FeedEvent> {
     return this.events.filter(({ name, data }) => name === "message" && data !== undefined)
   }
@@ -84,12 +84,12 @@ export class FeedReader {
     )
   }
 
-  /** What a client would resume after. */
+  /** The id after which a client would resume. */
   get lastEventId(): string {
     return this.events.findLast(({ id }) => id !== undefined)?.id ?? "0"
   }
 
-  /** Takes nothing any more, as a client that hangs. */
+  /** Stops reading, as a client that hangs. */
   pause(): void {
     this.response.pause()
   }

@@ -8,10 +8,10 @@ import { runTool } from "./Tool.ts"
 const generatorVersion = "7.14.0"
 const mavenDependencies = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 
-/** Where the programs are that use the clients. */
+/** The directory of the programs that use the clients. */
 const programs = join(projectRoot, "test/edge/generated-clients")
 
-/** Makes a directory of the cache once. `fill` fetches into a place of its own, so that a run that breaks leaves none. */
+/** Makes a directory of the cache once. `fill` writes to another directory first, so that a broken run leaves none. */
 const cached = async (name: string, fill: (directory: string) => Promise<unknown>): Promise<string> => {
   const directory = join(cacheDirectory(), name)
   if (existsSync(directory)) return directory
@@ -35,20 +35,20 @@ const fetchGenerator = async (): Promise<string> => {
   return join(directory, `${name}.jar`)
 }
 
-/** A client in one language, in a directory that holds nothing else. */
+/** A client in one language, in its own directory. */
 export interface GeneratedClient {
   readonly language: string
-  /** Programs without which there is no such client on this machine. */
+  /** The programs that it needs on this machine. */
   readonly tools: ReadonlyArray<string>
-  /** Fetches what is not in the cache yet. */
+  /** Fetches the tools that are not in the cache yet. */
   readonly fetch: () => Promise<void>
   /** Generates the client from a document, and compiles it with the program that uses it. */
   readonly make: (directory: string, document: string) => Promise<void>
-  /** Runs the program, and returns its output. */
+  /** Runs the program. Returns its output. */
   readonly run: (directory: string, url: string, userId: string) => Promise<string>
 }
 
-/** A Java program that ends within seconds costs half as much without the slower of the two compilers. */
+/** A short Java program takes half as long without the slower of the two compilers. */
 const shortRun = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 /** The programs that the generator itself needs. */

@@ -12,11 +12,11 @@ interface Chunk {
   readonly bytes: Uint8Array
 }
 
-/** The journal and the heads in memory. `fates` are those of the next writes to the heads; what follows is done. */
+/** The journal and the heads in memory. `fates` are those of the next writes to the heads. Later writes succeed. */
 export class MemoryJournal {
   fates: Array<Fate> = []
   readonly chunks = new Map<number, Chunk>()
-  /** Runs once, after the next read of a manifest: what others do before its reader reads the chunks that it names. */
+  /** Runs once after the next read of a manifest, before its chunks are read. */
   afterManifest: Effect.Effect<unknown> | undefined
   /** Whether pages of the chain leave the newest commit out. */
   isCutShort = false
@@ -70,7 +70,7 @@ export class MemoryJournal {
     return this.segments.get(sequence)
   }
 
-  /** Puts another text in the place of a commit or a segment, as nobody may; `undefined` loses it. */
+  /** Replaces the text of a commit or a segment; `undefined` loses it. No worker may do that. */
   spoil(sequence: number, text: string | undefined): void {
     const spoilt = text === undefined ? [] : [{ sequence, storedAt: 0, text }]
     if (this.segments.delete(sequence)) for (const record of spoilt) this.segments.set(sequence, record)
@@ -84,7 +84,10 @@ export class MemoryJournal {
     return this.chainOf(partition).at(-1)
   }
 
-  /** Forgets the commits of a partition after a sequence, and all numbers after it: an older backup is restored. */
+  /**
+   * Removes the commits of a partition after a sequence, and reuses the later numbers, as if an older backup were
+   * restored.
+   */
   restoreTo(partition: number, sequence: number): void {
     this.commits.set(
       partition,
@@ -93,7 +96,7 @@ export class MemoryJournal {
     this.journalSequence = sequence
   }
 
-  /** Loses every chunk, and keeps the manifest: as after a bucket that was emptied by hand. */
+  /** Loses every chunk, and keeps the manifest. */
   loseChunks(): void {
     this.chunks.clear()
   }

@@ -22,14 +22,14 @@ const findNginx = (): string | undefined => {
 
 const path = findNginx()
 
-/** For tests that run the documented nginx. */
+/** The requirement of tests that run the documented nginx. */
 export const nginxNeeded: Requirement = {
   tests: "behind nginx",
   missing: path === undefined ? "no nginx" : undefined,
   remedy: "Install Debian's package nginx-light."
 }
 
-/** Runs nginx with the file of the documentation, of which only the two ports are others. */
+/** Runs nginx with the file of the documentation. Only its two ports are changed. */
 export const startNginx = async (edgePort: number) => {
   if (path === undefined) throw new Error(nginxNeeded.remedy)
   const port = await freePort()

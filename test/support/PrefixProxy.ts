@@ -4,14 +4,14 @@ import type { AddressInfo } from "node:net"
 
 export interface PrefixProxy {
   readonly url: string
-  /** Answers 502 to paths that match, as often as this says, and ends what is open on them. */
+  /** Answers 502 to paths that match, this many times, and ends their open requests. */
   readonly refuse: (path: RegExp, times: number) => void
-  /** The paths that came, with their queries, as callers wrote them. */
+  /** The paths of the requests, with their queries, as callers wrote them. */
   readonly paths: ReadonlyArray<string>
   readonly close: () => Promise<void>
 }
 
-/** Serves an edge below a prefix, which it takes away. It passes bodies on as they come, in both directions. */
+/** Serves an edge below a prefix, which it removes. It streams bodies in both directions. */
 export const startPrefixProxy = async (port: number, prefix: string): Promise<PrefixProxy> => {
   const paths: Array<string> = []
   const open = new Map<string, () => void>()

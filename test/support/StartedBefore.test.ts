@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest"
 import { startedBeforeAll, startedBeforeEach } from "./StartedBefore.ts"
 
-/** Counts how often it was started, and has a method that needs its own `this`. */
+/** Counts its starts, and has a method that needs its own `this`. */
 const makeCounted = () => {
   const events: Array<string> = []
   class Counted {
@@ -22,7 +22,7 @@ const makeCounted = () => {
 
 describe("a thing that is started before all tests", () => {
   const { events, start } = makeCounted()
-  // Comes last, as it stands first.
+  // It runs last, because it stands first.
   afterAll(() => expect(events).toEqual(["start", "a later hook", "stop"]))
   const counted = startedBeforeAll(start)
   afterAll(() => void events.push("a later hook"))

@@ -24,7 +24,7 @@ export const open = async (port: number): Promise<Socket> => {
   return socket
 }
 
-/** All that comes on a socket until the server closes it. */
+/** Returns everything that comes on a socket until the server closes it. */
 export const rest = async (socket: Socket): Promise<string> => {
   let text = ""
   for await (const chunk of socket) text += String(chunk)

@@ -11,7 +11,7 @@ import { startEdge, startWorker, type TestEdge, testSettings } from "../../src/h
 
 type Body = Exclude<RequestInit["body"], undefined>
 
-/** What a caller sees of an answer: bodies are compared as text, so that no amount goes through a float. */
+/** The parts of an answer that a caller sees. Bodies are compared as text, so that no amount goes through a float. */
 export interface Seen {
   readonly status: number
   readonly headers: Record<string, string>
@@ -45,7 +45,7 @@ export const answered = (status: number, body: string, headers: Record<string, s
   body
 })
 
-/** The whole answer of a problem: all of its members, and all headers. */
+/** The whole answer of a problem, with all members and all headers. */
 export const refusal = (
   kind: keyof typeof titles,
   detail: string,
@@ -90,7 +90,7 @@ interface LoggedMessage {
   }>
 }
 
-/** Everything in the input log, read by the client alone. */
+/** Returns every message of the input log, read with the NATS client alone. */
 export const inputMessages = async (client: NatsConnection): Promise<ReadonlyArray<LoggedMessage>> => {
   const manager = await client.jetstreamManager()
   const { state } = await manager.streams.info("PURCHASES")
@@ -112,9 +112,9 @@ export interface TestService {
   readonly client: NatsConnection
   readonly get: (path: string, headers?: Record<string, string>) => Promise<Seen>
   readonly post: (body: Body, headers?: Record<string, string>) => Promise<Seen>
-  /** Stores a message past the edge that cannot be applied, and answers its sequence when it is rejected. */
+  /** Stores a message past the edge that cannot be applied. Returns its sequence when it is rejected. */
   readonly reject: (payload: string) => Promise<number>
-  /** Starts the worker, where it was left out at first. */
+  /** Starts the worker, if it was left out at first. */
   readonly startWorker: () => Promise<void>
   readonly stop: () => Promise<void>
 }

@@ -1,8 +1,8 @@
 import { execFile, spawnSync } from "node:child_process"
 
-/** The most that a tool may print, in bytes. */
+/** The most bytes that a tool may print. */
 const outputBytesMax = 64 * 1024 ** 2
-/** How much of a failed tool's output its error repeats, in characters. */
+/** The most characters of a failed tool's output that its error repeats. */
 const shownMax = 4_000
 
 const installed = new Map<string, boolean>()
@@ -10,14 +10,16 @@ const installed = new Map<string, boolean>()
 const starts = (tool: string): boolean =>
   ["--version", "-version", "version"].some((argument) => spawnSync(tool, [argument], { stdio: "ignore" }).status === 0)
 
-/** Returns whether a program is installed and starts: that it tells its version when asked in one of the usual ways. */
+/** Returns whether a program is installed and starts, by asking it for its version in one of the usual ways. */
 export const isInstalled = (tool: string): boolean => {
   const found = installed.get(tool) ?? starts(tool)
   installed.set(tool, found)
   return found
 }
 
-/** Runs a program in a directory, and returns its output. Throws with the end of that where the program fails. */
+/**
+ * Runs a program in a directory. Returns its output. Throws an Error with the end of the output if the program fails.
+ */
 export const runTool = (
   directory: string,
   tool: string,

@@ -2,7 +2,7 @@ import { connect, type Msg, type NatsConnection } from "nats"
 import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../src/protocol/Commit.ts"
 import { commitFilter } from "../../src/protocol/Subject.ts"
 
-/** A commit or a take-over record, as it went over the wire, with the broker's answer once it came. */
+/** A commit or a take-over record that went over the wire, with the broker's answer if it came. */
 export interface SentCommit extends CommitHead {
   readonly users: ReadonlyArray<string>
   /** The sequence that it expected to be the newest of its chain. */
@@ -16,8 +16,8 @@ const codeOf = (answer: Msg): number =>
   answer.json<{ readonly error?: { readonly err_code: number } }>().error?.err_code ?? 0
 
 /**
- * Listens to what workers send to the broker, and what it answers, as any client of it may. The broker may hand the two on
- * in either order: about one of a thousand refusals comes before the write that it refuses.
+ * Listens to the messages between workers and the broker, as any client of it can. The broker may deliver a write and
+ * its answer in either order.
  */
 export class Wire {
   readonly commits: Array<SentCommit> = []

@@ -18,7 +18,7 @@ import { inputMessage, type Sold } from "../../src/harness/system/Sold.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 
 const prefix = "$KV.ledger."
-/** The former layout sealed an account's ids when so many ids or revisions were unsealed. */
+/** The former layout sealed an account's ids at this many unsealed ids or revisions. */
 const formerSealMin = 256
 
 /** An account of the former layout, with the sequences of its revisions there. */
@@ -109,12 +109,14 @@ export class FormerInstallation {
     return installation
   }
 
-  /** Writes a value of the former layout, and returns its sequence. */
+  /** Writes a value of the former layout. Returns its sequence. */
   write(key: string, value: string | object): Promise<number> {
     return this.admin.publish(prefix + key, typeof value === "string" ? value : JSON.stringify(value))
   }
 
-  /** Stores purchases of one partition as one message, and applies it as a former worker did: one revision for each user. */
+  /**
+   * Stores purchases of one partition as one message. Applies it as a former worker did: one revision for each user.
+   */
   async apply(sales: ReadonlyArray<Sold>): Promise<void> {
     const partition = partitionOf(encodeToken(sales[0]?.userId ?? ""), this.partitions)
     const inputSequence = await this.admin.publish(`purchases.${partition}.=many`, inputMessage(sales))
@@ -160,7 +162,7 @@ export class FormerInstallation {
     }
   }
 
-  /** Everything that the stream of the former layout holds, in its order. */
+  /** Returns every message of the stream of the former layout, in its order. */
   async everything(): Promise<ReadonlyArray<unknown>> {
     const { last_seq: last } = await this.admin.state(formerLedgerStream)
     const all: Array<unknown> = []

@@ -3,7 +3,7 @@ import { usualLimits } from "../../scripts/upgrade/Replay.ts"
 import { upgrade } from "../../scripts/upgrade/Upgrade.ts"
 import { upgradeSettings } from "./UpgradeRun.ts"
 
-// An upgrade that kills itself: at the commit of a number, or when it says a line that begins like this.
+// An upgrade that kills itself, at the commit with a number or at an output line with a prefix.
 const [at = "", count = "1"] = process.argv.slice(2)
 let left = Number(count)
 

@@ -23,7 +23,7 @@ describe("the upgrade", () => {
     return answer?.streams ?? []
   }
 
-  /** A journal or heads that nobody marked. */
+  /** A journal or heads without the mark of an upgrade. */
   const createForeign = (name: string) =>
     former.admin.api(`STREAM.CREATE.${name}`, { ...journalConfig(1), name, subjects: [`$KV.${name.slice(3)}.>`] })
 
@@ -119,7 +119,7 @@ describe("an upgrade that was killed", () => {
     expect(lines[0]).toBe("An upgrade before this one did not end. What it wrote was removed.")
     expect(lines.join("\n")).toContain("Compared: 41 purchases of 2 accounts")
     expect(await former.admin.revisions("ann")).toBe(40)
-    // Heads of the journal that was removed are removed with it.
+    // The heads of a removed journal are removed with it.
     const heads = await former.admin.state(headsStream)
     expect(heads.last_seq).toBe(heads.messages)
   }

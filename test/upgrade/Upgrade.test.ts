@@ -21,7 +21,7 @@ import { FormerInstallation } from "./FormerInstallation.ts"
 import { upgradeHere } from "./UpgradeRun.ts"
 
 const partitions = 3
-/** Small enough for several passes, and for segments that are written early. */
+/** They are small enough for several passes, and for segments that are written early. */
 const limits = { accountsOfPassMax: 8, unsealedIdsMax: 400, pageValuesMax: 50 }
 
 /** The consumer of a worker's epoch in the former version. */
@@ -32,7 +32,7 @@ const repeated = userIn(1, partitions, "repeated")
 const wide = userIn(2, partitions, "wide")
 const strange = ['ann@x.org "quoted"', "* > $KV.ledger", "名前 ✓", "a=b%20c"]
 
-/** What an account has to say: its purchases in the order of application, and how often each came again. */
+/** The expected state of an account: its purchases in the order of application, and how often each came again. */
 interface Expected {
   readonly purchases: Map<string, Sold>
   readonly again: Map<string, { repeats: number; conflicts: number }>
@@ -41,7 +41,7 @@ interface Expected {
 const contentOf = ({ productName, productType, valueCents, quantity }: Sold): string =>
   JSON.stringify([productName, productType, valueCents, quantity])
 
-/** Tells by the plainest rules what the accounts are after some purchases. */
+/** Returns the expected accounts after some purchases, by the simplest rules. */
 const expectedOf = (sales: ReadonlyArray<Sold>): Map<string, Expected> => {
   const accounts = new Map<string, Expected>()
   for (const sale of sales) {
@@ -60,7 +60,7 @@ const expectedOf = (sales: ReadonlyArray<Sold>): Map<string, Expected> => {
   return accounts
 }
 
-/** What a history says of purchases, oldest first. */
+/** The purchases of a history, oldest first. */
 const shownOf = (purchases: ReadonlyArray<Sold>) => {
   let sum = 0
   return purchases.map(({ valueCents, quantity, ...purchase }, index) => {
@@ -71,7 +71,7 @@ const shownOf = (purchases: ReadonlyArray<Sold>) => {
   })
 }
 
-/** Purchases of several users of one partition, some of which come again, and some of those with another price. */
+/** Purchases of several users of one partition. Some of them come again, and some of those with another price. */
 const groupOf = (random: () => number): ReadonlyArray<Sold> => {
   const partition = Math.floor(random() * partitions)
   return Array.from({ length: 5 }, () => {
@@ -80,14 +80,17 @@ const groupOf = (random: () => number): ReadonlyArray<Sold> => {
   })
 }
 
-/** The known purchase of an account again and again, at times with another price. */
+/** The known purchase of an account again and again, sometimes with another price. */
 const repeatsOf = (known: Sold, count: number): Array<ReadonlyArray<Sold>> =>
   Array.from({ length: count }, (_, index) => [index % 7 === 6 ? { ...known, valueCents: 99 } : known])
 
-/** Messages of every kind: large, of one user in a row, with repeats alone, with ids that need escapes, of many users. */
+/**
+ * Messages of every kind: large ones, several of one user in a row, repeats only, ids that need escapes, and many
+ * users.
+ */
 const messagesOf = (random: () => number): Array<ReadonlyArray<Sold>> => [
   ...piecesOf(manySold(big, 300), 9),
-  // Segments cover revisions that only count.
+  // Segments also cover revisions that only count repeats.
   manySold(repeated, 3),
   ...repeatsOf(sold(repeated, "p1", { valueCents: 100 }), 60),
   wideSold(wide, 100),
@@ -161,7 +164,7 @@ describe("an installation of the former layout with accounts of every kind", () 
         const bytes = revisions.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0)
         if (revisions.length > 1) expect(bytes).toBeLessThanOrEqual(commitBytesMax)
       }
-      // Many revisions share a commit where their users differ.
+      // Many revisions share a commit if their users differ.
       expect(commits.length).toBeLessThan(commits.flatMap(({ lines: revisions }) => revisions).length + 3)
       expect(commits.at(-1)?.position).toBe(former.positions[partition])
       expect(commits.at(-1)?.epoch).toBe(commits[0]?.sequence)
@@ -245,7 +248,7 @@ describe("an installation with more users than a commit has lines", () => {
     const upgraded = await upgradeHere(former.broker.url, {
       chain: (real) => ({
         ...real,
-        // The first full commit is stored without an answer, and the one after it is lost at first.
+        // The first full commit is stored without an answer. The one after it is lost at first.
         append: (...commit) =>
           Effect.suspend(() => {
             commits += 1

@@ -7,7 +7,7 @@ import type { UpgradeFailure } from "../../scripts/upgrade/UpgradeFailure.ts"
 import { compileCache, projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
-/** How a process of the upgrade ended. A signal gives no code. */
+/** The exit of a process of the upgrade. After a signal it has no code. */
 export interface UpgradeEnded {
   readonly code: number | undefined
   readonly signal: string | undefined
@@ -15,7 +15,7 @@ export interface UpgradeEnded {
   readonly errors: string
 }
 
-/** Runs the upgrade in a process of its own, as npm would, or a program that runs it with a mistake. */
+/** Runs the upgrade in a separate process, as npm would. The program may be one that runs it with a mistake. */
 export const runUpgrade = (
   environment: Readonly<Record<string, string>>,
   program = "scripts/upgrade/main.ts",
@@ -35,11 +35,14 @@ export const runUpgrade = (
     })
   })
 
-/** Settings of an upgrade on a test's broker. A sign of life counts for a moment only, so that runs follow one another. */
+/**
+ * The settings of an upgrade on a test's broker. A sign of life counts only for a moment, so that runs can follow one
+ * another.
+ */
 export const upgradeSettings = (url: string): UpgradeSettings =>
   testSettings({ NATS_URL: url, WORKER_LEASE: "1 millis" })
 
-/** Runs the upgrade in this process, and returns what it said, and why it failed. */
+/** Runs the upgrade in this process. Returns its output, and why it failed. */
 export const upgradeHere = async (
   url: string,
   replace: Replacements = {},

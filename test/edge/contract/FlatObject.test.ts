@@ -26,7 +26,7 @@ const kinds: Readonly<Record<string, MemberKind>> = {
   Null: "literal"
 }
 
-/** The same by JSON.parse, which says what is JSON, and by a parser that keeps everything as it was written. */
+/** Reads the same by JSON.parse, which decides what is JSON, and by a parser that keeps each text as it was written. */
 const readByLibraries = (text: string) => {
   let value: unknown
   try {
@@ -90,7 +90,7 @@ const objects = record({
   separator: often(constantFrom(","), constantFrom(",,", "", ";"))
 }).map(({ members, before, after, separator }) => `${before}{${members.join(separator)}}${after}`)
 
-/** The same with one character left out, put in or replaced. */
+/** Returns the text with one character left out, put in or replaced. */
 const damaged = tuple(
   objects,
   string({ unit: constantFrom(...'{}[]":,\\u0e1.-+ \n'), maxLength: 1 }),
@@ -112,7 +112,7 @@ describe("a flat object", () => {
       }),
       { numRuns: 20_000 }
     )
-    // Each way to come out was tried often.
+    // Each outcome was tried often.
     expect([...seen.keys()].sort()).toEqual(["irregular", "read", "repeated", "unknown"])
     for (const times of seen.values()) expect(times).toBeGreaterThan(100)
   })

@@ -29,7 +29,7 @@ const idsOf = async (userId: string) =>
     .filter((purchase) => purchase.userId === userId)
     .map(({ purchaseId }) => purchaseId)
 
-/** A header line whose value is these characters, one byte each. */
+/** A header line with these characters as its value, one byte each. */
 const latin1 = (line: string) => Buffer.from(line, "latin1")
 
 let users = 0
@@ -183,7 +183,7 @@ describe("another header of one value", () => {
   })
 
   it("Content-Type of any length and any number of quotes is read in one pass", async () => {
-    // Looked at once for each of its quotes, it would take hours.
+    // It would take hours if it were searched again for each of its quotes.
     const hostile = `a,"${String.raw`\"`.repeat(500_000)}`
     const read = new Hono().get("/", (http) => http.json(singleHeader(http, "Last-Event-ID") ?? ""))
     const answer = await read.request("/", { headers: { "last-event-id": hostile } })

@@ -93,7 +93,7 @@ describe("readPurchase", () => {
             .sort((one, other) => one.weight - other.weight)
             .map(({ member: [key, value] }) => ` "${key}" :\n${value}\t`)
           const result = read(`{${members.join(",")}}`)
-          // What the rules refuse is in tables.
+          // Values that the rules refuse are in tables.
           if (isProblem(result) && result.kind === "refused-by-rules") return
           expect(result).toEqual({
             purchaseId: id.normalize("NFC"),

@@ -49,7 +49,7 @@ afterEach(() => {
   for (const close of closers.splice(0)) close()
 })
 
-/** A server that sends one feed to the one who asks, and that one. */
+/** A server that sends one feed, and its reader. */
 const connected = async (open: (ready: () => Promise<void>) => Observable<FeedItem>) => {
   const answered = Promise.withResolvers<{ readonly outgoing: ServerResponse; readonly sent: Promise<unknown> }>()
   const server = createServer((_incoming, outgoing) => {
@@ -78,7 +78,7 @@ const responseTo = async (asking: ReturnType<typeof get>) => {
 
 const large: FeedItem = { kind: "applied", revisions: [revision(1, 20_000)] }
 
-/** Sends to a reader who takes nothing until something waits for it; the socket gets its turns to take what it can. */
+/** Sends to a reader that takes nothing until the feed waits for it. The socket gets turns to take what it can. */
 const fill = async (items: Subject<FeedItem>, outgoing: ServerResponse) => {
   for (let sent = 0; !outgoing.writableNeedDrain && sent < 10_000; sent += 1) {
     items.next(large)

@@ -1,4 +1,4 @@
-// Posts purchases with the client that is generated for TypeScript, and prints what it reads of them.
+// Posts purchases with the generated client for TypeScript, and prints the values that it reads.
 import { Configuration, PurchasesApi, RejectedApi, ResponseError, UsersApi } from "./client/index"
 
 const [, , basePath = "", user = ""] = process.argv

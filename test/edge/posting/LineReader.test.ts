@@ -7,14 +7,14 @@ import { purchaseText } from "../../support/TestService.ts"
 const lineBytesMax = 400
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 
-/** What is read of a body that comes in pieces, which end at these places. */
+/** Returns the lines that are read from a body whose pieces end at these indexes. */
 const batchesOf = (body: Uint8Array, ends: ReadonlyArray<number> = []): ReadonlyArray<ReadonlyArray<Line>> => {
   const lines = new PurchaseLines(lineBytesMax, () => "new-id")
   const places = [0, ...[...ends].sort((one, other) => one - other), body.length]
   const pieces = places.slice(1).map((end, index) => body.subarray(places[index], end))
   return [...pieces.flatMap((piece) => [...lines.read(piece)]), ...lines.end()]
 }
-/** The numbers of the lines with their purchase's id, or with what is wrong. */
+/** Returns the numbers of the lines, with the id of the purchase or with the problem. */
 const readOf = (body: Uint8Array | string, ends?: ReadonlyArray<number>) =>
   batchesOf(typeof body === "string" ? bytesOf(body) : body, ends)
     .flat()

@@ -52,7 +52,7 @@ describe("GET /openapi.json", () => {
     }
   })
 
-  /** Each schema of the document, with the path to it. */
+  /** Yields each schema of the document, with its path. */
   const schemas = (value: unknown, path: string): ReadonlyArray<readonly [string, Record<string, unknown>]> => {
     if (typeof value !== "object" || value === null) return []
     const members = Object.entries(value).flatMap(([key, member]) => schemas(member, `${path}/${key}`))
@@ -127,7 +127,7 @@ describe("GET /openapi.json", () => {
     for (const path of ["/feed", "/users/{id}/feed"]) {
       const feed = document.paths[path]?.["get"]
       const resuming = feed?.parameters.filter(({ name }) => name.replaceAll("-", "").toLowerCase() === "lasteventid")
-      // The id of an event is opaque, so nothing is promised of its form.
+      // The id of an event is opaque, so the document promises nothing about its form.
       expect(resuming?.map(({ in: place, schema }) => [place, schema])).toEqual([
         ["query", { type: "string" }],
         ["header", { type: "string" }]
@@ -224,7 +224,8 @@ describe("GET /docs", () => {
   })
 })
 
-// The other tests of this folder hold every answer against the document: this says that they would see a mistake.
+// The other tests of this folder compare every answer with the document. This test shows that they would find a
+// mistake.
 describe("an answer that the document does not describe", () => {
   const description = new Description(document)
   const total = '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"known":true}'

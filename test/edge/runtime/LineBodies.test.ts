@@ -7,7 +7,7 @@ import { appOn, refusal, seen, useService } from "../../support/TestService.ts"
 describe("an edge that reads as many bodies of lines as it may", () => {
   const service = useService()
 
-  /** Sends a body of lines without an end, and returns its answer with the function that ends the body. */
+  /** Sends a body of lines without an end. Returns its answer, and the function that ends the body. */
   const beginOn = async (app: Hono) => {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
     const request = { method: "POST", body: readable, headers: { "content-type": "application/x-ndjson" } }

@@ -39,7 +39,7 @@ const titles = {
   "headers-too-large": "The headers are too large"
 }
 
-/** The one answer of a connection, as the caller has to see it: a problem, with nothing left out, and then the end. */
+/** The only answer of a connection, as the caller has to see it: a complete problem, and then the end. */
 const lastProblem = (kind: keyof typeof titles, status: string, detail: string, instance = "/", more = {}) => ({
   status: `HTTP/1.1 ${status}`,
   headers: { "content-type": "application/problem+json", "cache-control": "no-store", connection: "close", ...more },
@@ -52,7 +52,7 @@ const lastProblem = (kind: keyof typeof titles, status: string, detail: string, 
   }
 })
 
-/** What comes for a text until the server closes the connection. */
+/** Returns the answer to a text, up to the end of the connection by the server. */
 const answerTo = async (text: string, waits: Partial<typeof httpWaits> = {}) => {
   const socket = await open((await serve(waits)).port)
   socket.write(text)
@@ -152,7 +152,7 @@ describe("a request that the application does not see", () => {
 
   it("a refused request is closed also when its caller keeps the connection open", async () => {
     const socket = await open((await serve({ linger: 20 })).port)
-    // A caller who ends nothing: only the server can.
+    // This caller does not end the connection, so only the server can.
     socket.allowHalfOpen = true
     socket.on("error", () => undefined)
     socket.write("NONSENSE\r\n\r\n")
@@ -208,7 +208,7 @@ describe("a body of 10 MB", () => {
     const chunk = `10000\r\n${" ".repeat(0x10000)}\r\n`
     const received: Array<string> = []
     socket.on("data", (data) => received.push(String(data)))
-    // It is never ended: an answer can come only from a server that does not wait for the end.
+    // The body has no end, so an answer can come only from a server that does not wait for it.
     for (let sent = 0; sent < 160 && !socket.destroyed && received.length === 0; sent += 1) {
       if (!socket.write(chunk)) await Promise.race([once(socket, "drain"), once(socket, "close"), once(socket, "data")])
     }
@@ -280,13 +280,14 @@ describe("a client that goes away", () => {
       }
     ])
     expect(stored).toBeLessThan(1_000_000)
-    // Nothing is stored after that: the edge waits for none of it, and the next of this user is the next in the log.
+    // No purchase of it is stored later, because the edge does not wait for it. The user's next purchase is the next in
+    // the log.
     expect(Context.get(service.edge.services, PurchasePublisher).waiting()).toBe(0)
   })
 })
 
 describe("a server that stops", () => {
-  /** A request that is not answered before a worker applies the purchase. */
+  /** A request that has no answer before a worker applies the purchase. */
   const askAndWait = async (port: number, purchaseId: string) => {
     const asking = request({
       port,
@@ -318,7 +319,7 @@ describe("a server that stops", () => {
     const { answered } = await askAndWait(port, "answered")
     service.edge.drain()
     const closed = close()
-    // An idle connection is closed at once, and so is the door.
+    // The server closes an idle connection at once, and accepts no new one.
     expect(await rest(idle)).toBe("")
     await expect(open(port)).rejects.toThrow("ECONNREFUSED")
     await service.startWorker()

@@ -6,7 +6,7 @@ import { runFaults } from "../../../src/harness/faults/FaultRun.ts"
 import { describeResult, invalidOf, isAsPromised } from "../../../src/harness/faults/Verdict.ts"
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31))
-/** Reading all accounts, and starting everything again, comes on top of the faults. */
+/** The time to read all accounts, and to start everything again, comes on top of the faults. */
 const timeout = 400_000
 
 describe("Faults of real processes", () => {

@@ -19,7 +19,7 @@ const accountOf = (sales: ReadonlyArray<Sold>): ReadAccount => {
   return { total, count: entries.length, entries }
 }
 
-/** A log that is written as the tests tell it. */
+/** An operation log whose lines the tests write. */
 const logOf = () => {
   const lines: Array<LogLine> = []
   let operation = 0

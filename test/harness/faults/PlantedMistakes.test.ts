@@ -8,7 +8,7 @@ import { isAsPromised } from "../../../src/harness/faults/Verdict.ts"
 /** A plan of 24 seconds with deaths of workers, repeats after the window, and another content under a known id. */
 const seed = 71
 const minutes = 0.4
-/** What a worker has in hand when it dies is a matter of moments, and they differ from run to run. */
+/** The work in hand of a worker that dies depends on timing, and differs from run to run. */
 const runsMax = 3
 
 describe("A fault run", () => {

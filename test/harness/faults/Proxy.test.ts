@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { until } from "../../../src/harness/system/TestBroker.ts"
 import { type Direction, Proxy } from "../../../src/harness/faults/Proxy.ts"
 
-/** One end of a connection, and all that it received. */
+/** One end of a connection, and all bytes that it received. */
 const endOf = (socket: Socket) => {
   const end = { socket, text: "", isClosed: false }
   socket.on("data", (chunk: Buffer) => void (end.text += chunk.toString()))
@@ -67,7 +67,7 @@ describe("The proxy of fault runs", () => {
       ends.broker.socket.write("cut<")
       const [open, shut] = cut === "out" ? [ends.client, ends.broker] : [ends.broker, ends.client]
       await until("the open direction leads on", () => open.text.includes("cut"))
-      // Another connection shows that time has passed in which it could have come.
+      // An answer on another connection shows that there was time for it to come.
       const others = await connected()
       const [openOther, shutOther] = cut === "out" ? [others.client, others.broker] : [others.broker, others.client]
       openOther.socket.write("x")

@@ -30,7 +30,7 @@ export default { root: "${directory}", test: { reporters: ["default", new Skippe
 
 let directory: string
 beforeEach(() => {
-  // Within the project, for its packages are looked for from here upwards.
+  // The directory is in the project, because packages are searched from it upwards.
   mkdirSync(join(projectRoot, ".data"), { recursive: true })
   directory = mkdtempSync(join(projectRoot, ".data/requirement-"))
 })

@@ -4,7 +4,7 @@ import { makeFifoSemaphore } from "../../../src/nats/client/FifoSemaphore.ts"
 import { until } from "../../../src/harness/system/TestBroker.ts"
 
 describe("Turns", () => {
-  /** Begins effects that end when the test says so. */
+  /** Starts effects that end when the test says so. */
   const beginAll = (most: number, count: number) => {
     const inTurn = makeFifoSemaphore(most)
     const begun: Array<number> = []

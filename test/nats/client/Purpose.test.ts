@@ -7,7 +7,7 @@ import { purposeOf } from "../../../src/nats/client/Purpose.ts"
 import { projectRoot } from "../../../src/harness/system/TestBroker.ts"
 
 const directory = join(projectRoot, "src/nats")
-/** Each part of the API that the sources ask, such as `STREAM.INFO.`. */
+/** Each part of the broker's API that the sources use, such as `STREAM.INFO.`. */
 const asked = readdirSync(directory, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
   .flatMap((name) =>

@@ -21,7 +21,7 @@ const value = (subject: string, sequence: number, before: number) =>
   )
 const end = (last: number) => message({ "Nats-Last-Sequence": last }, "", 204)
 
-/** What comes of a read whose request brings these messages, of which the last has to be seen as the last. */
+/** Returns the result of a read whose request brings these messages. The last one has to be recognised as the last. */
 const outcomeOf = (...answered: ReadonlyArray<Msg>) =>
   Effect.runPromise(
     Effect.exit(

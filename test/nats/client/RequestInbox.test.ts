@@ -25,7 +25,7 @@ describe("Requests with several answers", () => {
     await answering.close()
   })
 
-  /** Who answers a subject with these texts; answers where. */
+  /** Answers a subject with these texts. Returns the subject. */
   const answer = async (subject: string, ...texts: ReadonlyArray<string>) => {
     const replies: Array<string> = []
     answering.subscribe(subject, {

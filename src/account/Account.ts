@@ -51,7 +51,7 @@ export interface Delivered {
 export interface Account {
   /** The sum of all applied purchases, in cents. */
   total: Cents
-  /** How many purchases are applied. */
+  /** The number of applied purchases. */
   count: number
   /**
    * The input sequence up to which the purchases of the account are decided. Input up to it that is read again is
@@ -60,14 +60,14 @@ export interface Account {
   decidedThrough: number
   /** The sequence of the commit with the newest revision, 0 before the first. */
   revisionSequence: number
-  /** How many of the newest revisions no stored segment covers. */
+  /** The number of newest revisions that no stored segment covers. */
   unsealedRevisions: number
   /**
    * The repeats that the unsealed revisions counted, by purchase id; `undefined` if none. Those that the segment in
    * flight covers are left out.
    */
   unsealedRepeats: Map<string, Repeats> | undefined
-  /** How many unsealed revisions the segment in flight covers; 0 if no segment is in flight. */
+  /** The number of unsealed revisions that the segment in flight covers; 0 if no segment is in flight. */
   sealing: number
   /** The sequence of the newest revision that a segment covers, or will cover when it is stored. */
   sealedThrough: number

@@ -7,7 +7,7 @@ const wholeDigitsMax = 15
  */
 export type NumberProblem = "form" | "places" | "size"
 
-// Nearly all numbers have this form, and take the short way.
+// Matches nearly all numbers, so that the slower steps below are seldom needed.
 const usual = /^(-?(?:0|[1-9][0-9]{0,14}))(?:\.([0-9]{1,2}))?$/
 const jsonNumber = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/
 

@@ -38,7 +38,7 @@ export interface Revision {
   readonly repeats: ReadonlyMap<string, Repeats>
   /** The sequences of the commits with the revisions before it, newest first. */
   readonly previous: ReadonlyArray<number>
-  /** How many of the newest revisions, including this one, no segment covers. */
+  /** The number of newest revisions that no segment covers, including this one. */
   readonly unsealed: number
   /** The sequence of the newest segment of the purchaseId set, 0 before the first. */
   readonly segment: number

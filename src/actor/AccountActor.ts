@@ -95,7 +95,7 @@ export abstract class ResidentActor extends LruEntry {
   isLoading = true
   /** Whether it has nothing to do. */
   abstract readonly isPassive: boolean
-  /** Takes what waits in its mailbox. */
+  /** Takes envelopes from its mailbox, if it has its account. */
   abstract turn(): void
   /** Ends the actor. It does nothing from then on. */
   abstract end(): void

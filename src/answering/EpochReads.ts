@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Account } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 
-/** A look at an account. It returns what it needs, and keeps no part of the account. */
+/** A look at an account. It copies the values that it needs, and keeps no part of the account. */
 export interface Look<A> {
   readonly userToken: string
   readonly look: (account: Account) => A

@@ -6,7 +6,7 @@ export const invariants = {
   I4: "An account agrees with its history: its total is the sum, its count the number, its set has every id.",
   I5: "A user's purchases are applied in the order of the input log, with none left out.",
   I6: "A strong read has everything that was acknowledged before it.",
-  I7: "What is stored is applied in the end.",
+  I7: "Every stored purchase is applied in the end.",
   I8: "Input is acknowledged only after its commit is durable."
 } as const
 

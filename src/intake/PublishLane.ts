@@ -40,7 +40,7 @@ export class PublishLane {
     this.partition = partition
   }
 
-  /** How many purchases wait. */
+  /** The number of purchases that wait. */
   get length(): number {
     return this.queue.length
   }

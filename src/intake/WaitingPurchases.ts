@@ -31,7 +31,7 @@ export class WaitingPurchases {
     this.lanes = Array.from({ length: partitions }, (_, partition) => new PublishLane(partition))
   }
 
-  /** How many purchases are in lanes or on their way to the broker. */
+  /** The number of purchases in lanes or in flight to the broker. */
   get count(): number {
     return this.held
   }

@@ -74,7 +74,7 @@ export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, C
         if (at !== name) return Effect.void
         left -= 1
         if (left !== 0) return Effect.void
-        // What was written before this step has to reach the kernel first, as it would if the process died later.
+        // Writes before this step have to reach the kernel first, as they would if the process died later.
         return Effect.andThen(
           Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void))),
           Effect.sync(() => void process.kill(process.pid, signal))

@@ -43,7 +43,7 @@ export class HeadTable {
     return this.hashes.byteLength + this.sequences.byteLength + this.isChanged.byteLength
   }
 
-  /** How many users changed since the changes were last taken. */
+  /** The number of users that changed since the changes were last taken. */
   get changed(): number {
     return this.changedSlots.length
   }

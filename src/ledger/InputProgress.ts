@@ -3,7 +3,7 @@ export interface InputMessage<Tag> {
   readonly sequence: number
   /** A value that the receiver keeps with the message. */
   readonly tag: Tag
-  /** How many of its parts are in no commit yet. Each user is a part, and everything unreadable is another. */
+  /** The number of its parts that are in no commit yet. Each user is a part, and everything unreadable is another. */
   remaining: number
 }
 

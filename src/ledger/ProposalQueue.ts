@@ -26,7 +26,7 @@ export interface RevisionProposal<Tag> {
 /** The proposals of one commit. */
 export interface ProposedCommit<Tag> {
   readonly proposals: ReadonlyArray<RevisionProposal<Tag>>
-  /** The lines of the proposals that write one. */
+  /** The lines of the proposals that have a revision to write. */
   readonly lines: ReadonlyArray<string>
   /** The users of these lines, in the same order. */
   readonly userTokens: ReadonlyArray<string>

@@ -16,7 +16,7 @@ const splitsMax = 2
 export interface ApplyingRevisions {
   /** The sequences of their commits, oldest first. */
   readonly sequences: ReadonlyArray<number>
-  /** How many of the sequences belong to that moment. */
+  /** The number of sequences that belong to that moment. */
   readonly count: number
 }
 

@@ -12,8 +12,8 @@ interface Wanted {
 const formats = Object.keys(metricsMediaTypes) as ReadonlyArray<MetricsFormat>
 
 /**
- * Returns how exactly a part of an Accept header names a format. 3 means its type, 2 a range, 1 any type, and 0 not at
- * all.
+ * Returns how exactly a part of an Accept header names a format: 3 by its type, 2 by a range, 1 by any type, and 0 not
+ * at all.
  */
 const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   const [mediaType = "", version = ""] = metricsMediaTypes[format].split(/; version=|; /)

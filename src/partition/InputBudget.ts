@@ -21,7 +21,7 @@ export interface InputShares {
   readonly partitionBytes: number
   /** The bytes that a pull request names to get one message of any size. */
   readonly messageBytes: number
-  /** How many oversized messages are asked for at once. */
+  /** The most oversized messages that are asked for at once. */
   readonly oversizedAtOnce: number
 }
 

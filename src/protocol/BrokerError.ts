@@ -1,9 +1,9 @@
 import { Schema } from "effect"
 
 /**
- * Failures of the broker. They differ in what the caller may conclude. `operation` is the request as a verb phrase,
- * like `read the ledger`. `reason` says why it failed. Both are for people, and hold no subject or error code of the
- * broker.
+ * Failures of the broker. Each type lets the caller conclude something else about the request. `operation` is the
+ * request as a verb phrase, like `read the ledger`. `reason` says why it failed. Both are for people, and hold no
+ * subject or error code of the broker.
  */
 
 /**

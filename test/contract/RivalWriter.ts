@@ -8,7 +8,7 @@ const askWaitMilliseconds = 2_000
 const askAttemptsMax = 60
 const askAgainMilliseconds = 100
 
-/** The outcome of an append, by what its writer may conclude. */
+/** The outcome of an append, as far as its writer knows. */
 export type Appended =
   | { readonly kind: "stored"; readonly sequence: number }
   | { readonly kind: "refused"; readonly code: number }
@@ -126,7 +126,7 @@ export class RivalWriter {
   }
 }
 
-/** Names each way in which a chain is forked, or differs from what its writers were told. */
+/** Returns each way in which a chain is forked, or differs from the answers to its writers. */
 export const chainProblems = (chain: ReadonlyArray<Link>, attempts: ReadonlyArray<Attempt>): Array<string> => {
   const problems: Array<string> = []
   let before = 0

@@ -19,7 +19,7 @@ export interface Unkindness {
   readonly redelivered: number
   /** A delivery comes after the one behind it. */
   readonly reordered: number
-  /** A replica that is behind answers a read. It has only what the process was told of. */
+  /** A replica that is behind answers a read. It has only the messages that the process knows of. */
   readonly behind: number
 }
 

@@ -7,9 +7,12 @@ import { QueryTransport } from "../nats/QueryTransport.ts"
 import { Topology } from "../nats/Topology.ts"
 import { QuestionLane, questionsWaitingMax, type WaitingQuestion } from "./QuestionLane.ts"
 
-/** An owner that has not answered after this long is asked again, or its successor is. */
+/** The time that an owner has to answer. After that the edge asks it, or its successor, again. */
 const attemptTimeoutMilliseconds = 2_400
-/** Questions without a reply in time are looked for this often. One timer for all takes less than one for each. */
+/**
+ * The wait between two searches for questions without a reply in time. One timer for all questions takes less work than
+ * one for each.
+ */
 const overdueEvery = Duration.millis(100)
 
 /** The owner of the user's partition gave no current answer in time. Ask again. */
@@ -23,7 +26,7 @@ export class NotCurrent extends Schema.TaggedError<NotCurrent>()("NotCurrent", {
 
 export interface AskOptions {
   readonly consistency: Consistency
-  /** How long the caller waits. A number, because it is compared with the clock for each question. */
+  /** The longest wait of the caller. It is a number, because it is compared with the clock for each question. */
   readonly waitMilliseconds: number
 }
 

@@ -6,18 +6,20 @@ import type { Fork } from "../runtime/ForkInScope.ts"
 
 /** The most questions of one partition that wait at an edge. Further questions fail with `BrokerUnavailable`. */
 export const questionsWaitingMax = 8_192
-/** The most requests of one partition that are under way. */
+/** The most requests in flight to one partition. */
 export const requestsInFlightMax = 4
 /**
- * How long a question waits for the answer to the request before, in milliseconds. Then another request takes it, for some
- * answers are slow. Under load, fewer and larger requests take less work.
+ * How long a question waits for the answer to the request before, in milliseconds. After that another request takes it,
+ * because some answers are slow. Under load, fewer and larger requests take less work.
  */
 export const togetherMilliseconds = 10
-/** A request with fewer questions than this holds no other back. There is little load then. */
+/** A request with fewer questions than this makes no other wait, because there is little load then. */
 const togetherQuestionsMin = 4
-/** The wait before questions are asked again: the partition may be without an owner, or the broker without an answer. */
+/**
+ * The wait before questions are asked again. The partition may be without an owner, or the broker without an answer.
+ */
 const retryWait = Duration.millis(50)
-/** For how long a question is asked again while the edge has no broker. In milliseconds, by the edge's clock. */
+/** How long a question is asked again while the edge has no broker, in milliseconds by the edge's clock. */
 const disconnectedMaxMilliseconds = 1_000
 
 type RequestFailure = BrokerUnavailable | OutcomeUnknown
@@ -33,7 +35,7 @@ export interface WaitingQuestion {
   readonly isSettled: boolean
 }
 
-/** The hands of a lane. */
+/** The functions that a lane uses. */
 export interface LaneHands {
   readonly now: () => number
   readonly fork: Fork
@@ -79,7 +81,7 @@ export class QuestionLane {
     return this.waiting.length >= questionsWaitingMax
   }
 
-  /** Asks a question, soon. */
+  /** Adds a question to the next request. */
   add(question: WaitingQuestion): void {
     this.waiting.push(question)
     this.pump()
@@ -143,7 +145,7 @@ export class QuestionLane {
     }
   }
 
-  /** Returns the questions to ask again, and fails those that the edge has asked without a broker for long enough. */
+  /** Returns the questions to ask again. Fails those that were asked without a broker for too long. */
   private toRetry(group: ReadonlyArray<WaitingQuestion>, failure: RequestFailure | undefined) {
     const isDisconnected = failure?._tag === "BrokerUnavailable" && failure.unserved !== true
     const now = this.hands.now()

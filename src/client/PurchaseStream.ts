@@ -73,7 +73,10 @@ class Source {
     this.iterator = Symbol.asyncIterator in purchases ? purchases[Symbol.asyncIterator]() : purchases[Symbol.iterator]()
   }
 
-  /** Returns the next purchase, the same one until it is kept; `undefined` at the end, or after a failure. */
+  /**
+   * Returns the next purchase, and the same one again until `kept` is called. Returns `undefined` at the end, or after
+   * a failure.
+   */
   next(): Promise<Taken | undefined> {
     this.taking ??= this.take()
     return this.taking
@@ -127,7 +130,8 @@ class Upload {
       const first = await this.next()
       if (this.isOver) return
       if (first === undefined) return controller.close()
-      // A chunk of one line costs the network and the edge as much as one of many. All purchases of this turn share one.
+      // A chunk of one line costs the network and the edge as much as one of many. So all purchases of this turn share
+      // a chunk.
       let text = this.taken(first)
       const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined))
       for (let lines = 1; lines < chunkLinesMax; lines += 1) {
@@ -141,7 +145,7 @@ class Upload {
     this.body = new ReadableStream({ pull, cancel: () => this.end() }, { highWaterMark: 0 })
   }
 
-  /** Makes room: the first purchase without an answer has got it. */
+  /** Makes room, because the first purchase without an answer has got it. */
   answered(): void {
     this.sent -= 1
     this.makeRoom()
@@ -179,7 +183,9 @@ class Upload {
 
 const path = "/purchases"
 
-/** Yields the outcomes of an answer, each for the first purchase without one. Throws a ForeignAnswer if there are too many. */
+/**
+ * Yields the outcomes of an answer in the order of the sent purchases. Throws a ForeignAnswer if there are too many.
+ */
 async function* outcomesOf(body: Response["body"], upload: Upload, unanswered: Array<Taken>) {
   for await (const text of linesOf(body)) {
     const { line: _line, ...outcome } = jsonIn(text, 200, path) as Line

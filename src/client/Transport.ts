@@ -96,7 +96,10 @@ export class Transport {
     requireOfRuntime(this.settings.fetch === undefined ? ["fetch", ...needs] : needs)
   }
 
-  /** Sends a request once. Throws a ProblemError or a ForeignAnswer if the answer is not a success, and a NoAnswer if there is none. */
+  /**
+   * Sends a request once. Throws a ProblemError or a ForeignAnswer if the answer is not a success, and a NoAnswer
+   * without an answer.
+   */
   async send(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     const streamed = typeof init.body === "object" ? { duplex: "half" as const } : {}
     const request = new Request(this.url + path, { ...init, ...streamed, signal })

@@ -37,7 +37,7 @@ export const showPartitions = ({ partitions }) => {
   byId("partitions").replaceChildren(...cells)
 }
 
-/** Returns the time since which a worker counts, as nodes. @param {string | undefined} startedAt */
+/** Returns the start of a worker's counts, as nodes. @param {string | undefined} startedAt */
 const since = (startedAt) =>
   startedAt === undefined
     ? []

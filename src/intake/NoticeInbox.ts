@@ -12,7 +12,7 @@ export const messagesExpectedMax = 65_536
 export const noticeWaitMilliseconds = 1_000
 const overdueEvery = Duration.millis(100)
 
-/** Hears of the notice of one purchase. One of its two functions is called, once. */
+/** Waits for the notice of one purchase. One of its two functions is called, once. */
 export interface NoticeListener {
   /** The purchase is applied. `totalAfter` is the account's total after it, in cents. */
   readonly applied: (totalAfter: Cents) => void

@@ -10,9 +10,9 @@ import { readReplicaAt } from "./client/ReplicaRead.ts"
 import { ensureStream } from "./client/StreamSetup.ts"
 import { makeFifoSemaphore } from "./client/FifoSemaphore.ts"
 
-/** The most records of one subject. The nats CLI refuses a history without limit, and no chain gets this long. */
+/** The most records of one subject. The nats CLI refuses a history without a limit. No chain gets this long. */
 const historyMax = 1_000_000_000_000
-/** The most reads of one process that are in flight. With more it would be a slow consumer of the answers. */
+/** The most reads of one process in flight. With more, the broker would find the process too slow for the answers. */
 export const chainReadsMax = 32
 /** The most commits, and about the most bytes, of one page. While the broker reads a page, it writes nothing. */
 const pageCommitsMax = 64
@@ -43,8 +43,8 @@ export interface JournalRecord {
 const recordOf = ({ sequence, storedAt, text }: StoredMessage): JournalRecord => ({ sequence, storedAt, text })
 
 /**
- * Returns a read by sequence. All who ask for one sequence while it is read share that read, for a record never changes. A
- * read goes on when its first caller is interrupted, and ends with the scope.
+ * Returns a read by sequence. A record never changes, so concurrent reads of one sequence share a read. A read goes on
+ * if its first caller is interrupted. It ends with the scope.
  */
 const shareReads = <A, E>(
   read: (sequence: number) => Effect.Effect<A, E>

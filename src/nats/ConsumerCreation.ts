@@ -6,14 +6,20 @@ import { askJetStreamOnce } from "./client/JetStreamApi.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /**
- * A consumer lives on one broker, and the cluster may put it on one that has just died, of which it learns minutes later.
- * So another consumer is created after this wait, and the first that answers is used.
+ * The wait for a consumer before another one is created. The cluster may place a consumer on a broker that has just
+ * died, which it notices only minutes later. The first one that answers is used.
  */
 const hedgeWait = Duration.millis(400)
 const createTimeoutMilliseconds = 5_000
-/** The most consumers that are created for one epoch. While one of three brokers is dead, all of them are hardly put there. */
+/**
+ * The most consumers that are created for one epoch. If one of three brokers is dead, it is unlikely that all of them
+ * are placed there.
+ */
 const attemptsMax = 5
-/** A delivery that is not acknowledged comes again after this long. Its purchases are repeats then, so it costs little. */
+/**
+ * The time after which a delivery without an acknowledgement comes again. Its purchases are repeats then, so it costs
+ * little.
+ */
 const ackWait = Duration.seconds(30)
 /** The broker removes a consumer without a pull for this long, like that of a worker that crashed. */
 const inactiveMax = Duration.minutes(5)
@@ -24,7 +30,7 @@ export interface EpochConsumer {
   readonly epoch: number
   /** The input sequence of the first delivery. */
   readonly from: number
-  /** The most unacknowledged deliveries. With as many, the broker delivers no more. */
+  /** The most deliveries without an acknowledgement. At this number, the broker delivers no more. */
   readonly unacknowledgedMax: number
 }
 
@@ -34,7 +40,7 @@ const prefixOf = (partition: number): string => `p${partition}-`
 export const consumerName = (partition: number, epoch: number, attempt: number): string =>
   attempt === 1 ? `${prefixOf(partition)}${epoch}` : `${prefixOf(partition)}${epoch}-${attempt}`
 
-/** Whether a consumer is one of a partition's epochs before another. */
+/** Returns whether a consumer belongs to an earlier epoch of a partition. */
 export const isOfEarlierEpoch = (name: string, partition: number, epoch: number): boolean => {
   const prefix = prefixOf(partition)
   return name.startsWith(prefix) && Number.parseInt(name.slice(prefix.length), 10) < epoch
@@ -49,8 +55,8 @@ const configOf = (name: string, { partition, from, unacknowledgedMax }: EpochCon
   max_ack_pending: unacknowledgedMax,
   deliver_policy: "by_start_sequence",
   opt_start_seq: from,
-  // The position is in the chain, so nothing rests on acknowledgements. On disk each of them would be a synced write, and
-  // replicas would have to elect a leader first.
+  // The position is in the chain, so losing acknowledgements is harmless. On disk each of them would be a synced write,
+  // and replicas would have to elect a leader first.
   mem_storage: true,
   num_replicas: 1,
   inactive_threshold: nanosecondsOf(inactiveMax)

@@ -2,7 +2,7 @@ import type { Msg } from "nats"
 import { noticeHeader, userTokenOfInput } from "../protocol/Subject.ts"
 import { type AckSubject, isAckSubject, readAckSubject } from "./client/AckSubject.ts"
 
-/** The bytes that a message id and its field name count for, in full, so that our sum is never below the broker's. */
+/** The bytes that the header of the message id counts for at most. Our sum must never be below the broker's. */
 const headerBytesMax = 512
 
 /** One delivery of a message of the input log. */
@@ -21,7 +21,7 @@ export interface Delivery extends AckSubject {
 /** A delivery whose payload was read. Its bytes need not be kept until its purchases are committed. */
 export type ReadDelivery = Omit<Delivery, "payload" | "userToken">
 
-/** Whether a message of a pull carries something. The others are statuses of the broker. */
+/** Returns whether a message of a pull is a delivery. The others are statuses of the broker. */
 export const isDelivery = (message: Msg): boolean => message.reply !== undefined && isAckSubject(message.reply)
 
 /** Reads a delivery from its message. */

@@ -7,7 +7,7 @@ import { Connection, noMajority } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
 import { StoreOutage } from "./StoreOutage.ts"
 
-/** How long the broker may take to store a message before it is sent again: less than the shortest election. */
+/** The time that the broker has to store a message before it is sent again. It is less than the shortest election. */
 const appendTimeoutMilliseconds = 2_000
 
 /** The operation of a failure to store purchases. */
@@ -68,8 +68,8 @@ export class InputLog extends Context.Service<
     /** Returns the sequence of a partition's newest message; 0 without one. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
-     * Returns the sequence of a partition's newest message, or the given one if the log has none after it: none was stored,
-     * or it was purged. Usually there is none, and then no message has to be sent, as it would be for the newest one.
+     * Returns the sequence of a partition's newest message after the given one. Returns the given one if the log has
+     * none after it. That is the usual case, and then the broker need not send a message.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the first and last sequence of the whole log. */
@@ -88,7 +88,7 @@ export class InputLog extends Context.Service<
       const connection = yield* Connection
       const outage = new StoreOutage()
 
-      /** A leader that has lost the others takes a message and never answers, so hardly any is sent to it. */
+      /** A leader that has lost the other brokers takes messages and never answers. So few messages are sent to it. */
       const unlessHopeless = <A>(append: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
         Effect.suspend(() => {
           const now = performance.now()

@@ -3,7 +3,9 @@ import { nuid } from "nats"
 import { noticePrefix } from "../protocol/Subject.ts"
 import { Connection } from "./client/Connection.ts"
 
-/** Notices of workers to edges, over plain NATS. One may be lost, and then the edge asks. */
+/**
+ * Carries notices from workers to edges, over plain NATS. A notice may be lost, and then the edge asks for the outcome.
+ */
 export class NoticeTransport extends Context.Service<
   NoticeTransport,
   {

@@ -26,7 +26,7 @@ export const readPage = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<StoredMessage>, BrokerFailure> {
   const first = yield* readMessage(connection, stream, { seq: from, next_by_subj: subject })
   if (first === undefined) return []
-  // A replica would send it again, for little more.
+  // The page of a replica would have little more than this message.
   if (first.text.length >= bytesMax / 2) return [first]
   const query = { seq: first.sequence, next_by_subj: subject, batch: messagesMax, max_bytes: bytesMax }
   const page = yield* readReplica(connection, stream, query).pipe(

@@ -30,7 +30,7 @@ export class PartitionConsumer extends Context.Service<
     PartitionConsumer,
     Effect.gen(function* () {
       const connection = yield* Connection
-      /** Which attempt made the newest consumer of a partition. */
+      /** The attempts that made the newest consumer of each partition. */
       const made = new Map<number, { readonly epoch: number; readonly attempt: number }>()
       const nameOf = (partition: number, epoch: number): string => {
         const newest = made.get(partition)

@@ -1,4 +1,4 @@
-/** How much pull requests may still deliver. */
+/** The messages and bytes that pull requests may still deliver. */
 export interface Demand {
   readonly messages: number
   readonly bytes: number
@@ -9,12 +9,12 @@ interface Request {
   bytes: number
 }
 
-/** The pull requests of one consumer that are under way. The broker serves them in the order in which they were made. */
+/** The pull requests of one consumer in flight. The broker serves them in the order in which they were made. */
 export class PullDemand {
   private readonly requests = new Map<string, Request>()
   private made = 0
 
-  /** How many requests are under way. */
+  /** The number of requests in flight. */
   get size(): number {
     return this.requests.size
   }
@@ -42,7 +42,7 @@ export class PullDemand {
     }
   }
 
-  /** Returns how much all requests together may still deliver. */
+  /** Returns the messages and bytes that all requests together may still deliver. */
   outstanding(): Demand {
     let messages = 0
     let bytes = 0

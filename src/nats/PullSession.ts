@@ -8,7 +8,7 @@ import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./client/JetStre
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { type Demand, PullDemand } from "./PullDemand.ts"
 
-/** A pull request ends by itself after this long, and is followed by another. */
+/** The time after which a pull request ends by itself. Another request follows it. */
 const pullExpires = Duration.seconds(30)
 /** The broker says at least this often that a pull request is alive. */
 export const pullHeartbeat = Duration.seconds(1)
@@ -22,9 +22,12 @@ export interface Pull {
   readonly request: (messages: number, bytes: number) => void
   /** Returns the messages and bytes that were asked for and have not come. */
   readonly outstanding: () => Demand
-  /** Acknowledges soon, together with others, and asks the broker to confirm it. Called when the state is durable. */
+  /**
+   * Acknowledges a delivery soon, together with others, and asks the broker to confirm it. It is called when its commit
+   * is durable.
+   */
   readonly acknowledge: (delivery: ReadDelivery) => void
-  /** Waits until the broker has confirmed all acknowledgements. Only a process that stops has a reason to. */
+  /** Waits until the broker has confirmed all acknowledgements. Only a process that stops needs it. */
   readonly confirmed: Effect.Effect<void>
   /** Returns for how many milliseconds the broker was not heard, while it was asked for something. */
   readonly silence: () => number
@@ -33,9 +36,9 @@ export interface Pull {
 /** The events of a pull, for the owner of the partition. */
 export interface PullEvents {
   readonly delivered: (delivery: Delivery) => void
-  /** A pull request ended with room left: ask again. */
+  /** A pull request ended with room left, so the owner may ask again. */
   readonly ended: () => void
-  /** The next message has more bytes than was asked for, so that the request ended. */
+  /** The next message has more bytes than the request asked for, so the request ended. */
   readonly oversized: () => void
   /** The consumer is gone: a later owner deleted it, or the broker lost it. */
   readonly lost: (reason: string) => void

@@ -18,7 +18,7 @@ interface ConsumerInfo {
 export interface PartitionQueue {
   /** The newest epoch that has a consumer. */
   readonly epoch: number
-  /** How many messages wait. */
+  /** The number of messages that wait. */
   readonly depth: number
   /** The input sequence up to which every message is acknowledged. */
   readonly floor: number
@@ -47,7 +47,7 @@ export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<nu
   return newest
 }
 
-/** Tells how much of the input log waits for the owners of the partitions. */
+/** Reads how much of the input log waits for the owners of the partitions. */
 export class QueueDepth extends Context.Service<
   QueueDepth,
   {

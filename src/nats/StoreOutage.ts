@@ -1,9 +1,9 @@
-/** While most brokers are gone, and the last message failed, one message is tried this often. In milliseconds. */
+/** The time between two attempts to store a message while most brokers are gone, in milliseconds. */
 const tryEveryMilliseconds = 1_000
-/** A failure tells nothing of a later time, if no message was sent since. In milliseconds. */
+/** The time for which a failure counts, in milliseconds. After that a new message may succeed. */
 const triedLatelyMilliseconds = 15_000
 
-/** Keeps since when every message to the input log has failed. Times are in milliseconds of one clock. */
+/** Remembers the time since which every message to the input log has failed. Times are in milliseconds of one clock. */
 export class StoreOutage {
   private failingSince: number | undefined
   private triedAt = Number.NEGATIVE_INFINITY

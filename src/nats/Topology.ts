@@ -22,10 +22,10 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("To
 }
 
 export interface TopologySettings {
-  /** How many partitions the input log gets when it is created. Later the stored number counts. */
+  /** The number of partitions that a new input log gets. An existing one keeps its number. */
   readonly partitions: number
   readonly replicas: number
-  /** For how long the broker drops a message whose id it has stored. */
+  /** The time for which the broker drops messages whose id it has stored. */
   readonly duplicateWindow: Duration.Duration
   /** The most bytes that the input log keeps. Above it, the broker refuses purchases. */
   readonly inputBytesMax: number
@@ -34,7 +34,8 @@ export interface TopologySettings {
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
   name: inputStream,
   description: "Purchases as they came in; what is applied is purged later",
-  // Each partition by its name, so that the broker refuses messages to a partition that does not exist.
+  // The subject of each partition by its number, so that the broker refuses messages to a partition that does not
+  // exist.
   subjects: [
     "purchases.*",
     ...Array.from({ length: settings.partitions }, (_, partition) => partitionFilter(partition))
@@ -43,7 +44,8 @@ const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
     src: "purchases.*",
     dest: `purchases.{{partition(${settings.partitions},1)}}.{{wildcard(1)}}`
   },
-  // Not work-queue: each of its acks would be a synced delete. Not interest: it drops messages that come without a consumer.
+  // With `work-queue` each acknowledgement would be a synced delete. `interest` would drop messages that come while
+  // there is no consumer.
   retention: "limits",
   storage: "file",
   discard: "new",

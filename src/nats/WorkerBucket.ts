@@ -16,7 +16,7 @@ const forgottenAfter = Duration.minutes(1)
 /** The most signs of life that are read at once. */
 const readsAtOnceMax = 16
 
-/** Numbers of purchases that a worker has handled since it began. They are for people: nothing is decided by them. */
+/** The numbers of purchases that a worker has handled since it began. They are for people only. */
 export interface WorkDone {
   /** When the process began, in milliseconds since 1970, by its own clock. Older workers do not send it. */
   readonly startedAt?: number
@@ -29,13 +29,16 @@ export interface WorkDone {
 /** A sign of life of a worker as the bucket has it. */
 export interface WorkerSign {
   readonly worker: string
-  /** A number that rises over all processes, also over those with one name. It is 0 before the process knows it. */
+  /**
+   * The number of the process. Each later process has a higher one, also under another name. It is 0 before the process
+   * knows it.
+   */
   readonly instance: number
-  /** When the broker stored it, in milliseconds since 1970; 0 if it was heard as it was given. */
+  /** When the broker stored it, in milliseconds since 1970; 0 if it was heard when it was given. */
   readonly storedAt: number
-  /** How old it was when it was read, by the broker's clock; 0 if it was heard as it was given. */
+  /** Its age when it was read, by the broker's clock; 0 if it was heard when it was given. */
   readonly silentMilliseconds: number
-  /** Whether the worker said goodbye. */
+  /** Whether the worker has left. */
   readonly isLeaving: boolean
   /** Its work until then. Older workers do not send it. */
   readonly work?: WorkDone
@@ -74,15 +77,15 @@ const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: num
   return { worker: decodeToken(subject.slice(prefix.length)), storedAt, silentMilliseconds: 0, isLeaving, ...value }
 }
 
-/** The bucket `workers`, in which workers give signs of life. No safety rests on it. */
+/** The bucket `workers`, in which workers give signs of life. Correctness does not depend on it. */
 export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {
     /** Gives a sign of life, and returns its sequence. */
     readonly announce: (worker: string, instance: number, work?: WorkDone) => Effect.Effect<number, BrokerFailure>
-    /** Says goodbye, and returns the sequence of that. */
+    /** Says that the worker leaves. Returns the sequence of the sign. */
     readonly leave: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
-    /** Reads the newest sign of each worker that has not said goodbye. */
+    /** Reads the newest sign of each worker that has not left. */
     readonly read: Effect.Effect<ReadonlyArray<WorkerSign>, BrokerFailure>
     /** Hands on each sign as it is given, until the scope closes. */
     readonly watch: (heard: (sign: WorkerSign) => void) => Effect.Effect<void, never, Scope.Scope>

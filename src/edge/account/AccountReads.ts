@@ -39,7 +39,7 @@ const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   )
 })
 
-/** Asks for a caller, who waits up to {@link readWaitMilliseconds}. */
+/** Asks the owner of an account, and waits up to {@link readWaitMilliseconds}. */
 const read = <Kind extends Question["kind"]>(
   question: Extract<Question, { readonly kind: Kind }>,
   consistency: AskedConsistency
@@ -59,13 +59,13 @@ export const readHistoryPage = (
 export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
   read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)
 
-/** Reads the receipt of a purchase; the answer has none if the account has not applied it. */
+/** Reads the receipt of a purchase. The reply has no receipt if the account has not applied it. */
 export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
 /**
  * Asks for the outcome of a purchase that is stored at a sequence of the input log. Returns the entry of its id in the
- * account, or `undefined` without an answer in time: the purchase stays stored all the same.
+ * account, or `undefined` without an answer in time. The purchase stays stored in either case.
  */
 export const outcomeWithin = (
   purchase: { readonly userId: string; readonly purchaseId: string },

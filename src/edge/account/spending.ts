@@ -25,7 +25,7 @@ import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
 /** The most windows of one answer; `next` leads on. */
 export const windowsMax = momentsMax - 1
-/** How many windows an answer has if the caller gives no beginning. */
+/** The number of windows of an answer if the caller gives no beginning. */
 const windowsDefault: Record<WindowUnit, number> = { hour: 24, day: 30, month: 12 }
 
 const timeZoneField = field(

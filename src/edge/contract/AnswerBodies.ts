@@ -122,7 +122,7 @@ export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseRe
   conflictsRejected: receipt.conflicts
 })
 
-/** Writes what one commit did to an account, for feeds. The oldest purchase comes first. */
+/** Writes the change that one commit made to an account, for feeds. The oldest purchase comes first. */
 export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number) => ({
   userId,
   purchases: entriesOf(stored)

@@ -21,7 +21,7 @@ const descriptionOf = (part: unknown): string | undefined =>
     ? part["description"]
     : undefined
 
-/** Moves a description out of `allOf`, in which generators of clients lose the type of what it describes. */
+/** Moves a description out of `allOf`. Generators of clients would lose the type beside it there. */
 const withOwnDescription = ({ allOf, ...schema }: Json): Json => {
   if (!Array.isArray(allOf)) return schema
   const descriptions = allOf.flatMap((part) => descriptionOf(part) ?? [])

@@ -1,6 +1,6 @@
-/** Where callers find the service. */
+/** The place at which callers find the service. */
 export interface Located {
-  /** Stands before every path in answers, like `/ledger`. A proxy takes it away from the paths of requests. */
+  /** The prefix of every path in answers, like `/ledger`. A proxy removes it from the paths of requests. */
   readonly pathPrefix?: string
 }
 

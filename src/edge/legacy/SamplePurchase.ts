@@ -1,4 +1,4 @@
-/** What random purchases are of. */
+/** The products of random purchases. */
 export const sampleProducts = [
   "Laptop",
   "Phone",

@@ -29,7 +29,7 @@ import { route } from "../route/Route.ts"
 
 /** The most purchases of one `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
-/** How many groups of one bulk request wait at the edge at once: its share of the edge's memory. */
+/** The most groups of one bulk request that wait at the edge. It bounds its share of the edge's memory. */
 const groupsAtOnceMax = 4
 /** How long a group waits before it is sent again, if the edge holds as many purchases as it may. */
 const overloadWait = Duration.millis(20)

@@ -6,7 +6,7 @@ import { type Problem, problem } from "../contract/Problem.ts"
 
 /** The most bytes that one gzip body may unpack to. */
 export const unpackedBytesMax = 1024 ** 3
-/** How many times its packed size a body may unpack to. Texts of purchases stay well below it. */
+/** The most times its packed size that a body may unpack to. Texts of purchases stay well below it. */
 export const unpackedRatioMax = 100
 /** A body may unpack to this many bytes at any ratio. */
 const unpackedBytesFree = 1024 ** 2

@@ -17,9 +17,9 @@ import { outcomeWithin } from "../account/AccountReads.ts"
 
 /** The most batches of one body that were read and whose answers the caller has not taken. */
 export const batchesOpenMax = 16
-/** How many purchases of a batch wait for their outcome at once. */
+/** The most purchases of a batch that wait for their outcome at once. */
 const outcomesAtOnceMax = 256
-/** How often a body looks whether the edge stops. */
+/** The time between two checks of a body whether the edge stops. */
 const drainingEvery = Duration.millis(100)
 
 /** Returns the problem of a body that cannot be read further. */

@@ -22,7 +22,7 @@ export const rejectedLimitMax = 100
 const limitDefault = 20
 /** The most characters of a payload on a page. The record itself has all of them. */
 export const payloadShownMax = 1_000
-/** How many records of a page are looked up at once in the journal. */
+/** The most records of a page that are looked up at once in the journal. */
 const readsAtOnceMax = 10
 const sequenceMax = 999_999_999_999_999
 

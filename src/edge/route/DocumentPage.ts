@@ -75,7 +75,7 @@ const schemaLine = (schema: Json): string => {
   return [escaped(String(schema["type"] ?? "anything")), ...format, ...limits, ...pattern].join(", ")
 }
 
-/** Makes a table. On a narrow screen each row is a block; the roles keep it a table for those who hear it. */
+/** Makes a table. On a narrow screen each row is a block. The roles keep it a table for screen readers. */
 const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const head = heads.map((text) => `<th scope="col" role="columnheader">${text}</th>`).join("")
   const body = rows.map(

@@ -113,8 +113,8 @@ interface Declaration<
   readonly problems?: ReadonlyArray<Kind>
   readonly stores?: true
   /**
-   * Interrupts `handle` when the caller leaves. Only long requests need it: to hear of that, the adapter makes an
-   * AbortController and a whole Request, which cost more than a short request.
+   * Interrupts `handle` when the caller leaves. Only long requests need it. The adapter has to make an AbortController
+   * and a whole Request for it, which cost more than a short request.
    */
   readonly isLong?: true
   readonly handle: (

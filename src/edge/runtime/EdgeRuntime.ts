@@ -24,7 +24,7 @@ export type EdgeServices =
   | Feed
   | SystemStatus
 
-/** Makes a purchase id if the caller gave none. Tests give their own. */
+/** Makes a purchase id if the caller gave none. Tests replace it. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
   defaultValue: () => () => crypto.randomUUID()
 })
@@ -39,7 +39,7 @@ export interface EdgeProcess extends Located {
   readonly isDraining: () => boolean
 }
 
-/** The process, and what all requests of an edge share. Each route is given it. */
+/** The process, with the parts that all requests of an edge share. Each route is given it. */
 export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
   readonly lineBodies: LineBodies

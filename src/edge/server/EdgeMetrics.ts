@@ -14,7 +14,7 @@ const isClientGone = (http: Context): boolean => {
   return outgoing !== undefined && outgoing.destroyed && !outgoing.headersSent
 }
 
-/** Counts the requests of a route, and how long their answers took. */
+/** Counts the requests of a route, and the time of their answers. */
 export const measured =
   (route: string): MiddlewareHandler =>
   async (http, next) => {

@@ -16,21 +16,24 @@ import {
   unreadable
 } from "./ServerAnswer.ts"
 
-/** How long the server waits for callers, in milliseconds. */
+/** The times that the server waits for callers, in milliseconds. */
 export const httpWaits = {
-  /** For all headers of a request. */
+  /** The wait for all headers of a request. */
   headers: 10_000,
-  /** For a whole request. A body of lines has no bound. */
+  /** The wait for a whole request. A body of lines has no bound. */
   request: 60_000,
-  /** For the next bytes of a body of lines, and for the next bytes of its answer to be taken. */
+  /** The wait for the next bytes of a body of lines, and for the caller to take the next bytes of its answer. */
   lines: 60_000,
-  /** For the next request on a kept connection. Clients keep theirs for less, so none sends a request to a closed one. */
+  /**
+   * The wait for the next request on a kept connection. Clients keep theirs for less, so none sends a request to a
+   * closed one.
+   */
   keepAlive: 75_000,
-  /** Between two searches for late requests. */
+  /** The time between two searches for late requests. */
   check: 1_000,
-  /** For the caller to take the last answer of a connection and to end it. */
+  /** The wait for the caller to take the last answer of a connection and to end it. */
   linger: 2_000,
-  /** For the answers to accepted requests, when the process stops. */
+  /** The wait for the answers to accepted requests, when the process stops. */
   drain: 10_000
 }
 
@@ -108,7 +111,7 @@ class ParserFailures {
 interface ServerOptions {
   /** The settings of the host and the port, for messages. */
   readonly setting?: string
-  /** Stands before the paths of the service, if a proxy serves it below a path. */
+  /** The prefix of the paths of the service, if a proxy serves it below a path. */
   readonly pathPrefix?: string
 }
 

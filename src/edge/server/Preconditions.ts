@@ -55,7 +55,7 @@ export const admitted = (route: Route, edge: EdgeRuntime) => {
     const refused = isSupported ? unlessAccepted(edge, http, answered) : undefined
     if (refused !== undefined) return refused
     if (route.stores) {
-      // Previews and link checkers send a HEAD to look, and must not write by it.
+      // Previews and link checkers send HEAD, and must not write by it.
       if (http.req.method === "HEAD") return notAllowed(edge, http, route.method)
       if (edge.isDraining()) return refusal(edge, http, stopping)
     }

@@ -17,7 +17,10 @@ const headersTooLarge = problem(
   `The headers have more than ${headerBytesMax} bytes. Send fewer or shorter ones.`
 )
 
-/** HTTP defines one expectation, `100-continue`, and the service meets it. Any other gets this problem. */
+/**
+ * Returns the problem of an expectation other than `100-continue`, the only one that HTTP defines and the service
+ * meets.
+ */
 export const unexpected = (incoming: IncomingMessage): Problem =>
   problem(
     "expectation-failed",

@@ -9,9 +9,12 @@ import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
  * the broker alone. Applying adds them to accounts, and needs a worker for each partition.
  */
 
-/** How long the broker may take to answer for one half. */
+/** The time that the broker has to answer for one half. */
 const healthWait = Duration.seconds(1)
-/** A broker that answers, and has stored nothing for this long, is stuck. In milliseconds, longer than an election. */
+/**
+ * A broker that answers, and has stored nothing for this long, is stuck. The time is in milliseconds, and longer than
+ * an election.
+ */
 const stuckAfterMilliseconds = 10_000
 /** The input log counts as full when it has no room for one purchase. This is the size of its message, in bytes. */
 const purchaseBytes = 1_024

@@ -26,8 +26,8 @@ export const ReadyState = Schema.Struct({
   applying: ApplyingHealth
 }).annotate({ identifier: "ReadyState" })
 
-// A load balancer takes out an edge that answers 503. Without a worker the edge still stores purchases, and no other edge
-// has a worker either. So the status tells of storing, and the body tells whether stored purchases are applied.
+// A load balancer takes out an edge that answers 503. Without a worker the edge still stores purchases, and no other
+// edge has a worker either. So the status is about storing. The body says whether stored purchases are applied.
 const readyRoute = route({
   method: "GET",
   path: "/readyz",

@@ -16,8 +16,8 @@ export interface RunResult {
   /** The longest time in which no purchase was acknowledged, in milliseconds. */
   readonly worstPause: number
   /**
-   * The time from the end of the faults until all input was applied, in milliseconds; `undefined` if the time was over
-   * before.
+   * The time from the end of the faults until all input was applied, in milliseconds; `undefined` if it was not applied
+   * in time.
    */
   readonly drained: number | undefined
   /** The number of commits that the broker refused because another was the newest. */

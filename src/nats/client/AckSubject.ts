@@ -1,12 +1,17 @@
 const ackPrefix = "$JS.ACK."
-/** The parts of a reply subject without a domain and an account hash, and the index of the sequence with and without. */
+/**
+ * The number of parts of a reply subject without a domain and an account hash. The index of the sequence depends on
+ * them.
+ */
 const plainParts = 9
 const sequenceAt = 5
 const sequenceWithDomainAt = 7
-/** How many digits of a time in nanoseconds are beyond milliseconds. */
+/** The digits of a time in nanoseconds below milliseconds. */
 const digitsBeyondMilliseconds = 6
 
-/** A delivery's reply subject, on which it is acknowledged. The broker writes into it which delivery it is. */
+/**
+ * The reply subject of a delivery, on which it is acknowledged. The broker writes the numbers of the delivery into it.
+ */
 export interface AckSubject {
   /** The message's sequence in its stream. */
   readonly sequence: number
@@ -16,7 +21,7 @@ export interface AckSubject {
   readonly storedAt: number
 }
 
-/** Whether a reply subject is that of a delivery. */
+/** Returns whether a reply subject is that of a delivery. */
 export const isAckSubject = (reply: string): boolean => reply.startsWith(ackPrefix)
 
 /** Reads the reply subject of a delivery, with or without a domain and an account hash in it. */

@@ -2,20 +2,23 @@ import { Duration, Effect, Latch } from "effect"
 import type { NatsConnection } from "nats"
 
 /**
- * How long an acknowledgement waits for others. No edge waits for it, because notices tell of applied purchases.
+ * The time that an acknowledgement waits for others. No edge waits for it, because notices report applied purchases.
  * Each message wakes the broker, and its confirmation wakes the worker.
  */
 const gatherTime = Duration.millis(20)
-/** With this many they leave at once. It is far below the number that a consumer may have unacknowledged. */
+/**
+ * At this number they are sent at once. It is far below the number of deliveries that a consumer may have without an
+ * acknowledgement.
+ */
 const acknowledgedTogetherMax = 64
 
-/** The acknowledgements of one consumer. Those that leave together are confirmed together. */
+/** Sends the acknowledgements of one consumer. Those that are sent together are confirmed together. */
 export interface Acknowledgements {
-  /** Acknowledges the delivery with this reply subject, soon. */
+  /** Acknowledges the delivery with this reply subject soon, together with others. */
   readonly add: (subject: string) => void
   /** Takes note of a confirmation of the broker. */
   readonly heard: () => void
-  /** Sends those that wait, and waits until the broker has confirmed all. Only a process that stops has a reason to. */
+  /** Sends those that wait, and waits until the broker has confirmed all. Only a process that stops needs it. */
   readonly confirmed: Effect.Effect<void>
   /** Drops those that wait. The broker delivers their messages again, to the next owner. */
   readonly close: () => void

@@ -1,6 +1,6 @@
 /** The addresses of the broker, and the credentials, as `NATS_URL` has them. */
 export interface BrokerAddress {
-  /** Without names and passwords, so that they may be logged. */
+  /** The URLs without names and passwords, so that they may be logged. */
   readonly servers: ReadonlyArray<string>
   readonly credentials: { readonly user: string; readonly pass: string } | { readonly token: string } | {}
 }
@@ -10,13 +10,13 @@ const defaultPort = "4222"
 const urlsOf = (urls: string): ReadonlyArray<string> =>
   urls.split(",").map((url) => (url.includes("://") ? url.trim() : `nats://${url.trim()}`))
 
-/** Whether a text is a list of URLs. */
+/** Returns whether a text is a list of URLs. */
 export const isBrokerAddress = (urls: string): boolean =>
   urlsOf(urls).every((url) => URL.canParse(url) && new URL(url).hostname !== "")
 
 /**
- * Reads a list of broker URLs with commas. The client library takes no credentials in a URL, so those of the first URL that
- * has some are used for all: the brokers of a cluster know the same users.
+ * Reads a list of broker URLs with commas. The client library takes no credentials in a URL. So the credentials of the
+ * first URL that has some are used for all. The brokers of a cluster know the same users.
  */
 export const readBrokerAddress = (urls: string): BrokerAddress => {
   const parsed = urlsOf(urls).map((url) => new URL(url))

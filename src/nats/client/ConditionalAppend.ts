@@ -4,7 +4,7 @@ import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, storeMessage } from "./JetStreamApi.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
-/** How long the broker may take to store a message before its outcome counts as unknown. */
+/** The time that the broker has to store a message. After that its outcome counts as unknown. */
 const appendTimeoutMilliseconds = 5_000
 
 /** Another message than the expected one is the newest of its subject. Nothing was stored. */
@@ -16,7 +16,7 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
   }
 }
 
-/** The codes that say that another message came first: it is stored, or its proposal is in flight. */
+/** The codes of a lost compare-and-set. Another message came first: it is stored, or its proposal is in flight. */
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 export interface Append {

@@ -4,14 +4,14 @@ import { BrokerUnavailable, type OutcomeUnknown } from "../../protocol/BrokerErr
 import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
-/** A process that starts before its broker waits for it, and logs that after this long. */
+/** The time after which a starting process logs that it waits for its broker. */
 const connectWaitLoggedAfter = Duration.seconds(2)
-/** The wait before the client tries again to reach the broker, and as much again at random. */
+/** The wait before the client tries to reach the broker again. A random time of up to the same length is added. */
 const reconnectRetryWait = Duration.millis(100)
-/** A broker that answers none of two pings, two seconds apart, is gone. */
+/** The time between two pings. A broker that answers neither of two pings is gone. */
 const pingInterval = Duration.seconds(2)
 const pingsUnansweredMax = 2
-/** How long a process that stops waits until the broker has taken its last messages. */
+/** The time that a stopping process waits until the broker has taken its last messages. */
 const flushTimeout = Duration.millis(250)
 
 export interface ConnectionSettings {
@@ -26,8 +26,8 @@ export interface BrokerConnection {
   readonly requestAll: RequestInbox["requestAll"]
   readonly isConnected: () => boolean
   /**
-   * Whether the broker of this connection knows more than half of the addresses that its cluster had at most. It is a hint
-   * to be less patient. It is wrong if brokers have several addresses each, or if some were removed for good.
+   * Returns whether the broker of this connection knows more than half of the most addresses that its cluster ever had.
+   * It is a hint to wait less. It is wrong if brokers have several addresses each, or if some were removed for good.
    */
   readonly hasMajority: () => boolean
   /** Calls the listener each time the connection is back after a loss, until the scope closes. */
@@ -62,7 +62,7 @@ const acquire = ({ servers, credentials }: BrokerAddress, name: string) =>
 export const noMajority = (operation: string): BrokerUnavailable =>
   new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
 
-/** Compares the addresses of brokers, of which a broker tells its clients as others come and go. */
+/** Makes the check of `hasMajority`. A broker tells its clients the addresses of brokers when others come and go. */
 const makeMajority = (client: NatsConnection): (() => boolean) => {
   let most = 1
   return () => {

@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { Connection } from "./Connection.ts"
 
-/** Tells whether the broker can be reached. Requests to it are behind other services. */
+/** Says whether the broker can be reached. Other services send requests to it. */
 export class ConnectionState extends Context.Service<
   ConnectionState,
   {

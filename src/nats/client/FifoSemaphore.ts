@@ -1,8 +1,8 @@
 import { Effect, MutableList } from "effect"
 
 /**
- * Makes a function that runs at most `permits` effects at once. The others wait, and the first that came goes first.
- * Effect's Semaphore looks at all who wait whenever one ends, and here many thousands may wait.
+ * Makes a function that runs at most `permits` effects at once. The others wait in the order in which they came.
+ * Effect's Semaphore checks all that wait whenever one ends, and here many thousands may wait.
  */
 export const makeFifoSemaphore = (
   permits: number

@@ -5,11 +5,11 @@ import { purposeOf } from "./Purpose.ts"
 import type { Request } from "./RequestInbox.ts"
 
 /**
- * How long an answer of the broker's API may take before it is asked again. A leader that is gone does not answer, and its
- * successor was not asked.
+ * The time that the broker's API has to answer before it is asked again. A leader that is gone does not answer, and its
+ * successor has not got the request.
  */
 export const apiTimeoutMilliseconds = 1_000
-/** How often the API is asked at most. */
+/** The most attempts of a request. */
 const apiAttemptsMax = 5
 
 /** The error codes of the API that this service acts on. */
@@ -22,7 +22,7 @@ export const apiCode = {
   messageNotFound: 10_037,
   streamNameInUse: 10_058,
   wrongLastSequence: 10_071,
-  /** An expectation collided with another message that is under way. */
+  /** An expectation collided with another message in flight. */
   wrongLastSequenceInFlight: 10_164,
   streamFull: 10_077,
   insufficientResources: 10_023
@@ -148,7 +148,7 @@ const readFromLeader = (
   return Effect.flatMap(
     untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiTimeoutMilliseconds)),
     ({ message, error }) => {
-      // A message that does not exist is usual, so this is no failure.
+      // Asking for a missing message is usual, so it is not a failure.
       if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
       return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(purposeOf(subject), error))
     }

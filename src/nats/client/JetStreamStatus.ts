@@ -8,28 +8,28 @@ const noRespondersCode = 503
 const goneDescription = /consumer (deleted|not found)|no responders|server shutdown|leadership change/i
 const oversizedDescription = /message size exceeds maxbytes/i
 
-/** Returns the status code of a message by which the broker says something itself; 0 of one that carries something. */
+/** Returns the status code of a message of the broker itself; 0 if the message carries a payload of somebody else. */
 export const statusOf = (message: Msg): number => message.headers?.code ?? 0
 
 const descriptionOf = (message: Msg): string => message.headers?.description ?? ""
 
-/** Returns why a status says that a read failed, in the broker's words. */
+/** Returns why a read failed, in the broker's words. */
 export const reasonOf = (message: Msg): string => message.headers?.description ?? "it gave no reason"
 
-/** Whether the broker only says that a pull request, or a consumer, is alive. */
+/** Returns whether the broker only says that a pull request or a consumer is alive. */
 export const isHeartbeat = (message: Msg): boolean => statusOf(message) === heartbeatCode
 
-/** Whether the broker has sent everything that it found. */
+/** Returns whether the broker has sent everything that it found. */
 export const isEndOfBatch = (message: Msg): boolean => statusOf(message) === endOfBatchCode
 
-/** Whether the broker found nothing. */
+/** Returns whether the broker found nothing. */
 export const isNotFound = (message: Msg): boolean => statusOf(message) === notFoundCode
 
-/** Whether nobody listens on the subject of a request. The broker says so without a payload. */
+/** Returns whether nobody listens on the subject of a request. The broker says so without a payload. */
 export const isUnserved = (message: Msg): boolean =>
   message.data.length === 0 && message.headers?.code === noRespondersCode
 
-/** Whether a consumer that was pulled from is gone. */
+/** Returns whether the consumer of a pull is gone. */
 export const isGone = (message: Msg): boolean =>
   statusOf(message) === noRespondersCode || goneDescription.test(descriptionOf(message))
 
@@ -37,5 +37,5 @@ export const isGone = (message: Msg): boolean =>
 export const goneReasonOf = (message: Msg): string =>
   descriptionOf(message) === "" ? "the broker does not know it" : descriptionOf(message).toLowerCase()
 
-/** Whether the next message has more bytes than a pull request named. */
+/** Returns whether the next message has more bytes than a pull request named. */
 export const isOversized = (message: Msg): boolean => oversizedDescription.test(descriptionOf(message))

@@ -10,8 +10,8 @@ import type { Request } from "./RequestInbox.ts"
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
 
 /**
- * Whether nothing is missing from an answer. Each message names the one before it, and so does the end. A connection
- * between brokers that breaks may lose some.
+ * Returns whether an answer is complete. Each message names the one before it, and so does the end. If a connection
+ * between brokers breaks, messages may be lost.
  */
 const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
   let before = 0
@@ -42,7 +42,7 @@ const directGet = (stream: string, query: object): Request => {
   }
 }
 
-/** Asks the nearest replica for one message; `undefined` if it has no such message, or not yet. */
+/** Asks the nearest replica for one message. Returns `undefined` if it does not have the message, or not yet. */
 const askReplica = (
   connection: Pick<BrokerConnection, "request">,
   stream: string,
@@ -56,8 +56,8 @@ const askReplica = (
 }
 
 /**
- * Reads the message at a sequence from the nearest replica; `undefined` if it has nothing there, or not yet. It takes the
- * broker less work than the leader's API does.
+ * Reads the message at a sequence from the nearest replica. Returns `undefined` if it does not have the message, or not
+ * yet. It takes the broker less work than the leader's API does.
  */
 export const readReplicaAt = (
   connection: Pick<BrokerConnection, "request">,
@@ -66,7 +66,10 @@ export const readReplicaAt = (
 ): Effect.Effect<StoredMessage | undefined, BrokerFailure> =>
   Effect.map(askReplica(connection, stream, { seq: sequence }), (message) => message && messageOf(message))
 
-/** Reads the bytes at a sequence from the nearest replica; `undefined` if it has nothing there, or not yet. */
+/**
+ * Reads the bytes of the message at a sequence from the nearest replica. Returns `undefined` if it does not have the
+ * message, or not yet.
+ */
 export const readReplicaPayload = (
   connection: Pick<BrokerConnection, "request">,
   stream: string,

@@ -6,14 +6,14 @@ import { isUnserved } from "./JetStreamStatus.ts"
 /** The most requests of one connection that wait for an answer. Further requests fail with `BrokerUnavailable`. */
 export const requestsWaitingMax = 65_536
 
-/** A deadline is noticed at most this late. */
+/** The longest time until a passed deadline is noticed. */
 const sweepEvery = Duration.millis(100)
 
 type RequestFailure = BrokerUnavailable | OutcomeUnknown
 
 /** A request that waits for its answer. */
 interface Waiting {
-  /** By `performance.now()`. */
+  /** The end of the wait, by `performance.now()`. */
   readonly deadline: number
   readonly operation: string
   /** Takes an answer, and returns whether it was the last. */
@@ -27,7 +27,7 @@ export interface Request {
   readonly subject: string
   readonly payload: Uint8Array | string
   readonly headers?: MsgHdrs
-  /** A number, because a request is made for each message. */
+  /** The longest wait. It is a number, because a request is made for each message. */
   readonly timeoutMilliseconds: number
 }
 
@@ -65,7 +65,7 @@ class WaitingRequests {
     this.byToken.delete(token)
   }
 
-  /** Hands an answer to the request that waits for it. One that comes late is dropped. */
+  /** Gives an answer to the request that waits for it. Drops a late one. */
   take(token: string, message: Msg): void {
     const waiting = this.byToken.get(token)
     if (waiting === undefined) return
@@ -97,8 +97,8 @@ class WaitingRequests {
 }
 
 /**
- * Makes requests over one subscription of its own. The client's `request` makes a timer and a promise for each call, which
- * costs more. Here one sweep looks after all deadlines.
+ * Makes requests over one subscription of its own. The client's `request` makes a timer and a promise for each call,
+ * which costs more. Here one sweep checks all deadlines.
  */
 export const makeRequestInbox = (connection: NatsConnection, isConnected: () => boolean): RequestInbox => {
   const prefix = `${createInbox()}.`

@@ -4,8 +4,8 @@ import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
 /**
- * A starting process waits a minute for a broker that restarts, or a cluster that elects its leaders. An election takes
- * some seconds, and longer on a machine with much else to do.
+ * The retries of a starting process: about a minute. It waits for a broker that restarts, or a cluster that elects its
+ * leaders. An election takes some seconds, and longer on a busy machine.
  */
 const retriesMax = 240
 const retryWait = Duration.millis(250)
@@ -30,7 +30,7 @@ export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Eff
     schedule: Schedule.spaced(retryWait).pipe(Schedule.upTo({ times: retriesMax }))
   })
 
-/** Returns the settings that a stream needs changed. Replicas are added, and never taken away. */
+/** Returns the settings of a stream that have to change. Replicas are added, and never removed. */
 const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> =>
   found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}
 

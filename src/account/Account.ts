@@ -149,7 +149,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
       total += purchaseTotal(purchase)
       const { productName, productType, valueCents, quantity } = purchase
       const entry = { purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt }
-      // The engine gives an array that was pushed to room for 17. Most decisions apply one purchase.
+      // A `push` makes the engine reserve room for 17 elements. Most decisions apply one purchase.
       if (applied === undefined || fingerprints === undefined) {
         applied = [entry]
         fingerprints = [fingerprint]
@@ -282,8 +282,8 @@ export const revisionOf = (account: Account, decision: Decision): Revision => ({
 })
 
 /**
- * Returns a list with one more sequence. A short list is copied, because the engine gives an array that is pushed to
- * room for 17.
+ * Returns a list with one more sequence. A short list is copied, because a `push` makes the engine reserve room for 17
+ * elements.
  */
 const appended = (list: Array<number>, sequence: number): Array<number> => {
   if (list.length < exactLengthMax) return list.concat([sequence])

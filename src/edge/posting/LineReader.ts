@@ -66,7 +66,7 @@ export class PurchaseLines {
     return start.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? start.subarray(byteOrderMark.length) : start
   }
 
-  /** Returns the bytes behind those that are held of their first line. */
+  /** Returns the bytes, after the held beginning of their first line. */
   private joined(bytes: Buffer): Buffer {
     const joined = this.begun.length === 0 ? bytes : Buffer.concat([this.begun, bytes])
     this.begun = Buffer.alloc(0)

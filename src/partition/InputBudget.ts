@@ -12,7 +12,7 @@ export const inputBytesMax = 32 * bytesPerMebibyte
 const oversizedBytesMax = 8 * bytesPerMebibyte
 /** The most bytes of one partition. A larger share does not make a partition faster. */
 const partitionBytesMax = 4 * bytesPerMebibyte
-/** The most bytes of the two subjects of a delivery, which count beside its payload and headers. */
+/** The bytes that are added for the two subjects of a delivery, which count beside its payload and headers. */
 const subjectsBytesMax = 4 * 1024
 
 /** The shares of a worker in bytes. */

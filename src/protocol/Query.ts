@@ -148,7 +148,7 @@ export const Reply = Schema.Union([
 export type Reply = typeof Reply.Type
 
 /**
- * The currency of replies. `strong` replies include everything that was acknowledged before the question. `eventual`
+ * The freshness of replies. `strong` replies include everything that was acknowledged before the question. `eventual`
  * replies show the owner's state without any check. `committed` is for outcomes. An applied purchase stays applied, so
  * the owner checks neither the end of the log nor its ownership.
  */

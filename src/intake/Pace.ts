@@ -1,6 +1,9 @@
 /** The shortest time between the beginnings of two messages to the broker, unless many purchases wait. */
 export const paceMillisecondsMin = 4
-/** The longest such time. A broker that takes longer to answer is slow for other reasons than its load. */
+/**
+ * The longest time between the beginnings of two messages. A broker that takes longer to answer is slow for other
+ * reasons than its load.
+ */
 export const paceMillisecondsMax = 16
 
 /**

@@ -24,7 +24,7 @@ const ackWait = Duration.seconds(30)
 /** The broker removes a consumer without a pull for this long, like that of a worker that crashed. */
 const inactiveMax = Duration.minutes(5)
 
-/** The consumer that is wanted. */
+/** The consumer to create. */
 export interface EpochConsumer {
   readonly partition: number
   readonly epoch: number

@@ -8,7 +8,10 @@ import { Connection } from "./client/Connection.ts"
 import { readMessage, type StreamMessage } from "./client/JetStreamApi.ts"
 import { newestFirst } from "./client/NewestFirst.ts"
 
-/** The characters of records with which a page ends early. One record may fill half of the broker's largest message. */
+/**
+ * The most characters of the records of a page. A page with more ends early. One record may fill half of the broker's
+ * largest message.
+ */
 export const recordsLengthMax = 2 * 1024 * 1024
 /** The most steps of one record's trail that are read, oldest first. */
 const replayStepsMax = 100

@@ -22,7 +22,7 @@ export interface TestProcessOptions {
 /** A worker or an edge in a separate process, started as start.sh starts it. */
 export class TestProcess {
   private readonly child: ChildProcess
-  /** Resolves with how it ended when it ends. */
+  /** Resolves with the exit of the process when it ends. */
   readonly ended: Promise<Ended>
   private text = ""
 

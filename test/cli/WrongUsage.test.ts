@@ -78,7 +78,7 @@ describe("a wrong address", () => {
     )
   })
 
-  it("a wrong address in --url ends with 2, and is told as that of --url", async () => {
+  it("a wrong address in --url ends with 2, and the message names --url", async () => {
     const { code, error } = await purchasesAt(nowhere, "--url", "ftp://ledger", "total", "ann")
     expect(code).toBe(2)
     expect(error).toMatch(/^purchases: --url is wrong: "ftp:\/\/ledger" .* begins with ftp:\/\//)

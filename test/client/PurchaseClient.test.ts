@@ -135,7 +135,7 @@ describe("a purchase", () => {
   })
 })
 
-it("a missing receipt is a problem of its kind", async () => {
+it("a receipt of an unknown purchase fails with the problem not-found", async () => {
   await expect(clientOf().client.receipt("eve", "none")).rejects.toMatchObject({ kind: "not-found" })
 })
 

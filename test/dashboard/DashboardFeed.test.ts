@@ -111,7 +111,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made.map(({ url }) => url.includes("7.2"))).toEqual([false, true, true, true, true, true, false])
   })
 
-  it("the dashboard's feed begins with what is new when the page opens it again", () => {
+  it("the dashboard's feed begins with new events when the page opens it again", () => {
     const feed = opened()
     newest().tells("message", "7.2")
     feed.close()

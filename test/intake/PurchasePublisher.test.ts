@@ -182,7 +182,7 @@ describe("a broker that does not answer", () => {
 })
 
 describe("a broker that refuses", () => {
-  it.effect("a broker that refuses is not asked again, and is asked for the purchases behind", () =>
+  it.effect("a message that the broker refuses is not sent again, and the next message is sent", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         attempt === 1 ? Effect.fail(refused) : Effect.succeed({ sequence: 8, duplicate: false })
@@ -349,7 +349,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a purchase that cannot be stored fails, and a notice that comes after all harms nobody", () =>
+  it.effect("a purchase that cannot be stored fails, and a later notice of it changes nothing", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.fail(refused))
       expect(yield* Effect.exit(publisher.publishAndWait(purchase("p1"), onlyStored))).toEqual(Exit.fail(refused))

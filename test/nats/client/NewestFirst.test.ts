@@ -20,7 +20,7 @@ const visitedOf = (stored: ReadonlyArray<number>, low: number, high: number, lim
 }
 
 describe("newest first", () => {
-  it("a search from the newest visits exactly what lies in the range, and stops when it is enough", () => {
+  it("a search from the newest visits each message of the range, and stops at its limit", () => {
     assert(
       property(
         uniqueArray(integer({ min: 1, max: 3_000 }), { maxLength: 60 }),

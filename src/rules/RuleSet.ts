@@ -1,0 +1,155 @@
+import { purchaseIdProblem } from "../account/Identifier.ts"
+import { jsonText } from "../protocol/JsonText.ts"
+import { encodeRule, type Rule, ruleFromJson, RuleProblem } from "./Rule.ts"
+import { parseExactJson, WrittenNumber } from "./WrittenNumber.ts"
+
+/** The most rules of one user, and how many of them may be about all users. */
+export const rulesOfUserMax = 100
+export const rulesOnAllOfUserMax = 10
+/** The most rules of all users together. */
+export const rulesMax = 1_000_000
+
+const version = 1
+
+/** A rule with its id, as a value of `rules.<owner>` has it. */
+export interface StoredRule {
+  readonly ruleId: string
+  /**
+   * The sequence of the value in which the rule came. It is unique among all rules, and rules match in its order.
+   * 0 for a rule that came with a change that is not stored yet.
+   */
+  readonly number: number
+  /** The value of `changes` at the rule's last change. */
+  readonly version: number
+  readonly rule: Rule
+}
+
+/** All rules of one user: one value of `rules.<owner>`. Rules are in the order of their numbers. */
+export interface RuleSet {
+  /** Counts the changes. It only grows, so that a version never comes twice. */
+  readonly changes: number
+  readonly rules: ReadonlyArray<StoredRule>
+}
+
+export const emptyRuleSet: RuleSet = { changes: 0, rules: [] }
+
+export const ruleOf = (set: RuleSet, ruleId: string): StoredRule | undefined =>
+  set.rules.find((stored) => stored.ruleId === ruleId)
+
+/** The reason why a set takes no further rule, as a sentence for people. */
+export class RulesFull {
+  readonly message: string
+
+  constructor(message: string) {
+    this.message = message
+  }
+}
+
+/** Returns the reason of a wrong rule id that is in normalization form C, or `undefined`. It is like a purchase id. */
+export const ruleIdProblem = purchaseIdProblem
+
+const fullBy = (rules: ReadonlyArray<StoredRule>, rulesInAll: number, isNew: boolean): RulesFull | undefined => {
+  if (rules.length > rulesOfUserMax) {
+    return new RulesFull(`A user has at most ${rulesOfUserMax} rules: remove one first.`)
+  }
+  const onAll = rules.filter(({ rule }) => rule.who === "all").length
+  if (onAll > rulesOnAllOfUserMax) {
+    return new RulesFull(`A user has at most ${rulesOnAllOfUserMax} rules about all users: remove one first.`)
+  }
+  return isNew && rulesInAll >= rulesMax
+    ? new RulesFull(`All users together have at most ${rulesMax} rules, and have ${rulesInAll}.`)
+    : undefined
+}
+
+const refuseUnstored = (set: RuleSet): void => {
+  if (set.rules.some(({ number }) => number === 0)) {
+    throw new Error(
+      "A change has to be stored before the next one: the sequence of its value is the number of its rule."
+    )
+  }
+}
+
+/**
+ * Puts a rule under an id. Returns the same set if it has the rule already. `rulesInAll` is the number of rules of all
+ * users, as far as the caller knows.
+ */
+export const putRule = (set: RuleSet, ruleId: string, rule: Rule, rulesInAll: number): RuleSet | RulesFull => {
+  refuseUnstored(set)
+  const before = ruleOf(set, ruleId)
+  if (before !== undefined && encodeRule(before.rule) === encodeRule(rule)) return set
+  const changes = set.changes + 1
+  const put = { ruleId, number: before?.number ?? 0, version: changes, rule }
+  const rules =
+    before === undefined ? [...set.rules, put] : set.rules.map((stored) => (stored === before ? put : stored))
+  const isWider = before === undefined || (before.rule.who === "self" && rule.who === "all")
+  return (isWider ? fullBy(rules, rulesInAll, before === undefined) : undefined) ?? { changes, rules }
+}
+
+/** Removes a rule. Returns `undefined` if the set has no rule of this id. */
+export const removeRule = (set: RuleSet, ruleId: string): RuleSet | undefined => {
+  refuseUnstored(set)
+  const rules = set.rules.filter((stored) => stored.ruleId !== ruleId)
+  return rules.length === set.rules.length ? undefined : { changes: set.changes + 1, rules }
+}
+
+/** Switches a rule on or off. Returns `undefined` if the set has no rule of this id, and the same set if it is so already. */
+export const enableRule = (set: RuleSet, ruleId: string, enabled: boolean): RuleSet | undefined => {
+  const stored = ruleOf(set, ruleId)
+  if (stored === undefined) return undefined
+  const changed = putRule(set, ruleId, { ...stored.rule, enabled }, 0)
+  // A rule that is there already cannot fill the set.
+  return changed instanceof RulesFull ? undefined : changed
+}
+
+const lineOf = ({ ruleId, number, version, rule }: StoredRule): string =>
+  `[${jsonText(ruleId)},${number},${version},${encodeRule(rule)}]\n`
+
+/** Writes a set: its head as JSON, and then each rule in a line of its own. JSON escapes line feeds. */
+export const encodeRuleSet = ({ changes, rules }: RuleSet): string =>
+  `${JSON.stringify({ v: version, changes })}\n${rules.map(lineOf).join("")}`
+
+/** Thrown for a stored text that is not a set of rules. */
+export class MalformedRuleSet extends Error {}
+
+const integerOf = (value: unknown): number => {
+  const number = value instanceof WrittenNumber ? Number(value.text) : Number.NaN
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new MalformedRuleSet("A number of a set of rules is not whole.")
+  return number
+}
+
+/** Decodes the line of a rule. `sequence` is that of the value. Throws {@link MalformedRuleSet} if it is not one. */
+export const decodeStoredRule = (line: string, sequence: number): StoredRule => {
+  const value = parseExactJson(line)
+  if (!Array.isArray(value) || value.length !== 4 || typeof value[0] !== "string") {
+    throw new MalformedRuleSet("A line of a set of rules is not an id, a number, a version and a rule.")
+  }
+  const [ruleId, number, version, written] = value as [string, unknown, unknown, unknown]
+  const rule = ruleFromJson(written)
+  if (rule instanceof RuleProblem) throw new MalformedRuleSet(`The rule ${ruleId} cannot be read. ${rule.message}`)
+  return { ruleId, number: integerOf(number) || sequence, version: integerOf(version), rule }
+}
+
+const changesOf = (headLine: string): number => {
+  const head = parseExactJson(headLine) as { readonly v?: unknown; readonly changes?: unknown } | null
+  if (integerOf(head?.v) !== version) throw new MalformedRuleSet("The set of rules has an unknown version.")
+  return integerOf(head?.changes)
+}
+
+const splitSet = (text: string): { readonly changes: number; readonly lines: Array<string> } => {
+  const lines = text.split("\n")
+  if (lines.pop() !== "") throw new MalformedRuleSet("The set of rules breaks off.")
+  return { changes: changesOf(lines.shift() ?? ""), lines }
+}
+
+/** Returns the lines of the rules of a value of `rules.<owner>`. Throws as {@link decodeRuleSet} does. */
+export const ruleLinesOf = (text: string): Array<string> => splitSet(text).lines
+
+/**
+ * Decodes the value of `rules.<owner>` that the ledger stored at a sequence, which becomes the number of the rule that came
+ * with it. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set.
+ */
+export const decodeRuleSet = (text: string, sequence: number): RuleSet => {
+  const { changes, lines } = splitSet(text)
+  return { changes, rules: lines.map((line) => decodeStoredRule(line, sequence)) }
+}

@@ -1,0 +1,101 @@
+import { type WindowKind, windowEnd, windowStart } from "../account/SpendingWindow.ts"
+
+const second = 1_000
+const minute = 60 * second
+const hour = 60 * minute
+const day = 24 * hour
+
+/** The shortest and the longest window of a fixed length, in milliseconds: one minute and 31 days. */
+export const windowLengthMin = minute
+export const windowLengthMax = 31 * day
+
+/** The window of a running measure: a fixed length up to the purchase, a calendar window, or everything before. */
+export type RuleWindow =
+  | { readonly kind: "ever" }
+  | { readonly kind: "length"; readonly milliseconds: number }
+  | ({ readonly kind: "calendar" } & WindowKind)
+
+export const ever: RuleWindow = { kind: "ever" }
+
+const lengthText =
+  /^P(?:([0-9]{1,4})W)?(?:([0-9]{1,4})D)?(?:T(?=[0-9])(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8})S)?)?$/
+const unitsOfLength = [7 * day, day, hour, minute, second]
+
+/**
+ * Decodes a length like `PT1M` or `P31D` to milliseconds, whatever its size. A day has 24 hours. Returns `undefined` for
+ * another text, and for months and years, which have no fixed length.
+ */
+export const readLength = (text: string): number | undefined => {
+  const [, ...counts] = lengthText.exec(text) ?? []
+  if (counts.every((count) => count === undefined)) return undefined
+  let milliseconds = 0
+  for (const [index, unit] of unitsOfLength.entries()) milliseconds += Number(counts[index] ?? 0) * unit
+  return milliseconds
+}
+
+/** Writes a length of whole seconds as ISO 8601, with the largest units: 5,400,000 is `PT1H30M`. */
+export const lengthAsText = (milliseconds: number): string => {
+  const days = Math.floor(milliseconds / day)
+  let time = ""
+  for (const [name, unit, of] of [
+    ["H", hour, day],
+    ["M", minute, hour],
+    ["S", second, minute]
+  ] as const) {
+    const count = Math.floor((milliseconds % of) / unit)
+    if (count > 0) time += `${count}${name}`
+  }
+  return `P${days > 0 ? `${days}D` : ""}${time === "" ? "" : `T${time}`}`
+}
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+const lengthInWords = (milliseconds: number): string => {
+  const parts: Array<string> = []
+  let rest = milliseconds
+  for (const [noun, unit] of [
+    ["day", day],
+    ["hour", hour],
+    ["minute", minute],
+    ["second", second]
+  ] as const) {
+    if (rest >= unit) parts.push(counted(Math.floor(rest / unit), noun))
+    rest %= unit
+  }
+  return parts.join(" and ")
+}
+
+/** Returns the window as the end of a sentence: `in 7 days`, `in one month (Europe/Berlin)`, `in all`. */
+export const windowInWords = (window: RuleWindow): string => {
+  if (window.kind === "ever") return "in all"
+  return window.kind === "length"
+    ? `in ${lengthInWords(window.milliseconds)}`
+    : `in one ${window.by} (${window.timeZone})`
+}
+
+/** Returns a text that is the same for equal windows, and no other. */
+export const windowKey = (window: RuleWindow): string => {
+  if (window.kind === "ever") return ""
+  return window.kind === "length" ? String(window.milliseconds) : `${window.by} ${window.timeZone}`
+}
+
+/**
+ * Returns the newest moment that is too old for the window of a purchase, in milliseconds since 1970. A purchase counts if
+ * it was stored after that moment.
+ */
+export type WindowCutoff = (storedAt: number) => number
+
+/** Makes the cutoff of a window. That of a calendar window remembers the last one, since the calendar is slow. */
+export const cutoffOf = (window: RuleWindow): WindowCutoff => {
+  if (window.kind === "ever") return () => Number.NEGATIVE_INFINITY
+  if (window.kind === "length") return (storedAt) => storedAt - window.milliseconds
+  let from = 0
+  let to = 0
+  return (storedAt) => {
+    if (storedAt < from || storedAt >= to) {
+      from = windowStart(window, storedAt)
+      to = windowEnd(window, storedAt)
+    }
+    return from - 1
+  }
+}

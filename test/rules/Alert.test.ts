@@ -1,0 +1,79 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import {
+  type Alert,
+  decodeAlert,
+  decodeAlertId,
+  encodeAlert,
+  encodeAlertId,
+  MalformedAlert
+} from "../../src/rules/Alert.ts"
+import { isInCents } from "../../src/rules/Rule.ts"
+import { anyName, anyRule } from "./AnyRule.ts"
+
+const numbers = fc.integer({ min: 1, max: 999_999_999_999_999 })
+const anyAlert: fc.Arbitrary<Alert> = fc.record({
+  sequence: numbers,
+  line: fc.integer({ min: 1, max: 1_000 }),
+  index: fc.integer({ min: 0, max: 500 }),
+  ruleNumber: numbers,
+  owner: anyName,
+  ruleId: anyName,
+  ruleVersion: numbers,
+  rule: anyRule,
+  userId: anyName,
+  purchase: fc.record({
+    purchaseId: anyName,
+    productName: anyName,
+    productType: anyName,
+    valueCents: fc.bigInt({ min: 1n, max: 100_000_000n }),
+    quantity: fc.integer({ min: 1, max: 100_000 }),
+    inputSequence: numbers,
+    inputIndex: fc.nat(500),
+    storedAt: fc.nat(4_000_000_000_000)
+  }),
+  before: fc.option(fc.bigInt({ min: 0n, max: 9_007_199_254_740_991n }), { nil: undefined }),
+  after: fc.bigInt({ min: 1n, max: 9_007_199_254_740_991n })
+})
+
+describe("an alert as text", () => {
+  it("comes back as it was, with amounts exact, whatever the texts hold", () => {
+    fc.assert(
+      fc.property(anyAlert, (alert) => {
+        fc.pre(isInCents(alert.rule.measure) || (alert.before ?? 0n) < 10n ** 15n)
+        fc.pre(isInCents(alert.rule.measure) || alert.after < 10n ** 15n)
+        expect(decodeAlert(encodeAlert(alert))).toEqual(alert)
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it.each([
+    ["{}", "v"],
+    ['{"v":2}', "v"]
+  ])("is not read from %s", (text, field) => {
+    expect(() => decodeAlert(text)).toThrow(field)
+  })
+
+  it("is not read if its rule or its id is not one", () => {
+    const [alert] = fc.sample(anyAlert, { numRuns: 1, seed: 1 }) as [Alert]
+    const text = encodeAlert(alert)
+    expect(() => decodeAlert(text.replace('"who":', '"whose":'))).toThrow(MalformedAlert)
+    expect(() => decodeAlert(text.replace(`"id":"`, `"id":"0`))).toThrow(MalformedAlert)
+  })
+})
+
+describe("the id of an alert", () => {
+  it("names the place in the journal and the rule", () => {
+    const place = { sequence: 39, line: 2, index: 0, ruleNumber: 17 }
+    expect(encodeAlertId(place)).toBe("39.2.0.17")
+    expect(decodeAlertId("39.2.0.17")).toEqual(place)
+  })
+
+  it.each(["", "39.2.0", "39.2.0.17.1", "0.1.0.1", "39.0.0.17", "39.2.00.17", "39.2.-1.17", "39.2.0.x", " 39.2.0.17"])(
+    "is not read from %j",
+    (text) => {
+      expect(decodeAlertId(text)).toBe(undefined)
+    }
+  )
+})

@@ -1,0 +1,151 @@
+const roomMin = 16
+const nil = -1
+
+// Of each process another, so that nobody can choose thresholds that all begin their search at one place.
+const seed = Math.floor(Math.random() * 0x1_0000_0000)
+
+/**
+ * Chains of members under two numbers, as a hash table with open addressing in typed arrays. A byte of the hash stands at
+ * each place, so that a search that finds nothing, which is the usual one, reads bytes alone.
+ */
+export class EqualTable {
+  /** The next and the previous member of a chain; -1 at its ends. Members are numbers that the caller gives out. */
+  private nexts = new Int32Array(roomMin)
+  private previouses = new Int32Array(roomMin)
+  /** 0 at a free place. */
+  private tags = new Uint8Array(roomMin)
+  private firsts = new Int32Array(roomMin)
+  private seconds = new Float64Array(roomMin)
+  private heads = new Int32Array(roomMin)
+  private counts = new Int32Array(roomMin)
+  private used = 0
+  /** A number and its two halves, for the hash. */
+  private readonly halves = new Uint32Array(2)
+  private readonly whole = new Float64Array(this.halves.buffer)
+
+  /** Returns the first member of a chain, or -1. */
+  head(first: number, second: number): number {
+    const at = this.find(first, second)
+    return at === nil ? nil : (this.heads[at] as number)
+  }
+
+  /** Returns the next member of the same chain, or -1. */
+  next(member: number): number {
+    return this.nexts[member] as number
+  }
+
+  /** Returns the length of a chain. */
+  count(first: number, second: number): number {
+    const at = this.find(first, second)
+    return at === nil ? 0 : (this.counts[at] as number)
+  }
+
+  add(first: number, second: number, member: number): void {
+    let at = this.find(first, second)
+    if (at === nil) {
+      if (3 * (this.used + 1) > 2 * this.tags.length) this.grow()
+      at = this.take(first, second, nil, 0)
+      this.used += 1
+    }
+    this.reserve(member)
+    const head = this.heads[at] as number
+    this.nexts[member] = head
+    this.previouses[member] = nil
+    if (head !== nil) this.previouses[head] = member
+    this.heads[at] = member
+    this.counts[at] = (this.counts[at] as number) + 1
+  }
+
+  /** Removes a member from the chain that it is in. */
+  remove(first: number, second: number, member: number): void {
+    const at = this.find(first, second)
+    const next = this.nexts[member] as number
+    const previous = this.previouses[member] as number
+    if (previous === nil) this.heads[at] = next
+    else this.nexts[previous] = next
+    if (next !== nil) this.previouses[next] = previous
+    const count = (this.counts[at] as number) - 1
+    this.counts[at] = count
+    if (count === 0) this.release(at)
+  }
+
+  private hash(first: number, second: number): number {
+    const { halves, whole } = this
+    whole[0] = second
+    let hash = seed ^ Math.imul((halves[0] as number) ^ Math.imul(first + 1, 0x9e3779b1), 0x85ebca6b)
+    hash ^= Math.imul(halves[1] as number, 0xc2b2ae35)
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+    hash = Math.imul(hash ^ (hash >>> 12), 0x297a2d39)
+    return hash ^ (hash >>> 15)
+  }
+
+  private find(first: number, second: number): number {
+    const { tags, firsts, seconds } = this
+    const mask = tags.length - 1
+    const hash = this.hash(first, second)
+    const tag = (hash >>> 24) | 1
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const found = tags[at]
+      if (found === 0) return nil
+      if (found === tag && seconds[at] === second && firsts[at] === first) return at
+    }
+  }
+
+  /** Takes a free place for two numbers that have none. */
+  private take(first: number, second: number, head: number, count: number): number {
+    const { tags } = this
+    const mask = tags.length - 1
+    const hash = this.hash(first, second)
+    let at = hash & mask
+    while (tags[at] !== 0) at = (at + 1) & mask
+    tags[at] = (hash >>> 24) | 1
+    this.firsts[at] = first
+    this.seconds[at] = second
+    this.heads[at] = head
+    this.counts[at] = count
+    return at
+  }
+
+  /** Frees a place, and moves others back over it, so that no search ends too early. */
+  private release(free: number): void {
+    const { tags, firsts, seconds, heads, counts } = this
+    const mask = tags.length - 1
+    let hole = free
+    for (let at = (hole + 1) & mask; tags[at] !== 0; at = (at + 1) & mask) {
+      const home = this.hash(firsts[at] as number, seconds[at] as number) & mask
+      if (((at - home) & mask) < ((at - hole) & mask)) continue
+      tags[hole] = tags[at] as number
+      firsts[hole] = firsts[at] as number
+      seconds[hole] = seconds[at] as number
+      heads[hole] = heads[at] as number
+      counts[hole] = counts[at] as number
+      hole = at
+    }
+    tags[hole] = 0
+    this.used -= 1
+  }
+
+  private reserve(member: number): void {
+    if (member < this.nexts.length) return
+    const { nexts, previouses } = this
+    const room = Math.max(member + 1, 2 * nexts.length)
+    this.nexts = new Int32Array(room)
+    this.previouses = new Int32Array(room)
+    this.nexts.set(nexts)
+    this.previouses.set(previouses)
+  }
+
+  private grow(): void {
+    const { tags, firsts, seconds, heads, counts } = this
+    const room = 2 * tags.length
+    this.tags = new Uint8Array(room)
+    this.firsts = new Int32Array(room)
+    this.seconds = new Float64Array(room)
+    this.heads = new Int32Array(room)
+    this.counts = new Int32Array(room)
+    for (let at = 0; at < tags.length; at += 1) {
+      if (tags[at] === 0) continue
+      this.take(firsts[at] as number, seconds[at] as number, heads[at] as number, counts[at] as number)
+    }
+  }
+}

@@ -1,0 +1,324 @@
+import { EqualTable } from "./EqualTable.ts"
+import { type Comparison, everything, type Measure, type Rule, type Scope } from "./Rule.ts"
+import { type RuleWindow, type WindowCutoff, cutoffOf, windowKey } from "./RuleWindow.ts"
+import type { IntegerList } from "./IntegerList.ts"
+import { SortedPages } from "./SortedPages.ts"
+import { SymbolTable } from "./SymbolTable.ts"
+
+/** A group with up to so many rules is one chain, which is scanned. A larger one has sorted lists until it is empty. */
+const scannedMax = 64
+const roomMin = 64
+const nil = -1
+/** The chain of a group that is scanned stands beside those of equal thresholds, which are 1 at least. */
+const scannedKey = 0
+/** Rules about everything, and rules about all users. */
+const anyThing = 0
+const anyUser = 0
+const measuresRoom = 2 ** 26
+
+const equal = 0
+const atLeast = 1
+const atMost = 2
+const crosses = 3
+const codes: Record<Comparison, number> = {
+  equal,
+  "greater-or-equal": atLeast,
+  "less-or-equal": atMost,
+  crosses
+}
+
+/** The comparisons that have a sorted list. */
+const sortedCodes = [atLeast, atMost, crosses]
+
+const measures: ReadonlyArray<Measure> = ["value", "quantity", "total", "spent", "count"]
+
+/** A rule in force, as the index takes it. `owner` counts for rules about the owner's own purchases. */
+export interface IndexedRule extends Pick<Rule, "who" | "scope" | "measure" | "within" | "is" | "threshold"> {
+  readonly owner: string
+}
+
+/** The window of a group's measure, and its cutoff. */
+export interface GroupWindow {
+  readonly key: string
+  readonly window: RuleWindow
+  readonly cutoff: WindowCutoff
+}
+
+/** The columns of groups and of rules, which grow together. */
+class Columns {
+  /** Of each rule, by its slot. */
+  thresholds = new Float64Array(roomMin)
+  codes = new Uint8Array(roomMin)
+  groups = new Int32Array(roomMin)
+  /** Of each group: its user, its thing, its measure, its number of rules, and its sorted lists or -1. */
+  users = new Int32Array(roomMin)
+  things = new Int32Array(roomMin)
+  measures = new Int32Array(roomMin)
+  sizes = new Int32Array(roomMin)
+  lists = new Int32Array(4 * roomMin)
+
+  growRules(): void {
+    const { thresholds, codes, groups } = this
+    this.thresholds = new Float64Array(2 * thresholds.length)
+    this.codes = new Uint8Array(2 * thresholds.length)
+    this.groups = new Int32Array(2 * thresholds.length)
+    this.thresholds.set(thresholds)
+    this.codes.set(codes)
+    this.groups.set(groups)
+  }
+
+  growGroups(): void {
+    const { users, things, measures, sizes, lists } = this
+    this.users = new Int32Array(2 * users.length)
+    this.things = new Int32Array(2 * users.length)
+    this.measures = new Int32Array(2 * users.length)
+    this.sizes = new Int32Array(2 * users.length)
+    this.lists = new Int32Array(2 * lists.length)
+    this.users.set(users)
+    this.things.set(things)
+    this.measures.set(measures)
+    this.sizes.set(sizes)
+    this.lists.set(lists)
+  }
+}
+
+/**
+ * The rules in force, so that the rules that a purchase meets are found without looking at the others.
+ *
+ * A group has the rules of one scope, one measure and one window. A purchase belongs to six scopes at most: all users or its
+ * own, and everything, its product or its type. The caller asks for the groups of a purchase, and then asks each group which
+ * rules the group's measure meets. Measures and thresholds are whole numbers.
+ */
+export class RuleIndex {
+  private rules = 0
+  private slotsUsed = 0
+  private groupsUsed = 0
+  private readonly freeSlots: Array<number> = []
+  private readonly freeGroups: Array<number> = []
+  private readonly columns = new Columns()
+  private readonly users = new SymbolTable()
+  private readonly products = new SymbolTable()
+  private readonly productTypes = new SymbolTable()
+  private readonly windowKeys = new SymbolTable()
+  private readonly windows: Array<GroupWindow> = []
+  /** The groups of a scope, and one group. */
+  private readonly groupsOfScope = new EqualTable()
+  private readonly groupOfMeasure = new EqualTable()
+  /** The rules of a scanned group, and the rules of other groups that compare with one threshold. */
+  private readonly chains = new EqualTable()
+  private readonly pages = new SortedPages()
+
+  /** The number of rules. */
+  get size(): number {
+    return this.rules
+  }
+
+  /** Adds a rule, and returns its slot: a small number, which is free again when the rule is removed. */
+  add(rule: IndexedRule): number {
+    const { columns } = this
+    const slot = this.freeSlots.pop() ?? this.slotsUsed++
+    if (slot === columns.thresholds.length) columns.growRules()
+    const group = this.groupFor(rule)
+    columns.thresholds[slot] = Number(rule.threshold)
+    columns.codes[slot] = codes[rule.is]
+    columns.groups[slot] = group
+    const size = (columns.sizes[group] as number) + 1
+    columns.sizes[group] = size
+    this.rules += 1
+    if (this.isSorted(group)) this.addSorted(group, slot)
+    else {
+      this.chains.add(group, scannedKey, slot)
+      if (size > scannedMax) this.sort(group)
+    }
+    return slot
+  }
+
+  /** Removes the rule of a slot. */
+  remove(slot: number): void {
+    const { columns } = this
+    const group = columns.groups[slot] as number
+    const size = (columns.sizes[group] as number) - 1
+    columns.sizes[group] = size
+    this.rules -= 1
+    this.freeSlots.push(slot)
+    if (this.isSorted(group)) this.removeSorted(group, slot)
+    else this.chains.remove(group, scannedKey, slot)
+    if (size === 0) this.removeGroup(group)
+  }
+
+  /** Adds the groups that a purchase belongs to. */
+  groupsOf(userId: string, productName: string, productType: string, found: IntegerList): void {
+    const product = this.products.find(productName)
+    const type = this.productTypes.find(productType)
+    const user = this.users.find(userId)
+    this.groupsOfUser(anyUser, product, type, found)
+    if (user !== undefined) this.groupsOfUser(user + 1, product, type, found)
+  }
+
+  measureOf(group: number): Measure {
+    return measures[(this.columns.measures[group] as number) % measures.length] as Measure
+  }
+
+  /** Returns the window of a group whose measure is running. */
+  windowOf(group: number): GroupWindow {
+    return this.windows[Math.floor((this.columns.measures[group] as number) / measures.length)] as GroupWindow
+  }
+
+  scopeOf(group: number): Scope {
+    const thing = this.columns.things[group] as number
+    if (thing === anyThing) return everything
+    return thing % 2 === 1
+      ? { kind: "product", name: this.products.textOf((thing - 1) / 2) }
+      : { kind: "productType", name: this.productTypes.textOf((thing - 2) / 2) }
+  }
+
+  /** Counts the rules of a group that are met by a measure. `before` is the running measure without the purchase. */
+  count(group: number, before: number, after: number): number {
+    if (!this.isSorted(group)) return this.scan(group, before, after, undefined)
+    const { pages } = this
+    const { lists } = this.columns
+    return (
+      pages.countBetween(lists[4 * group + atLeast] as number, Number.NEGATIVE_INFINITY, after) +
+      pages.countBetween(lists[4 * group + atMost] as number, after - 1, Number.POSITIVE_INFINITY) +
+      pages.countBetween(lists[4 * group + crosses] as number, before, after) +
+      this.chains.count(group, after)
+    )
+  }
+
+  /** Adds the slots of the rules of a group that are met by a measure, in no order. */
+  collect(group: number, before: number, after: number, found: IntegerList): void {
+    if (!this.isSorted(group)) {
+      this.scan(group, before, after, found)
+      return
+    }
+    const { pages, chains } = this
+    const { lists } = this.columns
+    pages.collectBetween(lists[4 * group + atLeast] as number, Number.NEGATIVE_INFINITY, after, found)
+    pages.collectBetween(lists[4 * group + atMost] as number, after - 1, Number.POSITIVE_INFINITY, found)
+    pages.collectBetween(lists[4 * group + crosses] as number, before, after, found)
+    for (let slot = chains.head(group, after); slot !== nil; slot = chains.next(slot)) found.push(slot)
+  }
+
+  private groupsOfUser(user: number, product: number | undefined, type: number | undefined, found: IntegerList): void {
+    this.groupsIn(user, anyThing, found)
+    if (product !== undefined) this.groupsIn(user, 2 * product + 1, found)
+    if (type !== undefined) this.groupsIn(user, 2 * type + 2, found)
+  }
+
+  private groupsIn(user: number, thing: number, found: IntegerList): void {
+    const { groupsOfScope } = this
+    for (let group = groupsOfScope.head(user, thing); group !== nil; group = groupsOfScope.next(group))
+      found.push(group)
+  }
+
+  private scan(group: number, before: number, after: number, found: IntegerList | undefined): number {
+    const { chains } = this
+    const { thresholds, codes } = this.columns
+    let met = 0
+    for (let slot = chains.head(group, scannedKey); slot !== nil; slot = chains.next(slot)) {
+      const threshold = thresholds[slot] as number
+      const code = codes[slot]
+      const isMet =
+        code === atLeast
+          ? threshold <= after
+          : code === atMost
+            ? threshold >= after
+            : threshold === after || (code === crosses && threshold < after)
+      if (!isMet || (code === crosses && threshold <= before)) continue
+      met += 1
+      found?.push(slot)
+    }
+    return met
+  }
+
+  private isSorted(group: number): boolean {
+    return (this.columns.lists[4 * group] as number) !== nil
+  }
+
+  private addSorted(group: number, slot: number): void {
+    const { thresholds, codes, lists } = this.columns
+    const threshold = thresholds[slot] as number
+    const code = codes[slot] as number
+    if (code === equal) this.chains.add(group, threshold, slot)
+    else this.pages.add(lists[4 * group + code] as number, threshold, slot)
+  }
+
+  private removeSorted(group: number, slot: number): void {
+    const { thresholds, codes, lists } = this.columns
+    const threshold = thresholds[slot] as number
+    const code = codes[slot] as number
+    if (code === equal) this.chains.remove(group, threshold, slot)
+    else this.pages.remove(lists[4 * group + code] as number, threshold, slot)
+  }
+
+  /** Gives a group its sorted lists. The first place of its lists stands for equal rules, and says that it has them. */
+  private sort(group: number): void {
+    const { chains, pages } = this
+    const { lists } = this.columns
+    lists[4 * group] = 0
+    for (const code of sortedCodes) lists[4 * group + code] = pages.create()
+    for (let slot = chains.head(group, scannedKey); slot !== nil; slot = chains.head(group, scannedKey)) {
+      chains.remove(group, scannedKey, slot)
+      this.addSorted(group, slot)
+    }
+  }
+
+  private groupFor({ who, owner, scope, measure, within }: IndexedRule): number {
+    const user = who === "all" ? anyUser : this.users.use(owner) + 1
+    const thing = this.useThing(scope)
+    const number = this.useWindow(within) * measures.length + measures.indexOf(measure)
+    const known = this.groupOfMeasure.head(user, thing * measuresRoom + number)
+    if (known === nil) return this.addGroup(user, thing, number)
+    // The group has them in use already.
+    this.release(user, thing, number)
+    return known
+  }
+
+  private release(user: number, thing: number, number: number): void {
+    if (user !== anyUser) this.users.release(user - 1)
+    if (thing !== anyThing) {
+      if (thing % 2 === 1) this.products.release((thing - 1) / 2)
+      else this.productTypes.release((thing - 2) / 2)
+    }
+    this.windowKeys.release(Math.floor(number / measures.length))
+  }
+
+  private useThing(scope: Scope): number {
+    if (scope.kind === "everything") return anyThing
+    return scope.kind === "product" ? 2 * this.products.use(scope.name) + 1 : 2 * this.productTypes.use(scope.name) + 2
+  }
+
+  private useWindow(window: RuleWindow): number {
+    const key = windowKey(window)
+    const number = this.windowKeys.use(key)
+    if (this.windows[number]?.key !== key) this.windows[number] = { key, window, cutoff: cutoffOf(window) }
+    return number
+  }
+
+  private addGroup(user: number, thing: number, number: number): number {
+    const { columns } = this
+    const group = this.freeGroups.pop() ?? this.groupsUsed++
+    if (group === columns.users.length) columns.growGroups()
+    columns.users[group] = user
+    columns.things[group] = thing
+    columns.measures[group] = number
+    columns.sizes[group] = 0
+    columns.lists[4 * group] = nil
+    this.groupsOfScope.add(user, thing, group)
+    this.groupOfMeasure.add(user, thing * measuresRoom + number, group)
+    return group
+  }
+
+  private removeGroup(group: number): void {
+    const { users, things, measures: numbers, lists } = this.columns
+    const user = users[group] as number
+    const thing = things[group] as number
+    const number = numbers[group] as number
+    this.groupsOfScope.remove(user, thing, group)
+    this.groupOfMeasure.remove(user, thing * measuresRoom + number, group)
+    this.release(user, thing, number)
+    this.freeGroups.push(group)
+    if (!this.isSorted(group)) return
+    for (const code of sortedCodes) this.pages.free(lists[4 * group + code] as number)
+  }
+}

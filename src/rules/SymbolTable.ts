@@ -1,0 +1,40 @@
+/** Small numbers for texts, as long as they are in use. A number that nobody uses any more stands for the next text. */
+export class SymbolTable {
+  private readonly numbers = new Map<string, number>()
+  private readonly texts: Array<string> = []
+  private readonly uses: Array<number> = []
+  private readonly free: Array<number> = []
+
+  /** Returns the number of a text, or `undefined` if nobody uses it. */
+  find(text: string): number | undefined {
+    return this.numbers.get(text)
+  }
+
+  textOf(number: number): string {
+    return this.texts[number] as string
+  }
+
+  /** Uses a text once more, and returns its number. */
+  use(text: string): number {
+    const known = this.numbers.get(text)
+    if (known !== undefined) {
+      this.uses[known] = (this.uses[known] as number) + 1
+      return known
+    }
+    const number = this.free.pop() ?? this.texts.length
+    this.numbers.set(text, number)
+    this.texts[number] = text
+    this.uses[number] = 1
+    return number
+  }
+
+  /** Ends one use of a number. */
+  release(number: number): void {
+    const uses = (this.uses[number] as number) - 1
+    this.uses[number] = uses
+    if (uses > 0) return
+    this.numbers.delete(this.textOf(number))
+    this.texts[number] = ""
+    this.free.push(number)
+  }
+}

@@ -1,0 +1,184 @@
+import { purchaseTotal } from "../account/Purchase.ts"
+import type { AppliedPurchase, Revision } from "../account/Revision.ts"
+import type { Alert } from "./Alert.ts"
+import { IntegerList } from "./IntegerList.ts"
+import { isRunning, measureMax } from "./Rule.ts"
+import type { GroupWindow, RuleIndex } from "./RuleIndex.ts"
+import { RulesInForce } from "./RulesInForce.ts"
+import { stateKey, type UserWindows, type WindowNeed } from "./UserWindows.ts"
+import { boundedSum, type Running } from "./WindowState.ts"
+
+/** A line of a commit: the revision of one user, with its place in the journal. */
+export interface PlacedRevision {
+  /** The sequence of the commit. */
+  readonly sequence: number
+  /** The number of the line, from 1. */
+  readonly line: number
+  readonly userId: string
+  readonly revision: Revision
+}
+
+/** A purchase of a revision, and the account before it. */
+interface Judged {
+  readonly purchase: AppliedPurchase
+  readonly index: number
+  readonly account: Running
+}
+
+/** A rule that a purchase met, with its measure. `before` is `undefined` for a measure of one purchase. */
+interface Match {
+  readonly slot: number
+  readonly before: number | undefined
+  readonly after: number
+}
+
+interface Measured {
+  readonly before: number | undefined
+  readonly after: number
+}
+
+/** Returns the purchases of a revision, oldest first, each with the sum and number of all purchases before it. */
+const judgedOf = ({ total, count, purchases }: Revision): Array<Judged> => {
+  let spent = purchases.reduce((rest, purchase) => rest - purchaseTotal(purchase), total)
+  return purchases.map((purchase, index) => {
+    const account = { spent: boundedSum(spent), count: count - purchases.length + index }
+    spent += purchaseTotal(purchase)
+    return { purchase, index, account }
+  })
+}
+
+/** Returns the sequence of the user's revision before this one; 0 if it is the first. */
+export const revisionBefore = ({ revision }: PlacedRevision): number => revision.previous[0] ?? 0
+
+/** Whether the account itself has the measure: that of all purchases ever. */
+const isOfAccount = (index: RuleIndex, group: number, { window }: GroupWindow): boolean =>
+  window.kind === "ever" && index.scopeOf(group).kind === "everything"
+
+/**
+ * Judges purchases by rules: a fold over the ledger. Each event is a value of `rules.<owner>` or a revision, in the order of
+ * the ledger. The alerts are a function of the ledger alone. The fold reads no clock, and needs of the past the window
+ * states that {@link windowsNeeded} names.
+ */
+export class Judgement {
+  private readonly rules = new RulesInForce()
+  private readonly groups = new IntegerList()
+  private readonly slots = new IntegerList()
+
+  /** The number of rules that are switched on. */
+  get size(): number {
+    return this.rules.index.size
+  }
+
+  /** Takes the value of `rules.<owner>` that the ledger stored at a sequence. Throws if the text is not a set of rules. */
+  changeRules(owner: string, sequence: number, text: string): void {
+    this.rules.replace(owner, sequence, text)
+  }
+
+  /** Returns the window states that have to be loaded before a revision is judged. The user's other states may be `held`. */
+  windowsNeeded(placed: PlacedRevision, held: UserWindows): Array<WindowNeed> {
+    const { index } = this.rules
+    const needs = new Map<string, WindowNeed>()
+    for (const purchase of placed.revision.purchases) {
+      for (const group of this.groupsOf(placed.userId, purchase)) {
+        if (!isRunning(index.measureOf(group))) continue
+        const window = index.windowOf(group)
+        if (isOfAccount(index, group, window)) continue
+        const scope = index.scopeOf(group)
+        const key = stateKey(scope, window.key)
+        const since = Math.min(window.cutoff(purchase.storedAt), needs.get(key)?.since ?? Number.POSITIVE_INFINITY)
+        needs.set(key, { key, scope, cutoff: window.cutoff, since })
+      }
+    }
+    const isCurrent = held.through === revisionBefore(placed)
+    return [...needs.values()].filter((need) => !isCurrent || !held.has(need))
+  }
+
+  /**
+   * Returns the alerts of a revision: by purchase, oldest first, and then by the number of the rule. Adds the purchases to
+   * the window states. Throws an Error if a needed state is missing, or if the states have not the revision before.
+   */
+  judge(placed: PlacedRevision, windows: UserWindows): Array<Alert> {
+    if (windows.through !== revisionBefore(placed)) {
+      throw new Error(`The windows end with the revision ${windows.through}, and not with ${revisionBefore(placed)}.`)
+    }
+    const used = new Set<string>()
+    const alerts: Array<Alert> = []
+    for (const judged of judgedOf(placed.revision)) {
+      const matches = this.matchesOf(placed.userId, judged, windows, used)
+      matches.sort((one, other) => this.rules.numberOf(one.slot) - this.rules.numberOf(other.slot))
+      for (const match of matches) alerts.push(this.alertOf(placed, judged, match))
+      windows.add(judged.purchase)
+    }
+    windows.settle(placed.sequence, placed.revision.purchases, used)
+    return alerts
+  }
+
+  private groupsOf(userId: string, { productName, productType }: AppliedPurchase): Int32Array {
+    this.groups.clear()
+    this.rules.index.groupsOf(userId, productName, productType, this.groups)
+    return this.groups.values.subarray(0, this.groups.length)
+  }
+
+  private matchesOf(userId: string, judged: Judged, windows: UserWindows, used: Set<string>): Array<Match> {
+    const { rules, slots } = this
+    const matches: Array<Match> = []
+    for (const group of this.groupsOf(userId, judged.purchase)) {
+      const { before, after } = this.measured(group, judged, windows, used)
+      slots.clear()
+      rules.index.collect(group, before ?? 0, after, slots)
+      for (let at = 0; at < slots.length; at += 1) {
+        const slot = slots.values[at] as number
+        if (rules.isInForce(slot, judged.purchase.storedAt)) matches.push({ slot, before, after })
+      }
+    }
+    return matches
+  }
+
+  private measured(group: number, judged: Judged, windows: UserWindows, used: Set<string>): Measured {
+    const { purchase } = judged
+    switch (this.rules.index.measureOf(group)) {
+      case "value":
+        return { before: undefined, after: Number(purchase.valueCents) }
+      case "quantity":
+        return { before: undefined, after: purchase.quantity }
+      case "total":
+        return { before: undefined, after: Number(purchaseTotal(purchase)) }
+      case "spent": {
+        const before = this.running(group, judged, windows, used).spent
+        return { before, after: Math.min(before + Number(purchaseTotal(purchase)), measureMax) }
+      }
+      case "count": {
+        const before = this.running(group, judged, windows, used).count
+        return { before, after: before + 1 }
+      }
+    }
+  }
+
+  /** Returns the running measures before a purchase, at the purchase's own time. */
+  private running(group: number, { purchase, account }: Judged, windows: UserWindows, used: Set<string>): Running {
+    const { index } = this.rules
+    const window = index.windowOf(group)
+    if (isOfAccount(index, group, window)) return account
+    const key = stateKey(index.scopeOf(group), window.key)
+    used.add(key)
+    return windows.state(key).runningSince(window.cutoff(purchase.storedAt))
+  }
+
+  private alertOf({ sequence, line, userId }: PlacedRevision, { purchase, index }: Judged, match: Match): Alert {
+    const { ruleId, number, version, rule } = this.rules.storedRule(match.slot)
+    return {
+      sequence,
+      line,
+      index,
+      ruleNumber: number,
+      owner: this.rules.ownerOf(match.slot),
+      ruleId,
+      ruleVersion: version,
+      rule,
+      userId,
+      purchase,
+      before: match.before === undefined ? undefined : BigInt(match.before),
+      after: BigInt(match.after)
+    }
+  }
+}

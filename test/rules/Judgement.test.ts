@@ -1,0 +1,310 @@
+import { describe, expect, it } from "vitest"
+import { purchaseTotal } from "../../src/account/Purchase.ts"
+import type { AppliedPurchase } from "../../src/account/Revision.ts"
+import { type Alert, decodeAlert, encodeAlert, encodeAlertId } from "../../src/rules/Alert.ts"
+import { Judgement, type PlacedRevision, revisionBefore } from "../../src/rules/Judgement.ts"
+import { decodeRule, type Rule, RuleProblem } from "../../src/rules/Rule.ts"
+import {
+  decodeRuleSet,
+  emptyRuleSet,
+  enableRule,
+  encodeRuleSet,
+  putRule,
+  removeRule,
+  type RuleSet,
+  RulesFull
+} from "../../src/rules/RuleSet.ts"
+import { UserWindows } from "../../src/rules/UserWindows.ts"
+import { seeded } from "../../src/harness/system/Random.ts"
+import { type NaiveAlert, NaiveJudge } from "./NaiveJudge.ts"
+
+const users = ["ann", "bob", "cy"]
+const owners = ["ann", "bob", "dee"]
+const products = ["Laptop", "Mouse", "Pen"]
+const types = ["Electronics", "Paper"]
+const hour = 3_600_000
+const withins = [
+  undefined,
+  "PT1M",
+  "PT1H",
+  "P1D",
+  { by: "hour", timeZone: "Europe/Berlin" },
+  { by: "day", timeZone: "Europe/Berlin" }
+]
+
+interface Options {
+  readonly seed: number
+  /** Whether times of an account may fall, as in old ledgers. */
+  readonly areTimesFalling: boolean
+  /** The share of revisions before which the user's window states are dropped. */
+  readonly dropped: number
+}
+
+const comparable = (alert: Alert): NaiveAlert => ({
+  id: encodeAlertId(alert),
+  owner: alert.owner,
+  ruleId: alert.ruleId,
+  ruleVersion: alert.ruleVersion,
+  before: alert.before,
+  after: alert.after
+})
+
+/** A ledger as it grows: changes of rules and revisions, one a sequence. Both judges are told of each. */
+class Trial {
+  alerts = 0
+  loads = 0
+  private readonly options: Options
+  private readonly random: () => number
+  private readonly judgement = new Judgement()
+  private readonly naive = new NaiveJudge()
+  private readonly sets = new Map<string, RuleSet>()
+  private readonly windows = new Map<string, UserWindows>()
+  private readonly newest = new Map<string, number>()
+  private sequence = 0
+  private now = Temporal.Instant.from("2026-10-24T20:00:00Z").epochMilliseconds
+
+  constructor(options: Options) {
+    this.options = options
+    this.random = seeded(options.seed)
+  }
+
+  run(events: number): void {
+    for (let event = 0; event < events; event += 1) {
+      this.sequence += 1 + this.below(3)
+      if (this.random() < 0.25) this.changeRules()
+      else this.revise()
+    }
+    const rules = [...this.sets.values()].flatMap(({ rules }) => rules)
+    expect(this.judgement.size).toBe(rules.filter(({ rule }) => rule.enabled).length)
+  }
+
+  private below(count: number): number {
+    return Math.floor(this.random() * count)
+  }
+
+  private oneOf<A>(all: ReadonlyArray<A>): A {
+    return all[this.below(all.length)] as A
+  }
+
+  private rule(): Rule {
+    const measure = this.oneOf(["value", "quantity", "total", "spent", "spent", "count"])
+    const isRunning = measure === "spent" || measure === "count"
+    const isNumber = measure === "quantity" || measure === "count"
+    const comparisons = ["equal", "greater-or-equal", "less-or-equal", "crosses", "crosses"]
+    const moment = () => new Date(this.now + this.below(48 * hour) - 24 * hour).toISOString()
+    const [from, until] = [moment(), moment()].toSorted()
+    const rule = decodeRule(
+      JSON.stringify({
+        who: this.oneOf(["self", "all"]),
+        ...this.oneOf([{}, { product: this.oneOf(products) }, { productType: this.oneOf(types) }]),
+        measure,
+        is: comparisons[this.below(isRunning ? 5 : 3)],
+        within: isRunning ? this.oneOf(withins) : undefined,
+        threshold: isNumber ? 1 + this.below(6) : (1 + this.below(isRunning ? 30 : 6)) / 100,
+        ...(this.below(5) === 0 && from !== until ? { from, until } : {}),
+        enabled: this.below(5) !== 0
+      })
+    )
+    if (rule instanceof RuleProblem) throw new Error(rule.message)
+    return rule
+  }
+
+  private changeRules(): void {
+    const owner = this.oneOf(owners)
+    const before = this.sets.get(owner) ?? emptyRuleSet
+    const ruleId = `rule ${this.below(12)}`
+    const kind = this.below(6)
+    const changed =
+      kind === 0
+        ? removeRule(before, ruleId)
+        : kind === 1
+          ? enableRule(before, ruleId, this.below(2) === 0)
+          : putRule(before, ruleId, this.rule(), 0)
+    if (changed === undefined || changed instanceof RulesFull) return
+    const text = encodeRuleSet(changed)
+    this.sets.set(owner, decodeRuleSet(text, this.sequence))
+    this.judgement.changeRules(owner, this.sequence, text)
+    this.naive.changeRules(owner, this.sequence, text)
+  }
+
+  private purchase(inputIndex: number): AppliedPurchase {
+    const step = this.oneOf([0, 1, 20_000, 60_000, hour, 7 * hour])
+    this.now += step
+    const back = this.options.areTimesFalling && this.below(4) === 0 ? this.below(3 * hour) : 0
+    return {
+      purchaseId: `${this.sequence}-${inputIndex}`,
+      productName: this.oneOf(products),
+      productType: this.oneOf(types),
+      valueCents: BigInt(1 + this.below(5)),
+      quantity: 1 + this.below(4),
+      inputSequence: this.sequence,
+      inputIndex,
+      storedAt: this.now - back
+    }
+  }
+
+  private placed(userId: string): PlacedRevision {
+    const history = this.naive.historyOf(userId)
+    const purchases = Array.from({ length: this.below(4) }, (_, index) => this.purchase(index))
+    const all = [...history, ...purchases]
+    const newest = this.newest.get(userId)
+    this.newest.set(userId, this.sequence)
+    return {
+      sequence: this.sequence,
+      line: 1 + this.below(9),
+      userId,
+      revision: {
+        total: all.reduce((total, purchase) => total + purchaseTotal(purchase), 0n),
+        count: all.length,
+        decidedThrough: this.sequence,
+        purchases,
+        repeats: new Map(),
+        previous: newest === undefined ? [] : [newest],
+        unsealed: 1,
+        segment: 0
+      }
+    }
+  }
+
+  private revise(): void {
+    const userId = this.oneOf(users)
+    const placed = this.placed(userId)
+    const held = this.random() < this.options.dropped ? undefined : this.windows.get(userId)
+    const windows = held ?? new UserWindows(revisionBefore(placed))
+    this.windows.set(userId, windows)
+    for (const need of this.judgement.windowsNeeded(placed, windows)) {
+      windows.load(need, this.naive.historyOf(userId))
+      this.loads += 1
+    }
+    const alerts = this.judgement.judge(placed, windows)
+    expect(alerts.map(comparable)).toEqual(this.naive.judge(placed))
+    for (const alert of alerts) expect(decodeAlert(encodeAlert(alert))).toEqual(alert)
+    this.alerts += alerts.length
+  }
+}
+
+const ann = (purchases: ReadonlyArray<AppliedPurchase>, previous: ReadonlyArray<number> = []): PlacedRevision => ({
+  sequence: 10,
+  line: 1,
+  userId: "ann",
+  revision: {
+    total: purchases.reduce((total, purchase) => total + purchaseTotal(purchase), 0n),
+    count: purchases.length,
+    decidedThrough: 1,
+    purchases,
+    repeats: new Map(),
+    previous,
+    unsealed: 1,
+    segment: 0
+  }
+})
+
+const laptop: AppliedPurchase = {
+  purchaseId: "1",
+  productName: "Laptop",
+  productType: "Electronics",
+  valueCents: 90_000n,
+  quantity: 1,
+  inputSequence: 1,
+  inputIndex: 0,
+  storedAt: 1_000_000
+}
+
+/** Returns a value of `rules.<owner>` whose rules were put at sequences of the ledger. */
+const valueAt = (rules: ReadonlyArray<readonly [number, string]>): string => {
+  let set = emptyRuleSet
+  for (const [sequence, text] of rules) {
+    const changed = putRule(set, `rule ${sequence}`, decodeRule(text) as Rule, 0) as RuleSet
+    set = decodeRuleSet(encodeRuleSet(changed), sequence)
+  }
+  return encodeRuleSet(set)
+}
+
+const valueOf = (...rules: ReadonlyArray<string>): string => valueAt(rules.map((rule, index) => [index + 1, rule]))
+
+const spent = '{"measure":"spent","product":"Laptop","within":"P1D","threshold":900}'
+
+describe("the judgement", () => {
+  it.each([1, 2, 3, 4, 5, 6])(
+    "gives the alerts of a judge who looks at all rules and all history, with seed %i",
+    (seed) => {
+      const trial = new Trial({ seed, areTimesFalling: false, dropped: 0 })
+      trial.run(2_000)
+      expect(trial.alerts).toBeGreaterThan(2_000)
+    }
+  )
+
+  it.each([11, 12, 13])("gives the same alerts if window states are dropped at any time, with seed %i", (seed) => {
+    const trial = new Trial({ seed, areTimesFalling: false, dropped: 0.3 })
+    trial.run(1_500)
+    expect(trial.loads).toBeGreaterThan(500)
+  })
+
+  it.each([21, 22, 23])("gives the same alerts if times of an account fall, with seed %i", (seed) => {
+    new Trial({ seed, areTimesFalling: true, dropped: 0.1 }).run(1_500)
+  })
+
+  it("gives the alerts of a purchase in the order of the rules' numbers, whoever owns them", () => {
+    const judgement = new Judgement()
+    const any = '{"who":"all","measure":"value","is":"greater-or-equal","threshold":1}'
+    judgement.changeRules(
+      "bob",
+      9,
+      valueAt([
+        [1, any],
+        [9, any]
+      ])
+    )
+    judgement.changeRules("ann", 8, valueAt([[8, any]]))
+    const alerts = judgement.judge(ann([laptop, laptop]), new UserWindows(0))
+    expect(alerts.map(encodeAlertId)).toEqual(["10.1.0.1", "10.1.0.8", "10.1.0.9", "10.1.1.1", "10.1.1.8", "10.1.1.9"])
+  })
+
+  it("names the window that it needs, and asks for it no more once it is loaded", () => {
+    const judgement = new Judgement()
+    judgement.changeRules("ann", 1, valueOf(spent))
+    const windows = new UserWindows(0)
+    const [need, ...others] = judgement.windowsNeeded(ann([laptop]), windows)
+    expect(others).toEqual([])
+    expect(need).toMatchObject({ scope: { kind: "product", name: "Laptop" }, since: laptop.storedAt - 24 * hour })
+    if (need !== undefined) windows.load(need, [])
+    expect(judgement.windowsNeeded(ann([laptop]), windows)).toEqual([])
+    expect(judgement.judge(ann([laptop]), windows)).toMatchObject([{ ruleId: "rule 1", before: 0n, after: 90_000n }])
+    expect([windows.through, windows.entries]).toEqual([10, 1])
+  })
+
+  it("needs no window of a purchase that no running rule is about, nor for sums that the account has", () => {
+    const judgement = new Judgement()
+    judgement.changeRules("bob", 1, valueOf(spent))
+    judgement.changeRules("ann", 2, valueOf('{"measure":"spent","threshold":900}'))
+    expect(judgement.windowsNeeded(ann([laptop]), new UserWindows(0))).toEqual([])
+    expect(judgement.judge(ann([laptop]), new UserWindows(0))).toMatchObject([{ owner: "ann", before: 0n }])
+  })
+
+  it("refuses windows of another revision, and windows that lack a state", () => {
+    const judgement = new Judgement()
+    judgement.changeRules("ann", 1, valueOf(spent))
+    expect(() => judgement.judge(ann([laptop], [7]), new UserWindows(0))).toThrow(
+      "end with the revision 0, and not with 7"
+    )
+    expect(() => judgement.judge(ann([laptop]), new UserWindows(0))).toThrow("was not loaded")
+  })
+
+  it("drops the state of a window that no rule asks for any more", () => {
+    const judgement = new Judgement()
+    judgement.changeRules("ann", 1, valueOf(spent))
+    const windows = new UserWindows(0)
+    for (const need of judgement.windowsNeeded(ann([laptop]), windows)) windows.load(need, [])
+    judgement.judge(ann([laptop]), windows)
+    judgement.changeRules("ann", 11, valueOf())
+    judgement.judge({ ...ann([laptop], [10]), sequence: 12 }, windows)
+    expect(windows.entries).toBe(0)
+  })
+
+  it("keeps the rules that it has if a value cannot be read", () => {
+    const judgement = new Judgement()
+    judgement.changeRules("ann", 1, valueOf(spent))
+    expect(() => judgement.changeRules("ann", 2, '{"v":1,"changes":2}\n["a",0,2,{}]\n')).toThrow("measure")
+    expect(judgement.size).toBe(1)
+  })
+})

@@ -1,0 +1,98 @@
+import { purchaseTotal } from "../../src/account/Purchase.ts"
+import type { AppliedPurchase } from "../../src/account/Revision.ts"
+import { windowStart } from "../../src/account/SpendingWindow.ts"
+import { encodeAlertId } from "../../src/rules/Alert.ts"
+import type { PlacedRevision } from "../../src/rules/Judgement.ts"
+import { measureMax, type Rule } from "../../src/rules/Rule.ts"
+import { decodeRuleSet, type RuleSet, type StoredRule } from "../../src/rules/RuleSet.ts"
+
+/** An alert, as far as two judges may differ in it. */
+export interface NaiveAlert {
+  readonly id: string
+  readonly owner: string
+  readonly ruleId: string
+  readonly ruleVersion: number
+  readonly before: bigint | undefined
+  readonly after: bigint
+}
+
+interface Measured {
+  readonly before: bigint | undefined
+  readonly after: bigint
+}
+
+const isAbout = ({ who, scope }: Rule, owner: string, userId: string, purchase: AppliedPurchase): boolean => {
+  if (who === "self" && owner !== userId) return false
+  if (scope.kind === "everything") return true
+  return scope.name === (scope.kind === "product" ? purchase.productName : purchase.productType)
+}
+
+/** Whether a purchase was stored in the window of another one. */
+const isRecent = ({ within }: Rule, storedAt: number, end: number): boolean => {
+  if (within.kind === "ever") return true
+  return within.kind === "length" ? storedAt > end - within.milliseconds : storedAt >= windowStart(within, end)
+}
+
+/** Looks at each rule for each purchase, and counts each window again from the history. It keeps nothing but the ledger. */
+export class NaiveJudge {
+  private readonly sets = new Map<string, RuleSet>()
+  private readonly histories = new Map<string, Array<AppliedPurchase>>()
+
+  historyOf(userId: string): Array<AppliedPurchase> {
+    return this.histories.get(userId) ?? []
+  }
+
+  changeRules(owner: string, sequence: number, text: string): void {
+    this.sets.set(owner, decodeRuleSet(text, sequence))
+  }
+
+  judge({ sequence, line, userId, revision }: PlacedRevision): Array<NaiveAlert> {
+    const alerts: Array<NaiveAlert> = []
+    const history = this.historyOf(userId)
+    this.histories.set(userId, history)
+    for (const [index, purchase] of revision.purchases.entries()) {
+      history.push(purchase)
+      for (const { owner, stored } of this.inOrder()) {
+        const { rule, number, ruleId, version } = stored
+        if (!this.isInForce(rule, purchase.storedAt) || !isAbout(rule, owner, userId, purchase)) continue
+        const measured = this.measured(rule, owner, userId)
+        if (!this.isMet(rule, measured)) continue
+        const id = encodeAlertId({ sequence, line, index, ruleNumber: number })
+        alerts.push({ id, owner, ruleId, ruleVersion: version, ...measured })
+      }
+    }
+    return alerts
+  }
+
+  private inOrder(): Array<{ readonly owner: string; readonly stored: StoredRule }> {
+    const all = [...this.sets].flatMap(([owner, { rules }]) => rules.map((stored) => ({ owner, stored })))
+    return all.toSorted((one, other) => one.stored.number - other.stored.number)
+  }
+
+  private isInForce({ enabled, from, until }: Rule, storedAt: number): boolean {
+    return enabled && (from === undefined || from <= storedAt) && (until === undefined || storedAt < until)
+  }
+
+  /** Measures the newest purchase of a user. */
+  private measured(rule: Rule, owner: string, userId: string): Measured {
+    const history = this.historyOf(userId)
+    const purchase = history.at(-1) as AppliedPurchase
+    if (rule.measure === "value") return { before: undefined, after: purchase.valueCents }
+    if (rule.measure === "quantity") return { before: undefined, after: BigInt(purchase.quantity) }
+    if (rule.measure === "total") return { before: undefined, after: purchaseTotal(purchase) }
+    let before = 0n
+    for (const earlier of history.slice(0, -1).toReversed()) {
+      if (!isRecent(rule, earlier.storedAt, purchase.storedAt)) break
+      if (isAbout(rule, owner, userId, earlier)) before += rule.measure === "spent" ? purchaseTotal(earlier) : 1n
+    }
+    const after = before + (rule.measure === "spent" ? purchaseTotal(purchase) : 1n)
+    return { before, after: after > BigInt(measureMax) ? BigInt(measureMax) : after }
+  }
+
+  private isMet({ is, threshold }: Rule, { before, after }: Measured): boolean {
+    if (is === "equal") return after === threshold
+    if (is === "greater-or-equal") return after >= threshold
+    if (is === "less-or-equal") return after <= threshold
+    return (before ?? 0n) < threshold && threshold <= after
+  }
+}

@@ -1,0 +1,149 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { measureMax } from "../../src/rules/Rule.ts"
+import { cutoffOf, lengthAsText, readLength, type RuleWindow } from "../../src/rules/RuleWindow.ts"
+import { WindowState } from "../../src/rules/WindowState.ts"
+
+/** A purchase of an account, in or out of the scope. */
+interface Bought {
+  readonly storedAt: number
+  readonly cents: bigint
+  readonly isInScope: boolean
+}
+
+const start = Temporal.Instant.from("2026-10-24T20:00:00Z").epochMilliseconds
+const hour = 3_600_000
+const windows: ReadonlyArray<RuleWindow> = [
+  { kind: "ever" },
+  { kind: "length", milliseconds: hour },
+  { kind: "length", milliseconds: 60_000 },
+  { kind: "calendar", by: "hour", timeZone: "Europe/Berlin" },
+  { kind: "calendar", by: "day", timeZone: "Europe/Berlin" }
+]
+
+/** Walks back from a purchase to the first that is too old, and sums what is in the scope. */
+const recounted = (history: ReadonlyArray<Bought>, cutoff: number): { spent: number; count: number } => {
+  let spent = 0n
+  let count = 0
+  for (const { storedAt, cents, isInScope } of history.toReversed()) {
+    if (storedAt <= cutoff) break
+    if (isInScope) {
+      spent += cents
+      count += 1
+    }
+  }
+  return { spent: spent > BigInt(measureMax) ? measureMax : Number(spent), count }
+}
+
+const amounts = fc.oneof(fc.bigInt({ min: 1n, max: 1_000n }), fc.bigInt({ min: 1n, max: 1_000_000_000_000n }))
+const histories = (steps: fc.Arbitrary<number>) =>
+  fc.array(fc.record({ step: steps, cents: amounts, isInScope: fc.boolean() }), { maxLength: 80 }).map((steps) => {
+    let storedAt = start
+    return steps.map(({ step, ...bought }): Bought => ({ ...bought, storedAt: (storedAt += step) }))
+  })
+const rising = fc.oneof(fc.constantFrom(0, 1, 60_000, hour), fc.integer({ min: 0, max: 3 * hour }))
+const falling = fc.oneof(rising, fc.integer({ min: -3 * hour, max: 0 }))
+
+const stateOf = (history: ReadonlyArray<Bought>, since: number): WindowState => {
+  const state = new WindowState(since)
+  for (const { storedAt, cents, isInScope } of history) {
+    if (isInScope) state.add(storedAt, cents)
+    else state.pass(storedAt)
+  }
+  state.forget(since)
+  return state
+}
+
+/** Follows a history with one state, which is loaded again where it does not reach; returns how often. */
+const follow = (window: RuleWindow, history: ReadonlyArray<Bought>): number => {
+  const cutoffAt = cutoffOf(window)
+  let state = new WindowState(history[0] === undefined ? 0 : cutoffAt(history[0].storedAt))
+  let loads = 0
+  for (const [index, bought] of history.entries()) {
+    const cutoff = cutoffAt(bought.storedAt)
+    if (!state.reaches(cutoff)) {
+      state = stateOf(history.slice(0, index), cutoff)
+      loads += 1
+    }
+    expect(state.runningSince(cutoff)).toEqual(recounted(history.slice(0, index), cutoff))
+    if (bought.isInScope) state.add(bought.storedAt, bought.cents)
+    else state.pass(bought.storedAt)
+    expect(state.runningSince(cutoff)).toEqual(recounted(history.slice(0, index + 1), cutoff))
+    state.forget(cutoff)
+  }
+  return loads
+}
+
+describe("the state of a window", () => {
+  it("equals a recount of the history before and with each purchase, and is never loaded again while times rise", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...windows), histories(rising), (window, history) => {
+        expect(follow(window, history)).toBe(0)
+      }),
+      { numRuns: 1_000 }
+    )
+  })
+
+  it("equals a recount also if times fall, as they may in old ledgers", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...windows), histories(falling), (window, history) => {
+        follow(window, history)
+      }),
+      { numRuns: 1_000 }
+    )
+  })
+
+  it("keeps no purchase that is too old, and none at all for a window that has no end", () => {
+    const window = new WindowState(start)
+    const all = new WindowState(Number.NEGATIVE_INFINITY)
+    for (let minute = 1; minute <= 10_000; minute += 1) {
+      window.add(start + minute * 60_000, 1n)
+      window.forget(start + (minute - 60) * 60_000)
+      all.add(start + minute * 60_000, 1n)
+    }
+    expect([window.entries, all.entries]).toEqual([60, 0])
+    expect(all.runningSince(Number.NEGATIVE_INFINITY)).toEqual({ spent: 10_000, count: 10_000 })
+  })
+
+  it("is exact up to 2^53 - 1 cents, is that for higher sums, and is exact again when they are below", () => {
+    const state = new WindowState(0)
+    state.add(1, BigInt(measureMax) - 1n)
+    expect(state.runningSince(0).spent).toBe(measureMax - 1)
+    state.add(2, 1n)
+    expect(state.runningSince(0).spent).toBe(measureMax)
+    state.add(3, 1_000_000_000_000n)
+    expect(state.runningSince(0).spent).toBe(measureMax)
+    expect(state.runningSince(1).spent).toBe(1_000_000_000_001)
+  })
+
+  it("does not tell a window that begins before what it kept", () => {
+    const state = new WindowState(5)
+    expect([state.reaches(4), state.reaches(5)]).toEqual([false, true])
+    expect(() => state.runningSince(4)).toThrow("before the purchases that were kept")
+  })
+})
+
+describe("the length of a window", () => {
+  it("is read from the text that it is written as", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 40 * 86_400 }), (seconds) => {
+        expect(readLength(lengthAsText(seconds * 1_000))).toBe(seconds * 1_000)
+      })
+    )
+  })
+
+  it.each([
+    ["P1W", 7 * 24 * hour],
+    ["PT90M", 1.5 * hour],
+    ["P1DT1H", 25 * hour]
+  ])("%s is read in milliseconds", (text, milliseconds) => {
+    expect(readLength(text)).toBe(milliseconds)
+  })
+
+  it.each(["", "P", "PT", "P1M", "P1Y", "P-1D", "P1.5D", "1D", "p1d", "P1D ", "PT1H1D"])(
+    "is not read from %j",
+    (text) => {
+      expect(readLength(text)).toBe(undefined)
+    }
+  )
+})

@@ -9,6 +9,7 @@ import { posts } from "./cases/Posts.ts"
 import { reads } from "./cases/Reads.ts"
 import { recovery } from "./cases/Recovery.ts"
 import { requests } from "./cases/Requests.ts"
+import { rules } from "./cases/Rules.ts"
 import { start } from "./cases/Start.ts"
 
 /** Everything that can be measured, in the order in which it is. */
@@ -22,6 +23,7 @@ export const cases: ReadonlyArray<Case> = [
   feeds,
   start,
   recovery,
+  rules,
   longAccount,
   ...growthCases
 ]

@@ -178,10 +178,10 @@ export class RuleIndex {
     const { pages } = this
     const { lists } = this.columns
     return (
-      pages.countBetween(lists[4 * group + atLeast] as number, Number.NEGATIVE_INFINITY, after) +
-      pages.countBetween(lists[4 * group + atMost] as number, after - 1, Number.POSITIVE_INFINITY) +
-      pages.countBetween(lists[4 * group + crosses] as number, before, after) +
-      this.chains.count(group, after)
+      pages.countUpTo(lists[4 * group + atLeast] as number, after) +
+      pages.countAbove(lists[4 * group + atMost] as number, after - 1) +
+      this.chains.count(group, after) +
+      pages.countBetween(lists[4 * group + crosses] as number, before, after)
     )
   }
 

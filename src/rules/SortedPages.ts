@@ -149,10 +149,21 @@ export class SortedPages {
     } else if (index === begin + count - 1) this.setLast(directory, at, index - 1)
   }
 
-  /** Returns the number of keys above `above`, up to and with `upTo`. */
+  /** Returns the number of keys up to and with a key. */
+  countUpTo(list: number, key: number): number {
+    return this.rank(this.directory(list), key)
+  }
+
+  /** Returns the number of keys above a key. */
+  countAbove(list: number, key: number): number {
+    const directory = this.directory(list)
+    return this.sizeOf(directory) - this.rank(directory, key)
+  }
+
+  /** Returns the number of keys above `above`, up to and with `upTo`, which is not less. */
   countBetween(list: number, above: number, upTo: number): number {
     const directory = this.directory(list)
-    return Math.max(0, this.rank(directory, upTo) - this.rank(directory, above))
+    return directory.size === 0 ? 0 : this.rank(directory, upTo) - this.rank(directory, above)
   }
 
   /** Adds the slots of the keys above `above`, up to and with `upTo`. */

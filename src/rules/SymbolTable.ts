@@ -7,7 +7,7 @@ export class SymbolTable {
 
   /** Returns the number of a text, or `undefined` if nobody uses it. */
   find(text: string): number | undefined {
-    return this.numbers.get(text)
+    return this.numbers.size === 0 ? undefined : this.numbers.get(text)
   }
 
   textOf(number: number): string {

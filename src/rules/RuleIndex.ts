@@ -113,6 +113,11 @@ export class RuleIndex {
     return this.rules
   }
 
+  /** The number of users, products, types and windows that the index keeps for its rules. */
+  get names(): number {
+    return this.users.size + this.products.size + this.productTypes.size + this.windowKeys.size
+  }
+
   /** Adds a rule, and returns its slot: a small number, which is free again when the rule is removed. */
   add(rule: IndexedRule): number {
     const { columns } = this

@@ -1,7 +1,7 @@
 import { purchaseIdProblem } from "../account/Identifier.ts"
 import { jsonText } from "../protocol/JsonText.ts"
 import { encodeRule, type Rule, ruleFromJson, RuleProblem } from "./Rule.ts"
-import { parseExactJson, WrittenNumber } from "./WrittenNumber.ts"
+import { WrittenNumber } from "./WrittenNumber.ts"
 
 /** The most rules of one user, and how many of them may be about all users. */
 export const rulesOfUserMax = 100
@@ -112,26 +112,29 @@ export const encodeRuleSet = ({ changes, rules }: RuleSet): string =>
 export class MalformedRuleSet extends Error {}
 
 const integerOf = (value: unknown): number => {
-  const number = value instanceof WrittenNumber ? Number(value.text) : Number.NaN
-  if (!Number.isSafeInteger(number) || number < 0)
-    throw new MalformedRuleSet("A number of a set of rules is not whole.")
-  return number
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value
+  throw new MalformedRuleSet("A number of a set of rules is not whole.")
 }
+
+// In a text of JSON the quotation marks are escaped, so that it stands at the name of the field alone.
+const thresholdText = /,"threshold":([0-9.]+),/
 
 /** Decodes the line of a rule. `sequence` is that of the value. Throws {@link MalformedRuleSet} if it is not one. */
 export const decodeStoredRule = (line: string, sequence: number): StoredRule => {
-  const value = parseExactJson(line)
+  const value: unknown = JSON.parse(line)
   if (!Array.isArray(value) || value.length !== 4 || typeof value[0] !== "string") {
     throw new MalformedRuleSet("A line of a set of rules is not an id, a number, a version and a rule.")
   }
-  const [ruleId, number, version, written] = value as [string, unknown, unknown, unknown]
-  const rule = ruleFromJson(written)
+  const [ruleId, number, version, written] = value as [string, unknown, unknown, object | null]
+  // To keep the text of each number takes several times as long, and a judge begins with a million rules.
+  const threshold = thresholdText.exec(line)?.[1]
+  const rule = ruleFromJson(threshold === undefined ? written : { ...written, threshold: new WrittenNumber(threshold) })
   if (rule instanceof RuleProblem) throw new MalformedRuleSet(`The rule ${ruleId} cannot be read. ${rule.message}`)
   return { ruleId, number: integerOf(number) || sequence, version: integerOf(version), rule }
 }
 
 const changesOf = (headLine: string): number => {
-  const head = parseExactJson(headLine) as { readonly v?: unknown; readonly changes?: unknown } | null
+  const head = JSON.parse(headLine) as { readonly v?: unknown; readonly changes?: unknown } | null
   if (integerOf(head?.v) !== version) throw new MalformedRuleSet("The set of rules has an unknown version.")
   return integerOf(head?.changes)
 }

@@ -5,6 +5,11 @@ export class SymbolTable {
   private readonly uses: Array<number> = []
   private readonly free: Array<number> = []
 
+  /** The number of texts in use. */
+  get size(): number {
+    return this.numbers.size
+  }
+
   /** Returns the number of a text, or `undefined` if nobody uses it. */
   find(text: string): number | undefined {
     return this.numbers.size === 0 ? undefined : this.numbers.get(text)

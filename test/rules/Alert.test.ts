@@ -36,7 +36,51 @@ const anyAlert: fc.Arbitrary<Alert> = fc.record({
   after: fc.bigInt({ min: 1n, max: 9_007_199_254_740_991n })
 })
 
+const laptop: Alert = {
+  sequence: 39,
+  line: 2,
+  index: 0,
+  ruleNumber: 17,
+  owner: "ann",
+  ruleId: "budget",
+  ruleVersion: 3,
+  rule: {
+    who: "all",
+    scope: { kind: "productType", name: "Electronics" },
+    measure: "spent",
+    within: { kind: "length", milliseconds: 7 * 86_400_000 },
+    is: "crosses",
+    threshold: 20_000n,
+    from: undefined,
+    until: undefined,
+    enabled: true,
+    note: ""
+  },
+  userId: "bob",
+  purchase: {
+    purchaseId: "1",
+    productName: "Laptop",
+    productType: "Electronics",
+    valueCents: 12_550n,
+    quantity: 1,
+    inputSequence: 8,
+    inputIndex: 4,
+    storedAt: Date.parse("2026-11-24T18:30:00Z")
+  },
+  before: 10_000n,
+  after: 22_550n
+}
+
 describe("an alert as text", () => {
+  it("has its amounts as exact decimals, and the rule as it was judged", () => {
+    expect(encodeAlert(laptop)).toBe(
+      '{"v":1,"id":"39.2.0.17","owner":"ann","rule":{"ruleId":"budget","number":17,"version":3,"asJudged":' +
+        '{"who":"all","productType":"Electronics","measure":"spent","within":"P7D","is":"crosses","threshold":200.00,"enabled":true}},' +
+        '"userId":"bob","purchase":{"purchaseId":"1","productName":"Laptop","productType":"Electronics","value":125.50,"quantity":1,' +
+        '"inputSequence":8,"inputIndex":4,"storedAt":"2026-11-24T18:30:00.000Z"},"measured":{"before":100.00,"after":225.50}}'
+    )
+  })
+
   it("comes back as it was, with amounts exact, whatever the texts hold", () => {
     fc.assert(
       fc.property(anyAlert, (alert) => {

@@ -130,6 +130,8 @@ class Trial {
   private purchase(inputIndex: number): AppliedPurchase {
     const step = this.oneOf([0, 1, 20_000, 60_000, hour, 7 * hour])
     this.now += step
+    // Windows of the calendar begin with a full hour, and have its first moment.
+    if (this.below(4) === 0) this.now = Math.ceil(this.now / hour) * hour
     const back = this.options.areTimesFalling && this.below(4) === 0 ? this.below(3 * hour) : 0
     return {
       purchaseId: `${this.sequence}-${inputIndex}`,
@@ -281,9 +283,12 @@ describe("the judgement", () => {
     expect(judgement.judge(ann([laptop]), new UserWindows(0))).toMatchObject([{ owner: "ann", before: 0n }])
   })
 
-  it("refuses windows of another revision, and windows that lack a state", () => {
+  it("asks for all windows again, and refuses to judge, if the states are not those of the revision before", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
+    const windows = new UserWindows(0)
+    for (const need of judgement.windowsNeeded(ann([laptop]), windows)) windows.load(need, [])
+    expect(judgement.windowsNeeded(ann([laptop], [7]), windows)).toHaveLength(1)
     expect(() => judgement.judge(ann([laptop], [7]), new UserWindows(0))).toThrow(
       "end with the revision 0, and not with 7"
     )

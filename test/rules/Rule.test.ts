@@ -1,6 +1,9 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { decodeRule, encodeRule, type Rule, RuleProblem, ruleInWords, centsMax } from "../../src/rules/Rule.ts"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { anyRule } from "./AnyRule.ts"
 
 /** Returns the JSON of a rule with some fields changed; a field with `undefined` is left out. */
@@ -32,6 +35,13 @@ describe("a rule as JSON", () => {
         expect(encodeRule(decoded(encodeRule(rule)))).toBe(encodeRule(rule))
       }),
       { numRuns: 1_000 }
+    )
+  })
+
+  it("is read from the example of the documentation", () => {
+    const [, example = ""] = /```json\n(.*)\n```/.exec(readFileSync(join(projectRoot, "docs/rules.md"), "utf8")) ?? []
+    expect(ruleInWords(decoded(example))).toBe(
+      'Alert when your spending on something of the type "Electronics" in 7 days reaches 200.00 USD.'
     )
   })
 

@@ -139,6 +139,16 @@ class Trial {
     return found.toSorted()
   }
 
+  /** The number of names in all rules. */
+  names(): number {
+    const names = [...this.rules.values()].flatMap(({ who, owner, scope, within }) => [
+      ...(who === "self" ? [`owner ${owner}`] : []),
+      ...(scope.kind === "everything" ? [] : [`${scope.kind} ${scope.name}`]),
+      `window ${windowKey(within)}`
+    ])
+    return new Set(names).size
+  }
+
   run(events: number): number {
     let matches = 0
     for (let count = 0; count < events; count += 1) {
@@ -148,7 +158,7 @@ class Trial {
       expect(this.found(event)).toEqual(expected)
       matches += expected.length
     }
-    expect(this.index.size).toBe(this.rules.size)
+    expect([this.index.size, this.index.names]).toEqual([this.rules.size, this.names()])
     return matches
   }
 }
@@ -188,6 +198,6 @@ describe("the index of rules", () => {
       const event = trial.event()
       expect(trial.found(event)).toEqual(trial.expected(event))
     }
-    expect(trial.index.size).toBe(0)
+    expect([trial.index.size, trial.index.names]).toEqual([0, 0])
   })
 })

@@ -123,6 +123,23 @@ describe("the state of a window", () => {
   })
 })
 
+describe("the cutoff of a window", () => {
+  it.each([
+    ["PT1M", "2026-10-24T20:00:00Z", "2026-10-24T19:59:00.000Z"],
+    ["day", "2026-10-24T22:00:00Z", "2026-10-24T21:59:59.999Z"],
+    ["day", "2026-10-25T22:59:59.999Z", "2026-10-24T21:59:59.999Z"],
+    ["hour", "2026-10-25T00:30:00Z", "2026-10-24T23:59:59.999Z"],
+    ["month", "2026-10-25T00:30:00Z", "2026-09-30T21:59:59.999Z"]
+  ] as const)("of %s at %s is the last moment before the window, %s", (window, at, cutoff) => {
+    const cutoffAt = cutoffOf(
+      window === "PT1M"
+        ? { kind: "length", milliseconds: 60_000 }
+        : { kind: "calendar", by: window, timeZone: "Europe/Berlin" }
+    )
+    expect(new Date(cutoffAt(Date.parse(at))).toISOString()).toBe(cutoff)
+  })
+})
+
 describe("the length of a window", () => {
   it("is read from the text that it is written as", () => {
     fc.assert(

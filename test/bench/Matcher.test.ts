@@ -9,8 +9,8 @@ import { PairStore } from "../../scripts/bench/matcher/PairStore.ts"
 /** Prices of few values, so that many are equal, and of very different sizes. */
 const prices = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(-3, 0.5, 1e9, 1e-9))
 const symbols = fc.integer({ min: 0, max: 3 })
-const rules = fc.array(fc.tuple(symbols, fc.integer({ min: 0, max: 2 }), prices), { maxLength: 400 })
-const events = fc.array(fc.tuple(symbols, prices), { maxLength: 40 })
+const rules = fc.array(fc.tuple(symbols, fc.integer({ min: 0, max: 2 }), prices), { maxLength: 400, size: "max" })
+const events = fc.array(fc.tuple(symbols, prices), { maxLength: 40, size: "max" })
 
 describe("the matcher of the benchmark's tables", () => {
   it("counts and stores each pair that a loop over all rules finds, once", () => {

@@ -9,6 +9,7 @@ const users = ["ann", "bob", "cy", "Ünï"]
 const products = ["Laptop", "Mouse", "Electronics"]
 const productTypes = ["Electronics", "Books"]
 const measures: ReadonlyArray<Measure> = ["value", "quantity", "total", "spent", "count"]
+const narrowMeasures: ReadonlyArray<Measure> = ["value", "spent"]
 const windows: ReadonlyArray<RuleWindow> = [
   ever,
   { kind: "length", milliseconds: 60_000 },
@@ -31,6 +32,8 @@ interface Mode {
   /** The number of rules around which the set grows and shrinks. */
   readonly rules: number
   readonly users: number
+  /** Whether all rules are about one product and two measures, so that groups are large and have sorted lists. */
+  readonly isNarrow?: true
 }
 
 const isIn = ({ who, owner, scope }: IndexedRule, { userId, product, productType }: Event): boolean => {
@@ -67,7 +70,8 @@ class Trial {
   }
 
   rule(): IndexedRule {
-    const measure = this.oneOf(measures)
+    const { isNarrow } = this.mode
+    const measure = this.oneOf(isNarrow ? narrowMeasures : measures)
     const isRunning = measure === "spent" || measure === "count"
     const comparisons: ReadonlyArray<Comparison> = ["equal", "greater-or-equal", "less-or-equal", "crosses"]
     const scopes: ReadonlyArray<Scope> = [
@@ -77,10 +81,10 @@ class Trial {
     ]
     return {
       owner: this.oneOf(users, this.mode.users),
-      who: this.below(3) === 0 ? "self" : "all",
-      scope: this.oneOf(scopes),
+      who: !isNarrow && this.below(3) === 0 ? "self" : "all",
+      scope: isNarrow ? { kind: "product", name: "Laptop" } : this.oneOf(scopes),
       measure,
-      within: isRunning ? this.oneOf(windows) : ever,
+      within: isRunning && !isNarrow ? this.oneOf(windows) : ever,
       is: this.oneOf(comparisons, isRunning ? 4 : 3),
       threshold: BigInt(1 + this.below(this.mode.values))
     }
@@ -151,6 +155,7 @@ class Trial {
 
   run(events: number): number {
     let matches = 0
+    while (this.rules.size < this.mode.rules) this.change()
     for (let count = 0; count < events; count += 1) {
       for (let changes = this.below(3); changes > 0; changes -= 1) this.change()
       const event = this.event()
@@ -167,7 +172,17 @@ const modes: ReadonlyArray<Mode & { readonly name: string; readonly events: numb
   { name: "few rules", seed: 1, values: 6, rules: 12, users: 4, events: 20_000 },
   { name: "some hundred rules", seed: 2, values: 30, rules: 400, users: 4, events: 20_000 },
   { name: "rules that come and all go again", seed: 3, values: 5, rules: 3, users: 2, events: 10_000 },
-  { name: "thousands of rules", seed: 4, values: 2_000, rules: 4_000, users: 1, events: 3_000 }
+  { name: "a thousand rules", seed: 4, values: 2_000, rules: 1_000, users: 1, events: 3_000 },
+  { name: "large groups of few thresholds", seed: 6, values: 9, rules: 500, users: 1, isNarrow: true, events: 10_000 },
+  {
+    name: "large groups of many thresholds",
+    seed: 7,
+    values: 900,
+    rules: 900,
+    users: 1,
+    isNarrow: true,
+    events: 10_000
+  }
 ]
 
 describe("the index of rules", () => {

@@ -26,7 +26,7 @@ const commands = fc.array(
     fc.record({ kind: fc.constant("remove" as const), ruleId: ruleIds }),
     fc.record({ kind: fc.constant("enable" as const), ruleId: ruleIds, enabled: fc.boolean() })
   ),
-  { maxLength: 60 }
+  { maxLength: 60, size: "max" }
 )
 
 /** What a set has to hold, kept in the plainest way. */

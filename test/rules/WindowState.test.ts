@@ -37,10 +37,12 @@ const recounted = (history: ReadonlyArray<Bought>, cutoff: number): { spent: num
 
 const amounts = fc.oneof(fc.bigInt({ min: 1n, max: 1_000n }), fc.bigInt({ min: 1n, max: 1_000_000_000_000n }))
 const histories = (steps: fc.Arbitrary<number>) =>
-  fc.array(fc.record({ step: steps, cents: amounts, isInScope: fc.boolean() }), { maxLength: 80 }).map((steps) => {
-    let storedAt = start
-    return steps.map(({ step, ...bought }): Bought => ({ ...bought, storedAt: (storedAt += step) }))
-  })
+  fc
+    .array(fc.record({ step: steps, cents: amounts, isInScope: fc.boolean() }), { maxLength: 80, size: "max" })
+    .map((steps) => {
+      let storedAt = start
+      return steps.map(({ step, ...bought }): Bought => ({ ...bought, storedAt: (storedAt += step) }))
+    })
 const rising = fc.oneof(fc.constantFrom(0, 1, 60_000, hour), fc.integer({ min: 0, max: 3 * hour }))
 const falling = fc.oneof(rising, fc.integer({ min: -3 * hour, max: 0 }))
 

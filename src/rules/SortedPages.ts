@@ -4,41 +4,78 @@ import type { IntegerList } from "./IntegerList.ts"
 const pageEntries = 128
 const pagesMin = 4
 const directoryMin = 4
+/** The pages of a stretch, as a power of two. A change counts in its stretch and in the stretches behind, not in each page. */
+const stretchBits = 5
+const stretchPages = 1 << stretchBits
 /** Below this number of entries, a loop moves or copies them faster than the built-in functions. */
 const loopMax = 24
 
-/** The pages of one list in their order: of each, the greatest entry and the number of entries before it. */
+/** The pages of one list in their order: of each, the greatest entry and its number of entries. */
 class Directory {
   size = 0
   lastKeys = new Float64Array(directoryMin)
   lastSlots = new Int32Array(directoryMin)
   pages = new Int32Array(directoryMin)
-  before = new Int32Array(directoryMin)
+  counts = new Int32Array(directoryMin)
+  /** The number of entries before each page within its stretch, and before each stretch. */
+  private beforePage = new Int32Array(directoryMin)
+  private beforeStretch = new Int32Array(1)
 
-  insert(at: number, page: number): void {
+  /** Puts a page at a place. Its greatest entry is still to be set. */
+  insert(at: number, page: number, count: number): void {
     if (this.size === this.pages.length) this.grow()
-    const { lastKeys, lastSlots, pages, before, size } = this
+    const { lastKeys, lastSlots, pages, counts, size } = this
     lastKeys.copyWithin(at + 1, at, size)
     lastSlots.copyWithin(at + 1, at, size)
     pages.copyWithin(at + 1, at, size)
-    before.copyWithin(at + 1, at, size)
+    counts.copyWithin(at + 1, at, size)
     pages[at] = page
+    counts[at] = count
     this.size += 1
+    this.countAgain(at)
   }
 
   remove(at: number): void {
-    const { lastKeys, lastSlots, pages, before, size } = this
+    const { lastKeys, lastSlots, pages, counts, size } = this
     lastKeys.copyWithin(at, at + 1, size)
     lastSlots.copyWithin(at, at + 1, size)
     pages.copyWithin(at, at + 1, size)
-    before.copyWithin(at, at + 1, size)
+    counts.copyWithin(at, at + 1, size)
     this.size -= 1
+    this.countAgain(at)
   }
 
-  /** Changes the number of entries before each page behind one. */
-  shift(behind: number, by: number): void {
-    const { before, size } = this
-    for (let at = behind + 1; at < size; at += 1) before[at] = (before[at] as number) + by
+  /** Returns the number of entries before a page; before the end, those of all pages. */
+  before(at: number): number {
+    if (at === 0) return 0
+    if (at < this.size) return (this.beforeStretch[at >> stretchBits] as number) + (this.beforePage[at] as number)
+    return this.before(at - 1) + (this.counts[at - 1] as number)
+  }
+
+  /** Changes the number of entries of a page. */
+  change(at: number, by: 1 | -1): void {
+    const { counts, beforePage, beforeStretch, size } = this
+    counts[at] = (counts[at] as number) + by
+    const stretch = at >> stretchBits
+    const end = Math.min(size, (stretch + 1) * stretchPages)
+    for (let page = at + 1; page < end; page += 1) beforePage[page] = (beforePage[page] as number) + by
+    for (let next = stretch + 1; next * stretchPages < size; next += 1) {
+      beforeStretch[next] = (beforeStretch[next] as number) + by
+    }
+  }
+
+  /** Counts the entries before the pages of a stretch and behind it, where pages have moved. */
+  countAgain(from: number): void {
+    const { counts, beforePage, beforeStretch, size } = this
+    for (let page = from & ~(stretchPages - 1); page < size; page += 1) {
+      const stretch = page >> stretchBits
+      const isFirst = (page & (stretchPages - 1)) === 0
+      if (isFirst && page > 0) {
+        const through = (beforePage[page - 1] as number) + (counts[page - 1] as number)
+        beforeStretch[stretch] = (beforeStretch[stretch - 1] as number) + through
+      }
+      beforePage[page] = isFirst ? 0 : (beforePage[page - 1] as number) + (counts[page - 1] as number)
+    }
   }
 
   /** Returns the first page whose greatest key is above a key; the number of pages if there is none. */
@@ -70,15 +107,19 @@ class Directory {
 
   private grow(): void {
     const room = 2 * this.pages.length
-    const { lastKeys, lastSlots, pages, before } = this
+    const { lastKeys, lastSlots, pages, counts, beforePage, beforeStretch } = this
     this.lastKeys = new Float64Array(room)
     this.lastSlots = new Int32Array(room)
     this.pages = new Int32Array(room)
-    this.before = new Int32Array(room)
+    this.counts = new Int32Array(room)
+    this.beforePage = new Int32Array(room)
+    this.beforeStretch = new Int32Array((room >> stretchBits) + 1)
     this.lastKeys.set(lastKeys)
     this.lastSlots.set(lastSlots)
     this.pages.set(pages)
-    this.before.set(before)
+    this.counts.set(counts)
+    this.beforePage.set(beforePage)
+    this.beforeStretch.set(beforeStretch)
   }
 }
 
@@ -89,7 +130,6 @@ class Directory {
 export class SortedPages {
   private keys = new Float64Array(pagesMin * pageEntries)
   private slots = new Int32Array(pagesMin * pageEntries)
-  private counts = new Int32Array(pagesMin)
   private pagesUsed = 0
   private readonly freePages: Array<number> = []
   private readonly lists: Array<Directory> = []
@@ -114,22 +154,20 @@ export class SortedPages {
     let at = Math.min(directory.pageOf(key, slot), directory.size - 1)
     if (at < 0) {
       at = 0
-      directory.insert(0, this.takePage())
-      directory.before[0] = 0
-    } else if (this.counts[directory.pages[at] as number] === pageEntries) {
+      directory.insert(0, this.takePage(), 0)
+    } else if (directory.counts[at] === pageEntries) {
       this.split(directory, at)
       at = Math.min(directory.pageOf(key, slot), directory.size - 1)
     }
     const page = directory.pages[at] as number
     const begin = page * pageEntries
-    const count = this.counts[page] as number
+    const count = directory.counts[at] as number
     const index = this.indexOf(begin, count, key, slot)
     this.move(index, begin + count, 1)
     this.keys[index] = key
     this.slots[index] = slot
-    this.counts[page] = count + 1
     if (index === begin + count) this.setLast(directory, at, index)
-    directory.shift(at, 1)
+    directory.change(at, 1)
   }
 
   /** Removes an entry. The list has to have it. */
@@ -138,11 +176,10 @@ export class SortedPages {
     const at = directory.pageOf(key, slot)
     const page = directory.pages[at] as number
     const begin = page * pageEntries
-    const count = this.counts[page] as number
+    const count = directory.counts[at] as number
     const index = this.indexOf(begin, count, key, slot)
     this.move(index + 1, begin + count, -1)
-    this.counts[page] = count - 1
-    directory.shift(at, -1)
+    directory.change(at, -1)
     if (count === 1) {
       directory.remove(at)
       this.freePages.push(page)
@@ -157,7 +194,7 @@ export class SortedPages {
   /** Returns the number of keys above a key. */
   countAbove(list: number, key: number): number {
     const directory = this.directory(list)
-    return this.sizeOf(directory) - this.rank(directory, key)
+    return directory.before(directory.size) - this.rank(directory, key)
   }
 
   /** Returns the number of keys above `above`, up to and with `upTo`, which is not less. */
@@ -173,7 +210,7 @@ export class SortedPages {
     for (let at = directory.pageAbove(above); at <= last && at < directory.size; at += 1) {
       const page = directory.pages[at] as number
       const begin = page * pageEntries
-      const count = this.counts[page] as number
+      const count = directory.counts[at] as number
       const isFirst = at === 0 || (directory.lastKeys[at - 1] as number) <= above
       const from = isFirst ? this.indexAbove(begin, count, above) : begin
       const to = at === last ? this.indexAbove(begin, count, upTo) : begin + count
@@ -188,14 +225,9 @@ export class SortedPages {
   /** Returns the number of entries whose keys are not above a key. */
   private rank(directory: Directory, key: number): number {
     const at = directory.pageAbove(key)
-    if (at === directory.size) return this.sizeOf(directory)
-    const page = directory.pages[at] as number
-    const begin = page * pageEntries
-    return (directory.before[at] as number) + this.indexAbove(begin, this.counts[page] as number, key) - begin
-  }
-
-  private sizeOf({ size, pages, before }: Directory): number {
-    return size === 0 ? 0 : (before[size - 1] as number) + (this.counts[pages[size - 1] as number] as number)
+    if (at === directory.size) return directory.before(at)
+    const begin = (directory.pages[at] as number) * pageEntries
+    return directory.before(at) + this.indexAbove(begin, directory.counts[at] as number, key) - begin
   }
 
   /** Returns the index of the first entry of a page whose key is above a key. */
@@ -267,30 +299,26 @@ export class SortedPages {
     const begin = page * pageEntries
     this.keys.copyWithin(upper * pageEntries, begin + half, begin + pageEntries)
     this.slots.copyWithin(upper * pageEntries, begin + half, begin + pageEntries)
-    this.counts[page] = half
-    this.counts[upper] = half
-    directory.insert(at + 1, upper)
-    directory.before[at + 1] = (directory.before[at] as number) + half
+    directory.counts[at] = half
+    directory.insert(at + 1, upper, half)
     this.setLast(directory, at, begin + half - 1)
     this.setLast(directory, at + 1, upper * pageEntries + half - 1)
   }
 
   private takePage(): number {
     const free = this.freePages.pop()
-    if (free === undefined && this.pagesUsed === this.counts.length) this.grow()
-    const page = free ?? this.pagesUsed++
-    this.counts[page] = 0
-    return page
+    if (free !== undefined) return free
+    if (this.pagesUsed * pageEntries === this.slots.length) this.grow()
+    this.pagesUsed += 1
+    return this.pagesUsed - 1
   }
 
   private grow(): void {
-    const { keys, slots, counts } = this
-    const pages = counts.length + (counts.length >> 1)
+    const { keys, slots, pagesUsed } = this
+    const pages = pagesUsed + (pagesUsed >> 1)
     this.keys = new Float64Array(pages * pageEntries)
     this.slots = new Int32Array(pages * pageEntries)
-    this.counts = new Int32Array(pages)
     this.keys.set(keys)
     this.slots.set(slots)
-    this.counts.set(counts)
   }
 }

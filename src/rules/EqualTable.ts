@@ -17,7 +17,6 @@ export class EqualTable {
   private firsts = new Int32Array(roomMin)
   private seconds = new Float64Array(roomMin)
   private heads = new Int32Array(roomMin)
-  private counts = new Int32Array(roomMin)
   private used = 0
   /** A number and its two halves, for the hash. */
   private readonly halves = new Uint32Array(2)
@@ -34,17 +33,18 @@ export class EqualTable {
     return this.nexts[member] as number
   }
 
-  /** Returns the length of a chain. */
+  /** Returns the length of a chain, which is walked. */
   count(first: number, second: number): number {
-    const at = this.find(first, second)
-    return at === nil ? 0 : (this.counts[at] as number)
+    let length = 0
+    for (let member = this.head(first, second); member !== nil; member = this.next(member)) length += 1
+    return length
   }
 
   add(first: number, second: number, member: number): void {
     let at = this.find(first, second)
     if (at === nil) {
-      if (3 * (this.used + 1) > 2 * this.tags.length) this.grow()
-      at = this.take(first, second, nil, 0)
+      if (5 * (this.used + 1) > 4 * this.tags.length) this.grow()
+      at = this.take(first, second, nil)
       this.used += 1
     }
     this.reserve(member)
@@ -53,7 +53,6 @@ export class EqualTable {
     this.previouses[member] = nil
     if (head !== nil) this.previouses[head] = member
     this.heads[at] = member
-    this.counts[at] = (this.counts[at] as number) + 1
   }
 
   /** Removes a member from the chain that it is in. */
@@ -64,9 +63,7 @@ export class EqualTable {
     if (previous === nil) this.heads[at] = next
     else this.nexts[previous] = next
     if (next !== nil) this.previouses[next] = previous
-    const count = (this.counts[at] as number) - 1
-    this.counts[at] = count
-    if (count === 0) this.release(at)
+    if (this.heads[at] === nil) this.release(at)
   }
 
   private hash(first: number, second: number): number {
@@ -92,7 +89,7 @@ export class EqualTable {
   }
 
   /** Takes a free place for two numbers that have none. */
-  private take(first: number, second: number, head: number, count: number): number {
+  private take(first: number, second: number, head: number): number {
     const { tags } = this
     const mask = tags.length - 1
     const hash = this.hash(first, second)
@@ -102,13 +99,12 @@ export class EqualTable {
     this.firsts[at] = first
     this.seconds[at] = second
     this.heads[at] = head
-    this.counts[at] = count
     return at
   }
 
   /** Frees a place, and moves others back over it, so that no search ends too early. */
   private release(free: number): void {
-    const { tags, firsts, seconds, heads, counts } = this
+    const { tags, firsts, seconds, heads } = this
     const mask = tags.length - 1
     let hole = free
     for (let at = (hole + 1) & mask; tags[at] !== 0; at = (at + 1) & mask) {
@@ -118,7 +114,6 @@ export class EqualTable {
       firsts[hole] = firsts[at] as number
       seconds[hole] = seconds[at] as number
       heads[hole] = heads[at] as number
-      counts[hole] = counts[at] as number
       hole = at
     }
     tags[hole] = 0
@@ -136,16 +131,15 @@ export class EqualTable {
   }
 
   private grow(): void {
-    const { tags, firsts, seconds, heads, counts } = this
+    const { tags, firsts, seconds, heads } = this
     const room = 2 * tags.length
     this.tags = new Uint8Array(room)
     this.firsts = new Int32Array(room)
     this.seconds = new Float64Array(room)
     this.heads = new Int32Array(room)
-    this.counts = new Int32Array(room)
     for (let at = 0; at < tags.length; at += 1) {
       if (tags[at] === 0) continue
-      this.take(firsts[at] as number, seconds[at] as number, heads[at] as number, counts[at] as number)
+      this.take(firsts[at] as number, seconds[at] as number, heads[at] as number)
     }
   }
 }

@@ -27,9 +27,6 @@ const codes: Record<Comparison, number> = {
   crosses
 }
 
-/** The comparisons that have a sorted list. */
-const sortedCodes = [atLeast, atMost, crosses]
-
 const measures: ReadonlyArray<Measure> = ["value", "quantity", "total", "spent", "count"]
 
 /** A rule in force, as the index takes it. `owner` counts for rules about the owner's own purchases. */
@@ -44,18 +41,25 @@ export interface GroupWindow {
   readonly cutoff: WindowCutoff
 }
 
+/** The lists of a large group for the comparisons that have an order. */
+interface SortedLists {
+  readonly atLeast: number
+  readonly atMost: number
+  readonly crosses: number
+}
+
 /** The columns of groups and of rules, which grow together. */
 class Columns {
   /** Of each rule, by its slot. */
   thresholds = new Float64Array(roomMin)
   codes = new Uint8Array(roomMin)
   groups = new Int32Array(roomMin)
-  /** Of each group: its user, its thing, its measure, its number of rules, and its sorted lists or -1. */
+  /** Of each group: its user, its thing, its measure, its number of rules, and the place of its sorted lists or -1. */
   users = new Int32Array(roomMin)
   things = new Int32Array(roomMin)
   measures = new Int32Array(roomMin)
   sizes = new Int32Array(roomMin)
-  lists = new Int32Array(4 * roomMin)
+  sorted = new Int32Array(roomMin)
 
   growRules(): void {
     const { thresholds, codes, groups } = this
@@ -68,17 +72,17 @@ class Columns {
   }
 
   growGroups(): void {
-    const { users, things, measures, sizes, lists } = this
+    const { users, things, measures, sizes, sorted } = this
     this.users = new Int32Array(2 * users.length)
     this.things = new Int32Array(2 * users.length)
     this.measures = new Int32Array(2 * users.length)
     this.sizes = new Int32Array(2 * users.length)
-    this.lists = new Int32Array(2 * lists.length)
+    this.sorted = new Int32Array(2 * users.length)
     this.users.set(users)
     this.things.set(things)
     this.measures.set(measures)
     this.sizes.set(sizes)
-    this.lists.set(lists)
+    this.sorted.set(sorted)
   }
 }
 
@@ -107,6 +111,8 @@ export class RuleIndex {
   /** The rules of a scanned group, and the rules of other groups that compare with one threshold. */
   private readonly chains = new EqualTable()
   private readonly pages = new SortedPages()
+  private readonly sortedLists: Array<SortedLists> = []
+  private readonly freeSortedLists: Array<number> = []
 
   /** The number of rules. */
   get size(): number {
@@ -130,7 +136,8 @@ export class RuleIndex {
     const size = (columns.sizes[group] as number) + 1
     columns.sizes[group] = size
     this.rules += 1
-    if (this.isSorted(group)) this.addSorted(group, slot)
+    const lists = this.listsOf(group)
+    if (lists !== undefined) this.addSorted(lists, group, slot)
     else {
       this.chains.add(group, scannedKey, slot)
       if (size > scannedMax) this.sort(group)
@@ -146,7 +153,8 @@ export class RuleIndex {
     columns.sizes[group] = size
     this.rules -= 1
     this.freeSlots.push(slot)
-    if (this.isSorted(group)) this.removeSorted(group, slot)
+    const lists = this.listsOf(group)
+    if (lists !== undefined) this.removeSorted(lists, group, slot)
     else this.chains.remove(group, scannedKey, slot)
     if (size === 0) this.removeGroup(group)
   }
@@ -179,28 +187,28 @@ export class RuleIndex {
 
   /** Counts the rules of a group that are met by a measure. `before` is the running measure without the purchase. */
   count(group: number, before: number, after: number): number {
-    if (!this.isSorted(group)) return this.scan(group, before, after, undefined)
+    const lists = this.listsOf(group)
+    if (lists === undefined) return this.scan(group, before, after, undefined)
     const { pages } = this
-    const { lists } = this.columns
     return (
-      pages.countUpTo(lists[4 * group + atLeast] as number, after) +
-      pages.countAbove(lists[4 * group + atMost] as number, after - 1) +
-      this.chains.count(group, after) +
-      pages.countBetween(lists[4 * group + crosses] as number, before, after)
+      pages.countUpTo(lists.atLeast, after) +
+      pages.countAbove(lists.atMost, after - 1) +
+      pages.countBetween(lists.crosses, before, after) +
+      this.chains.count(group, after)
     )
   }
 
   /** Adds the slots of the rules of a group that are met by a measure, in no order. */
   collect(group: number, before: number, after: number, found: IntegerList): void {
-    if (!this.isSorted(group)) {
+    const lists = this.listsOf(group)
+    if (lists === undefined) {
       this.scan(group, before, after, found)
       return
     }
     const { pages, chains } = this
-    const { lists } = this.columns
-    pages.collectBetween(lists[4 * group + atLeast] as number, Number.NEGATIVE_INFINITY, after, found)
-    pages.collectBetween(lists[4 * group + atMost] as number, after - 1, Number.POSITIVE_INFINITY, found)
-    pages.collectBetween(lists[4 * group + crosses] as number, before, after, found)
+    pages.collectBetween(lists.atLeast, Number.NEGATIVE_INFINITY, after, found)
+    pages.collectBetween(lists.atMost, after - 1, Number.POSITIVE_INFINITY, found)
+    pages.collectBetween(lists.crosses, before, after, found)
     for (let slot = chains.head(group, after); slot !== nil; slot = chains.next(slot)) found.push(slot)
   }
 
@@ -236,35 +244,43 @@ export class RuleIndex {
     return met
   }
 
-  private isSorted(group: number): boolean {
-    return (this.columns.lists[4 * group] as number) !== nil
+  private listsOf(group: number): SortedLists | undefined {
+    const sorted = this.columns.sorted[group] as number
+    return sorted === nil ? undefined : this.sortedLists[sorted]
   }
 
-  private addSorted(group: number, slot: number): void {
-    const { thresholds, codes, lists } = this.columns
-    const threshold = thresholds[slot] as number
-    const code = codes[slot] as number
+  private addSorted(
+    { atLeast: least, atMost: most, crosses: crossed }: SortedLists,
+    group: number,
+    slot: number
+  ): void {
+    const threshold = this.columns.thresholds[slot] as number
+    const code = this.columns.codes[slot]
     if (code === equal) this.chains.add(group, threshold, slot)
-    else this.pages.add(lists[4 * group + code] as number, threshold, slot)
+    else this.pages.add(code === atLeast ? least : code === atMost ? most : crossed, threshold, slot)
   }
 
-  private removeSorted(group: number, slot: number): void {
-    const { thresholds, codes, lists } = this.columns
-    const threshold = thresholds[slot] as number
-    const code = codes[slot] as number
+  private removeSorted(
+    { atLeast: least, atMost: most, crosses: crossed }: SortedLists,
+    group: number,
+    slot: number
+  ): void {
+    const threshold = this.columns.thresholds[slot] as number
+    const code = this.columns.codes[slot]
     if (code === equal) this.chains.remove(group, threshold, slot)
-    else this.pages.remove(lists[4 * group + code] as number, threshold, slot)
+    else this.pages.remove(code === atLeast ? least : code === atMost ? most : crossed, threshold, slot)
   }
 
-  /** Gives a group its sorted lists. The first place of its lists stands for equal rules, and says that it has them. */
+  /** Gives a group its sorted lists, and moves its rules into them. */
   private sort(group: number): void {
-    const { chains, pages } = this
-    const { lists } = this.columns
-    lists[4 * group] = 0
-    for (const code of sortedCodes) lists[4 * group + code] = pages.create()
+    const { chains, pages, columns } = this
+    const lists = { atLeast: pages.create(), atMost: pages.create(), crosses: pages.create() }
+    const sorted = this.freeSortedLists.pop() ?? this.sortedLists.length
+    this.sortedLists[sorted] = lists
+    columns.sorted[group] = sorted
     for (let slot = chains.head(group, scannedKey); slot !== nil; slot = chains.head(group, scannedKey)) {
       chains.remove(group, scannedKey, slot)
-      this.addSorted(group, slot)
+      this.addSorted(lists, group, slot)
     }
   }
 
@@ -308,14 +324,14 @@ export class RuleIndex {
     columns.things[group] = thing
     columns.measures[group] = number
     columns.sizes[group] = 0
-    columns.lists[4 * group] = nil
+    columns.sorted[group] = nil
     this.groupsOfScope.add(user, thing, group)
     this.groupOfMeasure.add(user, thing * measuresRoom + number, group)
     return group
   }
 
   private removeGroup(group: number): void {
-    const { users, things, measures: numbers, lists } = this.columns
+    const { users, things, measures: numbers, sorted } = this.columns
     const user = users[group] as number
     const thing = things[group] as number
     const number = numbers[group] as number
@@ -323,7 +339,9 @@ export class RuleIndex {
     this.groupOfMeasure.remove(user, thing * measuresRoom + number, group)
     this.release(user, thing, number)
     this.freeGroups.push(group)
-    if (!this.isSorted(group)) return
-    for (const code of sortedCodes) this.pages.free(lists[4 * group + code] as number)
+    const lists = this.listsOf(group)
+    if (lists === undefined) return
+    for (const list of [lists.atLeast, lists.atMost, lists.crosses]) this.pages.free(list)
+    this.freeSortedLists.push(sorted[group] as number)
   }
 }

@@ -101,12 +101,13 @@ launch_broker() {
     "$server" -c "$root/nats.conf" "$@"
 }
 
-# Prints the answer of http://$1:$2$3, with its status and headers.
+# Prints the answer of http://$1:$2$3, with its status and headers. It asks for localhost, because $1 may be
+# 0.0.0.0, which is no name of an edge.
 http_get() {
   local line=""
   (
     exec 3<>"/dev/tcp/$1/$2"
-    printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\n\r\n' "$3" "$1" "$2" >&3
+    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$3" >&3
     # The last line has no end.
     while IFS= read -r -t 2 line <&3 || [[ -n $line ]]; do echo "$line"; done
   ) 2>/dev/null

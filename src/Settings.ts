@@ -1,7 +1,20 @@
+import { isIP } from "node:net"
 import { hostname, totalmem } from "node:os"
 import { getHeapStatistics } from "node:v8"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
+import { hostNameIn } from "./edge/contract/HostName.ts"
 import { isBrokerAddress } from "./nats/client/BrokerAddress.ts"
+
+const itemsOf = (text: string): ReadonlyArray<string> =>
+  text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "")
+
+const isHostName = (name: string): boolean => isIP(name) === 6 || hostNameIn(name) === name.toLowerCase()
+
+const isOrigin = (origin: string): boolean =>
+  /^https?:/i.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin.toLowerCase()
 
 const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) =>
   Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })), name).pipe(
@@ -19,6 +32,15 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
     ),
     name
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
+
+/** A list with commas, of which each item passes a check. An empty text is an empty list. */
+const list = (name: string, isItem: (item: string) => boolean, expected: string) =>
+  Config.schema(
+    Schema.String.check(
+      Schema.makeFilter((text: string) => (itemsOf(text).every(isItem) ? undefined : `Expected ${expected}`))
+    ),
+    name
+  ).pipe(Config.withDefault(""), Config.map(itemsOf))
 
 /** The longest path prefix, in characters. References with it go into headers, whose size is limited. */
 const pathPrefixLengthMax = 200
@@ -45,6 +67,9 @@ export const settings = Config.all({
   ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
   port: wholeNumber("PORT", 8081, 0, 65_535),
+  allowedHosts: list("ALLOWED_HOSTS", isHostName, "host names like ledger.example.org, without ports"),
+  allowedOrigins: list("ALLOWED_ORIGINS", isOrigin, "origins like https://shop.example.org"),
+  compatibleRoutes: Config.Boolean("COMPATIBLE_ROUTES").pipe(Config.withDefault(true)),
   pathPrefix: Config.schema(
     Schema.String.check(
       Schema.makeFilter((prefix: string) =>

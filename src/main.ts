@@ -85,11 +85,16 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
   )
   const runtime = ManagedRuntime.make(layer)
   const services = await start(runtime.runPromiseExit(Effect.context<EdgeServices>()), stop)
-  const { pathPrefix } = settings
+  const { pathPrefix, compatibleRoutes, allowedHosts, allowedOrigins } = settings
   let isDraining = false
-  const app = makeApp({ runPromiseExit: Effect.runPromiseExitWith(services), isDraining: () => isDraining, pathPrefix })
+  const runPromiseExit = Effect.runPromiseExitWith(services)
+  const app = makeApp({ runPromiseExit, isDraining: () => isDraining, pathPrefix, compatibleRoutes })
   const scope = Effect.runSync(Scope.make())
-  const serving = serveHttp(app, settings.host, settings.port, undefined, { pathPrefix }).pipe(
+  const serving = serveHttp(app, settings.host, settings.port, undefined, {
+    pathPrefix,
+    allowedHosts,
+    allowedOrigins
+  }).pipe(
     Effect.tap((port) => Effect.logInfo("serving HTTP").pipe(Effect.annotateLogs({ host: settings.host, port }))),
     Scope.provide(scope)
   )

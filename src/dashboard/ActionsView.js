@@ -38,7 +38,7 @@ export class ActionsView {
     say(this.message, `Sending ${count(Number(number))} …`)
     try {
       const path = `${kind}/${encodeURIComponent(number)}/${encodeURIComponent(this.userId())}`
-      const answer = await ask(path, { signal: running.signal })
+      const answer = await ask(path, { method: "POST", signal: running.signal })
       say(this.message, kind === "generate" ? generated(answer) : duplicated(answer))
     } catch (failure) {
       const wasStopped = running.signal.aborted

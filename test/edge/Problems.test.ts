@@ -30,14 +30,17 @@ describe("a method that a path does not have", () => {
     "/users/ann/spending",
     "/rejected/1/0"
   ]
-  const writes = ["/generate/1/ann", "/duplicate/1/ann", "/idempotent-test/ann/Lamp/1/1"]
+  const writesOfBoth = ["/generate/1/ann", "/duplicate/1/ann"]
   const cases: ReadonlyArray<readonly [string, string, string]> = [
     ...reads.flatMap((path) =>
       ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, path, "GET, HEAD"] as const)
     ),
     // Previews and link checkers send HEAD, so it must not write.
-    ...writes.flatMap((path) =>
-      ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"].map((method) => [method, path, "GET"] as const)
+    ...["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"].map(
+      (method) => [method, "/idempotent-test/ann/Lamp/1/1", "GET"] as const
+    ),
+    ...writesOfBoth.flatMap((path) =>
+      ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"].map((method) => [method, path, "GET, POST"] as const)
     ),
     ...["/purchases", "/rejected/1/0/replay"].flatMap((path) =>
       ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, path, "POST"] as const)
@@ -153,7 +156,9 @@ describe("GET /, /livez and /readyz", () => {
         "GET /users/{id}/feed?lastEventId=",
         "GET /feed?lastEventId=",
         "GET /generate/{count}/{id}",
+        "POST /generate/{count}/{id}",
         "GET /duplicate/{count}/{id}",
+        "POST /duplicate/{count}/{id}",
         "GET /total/{id}",
         "GET /history/{id}",
         "GET /idempotent-test/{userId}/{product}/{value}/{qty}",

@@ -2,6 +2,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Effect, Exit, References, Scope } from "effect"
 import type { Hono } from "hono"
+import type { OriginSettings } from "../../src/edge/server/OriginChecks.ts"
 import { httpWaits, serveHttp } from "../../src/edge/server/HttpServer.ts"
 
 export interface TestServer {
@@ -9,10 +10,15 @@ export interface TestServer {
   readonly close: () => Promise<void>
 }
 
-/** Serves an application on a free port of the loopback interface. */
-export const serve = async (app: Hono, waits: Partial<typeof httpWaits> = {}, pathPrefix = ""): Promise<TestServer> => {
+/** Serves an application on a free port of the loopback interface, also for the host `x`. */
+export const serve = async (
+  app: Hono,
+  waits: Partial<typeof httpWaits> = {},
+  pathPrefix = "",
+  origins: OriginSettings = { allowedHosts: ["x"] }
+): Promise<TestServer> => {
   const scope = Effect.runSync(Scope.make())
-  const serving = serveHttp(app, "127.0.0.1", 0, { ...httpWaits, ...waits }, { pathPrefix })
+  const serving = serveHttp(app, "127.0.0.1", 0, { ...httpWaits, ...waits }, { pathPrefix, ...origins })
   const port = await Effect.runPromise(Scope.provide(serving, scope))
   const quiet = Effect.provideService(References.MinimumLogLevel, "Error")
   return { port, close: () => Effect.runPromise(quiet(Scope.close(scope, Exit.void))) }

@@ -25,6 +25,7 @@ export const seen = async (answer: Response | Promise<Response>): Promise<Seen> 
 
 const titles: Record<string, readonly [number, string]> = {
   "malformed-request": [400, "The request is malformed"],
+  "origin-refused": [403, "The request may not come from there"],
   "not-found": [404, "Not found"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],

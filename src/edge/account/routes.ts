@@ -99,6 +99,7 @@ const totalRoute = route({
   name: "readTotal",
   group: "Users",
   summary: "The total of a user, exact and current, or at an earlier time",
+  stores: false,
   parameters: { id: askedUserIdField },
   query: {
     at: optional(
@@ -138,6 +139,7 @@ const historyRoute = route({
   name: "readHistory",
   group: "Users",
   summary: "The history of a user, newest first, in pages",
+  stores: false,
   parameters: { id: askedUserIdField },
   query: {
     limit: optional(
@@ -192,6 +194,7 @@ const receiptRoute = route({
   name: "readReceipt",
   group: "Users",
   summary: "The receipt of a purchase",
+  stores: false,
   parameters: { id: askedUserIdField, purchaseId: askedPurchaseIdField },
   query: { consistency: consistencyParameter },
   headers: { "if-none-match": knownTags },

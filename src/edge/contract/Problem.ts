@@ -4,6 +4,7 @@ import { visibleText } from "../../account/VisibleText.ts"
 /** Each kind of problem with its status and title. */
 export const problemKinds = {
   "malformed-request": [400, "The request is malformed"],
+  "origin-refused": [403, "The request may not come from there"],
   "not-found": [404, "Not found"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
@@ -12,6 +13,7 @@ export const problemKinds = {
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
   "expectation-failed": [417, "The expectation cannot be met"],
+  "wrong-host": [421, "The host is not a name of this service"],
   "refused-by-rules": [422, "The rules refuse this value"],
   "conflicting-purchase": [422, "This id was used for another purchase"],
   "headers-too-large": [431, "The headers are too large"],

@@ -52,6 +52,7 @@ const fileRoute = route({
   name: "readDashboardFile",
   group: "Service",
   summary: "A file that the dashboard at / loads",
+  stores: false,
   parameters: { file: fileField },
   // Pages add a parameter that changes, so that browsers and proxies load a file again.
   otherQuery: "ignored",

@@ -25,7 +25,7 @@ import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { checkedTotal } from "../contract/PurchaseRequest.ts"
 import { consistencyParameter, readHistoryPage, readProblems, readTotal } from "../account/AccountReads.ts"
 import { Count, Currency, purchaseBody, PurchaseContent, Quantity } from "../contract/AnswerBodies.ts"
-import { route } from "../route/Route.ts"
+import { type Route, route } from "../route/Route.ts"
 
 /** The most purchases of one `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
@@ -118,70 +118,72 @@ const numberIn = <A>(field: Field<A>): Field<A> => ({
 
 const storeProblems = ["refused-by-rules", "unavailable", "outcome-unknown"] as const
 
-const generateRoute = route({
-  method: "GET",
-  path: "/generate/{count}/{id}",
-  name: "generate",
-  group: "Compatible",
-  summary: "Store a number of random purchases of a user",
-  stores: true,
-  isLong: true,
-  parameters: { count: countField, id: userIdField },
-  answers: {
-    200: jsonAnswer(
-      "All purchases are stored.",
-      Schema.Struct({ userId: Schema.String, purchasesGenerated: BulkCount, status: Schema.Literal("success") })
-    )
-  },
-  problems: storeProblems,
-  handle: Effect.fnUntraced(function* ({ count, id: userId }) {
-    yield* storeMany("generate", userId, count, randomPurchase(userId), { storeEveryCopy: false })
-    return reply(200, { userId, purchasesGenerated: count, status: "success" })
-  })
-})
-
-const duplicateRoute = route({
-  method: "GET",
-  path: "/duplicate/{count}/{id}",
-  name: "duplicate",
-  group: "Compatible",
-  summary: "Store one purchase of a user many times under one purchaseId",
-  stores: true,
-  isLong: true,
-  parameters: { count: countField, id: userIdField },
-  answers: {
-    200: jsonAnswer(
-      "All copies are stored, and one will count.",
-      Schema.Struct({
-        userId: Schema.String,
-        purchaseId: Schema.String,
-        duplicatesSent: BulkCount,
-        status: Schema.Literal("success"),
-        note: Schema.String
-      })
-    )
-  },
-  problems: storeProblems,
-  handle: Effect.fnUntraced(function* ({ count, id: userId }) {
-    const newId = yield* NewId
-    const purchase = {
-      purchaseId: yield* orFail(purchaseIdField.read(newId())),
-      userId,
-      productName: "Laptop",
-      productType: "Electronics",
-      valueCents: 5_000n,
-      quantity: 2
-    }
-    yield* storeMany("duplicate", userId, count, Effect.succeed(purchase), { storeEveryCopy: true })
-    return reply(200, {
-      userId,
-      purchaseId: purchase.purchaseId,
-      duplicatesSent: count,
-      status: "success",
-      note: "All of them carry one purchaseId, so the account counts one purchase."
+const generateRoute = (method: Route["method"], name: string) =>
+  route({
+    method,
+    path: "/generate/{count}/{id}",
+    name,
+    group: "Compatible",
+    summary: "Store a number of random purchases of a user",
+    stores: true,
+    isLong: true,
+    parameters: { count: countField, id: userIdField },
+    answers: {
+      200: jsonAnswer(
+        "All purchases are stored.",
+        Schema.Struct({ userId: Schema.String, purchasesGenerated: BulkCount, status: Schema.Literal("success") })
+      )
+    },
+    problems: storeProblems,
+    handle: Effect.fnUntraced(function* ({ count, id: userId }) {
+      yield* storeMany("generate", userId, count, randomPurchase(userId), { storeEveryCopy: false })
+      return reply(200, { userId, purchasesGenerated: count, status: "success" })
     })
   })
-})
+
+const duplicateRoute = (method: Route["method"], name: string) =>
+  route({
+    method,
+    path: "/duplicate/{count}/{id}",
+    name,
+    group: "Compatible",
+    summary: "Store one purchase of a user many times under one purchaseId",
+    stores: true,
+    isLong: true,
+    parameters: { count: countField, id: userIdField },
+    answers: {
+      200: jsonAnswer(
+        "All copies are stored, and one will count.",
+        Schema.Struct({
+          userId: Schema.String,
+          purchaseId: Schema.String,
+          duplicatesSent: BulkCount,
+          status: Schema.Literal("success"),
+          note: Schema.String
+        })
+      )
+    },
+    problems: storeProblems,
+    handle: Effect.fnUntraced(function* ({ count, id: userId }) {
+      const newId = yield* NewId
+      const purchase = {
+        purchaseId: yield* orFail(purchaseIdField.read(newId())),
+        userId,
+        productName: "Laptop",
+        productType: "Electronics",
+        valueCents: 5_000n,
+        quantity: 2
+      }
+      yield* storeMany("duplicate", userId, count, Effect.succeed(purchase), { storeEveryCopy: true })
+      return reply(200, {
+        userId,
+        purchaseId: purchase.purchaseId,
+        duplicatesSent: count,
+        status: "success",
+        note: "All of them carry one purchaseId, so the account counts one purchase."
+      })
+    })
+  })
 
 const totalRoute = route({
   method: "GET",
@@ -189,6 +191,7 @@ const totalRoute = route({
   name: "readTotalDebt",
   group: "Compatible",
   summary: "The total of a user",
+  stores: false,
   parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
@@ -210,6 +213,7 @@ const historyRoute = route({
   name: "readNewest",
   group: "Compatible",
   summary: `The newest ${historyEntries} purchases of a user, oldest of them first, with the count of all`,
+  stores: false,
   parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
@@ -274,5 +278,16 @@ const idempotentRoute = route({
   })
 })
 
-/** The routes of the system that this one re-implements, with its fields. They write by GET, since scripts do so. */
-export const legacyRoutes = [generateRoute, duplicateRoute, totalRoute, historyRoute, idempotentRoute]
+/**
+ * The routes of the system that this one re-implements, with its fields. Some write by GET, since scripts do so. Those that
+ * write many purchases do it by POST as well, so that a service without the GETs has them.
+ */
+export const legacyRoutes = [
+  generateRoute("GET", "generate"),
+  generateRoute("POST", "generateByPost"),
+  duplicateRoute("GET", "duplicate"),
+  duplicateRoute("POST", "duplicateByPost"),
+  totalRoute,
+  historyRoute,
+  idempotentRoute
+]

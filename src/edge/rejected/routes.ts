@@ -119,6 +119,7 @@ const listRoute = route({
   name: "listRejected",
   group: "Rejected",
   summary: "The rejected records, newest first, in pages",
+  stores: false,
   parameters: {},
   query: {
     limit: optional(
@@ -165,6 +166,7 @@ const readRoute = route({
   name: "readRejected",
   group: "Rejected",
   summary: "One rejected record, with the steps of its replay",
+  stores: false,
   parameters: placeParameters,
   answers: { 200: jsonAnswer("The record.", RejectedRecord) },
   problems: ["not-found", "unavailable", "outcome-unknown"],

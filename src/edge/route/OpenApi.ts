@@ -53,7 +53,7 @@ export interface OpenApi {
 
 const description = `Takes purchases, applies each exactly once to its user's account, and answers totals and histories that include everything that was acknowledged before the question.
 
-Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body, if the GET stores nothing. Any other method that a path does not have gets 405 with Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out.`
+Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body, if the GET stores nothing. Any other method that a path does not have gets 405 with Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out. A \`Host\` that is not a name of the service is answered with 421, and a request of a page of another origin with 403.`
 
 const groups: Record<Route["group"], string> = {
   Purchases: "Storing purchases.",
@@ -76,6 +76,7 @@ const unroutedProblems = [
   "method-not-allowed",
   "request-timeout",
   "expectation-failed",
+  "wrong-host",
   "headers-too-large"
 ] as const
 
@@ -86,7 +87,7 @@ const problemsOf = (route: Route): ReadonlySet<ProblemKind> => {
     ...commonProblems,
     ...read.flatMap(({ kind }) => kind ?? []),
     ...(route.bodies.length === 0 ? [] : (["body-too-large", "request-timeout", "unsupported-media-type"] as const)),
-    ...(route.stores ? (["unavailable"] as const) : []),
+    ...(route.stores ? (["unavailable", "origin-refused"] as const) : []),
     ...route.problems
   ])
 }

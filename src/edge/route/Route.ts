@@ -71,7 +71,10 @@ export interface Route {
   readonly bodies: ReadonlyArray<Body<unknown>>
   readonly answers: AnswerSpecs
   readonly problems: ReadonlyArray<ProblemKind>
-  /** Whether it stores something. Then it is refused while the edge stops, and a HEAD is not allowed. */
+  /**
+   * Whether it stores something. Then it is refused while the edge stops, to pages of other sites, and to browsers that
+   * fetch ahead; and a HEAD is not allowed.
+   */
   readonly stores: boolean
   /** Answers a request; `body` is the one of `bodies` that was sent. */
   readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
@@ -111,7 +114,8 @@ interface Declaration<
   readonly bodies?: B
   readonly answers: A
   readonly problems?: ReadonlyArray<Kind>
-  readonly stores?: true
+  /** Whether it stores something. A declaration has to say so, because the checks of origin depend on it. */
+  readonly stores: boolean
   /**
    * Interrupts `handle` when the caller leaves. Only long requests need it. The adapter has to make an AbortController
    * and a whole Request for it, which cost more than a short request.
@@ -200,7 +204,6 @@ export const route = <
     headers: declared.headers ?? {},
     bodies: declared.bodies ?? [],
     problems: declared.problems ?? [],
-    stores: declared.stores ?? false,
     serve
   }
 }

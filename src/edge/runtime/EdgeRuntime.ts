@@ -37,6 +37,8 @@ export interface EdgeProcess extends Located {
   ) => Promise<Exit.Exit<A, E>>
   /** Whether the process was told to stop. It finishes the requests that it has accepted, and accepts no others. */
   readonly isDraining: () => boolean
+  /** Whether the routes of an earlier system that store by GET are served, which they are if it is left out. */
+  readonly compatibleRoutes?: boolean
 }
 
 /** The process, with the parts that all requests of an edge share. Each route is given it. */

@@ -5,7 +5,8 @@ import { type EdgeProcess, makeEdgeRuntime, refusal, serverMistake } from "../ru
 import { measured } from "./EdgeMetrics.ts"
 import { problem, problemResponse } from "../contract/Problem.ts"
 import { instanceOf, referenceTo } from "../contract/Reference.ts"
-import { routes } from "./Routes.ts"
+import type { Route } from "../route/Route.ts"
+import { routes as allRoutes, routesWithoutStoringGets } from "./Routes.ts"
 
 const isDecodable = (url: string): boolean => {
   if (!url.includes("%")) return true
@@ -20,9 +21,19 @@ const isDecodable = (url: string): boolean => {
 /** Returns a path in the spelling of the router: `{id}` becomes `:id`. */
 const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
 
+/** Returns the methods of each path, as the header Allow lists them. A HEAD may not store. */
+const allowedMethods = (routes: ReadonlyArray<Route>): ReadonlyMap<string, string> =>
+  new Map(
+    [...Map.groupBy(routes, ({ path }) => path)].map(([path, known]) => [
+      path,
+      known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method])).join(", ")
+    ])
+  )
+
 /** Makes the HTTP application of an edge: all routes, and the answers to other requests. Opens no socket. */
 export const makeApp = (process: EdgeProcess): Hono => {
   const edge = makeEdgeRuntime(process)
+  const routes = (process.compatibleRoutes ?? true) ? allRoutes : routesWithoutStoringGets
   const app = new Hono({ strict: false })
 
   const undecodable = problem("malformed-request", "The path or query has a malformed percent-encoding.")
@@ -34,18 +45,15 @@ export const makeApp = (process: EdgeProcess): Hono => {
     if (edge.isDraining()) http.res.headers.set("connection", "close")
   })
 
+  const methodsByPath = allowedMethods(routes)
   for (const route of routes) {
-    app.on(route.method, routerPath(route.path), measured(route.path), admitted(route, edge))
+    const allow = methodsByPath.get(route.path) ?? route.method
+    app.on(route.method, routerPath(route.path), measured(route.path), admitted(route, edge, allow))
   }
 
   // These come after all routes: they get the methods that a path does not have.
-  for (const [path, known] of Map.groupBy(routes, (route) => route.path)) {
-    const methods = known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method]))
-    app.all(
-      routerPath(path),
-      measured(path),
-      (http) => unlessAccepted(edge, http) ?? notAllowed(edge, http, methods.join(", "))
-    )
+  for (const [path, allow] of methodsByPath) {
+    app.all(routerPath(path), measured(path), (http) => unlessAccepted(edge, http) ?? notAllowed(edge, http, allow))
   }
 
   app.notFound(

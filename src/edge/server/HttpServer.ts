@@ -6,15 +6,8 @@ import type { Hono } from "hono"
 import { linesMediaType, mediaTypeIn } from "../contract/AnswerSpec.ts"
 import { requestTimeoutCode } from "../contract/BodyLimit.ts"
 import { type Problem, problemBody, problemHeaders, problemResponse } from "../contract/Problem.ts"
-import {
-  headerBytesMax,
-  hostProblem,
-  noTunnel,
-  parserProblem,
-  rawAnswer,
-  unexpected,
-  unreadable
-} from "./ServerAnswer.ts"
+import { OriginChecks, type OriginSettings } from "./OriginChecks.ts"
+import { headerBytesMax, noTunnel, parserProblem, rawAnswer, unexpected, unreadable } from "./ServerAnswer.ts"
 
 /** The times that the server waits for callers, in milliseconds. */
 export const httpWaits = {
@@ -108,7 +101,7 @@ class ParserFailures {
   }
 }
 
-interface ServerOptions {
+interface ServerOptions extends OriginSettings {
   /** The settings of the host and the port, for messages. */
   readonly setting?: string
   /** The prefix of the paths of the service, if a proxy serves it below a path. */
@@ -116,7 +109,7 @@ interface ServerOptions {
 }
 
 /** Makes the server. A request that it refuses by itself, before the application, is answered with problem+json. */
-const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Server => {
+const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origins: OriginChecks): Server => {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => problemResponse(unreadable, instance),
     // Replaces the host that HTTP/1.0 may leave out. No answer has it.
@@ -140,15 +133,15 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string): Serve
   }
   const server = createServer(limits, (incoming, outgoing) => {
     failures.began(outgoing)
-    const wrongHost = hostProblem(incoming)
-    if (wrongHost !== undefined) return refuse(outgoing, wrongHost)
+    const wrong = origins.problemOf(incoming)
+    if (wrong !== undefined) return refuse(outgoing, wrong)
     // Node ends a socket that was idle for this long, unless there is a listener for its timeout.
     if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
     void listener(incoming, outgoing)
   })
   server.on("checkExpectation", (incoming, outgoing) => {
     failures.began(outgoing)
-    refuse(outgoing, hostProblem(incoming) ?? unexpected(incoming))
+    refuse(outgoing, origins.problemOf(incoming) ?? unexpected(incoming))
   })
   server.on("connect", (_incoming, socket) => {
     // Node has removed its listener, and without one a failure of the connection would end the process.
@@ -165,11 +158,11 @@ export const serveHttp = (
   host: string,
   port: number,
   waits = httpWaits,
-  { setting = "PORT or HOST", pathPrefix = "" }: ServerOptions = {}
+  { setting = "PORT or HOST", pathPrefix = "", ...origins }: ServerOptions = {}
 ) =>
   Effect.acquireRelease(
     Effect.callback<Server, PortUnavailable>((resume) => {
-      const server = makeServer(app, waits, `${pathPrefix}/`)
+      const server = makeServer(app, waits, `${pathPrefix}/`, new OriginChecks(host, origins))
       server.once("error", (error) =>
         resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message, setting })))
       )

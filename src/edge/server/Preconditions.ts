@@ -32,6 +32,22 @@ export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Res
     problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow })
   )
 
+/** The sites of a page that may store: the service's own, and none, for an address that a person opened. */
+const storingSites = ["same-origin", "none"]
+
+/**
+ * Returns the problem of a request to store that a browser sends for a page of another site, or ahead of its user. Other
+ * callers than browsers send neither header.
+ */
+const storingProblem = (http: Context): Problem<"origin-refused"> | undefined => {
+  const site = http.req.header("sec-fetch-site")
+  if (site !== undefined && !storingSites.includes(site)) {
+    return problem("origin-refused", "A page of another site may not store here. Store from a page of this service.")
+  }
+  if (!/\bprefetch\b/i.test(http.req.header("sec-purpose") ?? "")) return undefined
+  return problem("origin-refused", "A browser may not store ahead of its user. Open the address itself.")
+}
+
 /** Returns the media types of a route's first answer, which is a success. */
 const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.values(route.answers).map(mediaTypesOf)[0]
 
@@ -41,12 +57,14 @@ const mediaTypeOf = (http: Context): string | Problem<"malformed-request"> => {
   return isProblem(contentType) ? contentType : mediaTypeIn(contentType)
 }
 
-/** Returns the handler of a route. It refuses a request that the route cannot take, before any parameter is read. */
-export const admitted = (route: Route, edge: EdgeRuntime) => {
+/** Returns the handler of a route. It refuses a request that the route cannot take, before any parameter is read. `allow` lists the path's methods. */
+export const admitted = (route: Route, edge: EdgeRuntime, allow: string) => {
   const offered = offeredBy(route)
   const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
   return (http: Context): Response | Promise<Response> => {
+    const foreign = route.stores ? storingProblem(http) : undefined
+    if (foreign !== undefined) return refusal(edge, http, foreign)
     const mediaType = bodies.size === 0 ? "" : mediaTypeOf(http)
     if (isProblem(mediaType)) return refusal(edge, http, mediaType)
     const body = bodies.get(mediaType)
@@ -56,7 +74,7 @@ export const admitted = (route: Route, edge: EdgeRuntime) => {
     if (refused !== undefined) return refused
     if (route.stores) {
       // Previews and link checkers send HEAD, and must not write by it.
-      if (http.req.method === "HEAD") return notAllowed(edge, http, route.method)
+      if (http.req.method === "HEAD") return notAllowed(edge, http, allow)
       if (edge.isDraining()) return refusal(edge, http, stopping)
     }
     if (!isSupported) return refusal(edge, http, unsupported)

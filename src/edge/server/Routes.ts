@@ -11,8 +11,13 @@ import { spendingRoutes } from "../account/spending.ts"
 import { statusRoutes } from "../service/status.ts"
 import { userRoutes } from "../account/routes.ts"
 
-/** Every route, in the order of the list at `/` and of the document. */
-export const routes: ReadonlyArray<Route> = [
+/** Returns a list of routes that ends with the routes that describe that list. */
+const described = (listed: ReadonlyArray<Route>): ReadonlyArray<Route> => {
+  const all: ReadonlyArray<Route> = [...listed, ...documentRoutes(() => all)]
+  return all
+}
+
+const listed: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...userRoutes,
   ...spendingRoutes,
@@ -22,6 +27,11 @@ export const routes: ReadonlyArray<Route> = [
   ...probeRoutes,
   ...statusRoutes,
   ...metricsRoutes,
-  ...dashboardRoutes,
-  ...documentRoutes(() => routes)
+  ...dashboardRoutes
 ]
+
+/** Every route, in the order of the list at `/` and of the document. */
+export const routes = described(listed)
+
+/** Every route but those that store by GET. */
+export const routesWithoutStoringGets = described(listed.filter(({ method, stores }) => method !== "GET" || !stores))

@@ -5,8 +5,6 @@ import { type Problem, problem, problemBody, problemHeaders } from "../contract/
 /** The most bytes of a request's headers. More are answered with 431. */
 export const headerBytesMax = 16 * 1024
 
-const host = "host"
-
 /** The methods that some route of the service has. */
 const allowed = "GET, HEAD, POST"
 
@@ -31,18 +29,6 @@ export const unexpected = (incoming: IncomingMessage): Problem =>
 export const noTunnel = problem("method-not-allowed", `CONNECT is not allowed here. Allowed: ${allowed}.`, {
   allow: allowed
 })
-
-/** Returns the problem of a wrong Host. RFC 9112 asks for one line in HTTP/1.1, and for at most one before that. */
-export const hostProblem = ({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined => {
-  let hosts = 0
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? ""
-    if (name.length === host.length && name.toLowerCase() === host) hosts += 1
-  }
-  if (hosts > 1) return problem("malformed-request", `The request has ${hosts} Host headers. Send one.`)
-  if (hosts === 1 || httpVersion === "1.0" || httpVersion === "0.9") return undefined
-  return problem("malformed-request", "The request has no Host header, which HTTP/1.1 asks for. Send one.")
-}
 
 /** Returns the problem of a request that node's parser gave up, by the code of the failure. */
 export const parserProblem = (code: string | undefined): Problem => {

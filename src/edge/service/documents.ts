@@ -28,6 +28,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     name: "listRoutes",
     group: "Service",
     summary: "The list of routes; for a browser, the dashboard",
+    stores: false,
     parameters: {},
     // Sites and mail programs add parameters to the links that they show.
     otherQuery: "ignored",
@@ -53,6 +54,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     name: "readDocument",
     group: "Service",
     summary: "This description of the service, for programs",
+    stores: false,
     parameters: {},
     answers: { 200: jsonAnswer("An OpenAPI document.", Schema.Record(Schema.String, Schema.Unknown)) },
     handle: (_request, edge) => Effect.sync(() => reply(200, { ...document(edge) }))
@@ -64,6 +66,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     name: "readPage",
     group: "Service",
     summary: "This description of the service, for people",
+    stores: false,
     parameters: {},
     // Sites and mail programs add parameters to the links that they show.
     otherQuery: "ignored",

@@ -16,6 +16,7 @@ const readRoute = route({
   group: "Service",
   summary: "The metrics of this edge, for Prometheus",
   description: `Without an Accept header, or if both formats are accepted, they are \`${prometheus}\`. A caller that prefers it gets \`${openmetrics}\`.`,
+  stores: false,
   parameters: {},
   answers: {
     200: {

@@ -12,6 +12,7 @@ const aliveRoute = route({
   name: "isAlive",
   group: "Service",
   summary: "Whether the process is alive",
+  stores: false,
   parameters: {},
   // Some probes add a parameter of their own, to avoid caches.
   otherQuery: "ignored",
@@ -36,6 +37,7 @@ const readyRoute = route({
   summary: "Whether purchases can be stored here now, and whether they are applied",
   description:
     "The status is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. With `?applying=required` the status is 503 if they are not.",
+  stores: false,
   parameters: {},
   query: {
     applying: optional(

@@ -105,6 +105,7 @@ const statusRoute = route({
   summary: "Whether purchases can be stored and are applied, with the partitions and the workers",
   description:
     "An edge asks the broker for partitions and workers at most twice a second, however many callers it has. For each process, a rate is the difference of two counts divided by the difference of their `heardAt`.",
+  stores: false,
   parameters: {},
   answers: { 200: jsonAnswer("The state of the system.", SystemState) },
   problems: ["unavailable"],

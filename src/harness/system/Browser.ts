@@ -43,14 +43,14 @@ const quiet = [
   "--disable-sync"
 ]
 
-/** Starts the machine's Chromium. If it is missing, throws an Error that says how to install it. */
-export const launchChromium = (): Promise<Browser> => {
+/** Starts the machine's Chromium with further options. If it is missing, throws an Error that says how to install it. */
+export const launchChromium = (options: ReadonlyArray<string> = []): Promise<Browser> => {
   const { missing, remedy } = browserNeeded
   if (executablePath === undefined) throw new Error(`${missing}. ${remedy}`)
   return chromium.launch({
     executablePath,
     // Chromium refuses to run its sandbox as root.
-    args: [...quiet, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])]
+    args: [...quiet, ...options, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])]
   })
 }
 

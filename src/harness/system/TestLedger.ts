@@ -76,7 +76,8 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
     makeApp({
       runPromiseExit: Effect.runPromiseExitWith(services),
       isDraining: () => isDraining,
-      pathPrefix: settings.pathPrefix
+      pathPrefix: settings.pathPrefix,
+      compatibleRoutes: settings.compatibleRoutes
     })
   )
   const drain = () => {

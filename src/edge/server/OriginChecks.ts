@@ -1,0 +1,75 @@
+import type { IncomingMessage } from "node:http"
+import { hostNameIn, hostNameOf, isLoopback, isWildcard } from "../contract/HostName.ts"
+import { type Problem, problem } from "../contract/Problem.ts"
+import { unreadable } from "./ServerAnswer.ts"
+
+/** The names under which callers may ask, and the pages that may ask. */
+export interface OriginSettings {
+  /** Names beside the loopback names and the name at which the server listens, without ports. */
+  readonly allowedHosts?: ReadonlyArray<string>
+  /** Origins of pages, like `https://shop.example`, beside those that the host itself serves. */
+  readonly allowedOrigins?: ReadonlyArray<string>
+}
+
+const loopbackNames = ["localhost", "127.0.0.1", "[::1]"]
+/** How much of a wrong value a problem shows. */
+const shownMax = 100
+
+const isNamed = (header: string, name: string): boolean =>
+  header.length === name.length && header.toLowerCase() === name
+
+const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArray<string> =>
+  rawHeaders.filter((_value, at) => at % 2 === 1 && isNamed(rawHeaders[at - 1] ?? "", name))
+
+/**
+ * Says from where a request may come. A page whose name was made to resolve to this machine sends that name as its `Host`,
+ * and a page of another site sends its `Origin` with all but plain reads.
+ */
+export class OriginChecks {
+  private readonly hosts: ReadonlySet<string>
+  private readonly origins: ReadonlySet<string>
+
+  /** `host` is where the server listens. A wildcard is no name under which anybody may ask. */
+  constructor(host: string, { allowedHosts = [], allowedOrigins = [] }: OriginSettings) {
+    const own = isWildcard(host) ? [] : [host]
+    this.hosts = new Set([...loopbackNames, ...own, ...allowedHosts].map(hostNameOf))
+    this.origins = new Set(allowedOrigins.map((origin) => origin.toLowerCase()))
+  }
+
+  /** Returns the problem of a request's `Host` or `Origin`, or `undefined` if it may go on. */
+  problemOf({ rawHeaders, httpVersion }: Pick<IncomingMessage, "rawHeaders" | "httpVersion">): Problem | undefined {
+    const hosts = valuesOf(rawHeaders, "host")
+    const [host] = hosts
+    if (hosts.length > 1) return problem("malformed-request", `The request has ${hosts.length} Host headers. Send one.`)
+    // HTTP/1.0 may leave it out. No browser speaks it.
+    if (host === undefined && httpVersion !== "1.0" && httpVersion !== "0.9") {
+      return problem("malformed-request", "The request has no Host header, which HTTP/1.1 asks for. Send one.")
+    }
+    return (host === undefined ? undefined : this.hostProblem(host)) ?? this.originProblem(rawHeaders, host)
+  }
+
+  private hostProblem(host: string): Problem | undefined {
+    const name = hostNameIn(host)
+    if (name === undefined) return unreadable
+    if (this.hosts.has(name) || isLoopback(name)) return undefined
+    return problem(
+      "wrong-host",
+      `The Host ${host.slice(0, shownMax)} is not a name of this service. Ask for another one, or add it to ALLOWED_HOSTS.`
+    )
+  }
+
+  private originProblem(rawHeaders: ReadonlyArray<string>, host: string | undefined): Problem | undefined {
+    const foreign = valuesOf(rawHeaders, "origin").find((origin) => !this.isAllowed(origin.toLowerCase(), host))
+    if (foreign === undefined) return undefined
+    return problem(
+      "origin-refused",
+      `Pages of ${foreign.slice(0, shownMax)} may not ask this service. Add the origin to ALLOWED_ORIGINS if they shall.`
+    )
+  }
+
+  /** A proxy that ends TLS keeps the host, and not the scheme. So only the host is compared. */
+  private isAllowed(origin: string, host: string | undefined): boolean {
+    const isOwn = host !== undefined && origin.slice(origin.indexOf("://") + 3) === host.toLowerCase()
+    return (isOwn && /^https?:/.test(origin)) || this.origins.has(origin)
+  }
+}

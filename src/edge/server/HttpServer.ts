@@ -6,6 +6,7 @@ import type { Hono } from "hono"
 import { linesMediaType, mediaTypeIn } from "../contract/AnswerSpec.ts"
 import { requestTimeoutCode } from "../contract/BodyLimit.ts"
 import { type Problem, problemBody, problemHeaders, problemResponse } from "../contract/Problem.ts"
+import { securityHeaders } from "./SecurityHeaders.ts"
 import { OriginChecks, type OriginSettings } from "./OriginChecks.ts"
 import { headerBytesMax, noTunnel, parserProblem, rawAnswer, unexpected, unreadable } from "./ServerAnswer.ts"
 
@@ -131,8 +132,12 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
     outgoing.shouldKeepAlive = false
     outgoing.writeHead(what.status, { ...problemHeaders(what), "content-length": length }).end(body)
   }
-  const server = createServer(limits, (incoming, outgoing) => {
+  const began = (outgoing: ServerResponse): void => {
     failures.began(outgoing)
+    for (const [name, value] of securityHeaders) outgoing.setHeader(name, value)
+  }
+  const server = createServer(limits, (incoming, outgoing) => {
+    began(outgoing)
     const wrong = origins.problemOf(incoming)
     if (wrong !== undefined) return refuse(outgoing, wrong)
     // Node ends a socket that was idle for this long, unless there is a listener for its timeout.
@@ -140,7 +145,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
     void listener(incoming, outgoing)
   })
   server.on("checkExpectation", (incoming, outgoing) => {
-    failures.began(outgoing)
+    began(outgoing)
     refuse(outgoing, origins.problemOf(incoming) ?? unexpected(incoming))
   })
   server.on("connect", (_incoming, socket) => {

@@ -1,5 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http"
 import { requestTimeoutCode, tooSlow } from "../contract/BodyLimit.ts"
+import { securityHeaders } from "./SecurityHeaders.ts"
 import { type Problem, problem, problemBody, problemHeaders } from "../contract/Problem.ts"
 
 /** The most bytes of a request's headers. More are answered with 431. */
@@ -41,7 +42,7 @@ export const rawAnswer = (what: Problem, instance: string): string => {
   const body = problemBody(what, instance)
   const head = [
     `HTTP/1.1 ${what.status} ${STATUS_CODES[what.status]}`,
-    ...Object.entries(problemHeaders(what)).map(([name, value]) => `${name}: ${value}`),
+    ...[...Object.entries(problemHeaders(what)), ...securityHeaders].map(([name, value]) => `${name}: ${value}`),
     `content-length: ${Buffer.byteLength(body)}`,
     "connection: close"
   ]

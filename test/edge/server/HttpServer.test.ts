@@ -39,10 +39,25 @@ const titles = {
   "headers-too-large": "The headers are too large"
 }
 
+/** The headers of every answer. */
+const securityHeaders = {
+  "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff"
+}
+
 /** The only answer of a connection, as the caller has to see it: a complete problem, and then the end. */
 const lastProblem = (kind: keyof typeof titles, status: string, detail: string, instance = "/", more = {}) => ({
   status: `HTTP/1.1 ${status}`,
-  headers: { "content-type": "application/problem+json", "cache-control": "no-store", connection: "close", ...more },
+  headers: {
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    connection: "close",
+    ...securityHeaders,
+    ...more
+  },
   body: {
     type: `urn:purchase-ledger:problem:${kind}`,
     title: titles[kind],

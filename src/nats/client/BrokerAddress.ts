@@ -2,17 +2,34 @@
 export interface BrokerAddress {
   /** The URLs without names and passwords, so that they may be logged. */
   readonly servers: ReadonlyArray<string>
+  /** Whether a URL is `tls://`. Then a broker without TLS is refused, whichever it is. */
+  readonly isEncrypted: boolean
   readonly credentials: { readonly user: string; readonly pass: string } | { readonly token: string } | {}
 }
 
 const defaultPort = "4222"
+const encryptedProtocol = "tls:"
+const protocols = ["nats:", encryptedProtocol]
 
 const urlsOf = (urls: string): ReadonlyArray<string> =>
   urls.split(",").map((url) => (url.includes("://") ? url.trim() : `nats://${url.trim()}`))
 
-/** Returns whether a text is a list of URLs. */
+const isDecodable = (text: string): boolean => {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Returns whether a text is a list of broker URLs. The client would take other protocols, and use neither TLS nor them. */
 export const isBrokerAddress = (urls: string): boolean =>
-  urlsOf(urls).every((url) => URL.canParse(url) && new URL(url).hostname !== "")
+  urlsOf(urls).every((text) => {
+    if (!URL.canParse(text)) return false
+    const { protocol, hostname, username, password } = new URL(text)
+    return protocols.includes(protocol) && hostname !== "" && isDecodable(username) && isDecodable(password)
+  })
 
 /**
  * Reads a list of broker URLs with commas. The client library takes no credentials in a URL. So the credentials of the
@@ -21,9 +38,17 @@ export const isBrokerAddress = (urls: string): boolean =>
 export const readBrokerAddress = (urls: string): BrokerAddress => {
   const parsed = urlsOf(urls).map((url) => new URL(url))
   const servers = parsed.map(({ protocol, hostname, port }) => `${protocol}//${hostname}:${port || defaultPort}`)
+  const isEncrypted = parsed.some(({ protocol }) => protocol === encryptedProtocol)
   const known = parsed.find(({ username }) => username !== "")
   const name = decodeURIComponent(known?.username ?? "")
   const password = decodeURIComponent(known?.password ?? "")
-  if (name === "") return { servers, credentials: {} }
-  return { servers, credentials: password === "" ? { token: name } : { user: name, pass: password } }
+  if (name === "") return { servers, isEncrypted, credentials: {} }
+  return { servers, isEncrypted, credentials: password === "" ? { token: name } : { user: name, pass: password } }
 }
+
+/** Returns a text that should be a list of URLs, without the parts that may be a name, a password or a token. */
+export const withoutSecrets = (urls: string): string =>
+  urls
+    .replace(/^.*@/s, "…@")
+    // A password whose host was forgotten stands where the port would.
+    .replaceAll(/:(?!\/\/|\d{1,5}(?:[,/\s]|$))[^,\s]*/g, ":…")

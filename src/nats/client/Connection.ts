@@ -34,12 +34,14 @@ export interface BrokerConnection {
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
-const acquire = ({ servers, credentials }: BrokerAddress, name: string) =>
+const acquire = ({ servers, isEncrypted, credentials }: BrokerAddress, name: string) =>
   Effect.acquireRelease(
     Effect.promise(() =>
       connect({
         servers: [...servers],
         ...credentials,
+        // Without this the client ignores `tls://`, and sends its password in the clear to a broker that offers no TLS.
+        ...(isEncrypted ? { tls: {} } : {}),
         name,
         waitOnFirstConnect: true,
         maxReconnectAttempts: -1,
@@ -81,10 +83,9 @@ export class Connection extends Context.Service<Connection, BrokerConnection>()(
         const address = readBrokerAddress(settings.url)
         const url = address.servers.join(",")
         const waiting = yield* Effect.forkChild(
-          Effect.logWarning("waiting for the broker").pipe(
-            Effect.annotateLogs({ url }),
-            Effect.delay(connectWaitLoggedAfter)
-          )
+          Effect.logWarning(
+            address.isEncrypted ? "waiting for a broker that offers TLS" : "waiting for the broker"
+          ).pipe(Effect.annotateLogs({ url }), Effect.delay(connectWaitLoggedAfter))
         )
         const client = yield* acquire(address, settings.name)
         yield* Fiber.interrupt(waiting)

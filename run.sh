@@ -13,6 +13,8 @@ if (($#)); then
 fi
 
 host=${HOST:-127.0.0.1}
+# All addresses of the machine have no name of their own.
+[[ $host != 0.0.0.0 && $host != :: && $host != 0 ]] || host=localhost
 [[ $host != *:* ]] || host="[$host]"
 
 if ! ./start.sh; then

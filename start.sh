@@ -21,6 +21,8 @@ one broker into one with three.
 Settings, by environment variable:
   HOST, PORT          where the edge listens; further edges take the ports after it
                                                          (127.0.0.1, 8081)
+  INSECURE_OPEN       yes: the edge may listen where other machines reach it, though it asks nobody
+                      who they are                       (no)
   NATS_PORT           port of the broker                 (4222)
   NATS_MONITOR_PORT   port of the broker's monitoring    (8222)
   NATS_ROUTE_PORT     port between brokers of a cluster  (6222)
@@ -78,7 +80,7 @@ if [[ -n ${NATS_URL-} ]]; then
   ((!cluster)) || wrong_usage "--cluster starts brokers of its own, so NATS_URL cannot be set"
   nats_url=$NATS_URL
   # The address is printed and kept without its password.
-  broker=$(printf '%s' "$nats_url" | sed 's#[^/,@]*@##g')
+  broker=$(printf '%s' "$nats_url" | sed 's#//[^,]*@#//#g; s#[^,/]*@##g')
   settings="$settings NATS_URL=$broker"
 elif ((cluster)) || [[ -d $data/cluster ]]; then
   cluster=1
@@ -118,7 +120,7 @@ install() {
     ! { cmp -s package-lock.json "$copy" || [[ ! -e $copy && $npm_record -nt package-lock.json ]]; }; then
     type -P npm >/dev/null || fail "npm is missing. Install Node.js 20 or newer."
     echo "Installing the packages of package-lock.json"
-    npm ci
+    (umask "$umask_before" && npm ci)
   fi
   [[ -e $copy ]] || cp package-lock.json "$copy"
 }
@@ -132,7 +134,8 @@ start() {
       # Most objects live for a moment. More room for them means fewer garbage collections, for which requests wait.
       # Node keeps its compiled code, so that the next start is quicker. A worker that comes back under its name takes
       # its partitions at once. Under another name it would wait until the old lease ends.
-      launch "$1" env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" NATS_URL="$nats_url" \
+      # The address is no argument: other users of the machine can read those.
+      NATS_URL=$nats_url launch "$1" env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" \
         WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=128 "$root/src/main.ts" --role "${1%-*}"
       ;;
   esac

@@ -16,6 +16,9 @@ data=${DATA_DIR:-.data}
 run=$data/run
 logs=$data/logs
 ready_seconds=30
+# Data, logs and the addresses of brokers are for their owner alone.
+umask_before=$(umask)
+umask 077
 
 fail() {
   echo "${0##*/}: $*" >&2
@@ -49,7 +52,12 @@ runs() { pid_of "$1" >/dev/null; }
 # that names the pid of its holder: it appears at once with its content. If this run ends before it sets
 # ready, the processes that it started are stopped.
 begin_start() {
+  local folder
   mkdir -p "$run" "$logs"
+  # An earlier version made folders that others can read.
+  for folder in "$run" "$logs" "$data/nats" "$data/cluster"; do
+    [[ ! -d $folder ]] || chmod 700 "$folder"
+  done
   lock=$run/${0##*/}.lock
   until ln -s $$ "$lock" 2>/dev/null; do
     [[ $(command_of "$(readlink "$lock")") == *"${0##*/}"* ]] || rm -f "$lock"

@@ -2,8 +2,8 @@ import { isIP } from "node:net"
 import { hostname, totalmem } from "node:os"
 import { getHeapStatistics } from "node:v8"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
-import { hostNameIn } from "./edge/contract/HostName.ts"
-import { isBrokerAddress } from "./nats/client/BrokerAddress.ts"
+import { hostNameIn, isLoopback } from "./edge/contract/HostName.ts"
+import { isBrokerAddress, withoutSecrets } from "./nats/client/BrokerAddress.ts"
 
 const itemsOf = (text: string): ReadonlyArray<string> =>
   text
@@ -61,11 +61,14 @@ const actorsDefault = Math.floor(getHeapStatistics().heap_size_limit / 4_096)
 export const settings = Config.all({
   natsUrl: Config.schema(
     Schema.String.check(
-      Schema.makeFilter((urls: string) => (isBrokerAddress(urls) ? undefined : "Expected URLs like nats://host:4222"))
+      Schema.makeFilter((urls: string) =>
+        isBrokerAddress(urls) ? undefined : "Expected URLs like nats://host:4222 or tls://host:4222"
+      )
     ),
     "NATS_URL"
   ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
+  insecureOpen: Config.schema(Schema.Literals(["yes", "no"]), "INSECURE_OPEN").pipe(Config.withDefault("no" as const)),
   port: wholeNumber("PORT", 8081, 0, 65_535),
   allowedHosts: list("ALLOWED_HOSTS", isHostName, "host names like ledger.example.org, without ports"),
   allowedOrigins: list("ALLOWED_ORIGINS", isOrigin, "origins like https://shop.example.org"),
@@ -115,8 +118,20 @@ export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("Settin
 const invalid = (error: Config.ConfigError) => {
   const [problem = "", place = ""] = error.cause.message.split("\n  at ")
   const name = place.replaceAll(/[^A-Z_]/g, "")
-  return new SettingInvalid({ problem: `The setting ${name} is wrong (${process.env[name]}): ${problem}` })
+  const given = process.env[name] ?? ""
+  const value = name === "NATS_URL" ? withoutSecrets(given) : given
+  return new SettingInvalid({ problem: `The setting ${name} is wrong (${value}): ${problem}` })
 }
+
+/** Fails for an edge that other machines would reach, unless the operator has said that it shall be open to them. */
+export const refuseOpenEdge = ({ host, insecureOpen }: Settings): Effect.Effect<void, SettingInvalid> =>
+  isLoopback(host) || insecureOpen === "yes"
+    ? Effect.void
+    : Effect.fail(
+        new SettingInvalid({
+          problem: `The setting HOST is ${host === "" ? "empty" : host}, so other machines can reach the edge, and whoever reaches it reads and stores for every user. Set HOST=127.0.0.1, or set INSECURE_OPEN=yes if only callers whom you trust can reach it`
+        })
+      )
 
 /**
  * Reads the settings of this process from its environment. Fails with `SettingInvalid`, which names the setting and its

@@ -8,7 +8,7 @@ import { Feed } from "./feed/Feed.ts"
 import { metricsApp } from "./metrics/MetricsApp.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { brokerLayer, edgeLayer, measuredWorkerLayer } from "./Layers.ts"
-import { readEnvironment, type Settings } from "./Settings.ts"
+import { readEnvironment, refuseOpenEdge, type Settings } from "./Settings.ts"
 import { SharedScheduler } from "./runtime/SharedScheduler.ts"
 
 const roles = ["edge", "worker", "all"] as const
@@ -109,6 +109,7 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
 const role = readRole()
 const stop = stopSignal()
 const settings = await start(Effect.runPromiseExit(readEnvironment), stop)
+if (role !== "worker") await start(Effect.runPromiseExit(refuseOpenEdge(settings)), stop)
 const around = processLayer(settings)
 await Promise.all([
   ...(role === "edge" ? [] : [runWorker(settings, around, stop)]),

@@ -3,8 +3,10 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
+import { Effect, Exit } from "effect"
 import { describe, expect, it } from "vitest"
 import { projectRoot } from "../src/harness/system/TestBroker.ts"
+import { refuseOpenEdge } from "../src/Settings.ts"
 import { testSettings } from "../src/harness/system/TestLedger.ts"
 
 /** Starts a process that has no broker to connect to. Returns the output with which it refuses. */
@@ -20,7 +22,7 @@ const refusalOf = async (environment: Record<string, string>, ...options: Readon
 describe("settings", () => {
   it.each([
     ["PORT", "http", "Expected an integer"],
-    ["NATS_URL", "nats://a b", "Expected URLs like nats://host:4222"],
+    ["NATS_URL", "nats://a b", "Expected URLs like nats://host:4222 or tls://host:4222"],
     ["PORT", "70000", "Expected a value between 0 and 65535"],
     ["PATH_PREFIX", "ledger", "Expected a path like /ledger, without a slash at its end"],
     ["PATH_PREFIX", "/ledger/", "Expected a path like /ledger, without a slash at its end"],
@@ -28,6 +30,13 @@ describe("settings", () => {
     ["PATH_PREFIX", "/a%2Fb", "Expected a path like /ledger, without a slash at its end"],
     ["PATH_PREFIX", `/${"a".repeat(200)}`, "Expected a path like /ledger, without a slash at its end"],
     ["PARTITIONS", "0", "Expected a value between 1 and 256"],
+    ["INSECURE_OPEN", "true", 'Expected "yes" | "no"'],
+    ["COMPATIBLE_ROUTES", "maybe", 'Expected "true" | "yes" | "on" | "1" | "y" | "false" | "no" | "off" | "0" | "n"'],
+    ["ALLOWED_HOSTS", "ledger.example:8081", "Expected host names like ledger.example.org, without ports"],
+    ["ALLOWED_HOSTS", "http://ledger.example", "Expected host names like ledger.example.org, without ports"],
+    ["ALLOWED_ORIGINS", "shop.example", "Expected origins like https://shop.example.org"],
+    ["ALLOWED_ORIGINS", "https://shop.example/", "Expected origins like https://shop.example.org"],
+    ["ALLOWED_ORIGINS", "null", "Expected origins like https://shop.example.org"],
     ["ACTOR_IDLE", "soon", "Expected a valid Duration string"],
     ["ACTOR_IDLE", "0 millis", "Expected a duration of at least 1 millis"]
   ])("the setting %s=%s is refused at start, with its name and what is wrong", async (name, value, problem) => {
@@ -35,6 +44,52 @@ describe("settings", () => {
       code: 1,
       message: `The setting ${name} is wrong (${value}): ${problem}. docs/configuration.md lists the settings.\n`
     })
+  })
+
+  it.each([
+    ["http://ann:secret@a b", "…@a b"],
+    ["nats://ann:sec/ret@a b", "…@a b"],
+    ["nats://ann:secret@a,nats://bob:secret@b c", "…@b c"],
+    ["nats://ann:secret", "nats://ann:…"],
+    ["https://ann:secret@a:4222", "…@a:4222"],
+    ["nats://ann:%zzsecret@a:4222", "…@a:4222"],
+    ["nats://a:4222,nats://ann:secret", "nats://a:4222,nats://ann:…"]
+  ])("a wrong NATS_URL %s is shown without its secrets", async (NATS_URL, shown) => {
+    const { code, message } = await refusalOf({ NATS_URL }, "--role", "worker")
+    expect(code).toBe(1)
+    expect(message).toContain(`The setting NATS_URL is wrong (${shown}): Expected URLs`)
+    expect(message).not.toContain("ret")
+  })
+
+  it("an edge does not start where other machines reach it, and says what to set", async () => {
+    expect(await refusalOf({ HOST: "0.0.0.0" }, "--role", "edge")).toEqual({
+      code: 1,
+      message:
+        "The setting HOST is 0.0.0.0, so other machines can reach the edge, and whoever reaches it reads and stores for every user. Set HOST=127.0.0.1, or set INSECURE_OPEN=yes if only callers whom you trust can reach it. docs/configuration.md lists the settings.\n"
+    })
+    expect((await refusalOf({ HOST: "192.0.2.7" }, "--role", "all")).code).toBe(1)
+  })
+
+  const isRefused = (environment: Record<string, string>) =>
+    Exit.isFailure(Effect.runSyncExit(refuseOpenEdge(testSettings(environment))))
+
+  it.each([
+    "0.0.0.0",
+    "::",
+    "0",
+    "192.0.2.7",
+    "ledger.example",
+    "localhost.example",
+    "127.0.0.1.example",
+    "::ffff:127.0.0.1"
+  ])("the host %s is open to other machines, so it needs INSECURE_OPEN=yes", (HOST) => {
+    expect(isRefused({ HOST })).toBe(true)
+    expect(isRefused({ HOST, INSECURE_OPEN: "no" })).toBe(true)
+    expect(isRefused({ HOST, INSECURE_OPEN: "yes" })).toBe(false)
+  })
+
+  it.each(["127.0.0.1", "127.1.2.3", "::1", "localhost"])("the loopback host %s needs no other setting", (HOST) => {
+    expect(isRefused({ HOST })).toBe(false)
   })
 
   it("settings that contradict each other are refused", async () => {

@@ -183,7 +183,7 @@ const commitLast = (ledger: AccountLedger) => {
 }
 
 describe("decide", () => {
-  it("decide applies each id once, in order, however ids repeat and are grouped", () => {
+  it("decide applies each id once and in order, for any repeats and groups", () => {
     fc.assert(
       fc.property(purchases, cuts, lag, (all, sizes, commitsMeanwhile) => {
         const ledger = makeLedger()
@@ -243,7 +243,7 @@ describe("decide", () => {
     )
   })
 
-  it("decide leaves the account that it is given as it was", () => {
+  it("decide does not change the account that it gets", () => {
     const ledger = makeLedger()
     ledger.commit(delivered([purchaseOf(1, 5)]))
     const { account } = ledger
@@ -351,7 +351,7 @@ describe("sealing", () => {
     expect(isSealDue(ledger.account)).toBe(true)
   })
 
-  it("the next revision waits behind 32 unsealed revisions, or 1,024 ids beside a segment on its way", () => {
+  it("a revision waits behind 32 unsealed revisions, or behind 1,024 ids while a segment is stored", () => {
     const revisions = makeLedger()
     for (let number = 0; number < unsealedRevisionsMax; number += 1) revisions.commit(distinct(1, number))
     // While no segment is in flight, there is nothing to wait for.
@@ -415,7 +415,7 @@ describe("sealing", () => {
     expect(load(ledger).purchaseIds.get("p1")?.repeats).toBe(log.length - 1)
   })
 
-  it("each segment fits into the broker's largest message, whatever came again while one was on its way", () => {
+  it("each segment fits into the broker's largest message, for any repeats while a segment is stored", () => {
     const ledger = makeLedger()
     const long = (id: number): PurchaseId => `${id}`.padEnd(128, "購") as PurchaseId
     const sales = distinct(30_000).map((one, id) => ({ ...one, purchase: { ...one.purchase, purchaseId: long(id) } }))

@@ -11,7 +11,7 @@ const kinds: ReadonlyArray<{ readonly name: string; readonly make: () => Applied
 ]
 
 describe.each(kinds)("$name", ({ make, most }) => {
-  it("a set of ids answers as a map does, for any ids, while it grows", () => {
+  it("a set of any ids answers as a map does while the set grows", () => {
     const id = fc.string({ unit: "binary", maxLength: 128 })
     const few = fc.array(fc.tuple(id, fc.maxSafeNat(), fc.maxSafeNat()), { maxLength: 40 })
     fc.assert(

@@ -65,7 +65,7 @@ describe("centsFromDecimal", () => {
     expect(centsFromDecimal(text)).toBe(problem)
   })
 
-  it("reading an amount is the inverse of writing it", () => {
+  it("reading an amount is the inverse of writing an amount", () => {
     const most = 10n ** 17n - 1n
     assert(
       property(bigInt({ min: -most, max: most }), (cents) => {

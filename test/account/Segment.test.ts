@@ -65,7 +65,7 @@ describe("the links of segments", () => {
     expect(follow(chainOf(segments))).toEqual({ found: segments, isKnown: true, steps: 3 })
   })
 
-  it("links are at most 255 of a kind, and reach every segment beyond those that one directory names", () => {
+  it("a segment has at most 255 links of a kind, which lead to every segment through directories", () => {
     const segments = (linksMax + 2) * (linksMax + 1) + 7
     const stored = chainOf(segments)
     for (const { before, directories } of stored.values()) {

@@ -49,7 +49,7 @@ describe("windows of a range", () => {
     )
   })
 
-  it("a range has a bounded number of windows, and the rest of it begins where they end", () => {
+  it("a range has a bounded number of windows, and the rest of the range begins where the windows end", () => {
     const kind = { by: "day", timeZone: "Europe/Berlin" } as const
     const range = { from: at("2026-01-01T00:00:00Z"), to: at("2026-02-01T00:00:00Z") }
     const all = windowsOf(kind, range, 100)

@@ -330,7 +330,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("an actor holds its 33rd unsealed revision back until the segment is stored, and then names it", () =>
+  it.effect("an actor holds back its 33rd unsealed revision until the segment that it names is stored", () =>
     Effect.gen(function* () {
       const actor = yield* given({ holding: "seals" })
 

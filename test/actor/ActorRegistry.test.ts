@@ -129,7 +129,7 @@ describe("ActorRegistry", () => {
       if (!to.tell(user, { kind: "look", look: resolve })) reject(new Error("no room"))
     })
 
-  it("a full mailbox refuses purchases, and takes them when its actor has gone on", async () => {
+  it("a full mailbox refuses purchases, and takes new purchases when its actor has gone on", async () => {
     await open({ residentMax: 10 }, 2)
     expect(sell("ann", "1")).toBe(true)
     await proposalsAre(1)
@@ -183,7 +183,7 @@ describe("ActorRegistry", () => {
     expect(seen).toBe(2)
   })
 
-  it("an actor with work keeps its place when the registry is full, and an actor without work gives it up", async () => {
+  it("an actor without work gives its place up when the registry is full, and an actor with work does not", async () => {
     await open({ residentMax: 2 })
     sell("ann", "1")
     sell("ben", "1")
@@ -230,7 +230,7 @@ describe("ActorRegistry", () => {
     await Effect.runPromise(Scope.close(otherScope, Exit.void))
   })
 
-  it("the registry gives the places of an epoch to others when the epoch ends", async () => {
+  it("the registry gives the places of an epoch to other epochs when the epoch ends", async () => {
     await open({ residentMax: 1 })
     sell("ann", "1")
     await proposalsAre(1)

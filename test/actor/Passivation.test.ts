@@ -46,7 +46,7 @@ describe("An actor that is passivated and loaded again", () => {
     expect(await receiptOf(system.ask, "long", "more1")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 0 })
   })
 
-  it("actors that are evicted all the time, with two places for 25 users, apply everything once", async () => {
+  it("actors of 25 users that are always evicted from two places apply each purchase once", async () => {
     let most = 0
     let look = () => 0
     const worker = await system.startWorker(

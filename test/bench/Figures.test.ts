@@ -28,7 +28,7 @@ describe("figures of the benchmark", () => {
     expect(figuresOf(runs)[0]).toMatchObject({ median: 3, cpuMicrosecondsPerPurchase: {} })
   })
 
-  it("figures name the latency that half, and that 99 of 100, do not exceed", () => {
+  it("figures name the latency that half of the requests do not exceed, and that 99 of 100 do not exceed", () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 100 - index)
     expect(latencyOf(hundred)).toEqual({ p50: 50, p99: 99, max: 100 })
     expect(latencyOf([3, 1, 2])).toEqual({ p50: 2, p99: 3, max: 3 })

@@ -37,7 +37,7 @@ const purchases = (...words: ReadonlyArray<string>): Promise<Ended> =>
 const done = (out: string): Ended => ({ code: 0, out, error: "" })
 
 describe("scripts/purchases", () => {
-  it("the command line posts a purchase once, and shows it in total, history and receipt", async () => {
+  it("the command line posts a purchase once, and shows the purchase in total, history and receipt", async () => {
     const post = ["post", "ann", "Lamp", "12.50", "--id", "order-1", "--quantity", "2", "--wait", "10"]
     const posted = done("order-1 of 25.00 is applied; the total is 25.00\n")
     expect(await purchases(...post)).toEqual(posted)
@@ -57,7 +57,7 @@ describe("scripts/purchases", () => {
     expect(await purchases("--json", "history", "nobody")).toEqual(done(""))
   })
 
-  it("a receipt has times with their year and zone, and names repeats only if there are some", async () => {
+  it("a receipt has times with their year and zone, and names repeats only if a repeat came", async () => {
     await purchases("post", "eli", "Lamp", "12.50", "--id", "order-3", "--wait", "10")
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`
     expect((await purchases("history", "eli")).out).toMatch(new RegExp(`^ +1  ${time} `))
@@ -83,7 +83,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("rejected lists and shows what was rejected, and replays it once as it was meant", async () => {
+  it("`rejected` lists and shows rejected records, and replays a record once with the correction", async () => {
     const broken = await service.reject("{")
     const sequence = await service.reject(inputMessage([sold("dora", "wrong", { valueCents: -5 })]))
     const names = (out: string) => out.match(/\d+\/0 /g)?.map((name) => name.trim())
@@ -141,7 +141,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("status shows the partitions, who owns them, and what the workers have done", async () => {
+  it("`status` shows the partitions, their owners and the work of the workers", async () => {
     const isSettled = async () => {
       const { applying, workers } = await new PurchaseClient({ url }).status()
       return applying.ok && workers[0]?.partitions.length === 2 && workers[0].applied !== undefined

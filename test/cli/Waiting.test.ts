@@ -23,7 +23,7 @@ describe("a service that cannot do it now", () => {
     expect(error.split("\n").slice(1)).toEqual(["purchases: The broker is away. Given up after 1 s.", ""])
   })
 
-  it("a busy service may have stored a post, and the command tells the id to send it again under", async () => {
+  it("a busy service may have stored a post, and the command tells the id to use for sending again", async () => {
     const post = ["--timeout", "1", "post", "ann", "Lamp", "12.50"]
     const { code, error } = await purchasesAt(unavailable.url, ...post)
     expect(code).toBe(3)

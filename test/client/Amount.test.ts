@@ -44,7 +44,7 @@ describe("amounts of the client", () => {
     ])
   })
 
-  it("amounts are read as JSON.parse of a newer runtime reads them, whatever stands around them", () => {
+  it("amounts in any text are read as JSON.parse of a newer runtime reads amounts", () => {
     const names = new Set(["value", "total", "runningTotal", "totalDebt"])
     const bySource = (json: string): unknown =>
       JSON.parse(json, (name, value: unknown, { source }: { readonly source?: string } = {}) =>

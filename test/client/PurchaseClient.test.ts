@@ -149,7 +149,7 @@ it("a history is read page by page", async () => {
   expect(attempts()).toBe(5)
 })
 
-it("the status tells of each partition and its owner, and is asked for again if it is unknown", async () => {
+it("the status tells of each partition and its owner, and the client asks again if it is unknown", async () => {
   const { client, attempts } = clientOf((request, attempt) =>
     attempt === 1 ? unavailable() : service.edge.app.fetch(request)
   )
@@ -184,7 +184,7 @@ describe("what was rejected", () => {
     await expect(client.rejectedRecord(none)).rejects.toMatchObject({ kind: "not-found" })
   })
 
-  it("a rejected record is replayed once under its own id, also if the answer is lost, and not otherwise", async () => {
+  it("a rejected record is replayed once, also if the answer is lost, and another content is refused", async () => {
     const inputSequence = await service.reject(inputMessage([sold("lea", "wrong", { valueCents: -5 })]))
     const key = { inputSequence, index: 0 }
     const { client, attempts } = clientOf(async (request, attempt) => {
@@ -227,7 +227,7 @@ const brokenAfter = (response: Response, linesMax: number): Response => {
 const linesIn = (chunk: Uint8Array): number => new TextDecoder().decode(chunk).split("\n").length - 1
 
 describe("many purchases", () => {
-  it("many purchases are answered in their order, also if connections break, and count once each", async () => {
+  it("many purchases are answered in order and count once each, also if connections break", async () => {
     const count = 3_000
     const many = Array.from({ length: count }, (_, index) => lamp("gil", { purchaseId: `p${index}` }))
     const { client, attempts } = clientOf(async (request, attempt) => {
@@ -243,7 +243,7 @@ describe("many purchases", () => {
     expect(await client.total("gil")).toMatchObject({ purchaseCount: count, total: "75000.00" })
   })
 
-  it("many purchases go in one chunk, and one that nothing follows goes alone", async () => {
+  it("many purchases go in one chunk, and a purchase that nothing follows goes alone", async () => {
     const chunks: Array<number> = []
     const { client } = clientOf((request) => {
       const counted = new TransformStream<Uint8Array, Uint8Array>({
@@ -276,7 +276,7 @@ describe("many purchases", () => {
     expect(await client.total("joy")).toMatchObject({ purchaseCount: 2_500 })
   })
 
-  it("purchases that are refused are told beside those that are stored", async () => {
+  it("the answer tells refused purchases beside stored purchases", async () => {
     const lines = await taken(clientOf().client.postAll([lamp("hal"), lamp("hal", { quantity: 0 }), lamp("hal")]))
     expect(lines.map(({ outcome }) => outcome.status)).toEqual(["stored", "refused", "stored"])
   })

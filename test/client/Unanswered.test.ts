@@ -73,7 +73,7 @@ describe("a call that is not answered", () => {
     expect(await failureWithin(11, clientOf(silence).client.ready())).toBeInstanceOf(TimedOut)
   })
 
-  it("a call has the seconds beside its time that the service asked it to wait", async () => {
+  it("a call has the seconds that the service asked it to wait beside its own time", async () => {
     const call = clientOf(silence).client.post(lamp, { waitSeconds: 20 })
     expect(await failureWithin(29, call)).toBeUndefined()
     expect(await failureWithin(2, call)).toBeInstanceOf(TimedOut)
@@ -113,7 +113,7 @@ describe("a post whose outcome is not known", () => {
     }
   })
 
-  it("a post of unknown outcome is told from one that was refused, which may not be stored", async () => {
+  it("a post of unknown outcome fails in another way than a refused post, which cannot be stored", async () => {
     const { client } = clientOf(() =>
       Response.json(
         { type: "urn:purchase-ledger:problem:refused-by-rules", detail: "no", status: 422 },
@@ -156,7 +156,7 @@ describe("many purchases", () => {
       return new Response(answers.readable)
     }
 
-  it("many purchases time out with those that have no answer, each with its id", async () => {
+  it("a call of many purchases times out with the purchases that have no answer, each with its id", async () => {
     const answered: Array<number> = []
     const posting = (async () => {
       const { client } = clientOf(answering(2))

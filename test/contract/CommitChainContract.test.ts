@@ -28,7 +28,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: second, text: "second\n" })
   })
 
-  it("a chain refuses a commit that expects another newest one, and stores nothing of it", async () => {
+  it("a chain refuses a commit that expects another newest commit, and stores nothing of the refused one", async () => {
     const sequences = await appendAll(1, ["one", "two"])
     const newest = sequences.at(-1) ?? 0
     for (const after of [0, newest - 1, newest + 1, newest + 1_000]) {
@@ -51,7 +51,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await chain(({ next }) => next(2, after + 1))).toBeUndefined()
   })
 
-  it("a chain shares its numbers with other partitions and segments, and none of them moves its end", async () => {
+  it("commits of other partitions and segments take sequences, but do not move the end of a chain", async () => {
     const first = await append(3, "mine", 0)
     const other = await append(4, "another's", 0)
     const segment = Number(await chain(({ seal }) => seal(3, "a segment")))

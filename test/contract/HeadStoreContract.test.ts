@@ -42,7 +42,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await at(kept)).toEqual([2])
   })
 
-  it("chunks and the manifest of one partition are removed below a sequence, and nothing of others", async () => {
+  it("only the chunks and the manifest of one partition are removed below a sequence", async () => {
     const manifest = Number(await heads((real) => real.replaceManifest(4, "old", 0)))
     const old = await store(4, "hint.1-1.0")
     const other = await store(5, "hint.1-1.0")

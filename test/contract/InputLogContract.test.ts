@@ -24,7 +24,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("a message with a known id is dropped, whatever is in it", async () => {
+  it("a message with a known id is dropped, also if its payload differs", async () => {
     const first = await append("purchases.1.dup", "same", "1")
     expect(first.duplicate).toBe(false)
     expect(await append("purchases.1.dup", "same", "1")).toEqual({ sequence: first.sequence, duplicate: true })
@@ -35,7 +35,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("the newest message of a partition is known over all of its users", async () => {
+  it("the newest message of a partition is the newest over all users of the partition", async () => {
     const one = await append("purchases.4.one", "last-1")
     expect(await input((log) => log.lastSequence(4))).toBe(one.sequence)
     const two = await append("purchases.4.=many", "last-2")
@@ -43,7 +43,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
   })
 
-  it("the newest message of a partition after a sequence is known, or that there is none", async () => {
+  it("the newest message of a partition after a sequence is known, and undefined if there is none", async () => {
     const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
     expect(await after(5)).toBe(5)
     const one = await append("purchases.7.one", "after-1")

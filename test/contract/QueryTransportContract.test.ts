@@ -13,7 +13,7 @@ onBoth("a query", usual, ({ outcome }) => {
     })
   })
 
-  it("a question reaches all who serve the partition, and takes the first answer, also an empty one", async () => {
+  it("a question reaches all workers that serve the partition, and the first answer counts even if empty", async () => {
     const asked: Array<string> = []
     const answers = await outcome(
       Effect.gen(function* () {

@@ -42,7 +42,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
     expect(await chain((real) => real.append(0, "the next", commit))).toBe(commit + 2)
   })
 
-  it("a rejected record is on a page of the newest, and the page after it goes on where that ended", async () => {
+  it("the first page has the newest rejected records, and the next page goes on where the first ended", async () => {
     for (const inputSequence of [30, 31, 32]) await record(inputSequence)
     const inputs = (page: object) =>
       "records" in page ? (page.records as ReadonlyArray<Rejection>).map(({ inputSequence }) => inputSequence) : page
@@ -56,7 +56,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
     expect(all).not.toHaveProperty("next")
   })
 
-  it("a rejected record has a trail of steps, each behind the one that its writer knew", async () => {
+  it("a rejected record has a trail of steps, each stored behind the step that its writer knew", async () => {
     const place = { inputSequence: 40, index: 1 }
     const step = (state: Replay["state"], after: number) =>
       rejected((real) => real.step(place, { state, purchase }, after))

@@ -155,7 +155,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#history-note", "2 to 1 of 2")
   })
 
-  it("the dashboard generates purchases, sends one many times, and says what came of it", async () => {
+  it("the dashboard generates purchases, sends one purchase many times, and says the outcome of both", async () => {
     await open(userHash("dora"))
     await untilText("#user-total", "0.00")
     expect(await textOf("#history-empty")).toBe("No purchase of this user was applied.")
@@ -253,7 +253,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(reached.size).toBe(usable)
   })
 
-  it("the newest purchases stand still for a reader who is among them, or has paused them", async () => {
+  it("the newest purchases stand still while a reader is in the list or has paused the list", async () => {
     await open()
     await buy("fay", "f1")
     const user = page.locator("#newest tbody button").first()
@@ -272,7 +272,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#newest tbody button >> nth=0", "hal")
   })
 
-  it("the dashboard shows what was rejected, and sends it again as it was meant", async () => {
+  it("the dashboard shows a rejected purchase, and sends it again with the correction", async () => {
     await open()
     await reject("ivy")
     await untilText("#rejected tbody td:nth-child(4)", "no")
@@ -381,7 +381,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await keepScreenshot(page, `phone-${width}-receipt`)
   })
 
-  it("the dashboard says that the broker is gone, and goes on when it is back", async () => {
+  it("the dashboard says that the broker is gone, and goes on when the broker is back", async () => {
     await open(userHash("bob"))
     await untilText("#user-total", "7.80")
     await service.broker.kill()

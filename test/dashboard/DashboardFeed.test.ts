@@ -74,7 +74,7 @@ describe("the dashboard's feed", () => {
     expect(newest().url).toBe("users/ann/feed?lastEventId=3.11")
   })
 
-  it("the dashboard waits twice as long after each failure, at most 30 seconds, and 1 second once open", () => {
+  it("the dashboard's wait doubles with each failure up to 30 seconds, and is 1 second after an opening", () => {
     opened()
     const waits = []
     for (let failure = 1; failure <= 7; failure += 1) {
@@ -91,7 +91,7 @@ describe("the dashboard's feed", () => {
     expect(Date.now() - before).toBe(1_000)
   })
 
-  it("the dashboard's feed waits between half of its time and all of it, at random", () => {
+  it("the dashboard's feed waits a random time between half and the whole of its wait", () => {
     vi.mocked(Math.random).mockReturnValue(0)
     opened()
     newest().fails()

@@ -36,7 +36,7 @@ describe("rates", () => {
     expect(rates.all).toEqual({ applied: 0, repeats: 0 })
   })
 
-  it("a process that began anew is not taken for one that went backwards", () => {
+  it("a process that began anew is not taken for a process whose counts went backwards", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100)] })
     rates.take({ workers: [worker("one", 10, 5, 2)] })
@@ -73,7 +73,7 @@ describe("latencies", () => {
 })
 
 describe("amounts", () => {
-  it("amounts are read as they stand, at any size, and shown with their thousands apart", () => {
+  it("amounts of any size are read exactly, and shown with their thousands apart", () => {
     const { total, purchaseCount } = parseExact('{"total":90071992547409919.10,"purchaseCount":12}')
     expect({ total, purchaseCount }).toEqual({ total: "90071992547409919.10", purchaseCount: 12 })
     expect(amount(total)).toBe("90,071,992,547,409,919.10")

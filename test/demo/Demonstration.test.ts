@@ -64,7 +64,7 @@ describe("the demo", () => {
     expect(lied).not.toEqual([])
   })
 
-  it("the demo ends if a repeat is not called one, is answered differently, or counts", async () => {
+  it("the demo ends if a repeat has no mark, another answer or an effect on the total", async () => {
     const again = (change: (request: Request) => Promise<Response>): Ask => {
       let lamps = 0
       return async (request) => {

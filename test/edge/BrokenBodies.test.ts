@@ -177,7 +177,7 @@ describe("a chunk that cannot be read", () => {
     nothingIsLogged()
   })
 
-  it("a chunk that cannot be read after a whole request is answered after it", async () => {
+  it("an unreadable chunk behind a whole request is answered after the answer of that request", async () => {
     const socket = await open(server.port)
     socket.write("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\nNONSENSE\r\n\r\n")
     const answer = await rest(socket)
@@ -187,7 +187,7 @@ describe("a chunk that cannot be read", () => {
 })
 
 describe("a client that leaves before its answer", () => {
-  it("a client that leaves before its answer is counted as one that left, and not as an error", async () => {
+  it("a client that leaves before its answer is counted with the status 499, and not as an error", async () => {
     const socket = await open(server.port)
     const text = purchaseText({ userId: "leaver", purchaseId: "p1" })
     const by = await countedMeanwhile(async () => {

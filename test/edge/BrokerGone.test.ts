@@ -86,7 +86,7 @@ describe("while the broker is gone", () => {
 })
 
 describe("when the broker is back", () => {
-  it("the same edge goes on when the broker is back, and only acknowledged purchases are there", async () => {
+  it("the same edge goes on when the broker is back, and accounts have only acknowledged purchases", async () => {
     await service.broker.run()
     await ready(200)
     await until("a read is answered", async () => (await service.get("/total/ann")).status === 200)
@@ -104,7 +104,7 @@ describe("when the broker is back", () => {
 })
 
 describe("when the broker does not answer", () => {
-  it("a purchase that the broker does not answer is 504, and counts once when it is sent again", async () => {
+  it("a purchase that the broker does not confirm gets 504, and counts once when it is sent again", async () => {
     const before = (await inputMessages(service.client)).length
     await service.broker.freeze()
     const unknown = await buy("unknown")

@@ -59,7 +59,7 @@ describe("GET /generate/{count}/{id}", () => {
 describe("GET /duplicate/{count}/{id}", () => {
   const note = "All of them carry one purchaseId, so the account counts one purchase."
 
-  it("GET /duplicate publishes the same purchase count times, and the account counts it once", async () => {
+  it("GET /duplicate sends one purchase `count` times, and the account counts the purchase once", async () => {
     const app = appOn(Context.add(service.edge.services, NewId, () => "the-one"))
     expect(await seen(app.request("/duplicate/1200/dup"))).toEqual(
       answered(200, `{"userId":"dup","purchaseId":"the-one","duplicatesSent":1200,"status":"success","note":"${note}"}`)

@@ -72,7 +72,7 @@ describe("GET /total/{id}", () => {
 })
 
 describe("GET /history/{id}", () => {
-  it("GET /history is the newest 20 purchases, oldest first, beside the count of all", async () => {
+  it("GET /history has the newest 20 purchases with the oldest first, and the count of all purchases", async () => {
     for (let index = 1; index <= 25; index += 1) {
       await buy({ userId: "historian", purchaseId: `p${index}`, value: index + 0.5, quantity: 2 })
     }
@@ -139,7 +139,7 @@ describe("GET /idempotent-test/{userId}/{product}/{value}/{qty}", () => {
     expect(await service.get(`/idempotent-test/${path}`)).toEqual(refusal(kind, detail, `/idempotent-test/${path}`))
   })
 
-  it("GET /idempotent-test stores nothing of what it refuses", async () => {
+  it("GET /idempotent-test stores nothing of a request that it refuses", async () => {
     await service.get("/idempotent-test/untouched/A/0/1")
     const messages = await inputMessages(service.client)
     expect(messages.flatMap(({ purchases }) => purchases).filter(({ userId }) => userId === "untouched")).toEqual([])

@@ -60,17 +60,20 @@ describe("GET /", () => {
 describe("GET /dashboard/{file}", () => {
   const types = { js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8", svg: "image/svg+xml" }
 
-  it.each(files)("the file %s is as it lies in the folder, and is not sent to callers who have it", async (name) => {
-    const { status, headers, body } = await get(`/dashboard/${name}`, { accept: "*/*" })
-    expect({ status, contentType: headers["content-type"], cacheControl: headers["cache-control"] }).toEqual({
-      status: 200,
-      contentType: types[name.split(".").at(-1) as keyof typeof types],
-      cacheControl: "private, no-cache"
-    })
-    expect(body).toBe(readFileSync(join(directory, name), "utf8"))
-    const again = await get(`/dashboard/${name}`, { "if-none-match": headers["etag"] ?? "" })
-    expect({ status: again.status, body: again.body }).toEqual({ status: 304, body: "" })
-  })
+  it.each(files)(
+    "the file %s is served as it lies in the folder, and is not sent again to callers who have it",
+    async (name) => {
+      const { status, headers, body } = await get(`/dashboard/${name}`, { accept: "*/*" })
+      expect({ status, contentType: headers["content-type"], cacheControl: headers["cache-control"] }).toEqual({
+        status: 200,
+        contentType: types[name.split(".").at(-1) as keyof typeof types],
+        cacheControl: "private, no-cache"
+      })
+      expect(body).toBe(readFileSync(join(directory, name), "utf8"))
+      const again = await get(`/dashboard/${name}`, { "if-none-match": headers["etag"] ?? "" })
+      expect({ status: again.status, body: again.body }).toEqual({ status: 304, body: "" })
+    }
+  )
 
   it("the folder has every module that another one imports", () => {
     for (const name of files.filter((file) => file.endsWith(".js"))) {

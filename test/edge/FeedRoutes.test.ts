@@ -58,7 +58,7 @@ describe("the feed of a user", () => {
     reader.close()
   })
 
-  it("the feed of a user goes on after the last id, and is reset if there is no such place", async () => {
+  it("the feed of a user goes on after the last id, and is reset if no place has that id", async () => {
     for (const purchaseId of ["p1", "p2", "p3"]) {
       await service.post(purchaseText({ userId: "dora", purchaseId }), { prefer: "wait=5" })
     }
@@ -96,7 +96,7 @@ describe("the parameter lastEventId", () => {
     for (const reader of [all, rest]) reader.close()
   })
 
-  it("the header wins over the parameter, since a browser that reconnects sends it with the old URL", async () => {
+  it("the header wins over the parameter, since a browser reconnects with the header and the old URL", async () => {
     const all = await served.open("/users/fay/feed", "0")
     await until("all is told", () => all.purchaseIds.length === 3)
     const [, second, third] = all.applied
@@ -170,7 +170,7 @@ describe("an edge", () => {
     await edge.stop()
   })
 
-  it("an edge without a broker opens no feed, and keeps the open ones until it is back", async () => {
+  it("an edge without a broker opens no feed, and keeps the open feeds until the broker is back", async () => {
     const other = await startEdge(service.settings)
     const reader = await served.open("/users/eve/feed")
     await service.post(purchaseText({ userId: "eve", purchaseId: "before" }), { prefer: "wait=5" })

@@ -38,7 +38,7 @@ const idsOf = async (userId: string) =>
     .map(({ purchaseId }) => purchaseId)
 
 describe("POST /purchases with lines", () => {
-  it("lines are answered each in its order, and wrong ones with what is wrong", async () => {
+  it("each line gets an answer in the order of the body, and a wrong line gets its mistake", async () => {
     const body = [
       line("mixed", "p1"),
       "\n",
@@ -81,7 +81,7 @@ describe("POST /purchases with lines", () => {
     expect(await answersTo("\r\n \n")).toEqual([])
   })
 
-  it("lines wait until each is applied, and are then known as repeats and conflicts", async () => {
+  it("a body with Prefer: wait gets applied, repeat or conflict for each line", async () => {
     const body = line("waits", "p1") + line("waits", "p2") + line("waits", "p1") + line("waits", "p1", { value: 1 })
     const conflict = `The purchaseId p1 of user waits was used before for 2 × Lamp at 12.50. Nothing was applied; use a new id for a new purchase.`
     const answer = await send(body, wait)
@@ -140,7 +140,7 @@ describe("POST /purchases with lines", () => {
     expect((await reader.read()).done).toBe(true)
   })
 
-  it("lines with an Idempotency-Key are refused, as it is for one purchase", async () => {
+  it("lines with an Idempotency-Key are refused, because a key belongs to one purchase", async () => {
     expect(await send(line("keyed", "p1"), { "idempotency-key": "k" })).toEqual(
       refusal(
         "malformed-request",
@@ -174,7 +174,7 @@ describe("a body that is packed", () => {
     expect(await idsOf("packed")).toEqual(["p1", "p2", "p3"])
   })
 
-  it("a body in another encoding than gzip is refused, and the message names it", async () => {
+  it("a body in another encoding than gzip is refused with a message that names the encoding", async () => {
     const expected = refusal(
       "unsupported-media-type",
       "The content encoding br is not supported. Send gzip, or leave out Content-Encoding.",
@@ -212,7 +212,7 @@ describe("a body that is packed", () => {
     expect(await idsOf("cut")).toHaveLength(count)
   })
 
-  it("a packed body that unpacks to far more than its size is refused without unpacking it all", async () => {
+  it("a packed body that unpacks to far more than its size is refused before all of it is unpacked", async () => {
     const packed = gzipSync("\n".repeat(64 * 1024 * 1024))
     const detail = "The body unpacks to more than 100 times its size."
     expect(await answersTo(packed, gzip)).toEqual([
@@ -236,7 +236,7 @@ describe("an edge that stops", () => {
     expect(await idsOf("stops")).toEqual([])
   })
 
-  it("an edge that stops ends a body of lines that goes on, and says how far it came", async () => {
+  it("an edge that stops ends a body of lines that goes on, and names the last line that it answered", async () => {
     let isDraining = false
     const app = appOn(service.edge.services, () => isDraining)
     const sent = new TransformStream<Uint8Array, Uint8Array>()
@@ -262,7 +262,7 @@ describe("an edge that stops", () => {
 })
 
 describe("a caller who does not take the answers", () => {
-  it("a body whose caller does not take the answers is not read further, and gets them all later", async () => {
+  it("a body is not read further until its caller takes the answers, and no answer is lost", async () => {
     const pieceAt = (piece: number) =>
       new TextEncoder().encode(Array.from({ length: 400 }, (_, index) => line("slow", `p${piece}-${index}`)).join(""))
     const piecesMax = 200

@@ -186,7 +186,7 @@ describe("an edge that is stopping", () => {
   const stopping = (instance: string) =>
     refusal("unavailable", "This edge is stopping.", instance, { "retry-after": "1", connection: "close" })
 
-  it("an edge that is stopping is alive, not ready, and stores nothing new", async () => {
+  it("an edge that is stopping is alive but not ready, and stores nothing new", async () => {
     const app = appOn(service.edge.services, true)
     expect(await seen(app.request("/livez"))).toEqual(answered(200, '{"status":"alive"}', { connection: "close" }))
     expect(await seen(app.request("/readyz"))).toEqual(stopping("/readyz"))

@@ -22,7 +22,7 @@ const applied = (userId: string, purchaseId: string, runningTotal: string, heade
 const replayed = { "idempotent-replayed": "true" }
 
 describe("POST /purchases", () => {
-  it("POST /purchases answers 202 and the receipt's place once the broker has it on disk", async () => {
+  it("POST /purchases answers 202 and the receipt's place once the broker has the purchase on disk", async () => {
     expect(await service.post(purchaseText({ userId: "one", purchaseId: "p1" }))).toEqual(stored("one", "p1"))
     const [message] = (await inputMessages(service.client)).filter(({ subject }) => subject.endsWith(".one"))
     expect(message?.purchases).toEqual([
@@ -37,7 +37,7 @@ describe("POST /purchases", () => {
     ])
   })
 
-  it("POST /purchases takes a total that is value times quantity, and no other", async () => {
+  it("POST /purchases takes only a total that is value times quantity", async () => {
     expect(await service.post(purchaseText({ userId: "sum", purchaseId: "p1", total: 25 }))).toEqual(
       stored("sum", "p1")
     )
@@ -46,7 +46,7 @@ describe("POST /purchases", () => {
     )
   })
 
-  it("POST /purchases writes the place of ids with special characters so that it can be followed", async () => {
+  it("POST /purchases answers with a place that callers can follow, also for ids with special characters", async () => {
     const place = "/users/ann%40x.org%3F%23%20%C3%A9/purchases/%2520%26%3E*"
     const answer = await service.post(purchaseText({ userId: "ann@x.org?# é", purchaseId: "%20&>*" }), wait)
     expect(answer.status).toBe(201)
@@ -56,7 +56,7 @@ describe("POST /purchases", () => {
     expect(receipt.body).toContain('"purchaseId":"%20&>*","userId":"ann@x.org?# é"')
   })
 
-  it("POST /purchases takes the longest ids that there may be", async () => {
+  it("POST /purchases takes the longest ids that the rules allow", async () => {
     const userId = "\u{1f6d2}".repeat(64)
     const purchaseId = "\u{1f9fe}".repeat(128)
     expect((await service.post(purchaseText({ userId, purchaseId }), wait)).status).toBe(201)
@@ -65,7 +65,7 @@ describe("POST /purchases", () => {
     )
   })
 
-  it("POST /purchases takes the highest value, quantity and total, and adds them up exactly", async () => {
+  it("POST /purchases takes the highest value, quantity and total, and adds such totals exactly", async () => {
     const most = { value: 1_000_000, quantity: 10_000 }
     expect((await service.post(purchaseText({ userId: "most", purchaseId: "p1", ...most }), wait)).body).toBe(
       '{"purchaseId":"p1","userId":"most","productName":"Lamp","productType":"Office","value":1000000.00,"quantity":10000,"total":10000000000.00,"status":"applied","runningTotal":10000000000.00,"currency":"USD"}'
@@ -101,7 +101,7 @@ describe("the id of a purchase", () => {
     expect(await post()).toEqual(stored("keyed", purchaseId, replayed))
   })
 
-  it("the id of a purchase may stand in both places, if it is the same", async () => {
+  it("the id of a purchase may stand both in the body and in the header if both are equal", async () => {
     const post = (key: string) =>
       service.post(purchaseText({ userId: "both", purchaseId: "p1" }), { "idempotency-key": key })
     expect(await post('"p1"')).toEqual(stored("both", "p1"))
@@ -121,7 +121,7 @@ describe("the id of a purchase", () => {
 })
 
 describe("Prefer: wait", () => {
-  it("a post with Prefer: wait is answered 201 with the running total when it is applied", async () => {
+  it("a post with Prefer: wait is answered 201 with the running total when the purchase is applied", async () => {
     expect(await service.post(purchaseText({ userId: "waits", purchaseId: "p1" }), wait)).toEqual(
       applied("waits", "p1", "25.00")
     )
@@ -157,7 +157,7 @@ describe("Prefer: wait", () => {
 })
 
 describe("the same purchase again", () => {
-  it("the same purchase again gets the same status and body, marked as a repeat, and counts once", async () => {
+  it("the same purchase again gets the same status and body with the mark of a repeat, and counts once", async () => {
     const text = purchaseText({ userId: "again", purchaseId: "p1" })
     expect(await service.post(text)).toEqual(stored("again", "p1"))
     expect(await service.post(text)).toEqual(stored("again", "p1", replayed))
@@ -179,7 +179,7 @@ describe("the same purchase again", () => {
     expect(await service.post(other)).toEqual(stored("spelled", "p1", replayed))
   })
 
-  it("the same purchase counts once if it comes many times at once", async () => {
+  it("a purchase that comes many times at once counts once", async () => {
     const text = purchaseText({ userId: "race", purchaseId: "p1" })
     const answers = await Promise.all(Array.from({ length: 20 }, () => service.post(text, wait)))
     expect(answers.map(({ status, body }) => ({ status, body }))).toEqual(

@@ -52,7 +52,7 @@ const known = (route: Route): string => {
 
 describe("an unknown query parameter", () => {
   it.each(titled(strict))(
-    "an unknown query parameter of %s is refused, with its name and the known ones",
+    "an unknown query parameter of %s is refused with its name and the known names",
     async (_title, route) => {
       const detail = `This route knows no query parameter 'product'. ${known(route)}`
       expect(await ask(route, "?product=X")).toEqual(refusal("malformed-request", detail, pathOf(route)))

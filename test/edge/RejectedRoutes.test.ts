@@ -118,7 +118,7 @@ describe("GET /rejected", () => {
     expect((await service.get(`/rejected/${sequence}/0`)).body).toBe(before)
   })
 
-  it("GET /rejected shows the beginning of a long payload, and the record shows all of it", async () => {
+  it("GET /rejected shows the beginning of a long payload, and the record shows the whole payload", async () => {
     const payload = `{"long":"${"x".repeat(5_000)}"}`
     const sequence = await service.reject(payload)
     const { rejected } = JSON.parse((await service.get("/rejected?limit=1")).body) as { rejected: [Rejected] }
@@ -145,7 +145,7 @@ describe("GET /rejected", () => {
 })
 
 describe("POST /rejected/{inputSequence}/{index}/replay", () => {
-  it("a replay applies the corrected purchase once, however often it is sent, and keeps its trail", async () => {
+  it("a replay that is sent several times applies the corrected purchase once, and keeps its trail", async () => {
     const sequence = await service.reject(negative("once"))
     const body = purchaseText({ userId: "once", value: 5 })
     const first = await replay(sequence, body)
@@ -226,7 +226,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     })
   })
 
-  it("a replay goes on if it was broken off before the purchase was sent", async () => {
+  it("a replay that broke off before its purchase was sent goes on when it is sent again", async () => {
     const sequence = await service.reject(negative("early"))
     const body = purchaseText({ userId: "early" })
     const broken = withPublisher(() => Effect.interrupt)
@@ -239,7 +239,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("early")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("a replay goes on if it was broken off after the purchase was sent", async () => {
+  it("a replay that broke off after its purchase was sent goes on when it is sent again", async () => {
     const sequence = await service.reject(negative("late"))
     const records = Context.get(service.edge.services, RejectedRecords)
     const broken = Context.add(
@@ -259,7 +259,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("late")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("a replay is 202 while its outcome is unknown, and the same again tells it without sending more", async () => {
+  it("a replay of unknown outcome is 202, and the same replay again tells the outcome and sends nothing", async () => {
     const sequence = await service.reject(negative("patient"))
     const unanswered = Context.add(
       service.edge.services,

@@ -25,7 +25,7 @@ const receiptOf = (repeats: number, conflicts: number) => ({
 })
 
 describe("past the broker's window", () => {
-  it("a repeat past the broker's window is dropped by the account, answered as before, and counted", async () => {
+  it("the account drops and counts a repeat past the broker's window, and the edge answers as before", async () => {
     const text = purchaseText({ purchaseId: "p1" })
     const first = answered(201, appliedBody, { location, "preference-applied": "wait=20" })
     expect(await service.post(text, wait)).toEqual(first)

@@ -34,7 +34,7 @@ describe("GET /status", () => {
     }).catch(() => expect(found).toMatchObject(expected as object))
   }
 
-  it("the status tells nothing of what it does not know while there was no worker", async () => {
+  it("the status leaves out the facts that only a worker knows while there was no worker", async () => {
     await service.post(purchaseText({ purchaseId: "p1" }))
     const notApplied = "no worker reads it"
     expect(await status()).toEqual({
@@ -50,7 +50,7 @@ describe("GET /status", () => {
     })
   })
 
-  it("the status tells what waits, who owns it, and what each worker has done", async () => {
+  it("the status tells the waiting messages and owner of each partition, and the work of each worker", async () => {
     await service.startWorker()
     await service.post(purchaseText({ purchaseId: "p1", quantity: 9 }), { prefer: "wait=10" })
     await service.get("/duplicate/3/bob")
@@ -152,7 +152,7 @@ describe("a reading of the status", () => {
   const troubleIn = async (...given: Parameters<typeof counted>) =>
     (await counted(...given).run(current)).partitions.map(({ trouble }) => trouble)
 
-  it("the status names a partition whose worker was not heard within its lease, and no other", async () => {
+  it("the status names only the partitions without a worker that was heard within its lease", async () => {
     const waiting = Effect.succeed(queue())
     expect(await troubleIn(waiting, [sign(leaseMilliseconds)])).toEqual([undefined])
     expect(await troubleIn(waiting, [sign(leaseMilliseconds + 1)])).toEqual(["of-7 was not heard for 3 seconds"])
@@ -171,7 +171,7 @@ describe("a reading of the status", () => {
     expect(await troubleIn(Effect.succeed(queue({ readAt: 9_000, depth: 0 })), [sign(0)], 9_000)).toEqual([undefined])
   })
 
-  it("the status is read twice a second, however many ask, and an owner is looked up once an epoch", async () => {
+  it("the status is read twice a second for all callers together, and an owner is looked up once an epoch", async () => {
     let epoch = 7
     const { asked, run } = counted(Effect.sync(() => queue({ epoch })))
     const owners = await run(

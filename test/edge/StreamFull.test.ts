@@ -44,7 +44,7 @@ describe("a broker that takes no more", () => {
     expect(body).toContain(`"purchaseCount":${new Set(counted.map(({ purchaseId }) => purchaseId)).size},"known":true}`)
   })
 
-  it("a broker that takes no more is said to store nothing, although it answers", async () => {
+  it("the edge says that a broker that answers but takes no more messages stores nothing", async () => {
     const small = () => service.post(purchaseText({ purchaseId: crypto.randomUUID() }))
     while ((await small()).status === 202);
     const { status, body } = await service.get("/readyz")
@@ -54,7 +54,7 @@ describe("a broker that takes no more", () => {
     )
   })
 
-  it("a broker that took no more is used again as soon as it has room", async () => {
+  it("the edge uses a broker whose stream was full again as soon as the stream has room", async () => {
     const manager = await service.client.jetstreamManager()
     await manager.streams.purge("PURCHASES")
     const answer = await service.post(purchaseText({ purchaseId: "room" }), { prefer: "wait=30" })

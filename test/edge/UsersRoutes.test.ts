@@ -42,7 +42,7 @@ const storedAt = async (purchaseId: string) => {
 }
 
 describe("GET /users/{id}/total", () => {
-  it("a user's total is exact, with the count and, as the ETag, the account's revision", async () => {
+  it("a user's total is exact and has the count, and its ETag is the account's revision", async () => {
     await buy("totals", "t1", 0.1)
     await buy("totals", "t2", 0.05)
     const answer = await service.get("/users/totals/total")
@@ -196,7 +196,7 @@ describe("GET /users/{id}/purchases", () => {
     )
   })
 
-  it("a history refuses a cursor of another user, of the future, and past the revision that it names", async () => {
+  it("a history refuses a cursor of another user, of the future, or past the revision in the cursor", async () => {
     await service.get("/generate/2/other")
     expect((await service.get("/users/other/total")).status).toBe(200)
     const other = await newestRevision("other")
@@ -224,7 +224,7 @@ describe("GET /users/{id}/purchases", () => {
 describe("GET /users/{id}/purchases/{purchaseId}", () => {
   const path = "/users/holder/purchases/r2"
 
-  it("a receipt has content, times, sequences, the total after it, and repeats", async () => {
+  it("a receipt has the content, times, sequences, running total and repeats of its purchase", async () => {
     await buy("holder", "r1")
     expect((await service.get("/users/holder/purchases/r1")).status).toBe(200)
     await buy("holder", "r2", 0.01)

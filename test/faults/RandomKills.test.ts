@@ -67,7 +67,7 @@ describe("kill -9 at random moments", () => {
     start(victim)
   }
 
-  it("5 kills each of worker, edge and broker during 20,000 purchases lose and double nothing", async () => {
+  it("5 kills each of worker, edge and broker during 20,000 purchases neither lose nor double any purchase", async () => {
     const random = seeded(seed)
     const victims = shuffled(
       (["worker", "edge", "broker"] as const).flatMap((one) => Array(killsOfEach).fill(one)),

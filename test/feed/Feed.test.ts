@@ -190,7 +190,7 @@ describe("The feed", () => {
     expect(ann.sequences()).toEqual([6, 10, 14])
   })
 
-  it("a feed goes on after any place without a gap or repeat, from the journal, from memory, and live", async () => {
+  it("a feed from the journal, from memory or live goes on after any place without a gap or repeat", async () => {
     ledger.grow(500)
     const first = read()
     await first.begun()
@@ -397,7 +397,7 @@ describe("The feed", () => {
     expect([...reader.sequences(), ...back.sequences()]).toEqual(evenNumbers(0, 200))
   })
 
-  it("readers who wait for an owner do not hold up the others", async () => {
+  it("readers who wait for an owner do not hold up the other readers", async () => {
     ledger.grow(10)
     ledger.owner = Effect.never
     const waiting = Array.from({ length: 20 }, () => read({ userToken: "ann", lastEventId: "0" }))
@@ -407,7 +407,7 @@ describe("The feed", () => {
     expect(waiting.flatMap(({ ids }) => ids())).toEqual([])
   })
 
-  it("all feeds end when the process stops, and later ones end at once", async () => {
+  it("all feeds end when the process stops, and later feeds end at once", async () => {
     const reader = read()
     await reader.begun()
     await runtime.runPromise(feed.stop)
@@ -421,7 +421,7 @@ describe("The feed", () => {
     })
   })
 
-  it("all feeds end when another ledger takes the place of this one, and the next reader follows that", async () => {
+  it("all feeds end when another ledger takes this one's place, and the next reader follows the new ledger", async () => {
     const reader = read()
     await reader.begun()
     ledger.replace()
@@ -431,7 +431,7 @@ describe("The feed", () => {
     expect(ledger.follows).toBe(2)
   })
 
-  it("a feed fails without a broker, and works for the next reader when there is one", async () => {
+  it("a feed fails without a broker, and works for the next reader when the broker is back", async () => {
     ledger.isAvailable = false
     const reader = read()
     await reader.begun()
@@ -536,7 +536,7 @@ describe("Readers of random places in a random journal", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }))
   afterEach(() => void vi.useRealTimers())
 
-  it("readers of random places get exactly the lines after their place, in order, each once", async () => {
+  it("readers of random places get exactly the lines after their place, in order and once", async () => {
     for (let seed = 1; seed <= 50; seed += 1) {
       for (const { place, userToken, got, expected } of await readAtRandom(seed)) {
         expect(got, `seed ${seed}, after ${place}, of ${userToken ?? "all"}`).toEqual(expected)
@@ -561,7 +561,7 @@ describe("What comes to a reader in time", () => {
     })
   })
 
-  it("a reader gets what gathered for 50 milliseconds, or until it is much, and never an empty slice", () => {
+  it("a reader gets the items of 50 milliseconds or a full slice, and never an empty slice", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const revision = (line: number) => ({ userToken: "ann", place: { sequence: 1, line }, storedAt: 0, text: "" })
       const many = Array.from({ length: 256 }, (_, index) => revision(index))

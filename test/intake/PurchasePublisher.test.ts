@@ -82,7 +82,7 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => purc
 const storedAs = (sequence: number, index = 0) => Exit.succeed({ sequence, duplicate: false, index })
 
 describe("a broker that cannot be asked", () => {
-  it.effect("a purchase, and those behind it, fail within two seconds without a broker", () =>
+  it.effect("a purchase and the purchases behind it fail within two seconds without a broker", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver(() => Effect.fail(unavailable))
       const first = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
@@ -138,7 +138,7 @@ describe("a cluster that elects a leader", () => {
 })
 
 describe("purchases behind a message that found no leader", () => {
-  it.effect("purchases behind a message that found no leader fail with it, without ten seconds of their own", () =>
+  it.effect("purchases behind a message that found no leader fail with that message, and do not wait longer", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver(() => Effect.fail(leaderless))
       yield* Effect.forkChild(publisher.publish([purchase("p1")]))
@@ -165,7 +165,7 @@ describe("a broker that does not answer", () => {
     })
   )
 
-  it.effect("a broker that does not answer leaves the outcome unknown, also if it is gone afterwards", () =>
+  it.effect("a broker that does not answer leaves the outcome unknown, also if the broker is gone afterwards", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver((attempt) => Effect.fail(attempt === 1 ? unknown : unavailable))
       const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
@@ -198,7 +198,7 @@ describe("a broker that refuses", () => {
 })
 
 describe("the messages", () => {
-  it.effect("a message carries together, in their order, the purchases that came while one was under way", () =>
+  it.effect("a message carries, in their order, the purchases that came while another message was under way", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver((attempt) =>
@@ -311,7 +311,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a purchase is only stored if no notice of it comes, and each of a group has its own", () =>
+  it.effect("a purchase without a notice is only stored, and each purchase of a group has its own notice", () =>
     Effect.gen(function* () {
       const { publisher, sent, tell } = yield* publisherOver(() => Effect.succeed(stored))
       yield* publisher.publish([purchase("first")])
@@ -326,7 +326,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a notice that is told twice, or to nobody, does not count for another purchase", () =>
+  it.effect("a notice that comes twice or has no listener does not count for another purchase", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.succeed(stored))
       yield* publisher.publish([purchase("first")])
@@ -349,7 +349,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a purchase that cannot be stored fails, and a later notice of it changes nothing", () =>
+  it.effect("a purchase that cannot be stored fails, and a later notice of that purchase changes nothing", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.fail(refused))
       expect(yield* Effect.exit(publisher.publishAndWait(purchase("p1"), onlyStored))).toEqual(Exit.fail(refused))
@@ -360,7 +360,7 @@ describe("a purchase that is waited for", () => {
 })
 
 describe("an edge that holds as much as it may", () => {
-  it.effect("an edge that is full refuses a purchase at once, and takes more when there is room", () =>
+  it.effect("a full edge refuses a purchase at once, and takes purchases again when there is room", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher } = yield* publisherOver(() => Deferred.await(gate))
@@ -380,7 +380,7 @@ describe("an edge that holds as much as it may", () => {
 describe("streams of purchases", () => {
   const stored = { sequence: 1, duplicate: false }
 
-  it.effect("streams wait for room in their share, keep their order, and leave room for single purchases", () =>
+  it.effect("streams wait in their order for room in their share, and leave room for single purchases", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))

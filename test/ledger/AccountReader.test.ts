@@ -99,7 +99,7 @@ describe("an account that is read from the journal", () => {
     expect(made.read).toEqual([])
   })
 
-  it("an account that is read equals the one that its actor had in memory", () =>
+  it("an account that is read equals the account that its actor had in memory", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(fc.nat({ max: 150 }), { minLength: 1, maxLength: 6 }), { maxLength: 90, size: "max" }),
@@ -178,7 +178,7 @@ describe("an account of which something is missing is refused, since it would ta
     return { made, first, second, unsealed: unsealed ?? 0, newest: newest ?? 0 }
   }
 
-  it("an account is read if nothing of it was lost", async () => {
+  it("an account is read if none of its records was lost", async () => {
     const { made } = makeSealed()
     expect((await loaded(made)).count).toBe(514)
   })
@@ -217,7 +217,7 @@ describe("an account of which something is missing is refused, since it would ta
     }
   })
 
-  it("an account is refused if its ids are fewer, or more, than its count", async () => {
+  it("an account is refused if the number of its ids differs from its count", async () => {
     const { made, first } = makeSealed()
     const own = decodeSegment(made.journal.at(first)?.text ?? "")
     const less = { ...own, revisions: [] }

@@ -132,7 +132,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer tells its epoch of a stored commit, then the proposers, and then which messages are done", () =>
+  it.effect("the writer tells of a stored commit in order: its epoch, the proposers, the finished messages", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const seen: Array<unknown> = []
@@ -353,7 +353,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("the question counts the commit in flight as its own, and looks for another owner's after it", () =>
+  it.effect("the owner check counts the commit in flight as its own, and looks for a foreign commit after it", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))

@@ -121,7 +121,7 @@ const manifestOf = (ledger: Ledger) =>
   )
 
 describe("the heads of a partition", () => {
-  it("every owner has the heads of the chain, whatever fails, comes late or is lost", () =>
+  it("every owner has the heads of the chain, even if writes fail, come late or are lost", () =>
     fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => {
         const run = Effect.gen(function* () {
@@ -144,7 +144,7 @@ describe("the heads of a partition", () => {
       { numRuns: 300 }
     ))
 
-  it.effect("a manifest has all heads up to the commit that it names, and none beyond it", () =>
+  it.effect("a manifest has all heads up to the commit that it names, and no heads beyond that commit", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()

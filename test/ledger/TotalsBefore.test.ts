@@ -71,7 +71,7 @@ const sizes = integer({ min: 1, max: 5 })
 const everyMoment = Array.from({ length: 63 }, (_, index) => index - 1)
 
 describe("totals before moments", () => {
-  it("the total before a moment is that after the last purchase stored before it", () =>
+  it("the total before a moment is the total after the last purchase stored before that moment", () =>
     assert(
       asyncProperty(rising, sizes, array(integer({ min: -1, max: 61 })), async (purchases, size, moments) => {
         const { totals } = await totalsOver(revisionsOf(purchases, size), moments)
@@ -115,7 +115,7 @@ describe("totals before moments", () => {
 })
 
 describe("the probe of a range", () => {
-  it("the probe of a range is the number in it that the most twos divide", () => {
+  it("the probe of a range is its number with the most factors of two", () => {
     const twos = (number: number) => number & -number
     assert(
       property(integer({ min: 1, max: 300 }), nat(300), (low, length) => {

@@ -71,7 +71,7 @@ it("repeats are counted by the net that caught them, and conflicts as rejected",
   expect(conflict('rejected_purchases_total{reason="conflict"}')).toBe(1)
 })
 
-it("gauges tell the queue of each partition, the actors, the partitions and the broker", async () => {
+it("gauges tell the waiting messages of each partition, the actors, the partitions and the broker", async () => {
   await post({ purchaseId: "p3" })
   const now = await series()
   expect(now).toMatchObject({

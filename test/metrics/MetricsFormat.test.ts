@@ -100,7 +100,7 @@ describe("a caller that takes several formats", () => {
 })
 
 describe("OpenMetrics", () => {
-  it("OpenMetrics text ends with its mark, names units, and calls a counter's family by its plain name", async () => {
+  it("OpenMetrics text names units, gives a counter's family its plain name and ends with its mark", async () => {
     const { body } = await service.get("/metrics", { accept: "application/openmetrics-text" })
     const lines = body.split("\n")
     expect(lines.slice(-2)).toEqual(["# EOF", ""])

@@ -76,7 +76,7 @@ describe("the reads of a chain", () => {
     })
   )
 
-  it.effect("a read is shared by all who ask for its record, and goes on if the first of them is interrupted", () =>
+  it.effect("all readers of a record share one read, which goes on if the first reader is interrupted", () =>
     Effect.gen(function* () {
       const broker = makeBroker()
       yield* Effect.gen(function* () {

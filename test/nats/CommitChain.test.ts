@@ -39,7 +39,7 @@ describe("the journal and the heads on a broker", () => {
   const append = async (partition: number, commit: string, after: number) =>
     Number(await chain((one) => one.append(partition, commit, after)))
 
-  it("a commit is appended behind the newest of its partition, and behind no other", async () => {
+  it("a commit is appended only behind the newest commit of its partition", async () => {
     expect(await chain((one) => one.newest(0))).toBeUndefined()
     const first = await append(0, "first", 0)
     const other = await append(1, "other", 0)
@@ -53,7 +53,7 @@ describe("the journal and the heads on a broker", () => {
     expect(await chain((one) => one.next(0, second))).toBeUndefined()
   })
 
-  it("a chain is read in pages, in order, without the records of other partitions and segments", async () => {
+  it("a chain is read in pages and in order, without segments and commits of other partitions", async () => {
     const wanted: Array<number> = []
     for (let number = 1; number <= 200; number += 1) {
       wanted.push(await append(2, `commit ${number}`, wanted.at(-1) ?? 0))
@@ -90,7 +90,7 @@ describe("the journal and the heads on a broker", () => {
     expect(await heads((store) => store.manifest(0))).toEqual({ sequence: second, text: "two" })
   })
 
-  it("chunks are stored as bytes, and those of one partition are removed below a sequence", async () => {
+  it("chunks are stored as bytes, and the chunks of one partition are removed below a sequence", async () => {
     const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => index % 256)
     const store = async (partition: number, name: string) =>
       Number(await heads((one) => one.store(partition, name, bytes)))

@@ -33,7 +33,7 @@ describe("A session of the commit stream", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 2))).toEqual({ heard: [3, 9], ends: [], published: [] })
   })
 
-  it("a session ends at a delivery after a missing one, and does not hand it on", () => {
+  it("a session ends at a delivery after a missing delivery, and does not hand on the later delivery", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 3))).toMatchObject({ heard: [3], ends: ["a delivery is missing"] })
   })
 
@@ -46,7 +46,7 @@ describe("A session of the commit stream", () => {
     expect(outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "1" })).ends).toEqual([])
   })
 
-  it("a session answers a broker that asks whether it keeps up, or says that it waits for that answer", () => {
+  it("a session answers each request for flow control, also the request in a heartbeat of the broker", () => {
     const asked = outcomeOf(status({}, "flow"), status({ "Nats-Consumer-Stalled": "stalled" }))
     expect(asked).toEqual({ heard: [], ends: [], published: ["flow", "stalled"] })
   })

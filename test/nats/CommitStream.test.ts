@@ -211,7 +211,7 @@ describe("The stream of commits", () => {
     expect(following.places()).toEqual(["1.1", ...after])
   })
 
-  it("any place gives exactly the lines after it, in order, each once, read or followed", async () => {
+  it("a reader of any place gets exactly the lines after that place, in order and once", async () => {
     const started = await start()
     const random = seeded(7)
     const users = ["ann", "bob", "carl", "dora", "eve"]

@@ -15,7 +15,7 @@ describe("an epoch that serves queries", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
 
   // `npm run soak` finds such a leak: memory for each epoch that a worker ever had.
-  it("the connection forgets an epoch that served queries when it is over", async () => {
+  it("the connection forgets an epoch that served queries when the epoch is over", async () => {
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url, PARTITIONS: "1" }), "test"))
     const serveOnce = Effect.scoped(
       Effect.gen(function* () {

@@ -82,7 +82,7 @@ describe("A broker with accounts of an earlier version", () => {
     return names?.streams.toSorted() ?? []
   }
 
-  it("edges and workers refuse accounts of an earlier version, say how to upgrade, and begin no journal", async () => {
+  it("edges and workers refuse accounts of an earlier version, and name the upgrade before any write", async () => {
     await expect(startEdge(settings())).rejects.toThrow(sentence)
     await expect(startWorker(settings())).rejects.toThrow(sentence)
     expect((await streams()).filter((name) => name.startsWith("KV_"))).toEqual(["KV_ledger"])

@@ -65,7 +65,7 @@ describe("The janitor", () => {
     expect(mistakesAfter(await readAccount(system.ask, slow), ofSlow)).toEqual([])
   })
 
-  it("the janitor keeps what a partition has not applied while others go on", async () => {
+  it("the janitor keeps the input that a partition has not applied while other partitions go on", async () => {
     await system.publish(ofFast, 1)
     await system.publish(ofSlow, 1)
     await system.publish(manySold(fast, 10, "later"), 1)
@@ -106,7 +106,7 @@ describe("The janitor", () => {
     expect({ first: first_seq, last: last_seq }).toEqual({ first: 1, last: messages })
   })
 
-  it("a new worker reads the ledger behind the janitor: it knows repeats, and applies new purchases", async () => {
+  it("a worker that starts after a purge knows repeats, and applies new purchases", async () => {
     const worker = await system.startWorker()
     await publishBoth()
     await system.admin.untilApplied()

@@ -22,7 +22,7 @@ const newLease = (): Lease => {
 }
 
 describe("Lease", () => {
-  it("a worker that hears no other has every partition", () => {
+  it("a worker that hears no other worker has every partition", () => {
     expect(newLease().partitions.size).toBe(partitions)
   })
 
@@ -36,7 +36,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("a worker takes the partitions of one that leaves at once", () => {
+  it("a worker takes the partitions of a leaving worker at once", () => {
     const lease = newLease()
     lease.hear(sign("other"), 0)
     lease.reassign(0)
@@ -56,7 +56,7 @@ describe("Lease", () => {
     expect(withBoth).toEqual(another.partitions)
   })
 
-  it("a worker keeps the others alive after a time in which none could be heard", () => {
+  it("a worker counts the other workers as alive after a time in which no worker could be heard", () => {
     const lease = newLease()
     lease.hear(sign("other"), 0)
     lease.reassign(0)
@@ -75,7 +75,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("a worker gives no sign and owns nothing after it left", () => {
+  it("a worker that has left gives no sign and owns nothing", () => {
     const lease = newLease()
     lease.leave()
     lease.reassign(0)

@@ -64,7 +64,7 @@ describe("What cannot be applied", () => {
     expect(Buffer.from(kept, encoding === "text" ? "utf8" : encoding)).toEqual(Buffer.from(payload))
   })
 
-  it("one bad purchase of a message leaves the others applied", async () => {
+  it("one bad purchase of a message leaves the other purchases applied", async () => {
     const good = sold(user, "good")
     const also = sold(user, "also good")
     const all = [good, ...badPurchases.map(([, bad]) => bad), also]

@@ -90,7 +90,7 @@ describe("A read", () => {
     expect(await strong).toMatchObject({ purchaseCount: 5 })
   })
 
-  it("an old owner answers no read, even if the janitor has purged all that it missed", async () => {
+  it("an old owner answers no read, even if the janitor has purged all messages that the owner missed", async () => {
     let isDeaf = false
     await system.startWorker(
       // A deaf worker hears neither deliveries nor that the next owner has deleted its consumer.

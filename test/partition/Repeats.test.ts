@@ -40,7 +40,7 @@ describe("Repeats", () => {
     await setWindow(usual)
   }
 
-  it("the broker drops repeats within the duplicate window, and the account drops them after it", async () => {
+  it("the broker drops repeats within the duplicate window, and the account drops later repeats", async () => {
     const sale = sold("again", "one")
     const first = await post(system.ask, sale)
     expect({ status: first.status, idempotentReplayed: first.headers.get("idempotent-replayed") }).toEqual({

@@ -76,7 +76,7 @@ describe("a message that was sent for one user", () => {
 })
 
 describe("a message that was sent for a group", () => {
-  it("a message for a group has the purchases of its partition's users applied, and the others rejected", () => {
+  it("the purchases of a partition's users in a group message are applied, and the others are rejected", () => {
     const [ann, bob, eve] = [userIn(1, partitions, "ann"), userIn(1, partitions, "bob"), userIn(2, partitions, "eve")]
     expect(sorted(undefined, sold(ann, "p1"), sold(bob, "p2"), sold(eve, "p3"))).toEqual({
       applied: [

@@ -82,7 +82,7 @@ describe("An epoch is stuck", () => {
     })
   )
 
-  it.effect("an epoch is not stuck while something else comes, or is committed, or no query waits", () =>
+  it.effect("an epoch is not stuck while messages come, commits are stored or no query waits", () =>
     Effect.gen(function* () {
       const slowly = [1, 2, 3, 4, 5, 6].map((reached): Turn => ({ reached }))
       expect(yield* watch(slowly, { awaited: 7 })).toBeUndefined()

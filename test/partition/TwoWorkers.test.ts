@@ -48,7 +48,7 @@ describe("Two workers", () => {
     await expectExact()
   })
 
-  it("two workers that share the partitions hand them over as they come and go", async () => {
+  it("two workers that share the partitions hand partitions over when a worker comes or goes", async () => {
     // With these names each of the two is assigned four partitions. No lease ends here, because a worker that leaves
     // says so.
     const forEver = { workerLease: Duration.hours(1) }

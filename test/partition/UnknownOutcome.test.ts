@@ -93,7 +93,7 @@ describe("An append whose outcome is unknown", () => {
   }
 
   describe("of a commit", () => {
-    it("a commit of unknown outcome is not made again if it was made", async () => {
+    it("a commit of unknown outcome is not stored again if the broker had stored it", async () => {
       let commits = 0
       let lost = 0
       await system.startWorker({
@@ -118,7 +118,7 @@ describe("An append whose outcome is unknown", () => {
       expect(await system.admin.epochs(system.partitionOf("user"))).toHaveLength(3)
     })
 
-    it("a commit of unknown outcome is made in the next epoch if it was not made", async () => {
+    it("a commit of unknown outcome is stored in the next epoch if the broker had not stored it", async () => {
       let commits = 0
       await system.startWorker({
         chain: (real) => ({
@@ -229,7 +229,7 @@ describe("An append whose outcome is unknown", () => {
       })
     }
 
-    it("a take-over record of unknown outcome leads to one more if it was made", async () => {
+    it("a take-over record of unknown outcome leads to a second record if the broker had stored the first", async () => {
       await system.startWorker({ chain: atSecondTakeOver((append) => Effect.andThen(append, unknown)) })
       await postAll(sales)
       await expectExact(user, sales)
@@ -237,7 +237,7 @@ describe("An append whose outcome is unknown", () => {
       expect(await system.admin.epochs(0)).toHaveLength(3)
     })
 
-    it("a take-over record of unknown outcome is tried again if it was not made", async () => {
+    it("a take-over record of unknown outcome is tried again if the broker had not stored it", async () => {
       await system.startWorker({ chain: atSecondTakeOver(() => unknown) })
       await postAll(sales)
       await expectExact(user, sales)

@@ -61,7 +61,7 @@ describe("the address of notices", () => {
 })
 
 describe("noticesOf", () => {
-  it("notices tell the edge that a message names the total after each purchase, and tell no other edge", () => {
+  it("a notice goes only to the edge whose address the message carries, with the total after a purchase", () => {
     const purchases = [applied(7, 0, 100n), applied(8, 0, 10n), applied(9, 3, 1n)]
     const one = { edge: "one", message: 1 }
     const two = { edge: "two", message: 5 }

@@ -59,7 +59,7 @@ describe("a place of a feed as text", () => {
 })
 
 describe("the order of places", () => {
-  it("places are ordered by commits, then by lines, and the place behind a commit ends it", () => {
+  it("places are ordered by commits and then by lines, and the place behind a commit is its last", () => {
     const ordered = ["3.0", "3.1", "3.2", "3.10", "3", "4.1", "4", "10.1"].map((text) => decodeFeedPlace(text))
     for (const [index, one] of ordered.entries()) {
       for (const [other, than] of ordered.entries()) {
@@ -69,7 +69,7 @@ describe("the order of places", () => {
     }
   })
 
-  it("of two different places one is after the other, and no place is after itself", () => {
+  it("one of two different places is after the other, and no place is after itself", () => {
     fc.assert(
       fc.property(near, near, near, (one, other, third) => {
         const isSame = encodeFeedPlace(one) === encodeFeedPlace(other)

@@ -18,7 +18,7 @@ describe("documents", () => {
     expect(broken).toEqual([])
   })
 
-  it("each document is in the index of docs/README.md, and each decision in that of docs/decisions", () => {
+  it("each document is in the index of docs/README.md, and each decision in the index of docs/decisions", () => {
     const linkedFrom = (index: string): ReadonlyArray<string> =>
       linksOf(pages.find(({ path }) => path === index)?.text ?? "").map(({ target }) => target)
     const isListed = (path: string): boolean => {

@@ -104,7 +104,7 @@ describe("a set of rules", () => {
     expect(enableRule(emptyRuleSet, "a", true)).toBe(undefined)
   })
 
-  it("keeps the counter when the last rule goes, and gives a rule that comes again a new number and version", () => {
+  it("keeps the counter when the last rule goes, and gives a returning rule a new number and version", () => {
     const emptied = stored(removeRule(put(emptyRuleSet, "a", onSelf, 5), "a") as RuleSet, 6)
     expect(emptied).toEqual({ changes: 2, rules: [] })
     expect(put(emptied, "a", onSelf, 7).rules).toEqual([{ ruleId: "a", number: 7, version: 3, rule: onSelf }])

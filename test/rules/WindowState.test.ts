@@ -77,7 +77,7 @@ const follow = (window: RuleWindow, history: ReadonlyArray<Bought>): number => {
 }
 
 describe("the state of a window", () => {
-  it("equals a recount of the history before and with each purchase, and is never loaded again while times rise", () => {
+  it("equals a recount of the history at each purchase, and is not loaded again while times rise", () => {
     fc.assert(
       fc.property(fc.constantFrom(...windows), histories(rising), (window, history) => {
         expect(follow(window, history)).toBe(0)

@@ -44,7 +44,7 @@ describe("The simulation", () => {
     expect(simulate(plan).problems).toEqual([])
   })
 
-  it("most posters are told that their purchase is applied, and the others ask", () => {
+  it("most posters are told that their purchase is applied, and the other posters ask", () => {
     const told = { applied: 0, stored: 0 }
     for (let seed = 1; seed <= 50; seed += 1) {
       const run = simulate(planOf(seed))
@@ -55,7 +55,7 @@ describe("The simulation", () => {
     expect(told.stored).toBeGreaterThan(50)
   })
 
-  it("workers write hints, bases and segments in nearly every run, and die in the middle of each write", () => {
+  it("workers of nearly every run write hints, bases and segments, and die in the middle of such writes", () => {
     const runs = 200
     const written = { segment: 0, hint: 0, base: 0, manifest: 0 }
     const died = new Set<string>()

@@ -27,7 +27,7 @@ describe("a thing that is started before all tests", () => {
   const counted = startedBeforeAll(start)
   afterAll(() => void events.push("a later hook"))
 
-  it.each([1, 2])("test %i sees the one that was started for all", () => {
+  it.each([1, 2])("test %i sees the thing that was started for all tests", () => {
     expect({ number: counted.number, told: counted.tell() }).toEqual({ number: 1, told: "number 1" })
   })
 })
@@ -37,7 +37,7 @@ describe("a thing that is started before each test", () => {
   afterAll(() => expect(events).toEqual(["start", "stop", "start", "stop"]))
   const counted = startedBeforeEach(start)
 
-  it.each([1, 2])("test %i sees the one that was started for it", (number) => {
+  it.each([1, 2])("test %i sees the thing that was started for this test", (number) => {
     expect({ number: counted.number, told: counted.tell() }).toEqual({ number, told: `number ${number}` })
   })
 })
@@ -52,7 +52,7 @@ describe("a thing that is read too early", () => {
     failure = thrown
   }
 
-  it("a thing that is read before a hook has started it fails, and names the member", () => {
+  it("a thing that no hook has started yet fails when it is read, and names the member", () => {
     expect(String(failure)).toBe("Error: tell is read before a hook has started its owner")
   })
 })

@@ -38,7 +38,7 @@ describe("the upgrade", () => {
     expect({ code, errors }).toEqual({ code: 2, errors: expect.stringContaining("The setting WORKER_LEASE is wrong") })
   })
 
-  it("the upgrade ends with 4 on a broker without the former layout, and changes nothing there", async () => {
+  it("the upgrade ends with 4 on a broker without the former layout, and changes nothing on that broker", async () => {
     const empty = await TestBroker.start()
     const { code, errors } = await runUpgrade({ NATS_URL: empty.url })
     expect({ code, errors }).toEqual({ code: 4, errors: expect.stringContaining("There is nothing to upgrade") })
@@ -96,7 +96,7 @@ describe("the upgrade", () => {
     await broken.stop()
   })
 
-  it("the upgrade ends with 5 if it is done already, and leaves the new layout alone", async () => {
+  it("the upgrade ends with 5 if an upgrade was done before, and leaves the new layout alone", async () => {
     expect((await upgradeHere(former.broker.url)).failure).toBeUndefined()
     const { messages } = await former.admin.state(journalStream)
     const { failure } = await upgradeHere(former.broker.url)
@@ -139,7 +139,7 @@ describe("an upgrade that was killed", () => {
     await worker.stop()
   })
 
-  it("an upgrade that was killed counts as alive until its lease ends, so that no other begins beside it", async () => {
+  it("a killed upgrade counts as alive until its lease ends, so that no second upgrade begins", async () => {
     await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/KilledUpgrade.ts", ["commit", "30"])
     const { code, errors } = await runUpgrade({ NATS_URL: former.broker.url, WORKER_LEASE: "1 hour" })
     expect({ code, errors }).toEqual({ code: 3, errors: expect.stringContaining("Still alive: another upgrade.") })

@@ -15,7 +15,7 @@ describe("the passes over the former layout", () => {
     ])
   })
 
-  it("passes are as many as there are partitions at most", () => {
+  it("the number of passes is at most the number of partitions", () => {
     expect(passesOf(2, 1_000_000, 1)).toEqual([[0], [1]])
   })
 })

@@ -209,7 +209,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     }
   })
 
-  it("an upgraded installation applies new purchases once, and recognises those that it had", async () => {
+  it("an upgraded installation applies new purchases once, and recognises the purchases that it had", async () => {
     const user = strange[0] ?? ""
     const known = sold(user, "購買.1")
     const again = await postTo(edge.app, postBody(known), { prefer: "wait=20" })

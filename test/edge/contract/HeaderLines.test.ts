@@ -162,7 +162,7 @@ describe("an Idempotency-Key", () => {
 })
 
 describe("another header of one value", () => {
-  it("Content-Type may be in two equal lines, and not in two different ones", async () => {
+  it("Content-Type may stand in two equal lines, and not in two different lines", async () => {
     const userId = newUser()
     expect((await post(userId, [json], { purchaseId: "p1" })).status).toBe(202)
     const answer = await post(userId, ["content-type: application/x-ndjson"], { purchaseId: "p2" })
@@ -190,7 +190,7 @@ describe("another header of one value", () => {
     expect(await answer.json()).toMatchObject({ status: 400 })
   })
 
-  it("Content-Encoding may be in two equal lines, and not in two different ones", async () => {
+  it("Content-Encoding may stand in two equal lines, and not in two different lines", async () => {
     const userId = newUser()
     const identity = "content-encoding: identity"
     expect((await post(userId, [identity, identity], { purchaseId: "p1" })).status).toBe(202)
@@ -200,7 +200,7 @@ describe("another header of one value", () => {
     expect(await idsOf(userId)).toEqual(["p1"])
   })
 
-  it("Last-Event-ID may be in two equal lines, and not in two different ones", async () => {
+  it("Last-Event-ID may stand in two equal lines, and not in two different lines", async () => {
     const path = "HEAD /feed HTTP/1.1"
     expect((await ask(path, ["last-event-id: 0", "last-event-id: 0"])).status).toBe(200)
     expect((await ask(path, ["last-event-id: 0", "last-event-id: 1"])).status).toBe(400)

@@ -126,7 +126,7 @@ describe("readPurchase", () => {
     )
   })
 
-  it("a purchase with a key twice is refused, whichever key and however it is written", () => {
+  it("a purchase that has any key twice is refused, in any spelling of the key", () => {
     const keys = ["userId", "productName", "productType", "value", "quantity", "purchaseId"]
     for (const key of keys) {
       for (const spelled of [key, `\\u${key.charCodeAt(0).toString(16).padStart(4, "0")}${key.slice(1)}`]) {

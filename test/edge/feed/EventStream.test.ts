@@ -159,7 +159,7 @@ describe("A feed on a socket", () => {
     expect(items.observed).toBe(false)
   })
 
-  it("a feed is ended for a reader who does not read, with a reason, before much waits for it", async () => {
+  it("a feed ends with a reason for a reader who does not read, before many bytes wait", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
     items.next({ kind: "start", place: behindCommit(0) })

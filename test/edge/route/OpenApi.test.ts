@@ -216,7 +216,7 @@ describe("GET /docs", () => {
     )
   })
 
-  it("GET /docs is a page for callers who take pages, and for no others", async () => {
+  it("GET /docs is a page for callers who take pages, and for no other callers", async () => {
     const status = async (accept: string) => (await app.request("/docs", { headers: { accept } })).status
     expect(await status("text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8")).toBe(200)
     expect(await status("text/html")).toBe(200)

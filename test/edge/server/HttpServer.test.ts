@@ -328,7 +328,7 @@ describe("a server that stops", () => {
     await failed
   })
 
-  it("a server that stops answers what it has accepted, takes no new connection, and keeps none", async () => {
+  it("a server that stops answers accepted requests, and then has no connection left", async () => {
     const { port, close } = await serve()
     const idle = await open(port)
     const { answered } = await askAndWait(port, "answered")

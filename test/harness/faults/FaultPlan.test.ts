@@ -30,7 +30,7 @@ describe("A plan of faults", () => {
     expect(kindsOf({ ...hour, isCluster: true })).toEqual(faultKinds.toSorted())
   })
 
-  it("a plan freezes for twice the lease, cuts for 5 to 60 seconds, and joins or leaves each 3 seconds", () => {
+  it("a plan freezes for twice the lease, cuts for 5 to 60 seconds and moves workers each 3 seconds", () => {
     const faults = planFaults(hour).tracks.flat()
     const lasting = (kind: RegExp) => faults.filter((fault) => kind.test(fault.kind)).map(({ lasts }) => lasts)
     expect(Math.min(...lasting(/frozen worker/))).toBeGreaterThanOrEqual(2 * lease)

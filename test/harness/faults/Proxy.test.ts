@@ -47,7 +47,7 @@ describe("The proxy of fault runs", () => {
     await until("both came through", () => broker.text.includes(`${name}>`) && client.text.includes(`${name}<`))
   }
 
-  it("the proxy of fault runs leads both ways, and ends one side with the other", async () => {
+  it("the proxy of fault runs leads both ways, and ends one connection with the other", async () => {
     const ends = await connected()
     await exchange("a", ends)
     ends.client.socket.destroy()

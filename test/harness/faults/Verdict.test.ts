@@ -22,12 +22,12 @@ const broken = () => {
 }
 
 describe("The verdict on a fault run", () => {
-  it("a run is good if all faults happened, half of its operations were ok, and nothing was found", () => {
+  it("a run is good if all faults happened, half of the operations were ok and no mistake was found", () => {
     expect(isAsPromised(good)).toBe(true)
     expect(describeResult(good)).toContain("All is as promised. Seed 7 repeats the plan.")
   })
 
-  it("a run is bad if something was found, and ten examples of it are shown", () => {
+  it("a run is bad if a mistake was found, and the verdict shows ten examples of the mistake", () => {
     expect({ isAsPromised: isAsPromised(broken()), invalid: invalidOf(broken()) }).toEqual({
       isAsPromised: false,
       invalid: []

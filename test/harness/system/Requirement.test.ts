@@ -49,7 +49,7 @@ const run = (test: string): Promise<string> => {
   })
 }
 
-it("a run ends with the skipped tests, what they are missing, and how to get it", async () => {
+it("a run ends with the skipped tests, the missing tools and the way to install each tool", async () => {
   const output = await run(testFile)
   expect(output).toMatch(/1 passed \| 6 skipped/)
   expect(output.trimEnd().split("\n").slice(-2)).toEqual([
@@ -58,7 +58,7 @@ it("a run ends with the skipped tests, what they are missing, and how to get it"
   ])
 })
 
-it("a run in which nothing is missing says nothing of it", async () => {
+it("a run in which no tool is missing does not mention tools", async () => {
   const output = await run(
     testFile.replaceAll(/missing: "[^"]*"/g, "missing: undefined").replaceAll("expect.unreachable()", "{}")
   )

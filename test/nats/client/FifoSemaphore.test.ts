@@ -25,7 +25,7 @@ describe("Turns", () => {
   const begunAre = ({ begun }: ReturnType<typeof beginAll>, expected: ReadonlyArray<number>) =>
     until(`begun are ${expected.join()}`, () => begun.join() === expected.join())
 
-  it("a bounded number goes at once, and then the others in the order in which they came", async () => {
+  it("a bounded number of callers goes at once, and the other callers go in the order in which they came", async () => {
     const turns = beginAll(2, 5)
     await begunAre(turns, [0, 1])
     turns.end(1)
@@ -36,7 +36,7 @@ describe("Turns", () => {
     expect(turns.begun).toEqual([0, 1, 2, 3, 4])
   })
 
-  it("no turn is lost when those that have one, or wait for one, are interrupted", async () => {
+  it("no turn is lost when callers that have a turn or wait for a turn are interrupted", async () => {
     const turns = beginAll(1, 4)
     await begunAre(turns, [0])
     turns.fibers[1]?.interruptUnsafe()

@@ -91,7 +91,7 @@ describe("A read of a replica at a sequence", () => {
     })
   })
 
-  it("a read at a sequence gives the bytes of a payload as they are, and undefined if nothing is there", async () => {
+  it("a read at a sequence gives the exact bytes of a payload, and undefined if there is no message", async () => {
     const bytes = Uint8Array.from([0x00, 0xff, 0xfe, 0x7d])
     const payloadOf = (answer: Msg) =>
       Effect.runPromise(readReplicaPayload({ request: () => Effect.succeed(answer) }, "KV_heads", 7))
@@ -99,7 +99,7 @@ describe("A read of a replica at a sequence", () => {
     expect(await payloadOf(message({}, "", 404))).toBeUndefined()
   })
 
-  it("a read at a sequence gives undefined if nothing is there, and fails with any other status", async () => {
+  it("a read at a sequence gives undefined if there is no message, and fails with any other status", async () => {
     expect(await outcomeAt(message({}, "", 404))).toBeUndefined()
     expect(await outcomeAt(message({}, "", 408))).toMatchObject({ value: { _tag: "BrokerRefused", code: 408 } })
   })

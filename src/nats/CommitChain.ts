@@ -35,7 +35,7 @@ export const journalConfig = (replicas: number) => ({
 /** A commit or a segment, as the journal has it. */
 export interface JournalRecord {
   readonly sequence: number
-  /** When the broker stored it, in milliseconds since 1970. */
+  /** When the broker stored the record, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
 }
@@ -75,7 +75,7 @@ export class CommitChain extends Context.Service<
     /** Returns the newest commit of a partition as the leader has it; `undefined` before the first. */
     readonly newest: (partition: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
-     * Appends a commit behind the one at `after` (0 for the first), and returns its sequence. Fails with
+     * Appends a commit behind the commit at `after` (0 for the first commit), and returns its sequence. Fails with
      * `CommitConflict` if another commit is the newest. That one condition is the compare-and-set and the fence.
      */
     readonly append: (

@@ -63,7 +63,7 @@ export class SessionDeliveries {
   }
 
   private takeStatus(message: Msg): void {
-    // The broker asks whether this process keeps up. It must be answered behind everything that came before.
+    // The broker asks whether this process keeps up. The answer must follow everything that came before the question.
     const question = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
     if (question !== "") this.client.publish(question)
     const last = Number(message.headers?.get("Nats-Last-Consumer") || this.delivered)

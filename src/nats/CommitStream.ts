@@ -25,7 +25,9 @@ export interface RevisionMessage {
   readonly text: string
 }
 
-/** The journal ends before a place that was read from it. It was replaced, by another journal or by an older state. */
+/**
+ * The journal ends before a place that was read from it. Another journal or an older state has replaced the journal.
+ */
 export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
   readThrough: Schema.Number,
   last: Schema.Number

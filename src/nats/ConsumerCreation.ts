@@ -6,14 +6,14 @@ import { askJetStreamOnce } from "./client/JetStreamApi.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /**
- * The wait for a consumer before another one is created. The cluster may place a consumer on a broker that has just
- * died, which it notices only minutes later. The first one that answers is used.
+ * The wait for a consumer before a second consumer is created. The cluster may place a consumer on a broker that has
+ * just died, which the cluster notices only minutes later. The first consumer that answers is used.
  */
 const hedgeWait = Duration.millis(400)
 const createTimeoutMilliseconds = 5_000
 /**
- * The most consumers that are created for one epoch. If one of three brokers is dead, it is unlikely that all of them
- * are placed there.
+ * The most consumers that are created for one epoch. If one of three brokers is dead, it is unlikely that all consumers
+ * are placed on the dead one.
  */
 const attemptsMax = 5
 /**

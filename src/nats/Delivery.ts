@@ -10,18 +10,18 @@ export interface Delivery extends AckSubject {
   readonly payload: Uint8Array
   /** The token of the user for whom the message was sent; `undefined` for a group. */
   readonly userToken: string | undefined
-  /** The bytes that it counts for against those of a pull request. */
+  /** The size of the delivery as the broker counts it against the bytes of a pull request. */
   readonly bytes: number
-  /** The address to which its sender wants the notices of its purchases, as the message has it. */
+  /** The address in the message to which the sender wants the notices of the purchases. */
   readonly noticeTo: string | undefined
-  /** The subject on which to acknowledge it. */
+  /** The subject on which to acknowledge the delivery. */
   readonly acknowledgeSubject: string
 }
 
 /** A delivery whose payload was read. Its bytes need not be kept until its purchases are committed. */
 export type ReadDelivery = Omit<Delivery, "payload" | "userToken">
 
-/** Returns whether a message of a pull is a delivery. The others are statuses of the broker. */
+/** Returns whether a message of a pull is a delivery. Every other message of a pull is a status of the broker. */
 export const isDelivery = (message: Msg): boolean => message.reply !== undefined && isAckSubject(message.reply)
 
 /** Reads a delivery from its message. */

@@ -26,7 +26,7 @@ export interface StoredManifest {
   readonly text: string
 }
 
-/** The bucket `heads`: hints and bases, and for each partition a manifest that names those in use. */
+/** The bucket `heads`: hints and bases, and for each partition a manifest that names the chunks in use. */
 export class HeadStore extends Context.Service<
   HeadStore,
   {
@@ -40,9 +40,9 @@ export class HeadStore extends Context.Service<
     ) => Effect.Effect<number, BrokerFailure | CommitConflict>
     /** Stores a chunk of a hint or a base under a name that no other chunk has, and returns its sequence. */
     readonly store: (partition: number, name: string, chunk: Uint8Array) => Effect.Effect<number, BrokerFailure>
-    /** Returns the chunk at a sequence; `undefined` if it was removed. */
+    /** Returns the chunk at a sequence; `undefined` if the chunk was removed. */
     readonly at: (sequence: number) => Effect.Effect<Uint8Array | undefined, BrokerFailure>
-    /** Removes the chunks of a partition below a sequence. The manifest must name none of them. */
+    /** Removes the chunks of a partition below a sequence. The manifest must name no removed chunk. */
     readonly removeBelow: (partition: number, sequence: number) => Effect.Effect<void, BrokerFailure>
   }
 >()("purchases/nats/HeadStore") {

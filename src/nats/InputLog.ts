@@ -10,7 +10,7 @@ import { StoreOutage } from "./StoreOutage.ts"
 /** The time that the broker has to store a message before it is sent again. It is less than the shortest election. */
 const appendTimeoutMilliseconds = 2_000
 
-/** The operation of a failure to store purchases. */
+/** The name of the operation in the errors of `append`. */
 const storing = "store purchases"
 
 export interface Stored {
@@ -23,14 +23,17 @@ export interface Stored {
 /** A message of the input log, without its payload. */
 interface StoredAt {
   readonly sequence: number
-  /** In milliseconds since 1970. */
+  /** When the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
 interface InputInfo {
   readonly config: { readonly max_bytes: number }
   readonly state: { readonly first_seq: number; readonly last_seq: number; readonly bytes: number }
-  /** Missing from a broker outside of a cluster. Without a leader, the state is what the broker last knew. */
+  /**
+   * The cluster of the stream, which a broker outside of a cluster does not name. Without a leader, the state is what
+   * the broker last knew.
+   */
   readonly cluster?: { readonly leader?: string }
 }
 
@@ -51,8 +54,8 @@ export class InputLog extends Context.Service<
   InputLog,
   {
     /**
-     * Stores one message. It is safe to send it again with the same id, for as long as the duplicate window lasts.
-     * `noticeTo` is the address to which its sender wants notices of its purchases.
+     * Stores one message. The same message may be sent again with the same id, for as long as the duplicate window
+     * lasts. `noticeTo` is the address to which the sender wants notices of the purchases.
      */
     readonly append: (
       subject: string,
@@ -65,18 +68,18 @@ export class InputLog extends Context.Service<
      * sent lately. A broker may answer questions and store nothing.
      */
     readonly failingFor: () => number
-    /** Returns the sequence of a partition's newest message; 0 without one. */
+    /** Returns the sequence of a partition's newest message; 0 if the partition has no message. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
-     * Returns the sequence of a partition's newest message after the given one. Returns the given one if the log has
-     * none after it. That is the usual case, and then the broker need not send a message.
+     * Returns the sequence of a partition's newest message after `sequence`. Returns `sequence` itself if the log has
+     * no later message of the partition. In that usual case the broker need not send a message.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the first and last sequence of the whole log. */
     readonly bounds: Effect.Effect<{ readonly first: number; readonly last: number }, BrokerFailure>
-    /** Reads how many bytes it holds, and how many it may hold; `Infinity` without a bound. */
+    /** Reads how many bytes the log holds, and how many it may hold; `Infinity` without a bound. */
     readonly capacity: Effect.Effect<{ readonly bytes: number; readonly bytesMax: number }, BrokerFailure>
-    /** Returns the first message at or after a sequence; `undefined` without one. */
+    /** Returns the first message at or after a sequence; `undefined` if there is no such message. */
     readonly messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, BrokerFailure>
     /** Removes all messages below a sequence. */
     readonly purgeBelow: (sequence: number) => Effect.Effect<void, BrokerFailure>

@@ -9,7 +9,10 @@ import { Connection } from "./client/Connection.ts"
 export class NoticeTransport extends Context.Service<
   NoticeTransport,
   {
-    /** Hands on each payload for this edge, until the scope closes. Returns the name under which workers send to it. */
+    /**
+     * Hands on each payload for this edge, until the scope closes. Returns the name under which workers send to this
+     * edge.
+     */
     readonly listen: (heard: (payload: string) => void) => Effect.Effect<string, never, Scope.Scope>
     /** Sends a payload to an edge. Without a connection it is dropped. */
     readonly tell: (edge: string, payload: string) => void

@@ -16,8 +16,9 @@ export interface PageQuery {
 }
 
 /**
- * Reads the next messages of a subject from a sequence on, in order and without a gap. The list is empty only if the leader
- * has none. The leader names the first. A replica gives the page. It may be behind, so its page must begin with that one.
+ * Reads the next messages of a subject from a sequence on, in order and without a gap. The list is empty only if the
+ * leader has no such message. The leader names the first message. A replica, which may be behind, gives the page. So
+ * the page must begin with the first message.
  */
 export const readPage = Effect.fnUntraced(function* (
   connection: Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">,

@@ -20,7 +20,7 @@ export class PartitionConsumer extends Context.Service<
       from: number,
       unacknowledgedMax: number
     ) => Effect.Effect<void, BrokerFailure>
-    /** Deletes a partition's consumers of epochs before this one. */
+    /** Deletes a partition's consumers of all epochs before `epoch`. */
     readonly deleteBefore: (partition: number, epoch: number) => Effect.Effect<void, BrokerFailure>
     /** Pulls from the consumer of an epoch until the scope closes. */
     readonly pull: (partition: number, epoch: number, events: PullEvents) => Effect.Effect<Pull, never, Scope.Scope>

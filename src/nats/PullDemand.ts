@@ -19,7 +19,7 @@ export class PullDemand {
     return this.requests.size
   }
 
-  /** Adds a request, and returns its id. */
+  /** Adds a pull request, and returns its id. */
   add(messages: number, bytes: number): string {
     this.made += 1
     const id = String(this.made)
@@ -27,7 +27,7 @@ export class PullDemand {
     return id
   }
 
-  /** Ends a request. */
+  /** Removes a pull request that has ended. */
   end(id: string): void {
     this.requests.delete(id)
   }

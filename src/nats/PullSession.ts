@@ -23,8 +23,8 @@ export interface Pull {
   /** Returns the messages and bytes that were asked for and have not come. */
   readonly outstanding: () => Demand
   /**
-   * Acknowledges a delivery soon, together with others, and asks the broker to confirm it. It is called when its commit
-   * is durable.
+   * Acknowledges a delivery soon, together with other deliveries, and asks the broker to confirm the acknowledgement.
+   * The caller waits until the commit of the delivery is durable.
    */
   readonly acknowledge: (delivery: ReadDelivery) => void
   /** Waits until the broker has confirmed all acknowledgements. Only a process that stops needs it. */

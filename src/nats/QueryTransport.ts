@@ -100,7 +100,8 @@ export class QueryTransport extends Context.Service<
                   version: serviceVersion,
                   description: "Totals, histories and receipts of one partition",
                   metadata: { worker, partition: String(partition), epoch: String(epoch) },
-                  // A queue group of its own, so that a request reaches every epoch that serves the partition.
+                  // Each epoch has its own queue group, so that a request reaches every epoch that serves the
+                  // partition.
                   queue: `epoch-${epoch}`
                 })
                 served.service.addEndpoint(`partition-${partition}`, {

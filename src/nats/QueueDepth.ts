@@ -18,7 +18,7 @@ interface ConsumerInfo {
 export interface PartitionQueue {
   /** The newest epoch that has a consumer. */
   readonly epoch: number
-  /** The number of messages that wait. */
+  /** The number of messages in the partition's input that are not acknowledged. */
   readonly depth: number
   /** The input sequence up to which every message is acknowledged. */
   readonly floor: number
@@ -29,8 +29,8 @@ export interface PartitionQueue {
 }
 
 /**
- * Returns the queue of each partition. An epoch may have made several consumers, of which it uses one. So the consumer of
- * the newest epoch that is furthest counts.
+ * Returns the unacknowledged input of each partition, by the number of the partition. An epoch may have made several
+ * consumers, of which it uses one. So the consumer of the newest epoch that is furthest counts.
  */
 export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {
   const newest = new Map<number, PartitionQueue>()
@@ -51,11 +51,14 @@ export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<nu
 export class QueueDepth extends Context.Service<
   QueueDepth,
   {
-    /** Reads the queue of each partition: messages that are not applied, or whose acknowledgement has not arrived. */
+    /**
+     * Reads the unacknowledged input of each partition: messages that are not applied, or whose acknowledgement has not
+     * arrived.
+     */
     readonly waiting: Effect.Effect<ReadonlyMap<number, PartitionQueue>, BrokerFailure>
     /**
-     * Returns for how many milliseconds a queue has stood still although a message waits, by the broker's clock; 0 if none
-     * waits. It reads the oldest message.
+     * Returns for how many milliseconds no message of a partition was acknowledged although a message waits, by the
+     * broker's clock; 0 if no message waits. Reads the oldest message that waits.
      */
     readonly stoodStill: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
   }

@@ -38,9 +38,9 @@ export interface StoredReplay extends Replay {
 }
 
 export interface RejectedPage {
-  /** Newest first. */
+  /** The records of the page, newest first. */
   readonly records: ReadonlyArray<StoredRejection>
-  /** The next page begins before this sequence of the journal. It is missing on the last page. */
+  /** The sequence of the journal before which the next page begins. The last page does not have it. */
   readonly next?: number
 }
 
@@ -69,9 +69,12 @@ export class RejectedRecords extends Context.Service<
      * because a second decision of one input does not differ from the first.
      */
     readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
-    /** Returns the newest records, or those below a sequence of the journal. There are fewer if some are long. */
+    /**
+     * Returns the newest records, or the newest records below a sequence of the journal. Long records make the page
+     * shorter than `limit`.
+     */
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
-    /** Returns a record; `undefined` without one. */
+    /** Returns a record; `undefined` if there is no record under the key. */
     readonly find: (key: RejectedKey) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
     /** Returns the newest step of a record's replay; `undefined` before the first. */
     readonly replay: (key: RejectedKey) => Effect.Effect<StoredReplay | undefined, BrokerFailure>
@@ -128,7 +131,7 @@ export class RejectedRecords extends Context.Service<
           Effect.asVoid,
           Effect.catchTag("CommitConflict", ({ reason }) =>
             Effect.flatMap(newest(key), (found) =>
-              // The other write of the record may be under way, and may fail.
+              // Another worker's write of the same record may be under way, and may fail.
               found === undefined ? Effect.fail(new BrokerUnavailable({ operation, reason })) : Effect.void
             )
           )

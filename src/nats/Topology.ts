@@ -44,8 +44,8 @@ const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
     src: "purchases.*",
     dest: `purchases.{{partition(${settings.partitions},1)}}.{{wildcard(1)}}`
   },
-  // With `work-queue` each acknowledgement would be a synced delete. `interest` would drop messages that come while
-  // there is no consumer.
+  // With `work-queue` each acknowledgement would be a synced delete. `interest` would drop messages that come while no
+  // consumer exists.
   retention: "limits",
   storage: "file",
   discard: "new",
@@ -107,7 +107,8 @@ export class Topology extends Context.Service<
             problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
           })
         }
-        // A broker of a cluster whose disk is full goes on without JetStream, and passes requests on to the others.
+        // A broker of a cluster whose disk is full goes on without JetStream, and passes requests on to the other
+        // brokers.
         const hasJetStream = server.jetstream === true
         if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
         const messageBytesMax = Math.floor(server.max_payload / 2)

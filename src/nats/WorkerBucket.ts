@@ -16,12 +16,15 @@ const forgottenAfter = Duration.minutes(1)
 /** The most signs of life that are read at once. */
 const readsAtOnceMax = 16
 
-/** The numbers of purchases that a worker has handled since it began. They are for people only. */
+/** The numbers of purchases that a worker has handled since it began. The numbers are for people only. */
 export interface WorkDone {
-  /** When the process began, in milliseconds since 1970, by its own clock. Older workers do not send it. */
+  /**
+   * When the process began, in milliseconds since 1970, by its own clock. Workers of older versions do not send this
+   * time.
+   */
   readonly startedAt?: number
   readonly applied: number
-  /** Repeats that accounts knew by their purchaseId. Those that the broker drops reach no worker. */
+  /** Repeats that accounts knew by their purchaseId. Repeats that the broker drops reach no worker. */
   readonly repeats: number
   readonly rejected: number
 }
@@ -30,17 +33,17 @@ export interface WorkDone {
 export interface WorkerSign {
   readonly worker: string
   /**
-   * The number of the process. Each later process has a higher one, also under another name. It is 0 before the process
-   * knows it.
+   * The number of the process. Each later process has a higher number, also under another name. The number is 0 until
+   * the process has learnt it.
    */
   readonly instance: number
-  /** When the broker stored it, in milliseconds since 1970; 0 if it was heard when it was given. */
+  /** When the broker stored the sign, in milliseconds since 1970; 0 for a sign that was heard as it was given. */
   readonly storedAt: number
-  /** Its age when it was read, by the broker's clock; 0 if it was heard when it was given. */
+  /** The age of the sign when it was read, by the broker's clock; 0 for a sign that was heard as it was given. */
   readonly silentMilliseconds: number
   /** Whether the worker has left. */
   readonly isLeaving: boolean
-  /** Its work until then. Older workers do not send it. */
+  /** The worker's work until the sign. Workers of older versions do not send it. */
   readonly work?: WorkDone
 }
 
@@ -87,7 +90,7 @@ export class WorkerBucket extends Context.Service<
     readonly leave: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the newest sign of each worker that has not left. */
     readonly read: Effect.Effect<ReadonlyArray<WorkerSign>, BrokerFailure>
-    /** Hands on each sign as it is given, until the scope closes. */
+    /** Hands on each sign of life as workers give it, until the scope closes. */
     readonly watch: (heard: (sign: WorkerSign) => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/WorkerBucket") {

@@ -13,7 +13,7 @@ const digitsBeyondMilliseconds = 6
  * The reply subject of a delivery, on which it is acknowledged. The broker writes the numbers of the delivery into it.
  */
 export interface AckSubject {
-  /** The message's sequence in its stream. */
+  /** The sequence of the delivered message in its stream. */
   readonly sequence: number
   /** The consumer's own count of deliveries, from 1 without a gap. */
   readonly deliverySequence: number
@@ -31,7 +31,7 @@ export const readAckSubject = (reply: string): AckSubject => {
   return {
     sequence: Number(parts[base]),
     deliverySequence: Number(parts[base + 1]),
-    // As a number it would be rounded, sometimes to the next millisecond. Other reads of the message truncate.
+    // As a number the time would be rounded, sometimes to the next millisecond. Other reads of the message truncate.
     storedAt: Number(parts[base + 2]?.slice(0, -digitsBeyondMilliseconds))
   }
 }

@@ -2,25 +2,30 @@ import { Duration, Effect, Latch } from "effect"
 import type { NatsConnection } from "nats"
 
 /**
- * The time that an acknowledgement waits for others. No edge waits for it, because notices report applied purchases.
- * Each message wakes the broker, and its confirmation wakes the worker.
+ * The time that an acknowledgement waits for further acknowledgements. No edge waits for an acknowledgement, because
+ * notices report applied purchases. Each message wakes the broker, and its confirmation wakes the worker.
  */
 const gatherTime = Duration.millis(20)
 /**
- * At this number they are sent at once. It is far below the number of deliveries that a consumer may have without an
- * acknowledgement.
+ * The number of waiting acknowledgements at which they are sent at once. It is far below the number of deliveries that
+ * a consumer may have without an acknowledgement.
  */
 const acknowledgedTogetherMax = 64
 
-/** Sends the acknowledgements of one consumer. Those that are sent together are confirmed together. */
+/**
+ * Sends the acknowledgements of one consumer. The broker confirms acknowledgements together that were sent together.
+ */
 export interface Acknowledgements {
-  /** Acknowledges the delivery with this reply subject soon, together with others. */
+  /** Acknowledges the delivery with this reply subject soon, together with other deliveries. */
   readonly add: (subject: string) => void
   /** Takes note of a confirmation of the broker. */
   readonly heard: () => void
-  /** Sends those that wait, and waits until the broker has confirmed all. Only a process that stops needs it. */
+  /**
+   * Sends the acknowledgements that wait, and waits until the broker has confirmed all of them. Only a process that
+   * stops needs this.
+   */
   readonly confirmed: Effect.Effect<void>
-  /** Drops those that wait. The broker delivers their messages again, to the next owner. */
+  /** Drops the acknowledgements that wait. The broker delivers their messages again, to the next owner. */
   readonly close: () => void
 }
 
@@ -50,7 +55,8 @@ export const makeAcknowledgements = (
     for (const subject of subjects) client.publish(subject, "+ACK")
     unconfirmed += 1
     allConfirmed.closeUnsafe()
-    // The broker takes a consumer's acknowledgements in the order in which they were sent, so this confirms all of them.
+    // The broker takes a consumer's acknowledgements in the order in which they were sent, so the confirmation of the
+    // last confirms all.
     client.publish(last, "+ACK", { reply: confirmation })
   }
 

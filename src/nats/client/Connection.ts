@@ -27,7 +27,8 @@ export interface BrokerConnection {
   readonly isConnected: () => boolean
   /**
    * Returns whether the broker of this connection knows more than half of the most addresses that its cluster ever had.
-   * It is a hint to wait less. It is wrong if brokers have several addresses each, or if some were removed for good.
+   * The result is a hint to wait less. The result is wrong if brokers have several addresses each, or if a broker was
+   * removed for good.
    */
   readonly hasMajority: () => boolean
   /** Calls the listener each time the connection is back after a loss, until the scope closes. */
@@ -52,7 +53,7 @@ const acquire = ({ servers, isEncrypted, credentials }: BrokerAddress, name: str
         timeout: Duration.toMillis(pingInterval)
       })
     ),
-    // The last messages still go out, like those that decline queries.
+    // The last messages still go out, like messages that decline queries.
     (client) =>
       Effect.promise(() => client.flush().catch(() => undefined)).pipe(
         Effect.timeoutOption(flushTimeout),
@@ -64,7 +65,7 @@ const acquire = ({ servers, isEncrypted, credentials }: BrokerAddress, name: str
 export const noMajority = (operation: string): BrokerUnavailable =>
   new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
 
-/** Makes the check of `hasMajority`. A broker tells its clients the addresses of brokers when others come and go. */
+/** Makes the check of `hasMajority`. A broker tells its clients the addresses of brokers when brokers come and go. */
 const makeMajority = (client: NatsConnection): (() => boolean) => {
   let most = 1
   return () => {

@@ -1,8 +1,8 @@
 import { Effect, MutableList } from "effect"
 
 /**
- * Makes a function that runs at most `permits` effects at once. The others wait in the order in which they came.
- * Effect's Semaphore checks all that wait whenever one ends, and here many thousands may wait.
+ * Makes a function that runs at most `permits` effects at once. Further effects wait in the order in which they came.
+ * Effect's Semaphore checks all waiting effects whenever one ends, and here many thousands may wait.
  */
 export const makeFifoSemaphore = (
   permits: number
@@ -20,7 +20,7 @@ export const makeFifoSemaphore = (
     if (next === MutableList.Empty) free += 1
     else next()
   })
-  // An effect that is interrupted while it waits still takes its permit, and returns it at once. So none is lost.
+  // An effect that is interrupted while it waits still takes its permit, and returns it at once. So no permit is lost.
   return (effect) =>
     Effect.acquireUseRelease(
       begin,

@@ -115,14 +115,14 @@ export const askJetStream = <A>(
 export interface StoredMessage {
   readonly subject: string
   readonly sequence: number
-  /** When the broker stored it, in milliseconds since 1970. */
+  /** When the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
 }
 
 /** A message as a stream's leader has it. */
 export interface StreamMessage extends StoredMessage {
-  /** The header block as it was sent. */
+  /** The header block of the message as it was sent. */
   readonly headers: string
 }
 

@@ -10,8 +10,8 @@ import type { Request } from "./RequestInbox.ts"
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
 
 /**
- * Returns whether an answer is complete. Each message names the one before it, and so does the end. If a connection
- * between brokers breaks, messages may be lost.
+ * Returns whether an answer is complete. Each message names the message before it, and so does the end of the answer.
+ * If a connection between brokers breaks, messages may be lost.
  */
 const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
   let before = 0

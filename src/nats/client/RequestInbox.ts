@@ -65,7 +65,7 @@ class WaitingRequests {
     this.byToken.delete(token)
   }
 
-  /** Gives an answer to the request that waits for it. Drops a late one. */
+  /** Gives an answer to the request that waits for it. Drops an answer that comes late. */
   take(token: string, message: Msg): void {
     const waiting = this.byToken.get(token)
     if (waiting === undefined) return

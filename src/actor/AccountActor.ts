@@ -79,23 +79,23 @@ export interface ActorHands<Tag> extends ActorContext<Tag> {
    * offered until then.
    */
   readonly wake: (actor: ResidentActor) => void
-  /** Called when an actor has its account. */
+  /** Takes note that an actor has its account. */
   readonly loaded: (actor: ResidentActor) => void
-  /** Called when an actor has finished the work that it took. `purchaseIds` is the size of its purchaseId set. */
+  /** Takes note that an actor has finished the work that it took. `purchaseIds` is the size of its purchaseId set. */
   readonly finished: (actor: ResidentActor, purchaseIds: number) => void
 }
 
 /** An actor as the slots of its worker know it, whatever its epoch. */
 export abstract class ResidentActor extends LruEntry {
-  /** When it was last given an envelope, in milliseconds. */
+  /** When the actor was last given an envelope, in milliseconds. */
   usedAt = 0
-  /** The size of its purchaseId set, as {@link ActorSlots} counted it last. */
+  /** The size of the actor's purchaseId set, as {@link ActorSlots} counted it last. */
   purchaseIds = 0
-  /** Whether its account is still being read. */
+  /** Whether the actor's account is still being read. */
   isLoading = true
-  /** Whether it has nothing to do. */
+  /** Whether the actor has nothing to do. */
   abstract readonly isPassive: boolean
-  /** Takes envelopes from its mailbox, if it has its account. */
+  /** Takes envelopes from the actor's mailbox, if the actor has its account. */
   abstract turn(): void
   /** Ends the actor. It does nothing from then on. */
   abstract end(): void
@@ -163,15 +163,16 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   readonly userToken: string
   private readonly hands: ActorHands<Tag>
   private readonly ended: (userToken: string) => void
-  /** The mailbox; `undefined` while it is empty, as in most actors. */
+  /** The envelopes in the mailbox; `undefined` while the mailbox is empty, as in most actors. */
   private waiting: Array<Envelope<Tag>> | undefined
   private account: Account | undefined
   /** True from the first envelope until the mailbox is empty and nothing is in flight. */
   private isBusy = false
   private isOver = false
   /**
-   * Whether it has decided nothing since it was loaded. Then it waits for a segment that is due. Otherwise an actor
-   * that leaves memory after each revision would store the same segment again and again, and never name it.
+   * Whether the actor has decided nothing since it was loaded. Then the actor waits for a segment that is due.
+   * Otherwise an actor that leaves memory after each revision would store the same segment again and again, and never
+   * name it.
    */
   private isFresh = true
   /** The work that waits for a segment, because the account is at its bound. */

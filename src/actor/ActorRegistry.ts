@@ -26,8 +26,8 @@ export interface EpochActors<Tag> {
 
 /**
  * The actors of a worker, one for each user, with a bounded mailbox each. An actor without work leaves memory after a
- * while. It leaves at once if another needs its slot, the longest unused first. If all slots have actors with work,
- * `tell` returns `false`. The caller then waits for `room`, and the broker keeps further messages meanwhile.
+ * while. The actor leaves at once if another actor needs its slot, the longest unused first. If all slots have actors
+ * with work, `tell` returns `false`. The caller then waits for `room`, and the broker keeps further messages meanwhile.
  */
 export class ActorRegistry extends Context.Service<
   ActorRegistry,

@@ -3,9 +3,9 @@ import type { ResidentActor } from "./AccountActor.ts"
 import { LruList } from "./LruList.ts"
 
 /**
- * The most actors that load their account at once. At this number other users wait until half of them have it. Actors
- * that want the same commit share a read of it, so loading many at once takes fewer reads. The bound is there because
- * each takes memory.
+ * The most actors that load their account at once. At this number other users wait until half of these actors have
+ * their account. Actors that want the same commit share a read of it, so loading many at once takes fewer reads. The
+ * bound is there because each takes memory.
  */
 export const loadingMax = 8_192
 
@@ -17,7 +17,7 @@ export interface SlotBounds {
   /** The most actors in memory. */
   readonly residentMax: number
   /**
-   * The most purchase ids that all of them keep together, unless actors with work need more. An id takes 100 to 150
+   * The most purchase ids that all actors keep together, unless actors with work need more. An id takes 100 to 150
    * bytes.
    */
   readonly purchaseIdsMax: number
@@ -25,7 +25,7 @@ export interface SlotBounds {
 
 /**
  * The slots of a worker's actors, of all its epochs, in the order of their last use. An actor without work leaves if
- * another needs its slot, the longest unused first.
+ * another actor needs its slot, the longest unused first.
  */
 export class ActorSlots {
   /** Waits until an actor has finished its work, or enough actors have their accounts. */
@@ -50,7 +50,7 @@ export class ActorSlots {
     return this.byUse.size
   }
 
-  /** Returns whether there is a slot for one more actor. Makes an actor leave if that is needed. */
+  /** Returns whether there is a slot for one more actor. Makes an actor leave if no slot is free. */
   hasRoom(): boolean {
     this.isLoadingFull ||= this.loading >= loadingMax
     if (!this.isLoadingFull && (this.byUse.size < this.bounds.residentMax || this.evict())) return true
@@ -103,12 +103,14 @@ export class ActorSlots {
     }
   }
 
-  // If those who wait were woken for each loaded actor, most would find the slot taken.
+  // If all waiting callers were woken for each loaded actor, most would find the slot taken.
   private giveRoom(): void {
     if (!this.isLoadingFull) this.someFinished.openUnsafe()
   }
 
-  /** Passivates the longest unused actor without work. Returns `false` if none of the oldest is without work. */
+  /**
+   * Passivates the longest unused actor without work. Returns `false` if each of the longest unused actors has work.
+   */
   private evict(): boolean {
     let actor = this.byUse.oldest
     for (let looks = 0; actor !== undefined && looks < evictionLooksMax; looks += 1) {
@@ -121,7 +123,7 @@ export class ActorSlots {
     return false
   }
 
-  /** Counts the size of an actor's purchaseId set, and passivates others above the bound. */
+  /** Counts the size of an actor's purchaseId set, and passivates other actors above the bound. */
   private weigh(actor: ResidentActor, now: number): void {
     if (!this.byUse.has(actor)) return
     this.purchaseIds += now - actor.purchaseIds

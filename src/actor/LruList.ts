@@ -1,4 +1,4 @@
-/** An entry of a list, with its neighbours. It is in one list at most. */
+/** An entry of a list, with its neighbours. An entry is in one list at most. */
 export abstract class LruEntry {
   older: this | undefined
   newer: this | undefined

@@ -16,7 +16,8 @@ import { decodeSegment } from "../protocol/SegmentCodec.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /**
- * The journal lacks a record that other records name, or its ids do not add up. Something else than a worker wrote it.
+ * The journal lacks a record that other records name, or its ids do not add up. Another program than a worker wrote
+ * such a journal.
  */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String
@@ -28,7 +29,7 @@ export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()
 
 /** A revision that was read from the journal. */
 export interface ReadRevision extends StoredRevision {
-  /** When the broker stored its commit, in milliseconds since 1970. */
+  /** When the broker stored the commit of the revision, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
@@ -45,7 +46,10 @@ const revisionIn = (commit: JournalRecord | undefined, userToken: string): ReadR
   return { sequence: commit.sequence, revision: decodeRevision(line), storedAt: commit.storedAt }
 }
 
-/** Returns a revision that other records of the account name. Fails with `LedgerInconsistent` if it is missing. */
+/**
+ * Returns a revision that other records of the account name. Fails with `LedgerInconsistent` if the revision is
+ * missing.
+ */
 export const namedRevision = (
   { revisionAt }: Pick<(typeof AccountReader)["Service"], "revisionAt">,
   userToken: string,
@@ -73,7 +77,7 @@ const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
       : inconsistent(userToken, `segment ${sequence} is missing`)
   })
 
-/** Takes the newest segment into an account, and all segments that it names directly or through others. */
+/** Takes the newest segment into an account, and all segments that it names directly or through other segments. */
 const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: string, account: Account, newest: number) {
   const known = new Set([newest])
   const parts: Array<SealedPart> = []
@@ -87,7 +91,7 @@ const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: strin
     return named
   })
   for (let wanted = [newest]; wanted.length > 0;) {
-    // `CommitChain` bounds how many of them are read at once.
+    // `CommitChain` bounds how many records are read at once.
     const named = yield* Effect.forEach(wanted, take, { concurrency: "unbounded" })
     wanted = named.flat()
   }
@@ -108,7 +112,7 @@ const unsealed = Effect.fnUntraced(function* (
   const newestFirst = [newest]
   for (let oldest = newest; newestFirst.length < newest.revision.unsealed;) {
     const wanted = oldest.revision.previous.slice(0, newest.revision.unsealed - newestFirst.length)
-    // A revision names at most 20 others.
+    // A revision names at most 20 other revisions.
     const read = yield* Effect.forEach(wanted, readNamed, { concurrency: "unbounded" })
     const last = read.at(-1)
     if (last === undefined) return yield* inconsistent(userToken, "its chain of revisions ends early")
@@ -124,7 +128,7 @@ export class AccountReader extends Context.Service<
   {
     /**
      * Reads an account with its whole purchaseId set, given the sequence of its newest revision, or 0 for a new user.
-     * It reads that revision, and then only the revisions and segments that it names.
+     * The reader takes that revision, and then only the revisions and segments that it names.
      */
     readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
     /** Returns the revision of an account in the commit at a sequence; `undefined` if the commit has none. */

@@ -43,8 +43,8 @@ const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): st
   failureOf(exit)?.message ?? `defect: ${String(exit.cause)}`
 
 /**
- * Writes the chain of a partition until the scope closes. One commit is in flight, and each expects the sequence of the
- * one before it. Proposals that come meanwhile share the next commit. So the load sets the size of commits.
+ * Writes the chain of a partition until the scope closes. One commit is in flight, and each commit expects the sequence
+ * of the commit before it. Proposals that come meanwhile share the next commit. So the load sets the size of commits.
  */
 export const openChainWriter = <Tag>(
   epoch: ChainEpoch<Tag>

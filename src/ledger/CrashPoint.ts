@@ -1,6 +1,6 @@
 import { Context, Effect, Fiber, Layer, Schema } from "effect"
 
-/** The steps at which a test can kill or freeze a worker: those of a commit, of a segment, and of heads. */
+/** The steps at which a test can kill or freeze a worker: steps of a commit, of a segment, and of heads. */
 export const CrashPointName = Schema.Literals([
   "before-commit",
   "commit-sent",
@@ -57,7 +57,7 @@ const signals: ReadonlyMap<string | undefined, NodeJS.Signals> = new Map([
 ])
 
 /**
- * Arms one step, given as the value of TEST_CRASH_POINT. When it is reached for the `n`th time, the process kills
+ * Arms one step, given as the value of TEST_CRASH_POINT. When the step is reached for the `n`th time, the process kills
  * itself as `kill -9` would. Or it freezes until it gets SIGCONT.
  */
 export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, CrashPointUnknown> => {

@@ -10,7 +10,7 @@ import { LedgerInconsistent } from "./AccountReader.ts"
 /** The most chunks that are read at once. */
 const chunksAtOnceMax = 8
 
-/** Heads as they were read: the table, and the manifest that it came from with its sequence. */
+/** Heads as they were read: the table, the manifest that names its chunks, and the sequence of the manifest. */
 export interface RestoredHeads {
   readonly table: HeadTable
   readonly manifest: HeadManifest

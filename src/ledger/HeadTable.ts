@@ -33,7 +33,7 @@ export class HeadTable {
     return this.hash.key
   }
 
-  /** The number of users. */
+  /** The number of users in the table. */
   get size(): number {
     return this.users
   }

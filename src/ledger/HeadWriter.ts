@@ -100,7 +100,7 @@ export class HeadWriter {
     })
   }
 
-  /** Takes the entries of the next write. If that write does not complete, the one after it has to be a base. */
+  /** Takes the entries of the next write. If that write does not complete, the write after it has to be a base. */
   private begin(): HeadWrite {
     const isBase = !this.isComplete || isBaseDue(this.manifest, headEntryBytes * this.table.changed)
     const entries = isBase ? this.table.takeAll() : this.table.takeChanged()

@@ -12,9 +12,9 @@ const readsAtOnceMax = 20
 
 /** A page of the purchases of an account. */
 export interface HistoryPage {
-  /** Newest first. */
+  /** The purchases of the page, newest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
-  /** The start of the next page; it is missing on the last page. */
+  /** The start of the next page; the last page does not have it. */
   readonly next?: HistoryCursor
 }
 

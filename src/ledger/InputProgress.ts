@@ -3,7 +3,10 @@ export interface InputMessage<Tag> {
   readonly sequence: number
   /** A value that the receiver keeps with the message. */
   readonly tag: Tag
-  /** The number of its parts that are in no commit yet. Each user is a part, and everything unreadable is another. */
+  /**
+   * The number of parts of the message that are in no commit yet. The purchases of each user are a part of a message,
+   * and all of its unreadable entries are one more part.
+   */
   remaining: number
 }
 

@@ -6,7 +6,7 @@ import { makeSingleFlightRead } from "./SingleFlightRead.ts"
 
 /** Proves that an epoch still owns its partition, as a strong read needs it. */
 export interface OwnerProof {
-  /** Waits for the next commit of this epoch that is published. Returns `true` if it is stored. */
+  /** Waits for the next commit of this epoch that is published. Returns `true` if that commit is stored. */
   readonly byNextCommit: Effect.Effect<boolean>
   /**
    * Asks the leader for a later commit of another epoch. Returns `true` if there is none. Concurrent calls share an

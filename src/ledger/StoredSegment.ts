@@ -8,7 +8,7 @@ export interface StoredSegment {
   readonly links: SegmentLinks
 }
 
-/** Stores segments one after the other, because each names the ones before it. Returns the last. */
+/** Stores segments one after the other, because each segment names the segments before it. Returns the last segment. */
 export const storeSegments = Effect.fnUntraced(function* <E>(
   seal: (segment: string) => Effect.Effect<number, E>,
   userToken: string,

@@ -15,7 +15,7 @@ interface Addressed {
 
 /** Reports the commits of a partition to counters, to the log, and to the edges that wait for notices. */
 export interface CommitReports {
-  /** Counts a revision, and keeps its notices for the next flush. `messages` brought its purchases. */
+  /** Counts a revision, and keeps its notices for the next flush. `messages` brought the purchases of the revision. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Addressed>>) => void
   /** Logs a purchase that came again with another content. */
   readonly conflict: (rejection: Rejection) => void

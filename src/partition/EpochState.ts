@@ -5,7 +5,7 @@ export interface EpochState {
   readonly isOpen: () => boolean
   /** Ends the epoch. Later reasons change nothing. */
   readonly fail: (reason: string) => void
-  /** Waits for the end of the epoch, and returns its reason. */
+  /** Waits for the end of the epoch, and returns the reason of the end. */
   readonly over: Effect.Effect<string>
 }
 

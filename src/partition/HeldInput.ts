@@ -1,6 +1,6 @@
 import { type Effect, Latch } from "effect"
 
-/** The most messages of one partition that a worker holds. Above it, the worker does not pull. */
+/** The most messages of one partition that a worker holds. At this number the worker does not pull. */
 export const heldMessagesMax = 512
 
 interface Amount {

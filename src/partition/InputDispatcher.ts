@@ -12,7 +12,10 @@ import type { EpochState } from "./EpochState.ts"
 import type { PartitionPurchases } from "./OpenPurchases.ts"
 import { type OwnPartition, sortDelivery } from "./SortedDelivery.ts"
 
-/** A message in hand, with the number of its purchases that count as open. */
+/**
+ * A message of the input log that is delivered and not wholly committed, with the number of its purchases that count as
+ * open.
+ */
 export interface OpenDelivery extends ReadDelivery {
   readonly purchases: number
 }

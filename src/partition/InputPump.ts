@@ -37,7 +37,7 @@ export class InputPump implements PullEvents {
    * message comes.
    */
   private isOversized = false
-  /** Ends the pull of one oversized message; `undefined` while there is none. */
+  /** Ends the pull of one oversized message; `undefined` while no such pull is under way. */
   private oversizedPulled: (() => void) | undefined
 
   constructor(
@@ -55,7 +55,7 @@ export class InputPump implements PullEvents {
     this.committedThrough = position
   }
 
-  /** Waits for the next message of the log, and takes it. */
+  /** Waits for the next message of the log, and takes the message. */
   get take(): Effect.Effect<Delivery> {
     return Queue.take(this.received)
   }
@@ -70,7 +70,7 @@ export class InputPump implements PullEvents {
     return this.pull?.silence() ?? 0
   }
 
-  /** Begins to pull. */
+  /** Begins to pull the input of the epoch. */
   begin(pull: Pull): void {
     this.pull = pull
     this.demand()

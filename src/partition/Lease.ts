@@ -4,7 +4,7 @@ import { partitionsOf } from "./Assignment.ts"
 /** A worker that takes part in the assignment of partitions. */
 export interface LeaseHolder {
   readonly worker: string
-  /** The number of this process. A later process under the same name has a higher one. */
+  /** The number of this process. A later process under the same name has a higher number. */
   readonly instance: number
   readonly partitions: number
   /** A worker that was not heard for this long counts as gone. */
@@ -15,7 +15,7 @@ const isSame = (one: ReadonlySet<number>, other: ReadonlySet<number>): boolean =
   one.size === other.size && [...one].every((partition) => other.has(partition))
 
 /**
- * Decides from signs of life which partitions belong to this worker. It has no clock. Its callers pass times, in
+ * Decides from signs of life which partitions belong to this worker. The lease has no clock: callers pass times, in
  * milliseconds of one clock.
  */
 export class Lease {
@@ -48,7 +48,7 @@ export class Lease {
     return !this.isLeft && !this.isSucceeded(now)
   }
 
-  /** Takes a sign of life when it comes. */
+  /** Takes a sign of life at the moment `now` at which the sign comes. */
   hear(sign: WorkerSign, now: number): void {
     if (sign.worker === this.holder.worker) this.hearOwnName(sign, now)
     else if (sign.isLeaving) this.heardAt.delete(sign.worker)
@@ -64,7 +64,7 @@ export class Lease {
     }
   }
 
-  /** Renews the leases of all other workers, after a time in which none of them could be heard. */
+  /** Renews the leases of all other workers, after a time in which no other worker could be heard. */
   forgive(now: number): void {
     for (const worker of this.heardAt.keys()) this.heardAt.set(worker, now)
   }
@@ -74,7 +74,7 @@ export class Lease {
     this.isLeft = true
   }
 
-  /** Decides again which partitions belong to this worker. Returns whether they changed. */
+  /** Decides again which partitions belong to this worker. Returns whether these partitions changed. */
   reassign(now: number): boolean {
     const { worker, partitions, leaseMilliseconds } = this.holder
     const before = this.assigned

@@ -15,8 +15,8 @@ export interface MembershipSettings {
 }
 
 /**
- * Says which partitions this worker should own, by the signs of life of all workers. It can be wrong. Then two workers
- * want a partition, or no worker does for a while. Epochs make that safe, and it only costs time.
+ * Says which partitions this worker should own, by the signs of life of all workers. The answer can be wrong. Then two
+ * workers want a partition, or no worker does for a while. Epochs make that safe, and it only costs time.
  */
 export class Membership extends Context.Service<
   Membership,
@@ -25,7 +25,7 @@ export class Membership extends Context.Service<
     readonly assigned: () => ReadonlySet<number>
     /** Waits until `assigned` may have changed since it was last called. */
     readonly changed: Effect.Effect<void>
-    /** Tells the other workers that this one leaves, so that they need not wait for the end of its lease. */
+    /** Tells the other workers that this worker leaves, so that they need not wait for the end of its lease. */
     readonly leave: Effect.Effect<void>
   }
 >()("purchases/partition/Membership") {
@@ -41,7 +41,7 @@ export class Membership extends Context.Service<
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const now = () => clock.currentTimeMillisUnsafe()
 
-        // The first sign gives the process its number. Until it is answered, the number is 0, which belongs to no
+        // The first sign gives the process its number. Until the sign is answered, the number is 0, which belongs to no
         // process.
         const instance = yield* untilReady(bucket.announce(worker, 0))
         const leaseMilliseconds = Duration.toMillis(leaseTime)
@@ -69,7 +69,7 @@ export class Membership extends Context.Service<
         reassign()
         yield* broker.onReconnect(() => lease.forgive(now()))
 
-        // A process that was stopped for longer than this did not hear the others.
+        // A process that was stopped for longer than this did not hear the other workers.
         const stoodStillMilliseconds = Duration.toMillis(heartbeat) + leaseMilliseconds / 2
         const beat = Effect.gen(function* () {
           const before = now()

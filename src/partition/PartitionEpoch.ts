@@ -19,8 +19,8 @@ import { requestsAnsweredMax, serveQueries } from "./QueryEndpoint.ts"
 import { untilStuck } from "./StuckWatch.ts"
 
 /**
- * The journal is newer than the input log. One of them was restored or made anew. If the epoch went on, it would skip
- * new input that is stored below the position. So the partition waits for a person.
+ * The journal is newer than the input log. The journal or the log was restored or made anew. If the epoch went on, it
+ * would skip new input that is stored below the position. So the partition waits for a person.
  */
 export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("PositionBeyondLog", {
   partition: Schema.Number,
@@ -42,7 +42,7 @@ export interface EpochIdentity {
 /** An epoch that runs, with the ways to end it. */
 export interface RunningEpoch {
   readonly epoch: number
-  /** Waits for the end of the epoch, and returns its reason. */
+  /** Waits for the end of the epoch, and returns the reason of the end. */
   readonly over: Effect.Effect<string>
   /** Stops pulling, and waits until everything in hand is committed, or the epoch is over. */
   readonly drain: Effect.Effect<void>
@@ -52,8 +52,8 @@ export interface RunningEpoch {
 
 /**
  * Takes a partition over, and runs it until the scope closes. The protocol requires this order. The take-over record is
- * appended, which makes the epoch. The heads are read up to it. Then a consumer of this epoch starts behind the
- * position.
+ * appended, which makes the epoch. The heads are read up to that record. Then a consumer of this epoch starts behind
+ * the position.
  */
 export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIdentity) {
   const { partition, partitions, worker } = identity
@@ -90,7 +90,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     writer,
     headOf: heads.find,
     failed: fail,
-    // Each message brings at most one envelope to a user. Each request brings one for each of its questions.
+    // Each message brings at most one envelope to a user. Each request brings one envelope for each of its questions.
     mailboxMax: heldMessagesMax + requestsAnsweredMax * questionsMax,
     applied: reports.applied,
     conflict: reports.conflict

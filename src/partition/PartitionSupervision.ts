@@ -8,9 +8,9 @@ const retryWait = Duration.millis(50)
 const retryWaitMax = Duration.seconds(2)
 /** The longest wait after a failure of the broker. Readers wait for the leader that is being elected. */
 const brokerRetryWait = Duration.millis(200)
-/** After an epoch that lived this long, the next begins without delay. */
+/** The life of an epoch after which the next epoch begins without delay. */
 const epochGood = Duration.seconds(5)
-/** A partition that could not be run for this long needs a person. It is longer than an election. */
+/** A partition that could not be run for this long needs a person. The time is longer than an election. */
 const helplessAfter = Duration.seconds(30)
 
 /** The tags of failures that pass as soon as there is a leader. */

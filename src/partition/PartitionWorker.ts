@@ -6,7 +6,7 @@ import { Membership } from "./Membership.ts"
 import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
 import { superviseEpochs } from "./PartitionSupervision.ts"
 
-/** The time to commit purchases in hand when a partition goes to another worker. That worker applies the rest. */
+/** The time to commit purchases in hand when a partition goes to another worker. The other worker applies the rest. */
 const handOverTimeout = Duration.millis(500)
 /** The time to commit purchases in hand when a worker is told to stop. */
 const drainTimeout = Duration.seconds(10)

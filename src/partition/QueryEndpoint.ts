@@ -28,7 +28,7 @@ export interface QueriedEpoch {
   readonly fail: (reason: string) => void
   readonly actors: { readonly tell: (userToken: string, envelope: LookEnvelope) => boolean }
   readonly dispatched: DispatchWatermark
-  /** Returns the input sequence up to which everything is in a commit, or in the one in flight. */
+  /** Returns the input sequence up to which everything is in a stored commit or in the commit in flight. */
   readonly position: () => number
   /** Returns whether this epoch still owned the partition at some moment after the call. */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
@@ -96,7 +96,8 @@ export const serveQueries = Effect.fnUntraced(function* (queried: QueriedEpoch) 
   const reads = yield* makeEpochReads(queried)
   yield* serveInspection({ partition, partitions, worker, epoch }, reads)
 
-  // An epoch that ends answers no more, so it declines open requests. Otherwise edges would wait for their timeout.
+  // An epoch that ends answers no more requests, so it declines the open ones. Otherwise edges would wait for their
+  // timeout.
   const unanswered = new Set<() => void>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {

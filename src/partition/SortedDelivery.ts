@@ -13,7 +13,7 @@ export interface OwnPartition {
 interface PurchasesOfUser {
   readonly userToken: string
   readonly deliveries: Array<Delivered>
-  /** Why none of them can be applied from this message; `undefined` if they can. */
+  /** Why the user's purchases cannot be applied from this message; `undefined` if they can. */
   readonly problem: string | undefined
 }
 

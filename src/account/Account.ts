@@ -36,11 +36,11 @@ export const sealBounds: SealBounds = {
 /** A purchase of one user as the input log delivered it. */
 export interface Delivered {
   readonly purchase: Purchase
-  /** The sequence of its message in the input log. */
+  /** The sequence of the purchase's message in the input log. */
   readonly inputSequence: number
-  /** Its index in that message, from 0. */
+  /** The index of the purchase in its message, from 0. */
   readonly inputIndex: number
-  /** When the broker stored that message, in milliseconds since 1970. */
+  /** When the broker stored the message of the purchase, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
@@ -63,8 +63,8 @@ export interface Account {
   /** The number of newest revisions that no stored segment covers. */
   unsealedRevisions: number
   /**
-   * The repeats that the unsealed revisions counted, by purchase id; `undefined` if none. Those that the segment in
-   * flight covers are left out.
+   * The repeats that the unsealed revisions counted, by purchase id; `undefined` without repeats. Repeats that the
+   * segment in flight covers are left out.
    */
   unsealedRepeats: Map<string, Repeats> | undefined
   /** The number of unsealed revisions that the segment in flight covers; 0 if no segment is in flight. */
@@ -80,7 +80,7 @@ export interface Account {
   /** The sequences of the revisions that applied something, oldest first. It only grows, and only at its end. */
   applying: Array<number>
   /**
-   * The sequences of revisions that only count repeats, oldest first; `undefined` if there are none, as in most
+   * The sequences of revisions that only count repeats, oldest first; `undefined` without such revisions, as in most
    * accounts.
    */
   idle: Array<number> | undefined
@@ -128,8 +128,8 @@ export const emptyAccount = (): Account => ({
 
 /**
  * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. The same id with the
- * same content is a repeat, with another content a conflict. Input that the account has decided before is skipped,
- * because it was counted then. Such input comes after a crash, when the log is read again.
+ * same content is a repeat, and with another content it is a conflict. Input that the account has decided before is
+ * skipped, because it was counted then. Such input comes after a crash, when the log is read again.
  */
 export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): Decision => {
   let applied: Array<AppliedPurchase> | undefined

@@ -17,7 +17,7 @@ const rooms = Array.from({ length: roomStepMax + 1 }, (_, count) => {
     numbers: Array.from({ length: numbersOfId * added }, () => freeNumber)
   }
 })
-/** The UTF-16 units at the end of an id that its tag covers. Ids that are counted or random differ there. */
+/** The UTF-16 units at the end of an id that its tag covers. Ids that are counted or random differ in these units. */
 const tagUnits = 8
 
 /** Returns a hash of 32 bits of the length of an id and its last units. Ids with different tags differ. */

@@ -13,8 +13,8 @@ const bytesOfUnitMax = 3
  */
 const numbersOfId = 3
 /**
- * The numbers of a slot: the index of an id plus one, 0 if the slot is free, and the hash of that id. Both lie in one
- * line of memory, so a search seldom reads another line.
+ * The numbers of a slot: the index of an id plus one, 0 if the slot is free, and the hash of that id. Both numbers lie
+ * in one line of memory, so a search seldom reads another line.
  */
 const numbersOfSlot = 2
 
@@ -34,7 +34,7 @@ const unaccounted = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(
  */
 export class IdTable implements AppliedIds {
   private count = 0
-  /** It has two slots for each id that there is room for, so that the search for a free one is short. */
+  /** The hash table has two slots for each id that there is room for, so that the search for a free slot is short. */
   private slots: Int32Array
   private numbers: Float64Array
   private bytes: Buffer
@@ -92,7 +92,8 @@ export class IdTable implements AppliedIds {
   }
 
   /**
-   * Writes an id behind the others, where it can be compared with them. It stays there if it is added. Returns its end.
+   * Writes an id behind the other ids, where the search can compare it with them. The id stays there if it is added.
+   * Returns the end of the id.
    */
   private write(id: string): number {
     const begin = this.endOf(this.count - 1)

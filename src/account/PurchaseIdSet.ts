@@ -33,7 +33,7 @@ export class PurchaseIdSet {
   /** The counts of the ids that came again; `undefined` if none did. */
   private repeated: Map<string, Repeats> | undefined
 
-  /** The number of ids. */
+  /** The number of ids in the set. */
   get size(): number {
     return this.ids.size
   }

@@ -3,14 +3,14 @@ import type { Repeats } from "./Revision.ts"
 /** The most segments that a segment names, and also the most directories. */
 export const linksMax = 255
 /**
- * The most ids of one segment, unless a single revision has more. It is also the most counts of repeats. A segment with
- * the longest ids stays below the broker's `max_payload`.
+ * The most ids of one segment, unless a single revision has more. The bound holds for the counts of repeats too. A
+ * segment with the longest ids stays below the broker's `max_payload`.
  */
 export const segmentIdsMax = 1_024
 
-/** The ids that one revision applied, and their fingerprints. Both arrays are empty if it applied nothing. */
+/** The ids that one revision applied, and their fingerprints. Both arrays are empty if the revision applied nothing. */
 export interface SealedRevision {
-  /** The sequence of its commit. */
+  /** The sequence of the commit that has the revision. */
   readonly sequence: number
   readonly purchaseIds: ReadonlyArray<string>
   readonly fingerprints: ReadonlyArray<number>
@@ -18,9 +18,9 @@ export interface SealedRevision {
 
 /** The part of the purchaseId set that a segment keeps. */
 export interface SegmentContent {
-  /** Oldest first. */
+  /** The revisions that the segment covers, oldest first. */
   readonly revisions: ReadonlyArray<SealedRevision>
-  /** The repeats and conflicts that those revisions counted. */
+  /** The repeats and conflicts that the covered revisions counted. */
   readonly repeats: ReadonlyMap<string, Repeats>
 }
 
@@ -45,7 +45,7 @@ export interface Segment extends SegmentContent {
 /** The links of an account without a segment. */
 export const noLinks: SegmentLinks = { before: [], directories: [] }
 
-/** Returns the links for the segment after the one that was stored at `sequence` with the given links. */
+/** Returns the links of the next segment, given the sequence and links of the segment before it. */
 export const linksAfter = ({ before, directories }: SegmentLinks, sequence: number): SegmentLinks =>
   before.length >= linksMax
     ? { before: [], directories: [sequence, ...directories].slice(0, linksMax) }

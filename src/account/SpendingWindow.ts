@@ -39,7 +39,7 @@ export const windowEnd = (kind: WindowKind, at: number): number => {
   }
 }
 
-/** Returns the start of an earlier window: `windows` windows before the one that holds a moment. */
+/** Returns the start of an earlier window: `windows` windows before the window that holds a moment. */
 export const windowStartBefore = (kind: WindowKind, at: number, windows: number): number => {
   const start = zonedAt(windowStart(kind, at), kind.timeZone)
   return windowStart(kind, start.subtract({ [`${kind.by}s`]: windows }).epochMilliseconds)

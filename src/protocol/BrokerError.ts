@@ -2,13 +2,13 @@ import { Schema } from "effect"
 
 /**
  * Failures of the broker. Each type lets the caller conclude something else about the request. `operation` is the
- * request as a verb phrase, like `read the ledger`. `reason` says why it failed. Both are for people, and hold no
+ * request as a verb phrase, like `read the ledger`. `reason` says why it failed. Both texts are for people, and hold no
  * subject or error code of the broker.
  */
 
 /**
  * The broker could not be asked, so surely nothing was stored or changed. Trying again later helps. `unserved` is true
- * if there is a connection, but nobody listens on the subject.
+ * if there is a connection, but no process listens on the subject.
  */
 export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("BrokerUnavailable", {
   operation: Schema.String,

@@ -3,13 +3,13 @@ import { Schema } from "effect"
 /** The version of the records of the commit chain. */
 const version = 2
 
-/** The first line of a commit. */
+/** The first line of a commit, which describes the commit as a whole. */
 export interface CommitHead {
   /** A take-over has no revisions. It begins the epoch of a new owner. */
   readonly kind: "commit" | "takeover"
-  /** The sequence of the owner's take-over record; 0 in that record itself. */
+  /** The sequence of the owner's take-over record; 0 in the take-over record itself. */
   readonly epoch: number
-  /** The name of the worker that wrote it. */
+  /** The name of the worker that wrote the commit. */
   readonly worker: string
   /** The input sequence up to which everything of the partition is applied. */
   readonly position: number
@@ -38,7 +38,10 @@ export const headOf = (commit: string): CommitHead => decodeHead(headLineOf(comm
 
 const lineStartOf = (userToken: string): string => `\n["${userToken}",`
 
-/** Returns the line of a user's revision, without parsing the others. Returns `undefined` if the commit has none. */
+/**
+ * Returns the line of a user's revision, without parsing the other lines. Returns `undefined` if the commit has no line
+ * of the user.
+ */
 export const revisionLineOf = (commit: string, userToken: string): string | undefined => {
   const start = commit.indexOf(lineStartOf(userToken))
   return start < 0 ? undefined : commit.slice(start + 1, commit.indexOf("\n", start + 1))

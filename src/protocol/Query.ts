@@ -2,7 +2,7 @@ import { Schema } from "effect"
 
 /** The most questions that one request to a partition carries. */
 export const questionsMax = 256
-/** The most moments that one question names. Each can take many reads of the journal. */
+/** The most moments that one question names. Each moment can take many reads of the journal. */
 export const momentsMax = 401
 /** The most revisions that one reply names. */
 const revisionsMax = 256
@@ -80,9 +80,9 @@ export const LedgerEntry = Schema.Struct({
   quantity: Schema.Number,
   inputSequence: Schema.Number,
   inputIndex: Schema.Number,
-  /** When the broker stored its input message, in milliseconds since 1970. */
+  /** When the broker stored the purchase's input message, in milliseconds since 1970. */
   storedAt: Schema.Number,
-  /** The sequence of the commit that applied it. Other accounts may have a revision in the same commit. */
+  /** The sequence of the commit that applied the purchase. Other accounts may have a revision in the same commit. */
   ledgerSequence: Schema.Number,
   /** The account's total after the purchase, in cents. */
   totalAfter: Schema.BigIntFromString
@@ -94,7 +94,7 @@ export const Receipt = Schema.Struct({
   entry: LedgerEntry,
   /** When the broker stored the commit that applied it, in milliseconds since 1970. */
   appliedAt: Schema.Number,
-  /** The repeats and conflicts of the purchase, without those that the broker dropped as duplicates. */
+  /** The repeats and conflicts of the purchase, without repeats that the broker dropped as duplicates. */
   repeats: Schema.Number,
   conflicts: Schema.Number
 })
@@ -112,7 +112,7 @@ const PageReply = Schema.Struct({
   total: Schema.BigIntFromString,
   count: Schema.Number,
   revision: Schema.Number,
-  /** Newest first. */
+  /** The purchases of the page, newest first. */
   entries: Schema.Array(LedgerEntry),
   next: Schema.optionalKey(HistoryCursor)
 })
@@ -130,8 +130,8 @@ const TotalsBeforeReply = Schema.Struct({
 })
 const RevisionsReply = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
 /**
- * `place` means that the cursor is not one of this account. `busy` means that a bound was reached, and the edge should
- * ask again.
+ * `place` means that the cursor does not belong to this account. `busy` means that a bound was reached, and the edge
+ * should ask again.
  */
 const RefusedReply = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
 

@@ -8,16 +8,17 @@ import { StoredPurchase } from "../account/Purchase.ts"
 export const replayStates = ["begun", "stored", "applied", "conflicting"] as const
 
 /**
- * One step of a replay. It is one value of `replayed.<input sequence>.<index>`, whose history has all steps for that
- * record.
+ * One step in the replay of a rejected record. Each step is one value of `replayed.<input sequence>.<index>`, whose
+ * history has all steps for the record.
  */
 const Replay = Schema.Struct({
   state: Schema.Literals(replayStates),
   /**
-   * The purchase that is sent instead of the rejected one. It stays the same in every step, except after a conflict.
+   * The purchase that is sent instead of the rejected purchase. It stays the same in every step, except after a
+   * conflict.
    */
   purchase: StoredPurchase,
-  /** Its sequence in the input log, from `stored` on. */
+  /** The sequence of the purchase in the input log, from `stored` on. */
   inputSequence: Schema.optionalKey(Schema.Int)
 })
 export type Replay = typeof Replay.Type

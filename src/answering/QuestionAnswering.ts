@@ -94,7 +94,7 @@ const snapshotsFor = Effect.fnUntraced(function* (
     questions.map((question) => ({ userToken: encodeToken(question.userId), look: snapshotFor(question) }))
   )
   if (consistency !== "strong") return yield* look
-  // Readers of revisions need the committed ones. They need not wait for input that is not applied.
+  // Readers of revisions need committed revisions only. They need not wait for input that is not applied.
   const isOfRevisions = questions.every(({ kind }) => kind === "revisions")
   return yield* isOfRevisions ? lookCommitted(reads, look) : lookStrong(reads, look)
 })

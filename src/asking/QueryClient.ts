@@ -11,7 +11,7 @@ import { QuestionLane, questionsWaitingMax, type WaitingQuestion } from "./Quest
 const attemptTimeoutMilliseconds = 2_400
 /**
  * The wait between two searches for questions without a reply in time. One timer for all questions takes less work than
- * one for each.
+ * one timer for each question.
  */
 const overdueEvery = Duration.millis(100)
 

@@ -29,9 +29,9 @@ export interface WaitingQuestion {
   readonly question: Question
   readonly consistency: Consistency
   readonly askedAt: number
-  /** Ends the wait. */
+  /** Ends the wait for the reply. */
   readonly settle: (result: Effect.Effect<Reply, BrokerUnavailable>) => void
-  /** Whether it has its reply, or the caller has left. */
+  /** Whether the question has its reply, or the caller has left. */
   readonly isSettled: boolean
 }
 
@@ -50,7 +50,10 @@ const travelsAlone = ({ question }: WaitingQuestion): boolean =>
 const decodeReplies = Schema.decodeUnknownExit(Replies)
 const encodeQuestions = Schema.encodeSync(Questions)
 
-/** Takes the questions of the next request from the front of a queue: with one consistency, and not settled. */
+/**
+ * Takes the questions of the next request from the front of the waiting questions: with one consistency, and not
+ * settled.
+ */
 export const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
   const group: Array<WaitingQuestion> = []
   const consistency = waiting[0]?.consistency
@@ -64,7 +67,7 @@ export const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<Waitin
   return group
 }
 
-/** The questions of one edge to one partition. Those that wait together travel in one request. */
+/** The questions of one edge to one partition. Questions that wait together travel in one request. */
 export class QuestionLane {
   private readonly hands: LaneHands
   private readonly waiting: Array<WaitingQuestion> = []
@@ -97,7 +100,7 @@ export class QuestionLane {
     }
   }
 
-  /** Returns for how many milliseconds the next request still waits for the answer to the one before. */
+  /** Returns for how many milliseconds the next request still waits for the answer to the request before it. */
   private waitsFor(now: number): number {
     const [first] = this.waiting
     const isAlone = first !== undefined && travelsAlone(first)
@@ -145,7 +148,7 @@ export class QuestionLane {
     }
   }
 
-  /** Returns the questions to ask again. Fails those that were asked without a broker for too long. */
+  /** Returns the questions to ask again. Fails the questions that were asked without a broker for too long. */
   private toRetry(group: ReadonlyArray<WaitingQuestion>, failure: RequestFailure | undefined) {
     const isDisconnected = failure?._tag === "BrokerUnavailable" && failure.unserved !== true
     const now = this.hands.now()

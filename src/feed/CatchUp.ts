@@ -12,7 +12,7 @@ import { slicesOf } from "./RecentRevisions.ts"
 export interface FeedRequest {
   /** The subject token of the account's user. Without it, the feed has the revisions of all accounts. */
   readonly userToken?: string
-  /** The place after which to go on, as the reader gave it. Without it, the feed begins at the newest revision. */
+  /** The place after which to go on, as the reader gave it. Without a place, the feed begins at the newest revision. */
   readonly lastEventId?: string
   /**
    * Resolves when the reader has taken the items that it was given. The feed waits for a reader only while it catches

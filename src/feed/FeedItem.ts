@@ -11,9 +11,11 @@ export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailab
 export type FeedItem =
   /** The feed begins. Everything that is applied after this place follows. */
   | { readonly kind: "start"; readonly place: FeedPlace }
-  /** The last id is not a place of this feed. The reader has to read purchases before the new place elsewhere. */
+  /**
+   * The reader's last id is not a place of this feed. The reader has to read purchases before the new place elsewhere.
+   */
   | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
   | { readonly kind: "applied"; readonly revisions: Gathered }
   | { readonly kind: "heartbeat" }
-  /** The last item. */
+  /** The last item of a feed, with the reason of its end. */
   | { readonly kind: "end"; readonly reason: EndReason }

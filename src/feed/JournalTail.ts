@@ -5,10 +5,10 @@ import { RecentRevisions } from "./RecentRevisions.ts"
 
 /**
  * The time in which revisions are gathered for readers. A few large writes to many readers take less work than many
- * small ones.
+ * small writes.
  */
 const gatherTime = Duration.millis(50)
-/** Gathered revisions are passed on at once at this number. */
+/** The number of gathered revisions at which they are passed on at once. */
 const gatheredMax = 256
 
 /** Revisions in the order of the journal. All readers share the array. */
@@ -34,7 +34,7 @@ export class JournalTail {
     gather(this.heard).subscribe((gathered) => this.hand(gathered))
   }
 
-  /** Takes the next revision. */
+  /** Takes the next revision of the journal. */
   hear(revision: RevisionMessage): void {
     this.heard.next(revision)
   }

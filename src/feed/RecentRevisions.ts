@@ -3,7 +3,7 @@ import type { RevisionMessage } from "../nats/CommitStream.ts"
 
 /** The most revisions that an edge keeps for readers that come back soon. */
 export const recentRevisionsMax = 2_048
-/** About the most bytes of these revisions. */
+/** About the most bytes of the recent revisions in memory. */
 export const recentBytesMax = 8 * 1024 * 1024
 
 /** The most revisions of one slice for a reader. */

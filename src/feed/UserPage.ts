@@ -30,7 +30,7 @@ export const makeUserPage = Effect.fnUntraced(function* (
   const revisionAt = (userToken: string) => (sequence: number) =>
     Effect.flatMap(chain.at(sequence), (commit) => {
       const revision = commit && revisionOfUser(commit, userToken)
-      // The owner named this revision, so the page would have a gap without it.
+      // The owner named this revision, so a page without the revision would have a gap.
       return revision === undefined ? Effect.fail(missing(sequence)) : Effect.succeed(revision)
     })
 

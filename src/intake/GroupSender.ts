@@ -61,7 +61,7 @@ export class GroupSender {
     return new GroupSender(services, waiting)
   })
 
-  /** Sends the purchases of a call, together with others that wait in their lanes. */
+  /** Sends the purchases of a call, together with other purchases that wait in their lanes. */
   sendCall(call: PublishCall, notice?: NoticeListener): void {
     this.sendSoon(this.waiting.add(call, notice))
   }

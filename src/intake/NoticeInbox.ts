@@ -6,13 +6,13 @@ import { NoticeTransport } from "../nats/NoticeTransport.ts"
 /** The most messages whose notices an edge expects. For further messages it asks for the outcome instead. */
 export const messagesExpectedMax = 65_536
 /**
- * How long an edge waits for the notices of a stored message. Later ones are missing because a worker died or a notice
- * was lost.
+ * How long an edge waits for the notices of a stored message. A notice that is still missing then was lost, or its
+ * worker died.
  */
 export const noticeWaitMilliseconds = 1_000
 const overdueEvery = Duration.millis(100)
 
-/** Waits for the notice of one purchase. One of its two functions is called, once. */
+/** Waits for the notice of one purchase. Either `applied` or `missed` is called, and only once. */
 export interface NoticeListener {
   /** The purchase is applied. `totalAfter` is the account's total after it, in cents. */
   readonly applied: (totalAfter: Cents) => void
@@ -62,7 +62,7 @@ export class NoticeInbox extends Context.Service<
       const edge = yield* transport.listen((payload) => {
         for (const { message, index, totalAfter } of decodeNotices(payload)) {
           const waiting = open.get(message)
-          // There may be no listener. A message that is delivered again has notices again, and some callers do not
+          // A notice may have no listener. A message that is delivered again has notices again, and some callers do not
           // wait.
           const listener = waiting?.listeners.get(index)
           if (waiting === undefined || listener === undefined) continue

@@ -15,7 +15,7 @@ export interface WaitingPurchase {
   readonly userToken: string
   readonly purchase: Purchase
   readonly call: PublishCall
-  /** Its index in the call, from 0. */
+  /** The index of the purchase in its call, from 0. */
   readonly index: number
   /** Hears the notice that the purchase is applied; `undefined` if the caller does not wait for it. */
   readonly notice: NoticeListener | undefined
@@ -33,14 +33,14 @@ export interface PublishGroup {
 export class PublishLane {
   private readonly partition: number
   private readonly queue: Array<WaitingPurchase> = []
-  /** Whether a message of this lane is in flight. The next one waits for it, which keeps the order. */
+  /** Whether a message of this lane is in flight. The next message waits for its end, which keeps the order. */
   isPublishing = false
 
   constructor(partition: number) {
     this.partition = partition
   }
 
-  /** The number of purchases that wait. */
+  /** The number of purchases that wait in the lane. */
   get length(): number {
     return this.queue.length
   }
@@ -55,7 +55,7 @@ export class PublishLane {
     this.queue.push(waiting)
   }
 
-  /** Removes and returns all purchases that wait. */
+  /** Removes and returns all purchases that wait in the lane. */
   takeAll(): ReadonlyArray<WaitingPurchase> {
     return this.queue.splice(0)
   }

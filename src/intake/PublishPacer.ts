@@ -29,7 +29,7 @@ export class PublishPacer {
     this.publish = publish
   }
 
-  /** Publishes a lane now, or with the others when the pace allows it. Does nothing if the lane is not ready. */
+  /** Publishes a lane now, or with the other lanes when the pace allows it. Does nothing if the lane is not ready. */
   publishSoon(lane: PublishLane): void {
     if (!lane.isReady) return
     if (lane.length >= publishAtOncePurchases) return this.publish(lane)

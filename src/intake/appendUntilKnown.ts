@@ -3,7 +3,7 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
 
-/** How long a message is sent again while a leader is elected. It is longer than an election. */
+/** How long a message is sent again while a leader is elected. The time is longer than an election. */
 const electionWait = Duration.seconds(10)
 /** How long a message with an unknown outcome is sent again after the connection is lost. */
 const unknownWait = Duration.seconds(5)
@@ -24,8 +24,8 @@ const isFinal = (failure: BrokerFailure, isUnknown: boolean, waited: Duration.Du
 
 /**
  * Appends a message to the input log. Sends it again with the same id until the broker stores or refuses it, or the
- * wait is over. If any attempt had an unknown outcome, the final failure is that one. Calls `disconnected` after each
- * attempt that fails without a connection once {@link disconnectedWait} is over.
+ * wait is over. If any attempt had an unknown outcome, the final failure is `OutcomeUnknown`. Calls `disconnected`
+ * after each attempt that fails without a connection once {@link disconnectedWait} is over.
  */
 export const appendUntilKnown = Effect.fnUntraced(function* (
   append: Effect.Effect<Stored, BrokerFailure>,

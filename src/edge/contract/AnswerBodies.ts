@@ -47,8 +47,8 @@ const appliedMembers = {
 export const AppliedPurchase = Schema.Struct(appliedMembers).annotate({ identifier: "AppliedPurchase" })
 
 /**
- * A StoredPurchase or an AppliedPurchase. A generated client has one type for the answers of a route, so the document
- * has one for both.
+ * The body of the answer to a posted purchase: a StoredPurchase or an AppliedPurchase. A generated client has one type
+ * for the answers of a route, so the document has one type for both.
  */
 export const PostedPurchase = Schema.Struct({
   ...contentMembers,

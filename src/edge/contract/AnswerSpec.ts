@@ -31,13 +31,16 @@ export interface AnswerSpec<
 export const jsonMediaType = "application/json"
 export const linesMediaType = "application/x-ndjson"
 
-/** Returns the media types of an answer, the usual one first. */
+/** Returns the media types of an answer, the usual media type first. */
 export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: AnswerSpec): ReadonlyArray<string> => [
   mediaType,
   ...otherMediaTypes
 ]
 
-/** Returns the media type in a content-type header, without its parameters. If lines were joined, the first counts. */
+/**
+ * Returns the media type in a content-type header, without its parameters. If a proxy joined lines, the first line
+ * counts.
+ */
 export const mediaTypeIn = (header = ""): string => {
   const end = header.search(/[;,]/)
   return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase()

@@ -19,7 +19,7 @@ export type FieldProblem = "malformed-request" | "refused-by-rules"
 
 /** A text that callers send as a parameter or in a body, with its reader and its description. */
 export interface Field<A> {
-  /** Its name in messages. */
+  /** The name of the field in messages. */
   readonly name: string
   /** The kind of problem of a wrong text. */
   readonly kind: FieldProblem
@@ -27,7 +27,7 @@ export interface Field<A> {
   readonly documented: Schema.Constraint
 }
 
-/** Makes a field that a schema reads. The document has the type that the schema reads, unless another one is given. */
+/** Makes a field that a schema reads. The document has the type that the schema reads, unless another type is given. */
 export const field = <A>(
   name: string,
   kind: FieldProblem,
@@ -48,8 +48,8 @@ export const field = <A>(
 }
 
 /**
- * Makes a field whose text is read in normalization form C. The rule is the one that the schema checks. It is called
- * directly: a purchase has four texts, and reading them by the schema takes far longer.
+ * Makes a field whose text is read in normalization form C. The function checks the rule of the schema directly: a
+ * purchase has four texts, and reading them by the schema takes far longer.
  */
 const textField = <Text extends string>(
   name: string,
@@ -212,7 +212,7 @@ export const momentField = (name: string) =>
     Moment
   )
 
-/** Makes a field for one of some words. */
+/** Makes a field whose value is one word of a fixed list. */
 export const wordField = <const Words extends ReadonlyArray<string>>(name: string, words: Words) =>
   field<Words[number]>(
     name,

@@ -75,7 +75,7 @@ export class FlatObject {
         const isPlain = this.skipText()
         if (isPlain === undefined) return irregular
         const member = isPlain ? this.indexOf(opened + 1, this.at - 1) : -1
-        // A name with escapes may be one of the set in other characters.
+        // A name with escapes may be a name of the set in other characters.
         const written = member < 0 ? this.textFrom(opened, isPlain) : ""
         if (written === undefined) return irregular
         const name = member < 0 ? this.names.indexOf(written) : member
@@ -150,7 +150,7 @@ export class FlatObject {
     return -1
   }
 
-  /** Takes the value that begins here, and keeps its text if its name is one of the set. */
+  /** Takes the value that begins here, and keeps its text if its name is in the set. */
   private takeValue(name: number): MemberKind | undefined {
     const opened = this.at
     const first = this.code()

@@ -21,7 +21,7 @@ const nothing: ReadonlyMap<string, string> = new Map()
 
 /**
  * Returns the values of a URL's known query parameters. Returns a problem for a parameter that is not known, unless
- * `others` are ignored, and for one with two different values. Equal values count as one.
+ * `others` are ignored, and for a parameter with two different values. Equal values count as one.
  */
 export const givenQuery = (
   url: string,

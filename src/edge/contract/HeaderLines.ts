@@ -20,7 +20,7 @@ const decoded = (name: string, value: string): string | Malformed => {
     : problem("malformed-request", `The header ${name} holds bytes that are not UTF-8 text. Send it in UTF-8.`)
 }
 
-/** Returns a header's lines as they were sent. Without a socket they are joined to one line. */
+/** Returns a header's lines as they were sent. Without a socket the lines are joined to one line. */
 const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   if (incoming === undefined) {
@@ -37,7 +37,7 @@ const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
   return lines
 }
 
-/** Returns the lines of a header as text, in their order, or a problem if one of them is not UTF-8. */
+/** Returns the lines of a header as text, in their order, or a problem if a line is not UTF-8. */
 export const headerLines = (http: HttpContext, name: string): ReadonlyArray<string> | Malformed => {
   const lines: Array<string> = []
   for (const sent of sentLines(http, name)) {
@@ -83,7 +83,7 @@ const valuesIn = (line: string): ReadonlyArray<string> => {
 }
 
 /**
- * Returns the value of a header that has one: equal lines are one value, and different ones are a problem. `isList`
+ * Returns the value of a header that has one: equal lines are one value, and different lines are a problem. `isList`
  * says that commas in a line are the header's own, and not from a proxy that joined lines.
  */
 export const singleHeader = (

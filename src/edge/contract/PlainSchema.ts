@@ -7,7 +7,7 @@ const int32Max = 2 ** 31 - 1
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Returns the format of a number, by its bounds. Without one, generated clients take a float of 32 bits. */
+/** Returns the format of a number, by its bounds. Without a format, generated clients take a float of 32 bits. */
 const numberFormat = ({ type, minimum, maximum }: Json): { readonly format?: string } => {
   if (type === "number") return { format: "double" }
   if (type !== "integer") return {}

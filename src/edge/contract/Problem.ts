@@ -54,7 +54,7 @@ export class Problem<Kind extends ProblemKind = ProblemKind> {
   }
 }
 
-/** Makes a problem. `headers` are those that its answer has beside the usual ones. */
+/** Makes a problem. `headers` are the headers of its answer beside the usual headers. */
 export const problem = <Kind extends ProblemKind>(
   kind: Kind,
   detail: string,

@@ -47,13 +47,16 @@ const flawProblem = (flaw: ObjectFlaw, written: Written): Problem<FieldProblem> 
 
 const indexes = Object.fromEntries(known.map((name, index) => [name, index])) as Record<Name, number>
 
-/** Reads purchases from JSON texts, one at a time. It uses the same object for each, to make none for each. */
+/**
+ * Reads purchases from JSON texts, one at a time. The reader uses one object for all texts, to make no object for each
+ * text.
+ */
 export class PurchaseReader {
   private readonly members = new FlatObject(known)
 
   /**
    * Reads one purchase. Amounts are read from the text as it stands, and repeated and unknown keys are refused. If the
-   * body has no purchaseId, `idempotencyKey` is the id, and without that `newId` makes one.
+   * body has no purchaseId, `idempotencyKey` is the id, and without a key `newId` makes the id.
    */
   read(written: Written, idempotencyKey: string | undefined, newId: () => string): Purchase | Problem<FieldProblem> {
     const flaw = this.members.read(written.text, written.from, written.to)
@@ -104,7 +107,10 @@ export class PurchaseReader {
     return this.checked("purchaseId", "text", purchaseIdField.read)
   }
 
-  /** Returns the purchase if the caller's total equals the exact one. The caller's is not used for anything else. */
+  /**
+   * Returns the purchase if the caller's total equals the exact total. The caller's total is not used for anything
+   * else.
+   */
   private withEqualTotal(purchase: Purchase): Purchase | Problem<FieldProblem> {
     const total = this.checked("total", "number", centsFromDecimal)
     if (isProblem(total)) return total

@@ -9,7 +9,7 @@ const mediaTypes: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml"
 }
 
-/** The page itself, which is served at `/`. */
+/** The name of the dashboard's page, which is served at `/`. */
 const pageName = "page.html"
 
 /** A file that the dashboard loads. */

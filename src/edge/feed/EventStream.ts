@@ -21,13 +21,13 @@ export const eventStreamHeaders = {
 const endWait = Duration.seconds(5)
 
 // The adapter looks for its mark in a standard Response only, not in its own light class. A clone is always a standard
-// one; the class of the constant itself depends on the order of imports.
+// Response; the class of the constant itself depends on the order of imports.
 const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 /**
- * Writes a feed to the socket itself: through a web stream each event would cost each reader some promises. The socket's
- * buffer is the only queue of a reader. Succeeds when the answer has begun, and is interrupted if the reader leaves
- * before.
+ * Writes a feed to the socket itself: through a web stream each event would cost each reader some promises. The
+ * socket's buffer is the only queue of a reader. Succeeds when the answer has begun, and is interrupted if the reader
+ * leaves before the answer begins.
  */
 export const sendEvents = (
   http: HttpContext,

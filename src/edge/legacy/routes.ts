@@ -29,7 +29,10 @@ import { type Route, route } from "../route/Route.ts"
 
 /** The most purchases of one `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
-/** The most groups of one bulk request that wait at the edge. It bounds its share of the edge's memory. */
+/**
+ * The most groups of one bulk request that wait at the edge. The number bounds the share of one request in the edge's
+ * memory.
+ */
 const groupsAtOnceMax = 4
 /** How long a group waits before it is sent again, if the edge holds as many purchases as it may. */
 const overloadWait = Duration.millis(20)
@@ -279,8 +282,9 @@ const idempotentRoute = route({
 })
 
 /**
- * The routes of the system that this one re-implements, with its fields. Some write by GET, since scripts do so. Those that
- * write many purchases do it by POST as well, so that a service without the GETs has them.
+ * The routes of the earlier system that this service re-implements, with the same fields. Some routes store by GET,
+ * because scripts of the earlier system use GET. Routes that store many purchases take POST as well, so that a service
+ * without the GETs has them.
  */
 export const legacyRoutes = [
   generateRoute("GET", "generate"),

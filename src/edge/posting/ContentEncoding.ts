@@ -6,9 +6,9 @@ import { type Problem, problem } from "../contract/Problem.ts"
 
 /** The most bytes that one gzip body may unpack to. */
 export const unpackedBytesMax = 1024 ** 3
-/** The most times its packed size that a body may unpack to. Texts of purchases stay well below it. */
+/** The most times its packed size to which a body may unpack. Texts of purchases stay well below it. */
 export const unpackedRatioMax = 100
-/** A body may unpack to this many bytes at any ratio. */
+/** The number of bytes to which a body may unpack at any ratio. */
 const unpackedBytesFree = 1024 ** 2
 const unpackedChunkBytes = 64 * 1024
 
@@ -35,7 +35,7 @@ export class UnreadableGzip extends Schema.TaggedError<UnreadableGzip>()("Unread
 
 /** A body unpacks to more than its bound. */
 export class UnpackedTooLarge extends Schema.TaggedError<UnpackedTooLarge>()("UnpackedTooLarge", {
-  /** The bound, like `100 times its size`. */
+  /** The bound that the body passed, like `100 times its size`. */
   bound: Schema.String
 }) {
   override get message() {
@@ -57,7 +57,7 @@ export const unpacked = (bytes: Uint8Array, bytesMax: number): Effect.Effect<Uin
         : new UnreadableGzip()
   })
 
-/** Returns the bound that a body passes with these bytes, or `undefined` if it passes none. */
+/** Returns the bound that a body passes with these bytes, or `undefined` if it passes no bound. */
 const passedBound = (bytes: number, packedBytes: number): string | undefined => {
   if (bytes > unpackedBytesMax) return `${unpackedBytesMax} bytes`
   return bytes > unpackedBytesFree && bytes > unpackedRatioMax * packedBytes
@@ -72,7 +72,7 @@ const passedBound = (bytes: number, packedBytes: number): string | undefined => 
 export async function* unpackedStream(body: Readable): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: unpackedChunkBytes })
   let isBroken = false
-  // This also hears of a body that broke off before it was read.
+  // `finished` also hears of a body that broke off before it was read.
   const forget = finished(body, { writable: false }, (cause) => {
     if (cause === undefined || cause === null) return
     isBroken = true

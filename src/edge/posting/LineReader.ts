@@ -37,7 +37,7 @@ export class PurchaseLines {
     this.tooLong = problem("body-too-large", `A purchase has at most ${lineBytesMax} bytes.`)
   }
 
-  /** Returns how many bytes it holds of a line that has not ended. */
+  /** Returns how many bytes the reader holds of a line that has not ended. */
   get heldBytes(): number {
     return this.begun.length + (this.start?.length ?? 0)
   }
@@ -66,7 +66,7 @@ export class PurchaseLines {
     return start.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? start.subarray(byteOrderMark.length) : start
   }
 
-  /** Returns the bytes, after the held beginning of their first line. */
+  /** Returns new bytes behind the held beginning of their first line. */
   private joined(bytes: Buffer): Buffer {
     const joined = this.begun.length === 0 ? bytes : Buffer.concat([this.begun, bytes])
     this.begun = Buffer.alloc(0)
@@ -82,7 +82,8 @@ export class PurchaseLines {
 
   /** Yields the lines of bytes that end with a line feed. */
   private *batches(bytes: Buffer): Generator<ReadonlyArray<Line>> {
-    // One text for all lines costs a fraction of a text for each. In ASCII its indexes are those of the bytes.
+    // One text for all lines costs a fraction of one text for each line. In ASCII the indexes of the text and of the
+    // bytes are equal.
     const text = isAscii(bytes) ? bytes.toString("latin1") : undefined
     let batch: Array<Line> = []
     for (let from = 0; from < bytes.length;) {

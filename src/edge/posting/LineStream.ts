@@ -41,7 +41,7 @@ const untilDraining = (edge: EdgeRuntime): Effect.Effect<never, Problem> =>
 
 const isPurchase = (read: Line["read"]): read is Purchase => !isProblem(read)
 
-/** Returns the results of a batch's lines, given those of its purchases. */
+/** Returns the results of a batch's lines, given the results of its purchases. */
 const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, published: ReadonlyArray<PublishResult>) {
   const results: Array<LineResult> = []
   let index = 0
@@ -87,8 +87,8 @@ export interface LinesOptions {
 }
 
 /**
- * Stores the purchases of a body of lines as they come, and answers each line that is not blank, in their order. It
- * reads no faster than the caller takes answers. If the body cannot be read to its end, the last line says why.
+ * Stores the purchases of a body of lines as they come, and answers each line that is not blank, in their order. Reads
+ * the body no faster than the caller takes answers. If the body cannot be read to its end, the last line says why.
  */
 export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body: Readable, options: LinesOptions) {
   const { encoding, lineBytesMax, waitSeconds } = options

@@ -5,7 +5,7 @@ import { type Problem, problem } from "../contract/Problem.ts"
 import type { Published } from "../../intake/PublishResult.ts"
 import { type Located, receiptReference } from "../contract/Reference.ts"
 
-/** An applied purchase. `isRepeat`: the same purchase was applied before, and this one does not count again. */
+/** An applied purchase. `isRepeat`: the same purchase was applied before, and the repeat does not count again. */
 export interface Applied {
   readonly entry: LedgerEntry
   readonly isRepeat: boolean

@@ -12,7 +12,7 @@ const outcomeWaitMilliseconds = 5_000
 const samePurchase = (one: Purchase, other: Purchase): boolean =>
   one.userId === other.userId && one.purchaseId === other.purchaseId && sameContent(one, other)
 
-/** The record is replayed as this purchase already, and the new one has another content. A record counts once. */
+/** The record is replayed as this purchase already, and the new purchase has another content. A record counts once. */
 export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("AlreadyReplayed", {
   userId: Schema.String,
   purchaseId: Schema.String
@@ -23,8 +23,8 @@ export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("Alre
 }
 
 /**
- * Writes the next step, and returns the newest one. If another replay wrote a step meanwhile, that one is returned. So
- * of two replays with different contents one begins, and the other sees it.
+ * Writes the next step of a replay, and returns the newest step. If another replay wrote a step meanwhile, the result
+ * is the other replay's step. So of two replays with different contents one begins, and the other sees its step.
  */
 const step = Effect.fnUntraced(function* (key: RejectedKey, replay: Replay, after: number) {
   const records = yield* RejectedRecords
@@ -47,15 +47,16 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
 })
 
 /**
- * Sends a purchase instead of a rejected one, once. It writes down the purchase by compare-and-set, sends it, and writes
- * down the outcome. If it breaks off, the same replay again goes on from there: the purchase has the same id, so the
- * account counts it once. Returns the newest step, and whether everything was done before. Fails with AlreadyReplayed if
- * another content was sent before.
+ * Sends a purchase instead of a rejected purchase, once. The replay writes down the purchase by compare-and-set, sends
+ * it, and writes down the outcome. If the replay breaks off, the same replay again goes on after the last step: the
+ * purchase has the same id, so the account counts it once. Returns the newest step, and whether everything was done
+ * before. Fails with AlreadyReplayed if another content was sent before.
  */
 export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, purchase: Purchase) {
   const records = yield* RejectedRecords
   const newest = yield* records.replay(key)
-  // A purchase that conflicts is never applied: the account has another one under its id. So the next may be tried.
+  // A purchase that conflicts is never applied: the account has another purchase under its id. So the next purchase may
+  // be tried.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
   const begun = mayBegin ? yield* step(key, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
   if (!samePurchase(begun.purchase, purchase)) {
@@ -65,7 +66,7 @@ export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, pur
   if (begun.state === "applied" || begun.state === "conflicting") return { step: begun, wasFinished: true }
 
   const inputSequence = yield* inputSequenceOf(begun)
-  // Without an answer in time it stays at `stored`. The same replay again asks for the outcome again.
+  // Without an answer in time the replay stays at `stored`. The same replay again asks for the outcome again.
   const entry = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds)
   const state = entry === undefined ? "stored" : sameContent(entry, purchase) ? "applied" : "conflicting"
   if (state === begun.state) return { step: begun, wasFinished: false }

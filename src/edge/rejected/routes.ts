@@ -20,7 +20,7 @@ import { optional, route } from "../route/Route.ts"
 /** The most records on a page. */
 export const rejectedLimitMax = 100
 const limitDefault = 20
-/** The most characters of a payload on a page. The record itself has all of them. */
+/** The most characters of a payload on a page. The record itself has the whole payload. */
 export const payloadShownMax = 1_000
 /** The most records of a page that are looked up at once in the journal. */
 const readsAtOnceMax = 10

@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { type AnswerHeader, emptyAnswer, reply } from "../contract/AnswerSpec.ts"
 import type { Parameter } from "./Route.ts"
 
-/** Reads the tags in If-None-Match: those of answers that the caller has. */
+/** Reads the tags in If-None-Match: the tags of answers that the caller has. */
 export const knownTags: Parameter<ReadonlyArray<string>> = {
   description: "ETags of answers that the caller has: one that still holds is answered with 304.",
   documented: Schema.String,

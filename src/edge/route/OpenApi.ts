@@ -97,7 +97,7 @@ const isJsonSuccess = (status: number, { mediaType, body }: AnswerSpec): boolean
 
 /**
  * Returns the answers of a route by their status. A generated client expects the lowest 2xx status that it finds. So a
- * success that is not JSON stands under `2XX`, which comes last, if the route has another one that is JSON.
+ * success that is not JSON stands under `2XX`, which comes last, if the route has another success that is JSON.
  */
 const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, AnswerSpec]> => {
   const all = Object.entries(answers).map(([status, answer]) => [Number(status), answer] as const)
@@ -109,7 +109,7 @@ const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, An
   )
 }
 
-/** The parts of a document that others refer to by name. Describing a route adds the parts that it refers to. */
+/** The parts of a document that other parts refer to by name. Describing a route adds the parts that it refers to. */
 interface Components {
   readonly schemas: Record<string, Json>
   readonly responses: Record<string, DescribedAnswer>
@@ -156,7 +156,7 @@ const describeAnswer = (components: Components, answer: AnswerSpec): DescribedAn
   }
 }
 
-/** Adds the answer with one of these problems, which have one status. Returns the reference to it. */
+/** Adds the answer with one of these problems, which have one status. Returns the reference to that answer. */
 const describeProblems = (components: Components, kinds: ReadonlyArray<ProblemKind>): Reference => {
   const name = kinds.join("-or-")
   const types = { type: { enum: kinds.map(problemType) } }

@@ -39,10 +39,10 @@ export type BodyProblem = "body-too-large" | "request-timeout" | "unsupported-me
 /** A body of one media type that a route takes. */
 export interface Body<A> {
   readonly mediaType: string
-  /** Names the body in messages to callers who send another one, like `one purchase as application/json`. */
+  /** Names the body in messages to callers who send another body, like `one purchase as application/json`. */
   readonly asked: string
   readonly documented: Schema.Constraint
-  /** The media type of the answers to this body, if it is not the first one of the route. */
+  /** The media type of the answers to this body, if it is not the first media type of the route. */
   readonly answeredAs?: string
   /** Reads the body, and holds it to a bound. */
   readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem | BodyProblem>>
@@ -65,18 +65,18 @@ export interface Route {
   readonly parameters: Readonly<Record<string, Field<unknown>>>
   readonly query: Readonly<Record<string, Parameter<unknown>>>
   readonly headers: Readonly<Record<string, HeaderParameter<unknown>>>
-  /** Whether other query parameters than those in `query` are refused with 400, or ignored. */
+  /** Whether query parameters that are not in `query` are refused with 400, or ignored. */
   readonly otherQuery: "refused" | "ignored"
-  /** The bodies that it takes. A route without any ignores the body of a request. */
+  /** The bodies that the route takes. A route without bodies ignores the body of a request. */
   readonly bodies: ReadonlyArray<Body<unknown>>
   readonly answers: AnswerSpecs
   readonly problems: ReadonlyArray<ProblemKind>
   /**
-   * Whether it stores something. Then it is refused while the edge stops, to pages of other sites, and to browsers that
-   * fetch ahead; and a HEAD is not allowed.
+   * Whether the route stores something. Then its requests are refused while the edge stops, from pages of other sites, and
+   * from browsers that fetch ahead; and a HEAD is not allowed.
    */
   readonly stores: boolean
-  /** Answers a request; `body` is the one of `bodies` that was sent. */
+  /** Answers a request; `body` is the member of `bodies` that was sent. */
   readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
 }
 

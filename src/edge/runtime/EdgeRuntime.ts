@@ -35,7 +35,10 @@ export interface EdgeProcess extends Located {
     effect: Effect.Effect<A, E, EdgeServices>,
     options?: { readonly signal: AbortSignal }
   ) => Promise<Exit.Exit<A, E>>
-  /** Whether the process was told to stop. It finishes the requests that it has accepted, and accepts no others. */
+  /**
+   * Whether the process was told to stop. Then the process finishes the requests that it has accepted, and accepts no
+   * further requests.
+   */
   readonly isDraining: () => boolean
   /** Whether the routes of an earlier system that store by GET are served, which they are if it is left out. */
   readonly compatibleRoutes?: boolean

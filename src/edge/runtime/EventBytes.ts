@@ -65,7 +65,7 @@ export class EventBytes {
   private readonly events = new WeakMap<RevisionMessage, string>()
   private readonly pages = new WeakMap<ReadonlyArray<RevisionMessage>, Buffer>()
 
-  /** Returns the text of an item, which is empty if none of its revisions can be read. */
+  /** Returns the text of an item, which is empty if no revision of the item can be read. */
   of(item: FeedItem): Buffer | string {
     switch (item.kind) {
       case "start":

@@ -5,8 +5,8 @@ import { Count } from "../contract/AnswerBodies.ts"
 import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
 
 /**
- * The service has two halves, and one can work without the other. Storing puts purchases on the broker's disk, and needs
- * the broker alone. Applying adds them to accounts, and needs a worker for each partition.
+ * The service has two halves, storing and applying, and each can work without the other. Storing puts purchases on the
+ * broker's disk, and needs the broker alone. Applying adds them to accounts, and needs a worker for each partition.
  */
 
 /** The time that the broker has to answer for one half. */
@@ -16,7 +16,9 @@ const healthWait = Duration.seconds(1)
  * an election.
  */
 const stuckAfterMilliseconds = 10_000
-/** The input log counts as full when it has no room for one purchase. This is the size of its message, in bytes. */
+/**
+ * The input log counts as full when it has no room for one purchase. The size of the message of one purchase, in bytes.
+ */
 const purchaseBytes = 1_024
 
 export const StoringHealth = Schema.Struct({

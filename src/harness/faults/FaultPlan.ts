@@ -23,9 +23,9 @@ export type FaultKind = (typeof faultKinds)[number]
 
 export interface Fault {
   readonly kind: FaultKind
-  /** When it begins, in milliseconds since the start of the run. */
+  /** When the fault begins, in milliseconds since the start of the run. */
   readonly at: number
-  /** How long it lasts, in milliseconds. */
+  /** How long the fault lasts, in milliseconds. */
   readonly lasts: number
   /** A number from 0 to 1 that chooses the target of the fault, and its details. */
   readonly choice: number
@@ -160,7 +160,7 @@ export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptio
   }
 }
 
-/** Returns how often each kind of fault is in a plan. Kinds that it lacks are left out. */
+/** Returns how often each kind of fault is in a plan. Kinds of faults that the plan does not have are left out. */
 export const countsOf = (plan: FaultPlan): ReadonlyMap<FaultKind, number> => {
   const counts = new Map<FaultKind, number>()
   for (const { kind } of plan.tracks.flat()) counts.set(kind, (counts.get(kind) ?? 0) + 1)

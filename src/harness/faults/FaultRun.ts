@@ -38,14 +38,15 @@ const environment = {
   PARTITIONS: String(partitions),
   DUPLICATE_WINDOW: `${duplicateWindow} millis`,
   WORKER_LEASE: `${lease} millis`,
-  // The small disk has more room than this.
+  // The small disk has more room than this bound of the input log.
   INPUT_BYTES_MAX: String(512 * 1024 ** 2),
-  // Applied input is soon removed, and accounts soon leave memory, so that both happen among the faults.
+  // Applied input is soon removed, and accounts soon leave memory, so that purging and passivation happen among the
+  // faults.
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
   ACTOR_IDLE: "1 second",
-  // It is half of the users of a partition. So hints and bases are written in turn, and workers die and freeze while
-  // they write them.
+  // A hint is due after this number of revisions, half of the users of a partition. So hints and bases are written in
+  // turn, and workers die and freeze during these writes.
   TEST_HEADS_REVISIONS: "4"
 }
 

@@ -24,9 +24,9 @@ const startWithin = 120_000
 const readyWithin = 5_000
 /** How long a process may take to stop, in milliseconds. Then it is killed. */
 const leaveWithin = 30_000
-/** Matches the log line of a worker whose commit the broker refused because a newer one is there. */
+/** Matches the log line of a worker whose commit the broker refused because a newer commit is stored. */
 const refusedCommit = /compare-and-set/g
-/** The most characters of its output that are reported when a process ends by itself. */
+/** The most characters of a process's output that are reported when it ends by itself. */
 const lastWordsMax = 500
 /** The wait before a process that ended by itself is started again, in milliseconds. */
 const restartPause = 200
@@ -39,7 +39,7 @@ class Member {
   readonly port: number
   readonly ask: Ask
   process: TestProcess | undefined
-  /** Whether a fault uses it. Then no other fault may choose it. */
+  /** Whether a fault uses the member. Then no other fault may choose it. */
   isHeld = false
   isLeaving = false
 
@@ -53,7 +53,7 @@ class Member {
 }
 export type { Member }
 
-/** One of the brokers, and the networks between it and the others. */
+/** One of the brokers, and the networks between it and the other brokers. */
 export interface Broker {
   readonly name: string
   readonly broker: TestBroker
@@ -63,7 +63,7 @@ export interface Broker {
 
 /**
  * Starts brokers that replicate their streams. Each pair has its own networks, so that one broker can be cut off from
- * all.
+ * all other brokers.
  */
 const clusterOf = async (
   names: ReadonlyArray<string>,
@@ -239,7 +239,7 @@ export class Fleet {
     if (!this.isStopping) broker.launch()
   }
 
-  /** Stops a member, and forgets it. */
+  /** Stops a member of the fleet, and forgets the member. */
   async dismiss(member: Member): Promise<void> {
     member.isLeaving = true
     const running = member.process

@@ -121,7 +121,7 @@ export class Injector {
     }
   }
 
-  /** Waits for a candidate that no other fault uses, and returns it. */
+  /** Waits for a candidate that no other fault uses, and returns the candidate. */
   private async choose<A extends { readonly isHeld: boolean }>(
     all: () => ReadonlyArray<A>,
     choice: number
@@ -173,8 +173,8 @@ export class Injector {
   }
 
   /**
-   * Kills a worker at one of the first 20 times that it reaches a step. If it does not reach the step so often, kills
-   * it at the first time.
+   * Kills a worker at one of the first 20 times that it reaches a step. A worker that does not reach the step so often
+   * is killed at the first time.
    */
   private async dieAtStep(choice: number): Promise<boolean> {
     const steps = CrashPointName.literals

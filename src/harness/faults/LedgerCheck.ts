@@ -4,14 +4,14 @@ import type { Operations, SentContent, UserOperations } from "./Operations.ts"
 
 /** A rejected record of the ledger. */
 export interface RejectedRecord {
-  /** The key `rejected.<input sequence>.<index>`. */
+  /** The key of a rejected record: `rejected.<input sequence>.<index>`. */
   readonly key: string
   readonly payload: string
 }
 
 /** Unreadable input that was stored past the edge. `sequence` is its input sequence; `undefined` if it is not known. */
 export interface Poison {
-  /** A text that occurs in its payload and in no other. */
+  /** A text that occurs only in the payload of this message. */
   readonly token: string
   readonly sequence: number | undefined
 }
@@ -180,7 +180,7 @@ const checkRecords = (
     const applied = new Set(accounts.get(userId)?.entries.map(contentOf))
     for (const [purchaseId, contents] of purchases) {
       for (const [content, { acknowledgedAt }] of contents) {
-        // If its id had only one content, it is lost, and the check of I1 reports that.
+        // If the id of a purchase had only one content, the purchase is lost, and the check of I1 reports the loss.
         if (contents.size === 1 || acknowledgedAt === Infinity || applied.has(content) || recorded.has(content))
           continue
         findings.add("I1 unrecorded", `${userId}/${purchaseId}: neither applied nor in a record`)

@@ -5,9 +5,9 @@ import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 export interface SentContent {
   /** The line of the first request that may have been stored. */
   readonly sentAt: number
-  /** The line of the first answer that it is stored; Infinity if there is none. */
+  /** The line of the first answer that the purchase is stored; Infinity without such an answer. */
   readonly acknowledgedAt: number
-  /** The account's totals, in cents, of the answers that it is applied. */
+  /** The account's totals, in cents, in the answers that the purchase is applied. */
   readonly totals: ReadonlySet<bigint>
 }
 

@@ -80,7 +80,7 @@ export class Shoppers {
     this.isOver = true
   }
 
-  /** Stops sending purchases again. */
+  /** Makes clients stop sending purchases again after failures. */
   giveUp(): void {
     this.isOver = true
     this.isGivenUp = true
@@ -108,7 +108,7 @@ export class Shoppers {
     }
   }
 
-  /** Sends a purchase once. */
+  /** Sends a purchase once, and returns the answer. */
   async send(sale: Sold): Promise<Answer> {
     const { name, ask } = this.shop()
     const waits: Record<string, string> = this.random() < 0.3 ? { prefer: "wait=5" } : {}

@@ -37,7 +37,7 @@ export class SmallDisk {
     }
   }
 
-  /** Fills the disk. */
+  /** Fills the disk until a write fails. */
   fill(): void {
     const { bavail, bsize } = statfsSync(this.directory)
     const room = bavail * bsize - 64 * pieceBytes
@@ -55,12 +55,12 @@ export class SmallDisk {
     rmSync(this.ballast, { force: true })
   }
 
-  /** Unmounts the disk, and releases its loop device. Its users have to have ended. */
+  /** Unmounts the disk, and releases its loop device. The processes that use the disk have to have ended. */
   unmount(): void {
     try {
       run("umount", this.directory)
     } catch {
-      // A process still has it open. It is unmounted when that process ends.
+      // A process still has the disk open. The disk is unmounted when that process ends.
       run("umount", "--lazy", this.directory)
     }
     rmSync(this.image, { force: true })

@@ -27,12 +27,12 @@ export interface RunResult {
 /** The least share of requests that succeed. A run with fewer has not tested much. */
 const okShareMin = 0.5
 /**
- * The least share of the planned faults of a kind that happen. Some do not happen. For example, a worker that should
- * die at its 18th commit may lose its partitions before.
+ * The least share of the planned faults of a kind that happen. Some faults do not happen. For example, a worker that
+ * should die at its 18th commit may lose its partitions before.
  */
 const happenedShareMin = 0.9
 
-/** Returns the reasons why a run proves nothing, whatever it found. */
+/** Returns the reasons why a run proves nothing, even if it found no mistake. */
 export const invalidOf = ({ operations, planned, injected }: RunResult): ReadonlyArray<string> => {
   const { ok, failed, unknown } = operations
   const reasons: Array<string> = []

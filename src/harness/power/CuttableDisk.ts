@@ -89,8 +89,8 @@ const remove = (directory: string): void => {
 }
 
 /**
- * Removes the disks of test processes that were killed before they could remove them. Such a process does not exist any
- * more.
+ * Removes the disks of test processes that were killed before they could remove them. The process of such a disk does
+ * not exist any more.
  */
 const removeForgotten = (): void => {
   for (const name of readdirSync(tmpdir())) {
@@ -109,7 +109,7 @@ const removeForgotten = (): void => {
  */
 export class CuttableDisk {
   readonly directory: string
-  /** The directory of its files. */
+  /** The directory of the disk's files. */
   readonly mountPoint: string
 
   private constructor(directory: string) {
@@ -138,7 +138,9 @@ export class CuttableDisk {
     return disk
   }
 
-  /** Returns why this machine allows no such disk; `undefined` if it does. It makes one to find out, and removes it. */
+  /**
+   * Returns why this machine allows no such disk; `undefined` if it does. The check makes such a disk, and removes it.
+   */
   static whyNot(): string | undefined {
     try {
       CuttableDisk.create().remove()
@@ -159,7 +161,7 @@ export class CuttableDisk {
     shutDown(this.mountPoint)
   }
 
-  /** Mounts the disk again with its remaining content. Its users have to have ended. */
+  /** Mounts the disk again with its remaining content. The processes that use the disk have to have ended. */
   restorePower(): void {
     run("umount", this.mountPoint)
     this.mount()

@@ -69,7 +69,8 @@ class Machine {
     const machine = new Machine(disk, broker, await freePort())
     machine.startProcesses()
     await machine.ready()
-    // Without this, a lazy broker would lose its streams as well, and could not start. The test is about purchases.
+    // Without this sync, a lazy broker would lose its streams as well, and could not start. The test is about
+    // purchases.
     if (!syncsAlways) disk.sync()
     return machine
   }
@@ -91,7 +92,7 @@ class Machine {
     await this.broker.run()
   }
 
-  /** Cuts the power of all three, and starts them again. */
+  /** Cuts the power of the broker, the worker and the edge, and starts all three processes again. */
   async loseEverything(): Promise<void> {
     await this.cutPower()
     await Promise.all([this.broker.kill(), this.killProcesses()])

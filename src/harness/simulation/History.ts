@@ -22,7 +22,7 @@ export interface Sent {
   readonly sentAt: number
   outcome: "ok" | "fail" | "info"
   answeredAt: number
-  /** The account's total after it, if the client was told that it is applied. */
+  /** The account's total after the purchase, if the client was told that the purchase is applied. */
   toldTotal?: bigint
 }
 
@@ -34,7 +34,7 @@ export interface Read {
   readonly answeredAt: number
   readonly total: bigint
   readonly count: number
-  /** Newest first. */
+  /** The purchases of the history, newest first. */
   readonly entries: ReadonlyArray<string> | undefined
 }
 

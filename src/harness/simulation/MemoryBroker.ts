@@ -10,7 +10,7 @@ export interface InputMessage {
   readonly noticeTo: string | undefined
 }
 
-/** One delivery of a message, with the consumer's number of the delivery. */
+/** One delivery of a message of the input log, with the consumer's number of the delivery. */
 interface Delivered {
   readonly message: InputMessage
   readonly deliverySequence: number

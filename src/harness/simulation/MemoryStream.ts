@@ -19,7 +19,7 @@ export interface StreamMessage<Payload> {
 }
 
 export interface MemoryStreamOptions {
-  /** The most messages of one subject. Older ones are removed. */
+  /** The most messages that the stream keeps of one subject. The stream removes older messages. */
   readonly perSubjectMax: number
   /** The broker's clock, in milliseconds. */
   readonly now: () => number

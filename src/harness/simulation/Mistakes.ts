@@ -14,10 +14,10 @@ import type { SimulatedChain } from "./SimulatedJournal.ts"
 import type { Plant } from "./Simulation.ts"
 import { replacedEvents } from "../system/ReplacedEvents.ts"
 
-/** A mistake in one rule of the protocol. It is made in the services that a process gets. */
+/** A mistake in one rule of the protocol. The mistake is made in the services that a process gets. */
 interface Mistake {
   readonly name: string
-  /** Matches the problems that it causes, by the invariant with which they begin. */
+  /** Matches the problems that the mistake causes, by the invariant with which they begin. */
   readonly breaks: RegExp
   readonly plant: Plant
   /** Adds to a plan the events that the mistake needs to show. */
@@ -64,15 +64,16 @@ const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Pl
   }))
 
 /**
- * Appends a commit whatever the newest commit is. The real chain cannot do that, so on it this reads the newest
- * sequence first.
+ * Appends a commit whatever the newest commit is. The real chain cannot do that, so for the real chain this function
+ * reads the newest sequence first.
  */
 const appendUnconditionally = (real: SimulatedChain, partition: number, commit: string) =>
   real.appendUnconditionally?.(partition, commit) ??
   Effect.flatMap(real.newest(partition), (newest) => real.append(partition, commit, newest?.sequence ?? 0))
 
 /**
- * Adds a worker that hears nothing for long while another one joins. The input that it missed is applied and purged.
+ * Adds a worker that hears nothing for long, and a second worker that joins meanwhile. The second worker applies the
+ * input that the first one missed, and the janitor purges it.
  */
 const deafOwners = (plan: Plan): Plan => ({
   ...plan,
@@ -84,7 +85,7 @@ const deafOwners = (plan: Plan): Plan => ({
   ])
 })
 
-/** Adds workers that join while others commit, so that partitions move between living workers. */
+/** Adds workers that join while other workers commit, so that partitions move between living workers. */
 const joiningWorkers = (plan: Plan): Plan => ({
   ...plan,
   unkindness: { ...plan.unkindness, requestLate: 0.1 },
@@ -101,7 +102,8 @@ const knowingNewest = (real: SimulatedChain) => {
 }
 
 /**
- * Sends the next commit before the one before it is acknowledged, and expects the sequence that this one should get.
+ * Sends the next commit before the commit before it is acknowledged, and expects the sequence that the earlier commit
+ * should get.
  */
 const twoInFlight = (real: SimulatedChain): Partial<Chain> => {
   const underWay = new Map<number, Fiber.Fiber<number, unknown>>()
@@ -172,7 +174,7 @@ const manifestBeyond = (): Swaps => {
   }
 }
 
-/** Gives each segment its own name, and stores it after its account has gone on. */
+/** Gives each segment its own name, and stores the segment after its account has gone on. */
 const segmentsLater = (shared: Map<number, number>): Swaps => ({
   chain: (real) => ({
     ...real,

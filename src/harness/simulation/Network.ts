@@ -3,8 +3,8 @@ import { BrokerRefused, BrokerUnavailable, OutcomeUnknown } from "../../protocol
 import type { World } from "./World.ts"
 
 /**
- * The time that a request waits for its answer. It is shorter than the five seconds of the real services, so that more
- * happens in a run. The order of events is the same.
+ * The time that a request waits for its answer. The time is shorter than the five seconds of the real services, so that
+ * more happens in a run. The order of events is the same.
  */
 const answerWaitMilliseconds = 1_000
 const lateMillisecondsMax = 6_000
@@ -179,7 +179,7 @@ export class Link {
     for (const listener of this.reconnects) listener()
   }
 
-  /** Cuts the process off for ever. It gets no message, and those that it sends are dropped. */
+  /** Cuts the process off for ever. The process gets no message, and messages that it sends are dropped. */
   die(): void {
     this.isDead = true
     this.isUp = false

@@ -44,13 +44,13 @@ export interface Fault {
   readonly kind: (typeof faultKinds)[number]
   /** A number from 0 to 1 that chooses the target of the fault, and its details. */
   readonly choice: number
-  /** How long it lasts, in milliseconds, if it ends. */
+  /** How long the fault lasts, in milliseconds, if it ends. */
   readonly lasts: number
 }
 
 /**
- * All events of a run, except the treatment of each request by the network. The seed decides that when the request
- * comes.
+ * All events of a run, except the treatment of each request by the network. The seed decides the treatment when the
+ * request comes.
  */
 export interface Plan {
   readonly seed: number

@@ -24,7 +24,7 @@ export class SeededScheduler implements Scheduler.Scheduler {
     return this.dispatcher
   }
 
-  /** Runs all ready tasks, and those that become ready by that, until all fibers wait. */
+  /** Runs all ready tasks, and the tasks that become ready meanwhile, until all fibers wait. */
   run(): void {
     const { tasks } = this
     while (tasks.length > 0) {

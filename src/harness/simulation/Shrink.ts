@@ -4,7 +4,7 @@ import { kind, type Unkindness } from "./World.ts"
 
 /** The most runs of a search for a shorter history. */
 const attemptsMax = 600
-/** A shorter plan meets other random events on the network, so it is tried with several sequences of them. */
+/** A shorter plan meets other random events on the network, so it is tried with several sequences of such events. */
 const chancesTried = 3
 
 export interface Shrunk {

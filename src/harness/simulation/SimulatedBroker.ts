@@ -24,7 +24,7 @@ type HeardSign = Omit<WorkerSign, "storedAt" | "silentMilliseconds">
 
 type Handler = (payload: string, reply: (payload: string) => void) => void
 
-/** The broker that all processes of a run share, and those who wait for its messages. */
+/** The broker that all processes of a run share, and the pulls and reads that wait for its messages. */
 export class Exchange {
   readonly broker: MemoryBroker
   readonly world: World
@@ -43,7 +43,7 @@ export class Exchange {
     for (const pull of this.pulls) pull()
   }
 
-  /** Stores a message, and delivers it. */
+  /** Stores a message, and delivers it to the waiting pulls. */
   append(...message: Parameters<MemoryBroker["append"]>) {
     const stored = this.broker.append(...message)
     this.serve()
@@ -92,7 +92,7 @@ const inputLog = (exchange: Exchange, link: Link) => {
   })
 }
 
-/** The pull of one epoch: the requests of its process, and those that the broker knows. */
+/** The pull of one epoch: the requests of its process, and the requests that the broker knows. */
 class SimulatedPull implements Pull {
   private readonly exchange: Exchange
   private readonly link: Link
@@ -217,7 +217,7 @@ const partitionConsumer = (exchange: Exchange, link: Link) => {
   })
 }
 
-// It is made once, because clients try again often, and making an error is slow.
+// The error is made once, because clients try again often, and making an error is slow.
 const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })
 const disconnected = new BrokerUnavailable({ operation: "query", reason: "not connected" })
 
@@ -316,7 +316,10 @@ export type BrokerServices =
   | Topology
   | WorkerBucket
 
-/** Functions that replace services of a process. Each gets the service of the broker, and returns the one to use. */
+/**
+ * Functions that replace services of a process. Each function gets the service of the broker, and returns the service
+ * to use.
+ */
 export interface Swaps {
   readonly input?: (real: (typeof InputLog)["Service"]) => (typeof InputLog)["Service"]
   readonly chain?: (real: SimulatedChain) => (typeof CommitChain)["Service"]

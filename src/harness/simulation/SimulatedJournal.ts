@@ -20,7 +20,7 @@ import { ApiFailure, type MemoryStream, type StreamMessage, wrongLastSequence } 
 import type { Link } from "./Network.ts"
 import type { World } from "./World.ts"
 
-/** The most commits of one page. It is small, so that a short chain has several pages. */
+/** The most commits of one page. The number is small, so that a short chain has several pages. */
 const pageCommitsMax = 3
 
 interface Shared {

@@ -39,7 +39,7 @@ export interface Outcome {
   readonly problems: ReadonlyArray<Problem>
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
-  /** Counts callers that waited for their purchase: those with a notice, and those who had to ask. */
+  /** Counts callers that waited for their purchase: callers that got a notice, and callers that had to ask. */
   readonly told: Readonly<Record<"applied" | "stored", number>>
   /** Counts the hints, bases and segments that workers wrote. */
   readonly wrote: Readonly<Record<Writing, number>>
@@ -217,7 +217,7 @@ class Run {
     )
   }
 
-  /** Loses the heads of a partition, with their manifest or without it. */
+  /** Loses the heads of a partition, with or without the manifest. */
   private loseHeads(partition: number, isManifestKept: boolean): void {
     const { heads } = this.broker
     const prefix = `${headsPrefix}${partition}.`

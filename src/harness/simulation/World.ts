@@ -5,21 +5,24 @@ import { SeededScheduler } from "./SeededScheduler.ts"
 
 /** The chances of problems of the network and of the broker. Each is the chance for one request or message. */
 export interface Unkindness {
-  /** The request does not arrive. */
+  /** The chance that a request does not arrive. */
   readonly requestLost: number
-  /** The request arrives, but its answer does not. */
+  /** The chance that a request arrives, but its answer does not. */
   readonly answerLost: number
-  /** The request arrives long after its sender gave up. */
+  /** The chance that a request arrives long after its sender gave up. */
   readonly requestLate: number
-  /** The broker refuses the request and does nothing. */
+  /** The chance that the broker refuses a request and does nothing. */
   readonly refused: number
-  /** A delivery does not arrive. */
+  /** The chance that a delivery does not arrive. */
   readonly deliveryLost: number
-  /** A delivery comes again, while the first is in hand. */
+  /** The chance that a delivery comes again before its message is committed. */
   readonly redelivered: number
-  /** A delivery comes after the one behind it. */
+  /** The chance that a delivery comes after the next delivery. */
   readonly reordered: number
-  /** A replica that is behind answers a read. It has only the messages that the process knows of. */
+  /**
+   * The chance that a replica that is behind answers a read. That replica has only the messages that the process knows
+   * of.
+   */
   readonly behind: number
 }
 

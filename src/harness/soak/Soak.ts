@@ -17,7 +17,7 @@ import {
 import type { Inquiry, LeakState, ProcessFigures } from "./preload/Introspection.ts"
 
 const partitions = 8
-/** How long the other worker stays before it is stopped or killed. It comes back at once. */
+/** How long the second worker, which comes and goes, stays before it is stopped or killed. It comes back at once. */
 const workerStayMilliseconds = 5_000
 const loadWaitMilliseconds = 240_000
 const reportEveryMilliseconds = 60_000
@@ -59,7 +59,7 @@ export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 export interface Load {
   readonly milliseconds: number
   readonly operationsMin: number
-  /** The least number of times that the other worker comes. */
+  /** The least number of times that the second worker comes. */
   readonly arrivalsMin: number
 }
 
@@ -83,7 +83,7 @@ export interface SoakOutcome {
   readonly growth: ReadonlyArray<Growth>
   /** The number of requests between the two snapshots. */
   readonly operations: number
-  /** The number of times that the other worker came and took its partitions. */
+  /** The number of times that the second worker came and took its share of the partitions. */
   readonly arrivals: number
   /** The mistakes in the accounts. */
   readonly mistakes: ReadonlyArray<string>
@@ -165,7 +165,7 @@ class SoakedSystem {
     return system
   }
 
-  /** Lets the crowd shop, while the other worker comes and goes. */
+  /** Lets the crowd shop, while the second worker comes and goes. */
   async load(load: Load, report?: (line: string) => void): Promise<void> {
     const { milliseconds, operationsMin, arrivalsMin } = load
     const enough = new AbortController()

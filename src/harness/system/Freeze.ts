@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 
 /**
- * Returns whether SIGSTOP has stopped every thread of a process. The state of the process is that of its first thread,
- * and others may still run.
+ * Returns whether SIGSTOP has stopped every thread of a process. The state of the process is the state of its first
+ * thread, and other threads may still run.
  */
 export const isFrozen = (pid: number): boolean => {
   const threads = `/proc/${pid}/task`
@@ -11,7 +11,7 @@ export const isFrozen = (pid: number): boolean => {
       const stat = readFileSync(`${threads}/${thread}/stat`, "utf8")
       return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T")
     } catch {
-      // The thread ended after it was listed, so it ran a moment ago. Others may run too.
+      // The thread ended after it was listed, so it ran a moment ago. Other threads may run too.
       return false
     }
   })

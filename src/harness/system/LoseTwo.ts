@@ -20,13 +20,16 @@ export interface LoseTwoRound {
   readonly led: string
   /** The rate of acknowledged purchases before the loss, per second. */
   readonly perSecond: number
-  /** The time from the start of both until all input was applied, in milliseconds; `undefined` if it was too long. */
+  /**
+   * The time from the start of both brokers until all input was applied, in milliseconds; `undefined` if it was too
+   * long.
+   */
   readonly appliedAfter: number | undefined
   /** The problems that the edges reported if the time was too long. */
   readonly troubles: ReadonlyArray<string>
   /**
-   * The time that it took after a restart of the remaining broker, in milliseconds. It is `undefined` if the restart
-   * was not needed or did not help.
+   * The time from a restart of the remaining broker until all input was applied, in milliseconds. The time is
+   * `undefined` if the restart was not needed or did not help.
    */
   readonly restartedAfter: number | undefined
 }

@@ -56,7 +56,8 @@ export class OperationLog {
         acknowledged.map(({ purchaseId }) => purchaseId)
       )
     ]
-    // Goes from the newest back. No later purchase of the history may have been acknowledged before this one was sent.
+    // Goes from the newest back. No later purchase of the history may have been acknowledged before this purchase was
+    // sent.
     let earliest = { at: Infinity, purchaseId: "" }
     for (const { purchaseId } of account.entries.toReversed()) {
       const sale = sales.get(purchaseId)

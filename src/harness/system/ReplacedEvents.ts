@@ -1,7 +1,7 @@
 import type { PullEvents } from "../../nats/PullSession.ts"
 
 /**
- * Returns the events of a pull with some of them replaced. They are methods of a class, and a spread would lose them.
+ * Returns the events of a pull with some of them replaced. Events are methods of a class, and a spread would lose them.
  */
 export const replacedEvents = (real: PullEvents, replacements: Partial<PullEvents>): PullEvents => ({
   delivered: (delivery) => real.delivered(delivery),

@@ -6,7 +6,7 @@ export interface Requirement {
   readonly tests: string
   /** The thing that this machine lacks, like "no Chromium"; `undefined` if it lacks nothing. */
   readonly missing: string | undefined
-  /** How to install it, in whole sentences. */
+  /** How to install the missing thing, in whole sentences. */
   readonly remedy: string
 }
 

@@ -32,7 +32,7 @@ export interface Entry extends Sold {
 export interface ReadAccount {
   readonly total: bigint
   readonly count: number
-  /** Oldest first. */
+  /** The purchases of the history, oldest first. */
   readonly entries: ReadonlyArray<Entry>
 }
 

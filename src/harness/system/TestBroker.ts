@@ -22,7 +22,10 @@ const runnersMax = 16
 const runner = Number(process.env["VITEST_POOL_ID"] ?? 0) % runnersMax
 
 const portsTriedMax = 1_000
-/** The ports that were returned lately, on which no server may listen yet. They are fewer than those of a runner. */
+/**
+ * The ports that were returned lately, on which no server may listen yet. The list is shorter than the range of ports
+ * of one runner.
+ */
 const portsGiven: Array<number> = []
 const portsGivenMax = 256
 
@@ -46,8 +49,8 @@ export const freePort = async (): Promise<number> => {
 }
 
 /**
- * Waits until a condition holds, and checks it again and again. After `withinMilliseconds` it throws an Error with its
- * name.
+ * Waits until a condition holds, and checks it again and again. After `withinMilliseconds` it throws an Error with the
+ * name of the condition.
  */
 export const until = async (
   what: string,
@@ -78,9 +81,12 @@ export const serverPath = (): string => {
 }
 
 export interface TestBrokerOptions {
-  /** The directory of its data, which is kept at the end. Without it, the data are in a temporary directory. */
+  /**
+   * The directory of the broker's data, which is kept at the end. Without a directory, the data are in a temporary
+   * directory.
+   */
   readonly directory?: string
-  /** The path of its configuration, instead of the project's nats.conf. */
+  /** The path of the broker's configuration, instead of the project's nats.conf. */
   readonly configuration?: string
   /** Further arguments of the server. */
   readonly arguments?: ReadonlyArray<string>
@@ -108,7 +114,7 @@ export class TestBroker {
     return new TestBroker(await freePort(), await freePort(), options)
   }
 
-  /** Starts a broker, and waits until it is healthy. Stops it if it does not become healthy. */
+  /** Starts a broker, and waits until it is healthy. Stops the broker if it does not become healthy. */
   static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
     const broker = await TestBroker.create(options)
     try {
@@ -130,7 +136,7 @@ export class TestBroker {
     return pid
   }
 
-  /** Returns the answer of its monitoring; `undefined` if it does not run. */
+  /** Returns the answer of the broker's monitoring; `undefined` if the broker does not run. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   monitoring(path: string): Promise<any> {
     return fetch(`http://127.0.0.1:${this.monitorPort}${path}`).then(
@@ -143,13 +149,13 @@ export class TestBroker {
     return this.process !== undefined && this.process.exitCode === null && this.process.signalCode === null
   }
 
-  /** Starts it on its previous data, and waits until it is healthy. */
+  /** Starts the broker on its previous data, and waits until it is healthy. */
   async run(withinMilliseconds?: number): Promise<void> {
     this.launch()
     await this.untilHealthy(withinMilliseconds)
   }
 
-  /** Starts it without waiting, because one broker of a cluster is not healthy without another. */
+  /** Starts the broker without waiting, because one broker of a cluster is not healthy without another. */
   launch(): void {
     this.process = spawn(serverPath(), this.commandLine, {
       stdio: "ignore",
@@ -170,14 +176,14 @@ export class TestBroker {
     await until("the broker is healthy", isHealthy, withinMilliseconds)
   }
 
-  /** Sends a signal, and does not wait for its effect. */
+  /** Sends a signal to the broker, and does not wait for the effect. */
   signal(signal: NodeJS.Signals): void {
     this.process?.kill(signal)
   }
 
   /**
-   * Stops all its threads until it is woken. A signal alone is not enough, because threads may still run and answer
-   * after it.
+   * Stops all threads of the broker until it is woken. A signal alone is not enough, because threads may still run and
+   * answer after it.
    */
   async freeze(): Promise<void> {
     const { pid } = this
@@ -197,7 +203,7 @@ export class TestBroker {
     await ended
   }
 
-  /** Ends it, and removes its data if the directory is temporary. */
+  /** Ends the broker, and removes its data if the directory is temporary. */
   async stop(): Promise<void> {
     await this.kill("SIGKILL")
     if (this.isTemporary) rmSync(this.directory, { recursive: true, force: true })

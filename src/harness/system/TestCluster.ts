@@ -19,7 +19,7 @@ export class TestCluster {
     this.brokers = brokers
   }
 
-  /** Starts all three. If one does not start, stops the others and fails. */
+  /** Starts all three brokers. If one broker does not start, stops the other brokers and fails. */
   static async start(): Promise<TestCluster> {
     const ports = await Promise.all(Array.from({ length: size }, freePort))
     const routes = ports.map((port) => `nats://127.0.0.1:${port}`)
@@ -68,7 +68,7 @@ export class TestCluster {
     return undefined
   }
 
-  /** Waits until all run, have caught up, and know their leaders. */
+  /** Waits until all brokers run, have caught up, and know their leaders. */
   async untilWhole(): Promise<void> {
     await Promise.all(this.brokers.map((broker) => broker.untilHealthy(startWaitMilliseconds)))
     for (const led of ["meta", inputStream, journalStream] as const) {

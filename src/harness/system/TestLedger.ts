@@ -25,7 +25,7 @@ type Consumer = (typeof PartitionConsumer)["Service"]
 type Input = (typeof InputLog)["Service"]
 type Rejected = (typeof RejectedRecords)["Service"]
 
-/** Functions that replace services of a worker. Each gets the real service, and returns the one to use. */
+/** Functions that replace services of a worker. Each function gets the real service, and returns the service to use. */
 export interface Replacements {
   readonly chain?: (real: Chain) => Chain
   readonly heads?: (real: Heads) => Heads

@@ -13,7 +13,7 @@ export interface Ended {
 const outputMax = 200_000
 
 export interface TestProcessOptions {
-  /** Options of node. */
+  /** Options of node before the program. */
   readonly nodeArguments?: ReadonlyArray<string>
   /** The program to run instead of the product's own, for a process with a planted mistake. */
   readonly program?: string
@@ -48,7 +48,7 @@ export class TestProcess {
     this.ended = once(this.child, "exit").then(([code, signal]) => ({ code, signal }))
   }
 
-  /** The end of its output. */
+  /** The end of the process's output. */
   get output(): string {
     return this.text
   }
@@ -61,12 +61,12 @@ export class TestProcess {
     return Promise.race([answered, ended])
   }
 
-  /** Sends a signal, and does not wait for its effect. */
+  /** Sends a signal to the process, and does not wait for the effect. */
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal)
   }
 
-  /** Whether all its threads are stopped. */
+  /** Whether all threads of the process are stopped. */
   get isFrozen(): boolean {
     const { pid } = this.child
     return pid !== undefined && isFrozen(pid)

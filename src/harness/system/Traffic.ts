@@ -2,7 +2,7 @@ import { OperationLog } from "./OperationLog.ts"
 import { type Ask, exactJson } from "./Shopper.ts"
 import { sold } from "./Sold.ts"
 
-/** The rest between two operations of a caller. */
+/** The pause between two operations of a caller. */
 const restMilliseconds = 50
 const retryMilliseconds = 50
 
@@ -34,8 +34,8 @@ export interface Felt {
 }
 
 /**
- * Callers that write and read all the time, one of each for every user. Each repeats a failed operation until it
- * succeeds.
+ * Callers that write and read all the time, one writer and one reader for every user. Each caller repeats a failed
+ * operation until it succeeds.
  */
 export class Traffic {
   readonly log = new OperationLog()

@@ -11,7 +11,7 @@ export const thingsForgotten = 500
 const allowancesLeaked = 4
 
 /**
- * Returns the bytes that each forgotten thing holds, so that all of them together hold {@link allowancesLeaked}
+ * Returns the bytes that each forgotten thing holds, so that all things together hold {@link allowancesLeaked}
  * allowances.
  */
 export const bytesOfEach = (allowanceBytes: number): number =>
@@ -33,5 +33,5 @@ export const plantLeak = (name: string): (() => boolean) => {
   }
 }
 
-/** Returns whether each leak of this process is complete. It is true for a process without leaks. */
+/** Returns whether each leak of this process is complete. The result is `true` for a process without leaks. */
 export const isAllForgotten = (): boolean => [...counts.values()].every((count) => count === thingsForgotten)

@@ -58,6 +58,6 @@ const withAmountsQuoted = (json: string): string => {
 
 /**
  * Reads the JSON of an answer, with its amounts as text. Throws a SyntaxError if the text is not JSON. A reviver with
- * source text would do the same, but Node 20 has none.
+ * source text would do the same, but Node 20 has no such reviver.
  */
 export const parseExact = (text: string): unknown => JSON.parse(withAmountsQuoted(text)) as unknown

@@ -34,7 +34,7 @@ export interface HistoryEntry extends PurchaseContent {
   /** The number of the purchase in its account, from 1. */
   readonly number: number
   readonly runningTotal: Decimal
-  /** The time at which the broker stored it, like all times as text (ISO 8601, UTC). */
+  /** The time at which the broker stored the purchase, like all times as text (ISO 8601, UTC). */
   readonly storedAt: string
 }
 
@@ -45,7 +45,10 @@ export interface PurchaseReceipt extends AppliedPurchase {
   readonly appliedAt: string
   readonly inputSequence: number
   readonly ledgerSequence: number
-  /** The number of repeats that the purchaseId set recognised. The broker drops others within its duplicate window. */
+  /**
+   * The number of repeats that the purchaseId set recognised. The broker drops other repeats within its duplicate
+   * window.
+   */
   readonly repeatsDropped: number
   /** The number of purchases that came under the same id with another content. */
   readonly conflictsRejected: number
@@ -67,7 +70,7 @@ export interface AskedAccount extends Account {
 
 /** The total of an account, now or at a time. */
 export interface AccountTotal extends AskedAccount {
-  /** The time that was asked for; missing if it is now. */
+  /** The time that was asked for; missing for the present total. */
   readonly at?: string
 }
 
@@ -119,7 +122,7 @@ export interface RejectedListed extends RejectedKey {
   /** The characters of the whole payload. */
   readonly payloadLength: number
   readonly payload: string
-  /** The state of its replay; `none` if it was not replayed. */
+  /** The state of the record's replay; `none` if the record was not replayed. */
   readonly replay: "none" | ReplayState
 }
 
@@ -155,7 +158,7 @@ export interface PartitionStatus {
   readonly waitingMessages?: number
   /** The worker that took the partition last; missing if none ever did. */
   readonly owner?: string
-  /** The reason for people why its purchases are not applied now; missing if they are. */
+  /** The reason for people why the partition's purchases are not applied now; missing if they are applied. */
   readonly notApplied?: string
 }
 
@@ -177,19 +180,22 @@ export interface ReadyState {
   readonly applying: ApplyingHealth
 }
 
-/** A worker, and the counts of its process since its start. Counts are missing until its first sign of life has them. */
+/**
+ * A worker, and the counts of its process since its start. The counts are missing until a sign of life of the worker
+ * has them.
+ */
 export interface WorkerStatus {
   readonly worker: string
   /** The number of the process. A later process under the same name has a higher one. */
   readonly process: number
-  /** The time at which the broker stored its newest sign of life. */
+  /** The time at which the broker stored the worker's newest sign of life. */
   readonly heardAt: string
-  /** Whether its newest sign of life is within its lease. */
+  /** Whether the worker's newest sign of life is within the lease. */
   readonly alive: boolean
-  /** The age of its newest sign of life when that was read, by the broker's clock. */
+  /** The age of the worker's newest sign of life when the edge read it, by the broker's clock. */
   readonly silentMilliseconds: number
   readonly partitions: ReadonlyArray<number>
-  /** The start of the process by its own clock. */
+  /** The start of the worker's process, by the clock of the process. */
   readonly startedAt?: string
   readonly applied?: number
   readonly repeats?: number
@@ -198,14 +204,14 @@ export interface WorkerStatus {
 
 /** The state of the whole system. */
 export interface SystemStatus {
-  /** The time at which the edge read it, at most half a second ago. */
+  /** The time at which the edge read the status, at most half a second ago. */
   readonly at: string
   readonly storing: StoringHealth
   readonly applying: ApplyingHealth
   readonly partitions: ReadonlyArray<PartitionStatus>
   /** The workers that were heard in the last minute and have not said that they end. */
   readonly workers: ReadonlyArray<WorkerStatus>
-  /** The edge that answered. */
+  /** The state of the edge that answered. */
   readonly edge: {
     /** Purchases that the edge has taken and not stored yet. */
     readonly waitingPurchases: number

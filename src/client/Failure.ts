@@ -60,7 +60,7 @@ export class ProblemError extends ClientFailure {
   }
 }
 
-/** There was no answer, or it broke off. The purchases of the request may be stored or not. */
+/** There was no answer, or the answer broke off. The purchases of the request may be stored or not. */
 export class NoAnswer extends ClientFailure {
   override readonly name = "NoAnswer"
 }
@@ -90,7 +90,7 @@ export class UnsupportedRuntime extends Error {
   }
 }
 
-/** The address of the service is not one. Nothing was sent. */
+/** The address of the service is no URL. Nothing was sent. */
 export class WrongUrl extends Error {
   override readonly name = "WrongUrl"
 }

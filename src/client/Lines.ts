@@ -1,9 +1,10 @@
-/** The most characters of one line of an answer. This service sends no longer ones. */
+/** The most characters of one line of an answer. This service sends no longer lines. */
 export const lineCharactersMax = 8 * 1024 * 1024
 
 /**
- * Yields the lines of a body as they come, and omits a last line without a line feed. Throws an Error if a line has more
- * than {@link lineCharactersMax} characters. A caller that pauses holds the sender back. One that stops ends the body.
+ * Yields the lines of a body as they come, and omits a last line without a line feed. Throws an Error if a line has
+ * more than {@link lineCharactersMax} characters. A caller that pauses holds the sender back. A caller that stops ends
+ * the body.
  */
 export async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<string> {
   if (body === null) return

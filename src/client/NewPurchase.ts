@@ -1,7 +1,10 @@
 import { centsOf, type Decimal, decimalOf } from "./Amount.ts"
 import { requireOfRuntime } from "./Runtime.ts"
 
-/** A purchase as callers send it. If it has no purchaseId, the client makes one, so that it can send the purchase again. */
+/**
+ * A purchase as callers send it. If the purchase has no purchaseId, the client makes the id, so that it can send the
+ * purchase again.
+ */
 export interface NewPurchase {
   readonly purchaseId?: string
   readonly userId: string
@@ -14,7 +17,10 @@ export interface NewPurchase {
 
 export type Identified = NewPurchase & { readonly purchaseId: string }
 
-/** Returns the purchase with an id, so that it can be sent again. Throws an UnsupportedRuntime if none can be made. */
+/**
+ * Returns the purchase with an id, so that it can be sent again. Throws an UnsupportedRuntime if the runtime cannot
+ * make an id.
+ */
 export const withId = (purchase: NewPurchase): Identified => {
   if (purchase.purchaseId === undefined) requireOfRuntime(["crypto.randomUUID"])
   return { ...purchase, purchaseId: purchase.purchaseId ?? crypto.randomUUID() }

@@ -10,7 +10,7 @@ export class Patience {
   private readonly controller = new AbortController()
   private readonly timeoutMilliseconds: number | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
-  /** In milliseconds since 1970. */
+  /** When the patience ends, in milliseconds since 1970. */
   private endsAt: number | undefined
   private last: Error | undefined
 
@@ -26,7 +26,7 @@ export class Patience {
     return this.endsAt
   }
 
-  /** Begins to count if it does not count already. */
+  /** Begins to count the time of the call, if it has not begun. */
   start(): void {
     const { timeoutMilliseconds } = this
     if (timeoutMilliseconds === undefined || this.timer !== undefined) return

@@ -97,8 +97,9 @@ export class PurchaseClient {
   }
 
   /**
-   * Stores any number of purchases, and yields the outcome of each, in their order. It takes purchases no faster than they
-   * are sent and answered. When the connection breaks off, sends those without an answer again under their ids.
+   * Stores any number of purchases, and yields the outcome of each, in their order. The client takes purchases no
+   * faster than they are sent and answered. When the connection breaks off, the client sends the purchases without an
+   * answer again under their ids.
    */
   postAll(
     purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>,

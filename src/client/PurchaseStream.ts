@@ -27,7 +27,7 @@ interface Kept {
 type Outcome =
   | ({ readonly status: "stored" } & Kept)
   | ({ readonly status: "applied"; readonly runningTotal: string } & Kept)
-  /** `refused`: it was not stored. `unknown`: send it again under the same purchaseId. */
+  /** `refused`: the purchase was not stored. `unknown`: send the purchase again under the same purchaseId. */
   | { readonly status: "refused" | "unknown"; readonly problem: Omit<ProblemBody, "instance"> }
 
 /** The outcome of one purchase of many. `index` counts the given purchases from 0. */
@@ -74,15 +74,15 @@ class Source {
   }
 
   /**
-   * Returns the next purchase, and the same one again until `kept` is called. Returns `undefined` at the end, or after
-   * a failure.
+   * Returns the next purchase, and the same purchase again until `kept` is called. Returns `undefined` at the end, or
+   * after a failure.
    */
   next(): Promise<Taken | undefined> {
     this.taking ??= this.take()
     return this.taking
   }
 
-  /** Lets `next` return the purchase after this one. */
+  /** Lets `next` go on to the next purchase. */
   kept(): void {
     this.taking = undefined
   }
@@ -111,7 +111,10 @@ class Source {
   }
 }
 
-/** The body of one request: first the purchases that earlier requests left without an answer, then those of the source. */
+/**
+ * The body of one request: first the purchases that earlier requests left without an answer, then the purchases of the
+ * source.
+ */
 class Upload {
   readonly body: ReadableStream<Uint8Array>
   private readonly unanswered: Array<Taken>
@@ -130,8 +133,8 @@ class Upload {
       const first = await this.next()
       if (this.isOver) return
       if (first === undefined) return controller.close()
-      // A chunk of one line costs the network and the edge as much as one of many. So all purchases of this turn share
-      // a chunk.
+      // A chunk of one line costs the network and the edge as much as a chunk of many lines. So all purchases of this
+      // turn share a chunk.
       let text = this.taken(first)
       const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined))
       for (let lines = 1; lines < chunkLinesMax; lines += 1) {
@@ -145,7 +148,7 @@ class Upload {
     this.body = new ReadableStream({ pull, cancel: () => this.end() }, { highWaterMark: 0 })
   }
 
-  /** Makes room, because the first purchase without an answer has got it. */
+  /** Makes room, because the first purchase that waited for its answer has got it. */
   answered(): void {
     this.sent -= 1
     this.makeRoom()
@@ -197,7 +200,10 @@ async function* outcomesOf(body: Response["body"], upload: Upload, unanswered: A
   }
 }
 
-/** Stores purchases through one request. When it breaks off, sends those without an answer through another one. */
+/**
+ * Stores purchases through one request. When it breaks off, sends the purchases without an answer through another
+ * request.
+ */
 export async function* postPurchases(
   transport: Transport,
   purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>,

@@ -12,7 +12,7 @@ export interface RetrySettings {
 /** Eight attempts wait longer in all than brokers take to elect a leader. */
 export const retryDefaults: RetrySettings = { attemptsMax: 8, waitMilliseconds: 200, waitMaxMilliseconds: 5_000 }
 
-/** The statuses of an answer that may be another one later. Sending again is safe, because purchases have ids. */
+/** The statuses of an answer that may be different later. Sending again is safe, because purchases have ids. */
 const temporaryStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /** Returns whether the same request may succeed later. */

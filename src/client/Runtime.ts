@@ -41,7 +41,9 @@ export const lineNeeds: ReadonlyArray<Need> = [...callNeeds, "TextDecoderStream"
 /** The needs of a call that sends many purchases through one request. */
 export const streamNeeds: ReadonlyArray<Need> = [...lineNeeds, "requests with a stream as their body"]
 
-/** Throws an {@link UnsupportedRuntime} if the runtime lacks one of the needs. Calls check this before they send. */
+/**
+ * Throws an {@link UnsupportedRuntime} if the runtime lacks one of the needs. Calls check the runtime before they send.
+ */
 export const requireOfRuntime = (needs: ReadonlyArray<Need>): void => {
   const missing = needs.filter((need) => !isThere[need]())
   if (missing.length > 0) throw new UnsupportedRuntime(missing)

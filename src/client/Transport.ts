@@ -91,7 +91,10 @@ export class Transport {
       : new Patience(timeoutMilliseconds + waitSeconds * 1_000, signal)
   }
 
-  /** Throws an `UnsupportedRuntime` if the runtime lacks one of the needs. Every call checks this before it sends. */
+  /**
+   * Throws an `UnsupportedRuntime` if the runtime lacks one of the needs. Every call checks the runtime before it
+   * sends.
+   */
   requireRuntime(needs: Parameters<typeof requireOfRuntime>[0] = callNeeds): void {
     requireOfRuntime(this.settings.fetch === undefined ? ["fetch", ...needs] : needs)
   }

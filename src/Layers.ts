@@ -61,13 +61,13 @@ export const brokerLayer = (settings: Settings, name: string) =>
     Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
   )
 
-/** The services of an edge for purchases and questions. They need those of {@link brokerLayer}. */
+/** The services of an edge for purchases and questions. They need the services of {@link brokerLayer}. */
 export const purchasesLayer = Layer.mergeAll(
   PurchasePublisher.layer.pipe(Layer.provide(NoticeInbox.layer)),
   QueryClient.layer
 )
 
-/** Makes all services of an edge. They need those of {@link brokerLayer}. */
+/** Makes all services of an edge. They need the services of {@link brokerLayer}. */
 export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
   edgeMetricsLayer.pipe(
     Layer.provideMerge(Layer.mergeAll(Feed.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))),
@@ -84,14 +84,16 @@ const janitorLayer = (settings: Settings) =>
             every: settings.janitorInterval,
             retention: settings.inputRetention
           },
-          // One janitor is enough. It is the owner of the first partition.
+          // One janitor is enough. The owner of the first partition runs it.
           () => worker.owned().includes(0)
         )
       )
     })
   )
 
-/** Makes all services of a worker, from the pull loop down to the chain. They need those of {@link brokerLayer}. */
+/**
+ * Makes all services of a worker, from the pull loop down to the chain. They need the services of {@link brokerLayer}.
+ */
 export const workerLayer = (settings: Settings) =>
   janitorLayer(settings).pipe(
     Layer.provideMerge(PartitionWorker.layer(settings.workerId)),

@@ -8,7 +8,7 @@ interface Wanted {
   readonly q: number
 }
 
-/** All formats. The first is the default. */
+/** All formats of metrics. The first format is the default. */
 const formats = Object.keys(metricsMediaTypes) as ReadonlyArray<MetricsFormat>
 
 /**

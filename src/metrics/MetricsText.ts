@@ -3,7 +3,7 @@ import { Context, Metric } from "effect"
 /** The two text formats that Prometheus reads. */
 export type MetricsFormat = "prometheus" | "openmetrics"
 
-/** Each format with its media type, which names the version that the text follows. */
+/** Each format of metrics with its media type, which names the version that the text follows. */
 export const metricsMediaTypes: Readonly<Record<MetricsFormat, string>> = {
   prometheus: "text/plain; version=0.0.4; charset=utf-8",
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -48,7 +48,7 @@ class CountedWork {
 export class WorkCounters extends Context.Service<
   WorkCounters,
   {
-    /** Returns the present numbers. */
+    /** Returns the present numbers of the worker. */
     readonly done: () => WorkDone
     /** Counts the purchases of a committed revision, and the repeats and conflicts that it has. */
     readonly revisionApplied: (revision: CountedRevision) => void

@@ -102,7 +102,7 @@ export class EqualTable {
     return at
   }
 
-  /** Frees a place, and moves others back over it, so that no search ends too early. */
+  /** Frees a place, and moves later entries back over it, so that no search ends too early. */
   private release(free: number): void {
     const { tags, firsts, seconds, heads } = this
     const mask = tags.length - 1

@@ -1,6 +1,8 @@
 const roomMin = 64
 
-/** A list of small whole numbers in a typed array. One is used again and again, so that a match makes no object. */
+/**
+ * A list of small whole numbers in a typed array. One list is used again and again, so that a match makes no object.
+ */
 export class IntegerList {
   values = new Int32Array(roomMin)
   length = 0

@@ -47,7 +47,7 @@ const judgedOf = ({ total, count, purchases }: Revision): Array<Judged> => {
   })
 }
 
-/** Returns the sequence of the user's revision before this one; 0 if it is the first. */
+/** Returns the sequence of the user's revision before a revision; 0 for the first revision. */
 export const revisionBefore = ({ revision }: PlacedRevision): number => revision.previous[0] ?? 0
 
 /** Whether the account itself has the measure: that of all purchases ever. */

@@ -24,7 +24,7 @@ export const numberMax = 999_999_999_999_999n
 const timeZoneLengthMax = 64
 
 const measures = ["value", "quantity", "total", "spent", "count"] as const
-/** The measures of one purchase, and those that run over the purchases of a user. */
+/** The measures of one purchase, and the measures that run over the purchases of a user. */
 export type Measure = (typeof measures)[number]
 
 const comparisons = ["equal", "greater-or-equal", "less-or-equal", "crosses"] as const
@@ -40,16 +40,18 @@ export const everything: Scope = { kind: "everything" }
 
 /** A rule of a user about purchases. Its owner and its id stand beside it. */
 export interface Rule {
-  /** Whose purchases it is about: those of its owner, or those of all users. */
+  /** Whose purchases the rule is about: `self` for its owner's, `all` for the purchases of all users. */
   readonly who: "self" | "all"
   readonly scope: Scope
   readonly measure: Measure
-  /** The window of `spent` and `count`. It is `ever` for the other measures. */
+  /** The window of `spent` and `count`. Other measures have the window `ever`. */
   readonly within: RuleWindow
   readonly is: Comparison
   /** In cents, or in pieces for `quantity` and in purchases for `count`. */
   readonly threshold: bigint
-  /** The first moment of purchases that it is about, and the first after them, in milliseconds since 1970. */
+  /**
+   * The first moment of purchases that the rule is about, and the first moment after them, in milliseconds since 1970.
+   */
   readonly from: number | undefined
   readonly until: number | undefined
   readonly enabled: boolean
@@ -70,7 +72,7 @@ export class RuleProblem {
 }
 
 export const isRunning = (measure: Measure): boolean => measure === "spent" || measure === "count"
-/** Whether a measure is an amount of money. The others are whole numbers. */
+/** Whether a measure is an amount of money. Other measures are whole numbers. */
 export const isInCents = (measure: Measure): boolean => measure !== "quantity" && measure !== "count"
 
 const fieldNames = new Set([

@@ -9,7 +9,7 @@ import { SymbolTable } from "./SymbolTable.ts"
 const scannedMax = 64
 const roomMin = 64
 const nil = -1
-/** The chain of a group that is scanned stands beside those of equal thresholds, which are 1 at least. */
+/** The chain of a group that is scanned stands beside the chains of equal thresholds, which are 1 at least. */
 const scannedKey = 0
 /** Rules about everything, and rules about all users. */
 const anyThing = 0
@@ -87,11 +87,11 @@ class Columns {
 }
 
 /**
- * The rules in force, so that the rules that a purchase meets are found without looking at the others.
+ * The rules in force, so that the rules that a purchase meets are found without looking at all rules.
  *
- * A group has the rules of one scope, one measure and one window. A purchase belongs to six scopes at most: all users or its
- * own, and everything, its product or its type. The caller asks for the groups of a purchase, and then asks each group which
- * rules the group's measure meets. Measures and thresholds are whole numbers.
+ * A group has the rules of one scope, one measure and one window. A purchase belongs to six scopes at most: all users
+ * or its own, and everything, its product or its type. The caller asks for the groups of a purchase, and then asks each
+ * group which rules the group's measure meets. Measures and thresholds are whole numbers.
  */
 export class RuleIndex {
   private rules = 0
@@ -114,7 +114,7 @@ export class RuleIndex {
   private readonly sortedLists: Array<SortedLists> = []
   private readonly freeSortedLists: Array<number> = []
 
-  /** The number of rules. */
+  /** The number of rules in force. */
   get size(): number {
     return this.rules
   }

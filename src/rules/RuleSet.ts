@@ -97,7 +97,7 @@ export const enableRule = (set: RuleSet, ruleId: string, enabled: boolean): Rule
   const stored = ruleOf(set, ruleId)
   if (stored === undefined) return undefined
   const changed = putRule(set, ruleId, { ...stored.rule, enabled }, 0)
-  // A rule that is there already cannot fill the set.
+  // A rule that the set has already cannot fill the set.
   return changed instanceof RulesFull ? undefined : changed
 }
 

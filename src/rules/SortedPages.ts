@@ -45,7 +45,7 @@ class Directory {
     this.countAgain(at)
   }
 
-  /** Returns the number of entries before a page; before the end, those of all pages. */
+  /** Returns the number of entries before a page; before the end, the number of entries of all pages. */
   before(at: number): number {
     if (at === 0) return 0
     if (at < this.size) return (this.beforeStretch[at >> stretchBits] as number) + (this.beforePage[at] as number)

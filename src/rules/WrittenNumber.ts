@@ -1,6 +1,6 @@
 import type { RawJson } from "../protocol/ExactJson.ts"
 
-/** A number of a JSON text, as it is written there. */
+/** A number of a JSON text, as the text has it. */
 export class WrittenNumber {
   readonly text: string
 

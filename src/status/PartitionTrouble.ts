@@ -3,7 +3,7 @@ interface Ownership {
   readonly owner: string | undefined
   /** The owner's newest sign of life; `undefined` if it has left or was not heard for a minute. */
   readonly sign?: { readonly isAlive: boolean; readonly silentMilliseconds: number } | undefined
-  /** The time for which it has applied nothing although messages wait; `undefined` if it makes progress. */
+  /** The time for which the owner has applied nothing although messages wait; `undefined` if it makes progress. */
   readonly stuckMilliseconds?: number | undefined
 }
 

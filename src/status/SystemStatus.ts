@@ -29,15 +29,15 @@ export interface PartitionStatus {
   readonly waiting: number | undefined
   /** The worker that took the partition over last; `undefined` if none ever did. */
   readonly owner: string | undefined
-  /** Why its purchases are not applied now, for people; `undefined` if they are applied. */
+  /** Why the partition's purchases are not applied now, for people; `undefined` if they are applied. */
   readonly trouble: string | undefined
-  /** Whether its owner is alive, and has applied nothing for a while although messages wait. */
+  /** Whether the partition's owner is alive, and has applied nothing for a while although messages wait. */
   readonly isStuck: boolean
 }
 
 /** The newest sign of life of a worker. */
 export interface WorkerStatus extends WorkerSign {
-  /** Whether it was heard within its lease. */
+  /** Whether the worker was heard within its lease. */
   readonly isAlive: boolean
 }
 
@@ -76,7 +76,9 @@ const makeOwnerOf = Effect.map(CommitChain, (chain) => {
   })
 })
 
-/** Makes the function that returns the status of one partition, given its queue and the workers by name. */
+/**
+ * Makes the function that returns the status of one partition, given its unacknowledged input and the workers by name.
+ */
 const makeStatusOf = Effect.gen(function* () {
   const queues = yield* QueueDepth
   const ownerOf = yield* makeOwnerOf

@@ -13,7 +13,7 @@ const lamp = {
 }
 
 await client.post(lamp)
-// The same again, as after an answer that was lost. It also waits until the purchase is applied.
+// Sends the same purchase again, as after an answer that was lost, and waits until the purchase is applied.
 const posted = await client.post(lamp, { waitSeconds: 10 })
 const { total } = await client.total(lamp.userId)
 console.log(`${posted.purchaseId} of ${posted.total} is ${posted.status}; the total is ${total}`)

@@ -29,7 +29,7 @@ const processes = [
 ]
 const url = `http://127.0.0.1:${port}`
 
-/** Stores purchases in waves, like those of days, until a time of `performance.now`. */
+/** Stores purchases in waves, like the waves of days, until a time of `performance.now`. */
 const buy = async (until: number): Promise<void> => {
   for (let turn = 0; performance.now() < until; turn += 1) {
     const customer = encodeURIComponent(customers[turn % customers.length] ?? "")

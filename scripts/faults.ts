@@ -46,7 +46,7 @@ const main = async (): Promise<void> => {
       console.error(text)
     }
   }
-  // The processes of the run end with this one.
+  // The processes of the run end with this process.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
   const result = await runFaults({ seed, minutes, isCluster: values.cluster, logPath, progress, ...mistake })
   if (process.stderr.isTTY) process.stderr.write("\r\u001B[K")

@@ -1,6 +1,9 @@
 import type { CaseInput } from "./Case.ts"
 
-/** Runs the floor before the system in odd runs, and after it in even ones, so that changes of the machine meet both alike. */
+/**
+ * Runs the floor before the system in odd runs, and after the system in even runs, so that changes of the machine meet
+ * both alike.
+ */
 export const besideFloor = async <System, Floor extends object>(
   { run }: CaseInput,
   runSystem: () => Promise<System>,

@@ -5,7 +5,7 @@ import type { Progress } from "./Progress.ts"
 import type { RequestFloor } from "./RequestFloor.ts"
 import type { System, SystemNeeds } from "./System.ts"
 
-/** One number of one run. */
+/** One measured number of one run of a case. */
 export interface Measurement {
   readonly name: string
   readonly unit: string
@@ -18,12 +18,12 @@ export interface Outcome {
   readonly measurements: ReadonlyArray<Measurement>
   /** The wrong totals and answers. Empty for a good run. */
   readonly wrong: ReadonlyArray<string>
-  /** Further lines for people. */
+  /** Further lines about the run, for people. */
   readonly notes: ReadonlyArray<string>
 }
 
 export interface CaseInput {
-  /** The number of the run, from 1. Odd runs of a comparison begin with the floor, and even ones with the system. */
+  /** The number of the run, from 1. Odd runs of a comparison begin with the floor, and even runs with the system. */
   readonly run: number
   readonly progress: Progress
   /** Starts broker, worker and edge on an empty ledger. It ends with the run. */
@@ -39,9 +39,9 @@ export interface CaseInput {
 /** A part of the benchmark. */
 export interface Case {
   readonly name: string
-  /** One line about the measurement. */
+  /** One line about the measurement of the case. */
   readonly about: string
-  /** Whether it runs only when it is named, or with --all. */
+  /** Whether the case runs only when it is named, or with --all. */
   readonly isLong: boolean
   readonly run: (input: CaseInput) => Promise<Outcome>
 }

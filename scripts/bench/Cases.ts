@@ -12,7 +12,7 @@ import { requests } from "./cases/Requests.ts"
 import { rules } from "./cases/Rules.ts"
 import { start } from "./cases/Start.ts"
 
-/** Everything that can be measured, in the order in which it is. */
+/** All cases of the benchmark, in the order in which they run. */
 export const cases: ReadonlyArray<Case> = [
   ...endToEndCases,
   lines,

@@ -78,7 +78,7 @@ const runsText = (figures: ReadonlyArray<Figure>): string => {
   return `median and range of ${Array.from(runs).join(" or ")} runs`
 }
 
-/** One chart for each unit that more than one figure has. Ratios are in the others already. */
+/** Draws one chart for each unit that more than one figure has. The charts of other units show the ratios already. */
 export const draw = (figures: ReadonlyArray<Figure>, directory: string): Array<string> => {
   mkdirSync(directory, { recursive: true })
   const byUnit = Map.groupBy(figures, ({ unit }) => unit)

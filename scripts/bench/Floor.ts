@@ -6,7 +6,7 @@ import { createFloorStreams } from "./FloorStreams.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
 export interface FloorOptions {
-  /** The most accounts in memory; all of them by default. */
+  /** The most accounts in memory; all accounts by default. */
   readonly residentMax?: number
 }
 

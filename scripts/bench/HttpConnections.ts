@@ -24,7 +24,7 @@ interface Connection {
   readonly socket: Socket
   received: Buffer | undefined
   exchange: Exchange | undefined
-  /** Whether it has answered before. If so, the server may close it at the moment of its use. */
+  /** Whether the connection has had an answer before. If so, the server may close it at the moment of its use. */
   isUsed: boolean
 }
 

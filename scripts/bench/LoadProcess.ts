@@ -9,14 +9,14 @@ export interface Served {
   readonly edgeUrl: string
   /** The processes that spend time on requests, by their names. */
   readonly servers: Readonly<Record<string, { readonly pid: number }>>
-  /** Starts a further process, which ends with it. */
+  /** Starts a further process, which ends with the load. */
   readonly spawn: (name: string, script: string) => NodeProcess
 }
 
 interface Loaded extends LoadResult {
   /** The processor time of one post, or of one read without posts, with the load's own time. */
   readonly spent: Spent
-  /** The mistakes of answers. */
+  /** The mistakes in answers to the load. */
   readonly wrong: ReadonlyArray<string>
 }
 

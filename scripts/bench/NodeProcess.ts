@@ -13,7 +13,10 @@ export interface NodeProcessOptions {
   readonly script: string
   readonly arguments?: ReadonlyArray<string>
   readonly environment: Readonly<Record<string, string>>
-  /** A directory for a profile of its processor time. It is written when the process ends by itself. */
+  /**
+   * The directory for a profile of the process's processor time. The profile is written when the process ends by
+   * itself.
+   */
   readonly profiles?: string | undefined
 }
 
@@ -29,7 +32,8 @@ export class NodeProcess implements Stoppable {
       options.profiles === undefined
         ? []
         : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
-    // The same room for short-lived objects and the same cache of compiled code as in start.sh.
+    // The options of node for its memory: the same room for short-lived objects and the same cache of compiled code as
+    // in start.sh.
     const memory = "--max-semi-space-size=128"
     this.process = spawn(process.execPath, [memory, ...profiling, options.script, ...(options.arguments ?? [])], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -51,7 +55,7 @@ export class NodeProcess implements Stoppable {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
-  /** The newest lines that it printed. A process that logs warnings only should print none. */
+  /** The newest lines that the process printed. A process that logs warnings only should print none. */
   said(): Array<string> {
     return this.lines.map((line) => `${this.name}: ${line}`)
   }
@@ -79,7 +83,7 @@ export class NodeProcess implements Stoppable {
     })
   }
 
-  /** Ends it at once, as a crash does. */
+  /** Ends the process at once, as a crash does. */
   async kill(): Promise<void> {
     if (this.hasEnded) return
     const ended = once(this.process, "exit")
@@ -87,7 +91,7 @@ export class NodeProcess implements Stoppable {
     await ended
   }
 
-  /** Ends it after its work. Kills it if it does not end by itself. */
+  /** Ends the process after its work. Kills the process if it does not end by itself. */
   async stop(): Promise<void> {
     if (this.hasEnded) return
     const ended = once(this.process, "exit")

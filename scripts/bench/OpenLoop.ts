@@ -6,8 +6,8 @@ export interface OpenLoop {
 }
 
 /**
- * Sends requests when they are due, whether or not earlier ones are answered. A late request has `due` in the past, so
- * that its delay counts as latency.
+ * Sends requests when they are due, whether or not earlier requests are answered. A late request has `due` in the past,
+ * so that its delay counts as latency.
  */
 export const openLoop = async ({ perSecond, requests, send }: OpenLoop): Promise<void> => {
   const began = performance.now()

@@ -15,8 +15,8 @@ const sum = (fields: ReadonlyArray<string | undefined>): number =>
   fields.reduce((all, field) => all + Number(field ?? Number.NaN), 0)
 
 /**
- * Ticks of all processors together: those that they were busy (all of the first line but idle, waiting for disks, and
- * guests twice), and those in which a virtual one was ready to run and its host ran something else.
+ * Reads the ticks of all processors together: the busy ticks (all of the first line but idle, waiting for disks, and
+ * guests twice), and the ticks in which a virtual processor was ready to run and its host ran something else.
  */
 const machineTicks = () => {
   const [, user, nice, system, , , interrupts, softInterrupts, stolen] =
@@ -35,7 +35,7 @@ const ownTicks = (): number => {
   )
 }
 
-/** Shares of all processors. */
+/** The load of other programs and of the host, as shares of all processors. */
 interface OtherLoad {
   /** The share of processes outside of the benchmark. Its own children count among them until they have ended. */
   readonly others: number
@@ -44,7 +44,8 @@ interface OtherLoad {
 }
 
 /**
- * Starts to watch the other load of the machine. The returned function gives the shares since then; NaN without /proc.
+ * Starts to watch the other load of the machine. The returned function gives the shares since the start; NaN without
+ * /proc.
  */
 export const watchOtherLoad = (): (() => OtherLoad) => {
   const began = performance.now()

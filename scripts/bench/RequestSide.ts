@@ -36,7 +36,7 @@ interface Turn {
   readonly posting: Loaded
   readonly reading: Loaded
   readonly both: Loaded
-  /** The share of the processors that the host kept for itself while both were sent. */
+  /** The share of the processors that the host kept for itself while posts and reads were sent. */
   readonly stolen: number
 }
 
@@ -47,7 +47,7 @@ const meanSpent = (loads: ReadonlyArray<Loaded>): Spent => {
   return Object.fromEntries(names.map((name) => [name, sumOf(name) / loads.length]))
 }
 
-/** The ledger or its floor under single requests, in turns, so that both can be loaded one after the other. */
+/** The ledger or its floor under single requests, in turns, so that the benchmark can load both sides alternately. */
 export class RequestSide {
   readonly name: string
   readonly turns: Array<Turn> = []

@@ -87,7 +87,7 @@ export class System implements Stoppable, Served {
     return publisher
   }
 
-  /** Ends the worker, by kill -9 or after its work, and starts another under its name, as start.sh does. */
+  /** Ends the worker, by kill -9 or after its work, and starts another worker under its name, as start.sh does. */
   async replaceWorker(how: "kill" | "stop"): Promise<void> {
     await this.currentWorker[how]()
     this.currentWorker = this.startWorker("worker-again")

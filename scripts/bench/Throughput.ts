@@ -19,7 +19,7 @@ export interface Throughput {
   readonly spent: Spent
 }
 
-/** Publishes a part of a workload, and stops the clock when the ledger's positions have passed all of it. */
+/** Publishes a part of a workload, and stops the clock when the ledger's positions have passed all of its purchases. */
 export const throughput = async (line: Line, order: PublishOrder, progress: Progress): Promise<Throughput> => {
   const { publisher, worker } = line
   const published = publisher.message<PublisherMessage, "published">("published", (message) => {

@@ -65,7 +65,7 @@ const shortened = (wrong: ReadonlyArray<string>): Array<string> => {
   return more > 0 ? [...wrong.slice(0, wrongNamedMax), `and ${more} more totals are wrong`] : [...wrong]
 }
 
-/** Reads every total over HTTP, and returns the wrong ones. */
+/** Reads every total over HTTP, and returns the wrong totals. */
 export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string, Total>): Promise<Array<string>> => {
   const wrong: Array<string> = []
   const rest = expected.entries()

@@ -4,22 +4,22 @@ import type { Purchase } from "../../src/account/Purchase.ts"
 export interface Workload {
   readonly purchases: number
   readonly users: number
-  /** How purchases are spread over the users: evenly, or by Zipf's law with the exponent 1. Evenly if it is left out. */
+  /** How purchases are spread over the users: evenly (the default), or by Zipf's law with the exponent 1. */
   readonly spread?: "uniform" | "zipf"
-  /** Each n-th purchase repeats an earlier one; 0 for no repeats. */
+  /** The distance of repeats: each n-th purchase repeats an earlier purchase; 0 for no repeats. */
   readonly repeatEvery: number
 }
 
-/** A part of a workload: the purchases from one index up to, and without, another. */
+/** A part of a workload: the purchases from `from` up to, and without, `to`. */
 export interface Range {
   readonly from: number
   readonly to: number
 }
 
-/** Every twentieth: 5 %. */
+/** Every twentieth purchase is a repeat: 5 %. */
 export const repeatEveryUsual = 20
 
-/** The most purchases between a repeat and the earlier one. */
+/** The most purchases between a repeat and the purchase that it repeats. */
 const repeatDistanceMax = 20_000
 
 const products = ["Mechanical Keyboard", "Noise Cancelling Headphones", "Standing Desk", "Monitor Arm", "Backpack"]
@@ -51,7 +51,7 @@ const originalAt = (workload: Workload, index: number): Purchase => {
   } as Purchase
 }
 
-/** Returns whether the purchase at an index repeats an earlier one. */
+/** Returns whether the purchase at an index repeats an earlier purchase. */
 const isRepeatAt = ({ repeatEvery }: Workload, index: number): boolean =>
   repeatEvery > 0 && index % repeatEvery === repeatEvery - 1
 

@@ -72,7 +72,7 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
   return outcome
 }
 
-/** All measurements so far, which are printed even if the benchmark ends early. */
+/** The measurements so far, which are printed even if the benchmark ends early. */
 const measurements: Array<Measurement> = []
 
 const runAll = async (): Promise<boolean> => {

@@ -9,7 +9,7 @@ export const exitCode = {
   refused: 1,
   /** The command line or PURCHASES_URL is wrong. */
   usage: 2,
-  /** The service cannot be reached, or cannot do it now. */
+  /** The service cannot be reached, or cannot do the command now. */
   unavailable: 3,
   /** The reader of the output has gone: 128 plus the number of SIGPIPE, as for other programs of a pipe. */
   outputClosed: 141

@@ -18,7 +18,9 @@ interface RunSettings {
   readonly onProgress: () => void
 }
 
-/** Stores the purchases 1 to `count`. Sends those that the service could not take again, until the timeout is over. */
+/**
+ * Stores the purchases 1 to `count`. Sends purchases again that the service could not take, until the timeout is over.
+ */
 export class StoringRun {
   private readonly count: number
   private readonly purchase: (number: number) => NewPurchase
@@ -42,7 +44,7 @@ export class StoringRun {
     return this.stored + this.refused
   }
 
-  /** The most purchases that may be stored beyond those that are known to be. */
+  /** The most purchases that may be stored beyond the purchases that are known to be stored. */
   get open(): number {
     return this.sent - this.answered + this.again.length
   }

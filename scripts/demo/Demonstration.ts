@@ -14,7 +14,7 @@ export interface Demonstration {
 
 /** A user's account whose total was compared with its whole history. */
 export interface Audited {
-  /** Oldest first. */
+  /** The purchases of the history, oldest first. */
   readonly entries: ReadonlyArray<HistoryEntry>
   readonly cents: bigint
 }

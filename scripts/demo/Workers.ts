@@ -5,9 +5,9 @@ import { promisify } from "node:util"
 
 /** The workers of a system. */
 export interface Workers {
-  /** Kills all of them with -9, and returns their names when they are gone. */
+  /** Kills all workers with -9, and returns their names when they are gone. */
   readonly kill: () => Promise<ReadonlyArray<string>>
-  /** Starts `count` workers. */
+  /** Starts `count` workers of start.sh. */
   readonly start: (count: number) => Promise<void>
 }
 

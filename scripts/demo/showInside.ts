@@ -27,7 +27,7 @@ interface InspectedAccount {
 interface Consumer {
   /** The messages that the consumer has not delivered yet. */
   readonly num_pending: number
-  /** The messages that it delivered and that are not acknowledged. */
+  /** The messages that the consumer delivered and that are not acknowledged. */
   readonly num_ack_pending: number
 }
 

@@ -5,7 +5,7 @@ import { type Audited, type Demonstration, expectExact } from "./Demonstration.t
 import { WrongClaim } from "./Report.ts"
 import type { Workers } from "./Workers.ts"
 
-/** The most kills that are tried, because one can come too early or too late. */
+/** The most kills that are tried, because a kill can come too early or too late. */
 const attemptsMax = 3
 /** The longest time until the first purchase is applied. */
 const firstAppliedMillisecondsMax = 30_000
@@ -27,7 +27,7 @@ const someApplied = async ({ client }: Demonstration, userId: string): Promise<n
   throw new Error(`nothing of ${userId} was applied within ${firstAppliedMillisecondsMax / 1_000} s`)
 }
 
-/** Returns the revisions of an account, from the first one up to the one that applied a purchase. */
+/** Returns the revisions of an account, from the first revision up to the revision that applied a purchase. */
 const revisionsUpTo = async (
   { client }: Demonstration,
   userId: string,
@@ -42,7 +42,10 @@ const revisionsUpTo = async (
   return revisions
 }
 
-/** Kills the workers while they apply the purchases of a user, and stores one more for another user, the witness. */
+/**
+ * Kills the workers while they apply the purchases of a user, and stores one more purchase for another user, the
+ * witness.
+ */
 const killAmid = async (demonstration: Demonstration, workers: Workers, userId: string, purchases: number) => {
   const { client, report, newUser } = demonstration
   const kill = async () => {
@@ -86,8 +89,8 @@ export const showKill = async (
   const lamps = await client.receipt(witness, "first")
   report.expect(`total of ${witness}, stored while no worker ran`, lamps.runningTotal, "59.97")
 
-  // The witness was stored after the death of one worker and before the start of the next. Its time, by the broker's
-  // clock, tells the commits of the two apart.
+  // The witness was stored after the death of one worker and before the start of the next. The time of the witness, by
+  // the broker's clock, tells the commits of the two workers apart.
   const before = revisions.findLast(({ appliedAt }) => appliedAt < lamps.storedAt)?.purchaseCount ?? 0
   const isAmid = before > 0 && before < purchases
   if (!isAmid && attempt < attemptsMax) {

@@ -15,15 +15,15 @@ export interface FormerAccount {
   readonly count: number
   readonly decidedThrough: number
   readonly revisions: number
-  /** Oldest first. */
+  /** The purchases of the account, oldest first. */
   readonly purchases: ReadonlyArray<NumberedPurchase>
   readonly repeats: ReadonlyMap<string, Repeats>
 }
 
-/** The same account in the new layout. */
+/** An account in the new layout, for the comparison with its former state. */
 export interface NewAccount {
   readonly account: Account
-  /** Newest first. */
+  /** The purchases of the history, newest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
 }
 
@@ -85,7 +85,9 @@ const purchaseDifference = (
   return `${where}: conflicts were ${before.conflicts}, and are ${applied.conflicts}`
 }
 
-/** Returns the first difference of an account between the two layouts; `undefined` if it is the same in both. */
+/**
+ * Returns the first difference of an account between the two layouts; `undefined` if the account is the same in both.
+ */
 export const accountDifference = (former: FormerAccount, { account, entries }: NewAccount): string | undefined => {
   const { purchases } = former
   if (former.total !== purchases.at(-1)?.totalAfter && purchases.length > 0) {

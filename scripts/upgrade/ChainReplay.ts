@@ -49,7 +49,7 @@ const nextRevision = (account: Account, former: FormerRevision): Revision =>
     decidedThrough: former.decidedThrough
   })
 
-/** Returns whether a former revision follows from the one before it. */
+/** Returns whether a former revision follows from the revision before it. */
 const follows = (account: Account, former: FormerRevision): boolean =>
   former.count === account.count + former.purchases.length &&
   former.total === former.purchases.reduce((total, purchase) => total + purchaseTotal(purchase), account.total)

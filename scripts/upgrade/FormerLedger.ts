@@ -41,7 +41,10 @@ interface StreamInfo {
     readonly last_seq: number
     readonly num_subjects?: number
   }
-  /** Only a broker in a cluster has it. Without a leader it answers too, with old values. */
+  /**
+   * The cluster of the stream, which only a broker in a cluster names. Without a leader it answers too, with old
+   * values.
+   */
   readonly cluster?: { readonly leader?: string }
 }
 

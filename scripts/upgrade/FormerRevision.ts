@@ -4,7 +4,7 @@ import { CountedIds, purchaseOfTuple, PurchaseTuples, repeatMap } from "../../sr
 
 /** The effect of one commit on one account in the former layout: one value of the key `account.<token>`. */
 export type FormerRevision = Pick<Revision, "total" | "count" | "decidedThrough" | "purchases" | "repeats"> & {
-  /** Whether it is the account's first. */
+  /** Whether the revision is the account's first. */
   readonly isFirst: boolean
 }
 

@@ -17,14 +17,14 @@ export interface ReplayLimits {
 
 export const usualLimits: ReplayLimits = { accountsOfPassMax: 500_000, unsealedIdsMax: 2_000_000, pageValuesMax: 512 }
 
-/** The share of the ids that stays when they are too many. */
+/** The share of the purchase ids that stays in memory when there are too many. */
 const idsKept = 0.9
 
 export interface ReplayPlan {
   readonly former: FormerLedger
   readonly partitions: number
   readonly limits: ReplayLimits
-  /** Called after each page. */
+  /** Reports the progress after each page. */
   readonly progress: (text: string) => void
 }
 
@@ -62,7 +62,7 @@ const replayPass = Effect.fnUntraced(function* (plan: ReplayPlan, partitions: Re
     for (const { key, text } of part) yield* chain.take(tokenOfKey(key), decodeFormerRevision(text))
   })
 
-  // Each partition takes its revisions in their order; partitions go side by side.
+  // Each partition takes its revisions in their order, and the partitions go side by side.
   const takePage = Effect.fnUntraced(function* (page: ReadonlyArray<FormerValue>) {
     const parts = Map.groupBy(page, ({ key }) => chainOf(tokenOfKey(key)))
     const taking = Array.from(parts, ([chain, part]) => (chain === undefined ? Effect.void : takePart(chain, part)))

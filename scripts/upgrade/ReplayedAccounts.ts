@@ -11,7 +11,7 @@ const newestOf = (sequences: ReadonlyArray<number>): Array<number> => sequences.
  */
 export class ReplayedAccounts {
   private readonly accounts = new Map<string, Account>()
-  /** The users with ids that no segment covers; the one that was touched longest ago comes first. */
+  /** The users with ids that no segment covers; the user that was touched longest ago comes first. */
   private readonly unsealed = new Set<string>()
   private ids = 0
 

@@ -25,16 +25,16 @@ export type UpgradeSettings = Pick<Settings, "natsUrl" | "replicas" | "workerLea
 
 /** Reports the progress of the upgrade to a person. */
 export interface UpgradeReport {
-  /** A line that stays. */
+  /** Prints a line that stays. */
   readonly say: (line: string) => void
-  /** A line that the next one replaces. */
+  /** Prints a line that the next line replaces. */
   readonly progress: (text: string) => void
 }
 
 type Chain = (typeof CommitChain)["Service"]
 type Records = (typeof RejectedRecords)["Service"]
 
-/** Replacements of services of the broker. Each gets the real service, and returns the one to use. */
+/** Replacements of services of the broker. Each function gets the real service, and returns the service to use. */
 export interface Replacements {
   readonly chain?: (real: Chain) => Chain
   readonly records?: (real: Records) => Records
@@ -54,7 +54,7 @@ interface FormerSetup {
   readonly replicas: number
 }
 
-/** Reads the settings of the former installation. Fails if there is none. */
+/** Reads the settings of the former installation. Fails if there is no former installation. */
 const readSetup = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const ledger = yield* streamConfigOf(connection, formerLedgerStream)
   if (ledger === undefined) {
@@ -70,7 +70,7 @@ const readSetup = Effect.fnUntraced(function* (connection: BrokerConnection) {
   return yield* refuse("nothingToUpgrade", problem)
 })
 
-/** Fails if a worker gave a sign of life within its lease. Another upgrade gives such signs too. */
+/** Fails if a worker gave a sign of life within its lease. Another upgrade gives signs of life too. */
 const refuseWorkers = Effect.fnUntraced(function* (lease: Duration.Duration) {
   const signs = yield* Effect.flatMap(WorkerBucket, ({ read }) => read)
   const alive = signs.filter(({ silentMilliseconds }) => silentMilliseconds < Duration.toMillis(lease))
@@ -120,7 +120,7 @@ const removeConsumers = Effect.fnUntraced(function* (partitions: number) {
   }
 })
 
-/** Writes the new layout and compares all of it with the former one. */
+/** Writes the new layout and compares all of it with the former layout. */
 const writeAndVerify = Effect.fnUntraced(function* (options: UpgradeOptions, former: FormerLedger, setup: FormerSetup) {
   const { limits, report } = options
   const { partitions } = setup

@@ -3,14 +3,14 @@ import { Schema } from "effect"
 /** The exit codes, which `docs/upgrading.md` lists. */
 export const exitCode = {
   done: 0,
-  /** The broker failed, or the new layout differs from the former one. */
+  /** The broker failed, or the new layout differs from the former layout. */
   failed: 1,
   /** The command line or a setting is wrong. */
   usage: 2,
   workerAlive: 3,
   nothingToUpgrade: 4,
   alreadyDone: 5,
-  /** There is a journal, or there are heads, that no upgrade began. */
+  /** The broker has a journal or heads that no upgrade began. */
   foreignJournal: 6
 } as const
 

@@ -12,7 +12,7 @@ const upgradeRunning = "running"
 
 const remove = (connection: BrokerConnection, stream: string) =>
   askJetStream<object>(connection, `STREAM.DELETE.${stream}`, {}).pipe(
-    // The first of two requests may have done it.
+    // The first of two requests may have deleted the stream.
     Effect.catchTag("BrokerRefused", (refused) =>
       refused.code === apiCode.streamNotFound ? Effect.void : Effect.fail(refused)
     )

@@ -29,7 +29,7 @@ const revisionsAtOnce = 16
 export interface VerificationPlan {
   readonly former: FormerLedger
   readonly partitions: number
-  /** Called after each page. */
+  /** Reports the progress after each page. */
   readonly progress: (text: string) => void
 }
 
@@ -153,7 +153,7 @@ const verifyReplay = Effect.fnUntraced(function* (former: FormerLedger, place: R
   const records = yield* RejectedRecords
   const key = replayedKey(place.inputSequence, place.index)
   const before = (yield* former.valuesOf(key)).map(({ text }) => stepContent(decodeReplay(text)))
-  // The product reads the oldest steps and the newest one, if there are very many.
+  // The product reads the oldest steps and the newest step of a very long trail.
   const trail = (yield* records.trail(place)).map(stepContent)
   const newest = yield* records.replay(place)
   const isSame =

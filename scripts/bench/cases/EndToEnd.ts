@@ -12,7 +12,7 @@ interface EndToEndOptions {
   readonly isLong?: boolean
   readonly users: number
   readonly spread?: Workload["spread"]
-  /** The most accounts in memory, of the system and of its floor. Both have their defaults without it. */
+  /** The most accounts in memory, of the system and of its floor. Without this number, both have their defaults. */
   readonly residentMax?: number
   /** The purchases before the clock starts, so that the processes have compiled their code. */
   readonly warmUp: number

@@ -8,7 +8,7 @@ import { throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
 
 const users = 10_000
-/** The purchases of one measurement, on top of the stored ones. */
+/** The purchases of one measurement, on top of the stored purchases. */
 const measured = 100_000
 const readsMeasured = 30_000
 const readsAtOnce = 256
@@ -59,7 +59,7 @@ const measurementsOf = (
   { name: `${label} strong reads`, unit: "reads/s", value: rates.readsPerSecond }
 ]
 
-/** Compares the rates of one size with those of the first. */
+/** Compares the rates of one size with the rates of the first size. */
 const ofTheFirst = (label: string, rates: Rates, first: Rates): Array<Measurement> =>
   (
     [
@@ -77,8 +77,9 @@ const withoutWarmUp = (empty: Kept, before: Kept, after: Kept): Kept => ({
 })
 
 /**
- * The same work on ledgers that hold more and more purchases. Its cost must not depend on their number. The floor grows
- * beside, on a broker of its own, and is measured at each size directly before the system or after it.
+ * The same work on ledgers that hold more and more purchases. The cost of the work must not depend on the number of
+ * stored purchases. The floor grows beside, on a broker of its own, and is measured at each size directly before or
+ * after the system.
  */
 const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): Case => ({
   name,

@@ -11,7 +11,7 @@ const warmUp = 20_000
 const measured = 60_000
 const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
 
-/** The same posts to the bare HTTP. */
+/** Sends the posts of the case to the bare HTTP server. */
 const runFloor = async (load: LoadProcess) => {
   const pace = { atOnce }
   const first = await load.run({ workload, posts: { from: 0, to: warmUp, pace, until: "stored" } })

@@ -4,7 +4,9 @@ import { LoadProcess } from "../LoadProcess.ts"
 import { perSecond, readsBesidePerSecond, RequestSide, turns, workload } from "../RequestSide.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger, wrongTotals } from "../Totals.ts"
 
-/** Both run at once and are loaded in turns, so that changes of a shared machine meet both alike. */
+/**
+ * Runs the system and its floor at once, and loads them in turns, so that changes of a shared machine meet both alike.
+ */
 const runBoth = async ({ startSystem, startRequestFloor, progress, run }: CaseInput) => {
   const system = await startSystem({ usesEdge: true })
   const floor = await startRequestFloor()

@@ -5,7 +5,7 @@ import { type EventObject, eventsOf, objectsOf, type Profile, profiles, rulesOf 
 import { matcherTable, measureRow, type Row, type Size, sizes, type Time, timed } from "../matcher/MatcherTable.ts"
 import type { Progress } from "../Progress.ts"
 
-/** The rows that become figures; the others stand in the tables of a run. */
+/** The rows that become figures; other rows stand in the tables of a run. */
 const told: ReadonlyArray<Size> = [
   { events: 10_000_000, rules: 100 },
   { events: 100_000, rules: 100_000 }
@@ -57,7 +57,7 @@ const tables = async (run: number, progress: Progress) => {
   return { measurements, wrong, notes }
 }
 
-/** Changes a rule: even ones are removed, and odd ones are added. Returns the nanoseconds that the index took. */
+/** Changes a rule: removes an even one, and adds an odd one. Returns the nanoseconds that the index took. */
 const change = (live: LiveRules, number: number, random: () => number): number =>
   number % 2 === 0 ? live.removeAt(Math.floor(random() * liveRules)) : live.add(liveRules + number)
 

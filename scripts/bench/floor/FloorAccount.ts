@@ -54,7 +54,7 @@ export class FloorAccount {
     this.userToken = userToken
   }
 
-  /** In cents. */
+  /** The total of the account, in cents. */
   get total(): string {
     return String(this.cents)
   }
@@ -63,7 +63,7 @@ export class FloorAccount {
     return this.purchases
   }
 
-  /** Whether it may leave memory. */
+  /** Whether the account may leave memory. */
   get isIdle(): boolean {
     return this.inHand === 0 && !this.isCommitting && !this.isSealing
   }
@@ -119,7 +119,7 @@ export class FloorAccount {
     return { text: JSON.stringify(record), sealed }
   }
 
-  /** Reads an account: its newest revision, those that no segment covers, and its segments. */
+  /** Reads an account: its newest revision, the revisions that no segment covers, and its segments. */
   static async read(userToken: string, newest: number, reads: AccountReads): Promise<FloorAccount> {
     const account = new FloorAccount(userToken)
     const parsed = async (at: number): Promise<RevisionLine> => JSON.parse(await reads.lineAt(at, userToken))

@@ -17,7 +17,7 @@ interface Received {
   missing: number
 }
 
-/** The next commit, while it is composed and while it is in flight. */
+/** The commit that is composed or in flight. */
 interface Commit {
   readonly touched: Set<FloorAccount>
   readonly ended: Array<FloorDelivery>
@@ -148,7 +148,7 @@ export class FloorLane {
     return this.received.length > 0
   }
 
-  /** Waits until it is known whose commit was found in the chain. Returns whether it is ours. */
+  /** Waits until it is known whose commit was found in the chain. Returns whether the commit is our own. */
   async isOwn(sequence: number): Promise<boolean> {
     while (sequence > this.newest && this.isCommitting) await new Promise<void>((done) => this.settled.push(done))
     return sequence <= this.newest

@@ -72,7 +72,10 @@ export type FloorMessage =
   | { readonly kind: "progress"; readonly published: number }
   | { readonly kind: "published" }
 
-/** The same as in the ledger's edge, so that connections of the load outlive a quiet time. */
+/**
+ * The options of the HTTP server, which equal those of the ledger's edge, so that connections of the load outlive a
+ * quiet time.
+ */
 export const httpServerOptions = { keepAliveTimeout: 75_000 }
 
 export const tell = (message: FloorMessage): void => void process.send?.(message)

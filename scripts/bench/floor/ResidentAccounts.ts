@@ -1,9 +1,11 @@
 import type { FloorAccount } from "./FloorAccount.ts"
 
-/** The most accounts that one call examines. Those in use go to the end, so that the next call sees others. */
+/**
+ * The most accounts that one call examines. Accounts in use go to the end, so that the next call sees other accounts.
+ */
 const evictionLooksMax = 2_000
 
-/** The accounts in memory, in the order of their last use, and those that are being read. */
+/** The accounts in memory, in the order of their last use, and the accounts that are being read. */
 export class ResidentAccounts {
   private readonly max: number
   private readonly resident = new Map<string, FloorAccount>()
@@ -43,7 +45,7 @@ export class ResidentAccounts {
     return loaded
   }
 
-  /** Drops those that were unused for longest, while there are too many. */
+  /** Drops the accounts that were unused for longest, while there are too many. */
   evict(): void {
     let looks = evictionLooksMax
     for (const [userToken, account] of this.resident) {

@@ -20,7 +20,7 @@ export const findSequence = async (
   return message?.seq
 }
 
-/** Makes one read for all callers that wait at its start. Callers during a read share the next one. */
+/** Makes one read for all callers that wait at its start. Callers during a read share the next read. */
 export const shared = <A>(read: () => Promise<A>): (() => Promise<A>) => {
   let current: Promise<unknown> | undefined
   let next: Promise<A> | undefined

@@ -27,5 +27,5 @@ serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0, serverOptions: httpSer
   process.send?.({ kind: "listening", port } satisfies HttpFloorMessage)
 })
 
-// The benchmark ends it by a signal, and a broken channel means that the benchmark is gone.
+// The benchmark ends this process by a signal, and a broken channel means that the benchmark is gone.
 process.once("disconnect", () => process.exit(1))

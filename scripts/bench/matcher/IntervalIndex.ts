@@ -9,7 +9,9 @@ const cellsOfFew = 1_024
 const lookedAtMax = 8
 
 const groups = 3
-/** The order of the rules of a symbol: at-most rules, then at-least rules, then equal ones, each by rising threshold. */
+/**
+ * The order of the rules of a symbol: at-most rules, then at-least rules, then equal rules, each by rising threshold.
+ */
 const groupOf = (symbol: number, comparison: number): number =>
   groups * symbol + (comparison === atMost ? 0 : comparison === atLeast ? 1 : 2)
 
@@ -46,16 +48,20 @@ const sortedThresholds = ({ size, symbols, comparisons, thresholds }: RuleColumn
 }
 
 /**
- * An index of rules that do not change, for many events at once. The thresholds of a symbol cut the prices into intervals.
- * The rules that a price meets are one slice of the ordered rules, and of equal ones a second slice. A grid finds the
- * interval. Only the benchmark uses it: the rules of a service change, and the service has the `RuleIndex`.
+ * An index of rules that do not change, for many events at once. The thresholds of a symbol cut the prices into
+ * intervals. The rules that a price meets are one slice of the ordered rules, and a second slice of the equal rules. A
+ * grid finds the interval. Only the benchmark uses it: the rules of a service change, and the service has the
+ * `RuleIndex`.
  */
 export class IntervalIndex {
   /** The rules in their order. */
   readonly ruleIds: Uint32Array
   /** The thresholds of all symbols, each once and rising, and infinity behind those of a symbol. */
   readonly bounds: Float64Array
-  /** The slice of a price below a threshold and above the one before, that of the threshold itself, and its equal rules. */
+  /**
+   * The slice of a price below a threshold and above the one before, the slice of the threshold itself, and its equal
+   * rules.
+   */
   readonly openAt: Uint32Array
   readonly openCount: Uint32Array
   readonly exactAt: Uint32Array
@@ -151,7 +157,7 @@ export class IntervalIndex {
     const cells = count <= fewThresholds ? cellsOfFew : 2 ** (Math.ceil(Math.log2(count)) + 1)
     const first = this.bounds[from] as number
     const width = (this.bounds[to - 1] as number) - first
-    // It is wider than the thresholds, so that few prices are outside of it.
+    // The grid is wider than the thresholds, so that few prices are outside of the grid.
     return { origin: first - width / 8, cellsPerUnit: width === 0 ? 0 : cells / (width * 1.25), cells, firstCell }
   }
 

@@ -3,10 +3,10 @@ import { seeded } from "../../../src/harness/system/Random.ts"
 /** The rules and events of one of the three matchers, as its own generator makes them. */
 export interface Profile {
   readonly name: string
-  /** The first symbol that it uses, and how many. */
+  /** The first symbol of the matcher's data; `symbols` is the number of its symbols. */
   readonly firstSymbol: number
   readonly symbols: number
-  /** How many of the three comparisons its rules have: the generator of the Java one never makes the third. */
+  /** How many of the three comparisons its rules have: the generator of the Java matcher never makes the third. */
   readonly comparisons: 2 | 3
   /** The share of all pairs of an event and a rule that match, on the average. */
   readonly share: number
@@ -80,10 +80,10 @@ export const expectedShare = ({ size, comparisons, thresholds }: RuleColumns, { 
   return met / prices / size / symbols
 }
 
-/** How far the expected share of the rules may be from that of their profile. */
+/** How far the expected share of the rules may be from the share of their profile. */
 const typicalWithin = 0.01
 
-/** Makes rules. Few rules differ much in how many events meet them, so the first typical ones are taken. */
+/** Makes rules. Few rules differ much in how many events meet them, so the first typical rules are taken. */
 export const rulesOf = (profile: Profile, size: number, seed: number): RuleColumns => {
   for (let attempt = seed; ; attempt += 1) {
     const rules = randomRules(profile, size, attempt)

@@ -48,7 +48,7 @@ export interface Row {
 /** Up to so many pairs, a loop over all rules checks the total; up to the second bound, also each pair that is stored. */
 const naiveMax = 1e8
 const naivePairsMax = 1e6
-/** From so many pairs on, the share of those that match has to be as close to the expected one. */
+/** The number of pairs from which on the share of matching pairs has to be close to the expected share. */
 const shareMin = 1e8
 const shareWithin = 0.01
 const spotChecks = 10_000
@@ -110,7 +110,7 @@ const wrongTotal = (total: number, rules: RuleColumns, events: EventColumns, pro
   return wrong
 }
 
-/** Returns the problems of stored pairs: all of them against a loop, or some of many. */
+/** Returns the problems of stored pairs. Compares all pairs with a loop, or some of many. */
 const wrongPairs = (pairs: PairStore, total: number, rules: RuleColumns, events: EventColumns): Array<string> => {
   if (pairs.size !== total) return [`${pairs.size} pairs are stored, and ${total} match`]
   const isRight = ({ event, rule }: { readonly event: number; readonly rule: number }): boolean =>
@@ -143,7 +143,7 @@ export const measureRow = (profile: Profile, size: Size, seed: number): Row => {
   const wrong: Array<string> = []
   const inColumns: Given = (match) => match(events, 0)
   const { result: matches, time: counted } = count(rules, inColumns)
-  // The pairs are let go before the next ones are stored: they may take gigabytes.
+  // The pairs are let go before the next pairs are stored: they may take gigabytes.
   const storedTime = (given: Given): Time => {
     const { result, time } = store(rules, given, pairsExpected)
     wrong.push(...wrongPairs(result, matches, rules, events))

@@ -37,7 +37,7 @@ export class PairStore {
     return this.chunks.reduce((size, chunk) => size + chunk.size, 0)
   }
 
-  /** Returns the newest chunk, or the first one. */
+  /** Returns the newest chunk, or the first chunk. */
   newest(): Chunk {
     return this.chunks.at(-1) ?? this.next()
   }

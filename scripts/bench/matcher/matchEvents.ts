@@ -39,7 +39,7 @@ export const countMatches = (index: IntervalIndex, { size, symbols, prices }: Ev
 const appendSlice = (chunk: Chunk, to: number, event: number, at: number, count: number): void => {
   const { rules, events, size } = chunk
   if (count <= unrolledMax) {
-    // It writes more than there is, which the next pairs write over.
+    // The loop writes more rules than the slice has. The next pairs overwrite them.
     rules[to] = rules[at] as number
     rules[to + 1] = rules[at + 1] as number
     rules[to + 2] = rules[at + 2] as number

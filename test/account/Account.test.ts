@@ -39,7 +39,7 @@ const purchaseOf = (id: number, value: number): Purchase => ({
 const delivered = (purchases: ReadonlyArray<Purchase>): Array<Delivered> =>
   purchases.map((purchase, index) => ({ purchase, inputSequence: index + 1, inputIndex: 0, storedAt: 1_000 + index }))
 
-/** Returns the same deliveries, stored again behind all others. */
+/** Returns the same deliveries, stored again behind all other deliveries. */
 const deliveredAgain = (log: ReadonlyArray<Delivered>, behind: number): Array<Delivered> =>
   log.map((one) => ({ ...one, inputSequence: one.inputSequence + behind }))
 
@@ -56,7 +56,7 @@ const makeLedger = () => {
 }
 type Ledger = ReturnType<typeof makeLedger>
 
-/** Reads the segments that the newest one names, directly or through others, newest first. */
+/** Reads the segments that the newest segment names, directly or through other segments, newest first. */
 const reachableFrom = ({ texts }: Ledger, newest: number): ReadonlyArray<number> => {
   const found = new Set<number>()
   for (let wanted = newest === 0 ? [] : [newest]; wanted.length > 0;) {
@@ -146,7 +146,7 @@ const purchases = fc.array(
   fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 1, max: 3 })).map(([id, value]) => purchaseOf(id, value)),
   { maxLength: 120 }
 )
-/** It is large enough for several segments. */
+/** Histories that are large enough for several segments. */
 const manyPurchases = fc.array(
   fc.tuple(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 1, max: 3 })).map(([id, value]) => purchaseOf(id, value)),
   { minLength: 60, maxLength: 300, size: "max" }
@@ -266,7 +266,7 @@ describe("decide", () => {
 })
 
 describe("an account that is loaded from what is stored", () => {
-  it("an account that is loaded equals the one in memory, with idle revisions and repeats across segments", () => {
+  it("a loaded account equals the account in memory, with idle revisions and repeats across segments", () => {
     fc.assert(
       fc.property(manyPurchases, shortCuts, lag, (all, sizes, commitsMeanwhile) => {
         const ledger = makeLedger()
@@ -281,7 +281,7 @@ describe("an account that is loaded from what is stored", () => {
     )
   })
 
-  it("an account that is loaded equals the one in memory, with large revisions and split segments", () => {
+  it("a loaded account equals the account in memory, with large revisions and split segments", () => {
     const many = fc.array(fc.tuple(fc.nat({ max: 4_000 }), fc.integer({ min: 1, max: 900 }), fc.nat({ max: 30 })), {
       minLength: 1,
       maxLength: 12
@@ -318,7 +318,7 @@ describe("sealing", () => {
       inputSequence: from + index + 1
     }))
 
-  it("a segment is due with 256 ids or 24 revisions that none covers, unless one is on its way", () => {
+  it("a segment is due with 256 ids or 24 revisions that no segment covers, unless one is being stored", () => {
     const ids = makeLedger()
     ids.commit(distinct(255))
     expect(isSealDue(ids.account)).toBe(false)
@@ -373,7 +373,7 @@ describe("sealing", () => {
     expect(mustAwaitSeal(ids.account)).toBe(true)
   })
 
-  it("an account is always within 32 commits, however long its segments take", () => {
+  it("an account is always within 32 commits, also if its segments take long", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), lag, cuts, (count, commitsMeanwhile, sizes) => {
         const ledger = makeLedger()
@@ -439,7 +439,7 @@ describe("sealing", () => {
 })
 
 describe("a revision", () => {
-  it("a revision names the revisions before it, newest first and no more than are kept", () => {
+  it("a revision names the revisions before it with the newest first, up to the number that is kept", () => {
     const ledger = makeLedger()
     for (const one of delivered(Array.from({ length: 50 }, (_, id) => purchaseOf(id, 1)))) ledger.commit([one])
     for (const [index, { revision }] of ledger.revisions.entries()) {
@@ -456,7 +456,7 @@ describe("a revision", () => {
 })
 
 describe("the revisions after a commit", () => {
-  it("the revisions after a commit come oldest first, with those that only count repeats", () => {
+  it("the revisions after a commit come oldest first, including revisions that only count repeats", () => {
     fc.assert(
       fc.property(
         purchases,

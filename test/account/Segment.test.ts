@@ -40,7 +40,7 @@ const follow = (stored: ReadonlyMap<number, SegmentLinks>) => {
 }
 
 describe("the links of segments", () => {
-  it("links lead from the newest segment to every other one in at most three steps", () => {
+  it("links lead from the newest segment to every other segment in at most three steps", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_200 }), fc.integer({ min: 1, max: 9 }), (segments, gap) => {
         const { found, isKnown, steps } = follow(chainOf(segments, gap))

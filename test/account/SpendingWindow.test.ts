@@ -29,7 +29,7 @@ const kinds = record({ by: constantFrom(...windowUnits), timeZone: constantFrom(
 const moments = integer({ min: at("1975-01-01T00:00:00Z"), max: at("2040-01-01T00:00:00Z") })
 
 describe("windows of a range", () => {
-  it("the windows of a range cover each of its moments once, and are cut where windows begin", () => {
+  it("the windows of a range cover each moment of the range once, and are cut where windows begin", () => {
     assert(
       property(kinds, moments, integer({ min: 1, max: 200 * hour }), (kind, from, length) => {
         const range = { from, to: from + length }

@@ -72,7 +72,7 @@ describe("An actor that is passivated and loaded again", () => {
       expect(answers.every(({ status }) => status === 202)).toBe(true)
     }
     for (let round = 0; round < 8; round += 1) await postRound(round)
-    // It is stored a second time, after the broker's duplicate window.
+    // Each purchase is stored a second time, after the broker's duplicate window.
     for (const sales of lanes) await system.publish(sales)
     await system.admin.untilApplied(40_000)
     expect(most).toBe(2)

@@ -66,7 +66,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("a question is asked again after no answer, an unreadable one, and while there is no owner", () =>
+  it.effect("a question is asked again without an answer, after an unreadable answer and without an owner", () =>
     Effect.gen(function* () {
       const { total, asked } = yield* clientOver((request, attempt) => {
         if (attempt === 1) return Effect.fail(unknown)

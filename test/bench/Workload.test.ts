@@ -8,7 +8,7 @@ const all = (workload: Parameters<typeof purchaseAt>[0]) =>
 describe("the workload of the benchmark", () => {
   const workload = { purchases: 50_000, users: 300, repeatEvery: 20 }
 
-  it("the workload repeats one purchase of twenty, under the id and with the content of an earlier one", () => {
+  it("one purchase of twenty has the id and the content of an earlier purchase of the workload", () => {
     const seen = new Map<string, unknown>()
     let repeats = 0
     for (const purchase of all(workload)) {

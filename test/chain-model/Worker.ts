@@ -43,7 +43,7 @@ export interface Worker {
   readonly ahead: number
   /** The number of revisions of each account at the take-over record. */
   readonly epochHeads: PerUser<number>
-  /** The table of heads. */
+  /** The table of heads of the worker's epoch. */
   readonly table: PerUser<number>
   /** The manifest that this worker read or wrote last. */
   readonly manifest: Manifest | undefined
@@ -137,7 +137,10 @@ export const readsEnded = ({ bounds }: Rules, shared: Shared): Shared => ({
   isReading: shared.isReading && bounds.zombies === "act"
 })
 
-/** Bounds the commits in flight without a waiting sender. Without a mistake, at most one of them could be stored. */
+/**
+ * Bounds the commits in flight without a waiting sender. Without a mistake, at most one of these commits could be
+ * stored.
+ */
 const lateMax = 1
 /** Bounds the writes of heads in flight without a waiting sender. */
 const lateHeadsMax = 2

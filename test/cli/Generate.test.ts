@@ -72,7 +72,7 @@ describe("purchases generate", () => {
 })
 
 describe("the command that goes on", () => {
-  it("the command that goes on can be run as it stands, also if the user and the run begin with -", async () => {
+  it("the printed command continues a run without a change, also if the user and the run begin with -", async () => {
     const edge = await startAnswering((_request, response) => response.end("<html>"))
     const first = await purchasesAt(url, "--timeout", "1", "--url", edge.url, "generate", "--run=-r", "--", "3", "-u")
     await edge.stop()
@@ -122,7 +122,7 @@ describe("a run", () => {
     expect(told).toEqual(["away"])
   })
 
-  it("a run is given up when the time since its last settled purchase is over, whatever is answered", async () => {
+  it("a run is given up when the time since its last settled purchase is over, for any answers", async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
     const beganAt = Date.now()
@@ -168,7 +168,7 @@ describe("a run", () => {
     expect(storing).toMatchObject({ stored: 1, open: 9 })
   })
 
-  it("a run has the same purchases each time, which differ from those of another run", () => {
+  it("a run has the same purchases each time, which differ from the purchases of another run", () => {
     const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
     fc.assert(
       fc.property(name, fc.integer({ min: 1, max: 10_000_000 }), (run, number) => {

@@ -70,7 +70,7 @@ describe("amounts of the client", () => {
     )
   })
 
-  it("amounts do not make JSON of a text that is none", () => {
+  it("a text with amounts that is no JSON is refused", () => {
     for (const text of [
       "",
       "{",

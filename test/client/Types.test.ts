@@ -48,11 +48,11 @@ const membersOf = (name: string) => {
 }
 
 describe("the types of the client", () => {
-  it("the types of the client are those of the service's schemas", () => {
+  it("the types of the client equal the types of the service's schemas", () => {
     expect(agreements.every(Boolean)).toBe(true)
   })
 
-  it("the types of the client are those of the OpenAPI document", () => {
+  it("the types of the client equal the types of the OpenAPI document", () => {
     const account: Record<keyof Client.Account, 1> = { userId: 1, total: 1, currency: 1, purchaseCount: 1 }
     const asked: Record<keyof Client.AskedAccount, 1> = { ...account, known: 1 }
     const members = Object.keys(asked).toSorted()

@@ -61,7 +61,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     }).toEqual({ afterSecond: two.sequence, afterOther: other.sequence, afterEnd: other.sequence + 9 })
   })
 
-  it("a message that is too large is refused, and the next one is stored", async () => {
+  it("a message that is too large is refused, and the next message is stored", async () => {
     const bytesMax = Number(await outcome(Effect.map(Topology, ({ messageBytesMax }) => messageBytesMax)))
     expect(await input((log) => log.append("purchases.1.large", "large", "x".repeat(bytesMax + 1)))).toMatchObject({
       _tag: "BrokerRefused",

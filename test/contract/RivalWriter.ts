@@ -33,7 +33,10 @@ interface Answer {
   readonly error?: { readonly err_code: number; readonly description: string }
 }
 
-/** A client that appends to a chain of messages on one subject, each under the sequence of the one before it. */
+/**
+ * A client that appends to a chain of messages on one subject, each with the sequence of the message before it as its
+ * expectation.
+ */
 export class RivalWriter {
   readonly attempts: Array<Attempt> = []
   private readonly client: NatsConnection
@@ -44,7 +47,7 @@ export class RivalWriter {
     this.name = name
   }
 
-  /** Connects to one broker, and never to another one of its cluster. */
+  /** Connects to one broker, and never to another broker of its cluster. */
   static async open(url: string, name: string): Promise<RivalWriter> {
     const options = { maxReconnectAttempts: -1, reconnectTimeWait: 50, ignoreClusterUpdates: true }
     return new RivalWriter(await connect({ servers: url, name, ...options }), name)

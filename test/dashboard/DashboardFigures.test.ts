@@ -26,7 +26,7 @@ describe("rates", () => {
     expect(rates.all).toEqual({ applied: 250, repeats: 25 })
   })
 
-  it("a rate stays while no newer sign has come, and is 0 when none comes any more", () => {
+  it("a rate stays while no newer sign has come, and is 0 when no sign comes any more", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100)] })
     rates.take({ workers: [worker("one", 10, 300)] })

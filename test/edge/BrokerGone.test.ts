@@ -56,7 +56,7 @@ describe("while the broker is gone", () => {
     )
   })
 
-  it("a read is 503 with Retry-After while the broker is gone, and not 0", async () => {
+  it("a read gets 503 with Retry-After, and not the total 0, while the broker is gone", async () => {
     const paths = [
       "/total/ann",
       "/total/ann?consistency=eventual",

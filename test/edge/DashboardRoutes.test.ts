@@ -33,7 +33,7 @@ describe("GET /", () => {
     expect({ status, contentType: headers["content-type"] }).toEqual({ status: 200, contentType: type })
   })
 
-  it("GET / is JSON to callers who do not say what they take, and 406 to those who take neither form", async () => {
+  it("GET / is JSON for callers without an Accept header, and 406 for callers who take neither form", async () => {
     expect((await get("/")).headers["content-type"]).toBe("application/json")
     expect(await get("/", { accept: "image/png" })).toEqual(
       refusal("not-acceptable", "Answers are application/json or text/html.", "/")
@@ -75,7 +75,7 @@ describe("GET /dashboard/{file}", () => {
     }
   )
 
-  it("the folder has every module that another one imports", () => {
+  it("the dashboard's folder has every module that another module imports", () => {
     for (const name of files.filter((file) => file.endsWith(".js"))) {
       const imported = [...readFileSync(join(directory, name), "utf8").matchAll(/ from "([^"]*)"/g)]
       for (const [, path = ""] of imported) expect(files.map((file) => `./${file}`)).toContain(path)

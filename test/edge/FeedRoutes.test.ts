@@ -106,7 +106,7 @@ describe("the parameter lastEventId", () => {
     for (const reader of [all, rest]) reader.close()
   })
 
-  it("an empty lastEventId asks for what is applied from now on, and a wrong one gets a reset", async () => {
+  it("an empty lastEventId asks for future commits, and a wrong lastEventId gets a reset", async () => {
     const empty = await served.open("/users/fay/feed?lastEventId=")
     expect(empty.events).toEqual([{ name: "message", id: expect.stringMatching(/^[0-9]+(?:\.[0-9]+)?$/) }])
     const wrong = await served.open("/users/fay/feed?lastEventId=p1")
@@ -154,7 +154,7 @@ describe("a request for a feed", () => {
 })
 
 describe("an edge", () => {
-  it("an edge that stops ends its feeds with a reason, and opens none", async () => {
+  it("an edge that stops ends its feeds with a reason, and opens no feed", async () => {
     const edge = await startEdge(service.settings)
     const stopping = await serveEdge(edge)
     const [all, ann] = [await stopping.open("/feed"), await stopping.open("/users/ann/feed")]

@@ -119,7 +119,7 @@ describe("POST /purchases with lines", () => {
     }
   })
 
-  it("a line is answered before the next one comes", async () => {
+  it("a line is answered before the next line comes", async () => {
     const sent = new TransformStream<Uint8Array, Uint8Array>()
     const writer = sent.writable.getWriter()
     const write = (text: string) => writer.write(new TextEncoder().encode(text))

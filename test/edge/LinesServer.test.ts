@@ -77,7 +77,7 @@ describe("a body of lines over a socket", () => {
     expect(await idsOf("breaks")).toEqual(Array.from({ length: 1_000 }, (_, index) => `p${index}`))
   })
 
-  it("a body that breaks off midway stores answered lines once, and no line before an earlier one", async () => {
+  it("a body that breaks off midway stores answered lines once, and no line before an earlier line", async () => {
     const port = await serve()
     const { sending, answer } = begin(port)
     for (let piece = 0; piece < 40; piece += 1) sending.write(linesOf("midst", 400, piece * 400))
@@ -123,21 +123,26 @@ describe("a body of lines over a socket", () => {
   it.each([
     ["long", "application/x-ndjson"],
     ["joined", "application/x-ndjson, application/x-ndjson"]
-  ])("a body of %s may take longer than other requests, as long as something comes", async (userId, contentType) => {
-    // It is long enough for slow machines to send the headers of the first in time.
-    const port = await serve({ headers: 3_000, request: 3_000, check: 10 })
-    const { sending, answer } = begin(port, contentType)
-    sending.write(line(userId, "p0"))
-    const [response] = await answer
-    const { lines } = received(response)
-    // This one came later, and its time is over.
-    const other = await open(port)
-    other.write("POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
-    expect((await rest(other)).slice(0, 12)).toBe("HTTP/1.1 408")
-    sending.end(line(userId, "p1"))
-    await once(response, "end")
-    expect(lines()).toEqual([stored(1, userId, "p0"), stored(2, userId, "p1")])
-  })
+  ])(
+    "a body of %s may take longer than other requests, as long as bytes of the body come",
+    async (userId, contentType) => {
+      // The time is long enough for slow machines to send the headers of the first request.
+      const port = await serve({ headers: 3_000, request: 3_000, check: 10 })
+      const { sending, answer } = begin(port, contentType)
+      sending.write(line(userId, "p0"))
+      const [response] = await answer
+      const { lines } = received(response)
+      // The other request came later, and its time is over.
+      const other = await open(port)
+      other.write(
+        "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+      )
+      expect((await rest(other)).slice(0, 12)).toBe("HTTP/1.1 408")
+      sending.end(line(userId, "p1"))
+      await once(response, "end")
+      expect(lines()).toEqual([stored(1, userId, "p0"), stored(2, userId, "p1")])
+    }
+  )
 
   it("a body of lines is given up when nothing comes any more", async () => {
     const socket = await open(await serve({ lines: 1_000 }))

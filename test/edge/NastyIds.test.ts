@@ -4,7 +4,7 @@ import { inputMessages, purchaseText, refusal, useService } from "../support/Tes
 const service = useService()
 const accepted: Array<string> = []
 afterAll(async () => {
-  // Of the requests of this file, only those that a test names as accepted get to the broker.
+  // Of the requests of this file, only requests that a test names as accepted get to the broker.
   const stored = (await inputMessages(service.client)).flatMap(({ purchases }) => purchases)
   expect(stored.map(({ purchaseId }) => purchaseId).sort()).toEqual(accepted.sort())
 })

@@ -111,13 +111,13 @@ describe("a query parameter that is given twice", () => {
     )
   })
 
-  it("a query parameter that is given twice is one if both values are equal", async () => {
+  it("a query parameter that is given twice is one parameter if both values are equal", async () => {
     const once = await service.get("/users/ann/purchases?limit=5&consistency=eventual")
     expect(once.status).toBe(200)
     expect(await service.get("/users/ann/purchases?limit=5&consistency=eventual&limit=5")).toEqual(once)
   })
 
-  it("a query parameter with a value and an empty one is refused", async () => {
+  it("a query parameter with a value and an empty value is refused", async () => {
     expect((await service.get("/users/ann/purchases?limit=5&limit")).status).toBe(400)
   })
 })

@@ -11,7 +11,8 @@ const scope = Effect.runSync(Scope.make())
 const service = useService()
 let port: number
 beforeAll(async () => {
-  // It is not the test's own service, which checks answers against the document before schemathesis could see them.
+  // The application is not the test's own service, which checks answers against the document before schemathesis could
+  // see them.
   const app = makeApp({
     runPromiseExit: Effect.runPromiseExitWith(service.edge.services),
     isDraining: () => false

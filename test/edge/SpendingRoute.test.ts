@@ -187,7 +187,7 @@ describe("GET /users/{id}/total?at=", () => {
     }
   })
 
-  it("a total at a time has acknowledged purchases from the moment at which the broker stored them", async () => {
+  it("a total at a time has an acknowledged purchase from the moment at which the broker stored it", async () => {
     await service.post(purchaseText({ userId: "fresh", purchaseId: "f1" }))
     const receipt = JSON.parse((await service.get("/users/fresh/purchases/f1")).body) as { storedAt: string }
     const stored = Date.parse(receipt.storedAt)

@@ -62,7 +62,7 @@ describe("GET /users/{id}/total", () => {
     )
   })
 
-  it("a total tells a user who was never seen from one whose total was 0 at a time", async () => {
+  it("a total tells a user who was never seen from a user whose total was 0 at a time", async () => {
     await buy("seen", "s1")
     const known = async (path: string) => (JSON.parse((await service.get(path)).body) as { known: unknown }).known
     for (const query of ["", "?consistency=eventual", "?at=2020-01-01T00:00:00Z"]) {
@@ -262,7 +262,10 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
 describe("two accounts with a revision in one commit", () => {
   const [kim, lea] = [userIn(0, 2, "kim"), userIn(0, 2, "lea")]
   const users = [kim, lea]
-  /** In both commits each account has its own purchases. The second has three of one and one of the other. */
+  /**
+   * In both commits each account has its own purchases. The second commit has three purchases of one account and one
+   * purchase of the other.
+   */
   const counts = [
     [1, 2],
     [3, 1]
@@ -297,7 +300,7 @@ describe("two accounts with a revision in one commit", () => {
     }
   })
 
-  it("two accounts of one commit have each its own total, and tags that stand for different answers", async () => {
+  it("two accounts of one commit each have their own total and their own tag", async () => {
     const [ofKim, ofLea] = await Promise.all(users.map((user) => service.get(`/users/${user}/total`)))
     expect({ kim: ofKim?.headers["etag"], lea: ofLea?.headers["etag"] }).toEqual({
       kim: `"${sequences[1]}"`,

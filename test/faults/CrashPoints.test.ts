@@ -85,8 +85,8 @@ describe("A worker that kills itself", () => {
 
   const postLane = async (sales: ReadonlyArray<Sold>) => {
     for (const sale of sales) {
-      // They are applied first, so that each has its own commit. If the worker is gone meanwhile, they come after the
-      // next has begun.
+      // Each purchase is applied before the next is sent, so that each has its own commit. If the worker is gone
+      // meanwhile, purchases are applied after the next worker has begun.
       const isApplied = async () => (await post(system.ask, sale, { prefer: "wait=20" })).status === 201
       await until("it is applied", isApplied, 120_000)
     }
@@ -118,7 +118,10 @@ describe("A worker that kills itself", () => {
     return spoil(lanes)
   }
 
-  /** Expects a user's purchases once each and in order, with a number of repeats beside those of the spoiled one. */
+  /**
+   * Expects a user's purchases once each and in order, with a number of repeats beside the repeats of the spoiled
+   * purchase.
+   */
   const expectAccount = async (sales: ReadonlyArray<Sold>, repeats: number, isSpoiled: boolean) => {
     const user = sales[0]?.userId ?? ""
     const account = await readAccount(system.ask, user)

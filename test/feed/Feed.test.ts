@@ -35,7 +35,9 @@ class MemoryLedger {
   isAvailable = true
   /** The reply of the owner, if it is not the right one. */
   owner: Effect.Effect<Reply | undefined, NotCurrent> = Effect.undefined
-  /** Readers of a page of all wait here before they get it, and so do those who ask the owner. */
+  /**
+   * The gate at which readers of a page of all accounts wait before they get the page, and readers who ask the owner.
+   */
   gate: Effect.Effect<void> = Effect.void
   private hear: ((revision: RevisionMessage) => void) | undefined
   private replaced: (() => void) | undefined
@@ -230,7 +232,7 @@ describe("The feed", () => {
     await until("all of ann is told", () => ann.sequences().length >= expectedOfAnn.length)
     expect(all.sequences()).toEqual(expected)
     expect(ann.sequences()).toEqual(expectedOfAnn)
-    // They read only as much as they needed to join.
+    // The feeds read only the pages that they needed to join the tail.
     expect(ledger.pages).toBeLessThan(1 + expected.length / pageMax)
     expect(ledger.questions.length).toBeLessThan(1 + expectedOfAnn.length / userPageMax)
   })
@@ -325,7 +327,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual([8])
   })
 
-  it("a feed gives no more at once than a slice, and each when the one before is taken", async () => {
+  it("a feed gives at most one slice at once, and gives each slice when the slice before is taken", async () => {
     ledger.commit(["ann", "bob", "carl", "dora"], 0, sliceBytesMax - 1_000)
     ledger.commit(Array.from({ length: sliceRevisionsMax + 1 }, (_, index) => `user-${index}`))
     const taken: Array<() => void> = []
@@ -450,7 +452,7 @@ describe("The feed", () => {
     expect(feed.readers()).toBe(0)
   })
 
-  it("a feed follows the ledger as long as there are readers, and a little longer", async () => {
+  it("a feed follows the ledger while readers are there, and a short time after the last reader leaves", async () => {
     const [one, other] = [read(), read()]
     await one.begun()
     one.leave()

@@ -116,7 +116,7 @@ describe("an account that is read from the journal", () => {
       { numRuns: 60, endOnFailure: true }
     ))
 
-  it("a new account takes one read, and one of many segments and directories reads no record twice", async () => {
+  it("a new account takes one read, and an account of many segments reads no record twice", async () => {
     const small = makeAccount()
     commitAll(small, [[1, 2, 3]])
     await loaded(small)

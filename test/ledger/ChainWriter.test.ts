@@ -113,7 +113,7 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("the writer of a chain", () => {
-  it.effect("the writer has one commit in flight, and the next one holds the proposals made meanwhile", () =>
+  it.effect("the writer has one commit in flight, and the next commit holds the proposals made meanwhile", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -227,7 +227,7 @@ describe("the commits of a chain", () => {
     }
   )
 
-  /** Takes steps over 20 messages of a few parts each, and then all remaining ones. */
+  /** Takes steps over 20 messages of a few parts each, and then all remaining steps. */
   const run = (partsOf: ReadonlyArray<number>, steps: ReadonlyArray<Step>) =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp

@@ -190,7 +190,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("heads are read again if an old owner removes old chunks between manifest and chunks", () =>
+  it.effect("heads are read again if an old owner removes chunks between the reads of manifest and chunks", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -199,12 +199,12 @@ describe("the heads of a partition", () => {
       yield* old?.heads.write ?? Effect.void
       yield* ledger.commit(["user1"])
       const readBefore = ledger.journal.pagesRead
-      // It is as large as the base, so it is a base itself.
+      // The next write is as large as the base, so it is a base itself.
       for (const user of users) old?.heads.committed([user], ledger.expected.get(user) ?? 0)
       ledger.journal.afterManifest = Effect.ignore(old?.heads.write ?? Effect.void)
       yield* ledger.takeOver()
       expect(ledger.wrong()).toEqual([])
-      // It reads from the new manifest on, and not from the beginning of the chain.
+      // The take-over reads from the new manifest on, and not from the beginning of the chain.
       expect(ledger.journal.pagesRead - readBefore).toBe(1)
       yield* ledger.close()
     })

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { type InputMessage, InputProgress } from "../../src/ledger/InputProgress.ts"
 
 describe("InputProgress", () => {
-  it("the position stays before the first unfinished message, in whatever order parts finish", () => {
+  it("the position stays before the first unfinished message, for any order in which parts finish", () => {
     const messages = array(tuple(integer({ min: 1, max: 5 }), integer({ min: 1, max: 4 })), { maxLength: 40 })
     assert(
       property(nat({ max: 1_000 }), messages, array(nat(), { maxLength: 200 }), (start, gapsAndParts, order) => {
@@ -40,7 +40,7 @@ describe("InputProgress", () => {
     )
   })
 
-  it("the progress lets go of finished messages, however many come", () => {
+  it("the progress lets go of any number of finished messages", () => {
     const progress = new InputProgress<number>(0)
     const open: Array<InputMessage<number>> = []
     for (let sequence = 1; sequence <= 10_000; sequence += 1) {

@@ -9,7 +9,7 @@ import { MemoryJournal } from "../support/MemoryJournal.ts"
 
 const partition = 3
 
-/** A journal in which others can write between the read of the newest commit and the take-over record. */
+/** A journal in which other workers can write between the read of the newest commit and the take-over record. */
 const makeJournal = () => {
   const journal = new MemoryJournal()
   const asked = { newest: 0, append: 0 }
@@ -18,7 +18,7 @@ const makeJournal = () => {
       const text = encodeCommit({ kind: "commit", epoch: 1, worker: "old", position }, ['["ann","a line"]'])
       return Effect.orDie(journal.append(partition, text, journal.newest(partition)?.sequence ?? 0))
     })
-  /** The writes of others, each before one append. */
+  /** The writes of other workers, each before one append. */
   const others: Array<Effect.Effect<unknown, BrokerUnavailable | OutcomeUnknown>> = []
   const layer = Layer.effect(
     CommitChain,

@@ -145,7 +145,7 @@ describe("The stream of commits", () => {
     expect(following.places()).toEqual(["1.1", "1.2", "2.1", "2.2", "3.1", "4.1", "4.2"])
   })
 
-  it("a ledger is followed to its end when another one took its place", async () => {
+  it("a reader of the journal gets LedgerReplaced when another journal took the place of the journal", async () => {
     const started = await start()
     await commit(started, ["ann"])
     await commit(started, ["bob"])
@@ -179,7 +179,7 @@ describe("The stream of commits", () => {
     expect(await Effect.runPromise(started.stream.lastSequence)).toBe(2 * pageCommitsMax + 10)
   })
 
-  it("a page has few commits if they are long, and at least one", async () => {
+  it("a page of long commits has few commits, and at least one commit", async () => {
     const started = await start()
     for (let count = 0; count < 6; count += 1) await commit(started, ["ann", "bob", "carl"], 0, 5_000)
     for (let count = 0; count < 2; count += 1) await commit(started, ["ann"], 0, 3 * pageBytesMax)
@@ -236,7 +236,7 @@ describe("The stream of commits", () => {
     }
   })
 
-  it("the line of one user in a commit is the same as among the lines of all", async () => {
+  it("the line of one user in a commit is the same as among the lines of all users", async () => {
     const started = await start()
     const sequence = await commit(started, ["ann", "bob"])
     const stored = await Effect.runPromise(started.chain.at(sequence))

@@ -10,8 +10,7 @@ import { startEdge, startWorker, testSettings } from "../../src/harness/system/T
 
 const plainConfiguration = "host: 127.0.0.1, port: $NATS_PORT, http_port: $NATS_MONITOR_PORT"
 
-// This happens when the disk of one broker is full. It goes on without JetStream, and passes requests to those that
-// have it.
+// A broker whose disk is full goes on without JetStream, and passes requests on to brokers that have JetStream.
 it("a process works through a broker of a cluster that runs without JetStream", async () => {
   const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
   const plainPath = join(directory, "plain.conf")

@@ -62,7 +62,7 @@ describe("a worker", () => {
     expect(await system.admin.revisions("ann")).toBe(1)
   })
 
-  it("a worker acknowledges a redelivered purchase if its commit is stored, and none before", async () => {
+  it("a worker acknowledges a redelivered purchase only if the commit of the purchase is stored", async () => {
     const held = holdCommits()
     const { replace, received, acknowledged, again } = watchConsumer()
     await system.startWorker({ ...held.replace, ...replace })

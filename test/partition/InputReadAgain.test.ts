@@ -12,7 +12,7 @@ import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 describe("Input that a new epoch reads again", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
-  it("a new epoch neither applies, counts nor rejects again what the old one decided of its input", async () => {
+  it("a new epoch does not apply, count or reject purchases again that the old epoch decided", async () => {
     await system.startWorker()
     const before = sold("slow", "before")
     await system.publish([before])

@@ -26,7 +26,7 @@ describe("Lease", () => {
     expect(newLease().partitions.size).toBe(partitions)
   })
 
-  it("a worker shares the partitions with another one until that was silent for the lease", () => {
+  it("a worker shares the partitions with another worker until the other was silent for the lease", () => {
     const lease = newLease()
     lease.hear(sign("other"), 1_000)
     expect(lease.reassign(1_000)).toBe(true)

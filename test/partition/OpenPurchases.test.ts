@@ -14,7 +14,7 @@ const given = Effect.gen(function* () {
 })
 
 describe("open purchases", () => {
-  it.effect("a partition with open purchases waits at the bound until another one has committed", () =>
+  it.effect("a partition with open purchases waits at the bound until another partition has committed", () =>
     Effect.gen(function* () {
       const { first, second } = yield* given
       first.opened(openPurchasesMax - 1)
@@ -28,7 +28,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("a partition without open purchases goes on, however many another one has", () =>
+  it.effect("a partition without open purchases goes on while another partition has many", () =>
     Effect.gen(function* () {
       const { first, second } = yield* given
       first.opened(10 * openPurchasesMax)

@@ -42,7 +42,7 @@ describe("A read", () => {
     await until("it is delivered", () => late.length === 1)
     let isAnswered = false
     const strong = read(system.ask, `/users/${user}/total`).finally(() => (isAnswered = true))
-    // These were asked later and have answers, so the owner received the first one long ago.
+    // These reads were asked later and have answers, so the owner received the first read long ago.
     for (let asked = 0; asked < 20; asked += 1) {
       expect((await read(system.ask, `/users/${user}/total?consistency=eventual`)).purchaseCount).toBe(0)
     }
@@ -104,7 +104,7 @@ describe("A read", () => {
     const first = manySold(user, 10)
     await system.publish(first)
     expect(mistakesAfter(await readAccount(system.ask, user), first)).toEqual([])
-    // It has no writes left that could tell it that it is not the owner.
+    // The old owner has no writes left that could tell it that it is not the owner any more.
     await system.admin.untilApplied()
     isDeaf = true
 

@@ -34,7 +34,7 @@ describe("Two workers", () => {
   }
 
   it("two workers that take all partitions from each other apply everything once, in order", async () => {
-    // Each counts the other as gone at once, and so claims all partitions.
+    // Each worker counts the other as gone at once, and so claims all partitions.
     const alone = { workerLease: Duration.millis(1), workerHeartbeat: Duration.millis(40) }
     await system.startWorker({}, { ...alone, workerId: "one" })
     await system.startWorker({}, { ...alone, workerId: "two" })

@@ -81,7 +81,7 @@ describe("An append whose outcome is unknown", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "2" }))
 
   const postAll = async (sales: ReadonlyArray<Sold>) => {
-    // They are stored one after the other, so that each has its own commit.
+    // The purchases are stored one after the other, so that each has its own commit.
     for (const sale of sales) expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
   }
 

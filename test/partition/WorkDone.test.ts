@@ -9,7 +9,7 @@ import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "8" }))
 
-it("each of two workers in one process tells how many purchases it has applied itself", async () => {
+it("two workers in one process each tell the number of purchases that they have applied themselves", async () => {
   const often = { workerHeartbeat: Duration.millis(50) }
   const one = await system.startWorker({}, { ...often, workerId: "worker-1" })
   const two = await system.startWorker({}, { ...often, workerId: "worker-2" })

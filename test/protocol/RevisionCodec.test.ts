@@ -16,7 +16,7 @@ const purchase: fc.Arbitrary<AppliedPurchase> = fc.record({
   storedAt: fc.maxSafeNat()
 })
 const revision: fc.Arbitrary<Revision> = fc.record({
-  // It is far larger than a float can hold exactly.
+  // The total is far larger than a float can hold exactly.
   total: fc.bigInt({ min: 0n, max: 10n ** 30n }),
   count: fc.nat(),
   decidedThrough: fc.nat(),

@@ -3,7 +3,7 @@ export interface Place {
   readonly port: number
   /** A directory that is removed with the test. */
   readonly directory: string
-  /** A rejected record. */
+  /** The place of a rejected record that the test made. */
   readonly rejected: string
   /** A broker without streams. */
   readonly emptyBroker: string
@@ -18,7 +18,10 @@ interface Rule {
   readonly isSkipped?: true
   /** The command needs a rejected record, which the test makes first. */
   readonly needsRejected?: true
-  /** It does not end by itself. The test ends it when it has printed the expected output, and not before. */
+  /**
+   * The command does not end by itself. The test ends the command when it has printed the expected output, and not
+   * before.
+   */
   readonly isEndless?: true
 }
 

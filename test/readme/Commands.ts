@@ -43,7 +43,9 @@ const commandsIn = (lines: ReadonlyArray<string>, firstLine: number): ReadonlyAr
   return commands
 }
 
-/** Returns all commands of a document in their order: those of shell blocks, and those between backticks. */
+/**
+ * Returns all commands of a document in their order: the commands of shell blocks, and the commands between backticks.
+ */
 export const commandsOf = (document: string): ReadonlyArray<Command> => {
   const commands: Array<Command> = []
   let fence: { readonly language: string; readonly from: number; readonly lines: Array<string> } | undefined

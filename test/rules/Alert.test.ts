@@ -81,7 +81,7 @@ describe("an alert as text", () => {
     )
   })
 
-  it("comes back as it was, with amounts exact, whatever the texts hold", () => {
+  it("comes back as it was, with exact amounts and any texts", () => {
     fc.assert(
       fc.property(anyAlert, (alert) => {
         fc.pre(isInCents(alert.rule.measure) || (alert.before ?? 0n) < 10n ** 15n)
@@ -99,7 +99,7 @@ describe("an alert as text", () => {
     expect(() => decodeAlert(text)).toThrow(field)
   })
 
-  it("is not read if its rule or its id is not one", () => {
+  it("is not read if its rule is no rule or its id is no id", () => {
     const [alert] = fc.sample(anyAlert, { numRuns: 1, seed: 1 }) as [Alert]
     const text = encodeAlert(alert)
     expect(() => decodeAlert(text.replace('"who":', '"whose":'))).toThrow(MalformedAlert)

@@ -246,7 +246,7 @@ describe("the judgement", () => {
     new Trial({ seed, areTimesFalling: true, dropped: 0.1 }).run(1_500)
   })
 
-  it("gives the alerts of a purchase in the order of the rules' numbers, whoever owns them", () => {
+  it("gives the alerts of a purchase in the order of the rules' numbers, for all owners together", () => {
     const judgement = new Judgement()
     const any = '{"who":"all","measure":"value","is":"greater-or-equal","threshold":1}'
     judgement.changeRules(

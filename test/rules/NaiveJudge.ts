@@ -27,7 +27,7 @@ const isAbout = ({ who, scope }: Rule, owner: string, userId: string, purchase: 
   return scope.name === (scope.kind === "product" ? purchase.productName : purchase.productType)
 }
 
-/** Whether a purchase was stored in the window of another one. */
+/** Whether a purchase was stored in the window of another purchase. */
 const isRecent = ({ within }: Rule, storedAt: number, end: number): boolean => {
   if (within.kind === "ever") return true
   return within.kind === "length" ? storedAt > end - within.milliseconds : storedAt >= windowStart(within, end)

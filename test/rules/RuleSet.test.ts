@@ -110,7 +110,7 @@ describe("a set of rules", () => {
     expect(put(emptied, "a", onSelf, 7).rules).toEqual([{ ruleId: "a", number: 7, version: 3, rule: onSelf }])
   })
 
-  it("takes 100 rules and refuses the next one, but takes a change of one that it has", () => {
+  it("takes 100 rules and refuses the next rule, but takes a change of a rule that it has", () => {
     const set = filled(onSelf, rulesOfUserMax)
     expect(putRule(set, "one more", onSelf, 0)).toEqual(
       new RulesFull("A user has at most 100 rules: remove one first.")
@@ -120,7 +120,7 @@ describe("a set of rules", () => {
     ).toBe(7)
   })
 
-  it("takes 10 rules about all users and refuses the next one, also as a change of a rule about the owner", () => {
+  it("refuses the eleventh rule about all users, also as a change of a rule about the owner", () => {
     const set = put(filled(onAll, rulesOnAllOfUserMax), "own", onSelf, 50)
     const full = new RulesFull("A user has at most 10 rules about all users: remove one first.")
     expect(putRule(set, "one more", onAll, 0)).toEqual(full)
@@ -134,7 +134,7 @@ describe("a set of rules", () => {
     expect(putRule(set, "a", onAll, rulesMax)).not.toBeInstanceOf(RulesFull)
   })
 
-  it("takes no second change before the first one is stored, since a value brings one new number", () => {
+  it("takes no second change before the first change is stored, since a value brings one new number", () => {
     const changed = putRule(emptyRuleSet, "a", onSelf, 0) as RuleSet
     expect(() => putRule(changed, "b", onSelf, 0)).toThrow("has to be stored")
   })

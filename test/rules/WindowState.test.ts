@@ -95,7 +95,7 @@ describe("the state of a window", () => {
     )
   })
 
-  it("keeps no purchase that is too old, and none at all for a window that has no end", () => {
+  it("keeps no purchase that is too old, and no purchase at all for a window without end", () => {
     const window = new WindowState(start)
     const all = new WindowState(Number.NEGATIVE_INFINITY)
     for (let minute = 1; minute <= 10_000; minute += 1) {
@@ -107,7 +107,7 @@ describe("the state of a window", () => {
     expect(all.runningSince(Number.NEGATIVE_INFINITY)).toEqual({ spent: 10_000, count: 10_000 })
   })
 
-  it("is exact up to 2^53 - 1 cents, is that for higher sums, and is exact again when they are below", () => {
+  it("is exact up to 2^53 - 1 cents, stays there for higher sums, and is exact again for lower sums", () => {
     const state = new WindowState(0)
     state.add(1, BigInt(measureMax) - 1n)
     expect(state.runningSince(0).spent).toBe(measureMax - 1)

@@ -4,7 +4,7 @@ import { soak, type SoakPlan } from "../../src/harness/soak/Soak.ts"
 
 const warmUp = { milliseconds: 5_000, operationsMin: 1_500, arrivalsMin: 1 }
 const load = { milliseconds: 10_000, operationsMin: 3_000, arrivalsMin: 2 }
-/** It lasts until each leak is complete; see preload/Forgetting.ts. */
+/** The load under planted leaks, which lasts until each leak is complete; see preload/Forgetting.ts. */
 const leakingLoad = { milliseconds: 0, operationsMin: 3_000, arrivalsMin: 1 }
 
 const soaked = async (load: SoakPlan["load"], leaks: SoakPlan["leaks"] = {}) => {

@@ -13,7 +13,8 @@ import {
 import { runUpgrade } from "../upgrade/UpgradeRun.ts"
 import { changedFiles, storedAnswers, unpackInstallation } from "./StoredInstallation.ts"
 
-// It has repeats, sealed segments, a conflict, poison, and a rejected purchase that was replayed.
+// The installation of this commit has repeats, sealed segments, a conflict, poison, and a rejected purchase that was
+// replayed.
 const commit = "86a8361"
 
 /** The values that the upgrade cannot keep: the broker gives new times and sequences. */
@@ -30,7 +31,7 @@ const cents = (amount: number): number => Math.round(amount * 100)
 describe(`an installation of commit ${commit}`, () => {
   const answers = storedAnswers(commit)
   const directory = unpackInstallation(commit)
-  // It stands first, so it runs last. The broker writes there until it is stopped.
+  // This hook stands first, so it runs last. The broker writes there until it is stopped.
   afterAll(() => rmSync(directory, { recursive: true }))
   const broker = startedBeforeAll(() => TestBroker.start({ directory }))
   let edge: TestEdge

@@ -18,7 +18,7 @@ import { encodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { linksAfter, type SegmentLinks } from "../../src/account/Segment.ts"
 import { encodeSegment } from "../../src/protocol/SegmentCodec.ts"
 
-/** Takes the records of an account. Each gets a higher sequence than the one before it. */
+/** Takes the records of an account. Each record gets a higher sequence than the record before it. */
 export interface RecordStore {
   readonly commit: (text: string) => number
   readonly segment: (text: string) => number
@@ -27,7 +27,7 @@ export interface RecordStore {
 /** Writes one account as its actor does, with the functions of the domain alone. */
 export class AccountLedger {
   account: Account = emptyAccount()
-  /** Oldest first. */
+  /** The stored revisions, oldest first. */
   readonly revisions: Array<StoredRevision & { readonly line: string }> = []
   /** The sequences of all segments, oldest first. */
   readonly segments: Array<number> = []

@@ -228,7 +228,8 @@ const namedMove = (move: Move, worker: 0 | 1 | undefined): string =>
   worker === undefined ? move.name : `worker ${worker + 1} ${move.name}`
 
 /**
- * Finds every state that can be reached, nearest first. Then finds those from which no finished state can be reached.
+ * Finds every state that can be reached, nearest first. Then finds the states from which no finished state can be
+ * reached.
  */
 export const explore = <Shared, Worker>(system: System<Shared, Worker>, options: ExploreOptions): Exploration => {
   const moves = new Moves(system)

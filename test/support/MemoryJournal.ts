@@ -12,7 +12,9 @@ interface Chunk {
   readonly bytes: Uint8Array
 }
 
-/** The journal and the heads in memory. `fates` are those of the next writes to the heads. Later writes succeed. */
+/**
+ * The journal and the heads in memory. `fates` are the outcomes of the next writes to the heads. Later writes succeed.
+ */
 export class MemoryJournal {
   fates: Array<Fate> = []
   readonly chunks = new Map<number, Chunk>()

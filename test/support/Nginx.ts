@@ -34,7 +34,7 @@ export const startNginx = async (edgePort: number) => {
   if (path === undefined) throw new Error(nginxNeeded.remedy)
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), "nginx-"))
-  // Its workers may run as another user.
+  // The workers of nginx may run as another user.
   chmodSync(folder, 0o755)
   const file = join(folder, "nginx.conf")
   const documented = readFileSync(join(projectRoot, "docs/nginx.conf"), "utf8")

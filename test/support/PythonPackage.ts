@@ -16,7 +16,7 @@ export interface PythonPackage extends Requirement {
 export const findPythonPackage = async (name: string, version: string): Promise<PythonPackage> => {
   const directory = join(cacheDirectory(), `${name}-${version}`)
   const bin = join(directory, "bin")
-  // It is written last, so that a broken installation is begun again.
+  // The marker is written last, so that a broken installation is begun again.
   const marker = join(directory, "installed")
   const found = {
     bin,

@@ -28,7 +28,7 @@ export const runSchemathesis = async (path: string, port: number, options: Reado
   const url = `http://127.0.0.1:${port}/openapi.json`
   const args = ["--no-color", "--config-file", config, "run", url, ...options]
   return new Promise((resolve) => {
-    // It runs outside of the project, where it would leave its database of examples.
+    // Schemathesis runs outside of the project, in which it would leave its database of examples.
     execFile(path, args, { cwd: join(path, "../.."), maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr })
     )

@@ -22,7 +22,7 @@ const makeCounted = () => {
 
 describe("a thing that is started before all tests", () => {
   const { events, start } = makeCounted()
-  // It runs last, because it stands first.
+  // This hook runs last, because it stands first.
   afterAll(() => expect(events).toEqual(["start", "a later hook", "stop"]))
   const counted = startedBeforeAll(start)
   afterAll(() => void events.push("a later hook"))

@@ -21,7 +21,7 @@ import { FormerInstallation } from "./FormerInstallation.ts"
 import { upgradeHere } from "./UpgradeRun.ts"
 
 const partitions = 3
-/** They are small enough for several passes, and for segments that are written early. */
+/** These limits are small enough for several passes, and for segments that are written early. */
 const limits = { accountsOfPassMax: 8, unsealedIdsMax: 400, pageValuesMax: 50 }
 
 /** The consumer of a worker's epoch in the former version. */
@@ -71,7 +71,7 @@ const shownOf = (purchases: ReadonlyArray<Sold>) => {
   })
 }
 
-/** Purchases of several users of one partition. Some of them come again, and some of those with another price. */
+/** Purchases of several users of one partition. Some purchases come again, and some repeats have another price. */
 const groupOf = (random: () => number): ReadonlyArray<Sold> => {
   const partition = Math.floor(random() * partitions)
   return Array.from({ length: 5 }, () => {

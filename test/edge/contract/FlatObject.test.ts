@@ -101,7 +101,7 @@ const damaged = tuple(
 })
 
 describe("a flat object", () => {
-  it("a flat object is read as JSON.parse and a parser that keeps everything read it together", () => {
+  it("a flat object is read as JSON.parse and a parser that keeps all digits and keys agree to read it", () => {
     const seen = new Map<string, number>()
     assert(
       property(oneof(objects, damaged, json()), (text) => {

@@ -183,7 +183,7 @@ describe("another header of one value", () => {
   })
 
   it("Content-Type of any length and any number of quotes is read in one pass", async () => {
-    // It would take hours if it were searched again for each of its quotes.
+    // This header would take hours if it were searched again for each of its quotes.
     const hostile = `a,"${String.raw`\"`.repeat(500_000)}`
     const read = new Hono().get("/", (http) => http.json(singleHeader(http, "Last-Event-ID") ?? ""))
     const answer = await read.request("/", { headers: { "last-event-id": hostile } })

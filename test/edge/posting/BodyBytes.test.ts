@@ -6,7 +6,7 @@ import { bodyBytes } from "../../../src/edge/posting/BodyBytes.ts"
 const textOf = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString()
 
 describe("The bytes of a body", () => {
-  it("a body that came in many chunks while nobody read is given as one", async () => {
+  it("a body that came in many chunks while nobody read is given as one chunk", async () => {
     const body = new PassThrough()
     for (const chunk of ["one\n", "two\n", "three\n"]) body.write(chunk)
     const bytes = bodyBytes(body, "identity")
@@ -18,7 +18,7 @@ describe("The bytes of a body", () => {
     expect((await bytes.next()).done).toBe(true)
   })
 
-  it("the bytes of a body are all there, in their order, however they come", async () => {
+  it("a body in any pieces is read with all of its bytes in their order", async () => {
     const body = new PassThrough({ highWaterMark: 64 })
     const sent = Array.from({ length: 1_000 }, (_, line) => `line ${line}\n`)
     const sending = (async () => {

@@ -175,7 +175,7 @@ describe("a field", () => {
     )
   })
 
-  it("the field quantity reads every number of its schema, however it is written, and nothing else", () => {
+  it("the field quantity reads exactly the numbers of its schema, in any spelling", () => {
     const isDocumented = documentedBy(quantityField)
     assert(
       property(numbers, (text) => {
@@ -184,7 +184,7 @@ describe("a field", () => {
     )
   })
 
-  it("the field value reads every number of its schema with at most two places, however it is written", () => {
+  it("the field value reads every number of its schema with at most two places, in any spelling", () => {
     const isDocumented = documentedBy(valueField)
     assert(
       property(numbers, (text) => {

@@ -106,7 +106,7 @@ describe("a request that the application does not see", () => {
     )
   })
 
-  it("a request for a host that cannot be one is answered with 400", async () => {
+  it("a request for a host whose name is not valid is answered with 400", async () => {
     const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: a/b c\r\nconnection: close\r\n\r\n")
     expect(readAnswer(answer)).toEqual(
       lastProblem("malformed-request", "400 Bad Request", "This is not a readable HTTP request.")
@@ -167,7 +167,7 @@ describe("a request that the application does not see", () => {
 
   it("a refused request is closed also when its caller keeps the connection open", async () => {
     const socket = await open((await serve({ linger: 20 })).port)
-    // This caller does not end the connection, so only the server can.
+    // The caller does not end the connection, so only the server can end it.
     socket.allowHalfOpen = true
     socket.on("error", () => undefined)
     socket.write("NONSENSE\r\n\r\n")
@@ -250,7 +250,7 @@ describe("an answer over a socket", () => {
     })
   })
 
-  it("an answer over a socket keeps the path apart from what it leads to", async () => {
+  it("an answer over a socket names the path of the request as the caller wrote it", async () => {
     const socket = await open((await serve()).port)
     socket.end("GET /total/..%2F..%2Flivez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     const answer = await rest(socket)

@@ -20,7 +20,7 @@ describe("A plan of faults", () => {
     expect(killed.reduce((sum, kind) => sum + (counts.get(kind) ?? 0), 0)).toBe(1_080)
   })
 
-  it("a plan of two minutes has faults of all kinds, whatever its seed", () => {
+  it("a plan of two minutes has faults of all kinds, for any seed", () => {
     for (const seed of seeds) {
       const some = { ...hour, seed, minutes: 2 }
       const ofOneBroker = faultKinds.filter((kind) => !clusterKinds.includes(kind)).toSorted()

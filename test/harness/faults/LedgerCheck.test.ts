@@ -300,7 +300,7 @@ describe("The checker", () => {
     expect([...new Set(found.map((text) => text.slice(0, text.indexOf(":"))))]).toEqual([kind])
   })
 
-  it("operations are counted by their outcome, and one without an answer counts as unknown", async () => {
+  it("operations are counted by their outcome, and an operation without an answer counts as unknown", async () => {
     const log = logOf()
     log.bought(one)
     log.told(1, 100n)

@@ -29,7 +29,7 @@ describe("Acknowledgements", () => {
     ])
   })
 
-  it("acknowledgements do not wait when there are many", () => {
+  it("many acknowledgements do not wait", () => {
     const { acknowledgements, sent } = make()
     for (let number = 1; number <= 150; number += 1) acknowledgements.add(String(number))
     expect(sent.map(({ subject }) => subject)).toEqual(Array.from({ length: 128 }, (_, index) => String(index + 1)))

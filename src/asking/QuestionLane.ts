@@ -13,7 +13,10 @@ export const requestsInFlightMax = 4
  * because some answers are slow. Under load, fewer and larger requests take less work.
  */
 export const togetherMilliseconds = 10
-/** A request with fewer questions than this makes no other wait, because there is little load then. */
+/**
+ * The number of questions from which on a request makes the next request wait. With fewer questions there is little
+ * load.
+ */
 const togetherQuestionsMin = 4
 /**
  * The wait before questions are asked again. The partition may be without an owner, or the broker without an answer.

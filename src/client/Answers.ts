@@ -25,7 +25,9 @@ export interface AppliedPurchase extends PurchaseContent {
 
 /** The answer to a post. */
 export type PostedPurchase = (StoredPurchase | AppliedPurchase) & {
-  /** The purchase was known before. This holds also if an earlier attempt of the same call stored it. */
+  /**
+   * The purchase was known before. `repeat` is also `true` if an earlier attempt of the same call stored the purchase.
+   */
   readonly repeat?: true
 }
 

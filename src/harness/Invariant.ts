@@ -1,4 +1,4 @@
-/** The invariants of docs/protocol.md. The model, the simulation and the fault runs name problems by them. */
+/** The invariants of docs/protocol.md. The model, the simulation and the fault runs name problems by these ids. */
 export const invariants = {
   I1: "No acknowledged purchase is lost.",
   I2: "No purchase counts twice.",

@@ -49,7 +49,7 @@ export class WaitingPurchases {
     return touched
   }
 
-  /** Lets a call of a stream wait for room. Returns a function that withdraws it if it still waits. */
+  /** Lets a call of a stream wait for room. Returns a function that withdraws the call if it still waits. */
   submit(submission: Submission): () => void {
     this.submissions.push(submission)
     return () => {

@@ -11,12 +11,12 @@ export const commitRevisionsMax = 1_000
  */
 export interface RevisionProposal<Tag> {
   readonly userToken: string
-  /** The messages of which it finishes one part each. */
+  /** The messages of which the revision finishes one part each. */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
   /**
    * Returns the line of the revision. Returns `undefined` if there is nothing to write, and only the position is to
-   * advance. It is called once, when a commit is made, because a line that was written earlier would only wait in
-   * memory.
+   * advance. The writer calls it once, when it makes a commit, because a line that was written earlier would only wait
+   * in memory.
    */
   readonly line: () => string | undefined
   /** Called once with the sequence of the commit when it is durable. It is not called if the commit fails. */

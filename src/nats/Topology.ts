@@ -22,12 +22,12 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("To
 }
 
 export interface TopologySettings {
-  /** The number of partitions that a new input log gets. An existing one keeps its number. */
+  /** The number of partitions that a new input log gets. An existing input log keeps its number of partitions. */
   readonly partitions: number
   readonly replicas: number
   /** The time for which the broker drops messages whose id it has stored. */
   readonly duplicateWindow: Duration.Duration
-  /** The most bytes that the input log keeps. Above it, the broker refuses purchases. */
+  /** The most bytes that the input log keeps. A full log refuses purchases. */
   readonly inputBytesMax: number
 }
 

@@ -50,7 +50,7 @@ const judgedOf = ({ total, count, purchases }: Revision): Array<Judged> => {
 /** Returns the sequence of the user's revision before a revision; 0 for the first revision. */
 export const revisionBefore = ({ revision }: PlacedRevision): number => revision.previous[0] ?? 0
 
-/** Whether the account itself has the measure: that of all purchases ever. */
+/** Whether the account itself has the measure, which runs over all purchases ever. */
 const isOfAccount = (index: RuleIndex, group: number, { window }: GroupWindow): boolean =>
   window.kind === "ever" && index.scopeOf(group).kind === "everything"
 

@@ -105,7 +105,8 @@ export class LedgerWatch {
   }
 
   /**
-   * Compares a manifest of heads with the chain. Its chunks must have the newest revision of each user up to its end.
+   * Compares a manifest of heads with the chain. The chunks of the manifest must have the newest revision of each user
+   * up to the manifest's end.
    */
   storedManifest(
     partition: number,

@@ -230,7 +230,10 @@ class SoakedSystem {
     }
   }
 
-  /** Reads the figures while the remaining worker owns all partitions. After a long stop it may have lost some. */
+  /**
+   * Reads the figures while the remaining worker owns all partitions. After a long stop that worker may have lost some
+   * partitions.
+   */
   private async quietReading(): Promise<Snapshot> {
     // A partition answers only if it has an owner.
     for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)

@@ -50,7 +50,7 @@ describe("a service that does not answer", () => {
 })
 
 describe("a place where nobody listens", () => {
-  it("the message about an address where nobody listens names the address, and no function", async () => {
+  it("a refused connection is told with its address, and without the name of a function", async () => {
     const port = await freePort()
     const { code, error } = await purchasesAt(`http://127.0.0.1:${port}`, "--timeout", "1", "total", "ann")
     expect(code).toBe(3)

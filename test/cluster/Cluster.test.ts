@@ -31,7 +31,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     return until("the callers go on", () => installation.traffic.hasPassed(now), electionsWithin)
   }
 
-  it("code 10164 tells that two commits under way expect one commit, and that the refused one is not stored", async () => {
+  it("code 10164 tells that two commits under way expect one commit, and the refused one is not stored", async () => {
     const { url } = installation.cluster
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: url, REPLICAS: "3" }), "contract"))
     const wire = await Wire.tap(url)

@@ -51,8 +51,8 @@ const serveMetrics = (port: number, scope: Scope.Scope) =>
   )
 
 /**
- * Returns the result of a step of starting. A failure ends the process with its message. A stop signal during the step
- * ends it too.
+ * Waits for one step of the start of the process, and returns its result. If the step fails, the process ends with the
+ * message of the failure. A stop signal during the step ends the process too.
  */
 const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>): Promise<A> => {
   const exit = await Promise.race([step, stop])

@@ -222,7 +222,7 @@ const partsOfRevisions = (
   return parts
 }
 
-/** Cuts counts of repeats into parts that each fit into one segment. */
+/** Cuts the counts of repeats, which segments hold beside the ids, into parts that each fit into one segment. */
 const partsOfRepeats = (repeats: ReadonlyMap<string, Repeats>): Array<ReadonlyMap<string, Repeats>> => {
   if (repeats.size <= segmentIdsMax) return [repeats]
   const counted = [...repeats]

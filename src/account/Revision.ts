@@ -1,6 +1,6 @@
 import type { Cents } from "./Money.ts"
 
-/** The most earlier revisions that a revision names. With many, a page of history takes few round trips. */
+/** The most earlier revisions that one revision names. The more it names, the fewer round trips a page of history takes. */
 export const previousRevisionsMax = 20
 
 /** A purchase as it was applied: its content, and its place and time in the input log. */

@@ -62,7 +62,7 @@ export interface ActorContext<Tag> {
   readonly headOf: (userToken: string) => number
   /** The most envelopes that wait in one mailbox. */
   readonly mailboxMax: number
-  /** Called when a revision is committed. `messages` brought its purchases. */
+  /** Called when a revision is committed. The purchases of the revision came in `messages`. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
   /** Called when a purchase came again with another content. Its record is stored, and a commit counts it. */
   readonly conflict: (rejection: Rejection) => void

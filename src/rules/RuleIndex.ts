@@ -5,7 +5,10 @@ import type { IntegerList } from "./IntegerList.ts"
 import { SortedPages } from "./SortedPages.ts"
 import { SymbolTable } from "./SymbolTable.ts"
 
-/** A group with up to so many rules is one chain, which is scanned. A larger one has sorted lists until it is empty. */
+/**
+ * A group with at most this many rules is a linked list, which is scanned. A larger group has sorted lists until it is
+ * empty.
+ */
 const scannedMax = 64
 const roomMin = 64
 const nil = -1
@@ -172,7 +175,7 @@ export class RuleIndex {
     return measures[(this.columns.measures[group] as number) % measures.length] as Measure
   }
 
-  /** Returns the window of a group whose measure is running. */
+  /** Returns the time window of a group of rules that measure a running sum or count. */
   windowOf(group: number): GroupWindow {
     return this.windows[Math.floor((this.columns.measures[group] as number) / measures.length)] as GroupWindow
   }

@@ -35,7 +35,7 @@ export class RulesInForce {
   private readonly bounds = new Map<number, Bounds>()
 
   /**
-   * Replaces the rules of a user by the value of `rules.<owner>` that the ledger stored at a sequence. Rules whose lines did
+   * Replaces the rules of one user by the value of the key `rules.<user>`, which the journal stored at a sequence. Rules whose lines did
    * not change are not decoded. Throws, and changes nothing, if the text is not a set of rules.
    */
   replace(owner: string, sequence: number, text: string): void {

@@ -13,7 +13,7 @@ const rules = fc.array(fc.tuple(symbols, fc.integer({ min: 0, max: 2 }), prices)
 const events = fc.array(fc.tuple(symbols, prices), { maxLength: 40, size: "max" })
 
 describe("the matcher of the benchmark's tables", () => {
-  it("counts and stores each pair that a loop over all rules finds, once", () => {
+  it("counts and stores each matching pair of an event and a rule once, as a loop over all rules does", () => {
     fc.assert(
       fc.property(rules, events, (rules, events) => {
         const ruleColumns = {

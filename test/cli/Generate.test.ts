@@ -87,7 +87,7 @@ describe("the command that goes on", () => {
 })
 
 describe("a run", () => {
-  it("a run sends refused purchases again, and everything once beside that", async () => {
+  it("a run sends refused purchases again, and every other purchase once", async () => {
     const sent: Array<number> = []
     let isAway = true
     const client = new PurchaseClient({

@@ -9,7 +9,10 @@ import { askedUserIdField } from "../contract/Field.ts"
 import { singleHeader } from "../contract/HeaderLines.ts"
 import { type HeaderParameter, type Parameter, route } from "../route/Route.ts"
 
-/** Reads the id of a place without a check. Clients of feeds see no status, so an event tells of a wrong place. */
+/**
+ * Reads the id of the last event that a client has, and does not check it. Clients of feeds see no status, so an event
+ * tells of a wrong id.
+ */
 const placeParameter = (description: string): Parameter<string | undefined> => ({
   description,
   documented: Schema.String,

@@ -77,7 +77,7 @@ class ParserFailures {
   }
 
   /**
-   * Keeps the answer to the newest request of its connection. An object made here for each request could be tenured by
+   * Holds the answer to the newest request of one connection, for as long as the connection is open. An object made here for each request could be tenured by
    * V8, and would keep the request until a full collection.
    */
   began(outgoing: ServerResponse): void {

@@ -71,7 +71,7 @@ export class Installation {
     await this.processes.get(name)?.kill(signal)
   }
 
-  /** Starts an additional load of `lanes` lanes that sell without rest. */
+  /** Starts an additional load: `lanes` loops that send purchases one after another, without a pause. */
   press(lanes: number): void {
     this.pressure = new Pressure(lanes, this.asks)
   }

@@ -2,8 +2,8 @@ import { Duration, Effect, Latch } from "effect"
 import type { NatsConnection } from "nats"
 
 /**
- * The time that an acknowledgement waits for further acknowledgements. No edge waits for an acknowledgement, because
- * notices report applied purchases. Each message wakes the broker, and its confirmation wakes the worker.
+ * The time that the acknowledgement of a delivery waits for further ones. No edge waits for it, because notices report
+ * applied purchases. Each message wakes the broker, and its confirmation wakes the worker.
  */
 const gatherTime = Duration.millis(20)
 /**

@@ -27,8 +27,8 @@ export interface BrokerConnection {
   readonly isConnected: () => boolean
   /**
    * Returns whether the broker of this connection knows more than half of the most addresses that its cluster ever had.
-   * The result is a hint to wait less. The result is wrong if brokers have several addresses each, or if a broker was
-   * removed for good.
+   * Callers wait less if it is `false`. It is wrong if brokers have several addresses each, or if a broker was removed for
+   * good.
    */
   readonly hasMajority: () => boolean
   /** Calls the listener each time the connection is back after a loss, until the scope closes. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Shows the system at its work: starts what does not run yet, has scripts/demo send purchases,
-# duplicates and repeats, kill the worker in the middle of its work, and look inside the broker. Each
-# claim is compared with what comes back. Takes the settings of start.sh. Ends with "ok", or says what
-# was wrong and exits 1.
+# Shows the system at its work, and starts the processes that do not run yet. scripts/demo then sends purchases,
+# duplicates and repeats, kills the worker in the middle of its work, and looks inside the broker. It compares each
+# claim with the answers that come back. Takes the settings of start.sh. Ends with "ok", or says what was wrong and
+# exits 1.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -13,7 +13,7 @@ if (($#)); then
 fi
 
 host=${HOST:-127.0.0.1}
-# All addresses of the machine have no name of their own.
+# A HOST that stands for all addresses of the machine is no address to ask, so localhost is asked.
 [[ $host != 0.0.0.0 && $host != :: && $host != 0 ]] || host=localhost
 [[ $host != *:* ]] || host="[$host]"
 
@@ -21,7 +21,7 @@ if ! ./start.sh; then
   echo "run.sh: start.sh failed" >&2
   exit 1
 fi
-# The proxy of the environment is for elsewhere.
+# A proxy that the environment names is not for addresses of this machine.
 env -u NODE_OPTIONS -u NODE_USE_ENV_PROXY \
   node_modules/.bin/node scripts/demo/main.ts --url "http://$host:${PORT:-8081}" || exit 1
 

@@ -100,7 +100,8 @@ begin_start
 # The first edge gets PORT, the second edge the port after it, and so on.
 port_of() { echo $((port + ${1##*-} - 1)); }
 
-# The same for METRICS_PORT and the workers. 0 means that workers serve no metrics.
+# The first worker gets METRICS_PORT, the second worker the port after it, and so on. 0 means that workers serve no
+# metrics.
 metrics_port_of() { echo $((metrics_port == 0 ? 0 : metrics_port + ${1##*-} - 1)); }
 
 check_settings() {
@@ -112,8 +113,8 @@ check_settings() {
   done
 }
 
-# npm replaces the whole of node_modules. So a copy of the lock file in it is from the last install by this script. If
-# the copy is missing, npm has been run since.
+# npm replaces the whole of node_modules. So a copy of the lock file in that folder is from the last install by this
+# script. If the copy is missing, somebody has run npm since that install.
 install() {
   local copy=node_modules/.purchase-ledger-lock npm_record=node_modules/.package-lock.json
   if [[ ! -x $node ]] ||
@@ -133,8 +134,8 @@ start() {
     *)
       # Most objects live for a moment. More room for them means fewer garbage collections, for which requests wait.
       # Node keeps its compiled code, so that the next start is quicker. A worker that comes back under its name takes
-      # its partitions at once. Under another name it would wait until the old lease ends.
-      # The address is no argument: other users of the machine can read those.
+      # its partitions at once. Under another name it would wait until the old lease ends. The address of the broker is
+      # no argument, because other users of the machine can read arguments.
       NATS_URL=$nats_url launch "$1" env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" \
         WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=128 "$root/src/main.ts" --role "${1%-*}"
       ;;
@@ -176,7 +177,7 @@ for name in "${names[@]}"; do
   fi
 done
 for name in "${names[@]}"; do
-  # An edge is ready when purchases are also applied.
+  # Here an edge counts as ready only if stored purchases are also applied.
   [[ $name != edge-* ]] || wait_for "$host" "$(port_of "$name")" "/readyz?applying=required" "${names[@]}"
 done
 ready=1

@@ -12,7 +12,7 @@ if (inputSequence === undefined || index === undefined) {
 
 const { reason, payload } = await client.rejectedRecord({ inputSequence, index })
 console.log(`${record} was rejected (${reason}): ${payload}`)
-// Sending the same replay again is safe: the first replay decides the content, and it counts once.
+// Sending the same replay again is safe: the first replay decides the content, and the purchase counts once.
 const corrected = { userId: "gus", productName: "Lamp", productType: "Office", value: "10.50", quantity: 2 }
 const { replay } = await client.replayRejected({ inputSequence, index }, corrected)
 console.log(`${record} is ${replay}`)

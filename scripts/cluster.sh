@@ -33,14 +33,14 @@ settings="NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$
 node=$root/node_modules/.bin/node
 names=(broker-1 broker-2 broker-3)
 stores=$data/cluster
-# A broker that comes back has to catch up before it is healthy.
+# The longest wait for a healthy broker. A broker that comes back has to catch up first.
 ready_seconds=120
 
-# The port of broker $2, when that of the first is $1.
+# Prints the port of broker $2 if the first broker has port $1.
 port_of() { echo $(($1 + ${2##*-} - 1)); }
 
-# Prints the addresses of all three for each broker. A new cluster knows from their number how many make
-# a majority.
+# Prints the addresses of all three brokers, which each broker gets. A new cluster knows from the number
+# of addresses how many brokers make a majority.
 routes() {
   local name list=""
   for name in "${names[@]}"; do list="$list,nats://127.0.0.1:$(port_of "$route_port" "$name")"; done
@@ -63,15 +63,15 @@ check_start() {
   done
 }
 
-# Prints the body of what the monitoring of broker $1 answers at $2.
+# Prints the body of the answer of broker $1's monitoring at the path $2.
 monitoring() {
   local answer
   answer=$(http_get 127.0.0.1 "$(port_of "$monitor_port" "$1")" "$2") || true
   echo "${answer#*$'\n\r\n'}"
 }
 
-# Prints what the JavaScript expression $1 makes of "answer", the JSON on stdin. Fails if there is no
-# JSON, or if the expression throws.
+# Prints the value of the JavaScript expression $1, in which "answer" is the JSON on stdin. Fails if there
+# is no JSON, or if the expression throws.
 of_json() {
   "$node" -p "const answer = JSON.parse(require('node:fs').readFileSync(0, 'utf8')); $1" 2>/dev/null
 }
@@ -79,8 +79,8 @@ of_json() {
 # Prints the broker that leads the group which decides on streams, as broker $1 knows it.
 leader_by() { monitoring "$1" /jsz | of_json 'answer.meta_cluster.leader.replace("purchase-ledger", "broker")'; }
 
-# Does broker $1 know a leader of the group which decides on streams, and of each stream? Without the
-# latter a broker calls itself healthy, but nothing answers for the stream.
+# Succeeds if broker $1 knows the leader of the group which decides on streams, and of each stream.
+# A broker that knows no leader of a stream calls itself healthy, but nothing answers for the stream.
 knows_leaders() {
   local groups='[answer.meta_cluster, ...(answer.account_details ?? [])
     .flatMap((account) => (account.stream_detail ?? []).map((stream) => stream.cluster))]'
@@ -144,8 +144,8 @@ status() {
   ((all_healthy))
 }
 
-# A broker is healthy when it has caught up with the writes that it missed. The next one must not go
-# before that, or there is no majority.
+# Restarts one broker after another. A broker is healthy when it has caught up with the writes that it
+# missed. The next broker must not stop before that, or there is no majority.
 restart() {
   local name
   begin_start
@@ -165,9 +165,8 @@ contents() {
     of_json 'const { consumer_count, ...held } = answer.state; Object.entries(held).map((one) => one.join(":")).join()'
 }
 
-# Restores stream $2 from the backup in $3 through the server $1. The broker that takes the stream may
-# not be known to that server yet, if they have just met. What a failed attempt left of the stream goes
-# before the next one.
+# Restores stream $2 from the backup in $3 through the server $1. Tries again, because that server may not
+# know the broker yet that takes the stream. Removes what a failed attempt left of the stream.
 restore() {
   local attempt
   for attempt in 1 2 3 4 5; do
@@ -177,9 +176,9 @@ restore() {
   return 1
 } >>"$logs/move.log" 2>&1
 
-# A broker of a cluster removes streams that its cluster does not know. So the streams of a single broker
-# go through a backup. The new stores get their name when they are complete, and the old one is only
-# renamed. So nothing is lost wherever this stops.
+# Moves the streams of a single broker into a new cluster. A broker of a cluster removes streams that its
+# cluster does not know, so the streams are moved by a backup. The new stores get their final name when
+# they are complete, and the old store is only renamed. So nothing is lost wherever this function stops.
 move() {
   local name stream backup url="nats://127.0.0.1:$nats_port" streams=(KV_journal PURCHASES)
   begin_start

@@ -33,7 +33,10 @@ const { values } = parseArgs({
   }
 })
 
-/** The time after a fault in which its effects may begin. A consumer that is gone with its broker is noticed late. */
+/**
+ * The time after a fault in which its effects may begin. For example, the loss of a consumer with its broker is noticed
+ * late.
+ */
 const brokerObservedMilliseconds = 12_000
 const workerObservedMilliseconds = 5_000
 const passedWithinMilliseconds = 60_000
@@ -66,7 +69,7 @@ interface Expected {
   readonly limitMilliseconds: { readonly write: number; readonly read: number }
 }
 
-/** Brings a fault about, and measures the waits of the callers. */
+/** Causes a fault, and measures the waits of the callers. */
 const observe = async (installation: Installation, expected: Expected, fault: () => unknown) => {
   const { traffic } = installation
   const at = performance.now()
@@ -179,7 +182,7 @@ const reportRound = ({ led, perSecond, appliedAfter, troubles, restartedAfter }:
   console.log(`  ${helped} after the survivor was started again`)
 }
 
-/** Brings the faults about that the options ask for. Returns whether all waits were within their limits. */
+/** Causes the faults that the options ask for. Returns whether all waits were within their limits. */
 const bringAbout = async (installation: Installation): Promise<boolean> => {
   if (values["lose-two"]) {
     const rounds = await loseTwo(installation, Number(values.rounds), reportRound)

@@ -4,14 +4,14 @@
 #   scripts/nats.sh server   prints the path of a nats-server, or NATS_URL if that is set
 #   scripts/nats.sh cli      prints the path of the nats command line tool
 #
-# Only the answer goes to stdout. An answer that begins with a slash is a program to start. Any other is
-# the URL of a server that runs already and is new enough.
+# Only the answer goes to stdout. An answer that begins with a slash is a program to start. Any other
+# answer is the URL of a server that runs already and is new enough.
 set -euo pipefail
 
 server_version=2.15.1
 cli_version=0.5.1
 
-# It runs on bash 3.2, because macOS has no newer one.
+# This script runs on bash 3.2, because macOS has no newer version.
 case "${1-}" in
   server)
     program=nats-server
@@ -47,20 +47,20 @@ as_number() {
   fi
 }
 
-# Prints the first line that the program itself prints. The error of bash about a broken program is left
-# out, because its path has a version, too.
+# Prints the first line of the program's output. Leaves out the error of bash about a broken program,
+# because the path in that error has a version, too.
 version_of() { "$1" --version 2>/dev/null | head -n 1; }
 
-# Prints the version of the server at $1:$2, which sends it to each client. Another process opens the
-# connection: bash cannot bound the time of that, but it can bound its own wait.
+# Prints the version that the server at $1:$2 sends to each client. Another process opens the connection,
+# because bash can bound its own wait, but not the time to connect.
 version_at() {
   local info=""
   IFS= read -r -t 5 info < <( (exec 3<>"/dev/tcp/$1/$2" && head -n 1 <&3) 2>/dev/null) || true
   [[ $info =~ \"version\":\"([^\"]+)\" ]] && echo "${BASH_REMATCH[1]}"
 }
 
-# NATS_URL may list several servers. At least one has to answer, and all that answer have to be new
-# enough. If none does, no other server is looked for.
+# NATS_URL may list several servers. At least one server has to answer, and all servers that answer
+# have to be new enough. Otherwise the script fails, and looks for no other server.
 check_given_servers() {
   local url found answered=0
   local pattern='^([a-z]+://)?([^@/]*@)?(\[([^]]+)\]|([^:/]+))(:([0-9]+))?/?$'
@@ -105,9 +105,9 @@ if [[ -x $cached ]] && new_enough "$(version_of "$cached")"; then
 fi
 say "fetching $program $version, because $cache has none"
 
-# A run fetches into a directory of its own, and moves the program into place when it is whole. So runs
-# at the same time do not meet, and a run that fails leaves nothing. A run on a later day removes the
-# directories of killed runs.
+# A run fetches into a directory of its own, and moves the program into place when it is complete. So
+# concurrent runs do not disturb each other, and a run that fails leaves nothing. A run on a later day
+# removes the directories of killed runs.
 tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -120,7 +120,7 @@ need() {
   fi
 }
 
-# timeout(1) is missing on macOS.
+# Runs a command with a time limit, because macOS has no timeout(1).
 bounded() {
   local limit=$1 end=$((SECONDS + $1)) pid
   shift
@@ -156,8 +156,8 @@ unzip_here() {
   fi
 }
 
-# Each way runs in an empty directory, and leaves the program there. If it fails, the reason is the line
-# with ERROR, or its last line.
+# Each way to get the program is a function that runs in an empty directory, and leaves the program there.
+# If the function fails, the reason is its output line with ERROR, or its last line.
 
 from_github() {
   local release stem file expected

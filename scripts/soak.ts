@@ -8,7 +8,7 @@ Loads a system, and compares its memory and handles before and after. Exits 1 if
   --minutes N    the length of the load (10)
   --help         prints this text`
 
-/** The least work of a run. With less of it a run would prove nothing. */
+/** The least work of a run. With less work a run would prove nothing. */
 const tried = { operationsMin: 3_000, arrivalsMin: 1 }
 
 const { values } = parseArgs({

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Stops the processes of start.sh and cluster.sh: first the edges, so that nothing new comes in, then the
-# workers, then the brokers. Each finishes its work first. Both scripts read this file for the functions
-# that they share.
+# workers, then the brokers. Each process finishes its work before it ends. Both scripts read this file
+# for the functions that they share.
 #
 #   scripts/stop.sh            stops everything
 #   scripts/stop.sh NAME...    stops only these: worker-1, or all of a kind: worker
@@ -34,8 +34,8 @@ command_of() {
   fi
 } 2>/dev/null
 
-# Prints the pid of the process called $1, if it lives. It compares the command too, because another
-# program can have got the pid since.
+# Prints the pid of the process called $1, if the process lives. Compares the command too, because another
+# program may have the same pid by now.
 pid_of() {
   local pid command
   pid=$(cat "$run/$1.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
@@ -49,8 +49,8 @@ pid_of() {
 runs() { pid_of "$1" >/dev/null; }
 
 # Takes the lock of a script, so that two runs do not overwrite the pids of each other. The lock is a link
-# that names the pid of its holder: it appears at once with its content. If this run ends before it sets
-# ready, the processes that it started are stopped.
+# that names the pid of its holder, because a link appears at once with its content. If this run ends
+# before it sets ready, the processes that it started are stopped.
 begin_start() {
   local folder
   mkdir -p "$run" "$logs"
@@ -83,7 +83,7 @@ check_free() {
 }
 
 # Starts a process in a session of its own, so that it outlives the terminal. nohup is not enough, because
-# Node resets the signals that it inherits. macOS has no setsid(1), but perl.
+# Node resets the signals that it inherits. Uses perl on macOS, which has no setsid(1).
 launch() {
   local name=$1
   shift
@@ -116,7 +116,7 @@ http_get() {
   (
     exec 3<>"/dev/tcp/$1/$2"
     printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$3" >&3
-    # The last line has no end.
+    # The last line of the answer has no line break.
     while IFS= read -r -t 2 line <&3 || [[ -n $line ]]; do echo "$line"; done
   ) 2>/dev/null
 }

@@ -35,7 +35,7 @@ import { NoticeSender } from "./partition/NoticeSender.ts"
 import { QueryClient } from "./asking/QueryClient.ts"
 import type { Settings } from "./Settings.ts"
 
-/** Makes everything that talks to the broker: one connection, and the services on top of it. */
+/** Makes everything that talks to the broker: one connection, and the services that use the connection. */
 export const brokerLayer = (settings: Settings, name: string) =>
   Layer.mergeAll(
     ConnectionState.layer,
@@ -84,7 +84,7 @@ const janitorLayer = (settings: Settings) =>
             every: settings.janitorInterval,
             retention: settings.inputRetention
           },
-          // One janitor is enough. The owner of the first partition runs it.
+          // One janitor is enough, so only the owner of the first partition runs one.
           () => worker.owned().includes(0)
         )
       )

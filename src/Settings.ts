@@ -33,7 +33,7 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
     name
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
 
-/** A list with commas, of which each item passes a check. An empty text is an empty list. */
+/** Reads a list that is separated by commas. Each item has to pass a check. An empty text is an empty list. */
 const list = (name: string, isItem: (item: string) => boolean, expected: string) =>
   Config.schema(
     Schema.String.check(
@@ -42,19 +42,28 @@ const list = (name: string, isItem: (item: string) => boolean, expected: string)
     name
   ).pipe(Config.withDefault(""), Config.map(itemsOf))
 
-/** The longest path prefix, in characters. References with it go into headers, whose size is limited. */
+/**
+ * The longest path prefix, in characters. References that begin with the prefix are sent in headers, whose size is
+ * limited.
+ */
 const pathPrefixLengthMax = 200
 
 /** Returns whether a text is a path prefix that needs no escapes in a URL. No segment may be `.` or `..`. */
 const isPathPrefix = (prefix: string): boolean =>
   prefix.length <= pathPrefixLengthMax && /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*$/.test(prefix)
 
-/** The memory for this process in bytes: that of the machine, or less if a container has a limit. */
+/** The memory for this process in bytes: the memory of the machine, or less if a container has a limit. */
 const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
-/** An id takes 100 to 150 bytes. So all ids take about an eighth of the memory. */
+/**
+ * The most purchase ids in memory by default. An id takes 100 to 150 bytes, so all ids take about an eighth of the
+ * memory.
+ */
 const purchaseIdsDefault = Math.floor(memoryBytes / 1_024)
 
-/** An actor with a few purchases takes one or two kibibytes of heap. So all actors take at most half of the heap. */
+/**
+ * The most actors in memory by default. An actor with a few purchases takes one or two kibibytes of heap, so all actors
+ * take at most half of the heap.
+ */
 const actorsDefault = Math.floor(getHeapStatistics().heap_size_limit / 4_096)
 
 /** Every environment variable of the processes, with its default. docs/configuration.md lists them. */
@@ -95,7 +104,9 @@ export const settings = Config.all({
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),
   workerLease: duration("WORKER_LEASE", "3 seconds"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
-  /** Only for tests: the step at which the worker kills or freezes itself, and at which time of reaching it. */
+  /**
+   * Only for tests: the step at which the worker kills or freezes itself, and how many arrivals at the step that takes.
+   */
   testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option),
   /** Only for tests: the number of revisions of a partition after which its heads are written. */
   testHeadsRevisions: Config.schema(
@@ -123,7 +134,9 @@ const invalid = (error: Config.ConfigError) => {
   return new SettingInvalid({ problem: `The setting ${name} is wrong (${value}): ${problem}` })
 }
 
-/** Fails for an edge that other machines would reach, unless the operator has said that it shall be open to them. */
+/**
+ * Fails for an edge that other machines can reach, unless the operator has said that the edge shall be open to them.
+ */
 export const refuseOpenEdge = ({ host, insecureOpen }: Settings): Effect.Effect<void, SettingInvalid> =>
   isLoopback(host) || insecureOpen === "yes"
     ? Effect.void

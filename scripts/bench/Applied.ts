@@ -26,8 +26,8 @@ export interface Applying {
 }
 
 /**
- * Waits until the position of each partition has reached the newest message of the input log: until the last commit. It
- * asks the broker alone, one question at a time.
+ * Waits until the position of each partition has reached the newest message of the input log. Asks only the broker, one
+ * question at a time.
  */
 export const untilApplied = ({ worker, broker, partitions }: Applying): Promise<void> =>
   withClient(broker.url, async (client) => {

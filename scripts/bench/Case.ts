@@ -18,7 +18,7 @@ export interface Outcome {
   readonly measurements: ReadonlyArray<Measurement>
   /** The wrong totals and answers. Empty for a good run. */
   readonly wrong: ReadonlyArray<string>
-  /** Further lines about the run, for people. */
+  /** Further lines about the run, which are printed. */
   readonly notes: ReadonlyArray<string>
 }
 
@@ -26,13 +26,13 @@ export interface CaseInput {
   /** The number of the run, from 1. Odd runs of a comparison begin with the floor, and even runs with the system. */
   readonly run: number
   readonly progress: Progress
-  /** Starts broker, worker and edge on an empty ledger. It ends with the run. */
+  /** Starts broker, worker and edge on an empty ledger. The processes end with the run. */
   readonly startSystem: (needs: SystemNeeds) => Promise<System>
-  /** Starts the bare protocol on a broker of its own. */
+  /** Starts the floor of purchases: the bare protocol, on its own broker. */
   readonly startFloor: (options: FloorOptions) => Promise<Floor>
-  /** Starts the bare protocol for single requests. */
+  /** Starts the floor of single requests: the bare protocol behind HTTP. */
   readonly startRequestFloor: () => Promise<RequestFloor>
-  /** Starts the bare HTTP. */
+  /** Starts the floor of HTTP: a server that answers without any work. */
   readonly startHttpFloor: () => Promise<HttpFloor>
 }
 

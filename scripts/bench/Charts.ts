@@ -23,7 +23,10 @@ interface Chart {
 const rounded = (value: number): string =>
   value.toLocaleString("en", value >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 })
 
-/** Draws a bar for each figure. Its length is the median, and the thin line over it goes from the least run to the most. */
+/**
+ * Draws a bar for each figure. The bar's length is the median. The thin line over the bar goes from the least run to
+ * the greatest run.
+ */
 const drawn = ({ title, figures }: Chart): string => {
   // Text cannot be measured without a browser, so this is the width of a wide font.
   const nameWidth = 16 + characterWidth * Math.max(...figures.map(({ name }) => name.length))

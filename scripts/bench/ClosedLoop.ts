@@ -5,7 +5,10 @@ export interface ClosedLoop {
   readonly send: (index: number) => Promise<void>
 }
 
-/** Sends a request whenever one is answered. The loop measures the rate of a server, and not the time of an answer. */
+/**
+ * Sends the next request whenever a request is answered. The loop measures the rate of a server, and not the time of an
+ * answer.
+ */
 export const closedLoop = async ({ atOnce, requests, send }: ClosedLoop): Promise<void> => {
   let next = 0
   const sender = async () => {

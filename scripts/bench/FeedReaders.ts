@@ -4,7 +4,7 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 
 const openedAtOnce = 100
 
-/** The field of an id. Each event of a feed has one, and the start of a feed has one as well. */
+/** The field of an id. Each event of a feed has an id, and so has the start of a feed. */
 const idField = Buffer.from("\nid: ")
 const idsIn = (chunk: Buffer): number => {
   let ids = 0

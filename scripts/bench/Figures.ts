@@ -9,7 +9,7 @@ export interface Figure {
   readonly min: number
   readonly max: number
   readonly runs: number
-  /** The median processor time in each process; empty if the figure has none. */
+  /** The median processor time of each process; empty if the figure has no processor times. */
   readonly cpuMicrosecondsPerPurchase: Spent
 }
 

@@ -11,8 +11,8 @@ export interface FloorOptions {
 }
 
 /**
- * The bare protocol: a publisher and a worker that store, apply and acknowledge purchases with the same broker, the same
- * settings and the same writes. It has nothing else of the product.
+ * The bare protocol: a publisher and a worker that store, apply and acknowledge purchases with the same broker, the
+ * same settings and the same writes. The floor has nothing else of the product.
  */
 export class Floor implements Stoppable {
   readonly broker: TestBroker

@@ -24,7 +24,10 @@ interface Connection {
   readonly socket: Socket
   received: Buffer | undefined
   exchange: Exchange | undefined
-  /** Whether the connection has had an answer before. If so, the server may close it at the moment of its use. */
+  /**
+   * Whether the connection has had an answer before. If so, the server may close the idle connection just when a
+   * request is sent on it.
+   */
   isUsed: boolean
 }
 
@@ -44,8 +47,8 @@ const answerIn = (received: Buffer): Answer | undefined => {
 
 /**
  * Kept HTTP/1.1 connections with one request at a time on each, as browsers and load balancers use them. The load
- * shares its cores with the edge, and node's own clients cost several times as much as the edge. This client reads the
- * answers of an edge only, and refuses any other.
+ * shares its cores with the edge, and node's own clients cost several times as much as the edge. This client can read
+ * only answers of an edge, and refuses other answers.
  */
 export class HttpConnections {
   private readonly host: string

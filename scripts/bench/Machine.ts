@@ -26,7 +26,7 @@ const commit = (): string => {
   return run("git", "rev-parse", "--short", "HEAD") + changed
 }
 
-/** Describes the machine and the versions, which figures depend on. */
+/** Describes the machine and the versions of programs. The figures depend on both. */
 export const machine = (): string => {
   const processor = cpus()[0]?.model ?? "unknown processor"
   const gibibytes = (totalmem() / 1024 ** 3).toFixed(0)

@@ -55,7 +55,7 @@ export class NodeProcess implements Stoppable {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
-  /** The newest lines that the process printed. A process that logs warnings only should print none. */
+  /** The newest lines that the process printed. A process that logs only warnings should print no lines. */
   said(): Array<string> {
     return this.lines.map((line) => `${this.name}: ${line}`)
   }

@@ -43,7 +43,7 @@ export interface Options {
   readonly cases: ReadonlyArray<Case>
   readonly runs: number
   readonly isProfiling: boolean
-  /** Paths of files and of a directory; `undefined` if they are not wanted. */
+  /** The paths of output files and of a directory; `undefined` for output that is not wanted. */
   readonly json: string | undefined
   readonly charts: string | undefined
   readonly from: string | undefined

@@ -37,9 +37,11 @@ const ownTicks = (): number => {
 
 /** The load of other programs and of the host, as shares of all processors. */
 interface OtherLoad {
-  /** The share of processes outside of the benchmark. Its own children count among them until they have ended. */
+  /**
+   * The share of processes outside of the benchmark. Children of the benchmark count as outside until they have ended.
+   */
   readonly others: number
-  /** The share that the host of a virtual machine kept. */
+  /** The share that the host of a virtual machine kept for itself. */
   readonly stolen: number
 }
 

@@ -1,8 +1,8 @@
 const bytesFirst = 1 << 20
 
 /**
- * The texts of requests, made beforehand and outside of the heap. Tens of thousands of strings would make the collector
- * stop the load now and then, and requests that are due meanwhile would count that as latency.
+ * The texts of requests, made beforehand and outside of the heap. Tens of thousands of strings would make the garbage
+ * collector stop the load now and then. These stops would count as latency of the requests that are due meanwhile.
  */
 export class PreparedRequests {
   private bytes = Buffer.allocUnsafe(bytesFirst)

@@ -6,7 +6,7 @@ import type { Spent } from "./ProcessorTime.ts"
 
 export const perSecond = 1_000
 export const readsBesidePerSecond = 200
-/** The time in which the processes compile their code, before the first turn. */
+/** The load before the first turn, in seconds. During this time the processes compile their code. */
 const warmUpSeconds = 30
 export const turns = 3
 /** The time of each part of a turn: posts alone, reads alone, and posts with some reads beside them. */
@@ -15,7 +15,7 @@ const togetherSeconds = 6
 const postsOfTurn = perSecond * (aloneSeconds + togetherSeconds)
 export const workload = { purchases: perSecond * warmUpSeconds + turns * postsOfTurn, users: 1_000, repeatEvery: 0 }
 
-/** Sends posts for some seconds, from an index of the workload on, each until it is applied. */
+/** Sends posts for some seconds, from an index of the workload on. Each post waits until its purchase is applied. */
 const posts = (from: number, seconds: number) => ({
   from,
   to: from + perSecond * seconds,
@@ -40,7 +40,7 @@ interface Turn {
   readonly stolen: number
 }
 
-/** The mean of turns that had as many requests each. */
+/** Returns the mean processor times of turns that had equally many requests. */
 const meanSpent = (loads: ReadonlyArray<Loaded>): Spent => {
   const names = Object.keys(loads[0]?.spent ?? {})
   const sumOf = (name: string) => loads.reduce((all, { spent }) => all + (spent[name] ?? Number.NaN), 0)
@@ -103,7 +103,7 @@ export class RequestSide {
     ]
   }
 
-  /** Returns one line about the turns, which shows how steady the machine was. */
+  /** Returns a line with the latency in each turn, which shows how steady the machine was. */
   get told(): string {
     const ofTurns = this.turns.map(
       ({ both, stolen }) => `${latencyOf(both.reads).p99.toFixed(1)} (${(100 * stolen).toFixed(0)} %)`

@@ -11,7 +11,7 @@ const mainScript = join(projectRoot, "src/main.ts")
 /** The default of PARTITIONS. */
 const partitionsDefault = 8
 
-/** The needs of a case. */
+/** What a case needs of the system. */
 export interface SystemNeeds {
   /** Whether the edge has work, so that its profile is worth reading. */
   readonly usesEdge: boolean
@@ -79,7 +79,7 @@ export class System implements Stoppable, Served {
     return this.start({ name, script, environment: {}, isProfiled: false })
   }
 
-  /** Publishes through the edge's own layers, past HTTP. */
+  /** Starts a process that publishes with the code of the edge, but without HTTP. */
   async startPublisher(): Promise<NodeProcess> {
     const script = fileURLToPath(new URL("publisher.ts", import.meta.url))
     const publisher = this.start({ name: "publisher", script, environment: {}, isProfiled: true })
@@ -93,7 +93,7 @@ export class System implements Stoppable, Served {
     this.currentWorker = this.startWorker("worker-again")
   }
 
-  /** Returns the warnings and errors that its processes logged. */
+  /** Returns the warnings and errors that the processes of the system logged. */
   said(): Array<string> {
     return this.processes.flatMap((process) => process.said())
   }
@@ -131,7 +131,7 @@ export class System implements Stoppable, Served {
     })
   }
 
-  // With this many users each partition has one, almost certainly.
+  // With this many users, almost certainly each partition has a user.
   private async isReady(): Promise<boolean> {
     if (this.worker.hasEnded || this.edge.hasEnded) throw new Error("a process ended while it started")
     const strangers = Array.from({ length: 64 }, (_, index) => [`stranger-${index}`, { count: 0, cents: 0n }] as const)

@@ -7,7 +7,7 @@ import type { PublisherMessage } from "./publisher.ts"
 import type { System } from "./System.ts"
 import type { Workload } from "./Workload.ts"
 
-/** A publisher, a worker and the broker between them, of the system or of the floor. */
+/** A publisher, a broker and a worker, either of the system or of the floor. */
 interface Line extends Applying {
   readonly publisher: NodeProcess
 }
@@ -19,7 +19,7 @@ export interface Throughput {
   readonly spent: Spent
 }
 
-/** Publishes a part of a workload, and stops the clock when the ledger's positions have passed all of its purchases. */
+/** Publishes a part of a workload, and stops the clock when all of these purchases are committed. */
 export const throughput = async (line: Line, order: PublishOrder, progress: Progress): Promise<Throughput> => {
   const { publisher, worker } = line
   const published = publisher.message<PublisherMessage, "published">("published", (message) => {

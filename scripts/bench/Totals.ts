@@ -14,10 +14,13 @@ interface Counted {
 const readsAtOnce = 16
 const readTriesMax = 30
 const wrongNamedMax = 10
-/** The most accounts that are read over HTTP. Of more accounts this many are read, evenly spread, and all from the journal. */
+/**
+ * The most accounts that are read over HTTP. If there are more accounts, only a part of them is read over HTTP. All
+ * accounts are read from the journal.
+ */
 const readsOverHttpMax = 2_000
 
-/** Adds purchases up by their ids and amounts only. The ledger is compared with the result. */
+/** Adds purchases up by their ids and amounts alone, for a comparison with the ledger. */
 export const totalsOf = (purchases: Iterable<Counted>): Map<string, Total> => {
   const applied = new Set<string>()
   const totals = new Map<string, Total>()
@@ -42,7 +45,7 @@ const add = (totals: Map<string, Total>, { userId, valueCents, quantity }: Count
   totals.set(userId, { count: before.count + 1, cents: before.cents + valueCents * BigInt(quantity) })
 }
 
-/** Reads a total over HTTP. Asks again if the edge could not make it current in time. */
+/** Reads a total over HTTP. Asks again if the edge had no current total in time. */
 export const readTotal = async (edgeUrl: string, userId: string): Promise<Total> => {
   for (let tries = 1; ; tries += 1) {
     const response = await fetch(`${edgeUrl}/users/${encodeURIComponent(userId)}/total`)
@@ -91,7 +94,10 @@ const wrongAccounts = async (brokerUrl: string, expected: ReadonlyMap<string, To
   return shortened(wrong)
 }
 
-/** Compares a whole ledger with the workload: each account in the journal, and strong reads over HTTP of each or of many. */
+/**
+ * Compares a whole ledger with the workload: each account in the journal, and many or all accounts by strong reads over
+ * HTTP.
+ */
 export const wrongLedger = async (
   { edgeUrl, broker }: { readonly edgeUrl: string; readonly broker: { readonly url: string } },
   expected: ReadonlyMap<string, Total>

@@ -1,6 +1,9 @@
 import type { Purchase } from "../../src/account/Purchase.ts"
 
-/** Purchases that follow from their index: they are cheap, the same in every process, and not kept. */
+/**
+ * A sequence of purchases. Each purchase is computed from its index, so every process gets the same purchases, and none
+ * are kept.
+ */
 export interface Workload {
   readonly purchases: number
   readonly users: number
@@ -35,7 +38,10 @@ const spread = (index: number): number => {
 
 export const userAt = (number: number): string => `customer-${number.toString().padStart(6, "0")}`
 
-/** The number of a user. By Zipf's law the n-th has 1/n of the purchases of the first: the logarithm is uniform. */
+/**
+ * The number of a user. By Zipf's law, user n has 1/n of the purchases of user 1. So the logarithm of the number is
+ * uniform.
+ */
 const userNumberOf = ({ users, spread: kind }: Workload, hash: number): number =>
   kind === "zipf" ? Math.floor(users ** (hash / 0x1_0000_0000)) - 1 : hash % users
 

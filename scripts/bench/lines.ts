@@ -1,4 +1,4 @@
-// A process that sends bodies of lines to an edge, apart from it so that its processor time is not the edge's.
+// A process that sends bodies of lines to an edge, so that the processor time of sending does not count as the edge's.
 import { request as httpRequest } from "node:http"
 import { decimalFromCents } from "../../src/account/Money.ts"
 import { purchaseAt, type Range, type Workload } from "./Workload.ts"

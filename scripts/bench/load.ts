@@ -1,4 +1,4 @@
-// A process that sends HTTP requests to an edge, apart from it so that its processor time is not the edge's.
+// A process that sends HTTP requests to an edge, so that the processor time of sending does not count as the edge's.
 import { decimalFromCents } from "../../src/account/Money.ts"
 import { closedLoop } from "./ClosedLoop.ts"
 import { HttpConnections } from "./HttpConnections.ts"
@@ -15,13 +15,13 @@ export interface LoadOrder {
   readonly workload: Workload
   /** Purchases to post, each waited for until it is applied, or until it is stored. */
   readonly posts?: Range & { readonly pace: Pace; readonly until: "applied" | "stored" }
-  /** Strong reads of totals, meanwhile. */
+  /** Strong reads of totals, which are sent during the posts. */
   readonly reads?: { readonly count: number; readonly pace: Pace }
 }
 
 export interface LoadResult {
   readonly milliseconds: number
-  /** The milliseconds of each from the time at which it was due. */
+  /** The latency of each post, in milliseconds from the time at which the post was due. */
   readonly posts: ReadonlyArray<number>
   readonly reads: ReadonlyArray<number>
   readonly resent: number

@@ -15,7 +15,10 @@ import { Progress } from "./Progress.ts"
 import { RequestFloor } from "./RequestFloor.ts"
 import { System } from "./System.ts"
 
-/** The shares of the processors from which on a run reports other programs and the host. They distort figures. */
+/**
+ * From these shares of the processors on, a run reports the load of other programs and of the host, which distorts
+ * figures.
+ */
 const otherLoadTold = 0.03
 const stolenTold = 0.01
 
@@ -59,7 +62,8 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
     })
   for (const begun of running) await stopped(begun)
   const { others, stolen } = otherLoad()
-  // A case without processes of its own uses a system in the background, which counts as other programs.
+  // A case that registers no processes may run the system in the background by start.sh. That system counts as other
+  // programs.
   if (running.length > 0 && others >= otherLoadTold) {
     print(`${step}: other programs used ${(100 * others).toFixed(0)} % of the processors meanwhile`)
   }

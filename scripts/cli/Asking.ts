@@ -14,7 +14,7 @@ const timeoutSecondsMax = 86_400
 /** The default of `--timeout`, in seconds. */
 export const timeoutSeconds = {
   reads: 10,
-  /** Longer than brokers take to elect a leader, so that a purchase that was sent gets its answer. */
+  /** Brokers elect a leader in less time, so a purchase gets its answer even during an election. */
   writesAndFeeds: 30
 } as const
 
@@ -55,7 +55,7 @@ interface Asked {
   readonly client: PurchaseClient
   /** Makes a client of the same service that reports its retries to `onRetry`. */
   readonly clientTelling: (onRetry: Asked["onRetry"]) => PurchaseClient
-  /** Aborted when a signal of the operating system ends the command. */
+  /** The signal that is aborted when SIGINT or SIGTERM ends the command. */
   readonly signal: AbortSignal
   readonly timeoutMilliseconds: number
   /** The words of the command line that name the service, for a printed command that goes on. */
@@ -68,7 +68,7 @@ interface Asked {
   readonly onRetry: (failure: Error, waitMilliseconds: number, until: number | undefined) => void
 }
 
-/** Returns a function that reports the first retry on stderr, and no other one until the timeout is over. */
+/** Returns a function that reports the first retry on stderr, and no further retry until the timeout is over. */
 const sayingOnce = (seconds: number): Asked["onRetry"] => {
   let saidUntil = 0
   return (failure, _wait, until) => {
@@ -82,7 +82,7 @@ const sayingOnce = (seconds: number): Asked["onRetry"] => {
 
 const printed = (text: string): void => void process.stdout.write(`${text}\n`)
 
-/** Returns the address of the service. Throws a WrongUrl that names the flag or the variable with the wrong one. */
+/** Returns the address of the service. Throws a WrongUrl that names the flag or the variable with the wrong address. */
 const addressGiven = (url: string | undefined): string => {
   const [source, text] =
     url === undefined ? ["PURCHASES_URL", process.env["PURCHASES_URL"] || "http://127.0.0.1:8081"] : ["--url", url]
@@ -103,7 +103,7 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
     yield* Effect.tryPromise({
       try: () => {
         const address = addressGiven(Option.getOrUndefined(url))
-        // The timeout alone ends a call.
+        // Only the timeout ends the attempts of a call, and not their number.
         const settings = { url: address, timeoutMilliseconds, attemptsMax: Number.POSITIVE_INFINITY }
         const clientTelling: Asked["clientTelling"] = (told) => new PurchaseClient({ ...settings, onRetry: told })
         return ask({

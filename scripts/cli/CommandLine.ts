@@ -18,6 +18,9 @@ const output = Layer.mergeAll(
   Layer.succeed(CliOutput.Presenter, shortUsage)
 )
 
-/** Runs the command that the words of a command line name. Fails if it is wrong, and prints the reason on stderr. */
+/**
+ * Runs the command that the words of a command line name. If the command line is wrong, fails and prints the reason on
+ * stderr.
+ */
 export const runCommand = (words: ReadonlyArray<string>) =>
   Command.runWith(purchases, { version: packageJson.version })(words).pipe(Effect.provide([platform, output]))

@@ -15,7 +15,10 @@ export const exitCode = {
   outputClosed: 141
 } as const
 
-/** Matches the advice of a problem to callers of the API. This command follows it by itself. */
+/**
+ * Matches the advice of a problem to callers of the API. People do not need the advice, because the command line
+ * follows it by itself.
+ */
 const advice =
   /(?: Nothing was changed; try again\.| Try again, or ask for .*| Send it again with the same .*?\.| Lines up to .*)+$/
 

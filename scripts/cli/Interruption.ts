@@ -9,7 +9,9 @@ export class Interrupted extends Error {
   }
 }
 
-/** Returns a signal that the first SIGINT or SIGTERM aborts. A second one ends the process at once. */
+/**
+ * Returns an abort signal that the first SIGINT or SIGTERM aborts. A second SIGINT or SIGTERM ends the process at once.
+ */
 export const interruption = (): AbortSignal => {
   const controller = new AbortController()
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

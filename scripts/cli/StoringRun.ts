@@ -11,7 +11,7 @@ interface RunSettings {
   /** Makes a client that reports its retries. */
   readonly clientTelling: (onRetry: OnRetry) => PurchaseClient
   readonly signal: AbortSignal
-  /** The longest time in which no further purchase is settled. */
+  /** The longest time in which no further purchase is settled (stored or refused), in milliseconds. */
   readonly timeoutMilliseconds: number
   readonly onRetry: OnRetry
   /** Called after each answer that settles a purchase. */
@@ -31,7 +31,7 @@ export class StoringRun {
   private answered = 0
   stored = 0
   refused = 0
-  /** The message of the first refusal; `undefined` if none was refused. */
+  /** The message of the first refusal; `undefined` if no purchase was refused. */
   refusal: string | undefined
 
   constructor(count: number, purchase: (number: number) => NewPurchase) {
@@ -49,7 +49,10 @@ export class StoringRun {
     return this.sent - this.answered + this.again.length
   }
 
-  /** Stores all purchases. Throws a TimedOut if none was settled for the timeout, or the reason of an aborted signal. */
+  /**
+   * Stores all purchases. Throws a TimedOut if no purchase was settled for the timeout. Throws the reason of the signal
+   * if that is aborted.
+   */
   async store(settings: RunSettings): Promise<void> {
     const patience = new Patience(settings.timeoutMilliseconds, settings.signal)
     const failed = (failure: Error, wait: number) => {
@@ -78,7 +81,10 @@ export class StoringRun {
     }
   }
 
-  /** Sends until all are sent or one could not be taken. Returns the first problem of that kind, or `undefined`. */
+  /**
+   * Sends purchases until all are sent, or until the service could not take one. Returns the first such problem;
+   * `undefined` if there was none.
+   */
   private async round(
     client: PurchaseClient,
     signal: AbortSignal,

@@ -106,7 +106,10 @@ const post = Command.make(
   ])
 )
 
-/** The id of an event, as the feed prints it. The service reads it. This check only refuses texts that cannot be an id. */
+/**
+ * The id of an event, as the feed prints it. This check only refuses texts that cannot be an id, because the service
+ * reads the id.
+ */
 const FeedEventId = Schema.String.check(
   Schema.makeFilter(
     (text: string) =>

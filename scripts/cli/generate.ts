@@ -25,7 +25,10 @@ interface Given {
   readonly urlWords: ReadonlyArray<string>
 }
 
-/** Returns the command that goes on, for a shell. A word that begins with - stands behind --, or it would be an option. */
+/**
+ * Returns the shell command that continues the run. A word that begins with - stands behind --, or it would be an
+ * option.
+ */
 const continuation = ({ count, user, run, urlWords }: Given): string => {
   const program = process.env["PURCHASES_CALLED_AS"] || "purchases"
   const named = run.startsWith("-") ? [`--run=${run}`] : ["--run", run]
@@ -33,7 +36,7 @@ const continuation = ({ count, user, run, urlWords }: Given): string => {
   return [program, ...urlWords, "generate", ...rest].map(shellWord).join(" ")
 }
 
-/** Returns a text with the number of stored purchases, and the command that goes on. */
+/** Returns a text with the number of stored purchases, and the command that continues the run. */
 const howToGoOn = (storing: StoringRun, given: Given): string => {
   const known = `${counted(storing.stored)} of ${counted(given.count)} are stored. Continue with: ${continuation(given)}`
   return storing.open === 0

@@ -29,7 +29,7 @@ const keyOf = (text: string): RejectedKey => {
 
 const keyText = ({ inputSequence, index }: RejectedKey): string => `${inputSequence}/${index}`
 
-/** Writes a text of several lines in one line. */
+/** Replaces each line break of a text by a blank. */
 const oneLine = (text: string): string => text.replaceAll(/\s*[\r\n]+\s*/g, " ")
 
 /** Writes one record as a line of the list. */

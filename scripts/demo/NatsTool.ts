@@ -11,8 +11,9 @@ const outputBytesMax = 64 * 1024 ** 2
 export type NatsTool = (...words: ReadonlyArray<string>) => Promise<string>
 
 /**
- * Returns the tool for the broker at `url`, or `undefined` if there is no tool and none can be fetched. It does not use
- * a context of its user. The address is not in the list of processes, because it can hold a password.
+ * Returns the tool for the broker at `url`, or `undefined` if there is no tool and none can be fetched. The tool uses
+ * no context of the person who runs the demo. The address is not in the list of processes, because the address can hold
+ * a password.
  */
 export const findNatsTool = async (url: string): Promise<NatsTool | undefined> => {
   const found = runFile(finder, ["cli"])

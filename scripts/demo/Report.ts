@@ -19,7 +19,7 @@ export class Report {
     this.print(`   ${text}`)
   }
 
-  /** Claims that the value that came back is the expected one. */
+  /** Claims that the returned value equals the expected value. */
   expect<A extends string | number | bigint | boolean>(claim: string, cameBack: A, shall: A): void {
     if (cameBack !== shall) throw new WrongClaim(`${claim}: came back as '${cameBack}', and should be '${shall}'`)
     this.print(` ✓ ${claim}: ${cameBack}`)

@@ -33,7 +33,7 @@ const run = async (url: string): Promise<void> => {
       url,
       fetch: (request) =>
         fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(answerMillisecondsMax)]) }),
-      // A worker that has just started does not answer at once.
+      // Retries are reported, because a worker that has just started does not answer at once.
       onRetry: ({ message }) => report.say(`It is asked again: ${message}`)
     }),
     report,
@@ -62,7 +62,7 @@ else {
     await run(values.url)
   } catch (failure) {
     console.error(`demo: ${messageOf(failure)}`)
-    // A request that is still on its way would keep the process.
+    // A request in flight would keep the process alive.
     process.exit(1)
   }
 }

@@ -4,7 +4,7 @@ import type { NatsTool } from "./NatsTool.ts"
 import type { Report } from "./Report.ts"
 import type { Survivor } from "./showKill.ts"
 
-/** The rows of a chain that are shown before its last one. */
+/** The rows of a chain that are shown before its last row. */
 const chainRowsShown = 5
 /** The characters of a line of a commit that are shown. */
 const lineCharactersMax = 120
@@ -61,7 +61,10 @@ const showInput = async (report: Report, nats: NatsTool): Promise<number> => {
   return Number(config.metadata["purchases.partitions"])
 }
 
-/** Asks the owner for the account of the user whose purchases outlived a killed worker, and compares it with them. */
+/**
+ * Asks the owner for the account of the user whose purchases outlived a killed worker, and compares it with these
+ * purchases.
+ */
 const showAccount = async (report: Report, nats: NatsTool, survivor: Survivor): Promise<InspectedAccount> => {
   const subject = `ledger.account.${encodeToken(survivor.userId)}`
   report.title(`nats req ${subject} ''`)

@@ -1,7 +1,9 @@
 import { Effect, Layer } from "effect"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 
-/** The most characters that are kept, about. The verification reads a commit once for each of its revisions. */
+/**
+ * About the most characters of records that are kept. The verification reads a commit once for each of its revisions.
+ */
 const cachedLengthMax = 256 * 1024 * 1024
 
 /** A chain whose records are kept when they were read. Records never change. */
@@ -24,7 +26,7 @@ const cached = (chain: (typeof CommitChain)["Service"]): (typeof CommitChain)["S
       Effect.suspend(() => {
         const record = records.get(sequence)
         if (record === undefined) return Effect.tap(chain.at(sequence), (read) => Effect.sync(() => keep(read)))
-        // The record that was used last is forgotten last.
+        // The record moves to the end, because the record that was used last is forgotten last.
         records.delete(sequence)
         records.set(sequence, record)
         return Effect.succeed(record)

@@ -17,7 +17,7 @@ import { refuse } from "./UpgradeFailure.ts"
 /** The worker that the records of the upgrade name. */
 export const upgradeWorker = "upgrade"
 
-/** The attempts of a write that the broker did not answer, and the wait before each. It is looked for first. */
+/** The further attempts of a write that the broker did not answer, and the wait before each. */
 const triesAgainMax = 60
 const waitBeforeAgain = "500 millis"
 
@@ -38,7 +38,10 @@ interface PendingCommit {
 
 const nothingPending = (): PendingCommit => ({ lines: [], revisions: new Map(), bytes: 0 })
 
-/** The revision after the newest of an account: the content of the former one, with the places of the new layout. */
+/**
+ * The revision after the newest of an account: the content of the former revision, with the sequences of the new
+ * layout.
+ */
 const nextRevision = (account: Account, former: FormerRevision): Revision =>
   revisionOf(account, {
     applied: former.purchases,
@@ -61,7 +64,9 @@ const untilAnswered = <A>(write: Effect.Effect<A, BrokerFailure | CommitConflict
     schedule: Schedule.spaced(waitBeforeAgain).pipe(Schedule.upTo({ times: triesAgainMax }))
   })
 
-/** Appends a commit, and returns its sequence. A commit that was stored without an answer is found as the newest. */
+/**
+ * Appends a commit, and returns its sequence. If a commit was stored without an answer, finds it as the newest commit.
+ */
 const appendSurely = (chain: (typeof CommitChain)["Service"], partition: number, commit: string, after: number) =>
   chain.append(partition, commit, after).pipe(
     Effect.catch((failure) =>
@@ -78,15 +83,18 @@ const appendSurely = (chain: (typeof CommitChain)["Service"], partition: number,
 export interface ChainReplay {
   /** Takes the next revision of any account of the partition. */
   readonly take: (userToken: string, former: FormerRevision) => Effect.Effect<void, { readonly message: string }>
-  /** Writes a segment of all that is unsealed of a user, after the commit that waits for it. */
+  /**
+   * Writes the commit that has a waiting revision of the user. Then writes a segment of all unsealed revisions of the
+   * user.
+   */
   readonly seal: (userToken: string) => Effect.Effect<void, { readonly message: string }>
   /** Writes the last commit, which has the position of the partition. */
   readonly end: (position: number) => Effect.Effect<void, { readonly message: string }>
 }
 
 /**
- * Begins the chain of a partition with a take-over record. The commits before the last have position 0: until the upgrade is
- * done nobody reads them.
+ * Begins the chain of a partition with a take-over record. The commits before the last have position 0: nobody reads
+ * them until the upgrade is done.
  */
 export const beginReplay = Effect.fnUntraced(function* (
   partition: number,
@@ -109,7 +117,7 @@ export const beginReplay = Effect.fnUntraced(function* (
     pending = nothingPending()
   })
 
-  /** A commit has one line of a user at most, and a segment covers commits. */
+  /** Writes the waiting commit if it has a line of the user, because a commit has at most one line of each user. */
   const flushFor = (userToken: string) => (pending.revisions.has(userToken) ? flush(0) : Effect.void)
 
   const seal = Effect.fnUntraced(function* (userToken: string) {

@@ -30,7 +30,7 @@ export interface FormerState {
   readonly messages: number
   readonly bytes: number
   readonly lastSequence: number
-  /** The number of keys: at least that of the accounts. */
+  /** The number of keys: at least the number of accounts. */
   readonly keys: number
 }
 
@@ -42,8 +42,8 @@ interface StreamInfo {
     readonly num_subjects?: number
   }
   /**
-   * The cluster of the stream, which only a broker in a cluster names. Without a leader it answers too, with old
-   * values.
+   * The cluster of the stream, which only a broker in a cluster names. Without a leader the broker answers too, but
+   * with old values.
    */
   readonly cluster?: { readonly leader?: string }
 }
@@ -120,7 +120,7 @@ export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: nu
 
   const newestOf = (key: string) => Effect.map(newest(key), (found) => found?.sequence)
 
-  // A search behind the newest value would take the broker long, so the newest one is read instead.
+  // A search behind the newest value would take the broker long, so the newest value is read instead.
   const valuesOf = Effect.fnUntraced(function* (key: string, from = 1) {
     const last = (yield* newestOf(key)) ?? 0
     const values: Array<FormerValue> = []

@@ -17,7 +17,7 @@ export interface WrittenRecords {
 const isNewest = (former: FormerLedger) => (value: FormerValue) =>
   Effect.map(former.newestOf(value.key), (sequence) => sequence === value.sequence)
 
-/** Hands on each rejected record of the former layout once. */
+/** Calls `take` once for each rejected record of the former layout. */
 export const eachRejection = <E, R>(former: FormerLedger, take: (value: FormerValue) => Effect.Effect<void, E, R>) =>
   former.eachPage(formerFilter.rejected, (page) =>
     Effect.flatMap(Effect.filter(page, isNewest(former), { concurrency: lookUpsMax }), (once) =>

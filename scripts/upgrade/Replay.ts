@@ -7,9 +7,12 @@ import { ReplayedAccounts } from "./ReplayedAccounts.ts"
 
 /** The bounds of the memory of the upgrade. */
 export interface ReplayLimits {
-  /** With more accounts the former layout is read several times, each time for a part of the partitions. */
+  /**
+   * The most accounts of one pass. With more accounts the former layout is read several times, each time for some of
+   * the partitions.
+   */
   readonly accountsOfPassMax: number
-  /** With more purchase ids in memory, segments are written early. */
+  /** The most purchase ids in memory. If there are more, segments are written early. */
   readonly unsealedIdsMax: number
   /** The values of the former layout that are read at once. */
   readonly pageValuesMax: number
@@ -36,7 +39,7 @@ export const passesOf = (partitions: number, accounts: number, accountsOfPassMax
   return passes
 }
 
-/** Seals the accounts that were touched longest ago until few enough ids are in memory. */
+/** Writes segments for the accounts that were touched longest ago until few enough ids are in memory. */
 const sealEarly = Effect.fnUntraced(function* (
   accounts: ReplayedAccounts,
   chainOf: (userToken: string) => ChainReplay | undefined,
@@ -62,7 +65,7 @@ const replayPass = Effect.fnUntraced(function* (plan: ReplayPlan, partitions: Re
     for (const { key, text } of part) yield* chain.take(tokenOfKey(key), decodeFormerRevision(text))
   })
 
-  // Each partition takes its revisions in their order, and the partitions go side by side.
+  // Each partition takes its revisions in order. The partitions work concurrently.
   const takePage = Effect.fnUntraced(function* (page: ReadonlyArray<FormerValue>) {
     const parts = Map.groupBy(page, ({ key }) => chainOf(tokenOfKey(key)))
     const taking = Array.from(parts, ([chain, part]) => (chain === undefined ? Effect.void : takePart(chain, part)))

@@ -6,8 +6,8 @@ import { previousRevisionsMax, type Revision } from "../../src/account/Revision.
 const newestOf = (sequences: ReadonlyArray<number>): Array<number> => sequences.slice(-previousRevisionsMax)
 
 /**
- * The accounts of a pass, as far as they are replayed. Of each user it keeps the totals, the sequences of the newest 20
- * revisions, and the links of its segments. It keeps purchase ids only until a segment covers them.
+ * The accounts of a pass, as far as they are replayed. For each user keeps the totals, the sequences of the newest 20
+ * revisions, and the links of its segments. Keeps purchase ids only until a segment covers them.
  */
 export class ReplayedAccounts {
   private readonly accounts = new Map<string, Account>()
@@ -38,7 +38,7 @@ export class ReplayedAccounts {
     this.unsealed.add(userToken)
   }
 
-  /** Takes the links of segments that cover all of an account, and forgets its ids. */
+  /** Forgets the ids of an account, because segments cover all of them now. */
   sealed(userToken: string): void {
     const account = this.of(userToken)
     this.ids -= account.purchaseIds.size

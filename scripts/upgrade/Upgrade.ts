@@ -44,7 +44,7 @@ export interface UpgradeOptions {
   readonly settings: UpgradeSettings
   readonly limits: ReplayLimits
   readonly report: UpgradeReport
-  /** Swaps services of the broker; only tests do. */
+  /** Replaces services of the broker. Only tests use it. */
   readonly replace?: Replacements
 }
 
@@ -112,7 +112,10 @@ const readingLayer = Layer.mergeAll(Heads.layer, History.layer.pipe(Layer.provid
   Layer.provideMerge(cachedChainLayer)
 )
 
-/** Removes the consumers of former epochs: new epochs are lower numbers, and would find consumers under their names. */
+/**
+ * Removes the consumers of former epochs: new epochs have lower numbers, and could get the number of a former epoch,
+ * whose consumer has the same name.
+ */
 const removeConsumers = Effect.fnUntraced(function* (partitions: number) {
   const consumers = yield* PartitionConsumer
   for (let partition = 0; partition < partitions; partition += 1) {

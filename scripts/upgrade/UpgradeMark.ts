@@ -12,15 +12,15 @@ const upgradeRunning = "running"
 
 const remove = (connection: BrokerConnection, stream: string) =>
   askJetStream<object>(connection, `STREAM.DELETE.${stream}`, {}).pipe(
-    // The first of two requests may have deleted the stream.
+    // A refusal is no failure if an unanswered request before it has deleted the stream.
     Effect.catchTag("BrokerRefused", (refused) =>
       refused.code === apiCode.streamNotFound ? Effect.void : Effect.fail(refused)
     )
   )
 
 /**
- * Creates the journal with the mark of an upgrade that runs. A journal with that mark was left by an upgrade that did not
- * end, and is removed first, after the heads that were made of it. Any other journal is left alone.
+ * Creates the journal with the mark of an unfinished upgrade. A journal with that mark was left by an upgrade that did
+ * not end, and is removed first, after its heads. Any other journal is left alone.
  */
 export const beginJournal = Effect.fnUntraced(function* (connection: BrokerConnection, replicas: number) {
   const journal = yield* streamConfigOf(connection, journalStream)

@@ -49,7 +49,7 @@ const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number
   return entries
 })
 
-/** Reads the receipt of the newest purchase, which has to agree with the history. */
+/** Reads the receipt of the newest purchase, and compares it with the history. */
 const verifyReceipt = Effect.fnUntraced(function* (
   userToken: string,
   newest: LedgerEntry | undefined,
@@ -61,7 +61,7 @@ const verifyReceipt = Effect.fnUntraced(function* (
   if (!isDeepStrictEqual(entry, newest)) yield* differs(`account ${userToken}`, "its newest receipt is another one")
 })
 
-/** Compares each revision of an account with the former one of its number. */
+/** Compares each revision of an account with the former revision of the same number. */
 const verifyRevisions = Effect.fnUntraced(function* (
   userToken: string,
   former: ReadonlyArray<FormerRevision>,

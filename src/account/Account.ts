@@ -4,7 +4,10 @@ import { addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
 import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
 import { noLinks, type SealedRevision, type SegmentContent, segmentIdsMax, type SegmentLinks } from "./Segment.ts"
 
-/** Bounds the part of an account that no segment covers. The defaults are {@link sealBounds}. */
+/**
+ * The bounds of the part of an account that no segment covers. To seal this part means to store it as a segment. The
+ * defaults are {@link sealBounds}.
+ */
 export interface SealBounds {
   /**
    * Sealing begins at this many unsealed ids and counts of repeats together, or at `revisionsMin` unsealed revisions.
@@ -12,13 +15,13 @@ export interface SealBounds {
   readonly idsMin: number
   readonly revisionsMin: number
   /**
-   * At this many unsealed revisions, the next revision waits for the segment. It bounds the commits that a read of an
-   * account takes.
+   * At this many unsealed revisions, the next revision waits until the segment in flight is stored. This number bounds
+   * the commits that are read to load an account.
    */
   readonly revisionsMax: number
   /**
    * At this many unsealed ids, the next revision waits too. A segment takes no further revision that would bring it
-   * above.
+   * above this number.
    */
   readonly idsMax: number
 }
@@ -54,8 +57,8 @@ export interface Account {
   /** The number of applied purchases. */
   count: number
   /**
-   * The input sequence up to which the purchases of the account are decided. Input up to it that is read again is
-   * skipped.
+   * The input sequence up to which the purchases of the account are decided. Input up to this sequence that is read
+   * again is skipped.
    */
   decidedThrough: number
   /** The sequence of the commit with the newest revision, 0 before the first. */
@@ -77,7 +80,7 @@ export interface Account {
   links: SegmentLinks
   /** The ids of all applied purchases. */
   readonly purchaseIds: PurchaseIdSet
-  /** The sequences of the revisions that applied something, oldest first. It only grows, and only at its end. */
+  /** The sequences of the revisions that applied something, oldest first. The list only grows, and only at its end. */
   applying: Array<number>
   /**
    * The sequences of revisions that only count repeats, oldest first; `undefined` without such revisions, as in most
@@ -98,11 +101,11 @@ export interface Decision {
   readonly fingerprints: ReadonlyArray<number>
   /** The total of the account after the decision, in cents. */
   readonly total: Cents
-  /** The input sequence up to which the account is decided after it. */
+  /** The input sequence up to which the account's purchases are decided after this decision. */
   readonly decidedThrough: number
 }
 
-/** Shared by all decisions, because most have no repeats. */
+/** Shared by all decisions without repeats, which are nearly all. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noSequences: ReadonlyArray<number> = []
 const noConflicts: ReadonlyArray<Delivered> = []
@@ -178,7 +181,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
 /** Returns whether a decision leaves nothing to write, because all input had been decided before. */
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
-/** Returns whether a segment should be written. No revision has to wait for it. */
+/** Returns whether a segment should be stored. Revisions need not wait for the segment yet. */
 export const isSealDue = (
   { purchaseIds, unsealedRevisions, unsealedRepeats, sealing }: Account,
   { idsMin, revisionsMin }: SealBounds = sealBounds
@@ -188,7 +191,7 @@ export const isSealDue = (
 
 /**
  * Returns whether the account is at a bound, so that its next revision has to wait for the segment in flight, and name
- * it.
+ * that segment.
  */
 export const mustAwaitSeal = (
   { purchaseIds, unsealedRevisions, sealing }: Account,
@@ -250,7 +253,9 @@ export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds)
   }))
 }
 
-/** Takes note that a segment is stored, the last one that {@link beginSeal} returned. */
+/**
+ * Takes note that all segments that {@link beginSeal} returned are stored. `segment` is the sequence of the last one.
+ */
 export const endSeal = (account: Account, segment: number, links: SegmentLinks): void => {
   account.segment = segment
   account.links = links
@@ -311,8 +316,8 @@ const takeMembers = (
 }
 
 /**
- * Takes a committed revision into the account. `sequence` is that of its commit. A caller that has just decided the
- * revision passes its fingerprints. Otherwise they are computed.
+ * Takes a committed revision into the account. `sequence` is the sequence of the revision's commit. A caller that has
+ * just decided the revision passes the fingerprints of its purchases. Otherwise the fingerprints are computed.
  */
 export const evolve = (
   account: Account,
@@ -337,14 +342,14 @@ export const takeSegment = (account: Account, { revisions, repeats }: SegmentCon
   for (const [purchaseId, counts] of repeats) account.purchaseIds.repeat(purchaseId, counts)
 }
 
-/** A sealed revision: its place in the order, and its kind. */
+/** A sealed revision: the sequence of its commit, and whether it is idle. */
 export interface SealedOrder {
   readonly sequence: number
-  /** Whether it only counts repeats. */
+  /** Whether the revision only counts repeats. */
   readonly isIdle: boolean
 }
 
-/** Takes the order of all sealed revisions, oldest first. */
+/** Takes the sequences of all sealed revisions, oldest first, into an account that is being read. */
 export const takeSealedOrder = (account: Account, revisions: Iterable<SealedOrder>): void => {
   for (const { sequence, isIdle } of revisions) {
     if (isIdle) (account.idle ??= []).push(sequence)
@@ -355,7 +360,7 @@ export const takeSealedOrder = (account: Account, revisions: Iterable<SealedOrde
 
 /** A revision with the sequence of its commit. */
 export interface StoredRevision {
-  /** The sequence of its commit. */
+  /** The sequence of the commit that has the revision. */
   readonly sequence: number
   readonly revision: Revision
 }

@@ -1,6 +1,6 @@
 /**
- * Ids of applied purchases, in the order in which they were added. Each has the sequence of its commit and its
- * fingerprint.
+ * Ids of applied purchases, in the order in which they were added. Each id has the sequence of the commit that applied
+ * it, and the fingerprint of its purchase.
  */
 export interface AppliedIds {
   readonly size: number

@@ -1,12 +1,13 @@
 import type { AppliedIds } from "./AppliedIds.ts"
 import { fnvStep } from "./TextHash.ts"
 
-/** The numbers that are kept of each id: its tag, its revision and its fingerprint. */
+/** How many numbers are kept for each id: its tag, the sequence of its commit, and its fingerprint. */
 const numbersOfId = 3
-/** The room doubles up to this many ids, and then grows by the same number. Most accounts have few ids. */
+/** The room doubles up to this many ids, and then grows by this many ids each time. Most accounts have few ids. */
 const roomStepMax = 4
 /**
- * Fills free room. It has a fraction, so the engine keeps the array as plain floats, which the garbage collector skips.
+ * Fills the free room for numbers. This value has a fraction, so the engine keeps the array as plain floats, which the
+ * garbage collector skips.
  */
 const freeNumber = 0.5
 /** The free room to add to a list with 0, 1, 2, … ids. */
@@ -30,8 +31,9 @@ const tagOf = (id: string): number => {
 }
 
 /**
- * Keeps ids in arrays, in the order in which they were added, and searches them from the front. For few ids it takes
- * less memory than a table. A search compares tags, which lie side by side. It reads an id only if its tag is equal.
+ * Keeps ids in arrays, in the order in which they were added, and searches them from the front. For few ids, the arrays
+ * take less memory than a table. A search compares tags, which lie side by side. It reads an id only if its tag is
+ * equal.
  */
 export class IdList implements AppliedIds {
   private count = 0
@@ -78,7 +80,7 @@ export class IdList implements AppliedIds {
     return -1
   }
 
-  // Given arrays as arguments, `concat` takes its quick path and leaves no unused room.
+  // With an array as its argument, `concat` is quick and leaves no unused room.
   private grow(): void {
     const { ids, numbers } = rooms[Math.min(this.count, rooms.length - 1)] as (typeof rooms)[number]
     this.ids = this.ids.concat(ids)

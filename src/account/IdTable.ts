@@ -8,13 +8,13 @@ const bytesOfIdUsual = 36
 /** The most bytes of UTF-8 for one UTF-16 unit. */
 const bytesOfUnitMax = 3
 /**
- * The numbers that are kept of each id: the sequence of its commit, its fingerprint, and its end among the bytes of all
- * ids.
+ * How many numbers are kept for each id: the sequence of its commit, its fingerprint, and its end among the bytes of
+ * all ids.
  */
 const numbersOfId = 3
 /**
- * The numbers of a slot: the index of an id plus one, 0 if the slot is free, and the hash of that id. Both numbers lie
- * in one line of memory, so a search seldom reads another line.
+ * How many numbers a slot has: the index of an id plus one, 0 if the slot is free, and the hash of that id. Both
+ * numbers lie in one line of memory, so a search seldom reads another line.
  */
 const numbersOfSlot = 2
 
@@ -28,9 +28,9 @@ const seed = Math.floor(Math.random() * 0x1_0000_0000)
 const unaccounted = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes)
 
 /**
- * Keeps ids in a hash table with open addressing, in typed arrays. It only grows. The garbage collector does not walk
- * over it, and it loads faster than a Map. Ids are compared as UTF-8. That tells all ids apart, because no id has an
- * unpaired surrogate.
+ * Keeps ids in a hash table with open addressing, in typed arrays. The table only grows. The garbage collector does not
+ * walk over it, and it is filled faster than a Map. Ids are compared as UTF-8. Different ids have different bytes,
+ * because no id has an unpaired surrogate.
  */
 export class IdTable implements AppliedIds {
   private count = 0

@@ -13,8 +13,8 @@ const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
 /**
- * Returns the text in normalization form C. Plain texts are in it already, and checking them first saves most of the
- * time.
+ * Returns the text in normalization form C. Plain texts are in this form already, and checking them first saves most of
+ * the time.
  */
 export const inNormalForm = (text: string): string => (plain.test(text) ? text : text.normalize("NFC"))
 

@@ -1,6 +1,6 @@
 import { integerFrom, type NumberProblem } from "./JsonNumber.ts"
 
-/** Integer minor units of one US dollar. */
+/** An amount of US dollars, in whole cents. */
 export type Cents = bigint
 
 /** The highest price of one piece: 1,000,000.00. */

@@ -53,8 +53,8 @@ const isAmount = (value: unknown, max: number): value is number =>
   typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= max
 
 /**
- * Reads a purchase from parsed JSON, by the same rules as the schema. Returns `undefined` if they refuse it. The schema
- * can then give the reason. A worker reads every purchase, and this is several times faster than the schema.
+ * Reads a purchase from parsed JSON, by the same rules as the schema. Returns `undefined` if the rules refuse it. The
+ * schema can then give the reason. A worker reads every purchase, and this is several times faster than the schema.
  */
 export const readPurchase = (candidate: unknown): Purchase | undefined => {
   if (typeof candidate !== "object" || candidate === null) return undefined
@@ -93,8 +93,9 @@ export const sameContent = (one: Content, other: Content): boolean =>
 
 /**
  * Returns a fingerprint of 53 bits of the content of a purchase. The purchaseId set tells a repeat from a conflict by
- * it, and need not keep the content. It combines two multiplicative hashes, FNV-1a and one with a multiplier of
- * murmur3. They run over the UTF-16 units of the texts, the length of each text, and the amounts.
+ * the fingerprint, and need not keep the content. The fingerprint combines two multiplicative hashes, FNV-1a and one
+ * with a multiplier of murmur3. Both hashes run over the UTF-16 units of the texts, the length of each text, and the
+ * amounts.
  */
 export const contentFingerprint = (content: Content): number => {
   let low = fnvOffset

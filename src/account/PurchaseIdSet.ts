@@ -9,7 +9,7 @@ const listedMax = 32
 
 /** An id of the set. */
 export interface AppliedId extends Repeats {
-  /** The sequence of the commit that applied it. */
+  /** The sequence of the commit that applied the id's purchase. */
   readonly sequence: number
   /** The fingerprint of the purchase's content. */
   readonly fingerprint: number
@@ -25,7 +25,8 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
 
 /**
  * The ids of all purchases that an account has applied, with their fingerprints and repeats. The ids of sealed segments
- * come first, and then the unsealed ids. A worker keeps millions of ids, so large sets do not make an object for each.
+ * come first, and then the unsealed ids. A worker keeps millions of ids, so large sets do not make an object for each
+ * id.
  */
 export class PurchaseIdSet {
   private ids: AppliedIds = new IdList()
@@ -102,7 +103,7 @@ export class PurchaseIdSet {
     this.seal()
   }
 
-  /** Takes note that a segment covers all present ids, or will when it is stored. */
+  /** Takes note that segments cover all ids of the set, or will cover them when they are stored. */
   seal(): void {
     this.sealed = this.ids.size
   }

@@ -1,6 +1,6 @@
 import type { Repeats } from "./Revision.ts"
 
-/** The most segments that a segment names, and also the most directories. */
+/** The most segments after the newest directory that a segment names, and also the most directories that it names. */
 export const linksMax = 255
 /**
  * The most ids of one segment, unless a single revision has more. The bound holds for the counts of repeats too. A
@@ -26,7 +26,8 @@ export interface SegmentContent {
 
 /**
  * The segments that the next segment of an account names. Every {@link linksMax}th segment is a directory. Later
- * segments name the directory instead of the segments that it names. So a million ids are found in three steps.
+ * segments name the directory instead of the segments that the directory names. So all segments of a million ids are
+ * found in three rounds of reads.
  */
 export interface SegmentLinks {
   /** The sequences of the segments after the newest directory, newest first. */

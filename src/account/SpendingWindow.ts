@@ -28,7 +28,7 @@ export const windowStart = ({ by, timeZone }: WindowKind, at: number): number =>
   return (by === "day" ? moment : moment.with({ day: 1 })).startOfDay().epochMilliseconds
 }
 
-/** Returns the end of the window that holds a moment, which is the start of the next. */
+/** Returns the end of the window that holds a moment. This is the start of the next window. */
 export const windowEnd = (kind: WindowKind, at: number): number => {
   const start = windowStart(kind, at)
   const begun = zonedAt(start, kind.timeZone)

@@ -26,12 +26,13 @@ import { LruEntry } from "./LruList.ts"
 
 /**
  * An actor takes no further message into a revision that has this many purchases. The last message may add {@link
- * messagePurchasesMax}, and the revision still fits into a commit.
+ * messagePurchasesMax} purchases, and the revision still fits into a commit.
  */
 export const revisionPurchasesMax = commitRevisionsMax - messagePurchasesMax
 /**
  * An actor takes no further message into a revision that has this many bytes. The last message adds at most half of the
- * broker's `max_payload`, and the revision stays below it. A UTF-16 unit counts as three bytes, its most in UTF-8.
+ * broker's `max_payload`, so the revision stays below `max_payload`. A UTF-16 unit counts as three bytes, the most that
+ * it takes in UTF-8.
  */
 export const revisionBytesMax = 256 * 1024
 
@@ -43,8 +44,8 @@ export interface PurchasesEnvelope<Tag> {
 }
 
 /**
- * Looks at the account after everything before it in the mailbox is committed. `look` must neither change nor keep the
- * account.
+ * Asks the actor to call `look` with its account, after all earlier purchases of the mailbox are committed. `look` must
+ * neither change nor keep the account.
  */
 export interface LookEnvelope {
   readonly kind: "look"
@@ -64,9 +65,12 @@ export interface ActorContext<Tag> {
   readonly mailboxMax: number
   /** Called when a revision is committed. The purchases of the revision came in `messages`. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
-  /** Called when a purchase came again with another content. Its record is stored, and a commit counts it. */
+  /** Called when the conflict of a purchase is counted by a stored commit. Its rejected record is stored by then. */
   readonly conflict: (rejection: Rejection) => void
-  /** Called when a request was anything but a success. The epoch is over then, and its end ends its actors. */
+  /**
+   * Called when a request did not surely succeed, or when an actor failed. The call ends the epoch, and so all of its
+   * actors.
+   */
   readonly failed: (reason: string) => void
 }
 
@@ -75,8 +79,8 @@ export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly requests: ActorRequests
   readonly sealing: SealBounds
   /**
-   * Schedules a turn of an actor, by {@link ResidentActor.turn}. In its turn the actor takes everything that was
-   * offered until then.
+   * Schedules a call of {@link ResidentActor.turn}. In that turn, the actor takes envelopes that its mailbox has by
+   * then.
    */
   readonly wake: (actor: ResidentActor) => void
   /** Takes note that an actor has its account. */
@@ -85,7 +89,7 @@ export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly finished: (actor: ResidentActor, purchaseIds: number) => void
 }
 
-/** An actor as the slots of its worker know it, whatever its epoch. */
+/** The part of an actor that {@link ActorSlots} uses. It does not depend on the actor's epoch. */
 export abstract class ResidentActor extends LruEntry {
   /** When the actor was last given an envelope, in milliseconds. */
   usedAt = 0
@@ -120,8 +124,8 @@ const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
 }
 
 /**
- * Takes envelopes from the front of a mailbox, up to the size of one revision. Returns them and the rest. Looks that
- * were taken see all purchases that were taken.
+ * Takes envelopes from the front of a mailbox, up to the size of one revision. Returns the taken envelopes and the
+ * rest. Each taken look sees all taken purchases, also those that came after the look.
  */
 const takeWork = <Tag>(waiting: ReadonlyArray<Envelope<Tag>>): { work: Work<Tag>; rest: Array<Envelope<Tag>> } => {
   const messages: Array<InputMessage<Tag>> = []
@@ -151,13 +155,13 @@ const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejecti
 })
 
 /**
- * The actor of one user. It holds the account with its purchaseId set, and takes its mailbox in order. It decides the
- * purchases that wait together, proposes them as one revision, and goes on when that is committed. It ends with its
- * epoch.
+ * The actor of one user. It holds the account with its purchaseId set, and takes the envelopes of its mailbox in order.
+ * It decides the purchases that wait together, and proposes them as one revision. It goes on when that revision is
+ * committed. An actor ends with its epoch.
  *
- * It is an object and not a fiber, because a worker has a hundred thousand actors. Its requests to the broker run as
- * effects. While it waits for them, nothing runs. At most one of its revisions waits for its commit, so the actor
- * itself is the proposal.
+ * An actor is an object and not a fiber, because a worker has a hundred thousand actors. Requests to the broker run as
+ * effects, and no code of the actor runs while it waits for them. At most one revision of an actor waits for a commit,
+ * so the actor itself is the proposal of that revision.
  */
 export class AccountActor<Tag> extends ResidentActor implements RevisionProposal<Tag> {
   readonly userToken: string
@@ -170,12 +174,12 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   private isBusy = false
   private isOver = false
   /**
-   * Whether the actor has decided nothing since it was loaded. Then the actor waits for a segment that is due.
-   * Otherwise an actor that leaves memory after each revision would store the same segment again and again, and never
-   * name it.
+   * Whether the actor has decided nothing since its account was loaded. Such an actor decides only after a segment that
+   * is due is stored. Without this wait, an actor that leaves memory after each revision would store the same segment
+   * again and again. No revision would ever name the segment.
    */
   private isFresh = true
-  /** The work that waits for a segment, because the account is at its bound. */
+  /** The work that waits until the segment in flight is stored; `undefined` if no work waits. */
   private held: Work<Tag> | undefined
   private sealed: StoredSegment | undefined
   /** The messages of the revision that waits for its commit. The next four fields belong to the same revision. */
@@ -216,7 +220,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.step(this.take, undefined)
   }
 
-  /** Runs a step. A defect in it ends only this epoch. */
+  /** Runs a method of this actor. A defect in the method ends only this epoch, not the worker. */
   private step<A>(run: (value: A) => void, value: A): void {
     if (this.isOver) return
     try {
@@ -303,7 +307,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     if (decision.conflicts.length === 0) return hands.writer.submit(this)
     const rejections = decision.conflicts.map(conflictOf)
     this.rejections = rejections
-    // Records that a commit counts are stored before it.
+    // The rejected records of conflicts are stored before the commit that counts the conflicts.
     hands.requests.record(userToken, rejections, () => this.step(this.submit, undefined))
   }
 
@@ -311,7 +315,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.hands.writer.submit(this)
   }
 
-  /** Returns the line of the revision that waits. Nothing changes the account between its decision and its commit. */
+  /** Returns the commit's line of the decided revision. Nothing changes the account between decision and commit. */
   line(): string {
     const { account, decision } = this
     if (account === undefined || decision === undefined) throw new Error("nothing is decided")
@@ -341,7 +345,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.finish(account, looks)
   }
 
-  /** Answers the looks, and takes the envelopes that came meanwhile in another turn. */
+  /** Answers the looks. Schedules another turn if further envelopes have come. */
   private finish(account: Account, looks: ReadonlyArray<LookEnvelope>): void {
     for (const { look } of looks) look(account)
     if (this.waiting !== undefined) this.hands.wake(this)

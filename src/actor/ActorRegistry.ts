@@ -11,23 +11,26 @@ export interface ActorSettings extends SlotBounds {
 }
 
 /**
- * The bounds at which accounts seal. It is a reference with a default, so that a simulation of few purchases seals too.
+ * The bounds at which actors seal a part of their account's purchaseId set. It is a reference with a default, so that a
+ * simulation of few purchases can lower the bounds.
  */
 export const Sealing = Context.Reference<SealBounds>("purchases/actor/Sealing", { defaultValue: () => sealBounds })
 
 /** The actors of one partition epoch. They end when its scope closes. */
 export interface EpochActors<Tag> {
   /**
-   * Puts an envelope into a user's mailbox, and makes the actor if it is not in memory. Returns `false` if there is no
-   * room for the actor or in its mailbox. After the end of the epoch it drops the envelope and returns `true`.
+   * Puts an envelope into the mailbox of a user's actor, and makes the actor if it is not in memory. Returns `false` if
+   * there is no slot for the actor, or no room in its mailbox. After the end of the epoch, drops the envelope and
+   * returns `true`.
    */
   readonly tell: (userToken: string, envelope: Envelope<Tag>) => boolean
 }
 
 /**
  * The actors of a worker, one for each user, with a bounded mailbox each. An actor without work leaves memory after a
- * while. The actor leaves at once if another actor needs its slot, the longest unused first. If all slots have actors
- * with work, `tell` returns `false`. The caller then waits for `room`, and the broker keeps further messages meanwhile.
+ * while, or at once if another actor needs its slot. The actor that was unused for longest leaves first. If all slots
+ * have actors with work, `tell` returns `false`. The caller then waits for `room`, and the broker keeps further
+ * messages meanwhile.
  */
 export class ActorRegistry extends Context.Service<
   ActorRegistry,
@@ -36,7 +39,10 @@ export class ActorRegistry extends Context.Service<
     readonly forEpoch: <Tag>(
       context: ActorContext<Tag>
     ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | ActorServices>
-    /** Waits until an actor has finished its work, or enough actors have their accounts. */
+    /**
+     * Waits until there may be room for another actor. Room may come when an actor finishes its work, or when enough
+     * actors have their accounts.
+     */
     readonly room: Effect.Effect<void>
     /** Returns how many actors are in memory. */
     readonly resident: () => number

@@ -14,13 +14,13 @@ import { forkInScope } from "../runtime/ForkInScope.ts"
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
 
 /**
- * The requests of an epoch's actors to the broker. Each calls `done` once, in a turn of its own. If it fails, it does
- * not call `done`, and the epoch is over.
+ * The requests of an epoch's actors to the broker. Each request calls `done` once, in a fiber of its own. A request
+ * that fails does not call `done`, and ends the epoch.
  */
 export interface ActorRequests {
   /** Reads an account, given the sequence of its newest revision. */
   readonly load: (userToken: string, newest: number, done: (account: Account) => void) => void
-  /** Stores segments in their order. `done` gets the last. */
+  /** Stores segments one after the other. `done` gets the last segment. */
   readonly seal: (
     userToken: string,
     contents: ReadonlyArray<SegmentContent>,
@@ -31,7 +31,7 @@ export interface ActorRequests {
   readonly record: (userToken: string, rejections: ReadonlyArray<Rejection>, done: () => void) => void
 }
 
-/** Makes the requests of an epoch's actors, which end with its scope. `failed` ends the epoch. */
+/** Makes the requests of an epoch's actors. Requests end with the scope of the epoch. `failed` ends the epoch. */
 export const makeActorRequests = (
   partition: number,
   failed: (reason: string) => void

@@ -3,9 +3,9 @@ import type { ResidentActor } from "./AccountActor.ts"
 import { LruList } from "./LruList.ts"
 
 /**
- * The most actors that load their account at once. At this number other users wait until half of these actors have
- * their account. Actors that want the same commit share a read of it, so loading many at once takes fewer reads. The
- * bound is there because each takes memory.
+ * The most actors that load their account at once. At this number, other users wait until half of these actors have
+ * their accounts. Actors that need the same commit share one read of that commit, so many loads at once take fewer
+ * reads. There is a bound because each load takes memory.
  */
 export const loadingMax = 8_192
 
@@ -24,11 +24,14 @@ export interface SlotBounds {
 }
 
 /**
- * The slots of a worker's actors, of all its epochs, in the order of their last use. An actor without work leaves if
- * another actor needs its slot, the longest unused first.
+ * The slots of a worker's actors, over all of its epochs. A slot is the room in memory for one actor. An actor without
+ * work leaves if another actor needs its slot. The actor that was unused for longest leaves first.
  */
 export class ActorSlots {
-  /** Waits until an actor has finished its work, or enough actors have their accounts. */
+  /**
+   * Waits until there may be room for another actor. Room may come when an actor finishes its work, or when enough
+   * actors have their accounts.
+   */
   readonly room: Effect.Effect<void>
   private readonly bounds: SlotBounds
   /** Called for each actor that leaves memory. */
@@ -58,13 +61,13 @@ export class ActorSlots {
     return false
   }
 
-  /** Takes a slot for an actor, which begins to load. */
+  /** Takes a slot for an actor that begins to load its account. */
   add(actor: ResidentActor): void {
     this.loading += 1
     this.byUse.use(actor)
   }
 
-  /** Makes an actor the newest. `now` is in milliseconds. */
+  /** Makes an actor the one that was used last. `now` is in milliseconds. */
   use(actor: ResidentActor, now: number): void {
     this.byUse.use(actor)
     actor.usedAt = now
@@ -103,13 +106,14 @@ export class ActorSlots {
     }
   }
 
-  // If all waiting callers were woken for each loaded actor, most would find the slot taken.
+  // If each loaded actor woke all callers that wait for room, most of them would find no room.
   private giveRoom(): void {
     if (!this.isLoadingFull) this.someFinished.openUnsafe()
   }
 
   /**
-   * Passivates the longest unused actor without work. Returns `false` if each of the longest unused actors has work.
+   * Passivates the longest unused actor without work. Returns `false` if all of the {@link evictionLooksMax} longest
+   * unused actors have work.
    */
   private evict(): boolean {
     let actor = this.byUse.oldest
@@ -123,7 +127,9 @@ export class ActorSlots {
     return false
   }
 
-  /** Counts the size of an actor's purchaseId set, and passivates other actors above the bound. */
+  /**
+   * Counts the size of an actor's purchaseId set. Passivates actors without work while all sets together are too large.
+   */
   private weigh(actor: ResidentActor, now: number): void {
     if (!this.byUse.has(actor)) return
     this.purchaseIds += now - actor.purchaseIds

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Account } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 
-/** A look at an account. It copies the values that it needs, and keeps no part of the account. */
+/** A look at an account. A look copies the values that it needs, and keeps no part of the account. */
 export interface Look<A> {
   readonly userToken: string
   readonly look: (account: Account) => A
@@ -11,25 +11,28 @@ export interface Look<A> {
 /** The reads that the owner of a partition offers, in the name of its epoch. */
 export interface EpochReads {
   /**
-   * Returns the input sequence of the partition's newest message, as the leader has it. If the log has nothing newer
-   * than `dispatchedThrough`, it returns that. If the position is higher, it returns the position.
+   * Returns the input sequence of the partition's newest message, as the leader has it. Returns `dispatchedThrough` if
+   * the log has no newer message. Returns the position if the position is higher.
    */
   readonly newestInput: Effect.Effect<number, BrokerFailure>
   /** Returns the input sequence up to which everything is in the mailboxes of the actors. */
   readonly dispatchedThrough: () => number
   /** Waits until the input up to a sequence is in the mailboxes of the actors. */
   readonly untilDispatched: (inputSequence: number) => Effect.Effect<void>
-  /** Looks at each account after its actor has committed everything that it was given before. Waits for all looks. */
+  /**
+   * Looks at each account after its actor has committed everything that the actor was given before. Waits for all
+   * looks.
+   */
   readonly lookAll: <A>(looks: ReadonlyArray<Look<A>>) => Effect.Effect<ReadonlyArray<A>>
   /** Returns whether the epoch still owned the partition at some moment after the call. */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
 
 /**
- * Looks at accounts with everything that was stored before the call. Returns `undefined` if the epoch is over. If the
- * log holds nothing newer, the first look is current. Otherwise it waits until the actors have the newer input, and
- * looks again. Ownership is checked last. Input that another owner applied may be purged. Then neither the log nor our
- * position shows it.
+ * Looks at accounts with everything that was stored before the call. Returns `undefined` if the epoch is over. The
+ * first look is current if the log holds no newer input. Otherwise waits until the actors have the newer input, and
+ * looks again. Checks ownership last, because input that another owner applied may be purged already. Neither the log
+ * nor our position would show such input.
  */
 export const lookStrong = Effect.fnUntraced(function* <A>(reads: EpochReads, look: Effect.Effect<A>) {
   const dispatchedThrough = reads.dispatchedThrough()

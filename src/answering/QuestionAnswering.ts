@@ -17,7 +17,7 @@ interface Snapshot {
   readonly total: bigint
   readonly count: number
   readonly revision: number
-  /** The purchase of the question; `undefined` if it is not applied. */
+  /** The applied purchase that the question names; `undefined` if the account has no such purchase. */
   readonly seen: AppliedId | undefined
   readonly applying: ApplyingRevisions
   /** The sequences of the revisions that the question asks for. */
@@ -37,7 +37,7 @@ const snapshotFor =
 
 const totalOf = ({ total, count, revision }: Snapshot): Reply => ({ kind: "total", total, count, revision })
 
-/** The payload of an owner that does not answer. The edge asks again, and may reach the next owner. */
+/** The payload with which an owner declines to answer. The edge asks again, and may reach the next owner. */
 export const notAnswered = ""
 
 const decodeQuestions = Schema.decodeUnknownExit(Questions)
@@ -81,7 +81,7 @@ const readOn = Effect.fnUntraced(function* (
   }
 })
 
-/** Returns the snapshots for questions, in their order. Returns `undefined` if the epoch is over. */
+/** Returns the snapshots for questions, in the order of the questions. Returns `undefined` if the epoch is over. */
 const snapshotsFor = Effect.fnUntraced(function* (
   reads: EpochReads,
   consistency: Consistency,

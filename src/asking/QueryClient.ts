@@ -7,10 +7,10 @@ import { QueryTransport } from "../nats/QueryTransport.ts"
 import { Topology } from "../nats/Topology.ts"
 import { QuestionLane, questionsWaitingMax, type WaitingQuestion } from "./QuestionLane.ts"
 
-/** The time that an owner has to answer. After that the edge asks it, or its successor, again. */
+/** The time that an owner has to answer. After that the edge asks the owner, or the next owner, again. */
 const attemptTimeoutMilliseconds = 2_400
 /**
- * The wait between two searches for questions without a reply in time. One timer for all questions takes less work than
+ * The time between two checks for questions that got no reply in time. One timer for all questions takes less work than
  * one timer for each question.
  */
 const overdueEvery = Duration.millis(100)
@@ -26,7 +26,10 @@ export class NotCurrent extends Schema.TaggedError<NotCurrent>()("NotCurrent", {
 
 export interface AskOptions {
   readonly consistency: Consistency
-  /** The longest wait of the caller. It is a number, because it is compared with the clock for each question. */
+  /**
+   * The longest wait of the caller. This is a plain number, because the wait is compared with the clock for each
+   * question.
+   */
   readonly waitMilliseconds: number
 }
 
@@ -47,8 +50,8 @@ export class QueryClient extends Context.Service<
   QueryClient,
   {
     /**
-     * Asks the owner of the user's partition, again and again until it answers. Fails with `NotCurrent` when the caller's time
-     * is over, and with `BrokerUnavailable` without a broker, or if too many questions wait.
+     * Asks the owner of the user's partition, again and again until it answers. Fails with `NotCurrent` when the
+     * caller's time is over, and with `BrokerUnavailable` without a broker, or if too many questions wait.
      */
     readonly ask: (question: Question, options: AskOptions) => Effect.Effect<Reply, BrokerUnavailable | NotCurrent>
   }

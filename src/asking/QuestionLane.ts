@@ -9,17 +9,17 @@ export const questionsWaitingMax = 8_192
 /** The most requests in flight to one partition. */
 export const requestsInFlightMax = 4
 /**
- * How long a question waits for the answer to the request before, in milliseconds. After that another request takes it,
- * because some answers are slow. Under load, fewer and larger requests take less work.
+ * How long the next request waits for the answer to the request before it, in milliseconds. Under load, fewer and
+ * larger requests take less work. The wait is bounded, because some answers are slow.
  */
 export const togetherMilliseconds = 10
 /**
- * The number of questions from which on a request makes the next request wait. With fewer questions there is little
- * load.
+ * A request with at least this many questions makes the next request wait. With fewer questions there is little load.
  */
 const togetherQuestionsMin = 4
 /**
- * The wait before questions are asked again. The partition may be without an owner, or the broker without an answer.
+ * The wait before questions are asked again. The partition may have no owner at the moment, or the broker may not have
+ * answered.
  */
 const retryWait = Duration.millis(50)
 /** How long a question is asked again while the edge has no broker, in milliseconds by the edge's clock. */
@@ -46,7 +46,7 @@ export interface LaneHands {
   readonly request: (payload: string) => Effect.Effect<string, RequestFailure>
 }
 
-/** Whether the question or its reply may fill a message, so that it travels alone. */
+/** Returns whether a question or its reply may fill a message. Such a question travels alone. */
 const travelsAlone = ({ question }: WaitingQuestion): boolean =>
   question.kind === "page" || question.kind === "totalsBefore"
 
@@ -54,8 +54,8 @@ const decodeReplies = Schema.decodeUnknownExit(Replies)
 const encodeQuestions = Schema.encodeSync(Questions)
 
 /**
- * Takes the questions of the next request from the front of the waiting questions: with one consistency, and not
- * settled.
+ * Takes the questions of the next request from the front of the waiting questions. All questions of a request have one
+ * consistency. Settled questions are dropped.
  */
 export const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
   const group: Array<WaitingQuestion> = []
@@ -151,7 +151,7 @@ export class QuestionLane {
     }
   }
 
-  /** Returns the questions to ask again. Fails the questions that were asked without a broker for too long. */
+  /** Returns the questions to ask again. Fails the questions that have waited too long, if the edge has no broker. */
   private toRetry(group: ReadonlyArray<WaitingQuestion>, failure: RequestFailure | undefined) {
     const isDisconnected = failure?._tag === "BrokerUnavailable" && failure.unserved !== true
     const now = this.hands.now()

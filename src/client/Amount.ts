@@ -9,7 +9,9 @@ export const decimalOf = (cents: bigint): Decimal => {
   return `${cents < 0n ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
-/** Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError for every other value, also for a number. */
+/**
+ * Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError for every other value, also for a number.
+ */
 export const centsOf = (text: Decimal): bigint => {
   if (typeof text !== "string") {
     throw new TypeError(`${String(text)} is no amount: write a string like "12.50", or a bigint of cents like 1250n`)
@@ -19,7 +21,9 @@ export const centsOf = (text: Decimal): bigint => {
   return BigInt(whole + places.padEnd(2, "0"))
 }
 
-/** The members of answers that hold amounts. All other numbers are counts and sequences, which a float holds exactly. */
+/**
+ * The members of answers that hold amounts. All other numbers are counts and sequences, which a float holds exactly.
+ */
 const amountMembers: ReadonlySet<string> = new Set(["value", "total", "runningTotal", "totalDebt"])
 
 /** Matches the number that follows the name of a member, by the grammar of JSON. */
@@ -35,7 +39,10 @@ const closingQuote = (json: string, opened: number): number => {
   return -1
 }
 
-/** Puts each amount of a JSON text between quotes, with its digits as they are. Everything else stays, so wrong JSON stays wrong. */
+/**
+ * Puts each amount of a JSON text between quotes, with its digits as they are. Nothing else changes, so wrong JSON
+ * stays wrong.
+ */
 const withAmountsQuoted = (json: string): string => {
   let written = ""
   let copied = 0
@@ -57,7 +64,7 @@ const withAmountsQuoted = (json: string): string => {
 }
 
 /**
- * Reads the JSON of an answer, with its amounts as text. Throws a SyntaxError if the text is not JSON. A reviver with
- * source text would do the same, but Node 20 has no such reviver.
+ * Reads the JSON of an answer, with its amounts as text. Throws a SyntaxError if the text is not JSON. A reviver that
+ * gets the source text would do the same, but Node 20 gives its revivers no source text.
  */
 export const parseExact = (text: string): unknown => JSON.parse(withAmountsQuoted(text)) as unknown

@@ -16,7 +16,7 @@ export interface StoredPurchase extends PurchaseContent {
   readonly status: "stored"
 }
 
-/** A purchase that is applied. `runningTotal` is the total of the account after it. */
+/** A purchase that is applied. `runningTotal` is the total of the account after the purchase. */
 export interface AppliedPurchase extends PurchaseContent {
   readonly status: "applied"
   readonly runningTotal: Decimal
@@ -110,7 +110,10 @@ export interface AppliedRevision extends Account {
   readonly appliedAt: string
 }
 
-/** Names a rejected record: the message of the input log that brought the purchase, and its index in that, from 0. */
+/**
+ * Names a rejected record: the message of the input log that brought the purchase, and the index of the purchase in the
+ * message, from 0.
+ */
 export interface RejectedKey {
   readonly inputSequence: number
   readonly index: number
@@ -128,7 +131,10 @@ export interface RejectedListed extends RejectedKey {
   readonly replay: "none" | ReplayState
 }
 
-/** `conflicting`: the id of the replay belongs to another purchase, and nothing is applied. Replay it under another id. */
+/**
+ * `conflicting`: the id of the replay belongs to another purchase, and nothing is applied. Replay the record under
+ * another id.
+ */
 export type ReplayState = "begun" | "stored" | "applied" | "conflicting"
 
 /** One step of a replay. */
@@ -156,9 +162,12 @@ export interface RejectedPage {
 /** The state of one partition. */
 export interface PartitionStatus {
   readonly partition: number
-  /** Stored messages that are not applied, of up to 500 purchases each. Missing if no worker has read them for minutes. */
+  /**
+   * Stored messages that are not applied, of up to 500 purchases each. Missing if no worker has read the partition for
+   * minutes.
+   */
   readonly waitingMessages?: number
-  /** The worker that took the partition last; missing if none ever did. */
+  /** The worker that took the partition over last; missing if no worker ever did. */
   readonly owner?: string
   /** The reason for people why the partition's purchases are not applied now; missing if they are applied. */
   readonly notApplied?: string
@@ -170,7 +179,7 @@ export interface StoringHealth {
   readonly detail: string
 }
 
-/** Whether stored purchases are applied, and the partitions whose purchases are not. */
+/** Whether stored purchases are applied, and the partitions whose purchases are not applied. */
 export interface ApplyingHealth extends StoringHealth {
   readonly partitions: ReadonlyArray<number>
 }
@@ -188,13 +197,13 @@ export interface ReadyState {
  */
 export interface WorkerStatus {
   readonly worker: string
-  /** The number of the process. A later process under the same name has a higher one. */
+  /** The number of the process. Each later process has a higher number. */
   readonly process: number
   /** The time at which the broker stored the worker's newest sign of life. */
   readonly heardAt: string
   /** Whether the worker's newest sign of life is within the lease. */
   readonly alive: boolean
-  /** The age of the worker's newest sign of life when the edge read it, by the broker's clock. */
+  /** The age of the worker's newest sign of life when the edge read the sign, by the broker's clock. */
   readonly silentMilliseconds: number
   readonly partitions: ReadonlyArray<number>
   /** The start of the worker's process, by the clock of the process. */

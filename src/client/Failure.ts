@@ -3,6 +3,7 @@ import type { NewPurchase } from "./NewPurchase.ts"
 /** Each kind of problem that the service answers with. */
 export const problemKinds = [
   "malformed-request",
+  "origin-refused",
   "not-found",
   "method-not-allowed",
   "not-acceptable",
@@ -10,6 +11,7 @@ export const problemKinds = [
   "body-too-large",
   "unsupported-media-type",
   "expectation-failed",
+  "wrong-host",
   "refused-by-rules",
   "conflicting-purchase",
   "already-replayed",
@@ -35,8 +37,8 @@ export interface ProblemBody {
 /** The failure of a call: the service cannot be asked, or does not do what it was asked for. */
 export abstract class ClientFailure extends Error {
   /**
-   * The purchases that were sent and may be stored, each with the id under which it was sent. Send them again with these
-   * ids: each counts once. Without the ids they would be other purchases.
+   * The purchases that were sent and may be stored, each with the id under which it was sent. Send them again with
+   * these ids: each counts once. Without these ids they would count as new purchases.
    */
   unanswered: ReadonlyArray<NewPurchase & { readonly purchaseId: string }> = []
 }
@@ -47,7 +49,7 @@ export class ProblemError extends ClientFailure {
   readonly kind: ProblemKind | "unknown"
   readonly status: number
   readonly problem: Omit<ProblemBody, "instance">
-  /** The wait before the next attempt that the service asked for; 0 if it asked for none. */
+  /** The wait before the next attempt that the service asked for; 0 if the service asked for no wait. */
   readonly retryAfterMilliseconds: number
 
   constructor(problem: Omit<ProblemBody, "instance">, status: number, retryAfterMilliseconds = 0) {
@@ -69,7 +71,7 @@ export class NoAnswer extends ClientFailure {
 export class TimedOut extends ClientFailure {
   override readonly name = "TimedOut"
   readonly timeoutMilliseconds: number
-  /** The failure of the newest attempt; `undefined` if the first one was not answered at all. */
+  /** The failure of the newest attempt; `undefined` if the first attempt got no answer at all. */
   readonly last: Error | undefined
 
   constructor(timeoutMilliseconds: number, last: Error | undefined) {
@@ -95,7 +97,7 @@ export class WrongUrl extends Error {
   override readonly name = "WrongUrl"
 }
 
-/** Another program answered and not this service, for instance a proxy. */
+/** Another program than this service answered, for instance a proxy. */
 export class ForeignAnswer extends ClientFailure {
   override readonly name = "ForeignAnswer"
   readonly status: number
@@ -106,7 +108,10 @@ export class ForeignAnswer extends ClientFailure {
   }
 }
 
-/** Returns a failure as the client throws it. A rejection of `fetch` and a body that breaks off become a {@link NoAnswer}. */
+/**
+ * Returns a failure as the client throws it. A rejection of `fetch`, or a body that breaks off, becomes a
+ * {@link NoAnswer}.
+ */
 export const failureOf = (thrown: unknown): Error => {
   if (thrown instanceof TypeError) return new NoAnswer(thrown.message, { cause: thrown.cause ?? thrown })
   return thrown instanceof Error ? thrown : new Error(String(thrown))

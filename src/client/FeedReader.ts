@@ -4,23 +4,26 @@ import { eventsOf, linesOf, type ServerSentEvent } from "./Lines.ts"
 import { lineNeeds } from "./Runtime.ts"
 import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
-/** A feed that was silent for this long is asked for again. The service sends a comment every 15 s. */
+/** After a silence of this length, the client opens the feed again. The service sends a comment every 15 s. */
 const silenceMillisecondsMax = 45_000
 
 /** An event of a feed. The feed goes on after its `id`, which is opaque text. */
 export type FeedEvent =
   | { readonly kind: "applied"; readonly id: string; readonly applied: AppliedRevision }
-  /** `after` was not an id of this ledger. The feed goes on after `id`; read the account for everything before it. */
+  /** `after` was not an id of this ledger. The feed goes on after `id`; read the account for everything before `id`. */
   | { readonly kind: "reset"; readonly id: string; readonly reason: string; readonly detail: string }
 
 export interface FeedOptions extends CallOptions {
-  /** The user whose feed is read. Without it the feed has all users. */
+  /** The user whose feed is read. Without a user the feed has all accounts. */
   readonly userId?: string
-  /** The id after which the feed goes on; `"0"` is the beginning. Without it the feed begins now. */
+  /** The id after which the feed goes on; `"0"` is the beginning. Without an id the feed begins now. */
   readonly after?: string
 }
 
-/** Returns the event for the caller; `undefined` if it has no data or an unknown name. Throws a NoAnswer if the feed ends. */
+/**
+ * Returns the event for the caller; `undefined` if the event has no data or an unknown name. Throws a NoAnswer if the
+ * feed ends.
+ */
 const feedEventOf = ({ name, id, data }: ServerSentEvent, path: string): FeedEvent | undefined => {
   if (data === "") return undefined
   const body = jsonIn(data, 200, path)
@@ -38,7 +41,7 @@ class Silence {
     return AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
   }
 
-  /** Begins to count anew: the service was heard. */
+  /** Begins to count anew, because the service was heard. */
   heard(): void {
     this.paused()
     this.timer = setTimeout(() => this.controller.abort(new NoAnswer("the feed fell silent")), silenceMillisecondsMax)
@@ -73,7 +76,7 @@ export async function* readFeed(transport: Transport, path: string, options: Fee
         for await (const event of eventsOf(linesOf(body))) {
           attempt = 0
           patience.stop()
-          // Nothing is read while the caller has an event.
+          // While the caller has an event, nothing is read. So the feed is not silent then.
           silence.paused()
           if (event !== undefined) {
             const found = feedEventOf(event, path)

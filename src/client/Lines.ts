@@ -1,4 +1,4 @@
-/** The most characters of one line of an answer. This service sends no longer lines. */
+/** The most characters of one line of an answer. No line of this service is longer. */
 export const lineCharactersMax = 8 * 1024 * 1024
 
 /**
@@ -17,7 +17,7 @@ export async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGe
   }
 }
 
-/** A server-sent event (WHATWG). `id` is the id of the last event up to this one that has one. */
+/** A server-sent event (WHATWG). `id` is the newest id that this event or an earlier event named. */
 export interface ServerSentEvent {
   readonly name: string
   readonly id: string

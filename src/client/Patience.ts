@@ -1,6 +1,6 @@
 import { TimedOut } from "./Failure.ts"
 
-/** The longest time of a timer. */
+/** The longest time that a timer of JavaScript can wait. */
 const timerMillisecondsMax = 2_147_483_647
 
 /** Counts the time of a call without an answer, and aborts its signal when the timeout is over. */
@@ -21,12 +21,12 @@ export class Patience {
     this.signal = AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
   }
 
-  /** The end of the timeout in milliseconds since 1970; `undefined` while it does not count. */
+  /** The end of the timeout in milliseconds since 1970; `undefined` while the time is not counted. */
   get until(): number | undefined {
     return this.endsAt
   }
 
-  /** Begins to count the time of the call, if it has not begun. */
+  /** Begins to count the time of the call, unless it is counted already. */
   start(): void {
     const { timeoutMilliseconds } = this
     if (timeoutMilliseconds === undefined || this.timer !== undefined) return
@@ -35,7 +35,7 @@ export class Patience {
     this.timer = setTimeout(end, timeoutMilliseconds)
   }
 
-  /** Stops counting: the service was heard, or the call is over. */
+  /** Stops counting, because the service was heard or the call is over. */
   stop(): void {
     clearTimeout(this.timer)
     this.timer = undefined

@@ -22,7 +22,7 @@ import { type PostedLine, type PostOptions, postPurchases } from "./PurchaseStre
 import { type CallOptions, type ClientSettings, Transport } from "./Transport.ts"
 
 export interface ReadOptions extends CallOptions {
-  /** `eventual` reads the state that the owner has in memory, without a check that it is current. */
+  /** `eventual` reads the state that the owner has in memory, without a check that this state is current. */
   readonly consistency?: "strong" | "eventual"
 }
 
@@ -33,12 +33,12 @@ export interface PageOptions extends CallOptions {
   readonly next?: string | undefined
 }
 
-/** The items of a page of {@link PurchaseClient.history} and {@link PurchaseClient.rejected} by default. */
+/** The number of items of a page of {@link PurchaseClient.history} and {@link PurchaseClient.rejected} by default. */
 const pageLimit = 100
 
 /**
- * Returns the path of a page. It takes only the query of `next`, because all pages of a list have one path. Before the
- * path `next` may have the prefix of a proxy, which the client's URL has already.
+ * Returns the path of a page. Only the query of `next` is used, because all pages of a list have one path. The path in
+ * `next` may begin with the prefix of a proxy, which the client's URL has already.
  */
 const pagePath = (path: string, { limit, next }: PageOptions): string => {
   if (next === undefined) return `${path}${limit === undefined ? "" : `?limit=${limit}`}`
@@ -46,7 +46,7 @@ const pagePath = (path: string, { limit, next }: PageOptions): string => {
   return query < 0 ? next : path + next.slice(query)
 }
 
-/** Yields the items of all pages. Asks for a page when the items before it are taken. */
+/** Yields the items of all pages. Asks for a page when all items of earlier pages are taken. */
 async function* itemsOf<Page extends { readonly next?: string }, Item>(
   ask: (next: string | undefined) => Promise<Page>,
   items: (page: Page) => ReadonlyArray<Item>
@@ -64,10 +64,10 @@ const rejectedPath = ({ inputSequence, index }: RejectedKey): string => `/reject
 const userPath = (userId: string): string => `/users/${encodeURIComponent(userId)}`
 
 /**
- * The client of the service. A call sends its request again, under the same purchaseId, after 429, 502, 503 and 504 and
- * without an answer. In the end it throws a `ProblemError`, a `NoAnswer`, a `ForeignAnswer` or a `TimedOut`, or the reason
- * of an aborted signal. If the runtime lacks something, the call throws an `UnsupportedRuntime` before it sends anything.
- * The constructor throws a `WrongUrl` if the address is wrong.
+ * The client of the service. A call sends its request again, under the same purchaseId, after the statuses 429, 502,
+ * 503 and 504, and after no answer. A call that fails throws a `ProblemError`, a `NoAnswer`, a `ForeignAnswer` or a
+ * `TimedOut`, or the reason of an aborted signal. If the runtime lacks something, the call throws an
+ * `UnsupportedRuntime` before it sends anything. The constructor throws a `WrongUrl` if the address is wrong.
  */
 export class PurchaseClient {
   private readonly transport: Transport
@@ -77,8 +77,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Stores a purchase. The answer has its running total if it is applied within `waitSeconds`. A failure has the purchase
-   * in `unanswered`, with its id, if it may be stored.
+   * Stores a purchase. The answer has the running total if the purchase is applied within `waitSeconds`. If the
+   * purchase may be stored, a failure has it in `unanswered`, with its id.
    */
   async post(purchase: NewPurchase, options: PostOptions = {}): Promise<PostedPurchase> {
     const identified = withId(purchase)
@@ -130,7 +130,9 @@ export class PurchaseClient {
     )
   }
 
-  /** Reads the receipt of an applied purchase. Throws a ProblemError of kind `not-found` if it is not applied. */
+  /**
+   * Reads the receipt of an applied purchase. Throws a ProblemError of kind `not-found` if the purchase is not applied.
+   */
   async receipt(userId: string, purchaseId: string, options: ReadOptions = {}): Promise<PurchaseReceipt> {
     const path = `${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`
     return (await this.read(path, options)) as PurchaseReceipt
@@ -155,9 +157,10 @@ export class PurchaseClient {
   }
 
   /**
-   * Sends a corrected purchase for a rejected record. The first replay decides the content, and the same again finishes
-   * it. Throws a ProblemError of kind `already-replayed` for another content. Without a purchaseId the record makes one.
-   * `replay` of the answer is `applied` or `stored`. After `stored` the same again says whether it is applied.
+   * Sends a corrected purchase for a rejected record. The first replay decides the content. The same call again
+   * finishes a replay that broke off. Throws a ProblemError of kind `already-replayed` for another content. Without a
+   * purchaseId, the id is made from the record. `replay` of the answer is `applied` or `stored`. After `stored`, the
+   * same call again says whether the purchase is applied.
    */
   async replayRejected(key: RejectedKey, purchase: NewPurchase, { signal }: CallOptions = {}): Promise<RejectedRecord> {
     const request = { method: "POST", headers: postHeaders("application/json"), body: purchaseText(purchase) }
@@ -189,8 +192,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Yields the commits of one account or of all as they come, until the signal is aborted. When the feed breaks off, it
-   * goes on after the last event, without a gap and without a repeat, at the edge that answers then.
+   * Yields the commits of one account or of all as they come, until the signal is aborted. When the feed breaks off,
+   * the client opens it again after the last event, without a gap and without a repeat. Another edge may answer then.
    */
   feed(options: FeedOptions = {}): AsyncGenerator<FeedEvent> {
     const path = options.userId === undefined ? "/feed" : `${userPath(options.userId)}/feed`

@@ -9,7 +9,7 @@ import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 export const unansweredMax = 2_000
 
 export interface PostOptions extends CallOptions {
-  /** The time that the service waits until a purchase is applied. By default it does not wait. */
+  /** The time that the service waits until a purchase is applied. By default the service does not wait. */
   readonly waitSeconds?: number
 }
 
@@ -49,7 +49,7 @@ interface Taken {
   readonly text: string
 }
 
-/** Waits for a result, and throws the signal's reason if that is aborted before. */
+/** Waits for a result, and throws the signal's reason if the signal is aborted before. */
 const unlessAborted = async (result: Promise<unknown>, signal: AbortSignal): Promise<void> => {
   signal.throwIfAborted()
   let stop = (): void => undefined
@@ -62,7 +62,10 @@ const unlessAborted = async (result: Promise<unknown>, signal: AbortSignal): Pro
   signal.throwIfAborted()
 }
 
-/** The purchases of the caller, one after the other. A purchase whose taking has begun outlives the request that wanted it. */
+/**
+ * The purchases of the caller, one after the other. If a request ends while a purchase is being taken, the next request
+ * gets that purchase.
+ */
 class Source {
   private readonly iterator: Iterator<NewPurchase> | AsyncIterator<NewPurchase>
   private taking: Promise<Taken | undefined> | undefined
@@ -87,7 +90,7 @@ class Source {
     this.taking = undefined
   }
 
-  /** Takes the first purchase before anything is sent. Throws the failure of the caller if that fails. */
+  /** Takes the first purchase before anything is sent. Throws the failure of the caller's list if the list fails. */
   async open(signal: AbortSignal): Promise<void> {
     await unlessAborted(this.next(), signal)
     if (this.isFailed) throw this.failure
@@ -133,8 +136,8 @@ class Upload {
       const first = await this.next()
       if (this.isOver) return
       if (first === undefined) return controller.close()
-      // A chunk of one line costs the network and the edge as much as a chunk of many lines. So all purchases of this
-      // turn share a chunk.
+      // A chunk of one line costs the network and the edge as much as a chunk of many lines. So all purchases of one
+      // turn of the event loop share a chunk.
       let text = this.taken(first)
       const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined))
       for (let lines = 1; lines < chunkLinesMax; lines += 1) {
@@ -163,7 +166,7 @@ class Upload {
     for (const resolve of this.waitingForRoom.splice(0)) resolve()
   }
 
-  /** Waits for room, and returns the next purchase to send. It stays the next one until it is taken. */
+  /** Waits for room, and returns the next purchase to send. The purchase stays the next one until `taken` is called. */
   private async next(): Promise<Taken | undefined> {
     if (this.sent < this.unanswered.length) return this.unanswered[this.sent]
     while (!this.isOver && this.unanswered.length >= unansweredMax) {
@@ -187,7 +190,8 @@ class Upload {
 const path = "/purchases"
 
 /**
- * Yields the outcomes of an answer in the order of the sent purchases. Throws a ForeignAnswer if there are too many.
+ * Yields the outcomes of an answer in the order of the sent purchases. Throws a ForeignAnswer if there are more
+ * outcomes than purchases.
  */
 async function* outcomesOf(body: Response["body"], upload: Upload, unanswered: Array<Taken>) {
   for await (const text of linesOf(body)) {
@@ -201,8 +205,8 @@ async function* outcomesOf(body: Response["body"], upload: Upload, unanswered: A
 }
 
 /**
- * Stores purchases through one request. When it breaks off, sends the purchases without an answer through another
- * request.
+ * Stores purchases through one request. When that request breaks off, sends the purchases without an answer through
+ * another request.
  */
 export async function* postPurchases(
   transport: Transport,

@@ -3,9 +3,9 @@ import { ClientFailure, ForeignAnswer, NoAnswer, ProblemError, TimedOut } from "
 export interface RetrySettings {
   /** The most attempts of one request. */
   readonly attemptsMax: number
-  /** The longest wait before the second attempt. It doubles with each further attempt. */
+  /** The longest wait before the second attempt. This bound doubles with each further attempt. */
   readonly waitMilliseconds: number
-  /** The longest wait before any attempt. A longer Retry-After is cut to it. */
+  /** The longest wait before any attempt. A longer Retry-After is cut to this time. */
   readonly waitMaxMilliseconds: number
 }
 
@@ -20,7 +20,10 @@ export const isTemporary = (failure: unknown): boolean =>
   failure instanceof NoAnswer ||
   ((failure instanceof ProblemError || failure instanceof ForeignAnswer) && temporaryStatuses.has(failure.status))
 
-/** Returns the failure of a call that sent purchases. If they may be stored, it has them as `unanswered`. */
+/**
+ * Returns the failure of a call that sent purchases. If the purchases may be stored, the failure has them as
+ * `unanswered`.
+ */
 export const withUnanswered = (failure: unknown, sent: ClientFailure["unanswered"]): unknown => {
   const isOpen = isTemporary(failure) || failure instanceof TimedOut || failure instanceof ForeignAnswer
   if (failure instanceof ClientFailure && isOpen) failure.unanswered = sent
@@ -28,8 +31,9 @@ export const withUnanswered = (failure: unknown, sent: ClientFailure["unanswered
 }
 
 /**
- * Returns the wait before the next attempt. It is random up to a bound that doubles, so that callers that failed together
- * do not come back together. It is at least the time that the service asked for.
+ * Returns the wait before the next attempt. The wait is random up to a bound that doubles, so that callers that failed
+ * together do not come back together. The wait is at least as long as the service asked for, up to
+ * `waitMaxMilliseconds`.
  */
 export const retryWaitMilliseconds = (
   attempt: number,

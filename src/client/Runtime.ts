@@ -1,6 +1,9 @@
 import { UnsupportedRuntime } from "./Failure.ts"
 
-/** Returns whether a request can have a stream as its body. A runtime that cannot would send the text of the object. */
+/**
+ * Returns whether a request can have a stream as its body. A runtime that cannot stream a body would send the name of
+ * the object as text.
+ */
 const hasStreamedRequests = (): boolean => {
   if (typeof Request !== "function" || typeof ReadableStream !== "function") return false
   let isAsked = false

@@ -9,15 +9,15 @@ export interface ClientSettings extends Partial<RetrySettings> {
   /** The address of an edge, like `http://127.0.0.1:8081`. */
   readonly url: string
   /**
-   * The longest time of a call without an answer, over all attempts. Then the call fails with a `TimedOut`. Without it
-   * the number of attempts alone ends a call.
+   * The longest time of a call without an answer, over all attempts. After this time the call fails with a `TimedOut`.
+   * Without a timeout, only the number of attempts ends a call.
    */
   readonly timeoutMilliseconds?: number
-  /** Sends requests instead of the runtime's `fetch`. */
+  /** Replaces the runtime's `fetch`. */
   readonly fetch?: (request: Request) => Response | Promise<Response>
-  /** Waits between attempts instead of a timer. */
+  /** Replaces the timer that waits between attempts. */
   readonly sleep?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>
-  /** Returns a number from 0 to 1 instead of `Math.random`. */
+  /** Replaces `Math.random`, and returns a number from 0 to 1 like it. */
   readonly random?: () => number
   /**
    * Is called with each failure that another attempt follows. `until` is the time at which the call times out, in
@@ -36,7 +36,7 @@ interface JsonAnswer {
   readonly headers: Headers
 }
 
-/** Waits, or rejects with the reason of the signal. */
+/** Waits for a time. Rejects with the reason of the signal if the signal is aborted before. */
 const sleep = (milliseconds: number, signal: AbortSignal | undefined): Promise<void> =>
   new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -51,7 +51,7 @@ const sleep = (milliseconds: number, signal: AbortSignal | undefined): Promise<v
     signal?.addEventListener("abort", stop, { once: true })
   })
 
-/** Reads the JSON of an answer. Throws a {@link ForeignAnswer} if it is not JSON. */
+/** Reads the JSON of an answer. Throws a {@link ForeignAnswer} if the answer is not JSON. */
 export const jsonIn = (text: string, status: number, path: string): unknown => {
   try {
     return parseExact(text)
@@ -60,7 +60,7 @@ export const jsonIn = (text: string, status: number, path: string): unknown => {
   }
 }
 
-/** Returns the problem of a body; `undefined` if the body is not one. */
+/** Returns the problem of a body; `undefined` if the body is not a problem. */
 const problemIn = (text: string): ProblemBody | undefined => {
   try {
     const body = JSON.parse(text) as ProblemBody
@@ -70,7 +70,7 @@ const problemIn = (text: string): ProblemBody | undefined => {
   }
 }
 
-/** Sends requests of the client, and sends them again while that may help. */
+/** Sends the requests of the client. Sends a request again while that may help. */
 export class Transport {
   private readonly settings: ClientSettings
   private readonly retry: RetrySettings
@@ -83,7 +83,10 @@ export class Transport {
     this.retry = { attemptsMax, waitMilliseconds, waitMaxMilliseconds }
   }
 
-  /** Returns the timeout of a call. `waitSeconds` is how long the service was asked to wait, and is added to it. */
+  /**
+   * Returns the timeout of a call. `waitSeconds` is how long the service was asked to wait, and is added to the
+   * timeout.
+   */
   patience(signal: AbortSignal | undefined, waitSeconds = 0): Patience {
     const { timeoutMilliseconds } = this.settings
     return timeoutMilliseconds === undefined
@@ -100,8 +103,8 @@ export class Transport {
   }
 
   /**
-   * Sends a request once. Throws a ProblemError or a ForeignAnswer if the answer is not a success, and a NoAnswer
-   * without an answer.
+   * Sends a request once. Throws a ProblemError or a ForeignAnswer if the answer is not a success, and a NoAnswer if
+   * there is no answer.
    */
   async send(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     const streamed = typeof init.body === "object" ? { duplex: "half" as const } : {}
@@ -159,7 +162,7 @@ export class Transport {
     return (await this.answerOnce(path, init, signal)).body
   }
 
-  /** Waits until the next attempt is due. Throws the failure of this attempt if it was the last one. */
+  /** Waits until the next attempt is due. Throws the failure of the attempt if no attempt may follow. */
   async beforeNext(attempt: number, thrown: unknown, patience: Patience): Promise<void> {
     patience.signal.throwIfAborted()
     const failure = failureOf(thrown)

@@ -1,5 +1,5 @@
 /**
- * Returns the element of the page with this id. Throws an Error if there is none of this kind.
+ * Returns the element of the page with this id. Throws an Error if there is no such element of this kind.
  *
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} id
@@ -13,7 +13,7 @@ export const byId = (id, kind) => {
 }
 
 /**
- * Makes an element. It sets texts as text only, so the page takes no name that a user chose for markup.
+ * Makes an element. Texts are set as text only, so a name that a user chose is never read as markup.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

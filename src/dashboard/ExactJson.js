@@ -1,6 +1,6 @@
 /**
- * Reads JSON with its amounts as text, so that no amount goes through a float. The service writes amounts with a decimal
- * point, and no other numbers. Throws an Error if the browser has no source text access.
+ * Reads JSON with its amounts as text, so that no amount goes through a float. The service writes amounts with a
+ * decimal point, and all other numbers without one. Throws an Error if the browser has no source text access.
  *
  * @param {string} text
  * @returns {any}

@@ -1,11 +1,11 @@
 import { parseExact } from "./ExactJson.js"
 
-/** The most events that are kept between two calls of `newest`. Older ones are not shown. */
+/** The most events that are kept between two calls of `newest`. Older events are not shown. */
 const keptMax = 64
-/** The longest wait after the first failure, and after any failure. It doubles with each failure. */
+/** The longest wait after the first failure, and the longest wait of all. The first doubles with each failure. */
 const againMilliseconds = 1_000
 const againMaxMilliseconds = 30_000
-/** The longest gap after which a feed goes on after its last event. After a longer one it begins now. */
+/** The longest gap after which a feed goes on after its last event. After a longer gap, the feed begins anew. */
 const resumedMaxMilliseconds = 60_000
 
 /**
@@ -20,11 +20,11 @@ const waitMillisecondsAfter = (failures) => {
 }
 
 /**
- * Follows a feed from now on, and keeps its newest events until the page draws them. Events are parsed only then, so a
- * ledger with many commits a second does not slow the page.
+ * Follows a feed from now on, and keeps its newest events until the page draws them. Undrawn events are not parsed, so
+ * a ledger with many commits a second does not slow the page.
  *
- * A browser closes an EventSource for ever after an answer other than 200, for instance of a proxy without its server. So
- * this class makes a new one whenever the feed breaks off, with the last event in its URL.
+ * A browser closes an EventSource for ever after an answer other than 200, for instance of a proxy whose server is
+ * down. So this class makes a new EventSource whenever the feed breaks off, with the last event in its URL.
  */
 export class Feed {
   /** @type {Array<string>} */
@@ -78,7 +78,7 @@ export class Feed {
     })
     source.addEventListener("reset", (event) => {
       this.heard(event)
-      // There is a gap between the events before this one and those after it.
+      // After a `reset`, there is a gap between the earlier events and the later ones.
       this.texts = []
     })
     source.addEventListener("end", () => this.connectLater())
@@ -106,7 +106,7 @@ export class Feed {
     this.changed()
   }
 
-  /** Yields the events since the last call, newest first. Each is parsed when it is taken. */
+  /** Yields the events since the last call, newest first. Each event is parsed when it is taken. */
   *newest() {
     const texts = this.texts.toReversed()
     this.texts = []

@@ -18,7 +18,7 @@ export class HistoryView {
     this.pager = new Pager("history", (path) => void this.load(path).catch(failed))
   }
 
-  /** Shows the newest page of a user, and returns the account in it. @param {string} userId */
+  /** Shows the newest page of a user, and returns the account that the page has. @param {string} userId */
   async show(userId) {
     this.userId = userId
     return this.load(undefined)

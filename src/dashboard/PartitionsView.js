@@ -19,7 +19,7 @@ const ranges = (partitions) => {
   return runs.map(([first, last]) => (first === last ? String(first) : `${first}–${last}`)).join(", ")
 }
 
-/** Shows each partition: the messages that wait, the owner, and why they are not applied. @param {Status} status */
+/** Shows each partition: its waiting messages, its owner, and why purchases are not applied. @param {Status} status */
 export const showPartitions = ({ partitions }) => {
   const top = Math.max(1, ...partitions.map(({ waitingMessages = 0 }) => waitingMessages))
   const cells = partitions.map(({ partition, waitingMessages, owner, notApplied }) => {

@@ -16,7 +16,10 @@
  * @property {number} repeats a second
  */
 
-/** The rates of the workers. They come from the counts in two signs of life, and the broker's times of these. */
+/**
+ * The rates of the workers. A rate comes from the counts in two signs of life, and from the times at which the broker
+ * stored these signs.
+ */
 export class Rates {
   /** @type {Map<string, { worker: Worker, rate: Rate | undefined }>} */
   known = new Map()
@@ -26,12 +29,12 @@ export class Rates {
     this.known = new Map(workers.map((worker) => [worker.worker, { worker, rate: this.rateOf(worker) }]))
   }
 
-  /** Returns the rate of a worker; `undefined` if it is not known yet. @param {string} worker */
+  /** Returns the rate of a worker; `undefined` if the rate is not known yet. @param {string} worker */
   of(worker) {
     return this.known.get(worker)?.rate
   }
 
-  /** Returns the rate of all workers together; `undefined` if none is known. @returns {Rate | undefined} */
+  /** Returns the rate of all workers together; `undefined` if no rate is known. @returns {Rate | undefined} */
   get all() {
     const rates = [...this.known.values()].flatMap(({ rate }) => rate ?? [])
     if (rates.length === 0) return undefined
@@ -41,7 +44,7 @@ export class Rates {
     }
   }
 
-  /** Returns the rate of a worker; 0 if it is not alive, and `undefined` until two signs of life came. @param {Worker} now @returns {Rate | undefined} */
+  /** Returns the rate of a worker; 0 if the worker is not alive, and `undefined` until two signs of life came. @param {Worker} now @returns {Rate | undefined} */
   rateOf(now) {
     const before = this.known.get(now.worker)
     if (before === undefined || before.worker.process !== now.process) return undefined

@@ -9,7 +9,7 @@ const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 /** The most characters of a payload that are shown. */
 const payloadShownMax = 4_000
 
-/** Writes integer cents as a decimal, without a float; an empty text if they are not integer. @param {unknown} cents */
+/** Writes integer cents as a decimal, without a float; an empty text for another value. @param {unknown} cents */
 const decimalOf = (cents) => {
   if (!Number.isSafeInteger(cents)) return ""
   const digits = String(cents).replace("-", "").padStart(3, "0")

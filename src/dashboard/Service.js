@@ -43,7 +43,7 @@ export const ask = async (path, init = {}) => {
 export const userPath = (userId) => `users/${encodeURIComponent(userId)}`
 
 /**
- * Returns the path of the page that `next` names, or of the first page. It takes only the query of `next`, because all
+ * Returns the path of the page that `next` names, or of the first page. Only the query of `next` is used, because all
  * pages of a list have one path.
  *
  * @param {string} list

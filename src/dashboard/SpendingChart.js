@@ -43,7 +43,7 @@ const bars = ({ by, windows }) => {
   })
 }
 
-/** Returns the labels of some windows, with that of the last one. @param {Spending} spending */
+/** Returns the labels of some windows, among them the last window. @param {Spending} spending */
 const labels = ({ by, windows }) => {
   const every = Math.ceil(windows.length / labelsMax)
   const names = windows.flatMap(({ from }, index) => {

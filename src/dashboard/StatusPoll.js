@@ -3,7 +3,7 @@ import { ask, messageOf } from "./Service.js"
 /** The time between two polls. An edge reads the status anew at most twice a second. */
 const everyMilliseconds = 1_000
 
-/** The longest wait for an answer. An edge that hangs is asked again after it. */
+/** The longest wait for an answer. An edge that hangs is asked again after this time. */
 const answerMillisecondsMax = 3_500
 
 /** Polls the status while the page is visible. */
@@ -11,7 +11,7 @@ export class StatusPoll {
   isRunning = false
   /** @type {number | undefined} */
   timer = undefined
-  /** Counts the starts, so that no poll follows a request of an earlier start. */
+  /** Counts the starts of polling, so that a request of an earlier start causes no further poll. */
   starts = 0
 
   /** @param {(status: any) => void} known @param {(message: string) => void} failed */

@@ -12,7 +12,7 @@ const readEveryMilliseconds = 1_500
 
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
 
-/** The total, spending and history of one user. They follow the feed of the account. */
+/** The total, spending and history of one user. All three follow the feed of the account. */
 export class UserView {
   userId = ""
   /** @type {Feed | undefined} */

@@ -10,13 +10,13 @@ import { slicesOf } from "./RecentRevisions.ts"
 
 /** The request of a reader. */
 export interface FeedRequest {
-  /** The subject token of the account's user. Without it, the feed has the revisions of all accounts. */
+  /** The subject token of the account's user. Without a token, the feed has the revisions of all accounts. */
   readonly userToken?: string
   /** The place after which to go on, as the reader gave it. Without a place, the feed begins at the newest revision. */
   readonly lastEventId?: string
   /**
-   * Resolves when the reader has taken the items that it was given. The feed waits for a reader only while it catches
-   * up.
+   * Resolves when the reader has taken the items that it was given. The feed waits for a reader only while the reader
+   * catches up.
    */
   readonly ready: () => Promise<void>
 }
@@ -33,7 +33,7 @@ export interface JournalReads {
 
 const unavailable: FeedItem = { kind: "end", reason: "unavailable" }
 
-/** Serves one reader of the feed, from its place on to the tail of the journal. */
+/** Serves one reader of the feed: first what follows the reader's place, and then new revisions as they come. */
 export class CatchUp {
   private readonly reads: JournalReads
   private readonly tail: JournalTail
@@ -47,7 +47,7 @@ export class CatchUp {
     this.subscriber = subscriber
   }
 
-  /** Gives the reader its place, then the later revisions from the journal, and then the tail as it grows. */
+  /** Gives the reader its place, then the later revisions of the journal, and then new revisions as they come. */
   get run(): Effect.Effect<void> {
     return this.start().pipe(
       Effect.flatMap((from) =>
@@ -81,8 +81,8 @@ export class CatchUp {
       const { userToken } = this.request
       let cursor = from
       while (true) {
-        // Revisions that are not in memory are read from the journal. If it has none, the reader has everything below
-        // the floor.
+        // Revisions that are not in memory are read from the journal. If the journal has none either, the reader has
+        // everything below the floor.
         const { floor } = this.tail.recent
         const known = this.tail.recent.after(cursor, userToken)
         const revisions = known ?? (yield* this.reads.pageAfter(cursor, userToken))
@@ -90,7 +90,7 @@ export class CatchUp {
         if (last === undefined && !isAfter(floor, cursor)) return this.join(cursor)
         if (last === undefined) cursor = floor
         else {
-          // A page ends with a whole commit. A cursor at its last line would read the commit again.
+          // A page of the journal ends with a whole commit. A cursor at the last line would read the commit again.
           cursor = known === undefined ? behindCommit(last.place.sequence) : last.place
           yield* this.give(revisions)
         }
@@ -108,11 +108,11 @@ export class CatchUp {
   }
 
   /**
-   * Passes the tail on from now on. It runs in the same turn in which nothing was left to read, so no revision is
-   * missed.
+   * Passes new revisions on to the reader from now on. No revision is missed, because this runs in the same turn in
+   * which nothing was left to read.
    */
   private join(cursor: FeedPlace): void {
-    // The reader may be ahead of this edge, if another edge served it before.
+    // The reader may be ahead of this edge, if another edge served the reader before.
     const isNew = ({ place }: RevisionMessage) => isAfter(place, cursor)
     const applied = this.tail.live(this.request.userToken).pipe(
       map((gathered): Gathered =>

@@ -42,7 +42,7 @@ export class FeedFull extends Schema.TaggedError<FeedFull>()("FeedFull", {}) {
 
 export type FeedFailure = BrokerUnavailable | BrokerRefused | FeedFull
 
-/** Adds heartbeats to the items for a reader. */
+/** Adds heartbeats to the items for a reader, until the item `end`. */
 export const withHeartbeats = (items: Observable<FeedItem>, scheduler: SchedulerLike = asyncScheduler) =>
   merge(
     items,
@@ -51,7 +51,7 @@ export const withHeartbeats = (items: Observable<FeedItem>, scheduler: Scheduler
 
 type Run = <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
 
-/** Follows the journal once for all readers of the edge, while there are any. */
+/** Follows the journal once for all readers of the edge, while the edge has readers. */
 const followTail = (stream: (typeof CommitStream)["Service"], run: Run): Observable<JournalTail> =>
   new Observable<JournalTail>((subscriber) => {
     let tail: JournalTail | undefined
@@ -68,7 +68,7 @@ const followTail = (stream: (typeof CommitStream)["Service"], run: Run): Observa
     }
   }).pipe(share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: () => timer(Duration.toMillis(linger)) }))
 
-/** Passes applied purchases on to many readers, as soon as they are applied. */
+/** Passes purchases on to many readers, as soon as they are applied. */
 export class Feed extends Context.Service<
   Feed,
   {

@@ -1,7 +1,7 @@
 import type { FeedPlace } from "../protocol/FeedPlace.ts"
 import type { Gathered } from "./JournalTail.ts"
 
-/** Why a reader cannot go on at its last id. */
+/** Why a feed cannot go on after the id that its reader gave. */
 export type ResetReason = "not-a-sequence" | "beyond-the-end"
 
 /** Why a feed ends. A reader that opens it again with its last id loses nothing. */
@@ -12,7 +12,8 @@ export type FeedItem =
   /** The feed begins. Everything that is applied after this place follows. */
   | { readonly kind: "start"; readonly place: FeedPlace }
   /**
-   * The reader's last id is not a place of this feed. The reader has to read purchases before the new place elsewhere.
+   * The reader's last id is not a place of this feed. The feed goes on after the new place. For earlier purchases, the
+   * reader has to read the accounts.
    */
   | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
   | { readonly kind: "applied"; readonly revisions: Gathered }

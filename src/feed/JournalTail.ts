@@ -28,7 +28,7 @@ export class JournalTail {
   private readonly ofAll = new Subject<Gathered>()
   private readonly ofUsers = new Map<string, Subject<Gathered>>()
 
-  /** `end` is the last sequence of the journal. The tail begins behind it. */
+  /** Makes a tail that begins after `end`, the last sequence of the journal. */
   constructor(end: number) {
     this.recent = new RecentRevisions(end)
     gather(this.heard).subscribe((gathered) => this.hand(gathered))
@@ -39,7 +39,7 @@ export class JournalTail {
     this.heard.next(revision)
   }
 
-  /** Ends the tail. */
+  /** Ends the gathering of revisions. */
   close(): void {
     this.heard.complete()
   }

@@ -26,25 +26,25 @@ export function* slicesOf(revisions: Iterable<RevisionMessage>): Generator<Reado
   if (slice.length > 0) yield slice
 }
 
-/** Keeps the newest revisions of the journal: all between two places. */
+/** Keeps the newest revisions of the journal: all revisions after the place `floor`. */
 export class RecentRevisions {
   private readonly held: Array<RevisionMessage> = []
   private bytes = 0
   private below: FeedPlace
   private newestPlace: FeedPlace
 
-  /** Begins empty. `end` is the last sequence of the journal. */
+  /** Begins without revisions. `end` is the last sequence of the journal. */
   constructor(end: number) {
     this.below = behindCommit(end)
     this.newestPlace = this.below
   }
 
-  /** The place behind which all revisions are kept. */
+  /** The place after which all revisions are kept. */
   get floor(): FeedPlace {
     return this.below
   }
 
-  /** The place of the newest revision. At first it is the place where this begins. */
+  /** The place of the newest revision. Before the first revision, this is the end of the journal. */
   get newest(): FeedPlace {
     return this.newestPlace
   }

@@ -8,7 +8,7 @@ import { NotCurrent, QueryClient } from "../asking/QueryClient.ts"
 
 /** The most revisions of one account that its owner names at once. */
 export const userPageMax = 32
-/** The most commits of a page that are read at once. Each has the lines of many accounts. */
+/** The most commits that are read at once for a page. Each commit has the lines of many accounts. */
 const commitsAtOnceMax = 8
 /** The time that the owner of an account has to name its revisions after a place. */
 const ownerWaitMilliseconds = 5_000
@@ -18,8 +18,9 @@ const missing = (sequence: number) =>
 
 /**
  * Makes the function that returns the next revisions of one account after a place, oldest first. The list is empty only
- * if there are none. The owner names the commits, so no commit without this account is read. `inTurn` bounds how many
- * readers read commits. Asking the owner does not count, because an answer may take seconds.
+ * if there are no such revisions. The owner names the commits, so no commit without this account is read. `inTurn`
+ * bounds how many readers read commits at once. A reader that waits for the owner does not count, because an answer may
+ * take seconds.
  */
 export const makeUserPage = Effect.fnUntraced(function* (
   inTurn: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>
@@ -54,7 +55,7 @@ export const makeUserPage = Effect.fnUntraced(function* (
       {
         kind: "revisions",
         userId: decodeToken(userToken),
-        // The place may lie within a commit that has this user's line behind it.
+        // The place may lie within a commit, and this user's line may come later in the same commit.
         after: after.sequence - (Number.isFinite(after.line) ? 1 : 0),
         limit: userPageMax
       },

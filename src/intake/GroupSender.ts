@@ -25,7 +25,7 @@ interface SenderServices {
 
 /**
  * Sends waiting purchases to the input log. Each lane has one message in flight. Purchases that come meanwhile share
- * the next one. So the load sets the size of messages, and the order of each user's purchases is kept.
+ * the next message. So the load sets the size of messages, and the order of each user's purchases is kept.
  */
 export class GroupSender {
   private readonly services: SenderServices
@@ -66,7 +66,7 @@ export class GroupSender {
     this.sendSoon(this.waiting.add(call, notice))
   }
 
-  /** Sends calls of streams while there is room for the next. */
+  /** Sends the waiting calls of streams, as long as there is room for the next call. */
   sendSubmitted(): void {
     for (let lanes = this.waiting.admitNext(); lanes !== undefined; lanes = this.waiting.admitNext()) {
       this.sendSoon(lanes)

@@ -3,7 +3,10 @@ import { decodeNotices, encodeNoticeAddress } from "../protocol/AppliedNotice.ts
 import type { Cents } from "../account/Money.ts"
 import { NoticeTransport } from "../nats/NoticeTransport.ts"
 
-/** The most messages whose notices an edge expects. For further messages it asks for the outcome instead. */
+/**
+ * The most messages whose notices an edge expects. For further messages the edge asks the owner for the outcome
+ * instead.
+ */
 export const messagesExpectedMax = 65_536
 /**
  * How long an edge waits for the notices of a stored message. A notice that is still missing then was lost, or its
@@ -12,9 +15,9 @@ export const messagesExpectedMax = 65_536
 export const noticeWaitMilliseconds = 1_000
 const overdueEvery = Duration.millis(100)
 
-/** Waits for the notice of one purchase. Either `applied` or `missed` is called, and only once. */
+/** Waits for the notice of one purchase. At most one of `applied` and `missed` is called, and only once. */
 export interface NoticeListener {
-  /** The purchase is applied. `totalAfter` is the account's total after it, in cents. */
+  /** The purchase is applied. `totalAfter` is the account's total after the purchase, in cents. */
   readonly applied: (totalAfter: Cents) => void
   /** No notice came in time. */
   readonly missed: () => void
@@ -45,8 +48,8 @@ export class NoticeInbox extends Context.Service<
   NoticeInbox,
   {
     /**
-     * Begins to expect the notices of a message. `listeners` has them by the index of their purchase in the message.
-     * Above {@link messagesExpectedMax} the notices count as missed as soon as the message is stored.
+     * Begins to expect the notices of a message. `listeners` has each listener under the index of its purchase in the
+     * message. Above {@link messagesExpectedMax} the notices count as missed as soon as the message is stored.
      */
     readonly expect: (listeners: Map<number, NoticeListener>) => Expected
   }
@@ -62,8 +65,8 @@ export class NoticeInbox extends Context.Service<
       const edge = yield* transport.listen((payload) => {
         for (const { message, index, totalAfter } of decodeNotices(payload)) {
           const waiting = open.get(message)
-          // A notice may have no listener. A message that is delivered again has notices again, and some callers do not
-          // wait.
+          // A notice may have no listener. A message that is delivered again causes notices again, and some callers do
+          // not wait.
           const listener = waiting?.listeners.get(index)
           if (waiting === undefined || listener === undefined) continue
           waiting.listeners.delete(index)

@@ -30,7 +30,7 @@ export class PublishCall {
     if (this.open === 0) this.done(this.results)
   }
 
-  /** Gives all purchases the same result. Serves calls that never reached a lane. */
+  /** Gives all purchases the same result. This is for calls whose purchases never reached a lane. */
   settleAll(result: PublishResult): void {
     this.done(this.purchases.map(() => result))
   }

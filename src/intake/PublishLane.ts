@@ -17,7 +17,7 @@ export interface WaitingPurchase {
   readonly call: PublishCall
   /** The index of the purchase in its call, from 0. */
   readonly index: number
-  /** Hears the notice that the purchase is applied; `undefined` if the caller does not wait for it. */
+  /** Hears the notice that the purchase is applied; `undefined` if the caller waits for no notice. */
   readonly notice: NoticeListener | undefined
 }
 
@@ -33,7 +33,10 @@ export interface PublishGroup {
 export class PublishLane {
   private readonly partition: number
   private readonly queue: Array<WaitingPurchase> = []
-  /** Whether a message of this lane is in flight. The next message waits for its end, which keeps the order. */
+  /**
+   * Whether a message of this lane is in flight. The next message waits until that message is answered, which keeps the
+   * order of the purchases.
+   */
   isPublishing = false
 
   constructor(partition: number) {
@@ -61,10 +64,11 @@ export class PublishLane {
   }
 
   /**
-   * Removes the purchases of the next message from the lane. They surely fit into `bytesMax`, unless the first is
-   * larger alone. The message id depends on the content alone, so the broker drops the same message if it comes again.
-   * It is made of the purchase id and fingerprint of a single purchase, or is a digest of a group. If every copy has to
-   * be stored, the message gets a random id.
+   * Removes the purchases of the next message from the lane. Together they fit into `bytesMax` bytes, unless the first
+   * purchase alone is larger. The message id depends on the content alone, so the broker drops the same message if it
+   * comes again. The id of a message with one purchase is made of the user, the purchase id and the fingerprint of the
+   * content. The id of a message with several purchases is a digest of its payload. If every copy has to be stored, the
+   * message gets a random id.
    */
   takeGroup(bytesMax: number): PublishGroup {
     const { members, payload } = this.takeNext(bytesMax)

@@ -13,8 +13,9 @@ export interface PacerClock {
 }
 
 /**
- * Decides when lanes publish. The lanes of all partitions publish together, at a pace. So they share the cost of waking
- * up the broker and the workers. A purchase that comes after a pause is published at once.
+ * Decides when lanes publish. The lanes of all partitions publish at the same moments, so they share the cost of waking
+ * up the broker and the workers. The pace sets the time between these moments. A purchase that comes after a pause is
+ * published at once.
  */
 export class PublishPacer {
   private readonly clock: PacerClock

@@ -34,7 +34,7 @@ interface StoredOnly {
   readonly published: Published
 }
 
-/** Publishes a purchase. Succeeds when its notice comes, or with its input sequence if none comes in time. */
+/** Publishes a purchase. Succeeds when its notice comes, or with its input sequence if no notice comes in time. */
 const publishForNotice = (
   waiting: WaitingPurchases,
   sender: GroupSender,
@@ -50,7 +50,7 @@ const publishForNotice = (
       if (result === undefined) return
       if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
       published = result.value
-      // The notice of the first message with this id went to its own sender.
+      // The broker dropped this message. The notice goes to the sender of the first message with this id.
       if (published.duplicate) missed()
     })
     sender.sendCall(call, { applied: (totalAfter) => resume(Effect.succeed({ kind: "applied", totalAfter })), missed })
@@ -62,23 +62,23 @@ export class PurchasePublisher extends Context.Service<
   {
     /**
      * Stores purchases, and returns a result for each, in their order. With `storeEveryCopy` the broker stores a
-     * purchase even if it has stored the same before.
+     * purchase even if it has stored the same purchase before.
      */
     readonly publish: (
       purchases: ReadonlyArray<Purchase>,
       options?: { readonly storeEveryCopy: boolean }
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
     /**
-     * Stores a purchase, and waits for the notice that it is applied. If no notice comes in time, it runs `otherwise`
-     * with the input sequence of the purchase.
+     * Stores a purchase, and waits for the notice that it is applied. If no notice comes in time, runs `otherwise` with
+     * the input sequence of the purchase.
      */
     readonly publishAndWait: <A, E, R>(
       purchase: Purchase,
       otherwise: (published: Published) => Effect.Effect<A, E, R>
     ) => Effect.Effect<AppliedByNotice | A, PublishFailure | E, R>
     /**
-     * Waits for room for purchases of a stream, in the order of the calls. Succeeds when they have room; the result
-     * waits for the rest.
+     * Waits for room for purchases of a stream, in the order of the calls. Succeeds when the purchases have room. The
+     * `results` of the answer wait until the purchases are stored or failed.
      */
     readonly submit: (purchases: ReadonlyArray<Purchase>) => Effect.Effect<Submitted>
     /** Returns how many purchases wait to be stored. */

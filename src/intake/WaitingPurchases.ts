@@ -6,12 +6,12 @@ import { PublishLane, type WaitingPurchase } from "./PublishLane.ts"
 import type { PublishFailure, PublishResult } from "./PublishResult.ts"
 
 /**
- * The most waiting purchases of an edge to which a stream may add. Above it streams wait, and only single requests have
- * room.
+ * The number of waiting purchases up to which streams have room at an edge. Above this number streams wait, and only
+ * single requests have room.
  */
 export const streamedWaitingMax = 10_000
 
-/** A call of a stream that waits for room. */
+/** A call with purchases of a stream. The call waits for room. */
 export interface Submission {
   readonly call: PublishCall
   /** Called once, when the purchases have room, or when they never will. */
@@ -71,7 +71,7 @@ export class WaitingPurchases {
     return touched
   }
 
-  /** Gives each member of a message its result, by its index in the message. */
+  /** Gives each purchase of a message its result. `resultAt` takes the index of the purchase in the message. */
   settle(members: ReadonlyArray<WaitingPurchase>, resultAt: (index: number) => PublishResult): void {
     this.held -= members.length
     for (const [index, member] of members.entries()) member.call.settle(member.index, resultAt(index))

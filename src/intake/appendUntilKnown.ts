@@ -7,7 +7,7 @@ import { failureOf } from "../runtime/ExitFailure.ts"
 const electionWait = Duration.seconds(10)
 /** How long a message with an unknown outcome is sent again after the connection is lost. */
 const unknownWait = Duration.seconds(5)
-/** How long an edge without a connection waits for one before it fails. */
+/** How long an edge without a connection waits for a connection before it fails messages. */
 const disconnectedWait = Duration.seconds(1)
 /** The wait between two attempts. */
 const retryWait = Duration.millis(50)
@@ -23,9 +23,9 @@ const isFinal = (failure: BrokerFailure, isUnknown: boolean, waited: Duration.Du
 }
 
 /**
- * Appends a message to the input log. Sends it again with the same id until the broker stores or refuses it, or the
- * wait is over. If any attempt had an unknown outcome, the final failure is `OutcomeUnknown`. Calls `disconnected`
- * after each attempt that fails without a connection once {@link disconnectedWait} is over.
+ * Appends a message to the input log. Sends the message again with the same id until the broker stores or refuses it,
+ * or the wait is over. If any attempt had an unknown outcome, the final failure is `OutcomeUnknown`. Once
+ * {@link disconnectedWait} is over, calls `disconnected` after each attempt that fails for lack of a connection.
  */
 export const appendUntilKnown = Effect.fnUntraced(function* (
   append: Effect.Effect<Stored, BrokerFailure>,

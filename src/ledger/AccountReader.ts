@@ -16,8 +16,8 @@ import { decodeSegment } from "../protocol/SegmentCodec.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /**
- * The journal lacks a record that other records name, or its ids do not add up. Another program than a worker wrote
- * such a journal.
+ * The journal lacks a record that other records name, or an account has more or fewer ids than purchases. Workers never
+ * write such a journal, so another program changed it.
  */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String
@@ -103,7 +103,7 @@ const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: strin
   )
 })
 
-/** Returns the unsealed revisions, oldest first. Each of them names revisions before it. */
+/** Returns the unsealed revisions of an account, oldest first. Each revision names earlier revisions of the account. */
 const unsealed = Effect.fnUntraced(function* (
   readNamed: (sequence: number) => Effect.Effect<ReadRevision, BrokerFailure | LedgerInconsistent>,
   userToken: string,
@@ -128,7 +128,7 @@ export class AccountReader extends Context.Service<
   {
     /**
      * Reads an account with its whole purchaseId set, given the sequence of its newest revision, or 0 for a new user.
-     * The reader takes that revision, and then only the revisions and segments that it names.
+     * Reads that revision, and then only the revisions and segments that it names, directly or through others.
      */
     readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
     /** Returns the revision of an account in the commit at a sequence; `undefined` if the commit has none. */

@@ -9,7 +9,7 @@ import type { InputMessage, InputProgress } from "./InputProgress.ts"
 import { makeOwnerProof } from "./OwnerProof.ts"
 import { ProposalQueue, type RevisionProposal } from "./ProposalQueue.ts"
 
-/** The epoch for which a chain is written. */
+/** The epoch for which a chain is written, and the functions that the writer calls. */
 export interface ChainEpoch<Tag> {
   readonly partition: number
   readonly worker: string
@@ -17,24 +17,27 @@ export interface ChainEpoch<Tag> {
   readonly epoch: number
   readonly progress: InputProgress<Tag>
   readonly isOpen: () => boolean
-  /** Called first when a commit is durable, with the users of its revisions and its sequence. */
+  /**
+   * Called when a commit is durable, before its proposals are told. Gets the users of the commit's revisions, and the
+   * commit's sequence.
+   */
   readonly stored: (userTokens: ReadonlyArray<string>, sequence: number) => void
-  /** Called after the proposals of a commit, with the messages that are wholly committed now. */
+  /** Called after the proposals of a durable commit were told. Gets the messages that are wholly committed now. */
   readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
-  /** Called when a commit was anything but a success. The work in hand is void then, and a new epoch has to begin. */
+  /** Called when a commit did not surely succeed. The work in hand is void then, and a new epoch has to begin. */
   readonly failed: (reason: string) => void
 }
 
 /** The one writer of a partition's chain in one epoch. */
 export interface ChainWriter<Tag> {
-  /** Queues a proposal. The bounds on the input in hand bound the queue. */
+  /** Queues a proposal. The queue is bounded because the input in hand is bounded. */
   readonly submit: (proposal: RevisionProposal<Tag>) => void
   /** Waits until nothing is queued or in flight, or the epoch is over. */
   readonly settled: Effect.Effect<void>
   /**
    * Returns whether this epoch still owned the partition at some moment after the call. The acknowledgement of a commit
-   * that is published after the call proves it. Without such a commit, it asks the leader for a later message of the
-   * chain.
+   * that is published after the call is the proof. Without such a commit, asks the leader whether the chain has a later
+   * message.
    */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
@@ -44,7 +47,8 @@ const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): st
 
 /**
  * Writes the chain of a partition until the scope closes. One commit is in flight, and each commit expects the sequence
- * of the commit before it. Proposals that come meanwhile share the next commit. So the load sets the size of commits.
+ * of the commit before it. Proposals that come while a commit is in flight share the next commit. So commits grow with
+ * the load.
  */
 export const openChainWriter = <Tag>(
   epoch: ChainEpoch<Tag>
@@ -92,7 +96,7 @@ export const openChainWriter = <Tag>(
 
     const round = Effect.gen(function* () {
       work.closeUnsafe()
-      // Actors that were woken in this turn propose before it ends, and share the commit.
+      // Actors that were woken in this turn of the event loop propose before the turn ends, and share the commit.
       yield* Effect.yieldNow
       if (epoch.isOpen() && !queue.isEmpty) yield* Effect.catchDefect(commitNext, died)
       tellSettled()

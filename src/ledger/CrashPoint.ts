@@ -1,6 +1,6 @@
 import { Context, Effect, Fiber, Layer, Schema } from "effect"
 
-/** The steps at which a test can kill or freeze a worker: steps of a commit, of a segment, and of heads. */
+/** The steps at which a test can kill or freeze a worker: steps of writing a commit, a segment, or heads. */
 export const CrashPointName = Schema.Literals([
   "before-commit",
   "commit-sent",
@@ -18,15 +18,19 @@ export const CrashPointName = Schema.Literals([
 export type CrashPointName = typeof CrashPointName.Type
 
 /**
- * Called at each step, so that tests can kill or freeze a worker there. It does nothing unless a setting for tests arms
- * it. It is a reference with a default, so that the ledger knows nothing of how tests use its steps.
+ * Has the function that a worker calls at each step, so that tests can kill or freeze the worker there. The function
+ * does nothing unless the setting TEST_CRASH_POINT arms a step. This is a reference with a default, so that the ledger
+ * does not depend on the setting.
  */
 export const CrashPoint = Context.Reference<{ readonly reached: (name: CrashPointName) => Effect.Effect<void> }>(
   "purchases/ledger/CrashPoint",
   { defaultValue: () => ({ reached: () => Effect.void }) }
 )
 
-/** Runs a write between two steps. It reaches the first when the write is sent, and the second when it is stored. */
+/**
+ * Runs a write between two steps. The first step is reached when the write is sent, and the second step when the write
+ * is stored.
+ */
 export const writeBetween = <A, E, R>(
   [sent, stored]: readonly [sent: CrashPointName, stored: CrashPointName],
   write: Effect.Effect<A, E, R>
@@ -40,7 +44,7 @@ export const writeBetween = <A, E, R>(
     return result
   })
 
-/** The setting names no step. */
+/** The value of TEST_CRASH_POINT is malformed, or names no step. */
 export class CrashPointUnknown extends Schema.TaggedError<CrashPointUnknown>()("CrashPointUnknown", {
   armed: Schema.String
 }) {
@@ -58,7 +62,7 @@ const signals: ReadonlyMap<string | undefined, NodeJS.Signals> = new Map([
 
 /**
  * Arms one step, given as the value of TEST_CRASH_POINT. When the step is reached for the `n`th time, the process kills
- * itself as `kill -9` would. Or it freezes until it gets SIGCONT.
+ * itself as `kill -9` would. If the value ends with `:freeze`, the process freezes instead, until it gets SIGCONT.
  */
 export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, CrashPointUnknown> => {
   if (armed === undefined) return Layer.empty

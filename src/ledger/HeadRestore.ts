@@ -7,10 +7,13 @@ import type { HeadStore } from "../nats/HeadStore.ts"
 import { HeadTable } from "./HeadTable.ts"
 import { LedgerInconsistent } from "./AccountReader.ts"
 
-/** The most chunks that are read at once. */
+/** The most chunks of hints and bases that are read at once. */
 const chunksAtOnceMax = 8
 
-/** Heads as they were read: the table, the manifest that names its chunks, and the sequence of the manifest. */
+/**
+ * Heads as they were read: the table, the manifest that names the chunks of the table, and the sequence of that
+ * manifest.
+ */
 export interface RestoredHeads {
   readonly table: HeadTable
   readonly manifest: HeadManifest
@@ -38,8 +41,8 @@ const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"
 })
 
 /**
- * Reads the heads of a partition that its newest manifest names. Returns empty heads if a chunk is lost, or if the
- * manifest covers more than the chain has. The caller then makes them again from the chain.
+ * Reads the heads that the newest manifest of a partition names. Returns empty heads if a chunk is lost, or if the
+ * manifest covers more than the chain has. The caller then makes the heads again from the chain.
  */
 export const restoreHeads = Effect.fnUntraced(function* (
   store: (typeof HeadStore)["Service"],
@@ -49,8 +52,8 @@ export const restoreHeads = Effect.fnUntraced(function* (
   let tried = 0
   while (true) {
     const stored = yield* store.manifest(partition)
-    // If the same manifest is read twice, a chunk of it is lost. At the first time an old owner may just have replaced
-    // it, and removed its chunks.
+    // When a chunk is missing, the manifest is read again, because an old owner may just have replaced it and removed
+    // its chunks. If the second read gets the same manifest, the chunk is lost.
     if (stored === undefined || stored.sequence === tried) return emptyHeads(tried)
     const manifest = decodeManifest(stored.text)
     if (manifest.through >= epoch) return emptyHeads(stored.sequence)
@@ -61,9 +64,9 @@ export const restoreHeads = Effect.fnUntraced(function* (
 })
 
 /**
- * Takes the commits of a chain into a table, from a sequence up to the take-over record of the epoch. Returns how many
- * revisions they have. Fails with `LedgerInconsistent` if the chain ends before that record. Without a head, a purchase
- * could count twice.
+ * Takes the heads of a chain's commits into a table, from the sequence `from` up to the epoch's take-over record.
+ * Returns the number of revisions in these commits. Fails with `LedgerInconsistent` if the chain ends before the
+ * take-over record. If an account's head were missing, its purchases could count twice.
  */
 export const readChain = Effect.fnUntraced(function* (
   chain: (typeof CommitChain)["Service"],
@@ -81,7 +84,8 @@ export const readChain = Effect.fnUntraced(function* (
       return yield* new LedgerInconsistent({ problem })
     }
     for (const { sequence, text } of page) {
-      // A page may have commits of a later owner. The heads of this epoch come from the chain before it.
+      // A page may have commits of a later owner. The heads with which this epoch begins come from the chain up to its
+      // take-over record.
       if (sequence > epoch) break
       const lines = revisionLinesOf(text)
       for (const line of lines) table.set(tokenOfLine(line), sequence)

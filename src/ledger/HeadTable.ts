@@ -9,9 +9,9 @@ const capacityFirst = 1_024
 const loadMax = 0.7
 
 /**
- * Maps each user of a partition to the sequence of the account's newest revision. It holds a keyed hash of the user
- * token, not the token. A slot takes 25 bytes, so a user takes 36 to 72. It is a hash table with open addressing and
- * linear search, and removes nothing.
+ * Maps each user of a partition to the sequence of the account's newest revision. The table holds a keyed hash of the
+ * user token, not the token. A slot takes 25 bytes. Some slots are free, so a user takes 36 to 72 bytes. The table uses
+ * open addressing with linear search, and removes nothing.
  */
 export class HeadTable {
   private readonly hash: KeyedHash
@@ -61,7 +61,7 @@ export class HeadTable {
     this.changedSlots.push(slot)
   }
 
-  /** Adds the entries of a hint or a base. A user with a newer sequence keeps it. */
+  /** Adds the entries of a hint or a base. A user that has a newer sequence in the table keeps the newer one. */
   read(entries: Uint8Array): void {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     const words = new Uint32Array(hashWords)

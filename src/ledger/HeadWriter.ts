@@ -15,22 +15,24 @@ import type { RestoredHeads } from "./HeadRestore.ts"
 import { type HeadTable, headEntryBytes } from "./HeadTable.ts"
 import type { HeadWriting } from "./HeadWriting.ts"
 
-/** The parts that the writers of a worker share. */
+/** The store, the bounds and the semaphore that all head writers of a worker share. */
 export interface WriterHands {
   readonly store: (typeof HeadStore)["Service"]
   readonly bounds: (typeof HeadWriting)["Service"]
-  /** Lets one partition of a worker write at a time, because a base is the largest thing that a worker writes. */
+  /**
+   * Lets one partition of a worker write its heads at a time, because a base is the largest thing that a worker writes.
+   */
   readonly writing: Semaphore.Semaphore
 }
 
-/** A write that begins: its entries, and the sequence of the newest commit in them. */
+/** A hint or a base that is to be written: its entries, and the sequence of the newest commit that they cover. */
 interface HeadWrite {
   readonly kind: "hint" | "base"
   readonly entries: Uint8Array
   readonly through: number
 }
 
-/** Writes the heads of one partition behind the commits of one epoch, as hints and bases. */
+/** Writes the heads of one partition as hints and bases, some time after the commits of one epoch. */
 export class HeadWriter {
   private readonly hands: WriterHands
   private readonly partition: number
@@ -67,12 +69,15 @@ export class HeadWriter {
     if (this.revisions >= this.revisionsMax) this.due.openUnsafe()
   }
 
-  /** Writes the heads that changed as a hint, or all as a base. After a failure, the next write is a base. */
+  /**
+   * Writes the heads that changed as a hint, or all heads as a base. After a write that failed, the next write is a
+   * base.
+   */
   get write(): Effect.Effect<void, BrokerFailure | CommitConflict> {
     return this.hands.writing.withPermit(this.writeOnce())
   }
 
-  /** Writes whenever enough revisions or enough time have passed, for ever. */
+  /** Writes heads again and again, whenever enough revisions are committed or enough time has passed. */
   get writeBehind(): Effect.Effect<never> {
     const { time, timeAfterFailure } = this.hands.bounds
     return Effect.gen({ self: this }, function* () {

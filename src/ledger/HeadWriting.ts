@@ -4,19 +4,19 @@ import { headEntryBytes } from "./HeadTable.ts"
 const chunkBytesMax = 512 * 1024
 
 /**
- * The times at which hints and bases are written. It is a reference with a default, so that a simulation of few
- * purchases writes them too.
+ * Says when a worker writes heads: a hint with the heads that changed since the last write, or a base with all heads.
+ * It is a reference with a default, so that a simulation of few purchases can make hints and bases more frequent.
  */
 export const HeadWriting = Context.Reference<{
   /** The number of revisions after which a hint or a base is written. */
   readonly revisions: number
-  /** Partition `n` adds `n` times this number, so that few partitions write at the same time. */
+  /** Partition `n` adds `n` times this number to `revisions`, so that few partitions write at the same time. */
   readonly revisionsOfPartition: number
   /** The time after which a hint or a base is written if anything changed. */
   readonly time: Duration.Duration
-  /** The wait after a write that failed. The next write is a base. */
+  /** The wait after a hint or a base could not be written. */
   readonly timeAfterFailure: Duration.Duration
-  /** The most entries of one chunk. */
+  /** The most entries of one chunk. A chunk is one message of a hint or a base. */
   readonly chunkEntriesMax: number
 }>("purchases/ledger/HeadWriting", {
   defaultValue: () => ({

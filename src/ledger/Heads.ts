@@ -12,9 +12,12 @@ import { HeadWriting } from "./HeadWriting.ts"
 export interface PartitionHeads {
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly find: (userToken: string) => number
-  /** Takes note of a commit. It must not be called before the commit is acknowledged. */
+  /** Takes note of a commit. Must not be called before the commit is acknowledged. */
   readonly committed: (userTokens: ReadonlyArray<string>, sequence: number) => void
-  /** Writes the heads that changed as a hint, or all as a base. After a failure, the next write is a base. */
+  /**
+   * Writes the heads that changed as a hint, or all heads as a base. After a write that failed, the next write is a
+   * base.
+   */
   readonly write: Effect.Effect<void, BrokerFailure | CommitConflict>
 }
 
@@ -23,8 +26,9 @@ export class Heads extends Context.Service<
   Heads,
   {
     /**
-     * Restores the heads of a partition up to an epoch's take-over record. Then writes them behind the epoch's commits
-     * until the scope closes. Fails with `LedgerInconsistent` if the chain ends before that record.
+     * Restores the heads of a partition up to an epoch's take-over record. Then writes the heads after commits of the
+     * epoch, again and again until the scope closes. Fails with `LedgerInconsistent` if the chain ends before the
+     * take-over record.
      */
     readonly open: (
       partition: number,

@@ -7,14 +7,14 @@ import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } f
 /** A page ends at this many bytes, so that it fits into an answer. A UTF-16 unit counts as three bytes. */
 export const pageBytesMax = 512 * 1024
 
-/** The most revisions of one history that are read at once. */
+/** The most revisions that are read at once for one page. */
 const readsAtOnceMax = 20
 
 /** A page of the purchases of an account. */
 export interface HistoryPage {
   /** The purchases of the page, newest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
-  /** The start of the next page; the last page does not have it. */
+  /** The start of the next page; left out on the last page. */
   readonly next?: HistoryCursor
 }
 

@@ -7,7 +7,9 @@ const finishRounds = 4
 /** Returns the byte of an ASCII text at an index. */
 const byteAt = (token: string, index: number): number => token.charCodeAt(index)
 
-/** Returns the last word of the input: the bytes that are left over, and the length in the highest byte. */
+/**
+ * Returns the last word of a token to hash: the bytes behind the last whole word, and the length in the highest byte.
+ */
 const lastWordOf = (token: string): number => {
   let word = token.length << 24
   for (let index = token.length & ~3; index < token.length; index += 1) {

@@ -4,25 +4,25 @@ import { headOf } from "../protocol/Commit.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { makeSingleFlightRead } from "./SingleFlightRead.ts"
 
-/** Proves that an epoch still owns its partition, as a strong read needs it. */
+/** Proves that an epoch still owns its partition. Each strong read needs such a proof. */
 export interface OwnerProof {
   /** Waits for the next commit of this epoch that is published. Returns `true` if that commit is stored. */
   readonly byNextCommit: Effect.Effect<boolean>
   /**
-   * Asks the leader for a later commit of another epoch. Returns `true` if there is none. Concurrent calls share an
-   * answer.
+   * Asks the leader for a later commit of another epoch. Returns `true` if there is none. Concurrent calls share one
+   * answer of the leader.
    */
   readonly byLeader: Effect.Effect<boolean, BrokerFailure>
   /**
-   * Called before a commit is published. Returns a function that takes whether the commit was stored, and tells
-   * everyone who waited until now.
+   * Called before a commit is published. Returns a function to call with whether the commit was stored. That function
+   * answers everyone who was waiting for a proof when `publishing` was called.
    */
   readonly publishing: () => (isStored: boolean) => void
 }
 
 /**
- * Makes the proof of an epoch. `newest` returns the sequence of its newest commit. After the scope closes, waits end
- * with `false`.
+ * Makes the proof of an epoch. `newest` returns the sequence of the epoch's newest commit. After the scope closes,
+ * waits end with `false`.
  */
 export const makeOwnerProof = (
   { partition, epoch }: { readonly partition: number; readonly epoch: number },

@@ -1,25 +1,25 @@
 import type { InputMessage } from "./InputProgress.ts"
 
-/** The most bytes of the revisions of a commit. A larger revision goes alone. */
+/** The most bytes of the revisions of a commit. A revision that is larger has a commit of its own. */
 export const commitBytesMax = 128 * 1024
 /** The most revisions of a commit. */
 export const commitRevisionsMax = 1_000
 
 /**
- * A revision that an actor proposes for the next commit. The partition itself proposes that the position passes a
- * message.
+ * A revision that an actor proposes for the next commit. A proposal without a revision only lets the position pass
+ * parts of messages.
  */
 export interface RevisionProposal<Tag> {
   readonly userToken: string
-  /** The messages of which the revision finishes one part each. */
+  /** The messages of the proposal. Its commit finishes one part of each message. */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
   /**
    * Returns the line of the revision. Returns `undefined` if there is nothing to write, and only the position is to
-   * advance. The writer calls it once, when it makes a commit, because a line that was written earlier would only wait
-   * in memory.
+   * advance. The chain writer calls `line` once, when it makes the commit, because an earlier line would only take
+   * memory.
    */
   readonly line: () => string | undefined
-  /** Called once with the sequence of the commit when it is durable. It is not called if the commit fails. */
+  /** Called once with the sequence of the commit, when the commit is durable. Not called if the commit fails. */
   readonly committed: (sequence: number) => void
 }
 
@@ -35,7 +35,7 @@ export interface ProposedCommit<Tag> {
 /** The proposals that wait for a commit, oldest first. */
 export class ProposalQueue<Tag> {
   private readonly waiting: Array<RevisionProposal<Tag>> = []
-  /** The line of the oldest proposal, if it was written and found no room. */
+  /** The line of the oldest proposal, if the line was written for the last commit and found no room there. */
   private written: string | undefined
 
   get isEmpty(): boolean {

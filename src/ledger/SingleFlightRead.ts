@@ -2,8 +2,9 @@ import { Effect, type Exit, type Scope } from "effect"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /**
- * Returns an effect that shares reads between its callers. One read is in flight at a time. Callers that come while it
- * is under way share the next read, so each result was read after its call. Reads end with the scope.
+ * Returns an effect that shares reads between its callers. One read is in flight at a time. Callers that come while a
+ * read is under way share the next read. So each caller gets a result that was read after its call. Reads end with the
+ * scope.
  */
 export const makeSingleFlightRead = <A, E>(
   read: Effect.Effect<A, E>

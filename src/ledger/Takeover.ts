@@ -5,8 +5,8 @@ import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 import type { CommitConflict } from "../nats/client/ConditionalAppend.ts"
 
 /**
- * How often a take-over is tried that loses against another commit. Then it fails, and the partition waits for its next
- * epoch.
+ * How often a take-over is tried, if another commit comes first each time. After that the take-over fails, and the
+ * partition waits for its next epoch.
  */
 const attemptsMax = 10
 
@@ -22,15 +22,15 @@ const positionOf = (newest: JournalRecord | undefined): number =>
   newest === undefined ? 0 : headOf(newest.text).position
 
 /**
- * Returns the position of a partition as the leader has it: the input sequence up to which everything is applied. It is
- * 0 before the first commit.
+ * Returns the position of a partition as the leader has it: the input sequence up to which everything is applied. The
+ * position is 0 before the first commit.
  */
 export const readPosition = (partition: number): Effect.Effect<number, BrokerFailure, CommitChain> =>
   Effect.flatMap(CommitChain, (chain) => Effect.map(chain.newest(partition), positionOf))
 
 /**
  * Takes a partition over with a take-over record behind its newest commit. From then on no commit of an older owner can
- * be stored, however late it arrives. Fails with `CommitConflict` if another writer commits before each attempt.
+ * be stored, however late it arrives. Fails with `CommitConflict` if another commit comes first at each attempt.
  */
 export const takeOver = (
   partition: number,

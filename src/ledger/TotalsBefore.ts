@@ -12,17 +12,21 @@ const readsAtOnceMax = 4
 /** How often a search splits into halves that run at once. Deeper halves run one after the other. */
 const splitsMax = 2
 
-/** The revisions of an account that applied something, as of one moment. The list may grow meanwhile. */
+/**
+ * The revisions of an account that applied something, as of one moment. The list may also have newer revisions, because
+ * it grows.
+ */
 export interface ApplyingRevisions {
-  /** The sequences of their commits, oldest first. */
+  /** The sequences of the commits with these revisions, oldest first. */
   readonly sequences: ReadonlyArray<number>
-  /** The number of sequences that belong to that moment. */
+  /** The number of sequences that the list had at that moment. */
   readonly count: number
 }
 
 /**
- * Returns the revision of a range at which a search looks next: the number that is divisible by the highest power of
- * two. Unlike the middle, it stays the same while revisions are added behind the moment that is searched.
+ * Returns the number of the revision at which a search in the range from `low` to `high` looks next. It is the number
+ * of the range that is divisible by the highest power of two. Unlike the middle of the range, this number stays the
+ * same while revisions are added behind the searched moment.
  */
 export const probeIn = (low: number, high: number): number => {
   const highestDifference = 31 - Math.clz32((low - 1) ^ high)
@@ -31,7 +35,10 @@ export const probeIn = (low: number, high: number): number => {
 
 const nothing: TotalBefore = { total: 0n, count: 0 }
 
-/** Returns the total after the last purchase of a revision that was stored before a moment; zero if there is none. */
+/**
+ * Returns the account's total after the last purchase of a revision that came before a moment. A purchase came when the
+ * broker stored its message. Returns zero if no purchase of the revision came before the moment.
+ */
 const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefore => {
   if (stored === undefined) return nothing
   const { purchases, ...after } = stored.revision
@@ -46,12 +53,13 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
 
 /**
  * Reads the totals of an account at moments of the past. An account applies purchases in the order of the input log, so
- * the times at which the broker stored them rise. A binary search through the revisions finds each moment. All moments
- * of a question share one search tree. It reads each revision once, and at most 1 + log2(revisions) for each moment.
+ * the times at which the broker stored these purchases rise. A binary search through the revisions finds each moment.
+ * All moments of a question share one search, which reads no revision twice. It reads at most 1 + log2(revisions)
+ * revisions for each moment.
  *
- * If the broker's clock steps back, times overlap for a while. The search still sees the same revisions in the same
- * order each time, and a later moment never gets an earlier total. So answers repeat, and differences between moments
- * add up.
+ * If the broker's clock steps back, the times of purchases do not rise for a while. The search still looks at the same
+ * revisions in the same order each time, and a later moment never gets an earlier total. So the same question always
+ * gets the same answer, and differences between moments add up.
  */
 export class TotalsBefore extends Context.Service<
   TotalsBefore,
@@ -80,7 +88,10 @@ export class TotalsBefore extends Context.Service<
       ) {
         const found = new Map<number, TotalBefore>()
 
-        /** Finds the totals of moments after the revision `floor` and before revision number `high + 1`. */
+        /**
+         * Finds the totals of the `wanted` moments. All of them are after the first purchase of the revision `floor`,
+         * and none is after the first purchase of revision number `high + 1`.
+         */
         const place = (
           low: number,
           high: number,

@@ -2,7 +2,7 @@ import { Context, Duration, Effect, type Scope } from "effect"
 import { setGauge } from "./Measures.ts"
 import { type MetricsFormat, metricsMediaTypes, metricsText } from "./MetricsText.ts"
 
-/** The time that the reads for one exposition have. A gauge whose read takes longer keeps its value. */
+/** The longest time of the reads that set gauges. A gauge whose read takes longer keeps its value. */
 const readTimeout = Duration.seconds(1)
 
 const readProcess = Effect.sync(() => {
@@ -13,7 +13,7 @@ const readProcess = Effect.sync(() => {
   setGauge("process_uptime_seconds", "How long the process has been running.", process.uptime())
 })
 
-/** The reads that set gauges when the metrics are asked for. */
+/** The reads that set gauges each time the metrics are asked for. */
 class GaugeReads {
   private readonly reads = new Set([readProcess])
 
@@ -35,8 +35,8 @@ class GaugeReads {
 }
 
 /**
- * The gauge reads of a process. It is a reference, so that the roles of a process share it, as they share Effect's
- * registry of metrics.
+ * The gauge reads of a process. This is a reference, so that an edge and a worker in one process share the reads. They
+ * share Effect's registry of metrics, too.
  */
 const Reads = Context.Reference("purchases/metrics/GaugeReads", { defaultValue: () => new GaugeReads() })
 
@@ -44,7 +44,7 @@ const Reads = Context.Reference("purchases/metrics/GaugeReads", { defaultValue: 
 export const whenAsked = (read: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Reads, (reads) => reads.whileOpen(read))
 
-/** Returns the metrics of this process in a text format. Its gauges are read first. */
+/** Returns the metrics of this process in a text format. Reads the gauges first. */
 const exposition = (format: MetricsFormat): Effect.Effect<string> =>
   Effect.flatMap(Reads, (reads) => Effect.map(reads.all, () => metricsText(format)))
 

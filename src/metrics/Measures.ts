@@ -2,7 +2,7 @@ import { Context, Effect, Exit, Metric } from "effect"
 
 const context = Context.empty()
 
-/** Upper bounds of histograms in seconds: from the time of a fast disk to that of an election. */
+/** Upper bounds of histograms of times, in seconds: from a write to a fast disk up to an election. */
 const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 /** Upper bounds of histograms of sizes. */
 const sizeBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
@@ -12,7 +12,10 @@ const counter = (name: string, description: string) => Metric.counter(named(name
 const histogram = (name: string, description: string, boundaries: ReadonlyArray<number>) =>
   Metric.histogram(named(name), { description, boundaries })
 
-/** Returns a function that updates the series of given label values. A series is made when it is first updated. */
+/**
+ * Returns a function that updates the series that has the given label values. A series is made when it is first
+ * updated.
+ */
 const labelled = <Input, State>(metric: Metric.Metric<Input, State>, ...labels: ReadonlyArray<string>) => {
   const series = new Map<string, Metric.Metric<Input, State>>()
   return (input: Input, ...values: ReadonlyArray<string>): void => {
@@ -66,7 +69,7 @@ const repeats = labelled(
   "net"
 )
 
-/** Counts purchases that came again, by the place that recognised them. */
+/** Counts purchases that came again, by the net that caught them. */
 export const purchasesRepeated = (count: number, net: "broker-window" | "purchase-id-set"): void => repeats(count, net)
 
 /** Counts a message: its purchases, its outcome, and the time that the broker took for it. */

@@ -12,8 +12,8 @@ interface Wanted {
 const formats = Object.keys(metricsMediaTypes) as ReadonlyArray<MetricsFormat>
 
 /**
- * Returns how exactly a part of an Accept header names a format: 3 by its type, 2 by a range, 1 by any type, and 0 not
- * at all.
+ * Returns how exactly a part of an Accept header names a format, from 0 to 3. The media type of the format counts 3, a
+ * range of types 2, and all types 1.
  */
 const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   const [mediaType = "", version = ""] = metricsMediaTypes[format].split(/; version=|; /)
@@ -22,15 +22,17 @@ const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   return type.toLowerCase() === mediaType && [undefined, version].includes(params["version"]) ? 3 : 0
 }
 
-/** Returns the weight of a format in an Accept header, from 0 to 1. The part that names it most exactly decides. */
+/**
+ * Returns the weight of a format in an Accept header, from 0 to 1. The part that names the format most exactly decides.
+ */
 const weightOf = (wanted: ReadonlyArray<Wanted>, format: MetricsFormat): number => {
   const exactest = Math.max(1, ...wanted.map((part) => exactness(part, format)))
   return Math.max(0, ...wanted.filter((part) => exactness(part, format) === exactest).map(({ q }) => q))
 }
 
 /**
- * Returns the format that a caller prefers, and the older one if it has no preference. Returns `undefined` if it
- * accepts neither.
+ * Returns the format that a caller prefers, or the older format if the caller has no preference. Returns `undefined` if
+ * the caller accepts neither format.
  */
 export const wantedFormat = (http: Context): MetricsFormat | undefined => {
   if (http.req.header("accept") === undefined) return formats[0]

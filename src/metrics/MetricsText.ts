@@ -17,7 +17,7 @@ type Labels = ReadonlyArray<readonly [name: string, value: string]>
 
 const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"')
 
-/** Writes a help text. The older format escapes no quotes in it. */
+/** Writes a help text. The older format escapes no quotes in help texts. */
 const help = (text: string, format: MetricsFormat): string =>
   format === "openmetrics" ? escaped(text) : text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
 
@@ -57,7 +57,7 @@ const family = (id: string, metrics: ReadonlyArray<Metric.Metric.Snapshot>, form
   const [first] = metrics
   const samples = metrics.flatMap((metric) => samplesOf(metric, format))
   if (first === undefined || samples.length === 0) return []
-  // In OpenMetrics a counter's family has the name of its samples without their suffix.
+  // In OpenMetrics a counter's family has the name of its samples without the suffix `_total`.
   const isCounter = first.type === "Counter" && id.endsWith(countSuffix)
   const name = format === "openmetrics" && isCounter ? id.slice(0, -countSuffix.length) : id
   const unit = units.find((one) => name.endsWith(`_${one}`))

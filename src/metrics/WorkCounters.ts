@@ -48,9 +48,9 @@ class CountedWork {
 export class WorkCounters extends Context.Service<
   WorkCounters,
   {
-    /** Returns the present numbers of the worker. */
+    /** Returns the worker's counts so far. */
     readonly done: () => WorkDone
-    /** Counts the purchases of a committed revision, and the repeats and conflicts that it has. */
+    /** Counts the purchases of a committed revision, and the repeats and conflicts that the revision counts. */
     readonly revisionApplied: (revision: CountedRevision) => void
     /** Counts purchases of a message that could not be read. */
     readonly unreadableRejected: (count: number) => void

@@ -10,11 +10,20 @@ import { readReplicaAt } from "./client/ReplicaRead.ts"
 import { ensureStream } from "./client/StreamSetup.ts"
 import { makeFifoSemaphore } from "./client/FifoSemaphore.ts"
 
-/** The most records of one subject. The nats CLI refuses a history without a limit. No chain gets this long. */
+/**
+ * The most messages of one subject of the journal. The nats CLI refuses a bucket whose history has no limit. No chain
+ * gets this long.
+ */
 const historyMax = 1_000_000_000_000
-/** The most reads of one process in flight. With more, the broker would find the process too slow for the answers. */
+/**
+ * The most reads of the journal that one process has in flight. With more reads, the broker would treat the process as
+ * a slow consumer.
+ */
 export const chainReadsMax = 32
-/** The most commits, and about the most bytes, of one page. While the broker reads a page, it writes nothing. */
+/**
+ * The most commits of one page, and about the most bytes. The broker writes nothing while it reads a page, so pages are
+ * small.
+ */
 const pageCommitsMax = 64
 const pageBytesMax = 1024 * 1024
 
@@ -43,8 +52,9 @@ export interface JournalRecord {
 const recordOf = ({ sequence, storedAt, text }: StoredMessage): JournalRecord => ({ sequence, storedAt, text })
 
 /**
- * Returns a read by sequence. A record never changes, so concurrent reads of one sequence share a read. A read goes on
- * if its first caller is interrupted. It ends with the scope.
+ * Returns a function that reads the record at a sequence. A record never changes, so callers that ask for one sequence
+ * at the same time share one read. The read goes on even if the first caller is interrupted. All reads end with the
+ * scope.
  */
 const shareReads = <A, E>(
   read: (sequence: number) => Effect.Effect<A, E>
@@ -68,15 +78,16 @@ const shareReads = <A, E>(
       })
   })
 
-/** The bucket `journal`: a chain of commits for each partition. An append that was answered is durable. */
+/** The bucket `journal`: a chain of commits for each partition. An append that has succeeded is durable. */
 export class CommitChain extends Context.Service<
   CommitChain,
   {
-    /** Returns the newest commit of a partition as the leader has it; `undefined` before the first. */
+    /** Returns the newest commit of a partition as the leader has it; `undefined` before the first commit. */
     readonly newest: (partition: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
      * Appends a commit behind the commit at `after` (0 for the first commit), and returns its sequence. Fails with
-     * `CommitConflict` if another commit is the newest. That one condition is the compare-and-set and the fence.
+     * `CommitConflict` if another commit is the newest. This one condition is the compare-and-set, and the fence
+     * against old owners.
      */
     readonly append: (
       partition: number,
@@ -85,11 +96,17 @@ export class CommitChain extends Context.Service<
     ) => Effect.Effect<number, BrokerFailure | CommitConflict>
     /** Stores a segment, and returns its sequence. A segment that no commit names is harmless. */
     readonly seal: (partition: number, segment: string) => Effect.Effect<number, BrokerFailure>
-    /** Returns the record at a sequence, which never changes; `undefined` if the journal has none there. */
+    /** Returns the record at a sequence, which never changes; `undefined` if the journal has no record there. */
     readonly at: (sequence: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
-    /** Returns the next commits of a partition from a sequence on; an empty list only if the leader has none. */
+    /**
+     * Returns the next commits of a partition from a sequence on. The list is empty only if the leader has no such
+     * commit.
+     */
     readonly page: (partition: number, from: number) => Effect.Effect<ReadonlyArray<JournalRecord>, BrokerFailure>
-    /** Returns the first commit of a partition after a sequence as the leader has it; `undefined` without one. */
+    /**
+     * Returns the first commit of a partition after a sequence as the leader has it; `undefined` if there is no such
+     * commit.
+     */
     readonly next: (partition: number, after: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
   }
 >()("purchases/nats/CommitChain") {

@@ -13,7 +13,9 @@ import { nanosecondsOf } from "./client/Nanoseconds.ts"
 const heartbeat = Duration.seconds(2)
 /** A consumer that was silent for this long is replaced. */
 const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
-/** The broker removes a consumer without a listener for this long, like that of an edge that crashed. */
+/**
+ * The time after which the broker removes a consumer that nobody listens to, for instance that of an edge that crashed.
+ */
 const inactiveMax = Duration.seconds(10)
 
 const consumerConfig = (name: string, inbox: string, after: number) => ({
@@ -30,13 +32,16 @@ const consumerConfig = (name: string, inbox: string, after: number) => ({
   inactive_threshold: nanosecondsOf(inactiveMax)
 })
 
-/** The events of a session. */
+/** The functions that a session calls when a commit comes, and when the session ends. */
 interface SessionEvents {
   readonly heard: (commit: JournalRecord) => void
   readonly ended: (reason: string) => void
 }
 
-/** Takes the messages of one consumer, and hands on its commits. A gap ends the session. */
+/**
+ * Takes the messages that one consumer delivers, and hands on the commits among them. A missing delivery ends the
+ * session.
+ */
 export class SessionDeliveries {
   /** When the broker was last heard, by `performance.now()`. */
   heardAt = performance.now()
@@ -63,7 +68,8 @@ export class SessionDeliveries {
   }
 
   private takeStatus(message: Msg): void {
-    // The broker asks whether this process keeps up. The answer must follow everything that came before the question.
+    // A status with a reply subject asks whether this process keeps up. The answer is sent only after all earlier
+    // messages were taken.
     const question = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
     if (question !== "") this.client.publish(question)
     const last = Number(message.headers?.get("Nats-Last-Consumer") || this.delivered)
@@ -72,8 +78,8 @@ export class SessionDeliveries {
 }
 
 /**
- * Hands on the commits of the journal after a sequence, in order, with a consumer of its own. Returns the reason when the
- * session ends: a gap, silence, or a connection that broke.
+ * Hands on the commits of the journal that follow a sequence, in order. The session has a consumer of its own. Returns
+ * why the session ended: a missing delivery, a silent broker, or a connection that broke.
  */
 export const runCommitSession = (
   connection: BrokerConnection,

@@ -9,7 +9,10 @@ import { runCommitSession } from "./CommitSession.ts"
 import { askJetStream } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 
-/** The most commits, and about the most bytes, of one page. While the broker reads a page, it writes nothing. */
+/**
+ * The most commits of one page, and about the most bytes. The broker writes nothing while it reads a page, so pages are
+ * small.
+ */
 export const pageCommitsMax = 64
 export const pageBytesMax = 64 * 1024
 
@@ -26,7 +29,8 @@ export interface RevisionMessage {
 }
 
 /**
- * The journal ends before a place that was read from it. Another journal or an older state has replaced the journal.
+ * The journal ends before a sequence up to which it was read. So another journal, or an older copy of this journal, has
+ * replaced it.
  */
 export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
   readThrough: Schema.Number,
@@ -67,7 +71,10 @@ const reading = <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, Br
 
 interface JournalInfo {
   readonly state: { readonly last_seq: number }
-  /** Missing from a broker outside of a cluster. Without a leader, the state is what the broker last knew. */
+  /**
+   * The cluster of the journal; missing if the broker is in no cluster. If the cluster has no leader, `state` is only
+   * what the broker last knew.
+   */
   readonly cluster?: { readonly leader?: string }
 }
 
@@ -77,13 +84,16 @@ export class CommitStream extends Context.Service<
   {
     /** Returns the last sequence of the journal, as its leader has it. */
     readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
-    /** Returns the next revisions of all accounts after a place, to the end of a commit; an empty list if there are none. */
+    /**
+     * Returns the next revisions of all accounts after a place; an empty list if there are none. A page ends with a
+     * whole commit.
+     */
     readonly page: (
       after: FeedPlace
     ) => Effect.Effect<ReadonlyArray<RevisionMessage>, BrokerUnavailable | BrokerRefused>
     /**
-     * Hands on every revision after a commit, in order, each once, as it is stored. Fails with `LedgerReplaced` if the
-     * journal ends before the revisions that were handed on.
+     * Hands on every revision after the sequence `after`, in order and each once, as soon as it is stored. Fails with
+     * `LedgerReplaced` if the journal ends before the revisions that were handed on.
      */
     readonly follow: (after: number, heard: (revision: RevisionMessage) => void) => Effect.Effect<never, LedgerReplaced>
   }

@@ -6,25 +6,29 @@ import { askJetStreamOnce } from "./client/JetStreamApi.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /**
- * The wait for a consumer before a second consumer is created. The cluster may place a consumer on a broker that has
- * just died, which the cluster notices only minutes later. The first consumer that answers is used.
+ * The time that the broker has to create a consumer before another consumer is created beside it. The cluster may place
+ * a consumer on a broker that has just died, which the cluster notices only minutes later. The first consumer that is
+ * ready is used.
  */
 const hedgeWait = Duration.millis(400)
 const createTimeoutMilliseconds = 5_000
 /**
  * The most consumers that are created for one epoch. If one of three brokers is dead, it is unlikely that all consumers
- * are placed on the dead one.
+ * are placed on the dead broker.
  */
 const attemptsMax = 5
 /**
- * The time after which a delivery without an acknowledgement comes again. Its purchases are repeats then, so it costs
- * little.
+ * The time after which the broker delivers a message again if no acknowledgement came. The purchases of a second
+ * delivery are repeats, so they cost little.
  */
 const ackWait = Duration.seconds(30)
-/** The broker removes a consumer without a pull for this long, like that of a worker that crashed. */
+/**
+ * The time after which the broker removes a consumer from which nobody pulls, for instance that of a worker that
+ * crashed.
+ */
 const inactiveMax = Duration.minutes(5)
 
-/** The consumer to create. */
+/** The properties of the consumer to create. */
 export interface EpochConsumer {
   readonly partition: number
   readonly epoch: number
@@ -36,7 +40,9 @@ export interface EpochConsumer {
 
 const prefixOf = (partition: number): string => `p${partition}-`
 
-/** Returns the name of an epoch's consumer. The names of later attempts end with their number, from 2. */
+/**
+ * Returns the name of an epoch's consumer. From the second attempt on, the name ends with the number of the attempt.
+ */
 export const consumerName = (partition: number, epoch: number, attempt: number): string =>
   attempt === 1 ? `${prefixOf(partition)}${epoch}` : `${prefixOf(partition)}${epoch}-${attempt}`
 
@@ -55,14 +61,17 @@ const configOf = (name: string, { partition, from, unacknowledgedMax }: EpochCon
   max_ack_pending: unacknowledgedMax,
   deliver_policy: "by_start_sequence",
   opt_start_seq: from,
-  // The position is in the chain, so losing acknowledgements is harmless. On disk each of them would be a synced write,
-  // and replicas would have to elect a leader first.
+  // The position is in the chain, so losing acknowledgements is harmless. On disk, each acknowledgement would be a
+  // synced write. With replicas, a new consumer would have to wait until they elect a leader.
   mem_storage: true,
   num_replicas: 1,
   inactive_threshold: nanosecondsOf(inactiveMax)
 })
 
-/** Creates the consumer of an epoch, with further attempts beside the first if it is slow. Returns the attempt that won. */
+/**
+ * Creates the consumer of an epoch. If the first attempt is slow, makes further attempts beside it. Returns the number
+ * of the attempt that succeeded first.
+ */
 export const createConsumer = (
   connection: Pick<BrokerConnection, "request">,
   wanted: EpochConsumer

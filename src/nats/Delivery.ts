@@ -2,23 +2,26 @@ import type { Msg } from "nats"
 import { noticeHeader, userTokenOfInput } from "../protocol/Subject.ts"
 import { type AckSubject, isAckSubject, readAckSubject } from "./client/AckSubject.ts"
 
-/** The bytes that the header of the message id counts for at most. Our sum must never be below the broker's. */
+/**
+ * The most bytes of the headers of a message. The size that we compute must never be below the size that the broker
+ * counts.
+ */
 const headerBytesMax = 512
 
 /** One delivery of a message of the input log. */
 export interface Delivery extends AckSubject {
   readonly payload: Uint8Array
-  /** The token of the user for whom the message was sent; `undefined` for a group. */
+  /** The token of the user for whom the message was sent; `undefined` for a message with several purchases. */
   readonly userToken: string | undefined
-  /** The size of the delivery as the broker counts it against the bytes of a pull request. */
+  /** The size of the delivery as the broker counts the delivery against the bytes of a pull request. */
   readonly bytes: number
-  /** The address in the message to which the sender wants the notices of the purchases. */
+  /** The address to which the sender wants the notices of the purchases; `undefined` if the message has none. */
   readonly noticeTo: string | undefined
   /** The subject on which to acknowledge the delivery. */
   readonly acknowledgeSubject: string
 }
 
-/** A delivery whose payload was read. Its bytes need not be kept until its purchases are committed. */
+/** A delivery whose payload was read. The bytes of the payload need not be kept until the purchases are committed. */
 export type ReadDelivery = Omit<Delivery, "payload" | "userToken">
 
 /** Returns whether a message of a pull is a delivery. Every other message of a pull is a status of the broker. */

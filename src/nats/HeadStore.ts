@@ -30,9 +30,12 @@ export interface StoredManifest {
 export class HeadStore extends Context.Service<
   HeadStore,
   {
-    /** Returns the manifest of a partition as the leader has it; `undefined` before the first. */
+    /** Returns the manifest of a partition as the leader has it; `undefined` before the first manifest. */
     readonly manifest: (partition: number) => Effect.Effect<StoredManifest | undefined, BrokerFailure>
-    /** Replaces the manifest at a sequence, 0 for none, and returns the new sequence. Else fails with `CommitConflict`. */
+    /**
+     * Replaces the manifest that has the sequence `at`, or writes the first manifest if `at` is 0. Returns the new
+     * sequence. Fails with `CommitConflict` if another manifest is the newest.
+     */
     readonly replaceManifest: (
       partition: number,
       manifest: string,

@@ -7,14 +7,17 @@ import { Connection, noMajority } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
 import { StoreOutage } from "./StoreOutage.ts"
 
-/** The time that the broker has to store a message before it is sent again. It is less than the shortest election. */
+/**
+ * The time that the broker has to store a message before it is sent again. The time is shorter than the shortest
+ * election of a leader.
+ */
 const appendTimeoutMilliseconds = 2_000
 
 /** The name of the operation in the errors of `append`. */
 const storing = "store purchases"
 
 export interface Stored {
-  /** The sequence in the input log. For a duplicate it is that of the first message with this id. */
+  /** The sequence in the input log. For a duplicate, this is the sequence of the first message with this id. */
   readonly sequence: number
   /** Whether the broker has stored this message id before, within its duplicate window. */
   readonly duplicate: boolean
@@ -64,15 +67,15 @@ export class InputLog extends Context.Service<
       noticeTo?: string
     ) => Effect.Effect<Stored, BrokerFailure>
     /**
-     * Returns for how many milliseconds every message that was sent has failed; 0 if the newest was stored, or if none was
-     * sent lately. A broker may answer questions and store nothing.
+     * Returns for how many milliseconds every message has failed; 0 if the newest message was stored, or if no message
+     * was sent lately. A broker may answer questions and yet store nothing.
      */
     readonly failingFor: () => number
     /** Returns the sequence of a partition's newest message; 0 if the partition has no message. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
      * Returns the sequence of a partition's newest message after `sequence`. Returns `sequence` itself if the log has
-     * no later message of the partition. In that usual case the broker need not send a message.
+     * no later message of the partition. That case is usual, and cheap, because the broker has no message to send.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the first and last sequence of the whole log. */
@@ -91,7 +94,10 @@ export class InputLog extends Context.Service<
       const connection = yield* Connection
       const outage = new StoreOutage()
 
-      /** A leader that has lost the other brokers takes messages and never answers. So few messages are sent to it. */
+      /**
+       * Sends only a few messages to a leader that has lost the other brokers. Such a leader takes messages, and never
+       * answers.
+       */
       const unlessHopeless = <A>(append: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
         Effect.suspend(() => {
           const now = performance.now()
@@ -131,7 +137,7 @@ export class InputLog extends Context.Service<
           Effect.flatMap(read({ seq: sequence + 1, next_by_subj: partitionFilter(partition) }), (next) =>
             next === undefined
               ? Effect.succeed(sequence)
-              : // The message that was found may be purged since.
+              : // The found message may be purged by now. Then `lastSequence` may be 0.
                 Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
           ),
         bounds: Effect.map(info, ({ state }) => ({ first: state.first_seq, last: state.last_seq })),

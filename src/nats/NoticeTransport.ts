@@ -14,7 +14,7 @@ export class NoticeTransport extends Context.Service<
      * edge.
      */
     readonly listen: (heard: (payload: string) => void) => Effect.Effect<string, never, Scope.Scope>
-    /** Sends a payload to an edge. Without a connection it is dropped. */
+    /** Sends a payload to an edge. Drops the payload if there is no connection. */
     readonly tell: (edge: string, payload: string) => void
   }
 >()("purchases/nats/NoticeTransport") {

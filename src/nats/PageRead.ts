@@ -4,7 +4,7 @@ import type { BrokerConnection } from "./client/Connection.ts"
 import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readReplica } from "./client/ReplicaRead.ts"
 
-/** The messages that a page has. While the broker reads a page, it writes nothing, so the page is bounded. */
+/** Says which messages a page has. While the broker reads a page, it writes nothing. So pages are bounded. */
 export interface PageQuery {
   /** The subject of the messages, which may have wildcards. */
   readonly subject: string
@@ -17,8 +17,8 @@ export interface PageQuery {
 
 /**
  * Reads the next messages of a subject from a sequence on, in order and without a gap. The list is empty only if the
- * leader has no such message. The leader names the first message. A replica, which may be behind, gives the page. So
- * the page must begin with the first message.
+ * leader has no such message. The leader gives the first message, and a replica gives the page. A replica may be behind
+ * the leader. So its page counts only if it begins with the leader's message.
  */
 export const readPage = Effect.fnUntraced(function* (
   connection: Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">,

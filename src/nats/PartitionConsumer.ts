@@ -9,11 +9,13 @@ import { openPull, type Pull, type PullEvents } from "./PullSession.ts"
 /** The most consumers that are deleted at once. */
 const deletesAtOnceMax = 8
 
-/** The durable pull consumers of the input log. Each partition and epoch has one, from which that epoch's owner pulls. */
+/**
+ * The durable pull consumers of the input log. Each epoch of a partition has one consumer, from which the owner pulls.
+ */
 export class PartitionConsumer extends Context.Service<
   PartitionConsumer,
   {
-    /** Creates the consumer of an epoch, which begins at the input sequence `from`. */
+    /** Creates the consumer of an epoch. Its deliveries begin at the input sequence `from`. */
     readonly create: (
       partition: number,
       epoch: number,
@@ -30,7 +32,7 @@ export class PartitionConsumer extends Context.Service<
     PartitionConsumer,
     Effect.gen(function* () {
       const connection = yield* Connection
-      /** The attempts that made the newest consumer of each partition. */
+      /** The attempt that made the newest consumer, by the number of the partition. */
       const made = new Map<number, { readonly epoch: number; readonly attempt: number }>()
       const nameOf = (partition: number, epoch: number): string => {
         const newest = made.get(partition)

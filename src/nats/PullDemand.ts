@@ -9,7 +9,9 @@ interface Request {
   bytes: number
 }
 
-/** The pull requests of one consumer in flight. The broker serves them in the order in which they were made. */
+/**
+ * The pull requests of one consumer that are in flight. The broker serves them in the order in which they were made.
+ */
 export class PullDemand {
   private readonly requests = new Map<string, Request>()
   private made = 0

@@ -13,30 +13,33 @@ const pullExpires = Duration.seconds(30)
 /** The broker says at least this often that a pull request is alive. */
 export const pullHeartbeat = Duration.seconds(1)
 
-/** The token of the session's inbox at which acknowledgements are confirmed. The tokens of pull requests are numbers. */
+/**
+ * The last token of the subject on which the broker confirms acknowledgements. The last tokens of pull requests are
+ * numbers.
+ */
 const confirmation = "confirmed"
 
-/** The pulling of one consumer. */
+/** The pull of one consumer: its requests for deliveries, and its acknowledgements. */
 export interface Pull {
   /** Asks for more deliveries, up to a number of messages and of bytes. */
   readonly request: (messages: number, bytes: number) => void
   /** Returns the messages and bytes that were asked for and have not come. */
   readonly outstanding: () => Demand
   /**
-   * Acknowledges a delivery soon, together with other deliveries, and asks the broker to confirm the acknowledgement.
-   * The caller waits until the commit of the delivery is durable.
+   * Acknowledges a delivery soon, together with other deliveries, and asks the broker to confirm the acknowledgement. A
+   * caller may do this only after the commit with the delivery's purchases is durable.
    */
   readonly acknowledge: (delivery: ReadDelivery) => void
-  /** Waits until the broker has confirmed all acknowledgements. Only a process that stops needs it. */
+  /** Waits until the broker has confirmed all acknowledgements. Only a process that stops needs this. */
   readonly confirmed: Effect.Effect<void>
-  /** Returns for how many milliseconds the broker was not heard, while it was asked for something. */
+  /** Returns for how many milliseconds the broker was silent although a pull request is in flight; 0 if none is. */
   readonly silence: () => number
 }
 
 /** The events of a pull, for the owner of the partition. */
 export interface PullEvents {
   readonly delivered: (delivery: Delivery) => void
-  /** A pull request ended with room left, so the owner may ask again. */
+  /** A pull request ended before it was filled, so the owner may ask again. */
   readonly ended: () => void
   /** The next message has more bytes than the request asked for, so the request ended. */
   readonly oversized: () => void
@@ -44,7 +47,7 @@ export interface PullEvents {
   readonly lost: (reason: string) => void
 }
 
-/** The state of one pull: its demand, and when the broker was heard. */
+/** The state of one pull: its demand, and when the broker was last heard. */
 class PullSession {
   private readonly demand = new PullDemand()
   private heardAt = performance.now()
@@ -89,7 +92,10 @@ class PullSession {
     return this.demand.outstanding()
   }
 
-  /** Without a request the broker owes no sign of life. A worker that holds as much as it may makes no request. */
+  /**
+   * Returns the silence of the broker in milliseconds; 0 without a pull request, when the broker owes no sign of life.
+   * A worker that holds as much input as it may makes no request.
+   */
   silence(): number {
     return this.demand.size === 0 ? 0 : performance.now() - this.heardAt
   }

@@ -14,8 +14,9 @@ interface Served {
 }
 
 /**
- * Adds a service to a connection. The client keeps a service and its handler until the connection is closed, even after
- * the service was stopped. So each service is shown a connection that is closed when it stops.
+ * Adds a service to a connection. The client library keeps a service and its handler until the connection is closed,
+ * even after the service was stopped. So each service gets a view of the connection that looks closed once the service
+ * stops.
  */
 const addService = async (
   client: NatsConnection,
@@ -27,14 +28,14 @@ const addService = async (
   return {
     service,
     stop: () => {
-      // Nothing waits for the broker here: without a connection it would not answer.
+      // Nobody waits here for the broker's answer, because none comes without a connection.
       void service.stop().catch(() => undefined)
       stopped.resolve()
     }
   }
 }
 
-/** The operation in errors of `ask`. */
+/** The name of the operation in the errors of `ask`. */
 const asking = "ask the owner of the account"
 
 /** Requests and answers between edges and the owners of partitions, as a NATS micro service. */
@@ -48,15 +49,18 @@ export class QueryTransport extends Context.Service<
       timeoutMilliseconds: number
     ) => Effect.Effect<string, BrokerUnavailable | OutcomeUnknown>
     /**
-     * Hands each request for a partition to `handle` until the scope closes. Every worker that believes to be the owner gets
-     * every request, and only one that can prove it answers.
+     * Hands each request for a partition to `handle` until the scope closes. Every worker that takes itself for the
+     * owner gets every request. Only a worker that can prove its ownership answers.
      */
     readonly serve: (
       partition: number,
       identity: { readonly worker: string; readonly epoch: number },
       handle: (payload: string, reply: (payload: string) => void) => void
     ) => Effect.Effect<void, BrokerUnavailable, Scope.Scope>
-    /** Hands each request of a person to `handle` until the scope closes. Every epoch gets every request. */
+    /**
+     * Hands each request that a person makes with the nats CLI to `handle`, until the scope closes. Every epoch gets
+     * every request.
+     */
     readonly serveInspection: (
       handle: (kind: string, userToken: string, reply: (payload: string) => void) => void
     ) => Effect.Effect<void, never, Scope.Scope>
@@ -77,7 +81,7 @@ export class QueryTransport extends Context.Service<
             })
             .pipe(
               Effect.map((message) => message.string()),
-              // An owner without a leader gives no answer, and another attempt would not help.
+              // Without a majority of brokers, an owner cannot answer, and another attempt would not help.
               Effect.catchTag("OutcomeUnknown", (unknown) =>
                 Effect.fail(connection.hasMajority() ? unknown : noMajority(asking))
               ),

@@ -10,7 +10,7 @@ interface ConsumerInfo {
   readonly num_ack_pending: number
   readonly created: string
   readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string }
-  /** The time of the broker. */
+  /** When the broker gave this answer, by its own clock. */
   readonly ts: string
 }
 
@@ -22,7 +22,10 @@ export interface PartitionQueue {
   readonly depth: number
   /** The input sequence up to which every message is acknowledged. */
   readonly floor: number
-  /** When a message was acknowledged last, or the epoch began, in milliseconds since 1970, by the broker's clock. */
+  /**
+   * When a message was last acknowledged, or the consumer was created, in milliseconds since 1970, by the broker's
+   * clock.
+   */
   readonly movedAt: number
   /** When the broker was asked, by the same clock. */
   readonly readAt: number
@@ -30,7 +33,8 @@ export interface PartitionQueue {
 
 /**
  * Returns the unacknowledged input of each partition, by the number of the partition. An epoch may have made several
- * consumers, of which it uses one. So the consumer of the newest epoch that is furthest counts.
+ * consumers, and uses only one of them. So only the newest epoch counts, and of its consumers the one with the least
+ * unacknowledged input.
  */
 export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {
   const newest = new Map<number, PartitionQueue>()

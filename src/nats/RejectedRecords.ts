@@ -9,17 +9,20 @@ import { readMessage, type StreamMessage } from "./client/JetStreamApi.ts"
 import { newestFirst } from "./client/NewestFirst.ts"
 
 /**
- * The most characters of the records of a page. A page with more ends early. One record may fill half of the broker's
- * largest message.
+ * The number of characters at which a page of records ends early. One record may fill half of the broker's largest
+ * message.
  */
 export const recordsLengthMax = 2 * 1024 * 1024
-/** The most steps of one record's trail that are read, oldest first. */
+/** The most steps of one record's replay that are read, oldest first. */
 const replayStepsMax = 100
 
 /** The most records of one message, or of one decision, that are written at once. */
 const recordsAtOnceMax = 16
 
-/** The key of a record: the message of the input log, and the index of the purchase in it, from 0. */
+/**
+ * The key of a record: the sequence of its message in the input log, and the index of the purchase in the message, from
+ * 0.
+ */
 export interface RejectedKey {
   readonly inputSequence: number
   readonly index: number
@@ -40,7 +43,7 @@ export interface StoredReplay extends Replay {
 export interface RejectedPage {
   /** The records of the page, newest first. */
   readonly records: ReadonlyArray<StoredRejection>
-  /** The sequence of the journal before which the next page begins. The last page does not have it. */
+  /** The sequence of the journal below which the next page begins; missing on the last page. */
   readonly next?: number
 }
 
@@ -57,16 +60,16 @@ const storedReplay = ({ text, sequence, storedAt }: StreamMessage): StoredReplay
 })
 
 /**
- * The rejected records, and the steps of their replays. The edge reads and writes them itself. A record is written once
- * and belongs to no account, so no owner knows more about it than the leader. A replay becomes a purchase only by way of
- * the input log, as every purchase does.
+ * The rejected records, and the steps of their replays. An edge reads records and writes steps itself, without an
+ * owner. A record is written once and belongs to no account. So no owner knows more about a record than the leader of
+ * the journal. A replay becomes a purchase only by way of the input log, as every purchase does.
  */
 export class RejectedRecords extends Context.Service<
   RejectedRecords,
   {
     /**
-     * Writes why a purchase is not applied, before the commit that counts it. A record that is there already is the same,
-     * because a second decision of one input does not differ from the first.
+     * Writes why a purchase is not applied, before the commit that counts the rejection. If there is a record already,
+     * that record is the same, because a second decision about one input equals the first.
      */
     readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
     /**
@@ -76,11 +79,14 @@ export class RejectedRecords extends Context.Service<
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
     /** Returns a record; `undefined` if there is no record under the key. */
     readonly find: (key: RejectedKey) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
-    /** Returns the newest step of a record's replay; `undefined` before the first. */
+    /** Returns the newest step of a record's replay; `undefined` before the first step. */
     readonly replay: (key: RejectedKey) => Effect.Effect<StoredReplay | undefined, BrokerFailure>
     /** Returns the steps of a record's replay, oldest first. */
     readonly trail: (key: RejectedKey) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
-    /** Writes the next step. Fails with `CommitConflict` unless `after` is the sequence of the newest step, 0 for none. */
+    /**
+     * Writes the next step. Fails with `CommitConflict` unless `after` is the sequence of the newest step, or 0 before
+     * the first step.
+     */
     readonly step: (
       key: RejectedKey,
       replay: Replay,
@@ -158,7 +164,7 @@ export class RejectedRecords extends Context.Service<
   )
 }
 
-/** Writes the records of all purchases that one message or one decision rejects. */
+/** Writes a record for each rejected purchase of one message, or of one decision of an actor. */
 export const recordAll = (
   { record }: Pick<(typeof RejectedRecords)["Service"], "record">,
   rejections: ReadonlyArray<Rejection>

@@ -1,14 +1,17 @@
 /** The time between two attempts to store a message while most brokers are gone, in milliseconds. */
 const tryEveryMilliseconds = 1_000
-/** The time for which a failure counts, in milliseconds. After that a new message may succeed. */
+/** The time for which the failure of a message counts, in milliseconds. After that time a new message may succeed. */
 const triedLatelyMilliseconds = 15_000
 
-/** Remembers the time since which every message to the input log has failed. Times are in milliseconds of one clock. */
+/**
+ * Remembers the time since which every message to the input log has failed. All times are in milliseconds, by one
+ * clock.
+ */
 export class StoreOutage {
   private failingSince: number | undefined
   private triedAt = Number.NEGATIVE_INFINITY
 
-  /** Whether the newest message failed, and was sent so lately that another would fail too. */
+  /** Returns whether the newest message failed, and was sent so lately that another message would fail too. */
   isTriedLately(now: number): boolean {
     return this.failingSince !== undefined && now - this.triedAt < tryEveryMilliseconds
   }
@@ -18,12 +21,15 @@ export class StoreOutage {
     this.triedAt = now
   }
 
-  /** Takes note of the outcome of a message that was sent at a time. */
+  /** Takes note of the outcome of the message that was sent at `sentAt`. */
   ended(isStored: boolean, sentAt: number): void {
     this.failingSince = isStored ? undefined : (this.failingSince ?? sentAt)
   }
 
-  /** Returns for how long every message has failed; 0 if the newest was stored, or if none was sent lately. */
+  /**
+   * Returns for how long every message has failed; 0 if the newest message was stored, or if no message was sent
+   * lately.
+   */
   failingFor(now: number): number {
     if (this.failingSince === undefined || now - this.triedAt > triedLatelyMilliseconds) return 0
     return now - this.failingSince

@@ -6,13 +6,13 @@ import { ensureStream, streamConfigOf } from "./client/StreamSetup.ts"
 
 /** The oldest broker that the tests have run on. */
 const brokerVersionMin = [2, 15, 0] as const
-/** The entry that the upgrade writes into the metadata of the journal when it is complete. */
+/** The entry that the upgrade writes into the metadata of the journal when the upgrade is complete. */
 export const upgradeMetadata = "purchases.upgrade"
 export const upgradeDone = "done"
 /** The key in the metadata of the input log under which its number of partitions stands. */
 export const partitionsMetadata = "purchases.partitions"
 
-/** The broker is too old, has no JetStream, or holds a stream of something else. Nothing was changed. */
+/** The broker is too old, has no JetStream, or has a stream that this version cannot use. Nothing was changed. */
 export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("TopologyMismatch", {
   problem: Schema.String
 }) {
@@ -34,7 +34,7 @@ export interface TopologySettings {
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
   name: inputStream,
   description: "Purchases as they came in; what is applied is purged later",
-  // The subject of each partition by its number, so that the broker refuses messages to a partition that does not
+  // Each partition has a subject of its own here, so that the broker refuses messages to a partition that does not
   // exist.
   subjects: [
     "purchases.*",
@@ -44,8 +44,8 @@ const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
     src: "purchases.*",
     dest: `purchases.{{partition(${settings.partitions},1)}}.{{wildcard(1)}}`
   },
-  // With `work-queue` each acknowledgement would be a synced delete. `interest` would drop messages that come while no
-  // consumer exists.
+  // With the retention `work-queue`, each acknowledgement would be a synced delete. The retention `interest` would drop
+  // messages that come while no consumer exists.
   retention: "limits",
   storage: "file",
   discard: "new",
@@ -76,7 +76,7 @@ const formerLayout = () =>
     problem: `The stream ${formerLedgerStream} holds accounts in the layout of an earlier version. Stop all workers and edges, and run: npm run upgrade`
   })
 
-/** Whether the broker has accounts in the layout of an earlier version whose upgrade is not complete. */
+/** Returns whether the broker has accounts in the layout of an earlier version whose upgrade is not complete. */
 const isFormerLayout = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const former = yield* streamConfigOf(connection, formerLedgerStream)
   if (former === undefined) return false
@@ -84,7 +84,7 @@ const isFormerLayout = Effect.fnUntraced(function* (connection: BrokerConnection
   return journal?.metadata?.[upgradeMetadata] !== upgradeDone
 })
 
-/** The input log on the broker, which is created if it is missing, and its bounds. */
+/** The input log on the broker, and its bounds. The log is created if it is missing. */
 export class Topology extends Context.Service<
   Topology,
   {
@@ -107,8 +107,8 @@ export class Topology extends Context.Service<
             problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
           })
         }
-        // A broker of a cluster whose disk is full goes on without JetStream, and passes requests on to the other
-        // brokers.
+        // If the disk of a broker in a cluster is full, that broker goes on without JetStream. It passes requests on to
+        // the other brokers.
         const hasJetStream = server.jetstream === true
         if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
         const messageBytesMax = Math.floor(server.max_payload / 2)

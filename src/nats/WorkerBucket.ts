@@ -16,11 +16,11 @@ const forgottenAfter = Duration.minutes(1)
 /** The most signs of life that are read at once. */
 const readsAtOnceMax = 16
 
-/** The numbers of purchases that a worker has handled since it began. The numbers are for people only. */
+/** The numbers of purchases that a worker has handled since its process began. The numbers are for people only. */
 export interface WorkDone {
   /**
-   * When the process began, in milliseconds since 1970, by its own clock. Workers of older versions do not send this
-   * time.
+   * When the process began, in milliseconds since 1970, by the clock of the process. Workers of older versions do not
+   * send this time.
    */
   readonly startedAt?: number
   readonly applied: number
@@ -33,17 +33,17 @@ export interface WorkDone {
 export interface WorkerSign {
   readonly worker: string
   /**
-   * The number of the process. Each later process has a higher number, also under another name. The number is 0 until
-   * the process has learnt it.
+   * The number of the process. Each later process has a higher number, even if its worker has another name. The number
+   * is 0 until the process has learnt it.
    */
   readonly instance: number
-  /** When the broker stored the sign, in milliseconds since 1970; 0 for a sign that was heard as it was given. */
+  /** When the broker stored the sign, in milliseconds since 1970; 0 for a sign that `watch` handed on. */
   readonly storedAt: number
-  /** The age of the sign when it was read, by the broker's clock; 0 for a sign that was heard as it was given. */
+  /** The age of the sign when it was read, by the broker's clock; 0 for a sign that `watch` handed on. */
   readonly silentMilliseconds: number
   /** Whether the worker has left. */
   readonly isLeaving: boolean
-  /** The worker's work until the sign. Workers of older versions do not send it. */
+  /** The work that the worker had done when it gave the sign. Workers of older versions do not send these numbers. */
   readonly work?: WorkDone
 }
 
@@ -53,7 +53,7 @@ interface SignValue {
 }
 
 interface SignsInfo {
-  /** The time of the broker. */
+  /** When the broker gave this answer, by its own clock. */
   readonly ts: string
   readonly state: { readonly subjects?: Record<string, number> }
 }
@@ -80,7 +80,7 @@ const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: num
   return { worker: decodeToken(subject.slice(prefix.length)), storedAt, silentMilliseconds: 0, isLeaving, ...value }
 }
 
-/** The bucket `workers`, in which workers give signs of life. Correctness does not depend on it. */
+/** The bucket `workers`, in which workers give signs of life. Correctness does not depend on this bucket. */
 export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {

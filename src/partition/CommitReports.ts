@@ -8,7 +8,7 @@ import { WorkCounters } from "../metrics/WorkCounters.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 import { NoticeSender } from "./NoticeSender.ts"
 
-/** The notice address of the sender, as the message says it; `undefined` if it wants no notices. */
+/** The notice address in a message of the input log; `undefined` if the sender wants no notices. */
 interface Addressed {
   readonly noticeTo: string | undefined
 }

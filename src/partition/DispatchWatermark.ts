@@ -6,8 +6,8 @@ interface Waiter {
 }
 
 /**
- * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait here for a
- * sequence.
+ * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait here until that
+ * sequence is high enough.
  */
 export class DispatchWatermark {
   private given: number

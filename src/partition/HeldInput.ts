@@ -41,8 +41,9 @@ export class HeldInput {
   }
 
   /**
-   * Returns the messages and bytes to ask the broker for. Returns `undefined` while less than half of the room is free.
-   * One request for half of the room is cheaper than one request for each message that leaves.
+   * Returns the numbers of messages and bytes to ask the broker for. `outstanding` was asked for and has not come yet.
+   * Returns `undefined` while less than half of the room is free. One request for half of the room is cheaper than one
+   * request after each message that is committed.
    */
   wanted(outstanding: Amount): Amount | undefined {
     const messages = heldMessagesMax - this.heldMessages - outstanding.messages

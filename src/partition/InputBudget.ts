@@ -5,7 +5,8 @@ const bytesPerMebibyte = 1024 * 1024
 
 /**
  * The most bytes of input that a worker asks for and holds, over all partitions. A broker closes the connection of a
- * client for which 64 MiB wait, and all that was asked on it is lost. So a slow worker stays at half of that.
+ * client for which 64 MiB wait. Everything that was asked for on that connection is then lost. So the bound is half of
+ * 64 MiB, also for a slow worker.
  */
 export const inputBytesMax = 32 * bytesPerMebibyte
 /** The part of `inputBytesMax` that is kept for messages larger than a partition's share. */
@@ -15,7 +16,7 @@ const partitionBytesMax = 4 * bytesPerMebibyte
 /** The bytes that are added for the two subjects of a delivery, which count beside its payload and headers. */
 const subjectsBytesMax = 4 * 1024
 
-/** The shares of a worker in bytes. */
+/** The shares of a worker's partitions in {@link inputBytesMax}. */
 export interface InputShares {
   /** The bytes that one partition asks for and holds, oversized messages aside. */
   readonly partitionBytes: number
@@ -25,7 +26,7 @@ export interface InputShares {
   readonly oversizedAtOnce: number
 }
 
-/** Returns the shares of a worker. They hold even if it owns every partition. */
+/** Returns the shares of a worker's partitions. The shares keep the bound even if the worker owns every partition. */
 export const inputShares = (partitions: number, messageBytesMax: number): InputShares => {
   const messageBytes = messageBytesMax + subjectsBytesMax
   const share = Math.floor((inputBytesMax - oversizedBytesMax) / partitions)

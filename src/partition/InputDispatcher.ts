@@ -37,7 +37,8 @@ export interface DispatchingEpoch {
 }
 
 /**
- * Makes the function that gives a message to the actors of its users. It waits while there is no room for the message.
+ * Makes the function that gives a message to the actors of its users. That function waits while there is no room for
+ * the message.
  */
 export const makeInputDispatcher = (
   epoch: DispatchingEpoch
@@ -48,7 +49,10 @@ export const makeInputDispatcher = (
     const fork = yield* forkInScope()
     const { own, state, progress, openPurchases, watermark, actors, writer } = epoch
 
-    /** Stores the rejected records of parts of a message. Only then lets the position pass them. */
+    /**
+     * Stores the rejected records of parts of a message. Lets the position pass these parts when the records are
+     * stored.
+     */
     const refuse = (message: InputMessage<OpenDelivery>, unreadable: ReadonlyArray<Unreadable>) => {
       const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: message.sequence }))
       const committed = () => epoch.refused(rejections)

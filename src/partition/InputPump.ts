@@ -25,7 +25,10 @@ export class InputPump implements PullEvents {
   private readonly state: EpochState
   private readonly budget: InputBudget["Service"]
   private readonly fork: Fork
-  /** Messages that were delivered and not taken. The bounds of the held input limit their number. */
+  /**
+   * Messages that were delivered, and that the dispatcher has not taken yet. The bounds of the held input limit their
+   * number.
+   */
   private readonly received: Queue.Queue<Delivery>
   private pull: Pull | undefined
   private lastDelivery = 0
@@ -76,7 +79,10 @@ export class InputPump implements PullEvents {
     this.demand()
   }
 
-  /** Takes nothing more. The next owner's consumer starts behind our position, so it gets later messages. */
+  /**
+   * Takes no further messages. The consumer of the next owner starts behind this epoch's position, so it gets the
+   * messages that are not taken here.
+   */
   stop(): void {
     this.isStopped = true
   }
@@ -150,7 +156,7 @@ export class InputPump implements PullEvents {
   }
 }
 
-/** Opens the pump of an epoch whose consumer exists. It pulls from `begin` on, until the scope closes. */
+/** Opens the pump of an epoch whose consumer exists. The pump pulls from `begin` on, until the scope closes. */
 export const openInputPump = (
   epoch: PumpedEpoch
 ): Effect.Effect<

@@ -36,8 +36,8 @@ export class Lease {
   }
 
   /**
-   * Returns whether a later process under the same name is alive. If this worker then died, no other would take its
-   * partitions.
+   * Returns whether a later process under the same name is alive. Then no other worker would notice the death of this
+   * one, so this one must hold no partitions.
    */
   isSucceeded(now: number): boolean {
     return now - this.successorHeardAt < this.holder.leaseMilliseconds
@@ -55,7 +55,10 @@ export class Lease {
     else this.heardAt.set(sign.worker, now)
   }
 
-  /** Takes the signs that were given before this process listened. Their age follows from the broker's clock alone. */
+  /**
+   * Takes the signs that were given before this process listened. The age of these signs is computed from the broker's
+   * clock alone.
+   */
   recall(signs: ReadonlyArray<WorkerSign>, now: number): void {
     const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))
     for (const { worker, storedAt } of signs) {

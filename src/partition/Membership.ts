@@ -16,14 +16,15 @@ export interface MembershipSettings {
 
 /**
  * Says which partitions this worker should own, by the signs of life of all workers. The answer can be wrong. Then two
- * workers want a partition, or no worker does for a while. Epochs make that safe, and it only costs time.
+ * workers want the same partition, or no worker wants it for a while. Epochs keep both cases safe, so that they only
+ * cost time.
  */
 export class Membership extends Context.Service<
   Membership,
   {
     /** Returns the partitions that this worker should own now. */
     readonly assigned: () => ReadonlySet<number>
-    /** Waits until `assigned` may have changed since it was last called. */
+    /** Waits until the result of `assigned` may have changed since its last call. */
     readonly changed: Effect.Effect<void>
     /** Tells the other workers that this worker leaves, so that they need not wait for the end of its lease. */
     readonly leave: Effect.Effect<void>
@@ -46,7 +47,7 @@ export class Membership extends Context.Service<
         const instance = yield* untilReady(bucket.announce(worker, 0))
         const leaseMilliseconds = Duration.toMillis(leaseTime)
         const lease = new Lease({ worker, instance, partitions, leaseMilliseconds })
-        // Open while `assigned` may have changed since it was last called.
+        // Open while the result of `assigned` may have changed since its last call.
         const changed = Latch.makeUnsafe(true)
         const reassign = () => {
           if (lease.reassign(now())) changed.openUnsafe()

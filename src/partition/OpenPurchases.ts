@@ -1,9 +1,9 @@
 import { Context, Effect, Latch, Layer, type Scope } from "effect"
 
 /**
- * The most purchases of all partitions that are given to actors and not committed. Above it, a partition that has any
- * keeps its next message as bytes, and waits. As objects, more purchases would live long enough for the garbage
- * collector to move them several times.
+ * The most purchases of all partitions that are given to actors and not committed. At this number, a partition that has
+ * such purchases waits, and keeps its next message as undecoded bytes. If more purchases were decoded, their objects
+ * would live so long that the garbage collector would move them several times.
  */
 export const openPurchasesMax = 1_000
 
@@ -26,7 +26,7 @@ interface Counted {
 export class OpenPurchases extends Context.Service<
   OpenPurchases,
   {
-    /** Counts for one epoch of a partition until the scope closes. */
+    /** Counts the purchases of one epoch of a partition until the scope closes. */
     readonly ofPartition: Effect.Effect<PartitionPurchases, never, Scope.Scope>
   }
 >()("purchases/partition/OpenPurchases") {

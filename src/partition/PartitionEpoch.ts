@@ -19,8 +19,9 @@ import { requestsAnsweredMax, serveQueries } from "./QueryEndpoint.ts"
 import { untilStuck } from "./StuckWatch.ts"
 
 /**
- * The journal is newer than the input log. The journal or the log was restored or made anew. If the epoch went on, it
- * would skip new input that is stored below the position. So the partition waits for a person.
+ * The position of a partition is beyond the end of the input log. The cause is that the journal or the log was restored
+ * or made anew. If the epoch went on, it would skip new input that is stored below the position. So the partition waits
+ * for a person.
  */
 export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("PositionBeyondLog", {
   partition: Schema.Number,

@@ -1,19 +1,22 @@
 import { Clock, Duration, Effect } from "effect"
 
 /**
- * The first wait between two epochs of a partition. It is short, because most reasons pass at once. The wait doubles up
- * to `retryWaitMax`.
+ * The first wait between two epochs of a partition. It is short, because most causes of the end of an epoch pass at
+ * once. The wait doubles up to `retryWaitMax`.
  */
 const retryWait = Duration.millis(50)
 const retryWaitMax = Duration.seconds(2)
-/** The longest wait after a failure of the broker. Readers wait for the leader that is being elected. */
+/**
+ * The longest wait between two epochs after a failure of the broker. It is short because readers wait until the broker
+ * has a new leader and an epoch begins.
+ */
 const brokerRetryWait = Duration.millis(200)
-/** The life of an epoch after which the next epoch begins without delay. */
+/** An epoch that lives longer than this is good. After a good epoch, the wait is {@link retryWait} again. */
 const epochGood = Duration.seconds(5)
 /** A partition that could not be run for this long needs a person. The time is longer than an election. */
 const helplessAfter = Duration.seconds(30)
 
-/** The tags of failures that pass as soon as there is a leader. */
+/** The tags of failures that pass as soon as the broker has a leader. */
 const brokerFailed: ReadonlySet<string> = new Set(["BrokerUnavailable", "OutcomeUnknown"])
 
 /** The end of an epoch. */
@@ -28,7 +31,7 @@ interface NextStep {
   readonly wait: Duration.Duration
   /** Whether to log the reason. The same reason again and again is logged once. */
   readonly isReasonNew: boolean
-  /** Whether to ask a person for help. It is asked for once, until an epoch is good. */
+  /** Whether to ask a person for help. A person is asked once, and again only after a good epoch. */
   readonly isHelpNeeded: boolean
 }
 
@@ -55,8 +58,8 @@ class EpochEnds {
 }
 
 /**
- * Runs an epoch to its end, and returns how it ended. A defect ends it as well, so that the partition never stays
- * without an owner.
+ * Runs an epoch to its end, and returns how it ended. A defect ends the epoch as well, so that the partition never
+ * stays without an owner.
  */
 const endOf = <E extends { readonly _tag: string; readonly message: string }, R>(
   epoch: Effect.Effect<string, E, R>

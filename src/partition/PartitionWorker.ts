@@ -16,8 +16,8 @@ export class PartitionWorker extends Context.Service<
   PartitionWorker,
   {
     /**
-     * Commits and acknowledges the purchases in hand, takes no more, and leaves the membership. Ends after 10 seconds
-     * at the latest.
+     * Takes no further purchases, commits and acknowledges those in hand, and leaves the membership. Ends after 10
+     * seconds at the latest.
      */
     readonly drain: Effect.Effect<void>
     /** Returns the partitions whose epochs run now. */
@@ -80,7 +80,8 @@ export class PartitionWorker extends Context.Service<
           const draining = yield* Effect.forkChild(
             Effect.forEach(running.values(), (epoch) => epoch.drain, { concurrency: "unbounded", discard: true })
           )
-          // Readers wait for the next owner. It applies the purchases that are not committed by then.
+          // Readers wait for the next owner. The next owner applies the purchases that are not committed after this
+          // time.
           yield* Fiber.join(draining).pipe(Effect.timeoutOption(handOverTimeout))
           yield* membership.leave
           yield* Fiber.join(draining)

@@ -6,12 +6,14 @@ import type { HeldInput } from "./HeldInput.ts"
 /** The wait between two checks. The broker gives a sign of life on a pull at least this often. */
 const checkEvery = pullHeartbeat
 /**
- * A broker that was not heard at this many checks in a row has lost our consumer. Elapsed time alone would not show
- * that. A process that was stopped hears the messages of that time before its next check.
+ * A broker that was not heard at this many checks in a row has lost the epoch's consumer. Elapsed time alone would not
+ * show the loss, because this process itself may have been stopped. Such a process hears the broker's messages from
+ * that time before its next check.
  */
 const silentChecksMax = 3
 /**
- * If the input that a question waits for does not come in this time, and no other input comes, it was lost on its way.
+ * The longest wait of a question for input while no input comes at all. After this time, the awaited input was lost on
+ * its way.
  */
 const questionStuckMax = Duration.seconds(2)
 

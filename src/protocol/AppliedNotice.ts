@@ -7,13 +7,13 @@ import type { Revision } from "../account/Revision.ts"
 export interface NoticeAddress {
   /** The last token of the edge's own subject. */
   readonly edge: string
-  /** The edge's number of the message. */
+  /** The number that the edge gave the message. */
   readonly message: number
 }
 
 /**
- * Says that a purchase was applied. It stays true for ever, so its sender does not matter. Repeats, conflicts and
- * rejected purchases get no notice.
+ * A notice that a purchase was applied. A notice stays true for ever, so it does not matter which worker sends it.
+ * Repeats, conflicts and rejected purchases get no notice.
  */
 export interface AppliedNotice {
   readonly message: number
@@ -32,8 +32,8 @@ const addressText = /^([A-Za-z0-9]{1,32})\.([1-9][0-9]{0,14})$/
 export const encodeNoticeAddress = ({ edge, message }: NoticeAddress): string => `${edge}.${message}`
 
 /**
- * Decodes an address. Returns `undefined` if the text is malformed. Anyone may publish a purchase, and a notice must
- * reach no other subject.
+ * Decodes an address. Returns `undefined` if the text is malformed. Anyone may publish a purchase with any address, and
+ * a notice must not be sent to a subject of anyone but edges.
  */
 export const decodeNoticeAddress = (text: string): NoticeAddress | undefined => {
   const [, edge, message] = addressText.exec(text) ?? []
@@ -61,8 +61,8 @@ export const decodeNotices = (payload: string): ReadonlyArray<AppliedNotice> => 
 }
 
 /**
- * Returns the notices of a revision with the edge of each. `addresses` has the notice addresses of input messages, by
- * their input sequence.
+ * Returns a notice for each purchase of a revision whose message has an address, together with the edge to tell.
+ * `addresses` has the notice addresses of input messages, by their input sequence.
  */
 export const noticesOf = (
   revision: Pick<Revision, "total" | "purchases">,

@@ -30,7 +30,7 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
   }
 }
 
-/** The broker answered with an error of its JetStream API. `code` is its `err_code`, for programs. */
+/** The broker answered with an error of its JetStream API. `code` is the `err_code` of that error, for programs. */
 export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRefused", {
   operation: Schema.String,
   code: Schema.Number,

@@ -26,14 +26,14 @@ const CommitHeadRecord = Schema.fromJsonString(
 )
 const decodeHead = Schema.decodeUnknownSync(CommitHeadRecord)
 
-/** Writes a commit as lines of JSON: the head, and then its revisions. */
+/** Writes a commit as lines of JSON: the first line, and then the lines of its revisions. */
 export const encodeCommit = (head: CommitHead, revisionLines: ReadonlyArray<string>): string =>
   [JSON.stringify({ v: version, ...head }), ...revisionLines, ""].join("\n")
 
 /** Returns the first line of a commit. JSON escapes line feeds, so a line feed always ends a line. */
 export const headLineOf = (commit: string): string => commit.slice(0, commit.indexOf("\n"))
 
-/** Decodes the head of a commit. Throws a SchemaError if it is not one. */
+/** Decodes the first line of a commit. Throws a SchemaError if the text is not a commit. */
 export const headOf = (commit: string): CommitHead => decodeHead(headLineOf(commit))
 
 const lineStartOf = (userToken: string): string => `\n["${userToken}",`

@@ -18,7 +18,7 @@ const placeText = /^(0|[1-9][0-9]{0,14})(?:\.(0|[1-9][0-9]{0,5}))?$/
 export const encodeFeedPlace = ({ sequence, line }: FeedPlace): string =>
   Number.isFinite(line) ? `${sequence}.${line}` : String(sequence)
 
-/** Decodes a place. Returns `undefined` if the text is not one. */
+/** Decodes a place. Returns `undefined` if the text is not a place. */
 export const decodeFeedPlace = (text: string): FeedPlace | undefined => {
   const [, sequence, line] = placeText.exec(text) ?? []
   if (sequence === undefined) return undefined

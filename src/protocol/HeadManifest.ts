@@ -3,7 +3,10 @@ import { Schema } from "effect"
 const version = 2
 const keyWords = 4
 
-/** With this many hints the next write is a base, however small they are, because a take-over reads each hint. */
+/**
+ * After this many chunks of hints the next write is a base, however small the hints are, because a take-over reads each
+ * chunk.
+ */
 export const hintsMax = 64
 
 const Sequences = Schema.Array(Schema.Int)
@@ -19,7 +22,7 @@ const ManifestRecord = Schema.fromJsonString(
   })
 )
 
-/** Names the chunks that hold the heads of a partition, and says how much of the chain they cover. */
+/** Names the chunks that hold the heads of a partition, and says up to which commit these heads cover the chain. */
 export interface HeadManifest {
   /** The key of the hash that the chunks hold instead of user tokens. It has four words of 32 bits. */
   readonly key: ReadonlyArray<number>
@@ -27,11 +30,11 @@ export interface HeadManifest {
   readonly through: number
   /** The sequences of the chunks of the newest base. */
   readonly base: ReadonlyArray<number>
-  /** The bytes of these chunks together. */
+  /** The bytes of all chunks of the base. */
   readonly baseBytes: number
   /** The sequences of the chunks of the hints after the base, oldest first. */
   readonly hints: ReadonlyArray<number>
-  /** The bytes of these chunks together. */
+  /** The bytes of all chunks of the hints. */
   readonly hintBytes: number
 }
 
@@ -48,7 +51,8 @@ export interface StoredHeads {
 }
 
 /**
- * Returns whether the next write has to be a base. It has to if the hints would get as large as the base, or too many.
+ * Returns whether the next write has to be a base. A base is due if the hints would otherwise get as large as the
+ * newest base, or if they are too many.
  */
 export const isBaseDue = (manifest: HeadManifest, changedBytes: number): boolean =>
   manifest.hintBytes + changedBytes >= manifest.baseBytes || manifest.hints.length >= hintsMax

@@ -46,7 +46,8 @@ export const encodePurchases = (texts: ReadonlyArray<string>): string =>
 
 const reasonOf = (exit: Exit.Exit<unknown, Schema.SchemaError>): string => failureOf(exit)?.message ?? "unreadable"
 
-// A record has to fit into a message, as the input did. JSON may write one byte as six, and then base64 is shorter.
+// A rejected record has to fit into one message, as the input message did. JSON may write one byte as six, and then
+// base64 is shorter.
 const kept = (bytes: Uint8Array, text: string | undefined): Pick<Unreadable, "payload" | "encoding"> =>
   text !== undefined && JSON.stringify(text).length <= bytes.length * 1.4 + 16
     ? { payload: text, encoding: "text" }

@@ -10,8 +10,8 @@ const revisionsMax = 256
 export const pageLimitMax = 1000
 
 /**
- * The start of a page of an account's history. `revision` is the sequence of a commit. `taken` is how many of its
- * purchases are on newer pages.
+ * The start of a page of an account's history. `revision` is the sequence of a commit. `taken` is how many of the
+ * account's purchases in that commit are on newer pages.
  */
 export const HistoryCursor = Schema.Struct({
   revision: Schema.Int.check(Schema.isGreaterThan(0)),
@@ -89,12 +89,12 @@ export const LedgerEntry = Schema.Struct({
 })
 export type LedgerEntry = typeof LedgerEntry.Type
 
-/** The entry of a purchase, with the time of its application and its repeats. */
+/** An applied purchase, with the time when it was applied, and how often it came again. */
 export const Receipt = Schema.Struct({
   entry: LedgerEntry,
-  /** When the broker stored the commit that applied it, in milliseconds since 1970. */
+  /** When the broker stored the commit that applied the purchase, in milliseconds since 1970. */
   appliedAt: Schema.Number,
-  /** The repeats and conflicts of the purchase, without repeats that the broker dropped as duplicates. */
+  /** How often the purchase came again with the same content, without repeats that the broker dropped as duplicates. */
   repeats: Schema.Number,
   conflicts: Schema.Number
 })
@@ -104,7 +104,7 @@ const TotalReply = Schema.Struct({
   kind: Schema.Literal("total"),
   total: Schema.BigIntFromString,
   count: Schema.Number,
-  /** The ledger sequence of the account's newest revision, 0 before the first. */
+  /** The sequence of the commit with the account's newest revision, 0 before the first. */
   revision: Schema.Number
 })
 const PageReply = Schema.Struct({
@@ -123,15 +123,15 @@ export const TotalBefore = Schema.Struct({ total: Schema.BigIntFromString, count
 export type TotalBefore = typeof TotalBefore.Type
 const TotalsBeforeReply = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
-  /** The ledger sequence of the account's newest revision, 0 before the first. */
+  /** The sequence of the commit with the account's newest revision, 0 before the first. */
   revision: Schema.Number,
-  /** In the order of the moments of the question. */
+  /** The total before each moment, in the order of the question's moments. */
   totals: Schema.Array(TotalBefore)
 })
 const RevisionsReply = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
 /**
- * `place` means that the cursor does not belong to this account. `busy` means that a bound was reached, and the edge
- * should ask again.
+ * Says why a question is not answered. `place` means that its cursor does not belong to this account. `busy` means that
+ * a bound was reached, and the edge should ask again.
  */
 const RefusedReply = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
 
@@ -149,8 +149,8 @@ export type Reply = typeof Reply.Type
 
 /**
  * The freshness of replies. `strong` replies include everything that was acknowledged before the question. `eventual`
- * replies show the owner's state without any check. `committed` is for outcomes. An applied purchase stays applied, so
- * the owner checks neither the end of the log nor its ownership.
+ * replies show the owner's state without any check. `committed` replies are for questions about outcomes. An applied
+ * purchase stays applied, so the owner checks neither the end of the log nor its ownership.
  */
 export const Consistency = Schema.Literals(["strong", "eventual", "committed"])
 export type Consistency = typeof Consistency.Type

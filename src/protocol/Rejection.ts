@@ -2,8 +2,8 @@ import { Schema } from "effect"
 import type { Unreadable } from "./PurchaseMessage.ts"
 
 /**
- * A purchase or message of the input log that was not applied, with the reason. It is one value of `rejected.<input
- * sequence>.<index>`.
+ * A purchase or message of the input log that was not applied, with the reason. It is stored as the value of the key
+ * `rejected.<input sequence>.<index>`.
  */
 export interface Rejection extends Unreadable {
   /** The sequence of the input message. */

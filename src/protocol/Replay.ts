@@ -2,14 +2,15 @@ import { Schema } from "effect"
 import { StoredPurchase } from "../account/Purchase.ts"
 
 /**
- * The states of the replay of a rejected record. `begun`: the purchase to send is settled. `stored`: it is in the input
- * log. `applied` and `conflicting` are the final states. `conflicting` means that its id was used for another purchase.
+ * The states of the replay of a rejected record. `begun`: the purchase to send is settled. `stored`: that purchase is
+ * in the input log. `applied` and `conflicting` are the final states. `conflicting` means that the id of the sent
+ * purchase was used for another purchase.
  */
 export const replayStates = ["begun", "stored", "applied", "conflicting"] as const
 
 /**
- * One step in the replay of a rejected record. Each step is one value of `replayed.<input sequence>.<index>`, whose
- * history has all steps for the record.
+ * One step in the replay of a rejected record. Each step is one value of the key `replayed.<input sequence>.<index>`.
+ * The history of this key has all steps of the record's replay.
  */
 const Replay = Schema.Struct({
   state: Schema.Literals(replayStates),

@@ -73,7 +73,7 @@ export const partitionFilter = (partition: number): string => `purchases.${parti
 
 /** The filter of all rejected records. */
 export const rejectedFilter = "rejected.*.*"
-/** Returns the key of the replay of a rejected record. Its history has the steps. */
+/** Returns the key of the replay of a rejected record. The history of the key has the steps of the replay. */
 export const replayedKey = (inputSequence: number, index: number): string => `replayed.${inputSequence}.${index}`
 /** Returns the key of a rejected record. */
 export const rejectedKey = (inputSequence: number, index: number): string => `rejected.${inputSequence}.${index}`

@@ -19,8 +19,9 @@ export const namedUser = (token: string): string | undefined => {
 
 /**
  * Returns why a purchase must not be applied from a message, or `undefined`. `sentFor` is the user token in the subject
- * of the message. Each user has one token, and other spellings are refused. The broker finds the partition by the
- * token. So otherwise the number of partitions would decide whether the purchase counts.
+ * of the message. Each user has one token, and other spellings are refused. The broker computes the partition from the
+ * token in the subject. If other spellings were accepted, the number of partitions would decide whether a purchase
+ * counts.
  */
 export const subjectUserProblem = (
   sentFor: string | undefined,

@@ -6,18 +6,21 @@ import type { AppliedPurchase } from "../account/Revision.ts"
 import { encodeRule, isInCents, type Rule, ruleFromJson, RuleProblem } from "./Rule.ts"
 import { parseExactJson, WrittenNumber } from "./WrittenNumber.ts"
 
-/** The place of an alert: a purchase in the ledger, and a rule. Nothing else has it, whoever computes the alert. */
+/**
+ * What tells an alert from all others: the place of a purchase in the ledger, and the number of a rule. It is the same
+ * whoever computes the alert.
+ */
 export interface AlertPlace {
   /** The sequence of the commit in the journal. */
   readonly sequence: number
-  /** The number of the revision in it, from 1. */
+  /** The number of the revision in the commit, from 1. */
   readonly line: number
   /** The index of the purchase in the revision, from 0. */
   readonly index: number
   readonly ruleNumber: number
 }
 
-/** A rule that a purchase met, with the rule as it was at that place of the ledger. */
+/** An alert: a purchase met a rule. `rule` is the rule as it stood at the purchase's place in the ledger. */
 export interface Alert extends AlertPlace {
   /** The user whose rule it is. */
   readonly owner: string
@@ -27,9 +30,12 @@ export interface Alert extends AlertPlace {
   /** The user whose purchase it is. */
   readonly userId: string
   readonly purchase: AppliedPurchase
-  /** The measure before the purchase, in units of the threshold; `undefined` for a measure of one purchase. */
+  /**
+   * The rule's running measure before the purchase, in units of the threshold; `undefined` for a measure of one
+   * purchase.
+   */
   readonly before: bigint | undefined
-  /** The measure of the purchase, or the running measure with it. */
+  /** The rule's measure of the purchase, or its running measure including the purchase. */
   readonly after: bigint
 }
 

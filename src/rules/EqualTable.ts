@@ -1,39 +1,43 @@
 const roomMin = 16
 const nil = -1
 
-// Of each process another, so that nobody can choose thresholds that all begin their search at one place.
+// Each process has another seed, so that nobody can choose thresholds whose searches all begin at one place.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
- * Chains of members under two numbers, as a hash table with open addressing in typed arrays. A byte of the hash stands at
- * each place, so that a search that finds nothing, which is the usual one, reads bytes alone.
+ * Keeps linked lists of members, each list under a key of two numbers. It is a hash table with open addressing in typed
+ * arrays. Each place of the table has one byte of its key's hash. Most searches find nothing, and read only these
+ * bytes.
  */
 export class EqualTable {
-  /** The next and the previous member of a chain; -1 at its ends. Members are numbers that the caller gives out. */
+  /**
+   * The next and the previous member of the same list; -1 at the ends of a list. Members are numbers that the caller
+   * gives out.
+   */
   private nexts = new Int32Array(roomMin)
   private previouses = new Int32Array(roomMin)
-  /** 0 at a free place. */
+  /** One byte of the hash of the key at each place; 0 at a free place. */
   private tags = new Uint8Array(roomMin)
   private firsts = new Int32Array(roomMin)
   private seconds = new Float64Array(roomMin)
   private heads = new Int32Array(roomMin)
   private used = 0
-  /** A number and its two halves, for the hash. */
+  /** The two halves of the number in `whole`, which has the same memory, for the hash. */
   private readonly halves = new Uint32Array(2)
   private readonly whole = new Float64Array(this.halves.buffer)
 
-  /** Returns the first member of a chain, or -1. */
+  /** Returns the first member of the list under a key, or -1. */
   head(first: number, second: number): number {
     const at = this.find(first, second)
     return at === nil ? nil : (this.heads[at] as number)
   }
 
-  /** Returns the next member of the same chain, or -1. */
+  /** Returns the next member of the same list, or -1. */
   next(member: number): number {
     return this.nexts[member] as number
   }
 
-  /** Returns the length of a chain, which is walked. */
+  /** Returns the length of the list under a key, by walking over the list. */
   count(first: number, second: number): number {
     let length = 0
     for (let member = this.head(first, second); member !== nil; member = this.next(member)) length += 1
@@ -55,7 +59,7 @@ export class EqualTable {
     this.heads[at] = member
   }
 
-  /** Removes a member from the chain that it is in. */
+  /** Removes a member from its list, which is under this key. */
   remove(first: number, second: number, member: number): void {
     const at = this.find(first, second)
     const next = this.nexts[member] as number
@@ -88,7 +92,7 @@ export class EqualTable {
     }
   }
 
-  /** Takes a free place for two numbers that have none. */
+  /** Takes a free place for a key that has none. */
   private take(first: number, second: number, head: number): number {
     const { tags } = this
     const mask = tags.length - 1

@@ -1,7 +1,8 @@
 const roomMin = 64
 
 /**
- * A list of small whole numbers in a typed array. One list is used again and again, so that a match makes no object.
+ * A list of small whole numbers in a typed array. One list is used again and again, so that no search for rules makes
+ * an object.
  */
 export class IntegerList {
   values = new Int32Array(roomMin)

@@ -18,14 +18,17 @@ export interface PlacedRevision {
   readonly revision: Revision
 }
 
-/** A purchase of a revision, and the account before it. */
+/** A purchase that is judged, its index in its revision, and the account's running measures before it. */
 interface Judged {
   readonly purchase: AppliedPurchase
   readonly index: number
   readonly account: Running
 }
 
-/** A rule that a purchase met, with its measure. `before` is `undefined` for a measure of one purchase. */
+/**
+ * A rule that a purchase met, with the rule's measure before and after the purchase. `before` is `undefined` for a
+ * measure of one purchase.
+ */
 interface Match {
   readonly slot: number
   readonly before: number | undefined
@@ -37,7 +40,10 @@ interface Measured {
   readonly after: number
 }
 
-/** Returns the purchases of a revision, oldest first, each with the sum and number of all purchases before it. */
+/**
+ * Returns the purchases of a revision, oldest first, each with the sum and number of all earlier purchases of the
+ * account.
+ */
 const judgedOf = ({ total, count, purchases }: Revision): Array<Judged> => {
   let spent = purchases.reduce((rest, purchase) => rest - purchaseTotal(purchase), total)
   return purchases.map((purchase, index) => {
@@ -50,14 +56,15 @@ const judgedOf = ({ total, count, purchases }: Revision): Array<Judged> => {
 /** Returns the sequence of the user's revision before a revision; 0 for the first revision. */
 export const revisionBefore = ({ revision }: PlacedRevision): number => revision.previous[0] ?? 0
 
-/** Whether the account itself has the measure, which runs over all purchases ever. */
+/** Returns whether a group's measure runs over all purchases of an account. Then the account itself has the measure. */
 const isOfAccount = (index: RuleIndex, group: number, { window }: GroupWindow): boolean =>
   window.kind === "ever" && index.scopeOf(group).kind === "everything"
 
 /**
- * Judges purchases by rules: a fold over the ledger. Each event is a value of `rules.<owner>` or a revision, in the order of
- * the ledger. The alerts are a function of the ledger alone. The fold reads no clock, and needs of the past the window
- * states that {@link windowsNeeded} names.
+ * Judges purchases: finds the rules that each purchase meets. It is a fold over the ledger. The events are revisions
+ * and values of the keys `rules.<user>`, in the order of the ledger. The alerts are a function of the ledger alone,
+ * because the fold reads no clock. Of earlier purchases, the fold needs only the window states that {@link
+ * windowsNeeded} names.
  */
 export class Judgement {
   private readonly rules = new RulesInForce()
@@ -69,12 +76,18 @@ export class Judgement {
     return this.rules.index.size
   }
 
-  /** Takes the value of `rules.<owner>` that the ledger stored at a sequence. Throws if the text is not a set of rules. */
+  /**
+   * Takes the value of the key `rules.<owner>` that the ledger stored at a sequence. `owner` is the user whose rules
+   * these are. Throws if the text is not a set of rules.
+   */
   changeRules(owner: string, sequence: number, text: string): void {
     this.rules.replace(owner, sequence, text)
   }
 
-  /** Returns the window states that have to be loaded before a revision is judged. The user's other states may be `held`. */
+  /**
+   * Returns the window states that have to be loaded before a revision is judged. States that `held` has already are
+   * left out.
+   */
   windowsNeeded(placed: PlacedRevision, held: UserWindows): Array<WindowNeed> {
     const { index } = this.rules
     const needs = new Map<string, WindowNeed>()
@@ -94,8 +107,9 @@ export class Judgement {
   }
 
   /**
-   * Returns the alerts of a revision: by purchase, oldest first, and then by the number of the rule. Adds the purchases to
-   * the window states. Throws an Error if a needed state is missing, or if the states have not the revision before.
+   * Returns the alerts of a revision, ordered by purchase, oldest first, and then by the number of the rule. Adds the
+   * purchases to the window states. Throws an Error if a needed state is missing, or if the states do not end with the
+   * user's revision before this one.
    */
   judge(placed: PlacedRevision, windows: UserWindows): Array<Alert> {
     if (windows.through !== revisionBefore(placed)) {
@@ -154,7 +168,7 @@ export class Judgement {
     }
   }
 
-  /** Returns the running measures before a purchase, at the purchase's own time. */
+  /** Returns the running measures of a group before a purchase, for the window that ends at the purchase's time. */
   private running(group: number, { purchase, account }: Judged, windows: UserWindows, used: Set<string>): Running {
     const { index } = this.rules
     const window = index.windowOf(group)

@@ -14,7 +14,7 @@ import {
   windowLengthMin
 } from "./RuleWindow.ts"
 
-/** A sum of this many cents or more is all the same: no threshold is as high. */
+/** Sums of cents are cut off at this number. All thresholds are lower, so the cut changes no comparison. */
 export const measureMax = Number.MAX_SAFE_INTEGER
 /** The highest threshold in cents. It is below every sum that is cut off at {@link measureMax}. */
 export const centsMax = BigInt(measureMax - 1)
@@ -24,7 +24,10 @@ export const numberMax = 999_999_999_999_999n
 const timeZoneLengthMax = 64
 
 const measures = ["value", "quantity", "total", "spent", "count"] as const
-/** The measures of one purchase, and the measures that run over the purchases of a user. */
+/**
+ * What a rule compares with its threshold. `spent` and `count` run over the purchases of a user, and other measures are
+ * of one purchase.
+ */
 export type Measure = (typeof measures)[number]
 
 const comparisons = ["equal", "greater-or-equal", "less-or-equal", "crosses"] as const
@@ -38,7 +41,7 @@ export type Scope =
 
 export const everything: Scope = { kind: "everything" }
 
-/** A rule of a user about purchases. Its owner and its id stand beside it. */
+/** A rule of a user about purchases. The user who owns the rule and the rule's id are stored beside it. */
 export interface Rule {
   /** Whose purchases the rule is about: `self` for its owner's, `all` for the purchases of all users. */
   readonly who: "self" | "all"
@@ -49,9 +52,7 @@ export interface Rule {
   readonly is: Comparison
   /** In cents, or in pieces for `quantity` and in purchases for `count`. */
   readonly threshold: bigint
-  /**
-   * The first moment of purchases that the rule is about, and the first moment after them, in milliseconds since 1970.
-   */
+  /** The rule is about purchases that are stored at `from` or later, and before `until`, in milliseconds since 1970. */
   readonly from: number | undefined
   readonly until: number | undefined
   readonly enabled: boolean
@@ -103,7 +104,7 @@ const numberProblems: Record<NumberProblem, string> = {
   size: "is out of range"
 }
 
-// A time without its offset would depend on the place of the reader.
+// A time without its offset would depend on the time zone of the reader.
 const momentText =
   /^(?:19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,3})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/
 
@@ -116,7 +117,7 @@ const momentOf = (text: string): number | undefined => {
   }
 }
 
-/** Reads the fields of one rule, and keeps the first problem. A field with a problem is read as some value. */
+/** Reads the fields of one rule, and keeps the first problem. A field with a problem is read as any allowed value. */
 class RuleFields {
   problem: RuleProblem | undefined
   private readonly fields: Record<string, unknown>

@@ -12,9 +12,9 @@ import { SymbolTable } from "./SymbolTable.ts"
 const scannedMax = 64
 const roomMin = 64
 const nil = -1
-/** The chain of a group that is scanned stands beside the chains of equal thresholds, which are 1 at least. */
+/** The key of the list of a group that is scanned. Other lists have a threshold as their key, which is 1 at least. */
 const scannedKey = 0
-/** Rules about everything, and rules about all users. */
+/** The number that stands for the scope `everything`, and the number that stands for all users. */
 const anyThing = 0
 const anyUser = 0
 const measuresRoom = 2 ** 26
@@ -32,32 +32,37 @@ const codes: Record<Comparison, number> = {
 
 const measures: ReadonlyArray<Measure> = ["value", "quantity", "total", "spent", "count"]
 
-/** A rule in force, as the index takes it. `owner` counts for rules about the owner's own purchases. */
+/**
+ * A rule in force, as the index takes it. `owner` is the user whose rule it is. It matters only for rules about the
+ * owner's own purchases.
+ */
 export interface IndexedRule extends Pick<Rule, "who" | "scope" | "measure" | "within" | "is" | "threshold"> {
   readonly owner: string
 }
 
-/** The window of a group's measure, and its cutoff. */
+/** The window of a group's measure, with its key and its cutoff. */
 export interface GroupWindow {
   readonly key: string
   readonly window: RuleWindow
   readonly cutoff: WindowCutoff
 }
 
-/** The lists of a large group for the comparisons that have an order. */
+/** The numbers of a large group's sorted lists, one list for each comparison except `equal`. */
 interface SortedLists {
   readonly atLeast: number
   readonly atMost: number
   readonly crosses: number
 }
 
-/** The columns of groups and of rules, which grow together. */
+/** The fields of all rules and of all groups, in one array for each field. */
 class Columns {
-  /** Of each rule, by its slot. */
+  /** The fields of rules, by slot. */
   thresholds = new Float64Array(roomMin)
   codes = new Uint8Array(roomMin)
   groups = new Int32Array(roomMin)
-  /** Of each group: its user, its thing, its measure, its number of rules, and the place of its sorted lists or -1. */
+  /**
+   * The fields of groups: user, scope, measure with window, number of rules, and the index of the sorted lists or -1.
+   */
   users = new Int32Array(roomMin)
   things = new Int32Array(roomMin)
   measures = new Int32Array(roomMin)
@@ -90,11 +95,12 @@ class Columns {
 }
 
 /**
- * The rules in force, so that the rules that a purchase meets are found without looking at all rules.
+ * Keeps the rules in force, and finds the rules that a purchase meets without looking at all rules.
  *
- * A group has the rules of one scope, one measure and one window. A purchase belongs to six scopes at most: all users
- * or its own, and everything, its product or its type. The caller asks for the groups of a purchase, and then asks each
- * group which rules the group's measure meets. Measures and thresholds are whole numbers.
+ * A group has the rules that are about the same users and the same scope, with the same measure and window. Rules that
+ * can look at a purchase are about all users or its own user, and about everything, its product or its type. The caller
+ * asks for the groups of a purchase. Then the caller computes the measure of each group, and asks which rules of the
+ * group this measure meets. Measures and thresholds are whole numbers.
  */
 export class RuleIndex {
   private rules = 0
@@ -108,10 +114,14 @@ export class RuleIndex {
   private readonly productTypes = new SymbolTable()
   private readonly windowKeys = new SymbolTable()
   private readonly windows: Array<GroupWindow> = []
-  /** The groups of a scope, and one group. */
+  /**
+   * All groups of a user and a scope; `groupOfMeasure` has the one group of a user, a scope, a measure and a window.
+   */
   private readonly groupsOfScope = new EqualTable()
   private readonly groupOfMeasure = new EqualTable()
-  /** The rules of a scanned group, and the rules of other groups that compare with one threshold. */
+  /**
+   * Lists of rules: all rules of a scanned group, or the rules of a larger group that are for exactly one threshold.
+   */
   private readonly chains = new EqualTable()
   private readonly pages = new SortedPages()
   private readonly sortedLists: Array<SortedLists> = []
@@ -162,7 +172,7 @@ export class RuleIndex {
     if (size === 0) this.removeGroup(group)
   }
 
-  /** Adds the groups that a purchase belongs to. */
+  /** Adds to `found` the groups with rules that look at a purchase. */
   groupsOf(userId: string, productName: string, productType: string, found: IntegerList): void {
     const product = this.products.find(productName)
     const type = this.productTypes.find(productType)
@@ -188,7 +198,10 @@ export class RuleIndex {
       : { kind: "productType", name: this.productTypes.textOf((thing - 2) / 2) }
   }
 
-  /** Counts the rules of a group that are met by a measure. `before` is the running measure without the purchase. */
+  /**
+   * Counts the rules of a group that a measure meets. `before` is the measure without the purchase, and `after` the
+   * measure with it.
+   */
   count(group: number, before: number, after: number): number {
     const lists = this.listsOf(group)
     if (lists === undefined) return this.scan(group, before, after, undefined)
@@ -201,7 +214,7 @@ export class RuleIndex {
     )
   }
 
-  /** Adds the slots of the rules of a group that are met by a measure, in no order. */
+  /** Adds to `found` the slots of the rules of a group that a measure meets, in no order. */
   collect(group: number, before: number, after: number, found: IntegerList): void {
     const lists = this.listsOf(group)
     if (lists === undefined) {
@@ -293,7 +306,7 @@ export class RuleIndex {
     const number = this.useWindow(within) * measures.length + measures.indexOf(measure)
     const known = this.groupOfMeasure.head(user, thing * measuresRoom + number)
     if (known === nil) return this.addGroup(user, thing, number)
-    // The group has them in use already.
+    // The group that is known uses this user, scope and window already.
     this.release(user, thing, number)
     return known
   }

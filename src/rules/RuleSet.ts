@@ -11,12 +11,12 @@ export const rulesMax = 1_000_000
 
 const version = 1
 
-/** A rule with its id, as a value of `rules.<owner>` has it. */
+/** A rule with its id, as the value of the key `rules.<user>` has it. */
 export interface StoredRule {
   readonly ruleId: string
   /**
-   * The sequence of the value in which the rule came. It is unique among all rules, and rules match in its order.
-   * 0 for a rule that came with a change that is not stored yet.
+   * The sequence of the first value of the key that had the rule. It is unique among all rules, and the alerts of a
+   * purchase are in its order. It is 0 until the change that adds the rule is stored.
    */
   readonly number: number
   /** The value of `changes` at the rule's last change. */
@@ -24,9 +24,9 @@ export interface StoredRule {
   readonly rule: Rule
 }
 
-/** All rules of one user: one value of `rules.<owner>`. Rules are in the order of their numbers. */
+/** All rules of one user: one value of the key `rules.<user>`. Rules are in the order of their numbers. */
 export interface RuleSet {
-  /** Counts the changes. It only grows, so that a version never comes twice. */
+  /** Counts the changes of the set. The number only grows, so that a version never comes twice. */
   readonly changes: number
   readonly rules: ReadonlyArray<StoredRule>
 }
@@ -45,7 +45,10 @@ export class RulesFull {
   }
 }
 
-/** Returns the reason of a wrong rule id that is in normalization form C, or `undefined`. It is like a purchase id. */
+/**
+ * Returns the reason of a wrong rule id that is in normalization form C, or `undefined`. A rule id has to be like a
+ * purchase id.
+ */
 export const ruleIdProblem = purchaseIdProblem
 
 const fullBy = (rules: ReadonlyArray<StoredRule>, rulesInAll: number, isNew: boolean): RulesFull | undefined => {
@@ -92,7 +95,10 @@ export const removeRule = (set: RuleSet, ruleId: string): RuleSet | undefined =>
   return rules.length === set.rules.length ? undefined : { changes: set.changes + 1, rules }
 }
 
-/** Switches a rule on or off. Returns `undefined` if the set has no rule of this id, and the same set if it is so already. */
+/**
+ * Switches a rule on or off. Returns `undefined` if the set has no rule of this id, and the same set if the rule is
+ * switched so already.
+ */
 export const enableRule = (set: RuleSet, ruleId: string, enabled: boolean): RuleSet | undefined => {
   const stored = ruleOf(set, ruleId)
   if (stored === undefined) return undefined
@@ -104,7 +110,10 @@ export const enableRule = (set: RuleSet, ruleId: string, enabled: boolean): Rule
 const lineOf = ({ ruleId, number, version, rule }: StoredRule): string =>
   `[${jsonText(ruleId)},${number},${version},${encodeRule(rule)}]\n`
 
-/** Writes a set: its head as JSON, and then each rule in a line of its own. JSON escapes line feeds. */
+/**
+ * Writes a set: a first line of JSON with its version and changes, and then each rule in a line of its own. JSON
+ * escapes line feeds.
+ */
 export const encodeRuleSet = ({ changes, rules }: RuleSet): string =>
   `${JSON.stringify({ v: version, changes })}\n${rules.map(lineOf).join("")}`
 
@@ -116,17 +125,21 @@ const integerOf = (value: unknown): number => {
   throw new MalformedRuleSet("A number of a set of rules is not whole.")
 }
 
-// In a text of JSON the quotation marks are escaped, so that it stands at the name of the field alone.
+// JSON escapes quotation marks in texts, so this pattern matches only the field itself.
 const thresholdText = /,"threshold":([0-9.]+),/
 
-/** Decodes the line of a rule. `sequence` is that of the value. Throws {@link MalformedRuleSet} if it is not one. */
+/**
+ * Decodes the line of a rule. `sequence` is the sequence of the value that has the line. Throws {@link
+ * MalformedRuleSet} if the line is not a rule.
+ */
 export const decodeStoredRule = (line: string, sequence: number): StoredRule => {
   const value: unknown = JSON.parse(line)
   if (!Array.isArray(value) || value.length !== 4 || typeof value[0] !== "string") {
     throw new MalformedRuleSet("A line of a set of rules is not an id, a number, a version and a rule.")
   }
   const [ruleId, number, version, written] = value as [string, unknown, unknown, object | null]
-  // To keep the text of each number takes several times as long, and a judge begins with a million rules.
+  // Keeping the text of each number would take several times as long, and a judgement begins with up to a million
+  // rules.
   const threshold = thresholdText.exec(line)?.[1]
   const rule = ruleFromJson(threshold === undefined ? written : { ...written, threshold: new WrittenNumber(threshold) })
   if (rule instanceof RuleProblem) throw new MalformedRuleSet(`The rule ${ruleId} cannot be read. ${rule.message}`)
@@ -145,12 +158,12 @@ const splitSet = (text: string): { readonly changes: number; readonly lines: Arr
   return { changes: changesOf(lines.shift() ?? ""), lines }
 }
 
-/** Returns the lines of the rules of a value of `rules.<owner>`. Throws as {@link decodeRuleSet} does. */
+/** Returns the lines of the rules in a value of a key `rules.<user>`. Throws as {@link decodeRuleSet} does. */
 export const ruleLinesOf = (text: string): Array<string> => splitSet(text).lines
 
 /**
- * Decodes the value of `rules.<owner>` that the ledger stored at a sequence, which becomes the number of the rule that came
- * with it. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set.
+ * Decodes the value of a key `rules.<user>` that the ledger stored at a sequence. That sequence becomes the number of
+ * the rule that is new in the value. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set.
  */
 export const decodeRuleSet = (text: string, sequence: number): RuleSet => {
   const { changes, lines } = splitSet(text)

@@ -73,19 +73,22 @@ export const windowInWords = (window: RuleWindow): string => {
     : `in one ${window.by} (${window.timeZone})`
 }
 
-/** Returns a text that is the same for equal windows, and no other. */
+/** Returns a text that equal windows share, and that no other window has. */
 export const windowKey = (window: RuleWindow): string => {
   if (window.kind === "ever") return ""
   return window.kind === "length" ? String(window.milliseconds) : `${window.by} ${window.timeZone}`
 }
 
 /**
- * Returns the newest moment that is too old for the window of a purchase, in milliseconds since 1970. A purchase counts if
- * it was stored after that moment.
+ * Returns the newest moment that is before the window of a purchase, in milliseconds since 1970. Earlier purchases are
+ * in the window if they were stored after that moment.
  */
 export type WindowCutoff = (storedAt: number) => number
 
-/** Makes the cutoff of a window. That of a calendar window remembers the last one, since the calendar is slow. */
+/**
+ * Makes the cutoff of a window. The cutoff of a calendar window remembers the bounds of the last window, because
+ * computing them is slow.
+ */
 export const cutoffOf = (window: RuleWindow): WindowCutoff => {
   if (window.kind === "ever") return () => Number.NEGATIVE_INFINITY
   if (window.kind === "length") return (storedAt) => storedAt - window.milliseconds

@@ -5,7 +5,7 @@ const roomMin = 64
 /** Stands for the slot of a rule that is switched off. */
 const noSlot = -1
 
-/** The newest value of `rules.<owner>`, and for each of its lines the slot of the rule. */
+/** The newest value of a key `rules.<user>`, and for each line of the value the slot of its rule. */
 interface OwnerValue {
   readonly sequence: number
   readonly text: string
@@ -17,12 +17,12 @@ interface Bounds {
   readonly until: number
 }
 
-/** A rule that is kept from the value before, by its slot, or one to be added. */
+/** A line of a new value: the slot of a rule that the value before had too, or a rule to add. */
 type Line = { readonly slot: number } | { readonly stored: StoredRule }
 
 /**
- * The rules of all users as they stand at one place of the ledger. Their texts are kept as they were stored, and the index
- * and a few columns have the numbers, so that a million rules do not take a million objects.
+ * The rules of all users as they stand at one place of the ledger. The texts of rules are kept as they were stored. The
+ * index and a few arrays have the rules' numbers, so that a million rules do not take a million objects.
  */
 export class RulesInForce {
   readonly index = new RuleIndex()
@@ -52,7 +52,7 @@ export class RulesInForce {
     else this.values.set(owner, { sequence, text, slots })
   }
 
-  /** Whether a rule is about purchases of this time. */
+  /** Returns whether a rule is about purchases that were stored at a time. */
   isInForce(slot: number, storedAt: number): boolean {
     const bounds = this.bounds.get(slot)
     return bounds === undefined || (storedAt >= bounds.from && storedAt < bounds.until)
@@ -79,7 +79,8 @@ export class RulesInForce {
       const slot = slots.get(line)
       if (slot !== undefined) return { slot }
       const stored = decodeStoredRule(line, sequence)
-      // The line of the rule that came last changes once more, when its number is written into it.
+      // The line of a new rule has the number 0. The next value has the rule's number there, though the rule did not
+      // change.
       const same = before.slots.find((slot) => slot !== noSlot && this.isSame(slot, stored))
       return same === undefined ? { stored } : { slot: same }
     })

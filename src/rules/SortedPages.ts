@@ -1,16 +1,20 @@
 import type { IntegerList } from "./IntegerList.ts"
 
-/** The most entries of a page. A larger one is slow to change, and a smaller one makes directories long. */
+/** The most entries of a page. A larger page is slow to change, and smaller pages make directories long. */
 const pageEntries = 128
 const pagesMin = 4
 const directoryMin = 4
-/** The pages of a stretch, as a power of two. A change counts in its stretch and in the stretches behind, not in each page. */
+/**
+ * The number of pages in a stretch is two to the power of this number. A stretch is a run of pages whose entries are
+ * counted together. A change of a page updates the counts of its stretch and of later stretches, not of all later
+ * pages.
+ */
 const stretchBits = 5
 const stretchPages = 1 << stretchBits
 /** Below this number of entries, a loop moves or copies them faster than the built-in functions. */
 const loopMax = 24
 
-/** The pages of one list in their order: of each, the greatest entry and its number of entries. */
+/** The pages of one list in their order, with the greatest entry and the number of entries of each page. */
 class Directory {
   size = 0
   lastKeys = new Float64Array(directoryMin)
@@ -21,7 +25,7 @@ class Directory {
   private beforePage = new Int32Array(directoryMin)
   private beforeStretch = new Int32Array(1)
 
-  /** Puts a page at a place. Its greatest entry is still to be set. */
+  /** Inserts a page at an index. The caller then sets the greatest entry of the page. */
   insert(at: number, page: number, count: number): void {
     if (this.size === this.pages.length) this.grow()
     const { lastKeys, lastSlots, pages, counts, size } = this
@@ -45,14 +49,17 @@ class Directory {
     this.countAgain(at)
   }
 
-  /** Returns the number of entries before a page; before the end, the number of entries of all pages. */
+  /**
+   * Returns the number of entries before the page at an index. For the index behind the last page, this is the number
+   * of all entries.
+   */
   before(at: number): number {
     if (at === 0) return 0
     if (at < this.size) return (this.beforeStretch[at >> stretchBits] as number) + (this.beforePage[at] as number)
     return this.before(at - 1) + (this.counts[at - 1] as number)
   }
 
-  /** Changes the number of entries of a page. */
+  /** Changes the number of entries of a page by one. */
   change(at: number, by: 1 | -1): void {
     const { counts, beforePage, beforeStretch, size } = this
     counts[at] = (counts[at] as number) + by
@@ -64,7 +71,7 @@ class Directory {
     }
   }
 
-  /** Counts the entries before the pages of a stretch and behind it, where pages have moved. */
+  /** Counts again the entries before each page and each stretch, from the stretch of the page at `from` on. */
   countAgain(from: number): void {
     const { counts, beforePage, beforeStretch, size } = this
     for (let page = from & ~(stretchPages - 1); page < size; page += 1) {
@@ -124,8 +131,9 @@ class Directory {
 }
 
 /**
- * Sorted lists of entries, each a key and the slot of a rule, in pages of two pools that all lists share. Equal keys are in
- * the order of their slots, so that an entry among many equal keys is found without a scan.
+ * Keeps sorted lists of entries. An entry is a key and the slot of a rule. The entries of all lists are in pages of two
+ * shared arrays. Equal keys are in the order of their slots, so that an entry among many equal keys is found without a
+ * scan.
  */
 export class SortedPages {
   private keys = new Float64Array(pagesMin * pageEntries)
@@ -186,24 +194,27 @@ export class SortedPages {
     } else if (index === begin + count - 1) this.setLast(directory, at, index - 1)
   }
 
-  /** Returns the number of keys up to and with a key. */
+  /** Returns the number of entries whose keys are not above a key. */
   countUpTo(list: number, key: number): number {
     return this.rank(this.directory(list), key)
   }
 
-  /** Returns the number of keys above a key. */
+  /** Returns the number of entries whose keys are above a key. */
   countAbove(list: number, key: number): number {
     const directory = this.directory(list)
     return directory.before(directory.size) - this.rank(directory, key)
   }
 
-  /** Returns the number of keys above `above`, up to and with `upTo`, which is not less. */
+  /**
+   * Returns the number of entries whose keys are above `above` and not above `upTo`. `upTo` must not be less than
+   * `above`.
+   */
   countBetween(list: number, above: number, upTo: number): number {
     const directory = this.directory(list)
     return directory.size === 0 ? 0 : this.rank(directory, upTo) - this.rank(directory, above)
   }
 
-  /** Adds the slots of the keys above `above`, up to and with `upTo`. */
+  /** Adds to `found` the slots of the entries whose keys are above `above` and not above `upTo`. */
   collectBetween(list: number, above: number, upTo: number, found: IntegerList): void {
     const directory = this.directory(list)
     const last = directory.pageAbove(upTo)
@@ -243,7 +254,7 @@ export class SortedPages {
     return low
   }
 
-  /** Returns the index of an entry, or of the first one behind its place. */
+  /** Returns the index of an entry, or the index where the entry belongs if the page does not have it. */
   private indexOf(begin: number, count: number, key: number, slot: number): number {
     const { keys, slots } = this
     let low = begin
@@ -257,7 +268,7 @@ export class SortedPages {
     return low
   }
 
-  /** Moves the entries from one index to before another by one. */
+  /** Moves the entries from the index `from` to before the index `to`, each by one index. */
   private move(from: number, to: number, by: 1 | -1): void {
     const { keys, slots } = this
     if (to - from >= loopMax) {
@@ -291,7 +302,7 @@ export class SortedPages {
     directory.lastSlots[at] = this.slots[index] as number
   }
 
-  /** Moves the upper half of a page to a new one behind it. */
+  /** Moves the upper half of a page to a new page behind it. */
   private split(directory: Directory, at: number): void {
     const page = directory.pages[at] as number
     const half = pageEntries / 2

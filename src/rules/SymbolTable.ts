@@ -1,4 +1,6 @@
-/** Small numbers for texts, as long as they are in use. A number that nobody uses any more stands for the next text. */
+/**
+ * Gives small numbers to texts that are in use. When a text is no longer in use, its number is free for another text.
+ */
 export class SymbolTable {
   private readonly numbers = new Map<string, number>()
   private readonly texts: Array<string> = []
@@ -10,7 +12,7 @@ export class SymbolTable {
     return this.numbers.size
   }
 
-  /** Returns the number of a text, or `undefined` if nobody uses it. */
+  /** Returns the number of a text, or `undefined` if the text is not in use. */
   find(text: string): number | undefined {
     return this.numbers.size === 0 ? undefined : this.numbers.get(text)
   }

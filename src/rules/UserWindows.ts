@@ -4,12 +4,14 @@ import type { Scope } from "./Rule.ts"
 import type { WindowCutoff } from "./RuleWindow.ts"
 import { WindowState } from "./WindowState.ts"
 
-/** A window state that a revision needs. */
+/** A window state that is needed to judge a revision. */
 export interface WindowNeed {
   readonly key: string
   readonly scope: Scope
   readonly cutoff: WindowCutoff
-  /** The state has to have all purchases of the account behind the newest that is too old for this moment. */
+  /**
+   * The state has to have all purchases of the account that follow the newest purchase stored at or before this moment.
+   */
   readonly since: number
 }
 
@@ -19,11 +21,11 @@ interface HeldState {
   readonly state: WindowState
 }
 
-/** Returns a text that is the same for the states of equal scopes and windows, and no other. */
+/** Returns a text that states of the same scope and window share, and that no other state has. */
 export const stateKey = (scope: Scope, windowKey: string): string =>
   scope.kind === "everything" ? `${windowKey}|` : `${windowKey}|${scope.kind}|${scope.name}`
 
-/** Whether a scope has a purchase. */
+/** Returns whether a purchase is in a scope. */
 export const isInScope = (
   scope: Scope,
   { productName, productType }: Pick<AppliedPurchase, "productName" | "productType">
@@ -38,19 +40,22 @@ const addTo = (state: WindowState, scope: Scope, purchase: AppliedPurchase): voi
 }
 
 /**
- * The window states of one user. Whoever judges holds them between the user's revisions, and may drop them at any time. They
- * are loaded again from the purchases of the account.
+ * The window states of one user. The caller of {@link Judgement} holds the states between the user's revisions, and may
+ * drop them at any time. Dropped states are loaded again from the purchases of the account.
  */
 export class UserWindows {
   private sequence: number
   private readonly held = new Map<string, HeldState>()
 
-  /** Makes windows without states for a user whose newest revision is in the commit of this sequence; 0 without one. */
+  /**
+   * Makes windows without states for a user whose newest revision is in the commit at this sequence; 0 for a user
+   * without a revision.
+   */
   constructor(sequence: number) {
     this.sequence = sequence
   }
 
-  /** The sequence of the newest revision that the states have. */
+  /** The sequence of the commit with the newest revision whose purchases the states have. */
   get through(): number {
     return this.sequence
   }
@@ -73,7 +78,10 @@ export class UserWindows {
     return held.state
   }
 
-  /** Loads a state from purchases of the account, oldest first: from the newest that is too old on, or more of them. */
+  /**
+   * Loads a state from purchases of the account, oldest first. They have to begin with the newest purchase that is too
+   * old for `since`, or with an earlier one.
+   */
   load({ key, scope, cutoff, since }: WindowNeed, purchases: Iterable<AppliedPurchase>): void {
     const state = new WindowState(since)
     for (const purchase of purchases) addTo(state, scope, purchase)
@@ -86,7 +94,10 @@ export class UserWindows {
     for (const { scope, state } of this.held.values()) addTo(state, scope, purchase)
   }
 
-  /** Ends a revision: drops states that no rule looked at though a purchase was in their scope, and forgets old purchases. */
+  /**
+   * Takes note that a revision is judged. Drops each state whose scope has a purchase of the revision, but which no
+   * rule used. Forgets the purchases of other states that are too old.
+   */
   settle(sequence: number, purchases: ReadonlyArray<AppliedPurchase>, used: ReadonlySet<string>): void {
     this.sequence = sequence
     const last = purchases.at(-1)

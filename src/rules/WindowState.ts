@@ -1,6 +1,6 @@
 import { measureMax } from "./Rule.ts"
 
-/** A running sum of cents, and a running number of purchases. A sum of {@link measureMax} or more is that. */
+/** A running sum of cents, and a running number of purchases. A larger sum than {@link measureMax} is cut off there. */
 export interface Running {
   readonly spent: number
   readonly count: number
@@ -12,30 +12,34 @@ const roomMin = 4
 export const boundedSum = (cents: bigint): number => (cents > BigInt(measureMax) ? measureMax : Number(cents))
 
 /**
- * The purchases of one user within one scope and one window: a ring of times and cumulative cents, oldest first.
+ * Keeps the purchases of one user within one scope and one window: a ring buffer of times and cumulative cents, oldest
+ * first.
  *
- * The window of a purchase begins behind the newest purchase of the account, of whatever scope, that is too old. The times
- * of an account rise, but those of older ledgers may fall. Therefore the ring has the least of each purchase's time and all
- * times after it. These rise, and a purchase is in the window if its least time is not too old.
+ * The window of a purchase begins behind the newest purchase of the account, of whatever scope, that is too old. The
+ * times of an account's purchases rise, but in older ledgers they may also fall. Therefore the ring has a least time
+ * for each purchase: the least of its own time and the times of all later purchases. Least times rise. A purchase is in
+ * the window if its least time is not too old.
  */
 export class WindowState {
-  /** Purchases that were too old for this moment are not in the ring. A window that reaches further back cannot be told. */
+  /**
+   * Purchases that were too old for this moment are not in the ring. A window that begins earlier cannot be measured.
+   */
   private floor: number
-  /** The window of everything before has no end that moves, and needs no ring. */
+  /** Whether the window is `ever`. Such a window never begins later, so no purchase leaves it, and it needs no ring. */
   private readonly isEver: boolean
   private times = new Float64Array(roomMin)
-  /** The sum of all cents up to and with a purchase, modulo 2^64. */
+  /** For each purchase, the sum of all cents up to and including this purchase, modulo 2^64. */
   private sums = new BigInt64Array(roomMin)
   private first = 0
   private size = 0
-  /** The sum of everything before the ring, and of everything that came, modulo 2^64. */
+  /** The sum of all purchases that left the ring, modulo 2^64; `sumThrough` is the sum of all that were added. */
   private sumBefore = 0n
   private sumThrough = 0n
   private countThrough = 0
 
   /**
    * Makes the state of an account whose purchases are all too old for `floor`, in milliseconds since 1970. With
-   * `-Infinity` it is the state of everything before.
+   * `-Infinity`, it is the state of the window `ever`.
    */
   constructor(floor: number) {
     this.floor = floor
@@ -47,12 +51,15 @@ export class WindowState {
     return this.size
   }
 
-  /** Whether the state can tell a window that begins after this moment. */
+  /** Returns whether the state can measure a window that begins after this moment. */
   reaches(cutoff: number): boolean {
     return this.isEver ? cutoff === this.floor : cutoff >= this.floor
   }
 
-  /** Returns the measure of the window that begins after `cutoff`, and ends with the newest purchase that was added. */
+  /**
+   * Returns the running measures of the window that begins after `cutoff`, and ends with the newest purchase that was
+   * added.
+   */
   runningSince(cutoff: number): Running {
     if (!this.reaches(cutoff)) throw new RangeError("The window begins before the purchases that were kept.")
     if (this.isEver) return { spent: boundedSum(BigInt.asUintN(64, this.sumThrough)), count: this.countThrough }
@@ -99,7 +106,8 @@ export class WindowState {
 
   /** Returns the number of purchases in the ring that are too old for a moment. */
   private tooOld(cutoff: number): number {
-    // Of a window that moves on, few are too old: they are looked at one by one, and doubling finds the rest.
+    // Usually few purchases are too old. So the search starts at the oldest one with steps that double, and then halves
+    // the range.
     let low = 0
     let high = 1
     while (high <= this.size && (this.times[this.slot(high - 1)] as number) <= cutoff) {

@@ -1,6 +1,6 @@
 import type { RawJson } from "../protocol/ExactJson.ts"
 
-/** A number of a JSON text, as the text has it. */
+/** A number of a JSON text, exactly as it is written there. */
 export class WrittenNumber {
   readonly text: string
 
@@ -25,8 +25,8 @@ export const parseExactJson = (text: string): unknown => JSON.parse(text, keepNu
 const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]]|:/g
 
 /**
- * Returns a name that one object of a JSON text has twice, or `undefined`. JSON.parse would keep the last of its values.
- * The text has to be JSON.
+ * Returns a name that one object of a JSON text has twice, or `undefined`. JSON.parse would keep only the last value of
+ * this name. The text has to be JSON.
  */
 export const repeatedNameOf = (text: string): string | undefined => {
   const open: Array<Set<string>> = []

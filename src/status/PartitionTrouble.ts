@@ -1,9 +1,11 @@
-/** The worker that owns a partition, as far as it is known. */
+/** The owner of a partition, as far as the owner is known. */
 interface Ownership {
   readonly owner: string | undefined
-  /** The owner's newest sign of life; `undefined` if it has left or was not heard for a minute. */
+  /** The owner's newest sign of life; `undefined` if the owner has left or was not heard for a minute. */
   readonly sign?: { readonly isAlive: boolean; readonly silentMilliseconds: number } | undefined
-  /** The time for which the owner has applied nothing although messages wait; `undefined` if it makes progress. */
+  /**
+   * The time for which the owner has applied nothing although messages wait; `undefined` if the owner makes progress.
+   */
   readonly stuckMilliseconds?: number | undefined
 }
 

@@ -7,15 +7,15 @@ import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { troubleOf } from "./PartitionTrouble.ts"
 
-/** The time for which all callers share a reading, also one that failed. */
+/** The time for which all callers share a reading, even if the reading failed. */
 const readingGood = Duration.millis(500)
 /** The time that the broker has for a reading. */
 const readingWait = Duration.millis(2_500)
 /** The most partitions that are looked up at once. */
 const readsAtOnceMax = 16
 /**
- * A partition is stuck if messages wait, and none was applied for this long. It is longer than a slow commit, and short
- * enough for people to see it within five seconds.
+ * A partition is stuck if messages wait, and none was applied for this long. The time is longer than a slow commit. It
+ * is so short that people see a stuck partition within five seconds.
  */
 const stuckAfterMilliseconds = 3_500
 
@@ -27,7 +27,7 @@ export interface PartitionStatus {
    * partition.
    */
   readonly waiting: number | undefined
-  /** The worker that took the partition over last; `undefined` if none ever did. */
+  /** The worker that took the partition over last; `undefined` if no worker ever did. */
   readonly owner: string | undefined
   /** Why the partition's purchases are not applied now, for people; `undefined` if they are applied. */
   readonly trouble: string | undefined
@@ -63,7 +63,10 @@ const unread = (partition: number): PartitionStatus => ({
   isStuck: false
 })
 
-/** Makes the function that returns the owner of an epoch. The owner of an epoch never changes, so it is read once. */
+/**
+ * Makes the function that returns the owner of an epoch. The owner of an epoch never changes, so each owner is read
+ * once.
+ */
 const makeOwnerOf = Effect.map(CommitChain, (chain) => {
   const owners = new Map<number, Ownership>()
   return Effect.fnUntraced(function* (partition: number, epoch: number) {
@@ -138,7 +141,7 @@ export class SystemStatus extends Context.Service<
   {
     /**
      * Returns the newest reading. This edge asks the broker at most twice a second, whatever the number of callers. A
-     * reading takes the consumers of the input log, the signs of life of the workers, and the owner of each new epoch.
+     * reading needs the consumers of the input log, the signs of life of the workers, and the owner of each new epoch.
      */
     readonly current: Effect.Effect<StatusReading, BrokerFailure>
   }

@@ -39,7 +39,7 @@ const purchaseOf = (id: number, value: number): Purchase => ({
 const delivered = (purchases: ReadonlyArray<Purchase>): Array<Delivered> =>
   purchases.map((purchase, index) => ({ purchase, inputSequence: index + 1, inputIndex: 0, storedAt: 1_000 + index }))
 
-/** Returns the same deliveries, stored again behind all other deliveries. */
+/** Returns the same purchases as further deliveries, stored behind all other deliveries. */
 const deliveredAgain = (log: ReadonlyArray<Delivered>, behind: number): Array<Delivered> =>
   log.map((one) => ({ ...one, inputSequence: one.inputSequence + behind }))
 
@@ -153,7 +153,7 @@ const manyPurchases = fc.array(
 )
 const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 120 })
 const shortCuts = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 20 })
-/** The number of commits while a segment is being stored. */
+/** The number of commits that come while a segment is being stored. */
 const lag = fc.integer({ min: 0, max: 40 })
 
 const grouped = (all: ReadonlyArray<Delivered>, sizes: ReadonlyArray<number>): Array<Array<Delivered>> => {
@@ -167,7 +167,7 @@ const grouped = (all: ReadonlyArray<Delivered>, sizes: ReadonlyArray<number>): A
   return groups
 }
 
-/** Commits groups as an actor does, with segments that take as long as some commits. */
+/** Commits groups of deliveries as an actor does. Storing a segment takes as long as some commits. */
 const commitAll = (ledger: AccountLedger, groups: ReadonlyArray<ReadonlyArray<Delivered>>, commitsMeanwhile = 0) => {
   for (const group of groups) {
     ledger.seal(commitsMeanwhile)
@@ -252,7 +252,7 @@ describe("decide", () => {
     expect(account).toEqual(before)
   })
 
-  it("decide tells a conflict from a repeat, within one group and across groups", () => {
+  it("decide tells a conflict from a repeat, within one group of deliveries and across groups", () => {
     const ledger = makeLedger()
     const log = delivered([purchaseOf(1, 5), purchaseOf(1, 6), purchaseOf(1, 5), purchaseOf(1, 7)])
     const first = ledger.commit(log.slice(0, 2))
@@ -318,7 +318,7 @@ describe("sealing", () => {
       inputSequence: from + index + 1
     }))
 
-  it("a segment is due with 256 ids or 24 revisions that no segment covers, unless one is being stored", () => {
+  it("a segment is due at 256 ids or 24 revisions without a segment, unless a segment is being stored", () => {
     const ids = makeLedger()
     ids.commit(distinct(255))
     expect(isSealDue(ids.account)).toBe(false)
@@ -339,7 +339,7 @@ describe("sealing", () => {
     })
   })
 
-  it("a segment is due with 256 ids that came again, even if they came in one revision", () => {
+  it("a segment is due at 256 repeated ids, even if one revision brought them all", () => {
     const ledger = makeLedger()
     const log = distinct(256)
     ledger.commit(log)
@@ -373,7 +373,7 @@ describe("sealing", () => {
     expect(mustAwaitSeal(ids.account)).toBe(true)
   })
 
-  it("an account is always within 32 commits, also if its segments take long", () => {
+  it("an account never has more than 32 unsealed revisions, even if its segments take long", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), lag, cuts, (count, commitsMeanwhile, sizes) => {
         const ledger = makeLedger()
@@ -402,7 +402,7 @@ describe("sealing", () => {
     expect(sizes).toEqual([[900, 124], [1], [1_400], [1]])
   })
 
-  it("a segment covers repeats of one id alone, so that a wake-up never walks a long chain", () => {
+  it("a segment is made even for repeats of one id alone, so that loading never reads a long chain", () => {
     const ledger = makeLedger()
     const log = delivered(Array.from({ length: 300 }, () => purchaseOf(1, 5)))
     commitAll(
@@ -415,7 +415,7 @@ describe("sealing", () => {
     expect(load(ledger).purchaseIds.get("p1")?.repeats).toBe(log.length - 1)
   })
 
-  it("each segment fits into the broker's largest message, for any repeats while a segment is stored", () => {
+  it("each segment fits into a message of the broker, however many repeats come while one is stored", () => {
     const ledger = makeLedger()
     const long = (id: number): PurchaseId => `${id}`.padEnd(128, "購") as PurchaseId
     const sales = distinct(30_000).map((one, id) => ({ ...one, purchase: { ...one.purchase, purchaseId: long(id) } }))
@@ -439,7 +439,7 @@ describe("sealing", () => {
 })
 
 describe("a revision", () => {
-  it("a revision names the revisions before it with the newest first, up to the number that is kept", () => {
+  it("a revision names the revisions before it, newest first, up to a maximum number", () => {
     const ledger = makeLedger()
     for (const one of delivered(Array.from({ length: 50 }, (_, id) => purchaseOf(id, 1)))) ledger.commit([one])
     for (const [index, { revision }] of ledger.revisions.entries()) {
@@ -456,7 +456,7 @@ describe("a revision", () => {
 })
 
 describe("the revisions after a commit", () => {
-  it("the revisions after a commit come oldest first, including revisions that only count repeats", () => {
+  it("the revisions that follow a commit come oldest first, including revisions that only count repeats", () => {
     fc.assert(
       fc.property(
         purchases,

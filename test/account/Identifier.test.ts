@@ -121,7 +121,7 @@ describe("the other texts", () => {
     expect(productTextProblem("x".repeat(201))).toBe("must have at most 200 characters")
   })
 
-  it("a product may have a path's characters, and a purchase id may not", () => {
+  it("a product may have the characters that a path has, and a purchase id may not", () => {
     expect(productTextProblem("a/b\\c")).toBeUndefined()
     expect(productTextProblem("..")).toBeUndefined()
     expect(purchaseIdProblem("a/b")).toBe(segment)
@@ -141,7 +141,7 @@ describe("the schemas", () => {
   )
 
   it.each(schemas)(
-    "the schema %s takes a text in NFC without a problem, and refuses any other",
+    "the schema %s takes a text in NFC that has no problem, and refuses any other text",
     (_name, decode, problem) => {
       assert(
         property(string({ unit: nasty, maxLength: 210 }), (text) => {

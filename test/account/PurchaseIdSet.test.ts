@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { PurchaseIdSet, type AppliedId } from "../../src/account/PurchaseIdSet.ts"
 import type { SealedRevision } from "../../src/account/Segment.ts"
 
-/** Groups ids by their revisions, as a set has to. */
+/** Groups ids by their revisions, as the set does. */
 const byRevision = (ids: ReadonlyArray<readonly [string, AppliedId]>): Array<SealedRevision> => {
   const revisions: Array<SealedRevision> = []
   for (const [purchaseId, { sequence, fingerprint }] of ids) {
@@ -19,7 +19,7 @@ const byRevision = (ids: ReadonlyArray<readonly [string, AppliedId]>): Array<Sea
   return revisions
 }
 
-// More ids than a list holds.
+// These are more ids than the set keeps in a list.
 const known = [
   "a",
   "b",
@@ -46,7 +46,7 @@ const steps = fc.array(
 )
 
 describe("PurchaseIdSet", () => {
-  it("a purchaseId set answers for each id as a map of objects does", () => {
+  it("a purchaseId set answers for each id as a plain map does", () => {
     fc.assert(
       fc.property(steps, (all) => {
         const set = new PurchaseIdSet()
@@ -78,7 +78,7 @@ describe("PurchaseIdSet", () => {
     )
   })
 
-  it("a purchaseId set holds the ids of segments and more, whether its room was known or not", () => {
+  it("a purchaseId set holds ids of segments and further ids, whether it was told their number or not", () => {
     for (const expected of [0, 5, 16, 17, 40, 1_000]) {
       const set = new PurchaseIdSet()
       set.expect(expected)

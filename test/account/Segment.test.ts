@@ -65,7 +65,7 @@ describe("the links of segments", () => {
     expect(follow(chainOf(segments))).toEqual({ found: segments, isKnown: true, steps: 3 })
   })
 
-  it("a segment has at most 255 links of a kind, which lead to every segment through directories", () => {
+  it("a segment has at most 255 links of each kind, and links and directories lead to every segment", () => {
     const segments = (linksMax + 2) * (linksMax + 1) + 7
     const stored = chainOf(segments)
     for (const { before, directories } of stored.values()) {
@@ -92,7 +92,7 @@ const segment: fc.Arbitrary<Segment> = fc.record({
 })
 
 describe("a segment as text", () => {
-  it("a segment is read back as it was written, with revisions that applied nothing", () => {
+  it("a segment is read back as it was written, including revisions that applied nothing", () => {
     fc.assert(fc.property(segment, (written) => void expect(decodeSegment(encodeSegment(written))).toEqual(written)))
   })
 

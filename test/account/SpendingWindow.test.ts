@@ -29,7 +29,7 @@ const kinds = record({ by: constantFrom(...windowUnits), timeZone: constantFrom(
 const moments = integer({ min: at("1975-01-01T00:00:00Z"), max: at("2040-01-01T00:00:00Z") })
 
 describe("windows of a range", () => {
-  it("the windows of a range cover each moment of the range once, and are cut where windows begin", () => {
+  it("the windows of a range cover each moment once, and meet only where a calendar window begins", () => {
     assert(
       property(kinds, moments, integer({ min: 1, max: 200 * hour }), (kind, from, length) => {
         const range = { from, to: from + length }
@@ -49,7 +49,7 @@ describe("windows of a range", () => {
     )
   })
 
-  it("a range has a bounded number of windows, and the rest of the range begins where the windows end", () => {
+  it("a long range gives a bounded number of windows, and its rest begins where these windows end", () => {
     const kind = { by: "day", timeZone: "Europe/Berlin" } as const
     const range = { from: at("2026-01-01T00:00:00Z"), to: at("2026-02-01T00:00:00Z") }
     const all = windowsOf(kind, range, 100)
@@ -92,7 +92,7 @@ describe("a window", () => {
     expect((windowEnd(kind, at(moment)) - windowStart(kind, at(moment))) / hour).toBe(hours)
   })
 
-  it("a window is found by the number of windows before a moment", () => {
+  it("a window is found by the number of windows that begin before a moment", () => {
     const berlin = (by: "day" | "month") => ({ by, timeZone: "Europe/Berlin" })
     const shown = (kind: ReturnType<typeof berlin>, windows: number) =>
       clockTime(windowStartBefore(kind, at("2026-03-31T12:00:00Z"), windows), kind.timeZone)

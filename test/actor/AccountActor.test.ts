@@ -97,7 +97,7 @@ class TestActor {
     this.recordsLayer
   )
 
-  /** Returns an actor whose account has one commit, and which has read none of its input. */
+  /** Returns an actor whose account has one commit. The actor was given none of the input of that commit. */
   static onCommit(text: string) {
     return Effect.gen(function* () {
       const actor = new TestActor()
@@ -106,7 +106,7 @@ class TestActor {
     })
   }
 
-  /** Starts an actor of a new epoch, which loads the account from the journal. The one before it ends. */
+  /** Starts an actor of a new epoch, which loads the account from the journal. The actor of the epoch before ends. */
   start() {
     return Effect.gen({ self: this }, function* () {
       yield* this.end()
@@ -141,7 +141,7 @@ class TestActor {
     })
   }
 
-  /** Gives the actor ids as one message each. Returns when it can do no more. */
+  /** Gives the actor one message for each id. Returns when the actor can do no more. */
   give(ids: ReadonlyArray<number>, quantity = 1) {
     return Effect.suspend(() => {
       for (const id of ids) this.tell([this.delivered(id, quantity)])
@@ -194,7 +194,7 @@ class TestActor {
     })
   }
 
-  /** Gives ids as one message each, one revision a message. */
+  /** Gives the actor one message for each id, and commits one revision for each message. */
   applyEach(ids: ReadonlyArray<number>) {
     return Effect.forEach(ids, (id) => Effect.andThen(this.give([id]), this.commit()), { discard: true })
   }
@@ -215,7 +215,7 @@ class TestActor {
 interface Given {
   /** Applies ids, one in each revision. */
   readonly applied?: ReadonlyArray<number>
-  /** The writes that wait for the test from that moment on. */
+  /** The writes that wait for the test after these ids are applied. */
   readonly holding?: "seals" | "records"
 }
 
@@ -343,14 +343,14 @@ describe("an actor that seals", () => {
       yield* actor.seals.release
       expect(actor.proposals).toHaveLength(1)
       const revision = yield* actor.commit()
-      // The segment covers the 24 revisions that were there when it began.
+      // The segment covers the 24 revisions that were committed when the segment was begun.
       expect(revision?.unsealed).toBe(9)
       expect(problemsOf(actor, revision as Revision)).toEqual([])
       expect(revision?.segment).toBeGreaterThan(0)
     })
   )
 
-  it.effect("an actor holds a revision back that follows 1,024 ids beside the segment on its way", () =>
+  it.effect("an actor holds back a revision after 1,024 unsealed ids while a segment is being stored", () =>
     Effect.gen(function* () {
       const actor = yield* given({ holding: "seals" })
 
@@ -470,7 +470,7 @@ describe("an actor with conflicts", () => {
     })
   )
 
-  it.effect("an actor tells of conflicts only when the commit that counts them is stored", () =>
+  it.effect("an actor reports conflicts only when the commit that counts them is stored", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: [1] })
 
@@ -502,7 +502,7 @@ describe("an actor with conflicts", () => {
 })
 
 describe("an actor", () => {
-  it.effect("an actor writes no line for input that was decided before, and finishes its part of the message", () =>
+  it.effect("an actor writes no revision for input that was decided before, and reports that input as finished", () =>
     Effect.gen(function* () {
       const actor = yield* given()
 

@@ -58,7 +58,10 @@ describe("ActorRegistry", () => {
   let scope: Scope.Closeable
   let epoch: TestEpoch
   let actors: EpochActors<number>
-  /** The indexes of the committed proposals. An actor proposes itself, so the same object comes again. */
+  /**
+   * The indexes of the committed proposals. An actor is its own proposal, so the same object is proposed again and
+   * again.
+   */
   let committed: Set<number>
 
   const open = async (settings: Parameters<typeof makeRegistry>[0], mailboxMax = 10) => {
@@ -73,7 +76,7 @@ describe("ActorRegistry", () => {
         registry.forEpoch<number>({
           partition: 0,
           writer: { submit: made.submit },
-          // Without a revision there would be nothing to read.
+          // Every user has a revision, because an account without a revision is not read.
           headOf: () => 1,
           failed: (reason) => void of.failures.push(reason),
           mailboxMax,
@@ -115,7 +118,10 @@ describe("ActorRegistry", () => {
   }
 
   const proposalsAre = (count: number) => until(`${count} proposals`, () => made.proposals.length === count)
-  /** Commits the oldest proposal of a user that is not committed. It writes the line first, as the writer does. */
+  /**
+   * Commits the oldest proposal of a user that is not committed. Takes the line of the revision first, as the writer
+   * does.
+   */
   const commitOf = (user: string) => {
     const index = made.proposals.findIndex((one, at) => one.userToken === user && !committed.has(at))
     if (index < 0) throw new Error(`no proposal of ${user} waits`)
@@ -129,7 +135,7 @@ describe("ActorRegistry", () => {
       if (!to.tell(user, { kind: "look", look: resolve })) reject(new Error("no room"))
     })
 
-  it("a full mailbox refuses purchases, and takes new purchases when its actor has gone on", async () => {
+  it("a full mailbox refuses purchases, and takes purchases again when its actor has taken some", async () => {
     await open({ residentMax: 10 }, 2)
     expect(sell("ann", "1")).toBe(true)
     await proposalsAre(1)
@@ -168,7 +174,7 @@ describe("ActorRegistry", () => {
     expect((await look("ann")).count).toBe(1)
   })
 
-  it("an actor answers a look when all that came before the look is committed", async () => {
+  it("an actor answers a question when everything that came before the question is committed", async () => {
     await open({ residentMax: 10 })
     sell("ann", "1")
     await proposalsAre(1)
@@ -183,7 +189,7 @@ describe("ActorRegistry", () => {
     expect(seen).toBe(2)
   })
 
-  it("an actor without work gives its place up when the registry is full, and an actor with work does not", async () => {
+  it("in a full registry, an actor without work makes room for another, and an actor with work stays", async () => {
     await open({ residentMax: 2 })
     sell("ann", "1")
     sell("ben", "1")
@@ -198,12 +204,12 @@ describe("ActorRegistry", () => {
     await proposalsAre(3)
     commitOf("cat")
     commitOf("ann")
-    // Ben was passivated and is loaded again. He has the slot of Ann or of Cat.
+    // Ben was passivated and is loaded again. Ben's actor has the slot that Ann's or Cat's actor had.
     expect((await look("ben")).count).toBe(0)
     expect({ loads: made.loads(), resident: registry.resident() }).toEqual({ loads: 4, resident: 2 })
   })
 
-  it("the registry loads a bounded number of accounts at once, and frees their room when they end", async () => {
+  it("the registry loads a bounded number of accounts at once, and loads more when one is loaded", async () => {
     await open({ residentMax: 10 * loadingMax })
     made.mayLoad.closeUnsafe()
     const users = Array.from({ length: loadingMax }, (_, user) => `user${user}`)
@@ -230,7 +236,7 @@ describe("ActorRegistry", () => {
     await Effect.runPromise(Scope.close(otherScope, Exit.void))
   })
 
-  it("the registry gives the places of an epoch to other epochs when the epoch ends", async () => {
+  it("when an epoch ends, the registry gives the room of its actors to other epochs", async () => {
     await open({ residentMax: 1 })
     sell("ann", "1")
     await proposalsAre(1)

@@ -23,7 +23,7 @@ const newestFirst = (newest: Member | undefined): Array<number> => {
 }
 
 describe("LruList", () => {
-  it("the order of use equals that of a set whose used members are deleted and added again", () => {
+  it("the list has the same order as a set from which each used member is deleted and added again", () => {
     const steps = fc.array(fc.record({ kind: fc.constantFrom("use", "delete"), at: fc.nat({ max: 7 }) }))
     fc.assert(
       fc.property(steps, (all) => {

@@ -17,7 +17,7 @@ describe("An actor that is passivated and loaded again", () => {
       await system.publish(piece)
       await system.admin.untilApplied()
     }
-    // Each revision has 40 ids. Seven of them reach 256 ids, and the eighth begins their segment.
+    // Each revision has 40 ids. Seven revisions reach 256 ids, and the eighth revision begins the segment of these ids.
     const segments = Math.floor((Math.ceil(1_500 / 40) - 1) / Math.ceil(256 / 40))
     expect(await system.admin.keys("segment.>")).toEqual({ [`segment.${system.partitionOf("long")}`]: segments })
     await system.stopWorkers()
@@ -46,7 +46,7 @@ describe("An actor that is passivated and loaded again", () => {
     expect(await receiptOf(system.ask, "long", "more1")).toMatchObject({ repeatsDropped: 0, conflictsRejected: 0 })
   })
 
-  it("actors of 25 users that are always evicted from two places apply each purchase once", async () => {
+  it("with room for two actors, the purchases of 25 users are each applied once", async () => {
     let most = 0
     let look = () => 0
     const worker = await system.startWorker(

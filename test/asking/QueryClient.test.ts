@@ -66,7 +66,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("a question is asked again without an answer, after an unreadable answer and without an owner", () =>
+  it.effect("a question is asked again if it gets no answer, an unreadable answer, or finds no owner", () =>
     Effect.gen(function* () {
       const { total, asked } = yield* clientOver((request, attempt) => {
         if (attempt === 1) return Effect.fail(unknown)
@@ -91,7 +91,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("a question goes out at once while few are under way, and otherwise with the questions that wait", () =>
+  it.effect("a question is sent at once if few requests are in flight, and else with other waiting questions", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { total, asked } = yield* clientOver((request) => Effect.as(Deferred.await(gate), answerTo(request)))
@@ -120,7 +120,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("a question waits a short time behind a large request, and a bounded number of requests is under way", () =>
+  it.effect("a question waits briefly behind a large request, and the number of requests in flight is bounded", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { total, asked } = yield* clientOver((request, attempt) =>
@@ -149,7 +149,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("a question for many totals of the past goes out alone, since it may fill a message", () =>
+  it.effect("a question for many totals of the past is sent alone, because its answer may fill a message", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { total, totalsBefore, asked } = yield* clientOver((request) =>

@@ -33,7 +33,7 @@ describe("A request", () => {
     expect(requestsOf(...queue)).toEqual([["ann"], ["bob"], ["cat"], ["dan"]])
   })
 
-  it("a request leaves out questions that are settled", () => {
+  it("a request leaves out questions that nobody waits for any more", () => {
     expect(requestsOf(waiting(total("ann"), "strong", true), waiting(total("bob")))).toEqual([["bob"]])
   })
 })

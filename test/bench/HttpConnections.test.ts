@@ -8,7 +8,7 @@ afterEach(() => {
   for (const close of opened.splice(0)) close()
 })
 
-/** A server that passes each request, as its bytes come in, to `answer`. */
+/** Starts a server that calls `answer` with each request as soon as its bytes come in. */
 const serve = async (answer: (socket: Socket, request: string, connection: number) => void) => {
   let connections = 0
   const server = createServer((socket) => {
@@ -41,7 +41,7 @@ describe("the connections of the load", () => {
     expect(await client.exchange("GET / HTTP/1.1\r\n\r\n")).toEqual({ status: 201, text: '{"price":"9 €"}' })
   })
 
-  it("connections give each request its own answer, and are no more than allowed", async () => {
+  it("each request gets its own answer, and no more connections than allowed are opened", async () => {
     const { client, connections } = await serve((socket, request) => socket.write(response(pathOf(request))))
     const paths = Array.from({ length: 50 }, (_, index) => `/${index}`)
     const answers = await Promise.all(paths.map((path) => client.exchange(`GET ${path} HTTP/1.1\r\n\r\n`)))
@@ -49,7 +49,7 @@ describe("the connections of the load", () => {
     expect(connections()).toBe(2)
   })
 
-  it("a request that meets the end of an idle connection is sent again, and counted as such", async () => {
+  it("a request on an idle connection that just ended is sent again, and counted as sent again", async () => {
     const { client } = await serve((socket, request, connection) =>
       pathOf(request) === "/second" && connection === 1 ? socket.destroy() : socket.write(response("fine"))
     )

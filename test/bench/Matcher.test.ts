@@ -12,8 +12,8 @@ const symbols = fc.integer({ min: 0, max: 3 })
 const rules = fc.array(fc.tuple(symbols, fc.integer({ min: 0, max: 2 }), prices), { maxLength: 400, size: "max" })
 const events = fc.array(fc.tuple(symbols, prices), { maxLength: 40, size: "max" })
 
-describe("the matcher of the benchmark's tables", () => {
-  it("counts and stores each matching pair of an event and a rule once, as a loop over all rules does", () => {
+describe("the benchmark's matcher, which finds the rules that an event meets", () => {
+  it("counts and stores the same pairs of an event and a matching rule as a loop over all rules", () => {
     fc.assert(
       fc.property(rules, events, (rules, events) => {
         const ruleColumns = {
@@ -39,7 +39,7 @@ describe("the matcher of the benchmark's tables", () => {
     )
   })
 
-  it.each(profiles)("measures a row of the $name matcher's data, and finds nothing wrong in it", (profile) => {
+  it.each(profiles)("measures one table row of the $name matcher, and finds no mistake", (profile) => {
     const { matches, wrong } = measureRow(profile, { events: 5_000, rules: 100 }, 1)
     expect(wrong).toEqual([])
     expect(matches / 500_000 / profile.share).toBeCloseTo(1, 0)

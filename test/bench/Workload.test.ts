@@ -21,7 +21,7 @@ describe("the workload of the benchmark", () => {
     expect(repeats).toBe(workload.purchases / 20)
   })
 
-  it("the workload expects the totals that adding up each id once gives", () => {
+  it("the workload expects the totals in which each purchase id counts once", () => {
     expect(totalsOfWorkload(workload)).toEqual(totalsOf(all(workload)))
   })
 
@@ -32,7 +32,7 @@ describe("the workload of the benchmark", () => {
     expect(Math.max(...counts)).toBeLessThan(230)
   })
 
-  it("the workload by Zipf's law gives as much to ten users as to the next 90, and to the next 900", () => {
+  it("by Zipf's law, the first 10 users, the next 90 and the next 900 have equally many purchases", () => {
     const zipf = { purchases: 90_000, users: 1_000, repeatEvery: 0, spread: "zipf" } as const
     const counts = [0, 0, 0]
     for (const { userId } of all(zipf)) {

@@ -1,8 +1,8 @@
 /**
- * The broker's side of the model: the input log, the chain of commits, and publishes without a waiting sender. Each
- * account sees the chain as a list of revisions. Two accounts may share commits in any way, because that changes
- * nothing that a worker does later. A take-over record repeats the position of the commit before it, so the model keeps
- * no trace of it. It only makes every expected sequence older.
+ * The broker's side of the model: the input log, the chain of commits, and messages in flight whose sender no longer
+ * waits. Each account sees the chain as a list of revisions. Two accounts may share commits in any way, because that
+ * changes nothing that a worker does later. A take-over record repeats the position of the commit before it, so the
+ * model keeps no trace of it. The record only makes every expected sequence older.
  */
 import type { HeadsStream, HeadsWrite } from "./Heads.ts"
 
@@ -24,7 +24,7 @@ export const purchaseAt = (script: Script, user: User, sequence: number): string
 export interface Revision {
   /** The purchases that this revision applies. */
   readonly adds: ReadonlyArray<number>
-  /** All purchases of the account, as far as the writer of the revision knew them. */
+  /** All purchases of the account that the writer of the revision knew. */
   readonly entries: ReadonlyArray<number>
   /** The number of entries whose ids are in a segment. */
   readonly sealed: number
@@ -40,15 +40,15 @@ export const noRevision: Revision = { adds: [], entries: [], sealed: 0, decidedT
 export interface Commit {
   readonly position: number
   readonly lines: PerUser<Revision | undefined>
-  /** The number of revisions of each account after it, as its writer counts them. */
+  /** The number of revisions of each account after the commit, as the commit's writer counts them. */
   readonly digest: PerUser<number>
 }
 
 /** A commit that was published, and whose sender no longer waits. */
 export interface LateCommit extends Commit {
   /**
-   * The expected sequence minus the last sequence of the chain. With 0 the commit is stored when it arrives. With less
-   * it is refused for ever.
+   * The expected sequence minus the last sequence of the chain. With 0 the commit is stored when it arrives. With a
+   * negative number it is refused for ever.
    */
   readonly ahead: number
 }
@@ -68,7 +68,7 @@ export interface Shared {
   readonly late: ReadonlyArray<LateCommit>
   readonly heads: HeadsStream
   readonly lateHeads: ReadonlyArray<HeadsWrite>
-  /** True while a worker has a read. Reads do not affect each other, so one at a time shows everything. */
+  /** True while a worker has a read. Reads do not affect each other, so one read at a time shows all mistakes. */
   readonly isReading: boolean
   readonly faultsLeft: number
   readonly readsLeft: number
@@ -86,7 +86,7 @@ export const oneOlder = <Expecting extends { readonly ahead: number }>(expecting
   ahead: Math.max(-1, expecting.ahead - 1)
 })
 
-/** Stores a commit. The caller has checked its expectation. */
+/** Stores a commit. The caller has checked the expectation of the commit. */
 export const append = (shared: Shared, { position, lines, digest }: Commit): Shared => ({
   ...shared,
   position,

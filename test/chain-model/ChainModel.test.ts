@@ -23,7 +23,7 @@ const repeat: Script = [{ ann: "p" }, { ann: "p" }]
 const inTurn: Script = [{ ann: "p" }, { ann: "q" }]
 const apart: Script = [{ ann: "p" }, { bob: "r" }]
 const two: Script = [{ ann: "p" }, { ann: "q", bob: "r" }]
-/** A message without any readable purchase, and one behind it. */
+/** A message without any readable purchase, and a message behind it. */
 const unreadable: Script = [{}, { ann: "p" }]
 /** Two messages of groups, a repeat, and an id that comes again with another content. */
 const three: Script = [{ ann: "p" }, { ann: "q", bob: "r" }, { ann: "p", bob: "r'" }]
@@ -86,7 +86,7 @@ interface Planted extends Partial<Omit<Bounds, "zombies">> {
   readonly script: Script
 }
 
-/** Explores with workers that go on after they lost their ownership. */
+/** Explores the model with workers that go on after they lost the partition. */
 const explorePlanted = ({ mistakes, script, ...bounds }: Planted, invariants?: ReadonlyArray<ModelRule>) =>
   explore(protocol(script, { faults: 0, reads: 0, ...bounds, zombies: "act" }, ...mistakes), {
     statesMax,
@@ -182,12 +182,15 @@ describe("a planted mistake is caught", () => {
 
 describe("each form of the owner's check alone", () => {
   const forms = ["commit", "read"] as const
-  it.each(forms)("the owner's check by a %s lets reads be answered, which the missing barrier shows", (ownerCheck) => {
-    const { violation } = explorePlanted({ mistakes: ["read without barrier"], script: one, reads: 1, ownerCheck })
-    expect(violation?.history.at(-1)).toContain("answers with 0 purchases")
-  })
+  it.each(forms)(
+    "with the owner check by a %s alone, reads are answered, and a read without a barrier is wrong",
+    (ownerCheck) => {
+      const { violation } = explorePlanted({ mistakes: ["read without barrier"], script: one, reads: 1, ownerCheck })
+      expect(violation?.history.at(-1)).toContain("answers with 0 purchases")
+    }
+  )
 
-  it.each(forms)("the owner's check by a %s alone keeps every invariant", (ownerCheck) => {
+  it.each(forms)("with the owner check by a %s alone, every invariant holds", (ownerCheck) => {
     const { violation } = explorePlanted({ mistakes: [], script: repeat, faults: 1, reads: 1, ownerCheck })
     expect(violation, violation?.history.join("\n")).toBeUndefined()
   })

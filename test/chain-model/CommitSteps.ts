@@ -67,7 +67,7 @@ const decide = (
   return { adds, entries, sealed, decidedThrough, repeats, refers: [...segment, ...rejected] }
 }
 
-/** Returns the messages in hand before the first that has an undecided part. */
+/** Returns the messages in hand before the first message that has an undecided part. */
 const finishedMessages = (worker: Worker, isOpen: (sequence: number) => boolean) => {
   const firstOpen = worker.inHand.findIndex(isOpen)
   return firstOpen < 0 ? worker.inHand : worker.inHand.slice(0, firstOpen)
@@ -136,7 +136,7 @@ const proposals: WorkerSteps = (rules, shared, worker) => {
   return steps
 }
 
-/** Writes a segment or a rejected record. An existing one has the same content. */
+/** Writes a segment or a rejected record. If it was written before, it has the same content. */
 const writeReference = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): WorkerStep => {
   const refers = users.flatMap((user) => inFlight.lines[user]?.refers ?? [])
   const missing = refers.find((name) => !shared.written.includes(name))
@@ -163,13 +163,13 @@ const succeed = ({ mistakes }: Rules, worker: Worker, inFlight: InFlight): Worke
   return { ...worker, table, kept, read, written: position, inFlight: undefined }
 }
 
-/** A mistake: goes on as if the commit in flight were stored, with the accounts as they would then be in memory. */
+/** A mistake: goes on as if the commit in flight were stored, and takes its revisions into the accounts in memory. */
 const presume = (rules: Rules, worker: Worker, inFlight: InFlight, ahead: number): Worker => {
   const presumed = succeed(rules, worker, inFlight)
   return { ...presumed, ahead, kept: perUser((user) => inFlight.lines[user] ?? presumed.kept[user]) }
 }
 
-/** Gives up a commit whose answer did not come in time. It may be in flight or stored. */
+/** Gives up a commit whose answer did not come in time. The commit may be in flight or stored. */
 const giveUp = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): WorkerStep => {
   const { mistakes } = rules
   const name = "gives the commit up"
@@ -227,8 +227,8 @@ const isPipelined = (mistakes: Rules["mistakes"]) =>
   mistakes.has("next commit sent before the answer") || mistakes.has("next commit sent under the same expectation")
 
 /**
- * A mistake: sends the next commit before the answer. It expects the sequence that the first should get, or the same as
- * the first.
+ * A mistake: sends a second commit before the answer to the first. The second commit expects the sequence that the
+ * first should get, or the same sequence as the first.
  */
 const sendNext = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): ReadonlyArray<WorkerStep> => {
   if (inFlight.outcome !== "open" || shared.late.length > 0) return []

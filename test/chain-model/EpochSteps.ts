@@ -79,7 +79,10 @@ const rebuild = (shared: Shared, worker: Worker, { revision }: Manifest): Worker
   worker: running(worker, { ...noManifest, revision }, worker.epochHeads)
 })
 
-/** Returns the heads in the blobs of a manifest, and over them the heads of the later commits up to the epoch. */
+/**
+ * Returns the heads in the blobs of a manifest, and over them the heads of the later commits up to the take-over
+ * record.
+ */
 const restoredTables = ({ mistakes }: Rules, shared: Shared, worker: Worker, manifest: Manifest) => {
   const found = readBlobs(shared.heads, manifest)
   const upTo = (ends: PerUser<number>) =>
@@ -113,7 +116,7 @@ const restore: WorkerSteps = (rules, shared, worker) => {
   })
 }
 
-/** Starts an epoch with the record, then the manifest, then its blobs, and then the commits after them. */
+/** Starts an epoch with the record, then the manifest, then its blobs, and then the commits after these blobs. */
 export const startEpoch: WorkerSteps = (rules, shared, worker) => [
   ...begin(rules, shared, worker),
   ...readManifest(rules, shared, worker),
@@ -144,7 +147,7 @@ export const receive: WorkerSteps = (rules, shared, worker) => {
   ]
 }
 
-/** Crashes, or begins an epoch without a reason in the protocol. */
+/** Crashes, or begins another epoch although nothing in the protocol asks for it. */
 export const endings: WorkerSteps = (rules, shared, worker) =>
   worker.phase === "idle" && worker.job.length === 0 && users.every((user) => worker.kept[user] === undefined)
     ? []

@@ -1,18 +1,18 @@
 /** The broker's side of the heads: hints, bases and the manifest of one partition, as HeadsSteps.ts writes them. */
 import { type PerUser, perUser, type User } from "./Chain.ts"
 
-/** A hint or a base. A head is the number of an account's newest revision; 0 if it has no head of the account. */
+/** A hint or a base. A head is the number of an account's newest revision; 0 if the blob has no head of the account. */
 export interface Blob {
   readonly name: number
-  /** The key of the hash by which it names accounts. */
+  /** The key of the hash by which the blob names accounts. */
   readonly key: number
   readonly heads: PerUser<number>
 }
 
 export interface Manifest {
-  /** The stream sequence of the manifest, which its successor expects; 0 before the first. */
+  /** The stream sequence of the manifest, which the next manifest expects; 0 before the first manifest. */
   readonly revision: number
-  /** The key of the hash in all blobs that it names; 0 if it names none. */
+  /** The key of the hash in all blobs that the manifest names; 0 if it names no blob. */
   readonly key: number
   readonly blobs: ReadonlyArray<number>
   /** The revision of each account up to which the blobs are complete. */
@@ -23,11 +23,11 @@ export const noManifest: Manifest = { revision: 0, key: 0, blobs: [], through: {
 
 export interface HeadsStream {
   readonly manifest: Manifest
-  /** The manifest before it, which a replica may still return. */
+  /** The previous manifest, which a replica may still return. */
   readonly older: Manifest | undefined
   /** The blobs, in the order of the stream. */
   readonly blobs: ReadonlyArray<Blob>
-  /** Whether a fault lost a blob, so that a manifest may name a missing one. */
+  /** Whether a fault lost a blob, so that a manifest may name a missing blob. */
   readonly hasLost: boolean
 }
 
@@ -66,7 +66,8 @@ export const lacksBlob = ({ blobs }: HeadsStream, manifest: Manifest): boolean =
   manifest.blobs.some((name) => !blobs.some((blob) => blob.name === name))
 
 /**
- * Reads the heads in the blobs of a manifest. A blob under another key gives none, because its hashes are not found.
+ * Reads the heads in the blobs of a manifest. A blob under another key gives no heads, because its hashes are not
+ * found.
  */
 export const readBlobs = ({ blobs }: HeadsStream, manifest: Manifest): PerUser<number> => {
   const named = blobs.filter(({ name, key }) => manifest.blobs.includes(name) && key === manifest.key)

@@ -8,13 +8,13 @@ export const headsRulesOf = ({ bounds, mistakes }: Rules): HeadsRules => ({
   keepsOlder: bounds.faults > 0 && (bounds.heads ?? 0) > 0
 })
 
-/** Returns the table to write, which has only acknowledged commits. */
+/** Returns the table that is written: the heads of acknowledged commits alone. */
 const writtenTable = ({ mistakes }: Rules, { table, inFlight }: Worker): PerUser<number> =>
   mistakes.has("heads written before the acknowledgement")
     ? perUser((user) => table[user] + (inFlight?.lines[user] === undefined ? 0 : 1))
     : table
 
-/** Cuts a base into one chunk for each account. The second has a name that no other blob has. */
+/** Cuts a base into one chunk for each account. The second chunk has a name that no other blob has. */
 const chunksOf = ({ name, key, heads }: Blob) =>
   users.map((user, index) => {
     const blob = { name: index === 0 ? name : -name, key, heads: perUser((one) => (one === user ? heads[one] : 0)) }
@@ -44,7 +44,7 @@ const jobOf = (
   const written = isBase && bounds.writesChunks === true ? chunksOf(blob) : [{ kind: "blob", blob } as const]
   const names = written.map((write) => write.blob.name)
   const blobs = isBase ? names : [...manifest.blobs, ...names]
-  // A mistake names a hint that was written under another key.
+  // A planted mistake names a hint that was written under another key.
   const key = isBase ? blob.key : manifest.key
   const naming: HeadsWrite = {
     kind: "manifest",
@@ -82,7 +82,7 @@ const begin: WorkerSteps = (rules, shared, worker) => {
   return manifest.blobs.length > 0 && isSameKey ? [write("hint"), write("base")] : [write("base")]
 }
 
-/** Drops a hint or base whose manifest was refused. Reads the manifest again. The next blob is a new one. */
+/** Drops a hint or base whose manifest was refused. Reads the manifest again. The next blob is made anew. */
 const refused = ({ mistakes }: Rules, shared: Shared, worker: Worker): Worker => {
   const [naming] = worker.job
   const newest = shared.heads.manifest
@@ -128,7 +128,7 @@ const readAgain: WorkerSteps = (_rules, shared, worker) =>
     ? [{ name: "reads the manifest again", shared, worker: { ...worker, manifest: shared.heads.manifest } }]
     : []
 
-/** Writes one hint or base at a time, beside the commits. A worker that lost its ownership may go on with it. */
+/** Writes one hint or base at a time, beside the commits. A worker that lost the partition may go on with the write. */
 export const writeBehind: WorkerSteps = (rules, shared, worker) =>
   worker.job.length > 0
     ? proceed(rules, shared, worker)

@@ -25,7 +25,7 @@ const publish: EnvironmentSteps = ({ script }, shared) =>
     ? [{ name: `message ${shared.stored + 1} is stored`, shared: { ...shared, stored: shared.stored + 1 } }]
     : []
 
-/** The janitor. It reads the present position. An earlier read would return a lower one, and do no more. */
+/** Purges as the janitor does, up to the present position. A janitor with an older position would only purge less. */
 const purge: EnvironmentSteps = ({ mistakes, bounds }, shared) =>
   bounds.keepsInput !== true &&
   shared.purged < (mistakes.has("purge beyond the position") ? shared.stored : shared.position)

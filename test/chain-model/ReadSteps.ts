@@ -55,7 +55,10 @@ const look = (rules: Rules, shared: Shared, worker: Worker, read: Read): Readonl
   return [{ name: `looks at ${read.user}`, shared, worker: { ...worker, read: looked } }]
 }
 
-/** Takes the leader's answer as the barrier. If newer input was dispatched after the look, it looks again. */
+/**
+ * Takes the leader's answer as the barrier. If newer input was dispatched after the look, the read looks at the account
+ * again.
+ */
 const heldAgainst = (read: Read, newest: number): Read => ({
   ...read,
   // The leader has answered, so the question no longer matters.
@@ -65,8 +68,9 @@ const heldAgainst = (read: Read, newest: number): Read => ({
 })
 
 /**
- * Checks ownership by a read. The leader finds no message of the chain after the newest that this worker knows or has
- * in flight. CommitSteps.ts has the other check: a commit that was published after the barrier is acknowledged.
+ * Checks ownership by a read. The leader must find no message of the chain after the newest message that this worker
+ * knows or has in flight. CommitSteps.ts has the other check: a commit that was published after the barrier is
+ * acknowledged.
  */
 const check = (rules: Rules, shared: Shared, worker: Worker, read: Read): WorkerStep =>
   worker.ahead >= 0 || rules.mistakes.has("read without owner check")

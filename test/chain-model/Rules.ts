@@ -48,8 +48,8 @@ export interface Bounds {
   /** The number of hints and bases that may be begun. */
   readonly heads?: number
   /**
-   * Decides about a worker that has lost its ownership. With "act" it goes on. With "rest" it only ends its write of
-   * heads, because the broker refuses its commits, and the check of ownership its answers. A planted mistake needs
+   * Decides what a worker does that has lost the partition. With "act" it goes on. With "rest" it only ends its write
+   * of heads: the broker would refuse its commits, and its reads would fail the owner check. A planted mistake needs
    * "act".
    */
   readonly zombies: "act" | "rest"

@@ -19,7 +19,7 @@ export interface Read {
   readonly required: number
   /** The newest dispatched input at the time of the question to the leader. */
   readonly asked: number | undefined
-  /** The newest input by the leader's answer. */
+  /** The newest input that the leader's answer names. */
   readonly barrier: number | undefined
   readonly answer: ReadonlyArray<number> | undefined
   /** The newest dispatched input at the time of the leader's answer. */
@@ -31,9 +31,9 @@ export interface Read {
 export interface InFlight extends Commit {
   /** Before a commit is published, the segments and rejected records that it names are written. */
   readonly outcome: "preparing" | "open" | "stored"
-  /** The number of revisions of each account in the chain when it was stored. */
+  /** The number of revisions of each account in the chain when the commit was stored. */
   readonly heads: PerUser<number> | undefined
-  /** Whether its acknowledgement proves to the read that this worker was the owner after the barrier. */
+  /** Whether the acknowledgement of the commit proves that this worker was the owner after the barrier of its read. */
   readonly proves: boolean
 }
 
@@ -58,7 +58,7 @@ export interface Worker {
   readonly dispatched: number
   /** The input up to which everything is in a sent commit, and the messages after it. */
   readonly reached: number
-  /** The position in the newest commit that it knows. */
+  /** The position in the newest commit that the worker knows. */
   readonly written: number
   readonly inHand: ReadonlyArray<number>
   readonly decided: PerUser<number>
@@ -131,7 +131,7 @@ export const chainGrown = ({ mistakes }: Rules, shared: Shared): Shared => ({
   late: shared.late.map(oneOlder).filter(({ ahead }) => ahead >= 0 || mistakes.has("commit without expectation"))
 })
 
-/** Ends the reads of workers that another worker's message has made idle. */
+/** Ends the reads of workers that stopped because another worker's message was stored. */
 export const readsEnded = ({ bounds }: Rules, shared: Shared): Shared => ({
   ...shared,
   isReading: shared.isReading && bounds.zombies === "act"
@@ -174,7 +174,7 @@ export const over = (rules: Rules, shared: Shared, worker: Worker, name: string)
   }
 }
 
-/** A step that can happen a bounded number of times. Finishing must not depend on it. */
+/** A step that can happen a bounded number of times. The model must be able to finish without this step. */
 export const asFault = <Taken extends Omit<WorkerStep, "worker">>(shared: Shared, step: Taken): ReadonlyArray<Taken> =>
   shared.faultsLeft === 0
     ? []

@@ -10,7 +10,7 @@ export const program = join(projectRoot, "scripts/purchases")
 
 /** The exit of a command, and its whole output. */
 export interface Ended {
-  /** The exit code; `undefined` if a signal ended it. */
+  /** The exit code; `undefined` if a signal ended the command. */
   readonly code: number | undefined
   readonly out: string
   readonly error: string

@@ -17,13 +17,13 @@ afterAll(async () => {
 })
 
 describe("a command whose reader has gone", () => {
-  it("a command whose reader has gone ends without a word, as other programs of a pipe do", async () => {
+  it("a command whose reader has gone ends without output, as other programs in a pipe do", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" history bob --all | head -3')
     expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(3)
   })
 
-  it("a feed whose reader has gone ends without a word too", async () => {
+  it("a feed whose reader has gone ends without output too", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" feed --after 0 | head -1')
     expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(1)

@@ -122,7 +122,7 @@ describe("a run", () => {
     expect(told).toEqual(["away"])
   })
 
-  it("a run is given up when the time since its last settled purchase is over, for any answers", async () => {
+  it("a run is given up if no purchase is settled for the timeout, whatever the answers are", async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
     const beganAt = Date.now()

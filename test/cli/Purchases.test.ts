@@ -73,7 +73,7 @@ describe("scripts/purchases", () => {
     expect(out.trim().split("\n")).toHaveLength(1_200)
   })
 
-  it("feed tells what is applied, from the beginning on", async () => {
+  it("feed prints the purchases that are applied, from the beginning on", async () => {
     await purchases("post", "cid", "Desk", "99.90", "--id", "order-2", "--wait", "10")
     const { code, out } = await purchases("--json", "feed", "--user", "cid", "--after", "0", "--count", "1")
     expect(code).toBe(0)
@@ -122,7 +122,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("the command line ends with 2 if its words are wrong", async () => {
+  it("the command line ends with 2 if a word of it is wrong", async () => {
     for (const words of [
       ["total"],
       ["nothing"],

@@ -60,7 +60,7 @@ describe("a place where nobody listens", () => {
 })
 
 describe("something else that answers", () => {
-  it("an answer of something else is told as such, and the command ends with 3", async () => {
+  it("an answer that is not from the service is reported as foreign, and the command ends with 3", async () => {
     const foreign = await startAnswering((_request, response) => response.end("<html>"))
     const { code, error } = await purchasesAt(foreign.url, "total", "ann")
     expect({ code, error }).toEqual({

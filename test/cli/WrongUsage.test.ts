@@ -21,7 +21,7 @@ const saidOf = async (words: ReadonlyArray<string>): Promise<string> => {
 }
 
 describe("a wrong command line", () => {
-  it("a wrong command line is answered with its fault and one line of usage, and ends with 2", async () => {
+  it("a wrong command line ends with 2, after a message with the mistake and one line of usage", async () => {
     expect(await purchasesAt(nowhere, "post", "ann", "Lamp", "1.005")).toEqual({
       code: 2,
       out: "",
@@ -31,7 +31,7 @@ describe("a wrong command line", () => {
     })
   })
 
-  it("a wrong command line is told from a right one in each of its words", async () => {
+  it("the message names the mistake, whichever word of the command line is wrong", async () => {
     const wrongs = [
       [["total"], "<user> is missing."],
       [["total", "ann", "bob"], '"bob" is one word too many.'],
@@ -84,7 +84,7 @@ describe("a wrong address", () => {
     expect(error).toMatch(/^purchases: --url is wrong: "ftp:\/\/ledger" .* begins with ftp:\/\//)
   })
 
-  it("a wrong address does not keep the help away", async () => {
+  it("the help is printed even if the address is wrong", async () => {
     expect(await purchasesAt("localhost:8081", "total", "--help")).toMatchObject({ code: 0, error: "" })
   })
 })

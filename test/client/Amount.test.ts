@@ -23,7 +23,7 @@ describe("amounts of the client", () => {
       expect(() => centsOf(text)).toThrow(TypeError)
   })
 
-  it("amounts are read digit by digit, and counts as numbers", () => {
+  it("amounts are read exactly from their digits, and counts are read as numbers", () => {
     const text = `{"total":90071992547409931.10,"purchaseCount":3,"purchases":[{"value":1.00,"quantity":2}]}`
     expect(parseExact(text)).toEqual({
       total: "90071992547409931.10",
@@ -32,7 +32,7 @@ describe("amounts of the client", () => {
     })
   })
 
-  it("amounts are not looked for inside of texts", () => {
+  it("a text inside of JSON is not searched for amounts", () => {
     for (const text of ['"total":5', '\\"value\\":1.00', "\\", '"', '\\\\"total\\\\": 1']) {
       const json = `{"productName":${JSON.stringify(text)},"total" :\n -1.10}`
       expect(parseExact(json)).toEqual({ productName: text, total: "-1.10" })
@@ -44,7 +44,7 @@ describe("amounts of the client", () => {
     ])
   })
 
-  it("amounts in any text are read as JSON.parse of a newer runtime reads amounts", () => {
+  it("amounts in any JSON text are read as the JSON.parse of a newer runtime reads them", () => {
     const names = new Set(["value", "total", "runningTotal", "totalDebt"])
     const bySource = (json: string): unknown =>
       JSON.parse(json, (name, value: unknown, { source }: { readonly source?: string } = {}) =>

@@ -20,7 +20,10 @@ const lamp = (userId: string, members: Partial<NewPurchase> = {}): NewPurchase =
 
 type Ask = (request: Request, attempt: number) => Response | Promise<Response>
 
-/** A client that does not wait, and records its waits and requests. `ask` stands between it and the service. */
+/**
+ * Returns a client that records its waits instead of waiting, and its requests. `ask` stands between it and the
+ * service.
+ */
 const clientOf = (ask: Ask = (request) => service.edge.app.fetch(request)) => {
   const waits: Array<number> = []
   let attempts = 0
@@ -61,7 +64,7 @@ describe("a purchase", () => {
     expect(await client.receipt("ann@x.org", "p1")).toMatchObject({ number: 1, value: "999999.99" })
   })
 
-  it("a purchase that is answered 503 or not at all is sent again under one id, and counts once", async () => {
+  it("a purchase that gets 503 or no answer is sent again under the same id, and counts once", async () => {
     const ids = new Set<unknown>()
     const { client, waits, attempts } = clientOf(async (request, attempt) => {
       const copy = request.clone()
@@ -119,12 +122,12 @@ describe("a purchase", () => {
     expect(attempts()).toBe(0)
   })
 
-  it("a purchase that something else answers fails with a foreign answer", async () => {
+  it("a purchase fails with a ForeignAnswer if the answer is not from the service", async () => {
     const { client } = clientOf(() => new Response("<html>", { status: 404 }))
     await expect(client.post(lamp("dan"))).rejects.toThrow(ForeignAnswer)
   })
 
-  it("a purchase is not waited for when the caller gives up", async () => {
+  it("the wait for a purchase ends when the caller gives up", async () => {
     const controller = new AbortController()
     const { client, attempts } = clientOf(() => {
       controller.abort(new Error("enough"))
@@ -243,7 +246,7 @@ describe("many purchases", () => {
     expect(await client.total("gil")).toMatchObject({ purchaseCount: count, total: "75000.00" })
   })
 
-  it("many purchases go in one chunk, and a purchase that nothing follows goes alone", async () => {
+  it("purchases that come together are sent in one chunk, and a purchase that comes alone is sent alone", async () => {
     const chunks: Array<number> = []
     const { client } = clientOf((request) => {
       const counted = new TransformStream<Uint8Array, Uint8Array>({
@@ -270,7 +273,7 @@ describe("many purchases", () => {
     for await (const { index } of client.postAll(slow())) if (index === 0) answered.resolve()
     clearTimeout(counting)
     expect(chunks[0]).toBe(1)
-    // A chunk takes the purchases of one turn of the timers, unless it is full before.
+    // A chunk takes the purchases of one turn of the event loop, unless the chunk is full before.
     expect(chunks.length).toBeLessThanOrEqual(2 * turns + 2_500 / 500)
     expect(Math.max(...chunks)).toBeGreaterThan(1)
     expect(await client.total("joy")).toMatchObject({ purchaseCount: 2_500 })
@@ -281,7 +284,7 @@ describe("many purchases", () => {
     expect(lines.map(({ outcome }) => outcome.status)).toEqual(["stored", "refused", "stored"])
   })
 
-  it("purchases are not taken from the caller faster than they are answered", async () => {
+  it("purchases are taken from the caller only as fast as the service answers them", async () => {
     let given = 0
     function* endless() {
       while (true) {
@@ -354,7 +357,7 @@ describe("a feed", () => {
     expect(asked).toEqual([null, "4.1"])
   })
 
-  it("a feed goes on if the service ends it, and tells of a place that does not exist", async () => {
+  it("a feed goes on if the service ends it, and reports a reset if its last event id does not exist", async () => {
     const end = `event: end\ndata: {"reason":"stopping","detail":"This edge is stopping."}\n\n`
     const reset = `event: reset\nid: 9\ndata: {"reason":"beyond-the-end","detail":"gone","id":"9"}\n\n`
     const { client, asked } = feedOf(event("7.3") + end, reset + event("10.1"))

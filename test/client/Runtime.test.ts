@@ -8,7 +8,7 @@ afterEach(() => {
 
 const lamp = { userId: "ann", productName: "Lamp", productType: "Office", value: "12.50", quantity: 1 }
 
-/** A client whose service answers everything, and the number of requests that reached it. */
+/** Returns a client whose service answers every request, and the number of requests that reached that service. */
 const countingClient = () => {
   let requests = 0
   const answer = () => {

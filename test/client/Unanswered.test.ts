@@ -26,7 +26,7 @@ const notNow: Answer = () =>
     { status: 504 }
   )
 
-/** A client that gives each call ten seconds, and the repetitions that it reported. */
+/** Returns a client that gives each call ten seconds, and the list of the repetitions that it reported. */
 const clientOf = (answer: Answer) => {
   const repetitions: Array<{ readonly message: string; readonly until: number | undefined }> = []
   let attempts = 0
@@ -73,13 +73,13 @@ describe("a call that is not answered", () => {
     expect(await failureWithin(11, clientOf(silence).client.ready())).toBeInstanceOf(TimedOut)
   })
 
-  it("a call has the seconds that the service asked it to wait beside its own time", async () => {
+  it("the seconds for which a call lets the service wait are added to the timeout of the call", async () => {
     const call = clientOf(silence).client.post(lamp, { waitSeconds: 20 })
     expect(await failureWithin(29, call)).toBeUndefined()
     expect(await failureWithin(2, call)).toBeInstanceOf(TimedOut)
   })
 
-  it("a call has its time anew for each page of a history", async () => {
+  it("the timeout of a call begins anew with each page of a history", async () => {
     const { client } = clientOf(async (_request, attempt) => {
       await new Promise((resolve) => setTimeout(resolve, 8_000))
       return Response.json({ purchases: [{ number: attempt }], ...(attempt < 4 ? { next: "/next" } : {}) })
@@ -113,7 +113,7 @@ describe("a post whose outcome is not known", () => {
     }
   })
 
-  it("a post of unknown outcome fails in another way than a refused post, which cannot be stored", async () => {
+  it("a post of unknown outcome fails with another error than a refused post, which cannot be stored", async () => {
     const { client } = clientOf(() =>
       Response.json(
         { type: "urn:purchase-ledger:problem:refused-by-rules", detail: "no", status: 422 },

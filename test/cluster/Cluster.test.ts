@@ -31,7 +31,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     return until("the callers go on", () => installation.traffic.hasPassed(now), electionsWithin)
   }
 
-  it("code 10164 tells that two commits under way expect one commit, and the refused one is not stored", async () => {
+  it("a commit refused with 10164, because one with the same expectation is in flight, is not stored", async () => {
     const { url } = installation.cluster
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: url, REPLICAS: "3" }), "contract"))
     const wire = await Wire.tap(url)
@@ -72,7 +72,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     await runtime.dispose()
   })
 
-  it("a broker that learns late of a commit gives the commit when another broker has acknowledged it", async () => {
+  it("a broker that learns late of an acknowledged commit still returns that commit", async () => {
     const leader = await installation.cluster.leaderOf(journalStream)
     const follower = installation.cluster.brokers.find((broker) => broker !== leader)
     if (follower === undefined) return expect.unreachable()

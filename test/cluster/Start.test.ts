@@ -37,7 +37,7 @@ describe("start.sh", () => {
   const filesIn = (folder: string): ReadonlyArray<string> =>
     readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name))
 
-  /** Returns the files and folders that others than the owner may read, write or enter. */
+  /** Returns the files and folders that users other than the owner may read, write or enter. */
   const openToOthers = () =>
     filesIn(directory).filter((path) => {
       const { mode } = lstatSync(path)
@@ -59,7 +59,7 @@ describe("start.sh", () => {
   it(
     "start.sh opens the edge if it is told to, and keeps its files for their owner",
     async () => {
-      // An earlier version made this folder for all.
+      // An earlier version made this folder accessible for all users.
       mkdirSync(join(directory, "run"))
       chmodSync(join(directory, "run"), 0o755)
       const { code, output } = await run("start.sh", { HOST: "0.0.0.0", INSECURE_OPEN: "yes" })
@@ -80,7 +80,7 @@ describe("start.sh", () => {
       const started = await run("start.sh", { NATS_URL: url })
       expect(started).toEqual({ code: 0, output: expect.stringContaining(`broker   ${broker.url}`) })
       await run("scripts/stop.sh")
-      // A password that is not written as a URL asks for it.
+      // The password is not percent-encoded, as a URL requires.
       const wrong = await run("start.sh", { NATS_URL: url.replace(encodeURIComponent(secret), secret) })
       expect(wrong.code).toBe(1)
       const texts = filesIn(directory)

@@ -60,7 +60,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await append(3, "mine too", first)).toBe(first + 3)
   })
 
-  it("a chain has each record at its sequence, and nothing at another", async () => {
+  it("a chain has each record at the record's sequence, and nothing at other sequences", async () => {
     const [commit = 0] = await appendAll(5, ["a commit with ümlauts\n"])
     const segment = Number(await chain(({ seal }) => seal(5, "a segment")))
     const wanted = [commit, segment, segment + 1_000, commit, segment]
@@ -75,7 +75,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     ])
   })
 
-  it("a chain says when a record was stored, the same to all who ask", async () => {
+  it("a chain tells all callers the same time at which a record was stored", async () => {
     const [sequence = 0] = await appendAll(6, ["timed"])
     const newest = await chain((real) => real.newest(6))
     expect(await chain(({ at }) => at(sequence))).toEqual(newest)

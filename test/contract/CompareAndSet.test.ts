@@ -5,8 +5,8 @@ import { TestCluster } from "../../src/harness/system/TestCluster.ts"
 import { type Appended, chainProblems, chainStream, RivalWriter } from "./RivalWriter.ts"
 
 /**
- * The codes of a lost compare-and-set: a wrong last sequence, and a last sequence that a publish in flight will make
- * wrong.
+ * The codes of a lost compare-and-set: a wrong expected sequence, and an expected sequence that a message in flight
+ * will make wrong.
  */
 const lostCodes = [10_071, 10_164]
 const atOnce = 20
@@ -105,7 +105,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     expect(await problems()).toEqual([])
   })
 
-  it("the check sees a forked chain if a commit is published without an expectation", async () => {
+  it("the check finds a forked chain if a commit is published without an expectation", async () => {
     const writer = await openWriter("careless")
     const newest = await writer.newest()
     await writer.append(newest)
@@ -144,7 +144,8 @@ describe("a chain of commits while its leader changes", () => {
   }
 
   /**
-   * Two owners that each believe to be the only one. After every outcome but success they read the end of the chain.
+   * Runs one of two owners, which both believe that they are the only owner. After every outcome but success the owner
+   * reads the end of the chain again.
    */
   const fight = (owner: RivalWriter | undefined, isOver: () => boolean) =>
     (async () => {
@@ -157,7 +158,7 @@ describe("a chain of commits while its leader changes", () => {
   const storedBy = (owner: RivalWriter | undefined): number =>
     owner?.attempts.filter(({ outcome }) => outcome.kind === "stored").length ?? 0
 
-  /** Waits until both owners have stored more, with a working leader. */
+  /** Waits until the chain has a leader again, and both owners have stored more. */
   const untilBothGoOn = (owners: ReadonlyArray<RivalWriter | undefined>) => {
     const before = owners.map(storedBy)
     return until("both owners go on", () => owners.every((owner, index) => storedBy(owner) > (before[index] ?? 0)))
@@ -177,7 +178,7 @@ describe("a chain of commits while its leader changes", () => {
     expect(await problems()).toEqual([])
   })
 
-  it("killed leaders with appends under way do not fork a chain, which keeps what was answered", async () => {
+  it("killed leaders with appends in flight neither fork a chain nor lose an acknowledged append", async () => {
     let isOver = false
     const owners = [writers[0], writers[1]]
     const fights = owners.map((owner) => fight(owner, () => isOver))
@@ -194,7 +195,7 @@ describe("a chain of commits while its leader changes", () => {
     expect(await problems()).toEqual([])
   })
 
-  it("a leader that was frozen while another was elected takes nothing late", async () => {
+  it("a leader that was frozen while another leader was elected stores nothing after it wakes", async () => {
     for (let round = 0; round < rounds; round += 1) {
       const leader = await leaderNow()
       const index = cluster.brokers.indexOf(leader)
@@ -203,8 +204,8 @@ describe("a chain of commits while its leader changes", () => {
       if (through === undefined || other === undefined) return expect.unreachable()
       const expected = await other.newest()
       await leader.freeze()
-      // The messages wait in the socket of the frozen broker. It reads them when it wakes up, and may still believe
-      // that it leads.
+      // The messages wait in the socket of the frozen broker. When that broker wakes up, it reads the messages, and may
+      // still believe that it leads.
       const late = Array.from({ length: atOnce }, () => through.append(expected))
       await until("another owner takes over", async () => (await other.append(await other.newest())).kind === "stored")
       leader.wake()

@@ -11,7 +11,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     return found instanceof Uint8Array ? [...found] : found
   }
 
-  it("a manifest is replaced only for the owner that read the newest", async () => {
+  it("a manifest is replaced only for the owner that read the newest manifest", async () => {
     expect(await heads(({ manifest }) => manifest(0))).toBeUndefined()
     expect(await heads((real) => real.replaceManifest(0, "too early", 7))).toMatchObject(conflict)
     const first = Number(await heads((real) => real.replaceManifest(0, "one", 0)))
@@ -54,7 +54,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await at(old)).toBeUndefined()
     expect(await at(kept)).toEqual([1])
     expect(await at(other)).toEqual([1])
-    // After its manifest is lost, the next one is stored like the first.
+    // After the manifest of a partition is lost, the next manifest is stored like a first manifest.
     expect(await heads((real) => real.replaceManifest(4, "late", manifest))).toMatchObject(conflict)
     expect(await heads((real) => real.replaceManifest(4, "new", 0))).toBe(kept + 1)
   })

@@ -11,7 +11,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.messageFrom(1))).toBeUndefined()
   })
 
-  it("a purchase that names no partition goes into that of its user", async () => {
+  it("a purchase that names no partition goes into the partition of its user", async () => {
     const user = userIn(3, partitions, "direct")
     const { sequence } = await append(`purchases.${user}`, "direct")
     expect(await input((log) => log.lastSequence(3))).toBe(sequence)
@@ -72,7 +72,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("messages below a sequence are purged, and then all", async () => {
+  it("messages below a sequence are purged, and later all messages are purged", async () => {
     const sequences: Array<number> = []
     for (const id of ["p1", "p2", "p3"]) sequences.push((await append("purchases.6.purged", id)).sequence)
     const [, second, third] = sequences
@@ -84,7 +84,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     await input((log) => log.purgeBelow((third ?? 0) + 1))
     expect(await input((log) => log.bounds)).toEqual({ first: (third ?? 0) + 1, last: third })
     expect(await input((log) => log.lastSequence(6))).toBe(0)
-    // The broker remembers purged messages, and goes on with their numbers.
+    // The broker remembers the ids of purged messages, and does not use their sequences again.
     expect(await append("purchases.6.purged", "p3")).toEqual({ sequence: third, duplicate: true })
     expect(await append("purchases.6.purged", "p4")).toEqual({ sequence: (third ?? 0) + 1, duplicate: false })
   })

@@ -23,7 +23,7 @@ export const until = (holds: () => boolean) =>
     Effect.timeout("20 seconds")
   )
 
-/** The broker that the tests of a contract run on. It is open while they run. */
+/** The broker that the tests of a contract run on. The broker is open while the tests run. */
 const contractOf = (broker: BrokerUnderTest) => {
   /** Returns the result of an effect, or its failure. */
   const outcome = async <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>): Promise<A | E> => {

@@ -39,7 +39,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
   const numbersOf = (deliveries: ReadonlyArray<Delivery>) =>
     deliveries.map(({ sequence, deliverySequence }) => [sequence, deliverySequence])
 
-  it("a consumer delivers what its partition has from a sequence on, numbered from 1", async () => {
+  it("a consumer delivers the messages of its partition from a sequence on, numbered from 1", async () => {
     const [, second, third] = await publish(1, 3)
     await publish(2, 1)
     const [fourth] = await publish(1, 1)
@@ -64,7 +64,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a delivery says which user a message was sent for, and has undefined for a group", async () => {
+  it("a delivery says for which user a message was sent, and has undefined for a group of users", async () => {
     const first = await append("purchases.2.ann=40x", "sent-for-1")
     await append("purchases.2.=many", "sent-for-2")
     await append("purchases.2.=manyx", "sent-for-3")
@@ -79,7 +79,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(userTokens).toEqual(["ann=40x", undefined, "=manyx"])
   })
 
-  it("a consumer delivers no more than was asked for, and what comes later", async () => {
+  it("a consumer delivers at most the requested number of messages, also messages that come later", async () => {
     const [first, second] = await publish(3, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -139,7 +139,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a consumer stops at its most unacknowledged, and goes on when something is acknowledged", async () => {
+  it("a consumer stops at the most unacknowledged messages, and goes on when one is acknowledged", async () => {
     const [first] = await publish(6, 3)
     const counts = await outcome(
       Effect.gen(function* () {
@@ -176,7 +176,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a consumer that is deleted ends its pull, and a later epoch's stays", async () => {
+  it("when a consumer is deleted, its pull ends, and the consumer of a later epoch stays", async () => {
     const result = await outcome(
       Effect.gen(function* () {
         const consumers = yield* PartitionConsumer

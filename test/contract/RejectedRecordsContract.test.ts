@@ -56,7 +56,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
     expect(all).not.toHaveProperty("next")
   })
 
-  it("a rejected record has a trail of steps, each stored behind the step that its writer knew", async () => {
+  it("a rejected record has a trail of replay steps, each stored only behind the step that it expects", async () => {
     const place = { inputSequence: 40, index: 1 }
     const step = (state: Replay["state"], after: number) =>
       rejected((real) => real.step(place, { state, purchase }, after))

@@ -34,8 +34,8 @@ interface Answer {
 }
 
 /**
- * A client that appends to a chain of messages on one subject, each with the sequence of the message before it as its
- * expectation.
+ * A client that appends to a chain of messages on one subject, and expects the sequence of the message before in each
+ * append.
  */
 export class RivalWriter {
   readonly attempts: Array<Attempt> = []
@@ -63,7 +63,7 @@ export class RivalWriter {
     if (error !== undefined) throw new Error(error.description)
   }
 
-  /** Appends under an expectation. Without one it appends unconditionally, which no owner may do. */
+  /** Appends under an expectation. Without an expectation it appends unconditionally, which no owner may do. */
   async append(expected: number | undefined, claimed = expected ?? 0): Promise<Appended> {
     const name = `${this.name}-${this.attempts.length + 1}`
     const written = headers()
@@ -85,7 +85,7 @@ export class RivalWriter {
     return outcome
   }
 
-  /** Returns the sequence of the newest message of the chain as the leader has it; 0 if it is empty. */
+  /** Returns the sequence of the newest message of the chain as the leader has it; 0 if the chain is empty. */
   async newest(): Promise<number> {
     return (await this.read({ last_by_subj: chainSubject }))?.sequence ?? 0
   }
@@ -112,7 +112,7 @@ export class RivalWriter {
     return { sequence: message.seq, name, expected }
   }
 
-  /** Asks the broker's API until the answer is not a lack of a leader. */
+  /** Asks the broker's API again until the answer is another one than that there is no leader. */
   private async ask(subject: string, body: object): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
       const answer = await this.client

@@ -44,7 +44,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   const buy = (userId: string, purchaseId: string, more: Record<string, unknown> = {}) =>
     service.post(purchaseText({ userId, purchaseId, ...more }), { prefer: "wait=10" })
 
-  /** Stores a purchase past the edge, which cannot be applied. */
+  /** Stores a purchase that cannot be applied, past the edge. */
   const reject = async (userId: string) => {
     const payload = inputMessage([sold(userId, "wrong", { valueCents: -1_250 })])
     await (await service.client.jetstream()).publish("purchases.0.=many", payload)
@@ -73,7 +73,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await until("each partition has its owner", async () =>
       (await page.locator("#partitions .owner").allInnerTexts()).every((owner) => owner === "worker-1")
     )
-    // One poll may have come between the storing of the purchase and its acknowledgement.
+    // A poll between the storing of the purchase and its acknowledgement may still show the purchase as waiting.
     await until("nothing waits in any partition", async () => {
       return (await page.locator("#partitions .number").allInnerTexts()).join() === "0,0,0,0"
     })
@@ -155,7 +155,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#history-note", "2 to 1 of 2")
   })
 
-  it("the dashboard generates purchases, sends one purchase many times, and says the outcome of both", async () => {
+  it("the dashboard generates purchases, sends one purchase many times, and shows both outcomes", async () => {
     await open(userHash("dora"))
     await untilText("#user-total", "0.00")
     expect(await textOf("#history-empty")).toBe("No purchase of this user was applied.")
@@ -253,7 +253,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(reached.size).toBe(usable)
   })
 
-  it("the newest purchases stand still while a reader is in the list or has paused the list", async () => {
+  it("the list of newest purchases stands still while the pointer or focus is in it, or it is paused", async () => {
     await open()
     await buy("fay", "f1")
     const user = page.locator("#newest tbody button").first()
@@ -300,7 +300,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(complaints).toEqual([expect.stringContaining("422")])
   })
 
-  it("the dashboard goes on with what is new when its feed ends or begins elsewhere", async () => {
+  it("the dashboard goes on with new purchases when its feed ends, or begins at another place", async () => {
     await open()
     let asked = 0
     let last = ""
@@ -320,7 +320,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#newest tbody button >> nth=0", "joe")
   })
 
-  it("the dashboard keeps up with a flood, of which it draws the newest alone", async () => {
+  it("the dashboard keeps up with a flood of purchases, and draws only the newest of them", async () => {
     await open()
     await page.evaluate(`
       window.begun = performance.now()
@@ -336,7 +336,8 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     const [rows, milliseconds] = await page.evaluate<[number, number]>(
       "[window.drawn, performance.now() - window.begun]"
     )
-    // The bound holds for a flood of any length: 20 rows each 400 ms, and one drawing that was due when it began.
+    // The bound holds for a flood of any length: 20 rows each 400 ms, and one drawing that was due when the flood
+    // began.
     expect(rows).toBeLessThanOrEqual(20 * (milliseconds / 400 + 1))
   })
 

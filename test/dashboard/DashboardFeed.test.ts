@@ -56,7 +56,7 @@ describe("the dashboard's feed", () => {
     return feed
   }
 
-  it("the dashboard asks for what follows its last event when its feed always breaks off", () => {
+  it("the dashboard asks for the events after its last event each time that its feed breaks off", () => {
     opened()
     newest().tells("message", "7.2")
     newest().fails()
@@ -65,7 +65,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made.map(({ url }) => url)).toEqual(["users/ann/feed", "users/ann/feed?lastEventId=7.2"])
   })
 
-  it("the dashboard's feed goes on after the place of a reset", () => {
+  it("the dashboard's feed goes on after the event id that a reset names", () => {
     opened()
     newest().tells("message", "7.2")
     newest().tells("reset", "3.11")
@@ -74,7 +74,7 @@ describe("the dashboard's feed", () => {
     expect(newest().url).toBe("users/ann/feed?lastEventId=3.11")
   })
 
-  it("the dashboard's wait doubles with each failure up to 30 seconds, and is 1 second after an opening", () => {
+  it("the wait before a new feed doubles with each failure up to 30 seconds, and a success resets it", () => {
     opened()
     const waits = []
     for (let failure = 1; failure <= 7; failure += 1) {
@@ -91,7 +91,7 @@ describe("the dashboard's feed", () => {
     expect(Date.now() - before).toBe(1_000)
   })
 
-  it("the dashboard's feed waits a random time between half and the whole of its wait", () => {
+  it("the dashboard waits a random part of its wait, from half of it to all of it", () => {
     vi.mocked(Math.random).mockReturnValue(0)
     opened()
     newest().fails()
@@ -101,7 +101,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made).toHaveLength(2)
   })
 
-  it("the dashboard's feed begins with what is new when it was gone for more than a minute", () => {
+  it("the dashboard's feed begins with new events if it was disconnected for more than a minute", () => {
     opened()
     newest().tells("message", "7.2")
     for (let failure = 1; failure <= 6; failure += 1) {

@@ -17,7 +17,7 @@ const worker = (name: string, second: number, applied?: number, process = 1) => 
 })
 
 describe("rates", () => {
-  it("a rate is the work between two signs of life, by their own times", () => {
+  it("a rate is the work between two signs of life, divided by the time between them", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100), worker("two", 10, 0)] })
     expect(rates.all).toBeUndefined()
@@ -26,7 +26,7 @@ describe("rates", () => {
     expect(rates.all).toEqual({ applied: 250, repeats: 25 })
   })
 
-  it("a rate stays while no newer sign has come, and is 0 when no sign comes any more", () => {
+  it("a rate stays until a newer sign of life comes, and becomes 0 if none comes for long", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100)] })
     rates.take({ workers: [worker("one", 10, 300)] })
@@ -36,7 +36,7 @@ describe("rates", () => {
     expect(rates.all).toEqual({ applied: 0, repeats: 0 })
   })
 
-  it("a process that began anew is not taken for a process whose counts went backwards", () => {
+  it("a process that was restarted has a right rate, although its counts begin at 0 again", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100)] })
     rates.take({ workers: [worker("one", 10, 5, 2)] })
@@ -45,7 +45,7 @@ describe("rates", () => {
     expect(rates.of("one")).toEqual({ applied: 10, repeats: 1 })
   })
 
-  it("the rate of workers that tell no counts is not known", () => {
+  it("the rate is unknown if the workers report no counts", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9)] })
     rates.take({ workers: [worker("one", 10, 7)] })
@@ -64,7 +64,7 @@ describe("latencies", () => {
     expect(latencies.at(110_000)).toBeUndefined()
   })
 
-  it("latencies are of a bounded number of purchases, the newest", () => {
+  it("latencies are computed from a bounded number of the newest purchases", () => {
     const latencies = new Latencies()
     for (let number = 0; number < 10_000; number += 1) latencies.add(0, number)
     expect(latencies.at(0)?.count).toBe(2_000)
@@ -73,7 +73,7 @@ describe("latencies", () => {
 })
 
 describe("amounts", () => {
-  it("amounts of any size are read exactly, and shown with their thousands apart", () => {
+  it("amounts of any size are read exactly, and shown with separated thousands", () => {
     const { total, purchaseCount } = parseExact('{"total":90071992547409919.10,"purchaseCount":12}')
     expect({ total, purchaseCount }).toEqual({ total: "90071992547409919.10", purchaseCount: 12 })
     expect(amount(total)).toBe("90,071,992,547,409,919.10")
@@ -105,7 +105,7 @@ describe("trouble", () => {
   })
   const headingOf = (...given: Parameters<typeof status>) => troubleIn(status(...given))?.heading
 
-  it("trouble with storing and trouble with applying are named apart", () => {
+  it("trouble with storing and trouble with applying are reported separately", () => {
     expect(headingOf(true, [])).toBeUndefined()
     expect(headingOf(true, [1])).toBe("Purchases are stored, but not all are applied")
     expect(headingOf(true, [0, 1])).toBe("Purchases are stored, but none is applied")

@@ -44,7 +44,7 @@ describe("the poll for the status", () => {
     expect(asked).toHaveLength(5)
   })
 
-  it("the poll says after 3.5 seconds that a service which stands still does not answer", async () => {
+  it("the poll reports after 3.5 seconds that a frozen service does not answer", async () => {
     answer = () =>
       new Promise((_resolve, reject) => asked.at(-1)?.addEventListener("abort", () => reject(new Error("aborted"))))
     const failures: Array<string> = []

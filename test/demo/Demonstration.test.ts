@@ -14,7 +14,7 @@ const service = useService()
 
 type Ask = (request: Request) => Response | Promise<Response>
 
-/** A demo over the answers of `ask`, and its output. */
+/** Returns a demo that gets its answers from `ask`, and the demo's output. */
 const demonstrationOf = (of: TestService, ask: Ask = (request) => of.edge.app.fetch(request)) => {
   const printed: Array<string> = []
   const users = crypto.randomUUID().slice(0, 8)
@@ -38,7 +38,7 @@ const lying =
 const steps = { showGenerated, showDuplicates, showRepeat }
 
 describe("the demo", () => {
-  it("the demo claims of this service what holds", async () => {
+  it("all claims of the demo hold for this service", async () => {
     const { demonstration, printed } = demonstrationOf(service)
     for (const show of Object.values(steps)) await show(demonstration)
     expect(printed.filter((line) => line.startsWith(" ✓ ")).length).toBeGreaterThan(10)
@@ -118,7 +118,7 @@ describe("the demo", () => {
       expect(printed.at(-1)).toContain("The worker again")
     })
 
-    it("the demo ends if the feed tells something else than the history", async () => {
+    it("the demo ends if the feed and the history differ", async () => {
       const lies = () =>
         new TransformStream<string, string>({
           transform: (text, controller) => controller.enqueue(text.replace(`"number":2,`, `"number":3,`))
@@ -128,7 +128,7 @@ describe("the demo", () => {
       const { demonstration } = demonstrationOf(alone, async (request) => {
         const { pathname } = new URL(request.url)
         if (!pathname.endsWith("/feed")) return alone.edge.app.fetch(request)
-        // A feed writes to the socket.
+        // Feeds are asked from a server, because a feed writes to a socket.
         const answer = await fetch(new Request(`http://127.0.0.1:${port}${pathname}`, request))
         const text = answer.body?.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
         return new Response(text?.pipeThrough(lies()).pipeThrough(new TextEncoderStream()) ?? null, answer)

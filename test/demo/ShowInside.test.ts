@@ -42,7 +42,7 @@ describe(
         return words.join(" ").includes(called) ? printed.replace(text, lie) : printed
       }
 
-    it("the look inside the broker shows tables without their frames, and claims what holds", async () => {
+    it("the look inside the broker shows tables without their frames, and all of its claims hold", async () => {
       const printed: Array<string> = []
       await showInside(new Report((line) => printed.push(line)), nats, survivor)
       const text = printed.join("\n")

@@ -42,7 +42,7 @@ const counted = async (): Promise<Record<string, number>> => {
   return counts
 }
 
-/** Waits until one request more is counted. Returns the growth of the counts. */
+/** Waits until one more request is counted. Returns how much each count has grown. */
 const countedMeanwhile = async (act: () => Promise<unknown>): Promise<Record<string, number>> => {
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, one) => sum + one, 0)
   const before = await counted()
@@ -75,7 +75,7 @@ const cases = places.flatMap(([path, type]) => encodings.map((encoding) => [path
 const headOf = (path: string, type: string, encoding: string, framing: string): string =>
   `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-encoding: ${encoding}\r\n${framing}\r\n\r\n`
 
-/** The first half of a purchase, compressed if that is asked for. */
+/** The first half of a purchase, compressed if `encoding` says so. */
 const halfOf = (encoding: string): Buffer => {
   const whole = Buffer.from(purchaseText({ userId: "broken", purchaseId: "p1" }))
   const bytes = encoding === "gzip" ? gzipSync(whole) : whole

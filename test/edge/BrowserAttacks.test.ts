@@ -111,7 +111,7 @@ describe("a page of somebody else in a browser", needs(browserNeeded), () => {
     expect({ asked, stored: await stored("posted") }).toEqual({ asked: [], stored: [] })
   })
 
-  it("a page whose name was made to resolve to this machine reads nothing, and stores nothing", async () => {
+  it("a page whose host name resolves to this machine (DNS rebinding) reads and stores nothing", async () => {
     await service.post(purchaseText({ userId: "ann", purchaseId: "secret" }), { prefer: "wait=10" })
     asked = []
     // The page came from elsewhere before its name was changed, without the policy of the edge's answers.
@@ -135,7 +135,7 @@ describe("a page of somebody else in a browser", needs(browserNeeded), () => {
     expect({ asked, stored: await stored("rebound") }).toEqual({ asked: [], stored: [] })
   })
 
-  it.each(["/", "/docs", "/metrics"])("a page of another site shows %s in no frame", async (path) => {
+  it.each(["/", "/docs", "/metrics"])("a page of another site cannot show %s in a frame", async (path) => {
     const page = await browser.newPage()
     const refused = page.waitForEvent("console", (message) => message.text().includes("frame-ancestors 'none'"))
     const html = `<iframe src="${edge()}${path}"></iframe>`
@@ -159,7 +159,7 @@ describe("a page of somebody else in a browser", needs(browserNeeded), () => {
     await page.close()
   })
 
-  it("a person who opens the address of a route that stores is served, as before", async () => {
+  it("a person who opens the address of a storing route in a browser is served", async () => {
     const page = await browser.newPage()
     expect((await page.goto(`${edge()}/generate/2/typed`))?.status()).toBe(200)
     await page.close()

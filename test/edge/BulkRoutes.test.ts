@@ -36,7 +36,7 @@ describe("GET /generate/{count}/{id}", () => {
     expect(await storedOf("single")).toHaveLength(1)
   })
 
-  it("GET /generate holds no more than its share of the edge while it streams", async () => {
+  it("GET /generate keeps no more than its share of the waiting purchases of an edge", async () => {
     const publisher = Context.get(service.edge.services, PurchasePublisher)
     let most = 0
     const watched = PurchasePublisher.of({

@@ -40,14 +40,14 @@ describe("GET /", () => {
     )
   })
 
-  it("the page may load only its own files, and has no script or style within", async () => {
+  it("the page may load only its own files, and has no inline script or style", async () => {
     const { headers, body } = await get("/", { accept: browser })
     expect(headers["content-security-policy"]).toBe(
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     expect(body).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:|(?:src|href)="(?:https?:|\/\/)/i)
     expect(body.match(/<script/g)).toHaveLength(1)
-    // Relative to the page, which a proxy may serve below a prefix.
+    // The paths must be relative to the page, because a proxy may serve the page below a prefix.
     const paths = [...body.matchAll(/(?:src|href)="([^"#][^"]*)"/g)].map(([, path = ""]) => path)
     expect(paths.length).toBeGreaterThan(5)
     for (const path of paths) {
@@ -75,14 +75,14 @@ describe("GET /dashboard/{file}", () => {
     }
   )
 
-  it("the dashboard's folder has every module that another module imports", () => {
+  it("the dashboard's folder has every module that its modules import", () => {
     for (const name of files.filter((file) => file.endsWith(".js"))) {
       const imported = [...readFileSync(join(directory, name), "utf8").matchAll(/ from "([^"]*)"/g)]
       for (const [, path = ""] of imported) expect(files.map((file) => `./${file}`)).toContain(path)
     }
   })
 
-  it("the folder has nothing else", async () => {
+  it("any other name of a file of the dashboard is answered with 404", async () => {
     for (const name of ["none.js", "page.html", "tsconfig.json", "..%2Fmain.ts", "constructor"]) {
       expect({ name, status: (await get(`/dashboard/${name}`)).status }).toEqual({ name, status: 404 })
     }

@@ -58,7 +58,7 @@ describe("the feed of a user", () => {
     reader.close()
   })
 
-  it("the feed of a user goes on after the last id, and is reset if no place has that id", async () => {
+  it("the feed of a user goes on after Last-Event-ID, and is reset if no event has that id", async () => {
     for (const purchaseId of ["p1", "p2", "p3"]) {
       await service.post(purchaseText({ userId: "dora", purchaseId }), { prefer: "wait=5" })
     }
@@ -197,7 +197,7 @@ describe("an edge", () => {
     await other.stop()
   })
 
-  it("an edge without a worker ends a feed that catches up, and its reader loses nothing by coming back", async () => {
+  it("an edge without a worker ends a feed that catches up, and a reader that returns misses nothing", async () => {
     const alone = await startService({ withoutWorker: true })
     const edge = await serveEdge(alone.edge)
     const line = (userId: string, unsealed: number, previous: ReadonlyArray<number>) => {

@@ -98,7 +98,7 @@ describe("POST /purchases with lines", () => {
     )
   })
 
-  it("the same lines again are known without waiting, and count once", async () => {
+  it("the same lines sent again are answered as repeats also without Prefer: wait, and count once", async () => {
     const body = line("again", "p1") + line("again", "p2")
     expect(await answersTo(body)).toEqual([stored(1, "again", "p1"), stored(2, "again", "p2")])
     const repeat = ',"repeat":true'
@@ -236,7 +236,7 @@ describe("an edge that stops", () => {
     expect(await idsOf("stops")).toEqual([])
   })
 
-  it("an edge that stops ends a body of lines that goes on, and names the last line that it answered", async () => {
+  it("an edge that stops ends an unfinished body of lines, and names the last line that it answered", async () => {
     let isDraining = false
     const app = appOn(service.edge.services, () => isDraining)
     const sent = new TransformStream<Uint8Array, Uint8Array>()

@@ -37,7 +37,7 @@ const idsOf = async (userId: string) =>
     .filter((purchase) => purchase.userId === userId)
     .map(({ purchaseId }) => purchaseId)
 
-/** The lines that have come so far, and later ones as they come. */
+/** Returns the list of the lines that have come, which grows with later lines. */
 const received = (response: IncomingMessage) => {
   let text = ""
   response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
@@ -72,12 +72,12 @@ describe("a body of lines over a socket", () => {
     sending.destroy()
     await once(sending, "close")
     expect(lines()).toEqual(Array.from({ length: 1_000 }, (_, index) => stored(index + 1, "breaks", `p${index}`)))
-    // Later input is in the log behind it.
+    // The input log has this purchase behind the stored lines of the broken body.
     expect((await service.post(purchaseText({ userId: "later", purchaseId: "p1" }))).status).toBe(202)
     expect(await idsOf("breaks")).toEqual(Array.from({ length: 1_000 }, (_, index) => `p${index}`))
   })
 
-  it("a body that breaks off midway stores answered lines once, and no line before an earlier line", async () => {
+  it("if a body breaks off midway, answered lines are stored once, and lines are stored in order", async () => {
     const port = await serve()
     const { sending, answer } = begin(port)
     for (let piece = 0; piece < 40; piece += 1) sending.write(linesOf("midst", 400, piece * 400))
@@ -93,7 +93,7 @@ describe("a body of lines over a socket", () => {
     expect(ids).toEqual(ids.map((_, index) => `p${index}`))
   })
 
-  it("a body of lines is not read while its answers are not", async () => {
+  it("a body of lines is not read while its caller does not read the answers", async () => {
     const { sending, answer } = begin(await serve())
     const piece = linesOf("slow", 500)
     let sent = 0

@@ -89,7 +89,7 @@ describe("an id", () => {
     expect(line.body).toContain(`"status":422,"detail":"purchaseId ${blankAround}"`)
   })
 
-  it("an id with a blank around is refused in the header", async () => {
+  it("an id with a blank before or after it is refused in the header", async () => {
     expect(await service.post(purchaseText(), { "idempotency-key": '"p1 "' })).toEqual(
       refused(`purchaseId ${blankAround}`)
     )
@@ -116,7 +116,7 @@ describe("an id", () => {
     }
   )
 
-  it("an id is one user, whether its é is composed or not", async () => {
+  it("an id names the same user, whether its é is composed or decomposed", async () => {
     for (const userId of ["Ren\u00e9", "Rene\u0301"]) {
       const purchaseId = `${accepted.length}`
       accepted.push(purchaseId)

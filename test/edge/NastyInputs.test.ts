@@ -177,7 +177,7 @@ describe("a byte order mark", () => {
     expect((await service.post(packed, { "content-encoding": "gzip" })).status).toBe(202)
   })
 
-  it("a byte order mark elsewhere can be seen in the message, as every invisible character", async () => {
+  it("the message shows a byte order mark elsewhere in a text, as it shows every invisible character", async () => {
     const seen = async (body: string) => (JSON.parse((await service.post(body)).body) as { detail: string }).detail
     expect(await seen(`\uFEFF\uFEFF${purchaseText()}`)).toMatch(/^The body is not JSON: [^\uFEFF]*<U\+FEFF>[^\uFEFF]*$/)
     expect(await seen(withMember("va\uFEFFlue", "1"))).toContain('The field "va<U+FEFF>lue" is unknown.')

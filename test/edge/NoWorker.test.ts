@@ -20,7 +20,7 @@ const notCurrent = (path: string) =>
   )
 
 describe("without a worker", () => {
-  it("a read that cannot be made current without a worker is 504, and not 0", async () => {
+  it("a strong read without a worker is answered with 504, and not with the total 0", async () => {
     expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(paths.map(notCurrent))
   })
 

@@ -57,7 +57,7 @@ describe("behind a proxy's prefix", () => {
     }
   )
 
-  it("Location of a conflict leads to the purchase that was first, behind a proxy's prefix", async () => {
+  it("behind a proxy's prefix, Location of a conflict leads to the first purchase under the id", async () => {
     const conflict = await post("/purchases", purchaseText({ userId: "ann", purchaseId: "p1", quantity: 9 }), {
       prefer: "wait=10"
     })

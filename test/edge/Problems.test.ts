@@ -139,7 +139,7 @@ describe("Content-Type", () => {
 })
 
 describe("GET /, /livez and /readyz", () => {
-  it("GET / lists the routes, and the probes say that the edge can store and not apply without a worker", async () => {
+  it("GET / lists the routes, and the probes report an edge without a worker that can only store", async () => {
     const { status, body } = await service.get("/")
     expect(status).toBe(200)
     expect(JSON.parse(body)).toEqual({

@@ -123,7 +123,7 @@ describe("a query parameter that is given twice", () => {
 })
 
 describe("a known query parameter", () => {
-  it("a known query parameter is read with its name and its value encoded", async () => {
+  it("a known query parameter is read if its name and its value are percent-encoded", async () => {
     const plain = await service.get("/users/ann/total?at=2026-11-24T12:00:00%2B01:00")
     expect(plain.status).toBe(200)
     expect(await service.get("/users/ann/total?%61t=%32026-11-24T12:00:00%2B01:00")).toEqual(plain)

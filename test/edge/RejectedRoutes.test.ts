@@ -33,7 +33,7 @@ const negative = (userId: string) => inputMessage([sold(userId, `wrong-${userId}
 const record = async (sequence: number): Promise<Rejected> =>
   JSON.parse((await service.get(`/rejected/${sequence}/0`)).body) as Rejected
 
-/** Replays a record through an application, which may have other services than the real ones. */
+/** Replays a record through an application, which may have replaced services. */
 const replayOn = (services: Context.Context<EdgeServices>, sequence: number, body: string) =>
   seen(
     appOn(services).request(`/rejected/${sequence}/0/replay`, {
@@ -100,7 +100,7 @@ describe("GET /rejected", () => {
     expect(listed).toEqual(rejected)
   })
 
-  it("GET /rejected lists a record once whose input was decided again after a crash", async () => {
+  it("GET /rejected lists a rejected record once if its input was decided again after a crash", async () => {
     const sequence = await service.reject("[")
     const before = (await service.get(`/rejected/${sequence}/0`)).body
     const again: Rejection = {
@@ -208,14 +208,14 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect((await record(sequence)).trail).toEqual([])
   })
 
-  it("a replay takes a byte order mark before the body, and numbers by their value", async () => {
+  it("a replay accepts a byte order mark before the body, and compares numbers by their value", async () => {
     const sequence = await service.reject(negative("marked"))
     const body = `\uFEFF${purchaseText({ userId: "marked" }).replace('"quantity":2', '"quantity":2.0')}`
     expect((await replay(sequence, body)).status).toBe(200)
     expect(await account("marked")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("a trail shows the steps of a replay whose ids the rules of today refuse", async () => {
+  it("the trail shows the steps of a replay with ids that today's rules refuse", async () => {
     const sequence = await service.reject(negative("older"))
     const records = Context.get(service.edge.services, RejectedRecords)
     const purchase = { ...sold("older ", "p1 ", { productName: " " }), valueCents: 1_050n } as unknown as Purchase
@@ -288,7 +288,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(states((await record(sequence)).trail)).toEqual(["begun", "applied"])
   })
 
-  it("a replay says when the id is another purchase's, and takes another id then", async () => {
+  it("a replay reports if its id belongs to another purchase, and can be sent again with another id", async () => {
     await service.post(purchaseText({ userId: "twice", purchaseId: "taken" }))
     const sequence = await service.reject(negative("twice"))
     const body = purchaseText({ userId: "twice", purchaseId: "taken", quantity: 7 })

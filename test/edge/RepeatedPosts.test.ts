@@ -25,7 +25,7 @@ const receiptOf = (repeats: number, conflicts: number) => ({
 })
 
 describe("past the broker's window", () => {
-  it("the account drops and counts a repeat past the broker's window, and the edge answers as before", async () => {
+  it("after the broker's window, the account drops and counts a repeat, and the answer is the same", async () => {
     const text = purchaseText({ purchaseId: "p1" })
     const first = answered(201, appliedBody, { location, "preference-applied": "wait=20" })
     expect(await service.post(text, wait)).toEqual(first)

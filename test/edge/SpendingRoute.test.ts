@@ -93,7 +93,7 @@ describe("GET /users/{id}/spending", () => {
     }
   })
 
-  it("spending leads on to the windows that do not fit into an answer", async () => {
+  it("an answer with spending has a link to the windows that do not fit into the answer", async () => {
     await accountOf("pages", days)
     const windows: Array<unknown> = []
     let count = 0
@@ -162,7 +162,7 @@ describe("GET /users/{id}/spending", () => {
 })
 
 describe("GET /users/{id}/total?at=", () => {
-  it("a total at a time is that after the last purchase which was stored at or before then", async () => {
+  it("the total at a time is the total after the last purchase that was stored until that time", async () => {
     const times = ["2026-05-01T10:00:00.000Z", "2026-05-01T10:00:00.001Z", "2026-05-02T00:00:00.000Z"]
     const revision = await accountOf("past", times)
     const asked: ReadonlyArray<readonly [string, number]> = [

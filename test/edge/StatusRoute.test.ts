@@ -160,7 +160,7 @@ describe("a reading of the status", () => {
     expect(await troubleIn(Effect.succeed(new Map()), [sign(0)])).toEqual(["no worker reads it"])
   })
 
-  it("the status names a partition whose worker lives and applies nothing of what waits", async () => {
+  it("the status names a partition whose worker lives and applies none of the waiting messages", async () => {
     const stuck = Effect.succeed(queue({ readAt: 9_000 }))
     expect(await troubleIn(stuck, [sign(0)], 4_200)).toEqual([
       "of-7 is alive, and has applied nothing of it for 4 seconds"
@@ -171,7 +171,7 @@ describe("a reading of the status", () => {
     expect(await troubleIn(Effect.succeed(queue({ readAt: 9_000, depth: 0 })), [sign(0)], 9_000)).toEqual([undefined])
   })
 
-  it("the status is read twice a second for all callers together, and an owner is looked up once an epoch", async () => {
+  it("callers share two readings of the status a second, and an owner is looked up once an epoch", async () => {
     let epoch = 7
     const { asked, run } = counted(Effect.sync(() => queue({ epoch })))
     const owners = await run(

@@ -8,7 +8,7 @@ const full = "could not store purchases: the broker refused (its store is full)"
 
 describe("a broker that takes no more", () => {
   it.each(["/generate/20000/filler", "/duplicate/20000/filler"])(
-    "a broker that takes no more ends %s with how many are stored",
+    "a broker that takes no more ends %s, and the answer says how many are stored",
     async (path) => {
       const stored = async () => (await inputMessages(service.client)).flatMap(({ purchases }) => purchases).length
       const before = await stored()
@@ -44,7 +44,7 @@ describe("a broker that takes no more", () => {
     expect(body).toContain(`"purchaseCount":${new Set(counted.map(({ purchaseId }) => purchaseId)).size},"known":true}`)
   })
 
-  it("the edge says that a broker that answers but takes no more messages stores nothing", async () => {
+  it("the edge reports that nothing is stored if a broker answers and takes no more messages", async () => {
     const small = () => service.post(purchaseText({ purchaseId: crypto.randomUUID() }))
     while ((await small()).status === 202);
     const { status, body } = await service.get("/readyz")

@@ -4,7 +4,7 @@ import { applyingOf, storingNow } from "../../src/edge/service/Health.ts"
 import { ConnectionState } from "../../src/nats/client/ConnectionState.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
 
-/** Returns the answer of an edge about storing, whose appends have failed for a time although the broker answers. */
+/** Returns what an edge answers about storing when its appends have failed for a time although the broker answers. */
 const storingAfter = (failingMilliseconds: number) =>
   Effect.runSync(
     Effect.provide(
@@ -20,12 +20,12 @@ const storingAfter = (failingMilliseconds: number) =>
   )
 
 describe("a broker that answers and stores nothing", () => {
-  it("a broker that answers and stores nothing is an election at first", () => {
+  it("a broker that answers and stores nothing is reported as an election at first", () => {
     expect(storingAfter(0)).toEqual({ ok: true, detail: "Purchases can be stored." })
     expect(storingAfter(9_999).ok).toBe(true)
   })
 
-  it("a broker that answers and stores nothing is reported after ten seconds, with the way out", () => {
+  it("a broker that answers and stores nothing is reported after ten seconds, with the remedy", () => {
     expect(storingAfter(12_345)).toEqual({
       ok: false,
       detail:

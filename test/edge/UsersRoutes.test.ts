@@ -33,7 +33,7 @@ const newestRevision = async (userId: string) => {
   }
   throw new Error(`${userId} has no revision`)
 }
-/** The check of a cursor, which says to whom it belongs. */
+/** Returns the part of a cursor that names the user to whom the cursor belongs. */
 const markOf = (userId: string) => createHash("sha256").update(userId).digest("hex").slice(0, 8)
 const storedAt = async (purchaseId: string) => {
   const messages = await inputMessages(service.client)
@@ -240,7 +240,7 @@ describe("GET /users/{id}/purchases/{purchaseId}", () => {
     )
     const { etag } = answer.headers
     expect(await service.get(path, { "if-none-match": etag ?? "" })).toEqual(unchanged(etag))
-    // Later purchases do not change it.
+    // Later purchases do not change the receipt.
     await buy("holder", "r3")
     expect(await service.get(path)).toEqual(answer)
   })

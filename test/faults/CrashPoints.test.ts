@@ -9,11 +9,12 @@ import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 4
 /**
- * Heads are written often, and hints are among them, because the base of a partition has far more users than change.
+ * Heads are written often. Hints are among them, because a partition has far more users than the users who buy between
+ * two writes.
  */
 const headsRevisions = 5
 const crowdOfPartition = 60
-/** Every lane seals its account, and has purchases left for the owner after the crash. */
+/** The purchases of one user. They are enough for a segment, and for further purchases after the crash. */
 const laneLength = 40
 
 /** Each step, and the number of times that a worker reaches it before it dies. */
@@ -33,7 +34,10 @@ const points = [
   "manifest-stored:5",
   "heads-purged:2"
 ]
-/** In this order each worker reaches its step. Bases come first, because later writes are hints. */
+/**
+ * The steps in the order in which one worker after another reaches its step. Steps of a base come first, because later
+ * writes are hints.
+ */
 const turns = [
   "base-sent",
   "base-stored",
@@ -153,7 +157,7 @@ describe("A worker that kills itself", () => {
   }
 
   it.each(points)(
-    "a worker that kills itself at %s loses nothing and doubles nothing, and the next owner goes on",
+    "if a worker kills itself at %s, no purchase is lost or doubled, and the next owner goes on",
     async (point) => {
       const lanes = lanesOf(laneLength)
       const records = await prepare(lanes)
@@ -168,7 +172,7 @@ describe("A worker that kills itself", () => {
     }
   )
 
-  it("a worker that kills itself at each step in turn loses nothing", async () => {
+  it("no purchase is lost if each worker kills itself at another step of a commit", async () => {
     const lanes = lanesOf(3 * laneLength)
     const records = await prepare(lanes)
     const posting = Promise.all(lanes.map((sales) => postLane(sales.slice(1))))

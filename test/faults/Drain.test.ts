@@ -28,8 +28,8 @@ describe("A process that is told to stop", () => {
   const lanes = users.map((user) => manySold(user, 300))
 
   /**
-   * Returns the consumer of each partition. If the broker was slow to answer for the first, there are two, and it
-   * returns the one in use.
+   * Returns the consumer of each partition. If the broker was slow to create the first consumer, a partition has two.
+   * Then returns the consumer in use.
    */
   const consumersInUse = async () => {
     const consumers = await system.admin.consumers()
@@ -84,7 +84,7 @@ describe("A process that is told to stop", () => {
     expect(await acknowledged()).toEqual(positions.map((position) => [position, 0]))
   })
 
-  it("a worker that is told to stop in the middle of its work leaves the rest to the next in order", async () => {
+  it("a worker told to stop amid its work leaves the rest to the next worker, which keeps the order", async () => {
     const first = start("worker")
     await until("it works", async () => (await consumersInUse()).length === 4)
     for (const sales of lanes) await system.publish(sales, 1)
@@ -109,7 +109,7 @@ describe("A process that is told to stop", () => {
     return purchases
   }
 
-  it("an edge that is told to stop answers what it has accepted and takes nothing more", async () => {
+  it("an edge that is told to stop answers the requests that it has accepted, and takes no more", async () => {
     const port = await freePort()
     const edge = start("edge", { PORT: String(port) })
     const ask = askAt(port)
@@ -120,7 +120,7 @@ describe("A process that is told to stop", () => {
       )
     await until("the edge is ready", isReady)
     const sales = manySold("waiting", 20)
-    // No worker runs yet, so these wait.
+    // No worker runs yet, so these requests wait.
     const answers = sales.map((sale) => post(ask, sale, { prefer: "wait=20" }))
     await until("all are stored", async () => (await storedPurchases()) === 20)
     const ended = edge.kill("SIGTERM")

@@ -15,7 +15,7 @@ import { type SentCommit, Wire } from "../support/Wire.ts"
 
 const lease = { WORKER_HEARTBEAT: "300 millis", WORKER_LEASE: "1 second" }
 const user = "user"
-/** Heads are written often. After the first time they are hints, because only this user changes. */
+/** Heads are written often. After the first write they are hints, because only one user changes. */
 const headsRevisions = { TEST_HEADS_REVISIONS: "4" }
 const crowd = Array.from({ length: 12 }, (_, index) => sold(`buyer-${index}`, "p1"))
 
@@ -34,7 +34,10 @@ const steps = [
   "heads-purged:1"
 ]
 
-/** Another owner, which leaves the old one's consumer alone. So the old one does not hear of it and goes on. */
+/**
+ * The services of a new owner that does not delete the old owner's consumer. So the old owner does not notice the
+ * take-over, and goes on.
+ */
 const unheard: Replacements = { consumer: (real) => ({ ...real, deleteBefore: () => Effect.void }) }
 
 describe("A worker that is frozen for longer than its lease, and wakes", () => {
@@ -102,7 +105,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     for (const sale of crowd) await expectExact([sale], 1)
   }
 
-  it("a worker that is frozen past its lease in the middle of a commit has that commit refused", async () => {
+  it("if a worker is frozen past its lease in the middle of a commit, that commit is refused", async () => {
     const [first, second, third] = manySold(user, 3)
     if (first === undefined || second === undefined || third === undefined) return expect.unreachable()
     const frozen = startZombie({ TEST_CRASH_POINT: "before-commit:2:freeze" })
@@ -130,8 +133,8 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
   })
 
   /**
-   * Stores purchases, each applied before the next, until the worker freezes. Then stores one more, which it has not
-   * read.
+   * Stores purchases, each applied before the next, until the worker freezes. Then stores one more purchase, which the
+   * worker has not read.
    */
   const sellUntilFrozen = async (frozen: TestProcess): Promise<ReadonlyArray<Sold>> => {
     const sales: Array<Sold> = []
@@ -182,7 +185,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     return found && decodeManifest(Buffer.from(found.message.data, "base64").toString("utf8"))
   }
 
-  it("a worker that wakes writes its manifest late, and the owner that begins with it knows all purchases", async () => {
+  it("an owner that begins with the late manifest of a worker that woke knows all purchases", async () => {
     await system.publish(crowd)
     const frozen = startZombie({ TEST_CRASH_POINT: "base-stored:1:freeze" })
     await system.admin.untilApplied()
@@ -198,7 +201,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     await expectKnown(sales)
   })
 
-  it("a worker that wakes answers no read with old data, and leaves no read without a reply", async () => {
+  it("a worker that wakes answers no read with old data, and every read gets a reply", async () => {
     const sales = manySold(user, 12)
     const frozen = startZombie()
     for (const sale of sales.slice(0, 2)) {

@@ -18,7 +18,7 @@ import { makeGate } from "../support/Faults.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 
-/** A page has this many revisions, and the rest of the last commit. */
+/** A page has this many revisions, and the further revisions of its last commit. */
 const pageMax = 100
 const gatherMilliseconds = 50
 
@@ -27,17 +27,15 @@ class MemoryLedger {
   readonly commits: Array<JournalRecord> = []
   readonly revisions: Array<RevisionMessage> = []
   last = 0
-  /** The last sequence by the leader, which the tail may not know yet. */
+  /** The last sequence that the leader has. The feed's consumer may not have got it yet. */
   ahead = 0
   follows = 0
   pages = 0
   questions: Array<Question> = []
   isAvailable = true
-  /** The reply of the owner, if it is not the right one. */
+  /** A wrong reply of the owner, if the test wants one. */
   owner: Effect.Effect<Reply | undefined, NotCurrent> = Effect.undefined
-  /**
-   * The gate at which readers of a page of all accounts wait before they get the page, and readers who ask the owner.
-   */
+  /** The gate at which reads wait: reads of a page of all accounts, and questions to the owner. */
   gate: Effect.Effect<void> = Effect.void
   private hear: ((revision: RevisionMessage) => void) | undefined
   private replaced: (() => void) | undefined
@@ -123,7 +121,7 @@ describe("The feed", () => {
   const subscriptions = new Set<{ readonly unsubscribe: () => void }>()
 
   beforeEach(async () => {
-    // The timers of RxJS. Effect and the broker go on.
+    // Only the timers of RxJS are fake. The timers of Effect and of the broker go on.
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] })
     ledger = new MemoryLedger()
     runtime = ManagedRuntime.make(Feed.layer.pipe(Layer.provide(ledger.layer)))
@@ -183,7 +181,7 @@ describe("The feed", () => {
     expect(ledger.pages).toBe(0)
   })
 
-  it("a user's reader is told of that user alone", async () => {
+  it("a reader of one user's feed gets only the purchases of that user", async () => {
     ledger.grow(4)
     const ann = read({ userToken: "ann", lastEventId: "2" })
     await until("it has caught up", () => ann.sequences().length === 1)
@@ -214,14 +212,14 @@ describe("The feed", () => {
     }
   })
 
-  it("a reader that catches up misses nothing while memory moves on", async () => {
+  it("a reader that catches up misses nothing while the revisions in memory are replaced", async () => {
     ledger.grow(50)
     await read().begun()
     const gate = makeGate()
     ledger.gate = gate.pass
     const [all, ann] = [read({ lastEventId: "0" }), read({ lastEventId: "0", userToken: "ann" })]
     await until("both wait for a page", () => ledger.pages === 1 && ledger.questions.length === 1)
-    // Memory is full, and drops more than the page that they wait for.
+    // Memory is full, and drops more revisions than the page that the readers wait for.
     for (let index = 0; index < 20; index += 1) {
       ledger.grow(recentRevisionsMax / 4)
       handOn()
@@ -237,7 +235,7 @@ describe("The feed", () => {
     expect(ledger.questions.length).toBeLessThan(1 + expectedOfAnn.length / userPageMax)
   })
 
-  it("a feed goes on from any place around the floor of memory, also from within a commit", async () => {
+  it("a feed goes on from any place around the oldest revision in memory, also from within a commit", async () => {
     await read().begun()
     const commits = Math.ceil((recentRevisionsMax + 100) / 3)
     for (let commit = 0; commit < commits; commit += 1) ledger.commit(["ann", "bob", "carl"])
@@ -260,7 +258,7 @@ describe("The feed", () => {
     }
   })
 
-  it("a feed gives what came and was forgotten while an empty page was read", async () => {
+  it("a feed gives the revisions that came and left memory while it read an empty page", async () => {
     ledger.grow(50)
     await read().begun()
     const gate = makeGate()
@@ -292,7 +290,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual(evenNumbers(0, 700))
   })
 
-  it("a feed tells nothing twice to a reader that another edge has told more", async () => {
+  it("a feed repeats nothing to a reader that another edge has already told more", async () => {
     ledger.grow(3)
     await read().begun()
     ledger.ahead = 10
@@ -327,7 +325,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual([8])
   })
 
-  it("a feed gives at most one slice at once, and gives each slice when the slice before is taken", async () => {
+  it("a feed gives one slice of revisions at a time, and the next when the reader has taken it", async () => {
     ledger.commit(["ann", "bob", "carl", "dora"], 0, sliceBytesMax - 1_000)
     ledger.commit(Array.from({ length: sliceRevisionsMax + 1 }, (_, index) => `user-${index}`))
     const taken: Array<() => void> = []
@@ -344,7 +342,7 @@ describe("The feed", () => {
     expect(slices[0]?.length).toBe(2)
     for (const slice of slices) {
       expect(slice.length).toBeLessThanOrEqual(sliceRevisionsMax)
-      // The last one may pass the bound.
+      // The last revision of a slice may pass the bound.
       const bytes = slice.slice(0, -1).reduce((sum, { text }) => sum + text.length, 0)
       expect(bytes).toBeLessThan(sliceBytesMax)
     }
@@ -423,7 +421,7 @@ describe("The feed", () => {
     })
   })
 
-  it("all feeds end when another ledger takes this one's place, and the next reader follows the new ledger", async () => {
+  it("all feeds end when another ledger replaces the ledger, and the next reader follows the new one", async () => {
     const reader = read()
     await reader.begun()
     ledger.replace()
@@ -514,7 +512,7 @@ const readAtRandom = async (seed: number) => {
   for (let round = 0; round < 6; round += 1) {
     open()
     open()
-    // The turns after which they are in the middle of catching up.
+    // After some turns the readers are in the middle of catching up.
     for (let turn = below(8); turn > 0; turn -= 1) await new Promise((resolve) => setImmediate(resolve))
     grow(below(60))
     if (below(2) === 0) handOn()
@@ -563,7 +561,7 @@ describe("What comes to a reader in time", () => {
     })
   })
 
-  it("a reader gets the items of 50 milliseconds or a full slice, and never an empty slice", () => {
+  it("a reader gets the revisions of 50 milliseconds or a full slice, and never an empty slice", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const revision = (line: number) => ({ userToken: "ann", place: { sequence: 1, line }, storedAt: 0, text: "" })
       const many = Array.from({ length: 256 }, (_, index) => revision(index))

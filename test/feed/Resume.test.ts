@@ -59,7 +59,7 @@ describe("Feeds of edges that come and go, while purchases flow", () => {
     let reader: FeedReader | undefined
     let lastEventId = "0"
     let left: Promise<FeedEvent | undefined> = Promise.resolve(undefined)
-    /** Resolves to the last event of the edge, when the edge is gone. */
+    /** Waits until the edge is gone. Returns the last event that the edge sent. */
     const follow = async (opened: FeedReader): Promise<FeedEvent | undefined> => {
       reader = opened
       await opened.ended

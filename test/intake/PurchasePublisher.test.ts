@@ -15,7 +15,7 @@ import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { NoticeInbox, noticeWaitMilliseconds } from "../../src/intake/NoticeInbox.ts"
 
-// These tests are about times, with answers that no real broker gives on demand.
+// These tests need answers at certain times, which no real broker gives on demand.
 const unavailable = new BrokerUnavailable({ operation: "append", reason: "not connected" })
 const leaderless = new BrokerUnavailable({ operation: "append", reason: "nobody serves this subject", unserved: true })
 const unknown = new OutcomeUnknown({ operation: "append", reason: "no answer in time" })
@@ -67,7 +67,7 @@ const publisherOver = Effect.fnUntraced(function* (answer: Answer, messageBytesM
 
 /** Runs everything that is due now. */
 const sending = TestClock.adjust(0)
-/** Lets the time pass in which the next purchases wait for others. */
+/** Lets the time pass in which new purchases wait for further purchases. */
 const paced = TestClock.adjust(paceMillisecondsMin)
 
 const purchase = (purchaseId: string, userId = "ann"): Purchase => ({
@@ -219,7 +219,7 @@ describe("the messages", () => {
     })
   )
 
-  it.effect("messages of all partitions leave together, and a single purchase leaves at once", () =>
+  it.effect("messages of all partitions are sent together, and a single purchase is sent at once", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         Effect.succeed({ sequence: attempt, duplicate: false })
@@ -241,7 +241,7 @@ describe("the messages", () => {
     })
   )
 
-  it.effect("messages with enough purchases do not wait for company", () =>
+  it.effect("messages with enough purchases do not wait for further purchases", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         Effect.succeed({ sequence: attempt, duplicate: false })
@@ -269,7 +269,7 @@ describe("the messages", () => {
     })
   )
 
-  it.effect("messages have an id of their own for each copy that has to be stored", () =>
+  it.effect("if each copy has to be stored, each copy of a message has its own message id", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver(() => Effect.succeed({ sequence: 1, duplicate: false }))
       for (const storeEveryCopy of [true, true, false, false]) {
@@ -311,7 +311,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a purchase without a notice is only stored, and each purchase of a group has its own notice", () =>
+  it.effect("a purchase without a notice is answered as stored, and each purchase of a group has its notice", () =>
     Effect.gen(function* () {
       const { publisher, sent, tell } = yield* publisherOver(() => Effect.succeed(stored))
       yield* publisher.publish([purchase("first")])
@@ -341,7 +341,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a purchase that the broker had before is asked for at once, as its notice went to somebody else", () =>
+  it.effect("a purchase that the broker already had is asked for at once, because its notice went elsewhere", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
       const published = { sequence: 7, duplicate: true, index: 0 }
@@ -380,7 +380,7 @@ describe("an edge that holds as much as it may", () => {
 describe("streams of purchases", () => {
   const stored = { sequence: 1, duplicate: false }
 
-  it.effect("streams wait in their order for room in their share, and leave room for single purchases", () =>
+  it.effect("streams wait in turn if they fill the room for streams, and single purchases still have room", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))

@@ -14,7 +14,7 @@ import { MemoryJournal } from "../support/MemoryJournal.ts"
 const partition = 0
 const head = { kind: "commit", epoch: 1, worker: "w", position: 0 } as const
 
-/** An account in a journal that other users write too. It counts the reads. */
+/** Makes an account in a journal that also has other users' revisions. The journal counts the reads. */
 const makeAccount = () => {
   const journal = new MemoryJournal()
   const append = (text: string) =>
@@ -63,7 +63,7 @@ const deliver = (ids: ReadonlyArray<number>, from: number): Array<Delivered> =>
 
 const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index)
 
-/** Commits ids one group after the other, where storing segments takes as long as some commits. */
+/** Commits ids one group after the other. Storing a segment takes as long as some commits. */
 const commitAll = ({ ledger }: Made, groups: ReadonlyArray<ReadonlyArray<number>>, commitsMeanwhile = 0) => {
   let inputSequence = ledger.account.decidedThrough + 1
   for (const ids of groups) {
@@ -166,8 +166,8 @@ const problemOf = async (made: Made) => {
   return result._tag === "Failure" && result.failure._tag === "LedgerInconsistent" ? result.failure.problem : result
 }
 
-describe("an account of which something is missing is refused, since it would take a repeat for a new purchase", () => {
-  /** Two segments, an unsealed revision, and the newest one. */
+describe("an incomplete account is refused, because it would take a repeat for a new purchase", () => {
+  /** Makes an account with two segments, an unsealed revision, and the newest revision. */
   const makeSealed = () => {
     const made = makeAccount()
     commitAll(made, [range(0, 256), range(256, 256), [512]])
@@ -228,7 +228,7 @@ describe("an account of which something is missing is refused, since it would ta
     expect(await problemOf(made)).toBe("account ann: it has 515 ids for 514 purchases")
   })
 
-  it("an account is refused if its chain of revisions ends early", async () => {
+  it("an account is refused if the revisions that name each other end before the first", async () => {
     const { made, newest } = makeSealed()
     const last = made.ledger.revisions.at(-1)?.revision
     if (last === undefined) throw new Error("no revision")

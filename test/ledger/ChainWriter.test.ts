@@ -15,7 +15,7 @@ const takeover = 7
 /** A chain that holds each append until the test answers it. */
 class HeldChain {
   readonly appended: Array<{ readonly text: string; readonly after: number }> = []
-  /** The leader's messages after the newest one that the writer knows, in order. */
+  /** The leader's messages after the newest message that the writer knows, in order. */
   later: Array<JournalRecord> = []
   asked = 0
   private answers: Array<Deferred.Deferred<number, CommitConflict | OutcomeUnknown>> = []
@@ -74,7 +74,7 @@ class TestEpoch implements ChainEpoch<number> {
   readonly progress = new InputProgress<number>(0)
   readonly told: Array<{ users: ReadonlyArray<string>; sequence: number; messages: ReadonlyArray<number> }> = []
   readonly failures: Array<string> = []
-  /** The newest commit that was reported to it. */
+  /** The newest commit that was reported to the epoch. */
   newest = { users: [] as ReadonlyArray<string>, sequence: 0 }
   private received = 0
 
@@ -132,7 +132,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer tells of a stored commit in order: its epoch, the proposers, the finished messages", () =>
+  it.effect("the writer reports a stored commit to its epoch, then to the proposers, then finished messages", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const seen: Array<unknown> = []
@@ -150,7 +150,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer moves the position over a message only with the last of its users", () =>
+  it.effect("the writer moves the position over a message only when all users of the message are finished", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const [first, second] = [epoch.receive(2), epoch.receive()]
@@ -183,7 +183,7 @@ describe("the writer of a chain", () => {
   it.effect.each([
     ["refused", new CommitConflict({ reason: "wrong last sequence" })],
     ["not answered", new OutcomeUnknown({ operation: "commit", reason: "no answer in time" })]
-  ] as const)("the writer tells nothing and appends nothing more after a commit that was %s", ([, failure]) =>
+  ] as const)("after a commit that was %s, the writer reports nothing and appends nothing", ([, failure]) =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -199,7 +199,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer is settled when all that was proposed is durable", () =>
+  it.effect("the writer is settled when everything that was proposed is stored", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       yield* writer.settled
@@ -234,7 +234,7 @@ describe("the commits of a chain", () => {
       const messages = partsOf.map((parts) => epoch.receive(parts))
       const left = [...partsOf]
       const submitted: Array<string> = []
-      /** The parts of each message that proposals had when a commit was appended, by the number of appends. */
+      /** The number of finished parts of each message when a commit was appended, by the number of the append. */
       const finished: Array<ReadonlyArray<number>> = []
       const told: Array<readonly [string, number]> = []
       let sequence = takeover
@@ -268,7 +268,7 @@ describe("the commits of a chain", () => {
       return { chain, epoch, submitted, finished, told }
     }).pipe(Effect.scoped)
 
-  it.effect("commits hold each line once and in order, and no position that is not finished", () =>
+  it.effect("commits hold each revision once and in order, and no position beyond finished input", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(
@@ -353,7 +353,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("the owner check counts the commit in flight as its own, and looks for a foreign commit after it", () =>
+  it.effect("the owner check takes the commit in flight for its own, and looks for a commit behind that", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))

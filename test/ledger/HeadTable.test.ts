@@ -27,7 +27,7 @@ const agree = (table: HeadTable, expected: ReadonlyMap<string, number>) => {
 }
 
 describe("a table of heads", () => {
-  it("a table of heads finds what a Map finds after any history of commits", () => {
+  it("a table of heads finds the same heads as a Map after any history of commits", () => {
     fc.assert(
       fc.property(commits, (history) => {
         const table = new HeadTable(key)
@@ -36,7 +36,7 @@ describe("a table of heads", () => {
     )
   })
 
-  it("a table of heads is the same from a base and hints in any order, also read more than once", () => {
+  it("a table of heads is the same if a base and hints are read in any order, or more than once", () => {
     fc.assert(
       fc.property(commits, commits, fc.boolean(), (first, second, hintFirst) => {
         const table = new HeadTable(key)
@@ -53,7 +53,7 @@ describe("a table of heads", () => {
     )
   })
 
-  it("a hint names each user once that changed since the last hint", () => {
+  it("a hint names each user that changed since the last hint exactly once", () => {
     const table = new HeadTable(key)
     table.set("ann", 1)
     table.set("bob", 1)

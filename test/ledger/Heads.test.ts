@@ -172,7 +172,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("heads are made anew from the chain if the journal was restored to before what the manifest covers", () =>
+  it.effect("heads are made again from the chain if a restored journal ends before the manifest's end", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -199,7 +199,7 @@ describe("the heads of a partition", () => {
       yield* old?.heads.write ?? Effect.void
       yield* ledger.commit(["user1"])
       const readBefore = ledger.journal.pagesRead
-      // The next write is as large as the base, so it is a base itself.
+      // The next hint would be as large as the base, so a base is written.
       for (const user of users) old?.heads.committed([user], ledger.expected.get(user) ?? 0)
       ledger.journal.afterManifest = Effect.ignore(old?.heads.write ?? Effect.void)
       yield* ledger.takeOver()
@@ -235,7 +235,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("heads are written at once when 16,384 revisions are behind", () =>
+  it.effect("heads are written at once when 16,384 revisions are not written yet", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()

@@ -45,7 +45,7 @@ describe("what one commit takes of a queue", () => {
     expect(taken(queueOf([euros(), euros(), euros()]))).toBe(1)
   })
 
-  it("each line is written once, when its commit is made", () => {
+  it("each revision is encoded once, when its commit is made", () => {
     const written: Array<string> = []
     const queue = queueOf(
       ["ann", "bob", "cid"].map((userToken) => ({

@@ -97,7 +97,7 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect("a take-over keeps every commit of an older owner out from then on", () =>
+  it.effect("after a take-over, every commit of an older owner is refused", () =>
     Effect.gen(function* () {
       const { journal, take } = makeJournal()
       const old = yield* take

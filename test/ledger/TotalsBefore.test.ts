@@ -115,7 +115,7 @@ describe("totals before moments", () => {
 })
 
 describe("the probe of a range", () => {
-  it("the probe of a range is its number with the most factors of two", () => {
+  it("the probe of a range is the number in the range that has the most factors of two", () => {
     const twos = (number: number) => number & -number
     assert(
       property(integer({ min: 1, max: 300 }), nat(300), (low, length) => {

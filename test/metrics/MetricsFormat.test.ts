@@ -94,7 +94,7 @@ describe("a caller that takes several formats", () => {
     ["application/openmetrics-text;version=0.0.1, text/plain;q=0.1", "prometheus"],
     ["text/plain;q=0, */*", "openmetrics"],
     ["application/json", "neither"]
-  ])("a caller that takes several formats gets the one that it wants most: %s", async (accept, format) => {
+  ])("a caller that accepts several formats gets the format that it prefers: %s", async (accept, format) => {
     expect(await chosen(accept)).toBe(format)
   })
 })

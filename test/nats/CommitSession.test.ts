@@ -37,7 +37,7 @@ describe("A session of the commit stream", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 3))).toMatchObject({ heard: [3], ends: ["a delivery is missing"] })
   })
 
-  it("a session ends at a heartbeat that names a later delivery than the newest that came", () => {
+  it("a session ends at a heartbeat that names a later delivery than the newest received delivery", () => {
     const { ends } = outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "2" }))
     expect(ends).toEqual(["a delivery before the newest heartbeat is missing"])
   })

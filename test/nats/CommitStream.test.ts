@@ -90,7 +90,7 @@ describe("The stream of commits", () => {
       )
     )?.consumers ?? []
 
-  it("a commit is followed by each line in order, and by nothing that was refused or is no commit", async () => {
+  it("a follower gets each line of a commit in order, and nothing that was refused or is no commit", async () => {
     const started = await start()
     await commit(started, ["ann", "bob"])
     const { heard } = follow(started, 1)
@@ -122,7 +122,7 @@ describe("The stream of commits", () => {
     expect((await pageOf(started, "0")).slice(2)).toEqual(heard)
   })
 
-  it("following goes on without a gap or a repeat when the broker forgot the consumer, or went away", async () => {
+  it("a follower goes on without a gap or repeat after the broker lost the consumer or was restarted", async () => {
     const started = await start()
     const following = follow(started, 0)
     await commit(started, ["ann", "bob"])
@@ -236,7 +236,7 @@ describe("The stream of commits", () => {
     }
   })
 
-  it("the line of one user in a commit is the same as among the lines of all users", async () => {
+  it("the line of a commit that is read for one user equals the line that is read for all users", async () => {
     const started = await start()
     const sequence = await commit(started, ["ann", "bob"])
     const stored = await Effect.runPromise(started.chain.at(sequence))

@@ -38,7 +38,7 @@ describe("a pull of a partition", () => {
 
   afterAll(() => stop())
 
-  /** Pulls from a partition for this test, to which `messages` were published. */
+  /** Publishes messages to a new partition, and runs a test with a pull of that partition. */
   const pulling = async (messages: ReadonlyArray<string>, test: (pull: Pull, told: Told) => Promise<void>) => {
     partition += 1
     for (const message of messages) await client.jetstream().publish(groupSubject(partition), message)
@@ -56,7 +56,7 @@ describe("a pull of a partition", () => {
     await Effect.runPromise(Effect.scoped(pulled))
   }
 
-  it("a satisfied pull does not take the broker for silent, and a pull that waits counts silence again", () =>
+  it("a pull that waits for nothing counts no silence of the broker, and a waiting pull does again", () =>
     pulling(["a message"], async (pull, told) => {
       pull.request(1, plenty)
       await until("it is delivered", () => told.delivered === 1)
@@ -66,7 +66,7 @@ describe("a pull of a partition", () => {
       await until("its silence counts", () => pull.silence() > 0)
     }))
 
-  it("a pull is told of a message larger than its bytes, and gets the message when it asks for more bytes", () =>
+  it("a pull learns of a message larger than its bytes, and gets it when it asks for more bytes", () =>
     pulling(["small", "x".repeat(50_000), "small"], async (pull, told) => {
       pull.request(10, 10_000)
       await until("the large message is next", () => told.oversized === 1)

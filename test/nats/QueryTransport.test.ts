@@ -14,7 +14,7 @@ const collectGarbage: () => void = runInNewContext("gc")
 describe("an epoch that serves queries", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
 
-  // `npm run soak` finds such a leak: memory for each epoch that a worker ever had.
+  // A connection that forgot no epoch would leak memory for each epoch. `npm run soak` finds such a leak, too.
   it("the connection forgets an epoch that served queries when the epoch is over", async () => {
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url, PARTITIONS: "1" }), "test"))
     const serveOnce = Effect.scoped(

@@ -25,7 +25,8 @@ const watchConsumer = () => {
         const pulled = real.pull(partition, epoch, replacedEvents(events, { delivered: deliver }))
         return Effect.map(pulled, (pull) => ({
           ...pull,
-          // Acknowledgements are sent together a while later. This is the time of the worker's decision.
+          // This is the time at which the worker decides to acknowledge. Acknowledgements are sent together a while
+          // later.
           acknowledge: (delivery) => {
             acknowledged.push(delivery.sequence)
             pull.acknowledge(delivery)

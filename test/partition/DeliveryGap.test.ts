@@ -49,7 +49,7 @@ describe("A delivery that does not arrive", () => {
     expect(account.entries.map(({ purchaseId }) => purchaseId)).toEqual(sales.map(({ purchaseId }) => purchaseId))
   })
 
-  it("a read that has to see a lost delivery notices it when nothing comes after it", async () => {
+  it("a read that waits for a lost delivery notices the loss even if no later delivery comes", async () => {
     const lossy = dropOnce(({ sequence }) => sequence === 200)
     await system.startWorker(lossy.replace)
     await system.publish(sales, 1)

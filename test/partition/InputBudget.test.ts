@@ -16,7 +16,7 @@ describe("the shares of a worker's input", () => {
     )
   })
 
-  it("the shares let each of 8 partitions pull the largest message with the others", () => {
+  it("the shares let 8 partitions each pull a message of the largest size at the same time", () => {
     const { partitionBytes, messageBytes } = inputShares(8, half)
     expect(partitionBytes).toBeGreaterThan(2 * messageBytes)
   })

@@ -62,7 +62,7 @@ describe("Input that a new epoch reads again", () => {
     expect(await system.admin.keys("rejected.>")).toEqual({ "rejected.3.2": 1, [`rejected.${unreadable}.0`]: 1 })
   })
 
-  it("a new epoch begins behind the position as it is when the epoch has begun", async () => {
+  it("a new epoch reads input from the position in the commit before its own take-over record", async () => {
     await system.startWorker()
     const first = manySold("user", 10)
     await system.publish(first, 1)
@@ -74,7 +74,7 @@ describe("Input that a new epoch reads again", () => {
       await system.admin.untilApplied()
     })
     const starts: Array<number> = []
-    // No partition is assigned to this worker. The test makes it take one over.
+    // No partition is assigned to this worker. The test makes the worker take a partition over.
     const next = await system.startWorker(
       {
         chain: (real) => ({

@@ -75,7 +75,7 @@ describe("The janitor", () => {
     await system.publish(manySold(slow, 10, "later"), 1)
     expect(first.worker.owned()).toEqual([])
 
-    // A worker that gets no newer input. Its janitor sees the partition behind.
+    // This worker gets no newer input. Its janitor sees that the slow partition is behind.
     const idle = await system.startWorker({
       consumer: (real) => ({
         ...real,
@@ -84,7 +84,8 @@ describe("The janitor", () => {
       })
     })
     await clean(idle)
-    // The slow partition is applied up to 600. The fast one has applied all of its input, and does not count.
+    // The slow partition is applied up to 600. The fast partition has applied all of its input, and does not hold the
+    // purge back.
     expect((await system.admin.state(inputStream)).first_seq).toBe(601)
     await system.stopWorkers()
     await system.startWorker()

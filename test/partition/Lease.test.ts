@@ -26,7 +26,7 @@ describe("Lease", () => {
     expect(newLease().partitions.size).toBe(partitions)
   })
 
-  it("a worker shares the partitions with another worker until the other was silent for the lease", () => {
+  it("a worker shares the partitions with another worker until that worker was silent for the lease", () => {
     const lease = newLease()
     lease.hear(sign("other"), 1_000)
     expect(lease.reassign(1_000)).toBe(true)
@@ -45,7 +45,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("the age of signs that were given before is counted by the broker's clock", () => {
+  it("the age of earlier signs of life is measured by the broker's clock", () => {
     const lease = newLease()
     lease.recall([sign("young", { storedAt: 90_000 }), sign("old", { storedAt: 90_000 - leaseMilliseconds })], 10)
     lease.reassign(10)
@@ -64,7 +64,7 @@ describe("Lease", () => {
     expect(lease.reassign(leaseMilliseconds)).toBe(false)
   })
 
-  it("a worker gives all partitions up while a later process lives under its name, and no longer", () => {
+  it("a worker has no partition while a later process lives under its name, and all after that", () => {
     const lease = newLease()
     lease.hear(sign("mine", { instance: 6 }), 0)
     expect(lease.isSucceeded(0)).toBe(false)

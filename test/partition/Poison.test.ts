@@ -54,15 +54,18 @@ describe("What cannot be applied", () => {
     return Promise.all(Object.keys(keys).map(async (key) => ({ key, ...(await system.admin.value(key)) })))
   }
 
-  it.each(poisons)("a message that is %s leaves one record, and the partition goes on", async (name, payload) => {
-    const sequence = await publish(payload)
-    const next = sold(user, `after ${name}`)
-    expect((await post(system.ask, next, { prefer: "wait=20" })).status).toBe(201)
-    const records = await recordsOf(sequence)
-    expect(records).toMatchObject([{ key: `rejected.${sequence}.0`, inputSequence: sequence, index: 0 }])
-    const [{ encoding, payload: kept }] = records as [{ encoding: BufferEncoding | "text"; payload: string }]
-    expect(Buffer.from(kept, encoding === "text" ? "utf8" : encoding)).toEqual(Buffer.from(payload))
-  })
+  it.each(poisons)(
+    "a message that is %s leaves one rejected record, and the partition goes on",
+    async (name, payload) => {
+      const sequence = await publish(payload)
+      const next = sold(user, `after ${name}`)
+      expect((await post(system.ask, next, { prefer: "wait=20" })).status).toBe(201)
+      const records = await recordsOf(sequence)
+      expect(records).toMatchObject([{ key: `rejected.${sequence}.0`, inputSequence: sequence, index: 0 }])
+      const [{ encoding, payload: kept }] = records as [{ encoding: BufferEncoding | "text"; payload: string }]
+      expect(Buffer.from(kept, encoding === "text" ? "utf8" : encoding)).toEqual(Buffer.from(payload))
+    }
+  )
 
   it("one bad purchase of a message leaves the other purchases applied", async () => {
     const good = sold(user, "good")
@@ -78,7 +81,7 @@ describe("What cannot be applied", () => {
     expect(entries.slice(-2).map(({ purchaseId }) => purchaseId)).toEqual(["good", "also good"])
   })
 
-  it.each(badPurchases)("a message with only %s leaves one record", async (_name, bad) => {
+  it.each(badPurchases)("a message with only %s leaves one rejected record", async (_name, bad) => {
     const sequence = await publish(message(bad))
     const records = await recordsOf(sequence)
     expect(records).toMatchObject([{ key: `rejected.${sequence}.0`, encoding: "text" }])

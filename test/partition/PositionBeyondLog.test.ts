@@ -17,7 +17,7 @@ import { brokerLayer } from "../../src/Layers.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
-// A journal that was restored without its input log, or from a newer backup than the log.
+// Such a journal was restored without its input log, or from a newer backup than the input log.
 describe("a position beyond the input log", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
 

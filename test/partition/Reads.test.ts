@@ -42,7 +42,7 @@ describe("A read", () => {
     await until("it is delivered", () => late.length === 1)
     let isAnswered = false
     const strong = read(system.ask, `/users/${user}/total`).finally(() => (isAnswered = true))
-    // These reads were asked later and have answers, so the owner received the first read long ago.
+    // These reads are asked later and are answered. So the owner has received the first read by then.
     for (let asked = 0; asked < 20; asked += 1) {
       expect((await read(system.ask, `/users/${user}/total?consistency=eventual`)).purchaseCount).toBe(0)
     }
@@ -52,7 +52,7 @@ describe("A read", () => {
     expect(await strong).toMatchObject({ purchaseCount: 1, total: 2_100n })
   })
 
-  it("a read holds what was applied and purged between its look and its read of the log", async () => {
+  it("a read includes input that was applied and purged while the read was going on", async () => {
     const late: Array<() => void> = []
     let isLate = false
     let held = 0
@@ -104,11 +104,12 @@ describe("A read", () => {
     const first = manySold(user, 10)
     await system.publish(first)
     expect(mistakesAfter(await readAccount(system.ask, user), first)).toEqual([])
-    // The old owner has no writes left that could tell it that it is not the owner any more.
+    // The old owner has nothing to write, so no refused write can show it that it is not the owner any more.
     await system.admin.untilApplied()
     isDeaf = true
 
-    // No partition is assigned to this worker. The test makes it take one over, and the old owner does not hear of it.
+    // No partition is assigned to this worker. The test makes the worker take a partition over, and the old owner does
+    // not hear of that.
     const next = await system.startWorker({}, { workerId: "next" })
     const scope = Effect.runSync(Scope.make())
     const identity = { worker: "next", partition: 0, partitions: 1 }
@@ -119,7 +120,7 @@ describe("A read", () => {
     await next.runtime.runPromise(cleanOnce({ every: Duration.millis(1), retention: Duration.zero }))
     expect((await system.admin.state(inputStream)).messages).toBe(0)
     await Effect.runPromise(Scope.close(scope, Exit.void))
-    // The old owner has not taken it over again.
+    // The old owner has not taken the partition over again.
     expect(await system.admin.epochs(0)).toHaveLength(2)
 
     isDeaf = false

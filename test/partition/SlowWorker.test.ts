@@ -6,8 +6,8 @@ import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 64
 /**
- * The sizes of each partition's messages, in bytes. Some fit into a share, and one does not. Together they exceed the
- * 64 MiB that a broker keeps for one connection before it closes it.
+ * The sizes of each partition's messages, in bytes. Some messages fit into the partition's share of the worker's bytes,
+ * and one message does not. Together they exceed the 64 MiB that a broker keeps for one connection before it closes it.
  */
 const messageBytes = [...Array.from({ length: 10 }, () => 120_000), 480_000]
 

@@ -67,7 +67,7 @@ describe("a message that was sent for one user", () => {
     ["a path", "a=2Fb", "a=2Fb"],
     ["a character that hides what follows", "\u202Eann", "<U+202E>ann"],
     ["more than a user may have", "x".repeat(4_000), `${"x".repeat(768)}…`]
-  ])("a purchase is rejected if its message names no user, but %s", (_what, token, shown) => {
+  ])("a purchase is rejected if its message was sent for no user, but for %s", (_what, token, shown) => {
     expect(sorted(token, sold("ann", "p1"))).toEqual({
       applied: [],
       rejected: [{ index: 0, reason: `sent for "${shown}", which is not a user id, but it is a purchase of user ann` }]

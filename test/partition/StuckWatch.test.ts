@@ -9,9 +9,9 @@ import { untilStuck } from "../../src/partition/StuckWatch.ts"
 interface Turn {
   /** The time of the check in milliseconds: a second, unless the process was stopped. */
   readonly lasts?: number
-  /** The time at its end in which the broker was not heard, in milliseconds. */
+  /** How long the broker was not heard at the end of the turn, in milliseconds. */
   readonly silence?: number
-  /** The sequence up to which the actors are given their input in it. */
+  /** The sequence up to which the actors are given their input in the turn. */
   readonly reached?: number
 }
 
@@ -22,7 +22,7 @@ interface Beside {
   readonly isBusy?: boolean
 }
 
-/** Watches an epoch for some checks. Returns why it is stuck; `undefined` if it is not. */
+/** Watches an epoch for some checks. Returns why the epoch is stuck; `undefined` if it is not. */
 const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited, isBusy = false }: Beside = {}) {
   const dispatched = new DispatchWatermark(0)
   const held = new HeldInput(1)
@@ -59,14 +59,14 @@ const silent = [1_000, 2_000, 3_000].map((silence): Turn => ({ silence }))
 const waited: ReadonlyArray<Turn> = [{}, {}, {}, {}]
 
 describe("An epoch is stuck", () => {
-  it.effect("an epoch is stuck when the broker is not heard at three looks, one after another", () =>
+  it.effect("an epoch is stuck when the broker is not heard at three checks in a row", () =>
     Effect.gen(function* () {
       expect(yield* watch([{ silence: 500 }, ...silent.slice(1)])).toBeUndefined()
       expect(yield* watch([{ silence: 500 }, ...silent])).toBe("the broker was not heard at 3 checks")
     })
   )
 
-  it.effect("an epoch is not stuck if its process stood still, and hears the broker in between", () =>
+  it.effect("an epoch is not stuck if its process was stopped, and hears the broker between two checks", () =>
     Effect.gen(function* () {
       const stoodStill = { lasts: 6_000, silence: 6_000 }
       expect(yield* watch([stoodStill, {}, stoodStill, {}, stoodStill, {}])).toBeUndefined()
@@ -75,7 +75,7 @@ describe("An epoch is stuck", () => {
     })
   )
 
-  it.effect("an epoch is stuck when a sequence that a query waits for does not come while nothing else does", () =>
+  it.effect("an epoch is stuck when a query waits for a sequence, and no message comes at all", () =>
     Effect.gen(function* () {
       expect(yield* watch(waited.slice(1), { awaited: 7 })).toBeUndefined()
       expect(yield* watch(waited, { awaited: 7 })).toBe("input that a question waits for did not come")

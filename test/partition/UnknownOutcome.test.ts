@@ -133,7 +133,7 @@ describe("An append whose outcome is unknown", () => {
       })
       const sales = manySold("user", 8)
       await postAll(sales)
-      // Every third attempt is lost, so that eight commits take eleven.
+      // Every third attempt is lost, so that eight commits take eleven attempts.
       expect(commits).toBe(11)
       await expectExact("user", sales)
       expect(await system.admin.revisions("user")).toBe(8)
@@ -170,7 +170,7 @@ describe("An append whose outcome is unknown", () => {
       expect(await system.admin.epochs(0)).toHaveLength(2)
     })
 
-    it("a commit of unknown outcome leaves no actor of another partition without a place", async () => {
+    it("a commit of unknown outcome in one partition leaves room for the actors of other partitions", async () => {
       const [first, second] = [userIn(0, 2, "first"), userIn(1, 2, "second")]
       const gate = makeGate()
       let commits = 0
@@ -191,7 +191,7 @@ describe("An append whose outcome is unknown", () => {
       )
       const sales = [sold(first, "one"), sold(second, "one")]
       for (const sale of sales) await system.publish([sale])
-      // The partition may have a second consumer, if the broker was slow to answer for the first.
+      // The partition may have a second consumer if the broker was slow to create the first.
       const isDelivered = async () =>
         (await system.admin.consumers()).some(
           ({ name, delivered }) => name.startsWith("p1-") && delivered.stream_seq === 2
@@ -208,7 +208,8 @@ describe("An append whose outcome is unknown", () => {
     const sales = manySold(user, 3)
 
     /**
-     * Makes the second take-over of partition 0 end as the test wants. A commit with an unknown outcome makes it due.
+     * Makes the second take-over of partition 0 end as the test wants. A commit with an unknown outcome leads to that
+     * take-over.
      */
     const atSecondTakeOver = (outcome: (append: ReturnType<Chain["append"]>) => ReturnType<Chain["append"]>) => {
       let takeOvers = 0

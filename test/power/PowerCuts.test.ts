@@ -33,7 +33,7 @@ describe("power cuts of the broker's disk", needs(cuttableDisk), () => {
     expect(failures).toBeGreaterThanOrEqual(cuts)
   }, 180_000)
 
-  it("power cuts lose purchases of a broker that syncs later, so these are real cuts", async () => {
+  it("power cuts lose purchases of a broker that syncs later, which shows that the cuts are real", async () => {
     const { mistakes } = await run({ cuts: 1, syncsAlways: false })
     expect(mistakes.filter((mistake) => mistake.endsWith(" is lost"))).not.toEqual([])
   }, 180_000)

@@ -1,7 +1,7 @@
 /** The values that commands use. */
 export interface Place {
   readonly port: number
-  /** A directory that is removed with the test. */
+  /** A directory that is removed when the test ends. */
   readonly directory: string
   /** The place of a rejected record that the test made. */
   readonly rejected: string

@@ -63,7 +63,7 @@ describe("links of a document", () => {
     ["#two-things", "docs/README.md has no heading for #two-things"],
     ["../src#main", "src is a folder, which has no headings"],
     ["../../elsewhere.md", "../../elsewhere.md is outside of the project"]
-  ])("a link to %s is judged as %s", (target, problem) => {
+  ])("a link to %s has the problem %s", (target, problem) => {
     expect(problemOf(projectRoot, document, { target, line: 1 })).toBe(problem)
   })
 })

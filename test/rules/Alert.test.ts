@@ -72,7 +72,7 @@ const laptop: Alert = {
 }
 
 describe("an alert as text", () => {
-  it("has its amounts as exact decimals, and the rule as it was judged", () => {
+  it("has its amounts as exact decimals, and the rule in the version that raised the alert", () => {
     expect(encodeAlert(laptop)).toBe(
       '{"v":1,"id":"39.2.0.17","owner":"ann","rule":{"ruleId":"budget","number":17,"version":3,"asJudged":' +
         '{"who":"all","productType":"Electronics","measure":"spent","within":"P7D","is":"crosses","threshold":200.00,"enabled":true}},' +
@@ -81,7 +81,7 @@ describe("an alert as text", () => {
     )
   })
 
-  it("comes back as it was, with exact amounts and any texts", () => {
+  it("is read back as it was written, with exact amounts and any texts", () => {
     fc.assert(
       fc.property(anyAlert, (alert) => {
         fc.pre(isInCents(alert.rule.measure) || (alert.before ?? 0n) < 10n ** 15n)

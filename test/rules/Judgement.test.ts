@@ -36,7 +36,7 @@ interface Options {
   readonly seed: number
   /** Whether times of an account may fall, as in old ledgers. */
   readonly areTimesFalling: boolean
-  /** The share of revisions before which the user's window states are dropped. */
+  /** The chance that a user's window states are dropped before a revision. */
   readonly dropped: number
 }
 
@@ -228,7 +228,7 @@ const spent = '{"measure":"spent","product":"Laptop","within":"P1D","threshold":
 
 describe("the judgement", () => {
   it.each([1, 2, 3, 4, 5, 6])(
-    "gives the alerts of a judge who looks at all rules and all history, with seed %i",
+    "gives the same alerts as a simple judge that reads all rules and all history, with seed %i",
     (seed) => {
       const trial = new Trial({ seed, areTimesFalling: false, dropped: 0 })
       trial.run(2_000)
@@ -242,7 +242,7 @@ describe("the judgement", () => {
     expect(trial.loads).toBeGreaterThan(500)
   })
 
-  it.each([21, 22, 23])("gives the same alerts if times of an account fall, with seed %i", (seed) => {
+  it.each([21, 22, 23])("gives the same alerts if the times of an account's purchases fall, with seed %i", (seed) => {
     new Trial({ seed, areTimesFalling: true, dropped: 0.1 }).run(1_500)
   })
 
@@ -275,7 +275,7 @@ describe("the judgement", () => {
     expect([windows.through, windows.entries]).toEqual([10, 1])
   })
 
-  it("needs no window of a purchase that no running rule is about, nor for sums that the account has", () => {
+  it("needs no window if no enabled rule matches the purchase, or if the account has the sums", () => {
     const judgement = new Judgement()
     judgement.changeRules("bob", 1, valueOf(spent))
     judgement.changeRules("ann", 2, valueOf('{"measure":"spent","threshold":900}'))

@@ -6,7 +6,7 @@ import type { PlacedRevision } from "../../src/rules/Judgement.ts"
 import { measureMax, type Rule } from "../../src/rules/Rule.ts"
 import { decodeRuleSet, type RuleSet, type StoredRule } from "../../src/rules/RuleSet.ts"
 
-/** An alert, as far as two judges may differ in it. */
+/** The parts of an alert in which two judges may differ. */
 export interface NaiveAlert {
   readonly id: string
   readonly owner: string

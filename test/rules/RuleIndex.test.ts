@@ -27,7 +27,7 @@ interface Event {
 
 interface Mode {
   readonly seed: number
-  /** How many values thresholds and measures have. Few make runs of equal thresholds. */
+  /** How many different values thresholds and measures have. With few values many thresholds are equal. */
   readonly values: number
   /** The number of rules around which the set grows and shrinks. */
   readonly rules: number
@@ -186,11 +186,11 @@ const modes: ReadonlyArray<Mode & { readonly name: string; readonly events: numb
 ]
 
 describe("the index of rules", () => {
-  it.each(modes)("finds what a loop over all rules finds, with $name", ({ events, ...mode }) => {
+  it.each(modes)("finds the same rules as a loop over all rules, with $name", ({ events, ...mode }) => {
     expect(new Trial(mode).run(events)).toBeGreaterThan(events / 10)
   })
 
-  it("finds what a loop finds in lists of many pages, among long runs of one threshold", () => {
+  it("finds the same rules as a loop in lists of many pages with long runs of equal thresholds", () => {
     const trial = new Trial({ seed: 5, values: 4, rules: 0, users: 1 })
     const rule = (is: Comparison, threshold: number): IndexedRule => ({
       owner: "ann",

@@ -56,7 +56,7 @@ const filled = (rule: Rule, count: number): RuleSet => {
 }
 
 describe("a set of rules", () => {
-  it("has after any changes what a plain map has, and no version or number twice", () => {
+  it("has the same rules as a plain map after any changes, and gives no version or number twice", () => {
     fc.assert(
       fc.property(commands, (commands) => {
         let set = emptyRuleSet
@@ -92,7 +92,7 @@ describe("a set of rules", () => {
     )
   })
 
-  it("stays the same set if a rule is put again, or is switched to where it is", () => {
+  it("does not change if a rule is put again, or switched to the state that it has", () => {
     const set = put(emptyRuleSet, "a", onSelf, 5)
     expect(putRule(set, "a", { ...onSelf }, 0)).toBe(set)
     expect(enableRule(set, "a", onSelf.enabled)).toBe(set)
@@ -104,7 +104,7 @@ describe("a set of rules", () => {
     expect(enableRule(emptyRuleSet, "a", true)).toBe(undefined)
   })
 
-  it("keeps the counter when the last rule goes, and gives a returning rule a new number and version", () => {
+  it("keeps its counter without rules, and gives a rule that returns a new number and version", () => {
     const emptied = stored(removeRule(put(emptyRuleSet, "a", onSelf, 5), "a") as RuleSet, 6)
     expect(emptied).toEqual({ changes: 2, rules: [] })
     expect(put(emptied, "a", onSelf, 7).rules).toEqual([{ ruleId: "a", number: 7, version: 3, rule: onSelf }])
@@ -120,7 +120,7 @@ describe("a set of rules", () => {
     ).toBe(7)
   })
 
-  it("refuses the eleventh rule about all users, also as a change of a rule about the owner", () => {
+  it("refuses an eleventh rule about all users, also if it replaces a rule about the owner", () => {
     const set = put(filled(onAll, rulesOnAllOfUserMax), "own", onSelf, 50)
     const full = new RulesFull("A user has at most 10 rules about all users: remove one first.")
     expect(putRule(set, "one more", onAll, 0)).toEqual(full)
@@ -134,7 +134,7 @@ describe("a set of rules", () => {
     expect(putRule(set, "a", onAll, rulesMax)).not.toBeInstanceOf(RulesFull)
   })
 
-  it("takes no second change before the first change is stored, since a value brings one new number", () => {
+  it("takes no second change before the first is stored, because each change uses one number", () => {
     const changed = putRule(emptyRuleSet, "a", onSelf, 0) as RuleSet
     expect(() => putRule(changed, "b", onSelf, 0)).toThrow("has to be stored")
   })
@@ -146,7 +146,7 @@ describe("a set of rules", () => {
     }
   )
 
-  it("names its rules as purchases are named", () => {
+  it("accepts the same texts for ids of rules as for ids of purchases", () => {
     expect([ruleIdProblem("laptop 900"), ruleIdProblem("a/b")]).toEqual([undefined, expect.stringContaining("/")])
   })
 })

@@ -4,7 +4,7 @@ import { measureMax } from "../../src/rules/Rule.ts"
 import { cutoffOf, lengthAsText, readLength, type RuleWindow } from "../../src/rules/RuleWindow.ts"
 import { WindowState } from "../../src/rules/WindowState.ts"
 
-/** A purchase of an account, in or out of the scope. */
+/** A purchase of an account, with whether the rule's scope includes it. */
 interface Bought {
   readonly storedAt: number
   readonly cents: bigint
@@ -77,7 +77,7 @@ const follow = (window: RuleWindow, history: ReadonlyArray<Bought>): number => {
 }
 
 describe("the state of a window", () => {
-  it("equals a recount of the history at each purchase, and is not loaded again while times rise", () => {
+  it("equals a new count of the history at each purchase, and is loaded only once while times rise", () => {
     fc.assert(
       fc.property(fc.constantFrom(...windows), histories(rising), (window, history) => {
         expect(follow(window, history)).toBe(0)
@@ -86,7 +86,7 @@ describe("the state of a window", () => {
     )
   })
 
-  it("equals a recount also if times fall, as they may in old ledgers", () => {
+  it("equals a new count of the history also if times fall, as they may in old ledgers", () => {
     fc.assert(
       fc.property(fc.constantFrom(...windows), histories(falling), (window, history) => {
         follow(window, history)
@@ -118,7 +118,7 @@ describe("the state of a window", () => {
     expect(state.runningSince(1).spent).toBe(1_000_000_000_001)
   })
 
-  it("does not tell a window that begins before what it kept", () => {
+  it("gives no result for a window that begins before the purchases that it kept", () => {
     const state = new WindowState(5)
     expect([state.reaches(4), state.reaches(5)]).toEqual([false, true])
     expect(() => state.runningSince(4)).toThrow("before the purchases that were kept")

@@ -19,7 +19,7 @@ describe("The simulation", () => {
     }
   })
 
-  it("the simulation asks neither the machine's clock nor its chance", () => {
+  it("the simulation uses neither the machine's clock nor its random numbers", () => {
     const { events } = simulate(planOf(7))
     const asked: Array<string> = []
     const spies = [
@@ -38,13 +38,13 @@ describe("The simulation", () => {
   it.each([
     ["the older", 0],
     ["the newer", 0.9]
-  ])("the other of two workers under one name has the partitions when %s ends", (_which, choice) => {
+  ])("when %s of two workers under one name ends, the other worker has the partitions", (_which, choice) => {
     const faults = [{ at: 500, kind: "a worker is replaced under its name", choice, lasts: 1_500 }] as const
     const plan = { ...planOf(1), unkindness: kind, cleaningEvery: 0, workers: 1, faults }
     expect(simulate(plan).problems).toEqual([])
   })
 
-  it("most posters are told that their purchase is applied, and the other posters ask", () => {
+  it("most clients get a notice that their purchase is applied, and the other clients have to ask", () => {
     const told = { applied: 0, stored: 0 }
     for (let seed = 1; seed <= 50; seed += 1) {
       const run = simulate(planOf(seed))

@@ -31,7 +31,7 @@ const cents = (amount: number): number => Math.round(amount * 100)
 describe(`an installation of commit ${commit}`, () => {
   const answers = storedAnswers(commit)
   const directory = unpackInstallation(commit)
-  // This hook stands first, so it runs last. The broker writes there until it is stopped.
+  // This hook stands first, so it runs last. The broker writes to the directory until the broker is stopped.
   afterAll(() => rmSync(directory, { recursive: true }))
   const broker = startedBeforeAll(() => TestBroker.start({ directory }))
   let edge: TestEdge
@@ -75,7 +75,7 @@ describe(`an installation of commit ${commit}`, () => {
     for (const [path, text] of totals) expect((await get(path)).body).toBe(text.replace(/\}$/, ',"known":true}'))
   })
 
-  it("an upgraded installation gives receipts and rejected records as they were, but for what is new", async () => {
+  it("an upgraded installation gives receipts and records as they were, except times and sequences", async () => {
     expect(others.length).toBeGreaterThan(50)
     for (const [path, text] of others) {
       expect(withoutGivenAnew((await get(path)).body), path).toBe(withoutGivenAnew(text))

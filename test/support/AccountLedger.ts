@@ -41,7 +41,7 @@ export class AccountLedger {
     this.store = store
   }
 
-  /** Commits the effect of deliveries as one revision. Does nothing if they have none. */
+  /** Commits the effect of deliveries as one revision. Does nothing if the deliveries have no effect. */
   commit(deliveries: ReadonlyArray<Delivered>): Decision {
     const decision = decide(this.account, deliveries)
     if (isEmpty(decision)) return decision
@@ -81,7 +81,7 @@ export class AccountLedger {
     if (mustAwaitSeal(this.account)) this.endSeal()
   }
 
-  /** Goes on with an account that was loaded. The segments in flight of the former one are lost. */
+  /** Goes on with an account that was loaded. The segments in flight of the former account are lost. */
   restart(account: Account): void {
     this.account = account
     this.stored = undefined

@@ -30,9 +30,9 @@ export interface System<Shared, Worker> {
 }
 
 export interface ExploreOptions {
-  /** The invariants at which to stop. Without it, every invariant stops the search. */
+  /** The invariants at which to stop. Without this list, every invariant stops the search. */
   readonly invariants?: ReadonlyArray<string>
-  /** The most states. Above it the search throws an Error, because the system needs a bound and not more memory. */
+  /** The most states. With more states the search throws an Error, because the system should be bounded instead. */
   readonly statesMax: number
 }
 
@@ -146,7 +146,7 @@ type Visit = (shared: number, one: number, other: number, move: Move, worker: 0 
 
 /**
  * The steps of a system. The steps of a worker depend on its own state and the shared state, never on the other worker.
- * So they are computed once for each such pair, and a state costs little more than a lookup.
+ * So the steps are computed once for each pair of a worker state and a shared state.
  */
 class Moves<Shared, Worker> {
   private readonly shareds = new Numbered<Shared>()

@@ -11,7 +11,10 @@ const mavenDependencies = "org.apache.maven.plugins:maven-dependency-plugin:3.6.
 /** The directory of the programs that use the clients. */
 const programs = join(projectRoot, "test/edge/generated-clients")
 
-/** Makes a directory of the cache once. `fill` writes to another directory first, so that a broken run leaves none. */
+/**
+ * Makes a directory of the cache once. `fill` writes to another directory first, so that a broken run leaves no
+ * incomplete directory.
+ */
 const cached = async (name: string, fill: (directory: string) => Promise<unknown>): Promise<string> => {
   const directory = join(cacheDirectory(), name)
   if (existsSync(directory)) return directory
@@ -38,7 +41,7 @@ const fetchGenerator = async (): Promise<string> => {
 /** A client in one language, in its own directory. */
 export interface GeneratedClient {
   readonly language: string
-  /** The programs that it needs on this machine. */
+  /** The programs that the client needs on this machine. */
   readonly tools: ReadonlyArray<string>
   /** Fetches the tools that are not in the cache yet. */
   readonly fetch: () => Promise<void>
@@ -48,7 +51,7 @@ export interface GeneratedClient {
   readonly run: (directory: string, url: string, userId: string) => Promise<string>
 }
 
-/** A short Java program takes half as long without the slower of the two compilers. */
+/** A short Java program takes half as long without the slower of Java's two compilers. */
 const shortRun = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 /** The programs that the generator itself needs. */

@@ -13,7 +13,8 @@ interface Chunk {
 }
 
 /**
- * The journal and the heads in memory. `fates` are the outcomes of the next writes to the heads. Later writes succeed.
+ * The journal and the heads in memory. `fates` are the outcomes of the next writes to the heads, and further writes
+ * succeed.
  */
 export class MemoryJournal {
   fates: Array<Fate> = []

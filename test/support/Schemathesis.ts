@@ -22,7 +22,7 @@ export interface Ran {
   readonly output: string
 }
 
-/** Runs it against an edge, with the configuration test/edge/schemathesis.toml. */
+/** Runs schemathesis against an edge, with the configuration test/edge/schemathesis.toml. */
 export const runSchemathesis = async (path: string, port: number, options: ReadonlyArray<string>): Promise<Ran> => {
   const config = join(projectRoot, "test/edge/schemathesis.toml")
   const url = `http://127.0.0.1:${port}/openapi.json`

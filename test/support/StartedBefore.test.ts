@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest"
 import { startedBeforeAll, startedBeforeEach } from "./StartedBefore.ts"
 
-/** Counts its starts, and has a method that needs its own `this`. */
+/** Makes a thing that counts its starts, and has a method that needs its own `this`. */
 const makeCounted = () => {
   const events: Array<string> = []
   class Counted {

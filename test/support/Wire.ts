@@ -5,7 +5,7 @@ import { commitFilter } from "../../src/protocol/Subject.ts"
 /** A commit or a take-over record that went over the wire, with the broker's answer if it came. */
 export interface SentCommit extends CommitHead {
   readonly users: ReadonlyArray<string>
-  /** The sequence that it expected to be the newest of its chain. */
+  /** The sequence of the newest commit that the sender expected. */
   readonly after: number
   /** The error code; 0 if it was stored. */
   answer?: number

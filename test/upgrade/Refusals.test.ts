@@ -73,7 +73,7 @@ describe("the upgrade", () => {
     }
   )
 
-  it("the upgrade is not done if somebody writes into the former layout meanwhile", async () => {
+  it("the upgrade fails if somebody writes into the former layout meanwhile", async () => {
     const { failure } = await upgradeHere(former.broker.url, {
       chain: (real) => ({
         ...real,
@@ -130,7 +130,7 @@ describe("an upgrade that was killed", () => {
     ["in the midst of the commits", ["commit", "30"]],
     ["before the comparison", ["Written: 41 purchases"]],
     ["after the comparison", ["Compared:"]]
-  ])("an upgrade that was killed %s is started over by the next one", async (_when, at) => {
+  ])("after an upgrade was killed %s, the next upgrade starts from the beginning", async (_when, at) => {
     const killed = await runUpgrade({ NATS_URL: former.broker.url }, "test/upgrade/KilledUpgrade.ts", at)
     expect(killed.signal).toBe("SIGKILL")
     await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")

@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest"
 import { passesOf } from "../../scripts/upgrade/Replay.ts"
 
 describe("the passes over the former layout", () => {
-  it("one pass reads the former layout if memory holds all accounts", () => {
+  it("the former layout is read in one pass if memory holds all accounts", () => {
     expect(passesOf(4, 1_000, 1_000)).toEqual([[0, 1, 2, 3]])
     expect(passesOf(3, 0, 1_000)).toEqual([[0, 1, 2]])
   })
 
-  it("passes are as many as the accounts need, and take each partition once", () => {
+  it("there are as many passes as the accounts need, and each partition is in one pass", () => {
     expect(passesOf(8, 2_001, 1_000)).toEqual([
       [0, 3, 6],
       [1, 4, 7],

@@ -181,11 +181,11 @@ describe("an installation of the former layout with accounts of every kind", () 
     expect(newest?.segment).toBeGreaterThan(0)
   })
 
-  it("the upgrade leaves no consumer of a former epoch, whose number a new epoch will have", async () => {
+  it("the upgrade removes the consumers of former epochs, because new epochs get the same numbers", async () => {
     expect((await former.admin.consumers()).map(({ name }) => name)).toEqual([])
   })
 
-  it("a worker and an edge give every total, history and receipt as the purchases make them", async () => {
+  it("after the upgrade, totals, histories and receipts are as the purchases require", async () => {
     const settings = testSettings({ NATS_URL: former.broker.url })
     edge = await startEdge(settings)
     worker = await startWorker(settings)

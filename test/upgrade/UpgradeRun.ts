@@ -15,7 +15,10 @@ export interface UpgradeEnded {
   readonly errors: string
 }
 
-/** Runs the upgrade in a separate process, as npm would. The program may be one that runs it with a mistake. */
+/**
+ * Runs the upgrade in a separate process, as npm would. The program may be one that runs the upgrade with a planted
+ * mistake.
+ */
 export const runUpgrade = (
   environment: Readonly<Record<string, string>>,
   program = "scripts/upgrade/main.ts",

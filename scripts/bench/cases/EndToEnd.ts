@@ -14,7 +14,7 @@ interface EndToEndOptions {
   readonly spread?: Workload["spread"]
   /** The most accounts in memory, of the system and of its floor. Without this number, both have their defaults. */
   readonly residentMax?: number
-  /** The purchases before the clock starts, so that the processes have compiled their code. */
+  /** The purchases that are sent before the clock starts, so that the processes have compiled their code. */
   readonly warmUp: number
   /** The purchases while the clock runs. */
   readonly measured: number
@@ -73,8 +73,9 @@ const runSystem = async (
 }
 
 /**
- * Measures purchases of a publisher with a bounded number on the way, until the last commit. The same goes through the
- * floor program before it or after it. Repeats count as purchases: each has to be stored, recognised and dropped.
+ * Measures a publisher's purchases until the last commit, with a bounded number of purchases in flight. The floor gets
+ * the same purchases before or after the system. Repeats count as purchases: each has to be stored, recognised and
+ * dropped.
  */
 const endToEndCase = (options: EndToEndOptions): Case => ({
   name: options.name,

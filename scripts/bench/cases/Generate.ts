@@ -16,7 +16,7 @@ const generateFor = async (edgeUrl: string, userId: string, purchases: number): 
   if (!response.ok) throw new Error(`/generate answered ${response.status}: ${body}`)
 }
 
-/** Measures callers of `/generate` for a user each, at the same time, until a strong read has all their purchases. */
+/** Measures concurrent calls of `/generate`, each for its own user, until a strong read has all purchases. */
 export const generate: Case = {
   name: "generate",
   about: `${callers} callers of /generate/${callPurchases}, each ${calls} times, until all totals are right`,

@@ -8,7 +8,7 @@ import { throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
 
 const users = 10_000
-/** The purchases of one measurement, on top of the stored purchases. */
+/** The number of purchases of one measurement, which are added to the stored purchases. */
 const measured = 100_000
 const readsMeasured = 30_000
 const readsAtOnce = 256
@@ -22,7 +22,7 @@ interface Rates {
   readonly floorPerSecond: number
 }
 
-/** The bytes that are kept, by place. */
+/** The bytes of the two streams on disk, and of the broker's memory. */
 interface Kept {
   readonly inputBytes: number
   readonly ledgerBytes: number
@@ -69,7 +69,7 @@ const ofTheFirst = (label: string, rates: Rates, first: Rates): Array<Measuremen
     ] as const
   ).map(([name, kind]) => ({ name: `${label} ${name}, of the first`, unit: "ratio", value: rates[kind] / first[kind] }))
 
-/** Takes the bytes of the warm-up out of a comparison: its repeats are no part of the cost of a purchase. */
+/** Removes the bytes of the warm-up from a comparison, because the warm-up has only repeats. */
 const withoutWarmUp = (empty: Kept, before: Kept, after: Kept): Kept => ({
   ...empty,
   inputBytes: empty.inputBytes + after.inputBytes - before.inputBytes,
@@ -77,9 +77,9 @@ const withoutWarmUp = (empty: Kept, before: Kept, after: Kept): Kept => ({
 })
 
 /**
- * The same work on ledgers that hold more and more purchases. The cost of the work must not depend on the number of
- * stored purchases. The floor grows beside, on a broker of its own, and is measured at each size directly before or
- * after the system.
+ * Measures the same work on a ledger that holds more and more purchases. The cost of the work must not depend on the
+ * number of stored purchases. The floor grows by the same purchases on its own broker. It is measured at each size
+ * directly before or after the system.
  */
 const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): Case => ({
   name,
@@ -114,7 +114,7 @@ const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): 
     let stored = 0
     let first: Rates | undefined
     for (const size of sizes) {
-      // The measurement at the size before may have stored more already.
+      // The measurement at the previous size may have stored more purchases than this size already.
       const from = Math.max(size, stored)
       if (from > stored) {
         for (const one of [line, floor]) await throughput(one, { workload, from: stored, to: from }, progress)

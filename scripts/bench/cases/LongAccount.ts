@@ -7,7 +7,7 @@ import { repeatEveryUsual, userAt } from "../Workload.ts"
 
 const workload = { purchases: 1_060_000, users: 1, repeatEvery: repeatEveryUsual }
 const userId = userAt(0)
-/** The purchases of a measured page, and of a page on the way to one. */
+/** The purchases of a measured page, and of a page that is only read to get to a measured page. */
 const pageLimit = 20
 const walkLimit = 1_000
 const depths = [0, 1_000, 10_000, 100_000, 500_000, 1_000_000]
@@ -15,7 +15,7 @@ const pagesMeasured = 50
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: ledger\r\n\r\n`
 
-/** Walks through the history, newest first, and keeps where each depth begins. */
+/** Walks through the history, newest first, and keeps the cursor at which each depth begins. */
 const placesAt = async (connections: HttpConnections): Promise<Map<number, string>> => {
   const places = new Map<number, string>()
   let walked = 0

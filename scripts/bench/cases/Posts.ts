@@ -37,7 +37,10 @@ const runSystem = async ({ startSystem, progress }: CaseInput) => {
   return { stored, storedMilliseconds, applied, wrong }
 }
 
-/** Measures single posts in a closed loop: first until all are stored and applied, then each until it is applied. */
+/**
+ * Measures single posts in a closed loop: first posts that are answered when they are stored, until all are applied;
+ * then posts that are answered when they are applied.
+ */
 export const posts: Case = {
   name: "posts",
   about: `single POSTs over ${atOnce} kept connections, closed loop, until stored and all applied; until each is applied; and bare HTTP`,

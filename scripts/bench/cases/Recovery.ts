@@ -4,7 +4,7 @@ import { totalsOfWorkload, wrongLedger, wrongTotals } from "../Totals.ts"
 import { repeatEveryUsual } from "../Workload.ts"
 
 const workload = { purchases: 1_060_000, users: 1_000, repeatEvery: repeatEveryUsual }
-/** With this many users each partition has one, almost certainly. */
+/** With this many users, almost certainly each partition has a user. */
 const usersAsked = 64
 
 /** Kills the only worker, starts it again, and measures until strong reads in each partition are answered. */

@@ -5,7 +5,8 @@ import { perSecond, readsBesidePerSecond, RequestSide, turns, workload } from ".
 import { totalsOfWorkload, wrongFloor, wrongLedger, wrongTotals } from "../Totals.ts"
 
 /**
- * Runs the system and its floor at once, and loads them in turns, so that changes of a shared machine meet both alike.
+ * Runs the system and its floor at once, and loads them in turns, so that a change in the machine's speed affects both
+ * alike.
  */
 const runBoth = async ({ startSystem, startRequestFloor, progress, run }: CaseInput) => {
   const system = await startSystem({ usesEdge: true })
@@ -33,8 +34,9 @@ const runBoth = async ({ startSystem, startRequestFloor, progress, run }: CaseIn
 }
 
 /**
- * Measures requests in an open loop: purchases that are answered when they are applied, then strong reads of totals, then
- * purchases with some reads beside them. The processor time of the last is one figure. The bare protocol answers the same.
+ * Measures requests in an open loop: purchases that are answered when they are applied, then strong reads of totals,
+ * then purchases with some reads beside them. The processor time of the last is one figure. The floor answers the same
+ * requests.
  */
 export const requests: Case = {
   name: "requests",

@@ -12,9 +12,9 @@ const told: ReadonlyArray<Size> = [
 ]
 const liveRules = 1_000_000
 const liveEvents = 1_000_000
-/** After so many events comes a change: a rule is removed, or one is added. */
+/** The number of events before each change. A change removes or adds one rule. */
 const eventsOfChange = 10
-/** The events before the clock starts, so that the code is compiled. */
+/** The number of events before the clock starts, so that the code is compiled. */
 const warmUpEvents = 200_000
 const checkedEvents = 5
 const shareWithin = 0.02
@@ -45,7 +45,7 @@ const tables = async (run: number, progress: Progress) => {
     const rows: Array<Row> = []
     for (const size of sizes) {
       progress.show(`${profile.name}, ${size.events} events x ${size.rules} rules`)
-      // A turn of the loop lets the progress be shown, and the memory of the row before be given back.
+      // In a turn of the event loop the progress is shown, and the memory of the previous row is released.
       await new Promise((resolve) => setImmediate(resolve))
       const row = measureRow(profile, size, 1_000 * run + rows.length)
       rows.push(row)

@@ -24,7 +24,7 @@ type RevisionLine = readonly [
 ]
 type SegmentRecord = readonly [ids: ReadonlyArray<string>, segmentBefore: number]
 
-/** The sources of an account. */
+/** The reads from which an account is loaded. */
 export interface AccountReads {
   readonly lineAt: (sequence: number, userToken: string) => Promise<string>
   readonly segmentAt: (sequence: number) => Promise<string>
@@ -35,7 +35,7 @@ export class FloorAccount {
   readonly userToken: string
   /** The number of deliveries for the account that are not committed yet. */
   inHand = 0
-  /** Answers to give when the commit in flight is durable. */
+  /** Functions that answer reads. They are called when the commit in flight is durable. */
   looks: Array<() => void> = []
   isCommitting = false
   isSealing = false
@@ -87,7 +87,7 @@ export class FloorAccount {
     this.fresh.push([purchaseId, productName, productType, valueCents, quantity, sequence, index, storedAt])
   }
 
-  /** Takes all that waits into the line of the next revision. */
+  /** Takes all waiting deliveries into the line of the next revision. */
   takeLine(): string {
     const { userToken, total, count, decidedThrough, fresh, repeats, previous, segment } = this
     const repeated = repeats === undefined ? [] : Array.from(repeats)

@@ -95,7 +95,7 @@ export class FloorHeads {
     return stored
   }
 
-  /** Writes a hint, or a base when the hints would be as large as it, and then the manifest. */
+  /** Writes a hint, or a base if the hints would become as large as a base. Then writes the manifest. */
   private async write(): Promise<void> {
     this.isWriting = true
     this.revisions = 0

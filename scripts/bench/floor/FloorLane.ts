@@ -25,7 +25,10 @@ interface Commit {
   bytes: number
 }
 
-/** Estimated bytes of a purchase beside its texts, and of a revision beside its purchases. Only the cap uses them. */
+/**
+ * Estimates for the size of a commit: the bytes of a purchase without its texts, and of a revision without its
+ * purchases.
+ */
 const purchaseBytes = 60
 const revisionBytes = 100
 
@@ -41,7 +44,7 @@ export interface LaneOptions {
   readonly reads: FloorReads
   readonly heads: FloorHeads
   readonly accounts: ResidentAccounts
-  /** The bytes with which a commit takes no more. */
+  /** The size at which a commit takes no more purchases, in bytes. */
   readonly commitBytesMax: number
   readonly notify: (edge: string, notice: FloorNotice) => void
 }
@@ -75,7 +78,7 @@ export class FloorLane {
     }, acknowledgeEvery)
   }
 
-  /** Publishes the take-over record, and reads the heads and the chain after them. */
+  /** Publishes the take-over record, and reads the heads and the later commits of the chain. */
   async takeOver(): Promise<void> {
     const { partition, reads, publish, heads } = this.options
     const last = await reads.latest(commitSubject(partition))
@@ -143,12 +146,15 @@ export class FloorLane {
     return new Promise((reached) => this.positionWaiting.push({ sequence, reached }))
   }
 
-  /** Returns whether a commit will be published soon. Its acknowledgement proves that the epoch goes on. */
+  /**
+   * Returns whether a commit will be published soon. The acknowledgement of that commit proves that this epoch still
+   * owns the partition.
+   */
   get hasWork(): boolean {
     return this.received.length > 0
   }
 
-  /** Waits until it is known whose commit was found in the chain. Returns whether the commit is our own. */
+  /** Waits until it is known whose commit was found in the chain. Returns whether this epoch published the commit. */
   async isOwn(sequence: number): Promise<boolean> {
     while (sequence > this.newest && this.isCommitting) await new Promise<void>((done) => this.settled.push(done))
     return sequence <= this.newest
@@ -202,7 +208,7 @@ export class FloorLane {
     })
   }
 
-  /** Takes deliveries from the front, as many as are loaded and as fit. */
+  /** Composes the next commit of the oldest deliveries whose accounts are loaded, as many as fit. */
   private compose(): Commit {
     const commit: Commit = { touched: new Set(), ended: [], notices: [], bytes: 0 }
     for (let first = this.received[0]; first !== undefined && first.missing === 0; first = this.received[0]) {

@@ -8,7 +8,7 @@ export type FloorNotice = readonly [message: number, index: number, total: strin
 
 const encoder = new TextEncoder()
 
-/** Headers as one text. To publish them, the client calls only `encode`. */
+/** Returns headers that are made of one text. The client only calls `encode` to publish them. */
 export const headersOf = (fields: string): MsgHdrs =>
   ({ encode: () => encoder.encode(`NATS/1.0\r\n${fields}\r\n`) }) as unknown as MsgHdrs
 
@@ -19,7 +19,7 @@ export interface BrokerReply {
   readonly error?: { readonly description: string }
 }
 
-/** Ends the process. An error thrown in a callback would go no further than the client. */
+/** Ends the process. An error that a callback threw would only reach the NATS client. */
 export const fail = (reason: string): never => {
   process.stderr.write(`${reason}\n`)
   process.exit(1)

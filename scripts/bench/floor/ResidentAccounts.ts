@@ -19,7 +19,7 @@ export class ResidentAccounts {
     return this.resident.size
   }
 
-  /** Returns an account. Callers during a load share it. */
+  /** Returns an account. Callers that come while an account is loaded share the load. */
   get(userToken: string, load: () => FloorAccount | Promise<FloorAccount>): FloorAccount | Promise<FloorAccount> {
     const known = this.resident.get(userToken)
     if (known !== undefined) {

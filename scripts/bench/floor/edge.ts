@@ -1,5 +1,5 @@
-// The edge of the floor program: Hono, the same messages to the input log, at the least of the ledger's paces, and one
-// query for each read. It does not recognise repeats.
+// The edge of the floor program: Hono, the same messages to the input log with the ledger's shortest wait between them,
+// and one question for each read. It does not recognise repeats.
 import { createHash } from "node:crypto"
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"

@@ -1,5 +1,5 @@
-// The worker of the floor program on the commit chain: one message a commit and partition, a table of heads, hints and
-// bases behind it. It has no Effect, validation, actors or recovery, and ends at each failure.
+// The worker of the floor program on the commit chain: each commit is one message. It also writes heads. It has no
+// Effect, validation, actors or recovery, and ends at each failure.
 import { connect, type NatsConnection } from "nats"
 import {
   commitSubject,
@@ -49,7 +49,10 @@ const notify = (edge: string, notice: FloorNotice): void => {
   else told.push(notice)
 }
 
-/** Answers strong reads: everything stored before is committed, and the partition is still ours after that. */
+/**
+ * Answers strong reads: an answer waits until all input stored before is committed, and until this worker has proved
+ * that it is still the owner.
+ */
 const answerReads = (lane: FloorLane, partition: number): void => {
   const filter = partitionFilter(partition)
   const newestInput = shared(async () => {

@@ -1,11 +1,11 @@
 import { atLeast, atMost, equal, type RuleColumns, symbolNames } from "./MatcherData.ts"
 
-/** How many rules the copying loops may read behind the last one. */
+/** How many rules the copying loops may read behind the last rule. */
 export const readAhead = 8
-/** Up to so many thresholds of a symbol, its grid has so many cells that nearly all hold no threshold. */
+/** The most thresholds of a symbol for a fine grid, in which nearly all cells hold no threshold. */
 const fewThresholds = 128
 const cellsOfFew = 1_024
-/** Between so many thresholds of one cell, the search looks at each. */
+/** The most thresholds of a cell that the search compares one by one. */
 const lookedAtMax = 8
 
 const groups = 3
@@ -50,17 +50,17 @@ const sortedThresholds = ({ size, symbols, comparisons, thresholds }: RuleColumn
 /**
  * An index of rules that do not change, for many events at once. The thresholds of a symbol cut the prices into
  * intervals. The rules that a price meets are one slice of the ordered rules, and a second slice of the equal rules. A
- * grid finds the interval. Only the benchmark uses it: the rules of a service change, and the service has the
+ * grid finds the interval. Only the benchmark uses this index. The rules of a service change, so the service has the
  * `RuleIndex`.
  */
 export class IntervalIndex {
   /** The rules in their order. */
   readonly ruleIds: Uint32Array
-  /** The thresholds of all symbols, each once and rising, and infinity behind those of a symbol. */
+  /** The thresholds of all symbols, each once and rising, and infinity behind the thresholds of each symbol. */
   readonly bounds: Float64Array
   /**
-   * The slice of a price below a threshold and above the one before, the slice of the threshold itself, and its equal
-   * rules.
+   * Slices of the rules for each threshold: for a price between the threshold before and this one, for a price equal to
+   * this threshold, and its equal rules.
    */
   readonly openAt: Uint32Array
   readonly openCount: Uint32Array

@@ -39,13 +39,16 @@ export class LiveRules {
     }
   }
 
-  /** Makes the objects of further rules before the clock starts, as a decoder would hand them over. */
+  /** Makes the objects of further rules before the clock starts, in the form in which a decoder returns them. */
   prepare(from: number, to: number): void {
     this.prepared = []
     for (let rule = from; rule < to; rule += 1) this.prepared[rule] = indexedRule(this.rules, rule)
   }
 
-  /** Puts a prepared rule in force. Returns how long the index took, in nanoseconds. The reading of the clock is in it. */
+  /**
+   * Puts a prepared rule in force. Returns how long the index took, in nanoseconds. This time includes the reading of
+   * the clock.
+   */
   add(rule: number): number {
     const indexed = this.prepared[rule] as IndexedRule
     const began = process.hrtime.bigint()
@@ -89,7 +92,7 @@ export class LiveRules {
     return found.length
   }
 
-  /** Counts by looking at each rule in force. */
+  /** Counts the rules that an event meets by looking at each rule in force. */
   naiveCount({ symbol, price }: EventObject): number {
     const { symbols, comparisons, thresholds } = this.rules
     const number = symbolNames.indexOf(symbol)

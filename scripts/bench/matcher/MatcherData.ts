@@ -18,7 +18,10 @@ export const profiles: ReadonlyArray<Profile> = [
   { name: "zig", firstSymbol: 0, symbols: 9, comparisons: 3, share: 1 / 27 }
 ]
 
-/** The comparisons of the matchers, in the order of their generators. The Less and Greater of all three take equal values. */
+/**
+ * The comparisons of the matchers, in the order of their generators. In all three matchers, Less and Greater also match
+ * equal values.
+ */
 export const equal = 0
 export const atMost = 1
 export const atLeast = 2
@@ -83,7 +86,10 @@ export const expectedShare = ({ size, comparisons, thresholds }: RuleColumns, { 
 /** How far the expected share of the rules may be from the share of their profile. */
 const typicalWithin = 0.01
 
-/** Makes rules. Few rules differ much in how many events meet them, so the first typical rules are taken. */
+/**
+ * Makes rules. A small set of rules can match far more or fewer events than the average. So makes sets until one is
+ * typical.
+ */
 export const rulesOf = (profile: Profile, size: number, seed: number): RuleColumns => {
   for (let attempt = seed; ; attempt += 1) {
     const rules = randomRules(profile, size, attempt)
@@ -112,7 +118,7 @@ const symbolNumbers = new Map(symbolNames.map((name, number) => [name, number]))
 /** The events that are written into columns at once. They fit into the processor's cache. */
 const batchEvents = 4_096
 
-/** Writes objects into columns, looking up each symbol: so many at once, into the same columns. */
+/** Writes event objects into columns, a batch at a time into the same columns, and looks up each symbol. */
 export const inBatches = (
   objects: ReadonlyArray<EventObject>,
   onBatch: (events: EventColumns, firstEvent: number) => void

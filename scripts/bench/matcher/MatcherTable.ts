@@ -45,7 +45,10 @@ export interface Row {
   readonly wrong: ReadonlyArray<string>
 }
 
-/** Up to so many pairs, a loop over all rules checks the total; up to the second bound, also each pair that is stored. */
+/**
+ * The most pairs for which a loop over all rules checks the total, and the most for which it also checks each stored
+ * pair.
+ */
 const naiveMax = 1e8
 const naivePairsMax = 1e6
 /** The number of pairs from which on the share of matching pairs has to be close to the expected share. */
@@ -53,11 +56,14 @@ const shareMin = 1e8
 const shareWithin = 0.01
 const spotChecks = 10_000
 
-// Node has a collector to call only under this flag.
+// Only with this flag can a program call Node's garbage collector.
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
-/** Measures a call, and returns its result as well. What was used before is given back first. */
+/**
+ * Measures a call, and returns its result as well. Runs the garbage collector before the call, which releases the
+ * memory of earlier calls.
+ */
 export const timed = <A>(run: () => A): { readonly result: A; readonly time: Time } => {
   collectGarbage()
   const processor = process.cpuUsage()
@@ -68,7 +74,7 @@ export const timed = <A>(run: () => A): { readonly result: A; readonly time: Tim
   return { result, time: { milliseconds, processorMilliseconds: (user + system) / 1_000 } }
 }
 
-/** Hands all events to a matcher: columns at once, or objects in batches. */
+/** Hands all events to a matcher: as columns in one call, or as objects in batches. */
 type Given = (match: (events: EventColumns, firstEvent: number) => void) => void
 
 const count = (rules: RuleColumns, given: Given) =>
@@ -103,14 +109,17 @@ const wrongTotal = (total: number, rules: RuleColumns, events: EventColumns, pro
   if (pairs < shareMin) return wrong
   const share = total / pairs
   for (const expected of [expectedShare(rules, profile), profile.share]) {
-    // The rules themselves may be off their profile's share by as much again.
+    // The share of the rules themselves may differ from the profile's share by as much again.
     const within = expected === profile.share ? 2 * shareWithin : shareWithin
     if (Math.abs(share / expected - 1) > within) wrong.push(`the share ${share} of pairs matches, and not ${expected}`)
   }
   return wrong
 }
 
-/** Returns the problems of stored pairs. Compares all pairs with a loop, or some of many. */
+/**
+ * Returns the problems of stored pairs. Compares all pairs with a loop over all rules, or a sample if there are many
+ * pairs.
+ */
 const wrongPairs = (pairs: PairStore, total: number, rules: RuleColumns, events: EventColumns): Array<string> => {
   if (pairs.size !== total) return [`${pairs.size} pairs are stored, and ${total} match`]
   const isRight = ({ event, rule }: { readonly event: number; readonly rule: number }): boolean =>
@@ -143,7 +152,7 @@ export const measureRow = (profile: Profile, size: Size, seed: number): Row => {
   const wrong: Array<string> = []
   const inColumns: Given = (match) => match(events, 0)
   const { result: matches, time: counted } = count(rules, inColumns)
-  // The pairs are let go before the next pairs are stored: they may take gigabytes.
+  // The pairs are released before the next pairs are stored, because they may take gigabytes.
   const storedTime = (given: Given): Time => {
     const { result, time } = store(rules, given, pairsExpected)
     wrong.push(...wrongPairs(result, matches, rules, events))
@@ -151,7 +160,7 @@ export const measureRow = (profile: Profile, size: Size, seed: number): Row => {
   }
   wrong.push(...wrongTotal(matches, rules, events, profile))
   const stored = storedTime(inColumns)
-  // Objects are made last, since the collector walks over them.
+  // Objects are made last, because the garbage collector has to visit each of them.
   const objects = objectsOf(events)
   const asObjects: Given = (match) => inBatches(objects, match)
   const { result: matchesOfObjects, time: countedObjects } = count(rules, asObjects)

@@ -5,7 +5,8 @@ const chunkPairsMax = 2 ** 24
 const chunkPairsMin = 1_024
 
 /**
- * Memory of shared buffers, though nobody shares it: V8 collects its whole heap for each few dozen MiB of other buffers.
+ * Makes memory in shared buffers, although nobody shares it. For each few dozen MiB of other buffers, V8 would collect
+ * its whole heap.
  */
 const unaccounted = (numbers: number): Uint32Array =>
   new Uint32Array(new SharedArrayBuffer(numbers * Uint32Array.BYTES_PER_ELEMENT))
@@ -14,7 +15,7 @@ const unaccounted = (numbers: number): Uint32Array =>
 export interface Chunk {
   size: number
   readonly events: Uint32Array
-  /** The rules of the pairs begin behind a copy of the index's rules, from which they are copied without a further view. */
+  /** The rules of the pairs begin behind a copy of the index's rules, so that rules are copied within one array. */
   readonly rules: Uint32Array
 }
 

@@ -2,7 +2,7 @@ import type { IntervalIndex } from "./IntervalIndex.ts"
 import type { EventColumns } from "./MatcherData.ts"
 import type { Chunk, PairStore } from "./PairStore.ts"
 
-/** Up to so many rules are copied with one step each; more up to the second bound in a loop. */
+/** The most rules that are copied one by one without a loop, and the most that are copied in a loop. */
 const unrolledMax = 8
 const loopMax = 24
 

@@ -5,12 +5,14 @@ import { wordField } from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
 import { optional } from "../route/Route.ts"
 
-/** How long a read may take to become current, in milliseconds. Then it fails. */
+/** How long a read may wait to become current, in milliseconds. A read that waits longer fails. */
 export const readWaitMilliseconds = 5_000
 
 type AnswerOf<Kind extends Question["kind"]> = Extract<Reply, { readonly kind: Kind }>
 
-/** Reads `?consistency=`. A strong read, which is usual, includes everything that was acknowledged before it began. */
+/**
+ * Reads `?consistency=`. The default is a strong read: it includes everything that was acknowledged before it began.
+ */
 export const consistencyParameter = optional(
   wordField("consistency", ["strong", "eventual"]),
   "strong",
@@ -59,13 +61,14 @@ export const readHistoryPage = (
 export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
   read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)
 
-/** Reads the receipt of a purchase. The reply has no receipt if the account has not applied it. */
+/** Reads the receipt of a purchase. The reply has no receipt if the account has not applied the purchase. */
 export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
 /**
- * Asks for the outcome of a purchase that is stored at a sequence of the input log. Returns the entry of its id in the
- * account, or `undefined` without an answer in time. The purchase stays stored in either case.
+ * Asks for the outcome of a purchase that is stored at a sequence of the input log. Returns the entry that the account
+ * has under the id of the purchase, or `undefined` if no answer comes in time. The purchase stays stored in either
+ * case.
  */
 export const outcomeWithin = (
   purchase: { readonly userId: string; readonly purchaseId: string },

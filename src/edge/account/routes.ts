@@ -32,7 +32,7 @@ import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
 const limitDefault = 20
 
-/** A cursor with its user. Several accounts have a revision in one commit, so the inner cursor alone names no user. */
+/** A cursor of a history, with the mark of its user. A HistoryCursor names a commit, which many accounts may share. */
 const UserCursor = Schema.Struct({ cursor: HistoryCursor, user: Schema.String })
 type UserCursor = typeof UserCursor.Type
 
@@ -82,7 +82,7 @@ interface ShownAccount {
   readonly count: number
 }
 
-/** Writes the members that describe an account. It has a revision above 0 from its first purchase on. */
+/** Writes the members that describe an account. `revision` is 0 before the first purchase of the account. */
 const accountBody = (userId: string, { total, count }: ShownAccount, revision: number) => ({
   userId,
   total: exactAmount(total),
@@ -121,7 +121,7 @@ const totalRoute = route({
   problems: readProblems,
   handle: Effect.fnUntraced(function* ({ id: userId, at, consistency, "if-none-match": known }) {
     if (at !== undefined) {
-      // The broker's times are kept in whole milliseconds.
+      // Times are whole milliseconds, so the totals just before `at + 1` include the purchases stored at `at`.
       const { revision, totals } = yield* readTotalsBefore(userId, [at + 1], consistency)
       return tagged(known, `${revision}.${at}`, () => ({
         ...accountBody(userId, totals[0] ?? nothing, revision),

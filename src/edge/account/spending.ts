@@ -23,9 +23,9 @@ import { Count, Currency, Instant, instant } from "../contract/AnswerBodies.ts"
 import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
-/** The most windows of one answer; `next` leads on. */
+/** The most windows of one answer. The `next` of an answer leads to the windows after these. */
 export const windowsMax = momentsMax - 1
-/** The number of windows of an answer if the caller gives no beginning. */
+/** The number of windows of an answer to a request without `from`. */
 const windowsDefault: Record<WindowUnit, number> = { hour: 24, day: 30, month: 12 }
 
 const timeZoneField = field(
@@ -68,7 +68,10 @@ const Spending = Schema.Struct({
     "The spending of a user in windows of time. total and purchaseCount are the sums of the windows of this answer."
 })
 
-/** Returns the range of an answer. Without `to` it ends with the current window, without `from` it has the usual length. */
+/**
+ * Returns the time that an answer covers. Without `to` the time ends with the current window. Without `from` it has the
+ * default number of windows.
+ */
 const rangeOf = (kind: WindowKind, from: number | undefined, to: number | undefined, now: number): Window => {
   const end = to ?? windowEnd(kind, now)
   return { from: from ?? windowStartBefore(kind, end - 1, windowsDefault[kind.by] - 1), to: end }

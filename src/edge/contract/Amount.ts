@@ -1,7 +1,10 @@
 import { Schema, SchemaGetter } from "effect"
 import type { RawJson } from "../../protocol/ExactJson.ts"
 
-/** An amount in an answer, for the document. `JSON.stringify` writes the amount, and this service reads none. */
+/**
+ * Describes an amount in answers, for the OpenAPI document only. `JSON.stringify` writes amounts, and nothing reads
+ * them.
+ */
 export const Amount = Schema.Finite.annotate({
   identifier: "Amount",
   description:

@@ -8,7 +8,7 @@ import { exactAmount } from "../../protocol/ExactJson.ts"
 import { Amount } from "./Amount.ts"
 
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-/** The number of pieces of a purchase. The field that reads a quantity has the same bounds. */
+/** The number of pieces of a purchase. The field that reads the quantity of a request has the same bounds. */
 export const Quantity = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
 
 /** The content of a purchase as callers see it. Amounts are exact decimals. */
@@ -75,7 +75,7 @@ export const PurchaseReceipt = Schema.Struct({
 
 type Content = Pick<LedgerEntry, "purchaseId" | "productName" | "productType" | "valueCents" | "quantity">
 
-/** Writes milliseconds since 1970 as a time. */
+/** Writes milliseconds since 1970 as a time of ISO 8601 in UTC. */
 export const instant = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 export const purchaseBody = (userId: string, content: Content): typeof PurchaseContent.Type => ({
@@ -100,7 +100,7 @@ export const entryBody = (userId: string, entry: LedgerEntry): typeof HistoryEnt
   storedAt: instant(entry.storedAt)
 })
 
-/** Writes an applied purchase as the answer to posting it. Every repeat gets the same answer. */
+/** Writes the body of the answer to a post whose purchase is applied. Every repeat gets the same body. */
 export const appliedBody = (
   userId: string,
   entry: Content & Pick<LedgerEntry, "totalAfter">
@@ -122,7 +122,7 @@ export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseRe
   conflictsRejected: receipt.conflicts
 })
 
-/** Writes the change that one commit made to an account, for feeds. The oldest purchase comes first. */
+/** Writes a revision of an account as the data of an event of a feed. The oldest purchase comes first. */
 export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number) => ({
   userId,
   purchases: entriesOf(stored)

@@ -22,7 +22,7 @@ export interface AnswerSpec<
 > {
   readonly description: string
   readonly mediaType: string
-  /** Media types that a text may have instead. A route with such an answer makes its Response itself. */
+  /** Media types that the body may have instead of `mediaType`. A route that uses one makes its Response itself. */
   readonly otherMediaTypes?: ReadonlyArray<string>
   readonly body: Body
   readonly headers: ReadonlyArray<Header>
@@ -38,8 +38,8 @@ export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: AnswerSpec): R
 ]
 
 /**
- * Returns the media type in a content-type header, without its parameters. If a proxy joined lines, the first line
- * counts.
+ * Returns the media type in a content-type header, without its parameters. If a proxy joined several such headers, the
+ * first counts.
  */
 export const mediaTypeIn = (header = ""): string => {
   const end = header.search(/[;,]/)
@@ -53,7 +53,7 @@ export const jsonAnswer = <Body extends Schema.Constraint, Header extends Answer
   headers: ReadonlyArray<Header> = []
 ): AnswerSpec<Body, Header> => ({ description, mediaType: jsonMediaType, body, headers })
 
-/** Declares an answer of another media type, whose body a route gives as a text. */
+/** Declares an answer of a media type other than JSON. The route gives its body as a text. */
 export const textAnswer = <Header extends AnswerHeader = never>(
   mediaType: string,
   description: string,
@@ -72,7 +72,7 @@ export type AnswerSpecs = Readonly<Record<number, AnswerSpec>>
 type BodyOf<A> = A extends { readonly body: infer Body extends Schema.Constraint } ? Body["Type"] : undefined
 type HeaderOf<A> = A extends { readonly headers: ReadonlyArray<infer Header extends AnswerHeader> } ? Header : never
 
-/** One of the answers that a route declares, with its values. */
+/** One of the answers that a route declares, with its status, body and headers. */
 export type Reply<A extends AnswerSpecs> = {
   readonly [Status in keyof A]: {
     readonly status: Status
@@ -81,7 +81,7 @@ export type Reply<A extends AnswerSpecs> = {
   }
 }[keyof A]
 
-/** Makes an answer of a route. Caches may keep nothing of it, unless `headers` say otherwise. */
+/** Makes an answer of a route. Caches may not keep the answer, unless `headers` say otherwise. */
 export const reply = <
   const Status extends number,
   const Body,

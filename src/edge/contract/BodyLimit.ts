@@ -12,25 +12,27 @@ const late = "The request took too long to arrive."
 
 const brokenOff = problem("malformed-request", `${broken} Send the request again.`)
 
-/** The code of the failure with which node ends a request that is too slow to arrive. */
+/** The code of the failure with which node ends a request that arrives too slowly. */
 export const requestTimeoutCode = "ERR_HTTP_REQUEST_TIMEOUT"
 
 export const tooSlow = problem("request-timeout", `${late} Send it again, or send it in smaller parts.`)
 
 const isLate = (cause: unknown): boolean => (cause as NodeJS.ErrnoException | undefined)?.code === requestTimeoutCode
 
-/** Returns the problem of a body that ended before its end: the caller broke off, was too slow, or sent a bad chunk. */
+/** Returns the problem of an incomplete body: the caller broke off, was too slow, or sent an unreadable chunk. */
 export const bodyFailure = (cause: unknown): Problem<"malformed-request" | "request-timeout"> =>
   isLate(cause) ? tooSlow : brokenOff
 
 /**
- * Returns the same problem for a body of lines, without advice to send the body again: lines that are stored and have no
- * id would count twice.
+ * Returns the problem of an incomplete body of lines. The problem does not advise to send the body again: lines that
+ * are stored and have no purchase id would count twice.
  */
 export const linesFailure = (cause: unknown): Problem<"malformed-request" | "request-timeout"> =>
   isLate(cause) ? problem("request-timeout", late) : problem("malformed-request", broken)
 
-/** Returns the body as node reads it from the socket. A web stream over it would cost more than reading it. */
+/**
+ * Returns the body as node reads it from the socket. A web stream around that stream would cost more than the reading.
+ */
 export const bodyStream = (http: HttpContext): Readable => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   if (incoming !== undefined) return incoming
@@ -38,7 +40,7 @@ export const bodyStream = (http: HttpContext): Readable => {
   return body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream)
 }
 
-/** Reads a body without a declared length, and stops at the bound. The rest stays in the stream. */
+/** Reads a body that declares no length. Stops above `bytesMax` bytes, and leaves the rest in the stream. */
 const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure): Promise<Uint8Array | BodyFailure> => {
   const chunks: Array<Uint8Array> = []
   let bytes = 0
@@ -52,7 +54,7 @@ const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure):
 
 /**
  * Reads a whole body of at most `bytesMax` bytes, and fails with `tooLarge` for a larger one. A declared length is
- * compared at once; node holds the sender to it.
+ * compared before the body is read, because node holds the sender to that length.
  */
 export const boundedBody = (
   http: HttpContext,

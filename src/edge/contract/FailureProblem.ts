@@ -14,7 +14,7 @@ export type EdgeFailure<Kind extends ProblemKind = ProblemKind> =
 /** Seconds after which a caller of an unavailable service may try again. */
 const retryAfterSeconds = "1"
 
-/** Returns a message with a capital letter, to begin a sentence with it. */
+/** Returns a message with a capital first letter, so that the message can begin a sentence. */
 const capital = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1)
 
 const problemOfBroker = (failure: PublishFailure | FeedFailure) =>
@@ -27,7 +27,7 @@ const problemOfBroker = (failure: PublishFailure | FeedFailure) =>
         "retry-after": retryAfterSeconds
       })
 
-/** Returns the problem that tells the caller of a failure. */
+/** Returns the problem that describes a failure to the caller. */
 export const problemOf = (failure: EdgeFailure): Problem => {
   if (isProblem(failure)) return failure
   if (failure._tag !== "NotCurrent") return problemOfBroker(failure)
@@ -37,7 +37,7 @@ export const problemOf = (failure: EdgeFailure): Problem => {
   )
 }
 
-/** Returns the problem of a request of which `stored` purchases surely are stored. */
+/** Returns the problem of a request that failed after `stored` of its purchases were surely stored. */
 export const partialProblemOf = (
   failure: PublishFailure,
   stored: number

@@ -17,17 +17,20 @@ import { type Problem, problem } from "./Problem.ts"
 /** The kinds of problems of a field. */
 export type FieldProblem = "malformed-request" | "refused-by-rules"
 
-/** A text that callers send as a parameter or in a body, with its reader and its description. */
+/** A text that callers send as a parameter or in a body: how it is read, and how the document describes it. */
 export interface Field<A> {
   /** The name of the field in messages. */
   readonly name: string
-  /** The kind of problem of a wrong text. */
+  /** The kind of problem that a wrong text gets. */
   readonly kind: FieldProblem
   readonly read: (text: string) => A | Problem<FieldProblem>
   readonly documented: Schema.Constraint
 }
 
-/** Makes a field that a schema reads. The document has the type that the schema reads, unless another type is given. */
+/**
+ * Makes a field whose text is decoded by a schema. The document shows `documented`, which is by default the type that
+ * the schema decodes to.
+ */
 export const field = <A>(
   name: string,
   kind: FieldProblem,
@@ -48,8 +51,8 @@ export const field = <A>(
 }
 
 /**
- * Makes a field whose text is read in normalization form C. The function checks the rule of the schema directly: a
- * purchase has four texts, and reading them by the schema takes far longer.
+ * Makes a field whose text is read in normalization form C. The field checks `rule` and does not decode by the schema:
+ * a purchase has four texts, and decoding takes far longer.
  */
 const textField = <Text extends string>(
   name: string,
@@ -84,7 +87,7 @@ export const purchaseIdField = textField(
   purchaseIdProblem
 )
 
-/** Reads an id in a request that stores nothing. An id with a blank around it is malformed there: no user has one. */
+/** Returns a field for reads, which refuses an id with a blank at its ends as malformed: no stored id has one. */
 const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
   ...field,
   read: (text) => {
@@ -108,7 +111,9 @@ const wholeValue = (text: string): number | undefined => {
   return typeof whole === "bigint" ? Number(whole) : undefined
 }
 
-/** Makes a field for a whole number of a range. It takes digits alone, unless `wholeFrom` reads other spellings. */
+/**
+ * Makes a field for a whole number of a range. The field takes digits only, unless `wholeFrom` reads other spellings.
+ */
 export const wholeNumberField = (
   name: string,
   kind: FieldProblem,

@@ -1,7 +1,9 @@
-/** The kind of a member: a text (unescaped), a number (as it was written), or a literal: true, false, null. */
+/**
+ * The kind of a member: a text, a number, a literal (true, false, null), or `none` if the object has no such member.
+ */
 export type MemberKind = "none" | "text" | "number" | "literal"
 
-/** Why an object was not read. `irregular`: it is not JSON, not an object, or a member of it is nested. */
+/** Why an object was refused. `irregular`: the text is not JSON, it is not an object, or a member is nested. */
 export type ObjectFlaw =
   | { readonly kind: "irregular" }
   | { readonly kind: "repeated" | "unknown"; readonly name: string }
@@ -28,10 +30,10 @@ const carriageReturn = code("\r")
 const exponents = [code("e"), code("E")]
 
 /**
- * Reads flat JSON objects with a fixed set of names out of a larger text, in one pass. It takes exactly the flat objects
- * that JSON.parse takes. JSON.parse rounds numbers and keeps the last of repeated keys; this keeps numbers as they were
- * written, and finds repeated keys. A parser that makes a tree would cost much more. The object that was read last stays
- * in this one until the next is read.
+ * Reads flat JSON objects with a fixed set of names out of a larger text, in one pass. Accepts exactly the flat objects
+ * that JSON.parse accepts. JSON.parse rounds numbers, and keeps the last of repeated keys. This class keeps numbers as
+ * they were written, and finds repeated keys. A parser that makes a tree would cost much more. The members of the
+ * object that was read last stay here until the next object is read.
  */
 export class FlatObject {
   private readonly names: ReadonlyArray<string>
@@ -47,17 +49,19 @@ export class FlatObject {
     this.texts = names.map(() => "")
   }
 
-  /** Returns the kind of the member with the name at an index of the set. */
+  /** Returns the kind of the member whose name has this index in the set of names. */
   kindOf(name: number): MemberKind {
     return this.kinds[name] ?? "none"
   }
 
-  /** Returns the text of the member with the name at an index of the set. */
+  /**
+   * Returns the text of the member whose name has this index: a text without escapes, or a number as it was written.
+   */
   textOf(name: number): string {
     return this.texts[name] ?? ""
   }
 
-  /** Reads the object between two indexes of a text, with space around it. Returns `undefined` if it has no flaw. */
+  /** Reads the object between two indexes of a text. Returns the flaw of the object, or `undefined` if it has none. */
   read(text: string, from: number, to: number): ObjectFlaw | undefined {
     this.text = text
     this.at = from
@@ -75,7 +79,7 @@ export class FlatObject {
         const isPlain = this.skipText()
         if (isPlain === undefined) return irregular
         const member = isPlain ? this.indexOf(opened + 1, this.at - 1) : -1
-        // A name with escapes may be a name of the set in other characters.
+        // A name that is written with escapes may still be in the set of names.
         const written = member < 0 ? this.textFrom(opened, isPlain) : ""
         if (written === undefined) return irregular
         const name = member < 0 ? this.names.indexOf(written) : member
@@ -111,7 +115,7 @@ export class FlatObject {
     return true
   }
 
-  /** Steps over a text with its quotes. Returns whether it has no escapes, or `undefined` if it does not end well. */
+  /** Steps over a text and its quotes. Returns whether it is free of escapes; `undefined` if it is not a JSON text. */
   private skipText(): boolean | undefined {
     const { text, end } = this
     let isPlain = true
@@ -130,7 +134,7 @@ export class FlatObject {
     return undefined
   }
 
-  /** Returns the text that opens at an index and was just stepped over. */
+  /** Returns the text whose first quote is at `opened` and which {@link skipText} has just stepped over. */
   private textFrom(opened: number, isPlain: boolean): string | undefined {
     if (isPlain) return this.text.slice(opened + 1, this.at - 1)
     try {
@@ -150,7 +154,7 @@ export class FlatObject {
     return -1
   }
 
-  /** Takes the value that begins here, and keeps its text if its name is in the set. */
+  /** Takes the value at the current index. Keeps its text if `name` is an index of the set, and not -1. */
   private takeValue(name: number): MemberKind | undefined {
     const opened = this.at
     const first = this.code()
@@ -168,7 +172,7 @@ export class FlatObject {
     }
     const literal = literals.find((word) => this.text.startsWith(word, opened))
     if (literal === undefined) return undefined
-    // A literal that goes on behind the end is not followed by a brace.
+    // If the literal reaches past `end`, no closing brace is found, and the object is refused.
     this.at += literal.length
     return "literal"
   }

@@ -20,8 +20,9 @@ const repeatedParameter = (name: string, first: string, other: string): Problem<
 const nothing: ReadonlyMap<string, string> = new Map()
 
 /**
- * Returns the values of a URL's known query parameters. Returns a problem for a parameter that is not known, unless
- * `others` are ignored, and for a parameter with two different values. Equal values count as one.
+ * Returns the values of a URL's known query parameters. Returns a problem for an unknown parameter, unless `others`
+ * says that unknown ones are ignored. Returns a problem for a parameter with two different values. Equal values count
+ * as one.
  */
 export const givenQuery = (
   url: string,

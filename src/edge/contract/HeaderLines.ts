@@ -11,7 +11,7 @@ const blankAround = /^[\t ]+|[\t ]+$/g
 /** Returns a text without the spaces and tabs around it. HTTP knows no other blanks. */
 export const withoutBlanks = (text: string): string => text.replace(blankAround, "")
 
-/** Decodes the value of a header line. Node gives each of its bytes as one character. */
+/** Decodes the value of a header line as UTF-8. Node gives each byte of the value as one character. */
 const decoded = (name: string, value: string): string | Malformed => {
   if (ascii.test(value)) return withoutBlanks(value)
   const bytes = Buffer.from(value, "latin1")
@@ -20,7 +20,7 @@ const decoded = (name: string, value: string): string | Malformed => {
     : problem("malformed-request", `The header ${name} holds bytes that are not UTF-8 text. Send it in UTF-8.`)
 }
 
-/** Returns a header's lines as they were sent. Without a socket the lines are joined to one line. */
+/** Returns a header's lines as they were sent. Without a socket, as in tests, they come joined to one line. */
 const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   if (incoming === undefined) {
@@ -52,7 +52,7 @@ const shown = (value = ""): string => (value === "" ? "an empty one" : value.sli
 
 /** Returns the one value of a list. Returns `undefined` for an empty list, and a problem if two values differ. */
 export const oneOf = (name: string, values: ReadonlyArray<string>, advice: string): string | undefined | Malformed => {
-  // Nearly all requests have one line.
+  // Nearly all lists have at most one value.
   if (values.length < 2) return values[0]
   const [value, other] = new Set(values)
   return other === undefined
@@ -62,7 +62,8 @@ export const oneOf = (name: string, values: ReadonlyArray<string>, advice: strin
 
 /**
  * Returns the values of a line that proxies joined with commas. Commas within quotes belong to a value, and a quote
- * without its end reaches to the end of the line. It looks at each character once, however hostile the line is.
+ * without its end reaches to the end of the line. The function looks at each character once, however hostile the line
+ * is.
  */
 const valuesIn = (line: string): ReadonlyArray<string> => {
   if (!line.includes(",")) return [line]
@@ -83,8 +84,8 @@ const valuesIn = (line: string): ReadonlyArray<string> => {
 }
 
 /**
- * Returns the value of a header that has one: equal lines are one value, and different lines are a problem. `isList`
- * says that commas in a line are the header's own, and not from a proxy that joined lines.
+ * Returns the value of a header that may have only one. Equal lines count as one value, and different lines are a
+ * problem. `isList` says that a comma in a line belongs to the value, and does not come from a proxy that joined lines.
  */
 export const singleHeader = (
   http: HttpContext,

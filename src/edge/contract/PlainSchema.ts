@@ -2,12 +2,15 @@ import type { JsonSchema } from "effect"
 
 type Json = JsonSchema.JsonSchema
 
-/** The highest number that the format `int32` holds; the lowest is one less than its negative. */
+/** The highest number that the format `int32` holds. The lowest such number is -2^31. */
 const int32Max = 2 ** 31 - 1
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Returns the format of a number, by its bounds. Without a format, generated clients take a float of 32 bits. */
+/**
+ * Returns the format of a number, by its bounds. Without a format, generated clients hold the number in a float of 32
+ * bits.
+ */
 const numberFormat = ({ type, minimum, maximum }: Json): { readonly format?: string } => {
   if (type === "number") return { format: "double" }
   if (type !== "integer") return {}
@@ -15,13 +18,13 @@ const numberFormat = ({ type, minimum, maximum }: Json): { readonly format?: str
   return { format: isSmall ? "int32" : "int64" }
 }
 
-/** Returns the only text of a part of `allOf` that describes and constrains nothing. */
+/** Returns the description of a part of `allOf` that has nothing else; `undefined` for any other part. */
 const descriptionOf = (part: unknown): string | undefined =>
   isObject(part) && Object.keys(part).length === 1 && typeof part["description"] === "string"
     ? part["description"]
     : undefined
 
-/** Moves a description out of `allOf`. Generators of clients would lose the type beside it there. */
+/** Moves a description out of `allOf`. Generators of clients lose the type of a member that is described in `allOf`. */
 const withOwnDescription = ({ allOf, ...schema }: Json): Json => {
   if (!Array.isArray(allOf)) return schema
   const descriptions = allOf.flatMap((part) => descriptionOf(part) ?? [])
@@ -42,7 +45,7 @@ const plain = (value: unknown): unknown => {
 }
 
 /**
- * Returns the same schema in the form that generators of clients understand: each number has a format, and each
- * description stands beside the type of the member that it describes.
+ * Returns a schema in the form that generators of clients understand: each number has a format, and each description
+ * stands beside the type of the member that it describes.
  */
 export const plainSchema = (schema: Json): Json => plain(schema) as Json

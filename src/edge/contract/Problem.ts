@@ -26,8 +26,8 @@ export const problemKinds = {
 export type ProblemKind = keyof typeof problemKinds
 
 /**
- * An answer to a request that cannot be served, after RFC 9457. Checks return it in the place of a value, effects fail
- * with it, and nothing throws it. Only code that knows the request or its answer makes one.
+ * An answer to a request that cannot be served, after RFC 9457. A check returns a problem instead of a value, an effect
+ * fails with one, and nothing throws one. Only code that knows the request or its answer makes a problem.
  */
 export class Problem<Kind extends ProblemKind = ProblemKind> {
   readonly _tag = "Problem"
@@ -35,7 +35,7 @@ export class Problem<Kind extends ProblemKind = ProblemKind> {
   /** Names the kind of problem, for programs. */
   readonly kind: Kind
   readonly title: string
-  /** Says what was wrong, with which value, and what to do. Characters that cannot be seen show their code points. */
+  /** Says what was wrong, with which value, and what to do. Invisible characters are written as their code points. */
   readonly detail: string
   readonly headers: Readonly<Record<string, string>>
 
@@ -54,14 +54,14 @@ export class Problem<Kind extends ProblemKind = ProblemKind> {
   }
 }
 
-/** Makes a problem. `headers` are the headers of its answer beside the usual headers. */
+/** Makes a problem. Its answer has `headers` in addition to the usual headers of a problem. */
 export const problem = <Kind extends ProblemKind>(
   kind: Kind,
   detail: string,
   headers: Readonly<Record<string, string>> = {}
 ): Problem<Kind> => new Problem(kind, detail, headers)
 
-/** Tells a problem from the value that a check returns otherwise. */
+/** Returns whether the result of a check is a problem, and not a value. */
 export const isProblem = (value: unknown): value is Problem => value instanceof Problem
 
 /** Returns the URI that names a kind of problem. */
@@ -79,7 +79,7 @@ export const ProblemBody = Schema.Struct({
   })
 }).annotate({ identifier: "Problem", description: "Why a request was not served, after RFC 9457." })
 
-/** Writes the body of a problem. `instance` is the path of the request; a problem within an answer has none. */
+/** Writes the body of a problem. `instance` is the path of the request; the problem of a line has none. */
 export const problemBody = (what: Problem, instance?: string): string =>
   JSON.stringify({
     type: problemType(what.kind),

@@ -10,7 +10,7 @@ const required = ["userId", "productName", "productType", "value", "quantity"] a
 const known = [...required, "purchaseId", "total"] as const
 type Name = (typeof known)[number]
 
-/** A purchase as a caller wrote it: a part of a text, and the word for that part in messages. */
+/** A purchase as a caller wrote it: a part of a text, and the word with which messages name that part. */
 export interface Written {
   readonly what: "body" | "line"
   readonly text: string
@@ -48,14 +48,14 @@ const flawProblem = (flaw: ObjectFlaw, written: Written): Problem<FieldProblem> 
 const indexes = Object.fromEntries(known.map((name, index) => [name, index])) as Record<Name, number>
 
 /**
- * Reads purchases from JSON texts, one at a time. The reader uses one object for all texts, to make no object for each
- * text.
+ * Reads purchases from JSON texts, one at a time. All texts share one {@link FlatObject}, so that no object is made for
+ * each text.
  */
 export class PurchaseReader {
   private readonly members = new FlatObject(known)
 
   /**
-   * Reads one purchase. Amounts are read from the text as it stands, and repeated and unknown keys are refused. If the
+   * Reads one purchase. Amounts are read from the digits in the text. Repeated and unknown keys are refused. If the
    * body has no purchaseId, `idempotencyKey` is the id, and without a key `newId` makes the id.
    */
   read(written: Written, idempotencyKey: string | undefined, newId: () => string): Purchase | Problem<FieldProblem> {
@@ -82,7 +82,7 @@ export class PurchaseReader {
     return this.members.kindOf(indexes[name]) !== "none"
   }
 
-  /** Reads a member with a rule; returns a problem if it is of another kind. */
+  /** Applies `rule` to the text of a member. Returns a problem if the member is not of the kind `kind`. */
   private checked<A>(
     name: Name,
     kind: MemberKind,
@@ -108,8 +108,8 @@ export class PurchaseReader {
   }
 
   /**
-   * Returns the purchase if the caller's total equals the exact total. The caller's total is not used for anything
-   * else.
+   * Returns the purchase if the caller's total equals the exact total, and a problem otherwise. The caller's total is
+   * not used for anything else.
    */
   private withEqualTotal(purchase: Purchase): Purchase | Problem<FieldProblem> {
     const total = this.checked("total", "number", centsFromDecimal)

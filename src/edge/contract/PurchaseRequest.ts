@@ -12,7 +12,7 @@ import {
 } from "./Field.ts"
 import { type Problem, problem } from "./Problem.ts"
 
-/** The fields of a purchase, but for its id. */
+/** The fields of a purchase, except for its purchase id. */
 export const purchaseFields = {
   userId: userIdField,
   productName: productTextField("productName"),
@@ -20,7 +20,7 @@ export const purchaseFields = {
   value: valueField,
   quantity: quantityField
 }
-/** The body of `POST /purchases`, for the document. PurchaseReader reads it with the same fields. */
+/** Describes the body of `POST /purchases` in the document. PurchaseReader reads the body with the same fields. */
 export const PurchaseRequest = Schema.Struct({
   userId: purchaseFields.userId.documented,
   productName: purchaseFields.productName.documented,

@@ -1,13 +1,13 @@
-/** The place at which callers find the service. */
+/** The address at which callers find the service. */
 export interface Located {
   /** The prefix of every path in answers, like `/ledger`. A proxy removes it from the paths of requests. */
   readonly pathPrefix?: string
 }
 
-/** Returns the reference under which callers find a path of the service. */
+/** Returns the URI reference under which callers find a path of the service. */
 export const referenceTo = ({ pathPrefix = "" }: Located, path: string): string => pathPrefix + path
 
-/** Returns the reference of a purchase's receipt. */
+/** Returns the URI reference of a purchase's receipt. */
 export const receiptReference = (located: Located, userId: string, purchaseId: string): string =>
   referenceTo(located, `/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}`)
 

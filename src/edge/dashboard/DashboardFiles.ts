@@ -16,7 +16,7 @@ const pageName = "page.html"
 export interface DashboardFile {
   readonly mediaType: string
   readonly text: string
-  /** Names the content, for an ETag. */
+  /** Identifies the content of the file, for an ETag. */
   readonly tag: string
 }
 

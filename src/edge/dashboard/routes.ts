@@ -10,7 +10,7 @@ import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
 const pageMediaType = "text/html"
 
-/** The content security policy of the page: a browser loads its files, and asks this edge. */
+/** The content security policy of the page: a browser may load the page's files, and may send requests to this edge. */
 const pagePolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -30,7 +30,7 @@ export const isPageWanted = (http: HttpContext): boolean =>
 /** Declares that callers who prefer a page get the page instead of this answer. */
 export const orPage = <A extends AnswerSpec>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
 
-/** Returns the dashboard, a page that loads its files and asks for the rest by itself. */
+/** Returns the answer with the dashboard. The page loads its files, and asks the edge for data. */
 export const dashboardPage = (): Response =>
   replyResponse(reply(200, dashboardPageText, { "content-security-policy": pagePolicy }), {
     200: textAnswer(pageMediaType, "")
@@ -42,7 +42,7 @@ const fileField: Field<string> = {
   name: "file",
   kind: "malformed-request",
   documented: Schema.Literals([...dashboardFiles.keys()]),
-  // A name without a file gets 404, not 400.
+  // A name that no file has gets 404, not 400.
   read: (text) => text
 }
 
@@ -54,7 +54,7 @@ const fileRoute = route({
   summary: "A file that the dashboard at / loads",
   stores: false,
   parameters: { file: fileField },
-  // Pages add a parameter that changes, so that browsers and proxies load a file again.
+  // A page may add a changing parameter to a file's URL, so that browsers and proxies load the file again.
   otherQuery: "ignored",
   headers: { "if-none-match": knownTags },
   answers: { 200: { ...textAnswer(firstMediaType, "The file.", ["etag"]), otherMediaTypes }, 304: unchanged },

@@ -13,19 +13,20 @@ export const eventStreamHeaders = {
   "content-type": eventStreamMediaType,
   "cache-control": "no-store",
   connection: "close",
-  // Proxies that buffer answers would hold events back.
+  // Tells a proxy not to buffer the answer: a buffer would hold events back.
   "x-accel-buffering": "no"
 }
 
-/** How long a reader has to take the end of its feed before the connection is cut. */
+/** The time that a reader has to take the last event of its feed. After this time the connection is cut. */
 const endWait = Duration.seconds(5)
 
-// The adapter looks for its mark in a standard Response only, not in its own light class. A clone is always a standard
-// Response; the class of the constant itself depends on the order of imports.
+// Returns the mark that tells the adapter of Node that the answer was written. The adapter sees its mark only in a
+// standard Response, and not in its own light class. A clone is always a standard Response. The class of the constant
+// itself depends on the order of imports.
 const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 /**
- * Writes a feed to the socket itself: through a web stream each event would cost each reader some promises. The
+ * Writes a feed directly to the socket. Through a web stream, each event would cost some promises for each reader. The
  * socket's buffer is the only queue of a reader. Succeeds when the answer has begun, and is interrupted if the reader
  * leaves before the answer begins.
  */
@@ -75,7 +76,7 @@ export const sendEvents = (
     })
     outgoing.once("close", () => {
       reading.unsubscribe()
-      // Does nothing if the answer has begun.
+      // This call does nothing if the answer has begun.
       resume(Effect.interrupt)
     })
     const items = open(async () => (outgoing.writableNeedDrain ? taken.promise : undefined))

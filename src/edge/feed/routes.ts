@@ -10,8 +10,8 @@ import { singleHeader } from "../contract/HeaderLines.ts"
 import { type HeaderParameter, type Parameter, route } from "../route/Route.ts"
 
 /**
- * Reads the id of the last event that a client has, and does not check it. Clients of feeds see no status, so an event
- * tells of a wrong id.
+ * Reads the id of the last event that a client has. The id is not checked here: clients of feeds see no status, so a
+ * `reset` event reports a wrong id.
  */
 const placeParameter = (description: string): Parameter<string | undefined> => ({
   description,
@@ -30,7 +30,7 @@ const lastEventIdQuery = placeParameter(
   "The same as the header Last-Event-ID, for a new EventSource, which can send no header. If both are given, the header counts: a browser that reconnects sends the old URL with a newer header."
 )
 
-/** The parameters of both feeds beside their path. */
+/** The query and header parameters that both feeds have. */
 const resuming = {
   query: { lastEventId: lastEventIdQuery },
   headers: { "last-event-id": lastEventIdHeader }

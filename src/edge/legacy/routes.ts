@@ -27,14 +27,14 @@ import { consistencyParameter, readHistoryPage, readProblems, readTotal } from "
 import { Count, Currency, purchaseBody, PurchaseContent, Quantity } from "../contract/AnswerBodies.ts"
 import { type Route, route } from "../route/Route.ts"
 
-/** The most purchases of one `/generate` or `/duplicate`. */
+/** The most purchases of one request to `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
 /**
- * The most groups of one bulk request that wait at the edge. The number bounds the share of one request in the edge's
- * memory.
+ * The most groups of one bulk request that wait at the edge; a group is the purchases of one publish. The number bounds
+ * the share of one request in the edge's memory.
  */
 const groupsAtOnceMax = 4
-/** How long a group waits before it is sent again, if the edge holds as many purchases as it may. */
+/** How long a group of purchases waits before it is sent again, after the edge had no room for it. */
 const overloadWait = Duration.millis(20)
 const historyEntries = 20
 
@@ -56,7 +56,9 @@ const randomPurchase = Effect.fnUntraced(function* (userId: Purchase["userId"]) 
   }
 })
 
-/** Stores `count` purchases group by group, in bounded memory. If the caller leaves, it ends between two groups. */
+/**
+ * Stores `count` purchases group by group, in bounded memory. If the caller leaves, storing ends between two groups.
+ */
 const storeMany = Effect.fnUntraced(function* (
   operation: string,
   userId: string,
@@ -102,7 +104,7 @@ const storeMany = Effect.fnUntraced(function* (
 
 const jsonNumber = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/
 
-/** Returns a UUID that names the content, of version 8: from a hash of our own choice. */
+/** Returns a UUID of version 8 that is made from a hash of the content. Equal contents get the same UUID. */
 const contentId = (content: ReadonlyArray<string>): string => {
   const digest = createHash("sha256").update(JSON.stringify(content)).digest()
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x80
@@ -110,7 +112,7 @@ const contentId = (content: ReadonlyArray<string>): string => {
   return digest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 }
 
-/** Makes a field refuse a text that is not a JSON number as malformed, before any rule. */
+/** Returns a field that first refuses a text that is no JSON number as malformed, and then checks its rules. */
 const numberIn = <A>(field: Field<A>): Field<A> => ({
   ...field,
   read: (text) =>
@@ -284,7 +286,7 @@ const idempotentRoute = route({
 /**
  * The routes of the earlier system that this service re-implements, with the same fields. Some routes store by GET,
  * because scripts of the earlier system use GET. Routes that store many purchases take POST as well, so that a service
- * without the GETs has them.
+ * that turns the GETs off still has these routes.
  */
 export const legacyRoutes = [
   generateRoute("GET", "generate"),

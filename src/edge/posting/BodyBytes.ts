@@ -2,9 +2,9 @@ import type { Readable } from "node:stream"
 import { type ContentEncoding, unpackedStream } from "./ContentEncoding.ts"
 
 /**
- * Yields the bytes of a body as they come, unpacked. Bytes that arrived between two reads are one chunk, of at most the
- * 64 KiB that the stream buffers: some callers send each line in its own chunk, and lines read together are stored
- * together. A reader that stops early leaves the body as it is. Destroying it would end the socket, and so the answer.
+ * Yields the unpacked bytes of a body as they come. Bytes that arrived between two reads are one chunk, of at most the
+ * 64 KiB that the stream buffers. Lines that are read together are stored together, and some callers send each line in
+ * its own chunk. A reader that stops early does not destroy the body: that would end the socket, and so the answer.
  */
 export async function* bodyBytes(body: Readable, encoding: ContentEncoding): AsyncGenerator<Uint8Array> {
   if (encoding === "gzip") return yield* unpackedStream(body)

@@ -6,9 +6,9 @@ import { type Problem, problem } from "../contract/Problem.ts"
 
 /** The most bytes that one gzip body may unpack to. */
 export const unpackedBytesMax = 1024 ** 3
-/** The most times its packed size to which a body may unpack. Texts of purchases stay well below it. */
+/** The highest ratio of a body's unpacked size to its packed size. Texts of purchases stay well below this ratio. */
 export const unpackedRatioMax = 100
-/** The number of bytes to which a body may unpack at any ratio. */
+/** A body may unpack to this number of bytes at any ratio. */
 const unpackedBytesFree = 1024 ** 2
 const unpackedChunkBytes = 64 * 1024
 
@@ -26,16 +26,16 @@ export const contentEncoding = (header: string | undefined): ContentEncoding | P
   )
 }
 
-/** A body that was declared as gzip is not gzip, or is cut. */
+/** The failure of a body that was declared as gzip, and is not gzip or is cut off. */
 export class UnreadableGzip extends Schema.TaggedError<UnreadableGzip>()("UnreadableGzip", {}) {
   override get message() {
     return "The body could not be unpacked as gzip."
   }
 }
 
-/** A body unpacks to more than its bound. */
+/** The failure of a body that unpacks to more than its bound. */
 export class UnpackedTooLarge extends Schema.TaggedError<UnpackedTooLarge>()("UnpackedTooLarge", {
-  /** The bound that the body passed, like `100 times its size`. */
+  /** The bound that the body exceeds, like `100 times its size`. */
   bound: Schema.String
 }) {
   override get message() {
@@ -47,7 +47,7 @@ export type UnpackFailure = UnreadableGzip | UnpackedTooLarge
 
 const unpackAll = promisify<Uint8Array, { readonly maxOutputLength: number }, Buffer>(gunzip)
 
-/** Unpacks a small body of at most `bytesMax` unpacked bytes. */
+/** Unpacks a whole body. Fails if the body has more than `bytesMax` unpacked bytes. */
 export const unpacked = (bytes: Uint8Array, bytesMax: number): Effect.Effect<Uint8Array, UnpackFailure> =>
   Effect.tryPromise({
     try: () => unpackAll(bytes, { maxOutputLength: bytesMax }),
@@ -57,7 +57,7 @@ export const unpacked = (bytes: Uint8Array, bytesMax: number): Effect.Effect<Uin
         : new UnreadableGzip()
   })
 
-/** Returns the bound that a body passes with these bytes, or `undefined` if it passes no bound. */
+/** Returns the bound that a body of `bytes` unpacked bytes exceeds, or `undefined` if it exceeds none. */
 const passedBound = (bytes: number, packedBytes: number): string | undefined => {
   if (bytes > unpackedBytesMax) return `${unpackedBytesMax} bytes`
   return bytes > unpackedBytesFree && bytes > unpackedRatioMax * packedBytes
@@ -66,8 +66,8 @@ const passedBound = (bytes: number, packedBytes: number): string | undefined => 
 }
 
 /**
- * Unpacks a body as it comes, no faster than it is taken. Throws an {@link UnpackFailure} if the body is not gzip or
- * passes a bound, and the cause if the body breaks off. Then the rest of the body is not read.
+ * Unpacks a body as it comes, no faster than the bytes are taken. Throws an {@link UnpackFailure} if the body is not
+ * gzip or exceeds a bound, and the cause if the body breaks off. After a failure the rest of the body is not read.
  */
 export async function* unpackedStream(body: Readable): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: unpackedChunkBytes })

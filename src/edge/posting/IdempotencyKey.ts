@@ -8,7 +8,7 @@ type Malformed = Problem<"malformed-request">
 /** The header's name in the draft standard, and the name that older clients send. */
 const names = ["Idempotency-Key", "X-Idempotency-Key"]
 
-// A string of RFC 9651 with its parameters, which are ignored. Characters beyond ASCII are taken as well.
+// The pattern of a string of RFC 9651 with its parameters, which are ignored. Characters beyond ASCII are accepted too.
 const text = String.raw`"(?:[^"\\]|\\["\\])*"`
 const parameter = String.raw`[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:${text}|[^\s;,"]+))?`
 const quotedKey = new RegExp(`(${text})(?:${parameter})*[ \\t]*(?:,|$)`, "y")
@@ -38,8 +38,8 @@ const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
 }
 
 /**
- * Returns the key of a request, `undefined` without one, or a problem if it cannot be read or there are two keys.
- * The draft standard has a quoted string with parameters; a bare key is common, and is taken whole.
+ * Returns the key of a request, `undefined` without one, or a problem if the key cannot be read or two keys differ.
+ * The draft standard has a quoted string with parameters. A key without quotes is common, and is taken whole.
  */
 export const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => {
   const keys: Array<string> = []

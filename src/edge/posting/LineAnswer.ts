@@ -5,7 +5,7 @@ import type { LedgerEntry } from "../../protocol/Query.ts"
 import { isProblem, type Problem, problemBody } from "../contract/Problem.ts"
 import type { Published } from "../../intake/PublishResult.ts"
 
-/** A stored purchase of a line. It is applied if it has an entry. */
+/** The result of a line whose purchase is stored. If `entry` is present, the purchase is applied as well. */
 export interface StoredLine {
   readonly purchase: Purchase
   readonly published: Published
@@ -13,19 +13,19 @@ export interface StoredLine {
   readonly entry?: LedgerEntry | undefined
 }
 
-/** The result of a line. */
+/** The number of a line of the body, and what became of the line. */
 export interface LineResult {
   readonly number: number
   readonly result: StoredLine | Problem
 }
 
-/** Tells a stored purchase from a problem. */
+/** Returns whether the purchase of a line was stored, so that its result is not a problem. */
 export const isStored = (result: LineResult["result"]): result is StoredLine => !isProblem(result)
 
 /** Writes the result of a line as a line of the answer, without its line feed. */
 export const lineAnswer = ({ number, result }: LineResult): string => {
   if (!isStored(result)) {
-    // A purchase whose outcome is unknown may be stored. Any other with a problem surely is not.
+    // A purchase whose outcome is unknown may be stored. Any other purchase with a problem is surely not stored.
     const status = result.kind === "outcome-unknown" ? "unknown" : "refused"
     return `{"line":${number},"status":"${status}","problem":${problemBody(result)}}`
   }

@@ -4,7 +4,7 @@ import { messagePurchasesMax } from "../../protocol/PurchaseMessage.ts"
 import { type Problem, problem } from "../contract/Problem.ts"
 import { PurchaseReader } from "../contract/PurchaseReader.ts"
 
-/** The most lines of a batch: a batch is stored and answered together. */
+/** The most lines of a batch. The lines of a batch are stored and answered together. */
 export const batchLinesMax = messagePurchasesMax
 
 /** A line of a body, with its purchase or its problem. */
@@ -56,7 +56,7 @@ export class PurchaseLines {
     if (this.begun.length > 0 || this.isSkipping) yield* this.batches(this.joined(Buffer.from("\n")))
   }
 
-  /** Returns the bytes without the byte order mark at the start of a body. Holds them while the mark may be cut. */
+  /** Returns bytes without the byte order mark of the body. Holds bytes back while they may be a part of the mark. */
   private afterMark(bytes: Buffer): Buffer {
     if (this.start === undefined) return bytes
     const start = Buffer.concat([this.start, bytes])
@@ -66,14 +66,14 @@ export class PurchaseLines {
     return start.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? start.subarray(byteOrderMark.length) : start
   }
 
-  /** Returns new bytes behind the held beginning of their first line. */
+  /** Returns the held beginning of a line, followed by the new bytes that continue the line. */
   private joined(bytes: Buffer): Buffer {
     const joined = this.begun.length === 0 ? bytes : Buffer.concat([this.begun, bytes])
     this.begun = Buffer.alloc(0)
     return joined
   }
 
-  /** Holds the beginning of a line. Of a line that is too long already it holds nothing. */
+  /** Holds the beginning of a line. Holds nothing of a line that is too long already. */
   private begin(bytes: Buffer): void {
     if (this.isSkipping || bytes.length === 0) return
     this.isSkipping = this.begun.length + bytes.length > this.lineBytesMax
@@ -111,7 +111,7 @@ export class PurchaseLines {
   }
 
   private purchaseOf(text: string, from: number, to = text.length): Line["read"] | undefined {
-    // Most lines begin with a brace, and need no search for blanks.
+    // Most lines begin with a brace, so no pattern has to tell whether they are blank.
     if (text[from] !== "{" && blank.test(text.slice(from, to))) return undefined
     return this.reader.read({ what: "line", text, from, to }, undefined, this.newId)
   }

@@ -15,11 +15,11 @@ import type { PublishResult } from "../../intake/PublishResult.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { outcomeWithin } from "../account/AccountReads.ts"
 
-/** The most batches of one body that were read and whose answers the caller has not taken. */
+/** The most batches of one body that are read while the caller has not taken their answers. */
 export const batchesOpenMax = 16
-/** The most purchases of a batch that wait for their outcome at once. */
+/** The number of purchases of a batch whose outcome is asked for at once. */
 const outcomesAtOnceMax = 256
-/** The time between two checks of a body whether the edge stops. */
+/** While a body is read, the edge checks this often whether it has to stop. */
 const drainingEvery = Duration.millis(100)
 
 /** Returns the problem of a body that cannot be read further. */
@@ -64,7 +64,10 @@ const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, publi
   return results
 })
 
-/** Waits up to `waitSeconds` until the purchase of a line is applied. Without an answer by then it is only stored. */
+/**
+ * Waits up to `waitSeconds` until the purchase of a line is applied. If no answer comes in that time, the result says
+ * only that the purchase is stored.
+ */
 const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineResult, waitSeconds: number) {
   const { number, result } = line
   if (!isStored(result)) return line
@@ -75,7 +78,7 @@ const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineRe
   return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
 })
 
-/** Returns whether a line was not stored because of the broker, and not because of the caller. */
+/** Returns whether a line was not stored, and the broker is the reason, not the caller. */
 const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && result.status >= 500
 
 /** How to read a body of lines. */
@@ -87,8 +90,9 @@ export interface LinesOptions {
 }
 
 /**
- * Stores the purchases of a body of lines as they come, and answers each line that is not blank, in their order. Reads
- * the body no faster than the caller takes answers. If the body cannot be read to its end, the last line says why.
+ * Stores the purchases of a body of lines as they come. Answers each line that is not blank, in the order of the lines.
+ * Reads the body no faster than the caller takes answers. If the body cannot be read to its end, the last line of the
+ * answer says why.
  */
 export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body: Readable, options: LinesOptions) {
   const { encoding, lineBytesMax, waitSeconds } = options
@@ -123,7 +127,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   return batches.pipe(
     Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(batch)),
     Stream.catch((why) => Stream.succeed<Answering>(Effect.succeed(why))),
-    // The batches wait for their results at the same time, and are answered in their order.
+    // Several batches wait for their results at the same time. The answers come in the order of the batches.
     Stream.mapEffect((answering) => answering, { concurrency: batchesOpenMax }),
     Stream.map(answer)
   )

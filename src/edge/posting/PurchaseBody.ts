@@ -13,7 +13,7 @@ import type { Body } from "../route/Route.ts"
 /** The largest body of one purchase, in bytes. */
 export const purchaseBodyBytesMax = 16 * 1024
 
-// The decoder leaves out a byte order mark at the start.
+// The decoder drops a byte order mark at the start.
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
@@ -24,7 +24,7 @@ const encodingOf = (http: HttpContext) => {
   return orFail(isProblem(header) ? header : contentEncoding(header))
 }
 
-/** The body that has one purchase, as text. */
+/** A body with one purchase. It is read as text; {@link purchaseIn} reads the purchase in the text. */
 export const onePurchase: Body<string> = {
   mediaType: jsonMediaType,
   asked: `one purchase as ${jsonMediaType}`,
@@ -43,7 +43,7 @@ export const onePurchase: Body<string> = {
   })
 }
 
-/** Reads the purchase of a body. Fails with its problem. */
+/** Reads the purchase in the text of a body. Fails with the problem of a wrong purchase. */
 export const purchaseIn = (
   { purchaseReader }: EdgeRuntime,
   body: string,
@@ -51,7 +51,7 @@ export const purchaseIn = (
   newId: () => string
 ) => orFail(purchaseReader.read(writtenBody(body), idempotencyKey, newId))
 
-/** The body of many purchases. Only its encoding is read here; the route reads the lines. */
+/** A body with many purchases as lines. Only the content encoding is read here; the route reads the lines. */
 export const manyPurchases: Body<{ readonly encoding: ContentEncoding }> = {
   mediaType: linesMediaType,
   asked: `many, one a line, as ${linesMediaType}`,

@@ -18,7 +18,7 @@ const conflictOf = (located: Located, purchase: Purchase, entry: LedgerEntry): P
     { location: receiptReference(located, purchase.userId, purchase.purchaseId) }
   )
 
-/** Compares a purchase with the entry that its account has under its id. Returns a problem if the contents differ. */
+/** Compares a purchase with the entry that its account has under the same id. Returns a problem if contents differ. */
 export const appliedOf = (
   located: Located,
   purchase: Purchase,

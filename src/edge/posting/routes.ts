@@ -15,7 +15,7 @@ import { appliedBody, PostedPurchase, storedBody } from "../contract/AnswerBodie
 import { type HeaderParameter, type Parameter, route } from "../route/Route.ts"
 import { storeLines } from "./storeLines.ts"
 
-/** The longest wait that `Prefer: wait` can ask for, in seconds. A longer one is taken as this. */
+/** The longest wait that `Prefer: wait` can ask for, in seconds. A longer wait is shortened to this one. */
 export const preferWaitMax = 30
 
 /** Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other and unreadable preferences, as the RFC says. */
@@ -53,7 +53,7 @@ const applied = (edge: EdgeRuntime, purchase: Purchase, totalAfter: Cents, secon
     ...(isRepeat ? { "idempotent-replayed": "true" } : {})
   })
 
-/** Asks the owner how a stored purchase came out. Without an answer within `seconds` it is only stored. */
+/** Asks the owner for the outcome of a stored purchase. The outcome is `stored` if no answer comes within `seconds`. */
 const askOutcome = Effect.fnUntraced(function* (
   edge: EdgeRuntime,
   purchase: Purchase,
@@ -66,7 +66,7 @@ const askOutcome = Effect.fnUntraced(function* (
   return { kind: isRepeat ? "repeat" : "applied", totalAfter: entry.totalAfter } as const
 })
 
-/** Stores a purchase, and answers when it is applied or `seconds` are over. */
+/** Stores a purchase, and answers when the purchase is applied or `seconds` are over. */
 const storeAndWait = Effect.fnUntraced(function* (edge: EdgeRuntime, purchase: Purchase, seconds: number) {
   const publisher = yield* PurchasePublisher
   const outcome = yield* publisher.publishAndWait(purchase, (published) =>

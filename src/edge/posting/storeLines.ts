@@ -15,7 +15,7 @@ const keyForMany = problem(
   "An Idempotency-Key is for one purchase. Give each line its own purchaseId, and leave the key out."
 )
 
-/** Stores any number of purchases, one a line. The answer has a line for each as soon as its result is known. */
+/** Stores any number of purchases, one a line. Each line is answered as soon as its result is known. */
 export const storeLines = Effect.fnUntraced(function* (
   edge: EdgeRuntime,
   http: HttpContext,

@@ -12,7 +12,9 @@ const outcomeWaitMilliseconds = 5_000
 const samePurchase = (one: Purchase, other: Purchase): boolean =>
   one.userId === other.userId && one.purchaseId === other.purchaseId && sameContent(one, other)
 
-/** The record is replayed as this purchase already, and the new purchase has another content. A record counts once. */
+/**
+ * The failure of a replay with another content than the replay before it. A record is replayed as one purchase only.
+ */
 export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("AlreadyReplayed", {
   userId: Schema.String,
   purchaseId: Schema.String
@@ -24,21 +26,22 @@ export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("Alre
 
 /**
  * Writes the next step of a replay, and returns the newest step. If another replay wrote a step meanwhile, the result
- * is the other replay's step. So of two replays with different contents one begins, and the other sees its step.
+ * is the other replay's step. So of two replays with different contents that come at once, one begins, and the other
+ * returns the step of the first.
  */
 const step = Effect.fnUntraced(function* (key: RejectedKey, replay: Replay, after: number) {
   const records = yield* RejectedRecords
   yield* records.step(key, replay, after).pipe(Effect.catchTag("CommitConflict", () => Effect.void))
   const newest = yield* records.replay(key)
   if (newest !== undefined) return newest
-  // The step of the other replay is still on its way to the disk.
+  // The step of another replay is still on its way to the disk.
   return yield* new BrokerUnavailable({
     operation: "replay the record",
     reason: "another replay of this record begins now"
   })
 })
 
-/** Returns the input sequence of the purchase. Stores the purchase only if no replay before has stored it. */
+/** Returns the input sequence of a replay's purchase. Stores the purchase if no earlier replay has stored it. */
 const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }: Replay) {
   if (inputSequence !== undefined) return inputSequence
   const publisher = yield* PurchasePublisher
@@ -48,15 +51,15 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
 
 /**
  * Sends a purchase instead of a rejected purchase, once. The replay writes down the purchase by compare-and-set, sends
- * it, and writes down the outcome. If the replay breaks off, the same replay again goes on after the last step: the
- * purchase has the same id, so the account counts it once. Returns the newest step, and whether everything was done
- * before. Fails with AlreadyReplayed if another content was sent before.
+ * the purchase, and writes down the outcome. If a replay breaks off, the next call with the same purchase goes on after
+ * the last step. The purchase keeps its id, so the account counts it once. Returns the newest step, and whether an
+ * earlier replay had done everything. Fails with AlreadyReplayed if an earlier replay had another content.
  */
 export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, purchase: Purchase) {
   const records = yield* RejectedRecords
   const newest = yield* records.replay(key)
-  // A purchase that conflicts is never applied: the account has another purchase under its id. So the next purchase may
-  // be tried.
+  // A purchase that conflicts is never applied: the account has another purchase under its id. So a replay with another
+  // purchase may begin.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
   const begun = mayBegin ? yield* step(key, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
   if (!samePurchase(begun.purchase, purchase)) {
@@ -66,7 +69,8 @@ export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, pur
   if (begun.state === "applied" || begun.state === "conflicting") return { step: begun, wasFinished: true }
 
   const inputSequence = yield* inputSequenceOf(begun)
-  // Without an answer in time the replay stays at `stored`. The same replay again asks for the outcome again.
+  // Without an answer in time the replay stays at `stored`. The next call with the same purchase asks for the outcome
+  // again.
   const entry = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds)
   const state = entry === undefined ? "stored" : sameContent(entry, purchase) ? "applied" : "conflicting"
   if (state === begun.state) return { step: begun, wasFinished: false }

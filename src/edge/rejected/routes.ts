@@ -20,7 +20,7 @@ import { optional, route } from "../route/Route.ts"
 /** The most records on a page. */
 export const rejectedLimitMax = 100
 const limitDefault = 20
-/** The most characters of a payload on a page. The record itself has the whole payload. */
+/** The most characters of a record's payload on a page. The route of the single record shows the whole payload. */
 export const payloadShownMax = 1_000
 /** The most records of a page that are looked up at once in the journal. */
 const readsAtOnceMax = 10
@@ -98,7 +98,7 @@ const wholeBody = (
   }))
 })
 
-/** Reads a record. Fails with the problem `not-found` without one. */
+/** Reads a rejected record. Fails with the problem `not-found` if the journal has no such record. */
 const found = Effect.fnUntraced(function* (key: RejectedKey) {
   const records = yield* RejectedRecords
   const record = yield* records.find(key)

@@ -27,7 +27,7 @@ th, td:first-child, td:first-child code { overflow-wrap: break-word }
 }
 `
 
-/** The content security policy of the page: a browser shows it with its own style, and loads nothing. */
+/** The content security policy of the page: a browser applies the style in the page, and loads nothing. */
 export const documentPagePolicy = [
   "default-src 'none'",
   `style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`,
@@ -75,7 +75,7 @@ const schemaLine = (schema: Json): string => {
   return [escaped(String(schema["type"] ?? "anything")), ...format, ...limits, ...pattern].join(", ")
 }
 
-/** Makes a table. On a narrow screen each row is a block. The roles keep it a table for screen readers. */
+/** Makes a table. On a narrow screen each row is a block; the roles still make it a table for screen readers. */
 const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const head = heads.map((text) => `<th scope="col" role="columnheader">${text}</th>`).join("")
   const body = rows.map(
@@ -149,7 +149,10 @@ const schemaArticle = (name: string, schema: Json): string => {
   ].join("")
 }
 
-/** Returns a page for people with all of the document. It loads nothing, and `root` leads from it to the service's root. */
+/**
+ * Returns the whole document as an HTML page for people. `root` is the relative URL from the page to the service's
+ * root.
+ */
 export const documentPage = (document: OpenApi, root: string): string => {
   const { info, servers, tags, paths, components } = document
   const below = servers.map(({ url }) => url).filter((url) => url !== "/")

@@ -70,7 +70,7 @@ const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHea
   "conflicting-purchase": ["location"],
   unavailable: ["retry-after"]
 }
-/** The problems that no route declares: of unknown paths and methods, and of requests that reach no route. */
+/** The problems that no route declares: for unknown paths and methods, and for requests that reach no route. */
 const unroutedProblems = [
   "not-found",
   "method-not-allowed",
@@ -109,7 +109,10 @@ const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, An
   )
 }
 
-/** The parts of a document that other parts refer to by name. Describing a route adds the parts that it refers to. */
+/**
+ * The parts of a document that other parts refer to by name. Describing a route adds the parts that its description
+ * uses.
+ */
 interface Components {
   readonly schemas: Record<string, Json>
   readonly responses: Record<string, DescribedAnswer>
@@ -156,7 +159,7 @@ const describeAnswer = (components: Components, answer: AnswerSpec): DescribedAn
   }
 }
 
-/** Adds the answer with one of these problems, which have one status. Returns the reference to that answer. */
+/** Describes the answer for several kinds of problems with the same status. Adds it to `components.responses`. */
 const describeProblems = (components: Components, kinds: ReadonlyArray<ProblemKind>): Reference => {
   const name = kinds.join("-or-")
   const types = { type: { enum: kinds.map(problemType) } }
@@ -219,7 +222,7 @@ const describeOperation = (components: Components, route: Route): Operation => (
   responses: describeResponses(components, route)
 })
 
-/** Returns the document of routes, from their declarations and from the schemas that read their requests. */
+/** Returns the OpenAPI document of routes. It is made from their declarations and the schemas of their requests. */
 export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
   const components: Components = { schemas: {}, responses: {} }
   const paths = Object.fromEntries(

@@ -13,7 +13,7 @@ export interface Parameter<A> {
   readonly documented: Schema.Constraint
   /** The value of a parameter that is left out. */
   readonly otherwise?: unknown
-  /** The kind of problem of a wrong text. Without it every text is right. */
+  /** The kind of problem that a wrong text gets. Without `kind` every text is right. */
   readonly kind?: FieldProblem
   readonly read: (text: string | undefined) => A | Problem<FieldProblem>
 }
@@ -24,7 +24,7 @@ export interface HeaderParameter<A> extends Parameter<A> {
   readonly textOf?: (http: HttpContext) => string | undefined | Problem<"malformed-request">
 }
 
-/** Makes a parameter of a field. `otherwise` is its value if it is left out. */
+/** Makes a parameter that a field reads. `otherwise` is the value of the parameter if callers leave it out. */
 export const optional = <A, const B>(field: Field<A>, otherwise: B, description: string): Parameter<A | B> => ({
   description,
   documented: field.documented,
@@ -44,14 +44,14 @@ export interface Body<A> {
   readonly documented: Schema.Constraint
   /** The media type of the answers to this body, if it is not the first media type of the route. */
   readonly answeredAs?: string
-  /** Reads the body, and holds it to a bound. */
+  /** Reads the body. Fails if the body is larger than its bound. */
   readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem | BodyProblem>>
 }
 
 /** Problems that every route may answer with. No route declares them. */
 export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
 
-/** The declaration of a route. Requests are served by it, and the document is made from it. */
+/** The declaration of a route. The edge serves requests by the declaration, and makes the document from it. */
 export interface Route {
   readonly method: "GET" | "POST"
   /** The path with its parameters in braces, like `/users/{id}/total`. */
@@ -72,8 +72,8 @@ export interface Route {
   readonly answers: AnswerSpecs
   readonly problems: ReadonlyArray<ProblemKind>
   /**
-   * Whether the route stores something. Then its requests are refused while the edge stops, from pages of other sites, and
-   * from browsers that fetch ahead; and a HEAD is not allowed.
+   * Whether the route stores something. Such a route refuses requests while the edge stops. It also refuses requests
+   * from pages of other sites, requests that a browser sends ahead of its user, and HEAD.
    */
   readonly stores: boolean
   /** Answers a request; `body` is the member of `bodies` that was sent. */
@@ -108,17 +108,17 @@ interface Declaration<
   readonly description?: string
   readonly parameters: Path_
   readonly query?: Query
-  /** Only for routes of probes and browsers, which add parameters that are not meant for this service. */
+  /** Set only for routes of probes and browsers. These callers add parameters that are not meant for this service. */
   readonly otherQuery?: "ignored"
   readonly headers?: Headers
   readonly bodies?: B
   readonly answers: A
   readonly problems?: ReadonlyArray<Kind>
-  /** Whether it stores something. A declaration has to say so, because the checks of origin depend on it. */
+  /** Whether the route stores something. The member has no default, because the checks of origin depend on it. */
   readonly stores: boolean
   /**
-   * Interrupts `handle` when the caller leaves. Only long requests need it. The adapter has to make an AbortController
-   * and a whole Request for it, which cost more than a short request.
+   * Interrupts `handle` when the caller leaves. Only long requests need this. For the interruption the adapter makes an
+   * AbortController and a whole Request, which cost more than a short request.
    */
   readonly isLong?: true
   readonly handle: (
@@ -133,7 +133,7 @@ interface Declaration<
   >
 }
 
-/** Returns whether a route made its Response itself. The adapter replaces node's class, so its headers are looked at. */
+/** Returns whether an answer is a Response. The adapter replaces node's class Response, so the headers are checked. */
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
 
 /**
@@ -158,7 +158,7 @@ export const route = <
   const queryNames = query.map(([name]) => name)
   const otherQuery = declared.otherQuery ?? "refused"
 
-  /** Returns the values of all parameters, or the problem of the first that is wrong. */
+  /** Returns the values of all parameters, or the problem of the first wrong parameter. */
   const readParameters = (http: HttpContext): Record<string, unknown> | Problem => {
     const values: Record<string, unknown> = {}
     const keep = (name: string, value: unknown) => (values[name] = value)

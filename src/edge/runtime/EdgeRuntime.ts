@@ -24,12 +24,12 @@ export type EdgeServices =
   | Feed
   | SystemStatus
 
-/** Makes a purchase id if the caller gave none. Tests replace it. */
+/** The function that makes a purchase id if the caller gave none. Tests replace the function. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
   defaultValue: () => () => crypto.randomUUID()
 })
 
-/** The process around the routes. */
+/** The process in which the routes run, as far as the routes use it. */
 export interface EdgeProcess extends Located {
   readonly runPromiseExit: <A, E>(
     effect: Effect.Effect<A, E, EdgeServices>,
@@ -40,11 +40,11 @@ export interface EdgeProcess extends Located {
    * further requests.
    */
   readonly isDraining: () => boolean
-  /** Whether the routes of an earlier system that store by GET are served, which they are if it is left out. */
+  /** Whether the edge serves the routes of an earlier system that store by GET. The default is `true`. */
   readonly compatibleRoutes?: boolean
 }
 
-/** The process, with the parts that all requests of an edge share. Each route is given it. */
+/** The process, with the parts that all requests of an edge share. Each route gets this runtime. */
 export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
   readonly lineBodies: LineBodies
@@ -59,7 +59,7 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   eventBytes: new EventBytes()
 })
 
-/** The answer to a request that met a mistake of the server, which is in the log. */
+/** The answer to a request that failed by a mistake of the server. The mistake is logged. */
 export const serverMistake = problem(
   "internal-error",
   "The server made a mistake, and logged it. Stored purchases are safe."
@@ -72,7 +72,7 @@ export const stopping = problem("unavailable", "This edge is stopping.", { "retr
 export const refusal = (edge: EdgeRuntime, http: HttpContext, what: Problem): Response =>
   problemResponse(what, instanceOf(edge, http))
 
-/** Runs a route's effect, and answers its failure as a problem. A signal interrupts it. */
+/** Runs a route's effect, and answers a failure as a problem. `options.signal` interrupts the effect. */
 export const respond = async (
   edge: EdgeRuntime,
   http: HttpContext,

@@ -29,7 +29,7 @@ const eventOf = (fields: { readonly name?: string; readonly id?: string; readonl
   (fields.data === undefined ? "" : `data: ${JSON.stringify(fields.data)}\n`) +
   "\n"
 
-/** Writes a revision as an event. Returns an empty text for a record that is not a revision and was written by hand. */
+/** Writes a revision as an event. Returns an empty text for an unreadable record, which somebody wrote by hand. */
 const appliedEvent = ({ userToken, place, storedAt, text }: RevisionMessage): string =>
   Result.getOrElse(
     Result.try(() => {
@@ -65,7 +65,7 @@ export class EventBytes {
   private readonly events = new WeakMap<RevisionMessage, string>()
   private readonly pages = new WeakMap<ReadonlyArray<RevisionMessage>, Buffer>()
 
-  /** Returns the text of an item, which is empty if no revision of the item can be read. */
+  /** Returns the event of an item as text or bytes. The text is empty if no revision of the item can be read. */
   of(item: FeedItem): Buffer | string {
     switch (item.kind) {
       case "start":

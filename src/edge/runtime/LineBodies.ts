@@ -1,18 +1,18 @@
-/** The most bodies of lines that an edge reads at once. Above it a body is refused. */
+/** The most bodies of lines that an edge reads at once. A further body is refused. */
 export const bodiesOpenMax = 64
 
 /** Counts the bodies of lines that an edge reads. */
 export class LineBodies {
   private open = 0
 
-  /** Takes a slot for a body. Returns `false` if none is free. */
+  /** Counts the beginning of a body. Returns `false` if the edge reads as many bodies as it may. */
   begin(): boolean {
     if (this.open >= bodiesOpenMax) return false
     this.open += 1
     return true
   }
 
-  /** Gives the slot of a body back. */
+  /** Counts the end of a body that {@link begin} has counted. */
   end(): void {
     this.open -= 1
   }

@@ -21,7 +21,7 @@ const isDecodable = (url: string): boolean => {
 /** Returns a path in the spelling of the router: `{id}` becomes `:id`. */
 const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
 
-/** Returns the methods of each path, as the header Allow lists them. A HEAD may not store. */
+/** Returns the methods of each path, as the header Allow lists them. A GET that stores has no HEAD beside it. */
 const allowedMethods = (routes: ReadonlyArray<Route>): ReadonlyMap<string, string> =>
   new Map(
     [...Map.groupBy(routes, ({ path }) => path)].map(([path, known]) => [
@@ -41,7 +41,7 @@ export const makeApp = (process: EdgeProcess): Hono => {
   app.use(async (http, next) => {
     if (isDecodable(http.req.url)) await next()
     else http.res = problemResponse(undecodable, referenceTo(edge, "/"))
-    // A kept connection would hold up the stopping process until its client closes it.
+    // A connection that is kept open would hold up the stopping process until the client closes the connection.
     if (edge.isDraining()) http.res.headers.set("connection", "close")
   })
 
@@ -51,7 +51,7 @@ export const makeApp = (process: EdgeProcess): Hono => {
     app.on(route.method, routerPath(route.path), measured(route.path), admitted(route, edge, allow))
   }
 
-  // These come after all routes: they get the methods that a path does not have.
+  // These handlers come after all routes, so they get the requests whose method the path does not have.
   for (const [path, allow] of methodsByPath) {
     app.all(routerPath(path), measured(path), (http) => unlessAccepted(edge, http) ?? notAllowed(edge, http, allow))
   }

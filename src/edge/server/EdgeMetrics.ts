@@ -14,7 +14,7 @@ const isClientGone = (http: Context): boolean => {
   return outgoing !== undefined && outgoing.destroyed && !outgoing.headersSent
 }
 
-/** Counts the requests of a route, and the time of their answers. */
+/** Counts the requests of a route, and measures the time until their answers begin. */
 export const measured =
   (route: string): MiddlewareHandler =>
   async (http, next) => {

@@ -19,8 +19,8 @@ export const httpWaits = {
   /** The wait for the next bytes of a body of lines, and for the caller to take the next bytes of its answer. */
   lines: 60_000,
   /**
-   * The wait for the next request on a kept connection. Clients keep theirs for less, so none sends a request to a
-   * closed one.
+   * The wait for the next request on a connection that is kept open. Clients keep connections open for a shorter time,
+   * so no client sends a request on a connection that the server has just closed.
    */
   keepAlive: 75_000,
   /** The time between two searches for late requests. */
@@ -31,12 +31,12 @@ export const httpWaits = {
   drain: 10_000
 }
 
-/** The HTTP port cannot be opened. */
+/** The failure of a server whose HTTP port cannot be opened. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   host: Schema.String,
   port: Schema.Number,
   reason: Schema.String,
-  /** The setting of the port. */
+  /** The setting that names the port. */
   setting: Schema.String
 }) {
   override get message() {
@@ -53,18 +53,18 @@ const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void =>
   socket.end(last)
 }
 
-/** Fails the body of a request for its reader. The connection stays open for the answer, which is the last one. */
+/** Ends the body of a request with a failure, which its reader gets. The connection stays open for one last answer. */
 const failBody = (outgoing: ServerResponse, failure: Error): void => {
   const { req: incoming } = outgoing
   outgoing.shouldKeepAlive = false
   // Without a listener the failure of a body would throw.
   incoming.on("error", () => undefined)
-  // The method of node would end the connection, too.
+  // Node's own `_destroy` would end the connection as well.
   incoming._destroy = (cause, done) => done(cause)
   incoming.destroy(failure)
 }
 
-/** Answers the requests that node's parser gives up. Each request gets one answer, in their order. */
+/** Answers the requests that node's parser cannot read. Each gets one answer, in the order of the requests. */
 class ParserFailures {
   private readonly answers = new WeakMap<Duplex, ServerResponse>()
   private readonly failed = new WeakSet<Duplex>()
@@ -77,14 +77,16 @@ class ParserFailures {
   }
 
   /**
-   * Holds the answer to the newest request of one connection, for as long as the connection is open. An object made here for each request could be tenured by
-   * V8, and would keep the request until a full collection.
+   * Remembers `outgoing` as the answer to the newest request of its connection, while the connection is open. No object
+   * is made for each request: V8 could tenure such an object, which would keep the request until a full collection.
    */
   began(outgoing: ServerResponse): void {
     this.answers.set(outgoing.req.socket, outgoing)
   }
 
-  /** Answers a failure once. Node reports it again whenever more bytes come on the connection. */
+  /**
+   * Answers a failure of a connection once. Node reports a failure again whenever more bytes come on the connection.
+   */
   met(failure: NodeJS.ErrnoException, socket: Duplex): void {
     const outgoing = this.answers.get(socket)
     const isTimeout = failure.code === requestTimeoutCode
@@ -109,11 +111,11 @@ interface ServerOptions extends OriginSettings {
   readonly pathPrefix?: string
 }
 
-/** Makes the server. A request that it refuses by itself, before the application, is answered with problem+json. */
+/** Makes the server. A request that the server refuses before it reaches the application gets problem+json. */
 const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origins: OriginChecks): Server => {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => problemResponse(unreadable, instance),
-    // Replaces the host that HTTP/1.0 may leave out. No answer has it.
+    // Stands in for the Host header that HTTP/1.0 may leave out. No answer shows this name.
     hostname: "localhost"
   })
   const limits = {
@@ -122,7 +124,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
     requestTimeout: waits.request,
     keepAliveTimeout: waits.keepAlive,
     connectionsCheckingInterval: waits.check,
-    // Node would refuse HTTP/1.0 as well.
+    // With `true` node would also refuse HTTP/1.0 without a Host header.
     requireHostHeader: false
   }
   const failures = new ParserFailures(instance, waits.linger)
@@ -140,7 +142,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
     began(outgoing)
     const wrong = origins.problemOf(incoming)
     if (wrong !== undefined) return refuse(outgoing, wrong)
-    // Node ends a socket that was idle for this long, unless there is a listener for its timeout.
+    // Node ends a socket that was idle for this long, because nothing listens for the event `timeout`.
     if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
     void listener(incoming, outgoing)
   })
@@ -149,7 +151,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
     refuse(outgoing, origins.problemOf(incoming) ?? unexpected(incoming))
   })
   server.on("connect", (_incoming, socket) => {
-    // Node has removed its listener, and without one a failure of the connection would end the process.
+    // Node has removed its error listener. Without any, a failure of the connection would end the process.
     socket.on("error", () => socket.destroy())
     endSocket(socket, waits.linger, rawAnswer(noTunnel, instance))
   })
@@ -157,7 +159,7 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
   return server
 }
 
-/** Serves the application until the scope closes. Then it answers the accepted requests. Succeeds with the port. */
+/** Serves the application until the scope closes, and then answers the accepted requests. Succeeds with the port. */
 export const serveHttp = (
   app: Hono,
   host: string,

@@ -5,14 +5,14 @@ import { unreadable } from "./ServerAnswer.ts"
 
 /** The names under which callers may ask, and the pages that may ask. */
 export interface OriginSettings {
-  /** Names beside the loopback names and the name at which the server listens, without ports. */
+  /** Allowed names, without ports. The loopback names and the host at which the server listens need not be listed. */
   readonly allowedHosts?: ReadonlyArray<string>
-  /** Origins of pages, like `https://shop.example`, beside those that the host itself serves. */
+  /** Allowed origins, like `https://shop.example`. The origin of the edge's own pages need not be listed. */
   readonly allowedOrigins?: ReadonlyArray<string>
 }
 
 const loopbackNames = ["localhost", "127.0.0.1", "[::1]"]
-/** How much of a wrong value a problem shows. */
+/** The most characters of a wrong value that a problem shows. */
 const shownMax = 100
 
 const isNamed = (header: string, name: string): boolean =>
@@ -22,26 +22,27 @@ const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArra
   rawHeaders.filter((_value, at) => at % 2 === 1 && isNamed(rawHeaders[at - 1] ?? "", name))
 
 /**
- * Says from where a request may come. A page whose name was made to resolve to this machine sends that name as its `Host`,
- * and a page of another site sends its `Origin` with all but plain reads.
+ * Checks from which pages a request may come. An attacker can make the name of a page resolve to this machine; requests
+ * of that page then have its name as `Host`. Requests of a page of another site have its `Origin`, except for plain
+ * reads.
  */
 export class OriginChecks {
   private readonly hosts: ReadonlySet<string>
   private readonly origins: ReadonlySet<string>
 
-  /** `host` is where the server listens. A wildcard is no name under which anybody may ask. */
+  /** `host` is the host at which the server listens. A wildcard like `0.0.0.0` allows no name. */
   constructor(host: string, { allowedHosts = [], allowedOrigins = [] }: OriginSettings) {
     const own = isWildcard(host) ? [] : [host]
     this.hosts = new Set([...loopbackNames, ...own, ...allowedHosts].map(hostNameOf))
     this.origins = new Set(allowedOrigins.map((origin) => origin.toLowerCase()))
   }
 
-  /** Returns the problem of a request's `Host` or `Origin`, or `undefined` if it may go on. */
+  /** Returns the problem of a request's `Host` or `Origin`, or `undefined` if the request is allowed. */
   problemOf({ rawHeaders, httpVersion }: Pick<IncomingMessage, "rawHeaders" | "httpVersion">): Problem | undefined {
     const hosts = valuesOf(rawHeaders, "host")
     const [host] = hosts
     if (hosts.length > 1) return problem("malformed-request", `The request has ${hosts.length} Host headers. Send one.`)
-    // HTTP/1.0 may leave it out. No browser speaks it.
+    // HTTP/1.0 may leave out the Host header. No browser speaks HTTP/1.0.
     if (host === undefined && httpVersion !== "1.0" && httpVersion !== "0.9") {
       return problem("malformed-request", "The request has no Host header, which HTTP/1.1 asks for. Send one.")
     }
@@ -67,7 +68,9 @@ export class OriginChecks {
     )
   }
 
-  /** A proxy that ends TLS keeps the host, and not the scheme. So only the host is compared. */
+  /**
+   * Returns whether an origin may ask. Compares only the host: a proxy that ends TLS keeps the host, not the scheme.
+   */
   private isAllowed(origin: string, host: string | undefined): boolean {
     const isOwn = host !== undefined && origin.slice(origin.indexOf("://") + 3) === host.toLowerCase()
     return (isOwn && /^https?:/.test(origin)) || this.origins.has(origin)

@@ -6,7 +6,7 @@ import { singleHeader } from "../contract/HeaderLines.ts"
 import { isProblem, type Problem, problem, problemMediaType } from "../contract/Problem.ts"
 import type { Route } from "../route/Route.ts"
 
-/** Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if it takes one. */
+/** Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if one is taken. */
 export const unlessAccepted = (
   edge: EdgeRuntime,
   http: Context,
@@ -32,12 +32,12 @@ export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Res
     problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow })
   )
 
-/** The sites of a page that may store: the service's own, and none, for an address that a person opened. */
+/** The values of `Sec-Fetch-Site` that may store: a page of this service, and `none`: a person opened the address. */
 const storingSites = ["same-origin", "none"]
 
 /**
- * Returns the problem of a request to store that a browser sends for a page of another site, or ahead of its user. Other
- * callers than browsers send neither header.
+ * Returns the problem of a storing request that a browser sends for a page of another site, or ahead of its user.
+ * Programs other than browsers send neither of the two headers.
  */
 const storingProblem = (http: Context): Problem<"origin-refused"> | undefined => {
   const site = http.req.header("sec-fetch-site")
@@ -51,13 +51,16 @@ const storingProblem = (http: Context): Problem<"origin-refused"> | undefined =>
 /** Returns the media types of a route's first answer, which is a success. */
 const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.values(route.answers).map(mediaTypesOf)[0]
 
-/** Returns the media type of a request's body, an empty text without one, or a problem if there are two. */
+/** Returns the media type of a request's body, an empty text if it names none, or a problem if it names two. */
 const mediaTypeOf = (http: Context): string | Problem<"malformed-request"> => {
   const contentType = singleHeader(http, "Content-Type")
   return isProblem(contentType) ? contentType : mediaTypeIn(contentType)
 }
 
-/** Returns the handler of a route. It refuses a request that the route cannot take, before any parameter is read. `allow` lists the path's methods. */
+/**
+ * Returns the handler of a route. The handler refuses a request that the route cannot take, before it reads any
+ * parameter. `allow` lists the methods of the route's path.
+ */
 export const admitted = (route: Route, edge: EdgeRuntime, allow: string) => {
   const offered = offeredBy(route)
   const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))
@@ -73,7 +76,7 @@ export const admitted = (route: Route, edge: EdgeRuntime, allow: string) => {
     const refused = isSupported ? unlessAccepted(edge, http, answered) : undefined
     if (refused !== undefined) return refused
     if (route.stores) {
-      // Previews and link checkers send HEAD, and must not write by it.
+      // Previews and link checkers send HEAD, and a HEAD must store nothing.
       if (http.req.method === "HEAD") return notAllowed(edge, http, allow)
       if (edge.isDraining()) return refusal(edge, http, stopping)
     }

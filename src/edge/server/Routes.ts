@@ -11,7 +11,7 @@ import { spendingRoutes } from "../account/spending.ts"
 import { statusRoutes } from "../service/status.ts"
 import { userRoutes } from "../account/routes.ts"
 
-/** Returns a list of routes that ends with the routes that describe that list. */
+/** Returns the given routes, followed by the routes that describe the whole list. */
 const described = (listed: ReadonlyArray<Route>): ReadonlyArray<Route> => {
   const all: ReadonlyArray<Route> = [...listed, ...documentRoutes(() => all)]
   return all
@@ -33,5 +33,5 @@ const listed: ReadonlyArray<Route> = [
 /** Every route, in the order of the list at `/` and of the document. */
 export const routes = described(listed)
 
-/** Every route but those that store by GET. */
+/** Every route except those that store by GET. */
 export const routesWithoutStoringGets = described(listed.filter(({ method, stores }) => method !== "GET" || !stores))

@@ -2,7 +2,8 @@ import { Hono } from "hono"
 import { secureHeaders } from "hono/secure-headers"
 
 const middleware = secureHeaders({
-  // An answer is data. The pages send policies of their own, under which they load their files.
+  // By default an answer is data, and loads nothing. Each page sends a policy of its own, under which it loads its
+  // files.
   contentSecurityPolicy: {
     defaultSrc: ["'none'"],
     baseUri: ["'none'"],
@@ -13,9 +14,9 @@ const middleware = secureHeaders({
   crossOriginResourcePolicy: "same-origin",
   referrerPolicy: "no-referrer",
   xContentTypeOptions: "nosniff",
-  // The server does not speak TLS. A proxy that does may send this header.
+  // The server does not speak TLS. A proxy that speaks TLS may send this header.
   strictTransportSecurity: false,
-  // The headers above replace these in browsers of today, or they concern other kinds of content.
+  // Browsers of today obey the headers above instead of these, or these concern other kinds of content.
   originAgentCluster: false,
   xDnsPrefetchControl: false,
   xDownloadOptions: false,
@@ -27,7 +28,7 @@ const middleware = secureHeaders({
 const { headers } = await new Hono().get("/", middleware, (http) => http.body(null)).request("/")
 
 /**
- * The headers of every answer, by their names. Hono makes them once. The server sends them, because feeds and answers to
- * unreadable requests do not pass through hono.
+ * The headers of every answer, as pairs of a name and a value. Hono computes the pairs once, when this module loads.
+ * The server sends the headers, because feeds and answers to unreadable requests do not pass through Hono.
  */
 export const securityHeaders: ReadonlyArray<readonly [string, string]> = [...headers]

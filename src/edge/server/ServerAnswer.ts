@@ -17,8 +17,8 @@ const headersTooLarge = problem(
 )
 
 /**
- * Returns the problem of an expectation other than `100-continue`, the only one that HTTP defines and the service
- * meets.
+ * Returns the problem of a request with an `Expect` other than `100-continue`. HTTP defines no other expectation, and
+ * the service meets no other.
  */
 export const unexpected = (incoming: IncomingMessage): Problem =>
   problem(
@@ -26,18 +26,18 @@ export const unexpected = (incoming: IncomingMessage): Problem =>
     `The expectation ${(incoming.headers.expect ?? "").slice(0, 40)} cannot be met. Send 100-continue, or leave Expect out.`
   )
 
-/** A CONNECT asks for a tunnel through a proxy. */
+/** The problem of a CONNECT, which asks for a tunnel through a proxy. */
 export const noTunnel = problem("method-not-allowed", `CONNECT is not allowed here. Allowed: ${allowed}.`, {
   allow: allowed
 })
 
-/** Returns the problem of a request that node's parser gave up, by the code of the failure. */
+/** Returns the problem of a request that node's parser cannot read, by the code of the parser's failure. */
 export const parserProblem = (code: string | undefined): Problem => {
   if (code === "HPE_HEADER_OVERFLOW") return headersTooLarge
   return code === requestTimeoutCode ? tooSlow : unreadable
 }
 
-/** Writes a problem as the last answer on a connection, for which node has no answer to use. */
+/** Writes a problem as the text of a whole HTTP answer, for a connection on which node offers no response object. */
 export const rawAnswer = (what: Problem, instance: string): string => {
   const body = problemBody(what, instance)
   const head = [

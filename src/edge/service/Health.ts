@@ -9,16 +9,14 @@ import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
  * broker's disk, and needs the broker alone. Applying adds them to accounts, and needs a worker for each partition.
  */
 
-/** The time that the broker has to answer for one half. */
+/** The time that the broker has to answer the question about one half. */
 const healthWait = Duration.seconds(1)
 /**
  * A broker that answers, and has stored nothing for this long, is stuck. The time is in milliseconds, and longer than
  * an election.
  */
 const stuckAfterMilliseconds = 10_000
-/**
- * The input log counts as full when it has no room for one purchase. The size of the message of one purchase, in bytes.
- */
+/** The size of a message with one purchase, in bytes. The input log counts as full when it has less room than this. */
 const purchaseBytes = 1_024
 
 export const StoringHealth = Schema.Struct({
@@ -37,7 +35,7 @@ export type ApplyingHealth = typeof ApplyingHealth.Type
 const canStore: StoringHealth = { ok: true, detail: "Purchases can be stored." }
 const cannotStore = (why: string): StoringHealth => ({ ok: false, detail: `Purchases cannot be stored: ${why}.` })
 
-/** Judges whether purchases can be stored, by a question to the broker. */
+/** Asks the broker about the input log, and judges whether purchases can be stored. */
 export const storingNow: Effect.Effect<StoringHealth, never, ConnectionState | InputLog> = Effect.gen(function* () {
   const broker = yield* ConnectionState
   if (!broker.isConnected()) return cannotStore("there is no connection to the broker")
@@ -82,14 +80,14 @@ export const applyingOf = ({ partitions, workers }: StatusReading): ApplyingHeal
   return { ok: false, detail, partitions: troubled }
 }
 
-/** The judgement without a reading of the partitions. */
+/** The judgement on applying if the state of the partitions could not be read. */
 export const unknownApplying: ApplyingHealth = {
   ok: false,
   detail: "It is not known whether stored purchases are applied: the broker does not answer for the partitions.",
   partitions: []
 }
 
-/** Judges both halves. If storing fails, applying is unknown: the same broker would be asked for it. */
+/** Judges storing and applying. If storing fails, applying is unknown, because the same broker would be asked. */
 export const healthNow = Effect.gen(function* () {
   const storing = yield* storingNow
   if (!storing.ok) return { storing, applying: unknownApplying }

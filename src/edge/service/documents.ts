@@ -6,7 +6,7 @@ import { type OpenApi, openApi } from "../route/OpenApi.ts"
 import { type Route, route } from "../route/Route.ts"
 import { dashboardPage, isPageWanted, orPage } from "../dashboard/routes.ts"
 
-/** The parameter of each read, which the list of routes leaves out. */
+/** The query parameter that every read has. The list of routes does not show it. */
 const everywhere = "consistency"
 
 const lineOf = ({ method, path, query }: Route): string => {
@@ -14,7 +14,7 @@ const lineOf = ({ method, path, query }: Route): string => {
   return `${method} ${path}${names.length === 0 ? "" : `?${names.map((name) => `${name}=`).join("&")}`}`
 }
 
-/** Makes the routes that describe all routes. The document is made once, when it is first asked for. */
+/** Makes the routes that describe all routes. The document is made once, at the first request for it. */
 export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => {
   let made: OpenApi | undefined
   const document = ({ pathPrefix = "" }: EdgeRuntime): OpenApi => ({

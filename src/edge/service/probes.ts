@@ -20,7 +20,7 @@ const aliveRoute = route({
   handle: () => Effect.succeed(reply(200, { status: "alive" }))
 })
 
-/** The answer of an edge that can store purchases. Its status is `ready` only if they are applied as well. */
+/** The answer of an edge that can store purchases. `status` is `ready` only if stored purchases are applied as well. */
 export const ReadyState = Schema.Struct({
   status: Schema.Literals(["ready", "storing-only"]),
   storing: StoringHealth,
@@ -28,7 +28,8 @@ export const ReadyState = Schema.Struct({
 }).annotate({ identifier: "ReadyState" })
 
 // A load balancer takes out an edge that answers 503. Without a worker the edge still stores purchases, and no other
-// edge has a worker either. So the status is about storing. The body says whether stored purchases are applied.
+// edge has a worker either. So the HTTP status says only whether purchases can be stored. The body says whether stored
+// purchases are applied.
 const readyRoute = route({
   method: "GET",
   path: "/readyz",

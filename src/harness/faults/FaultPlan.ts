@@ -31,7 +31,7 @@ export interface Fault {
   readonly choice: number
 }
 
-/** All faults of a run. The tracks run side by side. In one track, a fault ends before the next begins. */
+/** All faults of a run. A track is a list of faults that happen one after another. The tracks run side by side. */
 export interface FaultPlan {
   readonly seed: number
   /** How long the run lasts, in milliseconds. */
@@ -72,8 +72,8 @@ const inTurn = (until: number, next: (index: number) => Omit<Fault, "at">, pause
 }
 
 /**
- * The sources of all tracks of a plan. The tracks must draw random numbers in a fixed order, so that a seed always
- * gives the same plan.
+ * The functions that make all tracks of a plan. The tracks must draw random numbers in a fixed order, so that a seed
+ * always gives the same plan.
  */
 interface Drawing {
   readonly random: () => number
@@ -84,7 +84,7 @@ interface Drawing {
 
 /** Returns the kills of a plan, at random moments. */
 const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, isCluster: boolean) => {
-  // After each kill, three brokers elect a leader for some seconds. A single broker is back at once.
+  // When a broker of three is killed, the others need some seconds to elect a leader. A single broker is back at once.
   const brokerShare = isCluster ? 0.05 : 0.15
   const killed = (): FaultKind => {
     const choice = random()

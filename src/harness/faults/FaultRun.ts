@@ -66,7 +66,7 @@ const readAccounts = async (fleet: Fleet, users: ReadonlyArray<string>) => {
   return accounts
 }
 
-/** Returns whether work ends in time. Work that fails counts as not ended. */
+/** Returns whether work ends in time. Returns `false` if the work fails. */
 const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<boolean> => {
   let late: NodeJS.Timeout | undefined
   const isLate = new Promise<false>((resolve) => (late = setTimeout(() => resolve(false), milliseconds)))

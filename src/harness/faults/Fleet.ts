@@ -62,8 +62,8 @@ export interface Broker {
 }
 
 /**
- * Starts brokers that replicate their streams. Each pair has its own networks, so that one broker can be cut off from
- * all other brokers.
+ * Starts brokers that replicate their streams. Each pair of brokers has its own networks, so that one broker can be cut
+ * off from all other brokers.
  */
 const clusterOf = async (
   names: ReadonlyArray<string>,
@@ -108,7 +108,7 @@ export class Fleet {
   refusedCommits = 0
   /** Processes that ended without being told to, with the end of their output. */
   readonly endedByThemselves: Array<string> = []
-  /** All processes of members that still run, including those that die and have a successor. */
+  /** All processes of members that still run, including dying processes that have a successor. */
   readonly running = new Set<TestProcess>()
   private readonly options: FleetOptions
   private readonly directory: string
@@ -184,8 +184,8 @@ export class Fleet {
   }
 
   /**
-   * Starts the process of a member. Does nothing if it has one, because two faults that end together may both start it.
-   * Does nothing for a member that leaves either, because nobody would end its process.
+   * Starts the process of a member. Does nothing if the member has a process, because two faults that end together may
+   * both start one. Does nothing if the member is leaving, because nobody would end its new process.
    */
   launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
     if (this.isStopping || member.isLeaving || member.process !== undefined) return

@@ -13,8 +13,8 @@ import type { Shoppers } from "./Shoppers.ts"
 import { SmallDisk } from "./SmallDisk.ts"
 
 /**
- * How long to wait for a worker to die at a step, in milliseconds. A worker without anything to commit never reaches
- * it.
+ * How long to wait for a worker to die at a step of a commit, in milliseconds. A worker that has nothing to commit
+ * never reaches the step.
  */
 const deathWithin = 60_000
 /** How long a fault waits for a target, in milliseconds. */
@@ -173,8 +173,8 @@ export class Injector {
   }
 
   /**
-   * Kills a worker at one of the first 20 times that it reaches a step. A worker that does not reach the step so often
-   * is killed at the first time.
+   * Makes a worker die at one of the first 20 times that it reaches a step of a commit. If it does not reach the step
+   * so often, makes a worker die when it first reaches the step.
    */
   private async dieAtStep(choice: number): Promise<boolean> {
     const steps = CrashPointName.literals

@@ -50,8 +50,8 @@ const checkEntries = (userId: string, { purchases }: UserOperations, account: Re
       )
       continue
     }
-    // The content that is stored first has the id. So a content that was sent after another was acknowledged must not
-    // be there.
+    // An id belongs to the content that is stored first. So an account must not have a content that was sent after
+    // another content of the id was acknowledged.
     if (earliest(contents, "acknowledgedAt") < sent.sentAt) {
       findings.add("I3 phantom", `${name} has the content that came second`)
     }
@@ -86,7 +86,7 @@ const checkOrder = (userId: string, { purchases }: UserOperations, account: Read
     if (number !== index + 1)
       findings.add("I5 out of order", `${userId}/${purchaseId} is ${number} in place ${index + 1}`)
   }
-  // Goes from the newest back. No purchase may have been sent after a later one of the history was acknowledged.
+  // Goes from the newest back. No purchase may have been sent after a later purchase of the history was acknowledged.
   let later = { at: Infinity, purchaseId: "" }
   for (const { purchaseId } of account.entries.toReversed()) {
     const contents = purchases.get(purchaseId)
@@ -100,8 +100,8 @@ const checkOrder = (userId: string, { purchases }: UserOperations, account: Read
 }
 
 /**
- * Returns a function that maps a time to the greatest value at or before it; 0 before the first step. The steps are in
- * the order of their times.
+ * Takes pairs of a time and a value. Returns a function that maps a time to the greatest value until that time; 0
+ * before the first pair.
  */
 const greatestUntil = (steps: ReadonlyArray<readonly [number, number]>): ((time: number) => number) => {
   const sorted = steps.toSorted(([a], [b]) => a - b)

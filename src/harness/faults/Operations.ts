@@ -5,9 +5,9 @@ import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 export interface SentContent {
   /** The line of the first request that may have been stored. */
   readonly sentAt: number
-  /** The line of the first answer that the purchase is stored; Infinity without such an answer. */
+  /** The line of the first answer which says that the purchase is stored; Infinity without such an answer. */
   readonly acknowledgedAt: number
-  /** The account's totals, in cents, in the answers that the purchase is applied. */
+  /** The account's totals, in cents, in the answers which say that the purchase is applied. */
   readonly totals: ReadonlySet<bigint>
 }
 
@@ -45,7 +45,7 @@ const ofUser = (users: Map<string, UserOperations>, userId: string): UserOperati
   return known
 }
 
-/** Reads a log line by line. So the memory that it takes grows with the purchases, and not with the attempts. */
+/** Reads a log line by line. So the memory for the result grows with the purchases, and not with the attempts. */
 export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<LogLine>): Promise<Operations> => {
   const users = new Map<string, UserOperations>()
   const open = new Map<number, Invoked & { readonly place: number }>()

@@ -6,8 +6,8 @@ export type Direction = "out" | "in"
 
 /**
  * A network between a client and a server, which can be cut in each direction. Bytes that are sent into a cut are not
- * lost, because TCP would send them again. They arrive when the cut ends. The end of a connection that was closed
- * meanwhile arrives after them.
+ * lost, because TCP would send them again. They arrive when the cut ends. If the sender closed the connection
+ * meanwhile, the end of the connection arrives after these bytes.
  */
 export class Proxy {
   readonly port: number

@@ -8,7 +8,7 @@ const operationsMax = 3_000_000
 
 type Request = Invoked extends infer Each ? (Each extends Invoked ? Omit<Each, "operation" | "at"> : never) : never
 
-/** Writes the operation log: a line of JSON before each request, and one after it. */
+/** Writes the operation log: a line of JSON before each request, and a line after its answer. */
 export class RunLog {
   readonly path: string
   private readonly file: WriteStream

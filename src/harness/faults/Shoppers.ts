@@ -23,7 +23,7 @@ const rememberedMax = 2_000
 const leavesUnknown = 0.2
 const pageLimit = 10
 
-/** The operations of a session, with the share of each. */
+/** The operations that a client chooses from, with the share of each. */
 const shares = [
   ["buy", 0.7],
   ["repeat", 0.08],
@@ -35,8 +35,8 @@ const shares = [
 type Answer = Omit<Completed, "operation" | "at">
 
 /**
- * Returns the outcome of a request whose connection broke. If it was never open, nothing was stored. Otherwise the
- * outcome is unknown.
+ * Returns the outcome of a request whose connection broke. If the connection was never open, nothing was stored.
+ * Otherwise the outcome is unknown.
  */
 const answerOfBroken = (cause: unknown): Answer => {
   const { code } = ((cause as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
@@ -70,12 +70,12 @@ export class Shoppers {
     this.users = Array.from({ length: users }, (_, index) => `user-${index}`)
   }
 
-  /** Runs sessions until {@link finish} is called and the last purchase is acknowledged. */
+  /** Runs `sessions` clients until {@link finish} is called and the last purchase is acknowledged. */
   async run(sessions: number): Promise<void> {
     await Promise.all(Array.from({ length: sessions }, () => this.session()))
   }
 
-  /** Ends the sessions. Purchases that are not acknowledged are still sent again. */
+  /** Makes clients begin no further operation. They still send unacknowledged purchases again. */
   finish(): void {
     this.isOver = true
   }
@@ -98,7 +98,10 @@ export class Shoppers {
     return old.length === 0 ? undefined : this.chosen(old).sale
   }
 
-  /** Sends a purchase until it is acknowledged. An impatient client sometimes leaves an unknown outcome unknown. */
+  /**
+   * Sends a purchase until it is acknowledged. An impatient client sometimes does not send again after an unknown
+   * outcome.
+   */
   async buy(sale: Sold, isPatient = false): Promise<void> {
     for (;;) {
       const { outcome } = await this.send(sale)

@@ -20,7 +20,7 @@ export interface RunResult {
    * in time.
    */
   readonly drained: number | undefined
-  /** The number of commits that the broker refused because another was the newest. */
+  /** The number of commits that the broker refused because another commit was the newest. */
   readonly refusedCommits: number
 }
 
@@ -28,7 +28,7 @@ export interface RunResult {
 const okShareMin = 0.5
 /**
  * The least share of the planned faults of a kind that happen. Some faults do not happen. For example, a worker that
- * should die at its 18th commit may lose its partitions before.
+ * should die at its 18th commit may lose its partitions before that commit.
  */
 const happenedShareMin = 0.9
 

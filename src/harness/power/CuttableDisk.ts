@@ -102,10 +102,10 @@ const removeForgotten = (): void => {
 
 /**
  * An ext4 file system in a file, on a loop device. A power cut loses all bytes that were written and not synced. Bytes
- * that reached the device before stay, as on a disk without a cache.
+ * that reached the device before the cut stay, as on a disk without a cache.
  *
- * Processes that use it have its directory in their environment, so that they can be found and ended. This process
- * removes the disk on exit. If this process is killed, the next one removes it.
+ * Processes that use the disk have its directory in their environment, so that they can be found and ended. The process
+ * that made the disk removes it on exit. If that process is killed, the next test process removes the disk.
  */
 export class CuttableDisk {
   readonly directory: string

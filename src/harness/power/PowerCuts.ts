@@ -46,7 +46,10 @@ const lazyConfiguration = (directory: string): string => {
   return path
 }
 
-/** A broker on a disk that can lose its power, with a worker and an edge, which store nothing. */
+/**
+ * A broker on a disk that can lose its power, with a worker and an edge. The worker and the edge have nothing on a
+ * disk.
+ */
 class Machine {
   readonly ask: Ask
   private readonly disk: CuttableDisk
@@ -166,7 +169,7 @@ const mistakesOf = async (machine: Machine, log: OperationLog): Promise<Readonly
 
 /**
  * Sells purchases, and cuts the power of the broker's disk again and again. Every second cut ends worker and edge as
- * well. In the end it compares all histories with the acknowledged purchases. It does so again after one more cut.
+ * well. In the end compares all histories with the acknowledged purchases, and compares them again after one more cut.
  */
 export const runPowerCuts = async (disk: CuttableDisk, plan: PowerCutPlan): Promise<PowerCutOutcome> => {
   const random = seeded(plan.seed)

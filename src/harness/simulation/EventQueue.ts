@@ -1,4 +1,4 @@
-/** An event at a time, unless it is cancelled before. */
+/** A function that is called at a time, unless the event is cancelled before. */
 interface Event {
   readonly at: number
   readonly number: number
@@ -9,8 +9,8 @@ const isBefore = (one: Event, other: Event): boolean =>
   one.at < other.at || (one.at === other.at && one.number < other.number)
 
 /**
- * The events to come, in a binary heap. They are in the order of their times. Events of the same time are in the order
- * in which they were planned.
+ * The events to come, in the order of their times, in a binary heap. Events of the same time are in the order in which
+ * they were planned.
  */
 export class EventQueue {
   private readonly heap: Array<Event> = []

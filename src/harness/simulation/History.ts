@@ -13,8 +13,8 @@ import type { Problem } from "../Invariant.ts"
 import { partitions } from "./Plan.ts"
 
 /**
- * A purchase that a client sent. The outcome `fail` means that surely nothing was stored, and `info` that the client
- * does not know.
+ * A purchase that a client sent. The outcome `fail` means that surely nothing was stored. `info` means that the client
+ * does not know whether the purchase was stored.
  */
 export interface Sent {
   readonly client: number
@@ -58,7 +58,7 @@ export interface ReceiptRead {
   readonly userId: string
   readonly purchaseId: string
   readonly askedAt: number
-  /** The repeats and conflicts of the purchase that the chain counted before the answer. */
+  /** The number of the purchase's repeats and conflicts that the chain had counted before the answer. */
   readonly countedBefore: number
   readonly receipt: Receipt | undefined
 }
@@ -72,8 +72,8 @@ const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
 }
 
 /**
- * Reads each message of the journal and of the input log when it is stored, so also messages that are removed later.
- * Collects the problems in them.
+ * Reads each message of the journal and of the input log when it is stored, and collects the problems in these
+ * messages. So it also sees messages that are removed later.
  */
 export class LedgerWatch {
   readonly histories = new Map<string, Array<AppliedPurchase>>()
@@ -150,7 +150,7 @@ export class LedgerWatch {
     return chain
   }
 
-  /** Returns the repeats and conflicts of a purchase that the chain counts. */
+  /** Returns the number of a purchase's repeats and conflicts that the chain has counted. */
   countedOf(purchase: Pick<Purchase, "userId" | "purchaseId">): number {
     return this.deliveriesOf(idOf(purchase)).counted
   }
@@ -302,8 +302,8 @@ const checkReceipt = (
 
 /**
  * Compares the requests and answers of clients with the final chain. A problem begins with the number of the invariant
- * that it breaks, as in docs/protocol.md. Problems with the fence, positions and heads have names, because these are
- * means to the invariants.
+ * that it breaks, as in docs/protocol.md. Problems with the fence, positions and heads begin with a name, because they
+ * break a rule that the invariants rest on.
  */
 export const checkHistory = (
   watch: LedgerWatch,

@@ -25,7 +25,7 @@ interface Consumer {
   next: number
   /** The number of the last delivery. */
   delivered: number
-  /** The delivered messages without an acknowledgement, each with the time from which on it is delivered again. */
+  /** The delivered messages without an acknowledgement, each with the time at which the broker may deliver it again. */
   readonly unacknowledged: Map<number, number>
 }
 
@@ -47,8 +47,8 @@ export interface MemoryBrokerOptions {
 const messageTooLarge = 10_054
 const streamFull = 10_077
 /**
- * The time after which a message without an acknowledgement is delivered again, in milliseconds. The consumers of `src`
- * have the same.
+ * The time after which a message without an acknowledgement is delivered again, in milliseconds. The product's
+ * consumers wait as long.
  */
 export const ackWaitMilliseconds = 30_000
 const workersForgottenAfterMilliseconds = 60_000
@@ -56,8 +56,8 @@ const workersForgottenAfterMilliseconds = 60_000
 const consumerName = (partition: number, epoch: number): string => `p${partition}-${epoch}`
 
 /**
- * A broker in memory, without delays. A network in front of it decides when a request arrives, and whether its answer
- * does. The contract tests compare it with the real server.
+ * A broker in memory, without delays. A simulated network decides when a request arrives, and whether its answer
+ * arrives. The contract tests compare this broker with the real server.
  */
 export class MemoryBroker {
   readonly options: MemoryBrokerOptions
@@ -72,7 +72,7 @@ export class MemoryBroker {
   private signSequence = 0
   /** Called with each message that the input log stores. */
   onReceived: ((message: InputMessage) => void) | undefined
-  /** Called with each message of the input log that is acknowledged, each time. */
+  /** Called with the message each time that a message of the input log is acknowledged. */
   onAcknowledged: ((message: InputMessage) => void) | undefined
 
   constructor(options: MemoryBrokerOptions) {
@@ -223,8 +223,8 @@ export class MemoryBroker {
   // Functions for tests.
 
   /**
-   * Restarts the broker. Acknowledged writes are on disk and stay. The state of consumers is written later, so some of
-   * it is lost.
+   * Restarts the broker. Acknowledged writes are on disk and stay. The state of consumers is written to disk later, so
+   * some of that state is lost.
    */
   restart(): void {
     for (const consumer of this.consumers.values()) {

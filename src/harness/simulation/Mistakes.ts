@@ -102,7 +102,7 @@ const knowingNewest = (real: SimulatedChain) => {
 }
 
 /**
- * Sends the next commit before the commit before it is acknowledged, and expects the sequence that the earlier commit
+ * Sends a commit while an earlier commit is not acknowledged yet, and expects the sequence that the earlier commit
  * should get.
  */
 const twoInFlight = (real: SimulatedChain): Partial<Chain> => {
@@ -156,8 +156,8 @@ const headsAhead = (): Swaps => {
 }
 
 /**
- * Writes a manifest that claims the end of the chain at the time of writing, and not at the time when its entries were
- * taken.
+ * Writes a manifest that claims to reach to the present end of the chain. The right manifest reaches to the end at the
+ * time when its entries were taken.
  */
 const manifestBeyond = (): Swaps => {
   let chain: SimulatedChain | undefined
@@ -174,7 +174,7 @@ const manifestBeyond = (): Swaps => {
   }
 }
 
-/** Gives each segment its own name, and stores the segment after its account has gone on. */
+/** Gives each segment its own name, and stores the segment some time after the account was told that it is stored. */
 const segmentsLater = (shared: Map<number, number>): Swaps => ({
   chain: (real) => ({
     ...real,
@@ -190,7 +190,7 @@ const segmentsLater = (shared: Map<number, number>): Swaps => ({
   })
 })
 
-/** Checks ownership before the slow read of the log, and not after it. */
+/** Checks the owner before the slow read of the input log, and not after that read. */
 const checkedEarly = (): Swaps => {
   const answers = new Map<number, JournalRecord | undefined>()
   let next: Chain["next"] | undefined
@@ -222,7 +222,7 @@ const checkedEarly = (): Swaps => {
   }
 }
 
-/** Reads the heads before the take-over record, which it appends behind whatever the newest commit is then. */
+/** Reads the heads first, and appends the take-over record later, behind whatever commit is the newest by then. */
 const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
   const read = new Map<number, Array<JournalRecord>>()
   const readAll = Effect.fnUntraced(function* (partition: number) {

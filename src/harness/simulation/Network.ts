@@ -19,10 +19,10 @@ export class Link {
   isDead = false
   private isHeld = false
   private deafUntil = 0
-  /** The operation at which the process dies, and whether the broker has applied it by then. */
+  /** The operation at which the process dies, and whether the broker applies the operation before that. */
   private fatal: { readonly operation: string; readonly isApplied: boolean; readonly die: () => void } | undefined
   private readonly held: Array<() => void> = []
-  /** The number of the present connection. Messages of an earlier one may be lost. */
+  /** The number of the present connection. Messages of an earlier connection may be lost. */
   private connection = 0
   private lastArrival = 0
   private readonly reconnects = new Set<() => void>()
@@ -68,7 +68,7 @@ export class Link {
       if (isLost) return
       const { connection } = this
       const arrive = () => {
-        // Answers that a broken connection had not delivered may be lost with it.
+        // An answer may be lost with the connection if that breaks before the answer arrives.
         if (this.connection !== connection && random.chance(0.5)) return
         const fatal = !this.isDead && this.fatal?.operation === operation ? this.fatal : undefined
         const answer = isRefused || fatal?.isApplied === false ? undefined : { value: apply() }
@@ -87,7 +87,7 @@ export class Link {
     })
   }
 
-  /** Sends a message to the broker that has no answer. */
+  /** Sends the broker a message that gets no answer. */
   tell(apply: () => void): void {
     if (!this.isUp || this.world.random.chance(this.world.unkindness.requestLost)) return
     const { connection } = this
@@ -99,8 +99,8 @@ export class Link {
   }
 
   /**
-   * Delivers a message from the broker, in the order in which it was sent. It is lost if the process is dead or away
-   * then.
+   * Delivers a message from the broker, in the order in which it was sent. The message is lost if the process is dead
+   * or not connected when the message arrives.
    */
   bring(arrive: () => void): void {
     this.bringAt(Math.max(this.world.now() + this.world.travel(), this.lastArrival), arrive)

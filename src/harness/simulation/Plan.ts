@@ -3,7 +3,9 @@ import type { Purchase } from "../../account/Purchase.ts"
 import { Randomness } from "./Randomness.ts"
 import { kind, type Unkindness } from "./World.ts"
 
-/** An operation of a client. It begins after a time, and after the client's operation before it has an answer. */
+/**
+ * An operation of a client. The operation begins after a time, and when the client's previous operation has its answer.
+ */
 export type Operation =
   | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }
   | { readonly do: "total" | "page"; readonly client: number; readonly at: number; readonly userId: UserId }
@@ -49,15 +51,16 @@ export interface Fault {
 }
 
 /**
- * All events of a run, except the treatment of each request by the network. The seed decides the treatment when the
- * request comes.
+ * All events of a run, except what the network does with each request. The seed decides that when the request comes.
  */
 export interface Plan {
   readonly seed: number
   readonly workers: number
   readonly duplicateWindow: number
   readonly unkindness: Unkindness
-  /** The time between two runs of the janitor, which removes all applied input, in milliseconds; 0 for never. */
+  /**
+   * The time between two runs of the janitor, in milliseconds; 0 if it never runs. Each run removes all applied input.
+   */
   readonly cleaningEvery: number
   readonly operations: ReadonlyArray<Operation>
   readonly faults: ReadonlyArray<Fault>
@@ -66,7 +69,10 @@ export interface Plan {
 export const partitions = 2
 export const clients = 3
 const users = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"] as unknown as ReadonlyArray<UserId>
-/** The time for faults and first attempts of clients. Then the faults end, and the remaining work is done. */
+/**
+ * The time for faults and first attempts of clients, in milliseconds. After that the faults end, and the remaining work
+ * is done.
+ */
 export const activeMilliseconds = 4_000
 const faultsPlanned = 6
 const purchasesPlanned = 30
@@ -98,7 +104,7 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
   const bought: Array<Purchase> = []
   const next = (): Purchase => {
     const again = bought.length > 0 && random.chance(0.3) ? random.choose(bought) : undefined
-    // The same purchase again, or another purchase under the same id.
+    // Sends the same purchase again, or another purchase under the same id.
     if (again !== undefined) return random.chance(0.8) ? again : { ...again, quantity: again.quantity + 1 }
     const purchase: Purchase = {
       purchaseId: `p${bought.length + 1}` as PurchaseId,

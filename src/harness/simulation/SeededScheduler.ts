@@ -2,8 +2,8 @@ import type { Scheduler } from "effect"
 import type { Randomness } from "./Randomness.ts"
 
 /**
- * Runs the ready tasks of fibers in an order that follows from a seed. So runs show more interleavings, and each can be
- * repeated. It does nothing by itself. The clock of the run calls `run`.
+ * Runs the ready tasks of fibers in an order that follows from a seed. So different seeds show different interleavings,
+ * and each interleaving can be repeated. The clock of the simulated run calls `run`; nothing runs by itself.
  */
 export class SeededScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async"

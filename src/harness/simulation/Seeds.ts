@@ -12,7 +12,7 @@ export interface Share {
 export interface ShareResult {
   readonly failures: ReadonlyArray<{ readonly seed: number; readonly problems: ReadonlyArray<string> }>
   readonly acknowledged: number
-  /** The processor time without the start, in milliseconds. */
+  /** The processor time without the start of the thread, in milliseconds. */
   readonly processorMilliseconds: number
 }
 

@@ -39,7 +39,7 @@ const smaller = function* (plan: Plan): Generator<Plan> {
   if (plan.workers > 1) yield { ...plan, workers: 1 }
 }
 
-/** Returns the invariant that a problem breaks. The shorter history has to break it as well. */
+/** Returns the invariant that a problem breaks. The shorter history has to break the same invariant. */
 const invariantOf = (problem: string): string => problem.split(" ")[0] ?? ""
 
 /** Shortens a plan that fails, while the shorter plan breaks the same invariant. */

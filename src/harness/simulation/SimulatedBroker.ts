@@ -92,7 +92,9 @@ const inputLog = (exchange: Exchange, link: Link) => {
   })
 }
 
-/** The pull of one epoch: the requests of its process, and the requests that the broker knows. */
+/**
+ * The pull of one epoch. It counts the messages that its process asked for, and those whose request reached the broker.
+ */
 class SimulatedPull implements Pull {
   private readonly exchange: Exchange
   private readonly link: Link

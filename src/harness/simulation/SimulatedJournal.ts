@@ -85,7 +85,8 @@ export const commitChain = (shared: Shared, link: Link): SimulatedChain => {
     link.ask("next commit", () => recordIfAny(journal.next(commitSubject(partition), after + 1)))
 
   /**
-   * Returns the commits that a replica has of a chain from a sequence on. It may have fewer than the leader, or none.
+   * Returns the commits that a replica has of a chain from a sequence on. The replica may have fewer commits than the
+   * leader, or none.
    */
   const pageOfReplica = (partition: number, from: number) =>
     Effect.suspend(() => {

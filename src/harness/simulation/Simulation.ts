@@ -39,7 +39,10 @@ export interface Outcome {
   readonly problems: ReadonlyArray<Problem>
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
-  /** Counts callers that waited for their purchase: callers that got a notice, and callers that had to ask. */
+  /**
+   * Counts the callers that waited until their purchase was applied: those that a notice told, and those that had to
+   * ask.
+   */
   readonly told: Readonly<Record<"applied" | "stored", number>>
   /** Counts the hints, bases and segments that workers wrote. */
   readonly wrote: Readonly<Record<Writing, number>>
@@ -112,7 +115,8 @@ class Run {
     this.plan = plan
     const shared = new Map<number, number>()
     this.plant = (process) => plant(process, shared)
-    // The plan was made from another random sequence. So a shortened plan stays comparable.
+    // The plan was made from other random numbers than the run. So a shortened plan does not change the numbers of the
+    // run.
     this.world = new World(plan.seed ^ 0x5eed, plan.unkindness)
     this.broker = new MemoryBroker({
       partitions,

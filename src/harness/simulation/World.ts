@@ -20,8 +20,8 @@ export interface Unkindness {
   /** The chance that a delivery comes after the next delivery. */
   readonly reordered: number
   /**
-   * The chance that a replica that is behind answers a read. That replica has only the messages that the process knows
-   * of.
+   * The chance that a replica that is behind answers a read. That replica lacks some of the messages that the leader
+   * has.
    */
   readonly behind: number
 }
@@ -75,7 +75,7 @@ export class World {
 
   readonly now = (): number => this.time
 
-  /** Starts an effect in this world. It runs when the world runs. */
+  /** Starts an effect in this world. The effect runs when `run` is called. */
   fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
     return Effect.runFork(Effect.provideService(effect, Clock.Clock, this.clock), { scheduler: this.scheduler })
   }

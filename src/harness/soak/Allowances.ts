@@ -6,10 +6,11 @@ export const soakLanes = 16
 
 /** The most that each figure of the broker may grow over a load. */
 export const brokerAllowances = {
-  // The figure excludes memory that Go keeps free for later. Pieces of the allocator remain.
+  // The figure excludes memory that Go keeps free for later. The allocator keeps pieces of memory that it cannot
+  // release.
   residentBytes: 64 * mebibyte,
-  // One block of messages (8 MiB) each of the input log and of the journal. The heads of a soak are far smaller than a
-  // block.
+  // The broker keeps one block of messages (8 MiB) of the input log, and one of the journal. The heads of a soak are
+  // far smaller than a block.
   heapBytes: 16 * mebibyte,
   descriptors: 8,
   connections: 0,
@@ -22,16 +23,17 @@ export const brokerAllowances = {
  * keep some memory.
  */
 export const processAllowances: Readonly<Record<keyof ProcessFigures, number>> = {
-  // The figure excludes the heap of V8. The allocator keeps pieces, and V8 keeps compiled code.
+  // The figure excludes the heap of V8. The allocator keeps pieces of memory that it cannot release, and V8 keeps
+  // compiled code.
   residentBytes: 64 * mebibyte,
   heapBytes: 4 * mebibyte,
   externalBytes: 8 * mebibyte,
-  // Clients may keep one idle connection for each lane.
+  // A client may keep one idle connection for each request in flight.
   descriptors: soakLanes,
   sockets: soakLanes,
   timers: 8,
   otherHandles: 2
 }
 
-/** The most memory of a worker for the head of one user, by the comment of `HeadTable`. */
+/** The most memory that a worker needs for the head of one user, as the comment of `HeadTable` says. */
 export const workerBytesPerUserMax = 72

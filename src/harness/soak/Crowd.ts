@@ -27,7 +27,7 @@ export class Crowd {
     this.random = seeded(seed)
   }
 
-  /** Keeps all lanes busy until the signal comes. */
+  /** Keeps {@link soakLanes} requests in flight until the signal comes. */
   async shop(enough: AbortSignal): Promise<void> {
     const lanes = Array.from({ length: soakLanes }, async () => {
       while (!enough.aborted) {

@@ -68,7 +68,7 @@ const leastFigures = <Figures extends object>(one: Figures, other: Figures): Fig
     })
   ) as Figures
 
-/** Returns the smaller value of each figure. It is the part that a process cannot release. */
+/** Returns the smaller value of each figure. The smaller value is nearer to what a process cannot release. */
 export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
   edge: leastFigures(one.edge, other.edge),
   worker: leastFigures(one.worker, other.worker),

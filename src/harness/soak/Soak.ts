@@ -17,7 +17,10 @@ import {
 import type { Inquiry, LeakState, ProcessFigures } from "./preload/Introspection.ts"
 
 const partitions = 8
-/** How long the second worker, which comes and goes, stays before it is stopped or killed. It comes back at once. */
+/**
+ * How long the second worker, which comes and goes, stays before it is stopped or killed. Then another process takes
+ * its place at once.
+ */
 const workerStayMilliseconds = 5_000
 const loadWaitMilliseconds = 240_000
 const reportEveryMilliseconds = 60_000
@@ -34,7 +37,7 @@ const usersOfEachPartition = Array.from({ length: partitions }, (_, partition) =
   userIn(partition, partitions, "nobody")
 )
 
-/** With these settings unused actors leave soon, and nothing is remembered for long. */
+/** With these settings unused actors leave memory soon, and nothing is remembered for long. */
 const environment = {
   PARTITIONS: String(partitions),
   ACTOR_IDLE: "1 second",
@@ -53,8 +56,8 @@ const asStarted = ["--max-semi-space-size=128"]
 export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 
 /**
- * The size of a load. It lasts until the time, the requests and the arrivals are all reached, so that slow machines do
- * as much.
+ * The size of a load. It lasts until the time, the requests and the arrivals are all reached, so that a slow machine
+ * does as much work as a fast machine.
  */
 export interface Load {
   readonly milliseconds: number
@@ -124,7 +127,7 @@ class SoakedSystem {
   private other: TestProcess | undefined
   private isStopped = false
   private isForgetting = false
-  /** The newest inquiry. The next one waits for it. */
+  /** The newest inquiry. The next inquiry waits for it. */
   private inquired: Promise<unknown> = Promise.resolve()
 
   private constructor(broker: TestBroker, profilePort: number, admin: BrokerAdmin, port: number, plan: SoakPlan) {
@@ -176,7 +179,7 @@ class SoakedSystem {
       () =>
         void this.reading().then(
           (one) => report?.(heapsOf(one)),
-          // The next snapshot fails for the same reason.
+          // The failure is ignored here, because the next snapshot fails for the same reason.
           () => undefined
         ),
       reportEveryMilliseconds
@@ -249,7 +252,7 @@ class SoakedSystem {
     return { edge, worker, broker, users: this.crowd.users }
   }
 
-  /** Returns whether the planted leaks are complete. They are not before they were told to begin. */
+  /** Returns whether the planted leaks are complete. They are not complete before they were told to begin. */
   private async areLeaksComplete(): Promise<boolean> {
     if (!this.isForgetting) return true
     for (const process of [this.edge, this.worker]) {

@@ -12,7 +12,10 @@ interface Seen {
   readonly body: string
 }
 
-/** Returns the same document with every object closed, so that answers have no members that it does not name. */
+/**
+ * Returns the same document with every object closed, so that an answer with members that the document does not name is
+ * a mistake.
+ */
 const closed = (document: OpenApi): OpenApi =>
   JSON.parse(
     JSON.stringify(document, (_key, value: unknown) =>
@@ -52,7 +55,7 @@ export class Description {
     if (known !== undefined && response !== undefined) {
       return "$ref" in response ? response.$ref.slice(2).split("/") : ["paths", known, name, "responses", key]
     }
-    // No route has this path or method. The document has these problems at another place.
+    // No route has this path or method. The document has the problems for such requests in its components.
     const kind = status === 405 ? "method-not-allowed" : /"urn:purchase-ledger:problem:([a-z-]+)"/.exec(body)?.[1]
     const isRouted = known !== undefined && this.document.paths[known]?.[name] !== undefined && status !== 405
     return isRouted || kind === undefined ? undefined : ["components", "responses", kind]

@@ -9,7 +9,7 @@ const goneMilliseconds = 15_000
 export const appliedWithinMilliseconds = 60_000
 const restartedWithinMilliseconds = 120_000
 const leaderWithinMilliseconds = 60_000
-/** The number of lanes that sell without rest. */
+/** The number of loops that send purchases without a pause. */
 const lanes = 32
 const acknowledgedBefore = 2_000
 const loadWithinMilliseconds = 180_000
@@ -25,7 +25,7 @@ export interface LoseTwoRound {
    * long.
    */
   readonly appliedAfter: number | undefined
-  /** The problems that the edges reported if the time was too long. */
+  /** The problems that the edges reported; an empty list if everything was applied in time. */
   readonly troubles: ReadonlyArray<string>
   /**
    * The time from a restart of the remaining broker until all input was applied, in milliseconds. The time is

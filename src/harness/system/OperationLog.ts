@@ -11,7 +11,7 @@ export class OperationLog {
   private readonly sentAt = new Map<Sold, number>()
   private readonly acknowledgedAt = new Map<Sold, number>()
   private clock = 0
-  /** The number of answers that were no acknowledgement: unknown outcomes, broken connections, refusals. */
+  /** The number of requests without an acknowledgement: unknown outcomes, broken connections, refusals. */
   failures = 0
 
   get acknowledged(): number {

@@ -2,12 +2,15 @@ import { OperationLog } from "./OperationLog.ts"
 import { type Ask, readAccount } from "./Shopper.ts"
 import { sold } from "./Sold.ts"
 
-/** The number of users to whom each lane sells in turn. */
+/** The number of users for whom each lane buys in turn. */
 const usersOfLane = 10
 
 const userOf = (lane: number, number: number): string => `pressed-${lane}-${number % usersOfLane}`
 
-/** Keeps many writes in flight. Each lane sells without rest, and waits for each acknowledgement. */
+/**
+ * Keeps many writes in flight. A lane is a loop that sends a purchase, waits for the acknowledgement, and sends the
+ * next.
+ */
 export class Pressure {
   readonly log = new OperationLog()
   private readonly lanes: number

@@ -1,4 +1,4 @@
-/** Returns a function that returns numbers in [0, 1), which follow from a seed (mulberry32). */
+/** Returns a source of random numbers in [0, 1) that follow from a seed (mulberry32). */
 export const seeded = (seed: number): (() => number) => {
   let state = seed >>> 0
   return () => {

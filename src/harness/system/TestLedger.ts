@@ -36,7 +36,9 @@ export interface Replacements {
 
 const same = <A>(real: A): A => real
 
-/** Starts a worker in the test's process, on a broker of the test. `replace` swaps services of the broker. */
+/**
+ * Starts a worker in the test's process, on a broker of the test. The worker gets the services that `replace` returns.
+ */
 export const startWorker = async (settings: Settings, replace: Replacements = {}) => {
   const replaced = Layer.mergeAll(
     Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),

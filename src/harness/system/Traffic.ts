@@ -56,7 +56,7 @@ export class Traffic {
     )
   }
 
-  /** Returns whether each caller has finished an operation that it began after a moment. */
+  /** Returns whether each caller has finished an operation that began after a given time. */
   hasPassed(moment: number): boolean {
     return (["write", "read"] as const).every((kind) =>
       this.users.every((_, lane) => {
@@ -66,7 +66,7 @@ export class Traffic {
     )
   }
 
-  /** Returns the effect on operations that ended after a moment or have not ended. */
+  /** Returns the effect on operations that ended after a given time or have not ended. */
   feltSince(kind: Kind, moment: number): Felt {
     const errors: Record<string, number> = {}
     let waited = 0
@@ -79,7 +79,7 @@ export class Traffic {
     return { waited, errors }
   }
 
-  /** Returns all attempts that ended after a moment, oldest first. */
+  /** Returns all attempts that ended after a given time, oldest first. */
   attemptsSince(kind: Kind, moment: number): ReadonlyArray<Attempt> {
     return this.since(kind, moment)
       .flatMap(({ attempts }) => attempts.filter(({ endedAt }) => endedAt > moment))

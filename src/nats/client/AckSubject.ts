@@ -1,16 +1,17 @@
 const ackPrefix = "$JS.ACK."
 /**
- * The number of parts of a reply subject without a domain and an account hash. The index of the sequence depends on
- * them.
+ * The number of parts of a reply subject without a domain and an account hash. A subject with these two parts has the
+ * sequence at a higher index.
  */
 const plainParts = 9
 const sequenceAt = 5
 const sequenceWithDomainAt = 7
-/** The digits of a time in nanoseconds below milliseconds. */
+/** The number of digits that a time in nanoseconds has more than the same time in milliseconds. */
 const digitsBeyondMilliseconds = 6
 
 /**
- * The reply subject of a delivery, on which it is acknowledged. The broker writes the numbers of the delivery into it.
+ * The numbers that the broker writes into the reply subject of a delivery. A delivery is acknowledged on its reply
+ * subject.
  */
 export interface AckSubject {
   /** The sequence of the delivered message in its stream. */
@@ -31,7 +32,8 @@ export const readAckSubject = (reply: string): AckSubject => {
   return {
     sequence: Number(parts[base]),
     deliverySequence: Number(parts[base + 1]),
-    // As a number the time would be rounded, sometimes to the next millisecond. Other reads of the message truncate.
+    // The digits below a millisecond are cut off, as other reads of the message do. As a number, the time would be
+    // rounded.
     storedAt: Number(parts[base + 2]?.slice(0, -digitsBeyondMilliseconds))
   }
 }

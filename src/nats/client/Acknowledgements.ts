@@ -2,8 +2,9 @@ import { Duration, Effect, Latch } from "effect"
 import type { NatsConnection } from "nats"
 
 /**
- * The time that the acknowledgement of a delivery waits for further ones. No edge waits for it, because notices report
- * applied purchases. Each message wakes the broker, and its confirmation wakes the worker.
+ * The time that the acknowledgement of a delivery waits for further acknowledgements. No edge waits for the
+ * acknowledgement of a delivery, because notices report applied purchases. Sent alone, each acknowledgement would wake
+ * the broker, and each confirmation the worker.
  */
 const gatherTime = Duration.millis(20)
 /**
@@ -13,7 +14,8 @@ const gatherTime = Duration.millis(20)
 const acknowledgedTogetherMax = 64
 
 /**
- * Sends the acknowledgements of one consumer. The broker confirms acknowledgements together that were sent together.
+ * Sends the acknowledgements of one consumer. Acknowledgements that were sent together get one confirmation from the
+ * broker.
  */
 export interface Acknowledgements {
   /** Acknowledges the delivery with this reply subject soon, together with other deliveries. */
@@ -29,7 +31,10 @@ export interface Acknowledgements {
   readonly close: () => void
 }
 
-/** Makes acknowledgements whose confirmations come to a subject. Without a connection they are dropped. */
+/**
+ * Makes the sender of acknowledgements. The broker sends its confirmations to the subject `confirmation`.
+ * Acknowledgements that become due without a connection are dropped.
+ */
 export const makeAcknowledgements = (
   client: Pick<NatsConnection, "publish">,
   isConnected: () => boolean,
@@ -56,7 +61,7 @@ export const makeAcknowledgements = (
     unconfirmed += 1
     allConfirmed.closeUnsafe()
     // The broker takes a consumer's acknowledgements in the order in which they were sent, so the confirmation of the
-    // last confirms all.
+    // last acknowledgement confirms all of them.
     client.publish(last, "+ACK", { reply: confirmation })
   }
 

@@ -2,7 +2,7 @@
 export interface BrokerAddress {
   /** The URLs without names and passwords, so that they may be logged. */
   readonly servers: ReadonlyArray<string>
-  /** Whether a URL is `tls://`. Then a broker without TLS is refused, whichever it is. */
+  /** Whether at least one URL is `tls://`. If so, every broker without TLS is refused. */
   readonly isEncrypted: boolean
   readonly credentials: { readonly user: string; readonly pass: string } | { readonly token: string } | {}
 }
@@ -23,7 +23,10 @@ const isDecodable = (text: string): boolean => {
   }
 }
 
-/** Returns whether a text is a list of broker URLs. The client would take other protocols, and use neither TLS nor them. */
+/**
+ * Returns whether a text is a list of broker URLs. The client library would ignore any other protocol, and connect
+ * without TLS.
+ */
 export const isBrokerAddress = (urls: string): boolean =>
   urlsOf(urls).every((text) => {
     if (!URL.canParse(text)) return false
@@ -32,8 +35,8 @@ export const isBrokerAddress = (urls: string): boolean =>
   })
 
 /**
- * Reads a list of broker URLs with commas. The client library takes no credentials in a URL. So the credentials of the
- * first URL that has some are used for all. The brokers of a cluster know the same users.
+ * Reads a list of broker URLs, separated by commas. The client library takes no credentials in a URL. So the
+ * credentials of the first URL that has some are used for all URLs. The brokers of a cluster know the same users.
  */
 export const readBrokerAddress = (urls: string): BrokerAddress => {
   const parsed = urlsOf(urls).map((url) => new URL(url))
@@ -50,5 +53,5 @@ export const readBrokerAddress = (urls: string): BrokerAddress => {
 export const withoutSecrets = (urls: string): string =>
   urls
     .replace(/^.*@/s, "…@")
-    // A password whose host was forgotten stands where the port would.
+    // If the host was forgotten, the password stands where the port would stand.
     .replaceAll(/:(?!\/\/|\d{1,5}(?:[,/\s]|$))[^,\s]*/g, ":…")

@@ -16,7 +16,7 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
   }
 }
 
-/** The codes of a lost compare-and-set. Another message came first: it is stored, or its proposal is in flight. */
+/** The error codes of a lost compare-and-set. Another message came first: that message is stored, or in flight. */
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 export interface Append {
@@ -24,13 +24,16 @@ export interface Append {
   readonly operation: string
   readonly subject: string
   readonly payload: string | Uint8Array
-  /** The expected sequence of the subject's newest message, 0 for none. Without it, nothing is expected. */
+  /**
+   * The expected sequence of the subject's newest message, 0 for none. If this is missing, the append has no condition.
+   */
   readonly after?: number
 }
 
 /**
- * Appends a message to a subject, and returns its sequence when it is durable. Fails with `CommitConflict` if another
- * message is the newest of the subject. After `OutcomeUnknown` the message may be stored, or may be stored later.
+ * Appends a message to a subject, and returns its sequence when the message is durable. Fails with `CommitConflict` if
+ * another message is the newest of the subject. After `OutcomeUnknown` the message may be stored, or may be stored
+ * later.
  */
 export const appendMessage = (
   connection: Pick<BrokerConnection, "request">,

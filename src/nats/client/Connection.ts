@@ -8,7 +8,7 @@ import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbo
 const connectWaitLoggedAfter = Duration.seconds(2)
 /** The wait before the client tries to reach the broker again. A random time of up to the same length is added. */
 const reconnectRetryWait = Duration.millis(100)
-/** The time between two pings. A broker that answers neither of two pings is gone. */
+/** The time between two pings. A broker that answers neither of two pings counts as gone. */
 const pingInterval = Duration.seconds(2)
 const pingsUnansweredMax = 2
 /** The time that a stopping process waits until the broker has taken its last messages. */
@@ -26,9 +26,10 @@ export interface BrokerConnection {
   readonly requestAll: RequestInbox["requestAll"]
   readonly isConnected: () => boolean
   /**
-   * Returns whether the broker of this connection knows more than half of the most addresses that its cluster ever had.
-   * Callers wait less if it is `false`. It is wrong if brokers have several addresses each, or if a broker was removed for
-   * good.
+   * Returns whether a majority of the cluster's brokers can be reached. The broker of this connection lists the
+   * addresses of the brokers that it reaches. A majority is more than half of the most addresses that it ever listed.
+   * Callers wait less if the result is `false`. The result is wrong if brokers have several addresses each, or if a
+   * broker was removed for good.
    */
   readonly hasMajority: () => boolean
   /** Calls the listener each time the connection is back after a loss, until the scope closes. */
@@ -53,7 +54,7 @@ const acquire = ({ servers, isEncrypted, credentials }: BrokerAddress, name: str
         timeout: Duration.toMillis(pingInterval)
       })
     ),
-    // The last messages still go out, like messages that decline queries.
+    // The last published messages still go out, for instance answers that decline questions.
     (client) =>
       Effect.promise(() => client.flush().catch(() => undefined)).pipe(
         Effect.timeoutOption(flushTimeout),
@@ -61,11 +62,14 @@ const acquire = ({ servers, isEncrypted, credentials }: BrokerAddress, name: str
       )
   )
 
-/** Returns the failure of an operation that needs a majority of brokers while there is none. */
+/** Returns the failure of an operation that needs a majority of the brokers, while most brokers are gone. */
 export const noMajority = (operation: string): BrokerUnavailable =>
   new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
 
-/** Makes the check of `hasMajority`. A broker tells its clients the addresses of brokers when brokers come and go. */
+/**
+ * Makes the function `hasMajority`. A broker tells its clients the addresses of the cluster's brokers when brokers come
+ * and go.
+ */
 const makeMajority = (client: NatsConnection): (() => boolean) => {
   let most = 1
   return () => {
@@ -75,7 +79,9 @@ const makeMajority = (client: NatsConnection): (() => boolean) => {
   }
 }
 
-/** The one connection of a process to its broker, for the services in this folder. It reconnects by itself. */
+/**
+ * The one connection of a process to its broker, for the services in `src/nats`. The connection reconnects by itself.
+ */
 export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {
   static readonly layer = (settings: ConnectionSettings) =>
     Layer.effect(

@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { Connection } from "./Connection.ts"
 
-/** Says whether the broker can be reached. Other services send requests to it. */
+/** Says whether the broker can be reached. This service sends no requests to the broker. */
 export class ConnectionState extends Context.Service<
   ConnectionState,
   {

@@ -2,7 +2,7 @@ import { Effect, MutableList } from "effect"
 
 /**
  * Makes a function that runs at most `permits` effects at once. Further effects wait in the order in which they came.
- * Effect's Semaphore checks all waiting effects whenever one ends, and here many thousands may wait.
+ * Effect's own Semaphore checks all waiting effects whenever an effect ends, and here many thousands may wait.
  */
 export const makeFifoSemaphore = (
   permits: number

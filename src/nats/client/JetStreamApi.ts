@@ -5,8 +5,8 @@ import { purposeOf } from "./Purpose.ts"
 import type { Request } from "./RequestInbox.ts"
 
 /**
- * The time that the broker's API has to answer before it is asked again. A leader that is gone does not answer, and its
- * successor has not got the request.
+ * The time that the broker's API has to answer a request before the request is made again. A leader that is gone does
+ * not answer, and the next leader has not received the request.
  */
 export const apiTimeoutMilliseconds = 1_000
 /** The most attempts of a request. */
@@ -22,13 +22,13 @@ export const apiCode = {
   messageNotFound: 10_037,
   streamNameInUse: 10_058,
   wrongLastSequence: 10_071,
-  /** An expectation collided with another message in flight. */
+  /** An expected sequence collided with another message in flight. */
   wrongLastSequenceInFlight: 10_164,
   streamFull: 10_077,
   insufficientResources: 10_023
 } as const
 
-/** Reasons in plainer words than the broker's. Other reasons are given in its own words. */
+/** Reasons in plainer words than the broker's. All other reasons are given in the broker's own words. */
 const plainReasons: Readonly<Record<number, string>> = {
   [apiCode.temporarilyUnavailable]: "it has no leader for this yet",
   [apiCode.streamFull]: "its store is full",
@@ -42,7 +42,7 @@ interface ApiError {
   readonly description?: string
 }
 
-/** Returns the failure of an error in an answer: `BrokerUnavailable` without a leader, else `BrokerRefused`. */
+/** Returns the failure for an error of the API: `BrokerUnavailable` if there is no leader, else `BrokerRefused`. */
 export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
   const code = error.err_code ?? error.code
   const reason = plainReasons[code] ?? error.description ?? "it gave no reason"
@@ -52,8 +52,8 @@ export const refusalOf = (operation: string, error: ApiError): BrokerRefused | B
 }
 
 /**
- * Returns the answer of the JetStream API, which may be an error. The shape that the broker's version documents is
- * trusted. Each process checks the version when it starts.
+ * Returns the answer of the JetStream API, which may be an error. The answer is trusted to have the shape that is
+ * documented for the broker's version. Each process checks the version when it starts.
  */
 const answerOf = <A>(
   connection: Pick<BrokerConnection, "request">,
@@ -71,7 +71,10 @@ const answerOf = <A>(
     (message) => message.json()
   )
 
-/** Logs the subject and the broker's code of a failure, for debugging. The failure itself is written for people. */
+/**
+ * Logs the subject and the broker's code of a failure, for debugging. The message of the failure is for people, and has
+ * neither.
+ */
 const toldFor =
   (subject: string) =>
   <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
@@ -85,7 +88,7 @@ const toldFor =
       )
     )
 
-/** Asks the JetStream API once. Fails if it answers with an error. */
+/** Asks the JetStream API once. Fails if the answer is an error. */
 export const askJetStreamOnce = <A>(
   connection: Pick<BrokerConnection, "request">,
   subject: string,
@@ -96,14 +99,17 @@ export const askJetStreamOnce = <A>(
     answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(purposeOf(subject), answer.error))
   ).pipe(toldFor(subject))
 
-/** Asks again if there was no answer. It is for reads, and for requests with the same result however often they come. */
+/**
+ * Makes a request again if it got no answer. This suits reads, and requests whose result is the same however often they
+ * come.
+ */
 const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
   Effect.retry(asked, {
     while: (failure) => failure._tag === "OutcomeUnknown" && connection.hasMajority(),
     times: apiAttemptsMax - 1
   })
 
-/** Asks the JetStream API, at most five times, until it answers. Its answers come from the leader. */
+/** Asks the JetStream API, at most five times, until it answers. The answer comes from the leader. */
 export const askJetStream = <A>(
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   subject: string,

@@ -16,20 +16,20 @@ const descriptionOf = (message: Msg): string => message.headers?.description ?? 
 /** Returns why a read failed, in the broker's words. */
 export const reasonOf = (message: Msg): string => message.headers?.description ?? "it gave no reason"
 
-/** Returns whether the broker only says that a pull request or a consumer is alive. */
+/** Returns whether a message only says that a pull request or a consumer is alive. */
 export const isHeartbeat = (message: Msg): boolean => statusOf(message) === heartbeatCode
 
-/** Returns whether the broker has sent everything that it found. */
+/** Returns whether a message says that the broker has sent everything that it found. */
 export const isEndOfBatch = (message: Msg): boolean => statusOf(message) === endOfBatchCode
 
-/** Returns whether the broker found nothing. */
+/** Returns whether a message says that the broker found nothing. */
 export const isNotFound = (message: Msg): boolean => statusOf(message) === notFoundCode
 
-/** Returns whether nobody listens on the subject of a request. The broker says so without a payload. */
+/** Returns whether a message says that nobody listens on the subject of a request. Such a message has no payload. */
 export const isUnserved = (message: Msg): boolean =>
   message.data.length === 0 && message.headers?.code === noRespondersCode
 
-/** Returns whether the consumer of a pull is gone. */
+/** Returns whether a message says that the consumer of a pull is gone. */
 export const isGone = (message: Msg): boolean =>
   statusOf(message) === noRespondersCode || goneDescription.test(descriptionOf(message))
 
@@ -37,5 +37,5 @@ export const isGone = (message: Msg): boolean =>
 export const goneReasonOf = (message: Msg): string =>
   descriptionOf(message) === "" ? "the broker does not know it" : descriptionOf(message).toLowerCase()
 
-/** Returns whether the next message has more bytes than a pull request named. */
+/** Returns whether a message says that the next delivery has more bytes than the pull request allows. */
 export const isOversized = (message: Msg): boolean => oversizedDescription.test(descriptionOf(message))

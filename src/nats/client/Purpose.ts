@@ -22,7 +22,10 @@ const purposes: ReadonlyArray<readonly [prefix: string, purpose: string]> = [
   ["CONSUMER.DELETE.", "end the reading of"]
 ]
 
-/** Returns the purpose of a request to the broker's API, as a verb for messages to people. They do not show the subject. */
+/**
+ * Returns the purpose of a request to the broker's API, as a verb for messages to people. Such messages do not show the
+ * subject.
+ */
 export const purposeOf = (subject: string): string => {
   const [prefix = "", purpose] = purposes.find(([known]) => subject.startsWith(known)) ?? []
   const [stream = ""] = subject.slice(prefix.length).split(".")

@@ -10,8 +10,8 @@ import type { Request } from "./RequestInbox.ts"
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
 
 /**
- * Returns whether an answer is complete. Each message names the message before it, and so does the end of the answer.
- * If a connection between brokers breaks, messages may be lost.
+ * Returns whether an answer is complete. Each message names the sequence of the message before it, and so does the end
+ * of the answer. Messages may be lost if a connection between brokers breaks.
  */
 const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
   let before = 0
@@ -42,7 +42,9 @@ const directGet = (stream: string, query: object): Request => {
   }
 }
 
-/** Asks the nearest replica for one message. Returns `undefined` if it does not have the message, or not yet. */
+/**
+ * Asks the nearest replica for one message. Returns `undefined` if the replica does not have the message, or not yet.
+ */
 const askReplica = (
   connection: Pick<BrokerConnection, "request">,
   stream: string,
@@ -56,8 +58,8 @@ const askReplica = (
 }
 
 /**
- * Reads the message at a sequence from the nearest replica. Returns `undefined` if it does not have the message, or not
- * yet. It takes the broker less work than the leader's API does.
+ * Reads the message at a sequence from the nearest replica. Returns `undefined` if the replica does not have the
+ * message, or not yet. A read from the leader would take the broker more work.
  */
 export const readReplicaAt = (
   connection: Pick<BrokerConnection, "request">,
@@ -67,8 +69,8 @@ export const readReplicaAt = (
   Effect.map(askReplica(connection, stream, { seq: sequence }), (message) => message && messageOf(message))
 
 /**
- * Reads the bytes of the message at a sequence from the nearest replica. Returns `undefined` if it does not have the
- * message, or not yet.
+ * Reads the bytes of the message at a sequence from the nearest replica. Returns `undefined` if the replica does not
+ * have the message, or not yet.
  */
 export const readReplicaPayload = (
   connection: Pick<BrokerConnection, "request">,
@@ -78,8 +80,8 @@ export const readReplicaPayload = (
   Effect.map(askReplica(connection, stream, { seq: sequence }), (message) => message?.data)
 
 /**
- * Reads messages from the nearest replica of a stream, in their order, by the broker's direct get in batches. The list may
- * be behind the leader. Fails with `OutcomeUnknown` if a part of the answer is missing.
+ * Reads messages from the nearest replica of a stream, in their order, by the broker's direct get in batches. The list
+ * may lack the newest messages that the leader has. Fails with `OutcomeUnknown` if a part of the answer is missing.
  */
 export const readReplica = (
   connection: Pick<BrokerConnection, "requestAll">,

@@ -16,7 +16,7 @@ interface Waiting {
   /** The end of the wait, by `performance.now()`. */
   readonly deadline: number
   readonly operation: string
-  /** Takes an answer, and returns whether it was the last. */
+  /** Takes an answer, and returns whether this was the last answer. */
   readonly answered: (message: Msg) => boolean
   readonly failed: (failure: Effect.Effect<never, RequestFailure>) => void
 }
@@ -27,7 +27,7 @@ export interface Request {
   readonly subject: string
   readonly payload: Uint8Array | string
   readonly headers?: MsgHdrs
-  /** The longest wait. It is a number, because a request is made for each message. */
+  /** The longest wait for an answer. It is a plain number, because a request is made for each message. */
   readonly timeoutMilliseconds: number
 }
 
@@ -97,8 +97,8 @@ class WaitingRequests {
 }
 
 /**
- * Makes requests over one subscription of its own. The client's `request` makes a timer and a promise for each call,
- * which costs more. Here one sweep checks all deadlines.
+ * Makes an inbox whose requests share one subscription. The client's `request` makes a timer and a promise for each
+ * call, which costs more. Here one sweep checks all deadlines.
  */
 export const makeRequestInbox = (connection: NatsConnection, isConnected: () => boolean): RequestInbox => {
   const prefix = `${createInbox()}.`

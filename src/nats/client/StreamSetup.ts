@@ -4,8 +4,8 @@ import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
 /**
- * The retries of a starting process: about a minute. It waits for a broker that restarts, or a cluster that elects its
- * leaders. An election takes some seconds, and longer on a busy machine.
+ * The most retries of a starting process, which take about a minute. In this time a broker may restart, or a cluster
+ * may elect its leaders. An election takes some seconds, and longer on a busy machine.
  */
 const retriesMax = 240
 const retryWait = Duration.millis(250)
@@ -46,15 +46,15 @@ const findConfig = (connection: Asking, name: string): Effect.Effect<StreamConfi
     )
   )
 
-/** Returns the configuration of a stream, or `undefined` without the stream. */
+/** Returns the configuration of a stream, or `undefined` if there is no such stream. */
 export const streamConfigOf = (
   connection: Asking,
   name: string
 ): Effect.Effect<StreamConfig | undefined, BrokerFailure> => untilReady(findConfig(connection, name))
 
 /**
- * Creates a stream if it is missing, or gives it more replicas if it has too few, as after a move to a cluster. Returns the
- * configuration that the stream has, which another process may have set.
+ * Creates a stream if it is missing, or gives it more replicas if it has too few, for instance after a move to a
+ * cluster. Returns the configuration that the stream has, which another process may have set.
  */
 export const ensureStream = (connection: Asking, config: StreamConfig): Effect.Effect<StreamConfig, BrokerFailure> => {
   const { name } = config

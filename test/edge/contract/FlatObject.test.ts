@@ -101,7 +101,7 @@ const damaged = tuple(
 })
 
 describe("a flat object", () => {
-  it("a flat object is read as JSON.parse and a parser that keeps all digits and keys agree to read it", () => {
+  it("a flat object is read as by JSON.parse, and as by a parser that keeps all digits and keys", () => {
     const seen = new Map<string, number>()
     assert(
       property(oneof(objects, damaged, json()), (text) => {
@@ -112,7 +112,7 @@ describe("a flat object", () => {
       }),
       { numRuns: 20_000 }
     )
-    // Each outcome was tried often.
+    // Each kind of outcome occurred.
     expect([...seen.keys()].sort()).toEqual(["irregular", "read", "repeated", "unknown"])
     for (const times of seen.values()) expect(times).toBeGreaterThan(100)
   })
@@ -128,7 +128,7 @@ describe("a flat object", () => {
   })
 
   it.each(['{"value":tru', '{"value":1', '{"value":"a', '{"value":"a\\', '{"value":-', '{"value"', "{", ""])(
-    "a flat object that is cut off at %j gives undefined, though the text goes on as it would",
+    "a flat object that is cut off at %j is irregular, even if the larger text would complete it",
     (cut) => {
       expect(read(`${cut}e1"":1}`, 0, cut.length)).toEqual({ kind: "irregular" })
     }

@@ -29,7 +29,7 @@ const idsOf = async (userId: string) =>
     .filter((purchase) => purchase.userId === userId)
     .map(({ purchaseId }) => purchaseId)
 
-/** A header line with these characters as its value, one byte each. */
+/** Returns a header line in which each character is one byte. */
 const latin1 = (line: string) => Buffer.from(line, "latin1")
 
 let users = 0
@@ -128,7 +128,7 @@ describe("an Idempotency-Key", () => {
     expect(await idsOf(userId)).toEqual([])
   })
 
-  it("an Idempotency-Key is the purchaseId of the body in whatever Unicode form each is", async () => {
+  it("an Idempotency-Key equals the purchaseId of the body in any Unicode form of either", async () => {
     const userId = newUser()
     for (const [key, purchaseId] of [
       ["caf\u00e9", "cafe\u0301"],

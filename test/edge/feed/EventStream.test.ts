@@ -159,7 +159,7 @@ describe("A feed on a socket", () => {
     expect(items.observed).toBe(false)
   })
 
-  it("a feed ends with a reason for a reader who does not read, before many bytes wait", async () => {
+  it("a feed with a reader who does not read ends with a reason, before many bytes wait", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
     items.next({ kind: "start", place: behindCommit(0) })

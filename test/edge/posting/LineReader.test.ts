@@ -72,7 +72,7 @@ describe("the lines of a body", () => {
       line("x", { productName: "\ud800" }),
       /^2 422 productName must not contain control, format/
     ]
-  ])("a body may have one line that %s, and the others are read", (_what, wrong, expected) => {
+  ])("if a line of a body %s, the other lines are still read", (_what, wrong, expected) => {
     expect(readOf(`${line("a")}\n${wrong}\n${line("c")}`)).toEqual(["1 a", expect.stringMatching(expected), "3 c"])
   })
 
@@ -104,7 +104,7 @@ describe("the lines of a body", () => {
     ])
   })
 
-  it("lines that end within a byte order mark are no text", () => {
+  it("a line that ends within a byte order mark is refused", () => {
     expect(readOf(Uint8Array.of(0xef, 0xbb))).toEqual([`1 ${notText}`])
     expect(readOf(Uint8Array.of(0xef, 0xbb, 0x0a, 0xef), [1])).toEqual([`1 ${notText}`, `2 ${notText}`])
   })

@@ -59,7 +59,7 @@ describe("GET /openapi.json", () => {
     return Array.isArray(value) ? members : [[path, value as Record<string, unknown>], ...members]
   }
 
-  it("the document has a format for each number, which holds all that its bounds allow", () => {
+  it("the document gives each number a format that can hold every value within the number's bounds", () => {
     const numbers = schemas(document, "#").filter(([, { type }]) => type === "number" || type === "integer")
     expect(numbers.length).toBeGreaterThan(40)
     for (const [path, { type, format, minimum, maximum }] of numbers) {
@@ -93,7 +93,7 @@ describe("GET /openapi.json", () => {
     expect(formats("Problem")).toEqual({ status: "int32" })
   })
 
-  it("each member has its description beside its type, where generated clients read the type", () => {
+  it("each member has its description and its type in one place, where generated clients read them", () => {
     for (const [path, { allOf }] of schemas(document, "#")) {
       if (!Array.isArray(allOf)) continue
       for (const part of allOf as ReadonlyArray<object>) expect(Object.keys(part), path).not.toEqual(["description"])
@@ -166,7 +166,7 @@ describe("a field", () => {
   )
 
   const count = wholeNumberField("count", "malformed-request", 1, 1_000)
-  it("the field count reads what its schema says in digits alone, and nothing else", () => {
+  it("the field count reads the numbers of its schema if they are written in digits, and nothing else", () => {
     const isDocumented = documentedBy(count)
     assert(
       property(numbers, (text) => {

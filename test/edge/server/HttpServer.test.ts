@@ -260,7 +260,7 @@ describe("an answer over a socket", () => {
 })
 
 describe("a port that is taken", () => {
-  it("a port that is taken is said with what to do", async () => {
+  it("a port that is taken is reported with the remedy", async () => {
     const { port } = await serve()
     const failure = await Effect.runPromise(Effect.flip(Effect.scoped(serveHttp(service.edge.app, "127.0.0.1", port))))
     expect(failure).toBeInstanceOf(PortUnavailable)
@@ -295,8 +295,8 @@ describe("a client that goes away", () => {
       }
     ])
     expect(stored).toBeLessThan(1_000_000)
-    // No purchase of it is stored later, because the edge does not wait for it. The user's next purchase is the next in
-    // the log.
+    // The edge has no waiting purchase, so no purchase of the ended request is stored later. So the user's next
+    // purchase is the next in the input log.
     expect(Context.get(service.edge.services, PurchasePublisher).waiting()).toBe(0)
   })
 })
@@ -320,7 +320,7 @@ describe("a server that stops", () => {
     return { asking, answered }
   }
 
-  it("a server that stops lets go of callers who get no answer in time", async () => {
+  it("a server that stops ends the connections of callers who get no answer in time", async () => {
     const { port, close } = await serve({ drain: 50 })
     const { answered } = await askAndWait(port, "unanswered")
     const failed = expect(answered).rejects.toThrow("socket hang up")

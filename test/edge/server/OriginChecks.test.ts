@@ -172,7 +172,7 @@ describe("a server", () => {
     }
   )
 
-  it("a refusal says where to store from", async () => {
+  it("a refusal tells the caller how to store instead", async () => {
     const url = "/duplicate/1/refused"
     expect(await service.get(url, { "sec-fetch-site": "cross-site" })).toEqual(
       refusal("origin-refused", "A page of another site may not store here. Store from a page of this service.", url)
@@ -186,7 +186,7 @@ describe("a server", () => {
     expect((await service.get("/livez", { "sec-fetch-site": "cross-site" })).status).toBe(200)
   })
 
-  it("a service without the routes of an earlier system stores by POST alone", async () => {
+  it("without the routes of an earlier system, a service stores only by POST", async () => {
     const app = makeApp({
       runPromiseExit: Effect.runPromiseExitWith(service.edge.services),
       isDraining: () => false,
@@ -213,7 +213,7 @@ describe("a server", () => {
     expect(document.paths).not.toHaveProperty("/idempotent-test/{userId}/{product}/{value}/{qty}")
   })
 
-  it("a route that does not say whether it stores is a type error", () => {
+  it("a route that does not declare whether it stores is a type error", () => {
     const declared = {
       method: "GET",
       path: "/forgotten",

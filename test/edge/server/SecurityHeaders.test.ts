@@ -78,7 +78,7 @@ describe("the headers of an answer", () => {
     expect(headers).not.toHaveProperty("x-powered-by")
   })
 
-  it("the metrics of a worker have the headers, and are not for strange hosts", async () => {
+  it("the metrics of a worker have the security headers, and are refused under foreign hosts", async () => {
     const metrics = await serve(metricsApp(Effect.runPromise), {}, "", {})
     const ask = (host: string) => headOf(metrics.port, `GET /metrics HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
     expect(await ask("localhost")).toMatchObject({ status: 200, headers: { "content-security-policy": policy } })

@@ -41,7 +41,7 @@ describe("an edge without a worker", () => {
     expect((await service.get("/readyz?applying=maybe")).status).toBe(400)
   })
 
-  it("an edge is ready when a worker came, and says so when that worker freezes and wakes", async () => {
+  it("an edge is ready when a worker has come, and reports when that worker freezes and wakes", async () => {
     const { ready, status, untilApplying } = tell(service)
     const worker = new TestProcess("worker", {
       NATS_URL: service.broker.url,

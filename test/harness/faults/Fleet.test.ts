@@ -2,7 +2,7 @@ import { expect, it } from "vitest"
 import { until } from "../../../src/harness/system/TestBroker.ts"
 import { Fleet } from "../../../src/harness/faults/Fleet.ts"
 
-it("a fleet has one process a member under several faults at once, and ends all of its processes", async () => {
+it("under several faults at once, each member of a fleet has one process, and all processes end", async () => {
   const environment = { INPUT_BYTES_MAX: "8388608" }
   const fleet = await Fleet.start({ workers: 1, edges: 1, isCluster: false, environment, note: () => undefined })
   const worker = [...fleet.members].find(({ role }) => role === "worker")

@@ -294,7 +294,7 @@ describe("The checker", () => {
     expect(await findingsOf(given)).toEqual([])
   })
 
-  it.each(broken)("the checker reports when %s (%s), and nothing else", async (_name, kind, given) => {
+  it.each(broken)("if %s, the checker reports %s and nothing else", async (_name, kind, given) => {
     const found = await findingsOf(given)
     expect(found).not.toEqual([])
     expect([...new Set(found.map((text) => text.slice(0, text.indexOf(":"))))]).toEqual([kind])

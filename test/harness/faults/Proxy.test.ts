@@ -47,7 +47,7 @@ describe("The proxy of fault runs", () => {
     await until("both came through", () => broker.text.includes(`${name}>`) && client.text.includes(`${name}<`))
   }
 
-  it("the proxy of fault runs leads both ways, and ends one connection with the other", async () => {
+  it("the proxy passes bytes in both directions, and when one side closes, it closes the other side", async () => {
     const ends = await connected()
     await exchange("a", ends)
     ends.client.socket.destroy()
@@ -67,7 +67,7 @@ describe("The proxy of fault runs", () => {
       ends.broker.socket.write("cut<")
       const [open, shut] = cut === "out" ? [ends.client, ends.broker] : [ends.broker, ends.client]
       await until("the open direction leads on", () => open.text.includes("cut"))
-      // An answer on another connection shows that there was time for it to come.
+      // An answer on another connection shows that the held bytes had time to arrive.
       const others = await connected()
       const [openOther, shutOther] = cut === "out" ? [others.client, others.broker] : [others.broker, others.client]
       openOther.socket.write("x")
@@ -83,7 +83,7 @@ describe("The proxy of fault runs", () => {
     }
   )
 
-  it("the proxy brings what was sent before the sender closed, and then the end", async () => {
+  it("the proxy delivers the bytes that were sent before the sender closed, and then the end", async () => {
     const both: ReadonlyArray<Direction> = ["out", "in"]
     const { client, broker } = await connected()
     await exchange("before", { client, broker })

@@ -62,7 +62,7 @@ describe("The verdict on a fault run", () => {
     ["poison: 0 of 2 planned", { injected: new Map() }]
   ]
 
-  it.each(incomplete)("a run is invalid if this holds: %s", (reason, different) => {
+  it.each(incomplete)("a run is invalid in this case: %s", (reason, different) => {
     const result = { ...good, ...different }
     expect({ isAsPromised: isAsPromised(result), invalid: invalidOf(result) }).toEqual({
       isAsPromised: false,

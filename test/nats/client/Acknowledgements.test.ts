@@ -17,7 +17,7 @@ describe("Acknowledgements", () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it("acknowledgements of some milliseconds leave together in order, and the last is confirmed for all", () => {
+  it("acknowledgements are sent together and in order, and the last one's confirmation holds for all", () => {
     const { acknowledgements, sent } = make()
     for (const subject of ["one", "two", "three"]) acknowledgements.add(subject)
     expect(sent).toEqual([])
@@ -51,7 +51,7 @@ describe("Acknowledgements", () => {
     await Effect.runPromise(Fiber.join(stopping))
   })
 
-  it("acknowledgements are dropped without a connection, and after the end", async () => {
+  it("acknowledgements are dropped if there is no connection, or after their scope has closed", async () => {
     const { acknowledgements, sent, link } = make()
     link.isConnected = false
     acknowledgements.add("one")

@@ -20,7 +20,10 @@ describe("readBrokerAddress", () => {
   })
 })
 
-/** Offers no TLS, as a broker without it does, or as somebody does who sits between. Keeps all that clients send. */
+/**
+ * Starts a server that offers no TLS, like a broker without TLS or an attacker in between. It keeps all bytes that
+ * clients send.
+ */
 const startPlainBroker = async () => {
   const sockets: Array<Socket> = []
   const received: Array<string> = []

@@ -9,7 +9,10 @@ const isForgotten = plantLeak("EndlessActors")
 const bytesPerDouble = 8
 const doublesOfEach = Math.ceil(bytesOfEach(processAllowances.heapBytes) / bytesPerDouble)
 
-/** A burden lives as long as its account and its actor. An actor alone is too small for a leak of known size. */
+/**
+ * Memory that is added to each account, because an actor alone is too small for a leak of known size. It lives as long
+ * as the account.
+ */
 const burdens = new WeakMap<Account, ReadonlyArray<number>>()
 const burden = (account: Account): void =>
   void burdens.set(

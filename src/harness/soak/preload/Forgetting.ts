@@ -1,12 +1,13 @@
 /**
- * Counts the things that the planted leaks of a process forget. A leak begins with the load between the two snapshots,
- * and ends after {@link thingsForgotten} things. So its size does not depend on the speed of the machine.
+ * The number of things that each planted leak of a process forgets to release. A leak begins with the load between the
+ * two snapshots, and ends after {@link thingsForgotten} things. So its size does not depend on the speed of the
+ * machine.
  */
 export const thingsForgotten = 500
 
 /**
  * The size of a planted leak, in allowances of its figure. A healthy run changes a figure by less than one allowance.
- * So even if the figure falls by one beside the leak, the growth is three allowances and is found.
+ * So even if the figure falls by one allowance for another reason, it grows by three allowances, and the leak is found.
  */
 const allowancesLeaked = 4
 

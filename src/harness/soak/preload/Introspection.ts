@@ -32,7 +32,7 @@ export interface LeakState {
 
 const figures = (): ProcessFigures => {
   if (globalThis.gc === undefined) throw new Error("this needs --expose-gc")
-  // Finalizers of the first collection free objects, which the second collection removes.
+  // The first collection runs finalizers that release further objects. The second collection removes these objects.
   globalThis.gc()
   globalThis.gc()
   const { rss, heapUsed, external } = process.memoryUsage()

@@ -11,6 +11,10 @@ const handOverTimeout = Duration.millis(500)
 /** The time to commit purchases in hand when a worker is told to stop. */
 const drainTimeout = Duration.seconds(10)
 
+/** Commits the purchases in hand of all epochs. */
+const drainAll = (epochs: Iterable<RunningEpoch>): Effect.Effect<void> =>
+  Effect.forEach(epochs, ({ drain }) => drain, { concurrency: "unbounded", discard: true })
+
 /** Runs the partitions of this worker, each in one epoch after another. */
 export class PartitionWorker extends Context.Service<
   PartitionWorker,
@@ -77,9 +81,7 @@ export class PartitionWorker extends Context.Service<
         const drain = Effect.gen(function* () {
           isDraining = true
           yield* Effect.logInfo("draining").pipe(Effect.annotateLogs({ actors: registry.resident() }))
-          const draining = yield* Effect.forkChild(
-            Effect.forEach(running.values(), (epoch) => epoch.drain, { concurrency: "unbounded", discard: true })
-          )
+          const draining = yield* Effect.forkChild(drainAll(running.values()))
           // Readers wait for the next owner. The next owner applies the purchases that are not committed after this
           // time.
           yield* Fiber.join(draining).pipe(Effect.timeoutOption(handOverTimeout))

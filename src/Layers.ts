@@ -91,6 +91,16 @@ const janitorLayer = (settings: Settings) =>
     })
   )
 
+/** The services of an epoch below its actors. They need the services of {@link brokerLayer}. */
+export const epochLayer = Layer.mergeAll(
+  History.layer,
+  InputBudget.layer,
+  OpenPurchases.layer,
+  NoticeSender.layer,
+  TotalsBefore.layer,
+  WorkCounters.layer
+).pipe(Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)))
+
 /**
  * Makes all services of a worker, from the pull loop down to the chain. They need the services of {@link brokerLayer}.
  */
@@ -111,17 +121,7 @@ export const workerLayer = (settings: Settings) =>
         idleMilliseconds: Duration.toMillis(settings.actorIdle)
       })
     ),
-    Layer.provideMerge(
-      Layer.mergeAll(
-        History.layer,
-        InputBudget.layer,
-        OpenPurchases.layer,
-        NoticeSender.layer,
-        TotalsBefore.layer,
-        WorkCounters.layer
-      )
-    ),
-    Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
+    Layer.provideMerge(epochLayer),
     Layer.provideMerge(
       Option.match(settings.testHeadsRevisions, {
         onNone: () => Layer.empty,

@@ -1,12 +1,6 @@
+import { fnv1a } from "../../src/account/TextHash.ts"
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { sampleProducts, sampleProductTypes } from "../../src/edge/legacy/SamplePurchase.ts"
-
-/** Returns a hash of a text (FNV-1a over its UTF-16 units). */
-const hashOf = (text: string): number => {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  return hash
-}
 
 /** Returns a source of whole numbers from 0 to below a bound. The numbers follow from the seed (mulberry32). */
 const numbersFrom = (seed: number): ((below: number) => number) => {
@@ -25,7 +19,7 @@ const numbersFrom = (seed: number): ((below: number) => number) => {
  */
 export const randomPurchase = (userId: string, run: string, number: number): NewPurchase => {
   const purchaseId = `${run}-${number}`
-  const random = numbersFrom(hashOf(purchaseId))
+  const random = numbersFrom(fnv1a(purchaseId))
   return {
     purchaseId,
     userId,

@@ -6,6 +6,7 @@ import { Topology } from "../nats/Topology.ts"
 import { type Expected, NoticeInbox, type NoticeListener } from "./NoticeInbox.ts"
 import { appendUntilKnown } from "./appendUntilKnown.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
+import { type Fork, forkInScope } from "../runtime/ForkInScope.ts"
 import type { PublishCall } from "./PublishCall.ts"
 import type { PublishGroup, PublishLane, WaitingPurchase } from "./PublishLane.ts"
 import { PublishPacer } from "./PublishPacer.ts"
@@ -20,7 +21,7 @@ interface SenderServices {
   readonly messageBytesMax: number
   readonly clock: Clock.Clock
   /** Runs an effect in its own fiber, until the edge ends. */
-  readonly fork: (effect: Effect.Effect<void>) => void
+  readonly fork: Fork
 }
 
 /**
@@ -49,14 +50,12 @@ export class GroupSender {
   static readonly make = Effect.fnUntraced(function* (
     waiting: WaitingPurchases
   ): Effect.fn.Return<GroupSender, never, InputLog | NoticeInbox | Topology | Scope.Scope> {
-    const scope = yield* Effect.scope
-    const run = Effect.runForkWith(yield* Effect.context<never>())
     const services: SenderServices = {
       input: yield* InputLog,
       inbox: yield* NoticeInbox,
       messageBytesMax: (yield* Topology).messageBytesMax,
       clock: yield* Clock.Clock,
-      fork: (effect) => void run(Effect.forkIn(effect, scope))
+      fork: yield* forkInScope()
     }
     return new GroupSender(services, waiting)
   })

@@ -265,26 +265,26 @@ export class RuleIndex {
     return sorted === nil ? undefined : this.sortedLists[sorted]
   }
 
-  private addSorted(
-    { atLeast: least, atMost: most, crosses: crossed }: SortedLists,
-    group: number,
-    slot: number
-  ): void {
+  private addSorted(lists: SortedLists, group: number, slot: number): void {
     const threshold = this.columns.thresholds[slot] as number
-    const code = this.columns.codes[slot]
-    if (code === equal) this.chains.add(group, threshold, slot)
-    else this.pages.add(code === atLeast ? least : code === atMost ? most : crossed, threshold, slot)
+    const list = this.listFor(lists, slot)
+    if (list === undefined) this.chains.add(group, threshold, slot)
+    else this.pages.add(list, threshold, slot)
   }
 
-  private removeSorted(
-    { atLeast: least, atMost: most, crosses: crossed }: SortedLists,
-    group: number,
-    slot: number
-  ): void {
+  private removeSorted(lists: SortedLists, group: number, slot: number): void {
     const threshold = this.columns.thresholds[slot] as number
+    const list = this.listFor(lists, slot)
+    if (list === undefined) this.chains.remove(group, threshold, slot)
+    else this.pages.remove(list, threshold, slot)
+  }
+
+  /** Returns the sorted list in which a rule belongs; `undefined` for a rule of equality, which has a chain. */
+  private listFor(lists: SortedLists, slot: number): number | undefined {
     const code = this.columns.codes[slot]
-    if (code === equal) this.chains.remove(group, threshold, slot)
-    else this.pages.remove(code === atLeast ? least : code === atMost ? most : crossed, threshold, slot)
+    if (code === equal) return undefined
+    if (code === atLeast) return lists.atLeast
+    return code === atMost ? lists.atMost : lists.crosses
   }
 
   /** Gives a group its sorted lists, and moves its rules into them. */

@@ -1,5 +1,6 @@
-import { Effect, Exit, Option, type Scope } from "effect"
+import { Effect, Exit, type Scope } from "effect"
 import { describe } from "vitest"
+import { failureOf } from "../../src/runtime/ExitFailure.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { InputLog } from "../../src/nats/InputLog.ts"
@@ -29,7 +30,7 @@ const contractOf = (broker: BrokerUnderTest) => {
   const outcome = async <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>): Promise<A | E> => {
     const exit = await broker.run(effect)
     if (Exit.isSuccess(exit)) return exit.value
-    const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+    const failure = failureOf(exit)
     if (failure === undefined) throw new Error(`it died: ${JSON.stringify(exit)}`)
     return failure
   }

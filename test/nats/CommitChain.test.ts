@@ -1,6 +1,7 @@
 import { startedBeforeAll } from "../support/StartedBefore.ts"
-import { Effect, Exit, Layer, ManagedRuntime, Option } from "effect"
+import { Effect, Exit, Layer, ManagedRuntime } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { failureOf } from "../../src/runtime/ExitFailure.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
@@ -28,7 +29,7 @@ describe("the journal and the heads on a broker", () => {
   const outcome = async <A, E>(effect: Effect.Effect<A, E, CommitChain | HeadStore>): Promise<A | E> => {
     const exit = await runtime.runPromiseExit(effect)
     if (Exit.isSuccess(exit)) return exit.value
-    const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+    const failure = failureOf(exit)
     if (failure === undefined) throw new Error(`it died: ${JSON.stringify(exit)}`)
     return failure as E
   }

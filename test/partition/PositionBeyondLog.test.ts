@@ -3,17 +3,9 @@ import { Effect, Exit, Layer, ManagedRuntime } from "effect"
 import { describe, expect, it } from "vitest"
 import { ActorRegistry } from "../../src/actor/ActorRegistry.ts"
 import { encodeCommit } from "../../src/protocol/Commit.ts"
-import { AccountReader } from "../../src/ledger/AccountReader.ts"
-import { Heads } from "../../src/ledger/Heads.ts"
-import { History } from "../../src/ledger/History.ts"
-import { TotalsBefore } from "../../src/ledger/TotalsBefore.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
-import { WorkCounters } from "../../src/metrics/WorkCounters.ts"
-import { InputBudget } from "../../src/partition/InputBudget.ts"
-import { OpenPurchases } from "../../src/partition/OpenPurchases.ts"
 import { PositionBeyondLog, runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
-import { NoticeSender } from "../../src/partition/NoticeSender.ts"
-import { brokerLayer } from "../../src/Layers.ts"
+import { brokerLayer, epochLayer } from "../../src/Layers.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
@@ -25,17 +17,7 @@ describe("a position beyond the input log", () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
     const runtime = ManagedRuntime.make(
       ActorRegistry.layer({ residentMax: 10, purchaseIdsMax: 1_000, idleMilliseconds: 60_000 }).pipe(
-        Layer.provideMerge(
-          Layer.mergeAll(
-            History.layer,
-            InputBudget.layer,
-            OpenPurchases.layer,
-            NoticeSender.layer,
-            TotalsBefore.layer,
-            WorkCounters.layer
-          )
-        ),
-        Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)),
+        Layer.provideMerge(epochLayer),
         Layer.provideMerge(brokerLayer(settings, "test"))
       )
     )

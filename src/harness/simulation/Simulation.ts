@@ -1,3 +1,4 @@
+import { failureOf } from "../../runtime/ExitFailure.ts"
 import { ConfigProvider, Context, Duration, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
 import type { Purchase } from "../../account/Purchase.ts"
 import type { Question } from "../../protocol/Query.ts"
@@ -352,8 +353,7 @@ class Run {
         one.answeredAt = this.world.now()
         if (result !== undefined && Exit.isSuccess(result)) one.outcome = "ok"
         else if (result !== undefined) {
-          const failure = Exit.findErrorOption(result)
-          one.outcome = failure._tag === "Some" && failure.value._tag === "OutcomeUnknown" ? "info" : "fail"
+          one.outcome = failureOf(result)?._tag === "OutcomeUnknown" ? "info" : "fail"
         }
         this.note(`client ${client}: ${one.purchase.userId}/${one.purchase.purchaseId} ${one.outcome}`)
       }

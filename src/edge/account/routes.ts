@@ -100,6 +100,7 @@ const totalRoute = route({
   group: "Users",
   summary: "The total of a user, exact and current, or at an earlier time",
   stores: false,
+  scope: "users:read",
   parameters: { id: askedUserIdField },
   query: {
     at: optional(
@@ -140,6 +141,7 @@ const historyRoute = route({
   group: "Users",
   summary: "The history of a user, newest first, in pages",
   stores: false,
+  scope: "users:read",
   parameters: { id: askedUserIdField },
   query: {
     limit: optional(
@@ -195,6 +197,7 @@ const receiptRoute = route({
   group: "Users",
   summary: "The receipt of a purchase",
   stores: false,
+  scope: "users:read",
   parameters: { id: askedUserIdField, purchaseId: askedPurchaseIdField },
   query: { consistency: consistencyParameter },
   headers: { "if-none-match": knownTags },

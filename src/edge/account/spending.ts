@@ -85,6 +85,7 @@ const spendingRoute = route({
   summary: "The spending of a user in each hour, day or month, exact and current",
   description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). Windows follow the clock and calendar of the time zone: a day on which the clock changes has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
   stores: false,
+  scope: "users:read",
   parameters: { id: askedUserIdField },
   query: {
     by: optional(wordField("by", windowUnits), "day", "How long a window is."),

@@ -53,6 +53,7 @@ const fileRoute = route({
   group: "Service",
   summary: "A file that the dashboard at / loads",
   stores: false,
+  scope: "public",
   parameters: { file: fileField },
   // A page may add a changing parameter to a file's URL, so that browsers and proxies load the file again.
   otherQuery: "ignored",

@@ -131,6 +131,7 @@ const generateRoute = (method: Route["method"], name: string) =>
     group: "Compatible",
     summary: "Store a number of random purchases of a user",
     stores: true,
+    scope: "generate",
     isLong: true,
     parameters: { count: countField, id: userIdField },
     answers: {
@@ -154,6 +155,7 @@ const duplicateRoute = (method: Route["method"], name: string) =>
     group: "Compatible",
     summary: "Store one purchase of a user many times under one purchaseId",
     stores: true,
+    scope: "generate",
     isLong: true,
     parameters: { count: countField, id: userIdField },
     answers: {
@@ -197,6 +199,7 @@ const totalRoute = route({
   group: "Compatible",
   summary: "The total of a user",
   stores: false,
+  scope: "users:read",
   parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
@@ -219,6 +222,7 @@ const historyRoute = route({
   group: "Compatible",
   summary: `The newest ${historyEntries} purchases of a user, oldest of them first, with the count of all`,
   stores: false,
+  scope: "users:read",
   parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
@@ -242,6 +246,7 @@ const idempotentRoute = route({
   group: "Compatible",
   summary: "Store a purchase whose purchaseId is made from its content",
   stores: true,
+  scope: "purchases:write",
   parameters: {
     userId: userIdField,
     product: productTextField("product"),

@@ -86,6 +86,7 @@ const postRoute = route({
   description:
     "A purchase without purchaseId and Idempotency-Key gets a new id. The same purchase again is answered as before, and counts once.",
   stores: true,
+  scope: "purchases:write",
   parameters: {},
   headers: { prefer: preferredWait, "idempotency-key": idempotencyKey },
   bodies: [onePurchase, manyPurchases],

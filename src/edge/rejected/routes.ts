@@ -120,6 +120,7 @@ const listRoute = route({
   group: "Rejected",
   summary: "The rejected records, newest first, in pages",
   stores: false,
+  scope: "rejected:read",
   parameters: {},
   query: {
     limit: optional(
@@ -167,6 +168,7 @@ const readRoute = route({
   group: "Rejected",
   summary: "One rejected record, with the steps of its replay",
   stores: false,
+  scope: "rejected:read",
   parameters: placeParameters,
   answers: { 200: jsonAnswer("The record.", RejectedRecord) },
   problems: ["not-found", "unavailable", "outcome-unknown"],
@@ -186,6 +188,7 @@ const replayRoute = route({
   description:
     "The body is the corrected purchase. Without a purchaseId its id is made from the record. The first replay of a record settles its content. The same replay again finishes one that broke off, and counts once. Another content is refused, unless the id of the first belongs to another purchase.",
   stores: true,
+  scope: "rejected:replay",
   parameters: placeParameters,
   bodies: [onePurchase],
   answers: {

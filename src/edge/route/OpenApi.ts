@@ -3,6 +3,7 @@ import packageJson from "../../../package.json" with { type: "json" }
 import { type AnswerSpec, type AnswerHeader, answerHeaders, jsonMediaType } from "../contract/AnswerSpec.ts"
 import { plainSchema } from "../contract/PlainSchema.ts"
 import { ProblemBody, type ProblemKind, problemKinds, problemMediaType, problemType } from "../contract/Problem.ts"
+import { scopes } from "../../protocol/Scope.ts"
 import { commonProblems, type Parameter, type Route } from "./Route.ts"
 
 type Json = JsonSchema.JsonSchema
@@ -35,6 +36,15 @@ export interface Operation {
   readonly parameters: ReadonlyArray<DescribedParameter>
   readonly requestBody?: { readonly required: true; readonly content: Content }
   readonly responses: Readonly<Record<string, DescribedAnswer | Reference>>
+  /** The ways in which a caller may show its rights, each with the scope that it needs. Any one of them is enough. */
+  readonly security: ReadonlyArray<Readonly<Record<string, ReadonlyArray<string>>>>
+}
+
+/** A way in which callers show their rights. */
+interface SecurityScheme {
+  readonly type: "http"
+  readonly scheme: "bearer"
+  readonly description: string
 }
 
 /** An OpenAPI document, version 3.1, as far as this service uses the format. */
@@ -48,6 +58,7 @@ export interface OpenApi {
     readonly schemas: Readonly<Record<string, Json>>
     readonly headers: Readonly<Record<string, { readonly description: string; readonly schema: Json }>>
     readonly responses: Readonly<Record<string, DescribedAnswer>>
+    readonly securitySchemes: Readonly<Record<string, SecurityScheme>>
   }
 }
 
@@ -212,6 +223,21 @@ const describeResponses = (components: Components, route: Route): Operation["res
   return { ...Object.fromEntries(answers), ...Object.fromEntries(problems) }
 }
 
+const securitySchemes = {
+  token: {
+    type: "http",
+    scheme: "bearer",
+    description: [
+      "A token has scopes. Each route needs one of them:",
+      ...Object.entries(scopes).map(([name, may]) => `- \`${name}\`: ${may}`)
+    ].join("\n")
+  }
+} as const
+
+/** Returns the rights that a route needs. An empty alternative means that the edge asks nobody for a token. */
+const describeSecurity = ({ scope }: Route): Operation["security"] =>
+  scope === "public" ? [] : [{}, { token: [scope] }]
+
 const describeOperation = (components: Components, route: Route): Operation => ({
   operationId: route.name,
   tags: [route.group],
@@ -219,7 +245,8 @@ const describeOperation = (components: Components, route: Route): Operation => (
   ...(route.description === undefined ? {} : { description: route.description }),
   parameters: describeParameters(components, route),
   ...describeBody(components, route),
-  responses: describeResponses(components, route)
+  responses: describeResponses(components, route),
+  security: describeSecurity(route)
 })
 
 /** Returns the OpenAPI document of routes. It is made from their declarations and the schemas of their requests. */
@@ -245,7 +272,8 @@ export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
     components: {
       schemas: components.schemas,
       headers: Object.fromEntries(headers),
-      responses: components.responses
+      responses: components.responses,
+      securitySchemes
     }
   }
 }

@@ -6,6 +6,7 @@ import type { EdgeFailure } from "../contract/FailureProblem.ts"
 import type { Field, FieldProblem } from "../contract/Field.ts"
 import { givenQuery } from "../contract/GivenQuery.ts"
 import { isProblem, type Problem, type ProblemKind } from "../contract/Problem.ts"
+import type { Scope } from "../../protocol/Scope.ts"
 
 /** A parameter of the query, or a header whose lines are one list. Callers may leave it out. */
 export interface Parameter<A> {
@@ -76,6 +77,8 @@ export interface Route {
    * from pages of other sites, requests that a browser sends ahead of its user, and HEAD.
    */
   readonly stores: boolean
+  /** The scope that a caller's token needs, or `public` if anybody may ask. */
+  readonly scope: Scope | "public"
   /** Answers a request; `body` is the member of `bodies` that was sent. */
   readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
 }
@@ -116,6 +119,11 @@ interface Declaration<
   readonly problems?: ReadonlyArray<Kind>
   /** Whether the route stores something. The member has no default, because the checks of origin depend on it. */
   readonly stores: boolean
+  /**
+   * The scope that a caller's token needs. `public` routes give no data of users and nothing about the system at work.
+   * The member has no default, so that no route is open by mistake.
+   */
+  readonly scope: Route["scope"]
   /**
    * Interrupts `handle` when the caller leaves. Only long requests need this. For the interruption the adapter makes an
    * AbortController and a whole Request, which cost more than a short request.

@@ -29,6 +29,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     group: "Service",
     summary: "The list of routes; for a browser, the dashboard",
     stores: false,
+    scope: "public",
     parameters: {},
     // Sites and mail programs add parameters to the links that they show.
     otherQuery: "ignored",
@@ -55,6 +56,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     group: "Service",
     summary: "This description of the service, for programs",
     stores: false,
+    scope: "public",
     parameters: {},
     answers: { 200: jsonAnswer("An OpenAPI document.", Schema.Record(Schema.String, Schema.Unknown)) },
     handle: (_request, edge) => Effect.sync(() => reply(200, { ...document(edge) }))
@@ -67,6 +69,7 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
     group: "Service",
     summary: "This description of the service, for people",
     stores: false,
+    scope: "public",
     parameters: {},
     // Sites and mail programs add parameters to the links that they show.
     otherQuery: "ignored",

@@ -17,6 +17,7 @@ const readRoute = route({
   summary: "The metrics of this edge, for Prometheus",
   description: `Without an Accept header, or if both formats are accepted, they are \`${prometheus}\`. A caller that prefers it gets \`${openmetrics}\`.`,
   stores: false,
+  scope: "metrics:read",
   parameters: {},
   answers: {
     200: {

@@ -13,6 +13,7 @@ const aliveRoute = route({
   group: "Service",
   summary: "Whether the process is alive",
   stores: false,
+  scope: "public",
   parameters: {},
   // Some probes add a parameter of their own, to avoid caches.
   otherQuery: "ignored",
@@ -39,6 +40,7 @@ const readyRoute = route({
   description:
     "The status is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. With `?applying=required` the status is 503 if they are not.",
   stores: false,
+  scope: "public",
   parameters: {},
   query: {
     applying: optional(

@@ -106,6 +106,7 @@ const statusRoute = route({
   description:
     "An edge asks the broker for partitions and workers at most twice a second, however many callers it has. For each process, a rate is the difference of two counts divided by the difference of their `heardAt`.",
   stores: false,
+  scope: "status:read",
   parameters: {},
   answers: { 200: jsonAnswer("The state of the system.", SystemState) },
   problems: ["unavailable"],

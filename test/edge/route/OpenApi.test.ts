@@ -15,6 +15,8 @@ import {
   wholeNumberField
 } from "../../../src/edge/contract/Field.ts"
 import { openApi } from "../../../src/edge/route/OpenApi.ts"
+import { route } from "../../../src/edge/route/Route.ts"
+import type { AnswerSpecs } from "../../../src/edge/contract/AnswerSpec.ts"
 import { isProblem } from "../../../src/edge/contract/Problem.ts"
 import { routes } from "../../../src/edge/server/Routes.ts"
 import { Description } from "../../../src/harness/system/Description.ts"
@@ -41,6 +43,34 @@ describe("GET /openapi.json", () => {
       routes.map(({ method, path }) => `${method} ${path}`).sort()
     )
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(routes.length)
+  })
+
+  it("the document names the scope that each route needs, and public routes need none", () => {
+    expect(document.components.securitySchemes["token"]).toMatchObject({ type: "http", scheme: "bearer" })
+    const scopeOf = ({ security }: (typeof operations)[number]["operation"]) => security.at(-1)?.["token"] ?? []
+    expect(operations.map(({ method, path, operation }) => [method, path, ...scopeOf(operation)]).sort()).toEqual(
+      routes
+        .map(({ method, path, scope }) => [method.toLowerCase(), path, ...(scope === "public" ? [] : [scope])])
+        .sort()
+    )
+    const open = routes.filter(({ scope }) => scope === "public").map(({ path }) => path)
+    expect(open).toEqual(["/livez", "/readyz", "/dashboard/{file}", "/", "/openapi.json", "/docs"])
+  })
+
+  it("a route that does not declare its scope is a type error", () => {
+    const declared = {
+      method: "GET",
+      path: "/forgotten",
+      name: "forgotten",
+      group: "Service",
+      summary: "Says nothing of its scope",
+      stores: false,
+      parameters: {},
+      answers: {} satisfies AnswerSpecs,
+      handle: () => Effect.succeed(new Response())
+    } as const
+    // @ts-expect-error: `scope` is missing.
+    expect(route(declared).scope).toBeUndefined()
   })
 
   it("the document has no reference that leads nowhere", () => {

@@ -220,6 +220,7 @@ describe("a server", () => {
       name: "forgotten",
       group: "Service",
       summary: "Says nothing of storing",
+      scope: "public",
       parameters: {},
       answers: {} satisfies AnswerSpecs,
       handle: () => Effect.succeed(new Response())

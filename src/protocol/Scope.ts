@@ -1,0 +1,20 @@
+/** Each scope, with the requests that a caller may send if its token has the scope. */
+export const scopes = {
+  "purchases:write": "Store purchases.",
+  "users:read": "Read totals, histories, receipts and spending of users.",
+  "feed:read": "Follow purchases as they are applied.",
+  "rejected:read": "Read rejected records.",
+  "rejected:replay": "Send corrected purchases instead of rejected records.",
+  generate: "Store random purchases and copies of a purchase in bulk.",
+  "status:read": "Read the state of the system.",
+  "metrics:read": "Read the metrics.",
+  "rules:read": "Read rules.",
+  "rules:write": "Create, change and remove rules.",
+  "alerts:read": "Read and follow alerts.",
+  "alerts:write": "Acknowledge and change alerts.",
+  "webhooks:read": "Read webhooks and their deliveries.",
+  "webhooks:write": "Create, change, test and remove webhooks."
+} as const
+
+/** What a caller may do. A token has a list of scopes, and each route that is not public needs one scope. */
+export type Scope = keyof typeof scopes

@@ -12,6 +12,7 @@ import { History } from "./ledger/History.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { ConnectionState } from "./nats/client/ConnectionState.ts"
 import { WorkCounters } from "./metrics/WorkCounters.ts"
+import { AlertStream } from "./nats/AlertStream.ts"
 import { CommitChain } from "./nats/CommitChain.ts"
 import { CommitStream } from "./nats/CommitStream.ts"
 import { Connection } from "./nats/client/Connection.ts"
@@ -38,6 +39,7 @@ import type { Settings } from "./Settings.ts"
 /** Makes everything that talks to the broker: one connection, and the services that use the connection. */
 export const brokerLayer = (settings: Settings, name: string) =>
   Layer.mergeAll(
+    AlertStream.layer(settings.replicas),
     ConnectionState.layer,
     CommitChain.layer(settings.replicas),
     CommitStream.layer,

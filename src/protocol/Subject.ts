@@ -90,7 +90,10 @@ export const querySubject = (partition: number): string => `query.${partition}`
 
 /** The stream of accounts that versions before the commit chain wrote. Only the upgrade reads it. */
 export const formerLedgerStream = "KV_ledger"
-/** The stream of the journal: `commit.<partition>`, `segment.<partition>`, and the rejected records. */
+/**
+ * The stream of the journal: `commit.<partition>`, `segment.<partition>`, `rules.<user token>`, and the rejected
+ * records.
+ */
 export const journalStream = "KV_journal"
 export const journalPrefix = "$KV.journal."
 /** The stream of the heads. */
@@ -108,3 +111,26 @@ export const segmentSubject = (partition: number): string => `${journalPrefix}se
  * base.
  */
 export const headsSubject = (partition: number, part: string): string => `${headsPrefix}${partition}.${part}`
+
+/** The prefix of the rules of a user. The token of the user follows. */
+export const rulesPrefix = `${journalPrefix}rules.`
+/** The filter of the rules of all users. */
+export const rulesFilter = `${rulesPrefix}*`
+/** Returns the subject of the rules of a user. They are in the journal, which gives rules and commits one order. */
+export const rulesSubject = (ownerToken: string): string => rulesPrefix + ownerToken
+
+/** The stream of the alerts, with the positions of the judges and the state of webhooks. */
+export const alertsStream = "KV_alerts"
+export const alertsPrefix = "$KV.alerts."
+/** Returns the subject of the alerts of a user. */
+export const alertSubject = (ownerToken: string): string => `${alertsPrefix}alert.${ownerToken}`
+/** The filter of the alerts of all users. */
+export const alertFilter = `${alertsPrefix}alert.*`
+/** Returns the subject of the position of a shard. */
+export const alertPositionSubject = (shard: number): string => `${alertsPrefix}position.${shard}`
+/** Returns the subject of the webhook of a user: its target and its secrets. */
+export const webhookSubject = (ownerToken: string): string => `${alertsPrefix}webhook.${ownerToken}`
+/** Returns the subject of the cursor of a user's webhook. */
+export const deliveredSubject = (ownerToken: string): string => `${alertsPrefix}delivered.${ownerToken}`
+/** Returns the subject of the alerts that a user's webhook refused. */
+export const deadSubject = (ownerToken: string): string => `${alertsPrefix}dead.${ownerToken}`

@@ -112,15 +112,14 @@ const unitsFrom = ({ text }: WrittenNumber, places: 0 | 2): bigint => {
   return units
 }
 
-/** Decodes an alert. Throws a SyntaxError, a SchemaError or {@link MalformedAlert} if the text is not one. */
-export const decodeAlert = (text: string): Alert => {
-  const { id, owner, rule: judged, userId, purchase, measured } = recordFrom(parseExactJson(text))
+const alertFrom = (value: unknown): Alert => {
+  const { id, owner, rule: judged, userId, purchase, measured } = recordFrom(value)
   const place = decodeAlertId(id)
   const rule = ruleFromJson(judged.asJudged)
   if (place === undefined) throw new MalformedAlert(`${id} is not the id of an alert.`)
   if (rule instanceof RuleProblem) throw new MalformedAlert(rule.message)
   const places = isInCents(rule.measure) ? 2 : 0
-  const { value, ...content } = purchase
+  const { value: price, ...content } = purchase
   return {
     ...place,
     owner,
@@ -128,8 +127,27 @@ export const decodeAlert = (text: string): Alert => {
     ruleVersion: judged.version,
     rule,
     userId,
-    purchase: { ...content, valueCents: unitsFrom(value, 2) },
+    purchase: { ...content, valueCents: unitsFrom(price, 2) },
     before: measured.before === undefined ? undefined : unitsFrom(measured.before, places),
     after: unitsFrom(measured.after, places)
   }
+}
+
+/** Decodes an alert. Throws a SyntaxError, a SchemaError or {@link MalformedAlert} if the text is not one. */
+export const decodeAlert = (text: string): Alert => alertFrom(parseExactJson(text))
+
+/**
+ * Writes the message of the key `alert.<owner>`: the alerts that one purchase gave one owner, in the order of the
+ * numbers of the rules, as an array of JSON. Equal alerts have equal texts, whoever judges.
+ */
+export const encodeAlerts = (alerts: ReadonlyArray<Alert>): string => `[${alerts.map(encodeAlert).join(",")}]`
+
+/**
+ * Decodes a message of the key `alert.<owner>`. Throws as {@link decodeAlert} does if the text is not an array of
+ * alerts.
+ */
+export const decodeAlerts = (text: string): Array<Alert> => {
+  const values = parseExactJson(text)
+  if (!Array.isArray(values)) throw new MalformedAlert("The message is not an array of alerts.")
+  return values.map(alertFrom)
 }

@@ -4,17 +4,27 @@ import { assert, property, sample, string } from "fast-check"
 import { connect, type JetStreamManager, type NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import {
+  alertFilter,
+  alertPositionSubject,
+  alertSubject,
+  alertsPrefix,
   commitFilter,
   commitSubject,
+  deadSubject,
   decodeToken,
+  deliveredSubject,
   encodeToken,
   groupSubject,
   headsSubject,
   partitionOf,
   purchaseSubject,
   readToken,
+  rulesFilter,
+  rulesPrefix,
+  rulesSubject,
   segmentSubject,
-  userTokenOfInput
+  userTokenOfInput,
+  webhookSubject
 } from "../../src/protocol/Subject.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 import { startEdge, testSettings } from "../../src/harness/system/TestLedger.ts"
@@ -99,6 +109,19 @@ describe("the subjects of the buckets", () => {
     expect(segmentSubject(3)).toBe("$KV.journal.segment.3")
     expect(headsSubject(3, "manifest")).toBe("$KV.heads.3.manifest")
     expect(commitFilter).toBe("$KV.journal.commit.*")
+  })
+
+  it("the rules of a user are a key of the journal, and its alerts and webhook are keys of the alerts", () => {
+    const owner = encodeToken("ann@x")
+    expect(rulesSubject(owner)).toBe("$KV.journal.rules.ann=40x")
+    expect(rulesFilter).toBe("$KV.journal.rules.*")
+    expect([rulesPrefix, alertsPrefix]).toEqual(["$KV.journal.rules.", "$KV.alerts."])
+    expect(alertSubject(owner)).toBe("$KV.alerts.alert.ann=40x")
+    expect(alertFilter).toBe("$KV.alerts.alert.*")
+    expect(alertPositionSubject(3)).toBe("$KV.alerts.position.3")
+    expect(webhookSubject(owner)).toBe("$KV.alerts.webhook.ann=40x")
+    expect(deliveredSubject(owner)).toBe("$KV.alerts.delivered.ann=40x")
+    expect(deadSubject(owner)).toBe("$KV.alerts.dead.ann=40x")
   })
 })
 

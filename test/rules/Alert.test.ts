@@ -4,8 +4,10 @@ import {
   type Alert,
   decodeAlert,
   decodeAlertId,
+  decodeAlerts,
   encodeAlert,
   encodeAlertId,
+  encodeAlerts,
   MalformedAlert
 } from "../../src/rules/Alert.ts"
 import { isInCents } from "../../src/rules/Rule.ts"
@@ -104,6 +106,19 @@ describe("an alert as text", () => {
     const text = encodeAlert(alert)
     expect(() => decodeAlert(text.replace('"who":', '"whose":'))).toThrow(MalformedAlert)
     expect(() => decodeAlert(text.replace(`"id":"`, `"id":"0`))).toThrow(MalformedAlert)
+  })
+})
+
+describe("the alerts of one purchase for one owner", () => {
+  it("are one array, and are read back in their order", () => {
+    const second = { ...laptop, ruleNumber: 18, ruleId: "other" }
+    expect(encodeAlerts([laptop, second])).toBe(`[${encodeAlert(laptop)},${encodeAlert(second)}]`)
+    expect(decodeAlerts(encodeAlerts([laptop, second]))).toEqual([laptop, second])
+    expect(decodeAlerts("[]")).toEqual([])
+  })
+
+  it("are not read from a single alert", () => {
+    expect(() => decodeAlerts(encodeAlert(laptop))).toThrow(MalformedAlert)
   })
 })
 

@@ -1,10 +1,11 @@
-import { headsStream, inputStream, journalStream } from "../../protocol/Subject.ts"
+import { alertsStream, headsStream, inputStream, journalStream } from "../../protocol/Subject.ts"
 
 /** The words for the streams in messages to people. */
 const storeNames: Readonly<Record<string, string>> = {
   [inputStream]: "the input log",
   [journalStream]: "the journal",
   [headsStream]: "the heads of accounts",
+  [alertsStream]: "the alerts",
   KV_workers: "the signs of life of workers"
 }
 

@@ -15,6 +15,8 @@ export const problemKinds = [
   "refused-by-rules",
   "conflicting-purchase",
   "already-replayed",
+  "rules-full",
+  "precondition-failed",
   "headers-too-large",
   "internal-error",
   "unavailable",

@@ -30,6 +30,8 @@ const titles: Record<string, readonly [number, string]> = {
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
   "already-replayed": [409, "The record was replayed with another content"],
+  "rules-full": [409, "There is no room for a further rule"],
+  "precondition-failed": [412, "The precondition does not hold"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
   "refused-by-rules": [422, "The rules refuse this value"],

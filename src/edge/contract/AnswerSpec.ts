@@ -6,10 +6,10 @@ export const answerHeaders = {
   allow: "The methods that the path has.",
   "cache-control": "Whether caches may keep the answer.",
   "content-security-policy": "The sources from which a browser may load files for the page.",
-  etag: "Names this state. Sent as If-None-Match, it gets 304 until the state changes.",
+  etag: "Names this state. Sent as If-None-Match, it gets 304 until the state changes. Sent as If-Match, it lets a change through only while the state is this one.",
   "idempotent-replayed": "`true` if the same purchase is known to have come before.",
   link: 'The next page, as `rel="next"`.',
-  location: "The path of the purchase's receipt.",
+  location: "The path of the purchase's receipt, or of the rule.",
   "preference-applied": "The preference that was followed, like `wait=5`.",
   "retry-after": "The seconds after which the caller may try again."
 } as const

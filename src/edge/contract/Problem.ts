@@ -10,6 +10,8 @@ export const problemKinds = {
   "not-acceptable": [406, "No acceptable form of the answer"],
   "request-timeout": [408, "The request took too long to arrive"],
   "already-replayed": [409, "The record was replayed with another content"],
+  "rules-full": [409, "There is no room for a further rule"],
+  "precondition-failed": [412, "The precondition does not hold"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
   "expectation-failed": [417, "The expectation cannot be met"],

@@ -69,6 +69,7 @@ Errors are \`${problemMediaType}\`. A query parameter that a route does not list
 const groups: Record<Route["group"], string> = {
   Purchases: "Storing purchases.",
   Users: "Totals, histories and receipts of users.",
+  Rules: "Rules of users about purchases. Each purchase that meets a rule gives one alert.",
   Rejected: "Purchases that could not be applied, and replays of them as they were meant.",
   Feeds: "Purchases as they are applied.",
   Compatible: "The routes of the system that this one re-implements. Some store by GET, since scripts do so.",

@@ -54,12 +54,12 @@ export const commonProblems = ["malformed-request", "not-acceptable", "internal-
 
 /** The declaration of a route. The edge serves requests by the declaration, and makes the document from it. */
 export interface Route {
-  readonly method: "GET" | "POST"
+  readonly method: "GET" | "POST" | "PUT" | "DELETE"
   /** The path with its parameters in braces, like `/users/{id}/total`. */
   readonly path: string
   /** Names the route for programs. */
   readonly name: string
-  readonly group: "Purchases" | "Users" | "Rejected" | "Feeds" | "Compatible" | "Service"
+  readonly group: "Purchases" | "Users" | "Rules" | "Rejected" | "Feeds" | "Compatible" | "Service"
   readonly summary: string
   readonly description?: string
   /** The parameters in the path, in the order in which they are read. */

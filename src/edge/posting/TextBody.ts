@@ -1,0 +1,35 @@
+import { Effect } from "effect"
+import type { Context as HttpContext } from "hono"
+import { boundedBody } from "../contract/BodyLimit.ts"
+import { singleHeader } from "../contract/HeaderLines.ts"
+import { isProblem, type Problem, problem } from "../contract/Problem.ts"
+import { orFail } from "../runtime/EdgeRuntime.ts"
+import { contentEncoding, unpacked } from "./ContentEncoding.ts"
+
+// The decoder drops a byte order mark at the start.
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")
+
+/** Returns the content encoding of a request's body. Fails if the service cannot unpack it. */
+export const encodingOf = (http: HttpContext) => {
+  const header = singleHeader(http, "Content-Encoding", { isList: true })
+  return orFail(isProblem(header) ? header : contentEncoding(header))
+}
+
+/** Reads a whole body as text. Fails with `tooLarge` if the body has more than `bytesMax` bytes, packed or unpacked. */
+export const textOfBody = Effect.fnUntraced(function* (
+  http: HttpContext,
+  bytesMax: number,
+  tooLarge: Problem<"body-too-large">
+) {
+  const encoding = yield* encodingOf(http)
+  const body = yield* boundedBody(http, bytesMax, tooLarge)
+  const bytes =
+    encoding === "identity"
+      ? body
+      : yield* Effect.mapError(unpacked(body, bytesMax), (failure) =>
+          failure._tag === "UnpackedTooLarge" ? tooLarge : problem("malformed-request", failure.message)
+        )
+  return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
+})

@@ -105,7 +105,8 @@ export const settings = Config.all({
   workerLease: duration("WORKER_LEASE", "3 seconds"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   /**
-   * Only for tests: the step at which the worker kills or freezes itself, and how many arrivals at the step that takes.
+   * Only for tests: the step at which the worker kills or freezes itself, and at which of its arrivals there it does
+   * so.
    */
   testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option),
   /** Only for tests: the number of revisions of a partition after which its heads are written. */

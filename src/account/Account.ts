@@ -105,7 +105,7 @@ export interface Decision {
   readonly decidedThrough: number
 }
 
-/** Shared by all decisions without repeats, which are nearly all. */
+/** The counts of every decision without repeats. Nearly all decisions are without repeats. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noSequences: ReadonlyArray<number> = []
 const noConflicts: ReadonlyArray<Delivered> = []
@@ -190,8 +190,8 @@ export const isSealDue = (
   (purchaseIds.unsealedSize + (unsealedRepeats?.size ?? 0) >= idsMin || unsealedRevisions >= revisionsMin)
 
 /**
- * Returns whether the account is at a bound, so that its next revision has to wait for the segment in flight, and name
- * that segment.
+ * Returns whether the account is at a bound. Its next revision then has to wait for the segment in flight, and has to
+ * name that segment.
  */
 export const mustAwaitSeal = (
   { purchaseIds, unsealedRevisions, sealing }: Account,
@@ -254,7 +254,8 @@ export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds)
 }
 
 /**
- * Takes note that all segments that {@link beginSeal} returned are stored. `segment` is the sequence of the last one.
+ * Ends the sealing that {@link beginSeal} began, when all of its segments are stored. `segment` is the sequence of the
+ * last one.
  */
 export const endSeal = (account: Account, segment: number, links: SegmentLinks): void => {
   account.segment = segment
@@ -274,7 +275,9 @@ const previousOf = (account: Account): Array<number> => {
     .slice(0, previousRevisionsMax)
 }
 
-/** Returns the revision that records a decision, on top of the account that it was decided against. */
+/**
+ * Returns the revision that records a decision. The account must be the one of the decision, and unchanged since then.
+ */
 export const revisionOf = (account: Account, decision: Decision): Revision => ({
   total: decision.total,
   count: account.count + decision.applied.length,

@@ -12,6 +12,6 @@ export interface AppliedIds {
   readonly sequenceAt: (index: number) => number
   /** Returns the fingerprint of the content of the purchase at an index. */
   readonly fingerprintAt: (index: number) => number
-  /** Adds an id. An id that the set has already keeps its first sequence and fingerprint. */
+  /** Adds an id. If the id is in the set already, its first sequence and fingerprint stay. */
   readonly add: (id: string, sequence: number, fingerprint: number) => void
 }

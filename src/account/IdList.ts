@@ -18,7 +18,10 @@ const rooms = Array.from({ length: roomStepMax + 1 }, (_, count) => {
     numbers: Array.from({ length: numbersOfId * added }, () => freeNumber)
   }
 })
-/** The UTF-16 units at the end of an id that its tag covers. Ids that are counted or random differ in these units. */
+/**
+ * The number of UTF-16 units at the end of an id from which its tag is computed. Random ids differ in these units, and
+ * so do ids that end with a counter.
+ */
 const tagUnits = 8
 
 /** Returns a hash of 32 bits of the length of an id and its last units. Ids with different tags differ. */

@@ -62,8 +62,8 @@ export const productTextProblem = (text: string): string | undefined => {
   return wrong ?? (isBlank(text) ? "must not be blank" : undefined)
 }
 
-// The pattern is for JSON Schema and can be read by all tools. The descriptions have the rules that it does not
-// express.
+// The pattern is for JSON Schema and can be read by all tools. The descriptions of the fields state the rules that the
+// pattern cannot express.
 const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
   Schema.String.check(
     Schema.makeFilter(

@@ -88,7 +88,7 @@ export class PurchaseIdSet {
     this.ids.add(purchaseId, revision, fingerprint)
   }
 
-  /** Makes room for `count` ids in one step, before they are added. */
+  /** Makes room for `count` further ids in one step, before they are added. */
   expect(count: number): void {
     if (count > listedMax) this.makeTable(count)
   }

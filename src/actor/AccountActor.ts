@@ -68,8 +68,8 @@ export interface ActorContext<Tag> {
   /** Called when the conflict of a purchase is counted by a stored commit. Its rejected record is stored by then. */
   readonly conflict: (rejection: Rejection) => void
   /**
-   * Called when a request did not surely succeed, or when an actor failed. The call ends the epoch, and so all of its
-   * actors.
+   * Called when a request failed, when its outcome is unknown, or when an actor failed. The call ends the epoch, and so
+   * all of its actors.
    */
   readonly failed: (reason: string) => void
 }
@@ -83,7 +83,7 @@ export interface ActorHands<Tag> extends ActorContext<Tag> {
    * then.
    */
   readonly wake: (actor: ResidentActor) => void
-  /** Takes note that an actor has its account. */
+  /** Takes note that an actor has loaded its account. */
   readonly loaded: (actor: ResidentActor) => void
   /** Takes note that an actor has finished the work that it took. `purchaseIds` is the size of its purchaseId set. */
   readonly finished: (actor: ResidentActor, purchaseIds: number) => void
@@ -99,7 +99,7 @@ export abstract class ResidentActor extends LruEntry {
   isLoading = true
   /** Whether the actor has nothing to do. */
   abstract readonly isPassive: boolean
-  /** Takes envelopes from the actor's mailbox, if the actor has its account. */
+  /** Takes envelopes from the actor's mailbox, if the actor has loaded its account. */
   abstract turn(): void
   /** Ends the actor. It does nothing from then on. */
   abstract end(): void
@@ -315,7 +315,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.hands.writer.submit(this)
   }
 
-  /** Returns the commit's line of the decided revision. Nothing changes the account between decision and commit. */
+  /** Returns the decided revision as a line of the commit. Nothing changes the account between decision and commit. */
   line(): string {
     const { account, decision } = this
     if (account === undefined || decision === undefined) throw new Error("nothing is decided")

@@ -41,7 +41,7 @@ export class ActorRegistry extends Context.Service<
     ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | ActorServices>
     /**
      * Waits until there may be room for another actor. Room may come when an actor finishes its work, or when enough
-     * actors have their accounts.
+     * actors have loaded their accounts.
      */
     readonly room: Effect.Effect<void>
     /** Returns how many actors are in memory. */

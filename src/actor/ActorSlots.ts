@@ -4,8 +4,8 @@ import { LruList } from "./LruList.ts"
 
 /**
  * The most actors that load their account at once. At this number, other users wait until half of these actors have
- * their accounts. Actors that need the same commit share one read of that commit, so many loads at once take fewer
- * reads. There is a bound because each load takes memory.
+ * loaded their accounts. Actors that need the same commit share one read of that commit, so many loads at once take
+ * fewer reads. There is a bound because each load takes memory.
  */
 export const loadingMax = 8_192
 
@@ -30,7 +30,7 @@ export interface SlotBounds {
 export class ActorSlots {
   /**
    * Waits until there may be room for another actor. Room may come when an actor finishes its work, or when enough
-   * actors have their accounts.
+   * actors have loaded their accounts.
    */
   readonly room: Effect.Effect<void>
   private readonly bounds: SlotBounds
@@ -73,7 +73,7 @@ export class ActorSlots {
     actor.usedAt = now
   }
 
-  /** Takes note that an actor has its account. */
+  /** Takes note that an actor has loaded its account. */
   loaded(actor: ResidentActor): void {
     if (!actor.isLoading) return
     actor.isLoading = false
@@ -106,7 +106,7 @@ export class ActorSlots {
     }
   }
 
-  // If each loaded actor woke all callers that wait for room, most of them would find no room.
+  // If each loaded actor woke all callers that wait for room, most callers would find no room.
   private giveRoom(): void {
     if (!this.isLoadingFull) this.someFinished.openUnsafe()
   }

@@ -2,13 +2,16 @@ import { Effect } from "effect"
 import type { Account } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 
-/** A look at an account. A look copies the values that it needs, and keeps no part of the account. */
+/**
+ * A function that looks at an account in the turn of its actor. It copies the values that it needs, and keeps no part
+ * of the account.
+ */
 export interface Look<A> {
   readonly userToken: string
   readonly look: (account: Account) => A
 }
 
-/** The reads that the owner of a partition offers, in the name of its epoch. */
+/** The reads that the owner of a partition offers while its epoch lasts. */
 export interface EpochReads {
   /**
    * Returns the input sequence of the partition's newest message, as the leader has it. Returns `dispatchedThrough` if
@@ -29,10 +32,10 @@ export interface EpochReads {
 }
 
 /**
- * Looks at accounts with everything that was stored before the call. Returns `undefined` if the epoch is over. The
- * first look is current if the log holds no newer input. Otherwise waits until the actors have the newer input, and
- * looks again. Checks ownership last, because input that another owner applied may be purged already. Neither the log
- * nor our position would show such input.
+ * Looks at accounts when they include all input that was stored before the call. Returns `undefined` if the epoch is
+ * over. The first look is current if the log holds no newer input. Otherwise waits until the actors have the newer
+ * input, and looks again. Checks ownership last, because input that another owner applied may be purged already.
+ * Neither the log nor our position would show such input.
  */
 export const lookStrong = Effect.fnUntraced(function* <A>(reads: EpochReads, look: Effect.Effect<A>) {
   const dispatchedThrough = reads.dispatchedThrough()
@@ -45,7 +48,9 @@ export const lookStrong = Effect.fnUntraced(function* <A>(reads: EpochReads, loo
   return (yield* reads.stillOwner) ? seen : undefined
 })
 
-/** Looks at accounts with everything that is committed, as the owner. Returns `undefined` if the epoch is over. */
+/**
+ * Looks at accounts as they are committed, without a check for newer input. Returns `undefined` if the epoch is over.
+ */
 export const lookCommitted = <A>(
   reads: EpochReads,
   look: Effect.Effect<A>

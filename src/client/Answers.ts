@@ -192,8 +192,8 @@ export interface ReadyState {
 }
 
 /**
- * A worker, and the counts of its process since its start. The counts are missing until a sign of life of the worker
- * has them.
+ * A worker, and the counts of its process since its start. The counts are missing until the worker has sent them in a
+ * sign of life.
  */
 export interface WorkerStatus {
   readonly worker: string

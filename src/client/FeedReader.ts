@@ -41,13 +41,13 @@ class Silence {
     return AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
   }
 
-  /** Begins to count anew, because the service was heard. */
+  /** Begins to count the silence anew, because the service was heard. */
   heard(): void {
     this.paused()
     this.timer = setTimeout(() => this.controller.abort(new NoAnswer("the feed fell silent")), silenceMillisecondsMax)
   }
 
-  /** Stops counting, because the caller does not read. */
+  /** Stops counting the silence, because the caller does not read. */
   paused(): void {
     clearTimeout(this.timer)
   }
@@ -76,7 +76,7 @@ export async function* readFeed(transport: Transport, path: string, options: Fee
         for await (const event of eventsOf(linesOf(body))) {
           attempt = 0
           patience.stop()
-          // While the caller has an event, nothing is read. So the feed is not silent then.
+          // While the caller works on an event, nothing is read, so that time does not count as silence.
           silence.paused()
           if (event !== undefined) {
             const found = feedEventOf(event, path)

@@ -29,7 +29,7 @@ export interface ReadOptions extends CallOptions {
 export interface PageOptions extends CallOptions {
   /** The most items of each page. */
   readonly limit?: number
-  /** The `next` of the page before. */
+  /** The `next` of the previous page; left out for the first page. */
   readonly next?: string | undefined
 }
 

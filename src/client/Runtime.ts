@@ -22,7 +22,7 @@ const hasStreamedRequests = (): boolean => {
   }
 }
 
-/** Checks of everything that this client uses and that some runtimes lack. */
+/** The features that this client uses and that some runtimes lack, each with a function that checks for the feature. */
 const isThere = {
   fetch: () => typeof fetch === "function",
   Request: () => typeof Request === "function",
@@ -37,15 +37,16 @@ const isThere = {
 
 type Need = keyof typeof isThere
 
-/** The needs of every call beside `fetch`. */
+/** The features that every call needs, besides `fetch`. */
 export const callNeeds: ReadonlyArray<Need> = ["Request", "AbortController", "AbortSignal.any"]
-/** The needs of a call that reads its answer line by line. */
+/** The features that a call needs if it reads its answer line by line. */
 export const lineNeeds: ReadonlyArray<Need> = [...callNeeds, "TextDecoderStream", "loops over a ReadableStream"]
-/** The needs of a call that sends many purchases through one request. */
+/** The features that a call needs if it sends many purchases through one request. */
 export const streamNeeds: ReadonlyArray<Need> = [...lineNeeds, "requests with a stream as their body"]
 
 /**
- * Throws an {@link UnsupportedRuntime} if the runtime lacks one of the needs. Calls check the runtime before they send.
+ * Throws an {@link UnsupportedRuntime} if the runtime lacks one of the needed features. Calls check the runtime before
+ * they send.
  */
 export const requireOfRuntime = (needs: ReadonlyArray<Need>): void => {
   const missing = needs.filter((need) => !isThere[need]())

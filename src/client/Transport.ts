@@ -70,7 +70,7 @@ const problemIn = (text: string): ProblemBody | undefined => {
   }
 }
 
-/** Sends the requests of the client. Sends a request again while that may help. */
+/** Sends the requests of the client. Sends a request again as long as a repetition may succeed. */
 export class Transport {
   private readonly settings: ClientSettings
   private readonly retry: RetrySettings
@@ -95,8 +95,8 @@ export class Transport {
   }
 
   /**
-   * Throws an `UnsupportedRuntime` if the runtime lacks one of the needs. Every call checks the runtime before it
-   * sends.
+   * Throws an `UnsupportedRuntime` if the runtime lacks one of the needed features. Every call checks the runtime
+   * before it sends.
    */
   requireRuntime(needs: Parameters<typeof requireOfRuntime>[0] = callNeeds): void {
     requireOfRuntime(this.settings.fetch === undefined ? ["fetch", ...needs] : needs)
@@ -134,7 +134,10 @@ export class Transport {
     }
   }
 
-  /** Sends a request, again while that may help, and returns its answer. `waitSeconds` is as in {@link patience}. */
+  /**
+   * Sends a request, repeats it as long as a repetition may succeed, and returns its answer. `waitSeconds` is as in
+   * {@link patience}.
+   */
   async answer(path: string, init: RequestInit, signal: AbortSignal | undefined, waitSeconds = 0): Promise<JsonAnswer> {
     this.requireRuntime()
     const patience = this.patience(signal, waitSeconds)

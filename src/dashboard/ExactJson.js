@@ -1,6 +1,7 @@
 /**
  * Reads JSON with its amounts as text, so that no amount goes through a float. The service writes amounts with a
- * decimal point, and all other numbers without one. Throws an Error if the browser has no source text access.
+ * decimal point, and all other numbers without one. Throws an Error if the browser's JSON.parse does not give the
+ * source text of numbers.
  *
  * @param {string} text
  * @returns {any}

@@ -2,7 +2,10 @@ import { parseExact } from "./ExactJson.js"
 
 /** The most events that are kept between two calls of `newest`. Older events are not shown. */
 const keptMax = 64
-/** The longest wait after the first failure, and the longest wait of all. The first doubles with each failure. */
+/**
+ * The longest wait after the first failure, which doubles with each further failure, and the longest wait after any
+ * failure.
+ */
 const againMilliseconds = 1_000
 const againMaxMilliseconds = 30_000
 /** The longest gap after which a feed goes on after its last event. After a longer gap, the feed begins anew. */

@@ -1,4 +1,4 @@
-/** The time in which a sample counts. */
+/** The time for which a sample counts. */
 const windowMilliseconds = 60_000
 const samplesMax = 2_000
 

@@ -37,7 +37,11 @@ export const showPartitions = ({ partitions }) => {
   byId("partitions").replaceChildren(...cells)
 }
 
-/** Returns the start of a worker's counts, as nodes. @param {string | undefined} startedAt */
+/**
+ * Returns the time since which a worker counts, as nodes of the page; an empty list if the time is unknown.
+ *
+ * @param {string | undefined} startedAt
+ */
 const since = (startedAt) =>
   startedAt === undefined
     ? []

@@ -3,7 +3,10 @@ import { amount, count, moment } from "./Format.js"
 import { ask, messageOf } from "./Service.js"
 
 const members = /** @type {const} */ (["userId", "purchaseId", "productName", "productType", "value", "quantity"])
-/** The members that are numbers in JSON. A wrong number is sent as text, and the service answers with the mistake. */
+/**
+ * The members that are numbers in JSON. An input that is not a number is sent as text, and the service answers what is
+ * wrong with it.
+ */
 const numbers = new Set(["value", "quantity"])
 const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 /** The most characters of a payload that are shown. */
@@ -67,7 +70,7 @@ export class ReplayDialog {
       say(this.message, "")
       byId("replay-note").textContent += `: ${record.reason}`
       byId("replay-payload").textContent = record.payload.slice(0, payloadShownMax)
-      // The first replay has decided the content.
+      // A replay that has begun has settled its purchase, so the form shows the purchase of the newest step.
       const settled = record.trail.at(-1)?.purchase
       const known = settled ?? (record.encoding === "text" ? readable(record.payload) : {})
       for (const name of members) byId(`replay-${name}`, HTMLInputElement).value = String(known[name] ?? "")

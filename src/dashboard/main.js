@@ -35,7 +35,7 @@ let isAnswered = true
 /** @type {import("./TroubleView.js").Trouble | undefined} */
 let trouble
 
-/** Returns the state of the service in a few words. The trouble stands above the figures. */
+/** Returns the state of the service in a few words. The details of a trouble stand above the figures of the page. */
 const connectionText = () => {
   if (trouble !== undefined) return trouble.short
   return feed.isOpen ? "Live: stored and applied" : "The feed broke off. Asking again."

@@ -82,7 +82,7 @@ export class CatchUp {
       let cursor = from
       while (true) {
         // Revisions that are not in memory are read from the journal. If the journal has none either, the reader has
-        // everything below the floor.
+        // everything that is older than the revisions in memory.
         const { floor } = this.tail.recent
         const known = this.tail.recent.after(cursor, userToken)
         const revisions = known ?? (yield* this.reads.pageAfter(cursor, userToken))

@@ -65,7 +65,7 @@ export class GroupSender {
     this.sendSoon(this.waiting.add(call, notice))
   }
 
-  /** Sends the waiting calls of streams, as long as there is room for the next call. */
+  /** Sends the calls that wait for room, as long as there is room for the next call. */
   sendSubmitted(): void {
     for (let lanes = this.waiting.admitNext(); lanes !== undefined; lanes = this.waiting.admitNext()) {
       this.sendSoon(lanes)

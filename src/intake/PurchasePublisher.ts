@@ -21,7 +21,7 @@ export interface AppliedByNotice {
   readonly totalAfter: Cents
 }
 
-/** Purchases of a stream that have room at the edge. */
+/** Purchases of a body of lines that have room at the edge. */
 export interface Submitted {
   /** Waits until each purchase has a result, and returns the results in the order of the purchases. */
   readonly results: Effect.Effect<ReadonlyArray<PublishResult>>
@@ -77,8 +77,8 @@ export class PurchasePublisher extends Context.Service<
       otherwise: (published: Published) => Effect.Effect<A, E, R>
     ) => Effect.Effect<AppliedByNotice | A, PublishFailure | E, R>
     /**
-     * Waits for room for purchases of a stream, in the order of the calls. Succeeds when the purchases have room. The
-     * `results` of the answer wait until the purchases are stored or failed.
+     * Waits for room for purchases of a body of lines, in the order of the calls. Succeeds when the purchases have
+     * room. The `results` of the answer wait until the purchases are stored or failed.
      */
     readonly submit: (purchases: ReadonlyArray<Purchase>) => Effect.Effect<Submitted>
     /** Returns how many purchases wait to be stored. */

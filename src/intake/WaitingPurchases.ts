@@ -6,12 +6,12 @@ import { PublishLane, type WaitingPurchase } from "./PublishLane.ts"
 import type { PublishFailure, PublishResult } from "./PublishResult.ts"
 
 /**
- * The number of waiting purchases up to which streams have room at an edge. Above this number streams wait, and only
- * single requests have room.
+ * The number of waiting purchases up to which bodies of lines have room at an edge. Above this number bodies of lines
+ * wait, and only other requests have room.
  */
 export const streamedWaitingMax = 10_000
 
-/** A call with purchases of a stream. The call waits for room. */
+/** A call with purchases of a body of lines. The call waits for room. */
 export interface Submission {
   readonly call: PublishCall
   /** Called once, when the purchases have room, or when they never will. */
@@ -19,8 +19,8 @@ export interface Submission {
 }
 
 /**
- * The purchases of an edge whose results are not known yet, in a lane for each partition. Calls of streams wait in
- * front of the lanes, in their order, until there is room.
+ * The purchases of an edge whose results are not known yet, in a lane for each partition. Calls with purchases of
+ * bodies of lines wait in front of the lanes, in their order, until there is room.
  */
 export class WaitingPurchases {
   private readonly lanes: ReadonlyArray<PublishLane>
@@ -49,7 +49,10 @@ export class WaitingPurchases {
     return touched
   }
 
-  /** Lets a call of a stream wait for room. Returns a function that withdraws the call if it still waits. */
+  /**
+   * Lets a call with purchases of a body of lines wait for room. Returns a function that withdraws the call if it still
+   * waits.
+   */
   submit(submission: Submission): () => void {
     this.submissions.push(submission)
     return () => {
@@ -59,8 +62,8 @@ export class WaitingPurchases {
   }
 
   /**
-   * Puts the next call of a stream into its lanes, and returns these lanes. Returns `undefined` if no call waits or
-   * there is no room.
+   * Puts the purchases of the next waiting call into their lanes, and returns these lanes. Returns `undefined` if no
+   * call waits or there is no room.
    */
   admitNext(): ReadonlySet<PublishLane> | undefined {
     const next = this.submissions[0]

@@ -59,7 +59,7 @@ export const namedRevision = (
     found === undefined ? inconsistent(userToken, `revision ${sequence} is missing`) : Effect.succeed(found)
   )
 
-/** The order of the revisions that one segment covers. */
+/** The revisions that one segment covers, oldest first, without their ids. */
 interface SealedPart {
   readonly segment: number
   readonly order: ReadonlyArray<SealedOrder>

@@ -18,13 +18,19 @@ export interface ChainEpoch<Tag> {
   readonly progress: InputProgress<Tag>
   readonly isOpen: () => boolean
   /**
-   * Called when a commit is durable, before its proposals are told. Gets the users of the commit's revisions, and the
-   * commit's sequence.
+   * Called when a commit is durable, before the proposers of its revisions hear of it. Gets the users of the commit's
+   * revisions, and the commit's sequence.
    */
   readonly stored: (userTokens: ReadonlyArray<string>, sequence: number) => void
-  /** Called after the proposals of a durable commit were told. Gets the messages that are wholly committed now. */
+  /**
+   * Called when the proposers of a durable commit have heard of it. Gets the messages over which the position has moved:
+   * these messages are wholly committed.
+   */
   readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
-  /** Called when a commit did not surely succeed. The work in hand is void then, and a new epoch has to begin. */
+  /**
+   * Called when a commit failed, or when its outcome is unknown. The work in hand is void then, and a new epoch has to
+   * begin.
+   */
   readonly failed: (reason: string) => void
 }
 

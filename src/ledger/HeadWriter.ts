@@ -20,7 +20,8 @@ export interface WriterHands {
   readonly store: (typeof HeadStore)["Service"]
   readonly bounds: (typeof HeadWriting)["Service"]
   /**
-   * Lets one partition of a worker write its heads at a time, because a base is the largest thing that a worker writes.
+   * Lets the partitions of a worker write their heads one after another, because a base is the largest thing that a
+   * worker writes.
    */
   readonly writing: Semaphore.Semaphore
 }

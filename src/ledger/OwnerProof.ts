@@ -14,8 +14,9 @@ export interface OwnerProof {
    */
   readonly byLeader: Effect.Effect<boolean, BrokerFailure>
   /**
-   * Called before a commit is published. Returns a function to call with whether the commit was stored. That function
-   * answers everyone who was waiting for a proof when `publishing` was called.
+   * Called before a commit is published. Returns a function, which the caller calls with `true` if the commit was
+   * stored, and else with `false`. That function answers everyone who was waiting for a proof when `publishing` was
+   * called.
    */
   readonly publishing: () => (isStored: boolean) => void
 }

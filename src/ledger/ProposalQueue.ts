@@ -6,8 +6,8 @@ export const commitBytesMax = 128 * 1024
 export const commitRevisionsMax = 1_000
 
 /**
- * A revision that an actor proposes for the next commit. A proposal without a revision only lets the position pass
- * parts of messages.
+ * A revision that an actor proposes for the next commit. A proposal without a revision only says that parts of messages
+ * are finished, so that the position can advance.
  */
 export interface RevisionProposal<Tag> {
   readonly userToken: string

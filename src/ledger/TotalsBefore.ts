@@ -36,8 +36,8 @@ export const probeIn = (low: number, high: number): number => {
 const nothing: TotalBefore = { total: 0n, count: 0 }
 
 /**
- * Returns the account's total after the last purchase of a revision that came before a moment. A purchase came when the
- * broker stored its message. Returns zero if no purchase of the revision came before the moment.
+ * Finds the last purchase of a revision that the broker stored before a moment, and returns the account's total after
+ * that purchase. Returns zero if the broker stored no purchase of the revision before the moment.
  */
 const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefore => {
   if (stored === undefined) return nothing
@@ -89,8 +89,8 @@ export class TotalsBefore extends Context.Service<
         const found = new Map<number, TotalBefore>()
 
         /**
-         * Finds the totals of the `wanted` moments. All of them are after the first purchase of the revision `floor`,
-         * and none is after the first purchase of revision number `high + 1`.
+         * Finds the totals of the `wanted` moments. All of these moments are after the first purchase of the revision
+         * `floor`. None is after the first purchase of the revision with the number `high + 1`.
          */
         const place = (
           low: number,

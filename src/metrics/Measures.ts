@@ -69,7 +69,10 @@ const repeats = labelled(
   "net"
 )
 
-/** Counts purchases that came again, by the net that caught them. */
+/**
+ * Counts purchases that came again. `net` says what recognised them: the broker's duplicate window or the purchaseId
+ * set.
+ */
 export const purchasesRepeated = (count: number, net: "broker-window" | "purchase-id-set"): void => repeats(count, net)
 
 /** Counts a message: its purchases, its outcome, and the time that the broker took for it. */

@@ -34,7 +34,7 @@ export class PullDemand {
     this.requests.delete(id)
   }
 
-  /** Counts a delivery for the oldest request. */
+  /** Counts a delivery against the oldest request. */
   delivered(bytes: number): void {
     for (const [id, request] of this.requests) {
       request.messages -= 1

@@ -84,8 +84,8 @@ export class RejectedRecords extends Context.Service<
     /** Returns the steps of a record's replay, oldest first. */
     readonly trail: (key: RejectedKey) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
     /**
-     * Writes the next step. Fails with `CommitConflict` unless `after` is the sequence of the newest step, or 0 before
-     * the first step.
+     * Writes the next step of a record's replay. Fails with `CommitConflict` unless `after` is the sequence of the
+     * newest step, or 0 before the first step.
      */
     readonly step: (
       key: RejectedKey,

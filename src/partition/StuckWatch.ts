@@ -12,8 +12,8 @@ const checkEvery = pullHeartbeat
  */
 const silentChecksMax = 3
 /**
- * The longest wait of a question for input while no input comes at all. After this time, the awaited input was lost on
- * its way.
+ * The longest wait of a question for input while no input comes at all. After this time, the awaited input counts as
+ * lost on its way.
  */
 const questionStuckMax = Duration.seconds(2)
 

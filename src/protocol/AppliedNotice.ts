@@ -32,8 +32,8 @@ const addressText = /^([A-Za-z0-9]{1,32})\.([1-9][0-9]{0,14})$/
 export const encodeNoticeAddress = ({ edge, message }: NoticeAddress): string => `${edge}.${message}`
 
 /**
- * Decodes an address. Returns `undefined` if the text is malformed. Anyone may publish a purchase with any address, and
- * a notice must not be sent to a subject of anyone but edges.
+ * Decodes an address. Returns `undefined` if the text is malformed. Anyone may publish a purchase with any address, so
+ * the check keeps notices from going to other subjects than those of edges.
  */
 export const decodeNoticeAddress = (text: string): NoticeAddress | undefined => {
   const [, edge, message] = addressText.exec(text) ?? []

@@ -198,7 +198,7 @@ describe("decide", () => {
     )
   })
 
-  it("decide gives the same total for any order when the contents agree", () => {
+  it("decide gives the same total for any order of purchases if equal ids have equal contents", () => {
     const agreeing = fc.array(
       fc.integer({ min: 0, max: 30 }).map((id) => purchaseOf(id, id + 1)),
       { maxLength: 80 }

@@ -92,7 +92,7 @@ describe("a window", () => {
     expect((windowEnd(kind, at(moment)) - windowStart(kind, at(moment))) / hour).toBe(hours)
   })
 
-  it("a window is found by the number of windows that begin before a moment", () => {
+  it("the start of an earlier window is found by counting windows back from a moment", () => {
     const berlin = (by: "day" | "month") => ({ by, timeZone: "Europe/Berlin" })
     const shown = (kind: ReturnType<typeof berlin>, windows: number) =>
       clockTime(windowStartBefore(kind, at("2026-03-31T12:00:00Z"), windows), kind.timeZone)

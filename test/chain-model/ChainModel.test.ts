@@ -183,7 +183,7 @@ describe("a planted mistake is caught", () => {
 describe("each form of the owner's check alone", () => {
   const forms = ["commit", "read"] as const
   it.each(forms)(
-    "with the owner check by a %s alone, reads are answered, and a read without a barrier is wrong",
+    "if only a %s proves the owner, reads are answered, and reads that skip newer input are found",
     (ownerCheck) => {
       const { violation } = explorePlanted({ mistakes: ["read without barrier"], script: one, reads: 1, ownerCheck })
       expect(violation?.history.at(-1)).toContain("answers with 0 purchases")

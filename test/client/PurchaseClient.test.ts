@@ -279,7 +279,7 @@ describe("many purchases", () => {
     expect(await client.total("joy")).toMatchObject({ purchaseCount: 2_500 })
   })
 
-  it("the answer tells refused purchases beside stored purchases", async () => {
+  it("the answer distinguishes refused purchases from stored purchases", async () => {
     const lines = await taken(clientOf().client.postAll([lamp("hal"), lamp("hal", { quantity: 0 }), lamp("hal")]))
     expect(lines.map(({ outcome }) => outcome.status)).toEqual(["stored", "refused", "stored"])
   })

@@ -63,7 +63,7 @@ describe("a runtime that lacks something", () => {
     expect(await client.post({ ...lamp, purchaseId: "p1" })).toEqual({ status: "stored" })
   })
 
-  it("a runtime that lacks something makes a call without a fetch of its own fail", async () => {
+  it("a runtime that lacks fetch makes a call fail if the client was given no other fetch", async () => {
     vi.stubGlobal("fetch", undefined)
     await expect(new PurchaseClient({ url: "http://ledger" }).total("ann")).rejects.toThrow("lacks fetch")
   })

@@ -57,7 +57,7 @@ describe("a call that is not answered", () => {
     expect(await failureWithin(0.2, call)).toEqual(new TimedOut(10_000, undefined))
   })
 
-  it("a call times out with its newest failure, and tells at the first repetition until when it goes on", async () => {
+  it("a call times out with its newest failure, and each repetition reports when the call will time out", async () => {
     const { client, repetitions } = clientOf((request, attempt) => (attempt < 3 ? notNow : silence)(request, attempt))
     const until = Date.now() + 10_000
     const failure = await failureWithin(11, client.total("ann"))

@@ -29,7 +29,7 @@ describe("while the broker is gone", () => {
     ])
   })
 
-  it("a body of lines is refused line by line while the broker is gone, and ends before its end", async () => {
+  it("while the broker is gone, each line of a body is refused, and the answer ends before the body", async () => {
     const detail =
       "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const problem = (text: string) =>

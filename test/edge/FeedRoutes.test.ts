@@ -120,7 +120,7 @@ describe("the parameter lastEventId", () => {
 
 describe("a request for a feed", () => {
   it.each(["/feed", "/users/ann/feed"])(
-    "a request for a feed by a caller who takes no events is refused (%s)",
+    "a request for a feed is refused if its Accept header allows no server-sent events (%s)",
     async (path) => {
       for (const accept of ["application/json", "text/html", "text/event-stream;q=0"]) {
         const answer = await seen(service.edge.app.request(path, { headers: { accept } }))

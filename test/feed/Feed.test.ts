@@ -258,7 +258,7 @@ describe("The feed", () => {
     }
   })
 
-  it("a feed gives the revisions that came and left memory while it read an empty page", async () => {
+  it("a feed gives also the revisions that came and left memory while the feed read an empty page", async () => {
     ledger.grow(50)
     await read().begun()
     const gate = makeGate()
@@ -290,7 +290,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual(evenNumbers(0, 700))
   })
 
-  it("a feed repeats nothing to a reader that another edge has already told more", async () => {
+  it("a feed repeats nothing to a reader that has read further at another edge", async () => {
     ledger.grow(3)
     await read().begun()
     ledger.ahead = 10

@@ -138,7 +138,7 @@ describe("a cluster that elects a leader", () => {
 })
 
 describe("purchases behind a message that found no leader", () => {
-  it.effect("purchases behind a message that found no leader fail with that message, and do not wait longer", () =>
+  it.effect("purchases that wait behind a message fail at the same time as the message", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver(() => Effect.fail(leaderless))
       yield* Effect.forkChild(publisher.publish([purchase("p1")]))

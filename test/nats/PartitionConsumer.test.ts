@@ -56,7 +56,7 @@ describe("a pull of a partition", () => {
     await Effect.runPromise(Effect.scoped(pulled))
   }
 
-  it("a pull that waits for nothing counts no silence of the broker, and a waiting pull does again", () =>
+  it("a pull counts the silence of the broker only while it waits for a message", () =>
     pulling(["a message"], async (pull, told) => {
       pull.request(1, plenty)
       await until("it is delivered", () => told.delivered === 1)

@@ -69,8 +69,8 @@ const Spending = Schema.Struct({
 })
 
 /**
- * Returns the time that an answer covers. Without `to` the time ends with the current window. Without `from` it has the
- * default number of windows.
+ * Returns the range of time that an answer covers. Without `to` the range ends with the current window. Without `from`
+ * the range has the default number of windows.
  */
 const rangeOf = (kind: WindowKind, from: number | undefined, to: number | undefined, now: number): Window => {
   const end = to ?? windowEnd(kind, now)

@@ -20,7 +20,10 @@ const decoded = (name: string, value: string): string | Malformed => {
     : problem("malformed-request", `The header ${name} holds bytes that are not UTF-8 text. Send it in UTF-8.`)
 }
 
-/** Returns a header's lines as they were sent. Without a socket, as in tests, they come joined to one line. */
+/**
+ * Returns a header's lines as they were sent. Without a socket, as in tests, the lines come joined with commas to one
+ * line.
+ */
 const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   if (incoming === undefined) {

@@ -20,9 +20,9 @@ export const eventStreamHeaders = {
 /** The time that a reader has to take the last event of its feed. After this time the connection is cut. */
 const endWait = Duration.seconds(5)
 
-// Returns the mark that tells the adapter of Node that the answer was written. The adapter sees its mark only in a
-// standard Response, and not in its own light class. A clone is always a standard Response. The class of the constant
-// itself depends on the order of imports.
+// Returns the response with which a handler tells Hono's adapter for Node that the answer is already written. The
+// adapter has two classes of responses, and recognises this response only in the standard class. A clone has the
+// standard class. The class of the constant itself depends on the order of imports.
 const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 /**

@@ -81,7 +81,7 @@ const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineRe
 /** Returns whether a line was not stored, and the broker is the reason, not the caller. */
 const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && result.status >= 500
 
-/** How to read a body of lines. */
+/** The options for reading a body of lines. */
 export interface LinesOptions {
   readonly encoding: ContentEncoding
   readonly lineBytesMax: number

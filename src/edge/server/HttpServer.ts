@@ -53,7 +53,10 @@ const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void =>
   socket.end(last)
 }
 
-/** Ends the body of a request with a failure, which its reader gets. The connection stays open for one last answer. */
+/**
+ * Ends the body of a request with a failure. The reader of the body gets this failure. The connection stays open for
+ * one last answer.
+ */
 const failBody = (outgoing: ServerResponse, failure: Error): void => {
   const { req: incoming } = outgoing
   outgoing.shouldKeepAlive = false

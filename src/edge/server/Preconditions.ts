@@ -76,7 +76,7 @@ export const admitted = (route: Route, edge: EdgeRuntime, allow: string) => {
     const refused = isSupported ? unlessAccepted(edge, http, answered) : undefined
     if (refused !== undefined) return refused
     if (route.stores) {
-      // Previews and link checkers send HEAD, and a HEAD must store nothing.
+      // Link previews and link checkers send HEAD, and a HEAD must store nothing.
       if (http.req.method === "HEAD") return notAllowed(edge, http, allow)
       if (edge.isDraining()) return refusal(edge, http, stopping)
     }

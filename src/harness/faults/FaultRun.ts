@@ -28,7 +28,7 @@ export interface RunOptions {
   readonly isCluster: boolean
   /** The path of the operation log. */
   readonly logPath: string
-  /** The number of a mistake of the simulation that workers make. */
+  /** The number of a mistake in Mistakes.ts of the simulation. The workers of the run make this mistake. */
   readonly mistake?: number
   /** Called each second with the progress of the run. */
   readonly progress?: (text: string) => void

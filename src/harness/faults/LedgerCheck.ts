@@ -9,7 +9,10 @@ export interface RejectedRecord {
   readonly payload: string
 }
 
-/** Unreadable input that was stored past the edge. `sequence` is its input sequence; `undefined` if it is not known. */
+/**
+ * Unreadable input that the run stored directly on the broker, without an edge. `sequence` is its input sequence;
+ * `undefined` if it is not known.
+ */
 export interface Poison {
   /** A text that occurs only in the payload of this message. */
   readonly token: string

@@ -151,12 +151,12 @@ export class CuttableDisk {
     }
   }
 
-  /** Syncs the disk. All bytes that were written until now survive the next cut. */
+  /** Syncs the disk: all bytes that were written until now survive the next cut. */
   sync(): void {
     run("sync", "--file-system", this.mountPoint)
   }
 
-  /** Cuts the power. From now on no write reaches the disk. */
+  /** Cuts the power: from now on no write reaches the disk. */
   cutPower(): void {
     shutDown(this.mountPoint)
   }

@@ -43,7 +43,7 @@ interface Chain {
   /** The sequence of the newest take-over record. */
   epoch: number
   position: number
-  /** The input sequences of the partition behind its position. */
+  /** The input sequences of the partition that are after its position. */
   readonly ahead: Array<number>
 }
 
@@ -117,7 +117,7 @@ export class LedgerWatch {
     const table = new HeadTable(Uint32Array.from(key))
     for (const sequence of [...base, ...hints]) {
       const chunk = chunkAt(sequence)
-      // Chunks that are lost are made again from the chain.
+      // A lost chunk is no problem, because the next owner makes the heads again from the chain.
       if (chunk === undefined) return
       table.read(chunk)
     }

@@ -14,13 +14,16 @@ import type { SimulatedChain } from "./SimulatedJournal.ts"
 import type { Plant } from "./Simulation.ts"
 import { replacedEvents } from "../system/ReplacedEvents.ts"
 
-/** A mistake in one rule of the protocol. The mistake is made in the services that a process gets. */
+/**
+ * A mistake in one rule of the protocol. The mistake replaces some services of a process with services that break the
+ * rule.
+ */
 interface Mistake {
   readonly name: string
-  /** Matches the problems that the mistake causes, by the invariant with which they begin. */
+  /** Matches the problems that the mistake causes. The text of a problem begins with the invariant that is broken. */
   readonly breaks: RegExp
   readonly plant: Plant
-  /** Adds to a plan the events that the mistake needs to show. */
+  /** Adds to a plan the events without which the mistake would break nothing. */
   readonly sharpen?: (plan: Plan) => Plan
 }
 
@@ -52,7 +55,7 @@ const withRevisions = (commit: string, change: (revision: Revision) => Partial<R
   return encodeCommit({ kind, epoch, worker, position }, lines)
 }
 
-/** Makes a mistake in which a process reads changed revisions. Segments stay as they are. */
+/** Makes a process read revisions that differ from the stored revisions. Segments are read as they are stored. */
 const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Plant =>
   inChain((real) => ({
     at: (sequence) =>

@@ -51,7 +51,8 @@ export interface Fault {
 }
 
 /**
- * All events of a run, except what the network does with each request. The seed decides that when the request comes.
+ * All events of a run, except the fate of each request on the network. The seed decides that fate when the request is
+ * sent.
  */
 export interface Plan {
   readonly seed: number
@@ -134,9 +135,9 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
 }
 
 /**
- * Returns the faults of a run. A run has few kinds of faults, and each of them often. Otherwise a problem that takes
- * two faults of a kind would be rare. In some runs workers only die during a write, and each kind of write has its
- * turn.
+ * Returns the faults of a run. A run has few kinds of faults, and each of them often. Otherwise a problem that needs
+ * two faults of the same kind would be rare. In some runs workers only die during a write, and each kind of write has
+ * its turn.
  */
 const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
   const kinds: ReadonlyArray<Fault["kind"]> = random.chance(0.25)

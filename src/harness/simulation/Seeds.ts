@@ -20,7 +20,8 @@ const runShare = async (share: Share): Promise<ShareResult> => {
   const thread = new Worker(new URL("./SeedThread.ts", import.meta.url), {
     workerData: share,
     execArgv: [],
-    // A run makes many objects that live shortly. With a larger young generation, collecting them takes less time.
+    // A run makes many objects that soon become garbage. With a larger young generation, collecting them takes less
+    // time.
     resourceLimits: { maxYoungGenerationSizeMb: 96 }
   })
   const [result] = (await once(thread, "message")) as [ShareResult]

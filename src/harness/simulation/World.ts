@@ -37,7 +37,7 @@ export const kind: Unkindness = {
   behind: 0
 }
 
-/** The longest time of a message between two processes, in milliseconds. The shortest is one. */
+/** The longest time of a message between two processes, in milliseconds. The shortest time is one millisecond. */
 const travelMillisecondsMax = 4
 
 /**

@@ -31,7 +31,7 @@ const messageNotFound = 10_037
 
 const textOf = ({ message }: StoredMessage): string => Buffer.from(message.data ?? "", "base64").toString("utf8")
 
-/** Writes and reads on the broker directly, past the system under test. */
+/** Writes and reads on the broker directly, without the edges and workers under test. */
 export class BrokerAdmin {
   private readonly client: NatsConnection
   private readonly partitions: number

@@ -60,7 +60,10 @@ export class TestSystem {
     return partitionOf(encodeToken(user), this.settings.partitions)
   }
 
-  /** Stores purchases of one partition past the edge. Returns the sequences of their messages. */
+  /**
+   * Stores purchases of one partition directly in the input log, without the edge. Returns the sequences of their
+   * messages.
+   */
   async publish(sales: ReadonlyArray<Sold>, size = 500): Promise<ReadonlyArray<number>> {
     const sequences: Array<number> = []
     for (const piece of piecesOf(sales, size)) {

@@ -1,7 +1,7 @@
 const ackPrefix = "$JS.ACK."
 /**
- * The number of parts of a reply subject without a domain and an account hash. A subject with these two parts has the
- * sequence at a higher index.
+ * The number of parts of a reply subject without a domain and an account hash. A subject with a domain and an account
+ * hash has the sequence at a higher index.
  */
 const plainParts = 9
 const sequenceAt = 5

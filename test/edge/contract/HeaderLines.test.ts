@@ -149,7 +149,7 @@ describe("an Idempotency-Key", () => {
     }
   )
 
-  it("an Idempotency-Key is one key if the application has only the joined lines", async () => {
+  it("an Idempotency-Key is one key also if its lines reach the application joined with a comma", async () => {
     const userId = newUser()
     const headers = new Headers({ "content-type": "application/json" })
     for (const value of ["k1", "k1"]) headers.append("idempotency-key", value)
@@ -173,7 +173,7 @@ describe("another header of one value", () => {
     expect(await idsOf(userId)).toEqual(["p1"])
   })
 
-  it("Content-Type is one value if the application has only the joined lines", async () => {
+  it("Content-Type is one value also if its lines reach the application joined with a comma", async () => {
     const userId = newUser()
     const post = (type: string) => service.post(purchaseText({ userId, purchaseId: "p1" }), { "content-type": type })
     expect((await post("application/json, application/json")).status).toBe(202)

@@ -237,7 +237,7 @@ describe("a body of 10 MB", () => {
 })
 
 describe("an answer over a socket", () => {
-  it("an answer over a socket is the application's", async () => {
+  it("an answer over a socket equals the answer of the application", async () => {
     const { port } = await serve()
     const response = await fetch(`http://127.0.0.1:${port}/purchases`, {
       method: "POST",

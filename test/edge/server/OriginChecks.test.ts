@@ -26,7 +26,7 @@ describe("the host of a request", () => {
     ["ledger.example", "Ledger.example"],
     ["2001:db8::7", "[2001:DB8::7]:8081"],
     ["0.0.0.0", "localhost:8081"]
-  ])("an edge that listens at %s is asked as %s", (listening, host) => {
+  ])("an edge that listens at %s accepts a request for the host %s", (listening, host) => {
     expect(hostStatus(listening, host)).toBe(200)
   })
 
@@ -40,7 +40,7 @@ describe("the host of a request", () => {
     ["0.0.0.0", "0.0.0.0:8081"],
     ["::", "[::]:8081"],
     ["", "192.0.2.7"]
-  ])("an edge that listens at %j is not asked as %j", (listening, host) => {
+  ])("an edge that listens at %j refuses a request for the host %j", (listening, host) => {
     expect(hostStatus(listening, host)).toBe(421)
   })
 
@@ -97,7 +97,7 @@ describe("the origin of a request", () => {
     expect(originStatus("http://shop.example", undefined, ["https://shop.example"])).toBe(403)
   })
 
-  it("a second origin that is foreign is refused", () => {
+  it("a request with an allowed Origin and a second, foreign Origin is refused", () => {
     const two = [
       ["Host", "localhost:1"],
       ["Origin", "http://localhost:1"],

@@ -25,7 +25,7 @@ describe("Turns", () => {
   const begunAre = ({ begun }: ReturnType<typeof beginAll>, expected: ReadonlyArray<number>) =>
     until(`begun are ${expected.join()}`, () => begun.join() === expected.join())
 
-  it("a bounded number of callers goes at once, and the other callers go in the order in which they came", async () => {
+  it("a bounded number of callers goes at once, and the others go in the order in which they came", async () => {
     const turns = beginAll(2, 5)
     await begunAre(turns, [0, 1])
     turns.end(1)

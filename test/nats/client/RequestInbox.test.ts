@@ -75,7 +75,7 @@ describe("Requests with several answers", () => {
     expect(await failureOf(ask("nobody"))).toMatchObject({ value: { _tag: "BrokerUnavailable", unserved: true } })
   })
 
-  it("a request fails if everybody is gone between its answers", async () => {
+  it("a request fails if nobody is left to answer after its first answer", async () => {
     const replies = await answer("left", "1")
     const asked = Effect.runFork(ask("left"))
     await until("it is asked", () => replies.length === 1)

@@ -6,8 +6,9 @@
 export const thingsForgotten = 500
 
 /**
- * The size of a planted leak, in allowances of its figure. A healthy run changes a figure by less than one allowance.
- * So even if the figure falls by one allowance for another reason, it grows by three allowances, and the leak is found.
+ * The size of a planted leak, as a multiple of the growth that Allowances.ts allows. A healthy run changes a figure by
+ * less than the allowed growth. So if the figure also falls by that much for another reason, it still grows by three
+ * times the allowed growth. Then the leak is found.
  */
 const allowancesLeaked = 4
 

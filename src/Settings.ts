@@ -105,8 +105,7 @@ export const settings = Config.all({
   workerLease: duration("WORKER_LEASE", "3 seconds"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   /**
-   * Only for tests: the step at which the worker kills or freezes itself, and at which of its arrivals there it does
-   * so.
+   * Only for tests: the name of a step, and how often the worker reaches the step before it kills or freezes itself.
    */
   testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option),
   /** Only for tests: the number of revisions of a partition after which its heads are written. */

@@ -121,7 +121,7 @@ describe("the other texts", () => {
     expect(productTextProblem("x".repeat(201))).toBe("must have at most 200 characters")
   })
 
-  it("a product may have the characters that a path has, and a purchase id may not", () => {
+  it("a product's name may contain the separators of a path, and a purchase id may not", () => {
     expect(productTextProblem("a/b\\c")).toBeUndefined()
     expect(productTextProblem("..")).toBeUndefined()
     expect(purchaseIdProblem("a/b")).toBe(segment)

@@ -82,7 +82,7 @@ describe("centsFromDecimal", () => {
     )
   })
 
-  it("an amount is read by its value: zeros and an exponent that move the point change nothing", () => {
+  it("an amount is the same with more zeros at its end, or with an exponent for the same value", () => {
     const most = 10n ** 17n - 1n
     assert(
       property(bigInt({ min: -most, max: most }), integer({ min: 0, max: 30 }), (cents, zeros) => {

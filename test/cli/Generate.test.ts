@@ -72,7 +72,7 @@ describe("purchases generate", () => {
 })
 
 describe("the command that goes on", () => {
-  it("the printed command continues a run without a change, also if the user and the run begin with -", async () => {
+  it("the printed command continues a run as it is printed, also if user and run begin with -", async () => {
     const edge = await startAnswering((_request, response) => response.end("<html>"))
     const first = await purchasesAt(url, "--timeout", "1", "--url", edge.url, "generate", "--run=-r", "--", "3", "-u")
     await edge.stop()

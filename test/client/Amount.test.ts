@@ -13,7 +13,7 @@ describe("amounts of the client", () => {
     )
   })
 
-  it("amounts are taken with fewer places, and nothing else is taken", () => {
+  it("amounts with fewer than two decimal places are taken, and any other text is refused", () => {
     expect({ whole: centsOf("5"), oneDecimal: centsOf("5.1"), negative: centsOf("-0.05") }).toEqual({
       whole: 500n,
       oneDecimal: 510n,

@@ -91,7 +91,7 @@ describe("a purchase", () => {
     expect(await client.total("mia")).toMatchObject({ purchaseCount: 1, total: "25.00" })
   })
 
-  it("a purchase that is duplicated counts once, and is not sent again by itself", async () => {
+  it("`duplicate` stores a purchase that counts once, and the client sends the request only once", async () => {
     const { client } = clientOf()
     const { purchaseId, ...answer } = await client.duplicate(700, "n@x.org")
     expect(answer).toMatchObject({ userId: "n@x.org", duplicatesSent: 700, status: "success" })
@@ -152,7 +152,7 @@ it("a history is read page by page", async () => {
   expect(attempts()).toBe(5)
 })
 
-it("the status tells of each partition and its owner, and the client asks again if it is unknown", async () => {
+it("the status names each partition and its owner, and the client asks again after a 503", async () => {
   const { client, attempts } = clientOf((request, attempt) =>
     attempt === 1 ? unavailable() : service.edge.app.fetch(request)
   )
@@ -320,7 +320,7 @@ describe("many purchases", () => {
     await posting.return(undefined)
   })
 
-  it("purchases that cannot be taken from the caller end the call with the reason", async () => {
+  it("if the caller's list of purchases throws, the call ends with the thrown error", async () => {
     const failing = (function* () {
       yield lamp("jon")
       throw new Error("no more paper")

@@ -45,7 +45,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("a runtime that lacks parts of the requests makes many purchases fail", async () => {
+  it("a runtime that lacks a class for requests makes many purchases fail", async () => {
     const { client, requests } = countingClient()
     for (const missing of ["Request", "ReadableStream", "AbortController"]) {
       vi.stubGlobal(missing, undefined)
@@ -63,7 +63,7 @@ describe("a runtime that lacks something", () => {
     expect(await client.post({ ...lamp, purchaseId: "p1" })).toEqual({ status: "stored" })
   })
 
-  it("a runtime that lacks fetch makes a call fail if the client was given no other fetch", async () => {
+  it("a call fails if the runtime lacks fetch and the client was given no other fetch", async () => {
     vi.stubGlobal("fetch", undefined)
     await expect(new PurchaseClient({ url: "http://ledger" }).total("ann")).rejects.toThrow("lacks fetch")
   })

@@ -69,7 +69,7 @@ describe("a call that is not answered", () => {
     ])
   })
 
-  it("a call that is sent once only times out too", async () => {
+  it("a call that the client never repeats times out too", async () => {
     expect(await failureWithin(11, clientOf(silence).client.ready())).toBeInstanceOf(TimedOut)
   })
 
@@ -113,7 +113,7 @@ describe("a post whose outcome is not known", () => {
     }
   })
 
-  it("a post of unknown outcome fails with another error than a refused post, which cannot be stored", async () => {
+  it("a refused post fails with the problem of the service, and leaves no purchase unanswered", async () => {
     const { client } = clientOf(() =>
       Response.json(
         { type: "urn:purchase-ledger:problem:refused-by-rules", detail: "no", status: 422 },

@@ -43,7 +43,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
   })
 
-  it("the newest message of a partition after a sequence is known, and undefined if there is none", async () => {
+  it("the newest message of a partition after a sequence is returned, or undefined if there is none", async () => {
     const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
     expect(await after(5)).toBe(5)
     const one = await append("purchases.7.one", "after-1")

@@ -64,7 +64,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a delivery says for which user a message was sent, and has undefined for a group of users", async () => {
+  it("a delivery names the user of a message, and no user for a message of many users", async () => {
     const first = await append("purchases.2.ann=40x", "sent-for-1")
     await append("purchases.2.=many", "sent-for-2")
     await append("purchases.2.=manyx", "sent-for-3")
@@ -139,7 +139,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a consumer stops at the most unacknowledged messages, and goes on when one is acknowledged", async () => {
+  it("a consumer delivers no more at its limit of unacknowledged messages, until one is acknowledged", async () => {
     const [first] = await publish(6, 3)
     const counts = await outcome(
       Effect.gen(function* () {

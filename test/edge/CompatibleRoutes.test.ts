@@ -60,7 +60,7 @@ describe("GET /total/{id}", () => {
     )
   })
 
-  it("GET /total with consistency=eventual says what is known, and any other word is refused", async () => {
+  it("GET /total takes strong or eventual as its consistency, and refuses any other word", async () => {
     await buy({ userId: "known", purchaseId: "a", value: 3, quantity: 1 })
     const strong = await service.get("/total/known?consistency=strong")
     expect(strong).toEqual(answered(200, '{"userId":"known","totalDebt":3.00,"currency":"USD"}'))

@@ -38,7 +38,7 @@ const idsOf = async (userId: string) =>
     .map(({ purchaseId }) => purchaseId)
 
 describe("POST /purchases with lines", () => {
-  it("each line gets an answer in the order of the body, and a wrong line gets its mistake", async () => {
+  it("each line gets an answer in the order of the body, and the answer to a wrong line says why", async () => {
     const body = [
       line("mixed", "p1"),
       "\n",

@@ -69,7 +69,7 @@ describe("the same id with another content", () => {
     expect(await service.post(purchaseText({ purchaseId: "p1", ...other }), wait)).toEqual(conflict)
   })
 
-  it("an id with another content leaves the total, and the receipt and a rejected record say so", async () => {
+  it("an id with another content leaves the total, and is reported in a receipt and a rejected record", async () => {
     const before = await rejectedRecords()
     expect(before).toHaveLength(4)
     const other = await service.post(purchaseText({ purchaseId: "p1", value: 99 }))

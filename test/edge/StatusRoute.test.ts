@@ -34,7 +34,7 @@ describe("GET /status", () => {
     }).catch(() => expect(found).toMatchObject(expected as object))
   }
 
-  it("the status leaves out the facts that only a worker knows while there was no worker", async () => {
+  it("before the first worker starts, the status leaves out the facts that only a worker knows", async () => {
     await service.post(purchaseText({ purchaseId: "p1" }))
     const notApplied = "no worker reads it"
     expect(await status()).toEqual({

@@ -8,7 +8,7 @@ const full = "could not store purchases: the broker refused (its store is full)"
 
 describe("a broker that takes no more", () => {
   it.each(["/generate/20000/filler", "/duplicate/20000/filler"])(
-    "a broker that takes no more ends %s, and the answer says how many are stored",
+    "a broker that becomes full ends %s, and the answer says how many purchases are stored",
     async (path) => {
       const stored = async () => (await inputMessages(service.client)).flatMap(({ purchases }) => purchases).length
       const before = await stored()
@@ -21,7 +21,7 @@ describe("a broker that takes no more", () => {
     }
   )
 
-  it("a broker that takes no more makes a purchase 503 with Retry-After, while reads go on", async () => {
+  it("while the broker is full, a purchase gets 503 with Retry-After, and reads go on", async () => {
     const large = purchaseText({ purchaseId: "late", productName: "\u{1f6d2}".repeat(200) })
     for (;;) {
       const answer = await service.post(large.replace("late", `late${crypto.randomUUID()}`))

@@ -111,7 +111,7 @@ describe("a broker that cannot be asked", () => {
 })
 
 describe("a cluster that elects a leader", () => {
-  it.effect("a cluster that elects a leader is waited for, and sent the same message under the same id", () =>
+  it.effect("while a cluster elects a leader, the same message is sent again under the same id", () =>
     Effect.gen(function* () {
       let isElected = false
       const { publisher, sent } = yield* publisherOver(() =>
@@ -341,12 +341,14 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a purchase that the broker already had is asked for at once, because its notice went elsewhere", () =>
-    Effect.gen(function* () {
-      const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
-      const published = { sequence: 7, duplicate: true, index: 0 }
-      expect(yield* publisher.publishAndWait(purchase("p1"), onlyStored)).toEqual({ kind: "stored", published })
-    })
+  it.effect(
+    "if the broker already had a purchase, its outcome is asked for at once, without waiting for a notice",
+    () =>
+      Effect.gen(function* () {
+        const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
+        const published = { sequence: 7, duplicate: true, index: 0 }
+        expect(yield* publisher.publishAndWait(purchase("p1"), onlyStored)).toEqual({ kind: "stored", published })
+      })
   )
 
   it.effect("a purchase that cannot be stored fails, and a later notice of that purchase changes nothing", () =>
@@ -380,7 +382,7 @@ describe("an edge that holds as much as it may", () => {
 describe("streams of purchases", () => {
   const stored = { sequence: 1, duplicate: false }
 
-  it.effect("streams wait in turn if they fill the room for streams, and single purchases still have room", () =>
+  it.effect("bodies of lines wait in turn if they fill their room, and single purchases still have room", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))
@@ -406,7 +408,7 @@ describe("streams of purchases", () => {
     })
   )
 
-  it.effect("a stream that is given up while it waits is not stored", () =>
+  it.effect("a body of lines that is given up while it waits is not stored", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))

@@ -353,7 +353,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("the owner check takes the commit in flight for its own, and looks for a commit behind that", () =>
+  it.effect("the owner check skips the epoch's own commit in flight, and looks for a later commit", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))

@@ -90,7 +90,7 @@ describe("A broker with accounts of an earlier version", () => {
   it.each([
     ["without a mark", {}],
     ["with the mark of an upgrade that is not complete", { "purchases.upgrade": "copying" }]
-  ])("edges and workers refuse an earlier version with a journal %s", async (_which, metadata) => {
+  ])("edges and workers refuse accounts of an earlier version beside a journal %s", async (_which, metadata) => {
     await createJournal(metadata)
     await expect(startEdge(settings())).rejects.toThrow(sentence)
     await expect(startWorker(settings())).rejects.toThrow(sentence)

@@ -23,7 +23,7 @@ const sorted = (userToken: string | undefined, ...sales: ReadonlyArray<Sold>) =>
 
 describe("a message that was sent for one user", () => {
   it.each(["ann", "ann@x.org", cafe, "=many", "=41"])(
-    "a message that was sent for one user has its purchases of that user applied (%s)",
+    "the purchases of the user for whom a message was sent are applied (%s)",
     (user) => {
       expect(sorted(encodeToken(user), sold(user, "p1"), sold(user, "p2"))).toEqual({
         applied: [[encodeToken(user), [0, 1]]],
@@ -33,7 +33,7 @@ describe("a message that was sent for one user", () => {
   )
 
   it.each([0, 1, 2, 3])(
-    "a message has a purchase of another user in partition %i rejected, with both in the reason",
+    "a purchase in a message for another user is rejected in partition %i, and the reason names both",
     (partition) => {
       const [ann, bob] = [userIn(1, partitions, "ann"), userIn(partition, partitions, "bob")]
       expect(sorted(ann, sold(ann, "p1"), sold(bob, "p2"), sold(ann, "p3"))).toEqual({
@@ -67,7 +67,7 @@ describe("a message that was sent for one user", () => {
     ["a path", "a=2Fb", "a=2Fb"],
     ["a character that hides what follows", "\u202Eann", "<U+202E>ann"],
     ["more than a user may have", "x".repeat(4_000), `${"x".repeat(768)}…`]
-  ])("a purchase is rejected if its message was sent for no user, but for %s", (_what, token, shown) => {
+  ])("a purchase is rejected if the subject of its message has no user, but %s", (_what, token, shown) => {
     expect(sorted(token, sold("ann", "p1"))).toEqual({
       applied: [],
       rejected: [{ index: 0, reason: `sent for "${shown}", which is not a user id, but it is a purchase of user ann` }]

@@ -125,7 +125,7 @@ for (const { path, found } of commands) {
 }
 
 describe("rules", () => {
-  it("each rule of the commands has a command in a document", () => {
+  it("each rule in CommandRules.ts is for a command that a document has", () => {
     const texts = commands.flatMap(({ found }) => found.map(({ text }) => text))
     const unused = rules.filter((rule) => !texts.some((text) => ruleOf(text) === rule))
     expect(unused.map(({ matches }) => matches.source)).toEqual([])

@@ -25,7 +25,7 @@ describe("A planted mistake is found:", () => {
   })
 
   it.for(mistakes.filter(({ sharpen }) => sharpen !== undefined))(
-    "seeds that are sharpened for a mistake are clean without it: $name",
+    "the plans that provoke a mistake find no problem if the mistake is not planted: $name",
     ({ sharpen = same }) => {
       for (let seed = 1; seed <= 20; seed += 1) expect(simulate(sharpen(planOf(seed))).problems).toEqual([])
     }

@@ -52,7 +52,7 @@ describe("a thing that is read too early", () => {
     failure = thrown
   }
 
-  it("a thing that no hook has started yet fails when it is read, and names the member", () => {
+  it("reading a member of a thing that no hook has started yet fails with the name of the member", () => {
     expect(String(failure)).toBe("Error: tell is read before a hook has started its owner")
   })
 })

@@ -18,7 +18,7 @@ import { storeLines } from "./storeLines.ts"
 /** The longest wait that `Prefer: wait` can ask for, in seconds. A longer wait is shortened to this one. */
 export const preferWaitMax = 30
 
-/** Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other and unreadable preferences, as the RFC says. */
+/** Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other preferences and unreadable ones, as the RFC says. */
 const preferredWait: Parameter<number | undefined> = {
   description: `\`wait=5\` waits up to 5 seconds until the purchase is applied. The longest wait is ${preferWaitMax} seconds.`,
   documented: Schema.String,

@@ -72,8 +72,8 @@ const inTurn = (until: number, next: (index: number) => Omit<Fault, "at">, pause
 }
 
 /**
- * The functions that make all tracks of a plan. The tracks must draw random numbers in a fixed order, so that a seed
- * always gives the same plan.
+ * The random numbers and the functions from which the tracks of a plan are made. All tracks use one sequence of random
+ * numbers in a fixed order, so that a seed always gives the same plan.
  */
 interface Drawing {
   readonly random: () => number

@@ -9,7 +9,7 @@ describe("a problem of the broker", () => {
     ["DIRECT.GET.KV_journal", "ould not read the journal"],
     ["DIRECT.GET.KV_heads", "ould not read the heads of accounts"],
     ["CONSUMER.LIST.PURCHASES", "ould not read how much waits in the input log"]
-  ])("a problem of the broker says in words what was asked by %s", (subject, words) => {
+  ])("a problem of the broker describes the request to the subject %s in plain words", (subject, words) => {
     const failure = new BrokerUnavailable({ operation: purposeOf(subject), reason: "not connected" })
     const said = `${words}: the broker is not available (not connected).`
     expect(problemOf(failure).detail).toBe(`C${said} Nothing was changed; try again.`)

@@ -97,7 +97,7 @@ describe("the lines of a body", () => {
     expect(readOf(`${most} `)).toEqual([`1 ${tooLong}`])
   })
 
-  it("a line with two byte order marks shows the second in the message", () => {
+  it("the message about a line with two byte order marks shows the second mark", () => {
     expect(readOf(`\uFEFF\uFEFF${line("a")}\n${line("b")}`)).toEqual([
       expect.stringMatching(/^1 400 .*<U\+FEFF>/),
       "2 b"

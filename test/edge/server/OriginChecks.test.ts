@@ -161,7 +161,7 @@ describe("a server", () => {
   ]
 
   it.each(storing.map(({ method, path }) => [method, path]))(
-    "%s %s stores nothing for a page of another site, nor ahead of a user",
+    "%s %s stores nothing for a page of another site, or for a browser that fetches ahead",
     async (method, path) => {
       const before = (await inputMessages(service.client)).length
       for (const headers of foreign) expect((await askStoring(method, path, headers)).status).toBe(403)

@@ -90,7 +90,7 @@ describe("a worker that lives and applies nothing of one partition", () => {
     await worker.stop()
   })
 
-  it("only a partition whose living worker applies nothing is named", async () => {
+  it("the status names only the partition whose living worker applies nothing", async () => {
     const { ready, status, untilApplying } = tell(service)
     await untilApplying(true)
     expect((await service.post(purchaseText({ purchaseId: "p1" }))).status).toBe(202)

@@ -30,7 +30,7 @@ describe("A plan of faults", () => {
     expect(kindsOf({ ...hour, isCluster: true })).toEqual(faultKinds.toSorted())
   })
 
-  it("a plan freezes for twice the lease, cuts for 5 to 60 seconds and moves workers each 3 seconds", () => {
+  it("a plan has freezes of twice the lease, cuts of 5 to 60 s, and a worker that comes or goes each 3 s", () => {
     const faults = planFaults(hour).tracks.flat()
     const lasting = (kind: RegExp) => faults.filter((fault) => kind.test(fault.kind)).map(({ lasts }) => lasts)
     expect(Math.min(...lasting(/frozen worker/))).toBeGreaterThanOrEqual(2 * lease)

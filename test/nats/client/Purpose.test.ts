@@ -18,13 +18,13 @@ const asked = readdirSync(directory, { recursive: true, encoding: "utf8" })
   )
 
 describe("the purpose of a question to the broker", () => {
-  it("the purpose of a question is in plain words for each part of the API that is asked", () => {
+  it("each request to the broker's API that the code makes has a purpose in plain words", () => {
     expect(new Set(asked).size).toBeGreaterThan(8)
     const unnamed = asked.filter((part) => purposeOf(`${part}PURCHASES`) === "ask the broker")
     expect(unnamed).toEqual([])
   })
 
-  it("the purpose of a question names the stream as people do", () => {
+  it("the purpose of a request names the stream as people do", () => {
     expect(purposeOf("CONSUMER.LIST.PURCHASES")).toBe("read how much waits in the input log")
     expect(purposeOf("STREAM.MSG.GET.KV_journal")).toBe("read the journal")
     expect(purposeOf("DIRECT.GET.KV_heads")).toBe("read the heads of accounts")

@@ -138,7 +138,7 @@ export const decodeAlert = (text: string): Alert => alertFrom(parseExactJson(tex
 
 /**
  * Writes the message of the key `alert.<owner>`: the alerts that one purchase gave one owner, in the order of the
- * numbers of the rules, as an array of JSON. Equal alerts have equal texts, whoever judges.
+ * numbers of the rules, as an array of JSON. Equal alerts have equal texts, whichever process made them.
  */
 export const encodeAlerts = (alerts: ReadonlyArray<Alert>): string => `[${alerts.map(encodeAlert).join(",")}]`
 

@@ -92,7 +92,7 @@ export class WindowState {
     this.size += 1
   }
 
-  /** Takes note of a purchase of the account that is not of the scope. */
+  /** Takes note of a purchase of the account that is not in the scope. */
   pass(storedAt: number): void {
     for (let index = this.size - 1; index >= 0; index -= 1) {
       if ((this.times[this.slot(index)] as number) <= storedAt) return

@@ -369,7 +369,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("an actor stores several segments one after the other, each behind the segment that it names", () =>
+  it.effect("an actor stores several segments one after the other, each after the segment that it names", () =>
     Effect.gen(function* () {
       const actor = yield* given({ holding: "seals" })
 

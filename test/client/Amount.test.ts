@@ -4,7 +4,7 @@ import { centsOf, decimalOf, parseExact } from "../../src/client/Amount.ts"
 import { decimalFromCents } from "../../src/account/Money.ts"
 
 describe("amounts of the client", () => {
-  it("amounts of the client are written and read as the service does", () => {
+  it("the client writes and reads amounts as the service does", () => {
     fc.assert(
       fc.property(fc.bigInt(), (cents) => {
         expect(decimalOf(cents)).toBe(decimalFromCents(cents))

@@ -19,7 +19,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     return sequences
   }
 
-  it("a chain begins behind 0, and names its newest commit", async () => {
+  it("the first commit of a chain expects 0, and a chain returns its newest commit", async () => {
     expect(await chain(({ newest }) => newest(0))).toBeUndefined()
     const first = await append(0, "first\n", 0)
     expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: first, text: "first\n" })

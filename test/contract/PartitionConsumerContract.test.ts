@@ -79,7 +79,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(userTokens).toEqual(["ann=40x", undefined, "=manyx"])
   })
 
-  it("a consumer delivers at most the requested number of messages, also messages that come later", async () => {
+  it("a consumer delivers up to the requested number of messages, and waits for messages to come", async () => {
     const [first, second] = await publish(3, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -101,7 +101,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a consumer begins behind purged messages, and its numbers do not show a gap", async () => {
+  it("a consumer begins after purged messages, and its delivery numbers have no gap", async () => {
     const [first, , third] = await publish(4, 3)
     await input((log) => log.purgeBelow(third ?? 0))
     const numbers = await outcome(
@@ -115,7 +115,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(numbers).toEqual([[third, 1]])
   })
 
-  it("only a refused message comes again, with a new number and its old sequence", async () => {
+  it("a refused message comes again with a new number and its old sequence, unless it is acknowledged", async () => {
     const [first, second] = await publish(5, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -199,7 +199,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(result).toEqual({ old: 1, lost: 1, later: [] })
   })
 
-  it("a consumer that does not exist is lost at once", async () => {
+  it("a pull from a consumer that does not exist reports at once that the consumer is lost", async () => {
     const lost = await outcome(
       Effect.gen(function* () {
         const { lost } = yield* pull(0, 999, 10)

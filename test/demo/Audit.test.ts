@@ -29,7 +29,7 @@ describe("a history", () => {
     ["a wrong total", second({ total: "0.31" }), "0.10 times 3 is 0.31"],
     ["a wrong running total", second({ runningTotal: "0.90" }), "0.60 up to purchase 2 is 0.90"],
     ["one id twice", second({ purchaseId: "p1" }), "2 purchases have 1 ids"]
-  ])("a history with %s does not fit together", (_what, wrong, said) => {
+  ])("a history with %s is found to be inconsistent", (_what, wrong, said) => {
     expect(() => addedUp([entry({}), wrong])).toThrow(`the history does not fit together: ${said}`)
   })
 })

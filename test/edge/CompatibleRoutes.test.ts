@@ -45,7 +45,7 @@ describe("GET /total/{id}", () => {
     )
   })
 
-  it("GET /total has what was acknowledged right before, for readers of many users at once", async () => {
+  it("GET /total includes what was acknowledged just before, also if many users are read at once", async () => {
     const users = Array.from({ length: 8 }, (_, index) => `strong${index}`)
     const rounds = Array.from({ length: 6 }, (_, index) => index + 1)
     await Promise.all(
@@ -114,7 +114,7 @@ describe("GET /idempotent-test/{userId}/{product}/{value}/{qty}", () => {
     expect((await service.get("/total/idem")).body).toBe('{"userId":"idem","totalDebt":15.30,"currency":"USD"}')
   })
 
-  it("GET /idempotent-test takes each other user, product, value and quantity for another purchase", async () => {
+  it("GET /idempotent-test counts another purchase for another user, product, value or quantity", async () => {
     const paths = ["distinct/A/1/12", "distinct/A/11/2", "distinct/A1/1/2", "distinct/A/1/2", "distinct2/A/1/2"]
     const answers = await Promise.all(paths.map((path) => service.get(`/idempotent-test/${path}`)))
     expect(answers.map(({ status }) => status)).toEqual(paths.map(() => 200))

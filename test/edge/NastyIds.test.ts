@@ -104,7 +104,7 @@ describe("an id", () => {
   })
 
   it.each(["*", ">", "a.b", "*.*", "$KV", "=many", "a b", "x".repeat(64)])(
-    "the id %s is one user among others, and no pattern",
+    "the id %s names one user, and is not taken for a pattern",
     async (userId) => {
       for (const buyer of [userId, "bystander"]) {
         const purchaseId = `${accepted.length}`

@@ -22,7 +22,7 @@ const applied = (userId: string, purchaseId: string, runningTotal: string, heade
 const replayed = { "idempotent-replayed": "true" }
 
 describe("POST /purchases", () => {
-  it("POST /purchases answers 202 and the receipt's place once the broker has the purchase on disk", async () => {
+  it("POST /purchases answers 202 with the receipt's Location once the broker has the purchase on disk", async () => {
     expect(await service.post(purchaseText({ userId: "one", purchaseId: "p1" }))).toEqual(stored("one", "p1"))
     const [message] = (await inputMessages(service.client)).filter(({ subject }) => subject.endsWith(".one"))
     expect(message?.purchases).toEqual([
@@ -46,7 +46,7 @@ describe("POST /purchases", () => {
     )
   })
 
-  it("POST /purchases answers with a place that callers can follow, also for ids with special characters", async () => {
+  it("POST /purchases answers with a Location that can be followed, also for ids with special characters", async () => {
     const place = "/users/ann%40x.org%3F%23%20%C3%A9/purchases/%2520%26%3E*"
     const answer = await service.post(purchaseText({ userId: "ann@x.org?# é", purchaseId: "%20&>*" }), wait)
     expect(answer.status).toBe(201)
@@ -172,7 +172,7 @@ describe("the same purchase again", () => {
     )
   })
 
-  it("the same purchase in other JSON is the same", async () => {
+  it("the same purchase in another spelling of its JSON is a repeat", async () => {
     await service.post(purchaseText({ userId: "spelled", purchaseId: "p1" }))
     const other =
       '{ "quantity" : 2, "value" : 12.50, "productType":"\\u004fffice", "productName":"Lamp", "purchaseId":"p1", "userId":"spelled" }'

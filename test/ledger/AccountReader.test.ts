@@ -228,7 +228,7 @@ describe("an incomplete account is refused, because it would take a repeat for a
     expect(await problemOf(made)).toBe("account ann: it has 515 ids for 514 purchases")
   })
 
-  it("an account is refused if the revisions that name each other end before the first", async () => {
+  it("an account is refused if a revision that is not its first names no earlier revision", async () => {
     const { made, newest } = makeSealed()
     const last = made.ledger.revisions.at(-1)?.revision
     if (last === undefined) throw new Error("no revision")

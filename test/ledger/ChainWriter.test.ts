@@ -298,7 +298,7 @@ describe("the commits of a chain", () => {
 })
 
 describe("the question whether an epoch still owns its partition", () => {
-  it.effect("a commit that is published after the question proves the owner when it is acknowledged", () =>
+  it.effect("the acknowledgement of a commit that was published after the question proves the ownership", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))

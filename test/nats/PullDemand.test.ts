@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { PullDemand } from "../../src/nats/PullDemand.ts"
 
 describe("PullDemand", () => {
-  it("a delivery counts for the oldest request, and the request ends when all its messages came", () => {
+  it("a delivery counts against the oldest request, and the request ends when all its messages came", () => {
     const demand = new PullDemand()
     demand.add(2, 1_000)
     demand.add(10, 5_000)

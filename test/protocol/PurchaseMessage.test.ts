@@ -60,7 +60,7 @@ describe("a message", () => {
     )
   })
 
-  it("a message has at most as many purchases as its bound", () => {
+  it("a message with more purchases than the bound is unreadable as a whole", () => {
     const all = Array.from({ length: messagePurchasesMax }, () => lampText)
     expect(decodePurchases(message(...all)).purchases).toHaveLength(messagePurchasesMax)
     const { purchases, unreadable } = decodePurchases(message(...all, lampText))

@@ -138,7 +138,7 @@ describe("partitionOf", () => {
   })
 
   it.each([1, 2, 3, 8, 256])(
-    "the partition of a user is that of the broker's transform of purchases.<token> to %i",
+    "the partition of a user is the one that the broker's subject transform computes, of %i partitions",
     async (partitions) => {
       // The edge creates the stream, with the transform.
       await (await startEdge(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))).stop()

@@ -160,7 +160,7 @@ describe("the comparison of an upgrade", () => {
     await expect(startWorker(testSettings({ NATS_URL: former.broker.url }))).rejects.toThrow("npm run upgrade")
   })
 
-  it("the comparison finds nothing when an upgrade with few ids in memory writes segments early", async () => {
+  it("the comparison finds no difference if an upgrade with few ids in memory writes segments early", async () => {
     const limits = { ...usualLimits, unsealedIdsMax: 5, pageValuesMax: 7 }
     const { lines, failure } = await upgradeHere(former.broker.url, {}, limits)
     expect(failure).toBeUndefined()

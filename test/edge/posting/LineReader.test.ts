@@ -86,7 +86,7 @@ describe("the lines of a body", () => {
     expect(readOf(body)).toEqual(["1 a", `2 ${notText}`, "3 ö", `4 ${notText}`])
   })
 
-  it("a line in any pieces is refused one byte above the bound", () => {
+  it("a line of one byte more than the bound is refused, in whatever pieces it comes", () => {
     const most = line("a").padEnd(lineBytesMax, " ")
     const expected = ["1 a", `2 ${tooLong}`, "3 a"]
     for (const mark of ["", "\uFEFF"]) {
@@ -118,7 +118,7 @@ describe("the lines of a body", () => {
     expect(read).toEqual([1, 2])
   })
 
-  it("lines are the same for any pieces of the body", () => {
+  it("the lines of a body do not depend on the pieces in which the body comes", () => {
     const lines = oneof(
       string({ unit: "grapheme", maxLength: 20 }).map((id) => bytesOf(line(id))),
       constantFrom("", " ", "\r", "{", "\u20ac", "\uFEFF", "\uFEFF{", "x".repeat(500)).map(bytesOf),

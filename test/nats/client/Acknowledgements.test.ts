@@ -29,7 +29,7 @@ describe("Acknowledgements", () => {
     ])
   })
 
-  it("many acknowledgements do not wait", () => {
+  it("many acknowledgements are sent at once, without waiting for more", () => {
     const { acknowledgements, sent } = make()
     for (let number = 1; number <= 150; number += 1) acknowledgements.add(String(number))
     expect(sent.map(({ subject }) => subject)).toEqual(Array.from({ length: 128 }, (_, index) => String(index + 1)))

@@ -57,7 +57,7 @@ export interface StoredHeads {
 export const isBaseDue = (manifest: HeadManifest, changedBytes: number): boolean =>
   manifest.hintBytes + changedBytes >= manifest.baseBytes || manifest.hints.length >= hintsMax
 
-/** Returns the manifest after a hint was stored that covers the chain up to `through`. */
+/** Returns the manifest that also names a new hint. With the hint, the heads cover the chain up to `through`. */
 export const withHint = (manifest: HeadManifest, { chunks, bytes }: StoredHeads, through: number): HeadManifest => ({
   ...manifest,
   through,
@@ -65,7 +65,7 @@ export const withHint = (manifest: HeadManifest, { chunks, bytes }: StoredHeads,
   hintBytes: manifest.hintBytes + bytes
 })
 
-/** Returns the manifest after a base was stored that covers the chain up to `through`. */
+/** Returns the manifest that names a new base. The base covers the chain up to `through`. */
 export const withBase = (manifest: HeadManifest, { chunks, bytes }: StoredHeads, through: number): HeadManifest => ({
   key: manifest.key,
   through,

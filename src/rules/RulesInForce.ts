@@ -79,8 +79,8 @@ export class RulesInForce {
       const slot = slots.get(line)
       if (slot !== undefined) return { slot }
       const stored = decodeStoredRule(line, sequence)
-      // The line of a new rule has the number 0. The next value has the rule's number there, though the rule did not
-      // change.
+      // The line of a new rule has the number 0, because the value gets its sequence later. In the next value of the
+      // key, the line has the number of the rule. So the line changed, and the rule did not.
       const same = before.slots.find((slot) => slot !== noSlot && this.isSame(slot, stored))
       return same === undefined ? { stored } : { slot: same }
     })

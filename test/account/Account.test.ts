@@ -219,7 +219,7 @@ describe("decide", () => {
     )
   })
 
-  it("an account is the same when actors are lost after any commit and the log is read again from anywhere", () => {
+  it("an account is the same if actors are lost after any commit and the log is read again from any point", () => {
     const rewinding = fc.array(fc.option(fc.nat({ max: 30 }), { nil: undefined }), { maxLength: 60 })
     fc.assert(
       fc.property(manyPurchases, shortCuts, lag, rewinding, (all, sizes, commitsMeanwhile, rewinds) => {

@@ -78,7 +78,7 @@ describe("PurchaseIdSet", () => {
     )
   })
 
-  it("a purchaseId set holds ids of segments and further ids, whether it was told their number or not", () => {
+  it("a purchaseId set holds ids of segments and unsealed ids, even if other numbers were expected", () => {
     for (const expected of [0, 5, 16, 17, 40, 1_000]) {
       const set = new PurchaseIdSet()
       set.expect(expected)

@@ -183,14 +183,14 @@ describe("a planted mistake is caught", () => {
 describe("each form of the owner's check alone", () => {
   const forms = ["commit", "read"] as const
   it.each(forms)(
-    "if only a %s proves the owner, reads are answered, and reads that skip newer input are found",
+    "with proofs of ownership by a %s alone, the model sees the mistake of a read that skips newer input",
     (ownerCheck) => {
       const { violation } = explorePlanted({ mistakes: ["read without barrier"], script: one, reads: 1, ownerCheck })
       expect(violation?.history.at(-1)).toContain("answers with 0 purchases")
     }
   )
 
-  it.each(forms)("with the owner check by a %s alone, every invariant holds", (ownerCheck) => {
+  it.each(forms)("with proofs of ownership by a %s alone, every invariant holds", (ownerCheck) => {
     const { violation } = explorePlanted({ mistakes: [], script: repeat, faults: 1, reads: 1, ownerCheck })
     expect(violation, violation?.history.join("\n")).toBeUndefined()
   })

@@ -46,7 +46,7 @@ describe("purchases generate", () => {
     })
   }
 
-  it("generate ends with 3 if the broker is gone, and says how many are stored", async () => {
+  it("generate ends with 3 if the broker is gone, and says how many purchases are stored", async () => {
     let lines = 0
     const edge = await startAnswering((request, response) => {
       response.writeHead(200, { "content-type": "application/x-ndjson" })

@@ -31,7 +31,7 @@ describe("a service that cannot do it now", () => {
     expect((await purchasesAt(unavailable.url, ...post, "--id", "order 1")).error).toContain("--id 'order 1'")
   })
 
-  it("a feed of a busy service ends with 3 too", async () => {
+  it("the command feed ends with 3, too, if the service stays busy", async () => {
     expect((await purchasesAt(unavailable.url, "--timeout", "1", "feed")).code).toBe(3)
   })
 })
@@ -50,7 +50,7 @@ describe("a service that does not answer", () => {
 })
 
 describe("a place where nobody listens", () => {
-  it("a refused connection is told with its address, and without the name of a function", async () => {
+  it("the message about a refused connection has the address, and no name of a function", async () => {
     const port = await freePort()
     const { code, error } = await purchasesAt(`http://127.0.0.1:${port}`, "--timeout", "1", "total", "ann")
     expect(code).toBe(3)

@@ -365,7 +365,7 @@ describe("a feed", () => {
     expect(asked).toEqual(["6", "7.3"])
   })
 
-  it("a feed is given up when nothing comes any more", async () => {
+  it("a feed fails if nothing comes any more, after a bounded number of attempts", async () => {
     const { client, asked } = feedOf()
     await expect(some(client, 1)).rejects.toThrow(NoAnswer)
     expect(asked).toHaveLength(8)

@@ -19,7 +19,7 @@ const countingClient = () => {
 }
 
 describe("a runtime that lacks something", () => {
-  it("a runtime that lacks something makes a post fail before anything is sent", async () => {
+  it("a post fails before anything is sent if the runtime lacks a feature that it needs", async () => {
     const { client, requests } = countingClient()
     for (const missing of ["Request", "AbortController", "AbortSignal"]) {
       vi.stubGlobal(missing, undefined)
@@ -29,7 +29,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("a runtime that cannot make ids makes a post without an id fail before anything is sent", async () => {
+  it("a post without an id fails before anything is sent if the runtime cannot make ids", async () => {
     const { client, requests } = countingClient()
     vi.stubGlobal("crypto", {})
     await expect(client.post(lamp)).rejects.toThrow("This runtime lacks crypto.randomUUID.")
@@ -38,14 +38,14 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(1)
   })
 
-  it("a runtime that cannot make ids makes purchases without ids fail before anything is sent", async () => {
+  it("purchases without ids fail before anything is sent if the runtime cannot make ids", async () => {
     const { client, requests } = countingClient()
     vi.stubGlobal("crypto", {})
     await expect(client.postAll([lamp]).next()).rejects.toThrow("This runtime lacks crypto.randomUUID.")
     expect(requests()).toBe(0)
   })
 
-  it("a runtime that lacks a class for requests makes many purchases fail", async () => {
+  it("many purchases fail if the runtime lacks a class that requests need", async () => {
     const { client, requests } = countingClient()
     for (const missing of ["Request", "ReadableStream", "AbortController"]) {
       vi.stubGlobal(missing, undefined)
@@ -68,7 +68,7 @@ describe("a runtime that lacks something", () => {
     await expect(new PurchaseClient({ url: "http://ledger" }).total("ann")).rejects.toThrow("lacks fetch")
   })
 
-  it("a runtime that cannot read lines makes feeds and many purchases fail", async () => {
+  it("feeds and many purchases fail if the runtime cannot read an answer in lines", async () => {
     const { client, requests } = countingClient()
     vi.stubGlobal("TextDecoderStream", undefined)
     await expect(client.feed().next()).rejects.toThrow("lacks TextDecoderStream")
@@ -76,7 +76,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("a runtime that would send a stream as the text of an object makes many purchases fail", async () => {
+  it("many purchases fail if the runtime would send the name of a stream instead of its content", async () => {
     const { client, requests } = countingClient()
     const Whole = Request
     vi.stubGlobal(

@@ -223,7 +223,7 @@ describe("a feed", () => {
     expect(await failureWithin(2, next)).toBeInstanceOf(TimedOut)
   })
 
-  it("a feed that always ends at once is given up as well", async () => {
+  it("a feed times out, too, if it ends at once at each attempt", async () => {
     const { client } = clientOf(() => new Response(""))
     const failure = await failureWithin(11, client.feed().next())
     expect(failure).toBeInstanceOf(TimedOut)

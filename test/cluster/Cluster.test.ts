@@ -31,7 +31,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     return until("the callers go on", () => installation.traffic.hasPassed(now), electionsWithin)
   }
 
-  it("a commit refused with 10164, because one with the same expectation is in flight, is not stored", async () => {
+  it("a commit is not stored if it is refused because another with its expectation is in flight", async () => {
     const { url } = installation.cluster
     const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: url, REPLICAS: "3" }), "contract"))
     const wire = await Wire.tap(url)

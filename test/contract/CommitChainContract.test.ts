@@ -38,7 +38,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await append(1, "three", newest)).toBe(newest + 1)
   })
 
-  it("a chain takes exactly one of two commits that are sent at once under one expectation", async () => {
+  it("a chain takes exactly one of two commits that are sent at once with the same expectation", async () => {
     const [after = 0] = await appendAll(2, ["before"])
     const exits = await chain((real) =>
       Effect.all(
@@ -60,7 +60,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await append(3, "mine too", first)).toBe(first + 3)
   })
 
-  it("a chain has each record at the record's sequence, and nothing at other sequences", async () => {
+  it("a read at a sequence returns the record of that sequence, and undefined if there is none", async () => {
     const [commit = 0] = await appendAll(5, ["a commit with ümlauts\n"])
     const segment = Number(await chain(({ seal }) => seal(5, "a segment")))
     const wanted = [commit, segment, segment + 1_000, commit, segment]
@@ -75,7 +75,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     ])
   })
 
-  it("a chain tells all callers the same time at which a record was stored", async () => {
+  it("each way to read a record returns the same time at which it was stored", async () => {
     const [sequence = 0] = await appendAll(6, ["timed"])
     const newest = await chain((real) => real.newest(6))
     expect(await chain(({ at }) => at(sequence))).toEqual(newest)

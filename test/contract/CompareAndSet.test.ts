@@ -63,7 +63,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     )
   const stored = (outcomes: ReadonlyArray<Appended>) => outcomes.filter(({ kind }) => kind === "stored")
 
-  it("a chain takes exactly one of many commits that are sent at once under one expectation", async () => {
+  it("a chain takes exactly one of many commits that are sent at once with the same expectation", async () => {
     const rivals = await Promise.all(["rival-1", "rival-2", "rival-3"].map((name) => openWriter(name)))
     const expected = (await rivals[0]?.newest()) ?? 0
     const appends = Array.from({ length: atOnce }, (_, index) => rivals[index % rivals.length]?.append(expected))

@@ -35,7 +35,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await at(second + 1_000)).toBeUndefined()
   })
 
-  it("only the newest chunk of a name is kept", async () => {
+  it("of several chunks with one name, only the newest is kept", async () => {
     const old = await store(3, "base.1-1.0", bytes(1))
     const kept = await store(3, "base.1-1.0", bytes(2))
     expect(await at(old)).toBeUndefined()

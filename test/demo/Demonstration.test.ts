@@ -51,7 +51,7 @@ describe("the demo", () => {
     ["showDuplicates", "has another total", /total$/, /100\.00/, "200.00", "came back as '200.00'"],
     ["showDuplicates", "has no history", /purchases$/, /"purchases":.*\]/, '"purchases":[]', "came back as '0'"],
     ["showRepeat", "answers with another sum", /^\/purchases$/, /1492\.74/, "1492.73", "came back as '1492.73'"]
-  ] as const)("the demo ends in %s if a service %s", async (step, _what, path, text, lie, said) => {
+  ] as const)("the demo fails in %s if a service %s", async (step, _what, path, text, lie, said) => {
     const lied: Array<string> = []
     const ask = lying(path, (body) => {
       const changed = body.replace(text, lie)
@@ -64,7 +64,7 @@ describe("the demo", () => {
     expect(lied).not.toEqual([])
   })
 
-  it("the demo ends if a repeat has no mark, another answer or an effect on the total", async () => {
+  it("the demo fails if a repeat has no mark, or another answer, or an effect on the total", async () => {
     const again = (change: (request: Request) => Promise<Response>): Ask => {
       let lamps = 0
       return async (request) => {
@@ -111,14 +111,14 @@ describe("the demo", () => {
       worker = await startWorker(alone.settings)
     }
 
-    it("the demo ends if no worker comes back", async () => {
+    it("the demo fails if no worker comes back", async () => {
       const { demonstration, printed } = demonstrationOf(alone)
       const shown = showKill(demonstration, { kill, start: async () => undefined }, purchases)
       await expect(shown).rejects.toMatchObject({ name: "ProblemError", kind: "not-current" })
       expect(printed.at(-1)).toContain("The worker again")
     })
 
-    it("the demo ends if the feed and the history differ", async () => {
+    it("the demo fails if the feed and the history differ", async () => {
       const lies = () =>
         new TransformStream<string, string>({
           transform: (text, controller) => controller.enqueue(text.replace(`"number":2,`, `"number":3,`))

@@ -97,7 +97,7 @@ describe("a page of somebody else in a browser", needs(browserNeeded), () => {
       "a form",
       (url: string) => `<form method="post" action="${url}"></form><script>document.forms[0].submit()</script>`
     ]
-  ])("a page of another site does not even reach a route by a POST of %s", async (_name, html) => {
+  ])("a POST of %s from a page of another site does not reach a route", async (_name, html) => {
     const page = await browser.newPage()
     const isAttack = (request: Request) => request.url().includes("/generate/5/")
     // Chromium fails a fetch whose answer is not for its page.

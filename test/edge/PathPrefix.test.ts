@@ -71,7 +71,7 @@ describe("behind a proxy's prefix", () => {
     "/users/ann/purchases?limit=2",
     "/rejected?limit=1",
     "/users/ann/spending?by=hour&from=2020-01-01T00:00:00Z"
-  ])("next and Link lead on from %s behind a proxy's prefix", async (path) => {
+  ])("next and Link of %s lead to the next page behind a proxy's prefix", async (path) => {
     const page = await ask(path)
     const { next } = (await page.json()) as { next: string }
     expect(next).toMatch(/^\/ledger\//)

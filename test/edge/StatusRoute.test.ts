@@ -195,7 +195,7 @@ describe("a reading of the status", () => {
     expect(asked.owners).toEqual([7, 9])
   })
 
-  it("the status is not asked for again at once if the broker does not answer", async () => {
+  it("after the broker did not answer, all callers share the failure, and the broker is not asked again", async () => {
     const gone = new BrokerUnavailable({ operation: "list", reason: "gone" })
     const { asked, run } = counted(Effect.fail(gone))
     const failures = await run(Effect.all(Array.from({ length: 5 }, () => Effect.flip(current))))

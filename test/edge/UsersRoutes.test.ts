@@ -300,7 +300,7 @@ describe("two accounts with a revision in one commit", () => {
     }
   })
 
-  it("two accounts of one commit each have their own total and their own tag", async () => {
+  it("two accounts of one commit each have their own total and their own ETag", async () => {
     const [ofKim, ofLea] = await Promise.all(users.map((user) => service.get(`/users/${user}/total`)))
     expect({ kim: ofKim?.headers["etag"], lea: ofLea?.headers["etag"] }).toEqual({
       kim: `"${sequences[1]}"`,

@@ -275,7 +275,7 @@ describe("The feed", () => {
     expect(carl.sequences()).toEqual([102, ledger.last])
   })
 
-  it("a feed reads on only when the reader has taken what it has", async () => {
+  it("a feed reads on only when its reader has taken the earlier revisions", async () => {
     ledger.grow(350)
     let taken = Promise.withResolvers<void>()
     const reader = read({ lastEventId: "0", ready: () => taken.promise })
@@ -383,7 +383,7 @@ describe("The feed", () => {
     expect(back.sequences()).toEqual(evenNumbers(0, 200))
   })
 
-  it("a user's feed ends midway if its owner is gone, and goes on behind the reader's last id", async () => {
+  it("a user's feed ends if the owner of the account is gone, and goes on after the reader's last id", async () => {
     ledger.grow(100, "ann")
     let taken = Promise.withResolvers<void>()
     const reader = read({ userToken: "ann", lastEventId: "0", ready: () => taken.promise })

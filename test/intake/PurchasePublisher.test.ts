@@ -98,7 +98,7 @@ describe("a broker that cannot be asked", () => {
     })
   )
 
-  it.effect("a broker that was gone for a moment is asked again, and no caller notices", () =>
+  it.effect("a broker that was gone for a moment is asked again, and the caller gets no failure", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver((attempt) =>
         attempt < 5 ? Effect.fail(unavailable) : Effect.succeed({ sequence: 7, duplicate: false })

@@ -79,7 +79,7 @@ describe("totals before moments", () => {
       })
     ))
 
-  it("totals rise from moment to moment and end at the total, also when the clock stepped back", () =>
+  it("totals rise from moment to moment up to the present total, also when the clock stepped back", () =>
     assert(
       asyncProperty(stepping, sizes, async (purchases, size) => {
         const { totals } = await totalsOver(revisionsOf(purchases, size), everyMoment)

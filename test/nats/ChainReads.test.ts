@@ -59,7 +59,7 @@ const makeBroker = () => {
 }
 
 describe("the reads of a chain", () => {
-  it.effect("reads of a chain in flight are bounded for any number of records that are asked for at once", () =>
+  it.effect("the reads of a chain in flight are bounded, however many records are asked for at once", () =>
     Effect.gen(function* () {
       const broker = makeBroker()
       const wanted = Array.from({ length: 3 * chainReadsMax }, (_, index) => index + 1)

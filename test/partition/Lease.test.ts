@@ -64,7 +64,7 @@ describe("Lease", () => {
     expect(lease.reassign(leaseMilliseconds)).toBe(false)
   })
 
-  it("a worker has no partition while a later process lives under its name, and all after that", () => {
+  it("a worker has no partition while a later process lives under its name, and takes all after that", () => {
     const lease = newLease()
     lease.hear(sign("mine", { instance: 6 }), 0)
     expect(lease.isSucceeded(0)).toBe(false)

@@ -65,7 +65,7 @@ describe("Repeats", () => {
     expect(mistakesAfter(await readAccount(system.ask, "again"), [sale])).toEqual([])
   })
 
-  it("repeats with other content are conflicts, with a record and a count", async () => {
+  it("a known id with other content is a conflict, which is recorded and counted", async () => {
     const sale = sold("clash", "one")
     const other = sold("clash", "one", { valueCents: 1_051 })
     await post(system.ask, sale)

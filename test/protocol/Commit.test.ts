@@ -18,7 +18,7 @@ const contents = fc.oneof(texts, fc.constantFrom('\n["ann",', '"],\n["bob",', '[
 const lines = fc.uniqueArray(fc.tuple(tokens, contents), { selector: ([token]) => token, maxLength: 20 })
 
 describe("a commit as text", () => {
-  it("a commit with any lines gives back its head and the line of each user", () => {
+  it("the head and the line of each user are read back from a commit with any lines", () => {
     fc.assert(
       fc.property(lines, (written) => {
         const texts = written.map((line) => JSON.stringify(line))

@@ -31,7 +31,7 @@ describe("readPurchase", () => {
       undefined,
       { ...lamp, purchaseId: "\u00e9", userId: "\u00f6", productName: "\u00e5", productType: "\u00f1" }
     ]
-  ])("a purchase is read that %s", (_what, members, key, expected) => {
+  ])("a purchase can be read if it %s", (_what, members, key, expected) => {
     expect(read(purchaseText(members), key)).toEqual(expected)
   })
 

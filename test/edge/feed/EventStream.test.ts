@@ -151,7 +151,7 @@ describe("A feed on a socket", () => {
     await until("nobody listens", () => !items.observed)
   })
 
-  it("a feed is over if its reader goes away before its beginning", async () => {
+  it("a feed is closed if its reader goes away before the answer has begun", async () => {
     const items = new Subject<FeedItem>()
     const { asking, sent } = await connected(() => items)
     asking.destroy()

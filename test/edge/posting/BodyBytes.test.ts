@@ -34,7 +34,7 @@ describe("The bytes of a body", () => {
     expect(read).toBe(sent.join(""))
   })
 
-  it("a reader that stops leaves the body alone", async () => {
+  it("a reader that stops early does not destroy the body", async () => {
     const body = new PassThrough()
     body.write("one\n")
     for await (const _ of bodyBytes(body, "identity")) break

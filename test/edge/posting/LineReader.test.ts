@@ -76,7 +76,7 @@ describe("the lines of a body", () => {
     expect(readOf(`${line("a")}\n${wrong}\n${line("c")}`)).toEqual(["1 a", expect.stringMatching(expected), "3 c"])
   })
 
-  it("lines that are not UTF-8 are named, and the other lines are read", () => {
+  it("lines that are not UTF-8 are refused, and the other lines are read", () => {
     const body = Buffer.concat([
       bytesOf(`${line("a")}\n"`),
       Uint8Array.of(0xff, 0xc3),

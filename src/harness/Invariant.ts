@@ -1,4 +1,7 @@
-/** The invariants of docs/protocol.md. The model, the simulation and the fault runs name problems by these ids. */
+/**
+ * The invariants of docs/protocol.md: of purchases `I…`, of alerts `A…`. The models, the simulation and the fault runs
+ * name problems by these ids.
+ */
 export const invariants = {
   I1: "No acknowledged purchase is lost.",
   I2: "No purchase counts twice.",
@@ -7,7 +10,16 @@ export const invariants = {
   I5: "A user's purchases are applied in the order of the input log, with none left out.",
   I6: "A strong read has everything that was acknowledged before it.",
   I7: "Every stored purchase is applied in the end.",
-  I8: "Input is acknowledged only after its commit is durable."
+  I8: "Input is acknowledged only after its commit is durable.",
+  A1: "Each applied purchase has exactly one alert for each rule that it meets, of the rules before it in the journal.",
+  A2: "There is no other alert.",
+  A3: "The alerts of one owner about one purchaser are in the order of the journal.",
+  A4: "The position of a shard never goes back.",
+  A5: "A purchase that is sent after the answer to a change of a rule is judged by the changed rule.",
+  A6: "I1 to I8 hold with every judge dead, slow or wrong.",
+  A7: "The running measures of an alert equal a recount of the purchaser's history.",
+  A8: "Every applied purchase is judged in the end.",
+  A9: "Every alert for a webhook is delivered in order, is a dead letter, or waits behind a pause. Its id never changes."
 } as const
 
 export type Invariant = keyof typeof invariants

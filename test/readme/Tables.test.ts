@@ -36,7 +36,7 @@ describe("tables of the documents", () => {
 
   it("docs/protocol.md has the invariants by which the checks name what breaks", () => {
     const text = pages.find(({ path }) => path === "docs/protocol.md")?.text ?? ""
-    const rows = Array.from(text.matchAll(/^\| (I\d) \| ([^|]+) \|/gm), ([, id = "", promise = ""]) => [id, promise])
+    const rows = Array.from(text.matchAll(/^\| ([IA]\d) \| ([^|]+) \|/gm), ([, id = "", promise = ""]) => [id, promise])
     expect(Object.fromEntries(rows)).toEqual(invariants)
   })
 

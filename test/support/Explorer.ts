@@ -18,6 +18,8 @@ export interface Step<Shared, Worker> {
 export interface System<Shared, Worker> {
   readonly initial: Shared
   readonly idle: Worker
+  /** The word for a worker in histories; `worker` without this name. */
+  readonly workerName?: string
   /** The steps that no worker takes. `disowns` concerns both workers. */
   readonly environment: (shared: Shared) => ReadonlyArray<Omit<Step<Shared, Worker>, "worker">>
   readonly steps: (shared: Shared, worker: Worker) => ReadonlyArray<Step<Shared, Worker>>
@@ -224,9 +226,6 @@ class Moves<Shared, Worker> {
 const isAmong = (invariants: ReadonlyArray<string> | undefined, name: string) =>
   invariants === undefined || invariants.includes(name)
 
-const namedMove = (move: Move, worker: 0 | 1 | undefined): string =>
-  worker === undefined ? move.name : `worker ${worker + 1} ${move.name}`
-
 /**
  * Finds every state that can be reached, nearest first. Then finds the states from which no finished state can be
  * reached.
@@ -236,6 +235,9 @@ export const explore = <Shared, Worker>(system: System<Shared, Worker>, options:
   const table = new StateTable()
   let transitions = 0
   let depth = 0
+
+  const namedMove = ({ name }: Move, worker: 0 | 1 | undefined): string =>
+    worker === undefined ? name : `${system.workerName ?? "worker"} ${worker + 1} ${name}`
 
   /**
    * Returns the steps to a state. The table does not keep the order of workers, so the steps are taken again with their

@@ -1,5 +1,6 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import { ActorRegistry } from "./actor/ActorRegistry.ts"
+import { RuleStore } from "./alerts/RuleStore.ts"
 import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
 import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
@@ -22,6 +23,7 @@ import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
 import { RejectedRecords } from "./nats/RejectedRecords.ts"
+import { RuleValues } from "./nats/RuleValues.ts"
 import { QueueDepth } from "./nats/QueueDepth.ts"
 import { Topology } from "./nats/Topology.ts"
 import { InputBudget } from "./partition/InputBudget.ts"
@@ -49,6 +51,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     PartitionConsumer.layer,
     QueryTransport.layer,
     RejectedRecords.layer,
+    RuleValues.layer,
     QueueDepth.layer,
     WorkerBucket.layer(settings.replicas)
   ).pipe(
@@ -72,7 +75,9 @@ export const purchasesLayer = Layer.mergeAll(
 /** Makes all services of an edge. They need the services of {@link brokerLayer}. */
 export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
   edgeMetricsLayer.pipe(
-    Layer.provideMerge(Layer.mergeAll(Feed.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))),
+    Layer.provideMerge(
+      Layer.mergeAll(Feed.layer, RuleStore.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))
+    ),
     Layer.provideMerge(purchasesLayer)
   )
 

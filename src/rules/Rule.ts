@@ -21,16 +21,16 @@ export const centsMax = BigInt(measureMax - 1)
 /** The highest threshold in pieces or purchases: numbers are read up to 15 digits. */
 export const numberMax = 999_999_999_999_999n
 
-const timeZoneLengthMax = 64
+export const timeZoneLengthMax = 64
 
-const measures = ["value", "quantity", "total", "spent", "count"] as const
+export const measures = ["value", "quantity", "total", "spent", "count"] as const
 /**
  * What a rule compares with its threshold. `spent` and `count` run over the purchases of a user, and other measures are
  * of one purchase.
  */
 export type Measure = (typeof measures)[number]
 
-const comparisons = ["equal", "greater-or-equal", "less-or-equal", "crosses"] as const
+export const comparisons = ["equal", "greater-or-equal", "less-or-equal", "crosses"] as const
 export type Comparison = (typeof comparisons)[number]
 
 /** The purchases that a rule looks at. */

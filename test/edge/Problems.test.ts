@@ -28,7 +28,8 @@ describe("a method that a path does not have", () => {
     "/users/ann/purchases",
     "/users/ann/purchases/p1",
     "/users/ann/spending",
-    "/rejected/1/0"
+    "/rejected/1/0",
+    "/users/ann/rules"
   ]
   const writesOfBoth = ["/generate/1/ann", "/duplicate/1/ann"]
   const cases: ReadonlyArray<readonly [string, string, string]> = [
@@ -42,6 +43,7 @@ describe("a method that a path does not have", () => {
     ...writesOfBoth.flatMap((path) =>
       ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"].map((method) => [method, path, "GET, POST"] as const)
     ),
+    ...["POST", "PATCH", "OPTIONS"].map((method) => [method, "/users/ann/rules/r", "PUT, GET, HEAD, DELETE"] as const),
     ...["/purchases", "/rejected/1/0/replay"].flatMap((path) =>
       ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [method, path, "POST"] as const)
     )
@@ -150,6 +152,10 @@ describe("GET /, /livez and /readyz", () => {
         "GET /users/{id}/purchases?limit=&cursor=",
         "GET /users/{id}/purchases/{purchaseId}",
         "GET /users/{id}/spending?by=&from=&to=&timeZone=",
+        "GET /users/{id}/rules",
+        "PUT /users/{id}/rules/{ruleId}",
+        "GET /users/{id}/rules/{ruleId}",
+        "DELETE /users/{id}/rules/{ruleId}",
         "GET /rejected?limit=&cursor=",
         "GET /rejected/{inputSequence}/{index}",
         "POST /rejected/{inputSequence}/{index}/replay",

@@ -87,6 +87,17 @@ export const purchaseIdField = textField(
   purchaseIdProblem
 )
 
+/** A rule id has to be like a purchase id, and is one segment of a path as well. */
+export const ruleIdField = textField(
+  "ruleId",
+  PurchaseId.annotate({
+    identifier: "RuleId",
+    description:
+      "Names a rule of its user; not `.` or `..`, without control and format characters, and without blanks around."
+  }),
+  purchaseIdProblem
+)
+
 /** Returns a field for reads, which refuses an id with a blank at its ends as malformed: no stored id has one. */
 const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
   ...field,
@@ -97,6 +108,7 @@ const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
 })
 export const askedUserIdField = askedFor(userIdField)
 export const askedPurchaseIdField = askedFor(purchaseIdField)
+export const askedRuleIdField = askedFor(ruleIdField)
 
 const productText = ProductText.annotate({
   identifier: "ProductText",

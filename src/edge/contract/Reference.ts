@@ -11,6 +11,10 @@ export const referenceTo = ({ pathPrefix = "" }: Located, path: string): string 
 export const receiptReference = (located: Located, userId: string, purchaseId: string): string =>
   referenceTo(located, `/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}`)
 
+/** Returns the URI reference of a user's rule. */
+export const ruleReference = (located: Located, userId: string, ruleId: string): string =>
+  referenceTo(located, `/users/${encodeURIComponent(userId)}/rules/${encodeURIComponent(ruleId)}`)
+
 /** Returns the path of a request as it was written: a decoded path is not a URI reference. */
 export const instanceOf = (located: Located, http: { readonly req: { readonly url: string } }): string =>
   referenceTo(located, new URL(http.req.url).pathname)

@@ -63,6 +63,7 @@ const schemaLine = (schema: Json): string => {
   }
   if (Array.isArray(schema["enum"]))
     return schema["enum"].map((one) => `<code>${escaped(String(one))}</code>`).join(" or ")
+  if (Array.isArray(schema["anyOf"])) return schema["anyOf"].map((one) => schemaLine(one as Json)).join(" or ")
   const items = schema["items"]
   if (typeof items === "object" && items !== null) return `list of ${schemaLine(items as Json)}`
   const limits = Object.entries(bounds).flatMap(([key, words]) => {

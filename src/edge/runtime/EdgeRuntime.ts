@@ -1,5 +1,6 @@
 import { Cause, Context, Effect, Exit } from "effect"
 import type { Context as HttpContext } from "hono"
+import type { RuleStore } from "../../alerts/RuleStore.ts"
 import type { Feed } from "../../feed/Feed.ts"
 import type { InputLog } from "../../nats/InputLog.ts"
 import type { ConnectionState } from "../../nats/client/ConnectionState.ts"
@@ -21,6 +22,7 @@ export type EdgeServices =
   | InputLog
   | ConnectionState
   | RejectedRecords
+  | RuleStore
   | Feed
   | SystemStatus
 

@@ -7,6 +7,7 @@ import { metricsRoutes } from "../service/metrics.ts"
 import { probeRoutes } from "../service/probes.ts"
 import { purchaseRoutes } from "../posting/routes.ts"
 import { rejectedRoutes } from "../rejected/routes.ts"
+import { ruleRoutes } from "../rules/routes.ts"
 import { spendingRoutes } from "../account/spending.ts"
 import { statusRoutes } from "../service/status.ts"
 import { userRoutes } from "../account/routes.ts"
@@ -21,6 +22,7 @@ const listed: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...userRoutes,
   ...spendingRoutes,
+  ...ruleRoutes,
   ...rejectedRoutes,
   ...feedRoutes,
   ...legacyRoutes,

@@ -147,7 +147,7 @@ describe("a server", () => {
     }
     const url = path.replaceAll(/\{(\w+)\}/g, (_match, name: string) => values[name] ?? "1")
     const sent =
-      method === "POST"
+      method === "POST" || method === "PUT"
         ? { body: purchaseText(), headers: { "content-type": "application/json", ...headers } }
         : { headers }
     return seen(service.edge.app.request(url, { method, ...sent }))
@@ -186,7 +186,7 @@ describe("a server", () => {
     expect((await service.get("/livez", { "sec-fetch-site": "cross-site" })).status).toBe(200)
   })
 
-  it("without the routes of an earlier system, a service stores only by POST", async () => {
+  it("without the routes of an earlier system, a service stores nothing by GET", async () => {
     const app = makeApp({
       runPromiseExit: Effect.runPromiseExitWith(service.edge.services),
       isDraining: () => false,

@@ -1,0 +1,51 @@
+import { Context, Effect, Layer } from "effect"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { journalStream, rulesSubject } from "../protocol/Subject.ts"
+import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
+import { Connection } from "./client/Connection.ts"
+import { readMessage } from "./client/JetStreamApi.ts"
+
+/** All rules of one user as the journal has them. */
+export interface RuleValue {
+  /** The sequence of the value in the journal. Commits with a higher sequence are judged by this value. */
+  readonly sequence: number
+  readonly text: string
+}
+
+/** The values `rules.<user>` of the journal. Only the journal gives rules and commits one order. */
+export class RuleValues extends Context.Service<
+  RuleValues,
+  {
+    /** Returns the newest value of a user as the leader has it; `undefined` before the user's first rule. */
+    readonly newest: (userToken: string) => Effect.Effect<RuleValue | undefined, BrokerFailure>
+    /**
+     * Stores a value behind the value at `after` (0 for the first value), and returns its sequence. Fails with
+     * `CommitConflict` if another value is the newest.
+     */
+    readonly append: (
+      userToken: string,
+      text: string,
+      after: number
+    ) => Effect.Effect<number, BrokerFailure | CommitConflict>
+  }
+>()("purchases/nats/RuleValues") {
+  static readonly layer = Layer.effect(
+    RuleValues,
+    Effect.map(Effect.service(Connection), (connection) =>
+      RuleValues.of({
+        newest: (userToken) =>
+          Effect.map(
+            readMessage(connection, journalStream, { last_by_subj: rulesSubject(userToken) }),
+            (found) => found && { sequence: found.sequence, text: found.text }
+          ),
+        append: (userToken, text, after) =>
+          appendMessage(connection, {
+            operation: "change the rules",
+            subject: rulesSubject(userToken),
+            payload: text,
+            after
+          })
+      })
+    )
+  )
+}

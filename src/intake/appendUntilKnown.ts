@@ -3,9 +3,9 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
 
-/** How long a message is sent again while a leader is elected. The time is longer than an election. */
+/** How long attempts to send a message are repeated while a leader is elected. The time is longer than an election. */
 const electionWait = Duration.seconds(10)
-/** How long a message with an unknown outcome is sent again after the connection is lost. */
+/** How long attempts to send a message with an unknown outcome are repeated after the connection is lost. */
 const unknownWait = Duration.seconds(5)
 /** How long an edge without a connection waits for a connection before it fails messages. */
 const disconnectedWait = Duration.seconds(1)

@@ -11,7 +11,7 @@ export const commitRevisionsMax = 1_000
  */
 export interface RevisionProposal<Tag> {
   readonly userToken: string
-  /** The messages of the proposal. Its commit finishes one part of each message. */
+  /** The messages of the proposal. The commit of the proposal finishes one part of each message. */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
   /**
    * Returns the line of the revision. Returns `undefined` if there is nothing to write, and only the position is to

@@ -8,7 +8,7 @@ import { parseExactJson, WrittenNumber } from "./WrittenNumber.ts"
 
 /**
  * What tells an alert from all others: the place of a purchase in the ledger, and the number of a rule. It is the same
- * whoever computes the alert.
+ * in every process that computes the alert.
  */
 export interface AlertPlace {
   /** The sequence of the commit in the journal. */

@@ -10,7 +10,8 @@ export interface WindowNeed {
   readonly scope: Scope
   readonly cutoff: WindowCutoff
   /**
-   * The state has to have all purchases of the account that follow the newest purchase stored at or before this moment.
+   * The state has to begin behind the newest purchase of the account that was stored at or before this moment. It has
+   * to have all later purchases.
    */
   readonly since: number
 }
@@ -79,8 +80,8 @@ export class UserWindows {
   }
 
   /**
-   * Loads a state from purchases of the account, oldest first. They have to begin with the newest purchase that is too
-   * old for `since`, or with an earlier one.
+   * Loads a state from purchases of the account, oldest first. The first of these purchases must be the newest purchase
+   * that is too old for `since`, or an earlier one.
    */
   load({ key, scope, cutoff, since }: WindowNeed, purchases: Iterable<AppliedPurchase>): void {
     const state = new WindowState(since)

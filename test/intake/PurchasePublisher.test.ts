@@ -379,7 +379,7 @@ describe("an edge that holds as much as it may", () => {
   )
 })
 
-describe("streams of purchases", () => {
+describe("bodies of lines", () => {
   const stored = { sequence: 1, duplicate: false }
 
   it.effect("bodies of lines wait in turn if they fill their room, and single purchases still have room", () =>

@@ -132,7 +132,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer reports a stored commit to its epoch, then to the proposers, then finished messages", () =>
+  it.effect("the writer reports a stored commit to its epoch, then to its proposers, and last its messages", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const seen: Array<unknown> = []

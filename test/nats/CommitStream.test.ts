@@ -158,7 +158,7 @@ describe("The stream of commits", () => {
     )
   })
 
-  it("commits are read in pages of whole commits, which are never longer than they may be", async () => {
+  it("a page has whole commits only, and never more commits or bytes than its bounds", async () => {
     const started = await start()
     expect(await pagesAfter(started, "0")).toEqual([])
     const all: Array<string> = []

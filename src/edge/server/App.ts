@@ -21,7 +21,7 @@ const isDecodable = (url: string): boolean => {
 /** Returns a path in the spelling of the router: `{id}` becomes `:id`. */
 const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
 
-/** Returns the methods of each path, as the header Allow lists them. A GET that stores has no HEAD beside it. */
+/** Returns the methods of each path, as the header Allow lists them. A path whose GET stores something has no HEAD. */
 const allowedMethods = (routes: ReadonlyArray<Route>): ReadonlyMap<string, string> =>
   new Map(
     [...Map.groupBy(routes, ({ path }) => path)].map(([path, known]) => [

@@ -139,7 +139,7 @@ export class LedgerWatch {
     return this.chainOf(partition).position
   }
 
-  /** Returns the number of rejected records that hold a text. */
+  /** Returns the number of rejected records that contain a text. */
   rejected(text: string): number {
     return [...this.rejections.values()].filter((value) => value.includes(text)).length
   }

@@ -59,7 +59,7 @@ const askReplica = (
 
 /**
  * Reads the message at a sequence from the nearest replica. Returns `undefined` if the replica does not have the
- * message, or not yet. A read from the leader would take the broker more work.
+ * message, or not yet. A read from the leader would cost the broker more work.
  */
 export const readReplicaAt = (
   connection: Pick<BrokerConnection, "request">,

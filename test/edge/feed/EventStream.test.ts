@@ -119,7 +119,7 @@ describe("A feed on a socket", () => {
     ])
   })
 
-  it("a feed passes over a line that is no revision", async () => {
+  it("a feed skips a line that is no revision", async () => {
     const items = new Subject<FeedItem>()
     const { asking } = await connected(() => items)
     items.next({ kind: "start", place: behindCommit(3) })

@@ -45,7 +45,7 @@ describe("a refusal of the broker", () => {
     })
   })
 
-  it("an answer without a leader is not taken for a refusal", () => {
+  it("the answer that a stream has no leader is not taken for a refusal", () => {
     const waiting = refusalOf("read the journal", { code: 503, err_code: 10_008, description: "JetStream system" })
     expect(waiting).toBeInstanceOf(BrokerUnavailable)
     expect(waiting.message).toBe(

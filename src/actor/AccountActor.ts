@@ -55,12 +55,20 @@ export interface LookEnvelope {
 /** An entry of an actor's mailbox. */
 export type Envelope<Tag> = PurchasesEnvelope<Tag> | LookEnvelope
 
+/** What an actor calls around the read of its account from the broker. */
+export interface AccountReads {
+  readonly begun: () => void
+  /** Called when the read has succeeded. A read that fails ends the epoch. */
+  readonly ended: () => void
+}
+
 /** The context that all actors of an epoch share. */
 export interface ActorContext<Tag> {
   readonly partition: number
   readonly writer: Pick<ChainWriter<Tag>, "submit">
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly headOf: (userToken: string) => number
+  readonly reads: AccountReads
   /** The most envelopes that wait in one mailbox. */
   readonly mailboxMax: number
   /** Called when a revision is committed. The purchases of the revision came in `messages`. */
@@ -259,7 +267,11 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     const { userToken, hands } = this
     const newest = hands.headOf(userToken)
     if (newest === 0) return this.begin(emptyAccount())
-    hands.requests.load(userToken, newest, (account) => this.step(this.begin, account))
+    hands.reads.begun()
+    hands.requests.load(userToken, newest, (account) => {
+      hands.reads.ended()
+      this.step(this.begin, account)
+    })
   }
 
   private begin(account: Account): void {

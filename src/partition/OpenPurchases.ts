@@ -1,9 +1,13 @@
 import { Context, Effect, Latch, Layer, type Scope } from "effect"
+import type { AccountReads } from "../actor/AccountActor.ts"
 
 /**
  * The most purchases of all partitions that are given to actors and not committed. At this number, a partition that has
  * such purchases waits, and keeps its next message as undecoded bytes. If more purchases were decoded, their objects
  * would live so long that the garbage collector would move them several times.
+ *
+ * One purchase of each account that is being read from the broker does not count. Otherwise a worker whose accounts are
+ * not in memory would have few reads in flight, and would mostly wait.
  */
 export const openPurchasesMax = 1_000
 
@@ -15,10 +19,14 @@ export interface PartitionPurchases {
   readonly opened: (purchases: number) => void
   /** Counts purchases that are committed. */
   readonly committed: (purchases: number) => void
+  /** Takes note of the reads of accounts. */
+  readonly reads: AccountReads
 }
 
 interface Counted {
+  /** The open purchases, less one for each account that is being read. */
   open: number
+  isOver: boolean
   readonly hasRoom: Latch.Latch
 }
 
@@ -35,10 +43,11 @@ export class OpenPurchases extends Context.Service<
     let open = 0
 
     const update = ({ open: own, hasRoom }: Counted) => {
-      if (own === 0 || open < openPurchasesMax) hasRoom.openUnsafe()
+      if (own <= 0 || open < openPurchasesMax) hasRoom.openUnsafe()
       else hasRoom.closeUnsafe()
     }
     const count = (partition: Counted, purchases: number) => {
+      if (partition.isOver) return
       const wasFull = open >= openPurchasesMax
       open += purchases
       partition.open += purchases
@@ -48,7 +57,7 @@ export class OpenPurchases extends Context.Service<
 
     const ofPartition = Effect.acquireRelease(
       Effect.sync(() => {
-        const partition: Counted = { open: 0, hasRoom: Latch.makeUnsafe(true) }
+        const partition: Counted = { open: 0, isOver: false, hasRoom: Latch.makeUnsafe(true) }
         partitions.add(partition)
         return partition
       }),
@@ -56,12 +65,14 @@ export class OpenPurchases extends Context.Service<
         Effect.sync(() => {
           partitions.delete(partition)
           count(partition, -partition.open)
+          partition.isOver = true
         })
     ).pipe(
       Effect.map((partition) => ({
         room: partition.hasRoom.await,
         opened: (purchases: number) => count(partition, purchases),
-        committed: (purchases: number) => count(partition, -purchases)
+        committed: (purchases: number) => count(partition, -purchases),
+        reads: { begun: () => count(partition, -1), ended: () => count(partition, 1) }
       }))
     )
     return OpenPurchases.of({ ofPartition })

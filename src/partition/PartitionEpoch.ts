@@ -90,6 +90,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     partition,
     writer,
     headOf: heads.find,
+    reads: openPurchases.reads,
     failed: fail,
     // Each message brings at most one envelope to a user. Each request brings one envelope for each of its questions.
     mailboxMax: heldMessagesMax + requestsAnsweredMax * questionsMax,

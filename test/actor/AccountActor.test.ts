@@ -97,6 +97,9 @@ class TestActor {
     this.recordsLayer
   )
 
+  /** The begins and ends of reads that the actor reported, in their order. */
+  readonly reads: Array<string> = []
+
   /** Returns an actor whose account has one commit. The actor was given none of the input of that commit. */
   static onCommit(text: string) {
     return Effect.gen(function* () {
@@ -122,6 +125,7 @@ class TestActor {
         mailboxMax: 1_000,
         writer: { submit: (proposal: RevisionProposal<number>) => void this.proposals.push(proposal) },
         headOf: () => this.head,
+        reads: { begun: () => void this.reads.push("begun"), ended: () => void this.reads.push("ended") },
         applied: () => undefined,
         conflict: ({ inputSequence, index }: Rejection) => void this.conflicts.push(rejectedKey(inputSequence, index)),
         failed,
@@ -502,6 +506,17 @@ describe("an actor with conflicts", () => {
 })
 
 describe("an actor", () => {
+  it.effect("an actor reports the begin and the end of the read of its account, and no read for a new account", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: [1, 2] })
+      expect(actor.reads).toEqual([])
+      yield* actor.start()
+      yield* actor.applyEach([3, 4])
+      expect(actor.reads).toEqual(["begun", "ended"])
+      yield* actor.end()
+    })
+  )
+
   it.effect("an actor writes no revision for input that was decided before, and reports that input as finished", () =>
     Effect.gen(function* () {
       const actor = yield* given()

@@ -78,6 +78,7 @@ describe("ActorRegistry", () => {
           writer: { submit: made.submit },
           // Every user has a revision, because an account without a revision is not read.
           headOf: () => 1,
+          reads: { begun: () => undefined, ended: () => undefined },
           failed: (reason) => void of.failures.push(reason),
           mailboxMax,
           applied: () => undefined,

@@ -50,4 +50,31 @@ describe("open purchases", () => {
       expect(yield* hasRoom(second)).toBe(true)
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
+
+  it.effect("one purchase of each account that is being read does not count", () =>
+    Effect.gen(function* () {
+      const { first } = yield* given
+      first.opened(openPurchasesMax)
+      expect(yield* hasRoom(first)).toBe(false)
+      first.reads.begun()
+      expect(yield* hasRoom(first)).toBe(true)
+      first.opened(1)
+      expect(yield* hasRoom(first)).toBe(false)
+      first.reads.ended()
+      first.committed(1)
+      expect(yield* hasRoom(first)).toBe(false)
+      first.committed(1)
+      expect(yield* hasRoom(first)).toBe(true)
+    }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
+  )
+
+  it.effect("what an epoch reports after its end changes no count", () =>
+    Effect.gen(function* () {
+      const { first, second, scope } = yield* given
+      second.opened(openPurchasesMax)
+      yield* Scope.close(scope, Exit.void)
+      first.committed(openPurchasesMax)
+      expect(yield* hasRoom(second)).toBe(false)
+    }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
+  )
 })

@@ -7,7 +7,7 @@ import { lines } from "./cases/Lines.ts"
 import { longAccount } from "./cases/LongAccount.ts"
 import { posts } from "./cases/Posts.ts"
 import { reads } from "./cases/Reads.ts"
-import { recovery } from "./cases/Recovery.ts"
+import { recoveryCases } from "./cases/Recovery.ts"
 import { requests } from "./cases/Requests.ts"
 import { rules } from "./cases/Rules.ts"
 import { start } from "./cases/Start.ts"
@@ -22,7 +22,7 @@ export const cases: ReadonlyArray<Case> = [
   reads,
   feeds,
   start,
-  recovery,
+  ...recoveryCases,
   rules,
   longAccount,
   ...growthCases

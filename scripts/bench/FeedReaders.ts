@@ -1,3 +1,4 @@
+import { getRequest } from "./HttpRequest.ts"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { until } from "../../src/harness/system/TestBroker.ts"
@@ -53,7 +54,7 @@ export class FeedReaders {
 
   private add(port: number, path: string, isStuck: boolean): void {
     const index = this.events.push(0) - 1
-    const socket = connect(port, "127.0.0.1", () => socket.write(`GET ${path} HTTP/1.1\r\nhost: ledger\r\n\r\n`))
+    const socket = connect(port, "127.0.0.1", () => socket.write(getRequest(path)))
     this.sockets.push(socket)
     socket.on("error", () => undefined)
     socket.once("end", () => void (this.lost += 1))

@@ -2,6 +2,7 @@
 import { decimalFromCents } from "../../src/account/Money.ts"
 import { closedLoop } from "./ClosedLoop.ts"
 import { HttpConnections } from "./HttpConnections.ts"
+import { getRequest, postRequest } from "./HttpRequest.ts"
 import { openLoop } from "./OpenLoop.ts"
 import { PreparedRequests } from "./PreparedRequests.ts"
 import { totalIn } from "./TotalBody.ts"
@@ -45,13 +46,6 @@ const bodyOf = (workload: Workload, index: number): string => {
   return `${JSON.stringify(rest).slice(0, -1)},"value":${decimalFromCents(valueCents)}}`
 }
 
-const postOf = (workload: Workload, index: number, until: "applied" | "stored"): string => {
-  const body = bodyOf(workload, index)
-  const prefer = until === "applied" ? "prefer: wait=5\r\n" : ""
-  const length = Buffer.byteLength(body)
-  return `POST /purchases HTTP/1.1\r\nhost: ledger\r\ncontent-type: application/json\r\n${prefer}content-length: ${length}\r\n\r\n${body}`
-}
-
 const paced = (pace: Pace, requests: number, send: (index: number, due: number) => Promise<void>): Promise<void> =>
   "perSecond" in pace
     ? openLoop({ perSecond: pace.perSecond, requests, send })
@@ -67,7 +61,7 @@ const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<Load
   const connections = (kept ??= new HttpConnections(edgeUrl, connectionsMax))
   const resentBefore = connections.resent
   const { from = 0, to = 0, until = "stored" } = posts ?? {}
-  const requests = new PreparedRequests(to - from, (index) => postOf(workload, from + index, until))
+  const requests = new PreparedRequests(to - from, (index) => postRequest(bodyOf(workload, from + index), until))
   const postTimes: Array<number> = []
   const readTimes: Array<number> = []
   const failures: Array<string> = []
@@ -95,7 +89,7 @@ const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<Load
     const userId = userAt((index * 7_919) % workload.users)
     const least = applied.get(userId) ?? 0
     try {
-      const { status, text } = await connections.exchange(`GET /users/${userId}/total HTTP/1.1\r\nhost: ledger\r\n\r\n`)
+      const { status, text } = await connections.exchange(getRequest(`/users/${userId}/total`))
       readTimes.push(performance.now() - due)
       const total = totalIn(text)
       if (status !== 200 || total === undefined) return fail(`the total of ${userId} answered ${status}: ${text}`)

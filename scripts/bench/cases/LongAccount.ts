@@ -1,5 +1,6 @@
 import type { Case } from "../Case.ts"
 import { HttpConnections } from "../HttpConnections.ts"
+import { getRequest } from "../HttpRequest.ts"
 import { latencyOf } from "../Latency.ts"
 import { fill } from "../Throughput.ts"
 import { readTotal, totalsOfWorkload, wrongLedger } from "../Totals.ts"
@@ -13,14 +14,12 @@ const walkLimit = 1_000
 const depths = [0, 1_000, 10_000, 100_000, 500_000, 1_000_000]
 const pagesMeasured = 50
 
-const get = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: ledger\r\n\r\n`
-
 /** Walks through the history, newest first, and keeps the cursor at which each depth begins. */
 const placesAt = async (connections: HttpConnections): Promise<Map<number, string>> => {
   const places = new Map<number, string>()
   let walked = 0
   for (let path: string | undefined = `/users/${userId}/purchases?limit=${walkLimit}`; path !== undefined;) {
-    const { status, text } = await connections.exchange(get(path))
+    const { status, text } = await connections.exchange(getRequest(path))
     if (status !== 200) throw new Error(`${path} answered ${status}: ${text.slice(0, 300)}`)
     if (depths.includes(walked)) places.set(walked, path.replace(`limit=${walkLimit}`, `limit=${pageLimit}`))
     const page: { readonly purchases: ReadonlyArray<unknown>; readonly next?: string } = JSON.parse(text)
@@ -56,7 +55,7 @@ export const longAccount: Case = {
       const times: Array<number> = []
       for (let page = 0; page < pagesMeasured; page += 1) {
         const asked = performance.now()
-        const { status } = await connections.exchange(get(path))
+        const { status } = await connections.exchange(getRequest(path))
         times.push(performance.now() - asked)
         if (status !== 200) throw new Error(`${path} answered ${status}`)
       }

@@ -1,5 +1,7 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import { ActorRegistry } from "./actor/ActorRegistry.ts"
+import { AlertFeed } from "./alerts/AlertFeed.ts"
+import { AlertPages } from "./alerts/AlertPages.ts"
 import { RuleStore } from "./alerts/RuleStore.ts"
 import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
 import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
@@ -15,6 +17,7 @@ import { ConnectionState } from "./nats/client/ConnectionState.ts"
 import { WorkCounters } from "./metrics/WorkCounters.ts"
 import { AlertStream } from "./nats/AlertStream.ts"
 import { CommitChain } from "./nats/CommitChain.ts"
+import { AlertLog } from "./nats/AlertLog.ts"
 import { CommitStream } from "./nats/CommitStream.ts"
 import { Connection } from "./nats/client/Connection.ts"
 import { HeadStore } from "./nats/HeadStore.ts"
@@ -45,6 +48,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     ConnectionState.layer,
     CommitChain.layer(settings.replicas),
     CommitStream.layer,
+    AlertLog.layer,
     HeadStore.layer(settings.replicas),
     InputLog.layer,
     NoticeTransport.layer,
@@ -76,7 +80,13 @@ export const purchasesLayer = Layer.mergeAll(
 export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
   edgeMetricsLayer.pipe(
     Layer.provideMerge(
-      Layer.mergeAll(Feed.layer, RuleStore.layer, SystemStatus.layer(Duration.toMillis(settings.workerLease)))
+      Layer.mergeAll(
+        Feed.layer,
+        AlertFeed.layer,
+        AlertPages.layer,
+        RuleStore.layer,
+        SystemStatus.layer(Duration.toMillis(settings.workerLease))
+      )
     ),
     Layer.provideMerge(purchasesLayer)
   )

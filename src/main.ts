@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util"
 import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
+import { AlertFeed } from "./alerts/AlertFeed.ts"
 import { failureOf } from "./runtime/ExitFailure.ts"
 import { makeApp } from "./edge/server/App.ts"
 import type { EdgeServices } from "./edge/runtime/EdgeRuntime.ts"
@@ -101,7 +102,10 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
   await start(runtime.runPromiseExit(serving), stop)
   await stop
   isDraining = true
-  const endFeeds = Effect.flatMap(Feed, (feed) => feed.stop)
+  const endFeeds = Effect.andThen(
+    Effect.flatMap(Feed, (feed) => feed.stop),
+    Effect.flatMap(AlertFeed, (feed) => feed.stop)
+  )
   await runtime.runPromise(Effect.all([Effect.logInfo("draining"), endFeeds, Scope.close(scope, Exit.void)]))
   await runtime.dispose()
 }

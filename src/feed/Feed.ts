@@ -18,19 +18,20 @@ import {
   timer
 } from "rxjs"
 import type { BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
-import { CommitStream, LedgerReplaced } from "../nats/CommitStream.ts"
-import { CatchUp, type FeedRequest, type JournalReads } from "./CatchUp.ts"
+import { CommitStream } from "../nats/CommitStream.ts"
+import { type FollowedStream, LedgerReplaced } from "../nats/FollowedStream.ts"
+import { CatchUp, type FeedRequest, type FeedReads } from "./CatchUp.ts"
 import type { FeedItem } from "./FeedItem.ts"
-import { JournalTail } from "./JournalTail.ts"
+import { FeedTail } from "./FeedTail.ts"
 import { makeUserPage } from "./UserPage.ts"
 
-/** The most readers of one edge. */
+/** The most readers of one feed of an edge. */
 export const readersMax = 4_096
-/** The most pages of the journal that an edge reads at once, for readers that catch up. */
+/** The most pages of a stream that an edge reads at once, for readers that catch up. */
 const pagesAtOnceMax = 8
 /** The time between two heartbeats, which show whether a connection is gone. */
 export const heartbeat = Duration.seconds(15)
-/** The time for which the journal is followed after the last reader has left. */
+/** The time for which a stream is followed after the last reader has left. */
 const linger = Duration.seconds(5)
 
 /** This edge has as many readers of feeds as it may have. Another edge may have room for a reader. */
@@ -51,15 +52,15 @@ export const withHeartbeats = (items: Observable<FeedItem>, scheduler: Scheduler
 
 type Run = <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
 
-/** Follows the journal once for all readers of the edge, while the edge has readers. */
-const followTail = (stream: (typeof CommitStream)["Service"], run: Run): Observable<JournalTail> =>
-  new Observable<JournalTail>((subscriber) => {
-    let tail: JournalTail | undefined
+/** Follows the stream once for all readers of the edge, while the edge has readers. */
+const followTail = (stream: FollowedStream, run: Run): Observable<FeedTail> =>
+  new Observable<FeedTail>((subscriber) => {
+    let tail: FeedTail | undefined
     const following = Effect.gen(function* () {
-      const opened = new JournalTail(yield* stream.lastSequence)
+      const opened = new FeedTail(yield* stream.lastSequence)
       tail = opened
       subscriber.next(opened)
-      return yield* stream.follow(opened.recent.newest.sequence, (revision) => opened.hear(revision))
+      return yield* stream.follow(opened.recent.newest.sequence, (message) => opened.hear(message))
     })
     const fiber = run(following.pipe(Effect.catch((failure) => Effect.sync(() => subscriber.error(failure)))))
     return () => {
@@ -68,63 +69,74 @@ const followTail = (stream: (typeof CommitStream)["Service"], run: Run): Observa
     }
   }).pipe(share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: () => timer(Duration.toMillis(linger)) }))
 
-/** Passes purchases on to many readers, as soon as they are applied. */
-export class Feed extends Context.Service<
-  Feed,
-  {
-    /**
-     * Returns the items for a reader from its place on, without a gap and without a repeat. Reading begins with the
-     * subscription. An error is a {@link FeedFailure}, and comes before any item.
-     */
-    readonly open: (request: FeedRequest) => Observable<FeedItem>
-    /** Returns the number of readers. */
-    readonly readers: () => number
-    /** Ends all present and future feeds, because the process stops. */
-    readonly stop: Effect.Effect<void>
+/** Passes the messages of a stream on to many readers, as soon as they are stored. */
+export interface StreamFeed {
+  /**
+   * Returns the items for a reader from its place on, without a gap and without a repeat. Reading begins with the
+   * subscription. An error is a {@link FeedFailure}, and comes before any item.
+   */
+  readonly open: (request: FeedRequest) => Observable<FeedItem>
+  /** Returns the number of readers. */
+  readonly readers: () => number
+  /** Ends all present and future feeds, because the process stops. */
+  readonly stop: Effect.Effect<void>
+}
+
+/** Makes the feed of a stream. `pageAfter` reads the messages that are not in memory. */
+export const makeFeed = Effect.fnUntraced(function* (
+  stream: FollowedStream,
+  pageAfter: FeedReads["pageAfter"]
+): Effect.fn.Return<StreamFeed> {
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const tails = followTail(stream, run)
+  const reads: FeedReads = { lastSequence: stream.lastSequence, pageAfter }
+  const stopped = new ReplaySubject<FeedItem>(1)
+  let readers = 0
+
+  const read = (tail: FeedTail, request: FeedRequest) =>
+    new Observable<FeedItem>((subscriber) => {
+      const fiber = run(new CatchUp(reads, tail, request, subscriber).run)
+      return () => void run(Fiber.interrupt(fiber))
+    })
+
+  const open = (request: FeedRequest) =>
+    defer(() => {
+      if (readers >= readersMax) return throwError(() => new FeedFull())
+      readers += 1
+      const items = tails.pipe(
+        switchMap((tail) => read(tail, request)),
+        catchError((failure) =>
+          failure instanceof LedgerReplaced
+            ? of<FeedItem>({ kind: "end", reason: "ledger-replaced" })
+            : throwError(() => failure)
+        )
+      )
+      return withHeartbeats(merge(stopped, items)).pipe(finalize(() => void (readers -= 1)))
+    })
+
+  return {
+    open,
+    readers: () => readers,
+    stop: Effect.sync(() => stopped.next({ kind: "end", reason: "stopping" }))
   }
->()("purchases/feed/Feed") {
+})
+
+/** Returns the turns in which an edge reads pages of a stream for readers that catch up. */
+export const pageTurns = () => Semaphore.makeUnsafe(pagesAtOnceMax)
+
+/** Passes purchases on to many readers, as soon as they are applied. */
+export class Feed extends Context.Service<Feed, StreamFeed>()("purchases/feed/Feed") {
   static readonly layer = Layer.effect(
     Feed,
     Effect.gen(function* () {
       const stream = yield* CommitStream
-      const run = Effect.runForkWith(yield* Effect.context<never>())
-      const pages = Semaphore.makeUnsafe(pagesAtOnceMax)
+      const pages = pageTurns()
       const pageOfUser = yield* makeUserPage(pages.withPermit)
-      const tails = followTail(stream, run)
-      const reads: JournalReads = {
-        lastSequence: stream.lastSequence,
-        pageAfter: (after, userToken) =>
+      return Feed.of(
+        yield* makeFeed(stream, (after, userToken) =>
           userToken === undefined ? pages.withPermit(stream.page(after)) : pageOfUser(after, userToken)
-      }
-      const stopped = new ReplaySubject<FeedItem>(1)
-      let readers = 0
-
-      const read = (tail: JournalTail, request: FeedRequest) =>
-        new Observable<FeedItem>((subscriber) => {
-          const fiber = run(new CatchUp(reads, tail, request, subscriber).run)
-          return () => void run(Fiber.interrupt(fiber))
-        })
-
-      const open = (request: FeedRequest) =>
-        defer(() => {
-          if (readers >= readersMax) return throwError(() => new FeedFull())
-          readers += 1
-          const items = tails.pipe(
-            switchMap((tail) => read(tail, request)),
-            catchError((failure) =>
-              failure instanceof LedgerReplaced
-                ? of<FeedItem>({ kind: "end", reason: "ledger-replaced" })
-                : throwError(() => failure)
-            )
-          )
-          return withHeartbeats(merge(stopped, items)).pipe(finalize(() => void (readers -= 1)))
-        })
-
-      return Feed.of({
-        open,
-        readers: () => readers,
-        stop: Effect.sync(() => stopped.next({ kind: "end", reason: "stopping" }))
-      })
+        )
+      )
     })
   )
 }

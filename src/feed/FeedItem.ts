@@ -1,5 +1,5 @@
 import type { FeedPlace } from "../protocol/FeedPlace.ts"
-import type { Gathered } from "./JournalTail.ts"
+import type { Gathered } from "./FeedTail.ts"
 
 /** Why a feed cannot go on after the id that its reader gave. */
 export type ResetReason = "not-a-sequence" | "beyond-the-end"
@@ -7,16 +7,16 @@ export type ResetReason = "not-a-sequence" | "beyond-the-end"
 /** Why a feed ends. A reader that opens it again with its last id loses nothing. */
 export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailable"
 
-/** An item for a reader of a feed: first `start` or `reset`, then `applied` and `heartbeat`, and last `end`. */
+/** An item for a reader of a feed: first `start` or `reset`, then `messages` and `heartbeat`, and last `end`. */
 export type FeedItem =
-  /** The feed begins. Everything that is applied after this place follows. */
+  /** The feed begins. Everything after this place follows. */
   | { readonly kind: "start"; readonly place: FeedPlace }
   /**
-   * The reader's last id is not a place of this feed. The feed goes on after the new place. For earlier purchases, the
-   * reader has to read the accounts.
+   * The reader's last id is not a place of this feed. The feed goes on after the new place. For everything earlier, the
+   * reader has to read the accounts, or the pages of alerts.
    */
   | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
-  | { readonly kind: "applied"; readonly revisions: Gathered }
+  | { readonly kind: "messages"; readonly messages: Gathered }
   | { readonly kind: "heartbeat" }
   /** The last item of a feed, with the reason of its end. */
   | { readonly kind: "end"; readonly reason: EndReason }

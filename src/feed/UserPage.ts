@@ -3,7 +3,8 @@ import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.t
 import { type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
 import { decodeToken } from "../protocol/Subject.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
-import { pageBytesMax, type RevisionMessage, revisionOfUser } from "../nats/CommitStream.ts"
+import { revisionOfUser } from "../nats/CommitStream.ts"
+import { type FeedMessage, pageBytesMax } from "../nats/FollowedStream.ts"
 import { NotCurrent, QueryClient } from "../asking/QueryClient.ts"
 
 /** The most revisions of one account that its owner names at once. */
@@ -36,7 +37,7 @@ export const makeUserPage = Effect.fnUntraced(function* (
     })
 
   const read = Effect.fnUntraced(function* (sequences: ReadonlyArray<number>, after: FeedPlace, userToken: string) {
-    const page: Array<RevisionMessage> = []
+    const page: Array<FeedMessage> = []
     let bytes = 0
     for (let first = 0; first < sequences.length && bytes < pageBytesMax; first += commitsAtOnceMax) {
       const some = sequences.slice(first, first + commitsAtOnceMax)
@@ -50,7 +51,7 @@ export const makeUserPage = Effect.fnUntraced(function* (
   return Effect.fnUntraced(function* (
     after: FeedPlace,
     userToken: string
-  ): Effect.fn.Return<ReadonlyArray<RevisionMessage>, BrokerFailure | NotCurrent> {
+  ): Effect.fn.Return<ReadonlyArray<FeedMessage>, BrokerFailure | NotCurrent> {
     const answer = yield* queries.ask(
       {
         kind: "revisions",

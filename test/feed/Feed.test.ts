@@ -8,11 +8,12 @@ import type { Question, Reply } from "../../src/protocol/Query.ts"
 import type { FeedRequest } from "../../src/feed/CatchUp.ts"
 import { Feed, FeedFull, readersMax, withHeartbeats } from "../../src/feed/Feed.ts"
 import type { FeedItem } from "../../src/feed/FeedItem.ts"
-import { recentRevisionsMax, sliceBytesMax, sliceRevisionsMax } from "../../src/feed/RecentRevisions.ts"
-import { gather } from "../../src/feed/JournalTail.ts"
+import { recentMessagesMax, sliceBytesMax, sliceMessagesMax } from "../../src/feed/RecentMessages.ts"
+import { gather } from "../../src/feed/FeedTail.ts"
 import { userPageMax } from "../../src/feed/UserPage.ts"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
-import { CommitStream, LedgerReplaced, type RevisionMessage, revisionsOf } from "../../src/nats/CommitStream.ts"
+import { CommitStream, revisionsOf } from "../../src/nats/CommitStream.ts"
+import { type FeedMessage, LedgerReplaced } from "../../src/nats/FollowedStream.ts"
 import { NotCurrent, QueryClient } from "../../src/asking/QueryClient.ts"
 import { makeGate } from "../support/Faults.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
@@ -25,7 +26,7 @@ const gatherMilliseconds = 50
 /** A journal in memory. `grow` stores a commit at each even sequence, of `ann` and `bob` in turn, with one line. */
 class MemoryLedger {
   readonly commits: Array<JournalRecord> = []
-  readonly revisions: Array<RevisionMessage> = []
+  readonly revisions: Array<FeedMessage> = []
   last = 0
   /** The last sequence that the leader has. The feed's consumer may not have got it yet. */
   ahead = 0
@@ -37,7 +38,7 @@ class MemoryLedger {
   owner: Effect.Effect<Reply | undefined, NotCurrent> = Effect.undefined
   /** The gate at which reads wait: reads of a page of all accounts, and questions to the owner. */
   gate: Effect.Effect<void> = Effect.void
-  private hear: ((revision: RevisionMessage) => void) | undefined
+  private hear: ((revision: FeedMessage) => void) | undefined
   private replaced: (() => void) | undefined
 
   /** Stores a commit of these users behind `gap` other messages. Without users it is a take-over. */
@@ -150,10 +151,10 @@ describe("The feed", () => {
       hasEnded: () => hasEnded,
       begun: () => until("the feed begins", () => items.length + failures.length > 0),
       sequences: () =>
-        items.flatMap((item) => (item.kind === "applied" ? item.revisions.map(({ place }) => place.sequence) : [])),
+        items.flatMap((item) => (item.kind === "messages" ? item.messages.map(({ place }) => place.sequence) : [])),
       ids: () =>
         items.flatMap((item) =>
-          item.kind === "applied" ? item.revisions.map(({ place }) => encodeFeedPlace(place)) : []
+          item.kind === "messages" ? item.messages.map(({ place }) => encodeFeedPlace(place)) : []
         ),
       leave: () => subscription.unsubscribe()
     }
@@ -173,9 +174,9 @@ describe("The feed", () => {
     ledger.grow(1)
     handOn()
     expect(one.sequences()).toEqual([8, 10, 12])
-    expect(one.items[1]).toMatchObject({ kind: "applied" })
-    expect(one.items[1]?.kind === "applied" && other.items[1]?.kind === "applied" && one.items[1].revisions).toBe(
-      other.items[1]?.kind === "applied" && other.items[1].revisions
+    expect(one.items[1]).toMatchObject({ kind: "messages" })
+    expect(one.items[1]?.kind === "messages" && other.items[1]?.kind === "messages" && one.items[1].messages).toBe(
+      other.items[1]?.kind === "messages" && other.items[1].messages
     )
     expect(ledger.follows).toBe(1)
     expect(ledger.pages).toBe(0)
@@ -221,7 +222,7 @@ describe("The feed", () => {
     await until("both wait for a page", () => ledger.pages === 1 && ledger.questions.length === 1)
     // Memory is full, and drops more revisions than the page that the readers wait for.
     for (let index = 0; index < 20; index += 1) {
-      ledger.grow(recentRevisionsMax / 4)
+      ledger.grow(recentMessagesMax / 4)
       handOn()
     }
     gate.open()
@@ -237,10 +238,10 @@ describe("The feed", () => {
 
   it("a feed goes on from any place around the oldest revision in memory, also from within a commit", async () => {
     await read().begun()
-    const commits = Math.ceil((recentRevisionsMax + 100) / 3)
+    const commits = Math.ceil((recentMessagesMax + 100) / 3)
     for (let commit = 0; commit < commits; commit += 1) ledger.commit(["ann", "bob", "carl"])
     handOn()
-    const floor = commits - Math.ceil(recentRevisionsMax / 3) + 1
+    const floor = commits - Math.ceil(recentMessagesMax / 3) + 1
     const places = [floor - 1, floor, floor + 1].flatMap((sequence) =>
       [".0", ".1", ".2", ".3", ""].map((line) => `${sequence}${line}`)
     )
@@ -266,7 +267,7 @@ describe("The feed", () => {
     const carl = read({ lastEventId: "0", userToken: "carl" })
     await until("it waits for a page", () => ledger.questions.length === 1)
     ledger.grow(1, "carl")
-    ledger.grow(2 * recentRevisionsMax)
+    ledger.grow(2 * recentMessagesMax)
     handOn()
     gate.open()
     await until("there is no more to read", () => ledger.questions.length === 3)
@@ -327,7 +328,7 @@ describe("The feed", () => {
 
   it("a feed gives one slice of revisions at a time, and the next when the reader has taken it", async () => {
     ledger.commit(["ann", "bob", "carl", "dora"], 0, sliceBytesMax - 1_000)
-    ledger.commit(Array.from({ length: sliceRevisionsMax + 1 }, (_, index) => `user-${index}`))
+    ledger.commit(Array.from({ length: sliceMessagesMax + 1 }, (_, index) => `user-${index}`))
     const taken: Array<() => void> = []
     const ready = () => new Promise<void>((resolve) => void taken.push(resolve))
     const reader = read({ lastEventId: "1.1", ready })
@@ -338,10 +339,10 @@ describe("The feed", () => {
       taken.at(-1)?.()
     }
     expect(reader.ids()).toEqual(all)
-    const slices = reader.items.flatMap((item) => (item.kind === "applied" ? [item.revisions] : []))
+    const slices = reader.items.flatMap((item) => (item.kind === "messages" ? [item.messages] : []))
     expect(slices[0]?.length).toBe(2)
     for (const slice of slices) {
-      expect(slice.length).toBeLessThanOrEqual(sliceRevisionsMax)
+      expect(slice.length).toBeLessThanOrEqual(sliceMessagesMax)
       // The last revision of a slice may pass the bound.
       const bytes = slice.slice(0, -1).reduce((sum, { text }) => sum + text.length, 0)
       expect(bytes).toBeLessThan(sliceBytesMax)
@@ -503,7 +504,7 @@ const readAtRandom = async (seed: number) => {
     const { place: lastEventId, userToken, got } = reader
     const request = { lastEventId, ready: async () => undefined, ...(userToken === undefined ? {} : { userToken }) }
     feed.open(request).subscribe((item) => {
-      if (item.kind === "applied") got.push(...item.revisions.map(({ place }) => encodeFeedPlace(place)))
+      if (item.kind === "messages") got.push(...item.messages.map(({ place }) => encodeFeedPlace(place)))
       else if (item.kind !== "start") got.push(item.kind)
     })
     readers.push(reader)

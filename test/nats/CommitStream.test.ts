@@ -4,14 +4,8 @@ import { encodeCommit } from "../../src/protocol/Commit.ts"
 import { behindCommit, decodeFeedPlace, encodeFeedPlace, isAfter } from "../../src/protocol/FeedPlace.ts"
 import { journalStream } from "../../src/protocol/Subject.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
-import {
-  CommitStream,
-  LedgerReplaced,
-  pageBytesMax,
-  pageCommitsMax,
-  type RevisionMessage,
-  revisionOfUser
-} from "../../src/nats/CommitStream.ts"
+import { CommitStream, revisionOfUser } from "../../src/nats/CommitStream.ts"
+import { type FeedMessage, LedgerReplaced, pageBytesMax, pageMessagesMax } from "../../src/nats/FollowedStream.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { brokerLayer } from "../../src/Layers.ts"
 import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
@@ -59,14 +53,14 @@ describe("The stream of commits", () => {
   }
 
   const follow = ({ stream }: Started, after: number) => {
-    const heard: Array<RevisionMessage> = []
+    const heard: Array<FeedMessage> = []
     const following = stream.follow(after, (revision) => void heard.push(revision))
     const fiber = Effect.runFork(Effect.provideService(following, References.MinimumLogLevel, "Error"))
     closers.push(() => Effect.runPromise(Fiber.interrupt(fiber)))
     return { heard, fiber, places: () => placesOf(heard) }
   }
 
-  const placesOf = (revisions: ReadonlyArray<RevisionMessage>) => revisions.map(({ place }) => encodeFeedPlace(place))
+  const placesOf = (revisions: ReadonlyArray<FeedMessage>) => revisions.map(({ place }) => encodeFeedPlace(place))
 
   const pageOf = ({ stream }: Started, place: string) =>
     Effect.runPromise(stream.page(decodeFeedPlace(place) ?? behindCommit(0)))
@@ -162,12 +156,12 @@ describe("The stream of commits", () => {
     const started = await start()
     expect(await pagesAfter(started, "0")).toEqual([])
     const all: Array<string> = []
-    for (let count = 0; count < 2 * pageCommitsMax + 10; count += 1) {
+    for (let count = 0; count < 2 * pageMessagesMax + 10; count += 1) {
       const sequence = await commit(started, ["ann", "bob"], count % 2)
       all.push(`${sequence}.1`, `${sequence}.2`)
     }
     const pages = await pagesAfter(started, "0")
-    expect(pages.map(({ length }) => length)).toEqual([2 * pageCommitsMax, 2 * pageCommitsMax, 20])
+    expect(pages.map(({ length }) => length)).toEqual([2 * pageMessagesMax, 2 * pageMessagesMax, 20])
     expect(pages.flat()).toEqual(all)
     // The places lie within a commit, behind its last line, and behind the whole commit.
     expect((await pageOf(started, "0.7"))[0]?.place).toEqual({ sequence: 1, line: 1 })
@@ -176,7 +170,7 @@ describe("The stream of commits", () => {
     for (const behind of ["5.2", "5.900", "5"]) {
       expect((await pageOf(started, behind))[0]?.place).toEqual({ sequence: 6, line: 1 })
     }
-    expect(await Effect.runPromise(started.stream.lastSequence)).toBe(2 * pageCommitsMax + 10)
+    expect(await Effect.runPromise(started.stream.lastSequence)).toBe(2 * pageMessagesMax + 10)
   })
 
   it("a page of long commits has few commits, and at least one commit", async () => {
@@ -197,7 +191,7 @@ describe("The stream of commits", () => {
   it("reading goes past take-overs, and past a text that was written by hand", async () => {
     const started = await start()
     await commit(started, ["ann"])
-    for (let count = 0; count < pageCommitsMax + 3; count += 1) await commit(started, [], count % 2)
+    for (let count = 0; count < pageMessagesMax + 3; count += 1) await commit(started, [], count % 2)
     expect(await pagesAfter(started, "0")).toEqual([["1.1"]])
     const byHand = ["", "by hand", "\n\n", '{"v":2}\n["ann"\n']
     for (const text of byHand) await admin.publish("$KV.journal.commit.1", text)

@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto"
-import { Effect, Schema, SchemaGetter } from "effect"
+import { Effect, Schema } from "effect"
 import { currency } from "../../account/Money.ts"
-import { HistoryCursor, pageLimitMax } from "../../protocol/Query.ts"
+import { type HistoryCursor, pageLimitMax } from "../../protocol/Query.ts"
 import { jsonAnswer } from "../contract/AnswerSpec.ts"
 import { exactAmount } from "../../protocol/ExactJson.ts"
 import { Amount } from "../contract/Amount.ts"
-import { field, momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../contract/Field.ts"
+import { momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
 import { referenceTo } from "../contract/Reference.ts"
 import {
@@ -27,47 +26,11 @@ import {
   PurchaseReceipt,
   receiptBody
 } from "../contract/AnswerBodies.ts"
+import { encodeUserCursor, userCursorField, userMark } from "../contract/UserCursor.ts"
 import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
 const limitDefault = 20
-
-/** A cursor of a history, with the mark of its user. A HistoryCursor names a commit, which many accounts may share. */
-const UserCursor = Schema.Struct({ cursor: HistoryCursor, user: Schema.String })
-type UserCursor = typeof UserCursor.Type
-
-/** Returns a short text that stands for a user in a cursor. */
-const userMark = (userId: string): string => createHash("sha256").update(userId).digest("hex").slice(0, 8)
-
-const encodeCursor = ({ cursor, user }: UserCursor): string =>
-  Buffer.from(`${cursor.revision}.${cursor.taken}.${user}`).toString("base64url")
-
-const decodeCursor = (text: string): UserCursor => {
-  const read = Buffer.from(text.slice(0, 64), "base64url").toString("latin1")
-  const [, revision, taken, user = ""] = /^([0-9]{1,15})\.([0-9]{1,9})\.([0-9a-f]{8})$/.exec(read) ?? []
-  return { cursor: { revision: Number(revision), taken: Number(taken) }, user }
-}
-
-const isCursor = Schema.is(UserCursor)
-const CursorText = Schema.String.check(
-  Schema.makeFilter((text: string) => {
-    const cursor = decodeCursor(text)
-    return isCursor(cursor) && encodeCursor(cursor) === text
-      ? undefined
-      : "was not given out by this service. Begin without a cursor"
-  })
-)
-const cursorField = field(
-  "cursor",
-  "malformed-request",
-  CursorText.pipe(
-    Schema.decodeTo(UserCursor, {
-      decode: SchemaGetter.transform(decodeCursor),
-      encode: SchemaGetter.transform(encodeCursor)
-    })
-  ),
-  CursorText
-)
 
 const accountMembers = {
   userId: Schema.String,
@@ -150,7 +113,7 @@ const historyRoute = route({
       "The most purchases on the page; long texts make it shorter."
     ),
     cursor: optional(
-      cursorField,
+      userCursorField,
       undefined,
       "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
     ),
@@ -175,12 +138,12 @@ const historyRoute = route({
   handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }, edge) {
     const user = userMark(userId)
     if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
-    const begin = cursor === undefined ? {} : { place: cursor.cursor }
+    const begin = cursor === undefined ? {} : { place: { revision: cursor.sequence, taken: cursor.taken } }
     const page = yield* readHistoryPage({ userId, limit, ...begin }, consistency)
-    const pathOf = (nextCursor: HistoryCursor) =>
-      `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeCursor({ cursor: nextCursor, user })}`
+    const pathOf = ({ revision, taken }: HistoryCursor) =>
+      `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeUserCursor({ sequence: revision, taken, user })}`
     const next = page.next === undefined ? undefined : referenceTo(edge, pathOf(page.next))
-    const tag = `${page.revision}.${cursor === undefined ? "" : encodeCursor(cursor)}.${limit}`
+    const tag = `${page.revision}.${cursor === undefined ? "" : encodeUserCursor(cursor)}.${limit}`
     const body = () => ({
       ...accountBody(userId, page, page.revision),
       purchases: page.entries.map((entry) => entryBody(userId, entry)),

@@ -1,12 +1,14 @@
 import { Cause, Context, Effect, Exit } from "effect"
 import type { Context as HttpContext } from "hono"
+import type { AlertFeed } from "../../alerts/AlertFeed.ts"
+import type { AlertPages } from "../../alerts/AlertPages.ts"
 import type { RuleStore } from "../../alerts/RuleStore.ts"
 import type { Feed } from "../../feed/Feed.ts"
 import type { InputLog } from "../../nats/InputLog.ts"
 import type { ConnectionState } from "../../nats/client/ConnectionState.ts"
 import type { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import type { QueryClient } from "../../asking/QueryClient.ts"
-import { EventBytes } from "./EventBytes.ts"
+import { alertEvents, EventBytes, purchaseEvents } from "./EventBytes.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
 import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
 import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "../contract/Problem.ts"
@@ -24,6 +26,8 @@ export type EdgeServices =
   | RejectedRecords
   | RuleStore
   | Feed
+  | AlertPages
+  | AlertFeed
   | SystemStatus
 
 /** The function that makes a purchase id if the caller gave none. Tests replace the function. */
@@ -50,7 +54,8 @@ export interface EdgeProcess extends Located {
 export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
   readonly lineBodies: LineBodies
-  readonly eventBytes: EventBytes
+  readonly purchaseEventBytes: EventBytes
+  readonly alertEventBytes: EventBytes
 }
 
 /** Makes the runtime of one edge. */
@@ -58,7 +63,8 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   ...process,
   purchaseReader: new PurchaseReader(),
   lineBodies: new LineBodies(),
-  eventBytes: new EventBytes()
+  purchaseEventBytes: new EventBytes(purchaseEvents),
+  alertEventBytes: new EventBytes(alertEvents)
 })
 
 /** The answer to a request that failed by a mistake of the server. The mistake is logged. */

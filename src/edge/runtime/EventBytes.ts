@@ -3,7 +3,9 @@ import { encodeFeedPlace, type FeedPlace } from "../../protocol/FeedPlace.ts"
 import { decodeRevision } from "../../protocol/RevisionCodec.ts"
 import { decodeToken } from "../../protocol/Subject.ts"
 import type { EndReason, FeedItem, ResetReason } from "../../feed/FeedItem.ts"
-import type { RevisionMessage } from "../../nats/CommitStream.ts"
+import type { FeedMessage } from "../../nats/FollowedStream.ts"
+import { decodeAlerts } from "../../rules/Alert.ts"
+import { alertsBody } from "../contract/AlertBodies.ts"
 import { revisionBody } from "../contract/AnswerBodies.ts"
 
 /** A reader is too slow if more than this many bytes wait for it when the next event comes. */
@@ -11,9 +13,25 @@ export const readerBytesMax = 128 * 1024
 /** How long a client waits before it asks again, in milliseconds. */
 const retryMilliseconds = 1_000
 
-const resetDetails: Readonly<Record<ResetReason, string>> = {
-  "not-a-sequence": "The last id is not an id of this feed.",
-  "beyond-the-end": "The last id is beyond the end of the ledger."
+/** What the events of one kind of feed say. */
+export interface EventTexts {
+  /** Names the stream of the feed in messages to people, like `the ledger`. */
+  readonly stream: string
+  /** Returns the data of the event of a message. Throws if the message cannot be read. */
+  readonly dataOf: (message: FeedMessage) => object
+}
+
+/** The events of feeds of purchases. */
+export const purchaseEvents: EventTexts = {
+  stream: "the ledger",
+  dataOf: ({ userToken, place, storedAt, text }) =>
+    revisionBody(decodeToken(userToken), { sequence: place.sequence, revision: decodeRevision(text) }, storedAt)
+}
+
+/** The events of feeds of alerts. */
+export const alertEvents: EventTexts = {
+  stream: "the alerts",
+  dataOf: ({ userToken, storedAt, text }) => alertsBody(decodeToken(userToken), decodeAlerts(text), storedAt)
 }
 
 const endDetails: Readonly<Record<EndReason, string>> = {
@@ -29,19 +47,18 @@ const eventOf = (fields: { readonly name?: string; readonly id?: string; readonl
   (fields.data === undefined ? "" : `data: ${JSON.stringify(fields.data)}\n`) +
   "\n"
 
-/** Writes a revision as an event. Returns an empty text for an unreadable record, which somebody wrote by hand. */
-const appliedEvent = ({ userToken, place, storedAt, text }: RevisionMessage): string =>
+/** Writes a message as an event. Returns an empty text for an unreadable message, which somebody wrote by hand. */
+const messageEvent = ({ dataOf }: EventTexts, message: FeedMessage): string =>
   Result.getOrElse(
-    Result.try(() => {
-      const stored = { sequence: place.sequence, revision: decodeRevision(text) }
-      return eventOf({ id: encodeFeedPlace(place), data: revisionBody(decodeToken(userToken), stored, storedAt) })
-    }),
+    Result.try(() => eventOf({ id: encodeFeedPlace(message.place), data: dataOf(message) })),
     () => ""
   )
 
-const resetEvent = (place: FeedPlace, reason: ResetReason): string => {
+const resetEvent = ({ stream }: EventTexts, place: FeedPlace, reason: ResetReason): string => {
   const id = encodeFeedPlace(place)
-  const data = { reason, detail: `${resetDetails[reason]} The feed goes on after ${id}.`, id }
+  const isBeyond = reason === "beyond-the-end"
+  const why = isBeyond ? `The last id is beyond the end of ${stream}.` : "The last id is not an id of this feed."
+  const data = { reason, detail: `${why} The feed goes on after ${id}.`, id }
   return `retry: ${retryMilliseconds}\n${eventOf({ name: "reset", id, data })}`
 }
 
@@ -60,26 +77,35 @@ const remembered = <Key extends object, Value>(
   return made
 }
 
-/** Writes the items of feeds as server-sent events. All readers of an edge share the bytes of the same revisions. */
+/** Writes the items of feeds as server-sent events. All readers of an edge share the bytes of the same messages. */
 export class EventBytes {
-  private readonly events = new WeakMap<RevisionMessage, string>()
-  private readonly pages = new WeakMap<ReadonlyArray<RevisionMessage>, Buffer>()
+  private readonly texts: EventTexts
+  private readonly events = new WeakMap<FeedMessage, string>()
+  private readonly pages = new WeakMap<ReadonlyArray<FeedMessage>, Buffer>()
 
-  /** Returns the event of an item as text or bytes. The text is empty if no revision of the item can be read. */
+  constructor(texts: EventTexts) {
+    this.texts = texts
+  }
+
+  /** Returns the event of an item as text or bytes. The text is empty if no message of the item can be read. */
   of(item: FeedItem): Buffer | string {
     switch (item.kind) {
       case "start":
         return `retry: ${retryMilliseconds}\n${eventOf({ id: encodeFeedPlace(item.place) })}`
       case "reset":
-        return resetEvent(item.place, item.reason)
-      case "applied":
-        return remembered(this.pages, item.revisions, (revisions) =>
-          Buffer.from(revisions.map((revision) => remembered(this.events, revision, appliedEvent)).join(""))
+        return resetEvent(this.texts, item.place, item.reason)
+      case "messages":
+        return remembered(this.pages, item.messages, (messages) =>
+          Buffer.from(messages.map((message) => this.eventOf(message)).join(""))
         )
       case "heartbeat":
         return ": still here\n\n"
       case "end":
         return endEvent(item.reason)
     }
+  }
+
+  private eventOf(message: FeedMessage): string {
+    return remembered(this.events, message, (message) => messageEvent(this.texts, message))
   }
 }

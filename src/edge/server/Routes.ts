@@ -1,3 +1,4 @@
+import { alertRoutes } from "../alerts/routes.ts"
 import type { Route } from "../route/Route.ts"
 import { legacyRoutes } from "../legacy/routes.ts"
 import { dashboardRoutes } from "../dashboard/routes.ts"
@@ -23,6 +24,7 @@ const listed: ReadonlyArray<Route> = [
   ...userRoutes,
   ...spendingRoutes,
   ...ruleRoutes,
+  ...alertRoutes,
   ...rejectedRoutes,
   ...feedRoutes,
   ...legacyRoutes,

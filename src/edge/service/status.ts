@@ -1,4 +1,5 @@
 import { Effect, Schema } from "effect"
+import { AlertFeed } from "../../alerts/AlertFeed.ts"
 import { Feed } from "../../feed/Feed.ts"
 import type { WorkDone } from "../../nats/WorkerBucket.ts"
 import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
@@ -114,6 +115,7 @@ const statusRoute = route({
     const status = yield* SystemStatus
     const publisher = yield* PurchasePublisher
     const feed = yield* Feed
+    const alertFeed = yield* AlertFeed
     const storing = yield* storingNow
     const reading = yield* status.current.pipe(
       Effect.mapError((failure) =>
@@ -131,7 +133,7 @@ const statusRoute = route({
       workers: workers
         .map((worker) => workerState(worker, partitions))
         .toSorted((one, other) => one.worker.localeCompare(other.worker)),
-      edge: { waitingPurchases: publisher.waiting(), feedReaders: feed.readers(), timeZoneData }
+      edge: { waitingPurchases: publisher.waiting(), feedReaders: feed.readers() + alertFeed.readers(), timeZoneData }
     })
   })
 })

@@ -1,5 +1,6 @@
 import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } from "effect"
 import type { Hono } from "hono"
+import { AlertFeed } from "../../alerts/AlertFeed.ts"
 import { makeApp } from "../../edge/server/App.ts"
 import type { EdgeServices } from "../../edge/runtime/EdgeRuntime.ts"
 import { Feed } from "../../feed/Feed.ts"
@@ -84,7 +85,7 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   )
   const drain = () => {
     isDraining = true
-    Effect.runSync(Context.get(services, Feed).stop)
+    for (const { stop } of [Context.get(services, Feed), Context.get(services, AlertFeed)]) Effect.runSync(stop)
   }
   return { app, services, drain, stop: () => runtime.dispose() }
 }

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import { BrokerUnavailable } from "../../../src/protocol/BrokerError.ts"
 import { behindCommit } from "../../../src/protocol/FeedPlace.ts"
 import { encodeRevision } from "../../../src/protocol/RevisionCodec.ts"
-import { EventBytes, readerBytesMax } from "../../../src/edge/runtime/EventBytes.ts"
+import { EventBytes, purchaseEvents, readerBytesMax } from "../../../src/edge/runtime/EventBytes.ts"
 import { sendEvents } from "../../../src/edge/feed/EventStream.ts"
 import type { FeedItem } from "../../../src/feed/FeedItem.ts"
 import { until } from "../../../src/harness/system/TestBroker.ts"
@@ -40,8 +40,8 @@ const revision = (line: number, nameLength = 10) => ({
 })
 
 const applied = (...lines: ReadonlyArray<number>): FeedItem => ({
-  kind: "applied",
-  revisions: lines.map((line) => revision(line))
+  kind: "messages",
+  messages: lines.map((line) => revision(line))
 })
 
 const closers: Array<() => void> = []
@@ -54,7 +54,7 @@ const connected = async (open: (ready: () => Promise<void>) => Observable<FeedIt
   const answered = Promise.withResolvers<{ readonly outgoing: ServerResponse; readonly sent: Promise<unknown> }>()
   const server = createServer((_incoming, outgoing) => {
     const http = new Context(new Request("http://x/feed"), { env: { outgoing } })
-    answered.resolve({ outgoing, sent: Effect.runPromiseExit(sendEvents(http, new EventBytes(), open)) })
+    answered.resolve({ outgoing, sent: Effect.runPromiseExit(sendEvents(http, new EventBytes(purchaseEvents), open)) })
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -76,7 +76,7 @@ const responseTo = async (asking: ReturnType<typeof get>) => {
   return response
 }
 
-const large: FeedItem = { kind: "applied", revisions: [revision(1, 20_000)] }
+const large: FeedItem = { kind: "messages", messages: [revision(1, 20_000)] }
 
 /** Sends to a reader that takes nothing until the feed waits for it. The socket gets turns to take what it can. */
 const fill = async (items: Subject<FeedItem>, outgoing: ServerResponse) => {
@@ -124,9 +124,9 @@ describe("A feed on a socket", () => {
     const { asking } = await connected(() => items)
     items.next({ kind: "start", place: behindCommit(3) })
     const response = await responseTo(asking)
-    items.next({ kind: "applied", revisions: [{ ...revision(4), text: "by hand" }, revision(5)] })
-    items.next({ kind: "applied", revisions: [{ ...revision(6), text: "" }] })
-    items.next({ kind: "applied", revisions: [{ ...revision(7), userToken: "=FF" }] })
+    items.next({ kind: "messages", messages: [{ ...revision(4), text: "by hand" }, revision(5)] })
+    items.next({ kind: "messages", messages: [{ ...revision(6), text: "" }] })
+    items.next({ kind: "messages", messages: [{ ...revision(7), userToken: "=FF" }] })
     items.next({ kind: "end", reason: "stopping" })
     let text = ""
     for await (const chunk of response) text += String(chunk)

@@ -1,11 +1,9 @@
 import { Deferred, Duration, Effect, type Scope } from "effect"
 import { createInbox, type Msg, type NatsConnection, nuid } from "nats"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import { commitFilter, journalStream } from "../protocol/Subject.ts"
 import { readAckSubject } from "./client/AckSubject.ts"
-import type { JournalRecord } from "./CommitChain.ts"
 import type { BrokerConnection } from "./client/Connection.ts"
-import { askJetStream } from "./client/JetStreamApi.ts"
+import { askJetStream, type StoredMessage } from "./client/JetStreamApi.ts"
 import { statusOf } from "./client/JetStreamStatus.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
@@ -18,10 +16,16 @@ const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
  */
 const inactiveMax = Duration.seconds(10)
 
-const consumerConfig = (name: string, inbox: string, after: number) => ({
+/** The messages that a session follows: the messages of a stream whose subjects fit a filter. */
+export interface FollowedSubjects {
+  readonly stream: string
+  readonly filter: string
+}
+
+const consumerConfig = (name: string, inbox: string, filter: string, after: number) => ({
   name,
   deliver_subject: inbox,
-  filter_subject: commitFilter,
+  filter_subject: filter,
   ack_policy: "none",
   deliver_policy: "by_start_sequence",
   opt_start_seq: after + 1,
@@ -32,15 +36,14 @@ const consumerConfig = (name: string, inbox: string, after: number) => ({
   inactive_threshold: nanosecondsOf(inactiveMax)
 })
 
-/** The functions that a session calls when a commit comes, and when the session ends. */
+/** The functions that a session calls when a message comes, and when the session ends. */
 interface SessionEvents {
-  readonly heard: (commit: JournalRecord) => void
+  readonly heard: (message: StoredMessage) => void
   readonly ended: (reason: string) => void
 }
 
 /**
- * Takes the messages that one consumer delivers, and hands on the commits among them. A missing delivery ends the
- * session.
+ * Takes what one consumer delivers, and hands on the messages of the stream. A missing delivery ends the session.
  */
 export class SessionDeliveries {
   /** When the broker was last heard, by `performance.now()`. */
@@ -56,15 +59,15 @@ export class SessionDeliveries {
 
   take(message: Msg): void {
     this.heardAt = performance.now()
-    if (statusOf(message) === 0) this.takeCommit(message)
+    if (statusOf(message) === 0) this.takeStored(message)
     else this.takeStatus(message)
   }
 
-  private takeCommit(message: Msg): void {
+  private takeStored(message: Msg): void {
     const { sequence, deliverySequence, storedAt } = readAckSubject(message.reply ?? "")
     if (deliverySequence !== this.delivered + 1) return this.events.ended("a delivery is missing")
     this.delivered += 1
-    this.events.heard({ sequence, storedAt, text: message.string() })
+    this.events.heard({ subject: message.subject, sequence, storedAt, text: message.string() })
   }
 
   private takeStatus(message: Msg): void {
@@ -78,13 +81,14 @@ export class SessionDeliveries {
 }
 
 /**
- * Hands on the commits of the journal that follow a sequence, in order. The session has a consumer of its own. Returns
- * why the session ended: a missing delivery, a silent broker, or a connection that broke.
+ * Hands on the messages that follow a sequence of a stream, in order. The session has a consumer of its own. Returns why
+ * the session ended: a missing delivery, a silent broker, or a connection that broke.
  */
-export const runCommitSession = (
+export const runStreamSession = (
   connection: BrokerConnection,
+  { stream, filter }: FollowedSubjects,
   after: number,
-  heard: (commit: JournalRecord) => void
+  heard: (message: StoredMessage) => void
 ): Effect.Effect<string, BrokerFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const name = `feed-${nuid.next()}`
@@ -99,9 +103,9 @@ export const runCommitSession = (
       (subscription) => Effect.sync(() => subscription.unsubscribe())
     )
     yield* connection.onReconnect(() => ended("the connection broke"))
-    yield* askJetStream(connection, `CONSUMER.CREATE.${journalStream}.${name}.${commitFilter}`, {
-      stream_name: journalStream,
-      config: consumerConfig(name, inbox, after)
+    yield* askJetStream(connection, `CONSUMER.CREATE.${stream}.${name}.${filter}`, {
+      stream_name: stream,
+      config: consumerConfig(name, inbox, filter, after)
     })
     const silent = Effect.gen(function* () {
       while (performance.now() - deliveries.heardAt < silenceMaxMilliseconds) yield* Effect.sleep(heartbeat)

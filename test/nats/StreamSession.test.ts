@@ -1,6 +1,6 @@
 import { headers, type Msg, type MsgHdrs } from "nats"
 import { describe, expect, it } from "vitest"
-import { SessionDeliveries } from "../../src/nats/CommitSession.ts"
+import { SessionDeliveries } from "../../src/nats/StreamSession.ts"
 
 const commit = (sequence: number, deliverySequence: number): Msg =>
   ({

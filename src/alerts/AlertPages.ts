@@ -1,0 +1,135 @@
+import { Context, Duration, Effect, Layer, Result, Schema } from "effect"
+import { AlertLog } from "../nats/AlertLog.ts"
+import { AlertStream } from "../nats/AlertStream.ts"
+import { CommitStream } from "../nats/CommitStream.ts"
+import { reading } from "../nats/FollowedStream.ts"
+import type { BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { encodeToken } from "../protocol/Subject.ts"
+import { type Alert, decodeAlerts } from "../rules/Alert.ts"
+
+/** The most alerts on one page. */
+export const alertsLimitMax = 100
+/**
+ * The number of reads after which a page ends early. The alerts of a user may be far apart in the stream, and then each
+ * of them takes many reads to find.
+ */
+const pageReadsMax = 1_000
+/** The longest wait for the judges to reach a sequence. */
+export const throughWaitMax = Duration.seconds(5)
+/** While readers wait, the positions of the judges are read this often for all of them. */
+const positionsGood = Duration.millis(50)
+
+/** An alert, and when a judge stored it. */
+export interface StoredAlert {
+  readonly alert: Alert
+  /** When the broker stored the alert, in milliseconds since 1970. */
+  readonly storedAt: number
+}
+
+/** The start of a page: `taken` alerts of the message at `sequence` are on newer pages, and so are all newer messages. */
+export interface AlertCursor {
+  readonly sequence: number
+  readonly taken: number
+}
+
+export interface AlertPage {
+  /** The alerts of the page, newest first. */
+  readonly alerts: ReadonlyArray<StoredAlert>
+  /** The start of the next page; missing on the last page. */
+  readonly next?: AlertCursor
+}
+
+/** The judges have not reached a sequence of the journal in time. */
+export class NotJudged extends Schema.TaggedError<NotJudged>()("NotJudged", {
+  through: Schema.Number,
+  completeThrough: Schema.Number
+}) {
+  override get message() {
+    return `purchases are judged up to the sequence ${this.completeThrough}, and not up to ${this.through}`
+  }
+}
+
+type ReadFailure = BrokerUnavailable | BrokerRefused
+
+/** Returns the alerts of a message, newest first. An unreadable message, which somebody wrote by hand, has none. */
+const alertsIn = (text: string): ReadonlyArray<Alert> =>
+  Result.getOrElse(
+    Result.try(() => decodeAlerts(text).toReversed()),
+    () => []
+  )
+
+/**
+ * Makes the effect that returns the sequence of the journal up to which all purchases are judged. A shard without a
+ * position has nothing to judge before the first rule of all.
+ */
+const makeCompleteThrough = Effect.gen(function* () {
+  const log = yield* AlertLog
+  const { shards, position } = yield* AlertStream
+  const { lastSequence } = yield* CommitStream
+  const beforeFirstRule = Effect.flatMap(log.firstRule, (first) =>
+    first === undefined ? lastSequence : Effect.succeed(first - 1)
+  )
+  const judgedBy = (shard: number) =>
+    position(shard).pipe(
+      reading("read the positions of the judges"),
+      Effect.flatMap((found) => (found === undefined ? beforeFirstRule : Effect.succeed(found.position.through)))
+    )
+  const all = Effect.forEach(
+    Array.from({ length: shards }, (_, shard) => shard),
+    judgedBy
+  )
+  return Effect.map(all, (sequences) => Math.min(...sequences))
+})
+
+/** Reads the alerts of users in pages. */
+export class AlertPages extends Context.Service<
+  AlertPages,
+  {
+    /**
+     * Returns the sequence of the journal up to which all alerts can be read. Waits until it is `through` or more, and
+     * fails with `NotJudged` after {@link throughWaitMax}.
+     */
+    readonly completeThrough: (through?: number) => Effect.Effect<number, ReadFailure | NotJudged>
+    /** Returns the page of at most `limit` alerts of a user that begins at a cursor, or the newest page. */
+    readonly page: (userId: string, limit: number, cursor?: AlertCursor) => Effect.Effect<AlertPage, ReadFailure>
+  }
+>()("purchases/alerts/AlertPages") {
+  static readonly layer = Layer.effect(
+    AlertPages,
+    Effect.gen(function* () {
+      const log = yield* AlertLog
+      const now = yield* Effect.cachedWithTTL(yield* makeCompleteThrough, positionsGood)
+
+      const completeThrough = Effect.fnUntraced(function* (through = 0) {
+        const until = performance.now() + Duration.toMillis(throughWaitMax)
+        while (true) {
+          const complete = yield* now
+          if (complete >= through) return complete
+          if (performance.now() >= until) return yield* new NotJudged({ through, completeThrough: complete })
+          yield* Effect.sleep(positionsGood)
+        }
+      })
+
+      const page = Effect.fnUntraced(function* (userId: string, limit: number, cursor?: AlertCursor) {
+        const alerts: Array<StoredAlert> = []
+        let reached: AlertCursor | undefined
+        let hasRest = false
+        const below = cursor === undefined ? undefined : cursor.sequence + 1
+        const oldest = yield* log.newestFirst(encodeToken(userId), below, ({ place, storedAt, text, reads }) => {
+          const skip = place.sequence === cursor?.sequence ? cursor.taken : 0
+          const rest = alertsIn(text).slice(skip)
+          const shown = rest.slice(0, limit - alerts.length)
+          alerts.push(...shown.map((alert) => ({ alert, storedAt })))
+          reached = { sequence: place.sequence, taken: skip + shown.length }
+          hasRest = shown.length < rest.length
+          const isEnough = alerts.length === limit || (reads >= pageReadsMax && alerts.length > 0)
+          return isEnough ? "enough" : "more"
+        })
+        const isLast = reached === undefined || (reached.sequence === oldest && !hasRest)
+        return reached === undefined || isLast ? { alerts } : { alerts, next: reached }
+      })
+
+      return AlertPages.of({ completeThrough, page })
+    })
+  )
+}

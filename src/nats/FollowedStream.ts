@@ -1,0 +1,151 @@
+import { Duration, Effect, Schema } from "effect"
+import { type BrokerFailure, type BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
+import type { BrokerConnection } from "./client/Connection.ts"
+import { askJetStream, type StoredMessage } from "./client/JetStreamApi.ts"
+import { readPage } from "./PageRead.ts"
+import { type FollowedSubjects, runStreamSession } from "./StreamSession.ts"
+
+/**
+ * The most stored messages of one page, and about the most bytes. The broker writes nothing while it reads a page, so
+ * pages are small.
+ */
+export const pageMessagesMax = 64
+export const pageBytesMax = 64 * 1024
+
+/** The wait before a stream is followed again after a session ended. */
+const retryWait = Duration.millis(250)
+
+/** A message for the readers of a feed: the revision of an account, or the alerts of one purchase. */
+export interface FeedMessage {
+  /** The token of the user whose feed has the message. */
+  readonly userToken: string
+  readonly place: FeedPlace
+  /** When the broker stored the message, in milliseconds since 1970. */
+  readonly storedAt: number
+  readonly text: string
+}
+
+/**
+ * A stream ends before a sequence up to which it was read. So another stream, or an older copy of this stream, has
+ * replaced it.
+ */
+export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
+  readThrough: Schema.Number,
+  last: Schema.Number
+}) {
+  override get message() {
+    return `the stream was read up to ${this.readThrough} and ends at ${this.last} now`
+  }
+}
+
+/** The messages of a stream for readers of feeds, in the order of the stream. */
+export interface FollowedStream {
+  /** Returns the last sequence of the stream, as its leader has it. */
+  readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
+  /**
+   * Returns the next messages of all users after a place; an empty list if there are none. A page ends with a whole
+   * stored message.
+   */
+  readonly page: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerUnavailable | BrokerRefused>
+  /**
+   * Hands on every message after the sequence `after`, in order and each once, as soon as it is stored. Fails with
+   * `LedgerReplaced` if the stream ends before the messages that were handed on.
+   */
+  readonly follow: (after: number, heard: (message: FeedMessage) => void) => Effect.Effect<never, LedgerReplaced>
+}
+
+/** Says which stored messages are followed, and how they are read. */
+interface Followed extends FollowedSubjects {
+  /** Names the stream in messages to people. */
+  readonly name: string
+  /** Returns the messages for readers that one stored message has, in their order. */
+  readonly messagesOf: (stored: StoredMessage) => ReadonlyArray<FeedMessage>
+}
+
+interface StreamInfo {
+  readonly state: { readonly last_seq: number }
+  /**
+   * The cluster of the stream; missing if the broker is in no cluster. If the cluster has no leader, `state` is only
+   * what the broker last knew.
+   */
+  readonly cluster?: { readonly leader?: string }
+}
+
+/** Turns an unknown outcome into `BrokerUnavailable`, because a read that was not answered has changed nothing. */
+export const reading =
+  (operation: string) =>
+  <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerUnavailable | BrokerRefused> =>
+    Effect.mapError(asked, (failure) =>
+      failure._tag === "BrokerRefused" ? failure : new BrokerUnavailable({ operation, reason: failure.reason })
+    )
+
+/** Returns the last sequence of a stream, as its leader has it. `name` names the stream in messages to people. */
+const lastSequenceOf = (connection: BrokerConnection, { stream, name }: Pick<Followed, "stream" | "name">) => {
+  const operation = `read ${name}`
+  return askJetStream<StreamInfo>(connection, `STREAM.INFO.${stream}`, {}).pipe(
+    Effect.flatMap(({ state, cluster }) =>
+      cluster === undefined || cluster.leader !== undefined
+        ? Effect.succeed(state.last_seq)
+        : Effect.fail(new BrokerUnavailable({ operation, reason: "it has no leader" }))
+    ),
+    reading(operation)
+  )
+}
+
+/**
+ * Returns the next messages of a subject after a place. `filter` may have wildcards. The list is empty only if the
+ * leader has no such message.
+ */
+export const pageAfter = (
+  connection: BrokerConnection,
+  { stream, filter, name, messagesOf }: Followed,
+  after: FeedPlace
+): Effect.Effect<ReadonlyArray<FeedMessage>, BrokerUnavailable | BrokerRefused> =>
+  Effect.gen(function* () {
+    for (let from = after.sequence + (Number.isFinite(after.line) ? 0 : 1); ;) {
+      const stored = yield* readPage(connection, stream, {
+        subject: filter,
+        from,
+        messagesMax: pageMessagesMax,
+        bytesMax: pageBytesMax
+      })
+      const last = stored.at(-1)
+      if (last === undefined) return []
+      const messages = stored.flatMap(messagesOf).filter(({ place }) => isAfter(place, after))
+      if (messages.length > 0) return messages
+      from = last.sequence + 1
+    }
+  }).pipe(reading(`read ${name}`))
+
+/** Makes the reader of the messages of a stream. */
+export const makeFollowedStream = (connection: BrokerConnection, followed: Followed): FollowedStream => {
+  const { name, messagesOf } = followed
+  const lastSequence = lastSequenceOf(connection, followed)
+
+  const session = Effect.fnUntraced(function* (after: number, heard: (stored: StoredMessage) => void) {
+    const last = yield* lastSequence
+    if (last < after) return yield* new LedgerReplaced({ readThrough: after, last })
+    return yield* runStreamSession(connection, followed, after, heard)
+  })
+
+  const follow = (after: number, heard: (message: FeedMessage) => void) =>
+    Effect.gen(function* () {
+      let readThrough = after
+      const hand = (stored: StoredMessage) => {
+        readThrough = stored.sequence
+        for (const message of messagesOf(stored)) heard(message)
+      }
+      while (true) {
+        const reason = yield* Effect.scoped(session(readThrough, hand)).pipe(
+          Effect.catch((failure) =>
+            failure._tag === "LedgerReplaced" ? Effect.fail(failure) : Effect.succeed(failure.message)
+          )
+        )
+        yield* Effect.logInfo(`following ${name} again`).pipe(Effect.annotateLogs({ reason, readThrough }))
+        yield* Effect.sleep(retryWait)
+      }
+    })
+
+  return { lastSequence, page: (after) => pageAfter(connection, followed, after), follow }
+}

@@ -55,9 +55,11 @@ describe("GET /users/{id}/alerts", () => {
         {
           id: "39.2.0.17",
           owner: "whole",
+          ruleId: "cheap",
+          ruleVersion: 3,
+          inWords:
+            'Alert when your spending on something of the type "Electronics" in 7 days reaches 200.00 USD, until 2030-01-01T00:00:00.000Z.',
           rule: {
-            ruleId: "cheap",
-            version: 3,
             who: "self",
             productType: "Electronics",
             measure: "spent",
@@ -66,9 +68,7 @@ describe("GET /users/{id}/alerts", () => {
             threshold: 200,
             until: "2030-01-01T00:00:00.000Z",
             enabled: true,
-            note: "enough",
-            inWords:
-              'Alert when your spending on something of the type "Electronics" in 7 days reaches 200.00 USD, until 2030-01-01T00:00:00.000Z.'
+            note: "enough"
           },
           purchase: {
             purchaseId: "p1",

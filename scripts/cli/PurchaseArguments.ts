@@ -21,12 +21,12 @@ const Price = Schema.String.check(
   )
 )
 
-const textBy = (problem: (text: string) => string | undefined) =>
+export const textBy = (problem: (text: string) => string | undefined) =>
   Schema.String.check(Schema.makeFilter((text: string) => problem(inNormalForm(text)) ?? true))
 
 const UserId = textBy(userIdProblem)
 export const PurchaseId = textBy(purchaseIdProblem)
-const ProductText = textBy(productTextProblem)
+export const ProductText = textBy(productTextProblem)
 
 export const user = Argument.String("user").pipe(
   Argument.withSchema(UserId),

@@ -3,8 +3,11 @@ import { type CliError, CliOutput } from "effect/cli"
 
 const notANumber = /finite number|integer/i
 
+const words = /^"[^"]*"(?: \| "[^"]*")+$/
+
 const expectedText = (expected: string): string => {
   const said = expected.replace(/^Schema validation failed: /, "")
+  if (words.test(said)) return `must be one of ${said.replaceAll('"', "").replaceAll(" | ", ", ")}`
   return notANumber.test(said) ? "must be a whole number" : said
 }
 

@@ -9,6 +9,7 @@ import { listed, listFlags } from "./Listing.ts"
 import { entryLine, plain, receiptText, shellWord } from "./Output.ts"
 import { PurchaseId, purchaseArguments, purchaseOf, user, userFlag } from "./PurchaseArguments.ts"
 import { rejected } from "./rejected.ts"
+import { rules } from "./rules.ts"
 import { status } from "./status.ts"
 import { Unfinished } from "./Unfinished.ts"
 import { wholeNumber } from "./WholeNumber.ts"
@@ -163,5 +164,5 @@ const feed = Command.make(
 )
 
 export const purchases = root.pipe(
-  Command.withSubcommands([post, total, history, receipt, generate, feed, rejected, status])
+  Command.withSubcommands([post, total, history, receipt, generate, feed, rules, rejected, status])
 )

@@ -110,6 +110,58 @@ export interface AppliedRevision extends Account {
   readonly appliedAt: string
 }
 
+/** The hour, day or month of a time zone, in which a running measure counts. */
+export interface CalendarWindow {
+  readonly by: "hour" | "day" | "month"
+  /** A name like `Europe/Berlin`. */
+  readonly timeZone: string
+}
+
+/** A rule of a user about purchases, as the service writes it. */
+export interface Rule {
+  /** Whose purchases the rule is about: those of its owner, or of every user. */
+  readonly who: "self" | "all"
+  readonly product?: string
+  readonly productType?: string
+  readonly measure: "value" | "quantity" | "total" | "spent" | "count"
+  /** A length like `P7D`, or a calendar window. Missing if all purchases before count. */
+  readonly within?: string | CalendarWindow
+  readonly is: "equal" | "greater-or-equal" | "less-or-equal" | "crosses"
+  /** An exact decimal, or the text of a whole number for `quantity` and `count`. */
+  readonly threshold: Decimal
+  readonly from?: string
+  readonly until?: string
+  readonly enabled: boolean
+  readonly note?: string
+}
+
+/** A rule in the list of its user's rules. */
+export interface ListedRule {
+  readonly ruleId: string
+  /** Grows with each change of the user's rules. */
+  readonly version: number
+  /** The number in the ids of the rule's alerts. */
+  readonly number: number
+  /** The rule as a sentence. */
+  readonly inWords: string
+  readonly rule: Rule
+}
+
+/** A rule of a user. */
+export interface StoredRule extends ListedRule {
+  readonly userId: string
+  /** Purchases whose commit has a higher sequence are judged by the rule. Only the answer to a PUT has the sequence. */
+  readonly ledgerSequence?: number
+}
+
+/** All rules of a user, oldest first. */
+export interface RuleList {
+  readonly userId: string
+  /** Purchases whose commit has a higher sequence are judged by these rules. It is 0 before the first rule. */
+  readonly ledgerSequence: number
+  readonly rules: ReadonlyArray<ListedRule>
+}
+
 /**
  * Names a rejected record: the message of the input log that brought the purchase, and the index of the purchase in the
  * message, from 0.

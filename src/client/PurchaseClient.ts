@@ -12,11 +12,14 @@ import type {
   RejectedPage,
   RejectedKey,
   RejectedRecord,
+  RuleList,
   StoredPurchase,
+  StoredRule,
   SystemStatus
 } from "./Answers.ts"
 import { type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
 import { type NewPurchase, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
+import { changeHeaders, type ChangeOptions, type NewRule, type PutOptions, ruleText } from "./NewRule.ts"
 import { withUnanswered } from "./Retry.ts"
 import { type PostedLine, type PostOptions, postPurchases } from "./PurchaseStream.ts"
 import { type CallOptions, type ClientSettings, Transport } from "./Transport.ts"
@@ -62,6 +65,8 @@ async function* itemsOf<Page extends { readonly next?: string }, Item>(
 const rejectedPath = ({ inputSequence, index }: RejectedKey): string => `/rejected/${inputSequence}/${index}`
 
 const userPath = (userId: string): string => `/users/${encodeURIComponent(userId)}`
+
+const rulePath = (userId: string, ruleId: string): string => `${userPath(userId)}/rules/${encodeURIComponent(ruleId)}`
 
 /**
  * The client of the service. A call sends its request again, under the same purchaseId, after the statuses 429, 502,
@@ -165,6 +170,35 @@ export class PurchaseClient {
   async replayRejected(key: RejectedKey, purchase: NewPurchase, { signal }: CallOptions = {}): Promise<RejectedRecord> {
     const request = { method: "POST", headers: postHeaders("application/json"), body: purchaseText(purchase) }
     return (await this.transport.json(`${rejectedPath(key)}/replay`, request, signal)) as RejectedRecord
+  }
+
+  /**
+   * Sets a rule of a user. The same rule again changes nothing. Throws a ProblemError of kind `precondition-failed` if
+   * the condition of the change does not hold, and of kind `rules-full` if there is no room for the rule. With
+   * `onlyNew`, `precondition-failed` after an attempt without an answer may come from that attempt.
+   */
+  async putRule(userId: string, ruleId: string, rule: NewRule, options: PutOptions = {}): Promise<StoredRule> {
+    const headers = { "content-type": "application/json", ...changeHeaders(options) }
+    const request = { method: "PUT", headers, body: ruleText(rule) }
+    return (await this.transport.json(rulePath(userId, ruleId), request, options.signal)) as StoredRule
+  }
+
+  /** Reads a rule of a user. Throws a ProblemError of kind `not-found` if the user has no rule of this id. */
+  async getRule(userId: string, ruleId: string, { signal }: CallOptions = {}): Promise<StoredRule> {
+    return (await this.transport.json(rulePath(userId, ruleId), {}, signal)) as StoredRule
+  }
+
+  /** Reads all rules of a user, oldest first. */
+  async listRules(userId: string, { signal }: CallOptions = {}): Promise<RuleList> {
+    return (await this.transport.json(`${userPath(userId)}/rules`, {}, signal)) as RuleList
+  }
+
+  /**
+   * Removes a rule of a user. Throws a ProblemError of kind `not-found` if the user has no rule of this id, and of kind
+   * `precondition-failed` if the rule has another version than `ifVersion`.
+   */
+  async removeRule(userId: string, ruleId: string, options: ChangeOptions = {}): Promise<void> {
+    await this.transport.remove(rulePath(userId, ruleId), changeHeaders(options), options.signal)
   }
 
   /** Makes the service store random purchases of a user. Sends the request once, because the service makes the ids. */

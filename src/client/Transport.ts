@@ -32,6 +32,7 @@ export interface CallOptions {
 
 /** The JSON of an answer, with exact amounts, and its headers. */
 interface JsonAnswer {
+  /** `undefined` if the answer has the status 204. */
   readonly body: unknown
   readonly headers: Headers
 }
@@ -138,21 +139,23 @@ export class Transport {
    * Sends a request, repeats it as long as a repetition may succeed, and returns its answer. `waitSeconds` is as in
    * {@link patience}.
    */
-  async answer(path: string, init: RequestInit, signal: AbortSignal | undefined, waitSeconds = 0): Promise<JsonAnswer> {
-    this.requireRuntime()
-    const patience = this.patience(signal, waitSeconds)
-    patience.start()
-    try {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await this.received(path, init, patience)
-        } catch (failure) {
-          await this.beforeNext(attempt, failure, patience)
-        }
+  answer(path: string, init: RequestInit, signal: AbortSignal | undefined, waitSeconds = 0): Promise<JsonAnswer> {
+    return this.repeated(signal, waitSeconds, (patience) => this.received(path, init, patience))
+  }
+
+  /**
+   * Removes something, and repeats the request as {@link answer} does. The kind `not-found` counts as removed after an
+   * earlier attempt without an answer: that attempt may have removed it.
+   */
+  async remove(path: string, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<void> {
+    await this.repeated(signal, 0, async (patience, attempt) => {
+      try {
+        await this.received(path, { method: "DELETE", headers }, patience)
+      } catch (failure) {
+        const isGone = failure instanceof ProblemError && failure.kind === "not-found"
+        if (!isGone || attempt === 1) throw failure
       }
-    } finally {
-      patience.stop()
-    }
+    })
   }
 
   /** Returns the body of {@link answer}. */
@@ -177,11 +180,35 @@ export class Transport {
     await (this.settings.sleep ?? sleep)(milliseconds, patience.signal)
   }
 
+  /** Returns the result of the first attempt that succeeds. Repeats an attempt as long as a repetition may succeed. */
+  private async repeated<A>(
+    signal: AbortSignal | undefined,
+    waitSeconds: number,
+    attempted: (patience: Patience, attempt: number) => Promise<A>
+  ): Promise<A> {
+    this.requireRuntime()
+    const patience = this.patience(signal, waitSeconds)
+    patience.start()
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await attempted(patience, attempt)
+        } catch (failure) {
+          await this.beforeNext(attempt, failure, patience)
+        }
+      }
+    } finally {
+      patience.stop()
+    }
+  }
+
   /** Sends a request once, and reads its whole answer. */
   private async received(path: string, init: RequestInit, { signal }: Patience): Promise<JsonAnswer> {
     try {
       const response = await this.send(path, init, signal)
-      return { body: jsonIn(await response.text(), response.status, path), headers: response.headers }
+      const { status, headers } = response
+      const text = await response.text()
+      return { headers, body: status === 204 ? undefined : jsonIn(text, status, path) }
     } catch (thrown) {
       signal.throwIfAborted()
       throw failureOf(thrown)

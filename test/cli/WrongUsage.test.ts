@@ -48,6 +48,15 @@ describe("a wrong command line", () => {
       [["generate", "1", "ann", "--run", "a b"], "--run must be 1 to 64 letters, digits, - and _"],
       [["feed", "--after", "x"], "--after must be an id that the feed has printed"],
       [["rejected", "show", "7"], "<record> must be a record like 7/0"],
+      [
+        ["rules", "put", "hal", "r", "price", "1"],
+        "<measure> must be one of value, quantity, total, spent, count, and"
+      ],
+      [["rules", "put", "hal", "r", "value", "much"], '<threshold> must be a number, like 200.00, and is "much".'],
+      [["rules", "put", "hal", "a/b", "value", "1"], "<rule> must not contain /"],
+      [["rules", "put", "hal", "r", "value", "1", "--is", "above"], "--is must be one of equal,"],
+      [["rules", "show", "hal"], "<rule> is missing."],
+      [["rules", "lists", "hal"], 'There is no command "lists". Did you mean list?'],
       [["total", "ann", "--timeout", "0"], "--timeout must be a whole number from 1 to 86400"]
     ] as const
     for (const [words, problem] of wrongs) {

@@ -371,3 +371,61 @@ describe("a feed", () => {
     expect(asked).toHaveLength(8)
   })
 })
+
+describe("rules of a user", () => {
+  const rule = { measure: "spent", within: "P7D", threshold: "200.00" } as const
+
+  it("a rule is put, read, listed and removed, with its threshold as text", async () => {
+    const { client } = clientOf()
+    const put = await client.putRule("ann@x.org", "r 1", rule)
+    const { ledgerSequence, ...stored } = put
+    expect(put).toMatchObject({
+      userId: "ann@x.org",
+      ruleId: "r 1",
+      version: 1,
+      number: ledgerSequence,
+      rule: { who: "self", measure: "spent", within: "P7D", is: "crosses", threshold: "200.00", enabled: true }
+    })
+    expect(await client.getRule("ann@x.org", "r 1")).toEqual(stored)
+    const { userId, ...listed } = stored
+    expect(await client.listRules("ann@x.org")).toEqual({ userId, ledgerSequence, rules: [listed] })
+    expect(await client.removeRule("ann@x.org", "r 1", { ifVersion: 1 })).toBeUndefined()
+    await expect(client.getRule("ann@x.org", "r 1")).rejects.toMatchObject({ kind: "not-found" })
+    await expect(client.removeRule("ann@x.org", "r 1")).rejects.toMatchObject({ kind: "not-found" })
+  })
+
+  it("a condition that does not hold is a ProblemError, and nothing is changed", async () => {
+    const { client } = clientOf()
+    await client.putRule("bea", "r", rule, { onlyNew: true })
+    const failed = { kind: "precondition-failed", status: 412 }
+    await expect(client.putRule("bea", "r", rule, { onlyNew: true })).rejects.toMatchObject(failed)
+    await expect(client.putRule("bea", "r", { ...rule, enabled: false }, { ifVersion: 9 })).rejects.toMatchObject(
+      failed
+    )
+    await expect(client.removeRule("bea", "r", { ifVersion: 9 })).rejects.toMatchObject(failed)
+    expect(await client.getRule("bea", "r")).toMatchObject({ version: 1 })
+  })
+
+  it("a change whose answer is lost is sent again, and is made once", async () => {
+    const lost = async (request: Request, attempt: number) => {
+      const answer = await service.edge.app.fetch(request)
+      if (attempt % 2 === 1) throw new TypeError("terminated")
+      return answer
+    }
+    const { client, attempts } = clientOf(lost)
+    expect(await client.putRule("cid", "r", rule)).toMatchObject({ version: 1 })
+    const changed = await client.putRule("cid", "r", { ...rule, enabled: false }, { ifVersion: 1 })
+    expect(changed).toMatchObject({ version: 2 })
+    await client.removeRule("cid", "r", { ifVersion: 2 })
+    expect(attempts()).toBe(6)
+    expect(await clientOf().client.listRules("cid")).toMatchObject({ rules: [] })
+  })
+
+  it("a threshold that is no text of a number is a TypeError, and nothing is sent", async () => {
+    const { client, attempts } = clientOf()
+    for (const threshold of ["1e3", "x", "", 5 as unknown as string]) {
+      await expect(client.putRule("dot", "r", { measure: "count", threshold })).rejects.toThrow(TypeError)
+    }
+    expect(attempts()).toBe(0)
+  })
+})

@@ -7,6 +7,7 @@ import { type ProblemBody, problemKinds as servedKinds } from "../../src/edge/co
 import type * as Served from "../../src/edge/contract/AnswerBodies.ts"
 import { openApi } from "../../src/edge/route/OpenApi.ts"
 import { routes } from "../../src/edge/server/Routes.ts"
+import type * as ServedRules from "../../src/edge/contract/RuleBodies.ts"
 import type * as ServedRejected from "../../src/edge/rejected/routes.ts"
 import type { ReadyState } from "../../src/edge/service/probes.ts"
 import type { SystemState } from "../../src/edge/service/status.ts"
@@ -32,6 +33,10 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof Served.PurchaseReceipt, Client.PurchaseReceipt>,
   true satisfies Agrees<typeof ServedRejected.RejectedListed, Client.RejectedListed>,
   true satisfies Agrees<typeof ServedRejected.RejectedRecord, Client.RejectedRecord>,
+  true satisfies Agrees<typeof ServedRules.RuleContent, Client.Rule>,
+  true satisfies Agrees<typeof ServedRules.ListedRule, Client.ListedRule>,
+  true satisfies Agrees<typeof ServedRules.StoredRuleBody, Client.StoredRule>,
+  true satisfies Agrees<typeof ServedRules.RuleList, Client.RuleList>,
   true satisfies Agrees<typeof SystemState, Client.SystemStatus>,
   true satisfies Agrees<typeof ReadyState, Client.ReadyState>,
   true satisfies Agrees<typeof ProblemBody, ClientProblem>,

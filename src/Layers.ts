@@ -3,6 +3,8 @@ import { ActorRegistry } from "./actor/ActorRegistry.ts"
 import { AlertFeed } from "./alerts/AlertFeed.ts"
 import { AlertPages } from "./alerts/AlertPages.ts"
 import { RuleStore } from "./alerts/RuleStore.ts"
+import { AccessControl } from "./edge/access/Access.ts"
+import { tokenAccessLayer } from "./edge/access/TokenAccess.ts"
 import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
 import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
@@ -28,6 +30,7 @@ import { QueryTransport } from "./nats/QueryTransport.ts"
 import { RejectedRecords } from "./nats/RejectedRecords.ts"
 import { RuleValues } from "./nats/RuleValues.ts"
 import { QueueDepth } from "./nats/QueueDepth.ts"
+import { TokenStore } from "./nats/TokenStore.ts"
 import { Topology } from "./nats/Topology.ts"
 import { InputBudget } from "./partition/InputBudget.ts"
 import { OpenPurchases } from "./partition/OpenPurchases.ts"
@@ -90,6 +93,12 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
     ),
     Layer.provideMerge(purchasesLayer)
   )
+
+/** Makes the access of an edge. It needs the services of {@link brokerLayer}. */
+export const accessLayer = ({ auth, replicas }: Pick<Settings, "auth" | "replicas">) =>
+  auth === "none"
+    ? Layer.succeed(AccessControl, { access: undefined })
+    : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer(replicas)))
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(

@@ -78,6 +78,7 @@ export const settings = Config.all({
   ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
   insecureOpen: Config.schema(Schema.Literals(["yes", "no"]), "INSECURE_OPEN").pipe(Config.withDefault("no" as const)),
+  auth: Config.schema(Schema.Literals(["none", "tokens"]), "AUTH").pipe(Config.withDefault("none" as const)),
   port: wholeNumber("PORT", 8081, 0, 65_535),
   allowedHosts: list("ALLOWED_HOSTS", isHostName, "host names like ledger.example.org, without ports"),
   allowedOrigins: list("ALLOWED_ORIGINS", isOrigin, "origins like https://shop.example.org"),
@@ -135,14 +136,15 @@ const invalid = (error: Config.ConfigError) => {
 }
 
 /**
- * Fails for an edge that other machines can reach, unless the operator has said that the edge shall be open to them.
+ * Fails for an edge that other machines can reach and that asks for no token, unless the operator has said that the edge
+ * shall be open to them.
  */
-export const refuseOpenEdge = ({ host, insecureOpen }: Settings): Effect.Effect<void, SettingInvalid> =>
-  isLoopback(host) || insecureOpen === "yes"
+export const refuseOpenEdge = ({ host, auth, insecureOpen }: Settings): Effect.Effect<void, SettingInvalid> =>
+  isLoopback(host) || auth !== "none" || insecureOpen === "yes"
     ? Effect.void
     : Effect.fail(
         new SettingInvalid({
-          problem: `The setting HOST is ${host === "" ? "empty" : host}, so other machines can reach the edge, and whoever reaches it reads and stores for every user. Set HOST=127.0.0.1, or set INSECURE_OPEN=yes if only callers whom you trust can reach it`
+          problem: `The setting HOST is ${host === "" ? "empty" : host}, so other machines can reach the edge, and whoever reaches it reads and stores for every user. Set AUTH=tokens, so that callers need a token, or HOST=127.0.0.1. Or set INSECURE_OPEN=yes if only callers whom you trust can reach it`
         })
       )
 

@@ -1,14 +1,15 @@
 import { parseArgs } from "node:util"
-import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
 import { AlertFeed } from "./alerts/AlertFeed.ts"
 import { failureOf } from "./runtime/ExitFailure.ts"
+import { AccessControl } from "./edge/access/Access.ts"
 import { makeApp } from "./edge/server/App.ts"
 import type { EdgeServices } from "./edge/runtime/EdgeRuntime.ts"
 import { serveHttp } from "./edge/server/HttpServer.ts"
 import { Feed } from "./feed/Feed.ts"
 import { metricsApp } from "./metrics/MetricsApp.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
-import { brokerLayer, edgeLayer, measuredWorkerLayer } from "./Layers.ts"
+import { accessLayer, brokerLayer, edgeLayer, measuredWorkerLayer } from "./Layers.ts"
 import { readEnvironment, refuseOpenEdge, type Settings } from "./Settings.ts"
 import { SharedScheduler } from "./runtime/SharedScheduler.ts"
 
@@ -80,16 +81,17 @@ const runWorker = async (settings: Settings, around: Layer.Layer<never>, stop: P
 }
 
 const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
-  const layer = edgeLayer(settings).pipe(
+  const layer = Layer.merge(edgeLayer(settings), accessLayer(settings)).pipe(
     Layer.provideMerge(brokerLayer(settings, `edge ${settings.workerId}`)),
     Layer.provideMerge(around)
   )
   const runtime = ManagedRuntime.make(layer)
-  const services = await start(runtime.runPromiseExit(Effect.context<EdgeServices>()), stop)
+  const services = await start(runtime.runPromiseExit(Effect.context<EdgeServices | AccessControl>()), stop)
+  const { access } = Context.get(services, AccessControl)
   const { pathPrefix, compatibleRoutes, allowedHosts, allowedOrigins } = settings
   let isDraining = false
   const runPromiseExit = Effect.runPromiseExitWith(services)
-  const app = makeApp({ runPromiseExit, isDraining: () => isDraining, pathPrefix, compatibleRoutes })
+  const app = makeApp({ runPromiseExit, isDraining: () => isDraining, pathPrefix, compatibleRoutes, access })
   const scope = Effect.runSync(Scope.make())
   const serving = serveHttp(app, settings.host, settings.port, undefined, {
     pathPrefix,

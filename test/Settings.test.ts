@@ -31,6 +31,7 @@ describe("settings", () => {
     ["PATH_PREFIX", `/${"a".repeat(200)}`, "Expected a path like /ledger, without a slash at its end"],
     ["PARTITIONS", "0", "Expected a value between 1 and 256"],
     ["INSECURE_OPEN", "true", 'Expected "yes" | "no"'],
+    ["AUTH", "password", 'Expected "none" | "tokens"'],
     ["COMPATIBLE_ROUTES", "maybe", 'Expected "true" | "yes" | "on" | "1" | "y" | "false" | "no" | "off" | "0" | "n"'],
     ["ALLOWED_HOSTS", "ledger.example:8081", "Expected host names like ledger.example.org, without ports"],
     ["ALLOWED_HOSTS", "http://ledger.example", "Expected host names like ledger.example.org, without ports"],
@@ -65,7 +66,7 @@ describe("settings", () => {
     expect(await refusalOf({ HOST: "0.0.0.0" }, "--role", "edge")).toEqual({
       code: 1,
       message:
-        "The setting HOST is 0.0.0.0, so other machines can reach the edge, and whoever reaches it reads and stores for every user. Set HOST=127.0.0.1, or set INSECURE_OPEN=yes if only callers whom you trust can reach it. docs/configuration.md lists the settings.\n"
+        "The setting HOST is 0.0.0.0, so other machines can reach the edge, and whoever reaches it reads and stores for every user. Set AUTH=tokens, so that callers need a token, or HOST=127.0.0.1. Or set INSECURE_OPEN=yes if only callers whom you trust can reach it. docs/configuration.md lists the settings.\n"
     })
     expect((await refusalOf({ HOST: "192.0.2.7" }, "--role", "all")).code).toBe(1)
   })

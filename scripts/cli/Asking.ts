@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { addressOf } from "../../src/client/Address.ts"
 import { WrongUrl } from "../../src/client/Failure.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
-import { explained } from "./ExitCode.ts"
+import { explained, WrongToken } from "./ExitCode.ts"
 import { interruption } from "./Interruption.ts"
 import { plain, timeText } from "./Output.ts"
 import { wholeNumber } from "./WholeNumber.ts"
@@ -22,6 +23,10 @@ export const root = Command.make("purchases").pipe(
   Command.withSharedFlags({
     url: Flag.String("url").pipe(
       Flag.withDescription("The address of an edge, like http://127.0.0.1:8081; PURCHASES_URL sets it too"),
+      Flag.optional
+    ),
+    "token-file": Flag.String("token-file").pipe(
+      Flag.withDescription("The file with the token of the caller; PURCHASES_TOKEN has the token itself"),
       Flag.optional
     ),
     json: Flag.Boolean("json").pipe(
@@ -93,10 +98,28 @@ const addressGiven = (url: string | undefined): string => {
   }
 }
 
+const readToken = (file: string): string => {
+  try {
+    return readFileSync(file, "utf8")
+  } catch (failure) {
+    throw new WrongToken(`--token-file ${file} cannot be read: ${(failure as Error).message}.`)
+  }
+}
+
+/** Returns the token of the caller; `undefined` if none is given. Throws a WrongToken if it cannot be read. */
+const tokenGiven = (file: string | undefined): string | undefined => {
+  const source = file === undefined ? "PURCHASES_TOKEN" : `--token-file ${file}`
+  const token = (file === undefined ? (process.env["PURCHASES_TOKEN"] ?? "") : readToken(file)).trim()
+  if (file === undefined && token === "") return undefined
+  // Other characters cannot stand in a header. No message shows the text, which may be a secret.
+  if (!/^[\x21-\x7E]+$/.test(token)) throw new WrongToken(`${source} holds no token.`)
+  return token
+}
+
 /** Runs the work of a command with the service. `seconds` is the default of `--timeout`. */
 export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = timeoutSeconds.reads) =>
   Effect.gen(function* () {
-    const { url, json, timeout } = yield* root
+    const { url, json, timeout, "token-file": tokenFile } = yield* root
     const given = Option.getOrElse(timeout, () => seconds)
     const onRetry = sayingOnce(given)
     const timeoutMilliseconds = given * 1_000
@@ -104,14 +127,23 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
       try: () => {
         const address = addressGiven(Option.getOrUndefined(url))
         // Only the timeout ends the attempts of a call, and not their number.
-        const settings = { url: address, timeoutMilliseconds, attemptsMax: Number.POSITIVE_INFINITY }
+        const token = tokenGiven(Option.getOrUndefined(tokenFile))
+        const settings = {
+          url: address,
+          timeoutMilliseconds,
+          attemptsMax: Number.POSITIVE_INFINITY,
+          ...(token === undefined ? {} : { token })
+        }
         const clientTelling: Asked["clientTelling"] = (told) => new PurchaseClient({ ...settings, onRetry: told })
         return ask({
           client: clientTelling(onRetry),
           clientTelling,
           signal: interruption(),
           timeoutMilliseconds,
-          urlWords: Option.isSome(url) ? ["--url", url.value] : [],
+          urlWords: [
+            ...(Option.isSome(url) ? ["--url", url.value] : []),
+            ...(Option.isSome(tokenFile) ? ["--token-file", tokenFile.value] : [])
+          ],
           print: (value, text) => printed(json ? JSON.stringify(value) : text),
           note: (text) => json || printed(text),
           onRetry

@@ -7,7 +7,7 @@ export const exitCode = {
   done: 0,
   /** The service refused the request, or found nothing. */
   refused: 1,
-  /** The command line or PURCHASES_URL is wrong. */
+  /** The command line, PURCHASES_URL or PURCHASES_TOKEN is wrong. */
   usage: 2,
   /** The service cannot be reached, or cannot do the command now. */
   unavailable: 3,
@@ -21,6 +21,9 @@ export const exitCode = {
  */
 const advice =
   /(?: Nothing was changed; try again\.| Try again, or ask for .*| Send it again with the same .*?\.| Lines up to .*)+$/
+
+/** The token of the command line cannot be read. */
+export class WrongToken extends Error {}
 
 /** Returns the meaning of a failure of the client as sentences for people. */
 export const explained = (failure: unknown): string => {
@@ -44,7 +47,7 @@ export const endOf = (failure: unknown): readonly [code: number, message: string
     const [code, message] = endOf(failure.cause)
     return [code, `${message}\n${failure.message}`]
   }
-  if (failure instanceof WrongUrl) return [exitCode.usage, failure.message]
+  if (failure instanceof WrongUrl || failure instanceof WrongToken) return [exitCode.usage, failure.message]
   const isUnavailable =
     failure instanceof NoAnswer ||
     failure instanceof TimedOut ||

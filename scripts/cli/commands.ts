@@ -11,6 +11,7 @@ import { PurchaseId, purchaseArguments, purchaseOf, user, userFlag } from "./Pur
 import { rejected } from "./rejected.ts"
 import { rules } from "./rules.ts"
 import { status } from "./status.ts"
+import { tokens } from "./tokens.ts"
 import { Unfinished } from "./Unfinished.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
@@ -164,5 +165,5 @@ const feed = Command.make(
 )
 
 export const purchases = root.pipe(
-  Command.withSubcommands([post, total, history, receipt, generate, feed, rules, rejected, status])
+  Command.withSubcommands([post, total, history, receipt, generate, feed, rules, rejected, status, tokens])
 )

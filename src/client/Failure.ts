@@ -3,7 +3,9 @@ import type { NewPurchase } from "./NewPurchase.ts"
 /** Each kind of problem that the service answers with. */
 export const problemKinds = [
   "malformed-request",
+  "unauthenticated",
   "origin-refused",
+  "forbidden",
   "not-found",
   "method-not-allowed",
   "not-acceptable",

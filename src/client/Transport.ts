@@ -8,6 +8,8 @@ import { callNeeds, requireOfRuntime } from "./Runtime.ts"
 export interface ClientSettings extends Partial<RetrySettings> {
   /** The address of an edge, like `http://127.0.0.1:8081`. */
   readonly url: string
+  /** The token that the client sends with each request. A function is called for each request. */
+  readonly token?: string | (() => string)
   /**
    * The longest time of a call without an answer, over all attempts. After this time the call fails with a `TimedOut`.
    * Without a timeout, only the number of attempts ends a call.
@@ -110,6 +112,10 @@ export class Transport {
   async send(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     const streamed = typeof init.body === "object" ? { duplex: "half" as const } : {}
     const request = new Request(this.url + path, { ...init, ...streamed, signal })
+    const { token } = this.settings
+    if (token !== undefined) {
+      request.headers.set("authorization", `Bearer ${typeof token === "function" ? token() : token}`)
+    }
     try {
       const response = await (this.settings.fetch ?? fetch)(request)
       if (response.ok) return response

@@ -5,7 +5,7 @@ import type { Gathered } from "./FeedTail.ts"
 export type ResetReason = "not-a-sequence" | "beyond-the-end"
 
 /** Why a feed ends. A reader that opens it again with its last id loses nothing. */
-export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailable"
+export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailable" | "token-ended"
 
 /** An item for a reader of a feed: first `start` or `reset`, then `messages` and `heartbeat`, and last `end`. */
 export type FeedItem =

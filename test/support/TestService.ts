@@ -25,7 +25,9 @@ export const seen = async (answer: Response | Promise<Response>): Promise<Seen> 
 
 const titles: Record<string, readonly [number, string]> = {
   "malformed-request": [400, "The request is malformed"],
+  unauthenticated: [401, "The request needs a valid token"],
   "origin-refused": [403, "The request may not come from there"],
+  forbidden: [403, "The token does not allow this"],
   "not-found": [404, "Not found"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],

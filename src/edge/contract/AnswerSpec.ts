@@ -11,6 +11,8 @@ export const answerHeaders = {
   link: 'The next page, as `rel="next"`.',
   location: "The path of the purchase's receipt, or of the rule.",
   "preference-applied": "The preference that was followed, like `wait=5`.",
+  "set-cookie": "The cookie in which a browser keeps its token.",
+  "www-authenticate": "How to send a token, and the scope that it needs.",
   "retry-after": "The seconds after which the caller may try again."
 } as const
 export type AnswerHeader = keyof typeof answerHeaders

@@ -25,6 +25,8 @@ export interface Field<A> {
   readonly kind: FieldProblem
   readonly read: (text: string) => A | Problem<FieldProblem>
   readonly documented: Schema.Constraint
+  /** Whether the field names a user. Then the caller's token has to give the data of that user. */
+  readonly isUser?: true
 }
 
 /**
@@ -67,15 +69,18 @@ const textField = <Text extends string>(
   }
 })
 
-export const userIdField = textField(
-  "userId",
-  UserId.annotate({
-    identifier: "UserId",
-    description:
-      "Names a user; not `.` or `..`, without control and format characters, and without blanks around. Its Unicode form does not matter."
-  }),
-  userIdProblem
-)
+export const userIdField: Field<UserId> = {
+  ...textField(
+    "userId",
+    UserId.annotate({
+      identifier: "UserId",
+      description:
+        "Names a user; not `.` or `..`, without control and format characters, and without blanks around. Its Unicode form does not matter."
+    }),
+    userIdProblem
+  ),
+  isUser: true
+}
 
 export const purchaseIdField = textField(
   "purchaseId",

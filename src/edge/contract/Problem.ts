@@ -4,7 +4,9 @@ import { visibleText } from "../../account/VisibleText.ts"
 /** Each kind of problem with its status and title. */
 export const problemKinds = {
   "malformed-request": [400, "The request is malformed"],
+  unauthenticated: [401, "The request needs a valid token"],
   "origin-refused": [403, "The request may not come from there"],
+  forbidden: [403, "The token does not allow this"],
   "not-found": [404, "Not found"],
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],

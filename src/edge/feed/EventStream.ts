@@ -5,6 +5,8 @@ import type { Context as HttpContext } from "hono"
 import { type Observable, Subscription } from "rxjs"
 import type { FeedFailure } from "../../feed/Feed.ts"
 import type { EndReason, FeedItem } from "../../feed/FeedItem.ts"
+import { callerOf } from "../access/Caller.ts"
+import type { EdgeRuntime } from "../runtime/EdgeRuntime.ts"
 import { type EventBytes, readerBytesMax } from "../runtime/EventBytes.ts"
 
 export const eventStreamMediaType = "text/event-stream"
@@ -28,15 +30,17 @@ const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 /**
  * Writes a feed directly to the socket. Through a web stream, each event would cost some promises for each reader. The
  * socket's buffer is the only queue of a reader. Succeeds when the answer has begun, and is interrupted if the reader
- * leaves before the answer begins.
+ * leaves before the answer begins. Ends the feed when the rights of the caller end.
  */
 export const sendEvents = (
+  edge: Pick<EdgeRuntime, "access">,
   http: HttpContext,
   eventBytes: EventBytes,
   open: (ready: () => Promise<void>) => Observable<FeedItem>
 ): Effect.Effect<Response, FeedFailure> =>
   Effect.callback((resume) => {
     const { outgoing }: { readonly outgoing: ServerResponse } = http.env
+    const { access } = edge
     let taken = Promise.withResolvers<void>()
     let isStuck = false
     const reading = new Subscription()
@@ -79,6 +83,7 @@ export const sendEvents = (
       // This call does nothing if the answer has begun.
       resume(Effect.interrupt)
     })
+    if (access !== undefined) reading.add(access.onEnd(callerOf(edge, http), () => end("token-ended")))
     const items = open(async () => (outgoing.writableNeedDrain ? taken.promise : undefined))
     reading.add(items.subscribe({ next: take, error: (failure: FeedFailure) => resume(Effect.fail(failure)) }))
   })

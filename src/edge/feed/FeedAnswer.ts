@@ -47,7 +47,7 @@ export const sendFeed = Effect.fnUntraced(function* (answer: FeedAnswer) {
   const lastEventId = request["last-event-id"] ?? request.lastEventId
   if (edge.isDraining()) return yield* Effect.fail(stopping)
   if (http.req.method === "HEAD") return new Response(null, { headers: eventStreamHeaders })
-  return yield* sendEvents(http, eventBytes, (ready) =>
+  return yield* sendEvents(edge, http, eventBytes, (ready) =>
     feed.open({
       ready,
       ...(userToken === undefined ? {} : { userToken }),

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream"
 import { type Cause, Deferred, Duration, Effect, Exit, Stream } from "effect"
+import { type Caller, foreignUser, mayUse } from "../access/Caller.ts"
 import type { Purchase } from "../../account/Purchase.ts"
 import { bodyBytes } from "./BodyBytes.ts"
 import { linesFailure } from "../contract/BodyLimit.ts"
@@ -19,8 +20,8 @@ import { outcomeWithin } from "../account/AccountReads.ts"
 export const batchesOpenMax = 16
 /** The number of purchases of a batch whose outcome is asked for at once. */
 const outcomesAtOnceMax = 256
-/** While a body is read, the edge checks this often whether it has to stop. */
-const drainingEvery = Duration.millis(100)
+/** While a body is read, the edge checks this often whether it has to stop, and whether the caller still has rights. */
+const stoppedEvery = Duration.millis(100)
 
 /** Returns the problem of a body that cannot be read further. */
 const bodyProblem = (cause: unknown): Problem => {
@@ -34,10 +35,24 @@ async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines)
   yield* lines.end()
 }
 
-const untilDraining = (edge: EdgeRuntime): Effect.Effect<never, Problem> =>
-  Effect.suspend(() =>
-    edge.isDraining() ? Effect.fail(stopping) : Effect.andThen(Effect.sleep(drainingEvery), untilDraining(edge))
-  )
+/** Fails when the edge stops, or when the rights of the caller end. */
+const untilStopped = (edge: EdgeRuntime, caller: Caller): Effect.Effect<never, Problem> =>
+  Effect.suspend(() => {
+    const why = edge.isDraining() ? stopping : caller.ended()
+    return why === undefined
+      ? Effect.andThen(Effect.sleep(stoppedEvery), untilStopped(edge, caller))
+      : Effect.fail<Problem>(why)
+  })
+
+/** Returns a batch in which each purchase of a user whom the caller's token does not give is a problem. */
+const ownLines = (caller: Caller, batch: ReadonlyArray<Line>): ReadonlyArray<Line> =>
+  caller.users === "all"
+    ? batch
+    : batch.map((line) =>
+        isProblem(line.read) || mayUse(caller, line.read.userId)
+          ? line
+          : { number: line.number, read: foreignUser(line.read.userId) }
+      )
 
 const isPurchase = (read: Line["read"]): read is Purchase => !isProblem(read)
 
@@ -84,6 +99,8 @@ const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && res
 /** The options for reading a body of lines. */
 export interface LinesOptions {
   readonly encoding: ContentEncoding
+  /** The caller, who has to have rights on the user of each line. */
+  readonly caller: Caller
   readonly lineBytesMax: number
   /** How long to wait for each purchase to be applied, once it is stored; 0 for no wait. */
   readonly waitSeconds: number
@@ -95,7 +112,7 @@ export interface LinesOptions {
  * answer says why.
  */
 export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body: Readable, options: LinesOptions) {
-  const { encoding, lineBytesMax, waitSeconds } = options
+  const { encoding, caller, lineBytesMax, waitSeconds } = options
   const publisher = yield* PurchasePublisher
   const lines = new PurchaseLines(lineBytesMax, yield* NewId)
   const brokerGone = yield* Deferred.make<never, Problem>()
@@ -121,11 +138,11 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   }
 
   const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), bodyProblem).pipe(
-    Stream.interruptWhen(Effect.raceFirst(untilDraining(edge), Deferred.await(brokerGone)))
+    Stream.interruptWhen(Effect.raceFirst(untilStopped(edge, caller), Deferred.await(brokerGone)))
   )
   type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>
   return batches.pipe(
-    Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(batch)),
+    Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(ownLines(caller, batch))),
     Stream.catch((why) => Stream.succeed<Answering>(Effect.succeed(why))),
     // Several batches wait for their results at the same time. The answers come in the order of the batches.
     Stream.mapEffect((answering) => answering, { concurrency: batchesOpenMax }),

@@ -3,6 +3,7 @@ import type { Cents } from "../../account/Money.ts"
 import type { Purchase } from "../../account/Purchase.ts"
 import { jsonAnswer, linesMediaType, reply, textAnswer } from "../contract/AnswerSpec.ts"
 import { orFail, type EdgeRuntime, NewId } from "../runtime/EdgeRuntime.ts"
+import { callerOf, foreignUser, mayUse } from "../access/Caller.ts"
 import { purchaseIdField } from "../contract/Field.ts"
 import { idempotencyKeyOf } from "./IdempotencyKey.ts"
 import { manyPurchases, onePurchase, purchaseBodyBytesMax, purchaseIn } from "./PurchaseBody.ts"
@@ -87,6 +88,7 @@ const postRoute = route({
     "A purchase without purchaseId and Idempotency-Key gets a new id. The same purchase again is answered as before, and counts once.",
   stores: true,
   scope: "purchases:write",
+  checksUsers: true,
   parameters: {},
   headers: { prefer: preferredWait, "idempotency-key": idempotencyKey },
   bodies: [onePurchase, manyPurchases],
@@ -112,11 +114,13 @@ const postRoute = route({
       const { encoding } = body
       return yield* storeLines(edge, http, key, {
         encoding,
+        caller: callerOf(edge, http),
         lineBytesMax: purchaseBodyBytesMax,
         waitSeconds: seconds ?? 0
       })
     }
     const purchase = yield* purchaseIn(edge, body, key, yield* NewId)
+    if (!mayUse(callerOf(edge, http), purchase.userId)) return yield* Effect.fail(foreignUser(purchase.userId))
     if (seconds !== undefined && seconds > 0) return yield* storeAndWait(edge, purchase, seconds)
     const publisher = yield* PurchasePublisher
     const [result] = yield* publisher.publish([purchase])

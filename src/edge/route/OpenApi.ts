@@ -3,8 +3,9 @@ import packageJson from "../../../package.json" with { type: "json" }
 import { type AnswerSpec, type AnswerHeader, answerHeaders, jsonMediaType } from "../contract/AnswerSpec.ts"
 import { plainSchema } from "../contract/PlainSchema.ts"
 import { ProblemBody, type ProblemKind, problemKinds, problemMediaType, problemType } from "../contract/Problem.ts"
+import { sessionCookie } from "../access/Access.ts"
 import { scopes } from "../../protocol/Scope.ts"
-import { commonProblems, type Parameter, type Route } from "./Route.ts"
+import { commonProblems, guardedProblems, namesUser, type Parameter, type Route } from "./Route.ts"
 
 type Json = JsonSchema.JsonSchema
 
@@ -41,11 +42,10 @@ export interface Operation {
 }
 
 /** A way in which callers show their rights. */
-interface SecurityScheme {
-  readonly type: "http"
-  readonly scheme: "bearer"
-  readonly description: string
-}
+type SecurityScheme = { readonly description: string } & (
+  | { readonly type: "http"; readonly scheme: "bearer" }
+  | { readonly type: "apiKey"; readonly in: "cookie"; readonly name: string }
+)
 
 /** An OpenAPI document, version 3.1, as far as this service uses the format. */
 export interface OpenApi {
@@ -81,7 +81,9 @@ const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHea
   "method-not-allowed": ["allow"],
   "unsupported-media-type": ["accept-encoding"],
   "conflicting-purchase": ["location"],
-  unavailable: ["retry-after"]
+  unavailable: ["retry-after"],
+  unauthenticated: ["www-authenticate"],
+  forbidden: ["www-authenticate"]
 }
 /** The problems that no route declares: for unknown paths and methods, and for requests that reach no route. */
 const unroutedProblems = [
@@ -100,6 +102,8 @@ const problemsOf = (route: Route): ReadonlySet<ProblemKind> => {
     ...commonProblems,
     ...read.flatMap(({ kind }) => kind ?? []),
     ...(route.bodies.length === 0 ? [] : (["body-too-large", "request-timeout", "unsupported-media-type"] as const)),
+    ...(route.scope === "public" ? [] : guardedProblems),
+    ...(namesUser(route) ? (["not-found"] as const) : []),
     ...(route.stores ? (["unavailable", "origin-refused"] as const) : []),
     ...route.problems
   ])
@@ -233,14 +237,22 @@ const securitySchemes = {
       "A token has scopes. Each route needs one of them:",
       ...Object.entries(scopes).map(([name, may]) => `- \`${name}\`: ${may}`)
     ].join("\n")
+  },
+  cookie: {
+    type: "apiKey",
+    in: "cookie",
+    name: sessionCookie,
+    description: "The same token, as `POST /session` keeps it in a browser."
   }
 } as const
 
 /** Returns the rights that a route needs. An empty alternative means that the edge asks nobody for a token. */
-const describeSecurity = ({ scope }: Route): Operation["security"] =>
-  scope === "public" ? [] : [{}, { token: [scope] }]
+const describeSecurity = ({ scope }: Route, asksForTokens: boolean): Operation["security"] => {
+  if (scope === "public") return []
+  return [...(asksForTokens ? [] : [{}]), { token: [scope] }, { cookie: [scope] }]
+}
 
-const describeOperation = (components: Components, route: Route): Operation => ({
+const describeOperation = (components: Components, route: Route, asksForTokens: boolean): Operation => ({
   operationId: route.name,
   tags: [route.group],
   summary: route.summary,
@@ -248,16 +260,21 @@ const describeOperation = (components: Components, route: Route): Operation => (
   parameters: describeParameters(components, route),
   ...describeBody(components, route),
   responses: describeResponses(components, route),
-  security: describeSecurity(route)
+  security: describeSecurity(route, asksForTokens)
 })
 
-/** Returns the OpenAPI document of routes. It is made from their declarations and the schemas of their requests. */
-export const openApi = (routes: ReadonlyArray<Route>): OpenApi => {
+/**
+ * Returns the OpenAPI document of routes. It is made from their declarations and the schemas of their requests.
+ * `asksForTokens` says whether callers need a token.
+ */
+export const openApi = (routes: ReadonlyArray<Route>, asksForTokens = false): OpenApi => {
   const components: Components = { schemas: {}, responses: {} }
   const paths = Object.fromEntries(
     [...Map.groupBy(routes, ({ path }) => path)].map(([path, known]) => [
       path,
-      Object.fromEntries(known.map((route) => [route.method.toLowerCase(), describeOperation(components, route)]))
+      Object.fromEntries(
+        known.map((route) => [route.method.toLowerCase(), describeOperation(components, route, asksForTokens)])
+      )
     ])
   )
   for (const kind of unroutedProblems) describeProblems(components, [kind])

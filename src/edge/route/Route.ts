@@ -2,6 +2,7 @@ import { Effect, type Schema } from "effect"
 import type { Context as HttpContext } from "hono"
 import { type AnswerSpecs, type Reply, replyResponse } from "../contract/AnswerSpec.ts"
 import { type EdgeRuntime, type EdgeServices, respond } from "../runtime/EdgeRuntime.ts"
+import { callerOf, mayUse, unknownUser } from "../access/Caller.ts"
 import type { EdgeFailure } from "../contract/FailureProblem.ts"
 import type { Field, FieldProblem } from "../contract/Field.ts"
 import { givenQuery } from "../contract/GivenQuery.ts"
@@ -51,6 +52,9 @@ export interface Body<A> {
 
 /** Problems that every route may answer with. No route declares them. */
 export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
+/** Further problems that every route may answer with that is not public. No route declares them. */
+export const guardedProblems = ["unauthenticated", "forbidden", "unavailable"] as const
+type UndeclaredProblem = (typeof commonProblems)[number] | "unauthenticated" | "forbidden"
 
 /** The declaration of a route. The edge serves requests by the declaration, and makes the document from it. */
 export interface Route {
@@ -79,6 +83,11 @@ export interface Route {
   readonly stores: boolean
   /** The scope that a caller's token needs, or `public` if anybody may ask. */
   readonly scope: Scope | "public"
+  /**
+   * Whose data the route gives: that of its path or body, which the caller's token has to give; that of all users; or
+   * that of no user.
+   */
+  readonly users: "own" | "all" | "none"
   /** Answers a request; `body` is the member of `bodies` that was sent. */
   readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
 }
@@ -125,6 +134,11 @@ interface Declaration<
    */
   readonly scope: Route["scope"]
   /**
+   * Set only if `handle` compares each user of the request with the users of the caller's token. A user in the path is
+   * compared without this. Any other route is only for tokens of all users.
+   */
+  readonly checksUsers?: true
+  /**
    * Interrupts `handle` when the caller leaves. Only long requests need this. For the interruption the adapter makes an
    * AbortController and a whole Request, which cost more than a short request.
    */
@@ -136,9 +150,21 @@ interface Declaration<
   ) => Effect.Effect<
     // A route that streams makes its Response itself.
     Reply<A> | Response,
-    EdgeFailure<NoInfer<Kind> | (typeof commonProblems)[number]>,
+    EdgeFailure<NoInfer<Kind> | UndeclaredProblem>,
     EdgeServices
   >
+}
+
+/** Returns whether the path of a route has a user. */
+export const namesUser = ({ parameters }: Pick<Route, "parameters">): boolean =>
+  Object.values(parameters).some(({ isUser }) => isUser === true)
+
+/** The scopes of routes that give no data of users. */
+const scopesWithoutUsers: ReadonlyArray<Route["scope"]> = ["public", "status:read", "metrics:read"]
+
+const usersOf = ({ scope, parameters }: Pick<Route, "scope" | "parameters">, checksUsers: boolean): Route["users"] => {
+  if (checksUsers || namesUser({ parameters })) return "own"
+  return scopesWithoutUsers.includes(scope) ? "none" : "all"
 }
 
 /** Returns whether an answer is a Response. The adapter replaces node's class Response, so the headers are checked. */
@@ -159,20 +185,20 @@ export const route = <
 >(
   declaration: Declaration<Path, Path_, Query, Headers, B, A, Kind>
 ): Route => {
-  const { handle, isLong, ...declared } = declaration
+  const { handle, isLong, checksUsers = false, ...declared } = declaration
   const parameters = Object.entries<Field<unknown>>(declared.parameters)
   const query = Object.entries<Parameter<unknown>>(declared.query ?? {})
   const headers = Object.entries<HeaderParameter<unknown>>(declared.headers ?? {})
   const queryNames = query.map(([name]) => name)
   const otherQuery = declared.otherQuery ?? "refused"
-
   /** Returns the values of all parameters, or the problem of the first wrong parameter. */
-  const readParameters = (http: HttpContext): Record<string, unknown> | Problem => {
+  const readParameters = (edge: EdgeRuntime, http: HttpContext): Record<string, unknown> | Problem => {
     const values: Record<string, unknown> = {}
     const keep = (name: string, value: unknown) => (values[name] = value)
-    for (const [name, { read }] of parameters) {
+    for (const [name, { read, isUser }] of parameters) {
       const value = keep(name, read(http.req.param(name) ?? ""))
       if (isProblem(value)) return value
+      if (isUser === true && !mayUse(callerOf(edge, http), String(value))) return unknownUser(String(value))
     }
     const given = givenQuery(http.req.url, queryNames, otherQuery)
     if (isProblem(given)) return given
@@ -190,7 +216,7 @@ export const route = <
 
   const serve = (edge: EdgeRuntime, http: HttpContext, sent: Body<unknown> | undefined): Promise<Response> => {
     type Request = Parameters<typeof handle>[0]
-    const values = readParameters(http)
+    const values = readParameters(edge, http)
     const answered: Effect.Effect<Reply<A> | Response, EdgeFailure, EdgeServices> = isProblem(values)
       ? Effect.fail(values)
       : Effect.flatMap(
@@ -209,6 +235,7 @@ export const route = <
     ...declared,
     query: declared.query ?? {},
     otherQuery,
+    users: usersOf(declared, checksUsers),
     headers: declared.headers ?? {},
     bodies: declared.bodies ?? [],
     problems: declared.problems ?? [],

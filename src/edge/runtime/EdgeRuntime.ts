@@ -8,6 +8,7 @@ import type { InputLog } from "../../nats/InputLog.ts"
 import type { ConnectionState } from "../../nats/client/ConnectionState.ts"
 import type { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import type { QueryClient } from "../../asking/QueryClient.ts"
+import type { Access } from "../access/Access.ts"
 import { alertEvents, EventBytes, purchaseEvents } from "./EventBytes.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
 import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
@@ -48,6 +49,8 @@ export interface EdgeProcess extends Located {
   readonly isDraining: () => boolean
   /** Whether the edge serves the routes of an earlier system that store by GET. The default is `true`. */
   readonly compatibleRoutes?: boolean
+  /** How the edge finds out who its callers are. Without this member it asks nobody, and everybody may do everything. */
+  readonly access?: Access | undefined
 }
 
 /** The process, with the parts that all requests of an edge share. Each route gets this runtime. */

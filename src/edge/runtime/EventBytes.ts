@@ -38,7 +38,8 @@ const endDetails: Readonly<Record<EndReason, string>> = {
   stopping: "This edge is stopping.",
   "too-slow": `More than ${readerBytesMax} bytes waited to be read, or none were read for some time.`,
   "ledger-replaced": "The ledger was replaced by another one.",
-  unavailable: "The ledger cannot be read now."
+  unavailable: "The ledger cannot be read now.",
+  "token-ended": "The token has expired or was revoked."
 }
 
 const eventOf = (fields: { readonly name?: string; readonly id?: string; readonly data?: object }): string =>

@@ -5,6 +5,7 @@ import { type EdgeRuntime, refusal, stopping } from "../runtime/EdgeRuntime.ts"
 import { singleHeader } from "../contract/HeaderLines.ts"
 import { isProblem, type Problem, problem, problemMediaType } from "../contract/Problem.ts"
 import type { Route } from "../route/Route.ts"
+import { authorized } from "../access/authorize.ts"
 
 /** Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if one is taken. */
 export const unlessAccepted = (
@@ -65,9 +66,7 @@ export const admitted = (route: Route, edge: EdgeRuntime, allow: string) => {
   const offered = offeredBy(route)
   const bodies = new Map(route.bodies.map((body) => [body.mediaType, body]))
   const unsupported = problem("unsupported-media-type", `Send ${route.bodies.map(({ asked }) => asked).join(", or ")}.`)
-  return (http: Context): Response | Promise<Response> => {
-    const foreign = route.stores ? storingProblem(http) : undefined
-    if (foreign !== undefined) return refusal(edge, http, foreign)
+  const served = (http: Context): Response | Promise<Response> => {
     const mediaType = bodies.size === 0 ? "" : mediaTypeOf(http)
     if (isProblem(mediaType)) return refusal(edge, http, mediaType)
     const body = bodies.get(mediaType)
@@ -82,5 +81,12 @@ export const admitted = (route: Route, edge: EdgeRuntime, allow: string) => {
     }
     if (!isSupported) return refusal(edge, http, unsupported)
     return route.serve(edge, http, body)
+  }
+  return (http: Context): Response | Promise<Response> => {
+    const foreign = route.stores ? storingProblem(http) : undefined
+    if (foreign !== undefined) return refusal(edge, http, foreign)
+    const { access } = edge
+    if (access === undefined || route.scope === "public") return served(http)
+    return authorized(edge, access, http, route, () => served(http))
   }
 }

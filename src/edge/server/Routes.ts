@@ -9,6 +9,7 @@ import { probeRoutes } from "../service/probes.ts"
 import { purchaseRoutes } from "../posting/routes.ts"
 import { rejectedRoutes } from "../rejected/routes.ts"
 import { ruleRoutes } from "../rules/routes.ts"
+import { sessionRoutes } from "../access/routes.ts"
 import { spendingRoutes } from "../account/spending.ts"
 import { statusRoutes } from "../service/status.ts"
 import { userRoutes } from "../account/routes.ts"
@@ -31,7 +32,8 @@ const listed: ReadonlyArray<Route> = [
   ...probeRoutes,
   ...statusRoutes,
   ...metricsRoutes,
-  ...dashboardRoutes
+  ...dashboardRoutes,
+  ...sessionRoutes
 ]
 
 /** Every route, in the order of the list at `/` and of the document. */

@@ -17,8 +17,8 @@ const lineOf = ({ method, path, query }: Route): string => {
 /** Makes the routes that describe all routes. The document is made once, at the first request for it. */
 export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => {
   let made: OpenApi | undefined
-  const document = ({ pathPrefix = "" }: EdgeRuntime): OpenApi => ({
-    ...(made ??= openApi(routes())),
+  const document = ({ pathPrefix = "", access }: EdgeRuntime): OpenApi => ({
+    ...(made ??= openApi(routes(), access !== undefined)),
     servers: [{ url: pathPrefix || "/" }]
   })
 

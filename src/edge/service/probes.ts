@@ -1,5 +1,6 @@
 import { Effect, Schema } from "effect"
 import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
+import { accessNotReady } from "../access/Access.ts"
 import { stopping } from "../runtime/EdgeRuntime.ts"
 import { wordField } from "../contract/Field.ts"
 import { ApplyingHealth, healthNow, StoringHealth } from "./Health.ts"
@@ -53,6 +54,7 @@ const readyRoute = route({
   problems: ["unavailable"],
   handle: Effect.fnUntraced(function* ({ applying: wanted }, edge) {
     if (edge.isDraining()) return yield* Effect.fail(stopping)
+    if (edge.access?.isReady() === false) return yield* Effect.fail(accessNotReady)
     const { storing, applying } = yield* healthNow
     if (!storing.ok || (wanted === "required" && !applying.ok)) {
       const detail = `${storing.detail} ${applying.detail}`

@@ -1,6 +1,7 @@
 import { ConfigProvider, Context, Effect, Layer, ManagedRuntime, References } from "effect"
 import type { Hono } from "hono"
 import { AlertFeed } from "../../alerts/AlertFeed.ts"
+import { AccessControl } from "../../edge/access/Access.ts"
 import { makeApp } from "../../edge/server/App.ts"
 import type { EdgeServices } from "../../edge/runtime/EdgeRuntime.ts"
 import { Feed } from "../../feed/Feed.ts"
@@ -10,7 +11,7 @@ import { InputLog } from "../../nats/InputLog.ts"
 import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
 import { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import { PartitionWorker } from "../../partition/PartitionWorker.ts"
-import { brokerLayer, edgeLayer, measuredWorkerLayer } from "../../Layers.ts"
+import { accessLayer, brokerLayer, edgeLayer, measuredWorkerLayer } from "../../Layers.ts"
 import { type Settings, settings as readSettings } from "../../Settings.ts"
 import { describedApp } from "./Description.ts"
 
@@ -68,19 +69,21 @@ export interface TestEdge {
 /** Starts an edge in the test's process. Requests go to `app.request`, without a socket. */
 export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   const runtime = ManagedRuntime.make(
-    edgeLayer(settings).pipe(
+    Layer.merge(edgeLayer(settings), accessLayer(settings)).pipe(
       Layer.provideMerge(brokerLayer(settings, "test edge")),
       Layer.provideMerge(quiet(settings))
     )
   )
-  const services = await runtime.runPromise(Effect.context<EdgeServices>())
+  const services = await runtime.runPromise(Effect.context<EdgeServices | AccessControl>())
+  const { access } = Context.get(services, AccessControl)
   let isDraining = false
   const app = describedApp(
     makeApp({
       runPromiseExit: Effect.runPromiseExitWith(services),
       isDraining: () => isDraining,
       pathPrefix: settings.pathPrefix,
-      compatibleRoutes: settings.compatibleRoutes
+      compatibleRoutes: settings.compatibleRoutes,
+      access
     })
   )
   const drain = () => {

@@ -6,7 +6,8 @@ const storeNames: Readonly<Record<string, string>> = {
   [journalStream]: "the journal",
   [headsStream]: "the heads of accounts",
   [alertsStream]: "the alerts",
-  KV_workers: "the signs of life of workers"
+  KV_workers: "the signs of life of workers",
+  KV_tokens: "the tokens of callers"
 }
 
 /** The purpose of each part of the broker's API that is used. */

@@ -54,7 +54,10 @@ const connected = async (open: (ready: () => Promise<void>) => Observable<FeedIt
   const answered = Promise.withResolvers<{ readonly outgoing: ServerResponse; readonly sent: Promise<unknown> }>()
   const server = createServer((_incoming, outgoing) => {
     const http = new Context(new Request("http://x/feed"), { env: { outgoing } })
-    answered.resolve({ outgoing, sent: Effect.runPromiseExit(sendEvents(http, new EventBytes(purchaseEvents), open)) })
+    answered.resolve({
+      outgoing,
+      sent: Effect.runPromiseExit(sendEvents({}, http, new EventBytes(purchaseEvents), open))
+    })
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")

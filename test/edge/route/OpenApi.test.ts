@@ -47,14 +47,28 @@ describe("GET /openapi.json", () => {
 
   it("the document names the scope that each route needs, and public routes need none", () => {
     expect(document.components.securitySchemes["token"]).toMatchObject({ type: "http", scheme: "bearer" })
-    const scopeOf = ({ security }: (typeof operations)[number]["operation"]) => security.at(-1)?.["token"] ?? []
+    const scopeOf = ({ security }: (typeof operations)[number]["operation"]) =>
+      security.find((one) => "token" in one)?.["token"] ?? []
     expect(operations.map(({ method, path, operation }) => [method, path, ...scopeOf(operation)]).sort()).toEqual(
       routes
         .map(({ method, path, scope }) => [method.toLowerCase(), path, ...(scope === "public" ? [] : [scope])])
         .sort()
     )
+    const asked = openApi(routes, true).paths["/users/{id}/total"]?.["get"]?.security
+    expect(asked).toEqual([{ token: ["users:read"] }, { cookie: ["users:read"] }])
+    expect(document.paths["/users/{id}/total"]?.["get"]?.security).toEqual([{}, ...(asked ?? [])])
     const open = routes.filter(({ scope }) => scope === "public").map(({ path }) => path)
-    expect(open).toEqual(["/livez", "/readyz", "/dashboard/{file}", "/", "/openapi.json", "/docs"])
+    expect(open).toEqual([
+      "/livez",
+      "/readyz",
+      "/dashboard/{file}",
+      "/session",
+      "/session",
+      "/session/end",
+      "/",
+      "/openapi.json",
+      "/docs"
+    ])
   })
 
   it("a route that does not declare its scope is a type error", () => {
@@ -135,7 +149,9 @@ describe("GET /openapi.json", () => {
 
   it("the document has the schemas of purchases and pages, and each problem", () => {
     const post = document.paths["/purchases"]?.["post"]
-    expect(Object.keys(post?.responses ?? {})).toEqual("201 202 400 403 406 408 413 415 422 500 503 504 2XX".split(" "))
+    expect(Object.keys(post?.responses ?? {})).toEqual(
+      "201 202 400 401 403 406 408 413 415 422 500 503 504 2XX".split(" ")
+    )
     expect(post?.responses["422"]).toEqual({ $ref: "#/components/responses/refused-by-rules-or-conflicting-purchase" })
     expect(post?.parameters.map(({ name, in: place }) => `${place} ${name}`)).toEqual([
       "header prefer",

@@ -1,0 +1,58 @@
+import type { Context as HttpContext } from "hono"
+import { scopes } from "../../protocol/Scope.ts"
+import { includesUser, type TokenLimits, type TokenUsers } from "../../protocol/TokenRecord.ts"
+import { type Problem, problem } from "../contract/Problem.ts"
+
+/** The caller of a request, with its rights. */
+export interface Caller {
+  /** The id of the caller's token, or the subject of its JWT. The text is empty if the edge asks for no token. */
+  readonly id: string
+  /** The name of the token, for people. */
+  readonly name: string
+  readonly scopes: ReadonlySet<string>
+  readonly users: TokenUsers
+  readonly limits: TokenLimits
+  /** When the rights end, in milliseconds since 1970; `undefined` if they have no end. */
+  readonly expiresAt: number | undefined
+  /** Returns why the rights have ended, or `undefined` while they hold. */
+  readonly ended: () => Problem<"unauthenticated"> | undefined
+}
+
+/** The caller of an edge that asks nobody for a token. It may do everything. */
+export const everybody: Caller = {
+  id: "",
+  name: "everybody",
+  scopes: new Set(Object.keys(scopes)),
+  users: "all",
+  limits: {},
+  expiresAt: undefined,
+  ended: () => undefined
+}
+
+/** Returns whether a caller may read and store the data of a user. */
+export const mayUse = ({ users }: Caller, userId: string): boolean => includesUser(users, userId)
+
+/** The key of the caller among the variables of a request. */
+const callerKey = "caller"
+
+/** Keeps the caller of a request for the handler of its route. */
+export const setCaller = (http: HttpContext, caller: Caller): void => http.set(callerKey, caller)
+
+/**
+ * Returns the caller of a request. An edge that asks for tokens has checked the caller before any handler runs. Throws
+ * if it has not, so that a mistake gives nobody more rights.
+ */
+export const callerOf = ({ access }: { readonly access?: unknown }, http: HttpContext): Caller => {
+  if (access === undefined) return everybody
+  const caller: Caller | undefined = http.get(callerKey)
+  if (caller === undefined) throw new Error("The caller of a request was not checked.")
+  return caller
+}
+
+/** The problem of a path with a user whom the caller's token does not give. It does not say whether the user exists. */
+export const unknownUser = (userId: string): Problem<"not-found"> =>
+  problem("not-found", `This token gives no user ${userId}. Ask for a token of this user, or check the id.`)
+
+/** The problem of a purchase of a user whom the caller's token does not give. */
+export const foreignUser = (userId: string): Problem<"forbidden"> =>
+  problem("forbidden", `This token may not store for user ${userId}. Nothing was stored; use a token of this user.`)

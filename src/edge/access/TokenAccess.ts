@@ -1,0 +1,68 @@
+import { Clock, Duration, Effect, Layer, Queue } from "effect"
+import { TokenStore } from "../../nats/TokenStore.ts"
+import { AccessControl } from "./Access.ts"
+import { EndWatch } from "./EndWatch.ts"
+import { Tokens } from "./Tokens.ts"
+
+/** The longest time until a change of a token is noticed whose notice was lost. */
+const readEvery = Duration.seconds(2)
+/**
+ * The times between a notice of a change and the reads that look for the change. The broker passes the notice on before
+ * the change is on its disk.
+ */
+const readsAfterNotice = [0, 5, 10, 20, 40, 80, 160, 320].map((milliseconds) => Duration.millis(milliseconds))
+/** The time between two searches for tokens that have expired. */
+const expiryEvery = Duration.seconds(1)
+
+/**
+ * Makes the access of an edge whose callers have tokens. All tokens are read into memory, and each change as it is
+ * made. An edge without a broker goes on with the tokens that it knows.
+ */
+export const tokenAccessLayer = Layer.effect(
+  AccessControl,
+  Effect.gen(function* () {
+    const store = yield* TokenStore
+    const clock = yield* Clock.Clock
+    const tokens = new Tokens(() => clock.currentTimeMillisUnsafe())
+    const ends = new EndWatch()
+    let isLoaded = false
+
+    /** Takes all records that are newer than the newest one. */
+    const readNew = Effect.gen(function* () {
+      for (;;) {
+        const page = yield* store.after(tokens.newest)
+        for (const stored of page) {
+          if (tokens.take(stored)) continue
+          yield* Effect.logWarning("a token cannot be read, and gives nothing").pipe(
+            Effect.annotateLogs({ token: stored.id })
+          )
+        }
+        if (page.length === 0) break
+        ends.check()
+      }
+      isLoaded = true
+    }).pipe(Effect.catch((failure) => Effect.logDebug("the tokens cannot be read now", failure)))
+
+    const notices = yield* Queue.sliding<void>(1)
+    yield* store.watch(() => void Queue.offerUnsafe(notices, undefined))
+    const readSoon = Effect.forEach(readsAfterNotice, (wait) => Effect.andThen(Effect.sleep(wait), readNew), {
+      discard: true
+    })
+    const untilDue = Effect.timeoutOption(Queue.take(notices), readEvery)
+    yield* Effect.forkScoped(
+      Effect.andThen(
+        readNew,
+        Effect.forever(Effect.flatMap(untilDue, (noticed) => (noticed._tag === "Some" ? readSoon : readNew)))
+      )
+    )
+    yield* Effect.sync(() => ends.check()).pipe(Effect.delay(expiryEvery), Effect.forever, Effect.forkScoped)
+
+    return AccessControl.of({
+      access: {
+        isReady: () => isLoaded,
+        identify: (token) => tokens.identify(token),
+        onEnd: (caller, ended) => ends.add(caller, ended)
+      }
+    })
+  })
+)

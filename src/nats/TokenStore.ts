@@ -1,0 +1,91 @@
+import { Context, Effect, Layer, type Scope } from "effect"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
+import { Connection } from "./client/Connection.ts"
+import { readMessage } from "./client/JetStreamApi.ts"
+import { ensureStream } from "./client/StreamSetup.ts"
+import { readPage } from "./PageRead.ts"
+
+const stream = "KV_tokens"
+const prefix = "$KV.tokens."
+/** The most records, and about the most bytes, that are read at once. */
+const pageRecordsMax = 500
+const pageBytesMax = 256 * 1024
+
+/** The stream of the tokens. Edges read it, and only the command line writes it. */
+const streamConfig = (replicas: number) => ({
+  name: stream,
+  description: "Tokens of callers: their rights, and hashes of their secrets",
+  subjects: [`${prefix}*`],
+  retention: "limits",
+  storage: "file",
+  discard: "new",
+  max_msgs_per_subject: 1,
+  num_replicas: replicas,
+  allow_direct: true,
+  deny_delete: true,
+  deny_purge: true
+})
+
+/** The record of a token as the bucket has it. */
+export interface StoredToken {
+  readonly id: string
+  /** The sequence of the record. Each change of a token has a higher sequence. */
+  readonly sequence: number
+  readonly text: string
+}
+
+/** The bucket `tokens`. Its keys are the ids of tokens. */
+export class TokenStore extends Context.Service<
+  TokenStore,
+  {
+    /** Returns the newest record of a token as the leader has it; `undefined` if there is no such token. */
+    readonly find: (id: string) => Effect.Effect<StoredToken | undefined, BrokerFailure>
+    /** Returns the next records after a sequence, oldest first. An empty list means that there are no more. */
+    readonly after: (sequence: number) => Effect.Effect<ReadonlyArray<StoredToken>, BrokerFailure>
+    /**
+     * Replaces the record that has the sequence `at`, or writes the first record of a token if `at` is 0. Returns the
+     * new sequence. Fails with `CommitConflict` if another record is the newest.
+     */
+    readonly replace: (id: string, text: string, at: number) => Effect.Effect<number, BrokerFailure | CommitConflict>
+    /**
+     * Calls `heard` whenever somebody writes a record, and when the connection is back after a loss. A record may not
+     * be readable yet when `heard` is called.
+     */
+    readonly watch: (heard: () => void) => Effect.Effect<void, never, Scope.Scope>
+  }
+>()("purchases/nats/TokenStore") {
+  static readonly layer = (replicas: number) =>
+    Layer.effect(
+      TokenStore,
+      Effect.gen(function* () {
+        const connection = yield* Connection
+        yield* ensureStream(connection, streamConfig(replicas))
+        const idOf = (subject: string) => subject.slice(prefix.length)
+        return TokenStore.of({
+          find: (id) =>
+            Effect.map(
+              readMessage(connection, stream, { last_by_subj: prefix + id }),
+              (found) => found && { id, sequence: found.sequence, text: found.text }
+            ),
+          after: (sequence) =>
+            Effect.map(
+              readPage(connection, stream, {
+                subject: `${prefix}*`,
+                from: sequence + 1,
+                messagesMax: pageRecordsMax,
+                bytesMax: pageBytesMax
+              }),
+              (page) => page.map(({ subject, sequence: at, text }) => ({ id: idOf(subject), sequence: at, text }))
+            ),
+          replace: (id, text, at) =>
+            appendMessage(connection, { operation: "store a token", subject: prefix + id, payload: text, after: at }),
+          watch: (heard) =>
+            Effect.acquireRelease(
+              Effect.sync(() => connection.client.subscribe(`${prefix}*`, { callback: heard })),
+              (subscription) => Effect.sync(() => subscription.unsubscribe())
+            ).pipe(Effect.andThen(connection.onReconnect(heard)))
+        })
+      })
+    )
+}

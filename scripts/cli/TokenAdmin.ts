@@ -92,9 +92,10 @@ export const revokeToken = Effect.fnUntraced(function* (id: string) {
 export const onBroker = <A>(change: Effect.Effect<A, unknown, TokenStore>): Effect.Effect<A, unknown> =>
   Effect.gen(function* () {
     const { natsUrl, replicas } = yield* readEnvironment
-    const store = TokenStore.layer(replicas).pipe(
-      Layer.provide(Connection.layer({ url: natsUrl, name: "purchases tokens" }))
-    )
+    // start.sh takes the port of its broker by this name.
+    const port = process.env["NATS_URL"] ? undefined : process.env["NATS_PORT"]
+    const url = port === undefined ? natsUrl : `nats://127.0.0.1:${port}`
+    const store = TokenStore.layer(replicas).pipe(Layer.provide(Connection.layer({ url, name: "purchases tokens" })))
     return yield* change.pipe(
       Effect.provide(store),
       Effect.timeoutOrElse({

@@ -176,6 +176,9 @@ describe("GET /, /livez and /readyz", () => {
         "GET /status",
         "GET /metrics",
         "GET /dashboard/{file}",
+        "GET /session",
+        "POST /session",
+        "POST /session/end",
         "GET /openapi.json",
         "GET /docs"
       ]

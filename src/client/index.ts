@@ -1,0 +1,21 @@
+// What the package `purchase-ledger-client` exports.
+export type * from "./Answers.ts"
+export { centsOf, type Decimal, decimalOf } from "./Amount.ts"
+export {
+  ClientFailure,
+  ForeignAnswer,
+  NoAnswer,
+  ProblemError,
+  type ProblemBody,
+  type ProblemKind,
+  problemKinds,
+  TimedOut,
+  UnsupportedRuntime,
+  WrongUrl
+} from "./Failure.ts"
+export type { FeedEvent, FeedOptions } from "./FeedReader.ts"
+export type { NewPurchase } from "./NewPurchase.ts"
+export { type PageOptions, PurchaseClient, type ReadOptions } from "./PurchaseClient.ts"
+export type { PostedLine, PostOptions } from "./PurchaseStream.ts"
+export type { RetrySettings } from "./Retry.ts"
+export type { CallOptions, ClientSettings } from "./Transport.ts"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs missing packages, and starts the broker, the workers and the edges that do not run yet.
+# Installs missing packages, and starts the broker, the workers, the judges and the edges that do not run yet.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -8,11 +8,11 @@ source scripts/stop.sh
 
 usage() {
   cat <<'TEXT'
-usage: ./start.sh [--workers N] [--edges N] [--cluster]
+usage: ./start.sh [--workers N] [--judges N] [--edges N] [--cluster]
 
-Installs missing packages, starts the broker, the workers and the edges in the background (by default
-one of each), and waits until they are ready. Processes that run already stay. scripts/stop.sh stops
-everything.
+Installs missing packages, starts the broker, the workers, the judges and the edges in the background
+(by default one of each), and waits until they are ready. Processes that run already stay.
+scripts/stop.sh stops everything.
 
 With --cluster, scripts/cluster.sh starts three brokers instead, which replicate everything. Later
 starts of such an installation need no --cluster. scripts/cluster.sh move turns an installation with
@@ -28,8 +28,9 @@ Settings, by environment variable:
   NATS_ROUTE_PORT     port between brokers of a cluster  (6222)
                       Of these three a cluster takes the two ports after them as well.
   NATS_URL            address of another broker; start.sh starts none then
-  METRICS_PORT        where the first worker serves its metrics, on 127.0.0.1; further workers take
-                      the ports after it                 (none)
+  METRICS_PORT        where the first worker serves its metrics, on 127.0.0.1; further workers, and
+                      then the judges, take the ports after it
+                                                         (none)
   DATA_DIR            where data, logs and pids are kept (.data)
 TEXT
 }
@@ -41,6 +42,7 @@ wrong_usage() {
 }
 
 workers=1
+judges=1
 edges=1
 cluster=0
 while (($#)); do
@@ -49,7 +51,7 @@ while (($#)); do
       usage
       exit
       ;;
-    --workers | --edges)
+    --workers | --judges | --edges)
       [[ ${2-} =~ ^[1-9][0-9]?$ ]] || wrong_usage "$1 takes a number from 1 to 99, and got '${2-}'"
       declare "${1#--}=$2"
       shift 2
@@ -74,6 +76,7 @@ metrics_port=${METRICS_PORT:-0}
 node=$root/node_modules/.bin/node
 names=()
 for ((number = 1; number <= workers; number++)); do names+=("worker-$number"); done
+for ((number = 1; number <= judges; number++)); do names+=("judge-$number"); done
 for ((number = 1; number <= edges; number++)); do names+=("edge-$number"); done
 settings="HOST=$host PORT=$port"
 if [[ -n ${NATS_URL-} ]]; then
@@ -100,9 +103,13 @@ begin_start
 # The first edge gets PORT, the second edge the port after it, and so on.
 port_of() { echo $((port + ${1##*-} - 1)); }
 
-# The first worker gets METRICS_PORT, the second worker the port after it, and so on. 0 means that workers serve no
-# metrics.
-metrics_port_of() { echo $((metrics_port == 0 ? 0 : metrics_port + ${1##*-} - 1)); }
+# The first worker gets METRICS_PORT, the second worker the port after it, and so on, and the judges come after the
+# workers. 0 means that workers and judges serve no metrics.
+metrics_port_of() {
+  local before=0
+  [[ $1 != judge-* ]] || before=$workers
+  echo $((metrics_port == 0 ? 0 : metrics_port + before + ${1##*-} - 1))
+}
 
 check_settings() {
   local name
@@ -150,7 +157,7 @@ elif ((!cluster)) && ! runs broker; then
   check_free 127.0.0.1 "$monitor_port" NATS_MONITOR_PORT
 fi
 for name in "${names[@]}"; do
-  [[ $name != worker-* || $metrics_port == 0 ]] || runs "$name" ||
+  [[ $name != worker-* && $name != judge-* || $metrics_port == 0 ]] || runs "$name" ||
     check_free 127.0.0.1 "$(metrics_port_of "$name")" METRICS_PORT
   [[ $name != edge-* ]] || runs "$name" || check_free "$host" "$(port_of "$name")" PORT
 done

@@ -156,7 +156,7 @@ fi
 only=" $* "
 nothing=1
 
-for kind in edge worker broker; do
+for kind in edge judge worker broker; do
   names=""
   for file in "$run/$kind"*.pid; do
     name=$(basename "$file" .pid)

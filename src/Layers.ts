@@ -9,6 +9,9 @@ import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
 import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
+import { Judge } from "./judge/Judge.ts"
+import { JudgeMembership } from "./judge/JudgeMembership.ts"
+import { judgeMetricsLayer } from "./judge/JudgeMetrics.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
 import { crashPointLayer } from "./ledger/CrashPoint.ts"
 import { Heads } from "./ledger/Heads.ts"
@@ -24,6 +27,8 @@ import { CommitStream } from "./nats/CommitStream.ts"
 import { Connection } from "./nats/client/Connection.ts"
 import { HeadStore } from "./nats/HeadStore.ts"
 import { InputLog } from "./nats/InputLog.ts"
+import { JudgeReader } from "./nats/JudgeReader.ts"
+import { JudgeSigns } from "./nats/JudgeSigns.ts"
 import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
@@ -54,6 +59,8 @@ export const brokerLayer = (settings: Settings, name: string) =>
     AlertLog.layer,
     HeadStore.layer(settings.replicas),
     InputLog.layer,
+    JudgeReader.layer,
+    JudgeSigns.layer,
     NoticeTransport.layer,
     PartitionConsumer.layer,
     QueryTransport.layer,
@@ -161,3 +168,18 @@ export const workerLayer = (settings: Settings) =>
 /** Makes the services of a worker with its metrics. */
 export const measuredWorkerLayer = (settings: Settings) =>
   workerMetricsLayer.pipe(Layer.provideMerge(workerLayer(settings)))
+
+/** Makes the services of a judge with its metrics. They need the services of {@link brokerLayer}. */
+export const judgeLayer = (settings: Settings) =>
+  judgeMetricsLayer.pipe(
+    Layer.provideMerge(Judge.layer(settings.workerId)),
+    Layer.provideMerge(
+      JudgeMembership.layer({
+        judge: settings.workerId,
+        heartbeat: settings.workerHeartbeat,
+        lease: settings.workerLease
+      })
+    ),
+    Layer.provideMerge(AccountReader.layer),
+    Layer.provideMerge(crashPointLayer(Option.getOrUndefined(settings.testCrashPoint)))
+  )

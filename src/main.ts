@@ -9,11 +9,12 @@ import { serveHttp } from "./edge/server/HttpServer.ts"
 import { Feed } from "./feed/Feed.ts"
 import { metricsApp } from "./metrics/MetricsApp.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
-import { accessLayer, brokerLayer, edgeLayer, measuredWorkerLayer } from "./Layers.ts"
+import { Judge } from "./judge/Judge.ts"
+import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer } from "./Layers.ts"
 import { readEnvironment, refuseOpenEdge, type Settings } from "./Settings.ts"
 import { SharedScheduler } from "./runtime/SharedScheduler.ts"
 
-const roles = ["edge", "worker", "all"] as const
+const roles = ["edge", "worker", "judge", "all"] as const
 type Role = (typeof roles)[number]
 
 const usage = `usage: main.ts --role ${roles.join("|")}`
@@ -45,7 +46,7 @@ const stopSignal = (): Promise<void> =>
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve())
   })
 
-/** Serves the metrics of a worker, on the loopback interface only. */
+/** Serves the metrics of a worker or a judge, on the loopback interface only. */
 const serveMetrics = (port: number, scope: Scope.Scope) =>
   serveHttp(metricsApp(Effect.runPromise), "127.0.0.1", port, undefined, { setting: "METRICS_PORT" }).pipe(
     Effect.tap((opened) => Effect.logInfo("serving metrics").pipe(Effect.annotateLogs({ port: opened }))),
@@ -76,6 +77,26 @@ const runWorker = async (settings: Settings, around: Layer.Layer<never>, stop: P
   if (settings.metricsPort > 0) await start(runtime.runPromiseExit(serveMetrics(settings.metricsPort, scope)), stop)
   await stop
   await runtime.runPromise(worker.drain)
+  await runtime.runPromise(Scope.close(scope, Exit.void))
+  await runtime.dispose()
+}
+
+const runJudge = async (
+  settings: Settings,
+  around: Layer.Layer<never>,
+  metricsPort: number,
+  stop: Promise<void>
+): Promise<void> => {
+  const layer = judgeLayer(settings).pipe(
+    Layer.provideMerge(brokerLayer(settings, `judge ${settings.workerId}`)),
+    Layer.provideMerge(around)
+  )
+  const runtime = ManagedRuntime.make(layer)
+  const scope = Effect.runSync(Scope.make())
+  const judge = await start(runtime.runPromiseExit(Effect.service(Judge)), stop)
+  if (metricsPort > 0) await start(runtime.runPromiseExit(serveMetrics(metricsPort, scope)), stop)
+  await stop
+  await runtime.runPromise(judge.stop)
   await runtime.runPromise(Scope.close(scope, Exit.void))
   await runtime.dispose()
 }
@@ -115,10 +136,14 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
 const role = readRole()
 const stop = stopSignal()
 const settings = await start(Effect.runPromiseExit(readEnvironment), stop)
-if (role !== "worker") await start(Effect.runPromiseExit(refuseOpenEdge(settings)), stop)
+const isIn = (...names: ReadonlyArray<Role>): boolean => role === "all" || names.includes(role)
+if (isIn("edge")) await start(Effect.runPromiseExit(refuseOpenEdge(settings)), stop)
 const around = processLayer(settings)
+// Worker and judge of one process have the same metrics, which the worker serves.
+const judgeMetricsPort = role === "judge" ? settings.metricsPort : 0
 await Promise.all([
-  ...(role === "edge" ? [] : [runWorker(settings, around, stop)]),
-  ...(role === "worker" ? [] : [runEdge(settings, around, stop)])
+  ...(isIn("worker") ? [runWorker(settings, around, stop)] : []),
+  ...(isIn("judge") ? [runJudge(settings, around, judgeMetricsPort, stop)] : []),
+  ...(isIn("edge") ? [runEdge(settings, around, stop)] : [])
 ])
 process.exit(0)

@@ -117,6 +117,18 @@ export const purchasesApplied = (count: number): void => applied.updateUnsafe(co
 /** Counts purchases that are not applied, by the reason of their records. */
 export const purchasesRejected = (count: number, reason: "conflict" | "unreadable"): void => rejected(count, reason)
 
+const judgedRevisions = counter("judged_revisions_total", "Revisions that were judged by rules.")
+const judgedAlerts = counter(
+  "judged_alerts_total",
+  "Alerts that purchases gave. Alerts judged again are counted again."
+)
+
+/** Counts a revision that was judged, with its alerts. */
+export const revisionJudged = (alerts: number): void => {
+  judgedRevisions.updateUnsafe(1, context)
+  if (alerts > 0) judgedAlerts.updateUnsafe(alerts, context)
+}
+
 const passivated = counter("actors_passivated_total", "Actors that left memory.")
 /** Counts an actor that left memory. */
 export const actorPassivated = (): void => passivated.updateUnsafe(1, context)

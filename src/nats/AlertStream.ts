@@ -1,7 +1,16 @@
 import { Context, Effect, Layer } from "effect"
-import { type AlertPosition, decodeAlertPosition } from "../protocol/AlertPosition.ts"
+import { type AlertPosition, decodeAlertPosition, encodeAlertPosition } from "../protocol/AlertPosition.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import { alertPositionSubject, alertsPrefix, alertsStream } from "../protocol/Subject.ts"
+import {
+  alertPositionSubject,
+  alertsPrefix,
+  alertsStream,
+  alertSubject,
+  encodeToken,
+  readToken
+} from "../protocol/Subject.ts"
+import { appendBatch } from "./client/AtomicBatch.ts"
+import type { CommitConflict } from "./client/ConditionalAppend.ts"
 import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 import { ensureStream } from "./client/StreamSetup.ts"
@@ -30,6 +39,37 @@ export const alertStreamConfig = (replicas: number) => ({
   metadata: { [shardsMetadata]: String(shardsDefault) }
 })
 
+/**
+ * The header with the name of the judge that wrote a message, as a token. It is no part of the message's text, so that
+ * all judges write equal texts.
+ */
+const judgedByHeader = "Judged-By"
+/**
+ * The most messages with alerts of one batch. The position is one message more, and the broker takes 1,000 messages in a
+ * batch.
+ */
+export const alertMessagesMax = 900
+/** About the most bytes of one batch. While the broker stores a batch, it stores nothing else in the stream. */
+export const alertBytesMax = 4 * 1024 * 1024
+
+/** The alerts that one purchase gave one owner, as a message of the stream. */
+export interface AlertMessage {
+  readonly ownerToken: string
+  readonly text: string
+}
+
+/** One step of a judge in a shard: messages with alerts, and the position that covers them. */
+export interface AlertCommit {
+  readonly shard: number
+  /** The name of the judge. */
+  readonly judge: string
+  /** At most {@link alertMessagesMax} messages. */
+  readonly messages: ReadonlyArray<AlertMessage>
+  readonly position: AlertPosition
+  /** The sequence of the shard's position before this step, in the stream of alerts; 0 before the first position. */
+  readonly after: number
+}
+
 /** The position of a shard as the stream has it. */
 export interface StoredAlertPosition {
   readonly position: AlertPosition
@@ -37,6 +77,16 @@ export interface StoredAlertPosition {
   readonly sequence: number
   /** When the broker stored the position, in milliseconds since 1970. */
   readonly storedAt: number
+  /** The name of the judge that wrote the position; `undefined` if another program wrote it. */
+  readonly judge: string | undefined
+}
+
+const judgedBy = new RegExp(`^${judgedByHeader}: *(.*)$`, "m")
+
+/** Returns the name of the judge in the header block of a message; `undefined` if the block has none. */
+const judgeIn = (headers: string): string | undefined => {
+  const token = judgedBy.exec(headers)?.[1]?.trim()
+  return token === undefined ? undefined : readToken(token)
 }
 
 /** The stream of alerts, which is created if it is missing. */
@@ -47,6 +97,11 @@ export class AlertStream extends Context.Service<
     readonly shards: number
     /** Returns the position of a shard as the leader has it; `undefined` before the first position. */
     readonly position: (shard: number) => Effect.Effect<StoredAlertPosition | undefined, BrokerFailure>
+    /**
+     * Stores the alerts and the position of a step, all or none. Returns the sequence of the position in the stream.
+     * Fails with `CommitConflict` if another step moved the position. This one condition is the lock of the shard.
+     */
+    readonly commit: (step: AlertCommit) => Effect.Effect<number, BrokerFailure | CommitConflict>
   }
 >()("purchases/nats/AlertStream") {
   static readonly layer = (replicas: number) =>
@@ -55,19 +110,26 @@ export class AlertStream extends Context.Service<
       Effect.gen(function* () {
         const connection = yield* Connection
         const { metadata } = yield* ensureStream(connection, alertStreamConfig(replicas))
-        return AlertStream.of({
-          shards: Number(metadata?.[shardsMetadata] ?? shardsDefault),
-          position: (shard) =>
-            Effect.map(
-              readMessage(connection, alertsStream, { last_by_subj: alertPositionSubject(shard) }),
-              (found) =>
-                found && {
-                  position: decodeAlertPosition(found.text),
-                  sequence: found.sequence,
-                  storedAt: found.storedAt
-                }
-            )
-        })
+        const position = (shard: number) =>
+          Effect.map(
+            readMessage(connection, alertsStream, { last_by_subj: alertPositionSubject(shard) }),
+            (found) =>
+              found && {
+                position: decodeAlertPosition(found.text),
+                sequence: found.sequence,
+                storedAt: found.storedAt,
+                judge: judgeIn(found.headers)
+              }
+          )
+        const commit = ({ shard, judge, messages, position, after }: AlertCommit) =>
+          appendBatch(connection, {
+            operation: "store alerts",
+            messages: messages.map(({ ownerToken, text }) => ({ subject: alertSubject(ownerToken), payload: text })),
+            last: { subject: alertPositionSubject(shard), payload: encodeAlertPosition(position) },
+            after,
+            headers: `${judgedByHeader}: ${encodeToken(judge)}\r\n`
+          })
+        return AlertStream.of({ shards: Number(metadata?.[shardsMetadata] ?? shardsDefault), position, commit })
       })
     )
 }

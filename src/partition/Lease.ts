@@ -49,7 +49,7 @@ export class Lease {
   }
 
   /** Takes a sign of life at the moment `now` at which the sign comes. */
-  hear(sign: WorkerSign, now: number): void {
+  hear(sign: Pick<WorkerSign, "worker" | "instance" | "isLeaving">, now: number): void {
     if (sign.worker === this.holder.worker) this.hearOwnName(sign, now)
     else if (sign.isLeaving) this.heardAt.delete(sign.worker)
     else this.heardAt.set(sign.worker, now)
@@ -86,7 +86,7 @@ export class Lease {
     return !isSame(before, this.assigned)
   }
 
-  private hearOwnName({ instance, isLeaving }: WorkerSign, now: number): void {
+  private hearOwnName({ instance, isLeaving }: Pick<WorkerSign, "instance" | "isLeaving">, now: number): void {
     if (instance > this.holder.instance) this.successorHeardAt = isLeaving ? Number.NEGATIVE_INFINITY : now
   }
 }

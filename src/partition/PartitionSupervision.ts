@@ -75,12 +75,18 @@ const endOf = <E extends { readonly _tag: string; readonly message: string }, R>
     Effect.catchDefect((defect) => Effect.succeed({ reason: `defect: ${String(defect)}`, waitMax: retryWaitMax }))
   )
 
+/** The part of the work that is supervised: a partition of a worker, or a shard of a judge. */
+export interface SupervisedPart {
+  readonly kind: "partition" | "shard"
+  readonly number: number
+}
+
 /**
- * Runs the epochs of a partition, one after another, until it is interrupted. After `isDraining` returns `true`, no
- * epoch begins.
+ * Runs the epochs of a part, one after another, until it is interrupted. After `isDraining` returns `true`, no epoch
+ * begins.
  */
-export const superviseEpochs = <E extends { readonly _tag: string; readonly message: string }, R>(
-  partition: number,
+export const supervise = <E extends { readonly _tag: string; readonly message: string }, R>(
+  { kind, number }: SupervisedPart,
   epoch: Effect.Effect<string, E, R>,
   isDraining: () => boolean
 ): Effect.Effect<never, never, R> =>
@@ -92,12 +98,19 @@ export const superviseEpochs = <E extends { readonly _tag: string; readonly mess
       if (isDraining()) return yield* Effect.never
       const { wait, isReasonNew, isHelpNeeded } = ends.next(end, began, yield* Clock.currentTimeMillis)
       const { reason } = end
-      if (isReasonNew) yield* Effect.logWarning("lost a partition").pipe(Effect.annotateLogs({ reason }))
+      if (isReasonNew) yield* Effect.logWarning(`lost a ${kind}`).pipe(Effect.annotateLogs({ reason }))
       if (isHelpNeeded) {
-        yield* Effect.logError("could not run a partition for 30 seconds").pipe(
+        yield* Effect.logError(`could not run a ${kind} for 30 seconds`).pipe(
           Effect.annotateLogs({ reason, wayOut: "if it stays so, restart the broker that leads the journal" })
         )
       }
       yield* Effect.sleep(wait)
-    }).pipe(Effect.forever, Effect.annotateLogs({ partition }))
+    }).pipe(Effect.forever, Effect.annotateLogs({ [kind]: number }))
   })
+
+/** Supervises the epochs of a partition. */
+export const superviseEpochs = <E extends { readonly _tag: string; readonly message: string }, R>(
+  partition: number,
+  epoch: Effect.Effect<string, E, R>,
+  isDraining: () => boolean
+): Effect.Effect<never, never, R> => supervise({ kind: "partition", number: partition }, epoch, isDraining)

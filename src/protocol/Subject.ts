@@ -100,10 +100,12 @@ export const journalPrefix = "$KV.journal."
 export const headsStream = "KV_heads"
 export const headsPrefix = "$KV.heads."
 
+/** The prefix of the subject of a chain. The number of the partition follows. */
+export const commitPrefix = `${journalPrefix}commit.`
 /** Returns the subject of the chain of a partition. */
-export const commitSubject = (partition: number): string => `${journalPrefix}commit.${partition}`
+export const commitSubject = (partition: number): string => commitPrefix + partition
 /** The filter of the commits of all partitions. */
-export const commitFilter = `${journalPrefix}commit.*`
+export const commitFilter = `${commitPrefix}*`
 /** Returns the subject of the segments of a partition. */
 export const segmentSubject = (partition: number): string => `${journalPrefix}segment.${partition}`
 /**
@@ -134,3 +136,6 @@ export const webhookSubject = (ownerToken: string): string => `${alertsPrefix}we
 export const deliveredSubject = (ownerToken: string): string => `${alertsPrefix}delivered.${ownerToken}`
 /** Returns the subject of the alerts that a user's webhook refused. */
 export const deadSubject = (ownerToken: string): string => `${alertsPrefix}dead.${ownerToken}`
+
+/** The prefix of the subject of a judge's signs of life, which no stream keeps. The token of the judge follows. */
+export const judgeSignPrefix = "judge."

@@ -22,6 +22,9 @@ interface HeldState {
   readonly state: WindowState
 }
 
+/** The memory of a state beside its ring, as the room for this many purchases. */
+const roomOfState = 16
+
 /** Returns a text that states of the same scope and window share, and that no other state has. */
 export const stateKey = (scope: Scope, windowKey: string): string =>
   scope.kind === "everything" ? `${windowKey}|` : `${windowKey}|${scope.kind}|${scope.name}`
@@ -61,11 +64,18 @@ export class UserWindows {
     return this.sequence
   }
 
-  /** The number of purchases that take memory. */
+  /** The number of purchases in the rings of all states. */
   get entries(): number {
     let entries = 0
     for (const { state } of this.held.values()) entries += state.entries
     return entries
+  }
+
+  /** The memory of all states, as the room for this many purchases of 16 bytes; 0 without a state. */
+  get room(): number {
+    let room = 0
+    for (const { state } of this.held.values()) room += state.room + roomOfState
+    return room
   }
 
   has({ key, since }: WindowNeed): boolean {

@@ -46,9 +46,14 @@ export class WindowState {
     this.isEver = floor === Number.NEGATIVE_INFINITY
   }
 
-  /** The number of purchases that take memory. */
+  /** The number of purchases in the ring. */
   get entries(): number {
     return this.size
+  }
+
+  /** The number of purchases that the ring has room for. */
+  get room(): number {
+    return this.times.length
   }
 
   /** Returns whether the state can measure a window that begins after this moment. */
@@ -77,6 +82,8 @@ export class WindowState {
     this.sumBefore = this.sums[this.slot(tooOld - 1)] as bigint
     this.first = this.slot(tooOld)
     this.size -= tooOld
+    // A ring that was long for a while gives its memory back.
+    while (this.times.length > roomMin && this.size * 4 <= this.times.length) this.resize(this.times.length / 2)
   }
 
   /** Adds a purchase of the scope. */
@@ -85,7 +92,7 @@ export class WindowState {
     this.countThrough += 1
     if (this.isEver) return
     this.pass(storedAt)
-    if (this.size === this.times.length) this.grow()
+    if (this.size === this.times.length) this.resize(2 * this.size)
     const last = this.slot(this.size)
     this.times[last] = storedAt
     this.sums[last] = this.sumThrough
@@ -123,14 +130,16 @@ export class WindowState {
     return low
   }
 
-  private grow(): void {
-    const { times, sums, first, size } = this
-    this.times = new Float64Array(2 * size)
-    this.sums = new BigInt64Array(2 * size)
-    this.times.set(times.subarray(first))
-    this.times.set(times.subarray(0, first), size - first)
-    this.sums.set(sums.subarray(first))
-    this.sums.set(sums.subarray(0, first), size - first)
+  private resize(room: number): void {
+    const { times, sums, size } = this
+    const newTimes = new Float64Array(room)
+    const newSums = new BigInt64Array(room)
+    for (let index = 0; index < size; index += 1) {
+      newTimes[index] = times[this.slot(index)] as number
+      newSums[index] = sums[this.slot(index)] as bigint
+    }
+    this.times = newTimes
+    this.sums = newSums
     this.first = 0
   }
 }

@@ -16,7 +16,7 @@ import {
 } from "../../src/rules/RuleSet.ts"
 import { UserWindows } from "../../src/rules/UserWindows.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
-import { type NaiveAlert, NaiveJudge } from "./NaiveJudge.ts"
+import { type NaiveAlert, NaiveJudge } from "../../src/harness/alerts/NaiveJudge.ts"
 
 const users = ["ann", "bob", "cy"]
 const owners = ["ann", "bob", "dee"]

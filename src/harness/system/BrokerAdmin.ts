@@ -10,7 +10,16 @@ interface Answer {
 }
 
 interface StoredMessage {
-  readonly message: { readonly seq: number; readonly data?: string }
+  readonly message: { readonly subject: string; readonly seq: number; readonly data?: string; readonly hdrs?: string }
+}
+
+/** A message of a stream. */
+export interface StreamRecord {
+  readonly subject: string
+  readonly sequence: number
+  readonly text: string
+  /** The header block of the message. */
+  readonly headers: string
 }
 
 export interface StreamState {
@@ -30,6 +39,11 @@ export interface StoredCommit extends CommitHead {
 const messageNotFound = 10_037
 
 const textOf = ({ message }: StoredMessage): string => Buffer.from(message.data ?? "", "base64").toString("utf8")
+
+const recordOf = (found: StoredMessage): StreamRecord => {
+  const { subject, seq: sequence, hdrs = "" } = found.message
+  return { subject, sequence, text: textOf(found), headers: Buffer.from(hdrs, "base64").toString("utf8") }
+}
 
 /** Writes and reads on the broker directly, without the edges and workers under test. */
 export class BrokerAdmin {
@@ -90,6 +104,23 @@ export class BrokerAdmin {
     const query = { last_by_subj: journalPrefix + key }
     const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
     return found && JSON.parse(textOf(found))
+  }
+
+  /** Returns the newest message of a stream whose subject matches a filter; `undefined` if there is none. */
+  async lastRecord(stream: string, filter: string): Promise<StreamRecord | undefined> {
+    const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${stream}`, { last_by_subj: filter })
+    return found && recordOf(found)
+  }
+
+  /** Returns the messages of a stream whose subjects match a filter, oldest first. */
+  async records(stream: string, filter: string): Promise<ReadonlyArray<StreamRecord>> {
+    const records: Array<StreamRecord> = []
+    for (let from = 1; ;) {
+      const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${stream}`, { seq: from, next_by_subj: filter })
+      if (found === undefined) return records
+      records.push(recordOf(found))
+      from = found.message.seq + 1
+    }
   }
 
   /** Returns a message of the input log, parsed from JSON. */

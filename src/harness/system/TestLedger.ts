@@ -5,13 +5,15 @@ import { AccessControl } from "../../edge/access/Access.ts"
 import { makeApp } from "../../edge/server/App.ts"
 import type { EdgeServices } from "../../edge/runtime/EdgeRuntime.ts"
 import { Feed } from "../../feed/Feed.ts"
+import { AlertStream } from "../../nats/AlertStream.ts"
 import { CommitChain } from "../../nats/CommitChain.ts"
 import { HeadStore } from "../../nats/HeadStore.ts"
 import { InputLog } from "../../nats/InputLog.ts"
 import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
 import { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import { PartitionWorker } from "../../partition/PartitionWorker.ts"
-import { accessLayer, brokerLayer, edgeLayer, measuredWorkerLayer } from "../../Layers.ts"
+import { Judge } from "../../judge/Judge.ts"
+import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer } from "../../Layers.ts"
 import { type Settings, settings as readSettings } from "../../Settings.ts"
 import { describedApp } from "./Description.ts"
 
@@ -56,6 +58,30 @@ export const startWorker = async (settings: Settings, replace: Replacements = {}
   const worker = await runtime.runPromise(Effect.service(PartitionWorker))
   return { runtime, worker, stop: () => runtime.dispose() }
 }
+
+type Alerts = (typeof AlertStream)["Service"]
+
+/** Functions that replace services of a judge. Each function gets the real service, and returns the service to use. */
+export interface JudgeReplacements {
+  readonly alerts?: (real: Alerts) => Alerts
+  readonly chain?: (real: Chain) => Chain
+}
+
+/** Starts a judge in the test's process. The judge gets the services that `replace` returns. */
+export const startJudge = async (settings: Settings, replace: JudgeReplacements = {}) => {
+  const replaced = Layer.mergeAll(
+    Layer.effect(AlertStream, Effect.map(Effect.service(AlertStream), replace.alerts ?? same)),
+    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same))
+  )
+  const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test judge")))
+  const runtime = ManagedRuntime.make(
+    judgeLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
+  )
+  const judge = await runtime.runPromise(Effect.service(Judge))
+  return { runtime, judge, stop: () => runtime.dispose() }
+}
+
+export type TestJudge = Awaited<ReturnType<typeof startJudge>>
 
 export type TestWorker = Awaited<ReturnType<typeof startWorker>>
 

@@ -19,7 +19,7 @@ export interface TestProcessOptions {
   readonly program?: string
 }
 
-/** A worker or an edge in a separate process, started as start.sh starts it. */
+/** A worker, an edge or a judge in a separate process, started as start.sh starts it. */
 export class TestProcess {
   private readonly child: ChildProcess
   /** Resolves with the exit of the process when it ends. */
@@ -27,7 +27,7 @@ export class TestProcess {
   private text = ""
 
   constructor(
-    role: "worker" | "edge",
+    role: "worker" | "edge" | "judge",
     environment: Readonly<Record<string, string>>,
     { nodeArguments = [], program = "src/main.ts" }: TestProcessOptions = {}
   ) {

@@ -5,10 +5,13 @@ import { type Ask, askApp } from "./Shopper.ts"
 import { inputMessage, piecesOf, type Sold } from "./Sold.ts"
 import { TestBroker } from "./TestBroker.ts"
 import {
+  type JudgeReplacements,
   type Replacements,
   startEdge,
+  startJudge,
   startWorker,
   type TestEdge,
+  type TestJudge,
   testSettings,
   type TestWorker
 } from "./TestLedger.ts"
@@ -28,6 +31,7 @@ export class TestSystem {
   readonly edge: TestEdge
   readonly ask: Ask
   private readonly workers = new Set<TestWorker>()
+  private readonly judges = new Set<TestJudge>()
 
   private constructor(broker: TestBroker, settings: Settings, admin: BrokerAdmin, edge: TestEdge) {
     this.broker = broker
@@ -56,6 +60,17 @@ export class TestSystem {
     this.workers.clear()
   }
 
+  async startJudge(replace: JudgeReplacements = {}, different: Partial<Settings> = {}): Promise<TestJudge> {
+    const judge = await startJudge({ ...this.settings, ...different }, replace)
+    this.judges.add(judge)
+    return judge
+  }
+
+  async stopJudges(): Promise<void> {
+    await Promise.all([...this.judges].map((judge) => judge.stop()))
+    this.judges.clear()
+  }
+
   partitionOf(user: string): number {
     return partitionOf(encodeToken(user), this.settings.partitions)
   }
@@ -74,6 +89,7 @@ export class TestSystem {
   }
 
   async stop(): Promise<void> {
+    await this.stopJudges()
     await this.stopWorkers()
     await this.edge.stop()
     await this.admin.close()

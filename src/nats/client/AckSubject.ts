@@ -22,6 +22,15 @@ export interface AckSubject {
   readonly storedAt: number
 }
 
+/**
+ * Returns the number of messages that the consumer had not delivered when it made a delivery. It is in the reply
+ * subject of the delivery.
+ */
+export const pendingAfter = (reply: string): number => {
+  const parts = reply.split(".")
+  return Number(parts[(parts.length > plainParts ? sequenceWithDomainAt : sequenceAt) + 3])
+}
+
 /** Returns whether a reply subject is that of a delivery. */
 export const isAckSubject = (reply: string): boolean => reply.startsWith(ackPrefix)
 

@@ -19,6 +19,14 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
 /** The error codes of a lost compare-and-set. Another message came first: that message is stored, or in flight. */
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
+/** Turns the refusal of a lost compare-and-set into `CommitConflict`. Other failures stay. */
+export const withConflict = <A>(
+  stored: Effect.Effect<A, BrokerFailure>
+): Effect.Effect<A, BrokerFailure | CommitConflict> =>
+  Effect.catchTag(stored, "BrokerRefused", (refused): Effect.Effect<never, BrokerRefused | CommitConflict> =>
+    Effect.fail(lostCompareAndSet.has(refused.code) ? new CommitConflict({ reason: refused.reason }) : refused)
+  )
+
 export interface Append {
   /** Names the append in errors, as a verb. */
   readonly operation: string
@@ -47,7 +55,5 @@ export const appendMessage = (
     ...(after === undefined ? {} : { headers: writtenHeaders(`Nats-Expected-Last-Subject-Sequence: ${after}\r\n`) })
   }).pipe(
     Effect.map(({ seq }) => seq),
-    Effect.catchTag("BrokerRefused", (refused): Effect.Effect<never, BrokerRefused | CommitConflict> =>
-      Effect.fail(lostCompareAndSet.has(refused.code) ? new CommitConflict({ reason: refused.reason }) : refused)
-    )
+    withConflict
   )

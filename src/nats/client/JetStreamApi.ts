@@ -193,6 +193,8 @@ export const readPayload = (
 /** The broker's answer to a message that was published into a stream. */
 interface StoredAnswer {
   readonly seq: number
+  /** The number of messages of an atomic batch. */
+  readonly count?: number
   readonly duplicate?: boolean
   readonly error?: ApiError
 }

@@ -1,10 +1,10 @@
-import { purchaseTotal } from "../../src/account/Purchase.ts"
-import type { AppliedPurchase } from "../../src/account/Revision.ts"
-import { windowStart } from "../../src/account/SpendingWindow.ts"
-import { encodeAlertId } from "../../src/rules/Alert.ts"
-import type { PlacedRevision } from "../../src/rules/Judgement.ts"
-import { measureMax, type Rule } from "../../src/rules/Rule.ts"
-import { decodeRuleSet, type RuleSet, type StoredRule } from "../../src/rules/RuleSet.ts"
+import { purchaseTotal } from "../../account/Purchase.ts"
+import type { AppliedPurchase } from "../../account/Revision.ts"
+import { windowStart } from "../../account/SpendingWindow.ts"
+import { encodeAlertId } from "../../rules/Alert.ts"
+import type { PlacedRevision } from "../../rules/Judgement.ts"
+import { measureMax, type Rule } from "../../rules/Rule.ts"
+import { decodeRuleSet, type RuleSet, type StoredRule } from "../../rules/RuleSet.ts"
 
 /** The parts of an alert in which two judges may differ. */
 export interface NaiveAlert {

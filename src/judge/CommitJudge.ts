@@ -1,0 +1,94 @@
+import { Effect } from "effect"
+import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
+import type { AlertMessage } from "../nats/AlertStream.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { revisionLinesOf, tokenOfLine } from "../protocol/Commit.ts"
+import { decodeRevision } from "../protocol/RevisionCodec.ts"
+import { decodeToken, encodeToken, partitionOf } from "../protocol/Subject.ts"
+import { type Alert, encodeAlerts } from "../rules/Alert.ts"
+import type { Judgement, PlacedRevision } from "../rules/Judgement.ts"
+import type { Outbox } from "./Outbox.ts"
+import type { WindowCache } from "./WindowCache.ts"
+import type { LoadWindows } from "./WindowLoader.ts"
+
+/** The most revisions that are decoded at once. Their windows are loaded together. */
+const revisionsAtOnceMax = 64
+
+/** The parts of a judge in one shard. All of them are dropped when a commit of the judge fails. */
+export interface ShardParts {
+  readonly shard: number
+  readonly shards: number
+  readonly judgement: Judgement
+  readonly windows: WindowCache
+  readonly load: LoadWindows
+  readonly outbox: Outbox
+  /** Called for each judged revision with its number of alerts. */
+  readonly counted: (alerts: number) => void
+}
+
+/**
+ * Returns the alerts of a revision as messages: one message for each purchase and owner. Purchases are in their order,
+ * and owners in the order of the first of their rules. So the order does not depend on the judge.
+ */
+function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
+  for (const ofPurchase of Map.groupBy(alerts, ({ index }) => index).values()) {
+    for (const [owner, ofOwner] of Map.groupBy(ofPurchase, (alert) => alert.owner)) {
+      yield { ownerToken: encodeToken(owner), text: encodeAlerts(ofOwner) }
+    }
+  }
+}
+
+/** Returns the revisions of a commit that belong to a shard, in the order of the lines. */
+function* revisionsOf(commit: string, sequence: number, { shard, shards }: ShardParts): Generator<PlacedRevision> {
+  for (const [index, line] of revisionLinesOf(commit).entries()) {
+    const userToken = tokenOfLine(line)
+    if (partitionOf(userToken, shards) !== shard) continue
+    yield { sequence, line: index + 1, userId: decodeToken(userToken), revision: decodeRevision(line) }
+  }
+}
+
+/** Cuts a sequence of values into lists of a length. */
+function* listsOf<A>(all: Iterable<A>, length: number): Generator<ReadonlyArray<A>> {
+  let list: Array<A> = []
+  for (const one of all) {
+    list.push(one)
+    if (list.length < length) continue
+    yield list
+    list = []
+  }
+  if (list.length > 0) yield list
+}
+
+/** Judges the revisions of a commit, and adds their messages to the outbox. Waits while the outbox is full. */
+export const judgeCommit = Effect.fnUntraced(function* (
+  parts: ShardParts,
+  commit: string,
+  sequence: number
+): Effect.fn.Return<void, BrokerFailure | LedgerInconsistent> {
+  const { judgement, windows, load, outbox, counted } = parts
+  let stored = outbox.begin(sequence)
+  if (judgement.size === 0) return
+  for (const list of listsOf(revisionsOf(commit, sequence, parts), revisionsAtOnceMax)) {
+    const held = list.map((placed) => ({ placed, states: windows.take(placed) }))
+    yield* Effect.forEach(
+      held.flatMap(({ placed, states }) => {
+        const needs = judgement.windowsNeeded(placed, states)
+        return needs.length === 0 ? [] : [load(placed, needs, states)]
+      }),
+      (loading) => loading,
+      { concurrency: "unbounded", discard: true }
+    )
+    for (const { placed, states } of held) {
+      const alerts = judgement.judge(placed, states)
+      windows.put(placed.userId, states)
+      counted(alerts.length)
+      for (const message of messagesOf(alerts)) {
+        if (stored > 0) stored -= 1
+        else {
+          yield* outbox.hasRoom.await
+          outbox.add(message)
+        }
+      }
+    }
+  }
+})

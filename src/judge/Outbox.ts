@@ -1,0 +1,100 @@
+import { Latch } from "effect"
+import type { AlertPosition } from "../protocol/AlertPosition.ts"
+import { type AlertMessage, alertBytesMax, alertMessagesMax } from "../nats/AlertStream.ts"
+
+/** A message that waits, with its place: its number among the messages of one commit, from 1. */
+interface Waiting extends AlertMessage {
+  readonly sequence: number
+  readonly number: number
+}
+
+/** The messages of one batch, and the position that covers them. */
+export interface Batch {
+  readonly messages: ReadonlyArray<AlertMessage>
+  readonly position: AlertPosition
+}
+
+const isSame = (one: AlertPosition, other: AlertPosition): boolean =>
+  one.through === other.through && one.messages === other.messages
+
+/**
+ * The messages of one shard that are judged and not stored, in the order of the journal. It stands between the fold,
+ * which adds messages, and the writer, which takes batches.
+ */
+export class Outbox {
+  private waiting: Array<Waiting> = []
+  private waitingBytes = 0
+  private taken: AlertPosition
+  /** The sequence up to which everything is judged and all messages are added. */
+  private judgedThrough: number
+  /** The messages of the commit in hand that were added, or were stored before this judge began. */
+  private inHand: { readonly sequence: number; added: number }
+  private readonly storedBefore: AlertPosition
+  /** Open while messages wait, and while the position may be written. */
+  readonly hasMessages = Latch.makeUnsafe(false)
+  readonly hasProgress = Latch.makeUnsafe(false)
+  readonly hasRoom = Latch.makeUnsafe(true)
+
+  /** Makes an outbox that continues behind a stored position. */
+  constructor(stored: AlertPosition) {
+    this.taken = stored
+    this.storedBefore = stored
+    this.judgedThrough = stored.through
+    this.inHand = { sequence: stored.through + 1, added: stored.messages }
+  }
+
+  /** Begins the messages of a commit. Returns the number of its messages that are stored already. */
+  begin(sequence: number): number {
+    const { through, messages } = this.storedBefore
+    const stored = sequence === through + 1 ? messages : 0
+    this.inHand = { sequence, added: stored }
+    return stored
+  }
+
+  /** Adds the next message of the commit in hand. */
+  add(message: AlertMessage): void {
+    const { sequence } = this.inHand
+    this.inHand.added += 1
+    this.waiting.push({ ...message, sequence, number: this.inHand.added })
+    this.waitingBytes += message.text.length
+    this.hasMessages.openUnsafe()
+    this.hasProgress.openUnsafe()
+    if (this.waiting.length >= alertMessagesMax || this.waitingBytes >= alertBytesMax) this.hasRoom.closeUnsafe()
+  }
+
+  /** Takes note that everything up to a sequence is judged, and that all of its messages were added. */
+  judged(sequence: number): void {
+    this.judgedThrough = sequence
+    if (!isSame(this.position(), this.taken)) this.hasProgress.openUnsafe()
+  }
+
+  /** Takes the next batch. Its position is the newest one if no message waits. */
+  take(): Batch {
+    let bytes = 0
+    let count = 0
+    for (const { text } of this.waiting) {
+      if (count === alertMessagesMax || (count > 0 && bytes + text.length > alertBytesMax)) break
+      bytes += text.length
+      count += 1
+    }
+    const messages = this.waiting.slice(0, count).map(({ ownerToken, text }) => ({ ownerToken, text }))
+    this.waiting = this.waiting.slice(count)
+    this.waitingBytes -= bytes
+    this.taken = this.position()
+    this.hasProgress.closeUnsafe()
+    if (this.waiting.length === 0) this.hasMessages.closeUnsafe()
+    else this.hasProgress.openUnsafe()
+    this.hasRoom.openUnsafe()
+    return { messages, position: this.taken }
+  }
+
+  /** Returns the position that covers everything except the messages that wait. */
+  private position(): AlertPosition {
+    const [next] = this.waiting
+    if (next !== undefined) return { through: next.sequence - 1, messages: next.number - 1 }
+    const { sequence, added } = this.inHand
+    return sequence > this.judgedThrough && added > 0
+      ? { through: sequence - 1, messages: added }
+      : { through: this.judgedThrough, messages: 0 }
+  }
+}

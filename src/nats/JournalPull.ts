@@ -1,0 +1,193 @@
+import { Deferred, Duration, Effect, Latch, Schema, type Scope } from "effect"
+import { createInbox, type Msg, nuid } from "nats"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { journalStream } from "../protocol/Subject.ts"
+import { isAckSubject, pendingAfter, readAckSubject } from "./client/AckSubject.ts"
+import type { BrokerConnection } from "./client/Connection.ts"
+import { askJetStream } from "./client/JetStreamApi.ts"
+import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./client/JetStreamStatus.ts"
+import { nanosecondsOf } from "./client/Nanoseconds.ts"
+import { PullDemand } from "./PullDemand.ts"
+
+/** The time after which a pull request ends by itself. Another request follows it. */
+const pullExpires = Duration.seconds(30)
+/** The broker says at least this often that a pull request is alive. */
+const heartbeat = Duration.seconds(1)
+/** A broker that is silent for this long although a request is in flight is given up. */
+const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
+/** The time after which the broker removes a consumer from which nobody pulls. */
+const inactiveMax = Duration.seconds(10)
+/**
+ * The messages and bytes of one request. At most one request is in flight, and it is made when at most as much is held.
+ * So a process holds at most twice as much.
+ */
+const requestMessages = 256
+const requestBytes = 4 * 1024 * 1024
+
+/** A message of the journal as a consumer delivered it. */
+export interface PulledMessage {
+  readonly subject: string
+  readonly sequence: number
+  /** When the broker stored the message, in milliseconds since 1970. */
+  readonly storedAt: number
+  readonly payload: Uint8Array
+  /** The number of messages that the consumer had not delivered yet. */
+  readonly pending: number
+}
+
+/**
+ * The reading of the journal is over: a delivery is missing, the broker was silent, or the connection broke. A new
+ * reading has to begin behind the last message that counts.
+ */
+export class ReadingOver extends Schema.TaggedError<ReadingOver>()("ReadingOver", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the reading of the journal ended: ${this.reason}`
+  }
+}
+
+/** The first message of a consumer, by sequence, or the newest message of each subject. */
+export type PullStart = { readonly after: number } | "newest of each subject"
+
+const policyOf = (start: PullStart) =>
+  start === "newest of each subject"
+    ? { deliver_policy: "last_per_subject" }
+    : { deliver_policy: "by_start_sequence", opt_start_seq: start.after + 1 }
+
+const configOf = (name: string, filter: string, start: PullStart) => ({
+  name,
+  filter_subject: filter,
+  ack_policy: "none",
+  ...policyOf(start),
+  mem_storage: true,
+  num_replicas: 1,
+  inactive_threshold: nanosecondsOf(inactiveMax)
+})
+
+/** The messages that one consumer delivered, in order and without a gap, and its pull requests. */
+class PullState {
+  heardAt = performance.now()
+  private readonly connection: Pick<BrokerConnection, "client" | "isConnected">
+  private readonly subject: string
+  private readonly inbox: string
+  private readonly end: (reason: string) => void
+  private readonly demand = new PullDemand()
+  private delivered = 0
+  private held: Array<PulledMessage> = []
+  private heldBytes = 0
+  private isRequestFilled = false
+  readonly arrived = Latch.makeUnsafe(false)
+
+  constructor(
+    connection: Pick<BrokerConnection, "client" | "isConnected">,
+    name: string,
+    inbox: string,
+    end: (reason: string) => void
+  ) {
+    this.connection = connection
+    this.subject = `$JS.API.CONSUMER.MSG.NEXT.${journalStream}.${name}`
+    this.inbox = inbox
+    this.end = end
+  }
+
+  /** Returns for how many milliseconds the broker owes a sign of life; 0 without a request. */
+  silence(): number {
+    return this.demand.size === 0 ? 0 : performance.now() - this.heardAt
+  }
+
+  take(message: Msg): void {
+    this.heardAt = performance.now()
+    if (message.reply === undefined || !isAckSubject(message.reply)) return this.takeStatus(message)
+    const { sequence, deliverySequence, storedAt } = readAckSubject(message.reply)
+    if (deliverySequence !== this.delivered + 1) return this.end("a delivery is missing")
+    this.delivered = deliverySequence
+    const { subject, data } = message
+    this.held.push({ subject, sequence, storedAt, payload: data, pending: pendingAfter(message.reply) })
+    this.heldBytes += data.length
+    this.isRequestFilled = true
+    this.demand.delivered(data.length)
+    this.ask()
+    this.arrived.openUnsafe()
+  }
+
+  /** Returns the messages that are held, and holds none. */
+  takeHeld(): ReadonlyArray<PulledMessage> {
+    const { held } = this
+    this.held = []
+    this.heldBytes = 0
+    this.arrived.closeUnsafe()
+    this.ask()
+    return held
+  }
+
+  /** Makes a request if none is in flight, and if there is room for its messages. */
+  ask(): void {
+    if (this.demand.size > 0 || this.held.length > requestMessages || this.heldBytes > requestBytes) return
+    this.request({ batch: requestMessages, max_bytes: requestBytes })
+  }
+
+  private request(limits: { readonly batch: number; readonly max_bytes?: number }): void {
+    // The reading ends when the connection is back.
+    if (!this.connection.isConnected()) return
+    const id = this.demand.add(limits.batch, limits.max_bytes ?? 0)
+    this.isRequestFilled = false
+    this.heardAt = performance.now()
+    const body = { ...limits, expires: nanosecondsOf(pullExpires), idle_heartbeat: nanosecondsOf(heartbeat) }
+    this.connection.client.publish(this.subject, JSON.stringify(body), { reply: this.inbox + id })
+  }
+
+  private takeStatus(message: Msg): void {
+    const last = message.headers?.get("Nats-Last-Consumer") ?? ""
+    if (last !== "" && Number(last) !== this.delivered) return this.end("a delivery before a heartbeat is missing")
+    if (isHeartbeat(message)) return
+    if (isGone(message)) return this.end(`the consumer is gone: ${goneReasonOf(message)}`)
+    this.demand.end(message.subject.slice(this.inbox.length))
+    // A message that is larger than a whole request comes alone, whatever its size.
+    if (isOversized(message) && !this.isRequestFilled) this.request({ batch: 1 })
+    else this.ask()
+  }
+}
+
+/** A consumer of the journal from which this process pulls. */
+export interface JournalPull {
+  /** The number of messages that the consumer had when it was created. */
+  readonly pending: number
+  /** Waits until messages are there, and returns all that are held, in order. Fails with `ReadingOver` at the end. */
+  readonly take: Effect.Effect<ReadonlyArray<PulledMessage>, ReadingOver>
+}
+
+/** Creates a consumer of the journal, and pulls from it until the scope closes. */
+export const openJournalPull = (
+  connection: BrokerConnection,
+  filter: string,
+  start: PullStart
+): Effect.Effect<JournalPull, BrokerFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const name = `judge-${nuid.next()}`
+    const inbox = `${createInbox()}.`
+    const over = Deferred.makeUnsafe<never, ReadingOver>()
+    const end = (reason: string) => void Deferred.doneUnsafe(over, Effect.fail(new ReadingOver({ reason })))
+    const state = new PullState(connection, name, inbox, end)
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        connection.client.subscribe(`${inbox}*`, { callback: (_error, message) => state.take(message) })
+      ),
+      (subscription) => Effect.sync(() => subscription.unsubscribe())
+    )
+    yield* connection.onReconnect(() => end("the connection broke"))
+    const { num_pending: pending } = yield* askJetStream<{ readonly num_pending: number }>(
+      connection,
+      `CONSUMER.CREATE.${journalStream}.${name}.${filter}`,
+      { stream_name: journalStream, config: configOf(name, filter, start) }
+    )
+    state.ask()
+    yield* Effect.forkScoped(
+      Effect.gen(function* () {
+        while (state.silence() < silenceMaxMilliseconds) yield* Effect.sleep(heartbeat)
+        end("the broker was silent")
+      })
+    )
+    const held = Effect.map(state.arrived.await, () => state.takeHeld())
+    return { pending, take: Effect.raceFirst(Deferred.await(over), held) }
+  })

@@ -1,0 +1,49 @@
+import { Context, Effect, Layer, type Scope } from "effect"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { journalPrefix, journalStream, rulesFilter } from "../protocol/Subject.ts"
+import { Connection } from "./client/Connection.ts"
+import { readMessage } from "./client/JetStreamApi.ts"
+import { type JournalPull, openJournalPull, type ReadingOver } from "./JournalPull.ts"
+import { type RulesValue, takeRulesAsOf } from "./RulesAsOf.ts"
+
+/**
+ * The filter of the commits and the rules, which also finds segments. One filter with wildcards costs the broker much
+ * less than two filters.
+ */
+const judgedFilter = `${journalPrefix}*.*`
+
+/** Reads the journal for judges. */
+export class JudgeReader extends Context.Service<
+  JudgeReader,
+  {
+    /** Returns the sequence of the first value of any key `rules.<owner>`; `undefined` before the first value. */
+    readonly firstRules: Effect.Effect<number | undefined, BrokerFailure>
+    /**
+     * Hands on values of the keys `rules.<owner>`. The last value of each key is the newest one up to the sequence
+     * `through`.
+     */
+    readonly rulesAsOf: (
+      through: number,
+      take: (value: RulesValue) => void
+    ) => Effect.Effect<void, BrokerFailure | ReadingOver>
+    /**
+     * Reads all commits and rules after a sequence, in order and without a gap, until the scope closes. Segments come
+     * along.
+     */
+    readonly read: (after: number) => Effect.Effect<JournalPull, BrokerFailure, Scope.Scope>
+  }
+>()("purchases/nats/JudgeReader") {
+  static readonly layer = Layer.effect(
+    JudgeReader,
+    Effect.map(Connection, (connection) =>
+      JudgeReader.of({
+        firstRules: Effect.map(
+          readMessage(connection, journalStream, { seq: 1, next_by_subj: rulesFilter }),
+          (found) => found?.sequence
+        ),
+        rulesAsOf: (through, take) => Effect.scoped(takeRulesAsOf(connection, through, take)),
+        read: (after) => openJournalPull(connection, judgedFilter, { after })
+      })
+    )
+  )
+}

@@ -1,0 +1,51 @@
+import { Context, Effect, Layer, type Scope } from "effect"
+import { decodeToken, encodeToken, judgeSignPrefix } from "../protocol/Subject.ts"
+import { Connection } from "./client/Connection.ts"
+
+/** A sign of life of a judge. */
+export interface JudgeSign {
+  readonly judge: string
+  /** The number of the process. A later process under the same name has a higher number. */
+  readonly instance: number
+  /** Whether the judge leaves. */
+  readonly isLeaving: boolean
+}
+
+/**
+ * The signs of life of judges. No stream keeps the signs, because a sign that is lost costs only time: the position of
+ * a shard is its lock.
+ */
+export class JudgeSigns extends Context.Service<
+  JudgeSigns,
+  {
+    /** Gives a sign of life. Gives none without a connection. */
+    readonly give: (sign: JudgeSign) => Effect.Effect<void>
+    /** Hands on each sign as judges give it, until the scope closes. */
+    readonly watch: (heard: (sign: JudgeSign) => void) => Effect.Effect<void, never, Scope.Scope>
+  }
+>()("purchases/nats/JudgeSigns") {
+  static readonly layer = Layer.effect(
+    JudgeSigns,
+    Effect.map(Connection, ({ client, isConnected }) =>
+      JudgeSigns.of({
+        give: ({ judge, instance, isLeaving }) =>
+          Effect.sync(() => {
+            if (!isConnected()) return
+            client.publish(judgeSignPrefix + encodeToken(judge), JSON.stringify({ instance, isLeaving }))
+          }),
+        watch: (heard) =>
+          Effect.acquireRelease(
+            Effect.sync(() =>
+              client.subscribe(`${judgeSignPrefix}*`, {
+                callback: (_error, message) => {
+                  const judge = decodeToken(message.subject.slice(judgeSignPrefix.length))
+                  heard({ judge, ...message.json<Omit<JudgeSign, "judge">>() })
+                }
+              })
+            ),
+            (subscription) => Effect.sync(() => subscription.unsubscribe())
+          ).pipe(Effect.asVoid)
+      })
+    )
+  )
+}

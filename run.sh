@@ -21,6 +21,11 @@ if ! ./start.sh; then
   echo "run.sh: start.sh failed" >&2
   exit 1
 fi
+# start.sh has made this token if callers need one.
+if [[ ${AUTH:-none} == tokens ]]; then
+  PURCHASES_TOKEN=$(cat "${DATA_DIR:-.data}/operator-token")
+  export PURCHASES_TOKEN
+fi
 # A proxy that the environment names is not for addresses of this machine.
 env -u NODE_OPTIONS -u NODE_USE_ENV_PROXY \
   node_modules/.bin/node scripts/demo/main.ts --url "http://$host:${PORT:-8081}" || exit 1

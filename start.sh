@@ -21,6 +21,8 @@ one broker into one with three.
 Settings, by environment variable:
   HOST, PORT          where the edge listens; further edges take the ports after it
                                                          (127.0.0.1, 8081)
+  AUTH                tokens: callers need a token. A token of the operator is made, and its file is
+                      named at the end                   (none)
   INSECURE_OPEN       yes: the edge may listen where other machines reach it, though it asks nobody
                       who they are                       (no)
   NATS_PORT           port of the broker                 (4222)
@@ -72,6 +74,8 @@ nats_port=${NATS_PORT:-4222}
 monitor_port=${NATS_MONITOR_PORT:-8222}
 route_port=${NATS_ROUTE_PORT:-6222}
 metrics_port=${METRICS_PORT:-0}
+auth=${AUTH:-none}
+token_file=$data/operator-token
 [[ $metrics_port =~ ^[0-9]{1,5}$ ]] || wrong_usage "METRICS_PORT must be a number, and is $metrics_port"
 node=$root/node_modules/.bin/node
 names=()
@@ -79,6 +83,7 @@ for ((number = 1; number <= workers; number++)); do names+=("worker-$number"); d
 for ((number = 1; number <= judges; number++)); do names+=("judge-$number"); done
 for ((number = 1; number <= edges; number++)); do names+=("edge-$number"); done
 settings="HOST=$host PORT=$port"
+[[ $auth == none ]] || settings="$settings AUTH=$auth"
 if [[ -n ${NATS_URL-} ]]; then
   ((!cluster)) || wrong_usage "--cluster starts brokers of its own, so NATS_URL cannot be set"
   nats_url=$NATS_URL
@@ -187,12 +192,16 @@ for name in "${names[@]}"; do
   # Here an edge counts as ready only if stored purchases are also applied.
   [[ $name != edge-* ]] || wait_for "$host" "$(port_of "$name")" "/readyz?applying=required" "${names[@]}"
 done
+if [[ $auth == tokens && ! -e $token_file ]]; then
+  NATS_URL=$nats_url scripts/purchases tokens create --name operator --scopes all --expires never \
+    --out "$token_file" >/dev/null || exit 1
+fi
 ready=1
 
 cat <<TEXT
 Ready.
   HTTP     http://$host:$port$( ((edges == 1)) || echo " to $(port_of "edge-$edges")")
   broker   $broker
-  logs     $logs
+  logs     $logs$([[ $auth != tokens ]] || printf '\n  token    %s, for scripts/purchases --token-file and for the dashboard' "$token_file")
 Stop it with ${DATA_DIR:+DATA_DIR=$DATA_DIR }scripts/stop.sh
 TEXT

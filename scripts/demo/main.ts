@@ -19,6 +19,8 @@ const { values } = parseArgs({
 
 /** The broker that start.sh uses under the settings of this process. */
 const natsUrl = process.env["NATS_URL"] || `nats://127.0.0.1:${process.env["NATS_PORT"] || 4_222}`
+/** The token of the caller, if the service asks for one. */
+const token = process.env["PURCHASES_TOKEN"] || undefined
 /** A number of purchases that leaves time to kill a worker in their middle. */
 const purchasesAmidKill = 20_000
 /** The longest that an answer may take, in milliseconds. */
@@ -31,6 +33,7 @@ const run = async (url: string): Promise<void> => {
   const demonstration: Demonstration = {
     client: new PurchaseClient({
       url,
+      ...(token === undefined ? {} : { token }),
       fetch: (request) =>
         fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(answerMillisecondsMax)]) }),
       // Retries are reported, because a worker that has just started does not answer at once.

@@ -3,6 +3,9 @@ import { parseExact } from "./ExactJson.js"
 /** The service answered with a problem, or did not answer. The message is for people. */
 export class ServiceProblem extends Error {}
 
+/** The event of the window when an answer says that the token of this page has ended. */
+export const signedOut = "signedout"
+
 /** Returns the detail of a problem, or names the status. @param {Response} response @param {string} text */
 const problemIn = (response, text) => {
   try {
@@ -34,6 +37,8 @@ export const ask = async (path, init = {}) => {
     if (init.signal?.aborted) throw failure
     throw new ServiceProblem("The service cannot be reached.")
   }
+  // The token has ended, so the page has to ask for another one.
+  if (response.status === 401 && !path.startsWith("session")) window.dispatchEvent(new Event(signedOut))
   if (!response.ok) throw new ServiceProblem(problemIn(response, text))
   return parseExact(text)
 }

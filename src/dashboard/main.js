@@ -6,6 +6,8 @@ import { showPartitions, showWorkers } from "./PartitionsView.js"
 import { Rates } from "./Rates.js"
 import { showReceipt } from "./ReceiptDialog.js"
 import { RejectedView } from "./RejectedView.js"
+import { signedOut } from "./Service.js"
+import { SignIn } from "./SignIn.js"
 import { StatusPoll } from "./StatusPoll.js"
 import { TilesView } from "./TilesView.js"
 import { showTrouble, troubleIn, troubleOfFailure } from "./TroubleView.js"
@@ -124,6 +126,17 @@ const look = () => {
   poll.start()
   user.watch()
 }
-document.addEventListener("visibilitychange", look)
+
+let isSignedIn = false
+const signIn = new SignIn(() => {
+  if (!isSignedIn) document.addEventListener("visibilitychange", look)
+  isSignedIn = true
+  look()
+})
+window.addEventListener(signedOut, () => {
+  poll.stop()
+  feed.close()
+  signIn.open("The token has ended. Sign in with another one.")
+})
 newest.draw()
-look()
+void signIn.begin()

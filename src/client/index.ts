@@ -15,6 +15,7 @@ export {
 } from "./Failure.ts"
 export type { FeedEvent, FeedOptions } from "./FeedReader.ts"
 export type { NewPurchase } from "./NewPurchase.ts"
+export type { ChangeOptions, NewRule, PutOptions } from "./NewRule.ts"
 export { type PageOptions, PurchaseClient, type ReadOptions } from "./PurchaseClient.ts"
 export type { PostedLine, PostOptions } from "./PurchaseStream.ts"
 export type { RetrySettings } from "./Retry.ts"

@@ -1,6 +1,7 @@
 import { Duration, Effect, Layer, Option } from "effect"
 import { ActorRegistry } from "./actor/ActorRegistry.ts"
 import { AlertFeed } from "./alerts/AlertFeed.ts"
+import { BackTest } from "./alerts/BackTest.ts"
 import { AlertPages } from "./alerts/AlertPages.ts"
 import { RuleStore } from "./alerts/RuleStore.ts"
 import { AccessControl } from "./edge/access/Access.ts"
@@ -25,6 +26,7 @@ import { CommitChain } from "./nats/CommitChain.ts"
 import { AlertLog } from "./nats/AlertLog.ts"
 import { CommitStream } from "./nats/CommitStream.ts"
 import { Connection } from "./nats/client/Connection.ts"
+import { JournalTimes } from "./nats/JournalTimes.ts"
 import { HeadStore } from "./nats/HeadStore.ts"
 import { InputLog } from "./nats/InputLog.ts"
 import { JudgeReader } from "./nats/JudgeReader.ts"
@@ -57,6 +59,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     CommitChain.layer(settings.replicas),
     CommitStream.layer,
     AlertLog.layer,
+    JournalTimes.layer,
     HeadStore.layer(settings.replicas),
     InputLog.layer,
     JudgeReader.layer,
@@ -98,6 +101,7 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
         SystemStatus.layer(Duration.toMillis(settings.workerLease))
       )
     ),
+    Layer.provideMerge(BackTest.layer),
     Layer.provideMerge(purchasesLayer)
   )
 

@@ -19,6 +19,7 @@ export const problemKinds = [
   "already-replayed",
   "rules-full",
   "precondition-failed",
+  "too-many-at-once",
   "headers-too-large",
   "internal-error",
   "unavailable",

@@ -14,14 +14,14 @@ const Measured = exactNumber(
 )
 
 /** What a rule measured of a purchase. */
-export const MeasuredValues = Schema.Struct({
+const MeasuredValues = Schema.Struct({
   before: Schema.optionalKey(Measured).annotateKey({
     description: "The running measure before the purchase; missing for a measure of one purchase."
   }),
   after: Measured.annotateKey({ description: "The measure of the purchase, or the running measure including it." })
 }).annotate({ identifier: "MeasuredValues" })
 
-export const AlertedPurchase = Schema.Struct({
+const AlertedPurchase = Schema.Struct({
   ...PurchaseContent.fields,
   storedAt: Instant,
   ledgerSequence: Count.annotateKey({ description: "The sequence of the commit that applied the purchase." })
@@ -45,13 +45,13 @@ const exactMeasure = (measure: Measure, units: bigint): RawJson =>
   JSON.rawJSON(isInCents(measure) ? decimalFromCents(units) : String(units))
 
 /** Writes what a rule measured of a purchase. */
-export const measuredBody = ({ rule: { measure }, before, after }: Pick<Alert, "rule" | "before" | "after">) => ({
+const measuredBody = ({ rule: { measure }, before, after }: Pick<Alert, "rule" | "before" | "after">) => ({
   ...(before === undefined ? {} : { before: exactMeasure(measure, before) }),
   after: exactMeasure(measure, after)
 })
 
 /** Writes the purchase of an alert. */
-export const alertedPurchaseBody = ({ userId, purchase, sequence }: Alert): typeof AlertedPurchase.Type => ({
+const alertedPurchaseBody = ({ userId, purchase, sequence }: Alert): typeof AlertedPurchase.Type => ({
   ...purchaseBody(userId, purchase),
   storedAt: instant(purchase.storedAt),
   ledgerSequence: sequence
@@ -68,6 +68,13 @@ export const alertBody = (alert: Alert, alertedAt: number): typeof AlertBody.Typ
   purchase: alertedPurchaseBody(alert),
   measured: measuredBody(alert),
   alertedAt: instant(alertedAt)
+})
+
+/** Writes an alert that a rule would have given. */
+export const wouldBeAlertBody = (alert: Alert) => ({
+  id: encodeAlertId(alert),
+  purchase: alertedPurchaseBody(alert),
+  measured: measuredBody(alert)
 })
 
 /** Writes the alerts that one purchase gave one user, as the data of an event of a feed. */

@@ -14,7 +14,8 @@ import { ifMatch, ifNoneMatch } from "./Versions.ts"
 
 const ruleParameters = { id: askedUserIdField, ruleId: askedRuleIdField }
 
-const missing = (userId: string, ruleId: string) =>
+/** Returns the problem of a rule that the user does not have. */
+export const missingRule = (userId: string, ruleId: string) =>
   problem("not-found", `User ${userId} has no rule ${ruleId}. GET /users/{id}/rules lists the rules.`)
 
 const otherVersion = (userId: string, { ruleId, version }: OtherVersion) =>
@@ -89,7 +90,7 @@ const readRoute = route({
   handle: Effect.fnUntraced(function* ({ id: userId, ruleId, "if-none-match": known }) {
     const { set } = yield* (yield* RuleStore).read(userId)
     const found = ruleOf(set, ruleId)
-    if (found === undefined) return yield* Effect.fail(missing(userId, ruleId))
+    if (found === undefined) return yield* Effect.fail(missingRule(userId, ruleId))
     return tagged(known, String(found.version), () => storedRuleBody(userId, found))
   })
 })
@@ -110,7 +111,7 @@ const removeRoute = route({
   handle: Effect.fnUntraced(function* ({ id: userId, ruleId, "if-match": has }) {
     const store = yield* RuleStore
     yield* Effect.mapError(store.remove(userId, ruleId, { has }), (failure) =>
-      failure._tag === "RuleMissing" ? missing(userId, ruleId) : problemOfChange(userId, failure)
+      failure._tag === "RuleMissing" ? missingRule(userId, ruleId) : problemOfChange(userId, failure)
     )
     return reply(204, undefined)
   })

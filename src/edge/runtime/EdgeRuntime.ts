@@ -3,6 +3,7 @@ import type { Context as HttpContext } from "hono"
 import type { AlertFeed } from "../../alerts/AlertFeed.ts"
 import type { AlertPages } from "../../alerts/AlertPages.ts"
 import type { RuleStore } from "../../alerts/RuleStore.ts"
+import type { BackTest } from "../../alerts/BackTest.ts"
 import type { Feed } from "../../feed/Feed.ts"
 import type { InputLog } from "../../nats/InputLog.ts"
 import type { ConnectionState } from "../../nats/client/ConnectionState.ts"
@@ -29,6 +30,7 @@ export type EdgeServices =
   | Feed
   | AlertPages
   | AlertFeed
+  | BackTest
   | SystemStatus
 
 /** The function that makes a purchase id if the caller gave none. Tests replace the function. */

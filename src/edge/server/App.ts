@@ -21,12 +21,21 @@ const isDecodable = (url: string): boolean => {
 /** Returns a path in the spelling of the router: `{id}` becomes `:id`. */
 const routerPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ":$1")
 
-/** Returns the methods of each path, as the header Allow lists them. A path whose GET stores something has no HEAD. */
+/** Returns whether a path fits every request that another path fits: `/users/{id}` covers `/users/me`. */
+const covers = (general: string, path: string): boolean => {
+  const [wide, narrow] = [general.split("/"), path.split("/")]
+  return wide.length === narrow.length && wide.every((part, index) => part === narrow[index] || part.startsWith("{"))
+}
+
+/** Returns the methods of each path, as the header Allow lists them. A GET that stores has no HEAD beside it. */
 const allowedMethods = (routes: ReadonlyArray<Route>): ReadonlyMap<string, string> =>
   new Map(
-    [...Map.groupBy(routes, ({ path }) => path)].map(([path, known]) => [
+    routes.map(({ path }) => [
       path,
-      known.flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method])).join(", ")
+      routes
+        .filter((route) => covers(route.path, path))
+        .flatMap(({ method, stores }) => (method === "GET" && !stores ? ["GET", "HEAD"] : [method]))
+        .join(", ")
     ])
   )
 

@@ -1,3 +1,4 @@
+import { backTestRoutes } from "../alerts/backTest.ts"
 import { alertRoutes } from "../alerts/routes.ts"
 import type { Route } from "../route/Route.ts"
 import { legacyRoutes } from "../legacy/routes.ts"
@@ -24,6 +25,7 @@ const listed: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...userRoutes,
   ...spendingRoutes,
+  ...backTestRoutes,
   ...ruleRoutes,
   ...alertRoutes,
   ...rejectedRoutes,

@@ -47,8 +47,10 @@ export class Description {
    * Returns the JSON pointer of an answer in the document, as segments; `undefined` if the document does not have it.
    */
   private placeOf(method: string, path: string, { status, body }: Seen): ReadonlyArray<string> | undefined {
-    const [, known] = this.paths.find(([pattern]) => pattern.test(path)) ?? []
     const name = method === "HEAD" ? "get" : method.toLowerCase()
+    const fitting = this.paths.filter(([pattern]) => pattern.test(path)).map(([, known]) => known)
+    // A name like `backtest` may be a path of its own, and may fill a parameter of another path.
+    const known = fitting.find((one) => this.document.paths[one]?.[name] !== undefined) ?? fitting[0]
     const responses = this.document.paths[known ?? ""]?.[name]?.responses ?? {}
     const key = [String(status), `${Math.floor(status / 100)}XX`].find((one) => one in responses) ?? ""
     const response = responses[key]

@@ -1,0 +1,149 @@
+import { Context, Duration, Effect, Result } from "effect"
+import type { NotCurrent } from "../asking/QueryClient.ts"
+import type { CommitChain } from "../nats/CommitChain.ts"
+import { type FeedMessage } from "../nats/FollowedStream.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { behindCommit, type FeedPlace } from "../protocol/FeedPlace.ts"
+import { decodeRevision } from "../protocol/RevisionCodec.ts"
+import { decodeToken } from "../protocol/Subject.ts"
+import type { Alert } from "../rules/Alert.ts"
+import { Judgement, type PlacedRevision } from "../rules/Judgement.ts"
+import { encodeRuleSet, type StoredRule } from "../rules/RuleSet.ts"
+import { BackTestWindows, type WindowTooLong } from "./BackTestWindows.ts"
+
+/** The number of revisions after which a request ends, and the time. The next request goes on. */
+export const backTestRevisionsMax = 20_000
+export const backTestTimeMax = Duration.seconds(10)
+/** The bounds of a request. Tests replace them. */
+export const BackTestBounds = Context.Reference<{ readonly revisionsMax: number; readonly timeMax: Duration.Duration }>(
+  "purchases/alerts/BackTestBounds",
+  { defaultValue: () => ({ revisionsMax: backTestRevisionsMax, timeMax: backTestTimeMax }) }
+)
+/** The most revisions whose windows are read at once. A request ends between two such parts. */
+const partRevisionsMax = 32
+
+/** The revisions that a back-test judges. */
+export interface BackTestRange {
+  /** The place after which the first revision comes. */
+  readonly after: FeedPlace
+  /** The sequence of the journal before which the last revision comes. */
+  readonly end: number
+  /** Returns the next revisions after a place; an empty list if there are none. */
+  readonly pageAfter: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerFailure | NotCurrent>
+}
+
+export type BackTestFailure = BrokerFailure | NotCurrent | WindowTooLong
+
+/** The end of a request. */
+export interface BackTestEnd {
+  readonly matches: number
+  /** The number of purchases that the request has looked at. */
+  readonly purchases: number
+  /** The place after which the next request goes on; missing if everything is judged. */
+  readonly next?: FeedPlace
+}
+
+/** Returns a revision of the journal; `undefined` if somebody wrote the line by hand and it cannot be read. */
+const placedOf = ({ userToken, place, text }: FeedMessage): PlacedRevision | undefined =>
+  Result.getOrElse(
+    Result.try(() => ({ ...place, userId: decodeToken(userToken), revision: decodeRevision(text) })),
+    () => undefined
+  )
+
+/** Makes the judgement of a single rule, as if the rule had stood before all purchases, and been switched on. */
+const judgementOf = (owner: string, stored: StoredRule): Judgement => {
+  const judgement = new Judgement()
+  const rule = { ...stored.rule, enabled: true }
+  judgement.changeRules(owner, 0, encodeRuleSet({ changes: 1, rules: [{ ...stored, rule }] }))
+  return judgement
+}
+
+/** What a back-test needs. */
+export interface BackTestTask {
+  readonly chain: Pick<(typeof CommitChain)["Service"], "at">
+  /** The user whose rule it is. */
+  readonly owner: string
+  readonly rule: StoredRule
+  readonly range: BackTestRange
+  readonly bounds: (typeof BackTestBounds)["Service"]
+}
+
+/** Judges the revisions of a range by one rule, with the same fold as a judge, and stores nothing. */
+export class BackTestRun {
+  private readonly judgement: Judgement
+  private readonly windows: BackTestWindows
+  private readonly range: BackTestRange
+  private readonly revisionsMax: number
+  private readonly endsAt: number
+  private reached: FeedPlace
+  private page: ReadonlyArray<FeedMessage> = []
+  private matches = 0
+  private purchases = 0
+  private revisions = 0
+  private isComplete = false
+
+  constructor({ chain, owner, rule, range, bounds }: BackTestTask) {
+    this.judgement = judgementOf(owner, rule)
+    this.windows = new BackTestWindows(chain, this.judgement)
+    this.range = range
+    this.revisionsMax = bounds.revisionsMax
+    this.endsAt = performance.now() + Duration.toMillis(bounds.timeMax)
+    this.reached = range.after
+  }
+
+  /** The end of the request, as of now. */
+  get end(): BackTestEnd {
+    const { matches, purchases } = this
+    return this.isComplete ? { matches, purchases } : { matches, purchases, next: this.reached }
+  }
+
+  /**
+   * Judges the next revisions, and returns their alerts. Returns `undefined` at the end of the range or of the request.
+   * The first call judges something, whatever time it takes, so that each request makes progress.
+   */
+  readonly next: Effect.Effect<ReadonlyArray<Alert> | undefined, BackTestFailure> = Effect.gen(
+    { self: this },
+    function* () {
+      const room = this.revisionsMax - this.revisions - this.windows.revisionsRead
+      if (this.isComplete || room <= 0 || (this.revisions > 0 && performance.now() >= this.endsAt)) return undefined
+      if (this.page.length === 0) this.page = yield* this.range.pageAfter(this.reached)
+      const part = this.page
+        .slice(0, Math.min(partRevisionsMax, room))
+        .filter(({ place }) => place.sequence < this.range.end)
+      if (part.length === 0) {
+        this.isComplete = true
+        return undefined
+      }
+      return yield* this.judge(part)
+    }
+  )
+
+  private judge(part: ReadonlyArray<FeedMessage>): Effect.Effect<ReadonlyArray<Alert>, BackTestFailure> {
+    return Effect.gen({ self: this }, function* () {
+      const placed = part.map(placedOf).filter((one) => one !== undefined)
+      const firsts = new Map(placed.toReversed().map((one) => [one.userId, one]))
+      yield* Effect.forEach(firsts.values(), (first) => this.windows.ready(first), {
+        concurrency: "unbounded",
+        discard: true
+      })
+      const alerts: Array<Alert> = []
+      for (const one of placed) {
+        const windows = yield* this.windows.ready(one)
+        alerts.push(...this.judgement.judge(one, windows))
+        this.purchases += one.revision.purchases.length
+      }
+      this.windows.forget()
+      this.takeNote(part, alerts.length)
+      return alerts
+    })
+  }
+
+  private takeNote(part: ReadonlyArray<FeedMessage>, matches: number): void {
+    const last = part.at(-1)
+    this.page = this.page.slice(part.length)
+    this.revisions += part.length
+    this.matches += matches
+    // A page ends with a whole commit. A place at its last line would read the commit again.
+    if (last !== undefined) this.reached = this.page.length === 0 ? behindCommit(last.place.sequence) : last.place
+  }
+}

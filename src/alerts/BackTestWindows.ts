@@ -1,0 +1,118 @@
+import { Effect, Schema } from "effect"
+import type { AppliedPurchase } from "../account/Revision.ts"
+import type { CommitChain } from "../nats/CommitChain.ts"
+import { revisionOfUser } from "../nats/CommitStream.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import { decodeRevision } from "../protocol/RevisionCodec.ts"
+import { encodeToken } from "../protocol/Subject.ts"
+import { type Judgement, type PlacedRevision, revisionBefore } from "../rules/Judgement.ts"
+import { UserWindows } from "../rules/UserWindows.ts"
+
+/** The most earlier revisions of one account that are read for a window. */
+export const windowRevisionsMax = 100_000
+/** The most purchases of window states in memory. Above that number all states are dropped, and are read again. */
+const windowEntriesMax = 500_000
+/** The most revisions of one account that are read at once. The first reads are few, because most windows are short. */
+const readsAtOnceMin = 2
+
+/** The window of a rule has more revisions than a back-test reads. */
+export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTooLong", { userId: Schema.String }) {
+  override get message() {
+    return `the window of the rule has more than ${windowRevisionsMax} revisions of user ${this.userId}`
+  }
+}
+
+const missing = (sequence: number) =>
+  new BrokerUnavailable({ operation: "read the journal", reason: `the revision at ${sequence} is missing` })
+
+/** The window states of a back-test. A state is read from the earlier revisions of its account. */
+export class BackTestWindows {
+  /** The number of revisions that were read for states. */
+  revisionsRead = 0
+  private readonly chain: Pick<(typeof CommitChain)["Service"], "at">
+  private readonly judgement: Judgement
+  private readonly byUser = new Map<string, UserWindows>()
+  private entries = 0
+
+  constructor(chain: Pick<(typeof CommitChain)["Service"], "at">, judgement: Judgement) {
+    this.chain = chain
+    this.judgement = judgement
+  }
+
+  /** Returns the windows of a user with every state that the judgement of a revision needs. */
+  readonly ready = Effect.fnUntraced(
+    { self: this },
+    function* (
+      this: BackTestWindows,
+      placed: PlacedRevision
+    ): Effect.fn.Return<UserWindows, BrokerFailure | WindowTooLong> {
+      const windows = this.windowsOf(placed)
+      const needs = this.judgement.windowsNeeded(placed, windows)
+      if (needs.length === 0) return windows
+      const since = Math.min(...needs.map((need) => need.since))
+      const oldestFirst = (yield* this.purchasesSince(placed, since)).toReversed()
+      for (const need of needs) windows.load(need, oldestFirst)
+      this.entries += needs.length * (oldestFirst.length + placed.revision.purchases.length)
+      return windows
+    }
+  )
+
+  /** Drops all states if they take too much memory. */
+  forget(): void {
+    if (this.entries <= windowEntriesMax) return
+    this.byUser.clear()
+    this.entries = 0
+  }
+
+  private windowsOf(placed: PlacedRevision): UserWindows {
+    const found = this.byUser.get(placed.userId)
+    if (found?.through === revisionBefore(placed)) return found
+    const made = new UserWindows(revisionBefore(placed))
+    this.byUser.set(placed.userId, made)
+    // A user without states takes memory as well.
+    this.entries += 1
+    return made
+  }
+
+  /**
+   * Returns the purchases of the revisions before `placed`, newest first. The last purchase is the newest one that was
+   * stored at or before `since`, or the account's first one.
+   */
+  private readonly purchasesSince = Effect.fnUntraced(
+    { self: this },
+    function* (this: BackTestWindows, { userId, revision }: PlacedRevision, since: number) {
+      const userToken = encodeToken(userId)
+      const newestFirst: Array<AppliedPurchase> = []
+      let atOnce = readsAtOnceMin
+      let read = 0
+      for (let { previous } = revision; previous.length > 0;) {
+        const named = previous.slice(0, atOnce)
+        const revisions = yield* Effect.forEach(named, (sequence) => this.revisionAt(userToken, sequence), {
+          concurrency: "unbounded"
+        })
+        read += revisions.length
+        if (read > windowRevisionsMax) return yield* new WindowTooLong({ userId })
+        for (const { purchases } of revisions) {
+          for (const purchase of purchases.toReversed()) {
+            newestFirst.push(purchase)
+            if (purchase.storedAt <= since) return newestFirst
+          }
+        }
+        previous = revisions.at(-1)?.previous ?? []
+        atOnce *= 2
+      }
+      return newestFirst
+    }
+  )
+
+  private readonly revisionAt = Effect.fnUntraced(
+    { self: this },
+    function* (this: BackTestWindows, userToken: string, sequence: number) {
+      const commit = yield* this.chain.at(sequence)
+      const found = commit && revisionOfUser(commit, userToken)
+      if (found === undefined) return yield* missing(sequence)
+      this.revisionsRead += 1
+      return decodeRevision(found.text)
+    }
+  )
+}

@@ -1,0 +1,185 @@
+import { Clock, Duration, Effect, Option, Stream } from "effect"
+import { BackTest, type BackTestRequest, backTestsMax, type OpenBackTest } from "../../alerts/BackTest.ts"
+import { type BackTestFailure, backTestRevisionsMax, backTestTimeMax } from "../../alerts/BackTestRun.ts"
+import { RuleStore } from "../../alerts/RuleStore.ts"
+import type { FeedPlace } from "../../protocol/FeedPlace.ts"
+import type { Alert } from "../../rules/Alert.ts"
+import { ruleOf, type StoredRule } from "../../rules/RuleSet.ts"
+import { wouldBeAlertBody } from "../contract/AlertBodies.ts"
+import { linesMediaType, textAnswer } from "../contract/AnswerSpec.ts"
+import { askedRuleIdField, askedUserIdField, momentField } from "../contract/Field.ts"
+import { instant } from "../contract/AnswerBodies.ts"
+import { problem } from "../contract/Problem.ts"
+import { referenceTo } from "../contract/Reference.ts"
+import { encodeUserCursor, type UserCursor, userCursorField, userMark } from "../contract/UserCursor.ts"
+import { optional, route } from "../route/Route.ts"
+import { missingRule } from "../rules/routes.ts"
+import { oneRule } from "../rules/RuleBody.ts"
+import type { EdgeRuntime } from "../runtime/EdgeRuntime.ts"
+
+/** The time that a back-test covers if its request names no `from`. */
+const rangeDefault = Duration.days(30)
+/** Seconds after which a caller whose back-test was refused may try again. */
+const retryAfterSeconds = Duration.toSeconds(backTestTimeMax)
+
+const busy = problem(
+  "too-many-at-once",
+  `This edge runs ${backTestsMax} back-tests already. Nothing was changed; try again.`,
+  { "retry-after": String(retryAfterSeconds) }
+)
+
+const foreignCursor = problem(
+  "malformed-request",
+  "cursor does not belong to a back-test of this user. Begin without a cursor."
+)
+
+const query = {
+  from: optional(
+    momentField("from"),
+    undefined,
+    `The rule judges purchases that were applied at this time or later. Without it the range has ${Duration.toDays(rangeDefault)} days.`
+  ),
+  to: optional(
+    momentField("to"),
+    undefined,
+    "The rule judges purchases that were applied before this time. Without it the range ends with the newest purchase."
+  ),
+  cursor: optional(userCursorField, undefined, "The place that an earlier request has reached, from its `next`.")
+}
+
+interface Asked {
+  readonly from: number | undefined
+  readonly to: number | undefined
+  readonly cursor: UserCursor | undefined
+}
+
+const answers = {
+  200: textAnswer(
+    linesMediaType,
+    "Lines of JSON. Each alert that the rule would have given is a line `{id, purchase, measured}`, in the order of the ledger. The last line is `{matches, purchases, next}`: the numbers of this request, and the path that goes on; `next` is missing if the range is judged."
+  )
+}
+
+const problems = ["too-many-at-once", "refused-by-rules", "not-current", "unavailable", "outcome-unknown"] as const
+
+const description = `The rule judges purchases of the past as a judge would, as if it had stood before them and been switched on. Nothing is stored. A request reads ${backTestRevisionsMax} revisions or runs for ${Duration.toSeconds(backTestTimeMax)} s, and then ends with \`next\`. An edge runs ${backTestsMax} back-tests at once.`
+
+/** Returns the place that a cursor names, and the cursor of a place. Behind a commit comes line 0 of the next one. */
+const placeOf = ({ sequence, taken }: UserCursor): FeedPlace => ({ sequence, line: taken })
+const cursorOf = ({ sequence, line }: FeedPlace, user: string): UserCursor =>
+  Number.isFinite(line) ? { sequence, taken: line, user } : { sequence: sequence + 1, taken: 0, user }
+
+const rangeOf = Effect.fnUntraced(function* ({ from, to }: Asked) {
+  const end = to ?? (yield* Clock.currentTimeMillis)
+  const begin = from ?? end - Duration.toMillis(rangeDefault)
+  if (begin < end) return { from: begin, to }
+  const detail = `from must be before to, and is ${instant(begin)}; to is ${instant(end)}.`
+  return yield* Effect.fail(problem("malformed-request", detail))
+})
+
+const begin = Effect.fnUntraced(function* (request: BackTestRequest) {
+  return yield* Effect.catchTag((yield* BackTest).open(request), "BackTestsBusy", () => Effect.fail(busy))
+})
+
+const problemOfRun = (failure: BackTestFailure) =>
+  failure._tag === "WindowTooLong"
+    ? problem("refused-by-rules", `A back-test cannot measure this: ${failure.message}. Test a shorter window.`)
+    : failure
+
+const lineOf = (alert: Alert): string => `${JSON.stringify(wouldBeAlertBody(alert))}\n`
+
+/** Returns the lines of a back-test whose first alerts are known. A later failure ends the request with its `next`. */
+const linesOf = ({ run, close }: OpenBackTest, first: ReadonlyArray<Alert> | undefined, endLine: () => string) =>
+  Stream.paginate(first, (alerts: ReadonlyArray<Alert> | undefined) =>
+    alerts === undefined
+      ? Effect.succeed([[endLine()], Option.none()] as const)
+      : run.next.pipe(
+          Effect.tapError((failure) =>
+            Effect.logInfo("a back-test ended early").pipe(Effect.annotateLogs({ failure }))
+          ),
+          Effect.orElseSucceed(() => undefined),
+          Effect.map((next) => [alerts.map(lineOf), Option.some(next)] as const)
+        )
+  ).pipe(
+    Stream.ensuring(Effect.sync(close)),
+    Stream.map((line) => Buffer.from(line))
+  )
+
+/** Answers with the alerts that a rule would have given. `path` is the path of the request, for its `next`. */
+const answer = Effect.fnUntraced(function* (
+  edge: EdgeRuntime,
+  asked: Asked,
+  { owner, rule, path }: { readonly owner: string; readonly rule: StoredRule; readonly path: string }
+) {
+  const user = userMark(owner)
+  const { cursor } = asked
+  if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
+  const range = yield* rangeOf(asked)
+  const open = yield* begin({ owner, rule, ...range, after: cursor && placeOf(cursor) })
+  const first = yield* open.run.next.pipe(
+    Effect.mapError(problemOfRun),
+    Effect.onError(() => Effect.sync(open.close))
+  )
+  const endLine = () => {
+    const { matches, purchases, next } = open.run.end
+    if (next === undefined) return `${JSON.stringify({ matches, purchases })}\n`
+    const rest = new URLSearchParams({
+      from: instant(range.from),
+      ...(range.to === undefined ? {} : { to: instant(range.to) }),
+      cursor: encodeUserCursor(cursorOf(next, user))
+    })
+    return `${JSON.stringify({ matches, purchases, next: referenceTo(edge, `${path}?${rest}`) })}\n`
+  }
+  const services = yield* Effect.context<never>()
+  return new Response(Stream.toReadableStreamWith(linesOf(open, first, endLine), services), {
+    headers: { "content-type": linesMediaType, "cache-control": "no-store" }
+  })
+})
+
+const rulesPath = (userId: string) => `/users/${encodeURIComponent(userId)}/rules`
+
+const storedRoute = route({
+  method: "POST",
+  path: "/users/{id}/rules/{ruleId}/backtest",
+  name: "backTestRule",
+  group: "Rules",
+  summary: "How often a rule would have been met",
+  description,
+  scope: "alerts:read",
+  stores: false,
+  isLong: true,
+  parameters: { id: askedUserIdField, ruleId: askedRuleIdField },
+  query,
+  answers,
+  problems: ["not-found", ...problems],
+  handle: Effect.fnUntraced(function* ({ id: owner, ruleId, ...asked }, edge) {
+    const { set } = yield* (yield* RuleStore).read(owner)
+    const rule = ruleOf(set, ruleId)
+    if (rule === undefined) return yield* Effect.fail(missingRule(owner, ruleId))
+    const path = `${rulesPath(owner)}/${encodeURIComponent(ruleId)}/backtest`
+    return yield* answer(edge, asked, { owner, rule, path })
+  })
+})
+
+const givenRoute = route({
+  method: "POST",
+  path: "/users/{id}/rules/backtest",
+  name: "backTestGivenRule",
+  group: "Rules",
+  summary: "How often a rule would be met, before it is stored",
+  description: `${description} The ids of its alerts end with 0. Send the same body to \`next\`.`,
+  scope: "alerts:read",
+  stores: false,
+  isLong: true,
+  parameters: { id: askedUserIdField },
+  query,
+  bodies: [oneRule],
+  answers,
+  problems,
+  handle: Effect.fnUntraced(function* ({ id: owner, body, ...asked }, edge) {
+    const rule = { ruleId: "", number: 0, version: 0, rule: body }
+    return yield* answer(edge, asked, { owner, rule, path: `${rulesPath(owner)}/backtest` })
+  })
+})
+
+export const backTestRoutes = [givenRoute, storedRoute]

@@ -10,7 +10,7 @@ import { decodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { decodeToken } from "../../src/protocol/Subject.ts"
 import { emptyRuleSet, encodeRuleSet, putRule, RulesFull } from "../../src/rules/RuleSet.ts"
 import { decodeRule, RuleProblem } from "../../src/rules/Rule.ts"
-import { NaiveJudge } from "../rules/NaiveJudge.ts"
+import { NaiveJudge } from "../../src/harness/alerts/NaiveJudge.ts"
 import { appOn, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService()

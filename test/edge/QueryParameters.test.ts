@@ -14,6 +14,7 @@ const samples: Readonly<Record<string, string>> = {
   id: "ann",
   userId: "ann",
   purchaseId: "order-1",
+  ruleId: "cheap",
   inputSequence: "1",
   index: "0",
   count: "1",

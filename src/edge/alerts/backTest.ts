@@ -1,7 +1,10 @@
 import { Clock, Duration, Effect, Option, Stream } from "effect"
+import type { Context as HttpContext } from "hono"
 import { BackTest, type BackTestRequest, backTestsMax, type OpenBackTest } from "../../alerts/BackTest.ts"
 import { type BackTestFailure, backTestRevisionsMax, backTestTimeMax } from "../../alerts/BackTestRun.ts"
 import { RuleStore } from "../../alerts/RuleStore.ts"
+import { lacking } from "../access/Access.ts"
+import { callerOf } from "../access/Caller.ts"
 import type { FeedPlace } from "../../protocol/FeedPlace.ts"
 import type { Alert } from "../../rules/Alert.ts"
 import { ruleOf, type StoredRule } from "../../rules/RuleSet.ts"
@@ -26,6 +29,13 @@ const busy = problem(
   "too-many-at-once",
   `This edge runs ${backTestsMax} back-tests already. Nothing was changed; try again.`,
   { "retry-after": String(retryAfterSeconds) }
+)
+
+const scope = "alerts:read"
+
+const ofSomeUsers = lacking(
+  "A back-test of a rule about all users gives their purchases, and this token is for some of them.",
+  scope
 )
 
 const foreignCursor = problem(
@@ -60,7 +70,14 @@ const answers = {
   )
 }
 
-const problems = ["too-many-at-once", "refused-by-rules", "not-current", "unavailable", "outcome-unknown"] as const
+const problems = [
+  "forbidden",
+  "too-many-at-once",
+  "refused-by-rules",
+  "not-current",
+  "unavailable",
+  "outcome-unknown"
+] as const
 
 const description = `The rule judges purchases of the past as a judge would, as if it had stood before them and been switched on. Nothing is stored. A request reads ${backTestRevisionsMax} revisions or runs for ${Duration.toSeconds(backTestTimeMax)} s, and then ends with \`next\`. An edge runs ${backTestsMax} back-tests at once.`
 
@@ -105,14 +122,19 @@ const linesOf = ({ run, close }: OpenBackTest, first: ReadonlyArray<Alert> | und
     Stream.map((line) => Buffer.from(line))
   )
 
-/** Answers with the alerts that a rule would have given. `path` is the path of the request, for its `next`. */
-const answer = Effect.fnUntraced(function* (
-  edge: EdgeRuntime,
-  asked: Asked,
-  { owner, rule, path }: { readonly owner: string; readonly rule: StoredRule; readonly path: string }
-) {
+interface Tested {
+  readonly owner: string
+  readonly rule: StoredRule
+  /** The path of the request, for its `next`. */
+  readonly path: string
+}
+
+/** Answers with the alerts that a rule would have given. */
+const answer = Effect.fnUntraced(function* (edge: EdgeRuntime, http: HttpContext, asked: Asked, tested: Tested) {
+  const { owner, rule, path } = tested
   const user = userMark(owner)
   const { cursor } = asked
+  if (rule.rule.who === "all" && callerOf(edge, http).users !== "all") return yield* Effect.fail(ofSomeUsers)
   if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
   const range = yield* rangeOf(asked)
   const open = yield* begin({ owner, rule, ...range, after: cursor && placeOf(cursor) })
@@ -145,19 +167,19 @@ const storedRoute = route({
   group: "Rules",
   summary: "How often a rule would have been met",
   description,
-  scope: "alerts:read",
+  scope,
   stores: false,
   isLong: true,
   parameters: { id: askedUserIdField, ruleId: askedRuleIdField },
   query,
   answers,
   problems: ["not-found", ...problems],
-  handle: Effect.fnUntraced(function* ({ id: owner, ruleId, ...asked }, edge) {
+  handle: Effect.fnUntraced(function* ({ id: owner, ruleId, ...asked }, edge, http) {
     const { set } = yield* (yield* RuleStore).read(owner)
     const rule = ruleOf(set, ruleId)
     if (rule === undefined) return yield* Effect.fail(missingRule(owner, ruleId))
     const path = `${rulesPath(owner)}/${encodeURIComponent(ruleId)}/backtest`
-    return yield* answer(edge, asked, { owner, rule, path })
+    return yield* answer(edge, http, asked, { owner, rule, path })
   })
 })
 
@@ -168,7 +190,7 @@ const givenRoute = route({
   group: "Rules",
   summary: "How often a rule would be met, before it is stored",
   description: `${description} The ids of its alerts end with 0. Send the same body to \`next\`.`,
-  scope: "alerts:read",
+  scope,
   stores: false,
   isLong: true,
   parameters: { id: askedUserIdField },
@@ -176,9 +198,9 @@ const givenRoute = route({
   bodies: [oneRule],
   answers,
   problems,
-  handle: Effect.fnUntraced(function* ({ id: owner, body, ...asked }, edge) {
+  handle: Effect.fnUntraced(function* ({ id: owner, body, ...asked }, edge, http) {
     const rule = { ruleId: "", number: 0, version: 0, rule: body }
-    return yield* answer(edge, asked, { owner, rule, path: `${rulesPath(owner)}/backtest` })
+    return yield* answer(edge, http, asked, { owner, rule, path: `${rulesPath(owner)}/backtest` })
   })
 })
 

@@ -83,9 +83,8 @@ const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHea
   "conflicting-purchase": ["location"],
   unavailable: ["retry-after"],
   unauthenticated: ["www-authenticate"],
-  forbidden: ["www-authenticate"]
-  "too-many-at-once": ["retry-after"],
-  unavailable: ["retry-after"]
+  forbidden: ["www-authenticate"],
+  "too-many-at-once": ["retry-after"]
 }
 /** The problems that no route declares: for unknown paths and methods, and for requests that reach no route. */
 const unroutedProblems = [

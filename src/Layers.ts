@@ -3,6 +3,7 @@ import { ActorRegistry } from "./actor/ActorRegistry.ts"
 import { AlertFeed } from "./alerts/AlertFeed.ts"
 import { BackTest } from "./alerts/BackTest.ts"
 import { AlertPages } from "./alerts/AlertPages.ts"
+import { rulesInAllLayer } from "./alerts/RulesInAll.ts"
 import { RuleStore } from "./alerts/RuleStore.ts"
 import { AccessControl } from "./edge/access/Access.ts"
 import { tokenAccessLayer } from "./edge/access/TokenAccess.ts"
@@ -11,6 +12,7 @@ import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
 import { Judge } from "./judge/Judge.ts"
+import { ruleCountLayer } from "./judge/RuleCountReport.ts"
 import { JudgeMembership } from "./judge/JudgeMembership.ts"
 import { judgeMetricsLayer } from "./judge/JudgeMetrics.ts"
 import { AccountReader } from "./ledger/AccountReader.ts"
@@ -35,6 +37,7 @@ import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
 import { QueryTransport } from "./nats/QueryTransport.ts"
 import { RejectedRecords } from "./nats/RejectedRecords.ts"
+import { RuleCounts } from "./nats/RuleCounts.ts"
 import { RuleValues } from "./nats/RuleValues.ts"
 import { QueueDepth } from "./nats/QueueDepth.ts"
 import { TokenStore } from "./nats/TokenStore.ts"
@@ -68,6 +71,7 @@ export const brokerLayer = (settings: Settings, name: string) =>
     PartitionConsumer.layer,
     QueryTransport.layer,
     RejectedRecords.layer,
+    RuleCounts.layer,
     RuleValues.layer,
     QueueDepth.layer,
     WorkerBucket.layer(settings.replicas)
@@ -97,7 +101,7 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
         Feed.layer,
         AlertFeed.layer,
         AlertPages.layer,
-        RuleStore.layer,
+        RuleStore.layer.pipe(Layer.provide(rulesInAllLayer)),
         SystemStatus.layer(Duration.toMillis(settings.workerLease))
       )
     ),
@@ -175,7 +179,7 @@ export const measuredWorkerLayer = (settings: Settings) =>
 
 /** Makes the services of a judge with its metrics. They need the services of {@link brokerLayer}. */
 export const judgeLayer = (settings: Settings) =>
-  judgeMetricsLayer.pipe(
+  Layer.mergeAll(judgeMetricsLayer, ruleCountLayer(settings.workerId, settings.workerHeartbeat)).pipe(
     Layer.provideMerge(Judge.layer(settings.workerId)),
     Layer.provideMerge(
       JudgeMembership.layer({

@@ -20,6 +20,7 @@ import {
   type RuleRefusal,
   RulesBusy
 } from "./RuleChange.ts"
+import { RulesInAll } from "./RulesInAll.ts"
 
 /** The most attempts of one change. Each attempt that fails has lost a compare-and-set to another change. */
 export const changeAttemptsMax = 5
@@ -29,14 +30,6 @@ const retryWaitMilliseconds = 10
 const lanesMax = 64
 /** The longest wait of a change for its turn in its lane. */
 const turnWaitMax = Duration.seconds(5)
-
-/**
- * The number of rules of all users, as far as this process knows. It is 0 while nobody counts the rules. So the bound
- * of all users together is checked only where a process replaces this reference.
- */
-export const RulesInAll = Context.Reference<Effect.Effect<number>>("purchases/alerts/RulesInAll", {
-  defaultValue: () => Effect.succeed(0)
-})
 
 /** The rules of a user, and the sequence of the journal at which they stand. */
 export interface StoredRules {

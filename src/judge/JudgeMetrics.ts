@@ -3,6 +3,7 @@ import { whenAsked } from "../metrics/Exposition.ts"
 import { setGauge } from "../metrics/Measures.ts"
 import { AlertStream } from "../nats/AlertStream.ts"
 import { Judge } from "./Judge.ts"
+import { rulesRead } from "./RuleCountReport.ts"
 
 /** Sets the gauges of a judge when its metrics are asked for. */
 export const judgeMetricsLayer = Layer.effectDiscard(
@@ -21,8 +22,7 @@ export const judgeMetricsLayer = Layer.effectDiscard(
             { shard: String(shard) }
           )
         }
-        const rules = Math.max(0, ...Array.from(judged.values(), (progress) => progress.rules))
-        setGauge("rules_in_force", "Rules that are switched on, as far as this judge has read.", rules)
+        setGauge("rules_in_force", "Rules that are switched on, as far as this judge has read.", rulesRead(judged))
         setGauge("shards_judged", "Shards of alerts that this judge judges.", judged.size)
       })
     )

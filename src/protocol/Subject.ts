@@ -139,3 +139,8 @@ export const deadSubject = (ownerToken: string): string => `${alertsPrefix}dead.
 
 /** The prefix of the subject of a judge's signs of life, which no stream keeps. The token of the judge follows. */
 export const judgeSignPrefix = "judge."
+/**
+ * The prefix of the subject on which a judge tells the number of rules that are switched on. No stream keeps it. The
+ * token of the judge follows.
+ */
+export const ruleCountPrefix = "judge-rules."

@@ -1,14 +1,17 @@
-import { Context, Effect } from "effect"
+import { Context, Duration, Effect } from "effect"
 import type { Hono } from "hono"
 import { describe, expect, it } from "vitest"
 import type { EdgeServices } from "../../src/edge/runtime/EdgeRuntime.ts"
-import { RuleStore, RulesInAll } from "../../src/alerts/RuleStore.ts"
+import { RulesInAll } from "../../src/alerts/RulesInAll.ts"
+import { RuleStore } from "../../src/alerts/RuleStore.ts"
 import { RuleValues } from "../../src/nats/RuleValues.ts"
 import { CommitConflict } from "../../src/nats/client/ConditionalAppend.ts"
 import { OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
 import { rulesMax } from "../../src/rules/RuleSet.ts"
 import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
-import { startEdge } from "../../src/harness/system/TestLedger.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { decodeToken } from "../../src/protocol/Subject.ts"
+import { startEdge, startJudge } from "../../src/harness/system/TestLedger.ts"
 import { appOn, answered, refusal, type Seen, seen, useService } from "../support/TestService.ts"
 
 const service = useService({ withoutWorker: true })
@@ -48,9 +51,22 @@ const appOver = async (replace: (real: Values) => Partial<Values>, rulesInAll = 
 
 interface Listed {
   readonly ledgerSequence: number
-  readonly rules: ReadonlyArray<{ readonly ruleId: string; readonly version: number; readonly number: number }>
+  readonly rules: ReadonlyArray<{
+    readonly ruleId: string
+    readonly version: number
+    readonly number: number
+    readonly rule: { readonly enabled: boolean }
+  }>
 }
 const rulesOf = async (userId: string) => JSON.parse((await service.get(`/users/${userId}/rules`)).body) as Listed
+
+/** The users who have or had rules. */
+const usersWithRules = async (): Promise<ReadonlyArray<string>> => {
+  const admin = await BrokerAdmin.open(service.broker.url, service.settings.partitions)
+  const keys = Object.keys(await admin.keys("rules.*"))
+  await admin.close()
+  return keys.map((key) => decodeToken(key.slice("rules.".length)))
+}
 
 /** The number of values that the journal has of a user's rules. */
 const valuesOf = async (userId: string): Promise<number> => {
@@ -324,6 +340,40 @@ describe("the bounds of the rules of a user", () => {
         refusal("rules-full", "A user has at most 10 rules about all users: remove one first.", path)
       )
     }
+  })
+
+  it("a judge tells edges how many rules are switched on", async () => {
+    await put("/users/mia/rules/on")
+    await put("/users/mia/rules/off", ruleText({ enabled: false }))
+    const told: Array<string> = []
+    const subscription = service.client.subscribe("judge-rules.*", {
+      callback: (_error, message) => void told.push(message.string())
+    })
+    const judge = await startJudge({ ...service.settings, workerHeartbeat: Duration.millis(50) })
+    const list = await Promise.all((await usersWithRules()).map(rulesOf))
+    const on = list.flatMap(({ rules }) => rules).filter(({ rule }) => rule.enabled).length
+    await until("the judge has told the count", () => told.includes(String(on)))
+    await judge.stop()
+    subscription.unsubscribe()
+  })
+
+  it("a new rule gets 409 while a judge tells that all users together have no room, and is taken after that", async () => {
+    const path = "/users/mel/rules/r"
+    await put("/users/mel/rules/old")
+    const tell = async (judge: string, rules: number) => {
+      service.client.publish(`judge-rules.${judge}`, String(rules))
+      await service.client.flush()
+    }
+    await tell("behind", 5)
+    await tell("j", rulesMax)
+    let probes = 0
+    await until("the edge has heard it", async () => (await put(`/users/mel/rules/p${(probes += 1)}`)).status === 409)
+    expect(await put(path)).toEqual(
+      refusal("rules-full", "All users together have at most 1000000 rules, and have 1000000.", path)
+    )
+    expect(await put("/users/mel/rules/old", ruleText({ threshold: 1 }))).toMatchObject({ status: 200 })
+    await tell("j", rulesMax - 1)
+    await until("the edge has heard it", async () => (await put(path)).status === 201)
   })
 
   it("a rule beyond the bound of all users together gets 409 where the process counts the rules", async () => {

@@ -3,6 +3,8 @@ import { hostname, totalmem } from "node:os"
 import { getHeapStatistics } from "node:v8"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
 import { hostNameIn, isLoopback } from "./edge/contract/HostName.ts"
+import { limitsDefault, type LimitSettings } from "./edge/limits/CallerLimits.ts"
+import { connectionsDefault } from "./edge/server/ConnectionBounds.ts"
 import { isBrokerAddress, withoutSecrets } from "./nats/client/BrokerAddress.ts"
 
 const itemsOf = (text: string): ReadonlyArray<string> =>
@@ -52,6 +54,9 @@ const pathPrefixLengthMax = 200
 const isPathPrefix = (prefix: string): boolean =>
   prefix.length <= pathPrefixLengthMax && /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*$/.test(prefix)
 
+/** The largest value of a setting that bounds a number of requests. */
+const countMax = 1_000_000_000
+
 /** The memory for this process in bytes: the memory of the machine, or less if a container has a limit. */
 const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
 /**
@@ -91,6 +96,18 @@ export const settings = Config.all({
     ),
     "PATH_PREFIX"
   ).pipe(Config.withDefault("")),
+  limitPoints: wholeNumber("LIMIT_POINTS", limitsDefault.pointsPerSecond, 1, countMax),
+  limitReads: wholeNumber("LIMIT_READS", limitsDefault.reads, 1, countMax),
+  limitStores: wholeNumber("LIMIT_STORES", limitsDefault.waitingPosts, 1, countMax),
+  limitLineBodies: wholeNumber("LIMIT_LINE_BODIES", limitsDefault.lineBodies, 1, countMax),
+  limitFeeds: wholeNumber("LIMIT_FEEDS", limitsDefault.feeds, 1, countMax),
+  connectionsMax: wholeNumber("CONNECTIONS_MAX", connectionsDefault.connectionsMax, 1, countMax),
+  connectionsOfAddressMax: wholeNumber(
+    "CONNECTIONS_OF_ADDRESS_MAX",
+    connectionsDefault.connectionsOfAddressMax,
+    1,
+    countMax
+  ),
   metricsPort: wholeNumber("METRICS_PORT", 0, 0, 65_535),
   partitions: wholeNumber("PARTITIONS", 8, 1, 256),
   replicas: wholeNumber("REPLICAS", 1, 1, 5),
@@ -117,6 +134,15 @@ export const settings = Config.all({
 })
 
 export type Settings = Config.Success<typeof settings>
+
+/** Returns the bounds of each caller of an edge. */
+export const callerLimitsOf = (settings: Settings): LimitSettings => ({
+  pointsPerSecond: settings.limitPoints,
+  reads: settings.limitReads,
+  lineBodies: settings.limitLineBodies,
+  feeds: settings.limitFeeds,
+  waitingPosts: settings.limitStores
+})
 
 /** A setting is invalid. The process does not start. */
 export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {

@@ -11,7 +11,7 @@ import { metricsApp } from "./metrics/MetricsApp.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { Judge } from "./judge/Judge.ts"
 import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer } from "./Layers.ts"
-import { readEnvironment, refuseOpenEdge, type Settings } from "./Settings.ts"
+import { callerLimitsOf, readEnvironment, refuseOpenEdge, type Settings } from "./Settings.ts"
 import { SharedScheduler } from "./runtime/SharedScheduler.ts"
 
 const roles = ["edge", "worker", "judge", "all"] as const
@@ -112,12 +112,21 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
   const { pathPrefix, compatibleRoutes, allowedHosts, allowedOrigins } = settings
   let isDraining = false
   const runPromiseExit = Effect.runPromiseExitWith(services)
-  const app = makeApp({ runPromiseExit, isDraining: () => isDraining, pathPrefix, compatibleRoutes, access })
+  const callerLimits = callerLimitsOf(settings)
+  const app = makeApp({
+    runPromiseExit,
+    isDraining: () => isDraining,
+    pathPrefix,
+    compatibleRoutes,
+    access,
+    callerLimits
+  })
   const scope = Effect.runSync(Scope.make())
   const serving = serveHttp(app, settings.host, settings.port, undefined, {
     pathPrefix,
     allowedHosts,
-    allowedOrigins
+    allowedOrigins,
+    connections: settings
   }).pipe(
     Effect.tap((port) => Effect.logInfo("serving HTTP").pipe(Effect.annotateLogs({ host: settings.host, port }))),
     Scope.provide(scope)

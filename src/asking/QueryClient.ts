@@ -5,6 +5,7 @@ import { encodeToken, partitionOf } from "../protocol/Subject.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { Topology } from "../nats/Topology.ts"
+import { AskingCaller } from "./CallerTurns.ts"
 import { QuestionLane, questionsWaitingMax, type WaitingQuestion } from "./QuestionLane.ts"
 
 /** The time that an owner has to answer. After that the edge asks the owner, or the next owner, again. */
@@ -76,24 +77,27 @@ export class QueryClient extends Context.Service<
       }
 
       const ask = (question: Question, { consistency, waitMilliseconds }: AskOptions) =>
-        Effect.callback<Reply, BrokerUnavailable | NotCurrent>((resume) => {
-          const lane = lanes[partitionOf(encodeToken(question.userId), partitions)]
-          if (lane === undefined || lane.isFull) return resume(Effect.fail(tooManyWait()))
-          const waiting: OpenQuestion = {
-            question,
-            consistency,
-            waitMilliseconds,
-            askedAt: now(),
-            isSettled: false,
-            settle: (result) => {
-              close(waiting)
-              resume(result)
+        Effect.withFiber((fiber) =>
+          Effect.callback<Reply, BrokerUnavailable | NotCurrent>((resume) => {
+            const lane = lanes[partitionOf(encodeToken(question.userId), partitions)]
+            if (lane === undefined || lane.isFull) return resume(Effect.fail(tooManyWait()))
+            const waiting: OpenQuestion = {
+              question,
+              consistency,
+              caller: fiber.getRef(AskingCaller),
+              waitMilliseconds,
+              askedAt: now(),
+              isSettled: false,
+              settle: (result) => {
+                close(waiting)
+                resume(result)
+              }
             }
-          }
-          open.add(waiting)
-          lane.add(waiting)
-          return Effect.sync(() => close(waiting))
-        })
+            open.add(waiting)
+            lane.add(waiting)
+            return Effect.sync(() => close(waiting))
+          })
+        )
 
       const failOverdue = Effect.sync(() => {
         const at = now()

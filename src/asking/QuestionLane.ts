@@ -2,12 +2,15 @@ import { Duration, Effect, Exit, Schema } from "effect"
 import type { BrokerUnavailable, OutcomeUnknown } from "../protocol/BrokerError.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
 import { type Consistency, type Question, Questions, questionsMax, Replies, type Reply } from "../protocol/Query.ts"
+import { CallerTurns } from "./CallerTurns.ts"
 import type { Fork } from "../runtime/ForkInScope.ts"
 
 /** The most questions of one partition that wait at an edge. Further questions fail with `BrokerUnavailable`. */
 export const questionsWaitingMax = 8_192
 /** The most requests in flight to one partition. */
 export const requestsInFlightMax = 4
+/** The most of these requests that have a dear question. So another question always finds a free request soon. */
+export const dearInFlightMax = 2
 /**
  * How long the next request waits for the answer to the request before it, in milliseconds. Under load, fewer and
  * larger requests take less work. The wait is bounded, because some answers are slow.
@@ -31,6 +34,8 @@ type RequestFailure = BrokerUnavailable | OutcomeUnknown
 export interface WaitingQuestion {
   readonly question: Question
   readonly consistency: Consistency
+  /** The caller for whom the question is asked. Callers take turns. */
+  readonly caller: string
   readonly askedAt: number
   /** Ends the wait for the reply. */
   readonly settle: (result: Effect.Effect<Reply, BrokerUnavailable>) => void
@@ -46,9 +51,11 @@ export interface LaneHands {
   readonly request: (payload: string) => Effect.Effect<string, RequestFailure>
 }
 
-/** Returns whether a question or its reply may fill a message. Such a question travels alone. */
-const travelsAlone = ({ question }: WaitingQuestion): boolean =>
-  question.kind === "page" || question.kind === "totalsBefore"
+/**
+ * Returns whether a question is dear: its reply may fill a message, and takes its owner many reads. Such a question
+ * travels alone.
+ */
+const isDear = ({ question }: WaitingQuestion): boolean => question.kind === "page" || question.kind === "totalsBefore"
 
 const decodeReplies = Schema.decodeUnknownExit(Replies)
 const encodeQuestions = Schema.encodeSync(Questions)
@@ -57,15 +64,16 @@ const encodeQuestions = Schema.encodeSync(Questions)
  * Takes the questions of the next request from the front of the waiting questions. All questions of a request have one
  * consistency. Settled questions are dropped.
  */
-export const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
+export const takeGroup = (waiting: CallerTurns<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
   const group: Array<WaitingQuestion> = []
-  const consistency = waiting[0]?.consistency
-  while (group.length < questionsMax && waiting[0] !== undefined && waiting[0].consistency === consistency) {
-    if (group.length > 0 && travelsAlone(waiting[0])) break
-    const next = waiting.shift()
+  const consistency = waiting.peek()?.consistency
+  while (group.length < questionsMax) {
+    const first = waiting.peek()
+    if (first === undefined || first.consistency !== consistency || (group.length > 0 && isDear(first))) break
+    const next = waiting.take()
     if (next?.isSettled !== false) continue
     group.push(next)
-    if (travelsAlone(next)) break
+    if (isDear(next)) break
   }
   return group
 }
@@ -73,8 +81,11 @@ export const takeGroup = (waiting: Array<WaitingQuestion>): ReadonlyArray<Waitin
 /** The questions of one edge to one partition. Questions that wait together travel in one request. */
 export class QuestionLane {
   private readonly hands: LaneHands
-  private readonly waiting: Array<WaitingQuestion> = []
+  private readonly waiting = new CallerTurns<WaitingQuestion>()
+  private readonly dear = new CallerTurns<WaitingQuestion>()
   private inFlight = 0
+  private dearInFlight = 0
+  private wasDear = false
   private sentAt = 0
   private sentQuestions = 0
   private isDue = false
@@ -84,30 +95,39 @@ export class QuestionLane {
   }
 
   get isFull(): boolean {
-    return this.waiting.length >= questionsWaitingMax
+    return this.waiting.size + this.dear.size >= questionsWaitingMax
   }
 
   /** Adds a question to the next request. */
   add(question: WaitingQuestion): void {
-    this.waiting.push(question)
+    this.queueOf(question).push(question)
     this.pump()
   }
 
+  private queueOf(question: WaitingQuestion): CallerTurns<WaitingQuestion> {
+    return isDear(question) ? this.dear : this.waiting
+  }
+
   private pump(): void {
-    while (this.inFlight < requestsInFlightMax && this.waiting.length > 0) {
+    while (this.inFlight < requestsInFlightMax) {
       const now = this.hands.now()
-      const early = this.waitsFor(now)
-      if (early > 0) return this.pumpAfter(Math.min(early, togetherMilliseconds))
-      const group = takeGroup(this.waiting)
+      const mayBeDear = this.dear.size > 0 && this.dearInFlight < dearInFlightMax
+      const early = this.waiting.size > 0 ? this.waitsFor(now) : 0
+      const others = this.waiting.size > 0 && early <= 0
+      if (!mayBeDear && !others) {
+        if (early > 0) this.pumpAfter(Math.min(early, togetherMilliseconds))
+        return
+      }
+      // Dear questions and others take turns, if both wait.
+      this.wasDear = mayBeDear && !(others && this.wasDear)
+      const group = takeGroup(this.wasDear ? this.dear : this.waiting)
       if (group.length > 0) this.sendGroup(group, now)
     }
   }
 
   /** Returns for how many milliseconds the next request still waits for the answer to the request before it. */
   private waitsFor(now: number): number {
-    const [first] = this.waiting
-    const isAlone = first !== undefined && travelsAlone(first)
-    const mayWait = this.inFlight > 0 && this.sentQuestions >= togetherQuestionsMin && !isAlone
+    const mayWait = this.inFlight > 0 && this.sentQuestions >= togetherQuestionsMin
     return mayWait ? this.sentAt + togetherMilliseconds - now : 0
   }
 
@@ -122,11 +142,14 @@ export class QuestionLane {
   }
 
   private sendGroup(group: ReadonlyArray<WaitingQuestion>, now: number): void {
+    const dear = group.some(isDear) ? 1 : 0
     this.inFlight += 1
+    this.dearInFlight += dear
     this.sentAt = now
     this.sentQuestions = group.length
     const done = Effect.sync(() => {
       this.inFlight -= 1
+      this.dearInFlight -= dear
       this.pump()
     })
     this.hands.fork(Effect.ensuring(this.ask(group), done))
@@ -140,7 +163,8 @@ export class QuestionLane {
       const replies = Exit.isSuccess(answered) ? decodeReplies(answered.value) : undefined
       if (replies !== undefined && Exit.isSuccess(replies)) return this.settle(group, replies.value)
       yield* Effect.sleep(retryWait)
-      this.waiting.unshift(...this.toRetry(group, failureOf(answered)))
+      const again = this.toRetry(group, failureOf(answered))
+      if (again[0] !== undefined) this.queueOf(again[0]).putBack(again)
     })
   }
 

@@ -21,6 +21,7 @@ export const problemKinds = [
   "precondition-failed",
   "too-many-at-once",
   "headers-too-large",
+  "too-many-requests",
   "internal-error",
   "unavailable",
   "outcome-unknown",

@@ -7,7 +7,8 @@ import { readWaitMilliseconds } from "../../src/edge/account/AccountReads.ts"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { NotCurrent, QueryClient } from "../../src/asking/QueryClient.ts"
-import { requestsInFlightMax, togetherMilliseconds } from "../../src/asking/QuestionLane.ts"
+import { AskingCaller } from "../../src/asking/CallerTurns.ts"
+import { dearInFlightMax, requestsInFlightMax, togetherMilliseconds } from "../../src/asking/QuestionLane.ts"
 
 const gone = new BrokerUnavailable({ operation: "query", reason: "not connected" })
 const unserved = new BrokerUnavailable({ operation: "query", reason: "nobody serves this subject", unserved: true })
@@ -163,6 +164,38 @@ describe("a question", () => {
       yield* TestClock.adjust("1 millis")
       const groups = asked.map(({ questions }) => questions.map(({ userId }) => userId).join(""))
       expect(groups.slice(1)).toEqual(["e", "f", "g", "hi"])
+    })
+  )
+
+  it.effect("dear questions of one caller leave requests free for the total of another caller", () =>
+    Effect.gen(function* () {
+      const isPage = ({ questions }: Asked) => "moments" in (questions[0] ?? {})
+      const { total, totalsBefore, asked } = yield* clientOver((request) =>
+        isPage(request) ? Effect.never : Effect.succeed(answerTo(request))
+      )
+      yield* Effect.forEach(Array.from({ length: 50 }), () => Effect.forkChild(totalsBefore("ann")), { discard: true })
+      yield* TestClock.adjust("1 millis")
+      expect(asked).toHaveLength(dearInFlightMax)
+      expect(yield* Effect.exit(total("bob"))).toEqual(totalOf(0n))
+    })
+  )
+
+  it.effect("the dear questions of two callers take turns", () =>
+    Effect.gen(function* () {
+      const users: Array<string> = []
+      const { totalsBefore } = yield* clientOver((request) => {
+        users.push(request.questions[0]?.userId ?? "")
+        return Effect.delay(Effect.succeed(answerTo(request)), "1 millis")
+      })
+      const by = (caller: string) => Effect.provideService(AskingCaller, caller)
+      for (let number = 0; number < 20; number += 1) {
+        yield* Effect.forkChild(by("greedy")(Effect.ignore(totalsBefore(`greedy-${number}`))))
+      }
+      yield* Effect.yieldNow
+      yield* Effect.forkChild(by("victim")(Effect.ignore(totalsBefore("victim"))))
+      yield* Effect.yieldNow
+      for (let step = 0; step < 5; step += 1) yield* TestClock.adjust("1 millis")
+      expect(users.slice(0, 5)).toContain("victim")
     })
   )
 })

@@ -1,20 +1,24 @@
 import { describe, expect, it } from "vitest"
 import type { Consistency, Question } from "../../src/protocol/Query.ts"
+import { CallerTurns } from "../../src/asking/CallerTurns.ts"
 import { takeGroup, type WaitingQuestion } from "../../src/asking/QuestionLane.ts"
 
 const waiting = (
   question: Question,
   consistency: Consistency = "strong",
-  isSettled: boolean = false
-): WaitingQuestion => ({ question, consistency, isSettled, askedAt: 0, settle: () => undefined })
+  isSettled: boolean = false,
+  caller = ""
+): WaitingQuestion => ({ question, consistency, caller, isSettled, askedAt: 0, settle: () => undefined })
 
 const total = (userId: string): Question => ({ kind: "total", userId })
 const page = (userId: string): Question => ({ kind: "page", userId, limit: 10 })
 
 /** Takes requests from a queue until it is empty, and returns the users of each. */
-const requestsOf = (...queue: Array<WaitingQuestion>) => {
+const requestsOf = (...questions: Array<WaitingQuestion>) => {
   const requests: Array<ReadonlyArray<string>> = []
-  while (queue.length > 0) requests.push(takeGroup(queue).map(({ question }) => question.userId))
+  const queue = new CallerTurns<WaitingQuestion>()
+  for (const question of questions) queue.push(question)
+  while (queue.size > 0) requests.push(takeGroup(queue).map(({ question }) => question.userId))
   return requests
 }
 
@@ -35,5 +39,21 @@ describe("A request", () => {
 
   it("a request leaves out questions that nobody waits for any more", () => {
     expect(requestsOf(waiting(total("ann"), "strong", true), waiting(total("bob")))).toEqual([["bob"]])
+  })
+
+  it("a request takes the questions of callers in turn, and those of one caller in their order", () => {
+    const of = (caller: string, user: string) => waiting(page(user), "strong", false, caller)
+    const queue = [of("a", "a1"), of("a", "a2"), of("a", "a3"), of("b", "b1"), of("c", "c1"), of("b", "b2")]
+    expect(requestsOf(...queue).flat()).toEqual(["a1", "b1", "c1", "a2", "b2", "a3"])
+  })
+
+  it("questions that are asked again come before other questions of their caller", () => {
+    const queue = new CallerTurns<WaitingQuestion>()
+    const of = (user: string, caller = "a") => waiting(page(user), "strong", false, caller)
+    for (const user of ["a3", "a4"]) queue.push(of(user))
+    queue.putBack([of("a1"), of("a2"), of("b1", "b")])
+    const taken = Array.from({ length: queue.size }, () => takeGroup(queue)[0]?.question.userId)
+    expect(taken).toEqual(["a1", "b1", "a2", "a3", "a4"])
+    expect(queue.size).toBe(0)
   })
 })

@@ -2,6 +2,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Effect, Exit, References, Scope } from "effect"
 import type { Hono } from "hono"
+import type { ConnectionSettings } from "../../src/edge/server/ConnectionBounds.ts"
 import type { OriginSettings } from "../../src/edge/server/OriginChecks.ts"
 import { httpWaits, serveHttp } from "../../src/edge/server/HttpServer.ts"
 
@@ -15,10 +16,10 @@ export const serve = async (
   app: Hono,
   waits: Partial<typeof httpWaits> = {},
   pathPrefix = "",
-  origins: OriginSettings = { allowedHosts: ["x"] }
+  options: OriginSettings & { readonly connections?: ConnectionSettings } = { allowedHosts: ["x"] }
 ): Promise<TestServer> => {
   const scope = Effect.runSync(Scope.make())
-  const serving = serveHttp(app, "127.0.0.1", 0, { ...httpWaits, ...waits }, { pathPrefix, ...origins })
+  const serving = serveHttp(app, "127.0.0.1", 0, { ...httpWaits, ...waits }, { pathPrefix, ...options })
   const port = await Effect.runPromise(Scope.provide(serving, scope))
   const quiet = Effect.provideService(References.MinimumLogLevel, "Error")
   return { port, close: () => Effect.runPromise(quiet(Scope.close(scope, Exit.void))) }

@@ -83,6 +83,7 @@ const totalRoute = route({
     304: unchanged
   },
   problems: readProblems,
+  cost: ({ at }) => (at === undefined ? 1 : 10),
   handle: Effect.fnUntraced(function* ({ id: userId, at, consistency, "if-none-match": known }) {
     if (at !== undefined) {
       // Times are whole milliseconds, so the totals just before `at + 1` include the purchases stored at `at`.
@@ -135,6 +136,7 @@ const historyRoute = route({
     304: unchanged
   },
   problems: readProblems,
+  cost: ({ limit }) => 1 + Math.ceil(limit / 20),
   handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }, edge) {
     const user = userMark(userId)
     if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)

@@ -109,6 +109,7 @@ const spendingRoute = route({
   headers: { "if-none-match": knownTags },
   answers: { 200: jsonAnswer("The windows.", Spending, ["etag", "link"]), 304: unchanged },
   problems: readProblems,
+  cost: () => 20,
   handle: Effect.fnUntraced(function* (
     { id: userId, by, timeZone, consistency, "if-none-match": known, ...asked },
     edge

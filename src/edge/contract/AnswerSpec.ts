@@ -13,6 +13,8 @@ export const answerHeaders = {
   "preference-applied": "The preference that was followed, like `wait=5`.",
   "set-cookie": "The cookie in which a browser keeps its token.",
   "www-authenticate": "How to send a token, and the scope that it needs.",
+  ratelimit: "What is left of the bound that the caller has met, and the seconds until there is more.",
+  "ratelimit-policy": "The bound that the caller has met.",
   "retry-after": "The seconds after which the caller may try again."
 } as const
 export type AnswerHeader = keyof typeof answerHeaders

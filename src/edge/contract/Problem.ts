@@ -22,6 +22,7 @@ export const problemKinds = {
   "conflicting-purchase": [422, "This id was used for another purchase"],
   "too-many-at-once": [429, "Too many of these requests at once"],
   "headers-too-large": [431, "The headers are too large"],
+  "too-many-requests": [429, "The caller asks for too much at once"],
   "internal-error": [500, "The server made a mistake"],
   unavailable: [503, "The service is not available now"],
   "outcome-unknown": [504, "The outcome is unknown"],

@@ -141,6 +141,7 @@ const generateRoute = (method: Route["method"], name: string) =>
       )
     },
     problems: storeProblems,
+    cost: ({ count }) => 1 + Math.ceil(count / 10),
     handle: Effect.fnUntraced(function* ({ count, id: userId }) {
       yield* storeMany("generate", userId, count, randomPurchase(userId), { storeEveryCopy: false })
       return reply(200, { userId, purchasesGenerated: count, status: "success" })
@@ -171,6 +172,7 @@ const duplicateRoute = (method: Route["method"], name: string) =>
       )
     },
     problems: storeProblems,
+    cost: ({ count }) => 1 + Math.ceil(count / 10),
     handle: Effect.fnUntraced(function* ({ count, id: userId }) {
       const newId = yield* NewId
       const purchase = {

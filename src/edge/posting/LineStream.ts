@@ -20,18 +20,39 @@ import { outcomeWithin } from "../account/AccountReads.ts"
 export const batchesOpenMax = 16
 /** The number of purchases of a batch whose outcome is asked for at once. */
 const outcomesAtOnceMax = 256
+/** The time in which the next line of a body has to come, once bytes have come, in milliseconds. */
+export const lineWithinMilliseconds = 20_000
+/** The number of refused lines in a row after which a body is read no further. */
+export const refusedInRowMax = 1_000
 /** While a body is read, the edge checks this often whether it has to stop, and whether the caller still has rights. */
 const stoppedEvery = Duration.millis(100)
 
 /** Returns the problem of a body that cannot be read further. */
 const bodyProblem = (cause: unknown): Problem => {
   if (cause instanceof UnpackedTooLarge) return problem("body-too-large", cause.message)
+  if (cause instanceof LinesTooSlow) return problem("request-timeout", "The next line took too long to arrive.")
   if (cause instanceof UnreadableGzip) return problem("malformed-request", cause.message)
   return linesFailure(cause)
 }
 
-async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines) {
-  for await (const chunk of body) yield* lines.read(chunk)
+/** The body brings bytes, and no line within {@link lineWithinMilliseconds}. */
+class LinesTooSlow extends Error {}
+
+/**
+ * Reads the lines of a body in batches. Fails if bytes come for too long and make no line, so that nobody holds a body
+ * open with a byte now and then.
+ */
+export async function* batchesOf(body: AsyncIterable<Uint8Array>, lines: PurchaseLines, now: () => number) {
+  let begunAt: number | undefined
+  for await (const chunk of body) {
+    let isProgress = false
+    for (const batch of lines.read(chunk)) {
+      isProgress = true
+      yield batch
+    }
+    begunAt = isProgress ? undefined : (begunAt ?? now())
+    if (begunAt !== undefined && now() - begunAt > lineWithinMilliseconds) throw new LinesTooSlow()
+  }
   yield* lines.end()
 }
 
@@ -93,6 +114,11 @@ const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineRe
   return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
 })
 
+const tooManyRefused = problem(
+  "malformed-request",
+  `${refusedInRowMax} lines in a row were refused, so the body is not read further.`
+)
+
 /** Returns whether a line was not stored, and the broker is the reason, not the caller. */
 const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && result.status >= 500
 
@@ -115,8 +141,15 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   const { encoding, caller, lineBytesMax, waitSeconds } = options
   const publisher = yield* PurchasePublisher
   const lines = new PurchaseLines(lineBytesMax, yield* NewId)
-  const brokerGone = yield* Deferred.make<never, Problem>()
+  const over = yield* Deferred.make<never, Problem>()
   let answered = 0
+  let refusedInRow = 0
+
+  /** Counts the lines that were refused in a row, and ends the body after too many. */
+  const countRefused = (part: ReadonlyArray<LineResult>): void => {
+    for (const { result } of part) refusedInRow = isStored(result) ? 0 : refusedInRow + 1
+    if (refusedInRow >= refusedInRowMax) Deferred.doneUnsafe(over, Effect.fail(tooManyRefused))
+  }
 
   const submit = (batch: ReadonlyArray<Line>) =>
     Effect.map(publisher.submit(batch.map(({ read }) => read).filter(isPurchase)), (submitted) =>
@@ -133,13 +166,15 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
     if (isProblem(part)) return Buffer.from(`${endAnswer(answered, part)}\n`)
     answered = part.at(-1)?.number ?? answered
     const failed = part.find(isOfBroker)
-    if (failed !== undefined && !isStored(failed.result)) Deferred.doneUnsafe(brokerGone, Effect.fail(failed.result))
+    if (failed !== undefined && !isStored(failed.result)) Deferred.doneUnsafe(over, Effect.fail(failed.result))
+    countRefused(part)
     return Buffer.from(part.map((line) => `${lineAnswer(line)}\n`).join(""))
   }
 
-  const batches = Stream.fromAsyncIterable(batchesOf(bodyBytes(body, encoding), lines), bodyProblem).pipe(
-    Stream.interruptWhen(Effect.raceFirst(untilStopped(edge, caller), Deferred.await(brokerGone)))
-  )
+  const batches = Stream.fromAsyncIterable(
+    batchesOf(bodyBytes(body, encoding), lines, () => performance.now()),
+    bodyProblem
+  ).pipe(Stream.interruptWhen(Effect.raceFirst(untilStopped(edge, caller), Deferred.await(over))))
   type Answering = Effect.Effect<ReadonlyArray<LineResult> | Problem, never, EdgeServices>
   return batches.pipe(
     Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(ownLines(caller, batch))),

@@ -147,6 +147,7 @@ const listRoute = route({
     )
   },
   problems: ["unavailable", "outcome-unknown"],
+  cost: ({ limit }) => 1 + limit,
   handle: Effect.fnUntraced(function* ({ limit, cursor }, edge) {
     const records = yield* RejectedRecords
     const page = yield* records.page(limit, cursor)

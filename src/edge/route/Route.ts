@@ -3,6 +3,7 @@ import type { Context as HttpContext } from "hono"
 import { type AnswerSpecs, type Reply, replyResponse } from "../contract/AnswerSpec.ts"
 import { type EdgeRuntime, type EdgeServices, respond } from "../runtime/EdgeRuntime.ts"
 import { callerOf, mayUse, unknownUser } from "../access/Caller.ts"
+import { paid } from "../limits/limited.ts"
 import type { EdgeFailure } from "../contract/FailureProblem.ts"
 import type { Field, FieldProblem } from "../contract/Field.ts"
 import { givenQuery } from "../contract/GivenQuery.ts"
@@ -53,7 +54,7 @@ export interface Body<A> {
 /** Problems that every route may answer with. No route declares them. */
 export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
 /** Further problems that every route may answer with that is not public. No route declares them. */
-export const guardedProblems = ["unauthenticated", "forbidden", "unavailable"] as const
+export const guardedProblems = ["unauthenticated", "forbidden", "too-many-requests", "unavailable"] as const
 type UndeclaredProblem = (typeof commonProblems)[number] | "unauthenticated" | "forbidden"
 
 /** The declaration of a route. The edge serves requests by the declaration, and makes the document from it. */
@@ -138,6 +139,8 @@ interface Declaration<
    * compared without this. Any other route is only for tokens of all users.
    */
   readonly checksUsers?: true
+  /** Returns the points that a request costs its caller. The default is 1, for a read of one account or one post. */
+  readonly cost?: (request: ReadOf<Path_> & ReadOf<Query>) => number
   /**
    * Interrupts `handle` when the caller leaves. Only long requests need this. For the interruption the adapter makes an
    * AbortController and a whole Request, which cost more than a short request.
@@ -171,6 +174,38 @@ const usersOf = ({ scope, parameters }: Pick<Route, "scope" | "parameters">, che
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
 
 /**
+ * Returns the function that reads the parameters of a request. It returns the values of all parameters, or the problem
+ * of the first wrong parameter.
+ */
+const parameterReader = (declared: Pick<Route, "parameters" | "query" | "headers" | "otherQuery">) => {
+  const parameters = Object.entries<Field<unknown>>(declared.parameters)
+  const query = Object.entries<Parameter<unknown>>(declared.query)
+  const headers = Object.entries<HeaderParameter<unknown>>(declared.headers)
+  const queryNames = query.map(([name]) => name)
+  return (edge: EdgeRuntime, http: HttpContext): Record<string, unknown> | Problem => {
+    const values: Record<string, unknown> = {}
+    const keep = (name: string, value: unknown) => (values[name] = value)
+    for (const [name, { read, isUser }] of parameters) {
+      const value = keep(name, read(http.req.param(name) ?? ""))
+      if (isProblem(value)) return value
+      if (isUser === true && !mayUse(callerOf(edge, http), String(value))) return unknownUser(String(value))
+    }
+    const given = givenQuery(http.req.url, queryNames, declared.otherQuery)
+    if (isProblem(given)) return given
+    for (const [name, { read }] of query) {
+      const value = keep(name, read(given.get(name)))
+      if (isProblem(value)) return value
+    }
+    for (const [name, { read, textOf }] of headers) {
+      const text = textOf === undefined ? http.req.header(name) : textOf(http)
+      const value = keep(name, isProblem(text) ? text : read(text))
+      if (isProblem(value)) return value
+    }
+    return values
+  }
+}
+
+/**
  * Declares a route. The declaration reads requests, and the document is made from it. The types let `handle` give only
  * the declared answers, and fail only with the declared problems.
  */
@@ -185,43 +220,23 @@ export const route = <
 >(
   declaration: Declaration<Path, Path_, Query, Headers, B, A, Kind>
 ): Route => {
-  const { handle, isLong, checksUsers = false, ...declared } = declaration
-  const parameters = Object.entries<Field<unknown>>(declared.parameters)
-  const query = Object.entries<Parameter<unknown>>(declared.query ?? {})
-  const headers = Object.entries<HeaderParameter<unknown>>(declared.headers ?? {})
-  const queryNames = query.map(([name]) => name)
+  const { handle, isLong, checksUsers = false, cost = () => 1, ...declared } = declaration
   const otherQuery = declared.otherQuery ?? "refused"
-  /** Returns the values of all parameters, or the problem of the first wrong parameter. */
-  const readParameters = (edge: EdgeRuntime, http: HttpContext): Record<string, unknown> | Problem => {
-    const values: Record<string, unknown> = {}
-    const keep = (name: string, value: unknown) => (values[name] = value)
-    for (const [name, { read, isUser }] of parameters) {
-      const value = keep(name, read(http.req.param(name) ?? ""))
-      if (isProblem(value)) return value
-      if (isUser === true && !mayUse(callerOf(edge, http), String(value))) return unknownUser(String(value))
-    }
-    const given = givenQuery(http.req.url, queryNames, otherQuery)
-    if (isProblem(given)) return given
-    for (const [name, { read }] of query) {
-      const value = keep(name, read(given.get(name)))
-      if (isProblem(value)) return value
-    }
-    for (const [name, { read, textOf }] of headers) {
-      const text = textOf === undefined ? http.req.header(name) : textOf(http)
-      const value = keep(name, isProblem(text) ? text : read(text))
-      if (isProblem(value)) return value
-    }
-    return values
-  }
+  const readParameters = parameterReader({ query: {}, headers: {}, ...declared, otherQuery })
 
   const serve = (edge: EdgeRuntime, http: HttpContext, sent: Body<unknown> | undefined): Promise<Response> => {
     type Request = Parameters<typeof handle>[0]
     const values = readParameters(edge, http)
     const answered: Effect.Effect<Reply<A> | Response, EdgeFailure, EdgeServices> = isProblem(values)
       ? Effect.fail(values)
-      : Effect.flatMap(
-          sent?.read(http) ?? Effect.undefined,
-          (body) => handle({ ...values, body } as Request, edge, http) as typeof answered
+      : paid(
+          edge,
+          http,
+          () => cost(values as Request),
+          Effect.flatMap(
+            sent?.read(http) ?? Effect.undefined,
+            (body) => handle({ ...values, body } as Request, edge, http) as typeof answered
+          )
         )
     return respond(
       edge,

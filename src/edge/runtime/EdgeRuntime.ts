@@ -14,6 +14,7 @@ import { alertEvents, EventBytes, purchaseEvents } from "./EventBytes.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
 import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
 import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "../contract/Problem.ts"
+import { CallerLimits, limitsDefault, type LimitSettings } from "../limits/CallerLimits.ts"
 import { LineBodies } from "./LineBodies.ts"
 import { PurchaseReader } from "../contract/PurchaseReader.ts"
 import type { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
@@ -53,12 +54,15 @@ export interface EdgeProcess extends Located {
   readonly compatibleRoutes?: boolean
   /** How the edge finds out who its callers are. Without this member it asks nobody, and everybody may do everything. */
   readonly access?: Access | undefined
+  /** The bounds of each caller. */
+  readonly callerLimits?: LimitSettings
 }
 
 /** The process, with the parts that all requests of an edge share. Each route gets this runtime. */
 export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
   readonly lineBodies: LineBodies
+  readonly limits: CallerLimits
   readonly purchaseEventBytes: EventBytes
   readonly alertEventBytes: EventBytes
 }
@@ -68,6 +72,7 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   ...process,
   purchaseReader: new PurchaseReader(),
   lineBodies: new LineBodies(),
+  limits: new CallerLimits(process.callerLimits ?? limitsDefault),
   purchaseEventBytes: new EventBytes(purchaseEvents),
   alertEventBytes: new EventBytes(alertEvents)
 })

@@ -6,6 +6,7 @@ import type { Hono } from "hono"
 import { linesMediaType, mediaTypeIn } from "../contract/AnswerSpec.ts"
 import { requestTimeoutCode } from "../contract/BodyLimit.ts"
 import { type Problem, problemBody, problemHeaders, problemResponse } from "../contract/Problem.ts"
+import { boundConnections, connectionsDefault, type ConnectionSettings } from "./ConnectionBounds.ts"
 import { securityHeaders } from "./SecurityHeaders.ts"
 import { OriginChecks, type OriginSettings } from "./OriginChecks.ts"
 import { headerBytesMax, noTunnel, parserProblem, rawAnswer, unexpected, unreadable } from "./ServerAnswer.ts"
@@ -18,6 +19,8 @@ export const httpWaits = {
   request: 60_000,
   /** The wait for the next bytes of a body of lines, and for the caller to take the next bytes of its answer. */
   lines: 60_000,
+  /** The wait for the caller to take the next bytes of an answer. */
+  answer: 60_000,
   /**
    * The wait for the next request on a connection that is kept open. Clients keep connections open for a shorter time,
    * so no client sends a request on a connection that the server has just closed.
@@ -112,6 +115,7 @@ interface ServerOptions extends OriginSettings {
   readonly setting?: string
   /** The prefix of the paths of the service, if a proxy serves it below a path. */
   readonly pathPrefix?: string
+  readonly connections?: ConnectionSettings
 }
 
 /** Makes the server. A request that the server refuses before it reaches the application gets problem+json. */
@@ -168,11 +172,12 @@ export const serveHttp = (
   host: string,
   port: number,
   waits = httpWaits,
-  { setting = "PORT or HOST", pathPrefix = "", ...origins }: ServerOptions = {}
+  { setting = "PORT or HOST", pathPrefix = "", connections = connectionsDefault, ...origins }: ServerOptions = {}
 ) =>
   Effect.acquireRelease(
     Effect.callback<Server, PortUnavailable>((resume) => {
       const server = makeServer(app, waits, `${pathPrefix}/`, new OriginChecks(host, origins))
+      boundConnections(server, connections, waits)
       server.once("error", (error) =>
         resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message, setting })))
       )

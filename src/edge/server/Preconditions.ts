@@ -5,6 +5,7 @@ import { type EdgeRuntime, refusal, stopping } from "../runtime/EdgeRuntime.ts"
 import { singleHeader } from "../contract/HeaderLines.ts"
 import { isProblem, type Problem, problem, problemMediaType } from "../contract/Problem.ts"
 import type { Route } from "../route/Route.ts"
+import { servedWithinLimits } from "../limits/limited.ts"
 import { authorized } from "../access/authorize.ts"
 
 /** Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if one is taken. */
@@ -80,7 +81,7 @@ export const admitted = (route: Route, edge: EdgeRuntime, allow: string) => {
       if (edge.isDraining()) return refusal(edge, http, stopping)
     }
     if (!isSupported) return refusal(edge, http, unsupported)
-    return route.serve(edge, http, body)
+    return route.scope === "public" ? route.serve(edge, http, body) : servedWithinLimits(edge, http, route, body)
   }
   return (http: Context): Response | Promise<Response> => {
     const foreign = route.stores ? storingProblem(http) : undefined

@@ -14,7 +14,7 @@ import { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import { PartitionWorker } from "../../partition/PartitionWorker.ts"
 import { Judge } from "../../judge/Judge.ts"
 import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer } from "../../Layers.ts"
-import { type Settings, settings as readSettings } from "../../Settings.ts"
+import { callerLimitsOf, type Settings, settings as readSettings } from "../../Settings.ts"
 import { describedApp } from "./Description.ts"
 
 /** Returns the settings of a test's processes, read from an environment. */
@@ -109,7 +109,8 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
       isDraining: () => isDraining,
       pathPrefix: settings.pathPrefix,
       compatibleRoutes: settings.compatibleRoutes,
-      access
+      access,
+      callerLimits: callerLimitsOf(settings)
     })
   )
   const drain = () => {

@@ -150,7 +150,7 @@ describe("GET /openapi.json", () => {
   it("the document has the schemas of purchases and pages, and each problem", () => {
     const post = document.paths["/purchases"]?.["post"]
     expect(Object.keys(post?.responses ?? {})).toEqual(
-      "201 202 400 401 403 406 408 413 415 422 500 503 504 2XX".split(" ")
+      "201 202 400 401 403 406 408 413 415 422 429 500 503 504 2XX".split(" ")
     )
     expect(post?.responses["422"]).toEqual({ $ref: "#/components/responses/refused-by-rules-or-conflicting-purchase" })
     expect(post?.parameters.map(({ name, in: place }) => `${place} ${name}`)).toEqual([

@@ -1,0 +1,101 @@
+import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible"
+import type { TokenLimits } from "../../protocol/TokenRecord.ts"
+import { type Problem, problem } from "../contract/Problem.ts"
+
+/** The bounds of each caller whose token has no bounds of its own. */
+export type LimitSettings = Required<TokenLimits>
+
+/**
+ * The bounds of each caller by default. An honest caller stays far below them. A caller that has all of its requests in
+ * flight leaves most of the edge to others.
+ */
+export const limitsDefault: LimitSettings = {
+  pointsPerSecond: 100_000,
+  reads: 512,
+  lineBodies: 4,
+  feeds: 16,
+  waitingPosts: 4_096
+}
+
+/** The kinds of requests that are counted while they are in flight. */
+export type FlightKind = Exclude<keyof TokenLimits, "pointsPerSecond">
+
+/** A caller whose requests are bounded. */
+export interface LimitedCaller {
+  /** Names the caller: its token, or its address without one. */
+  readonly key: string
+  /** The bounds of its token. */
+  readonly limits: TokenLimits
+}
+
+type TooMany = Problem<"too-many-requests">
+
+/** The words for what a caller has in flight, in messages. */
+const flights: Readonly<Record<FlightKind, string>> = {
+  reads: "reads",
+  lineBodies: "bodies of lines",
+  feeds: "feeds",
+  waitingPosts: "requests that store"
+}
+
+const tooManyInFlight = (kind: FlightKind, max: number): TooMany =>
+  problem("too-many-requests", `This caller has ${max} ${flights[kind]} open already. Wait for one of them to end.`, {
+    "retry-after": "1",
+    "ratelimit-policy": `"${kind}";q=${max};qu="concurrent-requests"`,
+    ratelimit: `"${kind}";r=0;t=1`
+  })
+
+const tooFast = (max: number, waitMilliseconds: number): TooMany => {
+  const seconds = Math.max(1, Math.ceil(waitMilliseconds / 1_000))
+  return problem("too-many-requests", `This caller may spend ${max} points in a second. Wait ${seconds} s.`, {
+    "retry-after": String(seconds),
+    "ratelimit-policy": `"points";q=${max};w=1`,
+    ratelimit: `"points";r=0;t=${seconds}`
+  })
+}
+
+/** Bounds the requests of each caller of an edge: the points of a second, and the requests in flight. */
+export class CallerLimits {
+  private readonly defaults: LimitSettings
+  /** The limiters by their points of a second. Few tokens have points of their own. */
+  private readonly limiters = new Map<number, RateLimiterMemory>()
+  /** The requests in flight by kind and caller. A count of 0 is removed. */
+  private readonly inFlight = new Map<string, number>()
+
+  constructor(defaults: LimitSettings) {
+    this.defaults = defaults
+  }
+
+  /** Counts a request in flight. Returns the function that ends it, or a problem if the caller has too many. */
+  begin({ key, limits }: LimitedCaller, kind: FlightKind): (() => void) | TooMany {
+    const max = limits[kind] ?? this.defaults[kind]
+    const name = `${kind} ${key}`
+    const count = this.inFlight.get(name) ?? 0
+    if (count >= max) return tooManyInFlight(kind, max)
+    this.inFlight.set(name, count + 1)
+    return () => {
+      const left = (this.inFlight.get(name) ?? 0) - 1
+      if (left > 0) this.inFlight.set(name, left)
+      else this.inFlight.delete(name)
+    }
+  }
+
+  /** Takes points of this second. Returns a problem if the caller has too few left. */
+  async spend({ key, limits }: LimitedCaller, points: number): Promise<TooMany | undefined> {
+    const max = limits.pointsPerSecond ?? this.defaults.pointsPerSecond
+    try {
+      // A request that costs more than a second has is served once a second.
+      await this.limiterOf(max).consume(key, Math.min(points, max))
+      return undefined
+    } catch (refused) {
+      if (refused instanceof RateLimiterRes) return tooFast(max, refused.msBeforeNext)
+      throw refused
+    }
+  }
+
+  private limiterOf(points: number): RateLimiterMemory {
+    const known = this.limiters.get(points) ?? new RateLimiterMemory({ points, duration: 1 })
+    this.limiters.set(points, known)
+    return known
+  }
+}

@@ -410,6 +410,22 @@ describe("changes of one user's rules at once", () => {
     expect(new Set(rules.map(({ version }) => version)).size).toBe(100)
   })
 
+  it("of 20 changes at once under one ETag over two edges, exactly one is made", async () => {
+    const path = "/users/noa/rules/r"
+    await put(path)
+    const other = await startEdge(service.settings)
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => {
+        const { app } = index % 2 === 0 ? service.edge : other
+        return askOn(app, "PUT", path, ruleText({ threshold: index + 1 }), { "if-match": '"1"' })
+      })
+    )
+    await other.stop()
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(answers.filter(({ status }) => status === 412)).toHaveLength(19)
+    expect(await valuesOf("noa")).toBe(2)
+  })
+
   it("many rules at once over one edge are all stored, because an edge makes the changes of a user in turn", async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => put(`/users/nia/rules/r${index}`)))
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201))

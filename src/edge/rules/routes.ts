@@ -2,6 +2,8 @@ import { Effect } from "effect"
 import type { OtherVersion } from "../../alerts/RuleChange.ts"
 import { type ChangeFailure, RuleStore } from "../../alerts/RuleStore.ts"
 import { ruleOf } from "../../rules/RuleSet.ts"
+import { lacking } from "../access/Access.ts"
+import { callerOf } from "../access/Caller.ts"
 import { emptyAnswer, jsonAnswer, reply } from "../contract/AnswerSpec.ts"
 import { askedRuleIdField, askedUserIdField } from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
@@ -43,6 +45,11 @@ const problemOfChange = (userId: string, failure: ChangeFailure) => {
   }
 }
 
+const ofSomeUsers = lacking(
+  "A rule about all users tells of their purchases, and this token is for some of them. Nothing was changed; use a token of all users.",
+  "rules:write"
+)
+
 const putRoute = route({
   method: "PUT",
   path: "/users/{id}/rules/{ruleId}",
@@ -60,9 +67,10 @@ const putRoute = route({
     200: jsonAnswer("The user had a rule of this id. It is as the body says.", StoredRuleBody, ["etag"]),
     201: jsonAnswer("The rule is new.", StoredRuleBody, ["etag", "location"])
   },
-  problems: ["refused-by-rules", "precondition-failed", "rules-full", "unavailable", "outcome-unknown"],
-  handle: Effect.fnUntraced(function* (request, edge) {
+  problems: ["forbidden", "refused-by-rules", "precondition-failed", "rules-full", "unavailable", "outcome-unknown"],
+  handle: Effect.fnUntraced(function* (request, edge, http) {
     const { id: userId, ruleId, body, "if-match": has, "if-none-match": hasNot } = request
+    if (body.who === "all" && callerOf(edge, http).users !== "all") return yield* Effect.fail(ofSomeUsers)
     const store = yield* RuleStore
     const put = yield* Effect.mapError(store.put(userId, ruleId, body, { has, hasNot }), (failure) =>
       failure._tag === "NoRoomForRule" ? problem("rules-full", failure.reason) : problemOfChange(userId, failure)

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { until } from "../../../src/harness/system/TestBroker.ts"
+import { refusal, seen, useService } from "../../support/TestService.ts"
+import { bearer, TestTokens } from "../../support/TestTokens.ts"
+
+const service = useService({ withoutWorker: true, environment: { AUTH: "tokens" } })
+let tokens: TestTokens
+beforeAll(() => {
+  tokens = new TestTokens(service.broker.url)
+})
+afterAll(() => tokens.stop())
+
+const ruleText = (who: "self" | "all") => JSON.stringify({ who, measure: "value", is: "equal", threshold: 5 })
+
+/** Makes a token, and waits until the edge knows it. */
+const tokenOf = async (rights: Parameters<TestTokens["create"]>[0]): Promise<Record<string, string>> => {
+  const headers = bearer(await tokens.create(rights))
+  await until("the edge knows the token", async () => (await service.get("/users/ann/rules", headers)).status === 200)
+  return headers
+}
+
+const ask = (method: string, path: string, headers: Record<string, string>, body?: string) => {
+  const sent = body === undefined ? { headers } : { body, headers: { "content-type": "application/json", ...headers } }
+  return seen(service.edge.app.request(path, { method, ...sent }))
+}
+
+describe("rules and tokens of some users", () => {
+  it("a token of some users sets rules about its users, and no rule about all users", async () => {
+    const some = await tokenOf({ users: { only: ["ann"] } })
+    const path = "/users/ann/rules/r"
+    expect(await ask("PUT", path, some, ruleText("self"))).toMatchObject({ status: 201 })
+    const detail =
+      "A rule about all users tells of their purchases, and this token is for some of them. Nothing was changed; use a token of all users."
+    const refused = refusal("forbidden", detail, path)
+    expect(await ask("PUT", path, some, ruleText("all"))).toMatchObject({ status: 403, body: refused.body })
+    const all = await tokenOf({})
+    expect(await service.get(path, all)).toMatchObject({ status: 200, headers: { etag: '"1"' } })
+    expect(await ask("PUT", path, all, ruleText("all"))).toMatchObject({ status: 200 })
+  })
+
+  it("a token of some users finds no rules of another user, and changes none", async () => {
+    const all = await tokenOf({})
+    expect((await ask("PUT", "/users/bob/rules/r", all, ruleText("self"))).status).toBe(201)
+    const some = await tokenOf({ users: { only: ["ann"] } })
+    for (const path of ["/users/bob/rules", "/users/bob/rules/r"]) {
+      expect((await ask("GET", path, some)).status).toBe(404)
+    }
+    expect((await ask("PUT", "/users/bob/rules/r", some, ruleText("self"))).status).toBe(404)
+    expect((await ask("DELETE", "/users/bob/rules/r", some)).status).toBe(404)
+    expect((await ask("GET", "/users/bob/rules/r", all)).headers["etag"]).toBe('"1"')
+  })
+
+  it("a token that reads rules changes none", async () => {
+    const reader = await tokenOf({ scopes: ["rules:read"] })
+    expect((await ask("PUT", "/users/ann/rules/new", reader, ruleText("self"))).status).toBe(403)
+    expect((await ask("DELETE", "/users/ann/rules/r", reader)).status).toBe(403)
+  })
+})

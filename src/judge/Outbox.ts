@@ -30,9 +30,11 @@ export class Outbox {
   /** The messages of the commit in hand that were added, or were stored before this judge began. */
   private inHand: { readonly sequence: number; added: number }
   private readonly storedBefore: AlertPosition
-  /** Open while messages wait, and while the position may be written. */
+  /** Open while a whole commit has messages that wait, and while the outbox is full. */
   readonly hasMessages = Latch.makeUnsafe(false)
+  /** Open while the position can move. */
   readonly hasProgress = Latch.makeUnsafe(false)
+  /** Open while a message may be added. */
   readonly hasRoom = Latch.makeUnsafe(true)
 
   /** Makes an outbox that continues behind a stored position. */
@@ -57,15 +59,15 @@ export class Outbox {
     this.inHand.added += 1
     this.waiting.push({ ...message, sequence, number: this.inHand.added })
     this.waitingBytes += message.text.length
-    this.hasMessages.openUnsafe()
-    this.hasProgress.openUnsafe()
-    if (this.waiting.length >= alertMessagesMax || this.waitingBytes >= alertBytesMax) this.hasRoom.closeUnsafe()
+    if (this.waiting.length < alertMessagesMax && this.waitingBytes < alertBytesMax) return
+    this.hasRoom.closeUnsafe()
+    this.openProgress()
   }
 
   /** Takes note that everything up to a sequence is judged, and that all of its messages were added. */
   judged(sequence: number): void {
     this.judgedThrough = sequence
-    if (!isSame(this.position(), this.taken)) this.hasProgress.openUnsafe()
+    if (!isSame(this.position(), this.taken) || this.waiting.length > 0) this.openProgress()
   }
 
   /** Takes the next batch. Its position is the newest one if no message waits. */
@@ -82,10 +84,15 @@ export class Outbox {
     this.waitingBytes -= bytes
     this.taken = this.position()
     this.hasProgress.closeUnsafe()
-    if (this.waiting.length === 0) this.hasMessages.closeUnsafe()
-    else this.hasProgress.openUnsafe()
+    this.hasMessages.closeUnsafe()
+    if (this.waiting.length > 0) this.openProgress()
     this.hasRoom.openUnsafe()
     return { messages, position: this.taken }
+  }
+
+  private openProgress(): void {
+    this.hasProgress.openUnsafe()
+    if (this.waiting.length > 0) this.hasMessages.openUnsafe()
   }
 
   /** Returns the position that covers everything except the messages that wait. */

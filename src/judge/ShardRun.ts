@@ -94,13 +94,15 @@ const startOf = Effect.fnUntraced(function* (shard: number, progress: ShardProgr
   return start
 })
 
+const reasonOf = (defect: unknown): string => (defect instanceof Error ? defect.message : String(defect))
+
 /** Changes the rules of a user by a value of the journal. Throws `JournalUnreadable` if the value is malformed. */
 const changeRules = (judgement: Judgement, { ownerToken, sequence, text }: RulesValue): void => {
   const owner = decodeToken(ownerToken)
   try {
     judgement.changeRules(owner, sequence, text)
   } catch (defect) {
-    throw new JournalUnreadable({ value: `the set of rules of user ${owner}`, sequence, reason: String(defect) })
+    throw new JournalUnreadable({ value: `the set of rules of user ${owner}`, sequence, reason: reasonOf(defect) })
   }
 }
 
@@ -114,7 +116,7 @@ const judge = (parts: ShardParts, { subject, sequence, payload }: PulledMessage)
   }
   return subject.startsWith(commitPrefix)
     ? Effect.catchDefect(judgeCommit(parts, text, sequence), (defect) =>
-        Effect.die(new JournalUnreadable({ value: "the commit", sequence, reason: String(defect) }))
+        Effect.die(new JournalUnreadable({ value: "the commit", sequence, reason: reasonOf(defect) }))
       )
     : Effect.void
 }

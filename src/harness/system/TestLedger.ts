@@ -9,6 +9,8 @@ import { AlertStream } from "../../nats/AlertStream.ts"
 import { CommitChain } from "../../nats/CommitChain.ts"
 import { HeadStore } from "../../nats/HeadStore.ts"
 import { InputLog } from "../../nats/InputLog.ts"
+import { JudgeReader } from "../../nats/JudgeReader.ts"
+import { JudgeSigns } from "../../nats/JudgeSigns.ts"
 import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
 import { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import { PartitionWorker } from "../../partition/PartitionWorker.ts"
@@ -60,18 +62,24 @@ export const startWorker = async (settings: Settings, replace: Replacements = {}
 }
 
 type Alerts = (typeof AlertStream)["Service"]
+type Reader = (typeof JudgeReader)["Service"]
+type Signs = (typeof JudgeSigns)["Service"]
 
 /** Functions that replace services of a judge. Each function gets the real service, and returns the service to use. */
 export interface JudgeReplacements {
   readonly alerts?: (real: Alerts) => Alerts
   readonly chain?: (real: Chain) => Chain
+  readonly reader?: (real: Reader) => Reader
+  readonly signs?: (real: Signs) => Signs
 }
 
 /** Starts a judge in the test's process. The judge gets the services that `replace` returns. */
 export const startJudge = async (settings: Settings, replace: JudgeReplacements = {}) => {
   const replaced = Layer.mergeAll(
     Layer.effect(AlertStream, Effect.map(Effect.service(AlertStream), replace.alerts ?? same)),
-    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same))
+    Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),
+    Layer.effect(JudgeReader, Effect.map(Effect.service(JudgeReader), replace.reader ?? same)),
+    Layer.effect(JudgeSigns, Effect.map(Effect.service(JudgeSigns), replace.signs ?? same))
   )
   const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test judge")))
   const runtime = ManagedRuntime.make(

@@ -72,6 +72,22 @@ describe("while the broker is gone", () => {
     )
   })
 
+  it("rules are neither read nor changed while the broker is gone, and the answer is 503", async () => {
+    const path = "/users/ann/rules/r"
+    const ask = (method: string, body?: string) =>
+      seen(
+        service.edge.app.request(path, {
+          method,
+          ...(body === undefined ? {} : { body, headers: { "content-type": "application/json" } })
+        })
+      )
+    const detail =
+      "Could not read the journal: the broker is not available (not connected). Nothing was changed; try again."
+    const gone = refusal("unavailable", detail, path, retry)
+    const rule = '{"measure":"value","is":"equal","threshold":1}'
+    expect(await Promise.all([ask("PUT", rule), ask("GET"), ask("DELETE")])).toEqual([gone, gone, gone])
+  })
+
   it("the edge is alive and not ready while the broker is gone", async () => {
     expect(await service.get("/livez")).toEqual(answered(200, '{"status":"alive"}'))
     expect(await service.get("/readyz")).toEqual(

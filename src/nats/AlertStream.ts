@@ -35,6 +35,10 @@ export const alertStreamConfig = (replicas: number) => ({
   allow_direct: true,
   // Alerts and the position that covers them are one atomic batch.
   allow_atomic: true,
+  // A new state of a webhook replaces the state before it.
+  allow_rollup_hdrs: true,
+  // The broker drops the mark of a removed webhook after some time.
+  allow_msg_ttl: true,
   deny_delete: true,
   metadata: { [shardsMetadata]: String(shardsDefault) }
 })

@@ -132,6 +132,8 @@ export const alertFilter = `${alertsPrefix}alert.*`
 export const alertPositionSubject = (shard: number): string => `${alertsPrefix}position.${shard}`
 /** Returns the subject of the webhook of a user: its target and its secrets. */
 export const webhookSubject = (ownerToken: string): string => `${alertsPrefix}webhook.${ownerToken}`
+/** The filter of the webhooks of all users. */
+export const webhookFilter = `${alertsPrefix}webhook.*`
 /** Returns the subject of the cursor of a user's webhook. */
 export const deliveredSubject = (ownerToken: string): string => `${alertsPrefix}delivered.${ownerToken}`
 /** Returns the subject of the alerts that a user's webhook refused. */
@@ -144,3 +146,10 @@ export const judgeSignPrefix = "judge."
  * token of the judge follows.
  */
 export const ruleCountPrefix = "judge-rules."
+
+/** The prefix of the subject on which a judge sends one delivery at once. The token of the user follows. */
+const sendPrefix = "webhook.send."
+/** The filter of the deliveries that edges ask for. */
+export const sendFilter = `${sendPrefix}*`
+/** Returns the subject on which edges ask for one delivery to the webhook of a user. */
+export const sendSubject = (ownerToken: string): string => sendPrefix + ownerToken

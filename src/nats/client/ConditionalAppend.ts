@@ -36,7 +36,16 @@ export interface Append {
    * The expected sequence of the subject's newest message, 0 for none. If this is missing, the append has no condition.
    */
   readonly after?: number
+  /** Whether the message replaces all earlier messages of its subject. The stream has to allow it. */
+  readonly replaces?: boolean
+  /** The whole seconds after which the broker drops the message; missing for a message that stays. */
+  readonly secondsToLive?: number
 }
+
+const headersOf = ({ after, replaces, secondsToLive }: Append): string =>
+  (after === undefined ? "" : `Nats-Expected-Last-Subject-Sequence: ${after}\r\n`) +
+  (replaces === true ? "Nats-Rollup: sub\r\n" : "") +
+  (secondsToLive === undefined ? "" : `Nats-TTL: ${secondsToLive}s\r\n`)
 
 /**
  * Appends a message to a subject, and returns its sequence when the message is durable. Fails with `CommitConflict` if
@@ -45,15 +54,18 @@ export interface Append {
  */
 export const appendMessage = (
   connection: Pick<BrokerConnection, "request">,
-  { operation, subject, payload, after }: Append
-): Effect.Effect<number, BrokerFailure | CommitConflict> =>
-  storeMessage(connection, {
+  append: Append
+): Effect.Effect<number, BrokerFailure | CommitConflict> => {
+  const { operation, subject, payload } = append
+  const fields = headersOf(append)
+  return storeMessage(connection, {
     operation,
     subject,
     payload,
     timeoutMilliseconds: appendTimeoutMilliseconds,
-    ...(after === undefined ? {} : { headers: writtenHeaders(`Nats-Expected-Last-Subject-Sequence: ${after}\r\n`) })
+    ...(fields === "" ? {} : { headers: writtenHeaders(fields) })
   }).pipe(
     Effect.map(({ seq }) => seq),
     withConflict
   )
+}

@@ -1,0 +1,71 @@
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
+import type { BrokerUnavailable, OutcomeUnknown } from "../protocol/BrokerError.ts"
+import { decodeToken, sendFilter, sendSubject } from "../protocol/Subject.ts"
+import {
+  decodeSendReply,
+  decodeSendRequest,
+  encodeSendReply,
+  encodeSendRequest,
+  type SendReply,
+  type SendRequest
+} from "../protocol/WebhookSend.ts"
+import { Connection } from "./client/Connection.ts"
+
+/** The time that a judge has to make one delivery: an attempt before it, its own attempt, and the way. */
+const replyTimeout = Duration.seconds(35)
+
+/** Asks the judge that delivers to a user's webhook for one delivery at once. Nothing of this is stored. */
+export class SendTransport extends Context.Service<
+  SendTransport,
+  {
+    readonly ask: (
+      ownerToken: string,
+      request: SendRequest
+    ) => Effect.Effect<SendReply, BrokerUnavailable | OutcomeUnknown>
+    /**
+     * Hands each request to `handle` until the scope closes. Every judge gets every request, and only the judge that
+     * delivers to the webhook answers.
+     */
+    readonly serve: (
+      handle: (ownerToken: string, request: SendRequest, reply: (reply: SendReply) => void) => void
+    ) => Effect.Effect<void, never, Scope.Scope>
+  }
+>()("purchases/nats/SendTransport") {
+  static readonly layer = Layer.effect(
+    SendTransport,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      return SendTransport.of({
+        ask: (ownerToken, request) =>
+          connection
+            .request({
+              operation: "ask for a delivery to the webhook",
+              subject: sendSubject(ownerToken),
+              payload: encodeSendRequest(request),
+              timeoutMilliseconds: Duration.toMillis(replyTimeout)
+            })
+            .pipe(Effect.map((message) => decodeSendReply(message.string()))),
+        serve: (handle) =>
+          Effect.acquireRelease(
+            Effect.sync(() =>
+              connection.client.subscribe(sendFilter, {
+                callback: (error, message) => {
+                  if (error !== null) return
+                  const ownerToken = message.subject.slice(sendSubject("").length)
+                  // Anybody with the broker's address can send a token that is not one.
+                  try {
+                    decodeToken(ownerToken)
+                    const request = decodeSendRequest(message.string())
+                    handle(ownerToken, request, (reply) => void message.respond(encodeSendReply(reply)))
+                  } catch {
+                    message.respond("")
+                  }
+                }
+              })
+            ),
+            (subscription) => Effect.sync(() => subscription.unsubscribe())
+          ).pipe(Effect.asVoid)
+      })
+    })
+  )
+}

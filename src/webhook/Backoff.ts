@@ -1,0 +1,97 @@
+import { Duration } from "effect"
+import type { DeliveryState } from "../protocol/Webhook.ts"
+
+/** How an attempt to deliver ended. */
+export type Outcome =
+  | {
+      readonly kind: "answered"
+      readonly status: number
+      /** The wait that the answer asks for. */
+      readonly retryAfter?: Duration.Duration
+      /** The begin of the answer. */
+      readonly answer: string
+    }
+  /** There was no answer. The reason is a sentence for the owner. */
+  | { readonly kind: "failed"; readonly reason: string }
+  /** The address must not be connected to. */
+  | { readonly kind: "refused"; readonly reason: string }
+
+/** What follows an attempt. */
+export type Step =
+  | { readonly kind: "next" }
+  | { readonly kind: "again"; readonly wait: Duration.Duration; readonly reason: string }
+  | { readonly kind: "pause"; readonly reason: string }
+  | { readonly kind: "bury"; readonly reason: string }
+
+const longestWait = Duration.hours(10)
+
+/** The waits after the first failures of an alert. After each further failure, the wait is the longest one. */
+const waits: ReadonlyArray<Duration.Duration> = [
+  Duration.seconds(5),
+  Duration.seconds(30),
+  Duration.minutes(2),
+  Duration.minutes(10),
+  Duration.minutes(30),
+  Duration.hours(2),
+  Duration.hours(5)
+]
+
+/** The part of a wait by which the wait is longer or shorter at random, so that endpoints are not asked in waves. */
+const jitter = 0.2
+
+/** The time of failures in a row after which nothing is delivered until the owner resumes. */
+const failureMax = Duration.days(3)
+
+/** The statuses below 500 that say that a later attempt may succeed. */
+const temporaryStatuses: ReadonlySet<number> = new Set([408, 425, 429])
+/** The status with which an endpoint says that it wants nothing more. */
+const goneStatus = 410
+
+const isTemporary = (status: number): boolean => status >= 500 || temporaryStatuses.has(status)
+
+/**
+ * Returns the wait before the next attempt. `failures` is the number of attempts in a row that failed, including the
+ * newest one. `random` is a number from 0 to 1.
+ */
+export const retryWait = (failures: number, random: number, retryAfter = Duration.zero): Duration.Duration => {
+  const usual = waits[failures - 1] ?? longestWait
+  const spread = Duration.times(usual, 1 - jitter + 2 * jitter * random)
+  return Duration.max(spread, Duration.min(retryAfter, longestWait))
+}
+
+const reasonOf = (outcome: Outcome): string =>
+  outcome.kind === "answered" ? `The endpoint answered with the status ${outcome.status}.` : outcome.reason
+
+/** Returns the step after an attempt that ended at `now`, in milliseconds since 1970. `before` is the state before it. */
+export const stepAfter = (
+  outcome: Outcome,
+  before: Pick<DeliveryState, "failures" | "failingSince">,
+  now: number,
+  random: number
+): Step => {
+  const reason = reasonOf(outcome)
+  if (outcome.kind === "refused") return { kind: "bury", reason }
+  if (outcome.kind === "answered" && !isTemporary(outcome.status)) {
+    if (outcome.status >= 200 && outcome.status < 300) return { kind: "next" }
+    return { kind: outcome.status === goneStatus ? "pause" : "bury", reason }
+  }
+  if (now - (before.failingSince ?? now) >= Duration.toMillis(failureMax)) {
+    return { kind: "pause", reason: `${reason} All attempts of three days failed.` }
+  }
+  const retryAfter = outcome.kind === "answered" ? outcome.retryAfter : undefined
+  return { kind: "again", wait: retryWait(before.failures + 1, random, retryAfter), reason }
+}
+
+/** The usual form of a date in a header. `Date.parse` alone reads many other texts as dates, for instance -5. */
+const httpDate = /^[A-Z][a-z]{2}, .* GMT$/
+
+/**
+ * Returns the wait that a header Retry-After asks for: a number of seconds, or a date. Returns `undefined` if the header
+ * is neither.
+ */
+export const retryAfterIn = (header: string | undefined, now: number): Duration.Duration | undefined => {
+  if (header === undefined) return undefined
+  if (/^[0-9]{1,9}$/.test(header)) return Duration.seconds(Number(header))
+  const date = httpDate.test(header) ? Date.parse(header) : Number.NaN
+  return Number.isNaN(date) ? undefined : Duration.millis(Math.max(0, date - now))
+}

@@ -1,0 +1,33 @@
+import { createHmac, randomBytes } from "node:crypto"
+import { Redacted } from "effect"
+import type { Webhook, WebhookSecret } from "../protocol/Webhook.ts"
+
+const prefix = "whsec_"
+const secretBytes = 32
+
+/** Makes a new secret, as the Standard Webhooks specification writes it. */
+export const newSecret = (): WebhookSecret => Redacted.make(prefix + randomBytes(secretBytes).toString("base64"))
+
+/** A delivery as it is signed. */
+export interface Signed {
+  readonly id: string
+  /** The time of the attempt, in seconds since 1970. */
+  readonly timestamp: number
+  readonly body: string
+}
+
+const signature = (secret: WebhookSecret, { id, timestamp, body }: Signed): string => {
+  const key = Buffer.from(Redacted.value(secret).slice(prefix.length), "base64")
+  return `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")}`
+}
+
+/** Returns the secrets that sign at a time, in milliseconds since 1970: the newest one, and the one before for a while. */
+export const secretsAt = ({ secret, previous }: Webhook, now: number): Array<WebhookSecret> =>
+  previous === undefined || previous.until <= now ? [secret] : [secret, previous.secret]
+
+/** Returns the headers of the Standard Webhooks specification, with one signature for each secret. */
+export const signedHeaders = (secrets: ReadonlyArray<WebhookSecret>, signed: Signed): Record<string, string> => ({
+  "webhook-id": signed.id,
+  "webhook-timestamp": String(signed.timestamp),
+  "webhook-signature": secrets.map((secret) => signature(secret, signed)).join(" ")
+})

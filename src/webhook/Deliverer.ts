@@ -9,7 +9,7 @@ import { type Fork, forkInScope } from "../runtime/ForkInScope.ts"
 import { attemptDelivery } from "./Attempt.ts"
 import { type Outcome, type Step, stepAfter } from "./Backoff.ts"
 import { type Asked, Endpoint } from "./Endpoint.ts"
-import { type AlertMessage, alertsBody, testBody } from "./Payload.ts"
+import { type AlertMessage, alertsBody, type AlertView, testBody } from "./Payload.ts"
 import { stateAfter, stateFor } from "./Progress.ts"
 import { secretsAt, signedHeaders } from "./Signature.ts"
 import { StateWriter } from "./StateWriter.ts"
@@ -31,17 +31,21 @@ interface Sent {
   readonly now: number
 }
 
-/** Sends one signed delivery to a webhook, and decides the step after it. */
-const sendSigned = Effect.fnUntraced(function* (
-  webhook: Webhook,
-  id: string,
-  body: string,
-  state: Pick<DeliveryState, "failures" | "failingSince">
-): Effect.fn.Return<Sent> {
+const attemptSigned = Effect.fnUntraced(function* (webhook: Webhook, id: string, body: string) {
   const begun = yield* Clock.currentTimeMillis
   const signed = { id, timestamp: Math.floor(begun / 1_000), body }
   const headers = { "content-type": "application/json", ...signedHeaders(secretsAt(webhook, begun), signed) }
-  const outcome = yield* attemptDelivery({ url: new URL(webhook.url), headers, body })
+  return yield* attemptDelivery({ url: new URL(webhook.url), headers, body })
+})
+
+/** Sends one signed delivery to a webhook, and decides the step after it. There is no attempt without a body. */
+const sendSigned = Effect.fnUntraced(function* (
+  webhook: Webhook,
+  id: string,
+  body: string | Outcome,
+  state: Pick<DeliveryState, "failures" | "failingSince">
+): Effect.fn.Return<Sent> {
+  const outcome = typeof body === "string" ? yield* attemptSigned(webhook, id, body) : body
   const now = yield* Clock.currentTimeMillis
   return { outcome, step: stepAfter(outcome, state, now, yield* Random.next), now }
 })
@@ -62,10 +66,17 @@ const deadLetterOf = (id: number, { outcome, now }: Sent, reason: string): DeadL
   answer: outcome.kind === "answered" ? outcome.answer : ""
 })
 
+export interface DelivererSettings {
+  /** Returns whether this process delivers to the webhook of a user. */
+  readonly owns: (ownerToken: string) => boolean
+  readonly view: AlertView
+}
+
 /** The endpoints of a judge, and the queue of the endpoints that have work. */
 class Deliveries implements WebhookEvents {
   private readonly endpoints = new Map<string, Endpoint>()
-  private readonly owns: (ownerToken: string) => boolean
+  private readonly owns: DelivererSettings["owns"]
+  private readonly view: AlertView
   private readonly store: (typeof WebhookStore)["Service"]
   private readonly ready: Queue.Queue<Endpoint>
   private readonly fork: Fork
@@ -73,13 +84,14 @@ class Deliveries implements WebhookEvents {
   private isFull = false
 
   constructor(
-    owns: (ownerToken: string) => boolean,
+    { owns, view }: DelivererSettings,
     store: (typeof WebhookStore)["Service"],
     ready: Queue.Queue<Endpoint>,
     fork: Fork,
     writer: StateWriter
   ) {
     this.owns = owns
+    this.view = view
     this.store = store
     this.ready = ready
     this.fork = fork
@@ -248,7 +260,7 @@ class Deliveries implements WebhookEvents {
   private readonly deliver = (endpoint: Endpoint, webhook: Webhook, state: DeliveryState, found: AlertMessage) =>
     Effect.gen({ self: this }, function* () {
       const { ownerToken, userId } = endpoint
-      const sent = yield* sendSigned(webhook, String(found.sequence), alertsBody(userId, found), state)
+      const sent = yield* sendSigned(webhook, String(found.sequence), alertsBody(this.view, userId, found), state)
       const { step, outcome, now } = sent
       if (step.kind === "bury") yield* this.store.bury(ownerToken, deadLetterOf(found.sequence, sent, step.reason))
       // Another judge may have come further meanwhile, and the owner may have changed the webhook.
@@ -275,7 +287,7 @@ class Deliveries implements WebhookEvents {
       }
       const found = yield* this.store.alertsAt(ownerToken, request.id)
       if (found === undefined) return { kind: "gone" }
-      const sent = yield* sendSigned(webhook, String(request.id), alertsBody(userId, found), first)
+      const sent = yield* sendSigned(webhook, String(request.id), alertsBody(this.view, userId, found), first)
       if (sent.step.kind === "next") yield* this.store.revive(ownerToken, request.id)
       return replyOf(sent)
     })
@@ -286,7 +298,7 @@ class Deliveries implements WebhookEvents {
  * one user, alerts are delivered twice under one id, and none is lost.
  */
 export const runDeliverer = (
-  owns: (ownerToken: string) => boolean
+  settings: DelivererSettings
 ): Effect.Effect<void, never, WebhookStore | WebhookFeed | SendTransport | Scope.Scope> =>
   Effect.gen(function* () {
     const store = yield* WebhookStore
@@ -298,7 +310,7 @@ export const runDeliverer = (
     const writer = new StateWriter(store, fork)
     // This is registered first, so it runs last: when no attempt moves a state any more.
     yield* Effect.addFinalizer(() => writer.flush)
-    const deliveries = new Deliveries(owns, store, ready, fork, writer)
+    const deliveries = new Deliveries(settings, store, ready, fork, writer)
     yield* transport.serve(deliveries.ask)
     for (let socket = 0; socket < socketsMax; socket += 1) yield* Effect.forkScoped(deliveries.work)
     yield* Effect.forkScoped(feed.follow(deliveries))

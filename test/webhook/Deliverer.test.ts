@@ -1,6 +1,8 @@
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { freePort, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { SendTransport } from "../../src/nats/SendTransport.ts"
+import type { SendRequest } from "../../src/protocol/WebhookSend.ts"
 import { startedBeforeAll, startedBeforeEach } from "../support/StartedBefore.ts"
 import { AlertEndpoint, answer, silence } from "./AlertEndpoint.ts"
 import { DelivererRun } from "./DelivererRun.ts"
@@ -29,7 +31,7 @@ describe("a deliverer", () => {
     expect(endpoint.ids).toEqual(ids)
     expect(run.verified(endpoint.received[0])).toMatchObject({
       type: "purchase.alerts",
-      data: { userId: run.userId, alerts: [{ id: "7.1.0.3" }] }
+      data: { owner: run.userId, alerts: [{ id: "7.1.0.3" }] }
     })
     expect(endpoint.received[0]?.headers["content-type"]).toBe("application/json")
   })
@@ -188,6 +190,57 @@ describe("a deliverer", () => {
     expect(healthy.ids).toEqual([id])
     await other.stop()
     await healthy.stop()
+  })
+
+  it("a message that cannot be read is a dead letter, and the next alert comes", async () => {
+    await run.set(endpoint.url)
+    await run.start()
+    const first = await run.alert("written by hand")
+    const second = await run.alert()
+    await received(1)
+    expect(endpoint.ids).toEqual([second])
+    expect(await run.store((store) => store.deadLetters(run.userId))).toMatchObject([
+      { id: Number(first), reason: "The alerts could not be read, because another program wrote them." }
+    ])
+  })
+
+  it("an owner who asks for a test gets one signed delivery with the outcome, also while the webhook is paused", async () => {
+    endpoint.answerWith(answer(410))
+    await run.set(endpoint.url)
+    await run.start()
+    await run.alert()
+    await run.untilState("a pause", (state) => state?.paused !== undefined)
+    endpoint.answerWith(answer(500, {}, "not today"))
+    const ask = (request: SendRequest) =>
+      run.run(Effect.flatMap(SendTransport, (transport) => transport.ask(run.userId, request)))
+    expect(await ask({ kind: "test", id: "test-1" })).toEqual({
+      kind: "attempted",
+      isDelivered: false,
+      status: 500,
+      reason: "The endpoint answered with the status 500.",
+      answer: "not today"
+    })
+    endpoint.answerWith(answer(204))
+    expect(await ask({ kind: "test", id: "test-2" })).toMatchObject({ isDelivered: true, status: 204 })
+    expect(endpoint.ids.slice(1)).toEqual(["test-1", "test-2"])
+    expect(run.verified(endpoint.received[2])).toMatchObject({ type: "webhook.test", data: { owner: run.userId } })
+  })
+
+  it("a dead letter that is delivered again under its id is no dead letter any more", async () => {
+    endpoint.answerWith(answer(422))
+    await run.set(endpoint.url)
+    await run.start()
+    const id = await run.alert()
+    await run.untilState("it is behind", (state) => state?.through === Number(id))
+    const again = (dead: number) =>
+      run.run(Effect.flatMap(SendTransport, (transport) => transport.ask(run.userId, { kind: "again", id: dead })))
+    expect(await again(Number(id))).toMatchObject({ isDelivered: false, status: 422 })
+    expect(await run.store((store) => store.deadLetters(run.userId))).toHaveLength(1)
+    endpoint.answerWith(answer(204))
+    expect(await again(Number(id))).toMatchObject({ isDelivered: true })
+    expect(await run.store((store) => store.deadLetters(run.userId))).toEqual([])
+    expect(endpoint.ids).toEqual([id, id, id])
+    expect(await again(Number(id) + 1)).toEqual({ kind: "gone" })
   })
 
   it("two deliverers of one user deliver every alert, in order, under the same ids, and the cursor is at the end", async () => {

@@ -11,6 +11,7 @@ import { WebhookStore } from "../../src/nats/WebhookStore.ts"
 import { alertSubject } from "../../src/protocol/Subject.ts"
 import type { DeliveryState, Webhook, WebhookSecret } from "../../src/protocol/Webhook.ts"
 import { runDeliverer } from "../../src/webhook/Deliverer.ts"
+import type { AlertView } from "../../src/webhook/Payload.ts"
 import { newSecret } from "../../src/webhook/Signature.ts"
 import { NameResolver, openTargetRules, TargetRules } from "../../src/webhook/Target.ts"
 import type { Received } from "./AlertEndpoint.ts"
@@ -22,6 +23,12 @@ export const webhookServices = (url: string) =>
     Layer.provideMerge(AlertStream.layer(1)),
     Layer.provideMerge(Connection.layer({ url, name: "webhook test" }))
   )
+
+/** Shows the alerts as the test stored them. */
+export const plainView: AlertView = {
+  alertsOf: (_userId, { text }) => JSON.parse(text),
+  linkTo: (userId, { sequence }) => `/alerts of ${userId} at ${sequence}`
+}
 
 type Services = WebhookStore | WebhookFeed | SendTransport | Connection
 
@@ -72,7 +79,7 @@ export class DelivererRun {
     const scope = await Effect.runPromise(Scope.make())
     this.scope = scope
     await this.run(
-      runDeliverer((ownerToken) => ownerToken === this.userId).pipe(
+      runDeliverer({ owns: (ownerToken) => ownerToken === this.userId, view: plainView }).pipe(
         Effect.updateService(WebhookStore, this.replace),
         Scope.provide(scope)
       )

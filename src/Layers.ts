@@ -39,6 +39,9 @@ import { QueryTransport } from "./nats/QueryTransport.ts"
 import { RejectedRecords } from "./nats/RejectedRecords.ts"
 import { RuleCounts } from "./nats/RuleCounts.ts"
 import { RuleValues } from "./nats/RuleValues.ts"
+import { SendTransport } from "./nats/SendTransport.ts"
+import { WebhookFeed } from "./nats/WebhookFeed.ts"
+import { WebhookStore } from "./nats/WebhookStore.ts"
 import { QueueDepth } from "./nats/QueueDepth.ts"
 import { TokenStore } from "./nats/TokenStore.ts"
 import { Topology } from "./nats/Topology.ts"
@@ -53,6 +56,7 @@ import { NoticeInbox } from "./intake/NoticeInbox.ts"
 import { NoticeSender } from "./partition/NoticeSender.ts"
 import { QueryClient } from "./asking/QueryClient.ts"
 import type { Settings } from "./Settings.ts"
+import { openTargetRules, TargetRules } from "./webhook/Target.ts"
 
 /** Makes everything that talks to the broker: one connection, and the services that use the connection. */
 export const brokerLayer = (settings: Settings, name: string) =>
@@ -74,6 +78,8 @@ export const brokerLayer = (settings: Settings, name: string) =>
     RuleCounts.layer,
     RuleValues.layer,
     QueueDepth.layer,
+    SendTransport.layer,
+    WebhookFeed.layer.pipe(Layer.provideMerge(WebhookStore.layer)),
     WorkerBucket.layer(settings.replicas)
   ).pipe(
     Layer.provideMerge(
@@ -87,6 +93,10 @@ export const brokerLayer = (settings: Settings, name: string) =>
     Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
   )
 
+/** The rules of webhooks' targets, for edges and judges. */
+const targetRulesLayer = ({ testWebhookLoopback }: Pick<Settings, "testWebhookLoopback">) =>
+  testWebhookLoopback ? Layer.succeed(TargetRules, openTargetRules) : Layer.empty
+
 /** The services of an edge for purchases and questions. They need the services of {@link brokerLayer}. */
 export const purchasesLayer = Layer.mergeAll(
   PurchasePublisher.layer.pipe(Layer.provide(NoticeInbox.layer)),
@@ -94,8 +104,9 @@ export const purchasesLayer = Layer.mergeAll(
 )
 
 /** Makes all services of an edge. They need the services of {@link brokerLayer}. */
-export const edgeLayer = (settings: Pick<Settings, "workerLease">) =>
+export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookLoopback">) =>
   edgeMetricsLayer.pipe(
+    Layer.provideMerge(targetRulesLayer(settings)),
     Layer.provideMerge(
       Layer.mergeAll(
         Feed.layer,

@@ -130,7 +130,9 @@ export const settings = Config.all({
   testHeadsRevisions: Config.schema(
     Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)),
     "TEST_HEADS_REVISIONS"
-  ).pipe(Config.option)
+  ).pipe(Config.option),
+  /** Only for tests: whether webhooks may have http, any port, and addresses of this machine. */
+  testWebhookLoopback: Config.Boolean("TEST_WEBHOOK_LOOPBACK").pipe(Config.withDefault(false))
 })
 
 export type Settings = Config.Success<typeof settings>

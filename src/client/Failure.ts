@@ -18,6 +18,7 @@ export const problemKinds = [
   "conflicting-purchase",
   "already-replayed",
   "rules-full",
+  "webhooks-full",
   "precondition-failed",
   "too-many-at-once",
   "headers-too-large",

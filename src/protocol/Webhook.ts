@@ -8,8 +8,8 @@ export interface Webhook {
   readonly url: string
   readonly enabled: boolean
   readonly secret: WebhookSecret
-  /** The secret before the newest one. It signs too until a time. */
-  readonly previous?: { readonly secret: WebhookSecret; readonly until: number }
+  /** The secrets before the newest one, newest first. Each of them signs too until a time. */
+  readonly previous: ReadonlyArray<{ readonly secret: WebhookSecret; readonly until: number }>
   /** Alerts up to this sequence of the stream of alerts are not delivered. */
   readonly after: number
   /**
@@ -67,7 +67,7 @@ const WebhookRecord = Schema.fromJsonString(
     url: Schema.String,
     enabled: Schema.Boolean,
     secret: Secret,
-    previous: Schema.optionalKey(Schema.Struct({ secret: Secret, until: Time })),
+    previous: Schema.Array(Schema.Struct({ secret: Secret, until: Time })),
     after: Schema.Int,
     begunAt: Time
   })

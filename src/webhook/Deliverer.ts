@@ -129,10 +129,16 @@ class Deliveries implements WebhookEvents {
   readonly ask = (ownerToken: string, request: SendRequest, reply: Asked["reply"]): void => {
     if (!this.owns(ownerToken)) return
     const endpoint = this.endpoints.get(ownerToken)
-    if (endpoint === undefined) return reply({ kind: "missing" })
-    if (endpoint.asked.length >= askedMax) return reply({ kind: "busy" })
-    endpoint.asked.push({ request, reply })
-    this.enqueue(endpoint)
+    if (endpoint !== undefined) return this.addAsked(endpoint, { request, reply })
+    // A webhook that was stored just now has not come yet.
+    this.fork(
+      Effect.map(this.store.find(ownerToken), ({ webhook }) => {
+        if (webhook !== undefined && !this.endpoints.has(ownerToken)) this.changed(ownerToken, webhook)
+        const found = this.endpoints.get(ownerToken)
+        if (found === undefined) reply({ kind: "missing" })
+        else this.addAsked(found, { request, reply })
+      })
+    )
   }
 
   /** Works for one endpoint after the other. */
@@ -150,6 +156,12 @@ class Deliveries implements WebhookEvents {
     const endpoint = new Endpoint(ownerToken, webhook)
     this.endpoints.set(ownerToken, endpoint)
     return endpoint
+  }
+
+  private addAsked(endpoint: Endpoint, asked: Asked): void {
+    if (endpoint.asked.length >= askedMax) return asked.reply({ kind: "busy" })
+    endpoint.asked.push(asked)
+    this.enqueue(endpoint)
   }
 
   private drop(endpoint: Endpoint | undefined): void {

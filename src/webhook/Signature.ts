@@ -21,9 +21,11 @@ const signature = (secret: WebhookSecret, { id, timestamp, body }: Signed): stri
   return `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")}`
 }
 
-/** Returns the secrets that sign at a time, in milliseconds since 1970: the newest one, and the one before for a while. */
-export const secretsAt = ({ secret, previous }: Webhook, now: number): Array<WebhookSecret> =>
-  previous === undefined || previous.until <= now ? [secret] : [secret, previous.secret]
+/** Returns the secrets that sign at a time, in milliseconds since 1970: the newest one, and for a while those before. */
+export const secretsAt = ({ secret, previous }: Webhook, now: number): Array<WebhookSecret> => [
+  secret,
+  ...previous.filter(({ until }) => until > now).map((before) => before.secret)
+]
 
 /** Returns the headers of the Standard Webhooks specification, with one signature for each secret. */
 export const signedHeaders = (secrets: ReadonlyArray<WebhookSecret>, signed: Signed): Record<string, string> => ({

@@ -13,7 +13,14 @@ import { failureOf } from "../../src/runtime/ExitFailure.ts"
 import { newSecret } from "../../src/webhook/Signature.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 
-const webhook: Webhook = { url: "https://example.org/", enabled: true, secret: newSecret(), after: 0, begunAt: 1 }
+const webhook: Webhook = {
+  url: "https://example.org/",
+  enabled: true,
+  secret: newSecret(),
+  previous: [],
+  after: 0,
+  begunAt: 1
+}
 const letter = (id: number): DeadLetter => ({
   id,
   at: 1,

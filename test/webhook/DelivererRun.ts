@@ -111,7 +111,7 @@ export class DelivererRun {
     this.begunAt += 1
     const { webhook, sequence } = await this.store((store) => store.find(this.userId))
     const after = webhook?.after ?? (await this.store((store) => store.lastSequence))
-    const wanted = { url, enabled: true, secret: this.secret, after, begunAt: this.begunAt, ...members }
+    const wanted = { url, enabled: true, secret: this.secret, previous: [], after, begunAt: this.begunAt, ...members }
     await this.store((store) => store.write(this.userId, wanted, sequence))
   }
 

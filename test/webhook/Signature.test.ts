@@ -38,7 +38,7 @@ describe("The signature of a delivery", () => {
       url: "https://example.org/",
       enabled: true,
       secret: newest,
-      previous: { secret: before, until },
+      previous: [{ secret: before, until }],
       after: 0,
       begunAt: 1
     }

@@ -13,6 +13,7 @@ export const problemKinds = {
   "request-timeout": [408, "The request took too long to arrive"],
   "already-replayed": [409, "The record was replayed with another content"],
   "rules-full": [409, "There is no room for a further rule"],
+  "webhooks-full": [409, "There is no room for a further webhook"],
   "precondition-failed": [412, "The precondition does not hold"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],

@@ -71,6 +71,7 @@ const groups: Record<Route["group"], string> = {
   Users: "Totals, histories and receipts of users.",
   Rules: "Rules of users about purchases. Each purchase that meets a rule gives one alert.",
   Alerts: "Purchases that met a rule of a user.",
+  Webhooks: "URLs of users to which alerts are delivered, after the Standard Webhooks specification.",
   Rejected: "Purchases that could not be applied, and replays of them as they were meant.",
   Feeds: "Purchases as they are applied.",
   Compatible: "The routes of the system that this one re-implements. Some store by GET, since scripts do so.",

@@ -64,7 +64,16 @@ export interface Route {
   readonly path: string
   /** Names the route for programs. */
   readonly name: string
-  readonly group: "Purchases" | "Users" | "Rules" | "Alerts" | "Rejected" | "Feeds" | "Compatible" | "Service"
+  readonly group:
+    | "Purchases"
+    | "Users"
+    | "Rules"
+    | "Alerts"
+    | "Webhooks"
+    | "Rejected"
+    | "Feeds"
+    | "Compatible"
+    | "Service"
   readonly summary: string
   readonly description?: string
   /** The parameters in the path, in the order in which they are read. */

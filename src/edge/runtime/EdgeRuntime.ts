@@ -7,6 +7,8 @@ import type { BackTest } from "../../alerts/BackTest.ts"
 import type { Feed } from "../../feed/Feed.ts"
 import type { InputLog } from "../../nats/InputLog.ts"
 import type { ConnectionState } from "../../nats/client/ConnectionState.ts"
+import type { SendTransport } from "../../nats/SendTransport.ts"
+import type { WebhookStore } from "../../nats/WebhookStore.ts"
 import type { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import type { QueryClient } from "../../asking/QueryClient.ts"
 import type { Access } from "../access/Access.ts"
@@ -33,6 +35,8 @@ export type EdgeServices =
   | AlertFeed
   | BackTest
   | SystemStatus
+  | WebhookStore
+  | SendTransport
 
 /** The function that makes a purchase id if the caller gave none. Tests replace the function. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {

@@ -13,6 +13,7 @@ import { ruleRoutes } from "../rules/routes.ts"
 import { sessionRoutes } from "../access/routes.ts"
 import { spendingRoutes } from "../account/spending.ts"
 import { statusRoutes } from "../service/status.ts"
+import { webhookRoutes } from "../webhook/routes.ts"
 import { userRoutes } from "../account/routes.ts"
 
 /** Returns the given routes, followed by the routes that describe the whole list. */
@@ -28,6 +29,7 @@ const listed: ReadonlyArray<Route> = [
   ...backTestRoutes,
   ...ruleRoutes,
   ...alertRoutes,
+  ...webhookRoutes,
   ...rejectedRoutes,
   ...feedRoutes,
   ...legacyRoutes,

@@ -1,0 +1,16 @@
+import { decodeAlerts } from "../../rules/Alert.ts"
+import { rulesOfUserMax } from "../../rules/RuleSet.ts"
+import type { AlertView } from "../../webhook/Payload.ts"
+import { alertBody } from "../contract/AlertBodies.ts"
+import { type Located, referenceTo } from "../contract/Reference.ts"
+import { encodeUserCursor, userMark } from "../contract/UserCursor.ts"
+
+/** Shows the alerts of deliveries as the pages of alerts show them. */
+export const alertViewOf = (located: Located): AlertView => ({
+  alertsOf: (_userId, { text, storedAt }) => decodeAlerts(text).map((alert) => alertBody(alert, storedAt)),
+  linkTo: (userId, { sequence }) => {
+    const cursor = encodeUserCursor({ sequence, taken: 0, user: userMark(userId) })
+    // One purchase gives a user at most one alert for each rule.
+    return referenceTo(located, `/users/${encodeURIComponent(userId)}/alerts?limit=${rulesOfUserMax}&cursor=${cursor}`)
+  }
+})

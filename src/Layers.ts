@@ -7,6 +7,7 @@ import { rulesInAllLayer } from "./alerts/RulesInAll.ts"
 import { RuleStore } from "./alerts/RuleStore.ts"
 import { AccessControl } from "./edge/access/Access.ts"
 import { tokenAccessLayer } from "./edge/access/TokenAccess.ts"
+import { alertViewOf } from "./edge/webhook/AlertView.ts"
 import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
 import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
@@ -56,6 +57,7 @@ import { NoticeInbox } from "./intake/NoticeInbox.ts"
 import { NoticeSender } from "./partition/NoticeSender.ts"
 import { QueryClient } from "./asking/QueryClient.ts"
 import type { Settings } from "./Settings.ts"
+import { deliverAssigned } from "./webhook/DeliveryDuty.ts"
 import { openTargetRules, TargetRules } from "./webhook/Target.ts"
 
 /** Makes everything that talks to the broker: one connection, and the services that use the connection. */
@@ -188,9 +190,24 @@ export const workerLayer = (settings: Settings) =>
 export const measuredWorkerLayer = (settings: Settings) =>
   workerMetricsLayer.pipe(Layer.provideMerge(workerLayer(settings)))
 
+/** Delivers to the webhooks of the users in a judge's shards. */
+const webhookLayer = (settings: Settings) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const judge = yield* Judge
+      const { shards } = yield* AlertStream
+      const assigned = () => new Set(judge.shards().keys())
+      yield* Effect.forkScoped(deliverAssigned({ shards, assigned, view: alertViewOf(settings) }))
+    })
+  ).pipe(Layer.provide(targetRulesLayer(settings)))
+
 /** Makes the services of a judge with its metrics. They need the services of {@link brokerLayer}. */
 export const judgeLayer = (settings: Settings) =>
-  Layer.mergeAll(judgeMetricsLayer, ruleCountLayer(settings.workerId, settings.workerHeartbeat)).pipe(
+  Layer.mergeAll(
+    judgeMetricsLayer,
+    ruleCountLayer(settings.workerId, settings.workerHeartbeat),
+    webhookLayer(settings)
+  ).pipe(
     Layer.provideMerge(Judge.layer(settings.workerId)),
     Layer.provideMerge(
       JudgeMembership.layer({

@@ -15,6 +15,7 @@ const samples: Readonly<Record<string, string>> = {
   userId: "ann",
   purchaseId: "order-1",
   ruleId: "cheap",
+  letter: "7",
   inputSequence: "1",
   index: "0",
   count: "1",

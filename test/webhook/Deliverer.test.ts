@@ -313,6 +313,7 @@ describe("a deliverer and inner networks", () => {
     await run.untilState("the first is behind", (state) => state !== undefined)
     await run.pass("100 millis")
     await run.untilState("both are behind", (state) => state?.through === Number(ids[1]))
+    expect(inside.connections).toBe(0)
     expect(asked).toBe(2)
     expect(outside.ids).toEqual([ids[0]])
     expect(await run.store((store) => store.deadLetters(run.userId))).toMatchObject([
@@ -322,7 +323,6 @@ describe("a deliverer and inner networks", () => {
         answer: ""
       }
     ])
-    expect(inside.connections).toBe(0)
     await run.stop()
     await inside.stop()
   })

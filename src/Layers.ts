@@ -6,8 +6,10 @@ import { AlertPages } from "./alerts/AlertPages.ts"
 import { rulesInAllLayer } from "./alerts/RulesInAll.ts"
 import { RuleStore } from "./alerts/RuleStore.ts"
 import { AccessControl } from "./edge/access/Access.ts"
+import { jwtAccessLayer, type KeysUnreadable } from "./edge/access/JwtAccess.ts"
 import { tokenAccessLayer } from "./edge/access/TokenAccess.ts"
 import { alertViewOf } from "./edge/webhook/AlertView.ts"
+import type { BrokerFailure } from "./protocol/BrokerError.ts"
 import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
 import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
@@ -123,10 +125,14 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookL
   )
 
 /** Makes the access of an edge. It needs the services of {@link brokerLayer}. */
-export const accessLayer = ({ auth, replicas }: Pick<Settings, "auth" | "replicas">) =>
-  auth === "none"
-    ? Layer.succeed(AccessControl, { access: undefined })
-    : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer(replicas)))
+export const accessLayer = (
+  settings: Pick<Settings, "auth" | "replicas" | "jwtKeys" | "jwtIssuer" | "jwtAudience">
+): Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, Connection> => {
+  if (settings.auth === "none") return Layer.succeed(AccessControl, { access: undefined })
+  return settings.auth === "jwt"
+    ? jwtAccessLayer(settings.jwtKeys, { issuer: settings.jwtIssuer, audience: settings.jwtAudience })
+    : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer(settings.replicas)))
+}
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(

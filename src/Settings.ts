@@ -54,6 +54,14 @@ const pathPrefixLengthMax = 200
 const isPathPrefix = (prefix: string): boolean =>
   prefix.length <= pathPrefixLengthMax && /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*$/.test(prefix)
 
+/** Returns whether keys can be read from a place safely: a file, or a URL that nobody on the way can answer. */
+const isKeysPlace = (keys: string): boolean => {
+  if (!/^[a-z]+:\/\//i.test(keys)) return true
+  if (!URL.canParse(keys)) return false
+  const { protocol, hostname: host } = new URL(keys)
+  return protocol === "https:" || (protocol === "http:" && isLoopback(host))
+}
+
 /** The largest value of a setting that bounds a number of requests. */
 const countMax = 1_000_000_000
 
@@ -83,7 +91,17 @@ export const settings = Config.all({
   ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
   insecureOpen: Config.schema(Schema.Literals(["yes", "no"]), "INSECURE_OPEN").pipe(Config.withDefault("no" as const)),
-  auth: Config.schema(Schema.Literals(["none", "tokens"]), "AUTH").pipe(Config.withDefault("none" as const)),
+  auth: Config.schema(Schema.Literals(["none", "tokens", "jwt"]), "AUTH").pipe(Config.withDefault("none" as const)),
+  jwtKeys: Config.schema(
+    Schema.String.check(
+      Schema.makeFilter((keys: string) =>
+        isKeysPlace(keys) ? undefined : "Expected the path of a file, or a URL with https"
+      )
+    ),
+    "JWT_KEYS"
+  ).pipe(Config.withDefault("")),
+  jwtIssuer: Config.String("JWT_ISSUER").pipe(Config.withDefault("")),
+  jwtAudience: Config.String("JWT_AUDIENCE").pipe(Config.withDefault("")),
   port: wholeNumber("PORT", 8081, 0, 65_535),
   allowedHosts: list("ALLOWED_HOSTS", isHostName, "host names like ledger.example.org, without ports"),
   allowedOrigins: list("ALLOWED_ORIGINS", isOrigin, "origins like https://shop.example.org"),
@@ -187,5 +205,9 @@ export const readEnvironment: Effect.Effect<Settings, SettingInvalid> = Effect.s
   Effect.filterOrFail(
     ({ workerHeartbeat, workerLease }) => Duration.toMillis(workerLease) >= 2 * Duration.toMillis(workerHeartbeat),
     () => new SettingInvalid({ problem: "WORKER_LEASE must be at least twice WORKER_HEARTBEAT" })
+  ),
+  Effect.filterOrFail(
+    ({ auth, jwtKeys, jwtIssuer, jwtAudience }) => auth !== "jwt" || ![jwtKeys, jwtIssuer, jwtAudience].includes(""),
+    () => new SettingInvalid({ problem: "AUTH=jwt needs JWT_KEYS, JWT_ISSUER and JWT_AUDIENCE" })
   )
 )

@@ -10,6 +10,7 @@ import { reads } from "./cases/Reads.ts"
 import { recoveryCases } from "./cases/Recovery.ts"
 import { requests } from "./cases/Requests.ts"
 import { rules } from "./cases/Rules.ts"
+import { rulesPath } from "./cases/RulesPath.ts"
 import { start } from "./cases/Start.ts"
 
 /** All cases of the benchmark, in the order in which they run. */
@@ -24,6 +25,7 @@ export const cases: ReadonlyArray<Case> = [
   start,
   ...recoveryCases,
   rules,
+  rulesPath,
   longAccount,
   ...growthCases
 ]

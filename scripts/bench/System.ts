@@ -87,6 +87,18 @@ export class System implements Stoppable, Served {
     return publisher
   }
 
+  /** Starts a judge, which ends with the system. */
+  startJudge(): NodeProcess {
+    const environment = { WORKER_ID: "judge" }
+    return this.start({
+      name: "judge",
+      script: mainScript,
+      arguments: ["--role", "judge"],
+      environment,
+      isProfiled: true
+    })
+  }
+
   /** Ends the worker, by kill -9 or after its work, and starts another worker under its name, as start.sh does. */
   async replaceWorker(how: "kill" | "stop"): Promise<void> {
     await this.currentWorker[how]()

@@ -1,0 +1,91 @@
+import { decodeAlertPosition } from "../../src/protocol/AlertPosition.ts"
+import {
+  alertPositionSubject,
+  alertsStream,
+  encodeToken,
+  journalStream,
+  rulesSubject
+} from "../../src/protocol/Subject.ts"
+import { encodeRuleSet, type StoredRule } from "../../src/rules/RuleSet.ts"
+import { everything, type Rule } from "../../src/rules/Rule.ts"
+import { ever } from "../../src/rules/RuleWindow.ts"
+import { until } from "../../src/harness/system/TestBroker.ts"
+import { withClient } from "./BrokerClient.ts"
+import { originalsOf, userAt, type Workload } from "./Workload.ts"
+
+/** The rules in force. */
+export const rulesInForce = 100_000
+/** Values of purchases are uniform from 1.00 to 999.99. One of a hundred is at least this many cents. */
+const alertFrom = 99_001n
+/** The most writes of rules that wait for their answer. */
+const writesAtOnce = 200
+const caughtUpMilliseconds = 120_000
+
+/** Returns a rule of a user about his own purchases with at least this value in cents. */
+const ruleFrom = (threshold: bigint): Rule => ({
+  who: "self",
+  scope: everything,
+  measure: "value",
+  within: ever,
+  is: "greater-or-equal",
+  threshold,
+  from: undefined,
+  until: undefined,
+  enabled: true,
+  note: ""
+})
+
+/** Returns the rules of one user: the first rule meets one of a hundred purchases, and no other rule meets any. */
+const rulesOf = (rules: number): string =>
+  encodeRuleSet({
+    changes: rules,
+    rules: Array.from({ length: rules }, (_, index): StoredRule => ({
+      ruleId: `rule-${index}`,
+      number: 0,
+      version: index + 1,
+      rule: ruleFrom(index === 0 ? alertFrom : 100_000n + BigInt(index))
+    }))
+  })
+
+/** Returns how many purchases of a workload give an alert. */
+export const alertsOf = (workload: Workload): number => {
+  let alerts = 0
+  for (const { valueCents } of originalsOf(workload)) if (valueCents >= alertFrom) alerts += 1
+  return alerts
+}
+
+/**
+ * Stores {@link rulesInForce} rules, as many of each user. They are written past the edge, because it would take one
+ * request a rule.
+ */
+export const storeRules = (brokerUrl: string, users: number): Promise<void> =>
+  withClient(brokerUrl, async (client) => {
+    const jetStream = client.jetstream()
+    const text = rulesOf(Math.max(1, rulesInForce / users))
+    let waiting: Array<Promise<unknown>> = []
+    for (let user = 0; user < Math.min(users, rulesInForce); user += 1) {
+      waiting.push(jetStream.publish(rulesSubject(encodeToken(userAt(user))), text))
+      if (waiting.length < writesAtOnce) continue
+      await Promise.all(waiting)
+      waiting = []
+    }
+    await Promise.all(waiting)
+  })
+
+/** Waits until the judge has judged the whole journal, and returns the number of messages with alerts. */
+export const untilJudged = (brokerUrl: string): Promise<number> =>
+  withClient(brokerUrl, async (client) => {
+    const manager = await client.jetstreamManager()
+    const last = (await manager.streams.info(journalStream)).state.last_seq
+    const isJudged = async () => {
+      try {
+        const stored = await manager.streams.getMessage(alertsStream, { last_by_subj: alertPositionSubject(0) })
+        return decodeAlertPosition(stored.string()).through >= last
+      } catch {
+        return false
+      }
+    }
+    await until("the judge has judged the whole journal", isJudged, caughtUpMilliseconds)
+    const { state } = await manager.streams.info(alertsStream, { subjects_filter: "$KV.alerts.alert.*" })
+    return Object.values(state.subjects ?? {}).reduce((sum, messages) => sum + messages, 0)
+  })

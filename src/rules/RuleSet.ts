@@ -159,13 +159,16 @@ const splitSet = (text: string): { readonly changes: number; readonly lines: Arr
 }
 
 /** Returns the lines of the rules in a value of a key `rules.<user>`. Throws as {@link decodeRuleSet} does. */
-export const ruleLinesOf = (text: string): Array<string> => splitSet(text).lines
+export const ruleLinesOf = (text: string): Array<string> => (text === "" ? [] : splitSet(text).lines)
 
 /**
  * Decodes the value of a key `rules.<user>` that the ledger stored at a sequence. That sequence becomes the number of
- * the rule that is new in the value. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set.
+ * the rule that is new in the value. An empty value has no rules; `nats kv del` writes it. No set has had as many
+ * changes as its sequence, so later versions are new. Throws {@link MalformedRuleSet} or a SyntaxError if the text is
+ * not a set.
  */
 export const decodeRuleSet = (text: string, sequence: number): RuleSet => {
+  if (text === "") return { changes: sequence, rules: [] }
   const { changes, lines } = splitSet(text)
   return { changes, rules: lines.map((line) => decodeStoredRule(line, sequence)) }
 }

@@ -110,6 +110,15 @@ describe("a set of rules", () => {
     expect(put(emptied, "a", onSelf, 7).rules).toEqual([{ ruleId: "a", number: 7, version: 3, rule: onSelf }])
   })
 
+  it("an empty value, as nats kv del writes it, has no rules, and later rules have new versions and numbers", () => {
+    const rule = fc.sample(anyRule, 1)[0] as Rule
+    const removed = decodeRuleSet("", 7)
+    expect(removed.rules).toEqual([])
+    const put = putRule(removed, "a", rule, 0)
+    if (put instanceof RulesFull) throw put
+    expect(ruleOf(stored(put, 8), "a")).toEqual({ ruleId: "a", number: 8, version: 8, rule })
+  })
+
   it("takes 100 rules and refuses the next rule, but takes a change of a rule that it has", () => {
     const set = filled(onSelf, rulesOfUserMax)
     expect(putRule(set, "one more", onSelf, 0)).toEqual(

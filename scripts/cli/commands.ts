@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto"
-import { Option, Schema } from "effect"
+import { Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { ClientFailure } from "../../src/client/Failure.ts"
 import { asking, root, timeoutSeconds } from "./Asking.ts"
+import { alerts } from "./alerts.ts"
+import { feedEventId } from "./FeedEventId.ts"
 import { generate } from "./generate.ts"
 import { Interrupted } from "./Interruption.ts"
 import { listed, listFlags } from "./Listing.ts"
@@ -108,17 +110,6 @@ const post = Command.make(
   ])
 )
 
-/**
- * The id of an event, as the feed prints it. This check only refuses texts that cannot be an id, because the service
- * reads the id.
- */
-const FeedEventId = Schema.String.check(
-  Schema.makeFilter(
-    (text: string) =>
-      /^[0-9]{1,15}(?:\.[0-9]{1,6})?$/.test(text) || "must be an id that the feed has printed, like 0 or 4711.2"
-  )
-)
-
 const feed = Command.make(
   "feed",
   {
@@ -126,11 +117,7 @@ const feed = Command.make(
       Flag.withDescription("The user whose feed is read. Without it the feed has all users"),
       Flag.optional
     ),
-    after: Flag.String("after").pipe(
-      Flag.withSchema(FeedEventId),
-      Flag.withDescription("The id to go on after; 0 is the beginning. Without it the feed begins now"),
-      Flag.optional
-    ),
+    after: feedEventId,
     count: Flag.Int("count").pipe(
       Flag.withSchema(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
       Flag.withDescription("The number of commits after which the command ends"),
@@ -165,5 +152,5 @@ const feed = Command.make(
 )
 
 export const purchases = root.pipe(
-  Command.withSubcommands([post, total, history, receipt, generate, feed, rules, rejected, status, tokens])
+  Command.withSubcommands([post, total, history, receipt, generate, feed, rules, alerts, rejected, status, tokens])
 )

@@ -6,7 +6,8 @@ import { purchaseIdProblem } from "../../src/account/Identifier.ts"
 import { comparisons, measures } from "../../src/rules/Rule.ts"
 import { windowUnits } from "../../src/account/SpendingWindow.ts"
 import { asking, timeoutSeconds } from "./Asking.ts"
-import { membersText, plain } from "./Output.ts"
+import { matchText } from "./alerts.ts"
+import { counted, membersText, plain } from "./Output.ts"
 import { ProductText, textBy, user } from "./PurchaseArguments.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
@@ -210,6 +211,46 @@ const remove = Command.make("remove", { user, rule: ruleId, ifVersion }, (given)
   Command.withExamples([{ command: "purchases rules remove ann gadgets", description: "The rule gadgets of ann" }])
 )
 
+const dayMilliseconds = 86_400_000
+const testDays = { min: 1, max: 36_500, default: 30 }
+
+/** Returns the time some days ago, as the service reads it. */
+const daysAgo = (days: number): string => new Date(Date.now() - days * dayMilliseconds).toISOString()
+
+const test = Command.make(
+  "test",
+  {
+    user,
+    rule: ruleId,
+    days: Flag.Int("days").pipe(
+      Flag.withSchema(wholeNumber(testDays.min, testDays.max)),
+      Flag.withDescription(`The days of purchases that are judged, ${testDays.default} by default`),
+      Flag.withDefault(testDays.default)
+    ),
+    list: Flag.Boolean("list").pipe(Flag.withDescription("Print each alert"), Flag.withDefault(false))
+  },
+  (given) =>
+    asking(async ({ client, signal, print }) => {
+      const options = { signal, from: daysAgo(given.days) }
+      for await (const event of client.backTest(given.user, given.rule, options)) {
+        if (event.kind === "alert") {
+          if (given.list) print(event.alert, matchText(event.alert))
+        } else if (event.isComplete) {
+          const { matches, purchases } = event
+          const times = matches === 1 ? "once" : `${counted(matches)} times`
+          const text = `${plain(given.rule)} would have fired ${times} on ${counted(purchases)} purchases of ${given.days} days`
+          print({ ruleId: given.rule, matches, purchases, days: given.days }, text)
+        }
+      }
+    }, timeoutSeconds.writesAndFeeds)
+).pipe(
+  Command.withDescription("How often a rule would have fired on purchases of the past. Nothing is stored"),
+  Command.withExamples([
+    { command: "purchases rules test ann gadgets", description: "On the purchases of 30 days" },
+    { command: "purchases rules test ann gadgets --days 7 --list", description: "With each alert of 7 days" }
+  ])
+)
+
 export const rules = Command.make("rules").pipe(
   Command.withDescription("The rules of a user: each purchase that meets a rule gives one alert"),
   Command.withExamples([{ command: "purchases rules list ann", description: "All rules of ann" }]),
@@ -219,6 +260,7 @@ export const rules = Command.make("rules").pipe(
     put,
     switching("enable", true, "Switch a rule on"),
     switching("disable", false, "Switch a rule off, and keep it"),
+    test,
     remove
   ])
 )

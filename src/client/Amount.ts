@@ -24,7 +24,15 @@ export const centsOf = (text: Decimal): bigint => {
 /**
  * The members of answers that hold amounts. All other numbers are counts and sequences, which a float holds exactly.
  */
-const amountMembers: ReadonlySet<string> = new Set(["value", "total", "runningTotal", "totalDebt", "threshold"])
+const amountMembers: ReadonlySet<string> = new Set([
+  "value",
+  "total",
+  "runningTotal",
+  "totalDebt",
+  "threshold",
+  "before",
+  "after"
+])
 
 /** Matches the number that follows the name of a member, by the grammar of JSON. */
 const numberAfterName = /[\t\n\r ]*:[\t\n\r ]*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)/y

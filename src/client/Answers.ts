@@ -211,6 +211,57 @@ export interface RejectedPage {
   readonly next?: string
 }
 
+/** The values that a rule measured of a purchase: exact decimals, or whole numbers for `quantity` and `count`. */
+export interface MeasuredValues {
+  /** The running measure before the purchase; missing for a measure of one purchase. */
+  readonly before?: Decimal
+  /** The measure of the purchase, or the running measure including the purchase. */
+  readonly after: Decimal
+}
+
+/** A purchase that met a rule. */
+export interface AlertedPurchase extends PurchaseContent {
+  readonly storedAt: string
+  /** The sequence of the commit that applied the purchase. */
+  readonly ledgerSequence: number
+}
+
+/** An alert that a rule would have given, as a back-test finds it. */
+export interface WouldBeAlert {
+  readonly id: string
+  readonly purchase: AlertedPurchase
+  readonly measured: MeasuredValues
+}
+
+/** An alert: a purchase met a rule of a user. */
+export interface Alert extends WouldBeAlert {
+  /** The user whose rule it is. */
+  readonly owner: string
+  readonly ruleId: string
+  readonly ruleVersion: number
+  /** The rule as a sentence. */
+  readonly inWords: string
+  /** The rule as it stood at the purchase's place in the ledger. */
+  readonly rule: Rule
+  /** The time at which the alert was stored. */
+  readonly alertedAt: string
+}
+
+/** One page of a user's alerts, newest first. */
+export interface AlertPage {
+  readonly alerts: ReadonlyArray<Alert>
+  /** No alert is missing of purchases whose `ledgerSequence` is at most this sequence. */
+  readonly completeThrough: number
+  /** The path of the next page; missing on the last page. */
+  readonly next?: string
+}
+
+/** The alerts that one purchase gave one user, as a feed has them. */
+export interface UserAlerts {
+  readonly owner: string
+  readonly alerts: ReadonlyArray<Alert>
+}
+
 /** The state of one partition. */
 export interface PartitionStatus {
   readonly partition: number

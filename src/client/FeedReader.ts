@@ -1,4 +1,4 @@
-import type { AppliedRevision } from "./Answers.ts"
+import type { AppliedRevision, UserAlerts } from "./Answers.ts"
 import { NoAnswer } from "./Failure.ts"
 import { eventsOf, linesOf, type ServerSentEvent } from "./Lines.ts"
 import { lineNeeds } from "./Runtime.ts"
@@ -14,22 +14,41 @@ export type FeedEvent =
   | { readonly kind: "reset"; readonly id: string; readonly reason: string; readonly detail: string }
 
 export interface FeedOptions extends CallOptions {
-  /** The user whose feed is read. Without a user the feed has all accounts. */
+  /** The user whose feed is read. Without a user the feed has all users. */
   readonly userId?: string
   /** The id after which the feed goes on; `"0"` is the beginning. Without an id the feed begins now. */
   readonly after?: string
 }
 
+/** An event of a feed of alerts. The feed goes on after its `id`, which is opaque text. */
+export type AlertEvent =
+  | { readonly kind: "alerts"; readonly id: string; readonly told: UserAlerts }
+  | Extract<FeedEvent, { readonly kind: "reset" }>
+
+/** Makes an event of a feed from the data of an event without a name. */
+type EventOf<Event> = (id: string, body: unknown) => Event
+
+export const appliedEvent: EventOf<FeedEvent> = (id, body) => ({
+  kind: "applied",
+  id,
+  applied: body as AppliedRevision
+})
+export const alertEvent: EventOf<AlertEvent> = (id, body) => ({ kind: "alerts", id, told: body as UserAlerts })
+
 /**
  * Returns the event for the caller; `undefined` if the event has no data or an unknown name. Throws a NoAnswer if the
  * feed ends.
  */
-const feedEventOf = ({ name, id, data }: ServerSentEvent, path: string): FeedEvent | undefined => {
+const feedEventOf = <Event>(
+  { name, id, data }: ServerSentEvent,
+  path: string,
+  eventOf: EventOf<Event>
+): Event | Extract<FeedEvent, { readonly kind: "reset" }> | undefined => {
   if (data === "") return undefined
   const body = jsonIn(data, 200, path)
   if (name === "end") throw new NoAnswer((body as { readonly detail: string }).detail)
   if (name === "reset") return { kind: "reset", id, ...(body as { reason: string; detail: string }) }
-  return name === "" ? { kind: "applied", id, applied: body as AppliedRevision } : undefined
+  return name === "" ? eventOf(id, body) : undefined
 }
 
 /** Aborts its signal when a feed was silent for {@link silenceMillisecondsMax}. */
@@ -60,7 +79,12 @@ class Silence {
 }
 
 /** Yields the events of a feed. When the feed breaks off, goes on after the last event. */
-export async function* readFeed(transport: Transport, path: string, options: FeedOptions): AsyncGenerator<FeedEvent> {
+export async function* readFeed<Event>(
+  transport: Transport,
+  path: string,
+  options: FeedOptions,
+  eventOf: EventOf<Event>
+): AsyncGenerator<Event | Extract<FeedEvent, { readonly kind: "reset" }>> {
   transport.requireRuntime(lineNeeds)
   let last = options.after
   // The timeout of the call counts until the service is heard. From then on `Silence` watches the connection.
@@ -79,7 +103,7 @@ export async function* readFeed(transport: Transport, path: string, options: Fee
           // While the caller works on an event, nothing is read, so that time does not count as silence.
           silence.paused()
           if (event !== undefined) {
-            const found = feedEventOf(event, path)
+            const found = feedEventOf(event, path, eventOf)
             if (event.id !== "") last = event.id
             if (found !== undefined) yield found
           }

@@ -1,5 +1,7 @@
 import type {
   AccountTotal,
+  Alert,
+  AlertPage,
   AppliedPurchase,
   Duplicated,
   Generated,
@@ -17,7 +19,8 @@ import type {
   StoredRule,
   SystemStatus
 } from "./Answers.ts"
-import { type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
+import { type BackTestEvent, type BackTestOptions, readBackTest } from "./BackTestReader.ts"
+import { type AlertEvent, alertEvent, appliedEvent, type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
 import { type NewPurchase, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
 import { changeHeaders, type ChangeOptions, type NewRule, type PutOptions, ruleText } from "./NewRule.ts"
 import { withUnanswered } from "./Retry.ts"
@@ -34,6 +37,11 @@ export interface PageOptions extends CallOptions {
   readonly limit?: number
   /** The `next` of the previous page; left out for the first page. */
   readonly next?: string | undefined
+}
+
+export interface AlertOptions extends CallOptions {
+  /** Waits up to 5 s until all purchases up to this sequence are judged, like the `ledgerSequence` of a receipt. */
+  readonly through?: number
 }
 
 /** The number of items of a page of {@link PurchaseClient.history} and {@link PurchaseClient.rejected} by default. */
@@ -231,7 +239,47 @@ export class PurchaseClient {
    */
   feed(options: FeedOptions = {}): AsyncGenerator<FeedEvent> {
     const path = options.userId === undefined ? "/feed" : `${userPath(options.userId)}/feed`
-    return readFeed(this.transport, path, options)
+    return readFeed(this.transport, path, options, appliedEvent)
+  }
+
+  /** Reads one page of a user's alerts, newest first. `next` of a page leads to the page after it. */
+  async alertsPage(userId: string, { through, ...options }: AlertOptions & PageOptions = {}): Promise<AlertPage> {
+    const path = pagePath(`${userPath(userId)}/alerts`, options)
+    const query = through === undefined ? "" : `${path.includes("?") ? "&" : "?"}through=${through}`
+    return (await this.transport.json(path + query, {}, options.signal)) as AlertPage
+  }
+
+  /** Yields all alerts of a user that are kept, newest first, and reads the pages as they are taken. */
+  alerts(userId: string, { through, ...options }: AlertOptions = {}): AsyncGenerator<Alert> {
+    return itemsOf(
+      (next) => {
+        const wait = next === undefined && through !== undefined ? { through } : {}
+        return this.alertsPage(userId, { limit: pageLimit, ...options, ...wait, next })
+      },
+      ({ alerts }) => alerts
+    )
+  }
+
+  /** Yields the alerts of one user or of all as they come, as {@link feed} yields commits. */
+  followAlerts(options: FeedOptions = {}): AsyncGenerator<AlertEvent> {
+    const path = options.userId === undefined ? "/alerts/feed" : `${userPath(options.userId)}/alerts/feed`
+    return readFeed(this.transport, path, options, alertEvent)
+  }
+
+  /**
+   * Says how often a rule would have been met by purchases of the past: a rule of the user by its id, or any other
+   * rule. Stores nothing. Sends as many requests as the range takes.
+   */
+  backTest(userId: string, rule: string | NewRule, options: BackTestOptions = {}): AsyncGenerator<BackTestEvent> {
+    const { from, to } = options
+    const isStored = typeof rule === "string"
+    const base = isStored ? `${rulePath(userId, rule)}/backtest` : `${userPath(userId)}/rules/backtest`
+    const range = new URLSearchParams({ ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) })
+    const init = isStored
+      ? { method: "POST" }
+      : { method: "POST", headers: { "content-type": "application/json" }, body: ruleText(rule) }
+    const path = range.size === 0 ? base : `${base}?${range}`
+    return readBackTest(this.transport, { path, pathAfter: (next) => pagePath(base, { next }), init }, options)
   }
 
   private read(path: string, { consistency, signal }: ReadOptions): Promise<unknown> {

@@ -45,7 +45,7 @@ describe("amounts of the client", () => {
   })
 
   it("amounts in any JSON text are read as the JSON.parse of a newer runtime reads them", () => {
-    const names = new Set(["value", "total", "runningTotal", "totalDebt", "threshold"])
+    const names = new Set(["value", "total", "runningTotal", "totalDebt", "threshold", "before", "after"])
     const bySource = (json: string): unknown =>
       JSON.parse(json, (name, value: unknown, { source }: { readonly source?: string } = {}) =>
         typeof value === "number" && names.has(name) ? source : value

@@ -7,6 +7,7 @@ import { type ProblemBody, problemKinds as servedKinds } from "../../src/edge/co
 import type * as Served from "../../src/edge/contract/AnswerBodies.ts"
 import { openApi } from "../../src/edge/route/OpenApi.ts"
 import { routes } from "../../src/edge/server/Routes.ts"
+import type * as ServedAlerts from "../../src/edge/contract/AlertBodies.ts"
 import type * as ServedRules from "../../src/edge/contract/RuleBodies.ts"
 import type * as ServedRejected from "../../src/edge/rejected/routes.ts"
 import type { ReadyState } from "../../src/edge/service/probes.ts"
@@ -37,6 +38,8 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof ServedRules.ListedRule, Client.ListedRule>,
   true satisfies Agrees<typeof ServedRules.StoredRuleBody, Client.StoredRule>,
   true satisfies Agrees<typeof ServedRules.RuleList, Client.RuleList>,
+  true satisfies Agrees<typeof ServedAlerts.AlertBody, Client.Alert>,
+  true satisfies Same<Read<ReturnType<typeof ServedAlerts.wouldBeAlertBody>>, Plain<Client.WouldBeAlert>>,
   true satisfies Agrees<typeof SystemState, Client.SystemStatus>,
   true satisfies Agrees<typeof ReadyState, Client.ReadyState>,
   true satisfies Agrees<typeof ProblemBody, ClientProblem>,

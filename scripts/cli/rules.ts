@@ -235,7 +235,7 @@ const test = Command.make(
       for await (const event of client.backTest(given.user, given.rule, options)) {
         if (event.kind === "alert") {
           if (given.list) print(event.alert, matchText(event.alert))
-        } else if (event.isComplete) {
+        } else if (event.kind === "progress" && event.isComplete) {
           const { matches, purchases } = event
           const times = matches === 1 ? "once" : `${counted(matches)} times`
           const text = `${plain(given.rule)} would have fired ${times} on ${counted(purchases)} purchases of ${given.days} days`

@@ -14,11 +14,18 @@ export interface BackTestOptions extends CallOptions {
   readonly to?: string
 }
 
-/** An alert that the rule would have given, or how far the back-test is. */
+/** The rule, an alert that it would have given, or how far the back-test is. */
 export type BackTestEvent =
+  /** The first event: the rule as a sentence. */
+  | { readonly kind: "rule"; readonly inWords: string }
   | { readonly kind: "alert"; readonly alert: WouldBeAlert }
   /** The numbers of all requests up to now. With `isComplete`, this event is the last. */
   | { readonly kind: "progress"; readonly matches: number; readonly purchases: number; readonly isComplete: boolean }
+
+/** The first line of a request. */
+interface RuleLine {
+  readonly inWords: string
+}
 
 /** The last line of a request. */
 interface EndLine {
@@ -38,7 +45,7 @@ export interface BackTestCall {
 async function* linesIn(transport: Transport, path: string, init: RequestInit, signal: AbortSignal) {
   const { body } = await transport.send(path, init, signal)
   for await (const text of linesOf(body)) {
-    const line = jsonIn(text, 200, path) as WouldBeAlert | EndLine
+    const line = jsonIn(text, 200, path) as RuleLine | WouldBeAlert | EndLine
     yield line
     if ("matches" in line) return
   }
@@ -58,6 +65,7 @@ export async function* readBackTest(
   const patience = transport.patience(signal, requestSeconds)
   let [matches, purchases] = [0, 0]
   let given = 0
+  let isRuleGiven = false
   let asked = path
   try {
     for (let attempt = 1; ; attempt += 1) {
@@ -68,7 +76,11 @@ export async function* readBackTest(
         for await (const line of linesIn(transport, asked, init, AbortSignal.any([over.signal, patience.signal]))) {
           attempt = 0
           patience.stop()
-          if ("matches" in line) {
+          if ("inWords" in line) {
+            if (!isRuleGiven) yield { kind: "rule", ...line }
+            isRuleGiven = true
+            patience.start()
+          } else if ("matches" in line) {
             matches += line.matches
             purchases += line.purchases
             given = 0

@@ -40,7 +40,38 @@ export const ask = async (path, init = {}) => {
   // The token has ended, so the page has to ask for another one.
   if (response.status === 401 && !path.startsWith("session")) window.dispatchEvent(new Event(signedOut))
   if (!response.ok) throw new ServiceProblem(problemIn(response, text))
-  return parseExact(text)
+  return text === "" ? undefined : parseExact(text)
+}
+
+/** The status of a request that may be sent again in some seconds. */
+const tooManyStatus = 429
+
+/**
+ * Asks the service, and hands on each line of its answer as it comes. Returns `busy` if the service can serve the
+ * request only later. Throws a ServiceProblem, or the reason of an aborted signal.
+ *
+ * @param {string} path
+ * @param {RequestInit} init
+ * @param {(line: any) => void} heard
+ * @returns {Promise<"answered" | "busy">}
+ */
+export const askLines = async (path, init, heard) => {
+  try {
+    const response = await fetch(path, init)
+    if (response.status === tooManyStatus) return "busy"
+    if (!response.ok || response.body === null) throw new ServiceProblem(problemIn(response, await response.text()))
+    let begun = ""
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      const lines = (begun + read.value).split("\n")
+      begun = lines.pop() ?? ""
+      for (const line of lines) heard(parseExact(line))
+    }
+    return "answered"
+  } catch (failure) {
+    if (init.signal?.aborted || failure instanceof ServiceProblem) throw failure
+    throw new ServiceProblem("The service cannot be reached.")
+  }
 }
 
 // All paths are relative to the page, which a proxy may serve below a prefix.

@@ -4,6 +4,7 @@ import { Feed } from "./Feed.js"
 import { amount, plural } from "./Format.js"
 import { HistoryView } from "./HistoryView.js"
 import { showReceipt } from "./ReceiptDialog.js"
+import { RulesView } from "./RulesView.js"
 import { ask, messageOf, userPath } from "./Service.js"
 import { showSpending } from "./SpendingChart.js"
 
@@ -12,7 +13,7 @@ const readEveryMilliseconds = 1_500
 
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
 
-/** The total, spending and history of one user. All three follow the feed of the account. */
+/** The total, spending, history, rules and alerts of one user. They follow the feeds of the account and of its alerts. */
 export class UserView {
   userId = ""
   /** @type {Feed | undefined} */
@@ -22,6 +23,7 @@ export class UserView {
   message = byId("user-message")
   input = byId("user-id", HTMLInputElement)
   history = new HistoryView(showReceipt, (failure) => this.failed(failure))
+  rules = new RulesView(showReceipt)
   actions = new ActionsView(
     () => this.userId,
     () => this.readSoon()
@@ -58,6 +60,7 @@ export class UserView {
       if (userId !== this.userId) return
       say(this.message, "")
       byId("user-account").hidden = false
+      void this.rules.show(userId)
       this.watch()
     } catch (failure) {
       if (userId === this.userId) this.failed(failure)
@@ -73,10 +76,12 @@ export class UserView {
     })
     this.feed = feed
     feed.open()
+    this.rules.watch()
   }
 
   hide() {
     this.feed?.close()
+    this.rules.hide()
     clearTimeout(this.timer)
     this.timer = undefined
   }

@@ -238,7 +238,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
 
     // Every control is reached, one after another.
     const usable = await page.evaluate<number>(`
-      [...document.querySelectorAll("a,button,input,summary,[tabindex='0']")].filter(
+      [...document.querySelectorAll("a,button,input,select,summary,[tabindex='0']")].filter(
         (element) => element.checkVisibility() && !element.disabled && (element.type !== "radio" || element.checked)
       ).length`)
     await page.evaluate("document.activeElement.blur(); document.getElementById('newest-pause').click()")

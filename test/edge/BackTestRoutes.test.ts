@@ -29,7 +29,8 @@ const backTest = async (path: string, rule?: object, app: Hono = service.edge.ap
     body: ""
   })
   const lines = answer.body.trimEnd().split("\n").map(exactJson)
-  return { alerts: lines.slice(0, -1), end: lines.at(-1) }
+  expect(lines[0]).toEqual({ inWords: expect.stringMatching(/^Alert when .*\.$/) })
+  return { alerts: lines.slice(1, -1), end: lines.at(-1) }
 }
 
 const idsOf = (alerts: ReadonlyArray<{ readonly id: string }>) => alerts.map(({ id }) => id)

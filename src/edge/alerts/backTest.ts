@@ -7,6 +7,7 @@ import { lacking } from "../access/Access.ts"
 import { callerOf } from "../access/Caller.ts"
 import type { FeedPlace } from "../../protocol/FeedPlace.ts"
 import type { Alert } from "../../rules/Alert.ts"
+import { type Rule, ruleInWords } from "../../rules/Rule.ts"
 import { ruleOf, type StoredRule } from "../../rules/RuleSet.ts"
 import { wouldBeAlertBody } from "../contract/AlertBodies.ts"
 import { linesMediaType, textAnswer } from "../contract/AnswerSpec.ts"
@@ -66,7 +67,7 @@ interface Asked {
 const answers = {
   200: textAnswer(
     linesMediaType,
-    "Lines of JSON. Each alert that the rule would have given is a line `{id, purchase, measured}`, in the order of the ledger. The last line is `{matches, purchases, next}`: the numbers of this request, and the path that goes on; `next` is missing if the range is judged."
+    "Lines of JSON. The first line is `{inWords}`: the rule as a sentence. Each alert that the rule would have given is a line `{id, purchase, measured}`, in the order of the ledger. The last line is `{matches, purchases, next}`: the numbers of this request, and the path that goes on; `next` is missing if the range is judged."
   )
 }
 
@@ -106,8 +107,13 @@ const problemOfRun = (failure: BackTestFailure) =>
 const lineOf = (alert: Alert): string => `${JSON.stringify(wouldBeAlertBody(alert))}\n`
 
 /** Returns the lines of a back-test whose first alerts are known. A later failure ends the request with its `next`. */
-const linesOf = ({ run, close }: OpenBackTest, first: ReadonlyArray<Alert> | undefined, endLine: () => string) =>
-  Stream.paginate(first, (alerts: ReadonlyArray<Alert> | undefined) =>
+const linesOf = (
+  { run, close }: OpenBackTest,
+  rule: Rule,
+  first: ReadonlyArray<Alert> | undefined,
+  endLine: () => string
+) => {
+  const alerts = Stream.paginate(first, (alerts: ReadonlyArray<Alert> | undefined) =>
     alerts === undefined
       ? Effect.succeed([[endLine()], Option.none()] as const)
       : run.next.pipe(
@@ -117,10 +123,12 @@ const linesOf = ({ run, close }: OpenBackTest, first: ReadonlyArray<Alert> | und
           Effect.orElseSucceed(() => undefined),
           Effect.map((next) => [alerts.map(lineOf), Option.some(next)] as const)
         )
-  ).pipe(
+  )
+  return Stream.concat(Stream.succeed(`${JSON.stringify({ inWords: ruleInWords(rule) })}\n`), alerts).pipe(
     Stream.ensuring(Effect.sync(close)),
     Stream.map((line) => Buffer.from(line))
   )
+}
 
 interface Tested {
   readonly owner: string
@@ -153,7 +161,7 @@ const answer = Effect.fnUntraced(function* (edge: EdgeRuntime, http: HttpContext
     return `${JSON.stringify({ matches, purchases, next: referenceTo(edge, `${path}?${rest}`) })}\n`
   }
   const services = yield* Effect.context<never>()
-  return new Response(Stream.toReadableStreamWith(linesOf(open, first, endLine), services), {
+  return new Response(Stream.toReadableStreamWith(linesOf(open, rule.rule, first, endLine), services), {
     headers: { "content-type": linesMediaType, "cache-control": "no-store" }
   })
 })

@@ -20,7 +20,6 @@ export const problemKinds = [
   "rules-full",
   "webhooks-full",
   "precondition-failed",
-  "too-many-at-once",
   "headers-too-large",
   "too-many-requests",
   "internal-error",

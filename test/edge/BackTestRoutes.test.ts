@@ -215,7 +215,7 @@ describe("a back-test over HTTP", () => {
     )
     expect(refused).toEqual(
       refusal(
-        "too-many-at-once",
+        "too-many-requests",
         `This edge runs ${backTestsMax} back-tests already. Nothing was changed; try again.`,
         path,
         { "retry-after": "10" }

@@ -38,7 +38,7 @@ const titles: Record<string, readonly [number, string]> = {
   "unsupported-media-type": [415, "The content type is not supported"],
   "refused-by-rules": [422, "The rules refuse this value"],
   "conflicting-purchase": [422, "This id was used for another purchase"],
-  "too-many-at-once": [429, "Too many of these requests at once"],
+  "too-many-requests": [429, "The caller asks for too much at once"],
   unavailable: [503, "The service is not available now"],
   "outcome-unknown": [504, "The outcome is unknown"],
   "not-current": [504, "The answer could not be made current in time"]

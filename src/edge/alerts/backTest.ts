@@ -27,7 +27,7 @@ const rangeDefault = Duration.days(30)
 const retryAfterSeconds = Duration.toSeconds(backTestTimeMax)
 
 const busy = problem(
-  "too-many-at-once",
+  "too-many-requests",
   `This edge runs ${backTestsMax} back-tests already. Nothing was changed; try again.`,
   { "retry-after": String(retryAfterSeconds) }
 )
@@ -38,6 +38,9 @@ const ofSomeUsers = lacking(
   "A back-test of a rule about all users gives their purchases, and this token is for some of them.",
   scope
 )
+
+/** The points that a back-test costs its caller. It reads as much as a thousand accounts. */
+const cost = () => 1_000
 
 const foreignCursor = problem(
   "malformed-request",
@@ -73,7 +76,7 @@ const answers = {
 
 const problems = [
   "forbidden",
-  "too-many-at-once",
+  "too-many-requests",
   "refused-by-rules",
   "not-current",
   "unavailable",
@@ -176,6 +179,7 @@ const storedRoute = route({
   summary: "How often a rule would have been met",
   description,
   scope,
+  cost,
   stores: false,
   isLong: true,
   parameters: { id: askedUserIdField, ruleId: askedRuleIdField },
@@ -199,6 +203,7 @@ const givenRoute = route({
   summary: "How often a rule would be met, before it is stored",
   description: `${description} The ids of its alerts end with 0. Send the same body to \`next\`.`,
   scope,
+  cost,
   stores: false,
   isLong: true,
   parameters: { id: askedUserIdField },

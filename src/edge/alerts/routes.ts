@@ -36,6 +36,7 @@ const alertsRoute = route({
   summary: "The alerts of a user's rules, newest first, in pages",
   stores: false,
   scope: "alerts:read",
+  cost: ({ limit }) => 1 + limit,
   parameters: { id: askedUserIdField },
   query: {
     limit: optional(

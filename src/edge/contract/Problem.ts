@@ -21,7 +21,6 @@ export const problemKinds = {
   "wrong-host": [421, "The host is not a name of this service"],
   "refused-by-rules": [422, "The rules refuse this value"],
   "conflicting-purchase": [422, "This id was used for another purchase"],
-  "too-many-at-once": [429, "Too many of these requests at once"],
   "headers-too-large": [431, "The headers are too large"],
   "too-many-requests": [429, "The caller asks for too much at once"],
   "internal-error": [500, "The server made a mistake"],

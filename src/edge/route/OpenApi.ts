@@ -85,7 +85,6 @@ const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHea
   unavailable: ["retry-after"],
   unauthenticated: ["www-authenticate"],
   forbidden: ["www-authenticate"],
-  "too-many-at-once": ["retry-after"],
   "too-many-requests": ["retry-after", "ratelimit", "ratelimit-policy"]
 }
 /** The problems that no route declares: for unknown paths and methods, and for requests that reach no route. */

@@ -61,6 +61,8 @@ export interface Account {
    * again is skipped.
    */
   decidedThrough: number
+  /** When the broker stored the newest applied purchase, in milliseconds since 1970; 0 before the first purchase. */
+  storedThrough: number
   /** The sequence of the commit with the newest revision, 0 before the first. */
   revisionSequence: number
   /** The number of newest revisions that no stored segment covers. */
@@ -117,6 +119,7 @@ export const emptyAccount = (): Account => ({
   total: 0n,
   count: 0,
   decidedThrough: 0,
+  storedThrough: 0,
   revisionSequence: 0,
   unsealedRevisions: 0,
   unsealedRepeats: undefined,
@@ -133,6 +136,9 @@ export const emptyAccount = (): Account => ({
  * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. The same id with the
  * same content is a repeat, and with another content it is a conflict. Input that the account has decided before is
  * skipped, because it was counted then. Such input comes after a crash, when the log is read again.
+ *
+ * The times of an account's purchases never fall. If the broker's clock steps back, a purchase gets the time of the
+ * purchase before it. Windows of rules and totals of the past need times that rise.
  */
 export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): Decision => {
   let applied: Array<AppliedPurchase> | undefined
@@ -141,9 +147,9 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
   let repeats: Map<string, Repeats> | undefined
   let conflicts: Array<Delivered> | undefined
   let total = account.total
-  let decidedThrough = account.decidedThrough
+  let { decidedThrough, storedThrough } = account
   for (const delivered of deliveries) {
-    const { purchase, inputSequence, inputIndex, storedAt } = delivered
+    const { purchase, inputSequence, inputIndex } = delivered
     const { purchaseId } = purchase
     const fingerprint = contentFingerprint(purchase)
     const known = account.purchaseIds.fingerprintOf(purchaseId) ?? appliedFingerprints?.get(purchaseId)
@@ -151,6 +157,8 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
       if (deliveries.length > 1) (appliedFingerprints ??= new Map()).set(purchaseId, fingerprint)
       total += purchaseTotal(purchase)
       const { productName, productType, valueCents, quantity } = purchase
+      if (delivered.storedAt > storedThrough) storedThrough = delivered.storedAt
+      const storedAt = storedThrough
       const entry = { purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt }
       // A `push` makes the engine reserve room for 17 elements. Most decisions apply one purchase.
       if (applied === undefined || fingerprints === undefined) {
@@ -299,6 +307,15 @@ const appended = (list: Array<number>, sequence: number): Array<number> => {
   return list
 }
 
+/**
+ * Takes the time of the newest purchase of a revision. Callers that read an account need this only if its newest
+ * revisions have no purchase.
+ */
+export const takeStoredThrough = (account: Account, { purchases }: Pick<Revision, "purchases">): void => {
+  // In older ledgers the times of purchases may fall.
+  for (const { storedAt } of purchases) if (storedAt > account.storedThrough) account.storedThrough = storedAt
+}
+
 /** Adds the purchases and repeats of one unsealed revision to the purchaseId set. */
 const takeMembers = (
   account: Account,
@@ -333,6 +350,7 @@ export const evolve = (
   account.decidedThrough = revision.decidedThrough
   account.revisionSequence = sequence
   account.unsealedRevisions = revision.unsealed
+  takeStoredThrough(account, revision)
   takeMembers(account, revision, sequence, fingerprints)
 }
 

@@ -6,7 +6,8 @@ import {
   type SealedOrder,
   type StoredRevision,
   takeSealedOrder,
-  takeSegment
+  takeSegment,
+  takeStoredThrough
 } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { revisionLineOf } from "../protocol/Commit.ts"
@@ -151,6 +152,10 @@ export class AccountReader extends Context.Service<
         if (segment > 0) yield* takeSegments(chain, userToken, account, segment)
         const revisions = unsealedRevisions === 1 ? [stored] : yield* unsealed(readNamed, userToken, stored)
         for (const { revision, sequence } of revisions) evolve(account, revision, sequence)
+        const lastApplying = account.applying.at(-1)
+        if (lastApplying !== undefined && revisions.every(({ revision }) => revision.purchases.length === 0)) {
+          takeStoredThrough(account, (yield* readNamed(lastApplying)).revision)
+        }
         if (account.purchaseIds.size === account.count) return account
         return yield* inconsistent(userToken, `it has ${account.purchaseIds.size} ids for ${account.count} purchases`)
       })

@@ -183,6 +183,23 @@ const commitLast = (ledger: AccountLedger) => {
 }
 
 describe("decide", () => {
+  it("the times of an account's purchases never fall, however the broker's clock steps back", () => {
+    fc.assert(
+      fc.property(purchases, cuts, fc.array(fc.nat(50), { minLength: 1 }), (all, sizes, times) => {
+        const ledger = makeLedger()
+        const log = delivered(all).map((one, index) => ({ ...one, storedAt: times[index % times.length] ?? 0 }))
+        commitAll(ledger, grouped(log, sizes))
+        const first = new Map<string, Delivered>()
+        for (const one of log) if (!first.has(one.purchase.purchaseId)) first.set(one.purchase.purchaseId, one)
+        let newest = 0
+        const expected = Array.from(first.values(), ({ storedAt }) => (newest = Math.max(newest, storedAt)))
+        const applied = ledger.revisions.flatMap(({ revision }) => revision.purchases.map(({ storedAt }) => storedAt))
+        expect(applied).toEqual(expected)
+        expect(ledger.account.storedThrough).toBe(newest)
+      })
+    )
+  })
+
   it("decide applies each id once and in order, for any repeats and groups", () => {
     fc.assert(
       fc.property(purchases, cuts, lag, (all, sizes, commitsMeanwhile) => {

@@ -58,7 +58,8 @@ const deliver = (ids: ReadonlyArray<number>, from: number): Array<Delivered> =>
     },
     inputSequence: from + index,
     inputIndex: 0,
-    storedAt: 0
+    // The broker's clock steps back now and then.
+    storedAt: 10_000 + (from + index) - 3 * ((from + index) % 7)
   }))
 
 const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index)
@@ -97,6 +98,18 @@ describe("an account that is read from the journal", () => {
     const made = makeAccount()
     expect(await made.load("new", 0)).toMatchObject({ success: { count: 0, total: 0n, revisionSequence: 0 } })
     expect(made.read).toEqual([])
+  })
+
+  it("an account whose newest revisions only count repeats has the time of its newest purchase", async () => {
+    const made = makeAccount()
+    commitAll(made, [[1], [2]])
+    made.ledger.beginSeal()
+    made.ledger.endSeal()
+    commitAll(made, [[1], [2], [1]])
+    expect(made.ledger.account.unsealedRevisions).toBe(3)
+    const { storedThrough } = await loaded(made)
+    expect(storedThrough).toBe(made.ledger.account.storedThrough)
+    expect(storedThrough).toBeGreaterThan(9_990)
   })
 
   it("an account that is read equals the account that its actor had in memory", () =>

@@ -12,6 +12,7 @@ import { alertViewOf } from "./edge/webhook/AlertView.ts"
 import type { BrokerFailure } from "./protocol/BrokerError.ts"
 import { edgeMetricsLayer } from "./edge/server/EdgeMetrics.ts"
 import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
+import { AlertStatus } from "./status/AlertStatus.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
 import { Judge } from "./judge/Judge.ts"
@@ -117,6 +118,7 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookL
         AlertFeed.layer,
         AlertPages.layer,
         RuleStore.layer.pipe(Layer.provide(rulesInAllLayer)),
+        AlertStatus.layer,
         SystemStatus.layer(Duration.toMillis(settings.workerLease))
       )
     ),

@@ -316,6 +316,17 @@ export interface WorkerStatus {
   readonly rejected?: number
 }
 
+/** How far the purchases of a shard of users are judged by rules. */
+export interface ShardStatus {
+  readonly shard: number
+  /** The judge that judged last; left out if none ever did. */
+  readonly judge?: string
+  /** The sequence of the ledger up to which all alerts are stored; left out if no judge ever judged. */
+  readonly judgedThrough?: number
+  /** The age of the oldest purchase that is applied and not judged; 0 if there is none. */
+  readonly lagMilliseconds: number
+}
+
 /** The state of the whole system. */
 export interface SystemStatus {
   /** The time at which the edge read the status, at most half a second ago. */
@@ -325,6 +336,8 @@ export interface SystemStatus {
   readonly partitions: ReadonlyArray<PartitionStatus>
   /** The workers that were heard in the last minute and have not said that they end. */
   readonly workers: ReadonlyArray<WorkerStatus>
+  /** How far purchases are judged by rules; left out if the broker does not say. */
+  readonly alerts?: ReadonlyArray<ShardStatus>
   /** The state of the edge that answered. */
   readonly edge: {
     /** Purchases that the edge has taken and not stored yet. */

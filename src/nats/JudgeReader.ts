@@ -1,6 +1,6 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import { journalPrefix, journalStream, rulesFilter } from "../protocol/Subject.ts"
+import { commitFilter, journalPrefix, journalStream, rulesFilter } from "../protocol/Subject.ts"
 import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 import { type JournalPull, openJournalPull, type ReadingOver } from "./JournalPull.ts"
@@ -18,6 +18,10 @@ export class JudgeReader extends Context.Service<
   {
     /** Returns the sequence of the first value of any key `rules.<owner>`; `undefined` before the first value. */
     readonly firstRules: Effect.Effect<number | undefined, BrokerFailure>
+    /** Returns the first commit after a sequence, as the leader has it; `undefined` if there is none. */
+    readonly firstCommitAfter: (
+      after: number
+    ) => Effect.Effect<{ readonly storedAt: number } | undefined, BrokerFailure>
     /**
      * Hands on values of the keys `rules.<owner>`. The last value of each key is the newest one up to the sequence
      * `through`.
@@ -41,6 +45,8 @@ export class JudgeReader extends Context.Service<
           readMessage(connection, journalStream, { seq: 1, next_by_subj: rulesFilter }),
           (found) => found?.sequence
         ),
+        firstCommitAfter: (after) =>
+          readMessage(connection, journalStream, { seq: after + 1, next_by_subj: commitFilter }),
         rulesAsOf: (through, take) => Effect.scoped(takeRulesAsOf(connection, through, take)),
         read: (after) => openJournalPull(connection, judgedFilter, { after })
       })

@@ -8,6 +8,8 @@ import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { type PartitionQueue, QueueDepth } from "../../src/nats/QueueDepth.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../src/nats/WorkerBucket.ts"
+import { RuleBook } from "../../src/harness/alerts/RuleBook.ts"
+import { startJudge } from "../../src/harness/system/TestLedger.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import { purchaseText, refusal, useService } from "../support/TestService.ts"
 
@@ -46,6 +48,7 @@ describe("GET /status", () => {
         { partition: 1, notApplied }
       ],
       workers: [],
+      alerts: [{ shard: 0, lagMilliseconds: 0 }],
       edge: { waitingPurchases: 0, feedReaders: 0, timeZoneData: process.versions["tz"] }
     })
   })
@@ -66,6 +69,20 @@ describe("GET /status", () => {
     const { workers } = (await status()) as { workers: ReadonlyArray<{ startedAt: string }> }
     // The worker runs in the process of the test.
     expect(workers.map(({ startedAt }) => Date.parse(startedAt))).toEqual([Math.round(performance.timeOrigin)])
+  })
+
+  it("the status tells the judge of each shard, how far it has judged, and how long purchases wait for it", async () => {
+    const publish = async (subject: string, payload: string | Uint8Array) =>
+      (await service.client.jetstream().publish(subject, payload)).seq
+    await new RuleBook({ publish }).put("ann", "all", { measure: "value", is: "equal", threshold: 1 })
+    const bought = { purchaseId: "judged", quantity: 1 }
+    await service.post(purchaseText(bought), { prefer: "wait=10" })
+    await untilStatus({ alerts: [{ shard: 0, lagMilliseconds: expect.toSatisfy((lag: number) => lag > 0) }] })
+    const { stop } = await startJudge({ ...service.settings, workerId: "judge/1" })
+    await untilStatus({
+      alerts: [{ shard: 0, judge: "judge/1", judgedThrough: expect.any(Number), lagMilliseconds: 0 }]
+    })
+    await stop()
   })
 
   it("the status says that the broker is gone", async () => {

@@ -21,6 +21,7 @@ import { LineBodies } from "./LineBodies.ts"
 import { PurchaseReader } from "../contract/PurchaseReader.ts"
 import type { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { instanceOf, type Located } from "../contract/Reference.ts"
+import type { AlertStatus } from "../../status/AlertStatus.ts"
 import type { SystemStatus } from "../../status/SystemStatus.ts"
 
 export type EdgeServices =
@@ -34,6 +35,7 @@ export type EdgeServices =
   | AlertPages
   | AlertFeed
   | BackTest
+  | AlertStatus
   | SystemStatus
   | WebhookStore
   | SendTransport

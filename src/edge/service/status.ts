@@ -8,6 +8,7 @@ import { problem } from "../contract/Problem.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { Count, Instant, instant } from "../contract/AnswerBodies.ts"
 import { route } from "../route/Route.ts"
+import { AlertStatus, type ShardStatus } from "../../status/AlertStatus.ts"
 import { type PartitionStatus, SystemStatus, type WorkerStatus } from "../../status/SystemStatus.ts"
 
 /** The version of the time zone data, which decides where an hour, a day or a month begins. */
@@ -65,6 +66,24 @@ export const SystemState = Schema.Struct({
       })
     })
   ).annotateKey({ description: "The workers that were heard in the last minute and have not left." }),
+  alerts: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        shard: Count,
+        judge: Schema.optionalKey(Schema.String).annotateKey({
+          description: "The judge that judged last; missing if none ever did."
+        }),
+        judgedThrough: Schema.optionalKey(Count).annotateKey({
+          description: "The sequence of the ledger up to which all alerts are stored; missing if no judge ever judged."
+        }),
+        lagMilliseconds: Count.annotateKey({
+          description: "The age of the oldest purchase that is applied and not judged; 0 if there is none."
+        })
+      })
+    )
+  ).annotateKey({
+    description: "How far purchases are judged by rules, for each shard of users. Missing if the broker does not say."
+  }),
   edge: Schema.Struct({
     waitingPurchases: Count.annotateKey({ description: "How many purchases this edge has taken and not stored yet." }),
     feedReaders: Count,
@@ -98,6 +117,13 @@ const workerState = (
   }
 }
 
+const shardState = ({ shard, judge, judgedThrough, lagMilliseconds }: ShardStatus) => ({
+  shard,
+  ...(judge === undefined ? {} : { judge }),
+  ...(judgedThrough === undefined ? {} : { judgedThrough }),
+  lagMilliseconds
+})
+
 const statusRoute = route({
   method: "GET",
   path: "/status",
@@ -124,6 +150,7 @@ const statusRoute = route({
         })
       )
     )
+    const shards = yield* Effect.flatMap(AlertStatus, ({ current }) => current)
     const { at, partitions, workers } = reading
     return reply(200, {
       at: instant(at),
@@ -133,6 +160,7 @@ const statusRoute = route({
       workers: workers
         .map((worker) => workerState(worker, partitions))
         .toSorted((one, other) => one.worker.localeCompare(other.worker)),
+      ...(shards === undefined ? {} : { alerts: shards.map(shardState) }),
       edge: { waitingPurchases: publisher.waiting(), feedReaders: feed.readers() + alertFeed.readers(), timeZoneData }
     })
   })

@@ -28,6 +28,7 @@ import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { ConnectionState } from "./nats/client/ConnectionState.ts"
 import { WorkCounters } from "./metrics/WorkCounters.ts"
 import { AlertStream } from "./nats/AlertStream.ts"
+import { AuditLog } from "./nats/AuditLog.ts"
 import { CommitChain } from "./nats/CommitChain.ts"
 import { AlertLog } from "./nats/AlertLog.ts"
 import { CommitStream } from "./nats/CommitStream.ts"
@@ -131,9 +132,11 @@ export const accessLayer = (
   settings: Pick<Settings, "auth" | "replicas" | "jwtKeys" | "jwtIssuer" | "jwtAudience">
 ): Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, Connection> => {
   if (settings.auth === "none") return Layer.succeed(AccessControl, { access: undefined })
-  return settings.auth === "jwt"
-    ? jwtAccessLayer(settings.jwtKeys, { issuer: settings.jwtIssuer, audience: settings.jwtAudience })
-    : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer(settings.replicas)))
+  const access: Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, AuditLog | Connection> =
+    settings.auth === "jwt"
+      ? jwtAccessLayer(settings.jwtKeys, { issuer: settings.jwtIssuer, audience: settings.jwtAudience })
+      : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer(settings.replicas)))
+  return access.pipe(Layer.provide(AuditLog.layer(settings.replicas)))
 }
 
 const janitorLayer = (settings: Settings) =>

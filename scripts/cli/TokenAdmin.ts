@@ -3,6 +3,7 @@ import { Effect, Layer, References, Schema } from "effect"
 import { decodeTokenRecord, encodeTokenRecord, type TokenRecord } from "../../src/protocol/TokenRecord.ts"
 import { type IssuedToken, newToken, revokedToken, rolledToken } from "../../src/edge/access/TokenChanges.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
+import { AuditLog } from "../../src/nats/AuditLog.ts"
 import { TokenStore } from "../../src/nats/TokenStore.ts"
 import { readEnvironment } from "../../src/Settings.ts"
 
@@ -33,8 +34,11 @@ const found = Effect.fnUntraced(function* (id: string) {
   return { sequence: stored.sequence, record: decodeTokenRecord(stored.text) }
 })
 
-const replace = Effect.fnUntraced(function* (id: string, record: TokenRecord, at: number) {
+/** Writes down who asks for the change of a token, and then makes the change. */
+const replace = Effect.fnUntraced(function* (what: string, id: string, record: TokenRecord, at: number) {
   const store = yield* TokenStore
+  const log = yield* AuditLog
+  yield* log.append({ v: 1, by: maker(), name: "command line", what, of: id, at: Date.now() })
   yield* store
     .replace(id, encodeTokenRecord(record), at)
     .pipe(
@@ -47,9 +51,9 @@ const replace = Effect.fnUntraced(function* (id: string, record: TokenRecord, at
 /** Creates a token. */
 export const createToken = Effect.fnUntraced(function* (
   rights: Omit<TokenRecord, "v" | "secrets" | "madeAt" | "madeBy">
-): Effect.fn.Return<IssuedToken, unknown, TokenStore> {
+): Effect.fn.Return<IssuedToken, unknown, TokenStore | AuditLog> {
   const made = newToken({ ...rights, madeAt: Date.now(), madeBy: maker() })
-  yield* replace(made.id, made.record, 0)
+  yield* replace("createToken", made.id, made.record, 0)
   return made
 })
 
@@ -71,31 +75,33 @@ export const listTokens = Effect.gen(function* () {
 export const rollToken = Effect.fnUntraced(function* (
   id: string,
   keepOldMilliseconds: number
-): Effect.fn.Return<IssuedToken, unknown, TokenStore> {
+): Effect.fn.Return<IssuedToken, unknown, TokenStore | AuditLog> {
   const { sequence, record } = yield* found(id)
   if (record.revokedAt !== undefined) {
     return yield* new TokenFailure({ reason: `The token ${id} is revoked. Create another one.` })
   }
   const now = Date.now()
   const rolled = rolledToken(id, record, now, now + keepOldMilliseconds)
-  yield* replace(id, rolled.record, sequence)
+  yield* replace("rollToken", id, rolled.record, sequence)
   return rolled
 })
 
 /** Ends a token for ever. */
 export const revokeToken = Effect.fnUntraced(function* (id: string) {
   const { sequence, record } = yield* found(id)
-  yield* replace(id, revokedToken(record, Date.now()), sequence)
+  yield* replace("revokeToken", id, revokedToken(record, Date.now()), sequence)
 })
 
 /** Does a change of tokens on the broker that NATS_URL names. */
-export const onBroker = <A>(change: Effect.Effect<A, unknown, TokenStore>): Effect.Effect<A, unknown> =>
+export const onBroker = <A>(change: Effect.Effect<A, unknown, TokenStore | AuditLog>): Effect.Effect<A, unknown> =>
   Effect.gen(function* () {
     const { natsUrl, replicas } = yield* readEnvironment
     // start.sh takes the port of its broker by this name.
     const port = process.env["NATS_URL"] ? undefined : process.env["NATS_PORT"]
     const url = port === undefined ? natsUrl : `nats://127.0.0.1:${port}`
-    const store = TokenStore.layer(replicas).pipe(Layer.provide(Connection.layer({ url, name: "purchases tokens" })))
+    const store = Layer.merge(TokenStore.layer(replicas), AuditLog.layer(replicas)).pipe(
+      Layer.provide(Connection.layer({ url, name: "purchases tokens" }))
+    )
     return yield* change.pipe(
       Effect.provide(store),
       Effect.timeoutOrElse({

@@ -3,6 +3,7 @@ import { createToken, revokeToken, rollToken } from "../../scripts/cli/TokenAdmi
 import { scopes } from "../../src/protocol/Scope.ts"
 import type { TokenRecord } from "../../src/protocol/TokenRecord.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
+import { AuditLog } from "../../src/nats/AuditLog.ts"
 import { TokenStore } from "../../src/nats/TokenStore.ts"
 
 export const allScopes: ReadonlyArray<string> = Object.keys(scopes)
@@ -11,10 +12,12 @@ const idOf = (token: string): string => token.split("_")[1] ?? ""
 
 /** The tokens on the broker of a test, as an operator changes them. */
 export class TestTokens {
-  private readonly runtime: ManagedRuntime.ManagedRuntime<TokenStore, unknown>
+  private readonly runtime: ManagedRuntime.ManagedRuntime<TokenStore | AuditLog, unknown>
 
   constructor(url: string) {
-    const store = TokenStore.layer(1).pipe(Layer.provide(Connection.layer({ url, name: "test tokens" })))
+    const store = Layer.merge(TokenStore.layer(1), AuditLog.layer(1)).pipe(
+      Layer.provide(Connection.layer({ url, name: "test tokens" }))
+    )
     this.runtime = ManagedRuntime.make(
       store.pipe(Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Error")))
     )

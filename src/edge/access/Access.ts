@@ -1,4 +1,6 @@
-import { Context } from "effect"
+import { Context, Effect } from "effect"
+import type { AuditRecord } from "../../protocol/AuditRecord.ts"
+import { AuditLog } from "../../nats/AuditLog.ts"
 import type { Context as HttpContext } from "hono"
 import { getCookie } from "hono/cookie"
 import { headerLines } from "../contract/HeaderLines.ts"
@@ -18,7 +20,24 @@ export interface Access {
   readonly identify: (token: string) => Caller | Refused | Promise<Caller | Refused>
   /** Calls `ended` once when the rights of a caller end. Returns a function that stops the watch. */
   readonly onEnd: (caller: Caller, ended: () => void) => () => void
+  /** Writes down that a caller asks for a change. Resolves to `false` if that is not possible. */
+  readonly audit: (record: AuditRecord) => Promise<boolean>
 }
+
+/** Returns the function that writes audit records. It logs why a record cannot be written. */
+export const auditing = Effect.gen(function* () {
+  const log = yield* AuditLog
+  const run = Effect.runPromiseWith(yield* Effect.context<never>())
+  return (record: AuditRecord): Promise<boolean> =>
+    run(
+      log.append(record).pipe(
+        Effect.as(true),
+        Effect.catch((failure) =>
+          Effect.as(Effect.logWarning("an audit record cannot be written, so its change is refused", failure), false)
+        )
+      )
+    )
+})
 
 /** The access of the edge of this process; `undefined` if the edge asks nobody for a token. */
 export class AccessControl extends Context.Service<AccessControl, { readonly access: Access | undefined }>()(

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises"
 import { Clock, Duration, Effect, Layer, Schema } from "effect"
 import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose"
-import { AccessControl } from "./Access.ts"
+import { AccessControl, auditing } from "./Access.ts"
 import { EndWatch } from "./EndWatch.ts"
 import { type JwtSettings, JwtVerifier } from "./JwtVerifier.ts"
 
@@ -47,12 +47,14 @@ export const jwtAccessLayer = (keys: string, settings: JwtSettings) =>
       const known = /^https?:/.test(keys) ? createRemoteJWKSet(new URL(keys)) : yield* fileKeys(keys)
       const verifier = new JwtVerifier(known, settings, () => clock.currentTimeMillisUnsafe())
       const ends = new EndWatch()
+      const audit = yield* auditing
       yield* Effect.sync(() => ends.check()).pipe(Effect.delay(expiryEvery), Effect.forever, Effect.forkScoped)
       return AccessControl.of({
         access: {
           isReady: () => true,
           identify: (token) => verifier.identify(token),
-          onEnd: (caller, ended) => ends.add(caller, ended)
+          onEnd: (caller, ended) => ends.add(caller, ended),
+          audit
         }
       })
     })

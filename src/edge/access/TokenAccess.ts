@@ -1,6 +1,6 @@
 import { Clock, Duration, Effect, Layer, Queue } from "effect"
 import { TokenStore } from "../../nats/TokenStore.ts"
-import { AccessControl } from "./Access.ts"
+import { AccessControl, auditing } from "./Access.ts"
 import { EndWatch } from "./EndWatch.ts"
 import { Tokens } from "./Tokens.ts"
 
@@ -25,6 +25,7 @@ export const tokenAccessLayer = Layer.effect(
     const clock = yield* Clock.Clock
     const tokens = new Tokens(() => clock.currentTimeMillisUnsafe())
     const ends = new EndWatch()
+    const audit = yield* auditing
     let isLoaded = false
 
     /** Takes all records that are newer than the newest one. */
@@ -61,7 +62,8 @@ export const tokenAccessLayer = Layer.effect(
       access: {
         isReady: () => isLoaded,
         identify: (token) => tokens.identify(token),
-        onEnd: (caller, ended) => ends.add(caller, ended)
+        onEnd: (caller, ended) => ends.add(caller, ended),
+        audit
       }
     })
   })

@@ -1,6 +1,9 @@
 import type { Context as HttpContext } from "hono"
 import { type EdgeRuntime, refusal } from "../runtime/EdgeRuntime.ts"
-import { isProblem, type Problem } from "../contract/Problem.ts"
+import type { IncomingMessage } from "node:http"
+import type { AuditRecord } from "../../protocol/AuditRecord.ts"
+import { instanceOf } from "../contract/Reference.ts"
+import { isProblem, type Problem, problem } from "../contract/Problem.ts"
 import type { Route } from "../route/Route.ts"
 import { type Access, identified, lacking } from "./Access.ts"
 import { type Caller, setCaller } from "./Caller.ts"
@@ -17,6 +20,35 @@ const rightsProblem = (
   return lacking(`${method} ${path} gives the data of all users, and this token is for some of them.`, scope)
 }
 
+/**
+ * Returns whether requests of a route are written down: replays, bulk purchases, and changes of rules and webhooks.
+ * Posts of purchases are not, because a record of each would cost as much as the purchase.
+ */
+const isAudited = ({ stores, scope }: Pick<Route, "stores" | "scope">): boolean =>
+  stores && scope !== "public" && scope !== "purchases:write"
+
+const recordOf = (edge: EdgeRuntime, http: HttpContext, route: Route, caller: Caller): AuditRecord => {
+  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
+  const from = incoming?.socket.remoteAddress
+  return {
+    v: 1,
+    by: caller.id,
+    name: caller.name,
+    ...(from === undefined ? {} : { from }),
+    what: route.name,
+    of: instanceOf(edge, http),
+    at: Date.now()
+  }
+}
+
+const unaudited = problem(
+  "unavailable",
+  "It cannot be written down who asks for this. Nothing was changed; try again.",
+  {
+    "retry-after": "1"
+  }
+)
+
 /** Answers a request by `serve` if its caller has the rights that the route needs, or else refuses the request. */
 export const authorized = (
   edge: EdgeRuntime,
@@ -28,8 +60,12 @@ export const authorized = (
   const decide = (caller: Caller | Problem) => {
     const wrong = isProblem(caller) ? caller : rightsProblem(route, caller)
     if (wrong !== undefined) return refusal(edge, http, wrong)
-    setCaller(http, caller as Caller)
-    return serve()
+    const known = caller as Caller
+    setCaller(http, known)
+    if (!isAudited(route) || http.req.method === "HEAD") return serve()
+    return access.audit(recordOf(edge, http, route, known)).then((written) => {
+      return written ? serve() : refusal(edge, http, unaudited)
+    })
   }
   const caller = identified(access, http)
   return caller instanceof Promise ? caller.then(decide) : decide(caller)

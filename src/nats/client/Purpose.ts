@@ -7,7 +7,8 @@ const storeNames: Readonly<Record<string, string>> = {
   [headsStream]: "the heads of accounts",
   [alertsStream]: "the alerts",
   KV_workers: "the signs of life of workers",
-  KV_tokens: "the tokens of callers"
+  KV_tokens: "the tokens of callers",
+  AUDIT: "the audit log"
 }
 
 /** The purpose of each part of the broker's API that is used. */

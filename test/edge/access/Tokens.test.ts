@@ -102,7 +102,12 @@ describe("an edge that has not read the tokens yet", () => {
   const app = makeApp({
     runPromiseExit: (effect, options) => Effect.runPromiseExit(effect as Effect.Effect<never>, options),
     isDraining: () => false,
-    access: { isReady: () => false, identify: () => expect.unreachable(), onEnd: () => () => undefined }
+    access: {
+      isReady: () => false,
+      identify: () => expect.unreachable(),
+      onEnd: () => () => undefined,
+      audit: () => expect.unreachable()
+    }
   })
 
   it("an edge answers 503 to every token, and is not ready, until it has read the tokens", async () => {

@@ -1,0 +1,141 @@
+import { Effect } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { makeApp } from "../../../src/edge/server/App.ts"
+import { everybody } from "../../../src/edge/access/Caller.ts"
+import { routes } from "../../../src/edge/server/Routes.ts"
+import { until } from "../../../src/harness/system/TestBroker.ts"
+import { startService, type TestService } from "../../support/TestService.ts"
+import { serve, type TestServer } from "../../support/TestServer.ts"
+import { bearer, TestTokens } from "../../support/TestTokens.ts"
+
+interface Recorded {
+  readonly by: string
+  readonly name: string
+  readonly from?: string
+  readonly what: string
+  readonly of: string
+  readonly at: number
+}
+
+const rule = JSON.stringify({
+  name: "dear",
+  enabled: true,
+  kind: "single",
+  atLeast: 100
+})
+
+describe("the audit log", () => {
+  let service: TestService
+  let server: TestServer
+  let tokens: TestTokens
+  let token: string
+  beforeAll(async () => {
+    service = await startService({ environment: { AUTH: "tokens" } })
+    server = await serve(service.edge.app)
+    tokens = new TestTokens(service.broker.url)
+    token = await tokens.create({ name: "operator" })
+    await until("the edge knows the token", async () => (await service.get("/status", bearer(token))).status === 200)
+  })
+  afterAll(async () => {
+    await server.close()
+    await tokens.stop()
+    await service.stop()
+  })
+
+  /** Returns all records of the stream, oldest first. */
+  const records = async (): Promise<ReadonlyArray<Recorded>> => {
+    const manager = await service.client.jetstreamManager()
+    const { state } = await manager.streams.info("AUDIT")
+    return Promise.all(
+      Array.from({ length: state.messages }, async (_, index) =>
+        (await manager.streams.getMessage("AUDIT", { seq: state.first_seq + index })).json<Recorded>()
+      )
+    )
+  }
+  const ask = (method: string, path: string, one: string, body?: string) =>
+    fetch(`http://127.0.0.1:${server.port}${path}`, {
+      method,
+      headers: { ...bearer(one), "content-type": "application/json" },
+      ...(body === undefined ? {} : { body })
+    })
+
+  it("each change of a token is written down with the person who made it", async () => {
+    const other = await tokens.create({ name: "other" })
+    await tokens.roll(other, 0)
+    await tokens.revoke(other)
+    const [, id] = other.split("_")
+    const own = (await records()).filter(({ of }) => of === id)
+    expect(own.map(({ what }) => what)).toEqual(["createToken", "rollToken", "revokeToken"])
+    expect(own[0]).toMatchObject({ by: expect.stringMatching(/^.+@.+$/), name: "command line" })
+  })
+
+  it("a change through the edge is written down with its token, its path and the address of its caller", async () => {
+    const before = Date.now()
+    await ask("PUT", "/users/ann/rules/dear", token, rule)
+    await ask("POST", "/rejected/7/0/replay", token, "{}")
+    await ask("POST", "/generate/1/ann", token)
+    const own = (await records()).filter(({ name }) => name === "operator")
+    expect(own.map(({ what, of }) => [what, of])).toEqual([
+      ["putRule", "/users/ann/rules/dear"],
+      ["replayRejected", "/rejected/7/0/replay"],
+      ["generateByPost", "/generate/1/ann"]
+    ])
+    const [, by = ""] = token.split("_")
+    for (const { at, ...one } of own) {
+      expect(one).toMatchObject({ by, from: "127.0.0.1" })
+      expect(at).toBeGreaterThanOrEqual(before)
+    }
+  })
+
+  it("reads, posts of purchases and refused requests are not written down", async () => {
+    const restricted = await tokens.create({ name: "restricted", scopes: ["users:read", "purchases:write"] })
+    await until("the edge knows the token", async () =>
+      (await service.get("/session", bearer(restricted))).body.includes("restricted")
+    )
+    expect((await ask("GET", "/users/ann/total", restricted)).status).toBe(200)
+    expect((await ask("PUT", "/users/ann/rules/dear", restricted, rule)).status).toBe(403)
+    await ask("POST", "/purchases", restricted, "{}")
+    expect((await records()).filter(({ name }) => name === "restricted")).toEqual([])
+  })
+
+  it("no record can be removed through the broker's interface", async () => {
+    const manager = await service.client.jetstreamManager()
+    await expect(manager.streams.deleteMessage("AUDIT", 1)).rejects.toThrow(/delete/)
+    await expect(manager.streams.purge("AUDIT")).rejects.toThrow(/purge/)
+  })
+})
+
+describe("a change that cannot be written down", () => {
+  const app = makeApp({
+    runPromiseExit: (effect, options) => Effect.runPromiseExit(effect as Effect.Effect<never>, options),
+    isDraining: () => false,
+    access: {
+      isReady: () => true,
+      identify: () => everybody,
+      onEnd: () => () => undefined,
+      audit: () => Promise.resolve(false)
+    }
+  })
+  const audited = routes.filter(({ stores, scope }) => stores && !["public", "purchases:write"].includes(scope))
+
+  it("there are routes whose requests are written down", () => {
+    expect(audited.map(({ name }) => name)).toEqual(expect.arrayContaining(["replayRejected", "putRule", "generate"]))
+  })
+
+  it.each(audited.map((route) => [route.name, route] as const))(
+    "%s is refused with 503 and changes nothing",
+    async (_name, route) => {
+      const [body] = route.bodies
+      const path = route.path.replaceAll(/\{\w+\}/g, "1")
+      const answer = await app.request(path, {
+        method: route.method,
+        headers: { ...bearer("pl_x"), ...(body === undefined ? {} : { "content-type": body.mediaType }) },
+        ...(body === undefined ? {} : { body: "{}" })
+      })
+      expect(answer.status).toBe(503)
+      expect(await answer.json()).toMatchObject({
+        detail: "It cannot be written down who asks for this. Nothing was changed; try again."
+      })
+    }
+  )
+})

@@ -35,13 +35,21 @@ export const breakNames = [
   "I5 out of order",
   "I6 stale read",
   "I7 not drained",
-  "I8 acknowledged early"
+  "I8 acknowledged early",
+  "A1 missing",
+  "A1 doubled",
+  "A2 phantom",
+  "A3 out of order",
+  "A4 gone back",
+  "A5 change lost",
+  "A7 miscounted",
+  "A8 not judged"
 ] as const satisfies ReadonlyArray<`${Invariant} ${string}`>
 
 export type BreakName = (typeof breakNames)[number]
 
 /** Rules of the protocol that the invariants rest on. The model checks more of them. */
-type RuleName = "fence" | "position" | "heads" | "repeats"
+type RuleName = "fence" | "position" | "heads" | "repeats" | "prefix"
 
 /** A finding of a check, or the reason why a run proves nothing. */
 export type Problem = `${BreakName | RuleName | "invalid"}: ${string}`

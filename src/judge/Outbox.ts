@@ -14,6 +14,14 @@ export interface Batch {
   readonly position: AlertPosition
 }
 
+/** The bounds of one batch. */
+export interface BatchBounds {
+  readonly messagesMax: number
+  readonly bytesMax: number
+}
+
+const bounds: BatchBounds = { messagesMax: alertMessagesMax, bytesMax: alertBytesMax }
+
 const isSame = (one: AlertPosition, other: AlertPosition): boolean =>
   one.through === other.through && one.messages === other.messages
 
@@ -22,6 +30,7 @@ const isSame = (one: AlertPosition, other: AlertPosition): boolean =>
  * which adds messages, and the writer, which takes batches.
  */
 export class Outbox {
+  private readonly bounds: BatchBounds
   private waiting: Array<Waiting> = []
   private waitingBytes = 0
   private taken: AlertPosition
@@ -38,7 +47,8 @@ export class Outbox {
   readonly hasRoom = Latch.makeUnsafe(true)
 
   /** Makes an outbox that continues behind a stored position. */
-  constructor(stored: AlertPosition) {
+  constructor(stored: AlertPosition, batch = bounds) {
+    this.bounds = batch
     this.taken = stored
     this.storedBefore = stored
     this.judgedThrough = stored.through
@@ -59,7 +69,8 @@ export class Outbox {
     this.inHand.added += 1
     this.waiting.push({ ...message, sequence, number: this.inHand.added })
     this.waitingBytes += message.text.length
-    if (this.waiting.length < alertMessagesMax && this.waitingBytes < alertBytesMax) return
+    const { messagesMax, bytesMax } = this.bounds
+    if (this.waiting.length < messagesMax && this.waitingBytes < bytesMax) return
     this.hasRoom.closeUnsafe()
     this.openProgress()
   }
@@ -72,10 +83,11 @@ export class Outbox {
 
   /** Takes the next batch. Its position is the newest one if no message waits. */
   take(): Batch {
+    const { messagesMax, bytesMax } = this.bounds
     let bytes = 0
     let count = 0
     for (const { text } of this.waiting) {
-      if (count === alertMessagesMax || (count > 0 && bytes + text.length > alertBytesMax)) break
+      if (count === messagesMax || (count > 0 && bytes + text.length > bytesMax)) break
       bytes += text.length
       count += 1
     }

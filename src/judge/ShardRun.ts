@@ -13,9 +13,10 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { commitPrefix, decodeToken, rulesPrefix } from "../protocol/Subject.ts"
 import { Judgement } from "../rules/Judgement.ts"
 import { judgeCommit, type ShardParts } from "./CommitJudge.ts"
-import { Outbox } from "./Outbox.ts"
+import type { Outbox } from "./Outbox.ts"
 import type { ShardProgress } from "./ShardProgress.ts"
-import { WindowCache, windowEntriesMax } from "./WindowCache.ts"
+import { ShardState } from "./ShardState.ts"
+import { windowEntriesMax } from "./WindowCache.ts"
 import { makeWindowLoader } from "./WindowLoader.ts"
 
 /** The time between two positions without an alert. */
@@ -177,12 +178,13 @@ export const runShard = Effect.fnUntraced(function* (
 ): Effect.fn.Return<never, RunFailure, AccountReader | AlertStream | CommitStream | JudgeReader | Scope.Scope> {
   const { shards } = yield* AlertStream
   const start = yield* startOf(identity.shard, progress)
-  const outbox = new Outbox(start.position)
+  const state = yield* ShardState
+  const outbox = state.outbox(start.position)
   const parts: ShardParts = {
     shard: identity.shard,
     shards,
     judgement: new Judgement(),
-    windows: new WindowCache(windowEntriesMax / shards),
+    windows: state.windows(windowEntriesMax / shards),
     load: yield* makeWindowLoader,
     outbox,
     counted: revisionJudged

@@ -142,7 +142,7 @@ const naiveAlerts = (ledger: MemoryLedger, rule: Rule, after = 0, end = Number.P
   return ledger.revisions
     .flatMap((placed) => naive.judge(placed).map((alert) => ({ alert, sequence: placed.sequence })))
     .filter(({ sequence }) => sequence > after && sequence < end)
-    .map(({ alert }) => `${alert.id} ${alert.before} ${alert.after}`)
+    .map(({ alert }) => `${encodeAlertId(alert)} ${alert.before} ${alert.after}`)
 }
 
 const purchasesOf = (ledger: MemoryLedger, rule: Rule): number =>

@@ -8,6 +8,7 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 import { revisionsOf } from "../../src/nats/CommitStream.ts"
 import { decodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { decodeToken } from "../../src/protocol/Subject.ts"
+import { encodeAlertId } from "../../src/rules/Alert.ts"
 import { emptyRuleSet, encodeRuleSet, putRule, RulesFull } from "../../src/rules/RuleSet.ts"
 import { decodeRule, RuleProblem } from "../../src/rules/Rule.ts"
 import { NaiveJudge } from "../../src/harness/alerts/NaiveJudge.ts"
@@ -56,7 +57,7 @@ const naiveIds = async (owner: string, rule: object, number: number): Promise<Re
   naive.changeRules(owner, number, encodeRuleSet(set))
   return (await commits()).flatMap(revisionsOf).flatMap(({ userToken, place, text }) => {
     const placed = { ...place, userId: decodeToken(userToken), revision: decodeRevision(text) }
-    return idsOf(naive.judge(placed))
+    return naive.judge(placed).map(encodeAlertId)
   })
 }
 

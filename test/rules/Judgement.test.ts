@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { purchaseTotal } from "../../src/account/Purchase.ts"
 import type { AppliedPurchase } from "../../src/account/Revision.ts"
-import { type Alert, decodeAlert, encodeAlert, encodeAlertId } from "../../src/rules/Alert.ts"
+import { decodeAlert, encodeAlert, encodeAlertId } from "../../src/rules/Alert.ts"
 import { Judgement, type PlacedRevision, revisionBefore } from "../../src/rules/Judgement.ts"
 import { decodeRule, type Rule, RuleProblem } from "../../src/rules/Rule.ts"
 import {
@@ -16,7 +16,7 @@ import {
 } from "../../src/rules/RuleSet.ts"
 import { UserWindows } from "../../src/rules/UserWindows.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
-import { type NaiveAlert, NaiveJudge } from "../../src/harness/alerts/NaiveJudge.ts"
+import { NaiveJudge } from "../../src/harness/alerts/NaiveJudge.ts"
 
 const users = ["ann", "bob", "cy"]
 const owners = ["ann", "bob", "dee"]
@@ -39,15 +39,6 @@ interface Options {
   /** The chance that a user's window states are dropped before a revision. */
   readonly dropped: number
 }
-
-const comparable = (alert: Alert): NaiveAlert => ({
-  id: encodeAlertId(alert),
-  owner: alert.owner,
-  ruleId: alert.ruleId,
-  ruleVersion: alert.ruleVersion,
-  before: alert.before,
-  after: alert.after
-})
 
 /** A ledger as it grows: changes of rules and revisions, one a sequence. Both judges are told of each. */
 class Trial {
@@ -179,7 +170,7 @@ class Trial {
       this.loads += 1
     }
     const alerts = this.judgement.judge(placed, windows)
-    expect(alerts.map(comparable)).toEqual(this.naive.judge(placed))
+    expect(alerts).toEqual(this.naive.judge(placed))
     for (const alert of alerts) expect(decodeAlert(encodeAlert(alert))).toEqual(alert)
     this.alerts += alerts.length
   }

@@ -1,18 +1,21 @@
 import { describe, expect, it } from "vitest"
-import { mistakes } from "../../src/harness/simulation/Mistakes.ts"
+import { judgeMistakes } from "../../src/harness/simulation/JudgeMistakes.ts"
+import { type Mistake, mistakes } from "../../src/harness/simulation/Mistakes.ts"
 import { planOf } from "../../src/harness/simulation/Plan.ts"
 import { describeShrunk, shrink } from "../../src/harness/simulation/Shrink.ts"
 import { simulate } from "../../src/harness/simulation/Simulation.ts"
 
 const seedsMax = 500
+const judgeSeedsMax = 200
 
 const same = <A>(plan: A): A => plan
 
 /** Returns the first seed in which a mistake shows, and the problem; `undefined` if it shows in none. */
-const firstFailing = ({ breaks, plant, sharpen = same }: (typeof mistakes)[number]) => {
-  for (let seed = 1; seed <= seedsMax; seed += 1) {
-    const problem = simulate(sharpen(planOf(seed)), plant).problems.find((found) => breaks.test(found))
-    if (problem !== undefined) return { seed, problem }
+const firstFailing = ({ breaks, plant, sharpen = same }: Mistake, most = seedsMax) => {
+  for (let seed = 1; seed <= most; seed += 1) {
+    const { problems } = simulate(sharpen(planOf(seed)), plant)
+    const problem = problems.find((found) => breaks.test(found))
+    if (problem !== undefined) return { seed, problem, problems }
   }
   return undefined
 }
@@ -24,7 +27,19 @@ describe("A planted mistake is found:", () => {
     console.log(`${mistake.name}: found after ${found.seed} seeds (${found.problem})`)
   })
 
-  it.for(mistakes.filter(({ sharpen }) => sharpen !== undefined))(
+  it.for(judgeMistakes)(
+    "the simulation finds this mistake, which harms no purchase: $name",
+    { timeout: 120_000 },
+    (mistake) => {
+      const found = firstFailing(mistake, judgeSeedsMax)
+      if (found === undefined) return expect.unreachable(`${mistake.name}: not found in ${judgeSeedsMax} seeds`)
+      console.log(`${mistake.name}: found after ${found.seed} seeds (${found.problem})`)
+      // A6: every problem is about alerts.
+      expect(found.problems.filter((problem) => !/^(?:A\d|prefix)/.test(problem))).toEqual([])
+    }
+  )
+
+  it.for([...mistakes, ...judgeMistakes].filter(({ sharpen }) => sharpen !== undefined))(
     "the plans that provoke a mistake find no problem if the mistake is not planted: $name",
     ({ sharpen = same }) => {
       for (let seed = 1; seed <= 20; seed += 1) expect(simulate(sharpen(planOf(seed))).problems).toEqual([])

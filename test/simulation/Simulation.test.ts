@@ -71,6 +71,24 @@ describe("The simulation", () => {
     }
   })
 
+  it("judges store alerts in most runs, split commits over batches, lose to each other, and die as they write", () => {
+    const runs = 100
+    const counts = { alerts: 0, split: 0, lost: 0, gaps: 0, died: 0 }
+    for (let seed = 1; seed <= runs; seed += 1) {
+      const { judged, events } = simulate(planOf(seed))
+      if (judged.alerts > 0) counts.alerts += 1
+      if (judged.splitCommits > 0) counts.split += 1
+      if (events.some((event) => event.includes("dies as it writes"))) counts.died += 1
+      const lostShards = events.filter((event) => event.includes("lost a shard"))
+      if (lostShards.some((event) => event.includes("compare-and-set"))) counts.lost += 1
+      if (lostShards.some((event) => event.includes("a delivery"))) counts.gaps += 1
+    }
+    console.log("runs with", counts)
+    expect(counts.alerts).toBeGreaterThan(0.9 * runs)
+    expect(counts.split).toBeGreaterThan(0.5 * runs)
+    for (const count of [counts.lost, counts.gaps, counts.died]) expect(count).toBeGreaterThan(0.1 * runs)
+  })
+
   it("the simulation finds a notice with a wrong total", () => {
     const oneMore = (payload: string) =>
       encodeNotices(decodeNotices(payload).map((notice) => ({ ...notice, totalAfter: notice.totalAfter + 1n })))

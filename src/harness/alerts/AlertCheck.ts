@@ -1,8 +1,8 @@
 import { revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
 import { decodeRevision } from "../../protocol/RevisionCodec.ts"
 import { alertFilter, commitPrefix, decodeToken, rulesPrefix } from "../../protocol/Subject.ts"
-import { decodeAlerts, encodeAlertId } from "../../rules/Alert.ts"
-import { type NaiveAlert, NaiveJudge } from "./NaiveJudge.ts"
+import { type Alert, decodeAlerts } from "../../rules/Alert.ts"
+import { NaiveJudge } from "./NaiveJudge.ts"
 
 /** A message of the journal or of the stream of alerts. */
 export interface CheckedRecord {
@@ -12,13 +12,15 @@ export interface CheckedRecord {
 }
 
 /** The alerts that one purchase gave one owner. */
-interface AlertGroup {
+export interface AlertGroup {
   readonly owner: string
-  readonly alerts: ReadonlyArray<NaiveAlert>
+  /** The user whose purchase it is. */
+  readonly purchaser: string
+  readonly alerts: ReadonlyArray<Alert>
 }
 
 /** Returns the part of an alert's id that names the purchase. */
-const purchaseIn = ({ id }: NaiveAlert): string => id.slice(0, id.lastIndexOf("."))
+const purchaseIn = ({ sequence, line, index }: Alert): string => `${sequence}.${line}.${index}`
 
 /**
  * Returns the alerts that the journal gives, computed from the journal alone by a judge that looks at each rule for each
@@ -40,7 +42,8 @@ export const alertsOf = (journal: Iterable<CheckedRecord>): Array<AlertGroup> =>
           revision: decodeRevision(line)
         }
         for (const ofPurchase of Map.groupBy(judge.judge(placed), purchaseIn).values()) {
-          for (const [owner, alerts] of Map.groupBy(ofPurchase, (alert) => alert.owner)) groups.push({ owner, alerts })
+          for (const [owner, alerts] of Map.groupBy(ofPurchase, (alert) => alert.owner))
+            groups.push({ owner, purchaser: placed.userId, alerts })
         }
       }
     }
@@ -54,37 +57,7 @@ const alertPrefix = alertFilter.slice(0, -1)
 export const groupsOf = (alerts: Iterable<CheckedRecord>): Array<AlertGroup> =>
   [...alerts]
     .filter(({ subject }) => subject.startsWith(alertPrefix))
-    .map(({ subject, text }) => ({
-      owner: decodeToken(subject.slice(alertPrefix.length)),
-      alerts: decodeAlerts(text).map((alert) => ({
-        id: encodeAlertId(alert),
-        owner: alert.owner,
-        ruleId: alert.ruleId,
-        ruleVersion: alert.ruleVersion,
-        before: alert.before,
-        after: alert.after
-      }))
-    }))
-
-const textOf = ({ owner, alerts }: AlertGroup): string =>
-  `${owner}: ${alerts.map(({ id, ruleId, ruleVersion, before, after }) => `${id} (${ruleId} version ${ruleVersion}, ${before} to ${after})`).join(", ")}`
-
-/**
- * Returns what is wrong with the stored alerts, as sentences; an empty list if they are exactly the alerts of the
- * journal, each once, and in the order of the journal.
- */
-export const alertMistakes = (journal: Iterable<CheckedRecord>, alerts: Iterable<CheckedRecord>): Array<string> => {
-  const expected = alertsOf(journal).map(textOf)
-  const found = groupsOf(alerts).map(textOf)
-  const counts = new Map<string, number>()
-  for (const text of found) counts.set(text, (counts.get(text) ?? 0) + 1)
-  const wanted = new Set(expected)
-  const mistakes = [
-    ...expected.filter((text) => !counts.has(text)).map((text) => `lost: ${text}`),
-    ...[...counts].filter(([text]) => !wanted.has(text)).map(([text]) => `not due: ${text}`),
-    ...[...counts].filter(([, count]) => count > 1).map(([text, count]) => `stored ${count} times: ${text}`)
-  ]
-  if (mistakes.length > 0) return mistakes
-  const moved = expected.findIndex((text, index) => found[index] !== text)
-  return moved < 0 ? [] : [`out of order: ${found[moved]} is where ${expected[moved]} belongs`]
-}
+    .map(({ subject, text }) => {
+      const alerts = decodeAlerts(text)
+      return { owner: decodeToken(subject.slice(alertPrefix.length)), purchaser: alerts[0]?.userId ?? "", alerts }
+    })

@@ -2,7 +2,8 @@ import { decodeAlertPosition, type AlertPosition } from "../../protocol/AlertPos
 import { alertPositionSubject, alertsStream, journalStream } from "../../protocol/Subject.ts"
 import type { BrokerAdmin, StreamRecord } from "../system/BrokerAdmin.ts"
 import { until } from "../system/TestBroker.ts"
-import { alertMistakes } from "./AlertCheck.ts"
+import type { Problem } from "../Invariant.ts"
+import { alertProblems } from "./AlertProblems.ts"
 
 /** Returns all positions that a shard has had, oldest first. */
 export const positionsOf = async (admin: BrokerAdmin, shard = 0): Promise<ReadonlyArray<AlertPosition>> => {
@@ -24,7 +25,7 @@ export const untilJudged = async (admin: BrokerAdmin, shard = 0, withinMilliseco
 }
 
 /** Returns the mistakes in the stored alerts, once the journal is judged; an empty list if there are none. */
-export const mistakesOfJudge = async (admin: BrokerAdmin): Promise<ReadonlyArray<string>> => {
+export const mistakesOfJudge = async (admin: BrokerAdmin, shards = 1): Promise<ReadonlyArray<Problem>> => {
   const journal = await journalOf(admin)
-  return alertMistakes(journal, await admin.records(alertsStream, "$KV.alerts.>"))
+  return alertProblems(journal, await admin.records(alertsStream, "$KV.alerts.>"), shards)
 }

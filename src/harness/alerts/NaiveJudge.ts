@@ -1,20 +1,10 @@
 import { purchaseTotal } from "../../account/Purchase.ts"
 import type { AppliedPurchase } from "../../account/Revision.ts"
 import { windowStart } from "../../account/SpendingWindow.ts"
-import { encodeAlertId } from "../../rules/Alert.ts"
+import type { Alert } from "../../rules/Alert.ts"
 import type { PlacedRevision } from "../../rules/Judgement.ts"
 import { measureMax, type Rule } from "../../rules/Rule.ts"
 import { decodeRuleSet, type RuleSet, type StoredRule } from "../../rules/RuleSet.ts"
-
-/** The parts of an alert in which two judges may differ. */
-export interface NaiveAlert {
-  readonly id: string
-  readonly owner: string
-  readonly ruleId: string
-  readonly ruleVersion: number
-  readonly before: bigint | undefined
-  readonly after: bigint
-}
 
 interface Measured {
   readonly before: bigint | undefined
@@ -46,8 +36,8 @@ export class NaiveJudge {
     this.sets.set(owner, decodeRuleSet(text, sequence))
   }
 
-  judge({ sequence, line, userId, revision }: PlacedRevision): Array<NaiveAlert> {
-    const alerts: Array<NaiveAlert> = []
+  judge({ sequence, line, userId, revision }: PlacedRevision): Array<Alert> {
+    const alerts: Array<Alert> = []
     const history = this.historyOf(userId)
     this.histories.set(userId, history)
     for (const [index, purchase] of revision.purchases.entries()) {
@@ -57,8 +47,8 @@ export class NaiveJudge {
         if (!this.isInForce(rule, purchase.storedAt) || !isAbout(rule, owner, userId, purchase)) continue
         const measured = this.measured(rule, owner, userId)
         if (!this.isMet(rule, measured)) continue
-        const id = encodeAlertId({ sequence, line, index, ruleNumber: number })
-        alerts.push({ id, owner, ruleId, ruleVersion: version, ...measured })
+        const place = { sequence, line, index, ruleNumber: number }
+        alerts.push({ ...place, owner, ruleId, ruleVersion: version, rule, userId, purchase, ...measured })
       }
     }
     return alerts

@@ -7,6 +7,8 @@ export interface InputMessage {
   readonly subject: string
   readonly payload: Uint8Array
   readonly storedAt: number
+  /** The time that workers are told as `storedAt`. */
+  readonly toldStoredAt: number
   readonly noticeTo: string | undefined
 }
 
@@ -40,8 +42,15 @@ export interface MemoryBrokerOptions {
   readonly duplicateWindow: number
   readonly messageBytesMax: number
   readonly inputBytesMax: number
+  /** The number of shards of the stream of alerts; 1 without it. */
+  readonly shards?: number
   /** The broker's clock, in milliseconds. */
   readonly now: () => number
+  /**
+   * The clock for the times of purchases; the broker's clock without it. A run is short, so windows of rules would not
+   * end on the broker's clock.
+   */
+  readonly purchaseTime?: () => number
 }
 
 const messageTooLarge = 10_054
@@ -67,6 +76,9 @@ export class MemoryBroker {
   private readonly messageIds = new Map<string, { readonly sequence: number; readonly at: number }>()
   readonly journal: MemoryStream<string>
   readonly heads: MemoryStream<Uint8Array>
+  readonly alerts: MemoryStream<string>
+  /** The number of restarts. A consumer of the journal is in memory, so it is gone after a restart. */
+  restarts = 0
   private readonly consumers = new Map<string, Consumer>()
   private readonly signs = new Map<string, Sign>()
   private signSequence = 0
@@ -80,6 +92,7 @@ export class MemoryBroker {
     const { now } = options
     this.journal = new MemoryStream({ perSubjectMax: Number.POSITIVE_INFINITY, now })
     this.heads = new MemoryStream({ perSubjectMax: 1, now })
+    this.alerts = new MemoryStream({ perSubjectMax: Number.POSITIVE_INFINITY, now })
   }
 
   // The input log.
@@ -91,7 +104,7 @@ export class MemoryBroker {
     payload: string,
     noticeTo?: string
   ): { readonly sequence: number; readonly duplicate: boolean } | ApiFailure | undefined {
-    const { partitions, duplicateWindow, messageBytesMax, inputBytesMax, now } = this.options
+    const { partitions, duplicateWindow, messageBytesMax, inputBytesMax, now, purchaseTime = now } = this.options
     const parts = subject.split(".")
     const user = parts.length === 2 ? parts[1] : undefined
     const partition = user === undefined ? Number(parts[1]) : partitionOf(user, partitions)
@@ -106,7 +119,15 @@ export class MemoryBroker {
     const sequence = this.inputSequence
     if (messageId !== "") this.messageIds.set(messageId, { sequence, at: now() })
     const stored = user === undefined ? subject : `purchases.${partition}.${user}`
-    const message = { sequence, partition, subject: stored, payload: bytes, storedAt: now(), noticeTo }
+    const message = {
+      sequence,
+      partition,
+      subject: stored,
+      payload: bytes,
+      storedAt: now(),
+      toldStoredAt: purchaseTime(),
+      noticeTo
+    }
     this.input.push(message)
     this.onReceived?.(message)
     return { sequence, duplicate: false }
@@ -227,6 +248,7 @@ export class MemoryBroker {
    * some of that state is lost.
    */
   restart(): void {
+    this.restarts += 1
     for (const consumer of this.consumers.values()) {
       consumer.next = consumer.from
       consumer.delivered = 0

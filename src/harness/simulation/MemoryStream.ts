@@ -18,6 +18,12 @@ export interface StreamMessage<Payload> {
   readonly storedAt: number
 }
 
+/** A message as its writer gives it. */
+interface WrittenMessage<Payload> {
+  readonly subject: string
+  readonly payload: Payload
+}
+
 export interface MemoryStreamOptions {
   /** The most messages that the stream keeps of one subject. The stream removes older messages. */
   readonly perSubjectMax: number
@@ -34,9 +40,16 @@ export class MemoryStream<Payload> {
   private lastSequence = 0
   /** Called with each message that is stored. */
   onStored: ((message: StreamMessage<Payload>) => void) | undefined
+  /** Called after each write, for readers that wait for messages. */
+  readonly waiting = new Set<() => void>()
 
   constructor(options: MemoryStreamOptions) {
     this.options = options
+  }
+
+  /** The sequence of the newest message that was ever stored; 0 before the first one. */
+  get last(): number {
+    return this.lastSequence
   }
 
   /**
@@ -44,17 +57,25 @@ export class MemoryStream<Payload> {
    * subject.
    */
   append(subject: string, payload: Payload, after?: number): number | ApiFailure {
-    const ofSubject = this.subjects.get(subject) ?? []
-    const last = ofSubject.at(-1)?.sequence ?? 0
-    if (after !== undefined && after !== last) return new ApiFailure(wrongLastSequence, `wrong last sequence: ${last}`)
-    this.subjects.set(subject, ofSubject)
-    this.lastSequence += 1
-    const message = { sequence: this.lastSequence, subject, payload, storedAt: this.options.now() }
-    ofSubject.push(message)
-    this.messages.set(message.sequence, message)
-    if (ofSubject.length > this.options.perSubjectMax) this.remove(subject, ofSubject.length - 1)
-    this.onStored?.(message)
-    return message.sequence
+    return this.appendBatch([], { subject, payload }, after)
+  }
+
+  /**
+   * Stores all messages of a batch and its last message, or none of them. Returns the sequence of the last message.
+   * Returns a failure if `after` is given and is not the last sequence of the last message's subject.
+   */
+  appendBatch(
+    messages: ReadonlyArray<WrittenMessage<Payload>>,
+    last: WrittenMessage<Payload>,
+    after?: number
+  ): number | ApiFailure {
+    const newest = this.newest(last.subject)?.sequence ?? 0
+    if (after !== undefined && after !== newest) {
+      return new ApiFailure(wrongLastSequence, `wrong last sequence: ${newest}`)
+    }
+    for (const message of [...messages, last]) this.store(message)
+    for (const serve of this.waiting) serve()
+    return this.lastSequence
   }
 
   newest(subject: string): StreamMessage<Payload> | undefined {
@@ -82,6 +103,17 @@ export class MemoryStream<Payload> {
       const kept = ofSubject.findIndex((message) => message.sequence >= sequence)
       this.remove(subject, kept < 0 ? ofSubject.length : kept)
     }
+  }
+
+  private store({ subject, payload }: WrittenMessage<Payload>): void {
+    const ofSubject = this.subjects.get(subject) ?? []
+    this.subjects.set(subject, ofSubject)
+    this.lastSequence += 1
+    const message = { sequence: this.lastSequence, subject, payload, storedAt: this.options.now() }
+    ofSubject.push(message)
+    this.messages.set(message.sequence, message)
+    if (ofSubject.length > this.options.perSubjectMax) this.remove(subject, ofSubject.length - 1)
+    this.onStored?.(message)
   }
 
   /** Removes the oldest messages of a subject. */

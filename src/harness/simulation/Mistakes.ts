@@ -18,7 +18,7 @@ import { replacedEvents } from "../system/ReplacedEvents.ts"
  * A mistake in one rule of the protocol. The mistake replaces some services of a process with services that break the
  * rule.
  */
-interface Mistake {
+export interface Mistake {
   readonly name: string
   /** Matches the problems that the mistake causes. The text of a problem begins with the invariant that is broken. */
   readonly breaks: RegExp
@@ -82,6 +82,7 @@ const deafOwners = (plan: Plan): Plan => ({
   ...plan,
   cleaningEvery: 400,
   workers: 1,
+  judges: 0,
   faults: plan.faults.flatMap((fault) => [
     { ...fault, kind: "a worker is deaf", lasts: 5_000 } as const,
     { ...fault, kind: "a worker joins", at: fault.at + 500, lasts: 5_000 } as const
@@ -93,6 +94,7 @@ const joiningWorkers = (plan: Plan): Plan => ({
   ...plan,
   unkindness: { ...plan.unkindness, requestLate: 0.1 },
   workers: 1,
+  judges: 0,
   faults: plan.faults.map((fault) => ({ ...fault, kind: "a worker joins", lasts: 200 }))
 })
 

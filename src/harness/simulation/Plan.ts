@@ -1,6 +1,7 @@
 import type { PurchaseId, UserId } from "../../account/Identifier.ts"
 import type { Purchase } from "../../account/Purchase.ts"
 import { Randomness } from "./Randomness.ts"
+import { type RuleOperation, ruleOperationsOf } from "./RulePlan.ts"
 import { kind, type Unkindness } from "./World.ts"
 
 /**
@@ -10,8 +11,9 @@ export type Operation =
   | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }
   | { readonly do: "total" | "page"; readonly client: number; readonly at: number; readonly userId: UserId }
   | { readonly do: "receipt"; readonly client: number; readonly at: number; readonly purchase: Purchase }
+  | RuleOperation
 
-export const faultKinds = [
+const workerFaultKinds = [
   "kill a worker",
   "a worker joins",
   "a worker leaves",
@@ -29,6 +31,15 @@ export const faultKinds = [
   "poison"
 ] as const
 
+const judgeFaultKinds = [
+  "kill a judge",
+  "a judge joins",
+  "cut a judge off",
+  "hold a judge back",
+  "a judge is deaf",
+  "a judge dies as it writes"
+] as const
+
 /** The requests of a worker at which a plan can make it die. */
 export const fatalOperations = [
   "commit",
@@ -43,7 +54,7 @@ export const fatalOperations = [
 
 export interface Fault {
   readonly at: number
-  readonly kind: (typeof faultKinds)[number]
+  readonly kind: (typeof workerFaultKinds)[number] | (typeof judgeFaultKinds)[number]
   /** A number from 0 to 1 that chooses the target of the fault, and its details. */
   readonly choice: number
   /** How long the fault lasts, in milliseconds, if it ends. */
@@ -57,6 +68,11 @@ export interface Fault {
 export interface Plan {
   readonly seed: number
   readonly workers: number
+  readonly judges: number
+  /** The number of shards of alerts. */
+  readonly shards: number
+  /** Whether each judge hears no other judge, and judges every shard. */
+  readonly areJudgesAlone: boolean
   readonly duplicateWindow: number
   readonly unkindness: Unkindness
   /**
@@ -75,7 +91,14 @@ const users = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"] as unknow
  * is done.
  */
 export const activeMilliseconds = 4_000
+/** The times of purchases go this much faster than the clock of a run, so that windows of rules end within the run. */
+const purchaseTimeRate = 100
+/** Returns the time of a purchase that comes at a moment of a run. An hour ends in the middle of the run. */
+export const purchaseTimeAt = (now: number): number => 3_600_000 + purchaseTimeRate * (now - activeMilliseconds / 2)
 const faultsPlanned = 6
+const judgeFaultsPlanned = 4
+/** The number of users who have rules. They are few, so that clients change the same value at the same time. */
+const ownersPlanned = 3
 const purchasesPlanned = 30
 const readsPlanned = [6, 12, 20]
 
@@ -107,10 +130,11 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
     const again = bought.length > 0 && random.chance(0.3) ? random.choose(bought) : undefined
     // Sends the same purchase again, or another purchase under the same id.
     if (again !== undefined) return random.chance(0.8) ? again : { ...again, quantity: again.quantity + 1 }
+    const isLaptop = bought.length % 3 > 0
     const purchase: Purchase = {
       purchaseId: `p${bought.length + 1}` as PurchaseId,
       userId: someUser(random),
-      productName: "Laptop",
+      productName: isLaptop ? "Laptop" : "Mouse",
       productType: "Electronics",
       valueCents: BigInt(100 + bought.length),
       quantity: 1
@@ -142,7 +166,7 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
 const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
   const kinds: ReadonlyArray<Fault["kind"]> = random.chance(0.25)
     ? ["a worker dies as it writes"]
-    : Array.from({ length: 1 + random.below(4) }, () => random.choose(faultKinds))
+    : Array.from({ length: 1 + random.below(4) }, () => random.choose(workerFaultKinds))
   const fault = (): Fault => ({
     at: random.below(activeMilliseconds),
     kind: random.choose(kinds),
@@ -152,15 +176,33 @@ const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
   return Array.from({ length: faultsPlanned }, fault).sort((one, other) => one.at - other.at)
 }
 
+const judgeFaultsOf = (random: Randomness): ReadonlyArray<Fault> =>
+  Array.from({ length: random.below(judgeFaultsPlanned + 1) }, () => ({
+    at: random.below(activeMilliseconds),
+    kind: random.choose(judgeFaultKinds),
+    choice: random.next(),
+    lasts: 200 + random.below(3_300)
+  }))
+
 export const planOf = (seed: number): Plan => {
   const random = new Randomness(seed)
+  // Judges and rules are drawn from other random numbers, so that they do not change the other parts of a plan.
+  const ofJudges = new Randomness(seed ^ 0x10d6e)
+  const inOrder = <Timed extends { readonly at: number }>(...lists: ReadonlyArray<ReadonlyArray<Timed>>) =>
+    lists.flat().sort((one, other) => one.at - other.at)
   return {
     seed,
     workers: 1 + random.below(2),
+    judges: ofJudges.choose([0, 1, 1, 2, 2]),
+    shards: 1 + ofJudges.below(2),
+    areJudgesAlone: ofJudges.chance(0.4),
     duplicateWindow: random.chance(0.5) ? 120_000 : 500,
     unkindness: random.chance(0.1) ? kind : unkindnessOf(random),
     cleaningEvery: random.chance(0.5) ? 600 + random.below(1_200) : 0,
-    operations: operationsOf(random),
-    faults: faultsOf(random)
+    operations: inOrder<Operation>(
+      operationsOf(random),
+      ruleOperationsOf(ofJudges, users.slice(0, ownersPlanned), clients, activeMilliseconds)
+    ),
+    faults: inOrder<Fault>(faultsOf(random), judgeFaultsOf(ofJudges))
   }
 }

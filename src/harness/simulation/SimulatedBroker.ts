@@ -1,21 +1,38 @@
 import { Context, Effect, Latch, Layer } from "effect"
 import { BrokerRefused, BrokerUnavailable, type BrokerFailure, OutcomeUnknown } from "../../protocol/BrokerError.ts"
 import { userTokenOfInput } from "../../protocol/Subject.ts"
+import { AlertStream } from "../../nats/AlertStream.ts"
 import { ConnectionState } from "../../nats/client/ConnectionState.ts"
 import { CommitChain } from "../../nats/CommitChain.ts"
+import { CommitStream } from "../../nats/CommitStream.ts"
 import { HeadStore } from "../../nats/HeadStore.ts"
 import { InputLog } from "../../nats/InputLog.ts"
+import { JudgeReader } from "../../nats/JudgeReader.ts"
+import { JudgeSigns } from "../../nats/JudgeSigns.ts"
 import { NoticeTransport } from "../../nats/NoticeTransport.ts"
 import type { Delivery, ReadDelivery } from "../../nats/Delivery.ts"
 import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
 import type { Pull, PullEvents } from "../../nats/PullSession.ts"
 import { QueryTransport } from "../../nats/QueryTransport.ts"
 import { RejectedRecords } from "../../nats/RejectedRecords.ts"
+import { RuleValues } from "../../nats/RuleValues.ts"
 import { Topology } from "../../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../../nats/WorkerBucket.ts"
+import type { ShardState } from "../../judge/ShardState.ts"
 import { ackWaitMilliseconds, type MemoryBroker } from "./MemoryBroker.ts"
 import { ApiFailure } from "./MemoryStream.ts"
 import type { Link } from "./Network.ts"
+import {
+  alertStream,
+  commitStream,
+  type JudgeListeners,
+  judgeReader,
+  judgeSigns,
+  ruleValues,
+  type SimulatedAlerts,
+  type SimulatedReader,
+  type SimulatedRules
+} from "./SimulatedAlerts.ts"
 import { commitChain, headStore, rejectedRecords, type SimulatedChain } from "./SimulatedJournal.ts"
 import type { World } from "./World.ts"
 
@@ -31,7 +48,10 @@ export class Exchange {
   readonly servers = new Map<number, Set<{ readonly link: Link; readonly handle: Handler }>>()
   readonly noticeListeners = new Map<string, { readonly link: Link; readonly heard: (payload: string) => void }>()
   readonly pulls = new Set<() => void>()
-  readonly signListeners = new Set<(sign: HeardSign) => void>()
+  readonly workerListeners = new Set<(sign: HeardSign) => void>()
+  readonly signListeners: JudgeListeners = new Set()
+  /** Whether the signs of life of judges are lost, so that each judge judges every shard. */
+  areJudgesAlone = false
 
   constructor(broker: MemoryBroker, world: World) {
     this.broker = broker
@@ -133,7 +153,7 @@ class SimulatedPull implements Pull {
       if (next === undefined) return
       this.demand -= 1
       const { message, deliverySequence } = next
-      const { payload, subject, sequence, storedAt, noticeTo } = message
+      const { payload, subject, sequence, toldStoredAt: storedAt, noticeTo } = message
       world.after(ackWaitMilliseconds, this.serve)
       this.bring({
         payload,
@@ -281,11 +301,11 @@ const noticeTransport = ({ noticeListeners, world }: Exchange, link: Link) =>
   })
 
 const workerBucket = (exchange: Exchange, link: Link) => {
-  const { broker, signListeners } = exchange
+  const { broker, workerListeners } = exchange
   const write = (worker: string, instance: number, isLeaving: boolean) =>
     link.ask("sign", () => {
       const sequence = broker.sign(worker, instance, isLeaving)
-      for (const listener of signListeners) listener({ worker, instance, isLeaving })
+      for (const listener of workerListeners) listener({ worker, instance, isLeaving })
       return sequence
     })
   return WorkerBucket.of({
@@ -298,23 +318,28 @@ const workerBucket = (exchange: Exchange, link: Link) => {
           const listener = (sign: HeardSign) => {
             if (!link.isDeaf) link.bring(() => heard({ ...sign, storedAt: 0, silentMilliseconds: 0 }))
           }
-          signListeners.add(listener)
+          workerListeners.add(listener)
           return listener
         }),
-        (listener) => Effect.sync(() => void signListeners.delete(listener))
+        (listener) => Effect.sync(() => void workerListeners.delete(listener))
       ).pipe(Effect.asVoid)
   })
 }
 
 export type BrokerServices =
+  | AlertStream
   | ConnectionState
   | CommitChain
+  | CommitStream
   | HeadStore
   | InputLog
+  | JudgeReader
+  | JudgeSigns
   | NoticeTransport
   | PartitionConsumer
   | QueryTransport
   | RejectedRecords
+  | RuleValues
   | Topology
   | WorkerBucket
 
@@ -329,6 +354,10 @@ export interface Swaps {
   readonly rejected?: (real: (typeof RejectedRecords)["Service"]) => (typeof RejectedRecords)["Service"]
   readonly consumer?: (real: (typeof PartitionConsumer)["Service"]) => (typeof PartitionConsumer)["Service"]
   readonly notices?: (real: (typeof NoticeTransport)["Service"]) => (typeof NoticeTransport)["Service"]
+  readonly alerts?: (real: SimulatedAlerts) => (typeof AlertStream)["Service"]
+  readonly reader?: (real: SimulatedReader) => (typeof JudgeReader)["Service"]
+  readonly rules?: (real: SimulatedRules) => (typeof RuleValues)["Service"]
+  readonly state?: (real: (typeof ShardState)["Service"]) => (typeof ShardState)["Service"]
 }
 
 const same = <A>(real: A): A => real
@@ -337,8 +366,10 @@ const same = <A>(real: A): A => real
 export const simulatedBrokerLayer = (
   exchange: Exchange,
   link: Link,
-  { input = same, chain = same, heads = same, rejected = same, consumer = same, notices = same }: Swaps = {}
+  swaps: Swaps = {}
 ): Layer.Layer<BrokerServices> => {
+  const { input = same, chain = same, heads = same, rejected = same, consumer = same, notices = same } = swaps
+  const { alerts = same, reader = same, rules = same } = swaps
   const { partitions, messageBytesMax } = exchange.broker.options
   return Layer.succeedContext(
     Context.empty().pipe(
@@ -346,6 +377,11 @@ export const simulatedBrokerLayer = (
         ConnectionState,
         ConnectionState.of({ isConnected: () => link.isUp, onReconnect: (listener) => link.onReconnect(listener) })
       ),
+      Context.add(AlertStream, AlertStream.of(alerts(alertStream(exchange, link)))),
+      Context.add(CommitStream, commitStream(exchange, link)),
+      Context.add(JudgeReader, JudgeReader.of(reader(judgeReader(exchange, link)))),
+      Context.add(JudgeSigns, judgeSigns(exchange, link)),
+      Context.add(RuleValues, RuleValues.of(rules(ruleValues(exchange, link)))),
       Context.add(InputLog, input(inputLog(exchange, link))),
       Context.add(CommitChain, chain(commitChain(exchange, link))),
       Context.add(HeadStore, heads(headStore(exchange, link))),

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { type BrokerFailure, BrokerRefused, BrokerUnavailable } from "../../protocol/BrokerError.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../../protocol/BrokerError.ts"
 import { decodeRejection, encodeRejection } from "../../protocol/Rejection.ts"
 import { decodeReplay, encodeReplay } from "../../protocol/Replay.ts"
 import {
@@ -12,12 +12,13 @@ import {
   segmentSubject
 } from "../../protocol/Subject.ts"
 import { CommitChain, type JournalRecord } from "../../nats/CommitChain.ts"
-import { CommitConflict } from "../../nats/client/ConditionalAppend.ts"
+import type { CommitConflict } from "../../nats/client/ConditionalAppend.ts"
 import { HeadStore } from "../../nats/HeadStore.ts"
 import { type RejectedKey, RejectedRecords } from "../../nats/RejectedRecords.ts"
 import type { MemoryBroker } from "./MemoryBroker.ts"
-import { ApiFailure, type MemoryStream, type StreamMessage, wrongLastSequence } from "./MemoryStream.ts"
+import type { MemoryStream, StreamMessage } from "./MemoryStream.ts"
 import type { Link } from "./Network.ts"
+import { neverConflicts, writeOver } from "./SimulatedWrite.ts"
 import type { World } from "./World.ts"
 
 /** The most commits of one page. The number is small, so that a short chain has several pages. */
@@ -33,26 +34,13 @@ export type SimulatedChain = (typeof CommitChain)["Service"] & {
   readonly appendUnconditionally?: (partition: number, commit: string) => Effect.Effect<number, BrokerFailure>
 }
 
-/** Appends over a link. Returns the sequence, or the failure that the real services make of the broker's code. */
+/** Appends over a link. */
 const appendOver = <Payload>(
   link: Link,
   stream: MemoryStream<Payload>,
   operation: string,
   ...message: Parameters<MemoryStream<Payload>["append"]>
-): Effect.Effect<number, BrokerFailure | CommitConflict> =>
-  Effect.flatMap(
-    link.ask(operation, () => stream.append(...message)),
-    (stored): Effect.Effect<number, BrokerRefused | CommitConflict> => {
-      if (!(stored instanceof ApiFailure)) return Effect.succeed(stored)
-      const { code, reason } = stored
-      return Effect.fail(
-        code === wrongLastSequence ? new CommitConflict({ reason }) : new BrokerRefused({ operation, code, reason })
-      )
-    }
-  )
-
-const neverConflicts = <A>(appended: Effect.Effect<A, BrokerFailure | CommitConflict>) =>
-  Effect.catchTag(appended, "CommitConflict", (lost) => Effect.die(lost))
+): Effect.Effect<number, BrokerFailure | CommitConflict> => writeOver(link, operation, () => stream.append(...message))
 
 /** Reads a message that never changes. Reads it from a replica, and from the leader if the replica lacks it. */
 const readOver = <A>(

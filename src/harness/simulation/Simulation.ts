@@ -14,6 +14,8 @@ import { PartitionWorker } from "../../partition/PartitionWorker.ts"
 import { QueryClient } from "../../asking/QueryClient.ts"
 import { purchasesLayer, workerLayer } from "../../Layers.ts"
 import { settings as readSettings, type Settings } from "../../Settings.ts"
+import { RuleStore } from "../../alerts/RuleStore.ts"
+import type { SentChange } from "../alerts/RuleChangeProblems.ts"
 import { checkCounts, checkHistory, LedgerWatch, type Read, type ReceiptRead, type Sent } from "./History.ts"
 import { MemoryBroker } from "./MemoryBroker.ts"
 import { Link } from "./Network.ts"
@@ -24,9 +26,12 @@ import {
   fatalOperations,
   type Operation,
   partitions,
-  type Plan
+  type Plan,
+  purchaseTimeAt
 } from "./Plan.ts"
+import type { RuleOperation } from "./RulePlan.ts"
 import { Exchange, simulatedBrokerLayer, type Swaps } from "./SimulatedBroker.ts"
+import { type JudgedCounts, SimulatedJudges } from "./SimulatedJudges.ts"
 import type { Problem } from "../Invariant.ts"
 import { kind, World } from "./World.ts"
 
@@ -34,7 +39,9 @@ import { kind, World } from "./World.ts"
  * A planted mistake: returns the services that a process gets instead of the right ones. All processes of a run share
  * one map, in which mistaken processes can leave notes.
  */
-export type Plant = (process: "worker" | "edge" | "janitor", shared?: Map<number, number>) => Swaps
+export type Plant = (process: ProcessKind, shared?: Map<number, number>) => Swaps
+
+export type ProcessKind = "worker" | "edge" | "janitor" | "judge"
 
 export interface Outcome {
   readonly problems: ReadonlyArray<Problem>
@@ -47,6 +54,7 @@ export interface Outcome {
   readonly told: Readonly<Record<"applied" | "stored", number>>
   /** Counts the hints, bases and segments that workers wrote. */
   readonly wrote: Readonly<Record<Writing, number>>
+  readonly judged: JudgedCounts
 }
 
 type Writing = "segment" | "hint" | "base" | "manifest"
@@ -88,8 +96,9 @@ interface Process {
   worker: (typeof PartitionWorker)["Service"] | undefined
 }
 
-type Acting = Effect.Effect<void, never, PurchasePublisher | QueryClient>
-type EdgeContext = Context.Context<PurchasePublisher | QueryClient>
+type EdgeServices = PurchasePublisher | QueryClient | RuleStore
+type Acting = Effect.Effect<void, never, EdgeServices>
+type EdgeContext = Context.Context<EdgeServices>
 
 /** One run: the processes, their broker, and the requests and answers of clients. */
 class Run {
@@ -103,8 +112,9 @@ class Run {
   readonly events: Array<string> = []
   readonly told = { applied: 0, stored: 0 }
   readonly wrote = { segment: 0, hint: 0, base: 0, manifest: 0 }
-  private readonly plant: (process: "worker" | "edge" | "janitor") => Swaps
+  private readonly plant: (process: ProcessKind) => Swaps
   private readonly exchange: Exchange
+  private readonly judges: SimulatedJudges
   private readonly workers: Array<Process> = []
   private readonly edges: Array<{ readonly link: Link; readonly context: EdgeContext }> = []
   private readonly edgeScope = Scope.makeUnsafe()
@@ -124,10 +134,13 @@ class Run {
       duplicateWindow: plan.duplicateWindow,
       messageBytesMax: 512 * 1024,
       inputBytesMax: 1024 ** 3,
-      now: this.world.now
+      shards: plan.shards,
+      now: this.world.now,
+      purchaseTime: () => purchaseTimeAt(this.world.now())
     })
     this.broker.journal.onStored = (message) => {
       this.watch.stored(message)
+      this.judges.stored(message)
       if (message.subject.startsWith(`${journalPrefix}segment.`)) this.wrote.segment += 1
     }
     const { heads } = this.broker
@@ -141,6 +154,17 @@ class Run {
     this.broker.onReceived = (message) => this.watch.received(message)
     this.broker.onAcknowledged = (message) => this.watch.acknowledged(message)
     this.exchange = new Exchange(this.broker, this.world)
+    this.exchange.areJudgesAlone = plan.areJudgesAlone
+    const { world, broker, exchange } = this
+    this.judges = new SimulatedJudges({
+      plan,
+      world,
+      broker,
+      exchange,
+      plant: () => this.plant("judge"),
+      note: (text) => this.note(text),
+      fork: (effect) => this.fork(effect)
+    })
   }
 
   private note(text: string): void {
@@ -246,7 +270,7 @@ class Run {
     for (const name of ["edge-1", "edge-2"]) {
       const link = new Link(name, this.world)
       const services = simulatedBrokerLayer(this.exchange, link, this.plant("edge"))
-      const layer = Layer.fresh(purchasesLayer.pipe(Layer.provide(services)))
+      const layer = Layer.fresh(Layer.merge(purchasesLayer, RuleStore.layer).pipe(Layer.provide(services)))
       this.fork(
         Effect.map(Layer.buildWithScope(layer, this.edgeScope), (context) => void this.edges.push({ link, context }))
       )
@@ -297,7 +321,7 @@ class Run {
         this.startWorker()
         return
       case "the broker restarts": {
-        const links = [...workers, ...this.edges].map(({ link }) => link)
+        const links = [...[...workers, ...this.edges].map(({ link }) => link), ...this.judges.links]
         for (const link of links) link.disconnect()
         broker.restart()
         for (const link of links) world.after(world.random.below(brokerDownMillisecondsMax), () => link.reconnect())
@@ -319,6 +343,9 @@ class Run {
       case "poison":
         this.poisoned += 1
         this.exchange.append(`purchases.${Math.floor(choice * partitions)}.poison`, "", "no JSON")
+        return
+      default:
+        return this.judges.inject(fault)
     }
   }
 
@@ -405,9 +432,36 @@ class Run {
     }).pipe(Effect.ignore)
   }
 
+  private changeRule({ client, owner, ruleId, ...operation }: RuleOperation): Acting {
+    return Effect.gen({ self: this }, function* () {
+      const rule = operation.do === "put a rule" ? operation.rule : undefined
+      const sent: SentChange = { owner, ruleId, rule, outcome: "info", answeredAt: 0, sequence: undefined }
+      this.judges.changes.push(sent)
+      const rules = yield* RuleStore
+      const changed: Exit.Exit<{ readonly sequence: number }, { readonly _tag: string }> = yield* Effect.exit<
+        { readonly sequence: number },
+        { readonly _tag: string },
+        never
+      >(rule === undefined ? rules.remove(owner, ruleId, {}) : rules.put(owner, ruleId, rule, {}))
+      sent.answeredAt = this.world.now()
+      if (Exit.isSuccess(changed)) Object.assign(sent, { outcome: "ok", sequence: changed.value.sequence })
+      else sent.outcome = failureOf(changed)?._tag === "OutcomeUnknown" ? "info" : "fail"
+      this.note(`client ${client}: ${operation.do}, ${owner}/${ruleId} ${sent.outcome} at ${sent.sequence ?? 0}`)
+    })
+  }
+
   private act(client: number, operation: Operation): Acting {
-    if (operation.do === "buy") return this.buy(client, operation.purchases)
-    return operation.do === "receipt" ? this.askReceipt(client, operation) : this.ask(client, operation)
+    switch (operation.do) {
+      case "buy":
+        return this.buy(client, operation.purchases)
+      case "receipt":
+        return this.askReceipt(client, operation)
+      case "put a rule":
+      case "remove a rule":
+        return this.changeRule(operation)
+      default:
+        return this.ask(client, operation)
+    }
   }
 
   private startClient(client: number): void {
@@ -424,6 +478,10 @@ class Run {
   }
 
   private isDone(): boolean {
+    return this.isApplied() && this.judges.isDone()
+  }
+
+  private isApplied(): boolean {
     if (this.clientsDone < clients) return false
     for (let partition = 0; partition < partitions; partition += 1) {
       if (this.watch.positionOf(partition) < this.broker.lastInput(partition)) return false
@@ -431,10 +489,21 @@ class Run {
     return true
   }
 
+  /** Returns when each purchase was sent first. */
+  private firstSentAt(): ReadonlyMap<string, number> {
+    const first = new Map<string, number>()
+    for (const { purchase, sentAt } of this.sent) {
+      const id = `${purchase.userId}/${purchase.purchaseId}`
+      if (!first.has(id)) first.set(id, sentAt)
+    }
+    return first
+  }
+
   run(): Outcome {
     const { world, plan, workers } = this
     this.startEdges()
     for (let started = 0; started < plan.workers; started += 1) this.startWorker()
+    for (let started = 0; started < plan.judges; started += 1) this.judges.start()
     this.startJanitor()
     for (const fault of plan.faults) world.after(fault.at, () => this.inject(fault))
     for (let client = 0; client < clients; client += 1) this.startClient(client)
@@ -448,13 +517,17 @@ class Run {
       link.reconnect()
     }
     if (workers.length === 0) this.startWorker()
+    this.judges.heal()
     world.run(activeMilliseconds + drainMilliseconds, () => this.isDone())
 
     const problems = checkHistory(this.watch, this.sent, this.reads, this.receipts)
-    if (this.isDone()) problems.push(...checkCounts(this.watch))
-    if (!this.isDone()) problems.push(`I7 not drained: within ${drainMilliseconds} ms`)
+    const isApplied = this.isApplied()
+    if (isApplied) problems.push(...checkCounts(this.watch))
+    if (!isApplied) problems.push(`I7 not drained: within ${drainMilliseconds} ms`)
+    problems.push(...this.judges.problems(this.firstSentAt()))
+    if (isApplied && !this.judges.isDone()) problems.push(`A8 not judged: within ${drainMilliseconds} ms`)
     const records = this.watch.rejected("no JSON")
-    if (this.isDone() && records !== this.poisoned) {
+    if (isApplied && records !== this.poisoned) {
       const name = records < this.poisoned ? "I1 unrecorded" : "I2 recorded twice"
       problems.push(`${name}: ${this.poisoned} poisoned messages left ${records} records`)
     }
@@ -462,9 +535,17 @@ class Run {
     if (acknowledged * 2 < this.sent.length)
       problems.push(`invalid: ${acknowledged} of ${this.sent.length} acknowledged`)
     for (const process of workers.slice()) this.end(process)
+    this.judges.endAll()
     this.fork(Scope.close(this.edgeScope, Exit.void))
     world.run(world.now())
-    return { problems, events: this.events, acknowledged, told: this.told, wrote: this.wrote }
+    return {
+      problems,
+      events: this.events,
+      acknowledged,
+      told: this.told,
+      wrote: this.wrote,
+      judged: this.judges.counts()
+    }
   }
 }
 

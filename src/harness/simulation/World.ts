@@ -1,4 +1,4 @@
-import { Clock, Duration, Effect, type Fiber } from "effect"
+import { Clock, Duration, Effect, type Fiber, Random } from "effect"
 import { EventQueue } from "./EventQueue.ts"
 import { Randomness } from "./Randomness.ts"
 import { SeededScheduler } from "./SeededScheduler.ts"
@@ -50,6 +50,10 @@ export class World {
   readonly scheduler: SeededScheduler
   readonly clock: Clock.Clock
   unkindness: Unkindness
+  private readonly fiberRandom = {
+    nextIntUnsafe: () => this.random.below(Number.MAX_SAFE_INTEGER),
+    nextDoubleUnsafe: () => this.random.next()
+  }
   private time = 0
   private readonly queue = new EventQueue()
 
@@ -77,7 +81,11 @@ export class World {
 
   /** Starts an effect in this world. The effect runs when `run` is called. */
   fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
-    return Effect.runFork(Effect.provideService(effect, Clock.Clock, this.clock), { scheduler: this.scheduler })
+    const inWorld = effect.pipe(
+      Effect.provideService(Clock.Clock, this.clock),
+      Effect.provideService(Random.Random, this.fiberRandom)
+    )
+    return Effect.runFork(inWorld, { scheduler: this.scheduler })
   }
 
   travel(): number {

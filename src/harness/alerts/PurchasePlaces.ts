@@ -1,0 +1,25 @@
+import { revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
+import { decodeRevision } from "../../protocol/RevisionCodec.ts"
+import { commitPrefix, decodeToken } from "../../protocol/Subject.ts"
+import type { CheckedRecord } from "./AlertCheck.ts"
+
+/** An applied purchase, with the sequence of its commit. */
+interface PurchasePlace {
+  readonly userId: string
+  readonly purchaseId: string
+  readonly sequence: number
+}
+
+/** Returns the applied purchases of the journal, in its order. */
+export const purchasePlaces = (journal: Iterable<CheckedRecord>): ReadonlyArray<PurchasePlace> =>
+  [...journal]
+    .filter(({ subject }) => subject.startsWith(commitPrefix))
+    .flatMap(({ sequence, text }) =>
+      revisionLinesOf(text).flatMap((line) =>
+        decodeRevision(line).purchases.map(({ purchaseId }) => ({
+          userId: decodeToken(tokenOfLine(line)),
+          purchaseId,
+          sequence
+        }))
+      )
+    )

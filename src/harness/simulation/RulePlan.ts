@@ -1,0 +1,42 @@
+import type { UserId } from "../../account/Identifier.ts"
+import type { Rule } from "../../rules/Rule.ts"
+import { rulesFor } from "../alerts/SomeRules.ts"
+import type { Randomness } from "./Randomness.ts"
+
+/** A change of a rule by a client. No two clients change the same rule. */
+export interface RuleOperation {
+  readonly do: "put a rule" | "remove a rule"
+  readonly client: number
+  readonly at: number
+  readonly owner: UserId
+  readonly ruleId: string
+  /** The rule to put. The removal of a rule does not use it. */
+  readonly rule: Rule
+}
+
+/** Most runs have rules from the beginning, so that many purchases are judged. */
+const firstChangesWithin = 600
+const changesPlanned = 14
+const ruleIdsOfClient = 2
+
+/** Returns the changes of rules of a run, in the order of their times. */
+export const ruleOperationsOf = (
+  random: Randomness,
+  owners: ReadonlyArray<UserId>,
+  clients: number,
+  within: number
+): ReadonlyArray<RuleOperation> => {
+  const earlyShare = random.next()
+  return Array.from({ length: changesPlanned }, (): RuleOperation => {
+    const client = random.below(clients)
+    const isEarly = random.chance(earlyShare)
+    return {
+      do: !isEarly && random.chance(0.3) ? "remove a rule" : "put a rule",
+      client,
+      at: random.below(isEarly ? firstChangesWithin : within),
+      owner: random.choose(owners),
+      ruleId: `r${client}-${random.below(ruleIdsOfClient)}`,
+      rule: random.choose(rulesFor.simulation)
+    }
+  }).sort((one, other) => one.at - other.at)
+}

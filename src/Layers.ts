@@ -15,6 +15,7 @@ import { PurchasePublisher } from "./intake/PurchasePublisher.ts"
 import { AlertStatus } from "./status/AlertStatus.ts"
 import { SystemStatus } from "./status/SystemStatus.ts"
 import { Feed } from "./feed/Feed.ts"
+import { alertJanitor } from "./judge/AlertJanitor.ts"
 import { Judge } from "./judge/Judge.ts"
 import { ruleCountLayer } from "./judge/RuleCountReport.ts"
 import { JudgeMembership } from "./judge/JudgeMembership.ts"
@@ -27,6 +28,7 @@ import { History } from "./ledger/History.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { ConnectionState } from "./nats/client/ConnectionState.ts"
 import { WorkCounters } from "./metrics/WorkCounters.ts"
+import { AlertRetention } from "./nats/AlertRetention.ts"
 import { AlertStream } from "./nats/AlertStream.ts"
 import { AuditLog } from "./nats/AuditLog.ts"
 import { CommitChain } from "./nats/CommitChain.ts"
@@ -212,10 +214,21 @@ const webhookLayer = (settings: Settings) =>
     })
   ).pipe(Layer.provide(targetRulesLayer(settings)))
 
+const alertJanitorLayer = (settings: Settings) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const judge = yield* Judge
+      const cleaning = { every: settings.janitorInterval, retention: settings.alertRetention }
+      // One janitor is enough, so only the judge of the first shard runs one.
+      yield* Effect.forkScoped(alertJanitor(cleaning, () => judge.shards().has(0)))
+    })
+  ).pipe(Layer.provide(AlertRetention.layer))
+
 /** Makes the services of a judge with its metrics. They need the services of {@link brokerLayer}. */
 export const judgeLayer = (settings: Settings) =>
   Layer.mergeAll(
     judgeMetricsLayer,
+    alertJanitorLayer(settings),
     ruleCountLayer(settings.workerId, settings.workerHeartbeat),
     webhookLayer(settings)
   ).pipe(

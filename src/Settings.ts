@@ -132,6 +132,7 @@ export const settings = Config.all({
   duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),
   inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
   inputRetention: duration("INPUT_RETENTION", "1 hour", "0 millis"),
+  alertRetention: duration("ALERT_RETENTION", "90 days"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),
   actorsResidentMax: wholeNumber("ACTORS_RESIDENT_MAX", actorsDefault, 1, 10_000_000),
   purchaseIdsResidentMax: wholeNumber("PURCHASE_IDS_RESIDENT_MAX", purchaseIdsDefault, 1, 1_000_000_000),

@@ -6,6 +6,7 @@ import { writtenHeaders } from "./client/WrittenHeaders.ts"
 import { Connection, noMajority } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
 import { StoreOutage } from "./StoreOutage.ts"
+import type { StoredAt } from "./FirstStoredSince.ts"
 
 /**
  * The time that the broker has to store a message before it is sent again. The time is shorter than the shortest
@@ -21,13 +22,6 @@ export interface Stored {
   readonly sequence: number
   /** Whether the broker has stored this message id before, within its duplicate window. */
   readonly duplicate: boolean
-}
-
-/** A message of the input log, without its payload. */
-interface StoredAt {
-  readonly sequence: number
-  /** When the broker stored the message, in milliseconds since 1970. */
-  readonly storedAt: number
 }
 
 interface InputInfo {

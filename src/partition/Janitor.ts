@@ -1,5 +1,6 @@
 import { Clock, Duration, Effect } from "effect"
 import { readPosition } from "../ledger/Takeover.ts"
+import { firstStoredSince } from "../nats/FirstStoredSince.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { Topology } from "../nats/Topology.ts"
 
@@ -28,30 +29,13 @@ const firstNeeded = Effect.gen(function* () {
   return lowest + 1
 })
 
-/**
- * Returns the first sequence in [from, to) that was stored at or after `since`, by binary search. Returns `to` if there
- * is none.
- */
-const firstStoredSince = Effect.fnUntraced(function* (from: number, to: number, since: number) {
-  const input = yield* InputLog
-  let low = from
-  let high = to
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    const found = yield* input.messageFrom(middle)
-    if (found === undefined || found.storedAt >= since) high = middle
-    else low = found.sequence + 1
-  }
-  return Math.min(low, to)
-})
-
 /** Removes applied input that is older than the retention. */
 export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings) {
   const input = yield* InputLog
   const now = yield* Clock.currentTimeMillis
   const needed = yield* firstNeeded
   const { first } = yield* input.bounds
-  const below = yield* firstStoredSince(first, needed, now - Duration.toMillis(settings.retention))
+  const below = yield* firstStoredSince(input.messageFrom, first, needed, now - Duration.toMillis(settings.retention))
   if (below > first) {
     yield* input.purgeBelow(below)
     yield* Effect.logDebug("purged applied input").pipe(Effect.annotateLogs({ below, purged: below - first }))

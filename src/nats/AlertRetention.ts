@@ -1,0 +1,47 @@
+import { Context, Effect, Layer } from "effect"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { alertFilter, alertPositionSubject, alertsStream } from "../protocol/Subject.ts"
+import { AlertStream } from "./AlertStream.ts"
+import { Connection } from "./client/Connection.ts"
+import { askJetStream, readMessage } from "./client/JetStreamApi.ts"
+import { firstStoredSince } from "./FirstStoredSince.ts"
+
+interface StreamInfo {
+  readonly state: { readonly last_seq: number }
+}
+
+/** Removes what the stream of alerts need not keep. */
+export class AlertRetention extends Context.Service<
+  AlertRetention,
+  {
+    /** Removes all alerts that were stored before a time, in milliseconds since 1970. */
+    readonly removeAlertsBefore: (since: number) => Effect.Effect<void, BrokerFailure>
+    /** Removes all positions of each shard but the newest. */
+    readonly removeOldPositions: Effect.Effect<void, BrokerFailure>
+  }
+>()("purchases/nats/AlertRetention") {
+  static readonly layer = Layer.effect(
+    AlertRetention,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      const { shards } = yield* AlertStream
+      const purge = (query: object) => askJetStream<object>(connection, `STREAM.PURGE.${alertsStream}`, query)
+      const alertFrom = (sequence: number) =>
+        readMessage(connection, alertsStream, { seq: sequence, next_by_subj: alertFilter })
+
+      const removeAlertsBefore = Effect.fnUntraced(function* (since: number) {
+        const oldest = yield* alertFrom(1)
+        if (oldest === undefined || oldest.storedAt >= since) return
+        const { state } = yield* askJetStream<StreamInfo>(connection, `STREAM.INFO.${alertsStream}`, {})
+        const seq = yield* firstStoredSince(alertFrom, oldest.sequence, state.last_seq + 1, since)
+        yield* purge({ filter: alertFilter, seq })
+      })
+
+      const removeOldPositions = Effect.gen(function* () {
+        // A purge that keeps a number of messages counts them over all subjects of its filter, so each shard has its own.
+        for (let shard = 0; shard < shards; shard += 1) yield* purge({ filter: alertPositionSubject(shard), keep: 1 })
+      })
+      return AlertRetention.of({ removeAlertsBefore, removeOldPositions })
+    })
+  )
+}

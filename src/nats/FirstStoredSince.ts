@@ -1,0 +1,28 @@
+import { Effect } from "effect"
+
+/** A message of a stream, with the time at which the broker stored it, in milliseconds since 1970. */
+export interface StoredAt {
+  readonly sequence: number
+  readonly storedAt: number
+}
+
+/**
+ * Returns the first sequence in [from, to) that was stored at or after `since`, by binary search. Returns `to` if there
+ * is none. `messageFrom` returns the first message at or after a sequence, and `undefined` if there is none.
+ */
+export const firstStoredSince = Effect.fnUntraced(function* <E>(
+  messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, E>,
+  from: number,
+  to: number,
+  since: number
+) {
+  let low = from
+  let high = to
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const found = yield* messageFrom(middle)
+    if (found === undefined || found.storedAt >= since) high = middle
+    else low = found.sequence + 1
+  }
+  return Math.min(low, to)
+})

@@ -1,7 +1,8 @@
 // Sends a corrected purchase for a rejected record, which is named as in `scripts/purchases rejected list`: 7/0.
 import { PurchaseClient } from "../src/client/PurchaseClient.ts"
 
-const client = new PurchaseClient({ url: process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081" })
+const { PURCHASES_URL: url = "http://127.0.0.1:8081", PURCHASES_TOKEN: token } = process.env
+const client = new PurchaseClient({ url, ...(token === undefined ? {} : { token }) })
 
 const record = process.argv[2] ?? ""
 const [inputSequence, index] = record.split("/").map(Number)

@@ -1,7 +1,8 @@
 // Sends many purchases through one request, and takes each answer as it comes.
 import { PurchaseClient } from "../src/client/PurchaseClient.ts"
 
-const client = new PurchaseClient({ url: process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081" })
+const { PURCHASES_URL: url = "http://127.0.0.1:8081", PURCHASES_TOKEN: token } = process.env
+const client = new PurchaseClient({ url, ...(token === undefined ? {} : { token }) })
 
 const count = 1_000
 

@@ -1,7 +1,8 @@
 // Sends one purchase twice under one idempotency key. It counts once.
 import { PurchaseClient } from "../src/client/PurchaseClient.ts"
 
-const client = new PurchaseClient({ url: process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081" })
+const { PURCHASES_URL: url = "http://127.0.0.1:8081", PURCHASES_TOKEN: token } = process.env
+const client = new PurchaseClient({ url, ...(token === undefined ? {} : { token }) })
 
 const lamp = {
   purchaseId: "order-7",

@@ -1,7 +1,8 @@
 // Reads the total of a user, and the newest purchases.
 import { PurchaseClient } from "../src/client/PurchaseClient.ts"
 
-const client = new PurchaseClient({ url: process.env["PURCHASES_URL"] ?? "http://127.0.0.1:8081" })
+const { PURCHASES_URL: url = "http://127.0.0.1:8081", PURCHASES_TOKEN: token } = process.env
+const client = new PurchaseClient({ url, ...(token === undefined ? {} : { token }) })
 
 const userId = process.argv[2] ?? "dora"
 

@@ -1,12 +1,13 @@
-import { writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { Duration, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { inNormalForm } from "../../src/account/Identifier.ts"
 import { scopes } from "../../src/protocol/Scope.ts"
-import type { TokenUsers } from "../../src/protocol/TokenRecord.ts"
+import type { TokenLimits, TokenUsers } from "../../src/protocol/TokenRecord.ts"
 import type { IssuedToken } from "../../src/edge/access/TokenChanges.ts"
 import { root } from "./Asking.ts"
 import { plain, timeText } from "./Output.ts"
+import { wholeNumber } from "./WholeNumber.ts"
 import { createToken, type ListedToken, listTokens, onBroker, revokeToken, rollToken } from "./TokenAdmin.ts"
 
 const allScopes = Object.keys(scopes)
@@ -60,11 +61,18 @@ const out = Flag.String("out").pipe(
 
 const printed = (text: string): void => void process.stdout.write(`${text}\n`)
 
-/** Prints a token, or writes it into a new file. A file that exists is not overwritten. */
-const handOut = Effect.fnUntraced(function* ({ id, token, record }: IssuedToken, file: Option.Option<string>) {
+/**
+ * Has a token made, and prints it or writes it into a new file. The file is made first, so that no token is made whose
+ * secret cannot be kept. A file that exists is not overwritten.
+ */
+const handOut = Effect.fnUntraced(function* (make: Effect.Effect<IssuedToken, unknown>, file: Option.Option<string>) {
   const { json } = yield* root
+  const path = Option.getOrUndefined(file)
+  if (path !== undefined) yield* Effect.try(() => writeFileSync(path, "", { mode: 0o600, flag: "wx" }))
+  const removed = Effect.sync(() => path !== undefined && rmSync(path))
+  const { id, token, record } = yield* Effect.onError(make, () => removed)
   if (Option.isSome(file)) {
-    yield* Effect.try(() => writeFileSync(file.value, `${token}\n`, { mode: 0o600, flag: "wx" }))
+    yield* Effect.try(() => writeFileSync(file.value, `${token}\n`))
     return printed(json ? JSON.stringify({ id, name: record.name, file: file.value }) : `${id} is in ${file.value}`)
   }
   if (json) return printed(JSON.stringify({ id, name: record.name, token }))
@@ -75,6 +83,31 @@ const handOut = Effect.fnUntraced(function* ({ id, token, record }: IssuedToken,
 const usersOf = (only: Option.Option<string>, prefix: Option.Option<string>): TokenUsers => {
   if (Option.isSome(only)) return { only: itemsOf(only.value).map(inNormalForm) }
   return Option.isSome(prefix) ? { prefix: inNormalForm(prefix.value) } : "all"
+}
+
+const limitFlag = (name: string, what: string) =>
+  Flag.Int(name).pipe(Flag.withSchema(wholeNumber(1, 1_000_000_000)), Flag.withDescription(what), Flag.optional)
+
+/** The flags of the limits of a token. Without one of them the limit of the edge counts. */
+const limitFlags = {
+  points: limitFlag("points", "The points that the caller may spend in a second"),
+  reads: limitFlag("reads", "The most reads that the caller has open at once"),
+  stores: limitFlag("stores", "The most requests that store and that the caller has open at once"),
+  "line-bodies": limitFlag("line-bodies", "The most bodies of lines that the caller has open at once"),
+  feeds: limitFlag("feeds", "The most feeds that the caller has open at once")
+}
+
+const limitsOf = (given: { readonly [Name in keyof typeof limitFlags]: Option.Option<number> }): TokenLimits => {
+  const limits = {
+    pointsPerSecond: given.points,
+    reads: given.reads,
+    waitingPosts: given.stores,
+    lineBodies: given["line-bodies"],
+    feeds: given.feeds
+  }
+  return Object.fromEntries(
+    Object.entries(limits).flatMap(([name, limit]) => (Option.isSome(limit) ? [[name, limit.value]] : []))
+  )
 }
 
 const create = Command.make(
@@ -98,20 +131,23 @@ const create = Command.make(
       Flag.withDescription(`How long the token counts, like 24h, or ${never}; ${expiresDefault} by default`),
       Flag.withDefault(expiresDefault)
     ),
+    ...limitFlags,
     out
   },
   (given) =>
     Effect.gen(function* () {
+      const limits = limitsOf(given)
       const milliseconds = given.expires === never ? undefined : millisecondsIn(given.expires)
-      const made = yield* onBroker(
+      const make = onBroker(
         createToken({
           name: given.name,
           scopes: scopesIn(given.scopes),
           users: usersOf(given.users, given.prefix),
+          ...(Object.keys(limits).length === 0 ? {} : { limits }),
           ...(milliseconds === undefined ? {} : { expiresAt: Date.now() + milliseconds })
         })
       )
-      yield* handOut(made, given.out)
+      yield* handOut(make, given.out)
     })
 ).pipe(
   Command.withDescription("Make a token, and print it once"),
@@ -173,8 +209,7 @@ const roll = Command.make(
   },
   (given) =>
     Effect.gen(function* () {
-      const rolled = yield* onBroker(rollToken(given.id, millisecondsIn(given.keepOld) ?? 0))
-      yield* handOut(rolled, given.out)
+      yield* handOut(onBroker(rollToken(given.id, millisecondsIn(given.keepOld) ?? 0)), given.out)
     })
 ).pipe(
   Command.withDescription("Give a token a new secret, and print it once"),

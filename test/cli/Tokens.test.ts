@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -45,7 +45,17 @@ describe("scripts/purchases tokens", () => {
 
   it("an operator makes a token in a file, lists it without its secret, rolls it and revokes it", async () => {
     const file = join(directory, "token")
-    const made = await tokens("create", "--name", "shop", "--scopes", "rejected:read,users:read", "--out", file)
+    const made = await tokens(
+      "create",
+      "--name",
+      "shop",
+      "--scopes",
+      "rejected:read,users:read",
+      "--out",
+      file,
+      "--points",
+      "50"
+    )
     const token = readFileSync(file, "utf8").trim()
     const [, id = ""] = token.split("_")
     expect(made).toEqual({ code: 0, out: `${id} is in ${file}\n`, error: "" })
@@ -54,12 +64,14 @@ describe("scripts/purchases tokens", () => {
     expect((await run({}, "--token-file", file, "rejected", "list")).out).toBe("Nothing was rejected.\n")
     expect((await run({ PURCHASES_TOKEN: token }, "rejected", "list")).out).toBe("Nothing was rejected.\n")
 
+    // No token is made whose secret cannot be kept.
     const again = await tokens("create", "--name", "shop", "--scopes", "all", "--out", file)
     expect([again.code, readFileSync(file, "utf8").trim()]).toEqual([1, token])
 
     const list = await tokens("list")
     expect(list.out).toMatch(new RegExp(`^${id}  counts   expires .* UTC  shop: rejected:read, users:read; all users;`))
     const json = (await run({}, "--json", "tokens", "list")).out
+    expect(JSON.parse(json)).toMatchObject({ id, state: "counts", limits: { pointsPerSecond: 50 } })
     for (const text of [list.out, json]) expect(text).not.toMatch(/sha256|_[A-Za-z0-9_-]{43}/)
 
     const rolled = await tokens("roll", id)
@@ -69,6 +81,8 @@ describe("scripts/purchases tokens", () => {
     expect((await tokens("revoke", id)).out).toBe(`${id} is revoked\n`)
     await untilStatus(newer, 401)
     expect((await tokens("list")).out).toMatch(/revoked/)
+    const unwritten = await tokens("roll", "000000000000", "--out", join(directory, "unwritten"))
+    expect([unwritten.code, existsSync(join(directory, "unwritten"))]).toEqual([1, false])
     expect((await tokens("roll", id)).error).toBe(`purchases: The token ${id} is revoked. Create another one.\n`)
   })
 

@@ -42,7 +42,7 @@ export const tokenAccessLayer = Layer.effect(
         ends.check()
       }
       isLoaded = true
-    }).pipe(Effect.catch((failure) => Effect.logDebug("the tokens cannot be read now", failure)))
+    }).pipe(Effect.catchCause((cause) => Effect.logDebug("the tokens cannot be read now", cause)))
 
     const notices = yield* Queue.sliding<void>(1)
     yield* store.watch(() => void Queue.offerUnsafe(notices, undefined))

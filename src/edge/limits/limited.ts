@@ -1,6 +1,6 @@
-import { isIPv4, isIPv6 } from "node:net"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Effect } from "effect"
+import ipaddr from "ipaddr.js"
 import type { Context as HttpContext } from "hono"
 import { AskingCaller } from "../../asking/CallerTurns.ts"
 import { callerOf } from "../access/Caller.ts"
@@ -18,18 +18,16 @@ interface NodeEnvironment {
 
 const nodeOf = (http: HttpContext): NodeEnvironment => (http.env ?? {}) as NodeEnvironment
 
-/** The groups of an IPv6 address that name a network. One machine may have every address of its network. */
-const networkGroups = 4
+/** The length of the prefix that names a network of IPv6. One machine may have every address of its network. */
+const networkBits = 64
 
-/** Returns the IPv4 address, or the network of an IPv6 address. */
+/** Returns the IPv4 address, or the network of an IPv6 address; the text itself if it is no address. */
 export const networkOf = (address: string): string => {
-  const plain = address.replace(/^::ffff:/i, "")
-  if (isIPv4(plain) || !isIPv6(plain)) return plain
-  const [head = "", tail] = plain.split("::")
-  const before = head.split(":").filter((group) => group !== "")
-  const after = (tail ?? "").split(":").filter((group) => group !== "")
-  const zeros = tail === undefined ? [] : Array.from({ length: 8 - before.length - after.length }, () => "0")
-  return [...before, ...zeros, ...after].slice(0, networkGroups).join(":")
+  if (!ipaddr.isValid(address)) return address
+  const parsed = ipaddr.process(address)
+  return parsed.kind() === "ipv4"
+    ? parsed.toString()
+    : ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${networkBits}`).toString()
 }
 
 const limitedKey = "limited"
@@ -44,7 +42,7 @@ const limitedCaller = (edge: EdgeRuntime, http: HttpContext): LimitedCaller | un
     return { key: `token ${id}`, limits }
   }
   const network = networkOf(nodeOf(http).incoming?.socket.remoteAddress ?? "::1")
-  return isLoopback(network) || network === "0:0:0:0" ? undefined : { key: `address ${network}`, limits: {} }
+  return isLoopback(network) || network === "::" ? undefined : { key: `address ${network}`, limits: {} }
 }
 
 const flightKind = (route: Route, body: Body<unknown> | undefined): FlightKind => {

@@ -114,10 +114,14 @@ const answerRow = (document: OpenApi, status: string, answer: Operation["respons
 
 const operationArticle = (document: OpenApi, method: string, path: string, operation: Operation): string => {
   const id = escaped(operation.operationId)
-  const { parameters, requestBody, responses } = operation
+  const { parameters, requestBody, responses, security } = operation
+  const scopes = new Set(security.flatMap((way) => Object.values(way).flat()))
   return [
     `<article aria-labelledby="${id}"><h3 id="${id}">${method.toUpperCase()} ${escaped(path)}</h3>`,
     `<p>${prose(operation.summary)}. ${prose(operation.description)}</p>`,
+    ...[...scopes].map(
+      (scope) => `<p>Needs a token with the scope <code>${escaped(scope)}</code>, if the edge asks for tokens.</p>`
+    ),
     parameters.length === 0 ? "" : table(["Parameter", "Where", "Type", "Meaning"], parameters.map(parameterRow)),
     requestBody === undefined ? "" : `<h4>Body</h4><p>${contentLine(requestBody.content)}</p>`,
     "<h4>Answers</h4>",

@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { assert, nat, oneof, property, string, tuple } from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Tokens } from "../../../src/edge/access/Tokens.ts"
 import { newToken, revokedToken, rolledToken } from "../../../src/edge/access/TokenChanges.ts"
@@ -87,6 +88,24 @@ describe("the tokens in memory", () => {
       expect(detailOf(tokens, token)).toMatch(/does not exist/)
     }
   )
+
+  it("no text makes the check of tokens fail, and no text but a token passes", () => {
+    const tokens = new Tokens(() => start)
+    const { id, token, record } = newToken(rights)
+    tokens.take(stored(id, record, 1))
+    const texts = oneof(
+      string({ unit: "binary", maxLength: 100 }),
+      tuple(nat(token.length), string({ unit: "binary", maxLength: 3 })).map(
+        ([at, text]) => token.slice(0, at) + text + token.slice(at + 1)
+      )
+    )
+    assert(
+      property(texts, (text) => {
+        if (text !== token) expect(isProblem(tokens.identify(text)), text).toBe(true)
+      }),
+      { numRuns: 2_000 }
+    )
+  })
 
   it("a record holds no secret, and two tokens have nothing in common", () => {
     const [one, other] = [newToken(rights), newToken(rights)]

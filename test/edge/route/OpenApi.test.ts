@@ -252,6 +252,8 @@ describe("GET /docs", () => {
     const page = await answer.text()
     for (const { method, path, operation } of operations) {
       expect(page).toContain(`<h3 id="${operation.operationId}">${method.toUpperCase()} ${path}</h3>`)
+      const [scope = ""] = operation.security.flatMap(({ token = [] }) => token)
+      if (scope !== "") expect(page).toContain(`<p>Needs a token with the scope <code>${scope}</code>`)
     }
     for (const [, target] of page.matchAll(/href="#([^"]*)"/g)) expect(page).toContain(`id="${target}"`)
     expect(page).not.toMatch(/<script|<link|<img|<iframe|\ssrc=|\sstyle=|\son\w+=|url\(|https?:/i)

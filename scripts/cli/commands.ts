@@ -14,6 +14,7 @@ import { rejected } from "./rejected.ts"
 import { rules } from "./rules.ts"
 import { status } from "./status.ts"
 import { tokens } from "./tokens.ts"
+import { webhook } from "./webhook.ts"
 import { Unfinished } from "./Unfinished.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
@@ -152,5 +153,18 @@ const feed = Command.make(
 )
 
 export const purchases = root.pipe(
-  Command.withSubcommands([post, total, history, receipt, generate, feed, rules, alerts, rejected, status, tokens])
+  Command.withSubcommands([
+    post,
+    total,
+    history,
+    receipt,
+    generate,
+    feed,
+    rules,
+    alerts,
+    webhook,
+    rejected,
+    status,
+    tokens
+  ])
 )

@@ -347,3 +347,70 @@ export interface SystemStatus {
     readonly timeZoneData: string
   }
 }
+
+/** The end of an attempt to deliver alerts to a webhook. */
+export interface WebhookAttempt {
+  readonly at: string
+  /** Missing if there was no answer. */
+  readonly status?: number
+  /** Why the attempt failed; missing if it did not fail. */
+  readonly reason?: string
+}
+
+/** The webhook of a user, and how its deliveries are. */
+export interface Webhook {
+  readonly userId: string
+  readonly url: string
+  readonly enabled: boolean
+  /**
+   * `retrying`: the newest attempt failed, and another follows. `paused`: nothing is delivered until the webhook is set
+   * again. `off`: `enabled` is `false`.
+   */
+  readonly state: "delivering" | "retrying" | "paused" | "off"
+  /** Alerts up to this id of a delivery are delivered, are dead letters, or were skipped. */
+  readonly deliveredThrough: number
+  /** The number of attempts in a row that failed. */
+  readonly failures: number
+  readonly nextAttemptAt?: string
+  readonly paused?: { readonly reason: string; readonly at: string }
+  readonly lastAttempt?: WebhookAttempt
+  /** Until this time the secret before the newest one signs too. */
+  readonly oldSecretUntil?: string
+}
+
+/** A webhook that was made, with its secret. No later answer has the secret. */
+export interface NewWebhook extends Webhook {
+  /** The secret that signs deliveries: `whsec_` and the base64 of 32 bytes. */
+  readonly secret: string
+}
+
+/** The new secret of a webhook. No later answer has it. */
+export interface NewWebhookSecret {
+  readonly secret: string
+  readonly oldSecretUntil: string
+}
+
+/** An alert that a webhook refused. */
+export interface DeadLetter {
+  /** The id of the delivery, as in `webhook-id`. */
+  readonly id: number
+  readonly at: string
+  readonly status?: number
+  readonly reason: string
+  /** The first 1,024 bytes of the answer. */
+  readonly answer: string
+}
+
+/** The dead letters of a user, newest first. */
+export interface DeadLetterList {
+  readonly userId: string
+  readonly dead: ReadonlyArray<DeadLetter>
+}
+
+/** The end of a delivery that was asked for. */
+export interface WebhookSendOutcome {
+  readonly delivered: boolean
+  readonly status?: number
+  readonly reason?: string
+  readonly answer: string
+}

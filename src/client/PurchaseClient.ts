@@ -3,10 +3,13 @@ import type {
   Alert,
   AlertPage,
   AppliedPurchase,
+  DeadLetterList,
   Duplicated,
   Generated,
   HistoryEntry,
   HistoryPage,
+  NewWebhook,
+  NewWebhookSecret,
   PostedPurchase,
   PurchaseReceipt,
   ReadyState,
@@ -17,7 +20,9 @@ import type {
   RuleList,
   StoredPurchase,
   StoredRule,
-  SystemStatus
+  SystemStatus,
+  Webhook,
+  WebhookSendOutcome
 } from "./Answers.ts"
 import { type BackTestEvent, type BackTestOptions, readBackTest } from "./BackTestReader.ts"
 import { type AlertEvent, alertEvent, appliedEvent, type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
@@ -73,6 +78,8 @@ async function* itemsOf<Page extends { readonly next?: string }, Item>(
 const rejectedPath = ({ inputSequence, index }: RejectedKey): string => `/rejected/${inputSequence}/${index}`
 
 const userPath = (userId: string): string => `/users/${encodeURIComponent(userId)}`
+
+const webhookPath = (userId: string): string => `${userPath(userId)}/webhook`
 
 const rulePath = (userId: string, ruleId: string): string => `${userPath(userId)}/rules/${encodeURIComponent(ruleId)}`
 
@@ -207,6 +214,61 @@ export class PurchaseClient {
    */
   async removeRule(userId: string, ruleId: string, options: ChangeOptions = {}): Promise<void> {
     await this.transport.remove(rulePath(userId, ruleId), changeHeaders(options), options.signal)
+  }
+
+  /**
+   * Makes or changes the webhook of a user. Members that are left out stay as they are. `resume` skips the alerts that
+   * are not delivered yet. The answer has a `secret` if the webhook is new. If it has none after an attempt without an
+   * answer, ask for a new secret. Throws a ProblemError of kind `refused-by-rules` if the URL is not allowed.
+   */
+  async setWebhook(
+    userId: string,
+    wanted: { readonly url?: string; readonly enabled?: boolean; readonly resume?: "now" },
+    { signal }: CallOptions = {}
+  ): Promise<Webhook | NewWebhook> {
+    const headers = { "content-type": "application/json" }
+    const request = { method: "PUT", headers, body: JSON.stringify(wanted) }
+    return (await this.transport.json(webhookPath(userId), request, signal)) as Webhook | NewWebhook
+  }
+
+  /** Reads the webhook of a user. Throws a ProblemError of kind `not-found` if the user has none. */
+  async webhook(userId: string, { signal }: CallOptions = {}): Promise<Webhook> {
+    return (await this.transport.json(webhookPath(userId), {}, signal)) as Webhook
+  }
+
+  /** Removes the webhook of a user. Throws a ProblemError of kind `not-found` if the user has none. */
+  async removeWebhook(userId: string, { signal }: CallOptions = {}): Promise<void> {
+    await this.transport.remove(webhookPath(userId), {}, signal)
+  }
+
+  /**
+   * Gives the webhook of a user a new secret. The old secret signs too for 24 hours. Sends the request once, because
+   * each request makes another secret.
+   */
+  async rollWebhookSecret(userId: string, { signal }: CallOptions = {}): Promise<NewWebhookSecret> {
+    const path = `${webhookPath(userId)}/secret`
+    return (await this.transport.jsonOnce(path, { method: "POST" }, signal)) as NewWebhookSecret
+  }
+
+  /** Reads the alerts that the webhook of a user refused, newest first. */
+  async deadLetters(
+    userId: string,
+    { limit, signal }: CallOptions & { readonly limit?: number } = {}
+  ): Promise<DeadLetterList> {
+    const path = pagePath(`${webhookPath(userId)}/dead`, limit === undefined ? {} : { limit })
+    return (await this.transport.json(path, {}, signal)) as DeadLetterList
+  }
+
+  /** Delivers a dead letter once more. The call waits for the outcome, up to 35 seconds. Sends the request once. */
+  async sendDeadLetterAgain(userId: string, id: number, { signal }: CallOptions = {}): Promise<WebhookSendOutcome> {
+    const path = `${webhookPath(userId)}/dead/${id}/again`
+    return (await this.transport.jsonOnce(path, { method: "POST" }, signal)) as WebhookSendOutcome
+  }
+
+  /** Makes one delivery without an alert. The call waits for the outcome, up to 35 seconds. Sends the request once. */
+  async testWebhook(userId: string, { signal }: CallOptions = {}): Promise<WebhookSendOutcome> {
+    const path = `${webhookPath(userId)}/test`
+    return (await this.transport.jsonOnce(path, { method: "POST" }, signal)) as WebhookSendOutcome
   }
 
   /** Makes the service store random purchases of a user. Sends the request once, because the service makes the ids. */

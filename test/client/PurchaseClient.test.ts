@@ -372,6 +372,31 @@ describe("a feed", () => {
   })
 })
 
+describe("the webhook of a user", () => {
+  it("a webhook is set, read, changed, rolled and removed, and only two answers have a secret", async () => {
+    const { client } = clientOf()
+    const url = "https://example.org/alerts"
+    const made = await client.setWebhook("ann@x.org", { url })
+    expect(made).toMatchObject({
+      userId: "ann@x.org",
+      url,
+      state: "delivering",
+      secret: expect.stringMatching(/^whsec_/)
+    })
+    expect(await client.webhook("ann@x.org")).not.toHaveProperty("secret")
+    expect(await client.setWebhook("ann@x.org", { enabled: false })).toMatchObject({ url, state: "off" })
+    expect(await client.setWebhook("ann@x.org", { resume: "now" })).toMatchObject({ url, state: "delivering" })
+    expect(await client.rollWebhookSecret("ann@x.org")).toMatchObject({ secret: expect.stringMatching(/^whsec_/) })
+    expect(await client.deadLetters("ann@x.org", { limit: 5 })).toEqual({ userId: "ann@x.org", dead: [] })
+    expect(await client.removeWebhook("ann@x.org")).toBeUndefined()
+    await expect(client.webhook("ann@x.org")).rejects.toMatchObject({ kind: "not-found" })
+    await expect(client.sendDeadLetterAgain("ann@x.org", 7)).rejects.toMatchObject({ kind: "not-found" })
+    await expect(client.testWebhook("ann@x.org")).rejects.toMatchObject({ kind: "not-found" })
+    const refused = client.setWebhook("ann@x.org", { url: "http://169.254.169.254/" })
+    await expect(refused).rejects.toMatchObject({ kind: "refused-by-rules", status: 422 })
+  })
+})
+
 describe("rules of a user", () => {
   const rule = { measure: "spent", within: "P7D", threshold: "200.00" } as const
 

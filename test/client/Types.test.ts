@@ -9,6 +9,7 @@ import { openApi } from "../../src/edge/route/OpenApi.ts"
 import { routes } from "../../src/edge/server/Routes.ts"
 import type * as ServedAlerts from "../../src/edge/contract/AlertBodies.ts"
 import type * as ServedRules from "../../src/edge/contract/RuleBodies.ts"
+import type * as ServedWebhooks from "../../src/edge/webhook/WebhookBodies.ts"
 import type * as ServedRejected from "../../src/edge/rejected/routes.ts"
 import type { ReadyState } from "../../src/edge/service/probes.ts"
 import type { SystemState } from "../../src/edge/service/status.ts"
@@ -40,6 +41,11 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof ServedRules.RuleList, Client.RuleList>,
   true satisfies Agrees<typeof ServedAlerts.AlertBody, Client.Alert>,
   true satisfies Same<Read<ReturnType<typeof ServedAlerts.wouldBeAlertBody>>, Plain<Client.WouldBeAlert>>,
+  true satisfies Agrees<typeof ServedWebhooks.WebhookBody, Client.Webhook>,
+  true satisfies Agrees<typeof ServedWebhooks.NewWebhookBody, Client.NewWebhook>,
+  true satisfies Agrees<typeof ServedWebhooks.NewSecretBody, Client.NewWebhookSecret>,
+  true satisfies Agrees<typeof ServedWebhooks.DeadLetterList, Client.DeadLetterList>,
+  true satisfies Agrees<typeof ServedWebhooks.SendOutcome, Client.WebhookSendOutcome>,
   true satisfies Agrees<typeof SystemState, Client.SystemStatus>,
   true satisfies Agrees<typeof ReadyState, Client.ReadyState>,
   true satisfies Agrees<typeof ProblemBody, ClientProblem>,

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Shows the system at its work, and starts the processes that do not run yet. scripts/demo then sends purchases,
-# duplicates and repeats, kills the worker in the middle of its work, and looks inside the broker. It compares each
-# claim with the answers that come back. Takes the settings of start.sh. Ends with "ok", or says what was wrong and
-# exits 1.
+# duplicates and repeats, kills the worker and the judge in the middle of their work, and looks inside the broker. It
+# compares each claim with the answers that come back. Takes the settings of start.sh. Ends with "ok", or says what was
+# wrong and exits 1.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -3,15 +3,16 @@ import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import type { Demonstration } from "./Demonstration.ts"
 import { findNatsTool } from "./NatsTool.ts"
 import { Report } from "./Report.ts"
+import { showAlerts } from "./showAlerts.ts"
 import { showInside } from "./showInside.ts"
 import { showKill } from "./showKill.ts"
 import { showDuplicates, showGenerated, showRepeat } from "./steps.ts"
-import { startedWorkers } from "./Workers.ts"
+import { startedProcesses } from "./Processes.ts"
 
 const usage = `usage: node scripts/demo/main.ts --url http://127.0.0.1:8081
 
-Does what ./run.sh shows of a system that start.sh started, under the same settings. Kills its workers,
-and starts them again. Exits 1 if a claim is wrong.`
+Does what ./run.sh shows of a system that start.sh started, under the same settings. Kills its workers and
+judges, and starts them again. Exits 1 if a claim is wrong.`
 
 const { values } = parseArgs({
   options: { url: { type: "string" }, help: { type: "boolean", default: false } }
@@ -23,6 +24,8 @@ const natsUrl = process.env["NATS_URL"] || `nats://127.0.0.1:${process.env["NATS
 const token = process.env["PURCHASES_TOKEN"] || undefined
 /** A number of purchases that leaves time to kill a worker in their middle. */
 const purchasesAmidKill = 20_000
+/** A number of alerts that leaves time to kill a judge in their middle. */
+const alertsAmidKill = 10_000
 /** The longest that an answer may take, in milliseconds. */
 const answerMillisecondsMax = 60_000
 
@@ -44,8 +47,9 @@ const run = async (url: string): Promise<void> => {
   }
   await showGenerated(demonstration)
   await showDuplicates(demonstration)
-  const survivor = await showKill(demonstration, startedWorkers, purchasesAmidKill)
+  const survivor = await showKill(demonstration, startedProcesses("worker"), purchasesAmidKill)
   await showRepeat(demonstration)
+  await showAlerts(demonstration, startedProcesses("judge"), alertsAmidKill)
 
   const nats = await findNatsTool(natsUrl)
   if (nats === undefined) {

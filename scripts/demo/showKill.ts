@@ -3,7 +3,7 @@ import type { AppliedRevision } from "../../src/client/Answers.ts"
 import { addedUp } from "./Audit.ts"
 import { type Audited, type Demonstration, expectExact } from "./Demonstration.ts"
 import { WrongClaim } from "./Report.ts"
-import type { Workers } from "./Workers.ts"
+import type { Processes } from "./Processes.ts"
 
 /** The most kills that are tried, because a kill can come too early or too late. */
 const attemptsMax = 3
@@ -46,7 +46,7 @@ const revisionsUpTo = async (
  * Kills the workers while they apply the purchases of a user, and stores one more purchase for another user, the
  * witness.
  */
-const killAmid = async (demonstration: Demonstration, workers: Workers, userId: string, purchases: number) => {
+const killAmid = async (demonstration: Demonstration, workers: Processes, userId: string, purchases: number) => {
   const { client, report, newUser } = demonstration
   const kill = async () => {
     const applied = await someApplied(demonstration, userId)
@@ -69,7 +69,7 @@ const killAmid = async (demonstration: Demonstration, workers: Workers, userId: 
  */
 export const showKill = async (
   demonstration: Demonstration,
-  workers: Workers,
+  workers: Processes,
   purchases: number,
   attempt = 1
 ): Promise<Survivor> => {

@@ -2,12 +2,13 @@ import { Effect, Exit, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { Demonstration } from "../../scripts/demo/Demonstration.ts"
 import { Report, WrongClaim } from "../../scripts/demo/Report.ts"
+import { showAlerts } from "../../scripts/demo/showAlerts.ts"
 import { showKill } from "../../scripts/demo/showKill.ts"
 import { showDuplicates, showGenerated, showRepeat } from "../../scripts/demo/steps.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/server/HttpServer.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
-import { startWorker, type TestWorker } from "../../src/harness/system/TestLedger.ts"
+import { startJudge, startWorker, type TestWorker } from "../../src/harness/system/TestLedger.ts"
 import { startService, type TestService, useService } from "../support/TestService.ts"
 
 const service = useService()
@@ -137,5 +138,55 @@ describe("the demo", () => {
       await expect(shown).rejects.toThrow("purchase 2 is numbered 3")
       await Effect.runPromise(Scope.close(scope, Exit.void))
     })
+  })
+})
+
+describe("the alerts of the demo", () => {
+  const alone = startedBeforeEach(() => startService())
+  const purchases = 3_000
+
+  /** Shows alerts with a judge of the test's process, which is ended and started as the demo asks. */
+  const shownWith = async (ask?: Ask) => {
+    let judge = await startJudge(alone.settings)
+    const judges = {
+      kill: async () => {
+        await judge.stop()
+        return ["judge-1"]
+      },
+      start: async () => {
+        judge = await startJudge(alone.settings)
+      }
+    }
+    const { demonstration, printed } = demonstrationOf(alone, ask)
+    let users = 0
+    const demo = {
+      ...demonstration,
+      newUser: (name: string) => `${name}-${(users += 1)}`,
+      client: new PurchaseClient({ url: "http://ledger", fetch: ask ?? appOf, attemptsMax: 8 })
+    }
+    const shown = showAlerts(demo, judges, purchases)
+    return Effect.runPromise(
+      Effect.ensuring(
+        Effect.tryPromise({ try: () => shown, catch: (cause) => cause }),
+        Effect.promise(() => judge.stop())
+      )
+    ).then(() => printed)
+  }
+  const appOf: Ask = (request) => alone.edge.app.fetch(request)
+
+  it("an alert is shown, and an ended judge neither loses nor doubles alerts", async () => {
+    const printed = await shownWith()
+    expect(printed).toContain(` ✓ alerts: ${purchases}`)
+    expect(printed.some((line) => line.includes("it was in the middle"))).toBe(true)
+  })
+
+  it("the demo fails if a page has an alert twice", async () => {
+    const twice: Ask = async (request) => {
+      const answer = await appOf(request)
+      if (!new URL(request.url).pathname.endsWith("/alerts")) return answer
+      const body = (await answer.text()).replace(/"alerts":\[(\{.*?"alertedAt":"[^"]*"\})/, '"alerts":[$1,$1')
+      return new Response(body, answer)
+    }
+    await expect(shownWith(twice)).rejects.toThrow("alerts of two purchases, one of them sent twice")
   })
 })

@@ -35,7 +35,7 @@ const busy = problem(
 const scope = "alerts:read"
 
 const ofSomeUsers = lacking(
-  "A back-test of a rule about all users gives their purchases, and this token is for some of them.",
+  "A back-test of a rule about all users gives their purchases, and this token is for some of them. Use a token of all users.",
   scope
 )
 

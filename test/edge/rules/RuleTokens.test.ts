@@ -50,6 +50,29 @@ describe("rules and tokens of some users", () => {
     expect((await ask("GET", "/users/bob/rules/r", all)).headers["etag"]).toBe('"1"')
   })
 
+  it("a token of some users tests rules about its users, and no rule about all users", async () => {
+    const some = await tokenOf({ users: { only: ["ann"] } })
+    const path = "/users/ann/rules/backtest"
+    const detail =
+      "A back-test of a rule about all users gives their purchases, and this token is for some of them. Use a token of all users."
+    const refused = refusal("forbidden", detail, path)
+    expect(await ask("POST", path, some, ruleText("all"))).toMatchObject({ status: 403, body: refused.body })
+    expect((await ask("POST", "/users/bob/rules/backtest", some, ruleText("self"))).status).toBe(404)
+    const all = await tokenOf({})
+    expect((await ask("PUT", "/users/ann/rules/of-all", all, ruleText("all"))).status).toBe(201)
+    expect((await ask("POST", "/users/ann/rules/of-all/backtest", some)).status).toBe(403)
+    expect((await ask("POST", path, all, ruleText("all"))).status).toBe(200)
+  })
+
+  it("a token of some users follows the alerts of its users, and not the alerts of all users", async () => {
+    const some = await tokenOf({ users: { only: ["ann"] } })
+    expect((await ask("GET", "/users/ann/alerts", some)).status).toBe(200)
+    expect((await ask("GET", "/users/bob/alerts", some)).status).toBe(404)
+    expect((await ask("HEAD", "/users/ann/alerts/feed", some)).status).toBe(200)
+    expect((await ask("HEAD", "/users/bob/alerts/feed", some)).status).toBe(404)
+    expect((await ask("HEAD", "/alerts/feed", some)).status).toBe(403)
+  })
+
   it("a token that reads rules changes none", async () => {
     const reader = await tokenOf({ scopes: ["rules:read"] })
     expect((await ask("PUT", "/users/ann/rules/new", reader, ruleText("self"))).status).toBe(403)

@@ -5,10 +5,11 @@ import { decodeRule, RuleProblem } from "../../src/rules/Rule.ts"
 import { emptyRuleSet, encodeRuleSet, putRule, RulesFull } from "../../src/rules/RuleSet.ts"
 import { exactJson } from "../../src/harness/system/Shopper.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
+import { startEdge } from "../../src/harness/system/TestLedger.ts"
 import { alertByHand, alertOf, positionByHand } from "../support/AlertsByHand.ts"
 import { serveEdge } from "../support/FeedEdge.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
-import { answered, purchaseText, refusal, startService, useService } from "../support/TestService.ts"
+import { answered, purchaseText, refusal, seen, startService, useService } from "../support/TestService.ts"
 
 const service = useService()
 const served = startedBeforeAll(() => serveEdge(service.edge))
@@ -175,9 +176,13 @@ describe("the sequence up to which alerts are complete", () => {
     if (set instanceof RulesFull) throw new Error(set.message)
     const jetstream = await alone.client.jetstream()
     const { seq: ruled } = await jetstream.publish(rulesSubject("ann"), encodeRuleSet(set))
-    expect(await complete()).toEqual({ status: 200, completeThrough: ruled - 1 })
-
     const after = await buy("after")
+    // An edge that has just started has read no position before.
+    const fresh = await startEdge(alone.settings)
+    const known = await seen(fresh.app.request("/users/ann/alerts"))
+    expect(exactJson(known.body).completeThrough).toBe(ruled - 1)
+    await fresh.stop()
+
     const waiting = alone.get(`/users/ann/alerts?through=${after}`)
     await alertByHand(alone.client, alertOf({ sequence: after }))
     await positionByHand(alone.client, after)

@@ -144,6 +144,12 @@ describe("a back-test over HTTP", () => {
     ]
     expect([...early.alerts, ...late.alerts]).toEqual(whole.alerts)
     expect(early.end.purchases + late.end.purchases).toBe(30)
+    const lateOfAll = await backTest(`/users/bob/rules/backtest?from=${moment}`, cheapOfAll)
+    const purchases = all
+      .filter(({ storedAt }) => storedAt >= middle)
+      .flatMap(revisionsOf)
+      .reduce((sum, { text }) => sum + decodeRevision(text).purchases.length, 0)
+    expect(lateOfAll.end.purchases).toBe(purchases)
     expect(Math.min(early.end.purchases, late.end.purchases)).toBeGreaterThan(0)
     const future = await backTest(
       "/users/bob/rules/backtest?from=2090-01-01T00:00:00Z&to=2091-01-01T00:00:00Z",

@@ -7,7 +7,8 @@ import type { BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.t
 import { behindCommit, type FeedPlace } from "../protocol/FeedPlace.ts"
 import { encodeToken } from "../protocol/Subject.ts"
 import type { StoredRule } from "../rules/RuleSet.ts"
-import { BackTestBounds, BackTestRun, backTestTimeMax } from "./BackTestRun.ts"
+import { BackTestBounds, type BackTestEnd, type BackTestRange, BackTestRun, backTestTimeMax } from "./BackTestRun.ts"
+import { KeptRuns } from "./KeptRuns.ts"
 
 /** The most back-tests that an edge runs at once. */
 export const backTestsMax = 2
@@ -35,7 +36,10 @@ export interface BackTestRequest {
 
 /** A back-test that runs. `close` has to be called at its end; further calls do nothing. */
 export interface OpenBackTest {
-  readonly run: BackTestRun
+  /** Judges the next purchases, as {@link BackTestRun} does. */
+  readonly next: BackTestRun["next"]
+  /** Returns the end of the request. After that, `next` must not be used. */
+  readonly end: () => BackTestEnd
   readonly close: () => void
 }
 
@@ -57,6 +61,7 @@ export class BackTest extends Context.Service<
       const times = yield* JournalTimes
       const pageOfUser = yield* makeUserPage((reading) => reading)
       const bounds = yield* BackTestBounds
+      const kept = new KeptRuns()
       let running = 0
 
       const begin = () => {
@@ -82,15 +87,28 @@ export class BackTest extends Context.Service<
         }
       })
 
+      const opened = (
+        { owner, rule, after }: BackTestRequest,
+        range: BackTestRange,
+        close: () => void
+      ): OpenBackTest => {
+        const before = after && kept.take({ owner, rule, place: after })
+        before?.goOn(range)
+        const run = before ?? new BackTestRun({ chain, owner, rule, range, bounds })
+        const end = () => {
+          const reached = run.end
+          if (reached.next !== undefined) kept.keep({ owner, rule, place: reached.next }, run)
+          return reached
+        }
+        return { next: run.next, end, close }
+      }
+
       const open: BackTest["Service"]["open"] = (request) =>
         Effect.suspend((): ReturnType<BackTest["Service"]["open"]> => {
           if (running >= backTestsMax) return Effect.fail(new BackTestsBusy())
           const close = begin()
           return rangeOf(request).pipe(
-            Effect.map((range) => ({
-              run: new BackTestRun({ chain, owner: request.owner, rule: request.rule, range, bounds }),
-              close
-            })),
+            Effect.map((range) => opened(request, range, close)),
             Effect.onError(() => Effect.sync(close))
           )
         })

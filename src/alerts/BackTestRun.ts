@@ -70,11 +70,10 @@ export interface BackTestTask {
 
 /** Judges the revisions of a range by one rule, with the same fold as a judge, and stores nothing. */
 export class BackTestRun {
-  private readonly judgement: Judgement
   private readonly windows: BackTestWindows
-  private readonly range: BackTestRange
-  private readonly revisionsMax: number
-  private readonly endsAt: number
+  private range: BackTestRange
+  private readonly bounds: BackTestTask["bounds"]
+  private endsAt: number
   private reached: FeedPlace
   private page: ReadonlyArray<FeedMessage> = []
   private matches = 0
@@ -83,12 +82,26 @@ export class BackTestRun {
   private isComplete = false
 
   constructor({ chain, owner, rule, range, bounds }: BackTestTask) {
-    this.judgement = judgementOf(owner, rule)
-    this.windows = new BackTestWindows(chain, this.judgement)
+    this.windows = new BackTestWindows(chain, judgementOf(owner, rule))
     this.range = range
-    this.revisionsMax = bounds.revisionsMax
+    this.bounds = bounds
     this.endsAt = performance.now() + Duration.toMillis(bounds.timeMax)
     this.reached = range.after
+  }
+
+  /**
+   * Begins the next request, at the place that this run has reached. The window states stay, so that the request need
+   * not read them again. `range` may end later than the range before.
+   */
+  goOn(range: BackTestRange): void {
+    this.range = range
+    this.endsAt = performance.now() + Duration.toMillis(this.bounds.timeMax)
+    this.windows.revisionsRead = 0
+    this.page = []
+    this.matches = 0
+    this.purchases = 0
+    this.revisions = 0
+    this.isComplete = false
   }
 
   /** The end of the request, as of now. */
@@ -104,7 +117,7 @@ export class BackTestRun {
   readonly next: Effect.Effect<ReadonlyArray<Alert> | undefined, BackTestFailure> = Effect.gen(
     { self: this },
     function* () {
-      const room = this.revisionsMax - this.revisions - this.windows.revisionsRead
+      const room = this.bounds.revisionsMax - this.revisions - this.windows.revisionsRead
       if (this.isComplete || room <= 0 || (this.revisions > 0 && performance.now() >= this.endsAt)) return undefined
       if (this.page.length === 0) this.page = yield* this.range.pageAfter(this.reached)
       const part = this.page
@@ -128,8 +141,7 @@ export class BackTestRun {
       })
       const alerts: Array<Alert> = []
       for (const one of placed) {
-        const windows = yield* this.windows.ready(one)
-        alerts.push(...this.judgement.judge(one, windows))
+        alerts.push(...(yield* this.windows.judge(one)))
         this.purchases += one.revision.purchases.length
       }
       this.windows.forget()

@@ -5,13 +5,19 @@ import { revisionOfUser } from "../nats/CommitStream.ts"
 import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { decodeRevision } from "../protocol/RevisionCodec.ts"
 import { encodeToken } from "../protocol/Subject.ts"
+import type { Alert } from "../rules/Alert.ts"
 import { type Judgement, type PlacedRevision, revisionBefore } from "../rules/Judgement.ts"
 import { UserWindows } from "../rules/UserWindows.ts"
 
 /** The most earlier revisions of one account that are read for a window. */
 export const windowRevisionsMax = 100_000
-/** The most purchases of window states in memory. Above that number all states are dropped, and are read again. */
-const windowEntriesMax = 500_000
+/**
+ * The most purchases in the window states of a back-test. Above that number the states of the longest unused users are
+ * dropped, and are read again.
+ */
+const windowEntriesMax = 1_000_000
+/** A user without states takes memory as well. */
+const userEntries = 4
 /** The most revisions of one account that are read at once. The first reads are few, because most windows are short. */
 const readsAtOnceMin = 2
 
@@ -27,10 +33,11 @@ const missing = (sequence: number) =>
 
 /** The window states of a back-test. A state is read from the earlier revisions of its account. */
 export class BackTestWindows {
-  /** The number of revisions that were read for states. */
+  /** The number of revisions that were read for states since the caller set it to 0. */
   revisionsRead = 0
   private readonly chain: Pick<(typeof CommitChain)["Service"], "at">
   private readonly judgement: Judgement
+  // A map keeps the order in which its keys were set, so the longest unused user comes first.
   private readonly byUser = new Map<string, UserWindows>()
   private entries = 0
 
@@ -51,27 +58,45 @@ export class BackTestWindows {
       if (needs.length === 0) return windows
       const since = Math.min(...needs.map((need) => need.since))
       const oldestFirst = (yield* this.purchasesSince(placed, since)).toReversed()
+      this.entries -= windows.room
       for (const need of needs) windows.load(need, oldestFirst)
-      this.entries += needs.length * (oldestFirst.length + placed.revision.purchases.length)
+      this.entries += windows.room
       return windows
     }
   )
 
-  /** Drops all states if they take too much memory. */
+  /** Returns the alerts of a revision, and takes its purchases into the states. */
+  readonly judge = Effect.fnUntraced(
+    { self: this },
+    function* (
+      this: BackTestWindows,
+      placed: PlacedRevision
+    ): Effect.fn.Return<ReadonlyArray<Alert>, BrokerFailure | WindowTooLong> {
+      const windows = yield* this.ready(placed)
+      this.entries -= windows.room
+      const alerts = this.judgement.judge(placed, windows)
+      this.entries += windows.room
+      return alerts
+    }
+  )
+
+  /** Drops the states of the longest unused users while the states take too much memory. */
   forget(): void {
-    if (this.entries <= windowEntriesMax) return
-    this.byUser.clear()
-    this.entries = 0
+    for (const [userId, { room }] of this.byUser) {
+      if (this.entries <= windowEntriesMax) return
+      this.byUser.delete(userId)
+      this.entries -= room + userEntries
+    }
   }
 
   private windowsOf(placed: PlacedRevision): UserWindows {
     const found = this.byUser.get(placed.userId)
-    if (found?.through === revisionBefore(placed)) return found
-    const made = new UserWindows(revisionBefore(placed))
-    this.byUser.set(placed.userId, made)
-    // A user without states takes memory as well.
-    this.entries += 1
-    return made
+    this.byUser.delete(placed.userId)
+    const isCurrent = found?.through === revisionBefore(placed)
+    const windows = isCurrent ? found : new UserWindows(revisionBefore(placed))
+    if (!isCurrent) this.entries -= found === undefined ? -userEntries : found.room
+    this.byUser.set(placed.userId, windows)
+    return windows
   }
 
   /**

@@ -101,6 +101,8 @@ class MemoryLedger {
 }
 
 interface Options {
+  /** Whether one run serves all requests. Otherwise each request has a run of its own. */
+  readonly isKept?: boolean
   readonly after?: FeedPlace
   readonly end?: number
   readonly revisionsMax?: number
@@ -112,18 +114,18 @@ const stored = (rule: Rule): StoredRule => ({ ruleId: "tested", number: 7, versi
 const backTest = async (ledger: MemoryLedger, rule: Rule, options: Options = {}) => {
   const alerts: Array<string> = []
   const ends: Array<{ readonly matches: number; readonly purchases: number }> = []
+  let kept: BackTestRun | undefined
   for (let after: FeedPlace | undefined = options.after ?? behindCommit(0); after !== undefined;) {
-    const run: BackTestRun = new BackTestRun({
-      chain: ledger.chain,
-      owner: "ann",
-      rule: stored(rule),
-      range: {
-        after,
-        end: options.end ?? Number.POSITIVE_INFINITY,
-        pageAfter: (place) => ledger.pageAfter(place, rule.who === "self" ? "ann" : undefined)
-      },
-      bounds: { revisionsMax: options.revisionsMax ?? Number.POSITIVE_INFINITY, timeMax: Duration.hours(1) }
-    })
+    const range = {
+      after,
+      end: options.end ?? Number.POSITIVE_INFINITY,
+      pageAfter: (place: FeedPlace) => ledger.pageAfter(place, rule.who === "self" ? "ann" : undefined)
+    }
+    const bounds = { revisionsMax: options.revisionsMax ?? Number.POSITIVE_INFINITY, timeMax: Duration.hours(1) }
+    if (options.isKept === true) kept?.goOn(range)
+    const made = { chain: ledger.chain, owner: "ann", rule: stored(rule), range, bounds }
+    const run: BackTestRun = (options.isKept === true ? kept : undefined) ?? new BackTestRun(made)
+    kept = run
     for (let part = await Effect.runPromise(run.next); part !== undefined; part = await Effect.runPromise(run.next)) {
       alerts.push(...part.map((alert) => `${encodeAlertId(alert)} ${alert.before} ${alert.after}`))
     }
@@ -173,6 +175,8 @@ describe("A back-test", () => {
         const whole = await backTest(ledger, rule)
         expect(whole.alerts).toEqual(expected)
         expect(whole.ends).toEqual([{ matches: expected.length, purchases: purchasesOf(ledger, rule) }])
+        const kept = await backTest(ledger, rule, { revisionsMax, isKept: true })
+        expect(kept.alerts).toEqual(expected)
         const cut = await backTest(ledger, rule, { revisionsMax })
         expect(cut.alerts).toEqual(expected)
         const sum = (what: "matches" | "purchases") => cut.ends.reduce((all, end) => all + end[what], 0)
@@ -203,6 +207,24 @@ describe("A back-test", () => {
     const { alerts, ends } = await backTest(ledger, tested, { revisionsMax: 1 })
     expect(alerts).toEqual(naiveAlerts(ledger, tested))
     expect(ends.length).toBeGreaterThan(5)
+  })
+
+  it("a run that goes on in the next request reads no window again", async () => {
+    const ledger = new MemoryLedger(5, 100)
+    const [rule] = fc.sample(meetableRule, 1)
+    const tested: Rule = {
+      ...(rule as Rule),
+      who: "all",
+      measure: "count",
+      scope: { kind: "product", name: "Laptop" },
+      within: { kind: "length", milliseconds: 31 * 24 * hour },
+      is: "greater-or-equal"
+    }
+    const { ends } = await backTest(ledger, tested, { revisionsMax: 10, isKept: true })
+    const readsKept = ledger.reads
+    await backTest(ledger, tested, { revisionsMax: 10 })
+    expect(ends.length).toBeGreaterThan(3)
+    expect(readsKept).toBeLessThan((ledger.reads - readsKept) / 3)
   })
 
   it("a back-test of one purchase at a time reads no earlier revisions", async () => {

@@ -111,7 +111,7 @@ const lineOf = (alert: Alert): string => `${JSON.stringify(wouldBeAlertBody(aler
 
 /** Returns the lines of a back-test whose first alerts are known. A later failure ends the request with its `next`. */
 const linesOf = (
-  { run, close }: OpenBackTest,
+  { next, close }: OpenBackTest,
   rule: Rule,
   first: ReadonlyArray<Alert> | undefined,
   endLine: () => string
@@ -119,12 +119,12 @@ const linesOf = (
   const alerts = Stream.paginate(first, (alerts: ReadonlyArray<Alert> | undefined) =>
     alerts === undefined
       ? Effect.succeed([[endLine()], Option.none()] as const)
-      : run.next.pipe(
+      : next.pipe(
           Effect.tapError((failure) =>
             Effect.logInfo("a back-test ended early").pipe(Effect.annotateLogs({ failure }))
           ),
           Effect.orElseSucceed(() => undefined),
-          Effect.map((next) => [alerts.map(lineOf), Option.some(next)] as const)
+          Effect.map((found) => [alerts.map(lineOf), Option.some(found)] as const)
         )
   )
   return Stream.concat(Stream.succeed(`${JSON.stringify({ inWords: ruleInWords(rule) })}\n`), alerts).pipe(
@@ -149,12 +149,12 @@ const answer = Effect.fnUntraced(function* (edge: EdgeRuntime, http: HttpContext
   if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
   const range = yield* rangeOf(asked)
   const open = yield* begin({ owner, rule, ...range, after: cursor && placeOf(cursor) })
-  const first = yield* open.run.next.pipe(
+  const first = yield* open.next.pipe(
     Effect.mapError(problemOfRun),
     Effect.onError(() => Effect.sync(open.close))
   )
   const endLine = () => {
-    const { matches, purchases, next } = open.run.end
+    const { matches, purchases, next } = open.end()
     if (next === undefined) return `${JSON.stringify({ matches, purchases })}\n`
     const rest = new URLSearchParams({
       from: instant(range.from),

@@ -26,14 +26,14 @@ Settings, by environment variable:
   INSECURE_OPEN       yes: the edge may listen where other machines reach it, though it asks nobody
                       who they are                       (no)
   NATS_PORT           port of the broker                 (4222)
-  NATS_MONITOR_PORT   port of the broker's monitoring    (8222)
   NATS_ROUTE_PORT     port between brokers of a cluster  (6222)
-                      Of these three a cluster takes the two ports after them as well.
+                      Of these two a cluster takes the two ports after them as well.
   NATS_URL            address of another broker; start.sh starts none then
+  NATS_NKEY_FILE      keys for that broker, like /keys/{role}.nk
   METRICS_PORT        where the first worker serves its metrics, on 127.0.0.1; further workers, and
                       then the judges, take the ports after it
                                                          (none)
-  DATA_DIR            where data, logs and pids are kept (.data)
+  DATA_DIR            where data, keys, logs and pids are kept (.data)
 TEXT
 }
 
@@ -71,7 +71,6 @@ done
 host=${HOST:-127.0.0.1}
 port=${PORT:-8081}
 nats_port=${NATS_PORT:-4222}
-monitor_port=${NATS_MONITOR_PORT:-8222}
 route_port=${NATS_ROUTE_PORT:-6222}
 metrics_port=${METRICS_PORT:-0}
 auth=${AUTH:-none}
@@ -84,6 +83,13 @@ for ((number = 1; number <= judges; number++)); do names+=("judge-$number"); don
 for ((number = 1; number <= edges; number++)); do names+=("edge-$number"); done
 settings="HOST=$host PORT=$port"
 [[ $auth == none ]] || settings="$settings AUTH=$auth"
+
+# The broker of this script knows only the keys of this script.
+use_own_keys() {
+  unset NATS_CREDS_FILE NATS_CA_FILE NATS_CERT_FILE NATS_CERT_KEY_FILE
+  export NATS_NKEY_FILE="$keys/{role}.nk"
+}
+
 if [[ -n ${NATS_URL-} ]]; then
   ((!cluster)) || wrong_usage "--cluster starts brokers of its own, so NATS_URL cannot be set"
   nats_url=$NATS_URL
@@ -92,14 +98,16 @@ if [[ -n ${NATS_URL-} ]]; then
   settings="$settings NATS_URL=$broker"
 elif ((cluster)) || [[ -d $data/cluster ]]; then
   cluster=1
+  use_own_keys
   nats_url=nats://127.0.0.1:$nats_port,nats://127.0.0.1:$((nats_port + 1)),nats://127.0.0.1:$((nats_port + 2))
   broker="$nats_url (scripts/cluster.sh status)"
-  settings="$settings NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$route_port"
+  settings="$settings NATS_PORT=$nats_port NATS_ROUTE_PORT=$route_port"
   export REPLICAS=${REPLICAS:-3}
 else
+  use_own_keys
   nats_url=nats://127.0.0.1:$nats_port
-  broker="$nats_url (monitoring http://127.0.0.1:$monitor_port)"
-  settings="$settings NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port"
+  broker=$nats_url
+  settings="$settings NATS_PORT=$nats_port"
   names=(broker "${names[@]}")
 fi
 
@@ -141,7 +149,11 @@ install() {
 start() {
   case "$1" in
     broker)
-      launch_broker "$server" broker "$nats_port" "$monitor_port" "$data/nats"
+      launch_broker "$server" broker "$nats_port" "$data/nats"
+      ;;
+    setup)
+      NATS_URL=$nats_url launch setup env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" \
+        "$node" "$root/src/main.ts" --role setup
       ;;
     *)
       # Most objects live for a moment. More room for them means fewer garbage collections, for which requests wait.
@@ -154,12 +166,25 @@ start() {
   esac
 }
 
+# Creates the streams that are missing. The workers and the edges may only look whether the streams are there.
+set_up() {
+  local pid deadline=$((SECONDS + ready_seconds))
+  start setup
+  pid=$(cat "$run/setup.pid")
+  while kill -0 "$pid" 2>/dev/null; do
+    [[ -n ${NATS_URL-} ]] || ((cluster)) || runs broker || not_ready broker "broker ended before it was ready"
+    ((SECONDS <= deadline)) || not_ready setup "the streams were not set up within $ready_seconds s"
+    sleep 0.05
+  done
+  wait "$pid" || not_ready setup "the streams could not be set up"
+  rm -f "$run/setup.pid"
+}
+
 check_settings
 if [[ -n ${NATS_URL-} ]]; then
   scripts/nats.sh server >/dev/null || exit 1
 elif ((!cluster)) && ! runs broker; then
   check_free 127.0.0.1 "$nats_port" NATS_PORT
-  check_free 127.0.0.1 "$monitor_port" NATS_MONITOR_PORT
 fi
 for name in "${names[@]}"; do
   [[ $name != worker-* && $name != judge-* || $metrics_port == 0 ]] || runs "$name" ||
@@ -174,6 +199,12 @@ if ((cluster)); then
   started+=(${stopped[@]+"${stopped[@]}"})
 fi
 echo "$settings" >"$run/settings"
+if [[ -z ${NATS_URL-} ]] && ((!cluster)); then
+  write_broker_files
+fi
+if [[ -n ${NATS_URL-} ]] || ((cluster)); then
+  set_up
+fi
 
 for name in "${names[@]}"; do
   if pid=$(pid_of "$name"); then
@@ -185,7 +216,7 @@ for name in "${names[@]}"; do
   fi
   start "$name"
   if [[ $name == broker ]]; then
-    wait_for 127.0.0.1 "$monitor_port" /healthz broker
+    set_up
   fi
 done
 for name in "${names[@]}"; do
@@ -201,7 +232,8 @@ ready=1
 cat <<TEXT
 Ready.
   HTTP     http://$host:$port$( ((edges == 1)) || echo " to $(port_of "edge-$edges")")
-  broker   $broker
+  broker   $broker${NATS_NKEY_FILE:+
+  keys     ${NATS_NKEY_FILE/\{role\}.nk/}}
   logs     $logs$([[ $auth != tokens ]] || printf '\n  token    %s, for scripts/purchases --token-file and for the dashboard' "$token_file")
 Stop it with ${DATA_DIR:+DATA_DIR=$DATA_DIR }scripts/stop.sh
 TEXT

@@ -20,16 +20,14 @@ usage: scripts/cluster.sh start|stop|status|restart|move
 Settings, by environment variable; each port is that of the first broker, and the other two take the
 two after it:
   NATS_PORT           for clients                 (4222)
-  NATS_MONITOR_PORT   for monitoring              (8222)
   NATS_ROUTE_PORT     between the brokers         (6222)
   DATA_DIR            where data, logs and pids are kept (.data)
 TEXT
 }
 
 nats_port=${NATS_PORT:-4222}
-monitor_port=${NATS_MONITOR_PORT:-8222}
 route_port=${NATS_ROUTE_PORT:-6222}
-settings="NATS_PORT=$nats_port NATS_MONITOR_PORT=$monitor_port NATS_ROUTE_PORT=$route_port"
+settings="NATS_PORT=$nats_port NATS_ROUTE_PORT=$route_port"
 node=$root/node_modules/.bin/node
 names=(broker-1 broker-2 broker-3)
 stores=$data/cluster
@@ -39,11 +37,11 @@ ready_seconds=120
 # Prints the port of broker $2 if the first broker has port $1.
 port_of() { echo $(($1 + ${2##*-} - 1)); }
 
-# Prints the addresses of all three brokers, which each broker gets. A new cluster knows from the number
-# of addresses how many brokers make a majority.
+# Prints the ports of all three brokers, which each broker gets. A new cluster knows from the number of ports
+# how many brokers make a majority.
 routes() {
   local name list=""
-  for name in "${names[@]}"; do list="$list,nats://127.0.0.1:$(port_of "$route_port" "$name")"; done
+  for name in "${names[@]}"; do list="$list,$(port_of "$route_port" "$name")"; done
   echo "${list#,}"
 }
 
@@ -57,17 +55,15 @@ check_start() {
       [[ $running == "$settings" ]] || fail "$name runs already, with other settings ($running). Run scripts/stop.sh first."
     else
       check_free 127.0.0.1 "$(port_of "$nats_port" "$name")" NATS_PORT
-      check_free 127.0.0.1 "$(port_of "$monitor_port" "$name")" NATS_MONITOR_PORT
       check_free 127.0.0.1 "$(port_of "$route_port" "$name")" NATS_ROUTE_PORT
     fi
   done
 }
 
-# Prints the body of the answer of broker $1's monitoring at the path $2.
-monitoring() {
-  local answer
-  answer=$(http_get 127.0.0.1 "$(port_of "$monitor_port" "$1")" "$2") || true
-  echo "${answer#*$'\n\r\n'}"
+# Prints the state of broker $1, as broker-state.ts does. Prints nothing if it does not answer.
+state_of() {
+  "$node" "$root/scripts/broker-state.ts" --key "$keys/monitor.nk" \
+    "nats://127.0.0.1:$(port_of "$nats_port" "$1")" 2>/dev/null || true
 }
 
 # Prints the value of the JavaScript expression $1, in which "answer" is the JSON on stdin. Fails if there
@@ -76,30 +72,19 @@ of_json() {
   "$node" -p "const answer = JSON.parse(require('node:fs').readFileSync(0, 'utf8')); $1" 2>/dev/null
 }
 
-# Prints the broker that leads the group which decides on streams, as broker $1 knows it.
-leader_by() { monitoring "$1" /jsz | of_json 'answer.meta_cluster.leader.replace("purchase-ledger", "broker")'; }
-
-# Succeeds if broker $1 knows the leader of the group which decides on streams, and of each stream.
-# A broker that knows no leader of a stream calls itself healthy, but nothing answers for the stream.
-knows_leaders() {
-  local groups='[answer.meta_cluster, ...(answer.account_details ?? [])
-    .flatMap((account) => (account.stream_detail ?? []).map((stream) => stream.cluster))]'
-  [[ $(monitoring "$1" "/jsz?accounts=1&streams=1" | of_json "$groups.every((group) => group.leader)") == true ]]
-}
-
 start_brokers() {
   local name pid server
   check_start
   server=$(env -u NATS_URL scripts/nats.sh server)
+  write_broker_files --routes "$(routes)"
   echo "$settings" >"$run/cluster-settings"
   for name in "${names[@]}"; do
     if pid=$(pid_of "$name"); then
       echo "$name runs already (pid $pid)"
       continue
     fi
-    launch_broker "$server" "$name" "$(port_of "$nats_port" "$name")" "$(port_of "$monitor_port" "$name")" \
-      "$stores/$name" --server_name "purchase-ledger-${name##*-}" --cluster_name purchase-ledger \
-      --cluster "nats://127.0.0.1:$(port_of "$route_port" "$name")" --routes "$(routes)"
+    NATS_ROUTE_PORT=$(port_of "$route_port" "$name") launch_broker "$server" "$name" \
+      "$(port_of "$nats_port" "$name")" "$stores/$name" --server_name "purchase-ledger-${name##*-}"
   done
   wait_until_healthy
 }
@@ -107,10 +92,9 @@ start_brokers() {
 wait_until_healthy() {
   local name deadline=$((SECONDS + ready_seconds))
   for name in "${names[@]}"; do
-    wait_for 127.0.0.1 "$(port_of "$monitor_port" "$name")" /healthz "${names[@]}"
-    until knows_leaders "$name"; do
-      ((SECONDS <= deadline)) || not_ready "$name" "$name knew no leader of each stream within $ready_seconds s"
-      sleep 0.1
+    until [[ $(state_of "$name") == "yes "*" ok" ]]; do
+      runs "$name" || not_ready "$name" "$name ended before it was ready"
+      ((SECONDS <= deadline)) || not_ready "$name" "$name was not healthy, or knew no leader of each stream, within $ready_seconds s"
     done
   done
 }
@@ -129,17 +113,15 @@ status() {
       echo "$name: does not run"
       continue
     fi
-    state=$(monitoring "$name" /healthz)
-    if [[ $state == *'"ok"'* ]]; then
+    read -r _ leads state <<<"$(state_of "$name")" || true
+    if [[ $state == ok ]]; then
       state=healthy
     else
       all_healthy=0
       state="not healthy: ${state:-no answer}"
     fi
-    leads=""
-    [[ $(leader_by "$name") != "$name" ]] || leads=", leader"
-    echo "$name: $state (pid $pid, nats://127.0.0.1:$(port_of "$nats_port" "$name")," \
-      "monitoring http://127.0.0.1:$(port_of "$monitor_port" "$name")$leads)"
+    if [[ $leads == "purchase-ledger-${name##*-}" ]]; then leads=", leader"; else leads=""; fi
+    echo "$name: $state (pid $pid, nats://127.0.0.1:$(port_of "$nats_port" "$name")$leads)"
   done
   ((all_healthy))
 }
@@ -161,7 +143,7 @@ restart() {
 
 # Prints the state of stream $2 on the server $1 without its consumers, because workers make new ones.
 contents() {
-  "$nats" --no-context -s "$1" stream info "$2" --json --no-select 2>/dev/null |
+  "$nats" --no-context --nkey "$keys/admin.nk" -s "$1" stream info "$2" --json --no-select 2>/dev/null |
     of_json 'const { consumer_count, ...held } = answer.state; Object.entries(held).map((one) => one.join(":")).join()'
 }
 
@@ -170,8 +152,8 @@ contents() {
 restore() {
   local attempt
   for attempt in 1 2 3 4 5; do
-    ((attempt == 1)) || "$nats" --no-context -s "$1" stream rm -f "$2" || sleep 1
-    "$nats" --no-context -s "$1" backup restore stream "$3" --replicas 3 --no-progress && return
+    ((attempt == 1)) || "$nats" --no-context --nkey "$keys/admin.nk" -s "$1" stream rm -f "$2" || sleep 1
+    "$nats" --no-context --nkey "$keys/admin.nk" -s "$1" backup restore stream "$3" --replicas 3 --no-progress && return
   done
   return 1
 } >>"$logs/move.log" 2>&1
@@ -180,7 +162,7 @@ restore() {
 # cluster does not know, so the streams are moved by a backup. The new stores get their final name when
 # they are complete, and the old store is only renamed. So nothing is lost wherever this function stops.
 move() {
-  local name stream backup url="nats://127.0.0.1:$nats_port" streams=(KV_journal PURCHASES)
+  local name stream backup deadline url="nats://127.0.0.1:$nats_port" streams=(KV_journal PURCHASES)
   begin_start
   [[ -d $data/nats ]] || fail "there is no data of one broker in $data/nats"
   [[ ! -e $data/cluster ]] || fail "there is a cluster in $data/cluster already"
@@ -197,11 +179,16 @@ move() {
   mkdir -p "$backup"
   check_start
 
-  launch_broker "$server" broker "$nats_port" "$monitor_port" "$data/nats"
-  wait_for 127.0.0.1 "$monitor_port" /healthz broker
+  write_broker_files
+  launch_broker "$server" broker "$nats_port" "$data/nats"
+  # In this loop the broker is alone, so it has no leaders to know.
+  deadline=$((SECONDS + ready_seconds))
+  until [[ $(state_of broker-1) == *" ok" ]]; do
+    ((SECONDS <= deadline)) || not_ready broker "broker was not ready within $ready_seconds s"
+  done
   for stream in "${streams[@]}"; do
     contents "$url" "$stream" >"$backup/$stream.contents" || fail "$data/nats has no stream $stream"
-    "$nats" --no-context -s "$url" backup stream "$stream" "$backup/$stream" --no-consumers --no-progress \
+    "$nats" --no-context --nkey "$keys/admin.nk" -s "$url" backup stream "$stream" "$backup/$stream" --no-consumers --no-progress \
       >>"$logs/move.log" 2>&1 || not_ready move "$stream could not be backed up"
   done
   scripts/stop.sh broker

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { launchChromium } from "../src/harness/system/Browser.ts"
 import { freePort, projectRoot, TestBroker, until } from "../src/harness/system/TestBroker.ts"
+import { setUpStreams, testSettings } from "../src/harness/system/TestLedger.ts"
 import { TestProcess } from "../src/harness/system/TestProcess.ts"
 
 const usage = `usage: npm run picture
@@ -21,6 +22,7 @@ if (process.argv.length > 2) {
 const browser = await launchChromium()
 const broker = await TestBroker.start()
 const port = await freePort()
+await setUpStreams(testSettings({ NATS_URL: broker.url }))
 const common = { NATS_URL: broker.url, PORT: String(port) }
 const processes = [
   new TestProcess("edge", common),

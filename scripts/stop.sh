@@ -15,6 +15,7 @@ data=${DATA_DIR:-.data}
 [[ $data == /* ]] || data=$root/$data
 run=$data/run
 logs=$data/logs
+keys=$data/keys
 ready_seconds=30
 # Data, logs and the addresses of brokers are for their owner alone.
 umask_before=$(umask)
@@ -41,7 +42,8 @@ pid_of() {
   pid=$(cat "$run/$1.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
   command=$(command_of "$pid") || return 1
   case "$1" in
-    broker | broker-*) [[ $command == *"nats-server -c $root/nats.conf"* ]] ;;
+    # An earlier version started the broker with the second of these files.
+    broker | broker-*) [[ $command == *"nats-server -c $keys/broker.conf"* || $command == *"nats-server -c $root/nats.conf"* ]] ;;
     *) [[ $command == *"$root/src/main.ts --role ${1%-*}"* ]] ;;
   esac && echo "$pid"
 }
@@ -55,7 +57,7 @@ begin_start() {
   local folder
   mkdir -p "$run" "$logs"
   # An earlier version made folders that others can read.
-  for folder in "$run" "$logs" "$data/nats" "$data/cluster"; do
+  for folder in "$run" "$logs" "$keys" "$data/nats" "$data/cluster"; do
     [[ ! -d $folder ]] || chmod 700 "$folder"
   done
   lock=$run/${0##*/}.lock
@@ -99,14 +101,25 @@ launch() {
   started+=("$name")
 }
 
-# Starts the server $1 under the name $2, with the ports $3 (clients) and $4 (monitoring) and its data in
-# $5. Further options of nats-server follow.
+# Makes the missing keys of the broker's users, and writes the broker's configuration. A broker that runs
+# takes the change of its users at once. Further options of broker-files.ts follow.
+write_broker_files() {
+  local name pid before=""
+  before=$(cat "$keys/broker.conf" 2>/dev/null || true)
+  "$node" "$root/scripts/broker-files.ts" --directory "$keys" "$@" || fail "the keys of the broker could not be made"
+  [[ $(cat "$keys/broker.conf") != "$before" ]] || return 0
+  for name in broker broker-1 broker-2 broker-3; do
+    if pid=$(pid_of "$name"); then kill -HUP "$pid"; fi
+  done
+}
+
+# Starts the server $1 under the name $2, with the port $3 for clients and its data in $4. Further options of
+# nats-server follow. A broker of a cluster gets the variable NATS_ROUTE_PORT.
 launch_broker() {
-  local server=$1 name=$2 port=$3 monitor_port=$4 store=$5
-  shift 5
+  local server=$1 name=$2 port=$3 store=$4
+  shift 4
   # The quotes are for the parser of nats.conf, in case the path has a space.
-  launch "$name" env NATS_PORT="$port" NATS_MONITOR_PORT="$monitor_port" NATS_STORE_DIR="\"$store\"" \
-    "$server" -c "$root/nats.conf" "$@"
+  launch "$name" env NATS_PORT="$port" NATS_STORE_DIR="\"$store\"" "$server" -c "$keys/broker.conf" "$@"
 }
 
 # Prints the answer of http://$1:$2$3, with its status and headers. It asks for localhost, because $1 may be
@@ -156,7 +169,7 @@ fi
 only=" $* "
 nothing=1
 
-for kind in edge judge worker broker; do
+for kind in edge judge worker setup broker; do
   names=""
   for file in "$run/$kind"*.pid; do
     name=$(basename "$file" .pid)

@@ -34,6 +34,8 @@ import { AuditLog } from "./nats/AuditLog.ts"
 import { CommitChain } from "./nats/CommitChain.ts"
 import { AlertLog } from "./nats/AlertLog.ts"
 import { CommitStream } from "./nats/CommitStream.ts"
+import { checkCredentials } from "./nats/client/BrokerCredentials.ts"
+import type { BrokerRole } from "./nats/client/BrokerRole.ts"
 import { Connection } from "./nats/client/Connection.ts"
 import { JournalTimes } from "./nats/JournalTimes.ts"
 import { HeadStore } from "./nats/HeadStore.ts"
@@ -51,7 +53,7 @@ import { WebhookFeed } from "./nats/WebhookFeed.ts"
 import { WebhookStore } from "./nats/WebhookStore.ts"
 import { QueueDepth } from "./nats/QueueDepth.ts"
 import { TokenStore } from "./nats/TokenStore.ts"
-import { Topology } from "./nats/Topology.ts"
+import { setUpStreams, Topology } from "./nats/Topology.ts"
 import { InputBudget } from "./partition/InputBudget.ts"
 import { OpenPurchases } from "./partition/OpenPurchases.ts"
 import { janitor } from "./partition/Janitor.ts"
@@ -66,16 +68,19 @@ import type { Settings } from "./Settings.ts"
 import { deliverAssigned } from "./webhook/DeliveryDuty.ts"
 import { openTargetRules, TargetRules } from "./webhook/Target.ts"
 
-/** Makes everything that talks to the broker: one connection, and the services that use the connection. */
-export const brokerLayer = (settings: Settings, name: string) =>
+const connectionLayer = (settings: Settings, role: BrokerRole, name: string) =>
+  Connection.layer({ url: settings.natsUrl, name, role, files: settings.brokerFiles })
+
+/** Makes everything that talks to the broker in one role: one connection, and the services that use the connection. */
+export const brokerLayer = (settings: Settings, role: BrokerRole, name = `${role} ${settings.workerId}`) =>
   Layer.mergeAll(
-    AlertStream.layer(settings.replicas),
+    AlertStream.layer,
     ConnectionState.layer,
-    CommitChain.layer(settings.replicas),
+    CommitChain.layer,
     CommitStream.layer,
     AlertLog.layer,
     JournalTimes.layer,
-    HeadStore.layer(settings.replicas),
+    HeadStore.layer,
     InputLog.layer,
     JudgeReader.layer,
     JudgeSigns.layer,
@@ -88,17 +93,14 @@ export const brokerLayer = (settings: Settings, name: string) =>
     QueueDepth.layer,
     SendTransport.layer,
     WebhookFeed.layer.pipe(Layer.provideMerge(WebhookStore.layer)),
-    WorkerBucket.layer(settings.replicas)
-  ).pipe(
-    Layer.provideMerge(
-      Topology.layer({
-        partitions: settings.partitions,
-        replicas: settings.replicas,
-        duplicateWindow: settings.duplicateWindow,
-        inputBytesMax: settings.inputBytesMax
-      })
-    ),
-    Layer.provideMerge(Connection.layer({ url: settings.natsUrl, name }))
+    WorkerBucket.layer
+  ).pipe(Layer.provideMerge(Topology.layer), Layer.provideMerge(connectionLayer(settings, role, name)))
+
+/** Creates the streams that are missing, in the role `admin`. */
+export const setUp = (settings: Settings) =>
+  setUpStreams(settings).pipe(
+    Effect.provide(connectionLayer(settings, "admin", `setup ${settings.workerId}`)),
+    Effect.scoped
   )
 
 /** The rules of webhooks' targets, for edges and judges. */
@@ -131,20 +133,22 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookL
 
 /** Makes the access of an edge. It needs the services of {@link brokerLayer}. */
 export const accessLayer = (
-  settings: Pick<Settings, "auth" | "replicas" | "jwtKeys" | "jwtIssuer" | "jwtAudience">
+  settings: Pick<Settings, "auth" | "jwtKeys" | "jwtIssuer" | "jwtAudience">
 ): Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, Connection> => {
   if (settings.auth === "none") return Layer.succeed(AccessControl, { access: undefined })
   const access: Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, AuditLog | Connection> =
     settings.auth === "jwt"
       ? jwtAccessLayer(settings.jwtKeys, { issuer: settings.jwtIssuer, audience: settings.jwtAudience })
-      : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer(settings.replicas)))
-  return access.pipe(Layer.provide(AuditLog.layer(settings.replicas)))
+      : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer))
+  return access.pipe(Layer.provide(AuditLog.layer))
 }
 
 const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const worker = yield* PartitionWorker
+      // Without this check, a missing key would be noticed only when the input log is full.
+      yield* checkCredentials(settings.brokerFiles, "janitor")
       yield* Effect.forkScoped(
         janitor(
           {

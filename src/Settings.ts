@@ -44,6 +44,13 @@ const list = (name: string, isItem: (item: string) => boolean, expected: string)
     name
   ).pipe(Config.withDefault(""), Config.map(itemsOf))
 
+/** Reads the path of a file. An empty text counts as no path. */
+const file = (name: string) => Config.String(name).pipe(Config.withDefault(""))
+
+/** Returns the files whose paths are given. */
+const given = <Name extends string>(files: Readonly<Record<Name, string>>): Partial<Record<Name, string>> =>
+  Object.fromEntries(Object.entries(files).filter(([, path]) => path !== "")) as Partial<Record<Name, string>>
+
 /**
  * The longest path prefix, in characters. References that begin with the prefix are sent in headers, whose size is
  * limited.
@@ -89,6 +96,13 @@ export const settings = Config.all({
     ),
     "NATS_URL"
   ).pipe(Config.withDefault("nats://127.0.0.1:4222")),
+  brokerFiles: Config.all({
+    nkey: file("NATS_NKEY_FILE"),
+    creds: file("NATS_CREDS_FILE"),
+    authority: file("NATS_CA_FILE"),
+    certificate: file("NATS_CERT_FILE"),
+    certificateKey: file("NATS_CERT_KEY_FILE")
+  }).pipe(Config.map(given)),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
   insecureOpen: Config.schema(Schema.Literals(["yes", "no"]), "INSECURE_OPEN").pipe(Config.withDefault("no" as const)),
   auth: Config.schema(Schema.Literals(["none", "tokens", "jwt"]), "AUTH").pipe(Config.withDefault("none" as const)),
@@ -177,8 +191,8 @@ export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("Settin
 const invalid = (error: Config.ConfigError) => {
   const [problem = "", place = ""] = error.cause.message.split("\n  at ")
   const name = place.replaceAll(/[^A-Z_]/g, "")
-  const given = process.env[name] ?? ""
-  const value = name === "NATS_URL" ? withoutSecrets(given) : given
+  const text = process.env[name] ?? ""
+  const value = name === "NATS_URL" ? withoutSecrets(text) : text
   return new SettingInvalid({ problem: `The setting ${name} is wrong (${value}): ${problem}` })
 }
 

@@ -10,11 +10,11 @@ import { Feed } from "./feed/Feed.ts"
 import { metricsApp } from "./metrics/MetricsApp.ts"
 import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { Judge } from "./judge/Judge.ts"
-import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer } from "./Layers.ts"
+import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer, setUp } from "./Layers.ts"
 import { callerLimitsOf, readEnvironment, refuseOpenEdge, type Settings } from "./Settings.ts"
 import { SharedScheduler } from "./runtime/SharedScheduler.ts"
 
-const roles = ["edge", "worker", "judge", "all"] as const
+const roles = ["edge", "worker", "judge", "all", "setup"] as const
 type Role = (typeof roles)[number]
 
 const usage = `usage: main.ts --role ${roles.join("|")}`
@@ -68,7 +68,7 @@ const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>):
 
 const runWorker = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
   const layer = measuredWorkerLayer(settings).pipe(
-    Layer.provideMerge(brokerLayer(settings, `worker ${settings.workerId}`)),
+    Layer.provideMerge(brokerLayer(settings, "worker")),
     Layer.provideMerge(around)
   )
   const runtime = ManagedRuntime.make(layer)
@@ -88,7 +88,7 @@ const runJudge = async (
   stop: Promise<void>
 ): Promise<void> => {
   const layer = judgeLayer(settings).pipe(
-    Layer.provideMerge(brokerLayer(settings, `judge ${settings.workerId}`)),
+    Layer.provideMerge(brokerLayer(settings, "judge")),
     Layer.provideMerge(around)
   )
   const runtime = ManagedRuntime.make(layer)
@@ -103,7 +103,7 @@ const runJudge = async (
 
 const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Promise<void>): Promise<void> => {
   const layer = Layer.merge(edgeLayer(settings), accessLayer(settings)).pipe(
-    Layer.provideMerge(brokerLayer(settings, `edge ${settings.workerId}`)),
+    Layer.provideMerge(brokerLayer(settings, "edge")),
     Layer.provideMerge(around)
   )
   const runtime = ManagedRuntime.make(layer)
@@ -148,6 +148,7 @@ const settings = await start(Effect.runPromiseExit(readEnvironment), stop)
 const isIn = (...names: ReadonlyArray<Role>): boolean => role === "all" || names.includes(role)
 if (isIn("edge")) await start(Effect.runPromiseExit(refuseOpenEdge(settings)), stop)
 const around = processLayer(settings)
+if (isIn("setup")) await start(Effect.runPromiseExit(Effect.provide(setUp(settings), around)), stop)
 // Worker and judge of one process have the same metrics, which the worker serves.
 const judgeMetricsPort = role === "judge" ? settings.metricsPort : 0
 await Promise.all([

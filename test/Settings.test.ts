@@ -115,7 +115,7 @@ describe("settings", () => {
   it.each([[["--role", "both"]], [["--roll"]]])("the command line %s is refused with the usage", async (options) => {
     expect(await refusalOf({}, ...options)).toEqual({
       code: 1,
-      message: "usage: main.ts --role edge|worker|judge|all\n"
+      message: "usage: main.ts --role edge|worker|judge|all|setup\n"
     })
   })
 })

@@ -1,8 +1,9 @@
-import { connect, type NatsConnection } from "nats"
+import type { NatsConnection } from "nats"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
 
 /** Opens a plain connection to the broker, apart from `src/nats`. */
 export const withClient = async <A>(url: string, use: (client: NatsConnection) => Promise<A>): Promise<A> => {
-  const client = await connect({ servers: url, name: "benchmark" })
+  const client = await connectAs("admin", url, { name: "benchmark" })
   try {
     return await use(client)
   } finally {

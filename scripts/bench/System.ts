@@ -1,6 +1,8 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { freePort, projectRoot, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 import type { Stoppable } from "./Ending.ts"
 import type { Served } from "./LoadProcess.ts"
 import { NodeProcess, type NodeProcessOptions } from "./NodeProcess.ts"
@@ -52,7 +54,9 @@ export class System implements Stoppable, Served {
 
   static async start(options: SystemOptions): Promise<System> {
     const port = await freePort()
-    const system = new System(await TestBroker.start(), port, options)
+    const broker = await TestBroker.start()
+    await setUpStreams(testSettings({ NATS_URL: broker.url, ...options.settings }))
+    const system = new System(broker, port, options)
     try {
       await system.ready()
     } catch (cause) {
@@ -122,6 +126,7 @@ export class System implements Stoppable, Served {
       name: `${name}-${this.options.run}`,
       environment: {
         NATS_URL: this.broker.url,
+        NATS_NKEY_FILE: testKeyFile,
         HOST: "127.0.0.1",
         LOG_LEVEL: "Warn",
         ...this.options.settings,

@@ -18,7 +18,7 @@ const tell = (message: PublisherMessage) => process.send?.(message)
 const settings = Effect.runSync(readSettings.parse(ConfigProvider.fromEnv()))
 const runtime = ManagedRuntime.make(
   edgeLayer(settings).pipe(
-    Layer.provideMerge(brokerLayer(settings, "benchmark publisher")),
+    Layer.provideMerge(brokerLayer(settings, "edge", "benchmark publisher")),
     Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel))
   )
 )

@@ -95,13 +95,12 @@ export const revokeToken = Effect.fnUntraced(function* (id: string) {
 /** Does a change of tokens on the broker that NATS_URL names. */
 export const onBroker = <A>(change: Effect.Effect<A, unknown, TokenStore | AuditLog>): Effect.Effect<A, unknown> =>
   Effect.gen(function* () {
-    const { natsUrl, replicas } = yield* readEnvironment
+    const { natsUrl, brokerFiles } = yield* readEnvironment
     // start.sh takes the port of its broker by this name.
     const port = process.env["NATS_URL"] ? undefined : process.env["NATS_PORT"]
     const url = port === undefined ? natsUrl : `nats://127.0.0.1:${port}`
-    const store = Layer.merge(TokenStore.layer(replicas), AuditLog.layer(replicas)).pipe(
-      Layer.provide(Connection.layer({ url, name: "purchases tokens" }))
-    )
+    const connection = Connection.layer({ url, name: "purchases tokens", role: "admin", files: brokerFiles })
+    const store = Layer.merge(TokenStore.layer, AuditLog.layer).pipe(Layer.provide(connection))
     return yield* change.pipe(
       Effect.provide(store),
       Effect.timeoutOrElse({

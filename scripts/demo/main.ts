@@ -18,8 +18,6 @@ const { values } = parseArgs({
   options: { url: { type: "string" }, help: { type: "boolean", default: false } }
 })
 
-/** The broker that start.sh uses under the settings of this process. */
-const natsUrl = process.env["NATS_URL"] || `nats://127.0.0.1:${process.env["NATS_PORT"] || 4_222}`
 /** The token of the caller, if the service asks for one. */
 const token = process.env["PURCHASES_TOKEN"] || undefined
 /** A number of purchases that leaves time to kill a worker in their middle. */
@@ -51,7 +49,7 @@ const run = async (url: string): Promise<void> => {
   await showRepeat(demonstration)
   await showAlerts(demonstration, startedProcesses("judge"), alertsAmidKill)
 
-  const nats = await findNatsTool(natsUrl)
+  const nats = await findNatsTool(process.env)
   if (nats === undefined) {
     report.title("There is no nats command line tool here, so this does not look inside the broker.")
   } else await showInside(report, nats, survivor)

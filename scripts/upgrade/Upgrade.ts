@@ -8,9 +8,9 @@ import { type BrokerConnection, Connection } from "../../src/nats/client/Connect
 import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
-import { streamConfigOf } from "../../src/nats/client/StreamSetup.ts"
+import { ensureStream, streamConfigOf } from "../../src/nats/client/StreamSetup.ts"
 import { partitionsMetadata } from "../../src/nats/Topology.ts"
-import { WorkerBucket } from "../../src/nats/WorkerBucket.ts"
+import { WorkerBucket, workersConfig } from "../../src/nats/WorkerBucket.ts"
 import type { Settings } from "../../src/Settings.ts"
 import { cachedChainLayer } from "./CachedChain.ts"
 import { upgradeWorker } from "./ChainReplay.ts"
@@ -21,7 +21,7 @@ import { refuse } from "./UpgradeFailure.ts"
 import { beginJournal, markDone } from "./UpgradeMark.ts"
 import { verifyAccounts, verifyRecords } from "./Verification.ts"
 
-export type UpgradeSettings = Pick<Settings, "natsUrl" | "replicas" | "workerLease" | "workerHeartbeat">
+export type UpgradeSettings = Pick<Settings, "natsUrl" | "brokerFiles" | "replicas" | "workerLease" | "workerHeartbeat">
 
 /** Reports the progress of the upgrade to a person. */
 export interface UpgradeReport {
@@ -95,15 +95,15 @@ const giveSigns = (
 
 const same = <A>(real: A): A => real
 
-const journalLayer = ({ chain, records }: Replacements, replicas: number) =>
+const journalLayer = ({ chain, records }: Replacements) =>
   Layer.mergeAll(
     Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), chain ?? same)).pipe(
-      Layer.provide(CommitChain.layer(replicas))
+      Layer.provide(CommitChain.layer)
     ),
     Layer.effect(RejectedRecords, Effect.map(Effect.service(RejectedRecords), records ?? same)).pipe(
       Layer.provide(RejectedRecords.layer)
     ),
-    HeadStore.layer(replicas),
+    HeadStore.layer,
     PartitionConsumer.layer
   )
 
@@ -155,6 +155,7 @@ export const upgrade = (options: UpgradeOptions) => {
     const connection = yield* Connection
     const setup = yield* readSetup(connection)
     const replicas = Math.max(setup.replicas, settings.replicas)
+    yield* ensureStream(connection, workersConfig(replicas))
     yield* Effect.gen(function* () {
       yield* refuseWorkers(settings.workerLease)
       yield* giveSigns(settings.workerHeartbeat)
@@ -162,10 +163,15 @@ export const upgrade = (options: UpgradeOptions) => {
       if (isAgain) report.say("An upgrade before this one did not end. What it wrote was removed.")
       yield* writeAndVerify(options, makeFormerLedger(connection, options.limits.pageValuesMax), setup).pipe(
         Effect.andThen(removeConsumers(setup.partitions)),
-        Effect.provide(journalLayer(options.replace ?? {}, replicas))
+        Effect.provide(journalLayer(options.replace ?? {}))
       )
       yield* markDone(connection)
-    }).pipe(Effect.provide(WorkerBucket.layer(replicas)))
+    }).pipe(Effect.provide(WorkerBucket.layer))
     report.say(`Done. Start the workers and edges. The stream ${formerLedgerStream} is as it was.`)
-  }).pipe(Effect.scoped, Effect.provide(Connection.layer({ url: settings.natsUrl, name: "upgrade" })))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Connection.layer({ url: settings.natsUrl, name: "upgrade", role: "admin", files: settings.brokerFiles })
+    )
+  )
 }

@@ -4,6 +4,7 @@ import { headsStream, journalStream } from "../../src/protocol/Subject.ts"
 import { journalConfig } from "../../src/nats/CommitChain.ts"
 import type { BrokerConnection } from "../../src/nats/client/Connection.ts"
 import { apiCode, askJetStream } from "../../src/nats/client/JetStreamApi.ts"
+import { headsConfig } from "../../src/nats/HeadStore.ts"
 import { ensureStream, streamConfigOf } from "../../src/nats/client/StreamSetup.ts"
 import { upgradeDone, upgradeMetadata } from "../../src/nats/Topology.ts"
 import { refuse } from "./UpgradeFailure.ts"
@@ -36,6 +37,7 @@ export const beginJournal = Effect.fnUntraced(function* (connection: BrokerConne
   if (isLeft && heads !== undefined) yield* remove(connection, headsStream)
   if (isLeft) yield* remove(connection, journalStream)
   yield* ensureStream(connection, { ...journalConfig(replicas), metadata: { [upgradeMetadata]: upgradeRunning } })
+  yield* ensureStream(connection, headsConfig(replicas))
   return isLeft
 })
 

@@ -13,6 +13,8 @@ import {
   revisionOf,
   type SealBounds
 } from "../account/Account.ts"
+import type { Effect } from "effect"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { encodePurchaseText, messagePurchasesMax } from "../protocol/PurchaseMessage.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { Revision } from "../account/Revision.ts"
@@ -50,6 +52,8 @@ export interface PurchasesEnvelope<Tag> {
 export interface LookEnvelope {
   readonly kind: "look"
   readonly look: (account: Account) => void
+  /** Called instead of `look` if the account cannot be read. Without this function the look is dropped. */
+  readonly unreadable?: () => void
 }
 
 /** An entry of an actor's mailbox. */
@@ -73,6 +77,15 @@ export interface ActorContext<Tag> {
   readonly mailboxMax: number
   /** Called when a revision is committed. The purchases of the revision came in `messages`. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
+  /**
+   * Called when an account cannot be read. Its purchases are rejected from then on, and the actors of all other users go
+   * on.
+   */
+  readonly unreadable: (userToken: string, problem: string) => void
+  /** Called when purchases of an account that cannot be read are rejected. Their records are stored by then. */
+  readonly refused: (rejections: ReadonlyArray<Rejection>) => void
+  /** Returns whether this epoch still owned the partition at some moment after the call. */
+  readonly stillOwner?: Effect.Effect<boolean, BrokerFailure>
   /** Called when the conflict of a purchase is counted by a stored commit. Its rejected record is stored by then. */
   readonly conflict: (rejection: Rejection) => void
   /**
@@ -154,13 +167,19 @@ const takeWork = <Tag>(waiting: ReadonlyArray<Envelope<Tag>>): { work: Work<Tag>
   return { work: { messages, deliveries, looks }, rest: waiting.slice(taken) }
 }
 
-const conflictOf = ({ purchase, inputSequence, inputIndex }: Delivered): Rejection => ({
-  reason: `purchase ${purchase.purchaseId} was applied before with another content`,
+const rejectionOf = ({ purchase, inputSequence, inputIndex }: Delivered, reason: string): Rejection => ({
+  reason,
   payload: encodePurchaseText(purchase),
   encoding: "text",
   inputSequence,
   index: inputIndex
 })
+
+const conflictOf = (delivered: Delivered): Rejection =>
+  rejectionOf(delivered, `purchase ${delivered.purchase.purchaseId} was applied before with another content`)
+
+const unreadableOf = (delivered: Delivered): Rejection =>
+  rejectionOf(delivered, "the account of this user cannot be read; replay the purchase when the account is repaired")
 
 /**
  * The actor of one user. It holds the account with its purchaseId set, and takes the envelopes of its mailbox in order.
@@ -178,6 +197,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   /** The envelopes in the mailbox; `undefined` while the mailbox is empty, as in most actors. */
   private waiting: Array<Envelope<Tag>> | undefined
   private account: Account | undefined
+  /** Whether the account cannot be read. The actor then rejects all purchases until it leaves memory. */
+  private isUnreadable = false
   /** True from the first envelope until the mailbox is empty and nothing is in flight. */
   private isBusy = false
   private isOver = false
@@ -240,6 +261,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
 
   private take(): void {
     const { account } = this
+    if (this.isUnreadable) return this.refuse()
     if (account === undefined) return this.load()
     const work = this.takeWaiting()
     if (work.deliveries.length === 0) return this.finish(account, work.looks)
@@ -268,16 +290,60 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     const newest = hands.headOf(userToken)
     if (newest === 0) return this.begin(emptyAccount())
     hands.reads.begun()
-    hands.requests.load(userToken, newest, (account) => {
+    const ended = <A>(run: (value: A) => void, value: A) => {
       hands.reads.ended()
-      this.step(this.begin, account)
-    })
+      this.step(run, value)
+    }
+    hands.requests.load(
+      userToken,
+      newest,
+      (account) => ended(this.begin, account),
+      (problem) => ended(this.stop, problem)
+    )
   }
 
   private begin(account: Account): void {
     this.account = account
     this.hands.loaded(this)
     this.take()
+  }
+
+  /** Stops the account, whose records cannot be read. */
+  private stop(problem: string): void {
+    this.isUnreadable = true
+    this.hands.loaded(this)
+    this.hands.unreadable(this.userToken, problem)
+    this.take()
+  }
+
+  /**
+   * Rejects the purchases of an account that cannot be read. Their records are stored before the position passes them,
+   * so a person can replay them when the account is repaired.
+   */
+  private refuse(): void {
+    const { messages, deliveries, looks } = this.takeWaiting()
+    this.parts = messages
+    this.looks = looks
+    if (deliveries.length === 0) return this.finishRefused()
+    const rejections = deliveries.map(unreadableOf)
+    const committed = () => this.step(this.takeRefused, rejections)
+    const { requests, writer } = this.hands
+    requests.record(this.userToken, rejections, () =>
+      writer.submit({ userToken: "", parts: messages, line: () => undefined, committed })
+    )
+  }
+
+  private takeRefused(rejections: ReadonlyArray<Rejection>): void {
+    this.hands.refused(rejections)
+    this.finishRefused()
+  }
+
+  private finishRefused(): void {
+    const { looks } = this
+    this.parts = noParts
+    this.looks = noLooks
+    for (const { unreadable } of looks) unreadable?.()
+    this.rest(0)
   }
 
   private seal(account: Account): void {
@@ -360,8 +426,12 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   /** Answers the looks. Schedules another turn if further envelopes have come. */
   private finish(account: Account, looks: ReadonlyArray<LookEnvelope>): void {
     for (const { look } of looks) look(account)
+    this.rest(account.purchaseIds.size)
+  }
+
+  private rest(purchaseIds: number): void {
     if (this.waiting !== undefined) this.hands.wake(this)
     else this.isBusy = false
-    this.hands.finished(this, account.purchaseIds.size)
+    this.hands.finished(this, purchaseIds)
   }
 }

@@ -71,7 +71,7 @@ export class ActorRegistry extends Context.Service<
 
         const forEpoch = <Tag>(context: ActorContext<Tag>) =>
           Effect.gen(function* () {
-            const requests = yield* makeActorRequests(context.partition, context.failed)
+            const requests = yield* makeActorRequests(context.partition, context.failed, context.stillOwner)
             const sealing = yield* Sealing
             const hands: ActorHands<Tag> = {
               ...context,

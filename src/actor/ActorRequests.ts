@@ -1,14 +1,21 @@
-import { Effect, type Scope } from "effect"
+import { Duration, Effect, Schedule, type Scope } from "effect"
 import type { Account } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { SegmentContent, SegmentLinks } from "../account/Segment.ts"
-import { AccountReader, type LedgerInconsistent } from "../ledger/AccountReader.ts"
+import { AccountReader } from "../ledger/AccountReader.ts"
 import { writeBetween } from "../ledger/CrashPoint.ts"
 import { type StoredSegment, storeSegments } from "../ledger/StoredSegment.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
+
+/**
+ * The wait before an account is read again whose record is missing, and the most such reads. A broker that has lost its
+ * lead may answer without a record for as long as an election takes.
+ */
+const missingRetryWait = Duration.seconds(1)
+const missingRetriesMax = 4
 
 /** The services that the requests of actors need. */
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
@@ -18,8 +25,16 @@ export type ActorServices = AccountReader | CommitChain | RejectedRecords
  * that fails does not call `done`, and ends the epoch.
  */
 export interface ActorRequests {
-  /** Reads an account, given the sequence of its newest revision. */
-  readonly load: (userToken: string, newest: number, done: (account: Account) => void) => void
+  /**
+   * Reads an account, given the sequence of its newest revision. Calls `unreadable` instead of `done` if the journal's
+   * records of the account cannot be read, and this epoch owns the partition.
+   */
+  readonly load: (
+    userToken: string,
+    newest: number,
+    done: (account: Account) => void,
+    unreadable: (problem: string) => void
+  ) => void
   /** Stores segments one after the other. `done` gets the last segment. */
   readonly seal: (
     userToken: string,
@@ -31,10 +46,14 @@ export interface ActorRequests {
   readonly record: (userToken: string, rejections: ReadonlyArray<Rejection>, done: () => void) => void
 }
 
-/** Makes the requests of an epoch's actors. Requests end with the scope of the epoch. `failed` ends the epoch. */
+/**
+ * Makes the requests of an epoch's actors. Requests end with the scope of the epoch. `failed` ends the epoch.
+ * `stillOwner` proves that the epoch owned the partition after the call.
+ */
 export const makeActorRequests = (
   partition: number,
-  failed: (reason: string) => void
+  failed: (reason: string) => void,
+  stillOwner: Effect.Effect<boolean, BrokerFailure> = Effect.succeed(true)
 ): Effect.Effect<ActorRequests, never, Scope.Scope | ActorServices> =>
   Effect.gen(function* () {
     const reader = yield* AccountReader
@@ -42,24 +61,37 @@ export const makeActorRequests = (
     const rejected = yield* RejectedRecords
     const fork = yield* forkInScope()
 
-    const ask = <A>(
-      userToken: string,
-      asked: Effect.Effect<A, BrokerFailure | LedgerInconsistent>,
-      done: (a: A) => void
-    ) => {
+    const ask = <A>(userToken: string, asked: Effect.Effect<A, BrokerFailure>, done: (a: A) => void) => {
       const fail = (reason: string) => Effect.sync(() => failed(`account ${userToken}: ${reason}`))
       const answered = asked.pipe(
         Effect.map(done),
-        // The message of this error names the account already.
-        Effect.catchTag("LedgerInconsistent", ({ message }) => Effect.sync(() => failed(message))),
         Effect.catch((failure) => fail(failure.message)),
         Effect.catchDefect((defect) => fail(`defect: ${String(defect)}`))
       )
       fork(answered)
     }
 
+    /** Reads an account again while a record is missing, for some seconds. */
+    const loadPatiently = (userToken: string, newest: number) =>
+      Effect.retry(reader.load(userToken, newest), {
+        while: (failure) => failure._tag === "LedgerInconsistent" && failure.isMissing === true,
+        schedule: Schedule.spaced(missingRetryWait).pipe(Schedule.upTo({ times: missingRetriesMax }))
+      })
+
     return {
-      load: (userToken, newest, done) => ask(userToken, reader.load(userToken, newest), done),
+      load: (userToken, newest, done, unreadable) => {
+        const loaded = loadPatiently(userToken, newest).pipe(
+          Effect.map((account) => () => done(account)),
+          Effect.catchTag("LedgerInconsistent", ({ problem }) =>
+            Effect.flatMap(stillOwner, (isOwner) =>
+              isOwner
+                ? Effect.succeed(() => unreadable(problem))
+                : Effect.sync(() => () => failed("another epoch owns the partition"))
+            )
+          )
+        )
+        ask(userToken, loaded, (goOn) => goOn())
+      },
       seal: (userToken, contents, links, done) => {
         const seal = (segment: string) =>
           writeBetween(["segment-sent", "segment-stored"], chain.seal(partition, segment))

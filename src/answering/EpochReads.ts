@@ -24,9 +24,9 @@ export interface EpochReads {
   readonly untilDispatched: (inputSequence: number) => Effect.Effect<void>
   /**
    * Looks at each account after its actor has committed everything that the actor was given before. Waits for all
-   * looks.
+   * looks. The result is `undefined` for an account that cannot be read.
    */
-  readonly lookAll: <A>(looks: ReadonlyArray<Look<A>>) => Effect.Effect<ReadonlyArray<A>>
+  readonly lookAll: <A>(looks: ReadonlyArray<Look<A>>) => Effect.Effect<ReadonlyArray<A | undefined>>
   /** Returns whether the epoch still owned the partition at some moment after the call. */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }

@@ -40,6 +40,19 @@ const totalOf = ({ total, count, revision }: Snapshot): Reply => ({ kind: "total
 /** The payload with which an owner declines to answer. The edge asks again, and may reach the next owner. */
 export const notAnswered = ""
 
+const unreadable: Reply = { kind: "refused", reason: "unreadable" }
+
+/**
+ * Returns the reply of a read of one account. If its records cannot be read, the account is refused, and the other
+ * questions of the request are answered.
+ */
+const unlessUnreadable = (
+  reading: Effect.Effect<Reply, BrokerFailure | LedgerInconsistent>
+): Effect.Effect<Reply, BrokerFailure> =>
+  Effect.catchTag(reading, "LedgerInconsistent", ({ problem }) =>
+    Effect.as(Effect.logError("an account cannot be read").pipe(Effect.annotateLogs({ problem })), unreadable)
+  )
+
 const decodeQuestions = Schema.decodeUnknownExit(Questions)
 const encodeReplies = Schema.encodeSync(Replies)
 
@@ -106,7 +119,7 @@ const snapshotsFor = Effect.fnUntraced(function* (
 export const answerQuestions = Effect.fnUntraced(function* (
   reads: EpochReads,
   payload: string
-): Effect.fn.Return<string | undefined, BrokerFailure | LedgerInconsistent, History | TotalsBefore> {
+): Effect.fn.Return<string | undefined, BrokerFailure, History | TotalsBefore> {
   const history = yield* History
   const totalsBefore = yield* TotalsBefore
   const request = decodeQuestions(payload)
@@ -120,14 +133,15 @@ export const answerQuestions = Effect.fnUntraced(function* (
   const snapshots = yield* snapshotsFor(reads, consistency, questions)
   if (snapshots === undefined) return undefined
   const replies: Array<Reply> = []
-  const readingOn: Array<Effect.Effect<void, BrokerFailure | LedgerInconsistent>> = []
+  const readingOn: Array<Effect.Effect<void, BrokerFailure>> = []
   for (const [index, question] of questions.entries()) {
-    const snapshot = snapshots[index] as Snapshot
-    if (question.kind === "total") replies[index] = totalOf(snapshot)
-    else
-      readingOn.push(
-        Effect.map(readOn(history, totalsBefore, question, snapshot), (reply) => void (replies[index] = reply))
-      )
+    const snapshot = snapshots[index]
+    if (snapshot === undefined) replies[index] = unreadable
+    else if (question.kind === "total") replies[index] = totalOf(snapshot)
+    else {
+      const reading = unlessUnreadable(readOn(history, totalsBefore, question, snapshot))
+      readingOn.push(Effect.map(reading, (reply) => void (replies[index] = reply)))
+    }
   }
   yield* Effect.all(readingOn, { concurrency: "unbounded", discard: true })
   return encodeReplies(replies)

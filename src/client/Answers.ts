@@ -314,6 +314,8 @@ export interface WorkerStatus {
   readonly applied?: number
   readonly repeats?: number
   readonly rejected?: number
+  /** Accounts whose records cannot be read, at most ten; missing if there are none. */
+  readonly stoppedAccounts?: ReadonlyArray<{ readonly userId: string; readonly problem: string }>
 }
 
 /** How far the purchases of a shard of users are judged by rules. */

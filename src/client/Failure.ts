@@ -24,6 +24,7 @@ export const problemKinds = [
   "too-many-requests",
   "internal-error",
   "unavailable",
+  "account-unreadable",
   "outcome-unknown",
   "not-current"
 ] as const
@@ -38,6 +39,8 @@ export interface ProblemBody {
   readonly status: number
   readonly detail: string
   readonly instance: string
+  /** The id under which the log of the service has the cause; missing if the request was wrong. */
+  readonly incident?: string
 }
 
 /** The failure of a call: the service cannot be asked, or does not do what it was asked for. */

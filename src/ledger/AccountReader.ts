@@ -11,17 +11,20 @@ import {
 } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { revisionLineOf } from "../protocol/Commit.ts"
+import type { Revision } from "../account/Revision.ts"
 import { decodeRevision } from "../protocol/RevisionCodec.ts"
 import { linksAfter, type Segment } from "../account/Segment.ts"
 import { decodeSegment } from "../protocol/SegmentCodec.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /**
- * The journal lacks a record that other records name, or an account has more or fewer ids than purchases. Workers never
- * write such a journal, so another program changed it.
+ * The journal lacks a record that other records name, a record cannot be read, or an account has more or fewer ids than
+ * purchases. Workers never write such a journal, so another program changed it.
  */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
-  problem: Schema.String
+  problem: Schema.String,
+  /** Whether a record is missing. A broker that has just lost its lead may lack a record that the next leader has. */
+  isMissing: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
     return this.problem
@@ -39,12 +42,36 @@ type Chain = (typeof CommitChain)["Service"]
 const inconsistent = (userToken: string, problem: string) =>
   Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: ${problem}` }))
 
-/** Returns the revision of a user in a commit; `undefined` if the commit has none. */
-const revisionIn = (commit: JournalRecord | undefined, userToken: string): ReadRevision | undefined => {
-  if (commit === undefined) return undefined
-  const line = revisionLineOf(commit.text, userToken)
-  if (line === undefined) return undefined
-  return { sequence: commit.sequence, revision: decodeRevision(line), storedAt: commit.storedAt }
+const missing = (userToken: string, what: string) =>
+  Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: ${what} is missing`, isMissing: true }))
+
+/**
+ * Decodes a revision of the commit at a sequence. Throws if the line is not a revision, or names a revision that is not
+ * earlier. Revisions that name only earlier ones cannot be read for ever.
+ */
+const readRevision = (line: string, sequence: number): Revision => {
+  const revision = decodeRevision(line)
+  if (revision.previous.some((earlier) => earlier >= sequence))
+    throw new Error("it names a revision that is not earlier")
+  return revision
+}
+
+/**
+ * Returns the revision of a user in a commit; `undefined` if the commit has none. Fails with `LedgerInconsistent` if the
+ * line cannot be read.
+ */
+const revisionIn = (
+  commit: JournalRecord | undefined,
+  userToken: string
+): Effect.Effect<ReadRevision | undefined, LedgerInconsistent> => {
+  const line = commit && revisionLineOf(commit.text, userToken)
+  if (commit === undefined || line === undefined) return Effect.undefined
+  const { sequence, storedAt } = commit
+  try {
+    return Effect.succeed({ sequence, revision: readRevision(line, sequence), storedAt })
+  } catch {
+    return inconsistent(userToken, `revision ${sequence} cannot be read`)
+  }
 }
 
 /**
@@ -57,7 +84,7 @@ export const namedRevision = (
   sequence: number
 ): Effect.Effect<ReadRevision, BrokerFailure | LedgerInconsistent> =>
   Effect.flatMap(revisionAt(userToken, sequence), (found) =>
-    found === undefined ? inconsistent(userToken, `revision ${sequence} is missing`) : Effect.succeed(found)
+    found === undefined ? missing(userToken, `revision ${sequence}`) : Effect.succeed(found)
   )
 
 /** The revisions that one segment covers, oldest first, without their ids. */
@@ -69,13 +96,19 @@ interface SealedPart {
 const orderOf = ({ revisions }: Segment): ReadonlyArray<SealedOrder> =>
   revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
 
-/** Reads the segment at a sequence. Fails with `LedgerInconsistent` if it is missing, or of another account. */
+/**
+ * Reads the segment at a sequence. Fails with `LedgerInconsistent` if it is missing, of another account, or cannot be
+ * read.
+ */
 const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
-  Effect.flatMap(chain.at(sequence), (stored) => {
-    const segment = stored && decodeSegment(stored.text)
-    return segment?.userToken === userToken
-      ? Effect.succeed(segment)
-      : inconsistent(userToken, `segment ${sequence} is missing`)
+  Effect.gen(function* () {
+    const stored = yield* chain.at(sequence)
+    if (stored === undefined) return yield* missing(userToken, `segment ${sequence}`)
+    const segment = yield* Effect.try({
+      try: () => decodeSegment(stored.text),
+      catch: () => new LedgerInconsistent({ problem: `account ${userToken}: segment ${sequence} cannot be read` })
+    })
+    return segment.userToken === userToken ? segment : yield* missing(userToken, `segment ${sequence}`)
   })
 
 /** Takes the newest segment into an account, and all segments that it names directly or through other segments. */
@@ -133,14 +166,17 @@ export class AccountReader extends Context.Service<
      */
     readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
     /** Returns the revision of an account in the commit at a sequence; `undefined` if the commit has none. */
-    readonly revisionAt: (userToken: string, sequence: number) => Effect.Effect<ReadRevision | undefined, BrokerFailure>
+    readonly revisionAt: (
+      userToken: string,
+      sequence: number
+    ) => Effect.Effect<ReadRevision | undefined, BrokerFailure | LedgerInconsistent>
   }
 >()("purchases/ledger/AccountReader") {
   static readonly layer = Layer.effect(
     AccountReader,
     Effect.map(CommitChain, (chain) => {
       const revisionAt = (userToken: string, sequence: number) =>
-        Effect.map(chain.at(sequence), (commit) => revisionIn(commit, userToken))
+        Effect.flatMap(chain.at(sequence), (commit) => revisionIn(commit, userToken))
 
       const load = Effect.fnUntraced(function* (userToken: string, newest: number) {
         const account = emptyAccount()
@@ -160,7 +196,13 @@ export class AccountReader extends Context.Service<
         return yield* inconsistent(userToken, `it has ${account.purchaseIds.size} ids for ${account.count} purchases`)
       })
 
-      return AccountReader.of({ load, revisionAt })
+      /** Reads an account. Records that cannot be put together are the fault of the journal, and not of this worker. */
+      const loadWhole = (userToken: string, newest: number) =>
+        load(userToken, newest).pipe(
+          Effect.catchDefect((defect) => inconsistent(userToken, `its records do not fit together (${String(defect)})`))
+        )
+
+      return AccountReader.of({ load: loadWhole, revisionAt })
     })
   )
 }

@@ -115,7 +115,8 @@ const rejected = labelled(counter("rejected_purchases_total", "Rejected records,
 export const purchasesApplied = (count: number): void => applied.updateUnsafe(count, context)
 
 /** Counts purchases that are not applied, by the reason of their records. */
-export const purchasesRejected = (count: number, reason: "conflict" | "unreadable"): void => rejected(count, reason)
+export const purchasesRejected = (count: number, reason: "conflict" | "unreadable" | "account-unreadable"): void =>
+  rejected(count, reason)
 
 const judgedRevisions = counter("judged_revisions_total", "Revisions that were judged by rules.")
 const judgedAlerts = counter(

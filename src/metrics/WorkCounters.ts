@@ -8,7 +8,20 @@ interface WorkDone {
   readonly applied: number
   readonly repeats: number
   readonly rejected: number
+  /** The accounts that cannot be read, at most {@link stoppedShownMax}; left out if there are none. */
+  readonly stopped?: ReadonlyArray<StoppedAccount>
 }
+
+/** An account that cannot be read. Its purchases are rejected, and questions about it are refused. */
+interface StoppedAccount {
+  readonly account: string
+  readonly problem: string
+}
+
+/** The most stopped accounts that a worker names in its signs of life. */
+const stoppedShownMax = 10
+/** The most stopped accounts of a partition that are counted. */
+const stoppedMax = 10_000
 
 /** The parts of a committed revision that are counted. */
 interface CountedRevision {
@@ -21,10 +34,41 @@ class CountedWork {
   private applied = 0
   private repeats = 0
   private rejected = 0
+  /** The problems of stopped accounts, by partition and account. */
+  private readonly stopped = new Map<number, Map<string, string>>()
 
   done(): WorkDone {
     const { startedAt, applied, repeats, rejected } = this
-    return { startedAt, applied, repeats, rejected }
+    const stopped = this.stoppedAccounts()
+    return { startedAt, applied, repeats, rejected, ...(stopped.length === 0 ? {} : { stopped }) }
+  }
+
+  accountStopped(partition: number, account: string, problem: string): void {
+    const accounts = this.stopped.get(partition) ?? new Map<string, string>()
+    if (accounts.size < stoppedMax) accounts.set(account, problem)
+    this.stopped.set(partition, accounts)
+  }
+
+  accountsEnded(partition: number): void {
+    this.stopped.delete(partition)
+  }
+
+  stoppedCount(): number {
+    return this.stopped.values().reduce((sum, { size }) => sum + size, 0)
+  }
+
+  stoppedRejected(count: number): void {
+    purchasesRejected(count, "account-unreadable")
+    this.rejected += count
+  }
+
+  private stoppedAccounts(): ReadonlyArray<StoppedAccount> {
+    return this.stopped
+      .values()
+      .flatMap((accounts) => accounts.entries())
+      .map(([account, problem]) => ({ account, problem }))
+      .take(stoppedShownMax)
+      .toArray()
   }
 
   revisionApplied({ purchases, repeats }: CountedRevision): void {
@@ -54,6 +98,14 @@ export class WorkCounters extends Context.Service<
     readonly revisionApplied: (revision: CountedRevision) => void
     /** Counts purchases of a message that could not be read. */
     readonly unreadableRejected: (count: number) => void
+    /** Counts purchases of accounts that cannot be read. */
+    readonly stoppedRejected: (count: number) => void
+    /** Takes note of an account that cannot be read. */
+    readonly accountStopped: (partition: number, account: string, problem: string) => void
+    /** Forgets the stopped accounts of a partition, whose epoch is over. */
+    readonly accountsEnded: (partition: number) => void
+    /** Returns the number of accounts that cannot be read. */
+    readonly stoppedCount: () => number
   }
 >()("purchases/metrics/WorkCounters") {
   static readonly layer = Layer.sync(WorkCounters, () => new CountedWork())

@@ -13,7 +13,7 @@ import { appendBatch } from "./client/AtomicBatch.ts"
 import type { CommitConflict } from "./client/ConditionalAppend.ts"
 import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
-import { ensureStream } from "./client/StreamSetup.ts"
+import { streamConfigOf } from "./client/StreamSetup.ts"
 
 /** The most messages of one subject. The nats CLI refuses a bucket whose history has no limit. */
 const historyMax = 1_000_000_000_000
@@ -93,7 +93,7 @@ const judgeIn = (headers: string): string | undefined => {
   return token === undefined ? undefined : readToken(token)
 }
 
-/** The stream of alerts, which is created if it is missing. */
+/** The stream of alerts. */
 export class AlertStream extends Context.Service<
   AlertStream,
   {
@@ -108,32 +108,31 @@ export class AlertStream extends Context.Service<
     readonly commit: (step: AlertCommit) => Effect.Effect<number, BrokerFailure | CommitConflict>
   }
 >()("purchases/nats/AlertStream") {
-  static readonly layer = (replicas: number) =>
-    Layer.effect(
-      AlertStream,
-      Effect.gen(function* () {
-        const connection = yield* Connection
-        const { metadata } = yield* ensureStream(connection, alertStreamConfig(replicas))
-        const position = (shard: number) =>
-          Effect.map(
-            readMessage(connection, alertsStream, { last_by_subj: alertPositionSubject(shard) }),
-            (found) =>
-              found && {
-                position: decodeAlertPosition(found.text),
-                sequence: found.sequence,
-                storedAt: found.storedAt,
-                judge: judgeIn(found.headers)
-              }
-          )
-        const commit = ({ shard, judge, messages, position, after }: AlertCommit) =>
-          appendBatch(connection, {
-            operation: "store alerts",
-            messages: messages.map(({ ownerToken, text }) => ({ subject: alertSubject(ownerToken), payload: text })),
-            last: { subject: alertPositionSubject(shard), payload: encodeAlertPosition(position) },
-            after,
-            headers: `${judgedByHeader}: ${encodeToken(judge)}\r\n`
-          })
-        return AlertStream.of({ shards: Number(metadata?.[shardsMetadata] ?? shardsDefault), position, commit })
-      })
-    )
+  static readonly layer = Layer.effect(
+    AlertStream,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      const metadata = (yield* streamConfigOf(connection, alertsStream))?.metadata
+      const position = (shard: number) =>
+        Effect.map(
+          readMessage(connection, alertsStream, { last_by_subj: alertPositionSubject(shard) }),
+          (found) =>
+            found && {
+              position: decodeAlertPosition(found.text),
+              sequence: found.sequence,
+              storedAt: found.storedAt,
+              judge: judgeIn(found.headers)
+            }
+        )
+      const commit = ({ shard, judge, messages, position, after }: AlertCommit) =>
+        appendBatch(connection, {
+          operation: "store alerts",
+          messages: messages.map(({ ownerToken, text }) => ({ subject: alertSubject(ownerToken), payload: text })),
+          last: { subject: alertPositionSubject(shard), payload: encodeAlertPosition(position) },
+          after,
+          headers: `${judgedByHeader}: ${encodeToken(judge)}\r\n`
+        })
+      return AlertStream.of({ shards: Number(metadata?.[shardsMetadata] ?? shardsDefault), position, commit })
+    })
+  )
 }

@@ -1,22 +1,20 @@
 import { Context, Duration, Effect, Layer } from "effect"
 import { type AuditRecord, encodeAuditRecord } from "../protocol/AuditRecord.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { auditPrefix, auditStream } from "../protocol/Subject.ts"
 import { appendMessage } from "./client/ConditionalAppend.ts"
 import { Connection } from "./client/Connection.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
-import { ensureStream } from "./client/StreamSetup.ts"
 
-const stream = "AUDIT"
-const prefix = "audit."
 /** How long a record is kept, and the most bytes of all records. The oldest records are dropped first. */
 const keptFor = Duration.days(400)
 const bytesMax = 1024 ** 3
 
-/** The stream of audit records. Nobody can change or remove a record, also not by the broker's API. */
-const streamConfig = (replicas: number) => ({
-  name: stream,
+/** Returns the configuration of the stream of audit records, for its creation. Nobody can change or remove a record, also not by the broker's API. */
+export const auditConfig = (replicas: number) => ({
+  name: auditStream,
   description: "Who asked for which change, when, and from where",
-  subjects: [`${prefix}*`],
+  subjects: [`${auditPrefix}*`],
   retention: "limits",
   storage: "file",
   discard: "old",
@@ -35,23 +33,21 @@ export class AuditLog extends Context.Service<
     readonly append: (record: AuditRecord) => Effect.Effect<void, BrokerFailure>
   }
 >()("purchases/nats/AuditLog") {
-  static readonly layer = (replicas: number) =>
-    Layer.effect(
-      AuditLog,
-      Effect.gen(function* () {
-        const connection = yield* Connection
-        yield* ensureStream(connection, streamConfig(replicas))
-        return AuditLog.of({
-          append: (record) =>
-            appendMessage(connection, {
-              operation: "write down who asks for the change",
-              subject: prefix + record.what,
-              payload: encodeAuditRecord(record)
-            }).pipe(
-              Effect.catchTag("CommitConflict", (impossible) => Effect.die(impossible)),
-              Effect.asVoid
-            )
-        })
+  static readonly layer = Layer.effect(
+    AuditLog,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      return AuditLog.of({
+        append: (record) =>
+          appendMessage(connection, {
+            operation: "write down who asks for the change",
+            subject: auditPrefix + record.what,
+            payload: encodeAuditRecord(record)
+          }).pipe(
+            Effect.catchTag("CommitConflict", (impossible) => Effect.die(impossible)),
+            Effect.asVoid
+          )
       })
-    )
+    })
+  )
 }

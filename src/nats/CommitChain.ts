@@ -7,7 +7,6 @@ import { Connection } from "./client/Connection.ts"
 import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 import { readReplicaAt } from "./client/ReplicaRead.ts"
-import { ensureStream } from "./client/StreamSetup.ts"
 import { makeFifoSemaphore } from "./client/FifoSemaphore.ts"
 
 /**
@@ -110,59 +109,57 @@ export class CommitChain extends Context.Service<
     readonly next: (partition: number, after: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
   }
 >()("purchases/nats/CommitChain") {
-  static readonly layer = (replicas: number) =>
-    Layer.effect(
-      CommitChain,
-      Effect.gen(function* () {
-        const connection = yield* Connection
-        yield* ensureStream(connection, journalConfig(replicas))
-        const inTurn = makeFifoSemaphore(chainReadsMax)
+  static readonly layer = Layer.effect(
+    CommitChain,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      const inTurn = makeFifoSemaphore(chainReadsMax)
 
-        const fromLeader = (query: object) =>
-          Effect.map(readMessage(connection, journalStream, query), (found) => found && recordOf(found))
+      const fromLeader = (query: object) =>
+        Effect.map(readMessage(connection, journalStream, query), (found) => found && recordOf(found))
 
-        const at = yield* shareReads((sequence) =>
-          readReplicaAt(connection, journalStream, sequence).pipe(
-            // The leader may have a record that the replica lacks, or cannot send.
-            Effect.catch(() => Effect.undefined),
-            Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
-            inTurn
-          )
+      const at = yield* shareReads((sequence) =>
+        readReplicaAt(connection, journalStream, sequence).pipe(
+          // The leader may have a record that the replica lacks, or cannot send.
+          Effect.catch(() => Effect.undefined),
+          Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
+          inTurn
+        )
+      )
+
+      const next = (partition: number, after: number) =>
+        fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) })
+
+      const page = (partition: number, from: number) =>
+        readPage(connection, journalStream, {
+          subject: commitSubject(partition),
+          from,
+          messagesMax: pageCommitsMax,
+          bytesMax: pageBytesMax
+        }).pipe(
+          Effect.map((commits) => commits.map(recordOf)),
+          inTurn
         )
 
-        const next = (partition: number, after: number) =>
-          fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) })
-
-        const page = (partition: number, from: number) =>
-          readPage(connection, journalStream, {
+      return CommitChain.of({
+        newest: (partition) => fromLeader({ last_by_subj: commitSubject(partition) }),
+        append: (partition, commit, after) =>
+          appendMessage(connection, {
+            operation: "commit",
             subject: commitSubject(partition),
-            from,
-            messagesMax: pageCommitsMax,
-            bytesMax: pageBytesMax
-          }).pipe(
-            Effect.map((commits) => commits.map(recordOf)),
-            inTurn
-          )
-
-        return CommitChain.of({
-          newest: (partition) => fromLeader({ last_by_subj: commitSubject(partition) }),
-          append: (partition, commit, after) =>
-            appendMessage(connection, {
-              operation: "commit",
-              subject: commitSubject(partition),
-              payload: commit,
-              after
-            }),
-          seal: (partition, segment) =>
-            appendMessage(connection, {
-              operation: "seal",
-              subject: segmentSubject(partition),
-              payload: segment
-            }).pipe(Effect.catchTag("CommitConflict", (lost) => Effect.die(lost))),
-          at,
-          page,
-          next
-        })
+            payload: commit,
+            after
+          }),
+        seal: (partition, segment) =>
+          appendMessage(connection, {
+            operation: "seal",
+            subject: segmentSubject(partition),
+            payload: segment
+          }).pipe(Effect.catchTag("CommitConflict", (lost) => Effect.die(lost))),
+        at,
+        page,
+        next
       })
-    )
+    })
+  )
 }

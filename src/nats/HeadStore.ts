@@ -5,9 +5,9 @@ import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.t
 import { Connection } from "./client/Connection.ts"
 import { askJetStream, readMessage, readPayload } from "./client/JetStreamApi.ts"
 import { readReplicaPayload } from "./client/ReplicaRead.ts"
-import { ensureStream } from "./client/StreamSetup.ts"
 
-const streamConfig = (replicas: number) => ({
+/** Returns the configuration of the bucket, for its creation. */
+export const headsConfig = (replicas: number) => ({
   name: headsStream,
   description: "Where each account's newest revision is: a copy that can be made again from the journal",
   subjects: [`${headsPrefix}>`],
@@ -49,45 +49,43 @@ export class HeadStore extends Context.Service<
     readonly removeBelow: (partition: number, sequence: number) => Effect.Effect<void, BrokerFailure>
   }
 >()("purchases/nats/HeadStore") {
-  static readonly layer = (replicas: number) =>
-    Layer.effect(
-      HeadStore,
-      Effect.gen(function* () {
-        const connection = yield* Connection
-        yield* ensureStream(connection, streamConfig(replicas))
-        const manifestSubject = (partition: number) => headsSubject(partition, "manifest")
-        return HeadStore.of({
-          manifest: (partition) =>
-            Effect.map(
-              readMessage(connection, headsStream, { last_by_subj: manifestSubject(partition) }),
-              (found) => found && { sequence: found.sequence, text: found.text }
-            ),
-          replaceManifest: (partition, manifest, at) =>
-            appendMessage(connection, {
-              operation: "replace the manifest of heads",
-              subject: manifestSubject(partition),
-              payload: manifest,
-              after: at
-            }),
-          store: (partition, name, chunk) =>
-            appendMessage(connection, {
-              operation: "store heads",
-              subject: headsSubject(partition, name),
-              payload: chunk
-            }).pipe(Effect.catchTag("CommitConflict", (lost) => Effect.die(lost))),
-          at: (sequence) =>
-            readReplicaPayload(connection, headsStream, sequence).pipe(
-              Effect.catch(() => Effect.undefined),
-              Effect.flatMap((found) =>
-                found === undefined ? readPayload(connection, headsStream, { seq: sequence }) : Effect.succeed(found)
-              )
-            ),
-          removeBelow: (partition, sequence) =>
-            askJetStream(connection, `STREAM.PURGE.${headsStream}`, {
-              filter: headsSubject(partition, ">"),
-              seq: sequence
-            })
-        })
+  static readonly layer = Layer.effect(
+    HeadStore,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      const manifestSubject = (partition: number) => headsSubject(partition, "manifest")
+      return HeadStore.of({
+        manifest: (partition) =>
+          Effect.map(
+            readMessage(connection, headsStream, { last_by_subj: manifestSubject(partition) }),
+            (found) => found && { sequence: found.sequence, text: found.text }
+          ),
+        replaceManifest: (partition, manifest, at) =>
+          appendMessage(connection, {
+            operation: "replace the manifest of heads",
+            subject: manifestSubject(partition),
+            payload: manifest,
+            after: at
+          }),
+        store: (partition, name, chunk) =>
+          appendMessage(connection, {
+            operation: "store heads",
+            subject: headsSubject(partition, name),
+            payload: chunk
+          }).pipe(Effect.catchTag("CommitConflict", (lost) => Effect.die(lost))),
+        at: (sequence) =>
+          readReplicaPayload(connection, headsStream, sequence).pipe(
+            Effect.catch(() => Effect.undefined),
+            Effect.flatMap((found) =>
+              found === undefined ? readPayload(connection, headsStream, { seq: sequence }) : Effect.succeed(found)
+            )
+          ),
+        removeBelow: (partition, sequence) =>
+          askJetStream(connection, `STREAM.PURGE.${headsStream}`, {
+            filter: headsSubject(partition, ">"),
+            seq: sequence
+          })
       })
-    )
+    })
+  )
 }

@@ -1,9 +1,9 @@
-import { Context, Effect, Exit, Layer } from "effect"
+import { Context, Duration, Effect, Exit, Layer } from "effect"
 import type { MsgHdrs } from "nats"
 import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { inputStream, noticeHeader, partitionFilter } from "../protocol/Subject.ts"
 import { writtenHeaders } from "./client/WrittenHeaders.ts"
-import { Connection, noMajority } from "./client/Connection.ts"
+import { type BrokerConnection, Connection, noMajority } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
 import { StoreOutage } from "./StoreOutage.ts"
 import type { StoredAt } from "./FirstStoredSince.ts"
@@ -13,6 +13,9 @@ import type { StoredAt } from "./FirstStoredSince.ts"
  * election of a leader.
  */
 const appendTimeoutMilliseconds = 2_000
+
+/** The longest wait for the connection of a purge. The next cleaning tries again. */
+const janitorConnectWait = Duration.seconds(5)
 
 /** The name of the operation in the errors of `append`. */
 const storing = "store purchases"
@@ -45,6 +48,24 @@ interface InputQuery {
 
 const withoutLeader = () =>
   new BrokerUnavailable({ operation: "read the state of the input log", reason: "the input log has no leader" })
+
+/**
+ * Removes all messages below a sequence. Only the role `janitor` may do this, so the purge has a short connection of its
+ * own.
+ */
+const purgeAsJanitor = (connection: BrokerConnection, sequence: number): Effect.Effect<void, BrokerFailure> => {
+  const unavailable = (reason: string) => new BrokerUnavailable({ operation: "clean up the input log", reason })
+  return connection.inRole("janitor").pipe(
+    Effect.timeoutOrElse({
+      duration: janitorConnectWait,
+      orElse: () => Effect.fail(unavailable("no connection in the role of the janitor"))
+    }),
+    Effect.catchTag("CredentialsRefused", ({ problem }) => Effect.fail(unavailable(problem))),
+    Effect.flatMap((janitor) => askJetStream<object>(janitor, `STREAM.PURGE.${inputStream}`, { seq: sequence })),
+    Effect.scoped,
+    Effect.asVoid
+  )
+}
 
 /** The input log: purchases as they came in. Every read asks the leader of the stream. */
 export class InputLog extends Context.Service<
@@ -140,7 +161,7 @@ export class InputLog extends Context.Service<
           bytesMax: config.max_bytes < 0 ? Number.POSITIVE_INFINITY : config.max_bytes
         })),
         messageFrom: (sequence) => read({ seq: sequence, next_by_subj: ">" }),
-        purgeBelow: (sequence) => askJetStream(connection, `STREAM.PURGE.${inputStream}`, { seq: sequence })
+        purgeBelow: (sequence) => purgeAsJanitor(connection, sequence)
       })
     })
   )

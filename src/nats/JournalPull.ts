@@ -1,5 +1,5 @@
 import { Deferred, Duration, Effect, Latch, Schema, type Scope } from "effect"
-import { createInbox, type Msg, nuid } from "nats"
+import { type Msg, nuid } from "nats"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { journalStream } from "../protocol/Subject.ts"
 import { isAckSubject, pendingAfter, readAckSubject } from "./client/AckSubject.ts"
@@ -165,7 +165,7 @@ export const openJournalPull = (
 ): Effect.Effect<JournalPull, BrokerFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const name = `judge-${nuid.next()}`
-    const inbox = `${createInbox()}.`
+    const inbox = `${connection.newInbox()}.`
     const over = Deferred.makeUnsafe<never, ReadingOver>()
     const end = (reason: string) => void Deferred.doneUnsafe(over, Effect.fail(new ReadingOver({ reason })))
     const state = new PullState(connection, name, inbox, end)

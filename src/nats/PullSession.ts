@@ -1,5 +1,5 @@
 import { Duration, Effect, type Scope } from "effect"
-import { createInbox, type Msg } from "nats"
+import type { Msg } from "nats"
 import { inputStream } from "../protocol/Subject.ts"
 import { type Acknowledgements, makeAcknowledgements } from "./client/Acknowledgements.ts"
 import type { BrokerConnection } from "./client/Connection.ts"
@@ -116,7 +116,7 @@ export const openPull = (
   events: PullEvents
 ): Effect.Effect<Pull, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const inbox = `${createInbox()}.`
+    const inbox = `${connection.newInbox()}.`
     const session = new PullSession(connection, consumer, inbox, events)
     yield* Effect.acquireRelease(
       Effect.sync(() =>

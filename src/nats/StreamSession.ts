@@ -1,5 +1,5 @@
 import { Deferred, Duration, Effect, type Scope } from "effect"
-import { createInbox, type Msg, type NatsConnection, nuid } from "nats"
+import { type Msg, type NatsConnection, nuid } from "nats"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { readAckSubject } from "./client/AckSubject.ts"
 import type { BrokerConnection } from "./client/Connection.ts"
@@ -92,7 +92,7 @@ export const runStreamSession = (
 ): Effect.Effect<string, BrokerFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const name = `feed-${nuid.next()}`
-    const inbox = createInbox()
+    const inbox = connection.newInbox()
     const over = Deferred.makeUnsafe<string>()
     const ended = (reason: string) => void Deferred.doneUnsafe(over, Effect.succeed(reason))
     const deliveries = new SessionDeliveries(connection.client, { heard, ended })

@@ -1,22 +1,20 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { tokensPrefix, tokensStream } from "../protocol/Subject.ts"
 import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
 import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
-import { ensureStream } from "./client/StreamSetup.ts"
 import { readPage } from "./PageRead.ts"
 
-const stream = "KV_tokens"
-const prefix = "$KV.tokens."
 /** The most records, and about the most bytes, that are read at once. */
 const pageRecordsMax = 500
 const pageBytesMax = 256 * 1024
 
-/** The stream of the tokens. Edges read it, and only the command line writes it. */
-const streamConfig = (replicas: number) => ({
-  name: stream,
+/** Returns the configuration of the stream of tokens, for its creation. Edges read it, and only an administrator writes it. */
+export const tokensConfig = (replicas: number) => ({
+  name: tokensStream,
   description: "Tokens of callers: their rights, and hashes of their secrets",
-  subjects: [`${prefix}*`],
+  subjects: [`${tokensPrefix}*`],
   retention: "limits",
   storage: "file",
   discard: "new",
@@ -55,37 +53,40 @@ export class TokenStore extends Context.Service<
     readonly watch: (heard: () => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/TokenStore") {
-  static readonly layer = (replicas: number) =>
-    Layer.effect(
-      TokenStore,
-      Effect.gen(function* () {
-        const connection = yield* Connection
-        yield* ensureStream(connection, streamConfig(replicas))
-        const idOf = (subject: string) => subject.slice(prefix.length)
-        return TokenStore.of({
-          find: (id) =>
-            Effect.map(
-              readMessage(connection, stream, { last_by_subj: prefix + id }),
-              (found) => found && { id, sequence: found.sequence, text: found.text }
-            ),
-          after: (sequence) =>
-            Effect.map(
-              readPage(connection, stream, {
-                subject: `${prefix}*`,
-                from: sequence + 1,
-                messagesMax: pageRecordsMax,
-                bytesMax: pageBytesMax
-              }),
-              (page) => page.map(({ subject, sequence: at, text }) => ({ id: idOf(subject), sequence: at, text }))
-            ),
-          replace: (id, text, at) =>
-            appendMessage(connection, { operation: "store a token", subject: prefix + id, payload: text, after: at }),
-          watch: (heard) =>
-            Effect.acquireRelease(
-              Effect.sync(() => connection.client.subscribe(`${prefix}*`, { callback: heard })),
-              (subscription) => Effect.sync(() => subscription.unsubscribe())
-            ).pipe(Effect.andThen(connection.onReconnect(heard)))
-        })
+  static readonly layer = Layer.effect(
+    TokenStore,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      const idOf = (subject: string) => subject.slice(tokensPrefix.length)
+      return TokenStore.of({
+        find: (id) =>
+          Effect.map(
+            readMessage(connection, tokensStream, { last_by_subj: tokensPrefix + id }),
+            (found) => found && { id, sequence: found.sequence, text: found.text }
+          ),
+        after: (sequence) =>
+          Effect.map(
+            readPage(connection, tokensStream, {
+              subject: `${tokensPrefix}*`,
+              from: sequence + 1,
+              messagesMax: pageRecordsMax,
+              bytesMax: pageBytesMax
+            }),
+            (page) => page.map(({ subject, sequence: at, text }) => ({ id: idOf(subject), sequence: at, text }))
+          ),
+        replace: (id, text, at) =>
+          appendMessage(connection, {
+            operation: "store a token",
+            subject: tokensPrefix + id,
+            payload: text,
+            after: at
+          }),
+        watch: (heard) =>
+          Effect.acquireRelease(
+            Effect.sync(() => connection.client.subscribe(`${tokensPrefix}*`, { callback: heard })),
+            (subscription) => Effect.sync(() => subscription.unsubscribe())
+          ).pipe(Effect.andThen(connection.onReconnect(heard)))
       })
-    )
+    })
+  )
 }

@@ -1,11 +1,34 @@
-import { Context, type Duration, Effect, Layer, Schema } from "effect"
-import { formerLedgerStream, inputStream, journalStream, partitionFilter } from "../protocol/Subject.ts"
+import { Context, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import {
+  alertsStream,
+  auditStream,
+  formerLedgerStream,
+  headsStream,
+  inputStream,
+  journalStream,
+  partitionFilter,
+  tokensStream,
+  workersStream
+} from "../protocol/Subject.ts"
+import { journalConfig } from "./CommitChain.ts"
 import { type BrokerConnection, Connection } from "./client/Connection.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
-import { ensureStream, streamConfigOf } from "./client/StreamSetup.ts"
+import { ensureStream, type StreamConfig, streamConfigOf } from "./client/StreamSetup.ts"
+import { alertStreamConfig } from "./AlertStream.ts"
+import { auditConfig } from "./AuditLog.ts"
+import { headsConfig } from "./HeadStore.ts"
+import { tokensConfig } from "./TokenStore.ts"
+import { workersConfig } from "./WorkerBucket.ts"
 
 /** The oldest broker that the tests have run on. */
 const brokerVersionMin = [2, 15, 0] as const
+/** The wait before a starting process looks again for a stream that is missing. */
+const missingRetryWait = Duration.millis(250)
+/** The most times that it looks, which takes about a minute. The setup may run at the same time. */
+const missingRetriesMax = 240
+/** The time after which it logs which stream it waits for. */
+const missingLoggedAfter = Duration.seconds(2)
 /** The entry that the upgrade writes into the metadata of the journal when the upgrade is complete. */
 export const upgradeMetadata = "purchases.upgrade"
 export const upgradeDone = "done"
@@ -84,7 +107,86 @@ const isFormerLayout = Effect.fnUntraced(function* (connection: BrokerConnection
   return journal?.metadata?.[upgradeMetadata] !== upgradeDone
 })
 
-/** The input log on the broker, and its bounds. The log is created if it is missing. */
+const missing = (stream: string) =>
+  new TopologyMismatch({
+    problem: `The stream ${stream} is missing on the broker. Create the streams first: node src/main.ts --role setup`
+  })
+
+/** Fails if the broker is too old. Logs a warning if it has no JetStream. */
+const checkBroker = Effect.fnUntraced(function* (connection: BrokerConnection) {
+  const server = connection.client.info
+  const version = server?.version ?? "0"
+  if (server === undefined || isOlder(versionOf(version), brokerVersionMin)) {
+    const needed = brokerVersionMin.join(".")
+    return yield* new TopologyMismatch({
+      problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
+    })
+  }
+  // If the disk of a broker in a cluster is full, that broker goes on without JetStream. It passes requests on to the
+  // other brokers.
+  const hasJetStream = server.jetstream === true
+  if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
+  return { hasJetStream, messageBytesMax: Math.floor(server.max_payload / 2) }
+})
+
+/** Says plainly that no broker has JetStream, if the broker of this connection has none and no other broker answers. */
+const orWithoutJetStream =
+  (hasJetStream: boolean) =>
+  <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure | TopologyMismatch, R> =>
+    Effect.catchTag(asked, "BrokerUnavailable", (gone) => Effect.fail(hasJetStream ? gone : withoutJetStream()))
+
+/** Returns the configuration of a stream. Waits for a missing stream for about a minute, and fails then. */
+const presentStream = Effect.fnUntraced(function* (connection: BrokerConnection, name: string) {
+  const found = Effect.filterOrFail(
+    streamConfigOf(connection, name),
+    (config): config is StreamConfig => config !== undefined,
+    () => missing(name)
+  )
+  const told = Effect.logWarning("waiting for the setup of the streams").pipe(
+    Effect.annotateLogs({ missing: name }),
+    Effect.delay(missingLoggedAfter)
+  )
+  const retried = Effect.retry(found, {
+    while: (failure) => failure._tag === "TopologyMismatch",
+    schedule: Schedule.spaced(missingRetryWait).pipe(Schedule.upTo({ times: missingRetriesMax }))
+  })
+  return yield* Effect.raceFirst(retried, Effect.andThen(told, Effect.never))
+})
+
+/** Returns the number of partitions that the input log was created with. */
+const partitionsOf = (input: StreamConfig): Effect.Effect<number, TopologyMismatch> => {
+  const partitions = Number(input.metadata?.[partitionsMetadata])
+  return Number.isInteger(partitions) && partitions >= 1
+    ? Effect.succeed(partitions)
+    : Effect.fail(
+        new TopologyMismatch({
+          problem: `The stream ${inputStream} exists without its number of partitions. It was made by something else: move it away.`
+        })
+      )
+}
+
+/** Creates the input log if it is missing. */
+export const ensureInput = Effect.fnUntraced(function* (settings: TopologySettings) {
+  const connection = yield* Connection
+  const { hasJetStream, messageBytesMax } = yield* checkBroker(connection)
+  return yield* ensureStream(connection, inputConfig(settings, messageBytesMax)).pipe(orWithoutJetStream(hasJetStream))
+})
+
+/**
+ * Creates the streams that are missing, and gives streams more replicas if they have too few. Needs the role `admin`. All
+ * other roles only look whether the streams are there.
+ */
+export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySettings) {
+  const connection = yield* Connection
+  const input = yield* ensureInput(settings)
+  if (yield* isFormerLayout(connection)) return yield* formerLayout()
+  yield* partitionsOf(input)
+  const { replicas } = settings
+  const configs = [journalConfig, headsConfig, workersConfig, alertStreamConfig, tokensConfig, auditConfig]
+  for (const config of configs) yield* ensureStream(connection, config(replicas))
+})
+
+/** The streams on the broker, and their bounds. The setup creates the streams. */
 export class Topology extends Context.Service<
   Topology,
   {
@@ -94,36 +196,19 @@ export class Topology extends Context.Service<
     readonly messageBytesMax: number
   }
 >()("purchases/nats/Topology") {
-  static readonly layer = (settings: TopologySettings) =>
-    Layer.effect(
-      Topology,
-      Effect.gen(function* () {
-        const connection = yield* Connection
-        const server = connection.client.info
-        const version = server?.version ?? "0"
-        if (server === undefined || isOlder(versionOf(version), brokerVersionMin)) {
-          const needed = brokerVersionMin.join(".")
-          return yield* new TopologyMismatch({
-            problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
-          })
-        }
-        // If the disk of a broker in a cluster is full, that broker goes on without JetStream. It passes requests on to
-        // the other brokers.
-        const hasJetStream = server.jetstream === true
-        if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
-        const messageBytesMax = Math.floor(server.max_payload / 2)
-
-        const input = yield* ensureStream(connection, inputConfig(settings, messageBytesMax)).pipe(
-          Effect.catchTag("BrokerUnavailable", (gone) => Effect.fail(hasJetStream ? gone : withoutJetStream()))
-        )
-        if (yield* isFormerLayout(connection)) return yield* formerLayout()
-        const partitions = Number(input.metadata?.[partitionsMetadata])
-        if (!Number.isInteger(partitions) || partitions < 1) {
-          return yield* new TopologyMismatch({
-            problem: `The stream ${inputStream} exists without its number of partitions. It was made by something else: move it away.`
-          })
-        }
-        return Topology.of({ partitions, messageBytesMax })
-      })
-    )
+  static readonly layer = Layer.effect(
+    Topology,
+    Effect.gen(function* () {
+      const connection = yield* Connection
+      const { hasJetStream, messageBytesMax } = yield* checkBroker(connection)
+      const input = yield* presentStream(connection, inputStream).pipe(
+        Effect.catchTag("BrokerUnavailable", (gone) => Effect.fail(hasJetStream ? gone : withoutJetStream()))
+      )
+      if (yield* isFormerLayout(connection)) return yield* formerLayout()
+      const partitions = yield* partitionsOf(input)
+      const streams = [journalStream, headsStream, workersStream, alertsStream, tokensStream, auditStream]
+      for (const stream of streams) yield* presentStream(connection, stream)
+      return Topology.of({ partitions, messageBytesMax })
+    })
+  )
 }

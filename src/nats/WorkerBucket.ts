@@ -1,15 +1,11 @@
 import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import { headers } from "nats"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import { decodeToken, encodeToken } from "../protocol/Subject.ts"
+import { decodeToken, encodeToken, workersPrefix, workersStream } from "../protocol/Subject.ts"
 import { Connection } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
-import { ensureStream } from "./client/StreamSetup.ts"
 
-const bucket = "workers"
-const stream = `KV_${bucket}`
-const prefix = `$KV.${bucket}.`
 const announceTimeoutMilliseconds = 1_000
 /** A worker that was not heard for this long is not listed any more. */
 const forgottenAfter = Duration.minutes(1)
@@ -27,6 +23,8 @@ export interface WorkDone {
   /** Repeats that accounts knew by their purchaseId. Repeats that the broker drops reach no worker. */
   readonly repeats: number
   readonly rejected: number
+  /** Accounts that cannot be read, at most ten, by the tokens of their users; missing if there are none. */
+  readonly stopped?: ReadonlyArray<{ readonly account: string; readonly problem: string }>
 }
 
 /** A sign of life of a worker as the bucket has it. */
@@ -58,10 +56,11 @@ interface SignsInfo {
   readonly state: { readonly subjects?: Record<string, number> }
 }
 
-const streamConfig = (replicas: number) => ({
-  name: stream,
+/** Returns the configuration of the bucket, for its creation. */
+export const workersConfig = (replicas: number) => ({
+  name: workersStream,
   description: "Signs of life of workers",
-  subjects: [`${prefix}*`],
+  subjects: [`${workersPrefix}*`],
   // In memory the stream would be lost with a broker that restarts, and the numbers of processes would begin again.
   storage: "file",
   discard: "new",
@@ -77,7 +76,13 @@ const operationHeader = "KV-Operation"
 
 const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: number): WorkerSign => {
   const value: SignValue = data === "" ? { instance: 0 } : JSON.parse(data)
-  return { worker: decodeToken(subject.slice(prefix.length)), storedAt, silentMilliseconds: 0, isLeaving, ...value }
+  return {
+    worker: decodeToken(subject.slice(workersPrefix.length)),
+    storedAt,
+    silentMilliseconds: 0,
+    isLeaving,
+    ...value
+  }
 }
 
 /** The bucket `workers`, in which workers give signs of life. Correctness does not depend on this bucket. */
@@ -94,66 +99,63 @@ export class WorkerBucket extends Context.Service<
     readonly watch: (heard: (sign: WorkerSign) => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/WorkerBucket") {
-  static readonly layer = (replicas: number) =>
-    Layer.effect(
-      WorkerBucket,
-      Effect.gen(function* () {
-        const connection = yield* Connection
+  static readonly layer = Layer.effect(
+    WorkerBucket,
+    Effect.gen(function* () {
+      const connection = yield* Connection
 
-        yield* ensureStream(connection, streamConfig(replicas))
+      const write = (worker: string, isLeaving: boolean, value: SignValue) => {
+        const written = headers()
+        if (isLeaving) written.set(operationHeader, "DEL")
+        return storeMessage(connection, {
+          operation: "give a sign of life",
+          subject: workersPrefix + encodeToken(worker),
+          payload: JSON.stringify(value),
+          headers: written,
+          timeoutMilliseconds: announceTimeoutMilliseconds
+        }).pipe(Effect.map(({ seq }) => seq))
+      }
 
-        const write = (worker: string, isLeaving: boolean, value: SignValue) => {
-          const written = headers()
-          if (isLeaving) written.set(operationHeader, "DEL")
-          return storeMessage(connection, {
-            operation: "give a sign of life",
-            subject: prefix + encodeToken(worker),
-            payload: JSON.stringify(value),
-            headers: written,
-            timeoutMilliseconds: announceTimeoutMilliseconds
-          }).pipe(Effect.map(({ seq }) => seq))
-        }
+      const newest = (subject: string) =>
+        Effect.map(readMessage(connection, workersStream, { last_by_subj: subject }), (message) =>
+          message === undefined
+            ? undefined
+            : signOf(subject, message.text, message.headers.includes(operationHeader), message.storedAt)
+        )
 
-        const newest = (subject: string) =>
-          Effect.map(readMessage(connection, stream, { last_by_subj: subject }), (message) =>
-            message === undefined
-              ? undefined
-              : signOf(subject, message.text, message.headers.includes(operationHeader), message.storedAt)
-          )
-
-        const read = Effect.gen(function* () {
-          const info = yield* askJetStream<SignsInfo>(connection, `STREAM.INFO.${stream}`, {
-            subjects_filter: `${prefix}*`
-          })
-          const brokersNow = Date.parse(info.ts)
-          const signs = yield* Effect.forEach(Object.keys(info.state.subjects ?? {}), newest, {
-            concurrency: readsAtOnceMax
-          })
-          return signs.flatMap((sign) =>
-            sign === undefined || sign.isLeaving
-              ? []
-              : [{ ...sign, silentMilliseconds: Math.max(0, brokersNow - sign.storedAt) }]
-          )
+      const read = Effect.gen(function* () {
+        const info = yield* askJetStream<SignsInfo>(connection, `STREAM.INFO.${workersStream}`, {
+          subjects_filter: `${workersPrefix}*`
         })
-
-        const watch = (heard: (sign: WorkerSign) => void) =>
-          Effect.acquireRelease(
-            Effect.sync(() =>
-              connection.client.subscribe(`${prefix}*`, {
-                callback: (_error, message) =>
-                  heard(signOf(message.subject, message.string(), message.headers?.has(operationHeader) === true, 0))
-              })
-            ),
-            (subscription) => Effect.sync(() => subscription.unsubscribe())
-          ).pipe(Effect.asVoid)
-
-        return WorkerBucket.of({
-          announce: (worker, instance, work) =>
-            write(worker, false, { instance, ...(work === undefined ? {} : { work }) }),
-          leave: (worker, instance) => write(worker, true, { instance }),
-          read,
-          watch
+        const brokersNow = Date.parse(info.ts)
+        const signs = yield* Effect.forEach(Object.keys(info.state.subjects ?? {}), newest, {
+          concurrency: readsAtOnceMax
         })
+        return signs.flatMap((sign) =>
+          sign === undefined || sign.isLeaving
+            ? []
+            : [{ ...sign, silentMilliseconds: Math.max(0, brokersNow - sign.storedAt) }]
+        )
       })
-    )
+
+      const watch = (heard: (sign: WorkerSign) => void) =>
+        Effect.acquireRelease(
+          Effect.sync(() =>
+            connection.client.subscribe(`${workersPrefix}*`, {
+              callback: (_error, message) =>
+                heard(signOf(message.subject, message.string(), message.headers?.has(operationHeader) === true, 0))
+            })
+          ),
+          (subscription) => Effect.sync(() => subscription.unsubscribe())
+        ).pipe(Effect.asVoid)
+
+      return WorkerBucket.of({
+        announce: (worker, instance, work) =>
+          write(worker, false, { instance, ...(work === undefined ? {} : { work }) }),
+        leave: (worker, instance) => write(worker, true, { instance }),
+        read,
+        watch
+      })
+    })
+  )
 }

@@ -13,12 +13,21 @@ interface Addressed {
   readonly noticeTo: string | undefined
 }
 
-/** Reports the commits of a partition to counters, to the log, and to the edges that wait for notices. */
-export interface CommitReports {
+/** The reports of the actors of a partition. */
+export interface AccountReports {
   /** Counts a revision, and keeps its notices for the next flush. `messages` brought the purchases of the revision. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Addressed>>) => void
   /** Logs a purchase that came again with another content. */
   readonly conflict: (rejection: Rejection) => void
+  /** Reports an account that cannot be read, until the scope closes. */
+  readonly unreadable: (userToken: string, problem: string) => void
+  /** Counts and logs purchases that are rejected because their account cannot be read. */
+  readonly refused: (rejections: ReadonlyArray<Rejection>) => void
+}
+
+/** Reports the commits of a partition to counters, to the log, and to the edges that wait for notices. */
+export interface CommitReports {
+  readonly accounts: AccountReports
   /** Counts and logs parts of a message that cannot be read. */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
 }
@@ -31,13 +40,14 @@ export const makeCommitReports = (
     const notices = yield* NoticeSender
     const counters = yield* WorkCounters
     const fork = yield* forkInScope()
+    yield* Effect.addFinalizer(() => Effect.sync(() => counters.accountsEnded(partition)))
 
     const log = ({ inputSequence, index, reason }: Rejection) => {
       const record = rejectedKey(inputSequence, index)
       fork(Effect.logWarning("rejected a purchase").pipe(Effect.annotateLogs({ partition, record, reason })))
     }
 
-    return {
+    const accounts: AccountReports = {
       applied: (revision, messages) => {
         counters.revisionApplied(revision)
         let addresses: Map<number, NoticeAddress> | undefined
@@ -49,6 +59,18 @@ export const makeCommitReports = (
         for (const { edge, notice } of noticesOf(revision, addresses)) notices.add(edge, notice)
       },
       conflict: log,
+      unreadable: (userToken, problem) => {
+        counters.accountStopped(partition, userToken, problem)
+        const annotations = { partition, account: userToken, problem }
+        fork(Effect.logError("stopped an account that cannot be read").pipe(Effect.annotateLogs(annotations)))
+      },
+      refused: (rejections) => {
+        counters.stoppedRejected(rejections.length)
+        for (const rejection of rejections) log(rejection)
+      }
+    }
+    return {
+      accounts,
       refused: (rejections) => {
         counters.unreadableRejected(rejections.length)
         for (const rejection of rejections) log(rejection)

@@ -100,8 +100,10 @@ export const serveInspection = (
       userId: string
     ): Effect.fn.Return<object | undefined, BrokerFailure | LedgerInconsistent> {
       const looks = reads.lookAll([{ userToken: encodeToken(userId), look: snapshotOf }])
-      const snapshot = (yield* lookStrong(reads, looks))?.[0]
-      if (snapshot === undefined) return undefined
+      const seen = yield* lookStrong(reads, looks)
+      if (seen === undefined) return undefined
+      const [snapshot] = seen
+      if (snapshot === undefined) return { error: "The records of this account cannot be read." }
       if (kind === "total") return totalBody(userId, snapshot)
       return kind === "account" ? accountBody(userId, snapshot, inspected) : yield* historyBody(userId, snapshot)
     })

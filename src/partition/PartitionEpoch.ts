@@ -94,8 +94,8 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     failed: fail,
     // Each message brings at most one envelope to a user. Each request brings one envelope for each of its questions.
     mailboxMax: heldMessagesMax + requestsAnsweredMax * questionsMax,
-    applied: reports.applied,
-    conflict: reports.conflict
+    ...reports.accounts,
+    stillOwner: writer.stillOwner
   })
   const { refused } = reports
   const dispatching = { own: identity, state, progress, openPurchases, watermark, actors, writer, refused }

@@ -40,20 +40,24 @@ export interface QueriedEpoch {
  */
 const lookAllWith =
   ({ tell }: QueriedEpoch["actors"], room: Effect.Effect<void>) =>
-  <A>(looks: ReadonlyArray<Look<A>>): Effect.Effect<ReadonlyArray<A>> =>
+  <A>(looks: ReadonlyArray<Look<A>>): Effect.Effect<ReadonlyArray<A | undefined>> =>
     Effect.suspend(() => {
-      const seen: Array<A> = []
-      const all = Deferred.makeUnsafe<ReadonlyArray<A>>()
+      const seen: Array<A | undefined> = Array.from(looks, () => undefined)
+      const all = Deferred.makeUnsafe<ReadonlyArray<A | undefined>>()
       let open = looks.length
+      const done = () => {
+        open -= 1
+        if (open === 0) Deferred.doneUnsafe(all, Effect.succeed(seen))
+      }
       const isTold = (index: number): boolean => {
         const { userToken, look } = looks[index] as Look<A>
         return tell(userToken, {
           kind: "look",
           look: (account) => {
             seen[index] = look(account)
-            open -= 1
-            if (open === 0) Deferred.doneUnsafe(all, Effect.succeed(seen))
-          }
+            done()
+          },
+          unreadable: done
         })
       }
       let told = 0

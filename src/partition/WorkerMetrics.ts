@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { whenAsked } from "../metrics/Exposition.ts"
+import { WorkCounters } from "../metrics/WorkCounters.ts"
 import { setGauge } from "../metrics/Measures.ts"
 import { ConnectionState } from "../nats/client/ConnectionState.ts"
 import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
@@ -14,11 +15,13 @@ export const workerMetricsLayer = Layer.effectDiscard(
     const registry = yield* ActorRegistry
     const broker = yield* ConnectionState
     const depth = yield* QueueDepth
+    const work = yield* WorkCounters
     const { partitions } = yield* Topology
 
     const readWorker = Effect.sync(() => {
       setGauge("actors_resident", "Actors in memory.", registry.resident())
       setGauge("partitions_owned", "Partitions whose epochs run in this worker.", worker.owned().length)
+      setGauge("accounts_stopped", "Accounts that cannot be read. Their purchases are rejected.", work.stoppedCount())
       setGauge("broker_connected", "1 while the broker can be reached, else 0.", broker.isConnected() ? 1 : 0)
     })
 

@@ -2,8 +2,8 @@ import { Schema } from "effect"
 
 /**
  * Failures of the broker. Each type lets the caller conclude something else about the request. `operation` is the
- * request as a verb phrase, like `read the ledger`. `reason` says why it failed. Both texts are for people, and hold no
- * subject or error code of the broker.
+ * request as a verb phrase, like `read the ledger`. `reason` says why it failed. Logs have the `message` of a failure.
+ * Callers see {@link plainMessageOf} a failure, which holds no words of the broker.
  */
 
 /**
@@ -30,15 +30,25 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
   }
 }
 
-/** The broker answered with an error of its JetStream API. `code` is the `err_code` of that error, for programs. */
+/**
+ * The broker answered with an error of its JetStream API. `code` is the `err_code` of that error, for programs. `reason`
+ * has the broker's own words. `plain` has our words; it is missing for an error that this service does not know.
+ */
 export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRefused", {
   operation: Schema.String,
   code: Schema.Number,
-  reason: Schema.String
+  reason: Schema.String,
+  plain: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
-    return `could not ${this.operation}: the broker refused (${this.reason})`
+    return `could not ${this.operation}: the broker refused (${this.plain ?? this.reason})`
   }
 }
+
+/** Returns the message of a failure for callers, without words of the broker. */
+export const plainMessageOf = (failure: { readonly message: string }): string =>
+  failure instanceof BrokerRefused && failure.plain === undefined
+    ? `could not ${failure.operation}: the broker refused`
+    : failure.message
 
 export type BrokerFailure = BrokerUnavailable | OutcomeUnknown | BrokerRefused

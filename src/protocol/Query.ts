@@ -131,9 +131,13 @@ const TotalsBeforeReply = Schema.Struct({
 const RevisionsReply = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
 /**
  * Says why a question is not answered. `place` means that its cursor does not belong to this account. `busy` means that
- * a bound was reached, and the edge should ask again.
+ * a bound was reached, and the edge should ask again. `unreadable` means that the journal's records of the account cannot
+ * be read.
  */
-const RefusedReply = Schema.Struct({ kind: Schema.Literal("refused"), reason: Schema.Literals(["place", "busy"]) })
+const RefusedReply = Schema.Struct({
+  kind: Schema.Literal("refused"),
+  reason: Schema.Literals(["place", "busy", "unreadable"])
+})
 
 /** The reply to one question. It shows the account at the moment of the question, or later. */
 export const Reply = Schema.Union([

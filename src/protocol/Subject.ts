@@ -100,6 +100,18 @@ export const journalPrefix = "$KV.journal."
 export const headsStream = "KV_heads"
 export const headsPrefix = "$KV.heads."
 
+/** The stream of audit records: who asked for which change. */
+export const auditStream = "AUDIT"
+export const auditPrefix = "audit."
+
+/** The stream of the tokens of callers. */
+export const tokensStream = "KV_tokens"
+export const tokensPrefix = "$KV.tokens."
+
+/** The stream of the workers' signs of life. */
+export const workersStream = "KV_workers"
+export const workersPrefix = "$KV.workers."
+
 /** The prefix of the subject of a chain. The number of the partition follows. */
 export const commitPrefix = `${journalPrefix}commit.`
 /** Returns the subject of the chain of a partition. */

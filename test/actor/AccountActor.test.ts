@@ -1,3 +1,4 @@
+import { TestClock } from "effect/testing"
 import { it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Result, Scheduler, Scope } from "effect"
 import * as fc from "fast-check"
@@ -97,6 +98,11 @@ class TestActor {
     this.recordsLayer
   )
 
+  /** The accounts that the actor stopped, with their problems. */
+  readonly stopped: Array<string> = []
+  /** The keys of the rejected records of purchases that came after the account stopped. */
+  readonly refused: Array<string> = []
+
   /** The begins and ends of reads that the actor reported, in their order. */
   readonly reads: Array<string> = []
 
@@ -128,6 +134,9 @@ class TestActor {
         reads: { begun: () => void this.reads.push("begun"), ended: () => void this.reads.push("ended") },
         applied: () => undefined,
         conflict: ({ inputSequence, index }: Rejection) => void this.conflicts.push(rejectedKey(inputSequence, index)),
+        unreadable: (userToken: string, problem: string) => void this.stopped.push(`${userToken}: ${problem}`),
+        refused: (rejections: ReadonlyArray<Rejection>) =>
+          void this.refused.push(...rejections.map(({ inputSequence, index }) => rejectedKey(inputSequence, index))),
         failed,
         loaded: () => undefined,
         finished: () => undefined,
@@ -539,7 +548,7 @@ describe("an actor", () => {
     })
   )
 
-  it.effect("an actor ends its epoch if its account cannot be read whole", () =>
+  it.effect("an actor whose account has lost a record reads again for some seconds, and stops the account then", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: range(0, 3) })
 
@@ -548,7 +557,32 @@ describe("an actor", () => {
       yield* actor.start()
       yield* actor.give([3])
       expect(Result.isFailure(failed)).toBe(true)
-      expect(actor.failures).toEqual(["account ann: revision 1 is missing"])
+      expect(actor.stopped).toEqual([])
+      yield* TestClock.adjust("10 seconds")
+      yield* settle
+      expect(actor.failures).toEqual([])
+      expect(actor.stopped).toEqual(["ann: account ann: revision 1 is missing"])
+    })
+  )
+
+  it.effect("an actor whose account cannot be read stores a rejected record for each of its purchases", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: range(0, 3) })
+
+      actor.journal.spoil(1, '{}\n["ann","x"]\n')
+      yield* actor.start()
+      yield* actor.give([3, 4])
+      yield* settle
+      expect(actor.stopped).toHaveLength(1)
+      for (const proposal of actor.proposals.splice(0)) {
+        expect(proposal.line()).toBeUndefined()
+        proposal.committed(9)
+      }
+      yield* settle
+      yield* actor.give([5])
+      for (const proposal of actor.proposals.splice(0)) proposal.committed(10)
+      expect(actor.refused.length).toBeGreaterThanOrEqual(2)
+      expect(actor.failures).toEqual([])
     })
   )
 })

@@ -82,7 +82,9 @@ describe("ActorRegistry", () => {
           failed: (reason) => void of.failures.push(reason),
           mailboxMax,
           applied: () => undefined,
-          conflict: () => undefined
+          conflict: () => undefined,
+          unreadable: () => undefined,
+          refused: () => undefined
         }),
         Scope.Scope,
         within

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest"
 import { findNatsTool } from "../../scripts/demo/NatsTool.ts"
 import { needs } from "../../src/harness/system/Requirement.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { decodeAlerts } from "../../src/rules/Alert.ts"
 import { alertByHand, alertOf, positionByHand } from "../support/AlertsByHand.ts"
 import { useService } from "../support/TestService.ts"
 
-const tool = await findNatsTool("nats://127.0.0.1:1")
+const tool = await findNatsTool(process.env)
 
 describe(
   "the nats command line tool",
@@ -18,7 +19,8 @@ describe(
     const service = useService({ withoutWorker: true })
 
     it("the tool reads the alerts of a user from any sequence on, in order and without those of others", async () => {
-      const nats = await findNatsTool(service.broker.url)
+      const { url } = service.broker
+      const nats = await findNatsTool({ ...process.env, NATS_URL: url, NATS_NKEY_FILE: testKeyFile })
       const stored: Array<number> = []
       for (let sequence = 1; sequence <= 4; sequence += 1) {
         const second = alertOf({ owner: "ann@x", sequence, ruleNumber: 18 })

@@ -1,4 +1,3 @@
-import { connect } from "nats"
 import { describe, expect, it } from "vitest"
 import { encodeRuleSet } from "../../src/rules/RuleSet.ts"
 import { rulesSubject } from "../../src/protocol/Subject.ts"
@@ -6,6 +5,7 @@ import { LedgerWatch } from "../../src/harness/simulation/History.ts"
 import { post, mistakesAfter, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
 import { sold } from "../../src/harness/system/Sold.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 import { mistakesInChain } from "../support/ChainOrder.ts"
 import { serveEdge } from "../support/FeedEdge.ts"
@@ -75,7 +75,7 @@ describe("a journal with rules between its commits", () => {
     const { rejected } = (await (await system.ask("/rejected")).json()) as { rejected: ReadonlyArray<object> }
     expect(rejected).toMatchObject([{ inputSequence: sequence }])
 
-    const client = await connect({ servers: system.broker.url })
+    const client = await connectAs("admin", system.broker.url)
     const inspected = await client.request("ledger.account.ann", "", { timeout: 5_000 })
     expect(inspected.json()).toMatchObject({ userId: "ann", purchaseCount: 6 })
     await client.close()
@@ -88,7 +88,7 @@ describe("a journal with rules between its commits", () => {
     await buy(6, 9)
     await expectExact(9)
     await system.stopWorkers()
-    const client = await connect({ servers: system.broker.url })
+    const client = await connectAs("admin", system.broker.url)
     await (await client.jetstreamManager()).streams.purge("KV_heads")
     await client.close()
     await system.startWorker({}, { workerId: "third" })

@@ -33,7 +33,9 @@ describe("Three brokers, two workers and two edges under load", () => {
 
   it("a commit is not stored if it is refused because another with its expectation is in flight", async () => {
     const { url } = installation.cluster
-    const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: url, REPLICAS: "3" }), "contract"))
+    const runtime = ManagedRuntime.make(
+      brokerLayer(testSettings({ NATS_URL: url, REPLICAS: "3" }), "worker", "contract")
+    )
     const wire = await Wire.tap(url)
     const textOf = (round: number, index: number) =>
       encodeCommit({ kind: "commit", epoch: round, worker: `rival-${index}`, position: 0 }, [])
@@ -77,7 +79,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     const follower = installation.cluster.brokers.find((broker) => broker !== leader)
     if (follower === undefined) return expect.unreachable()
     const settings = testSettings({ NATS_URL: follower.url, REPLICAS: "3" })
-    const runtime = ManagedRuntime.make(brokerLayer(settings, "contract"))
+    const runtime = ManagedRuntime.make(brokerLayer(settings, "worker", "contract"))
     const rounds = 200
     const reads = Effect.gen(function* () {
       const chain = yield* CommitChain

@@ -14,7 +14,7 @@ describe("start.sh", () => {
   let ports: Record<string, string>
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), "start-"))
-    const names = ["PORT", "NATS_PORT", "NATS_MONITOR_PORT"]
+    const names = ["PORT", "NATS_PORT"]
     const free = await Promise.all(names.map(freePort))
     ports = Object.fromEntries(names.map((name, index) => [name, String(free[index])]))
   })

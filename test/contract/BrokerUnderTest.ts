@@ -1,5 +1,4 @@
 import { Effect, Exit, Layer, ManagedRuntime, type Scope } from "effect"
-import { connect } from "nats"
 import type { Delivery } from "../../src/nats/Delivery.ts"
 import { brokerLayer } from "../../src/Layers.ts"
 import { MemoryBroker } from "../../src/harness/simulation/MemoryBroker.ts"
@@ -7,7 +6,8 @@ import { Link } from "../../src/harness/simulation/Network.ts"
 import { type BrokerServices, Exchange, simulatedBrokerLayer } from "../../src/harness/simulation/SimulatedBroker.ts"
 import { kind, World } from "../../src/harness/simulation/World.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
-import { testSettings } from "../../src/harness/system/TestLedger.ts"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 export interface BrokerOptions {
   readonly partitions: number
@@ -32,8 +32,9 @@ export const openRealBroker = async (options: BrokerOptions): Promise<BrokerUnde
     DUPLICATE_WINDOW: `${options.duplicateWindowMilliseconds} millis`,
     INPUT_BYTES_MAX: String(options.inputBytesMax)
   })
-  const runtime = ManagedRuntime.make(brokerLayer(settings, "contract").pipe(Layer.orDie))
-  const admin = await connect({ servers: broker.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+  await setUpStreams(settings)
+  const runtime = ManagedRuntime.make(brokerLayer(settings, "admin", "contract").pipe(Layer.orDie))
+  const admin = await connectAs("admin", broker.url, { maxReconnectAttempts: -1, reconnectTimeWait: 50 })
   return {
     run: (effect) => runtime.runPromiseExit(Effect.scoped(effect)),
     refuse: ({ acknowledgeSubject }) =>

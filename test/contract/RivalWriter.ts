@@ -1,4 +1,5 @@
-import { connect, headers, type NatsConnection } from "nats"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
+import { headers, type NatsConnection } from "nats"
 
 export const chainStream = "CHAIN"
 export const chainSubject = "chain.0"
@@ -50,7 +51,7 @@ export class RivalWriter {
   /** Connects to one broker, and never to another broker of its cluster. */
   static async open(url: string, name: string): Promise<RivalWriter> {
     const options = { maxReconnectAttempts: -1, reconnectTimeWait: 50, ignoreClusterUpdates: true }
-    return new RivalWriter(await connect({ servers: url, name, ...options }), name)
+    return new RivalWriter(await connectAs("admin", url, { name, ...options }), name)
   }
 
   async close(): Promise<void> {

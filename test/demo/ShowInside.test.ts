@@ -5,10 +5,11 @@ import { showInside } from "../../scripts/demo/showInside.ts"
 import type { Survivor } from "../../scripts/demo/showKill.ts"
 import { centsOf } from "../../src/client/Amount.ts"
 import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { needs } from "../../src/harness/system/Requirement.ts"
 import { useService } from "../support/TestService.ts"
 
-const tool = await findNatsTool("nats://127.0.0.1:1")
+const tool = await findNatsTool(process.env)
 
 describe(
   "the demo's look inside the broker",
@@ -24,7 +25,8 @@ describe(
     let survivor: Survivor
 
     beforeAll(async () => {
-      nats = (await findNatsTool(service.broker.url)) as NatsTool
+      const { url } = service.broker
+      nats = (await findNatsTool({ ...process.env, NATS_URL: url, NATS_NKEY_FILE: testKeyFile })) as NatsTool
       const userId = "carol"
       const client = new PurchaseClient({ url: "http://ledger", fetch: (request) => service.edge.app.fetch(request) })
       await client.generate(purchases, userId)

@@ -5,6 +5,7 @@ import { seeded, shuffled } from "../../src/harness/system/Random.ts"
 import { type Ask, askAt, exactJson, readAccount } from "../../src/harness/system/Shopper.ts"
 import { manySold } from "../../src/harness/system/Sold.ts"
 import { freePort, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 import { TestProcess } from "../../src/harness/system/TestProcess.ts"
 
 const purchases = 20_000
@@ -27,6 +28,7 @@ describe("kill -9 at random moments", () => {
     console.info(`SEED=${seed} repeats this run's choices`)
     broker = await TestBroker.start()
     admin = await BrokerAdmin.open(broker.url, partitions)
+    await setUpStreams(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))
     port = await freePort()
     ask = askAt(port)
     start("worker")

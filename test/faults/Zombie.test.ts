@@ -1,13 +1,15 @@
 import { Effect, Option } from "effect"
-import { connect, createInbox } from "nats"
+import { createInbox } from "nats"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { decodeManifest, type HeadManifest } from "../../src/protocol/HeadManifest.ts"
 import { headsStream, headsSubject, querySubject } from "../../src/protocol/Subject.ts"
+import { inboxPrefixOf } from "../../src/nats/client/BrokerRole.ts"
 import { holdCommits } from "../support/Faults.ts"
 import { exactJson, mistakesAfter, post, readAccount, receiptOf } from "../../src/harness/system/Shopper.ts"
 import { manySold, type Sold, sold } from "../../src/harness/system/Sold.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
 import { TestProcess } from "../../src/harness/system/TestProcess.ts"
 import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
@@ -212,10 +214,10 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
 
     // Asks past the edge, to hear every worker that answers. Each answer comes with the number of purchases that were
     // acknowledged before the question.
-    const client = await connect({ servers: system.broker.url })
+    const client = await connectAs("admin", system.broker.url)
     const answers: Array<{ readonly least: number; readonly count: number | undefined }> = []
     const ask = async (least: number) => {
-      const reply = createInbox()
+      const reply = createInbox(inboxPrefixOf("admin"))
       client.subscribe(reply, {
         callback: (_error, message) => {
           if (message.headers?.code === 503) return

@@ -22,23 +22,21 @@ const makeBroker = () => {
   const asked: Array<number> = []
   const waiting: Array<Deferred.Deferred<Msg, OutcomeUnknown>> = []
   let most = 0
-  const request = ({ subject, payload }: Request): Effect.Effect<Msg, OutcomeUnknown> => {
-    if (subject.startsWith("$JS.API.STREAM.INFO.")) {
-      const config = { name: "KV_journal", num_replicas: 1 }
-      return Effect.succeed({ json: () => ({ config }) } as unknown as Msg)
-    }
+  const request = ({ payload }: Request): Effect.Effect<Msg, OutcomeUnknown> => {
     const answer = Deferred.makeUnsafe<Msg, OutcomeUnknown>()
     asked.push(JSON.parse(String(payload)).seq)
     waiting.push(answer)
     most = Math.max(most, waiting.length)
     return Deferred.await(answer)
   }
-  const layer = CommitChain.layer(1).pipe(
+  const layer = CommitChain.layer.pipe(
     Layer.provide(
       Layer.succeed(
         Connection,
         Connection.of({
           client: {} as NatsConnection,
+          newInbox: () => "inbox",
+          inRole: () => Effect.never,
           request: (asking) => Effect.suspend(() => request(asking)),
           requestAll: () => Effect.never,
           isConnected: () => true,

@@ -5,6 +5,8 @@ import { failureOf } from "../../src/runtime/ExitFailure.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 
 const manyReads = 200
@@ -14,9 +16,10 @@ describe("the journal and the heads on a broker", () => {
   let runtime: ManagedRuntime.ManagedRuntime<CommitChain | HeadStore, unknown>
 
   beforeAll(async () => {
+    await setUpStreams(testSettings({ NATS_URL: broker.url }))
     runtime = ManagedRuntime.make(
-      Layer.mergeAll(CommitChain.layer(1), HeadStore.layer(1)).pipe(
-        Layer.provide(Connection.layer({ url: broker.url, name: "test" }))
+      Layer.mergeAll(CommitChain.layer, HeadStore.layer).pipe(
+        Layer.provide(Connection.layer({ url: broker.url, name: "test", role: "admin", files: { nkey: testKeyFile } }))
       )
     )
   })

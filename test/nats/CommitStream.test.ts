@@ -12,7 +12,7 @@ import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
 import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
-import { testSettings } from "../../src/harness/system/TestLedger.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 const partitions = 2
 
@@ -31,7 +31,8 @@ describe("The stream of commits", () => {
 
   const start = async () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) })
-    const runtime = ManagedRuntime.make(brokerLayer(settings, "test").pipe(Layer.orDie))
+    await setUpStreams(settings)
+    const runtime = ManagedRuntime.make(brokerLayer(settings, "admin", "test").pipe(Layer.orDie))
     closers.push(() => runtime.dispose())
     return {
       stream: await runtime.runPromise(Effect.service(CommitStream)),

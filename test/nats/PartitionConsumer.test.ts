@@ -1,12 +1,13 @@
 import { Effect, Layer, ManagedRuntime } from "effect"
-import { connect, type NatsConnection } from "nats"
+import type { NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { groupSubject } from "../../src/protocol/Subject.ts"
 import { PartitionConsumer } from "../../src/nats/PartitionConsumer.ts"
 import type { Pull } from "../../src/nats/PullSession.ts"
 import { brokerLayer } from "../../src/Layers.ts"
 import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
-import { testSettings } from "../../src/harness/system/TestLedger.ts"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 const plenty = 100_000
 
@@ -26,9 +27,12 @@ describe("a pull of a partition", () => {
 
   beforeAll(async () => {
     broker = await TestBroker.start()
-    const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url }), "test").pipe(Layer.orDie))
+    await setUpStreams(testSettings({ NATS_URL: broker.url }))
+    const runtime = ManagedRuntime.make(
+      brokerLayer(testSettings({ NATS_URL: broker.url }), "admin", "test").pipe(Layer.orDie)
+    )
     consumers = await runtime.runPromise(Effect.service(PartitionConsumer))
-    client = await connect({ servers: broker.url })
+    client = await connectAs("admin", broker.url)
     stop = async () => {
       await client.close()
       await runtime.dispose()

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest"
 import { QueryTransport } from "../../src/nats/QueryTransport.ts"
 import { brokerLayer } from "../../src/Layers.ts"
 import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
-import { testSettings } from "../../src/harness/system/TestLedger.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
@@ -16,7 +16,9 @@ describe("an epoch that serves queries", () => {
 
   // A connection that forgot no epoch would leak memory for each epoch. `npm run soak` finds such a leak, too.
   it("the connection forgets an epoch that served queries when the epoch is over", async () => {
-    const runtime = ManagedRuntime.make(brokerLayer(testSettings({ NATS_URL: broker.url, PARTITIONS: "1" }), "test"))
+    const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
+    await setUpStreams(settings)
+    const runtime = ManagedRuntime.make(brokerLayer(settings, "admin", "test"))
     const serveOnce = Effect.scoped(
       Effect.gen(function* () {
         const transport = yield* QueryTransport

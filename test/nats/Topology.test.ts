@@ -8,7 +8,7 @@ import { sold } from "../../src/harness/system/Sold.ts"
 import { freePort, TestBroker } from "../../src/harness/system/TestBroker.ts"
 import { startEdge, startWorker, testSettings } from "../../src/harness/system/TestLedger.ts"
 
-const plainConfiguration = "host: 127.0.0.1, port: $NATS_PORT, http_port: $NATS_MONITOR_PORT"
+const plainConfiguration = "host: 127.0.0.1, port: $NATS_PORT"
 
 // A broker whose disk is full goes on without JetStream, and passes requests on to brokers that have JetStream.
 it("a process works through a broker of a cluster that runs without JetStream", async () => {
@@ -25,10 +25,10 @@ it("a process works through a broker of a cluster that runs without JetStream", 
       `--cluster=${route}`,
       "--no_advertise=true"
     ]
-    const configuration = index === 0 ? ["-c", plainPath] : []
     const broker = await TestBroker.create({
       directory: join(directory, `broker-${index}`),
-      arguments: [...configuration, ...cluster, `--routes=${routes.join(",")}`]
+      ...(index === 0 ? { configuration: plainPath } : {}),
+      arguments: [...cluster, `--routes=${routes.join(",")}`]
     })
     brokers.push(broker)
     broker.launch()

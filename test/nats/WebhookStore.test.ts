@@ -1,11 +1,11 @@
 import { Effect, Exit, Layer, ManagedRuntime } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
-import { AlertStream } from "../../src/nats/AlertStream.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import { appendMessage } from "../../src/nats/client/ConditionalAppend.ts"
 import { askJetStream } from "../../src/nats/client/JetStreamApi.ts"
 import { SendTransport } from "../../src/nats/SendTransport.ts"
+import { alertStreamLayer } from "../support/AlertStreamLayer.ts"
 import { WebhookStore } from "../../src/nats/WebhookStore.ts"
 import { alertsStream, alertSubject } from "../../src/protocol/Subject.ts"
 import type { DeadLetter, Webhook } from "../../src/protocol/Webhook.ts"
@@ -35,10 +35,7 @@ describe("the webhooks on a broker", () => {
 
   beforeAll(() => {
     runtime = ManagedRuntime.make(
-      Layer.merge(WebhookStore.layer, SendTransport.layer).pipe(
-        Layer.provideMerge(AlertStream.layer(1)),
-        Layer.provideMerge(Connection.layer({ url: broker.url, name: "test" }))
-      )
+      Layer.merge(WebhookStore.layer, SendTransport.layer).pipe(Layer.provideMerge(alertStreamLayer(broker.url)))
     )
   })
   afterAll(() => runtime.dispose())

@@ -7,7 +7,7 @@ import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { PositionBeyondLog, runPartitionEpoch } from "../../src/partition/PartitionEpoch.ts"
 import { brokerLayer, epochLayer } from "../../src/Layers.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
-import { testSettings } from "../../src/harness/system/TestLedger.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 // Such a journal was restored without its input log, or from a newer backup than the input log.
 describe("a position beyond the input log", () => {
@@ -15,10 +15,11 @@ describe("a position beyond the input log", () => {
 
   it("a position beyond the input log keeps the partition from being taken, so that no purchase is skipped", async () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
+    await setUpStreams(settings)
     const runtime = ManagedRuntime.make(
       ActorRegistry.layer({ residentMax: 10, purchaseIdsMax: 1_000, idleMilliseconds: 60_000 }).pipe(
         Layer.provideMerge(epochLayer),
-        Layer.provideMerge(brokerLayer(settings, "test"))
+        Layer.provideMerge(brokerLayer(settings, "admin", "test"))
       )
     )
     const taken = Effect.scoped(runPartitionEpoch({ worker: "test", partition: 0, partitions: 1 }))

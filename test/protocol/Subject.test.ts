@@ -1,7 +1,7 @@
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { randomUUID } from "node:crypto"
 import { assert, property, sample, string } from "fast-check"
-import { connect, type JetStreamManager, type NatsConnection } from "nats"
+import type { JetStreamManager, NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import {
   alertFilter,
@@ -27,6 +27,7 @@ import {
   webhookSubject
 } from "../../src/protocol/Subject.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
 import { startEdge, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 const ids = string({ unit: "grapheme", minLength: 1, maxLength: 64 })
@@ -130,7 +131,7 @@ describe("partitionOf", () => {
   let client: NatsConnection
   let manager: JetStreamManager
   beforeAll(async () => {
-    client = await connect({ servers: broker.url })
+    client = await connectAs("admin", broker.url)
     manager = await client.jetstreamManager()
   })
   afterAll(async () => {

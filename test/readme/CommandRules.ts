@@ -1,3 +1,5 @@
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
+
 /** The values that commands use. */
 export interface Place {
   readonly port: number
@@ -61,7 +63,7 @@ export const rules: ReadonlyArray<Rule> = [
     run: (text) => text.replace(/scripts\/cluster\.sh ([a-z]+)/, "scripts/cluster.sh --help | grep '^  $1 '")
   },
   { matches: /^curl -N /, why: "a feed goes on until its reader leaves", isEndless: true },
-  { matches: /^nats sub /, why: "a subscription goes on until it is ended", isEndless: true },
+  { matches: /^scripts\/nats sub /, why: "a subscription goes on until it is ended", isEndless: true },
   {
     matches: /rejected\/7\/0|rejected (?:show|replay) 7\/0|correct-rejected\.ts 7\/0/,
     why: "the numbers are those of the record that this test had rejected",
@@ -69,28 +71,28 @@ export const rules: ReadonlyArray<Rule> = [
     run: (text, { rejected }) => text.replace("7/0", rejected)
   },
   {
-    matches: /^nats backup stream /,
+    matches: /^scripts\/nats --as admin backup stream /,
     why: "the backup goes with the test",
     run: (text, { directory }) => text.replace(" backup/", ` ${directory}/backup/`)
   },
   {
-    matches: /^nats backup restore /,
+    matches: /^scripts\/nats --as admin backup restore /,
     why: "into one broker without streams, from the backup of this test",
     run: (text, { directory, emptyBroker }) =>
-      `BROKER=${emptyBroker} ${text.replace("--replicas 3", "--replicas 1").replace(" backup/", ` ${directory}/backup/`)}`
+      `NATS_URL=${emptyBroker} NATS_NKEY_FILE=${testKeyFile} ${text.replace("--replicas 3", "--replicas 1").replace(" backup/", ` ${directory}/backup/`)}`
   },
   { matches: /^npx node examples\/follow-feed\.ts/, why: "a feed goes on until it is stopped", isEndless: true },
   {
-    matches: /^nats stream info KV_ledger$/,
+    matches: /^scripts\/nats stream info KV_ledger$/,
     why: "only an installation of an earlier layout has this stream",
     isSkipped: true
   },
   {
-    matches: /^nats stream rm /,
+    matches: /^scripts\/nats --as admin stream rm /,
     why: "other commands need the stream: here the words are read",
     run: (text) => `${text} --help`
   },
-  { matches: /^nats (?:req|kv history|stream backup)$/, why: "it names the command, and is none", isSkipped: true }
+  { matches: /^scripts\/nats (?:req|kv history)$/, why: "it names the command, and is none", isSkipped: true }
 ]
 
 export const ruleOf = (text: string): Rule | undefined => rules.find(({ matches }) => matches.test(text))

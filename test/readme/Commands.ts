@@ -8,7 +8,7 @@ export interface Command {
 }
 
 /** Text between backticks that begins like this is run. Options and names of files are not. */
-const inline = /`((?:(?:npm|npx|nats|scripts\/[a-z]+\.sh) |\.\/[a-z]+\.sh|scripts\/stop\.sh)[^`]*)`/g
+const inline = /`((?:(?:npm|npx|scripts\/nats|scripts\/[a-z]+\.sh) |\.\/[a-z]+\.sh|scripts\/stop\.sh)[^`]*)`/g
 
 /** Matches a comment that shows output, and does not explain. */
 const claimed = /^(?:→ |[0-9]{3} … )?.*\{"|^→ /

@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
-import { connect } from "nats"
+import { connect, nkeyAuthenticator } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { needs } from "../../src/harness/system/Requirement.ts"
 import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
@@ -37,10 +37,9 @@ let emptyBroker: TestBroker
 /** Runs a command in the shell. Ends a command without an end when its output is enough. */
 const run = (text: string, isEnough: (output: string) => boolean = () => false): Promise<Ended> =>
   new Promise((resolve) => {
-    // curl reports success for an answer of 404. nats needs the address of the broker.
+    // curl reports success for an answer of 404.
     const script = `
       curl() { command curl --fail-with-body -sS "$@"; }
-      nats() { NATS_URL=\${BROKER:-nats://127.0.0.1:$NATS_PORT} "${natsCli}" --no-context "$@"; }
       ${text}`
     const child = spawn("bash", ["-eo", "pipefail", "-c", script], {
       cwd: projectRoot,
@@ -69,7 +68,7 @@ const run = (text: string, isEnough: (output: string) => boolean = () => false):
 
 beforeAll(async () => {
   const directory = mkdtempSync(join(tmpdir(), "readme-"))
-  const [port, natsPort, monitorPort] = await Promise.all([freePort(), freePort(), freePort()])
+  const [port, natsPort] = await Promise.all([freePort(), freePort()])
   emptyBroker = await TestBroker.start()
   place = { port, directory, rejected: "", emptyBroker: emptyBroker.url }
   environment = {
@@ -77,7 +76,6 @@ beforeAll(async () => {
     PATH: [join(projectRoot, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
     PORT: String(port),
     NATS_PORT: String(natsPort),
-    NATS_MONITOR_PORT: String(monitorPort),
     DATA_DIR: join(directory, "data"),
     PURCHASES_URL: `http://127.0.0.1:${port}`
   }
@@ -90,7 +88,11 @@ afterAll(async () => {
 
 /** The rejected record that some commands need, made from a message that cannot be applied. */
 const rejectedRecord = async (): Promise<string> => {
-  const client = await connect({ servers: `nats://127.0.0.1:${environment["NATS_PORT"]}` })
+  const seed = readFileSync(join(environment["DATA_DIR"] ?? "", "keys/admin.nk"))
+  const client = await connect({
+    servers: `nats://127.0.0.1:${environment["NATS_PORT"]}`,
+    authenticator: nkeyAuthenticator(seed.subarray(0, seed.indexOf("\n")))
+  })
   const message = inputMessage([sold("bob", "wrong", { valueCents: -5 })])
   const { seq } = await (await client.jetstream()).publish("purchases.0.=many", message)
   await client.close()
@@ -116,7 +118,7 @@ const attempt = async ({ text, claims }: Command): Promise<void> => {
 for (const { path, found } of commands) {
   describe.runIf(found.length > 0)(path, () => {
     for (const command of found) {
-      const needed = command.text.startsWith("nats ") ? needs(natsNeeded) : {}
+      const needed = command.text.startsWith("scripts/nats ") ? needs(natsNeeded) : {}
       it(`${command.line}: ${command.text}`, { ...needed, timeout: commandMillisecondsMax + 10_000 }, () =>
         attempt(command)
       )

@@ -2,6 +2,7 @@ import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { routes } from "../../src/edge/server/Routes.ts"
+import { permissionsTable } from "../../src/nats/BrokerPermissions.ts"
 import { invariants } from "../../src/harness/Invariant.ts"
 import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { pages, readme } from "./Documents.ts"
@@ -32,6 +33,12 @@ describe("tables of the documents", () => {
   it("docs/metrics.md lists exactly the metrics that the processes have", () => {
     const metrics = namesIn(sources, /(?:counter|histogram|setGauge)\(\s*"([a-z_]+)"/g)
     expect(listedIn("docs/metrics.md")).toEqual(metrics)
+  })
+
+  it("docs/broker-roles.md has the permissions from which the configuration of the broker is made", () => {
+    const cells = (text: string) => Array.from(text.matchAll(/^\|.*\|$/gm), ([row]) => row.replaceAll(/\s*\|\s*/g, "|"))
+    const text = pages.find(({ path }) => path === "docs/broker-roles.md")?.text ?? ""
+    expect(cells(text)).toEqual(cells(permissionsTable()))
   })
 
   it("docs/protocol.md has the invariants by which the checks name what breaks", () => {

@@ -1,12 +1,13 @@
 import { type Context, Effect } from "effect"
 import type { Hono } from "hono"
-import { connect, type NatsConnection } from "nats"
+import type { NatsConnection } from "nats"
 import { makeApp } from "../../src/edge/server/App.ts"
 import type { EdgeServices } from "../../src/edge/runtime/EdgeRuntime.ts"
 import type { Settings } from "../../src/Settings.ts"
 import { describedApp } from "../../src/harness/system/Description.ts"
 import { startedBeforeAll } from "./StartedBefore.ts"
 import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
 import { startEdge, startWorker, type TestEdge, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 type Body = Exclude<RequestInit["body"], undefined>
@@ -18,9 +19,14 @@ export interface Seen {
   readonly body: string
 }
 
+/** Returns a body without the id of its incident, which is random. Problems below 500 have no incident. */
+const withoutIncident = (status: number, body: string): string =>
+  status < 500 ? body : body.replace(/,"incident":"[0-9a-f]{12}"\}$/, "}")
+
 export const seen = async (answer: Response | Promise<Response>): Promise<Seen> => {
   const response = await answer
-  return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() }
+  const { status, headers } = response
+  return { status, headers: Object.fromEntries(headers), body: withoutIncident(status, await response.text()) }
 }
 
 const titles: Record<string, readonly [number, string]> = {
@@ -40,6 +46,7 @@ const titles: Record<string, readonly [number, string]> = {
   "conflicting-purchase": [422, "This id was used for another purchase"],
   "too-many-requests": [429, "The caller asks for too much at once"],
   unavailable: [503, "The service is not available now"],
+  "account-unreadable": [503, "The records of this account cannot be read"],
   "outcome-unknown": [504, "The outcome is unknown"],
   "not-current": [504, "The answer could not be made current in time"]
 }
@@ -131,7 +138,7 @@ export const startService = async (
   const broker = await TestBroker.start()
   const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "2", ...options.environment })
   const edge = await startEdge(settings)
-  const client = await connect({ servers: broker.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
+  const client = await connectAs("admin", broker.url, { maxReconnectAttempts: -1, reconnectTimeWait: 100 })
   let worker: Awaited<ReturnType<typeof startWorker>> | undefined
   const start = async () => {
     worker = await startWorker(settings)

@@ -4,6 +4,7 @@ import { scopes } from "../../src/protocol/Scope.ts"
 import type { TokenRecord } from "../../src/protocol/TokenRecord.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import { AuditLog } from "../../src/nats/AuditLog.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { TokenStore } from "../../src/nats/TokenStore.ts"
 
 export const allScopes: ReadonlyArray<string> = Object.keys(scopes)
@@ -15,9 +16,8 @@ export class TestTokens {
   private readonly runtime: ManagedRuntime.ManagedRuntime<TokenStore | AuditLog, unknown>
 
   constructor(url: string) {
-    const store = Layer.merge(TokenStore.layer(1), AuditLog.layer(1)).pipe(
-      Layer.provide(Connection.layer({ url, name: "test tokens" }))
-    )
+    const connection = Connection.layer({ url, name: "test tokens", role: "admin", files: { nkey: testKeyFile } })
+    const store = Layer.merge(TokenStore.layer, AuditLog.layer).pipe(Layer.provide(connection))
     this.runtime = ManagedRuntime.make(
       store.pipe(Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Error")))
     )

@@ -1,4 +1,6 @@
-import { connect, type Msg, type NatsConnection } from "nats"
+import type { Msg, NatsConnection } from "nats"
+import { connectAs } from "../../src/harness/system/TestKeys.ts"
+import { inboxPrefixOf } from "../../src/nats/client/BrokerRole.ts"
 import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../src/protocol/Commit.ts"
 import { commitFilter } from "../../src/protocol/Subject.ts"
 
@@ -41,7 +43,7 @@ export class Wire {
         else commit.answer = codeOf(answer)
       }
     })
-    client.subscribe("_INBOX.>", {
+    client.subscribe(`${inboxPrefixOf("worker")}.>`, {
       callback: (_error, answer) => {
         const commit = this.unanswered.get(answer.subject)
         if (commit === undefined) return void this.early.set(answer.subject, answer)
@@ -52,7 +54,7 @@ export class Wire {
   }
 
   static async tap(url: string): Promise<Wire> {
-    const wire = new Wire(await connect({ servers: url }))
+    const wire = new Wire(await connectAs("admin", url))
     await wire.client.flush()
     return wire
   }

@@ -1,4 +1,4 @@
-import { Duration, Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import {
   type Account,
   decide,
@@ -12,9 +12,10 @@ import { Purchase } from "../../src/account/Purchase.ts"
 import type { Revision } from "../../src/account/Revision.ts"
 import { encodeToken, formerLedgerStream, partitionOf } from "../../src/protocol/Subject.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
-import { Topology } from "../../src/nats/Topology.ts"
+import { ensureInput } from "../../src/nats/Topology.ts"
 import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
 import { inputMessage, type Sold } from "../../src/harness/system/Sold.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 
 const prefix = "$KV.ledger."
@@ -33,15 +34,9 @@ const decodePurchase = Schema.decodeSync(Purchase)
 
 const createInput = (url: string, partitions: number) =>
   Effect.runPromise(
-    Effect.scoped(
-      Layer.build(
-        Topology.layer({
-          partitions,
-          replicas: 1,
-          duplicateWindow: Duration.seconds(1),
-          inputBytesMax: 1024 ** 3
-        }).pipe(Layer.provide(Connection.layer({ url, name: "test" })))
-      )
+    ensureInput({ partitions, replicas: 1, duplicateWindow: Duration.seconds(1), inputBytesMax: 1024 ** 3 }).pipe(
+      Effect.provide(Connection.layer({ url, name: "test", role: "admin", files: { nkey: testKeyFile } })),
+      Effect.scoped
     )
   )
 

@@ -5,6 +5,7 @@ import { type ReplayLimits, usualLimits } from "../../scripts/upgrade/Replay.ts"
 import { type Replacements, upgrade, type UpgradeSettings } from "../../scripts/upgrade/Upgrade.ts"
 import type { UpgradeFailure } from "../../scripts/upgrade/UpgradeFailure.ts"
 import { compileCache, projectRoot } from "../../src/harness/system/TestBroker.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
 /** The exit of a process of the upgrade. After a signal it has no code. */
@@ -25,7 +26,12 @@ export const runUpgrade = (
   given: ReadonlyArray<string> = []
 ): Promise<UpgradeEnded> =>
   new Promise((resolve) => {
-    const env = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCache, ...environment }
+    const env = {
+      PATH: process.env["PATH"],
+      NODE_COMPILE_CACHE: compileCache,
+      NATS_NKEY_FILE: testKeyFile,
+      ...environment
+    }
     const node = join(projectRoot, "node_modules/.bin/node")
     execFile(node, [program, ...given], { cwd: projectRoot, env }, (failure, output, errors) => {
       const code = failure === null ? 0 : failure.code

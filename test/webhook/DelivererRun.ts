@@ -2,11 +2,11 @@ import { type Duration, Effect, Exit, Layer, Logger, ManagedRuntime, Redacted, S
 import { TestClock } from "effect/testing"
 import { Webhook as Verifier } from "standardwebhooks"
 import { until } from "../../src/harness/system/TestBroker.ts"
-import { AlertStream } from "../../src/nats/AlertStream.ts"
 import { appendMessage } from "../../src/nats/client/ConditionalAppend.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import { SendTransport } from "../../src/nats/SendTransport.ts"
 import { WebhookFeed } from "../../src/nats/WebhookFeed.ts"
+import { alertStreamLayer } from "../support/AlertStreamLayer.ts"
 import { WebhookStore } from "../../src/nats/WebhookStore.ts"
 import { alertSubject } from "../../src/protocol/Subject.ts"
 import type { DeliveryState, Webhook, WebhookSecret } from "../../src/protocol/Webhook.ts"
@@ -20,8 +20,7 @@ import type { Received } from "./AlertEndpoint.ts"
 export const webhookServices = (url: string) =>
   Layer.mergeAll(WebhookFeed.layer, SendTransport.layer).pipe(
     Layer.provideMerge(WebhookStore.layer),
-    Layer.provideMerge(AlertStream.layer(1)),
-    Layer.provideMerge(Connection.layer({ url, name: "webhook test" }))
+    Layer.provideMerge(alertStreamLayer(url))
   )
 
 /** Shows the alerts as the test stored them. */

@@ -13,7 +13,7 @@ const execute = promisify(execFile)
 const installation = async () => {
   const { NATS_URL: _url, ...environment } = process.env
   const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-start-"))
-  const ports = { PORT: await freePort(), NATS_PORT: await freePort(), NATS_MONITOR_PORT: await freePort() }
+  const ports = { PORT: await freePort(), NATS_PORT: await freePort() }
   const numbers = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]))
   const env = { ...environment, ...numbers, DATA_DIR: directory }
   const run = (script: string) => execute(join(projectRoot, script), { env, cwd: projectRoot })

@@ -3,7 +3,8 @@
 import { createHash } from "node:crypto"
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
-import { connect, nuid } from "nats"
+import { nuid } from "nats"
+import { connectAs } from "../../../src/harness/system/TestKeys.ts"
 import { decimalFromCents } from "../../../src/account/Money.ts"
 import { paceMillisecondsMin } from "../../../src/intake/Pace.ts"
 import {
@@ -33,7 +34,7 @@ interface Posted {
   readonly applied: (total: string) => void
 }
 
-const client = await connect({ servers: process.env["NATS_URL"] ?? "", name: "floor edge" })
+const client = await connectAs("admin", process.env["NATS_URL"] ?? "", { name: "floor edge" })
 const publish = replies(client)
 
 const lanes = Array.from({ length: floorPartitions }, () => ({ waiting: new Array<Posted>(), isPublishing: false }))

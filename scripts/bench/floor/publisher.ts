@@ -1,6 +1,7 @@
 // The publishing half of the floor program: groups of purchases, with one message in flight in each partition.
 import { createHash } from "node:crypto"
-import { connect, nuid } from "nats"
+import { nuid } from "nats"
+import { connectAs } from "../../../src/harness/system/TestKeys.ts"
 import { groupSubject, partitionOf } from "../../../src/protocol/Subject.ts"
 import { callPurchases, outstandingMax, type PublishOrder } from "../PublishOrder.ts"
 import { purchaseAt } from "../Workload.ts"
@@ -8,7 +9,7 @@ import { endWithBenchmark, floorPartitions, headersOf, replies, tell } from "./P
 
 const groupPurchasesMax = 500
 
-const client = await connect({ servers: process.env["NATS_URL"] ?? "", name: "floor publisher" })
+const client = await connectAs("admin", process.env["NATS_URL"] ?? "", { name: "floor publisher" })
 const publish = replies(client)
 
 const run = ({ workload, from, to, storeEveryCopy = false }: PublishOrder): void => {

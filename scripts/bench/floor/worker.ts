@@ -1,6 +1,7 @@
 // The worker of the floor program on the commit chain: each commit is one message. It also writes heads. It has no
 // Effect, validation, actors or recovery, and ends at each failure.
-import { connect, type NatsConnection } from "nats"
+import type { NatsConnection } from "nats"
+import { connectAs } from "../../../src/harness/system/TestKeys.ts"
 import {
   commitSubject,
   encodeToken,
@@ -24,7 +25,7 @@ const pullMessages = 32
 const commitBytesMax = 128 * 1_024
 
 const connectOrEnd = async (): Promise<NatsConnection> => {
-  const client = await connect({ servers: process.env["NATS_URL"] ?? "", name: "floor worker", reconnect: false })
+  const client = await connectAs("admin", process.env["NATS_URL"] ?? "", { name: "floor worker", reconnect: false })
   // A question on a lost connection gets no answer.
   void client.closed().then((cause) => fail(`the connection ended: ${cause}`))
   return client

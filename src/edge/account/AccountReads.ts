@@ -21,12 +21,18 @@ export const consistencyParameter = optional(
 type AskedConsistency = Exclude<Consistency, "committed">
 
 /** The problems of routes that read accounts. */
-export const readProblems = ["not-current", "unavailable"] as const
+export const readProblems = ["not-current", "unavailable", "account-unreadable"] as const
 
 /** The problem of a cursor that does not belong to the user's history. */
 export const foreignCursor = problem(
   "malformed-request",
   "cursor does not belong to this user's history. Begin without a cursor."
+)
+
+/** The problem of an account that its owner cannot read. The accounts of all other users are not affected. */
+const accountUnreadable = problem(
+  "account-unreadable",
+  "The records of this account cannot be read, so it has stopped. Purchases for it are kept as rejected records. Tell the operator."
 )
 
 const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
@@ -36,9 +42,8 @@ const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   const client = yield* QueryClient
   const answer = yield* client.ask(question, options)
   if (answer.kind === question.kind) return answer as AnswerOf<Kind>
-  return yield* Effect.fail(
-    answer.kind === "refused" && answer.reason === "place" ? foreignCursor : new NotCurrent({ waitedMilliseconds: 0 })
-  )
+  if (answer.kind !== "refused" || answer.reason === "busy") return yield* new NotCurrent({ waitedMilliseconds: 0 })
+  return yield* Effect.fail(answer.reason === "place" ? foreignCursor : accountUnreadable)
 })
 
 /** Asks the owner of an account, and waits up to {@link readWaitMilliseconds}. */

@@ -1,4 +1,4 @@
-import { OutcomeUnknown } from "../../protocol/BrokerError.ts"
+import { OutcomeUnknown, plainMessageOf } from "../../protocol/BrokerError.ts"
 import type { FeedFailure } from "../../feed/Feed.ts"
 import type { NotCurrent } from "../../asking/QueryClient.ts"
 import { isProblem, type Problem, problem, type ProblemKind } from "./Problem.ts"
@@ -23,7 +23,7 @@ const problemOfBroker = (failure: PublishFailure | FeedFailure) =>
         "outcome-unknown",
         "It is not known whether the purchase was stored. Send it again with the same purchaseId; it counts once."
       )
-    : problem("unavailable", `${capital(failure.message)}. Nothing was changed; try again.`, {
+    : problem("unavailable", `${capital(plainMessageOf(failure))}. Nothing was changed; try again.`, {
         "retry-after": retryAfterSeconds
       })
 
@@ -44,5 +44,5 @@ export const partialProblemOf = (
 ): Problem<"unavailable" | "outcome-unknown"> => {
   const whole = problemOfBroker(failure)
   const rest = failure instanceof OutcomeUnknown ? " Whether more were stored is not known." : ""
-  return whole.withDetail(`${stored} purchases were stored before this failed: ${failure.message}.${rest}`)
+  return whole.withDetail(`${stored} purchases were stored before this failed: ${plainMessageOf(failure)}.${rest}`)
 }

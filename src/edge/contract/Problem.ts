@@ -25,6 +25,7 @@ export const problemKinds = {
   "too-many-requests": [429, "The caller asks for too much at once"],
   "internal-error": [500, "The server made a mistake"],
   unavailable: [503, "The service is not available now"],
+  "account-unreadable": [503, "The records of this account cannot be read"],
   "outcome-unknown": [504, "The outcome is unknown"],
   "not-current": [504, "The answer could not be made current in time"]
 } as const satisfies Record<string, readonly [number, string]>
@@ -82,17 +83,24 @@ export const ProblemBody = Schema.Struct({
   instance: Schema.String.annotate({
     format: "uri-reference",
     description: "The path of the request, as callers see it."
+  }),
+  incident: Schema.optionalKey(Schema.String).annotate({
+    description: "The id under which the log of the edge has the cause. Only problems of the service have one."
   })
 }).annotate({ identifier: "Problem", description: "Why a request was not served, after RFC 9457." })
 
-/** Writes the body of a problem. `instance` is the path of the request; the problem of a line has none. */
-export const problemBody = (what: Problem, instance?: string): string =>
+/**
+ * Writes the body of a problem. `instance` is the path of the request; the problem of a line has none. `incident` is the
+ * id under which the log has the cause.
+ */
+export const problemBody = (what: Problem, instance?: string, incident?: string): string =>
   JSON.stringify({
     type: problemType(what.kind),
     title: what.title,
     status: what.status,
     detail: what.detail,
-    instance
+    instance,
+    incident
   } satisfies Record<keyof typeof ProblemBody.Type, unknown>)
 
 export const problemMediaType = "application/problem+json"
@@ -105,5 +113,5 @@ export const problemHeaders = (what: Problem): Readonly<Record<string, string>> 
 })
 
 /** Returns the HTTP response of a problem. */
-export const problemResponse = (what: Problem, instance: string): Response =>
-  new Response(problemBody(what, instance), { status: what.status, headers: problemHeaders(what) })
+export const problemResponse = (what: Problem, instance: string, incident?: string): Response =>
+  new Response(problemBody(what, instance, incident), { status: what.status, headers: problemHeaders(what) })

@@ -17,6 +17,7 @@ import { failureOf } from "../../runtime/ExitFailure.ts"
 import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
 import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "../contract/Problem.ts"
 import { CallerLimits, limitsDefault, type LimitSettings } from "../limits/CallerLimits.ts"
+import { Incidents } from "./Incidents.ts"
 import { LineBodies } from "./LineBodies.ts"
 import { PurchaseReader } from "../contract/PurchaseReader.ts"
 import type { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
@@ -71,6 +72,7 @@ export interface EdgeRuntime extends EdgeProcess {
   readonly limits: CallerLimits
   readonly purchaseEventBytes: EventBytes
   readonly alertEventBytes: EventBytes
+  readonly incidents: Incidents
 }
 
 /** Makes the runtime of one edge. */
@@ -80,7 +82,8 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   lineBodies: new LineBodies(),
   limits: new CallerLimits(process.callerLimits ?? limitsDefault),
   purchaseEventBytes: new EventBytes(purchaseEvents),
-  alertEventBytes: new EventBytes(alertEvents)
+  alertEventBytes: new EventBytes(alertEvents),
+  incidents: new Incidents()
 })
 
 /** The answer to a request that failed by a mistake of the server. The mistake is logged. */
@@ -92,9 +95,36 @@ export const serverMistake = problem(
 /** The answer to a request that would store something while the process stops. */
 export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
 
-/** Answers a request with a problem. */
-export const refusal = (edge: EdgeRuntime, http: HttpContext, what: Problem): Response =>
-  problemResponse(what, instanceOf(edge, http))
+/** Answers a request with a problem. `incident` is the id under which the log has its cause. */
+export const refusal = (edge: EdgeRuntime, http: HttpContext, what: Problem, incident?: string): Response =>
+  problemResponse(what, instanceOf(edge, http), incident)
+
+/** The least status of a problem that is a failure of the service, and not of the request. */
+const serverFailureMin = 500
+
+/**
+ * Answers a request with a problem. If the service failed, the problem has an id, and the log has the cause under that
+ * id. `cause` is for the log only, so it may have words of the broker.
+ */
+export const loggedRefusal = async (
+  edge: EdgeRuntime,
+  http: HttpContext,
+  what: Problem,
+  cause: { readonly text: string; readonly logged: unknown }
+): Promise<Response> => {
+  if (what.status < serverFailureMin) return refusal(edge, http, what)
+  const { id, isNew } = edge.incidents.of(`${what.kind} ${cause.text}`)
+  const isMistake = what.kind === "internal-error"
+  const told = (isMistake ? Effect.logError : Effect.logWarning)(
+    isMistake ? "a request failed" : "a request was not served",
+    cause.logged
+  )
+  if (isNew) {
+    const { kind } = what
+    await edge.runPromiseExit(Effect.annotateLogs(told, { incident: id, kind, instance: instanceOf(edge, http) }))
+  }
+  return refusal(edge, http, what, id)
+}
 
 /** Runs a route's effect, and answers a failure as a problem. `options.signal` interrupts the effect. */
 export const respond = async (
@@ -106,11 +136,15 @@ export const respond = async (
   const exit = await edge.runPromiseExit(effect, options)
   if (Exit.isSuccess(exit)) return exit.value
   const failure = failureOf(exit)
-  if (failure !== undefined) return refusal(edge, http, problemOf(failure))
-  const gone = Cause.hasInterruptsOnly(exit.cause)
-  if (!gone) await edge.runPromiseExit(Effect.logError("a request failed", exit.cause))
-  const ended = problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
-  return refusal(edge, http, gone ? ended : serverMistake)
+  if (failure !== undefined) {
+    const text = isProblem(failure) ? failure.detail : failure.message
+    return loggedRefusal(edge, http, problemOf(failure), { text, logged: text })
+  }
+  if (Cause.hasInterruptsOnly(exit.cause)) {
+    const ended = problem("unavailable", "The request was ended before it was answered.", { "retry-after": "1" })
+    return refusal(edge, http, ended)
+  }
+  return loggedRefusal(edge, http, serverMistake, { text: Cause.pretty(exit.cause), logged: exit.cause })
 }
 
 /** Fails with the problem that a check returned, or succeeds with its value. */

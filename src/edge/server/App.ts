@@ -1,7 +1,6 @@
-import { Effect } from "effect"
 import { Hono } from "hono"
 import { admitted, notAllowed, unlessAccepted } from "./Preconditions.ts"
-import { type EdgeProcess, makeEdgeRuntime, refusal, serverMistake } from "../runtime/EdgeRuntime.ts"
+import { type EdgeProcess, loggedRefusal, makeEdgeRuntime, refusal, serverMistake } from "../runtime/EdgeRuntime.ts"
 import { measured } from "./EdgeMetrics.ts"
 import { problem, problemResponse } from "../contract/Problem.ts"
 import { instanceOf, referenceTo } from "../contract/Reference.ts"
@@ -74,9 +73,8 @@ export const makeApp = (process: EdgeProcess): Hono => {
         problem("not-found", `No route has the path ${instanceOf(edge, http)}. GET / lists the routes.`)
       )
   )
-  app.onError(async (error, http) => {
-    await edge.runPromiseExit(Effect.logError("a request failed", error))
-    return refusal(edge, http, serverMistake)
+  app.onError((error, http) => {
+    return loggedRefusal(edge, http, serverMistake, { text: String(error), logged: error })
   })
   return app
 }

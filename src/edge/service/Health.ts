@@ -1,6 +1,8 @@
 import { Duration, Effect, Exit, Schema } from "effect"
 import { ConnectionState } from "../../nats/client/ConnectionState.ts"
+import { apiCode } from "../../nats/client/JetStreamApi.ts"
 import { InputLog } from "../../nats/InputLog.ts"
+import { failureOf } from "../../runtime/ExitFailure.ts"
 import { Count } from "../contract/AnswerBodies.ts"
 import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
 
@@ -41,7 +43,15 @@ export const storingNow: Effect.Effect<StoringHealth, never, ConnectionState | I
   if (!broker.isConnected()) return cannotStore("there is no connection to the broker")
   const input = yield* InputLog
   const asked = yield* Effect.exit(Effect.timeout(input.capacity, healthWait))
-  if (Exit.isFailure(asked)) return cannotStore("the broker does not answer for the input log")
+  if (Exit.isFailure(asked)) {
+    const failure = failureOf(asked)
+    const isGone = failure?._tag === "BrokerRefused" && failure.code === apiCode.streamNotFound
+    return cannotStore(
+      isGone
+        ? "the input log is gone from the broker. Restore it from a backup, or create it with main.ts --role setup"
+        : "the broker does not answer for the input log"
+    )
+  }
   const { bytes, bytesMax } = asked.value
   if (bytes + purchaseBytes > bytesMax) {
     return cannotStore(

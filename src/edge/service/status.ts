@@ -1,6 +1,8 @@
 import { Effect, Schema } from "effect"
 import { AlertFeed } from "../../alerts/AlertFeed.ts"
 import { Feed } from "../../feed/Feed.ts"
+import { plainMessageOf } from "../../protocol/BrokerError.ts"
+import { readToken } from "../../protocol/Subject.ts"
 import type { WorkDone } from "../../nats/WorkerBucket.ts"
 import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
 import { ApplyingHealth, applyingOf, StoringHealth, storingNow, unknownApplying } from "./Health.ts"
@@ -63,6 +65,12 @@ export const SystemState = Schema.Struct({
       }),
       rejected: Schema.optionalKey(Count).annotateKey({
         description: "How many purchases it has rejected since it began."
+      }),
+      stoppedAccounts: Schema.optionalKey(
+        Schema.Array(Schema.Struct({ userId: Schema.String, problem: Schema.String }))
+      ).annotateKey({
+        description:
+          "Accounts whose records cannot be read, at most ten. Their purchases are kept as rejected records. Missing if there are none."
       })
     })
   ).annotateKey({ description: "The workers that were heard in the last minute and have not left." }),
@@ -104,7 +112,7 @@ const workerState = (
   { worker, instance, storedAt, isAlive, silentMilliseconds, work }: WorkerStatus,
   partitions: ReadonlyArray<PartitionStatus>
 ) => {
-  const { startedAt, ...counts }: Partial<WorkDone> = work ?? {}
+  const { startedAt, stopped, ...counts }: Partial<WorkDone> = work ?? {}
   return {
     worker,
     process: instance,
@@ -113,7 +121,12 @@ const workerState = (
     silentMilliseconds,
     partitions: partitions.filter(({ owner }) => owner === worker).map(({ partition }) => partition),
     ...(startedAt === undefined ? {} : { startedAt: instant(startedAt) }),
-    ...counts
+    ...counts,
+    ...(stopped === undefined
+      ? {}
+      : {
+          stoppedAccounts: stopped.map(({ account, problem }) => ({ userId: readToken(account) ?? account, problem }))
+        })
   }
 }
 
@@ -145,7 +158,7 @@ const statusRoute = route({
     const storing = yield* storingNow
     const reading = yield* status.current.pipe(
       Effect.mapError((failure) =>
-        problem("unavailable", `${storing.detail} ${unknownApplying.detail} (${failure.message}.)`, {
+        problem("unavailable", `${storing.detail} ${unknownApplying.detail} (${plainMessageOf(failure)}.)`, {
           "retry-after": "1"
         })
       )

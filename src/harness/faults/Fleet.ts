@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { type Ask, askAt } from "../system/Shopper.ts"
 import { freePort, TestBroker, until } from "../system/TestBroker.ts"
+import { setUpStreams, testSettings } from "../system/TestLedger.ts"
 import { TestProcess } from "../system/TestProcess.ts"
 import { Proxy } from "./Proxy.ts"
 import { SmallDisk } from "./SmallDisk.ts"
@@ -145,6 +146,8 @@ export class Fleet {
     try {
       for (const { broker } of brokers) broker.launch()
       for (const { broker } of brokers) await broker.untilHealthy(startWithin)
+      const replicas = String(brokers.length)
+      await setUpStreams(testSettings({ ...options.environment, NATS_URL: fleet.brokerUrls, REPLICAS: replicas }))
       for (let number = 1; number <= options.workers; number += 1) await fleet.add("worker", `worker-${number}`)
       for (let number = 1; number <= options.edges; number += 1) await fleet.add("edge", `edge-${number}`)
       await fleet.untilReady()
@@ -286,13 +289,14 @@ export class Fleet {
     this.isStopping = true
     this.heal()
     await Promise.all([...this.running].map((process) => process.kill()))
-    await Promise.all(this.brokers.map(({ broker }) => broker.kill()))
+    const stopped = await Promise.allSettled(this.brokers.map(({ broker }) => broker.stop()))
     const proxies = [
       ...[...this.members].flatMap((member) => member.proxies),
       ...this.brokers.flatMap(({ routes }) => routes)
     ]
     await Promise.all(proxies.map((proxy) => proxy.close()))
     this.abandon()
+    for (const result of stopped) if (result.status === "rejected") throw result.reason
   }
 
   /** Kills and removes everything at once, when the test process exits. */

@@ -6,6 +6,7 @@ import { seeded } from "../system/Random.ts"
 import { type Ask, askAt, readAccount } from "../system/Shopper.ts"
 import { sold } from "../system/Sold.ts"
 import { freePort, projectRoot, TestBroker, until } from "../system/TestBroker.ts"
+import { setUpStreams, testSettings } from "../system/TestLedger.ts"
 import { TestProcess } from "../system/TestProcess.ts"
 import type { CuttableDisk } from "./CuttableDisk.ts"
 
@@ -69,6 +70,7 @@ class Machine {
       directory: disk.mountPoint,
       ...(syncsAlways ? {} : { configuration: lazyConfiguration(disk.directory) })
     })
+    await setUpStreams(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))
     const machine = new Machine(disk, broker, await freePort())
     machine.startProcesses()
     await machine.ready()

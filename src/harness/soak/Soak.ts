@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { BrokerAdmin } from "../system/BrokerAdmin.ts"
 import { type Ask, askAt, read } from "../system/Shopper.ts"
 import { freePort, TestBroker, until } from "../system/TestBroker.ts"
+import { setUpStreams, testSettings } from "../system/TestLedger.ts"
 import { TestProcess } from "../system/TestProcess.ts"
 import { userIn } from "../system/TestSystem.ts"
 import { Crowd } from "./Crowd.ts"
@@ -153,6 +154,7 @@ class SoakedSystem {
     const profilePort = await freePort()
     const broker = await TestBroker.start({ arguments: ["--profile", String(profilePort)] })
     const admin = await BrokerAdmin.open(broker.url, partitions)
+    await setUpStreams(testSettings({ ...environment, NATS_URL: broker.url }))
     const system = new SoakedSystem(broker, profilePort, admin, port, plan)
     const isReady = () =>
       system.ask("/readyz").then(

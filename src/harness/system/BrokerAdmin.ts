@@ -1,9 +1,10 @@
-import { connect, type ConsumerInfo, headers, type NatsConnection } from "nats"
+import { type ConsumerInfo, headers, type NatsConnection } from "nats"
 import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
 import type { Revision } from "../../account/Revision.ts"
 import { decodeRevision } from "../../protocol/RevisionCodec.ts"
 import { commitSubject, inputStream, journalPrefix, journalStream, partitionOf } from "../../protocol/Subject.ts"
 import { until } from "./TestBroker.ts"
+import { connectAs } from "./TestKeys.ts"
 
 interface Answer {
   readonly error?: { readonly err_code: number; readonly description: string }
@@ -57,7 +58,7 @@ export class BrokerAdmin {
 
   static async open(url: string, partitions: number): Promise<BrokerAdmin> {
     return new BrokerAdmin(
-      await connect({ servers: url.split(","), maxReconnectAttempts: -1, reconnectTimeWait: 50 }),
+      await connectAs("admin", url, { maxReconnectAttempts: -1, reconnectTimeWait: 50 }),
       partitions
     )
   }

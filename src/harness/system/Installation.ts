@@ -3,6 +3,7 @@ import { Pressure } from "./Pressure.ts"
 import { type Ask, askAt, exactJson, readAccount } from "./Shopper.ts"
 import { freePort, until } from "./TestBroker.ts"
 import { TestCluster } from "./TestCluster.ts"
+import { setUpStreams, testSettings } from "./TestLedger.ts"
 import { TestProcess } from "./TestProcess.ts"
 import { userIn } from "./TestSystem.ts"
 import { Traffic } from "./Traffic.ts"
@@ -48,6 +49,7 @@ export class Installation {
       REPLICAS: "3",
       LOG_LEVEL: process.env["LOG_LEVEL"] ?? "Warn"
     }
+    await setUpStreams(testSettings(common))
     const ports = await Promise.all(Array.from({ length: edges }, freePort))
     const environments = new Map<string, Readonly<Record<string, string>>>()
     for (const [index, port] of ports.entries()) {

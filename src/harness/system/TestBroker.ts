@@ -1,11 +1,12 @@
 import { randomInt } from "node:crypto"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { isFrozen } from "./Freeze.ts"
+import { testUsers } from "./TestKeys.ts"
 
 /** The root directory of the project. */
 export const projectRoot = new URL("../../..", import.meta.url).pathname
@@ -86,27 +87,38 @@ export interface TestBrokerOptions {
    * directory.
    */
   readonly directory?: string
-  /** The path of the broker's configuration, instead of the project's nats.conf. */
+  /** The path of the broker's configuration, instead of the project's nats.conf. The users come after it. */
   readonly configuration?: string
+  /** `false` leaves out the users of the ledger, for a broker that asks nobody, or that has other users. */
+  readonly hasUsers?: boolean
   /** Further arguments of the server. */
   readonly arguments?: ReadonlyArray<string>
 }
 
-/** A broker for one test, on free ports. By default it has a temporary directory and the project's nats.conf. */
+/** A line of the broker's log about a client that wanted more than its role may. */
+const violation = / Violation |authentication error/
+
+/**
+ * A broker for one test, on free ports. By default it has a temporary directory, the project's nats.conf, and the users and
+ * permissions of the ledger. A client that wants more than its role may makes `stop` fail.
+ */
 export class TestBroker {
   readonly port: number
   readonly monitorPort: number
   readonly directory: string
   private readonly isTemporary: boolean
-  private readonly commandLine: ReadonlyArray<string>
+  private readonly options: TestBrokerOptions
+  /** The directory of the configuration and the log. They are apart from the data, whose disk a test may take away. */
+  private readonly scratch = mkdtempSync(join(tmpdir(), "purchase-ledger-broker-"))
   private process: ChildProcess | undefined
+  private violationsTaken = 0
 
   private constructor(port: number, monitorPort: number, options: TestBrokerOptions) {
     this.port = port
     this.monitorPort = monitorPort
     this.isTemporary = options.directory === undefined
     this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "purchase-ledger-test-"))
-    this.commandLine = ["-c", options.configuration ?? join(projectRoot, "nats.conf"), ...(options.arguments ?? [])]
+    this.options = options
   }
 
   /** Returns a broker that has its ports and is not started. */
@@ -157,20 +169,40 @@ export class TestBroker {
 
   /** Starts the broker without waiting, because one broker of a cluster is not healthy without another. */
   launch(): void {
-    this.process = spawn(serverPath(), this.commandLine, {
-      stdio: "ignore",
-      env: {
-        ...environment(),
-        NATS_PORT: String(this.port),
-        NATS_MONITOR_PORT: String(this.monitorPort),
-        NATS_STORE_DIR: join(this.directory, "nats")
-      }
+    const { configuration = join(projectRoot, "nats.conf"), hasUsers = true } = this.options
+    const path = join(this.scratch, "broker.conf")
+    const included = `include ${JSON.stringify(relative(this.scratch, configuration))}\n`
+    writeFileSync(path, included + (hasUsers ? testUsers() : ""))
+    const log = openSync(this.logPath, "a")
+    // The monitoring answers any web page, so only tests open it.
+    const monitoring = ["-m", String(this.monitorPort)]
+    this.process = spawn(serverPath(), ["-c", path, ...monitoring, ...(this.options.arguments ?? [])], {
+      stdio: ["ignore", log, log],
+      env: { ...environment(), NATS_PORT: String(this.port), NATS_STORE_DIR: join(this.directory, "nats") }
     })
+    closeSync(log)
+  }
+
+  private get logPath(): string {
+    return join(this.scratch, "broker.log")
+  }
+
+  /** Returns everything that the broker logged; an empty text before its first start. */
+  log(): string {
+    return existsSync(this.logPath) ? readFileSync(this.logPath, "utf8") : ""
+  }
+
+  /** Returns the violations of permissions since the last call. A test that expects some takes them. */
+  takeViolations(): ReadonlyArray<string> {
+    const lines = this.log()
+      .split("\n")
+      .filter((line) => violation.test(line))
+    return lines.slice(this.violationsTaken, (this.violationsTaken = lines.length))
   }
 
   async untilHealthy(withinMilliseconds?: number): Promise<void> {
     const isHealthy = async () => {
-      if (!this.isRunning) throw new Error(`the broker ended with ${this.process?.exitCode}`)
+      if (!this.isRunning) throw new Error(`the broker ended with ${this.process?.exitCode}: ${this.log()}`)
       return (await this.monitoring("/healthz"))?.status === "ok"
     }
     await until("the broker is healthy", isHealthy, withinMilliseconds)
@@ -203,9 +235,15 @@ export class TestBroker {
     await ended
   }
 
-  /** Ends the broker, and removes its data if the directory is temporary. */
+  /**
+   * Ends the broker, and removes its data if the directory is temporary. Fails if a client wanted more than its role may,
+   * unless a test has taken those violations.
+   */
   async stop(): Promise<void> {
     await this.kill("SIGKILL")
+    const violations = this.takeViolations()
     if (this.isTemporary) rmSync(this.directory, { recursive: true, force: true })
+    rmSync(this.scratch, { recursive: true, force: true })
+    if (violations.length > 0) throw new Error(`the broker refused clients:\n${violations.join("\n")}`)
   }
 }

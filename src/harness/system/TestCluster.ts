@@ -77,6 +77,7 @@ export class TestCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.brokers.map((broker) => broker.stop()))
+    const stopped = await Promise.allSettled(this.brokers.map((broker) => broker.stop()))
+    for (const result of stopped) if (result.status === "rejected") throw result.reason
   }
 }

@@ -15,15 +15,24 @@ import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
 import { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import { PartitionWorker } from "../../partition/PartitionWorker.ts"
 import { Judge } from "../../judge/Judge.ts"
-import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer } from "../../Layers.ts"
+import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer, setUp } from "../../Layers.ts"
 import { callerLimitsOf, type Settings, settings as readSettings } from "../../Settings.ts"
 import { describedApp } from "./Description.ts"
+import { testKeyFile } from "./TestKeys.ts"
 
 /** Returns the settings of a test's processes, read from an environment. */
 export const testSettings = (environment: Record<string, string>): Settings =>
-  Effect.runSync(readSettings.parse(ConfigProvider.fromEnvRecord({ LOG_LEVEL: "Error", ...environment })))
+  Effect.runSync(
+    readSettings.parse(
+      ConfigProvider.fromEnvRecord({ LOG_LEVEL: "Error", NATS_NKEY_FILE: testKeyFile, ...environment })
+    )
+  )
 
 const quiet = (settings: Settings) => Layer.succeed(References.MinimumLogLevel, settings.logLevel)
+
+/** Creates the streams of a test's broker, as `main.ts --role setup` does. */
+export const setUpStreams = (settings: Settings): Promise<void> =>
+  Effect.runPromise(setUp(settings).pipe(Effect.provide(quiet(settings))))
 
 type Chain = (typeof CommitChain)["Service"]
 type Heads = (typeof HeadStore)["Service"]
@@ -53,10 +62,11 @@ export const startWorker = async (settings: Settings, replace: Replacements = {}
     Layer.effect(InputLog, Effect.map(Effect.service(InputLog), replace.input ?? same)),
     Layer.effect(RejectedRecords, Effect.map(Effect.service(RejectedRecords), replace.rejected ?? same))
   )
-  const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test worker")))
+  const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "worker", "test worker")))
   const runtime = ManagedRuntime.make(
     measuredWorkerLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
   )
+  await setUpStreams(settings)
   const worker = await runtime.runPromise(Effect.service(PartitionWorker))
   return { runtime, worker, stop: () => runtime.dispose() }
 }
@@ -81,10 +91,11 @@ export const startJudge = async (settings: Settings, replace: JudgeReplacements 
     Layer.effect(JudgeReader, Effect.map(Effect.service(JudgeReader), replace.reader ?? same)),
     Layer.effect(JudgeSigns, Effect.map(Effect.service(JudgeSigns), replace.signs ?? same))
   )
-  const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "test judge")))
+  const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "judge", "test judge")))
   const runtime = ManagedRuntime.make(
     judgeLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
   )
+  await setUpStreams(settings)
   const judge = await runtime.runPromise(Effect.service(Judge))
   return { runtime, judge, stop: () => runtime.dispose() }
 }
@@ -104,10 +115,11 @@ export interface TestEdge {
 export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   const runtime = ManagedRuntime.make(
     Layer.merge(edgeLayer(settings), accessLayer(settings)).pipe(
-      Layer.provideMerge(brokerLayer(settings, "test edge")),
+      Layer.provideMerge(brokerLayer(settings, "edge", "test edge")),
       Layer.provideMerge(quiet(settings))
     )
   )
+  await setUpStreams(settings)
   const services = await runtime.runPromise(Effect.context<EdgeServices | AccessControl>())
   const { access } = Context.get(services, AccessControl)
   let isDraining = false

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { isFrozen } from "./Freeze.ts"
+import { testKeyFile } from "./TestKeys.ts"
 import { compileCache, projectRoot, until } from "./TestBroker.ts"
 
 /** How a process ended. */
@@ -38,6 +39,7 @@ export class TestProcess {
         PATH: process.env["PATH"],
         NODE_COMPILE_CACHE: compileCache,
         LOG_LEVEL: "Warn",
+        NATS_NKEY_FILE: testKeyFile,
         ...environment
       },
       stdio: ["ignore", "pipe", "pipe", "ipc"]

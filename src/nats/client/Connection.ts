@@ -1,7 +1,9 @@
-import { Context, Duration, Effect, Fiber, Layer, type Scope } from "effect"
-import { connect, Events, type NatsConnection } from "nats"
+import { Context, Duration, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
+import { connect, createInbox, type ConnectionOptions, Events, type NatsConnection } from "nats"
 import { BrokerUnavailable, type OutcomeUnknown } from "../../protocol/BrokerError.ts"
 import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
+import { connectionOptions, type CredentialFiles, type CredentialsRefused } from "./BrokerCredentials.ts"
+import type { BrokerRole } from "./BrokerRole.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
 /** The time after which a starting process logs that it waits for its broker. */
@@ -18,10 +20,17 @@ export interface ConnectionSettings {
   readonly url: string
   /** The name under which the broker lists this connection. */
   readonly name: string
+  /** The role in which this process connects. The role chooses the key, and the subjects of answers. */
+  readonly role: BrokerRole
+  readonly files?: CredentialFiles
 }
 
 export interface BrokerConnection {
   readonly client: NatsConnection
+  /** Returns a subject for answers, which only this connection's role may receive. */
+  readonly newInbox: () => string
+  /** Opens another connection to the same broker in another role, and closes it with the scope. */
+  readonly inRole: (role: BrokerRole) => Effect.Effect<BrokerConnection, CredentialsRefused, Scope.Scope>
   readonly request: RequestInbox["request"]
   readonly requestAll: RequestInbox["requestAll"]
   readonly isConnected: () => boolean
@@ -36,24 +45,26 @@ export interface BrokerConnection {
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
-const acquire = ({ servers, isEncrypted, credentials }: BrokerAddress, name: string) =>
+/** Connects, and tries each address once. Fails with the reason of the last attempt. */
+const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions, name: string) =>
   Effect.acquireRelease(
-    Effect.promise(() =>
-      connect({
-        servers: [...servers],
-        ...credentials,
-        // Without this the client ignores `tls://`, and sends its password in the clear to a broker that offers no TLS.
-        ...(isEncrypted ? { tls: {} } : {}),
-        name,
-        waitOnFirstConnect: true,
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: Duration.toMillis(reconnectRetryWait),
-        reconnectJitter: Duration.toMillis(reconnectRetryWait),
-        pingInterval: Duration.toMillis(pingInterval),
-        maxPingOut: pingsUnansweredMax,
-        timeout: Duration.toMillis(pingInterval)
-      })
-    ),
+    Effect.tryPromise({
+      try: () =>
+        connect({
+          ...options,
+          servers: [...servers],
+          name,
+          maxReconnectAttempts: -1,
+          // Keys may be changed at the broker before they are changed here. Without this the client would give up.
+          ignoreAuthErrorAbort: true,
+          reconnectTimeWait: Duration.toMillis(reconnectRetryWait),
+          reconnectJitter: Duration.toMillis(reconnectRetryWait),
+          pingInterval: Duration.toMillis(pingInterval),
+          maxPingOut: pingsUnansweredMax,
+          timeout: Duration.toMillis(pingInterval)
+        }),
+      catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+    }),
     // The last published messages still go out, for instance answers that decline questions.
     (client) =>
       Effect.promise(() => client.flush().catch(() => undefined)).pipe(
@@ -61,6 +72,28 @@ const acquire = ({ servers, isEncrypted, credentials }: BrokerAddress, name: str
         Effect.andThen(Effect.promise(() => client.close()))
       )
   )
+
+/** Connects, and tries again until it succeeds. After some seconds logs once why it waits. */
+const acquire = Effect.fnUntraced(function* (
+  { servers, isEncrypted }: BrokerAddress,
+  options: ConnectionOptions,
+  name: string
+) {
+  let reason = "no answer yet"
+  const told = Effect.suspend(() =>
+    Effect.logWarning(isEncrypted ? "waiting for a broker that offers TLS" : "waiting for the broker").pipe(
+      Effect.annotateLogs({ url: servers.join(","), reason })
+    )
+  )
+  const waiting = yield* Effect.forkChild(Effect.delay(told, connectWaitLoggedAfter))
+  const client = yield* connectOnce(servers, options, name).pipe(
+    Effect.tapError((failure) => Effect.sync(() => void (reason = failure.message))),
+    Effect.retry({ schedule: Schedule.spaced(reconnectRetryWait) }),
+    Effect.orDie
+  )
+  yield* Fiber.interrupt(waiting)
+  return client
+})
 
 /** Returns the failure of an operation that needs a majority of the brokers, while most brokers are gone. */
 export const noMajority = (operation: string): BrokerUnavailable =>
@@ -79,75 +112,88 @@ const makeMajority = (client: NatsConnection): (() => boolean) => {
   }
 }
 
+/** Tells the listeners of a client when its connection is lost, is back, or is refused a subject. */
+const watchStatus = async (
+  client: NatsConnection,
+  told: { readonly lost: () => void; readonly back: () => void; readonly refused: (reason: string) => void },
+  hasMajority: () => boolean
+): Promise<void> => {
+  void client.closed().then(told.lost)
+  for await (const status of client.status()) {
+    hasMajority()
+    if (status.type === Events.Disconnect) told.lost()
+    else if (status.type === Events.Reconnect) told.back()
+    else if (status.type === Events.Error)
+      told.refused(`${status.data} ${JSON.stringify(status.permissionContext ?? {})}`)
+  }
+}
+
+/** Opens a connection, and closes it with the scope. Waits for the broker for as long as it takes. */
+const openConnection = (
+  settings: ConnectionSettings
+): Effect.Effect<BrokerConnection, CredentialsRefused, Scope.Scope> =>
+  Effect.gen(function* () {
+    const address = readBrokerAddress(settings.url)
+    const options = yield* connectionOptions(settings.files ?? {}, settings.role, address)
+    const url = address.servers.join(",")
+    const client = yield* acquire(address, options, settings.name)
+    const newInbox = () => createInbox(options.inboxPrefix)
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const listeners = new Set<() => void>()
+    const hasMajority = makeMajority(client)
+    let connected = true
+    let isClosing = false
+    const inbox = yield* Effect.acquireRelease(
+      Effect.sync(() => makeRequestInbox(client, newInbox(), () => connected)),
+      (opened) => Effect.sync(() => opened.close())
+    )
+    const lost = () => {
+      if (!connected || isClosing) return
+      connected = false
+      run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url })))
+      inbox.disconnected()
+    }
+    const back = () => {
+      if (connected) return
+      connected = true
+      run(Effect.logInfo("broker back").pipe(Effect.annotateLogs({ url: client.getServer() })))
+      for (const listener of listeners) listener()
+    }
+    // The operation itself fails without an answer.
+    const refused = (reason: string) => {
+      const { role } = settings
+      run(Effect.logError("the broker refuses something to this role").pipe(Effect.annotateLogs({ role, reason })))
+    }
+    void watchStatus(client, { lost, back, refused }, hasMajority)
+    yield* Effect.addFinalizer(() => Effect.sync(() => void (isClosing = true)))
+
+    const onReconnect = (listener: () => void) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void listeners.add(listener)),
+        () => Effect.sync(() => void listeners.delete(listener))
+      )
+
+    // Without a majority there can be no election, so another attempt soon would not help.
+    const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
+      failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
+        ? noMajority(failure.operation)
+        : failure
+
+    return {
+      client,
+      newInbox,
+      inRole: (role) => openConnection({ ...settings, role, name: `${role} of ${settings.name}` }),
+      request: (request: Request) => Effect.mapError(inbox.request(request), withoutMajority),
+      requestAll: (request, isLast) => Effect.mapError(inbox.requestAll(request, isLast), withoutMajority),
+      isConnected: () => connected,
+      hasMajority,
+      onReconnect
+    }
+  })
+
 /**
  * The one connection of a process to its broker, for the services in `src/nats`. The connection reconnects by itself.
  */
 export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {
-  static readonly layer = (settings: ConnectionSettings) =>
-    Layer.effect(
-      Connection,
-      Effect.gen(function* () {
-        const address = readBrokerAddress(settings.url)
-        const url = address.servers.join(",")
-        const waiting = yield* Effect.forkChild(
-          Effect.logWarning(
-            address.isEncrypted ? "waiting for a broker that offers TLS" : "waiting for the broker"
-          ).pipe(Effect.annotateLogs({ url }), Effect.delay(connectWaitLoggedAfter))
-        )
-        const client = yield* acquire(address, settings.name)
-        yield* Fiber.interrupt(waiting)
-        const run = Effect.runForkWith(yield* Effect.context<never>())
-        const listeners = new Set<() => void>()
-        const hasMajority = makeMajority(client)
-        let connected = true
-        let isClosing = false
-        const inbox = yield* Effect.acquireRelease(
-          Effect.sync(() => makeRequestInbox(client, () => connected)),
-          (opened) => Effect.sync(() => opened.close())
-        )
-        const lost = () => {
-          if (!connected || isClosing) return
-          connected = false
-          run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url })))
-          inbox.disconnected()
-        }
-        const back = () => {
-          if (connected) return
-          connected = true
-          run(Effect.logInfo("broker back").pipe(Effect.annotateLogs({ url: client.getServer() })))
-          for (const listener of listeners) listener()
-        }
-        const watch = async () => {
-          for await (const status of client.status()) {
-            hasMajority()
-            if (status.type === Events.Disconnect) lost()
-            else if (status.type === Events.Reconnect) back()
-          }
-        }
-        void watch()
-        void client.closed().then(lost)
-        yield* Effect.addFinalizer(() => Effect.sync(() => void (isClosing = true)))
-
-        const onReconnect = (listener: () => void) =>
-          Effect.acquireRelease(
-            Effect.sync(() => void listeners.add(listener)),
-            () => Effect.sync(() => void listeners.delete(listener))
-          )
-
-        // Without a majority there can be no election, so another attempt soon would not help.
-        const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
-          failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
-            ? noMajority(failure.operation)
-            : failure
-
-        return Connection.of({
-          client,
-          request: (request: Request) => Effect.mapError(inbox.request(request), withoutMajority),
-          requestAll: (request, isLast) => Effect.mapError(inbox.requestAll(request, isLast), withoutMajority),
-          isConnected: () => connected,
-          hasMajority,
-          onReconnect
-        })
-      })
-    )
+  static readonly layer = (settings: ConnectionSettings) => Layer.effect(Connection, openConnection(settings))
 }

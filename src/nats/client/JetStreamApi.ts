@@ -28,8 +28,10 @@ export const apiCode = {
   insufficientResources: 10_023
 } as const
 
-/** Reasons in plainer words than the broker's. All other reasons are given in the broker's own words. */
+/** Reasons in plainer words than the broker's. Callers see no other words about an error. */
 const plainReasons: Readonly<Record<number, string>> = {
+  [apiCode.streamNotFound]: "the stream is gone; restore it from a backup",
+  [apiCode.consumerNotFound]: "the reader of the stream is gone",
   [apiCode.temporarilyUnavailable]: "it has no leader for this yet",
   [apiCode.streamFull]: "its store is full",
   [apiCode.insufficientResources]: "its disk or memory is full"
@@ -45,10 +47,10 @@ interface ApiError {
 /** Returns the failure for an error of the API: `BrokerUnavailable` if there is no leader, else `BrokerRefused`. */
 export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
   const code = error.err_code ?? error.code
-  const reason = plainReasons[code] ?? error.description ?? "it gave no reason"
-  return code === apiCode.temporarilyUnavailable
-    ? new BrokerUnavailable({ operation, reason })
-    : new BrokerRefused({ operation, code, reason })
+  const plain = plainReasons[code]
+  const reason = error.description ?? "it gave no reason"
+  if (code === apiCode.temporarilyUnavailable) return new BrokerUnavailable({ operation, reason: plain ?? reason })
+  return new BrokerRefused({ operation, code, reason, ...(plain === undefined ? {} : { plain }) })
 }
 
 /**

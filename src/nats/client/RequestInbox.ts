@@ -1,5 +1,5 @@
 import { Duration, Effect } from "effect"
-import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from "nats"
+import { type Msg, type MsgHdrs, type NatsConnection } from "nats"
 import { BrokerUnavailable, OutcomeUnknown } from "../../protocol/BrokerError.ts"
 import { isUnserved } from "./JetStreamStatus.ts"
 
@@ -97,11 +97,15 @@ class WaitingRequests {
 }
 
 /**
- * Makes an inbox whose requests share one subscription. The client's `request` makes a timer and a promise for each
+ * Makes an inbox whose requests share one subscription, below the subject `inbox`. The client's `request` makes a timer and a promise for each
  * call, which costs more. Here one sweep checks all deadlines.
  */
-export const makeRequestInbox = (connection: NatsConnection, isConnected: () => boolean): RequestInbox => {
-  const prefix = `${createInbox()}.`
+export const makeRequestInbox = (
+  connection: NatsConnection,
+  inbox: string,
+  isConnected: () => boolean
+): RequestInbox => {
+  const prefix = `${inbox}.`
   const requests = new WaitingRequests()
   const subscription = connection.subscribe(`${prefix}*`, {
     callback: (_error, message) => requests.take(message.subject.slice(prefix.length), message)

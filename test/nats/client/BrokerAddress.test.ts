@@ -49,7 +49,7 @@ describe("a broker without TLS", () => {
     const logger = Logger.make<unknown, void>(({ message }) => void logged.push(message))
     const url = `nats://127.0.0.1:${broker.port},tls://ledger:secret@127.0.0.1:${broker.port}`
     const connecting = Effect.runFork(
-      Layer.build(Connection.layer({ url, name: "test" })).pipe(
+      Layer.build(Connection.layer({ url, name: "test", role: "edge" })).pipe(
         Effect.scoped,
         Effect.provide(Logger.layer([logger])),
         Effect.provideService(References.MinimumLogLevel, "Info")
@@ -68,9 +68,9 @@ describe("a broker without TLS", () => {
 
 describe("a broker that asks who one is", () => {
   it("a broker that asks for credentials takes the name and password of NATS_URL", async () => {
-    const broker = await TestBroker.start({ arguments: ["--user", "ledger", "--pass", "p@ss/word"] })
+    const broker = await TestBroker.start({ hasUsers: false, arguments: ["--user", "ledger", "--pass", "p@ss/word"] })
     const url = `nats://ledger:${encodeURIComponent("p@ss/word")}@127.0.0.1:${broker.port}`
-    const edge = await startEdge(testSettings({ NATS_URL: url }))
+    const edge = await startEdge(testSettings({ NATS_URL: url, NATS_NKEY_FILE: "" }))
     expect((await edge.app.request("/readyz")).status).toBe(200)
     await edge.stop()
     await broker.stop()

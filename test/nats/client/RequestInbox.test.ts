@@ -1,9 +1,11 @@
 import { startedBeforeAll } from "../../support/StartedBefore.ts"
 import { Effect, Exit, Fiber } from "effect"
-import { connect, headers, type Msg, type NatsConnection } from "nats"
+import { createInbox, headers, type Msg, type NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { makeRequestInbox, type RequestInbox } from "../../../src/nats/client/RequestInbox.ts"
+import { inboxPrefixOf } from "../../../src/nats/client/BrokerRole.ts"
 import { TestBroker, until } from "../../../src/harness/system/TestBroker.ts"
+import { connectAs } from "../../../src/harness/system/TestKeys.ts"
 
 const isEnd = (message: Msg): boolean => message.string() === "end"
 
@@ -14,9 +16,9 @@ describe("Requests with several answers", () => {
   let inbox: RequestInbox
 
   beforeAll(async () => {
-    asking = await connect({ servers: broker.url })
-    answering = await connect({ servers: broker.url })
-    inbox = makeRequestInbox(asking, () => true)
+    asking = await connectAs("admin", broker.url)
+    answering = await connectAs("admin", broker.url)
+    inbox = makeRequestInbox(asking, createInbox(inboxPrefixOf("admin")), () => true)
   })
 
   afterAll(async () => {

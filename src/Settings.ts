@@ -104,6 +104,9 @@ export const settings = Config.all({
     certificateKey: file("NATS_CERT_KEY_FILE")
   }).pipe(Config.map(given)),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
+  edgeCertificate: Config.all({ certificate: file("TLS_CERT_FILE"), key: file("TLS_KEY_FILE") }).pipe(
+    Config.map(given)
+  ),
   insecureOpen: Config.schema(Schema.Literals(["yes", "no"]), "INSECURE_OPEN").pipe(Config.withDefault("no" as const)),
   auth: Config.schema(Schema.Literals(["none", "tokens", "jwt"]), "AUTH").pipe(Config.withDefault("none" as const)),
   jwtKeys: Config.schema(
@@ -217,6 +220,10 @@ export const readEnvironment: Effect.Effect<Settings, SettingInvalid> = Effect.s
   settings.parse(ConfigProvider.fromEnv())
 ).pipe(
   Effect.mapError(invalid),
+  Effect.filterOrFail(
+    ({ edgeCertificate: { certificate, key } }) => (certificate === undefined) === (key === undefined),
+    () => new SettingInvalid({ problem: "Set both TLS_CERT_FILE and TLS_KEY_FILE, or neither" })
+  ),
   Effect.filterOrFail(
     ({ workerHeartbeat, workerLease }) => Duration.toMillis(workerLease) >= 2 * Duration.toMillis(workerHeartbeat),
     () => new SettingInvalid({ problem: "WORKER_LEASE must be at least twice WORKER_HEARTBEAT" })

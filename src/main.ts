@@ -122,7 +122,9 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
     callerLimits
   })
   const scope = Effect.runSync(Scope.make())
+  const { certificate, key } = settings.edgeCertificate
   const serving = serveHttp(app, settings.host, settings.port, undefined, {
+    certificate: certificate === undefined || key === undefined ? undefined : { certificate, key },
     pathPrefix,
     allowedHosts,
     allowedOrigins,

@@ -50,7 +50,7 @@ describe("start.sh", () => {
       const { code, output } = await run("start.sh", { HOST: "0.0.0.0" })
       expect(code).toBe(1)
       expect(output).toContain("The setting HOST is 0.0.0.0, so other machines can reach the edge")
-      expect(output).toContain("Set HOST=127.0.0.1, or set INSECURE_OPEN=yes")
+      expect(output).toContain("Set AUTH=tokens, so that callers need a token, or HOST=127.0.0.1")
       expect((await run("scripts/stop.sh")).output).toBe("Nothing is running.\n")
     },
     startMillisecondsMax
@@ -67,6 +67,9 @@ describe("start.sh", () => {
       const answer = await fetch(`http://localhost:${ports["PORT"]}/livez`)
       expect(answer.status).toBe(200)
       expect(openToOthers()).toEqual([])
+      // Each role has a key. The broker of start.sh answers nobody without one, and has no port for monitoring.
+      expect(filesIn(join(directory, "keys")).filter((path) => path.endsWith(".nk"))).toHaveLength(8)
+      expect(readFileSync(join(directory, "logs/broker.log"), "utf8")).not.toMatch(/ Violation |http monitor/)
     },
     startMillisecondsMax
   )
@@ -74,8 +77,8 @@ describe("start.sh", () => {
   it(
     "start.sh shows and keeps no password of NATS_URL",
     async () => {
-      const broker = await TestBroker.start()
       const secret = "s3cret/p@ss"
+      const broker = await TestBroker.start({ hasUsers: false, arguments: ["--user", "ledger", "--pass", secret] })
       const url = broker.url.replace("//", `//ledger:${encodeURIComponent(secret)}@`)
       const started = await run("start.sh", { NATS_URL: url })
       expect(started).toEqual({ code: 0, output: expect.stringContaining(`broker   ${broker.url}`) })

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer as createSecureServer, Server as SecureServer } from "node:https"
 import type { Duplex } from "node:stream"
 import { getRequestListener } from "@hono/node-server"
 import { Effect, Schema } from "effect"
@@ -7,6 +8,13 @@ import { linesMediaType, mediaTypeIn } from "../contract/AnswerSpec.ts"
 import { requestTimeoutCode } from "../contract/BodyLimit.ts"
 import { type Problem, problemBody, problemHeaders, problemResponse } from "../contract/Problem.ts"
 import { boundConnections, connectionsDefault, type ConnectionSettings } from "./ConnectionBounds.ts"
+import {
+  type CertificateFiles,
+  certificateRefusal,
+  CertificateRefused,
+  readCertificate,
+  reloadAtHangup
+} from "./EdgeCertificate.ts"
 import { securityHeaders } from "./SecurityHeaders.ts"
 import { OriginChecks, type OriginSettings } from "./OriginChecks.ts"
 import { headerBytesMax, noTunnel, parserProblem, rawAnswer, unexpected, unreadable } from "./ServerAnswer.ts"
@@ -113,13 +121,24 @@ class ParserFailures {
 interface ServerOptions extends OriginSettings {
   /** The settings of the host and the port, for messages. */
   readonly setting?: string
+  /** The files of the certificate, if the server itself speaks TLS. */
+  readonly certificate?: CertificateFiles | undefined
   /** The prefix of the paths of the service, if a proxy serves it below a path. */
   readonly pathPrefix?: string
   readonly connections?: ConnectionSettings
 }
 
+/** Tells browsers to ask this host with TLS only, for a year. */
+const secureTransport = ["strict-transport-security", "max-age=31536000"] as const
+
 /** Makes the server. A request that the server refuses before it reaches the application gets problem+json. */
-const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origins: OriginChecks): Server => {
+const makeServer = (
+  app: Hono,
+  waits: typeof httpWaits,
+  instance: string,
+  origins: OriginChecks,
+  secured: Effect.Success<ReturnType<typeof readCertificate>> | undefined
+): Server => {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => problemResponse(unreadable, instance),
     // Stands in for the Host header that HTTP/1.0 may leave out. No answer shows this name.
@@ -144,15 +163,18 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
   const began = (outgoing: ServerResponse): void => {
     failures.began(outgoing)
     for (const [name, value] of securityHeaders) outgoing.setHeader(name, value)
+    if (secured !== undefined) outgoing.setHeader(...secureTransport)
   }
-  const server = createServer(limits, (incoming, outgoing) => {
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     began(outgoing)
     const wrong = origins.problemOf(incoming)
     if (wrong !== undefined) return refuse(outgoing, wrong)
     // Node ends a socket that was idle for this long, because nothing listens for the event `timeout`.
     if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
     void listener(incoming, outgoing)
-  })
+  }
+  const server =
+    secured === undefined ? createServer(limits, answer) : createSecureServer({ ...limits, ...secured }, answer)
   server.on("checkExpectation", (incoming, outgoing) => {
     began(outgoing)
     refuse(outgoing, origins.problemOf(incoming) ?? unexpected(incoming))
@@ -166,39 +188,57 @@ const makeServer = (app: Hono, waits: typeof httpWaits, instance: string, origin
   return server
 }
 
+/** Makes the server. Returns `CertificateRefused` if the certificate and its key do not fit together. */
+const madeServer = (...parts: Parameters<typeof makeServer>): Server | CertificateRefused => {
+  try {
+    return makeServer(...parts)
+  } catch (cause) {
+    return certificateRefusal(cause)
+  }
+}
+
+/** Closes a server when it has answered the accepted requests. Cuts the rest off after a while. */
+const closing = (server: Server, drainMilliseconds: number): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    server.close(() => resume(Effect.void))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: drainMilliseconds,
+      orElse: () =>
+        Effect.andThen(
+          Effect.logWarning("stopped before all requests were answered"),
+          Effect.sync(() => server.closeAllConnections())
+        )
+    })
+  )
+
 /** Serves the application until the scope closes, and then answers the accepted requests. Succeeds with the port. */
 export const serveHttp = (
   app: Hono,
   host: string,
   port: number,
   waits = httpWaits,
-  { setting = "PORT or HOST", pathPrefix = "", connections = connectionsDefault, ...origins }: ServerOptions = {}
+  {
+    setting = "PORT or HOST",
+    pathPrefix = "",
+    connections = connectionsDefault,
+    certificate,
+    ...origins
+  }: ServerOptions = {}
 ) =>
-  Effect.acquireRelease(
-    Effect.callback<Server, PortUnavailable>((resume) => {
-      const server = makeServer(app, waits, `${pathPrefix}/`, new OriginChecks(host, origins))
-      boundConnections(server, connections, waits)
-      server.once("error", (error) =>
+  Effect.gen(function* () {
+    const secured = certificate && (yield* readCertificate(certificate))
+    const listening = Effect.callback<Server, PortUnavailable | CertificateRefused>((resume) => {
+      const failed = (error: Error) =>
         resume(Effect.fail(new PortUnavailable({ host, port, reason: error.message, setting })))
-      )
-      server.listen(port, host, () => resume(Effect.succeed(server)))
-    }),
-    (server) =>
-      Effect.callback<void>((resume) => {
-        server.close(() => resume(Effect.void))
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: waits.drain,
-          orElse: () =>
-            Effect.andThen(
-              Effect.logWarning("stopped before all requests were answered"),
-              Effect.sync(() => server.closeAllConnections())
-            )
-        })
-      )
-  ).pipe(
-    Effect.map((server) => {
-      const address = server.address()
-      return typeof address === "object" && address !== null ? address.port : port
+      const made = madeServer(app, waits, `${pathPrefix}/`, new OriginChecks(host, origins), secured)
+      if (made instanceof CertificateRefused) return resume(Effect.fail(made))
+      boundConnections(made, connections, waits)
+      made.once("error", failed)
+      made.listen(port, host, () => resume(Effect.succeed(made)))
     })
-  )
+    const server = yield* Effect.acquireRelease(listening, (opened) => closing(opened, waits.drain))
+    if (certificate !== undefined && server instanceof SecureServer) yield* reloadAtHangup(server, certificate)
+    const address = server.address()
+    return typeof address === "object" && address !== null ? address.port : port
+  })

@@ -157,8 +157,10 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, alertFilter),
       // The tool removes the consumer with which it read. An edge whose consumer is gone makes another.
-      `${api}CONSUMER.DELETE.${journalStream}.*`,
-      `${api}CONSUMER.DELETE.${alertsStream}.*`
+      ...[journalStream, alertsStream].flatMap((stream) => [
+        `${api}CONSUMER.MSG.NEXT.${stream}.*`,
+        `${api}CONSUMER.DELETE.${stream}.*`
+      ])
     ],
     subscribe: [`${journalPrefix}>`, `${workersPrefix}*`, alertFilter, "purchases.>", `${noticePrefix}*`]
   }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createLocalJWKSet, exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { createLocalJWKSet, exportJWK, exportSPKI, generateKeyPair, importJWK, type JWTPayload, SignJWT } from "jose"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { JwtVerifier } from "../../../src/edge/access/JwtVerifier.ts"
 import { isProblem } from "../../../src/edge/contract/Problem.ts"
@@ -16,7 +16,15 @@ const claims = { iss: issuer, aud: audience, sub: "ann", exp: start + 100, scope
 
 const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true })
 const other = await generateKeyPair("ES256")
-const keySet = { keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" }] }
+const rsa = await generateKeyPair("RS256", { extractable: true })
+const rsa512 = await importJWK(await exportJWK(rsa.privateKey), "RS512")
+const keySet = {
+  keys: [
+    { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" },
+    // A key without `alg` would serve any algorithm of its type.
+    { ...(await exportJWK(rsa.publicKey)), kid: "rsa" }
+  ]
+}
 
 const signed = (payload: JWTPayload, key: CryptoKey | Uint8Array = privateKey, alg = "ES256", kid = "1") =>
   new SignJWT(payload).setProtectedHeader({ alg, kid }).sign(key)
@@ -89,6 +97,11 @@ describe("a JSON web token", () => {
     const [header, , signature] = (await signed(claims)).split(".")
     expect(await detailOf(`${header}.${part({ ...claims, sub: "bob" })}.${signature}`)).toBe(unreadable)
     for (const text of ["", "a.b.c", "pl_x", "x".repeat(100_000)]) expect(await detailOf(text), text).toBe(unreadable)
+  })
+
+  it("a token with an algorithm that is not on the list is refused, though its key is right", async () => {
+    expect(await detailOf(await signed(claims, rsa.privateKey, "RS256", "rsa"))).toBe("ann")
+    expect(await detailOf(await signed(claims, rsa512, "RS512", "rsa"))).toMatch(/^401 This token is not a JWT/)
   })
 
   it("a token is refused with 503 while the keys of the issuer cannot be read", async () => {

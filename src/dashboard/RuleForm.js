@@ -24,6 +24,7 @@ export class RuleForm {
   toggle = byId("rule-new", HTMLButtonElement)
   words = byId("rule-words")
   fired = byId("rule-fired")
+  refused = byId("rule-refused")
   /** @type {AbortController | undefined} */
   testing = undefined
   /** @type {number | undefined} */
@@ -34,7 +35,11 @@ export class RuleForm {
     this.userId = userId
     this.stored = stored
     this.toggle.addEventListener("click", () => this.show(this.form.hasAttribute("hidden")))
-    this.form.addEventListener("input", () => this.changed())
+    this.form.addEventListener("input", ({ target }) => {
+      say(this.refused, "")
+      // The name of a rule does not change what the rule says.
+      if (target !== byId("rule-id")) this.changed()
+    })
     this.form.addEventListener("submit", (event) => {
       event.preventDefault()
       void this.save()
@@ -45,6 +50,7 @@ export class RuleForm {
   show(isShown) {
     this.form.hidden = !isShown
     this.toggle.setAttribute("aria-expanded", String(isShown))
+    say(this.refused, "")
     if (isShown) {
       this.changed()
       byId("rule-id").focus()
@@ -133,7 +139,7 @@ export class RuleForm {
       this.toggle.focus()
       this.stored()
     } catch (failure) {
-      say(this.fired, messageOf(failure), "problem")
+      say(this.refused, messageOf(failure), "problem")
     }
   }
 }

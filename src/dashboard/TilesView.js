@@ -7,10 +7,14 @@ export class TilesView {
   line = new Sparkline(byId("applied-line"))
 
   /**
-   * @param {{ partitions: ReadonlyArray<{ waitingMessages?: number }>, edge: { waitingPurchases: number } }} status
+   * @param {{
+   *   partitions: ReadonlyArray<{ waitingMessages?: number }>
+   *   alerts?: ReadonlyArray<{ lagMilliseconds: number }>
+   *   edge: { waitingPurchases: number }
+   * }} status
    * @param {import("./Rates.js").Rate | undefined} rates
    */
-  showStatus({ partitions, edge }, rates) {
+  showStatus({ partitions, alerts, edge }, rates) {
     const waiting = partitions.reduce((sum, { waitingMessages = 0 }) => sum + waitingMessages, 0)
     const unknown = partitions.filter(({ waitingMessages }) => waitingMessages === undefined).length
     // The number of messages that wait is not known for a partition that no worker reads.
@@ -20,6 +24,20 @@ export class TilesView {
     byId("applied").textContent = rates === undefined ? "–" : rate(rates.applied)
     byId("repeats").textContent = rates === undefined ? "–" : rate(rates.repeats)
     if (rates !== undefined) this.line.add(rates.applied)
+    this.showLag(alerts)
+  }
+
+  /** Shows how far rules are behind the purchases. @param {ReadonlyArray<{ lagMilliseconds: number }> | undefined} shards */
+  showLag(shards) {
+    const lag = Math.max(0, ...(shards ?? []).map(({ lagMilliseconds }) => lagMilliseconds))
+    const isBehind = lag > 0
+    byId("lag").textContent = shards === undefined ? "–" : isBehind ? rate(lag / 1_000) : "0"
+    byId("lag-note").textContent =
+      shards === undefined
+        ? "the service does not say"
+        : isBehind
+          ? "since the oldest purchase that rules have not judged"
+          : "no purchase waits for its alerts"
   }
 
   /** @param {ReturnType<import("./Latencies.js").Latencies["at"]>} latency */

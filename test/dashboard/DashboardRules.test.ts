@@ -145,7 +145,8 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
     await untilText("#rule-fired", /^It would have fired 0 times/)
     await page.getByLabel("Name", { exact: true }).fill("taken")
     await page.getByRole("button", { name: "Save rule" }).click()
-    await untilText("#rule-fired", /ETag "1"/)
+    await untilText("#rule-refused", /ETag "1"/)
+    expect(await textOf("#rule-fired")).toMatch(/^It would have fired 0 times/)
     expect(await page.locator("#rules li").count()).toBe(1)
   })
 
@@ -222,5 +223,17 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
     expect(await accessibilityMistakes(page)).toEqual([])
     await keepScreenshot(page, `rules-${colorScheme}-${width}`)
     expect(complaints).toEqual([])
+  })
+
+  it("a tile says how far rules are behind, while no judge is there and after one is back", async () => {
+    await open("gil")
+    await untilText("#lag", "0")
+    expect(await textOf("#lag-note")).toBe("no purchase waits for its alerts")
+    await judge.stop()
+    await buy("gil", "g1")
+    await untilText("#lag", /^[1-9]|^0\.[1-9]/)
+    expect(await textOf("#lag-note")).toBe("since the oldest purchase that rules have not judged")
+    judge = await startJudge(service.settings)
+    await untilText("#lag", "0")
   })
 })

@@ -5,6 +5,7 @@ import { BackTest, backTestsMax } from "../../src/alerts/BackTest.ts"
 import { BackTestBounds } from "../../src/alerts/BackTestRun.ts"
 import { exactJson } from "../../src/harness/system/Shopper.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
+import { startJudge } from "../../src/harness/system/TestLedger.ts"
 import { revisionsOf } from "../../src/nats/CommitStream.ts"
 import { decodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { decodeToken } from "../../src/protocol/Subject.ts"
@@ -116,6 +117,30 @@ describe("a back-test over HTTP", () => {
     const { alerts, end } = await backTest("/users/ann/rules/cheap/backtest")
     expect(idsOf(alerts)).toEqual(await naiveIds("ann", cheapOfAll, number))
     expect(end).toEqual({ matches: alerts.length, purchases: 90 })
+  })
+
+  it("a back-test finds the alerts that a judge has given for the same purchases", async () => {
+    const rules = { large: { ...spending, threshold: 100 }, cheap: cheapOfAll }
+    for (const [ruleId, rule] of Object.entries(rules)) {
+      const body = JSON.stringify(rule)
+      await service.edge.app.request(`/users/dan/rules/${ruleId}`, { method: "PUT", body, headers: json })
+    }
+    const judge = await startJudge(service.settings)
+    const from = new Date().toISOString()
+    let through = 0
+    for (let purchase = 0; purchase < 20; purchase += 1) {
+      const userId = purchase % 2 === 0 ? "dan" : "eli"
+      await service.post(purchaseText({ userId, purchaseId: `d${purchase}` }), { prefer: "wait=5" })
+      through = exactJson((await service.get(`/users/${userId}/purchases/d${purchase}`)).body).ledgerSequence
+    }
+    const { alerts } = exactJson((await service.get(`/users/dan/alerts?limit=100&through=${through}`)).body)
+    for (const ruleId of Object.keys(rules)) {
+      const given = alerts.filter((alert: { readonly ruleId: string }) => alert.ruleId === ruleId).toReversed()
+      const found = await backTest(`/users/dan/rules/${ruleId}/backtest?from=${from}`)
+      expect(idsOf(found.alerts)).toEqual(idsOf(given))
+      expect(given.length).toBeGreaterThan(5)
+    }
+    await judge.stop()
   })
 
   it("requests that end early lead on by next, and give together what one request gives", async () => {

@@ -7,6 +7,7 @@ import { parseExactJson, repeatedNameOf, WrittenNumber } from "./WrittenNumber.t
 import {
   ever,
   lengthAsText,
+  lengthsOnAll,
   readLength,
   type RuleWindow,
   windowInWords,
@@ -130,15 +131,16 @@ class RuleFields {
   }
 
   read(): Rule {
+    const who = this.word("who", ["self", "all"], "self")
     const measure = this.word("measure", measures, undefined)
     const is = this.comparison(measure)
     const [from, until] = [this.moment("from"), this.moment("until")]
     if (from !== undefined && until !== undefined && from >= until) this.refuse("until must be later than from")
     return {
-      who: this.word("who", ["self", "all"], "self"),
+      who,
       scope: this.scope(),
       measure,
-      within: this.within(measure),
+      within: this.within(measure, who),
       is,
       threshold: this.threshold(measure),
       from,
@@ -192,17 +194,23 @@ class RuleFields {
     return { kind, name }
   }
 
-  private within(measure: Measure): RuleWindow {
+  private within(measure: Measure, who: Rule["who"]): RuleWindow {
     const { within } = this.fields
     if (within === undefined) return ever
     if (!isRunning(measure)) {
       this.refuse(`within is for the measures spent and count, and the measure is ${measure}`)
       return ever
     }
-    return isObject(within) ? this.calendar(within) : this.length(within)
+    if (isObject(within)) return this.calendar(within)
+    const window = this.length(within)
+    const length = lengthAsText(window.milliseconds)
+    if (who === "all" && !lengthsOnAll.includes(length)) {
+      this.refuse(`within of a rule about all users must be one of ${lengthsOnAll.join(", ")}, and is ${length}`)
+    }
+    return window
   }
 
-  private length(within: unknown): RuleWindow {
+  private length(within: unknown): RuleWindow & { readonly kind: "length" } {
     const milliseconds = typeof within === "string" ? readLength(within) : undefined
     if (milliseconds === undefined || milliseconds < windowLengthMin || milliseconds > windowLengthMax) {
       this.refuse(

@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { type Rule, numberMax } from "../../src/rules/Rule.ts"
-import { ever, type RuleWindow } from "../../src/rules/RuleWindow.ts"
+import { ever, lengthsOnAll, readLength, type RuleWindow } from "../../src/rules/RuleWindow.ts"
 
 const lengths = fc.integer({ min: 60, max: 31 * 86_400 }).map((seconds) => seconds * 1_000)
 const windows: fc.Arbitrary<RuleWindow> = fc.oneof(
@@ -12,6 +12,12 @@ const windows: fc.Arbitrary<RuleWindow> = fc.oneof(
     timeZone: fc.constantFrom("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
   })
 )
+/** Returns a window that a rule about all users may have, instead of one with any length. */
+const ofAll = (window: RuleWindow): RuleWindow => {
+  if (window.kind !== "length") return window
+  const allowed = lengthsOnAll[Math.floor(window.milliseconds / 1_000) % lengthsOnAll.length] ?? ""
+  return { kind: "length", milliseconds: readLength(allowed) ?? 0 }
+}
 /** Texts that the rules for names of products let through. */
 export const anyName = fc.constantFrom("Laptop", "Mouse", "Ünï çode", 'a "b" \\ c', "電子", "👩‍🚀", "x".repeat(200))
 const scopes = fc.oneof(
@@ -42,7 +48,7 @@ export const anyRule: fc.Arbitrary<Rule> = fc
     const isOrdered = one === undefined || other === undefined || one < other
     return {
       ...rule,
-      within: isRunning ? rule.within : ever,
+      within: isRunning ? (rule.who === "all" ? ofAll(rule.within) : rule.within) : ever,
       is: !isRunning && rule.is === "crosses" ? ("equal" as const) : rule.is,
       from: one,
       until: isOrdered ? other : undefined

@@ -4,6 +4,7 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { decodeRule, encodeRule, type Rule, RuleProblem, ruleInWords, centsMax } from "../../src/rules/Rule.ts"
 import { projectRoot } from "../../src/harness/system/TestBroker.ts"
+import { lengthsOnAll, readLength } from "../../src/rules/RuleWindow.ts"
 import { anyRule } from "./AnyRule.ts"
 
 /** Returns the JSON of a rule with some fields changed; a field with `undefined` is left out. */
@@ -58,6 +59,19 @@ describe("a rule as JSON", () => {
       enabled: true,
       note: ""
     })
+  })
+
+  it("about all users may have a window of few lengths, in any spelling, or any window of the calendar", () => {
+    const all = { who: "all", measure: "spent", is: "crosses" }
+    for (const length of lengthsOnAll) {
+      expect(decoded(ruleJson({ ...all, within: length })).within).toEqual({
+        kind: "length",
+        milliseconds: readLength(length)
+      })
+    }
+    expect(encodeRule(decoded(ruleJson({ ...all, within: "PT168H" })))).toContain('"within":"P7D"')
+    const within = { by: "month", timeZone: "Europe/Berlin" }
+    expect(decoded(ruleJson({ ...all, within })).within).toEqual({ kind: "calendar", ...within })
   })
 
   it("has its texts in normalization form C, so that they are compared exactly", () => {
@@ -126,6 +140,10 @@ describe("a wrong rule", () => {
     [ruleJson({ ...running, within: "P" }), 'and is "P".'],
     [ruleJson({ ...running, within: "P1DT" }), 'and is "P1DT".'],
     [ruleJson({ ...running, within: 60 }), "and is 60."],
+    [
+      ruleJson({ ...running, who: "all", within: "PT61S" }),
+      "within of a rule about all users must be one of PT1M, PT5M, PT10M, PT15M, PT30M, PT1H, PT2H, PT6H, PT12H, P1D, P2D, P3D, P7D, P14D, P28D, P30D, P31D, and is PT1M1S."
+    ],
     [
       ruleJson({ ...running, within: { by: "week", timeZone: "UTC" } }),
       'within.by must be one of hour, day, month, and is "week".'

@@ -13,10 +13,8 @@ export const windowLengthMax = 31 * day
  * The lengths that windows of rules about all users may have, from one minute to 31 days. Each distinct window takes
  * memory for each user who buys, so there are few. Windows of the calendar are few by themselves.
  */
-export const lengthsOnAll: ReadonlyArray<string> = [
-  ...["PT1M", "PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "PT2H", "PT6H", "PT12H"],
-  ...["P1D", "P2D", "P3D", "P7D", "P14D", "P28D", "P30D", "P31D"]
-]
+export const lengthsOnAll: ReadonlyArray<string> =
+  "PT1M PT5M PT10M PT15M PT30M PT1H PT2H PT6H PT12H P1D P2D P3D P7D P14D P28D P30D P31D".split(" ")
 
 /** The window of a running measure: a fixed length up to the purchase, a calendar window, or everything before. */
 export type RuleWindow =

@@ -1,0 +1,110 @@
+import { Effect, Layer, ManagedRuntime } from "effect"
+import { connect, type NatsConnection } from "nats"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { seeded } from "../../src/harness/system/Random.ts"
+import { TestBroker } from "../../src/harness/system/TestBroker.ts"
+import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { Connection } from "../../src/nats/client/Connection.ts"
+import { JudgeReader } from "../../src/nats/JudgeReader.ts"
+import type { RulesValue } from "../../src/nats/RulesAsOf.ts"
+import { commitSubject, rulesSubject } from "../../src/protocol/Subject.ts"
+import { startedBeforeAll } from "../support/StartedBefore.ts"
+
+describe("The journal as a judge reads it", () => {
+  const broker = startedBeforeAll(() => TestBroker.start())
+  let client: NatsConnection
+  let runtime: ManagedRuntime.ManagedRuntime<JudgeReader, unknown>
+  /** The values of rules by sequence, with their owner. */
+  const written: Array<RulesValue> = []
+  const commits: Array<number> = []
+
+  beforeAll(async () => {
+    client = await connect({ servers: broker.url })
+    runtime = ManagedRuntime.make(
+      JudgeReader.layer.pipe(
+        Layer.provideMerge(CommitChain.layer(1)),
+        Layer.provide(Connection.layer({ url: broker.url, name: "test" }))
+      )
+    )
+    await runtime.runPromise(Effect.void)
+    await runtime.runPromise(Effect.service(JudgeReader))
+    const random = seeded(7)
+    const journal = await client.jetstream()
+    for (let event = 0; event < 1_500; event += 1) {
+      if (random() < 0.2) {
+        commits.push((await journal.publish(commitSubject(0), `commit ${event}`)).seq)
+        continue
+      }
+      const ownerToken = `owner-${Math.floor(random() * 700)}`
+      const text = `rules ${event}`
+      written.push({ ownerToken, text, sequence: (await journal.publish(rulesSubject(ownerToken), text)).seq })
+    }
+  })
+  afterAll(async () => {
+    await runtime.dispose()
+    await client.close()
+  })
+
+  const rulesAsOf = async (through: number) => {
+    const found = new Map<string, RulesValue>()
+    await runtime.runPromise(
+      Effect.flatMap(JudgeReader, (reader) =>
+        reader.rulesAsOf(through, (value) => void found.set(value.ownerToken, value))
+      )
+    )
+    return found
+  }
+
+  it.each([0, 1, 2, 100, 777, 1_400, 1_499, 1_500, 1_000_000])(
+    "the rules as of the sequence %i are the newest values up to there, whatever was written later",
+    async (through) => {
+      const expected = new Map<string, RulesValue>()
+      for (const value of written) if (value.sequence <= through) expected.set(value.ownerToken, value)
+      expect(await rulesAsOf(through)).toEqual(expected)
+    }
+  )
+
+  it("a reading hands on every commit and value of rules behind a sequence, in order and each once", async () => {
+    const all = [...written.map(({ sequence }) => sequence), ...commits].toSorted((one, other) => one - other)
+    const found = await runtime.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const reading = yield* Effect.flatMap(JudgeReader, ({ read }) => read(300))
+          const sequences: Array<number> = []
+          while (sequences.at(-1) !== all.at(-1)) {
+            sequences.push(...(yield* reading.take).map(({ sequence }) => sequence))
+          }
+          return sequences
+        })
+      )
+    )
+    expect(found).toEqual(all.filter((sequence) => sequence > 300))
+  })
+
+  it("the first rules and the next commit are found, and are undefined behind the end", async () => {
+    const found = await runtime.runPromise(
+      Effect.flatMap(JudgeReader, ({ firstRules, firstCommitAfter }) =>
+        Effect.all([firstRules, firstCommitAfter(commits[3] ?? 0), firstCommitAfter(1_000_000)])
+      )
+    )
+    expect(found).toEqual([written[0]?.sequence, expect.objectContaining({ sequence: commits[4] }), undefined])
+  })
+
+  it("a reading ends if its consumer is deleted, because the next deliveries would be missing", async () => {
+    const ended = await runtime.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const reading = yield* Effect.flatMap(JudgeReader, ({ read }) => read(1_500))
+          yield* Effect.promise(async () => {
+            const manager = await client.jetstreamManager()
+            for (const name of await manager.consumers.list("KV_journal").next()) {
+              await manager.consumers.delete("KV_journal", name.name)
+            }
+          })
+          return yield* Effect.flip(reading.take)
+        })
+      )
+    )
+    expect(ended.message).toBe("the reading of the journal ended: the consumer is gone: consumer deleted")
+  })
+})

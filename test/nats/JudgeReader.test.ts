@@ -1,9 +1,10 @@
 import { Effect, Layer, ManagedRuntime } from "effect"
-import { connect, type NatsConnection } from "nats"
+import type { NatsConnection } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { seeded } from "../../src/harness/system/Random.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
-import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { connectAs, testKeyFile } from "../../src/harness/system/TestKeys.ts"
+import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import { JudgeReader } from "../../src/nats/JudgeReader.ts"
 import type { RulesValue } from "../../src/nats/RulesAsOf.ts"
@@ -19,15 +20,13 @@ describe("The journal as a judge reads it", () => {
   const commits: Array<number> = []
 
   beforeAll(async () => {
-    client = await connect({ servers: broker.url })
+    await setUpStreams(testSettings({ NATS_URL: broker.url }))
+    client = await connectAs("admin", broker.url)
     runtime = ManagedRuntime.make(
       JudgeReader.layer.pipe(
-        Layer.provideMerge(CommitChain.layer(1)),
-        Layer.provide(Connection.layer({ url: broker.url, name: "test" }))
+        Layer.provide(Connection.layer({ url: broker.url, name: "test", role: "judge", files: { nkey: testKeyFile } }))
       )
     )
-    await runtime.runPromise(Effect.void)
-    await runtime.runPromise(Effect.service(JudgeReader))
     const random = seeded(7)
     const journal = await client.jetstream()
     for (let event = 0; event < 1_500; event += 1) {

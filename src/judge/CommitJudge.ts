@@ -3,7 +3,7 @@ import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import type { AlertMessage } from "../nats/AlertStream.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { revisionLinesOf, tokenOfLine } from "../protocol/Commit.ts"
-import { decodeRevision } from "../protocol/RevisionCodec.ts"
+import { readRevision } from "../protocol/RevisionCodec.ts"
 import { decodeToken, encodeToken, partitionOf } from "../protocol/Subject.ts"
 import { type Alert, encodeAlerts } from "../rules/Alert.ts"
 import type { Judgement, PlacedRevision } from "../rules/Judgement.ts"
@@ -38,12 +38,17 @@ function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
   }
 }
 
-/** Returns the revisions of a commit that belong to a shard, in the order of the lines. */
-function* revisionsOf(commit: string, sequence: number, { shard, shards }: ShardParts): Generator<PlacedRevision> {
+/** Returns the revisions of a commit that rules of a shard look at, in the order of the lines. */
+function* revisionsOf(
+  commit: string,
+  sequence: number,
+  { shard, shards, judgement }: ShardParts
+): Generator<PlacedRevision> {
   for (const [index, line] of revisionLinesOf(commit).entries()) {
     const userToken = tokenOfLine(line)
-    if (partitionOf(userToken, shards) !== shard) continue
-    yield { sequence, line: index + 1, userId: decodeToken(userToken), revision: decodeRevision(line) }
+    if (shards > 1 && partitionOf(userToken, shards) !== shard) continue
+    const userId = decodeToken(userToken)
+    if (judgement.looksAt(userId)) yield { sequence, line: index + 1, userId, revision: readRevision(line) }
   }
 }
 

@@ -23,6 +23,7 @@ export const encodeToken = (id: string): string => {
 
 /** Returns the id that {@link encodeToken} wrote as this token. Throws a TypeError if the bytes are not UTF-8. */
 export const decodeToken = (token: string): string => {
+  if (!token.includes("=")) return token
   const bytes: Array<number> = []
   for (let index = 0; index < token.length; index += 1) {
     if (token[index] === "=") {

@@ -77,6 +77,14 @@ export class Judgement {
   }
 
   /**
+   * Returns whether any rule is about purchases of a user. The revisions of other users need not be judged. States of
+   * their windows that are held fall behind, and are loaded again if they are needed.
+   */
+  looksAt(userId: string): boolean {
+    return this.rules.index.looksAt(userId)
+  }
+
+  /**
    * Takes the value of the key `rules.<owner>` that the ledger stored at a sequence. `owner` is the user whose rules
    * these are. Throws if the text is not a set of rules.
    */

@@ -104,6 +104,7 @@ class Columns {
  */
 export class RuleIndex {
   private rules = 0
+  private rulesOnAll = 0
   private slotsUsed = 0
   private groupsUsed = 0
   private readonly freeSlots: Array<number> = []
@@ -149,6 +150,7 @@ export class RuleIndex {
     const size = (columns.sizes[group] as number) + 1
     columns.sizes[group] = size
     this.rules += 1
+    if (columns.users[group] === anyUser) this.rulesOnAll += 1
     const lists = this.listsOf(group)
     if (lists !== undefined) this.addSorted(lists, group, slot)
     else {
@@ -165,11 +167,17 @@ export class RuleIndex {
     const size = (columns.sizes[group] as number) - 1
     columns.sizes[group] = size
     this.rules -= 1
+    if (columns.users[group] === anyUser) this.rulesOnAll -= 1
     this.freeSlots.push(slot)
     const lists = this.listsOf(group)
     if (lists !== undefined) this.removeSorted(lists, group, slot)
     else this.chains.remove(group, scannedKey, slot)
     if (size === 0) this.removeGroup(group)
+  }
+
+  /** Returns whether there are rules about purchases of a user. */
+  looksAt(userId: string): boolean {
+    return this.rulesOnAll > 0 || this.users.find(userId) !== undefined
   }
 
   /** Adds to `found` the groups with rules that look at a purchase. */

@@ -2,7 +2,7 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { encodeCommit, revisionLineOf, revisionLinesOf, tokenOfLine } from "../../src/protocol/Commit.ts"
 import type { AppliedPurchase, Revision } from "../../src/account/Revision.ts"
-import { decodeRevision, encodeRevision } from "../../src/protocol/RevisionCodec.ts"
+import { decodeRevision, encodeRevision, readRevision } from "../../src/protocol/RevisionCodec.ts"
 
 const text = fc.string({ unit: "binary", maxLength: 12 })
 const purchase: fc.Arbitrary<AppliedPurchase> = fc.record({
@@ -39,6 +39,7 @@ describe("a revision as a line of a commit", () => {
         expect(lines.map(tokenOfLine)).toEqual(["ann", "bob"])
         expect(decodeRevision(revisionLineOf(commit, "ann") ?? "")).toEqual(one)
         expect(decodeRevision(revisionLineOf(commit, "bob") ?? "")).toEqual(other)
+        expect(readRevision(revisionLineOf(commit, "ann") ?? "")).toEqual(one)
       })
     )
   })
@@ -65,5 +66,7 @@ describe("a revision as a line of a commit", () => {
   ])("a line of a revision is refused %s", (_how, different) => {
     expect(decodeRevision(JSON.stringify(whole))).toMatchObject({ total: 2_100n, previous: [3] })
     expect(() => decodeRevision(JSON.stringify(different))).toThrow()
+    expect(readRevision(JSON.stringify(whole))).toEqual(decodeRevision(JSON.stringify(whole)))
+    expect(() => readRevision(JSON.stringify(different))).toThrow()
   })
 })

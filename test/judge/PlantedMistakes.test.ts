@@ -35,7 +35,7 @@ describe("The check of alerts", () => {
     })
     await buy("cy", "1")
     await untilJudged(system.admin)
-    expect(await mistakesOfJudge(system.admin)).toEqual([expect.stringContaining("lost: ann: ")])
+    expect(await mistakesOfJudge(system.admin)).toEqual([expect.stringContaining("A1 missing: ")])
   })
 
   it("finds an alert that is stored twice if two judges write positions without an expected sequence", async () => {
@@ -57,7 +57,7 @@ describe("The check of alerts", () => {
     }
     for (let round = 0; round < 10; round += 1) await buy("cy", `${round}`)
     const isDoubled = async () =>
-      (await mistakesOfJudge(system.admin)).some((text) => text.startsWith("stored 2 times"))
+      (await mistakesOfJudge(system.admin)).some((text) => text.startsWith("A1 doubled: "))
     await until("an alert is stored twice", isDoubled)
   })
 
@@ -76,7 +76,7 @@ describe("The check of alerts", () => {
       reader: (real) => ({ ...real, rulesAsOf: (_, take) => real.rulesAsOf(Number.MAX_SAFE_INTEGER, take) })
     })
     await untilJudged(system.admin)
-    expect(await mistakesOfJudge(system.admin)).toEqual([expect.stringContaining("lost: cy: ")])
+    expect(await mistakesOfJudge(system.admin)).toEqual([expect.stringContaining("A1 missing: ")])
   })
 
   it("finds nothing if a late batch of a judge comes after another judge has gone on", async () => {

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http"
+import { TLSSocket } from "node:tls"
 import { Effect, Exit, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
 import { serialize } from "hono/utils/cookie"
@@ -64,8 +66,11 @@ const stateOf = (edge: EdgeRuntime, caller: Caller | undefined): typeof SessionS
       })
 })
 
-/** Returns whether the caller speaks TLS with the proxy before this edge. The edge itself does not speak TLS. */
-const isEncrypted = (http: HttpContext): boolean => http.req.header("x-forwarded-proto") === "https"
+/** Returns whether the caller speaks TLS with this edge, or with the proxy before it. */
+const isEncrypted = (http: HttpContext): boolean => {
+  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
+  return incoming?.socket instanceof TLSSocket || http.req.header("x-forwarded-proto") === "https"
+}
 
 /** Writes the cookie with a token. Scripts cannot read it, and browsers send it only from pages of this service. */
 const cookieWith = (edge: EdgeRuntime, http: HttpContext, token: string, maxAge: number): string =>

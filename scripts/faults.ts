@@ -9,7 +9,8 @@ Brings faults about in real processes, and checks all that they answered. Exits 
   --minutes N      the length of the run (2)
   --seed N         the seed of the plan of faults (random)
   --cluster        three brokers instead of one
-  --mistake N      workers make this mistake of src/harness/simulation/Mistakes.ts, and the run has to find it
+  --mistake N      workers make this mistake of src/harness/simulation/Mistakes.ts, and the run has to find it;
+                   with a name like J4 judges make this mistake of src/harness/simulation/JudgeMistakes.ts
   --help           prints this text`
 
 const { values } = parseArgs({
@@ -22,7 +23,7 @@ const { values } = parseArgs({
   }
 })
 
-const numberOf = (name: "minutes" | "seed" | "mistake", least: number): number => {
+const numberOf = (name: "minutes" | "seed", least: number): number => {
   const text = values[name]
   const number = Number(text)
   if (Number.isFinite(number) && number >= least) return number
@@ -33,7 +34,7 @@ const numberOf = (name: "minutes" | "seed" | "mistake", least: number): number =
 const main = async (): Promise<void> => {
   const minutes = numberOf("minutes", 0.5)
   const seed = numberOf("seed", 0)
-  const mistake = values.mistake === undefined ? {} : { mistake: numberOf("mistake", 1) }
+  const mistake = values.mistake === undefined ? {} : { mistake: values.mistake }
   const directory = `${process.env["DATA_DIR"] ?? ".data"}/faults`
   mkdirSync(directory, { recursive: true })
   const logPath = `${directory}/${values.cluster ? "cluster" : "broker"}-${seed}.jsonl`

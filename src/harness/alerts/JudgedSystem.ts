@@ -11,8 +11,11 @@ export const positionsOf = async (admin: BrokerAdmin, shard = 0): Promise<Readon
   return records.map(({ text }) => decodeAlertPosition(text))
 }
 
-const journalOf = (admin: BrokerAdmin): Promise<ReadonlyArray<StreamRecord>> =>
-  admin.records(journalStream, "$KV.journal.*.*")
+/** Returns the commits and rules of the journal, and all alerts and positions. The alerts are read first. */
+export const readLedger = async (admin: BrokerAdmin) => {
+  const alerts: ReadonlyArray<StreamRecord> = await admin.records(alertsStream, "$KV.alerts.>")
+  return { alerts, journal: await admin.records(journalStream, "$KV.journal.*.*") }
+}
 
 /** Waits until a shard is judged up to the newest commit or rules of the journal. */
 export const untilJudged = async (admin: BrokerAdmin, shard = 0, withinMilliseconds?: number): Promise<void> => {
@@ -26,6 +29,6 @@ export const untilJudged = async (admin: BrokerAdmin, shard = 0, withinMilliseco
 
 /** Returns the mistakes in the stored alerts, once the journal is judged; an empty list if there are none. */
 export const mistakesOfJudge = async (admin: BrokerAdmin, shards = 1): Promise<ReadonlyArray<Problem>> => {
-  const journal = await journalOf(admin)
-  return alertProblems(journal, await admin.records(alertsStream, "$KV.alerts.>"), shards)
+  const { journal, alerts } = await readLedger(admin)
+  return alertProblems(journal, alerts, shards)
 }

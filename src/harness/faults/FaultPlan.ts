@@ -9,6 +9,10 @@ export const faultKinds = [
   "cut to the broker",
   "cut from the broker",
   "cut both ways",
+  "kill -9 of a judge",
+  "death of a judge at a step",
+  "frozen judge",
+  "judge cut off",
   "worker joins",
   "worker leaves",
   "full disk",
@@ -50,6 +54,9 @@ export interface PlanOptions {
 
 /** The lease of the run's workers, in milliseconds: the default of the setting. */
 export const lease = 3_000
+/** The last of the run's judges hears no other judge, so there are always two judges of one shard. */
+export const judges = 3
+export const loneJudge = `judge-${judges}`
 /** The number of processes that are killed in each minute of a run. */
 const killsPerMinute = 18
 const cutShortest = 5_000
@@ -122,6 +129,28 @@ const tracksOf = ({ random, between, fault, until }: Drawing, minutes: number) =
   ]
 }
 
+/** Returns the faults of judges. */
+const judgeTracksOf = ({ between, fault, until }: Drawing) => [
+  inTurn(
+    until,
+    () => fault("kill -9 of a judge"),
+    () => between(2_000, 8_000)
+  ),
+  inTurn(
+    until,
+    () => fault("death of a judge at a step"),
+    () => between(6_000, 12_000)
+  ),
+  inTurn(
+    until,
+    (index) =>
+      index % 2 === 0
+        ? fault("frozen judge", between(2 * lease, 3 * lease))
+        : fault("judge cut off", between(cutShortest, cutLongest.short)),
+    () => between(4_000, 8_000)
+  )
+]
+
 const fullDisks = ({ between, fault, until }: Drawing) =>
   inTurn(
     until,
@@ -152,11 +181,12 @@ export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptio
   const tracks = tracksOf(drawing, minutes)
   const disk = fullDisks(drawing)
   const brokers = brokerFaults(drawing)
+  const judges = judgeTracksOf(drawing)
   return {
     seed,
     lasts: until,
     isCluster,
-    tracks: [kills, ...tracks, ...(hasSmallDisk ? [disk] : []), ...(isCluster ? [brokers] : [])]
+    tracks: [kills, ...tracks, ...judges, ...(hasSmallDisk ? [disk] : []), ...(isCluster ? [brokers] : [])]
   }
 }
 

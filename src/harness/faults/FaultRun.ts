@@ -1,11 +1,18 @@
+import type { CheckedRecord } from "../alerts/AlertCheck.ts"
+import { alertProblems } from "../alerts/AlertProblems.ts"
+import { readLedger, untilJudged } from "../alerts/JudgedSystem.ts"
+import { purchasePlaces } from "../alerts/PurchasePlaces.ts"
+import { ruleChangeProblems } from "../alerts/RuleChangeProblems.ts"
+import type { Problem } from "../Invariant.ts"
 import { BrokerAdmin } from "../system/BrokerAdmin.ts"
 import { piecesOf } from "../system/Sold.ts"
 import { type ReadAccount, readAccount } from "../system/Shopper.ts"
-import { countsOf, lease, planFaults } from "./FaultPlan.ts"
+import { countsOf, type FaultPlan, judges, lease, loneJudge, planFaults } from "./FaultPlan.ts"
 import { Fleet } from "./Fleet.ts"
 import { Injector } from "./Injector.ts"
 import { checkInvariants, type RejectedRecord } from "./LedgerCheck.ts"
-import { readOperations } from "./Operations.ts"
+import { type Operations, readOperations } from "./Operations.ts"
+import { RuleChangers } from "./RuleChangers.ts"
 import { linesOf, RunLog } from "./RunLog.ts"
 import { Shoppers } from "./Shoppers.ts"
 import { SmallDisk } from "./SmallDisk.ts"
@@ -14,6 +21,7 @@ import type { RunResult } from "./Verdict.ts"
 const partitions = 8
 const workers = 3
 const edges = 3
+const ruleClients = 4
 const users = 64
 const sessions = 16
 const drainWithin = 60_000
@@ -21,6 +29,7 @@ const drainWithin = 60_000
 const duplicateWindow = 2_000
 const recordsReadAtOnce = 50
 const mistakenWorker = "src/harness/faults/MistakenWorker.ts"
+const loneJudgeProgram = "src/harness/faults/LoneJudge.ts"
 
 export interface RunOptions {
   readonly seed: number
@@ -28,8 +37,8 @@ export interface RunOptions {
   readonly isCluster: boolean
   /** The path of the operation log. */
   readonly logPath: string
-  /** The number of a mistake in Mistakes.ts of the simulation. The workers of the run make this mistake. */
-  readonly mistake?: number
+  /** The number of a mistake of the simulation that workers make, or a name like `J4` of one that judges make. */
+  readonly mistake?: string
   /** Called each second with the progress of the run. */
   readonly progress?: (text: string) => void
 }
@@ -77,6 +86,51 @@ const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<b
   return Promise.race([isOver, isLate]).finally(() => clearTimeout(late))
 }
 
+/** Returns the programs that make a mistake. */
+const programOf = (mistake: string | undefined): Readonly<Record<string, string>> => {
+  if (mistake === undefined) return {}
+  return mistake.startsWith("J") ? { judge: loneJudgeProgram } : { worker: mistakenWorker }
+}
+
+/** Compares the alerts, and the changes of rules in the log, with the journal. */
+const alertFindings = (
+  { users, changes }: Operations,
+  journal: ReadonlyArray<CheckedRecord>,
+  alerts: ReadonlyArray<CheckedRecord>
+): ReadonlyArray<Problem> => {
+  const purchases = purchasePlaces(journal).map(({ userId, purchaseId, sequence }) => {
+    const contents = users.get(userId)?.purchases.get(purchaseId)?.values() ?? []
+    const sentAt = Math.min(...Array.from(contents, (content) => content.sentAt))
+    return { userId, purchaseId, sequence, sentAt: Number.isFinite(sentAt) ? sentAt : 0 }
+  })
+  return [...alertProblems(journal, alerts, 1), ...ruleChangeProblems(journal, changes, purchases)]
+}
+
+const sumOf = (counts: ReadonlyMap<unknown, number>): number =>
+  [...counts.values()].reduce((sum, count) => sum + count, 0)
+
+const progressOf = (plan: FaultPlan, { injected }: Injector, { now, counts }: RunLog): string => {
+  const { ok, fail, info } = counts
+  return (
+    `${Math.round(now / 1_000)} of ${Math.round(plan.lasts / 1_000)} s, ` +
+    `${sumOf(injected)} of ${sumOf(countsOf(plan))} faults, operations ${ok} ok, ${fail} failed, ${info} unknown`
+  )
+}
+
+/**
+ * Waits until all input is applied, and all of it is judged. Returns how long each took, in milliseconds; `undefined` if
+ * it took too long.
+ */
+const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, log: RunLog) => {
+  const healed = log.now
+  const left = () => Math.max(1, healed + drainWithin - log.now)
+  const hasDrained =
+    (await isOverIn(shopping, drainWithin)) && (await isOverIn(admin.untilApplied(drainWithin), left()))
+  const drained = hasDrained ? log.now - healed : undefined
+  const hasJudged = await isOverIn(untilJudged(admin, 0, drainWithin), left())
+  return { drained, judged: hasJudged ? log.now - healed : undefined }
+}
+
 /**
  * Starts a system of processes, and lets clients use it while the planned faults happen. Then checks the invariants.
  */
@@ -86,37 +140,26 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
   const fleet = await Fleet.start({
     workers,
     edges,
+    judges,
     isCluster,
     note: (text) => log.note(text),
-    ...(mistake === undefined
-      ? { environment }
-      : { environment: { ...environment, MISTAKE: String(mistake) }, workerProgram: mistakenWorker })
+    environment: mistake === undefined ? environment : { ...environment, MISTAKE: mistake },
+    programs: { [loneJudge]: loneJudgeProgram, ...programOf(mistake) }
   })
   const admin = await BrokerAdmin.open(fleet.brokerUrls, partitions)
   const plan = planFaults({ seed, minutes, isCluster, hasSmallDisk: fleet.disk instanceof SmallDisk })
-  const planned = countsOf(plan)
   const shoppers = new Shoppers(() => fleet.edges, log, seed, users)
+  const changers = new RuleChangers(() => fleet.edges, log, seed, shoppers.users)
   const injector = new Injector(fleet, shoppers, admin, log, duplicateWindow)
-  const faultsPlanned = [...planned.values()].reduce((sum, count) => sum + count, 0)
-  const show = setInterval(() => {
-    const faults = [...injector.injected.values()].reduce((sum, count) => sum + count, 0)
-    const { ok, fail, info } = log.counts
-    progress(
-      `${Math.round(log.now / 1_000)} of ${Math.round(plan.lasts / 1_000)} s, ${faults} of ${faultsPlanned} faults, ` +
-        `operations ${ok} ok, ${fail} failed, ${info} unknown`
-    )
-  }, 1_000)
+  const show = setInterval(() => progress(progressOf(plan, injector, log)), 1_000)
   try {
-    const shopping = shoppers.run(sessions)
+    const shopping = Promise.all([shoppers.run(sessions), changers.run(ruleClients)])
     await injector.run(plan)
     shoppers.finish()
+    changers.finish()
     fleet.heal()
     log.note("the faults are over")
-    const healed = log.now
-    const hasDrained =
-      (await isOverIn(shopping, drainWithin)) &&
-      (await isOverIn(admin.untilApplied(drainWithin), healed + drainWithin - log.now))
-    const drained = hasDrained ? log.now - healed : undefined
+    const { drained, judged } = await untilDone(admin, shopping, log)
     shoppers.giveUp()
     await shopping
     clearInterval(show)
@@ -127,21 +170,28 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
     progress("starting everything again, and reading all accounts")
     await fleet.restartAll()
     const accountsAfterRestart = await readAccounts(fleet, shoppers.users)
+    progress("computing all alerts again")
+    const { journal, alerts } = await readLedger(admin)
     await log.close()
     progress("checking the log")
     const operations = await readOperations(linesOf(options.logPath))
     const findings = checkInvariants(operations, { accounts, accountsAfterRestart, rejected }, injector.poisons)
+    for (const problem of alertFindings(operations, journal, alerts)) findings.addProblem(problem)
+    if (judged === undefined) findings.add("A8 not judged", `not within ${drainWithin} ms after the faults`)
     if (drained === undefined) findings.add("I7 not drained", `not within ${drainWithin} ms after the faults`)
     return {
       seed,
       operations,
-      planned,
+      planned: countsOf(plan),
       injected: injector.injected,
       skipped: "refused" in fleet.disk ? [`full disk: ${fleet.disk.refused}`] : [],
       findings,
-      unexpected: [...shoppers.unexpected, ...fleet.endedByThemselves],
+      unexpected: [...shoppers.unexpected, ...changers.unexpected, ...fleet.endedByThemselves],
       worstPause: operations.worstPause,
       drained,
+      judged,
+      alerts: alerts.length,
+      changes: operations.changes.length,
       refusedCommits: fleet.refusedCommits
     }
   } finally {

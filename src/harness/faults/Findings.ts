@@ -1,4 +1,4 @@
-import type { BreakName } from "../Invariant.ts"
+import { type BreakName, breakNames, type Problem } from "../Invariant.ts"
 
 const examplesMax = 10
 
@@ -14,6 +14,12 @@ export class Findings {
     if (shown >= examplesMax) return
     this.shown.set(name, shown + 1)
     this.examples.push(`${name}: ${what}`)
+  }
+
+  /** Adds a problem that begins with the name of a break. Other problems are of the rule `prefix`. */
+  addProblem(problem: Problem): void {
+    const name = breakNames.find((one) => problem.startsWith(`${one}:`)) ?? "A1 missing"
+    this.add(name, problem.slice(problem.indexOf(": ") + 2))
   }
 
   count(name: BreakName): number {

@@ -12,11 +12,12 @@ import { SmallDisk } from "./SmallDisk.ts"
 export interface FleetOptions {
   readonly workers: number
   readonly edges: number
+  readonly judges: number
   readonly isCluster: boolean
-  /** The settings of all workers and edges. */
+  /** The settings of all members. */
   readonly environment: Readonly<Record<string, string>>
-  /** The program of the workers, instead of the product's own. */
-  readonly workerProgram?: string
+  /** Programs of members instead of the product's own, by the role or the name of the member. */
+  readonly programs?: Readonly<Partial<Record<string, string>>>
   /** Called with each event of a process, for the operation log. */
   readonly note: (text: string) => void
 }
@@ -32,9 +33,11 @@ const lastWordsMax = 500
 /** The wait before a process that ended by itself is started again, in milliseconds. */
 const restartPause = 200
 
-/** A worker or an edge with a name, and its own network to each broker. Its process may end and be started again. */
+export type Role = "worker" | "edge" | "judge"
+
+/** A worker, an edge or a judge with a name, and its own network to each broker. Its process may end and be started again. */
 class Member {
-  readonly role: "worker" | "edge"
+  readonly role: Role
   readonly name: string
   readonly proxies: ReadonlyArray<Proxy>
   readonly port: number
@@ -44,7 +47,7 @@ class Member {
   isHeld = false
   isLeaving = false
 
-  constructor(role: "worker" | "edge", name: string, proxies: ReadonlyArray<Proxy>, port: number) {
+  constructor(role: Role, name: string, proxies: ReadonlyArray<Proxy>, port: number) {
     this.role = role
     this.name = name
     this.proxies = proxies
@@ -150,6 +153,7 @@ export class Fleet {
       await setUpStreams(testSettings({ ...options.environment, NATS_URL: fleet.brokerUrls, REPLICAS: replicas }))
       for (let number = 1; number <= options.workers; number += 1) await fleet.add("worker", `worker-${number}`)
       for (let number = 1; number <= options.edges; number += 1) await fleet.add("edge", `edge-${number}`)
+      for (let number = 1; number <= options.judges; number += 1) await fleet.add("judge", `judge-${number}`)
       await fleet.untilReady()
       if (fleet.endedByThemselves.length > 0) throw new Error(fleet.endedByThemselves.join("\n"))
       return fleet
@@ -178,7 +182,7 @@ export class Fleet {
     return (await Promise.all(this.edges.map(isReady))).filter(Boolean).length
   }
 
-  async add(role: "worker" | "edge", name: string): Promise<Member> {
+  async add(role: Role, name: string): Promise<Member> {
     const proxies = await Promise.all(this.brokers.map(({ broker }) => Proxy.to(broker.port)))
     const member = new Member(role, name, proxies, role === "edge" ? await freePort() : 0)
     this.members.add(member)
@@ -192,6 +196,7 @@ export class Fleet {
    */
   launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
     if (this.isStopping || member.isLeaving || member.process !== undefined) return
+    const program = this.options.programs?.[member.name] ?? this.options.programs?.[member.role]
     const started = new TestProcess(
       member.role,
       {
@@ -202,9 +207,7 @@ export class Fleet {
         PORT: String(member.port),
         ...environment
       },
-      member.role === "worker" && this.options.workerProgram !== undefined
-        ? { program: this.options.workerProgram }
-        : {}
+      program === undefined ? {} : { program }
     )
     member.process = started
     this.running.add(started)

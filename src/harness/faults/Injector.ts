@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises"
-import { headsStream, inputStream, journalStream } from "../../protocol/Subject.ts"
+import { alertsStream, headsStream, inputStream, journalStream } from "../../protocol/Subject.ts"
 import { CrashPointName } from "../../ledger/CrashPoint.ts"
 import type { BrokerAdmin } from "../system/BrokerAdmin.ts"
 import { sold } from "../system/Sold.ts"
 import { until } from "../system/TestBroker.ts"
-import type { Fault, FaultKind, FaultPlan } from "./FaultPlan.ts"
-import type { Broker, Fleet, Member } from "./Fleet.ts"
+import { type Fault, type FaultKind, type FaultPlan, loneJudge } from "./FaultPlan.ts"
+import type { Broker, Fleet, Member, Role } from "./Fleet.ts"
 import type { Poison } from "./LedgerCheck.ts"
 import type { Direction } from "./Proxy.ts"
 import type { RunLog } from "./RunLog.ts"
@@ -23,6 +23,13 @@ const repeatsAtOnce = 1_000
 const lateRepeats = 10
 const poisonTries = 50
 const stepDownInterval = 2_000
+
+/** The most times that a member reaches a step before it dies there. */
+const workerTimesMax = 20
+const judgeTimesMax = 5
+
+/** The steps of a commit that a judge reaches. */
+const judgeSteps: ReadonlyArray<CrashPointName> = ["before-commit", "commit-sent", "committed"]
 
 /** Makes unreadable messages. Each has a token in it that occurs nowhere else. */
 const poisonOf: ReadonlyArray<(token: string) => string> = [
@@ -72,17 +79,25 @@ export class Injector {
       case "kill -9 of a worker":
       case "kill -9 of an edge":
         return this.killMember(kind === "kill -9 of a worker" ? "worker" : "edge", choice)
+      case "kill -9 of a judge":
+        return this.killMember("judge", choice)
       case "kill -9 of a broker":
         return this.withBroker(kind, choice, (broker) => this.fleet.killBroker(broker))
       case "death at a step of a commit":
-        return this.dieAtStep(choice)
+        return this.dieAtStep(this.members("worker", false), CrashPointName.literals, workerTimesMax, choice)
+      case "death of a judge at a step":
+        // The other judges share the one shard, so one of them reaches no step.
+        return this.dieAtStep(
+          () => this.members("judge", false)().filter(({ name }) => name === loneJudge),
+          judgeSteps,
+          judgeTimesMax,
+          choice
+        )
       case "frozen worker":
-        return this.withMember(kind, "worker", choice, async (member) => {
-          const frozen = member.process
-          frozen?.signal("SIGSTOP")
-          await pause(lasts)
-          frozen?.wake()
-        })
+      case "frozen judge":
+        return this.freeze(kind, kind === "frozen worker" ? "worker" : "judge", choice, lasts)
+      case "judge cut off":
+        return this.cutMember(kind, "judge", choice, lasts, ["out", "in"])
       case "cut to the broker":
         return this.cutOff(kind, choice, lasts, ["out"])
       case "cut from the broker":
@@ -133,7 +148,7 @@ export class Injector {
     return chosen
   }
 
-  private members(role: "worker" | "edge", withGuests: boolean): () => ReadonlyArray<Member> {
+  private members(role: Role, withGuests: boolean): () => ReadonlyArray<Member> {
     return () =>
       [...this.fleet.members].filter(
         (member) => member.role === role && !member.isLeaving && (withGuests || !member.name.startsWith("guest"))
@@ -142,11 +157,11 @@ export class Injector {
 
   private async withMember(
     what: string,
-    role: "worker" | "edge",
+    members: () => ReadonlyArray<Member>,
     choice: number,
     act: (member: Member) => Promise<void>
   ): Promise<true> {
-    const member = await this.choose(this.members(role, false), choice)
+    const member = await this.choose(members, choice)
     member.isHeld = true
     this.log.note(`${what}: ${member.name}`)
     await act(member)
@@ -165,27 +180,42 @@ export class Injector {
     return true
   }
 
-  private async killMember(role: "worker" | "edge", choice: number): Promise<true> {
+  private async killMember(role: Role, choice: number): Promise<true> {
     const member = await this.choose(this.members(role, true), choice)
     this.log.note(`kill -9 of ${member.name}`)
     await this.fleet.killMember(member)
     return true
   }
 
-  /**
-   * Makes a worker die at one of the first 20 times that it reaches a step of a commit. If it does not reach the step
-   * so often, makes a worker die when it first reaches the step.
-   */
-  private async dieAtStep(choice: number): Promise<boolean> {
-    const steps = CrashPointName.literals
-    const step = steps[Math.floor(choice * steps.length)]
-    const hasDied = await this.dieAt(`${step}:${1 + Math.floor(choice * 20)}`, choice)
-    return hasDied || this.dieAt(`${step}:1`, choice)
+  private async freeze(what: string, role: Role, choice: number, lasts: number): Promise<true> {
+    return this.withMember(what, this.members(role, false), choice, async (member) => {
+      const frozen = member.process
+      frozen?.signal("SIGSTOP")
+      await pause(lasts)
+      frozen?.wake()
+    })
   }
 
-  private async dieAt(step: string, choice: number): Promise<boolean> {
+  /**
+   * Makes one of some members die at one of the first times that it reaches a step of a commit. If it does not reach the
+   * step so often, makes a member die when it first reaches the step.
+   */
+  private async dieAtStep(
+    members: () => ReadonlyArray<Member>,
+    steps: ReadonlyArray<CrashPointName>,
+    timesMax: number,
+    choice: number
+  ): Promise<boolean> {
+    const step = steps[Math.floor(choice * steps.length)]
+    // The digits behind those that chose the step.
+    const times = 1 + Math.floor(((choice * 1_000) % 1) * timesMax)
+    const hasDied = await this.dieAt(members, `${step}:${times}`, choice)
+    return hasDied || this.dieAt(members, `${step}:1`, choice)
+  }
+
+  private async dieAt(members: () => ReadonlyArray<Member>, step: string, choice: number): Promise<boolean> {
     let hasDied = false
-    await this.withMember(`death at ${step}`, "worker", (choice * 7) % 1, async (member) => {
+    await this.withMember(`death at ${step}`, members, (choice * 7) % 1, async (member) => {
       await this.fleet.end(member)
       // The setting makes this process die, so its end is expected.
       this.fleet.launch(member, { TEST_CRASH_POINT: step })
@@ -201,7 +231,17 @@ export class Injector {
 
   /** Cuts a worker or an edge off from all brokers. */
   private async cutOff(what: string, choice: number, lasts: number, directions: ReadonlyArray<Direction>) {
-    return this.withMember(what, choice < 0.6 ? "worker" : "edge", (choice * 10) % 1, async ({ proxies }) => {
+    return this.cutMember(what, choice < 0.6 ? "worker" : "edge", (choice * 10) % 1, lasts, directions)
+  }
+
+  private async cutMember(
+    what: string,
+    role: Role,
+    choice: number,
+    lasts: number,
+    directions: ReadonlyArray<Direction>
+  ): Promise<true> {
+    return this.withMember(what, this.members(role, false), choice, async ({ proxies }) => {
       for (const proxy of proxies) proxy.cut(directions)
       await pause(lasts)
       for (const proxy of proxies) proxy.heal()
@@ -275,7 +315,7 @@ export class Injector {
     let steps = 0
     this.log.note("leaders step down")
     while (this.log.now < end) {
-      for (const stream of [inputStream, journalStream, headsStream]) {
+      for (const stream of [inputStream, journalStream, headsStream, alertsStream]) {
         steps += await this.admin.api(`STREAM.LEADER.STEPDOWN.${stream}`).then(
           () => 1,
           () => 0

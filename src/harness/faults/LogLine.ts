@@ -6,7 +6,17 @@ export type Invoked = {
   /** Milliseconds since the run began. The order of the lines, and not this time, decides which line came first. */
   readonly at: number
   readonly edge: string
-} & ({ readonly does: "buy"; readonly sale: Sold } | { readonly does: "total" | "page"; readonly userId: string })
+} & (
+  | { readonly does: "buy"; readonly sale: Sold }
+  | { readonly does: "total" | "page"; readonly userId: string }
+  | {
+      readonly does: "change a rule"
+      readonly owner: string
+      readonly ruleId: string
+      /** The rule to put, as JSON. Without it the rule is removed. */
+      readonly rule?: string
+    }
+)
 
 /**
  * How a request ended. `ok` means success. `fail` means that nothing was stored, or that a read had no answer. `info`
@@ -25,6 +35,8 @@ export interface Completed {
   readonly count?: number
   /** The purchases of a page of history, newest first. */
   readonly listed?: ReadonlyArray<string>
+  /** The sequence of the journal in the answer to the put of a rule. */
+  readonly sequence?: number
 }
 
 /** The beginning or the end of a fault. The checker skips it. */

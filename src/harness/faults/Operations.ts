@@ -1,3 +1,5 @@
+import { decodeRule, RuleProblem } from "../../rules/Rule.ts"
+import type { SentChange } from "../alerts/RuleChangeProblems.ts"
 import { contentOf } from "../system/Shopper.ts"
 import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 
@@ -31,6 +33,8 @@ export interface UserOperations {
 
 /** A log in the form that the checker needs. */
 export interface Operations {
+  /** The changes of rules, in the order in which they were sent. Times are line numbers of the log. */
+  readonly changes: ReadonlyArray<SentChange>
   readonly users: Map<string, UserOperations>
   readonly ok: number
   readonly failed: number
@@ -45,35 +49,55 @@ const ofUser = (users: Map<string, UserOperations>, userId: string): UserOperati
   return known
 }
 
+const changeOf = (invoked: Extract<Invoked, { readonly does: "change a rule" }>): SentChange => {
+  const { owner, ruleId, rule: text } = invoked
+  const rule = text === undefined ? undefined : decodeRule(text)
+  if (rule instanceof RuleProblem) throw new Error(`the log has a malformed rule: ${rule.message}`)
+  return { owner, ruleId, rule, outcome: "info", answeredAt: Infinity, sequence: undefined }
+}
+
+type Begun = Invoked & { readonly place: number }
+
+/** Adds a request to buy that may have been stored. Its answer is in the line at `answerPlace`. */
+const addBought = (
+  users: Map<string, UserOperations>,
+  invoked: Begun,
+  completed: Completed,
+  answerPlace: number
+): void => {
+  if (invoked.does !== "buy" || completed.outcome === "fail") return
+  const { sale } = invoked
+  const { purchases } = ofUser(users, sale.userId)
+  const contents = purchases.get(sale.purchaseId) ?? new Map<string, SentContent>()
+  purchases.set(sale.purchaseId, contents)
+  const content = contentOf(sale)
+  const before = contents.get(content)
+  const answeredAt = completed.outcome === "ok" ? answerPlace : Infinity
+  const totals = new Set(before?.totals)
+  contents.set(content, {
+    sentAt: Math.min(invoked.place, before?.sentAt ?? Infinity),
+    acknowledgedAt: Math.min(answeredAt, before?.acknowledgedAt ?? Infinity),
+    totals: completed.total === undefined ? totals : totals.add(BigInt(completed.total))
+  })
+}
+
 /** Reads a log line by line. So the memory for the result grows with the purchases, and not with the attempts. */
 export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<LogLine>): Promise<Operations> => {
   const users = new Map<string, UserOperations>()
-  const open = new Map<number, Invoked & { readonly place: number }>()
+  const open = new Map<number, Begun>()
+  const changes = new Map<number, SentChange>()
   const outcomes = { ok: 0, fail: 0, info: 0 }
   let place = 0
   let progressAt: number | undefined
   let worstPause = 0
 
-  const bought = (invoked: Invoked & { readonly place: number }, completed: Completed) => {
-    if (invoked.does !== "buy" || completed.outcome === "fail") return
-    const { sale } = invoked
-    const { purchases } = ofUser(users, sale.userId)
-    const contents = purchases.get(sale.purchaseId) ?? new Map<string, SentContent>()
-    purchases.set(sale.purchaseId, contents)
-    const content = contentOf(sale)
-    const before = contents.get(content)
-    const answeredAt = completed.outcome === "ok" ? place : Infinity
-    const totals = new Set(before?.totals)
-    contents.set(content, {
-      sentAt: Math.min(invoked.place, before?.sentAt ?? Infinity),
-      acknowledgedAt: Math.min(answeredAt, before?.acknowledgedAt ?? Infinity),
-      totals: completed.total === undefined ? totals : totals.add(BigInt(completed.total))
-    })
-  }
-
-  const finished = (invoked: Invoked & { readonly place: number }, completed: Completed) => {
+  const finished = (invoked: Begun, completed: Completed) => {
+    const { outcome, sequence } = completed
+    const change = changes.get(invoked.operation)
+    if (change !== undefined) Object.assign(change, { outcome, sequence, answeredAt: place })
+    if (invoked.does === "change a rule") return
     outcomes[completed.outcome] += 1
-    bought(invoked, completed)
+    addBought(users, invoked, completed, place)
     if (completed.outcome !== "ok") return
     if (invoked.does === "buy") {
       worstPause = Math.max(worstPause, completed.at - (progressAt ?? completed.at))
@@ -94,6 +118,7 @@ export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<Lo
     if ("note" in line) continue
     if ("does" in line) {
       open.set(line.operation, { ...line, place })
+      if (line.does === "change a rule") changes.set(line.operation, changeOf(line))
       continue
     }
     const invoked = open.get(line.operation)
@@ -104,5 +129,12 @@ export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<Lo
   for (const invoked of open.values()) {
     finished(invoked, { operation: invoked.operation, at: invoked.at, outcome: "info" })
   }
-  return { users, ok: outcomes.ok, failed: outcomes.fail, unknown: outcomes.info, worstPause }
+  return {
+    changes: [...changes.values()],
+    users,
+    ok: outcomes.ok,
+    failed: outcomes.fail,
+    unknown: outcomes.info,
+    worstPause
+  }
 }

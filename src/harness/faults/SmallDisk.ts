@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process"
 import { appendFileSync, mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** The size of the disk image. It is sparse, and takes only the space that is written. */
-const diskBytes = 2 * 1024 ** 3
+/** The size of the disk image, with room for the bounds of all streams. It is sparse, and takes only the written space. */
+const diskBytes = 4 * 1024 ** 3
 const pieceBytes = 4_096
 
 const run = (program: string, ...args: ReadonlyArray<string>): void =>

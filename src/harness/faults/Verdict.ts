@@ -20,6 +20,11 @@ export interface RunResult {
    * in time.
    */
   readonly drained: number | undefined
+  /** The same until the position was the end of the journal. */
+  readonly judged: number | undefined
+  /** The number of messages in the stream of alerts, and of changes of rules that clients sent. */
+  readonly alerts: number
+  readonly changes: number
   /** The number of commits that the broker refused because another commit was the newest. */
   readonly refusedCommits: number
 }
@@ -76,6 +81,9 @@ export const describeResult = (result: RunResult): string => {
     ...breakNames.map((name) => row(name, findings.count(name))),
     row("worst time without progress", seconds(result.worstPause)),
     row("drained after the faults", drained === undefined ? "never" : seconds(drained)),
+    row("judged after the faults", result.judged === undefined ? "never" : seconds(result.judged)),
+    row("alerts and positions", result.alerts),
+    row("changes of rules sent", result.changes),
     row("commits refused by the broker", result.refusedCommits),
     ...findings.examples,
     ...result.unexpected.map((what) => `unexpected: ${what}`),

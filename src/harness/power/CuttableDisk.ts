@@ -13,7 +13,7 @@ import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 
 const directoryPrefix = "purchase-ledger-disk-"
-const diskBytes = 1024 ** 3
+const diskBytes = 4 * 1024 ** 3
 const unmountTriesMax = 100
 const unmountWaitMilliseconds = 50
 

@@ -1,6 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { BrokerAdmin } from "../system/BrokerAdmin.ts"
+import { setTimeout as pause } from "node:timers/promises"
+import { alertFilter, alertsStream } from "../../protocol/Subject.ts"
+import { encodeRule } from "../../rules/Rule.ts"
+import { mistakesOfJudge, untilJudged } from "../alerts/JudgedSystem.ts"
+import { rulesFor } from "../alerts/SomeRules.ts"
+import { BrokerAdmin, type StreamRecord } from "../system/BrokerAdmin.ts"
 import { OperationLog } from "../system/OperationLog.ts"
 import { seeded } from "../system/Random.ts"
 import { type Ask, askAt, readAccount } from "../system/Shopper.ts"
@@ -18,6 +23,10 @@ const lanesOfUser = 2
 /** About how many purchases are acknowledged between two cuts. */
 const acknowledgedBetweenCuts = { least: 50, most: 250 }
 const waitMilliseconds = 60_000
+/** The users who have rules, the rules of each, and the time between two changes of rules, in milliseconds. */
+const owners = users.slice(0, 2)
+const ruleIds = ["one", "two", "three"]
+const ruleChangesEvery = 50
 
 export interface PowerCutPlan {
   readonly cuts: number
@@ -31,7 +40,7 @@ export interface PowerCutOutcome {
   readonly acknowledged: number
   /** The number of requests that were not acknowledged. */
   readonly failures: number
-  /** The mistakes in the accounts, for people. */
+  /** The mistakes in the accounts and in the alerts, for people. */
   readonly mistakes: ReadonlyArray<string>
   /** The mistakes after everything was started once more. */
   readonly later: ReadonlyArray<string>
@@ -48,20 +57,24 @@ const lazyConfiguration = (directory: string): string => {
 }
 
 /**
- * A broker on a disk that can lose its power, with a worker and an edge. The worker and the edge have nothing on a
- * disk.
+ * A broker on a disk that can lose its power, with a worker, a judge and an edge. These three have nothing on a disk. A
+ * broker that does not sync may lose journal and alerts differently, so it has no judge.
  */
 class Machine {
   readonly ask: Ask
   private readonly disk: CuttableDisk
   private readonly broker: TestBroker
   private readonly port: number
-  private readonly processes = new Map<"worker" | "edge", TestProcess>()
+  private readonly processes = new Map<"worker" | "edge" | "judge", TestProcess>()
+  readonly hasJudge: boolean
+  /** The newest alert that a reader had before each cut. */
+  readonly seen: Array<StreamRecord> = []
 
-  private constructor(disk: CuttableDisk, broker: TestBroker, port: number) {
+  private constructor(disk: CuttableDisk, broker: TestBroker, port: number, hasJudge: boolean) {
     this.disk = disk
     this.broker = broker
     this.port = port
+    this.hasJudge = hasJudge
     this.ask = askAt(port)
   }
 
@@ -71,7 +84,7 @@ class Machine {
       ...(syncsAlways ? {} : { configuration: lazyConfiguration(disk.directory) })
     })
     await setUpStreams(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))
-    const machine = new Machine(disk, broker, await freePort())
+    const machine = new Machine(disk, broker, await freePort(), syncsAlways)
     machine.startProcesses()
     await machine.ready()
     // Without this sync, a lazy broker would lose its streams as well, and could not start. The test is about
@@ -85,6 +98,7 @@ class Machine {
    * real power cut shows. It could also confirm a write that it had only begun.
    */
   private async cutPower(): Promise<void> {
+    await this.see()
     await this.broker.freeze()
     this.disk.cutPower()
   }
@@ -116,16 +130,41 @@ class Machine {
   }
 
   async untilApplied(): Promise<void> {
-    const admin = await BrokerAdmin.open(this.broker.url, partitions)
-    await admin.untilApplied(waitMilliseconds).finally(() => admin.close())
+    await this.withAdmin((admin) => admin.untilApplied(waitMilliseconds))
+  }
+
+  /** Returns the mistakes in the alerts, once everything is judged. */
+  async mistakesOfAlerts(): Promise<ReadonlyArray<string>> {
+    if (!this.hasJudge) return []
+    return this.withAdmin(async (admin) => {
+      await untilJudged(admin, 0, waitMilliseconds)
+      const stored = new Map((await admin.records(alertsStream, alertFilter)).map((one) => [one.sequence, one.text]))
+      const lost = this.seen.filter(({ sequence, text }) => stored.get(sequence) !== text)
+      return [
+        ...(await mistakesOfJudge(admin)),
+        ...lost.map(({ subject, sequence }) => `${subject} at ${sequence} was read before a cut, and is lost`)
+      ]
+    })
   }
 
   async stop(): Promise<void> {
     await Promise.all([this.broker.kill(), this.killProcesses()])
   }
 
+  /** Reads the newest alert, as a reader does. */
+  private async see(): Promise<void> {
+    if (!this.hasJudge) return
+    const newest = await this.withAdmin((admin) => admin.lastRecord(alertsStream, alertFilter))
+    if (newest !== undefined) this.seen.push(newest)
+  }
+
+  private async withAdmin<A>(use: (admin: BrokerAdmin) => Promise<A>): Promise<A> {
+    const admin = await BrokerAdmin.open(this.broker.url, partitions)
+    return use(admin).finally(() => admin.close())
+  }
+
   private startProcesses(): void {
-    for (const role of ["worker", "edge"] as const) {
+    for (const role of this.hasJudge ? (["worker", "judge", "edge"] as const) : (["worker", "edge"] as const)) {
       const environment = {
         NATS_URL: this.broker.url,
         PORT: String(this.port),
@@ -158,7 +197,26 @@ const sellUntil = (given: { readonly ask: Ask; readonly log: OperationLog; reado
     )
   )
 
-/** Returns the mistakes in the accounts after all stored input is applied. */
+/** Changes rules one after another until the signal comes. Changes that fail are not sent again. */
+const changeRulesUntil = async (ask: Ask, enough: AbortSignal): Promise<void> => {
+  for (let number = 0; !enough.aborted; number += 1) {
+    const owner = owners[number % owners.length]
+    const ruleId = ruleIds[number % ruleIds.length]
+    const rule = rulesFor.faults[number % rulesFor.faults.length]
+    const put = rule === undefined || number % 4 === 0 ? undefined : encodeRule(rule)
+    const init =
+      put === undefined
+        ? { method: "DELETE" }
+        : { method: "PUT", body: put, headers: { "content-type": "application/json" } }
+    await ask(`/users/${owner}/rules/${ruleId}`, { ...init, signal: AbortSignal.timeout(waitMilliseconds) }).then(
+      (response) => response.text(),
+      () => undefined
+    )
+    await pause(ruleChangesEvery)
+  }
+}
+
+/** Returns the mistakes in the accounts and alerts after all stored input is applied. */
 const mistakesOf = async (machine: Machine, log: OperationLog): Promise<ReadonlyArray<string>> => {
   await machine.ready()
   await machine.untilApplied()
@@ -166,19 +224,23 @@ const mistakesOf = async (machine: Machine, log: OperationLog): Promise<Readonly
     const mistakes = log.mistakesOf(user, await readAccount(machine.ask, user))
     return mistakes.map((mistake) => `${user}: ${mistake}`)
   })
-  return (await Promise.all(found)).flat()
+  return [...(await Promise.all(found)).flat(), ...(await machine.mistakesOfAlerts())]
 }
 
 /**
- * Sells purchases, and cuts the power of the broker's disk again and again. Every second cut ends worker and edge as
- * well. In the end compares all histories with the acknowledged purchases, and compares them again after one more cut.
+ * Sells purchases and changes rules, and cuts the power of the broker's disk again and again. Every second cut ends all
+ * other processes as well. In the end computes all alerts again, and compares all histories with the acknowledged
+ * purchases. Does both again after one more cut.
  */
 export const runPowerCuts = async (disk: CuttableDisk, plan: PowerCutPlan): Promise<PowerCutOutcome> => {
   const random = seeded(plan.seed)
   const log = new OperationLog()
   const machine = await Machine.start(disk, plan.syncsAlways)
   const enough = new AbortController()
-  const selling = sellUntil({ ask: machine.ask, log, enough: enough.signal })
+  const selling = Promise.all([
+    sellUntil({ ask: machine.ask, log, enough: enough.signal }),
+    machine.hasJudge ? changeRulesUntil(machine.ask, enough.signal) : undefined
+  ])
   try {
     const { least, most } = acknowledgedBetweenCuts
     for (let cut = 1; cut <= plan.cuts; cut += 1) {

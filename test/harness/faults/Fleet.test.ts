@@ -4,7 +4,14 @@ import { Fleet } from "../../../src/harness/faults/Fleet.ts"
 
 it("under several faults at once, each member of a fleet has one process, and all processes end", async () => {
   const environment = { INPUT_BYTES_MAX: "8388608" }
-  const fleet = await Fleet.start({ workers: 1, edges: 1, isCluster: false, environment, note: () => undefined })
+  const fleet = await Fleet.start({
+    workers: 1,
+    edges: 1,
+    judges: 0,
+    isCluster: false,
+    environment,
+    note: () => undefined
+  })
   const worker = [...fleet.members].find(({ role }) => role === "worker")
   if (worker === undefined) return expect.unreachable()
   try {

@@ -12,6 +12,9 @@ const good: RunResult = {
   unexpected: [],
   worstPause: 1_500,
   drained: 200,
+  judged: 300,
+  alerts: 10,
+  changes: 5,
   refusedCommits: 1
 }
 

@@ -1,0 +1,22 @@
+import { Effect } from "effect"
+import { readEnvironment } from "../../Settings.ts"
+import { judgeMistakes } from "../simulation/JudgeMistakes.ts"
+import { startJudge } from "../system/TestLedger.ts"
+
+// Runs a judge of the product that hears no other judge, so it judges every shard although others do. With the setting
+// MISTAKE it makes a mistake. A number is a mistake of workers.
+const named = process.env["MISTAKE"] ?? ""
+const mistake = judgeMistakes.find(({ name }) => name.startsWith(`${named} `))
+if (named.startsWith("J") && mistake === undefined) throw new Error(`MISTAKE names no mistake of judges: ${named}`)
+
+const settings = Effect.runSync(readEnvironment)
+const starting = startJudge(settings, {
+  ...mistake?.plant("judge"),
+  signs: () => ({ give: () => Effect.void, watch: () => Effect.void })
+})
+process.once("SIGTERM", async () => {
+  const { stop } = await starting
+  await stop()
+  process.exit(0)
+})
+await starting

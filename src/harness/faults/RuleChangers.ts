@@ -1,0 +1,112 @@
+import { setTimeout as pause } from "node:timers/promises"
+import { encodeRule, type Rule } from "../../rules/Rule.ts"
+import { rulesFor } from "../alerts/SomeRules.ts"
+import { seeded } from "../system/Random.ts"
+import { exactJson } from "../system/Shopper.ts"
+import type { Completed } from "./LogLine.ts"
+import type { RunLog } from "./RunLog.ts"
+import type { Shop } from "./Shoppers.ts"
+
+/** How long a client waits for an answer, in milliseconds. After that the outcome is unknown. */
+const answerWithin = 15_000
+const thinkMost = 400
+const retryPause = 250
+const removedShare = 0.25
+/** The rules of one client. All rules of an owner have to be at most 100, and at most 10 about all users. */
+const ruleIdsOfClient = 2
+const ownersMax = 4
+
+type Answer = Omit<Completed, "operation" | "at">
+
+/**
+ * Clients that change rules through any of the edges, and log the answers. The rules of an owner are changed by all
+ * clients, and each rule by one client. So a client knows its own last change of each rule.
+ */
+export class RuleChangers {
+  private readonly shops: () => ReadonlyArray<Shop>
+  private readonly log: RunLog
+  private readonly random: () => number
+  private readonly owners: ReadonlyArray<string>
+  private isOver = false
+  /** Answers that no fault explains. */
+  readonly unexpected: Array<string> = []
+
+  constructor(shops: () => ReadonlyArray<Shop>, log: RunLog, seed: number, users: ReadonlyArray<string>) {
+    this.shops = shops
+    this.log = log
+    this.random = seeded(seed ^ 0x5e7)
+    this.owners = users.slice(0, ownersMax)
+  }
+
+  /** Runs clients until {@link finish} is called. */
+  async run(clients: number): Promise<void> {
+    await Promise.all(Array.from({ length: clients }, (_, client) => this.session(client)))
+  }
+
+  finish(): void {
+    this.isOver = true
+  }
+
+  private async session(client: number): Promise<void> {
+    while (!this.isOver && !this.log.isFull) {
+      await this.log.ready()
+      await pause(this.random() * thinkMost)
+      const owner = this.chosen(this.owners)
+      const ruleId = `r${client}-${Math.floor(this.random() * ruleIdsOfClient)}`
+      const rule = this.random() < removedShare ? undefined : this.chosen(rulesFor.faults)
+      const { outcome } = await this.change(owner, ruleId, rule)
+      if (outcome !== "ok") await pause(retryPause)
+    }
+  }
+
+  private async change(owner: string, ruleId: string, rule: Rule | undefined): Promise<Answer> {
+    const { name, ask } = this.chosen(this.shops())
+    const text = rule === undefined ? undefined : encodeRule(rule)
+    const operation = this.log.begin({
+      edge: name,
+      does: "change a rule",
+      owner,
+      ruleId,
+      ...(text === undefined ? {} : { rule: text })
+    })
+    const init = text === undefined ? {} : { body: text, headers: { "content-type": "application/json" } }
+    const answer = await ask(`/users/${owner}/rules/${ruleId}`, {
+      method: text === undefined ? "DELETE" : "PUT",
+      signal: AbortSignal.timeout(answerWithin),
+      ...init
+    })
+      .then((response) => this.answerOf(response))
+      // The connection may break after the change was stored.
+      .catch((): Answer => ({ outcome: "info" }))
+    this.log.end(operation, answer)
+    return answer
+  }
+
+  private async answerOf(response: Response): Promise<Answer> {
+    const { status } = response
+    const text = await response.text()
+    switch (status) {
+      case 200:
+      case 201:
+        return { outcome: "ok", status, sequence: Number(exactJson(text).ledgerSequence) }
+      case 204:
+        return { outcome: "ok", status }
+      // Nothing was changed: there is no such rule, or no room for the rule, or the service is not available.
+      case 404:
+      case 409:
+      case 503:
+        return { outcome: "fail", status }
+      case 504:
+        return { outcome: "info", status }
+      default:
+        this.unexpected.push(`a change of a rule: ${status} ${text.slice(0, 300)}`)
+        return { outcome: "info", status }
+    }
+  }
+
+  private chosen<A>(from: ReadonlyArray<A>): A {
+    const one = from[Math.floor(this.random() * from.length)]
+    if (one === undefined) throw new Error("nothing to choose from")
+    return one
+  }
+}

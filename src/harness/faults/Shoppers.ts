@@ -134,6 +134,8 @@ export class Shoppers {
       // A conflict: the purchase was decided, and is not applied.
       case 422:
       case 503:
+      // The request was not whole in time, on a machine without a free processor. The edge stored nothing of it.
+      case 408:
         return { outcome: "fail", status }
       case 504:
         return { outcome: "info", status }

@@ -335,7 +335,7 @@ export class PurchaseClient {
   backTest(userId: string, rule: string | NewRule, options: BackTestOptions = {}): AsyncGenerator<BackTestEvent> {
     const { from, to } = options
     const isStored = typeof rule === "string"
-    const base = isStored ? `${rulePath(userId, rule)}/backtest` : `${userPath(userId)}/rules/backtest`
+    const base = isStored ? `${rulePath(userId, rule)}/backtest` : `${userPath(userId)}/backtest`
     const range = new URLSearchParams({ ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) })
     const init = isStored
       ? { method: "POST" }

@@ -114,7 +114,7 @@ export class RuleForm {
     this.testing = testing
     say(this.fired, "Testing on the purchases of 30 days")
     try {
-      await backTest(`${userPath(this.userId())}/rules/backtest`, ruleText(this.rule()), testing.signal, (tested) => {
+      await backTest(`${userPath(this.userId())}/backtest`, ruleText(this.rule()), testing.signal, (tested) => {
         say(this.words, tested.inWords)
         const soFar = tested.isComplete ? "" : " so far"
         const times = tested.matches === 1 ? "once" : `${count(tested.matches)} times`

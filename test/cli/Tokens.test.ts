@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { startEdge, type TestEdge, testSettings } from "../../src/harness/system/TestLedger.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
 import { bearer } from "../support/TestTokens.ts"
@@ -31,6 +32,7 @@ describe("scripts/purchases tokens", () => {
       const env = {
         ...process.env,
         NATS_URL: broker.url,
+        NATS_NKEY_FILE: testKeyFile,
         PURCHASES_URL: `http://127.0.0.1:${server.port}`,
         ...environment
       }

@@ -129,7 +129,7 @@ describe("back-tests of the client", () => {
     const asked: Array<string> = []
     const line = { id: "1.1.0.0", purchase: {}, measured: {} }
     const answers = [
-      [line, { matches: 1, purchases: 10, next: "/prefix/users/bob/rules/backtest?from=x&cursor=c" }],
+      [line, { matches: 1, purchases: 10, next: "/prefix/users/bob/backtest?from=x&cursor=c" }],
       [{ matches: 0, purchases: 5 }]
     ]
     const fetcher = async (request: Request | string | URL) => {
@@ -141,7 +141,7 @@ describe("back-tests of the client", () => {
       { kind: "progress", matches: 1, purchases: 10, isComplete: false },
       { kind: "progress", matches: 1, purchases: 15, isComplete: true }
     ])
-    expect(asked).toEqual(["/users/bob/rules/backtest", "/users/bob/rules/backtest?from=x&cursor=c"])
+    expect(asked).toEqual(["/users/bob/backtest", "/users/bob/backtest?from=x&cursor=c"])
   })
 
   it("a wrong rule is refused", async () => {

@@ -86,8 +86,8 @@ describe(
     )
 
     it("a failure of the nats tool names its command and its message", async () => {
-      await expect(nats("kv", "get", "nowhere", "key")).rejects.toThrow(
-        /^nats kv get nowhere key failed: nats: error: .*bucket not found/
+      await expect(nats("kv", "get", "journal", "nowhere")).rejects.toThrow(
+        /^nats kv get journal nowhere failed: nats: error: .*key not found/
       )
     })
   }

@@ -152,7 +152,7 @@ describe("GET /, /livez and /readyz", () => {
         "GET /users/{id}/purchases?limit=&cursor=",
         "GET /users/{id}/purchases/{purchaseId}",
         "GET /users/{id}/spending?by=&from=&to=&timeZone=",
-        "POST /users/{id}/rules/backtest?from=&to=&cursor=",
+        "POST /users/{id}/backtest?from=&to=&cursor=",
         "POST /users/{id}/rules/{ruleId}/backtest?from=&to=&cursor=",
         "GET /users/{id}/rules",
         "PUT /users/{id}/rules/{ruleId}",

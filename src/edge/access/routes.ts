@@ -18,8 +18,9 @@ const bodyBytesMax = 8 * 1024
 /** How long a browser keeps the token, in seconds. */
 const sessionSeconds = 12 * 60 * 60
 
-const NewSession = Schema.Struct({ token: Schema.String }).annotate({ identifier: "NewSession" })
-const decodeNewSession = Schema.decodeUnknownExit(Schema.fromJsonString(NewSession))
+// A schema New<name> would clash with the function that Go clients have for the schema <name>.
+const SessionToken = Schema.Struct({ token: Schema.String }).annotate({ identifier: "SessionToken" })
+const decodeSessionToken = Schema.decodeUnknownExit(Schema.fromJsonString(SessionToken), { onExcessProperty: "error" })
 
 const CallerState = Schema.Struct({
   id: Schema.String.annotateKey({ description: "The id of the token. It is no secret." }),
@@ -43,10 +44,10 @@ const noSession = problem("malformed-request", 'The body must be JSON like {"tok
 const newSession: Body<string> = {
   mediaType: jsonMediaType,
   asked: `a token as ${jsonMediaType}`,
-  documented: NewSession,
+  documented: SessionToken,
   read: Effect.fnUntraced(function* (http: HttpContext) {
     const bytes = yield* boundedBody(http, bodyBytesMax, tooLarge)
-    const read = decodeNewSession(Buffer.from(bytes).toString("utf8"))
+    const read = decodeSessionToken(Buffer.from(bytes).toString("utf8"))
     return Exit.isSuccess(read) ? read.value.token : yield* Effect.fail(noSession)
   })
 }

@@ -169,7 +169,7 @@ const answer = Effect.fnUntraced(function* (edge: EdgeRuntime, http: HttpContext
   })
 })
 
-const rulesPath = (userId: string) => `/users/${encodeURIComponent(userId)}/rules`
+const userPath = (userId: string) => `/users/${encodeURIComponent(userId)}`
 
 const storedRoute = route({
   method: "POST",
@@ -190,14 +190,14 @@ const storedRoute = route({
     const { set } = yield* (yield* RuleStore).read(owner)
     const rule = ruleOf(set, ruleId)
     if (rule === undefined) return yield* Effect.fail(missingRule(owner, ruleId))
-    const path = `${rulesPath(owner)}/${encodeURIComponent(ruleId)}/backtest`
+    const path = `${userPath(owner)}/rules/${encodeURIComponent(ruleId)}/backtest`
     return yield* answer(edge, http, asked, { owner, rule, path })
   })
 })
 
 const givenRoute = route({
   method: "POST",
-  path: "/users/{id}/rules/backtest",
+  path: "/users/{id}/backtest",
   name: "backTestGivenRule",
   group: "Rules",
   summary: "How often a rule would be met, before it is stored",
@@ -213,7 +213,7 @@ const givenRoute = route({
   problems,
   handle: Effect.fnUntraced(function* ({ id: owner, body, ...asked }, edge, http) {
     const rule = { ruleId: "", number: 0, version: 0, rule: body }
-    return yield* answer(edge, http, asked, { owner, rule, path: `${rulesPath(owner)}/backtest` })
+    return yield* answer(edge, http, asked, { owner, rule, path: `${userPath(owner)}/backtest` })
   })
 })
 

@@ -37,10 +37,10 @@ const webhookMembers = {
 
 export const WebhookBody = Schema.Struct(webhookMembers).annotate({ identifier: "Webhook" })
 export const NewWebhookBody = Schema.Struct({ ...webhookMembers, secret: SecretText }).annotate({
-  identifier: "NewWebhook"
+  identifier: "WebhookWithSecret"
 })
 export const NewSecretBody = Schema.Struct({ secret: SecretText, oldSecretUntil: Instant }).annotate({
-  identifier: "NewWebhookSecret"
+  identifier: "WebhookSecret"
 })
 
 export const DeadLetterBody = Schema.Struct({

@@ -83,7 +83,13 @@ class Machine {
       directory: disk.mountPoint,
       ...(syncsAlways ? {} : { configuration: lazyConfiguration(disk.directory) })
     })
-    await setUpStreams(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))
+    await setUpStreams(
+      testSettings({
+        NATS_URL: broker.url,
+        PARTITIONS: String(partitions),
+        INPUT_BYTES_MAX: String(inputBytesMax)
+      })
+    )
     const machine = new Machine(disk, broker, await freePort(), syncsAlways)
     machine.startProcesses()
     await machine.ready()

@@ -3,9 +3,9 @@ import { type Outcome, type Plant, simulate } from "./Simulation.ts"
 import { kind, type Unkindness } from "./World.ts"
 
 /** The most runs of a search for a shorter history. */
-const attemptsMax = 600
+const attemptsMax = 2_000
 /** A shorter plan meets other random events on the network, so it is tried with several sequences of such events. */
-const chancesTried = 3
+const chancesTried = 8
 
 export interface Shrunk {
   readonly plan: Plan
@@ -37,6 +37,7 @@ const smaller = function* (plan: Plan): Generator<Plan> {
   for (const operations of fewerPurchases(plan.operations)) yield { ...plan, operations }
   if (plan.cleaningEvery > 0) yield { ...plan, cleaningEvery: 0 }
   if (plan.workers > 1) yield { ...plan, workers: 1 }
+  if (plan.judges > 0) yield { ...plan, judges: 0 }
 }
 
 /** Returns the invariant that a problem breaks. The shorter history has to break the same invariant. */

@@ -531,6 +531,9 @@ class Run {
       const name = records < this.poisoned ? "I1 unrecorded" : "I2 recorded twice"
       problems.push(`${name}: ${this.poisoned} poisoned messages left ${records} records`)
     }
+    const stopped = this.watch.rejected("account of this user cannot be read")
+    if (stopped > 0)
+      problems.push(`I7 not drained: ${stopped} purchases are rejected, because an account cannot be read`)
     const acknowledged = this.sent.filter(({ outcome }) => outcome === "ok").length
     if (acknowledged * 2 < this.sent.length)
       problems.push(`invalid: ${acknowledged} of ${this.sent.length} acknowledged`)

@@ -52,12 +52,12 @@ describe("rules and tokens of some users", () => {
 
   it("a token of some users tests rules about its users, and no rule about all users", async () => {
     const some = await tokenOf({ users: { only: ["ann"] } })
-    const path = "/users/ann/rules/backtest"
+    const path = "/users/ann/backtest"
     const detail =
       "A back-test of a rule about all users gives their purchases, and this token is for some of them. Use a token of all users."
     const refused = refusal("forbidden", detail, path)
     expect(await ask("POST", path, some, ruleText("all"))).toMatchObject({ status: 403, body: refused.body })
-    expect((await ask("POST", "/users/bob/rules/backtest", some, ruleText("self"))).status).toBe(404)
+    expect((await ask("POST", "/users/bob/backtest", some, ruleText("self"))).status).toBe(404)
     const all = await tokenOf({})
     expect((await ask("PUT", "/users/ann/rules/of-all", all, ruleText("all"))).status).toBe(201)
     expect((await ask("POST", "/users/ann/rules/of-all/backtest", some)).status).toBe(403)

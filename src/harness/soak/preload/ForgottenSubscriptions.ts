@@ -1,5 +1,6 @@
 import { Effect, Layer } from "effect"
 import { Connection } from "../../../nats/client/Connection.ts"
+import { inboxPrefixOf } from "../../../nats/client/BrokerRole.ts"
 import { QueryTransport } from "../../../nats/QueryTransport.ts"
 import { brokerAllowances } from "../Allowances.ts"
 import { bytesOfEach, plantLeak } from "./Forgetting.ts"
@@ -9,7 +10,8 @@ const isForgotten = plantLeak("ForgottenSubscriptions")
 
 /** The broker keeps the subject of each subscription. A line of its protocol has at most 4,096 bytes. */
 const subjectBytes = 3_500
-const subject = `forgotten.${"x".repeat(subjectBytes)}`
+/** An edge may subscribe only to its notices and its inbox. */
+const subject = `${inboxPrefixOf("edge")}.forgotten.${"x".repeat(subjectBytes)}`
 const subscriptionsOfEach = Math.ceil(bytesOfEach(brokerAllowances.heapBytes) / subjectBytes)
 
 /** A planted leak: questions of an edge leave subscriptions behind. */

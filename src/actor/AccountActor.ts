@@ -211,7 +211,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   /** The work that waits until the segment in flight is stored; `undefined` if no work waits. */
   private held: Work<Tag> | undefined
   private sealed: StoredSegment | undefined
-  /** The messages of the revision that waits for its commit. The next four fields belong to the same revision. */
+  /** The messages whose purchases are in the revision that waits for its commit. The next four fields belong to the same revision. */
   parts: ReadonlyArray<InputMessage<Tag>> = noParts
   private looks: ReadonlyArray<LookEnvelope> = noLooks
   private decision: Decision | undefined

@@ -110,7 +110,7 @@ export interface AppliedRevision extends Account {
   readonly appliedAt: string
 }
 
-/** The hour, day or month of a time zone, in which a running measure counts. */
+/** The hour, day or month, in a time zone, for which a rule adds up `spent` or `count`. */
 export interface CalendarWindow {
   readonly by: "hour" | "day" | "month"
   /** A name like `Europe/Berlin`. */

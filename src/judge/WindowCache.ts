@@ -8,8 +8,8 @@ import { UserWindows } from "../rules/UserWindows.ts"
 export const windowEntriesMax = 4_000_000
 
 /**
- * The window states of the users of one shard. The states of one user may be more than the bound alone: then they are
- * dropped after each revision of the user, so that each revision reads the whole window again.
+ * The window states of the users of one shard. If the states of one user alone exceed the bound, they are dropped, and
+ * each revision of the user reads its whole window again.
  */
 export class WindowCache {
   private readonly entriesMax: number

@@ -23,8 +23,8 @@ export class JudgeReader extends Context.Service<
       after: number
     ) => Effect.Effect<{ readonly storedAt: number } | undefined, BrokerFailure>
     /**
-     * Hands on values of the keys `rules.<owner>`. The last value of each key is the newest one up to the sequence
-     * `through`.
+     * Hands on values of the keys `rules.<owner>`. If there are several values of a key, the last one that is handed on
+     * is the newest up to the sequence `through`.
      */
     readonly rulesAsOf: (
       through: number,

@@ -77,8 +77,8 @@ const takeOlder = Effect.fnUntraced(function* (
 })
 
 /**
- * Hands on values of the keys `rules.<owner>`. The last value of each key is the newest one up to the sequence
- * `through`. A consumer gives the newest values, and then newer ones. Its replica may be behind, so it is read up to the
+ * Hands on values of the keys `rules.<owner>`. If there are several values of a key, the last one that is handed on is
+ * the newest up to the sequence `through`. A consumer gives the newest values, and then newer ones. Its replica may be behind, so it is read up to the
  * newest value that the leader has. The keys whose newest value came after `through` are read again.
  */
 export const takeRulesAsOf = (

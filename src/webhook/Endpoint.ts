@@ -14,7 +14,7 @@ export class Endpoint {
   readonly userId: string
   /** `undefined` after the user removed the webhook. */
   webhook: Webhook | undefined
-  /** Whether the webhook came since the stream is followed. If not, it may have been removed meanwhile. */
+  /** Whether the webhook came since the stream is followed. If not, it may have been removed or changed while the stream was not followed. */
   isCurrent = true
   /** The state of the deliveries; `undefined` until it was read. */
   state: DeliveryState | undefined

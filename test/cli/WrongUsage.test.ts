@@ -87,7 +87,7 @@ describe("a wrong address", () => {
     )
   })
 
-  it("a wrong address in --url ends with 2, and the message names --url", async () => {
+  it("a command with a wrong --url exits with 2, and the message names --url", async () => {
     const { code, error } = await purchasesAt(nowhere, "--url", "ftp://ledger", "total", "ann")
     expect(code).toBe(2)
     expect(error).toMatch(/^purchases: --url is wrong: "ftp:\/\/ledger" .* begins with ftp:\/\//)

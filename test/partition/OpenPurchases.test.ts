@@ -51,7 +51,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("one purchase of each account that is being read does not count", () =>
+  it.effect("one purchase of each account that is being read does not count towards the bound", () =>
     Effect.gen(function* () {
       const { first } = yield* given
       first.opened(openPurchasesMax)

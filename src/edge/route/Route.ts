@@ -215,7 +215,7 @@ const parameterReader = (declared: Pick<Route, "parameters" | "query" | "headers
 }
 
 /**
- * Declares a route. The declaration reads requests, and the document is made from it. The types let `handle` give only
+ * Declares a route. Requests are read as the declaration says. The OpenAPI document is made from the declaration. The types let `handle` give only
  * the declared answers, and fail only with the declared problems.
  */
 export const route = <

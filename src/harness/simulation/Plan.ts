@@ -5,7 +5,7 @@ import { type RuleOperation, ruleOperationsOf } from "./RulePlan.ts"
 import { kind, type Unkindness } from "./World.ts"
 
 /**
- * An operation of a client. The operation begins after a time, and when the client's previous operation has its answer.
+ * An operation of a client. The operation begins at the time `at`, or later, when the client's previous operation has its answer.
  */
 export type Operation =
   | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }

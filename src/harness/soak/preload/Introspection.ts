@@ -26,7 +26,7 @@ export interface Inquiry {
 }
 
 export interface LeakState {
-  /** Whether each planted leak is complete. */
+  /** Whether each planted leak has forgotten all of its things. */
   readonly isAllForgotten: boolean
 }
 

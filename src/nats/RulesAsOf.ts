@@ -78,8 +78,9 @@ const takeOlder = Effect.fnUntraced(function* (
 
 /**
  * Hands on values of the keys `rules.<owner>`. If there are several values of a key, the last one that is handed on is
- * the newest up to the sequence `through`. A consumer gives the newest values, and then newer ones. Its replica may be behind, so it is read up to the
- * newest value that the leader has. The keys whose newest value came after `through` are read again.
+ * the newest up to the sequence `through`. A consumer gives the newest values, and then newer ones. Its replica may be
+ * behind, so it is read up to the newest value that the leader has. The keys whose newest value came after `through` are
+ * read again.
  */
 export const takeRulesAsOf = (
   connection: BrokerConnection,
@@ -91,9 +92,12 @@ export const takeRulesAsOf = (
     if (last === undefined) return
     const pull = yield* openJournalPull(connection, rulesFilter, "newest of each subject")
     const changed = new Set<string>()
-    for (let taken = 0; taken < last.sequence;) {
+    // A key that changed after `last` was read has only its new value here, and that value is behind `last`. So all
+    // values that the consumer had at first are read too. Otherwise such a key would have no rules.
+    for (let taken = 0, values = 0; taken < last.sequence || values < pull.pending;) {
       for (const { subject, sequence, payload } of yield* pull.take) {
         taken = sequence
+        values += 1
         if (sequence > through) changed.add(subject)
         else take(valueOf({ subject, sequence, text: Buffer.from(payload).toString() }))
       }

@@ -1,11 +1,12 @@
 import { Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Alert, WouldBeAlert } from "../../src/client/Answers.ts"
-import { asking, timeoutSeconds } from "./Asking.ts"
-import { feedEventId } from "./FeedEventId.ts"
+import type { AlertEvent } from "../../src/client/FeedReader.ts"
+import { asking } from "./Asking.ts"
+import { feedCommand } from "./FeedCommand.ts"
 import { listed, listFlags } from "./Listing.ts"
 import { plain, timeText } from "./Output.ts"
-import { user, userFlag } from "./PurchaseArguments.ts"
+import { user } from "./PurchaseArguments.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
 /** Writes the purchase of an alert, and what the rule measured of it. */
@@ -43,41 +44,15 @@ const list = Command.make(
   Command.withExamples([{ command: "purchases alerts list ann --limit 5", description: "The newest five" }])
 )
 
-const feed = Command.make(
-  "feed",
-  {
-    user: userFlag.pipe(
-      Flag.withDescription("The user whose alerts are read. Without it the feed has all users"),
-      Flag.optional
-    ),
-    after: feedEventId,
-    count: Flag.Int("count").pipe(
-      Flag.withSchema(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-      Flag.withDescription("The number of events after which the command ends"),
-      Flag.optional
-    )
-  },
-  (given) =>
-    asking(async ({ client, signal, print }) => {
-      const options = {
-        signal,
-        ...(Option.isSome(given.user) ? { userId: given.user.value } : {}),
-        ...(Option.isSome(given.after) ? { after: given.after.value } : {})
-      }
-      let shown = 0
-      for await (const event of client.followAlerts(options)) {
-        if (event.kind === "reset") {
-          print(event, `at ${event.id}: ${event.detail}`)
-          continue
-        }
-        const { owner, alerts } = event.told
-        const lines = alerts.map((alert) => `${event.id.padStart(8)} ${plain(owner).padEnd(16)} ${alertText(alert)}`)
-        print(event, lines.join("\n"))
-        shown += 1
-        if (Option.contains(given.count, shown)) break
-      }
-    }, timeoutSeconds.writesAndFeeds)
-).pipe(
+const feed = feedCommand({
+  userText: "The user whose alerts are read. Without it the feed has all users",
+  countText: "The number of events after which the command ends",
+  follow: (client, options) => client.followAlerts(options),
+  shownOf: ({ told }: Extract<AlertEvent, { kind: "alerts" }>) => ({
+    userId: told.owner,
+    texts: told.alerts.map(alertText)
+  })
+}).pipe(
   Command.withDescription("Alerts as they come"),
   Command.withExamples([{ command: "purchases alerts feed --user ann", description: "Until Ctrl-C" }])
 )

@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto"
-import { Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { ClientFailure } from "../../src/client/Failure.ts"
+import type { FeedEvent } from "../../src/client/FeedReader.ts"
 import { asking, root, timeoutSeconds } from "./Asking.ts"
 import { alerts } from "./alerts.ts"
-import { feedEventId } from "./FeedEventId.ts"
+import { feedCommand } from "./FeedCommand.ts"
 import { generate } from "./generate.ts"
 import { Interrupted } from "./Interruption.ts"
 import { listed, listFlags } from "./Listing.ts"
 import { entryLine, plain, receiptText, shellWord } from "./Output.ts"
-import { PurchaseId, purchaseArguments, purchaseOf, user, userFlag } from "./PurchaseArguments.ts"
+import { PurchaseId, purchaseArguments, purchaseOf, user } from "./PurchaseArguments.ts"
 import { rejected } from "./rejected.ts"
 import { rules } from "./rules.ts"
 import { status } from "./status.ts"
@@ -111,43 +111,15 @@ const post = Command.make(
   ])
 )
 
-const feed = Command.make(
-  "feed",
-  {
-    user: userFlag.pipe(
-      Flag.withDescription("The user whose feed is read. Without it the feed has all users"),
-      Flag.optional
-    ),
-    after: feedEventId,
-    count: Flag.Int("count").pipe(
-      Flag.withSchema(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-      Flag.withDescription("The number of commits after which the command ends"),
-      Flag.optional
-    )
-  },
-  (given) =>
-    asking(async ({ client, signal, print }) => {
-      const options = {
-        signal,
-        ...(Option.isSome(given.user) ? { userId: given.user.value } : {}),
-        ...(Option.isSome(given.after) ? { after: given.after.value } : {})
-      }
-      let shown = 0
-      for await (const event of client.feed(options)) {
-        if (event.kind === "reset") {
-          print(event, `at ${event.id}: ${event.detail}`)
-          continue
-        }
-        const { userId, purchases } = event.applied
-        const lines = purchases.map(
-          (entry) => `${event.id.padStart(8)} ${plain(userId).padEnd(16)} ${entryLine(entry)}`
-        )
-        if (lines.length > 0) print(event, lines.join("\n"))
-        shown += 1
-        if (Option.contains(given.count, shown)) break
-      }
-    }, timeoutSeconds.writesAndFeeds)
-).pipe(
+const feed = feedCommand({
+  userText: "The user whose feed is read. Without it the feed has all users",
+  countText: "The number of commits after which the command ends",
+  follow: (client, options) => client.feed(options),
+  shownOf: ({ applied }: Extract<FeedEvent, { kind: "applied" }>) => ({
+    userId: applied.userId,
+    texts: applied.purchases.map(entryLine)
+  })
+}).pipe(
   Command.withDescription("Purchases as they are applied"),
   Command.withExamples([{ command: "purchases feed --user ann", description: "Until Ctrl-C" }])
 )

@@ -107,16 +107,17 @@ const changeRules = (judgement: Judgement, { ownerToken, sequence, text }: Rules
   }
 }
 
+const textOf = (payload: Uint8Array): string => Buffer.from(payload).toString()
+
 /** Judges a message of the journal. Takes no note of segments. */
 const judge = (parts: ShardParts, { subject, sequence, payload }: PulledMessage) => {
-  const text = Buffer.from(payload).toString()
   if (subject.startsWith(rulesPrefix)) {
     return Effect.sync(() =>
-      changeRules(parts.judgement, { ownerToken: subject.slice(rulesPrefix.length), sequence, text })
+      changeRules(parts.judgement, { ownerToken: subject.slice(rulesPrefix.length), sequence, text: textOf(payload) })
     )
   }
   return subject.startsWith(commitPrefix)
-    ? Effect.catchDefect(judgeCommit(parts, text, sequence), (defect) =>
+    ? Effect.catchDefect(judgeCommit(parts, textOf(payload), sequence), (defect) =>
         Effect.die(new JournalUnreadable({ value: "the commit", sequence, reason: reasonOf(defect) }))
       )
     : Effect.void

@@ -18,8 +18,14 @@ const shownMax = 100
 const isNamed = (header: string, name: string): boolean =>
   header.length === name.length && header.toLowerCase() === name
 
-const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArray<string> =>
-  rawHeaders.filter((_value, at) => at % 2 === 1 && isNamed(rawHeaders[at - 1] ?? "", name))
+/** Returns the values of a header. Names and values stand in turns in `rawHeaders`. */
+const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArray<string> => {
+  const values: Array<string> = []
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    if (isNamed(rawHeaders[at] ?? "", name)) values.push(rawHeaders[at + 1] ?? "")
+  }
+  return values
+}
 
 /**
  * Checks from which pages a request may come. An attacker can make the name of a page resolve to this machine; requests

@@ -26,7 +26,7 @@ export interface ListedToken {
 /** Returns the user and the machine of this process, which stand in the record of a new token. */
 const maker = (): string => `${userInfo().username}@${hostname()}`
 
-/** Returns the sequence and the record of a token. Fails if there is no such token. */
+/** Returns the sequence and the record of a token. Fails if no token has this id. */
 const found = Effect.fnUntraced(function* (id: string) {
   const store = yield* TokenStore
   const stored = yield* store.find(id)

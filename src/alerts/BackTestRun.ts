@@ -28,7 +28,7 @@ export interface BackTestRange {
   readonly after: FeedPlace
   /** The sequence of the journal before which the last revision comes. */
   readonly end: number
-  /** Returns the next revisions after a place; an empty list if there are none. */
+  /** Returns the next revisions after a place; an empty list at the end of the ledger. */
   readonly pageAfter: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerFailure | NotCurrent>
 }
 

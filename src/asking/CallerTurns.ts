@@ -30,7 +30,7 @@ export class CallerTurns<Item extends { readonly caller: string }> {
     this.items += items.length
   }
 
-  /** Returns the item that `take` would return next; `undefined` if there is none. */
+  /** Returns the item that `take` would return next; `undefined` if no item waits. */
   peek(): Item | undefined {
     for (const [first] of this.byCaller.values()) return first
     return undefined

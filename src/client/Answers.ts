@@ -314,7 +314,7 @@ export interface WorkerStatus {
   readonly applied?: number
   readonly repeats?: number
   readonly rejected?: number
-  /** Accounts whose records cannot be read, at most ten; missing if there are none. */
+  /** Accounts whose records cannot be read, at most ten; missing if all accounts can be read. */
   readonly stoppedAccounts?: ReadonlyArray<{ readonly userId: string; readonly problem: string }>
 }
 
@@ -325,7 +325,7 @@ export interface ShardStatus {
   readonly judge?: string
   /** The sequence of the ledger up to which all alerts are stored; left out if no judge ever judged. */
   readonly judgedThrough?: number
-  /** The age of the oldest purchase that is applied and not judged; 0 if there is none. */
+  /** The age of the oldest purchase that is applied and not judged; 0 if all are judged. */
   readonly lagMilliseconds: number
 }
 

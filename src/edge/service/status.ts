@@ -85,7 +85,7 @@ export const SystemState = Schema.Struct({
           description: "The sequence of the ledger up to which all alerts are stored; missing if no judge ever judged."
         }),
         lagMilliseconds: Count.annotateKey({
-          description: "The age of the oldest purchase that is applied and not judged; 0 if there is none."
+          description: "The age of the oldest purchase that is applied and not judged; 0 if all are judged."
         })
       })
     )

@@ -18,9 +18,9 @@ const newest = async (manager: JetStreamManager, stream: string, subject: string
   }
 }
 
-/** A worker and its broker. */
+/** Workers and their broker. */
 export interface Applying {
-  readonly worker: { readonly pid: number; readonly hasEnded: boolean }
+  readonly workers: ReadonlyArray<{ readonly pid: number; readonly hasEnded: boolean }>
   readonly broker: { readonly pid: number; readonly url: string }
   readonly partitions: number
 }
@@ -29,7 +29,7 @@ export interface Applying {
  * Waits until the position of each partition has reached the newest message of the input log. Asks only the broker, one
  * question at a time.
  */
-export const untilApplied = ({ worker, broker, partitions }: Applying): Promise<void> =>
+export const untilApplied = ({ workers, broker, partitions }: Applying): Promise<void> =>
   withClient(broker.url, async (client) => {
     const manager = await client.jetstreamManager()
     const position = async (partition: number) => {
@@ -43,10 +43,9 @@ export const untilApplied = ({ worker, broker, partitions }: Applying): Promise<
       for (let at = await position(partition); at < last; at = await position(partition)) {
         if (at !== reached) movedAt = performance.now()
         reached = at
-        if (worker.hasEnded || performance.now() - movedAt > stillMilliseconds) {
-          throw new Error(
-            `partition ${partition} stays at ${at} of ${last}${worker.hasEnded ? ": the worker ended" : ""}`
-          )
+        const hasEnded = workers.some((worker) => worker.hasEnded)
+        if (hasEnded || performance.now() - movedAt > stillMilliseconds) {
+          throw new Error(`partition ${partition} stays at ${at} of ${last}${hasEnded ? ": a worker ended" : ""}`)
         }
         await new Promise((resolve) => setTimeout(resolve, lookEveryMilliseconds))
       }

@@ -18,17 +18,15 @@ export class Floor implements Stoppable {
   readonly broker: TestBroker
   readonly partitions = floorPartitions
   readonly publisher: NodeProcess
-  readonly worker: NodeProcess
+  readonly workers: ReadonlyArray<NodeProcess>
   private readonly processes = new FloorProcesses()
 
   private constructor(broker: TestBroker, { residentMax }: FloorOptions) {
     const environment = { NATS_URL: broker.url }
     this.broker = broker
     this.publisher = this.processes.start("publisher", environment)
-    this.worker = this.processes.start("worker", {
-      ...environment,
-      ...(residentMax === undefined ? {} : { RESIDENT: String(residentMax) })
-    })
+    const residents = residentMax === undefined ? {} : { RESIDENT: String(residentMax) }
+    this.workers = [this.processes.start("worker", { ...environment, ...residents })]
   }
 
   static async start(options: FloorOptions): Promise<Floor> {
@@ -38,7 +36,7 @@ export class Floor implements Stoppable {
       await createFloorStreams(broker.url)
       const floor = new Floor(broker, options)
       begun = floor
-      await Promise.all([floor.publisher, floor.worker].map((one) => one.message<FloorMessage, "ready">("ready")))
+      await Promise.all([floor.publisher, ...floor.workers].map((one) => one.message<FloorMessage, "ready">("ready")))
       return floor
     } catch (cause) {
       await begun.stop()

@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import type { SystemStatus } from "../../src/client/Answers.ts"
 import { freePort, projectRoot, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
 import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
@@ -17,6 +18,8 @@ const partitionsDefault = 8
 export interface SystemNeeds {
   /** Whether the edge has work, so that its profile is worth reading. */
   readonly usesEdge: boolean
+  /** The number of workers. The default is 1. */
+  readonly workers?: number
   /** Settings other than their defaults. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -27,13 +30,13 @@ export interface SystemOptions extends SystemNeeds {
   readonly profiles: string | undefined
 }
 
-/** A broker, a worker and an edge of one case, each a process, on an empty ledger. */
+/** A broker, workers and an edge of one case, each a process, on an empty ledger. */
 export class System implements Stoppable, Served {
   readonly broker: TestBroker
   readonly edge: NodeProcess
   readonly edgeUrl: string
   readonly partitions = partitionsDefault
-  private currentWorker: NodeProcess
+  private readonly startedWorkers: Array<NodeProcess>
   private readonly options: SystemOptions
   private readonly processes: Array<NodeProcess>
 
@@ -42,7 +45,9 @@ export class System implements Stoppable, Served {
     this.options = options
     this.edgeUrl = `http://127.0.0.1:${port}`
     this.processes = []
-    this.currentWorker = this.startWorker("worker")
+    this.startedWorkers = Array.from({ length: options.workers ?? 1 }, (_, index) =>
+      this.startWorker(index === 0 ? "worker" : `worker-${index + 1}`, index)
+    )
     this.edge = this.start({
       name: "edge",
       script: mainScript,
@@ -66,13 +71,20 @@ export class System implements Stoppable, Served {
     return system
   }
 
-  /** Waits until the edge is ready, and the worker answers for every partition. */
+  /** Waits until the edge is ready, each worker owns partitions, and every partition is answered for. */
   ready(): Promise<void> {
-    return until("the edge is ready, and the worker answers for every partition", () => this.isReady())
+    return until("the edge is ready, and the workers answer for every partition", () => this.isReady())
   }
 
+  get workers(): ReadonlyArray<NodeProcess> {
+    return this.startedWorkers
+  }
+
+  /** The first worker. */
   get worker(): NodeProcess {
-    return this.currentWorker
+    const [worker] = this.startedWorkers
+    if (worker === undefined) throw new Error("this system has no worker")
+    return worker
   }
 
   get servers() {
@@ -103,10 +115,10 @@ export class System implements Stoppable, Served {
     })
   }
 
-  /** Ends the worker, by kill -9 or after its work, and starts another worker under its name, as start.sh does. */
+  /** Ends the first worker, by kill -9 or after its work, and starts another worker under its name, as start.sh does. */
   async replaceWorker(how: "kill" | "stop"): Promise<void> {
-    await this.currentWorker[how]()
-    this.currentWorker = this.startWorker("worker-again")
+    await this.worker[how]()
+    this.startedWorkers[0] = this.startWorker("worker-again", 0)
   }
 
   /** Returns the warnings and errors that the processes of the system logged. */
@@ -138,25 +150,33 @@ export class System implements Stoppable, Served {
     return process
   }
 
-  private startWorker(name: string): NodeProcess {
+  private startWorker(name: string, index: number): NodeProcess {
     return this.start({
       name,
       script: mainScript,
       arguments: ["--role", "worker"],
-      environment: { WORKER_ID: "benchmark" },
+      environment: { WORKER_ID: `benchmark-${index + 1}` },
       isProfiled: true
     })
   }
 
   // With this many users, almost certainly each partition has a user.
   private async isReady(): Promise<boolean> {
-    if (this.worker.hasEnded || this.edge.hasEnded) throw new Error("a process ended while it started")
+    if (this.workers.some((worker) => worker.hasEnded) || this.edge.hasEnded)
+      throw new Error("a process ended while it started")
     const strangers = Array.from({ length: 64 }, (_, index) => [`stranger-${index}`, { count: 0, cents: 0n }] as const)
     try {
       const ready = await fetch(`${this.edgeUrl}/readyz`)
-      return ready.ok && (await wrongTotals(this.edgeUrl, new Map(strangers))).length === 0
+      return ready.ok && (await this.isShared()) && (await wrongTotals(this.edgeUrl, new Map(strangers))).length === 0
     } catch {
       return false
     }
+  }
+
+  /** Whether each worker owns a partition. */
+  private async isShared(): Promise<boolean> {
+    const status = (await (await fetch(`${this.edgeUrl}/status`)).json()) as SystemStatus
+    const owners = new Set(status.partitions.flatMap(({ owner }) => (owner === undefined ? [] : [owner])))
+    return owners.size === this.workers.length
   }
 }

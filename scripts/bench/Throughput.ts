@@ -7,7 +7,7 @@ import type { PublisherMessage } from "./publisher.ts"
 import type { System } from "./System.ts"
 import type { Workload } from "./Workload.ts"
 
-/** A publisher, a broker and a worker, either of the system or of the floor. */
+/** A publisher, a broker and workers, either of the system or of the floor. */
 interface Line extends Applying {
   readonly publisher: NodeProcess
 }
@@ -19,13 +19,17 @@ export interface Throughput {
   readonly spent: Spent
 }
 
+/** Returns the workers by their names. */
+const named = (workers: Line["workers"]): Readonly<Record<string, { readonly pid: number }>> =>
+  Object.fromEntries(workers.map((worker, index) => [index === 0 ? "worker" : `worker ${index + 1}`, worker]))
+
 /** Publishes a part of a workload, and stops the clock when all of these purchases are committed. */
 export const throughput = async (line: Line, order: PublishOrder, progress: Progress): Promise<Throughput> => {
-  const { publisher, worker } = line
+  const { publisher, workers, broker } = line
   const published = publisher.message<PublisherMessage, "published">("published", (message) => {
     if (message.kind === "progress") progress.show(`published ${message.published.toLocaleString("en")}`)
   })
-  const spentSince = countProcessorTime({ publisher, worker, broker: line.broker })
+  const spentSince = countProcessorTime({ publisher, ...named(workers), broker })
   const began = performance.now()
   publisher.send(order)
   await published
@@ -43,8 +47,8 @@ export const throughput = async (line: Line, order: PublishOrder, progress: Prog
 
 /** Fills a ledger with a whole workload, before a measurement. */
 export const fill = async (system: System, workload: Workload, progress: Progress): Promise<void> => {
-  const { worker, broker, partitions } = system
+  const { workers, broker, partitions } = system
   const publisher = await system.startPublisher()
-  await throughput({ publisher, worker, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
+  await throughput({ publisher, workers, broker, partitions }, { workload, from: 0, to: workload.purchases }, progress)
   await publisher.stop()
 }

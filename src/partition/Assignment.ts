@@ -1,28 +1,44 @@
 import { fnv1a, spreadBits } from "../account/TextHash.ts"
 
-/**
- * Returns the worker that a partition belongs to, by rendezvous hashing; `undefined` if there are no workers. Each
- * worker has a weight for each partition. The heaviest worker gets the partition. A worker that joins or leaves moves
- * only its own partitions.
- */
-export const workerOf = (partition: number, workers: ReadonlyArray<string>): string | undefined => {
-  let best: string | undefined
-  let bestWeight = -1
-  for (const worker of workers) {
-    const weight = spreadBits(fnv1a(`${worker}/${partition}`))
-    if (weight > bestWeight || (weight === bestWeight && best !== undefined && worker < best)) {
-      best = worker
-      bestWeight = weight
-    }
-  }
-  return best
+/** The wish of a worker for a partition. */
+interface Bid {
+  readonly worker: string
+  readonly partition: number
+  readonly weight: number
 }
 
-/** Returns the partitions that belong to `worker`, if `workers` are the workers that are alive. */
-export const partitionsOf = (worker: string, workers: ReadonlyArray<string>, partitions: number): Set<number> => {
-  const mine = new Set<number>()
-  for (let partition = 0; partition < partitions; partition += 1) {
-    if (workerOf(partition, workers) === worker) mine.add(partition)
+/** Orders the heaviest bid first. Two bids are never equal, so every worker finds the same order. */
+const heaviestFirst = (one: Bid, other: Bid): number =>
+  other.weight - one.weight || one.partition - other.partition || (one.worker < other.worker ? -1 : 1)
+
+const bidsOf = (workers: ReadonlyArray<string>, partitions: number): ReadonlyArray<Bid> =>
+  workers
+    .flatMap((worker) =>
+      Array.from({ length: partitions }, (_, partition) => ({
+        worker,
+        partition,
+        weight: spreadBits(fnv1a(`${worker}/${partition}`))
+      }))
+    )
+    .toSorted(heaviestFirst)
+
+/**
+ * Assigns each partition to one of the workers, whose names all differ: by rendezvous hashing with room for an equal
+ * share at each worker. The shares of two workers differ by one partition at most. The result does not depend on the
+ * order of the workers. It is empty if there are no workers.
+ */
+export const assignmentOf = (workers: ReadonlyArray<string>, partitions: number): ReadonlyMap<number, string> => {
+  const share = Math.floor(partitions / workers.length)
+  let largerShares = partitions % workers.length
+  const assignment = new Map<number, string>()
+  const counts = new Map<string, number>()
+  for (const { worker, partition } of bidsOf(workers, partitions)) {
+    if (assignment.has(partition)) continue
+    const count = counts.get(worker) ?? 0
+    if (count > share || (count === share && largerShares === 0)) continue
+    if (count === share) largerShares -= 1
+    assignment.set(partition, worker)
+    counts.set(worker, count + 1)
   }
-  return mine
+  return assignment
 }

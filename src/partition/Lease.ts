@@ -1,5 +1,5 @@
 import type { WorkerSign } from "../nats/WorkerBucket.ts"
-import { partitionsOf } from "./Assignment.ts"
+import { assignmentOf } from "./Assignment.ts"
 
 /** A worker that takes part in the assignment of partitions. */
 export interface LeaseHolder {
@@ -14,6 +14,9 @@ export interface LeaseHolder {
 const isSame = (one: ReadonlySet<number>, other: ReadonlySet<number>): boolean =>
   one.size === other.size && [...one].every((partition) => other.has(partition))
 
+const isSameList = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
+  one.length === other.length && one.every((name, index) => name === other[index])
+
 /**
  * Decides from signs of life which partitions belong to this worker. The lease has no clock: callers pass times, in
  * milliseconds of one clock.
@@ -22,6 +25,8 @@ export class Lease {
   private readonly holder: LeaseHolder
   private readonly heardAt = new Map<string, number>()
   private assigned: ReadonlySet<number> = new Set()
+  /** The living workers at the last decision. */
+  private assignedFor: ReadonlyArray<string> = []
   private isLeft = false
   /** When a later process under the same name was last heard. */
   private successorHeardAt = Number.NEGATIVE_INFINITY
@@ -82,7 +87,11 @@ export class Lease {
     const { worker, partitions, leaseMilliseconds } = this.holder
     const before = this.assigned
     const living = [...this.heardAt].filter(([, heardAt]) => now - heardAt < leaseMilliseconds).map(([name]) => name)
-    this.assigned = this.isHolding(now) ? partitionsOf(worker, [worker, ...living], partitions) : new Set()
+    const workers = this.isHolding(now) ? [worker, ...living].toSorted() : []
+    if (isSameList(workers, this.assignedFor)) return false
+    this.assignedFor = workers
+    const assignment = Array.from(assignmentOf(workers, partitions))
+    this.assigned = new Set(assignment.flatMap(([partition, owner]) => (owner === worker ? [partition] : [])))
     return !isSame(before, this.assigned)
   }
 

@@ -14,6 +14,8 @@ interface EndToEndOptions {
   readonly spread?: Workload["spread"]
   /** The most accounts in memory, of the system and of its floor. Without this number, both have their defaults. */
   readonly residentMax?: number
+  /** The number of workers of the system. The default is 1. The floor has one. */
+  readonly workers?: number
   /** The purchases that are sent before the clock starts, so that the processes have compiled their code. */
   readonly warmUp: number
   /** The purchases while the clock runs. */
@@ -39,16 +41,16 @@ const runFloor = async (
 
 const runSystem = async (
   { startSystem, progress }: CaseInput,
-  { name, showsMemory = false, residentMax }: EndToEndOptions,
+  { name, showsMemory = false, residentMax, workers = 1 }: EndToEndOptions,
   workload: Workload,
   warmUp: number
 ) => {
   const settings = residentMax === undefined ? {} : { ACTORS_RESIDENT_MAX: String(residentMax) }
-  const system = await startSystem({ usesEdge: false, settings })
+  const system = await startSystem({ usesEdge: false, settings, workers })
   const publisher = await system.startPublisher()
   const line = {
     publisher,
-    worker: system.worker,
+    workers: system.workers,
     broker: system.broker,
     partitions: system.partitions
   }
@@ -166,7 +168,8 @@ export const endToEndCases: ReadonlyArray<Case> = [
   ].map((of) =>
     endToEndCase({
       ...of,
-      about: `the same with ${of.users.toLocaleString("en")} users, after half a million: as the Kafka Streams peer is measured`,
+      about: `the same with ${of.users.toLocaleString("en")} users and two workers, after half a million: as the Kafka Streams peer is measured, which has two threads`,
+      workers: 2,
       isLong: true,
       warmUp: 500_000,
       measured: 1_000_000

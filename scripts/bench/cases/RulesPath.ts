@@ -40,8 +40,8 @@ const runPath = async (
   progress.show(`${name}: storing rules`)
   await storeRules(system.broker.url, users)
   if (isJudged) system.startJudge()
-  const { worker, broker, partitions } = system
-  const line = { publisher: await system.startPublisher(), worker, broker, partitions }
+  const { workers, broker, partitions } = system
+  const line = { publisher: await system.startPublisher(), workers, broker, partitions }
   await throughput(line, { workload, from: 0, to: warmUp }, progress)
   if (isJudged) await untilJudged(broker.url)
   const { perSecond: rate } = await throughput(line, { workload, from: warmUp, to: workload.purchases }, progress)

@@ -157,6 +157,7 @@ export const settings = Config.all({
   workerId: Config.String("WORKER_ID").pipe(Config.withDefault(`${hostname()}-${process.pid}`)),
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),
   workerLease: duration("WORKER_LEASE", "3 seconds"),
+  judgeNice: wholeNumber("JUDGE_NICE", 10, 0, 19),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   /**
    * Only for tests: the name of a step, and how often the worker reaches the step before it kills or freezes itself.

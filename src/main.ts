@@ -1,3 +1,4 @@
+import { setPriority } from "node:os"
 import { parseArgs } from "node:util"
 import { Cause, Context, Effect, Exit, Layer, Logger, ManagedRuntime, References, Scheduler, Scope } from "effect"
 import { AlertFeed } from "./alerts/AlertFeed.ts"
@@ -149,6 +150,8 @@ const stop = stopSignal()
 const settings = await start(Effect.runPromiseExit(readEnvironment), stop)
 const isIn = (...names: ReadonlyArray<Role>): boolean => role === "all" || names.includes(role)
 if (isIn("edge")) await start(Effect.runPromiseExit(refuseOpenEdge(settings)), stop)
+// On busy processors, purchases go before alerts. In a process of all roles, both have the same thread.
+if (role === "judge") setPriority(settings.judgeNice)
 const around = processLayer(settings)
 if (isIn("setup")) await start(Effect.runPromiseExit(Effect.provide(setUp(settings), around)), stop)
 // Worker and judge of one process have the same metrics, which the worker serves.

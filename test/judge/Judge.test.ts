@@ -1,3 +1,4 @@
+import { getPriority } from "node:os"
 import { Effect, Exit } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { groupsOf } from "../../src/harness/alerts/AlertCheck.ts"
@@ -94,6 +95,16 @@ describe("A judge", () => {
       await expectJudged()
     }
   )
+
+  it("that is a process of its own has the niceness JUDGE_NICE, so that purchases go first", async () => {
+    await system.startWorker()
+    await new RuleBook(system.admin).put("ann", "all", everyPurchase)
+    const process = new TestProcess("judge", { NATS_URL: system.broker.url, WORKER_ID: "first", JUDGE_NICE: "7" })
+    processes.add(process)
+    await buy(sold("ann", "1"))
+    await expectJudged()
+    expect(getPriority(process.pid)).toBe(7)
+  })
 
   it("goes on in the middle of one purchase that more owners hear about than fit into a batch", async () => {
     const owners = 2_000

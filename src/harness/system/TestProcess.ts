@@ -50,6 +50,13 @@ export class TestProcess {
     this.ended = once(this.child, "exit").then(([code, signal]) => ({ code, signal }))
   }
 
+  /** The id of the process. */
+  get pid(): number {
+    const { pid } = this.child
+    if (pid === undefined) throw new Error("the process did not start")
+    return pid
+  }
+
   /** The end of the process's output. */
   get output(): string {
     return this.text

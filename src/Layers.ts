@@ -75,6 +75,7 @@ const connectionLayer = (settings: Settings, role: BrokerRole, name: string) =>
 export const brokerLayer = (settings: Settings, role: BrokerRole, name = `${role} ${settings.workerId}`) =>
   Layer.mergeAll(
     AlertStream.layer,
+    AuditLog.layer,
     ConnectionState.layer,
     CommitChain.layer,
     CommitStream.layer,
@@ -134,13 +135,11 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookL
 /** Makes the access of an edge. It needs the services of {@link brokerLayer}. */
 export const accessLayer = (
   settings: Pick<Settings, "auth" | "jwtKeys" | "jwtIssuer" | "jwtAudience">
-): Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, Connection> => {
+): Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, AuditLog | Connection> => {
   if (settings.auth === "none") return Layer.succeed(AccessControl, { access: undefined })
-  const access: Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, AuditLog | Connection> =
-    settings.auth === "jwt"
-      ? jwtAccessLayer(settings.jwtKeys, { issuer: settings.jwtIssuer, audience: settings.jwtAudience })
-      : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer))
-  return access.pipe(Layer.provide(AuditLog.layer))
+  return settings.auth === "jwt"
+    ? jwtAccessLayer(settings.jwtKeys, { issuer: settings.jwtIssuer, audience: settings.jwtAudience })
+    : tokenAccessLayer.pipe(Layer.provide(TokenStore.layer))
 }
 
 const janitorLayer = (settings: Settings) =>

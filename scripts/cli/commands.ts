@@ -4,6 +4,7 @@ import { ClientFailure } from "../../src/client/Failure.ts"
 import type { FeedEvent } from "../../src/client/FeedReader.ts"
 import { asking, root, timeoutSeconds } from "./Asking.ts"
 import { alerts } from "./alerts.ts"
+import { audit } from "./audit.ts"
 import { feedCommand } from "./FeedCommand.ts"
 import { generate } from "./generate.ts"
 import { Interrupted } from "./Interruption.ts"
@@ -137,6 +138,7 @@ export const purchases = root.pipe(
     webhook,
     rejected,
     status,
+    audit,
     tokens
   ])
 )

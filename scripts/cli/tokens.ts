@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from "node:fs"
-import { Duration, Effect, Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { inNormalForm } from "../../src/account/Identifier.ts"
 import { scopes } from "../../src/protocol/Scope.ts"
@@ -7,6 +7,7 @@ import type { TokenLimits, TokenUsers } from "../../src/protocol/TokenRecord.ts"
 import type { IssuedToken } from "../../src/edge/access/TokenChanges.ts"
 import { root } from "./Asking.ts"
 import { plain, timeText } from "./Output.ts"
+import { millisecondsIn } from "./TimeSpan.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 import { createToken, type ListedToken, listTokens, onBroker, revokeToken, rollToken } from "./TokenAdmin.ts"
 
@@ -14,20 +15,6 @@ const allScopes = Object.keys(scopes)
 const never = "never"
 /** The time for which a new token counts by default. */
 const expiresDefault = "90d"
-
-const units: Readonly<Record<string, (amount: number) => Duration.Duration>> = {
-  s: Duration.seconds,
-  m: Duration.minutes,
-  h: Duration.hours,
-  d: Duration.days
-}
-
-/** Returns the milliseconds of a time like `90d`, `24h`, `30m` or `10s`; `undefined` if the text is not one. */
-const millisecondsIn = (text: string): number | undefined => {
-  const [, amount, unit = ""] = /^([0-9]{1,6})([smhd])$/.exec(text) ?? []
-  const make = units[unit]
-  return amount === undefined || make === undefined ? undefined : Duration.toMillis(make(Number(amount)))
-}
 
 const isTime = (text: string) => millisecondsIn(text) !== undefined || "must be a time like 90d, 24h, 30m or 10s"
 

@@ -199,6 +199,28 @@ export interface ReplayStep {
   readonly receipt: string
 }
 
+/** A record of the audit log: who asked for which change. The change may have been refused. */
+export interface AuditEntry {
+  readonly sequence: number
+  /** When the record was stored, which is before its change. */
+  readonly at: string
+  /** The id of the token of the caller, the subject of its JWT, or the person at the command line. */
+  readonly by: string
+  readonly name: string
+  /** The address of the caller; missing for the command line. */
+  readonly from?: string
+  /** The change, as the name of its route or of its command. */
+  readonly what: string
+  /** The thing that is changed: a path, or the id of a token. */
+  readonly of: string
+}
+
+/** One page of the audit log, newest first. */
+export interface AuditPage {
+  readonly records: ReadonlyArray<AuditEntry>
+  readonly next?: string
+}
+
 /** A whole rejected record, with the steps of its replay, oldest first. */
 export interface RejectedRecord extends RejectedListed {
   readonly trail: ReadonlyArray<ReplayStep>

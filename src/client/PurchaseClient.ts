@@ -3,6 +3,8 @@ import type {
   Alert,
   AlertPage,
   AppliedPurchase,
+  AuditEntry,
+  AuditPage,
   DeadLetterList,
   Duplicated,
   Generated,
@@ -47,6 +49,16 @@ export interface PageOptions extends CallOptions {
 export interface AlertOptions extends CallOptions {
   /** Waits up to 5 s until all purchases up to this sequence are judged, like the `ledgerSequence` of a receipt. */
   readonly through?: number
+}
+
+/** The records of the audit log that a reader wants. */
+export interface AuditOptions extends CallOptions {
+  /** The id or the name of the caller who asked for the change. */
+  readonly by?: string
+  /** The change, like `putRule`. */
+  readonly what?: string
+  /** The least time of a record, like `2026-01-31T12:00:00Z`. */
+  readonly since?: string
 }
 
 /** The number of items of a page of {@link PurchaseClient.history} and {@link PurchaseClient.rejected} by default. */
@@ -168,6 +180,25 @@ export class PurchaseClient {
     return itemsOf(
       (next) => this.rejectedPage({ limit: pageLimit, ...options, next }),
       ({ rejected }) => rejected
+    )
+  }
+
+  /** Reads one page of the audit log, newest first. A page may be empty and still have a `next`. */
+  async auditPage({ by, what, since, ...options }: AuditOptions & PageOptions = {}): Promise<AuditPage> {
+    const filter = new URLSearchParams(
+      Object.entries({ by, what, since }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+    )
+    const path = pagePath("/audit", options)
+    // The path of a next page has the filter already.
+    const query = filter.size === 0 || options.next !== undefined ? "" : `${path.includes("?") ? "&" : "?"}${filter}`
+    return (await this.read(path + query, options)) as AuditPage
+  }
+
+  /** Yields the records of the audit log, newest first, and reads the pages as they are taken. */
+  audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
+    return itemsOf(
+      (next) => this.auditPage({ limit: pageLimit, ...options, next }),
+      ({ records }) => records
     )
   }
 

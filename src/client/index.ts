@@ -17,7 +17,13 @@ export type { BackTestEvent, BackTestOptions } from "./BackTestReader.ts"
 export type { AlertEvent, FeedEvent, FeedOptions } from "./FeedReader.ts"
 export type { NewPurchase } from "./NewPurchase.ts"
 export type { ChangeOptions, NewRule, PutOptions } from "./NewRule.ts"
-export { type AlertOptions, type PageOptions, PurchaseClient, type ReadOptions } from "./PurchaseClient.ts"
+export {
+  type AlertOptions,
+  type AuditOptions,
+  type PageOptions,
+  PurchaseClient,
+  type ReadOptions
+} from "./PurchaseClient.ts"
 export type { PostedLine, PostOptions } from "./PurchaseStream.ts"
 export type { RetrySettings } from "./Retry.ts"
 export type { CallOptions, ClientSettings } from "./Transport.ts"

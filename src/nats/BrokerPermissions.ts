@@ -72,7 +72,7 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       webhookFilter,
       sendFilter,
       ...streamChecks,
-      ...messagesOf(inputStream, journalStream, workersStream, alertsStream, tokensStream),
+      ...messagesOf(inputStream, journalStream, workersStream, alertsStream, tokensStream, auditStream),
       ...replicaReadsOf(journalStream, alertsStream, tokensStream),
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, `${alertsPrefix}>`),

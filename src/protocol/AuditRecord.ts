@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { Exit, Schema } from "effect"
 
 /**
  * Says that somebody is about to change something. The record is written before the change, so a change without a
@@ -21,5 +21,13 @@ export const AuditRecord = Schema.Struct({
 })
 export type AuditRecord = typeof AuditRecord.Type
 
+const AuditRecordText = Schema.fromJsonString(AuditRecord)
+
 /** Encodes a record as text. */
-export const encodeAuditRecord = Schema.encodeSync(Schema.fromJsonString(AuditRecord))
+export const encodeAuditRecord = Schema.encodeSync(AuditRecordText)
+
+/** Decodes a record. Returns `undefined` if the text is not one. */
+export const decodeAuditRecord = (text: string): AuditRecord | undefined => {
+  const exit = Schema.decodeUnknownExit(AuditRecordText)(text)
+  return Exit.isSuccess(exit) ? exit.value : undefined
+}

@@ -5,6 +5,7 @@ import type { AlertPages } from "../../alerts/AlertPages.ts"
 import type { RuleStore } from "../../alerts/RuleStore.ts"
 import type { BackTest } from "../../alerts/BackTest.ts"
 import type { Feed } from "../../feed/Feed.ts"
+import type { AuditLog } from "../../nats/AuditLog.ts"
 import type { InputLog } from "../../nats/InputLog.ts"
 import type { ConnectionState } from "../../nats/client/ConnectionState.ts"
 import type { SendTransport } from "../../nats/SendTransport.ts"
@@ -34,6 +35,7 @@ export type EdgeServices =
   | RuleStore
   | Feed
   | AlertPages
+  | AuditLog
   | AlertFeed
   | BackTest
   | AlertStatus

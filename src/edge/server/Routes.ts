@@ -1,4 +1,5 @@
 import { backTestRoutes } from "../alerts/backTest.ts"
+import { auditRoutes } from "../access/audit.ts"
 import { alertRoutes } from "../alerts/routes.ts"
 import type { Route } from "../route/Route.ts"
 import { legacyRoutes } from "../legacy/routes.ts"
@@ -35,6 +36,7 @@ const listed: ReadonlyArray<Route> = [
   ...legacyRoutes,
   ...probeRoutes,
   ...statusRoutes,
+  ...auditRoutes,
   ...metricsRoutes,
   ...dashboardRoutes,
   ...sessionRoutes

@@ -98,6 +98,49 @@ describe("the audit log", () => {
     expect((await records()).filter(({ name }) => name === "restricted")).toEqual([])
   })
 
+  interface Page {
+    readonly records: ReadonlyArray<Omit<Recorded, "at"> & { readonly sequence: number; readonly at: string }>
+    readonly next?: string
+  }
+  const pageOf = async (path: string): Promise<Page> => {
+    const answer = await service.edge.app.request(path, { headers: bearer(token) })
+    expect(answer.status).toBe(200)
+    return (await answer.json()) as Page
+  }
+  /** Returns the pages from a path on, in their order. */
+  const pagesFrom = async (path: string): Promise<ReadonlyArray<Page>> => {
+    const page = await pageOf(path)
+    return page.next === undefined ? [page] : [page, ...(await pagesFrom(page.next))]
+  }
+
+  it("pages of one record give every record of the log once, newest first", async () => {
+    const pages = await pagesFrom("/audit?limit=1")
+    expect(pages.every(({ records: found }) => found.length <= 1)).toBe(true)
+    const sequences = pages.flatMap(({ records: found }) => found.map(({ sequence }) => sequence))
+    expect(sequences).toEqual(Array.from({ length: (await records()).length }, (_, index) => index + 1).toReversed())
+  })
+
+  it("pages have only the records of the caller, the change and the time that the request names", async () => {
+    const all = (await pageOf("/audit?limit=100")).records
+    const [, id] = token.split("_")
+    const since = all[1]?.at ?? ""
+    const wanted = async (query: string) =>
+      (await pagesFrom(`/audit?limit=2&${query}`)).flatMap(({ records: found }) => found)
+    expect(await wanted("by=operator")).toEqual(all.filter(({ name }) => name === "operator"))
+    expect(await wanted(`by=${id}&what=putRule`)).toEqual(all.filter(({ by, what }) => by === id && what === "putRule"))
+    expect(await wanted("what=revokeToken")).toEqual(all.filter(({ what }) => what === "revokeToken"))
+    expect(await wanted(`since=${since}`)).toEqual(all.filter(({ at }) => at >= since))
+    expect(await wanted("by=nobody")).toEqual([])
+  })
+
+  it("a text that is not a record is listed, so that nobody hides other records behind it", async () => {
+    const before = (await records()).length
+    await service.client.jetstream().publish("audit.putRule", "no record")
+    const [first, ...others] = (await pageOf("/audit?limit=100")).records
+    expect(first).toMatchObject({ name: "unreadable", what: "putRule", of: "no record" })
+    expect(others).toHaveLength(before)
+  })
+
   it("no record can be removed through the broker's interface", async () => {
     const manager = await service.client.jetstreamManager()
     await expect(manager.streams.deleteMessage("AUDIT", 1)).rejects.toThrow(/delete/)

@@ -48,6 +48,7 @@ const nextRevision = (account: Account, former: FormerRevision): Revision =>
     repeats: former.repeats,
     conflicts: [],
     fingerprints: [],
+    reversals: 0,
     total: former.total,
     decidedThrough: former.decidedThrough
   })

@@ -5,6 +5,7 @@ import type { HistoryCursor, LedgerEntry } from "../../src/protocol/Query.ts"
 import { pageLimitMax } from "../../src/protocol/Query.ts"
 import { decodeRejection } from "../../src/protocol/Rejection.ts"
 import { decodeReplay } from "../../src/protocol/Replay.ts"
+import type { AppliedId } from "../../src/account/PurchaseIdSet.ts"
 import { previousRevisionsMax } from "../../src/account/Revision.ts"
 import { partitionOf, replayedKey } from "../../src/protocol/Subject.ts"
 import { AccountReader, namedRevision } from "../../src/ledger/AccountReader.ts"
@@ -53,7 +54,7 @@ const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number
 const verifyReceipt = Effect.fnUntraced(function* (
   userToken: string,
   newest: LedgerEntry | undefined,
-  applied: { readonly sequence: number; readonly repeats: number; readonly conflicts: number } | undefined
+  applied: AppliedId | undefined
 ) {
   if (newest === undefined || applied === undefined) return
   const history = yield* History

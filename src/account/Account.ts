@@ -1,7 +1,8 @@
 import type { Cents } from "./Money.ts"
 import { contentFingerprint, type Purchase, purchaseTotal } from "./Purchase.ts"
-import { addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
-import { type AppliedPurchase, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
+import { entryFingerprint, setIdOf } from "./Entry.ts"
+import { addCounts, addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
+import { type AppliedPurchase, type Counts, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
 import { noLinks, type SealedRevision, type SegmentContent, segmentIdsMax, type SegmentLinks } from "./Segment.ts"
 
 /**
@@ -54,8 +55,10 @@ export interface Delivered {
 export interface Account {
   /** The sum of all applied purchases, in cents. */
   total: Cents
-  /** The number of applied purchases. */
+  /** The number of entries: applied purchases, and reversals. */
   count: number
+  /** The number of reversals among the entries. */
+  reversals: number
   /**
    * The input sequence up to which the purchases of the account are decided. Input up to this sequence that is read
    * again is skipped.
@@ -68,10 +71,10 @@ export interface Account {
   /** The number of newest revisions that no stored segment covers. */
   unsealedRevisions: number
   /**
-   * The repeats that the unsealed revisions counted, by purchase id; `undefined` without repeats. Repeats that the
-   * segment in flight covers are left out.
+   * The repeats that the unsealed revisions counted, and the pieces that they took back, by id; `undefined` without
+   * such counts. Counts that the segment in flight covers are left out.
    */
-  unsealedRepeats: Map<string, Repeats> | undefined
+  unsealedRepeats: Map<string, Counts> | undefined
   /** The number of unsealed revisions that the segment in flight covers; 0 if no segment is in flight. */
   sealing: number
   /** The sequence of the newest revision that a segment covers, or will cover when it is stored. */
@@ -80,7 +83,7 @@ export interface Account {
   segment: number
   /** The segments that the next segment names. */
   links: SegmentLinks
-  /** The ids of all applied purchases. */
+  /** The ids of all entries. */
   readonly purchaseIds: PurchaseIdSet
   /** The sequences of the revisions that applied something, oldest first. The list only grows, and only at its end. */
   applying: Array<number>
@@ -101,6 +104,8 @@ export interface Decision {
   readonly conflicts: ReadonlyArray<Delivered>
   /** The fingerprints of `applied`, in the same order. */
   readonly fingerprints: ReadonlyArray<number>
+  /** The number of reversals among `applied`. */
+  readonly reversals: number
   /** The total of the account after the decision, in cents. */
   readonly total: Cents
   /** The input sequence up to which the account's purchases are decided after this decision. */
@@ -109,6 +114,7 @@ export interface Decision {
 
 /** The counts of every decision without repeats. Nearly all decisions are without repeats. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
+const noCounts: ReadonlyMap<string, Counts> = new Map()
 const noSequences: ReadonlyArray<number> = []
 const noConflicts: ReadonlyArray<Delivered> = []
 /** Lists of up to this many sequences take no more memory than they need. Most accounts have few. */
@@ -118,6 +124,7 @@ const exactLengthMax = 4
 export const emptyAccount = (): Account => ({
   total: 0n,
   count: 0,
+  reversals: 0,
   decidedThrough: 0,
   storedThrough: 0,
   revisionSequence: 0,
@@ -181,6 +188,7 @@ export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): 
     fingerprints: fingerprints ?? noSequences,
     repeats: repeats ?? noRepeats,
     conflicts: conflicts ?? noConflicts,
+    reversals: 0,
     total,
     decidedThrough
   }
@@ -234,10 +242,10 @@ const partsOfRevisions = (
 }
 
 /** Cuts the counts of repeats, which segments hold beside the ids, into parts that each fit into one segment. */
-const partsOfRepeats = (repeats: ReadonlyMap<string, Repeats>): Array<ReadonlyMap<string, Repeats>> => {
+const partsOfRepeats = (repeats: ReadonlyMap<string, Counts>): Array<ReadonlyMap<string, Counts>> => {
   if (repeats.size <= segmentIdsMax) return [repeats]
   const counted = [...repeats]
-  const parts: Array<ReadonlyMap<string, Repeats>> = []
+  const parts: Array<ReadonlyMap<string, Counts>> = []
   for (let from = 0; from < counted.length; from += segmentIdsMax) {
     parts.push(new Map(counted.slice(from, from + segmentIdsMax)))
   }
@@ -250,14 +258,14 @@ const partsOfRepeats = (repeats: ReadonlyMap<string, Repeats>): Array<ReadonlyMa
  */
 export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds): ReadonlyArray<SegmentContent> => {
   const revisions = partsOfRevisions(unsealedRevisionsOf(account), idsMax)
-  const repeats = partsOfRepeats(account.unsealedRepeats ?? noRepeats)
+  const repeats = partsOfRepeats(account.unsealedRepeats ?? noCounts)
   account.purchaseIds.seal()
   account.unsealedRepeats = undefined
   account.sealing = account.unsealedRevisions
   account.sealedThrough = account.revisionSequence
   return Array.from({ length: Math.max(revisions.length, repeats.length) }, (_, index) => ({
     revisions: revisions[index] ?? [],
-    repeats: repeats[index] ?? noRepeats
+    repeats: repeats[index] ?? noCounts
   }))
 }
 
@@ -289,6 +297,7 @@ const previousOf = (account: Account): Array<number> => {
 export const revisionOf = (account: Account, decision: Decision): Revision => ({
   total: decision.total,
   count: account.count + decision.applied.length,
+  reversals: account.reversals + decision.reversals,
   decidedThrough: decision.decidedThrough,
   purchases: decision.applied,
   repeats: decision.repeats,
@@ -316,7 +325,14 @@ export const takeStoredThrough = (account: Account, { purchases }: Pick<Revision
   for (const { storedAt } of purchases) if (storedAt > account.storedThrough) account.storedThrough = storedAt
 }
 
-/** Adds the purchases and repeats of one unsealed revision to the purchaseId set. */
+/** Adds to the counts of an id, in the set and among the unsealed counts. */
+const count = (account: Account, setId: string, counts: Counts): void => {
+  account.unsealedRepeats ??= new Map()
+  addCounts(account.unsealedRepeats, setId, counts)
+  account.purchaseIds.count(setId, counts)
+}
+
+/** Adds the entries and repeats of one unsealed revision to the purchaseId set. */
 const takeMembers = (
   account: Account,
   revision: Revision,
@@ -325,13 +341,13 @@ const takeMembers = (
 ): void => {
   if (revision.purchases.length > 0) account.applying = appended(account.applying, sequence)
   else (account.idle ??= []).push(sequence)
-  for (const [index, { purchaseId }] of revision.purchases.entries()) {
-    account.purchaseIds.add(purchaseId, sequence, fingerprints[index] as number)
+  for (const [index, entry] of revision.purchases.entries()) {
+    account.purchaseIds.add(setIdOf(entry), sequence, fingerprints[index] as number)
+    if (entry.reversal === undefined) continue
+    count(account, entry.purchaseId, { repeats: 0, conflicts: 0, reversed: entry.quantity, lastReversal: sequence })
   }
-  for (const [purchaseId, counts] of revision.repeats) {
-    account.unsealedRepeats ??= new Map()
-    addRepeats(account.unsealedRepeats, purchaseId, counts)
-    account.purchaseIds.repeat(purchaseId, counts)
+  for (const [setId, { repeats, conflicts }] of revision.repeats) {
+    count(account, setId, { repeats, conflicts, reversed: 0, lastReversal: 0 })
   }
 }
 
@@ -343,10 +359,11 @@ export const evolve = (
   account: Account,
   revision: Revision,
   sequence: number,
-  fingerprints: ReadonlyArray<number> = revision.purchases.map(contentFingerprint)
+  fingerprints: ReadonlyArray<number> = revision.purchases.map(entryFingerprint)
 ): void => {
   account.total = revision.total
   account.count = revision.count
+  account.reversals = revision.reversals
   account.decidedThrough = revision.decidedThrough
   account.revisionSequence = sequence
   account.unsealedRevisions = revision.unsealed
@@ -360,7 +377,7 @@ export const evolve = (
  */
 export const takeSegment = (account: Account, { revisions, repeats }: SegmentContent): void => {
   account.purchaseIds.addSealed(revisions)
-  for (const [purchaseId, counts] of repeats) account.purchaseIds.repeat(purchaseId, counts)
+  for (const [setId, counts] of repeats) account.purchaseIds.count(setId, counts)
 }
 
 /** A sealed revision: the sequence of its commit, and whether it is idle. */

@@ -8,6 +8,9 @@ export const purchaseIdLengthMax = 128
 /** The longest product name or type, in characters (code points after NFC). */
 export const productTextLengthMax = 200
 
+/** The longest reason of a reversal, in characters (code points after NFC). */
+export const reasonLengthMax = 200
+
 const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
 // An id is one segment of a path. So it can hold no separator, and must not be `.` or `..`, which clients resolve.
 const pathSyntax = /[/\\]|^\.{1,2}$/
@@ -17,6 +20,10 @@ const pathSyntax = /[/\\]|^\.{1,2}$/
  * the time.
  */
 export const inNormalForm = (text: string): string => (plain.test(text) ? text : text.normalize("NFC"))
+
+/** Returns whether a value is a text in normalization form C that has no problem. */
+export const isTextWithout = (value: unknown, problem: (text: string) => string | undefined): value is string =>
+  typeof value === "string" && inNormalForm(value) === value && problem(value) === undefined
 
 const length = (text: string): number => {
   let characters = 0
@@ -55,12 +62,16 @@ export const purchaseIdProblem = (text: string): string | undefined => idProblem
 // Joiners shape words and emoji, and a sequence of tag characters after a black flag is a flag of a region.
 const shaping = /[\u200C\u200D]|\u{1F3F4}[\u{E0020}-\u{E007E}]+\u{E007F}/gu
 
-/** Returns the problem of a product's name or type that is NFC already, or `undefined`. */
-export const productTextProblem = (text: string): string | undefined => {
-  if (isPlain(text, productTextLengthMax)) return undefined
-  const wrong = lengthProblem(text, productTextLengthMax) ?? unprintableProblem(text.replaceAll(shaping, "-"))
+const visibleTextProblem = (text: string, lengthMax: number): string | undefined => {
+  if (isPlain(text, lengthMax)) return undefined
+  const wrong = lengthProblem(text, lengthMax) ?? unprintableProblem(text.replaceAll(shaping, "-"))
   return wrong ?? (isBlank(text) ? "must not be blank" : undefined)
 }
+
+/** Returns the problem of a product's name or type that is NFC already, or `undefined`. */
+export const productTextProblem = (text: string): string | undefined => visibleTextProblem(text, productTextLengthMax)
+/** Returns the problem of the reason of a reversal that is NFC already, or `undefined`. */
+export const reasonTextProblem = (text: string): string | undefined => visibleTextProblem(text, reasonLengthMax)
 
 // The pattern is for JSON Schema and can be read by all tools. The descriptions of the fields state the rules that the
 // pattern cannot express.
@@ -86,6 +97,10 @@ export type UserId = typeof UserId.Type
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
+/** Decodes the id of a reversal. It follows the rules of purchase ids, and is an id of another kind. */
+export const ReversalId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("ReversalId"))
+export type ReversalId = typeof ReversalId.Type
+
 /**
  * Decodes a stored user id without checks, because stored records follow the rules of the time when they were written.
  */
@@ -98,3 +113,9 @@ export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
  * productTextProblem}.
  */
 export const ProductText = normalized(productTextProblem, productTextLengthMax, textPattern)
+
+/**
+ * Decodes the reason of a reversal. Fails if it is not in normalization form C or breaks a rule of {@link
+ * reasonTextProblem}.
+ */
+export const ReasonText = normalized(reasonTextProblem, reasonLengthMax, textPattern)

@@ -10,6 +10,10 @@ export const quantityMax = 100_000
 /** The highest total (value times quantity) of one purchase: 10,000,000,000.00. */
 export const purchaseTotalMax: Cents = 1_000_000_000_000n
 
+/** Returns whether a value is a whole number from 1 to `max`. */
+export const isWholeNumber = (value: unknown, max: number): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= max
+
 /** The currency of all amounts. */
 export const currency = "USD" as const
 

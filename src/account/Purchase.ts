@@ -1,6 +1,6 @@
 import { Schema, SchemaGetter } from "effect"
 import {
-  inNormalForm,
+  isTextWithout,
   ProductText,
   productTextProblem,
   PurchaseId,
@@ -10,8 +10,8 @@ import {
   UserId,
   userIdProblem
 } from "./Identifier.ts"
-import { type Cents, purchaseTotalMax, quantityMax, valueMax } from "./Money.ts"
-import { fnvOffset, fnvStep, murmurStep } from "./TextHash.ts"
+import { type Cents, isWholeNumber, purchaseTotalMax, quantityMax, valueMax } from "./Money.ts"
+import { textsFingerprint } from "./TextHash.ts"
 
 const ValueCents = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number(valueMax) })).pipe(
   Schema.decodeTo(Schema.BigInt, {
@@ -46,12 +46,6 @@ export const Purchase = Schema.Struct({
 )
 export type Purchase = typeof Purchase.Type
 
-const isText = (value: unknown, problem: (text: string) => string | undefined): value is string =>
-  typeof value === "string" && inNormalForm(value) === value && problem(value) === undefined
-
-const isAmount = (value: unknown, max: number): value is number =>
-  typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= max
-
 /**
  * Reads a purchase from parsed JSON, by the same rules as the schema. Returns `undefined` if the rules refuse it. The
  * schema can then give the reason. A worker reads every purchase, and this is several times faster than the schema.
@@ -59,9 +53,10 @@ const isAmount = (value: unknown, max: number): value is number =>
 export const readPurchase = (candidate: unknown): Purchase | undefined => {
   if (typeof candidate !== "object" || candidate === null) return undefined
   const { purchaseId, userId, productName, productType, valueCents, quantity } = candidate as Record<string, unknown>
-  if (!isText(purchaseId, purchaseIdProblem) || !isText(userId, userIdProblem)) return undefined
-  if (!isText(productName, productTextProblem) || !isText(productType, productTextProblem)) return undefined
-  if (!isAmount(valueCents, Number(valueMax)) || !isAmount(quantity, quantityMax)) return undefined
+  if (!isTextWithout(purchaseId, purchaseIdProblem) || !isTextWithout(userId, userIdProblem)) return undefined
+  if (!isTextWithout(productName, productTextProblem) || !isTextWithout(productType, productTextProblem))
+    return undefined
+  if (!isWholeNumber(valueCents, Number(valueMax)) || !isWholeNumber(quantity, quantityMax)) return undefined
   if (valueCents * quantity > Number(purchaseTotalMax)) return undefined
   return {
     purchaseId: purchaseId as PurchaseId,
@@ -93,28 +88,9 @@ export const sameContent = (one: Content, other: Content): boolean =>
 
 /**
  * Returns a fingerprint of 53 bits of the content of a purchase. The purchaseId set tells a repeat from a conflict by
- * the fingerprint, and need not keep the content. The fingerprint combines two multiplicative hashes, FNV-1a and one
- * with a multiplier of murmur3. Both hashes run over the UTF-16 units of the texts, the length of each text, and the
- * amounts.
+ * the fingerprint, and need not keep the content.
  */
-export const contentFingerprint = (content: Content): number => {
-  let low = fnvOffset
-  let high = 0x9747b28c
-  for (const text of [content.productName, content.productType]) {
-    for (let index = 0; index < text.length; index += 1) {
-      const unit = text.charCodeAt(index)
-      low = fnvStep(low, unit)
-      high = murmurStep(high, unit)
-    }
-    low = fnvStep(low, text.length)
-    high = murmurStep(high, text.length)
-  }
-  const value = Number(content.valueCents)
-  for (const amount of [value >>> 0, Math.floor(value / 0x1_0000_0000), content.quantity]) {
-    low = fnvStep(low, amount)
-    high = murmurStep(high, amount)
-    low ^= low >>> 15
-    high ^= high >>> 13
-  }
-  return ((high >>> 0) & 0x1fffff) * 0x1_0000_0000 + (low >>> 0)
+export const contentFingerprint = ({ productName, productType, valueCents, quantity }: Content): number => {
+  const value = Number(valueCents)
+  return textsFingerprint(productName, productType, value >>> 0, Math.floor(value / 0x1_0000_0000), quantity)
 }

@@ -1,17 +1,17 @@
 import type { AppliedIds } from "./AppliedIds.ts"
 import { IdList } from "./IdList.ts"
 import { IdTable } from "./IdTable.ts"
-import type { Repeats } from "./Revision.ts"
+import type { Counts, Repeats } from "./Revision.ts"
 import type { SealedRevision } from "./Segment.ts"
 
 /** A set with more ids than this uses a table. Most accounts have fewer. */
 const listedMax = 32
 
 /** An id of the set. */
-export interface AppliedId extends Repeats {
-  /** The sequence of the commit that applied the id's purchase. */
+export interface AppliedId extends Counts {
+  /** The sequence of the commit that applied the id's entry. */
   readonly sequence: number
-  /** The fingerprint of the purchase's content. */
+  /** The fingerprint of the entry's content. */
   readonly fingerprint: number
 }
 
@@ -23,16 +23,30 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
   counted.set(purchaseId, { repeats: repeats + more.repeats, conflicts: conflicts + more.conflicts })
 }
 
+const noCounts: Counts = { repeats: 0, conflicts: 0, reversed: 0, lastReversal: 0 }
+
+/** Adds to all counts of an id, in place. The order of calls does not matter. */
+export const addCounts = (counted: Map<string, Counts>, setId: string, more: Counts): void => {
+  const { repeats, conflicts, reversed, lastReversal } = counted.get(setId) ?? noCounts
+  counted.set(setId, {
+    repeats: repeats + more.repeats,
+    conflicts: conflicts + more.conflicts,
+    reversed: reversed + more.reversed,
+    lastReversal: Math.max(lastReversal, more.lastReversal)
+  })
+}
+
 /**
- * The ids of all purchases that an account has applied, with their fingerprints and repeats. The ids of sealed segments
+ * The ids of all entries of an account, with their fingerprints and counts. A purchase stands under its id, and a
+ * reversal under an id of its own that no purchase can have. The ids of sealed segments
  * come first, and then the unsealed ids. A worker keeps millions of ids, so large sets do not make an object for each
  * id.
  */
 export class PurchaseIdSet {
   private ids: AppliedIds = new IdList()
   private sealed = 0
-  /** The counts of the ids that came again; `undefined` if none did. */
-  private repeated: Map<string, Repeats> | undefined
+  /** The counts of the ids that came again or are reversed; `undefined` if none did. */
+  private counted: Map<string, Counts> | undefined
 
   /** The number of ids in the set. */
   get size(): number {
@@ -67,7 +81,7 @@ export class PurchaseIdSet {
     return index < 0 ? undefined : this.ids.fingerprintAt(index)
   }
 
-  /** Returns an id with its sequence, fingerprint and repeats; `undefined` if it is not in the set. */
+  /** Returns an id with its sequence, fingerprint and counts; `undefined` if it is not in the set. */
   get(purchaseId: string): AppliedId | undefined {
     const index = this.ids.indexOf(purchaseId)
     if (index < 0) return undefined
@@ -75,7 +89,7 @@ export class PurchaseIdSet {
     return {
       sequence: ids.sequenceAt(index),
       fingerprint: ids.fingerprintAt(index),
-      ...(this.repeated?.get(purchaseId) ?? noRepeats)
+      ...(this.counted?.get(purchaseId) ?? noCounts)
     }
   }
 
@@ -108,10 +122,10 @@ export class PurchaseIdSet {
     this.sealed = this.ids.size
   }
 
-  /** Counts repeats of an id. The id itself may be added later. */
-  repeat(purchaseId: string, more: Repeats): void {
-    this.repeated ??= new Map()
-    addRepeats(this.repeated, purchaseId, more)
+  /** Adds to the counts of an id. The id itself may be added later. */
+  count(setId: string, more: Counts): void {
+    this.counted ??= new Map()
+    addCounts(this.counted, setId, more)
   }
 
   private makeTable(room: number): void {

@@ -1,4 +1,4 @@
-import type { Repeats } from "./Revision.ts"
+import type { Counts } from "./Revision.ts"
 
 /** The most segments after the newest directory that a segment names, and also the most directories that it names. */
 export const linksMax = 255
@@ -20,8 +20,8 @@ export interface SealedRevision {
 export interface SegmentContent {
   /** The revisions that the segment covers, oldest first. */
   readonly revisions: ReadonlyArray<SealedRevision>
-  /** The repeats and conflicts that the covered revisions counted. */
-  readonly repeats: ReadonlyMap<string, Repeats>
+  /** The repeats, conflicts and reversed pieces that the covered revisions counted, by id. */
+  readonly repeats: ReadonlyMap<string, Counts>
 }
 
 /**

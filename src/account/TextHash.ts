@@ -14,6 +14,32 @@ export const fnv1a = (text: string): number => {
 /** Returns a second hash after one more unit, with the first multiplier of murmur3, as a signed number of 32 bits. */
 export const murmurStep = (hash: number, unit: number): number => Math.imul(hash ^ unit, 0x85ebca6b)
 
+/**
+ * Returns a fingerprint of 53 bits of two texts and three amounts. It combines two multiplicative hashes, FNV-1a and one
+ * with a multiplier of murmur3. Both hashes run over the UTF-16 units of the texts, the length of each text, and the
+ * amounts.
+ */
+export const textsFingerprint = (one: string, other: string, ...amounts: readonly [number, number, number]): number => {
+  let low = fnvOffset
+  let high = 0x9747b28c
+  for (const text of [one, other]) {
+    for (let index = 0; index < text.length; index += 1) {
+      const unit = text.charCodeAt(index)
+      low = fnvStep(low, unit)
+      high = murmurStep(high, unit)
+    }
+    low = fnvStep(low, text.length)
+    high = murmurStep(high, text.length)
+  }
+  for (const amount of amounts) {
+    low = fnvStep(low, amount)
+    high = murmurStep(high, amount)
+    low ^= low >>> 15
+    high ^= high >>> 13
+  }
+  return ((high >>> 0) & 0x1fffff) * 0x1_0000_0000 + (low >>> 0)
+}
+
 /** Spreads the bits of a hash with the last steps of murmur3. Texts that differ in few bits then get distant hashes. */
 export const spreadBits = (hash: number): number => {
   let spread = murmurStep(hash, hash >>> 16)

@@ -1,5 +1,6 @@
 import { Effect, Exit, Schema } from "effect"
 import { type Account, revisionsAfter } from "../account/Account.ts"
+import { reversalSetId } from "../account/Entry.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { AppliedId } from "../account/PurchaseIdSet.ts"
 import { type Consistency, type Question, Questions, Replies, type Reply } from "../protocol/Query.ts"
@@ -16,6 +17,7 @@ const payloadLoggedMax = 500
 interface Snapshot {
   readonly total: bigint
   readonly count: number
+  readonly reversals: number
   readonly revision: number
   /** The applied purchase that the question names; `undefined` if the account has no such purchase. */
   readonly seen: AppliedId | undefined
@@ -24,18 +26,32 @@ interface Snapshot {
   readonly following: ReadonlyArray<number>
 }
 
+/** Returns the id in the purchaseId set that a question names. */
+const askedSetId = (question: { readonly purchaseId: string } | { readonly reversalId: string }): string =>
+  "reversalId" in question ? reversalSetId(question.reversalId) : question.purchaseId
+
+const seenBy = (question: Question, { purchaseIds }: Account): AppliedId | undefined =>
+  question.kind === "receipt" || question.kind === "outcome" ? purchaseIds.get(askedSetId(question)) : undefined
+
 const snapshotFor =
   (question: Question) =>
   (account: Account): Snapshot => ({
     total: account.total,
     count: account.count,
+    reversals: account.reversals,
     revision: account.revisionSequence,
-    seen: "purchaseId" in question ? account.purchaseIds.get(question.purchaseId) : undefined,
+    seen: seenBy(question, account),
     applying: { sequences: account.applying, count: account.applying.length },
     following: question.kind === "revisions" ? revisionsAfter(account, question.after, question.limit) : []
   })
 
-const totalOf = ({ total, count, revision }: Snapshot): Reply => ({ kind: "total", total, count, revision })
+const totalOf = ({ total, count, reversals, revision }: Snapshot): Reply => ({
+  kind: "total",
+  total,
+  count,
+  reversals,
+  revision
+})
 
 /** The payload with which an owner declines to answer. The edge asks again, and may reach the next owner. */
 export const notAnswered = ""
@@ -63,24 +79,23 @@ const readOn = Effect.fnUntraced(function* (
   question: Exclude<Question, { readonly kind: "total" }>,
   snapshot: Snapshot
 ): Effect.fn.Return<Reply, BrokerFailure | LedgerInconsistent> {
-  const { total, count, revision, seen, applying } = snapshot
+  const { total, count, reversals, revision, seen, applying } = snapshot
   const userToken = encodeToken(question.userId)
   switch (question.kind) {
     case "page": {
-      if (revision === 0 && question.place === undefined) return { kind: "page", total, count, revision, entries: [] }
+      const head = { kind: "page", total, count, reversals, revision } as const
+      if (revision === 0 && question.place === undefined) return { ...head, entries: [] }
       const place = question.place ?? { revision, taken: 0 }
       const page = yield* history.page(userToken, place, question.limit)
-      return page === undefined
-        ? { kind: "refused", reason: "place" }
-        : { kind: "page", total, count, revision, ...page }
+      return page === undefined ? { kind: "refused", reason: "place" } : { ...head, ...page }
     }
     case "receipt":
       return seen === undefined
         ? { kind: "receipt" }
-        : { kind: "receipt", receipt: yield* history.receipt(userToken, question.purchaseId, seen) }
+        : { kind: "receipt", receipt: yield* history.receipt(userToken, askedSetId(question), seen) }
     case "outcome": {
       if (seen === undefined) return { kind: "outcome" }
-      const { entry } = yield* history.receipt(userToken, question.purchaseId, seen)
+      const { entry } = yield* history.receipt(userToken, askedSetId(question), seen)
       return { kind: "outcome", entry }
     }
     case "revisions":

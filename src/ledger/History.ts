@@ -1,6 +1,8 @@
 import { Context, Effect, Layer } from "effect"
+import type { AppliedId } from "../account/PurchaseIdSet.ts"
+import { visibleText } from "../account/VisibleText.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import type { HistoryCursor, LedgerEntry, Receipt } from "../protocol/Query.ts"
+import { type HistoryCursor, type LedgerEntry, type Receipt, receiptReversalsMax } from "../protocol/Query.ts"
 import { entriesOf, entryOf } from "../protocol/LedgerEntries.ts"
 import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
@@ -10,9 +12,9 @@ export const pageBytesMax = 512 * 1024
 /** The most revisions that are read at once for one page. */
 const readsAtOnceMax = 20
 
-/** A page of the purchases of an account. */
+/** A page of the entries of an account. */
 export interface HistoryPage {
-  /** The purchases of the page, newest first. */
+  /** The entries of the page, newest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
   /** The start of the next page; left out on the last page. */
   readonly next?: HistoryCursor
@@ -21,12 +23,15 @@ export interface HistoryPage {
 const bytesOf = (entry: LedgerEntry): number =>
   3 * (entry.purchaseId.length + entry.productName.length + entry.productType.length) + 300
 
-/** Reads applied purchases. Revisions never change, so no read waits for the account's actor. */
+/** The sequence of the revision that applied an entry, with the counts of its id. */
+type AppliedEntry = Omit<AppliedId, "fingerprint">
+
+/** Reads applied purchases and reversals. Revisions never change, so no read waits for the account's actor. */
 export class History extends Context.Service<
   History,
   {
     /**
-     * Returns the page of at most `limit` purchases that begins at a cursor. Returns `undefined` if the cursor is not
+     * Returns the page of at most `limit` entries that begins at a cursor. Returns `undefined` if the cursor is not
      * one of this account. Fails with `LedgerInconsistent` if a revision that the account names is missing.
      */
     readonly page: (
@@ -35,13 +40,14 @@ export class History extends Context.Service<
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
     /**
-     * Returns the receipt of a purchase. `applied` has the sequence of the revision that applied it, and its repeats
-     * and conflicts. Fails with `LedgerInconsistent` if that revision is missing or does not hold the purchase.
+     * Returns the receipt of an entry, given its id in the purchaseId set, with the newest reversals of a purchase.
+     * `applied` has the sequence of the revision that applied the entry, and its counts. Fails with `LedgerInconsistent`
+     * if a revision is missing, or does not hold the entry.
      */
     readonly receipt: (
       userToken: string,
-      purchaseId: string,
-      applied: { readonly sequence: number; readonly repeats: number; readonly conflicts: number }
+      setId: string,
+      applied: AppliedEntry
     ) => Effect.Effect<Receipt, BrokerFailure | LedgerInconsistent>
   }
 >()("purchases/ledger/History") {
@@ -82,19 +88,37 @@ export class History extends Context.Service<
         }
       })
 
-      const receipt = Effect.fnUntraced(function* (
-        userToken: string,
-        purchaseId: string,
-        applied: { readonly sequence: number; readonly repeats: number; readonly conflicts: number }
-      ) {
+      /** Reads the newest reversals of a purchase, newest first, from the newest commit that has one. */
+      const reversalsOf = Effect.fnUntraced(function* (userToken: string, purchaseId: string, newest: number) {
+        const entries: Array<LedgerEntry> = []
+        for (let sequence = newest; sequence > 0 && entries.length < receiptReversalsMax;) {
+          const stored = yield* namedRevision(reader, userToken, sequence)
+          const reversals = entriesOf(stored).filter(
+            (entry) => entry.reversal !== undefined && entry.purchaseId === purchaseId
+          )
+          entries.push(...reversals)
+          const earlier = reversals.at(-1)?.reversal?.previous
+          if (earlier === undefined || earlier >= sequence) {
+            return yield* new LedgerInconsistent({
+              problem: `account ${userToken}: revision ${sequence} names no earlier reversal of purchase ${purchaseId}`
+            })
+          }
+          sequence = earlier
+        }
+        return entries.slice(0, receiptReversalsMax)
+      })
+
+      const receipt = Effect.fnUntraced(function* (userToken: string, setId: string, applied: AppliedEntry) {
         const stored = yield* namedRevision(reader, userToken, applied.sequence)
-        const entry = entryOf(stored, purchaseId)
+        const entry = entryOf(stored, setId)
         if (entry === undefined) {
           return yield* new LedgerInconsistent({
-            problem: `account ${userToken}: revision ${applied.sequence} does not hold purchase ${purchaseId}`
+            problem: `account ${userToken}: revision ${applied.sequence} does not hold entry ${visibleText(setId)}`
           })
         }
-        return { entry, appliedAt: stored.storedAt, repeats: applied.repeats, conflicts: applied.conflicts }
+        const { repeats, conflicts, reversed, lastReversal } = applied
+        const reversals = yield* reversalsOf(userToken, entry.purchaseId, lastReversal)
+        return { entry, appliedAt: stored.storedAt, repeats, conflicts, reversed, reversals }
       })
 
       return History.of({ page, receipt })

@@ -1,6 +1,6 @@
 import { Context, Effect, Layer, Semaphore } from "effect"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import { purchaseTotal } from "../account/Purchase.ts"
+import { entryTotal } from "../account/Entry.ts"
 import type { TotalBefore } from "../protocol/Query.ts"
 import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
@@ -33,20 +33,21 @@ export const probeIn = (low: number, high: number): number => {
   return (high >>> highestDifference) << highestDifference
 }
 
-const nothing: TotalBefore = { total: 0n, count: 0 }
+const nothing: TotalBefore = { total: 0n, count: 0, reversals: 0 }
 
 /**
- * Finds the last purchase of a revision that the broker stored before a moment, and returns the account's total after
- * that purchase. Returns zero if the broker stored no purchase of the revision before the moment.
+ * Finds the last entry of a revision that the broker stored before a moment, and returns the account's total after
+ * that entry. Returns zero if the broker stored no entry of the revision before the moment.
  */
 const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefore => {
   if (stored === undefined) return nothing
   const { purchases, ...after } = stored.revision
-  let { total, count } = after
+  let { total, count, reversals } = after
   for (const purchase of purchases.toReversed()) {
-    if (purchase.storedAt < moment) return { total, count }
-    total -= purchaseTotal(purchase)
+    if (purchase.storedAt < moment) return { total, count, reversals }
+    total -= entryTotal(purchase)
     count -= 1
+    if (purchase.reversal !== undefined) reversals -= 1
   }
   return nothing
 }

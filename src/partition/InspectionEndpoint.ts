@@ -3,7 +3,7 @@ import type { Account } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { exactAmount } from "../protocol/ExactJson.ts"
 import { currency } from "../account/Money.ts"
-import { purchaseTotal } from "../account/Purchase.ts"
+import { entryTotal } from "../account/Entry.ts"
 import type { LedgerEntry } from "../protocol/Query.ts"
 import { encodeToken, partitionOf } from "../protocol/Subject.ts"
 import { namedUser } from "../protocol/SubjectUser.ts"
@@ -30,6 +30,7 @@ export interface InspectedEpoch {
 const snapshotOf = (account: Account) => ({
   total: account.total,
   count: account.count,
+  reversals: account.reversals,
   revision: account.revisionSequence,
   segment: account.segment,
   unsealedRevisions: account.unsealedRevisions,
@@ -37,11 +38,11 @@ const snapshotOf = (account: Account) => ({
 })
 type Snapshot = ReturnType<typeof snapshotOf>
 
-const totalBody = (userId: string, { total, count }: Snapshot) => ({
+const totalBody = (userId: string, { total, count, reversals }: Snapshot) => ({
   userId,
   total: exactAmount(total),
   currency,
-  purchaseCount: count
+  purchaseCount: count - reversals
 })
 
 const accountBody = (userId: string, snapshot: Snapshot, { partition, worker, epoch }: InspectedEpoch) => ({
@@ -62,7 +63,7 @@ const entryBody = (entry: LedgerEntry) => ({
   productType: entry.productType,
   value: exactAmount(entry.valueCents),
   quantity: entry.quantity,
-  total: exactAmount(purchaseTotal(entry)),
+  total: exactAmount(entryTotal(entry)),
   runningTotal: exactAmount(entry.totalAfter),
   storedAt: new Date(entry.storedAt).toISOString(),
   commit: entry.ledgerSequence

@@ -32,6 +32,7 @@ export const sortDelivery = (
   const byUser: Array<PurchasesOfUser> = []
   const users = new Map<string, PurchasesOfUser>()
   for (const { index, purchase } of decoded.purchases) {
+    if (purchase === undefined) continue
     const { userId } = purchase
     let ofUser = users.get(userId)
     if (ofUser === undefined) {

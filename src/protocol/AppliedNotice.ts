@@ -1,6 +1,7 @@
 import { Exit, Schema } from "effect"
 import type { Cents } from "../account/Money.ts"
-import { purchaseTotal } from "../account/Purchase.ts"
+import { entryTotal } from "../account/Entry.ts"
+import { type RefusalReason, refusalReasons } from "../account/Reversal.ts"
 import type { Revision } from "../account/Revision.ts"
 
 /** The address at which an edge waits for the notices of one message. */
@@ -12,15 +13,17 @@ export interface NoticeAddress {
 }
 
 /**
- * A notice that a purchase was applied. A notice stays true for ever, so it does not matter which worker sends it.
- * Repeats, conflicts and rejected purchases get no notice.
+ * A notice that a purchase or a reversal was applied, or that a reversal was refused. A notice stays true for ever, so
+ * it does not matter which worker sends it. Repeats, conflicts and rejected purchases get no notice.
  */
 export interface AppliedNotice {
   readonly message: number
-  /** The purchase's index in the message. */
+  /** The index of the purchase or reversal in the message. */
   readonly index: number
-  /** The account's total after the purchase, in cents. */
+  /** The account's total after the purchase or reversal, in cents. */
   readonly totalAfter: Cents
+  /** Why the reversal was refused; left out if it was applied. */
+  readonly refusal?: RefusalReason
 }
 
 /** The most notices of one payload. A worker sends several payloads for more. */
@@ -41,15 +44,24 @@ export const decodeNoticeAddress = (text: string): NoticeAddress | undefined => 
 }
 
 const Notices = Schema.fromJsonString(
-  Schema.Array(Schema.Tuple([Schema.Number, Schema.Number, Schema.BigIntFromString])).check(
-    Schema.isMaxLength(noticesMax)
-  )
+  Schema.Array(
+    Schema.Tuple([
+      Schema.Number,
+      Schema.Number,
+      Schema.BigIntFromString,
+      Schema.optionalKey(Schema.Literals(refusalReasons))
+    ])
+  ).check(Schema.isMaxLength(noticesMax))
 )
 const decode = Schema.decodeUnknownExit(Notices)
 
+const tupleOf = ({ message, index, totalAfter, refusal }: AppliedNotice) => {
+  const total = totalAfter.toString()
+  return refusal === undefined ? [message, index, total] : [message, index, total, refusal]
+}
+
 /** Writes notices as a JSON array of tuples. */
-export const encodeNotices = (notices: ReadonlyArray<AppliedNotice>): string =>
-  JSON.stringify(notices.map(({ message, index, totalAfter }) => [message, index, totalAfter.toString()]))
+export const encodeNotices = (notices: ReadonlyArray<AppliedNotice>): string => JSON.stringify(notices.map(tupleOf))
 
 /**
  * Decodes a payload of notices. Returns an empty list if it is malformed, because an edge asks for the outcome if a
@@ -57,11 +69,14 @@ export const encodeNotices = (notices: ReadonlyArray<AppliedNotice>): string =>
  */
 export const decodeNotices = (payload: string): ReadonlyArray<AppliedNotice> => {
   const read = decode(payload)
-  return Exit.isSuccess(read) ? read.value.map(([message, index, totalAfter]) => ({ message, index, totalAfter })) : []
+  if (Exit.isFailure(read)) return []
+  return read.value.map(([message, index, totalAfter, refusal]) =>
+    refusal === undefined ? { message, index, totalAfter } : { message, index, totalAfter, refusal }
+  )
 }
 
 /**
- * Returns a notice for each purchase of a revision whose message has an address, together with the edge to tell.
+ * Returns a notice for each entry of a revision whose message has an address, together with the edge to tell.
  * `addresses` has the notice addresses of input messages, by their input sequence.
  */
 export const noticesOf = (
@@ -76,7 +91,7 @@ export const noticesOf = (
       const { edge, message } = address
       notices.push({ edge, notice: { message, index: purchase.inputIndex, totalAfter } })
     }
-    totalAfter -= purchaseTotal(purchase)
+    totalAfter -= entryTotal(purchase)
   }
   return notices
 }

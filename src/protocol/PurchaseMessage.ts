@@ -2,8 +2,9 @@ import { Exit, Schema } from "effect"
 import { failureOf } from "../runtime/ExitFailure.ts"
 import { jsonText } from "./JsonText.ts"
 import { Purchase, readPurchase } from "../account/Purchase.ts"
+import { isReversal, readReversal, Reversal } from "../account/Reversal.ts"
 
-/** The most purchases that one message of the input log carries. */
+/** The most purchases and reversals that one message of the input log carries. */
 export const messagePurchasesMax = 500
 
 const version = 1
@@ -14,21 +15,27 @@ const MessageShape = Schema.Struct({
 
 const decodeShape = Schema.decodeUnknownExit(MessageShape)
 const decodePurchase = Schema.decodeUnknownExit(Purchase)
+const decodeReversal = Schema.decodeUnknownExit(Reversal)
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /** A part of a message that cannot be applied, with its payload and the reason for people. */
 export interface Unreadable {
-  /** The index of the purchase in the message; 0 if the whole message is unreadable. */
+  /** The index of the purchase or reversal in the message; 0 if the whole message is unreadable. */
   readonly index: number
   readonly reason: string
   readonly payload: string
   readonly encoding: "text" | "base64"
 }
 
+/** A purchase or a reversal of a message. `index` is its index in the message. */
+export type DecodedRequest =
+  | { readonly index: number; readonly purchase: Purchase; readonly reversal?: undefined }
+  | { readonly index: number; readonly reversal: Reversal; readonly purchase?: undefined }
+
 /** The parts of a message of the input log. */
 export interface DecodedMessage {
-  /** The readable purchases, each with its index in the message. */
-  readonly purchases: ReadonlyArray<{ readonly index: number; readonly purchase: Purchase }>
+  /** The readable purchases and reversals, in their order. */
+  readonly purchases: ReadonlyArray<DecodedRequest>
   /** The parts that cannot be applied. */
   readonly unreadable: ReadonlyArray<Unreadable>
 }
@@ -40,7 +47,11 @@ export interface DecodedMessage {
 export const encodePurchaseText = (purchase: Purchase): string =>
   `{"purchaseId":${jsonText(purchase.purchaseId)},"userId":${jsonText(purchase.userId)},"productName":${jsonText(purchase.productName)},"productType":${jsonText(purchase.productType)},"valueCents":${purchase.valueCents},"quantity":${purchase.quantity}}`
 
-/** Writes the payload of a message from the JSON texts of its purchases. */
+/** Writes one reversal as JSON, for {@link encodePurchases}. */
+export const encodeReversalText = ({ reversalId, userId, purchaseId, quantity, reason }: Reversal): string =>
+  JSON.stringify({ reversalId, userId, purchaseId, quantity, reason })
+
+/** Writes the payload of a message from the JSON texts of its purchases and reversals. */
 export const encodePurchases = (texts: ReadonlyArray<string>): string =>
   `{"version":${version},"purchases":[${texts.join(",")}]}`
 
@@ -79,6 +90,20 @@ const keptCandidate = (candidate: unknown) => {
   return kept(Buffer.from(text), text)
 }
 
+/** Returns a purchase or a reversal of a message; the part with the reason if it breaks a rule. */
+const requestOf = (index: number, candidate: unknown): DecodedRequest | Unreadable => {
+  if (isReversal(candidate)) {
+    const reversal = readReversal(candidate)
+    if (reversal !== undefined) return { index, reversal }
+    return { index, reason: reasonOf(decodeReversal(candidate)), ...keptCandidate(candidate) }
+  }
+  const purchase = readPurchase(candidate)
+  if (purchase !== undefined) return { index, purchase }
+  const decoded = decodePurchase(candidate)
+  if (Exit.isSuccess(decoded)) return { index, purchase: decoded.value }
+  return { index, reason: reasonOf(decoded), ...keptCandidate(candidate) }
+}
+
 /** Decodes a message of the input log. It never fails. Unreadable parts are in the result, with the reason. */
 export const decodePurchases = (payload: Uint8Array): DecodedMessage => {
   const text = textOf(payload)
@@ -87,17 +112,12 @@ export const decodePurchases = (payload: Uint8Array): DecodedMessage => {
   if (json === undefined) return whole("the message is not JSON", payload, text)
   const shape = decodeShape(json)
   if (Exit.isFailure(shape)) return whole(reasonOf(shape), payload, text)
-  const purchases: Array<{ index: number; purchase: Purchase }> = []
+  const purchases: Array<DecodedRequest> = []
   const unreadable: Array<Unreadable> = []
   for (const [index, candidate] of shape.value.purchases.entries()) {
-    const read = readPurchase(candidate)
-    if (read !== undefined) {
-      purchases.push({ index, purchase: read })
-      continue
-    }
-    const purchase = decodePurchase(candidate)
-    if (Exit.isSuccess(purchase)) purchases.push({ index, purchase: purchase.value })
-    else unreadable.push({ index, reason: reasonOf(purchase), ...keptCandidate(candidate) })
+    const request = requestOf(index, candidate)
+    if ("reason" in request) unreadable.push(request)
+    else purchases.push(request)
   }
   return { purchases, unreadable }
 }

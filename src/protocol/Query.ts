@@ -6,12 +6,14 @@ export const questionsMax = 256
 export const momentsMax = 401
 /** The most revisions that one reply names. */
 const revisionsMax = 256
-/** The most purchases on one page of history. */
+/** The most reversals of a purchase that its receipt shows. */
+export const receiptReversalsMax = 100
+/** The most entries on one page of history. */
 export const pageLimitMax = 1000
 
 /**
  * The start of a page of an account's history. `revision` is the sequence of a commit. `taken` is how many of the
- * account's purchases in that commit are on newer pages.
+ * account's entries in that commit are on newer pages.
  */
 export const HistoryCursor = Schema.Struct({
   revision: Schema.Int.check(Schema.isGreaterThan(0)),
@@ -31,6 +33,11 @@ const ReceiptQuestion = Schema.Struct({
   userId: Schema.String,
   purchaseId: Schema.String
 })
+const ReversalReceiptQuestion = Schema.Struct({
+  kind: Schema.Literal("receipt"),
+  userId: Schema.String,
+  reversalId: Schema.String
+})
 
 /** Asks for the outcome of a purchase, given its sequence in the input log. */
 const OutcomeQuestion = Schema.Struct({
@@ -39,10 +46,17 @@ const OutcomeQuestion = Schema.Struct({
   purchaseId: Schema.String,
   inputSequence: Schema.Int
 })
+/** Asks for the outcome of a reversal, given its sequence in the input log. */
+const ReversalOutcomeQuestion = Schema.Struct({
+  kind: Schema.Literal("outcome"),
+  userId: Schema.String,
+  reversalId: Schema.String,
+  inputSequence: Schema.Int
+})
 
 /**
  * Asks for the total of an account before each of some moments. Moments are in milliseconds since 1970, oldest first.
- * The total before a moment is the total after the last purchase that the broker stored before it.
+ * The total before a moment is the total after the last entry that the broker stored before it.
  */
 const TotalsBeforeQuestion = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
@@ -63,15 +77,31 @@ export const Question = Schema.Union([
   TotalQuestion,
   PageQuestion,
   ReceiptQuestion,
+  ReversalReceiptQuestion,
   OutcomeQuestion,
+  ReversalOutcomeQuestion,
   TotalsBeforeQuestion,
   RevisionsQuestion
 ])
 export type Question = typeof Question.Type
 
-/** A purchase as the journal holds it. Cents are texts, because JSON numbers are not exact for large totals. */
+/** The part of an entry that only a reversal has. */
+const EntryReversal = Schema.Struct({
+  reversalId: Schema.String,
+  reason: Schema.String,
+  /** The pieces that the request named; 0 if it asked for all pieces that were left. */
+  asked: Schema.Number,
+  /** The sequence of the newest earlier commit with a reversal of the same purchase; 0 without one. */
+  previous: Schema.Number
+})
+
+/**
+ * A purchase or a reversal as the journal holds it. Cents are texts, because JSON numbers are not exact for large totals.
+ * The purchase id, product and price of a reversal are those of the reversed purchase. Its quantity is the number of
+ * pieces that it takes back.
+ */
 export const LedgerEntry = Schema.Struct({
-  /** The number of the purchase in its account: 1, 2, 3, … in the order of application. */
+  /** The number of the entry in its account: 1, 2, 3, … in the order of application. */
   number: Schema.Number,
   purchaseId: Schema.String,
   productName: Schema.String,
@@ -80,30 +110,42 @@ export const LedgerEntry = Schema.Struct({
   quantity: Schema.Number,
   inputSequence: Schema.Number,
   inputIndex: Schema.Number,
-  /** When the broker stored the purchase's input message, in milliseconds since 1970. */
+  /** When the broker stored the input message of the entry, in milliseconds since 1970. */
   storedAt: Schema.Number,
-  /** The sequence of the commit that applied the purchase. Other accounts may have a revision in the same commit. */
+  /** The sequence of the commit that applied the entry. Other accounts may have a revision in the same commit. */
   ledgerSequence: Schema.Number,
-  /** The account's total after the purchase, in cents. */
-  totalAfter: Schema.BigIntFromString
+  /** The account's total after the entry, in cents. */
+  totalAfter: Schema.BigIntFromString,
+  /** Left out for a purchase. */
+  reversal: Schema.optionalKey(EntryReversal)
 })
 export type LedgerEntry = typeof LedgerEntry.Type
 
-/** An applied purchase, with the time when it was applied, and how often it came again. */
+/**
+ * An applied purchase or reversal, with the time when it was applied, and how often it came again. The receipt of a
+ * purchase has its reversals.
+ */
 export const Receipt = Schema.Struct({
   entry: LedgerEntry,
-  /** When the broker stored the commit that applied the purchase, in milliseconds since 1970. */
+  /** When the broker stored the commit that applied the entry, in milliseconds since 1970. */
   appliedAt: Schema.Number,
-  /** How often the purchase came again with the same content, without repeats that the broker dropped as duplicates. */
+  /** How often the entry came again with the same content, without repeats that the broker dropped as duplicates. */
   repeats: Schema.Number,
-  conflicts: Schema.Number
+  conflicts: Schema.Number,
+  /** The pieces of the purchase that were taken back; 0 for a reversal. */
+  reversed: Schema.Number,
+  /** The newest reversals of the purchase, newest first, at most {@link receiptReversalsMax}; empty for a reversal. */
+  reversals: Schema.Array(LedgerEntry)
 })
 export type Receipt = typeof Receipt.Type
 
 const TotalReply = Schema.Struct({
   kind: Schema.Literal("total"),
   total: Schema.BigIntFromString,
+  /** The number of entries of the account. Purchases and reversals count. */
   count: Schema.Number,
+  /** The number of reversals of the account. */
+  reversals: Schema.Number,
   /** The sequence of the commit with the account's newest revision, 0 before the first. */
   revision: Schema.Number
 })
@@ -111,15 +153,20 @@ const PageReply = Schema.Struct({
   kind: Schema.Literal("page"),
   total: Schema.BigIntFromString,
   count: Schema.Number,
+  reversals: Schema.Number,
   revision: Schema.Number,
-  /** The purchases of the page, newest first. */
+  /** The entries of the page, newest first. */
   entries: Schema.Array(LedgerEntry),
   next: Schema.optionalKey(HistoryCursor)
 })
 const ReceiptReply = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
 const OutcomeReply = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
-/** The total and the number of purchases of an account at one moment. */
-export const TotalBefore = Schema.Struct({ total: Schema.BigIntFromString, count: Schema.Number })
+/** The total of an account at one moment, the number of its entries, and the number of reversals among them. */
+export const TotalBefore = Schema.Struct({
+  total: Schema.BigIntFromString,
+  count: Schema.Number,
+  reversals: Schema.Number
+})
 export type TotalBefore = typeof TotalBefore.Type
 const TotalsBeforeReply = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),

@@ -1,19 +1,24 @@
 import { Schema } from "effect"
-import type { AppliedPurchase, Repeats, Revision } from "../account/Revision.ts"
+import type { AppliedPurchase, AppliedReversal, Repeats, Revision } from "../account/Revision.ts"
 import { jsonText } from "./JsonText.ts"
+
+/** Returns whether a value begins with `strings` strings and then has `numbers` numbers. */
+const beginsWith = (tuple: ReadonlyArray<unknown>, strings: number, numbers: number): boolean => {
+  for (let index = 0; index < strings + numbers; index += 1) {
+    if (typeof tuple[index] !== (index < strings ? "string" : "number")) return false
+  }
+  return true
+}
 
 /** Returns the check for an array of tuples, each of `strings` strings and then `numbers` numbers. */
 const areTuples =
   <Tuple extends ReadonlyArray<string | number>>(strings: number, numbers: number) =>
   (input: unknown): input is ReadonlyArray<Tuple> =>
     Array.isArray(input) &&
-    input.every((tuple: unknown) => {
-      if (!Array.isArray(tuple) || tuple.length !== strings + numbers) return false
-      for (let index = 0; index < tuple.length; index += 1) {
-        if (typeof tuple[index] !== (index < strings ? "string" : "number")) return false
-      }
-      return true
-    })
+    input.every(
+      (tuple: unknown) =>
+        Array.isArray(tuple) && tuple.length === strings + numbers && beginsWith(tuple, strings, numbers)
+    )
 
 /**
  * Returns a schema for an array of tuples, each of `strings` strings and then `numbers` numbers. A commit may have
@@ -25,8 +30,27 @@ const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number,
   })
 
 type PurchaseTuple = readonly [string, string, string, number, number, number, number, number]
+/** The reversal id, the reason, the pieces that the request named, and the earlier commit with a reversal. */
+type ReversalTuple = readonly [string, string, number, number]
+/** The fields of {@link AppliedPurchase} in their order. */
+type EntryTuple = PurchaseTuple | readonly [...PurchaseTuple, ReversalTuple]
 
-/** Decodes the purchases of a revision: tuples with the fields of {@link AppliedPurchase} in their order. */
+const isReversalTuple = (value: unknown): boolean =>
+  Array.isArray(value) && value.length === 4 && beginsWith(value, 2, 2)
+
+const areEntries = (input: unknown): input is ReadonlyArray<EntryTuple> =>
+  Array.isArray(input) &&
+  input.every(
+    (tuple: unknown) =>
+      Array.isArray(tuple) &&
+      (tuple.length === 8 || (tuple.length === 9 && isReversalTuple(tuple[8]))) &&
+      beginsWith(tuple, 3, 5)
+  )
+
+const EntryTuples = Schema.declare(areEntries, {
+  expected: "an array of tuples of 3 strings and 5 numbers, each with a reversal or without"
+})
+/** Decodes the purchases of a revision without reversals: tuples of 3 strings and 5 numbers. */
 export const PurchaseTuples = tuplesOf<PurchaseTuple>(3, 5)
 /** Decodes tuples of a purchase id, its repeats and its conflicts. */
 export const CountedIds = tuplesOf<[string, number, number]>(1, 2)
@@ -37,11 +61,12 @@ const RevisionRecord = Schema.fromJsonString(
     Schema.String,
     Schema.Number,
     Schema.Number,
-    PurchaseTuples,
+    EntryTuples,
     CountedIds,
     Schema.Array(Schema.Number),
     Schema.Number,
-    Schema.Number
+    Schema.Number,
+    Schema.optionalKey(Schema.Number)
   ])
 )
 
@@ -56,9 +81,15 @@ export const repeatMap = (tuples: ReadonlyArray<readonly [string, number, number
 const purchaseText = (purchase: AppliedPurchase): string =>
   `[${jsonText(purchase.purchaseId)},${jsonText(purchase.productName)},${jsonText(purchase.productType)},${purchase.valueCents},${purchase.quantity},${purchase.inputSequence},${purchase.inputIndex},${purchase.storedAt}]`
 
-const purchasesText = (purchases: ReadonlyArray<AppliedPurchase>): string => {
+const reversalText = (entry: AppliedPurchase, { reversalId, reason, asked, previous }: AppliedReversal): string =>
+  `${purchaseText(entry).slice(0, -1)},[${jsonText(reversalId)},${jsonText(reason)},${asked},${previous}]]`
+
+const entryText = (entry: AppliedPurchase): string =>
+  entry.reversal === undefined ? purchaseText(entry) : reversalText(entry, entry.reversal)
+
+const entriesText = (entries: ReadonlyArray<AppliedPurchase>): string => {
   let text = ""
-  for (const purchase of purchases) text += text === "" ? purchaseText(purchase) : `,${purchaseText(purchase)}`
+  for (const entry of entries) text += text === "" ? entryText(entry) : `,${entryText(entry)}`
   return text
 }
 
@@ -67,9 +98,9 @@ const purchasesText = (purchases: ReadonlyArray<AppliedPurchase>): string => {
  * writes every purchase, so this avoids `JSON.stringify` and the arrays that it would need.
  */
 export const encodeRevision = (userToken: string, revision: Revision): string => {
-  const { total, count, decidedThrough, purchases, repeats, previous, unsealed, segment } = revision
+  const { total, count, reversals, decidedThrough, purchases, repeats, previous, unsealed, segment } = revision
   const repeated = repeats.size === 0 ? "[]" : JSON.stringify(repeatTuples(repeats))
-  return `["${userToken}","${total}",${count},${decidedThrough},[${purchasesText(purchases)}],${repeated},[${previous.join(",")}],${unsealed},${segment}]`
+  return `["${userToken}","${total}",${count},${decidedThrough},[${entriesText(purchases)}],${repeated},[${previous.join(",")}],${unsealed},${segment}${reversals === 0 ? "" : `,${reversals}`}]`
 }
 
 /** Returns the purchase of a tuple of {@link PurchaseTuples}. */
@@ -93,7 +124,24 @@ export const purchaseOfTuple = ([
   storedAt
 })
 
-const isPurchases = areTuples<PurchaseTuple>(3, 5)
+/** Returns the entry of a tuple. Only the tuple of a reversal has a ninth element. */
+const entryOfTuple = (tuple: EntryTuple): AppliedPurchase => {
+  if (tuple.length === 8) return purchaseOfTuple(tuple)
+  const [purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt] = tuple
+  const [reversalId, reason, asked, previous] = tuple[8]
+  return {
+    purchaseId,
+    productName,
+    productType,
+    valueCents: BigInt(valueCents),
+    quantity,
+    inputSequence,
+    inputIndex,
+    storedAt,
+    reversal: { reversalId, reason, asked, previous }
+  }
+}
+
 const isCounted = areTuples<[string, number, number]>(1, 2)
 const isNumbers = (value: unknown): value is ReadonlyArray<number> =>
   Array.isArray(value) && value.every((one) => typeof one === "number")
@@ -104,17 +152,18 @@ const isNumbers = (value: unknown): value is ReadonlyArray<number> =>
  */
 export const readRevision = (line: string): Revision => {
   const value: unknown = JSON.parse(line)
-  if (!Array.isArray(value) || value.length !== 9) return decodeRevision(line)
-  const [token, total, count, decidedThrough, purchases, repeats, previous, unsealed, segment] =
+  if (!Array.isArray(value) || (value.length !== 9 && value.length !== 10)) return decodeRevision(line)
+  const [token, total, count, decidedThrough, purchases, repeats, previous, unsealed, segment, reversals = 0] =
     value as ReadonlyArray<unknown>
   const areTexts = typeof token === "string" && typeof total === "string"
-  if (!areTexts || !isPurchases(purchases) || !isCounted(repeats) || !isNumbers(previous)) return decodeRevision(line)
-  if (!isNumbers([count, decidedThrough, unsealed, segment])) return decodeRevision(line)
+  if (!areTexts || !areEntries(purchases) || !isCounted(repeats) || !isNumbers(previous)) return decodeRevision(line)
+  if (!isNumbers([count, decidedThrough, unsealed, segment, reversals])) return decodeRevision(line)
   return {
     total: BigInt(total),
     count: count as number,
+    reversals: reversals as number,
     decidedThrough: decidedThrough as number,
-    purchases: purchases.map(purchaseOfTuple),
+    purchases: purchases.map(entryOfTuple),
     repeats: repeatMap(repeats),
     previous,
     unsealed: unsealed as number,
@@ -126,12 +175,14 @@ const revisionRecordFrom = Schema.decodeUnknownSync(RevisionRecord)
 
 /** Decodes a line of a commit. Throws a SchemaError if it is not a revision. */
 export const decodeRevision = (line: string): Revision => {
-  const [, total, count, decidedThrough, purchases, repeats, previous, unsealed, segment] = revisionRecordFrom(line)
+  const [, total, count, decidedThrough, purchases, repeats, previous, unsealed, segment, reversals = 0] =
+    revisionRecordFrom(line)
   return {
     total: BigInt(total),
     count,
+    reversals,
     decidedThrough,
-    purchases: purchases.map(purchaseOfTuple),
+    purchases: purchases.map(entryOfTuple),
     repeats: repeatMap(repeats),
     previous,
     unsealed,

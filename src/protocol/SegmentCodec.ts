@@ -1,6 +1,6 @@
 import { Schema } from "effect"
+import type { Counts } from "../account/Revision.ts"
 import type { Segment } from "../account/Segment.ts"
-import { CountedIds, repeatMap, repeatTuples } from "./RevisionCodec.ts"
 
 /** The version of the records of segments. */
 const version = 2
@@ -28,13 +28,40 @@ const RevisionTuples = Schema.declare(
   { expected: "an array of revisions, each with ids and as many fingerprints" }
 )
 
+/** An id, its repeats and conflicts, and the reversed pieces with the newest commit that reversed some of them. */
+type CountsTuple = readonly [string, number, number, reversed?: number, lastReversal?: number]
+
+const isCountsTuple = (tuple: unknown): boolean =>
+  Array.isArray(tuple) &&
+  (tuple.length === 3 || tuple.length === 5) &&
+  typeof tuple[0] === "string" &&
+  tuple.every((member, index) => index === 0 || typeof member === "number")
+
+const CountsTuples = Schema.declare(
+  (input): input is ReadonlyArray<CountsTuple> => Array.isArray(input) && input.every(isCountsTuple),
+  { expected: "an array of tuples of an id and two or four numbers" }
+)
+
+const countsTuples = (counts: ReadonlyMap<string, Counts>): Array<CountsTuple> =>
+  Array.from(counts, ([id, { repeats, conflicts, reversed, lastReversal }]) =>
+    reversed === 0 ? [id, repeats, conflicts] : [id, repeats, conflicts, reversed, lastReversal]
+  )
+
+const countsMap = (tuples: ReadonlyArray<CountsTuple>): Map<string, Counts> =>
+  new Map(
+    tuples.map(([id, repeats, conflicts, reversed = 0, lastReversal = 0]) => [
+      id,
+      { repeats, conflicts, reversed, lastReversal }
+    ])
+  )
+
 const SegmentRecord = Schema.fromJsonString(
   Schema.Struct({
     v: Schema.Literal(version),
     kind: Schema.Literal("segment"),
     user: Schema.String,
     revisions: RevisionTuples,
-    repeats: CountedIds,
+    repeats: CountsTuples,
     before: Schema.Array(Schema.Int),
     directories: Schema.Array(Schema.Int)
   })
@@ -47,7 +74,7 @@ export const encodeSegment = ({ userToken, revisions, repeats, links }: Segment)
     kind: "segment",
     user: userToken,
     revisions: revisions.map(({ sequence, purchaseIds, fingerprints }) => [sequence, purchaseIds, fingerprints]),
-    repeats: repeatTuples(repeats),
+    repeats: countsTuples(repeats),
     before: links.before,
     directories: links.directories
   })
@@ -60,7 +87,7 @@ export const decodeSegment = (text: string): Segment => {
   return {
     userToken: user,
     revisions: revisions.map(([sequence, purchaseIds, fingerprints]) => ({ sequence, purchaseIds, fingerprints })),
-    repeats: repeatMap(repeats),
+    repeats: countsMap(repeats),
     links: { before, directories }
   }
 }

@@ -30,6 +30,7 @@ const known = [
   "constructor",
   ...Array.from({ length: 40 }, (_, n) => `id-${n}`)
 ]
+const noCounts = { repeats: 0, conflicts: 0, reversed: 0, lastReversal: 0 }
 const ids = fc.constantFrom(...known)
 const add = fc.record({
   kind: fc.constant("add" as const),
@@ -60,10 +61,10 @@ describe("PurchaseIdSet", () => {
           } else if (step.kind === "add") {
             const { id, sequence, fingerprint } = step
             set.add(id, sequence, fingerprint)
-            model.set(id, before ?? { sequence, fingerprint, repeats: 0, conflicts: 0 })
+            model.set(id, before ?? { sequence, fingerprint, ...noCounts })
           } else if (before !== undefined) {
             const { id, repeats, conflicts } = step
-            set.repeat(id, { repeats, conflicts })
+            set.count(id, { ...noCounts, repeats, conflicts })
             model.set(id, { ...before, repeats: before.repeats + repeats, conflicts: before.conflicts + conflicts })
           }
           expect(set.size).toBe(model.size)
@@ -103,7 +104,7 @@ describe("PurchaseIdSet", () => {
       expect(set.unsealedRevisions()).toEqual([{ sequence: 99, purchaseIds: ["last"], fingerprints: [100] }])
       for (const { sequence, purchaseIds, fingerprints } of segments.flat()) {
         for (const [index, purchaseId] of purchaseIds.entries()) {
-          const member = { sequence: sequence, fingerprint: fingerprints[index], repeats: 0, conflicts: 0 }
+          const member = { sequence: sequence, fingerprint: fingerprints[index], ...noCounts }
           expect(set.get(purchaseId)).toEqual(member)
         }
       }
@@ -112,10 +113,11 @@ describe("PurchaseIdSet", () => {
 
   it("a purchaseId set counts repeats that come before their purchase, since segments come in any order", () => {
     const set = new PurchaseIdSet()
-    set.repeat("a", { repeats: 2, conflicts: 0 })
+    set.count("a", { repeats: 2, conflicts: 0, reversed: 3, lastReversal: 90 })
     expect({ size: set.size, a: set.get("a") }).toEqual({ size: 0, a: undefined })
     set.add("a", 7, 8)
-    set.repeat("a", { repeats: 0, conflicts: 1 })
-    expect(set.get("a")).toEqual({ sequence: 7, fingerprint: 8, repeats: 2, conflicts: 1 })
+    set.count("a", { repeats: 0, conflicts: 1, reversed: 1, lastReversal: 70 })
+    const counts = { repeats: 2, conflicts: 1, reversed: 4, lastReversal: 90 }
+    expect(set.get("a")).toEqual({ sequence: 7, fingerprint: 8, ...counts })
   })
 })

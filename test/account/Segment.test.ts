@@ -76,7 +76,13 @@ describe("the links of segments", () => {
 })
 
 const text = fc.string({ unit: "binary", maxLength: 12 })
-const counts = fc.record({ repeats: fc.nat(), conflicts: fc.nat() })
+const reversed = fc.record({ reversed: fc.integer({ min: 1 }), lastReversal: fc.nat() })
+const counts = fc
+  .tuple(
+    fc.record({ repeats: fc.nat(), conflicts: fc.nat() }),
+    fc.option(reversed, { nil: { reversed: 0, lastReversal: 0 } })
+  )
+  .map(([repeats, reversals]) => ({ ...repeats, ...reversals }))
 const revision = fc
   .tuple(fc.nat(), fc.array(fc.tuple(text, fc.maxSafeNat()), { maxLength: 5 }))
   .map(([sequence, members]) => ({

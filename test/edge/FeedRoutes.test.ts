@@ -201,7 +201,15 @@ describe("an edge", () => {
     const alone = await startService({ withoutWorker: true })
     const edge = await serveEdge(alone.edge)
     const line = (userId: string, unsealed: number, previous: ReadonlyArray<number>) => {
-      const empty = { total: 0n, count: 0, decidedThrough: 0, purchases: [], repeats: new Map(), segment: 0 }
+      const empty = {
+        total: 0n,
+        count: 0,
+        decidedThrough: 0,
+        purchases: [],
+        reversals: 0,
+        repeats: new Map(),
+        segment: 0
+      }
       return { userId, revision: { ...empty, previous, unsealed } }
     }
     const [gil, hal] = [userIn(0, 2, "gil"), userIn(0, 2, "hal")]

@@ -23,6 +23,7 @@ const accountOf = async (userId: string, times: ReadonlyArray<string>) => {
       count: index + 1,
       decidedThrough: index + 1,
       purchases: [purchase],
+      reversals: 0,
       repeats: new Map(),
       previous: [...previous],
       unsealed: index + 1,

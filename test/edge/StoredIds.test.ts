@@ -26,6 +26,7 @@ const writeAccount = async (userId: string, purchaseId: string, productName: str
         storedAt: 0
       }
     ],
+    reversals: 0,
     repeats: new Map(),
     previous: [],
     unsealed: 1,

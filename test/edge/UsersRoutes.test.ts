@@ -293,7 +293,7 @@ describe("two accounts with a revision in one commit", () => {
         const purchases = Array.from({ length: count - before }, (_, place) => purchaseOf(userId, before + place + 1))
         const total = BigInt(count) * (purchases[0]?.valueCents ?? 0n)
         const previous = sequences.toReversed()
-        const revision = { total, count, decidedThrough: 0, purchases, repeats: new Map(), previous }
+        const revision = { total, count, decidedThrough: 0, purchases, reversals: 0, repeats: new Map(), previous }
         return { userId, revision: { ...revision, unsealed: index + 1, segment: 0 } }
       })
       sequences.push(await commitByHand(service.client, service.settings.partitions, lines))

@@ -14,6 +14,7 @@ const placed = (userId: string, before: number): PlacedRevision => ({
     count: 0,
     decidedThrough: 0,
     purchases: [],
+    reversals: 0,
     repeats: new Map(),
     previous: before === 0 ? [] : [before],
     unsealed: 1,

@@ -33,6 +33,7 @@ const revisionsOf = (purchases: ReadonlyArray<Bought>, size: number): ReadonlyAr
           inputIndex: place,
           storedAt
         })),
+        reversals: 0,
         repeats: new Map(),
         previous: [],
         unsealed: 1,
@@ -59,7 +60,7 @@ const totalsOver = async (revisions: ReadonlyArray<ReadRevision>, moments: Reado
 
 const naive = (purchases: ReadonlyArray<Bought>, moment: number) => {
   const count = purchases.findLastIndex(({ storedAt }) => storedAt < moment) + 1
-  return { count, total: purchases.slice(0, count).reduce((sum, { cents }) => sum + cents, 0n) }
+  return { count, reversals: 0, total: purchases.slice(0, count).reduce((sum, { cents }) => sum + cents, 0n) }
 }
 
 const times = array(integer({ min: 0, max: 60 }), { maxLength: 80 })

@@ -1,4 +1,4 @@
-import { array, assert, bigInt, nat, property, record } from "fast-check"
+import { array, assert, bigInt, constantFrom, nat, oneof, property, record, tuple } from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
   decodeNoticeAddress,
@@ -8,6 +8,7 @@ import {
   noticesMax,
   noticesOf
 } from "../../src/protocol/AppliedNotice.ts"
+import { refusalReasons } from "../../src/account/Reversal.ts"
 import type { AppliedPurchase } from "../../src/account/Revision.ts"
 
 const applied = (inputSequence: number, inputIndex: number, valueCents: bigint): AppliedPurchase => ({
@@ -23,7 +24,9 @@ const applied = (inputSequence: number, inputIndex: number, valueCents: bigint):
 
 describe("notices", () => {
   it("notices are read as they were written, with totals of any size", () => {
-    const notice = record({ message: nat(), index: nat(499), totalAfter: bigInt({ min: 0n, max: 10n ** 40n }) })
+    const applied = record({ message: nat(), index: nat(499), totalAfter: bigInt({ min: 0n, max: 10n ** 40n }) })
+    const refused = tuple(applied, constantFrom(...refusalReasons)).map(([rest, refusal]) => ({ ...rest, refusal }))
+    const notice = oneof(applied, refused)
     assert(
       property(array(notice), (notices) => {
         expect(decodeNotices(encodeNotices(notices))).toEqual(notices)
@@ -31,12 +34,18 @@ describe("notices", () => {
     )
   })
 
-  it.each(["", "no JSON", "{}", '[["1",0,"5"]]', "[[1,0,5]]", '[[1,0,"1.5"]]', "[[1,0]]"])(
+  it.each(["", "no JSON", "{}", '[["1",0,"5"]]', '[[1,0,"5","late"]]', "[[1,0,5]]", '[[1,0,"1.5"]]', "[[1,0]]"])(
     "a payload of notices that is %j gives an empty list",
     (payload) => {
       expect(decodeNotices(payload)).toEqual([])
     }
   )
+
+  it("the notice of an applied purchase has three elements, and the notice of a refused reversal has four", () => {
+    const applied = { message: 4, index: 0, totalAfter: 250n }
+    const notices = [applied, { ...applied, index: 1, refusal: "nothing-left" as const }]
+    expect(encodeNotices(notices)).toBe('[[4,0,"250"],[4,1,"250","nothing-left"]]')
+  })
 
   it("more notices than a worker sends are not read", () => {
     const notices = Array.from({ length: noticesMax + 1 }, (_, message) => ({ message, index: 0, totalAfter: 1n }))
@@ -61,6 +70,13 @@ describe("the address of notices", () => {
 })
 
 describe("noticesOf", () => {
+  it("the total after an entry is less by each purchase that follows it, and more by each reversal", () => {
+    const taken = { reversalId: "r1", reason: "Broken", asked: 0, previous: 0 }
+    const purchases = [applied(7, 0, 100n), { ...applied(7, 1, 100n), reversal: taken }, applied(7, 2, 1n)]
+    const notices = noticesOf({ total: 1_002n, purchases }, new Map([[7, { edge: "one", message: 1 }]]))
+    expect(notices.map(({ notice }) => notice.totalAfter)).toEqual([1_002n, 1_000n, 1_200n])
+  })
+
   it("a notice goes only to the edge whose address the message carries, with the total after a purchase", () => {
     const purchases = [applied(7, 0, 100n), applied(8, 0, 10n), applied(9, 3, 1n)]
     const one = { edge: "one", message: 1 }

@@ -1,17 +1,21 @@
-import { array, assert, integer, property, record, string, tuple, uint8Array } from "fast-check"
+import { array, assert, integer, oneof, option, property, record, string, tuple, uint8Array } from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
   productTextProblem,
   type PurchaseId,
   purchaseIdProblem,
+  reasonTextProblem,
+  type ReversalId,
   type UserId,
   userIdProblem
 } from "../../src/account/Identifier.ts"
 import { contentFingerprint, type Purchase, sameContent } from "../../src/account/Purchase.ts"
+import type { Reversal } from "../../src/account/Reversal.ts"
 import {
   decodePurchases,
   encodePurchases,
   encodePurchaseText,
+  encodeReversalText,
   messagePurchasesMax
 } from "../../src/protocol/PurchaseMessage.ts"
 
@@ -29,6 +33,16 @@ const purchases = record({
   quantity: integer({ min: 1, max: 10_000 })
 })
 
+const reversals = tuple(
+  record({
+    reversalId: text(purchaseIdProblem).map((id) => id as ReversalId),
+    userId: text(userIdProblem).map((id) => id as UserId),
+    purchaseId: text(purchaseIdProblem).map((id) => id as PurchaseId),
+    reason: text(reasonTextProblem)
+  }),
+  option(integer({ min: 1, max: 100_000 }), { nil: undefined })
+).map(([rest, quantity]): Reversal => (quantity === undefined ? rest : { ...rest, quantity }))
+
 const lamp: Purchase = {
   purchaseId: "p1" as PurchaseId,
   userId: "ann" as UserId,
@@ -39,6 +53,7 @@ const lamp: Purchase = {
 }
 const lampText =
   '{"purchaseId":"p1","userId":"ann","productName":"Lamp","productType":"Office","valueCents":1250,"quantity":2}'
+const reversalText = '{"reversalId":"r1","userId":"ann","purchaseId":"p1","quantity":2,"reason":"Broken"}'
 const bytes = (written: string) => new TextEncoder().encode(written)
 const message = (...candidates: ReadonlyArray<string>) => bytes(encodePurchases(candidates))
 
@@ -58,6 +73,28 @@ describe("a message", () => {
         })
       })
     )
+  })
+
+  it("a message of purchases and reversals gives both back as they were, in their order", () => {
+    const either = oneof(
+      purchases.map((purchase) => ({ purchase, written: encodePurchaseText(purchase) })),
+      reversals.map((reversal) => ({ reversal, written: encodeReversalText(reversal) }))
+    )
+    assert(
+      property(array(either, { minLength: 1, maxLength: 20 }), (all) => {
+        expect(decodePurchases(message(...all.map(({ written }) => written)))).toEqual({
+          purchases: all.map(({ written: _written, ...request }, index) => ({ index, ...request })),
+          unreadable: []
+        })
+      })
+    )
+  })
+
+  it("a reversal is encoded as this JSON, with a quantity and without one", () => {
+    const reversal = { reversalId: "r1", userId: "ann", purchaseId: "p1", quantity: 2, reason: "Broken" } as Reversal
+    const { quantity: _quantity, ...whole } = reversal
+    expect(encodeReversalText(reversal)).toBe(reversalText)
+    expect(encodeReversalText(whole)).toBe(reversalText.replace(',"quantity":2', ""))
   })
 
   it("a message with more purchases than the bound is unreadable as a whole", () => {
@@ -126,6 +163,25 @@ describe("what cannot be read", () => {
         { index: 2, purchase: lamp }
       ],
       unreadable: [{ index: 1, reason: expect.any(String), payload: JSON.stringify(JSON.parse(bad)), encoding: "text" }]
+    })
+  })
+
+  it.each([
+    ["misses its purchase id", reversalText.replace(',"purchaseId":"p1"', "")],
+    ["misses its reason", reversalText.replace(',"reason":"Broken"', "")],
+    ["has a blank reason", reversalText.replace("Broken", " ")],
+    ["has a reason of 201 characters", reversalText.replace("Broken", "x".repeat(201))],
+    ["has a reason with a control character", reversalText.replace("Broken", "a\\u0000")],
+    ["has quantity 0", reversalText.replace(":2,", ":0,")],
+    ["has a quantity above the bound", reversalText.replace(":2,", ":100001,")],
+    ["has null as its quantity", reversalText.replace(":2,", ":null,")],
+    ["has an id that is not NFC", reversalText.replace("r1", "e\u0301")],
+    ["has a slash in its id", reversalText.replace("r1", "r/1")],
+    ["has a number as its id", reversalText.replace('"r1"', "1")]
+  ])("a reversal that %s cannot be read, and is set apart from the others", (_what, bad) => {
+    expect(decodePurchases(message(bad, lampText))).toEqual({
+      purchases: [{ index: 1, purchase: lamp }],
+      unreadable: [{ index: 0, reason: expect.any(String), payload: JSON.stringify(JSON.parse(bad)), encoding: "text" }]
     })
   })
 

@@ -43,18 +43,19 @@ const accountMembers = {
 interface ShownAccount {
   readonly total: bigint
   readonly count: number
+  readonly reversals: number
 }
 
 /** Writes the members that describe an account. `revision` is 0 before the first purchase of the account. */
-const accountBody = (userId: string, { total, count }: ShownAccount, revision: number) => ({
+const accountBody = (userId: string, { total, count, reversals }: ShownAccount, revision: number) => ({
   userId,
   total: exactAmount(total),
   currency,
-  purchaseCount: count,
+  purchaseCount: count - reversals,
   known: revision > 0
 })
 
-const nothing = { total: 0n, count: 0 }
+const nothing = { total: 0n, count: 0, reversals: 0 }
 
 const totalRoute = route({
   method: "GET",

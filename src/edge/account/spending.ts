@@ -125,9 +125,10 @@ const spendingRoute = route({
     const moments = [range.from, ...windows.map(({ to }) => to)]
     const { revision, totals } = yield* readTotalsBefore(userId, moments, consistency)
 
+    const purchasesBefore = (at: number) => (totals[at]?.count ?? 0) - (totals[at]?.reversals ?? 0)
     const spentBetween = (first: number, last: number) => ({
       total: exactAmount((totals[last]?.total ?? 0n) - (totals[first]?.total ?? 0n)),
-      purchaseCount: (totals[last]?.count ?? 0) - (totals[first]?.count ?? 0)
+      purchaseCount: purchasesBefore(last) - purchasesBefore(first)
     })
     const shown = ({ from, to }: Window) => ({ from: clockTime(from, timeZone), to: clockTime(to, timeZone) })
     const rest = new URLSearchParams({ by, from: instant(end), to: instant(range.to), timeZone })

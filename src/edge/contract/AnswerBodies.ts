@@ -135,6 +135,6 @@ export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: 
   })),
   total: exactAmount(stored.revision.total),
   currency,
-  purchaseCount: stored.revision.count,
+  purchaseCount: stored.revision.count - stored.revision.reversals,
   appliedAt: instant(appliedAt)
 })

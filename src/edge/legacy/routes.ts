@@ -237,7 +237,7 @@ const historyRoute = route({
   handle: Effect.fnUntraced(function* ({ id: userId, consistency }) {
     const page = yield* readHistoryPage({ userId, limit: historyEntries }, consistency)
     const purchases = page.entries.toReversed().map((entry) => purchaseBody(userId, entry))
-    return reply(200, { userId, purchaseCount: page.count, purchases })
+    return reply(200, { userId, purchaseCount: page.count - page.reversals, purchases })
   })
 })
 

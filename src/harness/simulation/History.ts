@@ -90,7 +90,9 @@ export class LedgerWatch {
     const decoded = decodePurchases(payload)
     this.chainOf(partition).ahead.push(sequence)
     this.inputs.set(sequence, decoded)
-    for (const { purchase } of decoded.purchases) this.deliveriesOf(idOf(purchase)).came += 1
+    for (const { purchase } of decoded.purchases) {
+      if (purchase !== undefined) this.deliveriesOf(idOf(purchase)).came += 1
+    }
   }
 
   /** Takes note of a message of the journal. */
@@ -170,7 +172,9 @@ export class LedgerWatch {
     const isApplied = ({ userId, purchaseId }: Purchase) =>
       this.histories.get(userId)?.some((applied) => applied.purchaseId === purchaseId) === true
     return [
-      ...purchases.flatMap(({ index, purchase }) => (isApplied(purchase) || isRecorded(index) ? [] : [index])),
+      ...purchases.flatMap(({ index, purchase }) =>
+        (purchase !== undefined && isApplied(purchase)) || isRecorded(index) ? [] : [index]
+      ),
       ...unreadable.flatMap(({ index }) => (isRecorded(index) ? [] : [index]))
     ].join()
   }

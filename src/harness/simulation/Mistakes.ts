@@ -257,6 +257,7 @@ export const mistakes: ReadonlyArray<Mistake> = [
     breaks: /^I2 doubled/,
     plant: readingRevisions(() => ({
       purchases: [],
+      reversals: 0,
       repeats: new Map(),
       previous: [],
       count: 0,

@@ -19,6 +19,7 @@ const revision = (line: number, nameLength = 10) => ({
   text: encodeRevision("ann=40x", {
     total: 9_007_199_254_740_993n,
     count: 7,
+    reversals: 0,
     decidedThrough: 5,
     purchases: [
       {

@@ -49,6 +49,7 @@ const commitRecord = (sequence: number, userId: string, count: number, previous:
           storedAt: 1_000 * sequence
         }
       ],
+      reversals: 0,
       repeats: new Map(),
       previous,
       unsealed: 1,

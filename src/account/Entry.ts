@@ -1,0 +1,25 @@
+import type { Cents } from "./Money.ts"
+import { contentFingerprint, purchaseTotal } from "./Purchase.ts"
+import { reversalFingerprint } from "./Reversal.ts"
+import type { AppliedPurchase } from "./Revision.ts"
+
+/** Stands before a reversal id in the purchaseId set. No id can hold a control character, so no purchase id begins so. */
+const reversalMark = "\u0001"
+
+/** Returns the id under which the purchaseId set keeps a reversal. */
+export const reversalSetId = (reversalId: string): string => reversalMark + reversalId
+
+/** Returns the id under which the purchaseId set keeps an entry. */
+export const setIdOf = ({ purchaseId, reversal }: Pick<AppliedPurchase, "purchaseId" | "reversal">): string =>
+  reversal === undefined ? purchaseId : reversalSetId(reversal.reversalId)
+
+/** Returns the change of the total by an entry, in cents. It is negative for a reversal. */
+export const entryTotal = (entry: Pick<AppliedPurchase, "valueCents" | "quantity" | "reversal">): Cents =>
+  entry.reversal === undefined ? purchaseTotal(entry) : -purchaseTotal(entry)
+
+/** Returns the fingerprint of an entry, by which a repeat is told from a conflict. */
+export const entryFingerprint = (entry: AppliedPurchase): number => {
+  const { purchaseId, reversal } = entry
+  if (reversal === undefined) return contentFingerprint(entry)
+  return reversalFingerprint({ purchaseId, asked: reversal.asked, reason: reversal.reason })
+}

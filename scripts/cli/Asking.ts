@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { styleText } from "node:util"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { addressOf } from "../../src/client/Address.ts"
@@ -7,6 +8,8 @@ import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { explained, WrongToken } from "./ExitCode.ts"
 import { interruption } from "./Interruption.ts"
 import { plain, timeText } from "./Output.ts"
+import { Progress } from "./Progress.ts"
+import type { TableSpace } from "./Table.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
 /** The longest `--timeout`, in seconds. */
@@ -56,7 +59,7 @@ export const root = Command.make("purchases").pipe(
 )
 
 /** The means of a command: the client, and the ways to print. */
-interface Asked {
+export interface Asked {
   readonly client: PurchaseClient
   /** Makes a client of the same service that reports its retries to `onRetry`. */
   readonly clientTelling: (onRetry: Asked["onRetry"]) => PurchaseClient
@@ -69,23 +72,37 @@ interface Asked {
   readonly print: (value: unknown, text: string) => void
   /** Prints a text for people. Prints nothing with `--json`. */
   readonly note: (text: string) => void
+  /** The terminal for tables; `undefined` if stdout is not a terminal, and with `--json`. */
+  readonly terminal: TableSpace | undefined
+  readonly progress: Progress
   /** Reports a retry on stderr, with the time at which the command gives up. */
   readonly onRetry: (failure: Error, waitMilliseconds: number, until: number | undefined) => void
 }
 
 /** Returns a function that reports the first retry on stderr, and no further retry until the timeout is over. */
-const sayingOnce = (seconds: number): Asked["onRetry"] => {
+const sayingOnce = (seconds: number, progress: Progress): Asked["onRetry"] => {
   let saidUntil = 0
   return (failure, _wait, until) => {
     if (until === undefined || until <= saidUntil || Date.now() < saidUntil) return
     saidUntil = until
+    progress.makeRoom()
     process.stderr.write(
       `purchases: ${plain(explained(failure))} Trying again until ${timeText(new Date(until).toISOString())} (--timeout ${seconds}).\n`
     )
   }
 }
 
-const printed = (text: string): void => void process.stdout.write(`${text}\n`)
+/** The width of a terminal that does not tell its width, in characters. */
+const terminalWidthDefault = 80
+
+/** Returns the terminal that reads stdout; `undefined` if there is none. NO_COLOR takes the colours away. */
+export const terminalOfOutput = (): TableSpace | undefined =>
+  process.stdout.isTTY
+    ? {
+        width: process.stdout.columns || terminalWidthDefault,
+        paint: (style, text) => styleText(style, text, { stream: process.stdout })
+      }
+    : undefined
 
 /** Returns the address of the service. Throws a WrongUrl that names the flag or the variable with the wrong address. */
 const addressGiven = (url: string | undefined): string => {
@@ -121,10 +138,15 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
   Effect.gen(function* () {
     const { url, json, timeout, "token-file": tokenFile } = yield* root
     const given = Option.getOrElse(timeout, () => seconds)
-    const onRetry = sayingOnce(given)
+    const progress = new Progress()
+    const onRetry = sayingOnce(given, progress)
     const timeoutMilliseconds = given * 1_000
+    const printed = (text: string): void => {
+      if (process.stdout.isTTY) progress.makeRoom()
+      process.stdout.write(`${text}\n`)
+    }
     yield* Effect.tryPromise({
-      try: () => {
+      try: async () => {
         const address = addressGiven(Option.getOrUndefined(url))
         // Only the timeout ends the attempts of a call, and not their number.
         const token = tokenGiven(Option.getOrUndefined(tokenFile))
@@ -135,7 +157,8 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
           ...(token === undefined ? {} : { token })
         }
         const clientTelling: Asked["clientTelling"] = (told) => new PurchaseClient({ ...settings, onRetry: told })
-        return ask({
+        progress.start()
+        await ask({
           client: clientTelling(onRetry),
           clientTelling,
           signal: interruption(),
@@ -146,8 +169,10 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
           ],
           print: (value, text) => printed(json ? JSON.stringify(value) : text),
           note: (text) => json || printed(text),
+          terminal: json ? undefined : terminalOfOutput(),
+          progress,
           onRetry
-        })
+        }).finally(() => progress.stop())
       },
       catch: (failure) => failure
     })

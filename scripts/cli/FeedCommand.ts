@@ -43,7 +43,9 @@ export const feedCommand = <News extends NewsEvent>({ userText, countText, follo
       )
     },
     (given) =>
-      asking(async ({ client, signal, print }) => {
+      asking(async ({ client, signal, print, progress }) => {
+        // A feed that waits for the next event does no work.
+        progress.stop()
         const options = {
           signal,
           ...(Option.isSome(given.user) ? { userId: given.user.value } : {}),

@@ -1,9 +1,5 @@
 import type { HistoryEntry, PurchaseReceipt } from "../../src/client/Answers.ts"
 
-const barCells = 30
-/** The shortest time between two drawings of the bar. */
-const drawEveryMilliseconds = 100
-
 /** Replaces control characters, because texts of users may hold commands for a terminal. */
 export const plain = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFFD")
 
@@ -47,28 +43,3 @@ export const entryLine = ({
   purchaseId
 }: HistoryEntry) =>
   `${pad(number, 6)}  ${timeText(storedAt)}  ${pad(quantity, 6)} × ${plain(productName).padEnd(12)} at ${pad(value, 10)} = ${pad(total, 12)}  → ${pad(runningTotal, 14)}  ${plain(purchaseId)}`
-
-/** A bar on stderr that shows the progress of a long command. It prints nothing if stderr is not a terminal. */
-export class ProgressBar {
-  private readonly what: string
-  private readonly whole: number
-  private drawnAt = Number.NEGATIVE_INFINITY
-
-  constructor(what: string, whole: number) {
-    this.what = what
-    this.whole = whole
-  }
-
-  show(done: number): void {
-    const now = performance.now()
-    if (!process.stderr.isTTY || (done < this.whole && now - this.drawnAt < drawEveryMilliseconds)) return
-    this.drawnAt = now
-    const cells = Math.floor((done / this.whole) * barCells)
-    const bar = "█".repeat(cells) + "░".repeat(barCells - cells)
-    process.stderr.write(`\r\u001B[K${this.what} ${bar} ${done}/${this.whole}`)
-  }
-
-  clear(): void {
-    if (process.stderr.isTTY) process.stderr.write("\r\u001B[K")
-  }
-}

@@ -14,8 +14,6 @@ interface RunSettings {
   /** The longest time in which no further purchase is settled (stored or refused), in milliseconds. */
   readonly timeoutMilliseconds: number
   readonly onRetry: OnRetry
-  /** Called after each answer that settles a purchase. */
-  readonly onProgress: () => void
 }
 
 /**
@@ -63,7 +61,6 @@ export class StoringRun {
     const onSettled = () => {
       patience.stop()
       patience.start()
-      settings.onProgress()
     }
     patience.start()
     try {

@@ -4,9 +4,10 @@ import type { Alert, WouldBeAlert } from "../../src/client/Answers.ts"
 import type { AlertEvent } from "../../src/client/FeedReader.ts"
 import { asking } from "./Asking.ts"
 import { feedCommand } from "./FeedCommand.ts"
-import { listed, listFlags } from "./Listing.ts"
+import { listed, listFlags, printList } from "./Listing.ts"
 import { plain, timeText } from "./Output.ts"
 import { user } from "./PurchaseArguments.ts"
+import type { Column } from "./Table.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
 /** Writes the purchase of an alert, and what the rule measured of it. */
@@ -17,6 +18,18 @@ export const matchText = ({ purchase, measured: { before, after } }: WouldBeAler
 }
 
 const alertText = (alert: Alert): string => `${matchText(alert)}  ${plain(alert.ruleId)}: ${plain(alert.inWords)}`
+
+const alertColumns: ReadonlyArray<Column<Alert>> = [
+  { name: "stored at", cell: ({ purchase }) => timeText(purchase.storedAt) },
+  { name: "user", cell: ({ purchase }) => purchase.userId },
+  { name: "quantity", cell: ({ purchase }) => purchase.quantity, isNumber: true },
+  { name: "product", cell: ({ purchase }) => purchase.productName, mayBeCut: true },
+  { name: "value", cell: ({ purchase }) => purchase.value, isNumber: true },
+  { name: "before", cell: ({ measured }) => measured.before ?? "", isNumber: true },
+  { name: "measured", cell: ({ measured }) => measured.after, isNumber: true },
+  { name: "rule", cell: ({ ruleId }) => ruleId },
+  { name: "purchase", cell: ({ purchase }) => purchase.purchaseId }
+]
 
 const list = Command.make(
   "list",
@@ -30,14 +43,11 @@ const list = Command.make(
     )
   },
   (given) =>
-    asking(async ({ client, signal, print, note }) => {
+    asking(async (asked) => {
       const wait = Option.isSome(given.through) ? { through: given.through.value } : {}
-      let isEmpty = true
-      for await (const alert of listed(client.alerts(given.user, { signal, ...wait }), given)) {
-        isEmpty = false
-        print(alert, alertText(alert))
-      }
-      if (isEmpty) note(`${plain(given.user)} has no alerts.`)
+      const found = listed(asked.client.alerts(given.user, { signal: asked.signal, ...wait }), given)
+      const empty = `${plain(given.user)} has no alerts.`
+      await printList(asked, found, { line: alertText, columns: alertColumns, empty })
     })
 ).pipe(
   Command.withDescription("The alerts of a user, newest first"),

@@ -2,8 +2,9 @@ import { Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AuditEntry } from "../../src/client/Answers.ts"
 import { asking } from "./Asking.ts"
-import { listed, listFlags } from "./Listing.ts"
+import { listed, listFlags, printList } from "./Listing.ts"
 import { plain, timeText } from "./Output.ts"
+import type { Column } from "./Table.ts"
 import { millisecondsIn } from "./TimeSpan.ts"
 
 const momentPattern = /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$/
@@ -18,6 +19,15 @@ const momentIn = (text: string): string | undefined => {
 /** Writes one record as a line of the list. */
 export const auditLine = ({ at, by, name, from = "command line", what, of }: AuditEntry): string =>
   `${timeText(at)}  ${plain(by)} (${plain(name)})  ${plain(from)}  ${plain(what)}  ${plain(of)}`
+
+const auditColumns: ReadonlyArray<Column<AuditEntry>> = [
+  { name: "at", cell: ({ at }) => timeText(at) },
+  { name: "by", cell: ({ by }) => by },
+  { name: "name", cell: ({ name }) => name },
+  { name: "from", cell: ({ from = "command line" }) => from },
+  { name: "change", cell: ({ what }) => what },
+  { name: "of", cell: ({ of }) => of }
+]
 
 const log = Command.make(
   "log",
@@ -45,20 +55,17 @@ const log = Command.make(
     ...listFlags
   },
   (given) =>
-    asking(async ({ client, signal, print, note }) => {
+    asking(async (asked) => {
       const since = Option.isSome(given.since) ? momentIn(given.since.value) : undefined
       const options = {
-        signal,
+        signal: asked.signal,
         ...(Option.isSome(given.by) ? { by: given.by.value } : {}),
         ...(Option.isSome(given.what) ? { what: given.what.value } : {}),
         ...(since === undefined ? {} : { since })
       }
-      let isEmpty = true
-      for await (const one of listed(client.audit(options), given)) {
-        isEmpty = false
-        print(one, auditLine(one))
-      }
-      if (isEmpty) note("The audit log has no such record.")
+      const records = listed(asked.client.audit(options), given)
+      const empty = "The audit log has no such record."
+      await printList(asked, records, { line: auditLine, columns: auditColumns, empty })
     })
 ).pipe(
   Command.withDescription("Who asked for which change, newest first"),

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Argument, Command, Flag } from "effect/cli"
 import { ClientFailure } from "../../src/client/Failure.ts"
+import type { HistoryEntry } from "../../src/client/Answers.ts"
 import type { FeedEvent } from "../../src/client/FeedReader.ts"
 import { asking, root, timeoutSeconds } from "./Asking.ts"
 import { alerts } from "./alerts.ts"
@@ -8,13 +9,14 @@ import { audit } from "./audit.ts"
 import { feedCommand } from "./FeedCommand.ts"
 import { generate } from "./generate.ts"
 import { Interrupted } from "./Interruption.ts"
-import { listed, listFlags } from "./Listing.ts"
-import { entryLine, plain, receiptText, shellWord } from "./Output.ts"
+import { listed, listFlags, printList } from "./Listing.ts"
+import { entryLine, plain, receiptText, shellWord, timeText } from "./Output.ts"
 import { PurchaseId, purchaseArguments, purchaseOf, user } from "./PurchaseArguments.ts"
 import { rejected } from "./rejected.ts"
 import { rules } from "./rules.ts"
 import { status } from "./status.ts"
 import { tokens } from "./tokens.ts"
+import type { Column } from "./Table.ts"
 import { webhook } from "./webhook.ts"
 import { Unfinished } from "./Unfinished.ts"
 import { wholeNumber } from "./WholeNumber.ts"
@@ -42,14 +44,21 @@ const total = Command.make("total", { user }, (given) =>
   Command.withExamples([{ command: "purchases total ann", description: "The sum of all that ann has bought" }])
 )
 
+const entryColumns: ReadonlyArray<Column<HistoryEntry>> = [
+  { name: "number", cell: ({ number }) => number, isNumber: true },
+  { name: "stored at", cell: ({ storedAt }) => timeText(storedAt) },
+  { name: "quantity", cell: ({ quantity }) => quantity, isNumber: true },
+  { name: "product", cell: ({ productName }) => productName, mayBeCut: true },
+  { name: "value", cell: ({ value }) => value, isNumber: true },
+  { name: "total", cell: ({ total }) => total, isNumber: true },
+  { name: "running total", cell: ({ runningTotal }) => runningTotal, isNumber: true },
+  { name: "purchase", cell: ({ purchaseId }) => purchaseId }
+]
+
 const history = Command.make("history", { user, ...listFlags }, (given) =>
-  asking(async ({ client, signal, print, note }) => {
-    let isEmpty = true
-    for await (const entry of listed(client.history(given.user, { signal }), given)) {
-      isEmpty = false
-      print(entry, entryLine(entry))
-    }
-    if (isEmpty) note(neverSeen(given.user))
+  asking(async (asked) => {
+    const entries = listed(asked.client.history(given.user, { signal: asked.signal }), given)
+    await printList(asked, entries, { line: entryLine, columns: entryColumns, empty: neverSeen(given.user) })
   })
 ).pipe(
   Command.withDescription("The purchases of a user, newest first"),

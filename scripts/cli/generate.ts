@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto"
 import { Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { asking, timeoutSeconds } from "./Asking.ts"
-import { counted, ProgressBar, shellWord } from "./Output.ts"
+import { counted, shellWord } from "./Output.ts"
+import { barText } from "./Progress.ts"
 import { user } from "./PurchaseArguments.ts"
 import { randomPurchase } from "./RandomPurchase.ts"
 import { StoringRun } from "./StoringRun.ts"
@@ -61,17 +62,14 @@ export const generate = Command.make(
     )
   },
   ({ count, user, run }) =>
-    asking(async ({ clientTelling, signal, print, timeoutMilliseconds, onRetry, urlWords }) => {
+    asking(async ({ clientTelling, signal, print, timeoutMilliseconds, onRetry, urlWords, progress }) => {
       const given = { count, user, run: Option.getOrElse(run, newRunId), urlWords }
-      const bar = new ProgressBar("stored", count)
       const storing = new StoringRun(count, (number) => randomPurchase(user, given.run, number))
-      const onProgress = () => bar.show(storing.settled)
+      progress.show(() => barText("stored", storing.settled, count))
       try {
-        await storing.store({ clientTelling, signal, timeoutMilliseconds, onRetry, onProgress })
+        await storing.store({ clientTelling, signal, timeoutMilliseconds, onRetry })
       } catch (cause) {
         throw new Unfinished(howToGoOn(storing, given), { cause })
-      } finally {
-        bar.clear()
       }
       const { stored, refused, refusal } = storing
       print({ userId: user, stored, failed: refused, run: given.run }, `${stored} purchases of ${user} are stored`)

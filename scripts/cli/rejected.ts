@@ -2,9 +2,10 @@ import { Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import type { RejectedListed, RejectedKey, RejectedRecord } from "../../src/client/Answers.ts"
 import { asking, timeoutSeconds } from "./Asking.ts"
-import { listed, listFlags } from "./Listing.ts"
+import { listed, listFlags, printList } from "./Listing.ts"
 import { membersText, plain, timeText } from "./Output.ts"
 import { purchaseOf, replayArguments } from "./PurchaseArguments.ts"
+import type { Column } from "./Table.ts"
 
 /** The most characters of a payload in a list. */
 const payloadShownMax = 60
@@ -36,6 +37,14 @@ const oneLine = (text: string): string => text.replaceAll(/\s*[\r\n]+\s*/g, " ")
 export const listedText = (one: RejectedListed): string =>
   `${keyText(one).padStart(10)}  ${timeText(one.rejectedAt)}  ${one.replay.padEnd(11)}  ${plain(oneLine(one.reason))}: ${plain(one.payload.slice(0, payloadShownMax))}`
 
+const recordColumns: ReadonlyArray<Column<RejectedListed>> = [
+  { name: "record", cell: keyText },
+  { name: "rejected at", cell: ({ rejectedAt }) => timeText(rejectedAt) },
+  { name: "replay", cell: ({ replay }) => replay },
+  { name: "payload", cell: ({ payload }) => oneLine(payload), mayBeCut: true },
+  { name: "reason", cell: ({ reason }) => oneLine(reason), mayBeCut: true }
+]
+
 const recordText = ({ trail, ...members }: RejectedRecord): string =>
   [
     membersText(members),
@@ -46,13 +55,9 @@ const recordText = ({ trail, ...members }: RejectedRecord): string =>
   ].join("\n")
 
 const list = Command.make("list", listFlags, (given) =>
-  asking(async ({ client, signal, print, note }) => {
-    let isEmpty = true
-    for await (const one of listed(client.rejected({ signal }), given)) {
-      isEmpty = false
-      print(one, listedText(one))
-    }
-    if (isEmpty) note("Nothing was rejected.")
+  asking(async (asked) => {
+    const records = listed(asked.client.rejected({ signal: asked.signal }), given)
+    await printList(asked, records, { line: listedText, columns: recordColumns, empty: "Nothing was rejected." })
   })
 ).pipe(
   Command.withDescription("The rejected records, newest first, with the state of their replay"),

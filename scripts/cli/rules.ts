@@ -7,8 +7,10 @@ import { comparisons, measures } from "../../src/rules/Rule.ts"
 import { windowUnits } from "../../src/account/SpendingWindow.ts"
 import { asking, timeoutSeconds } from "./Asking.ts"
 import { matchText } from "./alerts.ts"
+import { printList } from "./Listing.ts"
 import { counted, membersText, plain } from "./Output.ts"
 import { ProductText, textBy, user } from "./PurchaseArguments.ts"
+import type { Column } from "./Table.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
 const ruleId = Argument.String("rule").pipe(
@@ -133,11 +135,18 @@ export const ruleLines = ({ ruleId: id, version, number, inWords, rule }: Listed
     ...(rule.within === undefined ? {} : { within: windowText(rule.within) })
   })
 
+const ruleColumns: ReadonlyArray<Column<ListedRule>> = [
+  { name: "rule", cell: ({ ruleId: id }) => id },
+  { name: "version", cell: ({ version }) => version, isNumber: true },
+  { name: "state", cell: ({ rule }) => (rule.enabled ? "on" : "off") },
+  { name: "in words", cell: ({ inWords }) => inWords }
+]
+
 const list = Command.make("list", { user }, (given) =>
-  asking(async ({ client, signal, print, note }) => {
-    const { rules } = await client.listRules(given.user, { signal })
-    for (const one of rules) print(one, sentence(one))
-    if (rules.length === 0) note(`${plain(given.user)} has no rules.`)
+  asking(async (asked) => {
+    const { rules } = await asked.client.listRules(given.user, { signal: asked.signal })
+    const empty = `${plain(given.user)} has no rules.`
+    await printList(asked, rules, { line: sentence, columns: ruleColumns, empty })
   })
 ).pipe(
   Command.withDescription("The rules of a user, oldest first, as sentences"),
@@ -230,9 +239,10 @@ const test = Command.make(
     list: Flag.Boolean("list").pipe(Flag.withDescription("Print each alert"), Flag.withDefault(false))
   },
   (given) =>
-    asking(async ({ client, signal, print }) => {
+    asking(async ({ client, signal, print, progress }) => {
       const options = { signal, from: daysAgo(given.days) }
       for await (const event of client.backTest(given.user, given.rule, options)) {
+        if (event.kind === "progress") progress.show(() => `${counted(event.purchases)} purchases judged`)
         if (event.kind === "alert") {
           if (given.list) print(event.alert, matchText(event.alert))
         } else if (event.kind === "progress" && event.isComplete) {

@@ -5,8 +5,9 @@ import { inNormalForm } from "../../src/account/Identifier.ts"
 import { scopes } from "../../src/protocol/Scope.ts"
 import type { TokenLimits, TokenUsers } from "../../src/protocol/TokenRecord.ts"
 import type { IssuedToken } from "../../src/edge/access/TokenChanges.ts"
-import { root } from "./Asking.ts"
+import { root, terminalOfOutput } from "./Asking.ts"
 import { plain, timeText } from "./Output.ts"
+import { type Column, tableText } from "./Table.ts"
 import { millisecondsIn } from "./TimeSpan.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 import { createToken, type ListedToken, listTokens, onBroker, revokeToken, rollToken } from "./TokenAdmin.ts"
@@ -158,13 +159,30 @@ const usersText = (users: TokenUsers): string => {
   return "only" in users ? `users ${users.only.join(", ")}` : `users ${users.prefix}…`
 }
 
-const listedText = ({ id, record }: ListedToken, now: number): string => {
-  const expires = record.expiresAt === undefined ? never : timeText(new Date(record.expiresAt).toISOString())
-  const allowed = record.scopes.length === allScopes.length ? "all scopes" : record.scopes.join(", ")
-  return plain(
-    `${id}  ${stateOf(record, now).padEnd(7)}  expires ${expires}  ${record.name}: ${allowed}; ${usersText(record.users)}; made by ${record.madeBy}`
+const expiryText = ({ expiresAt }: ListedToken["record"]): string =>
+  expiresAt === undefined ? never : timeText(new Date(expiresAt).toISOString())
+
+const scopesText = ({ scopes }: ListedToken["record"]): string =>
+  scopes.length === allScopes.length ? "all scopes" : scopes.join(", ")
+
+const listedText = ({ id, record }: ListedToken, now: number): string =>
+  plain(
+    `${id}  ${stateOf(record, now).padEnd(7)}  expires ${expiryText(record)}  ${record.name}: ${scopesText(record)}; ${usersText(record.users)}; made by ${record.madeBy}`
   )
-}
+
+const tokenColumns = (now: number): ReadonlyArray<Column<ListedToken>> => [
+  { name: "token", cell: ({ id }) => id },
+  {
+    name: "state",
+    cell: ({ record }) => stateOf(record, now),
+    colour: ({ record }) => (stateOf(record, now) === "counts" ? "green" : "red")
+  },
+  { name: "expires at", cell: ({ record }) => expiryText(record) },
+  { name: "name", cell: ({ record }) => record.name, mayBeCut: true },
+  { name: "scopes", cell: ({ record }) => scopesText(record), mayBeCut: true },
+  { name: "users", cell: ({ record }) => usersText(record.users), mayBeCut: true },
+  { name: "made by", cell: ({ record }) => record.madeBy, mayBeCut: true }
+]
 
 /** Returns a token without the hashes of its secrets, for the list as JSON. */
 const listedJson = ({ id, record: { v: _v, secrets, ...rest } }: ListedToken, now: number) => ({
@@ -177,9 +195,10 @@ const list = Command.make("list", {}, () =>
   Effect.gen(function* () {
     const { json } = yield* root
     const now = Date.now()
-    for (const token of yield* onBroker(listTokens)) {
-      printed(json ? JSON.stringify(listedJson(token, now)) : listedText(token, now))
-    }
+    const terminal = json ? undefined : terminalOfOutput()
+    const found = yield* onBroker(listTokens)
+    if (terminal !== undefined && found.length > 0) return printed(tableText(tokenColumns(now), found, terminal))
+    for (const token of found) printed(json ? JSON.stringify(listedJson(token, now)) : listedText(token, now))
   })
 ).pipe(Command.withDescription("All tokens with their rights, and whether they count. Secrets are not known"))
 

@@ -2,8 +2,10 @@ import { Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { DeadLetter, NewWebhook, Webhook, WebhookSendOutcome } from "../../src/client/Answers.ts"
 import { asking, timeoutSeconds } from "./Asking.ts"
+import { printList } from "./Listing.ts"
 import { membersText, plain, timeText } from "./Output.ts"
 import { user } from "./PurchaseArguments.ts"
+import type { Column } from "./Table.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
 /** The seconds in which the service says how a delivery ended, and a few more. */
@@ -27,6 +29,13 @@ const webhookText = ({ paused, lastAttempt, ...webhook }: Webhook | NewWebhook):
 
 const deadText = ({ id, at, reason, answer }: DeadLetter): string =>
   `${String(id).padStart(8)}  ${timeText(at)}  ${plain(reason)}${answer === "" ? "" : ` ${plain(answer.replaceAll(/\s+/g, " ").slice(0, 60))}`}`
+
+const deadColumns: ReadonlyArray<Column<DeadLetter>> = [
+  { name: "letter", cell: ({ id }) => id, isNumber: true },
+  { name: "refused at", cell: ({ at }) => timeText(at) },
+  { name: "reason", cell: ({ reason }) => reason },
+  { name: "answer", cell: ({ answer }) => answer.replaceAll(/\s+/g, " "), mayBeCut: true }
+]
 
 /** Prints how a delivery ended. Fails if it was not delivered, so that the command ends with 1. */
 const printOutcome = (print: (value: unknown, text: string) => void, outcome: WebhookSendOutcome): void => {
@@ -116,10 +125,10 @@ const dead = Command.make(
     )
   },
   (given) =>
-    asking(async ({ client, signal, print, note }) => {
-      const { dead: letters } = await client.deadLetters(given.user, { limit: given.limit, signal })
-      for (const letter of letters) print(letter, deadText(letter))
-      if (letters.length === 0) note(`${plain(given.user)} has no dead letters.`)
+    asking(async (asked) => {
+      const { dead: letters } = await asked.client.deadLetters(given.user, { limit: given.limit, signal: asked.signal })
+      const empty = `${plain(given.user)} has no dead letters.`
+      await printList(asked, letters, { line: deadText, columns: deadColumns, empty })
     })
 ).pipe(
   Command.withDescription("The alerts that the webhook of a user refused, newest first"),

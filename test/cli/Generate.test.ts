@@ -114,8 +114,7 @@ describe("a run", () => {
       clientTelling: () => client,
       signal: new AbortController().signal,
       timeoutMilliseconds: 10_000,
-      onRetry: ({ message }) => void told.push(message),
-      onProgress: () => undefined
+      onRetry: ({ message }) => void told.push(message)
     })
     expect(storing).toMatchObject({ stored: 1_000, refused: 0, open: 0 })
     expect(sent.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 1_000 }, (_, index) => index + 1))
@@ -153,8 +152,7 @@ describe("a run", () => {
         }),
       signal: new AbortController().signal,
       timeoutMilliseconds: 3_000,
-      onRetry: (_failure, _wait, until) => void deadlines.add(until),
-      onProgress: () => undefined
+      onRetry: (_failure, _wait, until) => void deadlines.add(until)
     })
     let failure: unknown
     running.catch((thrown: unknown) => {

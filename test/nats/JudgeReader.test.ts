@@ -7,7 +7,7 @@ import { connectAs, testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import { JudgeReader } from "../../src/nats/JudgeReader.ts"
-import type { RulesValue } from "../../src/nats/RulesAsOf.ts"
+import { type RulesValue, takeRulesAsOf } from "../../src/nats/RulesAsOf.ts"
 import { commitSubject, rulesSubject } from "../../src/protocol/Subject.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 
@@ -105,5 +105,56 @@ describe("The journal as a judge reads it", () => {
       )
     )
     expect(ended.message).toBe("the reading of the journal ended: the consumer is gone: consumer deleted")
+  })
+})
+
+/** The messages of one pull request, so the values of this many keys fill a request. */
+const keysOfRequest = 256
+
+describe("The rules as a judge reads them when it begins", () => {
+  const broker = startedBeforeAll(() => TestBroker.start())
+
+  /** Writes values of rules one after another, and returns their sequences. */
+  const writing = async <A>(
+    run: (write: (owner: string, text: string) => Promise<number>) => Promise<A>
+  ): Promise<A> => {
+    const client = await connectAs("admin", broker.url)
+    const journal = client.jetstream()
+    try {
+      return await run(async (owner, text) => (await journal.publish(rulesSubject(owner), text)).seq)
+    } finally {
+      await client.close()
+    }
+  }
+
+  it("have the earlier rules of a user who changes rules while the judge creates its consumer", async () => {
+    await setUpStreams(testSettings({ NATS_URL: broker.url }))
+    const through = await writing(async (write) => {
+      await write("racer", "before")
+      let last = 0
+      for (let key = 0; key < keysOfRequest; key += 1) last = await write(`owner-${key}`, "rules")
+      return last
+    })
+    const found = new Map<string, string>()
+    const change = Effect.promise(() => writing((write) => write("racer", "after")))
+    const begins = Effect.gen(function* () {
+      const connection = yield* Connection
+      const request: typeof connection.request = (asked) =>
+        asked.subject.includes("CONSUMER.CREATE")
+          ? Effect.andThen(change, connection.request(asked))
+          : connection.request(asked)
+      yield* takeRulesAsOf(
+        { ...connection, request },
+        through,
+        ({ ownerToken, text }) => void found.set(ownerToken, text)
+      )
+    })
+    await Effect.runPromise(
+      Effect.scoped(begins).pipe(
+        Effect.provide(Connection.layer({ url: broker.url, name: "test", role: "judge", files: { nkey: testKeyFile } }))
+      )
+    )
+    expect(found.size).toBe(keysOfRequest + 1)
+    expect(found.get("racer")).toBe("before")
   })
 })

@@ -11,6 +11,7 @@ import { recoveryCases } from "./cases/Recovery.ts"
 import { requests } from "./cases/Requests.ts"
 import { rules } from "./cases/Rules.ts"
 import { rulesPath } from "./cases/RulesPath.ts"
+import { rulesStart } from "./cases/RulesStart.ts"
 import { start } from "./cases/Start.ts"
 
 /** All cases of the benchmark, in the order in which they run. */
@@ -26,6 +27,7 @@ export const cases: ReadonlyArray<Case> = [
   ...recoveryCases,
   rules,
   rulesPath,
+  rulesStart,
   longAccount,
   ...growthCases
 ]

@@ -55,15 +55,15 @@ export const alertsOf = (workload: Workload): number => {
 }
 
 /**
- * Stores {@link rulesInForce} rules, as many of each user. They are written past the edge, because it would take one
+ * Stores a number of rules, as many of each user. They are written past the edge, because it would take one
  * request a rule.
  */
-export const storeRules = (brokerUrl: string, users: number): Promise<void> =>
+export const storeRules = (brokerUrl: string, users: number, rules = rulesInForce): Promise<void> =>
   withClient(brokerUrl, async (client) => {
     const jetStream = client.jetstream()
-    const text = rulesOf(Math.max(1, rulesInForce / users))
+    const text = rulesOf(Math.max(1, rules / users))
     let waiting: Array<Promise<unknown>> = []
-    for (let user = 0; user < Math.min(users, rulesInForce); user += 1) {
+    for (let user = 0; user < Math.min(users, rules); user += 1) {
       waiting.push(jetStream.publish(rulesSubject(encodeToken(userAt(user))), text))
       if (waiting.length < writesAtOnce) continue
       await Promise.all(waiting)

@@ -1,4 +1,5 @@
 import type { Server } from "node:http"
+import { Server as SecureServer } from "node:https"
 import type { Socket } from "node:net"
 import { networkOf } from "../limits/limited.ts"
 
@@ -26,7 +27,7 @@ interface Seen {
  */
 export class ConnectionBounds {
   private readonly byNetwork = new Map<string, number>()
-  private readonly open = new Map<Socket, Seen>()
+  private readonly watched = new Map<Socket, Seen>()
   private readonly settings: ConnectionSettings
   /** The number of looks without progress after which a connection ends. */
   private readonly looksMax: number
@@ -36,24 +37,28 @@ export class ConnectionBounds {
     this.looksMax = looksMax
   }
 
-  /** Takes a new connection, or closes it. */
+  /** Counts a new connection, or closes it. */
   take(socket: Socket): void {
     const network = networkOf(socket.remoteAddress ?? "")
     const count = this.byNetwork.get(network) ?? 0
     if (count >= this.settings.connectionsOfAddressMax) return void socket.destroy()
     this.byNetwork.set(network, count + 1)
-    this.open.set(socket, { sentBytes: 0, looks: 0 })
     socket.once("close", () => {
-      this.open.delete(socket)
       const left = (this.byNetwork.get(network) ?? 0) - 1
       if (left > 0) this.byNetwork.set(network, left)
       else this.byNetwork.delete(network)
     })
   }
 
+  /** Watches what a connection sends, until it closes. */
+  watch(socket: Socket): void {
+    this.watched.set(socket, { sentBytes: 0, looks: 0 })
+    socket.once("close", () => this.watched.delete(socket))
+  }
+
   /** Ends the connections whose caller has taken nothing for too long, while something waits for it. */
   look(): void {
-    for (const [socket, seen] of this.open) {
+    for (const [socket, seen] of this.watched) {
       const sentBytes = socket.bytesWritten - socket.writableLength
       const isStuck = socket.writableLength > 0 && sentBytes === seen.sentBytes
       seen.sentBytes = sentBytes
@@ -71,7 +76,11 @@ export const boundConnections = (
 ): void => {
   const bounds = new ConnectionBounds(settings, Math.ceil(waits.answer / waits.check))
   server.maxConnections = settings.connectionsMax
-  server.on("connection", (socket) => bounds.take(socket))
+  server.on("connection", (socket: Socket) => bounds.take(socket))
+  // With TLS only the socket of TLS knows what waits: it writes past the JavaScript part of the socket below it.
+  server.on(server instanceof SecureServer ? "secureConnection" : "connection", (socket: Socket) =>
+    bounds.watch(socket)
+  )
   const timer = setInterval(() => bounds.look(), waits.check)
   server.once("close", () => clearInterval(timer))
 }

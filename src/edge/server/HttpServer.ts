@@ -21,7 +21,7 @@ import { headerBytesMax, noTunnel, parserProblem, rawAnswer, unexpected, unreada
 
 /** The times that the server waits for callers, in milliseconds. */
 export const httpWaits = {
-  /** The wait for all headers of a request. */
+  /** The wait for all headers of a request, and before that for the handshake of TLS. */
   headers: 10_000,
   /** The wait for a whole request. A body of lines has no bound. */
   request: 60_000,
@@ -174,7 +174,9 @@ const makeServer = (
     void listener(incoming, outgoing)
   }
   const server =
-    secured === undefined ? createServer(limits, answer) : createSecureServer({ ...limits, ...secured }, answer)
+    secured === undefined
+      ? createServer(limits, answer)
+      : createSecureServer({ ...limits, handshakeTimeout: waits.headers, ...secured }, answer)
   server.on("checkExpectation", (incoming, outgoing) => {
     began(outgoing)
     refuse(outgoing, origins.problemOf(incoming) ?? unexpected(incoming))

@@ -1,7 +1,9 @@
 import { chmodSync, copyFileSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { connect as connectPlainly, type Socket } from "node:net"
 import { connect, type TLSSocket } from "node:tls"
 import { once } from "node:events"
+import type { HttpBindings } from "@hono/node-server"
 import { Hono } from "hono"
 import { Effect, Exit, References, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
@@ -25,9 +27,9 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
   })
 
   const app = new Hono().get("/livez", (http) => http.text("alive"))
-  const serving = (certificate: string, key: string) =>
+  const serving = (certificate: string, key: string, served = app, waits: Partial<typeof httpWaits> = {}) =>
     Effect.runPromiseExit(
-      serveHttp(app, "127.0.0.1", 0, httpWaits, { certificate: { certificate, key } }).pipe(
+      serveHttp(served, "127.0.0.1", 0, { ...httpWaits, ...waits }, { certificate: { certificate, key } }).pipe(
         Scope.provide(scope),
         Effect.provideService(References.MinimumLogLevel, "Fatal")
       )
@@ -104,6 +106,44 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     expect(await refusalOf(certificate, key)).toBe(
       `The setting TLS_KEY_FILE names ${key}, which users other than its owner may read. Run: chmod 600 ${key}`
     )
+  })
+
+  it("an edge ends a connection whose caller takes nothing of its answer, and sends a caller that reads the whole", async () => {
+    const { certificate, key } = made.make("edge")
+    const answerBytes = 20_000_000
+    const answering: Array<Socket> = []
+    const large = new Hono<{ Bindings: HttpBindings }>().get("/", (http) => {
+      answering.push(http.env.outgoing.socket as Socket)
+      return http.text("x".repeat(answerBytes))
+    })
+    const port = portOf(await serving(certificate, key, large as unknown as Hono, { answer: 200, check: 50 }))
+    const ask = async () => {
+      const socket = await handshake(port)
+      socket.on("error", () => undefined)
+      socket.write("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+      return socket
+    }
+    const received = async (socket: TLSSocket): Promise<number> => {
+      let bytes = 0
+      socket.on("data", (chunk: Buffer) => void (bytes += chunk.length)).resume()
+      if (!socket.closed) await new Promise<void>((resolve) => socket.once("close", () => resolve()))
+      return bytes
+    }
+    const reading = await ask()
+    expect(await received(reading)).toBeGreaterThan(answerBytes)
+    const stuck = await ask()
+    stuck.pause()
+    await until("the edge has ended the connection", async () => answering[1]?.destroyed === true)
+    expect(await received(stuck)).toBeLessThan(answerBytes)
+  })
+
+  it("an edge ends a connection that begins no handshake", async () => {
+    const { certificate, key } = made.make("edge")
+    const port = portOf(await serving(certificate, key, app, { headers: 200, check: 50 }))
+    const socket = connectPlainly(port, "127.0.0.1")
+    socket.on("error", () => undefined)
+    socket.resume()
+    await once(socket, "close")
   })
 
   it("a certificate without its key is refused by name", async () => {

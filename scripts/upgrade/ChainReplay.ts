@@ -47,6 +47,7 @@ const nextRevision = (account: Account, former: FormerRevision): Revision =>
     applied: former.purchases,
     repeats: former.repeats,
     conflicts: [],
+    refusals: [],
     fingerprints: [],
     reversals: 0,
     total: former.total,

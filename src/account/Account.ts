@@ -1,9 +1,13 @@
 import type { Cents } from "./Money.ts"
-import { contentFingerprint, type Purchase, purchaseTotal } from "./Purchase.ts"
-import { entryFingerprint, setIdOf } from "./Entry.ts"
+import { type Delivered, purchaseEntry, requestFingerprint, requestSetId } from "./Delivered.ts"
+import { entryFingerprint, entryTotal, reversalSetId, setIdOf } from "./Entry.ts"
 import { addCounts, addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
 import { type AppliedPurchase, type Counts, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
+import { type Refusal, Reversing, type Targets } from "./Reversing.ts"
 import { noLinks, type SealedRevision, type SegmentContent, segmentIdsMax, type SegmentLinks } from "./Segment.ts"
+
+export type { Delivered, DeliveredPurchase, DeliveredReversal } from "./Delivered.ts"
+export type { Refusal, Targets } from "./Reversing.ts"
 
 /**
  * The bounds of the part of an account that no segment covers. To seal this part means to store it as a segment. The
@@ -35,17 +39,6 @@ export const sealBounds: SealBounds = {
   revisionsMin: 24,
   revisionsMax: unsealedRevisionsMax,
   idsMax: segmentIdsMax
-}
-
-/** A purchase of one user as the input log delivered it. */
-export interface Delivered {
-  readonly purchase: Purchase
-  /** The sequence of the purchase's message in the input log. */
-  readonly inputSequence: number
-  /** The index of the purchase in its message, from 0. */
-  readonly inputIndex: number
-  /** When the broker stored the message of the purchase, in milliseconds since 1970. */
-  readonly storedAt: number
 }
 
 /**
@@ -96,12 +89,14 @@ export interface Account {
 
 /** The outcome of deliveries, decided against one revision of the account. */
 export interface Decision {
-  /** The purchases to apply, in the order of their delivery. */
+  /** The entries to apply, in the order of their delivery. */
   readonly applied: ReadonlyArray<AppliedPurchase>
-  /** How often each purchase id came again, as a repeat or as a conflict. */
+  /** How often each id of the purchaseId set came again, as a repeat or as a conflict. */
   readonly repeats: ReadonlyMap<string, Repeats>
   /** Deliveries under an id that was applied with another content. */
   readonly conflicts: ReadonlyArray<Delivered>
+  /** Reversals that are refused. They leave no trace in the account, so their records are stored first. */
+  readonly refusals: ReadonlyArray<Refusal>
   /** The fingerprints of `applied`, in the same order. */
   readonly fingerprints: ReadonlyArray<number>
   /** The number of reversals among `applied`. */
@@ -117,6 +112,9 @@ const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noCounts: ReadonlyMap<string, Counts> = new Map()
 const noSequences: ReadonlyArray<number> = []
 const noConflicts: ReadonlyArray<Delivered> = []
+const noEntries: ReadonlyArray<AppliedPurchase> = []
+const noRefusals: ReadonlyArray<Refusal> = []
+const noTargets: Targets = new Map()
 /** Lists of up to this many sequences take no more memory than they need. Most accounts have few. */
 const exactLengthMax = 4
 
@@ -140,61 +138,95 @@ export const emptyAccount = (): Account => ({
 })
 
 /**
- * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. The same id with the
- * same content is a repeat, and with another content it is a conflict. Input that the account has decided before is
- * skipped, because it was counted then. Such input comes after a crash, when the log is read again.
- *
- * The times of an account's purchases never fall. If the broker's clock steps back, a purchase gets the time of the
- * purchase before it. Windows of rules and totals of the past need times that rise.
+ * Returns the applied purchases whose contents {@link decide} needs for delivered reversals: the sequence of the commit
+ * that applied each, by purchase id. Returns `undefined` if it needs none. A reversal that was decided before, or whose
+ * purchase is not applied, needs no content.
  */
-export const decide = (account: Account, deliveries: ReadonlyArray<Delivered>): Decision => {
+export const targetsNeeded = (
+  { purchaseIds, decidedThrough }: Account,
+  deliveries: ReadonlyArray<Delivered>
+): Map<string, number> | undefined => {
+  let needed: Map<string, number> | undefined
+  for (const { reversal, inputSequence } of deliveries) {
+    if (reversal === undefined || inputSequence <= decidedThrough) continue
+    if (purchaseIds.fingerprintOf(reversalSetId(reversal.reversalId)) !== undefined) continue
+    const applied = purchaseIds.get(reversal.purchaseId)
+    if (applied !== undefined) (needed ??= new Map()).set(reversal.purchaseId, applied.sequence)
+  }
+  return needed
+}
+
+/**
+ * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. The same id with the
+ * same content is a repeat, and with another content it is a conflict. The same holds for reversal ids. Input that the
+ * account has decided before is skipped, because it was counted or refused then. Such input comes after a crash, when
+ * the log is read again.
+ *
+ * A reversal is refused if its purchase is not applied, or if it asks for more pieces than are left. Its purchase may be
+ * one of the same deliveries, before it. Other purchases that reversals name are in `targets`, as {@link targetsNeeded}
+ * names them.
+ *
+ * The times of an account's entries never fall. If the broker's clock steps back, an entry gets the time of the entry
+ * before it. Windows of rules and totals of the past need times that rise.
+ */
+export const decide = (
+  account: Account,
+  deliveries: ReadonlyArray<Delivered>,
+  targets: Targets = noTargets
+): Decision => {
   let applied: Array<AppliedPurchase> | undefined
   let fingerprints: Array<number> | undefined
   let appliedFingerprints: Map<string, number> | undefined
   let repeats: Map<string, Repeats> | undefined
   let conflicts: Array<Delivered> | undefined
+  let reversing: Reversing | undefined
   let total = account.total
   let { decidedThrough, storedThrough } = account
   for (const delivered of deliveries) {
-    const { purchase, inputSequence, inputIndex } = delivered
-    const { purchaseId } = purchase
-    const fingerprint = contentFingerprint(purchase)
-    const known = account.purchaseIds.fingerprintOf(purchaseId) ?? appliedFingerprints?.get(purchaseId)
+    const { inputSequence } = delivered
+    const setId = requestSetId(delivered)
+    const fingerprint = requestFingerprint(delivered)
+    const known = account.purchaseIds.fingerprintOf(setId) ?? appliedFingerprints?.get(setId)
     if (known === undefined) {
-      if (deliveries.length > 1) (appliedFingerprints ??= new Map()).set(purchaseId, fingerprint)
-      total += purchaseTotal(purchase)
-      const { productName, productType, valueCents, quantity } = purchase
-      if (delivered.storedAt > storedThrough) storedThrough = delivered.storedAt
-      const storedAt = storedThrough
-      const entry = { purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt }
-      // A `push` makes the engine reserve room for 17 elements. Most decisions apply one purchase.
-      if (applied === undefined || fingerprints === undefined) {
-        applied = [entry]
-        fingerprints = [fingerprint]
-      } else {
-        applied.push(entry)
-        fingerprints.push(fingerprint)
+      const storedAt = delivered.storedAt > storedThrough ? delivered.storedAt : storedThrough
+      const entry =
+        delivered.reversal === undefined
+          ? purchaseEntry(delivered, storedAt)
+          : (reversing ??= new Reversing(account, targets)).entryOf(delivered, storedAt, applied ?? noEntries, total)
+      if (entry !== undefined) {
+        if (deliveries.length > 1) (appliedFingerprints ??= new Map()).set(setId, fingerprint)
+        storedThrough = storedAt
+        total += entryTotal(entry)
+        // A `push` makes the engine reserve room for 17 elements. Most decisions apply one purchase.
+        if (applied === undefined || fingerprints === undefined) {
+          applied = [entry]
+          fingerprints = [fingerprint]
+        } else {
+          applied.push(entry)
+          fingerprints.push(fingerprint)
+        }
       }
     } else if (inputSequence > account.decidedThrough) {
       const conflicting = known !== fingerprint
       repeats ??= new Map()
-      addRepeats(repeats, purchaseId, { repeats: conflicting ? 0 : 1, conflicts: conflicting ? 1 : 0 })
+      addRepeats(repeats, setId, { repeats: conflicting ? 0 : 1, conflicts: conflicting ? 1 : 0 })
       if (conflicting) (conflicts ??= []).push(delivered)
     }
     if (inputSequence > decidedThrough) decidedThrough = inputSequence
   }
   return {
-    applied: applied ?? [],
+    applied: applied ?? noEntries,
     fingerprints: fingerprints ?? noSequences,
     repeats: repeats ?? noRepeats,
     conflicts: conflicts ?? noConflicts,
-    reversals: 0,
+    refusals: reversing?.refusals ?? noRefusals,
+    reversals: reversing?.applied ?? 0,
     total,
     decidedThrough
   }
 }
 
-/** Returns whether a decision leaves nothing to write, because all input had been decided before. */
+/** Returns whether a decision leaves nothing to write: all input had been decided before, or was refused. */
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
 /** Returns whether a segment should be stored. Revisions need not wait for the segment yet. */

@@ -23,3 +23,10 @@ export const entryFingerprint = (entry: AppliedPurchase): number => {
   if (reversal === undefined) return contentFingerprint(entry)
   return reversalFingerprint({ purchaseId, asked: reversal.asked, reason: reversal.reason })
 }
+
+/** Returns the number of purchases among entries. */
+export const purchasesAmong = (entries: ReadonlyArray<{ readonly reversal?: object }>): number => {
+  let purchases = 0
+  for (const { reversal } of entries) if (reversal === undefined) purchases += 1
+  return purchases
+}

@@ -77,7 +77,8 @@ export const StoredPurchase = Schema.Struct({
   ...amounts
 })
 
-type Content = Pick<Purchase, "productName" | "productType" | "valueCents" | "quantity">
+/** The part of a purchase that tells a repeat from a conflict. */
+export type Content = Pick<Purchase, "productName" | "productType" | "valueCents" | "quantity">
 
 /** Returns whether two purchases have the same product, price and quantity. */
 export const sameContent = (one: Content, other: Content): boolean =>

@@ -26,10 +26,10 @@ export const Reversal = Schema.Struct({
 export type Reversal = typeof Reversal.Type
 
 /**
- * Why a reversal is refused: its purchase is not applied, all pieces were taken back before, or fewer pieces are left than
- * it asks for.
+ * Why a reversal is refused: its purchase is not applied, all pieces were taken back before, fewer pieces are left than
+ * it asks for, or the reversals of one message are too large together.
  */
-export const refusalReasons = ["no-purchase", "nothing-left", "more-than-left"] as const
+export const refusalReasons = ["no-purchase", "nothing-left", "more-than-left", "message-too-large"] as const
 export type RefusalReason = (typeof refusalReasons)[number]
 
 /** Returns whether parsed JSON has the form of a reversal, and not of a purchase. */

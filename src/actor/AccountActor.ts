@@ -10,12 +10,16 @@ import {
   isEmpty,
   isSealDue,
   mustAwaitSeal,
+  type Refusal,
   revisionOf,
-  type SealBounds
+  type SealBounds,
+  type Targets,
+  targetsNeeded
 } from "../account/Account.ts"
 import type { Effect } from "effect"
+import { productTextLengthMax, purchaseIdLengthMax } from "../account/Identifier.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import { encodePurchaseText, messagePurchasesMax } from "../protocol/PurchaseMessage.ts"
+import { encodePurchaseText, encodeReversalText, messagePurchasesMax } from "../protocol/PurchaseMessage.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { Revision } from "../account/Revision.ts"
 import { encodeRevision } from "../protocol/RevisionCodec.ts"
@@ -89,6 +93,15 @@ export interface ActorContext<Tag> {
   /** Called when the conflict of a purchase is counted by a stored commit. Its rejected record is stored by then. */
   readonly conflict: (rejection: Rejection) => void
   /**
+   * Called when the position has passed reversals that are refused. Their rejected records, in the same order, are
+   * stored by then. The reversals came in `messages`.
+   */
+  readonly reversalsRefused: (
+    refusals: ReadonlyArray<Refusal>,
+    rejections: ReadonlyArray<Rejection>,
+    messages: ReadonlyArray<InputMessage<Tag>>
+  ) => void
+  /**
    * Called when a request failed, when its outcome is unknown, or when an actor failed. The call ends the epoch, and so
    * all of its actors.
    */
@@ -135,11 +148,15 @@ interface Work<Tag> {
 
 const noLooks: ReadonlyArray<LookEnvelope> = []
 const noParts: ReadonlyArray<never> = []
+/** The most UTF-16 units of the reversed purchase that the entry of a reversal repeats. */
+const reversedUnitsMax = 2 * (purchaseIdLengthMax + 2 * productTextLengthMax)
 
 const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
   let units = 0
-  for (const { purchase } of deliveries) {
-    units += purchase.purchaseId.length + purchase.productName.length + purchase.productType.length
+  for (const { purchase, reversal } of deliveries) {
+    if (reversal === undefined) {
+      units += purchase.purchaseId.length + purchase.productName.length + purchase.productType.length
+    } else units += reversal.reversalId.length + reversal.reason.length + reversedUnitsMax
   }
   return units * 3
 }
@@ -167,19 +184,36 @@ const takeWork = <Tag>(waiting: ReadonlyArray<Envelope<Tag>>): { work: Work<Tag>
   return { work: { messages, deliveries, looks }, rest: waiting.slice(taken) }
 }
 
-const rejectionOf = ({ purchase, inputSequence, inputIndex }: Delivered, reason: string): Rejection => ({
+const rejectionOf = ({ purchase, reversal, inputSequence, inputIndex }: Delivered, reason: string): Rejection => ({
   reason,
-  payload: encodePurchaseText(purchase),
+  payload: reversal === undefined ? encodePurchaseText(purchase) : encodeReversalText(reversal),
   encoding: "text",
   inputSequence,
   index: inputIndex
 })
 
-const conflictOf = (delivered: Delivered): Rejection =>
-  rejectionOf(delivered, `purchase ${delivered.purchase.purchaseId} was applied before with another content`)
+const nameOf = ({ purchase, reversal }: Delivered): string =>
+  reversal === undefined ? `purchase ${purchase.purchaseId}` : `reversal ${reversal.reversalId}`
 
-const unreadableOf = (delivered: Delivered): Rejection =>
-  rejectionOf(delivered, "the account of this user cannot be read; replay the purchase when the account is repaired")
+const conflictOf = (delivered: Delivered): Rejection =>
+  rejectionOf(delivered, `${nameOf(delivered)} was applied before with another content`)
+
+const unreadableOf = (delivered: Delivered): Rejection => {
+  const again = delivered.reversal === undefined ? "replay the purchase" : "post the reversal again"
+  return rejectionOf(delivered, `the account of this user cannot be read; ${again} when the account is repaired`)
+}
+
+/** Returns the rejected record of a reversal that is refused. Its reason says what was asked, and what is left. */
+const refusalOf = ({ delivered, reason, left }: Refusal): Rejection => {
+  const { reversalId, purchaseId, quantity } = delivered.reversal
+  const problem = {
+    "no-purchase": `purchase ${purchaseId} was not applied before`,
+    "nothing-left": `all pieces of purchase ${purchaseId} are reversed already`,
+    "message-too-large": "its message reverses too many purchases with long product names; post the reversal again",
+    "more-than-left": `it asks for ${quantity} of purchase ${purchaseId}, of which ${left} are left`
+  }[reason]
+  return rejectionOf(delivered, `reversal ${reversalId} cannot be applied: ${problem}`)
+}
 
 /**
  * The actor of one user. It holds the account with its purchaseId set, and takes the envelopes of its mailbox in order.
@@ -269,7 +303,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     if (isSealDue(account, this.hands.sealing)) this.seal(account)
     const mustAwait = mustAwaitSeal(account, this.hands.sealing) || (this.isFresh && account.sealing > 0)
     if (mustAwait) this.held = work
-    else this.decide(account, work)
+    else this.readAndDecide(account, work)
   }
 
   private takeWaiting(): Work<Tag> {
@@ -316,12 +350,19 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.take()
   }
 
+  /** Stops the account while the actor has taken work, because a record that the work needs cannot be read. */
+  private stopWith(problem: string, work: Work<Tag>): void {
+    this.isUnreadable = true
+    this.account = undefined
+    this.hands.unreadable(this.userToken, problem)
+    this.refuse(work)
+  }
+
   /**
    * Rejects the purchases of an account that cannot be read. Their records are stored before the position passes them,
    * so a person can replay them when the account is repaired.
    */
-  private refuse(): void {
-    const { messages, deliveries, looks } = this.takeWaiting()
+  private refuse({ messages, deliveries, looks } = this.takeWaiting()): void {
     this.parts = messages
     this.looks = looks
     if (deliveries.length === 0) return this.finishRefused()
@@ -367,26 +408,48 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     if (held === undefined) return
     this.held = undefined
     this.takeSealed(account)
-    this.decide(account, held)
+    this.readAndDecide(account, held)
   }
 
-  private decide(account: Account, work: Work<Tag>): void {
+  /** Decides work. First reads the purchases that its reversals name, if it has such reversals. */
+  private readAndDecide(account: Account, work: Work<Tag>): void {
+    const needed = targetsNeeded(account, work.deliveries)
+    if (needed === undefined) return this.decide(account, work)
+    this.hands.requests.readTargets(
+      this.userToken,
+      needed,
+      (targets) => this.step(() => this.decide(account, work, targets), undefined),
+      (problem) => this.step(() => this.stopWith(problem, work), undefined)
+    )
+  }
+
+  private decide(account: Account, work: Work<Tag>, targets?: Targets): void {
     const { userToken, hands } = this
     this.isFresh = false
-    const decision = decide(account, work.deliveries)
-    if (isEmpty(decision)) {
-      const nothing = () => undefined
-      hands.writer.submit({ userToken, parts: work.messages, line: nothing, committed: nothing })
-      return this.finish(account, work.looks)
-    }
+    const decision = decide(account, work.deliveries, targets)
+    const { conflicts, refusals } = decision
+    if (isEmpty(decision)) return this.passOver(account, work, refusals)
     this.parts = work.messages
     this.looks = work.looks
     this.decision = decision
-    if (decision.conflicts.length === 0) return hands.writer.submit(this)
-    const rejections = decision.conflicts.map(conflictOf)
+    if (conflicts.length === 0 && refusals.length === 0) return hands.writer.submit(this)
+    const rejections = [...conflicts.map(conflictOf), ...refusals.map(refusalOf)]
     this.rejections = rejections
-    // The rejected records of conflicts are stored before the commit that counts the conflicts.
+    // The records are stored before the commit that counts the conflicts and passes the refusals.
     hands.requests.record(userToken, rejections, () => this.step(this.submit, undefined))
+  }
+
+  /** Lets the position pass work that leaves nothing to write. The records of refusals are stored first. */
+  private passOver(account: Account, { messages, looks }: Work<Tag>, refusals: ReadonlyArray<Refusal>): void {
+    const { userToken, hands } = this
+    const pass = (committed: () => void) => {
+      hands.writer.submit({ userToken, parts: messages, line: () => undefined, committed })
+      this.finish(account, looks)
+    }
+    if (refusals.length === 0) return pass(() => undefined)
+    const rejections = refusals.map(refusalOf)
+    const reported = () => hands.reversalsRefused(refusals, rejections, messages)
+    hands.requests.record(userToken, rejections, () => this.step(pass, reported))
   }
 
   private submit(): void {
@@ -418,7 +481,9 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     hands.applied(revision, parts)
     if (rejections !== undefined) {
       this.rejections = undefined
-      for (const rejection of rejections) hands.conflict(rejection)
+      const { conflicts, refusals } = decision
+      for (const rejection of rejections.slice(0, conflicts.length)) hands.conflict(rejection)
+      if (refusals.length > 0) hands.reversalsRefused(refusals, rejections.slice(conflicts.length), parts)
     }
     this.finish(account, looks)
   }

@@ -1,9 +1,9 @@
 import { Duration, Effect, Schedule, type Scope } from "effect"
-import type { Account } from "../account/Account.ts"
+import type { Account, Targets } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { SegmentContent, SegmentLinks } from "../account/Segment.ts"
-import { AccountReader } from "../ledger/AccountReader.ts"
+import { AccountReader, appliedPurchases, type LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { writeBetween } from "../ledger/CrashPoint.ts"
 import { type StoredSegment, storeSegments } from "../ledger/StoredSegment.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
@@ -33,6 +33,16 @@ export interface ActorRequests {
     userToken: string,
     newest: number,
     done: (account: Account) => void,
+    unreadable: (problem: string) => void
+  ) => void
+  /**
+   * Reads applied purchases, given the sequences of the commits that applied them, by purchase id. Calls `unreadable` as
+   * `load` does.
+   */
+  readonly readTargets: (
+    userToken: string,
+    applied: ReadonlyMap<string, number>,
+    done: (targets: Targets) => void,
     unreadable: (problem: string) => void
   ) => void
   /** Stores segments one after the other. `done` gets the last segment. */
@@ -71,27 +81,34 @@ export const makeActorRequests = (
       fork(answered)
     }
 
-    /** Reads an account again while a record is missing, for some seconds. */
-    const loadPatiently = (userToken: string, newest: number) =>
-      Effect.retry(reader.load(userToken, newest), {
+    /** Reads records of an account. Reads them again while one is missing, for some seconds. */
+    const readPatiently = <A>(
+      userToken: string,
+      read: Effect.Effect<A, BrokerFailure | LedgerInconsistent>,
+      done: (value: A) => void,
+      unreadable: (problem: string) => void
+    ) => {
+      const finished = Effect.retry(read, {
         while: (failure) => failure._tag === "LedgerInconsistent" && failure.isMissing === true,
         schedule: Schedule.spaced(missingRetryWait).pipe(Schedule.upTo({ times: missingRetriesMax }))
-      })
-
-    return {
-      load: (userToken, newest, done, unreadable) => {
-        const loaded = loadPatiently(userToken, newest).pipe(
-          Effect.map((account) => () => done(account)),
-          Effect.catchTag("LedgerInconsistent", ({ problem }) =>
-            Effect.flatMap(stillOwner, (isOwner) =>
-              isOwner
-                ? Effect.succeed(() => unreadable(problem))
-                : Effect.sync(() => () => failed("another epoch owns the partition"))
-            )
+      }).pipe(
+        Effect.map((value) => () => done(value)),
+        Effect.catchTag("LedgerInconsistent", ({ problem }) =>
+          Effect.flatMap(stillOwner, (isOwner) =>
+            isOwner
+              ? Effect.succeed(() => unreadable(problem))
+              : Effect.sync(() => () => failed("another epoch owns the partition"))
           )
         )
-        ask(userToken, loaded, (goOn) => goOn())
-      },
+      )
+      ask(userToken, finished, (goOn) => goOn())
+    }
+
+    return {
+      load: (userToken, newest, done, unreadable) =>
+        readPatiently(userToken, reader.load(userToken, newest), done, unreadable),
+      readTargets: (userToken, applied, done, unreadable) =>
+        readPatiently(userToken, appliedPurchases(reader, userToken, applied), done, unreadable),
       seal: (userToken, contents, links, done) => {
         const seal = (segment: string) =>
           writeBetween(["segment-sent", "segment-stored"], chain.seal(partition, segment))

@@ -1,4 +1,5 @@
 import { Context, Duration, Effect, Result } from "effect"
+import { purchasesAmong } from "../account/Entry.ts"
 import type { NotCurrent } from "../asking/QueryClient.ts"
 import type { CommitChain } from "../nats/CommitChain.ts"
 import { type FeedMessage } from "../nats/FollowedStream.ts"
@@ -142,7 +143,7 @@ export class BackTestRun {
       const alerts: Array<Alert> = []
       for (const one of placed) {
         alerts.push(...(yield* this.windows.judge(one)))
-        this.purchases += one.revision.purchases.length
+        this.purchases += purchasesAmong(one.revision.purchases)
       }
       this.windows.forget()
       this.takeNote(part, alerts.length)

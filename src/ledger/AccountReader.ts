@@ -11,7 +11,7 @@ import {
 } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { revisionLineOf } from "../protocol/Commit.ts"
-import type { Revision } from "../account/Revision.ts"
+import type { AppliedPurchase, Revision } from "../account/Revision.ts"
 import { decodeRevision } from "../protocol/RevisionCodec.ts"
 import { linksAfter, type Segment } from "../account/Segment.ts"
 import { decodeSegment } from "../protocol/SegmentCodec.ts"
@@ -19,7 +19,7 @@ import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /**
  * The journal lacks a record that other records name, a record cannot be read, or an account has more or fewer ids than
- * purchases. Workers never write such a journal, so another program changed it.
+ * entries. Workers never write such a journal, so another program changed it.
  */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String,
@@ -86,6 +86,37 @@ export const namedRevision = (
   Effect.flatMap(revisionAt(userToken, sequence), (found) =>
     found === undefined ? missing(userToken, `revision ${sequence}`) : Effect.succeed(found)
   )
+
+/** The most revisions of one account that are read at once to find applied purchases. */
+const purchaseReadsAtOnceMax = 16
+
+/**
+ * Returns applied purchases by their ids, given the sequences of the commits that applied them. Fails with
+ * `LedgerInconsistent` if a revision is missing or lacks its purchase.
+ */
+export const appliedPurchases = Effect.fnUntraced(function* (
+  reader: Pick<(typeof AccountReader)["Service"], "revisionAt">,
+  userToken: string,
+  applied: ReadonlyMap<string, number>
+) {
+  const purchases = new Map<string, AppliedPurchase>()
+  const byRevision = Map.groupBy(applied, ([, sequence]) => sequence)
+  const take = Effect.fnUntraced(function* ([sequence, ids]: [number, ReadonlyArray<[string, number]>]) {
+    const { revision } = yield* namedRevision(reader, userToken, sequence)
+    const contents = new Map(
+      revision.purchases.flatMap((entry) => (entry.reversal === undefined ? [[entry.purchaseId, entry] as const] : []))
+    )
+    for (const [purchaseId] of ids) {
+      const purchase = contents.get(purchaseId)
+      if (purchase === undefined) {
+        return yield* inconsistent(userToken, `revision ${sequence} does not hold purchase ${purchaseId}`)
+      }
+      purchases.set(purchaseId, purchase)
+    }
+  })
+  yield* Effect.forEach(byRevision, take, { concurrency: purchaseReadsAtOnceMax, discard: true })
+  return purchases
+})
 
 /** The revisions that one segment covers, oldest first, without their ids. */
 interface SealedPart {
@@ -193,7 +224,7 @@ export class AccountReader extends Context.Service<
           takeStoredThrough(account, (yield* readNamed(lastApplying)).revision)
         }
         if (account.purchaseIds.size === account.count) return account
-        return yield* inconsistent(userToken, `it has ${account.purchaseIds.size} ids for ${account.count} purchases`)
+        return yield* inconsistent(userToken, `it has ${account.purchaseIds.size} ids for ${account.count} entries`)
       })
 
       /** Reads an account. Records that cannot be put together are the fault of the journal, and not of this worker. */

@@ -109,14 +109,20 @@ export const measuredCommit = <A, E, R>(revisions: number, commit: Effect.Effect
   })
 
 const applied = counter("applied_purchases_total", "Purchases that were applied.")
+const reversed = counter("applied_reversals_total", "Reversals that were applied.")
 const rejected = labelled(counter("rejected_purchases_total", "Rejected records, by reason."), "reason")
 
 /** Counts purchases that were applied. */
 export const purchasesApplied = (count: number): void => applied.updateUnsafe(count, context)
 
-/** Counts purchases that are not applied, by the reason of their records. */
-export const purchasesRejected = (count: number, reason: "conflict" | "unreadable" | "account-unreadable"): void =>
-  rejected(count, reason)
+/** Counts reversals that were applied. */
+export const reversalsApplied = (count: number): void => reversed.updateUnsafe(count, context)
+
+/** The reasons of rejected records, as a label of their counter. */
+type RejectedReason = "conflict" | "unreadable" | "account-unreadable" | "reversal-refused"
+
+/** Counts purchases and reversals that are not applied, by the reason of their records. */
+export const purchasesRejected = (count: number, reason: RejectedReason): void => rejected(count, reason)
 
 const judgedRevisions = counter("judged_revisions_total", "Revisions that were judged by rules.")
 const judgedAlerts = counter(

@@ -1,5 +1,5 @@
 import { Context, Layer } from "effect"
-import { purchasesApplied, purchasesRejected, purchasesRepeated } from "./Measures.ts"
+import { purchasesApplied, purchasesRejected, purchasesRepeated, reversalsApplied } from "./Measures.ts"
 
 /** The purchases that a worker has handled since its process began. */
 interface WorkDone {
@@ -25,7 +25,8 @@ const stoppedMax = 10_000
 
 /** The parts of a committed revision that are counted. */
 interface CountedRevision {
-  readonly purchases: { readonly length: number }
+  /** The entries of the revision. A reversal has the member `reversal`. */
+  readonly purchases: ReadonlyArray<{ readonly reversal?: object }>
   readonly repeats: ReadonlyMap<string, { readonly repeats: number; readonly conflicts: number }>
 }
 
@@ -72,14 +73,23 @@ class CountedWork {
   }
 
   revisionApplied({ purchases, repeats }: CountedRevision): void {
-    if (purchases.length > 0) purchasesApplied(purchases.length)
-    this.applied += purchases.length
+    let reversals = 0
+    for (const { reversal } of purchases) if (reversal !== undefined) reversals += 1
+    const bought = purchases.length - reversals
+    if (bought > 0) purchasesApplied(bought)
+    if (reversals > 0) reversalsApplied(reversals)
+    this.applied += bought
     for (const counts of repeats.values()) {
       if (counts.repeats > 0) purchasesRepeated(counts.repeats, "purchase-id-set")
       if (counts.conflicts > 0) purchasesRejected(counts.conflicts, "conflict")
       this.repeats += counts.repeats
       this.rejected += counts.conflicts
     }
+  }
+
+  reversalsRefused(count: number): void {
+    purchasesRejected(count, "reversal-refused")
+    this.rejected += count
   }
 
   unreadableRejected(count: number): void {
@@ -96,6 +106,8 @@ export class WorkCounters extends Context.Service<
     readonly done: () => WorkDone
     /** Counts the purchases of a committed revision, and the repeats and conflicts that the revision counts. */
     readonly revisionApplied: (revision: CountedRevision) => void
+    /** Counts reversals that are refused. */
+    readonly reversalsRefused: (count: number) => void
     /** Counts purchases of a message that could not be read. */
     readonly unreadableRejected: (count: number) => void
     /** Counts purchases of accounts that cannot be read. */

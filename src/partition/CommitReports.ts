@@ -1,5 +1,6 @@
 import { Effect, type Scope } from "effect"
-import { decodeNoticeAddress, type NoticeAddress, noticesOf } from "../protocol/AppliedNotice.ts"
+import { decodeNoticeAddress, type NoticeAddress, noticesOf, refusalNoticesOf } from "../protocol/AppliedNotice.ts"
+import type { Refusal } from "../account/Account.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { Revision } from "../account/Revision.ts"
 import { rejectedKey } from "../protocol/Subject.ts"
@@ -13,12 +14,28 @@ interface Addressed {
   readonly noticeTo: string | undefined
 }
 
+/** Returns the notice addresses of messages, by input sequence; `undefined` if no message has one. */
+const addressesOf = (messages: ReadonlyArray<InputMessage<Addressed>>): Map<number, NoticeAddress> | undefined => {
+  let addresses: Map<number, NoticeAddress> | undefined
+  for (const { sequence, tag } of messages) {
+    const address = tag.noticeTo === undefined ? undefined : decodeNoticeAddress(tag.noticeTo)
+    if (address !== undefined) (addresses ??= new Map()).set(sequence, address)
+  }
+  return addresses
+}
+
 /** The reports of the actors of a partition. */
 export interface AccountReports {
   /** Counts a revision, and keeps its notices for the next flush. `messages` brought the purchases of the revision. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Addressed>>) => void
   /** Logs a purchase that came again with another content. */
   readonly conflict: (rejection: Rejection) => void
+  /** Counts and logs reversals that are refused, and keeps their notices for the next flush. */
+  readonly reversalsRefused: (
+    refusals: ReadonlyArray<Refusal>,
+    rejections: ReadonlyArray<Rejection>,
+    messages: ReadonlyArray<InputMessage<Addressed>>
+  ) => void
   /** Reports an account that cannot be read, until the scope closes. */
   readonly unreadable: (userToken: string, problem: string) => void
   /** Counts and logs purchases that are rejected because their account cannot be read. */
@@ -50,15 +67,18 @@ export const makeCommitReports = (
     const accounts: AccountReports = {
       applied: (revision, messages) => {
         counters.revisionApplied(revision)
-        let addresses: Map<number, NoticeAddress> | undefined
-        for (const { sequence, tag } of messages) {
-          const address = tag.noticeTo === undefined ? undefined : decodeNoticeAddress(tag.noticeTo)
-          if (address !== undefined) (addresses ??= new Map()).set(sequence, address)
-        }
+        const addresses = addressesOf(messages)
         if (addresses === undefined) return
         for (const { edge, notice } of noticesOf(revision, addresses)) notices.add(edge, notice)
       },
       conflict: log,
+      reversalsRefused: (refusals, rejections, messages) => {
+        counters.reversalsRefused(refusals.length)
+        for (const rejection of rejections) log(rejection)
+        const addresses = addressesOf(messages)
+        if (addresses === undefined) return
+        for (const { edge, notice } of refusalNoticesOf(refusals, addresses)) notices.add(edge, notice)
+      },
       unreadable: (userToken, problem) => {
         counters.accountStopped(partition, userToken, problem)
         const annotations = { partition, account: userToken, problem }

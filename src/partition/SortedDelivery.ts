@@ -1,5 +1,11 @@
 import type { Delivered } from "../account/Account.ts"
-import { decodePurchases, encodePurchaseText, type Unreadable } from "../protocol/PurchaseMessage.ts"
+import {
+  type DecodedRequest,
+  decodePurchases,
+  encodePurchaseText,
+  encodeReversalText,
+  type Unreadable
+} from "../protocol/PurchaseMessage.ts"
 import { encodeToken, partitionOf } from "../protocol/Subject.ts"
 import { subjectUserProblem } from "../protocol/SubjectUser.ts"
 import type { Delivery } from "../nats/Delivery.ts"
@@ -9,7 +15,7 @@ export interface OwnPartition {
   readonly partitions: number
 }
 
-/** The purchases of one user in a message. */
+/** The purchases and reversals of one user in a message. */
 interface PurchasesOfUser {
   readonly userToken: string
   readonly deliveries: Array<Delivered>
@@ -22,7 +28,18 @@ const partitionProblem = (userId: string, userToken: string, { partition, partit
   return right === partition ? undefined : `user ${userId} belongs to partition ${right}, not ${partition}`
 }
 
-/** Returns the purchases of a message grouped by user, and the parts that cannot be applied. */
+const requestText = ({ purchase, reversal }: DecodedRequest): string =>
+  reversal === undefined ? encodePurchaseText(purchase) : encodeReversalText(reversal)
+
+const deliveredOf = (
+  { index, purchase, reversal }: DecodedRequest,
+  { sequence, storedAt }: Pick<Delivery, "sequence" | "storedAt">
+): Delivered =>
+  reversal === undefined
+    ? { purchase, inputSequence: sequence, inputIndex: index, storedAt }
+    : { reversal, inputSequence: sequence, inputIndex: index, storedAt }
+
+/** Returns the purchases and reversals of a message grouped by user, and the parts that cannot be applied. */
 export const sortDelivery = (
   delivery: Pick<Delivery, "payload" | "sequence" | "storedAt" | "userToken">,
   own: OwnPartition
@@ -31,9 +48,9 @@ export const sortDelivery = (
   const unreadable: Array<Unreadable> = [...decoded.unreadable]
   const byUser: Array<PurchasesOfUser> = []
   const users = new Map<string, PurchasesOfUser>()
-  for (const { index, purchase } of decoded.purchases) {
-    if (purchase === undefined) continue
-    const { userId } = purchase
+  for (const request of decoded.purchases) {
+    const { index } = request
+    const { userId } = request.purchase ?? request.reversal
     let ofUser = users.get(userId)
     if (ofUser === undefined) {
       const userToken = encodeToken(userId)
@@ -45,10 +62,8 @@ export const sortDelivery = (
     }
     const { deliveries, problem } = ofUser
     if (problem !== undefined) {
-      unreadable.push({ index, reason: problem, payload: encodePurchaseText(purchase), encoding: "text" })
-    } else {
-      deliveries.push({ purchase, inputSequence: delivery.sequence, inputIndex: index, storedAt: delivery.storedAt })
-    }
+      unreadable.push({ index, reason: problem, payload: requestText(request), encoding: "text" })
+    } else deliveries.push(deliveredOf(request, delivery))
   }
   return { byUser, unreadable }
 }

@@ -1,4 +1,5 @@
 import { Exit, Schema } from "effect"
+import type { Refusal } from "../account/Account.ts"
 import type { Cents } from "../account/Money.ts"
 import { entryTotal } from "../account/Entry.ts"
 import { type RefusalReason, refusalReasons } from "../account/Reversal.ts"
@@ -95,3 +96,15 @@ export const noticesOf = (
   }
   return notices
 }
+
+/** Returns a notice for each refused reversal whose message has an address, together with the edge to tell. */
+export const refusalNoticesOf = (
+  refusals: ReadonlyArray<Refusal>,
+  addresses: ReadonlyMap<number, NoticeAddress>
+): Array<{ readonly edge: string; readonly notice: AppliedNotice }> =>
+  refusals.flatMap(({ delivered, reason, totalAfter }) => {
+    const address = addresses.get(delivered.inputSequence)
+    if (address === undefined) return []
+    const { edge, message } = address
+    return [{ edge, notice: { message, index: delivered.inputIndex, totalAfter, refusal: reason } }]
+  })

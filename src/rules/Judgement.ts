@@ -1,3 +1,4 @@
+import { entryTotal, purchasesAmong } from "../account/Entry.ts"
 import { purchaseTotal } from "../account/Purchase.ts"
 import type { AppliedPurchase, Revision } from "../account/Revision.ts"
 import type { Alert } from "./Alert.ts"
@@ -41,14 +42,16 @@ interface Measured {
 }
 
 /**
- * Returns the purchases of a revision, oldest first, each with the sum and number of all earlier purchases of the
- * account.
+ * Returns the entries of a revision, oldest first, each with the sum of all earlier entries of the account, and the
+ * number of its earlier purchases.
  */
-const judgedOf = ({ total, count, purchases }: Revision): Array<Judged> => {
-  let spent = purchases.reduce((rest, purchase) => rest - purchaseTotal(purchase), total)
+const judgedOf = ({ total, count, reversals, purchases }: Revision): Array<Judged> => {
+  let spent = purchases.reduce((rest, entry) => rest - entryTotal(entry), total)
+  let bought = count - reversals - purchasesAmong(purchases)
   return purchases.map((purchase, index) => {
-    const account = { spent: boundedSum(spent), count: count - purchases.length + index }
-    spent += purchaseTotal(purchase)
+    const account = { spent: boundedSum(spent), count: bought }
+    spent += entryTotal(purchase)
+    if (purchase.reversal === undefined) bought += 1
     return { purchase, index, account }
   })
 }
@@ -100,6 +103,7 @@ export class Judgement {
     const { index } = this.rules
     const needs = new Map<string, WindowNeed>()
     for (const purchase of placed.revision.purchases) {
+      if (purchase.reversal !== undefined) continue
       for (const group of this.groupsOf(placed.userId, purchase)) {
         if (!isRunning(index.measureOf(group))) continue
         const window = index.windowOf(group)
@@ -126,9 +130,12 @@ export class Judgement {
     const used = new Set<string>()
     const alerts: Array<Alert> = []
     for (const judged of judgedOf(placed.revision)) {
-      const matches = this.matchesOf(placed.userId, judged, windows, used)
-      matches.sort((one, other) => this.rules.numberOf(one.slot) - this.rules.numberOf(other.slot))
-      for (const match of matches) alerts.push(this.alertOf(placed, judged, match))
+      // A reversal meets no rule. It changes the measures of the purchases after it.
+      if (judged.purchase.reversal === undefined) {
+        const matches = this.matchesOf(placed.userId, judged, windows, used)
+        matches.sort((one, other) => this.rules.numberOf(one.slot) - this.rules.numberOf(other.slot))
+        for (const match of matches) alerts.push(this.alertOf(placed, judged, match))
+      }
       windows.add(judged.purchase)
     }
     windows.settle(placed.sequence, placed.revision.purchases, used)

@@ -1,4 +1,4 @@
-import { purchaseTotal } from "../account/Purchase.ts"
+import { entryTotal } from "../account/Entry.ts"
 import type { AppliedPurchase } from "../account/Revision.ts"
 import type { Scope } from "./Rule.ts"
 import type { WindowCutoff } from "./RuleWindow.ts"
@@ -39,7 +39,7 @@ export const isInScope = (
 }
 
 const addTo = (state: WindowState, scope: Scope, purchase: AppliedPurchase): void => {
-  if (isInScope(scope, purchase)) state.add(purchase.storedAt, purchaseTotal(purchase))
+  if (isInScope(scope, purchase)) state.add(purchase.storedAt, entryTotal(purchase))
   else state.pass(purchase.storedAt)
 }
 
@@ -100,21 +100,22 @@ export class UserWindows {
     this.held.set(key, { scope, cutoff, state })
   }
 
-  /** Adds a purchase to all states. */
+  /** Adds a purchase or a reversal to all states. */
   add(purchase: AppliedPurchase): void {
     for (const { scope, state } of this.held.values()) addTo(state, scope, purchase)
   }
 
   /**
    * Takes note that a revision is judged. Drops each state whose scope has a purchase of the revision, but which no
-   * rule used. Forgets the purchases of other states that are too old.
+   * rule used. No rule uses a state for a reversal. Forgets the purchases of other states that are too old.
    */
   settle(sequence: number, purchases: ReadonlyArray<AppliedPurchase>, used: ReadonlySet<string>): void {
     this.sequence = sequence
     const last = purchases.at(-1)
     if (last === undefined) return
     for (const [key, { scope, state, cutoff }] of this.held) {
-      if (!used.has(key) && purchases.some((purchase) => isInScope(scope, purchase))) this.held.delete(key)
+      const isBought = (entry: AppliedPurchase) => entry.reversal === undefined && isInScope(scope, entry)
+      if (!used.has(key) && purchases.some(isBought)) this.held.delete(key)
       else state.forget(cutoff(last.storedAt))
     }
   }

@@ -1,6 +1,9 @@
 import { measureMax } from "./Rule.ts"
 
-/** A running sum of cents, and a running number of purchases. A larger sum than {@link measureMax} is cut off there. */
+/**
+ * A running sum of cents, and a running number of purchases. A larger sum than {@link measureMax} is cut off there. A sum
+ * is below zero if pieces were taken back whose purchases are too old for the window.
+ */
 export interface Running {
   readonly spent: number
   readonly count: number
@@ -8,12 +11,15 @@ export interface Running {
 
 const roomMin = 4
 
-/** Returns a sum as a number, cut off at {@link measureMax}. */
-export const boundedSum = (cents: bigint): number => (cents > BigInt(measureMax) ? measureMax : Number(cents))
+/** Returns a sum as a number, cut off at {@link measureMax} and at the negative of it. */
+export const boundedSum = (cents: bigint): number => {
+  if (cents > BigInt(measureMax)) return measureMax
+  return cents < -BigInt(measureMax) ? -measureMax : Number(cents)
+}
 
 /**
  * Keeps the purchases of one user within one scope and one window: a ring buffer of times and cumulative cents, oldest
- * first.
+ * first. The ring has reversals too, whose cents are below zero. They are not counted as purchases.
  *
  * The window of a purchase begins behind the newest purchase of the account, of whatever scope, that is too old. The
  * times of an account's purchases rise, but in older ledgers they may also fall. Therefore the ring has a least time
@@ -36,6 +42,10 @@ export class WindowState {
   private sumBefore = 0n
   private sumThrough = 0n
   private countThrough = 0
+  /** How many entries left the ring. It is the number of the oldest entry of the ring. */
+  private forgotten = 0
+  /** The numbers of the reversals in the ring, oldest first; `undefined` before the first reversal. */
+  private reversals: Array<number> | undefined
 
   /**
    * Makes the state of an account whose purchases are all too old for `floor`, in milliseconds since 1970. With
@@ -67,10 +77,12 @@ export class WindowState {
    */
   runningSince(cutoff: number): Running {
     if (!this.reaches(cutoff)) throw new RangeError("The window begins before the purchases that were kept.")
-    if (this.isEver) return { spent: boundedSum(BigInt.asUintN(64, this.sumThrough)), count: this.countThrough }
+    if (this.isEver) return { spent: boundedSum(this.sumThrough), count: this.countThrough }
     const tooOld = this.tooOld(cutoff)
     const before = tooOld === 0 ? this.sumBefore : (this.sums[this.slot(tooOld - 1)] as bigint)
-    return { spent: boundedSum(BigInt.asUintN(64, this.sumThrough - before)), count: this.size - tooOld }
+    const spent = boundedSum(BigInt.asIntN(64, this.sumThrough - before))
+    const reversals = (this.reversals?.length ?? 0) - this.reversalsBefore(this.forgotten + tooOld)
+    return { spent, count: this.size - tooOld - reversals }
   }
 
   /** Forgets the purchases that are too old for a moment. */
@@ -82,16 +94,20 @@ export class WindowState {
     this.sumBefore = this.sums[this.slot(tooOld - 1)] as bigint
     this.first = this.slot(tooOld)
     this.size -= tooOld
+    this.forgotten += tooOld
+    this.reversals?.splice(0, this.reversalsBefore(this.forgotten))
     // A ring that was long for a while gives its memory back.
     while (this.times.length > roomMin && this.size * 4 <= this.times.length) this.resize(this.times.length / 2)
   }
 
-  /** Adds a purchase of the scope. */
+  /** Adds a purchase of the scope, or a reversal of such a purchase, whose cents are below zero. */
   add(storedAt: number, cents: bigint): void {
+    const isReversal = cents < 0n
     this.sumThrough = BigInt.asIntN(64, this.sumThrough + cents)
-    this.countThrough += 1
+    if (!isReversal) this.countThrough += 1
     if (this.isEver) return
     this.pass(storedAt)
+    if (isReversal) (this.reversals ??= []).push(this.forgotten + this.size)
     if (this.size === this.times.length) this.resize(2 * this.size)
     const last = this.slot(this.size)
     this.times[last] = storedAt
@@ -105,6 +121,17 @@ export class WindowState {
       if ((this.times[this.slot(index)] as number) <= storedAt) return
       this.times[this.slot(index)] = storedAt
     }
+  }
+
+  /** Returns how many of the kept reversals have a lower number. */
+  private reversalsBefore(number: number): number {
+    let low = 0
+    for (let high = this.reversals?.length ?? 0; low < high;) {
+      const middle = (low + high) >>> 1
+      if ((this.reversals?.[middle] as number) >= number) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 
   private slot(index: number): number {

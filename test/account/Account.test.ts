@@ -4,6 +4,7 @@ import {
   type Account,
   decide,
   type Delivered,
+  type DeliveredPurchase,
   emptyAccount,
   evolve,
   isSealDue,
@@ -36,11 +37,11 @@ const purchaseOf = (id: number, value: number): Purchase => ({
 })
 
 /** Returns purchases in the order of the input log, one message each. */
-const delivered = (purchases: ReadonlyArray<Purchase>): Array<Delivered> =>
+const delivered = (purchases: ReadonlyArray<Purchase>): Array<DeliveredPurchase> =>
   purchases.map((purchase, index) => ({ purchase, inputSequence: index + 1, inputIndex: 0, storedAt: 1_000 + index }))
 
 /** Returns the same purchases as further deliveries, stored behind all other deliveries. */
-const deliveredAgain = (log: ReadonlyArray<Delivered>, behind: number): Array<Delivered> =>
+const deliveredAgain = <One extends Delivered>(log: ReadonlyArray<One>, behind: number): Array<One> =>
   log.map((one) => ({ ...one, inputSequence: one.inputSequence + behind }))
 
 /** A ledger of one account in memory. */
@@ -156,8 +157,8 @@ const shortCuts = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLe
 /** The number of commits that come while a segment is being stored. */
 const lag = fc.integer({ min: 0, max: 40 })
 
-const grouped = (all: ReadonlyArray<Delivered>, sizes: ReadonlyArray<number>): Array<Array<Delivered>> => {
-  const groups: Array<Array<Delivered>> = []
+const grouped = <One extends Delivered>(all: ReadonlyArray<One>, sizes: ReadonlyArray<number>): Array<Array<One>> => {
+  const groups: Array<Array<One>> = []
   let from = 0
   for (let index = 0; from < all.length; index += 1) {
     const size = sizes[index % sizes.length] ?? 1
@@ -189,7 +190,7 @@ describe("decide", () => {
         const ledger = makeLedger()
         const log = delivered(all).map((one, index) => ({ ...one, storedAt: times[index % times.length] ?? 0 }))
         commitAll(ledger, grouped(log, sizes))
-        const first = new Map<string, Delivered>()
+        const first = new Map<string, DeliveredPurchase>()
         for (const one of log) if (!first.has(one.purchase.purchaseId)) first.set(one.purchase.purchaseId, one)
         let newest = 0
         const expected = Array.from(first.values(), ({ storedAt }) => (newest = Math.max(newest, storedAt)))

@@ -5,10 +5,10 @@ import * as fc from "fast-check"
 import { describe, expect } from "vitest"
 import { AccountActor, type ResidentActor } from "../../src/actor/AccountActor.ts"
 import { makeActorRequests } from "../../src/actor/ActorRequests.ts"
-import { type Account, type Delivered, sealBounds } from "../../src/account/Account.ts"
+import { type Account, type Delivered, type Refusal, sealBounds } from "../../src/account/Account.ts"
 import { BrokerUnavailable, OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
 import { encodeCommit } from "../../src/protocol/Commit.ts"
-import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
+import type { PurchaseId, ReversalId, UserId } from "../../src/account/Identifier.ts"
 import type { Rejection } from "../../src/protocol/Rejection.ts"
 import type { Revision } from "../../src/account/Revision.ts"
 import { decodeRevision } from "../../src/protocol/RevisionCodec.ts"
@@ -103,6 +103,9 @@ class TestActor {
   /** The keys of the rejected records of purchases that came after the account stopped. */
   readonly refused: Array<string> = []
 
+  /** The reasons of the rejected records of reversals that were refused. */
+  readonly refusedReversals: Array<string> = []
+
   /** The begins and ends of reads that the actor reported, in their order. */
   readonly reads: Array<string> = []
 
@@ -134,6 +137,8 @@ class TestActor {
         reads: { begun: () => void this.reads.push("begun"), ended: () => void this.reads.push("ended") },
         applied: () => undefined,
         conflict: ({ inputSequence, index }: Rejection) => void this.conflicts.push(rejectedKey(inputSequence, index)),
+        reversalsRefused: (_refusals: ReadonlyArray<Refusal>, rejections: ReadonlyArray<Rejection>) =>
+          void this.refusedReversals.push(...rejections.map(({ reason }) => reason)),
         unreadable: (userToken: string, problem: string) => void this.stopped.push(`${userToken}: ${problem}`),
         refused: (rejections: ReadonlyArray<Rejection>) =>
           void this.refused.push(...rejections.map(({ inputSequence, index }) => rejectedKey(inputSequence, index))),
@@ -167,6 +172,39 @@ class TestActor {
     return Effect.suspend(() => {
       this.inputSequence += 1
       this.tell(ids.map((id, inputIndex) => ({ ...this.delivered(id, 1, 0), inputIndex })))
+      return settle
+    })
+  }
+
+  /** Gives the actor one message with reversals of these purchases, each with an id of its own. */
+  giveReversals(...reversed: ReadonlyArray<readonly [id: string, purchase: number, quantity?: number]>) {
+    return Effect.suspend(() => {
+      this.inputSequence += 1
+      const { inputSequence } = this
+      this.tell(
+        reversed.map(([id, purchase, quantity], inputIndex) => ({
+          reversal: {
+            reversalId: id as ReversalId,
+            userId: "ann" as UserId,
+            purchaseId: `p${purchase}` as PurchaseId,
+            reason: "Broken",
+            ...(quantity === undefined ? {} : { quantity })
+          },
+          inputSequence,
+          inputIndex,
+          storedAt: 0
+        }))
+      )
+      return settle
+    })
+  }
+
+  /** Lets the position pass the oldest proposal, which has no revision. */
+  pass() {
+    return Effect.suspend(() => {
+      const proposal = this.proposals.shift()
+      expect(proposal?.line()).toBeUndefined()
+      proposal?.committed(this.head)
       return settle
     })
   }
@@ -510,6 +548,130 @@ describe("an actor with conflicts", () => {
         proposals: 0,
         failures: [`account ann: ${failure.message}`]
       })
+    })
+  )
+})
+
+describe("an actor with reversals", () => {
+  const reversedBy = ({ purchases }: Revision) =>
+    purchases.map(({ purchaseId, quantity, reversal }) => [purchaseId, quantity, reversal?.reversalId])
+
+  it.effect("an actor reads the purchase that a reversal names, also a purchase from before the actor's time", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: range(0, 40) })
+      yield* actor.start()
+
+      yield* actor.giveReversals(["r1", 3], ["r2", 39])
+      const revision = (yield* actor.commit()) as Revision
+      expect(reversedBy(revision)).toEqual([
+        ["p3", 1, "r1"],
+        ["p39", 1, "r2"]
+      ])
+      expect({ total: revision.total, reversals: revision.reversals }).toEqual({ total: 3_800n, reversals: 2 })
+      expect((yield* actor.load()).purchaseIds.get("p3")?.reversed).toBe(1)
+    })
+  )
+
+  it.effect("an actor applies a purchase and its reversal that wait together as one revision, in their order", () =>
+    Effect.gen(function* () {
+      const actor = yield* given()
+
+      yield* Effect.all([actor.give([1], 3), actor.giveReversals(["r1", 1, 2])])
+      yield* actor.commit()
+      yield* actor.commit()
+      expect(actor.revisions.flatMap(reversedBy)).toEqual([
+        ["p1", 3, undefined],
+        ["p1", 2, "r1"]
+      ])
+      expect((yield* actor.look()).total).toBe(100n)
+    })
+  )
+
+  it.effect("an actor stores the record of a refused reversal before the position passes it, and then reports it", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: [1], holding: "records" })
+
+      yield* actor.giveReversals(["r1", 9])
+      expect({ heldRecords: actor.records.size, proposals: actor.proposals.length }).toEqual({
+        heldRecords: 1,
+        proposals: 0
+      })
+      yield* actor.records.answer()
+      expect({ proposals: actor.proposals.length, told: actor.refusedReversals }).toEqual({ proposals: 1, told: [] })
+      yield* actor.pass()
+
+      expect(actor.stored).toEqual(["commit", "record rejected.2.0"])
+      expect(actor.refusedReversals).toEqual(["reversal r1 cannot be applied: purchase p9 was not applied before"])
+      yield* actor.applyEach([2])
+      expect((yield* actor.look()).count).toBe(2)
+    })
+  )
+
+  it.effect("an actor stores the record of a refusal before the commit that applies the rest of the message", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ holding: "records" })
+
+      yield* actor.give([1], 3)
+      yield* actor.commit()
+      yield* actor.giveReversals(["r1", 1, 2], ["r2", 1, 2], ["r3", 1], ["r4", 1])
+      expect(actor.proposals).toEqual([])
+      yield* actor.records.answer()
+      expect(actor.proposals).toEqual([])
+      yield* actor.records.answer()
+      yield* actor.commit()
+
+      expect(actor.stored).toEqual(["commit", "record rejected.2.1", "record rejected.2.3", "commit"])
+      expect(actor.refusedReversals).toEqual([
+        "reversal r2 cannot be applied: it asks for 2 of purchase p1, of which 1 are left",
+        "reversal r4 cannot be applied: all pieces of purchase p1 are reversed already"
+      ])
+      expect(actor.conflicts).toEqual([])
+    })
+  )
+
+  it.effect("an actor commits nothing and ends its epoch if the record of a refusal was not stored", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: [1], holding: "records" })
+
+      yield* actor.giveReversals(["r1", 9])
+      yield* actor.records.answer(Effect.fail(refused))
+      yield* actor.give([2])
+      expect({ proposals: actor.proposals.length, failures: actor.failures }).toEqual({
+        proposals: 0,
+        failures: [`account ann: ${refused.message}`]
+      })
+    })
+  )
+
+  it.effect("an actor counts a repeated reversal, and records one that came with another content as a conflict", () =>
+    Effect.gen(function* () {
+      const actor = yield* given()
+
+      yield* actor.give([1], 5)
+      yield* actor.commit()
+      yield* actor.giveReversals(["r1", 1, 2])
+      yield* actor.commit()
+      yield* actor.giveReversals(["r1", 1, 2], ["r1", 1, 3])
+      const revision = yield* actor.commit()
+      expect(revision?.purchases).toEqual([])
+      expect([...(revision?.repeats.values() ?? [])]).toEqual([{ repeats: 1, conflicts: 1 }])
+      expect(actor.conflicts).toEqual(["rejected.3.1"])
+      expect((yield* actor.look()).total).toBe(300n)
+    })
+  )
+
+  it.effect("an actor that cannot read the purchase of a reversal stops the account, and rejects the reversal", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: range(0, 3) })
+
+      actor.journal.spoil(1, '{}\n["ann","x"]\n')
+      yield* actor.giveReversals(["r1", 0])
+      expect(actor.stopped).toEqual(["ann: account ann: revision 1 cannot be read"])
+      yield* actor.pass()
+      yield* actor.give([3])
+      yield* actor.pass()
+      expect(actor.refused).toEqual(["rejected.4.0", "rejected.5.0"])
+      expect(actor.failures).toEqual([])
     })
   )
 })

@@ -83,6 +83,7 @@ describe("ActorRegistry", () => {
           mailboxMax,
           applied: () => undefined,
           conflict: () => undefined,
+          reversalsRefused: () => undefined,
           unreadable: () => undefined,
           refused: () => undefined
         }),

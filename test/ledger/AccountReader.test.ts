@@ -235,10 +235,10 @@ describe("an incomplete account is refused, because it would take a repeat for a
     const own = decodeSegment(made.journal.at(first)?.text ?? "")
     const less = { ...own, revisions: [] }
     made.journal.spoil(first, encodeSegment(less))
-    expect(await problemOf(made)).toBe("account ann: it has 258 ids for 514 purchases")
+    expect(await problemOf(made)).toBe("account ann: it has 258 ids for 514 entries")
     const more = { sequence: 1, purchaseIds: ["one more"], fingerprints: [1] }
     made.journal.spoil(first, encodeSegment({ ...own, revisions: [...own.revisions, more] }))
-    expect(await problemOf(made)).toBe("account ann: it has 515 ids for 514 purchases")
+    expect(await problemOf(made)).toBe("account ann: it has 515 ids for 514 entries")
   })
 
   it("an account is refused if a revision that is not its first names no earlier revision", async () => {

@@ -11,10 +11,13 @@ import {
   isSealDue,
   mustAwaitSeal,
   revisionOf,
-  type StoredRevision
+  type StoredRevision,
+  type Targets,
+  targetsNeeded
 } from "../../src/account/Account.ts"
 import { encodeCommit } from "../../src/protocol/Commit.ts"
-import { encodeRevision } from "../../src/protocol/RevisionCodec.ts"
+import type { AppliedPurchase } from "../../src/account/Revision.ts"
+import { decodeRevision, encodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { linksAfter, type SegmentLinks } from "../../src/account/Segment.ts"
 import { encodeSegment } from "../../src/protocol/SegmentCodec.ts"
 
@@ -43,7 +46,7 @@ export class AccountLedger {
 
   /** Commits the effect of deliveries as one revision. Does nothing if the deliveries have no effect. */
   commit(deliveries: ReadonlyArray<Delivered>): Decision {
-    const decision = decide(this.account, deliveries)
+    const decision = decide(this.account, deliveries, this.targetsFor(deliveries))
     if (isEmpty(decision)) return decision
     const revision = revisionOf(this.account, decision)
     const line = encodeRevision(this.userToken, revision)
@@ -53,6 +56,20 @@ export class AccountLedger {
     evolve(this.account, revision, sequence)
     this.commitsSinceSeal += 1
     return decision
+  }
+
+  /** Reads the purchases that reversals name from the stored lines, as an actor does. */
+  private targetsFor(deliveries: ReadonlyArray<Delivered>): Targets | undefined {
+    const needed = targetsNeeded(this.account, deliveries)
+    if (needed === undefined) return undefined
+    const targets = new Map<string, AppliedPurchase>()
+    for (const [purchaseId, sequence] of needed) {
+      const { line } = this.revisions.find((stored) => stored.sequence === sequence) ?? { line: "" }
+      for (const entry of decodeRevision(line).purchases) {
+        if (entry.purchaseId === purchaseId && entry.reversal === undefined) targets.set(purchaseId, entry)
+      }
+    }
+    return targets
   }
 
   /** Stores segments of everything that is unsealed. No revision names them before {@link endSeal}. */

@@ -75,7 +75,7 @@ const mistakes: ReadonlyArray<readonly [what: string, mistake: Replacements, tol
   ["a place in a message", inPurchase(() => ({ inputIndex: 7 })), /p20 .*inputIndex was 0, and is 7/],
   ["the time of storing", inPurchase(() => ({ storedAt: 5 })), /p20 .*storedAt was \d+, and is 5/],
   ["a total", inRevision(60, ({ total }) => ({ total: total + 1n })), /account ann: total was \d+, and is \d+/],
-  ["a count", inRevision(60, () => ({ count: 61 })), /account ann: .*it has 60 ids for 61 purchases/],
+  ["a count", inRevision(60, () => ({ count: 61 })), /account ann: .*it has 60 ids for 61 entries/],
   ["what is decided", inRevision(60, () => ({ decidedThrough: 1 })), /decidedThrough was \d+, and is 1/],
   ["repeats", inRevision(60, () => ({ repeats: new Map() })), /p1 .*repeats were 2, and are 0/],
   [
@@ -98,7 +98,7 @@ const mistakes: ReadonlyArray<readonly [what: string, mistake: Replacements, tol
         purchaseIds: revision.purchaseIds.map(() => "x")
       }))
     })),
-    /account ann: .* ids for 60 purchases/
+    /account ann: .* ids for 60 entries/
   ],
   [
     "a segment's fingerprint",

@@ -2,7 +2,7 @@ import { Duration, Effect, Schema } from "effect"
 import {
   type Account,
   decide,
-  type Delivered,
+  type DeliveredPurchase,
   emptyAccount,
   evolve,
   isEmpty,
@@ -115,7 +115,7 @@ export class FormerInstallation {
   async apply(sales: ReadonlyArray<Sold>): Promise<void> {
     const partition = partitionOf(encodeToken(sales[0]?.userId ?? ""), this.partitions)
     const inputSequence = await this.admin.publish(`purchases.${partition}.=many`, inputMessage(sales))
-    const deliveries = sales.map((one, inputIndex): Delivered => ({
+    const deliveries = sales.map((one, inputIndex): DeliveredPurchase => ({
       purchase: decodePurchase(one),
       inputSequence,
       inputIndex,
@@ -128,7 +128,7 @@ export class FormerInstallation {
     await this.write(`position.${partition}`, { version: 1, position: inputSequence })
   }
 
-  private async commit(userToken: string, deliveries: ReadonlyArray<Delivered>): Promise<void> {
+  private async commit(userToken: string, deliveries: ReadonlyArray<DeliveredPurchase>): Promise<void> {
     const state = this.accounts.get(userToken) ?? { account: emptyAccount(), previous: [], segments: 0, unsealed: 0 }
     this.accounts.set(userToken, state)
     const { account } = state
@@ -148,7 +148,7 @@ export class FormerInstallation {
     for (const { purchase, inputSequence, inputIndex } of decision.conflicts) {
       await this.write(`rejected.${inputSequence}.${inputIndex}`, {
         version: 1,
-        reason: `purchase ${purchase.purchaseId} was applied before with another content`,
+        reason: `purchase ${purchase?.purchaseId} was applied before with another content`,
         payload: "{}",
         encoding: "text",
         inputSequence,

@@ -1,3 +1,4 @@
+import { entryTotal } from "../../account/Entry.ts"
 import { purchaseTotal } from "../../account/Purchase.ts"
 import type { AppliedPurchase } from "../../account/Revision.ts"
 import { windowStart } from "../../account/SpendingWindow.ts"
@@ -42,6 +43,7 @@ export class NaiveJudge {
     this.histories.set(userId, history)
     for (const [index, purchase] of revision.purchases.entries()) {
       history.push(purchase)
+      if (purchase.reversal !== undefined) continue
       for (const { owner, stored } of this.inOrder()) {
         const { rule, number, ruleId, version } = stored
         if (!this.isInForce(rule, purchase.storedAt) || !isAbout(rule, owner, userId, purchase)) continue
@@ -73,7 +75,9 @@ export class NaiveJudge {
     let before = 0n
     for (const earlier of history.slice(0, -1).toReversed()) {
       if (!isRecent(rule, earlier.storedAt, purchase.storedAt)) break
-      if (isAbout(rule, owner, userId, earlier)) before += rule.measure === "spent" ? purchaseTotal(earlier) : 1n
+      if (!isAbout(rule, owner, userId, earlier)) continue
+      if (rule.measure === "spent") before += entryTotal(earlier)
+      else if (earlier.reversal === undefined) before += 1n
     }
     const after = before + (rule.measure === "spent" ? purchaseTotal(purchase) : 1n)
     return { before, after: after > BigInt(measureMax) ? BigInt(measureMax) : after }

@@ -16,10 +16,8 @@ export const purchasePlaces = (journal: Iterable<CheckedRecord>): ReadonlyArray<
     .filter(({ subject }) => subject.startsWith(commitPrefix))
     .flatMap(({ sequence, text }) =>
       revisionLinesOf(text).flatMap((line) =>
-        decodeRevision(line).purchases.map(({ purchaseId }) => ({
-          userId: decodeToken(tokenOfLine(line)),
-          purchaseId,
-          sequence
-        }))
+        decodeRevision(line)
+          .purchases.filter(({ reversal }) => reversal === undefined)
+          .map(({ purchaseId }) => ({ userId: decodeToken(tokenOfLine(line)), purchaseId, sequence }))
       )
     )

@@ -1,4 +1,5 @@
-import { type Purchase, purchaseTotal, sameContent } from "../../account/Purchase.ts"
+import { entryTotal } from "../../account/Entry.ts"
+import { type Purchase, sameContent } from "../../account/Purchase.ts"
 import { type DecodedMessage, decodePurchases } from "../../protocol/PurchaseMessage.ts"
 import type { Receipt } from "../../protocol/Query.ts"
 import { headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
@@ -67,7 +68,7 @@ const idOf = ({ userId, purchaseId }: Pick<Purchase, "userId" | "purchaseId">): 
 
 const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
   let total = 0n
-  for (const purchase of purchases) total += purchaseTotal(purchase)
+  for (const purchase of purchases) total += entryTotal(purchase)
   return total
 }
 

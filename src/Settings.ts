@@ -4,6 +4,7 @@ import { getHeapStatistics } from "node:v8"
 import { Config, ConfigProvider, Duration, Effect, Schema } from "effect"
 import { hostNameIn, isLoopback } from "./edge/contract/HostName.ts"
 import { limitsDefault, type LimitSettings } from "./edge/limits/CallerLimits.ts"
+import { wrongTokensDefault } from "./edge/limits/WrongTokens.ts"
 import { connectionsDefault } from "./edge/server/ConnectionBounds.ts"
 import { isBrokerAddress, withoutSecrets } from "./nats/client/BrokerAddress.ts"
 
@@ -136,6 +137,7 @@ export const settings = Config.all({
   limitStores: wholeNumber("LIMIT_STORES", limitsDefault.waitingPosts, 1, countMax),
   limitLineBodies: wholeNumber("LIMIT_LINE_BODIES", limitsDefault.lineBodies, 1, countMax),
   limitFeeds: wholeNumber("LIMIT_FEEDS", limitsDefault.feeds, 1, countMax),
+  limitWrongTokens: wholeNumber("LIMIT_WRONG_TOKENS", wrongTokensDefault, 1, countMax),
   connectionsMax: wholeNumber("CONNECTIONS_MAX", connectionsDefault.connectionsMax, 1, countMax),
   connectionsOfAddressMax: wholeNumber(
     "CONNECTIONS_OF_ADDRESS_MAX",

@@ -120,7 +120,8 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
     pathPrefix,
     compatibleRoutes,
     access,
-    callerLimits
+    callerLimits,
+    wrongTokensMax: settings.limitWrongTokens
   })
   const scope = Effect.runSync(Scope.make())
   const { certificate, key } = settings.edgeCertificate

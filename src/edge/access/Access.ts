@@ -5,19 +5,24 @@ import type { Context as HttpContext } from "hono"
 import { getCookie } from "hono/cookie"
 import { headerLines } from "../contract/HeaderLines.ts"
 import { isProblem, type Problem, problem } from "../contract/Problem.ts"
+import { callerNetwork } from "../limits/CallerNetwork.ts"
+import type { WrongTokens } from "../limits/WrongTokens.ts"
 import type { Caller } from "./Caller.ts"
 
 /** The cookie in which a browser keeps the token of the dashboard. */
 export const sessionCookie = "purchase_ledger_token"
 
-export type Refused = Problem<"malformed-request" | "unauthenticated" | "unavailable">
+export type Refused = Problem<"malformed-request" | "unauthenticated" | "too-many-requests" | "unavailable">
+
+/** The answer to the question who a caller is. */
+type Identified = Caller | Refused | Promise<Caller | Refused>
 
 /** How an edge finds out who its callers are. */
 export interface Access {
   /** Whether callers can be told apart now. Until then the edge answers 503. */
   readonly isReady: () => boolean
   /** Returns the caller with this token, or the problem of the token. */
-  readonly identify: (token: string) => Caller | Refused | Promise<Caller | Refused>
+  readonly identify: (token: string) => Identified
   /** Calls `ended` once when the rights of a caller end. Returns a function that stops the watch. */
   readonly onEnd: (caller: Caller, ended: () => void) => () => void
   /** Writes down that a caller asks for a change. Resolves to `false` if that is not possible. */
@@ -79,9 +84,37 @@ const tokenOf = (http: HttpContext): string | Refused => {
   return /^Bearer +([^\s]+)$/i.exec(header)?.[1] ?? otherScheme
 }
 
+/** The parts of an edge that find out who its callers are. */
+interface AskedEdge {
+  readonly wrongTokens: WrongTokens
+}
+
+/**
+ * Returns the caller with a token that came with a request, or the problem of the token. Looks up no token of a network
+ * that has sent too many wrong ones.
+ */
+export const callerWith = (
+  { wrongTokens }: AskedEdge,
+  access: Access,
+  http: HttpContext,
+  token: string
+): Identified => {
+  const network = callerNetwork(http)
+  if (network === undefined) return access.identify(token)
+  const refused = wrongTokens.problemOf(network, token)
+  if (refused !== undefined) return refused
+  const counted = (found: Caller | Refused): Caller | Refused => {
+    if (!isProblem(found)) wrongTokens.wasRight(network, token)
+    else if (found.kind === "unauthenticated") wrongTokens.wasWrong(network)
+    return found
+  }
+  const found = access.identify(token)
+  return found instanceof Promise ? found.then(counted) : counted(found)
+}
+
 /** Returns the caller of a request, or the problem of its token. */
-export const identified = (access: Access, http: HttpContext): Caller | Refused | Promise<Caller | Refused> => {
+export const identified = (edge: AskedEdge, access: Access, http: HttpContext): Identified => {
   if (!access.isReady()) return accessNotReady
   const token = tokenOf(http)
-  return isProblem(token) ? token : access.identify(token)
+  return isProblem(token) ? token : callerWith(edge, access, http, token)
 }

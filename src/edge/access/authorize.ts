@@ -67,6 +67,6 @@ export const authorized = (
       return written ? serve() : refusal(edge, http, unaudited)
     })
   }
-  const caller = identified(access, http)
+  const caller = identified(edge, access, http)
   return caller instanceof Promise ? caller.then(decide) : decide(caller)
 }

@@ -6,11 +6,11 @@ import { serialize } from "hono/utils/cookie"
 import { jsonAnswer, jsonMediaType, reply } from "../contract/AnswerSpec.ts"
 import { boundedBody } from "../contract/BodyLimit.ts"
 import { Instant, instant } from "../contract/AnswerBodies.ts"
-import { isProblem, problem } from "../contract/Problem.ts"
+import { isProblem, type Problem, problem } from "../contract/Problem.ts"
 import { referenceTo } from "../contract/Reference.ts"
 import type { EdgeRuntime } from "../runtime/EdgeRuntime.ts"
 import { type Body, route } from "../route/Route.ts"
-import { accessNotReady, identified, type Refused, sessionCookie } from "./Access.ts"
+import { accessNotReady, callerWith, identified, type Refused, sessionCookie } from "./Access.ts"
 import { type Caller, everybody } from "./Caller.ts"
 
 /** The largest body with a token, in bytes. A JWT may have some kibibytes. */
@@ -96,11 +96,14 @@ const readRoute = route({
   scope: "public",
   parameters: {},
   answers: { 200: jsonAnswer("The rights of the caller.", SessionState) },
-  problems: ["unavailable"],
+  problems: ["too-many-requests", "unavailable"],
   handle: Effect.fnUntraced(function* (_request, edge, http) {
     if (edge.access === undefined) return reply(200, stateOf(edge, everybody))
-    const caller = yield* resolved(identified(edge.access, http))
+    const caller = yield* resolved(identified(edge, edge.access, http))
     if (isProblem(caller) && caller.kind === "unavailable") return yield* Effect.fail(accessNotReady)
+    if (isProblem(caller) && caller.kind === "too-many-requests") {
+      return yield* Effect.fail(caller as Problem<"too-many-requests">)
+    }
     return reply(200, stateOf(edge, isProblem(caller) ? undefined : caller))
   })
 })
@@ -117,12 +120,12 @@ const beginRoute = route({
   parameters: {},
   bodies: [newSession],
   answers: { 200: jsonAnswer("The rights of the token.", SessionState, ["set-cookie"]) },
-  problems: ["unauthenticated", "unavailable"],
+  problems: ["unauthenticated", "too-many-requests", "unavailable"],
   handle: Effect.fnUntraced(function* ({ body: token }, edge, http) {
     const { access } = edge
     if (access === undefined) return reply(200, stateOf(edge, everybody))
     if (!access.isReady()) return yield* Effect.fail(accessNotReady)
-    const caller = yield* resolved(access.identify(token))
+    const caller = yield* resolved(callerWith(edge, access, http, token))
     if (isProblem(caller)) return yield* Effect.fail(caller)
     return reply(200, stateOf(edge, caller), { "set-cookie": cookieWith(edge, http, token, sessionSeconds) })
   })

@@ -1,6 +1,5 @@
-import type { IncomingMessage, ServerResponse } from "node:http"
+import type { ServerResponse } from "node:http"
 import { Effect } from "effect"
-import ipaddr from "ipaddr.js"
 import type { Context as HttpContext } from "hono"
 import { AskingCaller } from "../../asking/CallerTurns.ts"
 import { callerOf } from "../access/Caller.ts"
@@ -10,25 +9,13 @@ import { isProblem, type Problem } from "../contract/Problem.ts"
 import { type EdgeRuntime, refusal } from "../runtime/EdgeRuntime.ts"
 import type { Body, Route } from "../route/Route.ts"
 import type { FlightKind, LimitedCaller } from "./CallerLimits.ts"
+import { callerNetwork } from "./CallerNetwork.ts"
 
 interface NodeEnvironment {
-  readonly incoming?: IncomingMessage
   readonly outgoing?: ServerResponse
 }
 
 const nodeOf = (http: HttpContext): NodeEnvironment => (http.env ?? {}) as NodeEnvironment
-
-/** The length of the prefix that names a network of IPv6. One machine may have every address of its network. */
-const networkBits = 64
-
-/** Returns the IPv4 address, or the network of an IPv6 address; the text itself if it is no address. */
-export const networkOf = (address: string): string => {
-  if (!ipaddr.isValid(address)) return address
-  const parsed = ipaddr.process(address)
-  return parsed.kind() === "ipv4"
-    ? parsed.toString()
-    : ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${networkBits}`).toString()
-}
 
 const limitedKey = "limited"
 
@@ -41,7 +28,7 @@ const limitedCaller = (edge: EdgeRuntime, http: HttpContext): LimitedCaller | un
     const { id, limits } = callerOf(edge, http)
     return { key: `token ${id}`, limits }
   }
-  const network = networkOf(nodeOf(http).incoming?.socket.remoteAddress ?? "::1")
+  const network = callerNetwork(http) ?? "::"
   return isLoopback(network) || network === "::" ? undefined : { key: `address ${network}`, limits: {} }
 }
 

@@ -18,6 +18,7 @@ import { failureOf } from "../../runtime/ExitFailure.ts"
 import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
 import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "../contract/Problem.ts"
 import { CallerLimits, limitsDefault, type LimitSettings } from "../limits/CallerLimits.ts"
+import { WrongTokens, wrongTokensDefault } from "../limits/WrongTokens.ts"
 import { Incidents } from "./Incidents.ts"
 import { LineBodies } from "./LineBodies.ts"
 import { PurchaseReader } from "../contract/PurchaseReader.ts"
@@ -65,6 +66,8 @@ export interface EdgeProcess extends Located {
   readonly access?: Access | undefined
   /** The bounds of each caller. */
   readonly callerLimits?: LimitSettings
+  /** The most wrong tokens of an address in a minute. */
+  readonly wrongTokensMax?: number
 }
 
 /** The process, with the parts that all requests of an edge share. Each route gets this runtime. */
@@ -72,6 +75,7 @@ export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
   readonly lineBodies: LineBodies
   readonly limits: CallerLimits
+  readonly wrongTokens: WrongTokens
   readonly purchaseEventBytes: EventBytes
   readonly alertEventBytes: EventBytes
   readonly incidents: Incidents
@@ -83,6 +87,7 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   purchaseReader: new PurchaseReader(),
   lineBodies: new LineBodies(),
   limits: new CallerLimits(process.callerLimits ?? limitsDefault),
+  wrongTokens: new WrongTokens(process.wrongTokensMax ?? wrongTokensDefault),
   purchaseEventBytes: new EventBytes(purchaseEvents),
   alertEventBytes: new EventBytes(alertEvents),
   incidents: new Incidents()

@@ -1,7 +1,7 @@
 import type { Server } from "node:http"
 import { Server as SecureServer } from "node:https"
 import type { Socket } from "node:net"
-import { networkOf } from "../limits/limited.ts"
+import { networkOf } from "../limits/CallerNetwork.ts"
 
 /** The most connections of a server. A further connection is closed without an answer. */
 export interface ConnectionSettings {

@@ -24,7 +24,13 @@ import { testKeyFile } from "./TestKeys.ts"
 export const testSettings = (environment: Record<string, string>): Settings =>
   Effect.runSync(
     readSettings.parse(
-      ConfigProvider.fromEnvRecord({ LOG_LEVEL: "Error", NATS_NKEY_FILE: testKeyFile, ...environment })
+      ConfigProvider.fromEnvRecord({
+        LOG_LEVEL: "Error",
+        NATS_NKEY_FILE: testKeyFile,
+        // All requests of a test come from one address, and tests wait with a token until an edge knows it.
+        LIMIT_WRONG_TOKENS: "1000000",
+        ...environment
+      })
     )
   )
 
@@ -130,7 +136,8 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
       pathPrefix: settings.pathPrefix,
       compatibleRoutes: settings.compatibleRoutes,
       access,
-      callerLimits: callerLimitsOf(settings)
+      callerLimits: callerLimitsOf(settings),
+      wrongTokensMax: settings.limitWrongTokens
     })
   )
   const drain = () => {

@@ -1,0 +1,22 @@
+import type { IncomingMessage } from "node:http"
+import ipaddr from "ipaddr.js"
+import type { Context as HttpContext } from "hono"
+
+/** The length of the prefix that names a network of IPv6. One machine may have every address of its network. */
+const networkBits = 64
+
+/** Returns the IPv4 address, or the network of an IPv6 address; the text itself if it is no address. */
+export const networkOf = (address: string): string => {
+  if (!ipaddr.isValid(address)) return address
+  const parsed = ipaddr.process(address)
+  return parsed.kind() === "ipv4"
+    ? parsed.toString()
+    : ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${networkBits}`).toString()
+}
+
+/** Returns the network of a request's caller; `undefined` for a request without a connection. */
+export const callerNetwork = (http: HttpContext): string | undefined => {
+  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
+  const address = incoming?.socket.remoteAddress
+  return address === undefined ? undefined : networkOf(address)
+}

@@ -1,0 +1,86 @@
+import { hash } from "node:crypto"
+import { type Problem, problem } from "../contract/Problem.ts"
+
+/** The most wrong tokens of a network in a window by default. An honest caller sends few before a person looks. */
+export const wrongTokensDefault = 100
+/** The time in which the wrong tokens of a network are counted, in milliseconds. */
+const windowMilliseconds = 60_000
+/**
+ * The most networks that are counted at once. Above this number the oldest window ends early. The library of the other
+ * limits has no bound on its keys, and callers choose these keys.
+ */
+const networksMax = 65_536
+/** The most right tokens that are remembered. Above this number the oldest one is forgotten. */
+const rightTokensMax = 16_384
+
+interface Window {
+  readonly endsAt: number
+  count: number
+}
+
+const removeOldest = (map: { readonly keys: () => Iterator<string>; readonly delete: (key: string) => boolean }) => {
+  const { value } = map.keys().next()
+  if (value !== undefined) map.delete(value)
+}
+
+/**
+ * Bounds how many wrong tokens a network sends in a minute. Above the bound the network gets 429, and no token that it
+ * sends is looked up. A token that was right from this network before goes on to count, so a guesser does not lock out
+ * honest callers beside it. Keeps hashes of right tokens, and no token.
+ */
+export class WrongTokens {
+  private readonly max: number
+  private readonly now: () => number
+  /** The windows by their networks, the oldest first. */
+  private readonly windows = new Map<string, Window>()
+  private readonly right = new Set<string>()
+
+  constructor(max: number, now: () => number = Date.now) {
+    this.max = max
+    this.now = now
+  }
+
+  /** Returns the problem of a network that has sent too many wrong tokens, or `undefined` if its token may be looked up. */
+  problemOf(network: string, token: string): Problem<"too-many-requests"> | undefined {
+    const window = this.windowOf(network)
+    if (window === undefined || window.count < this.max || this.right.has(this.keyOf(network, token))) return undefined
+    const seconds = Math.max(1, Math.ceil((window.endsAt - this.now()) / 1_000))
+    return problem(
+      "too-many-requests",
+      `Too many wrong tokens came from this address. Wait ${seconds} s, and send a right token.`,
+      {
+        "retry-after": String(seconds),
+        "ratelimit-policy": `"wrong-tokens";q=${this.max};w=${windowMilliseconds / 1_000}`,
+        ratelimit: `"wrong-tokens";r=0;t=${seconds}`
+      }
+    )
+  }
+
+  /** Counts a wrong token of a network. */
+  wasWrong(network: string): void {
+    const window = this.windowOf(network)
+    if (window !== undefined) return void (window.count += 1)
+    if (this.windows.size >= networksMax) removeOldest(this.windows)
+    this.windows.set(network, { endsAt: this.now() + windowMilliseconds, count: 1 })
+  }
+
+  /** Remembers a right token of a network. */
+  wasRight(network: string, token: string): void {
+    const key = this.keyOf(network, token)
+    if (this.right.has(key)) return
+    if (this.right.size >= rightTokensMax) removeOldest(this.right)
+    this.right.add(key)
+  }
+
+  /** Returns the window of a network that has not ended; `undefined` if there is none. */
+  private windowOf(network: string): Window | undefined {
+    const window = this.windows.get(network)
+    if (window === undefined || window.endsAt > this.now()) return window
+    this.windows.delete(network)
+    return undefined
+  }
+
+  private keyOf(network: string, token: string): string {
+    return hash("sha256", `${network} ${token}`, "base64")
+  }
+}

@@ -10,36 +10,39 @@ import { type Alert, decodeAlerts } from "../rules/Alert.ts"
 /** The most alerts on one page. */
 export const alertsLimitMax = 100
 /**
- * The number of reads after which a page ends early. The alerts of a user may be far apart in the stream, and then each
- * of them takes many reads to find.
+ * The number of reads after which a page ends early. Alerts of one user that are far apart in the stream take many
+ * reads to find.
  */
 const pageReadsMax = 1_000
-/** The longest wait for the judges to reach a sequence. */
+/** The longest time that a reader waits until the judges have reached a sequence of the journal. */
 export const throughWaitMax = Duration.seconds(5)
-/** While readers wait, the positions of the judges are read this often for all of them. */
+/** The time for which the positions of the shards that were read last are used for all readers that wait. */
 const positionsGood = Duration.millis(50)
 
-/** An alert, and when a judge stored it. */
+/** An alert, with the time at which it was stored. */
 export interface StoredAlert {
   readonly alert: Alert
-  /** When the broker stored the alert, in milliseconds since 1970. */
+  /** The time at which the broker stored the alert, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
-/** The start of a page: `taken` alerts of the message at `sequence` are on newer pages, and so are all newer messages. */
+/**
+ * The start of a page of alerts. `taken` alerts of the message at `sequence`, and all newer messages, are on newer
+ * pages.
+ */
 export interface AlertCursor {
   readonly sequence: number
   readonly taken: number
 }
 
 export interface AlertPage {
-  /** The alerts of the page, newest first. */
+  /** The alerts on the page, newest first. */
   readonly alerts: ReadonlyArray<StoredAlert>
-  /** The start of the next page; missing on the last page. */
+  /** The cursor at which the next page starts; missing on the last page. */
   readonly next?: AlertCursor
 }
 
-/** The judges have not reached a sequence of the journal in time. */
+/** Fails the wait of a reader: the judges did not reach a sequence of the journal in time. */
 export class NotJudged extends Schema.TaggedError<NotJudged>()("NotJudged", {
   through: Schema.Number,
   completeThrough: Schema.Number
@@ -51,7 +54,10 @@ export class NotJudged extends Schema.TaggedError<NotJudged>()("NotJudged", {
 
 type ReadFailure = BrokerUnavailable | BrokerRefused
 
-/** Returns the alerts of a message, newest first. An unreadable message, which somebody wrote by hand, has none. */
+/**
+ * Returns the alerts of a message, newest first. Returns an empty list for a message that cannot be read, because
+ * somebody wrote it by hand.
+ */
 const alertsIn = (text: string): ReadonlyArray<Alert> =>
   Result.getOrElse(
     Result.try(() => decodeAlerts(text).toReversed()),
@@ -60,7 +66,7 @@ const alertsIn = (text: string): ReadonlyArray<Alert> =>
 
 /**
  * Makes the effect that returns the sequence of the journal up to which all purchases are judged. A shard without a
- * position has nothing to judge before the first rule of all.
+ * position has nothing to judge before the first rule that any user made.
  */
 const makeCompleteThrough = Effect.gen(function* () {
   const log = yield* AlertLog

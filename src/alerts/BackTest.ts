@@ -12,10 +12,13 @@ import { KeptRuns } from "./KeptRuns.ts"
 
 /** The most back-tests that an edge runs at once. */
 export const backTestsMax = 2
-/** The time after which a back-test does not count any more, even if its caller takes no lines. */
+/** The time after which a back-test no longer counts towards the bound, even if its caller has not taken all lines. */
 const countedMax = Duration.times(backTestTimeMax, 3)
 
-/** This edge runs as many back-tests as it may. Another edge may have room. */
+/**
+ * Fails a request for a back-test, because this edge runs {@link backTestsMax} back-tests already. Another edge may
+ * have room.
+ */
 export class BackTestsBusy extends Schema.TaggedError<BackTestsBusy>()("BackTestsBusy", {}) {
   override get message() {
     return `this edge runs ${backTestsMax} back-tests already`
@@ -23,27 +26,30 @@ export class BackTestsBusy extends Schema.TaggedError<BackTestsBusy>()("BackTest
 }
 
 export interface BackTestRequest {
-  /** The user whose rule it is. */
+  /** The user who owns the rule. */
   readonly owner: string
   readonly rule: StoredRule
   /** The rule judges commits that were stored at `from` or later, and before `to`, in milliseconds since 1970. */
   readonly from: number
-  /** Without `to` the range ends with the newest commit. */
+  /**
+   * The end of the judged time, in milliseconds since 1970. If `to` is `undefined`, the back-test ends with the newest
+   * commit.
+   */
   readonly to: number | undefined
-  /** The place that an earlier request has reached. */
+  /** The place that an earlier request of this back-test has reached; `undefined` for the first request. */
   readonly after: FeedPlace | undefined
 }
 
-/** A back-test that runs. `close` has to be called at its end; further calls do nothing. */
+/** A back-test that runs. The caller has to call `close` once at the end; further calls of `close` do nothing. */
 export interface OpenBackTest {
-  /** Judges the next purchases, as {@link BackTestRun} does. */
+  /** Judges the next purchases, and returns their alerts, as {@link BackTestRun} does. */
   readonly next: BackTestRun["next"]
-  /** Returns the end of the request. After that, `next` must not be used. */
+  /** Returns how the request ended. After a call of `end`, `next` must not be used. */
   readonly end: () => BackTestEnd
   readonly close: () => void
 }
 
-/** Says how often a rule would have been met by purchases of the past. */
+/** Finds the alerts that a rule would have given for purchases of the past. */
 export class BackTest extends Context.Service<
   BackTest,
   {
@@ -72,7 +78,7 @@ export class BackTest extends Context.Service<
           if (isOpen) running -= 1
           isOpen = false
         }
-        // A caller that takes no lines holds its connection, and must not hold the place of others.
+        // A caller that takes no lines keeps its connection open, but must not keep other callers from a back-test.
         const timer = setTimeout(close, Duration.toMillis(countedMax))
         return close
       }

@@ -12,22 +12,24 @@ import { Judgement, type PlacedRevision } from "../rules/Judgement.ts"
 import { encodeRuleSet, type StoredRule } from "../rules/RuleSet.ts"
 import { BackTestWindows, type WindowTooLong } from "./BackTestWindows.ts"
 
-/** The number of revisions after which a request ends, and the time. The next request goes on. */
+/**
+ * The number of revisions, and the time, after which a request of a back-test ends. The next request continues there.
+ */
 export const backTestRevisionsMax = 20_000
 export const backTestTimeMax = Duration.seconds(10)
-/** The bounds of a request. Tests replace them. */
+/** The bounds of one request of a back-test. Tests replace these bounds. */
 export const BackTestBounds = Context.Reference<{ readonly revisionsMax: number; readonly timeMax: Duration.Duration }>(
   "purchases/alerts/BackTestBounds",
   { defaultValue: () => ({ revisionsMax: backTestRevisionsMax, timeMax: backTestTimeMax }) }
 )
-/** The most revisions whose windows are read at once. A request ends between two such parts. */
+/** The most revisions whose windows are read at once, as one part. A request ends between two parts. */
 const partRevisionsMax = 32
 
 /** The revisions that a back-test judges. */
 export interface BackTestRange {
-  /** The place after which the first revision comes. */
+  /** The first judged revision is the next one behind this place. */
   readonly after: FeedPlace
-  /** The sequence of the journal before which the last revision comes. */
+  /** The last judged revision is before this sequence of the journal. */
   readonly end: number
   /** Returns the next revisions after a place; an empty list at the end of the ledger. */
   readonly pageAfter: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerFailure | NotCurrent>
@@ -35,23 +37,26 @@ export interface BackTestRange {
 
 export type BackTestFailure = BrokerFailure | NotCurrent | WindowTooLong
 
-/** The end of a request. */
+/** How a request of a back-test ended. */
 export interface BackTestEnd {
   readonly matches: number
-  /** The number of purchases that the request has looked at. */
+  /** The number of purchases that the request has judged. */
   readonly purchases: number
-  /** The place after which the next request goes on; missing if everything is judged. */
+  /** The place behind which the next request continues; missing if all purchases of the range are judged. */
   readonly next?: FeedPlace
 }
 
-/** Returns a revision of the journal; `undefined` if somebody wrote the line by hand and it cannot be read. */
+/**
+ * Decodes a revision of the journal. Returns `undefined` for a line that cannot be read, because somebody wrote it by
+ * hand.
+ */
 const placedOf = ({ userToken, place, text }: FeedMessage): PlacedRevision | undefined =>
   Result.getOrElse(
     Result.try(() => ({ ...place, userId: decodeToken(userToken), revision: decodeRevision(text) })),
     () => undefined
   )
 
-/** Makes the judgement of a single rule, as if the rule had stood before all purchases, and been switched on. */
+/** Makes the judgement of a single rule, as if the rule had been switched on before all purchases. */
 const judgementOf = (owner: string, stored: StoredRule): Judgement => {
   const judgement = new Judgement()
   const rule = { ...stored.rule, enabled: true }
@@ -59,10 +64,10 @@ const judgementOf = (owner: string, stored: StoredRule): Judgement => {
   return judgement
 }
 
-/** What a back-test needs. */
+/** The rule that a back-test judges by, and the range of revisions that it judges. */
 export interface BackTestTask {
   readonly chain: Pick<(typeof CommitChain)["Service"], "at">
-  /** The user whose rule it is. */
+  /** The user who owns the rule. */
   readonly owner: string
   readonly rule: StoredRule
   readonly range: BackTestRange
@@ -91,8 +96,8 @@ export class BackTestRun {
   }
 
   /**
-   * Begins the next request, at the place that this run has reached. The window states stay, so that the request need
-   * not read them again. `range` may end later than the range before.
+   * Begins the next request at the place that this run has reached. The window states stay in memory, so that the
+   * request need not load them again. `range` may end later than the range of the request before.
    */
   goOn(range: BackTestRange): void {
     this.range = range
@@ -105,7 +110,7 @@ export class BackTestRun {
     this.isComplete = false
   }
 
-  /** The end of the request, as of now. */
+  /** How the request ends if it ends now. */
   get end(): BackTestEnd {
     const { matches, purchases } = this
     return this.isComplete ? { matches, purchases } : { matches, purchases, next: this.reached }
@@ -113,7 +118,7 @@ export class BackTestRun {
 
   /**
    * Judges the next revisions, and returns their alerts. Returns `undefined` at the end of the range or of the request.
-   * The first call judges something, whatever time it takes, so that each request makes progress.
+   * The first call judges some revisions even if the time is over, so that each request makes progress.
    */
   readonly next: Effect.Effect<ReadonlyArray<Alert> | undefined, BackTestFailure> = Effect.gen(
     { self: this },
@@ -156,7 +161,8 @@ export class BackTestRun {
     this.page = this.page.slice(part.length)
     this.revisions += part.length
     this.matches += matches
-    // A page ends with a whole commit. A place at its last line would read the commit again.
+    // A page ends with a whole commit. A place at the last line of a commit would make the next request read the commit
+    // again.
     if (last !== undefined) this.reached = this.page.length === 0 ? behindCommit(last.place.sequence) : last.place
   }
 }

@@ -9,19 +9,22 @@ import type { Alert } from "../rules/Alert.ts"
 import { type Judgement, type PlacedRevision, revisionBefore } from "../rules/Judgement.ts"
 import { UserWindows } from "../rules/UserWindows.ts"
 
-/** The most earlier revisions of one account that are read for a window. */
+/** The most earlier revisions of one account that are read for one window. */
 export const windowRevisionsMax = 100_000
 /**
- * The most purchases in the window states of a back-test. Above that number the states of the longest unused users are
- * dropped, and are read again.
+ * The most purchases in the window states of a back-test. Above this number of purchases, the states of the longest
+ * unused users are dropped, and are read again when they are needed.
  */
 const windowEntriesMax = 1_000_000
-/** A user without states takes memory as well. */
+/** The memory that a user takes besides the purchases in the window states, as a number of purchases. */
 const userEntries = 4
-/** The most revisions of one account that are read at once. The first reads are few, because most windows are short. */
+/**
+ * The most revisions of one account that are read at once. The first reads of a window are few, because most windows
+ * are short.
+ */
 const readsAtOnceMin = 2
 
-/** The window of a rule has more revisions than a back-test reads. */
+/** Fails a back-test, because a window of the rule has more than {@link windowRevisionsMax} revisions. */
 export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTooLong", { userId: Schema.String }) {
   override get message() {
     return `the window of the rule has more than ${windowRevisionsMax} revisions of user ${this.userId}`
@@ -31,13 +34,13 @@ export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTo
 const missing = (sequence: number) =>
   new BrokerUnavailable({ operation: "read the journal", reason: `the revision at ${sequence} is missing` })
 
-/** The window states of a back-test. A state is read from the earlier revisions of its account. */
+/** The window states of a back-test. Each window state is read from the earlier revisions of its account. */
 export class BackTestWindows {
-  /** The number of revisions that were read for states since the caller set it to 0. */
+  /** The number of revisions that were read for window states since the caller set this number to 0. */
   revisionsRead = 0
   private readonly chain: Pick<(typeof CommitChain)["Service"], "at">
   private readonly judgement: Judgement
-  // A map keeps the order in which its keys were set, so the longest unused user comes first.
+  // A `Map` keeps the order in which its keys were set, so the longest unused user comes first.
   private readonly byUser = new Map<string, UserWindows>()
   private entries = 0
 
@@ -46,7 +49,7 @@ export class BackTestWindows {
     this.judgement = judgement
   }
 
-  /** Returns the windows of a user with every state that the judgement of a revision needs. */
+  /** Returns the windows of a user, with every window state that is needed to judge a revision. */
   readonly ready = Effect.fnUntraced(
     { self: this },
     function* (
@@ -65,7 +68,7 @@ export class BackTestWindows {
     }
   )
 
-  /** Returns the alerts of a revision, and takes its purchases into the states. */
+  /** Returns the alerts of a revision, and adds the purchases of the revision to the window states. */
   readonly judge = Effect.fnUntraced(
     { self: this },
     function* (
@@ -80,7 +83,7 @@ export class BackTestWindows {
     }
   )
 
-  /** Drops the states of the longest unused users while the states take too much memory. */
+  /** Drops the window states of the longest unused users until the other states are within the bound. */
   forget(): void {
     for (const [userId, { room }] of this.byUser) {
       if (this.entries <= windowEntriesMax) return
@@ -100,8 +103,8 @@ export class BackTestWindows {
   }
 
   /**
-   * Returns the purchases of the revisions before `placed`, newest first. The last purchase is the newest one that was
-   * stored at or before `since`, or the account's first one.
+   * Returns the purchases of the revisions before `placed`, newest first. The list ends with the newest purchase that
+   * was stored at or before `since`, or with the account's first purchase.
    */
   private readonly purchasesSince = Effect.fnUntraced(
     { self: this },

@@ -4,18 +4,24 @@ import { encodeRule } from "../rules/Rule.ts"
 import type { StoredRule } from "../rules/RuleSet.ts"
 import type { BackTestRun } from "./BackTestRun.ts"
 
-/** The most runs that an edge keeps between two requests of a back-test, and how long it keeps one. */
+/** The most runs of back-tests that an edge keeps between two requests, and the time for which the edge keeps a run. */
 const runsKeptMax = 2
 const keptMax = Duration.seconds(30)
 
-/** Names what a run judges, and how far it is. Runs with one key are interchangeable. */
+/**
+ * Names the rule that a run judges by, and the place that the run has reached. Runs with the same key are
+ * interchangeable.
+ */
 export interface RunKey {
   readonly owner: string
   readonly rule: StoredRule
   readonly place: FeedPlace
 }
 
-/** Returns the text of a key. Behind a whole commit comes line 0 of the next sequence, so both have one text. */
+/**
+ * Returns the text of a key. The place behind a whole commit and the place at line 0 of the next sequence are equal, so
+ * both have the same text.
+ */
 const textOf = ({ owner, rule: { number, rule }, place }: RunKey): string => {
   const { sequence, line } = Number.isFinite(place.line) ? place : { sequence: place.sequence + 1, line: 0 }
   return JSON.stringify([owner, number, encodeRule(rule), encodeFeedPlace({ sequence, line })])
@@ -27,18 +33,18 @@ interface Kept {
 }
 
 /**
- * Keeps runs between the requests of a back-test, with their window states. A request whose run is not kept gives the
- * same alerts, and reads the states again.
+ * Keeps the runs of back-tests between two requests, with the window states of the runs. A request whose run is not
+ * kept finds the same alerts, but reads the window states again.
  */
 export class KeptRuns {
   private readonly runs = new Map<string, Kept>()
 
-  /** Takes the run out that is at a place; `undefined` if it is not kept. */
+  /** Removes the run with a key, and returns it. Returns `undefined` if no run with the key is kept. */
   take(key: RunKey): BackTestRun | undefined {
     return this.remove(textOf(key))
   }
 
-  /** Keeps a run, and drops the oldest if there are too many. */
+  /** Keeps a run. If there are then too many runs, drops the oldest one. */
   keep(key: RunKey, run: BackTestRun): void {
     const text = textOf(key)
     this.remove(text)

@@ -2,18 +2,18 @@ import { Schema } from "effect"
 import type { Rule } from "../rules/Rule.ts"
 import { putRule, removeRule, ruleOf, type RuleSet, RulesFull } from "../rules/RuleSet.ts"
 
-/** The versions that a caller has seen. A change is made only if the rule has one of them. */
+/** The versions of a rule that a caller has seen. `any` stands for every version. */
 export type SeenVersions = "any" | ReadonlyArray<number>
 
-/** The conditions of a change. Without a member there is no condition. */
+/** The conditions under which a rule is changed. If both members are missing, the change has no condition. */
 export interface Precondition {
-  /** The rule has to have one of these versions. With `any` it has to exist. */
+  /** The change is made only if the rule has one of these versions. With `any`, the rule has to exist. */
   readonly has?: SeenVersions | undefined
-  /** The rule must not have one of these versions. With `any` it must not exist. */
+  /** The change is made only if the rule has none of these versions. With `any`, the rule must not exist. */
   readonly hasNot?: SeenVersions | undefined
 }
 
-/** The rule has another version than the caller asked for. Nothing was changed. */
+/** Refuses a change, because the rule has another version than the caller asked for. The rule was not changed. */
 export class OtherVersion extends Schema.TaggedError<OtherVersion>()("OtherVersion", {
   ruleId: Schema.String,
   /** The version of the rule; `undefined` if the user has no rule of this id. */
@@ -26,7 +26,7 @@ export class OtherVersion extends Schema.TaggedError<OtherVersion>()("OtherVersi
   }
 }
 
-/** There is no room for the rule. Nothing was changed. */
+/** Refuses a new rule, because the bound on the number of rules is reached. The rule was not stored. */
 export class NoRoomForRule extends Schema.TaggedError<NoRoomForRule>()("NoRoomForRule", {
   reason: Schema.String
 }) {
@@ -35,14 +35,17 @@ export class NoRoomForRule extends Schema.TaggedError<NoRoomForRule>()("NoRoomFo
   }
 }
 
-/** The user has no rule of this id. Nothing was changed. */
+/** Refuses a change, because the user has no rule with this id. */
 export class RuleMissing extends Schema.TaggedError<RuleMissing>()("RuleMissing", { ruleId: Schema.String }) {
   override get message() {
     return `there is no rule ${this.ruleId}`
   }
 }
 
-/** Other changes of rules came first, again and again. Nothing was changed, and the same change later may succeed. */
+/**
+ * Fails a change, because other changes of the user's rules came first at every attempt. The same change may succeed
+ * later.
+ */
 export class RulesBusy extends Schema.TaggedError<RulesBusy>()("RulesBusy", { reason: Schema.String }) {
   override get message() {
     return this.reason
@@ -55,7 +58,9 @@ export type RuleRefusal = OtherVersion | NoRoomForRule | RuleMissing
 const includes = (seen: SeenVersions, version: number | undefined): boolean =>
   version !== undefined && (seen === "any" || seen.includes(version))
 
-/** Returns why a change of the rule may not be made under a condition, or `undefined` if the condition holds. */
+/**
+ * Returns the reason why a change of the rule is refused under a condition. Returns `undefined` if the condition holds.
+ */
 const refusalBy = ({ has, hasNot }: Precondition, set: RuleSet, ruleId: string): OtherVersion | undefined => {
   const version = ruleOf(set, ruleId)?.version
   const isMet = (has === undefined || includes(has, version)) && (hasNot === undefined || !includes(hasNot, version))
@@ -63,15 +68,15 @@ const refusalBy = ({ has, hasNot }: Precondition, set: RuleSet, ruleId: string):
 }
 
 /**
- * Returns whether the caller may have made this change itself, and lost the answer: the rule is as it shall be, and is
- * newer than a version that the caller has seen.
+ * Returns whether the caller may have made this change before, without receiving the answer. This is so if the rule
+ * already is as the caller wants, and is newer than a version that the caller has seen.
  */
 const isOwnRepeat = ({ has, hasNot }: Precondition, changed: RuleSet, set: RuleSet, version = 0): boolean =>
   hasNot === undefined && changed === set && Array.isArray(has) && has.some((seen) => seen < version)
 
 /**
- * Returns the set with the rule under the id, or why the rule is refused. Returns the same set if the set has the rule
- * already. `rulesInAll` is the number of rules of all users, as far as the caller knows.
+ * Returns the set of rules with the rule under the id, or the reason why the rule is refused. Returns the given set
+ * itself if the set has the rule already. `rulesInAll` is the number of rules of all users, as far as the caller knows.
  */
 export const changeByPut = (
   set: RuleSet,
@@ -87,7 +92,7 @@ export const changeByPut = (
   return refusal
 }
 
-/** Returns the set without the rule, or why the rule is not removed. */
+/** Returns the set of rules without the rule, or the reason why the rule is not removed. */
 export const changeByRemove = (
   set: RuleSet,
   ruleId: string,

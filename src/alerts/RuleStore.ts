@@ -22,38 +22,43 @@ import {
 } from "./RuleChange.ts"
 import { RulesInAll } from "./RulesInAll.ts"
 
-/** The most attempts of one change. Each attempt that fails has lost a compare-and-set to another change. */
+/** The most attempts to store one change of rules. A failed attempt lost its compare-and-set to another change. */
 export const changeAttemptsMax = 5
-/** The longest wait before the second attempt. This bound doubles with each further attempt. */
+/** The longest wait before the second attempt. The longest wait doubles with each further attempt. */
 const retryWaitMilliseconds = 10
-/** The changes of a user go through one lane of an edge, one after the other. The users share this many lanes. */
+/**
+ * The number of lanes for changes of rules at an edge. All changes of one user go through one lane, one after the
+ * other.
+ */
 const lanesMax = 64
-/** The longest wait of a change for its turn in its lane. */
+/** The longest time that a change of rules waits in its lane. */
 const turnWaitMax = Duration.seconds(5)
 
-/** The rules of a user, and the sequence of the journal at which they stand. */
+/** The rules of a user, with the sequence of the journal at which the rules were stored. */
 export interface StoredRules {
-  /** The sequence of the newest value; 0 before the user's first rule. */
+  /** The sequence of the newest value with the user's rules; 0 before the user's first rule. */
   readonly sequence: number
   readonly set: RuleSet
 }
 
-/** A rule that is in force, or switched off. */
+/** A rule as it is stored after a put. */
 export interface PutRule {
   readonly rule: StoredRule
-  /** The sequence of the user's newest value. Purchases with a higher sequence are judged by the rule. */
+  /**
+   * The sequence of the newest value with the user's rules. Purchases with a higher sequence are judged by the rule.
+   */
   readonly sequence: number
   /** Whether the user had no rule of this id before. */
   readonly isNew: boolean
 }
 
 type ReadFailure = BrokerUnavailable | BrokerRefused
-/** The failures that every change of rules may have. After `OutcomeUnknown` the change may be stored. */
+/** The failures that every change of rules may have. After `OutcomeUnknown` the change may be stored or not. */
 export type ChangeFailure = ReadFailure | OutcomeUnknown | OtherVersion | RulesBusy
 
 const nothingStored: StoredRules = { sequence: 0, set: emptyRuleSet }
 
-/** Turns an unknown outcome into `BrokerUnavailable`, because a read that was not answered has changed nothing. */
+/** Turns an unknown outcome of a read into `BrokerUnavailable`, because a read changes nothing. */
 const reading = <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, ReadFailure> =>
   Effect.mapError(asked, (failure) =>
     failure._tag === "OutcomeUnknown"
@@ -68,8 +73,8 @@ const numbered = ({ changes, rules }: RuleSet, sequence: number): RuleSet => ({
 })
 
 /**
- * Makes a function that runs the changes of one user one after the other. Then changes of an edge do not lose their
- * compare-and-set to each other. Fails if the turn of a change does not come in time.
+ * Makes a function that runs the changes of one user one after the other. So no change loses its compare-and-set to
+ * another change of the same edge. Fails a change that waits longer than {@link turnWaitMax}.
  */
 const makeLanes = () => {
   const lanes = Array.from({ length: lanesMax }, () => Semaphore.makeUnsafe(1))
@@ -90,15 +95,17 @@ const makeLanes = () => {
     })
 }
 
-/** The rules of users. Each read comes from the leader of the journal, and each change is a compare-and-set. */
+/**
+ * The rules of users. Reads of rules come from the leader of the journal. Each change of rules is a compare-and-set.
+ */
 export class RuleStore extends Context.Service<
   RuleStore,
   {
-    /** Returns the rules of a user, with everything that was acknowledged before. */
+    /** Returns the rules of a user, with every change that was acknowledged before the call. */
     readonly read: (userId: string) => Effect.Effect<StoredRules, ReadFailure>
     /**
-     * Puts a rule under an id. Stores nothing if the user has the same rule already. After `OutcomeUnknown` the rule
-     * may be stored; the same call again makes it sure.
+     * Puts a rule under an id. Stores nothing if the user has the same rule under the id already. After
+     * `OutcomeUnknown` the rule may be stored or not; the same call again stores it for sure.
      */
     readonly put: (
       userId: string,
@@ -128,7 +135,10 @@ export class RuleStore extends Context.Service<
             : { sequence: value.sequence, set: decodeRuleSet(value.text, value.sequence) }
         )
 
-      /** Stores what `decide` makes of the newest rules. Decides again after each lost compare-and-set. */
+      /**
+       * Stores the set that `decide` makes of the user's newest rules. Calls `decide` again after each lost
+       * compare-and-set.
+       */
       const change = Effect.fnUntraced(function* <Refusal extends RuleRefusal>(
         userToken: string,
         decide: (set: RuleSet, rulesInAll: number) => RuleSet | Refusal

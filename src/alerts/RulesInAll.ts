@@ -1,18 +1,22 @@
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { RuleCounts } from "../nats/RuleCounts.ts"
 
-/** A count counts for this time. A judge that ended tells no further count. */
+/** The time for which a judge's count of rules is used. A judge that ended sends no further count. */
 const countMilliseconds = Duration.toMillis(Duration.seconds(30))
 
 /**
- * The number of rules of all users that are switched on, as far as judges have told. It is 0 while no judge tells. The
- * bound of all users together is checked against this number, so that rules on their way may pass the bound.
+ * Returns the number of switched-on rules of all users, as the judges have told it; 0 if no judge has told a number.
+ * The bound on the rules of all users is checked against this number. So rules that no judge has read yet may exceed
+ * the bound.
  */
 export const RulesInAll = Context.Reference<Effect.Effect<number>>("purchases/alerts/RulesInAll", {
   defaultValue: () => Effect.succeed(0)
 })
 
-/** Counts the rules by the counts of judges. A judge that catches up tells too few, so that the highest count is used. */
+/**
+ * Provides the highest number of rules that a judge has told. A judge that has not read the whole journal tells too low
+ * a number.
+ */
 export const rulesInAllLayer = Layer.effect(
   RulesInAll,
   Effect.gen(function* () {

@@ -2,7 +2,7 @@ import { Clock, Duration, Effect } from "effect"
 import { AlertRetention } from "../nats/AlertRetention.ts"
 
 export interface AlertJanitorSettings {
-  /** The wait between two cleanings. */
+  /** The wait between two removals of old alerts. */
   readonly every: Duration.Duration
   /** The time for which alerts are kept. */
   readonly retention: Duration.Duration
@@ -16,7 +16,7 @@ export const cleanAlerts = Effect.fnUntraced(function* ({ retention }: AlertJani
   yield* removeOldPositions
 })
 
-/** Cleans again and again for ever, while `isMine` returns `true`. A failure is logged. */
+/** Removes old alerts and old positions again and again, while `isMine` returns `true`. Logs a failure, and goes on. */
 export const alertJanitor = (settings: AlertJanitorSettings, isMine: () => boolean) =>
   Effect.suspend(() => (isMine() ? cleanAlerts(settings) : Effect.void)).pipe(
     Effect.catch((failure) => Effect.logWarning("could not remove old alerts", failure.message)),

@@ -11,10 +11,10 @@ import type { Outbox } from "./Outbox.ts"
 import type { WindowCache } from "./WindowCache.ts"
 import type { LoadWindows } from "./WindowLoader.ts"
 
-/** The most revisions that are decoded at once. Their windows are loaded together. */
+/** The most revisions that a judge decodes at once. The windows for these revisions are loaded together. */
 const revisionsAtOnceMax = 64
 
-/** The parts of a judge in one shard. All of them are dropped when a commit of the judge fails. */
+/** The objects with which a judge judges one shard. When the judge begins the shard again, it makes new objects. */
 export interface ShardParts {
   readonly shard: number
   readonly shards: number
@@ -22,13 +22,14 @@ export interface ShardParts {
   readonly windows: WindowCache
   readonly load: LoadWindows
   readonly outbox: Outbox
-  /** Called for each judged revision with its number of alerts. */
+  /** Called for each judged revision, with the number of alerts of the revision. */
   readonly counted: (alerts: number) => void
 }
 
 /**
- * Returns the alerts of a revision as messages: one message for each purchase and owner. Purchases are in their order,
- * and owners in the order of the first of their rules. So the order does not depend on the judge.
+ * Returns the alerts of a revision as messages: one message for each purchase and owner. The messages are in the order
+ * of the purchases. The messages of one purchase are in the order of each owner's first rule. So every judge finds the
+ * same order of messages.
  */
 function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
   for (const ofPurchase of Map.groupBy(alerts, ({ index }) => index).values()) {
@@ -38,7 +39,10 @@ function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
   }
 }
 
-/** Returns the revisions of a commit that rules of a shard look at, in the order of the lines. */
+/**
+ * Returns the revisions of a commit that belong to users of the shard, and to users whom a rule is about. The revisions
+ * are in the order of the lines.
+ */
 function* revisionsOf(
   commit: string,
   sequence: number,
@@ -64,7 +68,10 @@ function* listsOf<A>(all: Iterable<A>, length: number): Generator<ReadonlyArray<
   if (list.length > 0) yield list
 }
 
-/** Judges the revisions of a commit, and adds their messages to the outbox. Waits while the outbox is full. */
+/**
+ * Judges the revisions of a commit, and adds a message for each alert found to the outbox. Waits while the outbox is
+ * full.
+ */
 export const judgeCommit = Effect.fnUntraced(function* (
   parts: ShardParts,
   commit: string,

@@ -8,7 +8,7 @@ import { JudgeMembership } from "./JudgeMembership.ts"
 import { ShardProgress } from "./ShardProgress.ts"
 import { runShard } from "./ShardRun.ts"
 
-/** Judges the shards of this judge, each in one run after another. */
+/** Judges the shards of this judge. In each shard, a new run begins when the run before has ended. */
 export class Judge extends Context.Service<
   Judge,
   {

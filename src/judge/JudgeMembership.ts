@@ -9,7 +9,7 @@ export interface JudgeMembershipSettings {
   readonly judge: string
   /** The wait between two signs of life. */
   readonly heartbeat: Duration.Duration
-  /** A judge that was not heard for this long counts as gone. */
+  /** A judge that sent no sign of life for this time counts as gone. */
   readonly lease: Duration.Duration
 }
 
@@ -17,9 +17,9 @@ export interface JudgeMembershipSettings {
 const introductionWait = Duration.millis(250)
 
 /**
- * Says which shards this judge should judge, by the signs of life of all judges. The answer can be wrong. Then two
- * judges want the same shard, or no judge wants it for a while. The position of the shard keeps both cases safe, so
- * that they only cost time.
+ * Says which shards this judge should judge, by the signs of life of all judges. If the judges disagree, two judges
+ * want the same shard, or no judge wants the shard for a while. A disagreement of the judges only costs time, because
+ * each batch of alerts expects the shard's stored position.
  */
 export class JudgeMembership extends Context.Service<
   JudgeMembership,
@@ -42,7 +42,8 @@ export class JudgeMembership extends Context.Service<
         const clock = yield* Clock.Clock
         const fork = yield* forkInScope()
         const now = () => clock.currentTimeMillisUnsafe()
-        // Later processes under the same name begin later.
+        // The number of an instance is the time at which the process began. So a later process of the same name has a
+        // higher number.
         const instance = now()
         const leaseMilliseconds = Duration.toMillis(leaseTime)
         const lease = new Lease({ worker: judge, instance, partitions: shards, leaseMilliseconds })
@@ -61,7 +62,7 @@ export class JudgeMembership extends Context.Service<
           reassign()
           if (sign.isLeaving) known.delete(sign.judge)
           else if (sign.judge !== judge && !known.has(sign.judge)) {
-            // A judge that begins has heard nobody.
+            // A judge that begins has heard no sign of this judge, so this judge sends one.
             known.add(sign.judge)
             fork(announce)
           }
@@ -70,7 +71,7 @@ export class JudgeMembership extends Context.Service<
         yield* broker.onReconnect(() => lease.forgive(now()))
         yield* announce
 
-        // A process that was stopped for longer than this did not hear the other judges.
+        // A process that stood still for longer than this time did not hear the other judges.
         const stoodStillMilliseconds = Duration.toMillis(heartbeat) + leaseMilliseconds / 2
         const beat = Effect.gen(function* () {
           const before = now()

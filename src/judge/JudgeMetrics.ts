@@ -5,7 +5,7 @@ import { AlertStream } from "../nats/AlertStream.ts"
 import { Judge } from "./Judge.ts"
 import { rulesRead } from "./RuleCountReport.ts"
 
-/** Sets the gauges of a judge when its metrics are asked for. */
+/** Sets the gauges of a judge each time that the judge's metrics are read. */
 export const judgeMetricsLayer = Layer.effectDiscard(
   Effect.gen(function* () {
     const judge = yield* Judge

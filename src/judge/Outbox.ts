@@ -2,13 +2,13 @@ import { Latch } from "effect"
 import type { AlertPosition } from "../protocol/AlertPosition.ts"
 import { type AlertMessage, alertBytesMax, alertMessagesMax } from "../nats/AlertStream.ts"
 
-/** A message that waits, with its place: its number among the messages of one commit, from 1. */
+/** A message of alerts that waits in the outbox. `number` counts the messages of one commit, from 1. */
 interface Waiting extends AlertMessage {
   readonly sequence: number
   readonly number: number
 }
 
-/** The messages of one batch, and the position that covers them. */
+/** The messages of one batch, and the position of the shard that is stored with the messages. */
 export interface Batch {
   readonly messages: ReadonlyArray<AlertMessage>
   readonly position: AlertPosition
@@ -26,24 +26,27 @@ const isSame = (one: AlertPosition, other: AlertPosition): boolean =>
   one.through === other.through && one.messages === other.messages
 
 /**
- * The messages of one shard that are judged and not stored, in the order of the journal. It stands between the fold,
- * which adds messages, and the writer, which takes batches.
+ * The messages with alerts of one shard that are found and not stored, in the order of the journal. The outbox stands
+ * between the fold, which adds messages, and the writer, which takes batches of messages.
  */
 export class Outbox {
   private readonly bounds: BatchBounds
   private waiting: Array<Waiting> = []
   private waitingBytes = 0
   private taken: AlertPosition
-  /** The sequence up to which everything is judged and all messages are added. */
+  /** The sequence of the journal up to which all purchases are judged and all messages were added to the outbox. */
   private judgedThrough: number
-  /** The messages of the commit in hand that were added, or were stored before this judge began. */
+  /**
+   * The commit that is being judged. `added` counts the messages of the commit that were added, or were stored before
+   * this judge began.
+   */
   private inHand: { readonly sequence: number; added: number }
   private readonly storedBefore: AlertPosition
-  /** Open while a whole commit has messages that wait, and while the outbox is full. */
+  /** The latch is open while messages of a whole commit wait, and while the outbox is full. */
   readonly hasMessages = Latch.makeUnsafe(false)
-  /** Open while the position can move. */
+  /** The latch is open while the position of the shard can move. */
   readonly hasProgress = Latch.makeUnsafe(false)
-  /** Open while a message may be added. */
+  /** The latch is open while a message may be added to the outbox. */
   readonly hasRoom = Latch.makeUnsafe(true)
 
   /** Makes an outbox that continues behind a stored position. */
@@ -55,7 +58,7 @@ export class Outbox {
     this.inHand = { sequence: stored.through + 1, added: stored.messages }
   }
 
-  /** Begins the messages of a commit. Returns the number of its messages that are stored already. */
+  /** Begins the messages of a commit. Returns the number of messages of the commit that are stored already. */
   begin(sequence: number): number {
     const { through, messages } = this.storedBefore
     const stored = sequence === through + 1 ? messages : 0
@@ -63,7 +66,7 @@ export class Outbox {
     return stored
   }
 
-  /** Adds the next message of the commit in hand. */
+  /** Adds the next message of the commit that is being judged. */
   add(message: AlertMessage): void {
     const { sequence } = this.inHand
     this.inHand.added += 1
@@ -75,13 +78,16 @@ export class Outbox {
     this.openProgress()
   }
 
-  /** Takes note that everything up to a sequence is judged, and that all of its messages were added. */
+  /**
+   * Takes note that the journal is judged up to a sequence, and that all messages with alerts up to the sequence were
+   * added.
+   */
   judged(sequence: number): void {
     this.judgedThrough = sequence
     if (!isSame(this.position(), this.taken) || this.waiting.length > 0) this.openProgress()
   }
 
-  /** Takes the next batch. Its position is the newest one if no message waits. */
+  /** Takes the next batch of messages. If no message waits, the batch has only the newest position of the shard. */
   take(): Batch {
     const { messagesMax, bytesMax } = this.bounds
     let bytes = 0
@@ -107,7 +113,7 @@ export class Outbox {
     if (this.waiting.length > 0) this.hasMessages.openUnsafe()
   }
 
-  /** Returns the position that covers everything except the messages that wait. */
+  /** Returns the position up to which no message waits in the outbox. */
   private position(): AlertPosition {
     const [next] = this.waiting
     if (next !== undefined) return { through: next.sequence - 1, messages: next.number - 1 }

@@ -7,7 +7,9 @@ import type { ShardProgress } from "./ShardProgress.ts"
 export const rulesRead = (shards: ReadonlyMap<number, ShardProgress>): number =>
   Math.max(0, ...Array.from(shards.values(), ({ rules }) => rules))
 
-/** Tells edges how many rules are switched on, because each judge reads all rules anyway. */
+/**
+ * Tells the edges how many rules of all users are switched on. Each judge knows the number, because it reads all rules.
+ */
 export const ruleCountLayer = (judge: string, every: Duration.Duration) =>
   Layer.effectDiscard(
     Effect.gen(function* () {

@@ -3,24 +3,27 @@ import type { AlertPosition } from "../protocol/AlertPosition.ts"
 /** A message of the journal that was judged. */
 interface JudgedMessage {
   readonly sequence: number
-  /** When the broker stored the message, in milliseconds since 1970. */
+  /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
-  /** The number of messages behind it in the journal. */
+  /** The number of messages of the journal behind this message. */
   readonly pending: number
 }
 
 /**
- * How far this process is in one shard, for metrics and for people. All times are in milliseconds since 1970. The clock
- * is that of the process.
+ * Holds how far this judge is in one shard, for metrics and for people. All times are in milliseconds since 1970, by
+ * the clock of the judge's process.
  */
 export class ShardProgress {
   private readonly now: () => number
   private newest: JudgedMessage = { sequence: 0, storedAt: 0, pending: 0 }
   /** Whether the alerts of everything in the journal are stored, as far as this process knows. */
   private isComplete = false
-  /** When the shard was complete last, or when this process began. */
+  /** The time at which the alerts of the whole journal were last known to be stored, or at which this process began. */
   private completeAt: number
-  /** When the broker stored the oldest message whose alerts are not stored; `undefined` if no message is in hand. */
+  /**
+   * The time at which the broker stored the oldest message whose alerts are not stored; `undefined` if no message is
+   * being judged.
+   */
   private oldest: number | undefined
   private rulesInForce = 0
 
@@ -29,7 +32,7 @@ export class ShardProgress {
     this.completeAt = now()
   }
 
-  /** The number of rules in force. */
+  /** The number of rules that are in force. */
   get rules(): number {
     return this.rulesInForce
   }
@@ -39,7 +42,7 @@ export class ShardProgress {
     return this.isComplete ? 0 : Math.max(0, this.now() - (this.oldest ?? this.completeAt))
   }
 
-  /** Takes note that there are no rules, and never were. */
+  /** Takes note that no user has ever had a rule, so nothing has to be judged. */
   nothingToJudge(): void {
     this.isComplete = true
   }
@@ -50,7 +53,10 @@ export class ShardProgress {
     this.oldest = undefined
   }
 
-  /** Takes note that the journal is read, with the number of its messages behind the start, and the rules in force. */
+  /**
+   * Takes note that the run reads the journal. `pending` is the number of messages behind the start of the run, and
+   * `rules` the number of rules in force.
+   */
   reading(pending: number, rules: number): void {
     this.rulesInForce = rules
     this.isComplete = pending === 0
@@ -68,14 +74,14 @@ export class ShardProgress {
     this.rulesInForce = rules
   }
 
-  /** Takes note that a position is stored. */
+  /** Takes note that a position of the shard is stored. */
   stored({ through }: AlertPosition): void {
     const { sequence, pending, storedAt } = this.newest
     this.isComplete = through >= sequence && pending === 0
     this.oldest = this.isComplete ? undefined : storedAt
   }
 
-  /** Takes note that the run is over. */
+  /** Takes note that the run of the shard is over. */
   over(): void {
     this.leaveComplete()
   }

@@ -19,14 +19,15 @@ import { ShardState } from "./ShardState.ts"
 import { windowEntriesMax } from "./WindowCache.ts"
 import { makeWindowLoader } from "./WindowLoader.ts"
 
-/** The time between two positions without an alert. */
+/** The time between two stored positions of a shard while no alert is found. */
 const positionEvery = Duration.millis(100)
-/** The time between two looks for the first rules of all. */
+/** The time between two reads of the journal that look for the first rule that any user made. */
 const rulesLookedForEvery = Duration.millis(500)
 
 /**
- * The position of a shard is beyond the end of the journal. The cause is that the journal or the stream of alerts was
- * restored or made anew. If the judge went on, it would skip purchases. So the shard waits for a person.
+ * The position of a shard is beyond the end of the journal. The position is too high because the journal or the stream
+ * of alerts was restored or made anew. If the judge went on, it would skip purchases. So no judge judges the shard
+ * until a person has restored the streams.
  */
 export class PositionBeyondJournal extends Schema.TaggedError<PositionBeyondJournal>()("PositionBeyondJournal", {
   shard: Schema.Number,
@@ -38,9 +39,9 @@ export class PositionBeyondJournal extends Schema.TaggedError<PositionBeyondJour
   }
 }
 
-/** A value of the journal cannot be read, so no judge of this version can judge what follows. */
+/** A value of the journal cannot be read, so no judge of this version can judge the purchases behind the value. */
 export class JournalUnreadable extends Schema.TaggedError<JournalUnreadable>()("JournalUnreadable", {
-  /** The value, for people. */
+  /** The words for the value in a message to people, for example `the commit`. */
   value: Schema.String,
   sequence: Schema.Number,
   reason: Schema.String
@@ -50,13 +51,13 @@ export class JournalUnreadable extends Schema.TaggedError<JournalUnreadable>()("
   }
 }
 
-/** The judge and the shard of a run. */
+/** The name of the judge that makes a run, and the shard that the run judges. */
 export interface ShardIdentity {
   readonly judge: string
   readonly shard: number
 }
 
-/** The reasons for which a run ends. */
+/** The failures that end a run of a shard. */
 export type RunFailure =
   | BrokerFailure
   | CommitConflict
@@ -67,11 +68,11 @@ export type RunFailure =
 
 interface Start {
   readonly position: AlertPosition
-  /** The sequence of the position in the stream of alerts; 0 before the first position. */
+  /** The sequence of the position's message in the stream of alerts; 0 if the shard has no position yet. */
   readonly sequence: number
 }
 
-/** Waits for the first rules of all, and returns their sequence. */
+/** Waits for the first rule that any user makes, and returns the sequence of the rule's value in the journal. */
 const firstRules = Effect.gen(function* () {
   const reader = yield* JudgeReader
   while (true) {
@@ -82,8 +83,9 @@ const firstRules = Effect.gen(function* () {
 })
 
 /**
- * Returns the position at which a run starts. Without a position, nothing is judged before the first rules of all. The
- * end of the journal would not do: purchases between those rules and the first judge would be missed.
+ * Returns the position at which a run starts. If no position is stored, the run starts at the first rule that any user
+ * made. A run that started at the end of the journal would miss the purchases between the first rule and the first
+ * judge.
  */
 const startOf = Effect.fnUntraced(function* (shard: number, progress: ShardProgress) {
   const stored = yield* Effect.flatMap(AlertStream, ({ position }) => position(shard))
@@ -97,7 +99,10 @@ const startOf = Effect.fnUntraced(function* (shard: number, progress: ShardProgr
 
 const reasonOf = (defect: unknown): string => (defect instanceof Error ? defect.message : String(defect))
 
-/** Changes the rules of a user by a value of the journal. Throws `JournalUnreadable` if the value is malformed. */
+/**
+ * Replaces the rules of a user by the rules in a value of the journal. Throws `JournalUnreadable` if the value is
+ * malformed.
+ */
 const changeRules = (judgement: Judgement, { ownerToken, sequence, text }: RulesValue): void => {
   const owner = decodeToken(ownerToken)
   try {
@@ -109,7 +114,7 @@ const changeRules = (judgement: Judgement, { ownerToken, sequence, text }: Rules
 
 const textOf = (payload: Uint8Array): string => Buffer.from(payload).toString()
 
-/** Judges a message of the journal. Takes no note of segments. */
+/** Judges a message of the journal: a commit, or a value with rules. Skips all other messages, for example segments. */
 const judge = (parts: ShardParts, { subject, sequence, payload }: PulledMessage) => {
   if (subject.startsWith(rulesPrefix)) {
     return Effect.sync(() =>
@@ -123,7 +128,7 @@ const judge = (parts: ShardParts, { subject, sequence, payload }: PulledMessage)
     : Effect.void
 }
 
-/** Reads the journal behind the start, and judges it without end. */
+/** Reads the journal behind the start, and judges each message, without end. */
 const fold = Effect.fnUntraced(
   function* (
     { position: { through } }: Start,
@@ -170,8 +175,8 @@ const store = Effect.fnUntraced(function* (
 })
 
 /**
- * Judges a shard from its stored position on, until something fails. Whatever the failure is, nothing of the memory of
- * this run counts afterwards: the next run begins at the stored position again.
+ * Judges a shard from its stored position on, until something fails. After any failure the memory of the run is
+ * dropped, and the next run begins at the stored position.
  */
 export const runShard = Effect.fnUntraced(function* (
   identity: ShardIdentity,

@@ -4,12 +4,12 @@ import { Outbox } from "./Outbox.ts"
 import { WindowCache } from "./WindowCache.ts"
 
 /**
- * Makes the parts of a run that have a state and a bound. This is a reference with a default, so that tests can make
- * smaller parts, and parts with a mistake.
+ * Makes the outbox and the window states of a run, which have a bound. `ShardState` is a reference with a default, so
+ * that tests can set smaller bounds, and can plant mistakes.
  */
 export const ShardState = Context.Reference<{
   readonly outbox: (stored: AlertPosition) => Outbox
-  /** Makes the window states of a shard, with the bound of their entries. */
+  /** Makes the cache of the window states of a shard. `entriesMax` bounds the purchases in all states together. */
   readonly windows: (entriesMax: number) => WindowCache
 }>("purchases/judge/ShardState", {
   defaultValue: () => ({

@@ -2,8 +2,8 @@ import { revisionBefore, type PlacedRevision } from "../rules/Judgement.ts"
 import { UserWindows } from "../rules/UserWindows.ts"
 
 /**
- * The most purchases in the window states of one process, which take 16 to 64 bytes each. Above that number the states
- * of the longest unused users are dropped. A dropped state is read from the journal again.
+ * The most purchases in the window states of one process, which take 16 to 64 bytes each. Above this number of
+ * purchases, the states of the longest unused users are dropped. A dropped state is read from the journal again.
  */
 export const windowEntriesMax = 4_000_000
 
@@ -13,7 +13,7 @@ export const windowEntriesMax = 4_000_000
  */
 export class WindowCache {
   private readonly entriesMax: number
-  // A map keeps the order in which its keys were set, so the longest unused user comes first.
+  // A `Map` keeps the order in which its keys were set, so the longest unused user comes first.
   private readonly byUser = new Map<string, UserWindows>()
   private held = 0
 
@@ -21,12 +21,17 @@ export class WindowCache {
     this.entriesMax = entriesMax
   }
 
-  /** The number of purchases that take memory. A state counts as some purchases more. */
+  /**
+   * The memory of all window states, as a number of purchases. Each state counts as some purchases more than it has.
+   */
   get entries(): number {
     return this.held
   }
 
-  /** Takes the states of a user out of the cache. Returns empty states if it has none of the revision before. */
+  /**
+   * Takes the window states of a user out of the cache. Returns empty states if the cached states do not end with the
+   * user's revision before this one.
+   */
   take(placed: PlacedRevision): UserWindows {
     const found = this.byUser.get(placed.userId)
     if (found !== undefined) {
@@ -37,7 +42,10 @@ export class WindowCache {
     return found?.through === before ? found : new UserWindows(before)
   }
 
-  /** Puts the states of a user back, and drops the states of other users if there are too many. */
+  /**
+   * Puts the window states of a user back. If the cache is then too large, drops the states of the longest unused
+   * users.
+   */
   put(userId: string, windows: UserWindows): void {
     if (windows.room === 0) return
     this.byUser.set(userId, windows)

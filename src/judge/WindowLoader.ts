@@ -6,7 +6,10 @@ import { encodeToken } from "../protocol/Subject.ts"
 import type { PlacedRevision } from "../rules/Judgement.ts"
 import type { UserWindows, WindowNeed } from "../rules/UserWindows.ts"
 
-/** The most revisions of one account that are read at once. The first reads are few, because most windows are short. */
+/**
+ * The most revisions of one account that are read at once. The first reads of a window are few, because most windows
+ * are short.
+ */
 const readsAtOnceMin = 2
 
 /** Loads the window states of a user from the revisions before a revision. */
@@ -17,15 +20,15 @@ export type LoadWindows = (
 ) => Effect.Effect<void, BrokerFailure | LedgerInconsistent>
 
 /**
- * Makes the loader of window states. Revisions never change, so any replica answers. The journal bounds the reads in
- * flight of the whole process.
+ * Makes the loader of window states. Revisions never change, so the loader may read them from any replica. The journal
+ * bounds the reads in flight of the whole process.
  */
 export const makeWindowLoader: Effect.Effect<LoadWindows, never, AccountReader> = Effect.map(
   AccountReader,
   (reader) => {
     /**
-     * Returns the purchases of the revisions before `placed`, newest first. The last purchase is the newest one that was
-     * stored at or before `since`, or the account's first one.
+     * Returns the purchases of the revisions before `placed`, newest first. The list ends with the newest purchase that
+     * was stored at or before `since`, or with the account's first purchase.
      */
     const purchasesSince = Effect.fnUntraced(function* ({ userId, revision }: PlacedRevision, since: number) {
       const userToken = encodeToken(userId)

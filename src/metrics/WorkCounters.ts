@@ -3,7 +3,7 @@ import { purchasesApplied, purchasesRejected, purchasesRepeated, reversalsApplie
 
 /** The purchases that a worker has handled since its process began. */
 interface WorkDone {
-  /** When the process began, in milliseconds since 1970. */
+  /** The time at which the process began, in milliseconds since 1970. */
   readonly startedAt: number
   readonly applied: number
   readonly repeats: number

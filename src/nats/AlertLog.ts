@@ -24,27 +24,34 @@ const followedAlerts = {
   messagesOf: (stored: StoredMessage) => [messageOf(stored)]
 }
 
-/** A message with alerts, and how many messages were read to find it and all before it. */
+/**
+ * A message with alerts, and the number of messages that were read to find this message and all earlier found messages.
+ */
 export interface FoundAlerts extends FeedMessage {
   readonly reads: number
 }
 
-/** The alerts of all users, as the judges have stored them. */
+/** Reads the alerts of all users, as the judges have stored them. */
 export class AlertLog extends Context.Service<
   AlertLog,
   FollowedStream & {
-    /** Returns the next alerts of one user after a place, oldest first; an empty list if there are none. */
+    /**
+     * Returns the next alerts of one user after a place, oldest first; an empty list if the user has no later alerts.
+     */
     readonly pageOfUser: (after: FeedPlace, userToken: string) => Effect.Effect<ReadonlyArray<FeedMessage>, ReadFailure>
     /**
-     * Visits the alerts of a user below a sequence, newest first, until `visit` returns `enough`. Without `below` it
-     * begins at the newest. Returns the sequence of the user's oldest alerts; 0 if the user has none.
+     * Visits the alerts of a user below a sequence, newest first, until `visit` returns `enough`. Without `below`, the
+     * visit begins at the newest alerts. Returns the sequence of the user's oldest alerts; 0 if the user has none.
      */
     readonly newestFirst: (
       userToken: string,
       below: number | undefined,
       visit: (found: FoundAlerts) => "more" | "enough"
     ) => Effect.Effect<number, ReadFailure>
-    /** Returns the sequence of the journal at which the first rule of all was stored; `undefined` before that. */
+    /**
+     * Returns the sequence of the journal at which the first rule of any user was stored; `undefined` if no user ever
+     * had a rule.
+     */
     readonly firstRule: Effect.Effect<number | undefined, ReadFailure>
   }
 >()("purchases/nats/AlertLog") {

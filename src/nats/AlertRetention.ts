@@ -10,7 +10,7 @@ interface StreamInfo {
   readonly state: { readonly last_seq: number }
 }
 
-/** Removes what the stream of alerts need not keep. */
+/** Removes old alerts and old positions of shards from the stream of alerts. */
 export class AlertRetention extends Context.Service<
   AlertRetention,
   {
@@ -38,7 +38,8 @@ export class AlertRetention extends Context.Service<
       })
 
       const removeOldPositions = Effect.gen(function* () {
-        // A purge that keeps a number of messages counts them over all subjects of its filter, so each shard has its own.
+        // A purge that keeps a number of messages counts the messages of all subjects of its filter. So each shard
+        // needs a purge of its own.
         for (let shard = 0; shard < shards; shard += 1) yield* purge({ filter: alertPositionSubject(shard), keep: 1 })
       })
       return AlertRetention.of({ removeAlertsBefore, removeOldPositions })

@@ -15,11 +15,11 @@ import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 import { streamConfigOf } from "./client/StreamSetup.ts"
 
-/** The most messages of one subject. The nats CLI refuses a bucket whose history has no limit. */
+/** The most messages of one subject of the stream. The nats CLI refuses a bucket whose history has no limit. */
 const historyMax = 1_000_000_000_000
-/** The key in the metadata of the stream under which the number of shards stands. */
+/** The key for the number of shards in the metadata of the stream of alerts. */
 const shardsMetadata = "purchases.shards"
-/** The number of shards of a new stream. An existing stream keeps its number of shards. */
+/** The number of shards of a new stream of alerts. An existing stream of alerts keeps its number of shards. */
 const shardsDefault = 1
 
 /** Returns the configuration of the stream of alerts, for its creation. */
@@ -33,24 +33,24 @@ export const alertStreamConfig = (replicas: number) => ({
   max_msgs_per_subject: historyMax,
   num_replicas: replicas,
   allow_direct: true,
-  // Alerts and the position that covers them are one atomic batch.
+  // The alerts of a step and the new position of the shard are stored as one atomic batch.
   allow_atomic: true,
   // A new state of a webhook replaces the state before it.
   allow_rollup_hdrs: true,
-  // The broker drops the mark of a removed webhook after some time.
+  // The stream allows the broker to drop the mark of a removed webhook after some time.
   allow_msg_ttl: true,
   deny_delete: true,
   metadata: { [shardsMetadata]: String(shardsDefault) }
 })
 
 /**
- * The header with the name of the judge that wrote a message, as a token. It is no part of the message's text, so that
- * all judges write equal texts.
+ * The header with the name of the judge that wrote a message, as a token. The name is not in the text of the message,
+ * so that all judges write equal texts.
  */
 const judgedByHeader = "Judged-By"
 /**
- * The most messages with alerts of one batch. The position is one message more, and the broker takes 1,000 messages in a
- * batch.
+ * The most messages with alerts of one batch. A batch has one more message for the position of the shard, and the
+ * broker takes at most 1,000 messages in a batch.
  */
 export const alertMessagesMax = 900
 /** About the most bytes of one batch. While the broker stores a batch, it stores nothing else in the stream. */
@@ -62,24 +62,26 @@ export interface AlertMessage {
   readonly text: string
 }
 
-/** One step of a judge in a shard: messages with alerts, and the position that covers them. */
+/**
+ * One step of a judge in a shard: messages with alerts, and the new position of the shard, which are stored together.
+ */
 export interface AlertCommit {
   readonly shard: number
-  /** The name of the judge. */
+  /** The name of the judge that makes the step. */
   readonly judge: string
-  /** At most {@link alertMessagesMax} messages. */
+  /** The messages with alerts, at most {@link alertMessagesMax}. */
   readonly messages: ReadonlyArray<AlertMessage>
   readonly position: AlertPosition
   /** The sequence of the shard's position before this step, in the stream of alerts; 0 before the first position. */
   readonly after: number
 }
 
-/** The position of a shard as the stream has it. */
+/** The position of a shard, as the stream of alerts has it. */
 export interface StoredAlertPosition {
   readonly position: AlertPosition
   /** The sequence of the position in the stream of alerts. */
   readonly sequence: number
-  /** When the broker stored the position, in milliseconds since 1970. */
+  /** The time at which the broker stored the position, in milliseconds since 1970. */
   readonly storedAt: number
   /** The name of the judge that wrote the position; `undefined` if another program wrote it. */
   readonly judge: string | undefined
@@ -93,7 +95,7 @@ const judgeIn = (headers: string): string | undefined => {
   return token === undefined ? undefined : readToken(token)
 }
 
-/** The stream of alerts. */
+/** Reads and writes the stream of alerts. */
 export class AlertStream extends Context.Service<
   AlertStream,
   {
@@ -102,8 +104,9 @@ export class AlertStream extends Context.Service<
     /** Returns the position of a shard as the leader has it; `undefined` before the first position. */
     readonly position: (shard: number) => Effect.Effect<StoredAlertPosition | undefined, BrokerFailure>
     /**
-     * Stores the alerts and the position of a step, all or none. Returns the sequence of the position in the stream.
-     * Fails with `CommitConflict` if another step moved the position. This one condition is the lock of the shard.
+     * Stores the alerts and the position of a step together, or stores nothing of the step. Returns the sequence of the
+     * position in the stream. Fails with `CommitConflict` if another step has moved the position of the shard. This
+     * condition is the lock of the shard.
      */
     readonly commit: (step: AlertCommit) => Effect.Effect<number, BrokerFailure | CommitConflict>
   }

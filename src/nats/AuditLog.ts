@@ -8,13 +8,22 @@ import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { newestFirst } from "./client/NewestFirst.ts"
 
-/** How long a record is kept, and the most bytes of all records. The oldest records are dropped first. */
+/**
+ * The time for which an audit record is kept, and the most bytes of all audit records. The broker drops the oldest
+ * records first.
+ */
 const keptFor = Duration.days(400)
 const bytesMax = 1024 ** 3
-/** The most records that are read for one page. Many of them may not be of the wanted caller. */
+/**
+ * The most audit records that are read for one page. Many of the records that are read may be of other callers than the
+ * wanted one.
+ */
 const pageReadsMax = 1_000
 
-/** Returns the configuration of the stream of audit records, for its creation. Nobody can change or remove a record, also not by the broker's API. */
+/**
+ * Returns the configuration of the stream of audit records, for its creation. Nobody can change or remove an audit
+ * record, not even through the broker's API.
+ */
 export const auditConfig = (replicas: number) => ({
   name: auditStream,
   description: "Who asked for which change, when, and from where",
@@ -29,28 +38,28 @@ export const auditConfig = (replicas: number) => ({
   deny_purge: true
 })
 
-/** A record as the stream has it. */
+/** An audit record, as the stream of audit records has it. */
 export interface StoredAudit extends Omit<AuditRecord, "v" | "at"> {
   readonly sequence: number
-  /** When the broker stored the record, in milliseconds since 1970. */
+  /** The time at which the broker stored the record, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
-/** The records that a reader asks for. */
+/** The filter of the audit records that a reader asks for. */
 export interface AuditQuery {
-  /** The most records of a page. */
+  /** The most audit records on the page. */
   readonly limit: number
-  /** The sequence below which the page begins. Without it the page has the newest records. */
+  /** The sequence below which the page begins. Without `below`, the page has the newest records. */
   readonly below?: number | undefined
   /** The id or the name of the caller who asked for the change. */
   readonly by?: string | undefined
-  /** The change, like `putRule`. */
+  /** The name of the change, for example `putRule`. */
   readonly what?: string | undefined
-  /** The least time of a record, in milliseconds since 1970, by the clock of the broker. */
+  /** The earliest time of a record on the page, in milliseconds since 1970, by the clock of the broker. */
   readonly since?: number | undefined
 }
 
-/** Some records, newest first. */
+/** A page of audit records, newest first. */
 export interface AuditPage {
   readonly records: ReadonlyArray<StoredAudit>
   /** The sequence below which the next page begins; missing on the last page. */
@@ -58,8 +67,8 @@ export interface AuditPage {
 }
 
 /**
- * Returns a message as a record. A text that is not a record is shown as it is, so that nobody hides records by writing
- * such a text.
+ * Decodes a message as an audit record. A text that is not an audit record is shown unchanged, so that nobody can hide
+ * a record by writing a malformed text.
  */
 const storedAudit = ({ text, subject, sequence, storedAt }: StoredMessage): StoredAudit => {
   const record = decodeAuditRecord(text)
@@ -70,15 +79,15 @@ const storedAudit = ({ text, subject, sequence, storedAt }: StoredMessage): Stor
   return { sequence, storedAt, ...members }
 }
 
-/** The audit log. A record is written before its change is made. */
+/** The log of audit records. The record of a change is written before the change is made. */
 export class AuditLog extends Context.Service<
   AuditLog,
   {
-    /** Appends a record, and succeeds when it is on the broker's disk. */
+    /** Appends an audit record, and succeeds when the record is on the broker's disk. */
     readonly append: (record: AuditRecord) => Effect.Effect<void, BrokerFailure>
     /**
-     * Returns records, newest first. A page of a rare caller may be shorter than its limit, or empty, and still have a
-     * `next`.
+     * Returns a page of audit records, newest first. A page for a caller with few records may be short or empty, and
+     * still have a `next`.
      */
     readonly page: (query: AuditQuery) => Effect.Effect<AuditPage, BrokerFailure>
   }

@@ -23,7 +23,10 @@ import {
 } from "../protocol/Subject.ts"
 import { type BrokerRole, brokerRoles, inboxPrefixOf, monitorRole } from "./client/BrokerRole.ts"
 
-/** The subjects to which a role may publish, and the subjects that it may receive. A role may do nothing else. */
+/**
+ * The subjects to which a role may publish, and the subjects that the role may receive. The broker refuses a role every
+ * other subject.
+ */
 export interface RolePermissions {
   readonly purpose: string
   readonly publish: ReadonlyArray<string>
@@ -33,16 +36,19 @@ export interface RolePermissions {
 const api = "$JS.API."
 const infoOf = (...streams: ReadonlyArray<string>) => streams.map((stream) => `${api}STREAM.INFO.${stream}`)
 const messagesOf = (...streams: ReadonlyArray<string>) => streams.map((stream) => `${api}STREAM.MSG.GET.${stream}`)
-/** Reads of a message by its sequence, and of the newest message of a key. */
+/** Returns the subjects for reads from a replica: of a message by its sequence, and of the newest message of a key. */
 const replicaReadsOf = (...streams: ReadonlyArray<string>) =>
   streams.flatMap((stream) => [`${api}DIRECT.GET.${stream}`, `${api}DIRECT.GET.${stream}.>`])
-/** Deliveries of the messages that match a filter, without acknowledgements. */
+/** Returns the subjects for deliveries of the messages that match a filter, without acknowledgements. */
 const deliveriesOf = (stream: string, filter: string) => [
   `${api}CONSUMER.CREATE.${stream}.*.${filter}`,
   `$JS.FC.${stream}.>`
 ]
 
-/** Every process of the ledger looks whether the streams are there, and whether a former layout is. */
+/**
+ * The subjects with which every process checks whether the streams exist, and whether the stream of a former layout
+ * exists.
+ */
 const streamChecks = infoOf(
   inputStream,
   journalStream,
@@ -78,7 +84,7 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       ...deliveriesOf(alertsStream, `${alertsPrefix}>`),
       ...deliveriesOf(tokensStream, `${tokensPrefix}>`),
       `${api}CONSUMER.LIST.${inputStream}`,
-      // A removed webhook leaves no cursor and no dead letters.
+      // When an edge removes a webhook, it purges the state of the deliveries and the dead letters.
       `${api}STREAM.PURGE.${alertsStream}`
     ],
     subscribe: [`${noticePrefix}*`, `${tokensPrefix}>`, `${ruleCountPrefix}*`]
@@ -95,7 +101,7 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       ...streamChecks,
       ...messagesOf(inputStream, journalStream, headsStream, workersStream),
       ...replicaReadsOf(journalStream, headsStream),
-      // The heads are a copy that can be made again from the journal.
+      // A worker purges old heads, because the heads can be made again from the journal.
       `${api}STREAM.PURGE.${headsStream}`,
       `${api}CONSUMER.CREATE.${inputStream}.*.purchases.*.*`,
       `${api}CONSUMER.NAMES.${inputStream}`,
@@ -104,7 +110,7 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       `${api}CONSUMER.MSG.NEXT.${inputStream}.*`,
       `$JS.ACK.${inputStream}.>`,
       `$JS.ACK.*.*.${inputStream}.>`,
-      // Answers to the questions of these roles.
+      // A worker answers the questions of these roles.
       ...(["edge", "inspector", "admin"] as const).map((asking) => `${inboxPrefixOf(asking)}.>`)
     ],
     subscribe: ["query.*", inspectionFilter, `${workersPrefix}*`, "$SRV.>"]
@@ -126,9 +132,9 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, `${alertsPrefix}>`),
       `${api}CONSUMER.MSG.NEXT.${journalStream}.*`,
-      // The newest dead letters of a webhook are kept.
+      // A judge purges all dead letters of a webhook except the newest ones.
       `${api}STREAM.PURGE.${alertsStream}`,
-      // Answers to edges that ask for one delivery.
+      // A judge answers edges that ask for one delivery.
       `${inboxPrefixOf("edge")}.>`
     ],
     subscribe: [`${judgeSignPrefix}*`, sendFilter]
@@ -149,14 +155,16 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       ...streamChecks,
       ...messagesOf(inputStream, journalStream, headsStream, workersStream),
       ...replicaReadsOf(journalStream, headsStream, workersStream),
-      // The stream of alerts has the secrets of webhooks as well, which nobody looks at.
+      // An inspector may read only the alerts of the stream of alerts, because the stream also has the secrets of
+      // webhooks.
       `${api}DIRECT.GET.${alertsStream}.${alertFilter}`,
       `${api}CONSUMER.NAMES.*`,
       `${api}CONSUMER.LIST.*`,
       `${api}CONSUMER.INFO.*.*`,
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, alertFilter),
-      // The tool removes the consumer with which it read. An edge whose consumer is gone makes another.
+      // The nats CLI removes the consumer with which it read. If an inspector deletes the consumer of an edge, the edge
+      // makes another one.
       ...[journalStream, alertsStream].flatMap((stream) => [
         `${api}CONSUMER.MSG.NEXT.${stream}.*`,
         `${api}CONSUMER.DELETE.${stream}.*`
@@ -183,8 +191,9 @@ const userOf = (role: BrokerRole, publicKey: string): string =>
 export const keyNames: ReadonlyArray<string> = [...brokerRoles, monitorRole]
 
 /**
- * Returns the part of the broker's configuration that names its users. Users without a key in the map may not connect.
- * Users of the ledger are in the default account, which holds the streams of installations without users.
+ * Returns the part of the broker's configuration that names its users. Roles without a key in the map may not connect.
+ * The users of the ledger are in the broker's default account, which also holds the streams of installations without
+ * users.
  */
 export const usersConfiguration = (publicKeys: ReadonlyMap<string, string>): string => {
   const users = brokerRoles.flatMap((role) => {
@@ -201,16 +210,17 @@ export const usersConfiguration = (publicKeys: ReadonlyMap<string, string>): str
   ].join("\n")
 }
 
-/** A cluster of brokers on this machine. */
+/** The password and the ports of a cluster of brokers on this machine. */
 export interface LocalCluster {
   readonly password: string
-  /** The ports between the brokers. */
+  /** The ports on which the brokers connect to each other. */
   readonly ports: ReadonlyArray<number>
 }
 
 /**
- * Returns the part of the configuration with which the brokers of a cluster find each other. A broker gets its own port as
- * the variable NATS_ROUTE_PORT. The password is in a file, because other users of the machine can read arguments.
+ * Returns the part of the configuration with which the brokers of a cluster find each other. A broker gets its own port
+ * in the variable NATS_ROUTE_PORT. The password is in the file, because other users of the machine can read the
+ * arguments of a command.
  */
 export const clusterConfiguration = ({ password, ports }: LocalCluster): string => {
   const routes = ports.map((port) => `"nats://ledger:${password}@127.0.0.1:${port}"`)

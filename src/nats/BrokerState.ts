@@ -13,15 +13,15 @@ interface JetStreamPage {
   }>
 }
 
-/** The state of one broker, as it sees itself. */
+/** The state of one broker, as the broker itself reports it. */
 export interface BrokerState {
-  /** `ok` if the broker is healthy, else the reason that it gives. */
+  /** `ok` if the broker is healthy; otherwise the reason that the broker gives. */
   readonly health: string
-  /** The name of the broker that leads the group which decides on streams; `undefined` if none is known. */
+  /** The name of the broker that leads the cluster's decisions about streams; `undefined` if no leader is known. */
   readonly leader: string | undefined
   /**
-   * Whether the broker knows the leader of that group, and of each stream. A broker that knows no leader of a stream calls
-   * itself healthy, but nothing answers for the stream.
+   * Whether the broker knows the leader of the cluster, and the leader of each stream. A broker that knows no leader of
+   * a stream calls itself healthy, although the stream cannot be used.
    */
   readonly knowsLeaders: boolean
 }

@@ -10,18 +10,18 @@ import { readReplicaAt } from "./client/ReplicaRead.ts"
 import { makeFifoSemaphore } from "./client/FifoSemaphore.ts"
 
 /**
- * The most messages of one subject of the journal. The nats CLI refuses a bucket whose history has no limit. No chain
- * gets this long.
+ * The most messages of one subject of the journal, which no chain reaches. The nats CLI refuses a bucket whose history
+ * has no limit.
  */
 const historyMax = 1_000_000_000_000
 /**
- * The most reads of the journal that one process has in flight. With more reads, the broker would treat the process as
- * a slow consumer.
+ * The most reads of the journal that one process has in flight. If a process had more reads in flight, the broker would
+ * treat the process as a slow consumer.
  */
 export const chainReadsMax = 32
 /**
- * The most commits of one page, and about the most bytes. The broker writes nothing while it reads a page, so pages are
- * small.
+ * The most commits of one page, and about the most bytes of one page. Pages are small, because the broker writes
+ * nothing while it reads a page.
  */
 const pageCommitsMax = 64
 const pageBytesMax = 1024 * 1024
@@ -40,10 +40,10 @@ export const journalConfig = (replicas: number) => ({
   deny_delete: true
 })
 
-/** A commit or a segment, as the journal has it. */
+/** A commit or a segment, with its sequence in the journal. */
 export interface JournalRecord {
   readonly sequence: number
-  /** When the broker stored the record, in milliseconds since 1970. */
+  /** The time at which the broker stored the record, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
 }
@@ -51,9 +51,9 @@ export interface JournalRecord {
 const recordOf = ({ sequence, storedAt, text }: StoredMessage): JournalRecord => ({ sequence, storedAt, text })
 
 /**
- * Returns a function that reads the record at a sequence. A record never changes, so callers that ask for one sequence
- * at the same time share one read. The read goes on even if the first caller is interrupted. All reads end with the
- * scope.
+ * Returns a function that reads the record at a sequence. A record never changes, so callers that ask for the same
+ * sequence at the same time share one read. A shared read goes on even if its first caller is interrupted. All shared
+ * reads end with the scope.
  */
 const shareReads = <A, E>(
   read: (sequence: number) => Effect.Effect<A, E>
@@ -77,23 +77,23 @@ const shareReads = <A, E>(
       })
   })
 
-/** The bucket `journal`: a chain of commits for each partition. An append that has succeeded is durable. */
+/** Reads and appends the commits of each partition in the bucket `journal`. An append that has succeeded is durable. */
 export class CommitChain extends Context.Service<
   CommitChain,
   {
     /** Returns the newest commit of a partition as the leader has it; `undefined` before the first commit. */
     readonly newest: (partition: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
-     * Appends a commit behind the commit at `after` (0 for the first commit), and returns its sequence. Fails with
-     * `CommitConflict` if another commit is the newest. This one condition is the compare-and-set, and the fence
-     * against old owners.
+     * Appends a commit behind the commit at `after` (0 for the first commit), and returns the sequence of the new
+     * commit. Fails with `CommitConflict` if another commit is the newest one. This condition is the compare-and-set of
+     * all accounts in the commit, and the fencing against old owners.
      */
     readonly append: (
       partition: number,
       commit: string,
       after: number
     ) => Effect.Effect<number, BrokerFailure | CommitConflict>
-    /** Stores a segment, and returns its sequence. A segment that no commit names is harmless. */
+    /** Stores a segment, and returns its sequence. A stored segment that no commit names is never read. */
     readonly seal: (partition: number, segment: string) => Effect.Effect<number, BrokerFailure>
     /** Returns the record at a sequence, which never changes; `undefined` if the journal has no record there. */
     readonly at: (sequence: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
@@ -120,7 +120,7 @@ export class CommitChain extends Context.Service<
 
       const at = yield* shareReads((sequence) =>
         readReplicaAt(connection, journalStream, sequence).pipe(
-          // The leader may have a record that the replica lacks, or cannot send.
+          // The replica may lack the record, or may be unable to send it. So the leader is asked next.
           Effect.catch(() => Effect.undefined),
           Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
           inTurn

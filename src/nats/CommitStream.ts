@@ -5,7 +5,7 @@ import { Connection } from "./client/Connection.ts"
 import type { JournalRecord } from "./CommitChain.ts"
 import { type FeedMessage, type FollowedStream, makeFollowedStream } from "./FollowedStream.ts"
 
-/** Returns the revisions of a commit, in the order of its lines. A take-over has none. */
+/** Returns the revisions of a commit, in the order of its lines. A take-over record has no revisions. */
 export const revisionsOf = ({ sequence, storedAt, text }: JournalRecord): Array<FeedMessage> =>
   revisionLinesOf(text).map((line, index) => ({
     userToken: tokenOfLine(line),
@@ -14,7 +14,7 @@ export const revisionsOf = ({ sequence, storedAt, text }: JournalRecord): Array<
     text: line
   }))
 
-/** Returns a user's revision in a commit; `undefined` if the commit has none. */
+/** Returns a user's revision in a commit; `undefined` if the commit has no revision of the user. */
 export const revisionOfUser = (commit: JournalRecord, userToken: string): FeedMessage | undefined => {
   const { sequence, storedAt } = commit
   const lines = revisionLinesOf(commit.text)
@@ -25,7 +25,7 @@ export const revisionOfUser = (commit: JournalRecord, userToken: string): FeedMe
   return { userToken, place: { sequence, line: index + 1 }, storedAt, text: Buffer.from(line).toString() }
 }
 
-/** The revisions of all accounts, in the order of the journal. */
+/** Reads and follows the revisions of all accounts, in the order of the journal. */
 export class CommitStream extends Context.Service<CommitStream, FollowedStream>()("purchases/nats/CommitStream") {
   static readonly layer = Layer.effect(
     CommitStream,

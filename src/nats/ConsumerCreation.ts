@@ -6,9 +6,9 @@ import { askJetStreamOnce } from "./client/JetStreamApi.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /**
- * The time that the broker has to create a consumer before another consumer is created beside it. The cluster may place
- * a consumer on a broker that has just died, which the cluster notices only minutes later. The first consumer that is
- * ready is used.
+ * The time that the broker has to create a consumer before another consumer is created too. The cluster may place a
+ * consumer on a broker that has just died, and notices the death only minutes later. The worker uses the first consumer
+ * that is ready.
  */
 const hedgeWait = Duration.millis(400)
 const createTimeoutMilliseconds = 5_000
@@ -18,13 +18,13 @@ const createTimeoutMilliseconds = 5_000
  */
 const attemptsMax = 5
 /**
- * The time after which the broker delivers a message again if no acknowledgement came. The purchases of a second
- * delivery are repeats, so they cost little.
+ * The time after which the broker delivers a message again if no acknowledgement came. A second delivery of a message
+ * costs little, because its purchases are repeats.
  */
 const ackWait = Duration.seconds(30)
 /**
- * The time after which the broker removes a consumer from which nobody pulls, for instance that of a worker that
- * crashed.
+ * The time after which the broker removes a consumer from which nobody pulls, for instance the consumer of a crashed
+ * worker.
  */
 const inactiveMax = Duration.minutes(5)
 
@@ -34,7 +34,7 @@ export interface EpochConsumer {
   readonly epoch: number
   /** The input sequence of the first delivery. */
   readonly from: number
-  /** The most deliveries without an acknowledgement. At this number, the broker delivers no more. */
+  /** The most deliveries without an acknowledgement. At this number of deliveries, the broker stops delivering. */
   readonly unacknowledgedMax: number
 }
 
@@ -61,16 +61,17 @@ const configOf = (name: string, { partition, from, unacknowledgedMax }: EpochCon
   max_ack_pending: unacknowledgedMax,
   deliver_policy: "by_start_sequence",
   opt_start_seq: from,
-  // The position is in the chain, so losing acknowledgements is harmless. On disk, each acknowledgement would be a
-  // synced write. With replicas, a new consumer would have to wait until they elect a leader.
+  // The consumer is in memory, without replicas. Losing its acknowledgements is harmless, because the position of the
+  // partition is in the chain. For a consumer on disk, each acknowledgement would be a synced write. A consumer with
+  // replicas would have to elect a leader first.
   mem_storage: true,
   num_replicas: 1,
   inactive_threshold: nanosecondsOf(inactiveMax)
 })
 
 /**
- * Creates the consumer of an epoch. If the first attempt is slow, makes further attempts beside it. Returns the number
- * of the attempt that succeeded first.
+ * Creates the consumer of an epoch. If the first attempt is slow, makes further attempts at the same time. Returns the
+ * number of the attempt that succeeded first.
  */
 export const createConsumer = (
   connection: Pick<BrokerConnection, "request">,

@@ -3,8 +3,8 @@ import { noticeHeader, userTokenOfInput } from "../protocol/Subject.ts"
 import { type AckSubject, isAckSubject, readAckSubject } from "./client/AckSubject.ts"
 
 /**
- * The most bytes of the headers of a message. The size that we compute must never be below the size that the broker
- * counts.
+ * The most bytes of the headers of a message. The computed size of a delivery must never be below the size that the
+ * broker counts.
  */
 const headerBytesMax = 512
 
@@ -13,21 +13,21 @@ export interface Delivery extends AckSubject {
   readonly payload: Uint8Array
   /** The token of the user for whom the message was sent; `undefined` for a message with several purchases. */
   readonly userToken: string | undefined
-  /** The size of the delivery as the broker counts the delivery against the bytes of a pull request. */
+  /** The size of the delivery in bytes, as the broker counts it against a pull request. */
   readonly bytes: number
-  /** The address to which the sender wants the notices of the purchases; `undefined` if the message has none. */
+  /** The address to which the sender of the message wants the notices; `undefined` if the sender wants no notices. */
   readonly noticeTo: string | undefined
   /** The subject on which to acknowledge the delivery. */
   readonly acknowledgeSubject: string
 }
 
-/** A delivery whose payload was read. The bytes of the payload need not be kept until the purchases are committed. */
+/** A delivery whose payload was read. The payload of a read delivery is not kept until the purchases are committed. */
 export type ReadDelivery = Omit<Delivery, "payload" | "userToken">
 
 /** Returns whether a message of a pull is a delivery. Every other message of a pull is a status of the broker. */
 export const isDelivery = (message: Msg): boolean => message.reply !== undefined && isAckSubject(message.reply)
 
-/** Reads a delivery from its message. */
+/** Returns the delivery in a message of a pull. */
 export const deliveryOf = (message: Msg): Delivery => {
   const acknowledgeSubject = message.reply ?? ""
   const { subject } = message

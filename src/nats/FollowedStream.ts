@@ -7,8 +7,8 @@ import { readPage } from "./PageRead.ts"
 import { type FollowedSubjects, runStreamSession } from "./StreamSession.ts"
 
 /**
- * The most stored messages of one page, and about the most bytes. The broker writes nothing while it reads a page, so
- * pages are small.
+ * The most stored messages of one page, and about the most bytes of one page. Pages are small, because the broker
+ * writes nothing while it reads a page.
  */
 export const pageMessagesMax = 64
 export const pageBytesMax = 64 * 1024
@@ -21,14 +21,14 @@ export interface FeedMessage {
   /** The token of the user whose feed has the message. */
   readonly userToken: string
   readonly place: FeedPlace
-  /** When the broker stored the message, in milliseconds since 1970. */
+  /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
 }
 
 /**
- * A stream ends before a sequence up to which it was read. So another stream, or an older copy of this stream, has
- * replaced it.
+ * Says that a stream ends before a sequence up to which it was read. So the stream was replaced by another stream, or
+ * by an older copy of itself.
  */
 export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
   readThrough: Schema.Number,
@@ -39,25 +39,25 @@ export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("Ledger
   }
 }
 
-/** The messages of a stream for readers of feeds, in the order of the stream. */
+/** Reads the messages of a stream for feeds, in the order of the stream. */
 export interface FollowedStream {
   /** Returns the last sequence of the stream, as its leader has it. */
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /**
-   * Returns the next messages of all users after a place; an empty list if there are none. A page ends with a whole
-   * stored message.
+   * Returns the next messages of all users after a place; an empty list if the stream has no later message. A page ends
+   * with a whole stored message.
    */
   readonly page: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerUnavailable | BrokerRefused>
   /**
-   * Hands on every message after the sequence `after`, in order and each once, as soon as it is stored. Fails with
-   * `LedgerReplaced` if the stream ends before the messages that were handed on.
+   * Calls `heard` with every message after the sequence `after`, in order and once each, as soon as the message is
+   * stored. Fails with `LedgerReplaced` if the stream ends before the messages that were handed on.
    */
   readonly follow: (after: number, heard: (message: FeedMessage) => void) => Effect.Effect<never, LedgerReplaced>
 }
 
 /** Says which stored messages are followed, and how they are read. */
 interface Followed extends FollowedSubjects {
-  /** Names the stream in messages to people. */
+  /** The words for the stream in messages to people. */
   readonly name: string
   /** Returns the messages for readers that one stored message has, in their order. */
   readonly messagesOf: (stored: StoredMessage) => ReadonlyArray<FeedMessage>
@@ -66,13 +66,13 @@ interface Followed extends FollowedSubjects {
 interface StreamInfo {
   readonly state: { readonly last_seq: number }
   /**
-   * The cluster of the stream; missing if the broker is in no cluster. If the cluster has no leader, `state` is only
-   * what the broker last knew.
+   * The cluster of the stream; missing if the broker is in no cluster. If the cluster has no leader, `state` is the
+   * last state that the broker knew.
    */
   readonly cluster?: { readonly leader?: string }
 }
 
-/** Turns an unknown outcome into `BrokerUnavailable`, because a read that was not answered has changed nothing. */
+/** Turns an unknown outcome of a read into `BrokerUnavailable`, because a read changes nothing. */
 export const reading =
   (operation: string) =>
   <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerUnavailable | BrokerRefused> =>
@@ -80,7 +80,9 @@ export const reading =
       failure._tag === "BrokerRefused" ? failure : new BrokerUnavailable({ operation, reason: failure.reason })
     )
 
-/** Returns the last sequence of a stream, as its leader has it. `name` names the stream in messages to people. */
+/**
+ * Returns the last sequence of a stream, as its leader has it. `name` is the word for the stream in messages to people.
+ */
 const lastSequenceOf = (connection: BrokerConnection, { stream, name }: Pick<Followed, "stream" | "name">) => {
   const operation = `read ${name}`
   return askJetStream<StreamInfo>(connection, `STREAM.INFO.${stream}`, {}).pipe(

@@ -6,7 +6,7 @@ import { Connection } from "./client/Connection.ts"
 import { askJetStream, readMessage, readPayload } from "./client/JetStreamApi.ts"
 import { readReplicaPayload } from "./client/ReplicaRead.ts"
 
-/** Returns the configuration of the bucket, for its creation. */
+/** Returns the configuration of the bucket `heads`, for its creation. */
 export const headsConfig = (replicas: number) => ({
   name: headsStream,
   description: "Where each account's newest revision is: a copy that can be made again from the journal",
@@ -20,32 +20,37 @@ export const headsConfig = (replicas: number) => ({
   deny_delete: true
 })
 
-/** A manifest as the bucket has it. */
+/** A manifest, with its sequence in the bucket `heads`. */
 export interface StoredManifest {
   readonly sequence: number
   readonly text: string
 }
 
-/** The bucket `heads`: hints and bases, and for each partition a manifest that names the chunks in use. */
+/** Reads and writes the bucket `heads`: the chunks of hints and bases, and the manifest of each partition. */
 export class HeadStore extends Context.Service<
   HeadStore,
   {
     /** Returns the manifest of a partition as the leader has it; `undefined` before the first manifest. */
     readonly manifest: (partition: number) => Effect.Effect<StoredManifest | undefined, BrokerFailure>
     /**
-     * Replaces the manifest that has the sequence `at`, or writes the first manifest if `at` is 0. Returns the new
-     * sequence. Fails with `CommitConflict` if another manifest is the newest.
+     * Replaces the manifest that has the sequence `at`, or writes the first manifest if `at` is 0. Returns the sequence
+     * of the new manifest. Fails with `CommitConflict` if another manifest is the newest.
      */
     readonly replaceManifest: (
       partition: number,
       manifest: string,
       at: number
     ) => Effect.Effect<number, BrokerFailure | CommitConflict>
-    /** Stores a chunk of a hint or a base under a name that no other chunk has, and returns its sequence. */
+    /**
+     * Stores a chunk of a hint or a base, and returns the sequence of the chunk. `name` must be a name that no other
+     * chunk has.
+     */
     readonly store: (partition: number, name: string, chunk: Uint8Array) => Effect.Effect<number, BrokerFailure>
     /** Returns the chunk at a sequence; `undefined` if the chunk was removed. */
     readonly at: (sequence: number) => Effect.Effect<Uint8Array | undefined, BrokerFailure>
-    /** Removes the chunks of a partition below a sequence. The manifest must name no removed chunk. */
+    /**
+     * Removes the chunks of a partition below a sequence. The caller must not remove a chunk that the manifest names.
+     */
     readonly removeBelow: (partition: number, sequence: number) => Effect.Effect<void, BrokerFailure>
   }
 >()("purchases/nats/HeadStore") {

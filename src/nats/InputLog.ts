@@ -9,19 +9,25 @@ import { StoreOutage } from "./StoreOutage.ts"
 import type { StoredAt } from "./FirstStoredSince.ts"
 
 /**
- * The time that the broker has to store a message before it is sent again. The time is shorter than the shortest
- * election of a leader.
+ * The time that the broker has to store a message before the message is sent again. This time is shorter than the
+ * shortest election of a leader.
  */
 const appendTimeoutMilliseconds = 2_000
 
-/** The longest wait for the connection of a purge. The next cleaning tries again. */
+/**
+ * The longest wait for the connection that a purge opens. After a longer wait, the next purge of the janitor tries
+ * again.
+ */
 const janitorConnectWait = Duration.seconds(5)
 
-/** The name of the operation in the errors of `append`. */
+/** The words for the operation in the errors of `append`. */
 const storing = "store purchases"
 
 export interface Stored {
-  /** The sequence in the input log. For a duplicate, this is the sequence of the first message with this id. */
+  /**
+   * The sequence of the stored message in the input log. For a duplicate, this is the sequence of the first message
+   * with this id.
+   */
   readonly sequence: number
   /** Whether the broker has stored this message id before, within its duplicate window. */
   readonly duplicate: boolean
@@ -31,8 +37,8 @@ interface InputInfo {
   readonly config: { readonly max_bytes: number }
   readonly state: { readonly first_seq: number; readonly last_seq: number; readonly bytes: number }
   /**
-   * The cluster of the stream, which a broker outside of a cluster does not name. Without a leader, the state is what
-   * the broker last knew.
+   * The cluster of the stream; missing if the broker is in no cluster. If the stream has no leader, the state is the
+   * last one that the broker knew.
    */
   readonly cluster?: { readonly leader?: string }
 }
@@ -50,8 +56,8 @@ const withoutLeader = () =>
   new BrokerUnavailable({ operation: "read the state of the input log", reason: "the input log has no leader" })
 
 /**
- * Removes all messages below a sequence. Only the role `janitor` may do this, so the purge has a short connection of its
- * own.
+ * Removes all messages of the input log below a sequence. Opens a short connection for the purge, because only the role
+ * `janitor` may purge.
  */
 const purgeAsJanitor = (connection: BrokerConnection, sequence: number): Effect.Effect<void, BrokerFailure> => {
   const unavailable = (reason: string) => new BrokerUnavailable({ operation: "clean up the input log", reason })
@@ -67,7 +73,7 @@ const purgeAsJanitor = (connection: BrokerConnection, sequence: number): Effect.
   )
 }
 
-/** The input log: purchases as they came in. Every read asks the leader of the stream. */
+/** Reads and writes the input log. Every read asks the leader of the stream. */
 export class InputLog extends Context.Service<
   InputLog,
   {
@@ -83,23 +89,26 @@ export class InputLog extends Context.Service<
     ) => Effect.Effect<Stored, BrokerFailure>
     /**
      * Returns for how many milliseconds every message has failed; 0 if the newest message was stored, or if no message
-     * was sent lately. A broker may answer questions and yet store nothing.
+     * was sent lately. A broker without a majority may answer reads, and store nothing.
      */
     readonly failingFor: () => number
     /** Returns the sequence of a partition's newest message; 0 if the partition has no message. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
      * Returns the sequence of a partition's newest message after `sequence`. Returns `sequence` itself if the log has
-     * no later message of the partition. That case is usual, and cheap, because the broker has no message to send.
+     * no later message of the partition. Usually the log has no later message, and then the read is cheap, because the
+     * broker sends no message.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
-    /** Reads the first and last sequence of the whole log. */
+    /** Reads the first and the last sequence of the whole input log. */
     readonly bounds: Effect.Effect<{ readonly first: number; readonly last: number }, BrokerFailure>
-    /** Reads how many bytes the log holds, and how many it may hold; `Infinity` without a bound. */
+    /**
+     * Reads the bytes that the input log holds, and the bytes that it may hold; `Infinity` for a log without a bound.
+     */
     readonly capacity: Effect.Effect<{ readonly bytes: number; readonly bytesMax: number }, BrokerFailure>
     /** Returns the first message at or after a sequence; `undefined` if there is no such message. */
     readonly messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, BrokerFailure>
-    /** Removes all messages below a sequence. */
+    /** Removes all messages of the input log below a sequence. */
     readonly purgeBelow: (sequence: number) => Effect.Effect<void, BrokerFailure>
   }
 >()("purchases/nats/InputLog") {
@@ -110,8 +119,8 @@ export class InputLog extends Context.Service<
       const outage = new StoreOutage()
 
       /**
-       * Sends only a few messages to a leader that has lost the other brokers. Such a leader takes messages, and never
-       * answers.
+       * Sends only a few messages to a leader that has lost the other brokers. A leader without other brokers takes
+       * messages, and never answers.
        */
       const unlessHopeless = <A>(append: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
         Effect.suspend(() => {
@@ -152,7 +161,7 @@ export class InputLog extends Context.Service<
           Effect.flatMap(read({ seq: sequence + 1, next_by_subj: partitionFilter(partition) }), (next) =>
             next === undefined
               ? Effect.succeed(sequence)
-              : // The found message may be purged by now. Then `lastSequence` may be 0.
+              : // If the found message was purged since, `lastSequence` may be 0.
                 Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
           ),
         bounds: Effect.map(info, ({ state }) => ({ first: state.first_seq, last: state.last_seq })),

@@ -9,17 +9,17 @@ import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./client/JetStre
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { PullDemand } from "./PullDemand.ts"
 
-/** The time after which a pull request ends by itself. Another request follows it. */
+/** The time after which a pull request ends by itself, and this process makes another one. */
 const pullExpires = Duration.seconds(30)
-/** The broker says at least this often that a pull request is alive. */
+/** The longest time between two heartbeats of the broker for a pull request. */
 const heartbeat = Duration.seconds(1)
-/** A broker that is silent for this long although a request is in flight is given up. */
+/** The silence of the broker during a pull request after which the reading ends. */
 const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
 /** The time after which the broker removes a consumer from which nobody pulls. */
 const inactiveMax = Duration.seconds(10)
 /**
- * The messages and bytes of one request. At most one request is in flight, and it is made when at most as much is held.
- * So a process holds at most twice as much.
+ * The messages and bytes of one pull request. A pull request is made only if no other is in flight, and if the process
+ * holds no more than the content of one request. So the process holds at most the content of two requests.
  */
 const requestMessages = 256
 const requestBytes = 4 * 1024 * 1024
@@ -28,16 +28,16 @@ const requestBytes = 4 * 1024 * 1024
 export interface PulledMessage {
   readonly subject: string
   readonly sequence: number
-  /** When the broker stored the message, in milliseconds since 1970. */
+  /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
   readonly payload: Uint8Array
-  /** The number of messages that the consumer had not delivered yet. */
+  /** The number of messages that the consumer had not delivered yet when it delivered this message. */
   readonly pending: number
 }
 
 /**
- * The reading of the journal is over: a delivery is missing, the broker was silent, or the connection broke. A new
- * reading has to begin behind the last message that counts.
+ * Says that the reading of the journal is over: a delivery is missing, the broker was silent, or the connection broke.
+ * The caller then begins a new reading behind the last message that it has finished.
  */
 export class ReadingOver extends Schema.TaggedError<ReadingOver>()("ReadingOver", {
   reason: Schema.String
@@ -47,7 +47,7 @@ export class ReadingOver extends Schema.TaggedError<ReadingOver>()("ReadingOver"
   }
 }
 
-/** The first message of a consumer, by sequence, or the newest message of each subject. */
+/** The start of a consumer: the first message after a sequence, or the newest message of each subject. */
 export type PullStart = { readonly after: number } | "newest of each subject"
 
 const policyOf = (start: PullStart) =>
@@ -65,7 +65,7 @@ const configOf = (name: string, filter: string, start: PullStart) => ({
   inactive_threshold: nanosecondsOf(inactiveMax)
 })
 
-/** The messages that one consumer delivered, in order and without a gap, and its pull requests. */
+/** Holds the messages that one consumer delivered, in order and without a gap, and makes the pull requests. */
 class PullState {
   heardAt = performance.now()
   private readonly connection: Pick<BrokerConnection, "client" | "isConnected">
@@ -91,7 +91,10 @@ class PullState {
     this.end = end
   }
 
-  /** Returns for how many milliseconds the broker owes a sign of life; 0 without a request. */
+  /**
+   * Returns for how many milliseconds the broker has been silent during a pull request; 0 if no pull request is in
+   * flight.
+   */
   silence(): number {
     return this.demand.size === 0 ? 0 : performance.now() - this.heardAt
   }
@@ -111,7 +114,7 @@ class PullState {
     this.arrived.openUnsafe()
   }
 
-  /** Returns the messages that are held, and holds none. */
+  /** Removes and returns all messages that are held. */
   takeHeld(): ReadonlyArray<PulledMessage> {
     const { held } = this
     this.held = []
@@ -121,14 +124,14 @@ class PullState {
     return held
   }
 
-  /** Makes a request if none is in flight, and if there is room for its messages. */
+  /** Makes a pull request if none is in flight, and if there is room for the messages of a request. */
   ask(): void {
     if (this.demand.size > 0 || this.held.length > requestMessages || this.heldBytes > requestBytes) return
     this.request({ batch: requestMessages, max_bytes: requestBytes })
   }
 
   private request(limits: { readonly batch: number; readonly max_bytes?: number }): void {
-    // The reading ends when the connection is back.
+    // Without a connection no request is made. The reading ends when the connection is back.
     if (!this.connection.isConnected()) return
     const id = this.demand.add(limits.batch, limits.max_bytes ?? 0)
     this.isRequestFilled = false
@@ -143,17 +146,20 @@ class PullState {
     if (isHeartbeat(message)) return
     if (isGone(message)) return this.end(`the consumer is gone: ${goneReasonOf(message)}`)
     this.demand.end(message.subject.slice(this.inbox.length))
-    // A message that is larger than a whole request comes alone, whatever its size.
+    // A message that is larger than a whole pull request is requested alone, without a bound on its size.
     if (isOversized(message) && !this.isRequestFilled) this.request({ batch: 1 })
     else this.ask()
   }
 }
 
-/** A consumer of the journal from which this process pulls. */
+/** A reading of the journal, through a consumer from which this process pulls. */
 export interface JournalPull {
   /** The number of messages that the consumer had when it was created. */
   readonly pending: number
-  /** Waits until messages are there, and returns all that are held, in order. Fails with `ReadingOver` at the end. */
+  /**
+   * Waits until this process holds messages, and returns all of them in order. Fails with `ReadingOver` when the
+   * reading is over.
+   */
   readonly take: Effect.Effect<ReadonlyArray<PulledMessage>, ReadingOver>
 }
 

@@ -5,13 +5,13 @@ import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 import { reading } from "./FollowedStream.ts"
 
-/** The times of the commits of the journal, which rise with their sequences. */
+/** Finds commits of the journal by the time at which they were stored. The times rise with the sequences. */
 export class JournalTimes extends Context.Service<
   JournalTimes,
   {
     /**
-     * Returns a sequence of the journal: every commit from that sequence on was stored at the moment or later, and every
-     * commit before that sequence was stored earlier. The moment is in milliseconds since 1970.
+     * Returns the sequence of the journal from which on every commit was stored at the moment or later. All commits
+     * before the sequence were stored earlier. `moment` is in milliseconds since 1970.
      */
     readonly sequenceSince: (moment: number) => Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   }

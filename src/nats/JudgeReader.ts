@@ -7,8 +7,8 @@ import { type JournalPull, openJournalPull, type ReadingOver } from "./JournalPu
 import { type RulesValue, takeRulesAsOf } from "./RulesAsOf.ts"
 
 /**
- * The filter of the commits and the rules, which also finds segments. One filter with wildcards costs the broker much
- * less than two filters.
+ * The filter for commits and rules, which also matches segments. One filter with wildcards costs the broker much less
+ * work than two filters.
  */
 const judgedFilter = `${journalPrefix}*.*`
 
@@ -18,21 +18,23 @@ export class JudgeReader extends Context.Service<
   {
     /** Returns the sequence of the first value of any key `rules.<owner>`; `undefined` before the first value. */
     readonly firstRules: Effect.Effect<number | undefined, BrokerFailure>
-    /** Returns the first commit after a sequence, as the leader has it; `undefined` if there is none. */
+    /**
+     * Returns the first commit after a sequence, as the leader has it; `undefined` if the journal has no later commit.
+     */
     readonly firstCommitAfter: (
       after: number
     ) => Effect.Effect<{ readonly storedAt: number } | undefined, BrokerFailure>
     /**
-     * Hands on values of the keys `rules.<owner>`. If there are several values of a key, the last one that is handed on
-     * is the newest up to the sequence `through`.
+     * Calls `take` with values of the keys `rules.<owner>`. If `take` gets several values of a key, the last one is the
+     * newest value up to the sequence `through`.
      */
     readonly rulesAsOf: (
       through: number,
       take: (value: RulesValue) => void
     ) => Effect.Effect<void, BrokerFailure | ReadingOver>
     /**
-     * Reads all commits and rules after a sequence, in order and without a gap, until the scope closes. Segments come
-     * along.
+     * Reads all commits and rules after a sequence, in order and without a gap, until the scope closes. Also reads the
+     * segments between the commits.
      */
     readonly read: (after: number) => Effect.Effect<JournalPull, BrokerFailure, Scope.Scope>
   }

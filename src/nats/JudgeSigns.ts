@@ -7,20 +7,20 @@ export interface JudgeSign {
   readonly judge: string
   /** The number of the process. A later process under the same name has a higher number. */
   readonly instance: number
-  /** Whether the judge leaves. */
+  /** Whether the judge ends, so that other judges should take its shards. */
   readonly isLeaving: boolean
 }
 
 /**
- * The signs of life of judges. No stream keeps the signs, because a sign that is lost costs only time: the position of
- * a shard is its lock.
+ * Sends and receives the signs of life of judges. No stream keeps these signs. A lost sign of life costs only time,
+ * because the stored position of a shard is the shard's lock.
  */
 export class JudgeSigns extends Context.Service<
   JudgeSigns,
   {
-    /** Gives a sign of life. Gives none without a connection. */
+    /** Sends a sign of life of this judge. Sends nothing without a connection. */
     readonly give: (sign: JudgeSign) => Effect.Effect<void>
-    /** Hands on each sign as judges give it, until the scope closes. */
+    /** Calls `heard` with each sign of life that a judge sends, until the scope closes. */
     readonly watch: (heard: (sign: JudgeSign) => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/JudgeSigns") {

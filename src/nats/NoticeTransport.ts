@@ -4,17 +4,17 @@ import { noticePrefix } from "../protocol/Subject.ts"
 import { Connection } from "./client/Connection.ts"
 
 /**
- * Carries notices from workers to edges, over plain NATS. A notice may be lost, and then the edge asks for the outcome.
+ * Carries notices from workers to edges, over plain NATS. If a notice is lost, the edge asks the owner for the outcome.
  */
 export class NoticeTransport extends Context.Service<
   NoticeTransport,
   {
     /**
-     * Hands on each payload for this edge, until the scope closes. Returns the name under which workers send to this
-     * edge.
+     * Calls `heard` with each payload for this edge, until the scope closes. Returns the name under which workers send
+     * notices to this edge.
      */
     readonly listen: (heard: (payload: string) => void) => Effect.Effect<string, never, Scope.Scope>
-    /** Sends a payload to an edge. Drops the payload if there is no connection. */
+    /** Sends a payload with notices to an edge. Drops the payload if there is no connection. */
     readonly tell: (edge: string, payload: string) => void
   }
 >()("purchases/nats/NoticeTransport") {

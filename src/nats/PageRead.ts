@@ -4,21 +4,21 @@ import type { BrokerConnection } from "./client/Connection.ts"
 import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readReplica } from "./client/ReplicaRead.ts"
 
-/** Says which messages a page has. While the broker reads a page, it writes nothing. So pages are bounded. */
+/** Says which messages a page has. Pages are bounded, because the broker writes nothing while it reads a page. */
 export interface PageQuery {
   /** The subject of the messages, which may have wildcards. */
   readonly subject: string
   /** The least sequence of the page. */
   readonly from: number
   readonly messagesMax: number
-  /** About the most bytes. A larger message comes as a page of its own. */
+  /** About the most bytes of the page. A larger message comes as a page of its own. */
   readonly bytesMax: number
 }
 
 /**
  * Reads the next messages of a subject from a sequence on, in order and without a gap. The list is empty only if the
- * leader has no such message. The leader gives the first message, and a replica gives the page. A replica may be behind
- * the leader. So its page counts only if it begins with the leader's message.
+ * leader has no such message. The first message is read from the leader, and the page from a replica. The replica's
+ * page is used only if it begins with the leader's message, because a replica may lack the newest messages.
  */
 export const readPage = Effect.fnUntraced(function* (
   connection: Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">,
@@ -27,7 +27,7 @@ export const readPage = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<StoredMessage>, BrokerFailure> {
   const first = yield* readMessage(connection, stream, { seq: from, next_by_subj: subject })
   if (first === undefined) return []
-  // The page of a replica would have little more than this message.
+  // A page from a replica would have few messages besides this long one.
   if (first.text.length >= bytesMax / 2) return [first]
   const query = { seq: first.sequence, next_by_subj: subject, batch: messagesMax, max_bytes: bytesMax }
   const page = yield* readReplica(connection, stream, query).pipe(

@@ -10,7 +10,8 @@ import { openPull, type Pull, type PullEvents } from "./PullSession.ts"
 const deletesAtOnceMax = 8
 
 /**
- * The durable pull consumers of the input log. Each epoch of a partition has one consumer, from which the owner pulls.
+ * Creates, deletes and pulls from the durable consumers of the input log. Each epoch of a partition has one consumer,
+ * from which the owner pulls.
  */
 export class PartitionConsumer extends Context.Service<
   PartitionConsumer,
@@ -32,7 +33,7 @@ export class PartitionConsumer extends Context.Service<
     PartitionConsumer,
     Effect.gen(function* () {
       const connection = yield* Connection
-      /** The attempt that made the newest consumer, by the number of the partition. */
+      /** The epoch of the newest consumer of each partition, and the attempt that created the consumer. */
       const made = new Map<number, { readonly epoch: number; readonly attempt: number }>()
       const nameOf = (partition: number, epoch: number): string => {
         const newest = made.get(partition)

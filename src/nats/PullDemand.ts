@@ -1,4 +1,4 @@
-/** The messages and bytes that pull requests may still deliver. */
+/** The numbers of messages and bytes that the broker may still deliver for pull requests. */
 export interface Demand {
   readonly messages: number
   readonly bytes: number
@@ -10,13 +10,14 @@ interface Request {
 }
 
 /**
- * The pull requests of one consumer that are in flight. The broker serves them in the order in which they were made.
+ * Counts the pull requests of one consumer that are in flight. The broker serves the pull requests in the order in
+ * which they were made.
  */
 export class PullDemand {
   private readonly requests = new Map<string, Request>()
   private made = 0
 
-  /** The number of requests in flight. */
+  /** The number of pull requests in flight. */
   get size(): number {
     return this.requests.size
   }
@@ -34,7 +35,7 @@ export class PullDemand {
     this.requests.delete(id)
   }
 
-  /** Counts a delivery against the oldest request. */
+  /** Counts a delivery against the oldest pull request. */
   delivered(bytes: number): void {
     for (const [id, request] of this.requests) {
       request.messages -= 1
@@ -44,7 +45,7 @@ export class PullDemand {
     }
   }
 
-  /** Returns the messages and bytes that all requests together may still deliver. */
+  /** Returns the messages and bytes that the broker may still deliver for all pull requests together. */
   outstanding(): Demand {
     let messages = 0
     let bytes = 0

@@ -8,9 +8,9 @@ import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./client/JetStre
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { type Demand, PullDemand } from "./PullDemand.ts"
 
-/** The time after which a pull request ends by itself. Another request follows it. */
+/** The time after which a pull request ends by itself, and the owner makes another one. */
 const pullExpires = Duration.seconds(30)
-/** The broker says at least this often that a pull request is alive. */
+/** The longest time between two heartbeats of the broker for a pull request. */
 export const pullHeartbeat = Duration.seconds(1)
 
 /**
@@ -19,35 +19,38 @@ export const pullHeartbeat = Duration.seconds(1)
  */
 const confirmation = "confirmed"
 
-/** The pull of one consumer: its requests for deliveries, and its acknowledgements. */
+/** Pulls from one consumer: makes pull requests, and acknowledges deliveries. */
 export interface Pull {
   /** Asks for more deliveries, up to a number of messages and of bytes. */
   readonly request: (messages: number, bytes: number) => void
-  /** Returns the messages and bytes that were asked for and have not come. */
+  /** Returns the messages and bytes that were requested and not delivered yet. */
   readonly outstanding: () => Demand
   /**
-   * Acknowledges a delivery soon, together with other deliveries, and asks the broker to confirm the acknowledgement. A
-   * caller may do this only after the commit with the delivery's purchases is durable.
+   * Acknowledges a delivery soon, together with other deliveries, and asks the broker to confirm the acknowledgement.
+   * The caller may acknowledge a delivery only after the commits with its purchases are durable.
    */
   readonly acknowledge: (delivery: ReadDelivery) => void
-  /** Waits until the broker has confirmed all acknowledgements. Only a process that stops needs this. */
+  /** Waits until the broker has confirmed all acknowledgements. Only a process that stops calls `confirmed`. */
   readonly confirmed: Effect.Effect<void>
-  /** Returns for how many milliseconds the broker was silent although a pull request is in flight; 0 if none is. */
+  /**
+   * Returns for how many milliseconds the broker has been silent during a pull request; 0 if no pull request is in
+   * flight.
+   */
   readonly silence: () => number
 }
 
 /** The events of a pull, for the owner of the partition. */
 export interface PullEvents {
   readonly delivered: (delivery: Delivery) => void
-  /** A pull request ended before it was filled, so the owner may ask again. */
+  /** Called when a pull request has ended before it was filled, so that the owner may make another one. */
   readonly ended: () => void
-  /** The next message has more bytes than the request asked for, so the request ended. */
+  /** Called when a pull request has ended because the next message has more bytes than the request allows. */
   readonly oversized: () => void
-  /** The consumer is gone: a later owner deleted it, or the broker lost it. */
+  /** Called when the consumer is gone, because a later owner deleted it or the broker lost it. */
   readonly lost: (reason: string) => void
 }
 
-/** The state of one pull: its demand, and when the broker was last heard. */
+/** Holds the state of one pull: the pull requests in flight, and the time at which the broker was last heard. */
 class PullSession {
   private readonly demand = new PullDemand()
   private heardAt = performance.now()
@@ -93,8 +96,8 @@ class PullSession {
   }
 
   /**
-   * Returns the silence of the broker in milliseconds; 0 without a pull request, when the broker owes no sign of life.
-   * A worker that holds as much input as it may makes no request.
+   * Returns the silence of the broker in milliseconds. Returns 0 without a pull request, because the broker then sends
+   * no heartbeats. A worker makes no pull request while it holds as much input as it may.
    */
   silence(): number {
     return this.demand.size === 0 ? 0 : performance.now() - this.heardAt

@@ -4,7 +4,7 @@ import { BrokerUnavailable, type OutcomeUnknown } from "../protocol/BrokerError.
 import { inspectionFilter, querySubject } from "../protocol/Subject.ts"
 import { Connection, noMajority } from "./client/Connection.ts"
 
-/** The name under which `nats micro list` shows the epochs that answer. */
+/** The name under which `nats micro list` shows the epochs that answer questions. */
 const serviceName = "ledger"
 const serviceVersion = "1.0.0"
 
@@ -14,9 +14,8 @@ interface Served {
 }
 
 /**
- * Adds a service to a connection. The client library keeps a service and its handler until the connection is closed,
- * even after the service was stopped. So each service gets a view of the connection that looks closed once the service
- * stops.
+ * Adds a service to a connection. The client library keeps a stopped service and its handler until the connection
+ * closes. So each service gets a view of the connection that looks closed once the service stops.
  */
 const addService = async (
   client: NatsConnection,
@@ -28,17 +27,17 @@ const addService = async (
   return {
     service,
     stop: () => {
-      // Nobody waits here for the broker's answer, because none comes without a connection.
+      // The stop does not wait for the broker's answer, because no answer comes without a connection.
       void service.stop().catch(() => undefined)
       stopped.resolve()
     }
   }
 }
 
-/** The name of the operation in the errors of `ask`. */
+/** The words for the operation in the errors of `ask`. */
 const asking = "ask the owner of the account"
 
-/** Requests and answers between edges and the owners of partitions, as a NATS micro service. */
+/** Carries requests and answers between edges and the owners of partitions, as a NATS micro service. */
 export class QueryTransport extends Context.Service<
   QueryTransport,
   {
@@ -49,7 +48,7 @@ export class QueryTransport extends Context.Service<
       timeoutMilliseconds: number
     ) => Effect.Effect<string, BrokerUnavailable | OutcomeUnknown>
     /**
-     * Hands each request for a partition to `handle` until the scope closes. Every worker that takes itself for the
+     * Calls `handle` with each request for a partition, until the scope closes. Every worker that believes to be the
      * owner gets every request. Only a worker that can prove its ownership answers.
      */
     readonly serve: (
@@ -58,7 +57,7 @@ export class QueryTransport extends Context.Service<
       handle: (payload: string, reply: (payload: string) => void) => void
     ) => Effect.Effect<void, BrokerUnavailable, Scope.Scope>
     /**
-     * Hands each request that a person makes with the nats CLI to `handle`, until the scope closes. Every epoch gets
+     * Calls `handle` with each request that a person makes with the nats CLI, until the scope closes. Every epoch gets
      * every request.
      */
     readonly serveInspection: (
@@ -81,7 +80,7 @@ export class QueryTransport extends Context.Service<
             })
             .pipe(
               Effect.map((message) => message.string()),
-              // Without a majority of brokers, an owner cannot answer, and another attempt would not help.
+              // Without a majority of brokers no owner can answer, so asking again would not help.
               Effect.catchTag("OutcomeUnknown", (unknown) =>
                 Effect.fail(connection.hasMajority() ? unknown : noMajority(asking))
               ),

@@ -10,30 +10,30 @@ interface ConsumerInfo {
   readonly num_ack_pending: number
   readonly created: string
   readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string }
-  /** When the broker gave this answer, by its own clock. */
+  /** The time at which the broker gave this answer, by its own clock. */
   readonly ts: string
 }
 
-/** The input of a partition that its owner has not acknowledged. */
+/** The messages in a partition's input that the owner has not acknowledged. */
 export interface PartitionQueue {
-  /** The newest epoch that has a consumer. */
+  /** The newest epoch of the partition that has a consumer. */
   readonly epoch: number
   /** The number of messages in the partition's input that are not acknowledged. */
   readonly depth: number
   /** The input sequence up to which every message is acknowledged. */
   readonly floor: number
   /**
-   * When a message was last acknowledged, or the consumer was created, in milliseconds since 1970, by the broker's
+   * The time of the last acknowledgement, or of the consumer's creation, in milliseconds since 1970, by the broker's
    * clock.
    */
   readonly movedAt: number
-  /** When the broker was asked, by the same clock. */
+  /** The time at which the broker gave the answer, in milliseconds since 1970, by the broker's clock. */
   readonly readAt: number
 }
 
 /**
  * Returns the unacknowledged input of each partition, by the number of the partition. An epoch may have made several
- * consumers, and uses only one of them. So only the newest epoch counts, and of its consumers the one with the least
+ * consumers, but uses only one of them. So the result is that of the newest epoch's consumer with the least
  * unacknowledged input.
  */
 export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {
@@ -61,8 +61,8 @@ export class QueueDepth extends Context.Service<
      */
     readonly waiting: Effect.Effect<ReadonlyMap<number, PartitionQueue>, BrokerFailure>
     /**
-     * Returns for how many milliseconds no message of a partition was acknowledged although a message waits, by the
-     * broker's clock; 0 if no message waits. Reads the oldest message that waits.
+     * Returns for how many milliseconds no message of a partition was acknowledged, by the broker's clock; 0 if no
+     * message waits. Reads the oldest waiting message from the broker.
      */
     readonly stoodStill: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
   }

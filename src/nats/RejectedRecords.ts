@@ -9,19 +9,19 @@ import { readMessage, type StreamMessage } from "./client/JetStreamApi.ts"
 import { newestFirst } from "./client/NewestFirst.ts"
 
 /**
- * The number of characters at which a page of records ends early. One record may fill half of the broker's largest
- * message.
+ * The number of characters at which a page of rejected records ends early. One rejected record may be half as large as
+ * the broker's largest message.
  */
 export const recordsLengthMax = 2 * 1024 * 1024
 /** The most steps of one record's replay that are read, oldest first. */
 const replayStepsMax = 100
 
-/** The most records of one message, or of one decision, that are written at once. */
+/** The most rejected records of one message, or of one decision of an actor, that are written at once. */
 const recordsAtOnceMax = 16
 
 /**
- * The key of a record: the sequence of its message in the input log, and the index of the purchase in the message, from
- * 0.
+ * The key of a rejected record: the sequence of the message in the input log, and the index of the purchase in the
+ * message, from 0.
  */
 export interface RejectedKey {
   readonly inputSequence: number
@@ -30,18 +30,18 @@ export interface RejectedKey {
 
 export interface StoredRejection extends Rejection {
   readonly sequence: number
-  /** When the broker stored the record, in milliseconds since 1970. */
+  /** The time at which the broker stored the record, in milliseconds since 1970. */
   readonly rejectedAt: number
 }
 
 export interface StoredReplay extends Replay {
   readonly sequence: number
-  /** When the broker stored this step, in milliseconds since 1970. */
+  /** The time at which the broker stored this step, in milliseconds since 1970. */
   readonly at: number
 }
 
 export interface RejectedPage {
-  /** The records of the page, newest first. */
+  /** The rejected records on the page, newest first. */
   readonly records: ReadonlyArray<StoredRejection>
   /** The sequence of the journal below which the next page begins; missing on the last page. */
   readonly next?: number
@@ -60,32 +60,33 @@ const storedReplay = ({ text, sequence, storedAt }: StreamMessage): StoredReplay
 })
 
 /**
- * The rejected records, and the steps of their replays. An edge reads records and writes steps itself, without an
- * owner. A record is written once and belongs to no account. So no owner knows more about a record than the leader of
- * the journal. A replay becomes a purchase only by way of the input log, as every purchase does.
+ * Reads and writes rejected records, and the steps of their replays. An edge reads rejected records and writes steps
+ * itself, without asking an owner. A rejected record is written once, and belongs to no account. So no owner knows more
+ * about a rejected record than the leader of the journal. A replayed purchase goes through the input log, like every
+ * purchase.
  */
 export class RejectedRecords extends Context.Service<
   RejectedRecords,
   {
     /**
-     * Writes why a purchase is not applied, before the commit that counts the rejection. If there is a record already,
-     * that record is the same, because a second decision about one input equals the first.
+     * Writes a rejected record with the reason, before the commit that counts the rejection. If the record exists
+     * already, it has the same content, because a second decision about the same input equals the first.
      */
     readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
     /**
-     * Returns the newest records, or the newest records below a sequence of the journal. Long records make the page
-     * shorter than `limit`.
+     * Returns the newest rejected records, or the newest ones below a sequence of the journal. A page with long records
+     * may have fewer than `limit` records.
      */
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
-    /** Returns a record; `undefined` if there is no record under the key. */
+    /** Returns the rejected record with a key; `undefined` if no rejected record has the key. */
     readonly find: (key: RejectedKey) => Effect.Effect<StoredRejection | undefined, BrokerFailure>
-    /** Returns the newest step of a record's replay; `undefined` before the first step. */
+    /** Returns the newest step of a rejected record's replay; `undefined` before the first step. */
     readonly replay: (key: RejectedKey) => Effect.Effect<StoredReplay | undefined, BrokerFailure>
-    /** Returns the steps of a record's replay, oldest first. */
+    /** Returns the steps of a rejected record's replay, oldest first. */
     readonly trail: (key: RejectedKey) => Effect.Effect<ReadonlyArray<StoredReplay>, BrokerFailure>
     /**
-     * Writes the next step of a record's replay. Fails with `CommitConflict` unless `after` is the sequence of the
-     * newest step, or 0 before the first step.
+     * Writes the next step of a rejected record's replay. Fails with `CommitConflict` unless `after` is the sequence of
+     * the newest step, or 0 before the first step.
      */
     readonly step: (
       key: RejectedKey,
@@ -137,7 +138,7 @@ export class RejectedRecords extends Context.Service<
           Effect.asVoid,
           Effect.catchTag("CommitConflict", ({ reason }) =>
             Effect.flatMap(newest(key), (found) =>
-              // Another worker's write of the same record may be under way, and may fail.
+              // Another worker may be writing the same rejected record, and its write may fail.
               found === undefined ? Effect.fail(new BrokerUnavailable({ operation, reason })) : Effect.void
             )
           )
@@ -164,7 +165,7 @@ export class RejectedRecords extends Context.Service<
   )
 }
 
-/** Writes a record for each rejected purchase of one message, or of one decision of an actor. */
+/** Writes a rejected record for each rejected purchase of one message, or of one decision of an actor. */
 export const recordAll = (
   { record }: Pick<(typeof RejectedRecords)["Service"], "record">,
   rejections: ReadonlyArray<Rejection>

@@ -3,15 +3,17 @@ import { decodeToken, encodeToken, ruleCountPrefix } from "../protocol/Subject.t
 import { Connection } from "./client/Connection.ts"
 
 /**
- * The counts of rules that judges tell. No stream keeps the counts, because they bound the rules of all users only
- * roughly.
+ * Sends and receives the numbers of rules that judges have counted. No stream keeps these numbers, because they are
+ * used only for a rough bound on the rules of all users.
  */
 export class RuleCounts extends Context.Service<
   RuleCounts,
   {
-    /** Tells the number of rules that are switched on. Tells nothing without a connection. */
+    /**
+     * Sends the number of rules that are switched on, as a judge has counted it. Sends nothing without a connection.
+     */
     readonly tell: (judge: string, rules: number) => Effect.Effect<void>
-    /** Hands on each count as judges tell it, until the scope closes. */
+    /** Calls `heard` with each number of rules that a judge sends, until the scope closes. */
     readonly watch: (heard: (judge: string, rules: number) => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/RuleCounts") {

@@ -5,22 +5,25 @@ import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.t
 import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 
-/** All rules of one user as the journal has them. */
+/** All rules of one user, as the journal has them. */
 export interface RuleValue {
-  /** The sequence of the value in the journal. Commits with a higher sequence are judged by this value. */
+  /** The sequence of the value in the journal. Commits with a higher sequence are judged by the rules of this value. */
   readonly sequence: number
   readonly text: string
 }
 
-/** The values `rules.<user>` of the journal. Only the journal gives rules and commits one order. */
+/**
+ * Reads and writes the values of the keys `rules.<user>`. These values are in the journal, so that rules and commits
+ * have one order.
+ */
 export class RuleValues extends Context.Service<
   RuleValues,
   {
-    /** Returns the newest value of a user as the leader has it; `undefined` before the user's first rule. */
+    /** Returns the newest value with a user's rules, as the leader has it; `undefined` before the user's first rule. */
     readonly newest: (userToken: string) => Effect.Effect<RuleValue | undefined, BrokerFailure>
     /**
-     * Stores a value behind the value at `after` (0 for the first value), and returns its sequence. Fails with
-     * `CommitConflict` if another value is the newest.
+     * Stores a value with a user's rules behind the value at `after` (0 for the first value), and returns the new
+     * sequence. Fails with `CommitConflict` if another value is the newest one.
      */
     readonly append: (
       userToken: string,

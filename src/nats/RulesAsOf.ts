@@ -6,7 +6,7 @@ import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readReplica } from "./client/ReplicaRead.ts"
 import { openJournalPull, type ReadingOver } from "./JournalPull.ts"
 
-/** The most keys whose older values are asked for at once. The broker answers for at most 1,024. */
+/** The most keys whose older values are read with one request. The broker answers for at most 1,024 keys. */
 const keysAtOnceMax = 256
 /** The most reads from the leader at once. */
 const readsAtOnceMax = 16
@@ -27,8 +27,8 @@ const valueOf = ({ subject, sequence, text }: Pick<StoredMessage, "subject" | "s
 })
 
 /**
- * Returns older values of keys, which may not be the newest ones up to `through`. A replica answers, and it may be
- * behind. Above its end, and for keys without a value, it gives none.
+ * Reads values of keys from a replica, at most one for each key. A value may not be the newest one up to `through`,
+ * because the replica may lack the newest messages. Keys without a value on the replica are missing in the result.
  */
 const guessed = (connection: BrokerConnection, subjects: ReadonlyArray<string>, through: number) =>
   through === 0
@@ -37,7 +37,10 @@ const guessed = (connection: BrokerConnection, subjects: ReadonlyArray<string>, 
         Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => [])
       )
 
-/** Returns the newest value of a key up to a sequence, as the leader has it. The walk begins at a value of the key. */
+/**
+ * Returns the newest value of a key up to a sequence, as the leader has it. Begins at a known value of the key, and
+ * reads value after value.
+ */
 const newestThrough = Effect.fnUntraced(function* (
   connection: BrokerConnection,
   subject: string,
@@ -55,7 +58,7 @@ const newestThrough = Effect.fnUntraced(function* (
   }
 })
 
-/** Hands on the newest values up to a sequence of keys that have newer values. */
+/** Calls `take` with the newest value up to a sequence, for each key that also has later values. */
 const takeOlder = Effect.fnUntraced(function* (
   connection: BrokerConnection,
   subjects: ReadonlyArray<string>,
@@ -77,10 +80,10 @@ const takeOlder = Effect.fnUntraced(function* (
 })
 
 /**
- * Hands on values of the keys `rules.<owner>`. If there are several values of a key, the last one that is handed on is
- * the newest up to the sequence `through`. A consumer gives the newest values, and then newer ones. Its replica may be
- * behind, so it is read up to the newest value that the leader has. The keys whose newest value came after `through` are
- * read again.
+ * Calls `take` with values of the keys `rules.<owner>`. If `take` gets several values of a key, the last one is the
+ * newest value up to the sequence `through`. A consumer delivers the newest value of each key, and then later values.
+ * The consumer is read up to the leader's newest value, because the consumer's replica may lack the newest messages.
+ * Keys whose newest value came after `through` are read once more, by key.
  */
 export const takeRulesAsOf = (
   connection: BrokerConnection,
@@ -92,8 +95,9 @@ export const takeRulesAsOf = (
     if (last === undefined) return
     const pull = yield* openJournalPull(connection, rulesFilter, "newest of each subject")
     const changed = new Set<string>()
-    // A key that changed after `last` was read has only its new value here, and that value is behind `last`. So all
-    // values that the consumer had at first are read too. Otherwise such a key would have no rules.
+    // The consumer has only the new value of a key that changed after `last` was read, and the new value is behind
+    // `last`. So all values that the consumer had at first are read too. Otherwise the rules of a key that changed
+    // after `last` would be missing.
     for (let taken = 0, values = 0; taken < last.sequence || values < pull.pending;) {
       for (const { subject, sequence, payload } of yield* pull.take) {
         taken = sequence

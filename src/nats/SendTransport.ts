@@ -11,10 +11,15 @@ import {
 } from "../protocol/WebhookSend.ts"
 import { Connection } from "./client/Connection.ts"
 
-/** The time that a judge has to make one delivery: an attempt before it, its own attempt, and the way. */
+/**
+ * The time that a judge has to answer a request for one delivery. The time covers an attempt that is in flight, the
+ * asked attempt, and the messages.
+ */
 const replyTimeout = Duration.seconds(35)
 
-/** Asks the judge that delivers to a user's webhook for one delivery at once. Nothing of this is stored. */
+/**
+ * Asks the judge that delivers to a user's webhook for one delivery at once. The request and its answer are not stored.
+ */
 export class SendTransport extends Context.Service<
   SendTransport,
   {
@@ -23,8 +28,8 @@ export class SendTransport extends Context.Service<
       request: SendRequest
     ) => Effect.Effect<SendReply, BrokerUnavailable | OutcomeUnknown>
     /**
-     * Hands each request to `handle` until the scope closes. Every judge gets every request, and only the judge that
-     * delivers to the webhook answers.
+     * Calls `handle` with each request for a delivery, until the scope closes. Every judge gets every request, and only
+     * the judge that delivers to the webhook answers.
      */
     readonly serve: (
       handle: (ownerToken: string, request: SendRequest, reply: (reply: SendReply) => void) => void
@@ -52,7 +57,7 @@ export class SendTransport extends Context.Service<
                 callback: (error, message) => {
                   if (error !== null) return
                   const ownerToken = message.subject.slice(sendSubject("").length)
-                  // Anybody with the broker's address can send a token that is not one.
+                  // A program with access to the broker can send a user token that is malformed.
                   try {
                     decodeToken(ownerToken)
                     const request = decodeSendRequest(message.string())

@@ -1,22 +1,25 @@
 /** The time between two attempts to store a message while most brokers are gone, in milliseconds. */
 const tryEveryMilliseconds = 1_000
-/** The time for which the failure of a message counts, in milliseconds. After that time a new message may succeed. */
+/**
+ * The time for which a failed message predicts that the next message fails, in milliseconds. After this time a new
+ * message may succeed.
+ */
 const triedLatelyMilliseconds = 15_000
 
-/**
- * Remembers the time since which every message to the input log has failed. All times are in milliseconds, by one
- * clock.
- */
+/** Remembers since when every message to the input log has failed. All times are in milliseconds, by the same clock. */
 export class StoreOutage {
   private failingSince: number | undefined
   private triedAt = Number.NEGATIVE_INFINITY
 
-  /** Returns whether the newest message failed, and was sent so lately that another message would fail too. */
+  /**
+   * Returns whether the newest message to the input log failed, and was sent so lately that another message would fail
+   * too.
+   */
   isTriedLately(now: number): boolean {
     return this.failingSince !== undefined && now - this.triedAt < tryEveryMilliseconds
   }
 
-  /** Takes note that a message is sent. */
+  /** Takes note that a message is sent to the input log. */
   began(now: number): void {
     this.triedAt = now
   }
@@ -27,8 +30,8 @@ export class StoreOutage {
   }
 
   /**
-   * Returns for how long every message has failed; 0 if the newest message was stored, or if no message was sent
-   * lately.
+   * Returns the milliseconds for which every message has failed; 0 if the newest message was stored, or if no message
+   * was sent lately.
    */
   failingFor(now: number): number {
     if (this.failingSince === undefined || now - this.triedAt > triedLatelyMilliseconds) return 0

@@ -7,12 +7,13 @@ import { askJetStream, type StoredMessage } from "./client/JetStreamApi.ts"
 import { statusOf } from "./client/JetStreamStatus.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
-/** The broker says at least this often that a consumer is alive. */
+/** The longest time between two heartbeats of the broker for a consumer. */
 const heartbeat = Duration.seconds(2)
-/** A consumer that was silent for this long is replaced. */
+/** The silence of a consumer after which its session ends, and another consumer is made. */
 const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
 /**
- * The time after which the broker removes a consumer that nobody listens to, for instance that of an edge that crashed.
+ * The time after which the broker removes a consumer that nobody listens to, for instance the consumer of a crashed
+ * edge.
  */
 const inactiveMax = Duration.seconds(10)
 
@@ -43,10 +44,10 @@ interface SessionEvents {
 }
 
 /**
- * Takes what one consumer delivers, and hands on the messages of the stream. A missing delivery ends the session.
+ * Takes the deliveries of one consumer, and passes the messages of the stream on. A missing delivery ends the session.
  */
 export class SessionDeliveries {
-  /** When the broker was last heard, by `performance.now()`. */
+  /** The time at which the broker was last heard, by `performance.now()`. */
   heardAt = performance.now()
   private delivered = 0
   private readonly client: Pick<NatsConnection, "publish">
@@ -71,8 +72,8 @@ export class SessionDeliveries {
   }
 
   private takeStatus(message: Msg): void {
-    // A status with a reply subject asks whether this process keeps up. The answer is sent only after all earlier
-    // messages were taken.
+    // With a status that has a reply subject, the broker asks whether this process keeps up. This process answers only
+    // after it has taken all earlier messages.
     const question = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
     if (question !== "") this.client.publish(question)
     const last = Number(message.headers?.get("Nats-Last-Consumer") || this.delivered)
@@ -81,7 +82,7 @@ export class SessionDeliveries {
 }
 
 /**
- * Hands on the messages that follow a sequence of a stream, in order. The session has a consumer of its own. Returns why
+ * Calls `heard` with the messages of a stream behind a sequence, in order, through a consumer of its own. Returns why
  * the session ended: a missing delivery, a silent broker, or a connection that broke.
  */
 export const runStreamSession = (

@@ -6,11 +6,14 @@ import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 
-/** The most records, and about the most bytes, that are read at once. */
+/** The most records of tokens, and about the most bytes of records, that are read at once. */
 const pageRecordsMax = 500
 const pageBytesMax = 256 * 1024
 
-/** Returns the configuration of the stream of tokens, for its creation. Edges read it, and only an administrator writes it. */
+/**
+ * Returns the configuration of the stream of tokens, for its creation. Edges read the stream of tokens, and only an
+ * administrator writes it.
+ */
 export const tokensConfig = (replicas: number) => ({
   name: tokensStream,
   description: "Tokens of callers: their rights, and hashes of their secrets",
@@ -25,30 +28,33 @@ export const tokensConfig = (replicas: number) => ({
   deny_purge: true
 })
 
-/** The record of a token as the bucket has it. */
+/** The record of a token, as the bucket `tokens` has it. */
 export interface StoredToken {
   readonly id: string
-  /** The sequence of the record. Each change of a token has a higher sequence. */
+  /** The sequence of the record in the bucket. A later change of any token has a higher sequence. */
   readonly sequence: number
   readonly text: string
 }
 
-/** The bucket `tokens`. Its keys are the ids of tokens. */
+/** Reads and writes the bucket `tokens`, whose keys are the ids of tokens. */
 export class TokenStore extends Context.Service<
   TokenStore,
   {
-    /** Returns the newest record of a token as the leader has it; `undefined` if there is no such token. */
+    /** Returns the newest record of a token, as the leader has it; `undefined` if no token has the id. */
     readonly find: (id: string) => Effect.Effect<StoredToken | undefined, BrokerFailure>
-    /** Returns the next records after a sequence, oldest first. An empty list means that there are no more. */
+    /**
+     * Returns the next records of tokens after a sequence, oldest first. Returns an empty list if there is no later
+     * record.
+     */
     readonly after: (sequence: number) => Effect.Effect<ReadonlyArray<StoredToken>, BrokerFailure>
     /**
      * Replaces the record that has the sequence `at`, or writes the first record of a token if `at` is 0. Returns the
-     * new sequence. Fails with `CommitConflict` if another record is the newest.
+     * sequence of the new record. Fails with `CommitConflict` if another record is the newest.
      */
     readonly replace: (id: string, text: string, at: number) => Effect.Effect<number, BrokerFailure | CommitConflict>
     /**
-     * Calls `heard` whenever somebody writes a record, and when the connection is back after a loss. A record may not
-     * be readable yet when `heard` is called.
+     * Calls `heard` whenever somebody writes the record of a token, and when the connection is back after a loss. The
+     * record may not be readable yet when `heard` is called.
      */
     readonly watch: (heard: () => void) => Effect.Effect<void, never, Scope.Scope>
   }

@@ -25,17 +25,23 @@ import { workersConfig } from "./WorkerBucket.ts"
 const brokerVersionMin = [2, 15, 0] as const
 /** The wait before a starting process looks again for a stream that is missing. */
 const missingRetryWait = Duration.millis(250)
-/** The most times that it looks, which takes about a minute. The setup may run at the same time. */
+/**
+ * The most times that a starting process looks for a missing stream, which takes about a minute. The setup that creates
+ * the stream may run at the same time.
+ */
 const missingRetriesMax = 240
-/** The time after which it logs which stream it waits for. */
+/** The time after which a starting process logs which stream it waits for. */
 const missingLoggedAfter = Duration.seconds(2)
 /** The entry that the upgrade writes into the metadata of the journal when the upgrade is complete. */
 export const upgradeMetadata = "purchases.upgrade"
 export const upgradeDone = "done"
-/** The key in the metadata of the input log under which its number of partitions stands. */
+/** The key for the number of partitions in the metadata of the input log. */
 export const partitionsMetadata = "purchases.partitions"
 
-/** The broker is too old, has no JetStream, or has a stream that this version cannot use. Nothing was changed. */
+/**
+ * Fails the start of a process, because the broker is too old, has no JetStream, or has a stream that this version
+ * cannot use.
+ */
 export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("TopologyMismatch", {
   problem: Schema.String
 }) {
@@ -48,16 +54,16 @@ export interface TopologySettings {
   /** The number of partitions that a new input log gets. An existing input log keeps its number of partitions. */
   readonly partitions: number
   readonly replicas: number
-  /** The time for which the broker drops messages whose id it has stored. */
+  /** The duplicate window of the input log. */
   readonly duplicateWindow: Duration.Duration
-  /** The most bytes that the input log keeps. A full log refuses purchases. */
+  /** The most bytes that the input log keeps. A full input log refuses purchases. */
   readonly inputBytesMax: number
 }
 
 const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
   name: inputStream,
   description: "Purchases as they came in; what is applied is purged later",
-  // Each partition has a subject of its own here, so that the broker refuses messages to a partition that does not
+  // The stream lists a subject for each partition, so that the broker refuses messages to a partition that does not
   // exist.
   subjects: [
     "purchases.*",
@@ -67,8 +73,8 @@ const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
     src: "purchases.*",
     dest: `purchases.{{partition(${settings.partitions},1)}}.{{wildcard(1)}}`
   },
-  // With the retention `work-queue`, each acknowledgement would be a synced delete. The retention `interest` would drop
-  // messages that come while no consumer exists.
+  // With the retention `work-queue`, each acknowledgement would delete a message with a synced write. The retention
+  // `interest` would drop messages that come while no consumer exists.
   retention: "limits",
   storage: "file",
   discard: "new",
@@ -112,7 +118,7 @@ const missing = (stream: string) =>
     problem: `The stream ${stream} is missing on the broker. Create the streams first: node src/main.ts --role setup`
   })
 
-/** Fails if the broker is too old. Logs a warning if it has no JetStream. */
+/** Fails if the broker is too old. Logs a warning if the broker has no JetStream. */
 const checkBroker = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const server = connection.client.info
   const version = server?.version ?? "0"
@@ -122,20 +128,22 @@ const checkBroker = Effect.fnUntraced(function* (connection: BrokerConnection) {
       problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
     })
   }
-  // If the disk of a broker in a cluster is full, that broker goes on without JetStream. It passes requests on to the
-  // other brokers.
+  // A broker of a cluster whose disk is full goes on without JetStream, and passes requests on to the other brokers.
   const hasJetStream = server.jetstream === true
   if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
   return { hasJetStream, messageBytesMax: Math.floor(server.max_payload / 2) }
 })
 
-/** Says plainly that no broker has JetStream, if the broker of this connection has none and no other broker answers. */
+/**
+ * Replaces a failure by a message that no broker has JetStream, if this connection's broker has none and no other
+ * broker answers.
+ */
 const orWithoutJetStream =
   (hasJetStream: boolean) =>
   <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure | TopologyMismatch, R> =>
     Effect.catchTag(asked, "BrokerUnavailable", (gone) => Effect.fail(hasJetStream ? gone : withoutJetStream()))
 
-/** Returns the configuration of a stream. Waits for a missing stream for about a minute, and fails then. */
+/** Returns the configuration of a stream. Waits about a minute for a missing stream, and then fails. */
 const presentStream = Effect.fnUntraced(function* (connection: BrokerConnection, name: string) {
   const found = Effect.filterOrFail(
     streamConfigOf(connection, name),
@@ -173,8 +181,8 @@ export const ensureInput = Effect.fnUntraced(function* (settings: TopologySettin
 })
 
 /**
- * Creates the streams that are missing, and gives streams more replicas if they have too few. Needs the role `admin`. All
- * other roles only look whether the streams are there.
+ * Creates the streams that are missing, and gives streams more replicas if they have too few. The setup needs the role
+ * `admin`. All other roles only check whether the streams exist.
  */
 export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySettings) {
   const connection = yield* Connection
@@ -186,7 +194,7 @@ export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySetti
   for (const config of configs) yield* ensureStream(connection, config(replicas))
 })
 
-/** The streams on the broker, and their bounds. The setup creates the streams. */
+/** Checks that the streams exist on the broker, and gives their bounds. The setup creates the streams. */
 export class Topology extends Context.Service<
   Topology,
   {

@@ -6,7 +6,7 @@ import type { StoredMessage } from "./client/JetStreamApi.ts"
 import { runStreamSession } from "./StreamSession.ts"
 import { WebhookStore } from "./WebhookStore.ts"
 
-/** The wait before the stream is followed again after a session ended. */
+/** The wait before the stream of webhooks is followed again after a session has ended. */
 const retryWait = Duration.millis(250)
 
 const tokenOf = (subject: string): string => subject.slice(subject.lastIndexOf(".") + 1)
@@ -14,21 +14,25 @@ const tokenOf = (subject: string): string => subject.slice(subject.lastIndexOf("
 /** The functions that are called with the changes of webhooks and with new alerts. */
 export interface WebhookEvents {
   /**
-   * The stream is followed from here on. All webhooks come next, and changes may have been missed. A webhook that was
-   * removed meanwhile does not come.
+   * Called when the stream is followed from now on. After this call, `changed` is called for every webhook, because
+   * changes may have been missed. `changed` is not called for a webhook that was removed while the stream was not
+   * followed.
    */
   readonly began: () => void
-  /** A user's webhook came, or is `undefined` because the user removed it. */
+  /** Called with a user's webhook, or with `undefined` if the user removed the webhook. */
   readonly changed: (ownerToken: string, webhook: Webhook | undefined) => void
-  /** A message with a user's alerts was stored at a sequence. */
+  /** Called when a message with a user's alerts was stored at a sequence. */
   readonly alerted: (ownerToken: string, sequence: number) => void
 }
 
-/** All webhooks, their changes, and the sequences of new alerts. */
+/** Follows all webhooks, the changes of webhooks, and the sequences of new alerts. */
 export class WebhookFeed extends Context.Service<
   WebhookFeed,
   {
-    /** Calls the functions until the fiber is interrupted. After a lost connection, everything begins anew. */
+    /**
+     * Calls the functions of `events` until the fiber is interrupted. After a lost connection, begins again with
+     * `began` and all webhooks.
+     */
     readonly follow: (events: WebhookEvents) => Effect.Effect<never>
   }
 >()("purchases/nats/WebhookFeed") {
@@ -39,12 +43,13 @@ export class WebhookFeed extends Context.Service<
       const { lastSequence } = yield* WebhookStore
 
       const session = Effect.fnUntraced(function* ({ began, changed, alerted }: WebhookEvents) {
-        // Alerts that are stored after this read are told. Earlier alerts are found by whoever reads after `began`.
+        // `alerted` is called for alerts that are stored after this read. The receiver finds earlier alerts by a read
+        // of its own after `began`.
         const last = yield* lastSequence
         began()
         const alerts = ({ subject, sequence }: StoredMessage) => alerted(tokenOf(subject), sequence)
         const webhooks = ({ subject, text }: StoredMessage) => changed(tokenOf(subject), decodeWebhook(text))
-        // A key has one value, because each value replaces the value before it.
+        // Each key of a webhook has only one value, because a new value replaces the value before.
         return yield* Effect.raceFirst(
           runStreamSession(connection, { stream: alertsStream, filter: alertFilter }, last, alerts),
           runStreamSession(connection, { stream: alertsStream, filter: webhookFilter }, 0, webhooks)

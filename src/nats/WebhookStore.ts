@@ -26,21 +26,29 @@ import { type BrokerConnection, Connection } from "./client/Connection.ts"
 import { askJetStream, readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 
-/** The most values that are kept about the dead letters of one webhook. The broker drops older ones. */
+/**
+ * The most messages about the dead letters of one webhook that are kept. The broker drops the oldest of these messages.
+ */
 export const deadLettersMax = 1_000
 const deadPageBytes = 256 * 1_024
 
-/** The time after which the mark of a removed webhook is dropped. All judges have read the mark by then, or begin anew. */
+/**
+ * The time after which the broker drops the mark of a removed webhook. By this time, every judge has read the mark, or
+ * has begun again and read all webhooks.
+ */
 const removedFor = Duration.hours(1)
 
-/** A webhook as the stream has it. `webhook` is `undefined` if the user has none. */
+/** A webhook, as the stream of alerts has it. `webhook` is `undefined` if the user has no webhook. */
 export interface StoredWebhook {
   readonly webhook: Webhook | undefined
-  /** The sequence of the newest value of the key; 0 before the first one. */
+  /** The sequence of the newest value of the key; 0 before the first value. */
   readonly sequence: number
 }
 
-/** The state of deliveries as the stream has it. `state` is `undefined` before the first delivery. */
+/**
+ * The state of the deliveries to a webhook, as the stream of alerts has it. `state` is `undefined` before the first
+ * delivery.
+ */
 export interface StoredDeliveryState {
   readonly state: DeliveryState | undefined
   readonly sequence: number
@@ -92,7 +100,7 @@ const makeWebhooks = (connection: Asking) => {
       Effect.asVoid
     )
 
-  // An offset beyond the end gives the number of keys without their list.
+  // With an offset beyond the end, the broker returns the number of keys without listing the keys.
   const counting = { subjects_filter: webhookFilter, offset: Number.MAX_SAFE_INTEGER }
   const count = Effect.map(streamState(connection, counting), ({ total }) => total ?? 0)
   return { find, write, remove, count }
@@ -157,31 +165,36 @@ const makeAlertReads = (connection: Asking) => ({
 })
 
 /**
- * The webhooks of users, and the state of their deliveries. Edges write webhooks, and judges write states. Reads come
- * from the leader of the stream of alerts. Conditional writes fail with `CommitConflict` unless `at` is the sequence of
- * the newest value of the key.
+ * Reads and writes the webhooks of users, and the state of the deliveries to webhooks. Edges write webhooks, and judges
+ * write states of deliveries. All reads come from the leader of the stream of alerts. A conditional write fails with
+ * `CommitConflict` unless `at` is the sequence of the newest value of the key.
  */
 export class WebhookStore extends Context.Service<
   WebhookStore,
   {
     readonly find: (ownerToken: string) => Effect.Effect<StoredWebhook, BrokerFailure>
-    /** Replaces a webhook, and returns the sequence of the new value. Nothing of earlier values is kept. */
+    /**
+     * Replaces a webhook, and returns the sequence of the new value. The broker keeps no earlier value of the webhook.
+     */
     readonly write: (ownerToken: string, webhook: Webhook, at: number) => Conditional<number>
     /** Removes a webhook with its secrets, the state of its deliveries, and its dead letters. */
     readonly remove: (ownerToken: string, at: number) => Conditional<void>
-    /** Returns the number of users with a webhook. Webhooks that were removed within the last hour count. */
+    /** Returns the number of users with a webhook. Webhooks that were removed within the last hour are counted too. */
     readonly count: Effect.Effect<number, BrokerFailure>
     /** Returns the last sequence of the stream of alerts. */
     readonly lastSequence: Effect.Effect<number, BrokerFailure>
     readonly state: (ownerToken: string) => Effect.Effect<StoredDeliveryState, BrokerFailure>
-    /** Replaces the state of deliveries, and returns the sequence of the new value. */
+    /** Replaces the state of the deliveries to a webhook, and returns the sequence of the new value. */
     readonly writeState: (ownerToken: string, state: DeliveryState, at: number) => Conditional<number>
-    /** Returns the first message of a user's alerts after a sequence; `undefined` if there is none. */
+    /** Returns the first message of a user's alerts after a sequence; `undefined` if the user has no later alerts. */
     readonly nextAlerts: (ownerToken: string, after: number) => Effect.Effect<StoredMessage | undefined, BrokerFailure>
-    /** Returns the message of a user's alerts at a sequence; `undefined` if the message is gone, or is another one. */
+    /**
+     * Returns the message of a user's alerts at a sequence; `undefined` if the sequence has no message, or has another
+     * message.
+     */
     readonly alertsAt: (ownerToken: string, sequence: number) => Effect.Effect<StoredMessage | undefined, BrokerFailure>
     readonly bury: (ownerToken: string, letter: DeadLetter) => Effect.Effect<void, BrokerFailure>
-    /** Writes that a dead letter was delivered after all. */
+    /** Writes that a dead letter was delivered later, so that it is no dead letter any more. */
     readonly revive: (ownerToken: string, id: number) => Effect.Effect<void, BrokerFailure>
     /** Returns the dead letters of a user, oldest first. */
     readonly deadLetters: (ownerToken: string) => Effect.Effect<ReadonlyArray<DeadLetter>, BrokerFailure>

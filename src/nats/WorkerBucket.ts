@@ -7,12 +7,14 @@ import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.t
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 const announceTimeoutMilliseconds = 1_000
-/** A worker that was not heard for this long is not listed any more. */
+/** A worker without a sign of life for this time is no longer listed. */
 const forgottenAfter = Duration.minutes(1)
 /** The most signs of life that are read at once. */
 const readsAtOnceMax = 16
 
-/** The numbers of purchases that a worker has handled since its process began. The numbers are for people only. */
+/**
+ * The numbers of purchases that a worker has handled since its process began. These numbers are only shown to people.
+ */
 export interface WorkDone {
   /**
    * When the process began, in milliseconds since 1970, by the clock of the process. Workers of older versions do not
@@ -20,28 +22,30 @@ export interface WorkDone {
    */
   readonly startedAt?: number
   readonly applied: number
-  /** Repeats that accounts knew by their purchaseId. Repeats that the broker drops reach no worker. */
+  /**
+   * The number of repeats that accounts found in their purchaseId set. Repeats that the broker drops reach no worker.
+   */
   readonly repeats: number
   readonly rejected: number
-  /** Accounts that cannot be read, at most ten, by the tokens of their users; missing if there are none. */
+  /** The user tokens of at most ten accounts that cannot be read; missing if all accounts can be read. */
   readonly stopped?: ReadonlyArray<{ readonly account: string; readonly problem: string }>
 }
 
-/** A sign of life of a worker as the bucket has it. */
+/** A sign of life of a worker, as the bucket `workers` has it. */
 export interface WorkerSign {
   readonly worker: string
   /**
    * The number of the process. Each later process has a higher number, even if its worker has another name. The number
-   * is 0 until the process has learnt it.
+   * of the process is 0 until the process knows its number.
    */
   readonly instance: number
-  /** When the broker stored the sign, in milliseconds since 1970; 0 for a sign that `watch` handed on. */
+  /** The time at which the broker stored the sign, in milliseconds since 1970; 0 for a sign of life from `watch`. */
   readonly storedAt: number
-  /** The age of the sign when it was read, by the broker's clock; 0 for a sign that `watch` handed on. */
+  /** The age of the sign of life when it was read, by the broker's clock; 0 for a sign from `watch`. */
   readonly silentMilliseconds: number
-  /** Whether the worker has left. */
+  /** Whether the worker has ended, so that other workers should take over its partitions. */
   readonly isLeaving: boolean
-  /** The work that the worker had done when it gave the sign. Workers of older versions do not send these numbers. */
+  /** The work that the worker had done when it gave the sign of life. Workers of older versions do not send `work`. */
   readonly work?: WorkDone
 }
 
@@ -51,17 +55,18 @@ interface SignValue {
 }
 
 interface SignsInfo {
-  /** When the broker gave this answer, by its own clock. */
+  /** The time at which the broker gave this answer, by its own clock. */
   readonly ts: string
   readonly state: { readonly subjects?: Record<string, number> }
 }
 
-/** Returns the configuration of the bucket, for its creation. */
+/** Returns the configuration of the bucket `workers`, for its creation. */
 export const workersConfig = (replicas: number) => ({
   name: workersStream,
   description: "Signs of life of workers",
   subjects: [`${workersPrefix}*`],
-  // In memory the stream would be lost with a broker that restarts, and the numbers of processes would begin again.
+  // The stream is on disk, because a stream in memory is lost when its broker restarts. Then the numbers of processes
+  // would begin again.
   storage: "file",
   discard: "new",
   max_msgs_per_subject: 1,
@@ -85,17 +90,20 @@ const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: num
   }
 }
 
-/** The bucket `workers`, in which workers give signs of life. Correctness does not depend on this bucket. */
+/**
+ * Reads and writes the bucket `workers`, in which workers give signs of life. The correctness of accounts does not
+ * depend on this bucket.
+ */
 export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {
-    /** Gives a sign of life, and returns its sequence. */
+    /** Writes a sign of life of a worker, and returns the sequence of the sign. */
     readonly announce: (worker: string, instance: number, work?: WorkDone) => Effect.Effect<number, BrokerFailure>
-    /** Says that the worker leaves. Returns the sequence of the sign. */
+    /** Writes that the worker leaves. Returns the sequence of this last sign of life. */
     readonly leave: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
-    /** Reads the newest sign of each worker that has not left. */
+    /** Reads the newest sign of life of each worker that has not left. */
     readonly read: Effect.Effect<ReadonlyArray<WorkerSign>, BrokerFailure>
-    /** Hands on each sign of life as workers give it, until the scope closes. */
+    /** Calls `heard` with each sign of life that a worker gives, until the scope closes. */
     readonly watch: (heard: (sign: WorkerSign) => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/WorkerBucket") {

@@ -7,11 +7,11 @@ import { encodeRule, isInCents, type Rule, ruleFromJson, RuleProblem } from "./R
 import { parseExactJson, WrittenNumber } from "./WrittenNumber.ts"
 
 /**
- * What tells an alert from all others: the place of a purchase in the ledger, and the number of a rule. It is the same
- * in every process that computes the alert.
+ * The members that tell one alert from all others: the place of a purchase in the ledger, and the number of a rule.
+ * Every process that computes an alert computes the same place.
  */
 export interface AlertPlace {
-  /** The sequence of the commit in the journal. */
+  /** The sequence of the commit in the journal that has the purchase. */
   readonly sequence: number
   /** The number of the revision in the commit, from 1. */
   readonly line: number
@@ -20,14 +20,14 @@ export interface AlertPlace {
   readonly ruleNumber: number
 }
 
-/** An alert: a purchase met a rule. `rule` is the rule as it stood at the purchase's place in the ledger. */
+/** An alert says that a purchase met a rule. `rule` is the rule as it was stored when the purchase was committed. */
 export interface Alert extends AlertPlace {
-  /** The user whose rule it is. */
+  /** The user who owns the rule. */
   readonly owner: string
   readonly ruleId: string
   readonly ruleVersion: number
   readonly rule: Rule
-  /** The user whose purchase it is. */
+  /** The user who made the purchase. */
   readonly userId: string
   readonly purchase: AppliedPurchase
   /**
@@ -103,7 +103,7 @@ const AlertRecord = Schema.Struct({
 
 const recordFrom = Schema.decodeUnknownSync(AlertRecord)
 
-/** Thrown for a stored text whose fields do not make an alert. */
+/** The error for a stored text that is JSON, but whose fields do not make an alert. */
 export class MalformedAlert extends Error {}
 
 const unitsFrom = ({ text }: WrittenNumber, places: 0 | 2): bigint => {
@@ -137,14 +137,14 @@ const alertFrom = (value: unknown): Alert => {
 export const decodeAlert = (text: string): Alert => alertFrom(parseExactJson(text))
 
 /**
- * Writes the message of the key `alert.<owner>`: the alerts that one purchase gave one owner, in the order of the
- * numbers of the rules, as an array of JSON. Equal alerts have equal texts, whichever process made them.
+ * Writes a message of the key `alert.<owner>`: the alerts that one purchase gave one owner, as a JSON array. The alerts
+ * are in the order of the numbers of their rules. Equal alerts have equal texts, whichever process writes them.
  */
 export const encodeAlerts = (alerts: ReadonlyArray<Alert>): string => `[${alerts.map(encodeAlert).join(",")}]`
 
 /**
- * Decodes a message of the key `alert.<owner>`. Throws as {@link decodeAlert} does if the text is not an array of
- * alerts.
+ * Decodes a message of the key `alert.<owner>`. Throws the same errors as {@link decodeAlert} if the text is not an
+ * array of alerts.
  */
 export const decodeAlerts = (text: string): Array<Alert> => {
   const values = parseExactJson(text)

@@ -1,18 +1,18 @@
 const roomMin = 16
 const nil = -1
 
-// Each process has another seed, so that nobody can choose thresholds whose searches all begin at one place.
+// Each process has another seed, so that no user can choose thresholds that all hash to the same place of the table.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
- * Keeps linked lists of members, each list under a key of two numbers. It is a hash table with open addressing in typed
- * arrays. Each place of the table has one byte of its key's hash. Most searches find nothing, and read only these
- * bytes.
+ * Keeps linked lists of members, each list under a key of two numbers. The table is a hash table with open addressing
+ * in typed arrays. Each place of the table has one byte of its key's hash. Most searches in the table find no key, and
+ * read only these bytes.
  */
 export class EqualTable {
   /**
-   * The next and the previous member of the same list; -1 at the ends of a list. Members are numbers that the caller
-   * gives out.
+   * The next and the previous member of the same list; -1 at the ends of a list. The members of lists are numbers that
+   * the caller gives out.
    */
   private nexts = new Int32Array(roomMin)
   private previouses = new Int32Array(roomMin)
@@ -22,22 +22,22 @@ export class EqualTable {
   private seconds = new Float64Array(roomMin)
   private heads = new Int32Array(roomMin)
   private used = 0
-  /** The two halves of the number in `whole`, which has the same memory, for the hash. */
+  /** The two halves of the number in `whole`, as input of the hash. `halves` and `whole` share their memory. */
   private readonly halves = new Uint32Array(2)
   private readonly whole = new Float64Array(this.halves.buffer)
 
-  /** Returns the first member of the list under a key, or -1. */
+  /** Returns the first member of the list under a key; -1 if the key has no list. */
   head(first: number, second: number): number {
     const at = this.find(first, second)
     return at === nil ? nil : (this.heads[at] as number)
   }
 
-  /** Returns the next member of the same list, or -1. */
+  /** Returns the next member of the same list; -1 behind the last member. */
   next(member: number): number {
     return this.nexts[member] as number
   }
 
-  /** Returns the length of the list under a key, by walking over the list. */
+  /** Counts the members of the list under a key, one by one. */
   count(first: number, second: number): number {
     let length = 0
     for (let member = this.head(first, second); member !== nil; member = this.next(member)) length += 1
@@ -59,7 +59,7 @@ export class EqualTable {
     this.heads[at] = member
   }
 
-  /** Removes a member from its list, which is under this key. */
+  /** Removes a member from the list under a key. The list has to have the member. */
   remove(first: number, second: number, member: number): void {
     const at = this.find(first, second)
     const next = this.nexts[member] as number
@@ -92,7 +92,7 @@ export class EqualTable {
     }
   }
 
-  /** Takes a free place for a key that has none. */
+  /** Takes a free place of the table for a key that has no place yet. */
   private take(first: number, second: number, head: number): number {
     const { tags } = this
     const mask = tags.length - 1
@@ -106,7 +106,7 @@ export class EqualTable {
     return at
   }
 
-  /** Frees a place, and moves later entries back over it, so that no search ends too early. */
+  /** Frees a place of the table, and moves later entries back, so that no search ends too early at a free place. */
   private release(free: number): void {
     const { tags, firsts, seconds, heads } = this
     const mask = tags.length - 1

@@ -1,8 +1,8 @@
 const roomMin = 64
 
 /**
- * A list of small whole numbers in a typed array. One list is used again and again, so that no search for rules makes
- * an object.
+ * A list of small whole numbers in a typed array. The same list is used again and again, so that a search for rules
+ * creates no objects.
  */
 export class IntegerList {
   values = new Int32Array(roomMin)
@@ -12,7 +12,7 @@ export class IntegerList {
     this.length = 0
   }
 
-  /** Makes room for further numbers. */
+  /** Makes room in the list for further numbers. */
   reserve(further: number): void {
     const needed = this.length + further
     if (needed <= this.values.length) return

@@ -11,15 +11,18 @@ import { boundedSum, type Running } from "./WindowState.ts"
 
 /** A line of a commit: the revision of one user, with its place in the journal. */
 export interface PlacedRevision {
-  /** The sequence of the commit. */
+  /** The sequence of the commit in the journal. */
   readonly sequence: number
-  /** The number of the line, from 1. */
+  /** The number of the line in the commit, from 1. */
   readonly line: number
   readonly userId: string
   readonly revision: Revision
 }
 
-/** A purchase that is judged, its index in its revision, and the account's running measures before it. */
+/**
+ * A purchase that is judged, with its index in its revision, and with the running measures of the account before the
+ * purchase.
+ */
 interface Judged {
   readonly purchase: AppliedPurchase
   readonly index: number
@@ -59,15 +62,18 @@ const judgedOf = ({ total, count, reversals, purchases }: Revision): Array<Judge
 /** Returns the sequence of the user's revision before a revision; 0 for the first revision. */
 export const revisionBefore = ({ revision }: PlacedRevision): number => revision.previous[0] ?? 0
 
-/** Returns whether a group's measure runs over all purchases of an account. Then the account itself has the measure. */
+/**
+ * Returns whether a group's measure adds up all purchases of an account. Such a measure is read from the account's
+ * total and count, and needs no window state.
+ */
 const isOfAccount = (index: RuleIndex, group: number, { window }: GroupWindow): boolean =>
   window.kind === "ever" && index.scopeOf(group).kind === "everything"
 
 /**
- * Judges purchases: finds the rules that each purchase meets. It is a fold over the ledger. The events are revisions
- * and values of the keys `rules.<user>`, in the order of the ledger. The alerts are a function of the ledger alone,
- * because the fold reads no clock. Of earlier purchases, the fold needs only the window states that {@link
- * windowsNeeded} names.
+ * Judges purchases: finds the rules that each purchase meets. The judgement is a fold over the ledger. The events of
+ * the fold are revisions and values of the keys `rules.<user>`, in the order of the ledger. The alerts depend on the
+ * ledger alone, because the fold reads no clock. From earlier purchases, the fold needs only the window states that
+ * {@link windowsNeeded} names.
  */
 export class Judgement {
   private readonly rules = new RulesInForce()
@@ -80,24 +86,24 @@ export class Judgement {
   }
 
   /**
-   * Returns whether any rule is about purchases of a user. The revisions of other users need not be judged. States of
-   * their windows that are held fall behind, and are loaded again if they are needed.
+   * Returns whether any rule is about purchases of a user. The caller may skip the revisions of all other users. Window
+   * states of a user whose revisions were skipped are loaded again if a rule needs them later.
    */
   looksAt(userId: string): boolean {
     return this.rules.index.looksAt(userId)
   }
 
   /**
-   * Takes the value of the key `rules.<owner>` that the ledger stored at a sequence. `owner` is the user whose rules
-   * these are. Throws if the text is not a set of rules.
+   * Takes the value of the key `rules.<owner>` that the ledger stored at a sequence. `owner` is the user who owns the
+   * rules in the value. Throws if the text of the value is not a set of rules.
    */
   changeRules(owner: string, sequence: number, text: string): void {
     this.rules.replace(owner, sequence, text)
   }
 
   /**
-   * Returns the window states that have to be loaded before a revision is judged. States that `held` has already are
-   * left out.
+   * Returns the window states that have to be loaded before a revision is judged. Leaves out the window states that
+   * `held` has already.
    */
   windowsNeeded(placed: PlacedRevision, held: UserWindows): Array<WindowNeed> {
     const { index } = this.rules
@@ -120,8 +126,8 @@ export class Judgement {
 
   /**
    * Returns the alerts of a revision, ordered by purchase, oldest first, and then by the number of the rule. Adds the
-   * purchases to the window states. Throws an Error if a needed state is missing, or if the states do not end with the
-   * user's revision before this one.
+   * purchases of the revision to the window states. Throws an Error if a needed window state is missing, or if the
+   * window states do not end with the user's revision before this one.
    */
   judge(placed: PlacedRevision, windows: UserWindows): Array<Alert> {
     if (windows.through !== revisionBefore(placed)) {

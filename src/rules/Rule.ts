@@ -19,15 +19,15 @@ import {
 export const measureMax = Number.MAX_SAFE_INTEGER
 /** The highest threshold in cents. It is below every sum that is cut off at {@link measureMax}. */
 export const centsMax = BigInt(measureMax - 1)
-/** The highest threshold in pieces or purchases: numbers are read up to 15 digits. */
+/** The highest threshold that counts pieces or purchases, because numbers are read up to 15 digits. */
 export const numberMax = 999_999_999_999_999n
 
 export const timeZoneLengthMax = 64
 
 export const measures = ["value", "quantity", "total", "spent", "count"] as const
 /**
- * What a rule compares with its threshold. `spent` and `count` run over the purchases of a user, and other measures are
- * of one purchase.
+ * What a rule compares with its threshold. The measures `spent` and `count` add up the purchases of a user. Every other
+ * measure is a value of one purchase.
  */
 export type Measure = (typeof measures)[number]
 
@@ -42,28 +42,31 @@ export type Scope =
 
 export const everything: Scope = { kind: "everything" }
 
-/** A rule of a user about purchases. The user who owns the rule and the rule's id are stored beside it. */
+/**
+ * A rule of a user about purchases. The id and the owner of a rule are not members of the rule, and are stored beside
+ * it.
+ */
 export interface Rule {
-  /** Whose purchases the rule is about: `self` for its owner's, `all` for the purchases of all users. */
+  /** The users whose purchases the rule is about: `self` for the owner of the rule, `all` for all users. */
   readonly who: "self" | "all"
   readonly scope: Scope
   readonly measure: Measure
-  /** The window of `spent` and `count`. Other measures have the window `ever`. */
+  /** The window of the measures `spent` and `count`. Rules with another measure have the window `ever`. */
   readonly within: RuleWindow
   readonly is: Comparison
-  /** In cents, or in pieces for `quantity` and in purchases for `count`. */
+  /** The threshold in cents; in pieces for the measure `quantity`, and in purchases for the measure `count`. */
   readonly threshold: bigint
   /** The rule is about purchases that are stored at `from` or later, and before `until`, in milliseconds since 1970. */
   readonly from: number | undefined
   readonly until: number | undefined
   readonly enabled: boolean
-  /** Empty, or a text under the rules of a product's name: 200 characters at most. */
+  /** The note of the owner: an empty text, or a text of at most 200 characters like the name of a product. */
   readonly note: string
 }
 
 /** The reason why a text is not a rule, as a sentence for people. */
 export class RuleProblem {
-  /** `malformed`: the text is not JSON of the right shape. `refused`: a value is against the rules. */
+  /** `malformed` if the text is not JSON of the right shape; `refused` if the value of a field is not allowed. */
   readonly kind: "malformed" | "refused"
   readonly message: string
 
@@ -74,7 +77,7 @@ export class RuleProblem {
 }
 
 export const isRunning = (measure: Measure): boolean => measure === "spent" || measure === "count"
-/** Whether a measure is an amount of money. Other measures are whole numbers. */
+/** Returns whether a measure is an amount of money in cents. Every other measure is a whole number. */
 export const isInCents = (measure: Measure): boolean => measure !== "quantity" && measure !== "count"
 
 const fieldNames = new Set([
@@ -105,7 +108,7 @@ const numberProblems: Record<NumberProblem, string> = {
   size: "is out of range"
 }
 
-// A time without its offset would depend on the time zone of the reader.
+// The pattern asks for an offset, because a time without an offset depends on the time zone of the reader.
 const momentText =
   /^(?:19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,3})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/
 
@@ -118,7 +121,10 @@ const momentOf = (text: string): number | undefined => {
   }
 }
 
-/** Reads the fields of one rule, and keeps the first problem. A field with a problem is read as any allowed value. */
+/**
+ * Reads the fields of one rule, and keeps the first problem. A field with a problem gets some allowed value, so that
+ * reading can go on.
+ */
 class RuleFields {
   problem: RuleProblem | undefined
   private readonly fields: Record<string, unknown>
@@ -288,7 +294,7 @@ export const ruleFromJson = (value: unknown): Rule | RuleProblem => {
   return fields.problem ?? rule
 }
 
-/** Decodes a rule from JSON as a caller wrote it. */
+/** Decodes a rule from the JSON text of a caller. Returns a problem if the text is not a rule. */
 export const decodeRule = (text: string): Rule | RuleProblem => {
   let value: unknown
   try {
@@ -313,7 +319,7 @@ const windowJson = (within: RuleWindow): string => {
 const momentJson = (name: string, moment: number | undefined): string =>
   moment === undefined ? "" : `,"${name}":"${new Date(moment).toISOString()}"`
 
-/** Writes a rule as JSON. Equal rules have equal texts, and {@link decodeRule} gives the rule back. */
+/** Writes a rule as JSON. Equal rules have equal texts. {@link decodeRule} decodes the text to an equal rule. */
 export const encodeRule = (rule: Rule): string => {
   const { who, scope, measure, within, is, threshold, from, until, enabled, note } = rule
   const thing = scope.kind === "everything" ? "" : `,"${scope.kind}":${jsonText(scope.name)}`
@@ -351,7 +357,7 @@ const runningInWords = ({ who, scope, measure, within, is, threshold }: Rule): s
   return `${sum} ${windowInWords(within)} ${reached}`
 }
 
-/** Returns a rule as a sentence: `Alert when you buy "Laptop" for 900.00 USD or less a piece.` */
+/** Returns a rule as an English sentence, for example `Alert when you buy "Laptop" for 900.00 USD or less a piece.` */
 export const ruleInWords = (rule: Rule): string => {
   const { measure, from, until, enabled } = rule
   const condition = isRunning(measure) ? runningInWords(rule) : purchaseInWords(rule)

@@ -6,15 +6,18 @@ import { SortedPages } from "./SortedPages.ts"
 import { SymbolTable } from "./SymbolTable.ts"
 
 /**
- * A group with at most this many rules is a linked list, which is scanned. A larger group has sorted lists until it is
- * empty.
+ * A group with at most this many rules keeps its rules in one linked list, which is scanned. A larger group keeps its
+ * rules in sorted lists, until the group is empty.
  */
 const scannedMax = 64
 const roomMin = 64
 const nil = -1
-/** The key of the list of a group that is scanned. Other lists have a threshold as their key, which is 1 at least. */
+/**
+ * The key of the one list of a scanned group. Every other list has a threshold as its key, and thresholds are 1 or
+ * more.
+ */
 const scannedKey = 0
-/** The number that stands for the scope `everything`, and the number that stands for all users. */
+/** The numbers that stand for the scope `everything` and for all users. */
 const anyThing = 0
 const anyUser = 0
 const measuresRoom = 2 ** 26
@@ -33,8 +36,8 @@ const codes: Record<Comparison, number> = {
 const measures: ReadonlyArray<Measure> = ["value", "quantity", "total", "spent", "count"]
 
 /**
- * A rule in force, as the index takes it. `owner` is the user whose rule it is. It matters only for rules about the
- * owner's own purchases.
+ * The fields of a rule that the index needs. `owner` is the user who owns the rule, and is used only for rules about
+ * the owner's own purchases.
  */
 export interface IndexedRule extends Pick<Rule, "who" | "scope" | "measure" | "within" | "is" | "threshold"> {
   readonly owner: string
@@ -56,12 +59,13 @@ interface SortedLists {
 
 /** The fields of all rules and of all groups, in one array for each field. */
 class Columns {
-  /** The fields of rules, by slot. */
+  /** The fields of the rules. The slot of a rule is its index in each array. */
   thresholds = new Float64Array(roomMin)
   codes = new Uint8Array(roomMin)
   groups = new Int32Array(roomMin)
   /**
-   * The fields of groups: user, scope, measure with window, number of rules, and the index of the sorted lists or -1.
+   * The fields of the groups: user, scope, measure with window, number of rules, and the index of the sorted lists. The
+   * index is -1 for a group without sorted lists.
    */
   users = new Int32Array(roomMin)
   things = new Int32Array(roomMin)
@@ -95,12 +99,12 @@ class Columns {
 }
 
 /**
- * Keeps the rules in force, and finds the rules that a purchase meets without looking at all rules.
+ * Keeps the rules that are switched on, and finds the rules that a purchase meets without looking at all rules.
  *
- * A group has the rules that are about the same users and the same scope, with the same measure and window. Rules that
- * can look at a purchase are about all users or its own user, and about everything, its product or its type. The caller
- * asks for the groups of a purchase. Then the caller computes the measure of each group, and asks which rules of the
- * group this measure meets. Measures and thresholds are whole numbers.
+ * A group has the rules that are about the same users and the same scope, with the same measure and window. A rule that
+ * looks at a purchase is about all users or the purchase's user, and about everything, or the purchase's product or
+ * type. The caller asks the index for the groups of a purchase, and computes the measure of each group. Then the caller
+ * asks the index which rules of the group this measure meets. Measures and thresholds are whole numbers.
  */
 export class RuleIndex {
   private rules = 0
@@ -116,19 +120,21 @@ export class RuleIndex {
   private readonly windowKeys = new SymbolTable()
   private readonly windows: Array<GroupWindow> = []
   /**
-   * All groups of a user and a scope; `groupOfMeasure` has the one group of a user, a scope, a measure and a window.
+   * The lists of groups by user and scope. `groupOfMeasure` finds the one group of a user, a scope, a measure and a
+   * window.
    */
   private readonly groupsOfScope = new EqualTable()
   private readonly groupOfMeasure = new EqualTable()
   /**
-   * Lists of rules: all rules of a scanned group, or the rules of a larger group that are for exactly one threshold.
+   * The lists of rules by group and threshold. A scanned group has one list with all rules. A larger group has one list
+   * for each threshold of its rules that ask for an equal measure.
    */
   private readonly chains = new EqualTable()
   private readonly pages = new SortedPages()
   private readonly sortedLists: Array<SortedLists> = []
   private readonly freeSortedLists: Array<number> = []
 
-  /** The number of rules in force. */
+  /** The number of rules in the index. */
   get size(): number {
     return this.rules
   }
@@ -138,7 +144,7 @@ export class RuleIndex {
     return this.users.size + this.products.size + this.productTypes.size + this.windowKeys.size
   }
 
-  /** Adds a rule, and returns its slot: a small number, which is free again when the rule is removed. */
+  /** Adds a rule, and returns its slot: a small number that another rule may get after this rule is removed. */
   add(rule: IndexedRule): number {
     const { columns } = this
     const slot = this.freeSlots.pop() ?? this.slotsUsed++
@@ -175,7 +181,7 @@ export class RuleIndex {
     if (size === 0) this.removeGroup(group)
   }
 
-  /** Returns whether there are rules about purchases of a user. */
+  /** Returns whether a rule is about purchases of a user. */
   looksAt(userId: string): boolean {
     return this.rulesOnAll > 0 || this.users.find(userId) !== undefined
   }
@@ -222,7 +228,7 @@ export class RuleIndex {
     )
   }
 
-  /** Adds to `found` the slots of the rules of a group that a measure meets, in no order. */
+  /** Adds to `found` the slots of the rules of a group that a measure meets, in any order. */
   collect(group: number, before: number, after: number, found: IntegerList): void {
     const lists = this.listsOf(group)
     if (lists === undefined) {
@@ -287,7 +293,10 @@ export class RuleIndex {
     else this.pages.remove(list, threshold, slot)
   }
 
-  /** Returns the sorted list in which a rule belongs; `undefined` for a rule of equality, which has a chain. */
+  /**
+   * Returns the sorted list in which a rule belongs. Returns `undefined` for a rule that asks for an equal measure,
+   * because such a rule is in a linked list.
+   */
   private listFor(lists: SortedLists, slot: number): number | undefined {
     const code = this.columns.codes[slot]
     if (code === equal) return undefined
@@ -295,7 +304,7 @@ export class RuleIndex {
     return code === atMost ? lists.atMost : lists.crosses
   }
 
-  /** Gives a group its sorted lists, and moves its rules into them. */
+  /** Makes the sorted lists of a group, and moves the rules of the group into these lists. */
   private sort(group: number): void {
     const { chains, pages, columns } = this
     const lists = { atLeast: pages.create(), atMost: pages.create(), crosses: pages.create() }
@@ -314,7 +323,7 @@ export class RuleIndex {
     const number = this.useWindow(within) * measures.length + measures.indexOf(measure)
     const known = this.groupOfMeasure.head(user, thing * measuresRoom + number)
     if (known === nil) return this.addGroup(user, thing, number)
-    // The group that is known uses this user, scope and window already.
+    // The group exists already, and uses this user, scope and window itself.
     this.release(user, thing, number)
     return known
   }

@@ -3,7 +3,7 @@ import { jsonText } from "../protocol/JsonText.ts"
 import { encodeRule, type Rule, ruleFromJson, RuleProblem } from "./Rule.ts"
 import { WrittenNumber } from "./WrittenNumber.ts"
 
-/** The most rules of one user, and how many of them may be about all users. */
+/** The most rules of one user, and the most rules of one user that are about all users. */
 export const rulesOfUserMax = 100
 export const rulesOnAllOfUserMax = 10
 /** The most rules of all users together. */
@@ -11,22 +11,23 @@ export const rulesMax = 1_000_000
 
 const version = 1
 
-/** A rule with its id, as the value of the key `rules.<user>` has it. */
+/** A rule with its id, number and version, as it is stored in the value of the key `rules.<user>`. */
 export interface StoredRule {
   readonly ruleId: string
   /**
-   * The sequence of the first value of the key that had the rule. It is unique among all rules, and the alerts of a
-   * purchase are in its order. It is 0 until the change that adds the rule is stored.
+   * The number of the rule: the sequence of the first value of the key that had the rule. No two rules have the same
+   * number, and the alerts of a purchase are in the order of these numbers. The number is 0 until the change that adds
+   * the rule is stored.
    */
   readonly number: number
-  /** The value of `changes` at the rule's last change. */
+  /** The number of changes of the set, `changes`, at the last change of this rule. */
   readonly version: number
   readonly rule: Rule
 }
 
-/** All rules of one user: one value of the key `rules.<user>`. Rules are in the order of their numbers. */
+/** All rules of one user, as one value of the key `rules.<user>`. The rules are in the order of their numbers. */
 export interface RuleSet {
-  /** Counts the changes of the set. The number only grows, so that a version never comes twice. */
+  /** Counts the changes of the set of rules. The count never falls, so no two versions of a rule are equal. */
   readonly changes: number
   readonly rules: ReadonlyArray<StoredRule>
 }
@@ -36,7 +37,7 @@ export const emptyRuleSet: RuleSet = { changes: 0, rules: [] }
 export const ruleOf = (set: RuleSet, ruleId: string): StoredRule | undefined =>
   set.rules.find((stored) => stored.ruleId === ruleId)
 
-/** The reason why a set takes no further rule, as a sentence for people. */
+/** The reason why a set of rules takes no further rule, as a sentence for people. */
 export class RulesFull {
   readonly message: string
 
@@ -46,8 +47,8 @@ export class RulesFull {
 }
 
 /**
- * Returns the reason of a wrong rule id that is in normalization form C, or `undefined`. A rule id has to be like a
- * purchase id.
+ * Returns why a text in normalization form C cannot be a rule id; `undefined` if it can. The same rules apply to rule
+ * ids and purchase ids.
  */
 export const ruleIdProblem = purchaseIdProblem
 
@@ -73,8 +74,8 @@ const refuseUnstored = (set: RuleSet): void => {
 }
 
 /**
- * Puts a rule under an id. Returns the same set if it has the rule already. `rulesInAll` is the number of rules of all
- * users, as far as the caller knows.
+ * Puts a rule under an id. Returns the given set itself if the set has the rule under the id already. `rulesInAll` is
+ * the number of rules of all users, as far as the caller knows.
  */
 export const putRule = (set: RuleSet, ruleId: string, rule: Rule, rulesInAll: number): RuleSet | RulesFull => {
   refuseUnstored(set)
@@ -96,14 +97,14 @@ export const removeRule = (set: RuleSet, ruleId: string): RuleSet | undefined =>
 }
 
 /**
- * Switches a rule on or off. Returns `undefined` if the set has no rule of this id, and the same set if the rule is
- * switched so already.
+ * Switches a rule on or off. Returns `undefined` if the set has no rule of this id. Returns the given set itself if the
+ * rule already is on or off as asked.
  */
 export const enableRule = (set: RuleSet, ruleId: string, enabled: boolean): RuleSet | undefined => {
   const stored = ruleOf(set, ruleId)
   if (stored === undefined) return undefined
   const changed = putRule(set, ruleId, { ...stored.rule, enabled }, 0)
-  // A rule that the set has already cannot fill the set.
+  // A change of a rule that the set already has does not make the set larger, so `RulesFull` cannot happen.
   return changed instanceof RulesFull ? undefined : changed
 }
 
@@ -111,13 +112,13 @@ const lineOf = ({ ruleId, number, version, rule }: StoredRule): string =>
   `[${jsonText(ruleId)},${number},${version},${encodeRule(rule)}]\n`
 
 /**
- * Writes a set: a first line of JSON with its version and changes, and then each rule in a line of its own. JSON
- * escapes line feeds.
+ * Writes a set of rules as text. The first line is JSON with the version of the format and the number of changes. Each
+ * further line is one rule as JSON, which escapes line feeds.
  */
 export const encodeRuleSet = ({ changes, rules }: RuleSet): string =>
   `${JSON.stringify({ v: version, changes })}\n${rules.map(lineOf).join("")}`
 
-/** Thrown for a stored text that is not a set of rules. */
+/** The error for a stored text that is not a set of rules. */
 export class MalformedRuleSet extends Error {}
 
 const integerOf = (value: unknown): number => {
@@ -125,11 +126,11 @@ const integerOf = (value: unknown): number => {
   throw new MalformedRuleSet("A number of a set of rules is not whole.")
 }
 
-// JSON escapes quotation marks in texts, so this pattern matches only the field itself.
+// JSON escapes quotation marks in texts, so this pattern matches only the field `threshold` itself.
 const thresholdText = /,"threshold":([0-9.]+),/
 
 /**
- * Decodes the line of a rule. `sequence` is the sequence of the value that has the line. Throws {@link
+ * Decodes a line of a set of rules to a rule. `sequence` is the sequence of the value that has the line. Throws {@link
  * MalformedRuleSet} if the line is not a rule.
  */
 export const decodeStoredRule = (line: string, sequence: number): StoredRule => {
@@ -138,8 +139,8 @@ export const decodeStoredRule = (line: string, sequence: number): StoredRule => 
     throw new MalformedRuleSet("A line of a set of rules is not an id, a number, a version and a rule.")
   }
   const [ruleId, number, version, written] = value as [string, unknown, unknown, object | null]
-  // Keeping the text of each number would take several times as long, and a judgement begins with up to a million
-  // rules.
+  // Only the text of the threshold is kept, because keeping the text of each number takes several times as long. A
+  // judgement begins with up to a million rules.
   const threshold = thresholdText.exec(line)?.[1]
   const rule = ruleFromJson(threshold === undefined ? written : { ...written, threshold: new WrittenNumber(threshold) })
   if (rule instanceof RuleProblem) throw new MalformedRuleSet(`The rule ${ruleId} cannot be read. ${rule.message}`)
@@ -158,14 +159,17 @@ const splitSet = (text: string): { readonly changes: number; readonly lines: Arr
   return { changes: changesOf(lines.shift() ?? ""), lines }
 }
 
-/** Returns the lines of the rules in a value of a key `rules.<user>`. Throws as {@link decodeRuleSet} does. */
+/**
+ * Returns the lines of the rules in a value of a key `rules.<user>`. Throws {@link MalformedRuleSet} if the value is
+ * not a set of rules.
+ */
 export const ruleLinesOf = (text: string): Array<string> => (text === "" ? [] : splitSet(text).lines)
 
 /**
- * Decodes the value of a key `rules.<user>` that the ledger stored at a sequence. That sequence becomes the number of
- * the rule that is new in the value. An empty value has no rules; `nats kv del` writes it. No set has had as many
- * changes as its sequence, so later versions are new. Throws {@link MalformedRuleSet} or a SyntaxError if the text is
- * not a set.
+ * Decodes the value of a key `rules.<user>` that the ledger stored at a sequence. The rule that is new in the value
+ * gets the sequence as its number. An empty value, which `nats kv del` writes, has no rules. For an empty value, the
+ * sequence is also the number of changes. This number is higher than every earlier number of changes, so later versions
+ * of rules are new. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set of rules.
  */
 export const decodeRuleSet = (text: string, sequence: number): RuleSet => {
   if (text === "") return { changes: sequence, rules: [] }

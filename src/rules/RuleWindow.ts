@@ -11,7 +11,8 @@ export const windowLengthMax = 31 * day
 
 /**
  * The lengths that windows of rules about all users may have, from one minute to 31 days. Each distinct window takes
- * memory for each user who buys, so there are few. Windows of the calendar are few by themselves.
+ * memory for each user who buys, so only these lengths are allowed. Calendar windows need no such list, because few of
+ * them exist.
  */
 export const lengthsOnAll: ReadonlyArray<string> =
   "PT1M PT5M PT10M PT15M PT30M PT1H PT2H PT6H PT12H P1D P2D P3D P7D P14D P28D P30D P31D".split(" ")
@@ -29,8 +30,8 @@ const lengthText =
 const unitsOfLength = [7 * day, day, hour, minute, second]
 
 /**
- * Decodes a length like `PT1M` or `P31D` to milliseconds, whatever its size. A day has 24 hours. Returns `undefined` for
- * another text, and for months and years, which have no fixed length.
+ * Decodes a length of time like `PT1M` or `P31D` to milliseconds, without a bound on the length. A day has 24 hours.
+ * Returns `undefined` for another text, and for months and years, which have no fixed length.
  */
 export const readLength = (text: string): number | undefined => {
   const [, ...counts] = lengthText.exec(text) ?? []
@@ -40,7 +41,10 @@ export const readLength = (text: string): number | undefined => {
   return milliseconds
 }
 
-/** Writes a length of whole seconds as ISO 8601, with the largest units: 5,400,000 is `PT1H30M`. */
+/**
+ * Writes a length of whole seconds in ISO 8601, with the largest possible units. For example, 5,400,000 milliseconds
+ * are `PT1H30M`.
+ */
 export const lengthAsText = (milliseconds: number): string => {
   const days = Math.floor(milliseconds / day)
   let time = ""
@@ -72,7 +76,7 @@ const lengthInWords = (milliseconds: number): string => {
   return parts.join(" and ")
 }
 
-/** Returns the window as the end of a sentence: `in 7 days`, `in one month (Europe/Berlin)`, `in all`. */
+/** Returns a window as the end of a sentence, for example `in 7 days`, `in one month (Europe/Berlin)` or `in all`. */
 export const windowInWords = (window: RuleWindow): string => {
   if (window.kind === "ever") return "in all"
   return window.kind === "length"
@@ -80,15 +84,15 @@ export const windowInWords = (window: RuleWindow): string => {
     : `in one ${window.by} (${window.timeZone})`
 }
 
-/** Returns a text that equal windows share, and that no other window has. */
+/** Returns a text for a window. Equal windows have the same text, and different windows have different texts. */
 export const windowKey = (window: RuleWindow): string => {
   if (window.kind === "ever") return ""
   return window.kind === "length" ? String(window.milliseconds) : `${window.by} ${window.timeZone}`
 }
 
 /**
- * Returns the newest moment that is before the window of a purchase, in milliseconds since 1970. Earlier purchases are
- * in the window if they were stored after that moment.
+ * Returns the newest moment before the window that ends with a purchase, in milliseconds since 1970. `storedAt` is the
+ * time of the purchase. Earlier purchases are in the window if they were stored after the returned moment.
  */
 export type WindowCutoff = (storedAt: number) => number
 

@@ -2,10 +2,10 @@ import { type IndexedRule, RuleIndex } from "./RuleIndex.ts"
 import { decodeStoredRule, ruleLinesOf, type StoredRule } from "./RuleSet.ts"
 
 const roomMin = 64
-/** Stands for the slot of a rule that is switched off. */
+/** The number that stands for the slot of a rule that is switched off, because such a rule has no slot. */
 const noSlot = -1
 
-/** The newest value of a key `rules.<user>`, and for each line of the value the slot of its rule. */
+/** The newest value of a key `rules.<user>`, with the slot of the rule in each line of the value. */
 interface OwnerValue {
   readonly sequence: number
   readonly text: string
@@ -17,17 +17,22 @@ interface Bounds {
   readonly until: number
 }
 
-/** A line of a new value: the slot of a rule that the value before had too, or a rule to add. */
+/**
+ * A line of a new value of a key `rules.<user>`: the slot of a rule that the value before also had, or a rule to add.
+ */
 type Line = { readonly slot: number } | { readonly stored: StoredRule }
 
 /**
- * The rules of all users as they stand at one place of the ledger. The texts of rules are kept as they were stored. The
- * index and a few arrays have the rules' numbers, so that a million rules do not take a million objects.
+ * The rules of all users at one place of the ledger. The texts of rules are kept as they were stored. The index and
+ * some arrays keep the numbers in the rules, so that a million rules do not take a million objects.
  */
 export class RulesInForce {
   readonly index = new RuleIndex()
   private readonly values = new Map<string, OwnerValue>()
-  /** By slot: the owner, the rule's number and version, and its line in the owner's value, from 0. */
+  /**
+   * For the rule of each slot: the owner, the number, the version, and the index of the rule's line in the owner's
+   * value.
+   */
   private readonly owners: Array<string> = []
   private numbers = new Float64Array(roomMin)
   private versions = new Uint32Array(roomMin)
@@ -35,8 +40,9 @@ export class RulesInForce {
   private readonly bounds = new Map<number, Bounds>()
 
   /**
-   * Replaces the rules of one user by the value of the key `rules.<user>`, which the journal stored at a sequence. Rules whose lines did
-   * not change are not decoded. Throws, and changes nothing, if the text is not a set of rules.
+   * Replaces the rules of one user by the value of the key `rules.<user>`, which the journal stored at a sequence.
+   * Rules whose lines did not change are not decoded. Throws if the text is not a set of rules, and then leaves the
+   * rules as they were.
    */
   replace(owner: string, sequence: number, text: string): void {
     const before = this.values.get(owner)
@@ -52,7 +58,7 @@ export class RulesInForce {
     else this.values.set(owner, { sequence, text, slots })
   }
 
-  /** Returns whether a rule is about purchases that were stored at a time. */
+  /** Returns whether the rule of a slot is about purchases that were stored at a time. */
   isInForce(slot: number, storedAt: number): boolean {
     const bounds = this.bounds.get(slot)
     return bounds === undefined || (storedAt >= bounds.from && storedAt < bounds.until)
@@ -79,8 +85,9 @@ export class RulesInForce {
       const slot = slots.get(line)
       if (slot !== undefined) return { slot }
       const stored = decodeStoredRule(line, sequence)
-      // The line of a new rule has the number 0, because the value gets its sequence later. In the next value of the
-      // key, the line has the number of the rule. So the line changed, and the rule did not.
+      // The line of a new rule has the number 0, because the sequence of the value is not known before the value is
+      // stored. In the next value of the key, the line has the number of the rule. So the line of an unchanged rule may
+      // differ from the line before.
       const same = before.slots.find((slot) => slot !== noSlot && this.isSame(slot, stored))
       return same === undefined ? { stored } : { slot: same }
     })

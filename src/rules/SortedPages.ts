@@ -1,27 +1,32 @@
 import type { IntegerList } from "./IntegerList.ts"
 
-/** The most entries of a page. A larger page is slow to change, and smaller pages make directories long. */
+/**
+ * The most entries of a page. A larger page is slower to change, and smaller pages make the directories of pages
+ * longer.
+ */
 const pageEntries = 128
 const pagesMin = 4
 const directoryMin = 4
 /**
  * The number of pages in a stretch is two to the power of this number. A stretch is a run of pages whose entries are
- * counted together. A change of a page updates the counts of its stretch and of later stretches, not of all later
- * pages.
+ * counted together. A change of a page updates the counts within its stretch, and one count for each later stretch.
  */
 const stretchBits = 5
 const stretchPages = 1 << stretchBits
-/** Below this number of entries, a loop moves or copies them faster than the built-in functions. */
+/** Fewer entries than this number are moved faster by a loop than by the built-in functions. */
 const loopMax = 24
 
-/** The pages of one list in their order, with the greatest entry and the number of entries of each page. */
+/** The pages of one sorted list in their order, with the greatest entry and the number of entries of each page. */
 class Directory {
   size = 0
   lastKeys = new Float64Array(directoryMin)
   lastSlots = new Int32Array(directoryMin)
   pages = new Int32Array(directoryMin)
   counts = new Int32Array(directoryMin)
-  /** The number of entries before each page within its stretch, and before each stretch. */
+  /**
+   * The number of entries of a stretch before each page of the stretch. `beforeStretch` has the number of entries
+   * before each stretch.
+   */
   private beforePage = new Int32Array(directoryMin)
   private beforeStretch = new Int32Array(1)
 
@@ -71,7 +76,7 @@ class Directory {
     }
   }
 
-  /** Counts again the entries before each page and each stretch, from the stretch of the page at `from` on. */
+  /** Counts the entries before each page and each stretch again, beginning with the stretch of the page at `from`. */
   countAgain(from: number): void {
     const { counts, beforePage, beforeStretch, size } = this
     for (let page = from & ~(stretchPages - 1); page < size; page += 1) {
@@ -132,8 +137,8 @@ class Directory {
 
 /**
  * Keeps sorted lists of entries. An entry is a key and the slot of a rule. The entries of all lists are in pages of two
- * shared arrays. Equal keys are in the order of their slots, so that an entry among many equal keys is found without a
- * scan.
+ * shared arrays. Entries with equal keys are in the order of their slots, so that an entry among many equal keys is
+ * found without a scan.
  */
 export class SortedPages {
   private keys = new Float64Array(pagesMin * pageEntries)
@@ -151,7 +156,7 @@ export class SortedPages {
     return this.lists.length - 1
   }
 
-  /** Frees a list that is empty. */
+  /** Frees the number of a list that is empty. */
   free(list: number): void {
     this.lists[list] = new Directory()
     this.freeLists.push(list)
@@ -178,7 +183,7 @@ export class SortedPages {
     directory.change(at, 1)
   }
 
-  /** Removes an entry. The list has to have it. */
+  /** Removes an entry. The list has to have the entry. */
   remove(list: number, key: number, slot: number): void {
     const directory = this.directory(list)
     const at = directory.pageOf(key, slot)

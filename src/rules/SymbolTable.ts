@@ -1,5 +1,5 @@
 /**
- * Gives small numbers to texts that are in use. When a text is no longer in use, its number is free for another text.
+ * Gives a small number to each text that is in use. When a text is no longer in use, another text may get its number.
  */
 export class SymbolTable {
   private readonly numbers = new Map<string, number>()
@@ -21,7 +21,7 @@ export class SymbolTable {
     return this.texts[number] as string
   }
 
-  /** Uses a text once more, and returns its number. */
+  /** Counts one more use of a text, and returns the number of the text. */
   use(text: string): number {
     const known = this.numbers.get(text)
     if (known !== undefined) {
@@ -35,7 +35,7 @@ export class SymbolTable {
     return number
   }
 
-  /** Ends one use of a number. */
+  /** Counts one use of a text less. `number` is the number of the text. */
   release(number: number): void {
     const uses = (this.uses[number] as number) - 1
     this.uses[number] = uses

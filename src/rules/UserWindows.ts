@@ -10,8 +10,7 @@ export interface WindowNeed {
   readonly scope: Scope
   readonly cutoff: WindowCutoff
   /**
-   * The state has to begin behind the newest purchase of the account that was stored at or before this moment. It has
-   * to have all later purchases.
+   * The window state needs all purchases of the account behind the newest one that was stored at or before this moment.
    */
   readonly since: number
 }
@@ -22,10 +21,13 @@ interface HeldState {
   readonly state: WindowState
 }
 
-/** The memory of a state beside its ring, as the room for this many purchases. */
+/** The memory that a window state takes besides its ring of purchases, as a number of purchases. */
 const roomOfState = 16
 
-/** Returns a text that states of the same scope and window share, and that no other state has. */
+/**
+ * Returns the key of a window state. States of the same scope and window have the same key, and other states have other
+ * keys.
+ */
 export const stateKey = (scope: Scope, windowKey: string): string =>
   scope.kind === "everything" ? `${windowKey}|` : `${windowKey}|${scope.kind}|${scope.name}`
 
@@ -44,34 +46,37 @@ const addTo = (state: WindowState, scope: Scope, purchase: AppliedPurchase): voi
 }
 
 /**
- * The window states of one user. The caller of {@link Judgement} holds the states between the user's revisions, and may
- * drop them at any time. Dropped states are loaded again from the purchases of the account.
+ * The window states of one user. The caller of {@link Judgement} keeps the window states between two revisions of the
+ * user, and may drop the states at any time. Dropped window states are loaded again from the purchases of the account.
  */
 export class UserWindows {
   private sequence: number
   private readonly held = new Map<string, HeldState>()
 
   /**
-   * Makes windows without states for a user whose newest revision is in the commit at this sequence; 0 for a user
-   * without a revision.
+   * Makes empty window states for a user. `sequence` is that of the commit with the user's newest revision; 0 for a
+   * user without a revision.
    */
   constructor(sequence: number) {
     this.sequence = sequence
   }
 
-  /** The sequence of the commit with the newest revision whose purchases the states have. */
+  /** The sequence of the commit with the newest revision whose purchases were added to the window states. */
   get through(): number {
     return this.sequence
   }
 
-  /** The number of purchases in the rings of all states. */
+  /** The number of purchases in the rings of all window states of the user. */
   get entries(): number {
     let entries = 0
     for (const { state } of this.held.values()) entries += state.entries
     return entries
   }
 
-  /** The memory of all states, as the room for this many purchases of 16 bytes; 0 without a state. */
+  /**
+   * The memory of all window states of the user, as a number of purchases of 16 bytes; 0 if the user has no window
+   * state.
+   */
   get room(): number {
     let room = 0
     for (const { state } of this.held.values()) room += state.room + roomOfState
@@ -82,7 +87,7 @@ export class UserWindows {
     return this.held.get(key)?.state.reaches(since) ?? false
   }
 
-  /** Returns the state of a key. Throws an Error if it was not loaded. */
+  /** Returns the window state with a key. Throws an Error if the state was not loaded. */
   state(key: string): WindowState {
     const held = this.held.get(key)
     if (held === undefined) throw new Error(`The window state ${key} was not loaded.`)
@@ -90,8 +95,8 @@ export class UserWindows {
   }
 
   /**
-   * Loads a state from purchases of the account, oldest first. The first of these purchases must be the newest purchase
-   * that is too old for `since`, or an earlier one.
+   * Loads a window state from purchases of the account, oldest first. The first of the given purchases must be the
+   * newest purchase that is too old for `since`, or an earlier one.
    */
   load({ key, scope, cutoff, since }: WindowNeed, purchases: Iterable<AppliedPurchase>): void {
     const state = new WindowState(since)

@@ -21,24 +21,31 @@ export const boundedSum = (cents: bigint): number => {
  * Keeps the purchases of one user within one scope and one window: a ring buffer of times and cumulative cents, oldest
  * first. The ring has reversals too, whose cents are below zero. They are not counted as purchases.
  *
- * The window of a purchase begins behind the newest purchase of the account, of whatever scope, that is too old. The
- * times of an account's purchases rise, but in older ledgers they may also fall. Therefore the ring has a least time
- * for each purchase: the least of its own time and the times of all later purchases. Least times rise. A purchase is in
- * the window if its least time is not too old.
+ * The window of a purchase begins behind the newest purchase of the account, in any scope, that is too old. The times
+ * of an account's purchases rise, but in older ledgers these times may also fall. Therefore the ring has a least time
+ * for each purchase: the least of its own time and the times of all later purchases. From purchase to purchase, the
+ * least times never fall. A purchase is in the window if its least time is not too old.
  */
 export class WindowState {
   /**
-   * Purchases that were too old for this moment are not in the ring. A window that begins earlier cannot be measured.
+   * The ring lacks the purchases that were too old for this moment. So the state cannot measure a window that begins
+   * before this moment.
    */
   private floor: number
-  /** Whether the window is `ever`. Such a window never begins later, so no purchase leaves it, and it needs no ring. */
+  /** Whether the window is `ever`. No purchase leaves the window `ever`, so its state needs no ring. */
   private readonly isEver: boolean
   private times = new Float64Array(roomMin)
-  /** For each purchase, the sum of all cents up to and including this purchase, modulo 2^64. */
+  /**
+   * The sums for the purchases in the ring. Each sum adds the cents of all purchases up to and including this purchase,
+   * modulo 2^64.
+   */
   private sums = new BigInt64Array(roomMin)
   private first = 0
   private size = 0
-  /** The sum of all purchases that left the ring, modulo 2^64; `sumThrough` is the sum of all that were added. */
+  /**
+   * The sum of all purchases that left the ring, modulo 2^64. `sumThrough` is the sum of all purchases that were ever
+   * added.
+   */
   private sumBefore = 0n
   private sumThrough = 0n
   private countThrough = 0
@@ -48,8 +55,8 @@ export class WindowState {
   private reversals: Array<number> | undefined
 
   /**
-   * Makes the state of an account whose purchases are all too old for `floor`, in milliseconds since 1970. With
-   * `-Infinity`, it is the state of the window `ever`.
+   * Makes the window state of an account whose purchases are all too old for `floor`, in milliseconds since 1970. With
+   * a `floor` of `-Infinity`, makes the state of the window `ever`.
    */
   constructor(floor: number) {
     this.floor = floor
@@ -66,7 +73,7 @@ export class WindowState {
     return this.times.length
   }
 
-  /** Returns whether the state can measure a window that begins after this moment. */
+  /** Returns whether the window state can measure a window that begins after the moment `cutoff`. */
   reaches(cutoff: number): boolean {
     return this.isEver ? cutoff === this.floor : cutoff >= this.floor
   }
@@ -85,7 +92,7 @@ export class WindowState {
     return { spent, count: this.size - tooOld - reversals }
   }
 
-  /** Forgets the purchases that are too old for a moment. */
+  /** Removes the purchases that are too old for a moment from the ring. */
   forget(cutoff: number): void {
     if (this.isEver || cutoff <= this.floor) return
     this.floor = cutoff
@@ -115,7 +122,7 @@ export class WindowState {
     this.size += 1
   }
 
-  /** Takes note of a purchase of the account that is not in the scope. */
+  /** Takes note of a purchase of the account that is not in the scope of the window state. */
   pass(storedAt: number): void {
     for (let index = this.size - 1; index >= 0; index -= 1) {
       if ((this.times[this.slot(index)] as number) <= storedAt) return
@@ -140,8 +147,8 @@ export class WindowState {
 
   /** Returns the number of purchases in the ring that are too old for a moment. */
   private tooOld(cutoff: number): number {
-    // Usually few purchases are too old. So the search starts at the oldest one with steps that double, and then halves
-    // the range.
+    // Usually few purchases are too old. So the search starts at the oldest purchase, doubles its steps, and then
+    // halves the range.
     let low = 0
     let high = 1
     while (high <= this.size && (this.times[this.slot(high - 1)] as number) <= cutoff) {

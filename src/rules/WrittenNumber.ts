@@ -1,6 +1,6 @@
 import type { RawJson } from "../protocol/ExactJson.ts"
 
-/** A number of a JSON text, exactly as it is written there. */
+/** A number of a JSON text, with exactly the digits of the text. */
 export class WrittenNumber {
   readonly text: string
 
@@ -13,7 +13,8 @@ export class WrittenNumber {
   }
 }
 
-// JSON.parse hands the source text of a number to its reviver (ES2026; not in TypeScript's library yet).
+// `JSON.parse` hands the source text of a number to the reviver, by ES2026. TypeScript's library has no type for this
+// argument yet.
 type Reviver = (this: unknown, key: string, value: unknown, context?: { readonly source: string }) => unknown
 
 const keepNumbers: Reviver = (_key, value, context) =>
@@ -25,8 +26,8 @@ export const parseExactJson = (text: string): unknown => JSON.parse(text, keepNu
 const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]]|:/g
 
 /**
- * Returns a name that one object of a JSON text has twice, or `undefined`. JSON.parse would keep only the last value of
- * this name. The text has to be JSON.
+ * Returns a name that one object of a JSON text has twice; `undefined` if no object has a name twice. `JSON.parse`
+ * keeps only the last value of a repeated name. The argument `text` has to be JSON.
  */
 export const repeatedNameOf = (text: string): string | undefined => {
   const open: Array<Set<string>> = []

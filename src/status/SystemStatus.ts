@@ -43,7 +43,7 @@ export interface WorkerStatus extends WorkerSign {
 
 /** The state of all partitions and workers at one time. */
 export interface StatusReading {
-  /** When the broker was asked, in milliseconds since 1970, by the clock of this process. */
+  /** The time at which the broker was asked, in milliseconds since 1970, by the clock of this process. */
   readonly at: number
   readonly partitions: ReadonlyArray<PartitionStatus>
   /** The newest sign of life of each worker that was heard in the last minute. */

@@ -7,17 +7,19 @@ import { addressesOf } from "./Target.ts"
 
 /** The longest time of an attempt, from the resolving of the name to the end of the answer. */
 const attemptTimeout = Duration.seconds(15)
-/** The most bytes of an answer that are kept. */
+/** The most bytes of an answer's body that are kept. */
 const answerBytesMax = 1_024
 
-/** A delivery as it is sent. */
+/** A delivery as an HTTP request: its URL, headers and body. */
 export interface Delivery {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** Returns a function that gives a socket these addresses, whatever the name servers say by then. */
+/**
+ * Returns a function that gives a socket only these addresses, whatever the name servers say when the socket connects.
+ */
 const lookupOf =
   (addresses: ReadonlyArray<string>): LookupFunction =>
   (_name, options, done) => {
@@ -29,7 +31,7 @@ const lookupOf =
 
 const nameOfFailure = (failure: NodeJS.ErrnoException): string => failure.code ?? "unknown failure"
 
-/** Gathers the begin of an answer. The rest of the answer is not read. */
+/** Reads the beginning of an answer's body. The rest of the body is not read. */
 const answerText = (response: IncomingMessage): Promise<string> =>
   new Promise((resolve) => {
     let text = Buffer.alloc(0)
@@ -42,7 +44,7 @@ const answerText = (response: IncomingMessage): Promise<string> =>
     response.once("error", end)
   })
 
-/** Returns the outcome of an answer. The body of a success says nothing, so it is not read. */
+/** Returns the outcome of an attempt that was answered. The body of a success is not needed, so it is not read. */
 const outcomeOf = async (response: IncomingMessage, now: number): Promise<Outcome> => {
   const status = response.statusCode ?? 0
   const answer = status >= 200 && status < 300 ? "" : await answerText(response)
@@ -50,7 +52,10 @@ const outcomeOf = async (response: IncomingMessage, now: number): Promise<Outcom
   return { kind: "answered", status, answer, ...(retryAfter === undefined ? {} : { retryAfter }) }
 }
 
-/** Sends one request to one of the addresses, and follows no redirect. An interruption closes the socket. */
+/**
+ * Sends one request to one of the addresses, and follows no redirect. If the sending is interrupted, its socket is
+ * closed.
+ */
 const send = (
   { url, headers, body }: Delivery,
   addresses: ReadonlyArray<string>,
@@ -61,7 +66,7 @@ const send = (
       method: "POST",
       headers: { ...headers, "content-length": Buffer.byteLength(body) },
       lookup: lookupOf(addresses),
-      // Each attempt has a socket of its own, so no attempt gets a socket whose address another attempt checked.
+      // Each attempt opens a socket of its own, because only the attempt itself has checked the address.
       agent: false
     })
     const take = async (response: IncomingMessage) => {
@@ -78,8 +83,8 @@ const send = (
   })
 
 /**
- * Makes one attempt to deliver, and returns how it ended. The name is resolved once; all of its addresses are checked,
- * and the socket goes to one of these addresses.
+ * Makes one attempt to deliver, and returns how the attempt ended. The name of the host is resolved once, and the
+ * socket connects to one of the resolved addresses.
  */
 export const attemptDelivery = (delivery: Delivery): Effect.Effect<Outcome> =>
   Effect.gen(function* () {

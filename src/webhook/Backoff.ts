@@ -6,17 +6,17 @@ export type Outcome =
   | {
       readonly kind: "answered"
       readonly status: number
-      /** The wait that the answer asks for. */
+      /** The wait before the next attempt that the answer asks for. */
       readonly retryAfter?: Duration.Duration
-      /** The begin of the answer. */
+      /** The beginning of the answer's body. */
       readonly answer: string
     }
-  /** There was no answer. The reason is a sentence for the owner. */
+  /** The attempt got no answer. The reason is a sentence for the owner of the webhook. */
   | { readonly kind: "failed"; readonly reason: string }
-  /** The address must not be connected to. */
+  /** The attempt was not made, because the address is not allowed or the alerts cannot be read. */
   | { readonly kind: "refused"; readonly reason: string }
 
-/** What follows an attempt. */
+/** The step that follows an attempt. */
 export type Step =
   | { readonly kind: "next" }
   | { readonly kind: "again"; readonly wait: Duration.Duration; readonly reason: string }
@@ -25,7 +25,10 @@ export type Step =
 
 const longestWait = Duration.hours(10)
 
-/** The waits after the first failures of an alert. After each further failure, the wait is the longest one. */
+/**
+ * The waits after the first failed attempts to deliver an alert. The wait after each further failed attempt is {@link
+ * longestWait}.
+ */
 const waits: ReadonlyArray<Duration.Duration> = [
   Duration.seconds(5),
   Duration.seconds(30),
@@ -36,15 +39,18 @@ const waits: ReadonlyArray<Duration.Duration> = [
   Duration.hours(5)
 ]
 
-/** The part of a wait by which the wait is longer or shorter at random, so that endpoints are not asked in waves. */
+/**
+ * The fraction of a wait by which the wait is longer or shorter at random, so that the attempts for many endpoints do
+ * not come at once.
+ */
 const jitter = 0.2
 
-/** The time of failures in a row after which nothing is delivered until the owner resumes. */
+/** The time in which all attempts failed, after which deliveries pause until the owner resumes them. */
 const failureMax = Duration.days(3)
 
 /** The statuses below 500 that say that a later attempt may succeed. */
 const temporaryStatuses: ReadonlySet<number> = new Set([408, 425, 429])
-/** The status with which an endpoint says that it wants nothing more. */
+/** The status with which an endpoint says that it wants no further deliveries. */
 const goneStatus = 410
 
 const isTemporary = (status: number): boolean => status >= 500 || temporaryStatuses.has(status)
@@ -62,7 +68,10 @@ export const retryWait = (failures: number, random: number, retryAfter = Duratio
 const reasonOf = (outcome: Outcome): string =>
   outcome.kind === "answered" ? `The endpoint answered with the status ${outcome.status}.` : outcome.reason
 
-/** Returns the step after an attempt that ended at `now`, in milliseconds since 1970. `before` is the state before it. */
+/**
+ * Returns the step after an attempt that ended at `now`, in milliseconds since 1970. `before` is the state of the
+ * deliveries before the attempt.
+ */
 export const stepAfter = (
   outcome: Outcome,
   before: Pick<DeliveryState, "failures" | "failingSince">,
@@ -82,12 +91,14 @@ export const stepAfter = (
   return { kind: "again", wait: retryWait(before.failures + 1, random, retryAfter), reason }
 }
 
-/** The usual form of a date in a header. `Date.parse` alone reads many other texts as dates, for instance -5. */
+/**
+ * The usual form of a date in a header of HTTP. `Date.parse` alone reads many other texts as dates, for instance -5.
+ */
 const httpDate = /^[A-Z][a-z]{2}, .* GMT$/
 
 /**
- * Returns the wait that a header Retry-After asks for: a number of seconds, or a date. Returns `undefined` if the header
- * is neither.
+ * Returns the wait that a header `Retry-After` asks for. The header has a number of seconds, or a date. Returns
+ * `undefined` if the header is neither.
  */
 export const retryAfterIn = (header: string | undefined, now: number): Duration.Duration | undefined => {
   if (header === undefined) return undefined

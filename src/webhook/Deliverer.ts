@@ -14,15 +14,18 @@ import { stateAfter, stateFor } from "./Progress.ts"
 import { secretsAt, signedHeaders } from "./Signature.ts"
 import { StateWriter } from "./StateWriter.ts"
 
-/** The most attempts in flight of one judge. */
+/** The most attempts to deliver that one judge makes at once. */
 export const socketsMax = 64
-/** The most webhooks that a judge delivers to. Further webhooks get nothing, and a warning says so. */
+/** The most webhooks that a judge delivers to. Further webhooks get no deliveries, and the judge logs a warning. */
 export const endpointsMax = 100_000
-/** The most deliveries of one endpoint that the owner asked for and that wait. */
+/** The most waiting deliveries of one endpoint that its owner asked for. */
 const askedMax = 16
-/** The wait before an endpoint is looked at again after a failure of the broker. */
+/** The wait before the work for an endpoint is tried again after a failure of the broker. */
 const brokerWait = Duration.seconds(1)
-/** The wait after a failure that should not be possible, like a stored text that cannot be read. */
+/**
+ * The wait before the work for an endpoint is tried again after an unexpected failure, for example a stored text that
+ * cannot be read.
+ */
 const mistakeWait = Duration.minutes(1)
 
 interface Sent {
@@ -38,7 +41,10 @@ const attemptSigned = Effect.fnUntraced(function* (webhook: Webhook, id: string,
   return yield* attemptDelivery({ url: new URL(webhook.url), headers, body })
 })
 
-/** Sends one signed delivery to a webhook, and decides the step after it. There is no attempt without a body. */
+/**
+ * Sends one signed delivery to a webhook, and decides the step after the attempt. If `body` is an outcome, makes no
+ * attempt.
+ */
 const sendSigned = Effect.fnUntraced(function* (
   webhook: Webhook,
   id: string,
@@ -121,7 +127,7 @@ class Deliveries implements WebhookEvents {
     const endpoint = this.endpoints.get(ownerToken)
     if (endpoint === undefined) return
     endpoint.head = sequence
-    // An endpoint that waits for its timer has its turn then.
+    // An endpoint whose timer runs goes into the queue when the timer ends.
     if (endpoint.timerAt === 0) this.enqueue(endpoint)
   }
 
@@ -130,7 +136,7 @@ class Deliveries implements WebhookEvents {
     if (!this.owns(ownerToken)) return
     const endpoint = this.endpoints.get(ownerToken)
     if (endpoint !== undefined) return this.addAsked(endpoint, { request, reply })
-    // A webhook that was stored just now has not come yet.
+    // A webhook that was stored just now may not have come through the stream yet.
     this.fork(
       Effect.map(this.store.find(ownerToken), ({ webhook }) => {
         if (webhook !== undefined && !this.endpoints.has(ownerToken)) this.changed(ownerToken, webhook)
@@ -141,7 +147,7 @@ class Deliveries implements WebhookEvents {
     )
   }
 
-  /** Works for one endpoint after the other. */
+  /** Takes one endpoint after the other from the queue, and makes its deliveries, without end. */
   readonly work: Effect.Effect<never> = Effect.suspend(() =>
     Effect.flatMap(Queue.take(this.ready), (endpoint) => this.workFor(endpoint))
   ).pipe(Effect.forever)
@@ -239,7 +245,7 @@ class Deliveries implements WebhookEvents {
       if (!endpoint.mayHaveAlerts(state.through)) return
       const found = yield* this.store.nextAlerts(ownerToken, state.through)
       if (found === undefined) {
-        // An alert that came during the read has moved `head`, and the endpoint is wanted again.
+        // An alert that came during the read has raised `head`, and has put the endpoint into the queue again.
         endpoint.isCaughtUp = true
         return
       }
@@ -247,7 +253,7 @@ class Deliveries implements WebhookEvents {
       endpoint.isWanted = true
     })
 
-  /** Reads whether the webhook was removed or changed while the stream was not followed. */
+  /** Reads the webhook again, because it may have been removed or changed while the stream was not followed. */
   private readonly refresh = (endpoint: Endpoint): Effect.Effect<void, BrokerFailure> =>
     Effect.map(this.store.find(endpoint.ownerToken), ({ webhook }) => {
       if (endpoint.isCurrent) return
@@ -275,7 +281,7 @@ class Deliveries implements WebhookEvents {
       const sent = yield* sendSigned(webhook, String(found.sequence), alertsBody(this.view, userId, found), state)
       const { step, outcome, now } = sent
       if (step.kind === "bury") yield* this.store.bury(ownerToken, deadLetterOf(found.sequence, sent, step.reason))
-      // Another judge may have come further meanwhile, and the owner may have changed the webhook.
+      // During the attempt, another judge may have delivered more alerts, and the owner may have changed the webhook.
       const before = endpoint.webhook === undefined ? undefined : stateFor(endpoint.webhook, endpoint.state)
       if (before === undefined || before.through >= found.sequence) return
       const isFailure = step.kind === "again" || step.kind === "pause"
@@ -306,8 +312,8 @@ class Deliveries implements WebhookEvents {
 }
 
 /**
- * Delivers alerts to the webhooks of the users that `owns` chooses, until the scope closes. If two processes do this for
- * one user, alerts are delivered twice under one id, and none is lost.
+ * Delivers alerts to the webhooks of the users that `owns` chooses, until the scope closes. If two processes deliver to
+ * the webhook of one user, alerts are delivered twice under the same id, and no alert is lost.
  */
 export const runDeliverer = (
   settings: DelivererSettings
@@ -320,7 +326,7 @@ export const runDeliverer = (
     const ready = yield* Queue.unbounded<Endpoint>()
     const fork = yield* forkInScope()
     const writer = new StateWriter(store, fork)
-    // This is registered first, so it runs last: when no attempt moves a state any more.
+    // This finalizer is registered first, so it runs last, when no attempt changes a state any more.
     yield* Effect.addFinalizer(() => writer.flush)
     const deliveries = new Deliveries(settings, store, ready, fork, writer)
     yield* transport.serve(deliveries.ask)

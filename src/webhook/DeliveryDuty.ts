@@ -6,13 +6,13 @@ import { partitionOf } from "../protocol/Subject.ts"
 import { runDeliverer } from "./Deliverer.ts"
 import type { AlertView } from "./Payload.ts"
 
-/** The time between two looks at the shards of this process. */
+/** The time between two checks of which shards this process judges. */
 const lookEvery = Duration.millis(250)
 
 export interface DeliveryDutySettings {
   /** The number of shards of all judges. */
   readonly shards: number
-  /** Returns the shards of this process now. */
+  /** Returns the shards that this process should judge now. */
   readonly assigned: () => ReadonlySet<number>
   readonly view: AlertView
 }
@@ -23,9 +23,9 @@ const keyOf = (assigned: ReadonlySet<number>): string =>
     .join(",")
 
 /**
- * Delivers to the webhooks of the users whose shards are this process's. A change of the shards ends all deliveries in
- * flight, and begins anew. Two judges may take themselves for the judge of one shard for a while. Then both deliver its
- * alerts, under the same ids.
+ * Delivers alerts to the webhooks of the users in the shards that this process judges. When these shards change, all
+ * deliveries in flight end, and the delivering begins again. While two judges want one shard, both deliver its alerts,
+ * under the same ids.
  */
 export const deliverAssigned = ({
   shards,

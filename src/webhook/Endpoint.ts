@@ -8,33 +8,42 @@ export interface Asked {
   readonly reply: (reply: SendReply) => void
 }
 
-/** The webhook of one user in the memory of a judge: where it is, and whether it has work. Alerts are not kept. */
+/**
+ * The webhook of one user in the memory of a judge: the state of its deliveries, and whether deliveries wait. The
+ * alerts themselves are not kept in memory.
+ */
 export class Endpoint {
   readonly ownerToken: string
   readonly userId: string
   /** `undefined` after the user removed the webhook. */
   webhook: Webhook | undefined
-  /** Whether the webhook came since the stream is followed. If not, it may have been removed or changed while the stream was not followed. */
+  /**
+   * Whether the webhook was read since the stream of webhooks was last followed again. A webhook that was read earlier
+   * may have been removed or changed since.
+   */
   isCurrent = true
-  /** The state of the deliveries; `undefined` until it was read. */
+  /** The state of the endpoint's deliveries; `undefined` until the state was read. */
   state: DeliveryState | undefined
-  /** The sequence of the stored state, which the next write expects. */
+  /** The sequence of the stored state of the deliveries, which the next write of the state expects. */
   stateSequence = 0
-  /** Whether the state was read. */
+  /** Whether the state of the endpoint's deliveries was read. */
   isLoaded = false
-  /** Whether a read found no alert, so that from then on `head` is the last one. */
+  /** Whether a read found no further alert. After that read, `head` is the sequence of the user's newest alert. */
   isCaughtUp = false
-  /** The sequence of the newest alert that was told. */
+  /** The sequence of the newest alert that the stream of alerts has shown. */
   head = 0
-  /** The deliveries that the owner asked for. */
+  /** The deliveries that the owner asked for, and that wait. */
   readonly asked: Array<Asked> = []
   /** Whether the endpoint is in the queue. */
   isQueued = false
-  /** Whether a fiber works for the endpoint. An endpoint has at most one attempt in flight. */
+  /** Whether a fiber makes the deliveries of the endpoint now. An endpoint has at most one attempt in flight. */
   isBusy = false
   /** Whether the endpoint has to go into the queue again after the work in hand. */
   isWanted = false
-  /** The time of the timer that counts, in milliseconds since 1970; 0 for none. */
+  /**
+   * The time at which the endpoint goes into the queue again, in milliseconds since 1970; 0 if no timer runs. Other
+   * timers of the endpoint do nothing.
+   */
   timerAt = 0
 
   constructor(ownerToken: string, webhook: Webhook) {
@@ -43,7 +52,7 @@ export class Endpoint {
     this.webhook = webhook
   }
 
-  /** Returns whether alerts may wait that are not delivered. */
+  /** Returns whether the user may have alerts behind the sequence `through` that are not delivered. */
   mayHaveAlerts(through: number): boolean {
     return !this.isCaughtUp || this.head > through
   }

@@ -1,9 +1,9 @@
 import type { Outcome } from "./Backoff.ts"
 
-/** Every body is shorter, in bytes, as the Standard Webhooks specification recommends. */
+/** The body of every delivery has fewer bytes than this, as the Standard Webhooks specification recommends. */
 export const bodyBytesMax = 20_000
 
-/** A message of a user's alerts in the stream of alerts: all alerts of one purchase. */
+/** A message in the stream of alerts: all alerts that one purchase gave one user. */
 export interface AlertMessage {
   readonly sequence: number
   /** When the broker stored the message, in milliseconds since 1970. */
@@ -11,11 +11,14 @@ export interface AlertMessage {
   readonly text: string
 }
 
-/** Says how alerts look for callers. Webhooks show alerts as the pages and feeds of the edge do. */
+/**
+ * Turns stored alerts into alerts as callers see them. Webhooks show alerts in the same form as the pages and feeds of
+ * the edge.
+ */
 export interface AlertView {
-  /** Returns the alerts of a message of a user. Throws if the message cannot be read. */
+  /** Returns the alerts in a message of a user, as callers see them. Throws if the message cannot be read. */
   readonly alertsOf: (userId: string, message: AlertMessage) => ReadonlyArray<{ readonly id: string }>
-  /** Returns the path of the page that begins with the alerts of a message. */
+  /** Returns the path of the page of alerts that begins with the alerts of a message. */
   readonly linkTo: (userId: string, message: AlertMessage) => string
 }
 
@@ -34,9 +37,9 @@ const bodyOf = (view: AlertView, userId: string, message: AlertMessage): string 
 }
 
 /**
- * Returns the body of the delivery of a message, which is the same at each attempt. If all alerts together are too long,
- * the body has their ids, and the path of the page that begins with them. Returns the outcome if the message cannot be
- * read, because another program wrote it.
+ * Returns the body of the delivery of a message with alerts, which is the same at each attempt. If all alerts together
+ * are too long, the body has the ids of the alerts, and the path of the page that begins with these alerts. If the
+ * message cannot be read, because another program wrote it, returns the outcome of the delivery instead of a body.
  */
 export const alertsBody = (view: AlertView, userId: string, message: AlertMessage): string | Outcome => {
   try {

@@ -3,8 +3,8 @@ import type { AttemptReport, DeliveryState, Webhook } from "../protocol/Webhook.
 import type { Outcome, Step } from "./Backoff.ts"
 
 /**
- * Returns the state that a webhook begins with, or goes on with. Failures and a pause count only for the webhook that
- * they are about, so a change by the owner ends both.
+ * Returns the state with which deliveries to a webhook begin or continue. Each change of a webhook by its owner ends a
+ * pause, and forgets the failures before the change.
  */
 export const stateFor = (webhook: Webhook, stored: DeliveryState | undefined): DeliveryState => {
   const { begunAt, after } = webhook
@@ -14,7 +14,7 @@ export const stateFor = (webhook: Webhook, stored: DeliveryState | undefined): D
   return { through, begunAt, failures: 0, ...(stored.last === undefined ? {} : { last: stored.last }) }
 }
 
-/** Returns the later of two states of one webhook. The first one is returned if both are equally far. */
+/** Returns the later of two states of deliveries to one webhook. Returns `one` if both states are equally late. */
 export const furthest = (one: DeliveryState, other: DeliveryState | undefined): DeliveryState =>
   other !== undefined && other.through > one.through ? other : one
 
@@ -24,7 +24,7 @@ const reportOf = (outcome: Outcome, step: Step, at: number): AttemptReport => ({
   ...(step.kind === "next" ? {} : { reason: step.reason })
 })
 
-/** Returns the state after an attempt to deliver the message at a sequence. */
+/** Returns the state of the deliveries after an attempt to deliver the message at a sequence. */
 export const stateAfter = (
   before: DeliveryState,
   sequence: number,

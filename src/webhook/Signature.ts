@@ -5,10 +5,10 @@ import type { Webhook, WebhookSecret } from "../protocol/Webhook.ts"
 const prefix = "whsec_"
 const secretBytes = 32
 
-/** Makes a new secret, as the Standard Webhooks specification writes it. */
+/** Makes a new random secret, in the form of the Standard Webhooks specification. */
 export const newSecret = (): WebhookSecret => Redacted.make(prefix + randomBytes(secretBytes).toString("base64"))
 
-/** A delivery as it is signed. */
+/** The parts of a delivery that are signed. */
 export interface Signed {
   readonly id: string
   /** The time of the attempt, in seconds since 1970. */
@@ -21,13 +21,16 @@ const signature = (secret: WebhookSecret, { id, timestamp, body }: Signed): stri
   return `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")}`
 }
 
-/** Returns the secrets that sign at a time, in milliseconds since 1970: the newest one, and for a while those before. */
+/**
+ * Returns the secrets that sign at a time, in milliseconds since 1970: the newest secret, and the older secrets that
+ * are not over yet.
+ */
 export const secretsAt = ({ secret, previous }: Webhook, now: number): Array<WebhookSecret> => [
   secret,
   ...previous.filter(({ until }) => until > now).map((before) => before.secret)
 ]
 
-/** Returns the headers of the Standard Webhooks specification, with one signature for each secret. */
+/** Returns the headers of a delivery by the Standard Webhooks specification, with one signature for each secret. */
 export const signedHeaders = (secrets: ReadonlyArray<WebhookSecret>, signed: Signed): Record<string, string> => ({
   "webhook-id": signed.id,
   "webhook-timestamp": String(signed.timestamp),

@@ -5,23 +5,29 @@ import type { Fork } from "../runtime/ForkInScope.ts"
 import type { Endpoint } from "./Endpoint.ts"
 import { furthest } from "./Progress.ts"
 
-/** The shortest time between two writes of one state. A crash repeats at most the deliveries of this time. */
+/**
+ * The shortest time between two writes of the state of one webhook. After a crash, at most the deliveries of this time
+ * are made again.
+ */
 const writeEvery = Duration.millis(100)
-/** The wait before a state is written again that could not be written. */
+/** The wait before a state is written again after a failed write. */
 const failureWait = Duration.seconds(1)
-/** The most states that a stopping process writes at once, and the time that it takes for that. */
+/** The most states that a stopping process writes at once, and the longest time that the process writes states. */
 const writesAtOnceMax = 64
 const flushTimeout = Duration.seconds(2)
-/** The most writes of one state by a stopping process. A write that another judge overtook is made again. */
+/**
+ * The most writes of one state by a stopping process. The process writes a state again if another judge wrote the state
+ * first.
+ */
 const flushWritesMax = 3
 
 type Store = Pick<(typeof WebhookStore)["Service"], "state" | "writeState">
 
-/** Writes how far endpoints are, after the answers that the states are about. One write a state is in flight. */
+/** Stores the states of endpoints after each answer to a delivery. Each state has at most one write in flight. */
 export class StateWriter {
   private readonly store: Store
   private readonly fork: Fork
-  /** The endpoints whose state differs from the stored one. */
+  /** The endpoints whose state in memory differs from the stored state. */
   private readonly unsaved = new Set<Endpoint>()
   private readonly writing = new Set<Endpoint>()
 
@@ -30,7 +36,7 @@ export class StateWriter {
     this.fork = fork
   }
 
-  /** Has the state of an endpoint written soon. */
+  /** Writes the state of an endpoint soon, without waiting for the write. */
   save(endpoint: Endpoint): void {
     this.unsaved.add(endpoint)
     if (this.writing.has(endpoint)) return
@@ -43,7 +49,7 @@ export class StateWriter {
     )
   }
 
-  /** Writes all states that are not written. A process that stops calls this last. */
+  /** Writes all states that are not stored yet. A process that stops calls `flush` last. */
   readonly flush: Effect.Effect<void> = Effect.suspend(() =>
     Effect.forEach(
       Array.from(this.unsaved),
@@ -76,8 +82,8 @@ export class StateWriter {
     })
 
   /**
-   * Writes the state of an endpoint. If another judge wrote one meanwhile, takes the state that is further. Both states
-   * have only alerts behind them that were answered, so none is lost.
+   * Writes the state of an endpoint. If another judge wrote the state first, takes the later of the two states. Both
+   * states have passed only alerts whose delivery was answered, so no alert is lost.
    */
   private readonly write = (endpoint: Endpoint): Effect.Effect<void, BrokerFailure> =>
     Effect.suspend(() => {

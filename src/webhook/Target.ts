@@ -5,33 +5,37 @@ import ipaddr from "ipaddr.js"
 
 /** The longest URL of a webhook, in characters. */
 export const urlLengthMax = 2_000
-/** The ports of a webhook. The empty text is the usual port of https. */
+/** The ports that the URL of a webhook may have. The empty text stands for the usual port of https. */
 const ports: ReadonlyArray<string> = ["", "443", "8443"]
 const resolveTimeout = Duration.seconds(5)
 const resolveTries = 2
 
-/** Returns whether an address is one of the public internet, and of no other range that is set aside. */
+/** Returns whether an IP address belongs to the public internet, and to no range with a special purpose. */
 export const isPublicAddress = (address: string): boolean =>
-  // An IPv4 address inside of an IPv6 address has a range of its own, like `ipv4Mapped` or `rfc6052`, so it is refused.
+  // An IPv4 address inside of an IPv6 address is refused, because the library gives it a range of its own, like
+  // `ipv4Mapped` or `rfc6052`.
   ipaddr.isValid(address) && ipaddr.parse(address).range() === "unicast"
 
-/** Returns whether an address is public, or is the machine itself. Only tests use this. */
+/** Returns whether an IP address is public, or is the machine itself. Only tests use this function. */
 export const isPublicOrLoopback = (address: string): boolean =>
   isPublicAddress(address) || (ipaddr.isValid(address) && ipaddr.parse(address).range() === "loopback")
 
-/** Says which targets a webhook may have. It is a reference with a default, so that tests can use their own servers. */
+/**
+ * Says which URLs and addresses a webhook may have. `TargetRules` is a reference with a default, so that tests can
+ * deliver to servers of their own.
+ */
 export const TargetRules = Context.Reference<{
-  /** Whether a URL may have http, and any port. Only tests set this. */
+  /** Whether the URL of a webhook may begin with http, and may have any port. Only tests set `isOpen`. */
   readonly isOpen: boolean
   readonly mayConnect: (address: string) => boolean
 }>("purchases/webhook/TargetRules", { defaultValue: () => ({ isOpen: false, mayConnect: isPublicAddress }) })
 
 type Rules = (typeof TargetRules)["Service"]
 
-/** The rules for tests: http, any port, and the machine itself are allowed. */
+/** The rules for the webhooks of tests: http, any port, and the machine itself are allowed. */
 export const openTargetRules: Rules = { isOpen: true, mayConnect: isPublicOrLoopback }
 
-/** Returns the address that the host of a URL is; `undefined` if the host is a name. */
+/** Returns the IP address in a URL; `undefined` if the host of the URL is a name. */
 const literalAddress = ({ hostname }: URL): string | undefined => {
   const bare = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname
   return isIP(bare) === 0 ? undefined : bare
@@ -39,7 +43,10 @@ const literalAddress = ({ hostname }: URL): string | undefined => {
 
 const isOwnName = (name: string): boolean => /(^|\.)localhost\.?$/.test(name)
 
-/** Returns why the text of a URL cannot be a webhook, as the end of a sentence that begins with `url`; else `undefined`. */
+/**
+ * Returns why a text cannot be the URL of a webhook, as the end of a sentence that begins with `url`. Returns
+ * `undefined` if the text can be the URL.
+ */
 export const urlProblem = (text: string, { isOpen, mayConnect }: Rules): string | undefined => {
   if (text.length > urlLengthMax) return `has ${text.length} characters, and at most ${urlLengthMax} are allowed`
   if (!URL.canParse(text)) return "is not a URL like https://example.org/alerts"
@@ -55,14 +62,14 @@ export const urlProblem = (text: string, { isOpen, mayConnect }: Rules): string 
   return isRefused ? `has the host ${url.hostname}, which is not an address of the public internet` : undefined
 }
 
-/** The host of a URL has no address now. A later attempt may find one. */
+/** Fails an attempt, because the host of the URL has no address now. A later attempt may find an address. */
 export class NameUnknown extends Schema.TaggedError<NameUnknown>()("NameUnknown", { reason: Schema.String }) {
   override get message() {
     return this.reason
   }
 }
 
-/** The host of a URL has an address that a webhook must not have. */
+/** Fails an attempt, because the host of the URL has an address that a webhook must not have. */
 export class AddressRefused extends Schema.TaggedError<AddressRefused>()("AddressRefused", { reason: Schema.String }) {
   override get message() {
     return this.reason
@@ -75,8 +82,8 @@ const foundBy = async (resolver: dns.Resolver, name: string): Promise<ReadonlyAr
 }
 
 /**
- * Asks the name servers for all addresses of a name. This takes no thread of the pool, which a slow name server would
- * hold.
+ * Asks the name servers for all addresses of a host name. The resolver uses no thread of the process's pool, so a slow
+ * name server cannot block other work.
  */
 const resolvePublicName = (name: string): Effect.Effect<ReadonlyArray<string>, NameUnknown> => {
   const resolver = new dns.Resolver({ timeout: Duration.toMillis(resolveTimeout), tries: resolveTries })
@@ -89,15 +96,18 @@ const resolvePublicName = (name: string): Effect.Effect<ReadonlyArray<string>, N
   )
 }
 
-/** Finds the addresses of a name. It is a reference with a default, so that tests can answer for the name servers. */
+/**
+ * Finds the addresses of a host name. `NameResolver` is a reference with a default, so that tests can replace the name
+ * servers.
+ */
 export const NameResolver = Context.Reference<(name: string) => Effect.Effect<ReadonlyArray<string>, NameUnknown>>(
   "purchases/webhook/NameResolver",
   { defaultValue: () => resolvePublicName }
 )
 
 /**
- * Returns the addresses to which a delivery may connect. The name is resolved once, and a delivery connects only to
- * addresses of this list. Fails with `AddressRefused` if even one of the addresses is not allowed.
+ * Returns the addresses to which a delivery may connect. The host name is resolved once, and the delivery connects only
+ * to one of the returned addresses. Fails with `AddressRefused` if even one of the addresses is not allowed.
  */
 export const addressesOf = Effect.fnUntraced(function* (url: URL) {
   const { mayConnect } = yield* TargetRules
@@ -109,7 +119,7 @@ export const addressesOf = Effect.fnUntraced(function* (url: URL) {
   const reason =
     refused === undefined
       ? `The host ${url.hostname} has no address.`
-      : // The address itself is not told: it could show the names of an inner network.
+      : // The message leaves out the address, because the address could tell a caller about the inner network.
         `The host ${url.hostname} has an address that is not one of the public internet.`
   return yield* new AddressRefused({ reason })
 })

@@ -1,23 +1,23 @@
 import { Duration } from "effect"
 import type { Webhook, WebhookSecret } from "../protocol/Webhook.ts"
 
-/** The time for which an old secret signs beside the new one. */
+/** The time for which an old secret of a webhook signs beside the new secret. */
 export const rotationTime = Duration.hours(24)
-/** The most old secrets that sign at once. After more rotations, the oldest secret signs no longer. */
+/** The most old secrets of a webhook that sign at once. After a further rotation, the oldest secret signs no longer. */
 const previousMax = 4
 
-/** The members that a caller wants to change. The others stay as they are. */
+/** The members of a webhook that a caller wants to change. Members that are missing stay as they are. */
 export interface WantedWebhook {
   readonly url?: string | undefined
   readonly enabled?: boolean | undefined
-  /** `now` skips the alerts that are not delivered yet. */
+  /** With `now`, the deliveries skip the alerts that are not delivered yet. */
   readonly resume?: "now" | undefined
 }
 
-/** Returns the time of a change. No two changes of a webhook have the same time. */
+/** Returns the time of a change of a webhook. No two changes of one webhook have the same time. */
 const changeTime = (before: Webhook | undefined, now: number): number => Math.max(now, (before?.begunAt ?? 0) + 1)
 
-/** Returns a new webhook. It gets the alerts behind the sequence `last` of the stream of alerts. */
+/** Returns a new webhook, which gets the alerts behind the sequence `last` of the stream of alerts. */
 export const newWebhook = (
   url: string,
   { enabled = true }: WantedWebhook,
@@ -27,8 +27,8 @@ export const newWebhook = (
 ): Webhook => ({ url, enabled, secret, previous: [], after: last, begunAt: changeTime(undefined, now) })
 
 /**
- * Changes a webhook. Each change ends a pause and the wait for the next attempt. The deliveries go on where they
- * stopped, unless the caller resumes behind `last`.
+ * Changes a webhook. Each change of a webhook ends a pause, and ends the wait for the next attempt. The deliveries
+ * continue behind the last delivered alert, unless the caller wants to resume behind `last`.
  */
 export const changeWebhook = (before: Webhook, wanted: WantedWebhook, last: number, now: number): Webhook => ({
   ...before,
@@ -38,7 +38,7 @@ export const changeWebhook = (before: Webhook, wanted: WantedWebhook, last: numb
   begunAt: changeTime(before, now)
 })
 
-/** Gives a webhook a new secret. The secret before it signs too for {@link rotationTime}. */
+/** Gives a webhook a new secret. The old secret signs beside the new one for {@link rotationTime}. */
 export const rollSecret = (before: Webhook, secret: WebhookSecret, now: number): Webhook => {
   const until = now + Duration.toMillis(rotationTime)
   const still = before.previous.filter((old) => old.until > now)

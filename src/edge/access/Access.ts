@@ -9,7 +9,7 @@ import { callerNetwork } from "../limits/CallerNetwork.ts"
 import type { WrongTokens } from "../limits/WrongTokens.ts"
 import type { Caller } from "./Caller.ts"
 
-/** The cookie in which a browser keeps the token of the dashboard. */
+/** The name of the cookie in which a browser keeps the dashboard's token. */
 export const sessionCookie = "purchase_ledger_token"
 
 export type Refused = Problem<"malformed-request" | "unauthenticated" | "too-many-requests" | "unavailable">
@@ -17,19 +17,19 @@ export type Refused = Problem<"malformed-request" | "unauthenticated" | "too-man
 /** The answer to the question who a caller is. */
 type Identified = Caller | Refused | Promise<Caller | Refused>
 
-/** How an edge finds out who its callers are. */
+/** The functions with which an edge identifies its callers. */
 export interface Access {
-  /** Whether callers can be told apart now. Until then the edge answers 503. */
+  /** Returns whether the edge can identify callers now. The edge answers 503 while the result is `false`. */
   readonly isReady: () => boolean
   /** Returns the caller with this token, or the problem of the token. */
   readonly identify: (token: string) => Identified
   /** Calls `ended` once when the rights of a caller end. Returns a function that stops the watch. */
   readonly onEnd: (caller: Caller, ended: () => void) => () => void
-  /** Writes down that a caller asks for a change. Resolves to `false` if that is not possible. */
+  /** Writes a record that a caller asks for a change. Resolves to `false` if the record cannot be written. */
   readonly audit: (record: AuditRecord) => Promise<boolean>
 }
 
-/** Returns the function that writes audit records. It logs why a record cannot be written. */
+/** Returns the function that writes audit records. If a record cannot be written, that function logs the reason. */
 export const auditing = Effect.gen(function* () {
   const log = yield* AuditLog
   const run = Effect.runPromiseWith(yield* Effect.context<never>())
@@ -51,7 +51,7 @@ export class AccessControl extends Context.Service<AccessControl, { readonly acc
 
 const realm = 'Bearer realm="purchase-ledger"'
 
-/** Makes the problem of a token that does not count. */
+/** Makes the problem for a request whose token is not valid. */
 export const wrongToken = (detail: string): Problem<"unauthenticated"> =>
   problem("unauthenticated", detail, { "www-authenticate": `${realm}, error="invalid_token"` })
 
@@ -65,16 +65,19 @@ const otherScheme = problem("unauthenticated", "Send the token in the header Aut
 
 const twoHeaders = problem("malformed-request", "The request has two different Authorization headers. Send one.")
 
-/** The problem of an edge that cannot tell its callers apart yet. */
+/** The problem with which an edge answers while it cannot identify callers yet. */
 export const accessNotReady = problem("unavailable", "This edge has not read the tokens yet. Try again.", {
   "retry-after": "1"
 })
 
-/** Makes the problem of a caller whose token lacks a right. */
+/** Makes the problem for a caller whose token lacks a right that the request needs. */
 export const lacking = (detail: string, scope: string): Problem<"forbidden"> =>
   problem("forbidden", detail, { "www-authenticate": `${realm}, error="insufficient_scope", scope="${scope}"` })
 
-/** Returns the token of a request. A header counts before the cookie. No message shows what was sent. */
+/**
+ * Returns the token of a request. A token in the header is used before a token in the cookie. No message repeats the
+ * text of a token.
+ */
 const tokenOf = (http: HttpContext): string | Refused => {
   const lines = headerLines(http, "Authorization")
   if (isProblem(lines)) return lines

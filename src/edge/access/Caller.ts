@@ -5,20 +5,20 @@ import { type Problem, problem } from "../contract/Problem.ts"
 
 /** The caller of a request, with its rights. */
 export interface Caller {
-  /** The id of the caller's token, or the subject of its JWT. The text is empty if the edge asks for no token. */
+  /** The id of the caller's token, or the subject of its JWT. The id is empty if the edge asks for no token. */
   readonly id: string
   /** The name of the token, for people. */
   readonly name: string
   readonly scopes: ReadonlySet<string>
   readonly users: TokenUsers
   readonly limits: TokenLimits
-  /** When the rights end, in milliseconds since 1970; `undefined` if they have no end. */
+  /** The time at which the caller's rights end, in milliseconds since 1970; `undefined` for rights without an end. */
   readonly expiresAt: number | undefined
-  /** Returns why the rights have ended, or `undefined` while they hold. */
+  /** Returns why the caller's rights have ended; `undefined` while the rights hold. */
   readonly ended: () => Problem<"unauthenticated"> | undefined
 }
 
-/** The caller of an edge that asks nobody for a token. It may do everything. */
+/** The one caller of an edge that asks for no tokens. This caller may do everything. */
 export const everybody: Caller = {
   id: "",
   name: "everybody",
@@ -40,7 +40,7 @@ export const setCaller = (http: HttpContext, caller: Caller): void => http.set(c
 
 /**
  * Returns the caller of a request. An edge that asks for tokens has checked the caller before any handler runs. Throws
- * if it has not, so that a mistake gives nobody more rights.
+ * if the caller was not checked, so that a mistake in the code gives nobody more rights.
  */
 export const callerOf = ({ access }: { readonly access?: unknown }, http: HttpContext): Caller => {
   if (access === undefined) return everybody
@@ -49,10 +49,13 @@ export const callerOf = ({ access }: { readonly access?: unknown }, http: HttpCo
   return caller
 }
 
-/** The problem of a path with a user whom the caller's token does not give. It does not say whether the user exists. */
+/**
+ * The problem for a path with a user whose data the caller's token does not allow. The problem does not say whether the
+ * user exists.
+ */
 export const unknownUser = (userId: string): Problem<"not-found"> =>
   problem("not-found", `This token gives no user ${userId}. Ask for a token of this user, or check the id.`)
 
-/** The problem of a purchase of a user whom the caller's token does not give. */
+/** The problem for a posted purchase of a user whose data the caller's token does not allow. */
 export const foreignUser = (userId: string): Problem<"forbidden"> =>
   problem("forbidden", `This token may not store for user ${userId}. Nothing was stored; use a token of this user.`)

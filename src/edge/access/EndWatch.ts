@@ -1,6 +1,6 @@
 import type { Caller } from "./Caller.ts"
 
-/** Calls listeners when the rights of callers end. One watch serves all feeds of an edge. */
+/** Calls a function when the rights of a caller end. All feeds of an edge share one `EndWatch`. */
 export class EndWatch {
   private readonly watched = new Map<object, { readonly caller: Caller; readonly ended: () => void }>()
 
@@ -11,7 +11,7 @@ export class EndWatch {
     return () => void this.watched.delete(key)
   }
 
-  /** Checks all watched callers. */
+  /** Checks the rights of all watched callers, and calls the functions of callers whose rights have ended. */
   check(): void {
     for (const [key, { caller, ended }] of this.watched) {
       if (caller.ended() === undefined) continue

@@ -5,12 +5,12 @@ import { AccessControl, auditing } from "./Access.ts"
 import { EndWatch } from "./EndWatch.ts"
 import { type JwtSettings, JwtVerifier } from "./JwtVerifier.ts"
 
-/** The time between two reads of a file with keys, so that an issuer can change its keys. */
+/** The time between two reads of the file with keys, so that the issuer of tokens can change its keys. */
 const fileReadEvery = Duration.seconds(10)
 /** The time between two searches for callers whose token has expired. */
 const expiryEvery = Duration.seconds(1)
 
-/** The file with the keys of the issuer cannot be read. The process does not start. */
+/** Fails the start of an edge, because the file with the keys of the token issuer cannot be read. */
 export class KeysUnreadable extends Schema.TaggedError<KeysUnreadable>()("KeysUnreadable", {
   file: Schema.String,
   reason: Schema.String
@@ -26,7 +26,10 @@ const keysIn = (file: string) =>
     catch: (cause) => new KeysUnreadable({ file, reason: cause instanceof Error ? cause.message : String(cause) })
   })
 
-/** Returns the keys of a file. The file is read again from time to time; while it cannot be read, its old keys count. */
+/**
+ * Returns the keys of a file. Reads the file again from time to time. While the file cannot be read, the keys of the
+ * last read stay valid.
+ */
 const fileKeys = Effect.fnUntraced(function* (file: string) {
   let keys = yield* keysIn(file)
   const readAgain = keysIn(file).pipe(

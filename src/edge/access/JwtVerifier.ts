@@ -6,15 +6,21 @@ import { type Refused, wrongToken } from "./Access.ts"
 import type { Caller } from "./Caller.ts"
 import { secretHash } from "./TokenText.ts"
 
-/** The algorithms of signatures. All have a private key, which no edge has. A token cannot choose another one. */
+/**
+ * The allowed algorithms of signatures. All these algorithms sign with a private key that no edge has. A token cannot
+ * choose another algorithm.
+ */
 export const jwtAlgorithms = ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"]
-/** How far the clock of the issuer may be off, in seconds. */
+/** The greatest difference between the clocks of the issuer and of the edge, in seconds. */
 const clockToleranceSeconds = 5
-/** The most callers whose token was verified that are kept in memory. */
+/** The most callers with a verified token that are kept in memory. */
 const verifiedMax = 4_096
-/** How long a token counts as verified, in milliseconds. After this time a key that was removed no longer helps. */
+/**
+ * The time for which a token counts as verified, in milliseconds. A token whose key was removed is valid for at most
+ * this time.
+ */
 const verifiedMilliseconds = 30_000
-/** The most characters of a token that is looked at. */
+/** The most characters of a token. A longer text is refused without a look at its content. */
 const textLengthMax = 8 * 1024
 
 /** The issuer and the audience that a token has to name. */
@@ -31,8 +37,8 @@ interface Verified {
 const isUsers = Schema.is(TokenUsers)
 
 /**
- * Returns the users whose data a token gives, by its claim `ledger_users`. Without this claim it gives the data of its
- * subject alone.
+ * Returns the users whose data a token allows, by the claim `ledger_users`. A token without this claim allows only the
+ * data of its subject.
  */
 const usersOf = ({ ledger_users: users, sub = "" }: JWTPayload): TokenUsers => {
   const claimed = Array.isArray(users) ? { only: users } : users
@@ -48,7 +54,7 @@ const keysGone = problem("unavailable", "The keys of the issuer of tokens cannot
   "retry-after": "1"
 })
 
-/** Returns the problem of a token by the failure of its verification. */
+/** Returns the problem with a token whose verification failed. */
 const problemOf = (failure: unknown): Refused => {
   if (failure instanceof errors.JWTExpired) return expired
   if (failure instanceof errors.JWTClaimValidationFailed) {
@@ -66,7 +72,9 @@ export class JwtVerifier {
   private readonly keys: JWTVerifyGetKey
   private readonly settings: JwtSettings
   private readonly now: () => number
-  /** The verified tokens by the hash of their text, the oldest first. */
+  /**
+   * The callers of verified tokens, by the hash of each token's text. The token that was verified first comes first.
+   */
   private readonly verified = new Map<string, Verified>()
 
   constructor(keys: JWTVerifyGetKey, settings: JwtSettings, now: () => number) {
@@ -75,7 +83,7 @@ export class JwtVerifier {
     this.now = now
   }
 
-  /** Returns the caller of a token, or the problem of the token. */
+  /** Returns the caller of a token, or the problem with the token. */
   identify(text: string): Caller | Refused | Promise<Caller | Refused> {
     if (text.length > textLengthMax) return unreadable
     const key = secretHash(text).toString("base64")

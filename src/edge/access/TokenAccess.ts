@@ -4,19 +4,19 @@ import { AccessControl, auditing } from "./Access.ts"
 import { EndWatch } from "./EndWatch.ts"
 import { Tokens } from "./Tokens.ts"
 
-/** The longest time until a change of a token is noticed whose notice was lost. */
+/** The longest time until an edge sees a change of a token if the notice of the change was lost. */
 const readEvery = Duration.seconds(2)
 /**
  * The times between a notice of a change and the reads that look for the change. The broker passes the notice on before
- * the change is on its disk.
+ * the change is on the broker's disk.
  */
 const readsAfterNotice = [0, 5, 10, 20, 40, 80, 160, 320].map((milliseconds) => Duration.millis(milliseconds))
 /** The time between two searches for tokens that have expired. */
 const expiryEvery = Duration.seconds(1)
 
 /**
- * Makes the access of an edge whose callers have tokens. All tokens are read into memory, and each change as it is
- * made. An edge without a broker goes on with the tokens that it knows.
+ * Makes the access of an edge whose callers have tokens. The edge reads all tokens into memory, and later each change
+ * of a token. While the broker cannot be reached, the edge uses the tokens in its memory.
  */
 export const tokenAccessLayer = Layer.effect(
   AccessControl,
@@ -28,7 +28,7 @@ export const tokenAccessLayer = Layer.effect(
     const audit = yield* auditing
     let isLoaded = false
 
-    /** Takes all records that are newer than the newest one. */
+    /** Reads all records of tokens behind the newest record in memory. */
     const readNew = Effect.gen(function* () {
       for (;;) {
         const page = yield* store.after(tokens.newest)

@@ -1,7 +1,7 @@
 import type { TokenRecord } from "../../protocol/TokenRecord.ts"
 import { newSecret, newTokenId, secretHash, tokenText } from "./TokenText.ts"
 
-/** A token with its text, which is shown once, and its new record. */
+/** A token as text, which is shown only once, with the record that is stored. */
 export interface IssuedToken {
   readonly id: string
   readonly token: string
@@ -13,11 +13,11 @@ const issued = (id: string, recordWith: (sha256: string) => TokenRecord): Issued
   return { id, token: tokenText({ id, secret }), record: recordWith(secretHash(secret).toString("hex")) }
 }
 
-/** Makes a new token. */
+/** Makes a new token with rights. */
 export const newToken = (rights: Omit<TokenRecord, "v" | "secrets">): IssuedToken =>
   issued(newTokenId(), (sha256) => ({ v: 1, ...rights, secrets: [{ sha256 }] }))
 
-/** Gives a token a new secret. The secret that it had counts until `keepOldUntil`, in milliseconds since 1970. */
+/** Gives a token a new secret. The old secret stays valid until `keepOldUntil`, in milliseconds since 1970. */
 export const rolledToken = (id: string, record: TokenRecord, now: number, keepOldUntil: number): IssuedToken => {
   const old = record.secrets
     .filter(({ until }) => until === undefined || until > now)
@@ -28,7 +28,7 @@ export const rolledToken = (id: string, record: TokenRecord, now: number, keepOl
   }))
 }
 
-/** Ends a token for ever. */
+/** Returns the record of a token that is revoked for ever. */
 export const revokedToken = (record: TokenRecord, now: number): TokenRecord => ({
   ...record,
   revokedAt: record.revokedAt ?? now

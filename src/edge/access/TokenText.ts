@@ -1,11 +1,11 @@
 import { hash, randomBytes } from "node:crypto"
 
-/** The bytes of a secret, and of the id of a token. */
+/** The number of bytes in the secret of a token, and in the id of a token. */
 const secretBytes = 32
 const idBytes = 6
 
 const tokenPattern = /^pl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/
-/** The most characters of a text that is looked at. A token is shorter. */
+/** The most characters of a text that may be a token. Every token is shorter. */
 const textLengthMax = 128
 
 /** The two parts of a token like `pl_<id>_<secret>`. The id may be shown; the secret is shown once. */

@@ -14,10 +14,10 @@ const expired = (at: number): TokenProblem =>
   wrongToken(`This token expired at ${new Date(at).toISOString()}. Ask for a new one.`)
 const replaced = wrongToken("This token was replaced by a newer one. Use the newer one.")
 
-/** Stands in for the hash of a token that does not exist. No secret has this hash. */
+/** The hash that is compared for a token that does not exist. No secret has this hash. */
 const noHash = Buffer.alloc(32)
 
-/** A secret of a token, with the hash as bytes. */
+/** A secret of a token, as the bytes of its hash. */
 interface Secret {
   readonly hash: Buffer
   readonly until: number | undefined
@@ -25,7 +25,10 @@ interface Secret {
 
 interface KnownToken {
   readonly sequence: number
-  /** `undefined` if the record cannot be read. Then the token gives nothing. */
+  /**
+   * The record of the token; `undefined` if the stored record cannot be read. A token without a readable record has no
+   * rights.
+   */
   readonly record: TokenRecord | undefined
   readonly secrets: ReadonlyArray<Secret>
 }
@@ -44,18 +47,18 @@ const knownOf = ({ sequence, text }: StoredToken): KnownToken => {
   return { sequence, record, secrets: secrets.filter(({ hash }) => hash.length === noHash.length) }
 }
 
-/** The tokens in the memory of an edge. A request is checked without a read from the broker. */
+/** The tokens in the memory of an edge. The token of a request is checked in memory, without a read from the broker. */
 export class Tokens {
   private readonly known = new Map<string, KnownToken>()
   private readonly now: () => number
-  /** The sequence of the newest record that was taken. */
+  /** The sequence of the newest record that was taken into memory. */
   newest = 0
 
   constructor(now: () => number) {
     this.now = now
   }
 
-  /** Takes a record. Returns whether the record can be read. */
+  /** Takes the stored record of a token into memory. Returns whether the record can be read. */
   take(stored: StoredToken): boolean {
     this.newest = Math.max(this.newest, stored.sequence)
     const before = this.known.get(stored.id)
@@ -65,8 +68,8 @@ export class Tokens {
   }
 
   /**
-   * Returns the caller with a token, or the problem of the token. Says why a token ended only if its secret is right,
-   * so that nobody learns of tokens of others.
+   * Returns the caller with a token, or the problem with the token. The problem says why a token ended only if the
+   * secret of the token is right, so that nobody learns about other callers' tokens.
    */
   identify(text: string): Caller | TokenProblem {
     const parts = readTokenText(text)
@@ -82,7 +85,7 @@ export class Tokens {
     return ended() ?? { id: parts.id, name, scopes: new Set(scopes), users, limits, expiresAt, ended }
   }
 
-  /** Returns why a secret of a token no longer counts, or `undefined` while it counts. */
+  /** Returns why a secret of a token is no longer valid; `undefined` while the secret is valid. */
   private endOf(id: string, hash: Buffer): TokenProblem | undefined {
     const { record, secrets = [] } = this.known.get(id) ?? {}
     if (record === undefined) return unknown

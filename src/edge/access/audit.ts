@@ -6,13 +6,13 @@ import { field, momentField, wholeNumberField } from "../contract/Field.ts"
 import { referenceTo } from "../contract/Reference.ts"
 import { optional, route } from "../route/Route.ts"
 
-/** The most records on a page. */
+/** The most audit records on a page. */
 const auditLimitMax = 100
 const limitDefault = 20
 const sequenceMax = 999_999_999_999_999
 /** The most characters of the id or the name of a caller. */
 const callerLengthMax = 256
-/** The points of a page. A page may read many records that are not of the wanted caller. */
+/** The points that a page of audit records costs. One page may read many records of other callers. */
 const pageCost = 100
 
 const AuditEntry = Schema.Struct({
@@ -41,14 +41,14 @@ const callerField = field(
   Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(callerLengthMax))
 )
 
-/** The name of a change is a part of a subject, so it has letters only. */
+/** The name of a change has only letters, because the name is a part of a broker subject. */
 const whatField = field(
   "what",
   "malformed-request",
   Schema.String.check(Schema.isPattern(/^[A-Za-z]{1,64}$/, { message: "must be the name of a change, like putRule" }))
 )
 
-/** Returns the text of a query with the members that have a value. */
+/** Returns the query of a URL, with the members that have a value. */
 const queryText = (members: Readonly<Record<string, string | number | undefined>>): string =>
   Object.entries(members)
     .filter(([, value]) => value !== undefined)

@@ -8,7 +8,7 @@ import type { Route } from "../route/Route.ts"
 import { type Access, identified, lacking } from "./Access.ts"
 import { type Caller, setCaller } from "./Caller.ts"
 
-/** Returns the problem of a caller who may not use a route, or `undefined`. */
+/** Returns the problem for a caller who may not use a route; `undefined` if the caller may use the route. */
 const rightsProblem = (
   { method, path, scope, users }: Pick<Route, "method" | "path" | "scope" | "users">,
   caller: Caller
@@ -21,8 +21,9 @@ const rightsProblem = (
 }
 
 /**
- * Returns whether requests of a route are written down: replays, bulk purchases, and changes of rules and webhooks.
- * Posts of purchases are not, because a record of each would cost as much as the purchase.
+ * Returns whether an audit record is written for each request of a route. These requests are replays, bulk purchases,
+ * and changes of rules and webhooks. Posts of purchases have no audit record, because a record would cost as much as
+ * the purchase.
  */
 const isAudited = ({ stores, scope }: Pick<Route, "stores" | "scope">): boolean =>
   stores && scope !== "public" && scope !== "purchases:write"
@@ -49,7 +50,7 @@ const unaudited = problem(
   }
 )
 
-/** Answers a request by `serve` if its caller has the rights that the route needs, or else refuses the request. */
+/** Answers a request by `serve` if the caller has the rights that the route needs. Otherwise refuses the request. */
 export const authorized = (
   edge: EdgeRuntime,
   access: Access,

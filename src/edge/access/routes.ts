@@ -13,12 +13,12 @@ import { type Body, route } from "../route/Route.ts"
 import { accessNotReady, callerWith, identified, type Refused, sessionCookie } from "./Access.ts"
 import { type Caller, everybody } from "./Caller.ts"
 
-/** The largest body with a token, in bytes. A JWT may have some kibibytes. */
+/** The largest body of a request with a token, in bytes. A token that is a JWT may have some kibibytes. */
 const bodyBytesMax = 8 * 1024
-/** How long a browser keeps the token, in seconds. */
+/** The time for which a browser keeps the token, in seconds. */
 const sessionSeconds = 12 * 60 * 60
 
-// A schema New<name> would clash with the function that Go clients have for the schema <name>.
+// A schema named `New<name>` would clash with the function that generated Go clients have for the schema `<name>`.
 const SessionToken = Schema.Struct({ token: Schema.String }).annotate({ identifier: "SessionToken" })
 const decodeSessionToken = Schema.decodeUnknownExit(Schema.fromJsonString(SessionToken), { onExcessProperty: "error" })
 
@@ -40,7 +40,7 @@ const SessionState = Schema.Struct({
 const tooLarge = problem("body-too-large", `A session has at most ${bodyBytesMax} bytes.`)
 const noSession = problem("malformed-request", 'The body must be JSON like {"token": "pl_…"}.')
 
-/** A body with a token. No message shows what was sent. */
+/** The body of a request with a token. No message repeats the body. */
 const newSession: Body<string> = {
   mediaType: jsonMediaType,
   asked: `a token as ${jsonMediaType}`,
@@ -67,13 +67,16 @@ const stateOf = (edge: EdgeRuntime, caller: Caller | undefined): typeof SessionS
       })
 })
 
-/** Returns whether the caller speaks TLS with this edge, or with the proxy before it. */
+/** Returns whether the caller speaks TLS with this edge, or with the proxy before this edge. */
 const isEncrypted = (http: HttpContext): boolean => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   return incoming?.socket instanceof TLSSocket || http.req.header("x-forwarded-proto") === "https"
 }
 
-/** Writes the cookie with a token. Scripts cannot read it, and browsers send it only from pages of this service. */
+/**
+ * Writes the cookie with a token. Scripts cannot read the cookie, and browsers send the cookie only from pages of this
+ * service.
+ */
 const cookieWith = (edge: EdgeRuntime, http: HttpContext, token: string, maxAge: number): string =>
   serialize(sessionCookie, token, {
     path: referenceTo(edge, "/"),

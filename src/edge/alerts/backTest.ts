@@ -23,7 +23,7 @@ import type { EdgeRuntime } from "../runtime/EdgeRuntime.ts"
 
 /** The time that a back-test covers if its request names no `from`. */
 const rangeDefault = Duration.days(30)
-/** Seconds after which a caller whose back-test was refused may try again. */
+/** The number of seconds after which a caller whose back-test was refused may try again. */
 const retryAfterSeconds = Duration.toSeconds(backTestTimeMax)
 
 const busy = problem(
@@ -39,7 +39,7 @@ const ofSomeUsers = lacking(
   scope
 )
 
-/** The points that a back-test costs its caller. It reads as much as a thousand accounts. */
+/** The points that a back-test costs its caller. A back-test reads about as much as a thousand reads of accounts. */
 const cost = () => 1_000
 
 const foreignCursor = problem(
@@ -85,7 +85,10 @@ const problems = [
 
 const description = `The rule judges purchases of the past as a judge would, as if it had stood before them and been switched on. Nothing is stored. A request reads ${backTestRevisionsMax} revisions or runs for ${Duration.toSeconds(backTestTimeMax)} s, and then ends with \`next\`. An edge runs ${backTestsMax} back-tests at once.`
 
-/** Returns the place that a cursor names, and the cursor of a place. Behind a commit comes line 0 of the next one. */
+/**
+ * Returns the place that a cursor names, and the cursor of a place. The place behind a whole commit is written as line
+ * 0 of the next sequence.
+ */
 const placeOf = ({ sequence, taken }: UserCursor): FeedPlace => ({ sequence, line: taken })
 const cursorOf = ({ sequence, line }: FeedPlace, user: string): UserCursor =>
   Number.isFinite(line) ? { sequence, taken: line, user } : { sequence: sequence + 1, taken: 0, user }
@@ -109,7 +112,10 @@ const problemOfRun = (failure: BackTestFailure) =>
 
 const lineOf = (alert: Alert): string => `${JSON.stringify(wouldBeAlertBody(alert))}\n`
 
-/** Returns the lines of a back-test whose first alerts are known. A later failure ends the request with its `next`. */
+/**
+ * Returns the lines of the answer to a back-test, beginning with alerts that are known already. A later failure ends
+ * the answer with a `next`, so that another request can continue.
+ */
 const linesOf = (
   { next, close }: OpenBackTest,
   rule: Rule,
@@ -136,11 +142,11 @@ const linesOf = (
 interface Tested {
   readonly owner: string
   readonly rule: StoredRule
-  /** The path of the request, for its `next`. */
+  /** The path of the request, from which the path in `next` is made. */
   readonly path: string
 }
 
-/** Answers with the alerts that a rule would have given. */
+/** Answers a request for a back-test with the alerts that the rule would have given. */
 const answer = Effect.fnUntraced(function* (edge: EdgeRuntime, http: HttpContext, asked: Asked, tested: Tested) {
   const { owner, rule, path } = tested
   const user = userMark(owner)

@@ -75,7 +75,7 @@ const alertsRoute = route({
     const pages = yield* AlertPages
     const user = userMark(userId)
     if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
-    // The position is read before the page, so that the page has everything up to it.
+    // The positions of the judges are read before the page, so that the page has all alerts up to these positions.
     const completeThrough = yield* Effect.catchTag(pages.completeThrough(through), "NotJudged", (failure) =>
       Effect.fail(notJudged(failure))
     )

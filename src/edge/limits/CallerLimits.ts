@@ -6,8 +6,8 @@ import { type Problem, problem } from "../contract/Problem.ts"
 export type LimitSettings = Required<TokenLimits>
 
 /**
- * The bounds of each caller by default. An honest caller stays far below them. A caller that has all of its requests in
- * flight leaves most of the edge to others.
+ * The default bounds of each caller. An honest caller stays far below these bounds. A caller that uses its bounds fully
+ * leaves most of the edge to other callers.
  */
 export const limitsDefault: LimitSettings = {
   pointsPerSecond: 100_000,
@@ -22,15 +22,15 @@ export type FlightKind = Exclude<keyof TokenLimits, "pointsPerSecond">
 
 /** A caller whose requests are bounded. */
 export interface LimitedCaller {
-  /** Names the caller: its token, or its address without one. */
+  /** The text that names the caller: the id of its token, or its address if the caller has no token. */
   readonly key: string
-  /** The bounds of its token. */
+  /** The bounds that the caller's token sets. */
   readonly limits: TokenLimits
 }
 
 type TooMany = Problem<"too-many-requests">
 
-/** The words for what a caller has in flight, in messages. */
+/** The words for each kind of requests in flight, in messages to callers. */
 const flights: Readonly<Record<FlightKind, string>> = {
   reads: "reads",
   lineBodies: "bodies of lines",
@@ -57,16 +57,19 @@ const tooFast = (max: number, waitMilliseconds: number): TooMany => {
 /** Bounds the requests of each caller of an edge: the points of a second, and the requests in flight. */
 export class CallerLimits {
   private readonly defaults: LimitSettings
-  /** The limiters by their points of a second. Few tokens have points of their own. */
+  /** The limiters, by the number of points in a second. Few tokens have a number of points of their own. */
   private readonly limiters = new Map<number, RateLimiterMemory>()
-  /** The requests in flight by kind and caller. A count of 0 is removed. */
+  /** The number of requests in flight, by kind and caller. An entry with the number 0 is removed. */
   private readonly inFlight = new Map<string, number>()
 
   constructor(defaults: LimitSettings) {
     this.defaults = defaults
   }
 
-  /** Counts a request in flight. Returns the function that ends it, or a problem if the caller has too many. */
+  /**
+   * Counts a request of a caller as in flight. Returns the function that ends the counting, or a problem if the caller
+   * has too many requests in flight.
+   */
   begin({ key, limits }: LimitedCaller, kind: FlightKind): (() => void) | TooMany {
     const max = limits[kind] ?? this.defaults[kind]
     const name = `${kind} ${key}`
@@ -80,11 +83,11 @@ export class CallerLimits {
     }
   }
 
-  /** Takes points of this second. Returns a problem if the caller has too few left. */
+  /** Takes points from the caller's points of this second. Returns a problem if the caller has too few points left. */
   async spend({ key, limits }: LimitedCaller, points: number): Promise<TooMany | undefined> {
     const max = limits.pointsPerSecond ?? this.defaults.pointsPerSecond
     try {
-      // A request that costs more than a second has is served once a second.
+      // A request that costs more than all points of a second takes all points of one second.
       await this.limiterOf(max).consume(key, Math.min(points, max))
       return undefined
     } catch (refused) {

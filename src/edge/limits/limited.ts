@@ -20,8 +20,8 @@ const nodeOf = (http: HttpContext): NodeEnvironment => (http.env ?? {}) as NodeE
 const limitedKey = "limited"
 
 /**
- * Returns the caller of a request if it is bounded: by its token, or by its address. Callers of this machine without a
- * token are not told apart, and not bounded.
+ * Returns the caller of a request, named by its token or its address. Returns `undefined` for a caller on the edge's
+ * own machine without a token, because such callers have no bounds.
  */
 const limitedCaller = (edge: EdgeRuntime, http: HttpContext): LimitedCaller | undefined => {
   if (edge.access !== undefined) {
@@ -38,7 +38,9 @@ const flightKind = (route: Route, body: Body<unknown> | undefined): FlightKind =
   return route.stores ? "waitingPosts" : "reads"
 }
 
-/** Calls `end` when an answer is over. Feeds and answers to lines go on after the promise of their response. */
+/**
+ * Calls `end` when an answer is over. An answer that is a feed or a response to lines ends when its connection closes.
+ */
 const whenOver = async (http: HttpContext, isLong: boolean, answer: Promise<Response>, end: () => void) => {
   const { outgoing } = nodeOf(http)
   if (isLong && outgoing !== undefined) {
@@ -49,7 +51,7 @@ const whenOver = async (http: HttpContext, isLong: boolean, answer: Promise<Resp
   return answer.finally(end)
 }
 
-/** Serves a request of a route if its caller has not too many requests in flight. */
+/** Serves a request of a route, unless its caller has too many requests in flight. */
 export const servedWithinLimits = (
   edge: EdgeRuntime,
   http: HttpContext,
@@ -65,7 +67,10 @@ export const servedWithinLimits = (
   return whenOver(http, kind === "feeds" || kind === "lineBodies", route.serve(edge, http, body), end)
 }
 
-/** Does the work of a request if its caller has the points that it costs. The questions of callers take turns. */
+/**
+ * Does the work of a request if its caller has the points that the request costs. The questions of different callers
+ * take turns.
+ */
 export const paid = <A, E, R>(
   edge: EdgeRuntime,
   http: HttpContext,

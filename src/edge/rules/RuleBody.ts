@@ -11,11 +11,17 @@ export const ruleBodyBytesMax = 16 * 1024
 
 const tooLarge = problem("body-too-large", `A rule has at most ${ruleBodyBytesMax} bytes.`)
 
-/** Returns the problem of a text that is not a rule: 400 if its shape is wrong, and 422 if a value is refused. */
+/**
+ * Returns the problem for a text that is not a rule: 400 if the shape of the text is wrong, and 422 if a value is
+ * refused.
+ */
 const problemOfRule = ({ kind, message }: RuleProblem) =>
   problem(kind === "malformed" ? "malformed-request" : "refused-by-rules", message)
 
-/** A body with one rule. Numbers are read from their digits, and repeated and unknown names are refused. */
+/**
+ * The body of a request with one rule. Numbers are read exactly from their digits. Repeated and unknown names are
+ * refused.
+ */
 export const oneRule: Body<Rule> = {
   mediaType: jsonMediaType,
   asked: `one rule as ${jsonMediaType}`,

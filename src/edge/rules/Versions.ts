@@ -3,12 +3,12 @@ import type { SeenVersions } from "../../alerts/RuleChange.ts"
 import { type Problem, problem } from "../contract/Problem.ts"
 import type { Parameter } from "../route/Route.ts"
 
-/** The most characters of a wrong header that a message repeats. */
+/** The most characters of a wrong header that the message about the header repeats. */
 const shownMax = 40
 
 const tag = /^(W\/)?"([\x21\x23-\x7e]*)"$/
 
-/** Returns the version that a tag names; `undefined` if the tag names no version. */
+/** Returns the version of a rule that an ETag names; `undefined` if the ETag names no version. */
 const versionOf = (text: string): number | undefined => (/^[1-9][0-9]{0,14}$/.test(text) ? Number(text) : undefined)
 
 const wrongTag = (name: string, text: string): Problem<"malformed-request"> =>
@@ -17,7 +17,7 @@ const wrongTag = (name: string, text: string): Problem<"malformed-request"> =>
     `${name} must be * or a list of ETags in quotes, like "3", and is ${text.slice(0, shownMax)}.`
   )
 
-/** Reads the versions in a header. A weak tag names no version if `isStrong` is `true` (RFC 9110, 13.1). */
+/** Reads the versions of a rule in a header. If `isStrong` is `true`, a weak ETag names no version (RFC 9110, 13.1). */
 const versionsIn = (name: string, isStrong: boolean) => (text: string | undefined) => {
   if (text === undefined) return undefined
   if (text.trim() === "*") return "any"

@@ -16,7 +16,7 @@ import { ifMatch, ifNoneMatch } from "./Versions.ts"
 
 const ruleParameters = { id: askedUserIdField, ruleId: askedRuleIdField }
 
-/** Returns the problem of a rule that the user does not have. */
+/** Returns the problem for a rule that the user does not have. */
 export const missingRule = (userId: string, ruleId: string) =>
   problem("not-found", `User ${userId} has no rule ${ruleId}. GET /users/{id}/rules lists the rules.`)
 
@@ -28,7 +28,7 @@ const otherVersion = (userId: string, { ruleId, version }: OtherVersion) =>
       : `The rule ${ruleId} of user ${userId} has the ETag "${version}". Nothing was changed. Read the rule, and send If-Match: "${version}" to change it.`
   )
 
-/** Returns the problem of a change that was not made, and leaves failures of the broker as they are. */
+/** Returns the problem for a change of rules that was not made. Returns failures of the broker unchanged. */
 const problemOfChange = (userId: string, failure: ChangeFailure) => {
   switch (failure._tag) {
     case "OtherVersion":

@@ -5,7 +5,7 @@ import { alertBody } from "../contract/AlertBodies.ts"
 import { type Located, referenceTo } from "../contract/Reference.ts"
 import { encodeUserCursor, userMark } from "../contract/UserCursor.ts"
 
-/** Shows the alerts of deliveries as the pages of alerts show them. */
+/** Writes the alerts in deliveries in the form of the alerts on the pages of alerts. */
 export const alertViewOf = (located: Located): AlertView => ({
   alertsOf: (_userId, { text, storedAt }) => decodeAlerts(text).map((alert) => alertBody(alert, storedAt)),
   linkTo: (userId, { sequence }) => {

@@ -74,7 +74,9 @@ const stateOf = ({ enabled }: Webhook, { paused, failures }: DeliveryState) => {
   return failures > 0 ? "retrying" : "delivering"
 }
 
-/** Writes a webhook without its secret. `stored` is the state of its deliveries; `undefined` before the first one. */
+/**
+ * Writes a webhook without its secret. `stored` is the state of its deliveries; `undefined` before the first delivery.
+ */
 export const webhookBody = (
   userId: string,
   webhook: Webhook,
@@ -98,7 +100,7 @@ export const webhookBody = (
   }
 }
 
-/** Returns the text of a secret, for the one answer that shows it. */
+/** Returns the text of a webhook's secret, for the one answer that shows the secret. */
 export const secretText = ({ secret }: Webhook): string => Redacted.value(secret)
 
 export const deadLetterBody = ({ id, at, status, reason, answer }: DeadLetter): typeof DeadLetterBody.Type => ({
@@ -109,7 +111,7 @@ export const deadLetterBody = ({ id, at, status, reason, answer }: DeadLetter): 
   answer
 })
 
-/** Writes how a delivery ended that the owner asked for. */
+/** Returns the answer to an owner who asked for a delivery: how the delivery ended. */
 export const sendOutcome = ({
   isDelivered,
   status,

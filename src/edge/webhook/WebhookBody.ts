@@ -9,7 +9,7 @@ import { textOfBody } from "../posting/TextBody.ts"
 import { orFail } from "../runtime/EdgeRuntime.ts"
 import type { Body } from "../route/Route.ts"
 
-/** The largest body, in bytes. */
+/** The largest body of a request that sets a webhook, in bytes. */
 const bodyBytesMax = 8 * 1024
 
 const tooLarge = problem("body-too-large", `A webhook has at most ${bodyBytesMax} bytes.`)
@@ -61,7 +61,7 @@ const wantedIn = (text: string): WantedWebhook | Problem<"malformed-request"> =>
   )
 }
 
-/** A body with the wanted webhook of a user. */
+/** The body of a request with the webhook that a user wants. */
 export const oneWebhook: Body<WantedWebhook> = {
   mediaType: jsonMediaType,
   asked: `a webhook as ${jsonMediaType}`,

@@ -49,7 +49,7 @@ const found = Effect.fnUntraced(function* (userId: string) {
   return webhook === undefined ? yield* Effect.fail(noWebhook(userId)) : webhook
 })
 
-/** Asks the judge that delivers for one delivery, and returns how it ended. */
+/** Asks the judge that delivers to the webhook for one delivery, and returns how the delivery ended. */
 const sent = Effect.fnUntraced(function* (userId: string, request: SendRequest) {
   const answer = yield* Effect.catchTag(
     (yield* SendTransport).ask(encodeToken(userId), request),

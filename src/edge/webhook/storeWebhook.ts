@@ -8,7 +8,7 @@ import { TargetRules, urlProblem } from "../../webhook/Target.ts"
 import { changeWebhook, newWebhook, rollSecret, type WantedWebhook } from "../../webhook/WebhookChange.ts"
 import { problem } from "../contract/Problem.ts"
 
-/** The most tries of a change. Another change that came first makes the next try necessary. */
+/** The most attempts to store one change of a webhook. An attempt fails if another change of the webhook came first. */
 const triesMax = 5
 
 const busy = problem(
@@ -22,18 +22,21 @@ const unknown = problem(
   "It is not known whether the webhook was changed. Read it before you send the request again."
 )
 
-/** Returns the problem of a user without a webhook. */
+/** Returns the problem for a user who has no webhook. */
 export const noWebhook = (userId: string) =>
   problem("not-found", `User ${userId} has no webhook. PUT /users/{id}/webhook makes one.`)
 
-/** A webhook after a change. */
+/** A webhook as it is stored after a change. */
 export interface Changed {
   readonly webhook: Webhook
   /** Whether the user had no webhook before. */
   readonly isNew: boolean
 }
 
-/** Tries a change again while other changes come first, and names an unknown outcome for the caller. */
+/**
+ * Tries a change of a webhook again if another change came first. Turns a last conflict and an unknown outcome into
+ * problems for the caller.
+ */
 const untilStored = <A, E, R>(change: Effect.Effect<A, E, R>) =>
   change.pipe(
     Effect.retry({ while: (failure) => isTagged(failure, "CommitConflict"), times: triesMax - 1 }),
@@ -66,7 +69,7 @@ const firstWebhook = Effect.fnUntraced(function* (wanted: WantedWebhook) {
   return newWebhook(url, wanted, newSecret(), yield* store.lastSequence, yield* Clock.currentTimeMillis)
 })
 
-/** Makes or changes the webhook of a user. Nothing is stored if the URL is refused. */
+/** Makes or changes the webhook of a user. Stores nothing if the URL of the webhook is refused. */
 export const putWebhook = (userId: string, wanted: WantedWebhook) =>
   Effect.gen(function* () {
     const token = encodeToken(userId)

@@ -24,7 +24,7 @@ export interface SentChange {
 export interface PlacedPurchase {
   readonly userId: string
   readonly purchaseId: string
-  /** When the purchase was sent first, on the client's clock, in milliseconds. */
+  /** The time at which the purchase was sent first, on the client's clock, in milliseconds. */
   readonly sentAt: number
   readonly sequence: number
 }

@@ -27,7 +27,7 @@ export type FaultKind = (typeof faultKinds)[number]
 
 export interface Fault {
   readonly kind: FaultKind
-  /** When the fault begins, in milliseconds since the start of the run. */
+  /** The time at which the fault begins, in milliseconds since the start of the run. */
   readonly at: number
   /** How long the fault lasts, in milliseconds. */
   readonly lasts: number

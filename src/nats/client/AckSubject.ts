@@ -18,13 +18,13 @@ export interface AckSubject {
   readonly sequence: number
   /** The consumer's own count of deliveries, from 1 without a gap. */
   readonly deliverySequence: number
-  /** When the broker stored the message, in milliseconds since 1970. */
+  /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
 /**
- * Returns the number of messages that the consumer had not delivered when it made a delivery. It is in the reply
- * subject of the delivery.
+ * Returns the number of messages that the consumer had not delivered when it made a delivery. The number of pending
+ * messages is in the reply subject of the delivery.
  */
 export const pendingAfter = (reply: string): number => {
   const parts = reply.split(".")
@@ -41,8 +41,8 @@ export const readAckSubject = (reply: string): AckSubject => {
   return {
     sequence: Number(parts[base]),
     deliverySequence: Number(parts[base + 1]),
-    // The digits below a millisecond are cut off, as other reads of the message do. As a number, the time would be
-    // rounded.
+    // The digits below a millisecond are cut off, as in other reads of the message. Converted to a number as a whole,
+    // the time would be rounded.
     storedAt: Number(parts[base + 2]?.slice(0, -digitsBeyondMilliseconds))
   }
 }

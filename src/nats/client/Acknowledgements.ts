@@ -3,13 +3,13 @@ import type { NatsConnection } from "nats"
 
 /**
  * The time that the acknowledgement of a delivery waits for further acknowledgements. No edge waits for the
- * acknowledgement of a delivery, because notices report applied purchases. Sent alone, each acknowledgement would wake
- * the broker, and each confirmation the worker.
+ * acknowledgement of a delivery, because notices report applied purchases. If acknowledgements were sent one by one,
+ * each would wake the broker, and each confirmation would wake the worker.
  */
 const gatherTime = Duration.millis(20)
 /**
- * The number of waiting acknowledgements at which they are sent at once. It is far below the number of deliveries that
- * a consumer may have without an acknowledgement.
+ * The number of waiting acknowledgements at which all of them are sent at once. This number is far below the number of
+ * deliveries that a consumer may have without an acknowledgement.
  */
 const acknowledgedTogetherMax = 64
 
@@ -20,14 +20,14 @@ const acknowledgedTogetherMax = 64
 export interface Acknowledgements {
   /** Acknowledges the delivery with this reply subject soon, together with other deliveries. */
   readonly add: (subject: string) => void
-  /** Takes note of a confirmation of the broker. */
+  /** Takes note of a confirmation that came from the broker. */
   readonly heard: () => void
   /**
    * Sends the acknowledgements that wait, and waits until the broker has confirmed all of them. Only a process that
-   * stops needs this.
+   * stops calls `confirmed`.
    */
   readonly confirmed: Effect.Effect<void>
-  /** Drops the acknowledgements that wait. The broker delivers their messages again, to the next owner. */
+  /** Drops the acknowledgements that wait. The broker delivers the unacknowledged messages again, to the next owner. */
   readonly close: () => void
 }
 

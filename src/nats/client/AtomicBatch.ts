@@ -6,7 +6,7 @@ import type { BrokerConnection } from "./Connection.ts"
 import { storeMessage } from "./JetStreamApi.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
-/** The time that the broker has to store a batch. After that its outcome counts as unknown. */
+/** The time that the broker has to store a batch. After this time the outcome of the batch counts as unknown. */
 const batchTimeoutMilliseconds = 5_000
 
 export interface BatchMessage {
@@ -16,12 +16,15 @@ export interface BatchMessage {
 
 /** Messages that are stored together. The broker refuses more than 1,000 messages in one batch. */
 export interface AtomicBatch {
-  /** Names the batch in errors, as a verb. */
+  /** The words for the batch in errors, which begin with a verb. */
   readonly operation: string
   readonly messages: ReadonlyArray<BatchMessage>
   /** The last message of the batch, with the condition of the whole batch. */
   readonly last: BatchMessage
-  /** The expected sequence of the newest message of the last message's subject, 0 for none. */
+  /**
+   * The sequence that the newest message of the last message's subject has to have; 0 if the subject must have no
+   * message.
+   */
   readonly after: number
   /** Further header lines of every message, each with its line end. */
   readonly headers: string
@@ -30,7 +33,8 @@ export interface AtomicBatch {
 /**
  * Stores all messages of a batch, or none, and returns the sequence of the last message when the batch is durable.
  * Fails with `CommitConflict` if another message is the newest of the last message's subject. After `OutcomeUnknown`
- * the batch may be stored, or may be stored later. The broker forgets a batch that breaks off after ten seconds.
+ * the batch may be stored, may be stored later, or may never be stored. The broker forgets an incomplete batch after
+ * ten seconds.
  */
 export const appendBatch = (
   { client, request, isConnected }: Pick<BrokerConnection, "client" | "request" | "isConnected">,
@@ -45,7 +49,7 @@ export const appendBatch = (
       client.publish(subject, payload, { headers: member(index + 1) })
     }
     const condition = `Nats-Expected-Last-Subject-Sequence: ${after}\r\n${headers}`
-    // The broker would make a store of its own for a batch of one message.
+    // A batch of one message is sent as a plain message, because the broker makes a separate store for each batch.
     const commit =
       messages.length === 0
         ? condition

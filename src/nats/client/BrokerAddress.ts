@@ -1,6 +1,6 @@
-/** The addresses of the broker, and the credentials, as `NATS_URL` has them. */
+/** The addresses and the credentials in the setting `NATS_URL`. */
 export interface BrokerAddress {
-  /** The URLs without names and passwords, so that they may be logged. */
+  /** The URLs of the brokers without names and passwords, so that the URLs may be logged. */
   readonly servers: ReadonlyArray<string>
   /** Whether at least one URL is `tls://`. If so, every broker without TLS is refused. */
   readonly isEncrypted: boolean
@@ -36,7 +36,8 @@ export const isBrokerAddress = (urls: string): boolean =>
 
 /**
  * Reads a list of broker URLs, separated by commas. The client library takes no credentials in a URL. So the
- * credentials of the first URL that has some are used for all URLs. The brokers of a cluster know the same users.
+ * credentials of the first URL that has credentials are used for all URLs. All brokers of a cluster know the same
+ * users.
  */
 export const readBrokerAddress = (urls: string): BrokerAddress => {
   const parsed = urlsOf(urls).map((url) => new URL(url))
@@ -53,5 +54,5 @@ export const readBrokerAddress = (urls: string): BrokerAddress => {
 export const withoutSecrets = (urls: string): string =>
   urls
     .replace(/^.*@/s, "…@")
-    // If the host was forgotten, the password stands where the port would stand.
+    // In a URL whose host was forgotten, the password stands in the place of the port.
     .replaceAll(/:(?!\/\/|\d{1,5}(?:[,/\s]|$))[^,\s]*/g, ":…")

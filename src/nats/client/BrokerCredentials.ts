@@ -3,21 +3,21 @@ import { Effect, Schema } from "effect"
 import { type ConnectionOptions, credsAuthenticator, nkeyAuthenticator, nkeys } from "nats"
 import { type BrokerRole, inboxPrefixOf } from "./BrokerRole.ts"
 
-/** The files with which a process shows the broker who it is. `{role}` in a path stands for the role. */
+/** The files with which a process proves its role to the broker. `{role}` in a path stands for the name of the role. */
 export interface CredentialFiles {
-  /** The seed of an nkey. */
+  /** The path of the file with the seed of an nkey. */
   readonly nkey?: string
-  /** A JWT with its seed, as `nsc` writes it. */
+  /** The path of a file with a JWT and its seed, as the tool `nsc` writes it. */
   readonly creds?: string
-  /** The certificates of the authorities that may sign the broker's certificate. */
+  /** The path of the file with the certificates of the authorities that may sign the broker's certificate. */
   readonly authority?: string
-  /** The certificate of this process, for a broker that asks for one. */
+  /** The path of the file with this process's certificate, for a broker that asks for one. */
   readonly certificate?: string
-  /** The private key of `certificate`. */
+  /** The path of the file with the private key of `certificate`. */
   readonly certificateKey?: string
 }
 
-/** The setting that names each file. */
+/** The name of the setting that has the path of each file. */
 const settingOf = {
   nkey: "NATS_NKEY_FILE",
   creds: "NATS_CREDS_FILE",
@@ -29,7 +29,10 @@ const settingOf = {
 /** The permission bits of a file for users other than its owner. */
 const othersMask = 0o077
 
-/** A file of credentials cannot be used. The message names its setting and its path, and never its content. */
+/**
+ * Says that a file of credentials cannot be used. The message names the setting and the path of the file, and never
+ * shows the file's content.
+ */
 export class CredentialsRefused extends Schema.TaggedError<CredentialsRefused>()("CredentialsRefused", {
   problem: Schema.String
 }) {
@@ -38,13 +41,16 @@ export class CredentialsRefused extends Schema.TaggedError<CredentialsRefused>()
   }
 }
 
-/** Returns the path of a role's file. */
+/** Returns the path of a role's file: replaces `{role}` in the path by the name of the role. */
 export const pathForRole = (path: string, role: string): string => path.replaceAll("{role}", role)
 
 const reasonOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "there is no such file" : String(cause)
 
-/** Reads a file. Fails if the file is missing, or if it holds a secret and users other than its owner may read it. */
+/**
+ * Reads a file of credentials. Fails if the file is missing, or if users other than its owner may read a file with a
+ * secret.
+ */
 const readFile = (
   name: keyof typeof settingOf,
   path: string,
@@ -69,7 +75,7 @@ const readFile = (
 
 const trimmed = (bytes: Uint8Array): Uint8Array => new TextEncoder().encode(new TextDecoder().decode(bytes).trim())
 
-/** Returns the part of the options with which a client proves its role. */
+/** Returns the part of the connection options with which a client proves its role. */
 const authenticatorOf = (
   { nkey, creds }: CredentialFiles,
   role: BrokerRole
@@ -80,7 +86,7 @@ const authenticatorOf = (
       Effect.try({
         try: () => {
           const seed = trimmed(bytes)
-          // The authenticator itself would read the seed only when the broker asks.
+          // The seed is checked here, because the authenticator reads the seed only when the broker asks.
           nkeys.fromSeed(seed)
           return { authenticator: nkeyAuthenticator(seed) }
         },
@@ -95,7 +101,7 @@ const authenticatorOf = (
   }))
 }
 
-/** Returns the part of the options for TLS; no option if the connection may be in the clear. */
+/** Returns the part of the connection options for TLS; no options if the connection may be unencrypted. */
 const tlsOf = Effect.fnUntraced(function* (files: CredentialFiles, role: BrokerRole, isEncrypted: boolean) {
   const { authority, certificate, certificateKey } = files
   if ((certificate === undefined) !== (certificateKey === undefined)) {
@@ -135,7 +141,8 @@ export const connectionOptions = Effect.fnUntraced(function* (
     })
   }
   const authenticator = yield* authenticatorOf(files, role)
-  // Without `tls`, the client ignores `tls://`, and sends its password in the clear to a broker that offers no TLS.
+  // Without the option `tls`, the client ignores `tls://` in a URL, and sends its password unencrypted to a broker that
+  // offers no TLS.
   const tls = yield* tlsOf(files, role, address.isEncrypted)
   return { ...address.credentials, ...authenticator, ...tls, inboxPrefix: inboxPrefixOf(role) }
 })

@@ -11,8 +11,8 @@ const secretBytes = 32
 export const keyFile = (directory: string, role: string): string => join(directory, `${role}.nk`)
 
 /**
- * Returns the content of a file. If the file is missing, first makes the file with the given content. Several processes may
- * do so at once, and all of them get the same content.
+ * Returns the content of a file. If the file is missing, first makes the file with the given content. Several processes
+ * may make the file at once, and all of these processes get the same content.
  */
 const readOrMake = (path: string, make: () => string): string => {
   try {
@@ -23,7 +23,7 @@ const readOrMake = (path: string, make: () => string): string => {
   const complete = `${path}.${process.pid}-${randomBytes(4).toString("hex")}`
   writeFileSync(complete, `${make()}\n`, { mode: fileMode, flag: "wx" })
   try {
-    // A link appears at once with its content, and never replaces the file of another process.
+    // A hard link appears together with its content, and never replaces the file of another process.
     linkSync(complete, path)
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause
@@ -36,8 +36,8 @@ const readOrMake = (path: string, make: () => string): string => {
 const makeSeed = (): string => new TextDecoder().decode(nkeys.createUser().getSeed())
 
 /**
- * Returns the public key of each role. Makes the missing keys in the directory, as files that only their owner may read.
- * Existing keys stay.
+ * Returns the public key of each role. Makes the missing keys in the directory, as files that only their owner may
+ * read. Existing keys are not changed.
  */
 export const ensureKeys = (directory: string, roles: ReadonlyArray<string>): ReadonlyMap<string, string> => {
   mkdirSync(directory, { recursive: true, mode: folderMode })

@@ -6,7 +6,10 @@ export const brokerRoles = ["admin", "edge", "worker", "janitor", "judge", "prod
 
 export type BrokerRole = (typeof brokerRoles)[number]
 
-/** The role that reads the state of brokers. It uses the system account, so it sees no message of the ledger. */
+/**
+ * The role that reads the state of brokers. The monitor uses the system account of the broker, so it sees no message of
+ * the ledger.
+ */
 export const monitorRole = "monitor"
 
 /**

@@ -4,10 +4,13 @@ import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, storeMessage } from "./JetStreamApi.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
-/** The time that the broker has to store a message. After that its outcome counts as unknown. */
+/** The time that the broker has to store a message. After this time the outcome of the append counts as unknown. */
 const appendTimeoutMilliseconds = 5_000
 
-/** Another message than the expected one is the newest of its subject. Nothing was stored. */
+/**
+ * Says that an append was refused, because the newest message of the subject is not the expected one. The append stored
+ * nothing.
+ */
 export class CommitConflict extends Schema.TaggedError<CommitConflict>()("CommitConflict", {
   reason: Schema.String
 }) {
@@ -16,10 +19,10 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
   }
 }
 
-/** The error codes of a lost compare-and-set. Another message came first: that message is stored, or in flight. */
+/** The broker's error codes for a lost compare-and-set: another message came first, and is stored or in flight. */
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
-/** Turns the refusal of a lost compare-and-set into `CommitConflict`. Other failures stay. */
+/** Turns the broker's refusal for a lost compare-and-set into `CommitConflict`. Leaves other failures unchanged. */
 export const withConflict = <A>(
   stored: Effect.Effect<A, BrokerFailure>
 ): Effect.Effect<A, BrokerFailure | CommitConflict> =>
@@ -28,15 +31,16 @@ export const withConflict = <A>(
   )
 
 export interface Append {
-  /** Names the append in errors, as a verb. */
+  /** The words for the append in errors, which begin with a verb. */
   readonly operation: string
   readonly subject: string
   readonly payload: string | Uint8Array
   /**
-   * The expected sequence of the subject's newest message, 0 for none. If this is missing, the append has no condition.
+   * The sequence that the subject's newest message has to have; 0 if the subject must have no message. If `after` is
+   * missing, the append has no condition.
    */
   readonly after?: number
-  /** Whether the message replaces all earlier messages of its subject. The stream has to allow it. */
+  /** Whether the message replaces all earlier messages of its subject. The stream has to allow roll-ups. */
   readonly replaces?: boolean
   /** The whole seconds after which the broker drops the message; missing for a message that stays. */
   readonly secondsToLive?: number
@@ -49,8 +53,8 @@ const headersOf = ({ after, replaces, secondsToLive }: Append): string =>
 
 /**
  * Appends a message to a subject, and returns its sequence when the message is durable. Fails with `CommitConflict` if
- * another message is the newest of the subject. After `OutcomeUnknown` the message may be stored, or may be stored
- * later.
+ * another message is the newest of the subject. After `OutcomeUnknown` the message may be stored, may be stored later,
+ * or may never be stored.
  */
 export const appendMessage = (
   connection: Pick<BrokerConnection, "request">,

@@ -8,7 +8,10 @@ import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbo
 
 /** The time after which a starting process logs that it waits for its broker. */
 const connectWaitLoggedAfter = Duration.seconds(2)
-/** The wait before the client tries to reach the broker again. A random time of up to the same length is added. */
+/**
+ * The wait before the client tries to reach the broker again. A random time of up to the same length is added to the
+ * wait.
+ */
 const reconnectRetryWait = Duration.millis(100)
 /** The time between two pings. A broker that answers neither of two pings counts as gone. */
 const pingInterval = Duration.seconds(2)
@@ -20,7 +23,10 @@ export interface ConnectionSettings {
   readonly url: string
   /** The name under which the broker lists this connection. */
   readonly name: string
-  /** The role in which this process connects. The role chooses the key, and the subjects of answers. */
+  /**
+   * The role in which this process connects. The role decides which key the process uses, and on which subjects it gets
+   * answers.
+   */
   readonly role: BrokerRole
   readonly files?: CredentialFiles
 }
@@ -36,16 +42,18 @@ export interface BrokerConnection {
   readonly isConnected: () => boolean
   /**
    * Returns whether a majority of the cluster's brokers can be reached. The broker of this connection lists the
-   * addresses of the brokers that it reaches. A majority is more than half of the most addresses that it ever listed.
-   * Callers wait less if the result is `false`. The result is wrong if brokers have several addresses each, or if a
-   * broker was removed for good.
+   * addresses of the brokers that it reaches. A majority is more than half of the most addresses that the broker ever
+   * listed. Callers use the result only to wait less if it is `false`. The result of `hasMajority` is wrong if brokers
+   * have several addresses each, or if a broker was removed for good.
    */
   readonly hasMajority: () => boolean
   /** Calls the listener each time the connection is back after a loss, until the scope closes. */
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
-/** Connects, and tries each address once. Fails with the reason of the last attempt. */
+/**
+ * Connects to the first broker that answers, and tries each address once. Fails with the reason of the last attempt.
+ */
 const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions, name: string) =>
   Effect.acquireRelease(
     Effect.tryPromise({
@@ -55,7 +63,8 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
           servers: [...servers],
           name,
           maxReconnectAttempts: -1,
-          // Keys may be changed at the broker before they are changed here. Without this the client would give up.
+          // The keys of a role may be changed at the broker first, and in this process later. Without this option the
+          // client would give up after two refusals of its old key.
           ignoreAuthErrorAbort: true,
           reconnectTimeWait: Duration.toMillis(reconnectRetryWait),
           reconnectJitter: Duration.toMillis(reconnectRetryWait),
@@ -65,7 +74,7 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
         }),
       catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
     }),
-    // The last published messages still go out, for instance answers that decline questions.
+    // The connection sends its last published messages before it closes, for instance answers that decline questions.
     (client) =>
       Effect.promise(() => client.flush().catch(() => undefined)).pipe(
         Effect.timeoutOption(flushTimeout),
@@ -73,7 +82,7 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
       )
   )
 
-/** Connects, and tries again until it succeeds. After some seconds logs once why it waits. */
+/** Connects to the broker, and tries again until it succeeds. After some seconds logs once why it waits. */
 const acquire = Effect.fnUntraced(function* (
   { servers, isEncrypted }: BrokerAddress,
   options: ConnectionOptions,
@@ -112,7 +121,9 @@ const makeMajority = (client: NatsConnection): (() => boolean) => {
   }
 }
 
-/** Tells the listeners of a client when its connection is lost, is back, or is refused a subject. */
+/**
+ * Calls the listeners of a client when the connection is lost, when it is back, and when the broker refuses a subject.
+ */
 const watchStatus = async (
   client: NatsConnection,
   told: { readonly lost: () => void; readonly back: () => void; readonly refused: (reason: string) => void },
@@ -128,7 +139,7 @@ const watchStatus = async (
   }
 }
 
-/** Opens a connection, and closes it with the scope. Waits for the broker for as long as it takes. */
+/** Opens a connection, and closes it with the scope. Waits for the broker without a bound on the time. */
 const openConnection = (
   settings: ConnectionSettings
 ): Effect.Effect<BrokerConnection, CredentialsRefused, Scope.Scope> =>
@@ -159,7 +170,7 @@ const openConnection = (
       run(Effect.logInfo("broker back").pipe(Effect.annotateLogs({ url: client.getServer() })))
       for (const listener of listeners) listener()
     }
-    // The operation itself fails without an answer.
+    // The operation that used the refused subject fails later, because it gets no answer.
     const refused = (reason: string) => {
       const { role } = settings
       run(Effect.logError("the broker refuses something to this role").pipe(Effect.annotateLogs({ role, reason })))
@@ -173,7 +184,7 @@ const openConnection = (
         () => Effect.sync(() => void listeners.delete(listener))
       )
 
-    // Without a majority there can be no election, so another attempt soon would not help.
+    // Without a majority of brokers no leader can be elected, so another attempt soon would not help.
     const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
       failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
         ? noMajority(failure.operation)

@@ -5,7 +5,7 @@ import { Connection } from "./Connection.ts"
 export class ConnectionState extends Context.Service<
   ConnectionState,
   {
-    /** Whether the broker can be reached now. */
+    /** Returns whether the broker can be reached now. */
     readonly isConnected: () => boolean
     /** Calls the listener each time the connection is back after a loss, until the scope closes. */
     readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>

@@ -2,7 +2,8 @@ import { Effect, MutableList } from "effect"
 
 /**
  * Makes a function that runs at most `permits` effects at once. Further effects wait in the order in which they came.
- * Effect's own Semaphore checks all waiting effects whenever an effect ends, and here many thousands may wait.
+ * Effect's own `Semaphore` is too slow for many thousands of waiting effects, because it checks all of them whenever an
+ * effect ends.
  */
 export const makeFifoSemaphore = (
   permits: number
@@ -20,7 +21,8 @@ export const makeFifoSemaphore = (
     if (next === MutableList.Empty) free += 1
     else next()
   })
-  // An effect that is interrupted while it waits still takes its permit, and returns it at once. So no permit is lost.
+  // No permit is lost, because an effect that is interrupted while it waits still takes its permit, and returns the
+  // permit at once.
   return (effect) =>
     Effect.acquireUseRelease(
       begin,

@@ -9,10 +9,10 @@ import type { Request } from "./RequestInbox.ts"
  * not answer, and the next leader has not received the request.
  */
 export const apiTimeoutMilliseconds = 1_000
-/** The most attempts of a request. */
+/** The most attempts of one request to the broker's API. */
 const apiAttemptsMax = 5
 
-/** The error codes of the API that this service acts on. */
+/** The error codes of the broker's API on which this code acts. */
 export const apiCode = {
   /** The cluster has too few brokers for the replicas. */
   noPeers: 10_005,
@@ -22,13 +22,13 @@ export const apiCode = {
   messageNotFound: 10_037,
   streamNameInUse: 10_058,
   wrongLastSequence: 10_071,
-  /** An expected sequence collided with another message in flight. */
+  /** The append expected a sequence while another message of the subject was in flight. */
   wrongLastSequenceInFlight: 10_164,
   streamFull: 10_077,
   insufficientResources: 10_023
 } as const
 
-/** Reasons in plainer words than the broker's. Callers see no other words about an error. */
+/** The reasons for errors in plainer words than the broker's. Callers see these words instead of the broker's. */
 const plainReasons: Readonly<Record<number, string>> = {
   [apiCode.streamNotFound]: "the stream is gone; restore it from a backup",
   [apiCode.consumerNotFound]: "the reader of the stream is gone",
@@ -37,14 +37,16 @@ const plainReasons: Readonly<Record<number, string>> = {
   [apiCode.insufficientResources]: "its disk or memory is full"
 }
 
-/** An error of the API as the broker writes it. */
+/** An error of the API, as the broker writes it. */
 interface ApiError {
   readonly code: number
   readonly err_code?: number
   readonly description?: string
 }
 
-/** Returns the failure for an error of the API: `BrokerUnavailable` if there is no leader, else `BrokerRefused`. */
+/**
+ * Returns the failure for an error of the API: `BrokerUnavailable` if there is no leader, otherwise `BrokerRefused`.
+ */
 export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
   const code = error.err_code ?? error.code
   const plain = plainReasons[code]
@@ -54,8 +56,8 @@ export const refusalOf = (operation: string, error: ApiError): BrokerRefused | B
 }
 
 /**
- * Returns the answer of the JetStream API, which may be an error. The answer is trusted to have the shape that is
- * documented for the broker's version. Each process checks the version when it starts.
+ * Decodes an answer of the JetStream API, which may be an error. The code trusts the answer to have the documented
+ * shape of the broker's version. Each process checks the broker's version when it starts.
  */
 const answerOf = <A>(
   connection: Pick<BrokerConnection, "request">,
@@ -74,8 +76,8 @@ const answerOf = <A>(
   )
 
 /**
- * Logs the subject and the broker's code of a failure, for debugging. The message of the failure is for people, and has
- * neither.
+ * Logs the subject and the broker's code of a failure, for debugging. The message of the failure is for people, so it
+ * has neither the subject nor the code.
  */
 const toldFor =
   (subject: string) =>
@@ -102,8 +104,8 @@ export const askJetStreamOnce = <A>(
   ).pipe(toldFor(subject))
 
 /**
- * Makes a request again if it got no answer. This suits reads, and requests whose result is the same however often they
- * come.
+ * Makes a request to the API again if it got no answer. Only reads, and requests that may safely be made twice, may use
+ * this function.
  */
 const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
   Effect.retry(asked, {
@@ -119,11 +121,11 @@ export const askJetStream = <A>(
 ): Effect.Effect<A, BrokerFailure> =>
   untilAnswered(connection, askJetStreamOnce<A>(connection, subject, body, apiTimeoutMilliseconds))
 
-/** A message that a stream has. */
+/** A message that is stored in a stream. */
 export interface StoredMessage {
   readonly subject: string
   readonly sequence: number
-  /** When the broker stored the message, in milliseconds since 1970. */
+  /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
 }
@@ -146,7 +148,10 @@ interface StreamMessageAnswer {
 
 const textOf = (base64: string | undefined): string => Buffer.from(base64 ?? "", "base64").toString("utf8")
 
-/** Reads one message from the leader of a stream as the API gives it; `undefined` if no message fits the query. */
+/**
+ * Reads one message from the leader of a stream, in the form of the API. Returns `undefined` if no message fits the
+ * query.
+ */
 const readFromLeader = (
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   stream: string,
@@ -156,7 +161,7 @@ const readFromLeader = (
   return Effect.flatMap(
     untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiTimeoutMilliseconds)),
     ({ message, error }) => {
-      // Asking for a missing message is usual, so it is not a failure.
+      // Reads of missing messages are usual, so the answer that no message was found is not a failure.
       if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
       return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(purposeOf(subject), error))
     }
@@ -192,16 +197,16 @@ export const readPayload = (
     (message) => message && Buffer.from(message.data ?? "", "base64")
   )
 
-/** The broker's answer to a message that was published into a stream. */
+/** The broker's acknowledgement of a message that was published into a stream. */
 interface StoredAnswer {
   readonly seq: number
-  /** The number of messages of an atomic batch. */
+  /** The number of messages of the atomic batch; missing for a plain message. */
   readonly count?: number
   readonly duplicate?: boolean
   readonly error?: ApiError
 }
 
-/** Publishes a message into a stream, and waits until it is stored. */
+/** Publishes a message into a stream, and waits until the message is stored. */
 export const storeMessage = (
   connection: Pick<BrokerConnection, "request">,
   request: Request

@@ -8,7 +8,7 @@ const noRespondersCode = 503
 const goneDescription = /consumer (deleted|not found)|no responders|server shutdown|leadership change/i
 const oversizedDescription = /message size exceeds maxbytes/i
 
-/** Returns the status code of a message of the broker itself; 0 if the message carries a payload of somebody else. */
+/** Returns the status code of a message from the broker itself; 0 for a message that another program published. */
 export const statusOf = (message: Msg): number => message.headers?.code ?? 0
 
 const descriptionOf = (message: Msg): string => message.headers?.description ?? ""
@@ -19,13 +19,16 @@ export const reasonOf = (message: Msg): string => message.headers?.description ?
 /** Returns whether a message only says that a pull request or a consumer is alive. */
 export const isHeartbeat = (message: Msg): boolean => statusOf(message) === heartbeatCode
 
-/** Returns whether a message says that the broker has sent everything that it found. */
+/** Returns whether a message says that the broker has sent all messages that fit the request. */
 export const isEndOfBatch = (message: Msg): boolean => statusOf(message) === endOfBatchCode
 
-/** Returns whether a message says that the broker found nothing. */
+/** Returns whether a message says that the broker found no message that fits the request. */
 export const isNotFound = (message: Msg): boolean => statusOf(message) === notFoundCode
 
-/** Returns whether a message says that nobody listens on the subject of a request. Such a message has no payload. */
+/**
+ * Returns whether a message says that nobody listens on the subject of a request. A message of this kind has no
+ * payload.
+ */
 export const isUnserved = (message: Msg): boolean =>
   message.data.length === 0 && message.headers?.code === noRespondersCode
 

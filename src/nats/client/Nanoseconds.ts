@@ -2,5 +2,5 @@ import { Duration } from "effect"
 
 const nanosecondsPerMillisecond = 1_000_000
 
-/** Returns a time in nanoseconds, as the broker's API takes it. */
+/** Converts a duration to nanoseconds, the unit of the broker's API. */
 export const nanosecondsOf = (time: Duration.Duration): number => Duration.toMillis(time) * nanosecondsPerMillisecond

@@ -13,8 +13,8 @@ interface Range<A> {
 
 /**
  * Visits the messages between two sequences of a stream, newest first, until `visit` returns `enough`. The broker finds
- * only the first message at or after a sequence. So the range is cut in halves again and again, and the newer half is
- * searched first. Each visit takes at most 2 log2(range) reads.
+ * only the first message at or after a sequence. So the search halves the range of sequences again and again, and looks
+ * in the newer half first. Finding one message takes at most 2 log2(range) reads.
  */
 export const newestFirst = <A extends Sequenced, E>(
   firstFrom: (sequence: number) => Effect.Effect<A | undefined, E>,

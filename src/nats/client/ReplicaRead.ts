@@ -10,8 +10,8 @@ import type { Request } from "./RequestInbox.ts"
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
 
 /**
- * Returns whether an answer is complete. Each message names the sequence of the message before it, and so does the end
- * of the answer. Messages may be lost if a connection between brokers breaks.
+ * Returns whether an answer is complete. Each message of the answer, and the end of the answer, name the sequence of
+ * the message before. Messages of the answer may be lost if a connection between brokers breaks.
  */
 const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
   let before = 0
@@ -43,7 +43,8 @@ const directGet = (stream: string, query: object): Request => {
 }
 
 /**
- * Asks the nearest replica for one message. Returns `undefined` if the replica does not have the message, or not yet.
+ * Asks the nearest replica for one message. Returns `undefined` if the replica does not have the message, or does not
+ * have it yet.
  */
 const askReplica = (
   connection: Pick<BrokerConnection, "request">,
@@ -59,7 +60,7 @@ const askReplica = (
 
 /**
  * Reads the message at a sequence from the nearest replica. Returns `undefined` if the replica does not have the
- * message, or not yet. A read from the leader would cost the broker more work.
+ * message, or does not have it yet. A read from the leader would cost the broker more work.
  */
 export const readReplicaAt = (
   connection: Pick<BrokerConnection, "request">,
@@ -70,7 +71,7 @@ export const readReplicaAt = (
 
 /**
  * Reads the bytes of the message at a sequence from the nearest replica. Returns `undefined` if the replica does not
- * have the message, or not yet.
+ * have the message, or does not have it yet.
  */
 export const readReplicaPayload = (
   connection: Pick<BrokerConnection, "request">,
@@ -80,8 +81,9 @@ export const readReplicaPayload = (
   Effect.map(askReplica(connection, stream, { seq: sequence }), (message) => message?.data)
 
 /**
- * Reads messages from the nearest replica of a stream, in their order, by the broker's direct get in batches. The list
- * may lack the newest messages that the leader has. Fails with `OutcomeUnknown` if a part of the answer is missing.
+ * Reads messages from the nearest replica of a stream, in the order of the stream, by the broker's direct get in
+ * batches. The list may lack the newest messages that the leader has. Fails with `OutcomeUnknown` if a part of the
+ * answer is missing.
  */
 export const readReplica = (
   connection: Pick<BrokerConnection, "requestAll">,

@@ -6,14 +6,14 @@ import { isUnserved } from "./JetStreamStatus.ts"
 /** The most requests of one connection that wait for an answer. Further requests fail with `BrokerUnavailable`. */
 export const requestsWaitingMax = 65_536
 
-/** The longest time until a passed deadline is noticed. */
+/** The time between two checks for requests whose deadline has passed. */
 const sweepEvery = Duration.millis(100)
 
 type RequestFailure = BrokerUnavailable | OutcomeUnknown
 
 /** A request that waits for its answer. */
 interface Waiting {
-  /** The end of the wait, by `performance.now()`. */
+  /** The time at which the wait for the answer ends, by `performance.now()`. */
   readonly deadline: number
   readonly operation: string
   /** Takes an answer, and returns whether this was the last answer. */
@@ -22,12 +22,15 @@ interface Waiting {
 }
 
 export interface Request {
-  /** Names the request in errors, as a verb. */
+  /** The words for the request in errors, which begin with a verb. */
   readonly operation: string
   readonly subject: string
   readonly payload: Uint8Array | string
   readonly headers?: MsgHdrs
-  /** The longest wait for an answer. It is a plain number, because a request is made for each message. */
+  /**
+   * The longest wait for an answer. The wait is a plain number of milliseconds and not a `Duration`, because a request
+   * is made for each message.
+   */
   readonly timeoutMilliseconds: number
 }
 
@@ -39,7 +42,7 @@ export interface RequestInbox {
     request: Request,
     isLast: (message: Msg) => boolean
   ) => Effect.Effect<ReadonlyArray<Msg>, RequestFailure>
-  /** Fails all requests that wait. The connection is gone, so no answer will come. */
+  /** Fails all requests that wait, because no answer comes over a lost connection. */
   readonly disconnected: () => void
   readonly close: () => void
 }
@@ -65,7 +68,9 @@ class WaitingRequests {
     this.byToken.delete(token)
   }
 
-  /** Gives an answer to the request that waits for it. Drops an answer that comes late. */
+  /**
+   * Passes an answer to the request that waits for the answer. Drops the answer if no request waits for it any more.
+   */
   take(token: string, message: Msg): void {
     const waiting = this.byToken.get(token)
     if (waiting === undefined) return
@@ -97,8 +102,8 @@ class WaitingRequests {
 }
 
 /**
- * Makes an inbox whose requests share one subscription, below the subject `inbox`. The client's `request` makes a timer and a promise for each
- * call, which costs more. Here one sweep checks all deadlines.
+ * Makes an inbox whose requests share one subscription, below the subject `inbox`. The client's own `request` costs
+ * more, because it makes a timer and a promise for each call. The inbox checks all deadlines together, again and again.
  */
 export const makeRequestInbox = (
   connection: NatsConnection,

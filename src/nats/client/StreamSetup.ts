@@ -21,8 +21,8 @@ interface StreamInfo {
 }
 
 /**
- * Retries a request of a starting process, for at most a minute. The broker may have no leader, or some brokers of its
- * cluster may not have started. Other refusals are final.
+ * Retries a request of a starting process, for at most a minute. A request is retried while the broker has no leader,
+ * or while brokers of the cluster have not started. Every other refusal is final.
  */
 export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
   Effect.retry(asked, {
@@ -30,7 +30,9 @@ export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Eff
     schedule: Schedule.spaced(retryWait).pipe(Schedule.upTo({ times: retriesMax }))
   })
 
-/** Returns the settings of a stream that have to change. Replicas are added, and never removed. */
+/**
+ * Returns the settings of an existing stream that have to change. The setup adds replicas, and never removes replicas.
+ */
 const lacking = (found: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> =>
   found.num_replicas < wanted.num_replicas ? { num_replicas: wanted.num_replicas } : {}
 
@@ -46,14 +48,14 @@ const findConfig = (connection: Asking, name: string): Effect.Effect<StreamConfi
     )
   )
 
-/** Returns the configuration of a stream, or `undefined` if there is no such stream. */
+/** Returns the configuration of a stream; `undefined` if the stream does not exist. */
 export const streamConfigOf = (
   connection: Asking,
   name: string
 ): Effect.Effect<StreamConfig | undefined, BrokerFailure> => untilReady(findConfig(connection, name))
 
 /**
- * Creates a stream if it is missing, or gives it more replicas if it has too few, for instance after a move to a
+ * Creates a stream if it is missing. Adds replicas to a stream that has too few, for instance after a move to a
  * cluster. Returns the configuration that the stream has, which another process may have set.
  */
 export const ensureStream = (connection: Asking, config: StreamConfig): Effect.Effect<StreamConfig, BrokerFailure> => {

@@ -46,7 +46,7 @@ interface Measured {
 
 /**
  * Returns the entries of a revision, oldest first, each with the sum of all earlier entries of the account, and the
- * number of its earlier purchases.
+ * number of earlier purchases of the account.
  */
 const judgedOf = ({ total, count, reversals, purchases }: Revision): Array<Judged> => {
   let spent = purchases.reduce((rest, entry) => rest - entryTotal(entry), total)
@@ -136,7 +136,7 @@ export class Judgement {
     const used = new Set<string>()
     const alerts: Array<Alert> = []
     for (const judged of judgedOf(placed.revision)) {
-      // A reversal meets no rule. It changes the measures of the purchases after it.
+      // A reversal meets no rule, but changes the measures of later purchases.
       if (judged.purchase.reversal === undefined) {
         const matches = this.matchesOf(placed.userId, judged, windows, used)
         matches.sort((one, other) => this.rules.numberOf(one.slot) - this.rules.numberOf(other.slot))

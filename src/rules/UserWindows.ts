@@ -105,14 +105,15 @@ export class UserWindows {
     this.held.set(key, { scope, cutoff, state })
   }
 
-  /** Adds a purchase or a reversal to all states. */
+  /** Adds a purchase or a reversal to all window states of the user. */
   add(purchase: AppliedPurchase): void {
     for (const { scope, state } of this.held.values()) addTo(state, scope, purchase)
   }
 
   /**
-   * Takes note that a revision is judged. Drops each state whose scope has a purchase of the revision, but which no
-   * rule used. No rule uses a state for a reversal. Forgets the purchases of other states that are too old.
+   * Takes note that a revision is judged. Drops each window state that no rule used, if its scope has a purchase of the
+   * revision. No rule uses a window state for a reversal. Removes purchases that are too old from the other window
+   * states.
    */
   settle(sequence: number, purchases: ReadonlyArray<AppliedPurchase>, used: ReadonlySet<string>): void {
     this.sequence = sequence

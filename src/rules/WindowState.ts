@@ -1,8 +1,8 @@
 import { measureMax } from "./Rule.ts"
 
 /**
- * A running sum of cents, and a running number of purchases. A larger sum than {@link measureMax} is cut off there. A sum
- * is below zero if pieces were taken back whose purchases are too old for the window.
+ * A running sum of cents, and a running number of purchases. A sum above {@link measureMax} is replaced by {@link
+ * measureMax}. A sum is below zero if the reversed purchases are too old for the window, and their reversals are not.
  */
 export interface Running {
   readonly spent: number
@@ -11,7 +11,10 @@ export interface Running {
 
 const roomMin = 4
 
-/** Returns a sum as a number, cut off at {@link measureMax} and at the negative of it. */
+/**
+ * Returns a sum of cents as a number from the negative of {@link measureMax} to {@link measureMax}. A sum out of this
+ * range is replaced by the nearer end of the range.
+ */
 export const boundedSum = (cents: bigint): number => {
   if (cents > BigInt(measureMax)) return measureMax
   return cents < -BigInt(measureMax) ? -measureMax : Number(cents)
@@ -19,7 +22,7 @@ export const boundedSum = (cents: bigint): number => {
 
 /**
  * Keeps the purchases of one user within one scope and one window: a ring buffer of times and cumulative cents, oldest
- * first. The ring has reversals too, whose cents are below zero. They are not counted as purchases.
+ * first. The ring also has reversals, with cents below zero. A reversal does not count as a purchase.
  *
  * The window of a purchase begins behind the newest purchase of the account, in any scope, that is too old. The times
  * of an account's purchases rise, but in older ledgers these times may also fall. Therefore the ring has a least time
@@ -49,7 +52,7 @@ export class WindowState {
   private sumBefore = 0n
   private sumThrough = 0n
   private countThrough = 0
-  /** How many entries left the ring. It is the number of the oldest entry of the ring. */
+  /** The number of entries that left the ring, which is also the number of the ring's oldest entry. */
   private forgotten = 0
   /** The numbers of the reversals in the ring, oldest first; `undefined` before the first reversal. */
   private reversals: Array<number> | undefined
@@ -103,11 +106,14 @@ export class WindowState {
     this.size -= tooOld
     this.forgotten += tooOld
     this.reversals?.splice(0, this.reversalsBefore(this.forgotten))
-    // A ring that was long for a while gives its memory back.
+    // A ring that is much larger than its entries need is made smaller.
     while (this.times.length > roomMin && this.size * 4 <= this.times.length) this.resize(this.times.length / 2)
   }
 
-  /** Adds a purchase of the scope, or a reversal of such a purchase, whose cents are below zero. */
+  /**
+   * Adds a purchase in the scope of the window state, or the reversal of such a purchase. The cents of a reversal are
+   * below zero.
+   */
   add(storedAt: number, cents: bigint): void {
     const isReversal = cents < 0n
     this.sumThrough = BigInt.asIntN(64, this.sumThrough + cents)
@@ -130,7 +136,7 @@ export class WindowState {
     }
   }
 
-  /** Returns how many of the kept reversals have a lower number. */
+  /** Returns how many of the reversals in the ring have a lower number than `number`. */
   private reversalsBefore(number: number): number {
     let low = 0
     for (let high = this.reversals?.length ?? 0; low < high;) {

@@ -14,14 +14,14 @@ export const sessionCookie = "purchase_ledger_token"
 
 export type Refused = Problem<"malformed-request" | "unauthenticated" | "too-many-requests" | "unavailable">
 
-/** The answer to the question who a caller is. */
+/** The caller of a request, or the problem with the caller's token; for some tokens as a promise. */
 type Identified = Caller | Refused | Promise<Caller | Refused>
 
 /** The functions with which an edge identifies its callers. */
 export interface Access {
   /** Returns whether the edge can identify callers now. The edge answers 503 while the result is `false`. */
   readonly isReady: () => boolean
-  /** Returns the caller with this token, or the problem of the token. */
+  /** Returns the caller with this token, or the problem with the token. */
   readonly identify: (token: string) => Identified
   /** Calls `ended` once when the rights of a caller end. Returns a function that stops the watch. */
   readonly onEnd: (caller: Caller, ended: () => void) => () => void
@@ -87,14 +87,14 @@ const tokenOf = (http: HttpContext): string | Refused => {
   return /^Bearer +([^\s]+)$/i.exec(header)?.[1] ?? otherScheme
 }
 
-/** The parts of an edge that find out who its callers are. */
+/** The part of an edge that counts wrong tokens. */
 interface AskedEdge {
   readonly wrongTokens: WrongTokens
 }
 
 /**
- * Returns the caller with a token that came with a request, or the problem of the token. Looks up no token of a network
- * that has sent too many wrong ones.
+ * Returns the caller with the token of a request, or the problem with the token. Refuses a token without looking it up
+ * if the request's network has sent too many wrong tokens.
  */
 export const callerWith = (
   { wrongTokens }: AskedEdge,
@@ -115,7 +115,7 @@ export const callerWith = (
   return found instanceof Promise ? found.then(counted) : counted(found)
 }
 
-/** Returns the caller of a request, or the problem of its token. */
+/** Returns the caller of a request, or the problem with the request's token. */
 export const identified = (edge: AskedEdge, access: Access, http: HttpContext): Identified => {
   if (!access.isReady()) return accessNotReady
   const token = tokenOf(http)

@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http"
 import ipaddr from "ipaddr.js"
 import type { Context as HttpContext } from "hono"
 
-/** The length of the prefix that names a network of IPv6. One machine may have every address of its network. */
+/** The length of the prefix that names a network of IPv6. One machine may use every address of its IPv6 network. */
 const networkBits = 64
 
-/** Returns the IPv4 address, or the network of an IPv6 address; the text itself if it is no address. */
+/** Returns an IPv4 address itself, or the network of an IPv6 address. Returns any other text unchanged. */
 export const networkOf = (address: string): string => {
   if (!ipaddr.isValid(address)) return address
   const parsed = ipaddr.process(address)

@@ -1,16 +1,20 @@
 import { hash } from "node:crypto"
 import { type Problem, problem } from "../contract/Problem.ts"
 
-/** The most wrong tokens of a network in a window by default. An honest caller sends few before a person looks. */
+/**
+ * The default of the most wrong tokens that a network may send in a window. An honest caller sends few wrong tokens
+ * until a person corrects the token.
+ */
 export const wrongTokensDefault = 100
 /** The time in which the wrong tokens of a network are counted, in milliseconds. */
 const windowMilliseconds = 60_000
 /**
- * The most networks that are counted at once. Above this number the oldest window ends early. The library of the other
- * limits has no bound on its keys, and callers choose these keys.
+ * The most networks whose wrong tokens are counted at once. Above this number of networks, the oldest window ends
+ * early. The library that counts points is not used here, because it has no bound on its keys, and callers choose the
+ * networks.
  */
 const networksMax = 65_536
-/** The most right tokens that are remembered. Above this number the oldest one is forgotten. */
+/** The most right tokens that are remembered. Above this number of tokens, the oldest one is forgotten. */
 const rightTokensMax = 16_384
 
 interface Window {
@@ -24,14 +28,14 @@ const removeOldest = (map: { readonly keys: () => Iterator<string>; readonly del
 }
 
 /**
- * Bounds how many wrong tokens a network sends in a minute. Above the bound the network gets 429, and no token that it
- * sends is looked up. A token that was right from this network before goes on to count, so a guesser does not lock out
- * honest callers beside it. Keeps hashes of right tokens, and no token.
+ * Bounds how many wrong tokens a network sends in a minute. A network above the bound gets 429, and the tokens that it
+ * sends are not looked up. A token that was right before from the same network is still looked up. So a caller that
+ * guesses tokens does not lock out honest callers of its network. Right tokens are kept only as hashes.
  */
 export class WrongTokens {
   private readonly max: number
   private readonly now: () => number
-  /** The windows by their networks, the oldest first. */
+  /** The windows of the networks, the oldest first. */
   private readonly windows = new Map<string, Window>()
   private readonly right = new Set<string>()
 
@@ -40,7 +44,10 @@ export class WrongTokens {
     this.now = now
   }
 
-  /** Returns the problem of a network that has sent too many wrong tokens, or `undefined` if its token may be looked up. */
+  /**
+   * Returns the problem for a network that has sent too many wrong tokens. Returns `undefined` if the token may be
+   * looked up.
+   */
   problemOf(network: string, token: string): Problem<"too-many-requests"> | undefined {
     const window = this.windowOf(network)
     if (window === undefined || window.count < this.max || this.right.has(this.keyOf(network, token))) return undefined
@@ -64,7 +71,7 @@ export class WrongTokens {
     this.windows.set(network, { endsAt: this.now() + windowMilliseconds, count: 1 })
   }
 
-  /** Remembers a right token of a network. */
+  /** Remembers that a token was right from a network. */
   wasRight(network: string, token: string): void {
     const key = this.keyOf(network, token)
     if (this.right.has(key)) return
@@ -72,7 +79,7 @@ export class WrongTokens {
     this.right.add(key)
   }
 
-  /** Returns the window of a network that has not ended; `undefined` if there is none. */
+  /** Returns the window of a network that has not ended; `undefined` if the network has no window now. */
   private windowOf(network: string): Window | undefined {
     const window = this.windows.get(network)
     if (window === undefined || window.endsAt > this.now()) return window

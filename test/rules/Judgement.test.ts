@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { entryTotal } from "../../src/account/Entry.ts"
 import { purchaseTotal } from "../../src/account/Purchase.ts"
 import type { AppliedPurchase } from "../../src/account/Revision.ts"
 import { decodeAlert, encodeAlert, encodeAlertId } from "../../src/rules/Alert.ts"
@@ -38,6 +39,8 @@ interface Options {
   readonly areTimesFalling: boolean
   /** The chance that a user's window states are dropped before a revision. */
   readonly dropped: number
+  /** Whether some entries take earlier purchases back. */
+  readonly areReversed?: boolean
 }
 
 /** A ledger as it grows: changes of rules and revisions, one a sequence. Both judges are told of each. */
@@ -52,6 +55,8 @@ class Trial {
   private readonly windows = new Map<string, UserWindows>()
   private readonly newest = new Map<string, number>()
   private sequence = 0
+  private readonly reversed = new Set<string>()
+  reversals = 0
   private now = Temporal.Instant.from("2026-10-24T20:00:00Z").epochMilliseconds
 
   constructor(options: Options) {
@@ -136,9 +141,26 @@ class Trial {
     }
   }
 
+  /** Returns a reversal of an earlier purchase, or a purchase if there is none that was not reversed. */
+  private reversal(earlier: ReadonlyArray<AppliedPurchase>, inputIndex: number): AppliedPurchase {
+    const reversed = this.oneOf([undefined, ...earlier].filter((one) => one?.reversal === undefined))
+    const next = this.purchase(inputIndex)
+    if (reversed === undefined || this.reversed.has(reversed.purchaseId)) return next
+    this.reversed.add(reversed.purchaseId)
+    this.reversals += 1
+    const { inputSequence, storedAt } = next
+    const quantity = 1 + this.below(reversed.quantity)
+    const reversal = { reversalId: `r${this.reversals}`, reason: "Broken", asked: quantity, previous: 0 }
+    return { ...reversed, inputSequence, inputIndex, storedAt, quantity, reversal }
+  }
+
   private placed(userId: string): PlacedRevision {
     const history = this.naive.historyOf(userId)
-    const purchases = Array.from({ length: this.below(4) }, (_, index) => this.purchase(index))
+    const purchases: Array<AppliedPurchase> = []
+    for (let index = 0, length = this.below(4); index < length; index += 1) {
+      const isReversal = this.options.areReversed === true && this.below(3) === 0
+      purchases.push(isReversal ? this.reversal([...history, ...purchases], index) : this.purchase(index))
+    }
     const all = [...history, ...purchases]
     const newest = this.newest.get(userId)
     this.newest.set(userId, this.sequence)
@@ -147,11 +169,11 @@ class Trial {
       line: 1 + this.below(9),
       userId,
       revision: {
-        total: all.reduce((total, purchase) => total + purchaseTotal(purchase), 0n),
+        total: all.reduce((total, entry) => total + entryTotal(entry), 0n),
         count: all.length,
         decidedThrough: this.sequence,
         purchases,
-        reversals: 0,
+        reversals: all.filter(({ reversal }) => reversal !== undefined).length,
         repeats: new Map(),
         previous: newest === undefined ? [] : [newest],
         unsealed: 1,
@@ -237,6 +259,59 @@ describe("the judgement", () => {
 
   it.each([21, 22, 23])("gives the same alerts if the times of an account's purchases fall, with seed %i", (seed) => {
     new Trial({ seed, areTimesFalling: true, dropped: 0.1 }).run(1_500)
+  })
+
+  it.each([
+    [31, false],
+    [32, false],
+    [33, true],
+    [34, true]
+  ])("gives the same alerts if purchases are reversed, with seed %i", (seed, areTimesFalling) => {
+    const trial = new Trial({ seed, areTimesFalling, dropped: 0.2, areReversed: true })
+    trial.run(2_000)
+    expect(trial.reversals).toBeGreaterThan(300)
+    expect(trial.alerts).toBeGreaterThan(1_000)
+  })
+
+  it("gives no alert for a reversal, subtracts it from the sum, and does not count it as a purchase", () => {
+    const judgement = new Judgement()
+    const atLeast = (measure: string, threshold: number) =>
+      `{"measure":"${measure}","productType":"Electronics","within":"P1D","is":"greater-or-equal","threshold":${threshold}}`
+    const any = '{"measure":"value","is":"greater-or-equal","threshold":0.01}'
+    judgement.changeRules("ann", 1, valueOf(any, atLeast("spent", 900), atLeast("count", 1)))
+    const windows = new UserWindows(0)
+    const reversal = { ...laptop, reversal: { reversalId: "r1", reason: "Broken", asked: 0, previous: 0 } }
+    const placed = ann([laptop, reversal, laptop])
+    const revision = { ...placed.revision, total: entryTotal(laptop), reversals: 1 }
+    for (const need of judgement.windowsNeeded(placed, windows)) windows.load(need, [])
+    const alerts = judgement.judge({ ...placed, revision }, windows)
+    expect(alerts.map(({ index, ruleId, before, after }) => [index, ruleId, before, after])).toEqual([
+      [0, "rule 1", undefined, 90_000n],
+      [0, "rule 2", 0n, 90_000n],
+      [0, "rule 3", 0n, 1n],
+      [2, "rule 1", undefined, 90_000n],
+      [2, "rule 2", 0n, 90_000n],
+      [2, "rule 3", 1n, 2n]
+    ])
+  })
+
+  it("keeps the windows of a user whose revision only takes purchases back, and a sum may be below zero", () => {
+    const judgement = new Judgement()
+    const within = '{"measure":"spent","product":"Laptop","within":"PT1M","is":"less-or-equal","threshold":900}'
+    judgement.changeRules("ann", 1, valueOf(within))
+    const windows = new UserWindows(0)
+    for (const need of judgement.windowsNeeded(ann([laptop]), windows)) windows.load(need, [])
+    judgement.judge(ann([laptop]), windows)
+    const later = { ...laptop, storedAt: laptop.storedAt + hour }
+    const reversal = { ...later, reversal: { reversalId: "r1", reason: "Broken", asked: 0, previous: 0 } }
+    const placed = { ...ann([reversal], [10]), sequence: 11 }
+    expect(judgement.windowsNeeded(placed, windows)).toEqual([])
+    expect(judgement.judge(placed, windows)).toEqual([])
+    const last = { ...ann([later], [11]), sequence: 12 }
+    expect(judgement.windowsNeeded(last, windows)).toEqual([])
+    const alerts = judgement.judge(last, windows)
+    expect(alerts).toMatchObject([{ before: -90_000n, after: 0n }])
+    for (const alert of alerts) expect(decodeAlert(encodeAlert(alert))).toEqual(alert)
   })
 
   it("gives the alerts of a purchase in the order of the rules' numbers, for all owners together", () => {

@@ -4,7 +4,7 @@ import { measureMax } from "../../src/rules/Rule.ts"
 import { cutoffOf, lengthAsText, readLength, type RuleWindow } from "../../src/rules/RuleWindow.ts"
 import { WindowState } from "../../src/rules/WindowState.ts"
 
-/** A purchase of an account, with whether the rule's scope includes it. */
+/** An entry of an account, with whether the rule's scope includes it. The cents of a reversal are below zero. */
 interface Bought {
   readonly storedAt: number
   readonly cents: bigint
@@ -29,20 +29,19 @@ const recounted = (history: ReadonlyArray<Bought>, cutoff: number): { spent: num
     if (storedAt <= cutoff) break
     if (isInScope) {
       spent += cents
-      count += 1
+      if (cents > 0n) count += 1
     }
   }
   return { spent: spent > BigInt(measureMax) ? measureMax : Number(spent), count }
 }
 
 const amounts = fc.oneof(fc.bigInt({ min: 1n, max: 1_000n }), fc.bigInt({ min: 1n, max: 1_000_000_000_000n }))
-const histories = (steps: fc.Arbitrary<number>) =>
-  fc
-    .array(fc.record({ step: steps, cents: amounts, isInScope: fc.boolean() }), { maxLength: 80, size: "max" })
-    .map((steps) => {
-      let storedAt = start
-      return steps.map(({ step, ...bought }): Bought => ({ ...bought, storedAt: (storedAt += step) }))
-    })
+const signed = fc.tuple(amounts, fc.boolean()).map(([cents, isReversal]) => (isReversal ? -cents : cents))
+const histories = (steps: fc.Arbitrary<number>, cents = amounts) =>
+  fc.array(fc.record({ step: steps, cents, isInScope: fc.boolean() }), { maxLength: 80, size: "max" }).map((steps) => {
+    let storedAt = start
+    return steps.map(({ step, ...bought }): Bought => ({ ...bought, storedAt: (storedAt += step) }))
+  })
 const rising = fc.oneof(fc.constantFrom(0, 1, 60_000, hour), fc.integer({ min: 0, max: 3 * hour }))
 const falling = fc.oneof(rising, fc.integer({ min: -3 * hour, max: 0 }))
 
@@ -93,6 +92,27 @@ describe("the state of a window", () => {
       }),
       { numRuns: 1_000 }
     )
+  })
+
+  it("equals a new count of the history with reversals, which lower the sum and are not counted", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...windows), histories(falling, signed), (window, history) => {
+        follow(window, history)
+      }),
+      { numRuns: 1_000 }
+    )
+  })
+
+  it("is exact for sums below zero, down to -2^53 + 1 cents", () => {
+    const state = new WindowState(0)
+    state.add(1, -BigInt(measureMax) + 1n)
+    expect(state.runningSince(0)).toEqual({ spent: -measureMax + 1, count: 0 })
+    for (const storedAt of [2, 3]) state.add(storedAt, -1n)
+    expect(state.runningSince(0)).toEqual({ spent: -measureMax, count: 0 })
+    expect(state.runningSince(2)).toEqual({ spent: -1, count: 0 })
+    state.forget(2)
+    state.add(4, 5n)
+    expect(state.runningSince(2)).toEqual({ spent: 4, count: 1 })
   })
 
   it("keeps no purchase that is too old, and no purchase at all for a window without end", () => {

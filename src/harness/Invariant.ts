@@ -4,9 +4,9 @@
  */
 export const invariants = {
   I1: "No acknowledged purchase is lost.",
-  I2: "No purchase counts twice.",
+  I2: "No purchase and no reversal counts twice.",
   I3: "Every purchase that is applied was stored in the input log before.",
-  I4: "An account agrees with its history: its total is the sum, its count the number, its set has every id.",
+  I4: "An account agrees with its history: its total is the sum of its purchases less its reversals, its count the number of both, its set has every id. No purchase has more pieces taken back than it has.",
   I5: "A user's purchases are applied in the order of the input log, with none left out.",
   I6: "A strong read has everything that was acknowledged before it.",
   I7: "Every stored purchase is applied in the end.",

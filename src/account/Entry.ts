@@ -1,13 +1,23 @@
 import type { Cents } from "./Money.ts"
-import { contentFingerprint, purchaseTotal } from "./Purchase.ts"
-import { reversalFingerprint } from "./Reversal.ts"
+import { contentFingerprint, type Purchase, purchaseTotal } from "./Purchase.ts"
+import { type Reversal, reversalFingerprint } from "./Reversal.ts"
 import type { AppliedPurchase } from "./Revision.ts"
+
+/** The request for an entry of an account, as it stands in the input log. */
+export type EntryRequest = Purchase | Reversal
+
+/** Returns whether a request is a reversal, and not a purchase. */
+export const isReversalRequest = (request: EntryRequest): request is Reversal => "reversalId" in request
 
 /** Stands before a reversal id in the purchaseId set. No id can hold a control character, so no purchase id begins so. */
 const reversalMark = "\u0001"
 
 /** Returns the id under which the purchaseId set keeps a reversal. */
 export const reversalSetId = (reversalId: string): string => reversalMark + reversalId
+
+/** Returns the reversal id in an id of the purchaseId set; `undefined` if it is the id of a purchase. */
+export const reversalIdOf = (setId: string): string | undefined =>
+  setId.startsWith(reversalMark) ? setId.slice(reversalMark.length) : undefined
 
 /** Returns the id under which the purchaseId set keeps an entry. */
 export const setIdOf = ({ purchaseId, reversal }: Pick<AppliedPurchase, "purchaseId" | "reversal">): string =>

@@ -31,12 +31,33 @@ export type PostedPurchase = (StoredPurchase | AppliedPurchase) & {
   readonly repeat?: true
 }
 
-/** A purchase in the history of its account. */
+/**
+ * A purchase in the history of its account, or a reversal of an earlier purchase. A reversal has the content of its
+ * purchase. Its `quantity` is the number of pieces that it takes back, and its `total` is negative.
+ */
 export interface HistoryEntry extends PurchaseContent {
-  /** The number of the purchase in its account, from 1. */
+  /** The number of the entry in its account, from 1. */
   readonly number: number
   readonly runningTotal: Decimal
-  /** The time at which the broker stored the purchase, like all times as text (ISO 8601, UTC). */
+  /** The time at which the broker stored the entry, like all times as text (ISO 8601, UTC). */
+  readonly storedAt: string
+  /** Missing for a purchase. */
+  readonly kind?: "reversal"
+  readonly reversalId?: string
+  /** The change of the total by a reversal, as a negative amount. */
+  readonly amount?: Decimal
+  /** Why the purchase was reversed. */
+  readonly reason?: string
+}
+
+/** A reversal in the receipt of its purchase. */
+export interface ReceiptReversal {
+  readonly reversalId: string
+  /** The number of pieces that the reversal takes back. */
+  readonly quantity: number
+  /** The change of the total by the reversal, as a negative amount. */
+  readonly amount: Decimal
+  readonly reason: string
   readonly storedAt: string
 }
 
@@ -54,6 +75,63 @@ export interface PurchaseReceipt extends AppliedPurchase {
   readonly repeatsDropped: number
   /** The number of purchases that came under the same id with another content. */
   readonly conflictsRejected: number
+  /** The number of pieces that were taken back. */
+  readonly reversed: number
+  /** The number of pieces that were not taken back. */
+  readonly left: number
+  /** The reversals of the purchase, newest first, at most 100. */
+  readonly reversals: ReadonlyArray<ReceiptReversal>
+}
+
+/** The members that all answers about one reversal have. */
+interface ReversalContent {
+  readonly kind: "reversal"
+  readonly reversalId: string
+  /** The purchase that is reversed. */
+  readonly purchaseId: string
+  readonly userId: string
+  readonly productName: string
+  readonly productType: string
+  readonly value: Decimal
+  readonly reason: string
+}
+
+/** A reversal that is on the broker's disk and will be decided. */
+export interface StoredReversal extends ReversalContent {
+  readonly status: "stored"
+  /** The number of pieces to take back; missing if the request did not say it. */
+  readonly quantity?: number
+  readonly amount?: Decimal
+}
+
+/** A reversal that is applied. */
+export interface AppliedReversal extends ReversalContent {
+  readonly status: "applied"
+  /** The number of pieces that the reversal takes back. */
+  readonly quantity: number
+  /** The change of the total by the reversal, as a negative amount. */
+  readonly amount: Decimal
+  /** The total of the account after the reversal. */
+  readonly runningTotal: Decimal
+  readonly currency: "USD"
+  /** The number of the entry in its account. */
+  readonly number: number
+  readonly storedAt: string
+  readonly ledgerSequence: number
+}
+
+/** The answer to a reversal. */
+export type PostedReversal = (StoredReversal | AppliedReversal) & {
+  /** The reversal was known before. */
+  readonly repeat?: true
+}
+
+/** Everything that is known of one applied reversal. */
+export interface ReversalReceipt extends AppliedReversal {
+  readonly appliedAt: string
+  readonly inputSequence: number
+  readonly repeatsDropped: number
+  readonly conflictsRejected: number
 }
 
 /** The state of an account. */
@@ -62,6 +140,7 @@ export interface Account {
   readonly total: Decimal
   readonly currency: "USD"
   readonly purchaseCount: number
+  readonly reversalCount: number
 }
 
 /** The answer to a read of an account. */
@@ -76,8 +155,9 @@ export interface AccountTotal extends AskedAccount {
   readonly at?: string
 }
 
-/** One page of a history, newest purchase first. */
+/** One page of a history, newest entry first. */
 export interface HistoryPage extends AskedAccount {
+  /** The purchases and reversals of the page. */
   readonly purchases: ReadonlyArray<HistoryEntry>
   /** The path of the next page; missing on the last page. */
   readonly next?: string
@@ -99,14 +179,28 @@ export interface Duplicated {
   readonly note: string
 }
 
-/** The effect of one commit on one account, as a feed has it. The oldest purchase comes first. */
+/** How often a purchase came again. */
+interface PurchaseRepeats {
+  readonly purchaseId: string
+  readonly repeatsDropped: number
+  readonly conflictsRejected: number
+}
+
+/** How often a reversal came again. */
+interface ReversalRepeats {
+  readonly reversalId: string
+  readonly repeatsDropped: number
+  readonly conflictsRejected: number
+}
+
+/** The effect of one commit on one account, as a feed has it. The oldest entry comes first. */
 export interface AppliedRevision extends Account {
   readonly purchases: ReadonlyArray<HistoryEntry>
-  readonly repeats: ReadonlyArray<{
-    readonly purchaseId: string
-    readonly repeatsDropped: number
-    readonly conflictsRejected: number
-  }>
+  readonly repeats: ReadonlyArray<PurchaseRepeats>
+  /** The reversals of the commit; missing if it has neither a reversal nor a repeat of one. */
+  readonly reversals?: ReadonlyArray<HistoryEntry>
+  /** The repeats of reversals in the commit; missing like `reversals`. */
+  readonly reversalRepeats?: ReadonlyArray<ReversalRepeats>
   readonly appliedAt: string
 }
 

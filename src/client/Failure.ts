@@ -1,4 +1,5 @@
 import type { NewPurchase } from "./NewPurchase.ts"
+import type { NewReversal } from "./NewReversal.ts"
 
 /** Each kind of problem that the service answers with. */
 export const problemKinds = [
@@ -16,7 +17,10 @@ export const problemKinds = [
   "wrong-host",
   "refused-by-rules",
   "conflicting-purchase",
+  "conflicting-reversal",
+  "more-than-left",
   "already-replayed",
+  "not-replayable",
   "rules-full",
   "webhooks-full",
   "precondition-failed",
@@ -41,6 +45,8 @@ export interface ProblemBody {
   readonly instance: string
   /** The id under which the log of the service has the cause; missing if the request was wrong. */
   readonly incident?: string
+  /** The pieces of the purchase that are left, in a problem of the kind `more-than-left`. */
+  readonly left?: number
 }
 
 /** The failure of a call: the service cannot be asked, or does not do what it was asked for. */
@@ -50,6 +56,8 @@ export abstract class ClientFailure extends Error {
    * these ids: each counts once. Without these ids they would count as new purchases.
    */
   unanswered: ReadonlyArray<NewPurchase & { readonly purchaseId: string }> = []
+  /** The reversals that were sent and may be stored. Send them again with these ids: each counts once. */
+  unansweredReversals: ReadonlyArray<NewReversal & { readonly reversalId: string }> = []
 }
 
 /** The service answered with a problem. `kind` is for programs, and the message for people. */

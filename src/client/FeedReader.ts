@@ -7,6 +7,9 @@ import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 /** After a silence of this length, the client opens the feed again. The service sends a comment every 15 s. */
 const silenceMillisecondsMax = 45_000
 
+/** The names of events with news. The event of a commit with reversals has a name of its own. */
+const newsNames: ReadonlySet<string> = new Set(["", "reversal"])
+
 /** An event of a feed. The feed goes on after its `id`, which is opaque text. */
 export type FeedEvent =
   | { readonly kind: "applied"; readonly id: string; readonly applied: AppliedRevision }
@@ -25,7 +28,7 @@ export type AlertEvent =
   | { readonly kind: "alerts"; readonly id: string; readonly told: UserAlerts }
   | Extract<FeedEvent, { readonly kind: "reset" }>
 
-/** Makes an event of a feed from the data of an event without a name. */
+/** Makes an event of a feed from the data of an event with news. */
 type EventOf<Event> = (id: string, body: unknown) => Event
 
 export const appliedEvent: EventOf<FeedEvent> = (id, body) => ({
@@ -48,7 +51,7 @@ const feedEventOf = <Event>(
   const body = jsonIn(data, 200, path)
   if (name === "end") throw new NoAnswer((body as { readonly detail: string }).detail)
   if (name === "reset") return { kind: "reset", id, ...(body as { reason: string; detail: string }) }
-  return name === "" ? eventOf(id, body) : undefined
+  return newsNames.has(name) ? eventOf(id, body) : undefined
 }
 
 /** Aborts its signal when a feed was silent for {@link silenceMillisecondsMax}. */

@@ -3,6 +3,7 @@ import type {
   Alert,
   AlertPage,
   AppliedPurchase,
+  AppliedReversal,
   AuditEntry,
   AuditPage,
   DeadLetterList,
@@ -13,14 +14,17 @@ import type {
   NewWebhook,
   NewWebhookSecret,
   PostedPurchase,
+  PostedReversal,
   PurchaseReceipt,
   ReadyState,
   RejectedListed,
   RejectedPage,
   RejectedKey,
   RejectedRecord,
+  ReversalReceipt,
   RuleList,
   StoredPurchase,
+  StoredReversal,
   StoredRule,
   SystemStatus,
   Webhook,
@@ -30,6 +34,7 @@ import { type BackTestEvent, type BackTestOptions, readBackTest } from "./BackTe
 import { type AlertEvent, alertEvent, appliedEvent, type FeedEvent, type FeedOptions, readFeed } from "./FeedReader.ts"
 import { type NewPurchase, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
 import { changeHeaders, type ChangeOptions, type NewRule, type PutOptions, ruleText } from "./NewRule.ts"
+import { type NewReversal, reversalText, withReversalId } from "./NewReversal.ts"
 import { withUnanswered } from "./Retry.ts"
 import { type PostedLine, type PostOptions, postPurchases } from "./PurchaseStream.ts"
 import { type CallOptions, type ClientSettings, Transport } from "./Transport.ts"
@@ -91,6 +96,9 @@ const rejectedPath = ({ inputSequence, index }: RejectedKey): string => `/reject
 
 const userPath = (userId: string): string => `/users/${encodeURIComponent(userId)}`
 
+const purchasePath = (userId: string, purchaseId: string): string =>
+  `${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`
+
 const webhookPath = (userId: string): string => `${userPath(userId)}/webhook`
 
 const rulePath = (userId: string, ruleId: string): string => `${userPath(userId)}/rules/${encodeURIComponent(ruleId)}`
@@ -124,7 +132,27 @@ export class PurchaseClient {
       const isRepeat = headers.get("idempotent-replayed") === "true"
       return { ...(body as StoredPurchase | AppliedPurchase), ...(isRepeat ? { repeat: true } : {}) }
     } catch (failure) {
-      throw withUnanswered(failure, [identified])
+      throw withUnanswered(failure, { unanswered: [identified] })
+    }
+  }
+
+  /**
+   * Takes back pieces of an applied purchase. The answer is an applied reversal if the reversal is applied within
+   * `waitSeconds`. Throws a ProblemError of kind `not-found` if the purchase is not applied, and of kind `more-than-left`
+   * if too few of its pieces are left. If the reversal may be stored, a failure has it in `unansweredReversals`.
+   */
+  async reverse(reversal: NewReversal, options: PostOptions = {}): Promise<PostedReversal> {
+    const identified = withReversalId(reversal)
+    const { userId, purchaseId } = identified
+    const path = `${purchasePath(userId, purchaseId)}/reversals`
+    const headers = postHeaders("application/json", options.waitSeconds)
+    const request = { method: "POST", headers, body: reversalText(identified) }
+    try {
+      const { body, headers } = await this.transport.answer(path, request, options.signal, options.waitSeconds)
+      const isRepeat = headers.get("idempotent-replayed") === "true"
+      return { ...(body as StoredReversal | AppliedReversal), ...(isRepeat ? { repeat: true } : {}) }
+    } catch (failure) {
+      throw withUnanswered(failure, { unansweredReversals: [identified] })
     }
   }
 
@@ -151,7 +179,7 @@ export class PurchaseClient {
     return (await this.read(pagePath(`${userPath(userId)}/purchases`, options), options)) as HistoryPage
   }
 
-  /** Yields a user's whole history, newest first, and reads the pages as they are taken. A page has `pagePurchases`. */
+  /** Yields a user's whole history of purchases and reversals, newest first, and reads the pages as they are taken. A page has `pagePurchases`. */
   history(
     userId: string,
     { pagePurchases = pageLimit, ...options }: ReadOptions & { readonly pagePurchases?: number } = {}
@@ -166,8 +194,15 @@ export class PurchaseClient {
    * Reads the receipt of an applied purchase. Throws a ProblemError of kind `not-found` if the purchase is not applied.
    */
   async receipt(userId: string, purchaseId: string, options: ReadOptions = {}): Promise<PurchaseReceipt> {
-    const path = `${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`
-    return (await this.read(path, options)) as PurchaseReceipt
+    return (await this.read(purchasePath(userId, purchaseId), options)) as PurchaseReceipt
+  }
+
+  /**
+   * Reads the receipt of an applied reversal. Throws a ProblemError of kind `not-found` if the reversal is not applied.
+   */
+  async reversalReceipt(userId: string, reversalId: string, options: ReadOptions = {}): Promise<ReversalReceipt> {
+    const path = `${userPath(userId)}/reversals/${encodeURIComponent(reversalId)}`
+    return (await this.read(path, options)) as ReversalReceipt
   }
 
   /** Reads one page of the rejected records, newest first. `next` of a page leads to the page after it. */

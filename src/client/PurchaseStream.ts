@@ -253,7 +253,7 @@ export async function* postPurchases(
     }
   } catch (failure) {
     const sent = unanswered.map(({ purchase }) => purchase)
-    throw withUnanswered(failure, sent)
+    throw withUnanswered(failure, { unanswered: sent })
   } finally {
     patience.stop()
     await source.close()

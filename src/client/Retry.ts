@@ -20,14 +20,16 @@ export const isTemporary = (failure: unknown): boolean =>
   failure instanceof NoAnswer ||
   ((failure instanceof ProblemError || failure instanceof ForeignAnswer) && temporaryStatuses.has(failure.status))
 
+/** What a call sent: purchases or reversals. */
+type Sent = Partial<Pick<ClientFailure, "unanswered" | "unansweredReversals">>
+
 /**
- * Returns the failure of a call that sent purchases. If the purchases may be stored, the failure has them as
- * `unanswered`.
+ * Returns the failure of a call that sent purchases or reversals. If these may be stored, the failure has them as
+ * `unanswered` or `unansweredReversals`.
  */
-export const withUnanswered = (failure: unknown, sent: ClientFailure["unanswered"]): unknown => {
+export const withUnanswered = (failure: unknown, sent: Sent): unknown => {
   const isOpen = isTemporary(failure) || failure instanceof TimedOut || failure instanceof ForeignAnswer
-  if (failure instanceof ClientFailure && isOpen) failure.unanswered = sent
-  return failure
+  return failure instanceof ClientFailure && isOpen ? Object.assign(failure, sent) : failure
 }
 
 /**

@@ -16,6 +16,7 @@ export {
 export type { BackTestEvent, BackTestOptions } from "./BackTestReader.ts"
 export type { AlertEvent, FeedEvent, FeedOptions } from "./FeedReader.ts"
 export type { NewPurchase } from "./NewPurchase.ts"
+export type { NewReversal } from "./NewReversal.ts"
 export type { ChangeOptions, NewRule, PutOptions } from "./NewRule.ts"
 export {
   type AlertOptions,

@@ -1,11 +1,12 @@
-import type { Purchase } from "../account/Purchase.ts"
+import type { EntryRequest } from "../account/Entry.ts"
 import type { PublishResult } from "./PublishResult.ts"
 
 /**
- * Purchases that a caller gave together, with their results so far. Calls `done` when every purchase has its result.
+ * Purchases and reversals that a caller gave together, with their results so far. Calls `done` when every one has its
+ * result.
  */
 export class PublishCall {
-  readonly purchases: ReadonlyArray<Purchase>
+  readonly purchases: ReadonlyArray<EntryRequest>
   /** Whether the broker has to store each purchase, even if it has stored the same purchase before. */
   readonly storeEveryCopy: boolean
   private readonly done: (results: ReadonlyArray<PublishResult>) => void
@@ -13,7 +14,7 @@ export class PublishCall {
   private open: number
 
   constructor(
-    purchases: ReadonlyArray<Purchase>,
+    purchases: ReadonlyArray<EntryRequest>,
     storeEveryCopy: boolean,
     done: (results: ReadonlyArray<PublishResult>) => void
   ) {

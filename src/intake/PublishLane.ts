@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
-import { contentFingerprint, type Purchase } from "../account/Purchase.ts"
-import { encodePurchases, encodePurchaseText, messagePurchasesMax } from "../protocol/PurchaseMessage.ts"
+import { type EntryRequest, isReversalRequest } from "../account/Entry.ts"
+import { contentFingerprint } from "../account/Purchase.ts"
+import { encodePurchases, encodeRequestText, messagePurchasesMax } from "../protocol/PurchaseMessage.ts"
 import { encodeToken, groupSubject, purchaseSubject } from "../protocol/Subject.ts"
 import type { NoticeListener } from "./NoticeInbox.ts"
 import type { PublishCall } from "./PublishCall.ts"
@@ -10,10 +11,10 @@ const frameBytes = 64
 // The most bytes of UTF-8 for one UTF-16 unit. An exact count would cost a pass over each text.
 const unitBytesMax = 3
 
-/** A purchase that waits in a lane, or is on its way to the broker. */
+/** A purchase or a reversal that waits in a lane, or is on its way to the broker. */
 export interface WaitingPurchase {
   readonly userToken: string
-  readonly purchase: Purchase
+  readonly request: EntryRequest
   readonly call: PublishCall
   /** The index of the purchase in its call, from 0. */
   readonly index: number
@@ -29,7 +30,23 @@ export interface PublishGroup {
   readonly payload: string
 }
 
-/** The purchases of one partition that wait at an edge, in the order in which they came. */
+/**
+ * Returns the id of a message. The id depends on the content alone, so the broker drops the same message if it comes
+ * again. The id of a message with one purchase is made of the user, the purchase id and the fingerprint of the content.
+ * The id of a message with several purchases is a digest of its payload. If every copy has to be stored, the id is
+ * random. The id of a message with a reversal is random too. A refused reversal may be sent again, and is then decided
+ * again.
+ */
+const messageIdOf = (members: ReadonlyArray<WaitingPurchase>, payload: string): string => {
+  const [{ request, userToken } = {}] = members
+  if (members.some(({ call, request }) => call.storeEveryCopy || isReversalRequest(request))) return crypto.randomUUID()
+  if (members.length > 1 || request === undefined || isReversalRequest(request)) {
+    return createHash("sha256").update(payload).digest("base64url")
+  }
+  return `${userToken}.${encodeToken(request.purchaseId)}.${contentFingerprint(request).toString(36)}`
+}
+
+/** The purchases and reversals of one partition that wait at an edge, in the order in which they came. */
 export class PublishLane {
   private readonly partition: number
   private readonly queue: Array<WaitingPurchase> = []
@@ -64,32 +81,21 @@ export class PublishLane {
   }
 
   /**
-   * Removes the purchases of the next message from the lane. Together they fit into `bytesMax` bytes, unless the first
-   * purchase alone is larger. The message id depends on the content alone, so the broker drops the same message if it
-   * comes again. The id of a message with one purchase is made of the user, the purchase id and the fingerprint of the
-   * content. The id of a message with several purchases is a digest of its payload. If every copy has to be stored, the
-   * message gets a random id.
+   * Removes the purchases and reversals of the next message from the lane. Together they fit into `bytesMax` bytes,
+   * unless the first alone is larger.
    */
   takeGroup(bytesMax: number): PublishGroup {
     const { members, payload } = this.takeNext(bytesMax)
     const only = members.length === 1 ? members[0] : undefined
     const subject = only === undefined ? groupSubject(this.partition) : purchaseSubject(this.partition, only.userToken)
-    if (members.some(({ call }) => call.storeEveryCopy)) {
-      return { members, subject, messageId: crypto.randomUUID(), payload }
-    }
-    if (only === undefined) {
-      return { members, subject, messageId: createHash("sha256").update(payload).digest("base64url"), payload }
-    }
-    const { purchaseId } = only.purchase
-    const messageId = `${only.userToken}.${encodeToken(purchaseId)}.${contentFingerprint(only.purchase).toString(36)}`
-    return { members, subject, messageId, payload }
+    return { members, subject, messageId: messageIdOf(members, payload), payload }
   }
 
   private takeNext(bytesMax: number): Pick<PublishGroup, "members" | "payload"> {
     const texts: Array<string> = []
     let bytes = frameBytes
-    for (const { purchase } of this.queue) {
-      const text = encodePurchaseText(purchase)
+    for (const { request } of this.queue) {
+      const text = encodeRequestText(request)
       bytes += (text.length + 1) * unitBytesMax
       if (texts.length > 0 && (bytes > bytesMax || texts.length === messagePurchasesMax)) break
       texts.push(text)

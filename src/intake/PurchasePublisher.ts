@@ -1,5 +1,6 @@
 import { Context, Deferred, Effect, Exit, Layer } from "effect"
 import { BrokerUnavailable } from "../protocol/BrokerError.ts"
+import type { EntryRequest } from "../account/Entry.ts"
 import type { Cents } from "../account/Money.ts"
 import type { Purchase } from "../account/Purchase.ts"
 import { Topology } from "../nats/Topology.ts"
@@ -61,11 +62,11 @@ export class PurchasePublisher extends Context.Service<
   PurchasePublisher,
   {
     /**
-     * Stores purchases, and returns a result for each, in their order. With `storeEveryCopy` the broker stores a
-     * purchase even if it has stored the same purchase before.
+     * Stores purchases and reversals, and returns a result for each, in their order. With `storeEveryCopy` the broker
+     * stores a purchase even if it has stored the same purchase before. It stores every copy of a reversal.
      */
     readonly publish: (
-      purchases: ReadonlyArray<Purchase>,
+      purchases: ReadonlyArray<EntryRequest>,
       options?: { readonly storeEveryCopy: boolean }
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
     /**
@@ -77,10 +78,10 @@ export class PurchasePublisher extends Context.Service<
       otherwise: (published: Published) => Effect.Effect<A, E, R>
     ) => Effect.Effect<AppliedByNotice | A, PublishFailure | E, R>
     /**
-     * Waits for room for purchases of a body of lines, in the order of the calls. Succeeds when the purchases have
-     * room. The `results` of the answer wait until the purchases are stored or failed.
+     * Waits for room for purchases and reversals of a body of lines, in the order of the calls. Succeeds when they have
+     * room. The `results` of the answer wait until all of them are stored or failed.
      */
-    readonly submit: (purchases: ReadonlyArray<Purchase>) => Effect.Effect<Submitted>
+    readonly submit: (purchases: ReadonlyArray<EntryRequest>) => Effect.Effect<Submitted>
     /** Returns how many purchases wait to be stored. */
     readonly waiting: () => number
   }

@@ -40,11 +40,11 @@ export class WaitingPurchases {
   add(call: PublishCall, notice?: NoticeListener): ReadonlySet<PublishLane> {
     this.held += call.purchases.length
     const touched = new Set<PublishLane>()
-    for (const [index, purchase] of call.purchases.entries()) {
-      const userToken = encodeToken(purchase.userId)
+    for (const [index, request] of call.purchases.entries()) {
+      const userToken = encodeToken(request.userId)
       const lane = this.laneOf(userToken)
       touched.add(lane)
-      lane.push({ userToken, purchase, call, index, notice })
+      lane.push({ userToken, request, call, index, notice })
     }
     return touched
   }

@@ -1,6 +1,7 @@
 import { Exit, Schema } from "effect"
 import { failureOf } from "../runtime/ExitFailure.ts"
 import { jsonText } from "./JsonText.ts"
+import { type EntryRequest, isReversalRequest } from "../account/Entry.ts"
 import { Purchase, readPurchase } from "../account/Purchase.ts"
 import { isReversal, readReversal, Reversal } from "../account/Reversal.ts"
 
@@ -50,6 +51,10 @@ export const encodePurchaseText = (purchase: Purchase): string =>
 /** Writes one reversal as JSON, for {@link encodePurchases}. */
 export const encodeReversalText = ({ reversalId, userId, purchaseId, quantity, reason }: Reversal): string =>
   JSON.stringify({ reversalId, userId, purchaseId, quantity, reason })
+
+/** Writes one purchase or reversal as JSON, for {@link encodePurchases}. */
+export const encodeRequestText = (request: EntryRequest): string =>
+  isReversalRequest(request) ? encodeReversalText(request) : encodePurchaseText(request)
 
 /** Writes the payload of a message from the JSON texts of its purchases and reversals. */
 export const encodePurchases = (texts: ReadonlyArray<string>): string =>

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { isReversal } from "../account/Reversal.ts"
 import type { Unreadable } from "./PurchaseMessage.ts"
 
 /**
@@ -27,3 +28,12 @@ export const encodeRejection = (rejection: Rejection): string => JSON.stringify(
 
 /** Decodes a rejected record. Throws a SchemaError if the text is not one. */
 export const decodeRejection: (text: string) => Rejection = Schema.decodeUnknownSync(RejectionRecord)
+
+/** Returns whether a rejected record has the payload of a reversal, and not of a purchase. */
+export const isOfReversal = ({ payload, encoding }: Rejection): boolean => {
+  try {
+    return isReversal(JSON.parse(encoding === "text" ? payload : Buffer.from(payload, "base64").toString("utf8")))
+  } catch {
+    return false
+  }
+}

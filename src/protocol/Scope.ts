@@ -1,6 +1,6 @@
 /** Each scope, with the requests that a caller may send if its token has the scope. */
 export const scopes = {
-  "purchases:write": "Store purchases.",
+  "purchases:write": "Store purchases and reversals.",
   "users:read": "Read totals, histories, receipts and spending of users.",
   "feed:read": "Follow purchases as they are applied.",
   "rejected:read": "Read rejected records.",

@@ -58,6 +58,7 @@ describe("a purchase", () => {
       total: "1999999.98",
       currency: "USD",
       purchaseCount: 1,
+      reversalCount: 0,
       known: true
     })
     expect(await taken(client.history("ann@x.org"))).toMatchObject([{ purchaseId: "p1", total: "1999999.98" }])

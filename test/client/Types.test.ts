@@ -33,6 +33,7 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof Served.AppliedPurchase, Client.AppliedPurchase>,
   true satisfies Agrees<typeof Served.HistoryEntry, Client.HistoryEntry>,
   true satisfies Agrees<typeof Served.PurchaseReceipt, Client.PurchaseReceipt>,
+  true satisfies Agrees<typeof Served.ReversalReceipt, Client.ReversalReceipt>,
   true satisfies Agrees<typeof ServedRejected.RejectedListed, Client.RejectedListed>,
   true satisfies Agrees<typeof ServedRejected.RejectedRecord, Client.RejectedRecord>,
   true satisfies Agrees<typeof ServedRules.RuleContent, Client.Rule>,
@@ -67,7 +68,13 @@ describe("the types of the client", () => {
   })
 
   it("the types of the client equal the types of the OpenAPI document", () => {
-    const account: Record<keyof Client.Account, 1> = { userId: 1, total: 1, currency: 1, purchaseCount: 1 }
+    const account: Record<keyof Client.Account, 1> = {
+      userId: 1,
+      total: 1,
+      currency: 1,
+      purchaseCount: 1,
+      reversalCount: 1
+    }
     const asked: Record<keyof Client.AskedAccount, 1> = { ...account, known: 1 }
     const members = Object.keys(asked).toSorted()
     const total: Record<keyof Client.AccountTotal, 1> = { ...asked, at: 1 }

@@ -107,7 +107,7 @@ describe("when the broker is back", () => {
     await ready(200)
     await until("a read is answered", async () => (await service.get("/total/ann")).status === 200)
     expect((await service.get("/users/ann/total")).body).toBe(
-      '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"known":true}'
+      '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"reversalCount":0,"known":true}'
     )
     const again = await buy("during", { prefer: "wait=30" })
     expect({ status: again.status, idempotentReplayed: again.headers["idempotent-replayed"] }).toEqual({

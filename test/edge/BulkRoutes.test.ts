@@ -26,7 +26,9 @@ describe("GET /generate/{count}/{id}", () => {
 
     const cents = stored.reduce((sum, { valueCents, quantity }) => sum + valueCents * quantity, 0)
     const { body } = await service.get("/users/gen/total")
-    expect(body).toBe(`{"userId":"gen","total":${decimal(cents)},"currency":"USD","purchaseCount":1200,"known":true}`)
+    expect(body).toBe(
+      `{"userId":"gen","total":${decimal(cents)},"currency":"USD","purchaseCount":1200,"reversalCount":0,"known":true}`
+    )
   })
 
   it("GET /generate stores one purchase if it is asked for one", async () => {
@@ -74,7 +76,7 @@ describe("GET /duplicate/{count}/{id}", () => {
     }
     expect(await storedOf("dup")).toEqual(Array.from({ length: 1_200 }, () => copy))
     expect((await service.get("/users/dup/total")).body).toBe(
-      '{"userId":"dup","total":100.00,"currency":"USD","purchaseCount":1,"known":true}'
+      '{"userId":"dup","total":100.00,"currency":"USD","purchaseCount":1,"reversalCount":0,"known":true}'
     )
     const receipt = await service.get("/users/dup/purchases/the-one")
     expect(receipt.body).toContain('"repeatsDropped":1199,"conflictsRejected":0')

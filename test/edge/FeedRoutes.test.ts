@@ -34,6 +34,7 @@ describe("the feed of a user", () => {
         total: purchase.runningTotal,
         currency,
         purchaseCount: index + 1,
+        reversalCount: 0,
         appliedAt: expect.stringMatching(/^20.*Z$/)
       }))
     )

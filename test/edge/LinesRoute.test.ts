@@ -94,7 +94,7 @@ describe("POST /purchases with lines", () => {
       ""
     ])
     expect((await service.get("/users/waits/total")).body).toBe(
-      '{"userId":"waits","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'
+      '{"userId":"waits","total":50.00,"currency":"USD","purchaseCount":2,"reversalCount":0,"known":true}'
     )
   })
 

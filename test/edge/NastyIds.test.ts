@@ -112,7 +112,9 @@ describe("an id", () => {
         expect((await service.post(purchaseText({ userId: buyer, purchaseId }))).status).toBe(202)
       }
       const { body } = await service.get(`/users/${encodeURIComponent(userId)}/total`)
-      expect(body).toBe(`{"userId":"${userId}","total":25.00,"currency":"USD","purchaseCount":1,"known":true}`)
+      expect(body).toBe(
+        `{"userId":"${userId}","total":25.00,"currency":"USD","purchaseCount":1,"reversalCount":0,"known":true}`
+      )
     }
   )
 

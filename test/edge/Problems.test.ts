@@ -148,6 +148,8 @@ describe("GET /, /livez and /readyz", () => {
       service: "purchase-ledger",
       routes: [
         "POST /purchases",
+        "POST /users/{id}/purchases/{purchaseId}/reversals",
+        "GET /users/{id}/reversals/{reversalId}",
         "GET /users/{id}/total?at=",
         "GET /users/{id}/purchases?limit=&cursor=",
         "GET /users/{id}/purchases/{purchaseId}",

@@ -168,7 +168,7 @@ describe("the same purchase again", () => {
     // The running total is that after this purchase, and not the newest total.
     expect(await service.post(text, wait)).toEqual(applied("again", "p1", "25.00", replayed))
     expect((await service.get("/users/again/total")).body).toBe(
-      '{"userId":"again","total":50.00,"currency":"USD","purchaseCount":2,"known":true}'
+      '{"userId":"again","total":50.00,"currency":"USD","purchaseCount":2,"reversalCount":0,"known":true}'
     )
   })
 

@@ -14,6 +14,7 @@ const samples: Readonly<Record<string, string>> = {
   id: "ann",
   userId: "ann",
   purchaseId: "order-1",
+  reversalId: "return-1",
   ruleId: "cheap",
   letter: "7",
   inputSequence: "1",

@@ -19,7 +19,7 @@ const receiptOf = (repeats: number, conflicts: number) => ({
   status: 200,
   body: expect.stringMatching(
     new RegExp(
-      `^\\{"number":1,${appliedBody.slice(1, -1)},"inputSequence":1,"ledgerSequence":[0-9]+,"repeatsDropped":${repeats},"conflictsRejected":${conflicts}\\}$`
+      `^\\{"number":1,${appliedBody.slice(1, -1)},"inputSequence":1,"ledgerSequence":[0-9]+,"repeatsDropped":${repeats},"conflictsRejected":${conflicts},"reversed":0,"left":2,"reversals":\\[\\]\\}$`
     )
   )
 })

@@ -61,14 +61,14 @@ describe("GET /users/{id}/spending", () => {
       "/users/berliner/spending?by=day&from=2026-03-28T00:00:00%2B01:00&to=2026-04-01T00:00:00%2B02:00&timeZone=Europe/Berlin"
     const answer = await service.get(path)
     const window = (from: string, to: string, count: number) =>
-      `{"from":"2026-${from}","to":"2026-${to}","total":${count}.00,"purchaseCount":${count}}`
+      `{"from":"2026-${from}","to":"2026-${to}","total":${count}.00,"purchaseCount":${count},"reversalCount":0}`
     const windows = [
       window("03-28T00:00:00+01:00", "03-29T00:00:00+01:00", 1),
       window("03-29T00:00:00+01:00", "03-30T00:00:00+02:00", 2),
       window("03-30T00:00:00+02:00", "03-31T00:00:00+02:00", 1),
       window("03-31T00:00:00+02:00", "04-01T00:00:00+02:00", 1)
     ]
-    const expected = `{"userId":"berliner","by":"day","timeZone":"Europe/Berlin","from":"2026-03-28T00:00:00+01:00","to":"2026-04-01T00:00:00+02:00","currency":"USD","total":5.00,"purchaseCount":5,"windows":[${windows.join(",")}]}`
+    const expected = `{"userId":"berliner","by":"day","timeZone":"Europe/Berlin","from":"2026-03-28T00:00:00+01:00","to":"2026-04-01T00:00:00+02:00","currency":"USD","total":5.00,"purchaseCount":5,"reversalCount":0,"windows":[${windows.join(",")}]}`
     const range = `${Date.parse("2026-03-27T23:00:00Z")}.${Date.parse("2026-03-31T22:00:00Z")}`
     const etag = `"${revision}.day.${range}.Europe/Berlin"`
     expect(answer).toEqual(answered(200, expected, { "cache-control": "private, no-cache", etag }))
@@ -178,7 +178,7 @@ describe("GET /users/{id}/total?at=", () => {
       expect(await service.get(`/users/past/total?at=${at}`)).toEqual(
         answered(
           200,
-          `{"userId":"past","total":${count}.00,"currency":"USD","purchaseCount":${count},"known":true,"at":"${at}"}`,
+          `{"userId":"past","total":${count}.00,"currency":"USD","purchaseCount":${count},"reversalCount":0,"known":true,"at":"${at}"}`,
           {
             "cache-control": "private, no-cache",
             etag: `"${revision}.${Date.parse(at)}"`

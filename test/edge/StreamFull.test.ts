@@ -41,7 +41,9 @@ describe("a broker that takes no more", () => {
     const counted = (await inputMessages(service.client))
       .flatMap(({ purchases }) => purchases)
       .filter(({ userId }) => userId === "filler")
-    expect(body).toContain(`"purchaseCount":${new Set(counted.map(({ purchaseId }) => purchaseId)).size},"known":true}`)
+    expect(body).toContain(
+      `"purchaseCount":${new Set(counted.map(({ purchaseId }) => purchaseId)).size},"reversalCount":0,"known":true}`
+    )
   })
 
   it("the edge reports that nothing is stored if a broker answers and takes no more messages", async () => {

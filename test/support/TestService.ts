@@ -38,12 +38,15 @@ const titles: Record<string, readonly [number, string]> = {
   "method-not-allowed": [405, "The method is not allowed here"],
   "not-acceptable": [406, "No acceptable form of the answer"],
   "already-replayed": [409, "The record was replayed with another content"],
+  "not-replayable": [409, "The record cannot be replayed"],
+  "conflicting-reversal": [409, "This id was used for another reversal"],
   "rules-full": [409, "There is no room for a further rule"],
   "precondition-failed": [412, "The precondition does not hold"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
   "refused-by-rules": [422, "The rules refuse this value"],
   "conflicting-purchase": [422, "This id was used for another purchase"],
+  "more-than-left": [422, "The purchase has too few pieces left"],
   "too-many-requests": [429, "The caller asks for too much at once"],
   unavailable: [503, "The service is not available now"],
   "account-unreadable": [503, "The records of this account cannot be read"],
@@ -71,6 +74,12 @@ export const refusal = (
     headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
     body: JSON.stringify({ type: `urn:purchase-ledger:problem:${kind}`, title, status, detail, instance })
   }
+}
+
+/** The whole answer of a reversal of more pieces than are left. */
+export const moreThanLeft = (detail: string, instance: string, left: number): Seen => {
+  const answer = refusal("more-than-left", detail, instance)
+  return { ...answer, body: `${answer.body.slice(0, -1)},"left":${left}}` }
 }
 
 /** The JSON text of a purchase: 2 lamps at 12.50 for ann. Members with `undefined` are left out. */

@@ -70,6 +70,14 @@ export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>,
 export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
+/** Reads the receipt of a reversal. The reply has no receipt if the account has not applied the reversal. */
+export const readReversalReceipt = (userId: string, reversalId: string, consistency: AskedConsistency) =>
+  read<"receipt">({ kind: "receipt", userId, reversalId }, consistency)
+
+/** Asks for an outcome. Returns `undefined` if no answer comes in time. */
+const replyWithin = (question: Extract<Question, { readonly kind: "outcome" }>, waitMilliseconds: number) =>
+  ask<"outcome">(question, { consistency: "committed", waitMilliseconds }).pipe(Effect.orElseSucceed(() => undefined))
+
 /**
  * Asks for the outcome of a purchase that is stored at a sequence of the input log. Returns the entry that the account
  * has under the id of the purchase, or `undefined` if no answer comes in time. The purchase stays stored in either
@@ -82,8 +90,20 @@ export const outcomeWithin = (
 ): Effect.Effect<LedgerEntry | undefined, never, QueryClient> => {
   const { userId, purchaseId } = purchase
   const question = { kind: "outcome", userId, purchaseId, inputSequence } as const
-  return ask<"outcome">(question, { consistency: "committed", waitMilliseconds }).pipe(
-    Effect.map(({ entry }) => entry),
-    Effect.orElseSucceed(() => undefined)
-  )
+  return Effect.map(replyWithin(question, waitMilliseconds), (reply) => reply?.entry)
+}
+
+/**
+ * Asks for the outcome of a reversal that is stored at a sequence of the input log. Returns the entry that the account
+ * has under the id of the reversal. Returns `refused` if the account has none, and `undefined` if no answer comes in
+ * time.
+ */
+export const reversalOutcomeWithin = (
+  reversal: { readonly userId: string; readonly reversalId: string },
+  inputSequence: number,
+  waitMilliseconds: number
+): Effect.Effect<LedgerEntry | "refused" | undefined, never, QueryClient> => {
+  const { userId, reversalId } = reversal
+  const question = { kind: "outcome", userId, reversalId, inputSequence } as const
+  return Effect.map(replyWithin(question, waitMilliseconds), (reply) => reply && (reply.entry ?? "refused"))
 }

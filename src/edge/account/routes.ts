@@ -18,7 +18,9 @@ import {
 } from "./AccountReads.ts"
 import {
   Count,
+  countsBody,
   Currency,
+  emptyAccount,
   entryBody,
   HistoryEntry,
   Instant,
@@ -37,25 +39,25 @@ const accountMembers = {
   total: Amount,
   currency: Currency,
   purchaseCount: Count,
+  reversalCount: Count,
   known: Schema.Boolean.annotateKey({ description: "Whether a purchase of this user was ever applied." })
 }
 
 interface ShownAccount {
   readonly total: bigint
+  /** The number of entries. Purchases and reversals count. */
   readonly count: number
   readonly reversals: number
 }
 
 /** Writes the members that describe an account. `revision` is 0 before the first purchase of the account. */
-const accountBody = (userId: string, { total, count, reversals }: ShownAccount, revision: number) => ({
+const accountBody = (userId: string, { total, ...counts }: ShownAccount, revision: number) => ({
   userId,
   total: exactAmount(total),
   currency,
-  purchaseCount: count - reversals,
+  ...countsBody(counts),
   known: revision > 0
 })
-
-const nothing = { total: 0n, count: 0, reversals: 0 }
 
 const totalRoute = route({
   method: "GET",
@@ -70,7 +72,7 @@ const totalRoute = route({
     at: optional(
       momentField("at"),
       undefined,
-      "Asks for the total at this time: after the last purchase that the broker had stored (`storedAt`) at or before it."
+      "Asks for the total at this time: after the last purchase or reversal that the broker had stored (`storedAt`) at or before it."
     ),
     consistency: consistencyParameter
   },
@@ -90,7 +92,7 @@ const totalRoute = route({
       // Times are whole milliseconds, so the totals just before `at + 1` include the purchases stored at `at`.
       const { revision, totals } = yield* readTotalsBefore(userId, [at + 1], consistency)
       return tagged(known, `${revision}.${at}`, () => ({
-        ...accountBody(userId, totals[0] ?? nothing, revision),
+        ...accountBody(userId, totals[0] ?? emptyAccount, revision),
         at: instant(at)
       }))
     }
@@ -112,7 +114,7 @@ const historyRoute = route({
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, pageLimitMax),
       limitDefault,
-      "The most purchases on the page; long texts make it shorter."
+      "The most entries on the page; long texts make it shorter."
     ),
     cursor: optional(
       userCursorField,
@@ -124,7 +126,7 @@ const historyRoute = route({
   headers: { "if-none-match": knownTags },
   answers: {
     200: jsonAnswer(
-      "A page. Each purchase is on one page, even if others come between two requests.",
+      "A page. `purchases` has the reversals in their places. Each entry is on one page, even if others come between two requests.",
       Schema.Struct({
         ...accountMembers,
         purchases: Schema.Array(HistoryEntry),
@@ -161,7 +163,7 @@ const receiptRoute = route({
   path: "/users/{id}/purchases/{purchaseId}",
   name: "readReceipt",
   group: "Users",
-  summary: "The receipt of a purchase",
+  summary: "The receipt of a purchase, with its reversals",
   stores: false,
   scope: "users:read",
   parameters: { id: askedUserIdField, purchaseId: askedPurchaseIdField },
@@ -176,7 +178,7 @@ const receiptRoute = route({
       const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists the rejected records.`
       return yield* Effect.fail(problem("not-found", detail))
     }
-    const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}`
+    const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}.${found.reversed}`
     return tagged(known, tag, () => receiptBody(userId, found))
   })
 })

@@ -19,7 +19,7 @@ import { field, momentField, askedUserIdField, wordField } from "../contract/Fie
 import { problem } from "../contract/Problem.ts"
 import { referenceTo } from "../contract/Reference.ts"
 import { consistencyParameter, readProblems, readTotalsBefore } from "./AccountReads.ts"
-import { Count, Currency, Instant, instant } from "../contract/AnswerBodies.ts"
+import { Count, countsBody, Currency, emptyAccount, Instant, instant } from "../contract/AnswerBodies.ts"
 import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
@@ -42,7 +42,7 @@ const timeZoneField = field(
   )
 )
 
-const spent = { total: Amount, purchaseCount: Count }
+const spent = { total: Amount, purchaseCount: Count, reversalCount: Count }
 
 const Spending = Schema.Struct({
   userId: Schema.String,
@@ -65,7 +65,7 @@ const Spending = Schema.Struct({
 }).annotate({
   identifier: "Spending",
   description:
-    "The spending of a user in windows of time. total and purchaseCount are the sums of the windows of this answer."
+    "The spending of a user in windows of time. total, purchaseCount and reversalCount are the sums of the windows of this answer. The total of a window is negative if its reversals take back more than its purchases cost."
 })
 
 /**
@@ -83,7 +83,7 @@ const spendingRoute = route({
   name: "readSpending",
   group: "Users",
   summary: "The spending of a user in each hour, day or month, exact and current",
-  description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). Windows follow the clock and calendar of the time zone: a day on which the clock changes has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
+  description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). A reversal belongs to its own window, and counts there as a negative amount. Windows follow the clock and calendar of the time zone: a day on which the clock changes has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
   stores: false,
   scope: "users:read",
   parameters: { id: askedUserIdField },
@@ -125,11 +125,13 @@ const spendingRoute = route({
     const moments = [range.from, ...windows.map(({ to }) => to)]
     const { revision, totals } = yield* readTotalsBefore(userId, moments, consistency)
 
-    const purchasesBefore = (at: number) => (totals[at]?.count ?? 0) - (totals[at]?.reversals ?? 0)
-    const spentBetween = (first: number, last: number) => ({
-      total: exactAmount((totals[last]?.total ?? 0n) - (totals[first]?.total ?? 0n)),
-      purchaseCount: purchasesBefore(last) - purchasesBefore(first)
-    })
+    const spentBetween = (first: number, last: number) => {
+      const [before = emptyAccount, after = emptyAccount] = [totals[first], totals[last]]
+      return {
+        total: exactAmount(after.total - before.total),
+        ...countsBody({ count: after.count - before.count, reversals: after.reversals - before.reversals })
+      }
+    }
     const shown = ({ from, to }: Window) => ({ from: clockTime(from, timeZone), to: clockTime(to, timeZone) })
     const rest = new URLSearchParams({ by, from: instant(end), to: instant(range.to), timeZone })
     const next =

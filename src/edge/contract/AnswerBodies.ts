@@ -1,10 +1,13 @@
 import { Schema } from "effect"
 import type { StoredRevision } from "../../account/Account.ts"
+import { entryTotal, reversalIdOf } from "../../account/Entry.ts"
 import { currency, quantityMax } from "../../account/Money.ts"
 import { purchaseTotal } from "../../account/Purchase.ts"
-import type { LedgerEntry, Receipt } from "../../protocol/Query.ts"
+import type { Reversal } from "../../account/Reversal.ts"
+import type { Repeats } from "../../account/Revision.ts"
+import { type LedgerEntry, type Receipt, receiptReversalsMax } from "../../protocol/Query.ts"
 import { entriesOf } from "../../protocol/LedgerEntries.ts"
-import { exactAmount } from "../../protocol/ExactJson.ts"
+import { exactAmount, type RawJson } from "../../protocol/ExactJson.ts"
 import { Amount } from "./Amount.ts"
 
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -30,13 +33,31 @@ export const StoredPurchase = Schema.Struct({ ...contentMembers, status: Schema.
   identifier: "StoredPurchase"
 })
 
-/** A purchase on a page of history. */
+const ReversalKind = Schema.Literal("reversal")
+const ReversalAmount = Amount.annotateKey({
+  description: "The change of the total by the reversal: value times quantity, as a negative amount."
+})
+
+/**
+ * A purchase or a reversal on a page of history. A generated client has one type for the items of a list, so the
+ * document has one type for both.
+ */
 export const HistoryEntry = Schema.Struct({
-  number: Count.annotateKey({ description: "The account numbers its purchases 1, 2, 3, … as it applies them." }),
+  number: Count.annotateKey({
+    description: "The account numbers its purchases and reversals 1, 2, 3, … as it applies them."
+  }),
   ...contentMembers,
   runningTotal: Amount,
-  storedAt: Instant
-}).annotate({ identifier: "HistoryEntry" })
+  storedAt: Instant,
+  kind: Schema.optionalKey(ReversalKind),
+  reversalId: Schema.optionalKey(Schema.String),
+  amount: Schema.optionalKey(Amount),
+  reason: Schema.optionalKey(Schema.String)
+}).annotate({
+  identifier: "HistoryEntry",
+  description:
+    "A purchase, or a reversal of an earlier purchase. Only a reversal has `kind`, `reversalId`, `amount` and `reason`. It has the content of its purchase, and `quantity` is the number of pieces that it takes back. `amount` is negative, and `total` is the same amount."
+})
 
 const appliedMembers = {
   ...contentMembers,
@@ -60,9 +81,7 @@ export const PostedPurchase = Schema.Struct({
   description: "A purchase that was posted. An applied one has `runningTotal` and `currency`."
 })
 
-export const PurchaseReceipt = Schema.Struct({
-  number: Count,
-  ...appliedMembers,
+const receiptMembers = {
   storedAt: Instant,
   appliedAt: Instant,
   inputSequence: Count,
@@ -71,9 +90,71 @@ export const PurchaseReceipt = Schema.Struct({
   }),
   repeatsDropped: Count.annotateKey({ description: "How often it came again, past the broker's duplicate window." }),
   conflictsRejected: Count.annotateKey({ description: "How often its id came with another content." })
+}
+/** A number of pieces that may be 0. */
+const Pieces = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: quantityMax }))
+
+/** A reversal in the receipt of its purchase. */
+export const ReceiptReversal = Schema.Struct({
+  reversalId: Schema.String,
+  quantity: Quantity,
+  amount: ReversalAmount,
+  reason: Schema.String,
+  storedAt: Instant
+}).annotate({ identifier: "ReceiptReversal" })
+
+export const PurchaseReceipt = Schema.Struct({
+  number: Count,
+  ...appliedMembers,
+  ...receiptMembers,
+  reversed: Pieces.annotateKey({ description: "The number of pieces that were taken back." }),
+  left: Pieces.annotateKey({ description: "The number of pieces that were not taken back." }),
+  reversals: Schema.Array(ReceiptReversal).annotateKey({
+    description: `The reversals of the purchase, newest first, at most ${receiptReversalsMax}.`
+  })
 }).annotate({ identifier: "PurchaseReceipt" })
 
-type Content = Pick<LedgerEntry, "purchaseId" | "productName" | "productType" | "valueCents" | "quantity">
+const reversalMembers = {
+  kind: ReversalKind,
+  reversalId: Schema.String,
+  purchaseId: Schema.String,
+  userId: Schema.String,
+  productName: Schema.String,
+  productType: Schema.String,
+  value: Amount
+}
+
+/** The answer to a posted reversal. */
+export const PostedReversal = Schema.Struct({
+  ...reversalMembers,
+  quantity: Schema.optionalKey(Quantity),
+  amount: Schema.optionalKey(Amount),
+  reason: Schema.String,
+  status: Schema.Literals(["stored", "applied"]),
+  runningTotal: Schema.optionalKey(Amount),
+  currency: Schema.optionalKey(Currency),
+  number: Schema.optionalKey(Count),
+  storedAt: Schema.optionalKey(Instant),
+  ledgerSequence: Schema.optionalKey(Count)
+}).annotate({
+  identifier: "PostedReversal",
+  description:
+    "A reversal that was posted. A stored one of all pieces that are left has no `quantity` and no `amount`. An applied one has all members."
+})
+
+export const ReversalReceipt = Schema.Struct({
+  number: Count,
+  ...reversalMembers,
+  quantity: Quantity,
+  amount: ReversalAmount,
+  reason: Schema.String,
+  status: Schema.Literal("applied"),
+  runningTotal: Amount,
+  currency: Currency,
+  ...receiptMembers
+}).annotate({ identifier: "ReversalReceipt" })
+
+type Content = Pick<LedgerEntry, "purchaseId" | "productName" | "productType" | "valueCents" | "quantity" | "reversal">
 
 /** Writes milliseconds since 1970 as a time of ISO 8601 in UTC. */
 export const instant = (milliseconds: number): string => new Date(milliseconds).toISOString()
@@ -85,7 +166,7 @@ export const purchaseBody = (userId: string, content: Content): typeof PurchaseC
   productType: content.productType,
   value: exactAmount(content.valueCents),
   quantity: content.quantity,
-  total: exactAmount(purchaseTotal(content))
+  total: exactAmount(entryTotal(content))
 })
 
 export const storedBody = (userId: string, content: Content): typeof StoredPurchase.Type => ({
@@ -93,12 +174,18 @@ export const storedBody = (userId: string, content: Content): typeof StoredPurch
   status: "stored"
 })
 
-export const entryBody = (userId: string, entry: LedgerEntry): typeof HistoryEntry.Type => ({
-  number: entry.number,
-  ...purchaseBody(userId, entry),
-  runningTotal: exactAmount(entry.totalAfter),
-  storedAt: instant(entry.storedAt)
-})
+export const entryBody = (userId: string, entry: LedgerEntry): typeof HistoryEntry.Type => {
+  const { reversal } = entry
+  const body = {
+    number: entry.number,
+    ...purchaseBody(userId, entry),
+    runningTotal: exactAmount(entry.totalAfter),
+    storedAt: instant(entry.storedAt)
+  }
+  if (reversal === undefined) return body
+  const { reversalId, reason } = reversal
+  return { ...body, kind: "reversal", reversalId, amount: exactAmount(entryTotal(entry)), reason }
+}
 
 /** Writes the body of the answer to a post whose purchase is applied. Every repeat gets the same body. */
 export const appliedBody = (
@@ -111,30 +198,138 @@ export const appliedBody = (
   currency
 })
 
+const receiptBodyMembers = ({ entry, appliedAt, repeats, conflicts }: Receipt) => ({
+  storedAt: instant(entry.storedAt),
+  appliedAt: instant(appliedAt),
+  inputSequence: entry.inputSequence,
+  ledgerSequence: entry.ledgerSequence,
+  repeatsDropped: repeats,
+  conflictsRejected: conflicts
+})
+
+/** An entry that is a reversal. */
+export type ReversalEntry = LedgerEntry & Required<Pick<LedgerEntry, "reversal">>
+
+/** Returns whether an entry is a reversal, and not a purchase. */
+export const isReversalEntry = (entry: LedgerEntry): entry is ReversalEntry => entry.reversal !== undefined
+
 export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseReceipt.Type => ({
   number: receipt.entry.number,
   ...appliedBody(userId, receipt.entry),
-  storedAt: instant(receipt.entry.storedAt),
-  appliedAt: instant(receipt.appliedAt),
-  inputSequence: receipt.entry.inputSequence,
-  ledgerSequence: receipt.entry.ledgerSequence,
-  repeatsDropped: receipt.repeats,
-  conflictsRejected: receipt.conflicts
+  ...receiptBodyMembers(receipt),
+  reversed: receipt.reversed,
+  left: receipt.entry.quantity - receipt.reversed,
+  reversals: receipt.reversals.filter(isReversalEntry).map((entry) => ({
+    reversalId: entry.reversal.reversalId,
+    quantity: entry.quantity,
+    amount: exactAmount(entryTotal(entry)),
+    reason: entry.reversal.reason,
+    storedAt: instant(entry.storedAt)
+  }))
 })
 
-/** Writes a revision of an account as the data of an event of a feed. The oldest purchase comes first. */
-export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number) => ({
+/** Writes the body of the answer to a posted reversal that is applied. Every repeat gets the same body. */
+export const appliedReversalBody = (userId: string, entry: ReversalEntry) => ({
+  kind: "reversal" as const,
+  reversalId: entry.reversal.reversalId,
+  purchaseId: entry.purchaseId,
   userId,
-  purchases: entriesOf(stored)
-    .toReversed()
-    .map((entry) => entryBody(userId, entry)),
-  repeats: Array.from(stored.revision.repeats, ([purchaseId, { repeats, conflicts }]) => ({
-    purchaseId,
-    repeatsDropped: repeats,
-    conflictsRejected: conflicts
-  })),
-  total: exactAmount(stored.revision.total),
+  productName: entry.productName,
+  productType: entry.productType,
+  value: exactAmount(entry.valueCents),
+  quantity: entry.quantity,
+  amount: exactAmount(entryTotal(entry)),
+  reason: entry.reversal.reason,
+  status: "applied" as const,
+  runningTotal: exactAmount(entry.totalAfter),
   currency,
-  purchaseCount: stored.revision.count - stored.revision.reversals,
-  appliedAt: instant(appliedAt)
+  number: entry.number,
+  storedAt: instant(entry.storedAt),
+  ledgerSequence: entry.ledgerSequence
 })
+
+/** Writes the body of the answer to a posted reversal that is stored. `purchase` is the purchase that it reverses. */
+export const storedReversalBody = (
+  { userId, reversalId, quantity, reason }: Reversal,
+  purchase: LedgerEntry
+): typeof PostedReversal.Type => ({
+  kind: "reversal",
+  reversalId,
+  purchaseId: purchase.purchaseId,
+  userId,
+  productName: purchase.productName,
+  productType: purchase.productType,
+  value: exactAmount(purchase.valueCents),
+  ...(quantity === undefined ? {} : { quantity, amount: exactAmount(-purchaseTotal({ ...purchase, quantity })) }),
+  reason,
+  status: "stored"
+})
+
+export const reversalReceiptBody = (
+  userId: string,
+  entry: ReversalEntry,
+  receipt: Receipt
+): typeof ReversalReceipt.Type => ({ ...appliedReversalBody(userId, entry), ...receiptBodyMembers(receipt) })
+
+/** The total and the counts of an account without entries. */
+export const emptyAccount = { total: 0n, count: 0, reversals: 0 }
+
+/** Returns the numbers of an account as answers have them. `count` is the number of all entries. */
+export const countsBody = ({ count, reversals }: { readonly count: number; readonly reversals: number }) => ({
+  purchaseCount: count - reversals,
+  reversalCount: reversals
+})
+
+const repeatsBody = ({ repeats, conflicts }: Repeats) => ({ repeatsDropped: repeats, conflictsRejected: conflicts })
+
+interface PurchaseRepeats extends ReturnType<typeof repeatsBody> {
+  readonly purchaseId: string
+}
+interface ReversalRepeats extends ReturnType<typeof repeatsBody> {
+  readonly reversalId: string
+}
+
+/** The data of an event of a feed: the effect of one commit on one account. */
+interface RevisionBody {
+  readonly userId: string
+  readonly purchases: ReadonlyArray<typeof HistoryEntry.Type>
+  readonly repeats: ReadonlyArray<PurchaseRepeats>
+  readonly reversals?: ReadonlyArray<typeof HistoryEntry.Type>
+  readonly reversalRepeats?: ReadonlyArray<ReversalRepeats>
+  readonly total: RawJson
+  readonly currency: typeof currency
+  readonly purchaseCount: number
+  readonly reversalCount: number
+  readonly appliedAt: string
+}
+
+/**
+ * Writes a revision of an account as the data of an event of a feed. The oldest entry comes first. The data has
+ * `reversals` and `reversalRepeats` only if the revision has a reversal, or counts a repeat of one.
+ */
+export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number): RevisionBody => {
+  const purchases: Array<typeof HistoryEntry.Type> = []
+  const reversals: Array<typeof HistoryEntry.Type> = []
+  for (const entry of entriesOf(stored).toReversed()) {
+    const list = isReversalEntry(entry) ? reversals : purchases
+    list.push(entryBody(userId, entry))
+  }
+  const repeats: Array<PurchaseRepeats> = []
+  const reversalRepeats: Array<ReversalRepeats> = []
+  for (const [setId, counts] of stored.revision.repeats) {
+    const reversalId = reversalIdOf(setId)
+    if (reversalId === undefined) repeats.push({ purchaseId: setId, ...repeatsBody(counts) })
+    else reversalRepeats.push({ reversalId, ...repeatsBody(counts) })
+  }
+  const hasReversals = reversals.length > 0 || reversalRepeats.length > 0
+  return {
+    userId,
+    purchases,
+    repeats,
+    ...(hasReversals ? { reversals, reversalRepeats } : {}),
+    total: exactAmount(stored.revision.total),
+    currency,
+    ...countsBody(stored.revision),
+    appliedAt: instant(appliedAt)
+  }
+}

@@ -6,6 +6,9 @@ import {
   productTextProblem,
   PurchaseId,
   purchaseIdProblem,
+  ReasonText,
+  reasonTextProblem,
+  ReversalId,
   UserId,
   userIdProblem
 } from "../../account/Identifier.ts"
@@ -92,6 +95,17 @@ export const purchaseIdField = textField(
   purchaseIdProblem
 )
 
+/** A reversal id has to be like a purchase id. Both may be the same text, because they are ids of different kinds. */
+export const reversalIdField = textField(
+  "reversalId",
+  ReversalId.annotate({
+    identifier: "ReversalId",
+    description:
+      "Names a reversal of its user; not `.` or `..`, without control and format characters, and without blanks around."
+  }),
+  purchaseIdProblem
+)
+
 /** A rule id has to be like a purchase id, and is one segment of a path as well. */
 export const ruleIdField = textField(
   "ruleId",
@@ -113,6 +127,7 @@ const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
 })
 export const askedUserIdField = askedFor(userIdField)
 export const askedPurchaseIdField = askedFor(purchaseIdField)
+export const askedReversalIdField = askedFor(reversalIdField)
 export const askedRuleIdField = askedFor(ruleIdField)
 
 const productText = ProductText.annotate({
@@ -120,6 +135,16 @@ const productText = ProductText.annotate({
   description: "Not blank, and without control and format characters; the joiners U+200C and U+200D are taken."
 })
 export const productTextField = (name: string) => textField(name, productText, productTextProblem)
+
+/** Reads the reason of a reversal. */
+export const reasonField = textField(
+  "reason",
+  ReasonText.annotate({
+    identifier: "Reason",
+    description: "Says why, for people. Not blank, and without control and format characters."
+  }),
+  reasonTextProblem
+)
 
 const wholeDigits = (text: string): number | undefined => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined)
 

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { quantityMax } from "../../account/Money.ts"
 import { visibleText } from "../../account/VisibleText.ts"
 
 /** Each kind of problem with its status and title. */
@@ -12,6 +13,8 @@ export const problemKinds = {
   "not-acceptable": [406, "No acceptable form of the answer"],
   "request-timeout": [408, "The request took too long to arrive"],
   "already-replayed": [409, "The record was replayed with another content"],
+  "not-replayable": [409, "The record cannot be replayed"],
+  "conflicting-reversal": [409, "This id was used for another reversal"],
   "rules-full": [409, "There is no room for a further rule"],
   "webhooks-full": [409, "There is no room for a further webhook"],
   "precondition-failed": [412, "The precondition does not hold"],
@@ -21,6 +24,7 @@ export const problemKinds = {
   "wrong-host": [421, "The host is not a name of this service"],
   "refused-by-rules": [422, "The rules refuse this value"],
   "conflicting-purchase": [422, "This id was used for another purchase"],
+  "more-than-left": [422, "The purchase has too few pieces left"],
   "headers-too-large": [431, "The headers are too large"],
   "too-many-requests": [429, "The caller asks for too much at once"],
   "internal-error": [500, "The server made a mistake"],
@@ -45,19 +49,22 @@ export class Problem<Kind extends ProblemKind = ProblemKind> {
   /** Says what was wrong, with which value, and what to do. Invisible characters are written as their code points. */
   readonly detail: string
   readonly headers: Readonly<Record<string, string>>
+  /** The pieces of the purchase that are left, in the problem of a reversal; `undefined` in other problems. */
+  readonly left: number | undefined
 
-  constructor(kind: Kind, detail: string, headers: Readonly<Record<string, string>>) {
+  constructor(kind: Kind, detail: string, headers: Readonly<Record<string, string>>, left?: number) {
     const [status, title] = problemKinds[kind]
     this.status = status
     this.kind = kind
     this.title = title
     this.detail = visibleText(detail)
     this.headers = headers
+    this.left = left
   }
 
   /** Returns the same problem with another detail. */
   withDetail(detail: string): Problem<Kind> {
-    return new Problem(this.kind, detail, this.headers)
+    return new Problem(this.kind, detail, this.headers, this.left)
   }
 }
 
@@ -67,6 +74,10 @@ export const problem = <Kind extends ProblemKind>(
   detail: string,
   headers: Readonly<Record<string, string>> = {}
 ): Problem<Kind> => new Problem(kind, detail, headers)
+
+/** Makes the problem of a reversal of more pieces than the purchase has left. */
+export const moreThanLeft = (detail: string, left: number): Problem<"more-than-left"> =>
+  new Problem("more-than-left", detail, {}, left)
 
 /** Returns whether the result of a check is a problem, and not a value. */
 export const isProblem = (value: unknown): value is Problem => value instanceof Problem
@@ -86,6 +97,9 @@ export const ProblemBody = Schema.Struct({
   }),
   incident: Schema.optionalKey(Schema.String).annotate({
     description: "The id under which the log of the edge has the cause. Only problems of the service have one."
+  }),
+  left: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: quantityMax }))).annotate({
+    description: "The pieces of the purchase that are left. Only the problem more-than-left has this member."
   })
 }).annotate({ identifier: "Problem", description: "Why a request was not served, after RFC 9457." })
 
@@ -100,7 +114,8 @@ export const problemBody = (what: Problem, instance?: string, incident?: string)
     status: what.status,
     detail: what.detail,
     instance,
-    incident
+    incident,
+    left: what.left
   } satisfies Record<keyof typeof ProblemBody.Type, unknown>)
 
 export const problemMediaType = "application/problem+json"

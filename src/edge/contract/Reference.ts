@@ -11,6 +11,10 @@ export const referenceTo = ({ pathPrefix = "" }: Located, path: string): string 
 export const receiptReference = (located: Located, userId: string, purchaseId: string): string =>
   referenceTo(located, `/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}`)
 
+/** Returns the URI reference of a reversal's receipt. */
+export const reversalReference = (located: Located, userId: string, reversalId: string): string =>
+  referenceTo(located, `/users/${encodeURIComponent(userId)}/reversals/${encodeURIComponent(reversalId)}`)
+
 /** Returns the URI reference of a user's rule. */
 export const ruleReference = (located: Located, userId: string, ruleId: string): string =>
   referenceTo(located, `/users/${encodeURIComponent(userId)}/rules/${encodeURIComponent(ruleId)}`)

@@ -3,6 +3,7 @@ import { Duration, Effect, Exit, Random, Ref, Schema } from "effect"
 import { currency } from "../../account/Money.ts"
 import { type Purchase, purchaseTotal } from "../../account/Purchase.ts"
 import { messagePurchasesMax } from "../../protocol/PurchaseMessage.ts"
+import type { LedgerEntry } from "../../protocol/Query.ts"
 import { sampleProducts, sampleProductTypes } from "./SamplePurchase.ts"
 import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
 import { orFail, NewId } from "../runtime/EdgeRuntime.ts"
@@ -217,12 +218,20 @@ const totalRoute = route({
   })
 })
 
+/** A purchase, or a reversal: the content of its purchase with a negative total. */
+const LegacyEntry = Schema.Struct({ ...PurchaseContent.fields, reversalId: Schema.optionalKey(Schema.String) })
+
+const legacyEntryBody = (userId: string, entry: LedgerEntry): typeof LegacyEntry.Type => ({
+  ...purchaseBody(userId, entry),
+  ...(entry.reversal === undefined ? {} : { reversalId: entry.reversal.reversalId })
+})
+
 const historyRoute = route({
   method: "GET",
   path: "/history/{id}",
   name: "readNewest",
   group: "Compatible",
-  summary: `The newest ${historyEntries} purchases of a user, oldest of them first, with the count of all`,
+  summary: `The newest ${historyEntries} purchases and reversals of a user, oldest of them first, with the count of all purchases`,
   stores: false,
   scope: "users:read",
   parameters: { id: askedUserIdField },
@@ -230,13 +239,13 @@ const historyRoute = route({
   answers: {
     200: jsonAnswer(
       "The purchases; an empty list for a user without any.",
-      Schema.Struct({ userId: Schema.String, purchaseCount: Count, purchases: Schema.Array(PurchaseContent) })
+      Schema.Struct({ userId: Schema.String, purchaseCount: Count, purchases: Schema.Array(LegacyEntry) })
     )
   },
   problems: readProblems,
   handle: Effect.fnUntraced(function* ({ id: userId, consistency }) {
     const page = yield* readHistoryPage({ userId, limit: historyEntries }, consistency)
-    const purchases = page.entries.toReversed().map((entry) => purchaseBody(userId, entry))
+    const purchases = page.entries.toReversed().map((entry) => legacyEntryBody(userId, entry))
     return reply(200, { userId, purchaseCount: page.count - page.reversals, purchases })
   })
 })

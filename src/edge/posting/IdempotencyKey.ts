@@ -1,7 +1,9 @@
 import type { Context as HttpContext } from "hono"
 import { inNormalForm } from "../../account/Identifier.ts"
 import { headerLines, oneOf, withoutBlanks } from "../contract/HeaderLines.ts"
+import type { Field } from "../contract/Field.ts"
 import { isProblem, type Problem, problem } from "../contract/Problem.ts"
+import type { HeaderParameter } from "../route/Route.ts"
 
 type Malformed = Problem<"malformed-request">
 
@@ -41,7 +43,7 @@ const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
  * Returns the key of a request, `undefined` without one, or a problem if the key cannot be read or two keys differ.
  * The draft standard has a quoted string with parameters. A key without quotes is common, and is taken whole.
  */
-export const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => {
+const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => {
   const keys: Array<string> = []
   for (const name of names) {
     const lines = headerLines(http, name)
@@ -54,3 +56,12 @@ export const idempotencyKeyOf = (http: HttpContext): string | undefined | Malfor
   }
   return oneOf("Idempotency-Key", keys, "Send one; a key with a comma stands in quotes.")
 }
+
+/** Returns the header parameter of a key that is the id of a purchase or a reversal. `field` reads such an id. */
+export const idempotencyKeyFor = ({ name, documented, kind }: Field<string>): HeaderParameter<string | undefined> => ({
+  description: `The ${name}, if the body has none: bare, or a quoted string, whose parameters are ignored. \`X-Idempotency-Key\` is the same header.`,
+  documented,
+  kind,
+  textOf: idempotencyKeyOf,
+  read: (text) => text
+})

@@ -1,17 +1,17 @@
 import { isAscii, isUtf8 } from "node:buffer"
-import type { Purchase } from "../../account/Purchase.ts"
+import type { EntryRequest } from "../../account/Entry.ts"
 import { messagePurchasesMax } from "../../protocol/PurchaseMessage.ts"
 import { type Problem, problem } from "../contract/Problem.ts"
-import { PurchaseReader } from "../contract/PurchaseReader.ts"
+import { LineObjectReader } from "../contract/LineObjectReader.ts"
 
 /** The most lines of a batch. The lines of a batch are stored and answered together. */
 export const batchLinesMax = messagePurchasesMax
 
-/** A line of a body, with its purchase or its problem. */
+/** A line of a body, with its purchase or reversal, or its problem. */
 export interface Line {
   /** The number of the line, from 1. Blank lines count. */
   readonly number: number
-  readonly read: Purchase | Problem
+  readonly read: EntryRequest | Problem
 }
 
 const lineFeed = 0x0a
@@ -19,11 +19,11 @@ const byteOrderMark = Buffer.from("\uFEFF")
 const blank = /^[ \t\r]*$/
 const notText = problem("malformed-request", "The line could not be read as UTF-8 text.")
 
-/** Reads purchases from the lines of a body as its bytes come. Holds at most one line that has not ended. */
+/** Reads purchases and reversals from the lines of a body as its bytes come. Holds at most one line that has not ended. */
 export class PurchaseLines {
   private readonly lineBytesMax: number
   private readonly newId: () => string
-  private readonly reader = new PurchaseReader()
+  private readonly reader = new LineObjectReader()
   private readonly tooLong: Problem
   private number = 0
   private begun: Buffer = Buffer.alloc(0)
@@ -105,14 +105,14 @@ export class PurchaseLines {
       this.isSkipping = false
       return this.tooLong
     }
-    if (text !== undefined) return this.purchaseOf(text, from, to)
+    if (text !== undefined) return this.requestOf(text, from, to)
     const line = bytes.subarray(from, to)
-    return isUtf8(line) ? this.purchaseOf(line.toString("utf8"), 0) : notText
+    return isUtf8(line) ? this.requestOf(line.toString("utf8"), 0) : notText
   }
 
-  private purchaseOf(text: string, from: number, to = text.length): Line["read"] | undefined {
+  private requestOf(text: string, from: number, to = text.length): Line["read"] | undefined {
     // Most lines begin with a brace, so no pattern has to tell whether they are blank.
     if (text[from] !== "{" && blank.test(text.slice(from, to))) return undefined
-    return this.reader.read({ what: "line", text, from, to }, undefined, this.newId)
+    return this.reader.read({ what: "line", text, from, to }, this.newId)
   }
 }

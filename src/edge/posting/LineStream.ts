@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream"
 import { type Cause, Deferred, Duration, Effect, Exit, Stream } from "effect"
 import { type Caller, foreignUser, mayUse } from "../access/Caller.ts"
-import type { Purchase } from "../../account/Purchase.ts"
+import { type EntryRequest, isReversalRequest } from "../../account/Entry.ts"
 import { bodyBytes } from "./BodyBytes.ts"
 import { linesFailure } from "../contract/BodyLimit.ts"
 import { type ContentEncoding, UnpackedTooLarge, UnreadableGzip } from "./ContentEncoding.ts"
@@ -12,9 +12,10 @@ import { endAnswer, isStored, lineAnswer, type LineResult } from "./LineAnswer.t
 import { isProblem, type Problem, problem } from "../contract/Problem.ts"
 import { type Line, PurchaseLines } from "./LineReader.ts"
 import { appliedOf } from "./PurchaseOutcome.ts"
-import type { PublishResult } from "../../intake/PublishResult.ts"
+import type { Published, PublishResult } from "../../intake/PublishResult.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { outcomeWithin } from "../account/AccountReads.ts"
+import { appliedReversalWithin } from "../reversal/ReversalOutcome.ts"
 
 /** The most batches of one body that are read while the caller has not taken their answers. */
 export const batchesOpenMax = 16
@@ -65,7 +66,7 @@ const untilStopped = (edge: EdgeRuntime, caller: Caller): Effect.Effect<never, P
       : Effect.fail<Problem>(why)
   })
 
-/** Returns a batch in which each purchase of a user whom the caller's token does not give is a problem. */
+/** Returns a batch in which each line of a user whom the caller's token does not give is a problem. */
 const ownLines = (caller: Caller, batch: ReadonlyArray<Line>): ReadonlyArray<Line> =>
   caller.users === "all"
     ? batch
@@ -75,14 +76,14 @@ const ownLines = (caller: Caller, batch: ReadonlyArray<Line>): ReadonlyArray<Lin
           : { number: line.number, read: foreignUser(line.read.userId) }
       )
 
-const isPurchase = (read: Line["read"]): read is Purchase => !isProblem(read)
+const isRequest = (read: Line["read"]): read is EntryRequest => !isProblem(read)
 
-/** Returns the results of a batch's lines, given the results of its purchases. */
+/** Returns the results of a batch's lines, given the results of its purchases and reversals. */
 const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, published: ReadonlyArray<PublishResult>) {
   const results: Array<LineResult> = []
   let index = 0
   for (const { number, read } of batch) {
-    if (!isPurchase(read)) {
+    if (!isRequest(read)) {
       results.push({ number, result: read })
       continue
     }
@@ -90,7 +91,7 @@ const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, publi
     index += 1
     if (exit === undefined) return yield* Effect.die("no result of a publish")
     if (Exit.isSuccess(exit)) {
-      results.push({ number, result: { purchase: read, published: exit.value, isRepeat: exit.value.duplicate } })
+      results.push({ number, result: { request: read, published: exit.value, isRepeat: exit.value.duplicate } })
     } else {
       const failure = failureOf(exit)
       if (failure === undefined) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
@@ -100,18 +101,32 @@ const resultsOf = Effect.fnUntraced(function* (batch: ReadonlyArray<Line>, publi
   return results
 })
 
+/** Waits until the purchase or reversal of a line is applied. Returns `undefined` if no answer comes in time. */
+const appliedWithin = Effect.fnUntraced(function* (
+  edge: EdgeRuntime,
+  request: EntryRequest,
+  published: Published,
+  waitMilliseconds: number
+) {
+  if (isReversalRequest(request)) {
+    const outcome = appliedReversalWithin(edge, request, published, waitMilliseconds)
+    return yield* Effect.orElseSucceed(outcome, () => undefined)
+  }
+  const entry = yield* outcomeWithin(request, published.sequence, waitMilliseconds)
+  return entry === undefined ? undefined : appliedOf(edge, request, published, entry)
+})
+
 /**
- * Waits up to `waitSeconds` until the purchase of a line is applied. If no answer comes in that time, the result says
- * only that the purchase is stored.
+ * Waits up to `waitSeconds` until the purchase or reversal of a line is applied. If no answer comes in that time, the
+ * result says only that the line is stored.
  */
 const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineResult, waitSeconds: number) {
   const { number, result } = line
   if (!isStored(result)) return line
-  const { purchase, published } = result
-  const entry = yield* outcomeWithin(purchase, published.sequence, waitSeconds * 1_000)
-  if (entry === undefined) return line
-  const applied = appliedOf(edge, purchase, published, entry)
-  return { number, result: isProblem(applied) ? applied : { purchase, published, ...applied } }
+  const { request, published } = result
+  const applied = yield* appliedWithin(edge, request, published, waitSeconds * 1_000)
+  if (applied === undefined) return line
+  return { number, result: isProblem(applied) ? applied : { request, published, ...applied } }
 })
 
 const tooManyRefused = problem(
@@ -133,7 +148,7 @@ export interface LinesOptions {
 }
 
 /**
- * Stores the purchases of a body of lines as they come. Answers each line that is not blank, in the order of the lines.
+ * Stores the purchases and reversals of a body of lines as they come. Answers each line that is not blank, in the order of the lines.
  * Reads the body no faster than the caller takes answers. If the body cannot be read to its end, the last line of the
  * answer says why.
  */
@@ -152,7 +167,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   }
 
   const submit = (batch: ReadonlyArray<Line>) =>
-    Effect.map(publisher.submit(batch.map(({ read }) => read).filter(isPurchase)), (submitted) =>
+    Effect.map(publisher.submit(batch.map(({ read }) => read).filter(isRequest)), (submitted) =>
       Effect.gen(function* () {
         const results = yield* resultsOf(batch, yield* submitted.results)
         if (waitSeconds === 0) return results

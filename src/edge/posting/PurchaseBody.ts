@@ -4,7 +4,7 @@ import type { ContentEncoding } from "./ContentEncoding.ts"
 import { type EdgeRuntime, orFail } from "../runtime/EdgeRuntime.ts"
 import { problem } from "../contract/Problem.ts"
 import { encodingOf, textOfBody } from "./TextBody.ts"
-import { writtenBody } from "../contract/PurchaseReader.ts"
+import { writtenBody } from "../contract/MemberReader.ts"
 import { PurchaseRequest } from "../contract/PurchaseRequest.ts"
 import type { Body } from "../route/Route.ts"
 

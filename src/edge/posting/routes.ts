@@ -1,45 +1,23 @@
-import { Effect, Exit, Schema } from "effect"
+import { Effect, Exit } from "effect"
 import type { Cents } from "../../account/Money.ts"
 import type { Purchase } from "../../account/Purchase.ts"
 import { jsonAnswer, linesMediaType, reply, textAnswer } from "../contract/AnswerSpec.ts"
 import { orFail, type EdgeRuntime, NewId } from "../runtime/EdgeRuntime.ts"
 import { callerOf, foreignUser, mayUse } from "../access/Caller.ts"
 import { purchaseIdField } from "../contract/Field.ts"
-import { idempotencyKeyOf } from "./IdempotencyKey.ts"
+import { idempotencyKeyFor } from "./IdempotencyKey.ts"
 import { manyPurchases, onePurchase, purchaseBodyBytesMax, purchaseIn } from "./PurchaseBody.ts"
+import { preferredWait } from "./PreferredWait.ts"
 import { appliedOf } from "./PurchaseOutcome.ts"
 import type { Published } from "../../intake/PublishResult.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { outcomeWithin } from "../account/AccountReads.ts"
 import { receiptReference } from "../contract/Reference.ts"
 import { appliedBody, PostedPurchase, storedBody } from "../contract/AnswerBodies.ts"
-import { type HeaderParameter, type Parameter, route } from "../route/Route.ts"
+import { route } from "../route/Route.ts"
 import { storeLines } from "./storeLines.ts"
 
-/** The longest wait that `Prefer: wait` can ask for, in seconds. A longer wait is shortened to this one. */
-export const preferWaitMax = 30
-
-/** Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other preferences and unreadable ones, as the RFC says. */
-const preferredWait: Parameter<number | undefined> = {
-  description: `\`wait=5\` waits up to 5 seconds until the purchase is applied. The longest wait is ${preferWaitMax} seconds.`,
-  documented: Schema.String,
-  read: (text = "") => {
-    for (const preference of text.split(",")) {
-      const match = /^\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?:;.*)?$/i.exec(preference)
-      if (match !== null) return Math.min(Number(match[1]), preferWaitMax)
-    }
-    return undefined
-  }
-}
-
-const idempotencyKey: HeaderParameter<string | undefined> = {
-  description:
-    "The purchaseId, if the body has none: bare, or a quoted string, whose parameters are ignored. `X-Idempotency-Key` is the same header.",
-  documented: purchaseIdField.documented,
-  kind: purchaseIdField.kind,
-  textOf: idempotencyKeyOf,
-  read: (text) => text
-}
+const idempotencyKey = idempotencyKeyFor(purchaseIdField)
 
 const stored = (edge: EdgeRuntime, purchase: Purchase, isRepeat: boolean) =>
   reply(202, storedBody(purchase.userId, purchase), {

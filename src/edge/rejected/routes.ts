@@ -1,5 +1,6 @@
 import { Effect, Schema } from "effect"
 import { messagePurchasesMax } from "../../protocol/PurchaseMessage.ts"
+import { isOfReversal } from "../../protocol/Rejection.ts"
 import { replayedPurchaseId, replayStates } from "../../protocol/Replay.ts"
 import {
   type RejectedKey,
@@ -34,8 +35,10 @@ const placeParameters = {
 const MessageIndex = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: messagePurchasesMax - 1 }))
 
 const recordMembers = {
-  inputSequence: Count.annotateKey({ description: "The message of the input log that brought the purchase." }),
-  index: MessageIndex.annotateKey({ description: "The index of the purchase in that message, from 0." }),
+  inputSequence: Count.annotateKey({
+    description: "The message of the input log that brought the purchase or reversal."
+  }),
+  index: MessageIndex.annotateKey({ description: "The index of the purchase or reversal in that message, from 0." }),
   reason: Schema.String,
   rejectedAt: Instant,
   encoding: Schema.Literals(["text", "base64"]).annotateKey({ description: "How payload writes the bytes that came." }),
@@ -106,6 +109,11 @@ const found = Effect.fnUntraced(function* (key: RejectedKey) {
   const detail = `Message ${key.inputSequence} has no rejected record at index ${key.index}. GET /rejected lists the rejected records.`
   return yield* Effect.fail(problem("not-found", detail))
 })
+
+const notReplayable = problem(
+  "not-replayable",
+  "This record is of a reversal, and a reversal is not replayed. Post the reversal again: POST /users/{id}/purchases/{purchaseId}/reversals."
+)
 
 const alreadyReplayed = ({ userId, purchaseId }: AlreadyReplayed) =>
   problem(
@@ -187,7 +195,7 @@ const replayRoute = route({
   group: "Rejected",
   summary: "Send a corrected purchase, once for each record",
   description:
-    "The body is the corrected purchase. Without a purchaseId its id is made from the record. The first replay of a record settles its content. The same replay again finishes one that broke off, and counts once. Another content is refused, unless the id of the first belongs to another purchase.",
+    "The body is the corrected purchase. Without a purchaseId its id is made from the record. The first replay of a record settles its content. The same replay again finishes one that broke off, and counts once. Another content is refused, unless the id of the first belongs to another purchase. The record of a reversal is not replayed.",
   stores: true,
   scope: "rejected:replay",
   parameters: placeParameters,
@@ -203,6 +211,7 @@ const replayRoute = route({
   problems: [
     "not-found",
     "already-replayed",
+    "not-replayable",
     "refused-by-rules",
     "conflicting-purchase",
     "unavailable",
@@ -210,6 +219,7 @@ const replayRoute = route({
   ],
   handle: Effect.fnUntraced(function* ({ body, ...key }, edge) {
     const record = yield* found(key)
+    if (isOfReversal(record)) return yield* Effect.fail(notReplayable)
     const newId = () => replayedPurchaseId(key.inputSequence, key.index)
     const purchase = yield* purchaseIn(edge, body, undefined, newId)
     const { step, wasFinished } = yield* Effect.catchTag(replayRejected(key, purchase), "AlreadyReplayed", (other) =>

@@ -67,7 +67,7 @@ const description = `Takes purchases, applies each exactly once to its user's ac
 Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body, if the GET stores nothing. Any other method that a path does not have gets 405 with Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out. A \`Host\` that is not a name of the service is answered with 421, and a request of a page of another origin with 403.`
 
 const groups: Record<Route["group"], string> = {
-  Purchases: "Storing purchases.",
+  Purchases: "Storing purchases, and taking back pieces of them.",
   Users: "Totals, histories and receipts of users.",
   Rules: "Rules of users about purchases. Each purchase that meets a rule gives one alert.",
   Alerts: "Purchases that met a rule of a user.",
@@ -82,6 +82,7 @@ const problemHeaders: { readonly [Kind in ProblemKind]?: ReadonlyArray<AnswerHea
   "method-not-allowed": ["allow"],
   "unsupported-media-type": ["accept-encoding"],
   "conflicting-purchase": ["location"],
+  "conflicting-reversal": ["location"],
   unavailable: ["retry-after"],
   unauthenticated: ["www-authenticate"],
   forbidden: ["www-authenticate"],

@@ -22,6 +22,7 @@ import { WrongTokens, wrongTokensDefault } from "../limits/WrongTokens.ts"
 import { Incidents } from "./Incidents.ts"
 import { LineBodies } from "./LineBodies.ts"
 import { PurchaseReader } from "../contract/PurchaseReader.ts"
+import { ReversalReader } from "../contract/ReversalReader.ts"
 import type { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { instanceOf, type Located } from "../contract/Reference.ts"
 import type { AlertStatus } from "../../status/AlertStatus.ts"
@@ -73,6 +74,7 @@ export interface EdgeProcess extends Located {
 /** The process, with the parts that all requests of an edge share. Each route gets this runtime. */
 export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
+  readonly reversalReader: ReversalReader
   readonly lineBodies: LineBodies
   readonly limits: CallerLimits
   readonly wrongTokens: WrongTokens
@@ -85,6 +87,7 @@ export interface EdgeRuntime extends EdgeProcess {
 export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   ...process,
   purchaseReader: new PurchaseReader(),
+  reversalReader: new ReversalReader(),
   lineBodies: new LineBodies(),
   limits: new CallerLimits(process.callerLimits ?? limitsDefault),
   wrongTokens: new WrongTokens(process.wrongTokensMax ?? wrongTokensDefault),

@@ -13,25 +13,33 @@ export const readerBytesMax = 128 * 1024
 /** How long a client waits before it asks again, in milliseconds. */
 const retryMilliseconds = 1_000
 
+/** The name of the event of a commit with a reversal, or with a repeat of one. */
+export const reversalEventName = "reversal"
+
 /** What the events of one kind of feed say. */
 export interface EventTexts {
   /** Names the stream of the feed in messages to people, like `the ledger`. */
   readonly stream: string
-  /** Returns the data of the event of a message. Throws if the message cannot be read. */
-  readonly dataOf: (message: FeedMessage) => object
+  /** Returns the data of the event of a message, and its name if it has one. Throws if the message cannot be read. */
+  readonly told: (message: FeedMessage) => { readonly name?: string; readonly data: object }
 }
 
 /** The events of feeds of purchases. */
 export const purchaseEvents: EventTexts = {
   stream: "the ledger",
-  dataOf: ({ userToken, place, storedAt, text }) =>
-    revisionBody(decodeToken(userToken), { sequence: place.sequence, revision: decodeRevision(text) }, storedAt)
+  told: ({ userToken, place, storedAt, text }) => {
+    const revision = { sequence: place.sequence, revision: decodeRevision(text) }
+    const data = revisionBody(decodeToken(userToken), revision, storedAt)
+    return "reversals" in data ? { name: reversalEventName, data } : { data }
+  }
 }
 
 /** The events of feeds of alerts. */
 export const alertEvents: EventTexts = {
   stream: "the alerts",
-  dataOf: ({ userToken, storedAt, text }) => alertsBody(decodeToken(userToken), decodeAlerts(text), storedAt)
+  told: ({ userToken, storedAt, text }) => ({
+    data: alertsBody(decodeToken(userToken), decodeAlerts(text), storedAt)
+  })
 }
 
 const endDetails: Readonly<Record<EndReason, string>> = {
@@ -49,9 +57,9 @@ const eventOf = (fields: { readonly name?: string; readonly id?: string; readonl
   "\n"
 
 /** Writes a message as an event. Returns an empty text for an unreadable message, which somebody wrote by hand. */
-const messageEvent = ({ dataOf }: EventTexts, message: FeedMessage): string =>
+const messageEvent = ({ told }: EventTexts, message: FeedMessage): string =>
   Result.getOrElse(
-    Result.try(() => eventOf({ id: encodeFeedPlace(message.place), data: dataOf(message) })),
+    Result.try(() => eventOf({ id: encodeFeedPlace(message.place), ...told(message) })),
     () => ""
   )
 

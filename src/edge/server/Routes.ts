@@ -10,6 +10,7 @@ import { metricsRoutes } from "../service/metrics.ts"
 import { probeRoutes } from "../service/probes.ts"
 import { purchaseRoutes } from "../posting/routes.ts"
 import { rejectedRoutes } from "../rejected/routes.ts"
+import { reversalRoutes } from "../reversal/routes.ts"
 import { ruleRoutes } from "../rules/routes.ts"
 import { sessionRoutes } from "../access/routes.ts"
 import { spendingRoutes } from "../account/spending.ts"
@@ -25,6 +26,7 @@ const described = (listed: ReadonlyArray<Route>): ReadonlyArray<Route> => {
 
 const listed: ReadonlyArray<Route> = [
   ...purchaseRoutes,
+  ...reversalRoutes,
   ...userRoutes,
   ...spendingRoutes,
   ...backTestRoutes,

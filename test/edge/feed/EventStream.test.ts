@@ -111,7 +111,7 @@ describe("A feed on a socket", () => {
       '{"userId":"ann@x","purchases":[{"number":7,"purchaseId":"p1","userId":"ann@x","productName":"LLLLLLLLLL",' +
       '"productType":"Office","value":12.50,"quantity":2,"total":25.00,"runningTotal":90071992547409.93,"storedAt":"1970-01-01T00:00:00.500Z"}],' +
       '"repeats":[{"purchaseId":"p0","repeatsDropped":2,"conflictsRejected":1}],' +
-      '"total":90071992547409.93,"currency":"USD","purchaseCount":7,"appliedAt":"1970-01-01T00:00:01.000Z"}'
+      '"total":90071992547409.93,"currency":"USD","purchaseCount":7,"reversalCount":0,"appliedAt":"1970-01-01T00:00:01.000Z"}'
     expect(text.split("\n\n")).toEqual([
       "retry: 1000\nid: 3",
       `id: 4.1\ndata: ${data}`,

@@ -130,11 +130,13 @@ describe("GET /openapi.json", () => {
       inputSequence: "int64",
       ledgerSequence: "int64",
       repeatsDropped: "int64",
-      conflictsRejected: "int64"
+      conflictsRejected: "int64",
+      reversed: "int32",
+      left: "int32"
     })
     expect(formats("PurchaseRequest")).toEqual({ quantity: "int32" })
     expect(formats("RejectedListed")).toEqual({ inputSequence: "int64", index: "int32", payloadLength: "int64" })
-    expect(formats("Problem")).toEqual({ status: "int32" })
+    expect(formats("Problem")).toEqual({ status: "int32", left: "int32" })
   })
 
   it("each member has its description and its type in one place, where generated clients read them", () => {
@@ -143,7 +145,7 @@ describe("GET /openapi.json", () => {
       for (const part of allOf as ReadonlyArray<object>) expect(Object.keys(part), path).not.toEqual(["description"])
     }
     expect(document.components.schemas["HistoryEntry"]?.["properties"]).toMatchObject({
-      number: { type: "integer", description: expect.stringContaining("numbers its purchases") }
+      number: { type: "integer", description: expect.stringContaining("numbers its purchases and reversals") }
     })
   })
 
@@ -276,7 +278,7 @@ describe("GET /docs", () => {
 // mistake.
 describe("an answer that the document does not describe", () => {
   const description = new Description(document)
-  const total = '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"known":true}'
+  const total = '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"reversalCount":0,"known":true}'
   const mistakes = (method: string, path: string, status: number, body: string, headers: Record<string, string> = {}) =>
     description.mistakesIn(method, path, {
       status,

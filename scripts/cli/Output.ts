@@ -1,4 +1,4 @@
-import type { HistoryEntry, PurchaseReceipt } from "../../src/client/Answers.ts"
+import type { HistoryEntry, PurchaseReceipt, ReceiptReversal } from "../../src/client/Answers.ts"
 
 /** Replaces control characters, because texts of users may hold commands for a terminal. */
 export const plain = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFFD")
@@ -23,23 +23,27 @@ export const membersText = (answer: object): string =>
     .map(([name, value]) => `${name.padEnd(18)} ${plain(isTime(name) ? timeText(String(value)) : String(value))}`)
     .join("\n")
 
-/** Writes a receipt. Leaves out the counts of repeats and conflicts that are 0. */
-export const receiptText = ({ repeatsDropped, conflictsRejected, ...receipt }: PurchaseReceipt): string =>
-  membersText({
+const reversalText = ({ storedAt, quantity, amount, reversalId, reason }: ReceiptReversal): string =>
+  `${"reversal".padEnd(18)} ${timeText(storedAt)}  ${quantity} pieces, ${amount}, ${plain(reversalId)}: ${plain(reason)}`
+
+/** Writes a receipt. Leaves out the counts of repeats, conflicts and reversed pieces that are 0. */
+export const receiptText = (answer: PurchaseReceipt): string => {
+  const { repeatsDropped, conflictsRejected, reversed, left, reversals, ...receipt } = answer
+  const members = membersText({
     ...receipt,
     ...(repeatsDropped > 0 ? { repeatsDropped } : {}),
-    ...(conflictsRejected > 0 ? { conflictsRejected } : {})
+    ...(conflictsRejected > 0 ? { conflictsRejected } : {}),
+    ...(reversed > 0 ? { reversed, left } : {})
   })
+  return [members, ...reversals.map(reversalText)].join("\n")
+}
 
-/** Writes one purchase as a line for people. */
-export const entryLine = ({
-  number,
-  storedAt,
-  quantity,
-  productName,
-  value,
-  total,
-  runningTotal,
-  purchaseId
-}: HistoryEntry) =>
-  `${pad(number, 6)}  ${timeText(storedAt)}  ${pad(quantity, 6)} × ${plain(productName).padEnd(12)} at ${pad(value, 10)} = ${pad(total, 12)}  → ${pad(runningTotal, 14)}  ${plain(purchaseId)}`
+/** Returns the id of the purchase of an entry. Adds the id and the reason of a reversal. */
+export const entryId = ({ purchaseId, reversalId, reason = "" }: HistoryEntry): string =>
+  reversalId === undefined ? purchaseId : `${purchaseId}, reversed by ${reversalId}: ${reason}`
+
+/** Writes a purchase or a reversal as a line for people. */
+export const entryLine = (entry: HistoryEntry): string => {
+  const { number, storedAt, quantity, productName, value, total, runningTotal } = entry
+  return `${pad(number, 6)}  ${timeText(storedAt)}  ${pad(quantity, 6)} × ${plain(productName).padEnd(12)} at ${pad(value, 10)} = ${pad(total, 12)}  → ${pad(runningTotal, 14)}  ${plain(entryId(entry))}`
+}

@@ -2,7 +2,14 @@ import { Option, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { centsOf, decimalOf } from "../../src/client/Amount.ts"
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
-import { inNormalForm, productTextProblem, purchaseIdProblem, userIdProblem } from "../../src/account/Identifier.ts"
+import type { NewReversal } from "../../src/client/NewReversal.ts"
+import {
+  inNormalForm,
+  productTextProblem,
+  purchaseIdProblem,
+  reasonTextProblem,
+  userIdProblem
+} from "../../src/account/Identifier.ts"
 import { quantityMax, valueMax } from "../../src/account/Money.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
@@ -43,6 +50,34 @@ const idFlag = (withoutIt: string) =>
     Flag.optional
   )
 
+/** The argument that names a purchase of the user. */
+export const purchase = Argument.String("purchase").pipe(
+  Argument.withSchema(PurchaseId),
+  Argument.withDescription("The id of the purchase")
+)
+
+/** The arguments and flags of a command that sends a reversal. */
+export const reversalArguments = {
+  user,
+  purchase,
+  quantity: Flag.Int("quantity").pipe(
+    Flag.withSchema(wholeNumber(1, quantityMax)),
+    Flag.withDescription("The number of pieces to take back. Without it, all pieces that are left are taken back"),
+    Flag.optional
+  ),
+  reason: Flag.String("reason").pipe(
+    Flag.withSchema(textBy(reasonTextProblem)),
+    Flag.withDescription("Why the purchase is reversed")
+  ),
+  id: Flag.String("id").pipe(
+    Flag.withSchema(PurchaseId),
+    Flag.withDescription(
+      "The reversalId. Under one id a reversal counts once. Without --id, the command makes a new id"
+    ),
+    Flag.optional
+  )
+}
+
 /** The arguments and flags of a command that sends a purchase. */
 export const purchaseArguments = {
   user,
@@ -81,6 +116,23 @@ interface Given {
   readonly type: string
   readonly id: Option.Option<string>
 }
+
+interface GivenReversal {
+  readonly user: string
+  readonly purchase: string
+  readonly quantity: Option.Option<number>
+  readonly reason: string
+  readonly id: Option.Option<string>
+}
+
+/** Returns the reversal that a command line describes. */
+export const reversalOf = ({ user, purchase, quantity, reason, id }: GivenReversal): NewReversal => ({
+  userId: user,
+  purchaseId: purchase,
+  reason,
+  ...(Option.isSome(quantity) ? { quantity: quantity.value } : {}),
+  ...(Option.isSome(id) ? { reversalId: id.value } : {})
+})
 
 /** Returns the purchase that a command line describes. */
 export const purchaseOf = ({ user, product, value, quantity, type, id }: Given): NewPurchase => ({

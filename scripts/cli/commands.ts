@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
-import { Argument, Command, Flag } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import { ClientFailure } from "../../src/client/Failure.ts"
-import type { HistoryEntry } from "../../src/client/Answers.ts"
+import type { AskedAccount, HistoryEntry } from "../../src/client/Answers.ts"
 import type { FeedEvent } from "../../src/client/FeedReader.ts"
 import { asking, root, timeoutSeconds } from "./Asking.ts"
 import { alerts } from "./alerts.ts"
@@ -10,8 +10,8 @@ import { feedCommand } from "./FeedCommand.ts"
 import { generate } from "./generate.ts"
 import { Interrupted } from "./Interruption.ts"
 import { listed, listFlags, printList } from "./Listing.ts"
-import { entryLine, plain, receiptText, shellWord, timeText } from "./Output.ts"
-import { PurchaseId, purchaseArguments, purchaseOf, user } from "./PurchaseArguments.ts"
+import { entryId, entryLine, plain, receiptText, shellWord, timeText } from "./Output.ts"
+import { purchase, purchaseArguments, purchaseOf, reversalArguments, reversalOf, user } from "./PurchaseArguments.ts"
 import { rejected } from "./rejected.ts"
 import { rules } from "./rules.ts"
 import { status } from "./status.ts"
@@ -28,7 +28,10 @@ const waitSecondsMax = 30
 const isUnknown = ({ known, purchaseCount }: { readonly known?: boolean; readonly purchaseCount: number }): boolean =>
   known === false || purchaseCount === 0
 
-const countText = (count: number): string => (count === 1 ? "1 purchase" : `${count} purchases`)
+const numbered = (count: number, noun: string): string => (count === 1 ? `1 ${noun}` : `${count} ${noun}s`)
+
+const countText = ({ purchaseCount, reversalCount }: AskedAccount): string =>
+  numbered(purchaseCount, "purchase") + (reversalCount > 0 ? ` and ${numbered(reversalCount, "reversal")}` : "")
 
 const neverSeen = (userId: string): string =>
   `${plain(userId)} was never seen: no purchase of this user was ever applied.`
@@ -36,8 +39,8 @@ const neverSeen = (userId: string): string =>
 const total = Command.make("total", { user }, (given) =>
   asking(async ({ client, signal, print }) => {
     const account = await client.total(given.user, { signal })
-    const { total, currency, purchaseCount } = account
-    print(account, isUnknown(account) ? neverSeen(given.user) : `${total} ${currency} in ${countText(purchaseCount)}`)
+    const { total, currency } = account
+    print(account, isUnknown(account) ? neverSeen(given.user) : `${total} ${currency} in ${countText(account)}`)
   })
 ).pipe(
   Command.withDescription("The total of a user, exact and current"),
@@ -52,7 +55,7 @@ const entryColumns: ReadonlyArray<Column<HistoryEntry>> = [
   { name: "value", cell: ({ value }) => value, isNumber: true },
   { name: "total", cell: ({ total }) => total, isNumber: true },
   { name: "running total", cell: ({ runningTotal }) => runningTotal, isNumber: true },
-  { name: "purchase", cell: ({ purchaseId }) => purchaseId }
+  { name: "purchase", cell: entryId }
 ]
 
 const history = Command.make("history", { user, ...listFlags }, (given) =>
@@ -61,63 +64,76 @@ const history = Command.make("history", { user, ...listFlags }, (given) =>
     await printList(asked, entries, { line: entryLine, columns: entryColumns, empty: neverSeen(given.user) })
   })
 ).pipe(
-  Command.withDescription("The purchases of a user, newest first"),
+  Command.withDescription("The purchases and reversals of a user, newest first"),
   Command.withExamples([{ command: "purchases history ann --limit 5", description: "The newest five" }])
 )
 
-const receipt = Command.make(
-  "receipt",
-  {
-    user,
-    purchase: Argument.String("purchase").pipe(
-      Argument.withSchema(PurchaseId),
-      Argument.withDescription("The id of the purchase")
-    )
-  },
-  (given) =>
-    asking(async ({ client, signal, print }) => {
-      const found = await client.receipt(given.user, given.purchase, { signal })
-      print(found, receiptText(found))
-    })
+const receipt = Command.make("receipt", { user, purchase }, (given) =>
+  asking(async ({ client, signal, print }) => {
+    const found = await client.receipt(given.user, given.purchase, { signal })
+    print(found, receiptText(found))
+  })
 ).pipe(
-  Command.withDescription("The receipt of a purchase that was applied"),
+  Command.withDescription("The receipt of a purchase that was applied, with its reversals"),
   Command.withExamples([
     { command: "purchases receipt ann order-1", description: "When it was applied, and how often it came again" }
   ])
 )
 
-/** Returns whether a purchase may be stored although its post failed with this cause. */
+/** Returns whether a purchase or a reversal may be stored although its post failed with this cause. */
 const isOpen = (cause: unknown): boolean =>
-  cause instanceof Interrupted || (cause instanceof ClientFailure && cause.unanswered.length > 0)
+  cause instanceof Interrupted ||
+  (cause instanceof ClientFailure && cause.unanswered.length + cause.unansweredReversals.length > 0)
 
-const howToRepeat = (purchaseId: string): string =>
-  `Send it again with --id ${shellWord(purchaseId)}: it counts once, also if it is stored already.`
+const howToRepeat = (id: string): string =>
+  `Send it again with --id ${shellWord(id)}: it counts once, also if it is stored already.`
 
-const post = Command.make(
-  "post",
-  {
-    ...purchaseArguments,
-    wait: Flag.Int("wait").pipe(
-      Flag.withSchema(wholeNumber(0, waitSecondsMax)),
-      Flag.withDescription(
-        `Seconds to wait until the purchase is applied, at most ${waitSecondsMax}. By default the command does not wait`
-      ),
-      Flag.withDefault(0)
-    )
-  },
-  (given) =>
-    asking(async ({ client, signal, print }) => {
-      const purchase = { purchaseId: randomUUID(), ...purchaseOf(given) }
-      const posted = await client.post(purchase, { waitSeconds: given.wait, signal }).catch((cause: unknown) => {
-        throw isOpen(cause) ? new Unfinished(howToRepeat(purchase.purchaseId), { cause }) : cause
-      })
-      const became = posted.status === "applied" ? `applied; the total is ${posted.runningTotal}` : "stored"
-      print(posted, `${plain(posted.purchaseId)} of ${posted.total} is ${became}`)
-    }, timeoutSeconds.writesAndFeeds)
+const wait = Flag.Int("wait").pipe(
+  Flag.withSchema(wholeNumber(0, waitSecondsMax)),
+  Flag.withDescription(
+    `Seconds to wait until it is applied, at most ${waitSecondsMax}. By default the command does not wait`
+  ),
+  Flag.withDefault(0)
+)
+
+const post = Command.make("post", { ...purchaseArguments, wait }, (given) =>
+  asking(async ({ client, signal, print }) => {
+    const purchase = { purchaseId: randomUUID(), ...purchaseOf(given) }
+    const posted = await client.post(purchase, { waitSeconds: given.wait, signal }).catch((cause: unknown) => {
+      throw isOpen(cause) ? new Unfinished(howToRepeat(purchase.purchaseId), { cause }) : cause
+    })
+    const became = posted.status === "applied" ? `applied; the total is ${posted.runningTotal}` : "stored"
+    print(posted, `${plain(posted.purchaseId)} of ${posted.total} is ${became}`)
+  }, timeoutSeconds.writesAndFeeds)
 ).pipe(
   Command.withDescription("Store a purchase, to be applied exactly once"),
   Command.withExamples([
     { command: "purchases post ann Lamp 12.50 --id order-1 --wait 5", description: "Sending it again counts once" }
+  ])
+)
+
+const byNumber = (one: HistoryEntry, other: HistoryEntry): number => one.number - other.number
+
+const reverse = Command.make("reverse", { ...reversalArguments, wait }, (given) =>
+  asking(async ({ client, signal, print }) => {
+    const reversal = { reversalId: randomUUID(), ...reversalOf(given) }
+    const posted = await client.reverse(reversal, { waitSeconds: given.wait, signal }).catch((cause: unknown) => {
+      throw isOpen(cause) ? new Unfinished(howToRepeat(reversal.reversalId), { cause }) : cause
+    })
+    const became =
+      posted.status === "applied"
+        ? `applied: ${posted.quantity} × ${plain(posted.productName)} for ${posted.amount}; the total is ${posted.runningTotal}`
+        : "stored"
+    print(posted, `${plain(posted.reversalId)} of ${plain(posted.purchaseId)} is ${became}`)
+  }, timeoutSeconds.writesAndFeeds)
+).pipe(
+  Command.withDescription("Take back pieces of an applied purchase"),
+  Command.withExamples([
+    {
+      command: "purchases reverse ann order-1 --quantity 1 --reason broken --id return-1 --wait 5",
+      description: "Sending it again counts once"
+    },
+    { command: "purchases reverse ann order-1 --reason 'never arrived'", description: "All pieces that are left" }
   ])
 )
 
@@ -127,16 +143,17 @@ const feed = feedCommand({
   follow: (client, options) => client.feed(options),
   shownOf: ({ applied }: Extract<FeedEvent, { kind: "applied" }>) => ({
     userId: applied.userId,
-    texts: applied.purchases.map(entryLine)
+    texts: [...applied.purchases, ...(applied.reversals ?? [])].sort(byNumber).map(entryLine)
   })
 }).pipe(
-  Command.withDescription("Purchases as they are applied"),
+  Command.withDescription("Purchases and reversals as they are applied"),
   Command.withExamples([{ command: "purchases feed --user ann", description: "Until Ctrl-C" }])
 )
 
 export const purchases = root.pipe(
   Command.withSubcommands([
     post,
+    reverse,
     total,
     history,
     receipt,

@@ -43,7 +43,7 @@ describe("scripts/purchases", () => {
     expect(await purchases(...post)).toEqual(posted)
     expect(await purchases(...post)).toEqual(posted)
     expect(await purchases("total", "ann")).toEqual(done("25.00 USD in 1 purchase\n"))
-    const total = `{"userId":"ann","total":"25.00","currency":"USD","purchaseCount":1,"known":true}\n`
+    const total = `{"userId":"ann","total":"25.00","currency":"USD","purchaseCount":1,"reversalCount":0,"known":true}\n`
     expect(await purchases("--json", "total", "ann")).toEqual(done(total))
     const { out } = await purchases("history", "ann")
     expect(out).toMatch(/^ +1 .* 2 × Lamp .*= +25\.00 .*order-1\n$/)

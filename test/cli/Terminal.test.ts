@@ -24,7 +24,7 @@ const onTerminal = (url: string, line: string, environment: Record<string, strin
 const entry = (number: number) =>
   `{"number":${number},"storedAt":"2026-01-31T12:00:00.000Z","quantity":2,"productName":"Lamp","productType":"Office","value":12.50,"total":25.00,"runningTotal":25.00,"purchaseId":"order-${number}","userId":"ann"}`
 
-const page = `{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":2,"known":true,"purchases":[${entry(2)},${entry(1)}]}`
+const page = `{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":2,"reversalCount":0,"known":true,"purchases":[${entry(2)},${entry(1)}]}`
 
 const table = [
   "number  stored at                quantity  product  value  total  running total  purchase",

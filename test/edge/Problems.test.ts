@@ -185,6 +185,7 @@ describe("GET /, /livez and /readyz", () => {
         "GET /livez",
         "GET /readyz?applying=",
         "GET /status",
+        "GET /audit?limit=&cursor=&by=&what=&since=",
         "GET /metrics",
         "GET /dashboard/{file}",
         "GET /session",

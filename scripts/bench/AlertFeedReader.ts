@@ -3,9 +3,9 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 
 const haveAllMilliseconds = 30_000
 
-/** Reads the feed of all alerts, and measures how long after its purchase was stored each alert has come. */
+/** Reads the feed of all alerts. Measures for each alert the time since the purchase was stored. */
 export class AlertFeedReader {
-  /** The milliseconds of each alert, by the clocks of this machine. */
+  /** The milliseconds from the storing of the purchase to the arrival of each alert, by the clocks of this machine. */
   readonly latencies: Array<number> = []
   private readonly ending = new AbortController()
   private isOpen = false
@@ -17,7 +17,7 @@ export class AlertFeedReader {
     return reader
   }
 
-  /** Waits until a number of alerts has come. */
+  /** Waits until the feed has delivered a number of alerts. */
   async have(alerts: number): Promise<void> {
     await until(`${alerts} alerts have come`, () => this.latencies.length >= alerts, haveAllMilliseconds)
   }

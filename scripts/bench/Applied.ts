@@ -4,7 +4,7 @@ import { commitSubject, inputStream, journalStream, partitionFilter } from "../.
 import { withClient } from "./BrokerClient.ts"
 
 const lookEveryMilliseconds = 2
-/** The longest time in which a position may stand still. */
+/** The longest time for which the position of a partition may stay the same before the wait fails. */
 const stillMilliseconds = 60_000
 const noMessage = "10037"
 
@@ -18,7 +18,7 @@ const newest = async (manager: JetStreamManager, stream: string, subject: string
   }
 }
 
-/** Workers and their broker. */
+/** The workers and the broker that apply purchases. */
 export interface Applying {
   readonly workers: ReadonlyArray<{ readonly pid: number; readonly hasEnded: boolean }>
   readonly broker: { readonly pid: number; readonly url: string }
@@ -26,8 +26,8 @@ export interface Applying {
 }
 
 /**
- * Waits until the position of each partition has reached the newest message of the input log. Asks only the broker, one
- * question at a time.
+ * Waits until the position of each partition has reached the newest message of the input log. Asks only the broker,
+ * with one request at a time.
  */
 export const untilApplied = ({ workers, broker, partitions }: Applying): Promise<void> =>
   withClient(broker.url, async (client) => {

@@ -1,8 +1,8 @@
 import type { CaseInput } from "./Case.ts"
 
 /**
- * Runs the floor before the system in odd runs, and after the system in even runs, so that a change in the machine's
- * speed affects both alike.
+ * Runs the floor and the system one after the other. The floor runs first in odd runs, and last in even runs, so that a
+ * change in the machine's speed affects both alike.
  */
 export const besideFloor = async <System, Floor extends object>(
   { run }: CaseInput,

@@ -1,7 +1,7 @@
 import type { NatsConnection } from "nats"
 import { connectAs } from "../../src/harness/system/TestKeys.ts"
 
-/** Opens a plain connection to the broker, apart from `src/nats`. */
+/** Opens a connection to the broker with the NATS client alone, without the code of `src/nats`. */
 export const withClient = async <A>(url: string, use: (client: NatsConnection) => Promise<A>): Promise<A> => {
   const client = await connectAs("admin", url, { name: "benchmark" })
   try {

@@ -5,7 +5,7 @@ import type { Progress } from "./Progress.ts"
 import type { RequestFloor } from "./RequestFloor.ts"
 import type { System, SystemNeeds } from "./System.ts"
 
-/** One measured number of one run of a case. */
+/** One number that was measured in one run of a case. */
 export interface Measurement {
   readonly name: string
   readonly unit: string
@@ -13,20 +13,22 @@ export interface Measurement {
   readonly spent?: Spent
 }
 
-/** The result of one run. */
+/** The result of one run of a case. */
 export interface Outcome {
   readonly measurements: ReadonlyArray<Measurement>
-  /** The wrong totals and answers. Empty for a good run. */
+  /** The wrong totals and the wrong answers that the run found; an empty list for a good run. */
   readonly wrong: ReadonlyArray<string>
-  /** Further lines about the run, which are printed. */
+  /** Further lines about the run that the benchmark prints. */
   readonly notes: ReadonlyArray<string>
 }
 
 export interface CaseInput {
-  /** The number of the run, from 1. Odd runs of a comparison begin with the floor, and even runs with the system. */
+  /**
+   * The number of the run, from 1. In a comparison, odd runs begin with the floor, and even runs begin with the system.
+   */
   readonly run: number
   readonly progress: Progress
-  /** Starts broker, worker and edge on an empty ledger. The processes end with the run. */
+  /** Starts broker, worker and edge on an empty ledger. The started processes end with the run. */
   readonly startSystem: (needs: SystemNeeds) => Promise<System>
   /** Starts the floor of purchases: the bare protocol, on its own broker. */
   readonly startFloor: (options: FloorOptions) => Promise<Floor>
@@ -36,7 +38,7 @@ export interface CaseInput {
   readonly startHttpFloor: () => Promise<HttpFloor>
 }
 
-/** A part of the benchmark. */
+/** A case of the benchmark: one measurement, which can be run alone. */
 export interface Case {
   readonly name: string
   /** One line about the measurement of the case. */

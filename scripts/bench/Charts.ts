@@ -24,11 +24,11 @@ const rounded = (value: number): string =>
   value.toLocaleString("en", value >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 })
 
 /**
- * Draws a bar for each figure. The bar's length is the median. The thin line over the bar goes from the least run to
- * the greatest run.
+ * Draws a bar for each figure. The length of a bar is the median of the runs. The thin line over a bar goes from the
+ * least value of a run to the greatest value.
  */
 const drawn = ({ title, figures }: Chart): string => {
-  // Text cannot be measured without a browser, so this is the width of a wide font.
+  // The width of a text cannot be measured without a browser, so the width of a wide font is assumed.
   const nameWidth = 16 + characterWidth * Math.max(...figures.map(({ name }) => name.length))
   const height = frameHeight + rowHeight * figures.length
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height })
@@ -81,7 +81,9 @@ const runsText = (figures: ReadonlyArray<Figure>): string => {
   return `median and range of ${Array.from(runs).join(" or ")} runs`
 }
 
-/** Draws one chart for each unit that more than one figure has. The charts of other units show the ratios already. */
+/**
+ * Draws one chart for each unit that more than one figure has, except for ratios, which the other charts show already.
+ */
 export const draw = (figures: ReadonlyArray<Figure>, directory: string): Array<string> => {
   mkdirSync(directory, { recursive: true })
   const byUnit = Map.groupBy(figures, ({ unit }) => unit)

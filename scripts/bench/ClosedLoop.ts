@@ -6,8 +6,8 @@ export interface ClosedLoop {
 }
 
 /**
- * Sends the next request whenever a request is answered. The loop measures the rate of a server, and not the time of an
- * answer.
+ * Sends the next request whenever a request is answered. A closed loop measures the rate of a server, and not the time
+ * of an answer.
  */
 export const closedLoop = async ({ atOnce, requests, send }: ClosedLoop): Promise<void> => {
   let next = 0

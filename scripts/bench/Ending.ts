@@ -1,4 +1,4 @@
-/** A process or a service that runs until it is stopped. A second stop has no effect. */
+/** A process or a service that runs until it is stopped. A second call of `stop` has no effect. */
 export interface Stoppable {
   readonly stop: () => Promise<void>
 }
@@ -6,7 +6,7 @@ export interface Stoppable {
 const running = new Set<Promise<Stoppable>>()
 let ending: Promise<void> | undefined
 
-/** Starts something, and registers it, so that it is stopped when the benchmark ends early. */
+/** Starts a process or a service, and registers it, so that it is stopped when the benchmark ends early. */
 export const started = async <R extends Stoppable>(start: () => Promise<R>): Promise<R> => {
   if (ending !== undefined) throw new Error("the benchmark is ending")
   const starting = start()
@@ -14,7 +14,7 @@ export const started = async <R extends Stoppable>(start: () => Promise<R>): Pro
   return starting
 }
 
-/** Stops everything, last started first. */
+/** Stops all registered processes and services. The one that started last is stopped first. */
 export const stopAll = (): Promise<void> => {
   ending ??= (async () => {
     for (const one of Array.from(running).toReversed()) {
@@ -25,7 +25,7 @@ export const stopAll = (): Promise<void> => {
   return ending
 }
 
-/** Stops one thing and forgets it. */
+/** Stops one process or service, and removes it from the registered ones. */
 export const stopped = async (one: Stoppable): Promise<void> => {
   await one.stop()
   for (const starting of running) if ((await starting.catch(() => undefined)) === one) running.delete(starting)

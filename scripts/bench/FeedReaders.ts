@@ -5,7 +5,7 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 
 const openedAtOnce = 100
 
-/** The field of an id. Each event of a feed has an id, and so has the start of a feed. */
+/** The bytes before the id of an event. Each event of a feed has an id, and the start of a feed has an id too. */
 const idField = Buffer.from("\nid: ")
 const idsIn = (chunk: Buffer): number => {
   let ids = 0
@@ -13,7 +13,7 @@ const idsIn = (chunk: Buffer): number => {
   return ids
 }
 
-/** Many readers of an edge's feeds, each with a connection of its own. */
+/** Reads an edge's feeds with many readers, each with a connection of its own. */
 export class FeedReaders {
   private readonly sockets: Array<Socket> = []
   private readonly events: Array<number> = []
@@ -21,7 +21,7 @@ export class FeedReaders {
   /** The number of feeds that the edge ended. */
   lost = 0
 
-  /** Opens the feeds of these paths. The first `stuck` of them read only the beginning. */
+  /** Opens a feed for each of these paths. The first `stuck` readers read only the beginning of their feeds. */
   static async open(edgeUrl: string, paths: ReadonlyArray<string>, stuck = 0): Promise<FeedReaders> {
     const readers = new FeedReaders()
     for (const [index, path] of paths.entries()) {
@@ -32,12 +32,12 @@ export class FeedReaders {
     return readers
   }
 
-  /** The number of events of all feeds. */
+  /** The number of events that all readers together have received. */
   get total(): number {
     return this.events.reduce((sum, events) => sum + events, 0)
   }
 
-  /** Waits until all feeds together have had a number of events. */
+  /** Waits until all readers together have received a number of events. */
   async haveAll(total: number): Promise<void> {
     await until(`${total} events have come to the readers`, () => this.total >= total, 60_000)
   }

@@ -1,7 +1,7 @@
 import type { Measurement } from "./Case.ts"
 import type { Spent } from "./ProcessorTime.ts"
 
-/** A figure over all runs. */
+/** A figure of the benchmark, with its value in each run. */
 export interface Figure {
   readonly name: string
   readonly unit: string
@@ -54,7 +54,7 @@ const spentText = (spent: Spent): string =>
     .map(([process, time]) => `${process} ${rounded(time)}`)
     .join(" + ")
 
-/** The figures as lines of a table. */
+/** Returns a table of the figures, as lines of text. */
 export const tableOf = (figures: ReadonlyArray<Figure>): string => {
   const head = ["", "unit", "median", "min", "max", "runs", "µs of CPU a purchase or request"]
   const rows = figures.map((figure) => [

@@ -6,13 +6,13 @@ import { createFloorStreams } from "./FloorStreams.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
 export interface FloorOptions {
-  /** The most accounts in memory; all accounts by default. */
+  /** The most accounts that the floor keeps in memory; all accounts by default. */
   readonly residentMax?: number
 }
 
 /**
- * The bare protocol: a publisher and a worker that store, apply and acknowledge purchases with the same broker, the
- * same settings and the same writes. The floor has nothing else of the product.
+ * The floor of purchases: a publisher and a worker that store, apply and acknowledge purchases with the same broker,
+ * the same settings and the same writes as the system. The floor has nothing else of the product.
  */
 export class Floor implements Stoppable {
   readonly broker: TestBroker

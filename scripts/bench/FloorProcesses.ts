@@ -17,12 +17,12 @@ export class FloorProcesses implements Stoppable {
     return process
   }
 
-  /** Returns the lines that the processes of the floor printed: no lines, unless something failed. */
+  /** Returns the lines that the processes of the floor printed. The processes print only failures. */
   said(): Array<string> {
     return this.started.flatMap((process) => process.said())
   }
 
-  /** Ends the processes of the floor, last started first. */
+  /** Ends the processes of the floor. The process that started last ends first. */
   async stop(): Promise<void> {
     for (const process of this.started.toReversed()) await process.stop()
   }

@@ -9,7 +9,7 @@ import {
 import { withClient } from "./BrokerClient.ts"
 import { floorPartitions } from "./floor/Protocol.ts"
 
-/** The nats CLI refuses a history without limit. */
+/** The most messages of one subject of the floor's streams. The nats CLI refuses a history without a limit. */
 const historyMax = 1e12
 
 const inputConfig = {
@@ -26,7 +26,7 @@ const journalConfig = {
 }
 const headsConfig = { name: headsStream, subjects: [`${headsPrefix}>`], max_msgs_per_subject: 1, allow_direct: true }
 
-/** The streams as the project's topology makes them, as far as the protocol needs it. */
+/** Creates the streams of the floor with those settings of the ledger's streams that the protocol needs. */
 export const createFloorStreams = (brokerUrl: string): Promise<void> =>
   withClient(brokerUrl, async (client) => {
     for (const config of [inputConfig, journalConfig, headsConfig]) {

@@ -5,7 +5,7 @@ export interface Answer {
   readonly text: string
 }
 
-/** The longest that an answer may take before it counts as a failure. */
+/** The longest time that an answer may take before the request counts as failed. */
 const answerWaitMilliseconds = 20_000
 const sweepEveryMilliseconds = 1_000
 const headEnd = "\r\n\r\n"
@@ -25,15 +25,15 @@ interface Connection {
   received: Buffer | undefined
   exchange: Exchange | undefined
   /**
-   * Whether the connection has had an answer before. If so, the server may close the idle connection just when a
-   * request is sent on it.
+   * Whether the connection has had an answer before. The server may close a used connection while it is idle, just when
+   * a request is sent.
    */
   isUsed: boolean
 }
 
 const statusOf = (head: string): number => Number(head.slice("HTTP/1.1 ".length, "HTTP/1.1 200".length))
 
-/** Returns the answer at the beginning of some bytes; `undefined` until it is whole. */
+/** Returns the answer at the beginning of some bytes; `undefined` while the answer is incomplete. */
 const answerIn = (received: Buffer): Answer | undefined => {
   const end = received.indexOf(headEnd)
   if (end < 0) return undefined
@@ -46,9 +46,9 @@ const answerIn = (received: Buffer): Answer | undefined => {
 }
 
 /**
- * Kept HTTP/1.1 connections with one request at a time on each, as browsers and load balancers use them. The load
- * shares its cores with the edge, and node's own clients cost several times as much as the edge. This client can read
- * only answers of an edge, and refuses other answers.
+ * Sends requests over kept HTTP/1.1 connections with one request at a time on each, as browsers and load balancers do.
+ * The process of the load shares the cores with the edge, and node's own HTTP clients cost several times as much as the
+ * edge. This HTTP client can read only answers of an edge, and refuses other answers.
  */
 export class HttpConnections {
   private readonly host: string
@@ -58,7 +58,10 @@ export class HttpConnections {
   private readonly waiting: Array<Exchange> = []
   private readonly sweep: NodeJS.Timeout
   private readonly connectionsMax: number
-  /** The requests that were sent again because the server closed an idle connection at the moment of its use. */
+  /**
+   * The number of requests that were sent again, because the server closed an idle connection just when a request was
+   * sent.
+   */
   resent = 0
 
   constructor(url: string, connectionsMax: number) {

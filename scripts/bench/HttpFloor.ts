@@ -5,7 +5,10 @@ import { FloorProcesses } from "./FloorProcesses.ts"
 import { LoadProcess, type Served } from "./LoadProcess.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
-/** Bare Hono behind node's server, with the answers that the load expects. No edge can be faster on this machine. */
+/**
+ * The floor of HTTP: Hono behind node's server, with the answers that the load expects, and no other work. No edge can
+ * be faster on this machine.
+ */
 export class HttpFloor implements Stoppable, Served {
   readonly edgeUrl: string
   readonly servers: Served["servers"]
@@ -37,7 +40,7 @@ export class HttpFloor implements Stoppable, Served {
   }
 }
 
-/** Sends requests to the bare HTTP, ends it, and returns the measurements. */
+/** Sends requests to the floor of HTTP, ends the floor, and returns the measurements. */
 export const loadHttpFloor = async <Figures extends { readonly wrong: ReadonlyArray<string> }>(
   { startHttpFloor, progress }: CaseInput,
   measure: (load: LoadProcess) => Promise<Figures>

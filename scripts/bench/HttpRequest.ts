@@ -1,10 +1,16 @@
-/** The edge refuses a request whose host is not one of its names. Each edge on the loopback interface has this name. */
+/**
+ * The header with the name of the host. The edge refuses a request whose host is not one of its names. Each edge on the
+ * loopback interface has the name `localhost`.
+ */
 const host = "host: localhost"
 
 /** Returns the text of a GET request. */
 export const getRequest = (path: string): string => `GET ${path} HTTP/1.1\r\n${host}\r\n\r\n`
 
-/** Returns the text of a request that posts one purchase, and asks for the answer when the purchase is in that state. */
+/**
+ * Returns the text of a request that posts one purchase. The request asks for its answer when the purchase is in the
+ * state `until`.
+ */
 export const postRequest = (body: string, until: "applied" | "stored"): string => {
   const prefer = until === "applied" ? "prefer: wait=5\r\n" : ""
   const length = Buffer.byteLength(body)

@@ -10,7 +10,7 @@ interface Message {
   }>
 }
 
-/** Reads all purchases of the input log with a plain NATS client, for cases whose edge makes the purchases. */
+/** Reads all purchases of the input log with the NATS client alone, for cases in which the edge makes the purchases. */
 export const inputPurchases = (brokerUrl: string) =>
   withClient(brokerUrl, async (client) => {
     const manager = await client.jetstreamManager()

@@ -1,7 +1,7 @@
 import type { Measurement } from "./Case.ts"
 import type { Spent } from "./ProcessorTime.ts"
 
-/** The milliseconds from the time at which a request was due until its answer was read. */
+/** The latency of requests: the milliseconds from the time at which a request was due until its answer was read. */
 export interface Latency {
   readonly p50: number
   readonly p99: number
@@ -14,7 +14,7 @@ export const latencyOf = (milliseconds: ReadonlyArray<number>): Latency => {
   return { p50: at(0.5), p99: at(0.99), max: at(1) }
 }
 
-/** Returns the figures of a latency, with the processor time of one request if it is given. */
+/** Returns the measurements of a latency, with the processor time of one request if it is given. */
 export const latencyMeasurements = (
   name: string,
   milliseconds: ReadonlyArray<number>,

@@ -4,23 +4,26 @@ import { countProcessorTime, type Spent } from "./ProcessorTime.ts"
 import type { Progress } from "./Progress.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
-/** The receiver of requests. */
+/** The server to which a load sends its requests. */
 export interface Served {
   readonly edgeUrl: string
   /** The processes that spend time on requests, by their names. */
   readonly servers: Readonly<Record<string, { readonly pid: number }>>
-  /** Starts a further process, which ends with the load. */
+  /** Starts a further process, which is stopped when the load ends. */
   readonly spawn: (name: string, script: string) => NodeProcess
 }
 
 interface Loaded extends LoadResult {
-  /** The processor time of one post, or of one read without posts, with the load's own time. */
+  /**
+   * The processor time of one post, or of one read if no posts were sent. The time includes that of the process of the
+   * load.
+   */
   readonly spent: Spent
-  /** The mistakes in answers to the load. */
+  /** The mistakes in the answers to the requests of the load. */
   readonly wrong: ReadonlyArray<string>
 }
 
-/** The process that sends requests. */
+/** The process that sends the requests of a load. */
 export class LoadProcess {
   private readonly served: Served
   private readonly process: NodeProcess

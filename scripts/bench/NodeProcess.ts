@@ -8,7 +8,7 @@ const linesKeptMax = 20
 const stopWaitMilliseconds = 20_000
 
 export interface NodeProcessOptions {
-  /** The name in printed lines and of the profile. */
+  /** The name of the process in printed lines, and in the name of its profile. */
   readonly name: string
   readonly script: string
   readonly arguments?: ReadonlyArray<string>
@@ -20,7 +20,7 @@ export interface NodeProcessOptions {
   readonly profiles?: string | undefined
 }
 
-/** A node process of the benchmark: its messages, and the lines that it logs. */
+/** A node process of the benchmark, with its messages and the lines that it logs. */
 export class NodeProcess implements Stoppable {
   readonly name: string
   private readonly lines: Array<string> = []
@@ -32,8 +32,8 @@ export class NodeProcess implements Stoppable {
       options.profiles === undefined
         ? []
         : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
-    // The options of node for its memory: the same room for short-lived objects and the same cache of compiled code as
-    // in start.sh.
+    // The option of node for memory, with the same room for short-lived objects as in start.sh. The cache of compiled
+    // code is the same as in start.sh too.
     const memory = "--max-semi-space-size=128"
     this.process = spawn(process.execPath, [memory, ...profiling, options.script, ...(options.arguments ?? [])], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -64,7 +64,7 @@ export class NodeProcess implements Stoppable {
     this.process.send(message)
   }
 
-  /** Waits for the next message of a kind. Other messages before it go to `between`. */
+  /** Waits for the next message of a kind. Calls `between` with the other messages that come before. */
   message<Message extends { readonly kind: string }, Kind extends Message["kind"]>(
     kind: Kind,
     between: (message: Message) => void = () => undefined
@@ -91,7 +91,7 @@ export class NodeProcess implements Stoppable {
     await ended
   }
 
-  /** Ends the process after its work. Kills the process if it does not end by itself. */
+  /** Tells the process to end after its work. Kills the process if it does not end by itself. */
   async stop(): Promise<void> {
     if (this.hasEnded) return
     const ended = once(this.process, "exit")

@@ -1,13 +1,16 @@
 export interface OpenLoop {
   readonly perSecond: number
   readonly requests: number
-  /** Sends one request, and ends when it is answered. `due` is the time at which it should be sent. */
+  /**
+   * Sends one request, and resolves when the request is answered. `due` is the time at which the request should be
+   * sent.
+   */
   readonly send: (index: number, due: number) => Promise<void>
 }
 
 /**
- * Sends requests when they are due, whether or not earlier requests are answered. A late request has `due` in the past,
- * so that its delay counts as latency.
+ * Sends requests when they are due, whether or not earlier requests are answered. A request that is sent late has a
+ * `due` in the past, so that its delay counts as latency.
  */
 export const openLoop = async ({ perSecond, requests, send }: OpenLoop): Promise<void> => {
   const began = performance.now()

@@ -69,7 +69,7 @@ const parse = () => {
   }
 }
 
-/** Returns the options of the command line. Prints the usage and ends the process if they are wrong. */
+/** Returns the options of the command line. If the options are wrong, prints the usage and ends the process. */
 export const readOptions = (): Options => {
   const { only, all, runs, json, charts, from, profile, list: isList, help } = parse()
   if (help) show(usage)

@@ -15,8 +15,9 @@ const sum = (fields: ReadonlyArray<string | undefined>): number =>
   fields.reduce((all, field) => all + Number(field ?? Number.NaN), 0)
 
 /**
- * Reads the ticks of all processors together: the busy ticks (all of the first line but idle, waiting for disks, and
- * guests twice), and the ticks in which a virtual processor was ready to run and its host ran something else.
+ * Reads the ticks of all processors together from /proc/stat. Busy ticks are all ticks except idle ones and waits for
+ * disks, and ticks of guests count once. Stolen ticks are those in which a virtual processor was ready, but its host
+ * ran something else.
  */
 const machineTicks = () => {
   const [, user, nice, system, , , interrupts, softInterrupts, stolen] =
@@ -24,7 +25,7 @@ const machineTicks = () => {
   return { busy: sum([user, nice, system, interrupts, softInterrupts]), stolen: sum([stolen]) }
 }
 
-/** Ticks of this process, and of its children that have ended. */
+/** Returns the ticks that this process has used, and its children that have ended. */
 const ownTicks = (): number => {
   const stat = read("/proc/self/stat")
   return sum(
@@ -35,10 +36,11 @@ const ownTicks = (): number => {
   )
 }
 
-/** The load of other programs and of the host, as shares of all processors. */
+/** The load of other programs and of the host, each as a share of the time of all processors. */
 interface OtherLoad {
   /**
-   * The share of processes outside of the benchmark. Children of the benchmark count as outside until they have ended.
+   * The share that processes outside of the benchmark used. Children of the benchmark count as outside until they have
+   * ended.
    */
   readonly others: number
   /** The share that the host of a virtual machine kept for itself. */
@@ -46,8 +48,8 @@ interface OtherLoad {
 }
 
 /**
- * Starts to watch the other load of the machine. The returned function gives the shares since the start; NaN without
- * /proc.
+ * Starts to watch the load of other programs and of the host. Returns a function that returns the shares since the
+ * start; NaN on a machine without /proc.
  */
 export const watchOtherLoad = (): (() => OtherLoad) => {
   const began = performance.now()

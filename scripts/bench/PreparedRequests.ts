@@ -1,8 +1,9 @@
 const bytesFirst = 1 << 20
 
 /**
- * The texts of requests, made beforehand and outside of the heap. Tens of thousands of strings would make the garbage
- * collector stop the load now and then. These stops would count as latency of the requests that are due meanwhile.
+ * Keeps the texts of requests, which are made beforehand, outside of the heap. Tens of thousands of strings would make
+ * the garbage collector stop the load now and then. The stops of the garbage collector would count as latency of the
+ * requests that are due during the stops.
  */
 export class PreparedRequests {
   private bytes = Buffer.allocUnsafe(bytesFirst)

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 const bytesPerKibibyte = 1_024
 export const bytesPerMebibyte = 1_048_576
 
-/** Returns the present and the highest memory of a process, in bytes; NaN without /proc. */
+/** Returns the present and the highest memory of a process, in bytes; NaN on a machine without /proc. */
 export const processMemory = (pid: number): { readonly resident: number; readonly peak: number } => {
   const read = (field: string, status: string) =>
     Number(new RegExp(`^${field}:\\s+([0-9]+) kB`, "m").exec(status)?.[1] ?? Number.NaN) * bytesPerKibibyte

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs"
 
-// Linux shows times to programs in this unit, whatever its own tick is.
+// The unit in which Linux shows processor times to programs, in microseconds. The unit does not depend on the tick of
+// the kernel.
 const microsecondsPerTick = 10_000
 
-/** Returns the processor time of a process so far, in microseconds; NaN without /proc. */
+/** Returns the processor time that a process has used, in microseconds; NaN on a machine without /proc. */
 const processorTime = (pid: number): number => {
   let stat: string
   try {
@@ -11,7 +12,7 @@ const processorTime = (pid: number): number => {
   } catch {
     return Number.NaN
   }
-  // The second field is the program's name in parentheses, and may itself hold spaces.
+  // The second field of the line is the program's name in parentheses, and the name may have spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) * microsecondsPerTick
 }
@@ -19,7 +20,10 @@ const processorTime = (pid: number): number => {
 /** The microseconds of processor time of one purchase or request, by the name of the process. */
 export type Spent = Readonly<Record<string, number>>
 
-/** Starts counting the time of some processes by their ids. The returned function divides it by a number of purchases. */
+/**
+ * Starts to count the processor time of some processes. Returns a function that returns each process's time since the
+ * start, divided by a number of purchases.
+ */
 export const countProcessorTime = (processes: Readonly<Record<string, { readonly pid: number }>>) => {
   const read = () => Object.entries(processes).map(([name, { pid }]) => [name, processorTime(pid)] as const)
   const before = new Map(read())

@@ -7,7 +7,7 @@ interface CallFrame {
   readonly lineNumber: number
 }
 
-/** A .cpuprofile, as far as it is read. */
+/** The parts of a .cpuprofile file that are read. */
 interface Profile {
   readonly nodes: ReadonlyArray<{ readonly id: number; readonly callFrame: CallFrame }>
   readonly samples: ReadonlyArray<number>
@@ -26,7 +26,7 @@ const functionOf = (frame: CallFrame): string => {
   return (frame.functionName === "" ? "(anonymous)" : frame.functionName) + position
 }
 
-/** Returns the file of the project, the package, or the part of node that a frame is in. */
+/** Returns the part of the code that a frame of a profile is in: a file of the project, a package, or node. */
 const partOf = (frame: CallFrame): string => {
   if (frame.url === "") return frame.functionName === "(garbage collector)" ? frame.functionName : "native code"
   const file = fileOf(frame)
@@ -43,7 +43,10 @@ const largest = (times: ReadonlyMap<string, number>, count: number, all: number)
       return `${((100 * time) / all).toFixed(1).padStart(5)} % ${milliseconds} ms  ${name}`
     })
 
-/** Returns the shares of the busy time of a process, by function and by part, of their own time. */
+/**
+ * Returns a table of the functions, and of the parts of the code, with their shares of the busy time of a process. Time
+ * in called functions is not included.
+ */
 export const profileSummary = (file: string): string => {
   const profile: Profile = JSON.parse(readFileSync(file, "utf8"))
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
@@ -53,7 +56,8 @@ export const profileSummary = (file: string): string => {
   const add = (times: Map<string, number>, name: string, time: number) => times.set(name, (times.get(name) ?? 0) + time)
   for (const [index, id] of profile.samples.entries()) {
     const frame = frames.get(id)
-    // A delta is the time since the sample before, so the time of a sample is the delta of the next.
+    // A delta in a profile is the time since the sample before, so the time of a sample is the delta of the next
+    // sample.
     const time = profile.timeDeltas[index + 1] ?? 0
     if (frame === undefined || nowhere.has(frame.functionName)) continue
     busy += time

@@ -1,4 +1,7 @@
-/** A line on stderr with the present step. If stderr is not a terminal, only the steps are printed. */
+/**
+ * Shows the present step of the benchmark in a line on stderr. If stderr is not a terminal, prints only the names of
+ * the steps.
+ */
 export class Progress {
   private step = ""
 
@@ -12,7 +15,7 @@ export class Progress {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${this.step}${detail === "" ? "" : `: ${detail}`}`)
   }
 
-  /** Clears the line before other output. */
+  /** Clears the line of the progress before other output is printed. */
   clear(): void {
     if (process.stderr.isTTY) process.stderr.write("\r\u001B[K")
   }

@@ -8,8 +8,9 @@ import type { Served } from "./LoadProcess.ts"
 import type { NodeProcess } from "./NodeProcess.ts"
 
 /**
- * The bare protocol for single requests: posts that are answered when they are applied, and strong reads, with the same
- * synced writes, checks and notices, without Effect, validation, actors or recovery. A broker, a worker and an edge.
+ * The floor of single requests: posts that are answered when their purchases are applied, and strong reads. The floor
+ * is a broker, a worker and an edge, with the same synced writes, checks and notices as the system. The floor has no
+ * Effect, validation, actors or recovery.
  */
 export class RequestFloor implements Stoppable, Served {
   readonly broker: TestBroker

@@ -6,16 +6,23 @@ import type { Spent } from "./ProcessorTime.ts"
 
 export const perSecond = 1_000
 export const readsBesidePerSecond = 200
-/** The load before the first turn, in seconds. During this time the processes compile their code. */
+/**
+ * The length of the load before the first measured turn, in seconds. During this load the processes compile their code.
+ */
 const warmUpSeconds = 30
 export const turns = 3
-/** The time of each part of a turn: posts alone, reads alone, and posts with some reads beside them. */
+/**
+ * The seconds of each part of a measured turn: posts alone, reads alone, and posts with some reads at the same time.
+ */
 const aloneSeconds = 4
 const togetherSeconds = 6
 const postsOfTurn = perSecond * (aloneSeconds + togetherSeconds)
 export const workload = { purchases: perSecond * warmUpSeconds + turns * postsOfTurn, users: 1_000, repeatEvery: 0 }
 
-/** Sends posts for some seconds, from an index of the workload on. Each post waits until its purchase is applied. */
+/**
+ * Returns the order for posts during some seconds, from an index of the workload on. Each post is answered when its
+ * purchase is applied.
+ */
 const posts = (from: number, seconds: number) => ({
   from,
   to: from + perSecond * seconds,
@@ -31,23 +38,28 @@ const together = (from: number, seconds: number) => ({
 
 type Loaded = Awaited<ReturnType<LoadProcess["run"]>>
 
-/** The measurements of one turn. */
+/** The measurements of one turn of posts and reads. */
 interface Turn {
   readonly posting: Loaded
   readonly reading: Loaded
   readonly both: Loaded
-  /** The share of the processors that the host kept for itself while posts and reads were sent. */
+  /**
+   * The share of the processors that the host of this virtual machine kept for itself while posts and reads were sent.
+   */
   readonly stolen: number
 }
 
-/** Returns the mean processor times of turns that had equally many requests. */
+/** Returns the mean processor times of several turns with equally many requests. */
 const meanSpent = (loads: ReadonlyArray<Loaded>): Spent => {
   const names = Object.keys(loads[0]?.spent ?? {})
   const sumOf = (name: string) => loads.reduce((all, { spent }) => all + (spent[name] ?? Number.NaN), 0)
   return Object.fromEntries(names.map((name) => [name, sumOf(name) / loads.length]))
 }
 
-/** The ledger or its floor under single requests, in turns, so that the benchmark can load both sides alternately. */
+/**
+ * Loads the system or its floor with single requests. The load comes in turns, so that the benchmark can load the
+ * system and the floor alternately.
+ */
 export class RequestSide {
   readonly name: string
   readonly turns: Array<Turn> = []
@@ -80,7 +92,7 @@ export class RequestSide {
     return this.loads.reduce((all, { resent }) => all + resent, 0)
   }
 
-  /** The milliseconds of each read beside posts. */
+  /** The latency in milliseconds of each read that was sent during posts. */
   get readsBeside(): Array<number> {
     return this.turns.flatMap(({ both }) => both.reads)
   }
@@ -103,7 +115,7 @@ export class RequestSide {
     ]
   }
 
-  /** Returns a line with the latency in each turn, which shows how steady the machine was. */
+  /** Returns a line of text with the latency in each turn, which shows how steady the machine was. */
   get told(): string {
     const ofTurns = this.turns.map(
       ({ both, stolen }) => `${latencyOf(both.reads).p99.toFixed(1)} (${(100 * stolen).toFixed(0)} %)`

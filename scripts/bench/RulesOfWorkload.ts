@@ -13,15 +13,18 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 import { withClient } from "./BrokerClient.ts"
 import { originalsOf, userAt, type Workload } from "./Workload.ts"
 
-/** The rules in force. */
+/** The number of rules that are in force during the measurement. */
 export const rulesInForce = 100_000
-/** Values of purchases are uniform from 1.00 to 999.99. One of a hundred is at least this many cents. */
+/**
+ * The value in cents that one of a hundred purchases reaches. The values of purchases are spread evenly from 1.00 to
+ * 999.99.
+ */
 const alertFrom = 99_001n
-/** The most writes of rules that wait for their answer. */
+/** The most writes of rules that wait for the broker's answer at once. */
 const writesAtOnce = 200
 const caughtUpMilliseconds = 120_000
 
-/** Returns a rule of a user about his own purchases with at least this value in cents. */
+/** Returns a rule of a user that the user's own purchases of at least this value meet. The value is in cents. */
 const ruleFrom = (threshold: bigint): Rule => ({
   who: "self",
   scope: everything,
@@ -35,7 +38,9 @@ const ruleFrom = (threshold: bigint): Rule => ({
   note: ""
 })
 
-/** Returns the rules of one user: the first rule meets one of a hundred purchases, and no other rule meets any. */
+/**
+ * Returns the rules of one user. One of a hundred purchases meets the first rule, and no purchase meets another rule.
+ */
 const rulesOf = (rules: number): string =>
   encodeRuleSet({
     changes: rules,
@@ -47,7 +52,7 @@ const rulesOf = (rules: number): string =>
     }))
   })
 
-/** Returns how many purchases of a workload give an alert. */
+/** Returns how many purchases of a workload meet a rule. */
 export const alertsOf = (workload: Workload): number => {
   let alerts = 0
   for (const { valueCents } of originalsOf(workload)) if (valueCents >= alertFrom) alerts += 1
@@ -55,8 +60,8 @@ export const alertsOf = (workload: Workload): number => {
 }
 
 /**
- * Stores a number of rules, as many of each user. They are written past the edge, because it would take one
- * request a rule.
+ * Stores a number of rules, equally many for each user. Writes the rules to the journal directly, because an edge would
+ * need one request for each rule.
  */
 export const storeRules = (brokerUrl: string, users: number, rules = rulesInForce): Promise<void> =>
   withClient(brokerUrl, async (client) => {

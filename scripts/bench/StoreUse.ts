@@ -1,7 +1,7 @@
 import { inputStream, journalStream } from "../../src/protocol/Subject.ts"
 import { withClient } from "./BrokerClient.ts"
 
-/** Reads the bytes of the two streams on disk, as the broker counts them. */
+/** Reads how many bytes the input log and the journal take on disk, as the broker counts them. */
 export const storeUse = (brokerUrl: string): Promise<{ readonly inputBytes: number; readonly ledgerBytes: number }> =>
   withClient(brokerUrl, async (client) => {
     const manager = await client.jetstreamManager()

@@ -11,26 +11,26 @@ import type { PublisherMessage } from "./publisher.ts"
 import { wrongTotals } from "./Totals.ts"
 
 const mainScript = join(projectRoot, "src/main.ts")
-/** The default of PARTITIONS. */
+/** The default of the setting PARTITIONS. */
 const partitionsDefault = 8
 
-/** What a case needs of the system. */
+/** The parts and settings of the system that a case needs. */
 export interface SystemNeeds {
-  /** Whether the edge has work, so that its profile is worth reading. */
+  /** Whether the case gives work to the edge. Only then a profile of the edge is written. */
   readonly usesEdge: boolean
   /** The number of workers. The default is 1. */
   readonly workers?: number
-  /** Settings other than their defaults. */
+  /** The settings that differ from their defaults. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 export interface SystemOptions extends SystemNeeds {
-  /** The number of the run, which ends the names of the profiles. */
+  /** The number of the run, which is the end of the names of profiles. */
   readonly run: number
   readonly profiles: string | undefined
 }
 
-/** A broker, workers and an edge of one case, each a process, on an empty ledger. */
+/** The system of one case: a broker, workers and an edge on an empty ledger, each in a process of its own. */
 export class System implements Stoppable, Served {
   readonly broker: TestBroker
   readonly edge: NodeProcess
@@ -71,7 +71,7 @@ export class System implements Stoppable, Served {
     return system
   }
 
-  /** Waits until the edge is ready, each worker owns partitions, and every partition is answered for. */
+  /** Waits until the edge is ready, each worker owns partitions, and questions about every partition are answered. */
   ready(): Promise<void> {
     return until("the edge is ready, and the workers answer for every partition", () => this.isReady())
   }
@@ -80,7 +80,7 @@ export class System implements Stoppable, Served {
     return this.startedWorkers
   }
 
-  /** The first worker. */
+  /** The first worker of the system. */
   get worker(): NodeProcess {
     const [worker] = this.startedWorkers
     if (worker === undefined) throw new Error("this system has no worker")
@@ -103,7 +103,7 @@ export class System implements Stoppable, Served {
     return publisher
   }
 
-  /** Starts a judge, which ends with the system. */
+  /** Starts a judge, which is stopped with the system. */
   startJudge(): NodeProcess {
     const environment = { WORKER_ID: "judge" }
     return this.start({
@@ -115,7 +115,9 @@ export class System implements Stoppable, Served {
     })
   }
 
-  /** Ends the first worker, by kill -9 or after its work, and starts another worker under its name, as start.sh does. */
+  /**
+   * Ends the first worker, by kill -9 or after its work. Starts another worker under the same name, as start.sh does.
+   */
   async replaceWorker(how: "kill" | "stop"): Promise<void> {
     await this.worker[how]()
     this.startedWorkers[0] = this.startWorker("worker-again", 0)
@@ -160,7 +162,7 @@ export class System implements Stoppable, Served {
     })
   }
 
-  // With this many users, almost certainly each partition has a user.
+  // With this number of users, each partition almost certainly has a user.
   private async isReady(): Promise<boolean> {
     if (this.workers.some((worker) => worker.hasEnded) || this.edge.hasEnded)
       throw new Error("a process ended while it started")
@@ -173,7 +175,7 @@ export class System implements Stoppable, Served {
     }
   }
 
-  /** Whether each worker owns a partition. */
+  /** Returns whether each worker owns a partition. */
   private async isShared(): Promise<boolean> {
     const status = (await (await fetch(`${this.edgeUrl}/status`)).json()) as SystemStatus
     const owners = new Set(status.partitions.flatMap(({ owner }) => (owner === undefined ? [] : [owner])))

@@ -7,7 +7,7 @@ import type { PublisherMessage } from "./publisher.ts"
 import type { System } from "./System.ts"
 import type { Workload } from "./Workload.ts"
 
-/** A publisher, a broker and workers, either of the system or of the floor. */
+/** The publisher, the broker and the workers, either of the system or of the floor. */
 interface Line extends Applying {
   readonly publisher: NodeProcess
 }
@@ -23,7 +23,7 @@ export interface Throughput {
 const named = (workers: Line["workers"]): Readonly<Record<string, { readonly pid: number }>> =>
   Object.fromEntries(workers.map((worker, index) => [index === 0 ? "worker" : `worker ${index + 1}`, worker]))
 
-/** Publishes a part of a workload, and stops the clock when all of these purchases are committed. */
+/** Publishes a part of a workload, and measures the time until all of these purchases are committed. */
 export const throughput = async (line: Line, order: PublishOrder, progress: Progress): Promise<Throughput> => {
   const { publisher, workers, broker } = line
   const published = publisher.message<PublisherMessage, "published">("published", (message) => {

@@ -1,10 +1,10 @@
-/** The expected state of an account. */
+/** The total and the number of purchases of an account. */
 export interface Total {
   readonly count: number
   readonly cents: bigint
 }
 
-/** Reads the answer of `GET /users/{id}/total` without a float. */
+/** Reads the answer of `GET /users/{id}/total` exactly, without a float. */
 export const totalIn = (body: string): Total | undefined => {
   const amount = /"total":(-?[0-9]+)\.([0-9]{2})[,}]/.exec(body)
   const count = /"purchaseCount":([0-9]+)[,}]/.exec(body)

@@ -3,7 +3,7 @@ import { accountsOf } from "./LedgerAccounts.ts"
 import { type Total, totalIn } from "./TotalBody.ts"
 import { originalsOf, type Workload } from "./Workload.ts"
 
-/** The content of a purchase, as far as totals need it. */
+/** The parts of a purchase that are needed to add up totals. */
 interface Counted {
   readonly userId: string
   readonly purchaseId: string
@@ -15,8 +15,8 @@ const readsAtOnce = 16
 const readTriesMax = 30
 const wrongNamedMax = 10
 /**
- * The most accounts that are read over HTTP. If there are more accounts, only a part of them is read over HTTP. All
- * accounts are read from the journal.
+ * The most accounts that are read over HTTP. If the ledger has more accounts, only some of them are read over HTTP. All
+ * accounts are also read from the journal.
  */
 const readsOverHttpMax = 2_000
 
@@ -33,7 +33,10 @@ export const totalsOf = (purchases: Iterable<Counted>): Map<string, Total> => {
   return totals
 }
 
-/** Returns the totals that a workload has to end in. The workload knows its repeats, so no ids are kept. */
+/**
+ * Returns the totals that accounts must have after a workload. The workload knows its repeats, so no purchase ids are
+ * kept.
+ */
 export const totalsOfWorkload = (workload: Workload): Map<string, Total> => {
   const totals = new Map<string, Total>()
   for (const purchase of originalsOf(workload)) add(totals, purchase)
@@ -45,7 +48,7 @@ const add = (totals: Map<string, Total>, { userId, valueCents, quantity }: Count
   totals.set(userId, { count: before.count + 1, cents: before.cents + valueCents * BigInt(quantity) })
 }
 
-/** Reads a total over HTTP. Asks again if the edge had no current total in time. */
+/** Reads the total of a user over HTTP. Asks again if the edge did not get the current total in time. */
 export const readTotal = async (edgeUrl: string, userId: string): Promise<Total> => {
   for (let tries = 1; ; tries += 1) {
     const response = await fetch(`${edgeUrl}/users/${encodeURIComponent(userId)}/total`)
@@ -82,7 +85,10 @@ export const wrongTotals = async (edgeUrl: string, expected: ReadonlyMap<string,
   return shortened(wrong)
 }
 
-/** Reads the newest revision of every account from the journal, and returns the wrong, missing and surplus accounts. */
+/**
+ * Reads the newest revision of every account from the journal. Returns the accounts that are wrong, missing or
+ * unexpected.
+ */
 const wrongAccounts = async (brokerUrl: string, expected: ReadonlyMap<string, Total>): Promise<Array<string>> => {
   const accounts = await accountsOf(brokerUrl)
   const wrong: Array<string> = []
@@ -107,7 +113,7 @@ export const wrongLedger = async (
   return [...(await wrongAccounts(broker.url, expected)), ...(await wrongTotals(edgeUrl, read))]
 }
 
-/** Returns the lines that the processes of the floor printed, and the mistakes of its journal. */
+/** Returns the lines that the processes of the floor printed, and the mistakes in the journal of the floor. */
 export const wrongFloor = async (
   floor: Pick<Floor, "said" | "broker">,
   expected: ReadonlyMap<string, Total>

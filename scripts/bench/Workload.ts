@@ -1,25 +1,27 @@
 import type { Purchase } from "../../src/account/Purchase.ts"
 
 /**
- * A sequence of purchases. Each purchase is computed from its index, so every process gets the same purchases, and none
- * are kept.
+ * A sequence of purchases. Each purchase is computed from its index, so every process gets the same purchases, and no
+ * purchase is kept in memory.
  */
 export interface Workload {
   readonly purchases: number
   readonly users: number
   /** How purchases are spread over the users: evenly (the default), or by Zipf's law with the exponent 1. */
   readonly spread?: "uniform" | "zipf"
-  /** The distance of repeats: each n-th purchase repeats an earlier purchase; 0 for no repeats. */
+  /**
+   * The distance between two repeats: each n-th purchase repeats an earlier purchase; 0 for a workload without repeats.
+   */
   readonly repeatEvery: number
 }
 
-/** A part of a workload: the purchases from `from` up to, and without, `to`. */
+/** A part of a workload: the purchases with the indexes from `from` up to, but without, `to`. */
 export interface Range {
   readonly from: number
   readonly to: number
 }
 
-/** Every twentieth purchase is a repeat: 5 %. */
+/** The usual distance between two repeats: every twentieth purchase is a repeat. */
 export const repeatEveryUsual = 20
 
 /** The most purchases between a repeat and the purchase that it repeats. */
@@ -39,8 +41,8 @@ const spread = (index: number): number => {
 export const userAt = (number: number): string => `customer-${number.toString().padStart(6, "0")}`
 
 /**
- * The number of a user. By Zipf's law, user n has 1/n of the purchases of user 1. So the logarithm of the number is
- * uniform.
+ * Returns the number of a user. By Zipf's law, user n has 1/n of the purchases of user 1. So the logarithm of the
+ * user's number is spread evenly.
  */
 const userNumberOf = ({ users, spread: kind }: Workload, hash: number): number =>
   kind === "zipf" ? Math.floor(users ** (hash / 0x1_0000_0000)) - 1 : hash % users
@@ -65,7 +67,7 @@ const isRepeatAt = ({ repeatEvery }: Workload, index: number): boolean =>
 export const purchaseAt = (workload: Workload, index: number): Purchase => {
   if (!isRepeatAt(workload, index)) return originalAt(workload, index)
   const earlier = index - 1 - (spread(index) % Math.min(index, repeatDistanceMax))
-  // The purchase before a repeat is not a repeat.
+  // The purchase just before a repeat is never a repeat.
   return originalAt(workload, isRepeatAt(workload, earlier) ? earlier - 1 : earlier)
 }
 

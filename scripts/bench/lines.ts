@@ -6,7 +6,7 @@ import { purchaseAt, type Range, type Workload } from "./Workload.ts"
 export interface LinesOrder extends Range {
   readonly edgeUrl: string
   readonly workload: Workload
-  /** The number of bodies at the same time. */
+  /** The number of bodies that are sent at the same time. */
   readonly bodies: number
 }
 
@@ -27,7 +27,7 @@ const lineOf = (workload: Workload, index: number): string => {
   return `${JSON.stringify(rest).slice(0, -1)},"value":${decimalFromCents(valueCents)}}\n`
 }
 
-/** The lines of a body, in pieces as a client would write them. */
+/** Returns the lines of a body, in pieces as a client would write them. */
 const piecesOf = (workload: Workload, from: number, to: number): Array<Buffer> => {
   const pieces: Array<Buffer> = []
   let text = ""

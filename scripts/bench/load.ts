@@ -14,7 +14,9 @@ export type Pace = { readonly perSecond: number } | { readonly atOnce: number }
 export interface LoadOrder {
   readonly edgeUrl: string
   readonly workload: Workload
-  /** Purchases to post, each waited for until it is applied, or until it is stored. */
+  /**
+   * The purchases to post. `until` says whether a post is answered when its purchase is applied, or when it is stored.
+   */
   readonly posts?: Range & { readonly pace: Pace; readonly until: "applied" | "stored" }
   /** Strong reads of totals, which are sent during the posts. */
   readonly reads?: { readonly count: number; readonly pace: Pace }
@@ -51,10 +53,13 @@ const paced = (pace: Pace, requests: number, send: (index: number, due: number) 
     ? openLoop({ perSecond: pace.perSecond, requests, send })
     : closedLoop({ atOnce: pace.atOnce, requests, send: (index) => send(index, performance.now()) })
 
-/** The connections are kept between orders. In an open loop the opening of a connection would count as latency. */
+/**
+ * The connections stay open between two orders, because in an open loop the opening of a connection would count as
+ * latency.
+ */
 let kept: HttpConnections | undefined
 
-/** The purchases that were answered as applied, by user. Every later read has to include them. */
+/** The number of purchases that were answered as applied, by user. Every later read has to include these purchases. */
 const applied = new Map<string, number>()
 
 const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<LoadResult> => {

@@ -16,8 +16,8 @@ import { RequestFloor } from "./RequestFloor.ts"
 import { System } from "./System.ts"
 
 /**
- * From these shares of the processors on, a run reports the load of other programs and of the host, which distorts
- * figures.
+ * The share of the processors from which on a run reports the load of other programs or of the host. Such a load
+ * distorts the figures.
  */
 const otherLoadTold = 0.03
 const stolenTold = 0.01
@@ -62,7 +62,7 @@ const runOnce = async (one: Case, run: number, profiles: string | undefined): Pr
     })
   for (const begun of running) await stopped(begun)
   const { others, stolen } = otherLoad()
-  // A case that registers no processes may run the system in the background by start.sh. That system counts as other
+  // A case that registers no processes may run the system by start.sh. The processes of start.sh would count as other
   // programs.
   if (running.length > 0 && others >= otherLoadTold) {
     print(`${step}: other programs used ${(100 * others).toFixed(0)} % of the processors meanwhile`)

@@ -1,4 +1,5 @@
-// A process that publishes workloads through the edge's own layers. Its processor time counts as the edge's.
+// A process that publishes workloads through the layers of an edge, without HTTP. The processor time of this process
+// counts as the edge's.
 import { ConfigProvider, Effect, Exit, Layer, ManagedRuntime, References } from "effect"
 import { PurchasePublisher } from "../../src/intake/PurchasePublisher.ts"
 import { brokerLayer, edgeLayer } from "../../src/Layers.ts"

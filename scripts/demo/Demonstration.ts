@@ -4,25 +4,28 @@ import type { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { addedUp } from "./Audit.ts"
 import type { Report } from "./Report.ts"
 
-/** The means of each step of the demo. */
+/** The client and the report that each step of the demo uses. */
 export interface Demonstration {
   readonly client: PurchaseClient
   readonly report: Report
-  /** Returns the id of a user that did not exist before. */
+  /** Returns the id of a user who did not exist before. */
   readonly newUser: (name: string) => string
 }
 
-/** A user's account whose total was compared with its whole history. */
+/** An account of a user, whose total was compared with its whole history. */
 export interface Audited {
   /** The purchases of the history, oldest first. */
   readonly entries: ReadonlyArray<HistoryEntry>
   readonly cents: bigint
 }
 
-/** The purchases of a page: the most that the service gives. */
+/** The number of purchases on a page of the history: the most that the service gives. */
 const pagePurchases = 1_000
 
-/** Reads a user's whole history. Claims that it has `purchases` entries, and that the total is their sum. */
+/**
+ * Reads a user's whole history. Claims that the history has `purchases` entries, and that the total is the sum of the
+ * entries.
+ */
 export const expectExact = async (
   { client, report }: Demonstration,
   userId: string,

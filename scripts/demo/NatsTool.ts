@@ -4,18 +4,19 @@ import { promisify } from "node:util"
 
 const runFile = promisify(execFile)
 const finder = fileURLToPath(new URL("../nats.sh", import.meta.url))
-/** Runs the tool with the key of the inspector. */
+/** The path of the script that runs the nats command line tool with the key of the inspector. */
 const wrapper = fileURLToPath(new URL("../nats", import.meta.url))
-/** The longest output that is read: the purchases of one commit, and the table of a chain. */
+/** The longest output of the tool that is read, in bytes: the purchases of one commit, or the table of a chain. */
 const outputBytesMax = 64 * 1024 ** 2
 
-/** Runs the nats command line tool with these words, and returns what it printed. */
+/** A function that runs the nats command line tool with these words, and returns the output of the tool. */
 export type NatsTool = (...words: ReadonlyArray<string>) => Promise<string>
 
 /**
- * Returns the tool for the broker that the environment names, as start.sh does. Returns `undefined` if there is no tool
- * and none can be fetched. The tool uses no context of the person who runs the demo. The address is not in the list of
- * processes, because the address can hold a password.
+ * Returns the nats command line tool for the broker that the environment names, as start.sh finds it. Returns
+ * `undefined` if the machine has no tool, and no tool can be fetched. The tool uses no context of the person who runs
+ * the demo. The broker's address is not an argument of the tool, because the list of processes would show a password in
+ * the address.
  */
 export const findNatsTool = async (environment: NodeJS.ProcessEnv): Promise<NatsTool | undefined> => {
   const found = runFile(finder, ["cli"])

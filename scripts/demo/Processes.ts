@@ -5,9 +5,9 @@ import { promisify } from "node:util"
 
 /** All workers or all judges of a system. */
 export interface Processes {
-  /** Kills all of them with -9, and returns their names when they are gone. */
+  /** Kills all of these processes with SIGKILL, and returns their names when they have ended. */
   readonly kill: () => Promise<ReadonlyArray<string>>
-  /** Starts `count` of them. */
+  /** Starts `count` workers or judges. */
   readonly start: (count: number) => Promise<void>
 }
 

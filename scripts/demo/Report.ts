@@ -1,4 +1,4 @@
-/** A claim does not hold. */
+/** Says that a claim of the demo does not hold. */
 export class WrongClaim extends Error {
   override readonly name = "WrongClaim"
 }
@@ -25,7 +25,7 @@ export class Report {
     this.print(` ✓ ${claim}: ${cameBack}`)
   }
 
-  /** Claims something that has no value to print. */
+  /** Claims that `isSo` is `true`, without a value to print. */
   holds(claim: string, isSo: boolean): void {
     if (!isSo) throw new WrongClaim(`this is not so: ${claim}`)
     this.print(` ✓ ${claim}`)

@@ -18,13 +18,19 @@ const { values } = parseArgs({
   options: { url: { type: "string" }, help: { type: "boolean", default: false } }
 })
 
-/** The token of the caller, if the service asks for one. */
+/** The token of the caller; `undefined` if the service asks for no token. */
 const token = process.env["PURCHASES_TOKEN"] || undefined
-/** A number of purchases that leaves time to kill a worker in their middle. */
+/**
+ * The number of purchases of the step that kills a worker. It is large enough that the kill comes while purchases are
+ * applied.
+ */
 const purchasesAmidKill = 20_000
-/** A number of alerts that leaves time to kill a judge in their middle. */
+/**
+ * The number of alerts of the step that kills a judge. It is large enough that the kill comes while purchases are
+ * judged.
+ */
 const alertsAmidKill = 10_000
-/** The longest that an answer may take, in milliseconds. */
+/** The longest time that an answer of the service may take, in milliseconds. */
 const answerMillisecondsMax = 60_000
 
 const run = async (url: string): Promise<void> => {
@@ -37,7 +43,7 @@ const run = async (url: string): Promise<void> => {
       ...(token === undefined ? {} : { token }),
       fetch: (request) =>
         fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(answerMillisecondsMax)]) }),
-      // Retries are reported, because a worker that has just started does not answer at once.
+      // The demo reports each retry of a request, because a worker that has just started does not answer at once.
       onRetry: ({ message }) => report.say(`It is asked again: ${message}`)
     }),
     report,
@@ -67,7 +73,7 @@ else {
     await run(values.url)
   } catch (failure) {
     console.error(`demo: ${messageOf(failure)}`)
-    // A request in flight would keep the process alive.
+    // The process exits here, because a request in flight would keep it alive.
     process.exit(1)
   }
 }

@@ -2,7 +2,7 @@ import type { Alert } from "../../src/client/Answers.ts"
 import type { Demonstration } from "./Demonstration.ts"
 import type { Processes } from "./Processes.ts"
 
-/** The longest time until the first alert is stored, and until all are. */
+/** The longest time until the first alert is stored, and the longest time until all alerts are stored. */
 const firstAlertMillisecondsMax = 30_000
 const allJudgedMillisecondsMax = 60_000
 
@@ -18,7 +18,7 @@ const alertsOf = async ({ client }: Demonstration, userId: string, through = 0):
   return Array.fromAsync(client.alerts(userId))
 }
 
-/** Sets a rule, buys, and shows the alert. */
+/** Sets a rule, makes a purchase that meets the rule, and shows the alert. */
 const showOneAlert = async (demonstration: Demonstration, userId: string): Promise<void> => {
   const { client, report } = demonstration
   report.title(`A rule of ${userId}, and a purchase that meets it: PUT /users/${userId}/rules/dear`)
@@ -51,8 +51,8 @@ const someAlert = async ({ client }: Demonstration, userId: string): Promise<voi
 }
 
 /**
- * Kills the judges while they judge purchases that all meet a rule, starts them again, and counts the alerts. One half of
- * the purchases is stored after the kill, so that there is work for the new judges however late the kill comes.
+ * Kills the judges while they judge purchases that all meet a rule, starts new judges, and counts the alerts. One half
+ * of the purchases is stored after the kill, so that the new judges have work however late the kill comes.
  */
 const showKilledJudge = async (demonstration: Demonstration, judges: Processes, purchases: number): Promise<void> => {
   const { client, report, newUser } = demonstration

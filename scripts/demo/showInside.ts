@@ -4,18 +4,21 @@ import type { NatsTool } from "./NatsTool.ts"
 import type { Report } from "./Report.ts"
 import type { Survivor } from "./showKill.ts"
 
-/** The rows of a chain that are shown before its last row. */
+/** The number of rows of a chain's table that are shown before the last row. */
 const chainRowsShown = 5
-/** The characters of a line of a commit that are shown. */
+/** The number of characters of a commit's line that are shown. */
 const lineCharactersMax = 120
-/** The time between two questions whether something has settled, and the longest wait for it, in milliseconds. */
+/**
+ * The time between two checks whether an answer has settled, and the longest wait for the answer to settle, in
+ * milliseconds.
+ */
 const askEveryMilliseconds = 200
 const settledMillisecondsMax = 20_000
 
 const streamLines =
   /^ *(?:Subject Transform|Storage|Retention|Duplicate Window|purchases\.partitions|Messages|Bytes|Last Sequence):/
 
-/** The account of a user, as its owner answers it to `nats req`. */
+/** The account of a user, as the owner of the partition answers it to `nats req`. */
 interface InspectedAccount {
   readonly purchaseCount: number
   readonly total: string
@@ -25,9 +28,9 @@ interface InspectedAccount {
 }
 
 interface Consumer {
-  /** The messages that the consumer has not delivered yet. */
+  /** The number of messages that the consumer has not delivered yet. */
   readonly num_pending: number
-  /** The messages that the consumer delivered and that are not acknowledged. */
+  /** The number of messages that the consumer has delivered, and that are not acknowledged. */
   readonly num_ack_pending: number
 }
 
@@ -36,7 +39,7 @@ const rowsIn = (table: string): ReadonlyArray<string> => table.split("\n").filte
 
 const indented = (lines: ReadonlyArray<string>): string => lines.map((line) => line.trim()).join("\n   ")
 
-/** Asks until the answer has settled, or until the time is over. Returns the last answer. */
+/** Asks again and again until the answer has settled, or until the time is over. Returns the last answer. */
 const settled = async <A>(
   waitMilliseconds: number,
   ask: () => Promise<A>,
@@ -50,7 +53,7 @@ const settled = async <A>(
   }
 }
 
-/** Shows the input log. Returns its number of partitions. */
+/** Shows the state of the input log, and returns its number of partitions. */
 const showInput = async (report: Report, nats: NatsTool): Promise<number> => {
   report.title("nats stream info PURCHASES")
   const text = await nats("stream", "info", "PURCHASES")
@@ -62,7 +65,7 @@ const showInput = async (report: Report, nats: NatsTool): Promise<number> => {
 }
 
 /**
- * Asks the owner for the account of the user whose purchases outlived a killed worker, and compares it with these
+ * Asks the owner for the account of the user whose worker was killed, and compares the account with the user's
  * purchases.
  */
 const showAccount = async (report: Report, nats: NatsTool, survivor: Survivor): Promise<InspectedAccount> => {
@@ -77,7 +80,7 @@ const showAccount = async (report: Report, nats: NatsTool, survivor: Survivor): 
   return account
 }
 
-/** Shows the newest commit of a partition, and the chain that it belongs to. */
+/** Shows the newest commit of a partition, and the chain of the partition. */
 const showChain = async (report: Report, nats: NatsTool, account: InspectedAccount): Promise<void> => {
   const key = `commit.${account.partition}`
   report.title(`nats kv get journal ${key} --raw`)
@@ -97,7 +100,10 @@ const showChain = async (report: Report, nats: NatsTool, account: InspectedAccou
   report.expect(`key of message ${account.newestCommit} of the journal`, subject.replace("$KV.journal.", ""), key)
 }
 
-/** Shows the consumers of the input log, when nothing waits in them: an acknowledgement comes after its commit. */
+/**
+ * Shows the consumers of the input log when no message waits. The wait is needed because an acknowledgement comes after
+ * its commit.
+ */
 const showConsumers = async (
   report: Report,
   nats: NatsTool,
@@ -132,8 +138,8 @@ const showServices = async (
 }
 
 /**
- * Looks inside the broker with the nats command line tool, and compares what is there with what the service answered.
- * Tables are printed for people. Claims are made of the JSON that the tool prints.
+ * Looks inside the broker with the nats command line tool, and compares the broker's content with the answers of the
+ * service. The tables of the tool are printed for people. The claims are made about the JSON that the tool prints.
  */
 export const showInside = async (
   report: Report,

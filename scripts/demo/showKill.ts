@@ -5,18 +5,18 @@ import { type Audited, type Demonstration, expectExact } from "./Demonstration.t
 import { WrongClaim } from "./Report.ts"
 import type { Processes } from "./Processes.ts"
 
-/** The most kills that are tried, because a kill can come too early or too late. */
+/** The most attempts to kill a worker in the middle of its work, because a kill can come too early or too late. */
 const attemptsMax = 3
 /** The longest time until the first purchase is applied. */
 const firstAppliedMillisecondsMax = 30_000
 
 export interface Survivor extends Audited {
   readonly userId: string
-  /** The ledger sequence of the last commit. */
+  /** The sequence of the last commit with purchases of the user. */
   readonly ledgerSequence: number
 }
 
-/** Waits until some purchases are applied, and returns their number. */
+/** Waits until some purchases of a user are applied, and returns the number of applied purchases. */
 const someApplied = async ({ client }: Demonstration, userId: string): Promise<number> => {
   const deadline = performance.now() + firstAppliedMillisecondsMax
   while (performance.now() < deadline) {
@@ -27,7 +27,7 @@ const someApplied = async ({ client }: Demonstration, userId: string): Promise<n
   throw new Error(`nothing of ${userId} was applied within ${firstAppliedMillisecondsMax / 1_000} s`)
 }
 
-/** Returns the revisions of an account, from the first revision up to the revision that applied a purchase. */
+/** Returns the revisions of an account from the feed, from the first revision up to the one that applied a purchase. */
 const revisionsUpTo = async (
   { client }: Demonstration,
   userId: string,
@@ -43,8 +43,7 @@ const revisionsUpTo = async (
 }
 
 /**
- * Kills the workers while they apply the purchases of a user, and stores one more purchase for another user, the
- * witness.
+ * Kills the workers while they apply the purchases of a user. Then stores one purchase for another user, the witness.
  */
 const killAmid = async (demonstration: Demonstration, workers: Processes, userId: string, purchases: number) => {
   const { client, report, newUser } = demonstration
@@ -89,8 +88,8 @@ export const showKill = async (
   const lamps = await client.receipt(witness, "first")
   report.expect(`total of ${witness}, stored while no worker ran`, lamps.runningTotal, "59.97")
 
-  // The witness was stored after the death of one worker and before the start of the next. The time of the witness, by
-  // the broker's clock, tells the commits of the two workers apart.
+  // The purchase of the witness was stored after the death of one worker and before the start of the next worker. The
+  // storing time of this purchase, by the broker's clock, separates the commits of the two workers.
   const before = revisions.findLast(({ appliedAt }) => appliedAt < lamps.storedAt)?.purchaseCount ?? 0
   const isAmid = before > 0 && before < purchases
   if (!isAmid && attempt < attemptsMax) {

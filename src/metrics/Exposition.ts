@@ -2,7 +2,7 @@ import { Context, Duration, Effect, type Scope } from "effect"
 import { setGauge } from "./Measures.ts"
 import { type MetricsFormat, metricsMediaTypes, metricsText } from "./MetricsText.ts"
 
-/** The longest time of the reads that set gauges. A gauge whose read takes longer keeps its value. */
+/** The longest time of a read that sets gauges. A gauge whose read takes longer keeps its value. */
 const readTimeout = Duration.seconds(1)
 
 const readProcess = Effect.sync(() => {
@@ -13,11 +13,11 @@ const readProcess = Effect.sync(() => {
   setGauge("process_uptime_seconds", "How long the process has been running.", process.uptime())
 })
 
-/** The reads that set gauges each time the metrics are asked for. */
+/** Holds the reads that set gauges each time that the metrics are read. */
 class GaugeReads {
   private readonly reads = new Set([readProcess])
 
-  /** Adds a read until the scope closes. */
+  /** Adds a read, and removes it when the scope closes. */
   whileOpen(read: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.sync(() => void this.reads.add(read)),
@@ -25,7 +25,7 @@ class GaugeReads {
     )
   }
 
-  /** Runs all reads at once, each for a bounded time. */
+  /** Runs all reads at the same time, each for a bounded time. */
   readonly all: Effect.Effect<void> = Effect.suspend(() =>
     Effect.forEach(this.reads, (read) => Effect.timeoutOption(read, readTimeout), {
       concurrency: "unbounded",
@@ -35,20 +35,22 @@ class GaugeReads {
 }
 
 /**
- * The gauge reads of a process. This is a reference, so that an edge and a worker in one process share the reads. They
- * share Effect's registry of metrics, too.
+ * The reads that set the gauges of a process. `Reads` is a reference, so that an edge and a worker in one process share
+ * the reads. An edge and a worker in one process also share Effect's registry of metrics.
  */
 const Reads = Context.Reference("purchases/metrics/GaugeReads", { defaultValue: () => new GaugeReads() })
 
-/** Runs a read of gauges each time the metrics are asked for, until the scope closes. A read has one second. */
+/**
+ * Runs a read that sets gauges each time that the metrics are read, until the scope closes. A read may take one second.
+ */
 export const whenAsked = (read: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Reads, (reads) => reads.whileOpen(read))
 
-/** Returns the metrics of this process in a text format. Reads the gauges first. */
+/** Runs the reads that set gauges, and returns the metrics of this process in a text format. */
 const exposition = (format: MetricsFormat): Effect.Effect<string> =>
   Effect.flatMap(Reads, (reads) => Effect.map(reads.all, () => metricsText(format)))
 
-/** Returns the HTTP response with the metrics of this process, which names the format and its version. */
+/** Returns the HTTP response with the metrics of this process. The content type names the format and its version. */
 export const metricsResponse = (format: MetricsFormat): Effect.Effect<Response> =>
   Effect.map(
     exposition(format),

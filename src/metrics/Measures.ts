@@ -2,9 +2,12 @@ import { Context, Effect, Exit, Metric } from "effect"
 
 const context = Context.empty()
 
-/** Upper bounds of histograms of times, in seconds: from a write to a fast disk up to an election. */
+/**
+ * The upper bounds of the buckets in histograms of times, in seconds. The times range from a write to a fast disk to an
+ * election of a leader.
+ */
 const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-/** Upper bounds of histograms of sizes. */
+/** The upper bounds of the buckets in histograms of sizes. */
 const sizeBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 
 const named = (name: string): string => `purchase_ledger_${name}`
@@ -13,8 +16,8 @@ const histogram = (name: string, description: string, boundaries: ReadonlyArray<
   Metric.histogram(named(name), { description, boundaries })
 
 /**
- * Returns a function that updates the series that has the given label values. A series is made when it is first
- * updated.
+ * Returns a function that updates the series that has the given label values. A series of a metric exists from its
+ * first update on.
  */
 const labelled = <Input, State>(metric: Metric.Metric<Input, State>, ...labels: ReadonlyArray<string>) => {
   const series = new Map<string, Metric.Metric<Input, State>>()
@@ -48,7 +51,7 @@ const requestSeconds = labelled(
   "route"
 )
 
-/** Counts a request that was answered. `seconds` is the time until its answer began. */
+/** Counts a request that was answered. `seconds` is the time until the answer began. */
 export const requestAnswered = (method: string, route: string, status: number, seconds: number): void => {
   requests(1, method, route, String(status))
   requestSeconds(seconds, method, route)
@@ -70,12 +73,12 @@ const repeats = labelled(
 )
 
 /**
- * Counts purchases that came again. `net` says what recognised them: the broker's duplicate window or the purchaseId
- * set.
+ * Counts purchases that came again. `net` says where the repeats were found: in the broker's duplicate window or in the
+ * purchaseId set.
  */
 export const purchasesRepeated = (count: number, net: "broker-window" | "purchase-id-set"): void => repeats(count, net)
 
-/** Counts a message: its purchases, its outcome, and the time that the broker took for it. */
+/** Counts a message of purchases: its purchases, its outcome, and the time that the broker took to store it. */
 export const groupPublished = (
   purchases: number,
   outcome: "stored" | "repeat" | "failed",
@@ -95,7 +98,7 @@ const commitSeconds = histogram(
 const commitSize = histogram("commit_revisions", "Revisions of one commit.", sizeBoundaries)
 const commits = labelled(counter("commits_total", "Commits, by what became of them."), "outcome")
 
-/** Runs a commit, and counts its revisions, its time and its outcome. */
+/** Runs a commit, and counts the revisions, the time and the outcome of the commit. */
 export const measuredCommit = <A, E, R>(revisions: number, commit: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.clockWith((clock) => {
     const began = clock.currentTimeNanosUnsafe()
@@ -118,10 +121,10 @@ export const purchasesApplied = (count: number): void => applied.updateUnsafe(co
 /** Counts reversals that were applied. */
 export const reversalsApplied = (count: number): void => reversed.updateUnsafe(count, context)
 
-/** The reasons of rejected records, as a label of their counter. */
+/** The reasons of rejected records, as they are in the label of the metric. */
 type RejectedReason = "conflict" | "unreadable" | "account-unreadable" | "reversal-refused"
 
-/** Counts purchases and reversals that are not applied, by the reason of their records. */
+/** Counts purchases and reversals that are not applied, by the reason in their rejected records. */
 export const purchasesRejected = (count: number, reason: RejectedReason): void => rejected(count, reason)
 
 const judgedRevisions = counter("judged_revisions_total", "Revisions that were judged by rules.")
@@ -130,7 +133,7 @@ const judgedAlerts = counter(
   "Alerts that purchases gave. Alerts judged again are counted again."
 )
 
-/** Counts a revision that was judged, with its alerts. */
+/** Counts a revision that was judged, and the alerts of the revision. */
 export const revisionJudged = (alerts: number): void => {
   judgedRevisions.updateUnsafe(1, context)
   if (alerts > 0) judgedAlerts.updateUnsafe(alerts, context)
@@ -140,7 +143,7 @@ const passivated = counter("actors_passivated_total", "Actors that left memory."
 /** Counts an actor that left memory. */
 export const actorPassivated = (): void => passivated.updateUnsafe(1, context)
 
-/** Sets the value of a gauge. `undefined` removes the series. */
+/** Sets the value of a gauge. The value `undefined` removes the series. */
 export const setGauge = (
   name: string,
   description: string,

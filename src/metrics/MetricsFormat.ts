@@ -12,8 +12,8 @@ interface Wanted {
 const formats = Object.keys(metricsMediaTypes) as ReadonlyArray<MetricsFormat>
 
 /**
- * Returns how exactly a part of an Accept header names a format, from 0 to 3. The media type of the format counts 3, a
- * range of types 2, and all types 1.
+ * Returns how exactly a part of an Accept header names a format, from 0 to 3. The result is 3 for the media type of the
+ * format, 2 for a range of media types, and 1 for all media types.
  */
 const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   const [mediaType = "", version = ""] = metricsMediaTypes[format].split(/; version=|; /)
@@ -23,7 +23,8 @@ const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
 }
 
 /**
- * Returns the weight of a format in an Accept header, from 0 to 1. The part that names the format most exactly decides.
+ * Returns the weight of a format in an Accept header, from 0 to 1. The weight is that of the part that names the format
+ * most exactly.
  */
 const weightOf = (wanted: ReadonlyArray<Wanted>, format: MetricsFormat): number => {
   const exactest = Math.max(1, ...wanted.map((part) => exactness(part, format)))
@@ -31,8 +32,8 @@ const weightOf = (wanted: ReadonlyArray<Wanted>, format: MetricsFormat): number 
 }
 
 /**
- * Returns the format that a caller prefers, or the older format if the caller has no preference. Returns `undefined` if
- * the caller accepts neither format.
+ * Returns the format of metrics that a caller prefers, or the older format if the caller has no preference. Returns
+ * `undefined` if the caller accepts neither format.
  */
 export const wantedFormat = (http: Context): MetricsFormat | undefined => {
   if (http.req.header("accept") === undefined) return formats[0]

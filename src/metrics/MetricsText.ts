@@ -9,7 +9,7 @@ export const metricsMediaTypes: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
 }
 
-/** The units with which the name of a family may end. OpenMetrics writes a line for the unit. */
+/** The units with which the name of a metric family may end. OpenMetrics has a line for the unit of a family. */
 const units = ["seconds", "bytes"]
 const countSuffix = "_total"
 
@@ -17,7 +17,7 @@ type Labels = ReadonlyArray<readonly [name: string, value: string]>
 
 const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"')
 
-/** Writes a help text. The older format escapes no quotes in help texts. */
+/** Writes the help text of a metric family. The older format escapes no quotes in help texts. */
 const help = (text: string, format: MetricsFormat): string =>
   format === "openmetrics" ? escaped(text) : text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
 
@@ -26,7 +26,7 @@ const numberText = (value: number | bigint): string => {
   return value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value)
 }
 
-/** Writes the bound of a bucket. OpenMetrics requires a decimal point. */
+/** Writes the bound of a histogram's bucket. OpenMetrics requires a decimal point in the bound. */
 const boundText = (bound: number, format: MetricsFormat): string =>
   format === "openmetrics" && Number.isInteger(bound) ? `${bound}.0` : numberText(bound)
 
@@ -44,7 +44,10 @@ const histogram = (name: string, labels: Labels, state: Metric.HistogramState, f
   sample(`${name}_count`, labels, state.count)
 ]
 
-/** Returns the samples of one series: a counter, a gauge or a histogram. No other kinds are used. */
+/**
+ * Returns the samples of one series, which is a counter, a gauge or a histogram. This project uses no other kinds of
+ * metrics.
+ */
 const samplesOf = (metric: Metric.Metric.Snapshot, format: MetricsFormat): ReadonlyArray<string> => {
   const labels = Object.entries(metric.attributes ?? {})
   if (metric.type === "Counter") return [sample(metric.id, labels, metric.state.count)]
@@ -52,7 +55,7 @@ const samplesOf = (metric: Metric.Metric.Snapshot, format: MetricsFormat): Reado
   return metric.type === "Histogram" ? histogram(metric.id, labels, metric.state, format) : []
 }
 
-/** Returns all lines of a family: its help, its type, and its samples together. */
+/** Returns all lines of a metric family: the help text, the type, and the samples. */
 const family = (id: string, metrics: ReadonlyArray<Metric.Metric.Snapshot>, format: MetricsFormat) => {
   const [first] = metrics
   const samples = metrics.flatMap((metric) => samplesOf(metric, format))
@@ -69,7 +72,7 @@ const family = (id: string, metrics: ReadonlyArray<Metric.Metric.Snapshot>, form
   ]
 }
 
-/** Writes all metrics of this process as text of a format. */
+/** Writes all metrics of this process as text in a format. */
 export const metricsText = (format: MetricsFormat): string => {
   const families = Map.groupBy(Metric.snapshotUnsafe(Context.empty()), ({ id }) => id)
   const lines = [...families].flatMap(([id, metrics]) => family(id, metrics, format))

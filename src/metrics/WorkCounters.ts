@@ -8,11 +8,11 @@ interface WorkDone {
   readonly applied: number
   readonly repeats: number
   readonly rejected: number
-  /** The accounts that cannot be read, at most {@link stoppedShownMax}; left out if there are none. */
+  /** The accounts that cannot be read, at most {@link stoppedShownMax}; missing if all accounts can be read. */
   readonly stopped?: ReadonlyArray<StoppedAccount>
 }
 
-/** An account that cannot be read. Its purchases are rejected, and questions about it are refused. */
+/** A stopped account, which cannot be read. Its purchases are rejected, and questions about the account are refused. */
 interface StoppedAccount {
   readonly account: string
   readonly problem: string
@@ -20,7 +20,7 @@ interface StoppedAccount {
 
 /** The most stopped accounts that a worker names in its signs of life. */
 const stoppedShownMax = 10
-/** The most stopped accounts of a partition that are counted. */
+/** The most stopped accounts of one partition that are counted. */
 const stoppedMax = 10_000
 
 /** The parts of a committed revision that are counted. */
@@ -35,7 +35,7 @@ class CountedWork {
   private applied = 0
   private repeats = 0
   private rejected = 0
-  /** The problems of stopped accounts, by partition and account. */
+  /** The problems that stopped the accounts, by partition and account. */
   private readonly stopped = new Map<number, Map<string, string>>()
 
   done(): WorkDone {
@@ -102,7 +102,7 @@ class CountedWork {
 export class WorkCounters extends Context.Service<
   WorkCounters,
   {
-    /** Returns the worker's counts so far. */
+    /** Returns what the worker has counted so far. */
     readonly done: () => WorkDone
     /** Counts the purchases of a committed revision, and the repeats and conflicts that the revision counts. */
     readonly revisionApplied: (revision: CountedRevision) => void
@@ -114,7 +114,7 @@ export class WorkCounters extends Context.Service<
     readonly stoppedRejected: (count: number) => void
     /** Takes note of an account that cannot be read. */
     readonly accountStopped: (partition: number, account: string, problem: string) => void
-    /** Forgets the stopped accounts of a partition, whose epoch is over. */
+    /** Removes the stopped accounts of a partition whose epoch is over. */
     readonly accountsEnded: (partition: number) => void
     /** Returns the number of accounts that cannot be read. */
     readonly stoppedCount: () => number

@@ -1,6 +1,6 @@
 import { Effect, type Scope } from "effect"
 
-/** Starts an effect from a callback, in a fiber of its own. */
+/** A function that starts an effect in a fiber of its own, for use in callbacks. */
 export type Fork<R = never> = (effect: Effect.Effect<unknown, unknown, R>) => void
 
 /** Returns the function that starts effects in fibers which end with the scope of the caller. */

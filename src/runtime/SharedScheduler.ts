@@ -1,8 +1,8 @@
 import { Scheduler } from "effect"
 
 /**
- * Effect's scheduler with one queue of tasks for the whole process. By default each root fiber, such as a request, has
- * its own queue, and takes its own turns of the event loop.
+ * Effect's scheduler with one queue of tasks for the whole process. By default Effect gives each root fiber, for
+ * example each request, a queue of its own and turns of the event loop of its own.
  */
 export class SharedScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async"

@@ -3,9 +3,9 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { AlertStream } from "../nats/AlertStream.ts"
 import { JudgeReader } from "../nats/JudgeReader.ts"
 
-/** The time for which all callers share a reading, even if the reading failed. */
+/** The time for which all callers share one reading of the state, even if the reading failed. */
 const readingGood = Duration.millis(500)
-/** The time that the broker has for a reading. */
+/** The time that the broker has to answer a reading of the state. */
 const readingWait = Duration.seconds(1)
 
 /** How far the purchases of a shard are judged. */
@@ -19,12 +19,12 @@ export interface ShardStatus {
   readonly lagMilliseconds: number
 }
 
-/** The state of the judges, as an edge sees it. Purchases do not depend on it. */
+/** Reads the state of the judges for people. The path of a purchase does not depend on this state. */
 export class AlertStatus extends Context.Service<
   AlertStatus,
   {
     /**
-     * Returns the state of all shards; `undefined` if the broker does not answer for it. This edge asks the broker at
+     * Returns the state of all shards; `undefined` if the broker does not answer in time. This edge asks the broker at
      * most twice a second.
      */
     readonly current: Effect.Effect<ReadonlyArray<ShardStatus> | undefined>
@@ -38,7 +38,7 @@ export class AlertStatus extends Context.Service<
 
       const statusOf = Effect.fnUntraced(function* (shard: number): Effect.fn.Return<ShardStatus, BrokerFailure> {
         const stored = yield* alerts.position(shard)
-        // Without a position, the purchases behind the first rules wait.
+        // In a shard without a position, the purchases behind the first rule of any user wait to be judged.
         const after = stored?.position.through ?? (yield* reader.firstRules)
         const waiting = after === undefined ? undefined : yield* reader.firstCommitAfter(after)
         const now = yield* Clock.currentTimeMillis

@@ -1,4 +1,4 @@
-/** The owner of a partition, as far as the owner is known. */
+/** The owner of a partition, with the signs that it is alive and makes progress. */
 interface Ownership {
   readonly owner: string | undefined
   /** The owner's newest sign of life; `undefined` if the owner has left or was not heard for a minute. */
@@ -14,7 +14,10 @@ const seconds = (milliseconds: number): string => {
   return whole === 1 ? "1 second" : `${whole} seconds`
 }
 
-/** Returns why purchases of a partition are not applied, for people. Returns `undefined` if they are applied. */
+/**
+ * Returns why the purchases of a partition are not applied, as a text for people. Returns `undefined` if the purchases
+ * are applied.
+ */
 export const troubleOf = ({ owner, sign, stuckMilliseconds }: Ownership): string | undefined => {
   if (owner === undefined) return "no worker reads it"
   if (sign === undefined) return `${owner} is gone`

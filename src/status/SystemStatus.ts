@@ -7,15 +7,15 @@ import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { troubleOf } from "./PartitionTrouble.ts"
 
-/** The time for which all callers share a reading, even if the reading failed. */
+/** The time for which all callers share one reading of the state, even if the reading failed. */
 const readingGood = Duration.millis(500)
-/** The time that the broker has for a reading. */
+/** The time that the broker has to answer a reading of the state. */
 const readingWait = Duration.millis(2_500)
-/** The most partitions that are looked up at once. */
+/** The most partitions whose state is read at once. */
 const readsAtOnceMax = 16
 /**
- * A partition is stuck if messages wait, and none was applied for this long. The time is longer than a slow commit. It
- * is so short that people see a stuck partition within five seconds.
+ * The time after which a partition counts as stuck, if messages wait and no message was applied. This time is longer
+ * than a slow commit. People see a stuck partition within five seconds.
  */
 const stuckAfterMilliseconds = 3_500
 
@@ -23,21 +23,25 @@ const stuckAfterMilliseconds = 3_500
 export interface PartitionStatus {
   readonly partition: number
   /**
-   * The number of messages that are not applied, each of up to 500 purchases. It is `undefined` if no worker reads the
+   * The number of messages that are not applied, each with up to 500 purchases; `undefined` if no worker reads the
    * partition.
    */
   readonly waiting: number | undefined
-  /** The worker that took the partition over last; `undefined` if no worker ever did. */
+  /** The worker that took the partition over last; `undefined` if no worker has ever taken it over. */
   readonly owner: string | undefined
-  /** Why the partition's purchases are not applied now, for people; `undefined` if they are applied. */
+  /**
+   * Why the partition's purchases are not applied now, as a text for people; `undefined` if the purchases are applied.
+   */
   readonly trouble: string | undefined
-  /** Whether the partition's owner is alive, and has applied nothing for a while although messages wait. */
+  /**
+   * Whether the partition is stuck: its owner is alive, and has applied no message for a while although messages wait.
+   */
   readonly isStuck: boolean
 }
 
 /** The newest sign of life of a worker. */
 export interface WorkerStatus extends WorkerSign {
-  /** Whether the worker was heard within its lease. */
+  /** Whether the worker gave a sign of life within its lease. */
   readonly isAlive: boolean
 }
 
@@ -46,7 +50,7 @@ export interface StatusReading {
   /** The time at which the broker was asked, in milliseconds since 1970, by the clock of this process. */
   readonly at: number
   readonly partitions: ReadonlyArray<PartitionStatus>
-  /** The newest sign of life of each worker that was heard in the last minute. */
+  /** The newest sign of life of each worker that gave one in the last minute. */
   readonly workers: ReadonlyArray<WorkerStatus>
 }
 
@@ -87,8 +91,8 @@ const makeStatusOf = Effect.gen(function* () {
   const ownerOf = yield* makeOwnerOf
 
   /**
-   * Returns for how many milliseconds no waiting message was applied. Returns `undefined` if the partition is not
-   * stuck.
+   * Returns for how many milliseconds no waiting message of a partition was applied. Returns `undefined` if the
+   * partition is not stuck.
    */
   const stuckMilliseconds = Effect.fnUntraced(function* (partition: number, queue: PartitionQueue) {
     if (queue.depth === 0 || queue.readAt - queue.movedAt <= stuckAfterMilliseconds) return undefined
@@ -115,7 +119,10 @@ const tooSlow = new BrokerUnavailable({
   reason: `no answer in ${Duration.toMillis(readingWait)} ms`
 })
 
-/** Makes the effect that asks the broker for a reading. Fails with `BrokerUnavailable` after {@link readingWait}. */
+/**
+ * Makes the effect that reads the state of all partitions and workers from the broker. Fails with `BrokerUnavailable`
+ * after {@link readingWait}.
+ */
 const makeRead = Effect.fnUntraced(function* (leaseMilliseconds: number) {
   const queues = yield* QueueDepth
   const bucket = yield* WorkerBucket
@@ -140,8 +147,8 @@ export class SystemStatus extends Context.Service<
   SystemStatus,
   {
     /**
-     * Returns the newest reading. This edge asks the broker at most twice a second, whatever the number of callers. A
-     * reading needs the consumers of the input log, the signs of life of the workers, and the owner of each new epoch.
+     * Returns the newest reading. This edge asks the broker at most twice a second, whatever the number of callers. One
+     * reading reads the consumers of the input log, the signs of life of the workers, and the owner of each new epoch.
      */
     readonly current: Effect.Effect<StatusReading, BrokerFailure>
   }

@@ -12,18 +12,21 @@ interface EndToEndOptions {
   readonly isLong?: boolean
   readonly users: number
   readonly spread?: Workload["spread"]
-  /** The most accounts in memory, of the system and of its floor. Without this number, both have their defaults. */
+  /**
+   * The most accounts that the system and its floor keep in memory. If this number is missing, the system and the floor
+   * use their defaults.
+   */
   readonly residentMax?: number
-  /** The number of workers of the system. The default is 1. The floor has one. */
+  /** The number of workers of the system. The default is 1. The floor always has one worker. */
   readonly workers?: number
-  /** The purchases that are sent before the clock starts, so that the processes have compiled their code. */
+  /** The number of purchases that are sent before the measurement, so that the processes compile their code. */
   readonly warmUp: number
-  /** The purchases while the clock runs. */
+  /** The number of purchases that are measured. */
   readonly measured: number
   readonly showsMemory?: boolean
 }
 
-/** Runs the same workload through the bare protocol, on a broker of its own. */
+/** Runs the same workload through the floor, on a broker of its own. */
 const runFloor = async (
   { startFloor, progress }: CaseInput,
   { residentMax }: EndToEndOptions,
@@ -75,9 +78,9 @@ const runSystem = async (
 }
 
 /**
- * Measures a publisher's purchases until the last commit, with a bounded number of purchases in flight. The floor gets
- * the same purchases before or after the system. Repeats count as purchases: each has to be stored, recognised and
- * dropped.
+ * Makes a case that measures the time from a publisher's first purchase to the last commit, with a bounded number of
+ * purchases in flight. The floor gets the same purchases before or after the system. Repeats count as purchases,
+ * because each repeat has to be stored, recognised and dropped.
  */
 const endToEndCase = (options: EndToEndOptions): Case => ({
   name: options.name,

@@ -14,7 +14,10 @@ const part = perSecond * seconds
 const parts = 4
 const workload = { purchases: parts * part, users, repeatEvery: 0 }
 
-/** Measures purchases without feed readers, with readers of one user each, and with readers of the whole feed. */
+/**
+ * Measures posts without readers of feeds, with readers of one user's feed each, and with readers of the feed of all
+ * users.
+ */
 export const feeds: Case = {
   name: "feeds",
   about: `${perSecond} posts/s until applied, without readers, beside ${readers} readers of a user each, ${readers} of everything, and ${stuck} stuck ones`,
@@ -44,7 +47,7 @@ export const feeds: Case = {
       const ofAll = paths.filter((path) => path === "/feed").length
       const taking = ofAll === 0 ? paths.length / users : ofAll - stuckOnes
       await post(name, index)
-      // At this pace nearly each purchase is a commit of its own for its user.
+      // At this rate, nearly every purchase is in a commit without another purchase of the same user.
       await opened.haveAll(Math.floor(taking * part * 0.9))
       notes.push(`${name}: ${opened.total.toLocaleString("en")} events were read`)
       if (opened.lost > stuckOnes) wrong.push(`${name}: ${opened.lost} feeds ended`)

@@ -4,10 +4,10 @@ import { countProcessorTime } from "../ProcessorTime.ts"
 import { readTotal, totalsOf, wrongLedger } from "../Totals.ts"
 
 const callers = 4
-/** The most purchases of one call. */
+/** The most purchases of one call of `/generate`. */
 const callPurchases = 10_000
 const calls = 3
-/** The purchases before the clock starts, so that the processes have compiled their code. */
+/** The number of purchases before the measurement, so that the processes compile their code. */
 const warmUpPurchases = 10_000
 
 const generateFor = async (edgeUrl: string, userId: string, purchases: number): Promise<void> => {
@@ -16,7 +16,7 @@ const generateFor = async (edgeUrl: string, userId: string, purchases: number): 
   if (!response.ok) throw new Error(`/generate answered ${response.status}: ${body}`)
 }
 
-/** Measures concurrent calls of `/generate`, each for its own user, until a strong read has all purchases. */
+/** Measures concurrent calls of `/generate`, each for its own user, until a strong read includes all purchases. */
 export const generate: Case = {
   name: "generate",
   about: `${callers} callers of /generate/${callPurchases}, each ${calls} times, until all totals are right`,

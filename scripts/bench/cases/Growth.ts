@@ -8,21 +8,21 @@ import { throughput } from "../Throughput.ts"
 import { totalsOfWorkload, wrongFloor, wrongLedger } from "../Totals.ts"
 
 const users = 10_000
-/** The number of purchases of one measurement, which are added to the stored purchases. */
+/** The number of purchases that one measurement adds to the stored purchases. */
 const measured = 100_000
 const readsMeasured = 30_000
 const readsAtOnce = 256
-/** The rounds of repeats on the first ledger, until the processes have compiled their code. */
+/** The number of rounds of repeats on the empty ledger, in which the processes compile their code. */
 const warmUpRounds = 8
 
-/** The rates at one size, of the system and of the floor. */
+/** The rates of the system and of the floor at one size of the ledger. */
 interface Rates {
   readonly perSecond: number
   readonly readsPerSecond: number
   readonly floorPerSecond: number
 }
 
-/** The bytes of the two streams on disk, and of the broker's memory. */
+/** The bytes that the input log and the journal take on disk, and the bytes of the broker's memory. */
 interface Kept {
   readonly inputBytes: number
   readonly ledgerBytes: number
@@ -47,7 +47,7 @@ const keptEach = (label: string, from: Kept, to: Kept, purchases: number): Array
     value: (to[kind] - from[kind]) / purchases
   }))
 
-/** Names the rates of one size, with the processor time that they took. */
+/** Returns the rates at one size of the ledger as measurements, with their processor times. */
 const measurementsOf = (
   label: string,
   rates: Rates,
@@ -59,7 +59,7 @@ const measurementsOf = (
   { name: `${label} strong reads`, unit: "reads/s", value: rates.readsPerSecond }
 ]
 
-/** Compares the rates of one size with the rates of the first size. */
+/** Returns the ratios of the rates at one size of the ledger to the rates at the first size. */
 const ofTheFirst = (label: string, rates: Rates, first: Rates): Array<Measurement> =>
   (
     [
@@ -69,7 +69,7 @@ const ofTheFirst = (label: string, rates: Rates, first: Rates): Array<Measuremen
     ] as const
   ).map(([name, kind]) => ({ name: `${label} ${name}, of the first`, unit: "ratio", value: rates[kind] / first[kind] }))
 
-/** Removes the bytes of the warm-up from a comparison, because the warm-up has only repeats. */
+/** Subtracts the bytes of the warm-up from a comparison, because the warm-up has only repeats. */
 const withoutWarmUp = (empty: Kept, before: Kept, after: Kept): Kept => ({
   ...empty,
   inputBytes: empty.inputBytes + after.inputBytes - before.inputBytes,
@@ -77,9 +77,9 @@ const withoutWarmUp = (empty: Kept, before: Kept, after: Kept): Kept => ({
 })
 
 /**
- * Measures the same work on a ledger that holds more and more purchases. The cost of the work must not depend on the
- * number of stored purchases. The floor grows by the same purchases on its own broker. It is measured at each size
- * directly before or after the system.
+ * Makes a case that measures the same work on a ledger with more and more purchases. The cost of the work must not
+ * depend on the number of stored purchases. The floor stores the same purchases on its own broker. The floor is
+ * measured at each size directly before or after the system.
  */
 const growthCase = (name: string, about: string, sizes: ReadonlyArray<number>): Case => ({
   name,

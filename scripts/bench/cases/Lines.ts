@@ -12,8 +12,8 @@ const measured = 1_000_000
 const workload = { purchases: warmUp + measured, users: 1_000, repeatEvery: repeatEveryUsual }
 
 /**
- * Measures purchases as lines of a few HTTP bodies, sent as fast as the edge takes them, until the last commit. The
- * lines are made before the clock starts.
+ * Measures purchases that are lines of a few HTTP bodies, until the last commit. The lines are sent as fast as the edge
+ * takes them, and are made before the measurement.
  */
 export const lines: Case = {
   name: "lines",

@@ -8,13 +8,13 @@ import { repeatEveryUsual, userAt } from "../Workload.ts"
 
 const workload = { purchases: 1_060_000, users: 1, repeatEvery: repeatEveryUsual }
 const userId = userAt(0)
-/** The purchases of a measured page, and of a page that is only read to get to a measured page. */
+/** The number of purchases on a measured page, and on a page that is only read to reach a measured page. */
 const pageLimit = 20
 const walkLimit = 1_000
 const depths = [0, 1_000, 10_000, 100_000, 500_000, 1_000_000]
 const pagesMeasured = 50
 
-/** Walks through the history, newest first, and keeps the cursor at which each depth begins. */
+/** Reads the pages of the history, newest first, and returns the cursor at which each depth begins. */
 const placesAt = async (connections: HttpConnections): Promise<Map<number, string>> => {
   const places = new Map<number, string>()
   let walked = 0
@@ -29,7 +29,10 @@ const placesAt = async (connections: HttpConnections): Promise<Map<number, strin
   return places
 }
 
-/** Measures one user with a million purchases: the first read after a restart, and pages at several depths. */
+/**
+ * Measures one user with a million purchases: the first read after a restart, and pages of the history at several
+ * depths.
+ */
 export const longAccount: Case = {
   name: "long-account",
   about: "a user with 1,000,000 purchases: the first read after a restart, a page of history at several depths",

@@ -11,7 +11,7 @@ const warmUp = 20_000
 const measured = 60_000
 const workload = { purchases: warmUp + 2 * measured, users: 1_000, repeatEvery: 0 }
 
-/** Sends the posts of the case to the bare HTTP server. */
+/** Sends the posts of the case to the floor of HTTP. */
 const runFloor = async (load: LoadProcess) => {
   const pace = { atOnce }
   const first = await load.run({ workload, posts: { from: 0, to: warmUp, pace, until: "stored" } })
@@ -38,8 +38,8 @@ const runSystem = async ({ startSystem, progress }: CaseInput) => {
 }
 
 /**
- * Measures single posts in a closed loop: first posts that are answered when they are stored, until all are applied;
- * then posts that are answered when they are applied.
+ * Measures single posts in a closed loop. The first posts are answered when their purchases are stored, and the
+ * measurement ends when all are applied. The second posts are answered when their purchases are applied.
  */
 export const posts: Case = {
   name: "posts",

@@ -3,10 +3,13 @@ import { fill } from "../Throughput.ts"
 import { totalsOfWorkload, wrongLedger, wrongTotals } from "../Totals.ts"
 import { repeatEveryUsual } from "../Workload.ts"
 
-/** With this many users, almost certainly each partition has a user. */
+/** The number of users whose totals are read. With this number of users, each partition almost certainly has a user. */
 const usersAsked = 64
 
-/** Kills the only worker, starts it again, and measures until strong reads in each partition are answered. */
+/**
+ * Makes a case that kills the only worker, starts another worker, and measures the time until strong reads in each
+ * partition are answered.
+ */
 const recoveryCase = (name: string, users: number, purchases: number): Case => ({
   name,
   about: `kill -9 of the only worker with ${purchases.toLocaleString("en")} purchases of ${users.toLocaleString("en")} users in the ledger, until strong reads of every partition`,

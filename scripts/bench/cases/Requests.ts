@@ -5,8 +5,8 @@ import { perSecond, readsBesidePerSecond, RequestSide, turns, workload } from ".
 import { totalsOfWorkload, wrongFloor, wrongLedger, wrongTotals } from "../Totals.ts"
 
 /**
- * Runs the system and its floor at once, and loads them in turns, so that a change in the machine's speed affects both
- * alike.
+ * Runs the system and its floor at the same time, and loads them in turns, so that a change in the machine's speed
+ * affects both alike.
  */
 const runBoth = async ({ startSystem, startRequestFloor, progress, run }: CaseInput) => {
   const system = await startSystem({ usesEdge: true })
@@ -34,8 +34,8 @@ const runBoth = async ({ startSystem, startRequestFloor, progress, run }: CaseIn
 }
 
 /**
- * Measures requests in an open loop: purchases that are answered when they are applied, then strong reads of totals,
- * then purchases with some reads beside them. The processor time of the last is one figure. The floor answers the same
+ * Measures requests in an open loop: posts that are answered when they are applied, then strong reads of totals, then
+ * posts and reads at the same time. The processor time of posts with reads is one figure. The floor answers the same
  * requests.
  */
 export const requests: Case = {

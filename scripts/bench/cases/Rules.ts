@@ -5,16 +5,16 @@ import { type EventObject, eventsOf, objectsOf, type Profile, profiles, rulesOf 
 import { matcherTable, measureRow, type Row, type Size, sizes, type Time, timed } from "../matcher/MatcherTable.ts"
 import type { Progress } from "../Progress.ts"
 
-/** The rows that become figures; other rows stand in the tables of a run. */
+/** The rows whose times become figures of the benchmark. Other rows are only in the printed tables of a run. */
 const told: ReadonlyArray<Size> = [
   { events: 10_000_000, rules: 100 },
   { events: 100_000, rules: 100_000 }
 ]
 const liveRules = 1_000_000
 const liveEvents = 1_000_000
-/** The number of events before each change. A change removes or adds one rule. */
+/** The number of events before each change of rules. A change removes or adds one rule. */
 const eventsOfChange = 10
-/** The number of events before the clock starts, so that the code is compiled. */
+/** The number of events before the measurement, in which the code is compiled. */
 const warmUpEvents = 200_000
 const checkedEvents = 5
 const shareWithin = 0.02
@@ -45,7 +45,7 @@ const tables = async (run: number, progress: Progress) => {
     const rows: Array<Row> = []
     for (const size of sizes) {
       progress.show(`${profile.name}, ${size.events} events x ${size.rules} rules`)
-      // In a turn of the event loop the progress is shown, and the memory of the previous row is released.
+      // A turn of the event loop lets the progress be shown, and lets the memory of the previous row be released.
       await new Promise((resolve) => setImmediate(resolve))
       const row = measureRow(profile, size, 1_000 * run + rows.length)
       rows.push(row)
@@ -57,11 +57,17 @@ const tables = async (run: number, progress: Progress) => {
   return { measurements, wrong, notes }
 }
 
-/** Changes a rule: removes an even one, and adds an odd one. Returns the nanoseconds that the index took. */
+/**
+ * Changes the rules: removes a rule if `number` is even, and adds a rule if it is odd. Returns the nanoseconds that the
+ * index took.
+ */
 const change = (live: LiveRules, number: number, random: () => number): number =>
   number % 2 === 0 ? live.removeAt(Math.floor(random() * liveRules)) : live.add(liveRules + number)
 
-/** Counts the matches of all events, with changes between them. Returns the times of the changes, sorted, as well. */
+/**
+ * Counts the matches of all events, with changes of rules between the events. Also returns the times of the changes,
+ * sorted.
+ */
 const countWithChanges = (live: LiveRules, events: ReadonlyArray<EventObject>, random: () => number) => {
   const times = new Float64Array(Math.floor(events.length / eventsOfChange))
   let total = 0
@@ -75,11 +81,11 @@ const countWithChanges = (live: LiveRules, events: ReadonlyArray<EventObject>, r
   return { total, times: times.sort() }
 }
 
-/** Returns the times of changes without events between them, sorted. */
+/** Returns the times of changes of rules without events between the changes, sorted. */
 const timesOfChanges = (live: LiveRules, changes: number, random: () => number): Float64Array =>
   Float64Array.from({ length: changes }, (_, number) => change(live, number, random)).sort()
 
-/** Measures the index of the service: a million rules, and events with changes between them. */
+/** Measures the `RuleIndex` of the service with a million rules, and with changes of rules between the events. */
 const liveSet = (run: number) => {
   const profile = profiles.find(({ name }) => name === "rust") as Profile
   const changes = liveEvents / eventsOfChange
@@ -121,7 +127,10 @@ const liveSet = (run: number) => {
   }
 }
 
-/** Measures the matching of rules without a broker: the tables of three in-memory matchers, and a live set of rules. */
+/**
+ * Measures the matching of rules without a broker: the tables of three in-memory matchers, and a set of rules that
+ * changes.
+ */
 export const rules: Case = {
   name: "rules",
   about: "matching rules in memory: the tables of three stock matchers, counted and every pair stored, and a live set",

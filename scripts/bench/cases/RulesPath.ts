@@ -29,7 +29,7 @@ const wrongAlerts = (name: string, found: number, workload: Workload): Array<str
   return found === expected ? [] : [`${name}: ${found} alerts are stored, and ${expected} purchases met a rule`]
 }
 
-/** Measures purchases until the last commit, on a ledger with rules, with or without a judge. */
+/** Measures the time until the last commit of purchases, on a ledger with rules, with or without a judge. */
 const runPath = async (
   { startSystem, progress }: CaseInput,
   { name, users, warmUp, measured }: Path,
@@ -52,7 +52,10 @@ const runPath = async (
   return { rate, wrong }
 }
 
-/** Measures how long after its purchase was stored an alert comes to a reader of the feed, in an open loop. */
+/**
+ * Measures the time from the storing of a purchase to the arrival of its alert at a reader of the feed, in an open
+ * loop.
+ */
 const runFeed = async ({ startSystem, progress }: CaseInput) => {
   const system = await startSystem({ usesEdge: true })
   await storeRules(system.broker.url, posted.users)
@@ -75,7 +78,10 @@ const runFeed = async ({ startSystem, progress }: CaseInput) => {
   return { latencies: reader.latencies, wrong: [...before.wrong, ...wrong, ...alerts, ...totals] }
 }
 
-/** Measures what the judge costs the path of a purchase. Odd runs begin without a judge, and even runs with one. */
+/**
+ * Measures how much a judge slows the path of a purchase down. Odd runs begin without a judge, and even runs begin with
+ * a judge.
+ */
 export const rulesPath: Case = {
   name: "rules-path",
   about: `end to end with ${rulesInForce.toLocaleString("en")} rules and alerts on 1 % of purchases, without and with a judge; alerts in the feed at ${perSecond} posts/s`,

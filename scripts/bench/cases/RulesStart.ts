@@ -7,11 +7,11 @@ import { userAt } from "../Workload.ts"
 
 const owners = 10_000
 const rules = 1_000_000
-/** A user who is told about every purchase of this value. No other rule is met by it. */
+/** The user whose rule every purchase of this value meets. A purchase of this value meets no other rule. */
 const owner = userAt(0)
 const value = "5.00"
 
-/** Starts a judge on a ledger with a million rules, and changes one of them. */
+/** Measures the start of a judge on a ledger with a million rules, and a change of one rule. */
 export const rulesStart: Case = {
   name: "rules-start",
   about: `the start of a judge with ${rules.toLocaleString("en")} rules of ${owners.toLocaleString("en")} users, its memory, and a change of one rule`,

@@ -9,7 +9,7 @@ import { started, stopped } from "../Ending.ts"
 
 const execute = promisify(execFile)
 
-/** An installation with its own ports, data and logs. */
+/** Returns the settings of an installation with ports, data and logs of its own. */
 const installation = async () => {
   const { NATS_URL: _url, ...environment } = process.env
   const directory = mkdtempSync(join(tmpdir(), "purchase-ledger-start-"))
@@ -31,7 +31,7 @@ const installation = async () => {
   }
 }
 
-/** Measures `./start.sh` until it is ready: on an empty ledger, and again on the ledger of the first start. */
+/** Measures the time until `./start.sh` is ready: on an empty ledger, and again on the ledger of the first start. */
 export const start: Case = {
   name: "start",
   about: "./start.sh until ready, with what is installed: on an empty directory, and again",

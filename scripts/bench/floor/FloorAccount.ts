@@ -1,16 +1,18 @@
 import type { Purchase } from "../../../src/account/Purchase.ts"
 
-/** A purchase as a message carries it. */
+/** A purchase, as a message of the input log has it. */
 export type FloorPurchase = typeof Purchase.Encoded
 
-/** A segment is due with this many ids or revisions that no segment covers. */
+/**
+ * The bounds at which the floor writes a segment: the number of purchase ids, or of revisions, that are in no segment.
+ */
 const unsealedIdsMax = 256
 const unsealedRevisionsMax = 32
 const previousMax = 20
 
 type AppliedTuple = readonly [string, string, string, number, number, number, number, number]
 
-/** A revision as a line of a commit holds it. */
+/** A revision, as a line of a commit has it. */
 type RevisionLine = readonly [
   userToken: string,
   total: string,
@@ -24,18 +26,18 @@ type RevisionLine = readonly [
 ]
 type SegmentRecord = readonly [ids: ReadonlyArray<string>, segmentBefore: number]
 
-/** The reads from which an account is loaded. */
+/** The functions that read the messages from which an account is loaded. */
 export interface AccountReads {
   readonly lineAt: (sequence: number, userToken: string) => Promise<string>
   readonly segmentAt: (sequence: number) => Promise<string>
 }
 
-/** The state of one user, and the line that the next commit writes of it. */
+/** The account of one user in the floor, and the line of the account in the next commit. */
 export class FloorAccount {
   readonly userToken: string
   /** The number of deliveries for the account that are not committed yet. */
   inHand = 0
-  /** Functions that answer reads. They are called when the commit in flight is durable. */
+  /** The functions that answer reads of the account. They are called when the commit in flight is durable. */
   looks: Array<() => void> = []
   isCommitting = false
   isSealing = false
@@ -87,7 +89,7 @@ export class FloorAccount {
     this.fresh.push([purchaseId, productName, productType, valueCents, quantity, sequence, index, storedAt])
   }
 
-  /** Takes all waiting deliveries into the line of the next revision. */
+  /** Writes the line of the account's next revision, with the purchases of all waiting deliveries. */
   takeLine(): string {
     const { userToken, total, count, decidedThrough, fresh, repeats, previous, segment } = this
     const repeated = repeats === undefined ? [] : Array.from(repeats)
@@ -104,7 +106,10 @@ export class FloorAccount {
     this.previous = [sequence, ...this.previous.slice(0, previousMax - 1)]
   }
 
-  /** Begins a segment of the committed ids that no segment covers. The next line after `sealed` names it. */
+  /**
+   * Begins a segment of the committed purchase ids that are in no segment. After a call of `sealed`, the next line of
+   * the account names the segment.
+   */
   seal(): { readonly text: string; readonly sealed: (sequence: number) => void } {
     const record: SegmentRecord = [this.unsealedIds.slice(), this.segment]
     const ids = this.unsealedIds.length
@@ -119,7 +124,7 @@ export class FloorAccount {
     return { text: JSON.stringify(record), sealed }
   }
 
-  /** Reads an account: its newest revision, the revisions that no segment covers, and its segments. */
+  /** Reads an account: its newest revision, the revisions whose ids are in no segment, and the segments. */
   static async read(userToken: string, newest: number, reads: AccountReads): Promise<FloorAccount> {
     const account = new FloorAccount(userToken)
     const parsed = async (at: number): Promise<RevisionLine> => JSON.parse(await reads.lineAt(at, userToken))

@@ -4,15 +4,18 @@ import { HeadTable, headEntryBytes } from "../../../src/ledger/HeadTable.ts"
 import type { FloorReads } from "./FloorReads.ts"
 import { headersOf, type Publish } from "./Protocol.ts"
 
-/** A hint is due after this many revisions and a share for each partition, so that few are due at once. */
+/**
+ * The number of revisions after which the first partition writes a hint. Each further partition adds a share, so that
+ * few hints are written at once.
+ */
 const hintRevisions = 16_384
 const hintRevisionsStagger = 512
-/** A chunk of a base or a hint is at most 512 KiB, in whole entries. */
+/** The most bytes of a chunk of a base or a hint: 512 KiB, cut off to whole entries. */
 const chunkBytesMax = headEntryBytes * Math.floor((512 * 1024) / headEntryBytes)
 
 interface Manifest {
   readonly key: ReadonlyArray<number>
-  /** The commit up to which base and hints are complete. */
+  /** The sequence of the commit up to which the base and the hints are complete. */
   readonly through: number
   readonly base: ReadonlyArray<number>
   readonly hints: ReadonlyArray<number>
@@ -20,7 +23,7 @@ interface Manifest {
 
 const newKey = (): Uint32Array => crypto.getRandomValues(new Uint32Array(4))
 
-/** The table of heads of one partition, and the hints and bases that are written behind the chain. */
+/** Keeps the table of heads of one partition of the floor, and writes hints and bases. */
 export class FloorHeads {
   table = new HeadTable(newKey())
   private readonly options: {
@@ -43,7 +46,7 @@ export class FloorHeads {
     this.options = options
   }
 
-  /** Takes the heads of a durable commit. */
+  /** Adds the heads of a durable commit to the table. */
   committed(userTokens: Iterable<string>, sequence: number): void {
     for (const token of userTokens) {
       this.table.set(token, sequence)
@@ -54,7 +57,10 @@ export class FloorHeads {
     if (this.revisions >= due && !this.isWriting) void this.write()
   }
 
-  /** Reads the manifest and the blobs that it names. Returns the sequence from which on the chain has to be read. */
+  /**
+   * Reads the manifest, and the chunks that the manifest names. Returns the sequence from which on the chain has to be
+   * read.
+   */
   async restore(): Promise<number> {
     const { reads, partition } = this.options
     const found = await reads.latest(headsSubject(partition, "manifest"))
@@ -95,7 +101,10 @@ export class FloorHeads {
     return stored
   }
 
-  /** Writes a hint, or a base if the hints would become as large as a base. Then writes the manifest. */
+  /**
+   * Writes a hint, or a base if the hints would become as large as a base. After the hint or the base, writes the
+   * manifest.
+   */
   private async write(): Promise<void> {
     this.isWriting = true
     this.revisions = 0
@@ -119,7 +128,7 @@ export class FloorHeads {
     this.isWriting = false
   }
 
-  /** Removes the blobs of this partition before a sequence. */
+  /** Removes the chunks of this partition before a sequence. */
   private async purgeBefore(sequence: number): Promise<void> {
     const { client, partition } = this.options
     const body = JSON.stringify({ filter: headsSubject(partition, ">"), seq: sequence })

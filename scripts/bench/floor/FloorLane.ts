@@ -8,7 +8,7 @@ import type { FloorDelivery } from "./Partition.ts"
 import { type FloorNotice, headersOf, type Publish } from "./Protocol.ts"
 import type { ResidentAccounts } from "./ResidentAccounts.ts"
 
-/** A delivery in hand, with the accounts of its purchases when they are loaded. */
+/** A delivery in hand, with the accounts of its purchases as soon as the accounts are loaded. */
 interface Received {
   readonly delivery: FloorDelivery
   readonly accounts: Array<FloorAccount | undefined>
@@ -17,7 +17,7 @@ interface Received {
   missing: number
 }
 
-/** The commit that is composed or in flight. */
+/** A commit of the floor that is being composed or is in flight. */
 interface Commit {
   readonly touched: Set<FloorAccount>
   readonly ended: Array<FloorDelivery>
@@ -26,13 +26,13 @@ interface Commit {
 }
 
 /**
- * Estimates for the size of a commit: the bytes of a purchase without its texts, and of a revision without its
- * purchases.
+ * The estimates for the size of a commit: the bytes of a purchase without its texts, and the bytes of a revision
+ * without its purchases.
  */
 const purchaseBytes = 60
 const revisionBytes = 100
 
-/** The time after which waiting acknowledgements leave together. */
+/** The time after which waiting acknowledgements are sent together, in milliseconds. */
 const acknowledgeEvery = 20
 
 const worker = "floor"
@@ -51,12 +51,12 @@ export interface LaneOptions {
 
 const decoder = new TextDecoder()
 
-/** One partition: its chain of commits, of which at most one is in flight. */
+/** One partition of the floor, with its chain of commits. At most one commit of the chain is in flight. */
 export class FloorLane {
   epoch = 0
-  /** The sequence of the newest commit. */
+  /** The sequence of the newest commit of the chain. */
   newest = 0
-  /** The input sequence up to which everything is committed. */
+  /** The input sequence up to which all purchases of the partition are committed. */
   position = 0
   private readonly options: LaneOptions
   private readonly received: Array<Received> = []
@@ -126,7 +126,7 @@ export class FloorLane {
     if (received.missing === 0) this.commit()
   }
 
-  /** Returns the account of a user: from memory, new, or read from the chain. */
+  /** Returns the account of a user, which is in memory, is new, or is read from the chain. */
   account(userToken: string): FloorAccount | Promise<FloorAccount> {
     const { accounts, heads } = this.options
     return accounts.get(userToken, () => {
@@ -140,7 +140,7 @@ export class FloorLane {
     })
   }
 
-  /** Waits until everything up to an input sequence is committed. */
+  /** Waits until all purchases of the partition up to an input sequence are committed. */
   untilCommitted(sequence: number): Promise<void> {
     if (sequence <= this.position) return Promise.resolve()
     return new Promise((reached) => this.positionWaiting.push({ sequence, reached }))
@@ -154,7 +154,10 @@ export class FloorLane {
     return this.received.length > 0
   }
 
-  /** Waits until it is known whose commit was found in the chain. Returns whether this epoch published the commit. */
+  /**
+   * Returns whether this epoch published the commit at a sequence. Waits until the commit in flight is acknowledged if
+   * necessary.
+   */
   async isOwn(sequence: number): Promise<boolean> {
     while (sequence > this.newest && this.isCommitting) await new Promise<void>((done) => this.settled.push(done))
     return sequence <= this.newest
@@ -208,7 +211,7 @@ export class FloorLane {
     })
   }
 
-  /** Composes the next commit of the oldest deliveries whose accounts are loaded, as many as fit. */
+  /** Composes the next commit from as many as fit of the oldest deliveries whose accounts are loaded. */
   private compose(): Commit {
     const commit: Commit = { touched: new Set(), ended: [], notices: [], bytes: 0 }
     for (let first = this.received[0]; first !== undefined && first.missing === 0; first = this.received[0]) {

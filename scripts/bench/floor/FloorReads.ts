@@ -1,7 +1,7 @@
 import { createInbox, type Msg, type NatsConnection } from "nats"
 import { fail } from "./Protocol.ts"
 
-/** The most reads in flight. A broker that has far more to send closes the connection of a slow consumer. */
+/** The most reads in flight. With far more reads, the broker would close the connection of a slow consumer. */
 const readsAtOnceMax = 32
 const pageMessages = 64
 const pageBytesMax = 4 * 1024 * 1024
@@ -68,7 +68,7 @@ export const floorReads = (client: NatsConnection, stream: string) => {
     },
     latest: async (subject: string): Promise<ReadMessage | undefined> =>
       (await read({ last_by_subj: subject }, false))[0],
-    /** A page of a subject from a sequence on; empty at its end. */
+    /** Returns the next messages of a subject from a sequence on; an empty list at the end of the subject. */
     from: (subject: string, sequence: number): Promise<Array<ReadMessage>> =>
       read({ seq: sequence, next_by_subj: subject, batch: pageMessages, max_bytes: pageBytesMax }, true)
   }

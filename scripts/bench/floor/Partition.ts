@@ -24,8 +24,8 @@ const deliveryOf = (message: Msg): FloorDelivery => {
 }
 
 /**
- * Makes the consumer of an epoch, and hands on everything from the beginning of the log. It pulls `pullMessages`
- * messages at once, and has at most twice as many unacknowledged messages.
+ * Makes the consumer of an epoch, and passes on all deliveries from the beginning of the input log. Pulls
+ * `pullMessages` messages at once, and holds at most twice as many unacknowledged messages.
  */
 export const pullPartition = async (
   client: NatsConnection,

@@ -3,12 +3,15 @@ import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from "nats"
 /** The number of partitions of the floor program, the same as the default of a ledger. */
 export const floorPartitions = 8
 
-/** The notice of the worker of single requests: the number of the message, the index of the purchase, the total after it. */
+/**
+ * The notice of the floor's worker for single requests: the number of the message, the index of the purchase, and the
+ * total after the purchase.
+ */
 export type FloorNotice = readonly [message: number, index: number, total: string]
 
 const encoder = new TextEncoder()
 
-/** Returns headers that are made of one text. The client only calls `encode` to publish them. */
+/** Returns message headers that are made of one text. To publish headers, the NATS client only calls `encode`. */
 export const headersOf = (fields: string): MsgHdrs =>
   ({ encode: () => encoder.encode(`NATS/1.0\r\n${fields}\r\n`) }) as unknown as MsgHdrs
 
@@ -19,13 +22,16 @@ export interface BrokerReply {
   readonly error?: { readonly description: string }
 }
 
-/** Ends the process. An error that a callback threw would only reach the NATS client. */
+/** Prints a reason, and ends the process. An error that a callback throws would only reach the NATS client. */
 export const fail = (reason: string): never => {
   process.stderr.write(`${reason}\n`)
   process.exit(1)
 }
 
-/** Publishes with a reply subject under one subscription, and calls `answered` with the reply. */
+/**
+ * Returns a function that publishes a request, and calls `answered` with the reply. All replies come through one
+ * subscription.
+ */
 export const requests = (client: NatsConnection) => {
   const prefix = `${createInbox()}.`
   const waiting = new Map<string, (message: Msg) => void>()
@@ -45,7 +51,7 @@ export const requests = (client: NatsConnection) => {
   }
 }
 
-/** Publishes into a stream, and calls `answered` with the answer of the broker. */
+/** Returns a function that publishes a message into a stream, and calls `answered` with the answer of the broker. */
 export const replies = (client: NatsConnection) => {
   const request = requests(client)
   return (
@@ -73,14 +79,14 @@ export type FloorMessage =
   | { readonly kind: "published" }
 
 /**
- * The options of the HTTP server, which equal those of the ledger's edge, so that connections of the load outlive a
- * quiet time.
+ * The options of the floor's HTTP server, which equal the options of an edge. With them, idle connections of the load
+ * stay open.
  */
 export const httpServerOptions = { keepAliveTimeout: 75_000 }
 
 export const tell = (message: FloorMessage): void => void process.send?.(message)
 
-/** Ends the process with the benchmark, or with a mistake. */
+/** Ends this process of the floor with a signal of the benchmark, or when the benchmark is gone. */
 export const endWithBenchmark = (): void => {
   process.once("SIGTERM", () => process.exit(0))
   process.once("disconnect", () => process.exit(1))

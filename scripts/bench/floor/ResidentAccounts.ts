@@ -1,11 +1,12 @@
 import type { FloorAccount } from "./FloorAccount.ts"
 
 /**
- * The most accounts that one call examines. Accounts in use go to the end, so that the next call sees other accounts.
+ * The most accounts that one call of `evict` examines. Examined accounts that are in use go to the end, so that the
+ * next call examines other accounts.
  */
 const evictionLooksMax = 2_000
 
-/** The accounts in memory, in the order of their last use, and the accounts that are being read. */
+/** Keeps the accounts in memory, in the order of their last use, and the accounts that are being read. */
 export class ResidentAccounts {
   private readonly max: number
   private readonly resident = new Map<string, FloorAccount>()
@@ -19,7 +20,10 @@ export class ResidentAccounts {
     return this.resident.size
   }
 
-  /** Returns an account. Callers that come while an account is loaded share the load. */
+  /**
+   * Returns an account, and loads it if it is not in memory. Callers that come while the account is loaded share the
+   * load.
+   */
   get(userToken: string, load: () => FloorAccount | Promise<FloorAccount>): FloorAccount | Promise<FloorAccount> {
     const known = this.resident.get(userToken)
     if (known !== undefined) {
@@ -45,7 +49,7 @@ export class ResidentAccounts {
     return loaded
   }
 
-  /** Drops the accounts that were unused for longest, while there are too many. */
+  /** Drops the longest unused accounts while too many accounts are in memory. */
   evict(): void {
     let looks = evictionLooksMax
     for (const [userToken, account] of this.resident) {

@@ -8,7 +8,7 @@ interface Found {
 
 const noMessageFound = 10_037
 
-/** Reads the sequence of a message from the leader of a stream; `undefined` if there is none. */
+/** Reads the sequence of a message from the leader of a stream; `undefined` if the stream has no such message. */
 export const findSequence = async (
   client: NatsConnection,
   stream: string,
@@ -20,7 +20,10 @@ export const findSequence = async (
   return message?.seq
 }
 
-/** Makes one read for all callers that wait at its start. Callers during a read share the next read. */
+/**
+ * Returns a function that makes one read for all callers that wait when the read begins. Callers that come during a
+ * read share the next read.
+ */
 export const shared = <A>(read: () => Promise<A>): (() => Promise<A>) => {
   let current: Promise<unknown> | undefined
   let next: Promise<A> | undefined

@@ -1,5 +1,5 @@
-// The edge of the floor program: Hono, the same messages to the input log with the ledger's shortest wait between them,
-// and one question for each read. It does not recognise repeats.
+// The edge of the floor: Hono, the same messages to the input log with the ledger's shortest wait between two messages,
+// and one question for each read. The edge of the floor does not recognise repeats.
 import { createHash } from "node:crypto"
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
@@ -41,7 +41,7 @@ const lanes = Array.from({ length: floorPartitions }, () => ({ waiting: new Arra
 const laneOf = (userId: string) => lanes[partitionOf(userId, floorPartitions)]
 
 const notices = noticePrefix + nuid.next()
-/** The groups with purchases that are not applied yet, by their numbers. */
+/** The groups with purchases that are not applied yet, by the number of the group. */
 const published = new Map<number, { readonly members: ReadonlyArray<Posted>; open: number }>()
 let groups = 0
 client.subscribe(notices, {
@@ -102,7 +102,7 @@ const app = new Hono()
 
 app.post("/purchases", async (http) => {
   const { value, ...content } = await http.req.json()
-  // The load's prices have few digits, so that this is exact.
+  // The result is exact, because the prices of the load have few digits.
   const purchase = { ...content, valueCents: Math.round(value * 100) }
   const { userId, purchaseId } = purchase
   const total = await new Promise<string>((applied) => {

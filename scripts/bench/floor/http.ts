@@ -1,9 +1,10 @@
-// The bare HTTP: the cost of a request before any work on it. It stores nothing.
+// The program of the floor of HTTP, which shows the cost of a request before any work on the request. This program
+// stores nothing.
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
 import { httpServerOptions } from "./Protocol.ts"
 
-/** The message to the benchmark. */
+/** The message of the floor of HTTP to the benchmark. */
 export interface HttpFloorMessage {
   readonly kind: "listening"
   readonly port: number

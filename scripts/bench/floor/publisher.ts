@@ -1,4 +1,4 @@
-// The publishing half of the floor program: groups of purchases, with one message in flight in each partition.
+// The publisher of the floor: sends groups of purchases, with one message in flight in each partition.
 import { createHash } from "node:crypto"
 import { nuid } from "nats"
 import { connectAs } from "../../../src/harness/system/TestKeys.ts"

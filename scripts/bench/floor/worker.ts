@@ -1,5 +1,5 @@
-// The worker of the floor program on the commit chain: each commit is one message. It also writes heads. It has no
-// Effect, validation, actors or recovery, and ends at each failure.
+// The worker of the floor: writes commits of one message each to the chains, and writes heads. The worker of the floor
+// has no Effect, validation, actors or recovery, and ends at each failure.
 import type { NatsConnection } from "nats"
 import { connectAs } from "../../../src/harness/system/TestKeys.ts"
 import {
@@ -19,14 +19,17 @@ import { endWithBenchmark, fail, floorPartitions, type FloorNotice, replies, tel
 import { ResidentAccounts } from "./ResidentAccounts.ts"
 import { findSequence, shared } from "./SharedRead.ts"
 
-/** More reads at once would exceed the bytes that the broker may have on the way to one connection. */
+/**
+ * The number of messages that are pulled at once. More messages would exceed the bytes that the broker may send to one
+ * connection at once.
+ */
 const pullMessages = 32
-/** The most bytes of a commit, as in the ledger. */
+/** The most bytes of a commit, the same as in the system. */
 const commitBytesMax = 128 * 1_024
 
 const connectOrEnd = async (): Promise<NatsConnection> => {
   const client = await connectAs("admin", process.env["NATS_URL"] ?? "", { name: "floor worker", reconnect: false })
-  // A question on a lost connection gets no answer.
+  // The process ends with its connection, because a question on a lost connection gets no answer.
   void client.closed().then((cause) => fail(`the connection ended: ${cause}`))
   return client
 }
@@ -51,8 +54,8 @@ const notify = (edge: string, notice: FloorNotice): void => {
 }
 
 /**
- * Answers strong reads: an answer waits until all input stored before is committed, and until this worker has proved
- * that it is still the owner.
+ * Answers strong reads. An answer waits until all input that was stored before is committed, and until this worker has
+ * proved that it is still the owner.
  */
 const answerReads = (lane: FloorLane, partition: number): void => {
   const filter = partitionFilter(partition)

@@ -1,21 +1,22 @@
 import { atLeast, atMost, equal, type RuleColumns, symbolNames } from "./MatcherData.ts"
 
-/** How many rules the copying loops may read behind the last rule. */
+/** The number of rules that the copying loops may read behind the last rule. */
 export const readAhead = 8
-/** The most thresholds of a symbol for a fine grid, in which nearly all cells hold no threshold. */
+/** The most thresholds of a symbol that gets a fine grid. Nearly all cells of a fine grid have no threshold. */
 const fewThresholds = 128
 const cellsOfFew = 1_024
-/** The most thresholds of a cell that the search compares one by one. */
+/** The most thresholds in one cell that the search compares one by one. */
 const lookedAtMax = 8
 
 const groups = 3
 /**
- * The order of the rules of a symbol: at-most rules, then at-least rules, then equal rules, each by rising threshold.
+ * Returns the number of a group of rules. The groups of a symbol are the at-most rules, then the at-least rules, then
+ * the equal rules. The rules of a group are sorted by rising threshold.
  */
 const groupOf = (symbol: number, comparison: number): number =>
   groups * symbol + (comparison === atMost ? 0 : comparison === atLeast ? 1 : 2)
 
-/** The part of the grid that belongs to one symbol. */
+/** The part of the grid of the index that belongs to one symbol. */
 interface Grid {
   readonly origin: number
   readonly cellsPerUnit: number
@@ -28,7 +29,7 @@ const cellOf = (price: number, origin: number, cellsPerUnit: number, cells: numb
   return cell >= cells ? cells : cell > 0 ? cell | 0 : 0
 }
 
-/** Sorts the thresholds of each group, and returns them with the begin of each group. */
+/** Sorts the thresholds of each group of rules, and returns them with the index at which each group begins. */
 const sortedThresholds = ({ size, symbols, comparisons, thresholds }: RuleColumns) => {
   const begins = new Uint32Array(groups * symbolNames.length + 1)
   const count = (rule: number) => groupOf(symbols[rule] as number, comparisons[rule] as number)
@@ -50,17 +51,18 @@ const sortedThresholds = ({ size, symbols, comparisons, thresholds }: RuleColumn
 /**
  * An index of rules that do not change, for many events at once. The thresholds of a symbol cut the prices into
  * intervals. The rules that a price meets are one slice of the ordered rules, and a second slice of the equal rules. A
- * grid finds the interval. Only the benchmark uses this index. The rules of a service change, so the service has the
- * `RuleIndex`.
+ * grid finds the interval of a price. Only the benchmark uses `IntervalIndex`. The rules of the service change, so the
+ * service uses `RuleIndex`.
  */
 export class IntervalIndex {
-  /** The rules in their order. */
+  /** The numbers of the rules, in the order of the index. */
   readonly ruleIds: Uint32Array
-  /** The thresholds of all symbols, each once and rising, and infinity behind the thresholds of each symbol. */
+  /** The thresholds of all symbols: for each symbol the distinct thresholds in rising order, and then infinity. */
   readonly bounds: Float64Array
   /**
-   * Slices of the rules for each threshold: for a price between the threshold before and this one, for a price equal to
-   * this threshold, and its equal rules.
+   * Three slices of the rules for each threshold. The first slice is for prices between the threshold before and this
+   * one. The second slice is for a price equal to this threshold. The third slice has the equal rules of this
+   * threshold.
    */
   readonly openAt: Uint32Array
   readonly openCount: Uint32Array
@@ -68,9 +70,15 @@ export class IntervalIndex {
   readonly exactCount: Uint32Array
   readonly equalAt: Uint32Array
   readonly equalCount: Uint32Array
-  /** Four numbers for each symbol: origin, cells a unit, cells, first cell. */
+  /**
+   * Four numbers of the grid for each symbol: the origin, the cells for each unit of price, the number of cells, and
+   * the first cell.
+   */
   readonly grid = new Float64Array(4 * symbolNames.length)
-  /** The first threshold of a cell, and its slice if it holds no threshold; -1 instead of the count if it does. */
+  /**
+   * For each cell of the grid, the first threshold and the slice of rules. A cell that has thresholds has -1 instead of
+   * the length of its slice.
+   */
   readonly cellBound: Uint32Array
   readonly cellAt: Uint32Array
   readonly cellCount: Int32Array
@@ -124,7 +132,7 @@ export class IntervalIndex {
     return low
   }
 
-  /** Merges the thresholds of a symbol's three groups into bounds, with the slices of each. */
+  /** Merges the thresholds of a symbol's three groups of rules into bounds, with the slices of each bound. */
   private cut(keys: Float64Array, [begin = 0, atLeastBegin = 0, equalBegin = 0, end = 0]: Uint32Array): void {
     let most = begin
     let least = atLeastBegin
@@ -157,7 +165,7 @@ export class IntervalIndex {
     const cells = count <= fewThresholds ? cellsOfFew : 2 ** (Math.ceil(Math.log2(count)) + 1)
     const first = this.bounds[from] as number
     const width = (this.bounds[to - 1] as number) - first
-    // The grid is wider than the thresholds, so that few prices are outside of the grid.
+    // The grid of a symbol is wider than the range of its thresholds, so that few prices are outside of the grid.
     return { origin: first - width / 8, cellsPerUnit: width === 0 ? 0 : cells / (width * 1.25), cells, firstCell }
   }
 
@@ -175,7 +183,10 @@ export class IntervalIndex {
     }
   }
 
-  /** Puts the rules into their order: each at the place of its threshold, equal thresholds in the order of the rules. */
+  /**
+   * Puts the rules into the order of the index, by their thresholds. Rules with equal thresholds stay in the order in
+   * which they were given.
+   */
   private orderRules({ size, symbols, comparisons, thresholds }: RuleColumns): void {
     const taken = new Uint32Array(size)
     for (let rule = 0; rule < size; rule += 1) {
@@ -187,7 +198,7 @@ export class IntervalIndex {
     }
   }
 
-  /** Returns the place of the first rule with a threshold, among the rules of one comparison. */
+  /** Returns the index of the first rule with a threshold, among the rules with one comparison. */
   private firstOf(bound: number, comparison: number): number {
     if (comparison === equal) return this.equalAt[bound] as number
     if (comparison === atMost) return this.exactAt[bound] as number

@@ -6,7 +6,7 @@ import { atMost, equal, type EventObject, isMet, type RuleColumns, symbolNames }
 
 const codes: ReadonlyArray<Comparison> = ["equal", "less-or-equal", "greater-or-equal"]
 const products = symbolNames.map((name) => ({ kind: "product" as const, name }))
-/** A user without rules of its own, and a type that no rule names. */
+/** The user of all events, who has no rules, and the type of all events, which no rule names. */
 const userId = "somebody"
 const productType = "Stock"
 
@@ -20,11 +20,13 @@ const indexedRule = ({ symbols, comparisons, thresholds }: RuleColumns, rule: nu
   threshold: BigInt(thresholds[rule] as number)
 })
 
-/** The rules of a matcher in the index of the service. Rules come and go while events are matched. */
+/**
+ * Keeps the rules of a matcher in the `RuleIndex` of the service. Rules are added and removed while events are matched.
+ */
 export class LiveRules {
   private readonly index = new RuleIndex()
   private readonly rules: RuleColumns
-  /** The slot of each rule in force, and the rule. */
+  /** The slots of the rules in the index. `rules` has the rule of each slot. */
   private readonly slots: Array<number> = []
   private readonly inForce: Array<number> = []
   private readonly groups = new IntegerList()
@@ -39,14 +41,14 @@ export class LiveRules {
     }
   }
 
-  /** Makes the objects of further rules before the clock starts, in the form in which a decoder returns them. */
+  /** Makes the objects of further rules before the measurement, in the form in which a decoder returns rules. */
   prepare(from: number, to: number): void {
     this.prepared = []
     for (let rule = from; rule < to; rule += 1) this.prepared[rule] = indexedRule(this.rules, rule)
   }
 
   /**
-   * Puts a prepared rule in force. Returns how long the index took, in nanoseconds. This time includes the reading of
+   * Adds a prepared rule to the index. Returns the time of the addition in nanoseconds, which includes the reading of
    * the clock.
    */
   add(rule: number): number {
@@ -59,7 +61,10 @@ export class LiveRules {
     return Number(nanoseconds)
   }
 
-  /** Removes one of the rules in force. Returns how long the index took, as {@link add} does. */
+  /**
+   * Removes one rule from the index. Returns the time of the removal in nanoseconds, which includes the reading of the
+   * clock.
+   */
   removeAt(position: number): number {
     const at = position % this.slots.length
     const slot = this.slots[at] as number
@@ -82,7 +87,10 @@ export class LiveRules {
     return total
   }
 
-  /** Stores the slots of the rules that an event meets into a list that the next event uses again; returns their number. */
+  /**
+   * Collects the slots of the rules that an event meets, and returns the number of these rules. All events use the same
+   * list of slots.
+   */
   collect({ symbol, price }: EventObject): number {
     const { groups, index, found } = this
     groups.clear()

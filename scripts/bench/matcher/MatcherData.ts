@@ -1,12 +1,14 @@
 import { seeded } from "../../../src/harness/system/Random.ts"
 
-/** The rules and events of one of the three matchers, as its own generator makes them. */
+/** Describes the rules and events of one of the three matchers, as the generator of that matcher makes them. */
 export interface Profile {
   readonly name: string
   /** The first symbol of the matcher's data; `symbols` is the number of its symbols. */
   readonly firstSymbol: number
   readonly symbols: number
-  /** How many of the three comparisons its rules have: the generator of the Java matcher never makes the third. */
+  /**
+   * The number of comparisons that the rules use. The generator of the Java matcher never makes the third comparison.
+   */
   readonly comparisons: 2 | 3
   /** The share of all pairs of an event and a rule that match, on the average. */
   readonly share: number
@@ -28,11 +30,14 @@ export const atLeast = 2
 
 export const symbolNames = ["XOM", "GE", "TM", "PG", "GOOG", "ING", "AAPL", "META", "NFLX", "AMZN"]
 
-/** Prices and thresholds are uniform, from 10.00 to 9,000.00, in cents. */
+/**
+ * The least and the greatest price or threshold, in cents. Prices and thresholds are spread evenly from 10.00 to
+ * 9,000.00.
+ */
 export const priceMin = 1_000
 export const priceMax = 900_000
 
-/** Rules in columns. */
+/** Rules in columns: one array for each field of a rule. */
 export interface RuleColumns {
   readonly size: number
   readonly symbols: Uint8Array
@@ -40,14 +45,14 @@ export interface RuleColumns {
   readonly thresholds: Float64Array
 }
 
-/** Events in columns. */
+/** Events in columns: one array for each field of an event. */
 export interface EventColumns {
   readonly size: number
   readonly symbols: Uint8Array
   readonly prices: Float64Array
 }
 
-/** An event as an object. */
+/** An event of a matcher as an object. */
 export interface EventObject {
   readonly symbol: string
   readonly price: number
@@ -83,12 +88,12 @@ export const expectedShare = ({ size, comparisons, thresholds }: RuleColumns, { 
   return met / prices / size / symbols
 }
 
-/** How far the expected share of the rules may be from the share of their profile. */
+/** The greatest allowed difference between the expected share of matching pairs and the share of the profile. */
 const typicalWithin = 0.01
 
 /**
- * Makes rules. A small set of rules can match far more or fewer events than the average. So makes sets until one is
- * typical.
+ * Makes the rules of a row. A small set of rules can match far more or far fewer events than the average. So the
+ * function makes sets of rules until one set is typical.
  */
 export const rulesOf = (profile: Profile, size: number, seed: number): RuleColumns => {
   for (let attempt = seed; ; attempt += 1) {
@@ -115,10 +120,12 @@ export const objectsOf = ({ size, symbols, prices }: EventColumns): Array<EventO
 
 const symbolNumbers = new Map(symbolNames.map((name, number) => [name, number]))
 
-/** The events that are written into columns at once. They fit into the processor's cache. */
+/** The number of events that are written into columns at once. So many events fit into the processor's cache. */
 const batchEvents = 4_096
 
-/** Writes event objects into columns, a batch at a time into the same columns, and looks up each symbol. */
+/**
+ * Writes event objects into columns, batch after batch into the same columns, and looks up the number of each symbol.
+ */
 export const inBatches = (
   objects: ReadonlyArray<EventObject>,
   onBatch: (events: EventColumns, firstEvent: number) => void
@@ -141,7 +148,7 @@ export const isMet = (comparison: number, threshold: number, price: number): boo
   return comparison === atMost ? price <= threshold : price >= threshold
 }
 
-/** Looks at each rule for each event, as the three matchers do, and hands out each match. */
+/** Looks at each rule for each event, as the three matchers do, and calls a function for each match. */
 export const matchAll = (
   { size, symbols, comparisons, thresholds }: RuleColumns,
   events: EventColumns,

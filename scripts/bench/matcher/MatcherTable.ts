@@ -16,25 +16,28 @@ import {
 import { countMatches, storeMatches } from "./matchEvents.ts"
 import { PairStore } from "./PairStore.ts"
 
-/** The events and rules of one row. */
+/** The number of events and of rules in one row of a table. */
 export interface Size {
   readonly events: number
   readonly rules: number
 }
 
-/** The rows of the three matchers, in their order. */
+/** The sizes of the rows in the tables of the three matchers, in the order of the rows. */
 export const sizes: ReadonlyArray<Size> = [
   ...[10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000].map((events) => ({ events, rules: 100 })),
   ...[10, 100, 1_000, 10_000, 100_000].map((size) => ({ events: size, rules: size }))
 ]
 
-/** A time on the clock, and what the process used of its processors meanwhile. */
+/** The time that a call took on the clock, and the processor time that the process used during the call. */
 export interface Time {
   readonly milliseconds: number
   readonly processorMilliseconds: number
 }
 
-/** The times of a row: building the index, and matching all events. Events come in columns or as objects. */
+/**
+ * The measured times of one row: building the index, and matching all events. The events are given in columns or as
+ * objects.
+ */
 export interface Row {
   readonly size: Size
   readonly matches: number
@@ -46,23 +49,26 @@ export interface Row {
 }
 
 /**
- * The most pairs for which a loop over all rules checks the total, and the most for which it also checks each stored
- * pair.
+ * The most pairs for which a loop over all rules checks the total. `naivePairsMax` is the most pairs for which the loop
+ * also checks each stored pair.
  */
 const naiveMax = 1e8
 const naivePairsMax = 1e6
-/** The number of pairs from which on the share of matching pairs has to be close to the expected share. */
+/**
+ * The number of pairs from which on the share of matching pairs has to be close to the expected share of matching
+ * pairs.
+ */
 const shareMin = 1e8
 const shareWithin = 0.01
 const spotChecks = 10_000
 
-// Only with this flag can a program call Node's garbage collector.
+// A program can call Node's garbage collector only with this flag.
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
 /**
- * Measures a call, and returns its result as well. Runs the garbage collector before the call, which releases the
- * memory of earlier calls.
+ * Measures a call, and returns the result and the time of the call. Runs the garbage collector before the call, to
+ * release the memory of earlier calls.
  */
 export const timed = <A>(run: () => A): { readonly result: A; readonly time: Time } => {
   collectGarbage()
@@ -74,7 +80,7 @@ export const timed = <A>(run: () => A): { readonly result: A; readonly time: Tim
   return { result, time: { milliseconds, processorMilliseconds: (user + system) / 1_000 } }
 }
 
-/** Hands all events to a matcher: as columns in one call, or as objects in batches. */
+/** A function that passes all events to a matcher: as columns in one call, or as objects in batches. */
 type Given = (match: (events: EventColumns, firstEvent: number) => void) => void
 
 const count = (rules: RuleColumns, given: Given) =>
@@ -95,7 +101,10 @@ const store = (rules: RuleColumns, given: Given, pairsExpected: number) =>
     return pairs
   })
 
-/** Returns the problems of a total: against a loop over all rules, or against the expected share of a large one. */
+/**
+ * Returns the problems of a total number of matching pairs. Compares a small total with a loop over all rules, and a
+ * large total with the expected share.
+ */
 const wrongTotal = (total: number, rules: RuleColumns, events: EventColumns, profile: Profile): Array<string> => {
   const pairs = rules.size * events.size
   const wrong: Array<string> = []
@@ -109,7 +118,8 @@ const wrongTotal = (total: number, rules: RuleColumns, events: EventColumns, pro
   if (pairs < shareMin) return wrong
   const share = total / pairs
   for (const expected of [expectedShare(rules, profile), profile.share]) {
-    // The share of the rules themselves may differ from the profile's share by as much again.
+    // The tolerance is doubled if the expected share is only that of the profile, because the rules themselves may
+    // differ from their profile.
     const within = expected === profile.share ? 2 * shareWithin : shareWithin
     if (Math.abs(share / expected - 1) > within) wrong.push(`the share ${share} of pairs matches, and not ${expected}`)
   }
@@ -117,8 +127,7 @@ const wrongTotal = (total: number, rules: RuleColumns, events: EventColumns, pro
 }
 
 /**
- * Returns the problems of stored pairs. Compares all pairs with a loop over all rules, or a sample if there are many
- * pairs.
+ * Returns the problems of stored pairs. Compares all pairs with a loop over all rules, or only a sample of many pairs.
  */
 const wrongPairs = (pairs: PairStore, total: number, rules: RuleColumns, events: EventColumns): Array<string> => {
   if (pairs.size !== total) return [`${pairs.size} pairs are stored, and ${total} match`]
@@ -144,7 +153,7 @@ const wrongPairs = (pairs: PairStore, total: number, rules: RuleColumns, events:
   return missing === 0 ? [] : [`${missing} pairs are missing or stand twice`]
 }
 
-/** Measures one row of one matcher's data. */
+/** Measures one row of the table of one matcher's data. */
 export const measureRow = (profile: Profile, size: Size, seed: number): Row => {
   const rules = rulesOf(profile, size.rules, seed)
   const events = eventsOf(profile, size.events, seed + 1)
@@ -152,7 +161,7 @@ export const measureRow = (profile: Profile, size: Size, seed: number): Row => {
   const wrong: Array<string> = []
   const inColumns: Given = (match) => match(events, 0)
   const { result: matches, time: counted } = count(rules, inColumns)
-  // The pairs are released before the next pairs are stored, because they may take gigabytes.
+  // The stored pairs are released before the next pairs are stored, because stored pairs may take gigabytes.
   const storedTime = (given: Given): Time => {
     const { result, time } = store(rules, given, pairsExpected)
     wrong.push(...wrongPairs(result, matches, rules, events))
@@ -160,7 +169,7 @@ export const measureRow = (profile: Profile, size: Size, seed: number): Row => {
   }
   wrong.push(...wrongTotal(matches, rules, events, profile))
   const stored = storedTime(inColumns)
-  // Objects are made last, because the garbage collector has to visit each of them.
+  // The objects of events are made last, because the garbage collector has to visit each object.
   const objects = objectsOf(events)
   const asObjects: Given = (match) => inBatches(objects, match)
   const { result: matchesOfObjects, time: countedObjects } = count(rules, asObjects)
@@ -175,7 +184,7 @@ const shownTime = ({ milliseconds }: Time): string =>
 
 const tableLine = (cells: ReadonlyArray<string>): string => cells.map((cell) => cell.padStart(18)).join("")
 
-/** Returns the rows of one matcher's data as a table. */
+/** Returns a table of the rows of one matcher's data, as text. */
 export const matcherTable = (profile: Profile, rows: ReadonlyArray<Row>): string => {
   const head = ["events x rules", "pairs", "counted", "counted, objects", "stored", "stored, objects"]
   const lines = rows.map(({ size, matches, counted, countedObjects, stored, storedObjects }) =>

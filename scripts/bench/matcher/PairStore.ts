@@ -1,33 +1,33 @@
 import { type IntervalIndex, readAhead } from "./IntervalIndex.ts"
 
-/** The most pairs of a chunk. */
+/** The most pairs in one chunk of the store. */
 const chunkPairsMax = 2 ** 24
 const chunkPairsMin = 1_024
 
 /**
- * Makes memory in shared buffers, although nobody shares it. For each few dozen MiB of other buffers, V8 would collect
- * its whole heap.
+ * Makes memory in shared buffers, although no other thread uses them. With other buffers, V8 would collect its whole
+ * heap after each few dozen MiB.
  */
 const unaccounted = (numbers: number): Uint32Array =>
   new Uint32Array(new SharedArrayBuffer(numbers * Uint32Array.BYTES_PER_ELEMENT))
 
-/** Pairs of an event and a rule, in columns. */
+/** A chunk of pairs of an event and a rule, in columns. */
 export interface Chunk {
   size: number
   readonly events: Uint32Array
-  /** The rules of the pairs begin behind a copy of the index's rules, so that rules are copied within one array. */
+  /** The rules of the pairs, behind a copy of the index's rules. So rules are copied within one array. */
   readonly rules: Uint32Array
 }
 
-/** Every pair that matches, kept in memory. */
+/** Keeps every matching pair of an event and a rule in memory. */
 export class PairStore {
   readonly chunks: Array<Chunk> = []
-  /** Where the rules of the first pair stand in a chunk. */
+  /** The index at which the rule of the first pair is in a chunk. */
   readonly firstRule: number
   private readonly index: IntervalIndex
   private readonly room: number
 
-  /** Makes an empty store. Its chunks have room for the expected number of pairs, within bounds. */
+  /** Makes an empty store of pairs. The chunks have room for the expected number of pairs, within bounds. */
   constructor(index: IntervalIndex, pairsExpected: number) {
     this.index = index
     this.firstRule = index.ruleIds.length
@@ -38,12 +38,12 @@ export class PairStore {
     return this.chunks.reduce((size, chunk) => size + chunk.size, 0)
   }
 
-  /** Returns the newest chunk, or the first chunk. */
+  /** Returns the newest chunk, and makes the first chunk if the store is empty. */
   newest(): Chunk {
     return this.chunks.at(-1) ?? this.next()
   }
 
-  /** Begins a further chunk. */
+  /** Begins a further chunk of the store. */
   next(): Chunk {
     const rules = unaccounted(this.firstRule + this.room)
     rules.set(this.index.ruleIds)
@@ -52,7 +52,7 @@ export class PairStore {
     return chunk
   }
 
-  /** Returns a pair by its number. */
+  /** Returns the pair with a number. */
   pair(number: number): { readonly event: number; readonly rule: number } {
     let at = number
     for (const { size, events, rules } of this.chunks) {

@@ -2,11 +2,11 @@ import type { IntervalIndex } from "./IntervalIndex.ts"
 import type { EventColumns } from "./MatcherData.ts"
 import type { Chunk, PairStore } from "./PairStore.ts"
 
-/** The most rules that are copied one by one without a loop, and the most that are copied in a loop. */
+/** The most rules that are copied one by one without a loop, and the most rules that are copied in a loop. */
 const unrolledMax = 8
 const loopMax = 24
 
-/** Returns the number of pairs that match. */
+/** Returns the number of pairs of an event and a rule that match. */
 export const countMatches = (index: IntervalIndex, { size, symbols, prices }: EventColumns): number => {
   const { grid, cellBound, cellCount, bounds, openCount, exactCount, equalCount } = index
   let total = 0
@@ -35,11 +35,11 @@ export const countMatches = (index: IntervalIndex, { size, symbols, prices }: Ev
   return total
 }
 
-/** Writes a slice of the index's rules behind the pairs of a chunk, with their event. */
+/** Appends pairs to a chunk: a slice of the index's rules, each with the same event. */
 const appendSlice = (chunk: Chunk, to: number, event: number, at: number, count: number): void => {
   const { rules, events, size } = chunk
   if (count <= unrolledMax) {
-    // The loop writes more rules than the slice has. The next pairs overwrite them.
+    // The loop writes more rules than the slice has. The next pairs overwrite the surplus rules.
     rules[to] = rules[at] as number
     rules[to + 1] = rules[at + 1] as number
     rules[to + 2] = rules[at + 2] as number
@@ -61,7 +61,7 @@ const appendSlice = (chunk: Chunk, to: number, event: number, at: number, count:
   chunk.size = size + count
 }
 
-/** Stores every pair that matches. `firstEvent` is the number of the first of these events. */
+/** Stores every pair of an event and a rule that match. `firstEvent` is the number of the first given event. */
 export const storeMatches = (
   index: IntervalIndex,
   events: EventColumns,

@@ -14,7 +14,7 @@ export interface CheckedRecord {
 /** The alerts that one purchase gave one owner. */
 export interface AlertGroup {
   readonly owner: string
-  /** The user whose purchase it is. */
+  /** The user who made the purchase. */
   readonly purchaser: string
   readonly alerts: ReadonlyArray<Alert>
 }
@@ -23,9 +23,9 @@ export interface AlertGroup {
 const purchaseIn = ({ sequence, line, index }: Alert): string => `${sequence}.${line}.${index}`
 
 /**
- * Returns the alerts that the journal gives, computed from the journal alone by a judge that looks at each rule for each
- * purchase. Records are in the order of the journal. Alerts of one purchase for one owner are one group. The groups are
- * in the order of the journal.
+ * Computes all alerts from the journal alone, with a judge that looks at each rule for each purchase. `journal` has its
+ * records in their order. The alerts of one purchase for one owner are one group of alerts. The groups of alerts are in
+ * the order of the journal.
  */
 export const alertsOf = (journal: Iterable<CheckedRecord>): Array<AlertGroup> => {
   const judge = new NaiveJudge()
@@ -53,7 +53,10 @@ export const alertsOf = (journal: Iterable<CheckedRecord>): Array<AlertGroup> =>
 
 const alertPrefix = alertFilter.slice(0, -1)
 
-/** Decodes the messages of the keys `alert.<owner>`, in their order. Skips other records of the stream of alerts. */
+/**
+ * Decodes the messages of the keys `alert.<owner>`, in the order of the stream. Skips other records of the stream of
+ * alerts.
+ */
 export const groupsOf = (alerts: Iterable<CheckedRecord>): Array<AlertGroup> =>
   [...alerts]
     .filter(({ subject }) => subject.startsWith(alertPrefix))

@@ -4,13 +4,13 @@ import { type Alert, encodeAlert, encodeAlertId } from "../../rules/Alert.ts"
 import type { Problem } from "../Invariant.ts"
 import { type AlertGroup, alertsOf, type CheckedRecord, groupsOf } from "./AlertCheck.ts"
 
-/** A group that the journal gives, with its place among the groups of its commit and shard, from 1. */
+/** A group of alerts that was computed from the journal. `number` counts the groups of one commit and shard, from 1. */
 interface DueGroup extends AlertGroup {
   readonly shard: number
   readonly purchaser: string
   readonly sequence: number
   readonly number: number
-  /** The index of the group in the order of the journal. */
+  /** The index of the group among all groups, in the order of the journal. */
   readonly index: number
   timesFound: number
 }
@@ -18,7 +18,7 @@ interface DueGroup extends AlertGroup {
 const alertPrefix = alertFilter.slice(0, -1)
 const positionPrefix = alertPositionSubject(0).slice(0, -1)
 
-/** Returns a text that the groups of one purchase and owner share. */
+/** Returns the key of a group of alerts. Groups of the same purchase and owner have the same key. */
 const keyOf = ({ owner, alerts: [first] }: AlertGroup): string =>
   `${owner} ${first?.sequence}.${first?.line}.${first?.index}`
 
@@ -41,7 +41,7 @@ const textOf = (alert: Alert): string => {
   return `${encodeAlertId(alert)} of ${owner} by ${ruleId} version ${ruleVersion}, from ${before ?? "none"} to ${after}`
 }
 
-/** Compares the alerts of one purchase and owner with the alerts that the journal gives. */
+/** Compares the stored alerts of one purchase and owner with the alerts that were computed from the journal. */
 const compare = (due: DueGroup, found: AlertGroup): Array<Problem> => {
   const problems: Array<Problem> = []
   const wanted = new Map(due.alerts.map((alert) => [alert.ruleNumber, alert]))
@@ -59,11 +59,17 @@ const compare = (due: DueGroup, found: AlertGroup): Array<Problem> => {
   return problems
 }
 
-/** Walks over the records of the stream of alerts, and compares them with the groups that the journal gives. */
+/**
+ * Reads the records of the stream of alerts in order, and compares them with the groups that were computed from the
+ * journal.
+ */
 class AlertWalk {
   readonly problems: Array<Problem> = []
   private readonly due: ReadonlyMap<string, DueGroup>
-  /** The groups of each shard in order, and the number of those that a position has covered. */
+  /**
+   * The computed groups of each shard, in order. `covered` has the number of groups that the shard's position has
+   * passed.
+   */
   private readonly ofShard: ReadonlyMap<number, ReadonlyArray<DueGroup>>
   private readonly covered = new Map<number, number>()
   private readonly positions = new Map<number, AlertPosition>()
@@ -112,7 +118,7 @@ class AlertWalk {
     }
   }
 
-  /** Checks that the messages of an owner about one purchaser are in the order of the journal. */
+  /** Checks that the messages for an owner about one purchaser are in the order of the journal. */
   private order({ owner, purchaser, index, alerts }: DueGroup): Array<Problem> {
     const key = `${owner} ${purchaser}`
     const before = this.newest.get(key) ?? -1
@@ -122,9 +128,9 @@ class AlertWalk {
 }
 
 /**
- * Computes all alerts from the journal alone, and compares the stream of alerts with them. Every position of the stream
- * has to have exactly the alerts before it that are due by then. Both lists of records are in the order of their
- * streams. Returns the problems, each with the invariant that it breaks.
+ * Computes all alerts from the journal alone, and compares the stream of alerts with the computed alerts. Before each
+ * position, the stream has to have exactly the alerts up to the position. `journal` and `alerts` have their records in
+ * the order of their streams. Returns the problems, each with the name of the broken invariant.
  */
 export const alertProblems = (
   journal: Iterable<CheckedRecord>,

@@ -11,13 +11,16 @@ export const positionsOf = async (admin: BrokerAdmin, shard = 0): Promise<Readon
   return records.map(({ text }) => decodeAlertPosition(text))
 }
 
-/** Returns the commits and rules of the journal, and all alerts and positions. The alerts are read first. */
+/**
+ * Returns the commits and rules of the journal, and all alerts and positions of shards. Reads the alerts before the
+ * journal.
+ */
 export const readLedger = async (admin: BrokerAdmin) => {
   const alerts: ReadonlyArray<StreamRecord> = await admin.records(alertsStream, "$KV.alerts.>")
   return { alerts, journal: await admin.records(journalStream, "$KV.journal.*.*") }
 }
 
-/** Waits until a shard is judged up to the newest commit or rules of the journal. */
+/** Waits until a shard is judged up to the newest commit or value with rules of the journal. */
 export const untilJudged = async (admin: BrokerAdmin, shard = 0, withinMilliseconds?: number): Promise<void> => {
   const last = await admin.lastRecord(journalStream, "$KV.journal.*.*")
   const isJudged = async () => {
@@ -27,7 +30,10 @@ export const untilJudged = async (admin: BrokerAdmin, shard = 0, withinMilliseco
   await until(`shard ${shard} is judged up to ${last?.sequence}`, isJudged, withinMilliseconds)
 }
 
-/** Returns the mistakes in the stored alerts, once the journal is judged; an empty list if there are none. */
+/**
+ * Waits until the journal is judged, and returns the mistakes in the stored alerts; an empty list if the alerts are
+ * right.
+ */
 export const mistakesOfJudge = async (admin: BrokerAdmin, shards = 1): Promise<ReadonlyArray<Problem>> => {
   const { journal, alerts } = await readLedger(admin)
   return alertProblems(journal, alerts, shards)

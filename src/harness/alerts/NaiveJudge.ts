@@ -18,13 +18,16 @@ const isAbout = ({ who, scope }: Rule, owner: string, userId: string, purchase: 
   return scope.name === (scope.kind === "product" ? purchase.productName : purchase.productType)
 }
 
-/** Whether a purchase was stored in the window of another purchase. */
+/** Returns whether a purchase was stored within the window of a rule that ends at the time `end`. */
 const isRecent = ({ within }: Rule, storedAt: number, end: number): boolean => {
   if (within.kind === "ever") return true
   return within.kind === "length" ? storedAt > end - within.milliseconds : storedAt >= windowStart(within, end)
 }
 
-/** Looks at each rule for each purchase, and counts each window again from the history. It keeps nothing but the ledger. */
+/**
+ * Judges purchases in the simplest way: looks at each rule for each purchase, and adds up each window again from the
+ * history.
+ */
 export class NaiveJudge {
   private readonly sets = new Map<string, RuleSet>()
   private readonly histories = new Map<string, Array<AppliedPurchase>>()
@@ -65,7 +68,7 @@ export class NaiveJudge {
     return enabled && (from === undefined || from <= storedAt) && (until === undefined || storedAt < until)
   }
 
-  /** Measures the newest purchase of a user. */
+  /** Returns the measure of a rule for the newest purchase of a user. */
   private measured(rule: Rule, owner: string, userId: string): Measured {
     const history = this.historyOf(userId)
     const purchase = history.at(-1) as AppliedPurchase

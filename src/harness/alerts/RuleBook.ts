@@ -11,7 +11,7 @@ import {
 } from "../../rules/RuleSet.ts"
 import type { BrokerAdmin } from "../system/BrokerAdmin.ts"
 
-/** Writes rules into the journal past the edge. It is the only writer of the rules of its users. */
+/** Writes rules into the journal without an edge. A `RuleBook` has to be the only writer of the rules of its users. */
 export class RuleBook {
   private readonly admin: Pick<BrokerAdmin, "publish">
   private readonly sets = new Map<string, RuleSet>()
@@ -20,7 +20,7 @@ export class RuleBook {
     this.admin = admin
   }
 
-  /** Puts a rule, given as the text of a request. Returns the sequence of the value in the journal. */
+  /** Stores a rule that is given as the body of a request. Returns the sequence of the new value in the journal. */
   async put(owner: string, ruleId: string, text: object): Promise<number> {
     const rule = decodeRule(JSON.stringify(text))
     if (rule instanceof RuleProblem) throw new Error(rule.message)
@@ -29,7 +29,7 @@ export class RuleBook {
     return this.write(owner, changed)
   }
 
-  /** Removes a rule. Returns the sequence of the value in the journal. */
+  /** Removes a rule. Returns the sequence of the new value in the journal. */
   async remove(owner: string, ruleId: string): Promise<number> {
     return this.write(owner, removeRule(this.setOf(owner), ruleId) ?? this.setOf(owner))
   }

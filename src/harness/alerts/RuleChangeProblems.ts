@@ -5,18 +5,19 @@ import type { Problem } from "../Invariant.ts"
 import type { CheckedRecord } from "./AlertCheck.ts"
 
 /**
- * A change of a rule that a client sent. No two changes of one rule are under way at once. The outcome `fail` means that
- * surely nothing was changed. `info` means that the client does not know.
+ * A change of a rule that a client sent. Clients never send two changes of one rule at the same time. The outcome
+ * `fail` means that the rule was surely not changed. The outcome `info` means that the client does not know whether the
+ * rule was changed.
  */
 export interface SentChange {
   readonly owner: string
   readonly ruleId: string
-  /** The rule that was put; `undefined` if it was removed. */
+  /** The rule that the client put; `undefined` if the client removed the rule. */
   readonly rule: Rule | undefined
   outcome: "ok" | "fail" | "info"
-  /** On the client's clock, in milliseconds. */
+  /** The time at which the client got the answer to the change, in milliseconds on the client's clock. */
   answeredAt: number
-  /** The sequence of the journal that the answer names; `undefined` if it names none. */
+  /** The sequence of the journal in the answer; `undefined` if the answer has no sequence. */
   sequence: number | undefined
 }
 
@@ -24,7 +25,7 @@ export interface SentChange {
 export interface PlacedPurchase {
   readonly userId: string
   readonly purchaseId: string
-  /** The time at which the purchase was sent first, on the client's clock, in milliseconds. */
+  /** The time at which the client first sent the purchase, in milliseconds on the client's clock. */
   readonly sentAt: number
   readonly sequence: number
 }
@@ -51,15 +52,18 @@ const contentOf = (rule: Rule | undefined): string => (rule === undefined ? none
 
 const contentAt = ({ set }: RulesValue, ruleId: string): string => contentOf(ruleOf(set, ruleId)?.rule)
 
-/** An answered change, with the changes between it and the next answered change whose outcome is unknown. */
+/**
+ * An answered change of a rule, with the changes of the rule after it whose outcome is unknown. The list of unknown
+ * changes ends with the next answered change.
+ */
 interface AnsweredChange {
   readonly change: SentChange
   readonly unknownAfter: ReadonlyArray<SentChange>
-  /** The sequence of the first value that the change stands in. */
+  /** The sequence of the first value with the user's rules that has the change. */
   readonly from: number
 }
 
-/** Whether the value at a sequence was written by a change of this rule. */
+/** Returns whether the value at the sequence of a change was written by a change of this rule. */
 const isWrittenBy = ({ ruleId, sequence }: SentChange, values: ReadonlyArray<RulesValue>): boolean => {
   const index = values.findIndex((value) => value.sequence === sequence)
   const [value, before] = [values[index], values[index - 1]]
@@ -68,8 +72,8 @@ const isWrittenBy = ({ ruleId, sequence }: SentChange, values: ReadonlyArray<Rul
 }
 
 /**
- * Returns the answered changes of a rule. The answer to a removal may name no sequence. Then it is that of the first
- * value without the rule behind the change before.
+ * Returns the answered changes of a rule. If the answer to a removal has no sequence, the change gets the sequence of
+ * the first later value without the rule.
  */
 const answeredOf = (
   ofRule: ReadonlyArray<SentChange>,
@@ -89,9 +93,9 @@ const answeredOf = (
 }
 
 /**
- * Checks that each answered change stands in the values of its owner until the next answered change of the same rule.
- * Changes with an unknown outcome may stand there instead. They may come later than they were sent, until another
- * change of the rule is stored.
+ * Checks that the values of the owner have each answered change until the next answered change of the same rule. The
+ * values may have a change with an unknown outcome instead. A change with an unknown outcome may be stored late, until
+ * another change of the rule is stored.
  */
 const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<RulesValue>): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
@@ -115,8 +119,8 @@ const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<Ru
 }
 
 /**
- * Compares changes of rules, in the order in which they were sent, with the values in the journal, and with the places
- * of purchases that were sent after the answers. Returns the problems.
+ * Compares changes of rules, in the order in which they were sent, with the values in the journal. Also checks that
+ * purchases which were sent after the answer to a change come later in the journal. Returns the problems.
  */
 export const ruleChangeProblems = (
   journal: Iterable<CheckedRecord>,

@@ -35,5 +35,5 @@ const forFaults = [
   { who: "self", measure: "count", is: "greater-or-equal", threshold: 3 }
 ]
 
-/** The rules that runs choose from. */
+/** The rules that simulations and fault runs choose from. */
 export const rulesFor = { simulation: forSimulation.map(ruleFrom), faults: forFaults.map(ruleFrom) } as const

@@ -29,16 +29,19 @@ export interface Fault {
   readonly kind: FaultKind
   /** The time at which the fault begins, in milliseconds since the start of the run. */
   readonly at: number
-  /** How long the fault lasts, in milliseconds. */
+  /** The length of the fault, in milliseconds. */
   readonly lasts: number
   /** A number from 0 to 1 that chooses the target of the fault, and its details. */
   readonly choice: number
 }
 
-/** All faults of a run. A track is a list of faults that happen one after another. The tracks run side by side. */
+/**
+ * All planned faults of a fault run. A track is a list of faults that happen one after another. All tracks run at the
+ * same time.
+ */
 export interface FaultPlan {
   readonly seed: number
-  /** How long the run lasts, in milliseconds. */
+  /** The length of the fault run, in milliseconds. */
   readonly lasts: number
   readonly isCluster: boolean
   readonly tracks: ReadonlyArray<ReadonlyArray<Fault>>
@@ -48,26 +51,28 @@ export interface PlanOptions {
   readonly seed: number
   readonly minutes: number
   readonly isCluster: boolean
-  /** Whether there is a disk that can be filled. */
+  /** Whether a broker is on a small disk, which a fault can fill. */
   readonly hasSmallDisk: boolean
 }
 
-/** The lease of the run's workers, in milliseconds: the default of the setting. */
+/** The lease of the workers in a fault run, in milliseconds. This is the default of the setting. */
 export const lease = 3_000
-/** The last of the run's judges hears no other judge, so there are always two judges of one shard. */
+/**
+ * The number of judges in a fault run. The last judge hears no other judge, so two judges always judge the same shard.
+ */
 export const judges = 3
 export const loneJudge = `judge-${judges}`
-/** The number of processes that are killed in each minute of a run. */
+/** The number of processes that are killed in each minute of a fault run. */
 const killsPerMinute = 18
 const cutShortest = 5_000
-/** A run of more minutes than this is long enough for cuts that last a minute. */
+/** A fault run of more minutes than this is long enough for network cuts that last a minute. */
 const longRunMinutes = 10
 const cutLongest = { short: 12_000, long: 60_000 }
 const churnInterval = 3_000
-/** The time without faults at the beginning and at the end of a run, in milliseconds. */
+/** The time without faults at the beginning and at the end of a fault run, in milliseconds. */
 const margin = 2_000
 
-/** Returns faults that follow one another until the end, with a pause between them. */
+/** Returns faults that follow one another until the time `until`, with a pause between two faults. */
 const inTurn = (until: number, next: (index: number) => Omit<Fault, "at">, pause: (index: number) => number) => {
   const faults: Array<Fault> = []
   for (let at = margin + pause(0), index = 0; ; index += 1) {
@@ -89,9 +94,10 @@ interface Drawing {
   readonly until: number
 }
 
-/** Returns the kills of a plan, at random moments. */
+/** Returns the planned kills of processes, at random moments. */
 const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, isCluster: boolean) => {
-  // When a broker of three is killed, the others need some seconds to elect a leader. A single broker is back at once.
+  // When a broker of three is killed, the others need some seconds to elect a leader. A single broker is ready again at
+  // once.
   const brokerShare = isCluster ? 0.05 : 0.15
   const killed = (): FaultKind => {
     const choice = random()
@@ -104,11 +110,11 @@ const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, is
   })).toSorted((one, other) => one.at - other.at)
 }
 
-/** Returns the faults that every plan has beside its kills, one track for each kind. */
+/** Returns the faults other than kills that every plan has, one track for each kind of fault. */
 const tracksOf = ({ random, between, fault, until }: Drawing, minutes: number) => {
   const cuts = shuffled(["cut to the broker", "cut from the broker", "cut both ways"] as const, random)
   const longest = minutes < longRunMinutes ? cutLongest.short : cutLongest.long
-  // Most cuts are short, because a long one shows a problem only once.
+  // Most network cuts are short, because a long cut shows a problem only once.
   const cutLasts = () => Math.round(cutShortest + (longest - cutShortest) * random() ** 3)
   const track = (
     next: (index: number) => Omit<Fault, "at">,
@@ -129,7 +135,7 @@ const tracksOf = ({ random, between, fault, until }: Drawing, minutes: number) =
   ]
 }
 
-/** Returns the faults of judges. */
+/** Returns the planned faults of judges. */
 const judgeTracksOf = ({ between, fault, until }: Drawing) => [
   inTurn(
     until,
@@ -158,7 +164,7 @@ const fullDisks = ({ between, fault, until }: Drawing) =>
     (index) => (index === 0 ? between(30_000, 60_000) : between(150_000, 300_000))
   )
 
-/** Returns the faults of single brokers among three. */
+/** Returns the planned faults of single brokers in a cluster of three brokers. */
 const brokerFaults = ({ between, fault, until }: Drawing) => {
   const next = (index: number) => {
     if (index % 3 === 0) return fault("isolated broker", between(8_000, 20_000))
@@ -167,7 +173,7 @@ const brokerFaults = ({ between, fault, until }: Drawing) => {
   return inTurn(until, next, () => between(10_000, 20_000))
 }
 
-/** Returns the plan of a seed. The same options give the same plan. */
+/** Makes the plan of a fault run from a seed. The same options always give the same plan. */
 export const planFaults = ({ seed, minutes, isCluster, hasSmallDisk }: PlanOptions): FaultPlan => {
   const random = seeded(seed)
   const until = Math.round(minutes * 60_000)

@@ -25,7 +25,10 @@ const ruleClients = 4
 const users = 64
 const sessions = 16
 const drainWithin = 60_000
-/** The duplicate window of the broker, in milliseconds. It is short, so that many repeats come after it. */
+/**
+ * The duplicate window of the broker, in milliseconds. This duplicate window is so short that many repeats come after
+ * its end.
+ */
 const duplicateWindow = 2_000
 const recordsReadAtOnce = 50
 const mistakenWorker = "src/harness/faults/MistakenWorker.ts"
@@ -37,7 +40,9 @@ export interface RunOptions {
   readonly isCluster: boolean
   /** The path of the operation log. */
   readonly logPath: string
-  /** The number of a mistake of the simulation that workers make, or a name like `J4` of one that judges make. */
+  /**
+   * The number of a planted mistake that workers make, or the name, like `J4`, of a planted mistake that judges make.
+   */
   readonly mistake?: string
   /** Called each second with the progress of the run. */
   readonly progress?: (text: string) => void
@@ -47,15 +52,15 @@ const environment = {
   PARTITIONS: String(partitions),
   DUPLICATE_WINDOW: `${duplicateWindow} millis`,
   WORKER_LEASE: `${lease} millis`,
-  // The small disk has more room than this bound of the input log.
+  // This bound of the input log is smaller than the small disk.
   INPUT_BYTES_MAX: String(512 * 1024 ** 2),
-  // Applied input is soon removed, and accounts soon leave memory, so that purging and passivation happen among the
+  // Applied input is soon removed, and accounts soon leave memory, so that purging and passivation happen during
   // faults.
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
   ACTOR_IDLE: "1 second",
-  // A hint is due after this number of revisions, half of the users of a partition. So hints and bases are written in
-  // turn, and workers die and freeze during these writes.
+  // A hint is due after revisions of half of the users of a partition. So hints and bases are written again and again,
+  // and workers die and freeze during these writes.
   TEST_HEADS_REVISIONS: "4"
 }
 
@@ -75,7 +80,7 @@ const readAccounts = async (fleet: Fleet, users: ReadonlyArray<string>) => {
   return accounts
 }
 
-/** Returns whether work ends in time. Returns `false` if the work fails. */
+/** Returns whether a promise resolves in time. Returns `false` if the promise rejects. */
 const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<boolean> => {
   let late: NodeJS.Timeout | undefined
   const isLate = new Promise<false>((resolve) => (late = setTimeout(() => resolve(false), milliseconds)))
@@ -86,13 +91,13 @@ const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<b
   return Promise.race([isOver, isLate]).finally(() => clearTimeout(late))
 }
 
-/** Returns the programs that make a mistake. */
+/** Returns the programs with a planted mistake, by the role or the name of the process that runs the program. */
 const programOf = (mistake: string | undefined): Readonly<Record<string, string>> => {
   if (mistake === undefined) return {}
   return mistake.startsWith("J") ? { judge: loneJudgeProgram } : { worker: mistakenWorker }
 }
 
-/** Compares the alerts, and the changes of rules in the log, with the journal. */
+/** Compares the stored alerts, and the changes of rules in the operation log, with the journal. */
 const alertFindings = (
   { users, changes }: Operations,
   journal: ReadonlyArray<CheckedRecord>,
@@ -118,8 +123,8 @@ const progressOf = (plan: FaultPlan, { injected }: Injector, { now, counts }: Ru
 }
 
 /**
- * Waits until all input is applied, and all of it is judged. Returns how long each took, in milliseconds; `undefined` if
- * it took too long.
+ * Waits until all input is applied and judged. Returns the time until all was applied, and the time until all was
+ * judged, in milliseconds. A time that was too long is `undefined`.
  */
 const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, log: RunLog) => {
   const healed = log.now
@@ -132,7 +137,8 @@ const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, log: Ru
 }
 
 /**
- * Starts a system of processes, and lets clients use it while the planned faults happen. Then checks the invariants.
+ * Starts a system of processes, and runs clients against the system while the planned faults happen. Then checks the
+ * invariants.
  */
 export const runFaults = async (options: RunOptions): Promise<RunResult> => {
   const { seed, minutes, isCluster, mistake, progress = () => undefined } = options

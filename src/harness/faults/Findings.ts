@@ -2,7 +2,7 @@ import { type BreakName, breakNames, type Problem } from "../Invariant.ts"
 
 const examplesMax = 10
 
-/** Counts how often each invariant was broken, and keeps the first examples of each. */
+/** Counts how often each invariant was broken, and keeps the first examples for each invariant. */
 export class Findings {
   private readonly counts = new Map<BreakName, number>()
   readonly examples: Array<string> = []
@@ -16,7 +16,10 @@ export class Findings {
     this.examples.push(`${name}: ${what}`)
   }
 
-  /** Adds a problem that begins with the name of a break. Other problems are of the rule `prefix`. */
+  /**
+   * Adds a problem that begins with the name of a broken invariant. A problem without such a name counts as `A1
+   * missing`.
+   */
   addProblem(problem: Problem): void {
     const name = breakNames.find((one) => problem.startsWith(`${one}:`)) ?? "A1 missing"
     this.add(name, problem.slice(problem.indexOf(": ") + 2))

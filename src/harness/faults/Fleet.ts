@@ -14,9 +14,9 @@ export interface FleetOptions {
   readonly edges: number
   readonly judges: number
   readonly isCluster: boolean
-  /** The settings of all members. */
+  /** The settings of all processes of the fleet. */
   readonly environment: Readonly<Record<string, string>>
-  /** Programs of members instead of the product's own, by the role or the name of the member. */
+  /** The programs that members run instead of the product's own program, by the role or the name of the member. */
   readonly programs?: Readonly<Partial<Record<string, string>>>
   /** Called with each event of a process, for the operation log. */
   readonly note: (text: string) => void
@@ -24,7 +24,7 @@ export interface FleetOptions {
 
 const startWithin = 120_000
 const readyWithin = 5_000
-/** How long a process may take to stop, in milliseconds. Then it is killed. */
+/** The time in which a process has to stop before it is killed, in milliseconds. */
 const leaveWithin = 30_000
 /** Matches the log line of a worker whose commit the broker refused because a newer commit is stored. */
 const refusedCommit = /compare-and-set/g
@@ -35,7 +35,10 @@ const restartPause = 200
 
 export type Role = "worker" | "edge" | "judge"
 
-/** A worker, an edge or a judge with a name, and its own network to each broker. Its process may end and be started again. */
+/**
+ * A worker, an edge or a judge with a name, and with its own proxy to each broker. The process of a member may end and
+ * be started again.
+ */
 class Member {
   readonly role: Role
   readonly name: string
@@ -43,7 +46,7 @@ class Member {
   readonly port: number
   readonly ask: Ask
   process: TestProcess | undefined
-  /** Whether a fault uses the member. Then no other fault may choose it. */
+  /** Whether a fault uses the member, so that no other fault may choose the member. */
   isHeld = false
   isLeaving = false
 
@@ -57,7 +60,7 @@ class Member {
 }
 export type { Member }
 
-/** One of the brokers, and the networks between it and the other brokers. */
+/** One of the brokers, with the proxies between this broker and the other brokers. */
 export interface Broker {
   readonly name: string
   readonly broker: TestBroker
@@ -66,8 +69,8 @@ export interface Broker {
 }
 
 /**
- * Starts brokers that replicate their streams. Each pair of brokers has its own networks, so that one broker can be cut
- * off from all other brokers.
+ * Starts brokers that replicate their streams. Each pair of brokers is connected by its own proxies, so that one broker
+ * can be cut off from all other brokers.
  */
 const clusterOf = async (
   names: ReadonlyArray<string>,
@@ -80,8 +83,8 @@ const clusterOf = async (
       if (from !== to) ways.push({ from, to, proxy: await Proxy.to(ports[index] ?? 0) })
     }
   }
-  // Brokers advertise their addresses to each other, and would connect past the proxies. So they advertise an address
-  // on which nobody listens.
+  // Brokers advertise their addresses to each other, and would connect without the proxies. So each broker advertises
+  // an address on which nobody listens.
   const nowhere = `127.0.0.1:${await freePort()}`
   return Promise.all(
     names.map(async (name, index) => {
@@ -103,16 +106,18 @@ const clusterOf = async (
   )
 }
 
-/** All processes of a run, and the networks between them. */
+/** All processes of a fault run, and the proxies between the processes. */
 export class Fleet {
   readonly brokers: ReadonlyArray<Broker>
   readonly disk: SmallDisk | { readonly refused: string }
   readonly members = new Set<Member>()
-  /** The number of commits that the broker refused, by the logs of the workers. */
+  /** The number of commits that the broker refused, counted in the logs of the workers. */
   refusedCommits = 0
-  /** Processes that ended without being told to, with the end of their output. */
+  /** The processes that ended without being told to, each with the end of its output. */
   readonly endedByThemselves: Array<string> = []
-  /** All processes of members that still run, including dying processes that have a successor. */
+  /**
+   * All processes of members that still run. A dying process stays in this set even after its member has a new process.
+   */
   readonly running = new Set<TestProcess>()
   private readonly options: FleetOptions
   private readonly directory: string
@@ -163,7 +168,7 @@ export class Fleet {
     }
   }
 
-  /** The addresses of the brokers themselves, which no cut affects. */
+  /** The addresses of the brokers without proxies, which no network cut affects. */
   get brokerUrls(): string {
     return this.brokers.map(({ broker }) => broker.url).join(",")
   }
@@ -172,7 +177,7 @@ export class Fleet {
     return [...this.members].filter(({ role }) => role === "edge")
   }
 
-  /** Returns how many edges answer that they are ready. */
+  /** Returns how many edges answer that they are ready for requests. */
   async readyEdges(): Promise<number> {
     const isReady = ({ ask }: Member) =>
       ask("/readyz", { signal: AbortSignal.timeout(readyWithin) }).then(
@@ -191,8 +196,8 @@ export class Fleet {
   }
 
   /**
-   * Starts the process of a member. Does nothing if the member has a process, because two faults that end together may
-   * both start one. Does nothing if the member is leaving, because nobody would end its new process.
+   * Starts the process of a member. Does nothing if the member has a process already, because two faults that end
+   * together may both start a process. Does nothing if the member is leaving, because nobody would end the new process.
    */
   launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
     if (this.isStopping || member.isLeaving || member.process !== undefined) return
@@ -214,7 +219,7 @@ export class Fleet {
     void this.watch(member, started)
   }
 
-  /** Starts a process again if it ends without being told to. */
+  /** Starts a member's process again if the process ends without being told to. */
   private async watch(member: Member, started: TestProcess): Promise<void> {
     const { code, signal } = await started.ended
     this.running.delete(started)
@@ -228,7 +233,7 @@ export class Fleet {
     if (member.process === undefined) this.launch(member)
   }
 
-  /** Kills a member with SIGKILL, and starts no other process for it. */
+  /** Kills the process of a member with SIGKILL, and starts no other process for the member. */
   async end(member: Member): Promise<void> {
     const running = member.process
     member.process = undefined
@@ -245,7 +250,7 @@ export class Fleet {
     if (!this.isStopping) broker.launch()
   }
 
-  /** Stops a member of the fleet, and forgets the member. */
+  /** Stops the process of a member, and removes the member from the fleet. */
   async dismiss(member: Member): Promise<void> {
     member.isLeaving = true
     const running = member.process
@@ -260,7 +265,7 @@ export class Fleet {
     await Promise.all(member.proxies.map((proxy) => proxy.close()))
   }
 
-  /** Ends all cuts and freezes. */
+  /** Ends all network cuts, and wakes all frozen processes. */
   heal(): void {
     for (const { broker, routes } of this.brokers) {
       broker.wake()
@@ -302,7 +307,7 @@ export class Fleet {
     for (const result of stopped) if (result.status === "rejected") throw result.reason
   }
 
-  /** Kills and removes everything at once, when the test process exits. */
+  /** Kills all processes and removes all files at once, when the test process exits. */
   private abandon(): void {
     process.off("exit", this.abandonAtExit)
     this.isStopping = true

@@ -13,25 +13,25 @@ import type { Shoppers } from "./Shoppers.ts"
 import { SmallDisk } from "./SmallDisk.ts"
 
 /**
- * How long to wait for a worker to die at a step of a commit, in milliseconds. A worker that has nothing to commit
- * never reaches the step.
+ * The longest wait for a worker to die at a step of a commit, in milliseconds. A worker that commits nothing never
+ * reaches the step.
  */
 const deathWithin = 60_000
-/** How long a fault waits for a target, in milliseconds. */
+/** The longest time that a fault waits for a free target, in milliseconds. */
 const chooseWithin = 120_000
 const repeatsAtOnce = 1_000
 const lateRepeats = 10
 const poisonTries = 50
 const stepDownInterval = 2_000
 
-/** The most times that a member reaches a step before it dies there. */
+/** The most times that a process reaches a step of a commit before the process dies at the step. */
 const workerTimesMax = 20
 const judgeTimesMax = 5
 
 /** The steps of a commit that a judge reaches. */
 const judgeSteps: ReadonlyArray<CrashPointName> = ["before-commit", "commit-sent", "committed"]
 
-/** Makes unreadable messages. Each has a token in it that occurs nowhere else. */
+/** The functions that make unreadable messages. Each unreadable message has a token that occurs in no other message. */
 const poisonOf: ReadonlyArray<(token: string) => string> = [
   (token) => `{ no JSON ${token}`,
   (token) => JSON.stringify({ hello: token }),
@@ -41,7 +41,7 @@ const poisonOf: ReadonlyArray<(token: string) => string> = [
 
 /** Injects the faults of a plan, each at its time. */
 export class Injector {
-  /** How often each kind was injected. */
+  /** How often each kind of fault was injected. */
   readonly injected = new Map<FaultKind, number>()
   readonly poisons: Array<Poison> = []
   private readonly fleet: Fleet
@@ -73,7 +73,7 @@ export class Injector {
     await Promise.all(this.leaving)
   }
 
-  /** Injects a fault. Returns whether it happened. */
+  /** Injects a fault. Returns whether the fault happened. */
   private async bringAbout({ kind, lasts, choice }: Fault): Promise<boolean> {
     switch (kind) {
       case "kill -9 of a worker":
@@ -86,7 +86,7 @@ export class Injector {
       case "death at a step of a commit":
         return this.dieAtStep(this.members("worker", false), CrashPointName.literals, workerTimesMax, choice)
       case "death of a judge at a step":
-        // The other judges share the one shard, so one of them reaches no step.
+        // Only one of the other judges judges the one shard, so the remaining judges reach no step of a commit.
         return this.dieAtStep(
           () => this.members("judge", false)().filter(({ name }) => name === loneJudge),
           judgeSteps,
@@ -136,7 +136,7 @@ export class Injector {
     }
   }
 
-  /** Waits for a candidate that no other fault uses, and returns the candidate. */
+  /** Waits for a target that no other fault uses, and returns the target. */
   private async choose<A extends { readonly isHeld: boolean }>(
     all: () => ReadonlyArray<A>,
     choice: number
@@ -197,8 +197,8 @@ export class Injector {
   }
 
   /**
-   * Makes one of some members die at one of the first times that it reaches a step of a commit. If it does not reach the
-   * step so often, makes a member die when it first reaches the step.
+   * Makes a member die at one of the first times that the member reaches a step of a commit. If the member does not
+   * reach the step so often, makes a member die at the first time.
    */
   private async dieAtStep(
     members: () => ReadonlyArray<Member>,
@@ -207,7 +207,7 @@ export class Injector {
     choice: number
   ): Promise<boolean> {
     const step = steps[Math.floor(choice * steps.length)]
-    // The digits behind those that chose the step.
+    // The later digits of `choice` choose the number of times, because the first digits have chosen the step.
     const times = 1 + Math.floor(((choice * 1_000) % 1) * timesMax)
     const hasDied = await this.dieAt(members, `${step}:${times}`, choice)
     return hasDied || this.dieAt(members, `${step}:1`, choice)
@@ -258,8 +258,8 @@ export class Injector {
   }
 
   /**
-   * Fills the disk of a broker. Afterwards the broker stores nothing until it is started again, even when there is
-   * room.
+   * Fills the disk of a broker, and starts the broker again later. After a full disk, a broker stores no message until
+   * it is started again, even if the disk has room.
    */
   private async fillDisk(lasts: number): Promise<boolean> {
     const { disk, brokers } = this.fleet
@@ -281,7 +281,7 @@ export class Injector {
     const payloadOf = poisonOf[Math.floor(choice * poisonOf.length)]
     for (let attempt = 1; attempt <= poisonTries; attempt += 1) {
       const token = `poison-${this.poisons.length + 1}-x`
-      // The broker derives the partition from this subject.
+      // The broker derives the partition of the message from this subject.
       const stored = this.admin.publish("purchases.user-0", payloadOf?.(token) ?? token)
       const sequence = await stored.catch(() => undefined)
       this.poisons.push({ token, sequence })
@@ -292,7 +292,7 @@ export class Injector {
   }
 
   private async repeatAtOnce(): Promise<true> {
-    // Repeats prove little unless several edges can take them.
+    // Repeats prove little unless several edges can answer them.
     const areSeveralReady = async () => (await this.fleet.readyEdges()) >= 2
     await until("several edges are ready", areSeveralReady, chooseWithin)
     const sale = this.shoppers.newSale()

@@ -10,8 +10,8 @@ export interface RejectedRecord {
 }
 
 /**
- * Unreadable input that the run stored directly on the broker, without an edge. `sequence` is its input sequence;
- * `undefined` if it is not known.
+ * An unreadable message that the fault run stored in the input log without an edge. `sequence` is the input sequence of
+ * the message; `undefined` if the sequence is not known.
  */
 export interface Poison {
   /** A text that occurs only in the payload of this message. */
@@ -19,10 +19,10 @@ export interface Poison {
   readonly sequence: number | undefined
 }
 
-/** The state of the ledger at the end of a run. */
+/** The state of the ledger at the end of a fault run. */
 export interface FinalLedger {
   readonly accounts: ReadonlyMap<string, ReadAccount>
-  /** The accounts after every process was started again. */
+  /** The accounts as they were read after every process was started again. */
   readonly accountsAfterRestart: ReadonlyMap<string, ReadAccount>
   readonly rejected: ReadonlyArray<RejectedRecord>
 }
@@ -37,7 +37,10 @@ const earliest = (contents: Contents | undefined, time: "sentAt" | "acknowledged
 
 const nobody: UserOperations = { purchases: new Map(), answers: [] }
 
-/** Checks I1 to I3: no purchase is lost, none counts twice, and each was sent. */
+/**
+ * Checks the invariants I1 to I3: no purchase is lost, no purchase counts twice, and each purchase in the history was
+ * sent.
+ */
 const checkEntries = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
   const found = new Set<string>()
   for (const entry of account.entries) {
@@ -53,8 +56,8 @@ const checkEntries = (userId: string, { purchases }: UserOperations, account: Re
       )
       continue
     }
-    // An id belongs to the content that is stored first. So an account must not have a content that was sent after
-    // another content of the id was acknowledged.
+    // A purchase id belongs to the content that is stored first. So an account must not have a content that was sent
+    // after another content with the same id was acknowledged.
     if (earliest(contents, "acknowledgedAt") < sent.sentAt) {
       findings.add("I3 phantom", `${name} has the content that came second`)
     }
@@ -65,7 +68,9 @@ const checkEntries = (userId: string, { purchases }: UserOperations, account: Re
   }
 }
 
-/** Checks I4: the total, the count, the running totals and the totals in answers agree with the history. */
+/**
+ * Checks the invariant I4: the total, the count, the running totals and the totals in answers agree with the history.
+ */
 const checkSums = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
   const wrong = (what: string) => findings.add("I4 disagreeing", `${userId}: ${what}`)
   let sum = 0n
@@ -81,15 +86,16 @@ const checkSums = (userId: string, { purchases }: UserOperations, account: ReadA
 }
 
 /**
- * Checks I5: the history is numbered without a gap. A purchase that was acknowledged before another was sent comes
- * before it.
+ * Checks the invariant I5: the history is numbered without a gap. A purchase that was acknowledged before another
+ * purchase was sent comes before that purchase in the history.
  */
 const checkOrder = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
   for (const [index, { number, purchaseId }] of account.entries.entries()) {
     if (number !== index + 1)
       findings.add("I5 out of order", `${userId}/${purchaseId} is ${number} in place ${index + 1}`)
   }
-  // Goes from the newest back. No purchase may have been sent after a later purchase of the history was acknowledged.
+  // The loop goes from the newest purchase to the oldest. No purchase may have been sent after a later purchase of the
+  // history was acknowledged.
   let later = { at: Infinity, purchaseId: "" }
   for (const { purchaseId } of account.entries.toReversed()) {
     const contents = purchases.get(purchaseId)
@@ -103,8 +109,8 @@ const checkOrder = (userId: string, { purchases }: UserOperations, account: Read
 }
 
 /**
- * Takes pairs of a time and a value. Returns a function that maps a time to the greatest value until that time; 0
- * before the first pair.
+ * Returns a function that maps a time to the greatest value up to that time; 0 before the first pair. `steps` has pairs
+ * of a time and a value.
  */
 const greatestUntil = (steps: ReadonlyArray<readonly [number, number]>): ((time: number) => number) => {
   const sorted = steps.toSorted(([a], [b]) => a - b)
@@ -123,7 +129,8 @@ const greatestUntil = (steps: ReadonlyArray<readonly [number, number]>): ((time:
 }
 
 /**
- * Checks I6: each answer is a prefix of the history, and has every purchase that was acknowledged before its request.
+ * Checks the invariant I6: each answer has a prefix of the history, with every purchase that was acknowledged before
+ * the request.
  */
 const checkAnswers = (userId: string, operations: UserOperations, account: ReadAccount, findings: Findings) => {
   const { purchases, answers } = operations
@@ -171,7 +178,10 @@ const contentOfPayload = (payload: string): string | undefined => {
   }
 }
 
-/** Checks that each acknowledged purchase outside of the history has a rejected record, and each poison exactly one. */
+/**
+ * Checks that each acknowledged purchase outside of the history has a rejected record. Checks that each unreadable
+ * message has exactly one rejected record.
+ */
 const checkRecords = (
   { users }: Operations,
   { accounts, rejected }: FinalLedger,
@@ -198,7 +208,7 @@ const checkRecords = (
   }
 }
 
-/** Compares the requests and answers of clients with the final state of the ledger. */
+/** Compares the requests and answers of all clients with the final state of the ledger. */
 export const checkInvariants = (
   operations: Operations,
   ledger: FinalLedger,

@@ -1,9 +1,12 @@
 import type { Sold } from "../system/Sold.ts"
 
-/** A request that is about to be sent. */
+/** The line of the operation log for a request that is sent next. */
 export type Invoked = {
   readonly operation: number
-  /** Milliseconds since the run began. The order of the lines, and not this time, decides which line came first. */
+  /**
+   * The time of the line, in milliseconds since the run began. The checker uses the order of the lines, and not this
+   * time.
+   */
   readonly at: number
   readonly edge: string
 } & (
@@ -13,14 +16,15 @@ export type Invoked = {
       readonly does: "change a rule"
       readonly owner: string
       readonly ruleId: string
-      /** The rule to put, as JSON. Without it the rule is removed. */
+      /** The rule to put, as JSON; missing for a request that removes the rule. */
       readonly rule?: string
     }
 )
 
 /**
- * How a request ended. `ok` means success. `fail` means that nothing was stored, or that a read had no answer. `info`
- * means that the outcome is unknown. A request without such a line counts as `info`.
+ * The line of the operation log for the end of a request. The outcome `ok` means success. The outcome `fail` means that
+ * nothing was stored, or that a read got no answer. The outcome `info` means that the result of the request is unknown.
+ * A request without a line for its end counts as `info`.
  */
 export interface Completed {
   readonly operation: number
@@ -28,8 +32,8 @@ export interface Completed {
   readonly outcome: "ok" | "fail" | "info"
   readonly status?: number
   /**
-   * The total in the answer, in cents. The answer to a purchase that a client waited for has the account's total after
-   * that purchase.
+   * The total in the answer, in cents. If a client waited until its purchase was applied, this is the account's total
+   * after the purchase.
    */
   readonly total?: string
   readonly count?: number
@@ -39,7 +43,7 @@ export interface Completed {
   readonly sequence?: number
 }
 
-/** The beginning or the end of a fault. The checker skips it. */
+/** The line of the operation log for the beginning or the end of a fault. The checker skips this line. */
 export interface Noted {
   readonly at: number
   readonly note: string

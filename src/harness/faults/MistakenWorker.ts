@@ -3,7 +3,7 @@ import { readEnvironment } from "../../Settings.ts"
 import { mistakes } from "../simulation/Mistakes.ts"
 import { startWorker } from "../system/TestLedger.ts"
 
-// Runs a worker of the product on services of the broker that break one rule of the protocol.
+// Runs a worker of the product with replaced services, which break one rule of the protocol.
 const mistake = mistakes[Number(process.env["MISTAKE"]) - 1]
 if (mistake === undefined) throw new Error(`MISTAKE must be from 1 to ${mistakes.length}`)
 

@@ -3,17 +3,19 @@ import type { SentChange } from "../alerts/RuleChangeProblems.ts"
 import { contentOf } from "../system/Shopper.ts"
 import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 
-/** All requests with the same purchaseId and the same content. Times are line numbers of the log. */
+/**
+ * Sums up all requests with the same purchase id and the same content. All times are line numbers of the operation log.
+ */
 export interface SentContent {
-  /** The line of the first request that may have been stored. */
+  /** The line of the first request whose purchase may have been stored. */
   readonly sentAt: number
-  /** The line of the first answer which says that the purchase is stored; Infinity without such an answer. */
+  /** The line of the first answer which says that the purchase is stored; `Infinity` if no answer says so. */
   readonly acknowledgedAt: number
   /** The account's totals, in cents, in the answers which say that the purchase is applied. */
   readonly totals: ReadonlySet<bigint>
 }
 
-/** A total, or the newest page of a history, that a client got. */
+/** The total of an account, or the newest page of a history, in an answer to a client. */
 export interface Answer {
   readonly askedAt: number
   readonly answeredAt: number
@@ -24,16 +26,19 @@ export interface Answer {
 
 export interface UserOperations {
   /**
-   * The requests by purchaseId, and then by content. An id has several contents if a client used it again for another
-   * purchase.
+   * The requests to buy, by purchase id and then by content. A purchase id has several contents if a client used the id
+   * again for another purchase.
    */
   readonly purchases: Map<string, Map<string, SentContent>>
   readonly answers: Array<Answer>
 }
 
-/** A log in the form that the checker needs. */
+/** The content of an operation log in the form that the checker needs. */
 export interface Operations {
-  /** The changes of rules, in the order in which they were sent. Times are line numbers of the log. */
+  /**
+   * The changes of rules, in the order in which they were sent. The times of changes are line numbers of the operation
+   * log.
+   */
   readonly changes: ReadonlyArray<SentChange>
   readonly users: Map<string, UserOperations>
   readonly ok: number
@@ -58,7 +63,10 @@ const changeOf = (invoked: Extract<Invoked, { readonly does: "change a rule" }>)
 
 type Begun = Invoked & { readonly place: number }
 
-/** Adds a request to buy that may have been stored. Its answer is in the line at `answerPlace`. */
+/**
+ * Adds a request to buy whose purchase may have been stored. The answer to the request is in the line `answerPlace` of
+ * the log.
+ */
 const addBought = (
   users: Map<string, UserOperations>,
   invoked: Begun,
@@ -81,7 +89,10 @@ const addBought = (
   })
 }
 
-/** Reads a log line by line. So the memory for the result grows with the purchases, and not with the attempts. */
+/**
+ * Reads an operation log line by line. So the result takes memory for each purchase, and not for each attempt to send
+ * it.
+ */
 export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<LogLine>): Promise<Operations> => {
   const users = new Map<string, UserOperations>()
   const open = new Map<number, Begun>()

@@ -1,13 +1,13 @@
 import { once } from "node:events"
 import { connect, createServer, type Server, type Socket } from "node:net"
 
-/** A direction as the client of the proxy sees it. */
+/** A direction of a connection, as the client of the proxy sees it. */
 export type Direction = "out" | "in"
 
 /**
- * A network between a client and a server, which can be cut in each direction. Bytes that are sent into a cut are not
- * lost, because TCP would send them again. They arrive when the cut ends. If the sender closed the connection
- * meanwhile, the end of the connection arrives after these bytes.
+ * Forwards connections between a client and a server, and can be cut in each direction. Bytes that are sent during a
+ * cut arrive when the cut ends, because TCP would send these bytes again. If the sender closes a connection during a
+ * cut, the end of the connection arrives after the bytes.
  */
 export class Proxy {
   readonly port: number
@@ -15,7 +15,7 @@ export class Proxy {
   private readonly target: number
   private readonly sockets = new Map<Socket, Direction>()
   private readonly cuts = new Set<Direction>()
-  /** Functions that go on with a connection when the cuts end. */
+  /** The functions that continue the connections when the cuts end. */
   private readonly waiting = new Set<() => void>()
 
   private constructor(server: Server, port: number, target: number) {
@@ -24,7 +24,9 @@ export class Proxy {
     this.target = target
   }
 
-  /** Listens on a free port of the loopback interface, and connects its clients to the target port. */
+  /**
+   * Makes a proxy that listens on a free port of the loopback interface, and connects its clients to the target port.
+   */
   static async to(target: number): Promise<Proxy> {
     const server = createServer()
     server.listen(0, "127.0.0.1")
@@ -70,7 +72,7 @@ export class Proxy {
       from.pause()
       to.once("drain", () => this.whenOpen(direction, () => from.resume()))
     })
-    // The `close` event follows, so the reason does not matter.
+    // The reason of an error is ignored, because the `close` event follows and ends the connection.
     from.on("error", () => undefined)
     from.on("close", () => {
       this.sockets.delete(from)

@@ -7,20 +7,26 @@ import type { Completed } from "./LogLine.ts"
 import type { RunLog } from "./RunLog.ts"
 import type { Shop } from "./Shoppers.ts"
 
-/** How long a client waits for an answer, in milliseconds. After that the outcome is unknown. */
+/**
+ * The time that a client waits for an answer, in milliseconds. After this time the outcome of the request is unknown.
+ */
 const answerWithin = 15_000
 const thinkMost = 400
 const retryPause = 250
 const removedShare = 0.25
-/** The rules of one client. All rules of an owner have to be at most 100, and at most 10 about all users. */
+/**
+ * The number of rules of one owner that one client changes. All clients together must stay below 100 rules of an owner,
+ * and 10 rules about all users.
+ */
 const ruleIdsOfClient = 2
 const ownersMax = 4
 
 type Answer = Omit<Completed, "operation" | "at">
 
 /**
- * Clients that change rules through any of the edges, and log the answers. The rules of an owner are changed by all
- * clients, and each rule by one client. So a client knows its own last change of each rule.
+ * Runs clients that change rules through any of the edges, and writes the answers to the operation log. All clients
+ * change rules of the same owners, but each rule is changed by only one client. So a client knows the last change of
+ * each of its rules.
  */
 export class RuleChangers {
   private readonly shops: () => ReadonlyArray<Shop>
@@ -28,7 +34,7 @@ export class RuleChangers {
   private readonly random: () => number
   private readonly owners: ReadonlyArray<string>
   private isOver = false
-  /** Answers that no fault explains. */
+  /** The answers that no planned fault explains. */
   readonly unexpected: Array<string> = []
 
   constructor(shops: () => ReadonlyArray<Shop>, log: RunLog, seed: number, users: ReadonlyArray<string>) {
@@ -76,7 +82,7 @@ export class RuleChangers {
       ...init
     })
       .then((response) => this.answerOf(response))
-      // The connection may break after the change was stored.
+      // The connection may have broken after the change was stored, so the outcome is unknown.
       .catch((): Answer => ({ outcome: "info" }))
     this.log.end(operation, answer)
     return answer
@@ -91,7 +97,8 @@ export class RuleChangers {
         return { outcome: "ok", status, sequence: Number(exactJson(text).ledgerSequence) }
       case 204:
         return { outcome: "ok", status }
-      // Nothing was changed: there is no such rule, or no room for the rule, or the service is not available.
+      // These statuses say that the rule was not changed: it is missing, it has no room, or the service is not
+      // available.
       case 404:
       case 409:
       case 503:

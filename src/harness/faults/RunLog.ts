@@ -3,19 +3,19 @@ import { createReadStream, createWriteStream, type WriteStream } from "node:fs"
 import { createInterface } from "node:readline"
 import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 
-/** The most requests of a run. The checker reads the log into memory, so a longer log would not fit. */
+/** The most requests of a fault run. The checker reads the operation log into memory, so a longer log would not fit. */
 const operationsMax = 3_000_000
 
 type Request = Invoked extends infer Each ? (Each extends Invoked ? Omit<Each, "operation" | "at"> : never) : never
 
-/** Writes the operation log: a line of JSON before each request, and a line after its answer. */
+/** Writes the operation log: a line of JSON before each request, and a line of JSON after the answer. */
 export class RunLog {
   readonly path: string
   private readonly file: WriteStream
   private readonly began = performance.now()
   private operations = 0
   private writable: Promise<void> | undefined
-  /** The numbers of outcomes so far, for people who watch the run. */
+  /** The number of requests with each outcome so far, for people who watch the run. */
   readonly counts = { ok: 0, fail: 0, info: 0 }
 
   constructor(path: string) {
@@ -23,7 +23,7 @@ export class RunLog {
     this.file = createWriteStream(path)
   }
 
-  /** Milliseconds since the run began. */
+  /** The time since the run began, in milliseconds. */
   get now(): number {
     return Math.round(performance.now() - this.began)
   }
@@ -32,7 +32,7 @@ export class RunLog {
     return this.operations >= operationsMax
   }
 
-  /** Resolves when the file has taken all lines, so that they do not gather in memory. */
+  /** Resolves when the file has taken all lines, so that lines do not gather in memory. */
   async ready(): Promise<void> {
     await this.writable
   }
@@ -63,7 +63,7 @@ export class RunLog {
   }
 }
 
-/** Reads the lines of a log. */
+/** Reads the lines of an operation log. */
 export async function* linesOf(path: string): AsyncGenerator<LogLine> {
   for await (const line of createInterface({ input: createReadStream(path) })) yield JSON.parse(line)
 }

@@ -5,25 +5,27 @@ import { sold, type Sold } from "../system/Sold.ts"
 import type { Completed } from "./LogLine.ts"
 import type { RunLog } from "./RunLog.ts"
 
-/** An edge that clients ask, with its name for the log. */
+/** An edge that clients ask, with the name of the edge for the operation log. */
 export interface Shop {
   readonly name: string
   readonly ask: Ask
 }
 
-/** How long a client waits for an answer, in milliseconds. After that the outcome is unknown. */
+/**
+ * The time that a client waits for an answer, in milliseconds. After this time the outcome of the request is unknown.
+ */
 const answerWithin = 15_000
 const retryPause = 250
-/** How long an edge that failed is avoided, in milliseconds, as a load balancer would do. */
+/** The time for which clients avoid an edge that failed, in milliseconds, as a load balancer would do. */
 const avoidedFor = 1_000
 const thinkMost = 250
-/** The most acknowledged purchases that are kept, to be sent again. */
+/** The most acknowledged purchases that are remembered, so that clients can send them again. */
 const rememberedMax = 2_000
-/** The share of unknown outcomes after which the client does not send again. */
+/** The share of purchases with an unknown outcome that an impatient client does not send again. */
 const leavesUnknown = 0.2
 const pageLimit = 10
 
-/** The operations that a client chooses from, with the share of each. */
+/** The operations that a client chooses from, with the share of each operation. */
 const shares = [
   ["buy", 0.7],
   ["repeat", 0.08],
@@ -35,8 +37,8 @@ const shares = [
 type Answer = Omit<Completed, "operation" | "at">
 
 /**
- * Returns the outcome of a request whose connection broke. If the connection was never open, nothing was stored.
- * Otherwise the outcome is unknown.
+ * Returns the outcome of a request whose connection broke. If the connection was never open, the purchase was not
+ * stored. If the connection was open, the outcome is unknown.
  */
 const answerOfBroken = (cause: unknown): Answer => {
   const { code } = ((cause as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException
@@ -48,7 +50,10 @@ const withLimit =
   (path, init) =>
     ask(path, { ...init, signal: AbortSignal.timeout(answerWithin) })
 
-/** Clients that buy, send again and read through any of the edges, and log the answers. */
+/**
+ * Runs clients that buy, repeat purchases and read accounts through any of the edges, and writes the answers to the
+ * operation log.
+ */
 export class Shoppers {
   private readonly shops: () => ReadonlyArray<Shop>
   private readonly log: RunLog
@@ -58,9 +63,9 @@ export class Shoppers {
   private isOver = false
   private isGivenUp = false
   readonly users: ReadonlyArray<string>
-  /** The time until which an edge is avoided if there is another, by its name. */
+  /** For the name of each edge, the time until which clients avoid the edge if another edge is left. */
   private readonly avoidedUntil = new Map<string, number>()
-  /** Answers that no fault explains. */
+  /** The answers that no planned fault explains. */
   readonly unexpected: Array<string> = []
 
   constructor(shops: () => ReadonlyArray<Shop>, log: RunLog, seed: number, users: number) {
@@ -75,7 +80,7 @@ export class Shoppers {
     await Promise.all(Array.from({ length: sessions }, () => this.session()))
   }
 
-  /** Makes clients begin no further operation. They still send unacknowledged purchases again. */
+  /** Makes clients begin no further operation. The clients still send unacknowledged purchases again. */
   finish(): void {
     this.isOver = true
   }
@@ -92,14 +97,17 @@ export class Shoppers {
     return sold(this.chosen(this.users), `p${this.bought}`, different)
   }
 
-  /** Returns a purchase that was acknowledged at least `milliseconds` ago; `undefined` if there is none. */
+  /**
+   * Returns a purchase that was acknowledged at least `milliseconds` ago; `undefined` if no remembered purchase is so
+   * old.
+   */
   soldBefore(milliseconds: number): Sold | undefined {
     const old = this.remembered.filter(({ at }) => at <= this.log.now - milliseconds)
     return old.length === 0 ? undefined : this.chosen(old).sale
   }
 
   /**
-   * Sends a purchase until it is acknowledged. An impatient client sometimes does not send again after an unknown
+   * Sends a purchase again and again until it is acknowledged. An impatient client sometimes stops after an unknown
    * outcome.
    */
   async buy(sale: Sold, isPatient = false): Promise<void> {
@@ -111,7 +119,7 @@ export class Shoppers {
     }
   }
 
-  /** Sends a purchase once, and returns the answer. */
+  /** Sends a purchase once, and returns the outcome. */
   async send(sale: Sold): Promise<Answer> {
     const { name, ask } = this.shop()
     const waits: Record<string, string> = this.random() < 0.3 ? { prefer: "wait=5" } : {}
@@ -131,10 +139,11 @@ export class Shoppers {
         return { outcome: "ok", status, total: String(exactJson(text).runningTotal) }
       case 202:
         return { outcome: "ok", status }
-      // A conflict: the purchase was decided, and is not applied.
+      // The status 422 says that the purchase is a conflict, which was decided and is not applied.
       case 422:
       case 503:
-      // The request was not whole in time, on a machine without a free processor. The edge stored nothing of it.
+      // The status 408 says that the request came too slowly, for example on a busy machine. The edge stored no
+      // purchase of the request.
       case 408:
         return { outcome: "fail", status }
       case 504:

@@ -2,42 +2,45 @@ import { type FaultKind, faultKinds } from "./FaultPlan.ts"
 import { breakNames } from "../Invariant.ts"
 import type { Findings } from "./Findings.ts"
 
-/** The result of a run. */
+/** The result of a fault run. */
 export interface RunResult {
   readonly seed: number
   readonly operations: { readonly ok: number; readonly failed: number; readonly unknown: number }
   readonly planned: ReadonlyMap<FaultKind, number>
   readonly injected: ReadonlyMap<FaultKind, number>
-  /** Faults that this machine does not allow, with the reason. */
+  /** The faults that this machine does not allow, each with the reason. */
   readonly skipped: ReadonlyArray<string>
   readonly findings: Findings
-  /** Answers and ends of processes that no fault explains. */
+  /** The answers, and the ends of processes, that no planned fault explains. */
   readonly unexpected: ReadonlyArray<string>
   /** The longest time in which no purchase was acknowledged, in milliseconds. */
   readonly worstPause: number
   /**
-   * The time from the end of the faults until all input was applied, in milliseconds; `undefined` if it was not applied
-   * in time.
+   * The time from the end of the faults until all input was applied, in milliseconds; `undefined` if the input was not
+   * applied in time.
    */
   readonly drained: number | undefined
-  /** The same until the position was the end of the journal. */
+  /**
+   * The time from the end of the faults until the whole journal was judged, in milliseconds; `undefined` if the journal
+   * was not judged in time.
+   */
   readonly judged: number | undefined
-  /** The number of messages in the stream of alerts, and of changes of rules that clients sent. */
+  /** The number of messages in the stream of alerts, and the number of changes of rules that clients sent. */
   readonly alerts: number
   readonly changes: number
   /** The number of commits that the broker refused because another commit was the newest. */
   readonly refusedCommits: number
 }
 
-/** The least share of requests that succeed. A run with fewer has not tested much. */
+/** The least share of requests that have to succeed. A fault run with fewer successful requests has not tested much. */
 const okShareMin = 0.5
 /**
- * The least share of the planned faults of a kind that happen. Some faults do not happen. For example, a worker that
- * should die at its 18th commit may lose its partitions before that commit.
+ * The least share of the planned faults of a kind that have to happen. Some planned faults do not happen. For example,
+ * a worker that should die at its 18th commit may lose its partitions before that commit.
  */
 const happenedShareMin = 0.9
 
-/** Returns the reasons why a run proves nothing, even if it found no mistake. */
+/** Returns the reasons why a fault run proves nothing, even if it found no mistake. */
 export const invalidOf = ({ operations, planned, injected }: RunResult): ReadonlyArray<string> => {
   const { ok, failed, unknown } = operations
   const reasons: Array<string> = []
@@ -49,7 +52,7 @@ export const invalidOf = ({ operations, planned, injected }: RunResult): Readonl
   return reasons
 }
 
-/** Returns whether a run proves something, and found no problem. */
+/** Returns whether a fault run has tested enough, and found no problem. */
 export const isAsPromised = (result: RunResult): boolean =>
   invalidOf(result).length === 0 && result.findings.isEmpty && result.unexpected.length === 0
 
@@ -57,7 +60,7 @@ const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFi
 
 const row = (name: string, value: number | string): string => `  ${name.padEnd(30)}${String(value).padStart(10)}`
 
-/** Returns the text that is printed at the end of a run. */
+/** Returns the report that is printed at the end of a fault run. */
 export const describeResult = (result: RunResult): string => {
   const { operations, planned, injected, findings, drained } = result
   const invalid = invalidOf(result)

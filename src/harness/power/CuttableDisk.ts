@@ -17,13 +17,13 @@ const diskBytes = 4 * 1024 ** 3
 const unmountTriesMax = 100
 const unmountWaitMilliseconds = 50
 
-/** This machine cannot cut the power of a disk. The message says why. */
+/** Says why this machine cannot simulate a power cut of a disk. */
 export class NoCuttableDisk extends Error {}
 
-// Programs that make disks are in directories for administrators, which may be missing from PATH.
+// The programs that make file systems are in directories for administrators, which may be missing from PATH.
 const environment = { ...process.env, PATH: [process.env["PATH"], "/usr/sbin", "/sbin"].join(delimiter) }
 
-/** Runs a program. Returns its failure for people; `undefined` if it succeeds. */
+/** Runs a program. Returns the program's failure as a text for people; `undefined` if the program succeeds. */
 const failureOf = (program: string, ...args: ReadonlyArray<string>): string | undefined => {
   const { error, status, stderr } = spawnSync(program, args, { env: environment, encoding: "utf8" })
   if (error !== undefined) return `${program} cannot be run: ${error.message}`
@@ -36,8 +36,8 @@ const run = (program: string, ...args: ReadonlyArray<string>): void => {
 }
 
 /**
- * Scripts that call the ioctl FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH, because Node cannot. Nearly every
- * system has Perl, and most have Python.
+ * The scripts that call the ioctl FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH, because Node cannot call an ioctl.
+ * Nearly every system has Perl, and most systems have Python.
  */
 const shutdownScripts = [
   [
@@ -89,8 +89,8 @@ const remove = (directory: string): void => {
 }
 
 /**
- * Removes the disks of test processes that were killed before they could remove them. The process of such a disk does
- * not exist any more.
+ * Removes the cuttable disks that killed test processes left behind. The name of a disk has the id of its process,
+ * which does not exist any more.
  */
 const removeForgotten = (): void => {
   for (const name of readdirSync(tmpdir())) {
@@ -102,10 +102,10 @@ const removeForgotten = (): void => {
 
 /**
  * An ext4 file system in a file, on a loop device. A power cut loses all bytes that were written and not synced. Bytes
- * that reached the device before the cut stay, as on a disk without a cache.
+ * that reached the device before the power cut stay, as on a disk without a cache.
  *
- * Processes that use the disk have its directory in their environment, so that they can be found and ended. The process
- * that made the disk removes it on exit. If that process is killed, the next test process removes the disk.
+ * The processes that use the disk have the disk's directory in their environment, so that they can be found and ended.
+ * The process that made the disk removes it on exit. If that process is killed, the next test process removes the disk.
  */
 export class CuttableDisk {
   readonly directory: string
@@ -117,7 +117,10 @@ export class CuttableDisk {
     this.mountPoint = join(directory, "mounted")
   }
 
-  /** Makes a disk. Throws `NoCuttableDisk` if the machine does not allow it, or if a cut would lose nothing. */
+  /**
+   * Makes a cuttable disk. Throws `NoCuttableDisk` if the machine does not allow such a disk, or if a power cut would
+   * lose nothing.
+   */
   static create(): CuttableDisk {
     if (process.platform !== "linux") throw new NoCuttableDisk("only Linux can shut a file system down")
     if (process.getuid?.() !== 0) throw new NoCuttableDisk("only root can mount a file system, and this is not root")
@@ -139,7 +142,8 @@ export class CuttableDisk {
   }
 
   /**
-   * Returns why this machine allows no such disk; `undefined` if it does. The check makes such a disk, and removes it.
+   * Returns why this machine allows no cuttable disk; `undefined` if it allows one. Makes a cuttable disk for the
+   * check, and removes the disk.
    */
   static whyNot(): string | undefined {
     try {
@@ -151,7 +155,7 @@ export class CuttableDisk {
     }
   }
 
-  /** Syncs the disk: all bytes that were written until now survive the next cut. */
+  /** Syncs the disk: all bytes that were written until now survive the next power cut. */
   sync(): void {
     run("sync", "--file-system", this.mountPoint)
   }
@@ -161,7 +165,9 @@ export class CuttableDisk {
     shutDown(this.mountPoint)
   }
 
-  /** Mounts the disk again with its remaining content. The processes that use the disk have to have ended. */
+  /**
+   * Mounts the disk again with its remaining content. All processes that use the disk must have ended before the call.
+   */
   restorePower(): void {
     run("umount", this.mountPoint)
     this.mount()
@@ -180,7 +186,7 @@ export class CuttableDisk {
   }
 
   private mount(): void {
-    // With this option the kernel releases the loop device as soon as the file system is unmounted.
+    // With the option `loop`, the kernel releases the loop device as soon as the file system is unmounted.
     run("mount", "-o", "loop", this.image, this.mountPoint)
   }
 

@@ -16,14 +16,17 @@ import { TestProcess } from "../system/TestProcess.ts"
 import type { CuttableDisk } from "./CuttableDisk.ts"
 
 const partitions = 8
-/** The bound of the input log. The default is larger than the disk. */
+/** The bound of the input log in bytes. The default bound would be larger than the disk. */
 const inputBytesMax = 256 * 1024 ** 2
 const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
 const lanesOfUser = 2
-/** About how many purchases are acknowledged between two cuts. */
+/** The bounds of the number of purchases that are acknowledged between two power cuts. */
 const acknowledgedBetweenCuts = { least: 50, most: 250 }
 const waitMilliseconds = 60_000
-/** The users who have rules, the rules of each, and the time between two changes of rules, in milliseconds. */
+/**
+ * The users who have rules, the number of rules of each user, and the time between two changes of rules, in
+ * milliseconds.
+ */
 const owners = users.slice(0, 2)
 const ruleIds = ["one", "two", "three"]
 const ruleChangesEvery = 50
@@ -31,7 +34,10 @@ const ruleChangesEvery = 50
 export interface PowerCutPlan {
   readonly cuts: number
   readonly seed: number
-  /** Whether the broker syncs before it confirms. Otherwise it syncs every two minutes, and loses purchases. */
+  /**
+   * Whether the broker syncs its disk before it acknowledges a message. A broker that does not so syncs every two
+   * minutes, and loses purchases.
+   */
   readonly syncsAlways: boolean
   readonly report?: (line: string) => void
 }
@@ -42,7 +48,7 @@ export interface PowerCutOutcome {
   readonly failures: number
   /** The mistakes in the accounts and in the alerts, for people. */
   readonly mistakes: ReadonlyArray<string>
-  /** The mistakes after everything was started once more. */
+  /** The mistakes that were found after one more power cut, when all processes were started again. */
   readonly later: ReadonlyArray<string>
 }
 
@@ -57,8 +63,9 @@ const lazyConfiguration = (directory: string): string => {
 }
 
 /**
- * A broker on a disk that can lose its power, with a worker, a judge and an edge. These three have nothing on a disk. A
- * broker that does not sync may lose journal and alerts differently, so it has no judge.
+ * A broker on a disk that can lose its power, with a worker, a judge and an edge. The worker, the judge and the edge
+ * keep nothing on a disk. A broker that does not sync always runs without a judge, because it may lose more of the
+ * journal than of the alerts.
  */
 class Machine {
   readonly ask: Ask
@@ -93,15 +100,15 @@ class Machine {
     const machine = new Machine(disk, broker, await freePort(), syncsAlways)
     machine.startProcesses()
     await machine.ready()
-    // Without this sync, a lazy broker would lose its streams as well, and could not start. The test is about
-    // purchases.
+    // Without this sync, a broker that syncs rarely would also lose its streams, and could not start. The test is about
+    // lost purchases.
     if (!syncsAlways) disk.sync()
     return machine
   }
 
   /**
-   * Freezes the broker, and then cuts the power of its disk. A broker that ran on would see failed writes, which no
-   * real power cut shows. It could also confirm a write that it had only begun.
+   * Freezes the broker, and then cuts the power of its disk. A broker that kept running would see failed writes, which
+   * a real power cut never shows. The broker could also acknowledge a write that it had only begun.
    */
   private async cutPower(): Promise<void> {
     await this.see()
@@ -139,7 +146,7 @@ class Machine {
     await this.withAdmin((admin) => admin.untilApplied(waitMilliseconds))
   }
 
-  /** Returns the mistakes in the alerts, once everything is judged. */
+  /** Waits until the journal is judged, and returns the mistakes in the alerts. */
   async mistakesOfAlerts(): Promise<ReadonlyArray<string>> {
     if (!this.hasJudge) return []
     return this.withAdmin(async (admin) => {
@@ -157,7 +164,7 @@ class Machine {
     await Promise.all([this.broker.kill(), this.killProcesses()])
   }
 
-  /** Reads the newest alert, as a reader does. */
+  /** Reads the newest alert, as a reader of alerts does. */
   private async see(): Promise<void> {
     if (!this.hasJudge) return
     const newest = await this.withAdmin((admin) => admin.lastRecord(alertsStream, alertFilter))
@@ -177,7 +184,7 @@ class Machine {
         PARTITIONS: String(partitions),
         INPUT_BYTES_MAX: String(inputBytesMax),
         WORKER_ID: role,
-        // Heads are written after every revision, so that the power is cut during such writes.
+        // Heads are written after every revision, so that the power is cut during writes of heads.
         TEST_HEADS_REVISIONS: "1",
         DATA_DIR: this.disk.directory
       }
@@ -190,7 +197,7 @@ class Machine {
   }
 }
 
-/** Sells to all users at once until the signal comes. */
+/** Sends purchases for all users at the same time until the signal comes. */
 const sellUntil = (given: { readonly ask: Ask; readonly log: OperationLog; readonly enough: AbortSignal }) =>
   Promise.all(
     users.flatMap((user) =>
@@ -203,7 +210,7 @@ const sellUntil = (given: { readonly ask: Ask; readonly log: OperationLog; reado
     )
   )
 
-/** Changes rules one after another until the signal comes. Changes that fail are not sent again. */
+/** Changes rules one after another until the signal comes. Does not send a failed change again. */
 const changeRulesUntil = async (ask: Ask, enough: AbortSignal): Promise<void> => {
   for (let number = 0; !enough.aborted; number += 1) {
     const owner = owners[number % owners.length]
@@ -222,7 +229,7 @@ const changeRulesUntil = async (ask: Ask, enough: AbortSignal): Promise<void> =>
   }
 }
 
-/** Returns the mistakes in the accounts and alerts after all stored input is applied. */
+/** Waits until all stored input is applied, and returns the mistakes in the accounts and alerts. */
 const mistakesOf = async (machine: Machine, log: OperationLog): Promise<ReadonlyArray<string>> => {
   await machine.ready()
   await machine.untilApplied()
@@ -234,9 +241,9 @@ const mistakesOf = async (machine: Machine, log: OperationLog): Promise<Readonly
 }
 
 /**
- * Sells purchases and changes rules, and cuts the power of the broker's disk again and again. Every second cut ends all
- * other processes as well. In the end computes all alerts again, and compares all histories with the acknowledged
- * purchases. Does both again after one more cut.
+ * Sends purchases, changes rules, and cuts the power of the broker's disk again and again. Every second power cut ends
+ * all other processes as well. At the end computes all alerts again, and compares all histories with the acknowledged
+ * purchases. Repeats these two checks after one more power cut.
  */
 export const runPowerCuts = async (disk: CuttableDisk, plan: PowerCutPlan): Promise<PowerCutOutcome> => {
   const random = seeded(plan.seed)

@@ -1,16 +1,16 @@
 import type { ProcessFigures } from "./preload/Introspection.ts"
 
 export const mebibyte = 1024 ** 2
-/** The number of requests in flight. */
+/** The number of requests that a soak keeps in flight. */
 export const soakLanes = 16
 
-/** The most that each figure of the broker may grow over a load. */
+/** The most that each figure of the broker may grow during the load of a soak. */
 export const brokerAllowances = {
-  // The figure excludes memory that Go keeps free for later. The allocator keeps pieces of memory that it cannot
+  // `residentBytes` excludes the free memory that Go keeps. Go's allocator also keeps pieces of memory that it cannot
   // release.
   residentBytes: 64 * mebibyte,
-  // The broker keeps one block of messages (8 MiB) of the input log, and one of the journal. The heads of a soak are
-  // far smaller than a block.
+  // The broker keeps one block of messages (8 MiB) of the input log, and one block of the journal. The heads of a soak
+  // are far smaller than a block.
   heapBytes: 16 * mebibyte,
   descriptors: 8,
   connections: 0,
@@ -19,11 +19,11 @@ export const brokerAllowances = {
 }
 
 /**
- * The most that each figure of a worker or an edge may grow over a load. The compiler, the allocator and the clients
- * keep some memory.
+ * The most that each figure of a worker or an edge may grow during the load of a soak. The compiler, the allocator and
+ * the clients keep some memory.
  */
 export const processAllowances: Readonly<Record<keyof ProcessFigures, number>> = {
-  // The figure excludes the heap of V8. The allocator keeps pieces of memory that it cannot release, and V8 keeps
+  // `residentBytes` excludes the heap of V8. The allocator keeps pieces of memory that it cannot release, and V8 keeps
   // compiled code.
   residentBytes: 64 * mebibyte,
   heapBytes: 4 * mebibyte,

@@ -7,15 +7,15 @@ import { soakLanes } from "./Allowances.ts"
 const patienceMilliseconds = 4
 const usersCheckedMax = 200
 
-/** Reads an answer to its end, and ignores its content. */
+/** Reads an answer to its end, and ignores the content of the answer. */
 const answerOf = async (answer: Promise<Response>): Promise<void> => {
   await answer.then((response) => response.arrayBuffer()).catch(() => undefined)
 }
 
-/** A growing crowd of users. They buy, read, send again, leave before the answer, and come back. */
+/** A growing number of users that buy, read accounts, repeat purchases, leave before the answer, and come back. */
 export class Crowd {
   operations = 0
-  /** The number of users so far. */
+  /** The number of users that have bought so far. */
   users = 0
   private readonly ask: Ask
   private readonly random: () => number
@@ -65,7 +65,7 @@ export class Crowd {
     await this.log.sell(ask, sale, givenUp)
   }
 
-  /** Sends an earlier purchase again. It must still count once. */
+  /** Sends an earlier purchase again, which must not count a second time. */
   private async repeat(): Promise<void> {
     const sale = this.one(this.sales)
     if (sale !== undefined) await answerOf(post(this.ask, sale))

@@ -2,7 +2,10 @@ import type { ProcessFigures } from "./preload/Introspection.ts"
 import { brokerAllowances, mebibyte, processAllowances, workerBytesPerUserMax } from "./Allowances.ts"
 
 export interface BrokerFigures {
-  /** Resident memory without the free memory that Go keeps. Under load Go lets its heap double before it collects. */
+  /**
+   * The broker's resident memory without the free memory that Go keeps. Under load, Go lets the heap double before it
+   * collects garbage.
+   */
   readonly residentBytes: number
   /** The memory of Go's objects after a garbage collection. */
   readonly heapBytes: number
@@ -13,17 +16,19 @@ export interface BrokerFigures {
   readonly consumers: number
 }
 
-/** The figures of all processes while there is no load. */
+/** The figures of all processes, read while no requests are sent. */
 export interface Snapshot {
   readonly edge: ProcessFigures
   readonly worker: ProcessFigures
   readonly broker: BrokerFigures
-  /** The number of users with purchases. The owner of a partition keeps a head in memory for each of its users. */
+  /**
+   * The number of users with purchases. The owner of a partition keeps a head in memory for each user of the partition.
+   */
   readonly users: number
 }
 
 export interface Growth {
-  /** The process and the figure, like "edge heapBytes". */
+  /** The names of the process and of the figure, for example "edge heapBytes". */
   readonly name: string
   readonly before: number
   readonly after: number
@@ -68,7 +73,10 @@ const leastFigures = <Figures extends object>(one: Figures, other: Figures): Fig
     })
   ) as Figures
 
-/** Returns the smaller value of each figure. The smaller value is nearer to what a process cannot release. */
+/**
+ * Returns a snapshot with the smaller value of each figure. The smaller value has less memory that a process could
+ * release.
+ */
 export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
   edge: leastFigures(one.edge, other.edge),
   worker: leastFigures(one.worker, other.worker),

@@ -19,17 +19,17 @@ import type { Inquiry, LeakState, ProcessFigures } from "./preload/Introspection
 
 const partitions = 8
 /**
- * How long the second worker, which comes and goes, stays before it is stopped or killed. Then another process takes
- * its place at once.
+ * The time after which the second worker is stopped or killed, in milliseconds. After this time another process takes
+ * the place of the second worker at once.
  */
 const workerStayMilliseconds = 5_000
 const loadWaitMilliseconds = 240_000
 const reportEveryMilliseconds = 60_000
 const quietReadingEveryMilliseconds = 1_000
 /**
- * The longest quiet time before a snapshot is complete. It is longer than any process keeps memory for later use. V8
- * releases pages of its young generation some seconds after a load. The broker releases the blocks that it read or
- * wrote after 10 seconds and two collections.
+ * The longest time without load before a snapshot is complete, in milliseconds. This time is longer than any process
+ * keeps memory that it could release. V8 releases pages of its young generation some seconds after a load. The broker
+ * releases the blocks that it read or wrote after 10 seconds and two garbage collections.
  */
 export const quietMillisecondsMax = 45_000
 
@@ -38,7 +38,7 @@ const usersOfEachPartition = Array.from({ length: partitions }, (_, partition) =
   userIn(partition, partitions, "nobody")
 )
 
-/** With these settings unused actors leave memory soon, and nothing is remembered for long. */
+/** With these settings, unused actors soon leave memory, and caches soon forget their entries. */
 const environment = {
   PARTITIONS: String(partitions),
   ACTOR_IDLE: "1 second",
@@ -57,13 +57,13 @@ const asStarted = ["--max-semi-space-size=128"]
 export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 
 /**
- * The size of a load. It lasts until the time, the requests and the arrivals are all reached, so that a slow machine
- * does as much work as a fast machine.
+ * The size of a load. A load lasts until its time, its requests and its arrivals are all reached, so that a slow
+ * machine does as much work as a fast one.
  */
 export interface Load {
   readonly milliseconds: number
   readonly operationsMin: number
-  /** The least number of times that the second worker comes. */
+  /** The least number of times that a process of the second worker starts. */
   readonly arrivalsMin: number
 }
 
@@ -72,14 +72,15 @@ export interface SoakPlan {
   /** The load before the first snapshot. */
   readonly warmUp: Load
   /**
-   * The least quiet time before each snapshot. Memory that is released only after the first snapshot would hide growth.
+   * The least time without load before each snapshot, in milliseconds. Memory that is released only after the first
+   * snapshot would hide growth.
    */
   readonly quietMilliseconds: number
   /** The load between the two snapshots. */
   readonly load: Load
   readonly leaks?: { readonly edge?: ReadonlyArray<Leak>; readonly worker?: ReadonlyArray<Leak> }
   readonly report?: (line: string) => void
-  /** Ends the run, and all processes that it started. */
+  /** The signal that ends the soak, and all processes that the soak started. */
   readonly signal?: AbortSignal
 }
 
@@ -87,17 +88,20 @@ export interface SoakOutcome {
   readonly growth: ReadonlyArray<Growth>
   /** The number of requests between the two snapshots. */
   readonly operations: number
-  /** The number of times that the second worker came and took its share of the partitions. */
+  /** The number of times that a process of the second worker started and took its share of the partitions. */
   readonly arrivals: number
-  /** The mistakes in the accounts. */
+  /** The mistakes in the accounts, as texts for people. */
   readonly mistakes: ReadonlyArray<string>
 }
 
-/** The figures of the broker's monitoring that are used here. */
+/** The figures of the broker's monitoring page that a soak reads. */
 type GeneralPage = Readonly<Record<"mem" | "connections" | "subscriptions", number>>
 type JetStreamPage = Readonly<Record<"consumers", number>>
 
-/** Reads a figure of Go's memory, like `HeapAlloc`, from a heap profile. Throws an Error if it is missing. */
+/**
+ * Reads a figure of Go's memory, like `HeapAlloc`, from a heap profile. Throws an Error if the profile does not have
+ * the figure.
+ */
 const memoryFigure = (profile: string, name: string): number => {
   const figure = new RegExp(`^# ${name} = (\\d+)$`, "m").exec(profile)?.[1]
   if (figure === undefined) throw new Error(`the broker's profile has no ${name}`)
@@ -115,7 +119,9 @@ const heapsOf = ({ edge, worker, broker, users }: Snapshot): string =>
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
 
-/** A broker, an edge, a worker that stays, and a worker that comes and goes. */
+/**
+ * A broker, an edge, a worker that runs all the time, and a second worker that is stopped and started again and again.
+ */
 class SoakedSystem {
   readonly crowd: Crowd
   arrivals = 0
@@ -128,7 +134,7 @@ class SoakedSystem {
   private other: TestProcess | undefined
   private isStopped = false
   private isForgetting = false
-  /** The newest inquiry. The next inquiry waits for it. */
+  /** The newest inquiry, which has to end before the next inquiry is sent. */
   private inquired: Promise<unknown> = Promise.resolve()
 
   private constructor(broker: TestBroker, profilePort: number, admin: BrokerAdmin, port: number, plan: SoakPlan) {
@@ -170,7 +176,7 @@ class SoakedSystem {
     return system
   }
 
-  /** Lets the crowd shop, while the second worker comes and goes. */
+  /** Lets the users of the crowd buy and read, while the second worker is stopped and started again and again. */
   async load(load: Load, report?: (line: string) => void): Promise<void> {
     const { milliseconds, operationsMin, arrivalsMin } = load
     const enough = new AbortController()
@@ -181,7 +187,7 @@ class SoakedSystem {
       () =>
         void this.reading().then(
           (one) => report?.(heapsOf(one)),
-          // The failure is ignored here, because the next snapshot fails for the same reason.
+          // A failure of the inquiry is ignored, because the next snapshot fails for the same reason.
           () => undefined
         ),
       reportEveryMilliseconds
@@ -205,8 +211,8 @@ class SoakedSystem {
   }
 
   /**
-   * Returns the least value of each figure after everything is applied and without load. It goes on reading until
-   * `isEnough` returns `true`.
+   * Waits until all input is applied, and returns the least value of each figure without load. Reads the figures again
+   * and again until `isEnough` returns `true`.
    */
   async snapshot(isEnough: (least: Snapshot, quietMilliseconds: number) => boolean): Promise<Snapshot> {
     await this.admin.untilApplied(settleWaitMilliseconds)
@@ -236,8 +242,8 @@ class SoakedSystem {
   }
 
   /**
-   * Reads the figures while the remaining worker owns all partitions. After a long stop that worker may have lost some
-   * partitions.
+   * Waits until each partition has an owner, and reads the figures. A worker that stood still for long may have lost
+   * some partitions.
    */
   private async quietReading(): Promise<Snapshot> {
     // A partition answers only if it has an owner.
@@ -254,7 +260,10 @@ class SoakedSystem {
     return { edge, worker, broker, users: this.crowd.users }
   }
 
-  /** Returns whether the planted leaks are complete. They are not complete before they were told to begin. */
+  /**
+   * Returns whether each planted leak has forgotten all of its things. Returns `true` while the planted leaks have not
+   * been told to begin.
+   */
   private async areLeaksComplete(): Promise<boolean> {
     if (!this.isForgetting) return true
     for (const process of [this.edge, this.worker]) {
@@ -264,7 +273,10 @@ class SoakedSystem {
     return true
   }
 
-  /** Asks a process. Inquiries go one after another, because a reply does not name its inquiry. */
+  /**
+   * Sends an inquiry to a process, and returns the reply. Inquiries are sent one after another, because a reply does
+   * not name its inquiry.
+   */
   private inquire(process: TestProcess, inquiry: Inquiry): Promise<unknown> {
     const answered = this.inquired.then(() => process.request(inquiry))
     this.inquired = answered.catch(() => undefined)
@@ -274,7 +286,7 @@ class SoakedSystem {
   private async brokerFigures(): Promise<BrokerFigures> {
     const page = async <A>(name: string) =>
       (await fetch(`http://127.0.0.1:${this.broker.monitorPort}/${name}`)).json() as A
-    // `gc=1` runs a garbage collection first, as our own processes do for their figures.
+    // `gc=1` makes the broker collect garbage first, as workers and edges do before they report their figures.
     const profile = await fetch(`http://127.0.0.1:${this.profilePort}/debug/pprof/heap?debug=1&gc=1`)
     const memory = await profile.text()
     const keptFree = memoryFigure(memory, "HeapIdle") - memoryFigure(memory, "HeapReleased")
@@ -310,7 +322,10 @@ const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcom
   }
 }
 
-/** Puts a system of many users under load. Returns how much its memory and handles grew over the load. */
+/**
+ * Puts a system with many users under load. Returns how much the memory and the handles of the processes grew during
+ * the load.
+ */
 export const soak = async (plan: SoakPlan): Promise<SoakOutcome> => {
   const system = await SoakedSystem.start(plan)
   const interrupted = new Promise<never>((_, reject) => {

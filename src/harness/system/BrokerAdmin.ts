@@ -46,7 +46,7 @@ const recordOf = (found: StoredMessage): StreamRecord => {
   return { subject, sequence, text: textOf(found), headers: Buffer.from(hdrs, "base64").toString("utf8") }
 }
 
-/** Writes and reads on the broker directly, without the edges and workers under test. */
+/** Writes to and reads from the broker directly, without the edges and workers under test. */
 export class BrokerAdmin {
   private readonly client: NatsConnection
   private readonly partitions: number
@@ -75,7 +75,7 @@ export class BrokerAdmin {
     throw new Error(`${subject}: ${answer.error.description}`)
   }
 
-  /** Stores a message. Returns its sequence. Throws an Error if the broker drops it as a duplicate. */
+  /** Stores a message, and returns its sequence. Throws an Error if the broker drops the message as a duplicate. */
   async publish(subject: string, payload: string | Uint8Array, messageId?: string): Promise<number> {
     const written = headers()
     if (messageId !== undefined) written.set("Nats-Msg-Id", messageId)
@@ -107,7 +107,7 @@ export class BrokerAdmin {
     return found && JSON.parse(textOf(found))
   }
 
-  /** Returns the newest message of a stream whose subject matches a filter; `undefined` if there is none. */
+  /** Returns the newest message of a stream whose subject matches a filter; `undefined` if no message matches. */
   async lastRecord(stream: string, filter: string): Promise<StreamRecord | undefined> {
     const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${stream}`, { last_by_subj: filter })
     return found && recordOf(found)
@@ -131,7 +131,7 @@ export class BrokerAdmin {
     return found && JSON.parse(textOf(found))
   }
 
-  /** Returns the chain of a partition, oldest first. */
+  /** Returns the commits and take-over records in the chain of a partition, oldest first. */
   async commits(partition: number): Promise<ReadonlyArray<StoredCommit>> {
     const commits: Array<StoredCommit> = []
     for (let from = 1; ;) {
@@ -161,7 +161,7 @@ export class BrokerAdmin {
     return newest === undefined ? 0 : headOf(textOf(newest)).position
   }
 
-  /** Returns the newest input sequence of a partition, or 0 if it has no input. */
+  /** Returns the newest input sequence of a partition; 0 if the partition has no input. */
   async newestInput(partition: number): Promise<number> {
     const query = { last_by_subj: `purchases.${partition}.*` }
     return (await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, query))?.message.seq ?? 0

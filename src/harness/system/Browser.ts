@@ -11,8 +11,8 @@ const elsewhere = [
 ]
 
 /**
- * Returns the path of the machine's own Chromium; `undefined` if there is none. Throws an Error if CHROMIUM names a
- * file that is missing.
+ * Returns the path of the machine's Chromium; `undefined` if the machine has no Chromium. Throws an Error if the
+ * variable CHROMIUM names a file that is missing.
  */
 const findChromium = (): string | undefined => {
   const { CHROMIUM, PATH = "" } = process.env
@@ -43,7 +43,10 @@ const quiet = [
   "--disable-sync"
 ]
 
-/** Starts the machine's Chromium with further options. If it is missing, throws an Error that says how to install it. */
+/**
+ * Starts the machine's Chromium with further options. Throws an Error that says how to install Chromium if the machine
+ * has none.
+ */
 export const launchChromium = (options: ReadonlyArray<string> = []): Promise<Browser> => {
   const { missing, remedy } = browserNeeded
   if (executablePath === undefined) throw new Error(`${missing}. ${remedy}`)

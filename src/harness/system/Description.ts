@@ -5,7 +5,7 @@ import { routes } from "../../edge/server/Routes.ts"
 
 const isJson = /^application\/(?:problem\+)?json(?:;|$)/
 
-/** The parts of an answer that are checked. */
+/** The parts of an answer that are compared with the OpenAPI document. */
 interface Seen {
   readonly status: number
   readonly headers: Headers
@@ -13,8 +13,8 @@ interface Seen {
 }
 
 /**
- * Returns the same document with every object closed, so that an answer with members that the document does not name is
- * a mistake.
+ * Returns the same OpenAPI document with every object closed. With closed objects, a member of an answer that the
+ * document does not name is a mistake.
  */
 const closed = (document: OpenApi): OpenApi =>
   JSON.parse(
@@ -44,12 +44,14 @@ export class Description {
   }
 
   /**
-   * Returns the JSON pointer of an answer in the document, as segments; `undefined` if the document does not have it.
+   * Returns the JSON pointer of an answer's description in the OpenAPI document, as segments; `undefined` if the
+   * document does not describe the answer.
    */
   private placeOf(method: string, path: string, { status, body }: Seen): ReadonlyArray<string> | undefined {
     const name = method === "HEAD" ? "get" : method.toLowerCase()
     const fitting = this.paths.filter(([pattern]) => pattern.test(path)).map(([, known]) => known)
-    // A name like `backtest` may be a path of its own, and may fill a parameter of another path.
+    // A path may fit two routes: `backtest` is the end of one path, and may also be the value of a parameter in another
+    // path.
     const known = fitting.find((one) => this.document.paths[one]?.[name] !== undefined) ?? fitting[0]
     const responses = this.document.paths[known ?? ""]?.[name]?.responses ?? {}
     const key = [String(status), `${Math.floor(status / 100)}XX`].find((one) => one in responses) ?? ""
@@ -57,13 +59,14 @@ export class Description {
     if (known !== undefined && response !== undefined) {
       return "$ref" in response ? response.$ref.slice(2).split("/") : ["paths", known, name, "responses", key]
     }
-    // No route has this path or method. The document has the problems for such requests in its components.
+    // If no route has the path and the method, the answer is one of the problems in the components of the OpenAPI
+    // document.
     const kind = status === 405 ? "method-not-allowed" : /"urn:purchase-ledger:problem:([a-z-]+)"/.exec(body)?.[1]
     const isRouted = known !== undefined && this.document.paths[known]?.[name] !== undefined && status !== 405
     return isRouted || kind === undefined ? undefined : ["components", "responses", kind]
   }
 
-  /** Returns how an answer differs from the document; an empty list if it does not. */
+  /** Returns how an answer differs from the OpenAPI document; an empty list if the answer fits the document. */
   mistakesIn(method: string, path: string, seen: Seen): ReadonlyArray<string> {
     const place = this.placeOf(method, path, seen)
     const described = place?.reduce<unknown>(
@@ -93,12 +96,15 @@ export class Description {
 
 const description = new Description(openApi(routes))
 
-/** Returns the application with a check: it throws instead of giving an answer that its document does not describe. */
+/**
+ * Returns an application that checks its answers. The application throws if its OpenAPI document does not describe an
+ * answer.
+ */
 export const describedApp = (app: Hono): Hono => {
   const answer = app.fetch
   app.fetch = async (request, ...rest) => {
     const response = await answer(request, ...rest)
-    // A stream may have no end, so its body is not read.
+    // Only a JSON body is read, because the body of a stream may have no end.
     const body = isJson.test(response.headers.get("content-type") ?? "") ? await response.clone().text() : ""
     const { pathname } = new URL(request.url)
     const mistakes = description.mistakesIn(request.method, pathname, {

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 
 /**
- * Returns whether SIGSTOP has stopped every thread of a process. The state of the process is the state of its first
- * thread, and other threads may still run.
+ * Returns whether SIGSTOP has stopped every thread of a process. The kernel gives the state of the first thread as the
+ * state of the process, although other threads may still run.
  */
 export const isFrozen = (pid: number): boolean => {
   const threads = `/proc/${pid}/task`
@@ -11,7 +11,7 @@ export const isFrozen = (pid: number): boolean => {
       const stat = readFileSync(`${threads}/${thread}/stat`, "utf8")
       return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T")
     } catch {
-      // The thread ended after it was listed, so it ran a moment ago. Other threads may run too.
+      // A thread that ended after it was listed ran a moment ago, so other threads may still run.
       return false
     }
   })

@@ -12,7 +12,7 @@ const partitions = 8
 const workers = 2
 const edges = 2
 const startWaitMilliseconds = 60_000
-/** How long an edge may take to answer whether it is ready, in milliseconds. */
+/** The time that an edge has to answer whether it is ready, in milliseconds. */
 const readyWaitMilliseconds = 5_000
 
 /**
@@ -78,13 +78,16 @@ export class Installation {
     this.pressure = new Pressure(lanes, this.asks)
   }
 
-  /** Waits until all input that is stored now is applied. Fails after `withinMilliseconds`. */
+  /** Waits until all input that is stored now is applied. Fails if the wait takes longer than `withinMilliseconds`. */
   async untilApplied(withinMilliseconds = startWaitMilliseconds): Promise<void> {
     const admin = await BrokerAdmin.open(this.cluster.url, partitions)
     await admin.untilApplied(withinMilliseconds).finally(() => admin.close())
   }
 
-  /** Returns the problems that the edges report with storing and applying purchases; an empty list if all are ready. */
+  /**
+   * Returns the problems with storing and applying purchases that the edges report; an empty list if all edges are
+   * ready.
+   */
   async troubles(): Promise<ReadonlyArray<string>> {
     const trouble = async (ask: Ask) => {
       const answer = await ask("/readyz?applying=required", { signal: AbortSignal.timeout(readyWaitMilliseconds) })
@@ -93,7 +96,7 @@ export class Installation {
     return (await Promise.all(this.asks.map((ask) => trouble(ask).catch((cause) => [String(cause)])))).flat()
   }
 
-  /** Returns the mistakes in the accounts. */
+  /** Returns the mistakes in the accounts of all users, as texts for people. */
   async mistakes(): Promise<ReadonlyArray<string>> {
     await this.traffic.stop()
     await this.pressure?.stop()

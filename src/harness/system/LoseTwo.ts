@@ -3,7 +3,9 @@ import { inputStream, journalStream } from "../../protocol/Subject.ts"
 import type { Installation } from "./Installation.ts"
 import { type TestBroker, until } from "./TestBroker.ts"
 
-/** How long two brokers are gone, in milliseconds. It is long enough for many writes to wait at the third. */
+/**
+ * The time for which two brokers are gone, in milliseconds. In this time many writes begin to wait at the third broker.
+ */
 const goneMilliseconds = 15_000
 /** The time from the start of both brokers until all callers go on and all input is applied, in milliseconds. */
 export const appliedWithinMilliseconds = 60_000
@@ -14,18 +16,18 @@ const lanes = 32
 const acknowledgedBefore = 2_000
 const loadWithinMilliseconds = 180_000
 
-/** The result of one loss of two brokers. */
+/** The result of one round, in which two of three brokers were killed at once. */
 export interface LoseTwoRound {
   /** The stream whose leader was the remaining broker. */
   readonly led: string
-  /** The rate of acknowledged purchases before the loss, per second. */
+  /** The number of purchases that were acknowledged per second before the two brokers were killed. */
   readonly perSecond: number
   /**
-   * The time from the start of both brokers until all input was applied, in milliseconds; `undefined` if it was too
-   * long.
+   * The time from the start of both brokers until all input was applied, in milliseconds; `undefined` if this time was
+   * too long.
    */
   readonly appliedAfter: number | undefined
-  /** The problems that the edges reported; an empty list if everything was applied in time. */
+  /** The problems that the edges reported; an empty list if all input was applied in time. */
   readonly troubles: ReadonlyArray<string>
   /**
    * The time from a restart of the remaining broker until all input was applied, in milliseconds. The time is
@@ -35,15 +37,15 @@ export interface LoseTwoRound {
 }
 
 /**
- * Returns whether a round is good. Either everything was applied in time, or the edges reported a problem and a restart
- * of the remaining broker helped.
+ * Returns whether a round is good. In a good round, all input was applied in time, or the edges reported a problem and
+ * a restart of the remaining broker helped.
  */
 export const isRoundGood = ({ appliedAfter, troubles, restartedAfter }: LoseTwoRound): boolean =>
   appliedAfter !== undefined || (troubles.length > 0 && restartedAfter !== undefined)
 
 /**
- * Returns how long it takes until all callers go on and all input is applied, in milliseconds; `undefined` if it takes
- * too long.
+ * Waits until all callers go on and all input is applied. Returns the time of the wait in milliseconds; `undefined` if
+ * the wait was too long.
  */
 const timeUntilApplied = async (installation: Installation, within: number): Promise<number | undefined> => {
   const at = performance.now()
@@ -65,7 +67,7 @@ const leaderOf = async ({ cluster }: Installation, led: string): Promise<TestBro
   return leader
 }
 
-/** Waits until the load has run for a while. Returns its rate of acknowledged purchases per second. */
+/** Waits until the load has run for a while. Returns the number of purchases that are acknowledged per second. */
 const untilLoaded = async ({ pressure }: Installation): Promise<number> => {
   const acknowledged = () => pressure?.log.acknowledged ?? 0
   const [at, before] = [performance.now(), acknowledged()]
@@ -96,8 +98,8 @@ const round = async (installation: Installation, led: string): Promise<LoseTwoRo
 
 /**
  * Kills two of three brokers at once under load, again and again, until a round is not good. The remaining broker leads
- * the input log or the journal. Its writes may stay stuck after the two are back, although its replicas count as
- * current. See https://github.com/nats-io/nats-server/issues/8519.
+ * the input log or the journal. The writes of this leader may stay stuck after the other brokers are back, although its
+ * replicas count as current. See https://github.com/nats-io/nats-server/issues/8519.
  */
 export const loseTwo = async (
   installation: Installation,

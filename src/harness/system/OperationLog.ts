@@ -5,13 +5,13 @@ const retryMilliseconds = 20
 /** The status of a request whose body took too long, for example because this process was frozen. */
 const requestTimeout = 408
 
-/** The requests and answers of clients, in the order in which they happened. */
+/** Records the requests and answers of clients, in the order in which they happened. */
 export class OperationLog {
   private readonly sales = new Map<string, Map<string, Sold>>()
   private readonly sentAt = new Map<Sold, number>()
   private readonly acknowledgedAt = new Map<Sold, number>()
   private clock = 0
-  /** The number of requests without an acknowledgement: unknown outcomes, broken connections, refusals. */
+  /** The number of requests without an acknowledgement, because of unknown outcomes, broken connections or refusals. */
   failures = 0
 
   get acknowledged(): number {
@@ -56,8 +56,8 @@ export class OperationLog {
         acknowledged.map(({ purchaseId }) => purchaseId)
       )
     ]
-    // Goes from the newest back. No later purchase of the history may have been acknowledged before this purchase was
-    // sent.
+    // The loop goes from the newest purchase to the oldest. No later purchase of the history may have been acknowledged
+    // before this purchase was sent.
     let earliest = { at: Infinity, purchaseId: "" }
     for (const { purchaseId } of account.entries.toReversed()) {
       const sale = sales.get(purchaseId)

@@ -17,7 +17,7 @@ export class Pressure {
   private readonly done = new AbortController()
   private readonly ended: Promise<unknown>
 
-  /** `asks` are the edges over which the lanes are spread. */
+  /** Starts the lanes. `asks` are the edges over which the lanes are spread. */
   constructor(lanes: number, asks: ReadonlyArray<Ask>) {
     this.lanes = lanes
     this.ended = Promise.all(
@@ -34,7 +34,7 @@ export class Pressure {
     await this.ended
   }
 
-  /** Returns the mistakes in the accounts. */
+  /** Returns the mistakes in the accounts for which the lanes bought, as texts for people. */
   async mistakes(ask: Ask): Promise<ReadonlyArray<string>> {
     const found: Array<string> = []
     for (let lane = 0; lane < this.lanes; lane += 1) {

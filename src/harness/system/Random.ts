@@ -1,4 +1,4 @@
-/** Returns a source of random numbers in [0, 1) that follow from a seed (mulberry32). */
+/** Returns a function that returns random numbers in [0, 1). The numbers follow from a seed (mulberry32). */
 export const seeded = (seed: number): (() => number) => {
   let state = seed >>> 0
   return () => {
@@ -9,7 +9,7 @@ export const seeded = (seed: number): (() => number) => {
   }
 }
 
-/** Returns the members in a random order. */
+/** Returns the members of an array in a random order. */
 export const shuffled = <A>(all: ReadonlyArray<A>, random: () => number): Array<A> => {
   const keyed = all.map((one) => ({ one, key: random() }))
   return keyed.toSorted((a, b) => a.key - b.key).map(({ one }) => one)

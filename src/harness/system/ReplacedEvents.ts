@@ -1,7 +1,8 @@
 import type { PullEvents } from "../../nats/PullSession.ts"
 
 /**
- * Returns the events of a pull with some of them replaced. Events are methods of a class, and a spread would lose them.
+ * Returns the events of a pull, with some events replaced. The events are methods of a class, so a spread of the object
+ * would lose them.
  */
 export const replacedEvents = (real: PullEvents, replacements: Partial<PullEvents>): PullEvents => ({
   delivered: (delivery) => real.delivered(delivery),

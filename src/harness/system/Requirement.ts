@@ -2,9 +2,12 @@ import type { TestOptions } from "vitest"
 
 /** A tool that some tests need, and that a machine may lack. */
 export interface Requirement {
-  /** The words that follow the number of tests, like "in a browser". */
+  /** The words for the tests that follow their number, like "in a browser". */
   readonly tests: string
-  /** The thing that this machine lacks, like "no Chromium"; `undefined` if it lacks nothing. */
+  /**
+   * The thing that this machine lacks, like "no Chromium"; `undefined` if the machine has everything that the tests
+   * need.
+   */
   readonly missing: string | undefined
   /** How to install the missing thing, in whole sentences. */
   readonly remedy: string
@@ -12,14 +15,18 @@ export interface Requirement {
 
 declare module "vitest" {
   interface TaskMeta {
-    /** The reason why a test is skipped, for the lines at the end of a run. The line adds the number of tests. */
+    /**
+     * The reason why a test is skipped. The end of a test run has a line for each reason, with the number of skipped
+     * tests.
+     */
     skippedFor?: { readonly tests: string; readonly because: string }
   }
 }
 
 /**
- * Returns the options of a test or a group of tests that need something. If it is missing, they are skipped, and the
- * end of the run says how to install it. Use it as `describe("…", needs(browser), () => { … })`.
+ * Returns the options for a test, or a group of tests, that needs some tools. If a tool is missing, these tests are
+ * skipped, and the end of the test run says how to install the tool. Use `needs` as in `describe("…", needs(browser),
+ * () => { … })`.
  */
 export const needs = (...requirements: ReadonlyArray<Requirement>): TestOptions => {
   const unmet = requirements.find(({ missing }) => missing !== undefined)

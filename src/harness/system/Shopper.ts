@@ -1,20 +1,20 @@
 import type { Hono } from "hono"
 import { postBody, type Sold } from "./Sold.ts"
 
-/** Sends a request to an edge, by `app.request` or by `fetch` to a process. */
+/** A function that sends a request to an edge, by `app.request` or by `fetch` to a process. */
 export type Ask = (path: string, init?: RequestInit) => Promise<Response>
 
-/** Returns the way to ask an edge in this process. */
+/** Returns the function that sends requests to an edge in this process. */
 export const askApp = (app: Hono): Ask => {
   return async (path, init) => app.request(path, init)
 }
 
-/** Returns the way to ask an edge in another process. */
+/** Returns the function that sends requests to an edge in another process. */
 export const askAt = (port: number): Ask => {
   return (path, init) => fetch(`http://127.0.0.1:${port}${path}`, init)
 }
 
-/** Posts a purchase. Returns the answer. */
+/** Posts a purchase, and returns the answer of the edge. */
 export const post = async (ask: Ask, sale: Sold, headers: Record<string, string> = {}): Promise<Response> =>
   ask("/purchases", {
     method: "POST",
@@ -47,8 +47,8 @@ export const exactJson = (text: string): any => {
 }
 
 /**
- * Reads a path until the answer is 200, because a partition may have no owner for a moment. Throws an Error after
- * `tries` attempts.
+ * Reads a path again and again until the answer is 200, because a partition may have no owner for a moment. Throws an
+ * Error after `tries` attempts.
  */
 export const read = async (ask: Ask, path: string, tries = 6): Promise<ReturnType<typeof exactJson>> => {
   for (let attempt = 1; ; attempt += 1) {
@@ -82,11 +82,14 @@ export const readAccount = async (ask: Ask, userId: string, limit = 1000): Promi
   return { total: page.total, count: page.purchaseCount, entries: newestFirst.toReversed() }
 }
 
-/** Returns the content of a purchase as a text. Requests for the same purchase have the same text. */
+/** Returns the content of a purchase as a text. Two purchases with the same content have the same text. */
 export const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
   JSON.stringify([purchaseId, userId, productName, productType, valueCents, quantity])
 
-/** Returns the mistakes in an account. `sales` were sent to it, and `acknowledged` of them were answered as stored. */
+/**
+ * Returns the mistakes in an account. `sales` are the purchases that were sent, and `acknowledged` the purchases that
+ * were answered as stored.
+ */
 export const mistakesIn = (
   account: ReadAccount,
   sales: ReadonlyMap<string, Sold>,
@@ -114,7 +117,7 @@ export const mistakesIn = (
   return mistakes
 }
 
-/** Returns the mistakes in an account to which exactly these purchases were sent, all acknowledged. */
+/** Returns the mistakes in an account for which exactly these purchases were sent and acknowledged. */
 export const mistakesAfter = (account: ReadAccount, sales: ReadonlyArray<Sold>): ReadonlyArray<string> => {
   const byId = new Map(sales.map((sale) => [sale.purchaseId, sale]))
   return mistakesIn(account, byId, byId.keys())

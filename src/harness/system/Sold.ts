@@ -40,6 +40,6 @@ export const postBody = ({ valueCents, ...rest }: Sold): string => {
   return `${JSON.stringify(rest).slice(0, -1)},"value":${digits.slice(0, -2)}.${digits.slice(-2)}}`
 }
 
-/** Cuts an array into pieces of at most `size`. */
+/** Cuts an array into pieces of at most `size` members. */
 export const piecesOf = <A>(all: ReadonlyArray<A>, size: number): Array<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size))

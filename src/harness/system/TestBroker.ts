@@ -14,17 +14,17 @@ export const projectRoot = new URL("../../..", import.meta.url).pathname
 export const compileCache = join(projectRoot, "node_modules/.cache/node")
 
 /**
- * The ports for tests. They lie below the ephemeral ports, which an outgoing connection could take before a server
- * does.
+ * The ports for tests. All of these ports are below the ephemeral ports, because an outgoing connection could take an
+ * ephemeral port before a server does.
  */
 const freePorts = { from: 20_000, to: 32_000 }
-/** The most test runners at once. Each runner has its own part of the ports. */
+/** The most test runners at once. Each runner has its own part of the ports for tests. */
 const runnersMax = 16
 const runner = Number(process.env["VITEST_POOL_ID"] ?? 0) % runnersMax
 
 const portsTriedMax = 1_000
 /**
- * The ports that were returned lately, on which no server may listen yet. The list is shorter than the range of ports
+ * The ports that were given out lately, on which no server may listen yet. This list is shorter than the range of ports
  * of one runner.
  */
 const portsGiven: Array<number> = []
@@ -50,8 +50,8 @@ export const freePort = async (): Promise<number> => {
 }
 
 /**
- * Waits until a condition holds, and checks it again and again. After `withinMilliseconds` it throws an Error with the
- * name of the condition.
+ * Checks a condition again and again, and returns when the condition holds. Throws an Error with the name of the
+ * condition after `withinMilliseconds`.
  */
 export const until = async (
   what: string,
@@ -83,19 +83,22 @@ export const serverPath = (): string => {
 
 export interface TestBrokerOptions {
   /**
-   * The directory of the broker's data, which is kept at the end. Without a directory, the data are in a temporary
-   * directory.
+   * The directory of the broker's data, which stays when the broker ends. If `directory` is missing, the data are in a
+   * temporary directory.
    */
   readonly directory?: string
-  /** The path of the broker's configuration, instead of the project's nats.conf. The users come after it. */
+  /**
+   * The path of the broker's configuration, instead of the project's nats.conf. The configuration of the users is added
+   * to this configuration.
+   */
   readonly configuration?: string
-  /** `false` leaves out the users of the ledger, for a broker that asks nobody, or that has other users. */
+  /** `false` leaves out the users of the ledger, for a broker that asks for no credentials, or that has other users. */
   readonly hasUsers?: boolean
   /** Further arguments of the server. */
   readonly arguments?: ReadonlyArray<string>
 }
 
-/** A line of the broker's log about a client that wanted more than its role may. */
+/** Matches a line of the broker's log about a client that wanted more than its role may. */
 const violation = / Violation |authentication error/
 
 /**
@@ -108,7 +111,10 @@ export class TestBroker {
   readonly directory: string
   private readonly isTemporary: boolean
   private readonly options: TestBrokerOptions
-  /** The directory of the configuration and the log. They are apart from the data, whose disk a test may take away. */
+  /**
+   * The directory of the broker's configuration and log. This directory is apart from the data, because a test may take
+   * away the disk with the data.
+   */
   private readonly scratch = mkdtempSync(join(tmpdir(), "purchase-ledger-broker-"))
   private process: ChildProcess | undefined
   private violationsTaken = 0
@@ -121,7 +127,7 @@ export class TestBroker {
     this.options = options
   }
 
-  /** Returns a broker that has its ports and is not started. */
+  /** Makes a broker that has its ports, but is not started. */
   static async create(options: TestBrokerOptions = {}): Promise<TestBroker> {
     return new TestBroker(await freePort(), await freePort(), options)
   }
@@ -148,7 +154,7 @@ export class TestBroker {
     return pid
   }
 
-  /** Returns the answer of the broker's monitoring; `undefined` if the broker does not run. */
+  /** Returns the answer of the broker's monitoring page; `undefined` if the broker does not run. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
   monitoring(path: string): Promise<any> {
     return fetch(`http://127.0.0.1:${this.monitorPort}${path}`).then(
@@ -174,7 +180,7 @@ export class TestBroker {
     const included = `include ${JSON.stringify(relative(this.scratch, configuration))}\n`
     writeFileSync(path, included + (hasUsers ? testUsers() : ""))
     const log = openSync(this.logPath, "a")
-    // The monitoring answers any web page, so only tests open it.
+    // The monitoring port answers requests of any web page, so only brokers of tests open it.
     const monitoring = ["-m", String(this.monitorPort)]
     this.process = spawn(serverPath(), ["-c", path, ...monitoring, ...(this.options.arguments ?? [])], {
       stdio: ["ignore", log, log],
@@ -192,7 +198,10 @@ export class TestBroker {
     return existsSync(this.logPath) ? readFileSync(this.logPath, "utf8") : ""
   }
 
-  /** Returns the violations of permissions since the last call. A test that expects some takes them. */
+  /**
+   * Returns and forgets the violations of permissions since the last call. A test that expects violations calls this
+   * method.
+   */
   takeViolations(): ReadonlyArray<string> {
     const lines = this.log()
       .split("\n")
@@ -208,14 +217,14 @@ export class TestBroker {
     await until("the broker is healthy", isHealthy, withinMilliseconds)
   }
 
-  /** Sends a signal to the broker, and does not wait for the effect. */
+  /** Sends a signal to the broker, without waiting for the effect of the signal. */
   signal(signal: NodeJS.Signals): void {
     this.process?.kill(signal)
   }
 
   /**
-   * Stops all threads of the broker until it is woken. A signal alone is not enough, because threads may still run and
-   * answer after it.
+   * Stops all threads of the broker until it is woken. A signal alone is not enough, because threads of the broker may
+   * still run and answer after the signal.
    */
   async freeze(): Promise<void> {
     const { pid } = this
@@ -236,8 +245,8 @@ export class TestBroker {
   }
 
   /**
-   * Ends the broker, and removes its data if the directory is temporary. Fails if a client wanted more than its role may,
-   * unless a test has taken those violations.
+   * Ends the broker, and removes its data if the directory is temporary. Fails if a client wanted more than its role
+   * may, unless a test has taken these violations.
    */
   async stop(): Promise<void> {
     await this.kill("SIGKILL")

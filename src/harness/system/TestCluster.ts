@@ -54,8 +54,8 @@ export class TestCluster {
   }
 
   /**
-   * Returns the leader of a stream, or of the group `meta`, which decides on streams. Returns `undefined` while there
-   * is none.
+   * Returns the broker that leads a stream, or that leads the group `meta`, which decides on streams. Returns
+   * `undefined` while no broker leads.
    */
   async leaderOf(led: string): Promise<TestBroker | undefined> {
     for (const broker of this.brokers) {
@@ -68,7 +68,7 @@ export class TestCluster {
     return undefined
   }
 
-  /** Waits until all brokers run, have caught up, and know their leaders. */
+  /** Waits until all brokers run, have caught up, and know the leaders of all streams. */
   async untilWhole(): Promise<void> {
     await Promise.all(this.brokers.map((broker) => broker.untilHealthy(startWaitMilliseconds)))
     for (const led of ["meta", inputStream, journalStream] as const) {

@@ -20,7 +20,7 @@ import { callerLimitsOf, type Settings, settings as readSettings } from "../../S
 import { describedApp } from "./Description.ts"
 import { testKeyFile } from "./TestKeys.ts"
 
-/** Returns the settings of a test's processes, read from an environment. */
+/** Returns the settings for the processes of a test, read from an environment. */
 export const testSettings = (environment: Record<string, string>): Settings =>
   Effect.runSync(
     readSettings.parse(

@@ -5,7 +5,7 @@ import { isFrozen } from "./Freeze.ts"
 import { testKeyFile } from "./TestKeys.ts"
 import { compileCache, projectRoot, until } from "./TestBroker.ts"
 
-/** How a process ended. */
+/** The exit code or the signal with which a process ended. */
 export interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -14,7 +14,7 @@ export interface Ended {
 const outputMax = 200_000
 
 export interface TestProcessOptions {
-  /** Options of node before the program. */
+  /** The options of node, which come before the program in the command line. */
   readonly nodeArguments?: ReadonlyArray<string>
   /** The program to run instead of the product's own, for a process with a planted mistake. */
   readonly program?: string
@@ -23,7 +23,7 @@ export interface TestProcessOptions {
 /** A worker, an edge or a judge in a separate process, started as start.sh starts it. */
 export class TestProcess {
   private readonly child: ChildProcess
-  /** Resolves with the exit of the process when it ends. */
+  /** Resolves when the process ends, with the exit code or the signal. */
   readonly ended: Promise<Ended>
   private text = ""
 
@@ -57,12 +57,12 @@ export class TestProcess {
     return pid
   }
 
-  /** The end of the process's output. */
+  /** The last characters of the process's output. */
   get output(): string {
     return this.text
   }
 
-  /** Sends a message to a module that `nodeArguments` imported into it. Returns the reply. */
+  /** Sends a message to a module in the process that `nodeArguments` imported. Returns the module's reply. */
   async request(message: object): Promise<unknown> {
     const answered = once(this.child, "message").then(([answer]) => answer)
     this.child.send(message)
@@ -70,7 +70,7 @@ export class TestProcess {
     return Promise.race([answered, ended])
   }
 
-  /** Sends a signal to the process, and does not wait for the effect. */
+  /** Sends a signal to the process, without waiting for the effect of the signal. */
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal)
   }

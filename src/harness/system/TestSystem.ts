@@ -23,7 +23,7 @@ export const userIn = (partition: number, partitions: number, name: string): str
   return user
 }
 
-/** A broker, an edge and workers in the test's process. */
+/** A broker, with an edge and workers that run in the test's process. */
 export class TestSystem {
   readonly broker: TestBroker
   readonly settings: Settings
@@ -76,7 +76,7 @@ export class TestSystem {
   }
 
   /**
-   * Stores purchases of one partition directly in the input log, without the edge. Returns the sequences of their
+   * Stores purchases of one partition directly in the input log, without the edge. Returns the sequences of the stored
    * messages.
    */
   async publish(sales: ReadonlyArray<Sold>, size = 500): Promise<ReadonlyArray<number>> {

@@ -6,17 +6,17 @@ import { sold } from "./Sold.ts"
 const restMilliseconds = 50
 const retryMilliseconds = 50
 
-/** A request as its caller saw it. */
+/** One attempt at an operation, as its caller saw the request and the answer. */
 export interface Attempt {
   readonly startedAt: number
   readonly endedAt: number
-  /** The status of the answer; 0 if none came. */
+  /** The status of the answer; 0 if no answer came. */
   readonly status: number
 }
 
 export type Kind = "write" | "read"
 
-/** One operation of a caller, with all attempts at it. */
+/** One operation of a caller, with all attempts at the operation. */
 interface Operation {
   readonly kind: Kind
   readonly lane: number
@@ -34,7 +34,7 @@ export interface Felt {
 }
 
 /**
- * Callers that write and read all the time, one writer and one reader for every user. Each caller repeats a failed
+ * Runs callers that write and read all the time: one writer and one reader for every user. Each caller repeats a failed
  * operation until it succeeds.
  */
 export class Traffic {
@@ -45,7 +45,7 @@ export class Traffic {
   private readonly ended: Promise<unknown>
   readonly readProblems: Array<string> = []
 
-  /** `asks` are the edges over which the users are spread. */
+  /** Starts the callers. `asks` are the edges over which the users are spread. */
   constructor(users: ReadonlyArray<string>, asks: ReadonlyArray<Ask>) {
     this.users = users
     this.ended = Promise.all(

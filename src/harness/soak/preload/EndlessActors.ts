@@ -10,8 +10,8 @@ const bytesPerDouble = 8
 const doublesOfEach = Math.ceil(bytesOfEach(processAllowances.heapBytes) / bytesPerDouble)
 
 /**
- * Memory that is added to each account, because an actor alone is too small for a leak of known size. It lives as long
- * as the account.
+ * The memory that is added to each account, because an actor alone is too small for a leak of known size. The added
+ * memory lives as long as the account.
  */
 const burdens = new WeakMap<Account, ReadonlyArray<number>>()
 const burden = (account: Account): void =>

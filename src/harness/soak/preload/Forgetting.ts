@@ -1,14 +1,14 @@
 /**
  * The number of things that each planted leak of a process forgets to release. A leak begins with the load between the
- * two snapshots, and ends after {@link thingsForgotten} things. So its size does not depend on the speed of the
- * machine.
+ * two snapshots, and ends after {@link thingsForgotten} things. So the size of a leak does not depend on the speed of
+ * the machine.
  */
 export const thingsForgotten = 500
 
 /**
  * The size of a planted leak, as a multiple of the growth that Allowances.ts allows. A healthy run changes a figure by
- * less than the allowed growth. So if the figure also falls by that much for another reason, it still grows by three
- * times the allowed growth. Then the leak is found.
+ * less than the allowed growth. If the figure also falls by the allowed growth for another reason, a leak still makes
+ * the figure grow by three times the allowed growth. So the soak finds the leak.
  */
 const allowancesLeaked = 4
 
@@ -24,7 +24,7 @@ const counts = new Map<string, number>()
 
 export const beginForgetting = (): void => void (isBegun = true)
 
-/** Declares a leak. Returns a function that returns whether one more thing is to be forgotten now. */
+/** Declares a planted leak. Returns a function that returns whether the leak has to forget one more thing now. */
 export const plantLeak = (name: string): (() => boolean) => {
   counts.set(name, 0)
   return () => {
@@ -35,5 +35,8 @@ export const plantLeak = (name: string): (() => boolean) => {
   }
 }
 
-/** Returns whether each leak of this process is complete. The result is `true` for a process without leaks. */
+/**
+ * Returns whether each planted leak of this process has forgotten {@link thingsForgotten} things. The result is `true`
+ * for a process without leaks.
+ */
 export const isAllForgotten = (): boolean => [...counts.values()].every((count) => count === thingsForgotten)

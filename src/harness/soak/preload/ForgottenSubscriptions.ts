@@ -8,9 +8,12 @@ import { bytesOfEach, plantLeak } from "./Forgetting.ts"
 const real = QueryTransport.layer
 const isForgotten = plantLeak("ForgottenSubscriptions")
 
-/** The broker keeps the subject of each subscription. A line of its protocol has at most 4,096 bytes. */
+/**
+ * The length of the subjects of forgotten subscriptions, in bytes. The broker keeps the subject of each subscription in
+ * memory, and takes lines of at most 4,096 bytes.
+ */
 const subjectBytes = 3_500
-/** An edge may subscribe only to its notices and its inbox. */
+/** The subject is below the inbox of the edge, because an edge may subscribe to few other subjects. */
 const subject = `${inboxPrefixOf("edge")}.forgotten.${"x".repeat(subjectBytes)}`
 const subscriptionsOfEach = Math.ceil(bytesOfEach(brokerAllowances.heapBytes) / subjectBytes)
 

@@ -5,8 +5,8 @@ import { beginForgetting, isAllForgotten } from "./Forgetting.ts"
 /** The memory and handles that a process holds. */
 export interface ProcessFigures {
   /**
-   * Resident memory outside of V8's heap. `heapBytes` counts the objects in the heap. V8 may keep or release free pages
-   * of the heap, depending on the last load.
+   * The resident memory outside of V8's heap, whose objects `heapBytes` counts. The whole resident memory would also
+   * depend on the last load, because V8 may keep or release free pages of its heap.
    */
   readonly residentBytes: number
   /** The memory of JavaScript's objects after a garbage collection. */
@@ -16,23 +16,27 @@ export interface ProcessFigures {
   readonly descriptors: number
   readonly sockets: number
   readonly timers: number
-  /** The number of other handles that keep the process alive. */
+  /** The number of handles that keep the process alive, without its sockets and timers. */
   readonly otherHandles: number
 }
 
-/** Asks for the figures, tells the planted leaks to begin, or asks whether they are complete. */
+/**
+ * A message to a process that asks for its figures, tells its planted leaks to begin, or asks whether its planted leaks
+ * are complete.
+ */
 export interface Inquiry {
   readonly kind: "figures" | "forget" | "isAllForgotten"
 }
 
 export interface LeakState {
-  /** Whether each planted leak has forgotten all of its things. */
+  /** Whether each planted leak of the process has forgotten as many things as `thingsForgotten` says. */
   readonly isAllForgotten: boolean
 }
 
 const figures = (): ProcessFigures => {
   if (globalThis.gc === undefined) throw new Error("this needs --expose-gc")
-  // The first collection runs finalizers that release further objects. The second collection removes these objects.
+  // The first garbage collection runs finalizers that release further objects. The second garbage collection removes
+  // these objects.
   globalThis.gc()
   globalThis.gc()
   const { rss, heapUsed, external } = process.memoryUsage()
@@ -56,6 +60,6 @@ const answer = ({ kind }: Inquiry): ProcessFigures | LeakState => {
   return { isAllForgotten: isAllForgotten() }
 }
 
-// This module is imported before the program of a worker or an edge, which knows nothing of it.
+// This module is imported before the program of a worker or an edge. The program does not know this module.
 process.on("message", (inquiry: Inquiry) => process.send?.(answer(inquiry)))
 process.channel?.unref()

@@ -7,7 +7,7 @@ const real = QueryTransport.layer
 const keptBytes = bytesOfEach(processAllowances.externalBytes)
 const isForgotten = plantLeak("KeptBuffers")
 
-/** A planted leak: questions of an edge leave buffers behind. The heap of JavaScript hardly shows them. */
+/** A planted leak: questions of an edge leave buffers behind. The heap of JavaScript hardly shows these buffers. */
 const leaking = Layer.effect(
   QueryTransport,
   Effect.gen(function* () {

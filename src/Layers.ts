@@ -64,6 +64,7 @@ import { WorkerBucket } from "./nats/WorkerBucket.ts"
 import { NoticeInbox } from "./intake/NoticeInbox.ts"
 import { NoticeSender } from "./partition/NoticeSender.ts"
 import { QueryClient } from "./asking/QueryClient.ts"
+import { tracesLayer } from "./runtime/TraceExport.ts"
 import type { Settings } from "./Settings.ts"
 import { deliverAssigned } from "./webhook/DeliveryDuty.ts"
 import { openTargetRules, TargetRules } from "./webhook/Target.ts"
@@ -95,7 +96,11 @@ export const brokerLayer = (settings: Settings, role: BrokerRole, name = `${role
     SendTransport.layer,
     WebhookFeed.layer.pipe(Layer.provideMerge(WebhookStore.layer)),
     WorkerBucket.layer
-  ).pipe(Layer.provideMerge(Topology.layer), Layer.provideMerge(connectionLayer(settings, role, name)))
+  ).pipe(
+    Layer.provideMerge(Topology.layer),
+    Layer.provideMerge(connectionLayer(settings, role, name)),
+    Layer.provideMerge(tracesLayer(settings, role))
+  )
 
 /** Creates the streams that are missing, in the role `admin`. */
 export const setUp = (settings: Settings) =>

@@ -160,6 +160,20 @@ export const settings = Config.all({
   workerHeartbeat: duration("WORKER_HEARTBEAT", "1 second"),
   workerLease: duration("WORKER_LEASE", "3 seconds"),
   judgeNice: wholeNumber("JUDGE_NICE", 10, 0, 19),
+  tracesUrl: Config.schema(
+    Schema.String.check(
+      Schema.makeFilter((url: string) =>
+        url === "" || /^https?:$/.test(URL.parse(url)?.protocol ?? "")
+          ? undefined
+          : "Expected a URL like http://127.0.0.1:4318/v1/traces"
+      )
+    ),
+    "TRACES_URL"
+  ).pipe(Config.withDefault("")),
+  tracesShare: Config.schema(
+    Schema.NumberFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
+    "TRACES_SHARE"
+  ).pipe(Config.withDefault(0.01)),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   /**
    * Only for tests: the name of a step, and how often the worker reaches the step before it kills or freezes itself.

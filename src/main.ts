@@ -13,6 +13,7 @@ import { PartitionWorker } from "./partition/PartitionWorker.ts"
 import { Judge } from "./judge/Judge.ts"
 import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer, setUp } from "./Layers.ts"
 import { callerLimitsOf, readEnvironment, refuseOpenEdge, type Settings } from "./Settings.ts"
+import { TraceSource } from "./runtime/Traces.ts"
 import { SharedScheduler } from "./runtime/SharedScheduler.ts"
 
 const roles = ["edge", "worker", "judge", "all", "setup"] as const
@@ -121,7 +122,8 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
     compatibleRoutes,
     access,
     callerLimits,
-    wrongTokensMax: settings.limitWrongTokens
+    wrongTokensMax: settings.limitWrongTokens,
+    traces: Context.get(services, TraceSource)
   })
   const scope = Effect.runSync(Scope.make())
   const { certificate, key } = settings.edgeCertificate

@@ -7,6 +7,8 @@ import { type Expected, NoticeInbox, type NoticeListener } from "./NoticeInbox.t
 import { appendUntilKnown } from "./appendUntilKnown.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
 import { type Fork, forkInScope } from "../runtime/ForkInScope.ts"
+import { type Traces, TraceSource } from "../runtime/Traces.ts"
+import { messageSpans } from "./MessageSpans.ts"
 import type { PublishCall } from "./PublishCall.ts"
 import type { PublishGroup, PublishLane, WaitingPurchase } from "./PublishLane.ts"
 import { PublishPacer } from "./PublishPacer.ts"
@@ -20,6 +22,7 @@ interface SenderServices {
   readonly inbox: (typeof NoticeInbox)["Service"]
   readonly messageBytesMax: number
   readonly clock: Clock.Clock
+  readonly traces: Traces | undefined
   /** Runs an effect in its own fiber, until the edge ends. */
   readonly fork: Fork
 }
@@ -55,6 +58,7 @@ export class GroupSender {
       inbox: yield* NoticeInbox,
       messageBytesMax: (yield* Topology).messageBytesMax,
       clock: yield* Clock.Clock,
+      traces: yield* TraceSource,
       fork: yield* forkInScope()
     }
     return new GroupSender(services, waiting)
@@ -77,17 +81,20 @@ export class GroupSender {
   }
 
   private send(lane: PublishLane): void {
-    const { input, messageBytesMax, clock, fork } = this.services
+    const { input, messageBytesMax, clock, fork, traces } = this.services
     lane.isPublishing = true
     const started = clock.currentTimeMillisUnsafe()
     const group = lane.takeGroup(messageBytesMax)
     const expected = this.expectNotices(group.members)
-    const append = input.append(group.subject, group.messageId, group.payload, expected?.address)
+    const spans = traces && messageSpans(traces, group)
+    const { subject, messageId, payload } = group
+    const append = input.append(subject, messageId, payload, expected?.address, spans?.traceparents)
     // The purchases behind this message would each wait for the same unavailable broker, so they fail now.
     const appending = appendUntilKnown(append, (failure) => this.waiting.failLane(lane, failure))
     fork(
       Effect.map(Effect.exit(appending), (exit) => {
         this.settle(lane, group, expected, exit)
+        spans?.end(failureOf(exit)?.message)
         const milliseconds = clock.currentTimeMillisUnsafe() - started
         this.pacer.answeredAfter(milliseconds)
         groupPublished(group.members.length, outcomeOf(exit), milliseconds)

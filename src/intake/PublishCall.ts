@@ -1,5 +1,6 @@
 import type { EntryRequest } from "../account/Entry.ts"
 import type { PublishResult } from "./PublishResult.ts"
+import type { TraceContext } from "../runtime/Traces.ts"
 
 /**
  * Purchases and reversals that a caller gave together, with their results so far. Calls `done` when every one has its
@@ -9,6 +10,8 @@ export class PublishCall {
   readonly purchases: ReadonlyArray<EntryRequest>
   /** Whether the broker has to store each purchase, even if it has stored the same purchase before. */
   readonly storeEveryCopy: boolean
+  /** The span of the request; `undefined` if the request is not traced. */
+  readonly span: TraceContext | undefined
   private readonly done: (results: ReadonlyArray<PublishResult>) => void
   private readonly results: Array<PublishResult> = []
   private open: number
@@ -16,11 +19,13 @@ export class PublishCall {
   constructor(
     purchases: ReadonlyArray<EntryRequest>,
     storeEveryCopy: boolean,
-    done: (results: ReadonlyArray<PublishResult>) => void
+    done: (results: ReadonlyArray<PublishResult>) => void,
+    span?: TraceContext
   ) {
     this.purchases = purchases
     this.storeEveryCopy = storeEveryCopy
     this.done = done
+    this.span = span
     this.open = purchases.length
   }
 

@@ -4,6 +4,7 @@ import type { EntryRequest } from "../account/Entry.ts"
 import type { Cents } from "../account/Money.ts"
 import type { Purchase } from "../account/Purchase.ts"
 import { Topology } from "../nats/Topology.ts"
+import { RequestSpan, type TraceContext, TraceSource } from "../runtime/Traces.ts"
 import { GroupSender } from "./GroupSender.ts"
 import { PublishCall } from "./PublishCall.ts"
 import {
@@ -39,7 +40,8 @@ interface StoredOnly {
 const publishForNotice = (
   waiting: WaitingPurchases,
   sender: GroupSender,
-  purchase: Purchase
+  purchase: Purchase,
+  span: TraceContext | undefined
 ): Effect.Effect<AppliedByNotice | StoredOnly, PublishFailure> =>
   Effect.callback((resume) => {
     if (waiting.count >= purchasesWaitingMax) return resume(Effect.fail(new EdgeOverloaded()))
@@ -47,13 +49,18 @@ const publishForNotice = (
     const missed = () => {
       if (published !== undefined) resume(Effect.succeed({ kind: "stored", published }))
     }
-    const call = new PublishCall([purchase], false, ([result]) => {
-      if (result === undefined) return
-      if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
-      published = result.value
-      // The broker dropped this message. The notice goes to the sender of the first message with this id.
-      if (published.duplicate) missed()
-    })
+    const call = new PublishCall(
+      [purchase],
+      false,
+      ([result]) => {
+        if (result === undefined) return
+        if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
+        published = result.value
+        // The broker dropped this message. The notice goes to the sender of the first message with this id.
+        if (published.duplicate) missed()
+      },
+      span
+    )
     sender.sendCall(call, { applied: (totalAfter) => resume(Effect.succeed({ kind: "applied", totalAfter })), missed })
   })
 
@@ -94,37 +101,49 @@ export class PurchasePublisher extends Context.Service<
       const sender = yield* GroupSender.make(waiting)
       yield* Effect.addFinalizer(() => Effect.sync(() => waiting.failAll(stopping)))
 
+      /** Runs work with the span of its request. Without traces no effect is asked for a span. */
+      const spanned: <A, E, R>(
+        work: (span: TraceContext | undefined) => Effect.Effect<A, E, R>
+      ) => Effect.Effect<A, E, R> =
+        (yield* TraceSource) === undefined ? (work) => work(undefined) : (work) => Effect.flatMap(RequestSpan, work)
+
       const publishAndWait = <A, E, R>(
         purchase: Purchase,
         otherwise: (published: Published) => Effect.Effect<A, E, R>
       ) =>
         Effect.flatMap(
-          publishForNotice(waiting, sender, purchase),
+          spanned((span) => publishForNotice(waiting, sender, purchase, span)),
           (outcome): Effect.Effect<AppliedByNotice | A, E, R> =>
             outcome.kind === "applied" ? Effect.succeed(outcome) : otherwise(outcome.published)
         )
 
       return PurchasePublisher.of({
         publish: (purchases, options) =>
-          Effect.callback((resume) => {
-            if (waiting.count + purchases.length > purchasesWaitingMax) {
-              return resume(Effect.succeed(purchases.map(() => Exit.fail(new EdgeOverloaded()))))
-            }
-            const done = (results: ReadonlyArray<PublishResult>) => resume(Effect.succeed(results))
-            sender.sendCall(new PublishCall(purchases, options?.storeEveryCopy === true, done))
-          }),
+          spanned((span) =>
+            Effect.callback((resume) => {
+              if (waiting.count + purchases.length > purchasesWaitingMax) {
+                return resume(Effect.succeed(purchases.map(() => Exit.fail(new EdgeOverloaded()))))
+              }
+              const done = (results: ReadonlyArray<PublishResult>) => resume(Effect.succeed(results))
+              sender.sendCall(new PublishCall(purchases, options?.storeEveryCopy === true, done, span))
+            })
+          ),
         publishAndWait,
         submit: (purchases) =>
-          Effect.callback((resume) => {
-            if (purchases.length === 0) return resume(Effect.succeed({ results: Effect.succeed([]) }))
-            const settled = Deferred.makeUnsafe<ReadonlyArray<PublishResult>>()
-            const withdraw = waiting.submit({
-              call: new PublishCall(purchases, false, (results) => Deferred.doneUnsafe(settled, Exit.succeed(results))),
-              admitted: () => resume(Effect.succeed({ results: Deferred.await(settled) }))
+          spanned((span) =>
+            Effect.callback((resume) => {
+              if (purchases.length === 0) return resume(Effect.succeed({ results: Effect.succeed([]) }))
+              const settled = Deferred.makeUnsafe<ReadonlyArray<PublishResult>>()
+              const done = (results: ReadonlyArray<PublishResult>) =>
+                Deferred.doneUnsafe(settled, Exit.succeed(results))
+              const withdraw = waiting.submit({
+                call: new PublishCall(purchases, false, done, span),
+                admitted: () => resume(Effect.succeed({ results: Deferred.await(settled) }))
+              })
+              sender.sendSubmitted()
+              return Effect.sync(withdraw)
             })
-            sender.sendSubmitted()
-            return Effect.sync(withdraw)
-          }),
+          ),
         waiting: () => waiting.count
       })
     })

@@ -1,12 +1,12 @@
 import type { Msg } from "nats"
-import { noticeHeader, userTokenOfInput } from "../protocol/Subject.ts"
+import { noticeHeader, traceHeader, tracesOfMessageMax, userTokenOfInput } from "../protocol/Subject.ts"
 import { type AckSubject, isAckSubject, readAckSubject } from "./client/AckSubject.ts"
 
 /**
  * The most bytes of the headers of a message. The computed size of a delivery must never be below the size that the
  * broker counts.
  */
-const headerBytesMax = 512
+const headerBytesMax = 512 + tracesOfMessageMax * 80
 
 /** One delivery of a message of the input log. */
 export interface Delivery extends AckSubject {
@@ -17,6 +17,8 @@ export interface Delivery extends AckSubject {
   readonly bytes: number
   /** The address to which the sender of the message wants the notices; `undefined` if the sender wants no notices. */
   readonly noticeTo: string | undefined
+  /** The traces of the requests that sent the message; `undefined` if it has none. */
+  readonly traceparents: ReadonlyArray<string> | undefined
   /** The subject on which to acknowledge the delivery. */
   readonly acknowledgeSubject: string
 }
@@ -37,6 +39,7 @@ export const deliveryOf = (message: Msg): Delivery => {
     userToken: userTokenOfInput(subject),
     bytes: message.data.length + subject.length + acknowledgeSubject.length + headerBytesMax,
     noticeTo: message.headers?.get(noticeHeader) || undefined,
+    traceparents: message.headers?.has(traceHeader) === true ? message.headers.values(traceHeader) : undefined,
     acknowledgeSubject
   }
 }

@@ -1,7 +1,7 @@
 import { Context, Duration, Effect, Exit, Layer } from "effect"
 import type { MsgHdrs } from "nats"
 import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
-import { inputStream, noticeHeader, partitionFilter } from "../protocol/Subject.ts"
+import { inputStream, noticeHeader, partitionFilter, traceHeader } from "../protocol/Subject.ts"
 import { writtenHeaders } from "./client/WrittenHeaders.ts"
 import { type BrokerConnection, Connection, noMajority } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
@@ -43,8 +43,15 @@ interface InputInfo {
   readonly cluster?: { readonly leader?: string }
 }
 
-const headersOf = (messageId: string, noticeTo: string | undefined): MsgHdrs =>
-  writtenHeaders(`Nats-Msg-Id: ${messageId}\r\n${noticeTo === undefined ? "" : `${noticeHeader}: ${noticeTo}\r\n`}`)
+const headersOf = (
+  messageId: string,
+  noticeTo: string | undefined,
+  traceparents: ReadonlyArray<string> = []
+): MsgHdrs =>
+  writtenHeaders(
+    `Nats-Msg-Id: ${messageId}\r\n${noticeTo === undefined ? "" : `${noticeHeader}: ${noticeTo}\r\n`}` +
+      traceparents.map((traceparent) => `${traceHeader}: ${traceparent}\r\n`).join("")
+  )
 
 interface InputQuery {
   readonly seq?: number
@@ -79,13 +86,15 @@ export class InputLog extends Context.Service<
   {
     /**
      * Stores one message. The same message may be sent again with the same id, for as long as the duplicate window
-     * lasts. `noticeTo` is the address to which the sender wants notices of the purchases.
+     * lasts. `noticeTo` is the address to which the sender wants notices of the purchases. `traceparents` are the
+     * traces of its requests.
      */
     readonly append: (
       subject: string,
       messageId: string,
       payload: string,
-      noticeTo?: string
+      noticeTo?: string,
+      traceparents?: ReadonlyArray<string>
     ) => Effect.Effect<Stored, BrokerFailure>
     /**
      * Returns for how many milliseconds every message has failed; 0 if the newest message was stored, or if no message
@@ -144,12 +153,12 @@ export class InputLog extends Context.Service<
       )
 
       return InputLog.of({
-        append: (subject, messageId, payload, noticeTo) =>
+        append: (subject, messageId, payload, noticeTo, traceparents) =>
           storeMessage(connection, {
             operation: storing,
             subject,
             payload,
-            headers: headersOf(messageId, noticeTo),
+            headers: headersOf(messageId, noticeTo, traceparents),
             timeoutMilliseconds: appendTimeoutMilliseconds
           }).pipe(
             unlessHopeless,

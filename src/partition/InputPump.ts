@@ -3,6 +3,8 @@ import type { Delivery, ReadDelivery } from "../nats/Delivery.ts"
 import { PartitionConsumer } from "../nats/PartitionConsumer.ts"
 import type { Pull, PullEvents } from "../nats/PullSession.ts"
 import { type Fork, forkInScope } from "../runtime/ForkInScope.ts"
+import { TraceSource } from "../runtime/Traces.ts"
+import { ApplySpans } from "./ApplySpans.ts"
 import type { EpochState } from "./EpochState.ts"
 import { HeldInput } from "./HeldInput.ts"
 import { InputBudget } from "./InputBudget.ts"
@@ -30,6 +32,7 @@ export class InputPump implements PullEvents {
    * number.
    */
   private readonly received: Queue.Queue<Delivery>
+  private readonly spans: ApplySpans | undefined
   private pull: Pull | undefined
   private lastDelivery = 0
   private lastSequence: number
@@ -47,8 +50,10 @@ export class InputPump implements PullEvents {
     { state, position }: PumpedEpoch,
     budget: InputBudget["Service"],
     received: Queue.Queue<Delivery>,
-    fork: Fork
+    fork: Fork,
+    spans: ApplySpans | undefined
   ) {
+    this.spans = spans
     this.state = state
     this.budget = budget
     this.received = received
@@ -91,6 +96,7 @@ export class InputPump implements PullEvents {
   committed(deliveries: ReadonlyArray<ReadDelivery>): void {
     for (const delivery of deliveries) {
       this.committedThrough = delivery.sequence
+      this.spans?.committed(delivery.sequence)
       this.pull?.acknowledge(delivery)
       this.held.release(delivery.bytes)
     }
@@ -117,6 +123,7 @@ export class InputPump implements PullEvents {
     }
     this.lastSequence = delivery.sequence
     this.held.take(delivery.bytes)
+    this.spans?.delivered(delivery)
     Queue.offerUnsafe(this.received, delivery)
     this.endOversized()
   }
@@ -169,7 +176,9 @@ export const openInputPump = (
     const consumers = yield* PartitionConsumer
     const fork = yield* forkInScope()
     const received = yield* Queue.unbounded<Delivery>()
-    const pump = new InputPump(epoch, budget, received, fork)
+    const traces = yield* TraceSource
+    const spans = traces && new ApplySpans(traces, epoch.partition)
+    const pump = new InputPump(epoch, budget, received, fork, spans)
     const begin = Effect.map(consumers.pull(epoch.partition, epoch.epoch, pump), (pull) => pump.begin(pull))
     return { pump, begin }
   })

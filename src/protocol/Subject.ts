@@ -81,6 +81,13 @@ export const rejectedKey = (inputSequence: number, index: number): string => `re
 
 /** The header of an input message with the notice address of its sender. */
 export const noticeHeader = "Notice-To"
+/**
+ * The header of an input message with the traces of its requests, by W3C Trace Context. It comes once for each traced
+ * request.
+ */
+export const traceHeader = "traceparent"
+/** The most traces that a message carries. Further requests of the message are traced at the edge only. */
+export const tracesOfMessageMax = 4
 /** The prefix of the subject on which an edge gets notices. The name of the edge follows. */
 export const noticePrefix = "notice."
 

@@ -3,6 +3,7 @@ import type { Context as HttpContext } from "hono"
 import { type AnswerSpecs, type Reply, replyResponse } from "../contract/AnswerSpec.ts"
 import { type EdgeRuntime, type EdgeServices, respond } from "../runtime/EdgeRuntime.ts"
 import { callerOf, mayUse, unknownUser } from "../access/Caller.ts"
+import { traced } from "./traced.ts"
 import { paid } from "../limits/limited.ts"
 import type { EdgeFailure } from "../contract/FailureProblem.ts"
 import type { Field, FieldProblem } from "../contract/Field.ts"
@@ -247,12 +248,11 @@ export const route = <
             (body) => handle({ ...values, body } as Request, edge, http) as typeof answered
           )
         )
-    return respond(
-      edge,
-      http,
-      Effect.map(answered, (answer) => (isResponse(answer) ? answer : replyResponse(answer, declared.answers))),
-      isLong ? { signal: http.req.raw.signal } : undefined
+    const response = Effect.map(answered, (answer) =>
+      isResponse(answer) ? answer : replyResponse(answer, declared.answers)
     )
+    const options = isLong ? { signal: http.req.raw.signal } : undefined
+    return traced(edge, http, declared, response, (work) => respond(edge, http, work, options))
   }
 
   return {

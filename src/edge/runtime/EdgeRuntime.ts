@@ -15,6 +15,7 @@ import type { QueryClient } from "../../asking/QueryClient.ts"
 import type { Access } from "../access/Access.ts"
 import { alertEvents, EventBytes, purchaseEvents } from "./EventBytes.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
+import type { Traces } from "../../runtime/Traces.ts"
 import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
 import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "../contract/Problem.ts"
 import { CallerLimits, limitsDefault, type LimitSettings } from "../limits/CallerLimits.ts"
@@ -69,6 +70,8 @@ export interface EdgeProcess extends Located {
   readonly callerLimits?: LimitSettings
   /** The most wrong tokens of an address in a minute. */
   readonly wrongTokensMax?: number
+  /** The traces of this process. Without this member no request is traced. */
+  readonly traces?: Traces | undefined
 }
 
 /** The process, with the parts that all requests of an edge share. Each route gets this runtime. */

@@ -75,9 +75,9 @@ const inputLog = (exchange: Exchange, link: Link) => {
   const { broker } = exchange
   return InputLog.of({
     failingFor: () => 0,
-    append: (...message) =>
+    append: (subject, messageId, payload, noticeTo) =>
       Effect.flatMap(
-        link.ask("append", () => exchange.append(...message)),
+        link.ask("append", () => exchange.append(subject, messageId, payload, noticeTo)),
         (stored): Effect.Effect<{ readonly sequence: number; readonly duplicate: boolean }, BrokerFailure> => {
           if (stored === undefined) {
             const reason = "nobody serves this subject"
@@ -163,6 +163,7 @@ class SimulatedPull implements Pull {
         storedAt,
         noticeTo,
         bytes: payload.length + 600,
+        traceparents: undefined,
         acknowledgeSubject: `${partition}.${epoch}.${sequence}`
       })
     }

@@ -16,6 +16,7 @@ import { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import { PartitionWorker } from "../../partition/PartitionWorker.ts"
 import { Judge } from "../../judge/Judge.ts"
 import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer, setUp } from "../../Layers.ts"
+import { TraceSource } from "../../runtime/Traces.ts"
 import { callerLimitsOf, type Settings, settings as readSettings } from "../../Settings.ts"
 import { describedApp } from "./Description.ts"
 import { testKeyFile } from "./TestKeys.ts"
@@ -137,7 +138,8 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
       compatibleRoutes: settings.compatibleRoutes,
       access,
       callerLimits: callerLimitsOf(settings),
-      wrongTokensMax: settings.limitWrongTokens
+      wrongTokensMax: settings.limitWrongTokens,
+      traces: Context.get(services, TraceSource)
     })
   )
   const drain = () => {

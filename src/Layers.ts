@@ -25,6 +25,7 @@ import { crashPointLayer } from "./ledger/CrashPoint.ts"
 import { Heads } from "./ledger/Heads.ts"
 import { HeadWriting } from "./ledger/HeadWriting.ts"
 import { History } from "./ledger/History.ts"
+import { HistorySearch } from "./ledger/HistorySearch.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { ConnectionState } from "./nats/client/ConnectionState.ts"
 import { WorkCounters } from "./metrics/WorkCounters.ts"
@@ -169,6 +170,7 @@ const janitorLayer = (settings: Settings) =>
 /** The services of an epoch below its actors. They need the services of {@link brokerLayer}. */
 export const epochLayer = Layer.mergeAll(
   History.layer,
+  HistorySearch.layer,
   InputBudget.layer,
   OpenPurchases.layer,
   NoticeSender.layer,

@@ -8,6 +8,7 @@ import { alerts } from "./alerts.ts"
 import { audit } from "./audit.ts"
 import { feedCommand } from "./FeedCommand.ts"
 import { generate } from "./generate.ts"
+import { filterOf, historyFlags } from "./HistoryFlags.ts"
 import { Interrupted } from "./Interruption.ts"
 import { listed, listFlags, printList } from "./Listing.ts"
 import { entryId, entryLine, plain, receiptText, shellWord, timeText } from "./Output.ts"
@@ -58,14 +59,23 @@ const entryColumns: ReadonlyArray<Column<HistoryEntry>> = [
   { name: "purchase", cell: entryId }
 ]
 
-const history = Command.make("history", { user, ...listFlags }, (given) =>
+const history = Command.make("history", { user, ...historyFlags, ...listFlags }, (given) =>
   asking(async (asked) => {
-    const entries = listed(asked.client.history(given.user, { signal: asked.signal }), given)
-    await printList(asked, entries, { line: entryLine, columns: entryColumns, empty: neverSeen(given.user) })
+    const filter = filterOf(given)
+    const isWhole = Object.keys(filter).length === 0
+    const entries = listed(asked.client.history(given.user, { ...filter, signal: asked.signal }), given)
+    const empty = isWhole ? neverSeen(given.user) : `No purchase of ${plain(given.user)} fits.`
+    await printList(asked, entries, { line: entryLine, columns: entryColumns, empty })
   })
 ).pipe(
-  Command.withDescription("The purchases and reversals of a user, newest first"),
-  Command.withExamples([{ command: "purchases history ann --limit 5", description: "The newest five" }])
+  Command.withDescription("The purchases and reversals of a user, newest first, all or those that fit the flags"),
+  Command.withExamples([
+    { command: "purchases history ann --limit 5", description: "The newest five" },
+    {
+      command: "purchases history ann --from 2026-11-01T00:00:00Z --type Office --all",
+      description: "All office purchases since 1 November"
+    }
+  ])
 )
 
 const receipt = Command.make("receipt", { user, purchase }, (given) =>

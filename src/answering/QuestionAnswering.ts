@@ -7,6 +7,7 @@ import { type Consistency, type Question, Questions, Replies, type Reply } from 
 import { encodeToken } from "../protocol/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
+import { HistorySearch } from "../ledger/HistorySearch.ts"
 import { type ApplyingRevisions, TotalsBefore } from "../ledger/TotalsBefore.ts"
 import { type EpochReads, lookCommitted, lookStrong } from "./EpochReads.ts"
 
@@ -18,6 +19,8 @@ interface Snapshot {
   readonly total: bigint
   readonly count: number
   readonly reversals: number
+  /** When the broker stored the newest applied purchase, in milliseconds since 1970; 0 before the first. */
+  readonly storedThrough: number
   readonly revision: number
   /** The applied purchase that the question names; `undefined` if the account has no such purchase. */
   readonly seen: AppliedId | undefined
@@ -39,6 +42,7 @@ const snapshotFor =
     total: account.total,
     count: account.count,
     reversals: account.reversals,
+    storedThrough: account.storedThrough,
     revision: account.revisionSequence,
     seen: seenBy(question, account),
     applying: { sequences: account.applying, count: account.applying.length },
@@ -62,9 +66,9 @@ const unreadable: Reply = { kind: "refused", reason: "unreadable" }
  * Returns the reply of a read of one account. If its records cannot be read, the account is refused, and the other
  * questions of the request are answered.
  */
-const unlessUnreadable = (
-  reading: Effect.Effect<Reply, BrokerFailure | LedgerInconsistent>
-): Effect.Effect<Reply, BrokerFailure> =>
+const unlessUnreadable = <R>(
+  reading: Effect.Effect<Reply, BrokerFailure | LedgerInconsistent, R>
+): Effect.Effect<Reply, BrokerFailure, R> =>
   Effect.catchTag(reading, "LedgerInconsistent", ({ problem }) =>
     Effect.as(Effect.logError("an account cannot be read").pipe(Effect.annotateLogs({ problem })), unreadable)
   )
@@ -72,13 +76,15 @@ const unlessUnreadable = (
 const decodeQuestions = Schema.decodeUnknownExit(Questions)
 const encodeReplies = Schema.encodeSync(Replies)
 
+/** The services with which replies are read from the journal. */
+export type JournalReads = History | HistorySearch | TotalsBefore
+
 /** Returns the reply to a question for which the snapshot is not enough. Reads the rest from the journal. */
 const readOn = Effect.fnUntraced(function* (
-  history: (typeof History)["Service"],
-  totalsBefore: (typeof TotalsBefore)["Service"],
   question: Exclude<Question, { readonly kind: "total" }>,
   snapshot: Snapshot
-): Effect.fn.Return<Reply, BrokerFailure | LedgerInconsistent> {
+): Effect.fn.Return<Reply, BrokerFailure | LedgerInconsistent, JournalReads> {
+  const history = yield* History
   const { total, count, reversals, revision, seen, applying } = snapshot
   const userToken = encodeToken(question.userId)
   switch (question.kind) {
@@ -88,6 +94,13 @@ const readOn = Effect.fnUntraced(function* (
       const place = question.place ?? { revision, taken: 0 }
       const page = yield* history.page(userToken, place, question.limit)
       return page === undefined ? { kind: "refused", reason: "place" } : { ...head, ...page }
+    }
+    case "search": {
+      const account = { applying, newest: { number: count, storedAt: snapshot.storedThrough } }
+      const page = yield* (yield* HistorySearch).page(userToken, account, question)
+      return page === undefined
+        ? { kind: "refused", reason: "place" }
+        : { kind: "search", total, count, reversals, revision, ...page }
     }
     case "receipt":
       return seen === undefined
@@ -104,7 +117,7 @@ const readOn = Effect.fnUntraced(function* (
       return {
         kind: "totalsBefore",
         revision,
-        totals: yield* totalsBefore.read(userToken, applying, question.moments)
+        totals: yield* (yield* TotalsBefore).read(userToken, applying, question.moments)
       }
   }
 })
@@ -134,9 +147,7 @@ const snapshotsFor = Effect.fnUntraced(function* (
 export const answerQuestions = Effect.fnUntraced(function* (
   reads: EpochReads,
   payload: string
-): Effect.fn.Return<string | undefined, BrokerFailure, History | TotalsBefore> {
-  const history = yield* History
-  const totalsBefore = yield* TotalsBefore
+): Effect.fn.Return<string | undefined, BrokerFailure, JournalReads> {
   const request = decodeQuestions(payload)
   if (Exit.isFailure(request)) {
     const shown = payload.slice(0, payloadLoggedMax)
@@ -148,13 +159,13 @@ export const answerQuestions = Effect.fnUntraced(function* (
   const snapshots = yield* snapshotsFor(reads, consistency, questions)
   if (snapshots === undefined) return undefined
   const replies: Array<Reply> = []
-  const readingOn: Array<Effect.Effect<void, BrokerFailure>> = []
+  const readingOn: Array<Effect.Effect<void, BrokerFailure, JournalReads>> = []
   for (const [index, question] of questions.entries()) {
     const snapshot = snapshots[index]
     if (snapshot === undefined) replies[index] = unreadable
     else if (question.kind === "total") replies[index] = totalOf(snapshot)
     else {
-      const reading = unlessUnreadable(readOn(history, totalsBefore, question, snapshot))
+      const reading = unlessUnreadable(readOn(question, snapshot))
       readingOn.push(Effect.map(reading, (reply) => void (replies[index] = reply)))
     }
   }

@@ -51,11 +51,14 @@ export interface LaneHands {
   readonly request: (payload: string) => Effect.Effect<string, RequestFailure>
 }
 
+/** The kinds of dear questions. */
+const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "totalsBefore"]
+
 /**
  * Returns whether a question is dear: its reply may fill a message, and takes its owner many reads. Such a question
  * travels alone.
  */
-const isDear = ({ question }: WaitingQuestion): boolean => question.kind === "page" || question.kind === "totalsBefore"
+const isDear = ({ question }: WaitingQuestion): boolean => dearKinds.includes(question.kind)
 
 const decodeReplies = Schema.decodeUnknownExit(Replies)
 const encodeQuestions = Schema.encodeSync(Questions)

@@ -51,6 +51,24 @@ export interface PageOptions extends CallOptions {
   readonly next?: string | undefined
 }
 
+/** The conditions on the entries of a history, and their order. An entry has to meet all conditions that are given. */
+export interface HistoryFilter {
+  /** `newest` or `oldest` first. The default is `newest`. */
+  readonly order?: "newest" | "oldest"
+  /** The entries were stored at or after this time, like `2026-01-31T12:00:00Z`. */
+  readonly from?: string
+  /** The entries were stored before this time. */
+  readonly to?: string
+  /** The numbers of the entries are above this number. */
+  readonly after?: number
+  /** The numbers of the entries are below this number. */
+  readonly before?: number
+  /** The entries have this product name. */
+  readonly product?: string
+  /** The entries have this product type. */
+  readonly productType?: string
+}
+
 export interface AlertOptions extends CallOptions {
   /** Waits up to 5 s until all purchases up to this sequence are judged, like the `ledgerSequence` of a receipt. */
   readonly through?: number
@@ -68,6 +86,18 @@ export interface AuditOptions extends CallOptions {
 
 /** The number of items of a page of {@link PurchaseClient.history} and {@link PurchaseClient.rejected} by default. */
 const pageLimit = 100
+
+/** Returns the query of a filter, without a question mark. */
+const filterQuery = ({ order, from, to, after, before, product, productType }: HistoryFilter): string => {
+  const given = Object.entries({ order, from, to, after, before, product, productType })
+  return given
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]))
+    .join("&")
+}
+
+/** Adds a query to a path, which may have a query already. An empty query changes nothing. */
+const withQuery = (path: string, query: string): string =>
+  query === "" ? path : `${path}${path.includes("?") ? "&" : "?"}${query}`
 
 /**
  * Returns the path of a page. Only the query of `next` is used, because all pages of a list have one path. The path in
@@ -174,15 +204,23 @@ export class PurchaseClient {
     return (await this.read(`${userPath(userId)}/total${at}`, options)) as AccountTotal
   }
 
-  /** Reads one page of a user's history, newest first. `next` of a page leads to the page after it. */
-  async historyPage(userId: string, options: ReadOptions & PageOptions = {}): Promise<HistoryPage> {
-    return (await this.read(pagePath(`${userPath(userId)}/purchases`, options), options)) as HistoryPage
+  /**
+   * Reads one page of a user's history, newest first unless `order` says otherwise. `next` of a page leads to the page
+   * after it, and has the filter of the first page. A page of a filter may be short or empty and still have `next`.
+   */
+  async historyPage(userId: string, options: ReadOptions & PageOptions & HistoryFilter = {}): Promise<HistoryPage> {
+    const path = pagePath(`${userPath(userId)}/purchases`, options)
+    const filter = options.next === undefined ? filterQuery(options) : ""
+    return (await this.read(withQuery(path, filter), options)) as HistoryPage
   }
 
-  /** Yields a user's whole history of purchases and reversals, newest first, and reads the pages as they are taken. A page has `pagePurchases`. */
+  /**
+   * Yields a user's history of purchases and reversals, newest first unless `order` says otherwise, and reads the pages as
+   * they are taken. A page has `pagePurchases`.
+   */
   history(
     userId: string,
-    { pagePurchases = pageLimit, ...options }: ReadOptions & { readonly pagePurchases?: number } = {}
+    { pagePurchases = pageLimit, ...options }: ReadOptions & HistoryFilter & { readonly pagePurchases?: number } = {}
   ): AsyncGenerator<HistoryEntry> {
     return itemsOf(
       (next) => this.historyPage(userId, { limit: pagePurchases, ...options, next }),
@@ -373,8 +411,8 @@ export class PurchaseClient {
   /** Reads one page of a user's alerts, newest first. `next` of a page leads to the page after it. */
   async alertsPage(userId: string, { through, ...options }: AlertOptions & PageOptions = {}): Promise<AlertPage> {
     const path = pagePath(`${userPath(userId)}/alerts`, options)
-    const query = through === undefined ? "" : `${path.includes("?") ? "&" : "?"}through=${through}`
-    return (await this.transport.json(path + query, {}, options.signal)) as AlertPage
+    const query = through === undefined ? "" : `through=${through}`
+    return (await this.transport.json(withQuery(path, query), {}, options.signal)) as AlertPage
   }
 
   /** Yields all alerts of a user that are kept, newest first, and reads the pages as they are taken. */
@@ -411,7 +449,7 @@ export class PurchaseClient {
   }
 
   private read(path: string, { consistency, signal }: ReadOptions): Promise<unknown> {
-    const query = consistency === undefined ? "" : `${path.includes("?") ? "&" : "?"}consistency=${consistency}`
-    return this.transport.json(path + query, {}, signal)
+    const query = consistency === undefined ? "" : `consistency=${consistency}`
+    return this.transport.json(withQuery(path, query), {}, signal)
   }
 }

@@ -21,6 +21,7 @@ export type { ChangeOptions, NewRule, PutOptions } from "./NewRule.ts"
 export {
   type AlertOptions,
   type AuditOptions,
+  type HistoryFilter,
   type PageOptions,
   PurchaseClient,
   type ReadOptions

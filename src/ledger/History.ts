@@ -14,14 +14,17 @@ const readsAtOnceMax = 20
 
 /** A page of the entries of an account. */
 export interface HistoryPage {
-  /** The entries of the page, newest first. */
+  /** The entries of the page, newest first. A search can give them oldest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
   /** The start of the next page; left out on the last page. */
   readonly next?: HistoryCursor
 }
 
-const bytesOf = (entry: LedgerEntry): number =>
-  3 * (entry.purchaseId.length + entry.productName.length + entry.productType.length) + 300
+/** Returns the most bytes that an entry takes in an answer. */
+export const entryBytes = ({ purchaseId, productName, productType, reversal }: LedgerEntry): number =>
+  3 * (purchaseId.length + productName.length + productType.length) +
+  300 +
+  (reversal === undefined ? 0 : 3 * (reversal.reversalId.length + reversal.reason.length))
 
 /** The sequence of the revision that applied an entry, with the counts of its id. */
 type AppliedEntry = Omit<AppliedId, "fingerprint">
@@ -70,7 +73,7 @@ export class History extends Context.Service<
             for (const entry of all.slice(skip)) {
               if (entries.length === limit || bytes >= pageBytesMax) break
               entries.push(entry)
-              bytes += bytesOf(entry)
+              bytes += entryBytes(entry)
               skip += 1
             }
             if (entries.length === limit || bytes >= pageBytesMax) {

@@ -3,13 +3,11 @@ import type { LookEnvelope } from "../actor/AccountActor.ts"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
-import type { History } from "../ledger/History.ts"
 import { makeSingleFlightRead } from "../ledger/SingleFlightRead.ts"
-import type { TotalsBefore } from "../ledger/TotalsBefore.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import type { EpochReads, Look } from "../answering/EpochReads.ts"
-import { answerQuestions, notAnswered } from "../answering/QuestionAnswering.ts"
+import { answerQuestions, type JournalReads, notAnswered } from "../answering/QuestionAnswering.ts"
 import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import { serveInspection } from "./InspectionEndpoint.ts"
 
@@ -109,7 +107,7 @@ export const serveQueries = Effect.fnUntraced(function* (queried: QueriedEpoch) 
       unanswered.clear()
     })
   )
-  const fork = yield* forkInScope<History | TotalsBefore>()
+  const fork = yield* forkInScope<JournalReads>()
   yield* transport.serve(partition, { worker, epoch }, (payload, reply) => {
     const decline = () => reply(notAnswered)
     if (!isOpen() || unanswered.size >= requestsAnsweredMax) return decline()

@@ -8,6 +8,10 @@ export const momentsMax = 401
 const revisionsMax = 256
 /** The most reversals of a purchase that its receipt shows. */
 export const receiptReversalsMax = 100
+/** The most revisions that a page of a filtered history reads after the search for its beginning. */
+export const revisionsScannedMax = 200
+/** A page of a filtered history reads no further revision when it has looked at this many entries. */
+export const entriesScannedMax = 10_000
 /** The most entries on one page of history. */
 export const pageLimitMax = 1000
 
@@ -26,6 +30,44 @@ const PageQuestion = Schema.Struct({
   kind: Schema.Literal("page"),
   userId: Schema.String,
   limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })),
+  place: Schema.optionalKey(HistoryCursor)
+})
+
+/**
+ * The conditions on the entries of a history. An entry fits if it meets all conditions that are given. Times are in
+ * milliseconds since 1970.
+ */
+export const HistoryFilter = Schema.Struct({
+  /** The entry was stored at or after this time. */
+  from: Schema.optionalKey(Schema.Int),
+  /** The entry was stored before this time. */
+  to: Schema.optionalKey(Schema.Int),
+  /** The number of the entry is above this number. */
+  after: Schema.optionalKey(Schema.Int),
+  /** The number of the entry is below this number. */
+  before: Schema.optionalKey(Schema.Int),
+  /** The entry has this product name. */
+  product: Schema.optionalKey(Schema.String),
+  /** The entry has this product type. */
+  productType: Schema.optionalKey(Schema.String)
+})
+export type HistoryFilter = typeof HistoryFilter.Type
+
+/** The orders of a history. */
+export const historyOrders = ["newest", "oldest"] as const
+export type HistoryOrder = (typeof historyOrders)[number]
+
+/**
+ * Asks for a page of the entries that fit a filter, in an order. The `taken` of its cursor counts the entries of the
+ * revision that are on earlier pages. It is a kind of its own, because a worker that does not know a filter would answer
+ * a page without it.
+ */
+const SearchQuestion = Schema.Struct({
+  kind: Schema.Literal("search"),
+  userId: Schema.String,
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })),
+  order: Schema.Literals(historyOrders),
+  filter: HistoryFilter,
   place: Schema.optionalKey(HistoryCursor)
 })
 const ReceiptQuestion = Schema.Struct({
@@ -76,6 +118,7 @@ const RevisionsQuestion = Schema.Struct({
 export const Question = Schema.Union([
   TotalQuestion,
   PageQuestion,
+  SearchQuestion,
   ReceiptQuestion,
   ReversalReceiptQuestion,
   OutcomeQuestion,
@@ -159,6 +202,12 @@ const PageReply = Schema.Struct({
   entries: Schema.Array(LedgerEntry),
   next: Schema.optionalKey(HistoryCursor)
 })
+const SearchReply = Schema.Struct({
+  ...PageReply.fields,
+  kind: Schema.Literal("search"),
+  /** The entries of the page, in the order of the question. */
+  entries: Schema.Array(LedgerEntry)
+})
 const ReceiptReply = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
 const OutcomeReply = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
 /** The total of an account at one moment, the number of its entries, and the number of reversals among them. */
@@ -190,6 +239,7 @@ const RefusedReply = Schema.Struct({
 export const Reply = Schema.Union([
   TotalReply,
   PageReply,
+  SearchReply,
   ReceiptReply,
   OutcomeReply,
   TotalsBeforeReply,

@@ -62,6 +62,15 @@ export const readHistoryPage = (
   consistency: AskedConsistency
 ) => read<"page">({ kind: "page", ...page }, consistency)
 
+/**
+ * Reads a page of the entries of an account's history that fit a filter. Fails with {@link foreignCursor} for a cursor
+ * of another history.
+ */
+export const searchHistory = (
+  search: Omit<Extract<Question, { readonly kind: "search" }>, "kind">,
+  consistency: AskedConsistency
+) => read<"search">({ kind: "search", ...search }, consistency)
+
 /** Reads the totals of an account just before some moments, in milliseconds since 1970. */
 export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
   read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)

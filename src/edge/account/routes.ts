@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
 import { currency } from "../../account/Money.ts"
-import { type HistoryCursor, pageLimitMax } from "../../protocol/Query.ts"
+import { entriesScannedMax, type HistoryCursor, pageLimitMax, revisionsScannedMax } from "../../protocol/Query.ts"
 import { jsonAnswer } from "../contract/AnswerSpec.ts"
 import { exactAmount } from "../../protocol/ExactJson.ts"
 import { Amount } from "../contract/Amount.ts"
@@ -14,7 +14,8 @@ import {
   readProblems,
   readReceipt,
   readTotal,
-  readTotalsBefore
+  readTotalsBefore,
+  searchHistory
 } from "./AccountReads.ts"
 import {
   Count,
@@ -28,11 +29,14 @@ import {
   PurchaseReceipt,
   receiptBody
 } from "../contract/AnswerBodies.ts"
+import { filterOf, historyParameters, historyQuery, isFiltered, queryMark } from "./HistoryQuery.ts"
 import { encodeUserCursor, userCursorField, userMark } from "../contract/UserCursor.ts"
 import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
 const limitDefault = 20
+/** The points that a filter costs in addition, because its page may read more of the account. */
+const filterCost = 5
 
 const accountMembers = {
   userId: Schema.String,
@@ -106,7 +110,8 @@ const historyRoute = route({
   path: "/users/{id}/purchases",
   name: "readHistory",
   group: "Users",
-  summary: "The history of a user, newest first, in pages",
+  summary: "The history of a user in pages, newest or oldest first, whole or filtered",
+  description: `Filters can be joined: an entry has to fit all of them. A request looks at up to ${revisionsScannedMax} commits of the account, and stops after ${entriesScannedMax.toLocaleString("en-US")} entries. So a filtered page may be short or empty and still have \`next\`. Follow \`next\` until a page has none.`,
   stores: false,
   scope: "users:read",
   parameters: { id: askedUserIdField },
@@ -119,8 +124,9 @@ const historyRoute = route({
     cursor: optional(
       userCursorField,
       undefined,
-      "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
+      "The beginning of the page, as the page before gave it, for the same filters and order. Without a cursor it is the first page."
     ),
+    ...historyQuery,
     consistency: consistencyParameter
   },
   headers: { "if-none-match": knownTags },
@@ -139,16 +145,31 @@ const historyRoute = route({
     304: unchanged
   },
   problems: readProblems,
-  cost: ({ limit }) => 1 + Math.ceil(limit / 20),
-  handle: Effect.fnUntraced(function* ({ id: userId, limit, cursor, consistency, "if-none-match": known }, edge) {
+  cost: ({ limit, ...asked }) => 1 + Math.ceil(limit / 20) + (isFiltered(asked) ? filterCost : 0),
+  handle: Effect.fnUntraced(function* (
+    { id: userId, limit, cursor, consistency, "if-none-match": known, ...asked },
+    edge
+  ) {
     const user = userMark(userId)
     if (cursor !== undefined && cursor.user !== user) return yield* Effect.fail(foreignCursor)
     const begin = cursor === undefined ? {} : { place: { revision: cursor.sequence, taken: cursor.taken } }
-    const page = yield* readHistoryPage({ userId, limit, ...begin }, consistency)
-    const pathOf = ({ revision, taken }: HistoryCursor) =>
-      `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}&cursor=${encodeUserCursor({ sequence: revision, taken, user })}`
+    const filter = yield* filterOf(asked)
+    const { order } = asked
+    const chosen = historyParameters(order, filter)
+    // A worker of an earlier version knows pages without a filter only.
+    const page =
+      chosen.size === 0
+        ? yield* readHistoryPage({ userId, limit, ...begin }, consistency)
+        : yield* searchHistory({ userId, limit, order, filter, ...begin }, consistency)
+    const pathOf = ({ revision, taken }: HistoryCursor) => {
+      const rest = new URLSearchParams({ limit: String(limit) })
+      for (const [name, value] of chosen) rest.set(name, value)
+      rest.set("cursor", encodeUserCursor({ sequence: revision, taken, user }))
+      return `/users/${encodeURIComponent(userId)}/purchases?${rest}`
+    }
     const next = page.next === undefined ? undefined : referenceTo(edge, pathOf(page.next))
-    const tag = `${page.revision}.${cursor === undefined ? "" : encodeUserCursor(cursor)}.${limit}`
+    const mark = chosen.size === 0 ? "" : `.${queryMark(chosen)}`
+    const tag = `${page.revision}.${cursor === undefined ? "" : encodeUserCursor(cursor)}.${limit}${mark}`
     const body = () => ({
       ...accountBody(userId, page, page.revision),
       purchases: page.entries.map((entry) => entryBody(userId, entry)),

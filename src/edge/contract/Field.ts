@@ -62,13 +62,14 @@ export const field = <A>(
 const textField = <Text extends string>(
   name: string,
   schema: Schema.Codec<Text, string>,
-  rule: (text: string) => string | undefined
+  rule: (text: string) => string | undefined,
+  kind: FieldProblem = "refused-by-rules"
 ): Field<Text> => ({
-  ...field(name, "refused-by-rules", schema),
+  ...field(name, kind, schema),
   read: (text) => {
     const normal = inNormalForm(text)
     const wrong = rule(normal)
-    return wrong === undefined ? (normal as Text) : problem("refused-by-rules", `${name} ${wrong}.`)
+    return wrong === undefined ? (normal as Text) : problem(kind, `${name} ${wrong}.`)
   }
 })
 
@@ -135,6 +136,9 @@ const productText = ProductText.annotate({
   description: "Not blank, and without control and format characters; the joiners U+200C and U+200D are taken."
 })
 export const productTextField = (name: string) => textField(name, productText, productTextProblem)
+/** Makes a field for reads. No purchase has a text that the field refuses, so the request is malformed. */
+export const askedProductTextField = (name: string) =>
+  textField(name, productText, productTextProblem, "malformed-request")
 
 /** Reads the reason of a reversal. */
 export const reasonField = textField(

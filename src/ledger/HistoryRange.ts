@@ -1,0 +1,57 @@
+import type { HistoryFilter, HistoryOrder, LedgerEntry } from "../protocol/Query.ts"
+
+/** The members of an entry by which a range of a history is cut. */
+export type EntryPlace = Pick<LedgerEntry, "number" | "storedAt">
+
+/** Returns whether an entry comes after the range of times and numbers of a filter. */
+const isBehind = ({ to, before }: HistoryFilter, { number, storedAt }: EntryPlace): boolean =>
+  (to !== undefined && storedAt >= to) || (before !== undefined && number >= before)
+
+/** Returns whether an entry comes before the range of times and numbers of a filter. */
+const isAhead = ({ from, after }: HistoryFilter, { number, storedAt }: EntryPlace): boolean =>
+  (from !== undefined && storedAt < from) || (after !== undefined && number <= after)
+
+/**
+ * The range of times and numbers of a filter, in the order of a page. The numbers of an account's entries rise, and
+ * their times do not fall. So the entries of a range stand together.
+ */
+export class HistoryRange {
+  readonly order: HistoryOrder
+  private readonly filter: HistoryFilter
+
+  constructor(order: HistoryOrder, filter: HistoryFilter) {
+    this.order = order
+    this.filter = filter
+  }
+
+  /** Returns whether an entry stands, in the order of the page, before the first entry of the range. */
+  isBefore(entry: EntryPlace): boolean {
+    return this.order === "newest" ? isBehind(this.filter, entry) : isAhead(this.filter, entry)
+  }
+
+  /** Returns whether an entry stands, in the order of the page, after the last entry of the range. */
+  isPast(entry: EntryPlace): boolean {
+    return this.order === "newest" ? isAhead(this.filter, entry) : isBehind(this.filter, entry)
+  }
+
+  /** The number at which the range begins in the order of the page; `undefined` without such a bound. */
+  get number(): number | undefined {
+    return this.order === "newest" ? this.filter.before : this.filter.after
+  }
+
+  /** The time at which the range begins in the order of the page; `undefined` without such a bound. */
+  get time(): number | undefined {
+    return this.order === "newest" ? this.filter.to : this.filter.from
+  }
+
+  /** Returns whether an entry meets all conditions of the filter. */
+  has(entry: LedgerEntry): boolean {
+    const { product, productType } = this.filter
+    return (
+      !this.isBefore(entry) &&
+      !this.isPast(entry) &&
+      (product === undefined || entry.productName === product) &&
+      (productType === undefined || entry.productType === productType)
+    )
+  }
+}

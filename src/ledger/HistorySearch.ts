@@ -1,0 +1,250 @@
+import { Context, Effect, Layer } from "effect"
+import type { StoredRevision } from "../account/Account.ts"
+import { entriesOf } from "../protocol/LedgerEntries.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import {
+  entriesScannedMax,
+  type HistoryCursor,
+  type HistoryFilter,
+  type HistoryOrder,
+  type LedgerEntry,
+  revisionsScannedMax
+} from "../protocol/Query.ts"
+import { AccountReader, type LedgerInconsistent, namedRevision } from "./AccountReader.ts"
+import { entryBytes, type HistoryPage, pageBytesMax } from "./History.ts"
+import { type EntryPlace, HistoryRange } from "./HistoryRange.ts"
+import { RevisionBracket } from "./RevisionBracket.ts"
+import type { ApplyingRevisions } from "./TotalsBefore.ts"
+
+/** The most revisions that are read at once for one page. */
+const readsAtOnceMax = 16
+
+/** An account as of one moment. */
+export interface SearchedAccount {
+  readonly applying: ApplyingRevisions
+  /** The number and the time of the newest entry. */
+  readonly newest: EntryPlace
+}
+
+/** The page that a caller asks for. */
+export interface HistoryAsked {
+  readonly order: HistoryOrder
+  readonly filter: HistoryFilter
+  readonly limit: number
+  readonly place?: HistoryCursor | undefined
+}
+
+/** A revision of an account: its sequence, and its entries in the order of the page. */
+interface Scanned {
+  readonly sequence: number
+  readonly entries: ReadonlyArray<LedgerEntry>
+}
+
+/** Returns the number of a revision from 1; `undefined` if the account has no such revision that applied something. */
+const indexOf = ({ sequences, count }: ApplyingRevisions, sequence: number): number | undefined => {
+  let low = 0
+  for (let high = count; low < high;) {
+    const middle = (low + high) >>> 1
+    if ((sequences[middle] as number) >= sequence) high = middle
+    else low = middle + 1
+  }
+  return low < count && sequences[low] === sequence ? low + 1 : undefined
+}
+
+/** The page that is being filled, and the counts that bound it. */
+class PageInProgress {
+  isOver = false
+  private readonly entries: Array<LedgerEntry> = []
+  private next: HistoryCursor | undefined
+  private bytes = 0
+  private revisions = 0
+  private looked = 0
+  private readonly range: HistoryRange
+  private readonly limit: number
+
+  constructor(range: HistoryRange, limit: number) {
+    this.range = range
+    this.limit = limit
+  }
+
+  get order(): HistoryOrder {
+    return this.range.order
+  }
+
+  get page(): HistoryPage {
+    const { entries, next } = this
+    return next === undefined ? { entries } : { entries, next }
+  }
+
+  /** Takes the entries of a revision, from the index `taken` on. `isLast` says that no revision comes after it. */
+  take({ sequence, entries }: Scanned, taken: number, isLast: boolean): void {
+    for (const [at, entry] of entries.entries()) {
+      if (at < taken) continue
+      if (this.range.isPast(entry)) return this.end()
+      if (this.entries.length === this.limit || this.bytes >= pageBytesMax) {
+        return this.end({ revision: sequence, taken: at })
+      }
+      if (!this.range.has(entry)) continue
+      this.entries.push(entry)
+      this.bytes += entryBytes(entry)
+    }
+    this.revisions += 1
+    this.looked += entries.length
+    if (isLast) return this.end()
+    const isFull = this.entries.length === this.limit || this.bytes >= pageBytesMax
+    if (isFull || this.revisions >= revisionsScannedMax || this.looked >= entriesScannedMax) {
+      this.end({ revision: sequence, taken: entries.length })
+    }
+  }
+
+  /** Returns how many of the next revisions to read at once, if a revision has `size` entries on average. */
+  wanted(size: number): number {
+    const missing = Math.ceil((this.limit - this.entries.length) / size)
+    // A filter that few entries fit needs more revisions than the page has room for. So each round may read twice as many.
+    const most = Math.min(readsAtOnceMax, Math.max(missing, 2 * this.revisions))
+    return Math.max(1, Math.min(most, revisionsScannedMax - this.revisions))
+  }
+
+  private end(next?: HistoryCursor): void {
+    this.isOver = true
+    this.next = next
+  }
+}
+
+/** Reads revisions by their numbers. A revision that was read before is not read again, until it is taken. */
+interface RevisionReads<E> {
+  readonly read: (indexes: ReadonlyArray<number>) => Effect.Effect<void, E>
+  readonly get: (index: number) => Scanned | undefined
+  /** Returns a revision, and forgets it. */
+  readonly take: (index: number) => Scanned | undefined
+}
+
+const readRevisions = <E>(
+  order: HistoryOrder,
+  readOne: (index: number) => Effect.Effect<StoredRevision, E>
+): RevisionReads<E> => {
+  const known = new Map<number, Scanned>()
+  return {
+    read: (indexes) =>
+      Effect.forEach(
+        indexes.filter((index) => !known.has(index)),
+        (index) =>
+          Effect.map(readOne(index), (stored) => {
+            const newestFirst = entriesOf(stored)
+            const entries = order === "newest" ? newestFirst : newestFirst.toReversed()
+            known.set(index, { sequence: stored.sequence, entries })
+          }),
+        { concurrency: readsAtOnceMax, discard: true }
+      ),
+    get: (index) => known.get(index),
+    take: (index) => {
+      const found = known.get(index)
+      known.delete(index)
+      return found
+    }
+  }
+}
+
+/** Returns the number of the revision at which a page begins. */
+const findStart = Effect.fnUntraced(function* <E>(
+  bracket: RevisionBracket,
+  { order }: HistoryRange,
+  revisions: RevisionReads<E>
+) {
+  for (let probes = bracket.probes(); probes.length > 0; probes = bracket.probes()) {
+    yield* revisions.read(probes)
+    for (const index of probes) {
+      const entries = revisions.get(index)?.entries ?? []
+      const [first, last] = [entries[0], entries.at(-1)]
+      if (first === undefined || last === undefined) continue
+      if (order === "newest") bracket.take(index, last, first)
+      else bracket.take(index, first, last)
+    }
+    bracket.endRound()
+  }
+  return bracket.start
+})
+
+/** The revisions through which a page goes. */
+interface Walk {
+  /** The number of the first revision of the page. */
+  readonly start: number
+  /** The number of revisions of the account. */
+  readonly count: number
+  /** The number of entries that a revision has on average. */
+  readonly size: number
+  /** The number of entries of the first revision that are on earlier pages. */
+  readonly taken: number
+}
+
+/** Fills a page. Returns `false` if the first revision has fewer entries than its cursor says. */
+const fill = Effect.fnUntraced(function* <E>(
+  filling: PageInProgress,
+  { start, count, size, taken }: Walk,
+  revisions: RevisionReads<E>
+) {
+  const [step, end] = filling.order === "newest" ? [-1, 1] : [1, count]
+  let skipped = taken
+  for (let index = start; !filling.isOver && (end - index) * step >= 0;) {
+    const wanted = Math.min(filling.wanted(size), Math.abs(end - index) + 1)
+    const indexes = Array.from({ length: wanted }, (_, at) => index + at * step)
+    yield* revisions.read(indexes)
+    for (const at of indexes) {
+      const scanned = revisions.take(at)
+      if (scanned === undefined || filling.isOver) continue
+      if (skipped > scanned.entries.length) return false
+      filling.take(scanned, skipped, at === end)
+      skipped = 0
+    }
+    index += wanted * step
+  }
+  return true
+})
+
+/**
+ * Finds the entries of an account that fit a filter, and returns them in pages. A page finds its beginning by a search
+ * through the revisions, so a page at any date takes about as long as the newest page. A page reads a bounded number of
+ * revisions: it may be short or empty, and its cursor still goes on.
+ */
+export class HistorySearch extends Context.Service<
+  HistorySearch,
+  {
+    /**
+     * Returns a page. Returns `undefined` if the cursor is not one of this account. Fails with `LedgerInconsistent` if a
+     * revision that the account names is missing. If the times of an old account fall, a page may lack entries.
+     */
+    readonly page: (
+      userToken: string,
+      account: SearchedAccount,
+      asked: HistoryAsked
+    ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
+  }
+>()("purchases/ledger/HistorySearch") {
+  static readonly layer = Layer.effect(
+    HistorySearch,
+    Effect.gen(function* () {
+      const reader = yield* AccountReader
+
+      const page = Effect.fnUntraced(function* (userToken: string, account: SearchedAccount, asked: HistoryAsked) {
+        const { applying, newest } = account
+        const { order, filter, limit, place } = asked
+        const begun = place === undefined ? undefined : indexOf(applying, place.revision)
+        if (place !== undefined && begun === undefined) return undefined
+        if (applying.count === 0) return { entries: [] }
+        const range = new HistoryRange(order, filter)
+        const size = newest.number / applying.count
+        const revisions = readRevisions(order, (index) =>
+          namedRevision(reader, userToken, applying.sequences[index - 1] ?? 0)
+        )
+        const bracket = new RevisionBracket(range, applying.count, newest, Math.floor(readsAtOnceMax / size))
+        const start = begun ?? (yield* findStart(bracket, range, revisions))
+        const filling = new PageInProgress(range, limit)
+        return (yield* fill(filling, { start, count: applying.count, size, taken: place?.taken ?? 0 }, revisions))
+          ? filling.page
+          : undefined
+      })
+
+      return HistorySearch.of({ page })
+    })
+  )
+}

@@ -1,0 +1,108 @@
+import type { EntryPlace, HistoryRange } from "./HistoryRange.ts"
+
+/** A round of guesses has to leave at most this share of the bracket. Otherwise the next round cuts it in quarters. */
+const shareLeftMax = 1 / 4
+
+/** A revision of the account with a place that bounds the bracket. */
+interface Bound extends EntryPlace {
+  /** The number of the revision, from 1, among those that applied something. */
+  readonly index: number
+}
+
+const between = (low: number, high: number, wanted: number): number =>
+  high > low ? Math.min(1, Math.max(0, (wanted - low) / (high - low))) : 0.5
+
+/**
+ * The bracket of a search for the revision at which a page begins. Revisions are numbered from 1, oldest first. Pure:
+ * the caller reads the revisions that `probes` names, and passes them to `take`.
+ *
+ * In the order `newest` the page begins at the newest revision whose oldest entry is not too new. In the order `oldest`
+ * it begins at the oldest revision whose newest entry is not too old. The search guesses the place from the times and
+ * numbers at the ends of the bracket. After a round of guesses that did not help, a round cuts the bracket in quarters.
+ * So a search takes at most 1 + log2(revisions) rounds, and one to four if purchases come evenly.
+ */
+export class RevisionBracket {
+  private readonly range: HistoryRange
+  private readonly slack: number
+  private low: Bound
+  private high: Bound
+  private isGuessing = true
+  private width: number
+
+  /**
+   * `count` is the number of revisions. `newest` is the number and time of the account's newest entry. The search ends
+   * when the page begins at one of at most `slack` revisions.
+   */
+  constructor(range: HistoryRange, count: number, newest: EntryPlace, slack: number) {
+    this.range = range
+    this.slack = slack
+    const isNewestFirst = range.order === "newest"
+    const isAtTheEnd = isNewestFirst && !range.isBefore(newest)
+    const isAtTheBeginning = !isNewestFirst && range.number === undefined && range.time === undefined
+    this.low = isAtTheEnd ? { ...newest, index: count } : { index: 0, number: 0, storedAt: Number.NaN }
+    this.high = { index: isAtTheBeginning ? 1 : count + 1, number: newest.number + 1, storedAt: newest.storedAt + 1 }
+    this.width = count
+  }
+
+  /**
+   * The revision at which reading begins. All revisions beside it that the page does not need hold entries that are
+   * before the range.
+   */
+  get start(): number {
+    return this.range.order === "newest" ? this.high.index - 1 : this.low.index + 1
+  }
+
+  /** Returns the revisions to read next. Returns an empty list when the search is over. */
+  probes(): ReadonlyArray<number> {
+    const { low, high } = this
+    const open = high.index - low.index - 1
+    if (open < 1 || open <= this.slack) return []
+    this.width = open
+    if (!this.isGuessing) return this.within([1, 2, 3].map((quarter) => low.index + (quarter * open) / 4))
+    // The time of the oldest entry is not known before it is read.
+    if (this.range.time !== undefined && Number.isNaN(low.storedAt)) return this.within([1, this.guess()])
+    const aside = Math.max(1, Math.sqrt(open) / 2)
+    const guess = this.guess()
+    return this.within([guess - aside, guess + aside])
+  }
+
+  /** Takes a revision that was read: its number, and its oldest and newest entry. */
+  take(index: number, oldest: EntryPlace, newest: EntryPlace): void {
+    const isNewestFirst = this.range.order === "newest"
+    // A revision is low if the boundary is in it or after it. In the order `newest` the page begins at the highest low
+    // revision. In the order `oldest` it begins behind the highest low one.
+    const isLow = isNewestFirst ? !this.range.isBefore(oldest) : this.range.isBefore(newest)
+    const place = isNewestFirst ? oldest : newest
+    if (isLow && index > this.low.index) this.low = { ...place, index }
+    if (!isLow && index < this.high.index) this.high = { ...place, index }
+    const hasBoundary = isNewestFirst ? isLow && this.range.isBefore(newest) : !isLow && this.range.isBefore(oldest)
+    if (!hasBoundary) return
+    if (isNewestFirst && index + 1 < this.high.index) this.high = { ...newest, index: index + 1 }
+    if (!isNewestFirst && index - 1 > this.low.index) this.low = { ...oldest, index: index - 1 }
+  }
+
+  /** Ends a round: all revisions of `probes` are taken. */
+  endRound(): void {
+    const left = this.high.index - this.low.index - 1
+    this.isGuessing = !this.isGuessing || left <= this.width * shareLeftMax
+  }
+
+  /** Returns where the boundary lies if entries come evenly within the bracket. */
+  private guess(): number {
+    const { low, high, range } = this
+    const shares: Array<number> = []
+    if (range.number !== undefined) shares.push(between(low.number, high.number, range.number))
+    if (range.time !== undefined && !Number.isNaN(low.storedAt)) {
+      shares.push(between(low.storedAt, high.storedAt, range.time))
+    }
+    if (shares.length === 0) shares.push(0.5)
+    const share = range.order === "newest" ? Math.min(...shares) : Math.max(...shares)
+    return low.index + share * (high.index - low.index)
+  }
+
+  /** Returns the whole numbers nearest to some places, within the bracket and each once, lowest first. */
+  private within(places: ReadonlyArray<number>): ReadonlyArray<number> {
+    const inside = places.map((place) => Math.min(this.high.index - 1, Math.max(this.low.index + 1, Math.round(place))))
+    return [...new Set(inside)].sort((one, other) => one - other)
+  }
+}

@@ -1,0 +1,248 @@
+import { Effect, Layer } from "effect"
+import { array, assert, asyncProperty, constantFrom, integer, option, record } from "fast-check"
+import { describe, expect, it } from "vitest"
+import { AccountReader, type ReadRevision } from "../../src/ledger/AccountReader.ts"
+import { type HistoryAsked, HistorySearch } from "../../src/ledger/HistorySearch.ts"
+import { entriesOf } from "../../src/protocol/LedgerEntries.ts"
+import {
+  entriesScannedMax,
+  type HistoryCursor,
+  type HistoryFilter,
+  type LedgerEntry,
+  revisionsScannedMax
+} from "../../src/protocol/Query.ts"
+
+interface Bought {
+  readonly storedAt: number
+  readonly product: string
+  readonly type: string
+}
+
+/** An account of which a test adds revisions, and counts the reads. Commits of other accounts lie between its own. */
+class GrowingAccount {
+  readonly revisions = new Map<number, ReadRevision>()
+  readonly sequences: Array<number> = []
+  count = 0
+  storedThrough = 0
+  total = 0n
+  read: Array<number> = []
+
+  add(purchases: ReadonlyArray<Bought>): void {
+    const sequence = 3 * (this.sequences.length + 1)
+    const bought = purchases.map(({ storedAt, product, type }, inputIndex) => ({
+      purchaseId: `p${this.count + inputIndex + 1}`,
+      productName: product,
+      productType: type,
+      valueCents: BigInt(this.count + inputIndex + 1),
+      quantity: 1,
+      inputSequence: sequence,
+      inputIndex,
+      storedAt
+    }))
+    for (const { valueCents, storedAt } of bought) {
+      this.total += valueCents
+      this.storedThrough = storedAt
+    }
+    this.count += bought.length
+    const { total, count } = this
+    const rest = { reversals: 0, decidedThrough: 0, repeats: new Map(), previous: [], unsealed: 1, segment: 0 }
+    this.revisions.set(sequence, { sequence, storedAt: 0, revision: { total, count, purchases: bought, ...rest } })
+    this.sequences.push(sequence)
+  }
+
+  /** Returns all entries, oldest first. */
+  entries(): Array<LedgerEntry> {
+    return [...this.revisions.values()].flatMap((stored) => entriesOf(stored).toReversed())
+  }
+
+  page(asked: HistoryAsked) {
+    const reader = Layer.mock(AccountReader, {
+      revisionAt: (_user, sequence) => {
+        this.read.push(sequence)
+        return Effect.succeed(this.revisions.get(sequence))
+      }
+    })
+    const account = {
+      applying: { sequences: this.sequences, count: this.sequences.length },
+      newest: { number: this.count, storedAt: this.storedThrough }
+    }
+    return Effect.runPromise(
+      Effect.flatMap(HistorySearch, (search) => search.page("ann", account, asked)).pipe(
+        Effect.provide(HistorySearch.layer.pipe(Layer.provide(reader)))
+      )
+    )
+  }
+}
+
+const fits = (
+  { from, to, after, before, product, productType }: HistoryFilter,
+  { number, storedAt, productName, productType: type }: LedgerEntry
+): boolean =>
+  (from === undefined || storedAt >= from) &&
+  (to === undefined || storedAt < to) &&
+  (after === undefined || number > after) &&
+  (before === undefined || number < before) &&
+  (product === undefined || productName === product) &&
+  (productType === undefined || type === productType)
+
+const products = constantFrom("Lamp", "Desk", "Chair")
+const types = constantFrom("Office", "Home")
+/** Revisions whose times never fall. Many purchases have equal times, also in different revisions. */
+const revisions = array(
+  array(record({ step: integer({ min: 0, max: 3 }), product: products, type: types }), { minLength: 1, maxLength: 6 }),
+  {
+    maxLength: 60
+  }
+)
+const maybe = <A>(arbitrary: Parameters<typeof option<A>>[0]) => option(arbitrary, { nil: undefined })
+const filters = record({
+  from: maybe(integer({ min: -2, max: 250 })),
+  to: maybe(integer({ min: -2, max: 250 })),
+  after: maybe(integer({ min: 0, max: 200 })),
+  before: maybe(integer({ min: 1, max: 200 })),
+  product: maybe(products),
+  productType: maybe(types)
+}).map((drawn): HistoryFilter => Object.fromEntries(Object.entries(drawn).filter(([, value]) => value !== undefined)))
+const orders = constantFrom("newest", "oldest")
+const limits = array(integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 5 })
+
+const accountOf = (drawn: ReadonlyArray<ReadonlyArray<{ step: number; product: string; type: string }>>) => {
+  const account = new GrowingAccount()
+  let storedAt = 0
+  for (const group of drawn) {
+    account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
+  }
+  return account
+}
+
+/** Follows the cursors from the first page to the last. `between` runs before each further page. */
+const walk = async (
+  account: GrowingAccount,
+  asked: Omit<HistoryAsked, "limit" | "place">,
+  sizes: ReadonlyArray<number>,
+  between: (page: number) => void = () => undefined
+): Promise<Array<LedgerEntry>> => {
+  const found: Array<LedgerEntry> = []
+  let place: HistoryCursor | undefined
+  for (let page = 0; ; page += 1) {
+    const limit = sizes[page % sizes.length] ?? 1
+    const read = await account.page({ ...asked, limit, place })
+    if (read === undefined) throw new Error("the cursor was refused")
+    expect(read.entries.length).toBeLessThanOrEqual(limit)
+    found.push(...read.entries)
+    if (read.next === undefined) return found
+    place = read.next
+    between(page)
+  }
+}
+
+const inOrder = (order: HistoryAsked["order"], entries: ReadonlyArray<LedgerEntry>) =>
+  order === "oldest" ? [...entries] : entries.toReversed()
+const numbersOf = (entries: ReadonlyArray<LedgerEntry>) => entries.map(({ number }) => number)
+
+describe("pages of a filtered history", () => {
+  it("the pages of a filter hold the entries that a filter of the whole history holds, each once and in order", () =>
+    assert(
+      asyncProperty(revisions, filters, orders, limits, async (drawn, filter, order, sizes) => {
+        const account = accountOf(drawn)
+        const found = await walk(account, { order, filter }, sizes)
+        const all = account.entries().filter((entry) => fits(filter, entry))
+        expect(found).toEqual(inOrder(order, all))
+      }),
+      { numRuns: 500 }
+    ))
+
+  it("the pages of a filter miss and repeat nothing while purchases are added", () =>
+    assert(
+      asyncProperty(revisions, revisions, filters, orders, limits, async (drawn, later, filter, order, sizes) => {
+        const account = accountOf(drawn)
+        const before = account.entries().filter((entry) => fits(filter, entry))
+        const found = await walk(account, { order, filter }, sizes, (page) => {
+          const group = later[page]
+          let storedAt = account.storedThrough
+          if (group !== undefined) {
+            account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
+          }
+        })
+        const after = account.entries().filter((entry) => fits(filter, entry))
+        // In the order "newest" the pages lead away from new purchases. In the order "oldest" they lead towards them.
+        const first = numbersOf(inOrder(order, before))
+        const numbers = numbersOf(found)
+        if (order === "newest") expect(numbers).toEqual(first)
+        else expect(numbers).toEqual(numbersOf(after).slice(0, Math.max(first.length, numbers.length)))
+      }),
+      { numRuns: 300 }
+    ))
+
+  const singles = (count: number, timeOf: (index: number) => number) => {
+    const account = new GrowingAccount()
+    for (let index = 0; index < count; index += 1) {
+      account.add([{ storedAt: timeOf(index), product: "Lamp", type: "Office" }])
+    }
+    return account
+  }
+
+  it("a page without a fit ends at its bound of revisions, and its cursor goes on", async () => {
+    const account = singles(3 * revisionsScannedMax, (index) => index)
+    const asked = { order: "newest", filter: { product: "Desk" }, limit: 20 } as const
+    const page = await account.page(asked)
+    expect({ page, reads: account.read.length }).toEqual({
+      page: { entries: [], next: { revision: account.sequences[2 * revisionsScannedMax], taken: 1 } },
+      reads: revisionsScannedMax
+    })
+    account.add([{ storedAt: 1_000, product: "Desk", type: "Office" }])
+    expect(numbersOf(await walk(account, asked, [20]))).toEqual([3 * revisionsScannedMax + 1])
+  })
+
+  it("a page ends when it has looked at its bound of entries", async () => {
+    const account = new GrowingAccount()
+    const size = 500
+    for (let index = 0; index < 100; index += 1) {
+      account.add(Array.from({ length: size }, () => ({ storedAt: index, product: "Lamp", type: "Office" })))
+    }
+    const page = await account.page({ order: "oldest", filter: { product: "Desk" }, limit: 20 })
+    expect(page?.entries).toEqual([])
+    expect(page?.next).toBeDefined()
+    // A round reads at most 16 revisions.
+    expect(account.read.length).toBeLessThanOrEqual(entriesScannedMax / size + 16)
+  })
+
+  it.each([
+    ["come evenly", (index: number) => index * 1_000],
+    ["come in bursts", (index: number) => Math.floor(index / 5_000) * 86_400_000 + (index % 5_000)],
+    ["come ever faster", (index: number) => Math.floor(Math.log2(index + 1) * 1_000_000)],
+    ["come ever slower", (index: number) => index ** 3]
+  ])("a page at any date reads few revisions if purchases %s", async (_name, timeOf) => {
+    const count = 65_536
+    const account = singles(count, timeOf)
+    for (const share of [0, 0.001, 0.1, 0.33, 0.5, 0.77, 0.999, 1]) {
+      const index = Math.min(count - 1, Math.floor(share * count))
+      for (const [order, filter] of [
+        ["newest", { to: timeOf(index) + 1 }],
+        ["oldest", { from: timeOf(index) }]
+      ] as const) {
+        account.read = []
+        const page = await account.page({ order, filter, limit: 20 })
+        const all = inOrder(
+          order,
+          account.entries().filter((entry) => fits(filter, entry))
+        )
+        expect(numbersOf(page?.entries ?? [])).toEqual(numbersOf(all.slice(0, 20)))
+        expect({ share, order, isFew: account.read.length <= 60 }).toEqual({ share, order, isFew: true })
+      }
+    }
+  })
+
+  it("a page refuses a cursor of a commit without a purchase of the account, and one beyond its purchases", async () => {
+    const account = singles(5, (index) => index)
+    const asked = { order: "newest", filter: {}, limit: 2 } as const
+    for (const place of [
+      { revision: 4, taken: 0 },
+      { revision: 18, taken: 0 },
+      { revision: 3, taken: 2 }
+    ]) {
+      expect(await account.page({ ...asked, place })).toBeUndefined()
+    }
+    expect(await new GrowingAccount().page(asked)).toEqual({ entries: [] })
+  })
+})

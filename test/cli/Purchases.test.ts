@@ -57,6 +57,27 @@ describe("scripts/purchases", () => {
     expect(await purchases("--json", "history", "nobody")).toEqual(done(""))
   })
 
+  it("the command line prints the purchases of a history that fit its flags", async () => {
+    for (const [product, type, id] of [
+      ["Lamp", "Office", "h1"],
+      ["Desk", "Office", "h2"],
+      ["Lamp", "Home", "h3"]
+    ] as const) {
+      await purchases("post", "hal", product, "12.50", "--type", type, "--id", id, "--wait", "10")
+    }
+    const ids = async (...flags: ReadonlyArray<string>) => {
+      const { out } = await purchases("--json", "history", "hal", ...flags)
+      return out
+        .split("\n")
+        .flatMap((line) => (line === "" ? [] : [(JSON.parse(line) as { purchaseId: string }).purchaseId]))
+    }
+    expect(await ids("--oldest")).toEqual(["h1", "h2", "h3"])
+    expect(await ids("--product", "Lamp")).toEqual(["h3", "h1"])
+    expect(await ids("--type", "Office", "--after", "1", "--before", "3")).toEqual(["h2"])
+    expect(await ids("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")).toEqual([])
+    expect(await purchases("history", "hal", "--product", "Chair")).toEqual(done("No purchase of hal fits.\n"))
+  })
+
   it("a receipt has times with their year and zone, and names repeats only if a repeat came", async () => {
     await purchases("post", "eli", "Lamp", "12.50", "--id", "order-3", "--wait", "10")
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.ts"
-import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import { type HistoryFilter, PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { unansweredMax } from "../../src/client/PurchaseStream.ts"
 import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
@@ -141,6 +141,20 @@ describe("a purchase", () => {
 
 it("a receipt of an unknown purchase fails with the problem not-found", async () => {
   await expect(clientOf().client.receipt("eve", "none")).rejects.toMatchObject({ kind: "not-found" })
+})
+
+it("a filtered history has the same filter on each page, in either order", async () => {
+  const { client } = clientOf()
+  await client.generate(30, "gwen")
+  const numbers = async (filter: HistoryFilter) =>
+    (await taken(client.history("gwen", { ...filter, pagePurchases: 4 }))).map(({ number }) => number)
+  const inside = Array.from({ length: 14 }, (_, index) => index + 6)
+  expect(await numbers({ after: 5, before: 20 })).toEqual(inside.toReversed())
+  expect(await numbers({ after: 5, before: 20, order: "oldest" })).toEqual(inside)
+  expect(await numbers({ product: "Not & sold?" })).toEqual([])
+  const [first] = await taken(client.history("gwen", { order: "oldest" }))
+  expect(await numbers({ to: first?.storedAt ?? "" })).toEqual([])
+  expect(await numbers({ from: first?.storedAt ?? "", before: 2 })).toEqual([1])
 })
 
 it("a history is read page by page", async () => {
